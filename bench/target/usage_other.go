@@ -1,0 +1,21 @@
+//go:build !linux
+
+package target
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// errNotLinux: what a process costs is read in the ways of Linux.
+var errNotLinux = fmt.Errorf("measuring another process: %w", errors.ErrUnsupported)
+
+// Usage is what the server has cost so far.
+func (t *Target) Usage() (Usage, error) { return Usage{}, errNotLinux }
+
+// OwnCPU is what this process, the load generator, has used itself.
+func OwnCPU() (time.Duration, error) { return 0, errNotLinux }
+
+// RaiseFiles lets this process and its children open at least n files.
+func RaiseFiles(uint64) error { return errNotLinux }

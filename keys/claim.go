@@ -1,0 +1,210 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"whoelse/keys/internal/disk"
+	"whoelse/keys/nick"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// claim is one caller of Claim, and what came of it. Who holds Registry.writing
+// settles it.
+type claim struct {
+	nick    string
+	key     PublicKey
+	settled bool
+	err     error
+}
+
+// Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
+// it returns nil that line is on the disk to stay; it also returns nil if the key
+// held that nick already.
+//
+// Errors: CheckKey's and Parse's; *HeldError (ErrHeld) if another key holds the
+// nick; *AlikeError (ErrAlike) if it reads like a held or reserved one;
+// *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
+// not in force; otherwise the disk's, and then nothing was claimed.
+//
+// Claims that come at the same time share one rewriting of the file.
+func (r *Registry) Claim(wanted string, key PublicKey) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	n, err := nick.Parse(wanted)
+	if err != nil {
+		return err
+	}
+	c := &claim{nick: n, key: key}
+	r.waitingMu.Lock()
+	r.waiting = append(r.waiting, c)
+	r.waitingMu.Unlock()
+
+	defer r.deliver()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if !c.settled {
+		r.settleWaiting()
+	}
+	return c.err
+}
+
+// settleWaiting writes all claims that wait, the caller's among them.
+func (r *Registry) settleWaiting() {
+	r.waitingMu.Lock()
+	group := r.waiting
+	r.waiting = nil
+	r.waitingMu.Unlock()
+	err := r.edit(func(t *table) (string, error) {
+		return r.decide(t, group), nil
+	})
+	for _, c := range group {
+		c.settled = true
+		if c.err == nil {
+			c.err = err
+		}
+	}
+}
+
+// decide settles those that cannot be had, and gives the lines for the others.
+func (r *Registry) decide(t *table, group []*claim) string {
+	var text strings.Builder
+	taken := parseTable(nil) // what the earlier ones of the group get
+	for _, c := range group {
+		c.err = nil // of an earlier attempt
+		if had, err := c.against(t, r); had || err != nil {
+			c.err = err
+			continue
+		}
+		if had, err := c.against(taken, r); had || err != nil {
+			c.err = err
+			continue
+		}
+		one := claimLine(c.key, commentFor(c.nick, "claimed", r.now()))
+		taken.add(parseLine(0, []byte(one)))
+		text.WriteString(one + "\n")
+	}
+	return text.String()
+}
+
+// against tells whether the key has the nick by t already, or why it cannot.
+func (c *claim) against(t *table, r *Registry) (had bool, err error) {
+	for _, l := range t.find(c.key) {
+		why := l.refusal(r.now())
+		if why == "" && l.nick == c.nick && l.opts.from == nil && ssh.KeysEqual(l.key, c.key) {
+			return true, nil
+		}
+		if why == "" && l.nick == c.nick {
+			why = "only for some addresses"
+		}
+		if err == nil {
+			err = &KeyKnownError{Nick: l.nick, Line: l.num, Reason: why}
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(t.byNick[c.nick]) > 0 {
+		return false, &HeldError{Nick: c.nick}
+	}
+	if like, ok := t.alike(c.nick); ok {
+		return false, &AlikeError{Nick: c.nick, Like: like}
+	}
+	return false, nil
+}
+
+func claimLine(key PublicKey, comment string) string {
+	return strings.TrimSuffix(string(gossh.MarshalAuthorizedKey(key)), "\n") + " " + comment
+}
+
+// edit appends to the file what more decides on its newest version, under the lock
+// that all who write it share, and puts that in force. r.writing is held. more is
+// called again if somebody saves the file meanwhile.
+func (r *Registry) edit(more func(*table) (string, error)) error {
+	unlock, err := r.store.Lock(r.path + ".lock")
+	if err != nil {
+		return fmt.Errorf("authorized_keys: %w", err)
+	}
+	defer unlock()
+	for range editAttempts {
+		err = r.tryEdit(more)
+		if !errors.Is(err, disk.ErrChanged) {
+			return err
+		}
+	}
+	return fmt.Errorf("authorized_keys: %w", err)
+}
+
+// editAttempts is how often somebody may save the file in the very moment in which
+// we do, until we give up.
+const editAttempts = 20
+
+func (r *Registry) tryEdit(more func(*table) (string, error)) error {
+	f, t, err := r.current()
+	if err != nil {
+		return err
+	}
+	text, err := more(t)
+	if err != nil || text == "" && !r.unsynced {
+		return err
+	}
+	data := appendLines(f.Data, text)
+	stamp, err := r.store.Replace(f, data)
+	if err != nil && !errors.Is(err, disk.ErrUnsynced) {
+		return err
+	}
+	r.unsynced = err != nil
+	if err != nil {
+		return fmt.Errorf("authorized_keys: %w", err)
+	}
+	r.extend(t, data, len(data)-len(text), stamp)
+	return nil
+}
+
+// current reads the file anew and puts it in force if it is not.
+func (r *Registry) current() (disk.File, *table, error) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	f, err := r.read()
+	if err != nil {
+		return f, nil, err
+	}
+	r.install(f)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return f, r.table, nil
+}
+
+// appendLines adds text to a file whose last line may lack its end.
+func appendLines(old []byte, text string) []byte {
+	data := make([]byte, 0, len(old)+len(text)+1)
+	data = append(data, old...)
+	if len(data) > 0 && data[len(data)-1] != '\n' && text != "" {
+		data = append(data, '\n')
+	}
+	return append(data, text...)
+}
+
+// extend puts appended lines in force without reading the whole file again.
+func (r *Registry) extend(t *table, data []byte, from int, stamp disk.Stamp) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.table != t {
+		return // somebody has read the new file already
+	}
+	var c Change
+	t.raw, r.seen = data, sighting{stamp: stamp}
+	for text := range textLines(data[from:]) {
+		t.lines++
+		l := parseLine(t.lines, text)
+		t.add(l)
+		c.Added = append(c.Added, l.entry())
+	}
+	r.untold = append(r.untold, c)
+}

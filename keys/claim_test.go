@@ -1,0 +1,384 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"whoelse/keys/internal/disk"
+	"whoelse/keys/nick"
+)
+
+func TestClaimAddsOneLine(t *testing.T) {
+	r, key := registry(t), newKey(t)
+	if err := r.Claim("Bob", key); err != nil {
+		t.Fatal(err)
+	}
+	want := keyText(key) + " bob@claimed-" + anHourAhead().UTC().Format(time.DateOnly) + "\n"
+	if got := r.text(); got != want {
+		t.Errorf("file is %q, want %q", got, want)
+	}
+	if fi, _ := os.Stat(r.path); fi.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", fi.Mode())
+	}
+	noLitter(t, filepath.Dir(r.path), "authorized_keys", "authorized_keys.lock")
+	h := r.wantHolder(key, "bob")
+	if h.Line != 1 || h.Fingerprint != Fingerprint(key) || h.Role != "" {
+		t.Errorf("%+v", h)
+	}
+	if !r.Held("bob") || r.Held("alice") {
+		t.Error("Held")
+	}
+	e := r.Keys("bob")
+	if len(e) != 1 || e[0].Added.Format(time.DateOnly) != anHourAhead().UTC().Format(time.DateOnly) || e[0].Key() == nil {
+		t.Errorf("%+v", e)
+	}
+	reopen(t, r.path, disk.Store{}).wantHolder(key, "bob")
+}
+
+func TestClaimIsIdempotent(t *testing.T) {
+	r, key := registry(t), newKey(t)
+	for range 3 {
+		if err := r.Claim("bob", key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(r.text(), "\n"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+func TestClaimRefusals(t *testing.T) {
+	alice, ca, broken, old, fromKey := newKey(t), newKey(t), newKey(t), newKey(t), newKey(t)
+	r := registry(t,
+		keyText(alice)+" alice@laptop",
+		"cert-authority "+keyText(ca)+" ca@example",
+		"frobnicate "+keyText(broken)+" carol",
+		`expiry-time="20200101" `+keyText(old)+" dave",
+		`from="10.0.0.0/8" `+keyText(fromKey)+" erin",
+		"ssh-ed25519 AAAAnonsense frank@home",
+		`environment="NICK=grace",bogus ssh-ed25519 AAAAnonsense`,
+	)
+	before := r.text()
+	stranger := newKey(t)
+	for _, c := range []struct {
+		nick string
+		key  PublicKey
+		want error
+	}{
+		{"alice", stranger, ErrHeld},
+		{"al1ce", stranger, ErrAlike},
+		{"adm1n", stranger, ErrAlike},
+		{"admin", stranger, nick.ErrBad},
+		{"../x", stranger, nick.ErrBad},
+		{"carol", stranger, ErrHeld}, // a disabled line still holds
+		{"dave", stranger, ErrHeld},  // and an expired one
+		{"frank", stranger, ErrHeld}, // and one whose key cannot be read
+		{"grace", stranger, ErrHeld},
+		{"bob", alice, ErrKeyKnown},
+		{"bob", ca, ErrKeyKnown},
+		{"bob", broken, ErrKeyKnown},
+		{"carol", broken, ErrKeyKnown},
+		{"dave", old, ErrKeyKnown},
+		{"erin", fromKey, ErrKeyKnown}, // nil would let it in from anywhere
+	} {
+		err := r.Claim(c.nick, c.key)
+		if !errors.Is(err, c.want) {
+			t.Errorf("Claim(%s): %v, want %v", c.nick, err, c.want)
+		}
+		t.Log(err)
+	}
+	if r.text() != before {
+		t.Error("the file changed")
+	}
+	if err := r.Claim("ca", stranger); err != nil {
+		t.Errorf("an authority's comment holds nothing: %v", err)
+	}
+}
+
+func TestErrorsCarryWhatCallersNeed(t *testing.T) {
+	alice := newKey(t)
+	r := registry(t, keyText(alice)+" alice@laptop")
+	var held *HeldError
+	if err := r.Claim("alice", newKey(t)); !errors.As(err, &held) || held.Nick != "alice" {
+		t.Errorf("%v", err)
+	}
+	var known *KeyKnownError
+	if err := r.Claim("bob", alice); !errors.As(err, &known) || known.Nick != "alice" || known.Line != 1 {
+		t.Errorf("%v", err)
+	}
+	var alike *AlikeError
+	if err := r.Claim("aIice", newKey(t)); !errors.As(err, &alike) || alike.Like != "alice" || alike.Nick != "aiice" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClaimKeepsEverythingElse(t *testing.T) {
+	key := keyText(newKey(t))
+	for _, before := range []string{
+		"",
+		"\n\n# a comment\n\n",
+		"\xef\xbb\xbf# with a BOM\r\n" + key + " alice@laptop\r\n",
+		key + " alice@no-newline-at-the-end",
+		"ssh-unknown AAAA== who@knows\nnonsense\n\t  \n" + key + " alice\n",
+		"# \xff\xfe invalid \x00 bytes\n",
+		strings.Repeat("x", 5<<10) + "\n",
+	} {
+		r, bob := registry(t), newKey(t)
+		write(t, r.path, before)
+		if err := r.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Claim("bob", bob); err != nil {
+			t.Fatalf("%.30q: %v", before, err)
+		}
+		after, ok := strings.CutPrefix(r.text(), before)
+		if before != "" && !strings.HasSuffix(before, "\n") {
+			after, ok = strings.CutPrefix(r.text(), before+"\n")
+		}
+		if !ok || strings.Count(after, "\n") != 1 {
+			t.Errorf("%.60q became %.200q", before, r.text())
+		}
+		r.wantHolder(bob, "bob")
+		if e := reopen(t, r.path, disk.Store{}).Keys("bob"); len(e) != 1 || e[0].Line != r.Keys("bob")[0].Line {
+			t.Errorf("line numbers: %+v, %+v", e, r.Keys("bob"))
+		}
+	}
+}
+
+func TestClaimKeepsAHandEditThatWasNotRead(t *testing.T) {
+	r, alice, bob := registry(t), newKey(t), newKey(t)
+	r.now = func() time.Time { return time.Unix(0, 0) } // nothing ever settles
+	write(t, r.path, "# mine\n"+keyText(alice)+" alice\n")
+	if err := r.Claim("bob", bob); err != nil {
+		t.Fatal(err)
+	}
+	r.wantHolder(alice, "alice")
+	r.wantHolder(bob, "bob")
+	if !strings.HasPrefix(r.text(), "# mine\n") {
+		t.Errorf("%q", r.text())
+	}
+	write(t, r.path, keyText(alice)+" carol\n")
+	if err := r.Claim("carol", newKey(t)); !errors.Is(err, ErrHeld) {
+		t.Errorf("a hand edit took carol, and yet: %v", err)
+	}
+}
+
+// An editor saves in the very moment in which a claim is written.
+func TestClaimLosesNoConcurrentEdit(t *testing.T) {
+	for _, moment := range []string{"write", "rename", "swap"} {
+		for name, save := range map[string]func(testing.TB, string, string){
+			"replacing": func(t testing.TB, path, text string) {
+				write(t, path+"~", text)
+				if err := os.Rename(path+"~", path); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"in place": write,
+		} {
+			for _, had := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s/%s/%v", moment, name, had), func(t *testing.T) {
+					testConcurrentEdit(t, moment, save, had)
+				})
+			}
+		}
+	}
+}
+
+func testConcurrentEdit(t *testing.T, moment string, save func(testing.TB, string, string), had bool) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	if had {
+		write(t, path, "# old\n")
+	}
+	alice, bob, saves := newKey(t), newKey(t), 0
+	store := disk.Store{Fault: func(op, p string) error {
+		if op == moment && saves < 3 {
+			saves++
+			save(t, path, fmt.Sprintf("# saved %d\n%s alice\n", saves, keyText(alice)))
+		}
+		return nil
+	}}
+	r := reopen(t, path, store)
+	if err := r.Claim("bob", bob); err != nil {
+		t.Fatal(err)
+	}
+	text := r.text()
+	if !strings.HasPrefix(text, "# saved 3\n") || !strings.Contains(text, "bob@claimed") {
+		t.Errorf("%q", text)
+	}
+	r.wantHolder(alice, "alice")
+	r.wantHolder(bob, "bob")
+	noLitter(t, filepath.Dir(path), "authorized_keys", "authorized_keys.lock")
+}
+
+func TestClaimFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "authorized_keys")
+	write(t, real, "# real\n")
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	r, key := reopen(t, link, disk.Store{}), newKey(t)
+	if err := r.Claim("bob", key); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "real" {
+		t.Errorf("the link is %q, %v", to, err)
+	}
+	if b, _ := os.ReadFile(real); !strings.Contains(string(b), "bob@claimed") {
+		t.Errorf("%q", b)
+	}
+}
+
+// Every step on the disk fails once: nothing is claimed then, everything still
+// works, and a second try is durable.
+func TestClaimWhenTheDiskFails(t *testing.T) {
+	broken := errors.New("no space left")
+	for _, op := range []string{"lock", "read", "temp", "write", "sync", "rename", "swap", "syncdir"} {
+		t.Run(op, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "authorized_keys")
+			alice, bob := newKey(t), newKey(t)
+			write(t, path, keyText(alice)+" alice\n")
+			var fail atomic.Bool
+			var synced atomic.Int32
+			r := reopen(t, path, disk.Store{Fault: func(o, _ string) error {
+				if o == op && fail.Load() {
+					return broken
+				}
+				if o == "syncdir" {
+					synced.Add(1)
+				}
+				return nil
+			}})
+			fail.Store(true)
+			if err := r.Claim("bob", bob); !errors.Is(err, broken) {
+				t.Fatalf("%v", err)
+			}
+			r.wantHolder(alice, "alice")
+			if _, err := r.Lookup(bob, here); op != "syncdir" && !errors.Is(err, ErrUnknownKey) {
+				t.Errorf("after a failed claim: %v", err)
+			}
+			if err := r.Claim("bob", bob); !errors.Is(err, broken) {
+				t.Fatalf("again: %v", err)
+			}
+			fail.Store(false)
+			if err := r.Claim("bob", bob); err != nil {
+				t.Fatal(err)
+			}
+			r.wantHolder(bob, "bob")
+			if n := strings.Count(r.text(), "bob@"); n != 1 || synced.Load() == 0 {
+				t.Errorf("%d lines for bob, %d folder syncs", n, synced.Load())
+			}
+			noLitter(t, filepath.Dir(path), "authorized_keys", "authorized_keys.lock")
+		})
+	}
+}
+
+func TestManyClaimAtOnce(t *testing.T) {
+	const people = 2000
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	var writes atomic.Int32
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if op == "rename" {
+			writes.Add(1)
+		}
+		return nil
+	}})
+	keys := make([]PublicKey, people)
+	for i := range keys {
+		keys[i] = newKey(t)
+	}
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i, key := range keys {
+		wg.Go(func() {
+			n := fmt.Sprintf("p%d", i)
+			if err := r.Claim(n, key); err != nil {
+				t.Error(err)
+			}
+			r.wantHolder(key, n)
+		})
+	}
+	wg.Wait()
+	t.Logf("%d claims, %d writes, %v", people, writes.Load(), time.Since(start))
+	if n := strings.Count(r.text(), "\n"); n != people {
+		t.Errorf("%d lines", n)
+	}
+	again := reopen(t, path, disk.Store{})
+	for i, key := range keys {
+		again.wantHolder(key, fmt.Sprintf("p%d", i))
+	}
+}
+
+func TestOneNickWantedByMany(t *testing.T) {
+	r := registry(t)
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		key := newKey(t)
+		wg.Go(func() {
+			switch err := r.Claim("bob", key); {
+			case err == nil:
+				won.Add(1)
+				r.wantHolder(key, "bob")
+			case !errors.Is(err, ErrHeld):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || strings.Count(r.text(), "\n") != 1 {
+		t.Errorf("%d won; %q", won.Load(), r.text())
+	}
+}
+
+func TestOneKeyWantsMany(t *testing.T) {
+	r, key := registry(t), newKey(t)
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			switch err := r.Claim(fmt.Sprintf("n%d", i), key); {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, ErrKeyKnown):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || strings.Count(r.text(), "\n") != 1 {
+		t.Errorf("%d won; %q", won.Load(), r.text())
+	}
+}
+
+// Two registries on one file are what the server and the command line are.
+func TestTwoWritersLoseNothing(t *testing.T) {
+	a := registry(t)
+	b := reopen(t, a.path, disk.Store{})
+	var wg sync.WaitGroup
+	for i := range 100 {
+		r, key := a, newKey(t)
+		if i%2 == 1 {
+			r = b
+		}
+		wg.Go(func() {
+			if err := r.Claim(fmt.Sprintf("p%d", i), key); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(a.text(), "\n"); n != 100 {
+		t.Errorf("%d lines", n)
+	}
+	if n := len(a.Nicks()); n != 100 || len(b.Nicks()) != 100 {
+		t.Errorf("%d and %d nicks", n, len(b.Nicks()))
+	}
+}

@@ -1,0 +1,100 @@
+package keys
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Holder is whose a key is.
+type Holder struct {
+	Nick string
+	// Role is "operator" or empty.
+	Role        string
+	Line        int
+	Comment     string // safe to show
+	Fingerprint string
+	// Expires is when the key stops being valid; zero is never. Sessions of its
+	// holder have to end then.
+	Expires time.Time
+	// NoTouch says that the line allows signatures of a hardware key without a
+	// touch. The connection's permissions need the extension "no-touch-required"
+	// then, or the ssh library refuses such a signature.
+	NoTouch bool
+}
+
+// Entry is one line of the file that has a key, or should have one. All text in it
+// is safe to show.
+type Entry struct {
+	Line        int       `json:"line"`
+	Nick        string    `json:"nick,omitempty"` // who holds the key; empty for an authority
+	Role        string    `json:"role,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"` // empty where no key could be read
+	Type        string    `json:"type,omitempty"`
+	Comment     string    `json:"comment,omitempty"`
+	Added       time.Time `json:"added,omitzero"` // the day, where the comment tells it
+	Expires     time.Time `json:"expires,omitzero"`
+	From        string    `json:"from,omitempty"`
+	Authority   bool      `json:"authority,omitempty"`
+	Principals  []string  `json:"principals,omitempty"`
+	// Disabled says why the line is not in force, and is empty where it is. An
+	// expired key is not disabled, see Expires.
+	Disabled string `json:"disabled,omitempty"`
+
+	key PublicKey
+}
+
+// Key is the entry's public key, or nil where none could be read.
+func (e Entry) Key() PublicKey { return e.key }
+
+func (l *line) entry() Entry {
+	e := Entry{
+		Line: l.num, Nick: l.nick, Role: l.opts.role, Comment: clean(l.comment), Added: added(l.comment),
+		Expires: l.opts.expires, From: clean(l.opts.fromText), Authority: l.opts.authority,
+		Disabled: l.disabled, key: l.key,
+	}
+	for _, p := range l.opts.principals {
+		e.Principals = append(e.Principals, clean(p))
+	}
+	if l.key != nil {
+		e.Fingerprint, e.Type = Fingerprint(l.key), l.key.Type()
+	}
+	return e
+}
+
+func (l *line) holder() Holder {
+	return Holder{
+		Nick: l.nick, Role: l.opts.role, Line: l.num, Comment: clean(l.comment),
+		Fingerprint: Fingerprint(l.key), Expires: l.opts.expires, NoTouch: l.opts.noTouch,
+	}
+}
+
+// Comments of lines that we write end in the day and how they came about:
+// bob@claimed-2026-11-21.
+var addedMarks = []string{"@claimed-", "@added-", "@invited-"}
+
+func commentFor(nick, how string, now time.Time) string {
+	return nick + "@" + how + "-" + now.UTC().Format(time.DateOnly)
+}
+
+// added reads the day back from such a comment; zero where there is none.
+func added(comment string) time.Time {
+	for _, mark := range addedMarks {
+		if _, after, ok := strings.Cut(comment, mark); ok {
+			t, err := time.Parse(time.DateOnly, after[:min(len(after), len(time.DateOnly))])
+			if err == nil {
+				return t
+			}
+		}
+	}
+	return time.Time{}
+}
+
+func entries(lines []*line) []Entry {
+	list := make([]Entry, 0, len(lines))
+	for _, l := range lines {
+		list = append(list, l.entry())
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
+	return list
+}

@@ -1,0 +1,228 @@
+package nick_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"whoelse/keys/nick"
+
+	"pgregory.net/rapid"
+)
+
+func TestParseFoldsAndAccepts(t *testing.T) {
+	for in, want := range map[string]string{
+		"alice": "alice", "ALICE": "alice", "Alice": "alice", "a": "a", "7": "7", "0x": "0x",
+		"a.b_c-d": "a.b_c-d", "KAI": "kai", strings.Repeat("a", 32): strings.Repeat("a", 32),
+	} {
+		if got, err := nick.Parse(in); err != nil || got != want {
+			t.Errorf("Parse(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for in, words := range map[string]string{
+		"":                        "it is empty",
+		"../x":                    "begins with '.'",
+		".":                       "begins with '.'",
+		"-rf":                     "begins with '-'",
+		"_a":                      "begins with '_'",
+		"a/b":                     "'/' is not allowed",
+		"a b":                     "' ' is not allowed",
+		"a\x00":                   `'\x00' is not allowed`,
+		"a\r\nb":                  `'\r' is not allowed`,
+		"\x1b]0;x":                `'\x1b' is not allowed`,
+		"~bob":                    "'~' is not allowed",
+		"bob+code":                "'+' is not allowed",
+		"bob@host":                "'@' is not allowed",
+		"\u0430lice":              `'\u0430' is not allowed`, // Cyrillic a
+		"\u0130van":               `'\u0130' is not allowed`, // dotted capital I
+		"\u212aai":                `'\u212a' is not allowed`, // Kelvin sign
+		"\u017fam":                `'\u017f' is not allowed`, // long s
+		"\ufb01n":                 `'\ufb01' is not allowed`, // ligature fi
+		"al\u200dice":             `'\u200d' is not allowed`,
+		"bob\u202e":               `'\u202e' is not allowed`,
+		"e\u0301":                 `'\u0301' is not allowed`,
+		"\xff\xfe":                `'\ufffd' is not allowed`,
+		strings.Repeat("a", 33):   "33 bytes long",
+		strings.Repeat("x", 1e5):  "100000 bytes long",
+		"admin":                   "reserved",
+		"ROOT":                    "reserved",
+		"Everyone":                "reserved",
+		"me":                      "reserved",
+		"whoelse":                 "reserved",
+		strings.Repeat("\x00", 9): "is not allowed",
+	} {
+		got, err := nick.Parse(in)
+		if !errors.Is(err, nick.ErrBad) || got != "" {
+			t.Errorf("Parse(%.40q) = %q, %v; want an error", in, got, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("Parse(%.40q): %q does not say %q", in, err, words)
+		}
+		fitToShow(t, err)
+	}
+}
+
+func fitToShow(t interface{ Errorf(string, ...any) }, err error) {
+	s := err.Error()
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			t.Errorf("%q is not plain ASCII", s)
+			return
+		}
+	}
+	if len(s) > 450 {
+		t.Errorf("%d bytes of error: %.60q", len(s), s)
+	}
+}
+
+func TestGuests(t *testing.T) {
+	for _, in := range []string{"Bob", "~bob", "~BOB"} {
+		if g, err := nick.Guest(in); err != nil || g != "~bob" {
+			t.Errorf("Guest(%q) = %q, %v", in, g, err)
+		}
+	}
+	for _, in := range []string{"", "~", "~~bob", "b~b", "~admin", "guest"} {
+		if g, err := nick.Guest(in); err == nil {
+			t.Errorf("Guest(%q) = %q", in, g)
+		}
+	}
+	if !nick.IsGuest("~bob") || nick.IsGuest("bob") || nick.IsGuest("") {
+		t.Error("IsGuest")
+	}
+	for in, want := range map[string]string{"Bob": "bob", "~Bob": "~bob"} {
+		if got, err := nick.ParseAny(in); err != nil || got != want {
+			t.Errorf("ParseAny(%q) = %q, %v", in, got, err)
+		}
+	}
+}
+
+func TestSkeletonJoinsWhatReadsAlike(t *testing.T) {
+	for _, same := range [][]string{
+		{"bob", "b0b", "bob.", "bob..", "~bob"},
+		{"bill", "b1ll", "bi1l", "blll", "biii"},
+		{"mary", "rnary"},
+		{"wvx", "vwx", "vvvx"},
+		{"a-b", "a_b", "a.b", "a--b", "a._-b"},
+		{"rnrn", "mm", "rnm"},
+	} {
+		for _, n := range same[1:] {
+			if nick.Skeleton(n) != nick.Skeleton(same[0]) {
+				t.Errorf("%q and %q read alike: %q, %q", n, same[0], nick.Skeleton(n), nick.Skeleton(same[0]))
+			}
+		}
+	}
+	for _, pair := range [][2]string{
+		{"bob", "rob"}, {"bot10", "bot01"}, {"user1", "user2"}, {"anna", "ana"}, {"a-b", "ab"},
+		{"nm", "mn"}, {"bob-", "bob"}, {"clan", "dan"},
+	} {
+		if nick.Skeleton(pair[0]) == nick.Skeleton(pair[1]) {
+			t.Errorf("%q and %q do not read alike", pair[0], pair[1])
+		}
+	}
+}
+
+func TestNumberedNicksStayApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := rapid.StringMatching(`[a-h]{1,5}[0-9]{1,6}`).Draw(t, "a")
+		b := rapid.StringMatching(`[a-h]{1,5}[0-9]{1,6}`).Draw(t, "b")
+		if a != b && nick.Skeleton(a) == nick.Skeleton(b) {
+			t.Fatalf("%q and %q", a, b)
+		}
+	})
+}
+
+func TestImitates(t *testing.T) {
+	for in, want := range map[string]string{
+		"adm1n": "admin", "r00t": "root", "0perator": "operator", "systern": "system", "vvhoelse": "whoelse",
+	} {
+		if got, ok := nick.Imitates(in); !ok || got != want {
+			t.Errorf("Imitates(%q) = %q, %v", in, got, ok)
+		}
+	}
+	for _, n := range []string{"ali", "alice", "rooty", "herb"} {
+		if got, ok := nick.Imitates(n); ok {
+			t.Errorf("Imitates(%q) = %q", n, got)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	among := []string{"alice", "bob", "bobby", "carol", "~dave", "al"}
+	for in, want := range map[string]string{
+		"alise": "alice", "allice": "alice", "alcie": "alice", "bo": "bob", "BOB": "bob", "bobb": "bob",
+		"car": "carol", "caroool": "carol", "dave": "~dave", "~bob": "bob", "ali": "al", "alic": "alice",
+	} {
+		if got, ok := nick.Nearest(in, among); !ok || got != want {
+			t.Errorf("Nearest(%q) = %q, %v; want %q", in, got, ok, want)
+		}
+	}
+	for _, in := range []string{"", "~", "xyz", "eve", "x", strings.Repeat("a", 99), "\x00\x00\x00"} {
+		if got, ok := nick.Nearest(in, among); ok {
+			t.Errorf("Nearest(%q) = %q", in, got)
+		}
+	}
+}
+
+func TestNearestDoesNotDependOnOrder(t *testing.T) {
+	word := rapid.StringMatching(`[abc]{1,6}`)
+	rapid.Check(t, func(t *rapid.T) {
+		name := word.Draw(t, "name")
+		among := rapid.SliceOf(word).Draw(t, "among")
+		a, okA := nick.Nearest(name, among)
+		slices.Reverse(among)
+		b, okB := nick.Nearest(name, among)
+		if a != b || okA != okB {
+			t.Fatalf("%q %v, %q %v", a, okA, b, okB)
+		}
+		if okA && !slices.Contains(among, a) {
+			t.Fatalf("%q is none of %q", a, among)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"alice", "ALICE", "~bob", "", "\u0130", "a\x1b[2J", "admin", strings.Repeat("a", 33)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := nick.Parse(s)
+		if err != nil {
+			if !errors.Is(err, nick.ErrBad) {
+				t.Errorf("%v is not ErrBad", err)
+			}
+			fitToShow(t, err)
+			return
+		}
+		if !strings.EqualFold(n, s) || len(n) != len(s) {
+			t.Errorf("%q became %q", s, n)
+		}
+		if strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" || strings.IndexAny(n[:1], "._-") == 0 || len(n) > nick.MaxLen {
+			t.Errorf("%q got through", n)
+		}
+		if again, err := nick.Parse(n); err != nil || again != n {
+			t.Errorf("Parse(%q) = %q, %v", n, again, err)
+		}
+		if g, err := nick.Guest(s); err != nil || g != "~"+n {
+			t.Errorf("Guest(%q) = %q, %v", s, g, err)
+		}
+		if nick.Skeleton(n) == "" {
+			t.Errorf("no skeleton of %q", n)
+		}
+		nick.Nearest(s, []string{n, "alice"})
+	})
+}
+
+func BenchmarkNearest(b *testing.B) {
+	among := make([]string, 10000)
+	for i := range among {
+		among[i] = "person" + strings.Repeat("x", i%9) + string(rune('a'+i%26))
+	}
+	for b.Loop() {
+		nick.Nearest("persomxxq", among)
+	}
+}

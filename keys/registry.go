@@ -1,0 +1,159 @@
+package keys
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"whoelse/keys/internal/disk"
+)
+
+// Registry is the file of who holds which nick, kept in memory and indexed. All its
+// methods may be called concurrently.
+//
+// Looking something up costs a stat of the file and a map access, however long the
+// file is; the stat is what makes a removed key useless at once, also where nothing
+// can be watched.
+type Registry struct {
+	path  string
+	log   *slog.Logger
+	store disk.Store
+	now   func() time.Time
+
+	// mu guards what follows. It is never held across I/O.
+	mu       sync.RWMutex
+	table    *table
+	seen     sighting // what the table was read from
+	young    sighting // a change that is too fresh to be read, and since when
+	youngAt  time.Time
+	failed   failure // the last try to read the file, if it failed
+	onChange []func(Change)
+	untold   []Change // what onChange has not been told yet
+	telling  bool     // somebody is telling it
+
+	// loading is held while the file is read anew, so that it is read once, and by
+	// whoever changes or replaces the table.
+	loading sync.Mutex
+
+	// waiting are claims that nobody has written yet.
+	waitingMu sync.Mutex
+	waiting   []*claim
+	// writing is held by the one who writes the file; with it, unsynced.
+	writing  sync.Mutex
+	unsynced bool // the folder's last sync failed, so what the file says may not last
+}
+
+// sighting is how the file looked when somebody looked.
+type sighting struct {
+	stamp disk.Stamp
+	err   string
+}
+
+// failure is a try to read the file that failed.
+type failure struct {
+	of  sighting
+	at  time.Time
+	why string
+}
+
+// Open reads the registry at path, which need not exist yet, though its folder
+// must. A file that others can write, or that somebody else owns, is refused
+// (ErrUnsafeFile), and so is one that cannot be read; lines that cannot be
+// understood are logged and disabled, each alone.
+func Open(path string, log *slog.Logger) (*Registry, error) {
+	return open(path, log, disk.Store{}, time.Now)
+}
+
+func open(path string, log *slog.Logger, store disk.Store, now func() time.Time) (*Registry, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if fi, err := os.Stat(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("authorized_keys: %w", err)
+	} else if !fi.IsDir() {
+		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
+	}
+	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil)}
+	if err := r.Reload(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Path is the file's.
+func (r *Registry) Path() string { return r.path }
+
+// Lookup tells whose key this is, for somebody who comes from the address from. The
+// first line that lets the key in decides, as with sshd. ErrUnknownKey means that
+// no line has it; a *NotValidError (ErrNotValid) that some line has it and none lets
+// it in, and that it must not be treated as unknown.
+func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
+	if key == nil {
+		return Holder{}, ErrUnknownKey
+	}
+	r.refresh()
+	r.mu.RLock()
+	lines := r.table.find(key)
+	r.mu.RUnlock()
+	if len(lines) == 0 {
+		return Holder{}, ErrUnknownKey
+	}
+	var refused *NotValidError
+	for _, l := range lines {
+		why := l.refusalFrom(from, r.now())
+		if why == "" {
+			return l.holder(), nil
+		}
+		if refused == nil {
+			refused = &NotValidError{Nick: l.nick, Line: l.num, Reason: why}
+		}
+	}
+	return Holder{}, refused
+}
+
+// Held tells whether a line holds nick, in force or not. nick is as Parse gave it.
+func (r *Registry) Held(nick string) bool {
+	r.refresh()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.table.byNick[nick]) > 0
+}
+
+// Alike gives a held nick, or a reserved word, that nick reads like without being
+// it. It is for refusing guests and claims, not for finding anybody.
+func (r *Registry) Alike(nick string) (string, bool) {
+	r.refresh()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.table.alike(nick)
+}
+
+// Nicks are all that are held, sorted.
+func (r *Registry) Nicks() []string {
+	r.refresh()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.table.nicks()
+}
+
+// Keys are the lines that hold nick, in the file's order.
+func (r *Registry) Keys(nick string) []Entry {
+	r.refresh()
+	r.mu.RLock()
+	lines := r.table.byNick[nick]
+	r.mu.RUnlock()
+	return entries(lines)
+}
+
+// List is every line that has a key, or should have one, in the file's order.
+func (r *Registry) List() []Entry {
+	r.refresh()
+	r.mu.RLock()
+	lines := r.table.entries
+	r.mu.RUnlock()
+	return entries(lines)
+}

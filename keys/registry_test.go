@@ -1,0 +1,365 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"whoelse/keys/internal/disk"
+)
+
+func TestLookup(t *testing.T) {
+	alice, op, laptop, env := newKey(t), newKey(t), newKey(t), newKey(t)
+	r := registry(t,
+		"# people",
+		keyText(alice)+" Alice@laptop.example",
+		`environment="ROLE=operator" `+keyText(op)+" oper8or@x",
+		keyText(laptop)+" alice",
+		`restrict,no-pty,environment="NICK=Dave",environment="LANG=C" `+keyText(env)+" root@box",
+	)
+	if h := r.wantHolder(alice, "alice"); h.Line != 2 || h.Comment != "Alice@laptop.example" {
+		t.Errorf("%+v", h)
+	}
+	if h := r.wantHolder(op, "oper8or"); h.Role != "operator" {
+		t.Errorf("%+v", h)
+	}
+	r.wantHolder(laptop, "alice")
+	r.wantHolder(env, "dave")
+	if _, err := r.Lookup(newKey(t), here); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if _, err := r.Lookup(nil, here); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("no key: %v", err)
+	}
+	if got := fmt.Sprint(r.Nicks()); got != "[alice dave oper8or]" {
+		t.Error(got)
+	}
+	if e := r.Keys("alice"); len(e) != 2 || e[0].Line != 2 || e[1].Line != 4 {
+		t.Errorf("%+v", e)
+	}
+	if len(r.List()) != 4 || r.Path() != r.path {
+		t.Errorf("%+v", r.List())
+	}
+}
+
+// A key that a line has, and that is not let in, is never one that is unknown.
+func TestKnownButNotValidIsNotUnknown(t *testing.T) {
+	for options, why := range map[string]string{
+		`from="10.0.0.0/8" `:             "address",
+		`from="*,!192.0.2.7" `:           "address",
+		`expiry-time="20200101" `:        "expired on 2020-01-01",
+		`expiry-time="never" `:           "YYYYMMDD",
+		`cert-authority `:                "authority",
+		`verify-required `:               "verify-required",
+		`bogus `:                         `unknown option "bogus"`,
+		`command="backup" `:              "command=",
+		`environment="ROLE=god" `:        "ROLE",
+		`environment="NICK=../x" `:       "cannot be a nick",
+		`environment="NICK=admin" `:      "reserved",
+		`principals="x" `:                "principals",
+		`from=10.0.0.1 `:                 "double quotes",
+		`from="10.0.0.1/8" `:             "10.0.0.0/8 is the block",
+		`from="::1",from="::2" `:         "twice",
+		`tunnel=0 `:                      "double quotes",
+		"bo\x1b[2J\u202egus ":            `unknown option "bo\x1b[2J\u202egus"`,
+		`environment="N\x1b=x" `:         "NAME=value",
+		`cert-authority,principals="," `: "names nobody",
+	} {
+		key := newKey(t)
+		r := registry(t, options+keyText(key)+" bob@home")
+		_, err := r.Lookup(key, here)
+		var refused *NotValidError
+		if !errors.Is(err, ErrNotValid) || errors.Is(err, ErrUnknownKey) || !errors.As(err, &refused) || refused.Line != 1 {
+			t.Errorf("%s: %v", options, err)
+			continue
+		}
+		if !strings.Contains(refused.Reason, why) || strings.ContainsAny(err.Error(), "\x1b\u202e\n") {
+			t.Errorf("%s: %q does not say %q", options, refused.Reason, why)
+		}
+		if !strings.Contains(options, "cert-authority") && !r.Held("bob") {
+			t.Errorf("%s: bob is free", options)
+		}
+	}
+}
+
+func TestTheFirstLineThatLetsInDecides(t *testing.T) {
+	key := newKey(t)
+	r := registry(t,
+		`from="10.0.0.0/8" `+keyText(key)+" bob",
+		`expiry-time="20200101" `+keyText(key)+" carol",
+		keyText(key)+" dave",
+		keyText(key)+" erin",
+	)
+	r.wantHolder(key, "dave")
+	if h, err := r.Lookup(key, netip.MustParseAddr("::ffff:10.1.2.3")); err != nil || h.Nick != "bob" {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+func TestExpiryComesWithTheHolder(t *testing.T) {
+	key := newKey(t)
+	r := registry(t, `expiry-time="20990102030405Z",no-touch-required `+keyText(key)+" bob")
+	h := r.wantHolder(key, "bob")
+	if !h.NoTouch || !h.Expires.Equal(time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		t.Errorf("%+v", h)
+	}
+	r.now = func() time.Time { return h.Expires.Add(-time.Second) }
+	r.wantHolder(key, "bob")
+	r.now = func() time.Time { return h.Expires }
+	if _, err := r.Lookup(key, here); !errors.Is(err, ErrNotValid) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestABrokenLineDisablesItselfAlone(t *testing.T) {
+	alice, bob := newKey(t), newKey(t)
+	for name, bad := range map[string]string{
+		"words":      "this is no key",
+		"one word":   "nonsense",
+		"base64":     "ssh-ed25519 !!!! x",
+		"cut":        keyText(newKey(t))[:50],
+		"type":       "ssh-rsa " + strings.Fields(keyText(newKey(t)))[1] + " x",
+		"long":       strings.Repeat("x", 20<<10),
+		"5 KiB":      strings.Repeat("x y ", 5<<8),
+		"NUL":        keyText(newKey(t)) + " x\x00y",
+		"lone CR":    keyText(newKey(t)) + " carol@x\r" + keyText(newKey(t)) + " eve@x",
+		"quote":      `from="10.0.0.1 ` + keyText(newKey(t)) + " x",
+		"no comment": keyText(newKey(t)),
+		"bad nick":   keyText(newKey(t)) + " Zo\u00eb@x",
+		"reserved":   keyText(newKey(t)) + " root@box",
+		"controls":   "\x1b]0;evil\a\u202e x y",
+	} {
+		r := registry(t, keyText(alice)+" alice", bad, keyText(bob)+" bob")
+		r.wantHolder(alice, "alice")
+		if h := r.wantHolder(bob, "bob"); h.Line != 3 {
+			t.Errorf("%s: line %d", name, h.Line)
+		}
+		e := r.List()[1]
+		if e.Line != 2 || e.Disabled == "" || len(e.Disabled) > 400 {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if log := r.log.String(); !strings.Contains(log, "line=2") || strings.ContainsAny(log, "\x1b\a\x00\u202e\r") {
+			t.Errorf("%s: log %q", name, log)
+		}
+		t.Logf("%s: %s", name, e.Disabled)
+	}
+}
+
+func TestCommentsAreSafeToShow(t *testing.T) {
+	key := newKey(t)
+	r := registry(t, keyText(key)+" bob@\x1b[2J\u202ex\u200b\u0301\xff"+strings.Repeat("y", 999))
+	h := r.wantHolder(key, "bob")
+	if strings.ContainsAny(h.Comment, "\x1b\u202e\u200b\u0301\xff") || len(h.Comment) > 200 || !strings.HasPrefix(h.Comment, "bob@?[2J?x") {
+		t.Errorf("%q", h.Comment)
+	}
+}
+
+func TestARemovedKeyIsOutAtOnce(t *testing.T) {
+	alice, bob := newKey(t), newKey(t)
+	r := registry(t, keyText(alice)+" alice", keyText(bob)+" bob")
+	var changes []Change
+	r.OnChange(func(c Change) {
+		r.Held("x") // must not deadlock
+		changes = append(changes, c)
+	})
+	write(t, r.path, keyText(bob)+" robert\n")
+	if _, err := r.Lookup(alice, here); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("alice: %v", err)
+	}
+	r.wantHolder(bob, "robert")
+	if len(changes) != 1 || len(changes[0].Removed) != 2 || len(changes[0].Added) != 1 ||
+		changes[0].Removed[0].Nick != "alice" || changes[0].Added[0].Nick != "robert" {
+		t.Errorf("%+v", changes)
+	}
+	if err := r.Claim("carol", newKey(t)); err != nil {
+		t.Error(err)
+	}
+	if len(changes) != 2 || changes[1].Added[0].Nick != "carol" || changes[1].Added[0].Line != 2 {
+		t.Errorf("%+v", changes)
+	}
+	if err := r.Reload(); err != nil || len(changes) != 2 {
+		t.Errorf("%v; nothing changed: %+v", err, changes[2:])
+	}
+}
+
+func TestDisablingALineRemovesItsKey(t *testing.T) {
+	key := newKey(t)
+	r := registry(t, keyText(key)+" bob")
+	var removed []Entry
+	r.OnChange(func(c Change) { removed = append(removed, c.Removed...) })
+	write(t, r.path, "bogus "+keyText(key)+" bob\n")
+	if err := r.Reload(); err != nil || len(removed) != 1 || removed[0].Nick != "bob" {
+		t.Errorf("%v, %+v", err, removed)
+	}
+}
+
+// An editor empties the file, and writes it a moment later.
+func TestAFileBeingWrittenIsNotReadYet(t *testing.T) {
+	key := newKey(t)
+	r := registry(t, keyText(key)+" bob")
+	var ahead time.Duration
+	r.now = func() time.Time { return time.Now().Add(ahead) }
+	write(t, r.path, "")
+	future := time.Now().Add(time.Hour) // whatever the file's time says
+	if err := os.Chtimes(r.path, future, future); err != nil {
+		t.Fatal(err)
+	}
+	r.wantHolder(key, "bob")
+	ahead = settleTime / 2
+	r.wantHolder(key, "bob")
+	ahead = time.Minute
+	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("an empty file that stays is empty: %v", err)
+	}
+}
+
+func TestTheLastGoodVersionStays(t *testing.T) {
+	key := newKey(t)
+	for name, spoil := range map[string]func(path string) error{
+		"gone":           os.Remove,
+		"folder":         func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) },
+		"pipe":           func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o600)) },
+		"dangling link":  func(p string) error { return errors.Join(os.Remove(p), os.Symlink("nowhere", p)) },
+		"loop":           func(p string) error { return errors.Join(os.Remove(p), os.Symlink(p, p)) },
+		"world-writable": func(p string) error { return os.Chmod(p, 0o606) },
+		"huge":           func(p string) error { return os.Truncate(p, disk.MaxSize+1) },
+		"folder gone":    func(p string) error { return os.RemoveAll(filepath.Dir(p)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := registry(t, keyText(key)+" bob")
+			if err := spoil(r.path); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				r.wantHolder(key, "bob")
+			}
+			if n := strings.Count(r.log.String(), "level=ERROR"); n != 1 {
+				t.Errorf("%d errors in the log: %s", n, r.log)
+			}
+			if err := r.Reload(); err == nil {
+				t.Error("Reload says nothing")
+			} else {
+				t.Log(err)
+			}
+			if err := r.Claim("carol", newKey(t)); err == nil {
+				t.Error("a claim was taken")
+			}
+			if err := os.RemoveAll(r.path); err != nil {
+				t.Fatal(err)
+			}
+			if os.MkdirAll(filepath.Dir(r.path), 0o700) != nil {
+				t.Fatal("folder")
+			}
+			write(t, r.path, keyText(key)+" robert\n")
+			r.wantHolder(key, "robert")
+		})
+	}
+}
+
+// What is in the way of reading need not be the file: it is tried again.
+func TestAFailedReadIsTriedAgain(t *testing.T) {
+	key := newKey(t)
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	write(t, path, keyText(key)+" bob\n")
+	var fail atomic.Bool
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if op == "read" && fail.Load() {
+			return syscall.EMFILE
+		}
+		return nil
+	}})
+	ahead := time.Hour
+	r.now = func() time.Time { return time.Now().Add(ahead) }
+	fail.Store(true)
+	write(t, path, "# nobody\n")
+	r.wantHolder(key, "bob")
+	fail.Store(false)
+	ahead += 2 * retryTime
+	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"world-writable": func(p string) error { return errors.Join(os.WriteFile(p, nil, 0o600), os.Chmod(p, 0o666)) },
+		"folder":         func(p string) error { return os.Mkdir(p, 0o700) },
+		"pipe":           func(p string) error { return syscall.Mkfifo(p, 0o600) },
+		"dangling link":  func(p string) error { return os.Symlink("nowhere", p) },
+		"no folder":      func(p string) error { return os.Remove(filepath.Dir(p)) },
+	} {
+		path := filepath.Join(t.TempDir(), "d", "authorized_keys")
+		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), make(path)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(path, nil)
+		if err == nil {
+			t.Errorf("%s: %+v", name, r)
+			continue
+		}
+		if errors.Is(err, ErrUnsafeFile) != (name == "world-writable") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+}
+
+func TestOpenRefusesAForeignFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	write(t, path, "")
+	if err := os.Chown(path, 12345, -1); err != nil {
+		t.Skip(err)
+	}
+	if _, err := Open(path, nil); !errors.Is(err, ErrUnsafeFile) || !strings.Contains(err.Error(), "12345") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The file is replaced all the time while many look things up and some claim.
+func TestLookupsDuringChanges(t *testing.T) {
+	fixed := newKey(t)
+	r := registry(t, keyText(fixed)+" bob")
+	r.OnChange(func(Change) { r.Nicks() })
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r.wantHolder(fixed, "bob")
+				r.Held("carol")
+				r.Keys("bob")
+			}
+		})
+	}
+	for i := range 30 {
+		other := newKey(t)
+		write(t, r.path+"~", fmt.Sprintf("%s bob\n%s p%d\n", keyText(fixed), keyText(other), i))
+		if err := os.Rename(r.path+"~", r.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(t)); err != nil {
+			t.Error(err)
+		}
+		if err := r.Reload(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}

@@ -1,0 +1,76 @@
+package keys
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watch reads the file anew whenever it changes, within a second and without being
+// asked, until ctx ends. It watches the file's folder, since editors replace files,
+// and looks by itself now and then, since some file systems tell nothing. It is
+// called once, in a goroutine of its own, and returns when ctx is done.
+func (r *Registry) Watch(ctx context.Context) {
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer watcher.Close()
+		err = r.watchFolders(watcher)
+	}
+	if err != nil {
+		r.log.Warn("the folder of authorized_keys cannot be watched; looking at it each second", "err", err)
+		watcher = nil
+	}
+	r.watch(ctx, watcher)
+}
+
+// watchFolders adds the folder of the name and, where that is a link, of the file.
+func (r *Registry) watchFolders(w *fsnotify.Watcher) error {
+	if err := w.Add(filepath.Dir(r.path)); err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(r.path); err == nil && filepath.Dir(real) != filepath.Dir(r.path) {
+		return w.Add(filepath.Dir(real))
+	}
+	return nil
+}
+
+// lookEvery is how often Watch looks without having been told of anything. It is
+// what finds a change of a link's target, and all changes where nothing is told.
+const lookEvery = 500 * time.Millisecond
+
+func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
+	var events chan fsnotify.Event
+	var errs chan error
+	if w != nil {
+		events, errs = w.Events, w.Errors
+	}
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	var settle <-chan time.Time // running since the last event of a burst
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-events:
+			if !ok {
+				events = nil
+			} else if filepath.Base(e.Name) == filepath.Base(r.path) {
+				settle = time.After(settleTime)
+			}
+		case err, ok := <-errs:
+			if !ok {
+				errs = nil
+			} else {
+				r.log.Warn("watching the folder of authorized_keys", "err", err)
+				settle = time.After(settleTime)
+			}
+		case <-settle:
+			settle = nil
+			_ = r.Reload() // logged there; compares bytes, so misses no edit
+		case <-ticker.C:
+			r.refresh()
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package room
+
+import (
+	"errors"
+	"time"
+)
+
+// Owners of histories that are no nick's. They can't collide with one: '#' is
+// not allowed in nicks.
+const (
+	RoomHistory     = "#room"     // what was said to everyone
+	PresenceHistory = "#presence" // who came and went
+)
+
+// ErrStorage is what an [Archive] wraps when what was to be kept could not be:
+// the disk is full, failing or gone. What failed with it is not on record.
+var ErrStorage = errors.New("storage trouble")
+
+// Record is one line of a history: a message, or a mark that messages were read.
+// Exactly one of Message and Read is set.
+type Record struct {
+	Owner   string   // a nick, RoomHistory or PresenceHistory
+	Message *Message // a message that Owner sent, got or witnessed
+	Read    []string // ids of messages addressed to Owner that are now read
+}
+
+// Archive keeps histories. All methods may be called concurrently.
+type Archive interface {
+	// Append queues recs as one unit, of which all or nothing is kept, and
+	// returns at once. done, if not nil, is called exactly once, from the
+	// archive's own goroutine and in the order of the Append calls: with nil
+	// when every record is on disk (fsynced), else with an error that wraps
+	// ErrStorage. done must not block; it may call Append.
+	Append(done func(error), recs ...Record)
+
+	// Tail returns the newest n messages of owner that keep accepts (all when
+	// keep is nil), oldest first. It reads from the end: its cost does not
+	// grow with the history. An owner without history has none: no error.
+	Tail(owner string, n int, keep func(*Message) bool) ([]*Message, error)
+
+	// Unread returns the direct and group messages and receipts addressed to
+	// owner that are not marked as read, oldest first. It sees everything
+	// whose done has been called.
+	Unread(owner string) ([]*Message, error)
+
+	// Since returns owner's messages with a Time of t or later, oldest first,
+	// reading from the end until one is older.
+	Since(owner string, t time.Time) ([]*Message, error)
+
+	// LastID returns the greatest message id ever appended, "" when none was,
+	// so that ids never repeat over restarts, even when the clock jumped back.
+	LastID() string
+}

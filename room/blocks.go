@@ -1,0 +1,97 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Settings keeps what people have set for themselves, over restarts. Its methods
+// may be called concurrently and answer from memory as a rule.
+type Settings interface {
+	// Blocked returns whose messages nick does not want.
+	Blocked(nick string) ([]string, error)
+	// SetBlocked replaces that list; it is on disk when this returns nil.
+	SetBlocked(nick string, blocked []string) error
+}
+
+// maxBlocked bounds one person's list.
+const maxBlocked = 1000
+
+// Block refuses nick's direct messages and hides its room messages from now on,
+// and reports whether that is new. For a guest it lasts until the guest leaves.
+func (s *Seat) Block(nick string) (changed bool, err error) {
+	return s.editBlocked(func(list []string) ([]string, error) {
+		if slices.Contains(list, nick) {
+			return list, nil
+		}
+		if len(list) >= maxBlocked {
+			return nil, fmt.Errorf("you block %d people already; /unblock some first", len(list))
+		}
+		return append(slices.Clone(list), nick), nil
+	})
+}
+
+// Unblock ends Block and reports whether nick was blocked.
+func (s *Seat) Unblock(nick string) (changed bool, err error) {
+	return s.editBlocked(func(list []string) ([]string, error) {
+		return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return n == nick }), nil
+	})
+}
+
+// Blocked lists who is blocked, sorted.
+func (s *Seat) Blocked() ([]string, error) {
+	blocked, err := s.room.blockedBy(s.nick)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, 0, len(blocked))
+	for nick := range blocked {
+		list = append(list, nick)
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+func (s *Seat) editBlocked(edit func([]string) ([]string, error)) (bool, error) {
+	r := s.room
+	r.blocking.Lock()
+	defer r.blocking.Unlock()
+	old, err := s.Blocked()
+	if err != nil {
+		return false, err
+	}
+	list, err := edit(old)
+	if err != nil || len(list) == len(old) {
+		return false, err
+	}
+	if !s.Guest() {
+		if err := r.settings.SetBlocked(s.nick, list); err != nil {
+			return false, err
+		}
+	}
+	r.withMember(s.nick, func(m *member) { m.blocked = setOf(list) })
+	return true, nil
+}
+
+// blockedBy returns whom nick blocks: from the member, else from the settings.
+func (r *Room) blockedBy(nick string) (map[string]bool, error) {
+	var blocked map[string]bool
+	present := false
+	r.withMember(nick, func(m *member) { blocked, present = m.blocked, true })
+	if present || isGuest(nick) {
+		return blocked, nil
+	}
+	list, err := r.settings.Blocked(nick)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading whom %s blocks: %w", ErrStorage, nick, err)
+	}
+	return setOf(list), nil
+}
+
+func setOf(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[s] = true
+	}
+	return set
+}

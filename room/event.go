@@ -1,0 +1,31 @@
+package room
+
+import "sync"
+
+// Event is something that a session is to show. One event is shared by all
+// sessions it is put to; only Rendered changes after that.
+type Event struct {
+	// Exactly one of these is set.
+	Message  *Message // something said, to everyone or to this person
+	Presence *Change  // people came or went
+	Notice   string   // a word from the server to everyone
+
+	// Rendered is room for the sinks to share what they make of the event.
+	Rendered sync.Map
+}
+
+// Change lists who joined and who left within the last second. Nobody is in both.
+type Change struct {
+	Joined, Left []string // canonical nicks, in the order of the events
+}
+
+// Sink is a session's end of the room: a bounded queue with one reader.
+//
+// Put MUST NOT block and MUST NOT call the room: it is called with the room's
+// lock held. A sink that has no place left ends its session; nobody waits for it.
+// If shown is not nil it is called exactly once, not from within Put: with true
+// when the person's client has confirmed that the event arrived, with false when
+// the session ended before.
+type Sink interface {
+	Put(e *Event, shown func(bool))
+}

@@ -1,0 +1,53 @@
+package history
+
+import (
+	"errors"
+	"io"
+)
+
+// The file system as this package uses it, and nothing more, so that tests can
+// fail any single operation and model what a power cut leaves behind.
+
+// folder is an open directory. Names are single path elements. All methods may
+// be called concurrently.
+type folder interface {
+	// open opens a regular file for reading and writing. It never follows a
+	// link and never waits, whatever stands in the file's place: that gives
+	// an error wrapping errOdd. Without create a missing file is
+	// fs.ErrNotExist.
+	open(name string, create bool) (file, error)
+	// lstat gives fs.ErrNotExist when there is nothing of that name.
+	lstat(name string) (stat, error)
+	names() ([]string, error)
+	remove(name string) error
+	rename(from, to string) error
+	// sub opens the folder called name, which it creates when missing.
+	sub(name string) (folder, error)
+	// lock takes the lock file for as long as the process lives, or until
+	// the closer is closed. It gives ErrInUse when somebody else has it.
+	lock(name string) (io.Closer, error)
+	// sync makes the names in the folder durable.
+	sync() error
+	close() error
+}
+
+// file is an open regular file. All methods may be called concurrently.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	truncate(size int64) error
+	// sync makes the content and the size durable, not the name.
+	sync() error
+	stat() (stat, error)
+	close() error
+}
+
+// stat is what is asked of a file: enough to tell whether a name still leads to
+// the file it led to before, and whether somebody else has written to it.
+type stat struct {
+	ino  uint64
+	size int64
+}
+
+// errOdd is wrapped by open where something other than a regular file stands.
+var errOdd = errors.New("is not a regular file")

@@ -1,0 +1,167 @@
+//go:build unix
+
+package history
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dir is the real folder: names are resolved by os.Root, so that none of them
+// leads out of it.
+type dir struct{ root *os.Root }
+
+// openDir opens the folder at path, which it creates with its parents, each
+// durable in the one above it.
+func openDir(path string) (folder, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDirs(path); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return dir{root}, nil
+}
+
+func makeDirs(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return fmt.Errorf("%s: not a folder", path)
+	}
+	if err := makeDirs(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	f, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d dir) open(name string, create bool) (file, error) {
+	was, err := d.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) && create {
+		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		return diskFile{f}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !was.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s %w", name, errOdd)
+	}
+	f, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.EROFS) { // reading goes on where writing can't
+		f, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if is, err := f.Stat(); err != nil || !os.SameFile(was, is) {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, errOdd))
+	}
+	return diskFile{f}, nil
+}
+
+func (d dir) lstat(name string) (stat, error) {
+	info, err := d.root.Lstat(name)
+	return statOf(info, err)
+}
+
+func (d dir) names() ([]string, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	return names, errors.Join(err, f.Close())
+}
+
+func (d dir) remove(name string) error     { return d.root.Remove(name) }
+func (d dir) rename(from, to string) error { return d.root.Rename(from, to) }
+func (d dir) close() error                 { return d.root.Close() }
+
+func (d dir) sub(name string) (folder, error) {
+	err := d.root.Mkdir(name, 0o700)
+	if err == nil {
+		err = d.sync()
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	root, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return dir{root}, nil
+}
+
+func (d dir) sync() error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d dir) lock(name string) (io.Closer, error) {
+	opened, err := d.open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	f := opened.(diskFile)
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrInUse
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// diskFile is the real file.
+type diskFile struct{ *os.File }
+
+func (f diskFile) truncate(size int64) error { return f.Truncate(size) }
+func (f diskFile) close() error              { return f.Close() }
+func (f diskFile) sync() error               { return syncData(f.File) }
+
+func (f diskFile) stat() (stat, error) {
+	info, err := f.Stat()
+	return statOf(info, err)
+}
+
+func statOf(info fs.FileInfo, err error) (stat, error) {
+	if err != nil {
+		return stat{}, err
+	}
+	st := stat{size: info.Size()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		st.ino = uint64(sys.Ino)
+	}
+	return st, nil
+}

@@ -1,0 +1,246 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// write is the writer: the one goroutine that appends. It ends after Close,
+// and is then started again only to refuse what is appended nevertheless.
+func (s *Store) write() {
+	for {
+		units, ok := s.take()
+		if ok {
+			s.commit(units)
+			continue
+		}
+		s.mu.Lock()
+		if s.drained && len(s.queue) == 0 {
+			s.running = false
+			s.mu.Unlock()
+			return
+		}
+		first := !s.drained
+		s.mu.Unlock()
+		if first {
+			s.shut()
+		}
+	}
+}
+
+// shut seals the journal for good.
+func (s *Store) shut() {
+	s.catchUpAll()
+	s.sealJournal()
+	s.journal.close(errClosed)
+	s.mu.Lock()
+	s.drained = true
+	s.mu.Unlock()
+	close(s.stopped)
+}
+
+// take waits for units and takes all there are. After Close it reports false
+// when none are left.
+func (s *Store) take() ([]*unit, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) == 0 && !s.closed {
+		s.wake.Wait()
+	}
+	units := s.queue
+	s.queue = nil
+	return units, len(units) > 0
+}
+
+// batch is what shares one fsync.
+type batch struct {
+	now   time.Time
+	log   []byte           // what goes to the journal
+	parts map[string]*part // by owner
+	order []*part
+}
+
+// part is what a batch has for one owner.
+type part struct {
+	item     *item[*owner]
+	o        *owner
+	data     []byte // the lines, to be written at o.end
+	entries  []entry
+	stateLen int64 // of the state line that data begins with; 0: none
+}
+
+// commit makes the units durable and tells their senders.
+func (s *Store) commit(units []*unit) {
+	b := &batch{now: time.Now(), parts: make(map[string]*part), log: s.journal.spare[:0]}
+	err := s.readyJournal(b.now)
+	for _, u := range units {
+		if u.err == nil {
+			u.err = err
+		}
+		if u.err == nil {
+			u.err = s.add(b, u)
+		}
+	}
+	if len(b.log) > 0 {
+		err = s.journal.append(b.log)
+		if err != nil {
+			s.breakJournal(b.now, err)
+		}
+	}
+	s.settle(b, units, err)
+	s.journal.spare = b.log
+	for _, u := range units {
+		u.finish()
+	}
+}
+
+// settle brings files and memory up to date with a batch that is in the
+// journal, or, given an error, refuses it.
+func (s *Store) settle(b *batch, units []*unit, err error) {
+	for _, u := range units {
+		if u.err == nil {
+			u.err = err
+		}
+		if u.err == nil {
+			s.learnIDs(u)
+		}
+	}
+	for _, p := range b.order {
+		if err == nil && len(p.data) > 0 {
+			s.apply(p)
+		}
+		s.owners.release(p.item)
+	}
+}
+
+func (s *Store) learnIDs(u *unit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range u.lines {
+		if l.e.msg != nil {
+			s.lastID = max(s.lastID, l.e.msg.ID)
+		}
+	}
+}
+
+// add gives the lines of u their places, or none of them.
+func (s *Store) add(b *batch, u *unit) error {
+	for _, l := range u.lines {
+		if err := s.part(b, l.owner); err != nil {
+			return err
+		}
+	}
+	for i, l := range u.lines {
+		p := b.parts[l.owner]
+		l.e.off = p.o.end + int64(len(p.data))
+		b.log = appendRecord(b.log, i == len(u.lines)-1, l.e.off, l.owner, l.data)
+		p.data = append(p.data, l.data...)
+		p.entries = append(p.entries, l.e)
+	}
+	return nil
+}
+
+// part sees to it that b has a part for owner, which begins with a state line
+// when one is due.
+func (s *Store) part(b *batch, name string) error {
+	if b.parts[name] != nil {
+		return nil
+	}
+	it, err := s.current(name)
+	if err != nil {
+		return err
+	}
+	p := &part{item: it, o: it.val}
+	b.parts[name] = p
+	b.order = append(b.order, p)
+	if p.o.stateDue() {
+		p.data = stateLine(b.now, p.o.end, p.o.unread)
+		p.stateLen = int64(len(p.data))
+		b.log = appendRecord(b.log, true, p.o.end, name, p.data)
+	}
+	return nil
+}
+
+// current returns the owner's state when it fits the file as it is now, and
+// loads it anew when somebody else has changed or replaced the file.
+func (s *Store) current(name string) (*item[*owner], error) {
+	it, err := s.owner(name)
+	if err != nil {
+		return nil, err
+	}
+	same, err := s.unchanged(it.val)
+	if err == nil && !same && it.val.behind != nil {
+		err = errReplaced
+	}
+	if err == nil && same {
+		err = s.catchUp(it.val)
+	}
+	if err == nil && same {
+		return it, nil
+	}
+	s.owners.release(it)
+	if err != nil {
+		return nil, fmt.Errorf("history of %s: %w", name, err)
+	}
+	s.log.Warn("history: a file was changed by somebody else and is read anew", "owner", name)
+	s.owners.forget(name)
+	s.files.forget(name)
+	return s.owner(name)
+}
+
+// unchanged reports whether o's file is the one that the writer left.
+func (s *Store) unchanged(o *owner) (bool, error) {
+	in, base := s.place(o.name)
+	st, err := in.lstat(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		st, err = stat{}, nil
+	}
+	if o.behind == nil {
+		return st.ino == o.ino && st.size == o.end, err
+	}
+	// The write that failed may have created the file, or left a part in it.
+	return st.ino == o.ino || o.ino == 0 && st.size == 0, err
+}
+
+// apply appends a part that is in the journal to its owner's file. When that
+// fails the lines stay in memory.
+func (s *Store) apply(p *part) {
+	o := p.o
+	s.journal.dirty[o.name] = true
+	err := s.writeTo(o, p.data, o.end)
+	o.mu.Lock()
+	if p.stateLen > 0 {
+		o.stateLen, o.stateEnd = p.stateLen, o.end+p.stateLen
+	}
+	o.end += int64(len(p.data))
+	o.apply(p.entries)
+	if err != nil {
+		o.behind = p.data
+	}
+	o.mu.Unlock()
+	if err != nil {
+		s.fellBehind(o, err)
+	}
+}
+
+// writeTo writes to o's file, which it creates when there was none.
+func (s *Store) writeTo(o *owner, data []byte, at int64) error {
+	h, err := s.handle(o.name, o.ino == 0)
+	if err != nil {
+		return err
+	}
+	defer s.files.release(h)
+	if o.ino == 0 {
+		st, err := h.val.stat()
+		if err != nil {
+			return err
+		}
+		o.mu.Lock()
+		o.ino = st.ino
+		o.mu.Unlock()
+	}
+	_, err = h.val.WriteAt(data, at)
+	return err
+}

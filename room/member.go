@@ -1,0 +1,231 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrClosed is returned by Join when the server is going down.
+var ErrClosed = errors.New("the server is shutting down")
+
+// Who is a person, as proven to the server.
+type Who struct {
+	Nick string // canonical; a guest's starts with '~'
+}
+
+// Guest reports whether the person came without a key: nothing is kept for guests.
+func (w Who) Guest() bool { return isGuest(w.Nick) }
+
+func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
+
+// member is a nick that is present, with one or more sessions, or with none for
+// the moment when its last connection broke. Owned by Room.mu.
+type member struct {
+	nick    string
+	since   time.Time
+	active  time.Time // when the person last typed something
+	away    bool
+	reason  string
+	seats   []*Seat
+	broken  *time.Timer // runs while seats is empty
+	brokeAt time.Time
+	blocked map[string]bool
+	replyTo string // who last wrote directly
+}
+
+func (m *member) put(e *Event) {
+	for _, s := range m.seats {
+		s.sink.Put(e, nil)
+	}
+}
+
+// Seat is one session's place in the room. Its methods may be called concurrently.
+type Seat struct {
+	room *Room
+	nick string
+	sink Sink // nil for a visitor, who runs a command without being present
+}
+
+// Nick is who sits here: for a guest perhaps not the name that was asked for.
+func (s *Seat) Nick() string { return s.nick }
+
+// Guest reports whether the person here came without a key.
+func (s *Seat) Guest() bool { return isGuest(s.nick) }
+
+// Welcome is what a session is told when it joins.
+type Welcome struct {
+	Others       []Presence // who else is online, if they are not many
+	Recent       []*Message // room lines, oldest first
+	Unread       []*Message // direct and group messages waiting in the inbox
+	Missed       []*Message // of these, what came while the connection was broken
+	Receipts     []*Message // others have read what was kept for them
+	OthersOnline int        // how many others are online
+	Returned     bool       // the connection had broken and the nick was still held
+}
+
+// Visit returns a seat for a single command: it can speak and ask, but nobody sees
+// it come or go, and nothing is shown to it.
+func (r *Room) Visit(who Who) *Seat { return &Seat{room: r, nick: who.Nick} }
+
+// Join seats a session. The seat's events go to sink from now on. A guest's name
+// that is in use gets a number behind it. The error is ErrClosed, or wraps
+// ErrStorage where the person's history can't be read (the seat is valid then).
+func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
+	blocked, err := r.blockedBy(who.Nick)
+	if err != nil {
+		return nil, nil, err
+	}
+	seat, welcome, brokeAt, err := r.sit(who, sink, blocked)
+	if err != nil {
+		return nil, nil, err
+	}
+	if who.Guest() {
+		return seat, welcome, nil
+	}
+	unread, err := r.archive.Unread(seat.nick)
+	r.sortUnread(seat.nick, unread, brokeAt, welcome)
+	return seat, welcome, err
+}
+
+func (r *Room) sit(who Who, sink Sink, blocked map[string]bool) (*Seat, *Welcome, time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, time.Time{}, ErrClosed
+	}
+	if who.Guest() {
+		who.Nick = r.freeGuest(who.Nick)
+	}
+	seat := &Seat{room: r, nick: who.Nick, sink: sink}
+	m := r.members[who.Nick]
+	welcome := &Welcome{}
+	var brokeAt time.Time
+	switch {
+	case m == nil:
+		m = r.arrive(who.Nick)
+	case len(m.seats) == 0:
+		m.broken.Stop()
+		brokeAt, welcome.Returned = m.brokeAt, true
+	}
+	m.blocked = blocked
+	m.active = time.Now()
+	m.seats = append(m.seats, seat)
+	welcome.Recent = r.recentFor(m, brokeAt)
+	welcome.OthersOnline = len(r.members) - 1
+	if welcome.OthersOnline <= greetByName {
+		welcome.Others = r.others(who.Nick)
+	}
+	return seat, welcome, brokeAt, nil
+}
+
+// freeGuest returns name, or name with the least number behind it that is free.
+func (r *Room) freeGuest(name string) string {
+	free := name
+	for n := 2; r.members[free] != nil; n++ {
+		free = fmt.Sprintf("%.29s%d", name, n)
+	}
+	return free
+}
+
+// arrive makes nick a member and tells the others. r.mu is held.
+func (r *Room) arrive(nick string) *member {
+	now := time.Now()
+	m := &member{nick: nick, since: now, active: now}
+	r.members[nick] = m
+	delete(r.seen, nick)
+	r.recordPresence(KindJoin, nick)
+	r.tell(nick, true)
+	return m
+}
+
+// depart ends nick's presence and tells the others. r.mu is held.
+func (r *Room) depart(m *member) {
+	if m.broken != nil {
+		m.broken.Stop()
+	}
+	delete(r.members, m.nick)
+	r.remember(m.nick, time.Now())
+	r.recordPresence(KindLeave, m.nick)
+	r.tell(m.nick, false)
+}
+
+// Cause says how a session ended.
+type Cause int
+
+const (
+	Quit  Cause = iota // the person left
+	Broke              // the connection ended without a word
+)
+
+// Leave ends the seat; later calls do nothing. With the last seat the member
+// leaves: at once, or, when a keyed person's connection broke, after a grace in
+// which what is sent to them is kept.
+func (s *Seat) Leave(cause Cause) {
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[s.nick]
+	if m == nil || !m.drop(s) || len(m.seats) > 0 {
+		return
+	}
+	if cause == Quit || s.Guest() || r.closed {
+		r.depart(m)
+		return
+	}
+	m.brokeAt = time.Now()
+	m.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(m) })
+}
+
+// drop removes s from the member's seats and reports whether it was there.
+func (m *member) drop(s *Seat) bool {
+	for i, seat := range m.seats {
+		if seat == s {
+			m.seats = append(m.seats[:i:i], m.seats[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Room) graceOver(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.members[m.nick] == m && len(m.seats) == 0 {
+		r.depart(m)
+	}
+}
+
+// Active notes that the person typed something, for idle times.
+func (s *Seat) Active() {
+	s.room.withMember(s.nick, func(m *member) { m.active = time.Now() })
+}
+
+// Away marks the person as away: direct messages are kept for the inbox.
+func (s *Seat) Away(reason string) {
+	s.room.withMember(s.nick, func(m *member) { m.away, m.reason = true, reason })
+}
+
+// Back ends Away and reports whether the person was away.
+func (s *Seat) Back() (was bool) {
+	s.room.withMember(s.nick, func(m *member) {
+		was, m.away, m.reason = m.away, false, ""
+	})
+	return was
+}
+
+// ReplyTo is who last wrote to this person directly, "" when nobody did.
+func (s *Seat) ReplyTo() (nick string) {
+	s.room.withMember(s.nick, func(m *member) { nick = m.replyTo })
+	return nick
+}
+
+// withMember calls f with nick's member, if there is one, under the lock.
+func (r *Room) withMember(nick string, f func(*member)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[nick]; m != nil {
+		f(m)
+	}
+}

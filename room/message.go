@@ -1,0 +1,42 @@
+package room
+
+import (
+	"slices"
+	"time"
+)
+
+// Kind says what a message is. The strings stand in the history files, so they
+// never change their meaning.
+type Kind string
+
+const (
+	KindSay     Kind = "room"    // said to everyone
+	KindMe      Kind = "me"      // said to everyone, in the third person
+	KindDirect  Kind = "direct"  // to one nick
+	KindGroup   Kind = "group"   // to several nicks
+	KindReceipt Kind = "receipt" // tells To that From has read the message Ref
+	KindJoin    Kind = "join"    // presence: From became a member
+	KindLeave   Kind = "leave"   // presence: From is no member any more
+	KindAlive   Kind = "alive"   // presence: the server was still up at Time
+)
+
+// Message is one thing said, or one change of presence. It is shared by everyone
+// it concerns and never changed after it was handed to an [Archive].
+type Message struct {
+	// ID is unique for ever and sorts by time; see [ID].
+	ID   string
+	Time time.Time // when the room took it, UTC, millisecond precision
+	Kind Kind
+	From string   // canonical nick; a guest's starts with '~'
+	To   []string // recipients of direct, group and receipt; empty otherwise
+	Text string   // cleaned; lines are separated by '\n'
+	// Ref and RefTime name the message that a receipt is about.
+	Ref     string
+	RefTime time.Time
+}
+
+// For reports whether m is addressed to nick by somebody else, which makes it
+// count as unread in nick's history until it is marked as read.
+func (m *Message) For(nick string) bool {
+	return m.From != nick && slices.Contains(m.To, nick)
+}

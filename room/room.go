@@ -1,0 +1,115 @@
+package room
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Times and counts that people notice. They stand in the README.
+const (
+	graceAfterBreak = 10 * time.Second // a broken session's nick stays this long
+	confirmWithin   = 5 * time.Second  // a sender hears "delivered" or "kept" by then
+	mergeChanges    = time.Second      // joins and leaves are told at most this often
+	recentLines     = 20               // room lines shown on joining
+	greetByName     = 20               // more people than these are only counted on joining
+	missedLines     = 500              // room lines remembered for who reconnects
+	seenFor         = 7 * 24 * time.Hour
+	seenMost        = 100_000 // nicks remembered for wholast
+	aliveEvery      = time.Minute
+)
+
+// Directory knows which nicks exist, whether online or not.
+type Directory interface {
+	// Held reports whether nick belongs to someone who can come back for
+	// what is kept. It is called often and must answer from memory.
+	Held(nick string) bool
+}
+
+// Room is the one room. All methods may be called concurrently.
+type Room struct {
+	archive   Archive
+	directory Directory
+	settings  Settings
+	ids       *idSource
+
+	// speaking is held while a message gets its id and its place in the
+	// archive's queue, so that both orders agree. It is taken before mu.
+	speaking sync.Mutex
+
+	blocking sync.Mutex // one change of a block list at a time; taken before mu
+
+	mu      sync.Mutex // owns everything below; held for map work and puts only
+	members map[string]*member
+	recent  []*Message           // the newest missedLines room messages, oldest first
+	seen    map[string]time.Time // when who is not online now was last
+	claimed map[claim]struct{}   // messages being shown right now
+	changes changes
+	alive   *time.Timer
+	closed  bool
+}
+
+// claim is one recipient's copy of a message that is on its way to a screen and
+// therefore is neither unread nor read yet.
+type claim struct{ nick, id string }
+
+// New returns a room that goes on where archive ends: the last lines, who was
+// online when, and ids. Close it.
+func New(archive Archive, directory Directory, settings Settings) (*Room, error) {
+	r := &Room{
+		archive:   archive,
+		directory: directory,
+		settings:  settings,
+		ids:       newIDSource(archive.LastID()),
+		members:   map[string]*member{},
+		seen:      map[string]time.Time{},
+		claimed:   map[claim]struct{}{},
+	}
+	recent, err := archive.Tail(RoomHistory, missedLines, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading the room's history: %w", err)
+	}
+	r.recent = recent
+	if err := r.loadSeen(time.Now()); err != nil {
+		return nil, fmt.Errorf("reading who was here: %w", err)
+	}
+	r.alive = time.AfterFunc(aliveEvery, r.stillAlive)
+	return r, nil
+}
+
+// Close records that everybody left and stops the room's timers. Sessions are to
+// be ended before; the archive is to be closed after.
+func (r *Room) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.alive.Stop()
+	r.changes.stop()
+	for _, m := range r.members {
+		r.depart(m)
+	}
+}
+
+// Announce shows text to everyone who is online, as a word from the server.
+func (r *Room) Announce(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.putAll(&Event{Notice: text})
+}
+
+// putAll gives e to every session. r.mu is held.
+func (r *Room) putAll(e *Event) {
+	for _, m := range r.members {
+		m.put(e)
+	}
+}
+
+// newMessage makes a message of now. r.speaking is held wherever the order counts.
+func (r *Room) newMessage(kind Kind, from string, to []string, text string) *Message {
+	now := time.Now()
+	return &Message{
+		ID:   r.ids.next(now),
+		Time: now.UTC().Truncate(time.Millisecond),
+		Kind: kind, From: from, To: to, Text: text,
+	}
+}

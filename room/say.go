@@ -1,0 +1,67 @@
+package room
+
+import (
+	"slices"
+	"time"
+)
+
+// Say says text to everyone, as kind KindSay or KindMe. stored, if not nil, is
+// called once, when everyone has been given the message: with nil when it is on
+// disk, else with an error that wraps ErrStorage (the room goes on without a
+// disk, but the message will not be found later). stored must not block.
+func (s *Seat) Say(kind Kind, text string, stored func(error)) {
+	r := s.room
+	s.Active()
+	r.speaking.Lock()
+	defer r.speaking.Unlock()
+	m := r.newMessage(kind, s.nick, nil, text)
+	r.archive.Append(func(err error) {
+		r.publish(m)
+		if stored != nil {
+			stored(err)
+		}
+	}, Record{Owner: RoomHistory, Message: m})
+}
+
+// publish shows m to everyone who does not block its sender. The archive calls it
+// in its order, which makes it everybody's order.
+func (r *Room) publish(m *Message) {
+	e := &Event{Message: m}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent = append(r.recent, m)
+	if len(r.recent) > 2*missedLines {
+		r.recent = append([]*Message(nil), r.recent[len(r.recent)-missedLines:]...)
+	}
+	for _, member := range r.members {
+		if !member.blocked[m.From] {
+			member.put(e)
+		}
+	}
+}
+
+// recentFor returns what m's new session is to see of the room: the last lines,
+// or all since its connection broke. r.mu is held.
+func (r *Room) recentFor(m *member, brokeAt time.Time) []*Message {
+	var lines []*Message
+	for i := len(r.recent) - 1; i >= 0 && len(lines) < missedLines; i-- {
+		line := r.recent[i]
+		if brokeAt.IsZero() && len(lines) == recentLines || line.Time.Before(brokeAt.Truncate(time.Millisecond)) {
+			break
+		}
+		if !m.blocked[line.From] {
+			lines = append(lines, line)
+		}
+	}
+	slices.Reverse(lines)
+	return lines
+}
+
+// History returns the newest n lines of the room from its file, oldest first.
+func (s *Seat) History(n int) ([]*Message, error) {
+	blocked, err := s.room.blockedBy(s.nick)
+	if err != nil {
+		return nil, err
+	}
+	return s.room.archive.Tail(RoomHistory, n, func(m *Message) bool { return !blocked[m.From] })
+}

@@ -1,0 +1,121 @@
+// Package settings keeps what people set for themselves in DATA/settings/NICK.json,
+// one small file for each nick that has set anything. It implements [room.Settings].
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"sync"
+
+	"github.com/google/renameio/v2"
+
+	"whoelse/room"
+)
+
+// Store is a folder of settings. Its methods may be called concurrently. There
+// must be one for a folder at a time.
+type Store struct {
+	dir  string
+	root *os.Root
+
+	mu    sync.Mutex // owns cache; held over reading and writing a file, which is rare
+	cache map[string]person
+}
+
+var _ room.Settings = (*Store)(nil)
+
+// person is one nick's file.
+type person struct {
+	Blocked []string `json:"blocked,omitempty"`
+}
+
+// maxCached bounds the memory for people who are written to.
+const maxCached = 10_000
+
+// name allows what is a nick, and so no path.
+var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// Open opens, or makes, the folder dir.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{dir: dir, root: root, cache: map[string]person{}}, nil
+}
+
+// Close releases the folder.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Blocked returns whose messages nick does not want; none when nick never said.
+func (s *Store) Blocked(nick string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	return p.Blocked, err
+}
+
+// SetBlocked replaces nick's list. It is on disk when this returns nil.
+func (s *Store) SetBlocked(nick string, blocked []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	if err != nil {
+		return err
+	}
+	p.Blocked = blocked
+	if err := s.save(nick, p); err != nil {
+		return fmt.Errorf("%w: %w", room.ErrStorage, err)
+	}
+	s.cache[nick] = p
+	return nil
+}
+
+func (s *Store) load(nick string) (person, error) {
+	if p, ok := s.cache[nick]; ok {
+		return p, nil
+	}
+	var p person
+	if !name.MatchString(nick) {
+		return p, fmt.Errorf("%q is no nick", nick)
+	}
+	b, err := s.root.ReadFile(nick + ".json")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return p, err
+	default:
+		if err := json.Unmarshal(b, &p); err != nil {
+			return p, fmt.Errorf("settings/%s.json: %w", nick, err)
+		}
+	}
+	if len(s.cache) >= maxCached {
+		clear(s.cache)
+	}
+	s.cache[nick] = p
+	return p, nil
+}
+
+// save replaces the file. The rename counts only once the folder is synced.
+func (s *Store) save(nick string, p person) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(s.dir+"/"+nick+".json", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	folder, err := s.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}

@@ -1,0 +1,279 @@
+package sessions
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"whoelse/keys/nick"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+	"whoelse/sessions/sshd"
+)
+
+// actor is a person who asks something of the room, from a terminal, a pipe or
+// with a single command. Its methods are for the session's reading goroutine,
+// except where one says otherwise.
+type actor struct {
+	host    *Host
+	login   *sshd.Login
+	seat    *room.Seat
+	style   func() render.Style
+	out     *outbox
+	pending pending  // receipts that are still to come
+	failed  failures // for a command's exit status
+}
+
+// do carries out a call. The table is complete but for what only a session can do.
+func (a *actor) do(call parse.Call) {
+	if run := commands[call.Name]; run != nil {
+		run(a, call)
+	}
+}
+
+// commands is what a line can ask for, by canonical name.
+var commands map[string]func(*actor, parse.Call)
+
+func init() { // help lists the commands, so the table can't be initialised in place
+	commands = map[string]func(*actor, parse.Call){
+		"say":       (*actor).say,
+		"me":        (*actor).say,
+		"broadcast": (*actor).broadcast,
+		"send":      (*actor).send,
+		"reply":     (*actor).reply,
+		"whoelse":   (*actor).whoelse,
+		"wholast":   (*actor).wholast,
+		"inbox":     (*actor).inbox,
+		"history":   (*actor).history,
+		"away":      (*actor).away,
+		"back":      (*actor).back,
+		"block":     (*actor).block,
+		"unblock":   (*actor).unblock,
+		"blocked":   (*actor).blocked,
+		"nick":      (*actor).whoami,
+		"help":      (*actor).help,
+	}
+}
+
+// note shows a word from the server.
+func (a *actor) note(words string) {
+	a.out.print(string(render.Notice(nil, words, a.style())), nil)
+}
+
+// tell is note for goroutines that must not wait, such as the archive's.
+func (a *actor) tell(words string) {
+	a.out.tell(string(render.Notice(nil, words, a.style())))
+}
+
+// fail shows why something was not done.
+func (a *actor) fail(words string) {
+	a.failed.set()
+	a.note(words)
+}
+
+// trouble shows an error of the storage, in words, and logs it whole.
+func (a *actor) trouble(what string, err error) {
+	a.host.cfg.Log.Error(what+" failed", "nick", a.seat.Nick(), "err", err)
+	a.fail(what + " failed: " + plainError(err))
+}
+
+func plainError(err error) string {
+	if errors.Is(err, room.ErrStorage) {
+		return "storage trouble; please try again in a moment"
+	}
+	return err.Error()
+}
+
+func (a *actor) say(call parse.Call) {
+	kind := room.KindSay
+	if call.Name == "me" {
+		kind = room.KindMe
+	}
+	a.pending.add(1)
+	a.seat.Say(kind, call.Text, func(err error) {
+		defer a.pending.add(-1)
+		if err != nil {
+			a.host.cfg.Log.Error("a room message is not in the history", "nick", a.seat.Nick(), "err", err)
+			a.failed.set()
+			a.tell(wordsUnstored)
+		}
+	})
+}
+
+func (a *actor) broadcast(call parse.Call) {
+	if len(call.To) > 0 {
+		a.send(call)
+		return
+	}
+	a.say(call)
+}
+
+func (a *actor) reply(call parse.Call) {
+	to := a.seat.ReplyTo()
+	if to == "" {
+		a.fail("nobody has written to you yet; send NICK TEXT writes to somebody")
+		return
+	}
+	call.To = []string{to}
+	a.send(call)
+}
+
+func (a *actor) send(call parse.Call) {
+	a.pending.add(len(call.To))
+	lone := len(call.To) == 1
+	a.seat.Send(call.To, call.Text, func(r room.Receipt) {
+		defer a.pending.add(-1)
+		a.receipt(r, lone)
+	})
+}
+
+// receipt shows what became of a message. It does not wait: the archive's
+// goroutine may call it.
+func (a *actor) receipt(r room.Receipt, lone bool) {
+	words, ok := wordsReceipt(r)
+	if r.Outcome == room.RefusedUnknown {
+		if near, found := nick.Nearest(r.To, a.everyNick()); found {
+			words += "; did you mean " + near + "?"
+		}
+	}
+	if r.Err != nil {
+		a.host.cfg.Log.Error("a message was not sent", "nick", a.seat.Nick(), "err", r.Err)
+	}
+	switch {
+	case ok:
+		a.tell(words)
+		return
+	case lone:
+		a.tell("not sent: " + words)
+	default:
+		a.tell("not sent to " + r.To + ": " + words)
+	}
+	a.failed.set()
+}
+
+// everyNick is whom one could mean: who is or was here, and who holds a key.
+func (a *actor) everyNick() []string {
+	all := append(a.host.cfg.Room.Nicks(), a.host.cfg.Nicks()...)
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(n string) bool { return n == a.seat.Nick() })
+}
+
+func (a *actor) whoelse(parse.Call) {
+	others := a.seat.Others()
+	if len(others) == 0 {
+		a.note("nobody else is here")
+		return
+	}
+	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, a.wordsOnline)
+}
+
+func (a *actor) wholast(call parse.Call) {
+	minutes := call.N
+	if minutes == 0 {
+		minutes = 60
+	}
+	all := a.seat.OnlineSince(time.Now().Add(-time.Duration(minutes) * time.Minute))
+	span := render.Ago(time.Duration(minutes) * time.Minute)
+	if len(all) == 0 {
+		a.note("nobody else was here within the last " + span)
+		return
+	}
+	a.notes("within the last "+span, all, wordsLast)
+}
+
+// notes shows a heading and a line for each of people.
+func (a *actor) notes(heading string, people []room.Presence, words func(room.Presence) string) {
+	lines := render.Notice(nil, heading+":", a.style())
+	for _, p := range people {
+		lines = render.Notice(lines, "  "+words(p), a.style())
+	}
+	a.printAll(string(lines), nil)
+}
+
+// printAll prints long output in pieces that fit the queue. shown is for the last.
+func (a *actor) printAll(lines string, shown func(bool)) {
+	const piece = 16 << 10
+	for len(lines) > piece {
+		cut := strings.LastIndexByte(lines[:piece], '\n') + 1
+		if cut == 0 {
+			cut = piece
+		}
+		a.out.print(lines[:cut], nil)
+		lines = lines[cut:]
+	}
+	a.out.print(lines, shown)
+}
+
+func (a *actor) away(call parse.Call) {
+	a.seat.Away(call.Text)
+	a.note("you are away; what is sent to you is kept, /back ends it")
+}
+
+func (a *actor) back(parse.Call) {
+	if !a.seat.Back() {
+		a.note("you were not away")
+		return
+	}
+	words := "welcome back"
+	if unread, err := a.seat.Inbox(); err == nil && len(unread) > 0 {
+		words += "; " + wordsUnread(unread)
+	}
+	a.note(words)
+}
+
+func (a *actor) block(call parse.Call) {
+	if call.Nick == a.seat.Nick() {
+		a.fail("you can't block yourself")
+		return
+	}
+	changed, err := a.seat.Block(call.Nick)
+	switch {
+	case err != nil:
+		a.trouble("blocking "+call.Nick, err)
+	case changed:
+		a.note("you see nothing from " + call.Nick + " any more; /unblock " + call.Nick + " ends it")
+	default:
+		a.note("you block " + call.Nick + " already")
+	}
+}
+
+func (a *actor) unblock(call parse.Call) {
+	changed, err := a.seat.Unblock(call.Nick)
+	switch {
+	case err != nil:
+		a.trouble("unblocking "+call.Nick, err)
+	case changed:
+		a.note("you see " + call.Nick + " again")
+	default:
+		a.fail("you do not block " + call.Nick)
+	}
+}
+
+func (a *actor) blocked(parse.Call) {
+	list, err := a.seat.Blocked()
+	switch {
+	case err != nil:
+		a.trouble("reading your list", err)
+	case len(list) == 0:
+		a.note("you block nobody")
+	default:
+		a.note("you block " + render.People(list, len(list)))
+	}
+}
+
+func (a *actor) whoami(parse.Call) { a.note(wordsIdentity(a.login, a.seat)) }
+
+func (a *actor) help(call parse.Call) {
+	if call.Text == "" {
+		a.printAll(helpAll(a.style()), nil)
+		return
+	}
+	c := parse.Find(strings.ToLower(call.Text))
+	if c == nil {
+		a.fail("no command is called that; help lists them all")
+		return
+	}
+	a.out.print(helpOne(c, a.style()), nil)
+}

@@ -1,0 +1,78 @@
+package sessions
+
+import (
+	"strings"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/render"
+	"whoelse/sessions/text"
+)
+
+// greet shows a newcomer who they are, who is here, what was said last and what
+// waits for them. Without a terminal it is brief, and nothing is replayed, so that
+// a program does not take the past for news.
+func (s *session) greet(w *room.Welcome, err error) {
+	if err != nil {
+		s.trouble("reading your inbox", err)
+	}
+	style := s.styleNow()
+	var lines []byte
+	add := func(words string) { lines = render.Notice(lines, words, style) }
+	if s.term != nil && !w.Returned {
+		lines = append(lines, motd(s.host.cfg.MOTD())...)
+	}
+	s.introduce(w, add)
+	if s.term != nil {
+		now := time.Now()
+		for _, m := range w.Recent {
+			lines = render.Message(lines, m, s.seat.Nick(), style, now)
+		}
+	}
+	if len(w.Unread) > 0 {
+		add(wordsUnread(w.Unread))
+	}
+	s.printAll(string(lines), nil)
+	s.showKept(w)
+}
+
+// introduce says who one is and who else is here.
+func (s *session) introduce(w *room.Welcome, add func(string)) {
+	you := "you are " + s.seat.Nick()
+	switch {
+	case w.Returned:
+		you = "welcome back, " + s.seat.Nick() + "; this is what you missed"
+	case s.login.Key == nil:
+		you += ", a guest: nothing is kept for you when you leave"
+		if asked := s.login.Nick; asked != s.seat.Nick() {
+			you += " (" + asked + " is in use)"
+		}
+	case s.login.Claimed:
+		you += "; this nick is now your key's, and only your key's"
+	case !strings.EqualFold(s.login.Asked, s.seat.Nick()):
+		you += ", by your key, not " + text.Quote(s.login.Asked, 32)
+	}
+	add(you)
+	if !w.Returned {
+		add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
+	}
+}
+
+// showKept shows what came while the connection was broken, and which messages of
+// this person's were read, and marks both as shown.
+func (s *session) showKept(w *room.Welcome) {
+	kept := append(w.Missed, w.Receipts...)
+	if len(kept) == 0 {
+		return
+	}
+	s.pending.add(1)
+	s.printAll(s.rendered(kept), func(shown bool) { go s.haveRead(kept, shown) })
+}
+
+// motd cleans the message of the day: it is the operator's, but a file all the same.
+func motd(raw string) []byte {
+	if raw = strings.TrimRight(text.Clean(raw), "\n"); raw == "" {
+		return nil
+	}
+	return []byte(raw + "\n")
+}

@@ -1,0 +1,112 @@
+// Package sessions runs what a person has in front of them: a terminal, a pipe or
+// a single command. It reads lines, carries out what they ask of the room, and
+// shows what the room has to tell.
+//
+// A [Host] serves all sessions; each session is a reading goroutine, which is the
+// one that [Host.Handle] is called on, and a writing goroutine, which alone writes
+// to the person (see outbox).
+package sessions
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/sshd"
+)
+
+// Limits that people meet. They stand in the README.
+const (
+	maxText      = 4000      // bytes of one message
+	queueLimit   = 256 << 10 // bytes that may wait for one session
+	flushEvery   = 10 * time.Millisecond
+	stallLimit   = 10 * time.Second // one write may stand this long
+	goodbyeLimit = 2 * time.Second  // a session's last words
+	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
+	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+)
+
+// Config is what a Host needs.
+type Config struct {
+	Room *room.Room
+	// Nicks lists every nick that a key holds, sorted; called now and then.
+	Nicks func() []string
+	// MessageRate is how many lines a second one nick may send, with a burst of
+	// four times that; 0 is no limit.
+	MessageRate float64
+	// MOTD returns the message of the day, "" for none. Called for every join.
+	MOTD func() string
+	Log  *slog.Logger
+}
+
+// Host serves sessions. Its methods may be called concurrently.
+type Host struct {
+	cfg  Config
+	pace *pace
+
+	mu       sync.Mutex // owns the fields below
+	open     map[*session]struct{}
+	stopping bool
+	all      sync.WaitGroup
+}
+
+// New returns a host for cfg's room.
+func New(cfg Config) *Host {
+	return &Host{cfg: cfg, pace: newPace(cfg.MessageRate), open: map[*session]struct{}{}}
+}
+
+// Handle runs one session to its end.
+func (h *Host) Handle(ch *sshd.Channel) {
+	if ch.Command != "" {
+		h.runCommand(ch)
+		return
+	}
+	s := newSession(h, ch)
+	if !h.add(s) {
+		ch.Stderr().Write([]byte("whoelse: " + wordsShutdown + "\r\n"))
+		ch.Exit(1)
+		return
+	}
+	defer h.remove(s)
+	s.run()
+}
+
+func (h *Host) add(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return false
+	}
+	h.open[s] = struct{}{}
+	h.all.Add(1)
+	return true
+}
+
+func (h *Host) remove(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.open, s)
+	h.all.Done()
+}
+
+// Shutdown tells everyone that the server is going down, ends all sessions and
+// waits for them until ctx is over.
+func (h *Host) Shutdown(ctx context.Context) {
+	h.mu.Lock()
+	h.stopping = true
+	for s := range h.open {
+		s.end(errShutdown)
+	}
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		h.all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}

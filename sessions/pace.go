@@ -1,0 +1,71 @@
+package sessions
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/time/rate"
+)
+
+// pace bounds how fast each nick may send, whatever the number of its sessions.
+// Who is over the limit waits; nothing is lost by it. Safe for concurrent use.
+type pace struct {
+	limit rate.Limit
+	burst int
+
+	mu    sync.Mutex
+	nicks map[string]*rate.Limiter
+}
+
+// burstFactor times the rate is what may come at once, for pasted and piped lines.
+const burstFactor = 4
+
+func newPace(perSecond float64) *pace {
+	if perSecond <= 0 {
+		return &pace{limit: rate.Inf}
+	}
+	return &pace{
+		limit: rate.Limit(perSecond),
+		burst: max(1, int(burstFactor*perSecond)),
+		nicks: map[string]*rate.Limiter{},
+	}
+}
+
+// wait waits until nick may send. slow is called before the wait if there is one.
+// The error is ctx's.
+func (p *pace) wait(ctx context.Context, nick string, slow func()) error {
+	if p.limit == rate.Inf {
+		return nil
+	}
+	l := p.limiter(nick)
+	if l.Allow() {
+		return nil
+	}
+	slow()
+	return l.Wait(ctx)
+}
+
+// maxLimiters is when limiters that have filled up again are dropped.
+const maxLimiters = 1024
+
+func (p *pace) limiter(nick string) *rate.Limiter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.nicks[nick]
+	if l == nil {
+		if len(p.nicks) >= maxLimiters {
+			p.dropFull()
+		}
+		l = rate.NewLimiter(p.limit, p.burst)
+		p.nicks[nick] = l
+	}
+	return l
+}
+
+func (p *pace) dropFull() {
+	for nick, l := range p.nicks {
+		if l.Tokens() >= float64(p.burst) {
+			delete(p.nicks, nick)
+		}
+	}
+}

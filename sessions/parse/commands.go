@@ -1,0 +1,92 @@
+package parse
+
+import "slices"
+
+// Limits of what one can ask for at once.
+const (
+	maxMinutes = 7 * 24 * 60
+	maxLines   = 10_000
+)
+
+// Syntax is one command as people type and read it.
+type Syntax struct {
+	Name      string
+	Aliases   []string
+	BareWords []string // which of its names also work without '/'
+	Alone     bool     // the bare words only count when nothing follows
+	Usage     string
+	Help      string // what it does, one line
+	More      string // what help COMMAND adds; may be empty
+
+	args func(rest string, call *Call) string
+}
+
+// Commands is every command, in the order in which help lists them. It is never changed.
+var Commands = []*Syntax{
+	{Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, args: noArgs,
+		Usage: "whoelse", Help: "everyone else who is here"},
+	{Name: "wholast", BareWords: []string{"wholast"}, args: number(maxMinutes),
+		Usage: "wholast [MINUTES]", Help: "who was here within the last MINUTES (60; up to 10080)"},
+	{Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, args: sendArgs,
+		Usage: "send NICK[,NICK...] TEXT", Help: "write to one person, or to several; also @NICK TEXT",
+		More: "You are told for each of them whether it was delivered, or is kept until they are back."},
+	{Name: "reply", Aliases: []string{"r"}, args: needText,
+		Usage: "/reply TEXT", Help: "write to who last wrote to you"},
+	{Name: "broadcast", BareWords: []string{"broadcast"}, args: broadcastArgs,
+		Usage: "broadcast TEXT, or broadcast user NICK,NICK TEXT", Help: "say to everyone online, or to a list of people"},
+	{Name: "inbox", BareWords: []string{"inbox"}, args: inboxArgs,
+		Usage: "inbox, inbox all [N], or inbox NICK [N]", Help: "what was sent to you and you have not read; or the past",
+		More: "inbox shows unread messages and marks them read. inbox all shows your newest N (50) messages, sent and received; inbox NICK only those with NICK."},
+	{Name: "history", args: number(maxLines),
+		Usage: "/history [N]", Help: "the newest N (50) lines of the room"},
+	{Name: "say", args: needText,
+		Usage: "/say TEXT", Help: "say TEXT, whatever it begins with; a space in front does the same"},
+	{Name: "me", args: needText,
+		Usage: "/me TEXT", Help: "say what you do: * you TEXT"},
+	{Name: "away", args: optionalText,
+		Usage: "/away [REASON]", Help: "keep what is sent to you for the inbox, and tell senders"},
+	{Name: "back", args: noArgs,
+		Usage: "/back", Help: "no longer away"},
+	{Name: "block", Aliases: []string{"ignore"}, args: needNick,
+		Usage: "/block NICK", Help: "refuse NICK's messages and hide what NICK says"},
+	{Name: "unblock", Aliases: []string{"unignore"}, args: needNick,
+		Usage: "/unblock NICK", Help: "end that"},
+	{Name: "blocked", args: noArgs,
+		Usage: "/blocked", Help: "whom you block"},
+	{Name: "nick", Aliases: []string{"whoami"}, args: noArgs,
+		Usage: "/nick", Help: "who you are, and by which key",
+		More: "Your nick is bound to your key and can't be changed from here: connect as another name with another key."},
+	{Name: "clear", args: noArgs,
+		Usage: "/clear", Help: "clear the screen"},
+	{Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help"}, Alone: true, args: optionalText,
+		Usage: "/help [COMMAND]", Help: "this list, or more about one command"},
+	{Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q"}, Alone: true, args: optionalText,
+		Usage: "quit", Help: `leave; also exit, \q, :q and ^D`},
+}
+
+// Find returns the command with this name or alias, with or without '/', or nil.
+func Find(name string) *Syntax {
+	if len(name) > 0 && name[0] == '/' {
+		name = name[1:]
+	}
+	return find(name)
+}
+
+func find(name string) *Syntax {
+	for _, c := range Commands {
+		if c.Name == name || slices.Contains(c.Aliases, name) || slices.Contains(c.BareWords, name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// names lists what an unknown word may have been meant as.
+func names() []string {
+	var all []string
+	for _, c := range Commands {
+		all = append(all, c.Name)
+		all = append(all, c.Aliases...)
+	}
+	return all
+}

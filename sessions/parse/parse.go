@@ -1,0 +1,234 @@
+// Package parse turns one typed line into what it asks for. It is a pure function
+// of the line: who is online, and whether a nick exists, are not its business.
+//
+// Plain text is said. Commands begin with '/'; those of [Commands] that are marked
+// Bare also work as a bare word. What begins like a command and does not fit its
+// syntax is an [*Error], never text: a private message with a typing mistake must
+// not end up in front of everybody.
+package parse
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"whoelse/keys/nick"
+	"whoelse/sessions/text"
+)
+
+// Call is what a line asks for. Which fields are set depends on the command.
+type Call struct {
+	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
+	To   []string // canonical nicks: send, broadcast to a list
+	Nick string   // canonical nick: inbox of one, block, unblock
+	Text string   // message text, away reason, help topic
+	N    int      // minutes or lines; 0 when not given
+	All  bool     // inbox all
+}
+
+// Error is a line that begins like a command and is none. Its text is fit to show:
+// at most two lines, with the input quoted and cut.
+type Error struct {
+	Problem string // what is wrong, in words
+	Usage   string // how the command is typed; "" for an unknown command
+	Hint    string // the way out
+}
+
+func (e *Error) Error() string {
+	s := e.Problem
+	if e.Usage != "" {
+		s += "; usage: " + e.Usage
+	}
+	return s + " (" + e.Hint + ")"
+}
+
+const sayHint = "to say it to everyone, put a space in front"
+
+// Line parses one line of input, which may hold several lines of text.
+// The error is always an *Error.
+func Line(line string) (Call, error) {
+	switch {
+	case strings.TrimSpace(line) == "":
+		return Call{}, nil
+	case line[0] == ' ' || line[0] == '\n':
+		return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
+	case line[0] == '@':
+		return run(find("send"), line[1:])
+	}
+	word, rest := cut(line)
+	if name, slash := strings.CutPrefix(word, "/"); slash {
+		return slashed(name, rest)
+	}
+	if c := bare(word, rest); c != nil {
+		return run(c, rest)
+	}
+	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
+}
+
+// Command parses a command that needs no '/': what is given to ssh after the host.
+func Command(line string) (Call, error) {
+	word, rest := cut(strings.TrimSpace(line))
+	if strings.HasPrefix(word, "@") {
+		return run(find("send"), strings.TrimSpace(line)[1:])
+	}
+	return slashed(strings.TrimPrefix(word, "/"), rest)
+}
+
+func slashed(name, rest string) (Call, error) {
+	if c := find(strings.ToLower(name)); c != nil {
+		return run(c, rest)
+	}
+	e := &Error{Problem: "no command " + text.Quote("/"+name, 24), Hint: sayHint + "; /help lists the commands"}
+	if near, ok := nick.Nearest(strings.ToLower(name), names()); ok {
+		e.Problem += ", did you mean /" + near + "?"
+	}
+	return Call{}, e
+}
+
+// bare finds the command that word names without a '/', if it does.
+func bare(word, rest string) *Syntax {
+	c := find(strings.ToLower(word))
+	switch {
+	case c == nil || !slices.Contains(c.BareWords, strings.ToLower(word)):
+		return nil
+	case c.Alone && rest != "":
+		return nil // "help me", "exit through the gift shop"
+	}
+	return c
+}
+
+func run(c *Syntax, rest string) (Call, error) {
+	call := Call{Name: c.Name}
+	if problem := c.args(rest, &call); problem != "" {
+		return Call{}, &Error{Problem: problem, Usage: c.Usage, Hint: sayHint}
+	}
+	return call, nil
+}
+
+// cut splits s at its first white space; rest has none around it.
+func cut(s string) (word, rest string) {
+	i := strings.IndexAny(s, " \n\t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimSpace(s[i:])
+}
+
+// The functions below parse what follows a command into call. They return what is
+// wrong, in words, or "".
+
+func noArgs(rest string, _ *Call) string {
+	if rest != "" {
+		return "it takes nothing behind it"
+	}
+	return ""
+}
+
+func optionalText(rest string, call *Call) string {
+	call.Text = rest
+	return ""
+}
+
+func needText(rest string, call *Call) string {
+	if rest == "" {
+		return "there is no text"
+	}
+	return optionalText(rest, call)
+}
+
+func number(limit int) func(string, *Call) string {
+	return func(rest string, call *Call) string {
+		if rest == "" {
+			return ""
+		}
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 1 || n > limit {
+			return text.Quote(rest, 24) + " is not a number from 1 to " + strconv.Itoa(limit)
+		}
+		call.N = n
+		return ""
+	}
+}
+
+func needNick(rest string, call *Call) string {
+	if rest == "" {
+		return "there is no nick"
+	}
+	n, err := nick.ParseAny(rest)
+	if err != nil {
+		return err.Error()
+	}
+	call.Nick = n
+	return ""
+}
+
+func inboxArgs(rest string, call *Call) string {
+	word, tail := cut(rest)
+	if word == "" {
+		return ""
+	}
+	if problem := number(maxLines)(tail, call); problem != "" {
+		return problem
+	}
+	if strings.EqualFold(word, "all") {
+		call.All = true
+		return ""
+	}
+	return needNick(word, call)
+}
+
+// sendArgs takes NICK[,NICK...] TEXT.
+func sendArgs(rest string, call *Call) string {
+	list, body := cut(rest)
+	return recipients(strings.Split(list, ","), body, call)
+}
+
+// broadcastArgs takes TEXT, or user NICK[,NICK...] TEXT with spaces allowed around
+// the commas.
+func broadcastArgs(rest string, call *Call) string {
+	word, tail := cut(rest)
+	if !strings.EqualFold(word, "user") {
+		return needText(rest, call)
+	}
+	var list []string
+	for {
+		var item string
+		item, tail = listItem(tail)
+		list = append(list, item)
+		if !strings.HasPrefix(tail, ",") {
+			return recipients(list, tail, call)
+		}
+		tail = strings.TrimSpace(tail[1:])
+	}
+}
+
+// listItem cuts one item off a list whose commas may have spaces around them.
+func listItem(s string) (item, rest string) {
+	i := strings.IndexAny(s, " \n\t,")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimSpace(s[i:])
+}
+
+// maxRecipients bounds one message's list.
+const maxRecipients = 100
+
+func recipients(list []string, body string, call *Call) string {
+	if len(list) > maxRecipients {
+		return "at most " + strconv.Itoa(maxRecipients) + " people at once"
+	}
+	for _, item := range list {
+		if item == "" {
+			return "there is no nick where one should be"
+		}
+		n, err := nick.ParseAny(item)
+		if err != nil {
+			return err.Error()
+		}
+		if !slices.Contains(call.To, n) {
+			call.To = append(call.To, n)
+		}
+	}
+	return needText(body, call)
+}

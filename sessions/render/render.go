@@ -1,0 +1,179 @@
+// Package render makes what a person reads of messages and events. Its functions
+// are pure and may be called concurrently. Every line they make ends in '\n'.
+//
+// Text comes cleaned from the room, and is cleaned once more here, so that nothing
+// that found its way into a history by another road can move a cursor either.
+package render
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/text"
+)
+
+// Style is how one session wants to see things. It is comparable: two sessions
+// with equal styles see the same bytes of what is said to everyone.
+type Style struct {
+	Width int  // cells in a row; 0 is no wrapping
+	Color bool // ANSI colours
+	Bell  bool // BEL on a mention or a direct message
+	Zone  *time.Location
+}
+
+// Event renders e for viewer and appends it to dst.
+func Event(dst []byte, e *room.Event, viewer string, st Style) []byte {
+	switch {
+	case e.Message != nil:
+		return message(dst, e, viewer, st)
+	case e.Presence != nil:
+		return presence(dst, e.Presence, viewer, st)
+	case e.Notice != "":
+		return Notice(dst, e.Notice, st)
+	}
+	return dst
+}
+
+func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
+	m := e.Message
+	switch m.Kind {
+	case room.KindSay, room.KindMe:
+		if st.Bell && m.From != viewer && Mentions(m.Text, viewer) {
+			dst = append(dst, '\a')
+		}
+		return append(dst, shared(e, st)...)
+	}
+	if st.Bell && m.Kind != room.KindReceipt && m.From != viewer {
+		dst = append(dst, '\a')
+	}
+	return Message(dst, m, viewer, st, m.Time)
+}
+
+// shared returns what all sessions of the same style see of a room message, made
+// by the first of them.
+func shared(e *room.Event, st Style) []byte {
+	if b, ok := e.Rendered.Load(st); ok {
+		return b.([]byte)
+	}
+	b := Message(nil, e.Message, "", st, e.Message.Time)
+	e.Rendered.Store(st, b)
+	return b
+}
+
+// Message renders one message as viewer sees it, as of now, which decides whether
+// the time needs its date.
+func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time) []byte {
+	if m.Kind == room.KindReceipt {
+		return Notice(dst, m.From+" has read your message of "+Clock(m.RefTime, now, st), st)
+	}
+	start := len(dst)
+	dst = append(dst, Clock(m.Time, now, st)...)
+	dst = append(dst, ' ')
+	col := len(dst) - start
+	switch m.Kind {
+	case room.KindMe:
+		dst = append(dst, "* "...)
+		dst = Nick(dst, m.From, st)
+		dst = append(dst, ' ')
+		col += 3 + len(m.From)
+	case room.KindDirect, room.KindGroup:
+		var n int
+		dst, n = addresses(dst, m, viewer, st)
+		col += n
+	default:
+		dst = Nick(dst, m.From, st)
+		dst = append(dst, ": "...)
+		col += 2 + len(m.From)
+	}
+	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, col, col)
+	return append(dst, '\n')
+}
+
+// addresses appends "[bob -> you, carol] " and returns its width. A long list is cut.
+func addresses(dst []byte, m *room.Message, viewer string, st Style) ([]byte, int) {
+	const most = 8
+	width := 0
+	put := func(nick string) {
+		if nick == viewer {
+			dst, width = append(dst, "you"...), width+3
+			return
+		}
+		dst, width = Nick(dst, nick, st), width+len(nick)
+	}
+	plain := func(s string) { dst, width = append(dst, s...), width+len(s) }
+	plain("[")
+	put(m.From)
+	plain(" -> ")
+	for i, nick := range yourselfFirst(m.To, viewer) {
+		if i == most {
+			plain(", ...")
+			break
+		}
+		if i > 0 {
+			plain(", ")
+		}
+		put(nick)
+	}
+	plain("] ")
+	return dst, width
+}
+
+func yourselfFirst(to []string, viewer string) []string {
+	i := slices.Index(to, viewer)
+	if i <= 0 {
+		return to
+	}
+	return append([]string{viewer}, slices.Delete(slices.Clone(to), i, i+1)...)
+}
+
+// Clock renders t in the person's zone: hours and minutes, with the date when it
+// is not today's.
+func Clock(t, now time.Time, st Style) string {
+	zone := st.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	t, now = t.In(zone), now.In(zone)
+	switch {
+	case t.YearDay() == now.YearDay() && t.Year() == now.Year():
+		return t.Format("15:04")
+	case t.Year() == now.Year():
+		return t.Format("2 Jan 15:04")
+	}
+	return t.Format("2 Jan 2006 15:04")
+}
+
+// Notice renders a word from the server: " * text", grey.
+func Notice(dst []byte, s string, st Style) []byte {
+	if st.Color {
+		dst = append(dst, grey...)
+	}
+	dst = append(dst, " * "...)
+	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, 3)
+	if st.Color {
+		dst = append(dst, reset...)
+	}
+	return append(dst, '\n')
+}
+
+// mostNames is how many people a line about joins and leaves names.
+const mostNames = 5
+
+func presence(dst []byte, c *room.Change, viewer string, st Style) []byte {
+	var parts []string
+	for _, half := range []struct {
+		nicks []string
+		verb  string
+	}{{c.Joined, " joined"}, {c.Left, " left"}} {
+		if len(half.nicks) == 0 || len(half.nicks) == 1 && half.nicks[0] == viewer {
+			continue
+		}
+		parts = append(parts, People(half.nicks, mostNames)+half.verb)
+	}
+	if len(parts) == 0 {
+		return dst
+	}
+	return Notice(dst, strings.Join(parts, ", "), st)
+}

@@ -1,0 +1,95 @@
+package render
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	grey  = "\x1b[90m"
+	reset = "\x1b[0m"
+)
+
+// palette holds colours of the 256-colour table that can be read on black and on
+// white: all of medium lightness.
+var palette = [...]uint8{
+	32, 33, 38, 62, 63, 64, 65, 68, 69, 70, 71, 97, 98, 99, 100, 101, 130, 131, 132,
+	133, 134, 135, 136, 137, 160, 161, 162, 163, 166, 167, 168, 169, 172, 173, 198, 202,
+}
+
+// Nick appends a nick in its colour, which depends on the nick alone.
+func Nick(dst []byte, nick string, st Style) []byte {
+	if !st.Color {
+		return append(dst, nick...)
+	}
+	h := fnv.New32a()
+	h.Write([]byte(nick))
+	dst = fmt.Appendf(dst, "\x1b[38;5;%dm", palette[h.Sum32()%uint32(len(palette))])
+	dst = append(dst, nick...)
+	return append(dst, reset...)
+}
+
+// People joins nicks as one does in a sentence, or counts them when there are more
+// than most.
+func People(nicks []string, most int) string {
+	n := len(nicks)
+	switch {
+	case n > most:
+		return fmt.Sprintf("%d people", n)
+	case n > 1:
+		return strings.Join(nicks[:n-1], ", ") + " and " + nicks[n-1]
+	}
+	return strings.Join(nicks, "")
+}
+
+// Ago renders a span of time in its largest whole unit.
+func Ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Mentions reports whether s has nick in it as a word of its own, in any case.
+func Mentions(s, nick string) bool {
+	nick = strings.TrimPrefix(nick, "~") // a guest is spoken to without it
+	if nick == "" {
+		return false
+	}
+	for i := 0; i+len(nick) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(nick)], nick) && apart(s[:i], false) && apart(s[i+len(nick):], true) {
+			return true
+		}
+	}
+	return false
+}
+
+// apart reports whether s ends (or, with after, begins) without being part of a
+// longer nick. A full stop or hyphen behind a nick is punctuation if nothing follows.
+func apart(s string, after bool) bool {
+	if s == "" {
+		return true
+	}
+	if !after {
+		r, _ := utf8.DecodeLastRuneInString(s)
+		return !nickRune(r)
+	}
+	r, size := utf8.DecodeRuneInString(s)
+	if r == '.' || r == '-' {
+		next, _ := utf8.DecodeRuneInString(s[size:])
+		return size == len(s) || !nickRune(next)
+	}
+	return !nickRune(r)
+}
+
+func nickRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.'
+}

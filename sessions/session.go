@@ -1,0 +1,298 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+	"whoelse/sessions/sshd"
+	"whoelse/sessions/terminal"
+	"whoelse/sessions/text"
+)
+
+// Why a session ends.
+var (
+	errQuit     = errors.New("the person left")
+	errInputEnd = errors.New("the input ended")
+	errShutdown = errors.New("the server is shutting down")
+	errSlow     = errors.New("too slow to take what is said")
+	errLost     = errors.New("the connection was lost")
+)
+
+// session is one person's terminal or pipe.
+type session struct {
+	actor
+	ch   *sshd.Channel
+	term *terminal.Terminal // nil without a pty
+	ctx  context.Context    // over when the session is to end
+	stop context.CancelFunc
+
+	// Owned by the reading goroutine.
+	warned time.Time // when the person was last told of being too fast
+
+	mu    sync.Mutex // owns style
+	style render.Style
+	size  chan struct{} // has one when the window changed
+}
+
+func newSession(h *Host, ch *sshd.Channel) *session {
+	s := &session{ch: ch, size: make(chan struct{}, 1)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose), style: s.styleNow}
+	termName, width, height, pty := ch.Pty()
+	s.style = styleOf(ch, termName, width, pty)
+	if pty {
+		s.term = terminal.New(ch, terminal.Config{
+			Width: width, Height: height, Prompt: "> ", MaxText: maxText, MaxOutput: queueLimit,
+			Complete: s.complete, Wake: s.out.poke,
+		})
+		ch.OnResize(s.resized)
+	}
+	return s
+}
+
+func styleOf(ch *sshd.Channel, termName string, width int, pty bool) render.Style {
+	st := render.Style{Zone: zoneOf(ch.Env["TZ"])}
+	if pty {
+		st.Width = terminal.ClampWidth(width)
+		st.Bell = true
+		st.Color = termName != "dumb" && termName != "" && ch.Env["NO_COLOR"] == ""
+	}
+	return st
+}
+
+// zoneOf finds the zone that a client names; UTC if there is none.
+func zoneOf(name string) *time.Location {
+	if len(name) > 64 {
+		return time.UTC
+	}
+	zone, err := time.LoadLocation(strings.TrimPrefix(name, ":"))
+	if err != nil || name == "Local" {
+		return time.UTC
+	}
+	return zone
+}
+
+func (s *session) styleNow() render.Style {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.style
+}
+
+// run is the reading goroutine: it joins, handles lines until the input ends, and
+// leaves. The writing goroutine is waited for.
+func (s *session) run() {
+	defer s.stop()
+	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick}, s.out)
+	if seat == nil {
+		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
+		s.out.close(err)
+		s.out.run(s.lastWords)
+		s.ch.Exit(1)
+		return
+	}
+	s.seat = seat
+	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
+	log.Info("session began", "terminal", s.term != nil)
+	go s.write()
+	s.greet(welcome, err)
+	cause := s.readAll()
+	s.out.close(cause)
+	<-s.out.done
+	seat.Leave(s.leaving())
+	log.Info("session ended", "cause", s.out.why())
+}
+
+// write is the writing goroutine. It ends the channel after the last words, so
+// that a reader who still waits for input wakes up.
+func (s *session) write() {
+	defer func() {
+		s.stop()
+		s.ch.Exit(exitCode(s.out.why()))
+	}()
+	s.out.run(s.lastWords)
+}
+
+func exitCode(cause error) int {
+	if errors.Is(cause, errQuit) || errors.Is(cause, errInputEnd) {
+		return 0
+	}
+	return 1
+}
+
+// end ends the session from outside, in words. It does not wait.
+func (s *session) end(cause error) {
+	s.out.close(cause)
+	s.stop()
+}
+
+// leaving says how the session ended, once it has.
+func (s *session) leaving() room.Cause {
+	cause := s.out.why()
+	if errors.Is(cause, errSlow) || errors.Is(cause, errLost) && s.ch.Broke() {
+		return room.Broke
+	}
+	return room.Quit
+}
+
+// readAll handles lines until the input or the session ends, and says why.
+func (s *session) readAll() error {
+	var err error
+	if s.term != nil {
+		err = s.readTerminal()
+	} else {
+		err = s.readPipe()
+	}
+	cause := s.out.why()
+	switch {
+	case cause != nil:
+		return cause
+	case err != io.EOF:
+		return err
+	case s.ch.Broke():
+		return errLost
+	}
+	return errInputEnd
+}
+
+func (s *session) readTerminal() error {
+	for {
+		line, err := s.term.ReadLine(saysSomething)
+		if err != nil {
+			return err
+		}
+		if s.term.Overflowed() {
+			return errSlow
+		}
+		if line.Over > 0 {
+			s.note(wordsTooLong(line.Over))
+			continue
+		}
+		if err := s.handle(line.Text); err != nil {
+			return err
+		}
+	}
+}
+
+// saysSomething decides whether a typed row is replaced by the line that the room
+// makes of it.
+func saysSomething(line terminal.Line) bool {
+	if line.Over > 0 {
+		return false
+	}
+	call, err := parse.Line(line.Text)
+	return err == nil && speaks[call.Name]
+}
+
+// speaks has the commands whose text comes back as a line of the room. An empty
+// line leaves no trace either.
+var speaks = map[string]bool{"": true, "say": true, "me": true, "send": true, "reply": true, "broadcast": true, "clear": true}
+
+// readPipe handles lines of plain input. What was typed is handled to its end,
+// also a last line without a newline, and receipts are waited for.
+func (s *session) readPipe() error {
+	lines := newLineReader(s.ch)
+	for {
+		line, size, err := lines.next()
+		if err != nil {
+			s.pending.wait(s.ctx, lastReceipts)
+			return err
+		}
+		if size > maxText {
+			s.note(wordsTooLong(size))
+			continue
+		}
+		if err := s.handle(line); err != nil {
+			return err
+		}
+	}
+}
+
+// handle carries out one line. The error ends the session.
+func (s *session) handle(line string) error {
+	line = text.Clean(line)
+	if strings.TrimSpace(line) == "" {
+		return nil
+	}
+	s.seat.Active()
+	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {
+		return s.out.why()
+	}
+	call, err := parse.Line(line)
+	if err != nil {
+		s.note(err.Error())
+		return nil
+	}
+	switch call.Name {
+	case "quit":
+		return errQuit
+	case "clear":
+		if s.term != nil {
+			s.term.Clear()
+		}
+		return nil
+	}
+	s.do(call)
+	return nil
+}
+
+func (s *session) tooFast() {
+	if time.Since(s.warned) < tellTooFast {
+		return
+	}
+	s.warned = time.Now()
+	s.note(wordsTooFast(s.host.cfg.MessageRate))
+}
+
+// resized notes a change of the window for the writer. It must not block.
+func (s *session) resized() {
+	select {
+	case s.size <- struct{}{}:
+	default:
+	}
+	s.out.poke()
+}
+
+// compose turns what is queued into one write. It runs on the writing goroutine.
+func (s *session) compose(items []item, buf []byte, last bool) []byte {
+	s.followSize()
+	style := s.styleNow()
+	lines := buf
+	for _, it := range items {
+		if it.event != nil {
+			lines = render.Event(lines, it.event, s.seat.Nick(), style)
+		} else {
+			lines = append(lines, it.text...)
+		}
+	}
+	if s.term == nil {
+		return lines
+	}
+	if len(lines) > 0 {
+		s.term.Print(lines)
+	}
+	out := s.term.Take(lines[:0])
+	if last {
+		out = append(out, s.term.Restore()...)
+	}
+	return out
+}
+
+func (s *session) followSize() {
+	select {
+	case <-s.size:
+	default:
+		return
+	}
+	_, width, height, _ := s.ch.Pty()
+	s.mu.Lock()
+	s.style.Width = terminal.ClampWidth(width)
+	s.mu.Unlock()
+	s.term.Resize(width, height)
+}

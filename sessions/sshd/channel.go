@@ -1,0 +1,248 @@
+package sshd
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Bounds of what a client may send before and beside its text.
+const (
+	maxEnv     = 32       // variables
+	maxEnvSize = 4 << 10  // bytes of a name and its value
+	maxCommand = 64 << 10 // bytes
+)
+
+// Channel is one session: a terminal, a pipe or a command.
+//
+// Read is for one goroutine, and so is Write, which stands while the client takes
+// nothing; only Abort frees it. Everything else may be called concurrently.
+type Channel struct {
+	Login   *Login
+	Command string // what is to be run; "" for a shell
+	Env     map[string]string
+
+	conn  *conn
+	raw   gossh.Channel
+	sess  ssh.Session
+	start *time.Timer // closes the connection when no shell or command comes
+	over  *time.Timer // closes it when the client does not close its channel
+
+	mu            sync.Mutex // owns the fields below
+	term          string
+	pty           bool
+	width, height int
+	resized       func()
+}
+
+var _ io.ReadWriter = (*Channel)(nil)
+
+type channelKey struct{}
+
+// channelContext carries the channel beside the connection's context.
+type channelContext struct {
+	ssh.Context
+	ch *Channel
+}
+
+func (c channelContext) Value(key any) any {
+	if key == (channelKey{}) {
+		return c.ch
+	}
+	return c.Context.Value(key)
+}
+
+// openChannel takes a client's request for a session. The library calls it on a
+// goroutine of its own for each.
+func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
+	c := connOf(ctx)
+	defer s.survive("channel", c)
+	if !c.open(sc) {
+		nc.Reject(gossh.ResourceShortage, "too many sessions on one connection")
+		return
+	}
+	defer c.done()
+	ch := &Channel{conn: c, Env: map[string]string{}}
+	ch.start = time.AfterFunc(shellWithin, func() { c.Close() })
+	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
+	ch.over.Stop()
+	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch}, channelContext{ctx, ch})
+	ch.start.Stop()
+	ch.over.Stop()
+}
+
+// session is the innermost handler: it runs when a shell or command was asked for.
+func (s *Server) session(ssh.Handler) ssh.Handler {
+	return func(sess ssh.Session) {
+		ch := sess.Context().Value(channelKey{}).(*Channel)
+		defer s.survive("session", ch.conn)
+		ch.start.Stop()
+		ch.sess, ch.Command = sess, sess.RawCommand()
+		login, err := ch.conn.identify(sess)
+		if err != nil {
+			ch.refuse(err)
+			return
+		}
+		ch.Login = login
+		s.cfg.Handle(ch)
+	}
+}
+
+func (ch *Channel) refuse(err error) {
+	io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
+	ch.Exit(1)
+}
+
+func (ch *Channel) Read(p []byte) (int, error)  { return ch.raw.Read(p) }
+func (ch *Channel) Write(p []byte) (int, error) { return ch.raw.Write(p) }
+
+// Stderr is where a command's errors go. One goroutine at a time, not beside Write.
+func (ch *Channel) Stderr() io.Writer { return ch.raw.Stderr() }
+
+// Exit tells the client how the session ended and closes the channel; Read then
+// returns io.EOF. Only the first call counts. A client that does not take the news
+// within closeWithin loses its connection.
+func (ch *Channel) Exit(code int) {
+	ch.over.Reset(closeWithin)
+	ch.sess.Exit(code)
+}
+
+// Abort ends the whole connection at once. A Write that stands returns.
+func (ch *Channel) Abort() { ch.conn.Close() }
+
+// Confirm calls f once, on another goroutine: with true when the client has
+// received all that was written until now, with false when it never will.
+func (ch *Channel) Confirm(f func(bool)) { ch.conn.confirm(f) }
+
+// Broke reports, after Read has returned io.EOF, whether the connection was lost,
+// as opposed to the person having left.
+func (ch *Channel) Broke() bool { return ch.conn.broke() }
+
+// From is the client's address.
+func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
+
+// Pty returns the terminal's type and size in cells as last announced, and whether
+// there is a terminal at all.
+func (ch *Channel) Pty() (term string, width, height int, ok bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.term, ch.width, ch.height, ch.pty
+}
+
+// OnResize has f called after each change of the size. f must not block.
+func (ch *Channel) OnResize(f func()) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.resized = f
+}
+
+// watched keeps the library from seeing, and from keeping without bound or
+// stalling on, anything but a request for a shell or a command.
+type watched struct {
+	gossh.NewChannel
+	ch *Channel
+}
+
+func (w watched) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
+	raw, in, err := w.NewChannel.Accept()
+	if err != nil {
+		return nil, nil, err
+	}
+	w.ch.raw = raw
+	out := make(chan *gossh.Request)
+	go func() {
+		defer close(out)
+		defer w.ch.conn.server.survive("channel's requests", w.ch.conn)
+		w.ch.requests(in, out)
+	}()
+	return raw, out, nil
+}
+
+// requests answers in and passes shell and exec on to out. It must take whatever
+// comes until in is closed, or the whole connection stalls.
+func (ch *Channel) requests(in <-chan *gossh.Request, out chan<- *gossh.Request) {
+	started := false
+	for req := range in {
+		ok := false
+		switch req.Type {
+		case "shell", "exec":
+			if !started && len(req.Payload) <= maxCommand+4 {
+				started = true
+				out <- req // the library answers it and never stops taking them
+				continue
+			}
+		case "pty-req":
+			ok = !started && ch.takePty(req.Payload)
+		case "window-change":
+			ok = ch.takeSize(req.Payload)
+		case "env":
+			ok = !started && ch.takeEnv(req.Payload)
+		}
+		req.Reply(ok, nil) // fails only with the connection
+	}
+}
+
+func (ch *Channel) takePty(payload []byte) bool {
+	var p struct {
+		Term                    string
+		Width, Height, Wpx, Hpx uint32
+		Modes                   string
+	}
+	if gossh.Unmarshal(payload, &p) != nil {
+		return false
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.pty {
+		return false
+	}
+	ch.pty, ch.term = true, p.Term
+	ch.width, ch.height = clampSize(p.Width), clampSize(p.Height)
+	return true
+}
+
+func (ch *Channel) takeSize(payload []byte) bool {
+	var p struct{ Width, Height, Wpx, Hpx uint32 }
+	if gossh.Unmarshal(payload, &p) != nil {
+		return false
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if !ch.pty {
+		return false
+	}
+	ch.width, ch.height = clampSize(p.Width), clampSize(p.Height)
+	if ch.resized != nil {
+		ch.resized()
+	}
+	return true
+}
+
+// clampSize keeps a size within what an int is sure to hold; the terminal has
+// narrower bounds of its own.
+func clampSize(n uint32) int { return int(min(n, 1<<15)) }
+
+func (ch *Channel) takeEnv(payload []byte) bool {
+	var p struct{ Name, Value string }
+	if len(payload) > maxEnvSize || gossh.Unmarshal(payload, &p) != nil || !knownEnv(p.Name) {
+		return false
+	}
+	if len(ch.Env) >= maxEnv {
+		return false
+	}
+	ch.Env[p.Name] = p.Value
+	return true
+}
+
+// knownEnv lists what a session may ever want to know.
+func knownEnv(name string) bool {
+	switch name {
+	case "NO_COLOR", "COLORTERM", "TZ", "LANG", "TERM":
+		return true
+	}
+	return strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "WHOELSE_")
+}

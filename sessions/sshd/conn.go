@@ -1,0 +1,179 @@
+package sshd
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// conn is one TCP connection from accept to end.
+type conn struct {
+	net.Conn
+	server   *Server
+	deadline *time.Timer // closes the connection: late login, no session, or the keepalive's
+	login    login       // written during authentication, read after it
+
+	mu       sync.Mutex // owns the fields below
+	ssh      *gossh.ServerConn
+	channels int
+	identity *Login // of the first session; all others are the same person's
+	denied   error
+	probe    probe
+}
+
+type connKey struct{}
+
+// connOf finds the connection that the library's context belongs to.
+func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{Conn: nc, server: s}
+	c.deadline = time.AfterFunc(loginWithin, func() { c.Close() })
+	return c
+}
+
+// adopt is the library's first word about a connection.
+func adopt(ctx ssh.Context, nc net.Conn) net.Conn {
+	ctx.SetValue(connKey{}, nc)
+	return nc
+}
+
+// SetDeadline does nothing: the library would set one at every read and write.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// end releases what belongs to the connection, after its goroutine is done.
+func (c *conn) end() {
+	c.deadline.Stop()
+	c.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probe.stop()
+}
+
+// open counts a new session channel, unless there are too many.
+func (c *conn) open(sc *gossh.ServerConn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.channels >= maxChannels {
+		return false
+	}
+	if c.ssh == nil {
+		c.ssh = sc
+		c.deadline.Stop()
+		c.probe.keepalive = time.AfterFunc(keepaliveEvery, c.keepalive)
+	}
+	c.channels++
+	return true
+}
+
+// done ends the connection with its last session.
+func (c *conn) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.channels--; c.channels == 0 {
+		c.Close()
+	}
+}
+
+// probe asks the client for a sign of life. An answer also proves that the client
+// has taken everything that was written before the question, because ssh keeps
+// the order. Owned by conn.mu.
+type probe struct {
+	waiting   []func(bool) // to be answered by the next question
+	asking    bool         // a goroutine waits for an answer
+	misses    int          // keepalive ticks that found it still waiting
+	keepalive *time.Timer
+	over      bool // the connection has ended
+}
+
+func (p *probe) stop() {
+	p.over = true
+	if p.keepalive != nil {
+		p.keepalive.Stop()
+	}
+}
+
+// confirm calls f once: with true when the client has received all that was
+// written to it until now, with false when the connection ended before. f runs on
+// another goroutine.
+func (c *conn) confirm(f func(bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probe.waiting = append(c.probe.waiting, f)
+	if !c.probe.asking {
+		c.probe.asking = true
+		go c.ask()
+	}
+}
+
+// ask asks until nobody waits for an answer. It ends with the connection at the
+// latest: no answer comes then.
+func (c *conn) ask() {
+	defer c.server.survive("keepalive", c)
+	for {
+		c.mu.Lock()
+		waiting, sc := c.probe.waiting, c.ssh
+		c.probe.waiting = nil
+		if len(waiting) == 0 {
+			c.probe.asking = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		_, _, err := sc.SendRequest("keepalive@openssh.com", true, nil)
+		for _, f := range waiting {
+			f(err == nil)
+		}
+	}
+}
+
+// keepalive asks for a sign of life at every tick and ends the connection when
+// one question stays unanswered for keepaliveMiss ticks.
+func (c *conn) keepalive() {
+	c.mu.Lock()
+	dead := false
+	if c.probe.asking {
+		c.probe.misses++
+		dead = c.probe.misses >= keepaliveMiss
+	} else {
+		c.probe.misses = 0
+	}
+	over := c.probe.over
+	if !over {
+		c.probe.keepalive.Reset(keepaliveEvery)
+	}
+	c.mu.Unlock()
+	if over {
+		return
+	}
+	if dead {
+		c.Close()
+		return
+	}
+	c.confirm(func(bool) {})
+}
+
+// broke reports, after the input of a session has ended, whether the connection
+// is gone without a word. A client that is alive, or that said goodbye, left.
+func (c *conn) broke() bool {
+	answer := make(chan bool, 1)
+	c.confirm(func(ok bool) { answer <- ok })
+	late := time.NewTimer(keepaliveEvery)
+	defer late.Stop()
+	select {
+	case alive := <-answer:
+		return !alive && !saidGoodbye(c.ssh.Wait())
+	case <-late.C:
+		return true
+	}
+}
+
+// saidGoodbye recognises SSH_MSG_DISCONNECT with SSH_DISCONNECT_BY_APPLICATION,
+// which OpenSSH sends when its user ends it. The library's type is not exported.
+func saidGoodbye(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "disconnect, reason 11:")
+}

@@ -1,0 +1,178 @@
+package sshd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/charmbracelet/ssh"
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys/nick"
+	"whoelse/sessions/text"
+)
+
+// ErrUnknownKey is what Keys.Nick returns for a key that no nick is bound to.
+var ErrUnknownKey = errors.New("key is not known")
+
+// Keys knows which key is whose. Its methods are called concurrently, before
+// anybody has proven anything, and must be cheap. Their errors are shown to people.
+type Keys interface {
+	// Nick returns whose key it is when it comes from this address.
+	// ErrUnknownKey means that it may claim a nick that nobody holds.
+	Nick(key gossh.PublicKey, from netip.Addr) (string, error)
+	// Held reports whether a key holds nick.
+	Held(nick string) bool
+	// Claim binds nick to key, durably.
+	Claim(nick string, key gossh.PublicKey) error
+}
+
+// Login is who a session belongs to.
+type Login struct {
+	Nick    string          // canonical; a guest's starts with '~'
+	Asked   string          // the username, cleaned
+	Key     gossh.PublicKey // nil for a guest
+	Claimed bool            // the nick was bound to the key just now
+}
+
+// What authentication found out, kept with the attempt that it belongs to. The
+// library hands on the permissions of the attempt that succeeded, so nothing that
+// was merely offered can get here.
+const (
+	extKnown = "whoelse-nick"  // the key is this nick's
+	extClaim = "whoelse-claim" // the key asks for this nick
+	extGuest = "whoelse-guest" // no key: this guest name
+)
+
+// login is what a connection remembers of its attempts, to find words for a
+// person whom none of them lets in. Nothing here decides anything.
+type login struct {
+	pre     gossh.ServerPreAuthConn
+	refused int    // attempts
+	why     string // of the last refused key
+	told    bool
+}
+
+// offerKey decides whether a key may prove itself. It runs for every key that the
+// client has, before any signature.
+func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
+	c := connOf(ctx)
+	ext, value, err := s.grant(ctx.User(), key, addrOf(c.RemoteAddr()))
+	if err != nil {
+		c.refuse(err.Error())
+		return false
+	}
+	ctx.Permissions().Extensions = map[string]string{ext: value}
+	return true
+}
+
+func (s *Server) grant(user string, key ssh.PublicKey, from netip.Addr) (ext, value string, err error) {
+	known, err := s.cfg.Keys.Nick(key, from)
+	if err == nil {
+		return extKnown, known, nil
+	}
+	if !errors.Is(err, ErrUnknownKey) {
+		return "", "", err
+	}
+	if nick.IsGuest(user) {
+		return "", "", errors.New("a name that starts with '~' is a guest's, and guests come without a key")
+	}
+	asked, err := nick.Parse(user)
+	if err != nil {
+		return "", "", err
+	}
+	if s.cfg.Keys.Held(asked) {
+		return "", "", heldWords(asked)
+	}
+	return extClaim, asked, nil
+}
+
+func heldWords(n string) error {
+	return fmt.Errorf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", n, n)
+}
+
+// enterAsGuest lets people without a key in, without asking them anything. It is
+// the last thing a client tries, so here is where a refusal gets its words.
+func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
+	c := connOf(ctx)
+	name, err := nick.Guest(ctx.User())
+	if err == nil && s.cfg.Keys.Held(name[1:]) {
+		err = heldWords(name[1:])
+	}
+	if err != nil {
+		c.login.why = err.Error()
+		c.explain()
+		return false
+	}
+	if _, err := challenge("", "", nil, nil); err != nil {
+		return false
+	}
+	ctx.Permissions().Extensions = map[string]string{extGuest: name}
+	return true
+}
+
+// refuse remembers why a key was refused. A client that has as many keys as it may
+// try gets the words now, because the library hangs up next.
+func (c *conn) refuse(why string) {
+	c.login.refused++
+	c.login.why = why
+	if c.login.refused == maxAuthTries {
+		c.login.why += fmt.Sprintf("\r\n%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries)
+		c.explain()
+	}
+}
+
+// explain shows the person, once, why nothing let them in.
+func (c *conn) explain() {
+	if c.login.told || c.login.pre == nil {
+		return
+	}
+	c.login.told = true
+	c.login.pre.SendAuthBanner("whoelse: " + c.login.why + "\r\n") // a lost banner changes nothing
+}
+
+// identify derives who the connection belongs to, once, from what was proven.
+func (c *conn) identify(sess ssh.Session) (*Login, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.identity == nil && c.denied == nil {
+		c.identity, c.denied = c.server.proven(sess)
+	}
+	return c.identity, c.denied
+}
+
+func (s *Server) proven(sess ssh.Session) (*Login, error) {
+	if sess.User() != sess.Context().User() {
+		return nil, errors.New("the username changed while logging in")
+	}
+	perms := sess.Permissions()
+	if perms.Permissions == nil {
+		return nil, errors.New("nothing was proven")
+	}
+	ext := perms.Extensions
+	login := &Login{Asked: text.CleanLine(sess.User()), Key: sess.PublicKey()}
+	switch {
+	case login.Key == nil && ext[extGuest] != "":
+		login.Nick = ext[extGuest]
+	case login.Key != nil && ext[extKnown] != "":
+		login.Nick = ext[extKnown]
+	case login.Key != nil && ext[extClaim] != "":
+		login.Nick, login.Claimed = ext[extClaim], true
+		if err := s.cfg.Keys.Claim(login.Nick, login.Key); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errors.New("nothing was proven")
+	}
+	return login, nil
+}
+
+// addrOf returns the address of a, without port; the zero Addr where it has none.
+func addrOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}

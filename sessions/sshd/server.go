@@ -1,0 +1,190 @@
+// Package sshd is everything of whoelse that knows ssh: it accepts connections,
+// finds out who each person is, and hands each session channel to a function as a
+// [Channel]. What people say and see is not its business.
+//
+// It serves with charmbracelet's wish and ssh, but keeps the accept loop, the
+// timers and the channel requests to itself, where the library has no bounds.
+package sshd
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/ssh"
+	"github.com/charmbracelet/wish"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Bounds of one connection.
+const (
+	loginWithin    = 20 * time.Second // from accept to a proven identity
+	shellWithin    = 10 * time.Second // from there, or from a channel's opening, to a shell or command
+	closeWithin    = 2 * time.Second  // from a session's end to its channel's
+	keepaliveEvery = 15 * time.Second
+	keepaliveMiss  = 3
+	maxChannels    = 4 // sessions at the same time on one connection
+	maxAuthTries   = 6 // what sshd allows
+)
+
+// Config is what a server needs. All fields are required.
+type Config struct {
+	HostKey gossh.Signer
+	Keys    Keys
+	Handle  func(*Channel) // runs a session; the channel ends when it returns
+	Log     *slog.Logger
+}
+
+// Server serves ssh connections. Its methods may be called concurrently.
+type Server struct {
+	cfg Config
+	ssh *ssh.Server
+
+	mu      sync.Mutex
+	conns   map[*conn]struct{} // every open connection, also before login
+	stopped bool
+	all     sync.WaitGroup // the connections' goroutines
+}
+
+// New returns a server. It does not listen yet.
+func New(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}}
+	srv, err := wish.NewServer(
+		hostSigner(cfg.HostKey),
+		wish.WithVersion("whoelse"),
+		wish.WithPublicKeyAuth(s.offerKey),
+		wish.WithKeyboardInteractiveAuth(s.enterAsGuest),
+		wish.WithMiddleware(s.session),
+	)
+	if err != nil {
+		return nil, err
+	}
+	srv.ConnCallback = adopt
+	srv.ServerConfigCallback = s.protocol
+	srv.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.openChannel}
+	srv.RequestHandlers = map[string]ssh.RequestHandler{} // none: no forwarding
+	srv.SubsystemHandlers = map[string]ssh.SubsystemHandler{}
+	s.ssh = srv
+	return s, nil
+}
+
+func hostSigner(key gossh.Signer) ssh.Option {
+	return func(srv *ssh.Server) error {
+		srv.AddHostKey(key)
+		return nil
+	}
+}
+
+// protocol configures one connection: only algorithms without known weaknesses,
+// post-quantum key exchange first.
+func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
+	c := connOf(ctx)
+	cfg := &gossh.ServerConfig{
+		MaxAuthTries:        maxAuthTries,
+		PreAuthConnCallback: func(pre gossh.ServerPreAuthConn) { c.login.pre = pre },
+		AuthLogCallback: func(_ gossh.ConnMetadata, _ string, err error) {
+			if err == nil {
+				c.deadline.Reset(shellWithin)
+			}
+		},
+	}
+	cfg.KeyExchanges = []string{
+		gossh.KeyExchangeMLKEM768X25519,
+		gossh.KeyExchangeCurve25519,
+		"curve25519-sha256@libssh.org",
+	}
+	cfg.Ciphers = []string{
+		gossh.CipherChaCha20Poly1305,
+		gossh.CipherAES256GCM, gossh.CipherAES128GCM,
+		gossh.CipherAES256CTR, gossh.CipherAES128CTR,
+	}
+	cfg.MACs = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	return cfg
+}
+
+// Serve accepts connections from l until Stop or Close, then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.start(nc)
+		case s.isStopped() || errors.Is(err, net.ErrClosed):
+			return nil
+		default: // out of file descriptors, most likely: let some come back
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.cfg.Log.Warn("accepting a connection failed", "err", err, "retry_in", pause)
+			time.Sleep(pause)
+		}
+	}
+}
+
+func (s *Server) start(nc net.Conn) {
+	c := newConn(s, nc)
+	if !s.add(c) {
+		nc.Close()
+		return
+	}
+	go func() {
+		defer s.all.Done()
+		defer s.remove(c)
+		defer s.survive("connection", c)
+		s.ssh.HandleConn(c)
+	}()
+}
+
+// survive keeps a panic in one connection's goroutine from ending the server.
+func (s *Server) survive(what string, c *conn) {
+	if p := recover(); p != nil {
+		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
+		c.Close()
+	}
+}
+
+func (s *Server) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.all.Add(1)
+	return true
+}
+
+func (s *Server) remove(c *conn) {
+	c.end()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+func (s *Server) isStopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}
+
+// Stop lets nobody in any more; connections that are open go on. The listener is
+// its owner's to close.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+}
+
+// Close ends all connections and waits until their goroutines have ended.
+func (s *Server) Close() {
+	s.Stop()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.all.Wait()
+}

@@ -1,0 +1,5 @@
+package terminal
+
+// ClampWidth returns the number of cells in a row that is reckoned with for a
+// window that was announced as w wide.
+func ClampWidth(w int) int { return clampSize(w, 0).width }

@@ -1,0 +1,186 @@
+package terminal
+
+import (
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"whoelse/sessions/text"
+)
+
+const (
+	rawSize  = 512 // read at once; small, because every idle session holds it
+	unit     = 16  // more than what one event adds to a Read's result
+	maxEmpty = 100 // reads without data or error in a row
+)
+
+var errPanicked = errors.New("terminal: panic while reading")
+
+// filter is what x/term reads from: it lets text and known keys through and
+// does by itself what x/term cannot do safely. x/term calls its Read and answer
+// without holding its lock. All of it belongs to the reader's goroutine.
+type filter struct {
+	t        *Terminal
+	src      io.Reader
+	complete func(string, int) (string, int, bool)
+	callback func(string, int, rune) (string, int, bool) // answer, made once
+	max      int                                         // bytes of a message
+
+	raw        [rawSize]byte
+	next, have int // raw[next:have] is still to be decoded
+	dec        decoder
+	err        error // what src ended with
+
+	dst    []byte // the result of the Read being served
+	op     op     // to be given alone, next
+	active op     // what x/term was given alone, and is busy with
+	held   rune   // a typed rune that waits for opProbe, or 0
+
+	used    int  // bytes in the editor's line: exactly or at most
+	exact   bool // used is exact
+	dropped int  // bytes that did not fit into the line
+	pasted  bool // some of the line was pasted
+
+	paste     []byte // of a paste in progress: what is kept
+	pasteOver int    // and the number of bytes that are not
+
+	asked    bool   // opUnsaid was done
+	unsaid   string // the line never entered, at the end of input
+	ended    error  // what ReadLine has returned for good
+	panicked any    // what a panic in Read or answer brought
+}
+
+// Read implements io.Reader for x/term: whole characters and whole keys, those
+// that need care alone.
+func (f *filter) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			f.panicked, n, err = r, 0, errPanicked
+		}
+	}()
+	f.t.edit.AutoCompleteCallback = nil
+	f.active = opNone
+	if f.panicked != nil {
+		return 0, errPanicked
+	}
+	if len(p) < unit {
+		return 0, io.ErrShortBuffer // x/term holds back part of a key: it cannot
+	}
+	f.dst = p[:0]
+	for len(f.dst)+unit <= len(p) {
+		switch {
+		case f.op != opNone && len(f.dst) > 0:
+			return len(f.dst), nil
+		case f.op != opNone:
+			if f.perform(p) {
+				return 1, nil
+			}
+		case f.held != 0:
+			r := f.held
+			f.held = 0
+			f.typed(r)
+		case f.next < f.have:
+			f.step()
+		case len(f.dst) > 0:
+			return len(f.dst), nil
+		default:
+			if err := f.fill(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(f.dst), nil
+}
+
+// fill waits for input. What x/term has drawn until now may go out first.
+func (f *filter) fill() error {
+	if f.t.out.overflowed() {
+		return ErrOverflow
+	}
+	if f.err != nil {
+		if f.used > 0 && !f.asked {
+			f.op = opUnsaid
+			return nil
+		}
+		return f.err
+	}
+	if f.t.out.untold() {
+		f.t.wake()
+	}
+	f.next, f.have = 0, 0
+	for range maxEmpty {
+		if f.have, f.err = f.src.Read(f.raw[:]); f.have > 0 || f.err != nil {
+			return nil
+		}
+	}
+	f.err = io.ErrNoProgress
+	return nil
+}
+
+// step decodes one byte.
+func (f *filter) step() {
+	ev, used := f.dec.next(f.raw[f.next])
+	if used {
+		f.next++
+	}
+	if f.dec.pasting {
+		f.inPaste(ev)
+		return
+	}
+	switch ev.key {
+	case keyNone, keyPasteEnd:
+	case keyText:
+		f.typed(ev.r)
+	case keyEnter:
+		f.op = opEnter
+	case keyInterrupt:
+		f.op = opInterrupt
+	case keyEnd:
+		f.op = opEnd
+	case keyTab:
+		f.op = opTab
+	case keyClear:
+		f.op = opClear
+	case keyPasteStart:
+		f.dec.pasting = true
+	default:
+		f.edit(ev.key)
+	}
+}
+
+// typed lets a character into the line if there is room. Once one was dropped,
+// all that follow are, until the person edits what the line shows.
+func (f *filter) typed(r rune) {
+	if r == newlineRune {
+		r = ' '
+	}
+	n := utf8.RuneLen(r)
+	switch {
+	case !text.Allowed(r):
+	case f.dropped > 0:
+		f.dropped += n
+	case f.used+n > f.max && !f.exact:
+		f.op, f.held = opProbe, r
+	case f.used+n > f.max:
+		f.dropped += n
+	case r == utf8.RuneError:
+		// x/term takes this character for an incomplete one and loses it.
+		f.paste = utf8.AppendRune(f.paste[:0], r)
+		f.op = opInsert
+	default:
+		f.dst = utf8.AppendRune(f.dst, r)
+		f.used += n
+	}
+}
+
+// edit passes a key that x/term handles by itself, and gives up knowing what
+// depends on the line it makes.
+func (f *filter) edit(k key) {
+	f.dst = append(f.dst, keyBytes[k]...)
+	switch {
+	case k.deletes():
+		f.exact, f.dropped = false, 0
+	case k.recalls():
+		f.used, f.exact, f.dropped = f.max, false, 0
+	}
+}

@@ -1,0 +1,123 @@
+package terminal
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"whoelse/sessions/text"
+)
+
+// op is something that x/term has to be given alone, in a Read of its own.
+type op uint8
+
+const (
+	opNone      op = iota
+	opEnter        // ends the line, under the screen's lock
+	opInterrupt    // the same, and the line is forgotten
+	opEnd          // ^D
+	opTab          // asks Config.Complete
+	opProbe        // asks the editor how long its line is
+	opInsert       // inserts a whole text at once
+	opUnsaid       // asks for the line that was never entered
+	opClear        // ^L, which x/term has no part in
+)
+
+// entering tells whether the screen is locked until the line is dealt with.
+func (o op) entering() bool { return o == opEnter || o == opInterrupt }
+
+// sentinel is the key on which x/term calls answer for what is not Tab: one that
+// it does nothing for by itself, and that decoder never lets through.
+const sentinel = 0x1f
+
+// perform does the op that is to be done, or begins it by what it puts into p.
+// It reports whether there is something in p, which is then one byte.
+func (f *filter) perform(p []byte) bool {
+	o := f.op
+	f.op, f.active = opNone, o
+	switch o {
+	case opClear:
+		f.t.Clear()
+		return false
+	case opEnter, opInterrupt:
+		f.t.screen.Lock() // until entered
+		f.t.past.skip = o == opInterrupt
+		f.t.out.beforeEnter()
+		p[0] = '\r'
+	case opEnd:
+		f.exact, f.dropped = false, 0
+		p[0] = 4
+	case opTab:
+		f.t.edit.AutoCompleteCallback = f.callback
+		p[0] = '\t'
+	default:
+		f.t.edit.AutoCompleteCallback = f.callback
+		p[0] = sentinel
+	}
+	return true
+}
+
+// answer is x/term's AutoCompleteCallback. It is set only while one key is
+// handled that needs it: x/term copies the whole line to call it.
+func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos int, ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			f.panicked, ok = r, false
+		}
+	}()
+	switch f.active {
+	case opTab:
+		newLine, newPos, ok = f.completed(line, pos)
+	case opInsert:
+		newLine, newPos = f.inserted(line, pos)
+		ok = true
+	case opUnsaid:
+		f.asked, f.unsaid = true, line
+	case opProbe:
+		f.used, f.exact = textSize(line), true
+	}
+	if ok {
+		f.used, f.exact = textSize(newLine), true
+	}
+	return newLine, newPos, ok
+}
+
+// completed asks Config.Complete and believes only what x/term can bear.
+func (f *filter) completed(line string, pos int) (string, int, bool) {
+	if f.complete == nil {
+		return "", 0, false
+	}
+	s, p, ok := f.complete(line, pos)
+	if !ok || p < 0 || p > len(s) || p < len(s) && !utf8.RuneStart(s[p]) {
+		return "", 0, false
+	}
+	if textSize(s) > f.max || !utf8.ValidString(s) {
+		return "", 0, false
+	}
+	for _, r := range s {
+		if !text.Allowed(r) {
+			return "", 0, false
+		}
+	}
+	f.dropped = 0
+	return s, p, true
+}
+
+// inserted puts as much of f.paste into the line as there is room for.
+func (f *filter) inserted(line string, pos int) (string, int) {
+	s := string(f.paste)
+	if room := max(0, f.max-textSize(line)); len(s) > room {
+		for room > 0 && !utf8.RuneStart(s[room]) {
+			room--
+		}
+		s = s[:room]
+	}
+	f.dropped += len(f.paste) - len(s) + f.pasteOver
+	f.forgetPaste()
+	s = strings.ReplaceAll(s, "\n", newlineSign)
+	return line[:pos] + s + line[pos:], pos + len(s)
+}
+
+// textSize is the length in bytes of the message that an editor's line makes.
+func textSize(line string) int {
+	return len(line) - (len(newlineSign)-1)*strings.Count(line, newlineSign)
+}

@@ -1,0 +1,162 @@
+package text
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/clipperhouse/displaywidth"
+	"pgregory.net/rapid"
+)
+
+func TestAppendWrapped(t *testing.T) {
+	tests := []struct {
+		name               string
+		s                  string
+		width, col, indent int
+		want               string
+	}{
+		{"fits", "hello", 20, 5, 5, "hello"},
+		{"fits to the last column", "hello", 10, 5, 5, "hello"},
+		{"breaks at a space", "hello world", 12, 4, 4, "hello\n    world"},
+		{"swallows spaces", "hello   world", 12, 4, 4, "hello\n    world"},
+		{"keeps spaces inside", "a  b", 12, 4, 4, "a  b"},
+		{"newline", "a\nb", 12, 4, 4, "a\n    b"},
+		{"empty line", "a\n\nb", 12, 4, 4, "a\n\n    b"},
+		{"indented line", "if x:\n  y", 20, 2, 2, "if x:\n    y"},
+		{"first word does not fit", "hello", 12, 10, 2, "\n  hello"},
+		{"long word", "abcdefghijklmnop", 10, 2, 2, "abcdefgh\n  ijklmnop"},
+		{"long word after a short one", "hi abcdefghijklmnop", 10, 2, 2, "hi abcde\n  fghijklm\n  nop"},
+		{"no width", strings.Repeat("long ", 50) + "\nx", 0, 4, 4, strings.Repeat("long ", 50) + "\n    x"},
+		{"wide", "日本語日本語", 10, 2, 2, "日本語日\n  本語"},
+		{"wide at the edge", "日本語日本語", 9, 2, 2, "日本語\n  日本語"},
+		{"wide after words", "ab cd日本語", 8, 0, 0, "ab cd日\n本語"},
+		{"cluster", "👩\u200d💻👩\u200d💻👩\u200d💻", 6, 2, 2, "👩\u200d💻👩\u200d💻\n  👩\u200d💻"},
+		{"marks", "e\u0301e\u0301 e\u0301e\u0301e\u0301", 5, 0, 1, "e\u0301e\u0301\n e\u0301e\u0301e\u0301"},
+		{"huge indent", "aaaa bbbb cccc", 8, 0, 7, "aaaa\n  bbbb\n  cccc"},
+		{"column past the width", "abc def", 10, 23, 2, "abc def"},
+		{"trailing space", "abc ", 3, 0, 0, "abc"},
+		{"one column", "ab日", 1, 0, 5, "a\nb\n日"},
+		{"negative", "ab", 10, -3, -3, "ab"},
+	}
+	for _, tt := range tests {
+		got := string(AppendWrapped(nil, tt.s, tt.width, tt.col, tt.indent))
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		checkWrap(t, tt.s, tt.width, tt.col, tt.indent)
+	}
+}
+
+func TestAppendWrappedAppends(t *testing.T) {
+	if got := string(AppendWrapped([]byte("x: "), "y", 10, 3, 3)); got != "x: y" {
+		t.Error(got)
+	}
+}
+
+// checkWrap asserts what wrapping promises: nothing lost but spaces, no row too
+// wide unless by a single cluster, all later rows indented.
+func checkWrap(t fatal, in string, width, col, indent int) {
+	t.Helper()
+	s := Clean(in)
+	out := string(AppendWrapped(nil, s, width, col, indent))
+	if bare(out) != bare(s) {
+		t.Fatalf("wrapping %q at %d lost text: %q", s, width, out)
+	}
+	if width <= 0 {
+		return
+	}
+	if strings.Count(out, "\n") > strings.Count(s, "\n")+len(s) {
+		t.Fatalf("wrapping %q at %d,%d,%d has empty rows: %q", s, width, col, indent, out)
+	}
+	for i, row := range strings.Split(out, "\n") {
+		cells := displaywidth.String(row)
+		if i == 0 {
+			cells += max(col, 0) % width
+		}
+		if cells > width && clusters(strings.TrimLeft(row, " ")) > 1 {
+			t.Fatalf("wrapping %q at %d,%d,%d: row %q takes %d", s, width, col, indent, row, cells)
+		}
+	}
+}
+
+func bare(s string) string {
+	return strings.NewReplacer(" ", "", "\n", "").Replace(s)
+}
+
+func clusters(s string) (n int) {
+	for g := displaywidth.StringGraphemes(s); g.Next(); {
+		n++
+	}
+	return n
+}
+
+func TestWrapProperties(t *testing.T) {
+	piece := rapid.SampledFrom([]string{
+		"a", "word", " ", "  ", "\n", "日", "👩\u200d💻", "e\u0301", " \u0301", "❤\ufe0f", "\u3000", "🇩🇪", "กำ",
+		"abcdefghijklmnopqrstuvwxyz",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		s := strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")
+		checkWrap(t, s, rapid.IntRange(0, 40).Draw(t, "width"),
+			rapid.IntRange(0, 50).Draw(t, "col"), rapid.IntRange(0, 50).Draw(t, "indent"))
+	})
+}
+
+func FuzzAppendWrapped(f *testing.F) {
+	f.Add("hello world", 10, 3, 3)
+	f.Add("日本語 👩\u200d💻\n e\u0301", 4, 1, 2)
+	f.Add(" \u0301 \u200d ", 2, 9, 9)
+	f.Fuzz(func(t *testing.T, s string, width, col, indent int) {
+		checkWrap(t, s, width%200, col%300, indent%300)
+	})
+}
+
+func TestWidth(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "abc": 3, "日本": 4, "e\u0301": 1, "👩\u200d💻": 2, "a\x00\n": 1} {
+		if got := Width(s); got != want {
+			t.Errorf("Width(%q) = %d, want %d", s, got, want)
+		}
+	}
+}
+
+func TestCutAndQuote(t *testing.T) {
+	tests := []struct {
+		s    string
+		max  int
+		want string
+	}{
+		{"abc", 3, `"abc"`},
+		{"abcd", 3, `"ab…"`},
+		{"日本語", 5, `"日本…"`},
+		{"日本語", 4, `"日…"`},
+		{"a\nb\x1b[2J", 20, `"a b[2J"`},
+		{"", 5, `""`},
+		{"abc", 0, `""`},
+		{"abc", -5, `""`},
+		{"e\u0301e\u0301e\u0301", 2, "\"e\u0301…\""},
+		{strings.Repeat("\x00", 1<<20) + "x", 5, `"…"`},
+		{strings.Repeat("x", 1<<20), 5, `"xxxx…"`},
+	}
+	for _, tt := range tests {
+		if got := Quote(tt.s, tt.max); got != tt.want {
+			t.Errorf("Quote(%.20q, %d) = %q, want %q", tt.s, tt.max, got, tt.want)
+		}
+	}
+}
+
+func BenchmarkAppendWrapped(b *testing.B) {
+	for name, s := range map[string]string{
+		"fits":  "hello, how are you all today?",
+		"ascii": strings.Repeat("hello world ", 30),
+		"mixed": strings.Repeat("héllo wörld 日本 ", 30),
+		"wide":  strings.Repeat("日本語", 60),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var dst []byte
+			for b.Loop() {
+				dst = AppendWrapped(dst[:0], s, 80, 12, 12)
+			}
+		})
+	}
+}

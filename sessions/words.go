@@ -1,0 +1,199 @@
+package sessions
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+	"whoelse/sessions/sshd"
+)
+
+// All words that sessions show stand here or beside the command that says them.
+// They are lower case, without a full stop; they name the thing, the cause and the
+// way out, and never an internal error.
+
+const (
+	wordsShutdown = "the server is shutting down; what was kept is safe, come back in a moment"
+	wordsUnstored = "said, but not kept in the history: storage trouble"
+)
+
+// lastWords is what a session is shown at its end.
+func (s *session) lastWords(cause error) string {
+	words := "bye"
+	switch {
+	case errors.Is(cause, errShutdown):
+		words = wordsShutdown
+	case errors.Is(cause, errSlow):
+		words = "you are disconnected: your connection takes what is said too slowly"
+	case errors.Is(cause, errLost), errors.Is(cause, errInputEnd) && s.term == nil:
+		return ""
+	case !errors.Is(cause, errQuit) && !errors.Is(cause, errInputEnd):
+		words = plainError(cause)
+	}
+	if s.term == nil && words == "bye" {
+		return ""
+	}
+	return string(render.Notice(nil, words, s.styleNow()))
+}
+
+func wordsTooLong(size int) string {
+	return fmt.Sprintf("not sent: that is %d bytes, and a message has at most %d", size, maxText)
+}
+
+func wordsTooFast(rate float64) string {
+	return fmt.Sprintf("at most %g messages a second: the others wait their turn", rate)
+}
+
+func wordsCount(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// wordsReceipt says what became of a message, and whether it was taken.
+func wordsReceipt(r room.Receipt) (words string, ok bool) {
+	switch r.Outcome {
+	case room.Delivered:
+		return "delivered to " + r.To, true
+	case room.KeptOffline:
+		return "kept for " + r.To + " (offline)", true
+	case room.KeptAway:
+		if r.Reason == "" {
+			return "kept for " + r.To + " (away)", true
+		}
+		return "kept for " + r.To + " (away: " + r.Reason + ")", true
+	case room.KeptBroken:
+		return "kept for " + r.To + " (connection lost)", true
+	case room.RefusedSelf:
+		return "that is you", false
+	case room.RefusedUnknown:
+		return "nobody is called " + r.To, false
+	case room.RefusedGone:
+		return r.To + " is a guest and has left; nothing is kept for guests", false
+	case room.RefusedBlocked:
+		return r.To + " does not take messages from you", false
+	case room.RefusedYours:
+		return "you block " + r.To + " and would not see the answer; /unblock " + r.To + " first", false
+	}
+	return "storage trouble; please try again in a moment", false
+}
+
+// wordsOnline describes someone who is here.
+func (a *actor) wordsOnline(p room.Presence) string {
+	now := time.Now()
+	words := p.Nick
+	if strings.HasPrefix(p.Nick, "~") {
+		words += " (guest)"
+	}
+	words += ": since " + render.Clock(p.Since, now, a.style())
+	if idle := now.Sub(p.Active); idle >= time.Minute {
+		words += ", idle " + render.Ago(idle)
+	}
+	switch {
+	case p.Away && p.Reason != "":
+		words += ", away: " + p.Reason
+	case p.Away:
+		words += ", away"
+	}
+	switch {
+	case p.Sessions == 0:
+		words += ", connection lost just now"
+	case p.Sessions > 1:
+		words += fmt.Sprintf(", %d sessions", p.Sessions)
+	}
+	return words
+}
+
+// wordsLast describes someone who was here lately.
+func wordsLast(p room.Presence) string {
+	if p.Online {
+		return p.Nick + ": online now"
+	}
+	return p.Nick + ": left " + render.Ago(time.Since(p.Active)) + " ago"
+}
+
+// wordsUnread counts the inbox: "3 unread: bob (2), carol (1); type inbox".
+func wordsUnread(unread []*room.Message) string {
+	var order []string
+	count := map[string]int{}
+	for _, m := range unread {
+		if count[m.From]++; count[m.From] == 1 {
+			order = append(order, m.From)
+		}
+	}
+	const most = 8
+	var parts []string
+	for i, from := range order {
+		if i == most {
+			parts = append(parts, "...")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s (%d)", from, count[from]))
+	}
+	return fmt.Sprintf("%d unread: %s; type inbox", len(unread), strings.Join(parts, ", "))
+}
+
+// wordsIdentity says who one is and by which key.
+func wordsIdentity(l *sshd.Login, seat *room.Seat) string {
+	if l.Key == nil {
+		return "you are " + seat.Nick() + ", a guest: nothing is kept for you when you leave; connect with a key to have a name of your own"
+	}
+	return "you are " + seat.Nick() + ", by the key " + gossh.FingerprintSHA256(l.Key)
+}
+
+// greetMost is how many people a greeting names before it only counts them.
+const greetMost = 20
+
+func wordsHere(others []room.Presence, total int) string {
+	switch {
+	case total == 0:
+		return "nobody else is here yet"
+	case total > len(others):
+		return fmt.Sprintf("%d others are here; whoelse lists them", total)
+	}
+	nicks := make([]string, len(others))
+	for i, p := range others {
+		nicks[i] = p.Nick
+	}
+	verb := " are here"
+	if len(nicks) == 1 {
+		verb = " is here"
+	}
+	return render.People(nicks, greetMost) + verb
+}
+
+func helpAll(st render.Style) string {
+	lines := render.Notice(nil, "just type to talk to everyone; commands:", st)
+	width := 0
+	for _, c := range parse.Commands {
+		width = max(width, len(shortUsage(c)))
+	}
+	for _, c := range parse.Commands {
+		lines = render.Notice(lines, fmt.Sprintf("  %-*s  %s", width, shortUsage(c), c.Help), st)
+	}
+	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
+}
+
+// shortUsage is the first of a command's forms.
+func shortUsage(c *parse.Syntax) string {
+	first, _, _ := strings.Cut(c.Usage, ", ")
+	return first
+}
+
+func helpOne(c *parse.Syntax, st render.Style) string {
+	lines := render.Notice(nil, c.Usage+": "+c.Help, st)
+	if c.More != "" {
+		lines = render.Notice(lines, c.More, st)
+	}
+	if len(c.Aliases) > 0 {
+		lines = render.Notice(lines, "also /"+strings.Join(c.Aliases, ", /"), st)
+	}
+	return string(lines)
+}
