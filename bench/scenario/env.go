@@ -79,26 +79,6 @@ func (e Env) keys(people int) ([]byte, error) {
 	return file, nil
 }
 
-// cost is what a piece of work cost the server and the generator.
-type cost struct {
-	server, generator time.Duration
-}
-
-// measure runs work and reads both processes' clocks around it.
-func measure(server *target.Target, work func() error) (cost, error) {
-	before, err1 := server.Usage()
-	own, err2 := target.OwnCPU()
-	if err := errors.Join(err1, err2, work()); err != nil {
-		return cost{}, err
-	}
-	after, err1 := server.Usage()
-	ownAfter, err2 := target.OwnCPU()
-	if err := errors.Join(err1, err2); err != nil {
-		return cost{}, err
-	}
-	return cost{server: after.CPU - before.CPU, generator: ownAfter - own}, nil
-}
-
 // sleep waits, or ends early with the context's reason.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -35,6 +35,7 @@ type FanoutRun struct {
 	P99          float64 `json:"p99_ms"`
 	Max          float64 `json:"max_ms"`
 	Late         float64 `json:"sent_late_max_ms"`
+	Others       float64 `json:"other_cpu_percent"`
 }
 
 // Run measures all servers in turn, as often as there are rounds.
@@ -93,7 +94,7 @@ func (r *FanoutRun) fill(out *load.Outcome, spent cost) {
 	r.GeneratorCPU = micros(spent.generator, out.Delivered)
 	r.P50, r.P95 = millis(out.Latency.Quantile(0.50)), millis(out.Latency.Quantile(0.95))
 	r.P99, r.Max = millis(out.Latency.Quantile(0.99)), millis(out.Latency.Max())
-	r.Late = millis(out.Late)
+	r.Late, r.Others = millis(out.Late), spent.others
 }
 
 func (f Fanout) report(runs []FanoutRun) *Report {
@@ -103,17 +104,18 @@ func (f Fanout) report(runs []FanoutRun) *Report {
 			f.Sessions, f.Rate, f.Duration, f.Rounds),
 		Runs: runs,
 		Table: Table{Head: []string{"server", "round", "CPU us/delivery", "deliveries/s", "lost", "duplicates",
-			"p50 ms", "p95 ms", "p99 ms", "max ms", "generator us/delivery", "sent late ms"}},
+			"p50 ms", "p95 ms", "p99 ms", "max ms", "generator us/delivery", "sent late ms", "others %"}},
 	}
 	for _, r := range runs {
 		report.Table.Add(r.Server, r.Round, r.CPU, fmt.Sprintf("%.0f", r.PerSecond), r.Lost, r.Duplicates,
-			r.P50, r.P95, r.P99, r.Max, r.GeneratorCPU, r.Late)
+			r.P50, r.P95, r.P99, r.Max, r.GeneratorCPU, r.Late, r.Others)
 	}
 	cpu := func(r FanoutRun) float64 { return r.CPU }
 	pairs := ratios(pick(runs, FanoutRun.isServer, cpu), pick(runs, FanoutRun.isFloor, cpu))
 	if len(pairs) > 0 {
 		report.Summary = append(report.Summary, showRatios("CPU per delivery, server to floor", pairs))
 	}
+	report.doubt(pick(runs, always[FanoutRun], func(r FanoutRun) float64 { return r.Others }))
 	report.Checks = f.checks(runs, pairs)
 	return report
 }

@@ -24,6 +24,7 @@ type JoinsRun struct {
 	CPU          float64 `json:"server_cpu_us_per_join"`
 	GeneratorCPU float64 `json:"generator_cpu_us_per_join"`
 	Ended        int     `json:"ended"`
+	Others       float64 `json:"other_cpu_percent"`
 }
 
 // Run measures all servers in turn.
@@ -63,7 +64,7 @@ func (j Joins) once(ctx context.Context, env Env, server *target.Target, run *Jo
 	run.Seconds = elapsed.Seconds()
 	run.CPU = micros(spent.server, j.Sessions)
 	run.GeneratorCPU = micros(spent.generator, j.Sessions)
-	run.Ended = crowd.Ended()
+	run.Ended, run.Others = crowd.Ended(), spent.others
 	return nil
 }
 
@@ -74,12 +75,13 @@ func (j Joins) report(env Env, runs []JoinsRun) *Report {
 			j.Sessions, env.Parallel, env.Auth, j.Rounds),
 		Runs: runs,
 		Table: Table{Head: []string{"server", "round", "seconds", "joins/s", "CPU us/join",
-			"generator us/join", "ended"}},
+			"generator us/join", "ended", "others %"}},
 	}
 	for _, r := range runs {
 		report.Table.Add(r.Server, r.Round, r.Seconds, fmt.Sprintf("%.0f", float64(r.Sessions)/r.Seconds),
-			fmt.Sprintf("%.0f", r.CPU), fmt.Sprintf("%.0f", r.GeneratorCPU), r.Ended)
+			fmt.Sprintf("%.0f", r.CPU), fmt.Sprintf("%.0f", r.GeneratorCPU), r.Ended, r.Others)
 	}
+	report.doubt(pick(runs, always[JoinsRun], func(r JoinsRun) float64 { return r.Others }))
 	seconds := func(r JoinsRun) float64 { return r.Seconds }
 	cpu := func(r JoinsRun) float64 { return r.CPU }
 	pairs := ratios(pick(runs, JoinsRun.isServer, seconds), pick(runs, JoinsRun.isFloor, seconds))
@@ -87,7 +89,8 @@ func (j Joins) report(env Env, runs []JoinsRun) *Report {
 		return report
 	}
 	cpuPairs := ratios(pick(runs, JoinsRun.isServer, cpu), pick(runs, JoinsRun.isFloor, cpu))
-	report.Summary = []string{showRatios("time, server to floor", pairs), showRatios("CPU, server to floor", cpuPairs)}
+	report.Summary = append(report.Summary,
+		showRatios("time, server to floor", pairs), showRatios("CPU, server to floor", cpuPairs))
 	what := fmt.Sprintf("%d joins, %d at a time, %s keys: time", j.Sessions, env.Parallel, env.Auth)
 	report.Checks = []Check{ratioCheck(what, pairs, joinRatio)}
 	return report

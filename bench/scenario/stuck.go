@@ -38,6 +38,7 @@ type StuckRun struct {
 	P99        float64 `json:"p99_ms"`
 	Max        float64 `json:"max_ms"`
 	Late       float64 `json:"sent_late_max_ms"`
+	Others     float64 `json:"other_cpu_percent"`
 }
 
 // Run measures all servers, one after the other.
@@ -74,7 +75,7 @@ func (s Stuck) stages(ctx context.Context, env Env, server *target.Target) ([]St
 		}
 		env.Progress("stuck: %d of %d sessions, round %d: %s", run.Stuck, s.Sessions+s.Stuck, run.Round, server.Name)
 		plan.First = s.Sessions + stage*s.Stuck
-		if err := s.stage(ctx, env, crowd, plan, talk, &run); err != nil {
+		if err := s.stage(ctx, env, server, crowd, plan, talk, &run); err != nil {
 			return runs, err
 		}
 		talk.First += talk.Messages
@@ -85,7 +86,7 @@ func (s Stuck) stages(ctx context.Context, env Env, server *target.Target) ([]St
 
 // stage lets newcomers join, who read or do not, and measures the others.
 func (s Stuck) stage(
-	ctx context.Context, env Env, crowd *load.Crowd, plan load.Plan, talk load.Talk, run *StuckRun,
+	ctx context.Context, env Env, server *target.Target, crowd *load.Crowd, plan load.Plan, talk load.Talk, run *StuckRun,
 ) error {
 	plan.Sessions = s.Stuck
 	plan.Kind.Gated, plan.Kind.Small = true, true
@@ -100,13 +101,15 @@ func (s Stuck) stage(
 	if run.Stuck > 0 {
 		newcomers.Stick()
 	}
-	out, err := crowd.Run(ctx, talk)
+	var out *load.Outcome
+	spent, err := measure(server, func() (err error) {
+		out, err = crowd.Run(ctx, talk)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("talk: %w", err)
 	}
-	run.Delivered, run.Lost, run.Duplicates, run.Ended = out.Delivered, out.Lost, out.Duplicates, out.Ended
-	run.P50, run.P99 = millis(out.Latency.Quantile(0.50)), millis(out.Latency.Quantile(0.99))
-	run.Max, run.Late = millis(out.Latency.Max()), millis(out.Late)
+	run.fill(out, spent)
 	// Those still connected read on now; those the server has given up find
 	// their connection closed behind what was under way.
 	newcomers.Release()
@@ -117,6 +120,12 @@ func (s Stuck) stage(
 	return nil
 }
 
+func (r *StuckRun) fill(out *load.Outcome, spent cost) {
+	r.Delivered, r.Lost, r.Duplicates, r.Ended = out.Delivered, out.Lost, out.Duplicates, out.Ended
+	r.P50, r.P99 = millis(out.Latency.Quantile(0.50)), millis(out.Latency.Quantile(0.99))
+	r.Max, r.Late, r.Others = millis(out.Latency.Max()), millis(out.Late), spent.others
+}
+
 func (s Stuck) report(runs []StuckRun) *Report {
 	report := &Report{
 		Scenario: fmt.Sprintf("stuck: %d of %d sessions stop reading", s.Stuck, s.Sessions+s.Stuck),
@@ -125,12 +134,13 @@ func (s Stuck) report(runs []StuckRun) *Report {
 		Runs: runs,
 		Table: Table{Head: []string{"server", "round", "stuck", "given up by the server", "delivered to others",
 			"lost", "duplicates", "p50 ms", "p99 ms", "max ms",
-			"sent late ms"}},
+			"sent late ms", "others %"}},
 	}
 	for _, r := range runs {
 		report.Table.Add(r.Server, r.Round, r.Stuck, r.StuckEnded, r.Delivered, r.Lost, r.Duplicates,
-			r.P50, r.P99, r.Max, r.Late)
+			r.P50, r.P99, r.Max, r.Late, r.Others)
 	}
+	report.doubt(pick(runs, always[StuckRun], func(r StuckRun) float64 { return r.Others }))
 	for _, name := range []string{FloorName, ServerName} {
 		s.judge(report, name, pick(runs, func(r StuckRun) bool { return r.Server == name }, p99), runs)
 	}

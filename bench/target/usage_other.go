@@ -17,5 +17,8 @@ func (t *Target) Usage() (Usage, error) { return Usage{}, errNotLinux }
 // OwnCPU is what this process, the load generator, has used itself.
 func OwnCPU() (time.Duration, error) { return 0, errNotLinux }
 
+// MachineCPU is what everything on the machine has used.
+func MachineCPU() (time.Duration, error) { return 0, errNotLinux }
+
 // RaiseFiles lets this process and its children open at least n files.
 func RaiseFiles(uint64) error { return errNotLinux }
