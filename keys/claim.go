@@ -1,11 +1,8 @@
 package keys
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
-	"whoelse/keys/internal/disk"
 	"whoelse/keys/nick"
 
 	"github.com/gliderlabs/ssh"
@@ -25,7 +22,7 @@ type claim struct {
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
 //
-// Errors: CheckKey's and Parse's; *HeldError (ErrHeld) if another key holds the
+// Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError (ErrHeld) if another key holds the
 // nick; *AlikeError (ErrAlike) if it reads like a held or reserved one;
 // *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
 // not in force; otherwise the disk's, and then nothing was claimed.
@@ -34,6 +31,9 @@ type claim struct {
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
 		return err
+	}
+	if r.isRevoked(key) {
+		return &NotValidError{Reason: "it is revoked"}
 	}
 	n, err := nick.Parse(wanted)
 	if err != nil {
@@ -59,8 +59,8 @@ func (r *Registry) settleWaiting() {
 	group := r.waiting
 	r.waiting = nil
 	r.waitingMu.Unlock()
-	err := r.edit(func(t *table) (string, error) {
-		return r.decide(t, group), nil
+	err := r.edit(func(t *table, raw []byte) ([]byte, error) {
+		return appendLines(raw, r.decide(t, group)), nil
 	})
 	for _, c := range group {
 		c.settled = true
@@ -119,92 +119,4 @@ func (c *claim) against(t *table, r *Registry) (had bool, err error) {
 
 func claimLine(key PublicKey, comment string) string {
 	return strings.TrimSuffix(string(gossh.MarshalAuthorizedKey(key)), "\n") + " " + comment
-}
-
-// edit appends to the file what more decides on its newest version, under the lock
-// that all who write it share, and puts that in force. r.writing is held. more is
-// called again if somebody saves the file meanwhile.
-func (r *Registry) edit(more func(*table) (string, error)) error {
-	unlock, err := r.store.Lock(r.path + ".lock")
-	if err != nil {
-		return fmt.Errorf("authorized_keys: %w", err)
-	}
-	defer unlock()
-	for range editAttempts {
-		err = r.tryEdit(more)
-		if !errors.Is(err, disk.ErrChanged) {
-			return err
-		}
-	}
-	return fmt.Errorf("authorized_keys: %w", err)
-}
-
-// editAttempts is how often somebody may save the file in the very moment in which
-// we do, until we give up.
-const editAttempts = 20
-
-func (r *Registry) tryEdit(more func(*table) (string, error)) error {
-	f, t, err := r.current()
-	if err != nil {
-		return err
-	}
-	text, err := more(t)
-	if err != nil || text == "" && !r.unsynced {
-		return err
-	}
-	data := appendLines(f.Data, text)
-	stamp, err := r.store.Replace(f, data)
-	if err != nil && !errors.Is(err, disk.ErrUnsynced) {
-		return err
-	}
-	r.unsynced = err != nil
-	if err != nil {
-		return fmt.Errorf("authorized_keys: %w", err)
-	}
-	r.extend(t, data, len(data)-len(text), stamp)
-	return nil
-}
-
-// current reads the file anew and puts it in force if it is not.
-func (r *Registry) current() (disk.File, *table, error) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	f, err := r.read()
-	if err != nil {
-		return f, nil, err
-	}
-	r.install(f)
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return f, r.table, nil
-}
-
-// appendLines adds text to a file whose last line may lack its end.
-func appendLines(old []byte, text string) []byte {
-	data := make([]byte, 0, len(old)+len(text)+1)
-	data = append(data, old...)
-	if len(data) > 0 && data[len(data)-1] != '\n' && text != "" {
-		data = append(data, '\n')
-	}
-	return append(data, text...)
-}
-
-// extend puts appended lines in force without reading the whole file again.
-func (r *Registry) extend(t *table, data []byte, from int, stamp disk.Stamp) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.table != t {
-		return // somebody has read the new file already
-	}
-	var c Change
-	t.raw, r.seen = data, sighting{stamp: stamp}
-	for text := range textLines(data[from:]) {
-		t.lines++
-		l := parseLine(t.lines, text)
-		t.add(l)
-		c.Added = append(c.Added, l.entry())
-	}
-	r.untold = append(r.untold, c)
 }

@@ -1,47 +1,8 @@
 package keys
 
-import (
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
+import "whoelse/keys/internal/safe"
 
-// commentMax bounds, in characters, what is shown of a comment.
-const commentMax = 100
-
-// clean makes text from a file safe to show: no control, format (bidi, zero-width,
-// tag), private or unassigned characters, no combining marks, nothing invalid, and
-// not long. What is taken out leaves a '?' so that one sees that something was there.
-func clean(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > commentMax {
-			b.WriteString("...")
-			break
-		}
-		if r == utf8.RuneError || r != ' ' && !unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) {
-			r = '?'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// show quotes the beginning of s in pure ASCII, for use inside an error's text.
-func show(s string) string {
-	const most = 40
-	cut := s
-	if len(s) > most {
-		cut = s[:most]
-		for len(cut) > 0 && !utf8.RuneStart(s[len(cut)]) {
-			cut = cut[:len(cut)-1]
-		}
-	}
-	q := strconv.QuoteToASCII(cut)
-	if len(cut) < len(s) {
-		q += "..."
-	}
-	return q
-}
+// clean and show make what comes from the file, or from a peer, fit to be shown: clean
+// as a text of its own, show quoted inside another one.
+func clean(s string) string { return safe.Text(s) }
+func show(s string) string  { return safe.Quote(s) }

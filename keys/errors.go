@@ -28,11 +28,14 @@ var (
 // a key is not unknown, and must not be let in as if it were.
 type NotValidError struct {
 	Nick   string // who would hold it; empty where the line names nobody
-	Line   int
+	Line   int    // 0 where it is refused whatever the file says
 	Reason string // for its owner and for the log
 }
 
 func (e *NotValidError) Error() string {
+	if e.Line == 0 {
+		return "this key is not accepted: " + e.Reason
+	}
 	return fmt.Sprintf("this key is listed on line %d, but %s", e.Line, e.Reason)
 }
 

@@ -31,6 +31,7 @@ type Registry struct {
 	young    sighting // a change that is too fresh to be read, and since when
 	youngAt  time.Time
 	failed   failure // the last try to read the file, if it failed
+	revoked  func(PublicKey) bool
 	onChange []func(Change)
 	untold   []Change // what onChange has not been told yet
 	telling  bool     // somebody is telling it
@@ -94,6 +95,9 @@ func (r *Registry) Path() string { return r.path }
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
+	}
+	if r.isRevoked(key) {
+		return Holder{}, &NotValidError{Reason: "it is revoked"}
 	}
 	r.refresh()
 	r.mu.RLock()

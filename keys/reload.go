@@ -58,6 +58,17 @@ func (r *Registry) settled(s sighting) bool {
 	return now.Sub(r.youngAt) >= settleTime
 }
 
+// awaitSettled waits, for a second at most, until a change of the file has settled:
+// who is about to write on top of it must not take an editor's half for the whole.
+func (r *Registry) awaitSettled() {
+	for until := time.Now().Add(time.Second); time.Now().Before(until); {
+		if s := look(r.path); !r.differs(s) || r.settled(s) {
+			return
+		}
+		time.Sleep(settleTime / 5)
+	}
+}
+
 // Reload reads the file now, changed or not. If it cannot be read, or is not safe,
 // the last good version stays in force and the error says why.
 func (r *Registry) Reload() error { return r.load(true) }

@@ -1,0 +1,116 @@
+package bans
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"whoelse/keys/internal/safe"
+	"whoelse/keys/nick"
+)
+
+// Target is what a ban is about: exactly one of its fields is set.
+type Target struct {
+	Nick  string       // also a guest's, "~name"
+	Key   string       // a fingerprint, "SHA256:..."
+	Block netip.Prefix // a network, or a single address
+}
+
+// Who is somebody as far as known.
+type Who struct {
+	Nick string
+	Key  string
+	Addr netip.Addr
+}
+
+const sha256Mark = "SHA256:"
+
+// Broadest networks that can be banned. Broader ones are a slip, or shut the door.
+const (
+	minBits4 = 8
+	minBits6 = 16
+)
+
+// ParseTarget reads a nick, a fingerprint, an address or a CIDR block. An address is
+// one even where it could be a nick too. The error is fit to be shown.
+func ParseTarget(s string) (Target, error) {
+	switch {
+	case strings.HasPrefix(s, sha256Mark):
+		return parseFingerprint(s)
+	case strings.Contains(s, "/"):
+		return parseBlock(s)
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap().WithZone("")
+		return Target{Block: netip.PrefixFrom(a, a.BitLen())}, nil
+	}
+	n, err := nick.ParseAny(s)
+	return Target{Nick: n}, err
+}
+
+func parseFingerprint(s string) (Target, error) {
+	sum, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(s[len(sha256Mark):], "="))
+	if err != nil || len(sum) != 32 {
+		return Target{}, fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", safe.Quote(s), sha256Mark)
+	}
+	return Target{Key: sha256Mark + base64.RawStdEncoding.EncodeToString(sum)}, nil
+}
+
+func parseBlock(s string) (Target, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return Target{}, fmt.Errorf("%s is no network; write it as 203.0.113.0/24 or 2001:db8::/48", safe.Quote(s))
+	}
+	if p.Addr().Is4In6() {
+		if p.Bits() < 96 {
+			return Target{}, fmt.Errorf("%s is too broad", safe.Quote(s))
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	least := minBits4
+	if p.Addr().Is6() {
+		least = minBits6
+	}
+	if p.Bits() < least {
+		return Target{}, fmt.Errorf("%s is too broad; at least /%d is needed", safe.Quote(s), least)
+	}
+	return Target{Block: p.Masked()}, nil
+}
+
+// String is what ParseTarget reads.
+func (t Target) String() string {
+	switch {
+	case t.Nick != "":
+		return t.Nick
+	case t.Key != "":
+		return t.Key
+	case t.Block.IsValid() && t.Block.IsSingleIP():
+		return t.Block.Addr().String()
+	case t.Block.IsValid():
+		return t.Block.String()
+	}
+	return ""
+}
+
+// Covers tells whether a ban of t would keep who out. What is not known of who
+// cannot be covered.
+func (t Target) Covers(who Who) bool {
+	switch {
+	case t.Nick != "":
+		return t.Nick == who.Nick
+	case t.Key != "":
+		return t.Key == who.Key
+	}
+	return t.Block.IsValid() && t.Block.Contains(who.Addr.Unmap().WithZone(""))
+}
+
+// MarshalText and UnmarshalText make a Target its string in JSON.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is ParseTarget.
+func (t *Target) UnmarshalText(b []byte) error {
+	parsed, err := ParseTarget(string(b))
+	*t = parsed
+	return err
+}

@@ -1,0 +1,88 @@
+package keys
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"whoelse/keys/internal/disk"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+const crowd = 100_000
+
+// crowded is a file of crowd lines, and the key of one of them.
+func crowded(tb testing.TB) (path string, one PublicKey) {
+	tb.Helper()
+	var b strings.Builder
+	for i := range crowd {
+		raw := make([]byte, ed25519.PublicKeySize)
+		copy(raw, fmt.Sprintf("%032d", i))
+		key, err := gossh.NewPublicKey(ed25519.PublicKey(raw))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if i == crowd/2 {
+			one = key
+		}
+		fmt.Fprintf(&b, "%s p%d@claimed-2026-11-21\n", keyText(key), i)
+	}
+	path = filepath.Join(tb.TempDir(), "authorized_keys")
+	write(tb, path, b.String())
+	return path, one
+}
+
+func TestALargeFile(t *testing.T) {
+	path, one := crowded(t)
+	r := reopen(t, path, disk.Store{})
+	r.wantHolder(one, fmt.Sprintf("p%d", crowd/2))
+	var wg sync.WaitGroup
+	for i := range 500 {
+		key := newKey(t)
+		wg.Go(func() {
+			n := fmt.Sprintf("q%d", i)
+			if err := r.Claim(n, key); err != nil {
+				t.Error(err)
+			}
+			r.wantHolder(key, n)
+		})
+	}
+	wg.Wait()
+	if n := len(r.Nicks()); n != crowd+500 {
+		t.Errorf("%d nicks", n)
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	path, one := crowded(b)
+	r := reopen(b, path, disk.Store{})
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.Lookup(one, here); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path, _ := crowded(b)
+	for b.Loop() {
+		reopen(b, path, disk.Store{})
+	}
+}
+
+func BenchmarkClaim(b *testing.B) {
+	path, _ := crowded(b)
+	r := reopen(b, path, disk.Store{})
+	for i := 0; b.Loop(); i++ {
+		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

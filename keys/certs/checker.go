@@ -1,0 +1,225 @@
+package certs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"whoelse/keys"
+	"whoelse/keys/internal/safe"
+	"whoelse/keys/nick"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// ErrRefused is what every error of Authenticate is (errors.Is).
+var ErrRefused = errors.New("certificate refused")
+
+type refusal struct{ why error }
+
+func (r refusal) Error() string        { return "this certificate is not accepted: " + r.why.Error() }
+func (r refusal) Unwrap() error        { return r.why }
+func (r refusal) Is(target error) bool { return target == ErrRefused }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
+// Registry is what a Checker asks of keys.Registry.
+type Registry interface {
+	Authorities() []keys.Authority
+	Held(nick string) bool
+	Lookup(key keys.PublicKey, from netip.Addr) (keys.Holder, error)
+}
+
+var _ Registry = (*keys.Registry)(nil)
+
+// Checker decides about certificates. Its methods may be called concurrently.
+type Checker struct {
+	reg     Registry
+	revoked *Revoked // nil is none
+	now     func() time.Time
+}
+
+// NewChecker makes one. revoked may be nil.
+func NewChecker(reg Registry, revoked *Revoked) *Checker {
+	return &Checker{reg: reg, revoked: revoked, now: time.Now}
+}
+
+// Holder is who a certificate makes somebody, and until when.
+type Holder struct {
+	Nick        string
+	Role        string // the authority's line's
+	KeyID       string // safe to show
+	Serial      uint64
+	Fingerprint string    // of the key in the certificate
+	Authority   string    // fingerprint of the authority's key
+	Line        int       // the authority's, in authorized_keys
+	Expires     time.Time // of the certificate or of the authority; zero is never
+	NoTouch     bool      // as keys.Holder's
+}
+
+// Authenticate tells who a certificate makes somebody who connects as username from
+// an address. The nick is the certificate's principal; of several, the one that is
+// asked for by username. All errors are ErrRefused, in words for its owner.
+func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (Holder, error) {
+	cert, ok := key.(*gossh.Certificate)
+	if !ok {
+		return Holder{}, refuse("it is a plain key")
+	}
+	if err := keys.CheckKey(cert.Key); err != nil {
+		return Holder{}, refusal{err}
+	}
+	authority, err := c.authority(cert, from)
+	if err != nil {
+		return Holder{}, err
+	}
+	principal, n, err := choose(cert, authority, username)
+	if err != nil {
+		return Holder{}, err
+	}
+	if err := c.verify(cert, principal, from); err != nil {
+		return Holder{}, err
+	}
+	if err := c.free(cert, n, from); err != nil {
+		return Holder{}, err
+	}
+	return holder(cert, authority, n), nil
+}
+
+// authority finds who signed, before any signature is looked at: a stranger's
+// certificates cost nothing.
+func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Authority, error) {
+	if err := keys.CheckKey(cert.SignatureKey); err != nil {
+		return keys.Authority{}, refuse("its authority's key: %w", err)
+	}
+	signer := string(cert.SignatureKey.Marshal())
+	err := refuse("it is signed by an authority that is not known here")
+	for _, a := range c.reg.Authorities() {
+		if string(a.Key.Marshal()) != signer {
+			continue
+		}
+		if a.Allows(from) {
+			return a, nil
+		}
+		err = refuse("not for the address you come from")
+	}
+	return keys.Authority{}, err
+}
+
+// choose picks the principal that counts and gives the nick it is.
+func choose(cert *gossh.Certificate, a keys.Authority, username string) (principal, n string, err error) {
+	if len(cert.ValidPrincipals) == 0 {
+		return "", "", refuse("it names no principal, and would fit everybody; sign one with: ssh-keygen -n NICK")
+	}
+	principal = cert.ValidPrincipals[0]
+	if len(cert.ValidPrincipals) > 1 {
+		i := slices.IndexFunc(cert.ValidPrincipals, func(p string) bool { return same(p, username) })
+		if i < 0 {
+			return "", "", refuse("it is for %s; connect as one of these", names(cert.ValidPrincipals))
+		}
+		principal = cert.ValidPrincipals[i]
+	}
+	if n, err = nick.Parse(principal); err != nil {
+		return "", "", refuse("its principal: %w", err)
+	}
+	if len(a.Principals) > 0 && !slices.ContainsFunc(a.Principals, func(p string) bool { return same(p, n) }) {
+		return "", "", refuse("its authority may not name %s", n)
+	}
+	return principal, n, nil
+}
+
+// same compares two names as nicks are compared.
+func same(a, b string) bool {
+	x, errX := nick.Parse(a)
+	y, errY := nick.Parse(b)
+	return errX == nil && errY == nil && x == y
+}
+
+func names(list []string) string {
+	const most = 5
+	var shown []string
+	for _, p := range list[:min(len(list), most)] {
+		shown = append(shown, safe.Quote(p))
+	}
+	s := strings.Join(shown, ", ")
+	if len(list) > most {
+		s += ", ..."
+	}
+	return s
+}
+
+// verify has the library check type, validity, critical options and signature, and
+// looks at the address itself: the library leaves that to who uses its result.
+func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.Addr) error {
+	checker := gossh.CertChecker{
+		IsUserAuthority: func(gossh.PublicKey) bool { return true }, // found by authority
+		IsRevoked:       c.revoked.Certificate,
+		Clock:           c.now,
+	}
+	perms, err := checker.Authenticate(attempt{user: principal, from: from}, cert)
+	if err != nil {
+		return refuse("%s", safe.Text(strings.TrimPrefix(err.Error(), "ssh: ")))
+	}
+	list, restricted := perms.CriticalOptions["source-address"]
+	if restricted && !sourceAllowed(list, from) {
+		return refuse("not for the address you come from")
+	}
+	return nil
+}
+
+// sourceAllowed is sshd's rule for source-address: addresses and CIDR blocks only.
+func sourceAllowed(list string, from netip.Addr) bool {
+	from = from.Unmap().WithZone("")
+	allowed := false
+	for one := range strings.SplitSeq(list, ",") {
+		block, err := netip.ParsePrefix(one)
+		if err != nil {
+			a, aerr := netip.ParseAddr(one)
+			if aerr != nil {
+				return false // one that cannot be read spoils them all
+			}
+			block = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		allowed = allowed || block.Contains(from)
+	}
+	return allowed
+}
+
+// free refuses a nick that is somebody else's by a plain key.
+func (c *Checker) free(cert *gossh.Certificate, n string, from netip.Addr) error {
+	if !c.reg.Held(n) {
+		return nil
+	}
+	if h, err := c.reg.Lookup(cert.Key, from); err == nil && h.Nick == n {
+		return nil
+	}
+	return refusal{&keys.HeldError{Nick: n}}
+}
+
+func holder(cert *gossh.Certificate, a keys.Authority, n string) Holder {
+	_, noTouch := cert.Extensions["no-touch-required"]
+	h := Holder{
+		Nick: n, Role: a.Role, KeyID: safe.Text(cert.KeyId), Serial: cert.Serial, Line: a.Line, Expires: a.Expires,
+		Fingerprint: keys.Fingerprint(cert.Key), Authority: keys.Fingerprint(cert.SignatureKey), NoTouch: noTouch,
+	}
+	if cert.ValidBefore != gossh.CertTimeInfinity {
+		end := time.Unix(int64(cert.ValidBefore), 0) // verify has seen that this is no overflow
+		if h.Expires.IsZero() || end.Before(h.Expires) {
+			h.Expires = end
+		}
+	}
+	return h
+}
+
+// attempt is what the library wants to know of a connection.
+type attempt struct {
+	gossh.ConnMetadata // nil: nothing else is asked for
+	user               string
+	from               netip.Addr
+}
+
+func (a attempt) User() string         { return a.user }
+func (a attempt) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.from, 0)) }

@@ -1,0 +1,182 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"whoelse/keys/internal/disk"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Revoked is a file of what is accepted no more: public keys, fingerprints, and
+// certificates by serial or id, one a line, or a binary KRL of OpenSSH's. Its methods
+// may be called concurrently, also on nil, which revokes nothing.
+//
+// The file is looked at before each answer and read anew when it has changed. One
+// that cannot be read or understood changes nothing: a line skipped would be a key
+// not revoked.
+type Revoked struct {
+	path string
+	log  *slog.Logger
+	disk disk.Store
+
+	loading sync.Mutex // held while the file is read anew
+
+	mu   sync.RWMutex // guards what follows, not across I/O
+	set  *set
+	seen disk.Stamp
+}
+
+// OpenRevoked reads the file, which has to be there.
+func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Revoked{path: path, log: log, set: newSet()}
+	return r, r.Reload()
+}
+
+// Reload reads the file now. On an error, what was read before stays.
+func (r *Revoked) Reload() error {
+	if r == nil {
+		return nil
+	}
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	return r.load()
+}
+
+func (r *Revoked) load() error {
+	f, err := r.disk.Read(r.path)
+	if err == nil && !f.Stamp.Exists() {
+		err = fmt.Errorf("%s is not there", r.path)
+	}
+	var fresh *set
+	if err == nil {
+		fresh, err = parse(f.Data)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = f.Stamp
+	if err != nil {
+		return fmt.Errorf("revoked keys: %w", err)
+	}
+	r.set = fresh
+	return nil
+}
+
+// refresh reads the file anew if it has changed.
+func (r *Revoked) refresh() *set {
+	now, err := disk.Stat(r.path)
+	r.mu.RLock()
+	s, same := r.set, err != nil || now == r.seen
+	r.mu.RUnlock()
+	if same || !r.loading.TryLock() {
+		return s // or somebody is reading it just now
+	}
+	defer r.loading.Unlock()
+	if err := r.load(); err != nil {
+		r.log.Error("what was revoked before stays revoked, and nothing more", "err", err)
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.set
+}
+
+// Key tells whether a plain key is revoked, or the key in a certificate, or the one
+// that signed it.
+func (r *Revoked) Key(key gossh.PublicKey) bool {
+	if r == nil || key == nil {
+		return false
+	}
+	s := r.refresh()
+	if cert, ok := key.(*gossh.Certificate); ok {
+		return s.certificate(cert)
+	}
+	return s.key(key)
+}
+
+// Certificate tells whether a certificate is revoked, by itself, by its key, or by
+// its authority's.
+func (r *Revoked) Certificate(cert *gossh.Certificate) bool { return r.Key(cert) }
+
+// set is what a file says. It does not change once parsed.
+type set struct {
+	keys   map[string]bool // by wire form
+	sha256 map[[sha256.Size]byte]bool
+	sha1   map[[sha1.Size]byte]bool
+	certs  map[string]*certSet // by the authority's wire form; "" is any
+}
+
+// certSet is which certificates of one authority are revoked.
+type certSet struct {
+	serials map[uint64]bool
+	ranges  [][2]uint64
+	ids     map[string]bool
+}
+
+func newSet() *set {
+	return &set{
+		keys: make(map[string]bool), sha256: make(map[[sha256.Size]byte]bool),
+		sha1: make(map[[sha1.Size]byte]bool), certs: make(map[string]*certSet),
+	}
+}
+
+func (s *set) of(authority string) *certSet {
+	c := s.certs[authority]
+	if c == nil {
+		c = &certSet{serials: make(map[uint64]bool), ids: make(map[string]bool)}
+		s.certs[authority] = c
+	}
+	return c
+}
+
+func (s *set) key(key gossh.PublicKey) bool { return s.blob(key.Marshal()) }
+
+func (s *set) blob(blob []byte) bool {
+	return s.keys[string(blob)] || s.sha256[sha256.Sum256(blob)] || s.sha1[sha1.Sum(blob)]
+}
+
+func (s *set) certificate(cert *gossh.Certificate) bool {
+	if s.blob(cert.Marshal()) || s.key(cert.Key) || s.key(cert.SignatureKey) {
+		return true
+	}
+	for _, authority := range []string{"", string(cert.SignatureKey.Marshal())} {
+		if c := s.certs[authority]; c != nil && c.has(cert) {
+			return true
+		}
+	}
+	return false
+}
+
+// has never takes serial 0 for a number: it is what a certificate has that was
+// given none.
+func (c *certSet) has(cert *gossh.Certificate) bool {
+	if c.ids[cert.KeyId] {
+		return true
+	}
+	if cert.Serial == 0 {
+		return false
+	}
+	if c.serials[cert.Serial] {
+		return true
+	}
+	for _, r := range c.ranges {
+		if r[0] <= cert.Serial && cert.Serial <= r[1] {
+			return true
+		}
+	}
+	return false
+}
+
+func parse(data []byte) (*set, error) {
+	if bytes.HasPrefix(data, []byte(krlMagic)) {
+		return parseKRL(data)
+	}
+	return parseList(data)
+}

@@ -1,0 +1,75 @@
+package invites
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"whoelse/keys/nick"
+)
+
+// codeBytes of randomness make codeLen letters and digits.
+const (
+	codeBytes = 10
+	codeLen   = 16
+	groupLen  = 4
+)
+
+// alphabet is Crockford's: without i, l, o and u, so that nobody misreads a code.
+var alphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// newCode gives a code as it is shown: xxxx-xxxx-xxxx-xxxx.
+func newCode() string {
+	var raw [codeBytes]byte
+	_, _ = rand.Read(raw[:]) // never fails: it ends the program instead
+	s := alphabet.EncodeToString(raw[:])
+	var groups []string
+	for ; s != ""; s = s[groupLen:] {
+		groups = append(groups, s[:groupLen])
+	}
+	return strings.Join(groups, "-")
+}
+
+// readCode undoes what people do to a code that they copy by hand: capitals, other
+// groups, o for 0, i and l for 1. What cannot be a code gives nothing.
+func readCode(s string) string {
+	if len(s) > 4*codeLen {
+		return ""
+	}
+	s = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1").Replace(lower(s))
+	if len(s) != codeLen {
+		return ""
+	}
+	if _, err := alphabet.DecodeString(s); err != nil {
+		return ""
+	}
+	return s
+}
+
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// hash is what is kept of a code. It takes the nick in, so that a code is good for
+// no other. The code is random enough for a hash that is fast.
+func hash(nick, code string) [sha256.Size]byte {
+	return sha256.Sum256([]byte("whoelse invite\x00" + nick + "\x00" + code))
+}
+
+// Split takes a username of the form NICK+CODE apart. ok is false if it has no '+'
+// or its first part is no nick; the code may still be anything.
+func Split(username string) (n, code string, ok bool) {
+	name, code, found := strings.Cut(username, "+")
+	if !found {
+		return "", "", false
+	}
+	n, err := nick.Parse(name)
+	return n, code, err == nil
+}
