@@ -69,7 +69,12 @@ func (s *Seat) editBlocked(edit func([]string) ([]string, error)) (bool, error) 
 			return false, err
 		}
 	}
-	r.withMember(s.nick, func(m *member) { m.blocked = setOf(list) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edits++
+	if m := r.members[s.nick]; m != nil {
+		m.blocked = setOf(list)
+	}
 	return true, nil
 }
 

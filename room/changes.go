@@ -11,6 +11,7 @@ import (
 // Owned by Room.mu.
 type changes struct {
 	joined, left []string
+	unrecorded   []Record    // for the presence history
 	wait         *time.Timer // runs for mergeChanges after each telling
 }
 
@@ -48,6 +49,7 @@ func (c *changes) stop() {
 // tellNow shows what has gathered to everyone and starts the next second. r.mu is held.
 func (r *Room) tellNow() {
 	c := &r.changes
+	r.flushPresence()
 	if len(c.joined)+len(c.left) == 0 {
 		c.wait = nil
 		return

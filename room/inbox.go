@@ -1,9 +1,6 @@
 package room
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Inbox returns the direct and group messages that the person has not read,
 // oldest first. Call MarkRead when they have been shown.
@@ -11,15 +8,12 @@ func (s *Seat) Inbox() ([]*Message, error) {
 	if s.Guest() {
 		return nil, nil
 	}
-	unread, err := s.room.archive.Unread(s.nick)
+	unread, err := s.room.unread(s.nick)
 	if err != nil {
 		return nil, err
 	}
-	inbox := s.room.unclaimed(s.nick, unread)
-	inbox = slices.DeleteFunc(inbox, func(m *Message) bool { return m.Kind == KindReceipt })
-	if n := len(inbox); n > 0 {
-		s.room.withMember(s.nick, func(m *member) { m.replyTo = inbox[n-1].From })
-	}
+	inbox := slices.DeleteFunc(unread, func(m *Message) bool { return m.Kind == KindReceipt })
+	s.room.wroteLast(s.nick, inbox)
 	return inbox, nil
 }
 
@@ -43,13 +37,13 @@ func (s *Seat) Past(with string, n int) ([]*Message, error) {
 // goroutine. The error wraps ErrStorage: they stay unread.
 func (s *Seat) MarkRead(shown []*Message) error {
 	r := s.room
-	mine := r.claimAll(s.nick, shown)
+	mine := r.claimFree(s.nick, shown)
 	if len(mine) == 0 {
 		return nil
 	}
 	unread, err := r.archive.Unread(s.nick)
 	if err != nil {
-		r.release(s.nick, idsOf(mine))
+		r.release(s.nick, mine...)
 		return err
 	}
 	still := slices.DeleteFunc(slices.Clone(mine), func(m *Message) bool {
@@ -63,31 +57,45 @@ func (s *Seat) MarkRead(shown []*Message) error {
 // know, then lets go of the claims on claimed.
 func (r *Room) markRead(nick string, claimed, read []*Message) {
 	if len(read) == 0 {
-		r.release(nick, idsOf(claimed))
+		r.release(nick, claimed...)
 		return
 	}
-	records := []Record{{Owner: nick, Read: idsOf(read)}}
+	var records []Record
+	if !isGuest(nick) {
+		records = append(records, Record{Owner: nick, Read: idsOf(read)})
+	}
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	var receipts []*Message
 	for _, m := range read {
-		if m.Kind == KindReceipt || isGuest(m.From) {
+		if m.Kind == KindReceipt || isGuest(m.From) && !r.wroteThis(m.From, m) {
 			continue
 		}
 		receipt := r.newMessage(KindReceipt, nick, []string{m.From}, "")
 		receipt.Ref, receipt.RefTime = m.ID, m.Time
+		r.claim(receipt)
 		receipts = append(receipts, receipt)
-		records = append(records, Record{Owner: m.From, Message: receipt})
+		if !isGuest(m.From) {
+			records = append(records, Record{Owner: m.From, Message: receipt})
+		}
 	}
 	r.archive.Append(func(err error) {
-		r.release(nick, idsOf(claimed))
-		if err != nil {
-			return // they stay unread and are shown once more
-		}
+		r.release(nick, claimed...)
 		for _, receipt := range receipts {
+			if err != nil { // what it is about stays unread and is shown once more
+				r.release(receipt.To[0], receipt)
+				continue
+			}
 			r.deliver(&Event{Message: receipt}, receipt.To[0], func(Receipt) {})
 		}
 	}, records...)
+}
+
+// wroteThis reports whether the guest who is called nick now is the one who wrote
+// m, and not another one who came later.
+func (r *Room) wroteThis(nick string, m *Message) (same bool) {
+	r.withMember(nick, func(guest *member) { same = guest.firstID < m.ID })
+	return same
 }
 
 // settle records that nick has been shown m. The sender is told by a receipt of
@@ -95,63 +103,28 @@ func (r *Room) markRead(nick string, claimed, read []*Message) {
 func (r *Room) settle(m *Message, nick string, late bool) {
 	claimed := []*Message{m}
 	switch {
-	case isGuest(nick):
-		r.release(nick, idsOf(claimed))
 	case late && m.Kind != KindReceipt:
 		r.markRead(nick, claimed, claimed)
+	case isGuest(nick):
+		r.release(nick, m)
 	default:
-		r.archive.Append(func(error) { r.release(nick, idsOf(claimed)) },
+		r.archive.Append(func(error) { r.release(nick, m) },
 			Record{Owner: nick, Read: idsOf(claimed)})
 	}
 }
 
-// sortUnread fills the parts of welcome that come from what nick has not read.
-func (r *Room) sortUnread(nick string, unread []*Message, brokeAt time.Time, welcome *Welcome) {
-	for _, m := range r.unclaimed(nick, unread) {
+// sort fills the parts of welcome that come from what the person has not read.
+// after is the last message from before the connection broke, "" if it did not.
+func (welcome *Welcome) sort(unread []*Message, after string) {
+	for _, m := range unread {
 		switch {
 		case m.Kind == KindReceipt:
 			welcome.Receipts = append(welcome.Receipts, m)
-		case !brokeAt.IsZero() && !m.Time.Before(brokeAt.Truncate(time.Millisecond)):
+		case welcome.Returned && m.ID > after:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
 			welcome.Unread = append(welcome.Unread, m)
 		}
-	}
-}
-
-// unclaimed returns those of nick's messages that are not being shown right now.
-func (r *Room) unclaimed(nick string, messages []*Message) []*Message {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.unclaimedLocked(nick, messages)
-}
-
-func (r *Room) unclaimedLocked(nick string, messages []*Message) []*Message {
-	var free []*Message
-	for _, m := range messages {
-		if _, taken := r.claimed[claim{nick, m.ID}]; !taken {
-			free = append(free, m)
-		}
-	}
-	return free
-}
-
-// claimAll claims those of nick's messages that nobody has claimed.
-func (r *Room) claimAll(nick string, messages []*Message) []*Message {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	free := r.unclaimedLocked(nick, messages)
-	for _, m := range free {
-		r.claimed[claim{nick, m.ID}] = struct{}{}
-	}
-	return free
-}
-
-func (r *Room) release(nick string, ids []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, id := range ids {
-		delete(r.claimed, claim{nick, id})
 	}
 }
 

@@ -2,7 +2,7 @@ package room
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,10 +29,16 @@ type member struct {
 	away    bool
 	reason  string
 	seats   []*Seat
-	broken  *time.Timer // runs while seats is empty
-	brokeAt time.Time
 	blocked map[string]bool
-	replyTo string // who last wrote directly
+	last    *Message // the last that somebody wrote directly
+
+	broken   *time.Timer // runs while seats is empty
+	breaks   int         // how often it was started
+	lastSeen string      // Room.last when the connection broke
+
+	firstID  string    // of the record of joining: what this member wrote is newer
+	renewed  time.Time // when the presence history last had this member as online
+	released int       // how many claims on the nick's messages were released
 }
 
 func (m *member) put(e *Event) {
@@ -71,60 +77,85 @@ func (r *Room) Visit(who Who) *Seat { return &Seat{room: r, nick: who.Nick} }
 
 // Join seats a session. The seat's events go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
-// ErrStorage where the person's history can't be read (the seat is valid then).
+// ErrStorage where the person's settings can't be read (the seat is nil then) or the history
+// can't (the seat is valid).
 func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
-	blocked, err := r.blockedBy(who.Nick)
-	if err != nil {
-		return nil, nil, err
-	}
-	seat, welcome, brokeAt, err := r.sit(who, sink, blocked)
-	if err != nil {
-		return nil, nil, err
+	var seat *Seat
+	var welcome *Welcome
+	var after string
+	for seat == nil {
+		blocked, edits, err := r.blockedForJoin(who)
+		if err != nil {
+			return nil, nil, err
+		}
+		if seat, welcome, after, err = r.sit(who, sink, blocked, edits); err != nil {
+			return nil, nil, err
+		}
 	}
 	if who.Guest() {
 		return seat, welcome, nil
 	}
-	unread, err := r.archive.Unread(seat.nick)
-	r.sortUnread(seat.nick, unread, brokeAt, welcome)
+	unread, err := r.unread(seat.nick)
+	welcome.sort(unread, after)
+	r.wroteLast(seat.nick, welcome.Missed)
 	return seat, welcome, err
 }
 
-func (r *Room) sit(who Who, sink Sink, blocked map[string]bool) (*Seat, *Welcome, time.Time, error) {
+// blockedForJoin reads whom a newcomer blocks, and r.edits from before that. A guest
+// blocks nobody yet, whatever another guest of that name does.
+func (r *Room) blockedForJoin(who Who) (blocked map[string]bool, edits int, err error) {
+	r.mu.Lock()
+	edits = r.edits
+	r.mu.Unlock()
+	if who.Guest() {
+		return nil, edits, nil
+	}
+	blocked, err = r.blockedBy(who.Nick)
+	return blocked, edits, err
+}
+
+// sit seats a session and says what came last before its connection broke. The
+// seat is nil when block lists changed since edits: blocked may be an old one.
+func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Seat, *Welcome, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return nil, nil, time.Time{}, ErrClosed
-	}
-	if who.Guest() {
+	switch {
+	case r.closed:
+		return nil, nil, "", ErrClosed
+	case who.Guest():
 		who.Nick = r.freeGuest(who.Nick)
+	case edits != r.edits:
+		return nil, nil, "", nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, sink: sink}
 	m := r.members[who.Nick]
 	welcome := &Welcome{}
-	var brokeAt time.Time
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
+		m.blocked = blocked
 	case len(m.seats) == 0:
 		m.broken.Stop()
-		brokeAt, welcome.Returned = m.brokeAt, true
+		welcome.Returned = true
 	}
-	m.blocked = blocked
 	m.active = time.Now()
 	m.seats = append(m.seats, seat)
-	welcome.Recent = r.recentFor(m, brokeAt)
+	r.catchUp(m, seat)
+	welcome.Recent = r.recentFor(m, welcome.Returned)
 	welcome.OthersOnline = len(r.members) - 1
 	if welcome.OthersOnline <= greetByName {
 		welcome.Others = r.others(who.Nick)
 	}
-	return seat, welcome, brokeAt, nil
+	return seat, welcome, m.lastSeen, nil
 }
 
-// freeGuest returns name, or name with the least number behind it that is free.
+// freeGuest returns name, or name with the least number behind it that is free,
+// cut where it would be too long.
 func (r *Room) freeGuest(name string) string {
 	free := name
 	for n := 2; r.members[free] != nil; n++ {
-		free = fmt.Sprintf("%.29s%d", name, n)
+		number := strconv.Itoa(n)
+		free = name[:min(len(name), maxGuestName-len(number))] + number
 	}
 	return free
 }
@@ -132,10 +163,10 @@ func (r *Room) freeGuest(name string) string {
 // arrive makes nick a member and tells the others. r.mu is held.
 func (r *Room) arrive(nick string) *member {
 	now := time.Now()
-	m := &member{nick: nick, since: now, active: now}
+	m := &member{nick: nick, since: now, active: now, renewed: now}
 	r.members[nick] = m
 	delete(r.seen, nick)
-	r.recordPresence(KindJoin, nick)
+	m.firstID = r.recordPresence(KindJoin, nick)
 	r.tell(nick, true)
 	return m
 }
@@ -174,8 +205,10 @@ func (s *Seat) Leave(cause Cause) {
 		r.depart(m)
 		return
 	}
-	m.brokeAt = time.Now()
-	m.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(m) })
+	m.lastSeen = r.last
+	m.breaks++
+	n := m.breaks
+	m.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(m, n) })
 }
 
 // drop removes s from the member's seats and reports whether it was there.
@@ -189,10 +222,12 @@ func (m *member) drop(s *Seat) bool {
 	return false
 }
 
-func (r *Room) graceOver(m *member) {
+// graceOver ends the presence of a member whose n-th break was the last one and
+// who is not back. Its timer may have fired just before it was stopped.
+func (r *Room) graceOver(m *member, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.members[m.nick] == m && len(m.seats) == 0 {
+	if r.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
 		r.depart(m)
 	}
 }
@@ -217,8 +252,28 @@ func (s *Seat) Back() (was bool) {
 
 // ReplyTo is who last wrote to this person directly, "" when nobody did.
 func (s *Seat) ReplyTo() (nick string) {
-	s.room.withMember(s.nick, func(m *member) { nick = m.replyTo })
+	s.room.withMember(s.nick, func(m *member) {
+		if m.last != nil {
+			nick = m.last.From
+		}
+	})
 	return nick
+}
+
+// wroteLast notes that the person was shown a direct message. What is shown late
+// does not hide who wrote after that.
+func (m *member) wroteLast(message *Message) {
+	if message.Kind != KindReceipt && (m.last == nil || m.last.ID < message.ID) {
+		m.last = message
+	}
+}
+
+func (r *Room) wroteLast(nick string, messages []*Message) {
+	r.withMember(nick, func(m *member) {
+		for _, message := range messages {
+			m.wroteLast(message)
+		}
+	})
 }
 
 // withMember calls f with nick's member, if there is one, under the lock.

@@ -17,13 +17,13 @@ const (
 	KindReceipt Kind = "receipt" // tells To that From has read the message Ref
 	KindJoin    Kind = "join"    // presence: From became a member
 	KindLeave   Kind = "leave"   // presence: From is no member any more
-	KindAlive   Kind = "alive"   // presence: the server was still up at Time
+	KindAlive   Kind = "alive"   // presence: the server was still up at Time, and From online if set
 )
 
 // Message is one thing said, or one change of presence. It is shared by everyone
 // it concerns and never changed after it was handed to an [Archive].
 type Message struct {
-	// ID is unique for ever and sorts by time; see [ID].
+	// ID is unique for ever and sorts in the order in which the room took messages.
 	ID   string
 	Time time.Time // when the room took it, UTC, millisecond precision
 	Kind Kind

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -90,20 +91,41 @@ func (r *Room) Online() (nicks, sessions int) {
 	return len(r.members), sessions
 }
 
-func (r *Room) recordPresence(kind Kind, nick string) {
-	r.archive.Append(nil, Record{Owner: PresenceHistory, Message: r.newMessage(kind, nick, nil, "")})
+// recordPresence notes a change for the presence history. Nobody waits for it, so
+// that it goes to the archive with all others of its second. r.mu is held.
+func (r *Room) recordPresence(kind Kind, nick string) (id string) {
+	m := r.newMessage(kind, nick, nil, "")
+	r.changes.unrecorded = append(r.changes.unrecorded, Record{Owner: PresenceHistory, Message: m})
+	return m.ID
+}
+
+// flushPresence hands what recordPresence has gathered to the archive. r.mu is held.
+func (r *Room) flushPresence() {
+	if records := r.changes.unrecorded; len(records) > 0 {
+		r.changes.unrecorded = nil
+		r.archive.Append(nil, records...)
+	}
 }
 
 // stillAlive leaves a mark in the presence history, so that after a crash it is
-// known until when those who were online were.
+// known until when those who were online were. Who has been online for long gets
+// one by name, because nobody looks for a join further back than seenFor.
 func (r *Room) stillAlive() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return
 	}
+	now := time.Now()
+	for _, m := range r.members {
+		if now.Sub(m.renewed) >= renewEvery {
+			r.recordPresence(KindAlive, m.nick)
+			m.renewed = now
+		}
+	}
 	if len(r.members) > 0 {
 		r.recordPresence(KindAlive, "")
+		r.flushPresence()
 	}
 	r.alive.Reset(aliveEvery)
 }
@@ -119,37 +141,53 @@ func (r *Room) loadSeen(now time.Time) error {
 	var last time.Time
 	for _, m := range records {
 		last = m.Time
-		switch m.Kind {
-		case KindJoin:
-			online[m.From] = true
-		case KindLeave:
+		switch {
+		case m.Kind == KindLeave:
 			delete(online, m.From)
 			r.remember(m.From, m.Time)
+		case m.From != "":
+			online[m.From] = true
 		}
 	}
-	for nick := range online {
+	r.crashed(slices.Sorted(maps.Keys(online)), last)
+	return nil
+}
+
+// crashed records that nicks left at the last sign of life before a crash, so that
+// the next start does not take them for having been online since.
+func (r *Room) crashed(nicks []string, last time.Time) {
+	if len(nicks) == 0 {
+		return
+	}
+	records := make([]Record, len(nicks))
+	for i, nick := range nicks {
+		m := r.newMessage(KindLeave, nick, nil, "")
+		m.Time = last
+		records[i] = Record{Owner: PresenceHistory, Message: m}
 		r.remember(nick, last)
 	}
-	return nil
+	r.archive.Append(nil, records...)
 }
 
 // remember notes when nick was last online and forgets the oldest when there are
 // too many. r.mu is held, or the room not yet shared.
 func (r *Room) remember(nick string, at time.Time) {
 	r.seen[nick] = at
-	if len(r.seen) <= seenMost {
-		return
+	if len(r.seen) > seenMost {
+		r.forget(seenMost / 2)
 	}
-	oldest := time.Now().Add(-seenFor)
-	for n, t := range r.seen {
-		if t.Before(oldest) || isGuest(n) {
-			delete(r.seen, n)
+}
+
+// forget reduces r.seen to the newest most nicks. Guests go first: a flood of
+// names, which costs nothing, must not push out people.
+func (r *Room) forget(most int) {
+	nicks := slices.SortedFunc(maps.Keys(r.seen), func(a, b string) int {
+		if isGuest(a) != isGuest(b) {
+			return strings.Compare(b, a) // '~' is above all that nicks begin with
 		}
-	}
-	for n := range r.seen { // any will do: a flood of names is no history
-		if len(r.seen) <= seenMost/2 {
-			break
-		}
-		delete(r.seen, n)
+		return r.seen[a].Compare(r.seen[b])
+	})
+	for _, nick := range nicks[:len(nicks)-most] {
+		delete(r.seen, nick)
 	}
 }

@@ -17,6 +17,8 @@ const (
 	seenFor         = 7 * 24 * time.Hour
 	seenMost        = 100_000 // nicks remembered for wholast
 	aliveEvery      = time.Minute
+	renewEvery      = 24 * time.Hour // who stays longer than seenFor is on record again by then
+	maxGuestName    = 32             // of a name that got a number
 )
 
 // Directory knows which nicks exist, whether online or not.
@@ -43,15 +45,13 @@ type Room struct {
 	members map[string]*member
 	recent  []*Message           // the newest missedLines room messages, oldest first
 	seen    map[string]time.Time // when who is not online now was last
-	claimed map[claim]struct{}   // messages being shown right now
+	last    string               // id of the last message that the archive gave back
+	edits   int                  // changes of block lists, so that none is missed by who joins
+	claims  claims
 	changes changes
 	alive   *time.Timer
 	closed  bool
 }
-
-// claim is one recipient's copy of a message that is on its way to a screen and
-// therefore is neither unread nor read yet.
-type claim struct{ nick, id string }
 
 // New returns a room that goes on where archive ends: the last lines, who was
 // online when, and ids. Close it.
@@ -63,7 +63,8 @@ func New(archive Archive, directory Directory, settings Settings) (*Room, error)
 		ids:       newIDSource(archive.LastID()),
 		members:   map[string]*member{},
 		seen:      map[string]time.Time{},
-		claimed:   map[claim]struct{}{},
+		claims:    claims{},
+		last:      archive.LastID(),
 	}
 	recent, err := archive.Tail(RoomHistory, missedLines, nil)
 	if err != nil {
@@ -73,6 +74,8 @@ func New(archive Archive, directory Directory, settings Settings) (*Room, error)
 	if err := r.loadSeen(time.Now()); err != nil {
 		return nil, fmt.Errorf("reading who was here: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock() // the timer's function reads r.alive
 	r.alive = time.AfterFunc(aliveEvery, r.stillAlive)
 	return r, nil
 }
@@ -88,6 +91,7 @@ func (r *Room) Close() {
 	for _, m := range r.members {
 		r.depart(m)
 	}
+	r.flushPresence()
 }
 
 // Announce shows text to everyone who is online, as a word from the server.

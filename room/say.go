@@ -1,9 +1,6 @@
 package room
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Say says text to everyone, as kind KindSay or KindMe. stored, if not nil, is
 // called once, when everyone has been given the message: with nil when it is on
@@ -29,6 +26,7 @@ func (r *Room) publish(m *Message) {
 	e := &Event{Message: m}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.last = m.ID
 	r.recent = append(r.recent, m)
 	if len(r.recent) > 2*missedLines {
 		r.recent = append([]*Message(nil), r.recent[len(r.recent)-missedLines:]...)
@@ -41,12 +39,12 @@ func (r *Room) publish(m *Message) {
 }
 
 // recentFor returns what m's new session is to see of the room: the last lines,
-// or all since its connection broke. r.mu is held.
-func (r *Room) recentFor(m *member, brokeAt time.Time) []*Message {
+// or, for one who returned, all that came after its connection broke. r.mu is held.
+func (r *Room) recentFor(m *member, returned bool) []*Message {
 	var lines []*Message
 	for i := len(r.recent) - 1; i >= 0 && len(lines) < missedLines; i-- {
 		line := r.recent[i]
-		if brokeAt.IsZero() && len(lines) == recentLines || line.Time.Before(brokeAt.Truncate(time.Millisecond)) {
+		if !returned && len(lines) == recentLines || returned && line.ID <= m.lastSeen {
 			break
 		}
 		if !m.blocked[line.From] {

@@ -1,10 +1,6 @@
 package room
 
-import (
-	"slices"
-	"sync"
-	"time"
-)
+import "slices"
 
 // Outcome is what became of a message for one recipient.
 type Outcome int
@@ -49,6 +45,7 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	m := r.newMessage(kind, s.nick, accepted, text)
+	r.claim(m)
 	r.archive.Append(func(err error) { r.dispatch(m, err, receipt) }, recordsOf(m)...)
 }
 
@@ -131,104 +128,21 @@ func recordsOf(m *Message) []Record {
 func (r *Room) dispatch(m *Message, err error, receipt func(Receipt)) {
 	if err != nil {
 		for _, nick := range m.To {
+			r.release(nick, m)
 			receipt(Receipt{To: nick, Outcome: Failed, Err: err})
 		}
 		return
 	}
 	e := &Event{Message: m}
-	r.withMember(m.From, func(sender *member) { sender.put(e) })
+	r.mu.Lock()
+	r.last = m.ID
+	if sender := r.members[m.From]; sender != nil {
+		sender.put(e)
+	}
+	r.mu.Unlock()
 	for _, nick := range m.To {
 		if early, ok := r.deliver(e, nick, receipt); !ok {
 			receipt(early)
 		}
 	}
-}
-
-// deliver puts e to nick's sessions. Where that can't be, it returns the receipt
-// and false; otherwise receipt is called when the outcome is known.
-func (r *Room) deliver(e *Event, nick string, receipt func(Receipt)) (Receipt, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m := r.members[nick]
-	switch {
-	case m == nil && isGuest(nick):
-		return Receipt{To: nick, Outcome: RefusedGone}, false
-	case m == nil:
-		return Receipt{To: nick, Outcome: KeptOffline}, false
-	case len(m.seats) == 0:
-		return Receipt{To: nick, Outcome: KeptBroken}, false
-	case m.away && !isGuest(nick) && e.Message.Kind != KindReceipt:
-		return Receipt{To: nick, Outcome: KeptAway, Reason: m.reason}, false
-	}
-	if e.Message.Kind != KindReceipt {
-		m.replyTo = e.Message.From
-	}
-	d := &delivery{room: r, message: e.Message, nick: nick, receipt: receipt, open: len(m.seats)}
-	r.claimed[claim{nick, e.Message.ID}] = struct{}{}
-	d.timer = time.AfterFunc(confirmWithin, d.late)
-	for _, s := range m.seats {
-		s.sink.Put(e, d.shown)
-	}
-	return Receipt{}, true
-}
-
-// delivery follows one message to one recipient's sessions until one of them has
-// shown it or all have failed to. It answers the sender once.
-type delivery struct {
-	room    *Room
-	message *Message
-	nick    string
-	receipt func(Receipt)
-	timer   *time.Timer
-
-	mu       sync.Mutex
-	open     int  // sessions that have not answered
-	done     bool // shown on one of them
-	answered bool // the sender has the receipt
-}
-
-// shown takes one session's answer.
-func (d *delivery) shown(ok bool) {
-	d.mu.Lock()
-	d.open--
-	first := ok && !d.done
-	d.done = d.done || ok
-	over := d.open == 0 && !d.done
-	tell := (first || over) && !d.answered
-	late := first && d.answered
-	d.answered = d.answered || tell
-	d.mu.Unlock()
-	switch {
-	case first:
-		d.timer.Stop()
-		d.room.settle(d.message, d.nick, late)
-		if tell {
-			d.receipt(Receipt{To: d.nick, Outcome: Delivered})
-		}
-	case over:
-		d.timer.Stop()
-		d.room.release(d.nick, []string{d.message.ID})
-		if tell {
-			d.receipt(d.unseen())
-		}
-	}
-}
-
-// late answers the sender when no session has confirmed in time; the message
-// counts as unread until one does.
-func (d *delivery) late() {
-	d.mu.Lock()
-	tell := !d.answered
-	d.answered = true
-	d.mu.Unlock()
-	if tell {
-		d.receipt(d.unseen())
-	}
-}
-
-func (d *delivery) unseen() Receipt {
-	if isGuest(d.nick) {
-		return Receipt{To: d.nick, Outcome: RefusedGone}
-	}
-	return Receipt{To: d.nick, Outcome: KeptBroken}
 }

@@ -46,8 +46,8 @@ func decode(line []byte) (entry, bool) {
 	if !sealed(line) {
 		return entry{}, false
 	}
-	var w wire
-	if json.Unmarshal(line, &w) != nil || w.Kind == "" {
+	w, ok := parseWire(line)
+	if !ok && json.Unmarshal(line, &w) != nil || w.Kind == "" {
 		return entry{}, false
 	}
 	switch w.Kind {

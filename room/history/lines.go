@@ -8,7 +8,7 @@ import (
 )
 
 // blockSize is how much is read at once.
-const blockSize = 64 << 10
+const blockSize = 16 << 10
 
 // view is one owner's history up to a certain size. What is below that size
 // never changes, so a view is read without a lock while others append.

@@ -57,24 +57,25 @@ type ref struct {
 type owner struct {
 	name string
 
-	mu       sync.Mutex
-	ino      uint64 // of the file; 0 when there is none
-	end      int64  // where the next line goes
-	behind   []byte // the last bytes before end, if they are not in the file
-	unread   []ref  // in the order of the file
-	stateEnd int64  // where the newest state line ends
-	stateLen int64  // how long it is
-	noticed  map[int64]bool
+	mu      sync.Mutex
+	ino     uint64 // of the file; 0 when there is none
+	end     int64  // where the next line goes
+	behind  []byte // the last bytes before end, if they are not in the file
+	unread  []ref  // in the order of the file
+	state   stateAt
+	noticed map[int64]bool
 }
 
 // stateEvery is how many bytes may follow a state line before the next one is
 // due. A long one is repeated less often, so that they stay a small part of the
 // file.
-const stateEvery = 64 << 10
+const stateEvery = 16 << 10
 
-func (o *owner) stateDue() bool {
-	return sharedFiles[o.name] == "" && o.end-o.stateEnd > stateEvery+8*o.stateLen
-}
+// stateAt is where the newest state line ends, and how long it is.
+type stateAt struct{ end, len int64 }
+
+// due reports whether one is due at end.
+func (a stateAt) due(end int64) bool { return end-a.end > stateEvery+8*a.len }
 
 // apply follows the entries that were appended. The caller holds mu.
 func (o *owner) apply(entries []entry) {
@@ -190,8 +191,8 @@ func (s *Store) newestState(o *owner, v *view) (stateMark, error) {
 			continue
 		}
 		if e, ok := decode(l.data); ok && e.mark != nil && e.mark.credible(l.off) {
-			o.stateLen = int64(len(l.data)) + 1
-			o.stateEnd = l.off + o.stateLen
+			n := int64(len(l.data)) + 1
+			o.state = stateAt{l.off + n, n}
 			return *e.mark, nil
 		}
 	}

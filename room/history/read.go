@@ -134,9 +134,13 @@ func (s *Store) view(o *owner) (*view, []ref, error) {
 	}
 	v.file = h.val
 	v.closer = func() { s.files.release(h) }
-	if st, err := h.val.stat(); err != nil || st.ino != ino {
+	st, err := h.val.stat()
+	if err == nil && st.ino != ino {
+		err = errReplaced
+	}
+	if err != nil {
 		v.close()
-		return nil, nil, errors.Join(errReplaced, err)
+		return nil, nil, err
 	}
 	return v, unread, nil
 }

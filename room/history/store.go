@@ -91,7 +91,7 @@ func newStore(root folder, opts Options) *Store {
 		sealAt:  or(opts.JournalBytes, 8<<20),
 		root:    root,
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
-		files:   newCache(or(opts.OpenFiles, 256), func(f file) { _ = f.close() }),
+		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
 		late:    make(map[string]*latecomer),
 		stopped: make(chan struct{}),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -64,12 +65,17 @@ type batch struct {
 
 // part is what a batch has for one owner.
 type part struct {
-	item     *item[*owner]
-	o        *owner
-	data     []byte // the lines, to be written at o.end
-	entries  []entry
-	stateLen int64 // of the state line that data begins with; 0: none
+	item    *item[*owner]
+	o       *owner
+	data    []byte // the lines, to be written at o.end
+	entries []entry
+	state   stateAt // of the newest state line, here or in the file
+
+	unread []ref // what is unread after entries[:seen], if seen > 0
+	seen   int
 }
+
+func (p *part) end() int64 { return p.o.end + int64(len(p.data)) }
 
 // commit makes the units durable and tells their senders.
 func (s *Store) commit(units []*unit) {
@@ -134,7 +140,7 @@ func (s *Store) add(b *batch, u *unit) error {
 	}
 	for i, l := range u.lines {
 		p := b.parts[l.owner]
-		l.e.off = p.o.end + int64(len(p.data))
+		l.e.off = p.end()
 		b.log = appendRecord(b.log, i == len(u.lines)-1, l.e.off, l.owner, l.data)
 		p.data = append(p.data, l.data...)
 		p.entries = append(p.entries, l.e)
@@ -142,25 +148,38 @@ func (s *Store) add(b *batch, u *unit) error {
 	return nil
 }
 
-// part sees to it that b has a part for owner, which begins with a state line
-// when one is due.
+// part sees to it that b has a part for owner, and a state line in it when one
+// is due.
 func (s *Store) part(b *batch, name string) error {
-	if b.parts[name] != nil {
-		return nil
+	p := b.parts[name]
+	if p == nil {
+		it, err := s.current(name)
+		if err != nil {
+			return err
+		}
+		p = &part{item: it, o: it.val, state: it.val.state}
+		b.parts[name] = p
+		b.order = append(b.order, p)
 	}
-	it, err := s.current(name)
-	if err != nil {
-		return err
-	}
-	p := &part{item: it, o: it.val}
-	b.parts[name] = p
-	b.order = append(b.order, p)
-	if p.o.stateDue() {
-		p.data = stateLine(b.now, p.o.end, p.o.unread)
-		p.stateLen = int64(len(p.data))
-		b.log = appendRecord(b.log, true, p.o.end, name, p.data)
+	if sharedFiles[name] == "" && p.state.due(p.end()) {
+		b.addState(p)
 	}
 	return nil
+}
+
+// addState adds a state line, as a unit of its own.
+func (b *batch) addState(p *part) {
+	if p.unread == nil {
+		p.unread = slices.Clone(p.o.unread)
+	}
+	for _, e := range p.entries[p.seen:] {
+		p.unread = follow(p.unread, p.o.name, e)
+	}
+	p.seen = len(p.entries)
+	line := stateLine(b.now, p.end(), p.unread)
+	b.log = appendRecord(b.log, true, p.end(), p.o.name, line)
+	p.data = append(p.data, line...)
+	p.state = stateAt{end: p.end(), len: int64(len(line))}
 }
 
 // current returns the owner's state when it fits the file as it is now, and
@@ -211,10 +230,8 @@ func (s *Store) apply(p *part) {
 	s.journal.dirty[o.name] = true
 	err := s.writeTo(o, p.data, o.end)
 	o.mu.Lock()
-	if p.stateLen > 0 {
-		o.stateLen, o.stateEnd = p.stateLen, o.end+p.stateLen
-	}
-	o.end += int64(len(p.data))
+	o.end = p.end()
+	o.state = p.state
 	o.apply(p.entries)
 	if err != nil {
 		o.behind = p.data

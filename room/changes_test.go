@@ -1,0 +1,91 @@
+package room
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestChangesAreMerged(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		pass(2 * time.Second)
+		first := h.join("~a1")
+		same(t, "the first at once", carol.screen.take(), "+[~a1] -[]")
+		h.join("~a2")
+		h.join("~a3")
+		first.Leave(Quit)
+		pass(mergeChanges - 1)
+		same(t, "not yet", carol.screen.take())
+		pass(1)
+		same(t, "the others together", carol.screen.take(), "+[~a2 ~a3] -[~a1]")
+		pass(mergeChanges)
+		h.join("~a4")
+		same(t, "the next at once", carol.screen.take(), "+[~a4] -[]")
+	})
+}
+
+func TestChangesCancel(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		pass(2 * time.Second)
+		carol.screen.take()
+		h.join("~a1") // starts the second
+		h.join("~a2").Leave(Quit)
+		bob.Leave(Quit)
+		h.join("bob")
+		pass(2 * time.Second)
+		same(t, "only what stayed", carol.screen.take(), "+[~a1] -[]")
+	})
+}
+
+func TestNote(t *testing.T) {
+	tests := []struct {
+		name, changes, want string
+	}{
+		{"join", "+a", "+[a] -[]"},
+		{"join and leave", "+a -a", "+[] -[]"},
+		{"leave and join", "-a +a", "+[] -[]"},
+		{"back and forth", "-a +a -a", "+[] -[a]"},
+		{"others stay", "+a +b -c -a +d", "+[b d] -[c]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c changes
+			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
+				c.note(s[1:2], s[0] == '+')
+			}
+			if got := fmt.Sprintf("+%v -%v", c.joined, c.left); got != tt.want {
+				t.Errorf("%s: got %s, want %s", tt.changes, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestManyJoinsCostFewEvents(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		pass(2 * time.Second)
+		carol.screen.take()
+		const people = 2000
+		crowd := make([]*screen, people)
+		for i := range crowd {
+			crowd[i] = &screen{}
+			if _, _, err := h.Join(Who{fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		pass(2 * time.Second)
+		for _, s := range append(crowd, carol.screen) {
+			if n := len(s.take()); n > 4 {
+				t.Fatalf("a session got %d events", n)
+			}
+		}
+		h.archive.mu.Lock()
+		defer h.archive.mu.Unlock()
+		if n := len(h.archive.records); n < people {
+			t.Errorf("%d presence records", n)
+		}
+	})
+}

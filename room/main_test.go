@@ -1,0 +1,259 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a room and all it stands on, in virtual time.
+type house struct {
+	t testing.TB
+	*Room
+	archive  *fakeArchive
+	settings *fakeSettings
+}
+
+// held are the nicks that a key holds in the tests.
+var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true, strings.Repeat("x", 32): true}
+
+// inHouse runs test with a room over an archive that has records.
+func inHouse(t *testing.T, test func(h *house), records ...Record) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{blocked: map[string][]string{}}, records)
+		test(h)
+		h.Close()
+		h.archive.close()
+	})
+}
+
+func build(t testing.TB, settings *fakeSettings, records []Record) *house {
+	t.Helper()
+	h := &house{t: t, archive: newArchive(t, records...), settings: settings}
+	var err error
+	if h.Room, err = New(h.archive, held, settings); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// restart returns a new room on the same disk: after Close, or after a crash.
+func (h *house) restart(crash bool) *house {
+	h.t.Helper()
+	synctest.Wait()
+	left := h.archive.snapshot()
+	h.Room.Close()
+	h.archive.close()
+	if !crash {
+		left = h.archive.snapshot()
+	}
+	return build(h.t, h.settings, left)
+}
+
+// person is a session with its screen.
+type person struct {
+	*Seat
+	screen  *screen
+	welcome *Welcome
+}
+
+func (h *house) join(nick string) *person {
+	h.t.Helper()
+	p, err := h.tryJoin(nick)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func (h *house) tryJoin(nick string) (*person, error) {
+	s := &screen{}
+	seat, welcome, err := h.Join(Who{Nick: nick}, s)
+	synctest.Wait()
+	return &person{seat, s, welcome}, err
+}
+
+// send sends text and returns where its receipts go.
+func (p *person) send(text string, to ...string) *receipts {
+	got := &receipts{}
+	p.Send(to, text, got.add)
+	synctest.Wait()
+	return got
+}
+
+func (p *person) say(text string) {
+	p.Say(KindSay, text, nil)
+	synctest.Wait()
+}
+
+func (p *person) inbox(t testing.TB) []*Message {
+	t.Helper()
+	messages, err := p.Inbox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
+func (p *person) markRead(t testing.TB, messages []*Message) {
+	t.Helper()
+	if err := p.MarkRead(messages); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// screen is a recording Sink. Its person confirms what is shown at once, unless
+// manual is set: then the test does, with answer.
+type screen struct {
+	manual bool
+	mu     sync.Mutex
+	events []*Event
+	shown  []func(bool)
+}
+
+func (s *screen) Put(e *Event, shown func(bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	switch {
+	case shown == nil:
+	case s.manual:
+		s.shown = append(s.shown, shown)
+	default:
+		go shown(true)
+	}
+}
+
+// answer answers all that waits for it.
+func (s *screen) answer(ok bool) {
+	s.mu.Lock()
+	waiting := s.shown
+	s.shown = nil
+	s.mu.Unlock()
+	for _, shown := range waiting {
+		shown(ok)
+	}
+	synctest.Wait()
+}
+
+// take returns what was shown since the last call, in words.
+func (s *screen) take() (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		lines = append(lines, wordsOf(e))
+	}
+	s.events = nil
+	return lines
+}
+
+// direct returns the ids of the direct and group messages on the screen.
+func (s *screen) messages() (found []*Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if e.Message != nil {
+			found = append(found, e.Message)
+		}
+	}
+	return found
+}
+
+func wordsOf(e *Event) string {
+	switch {
+	case e.Presence != nil:
+		return fmt.Sprintf("+%v -%v", e.Presence.Joined, e.Presence.Left)
+	case e.Notice != "":
+		return "notice " + e.Notice
+	case e.Message.Kind == KindReceipt:
+		return e.Message.From + " has read"
+	}
+	return e.Message.From + ": " + e.Message.Text
+}
+
+func texts(messages []*Message) (all []string) {
+	for _, m := range messages {
+		all = append(all, wordsOf(&Event{Message: m}))
+	}
+	return all
+}
+
+// receipts gathers what a sender is told.
+type receipts struct {
+	mu  sync.Mutex
+	got []Receipt
+}
+
+func (r *receipts) add(got Receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, got)
+}
+
+// words returns what the sender was told, sorted by recipient.
+func (r *receipts) words() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, got := range r.got {
+		words := got.To + " " + outcomes[got.Outcome] + got.Reason
+		if got.Outcome == Failed && !errors.Is(got.Err, ErrStorage) {
+			words += " for no reason"
+		}
+		all = append(all, words)
+	}
+	slices.Sort(all)
+	return all
+}
+
+var outcomes = map[Outcome]string{
+	Delivered: "delivered", KeptOffline: "offline", KeptAway: "away: ", KeptBroken: "broken",
+	RefusedSelf: "self", RefusedUnknown: "unknown", RefusedGone: "gone", RefusedBlocked: "blocked",
+	RefusedYours: "yours", Failed: "failed",
+}
+
+// same fails the test if got is not want.
+func same(t testing.TB, what string, got []string, want ...string) {
+	t.Helper()
+	if len(got)+len(want) == 0 {
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// has reports whether nick is a member.
+func (h *house) has(nick string) bool {
+	found := false
+	h.withMember(nick, func(*member) { found = true })
+	return found
+}
+
+// quiet fails the test if messages are still claimed that nobody works on.
+func (h *house) quiet() {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.claims) > 0 {
+		h.t.Errorf("claims that nobody releases: %v", h.claims)
+	}
+}
