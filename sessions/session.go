@@ -184,7 +184,7 @@ func (s *session) readTerminal() error {
 // makes of it.
 func saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
-		return false
+		return true // it would fill the screen, and waits in the history
 	}
 	call, err := parse.Line(line.Text)
 	return err == nil && speaks[call.Name]

@@ -8,6 +8,7 @@
 package parse
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,10 @@ func (e *Error) Error() string {
 	if e.Usage != "" {
 		s += "; usage: " + e.Usage
 	}
-	return s + " (" + e.Hint + ")"
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
 }
 
 const sayHint = "to say it to everyone, put a space in front"
@@ -67,11 +71,19 @@ func Line(line string) (Call, error) {
 
 // Command parses a command that needs no '/': what is given to ssh after the host.
 func Command(line string) (Call, error) {
-	word, rest := cut(strings.TrimSpace(line))
+	line = strings.TrimSpace(line)
+	word, rest := cut(line)
+	var call Call
+	var err error
 	if strings.HasPrefix(word, "@") {
-		return run(find("send"), strings.TrimSpace(line)[1:])
+		call, err = run(find("send"), line[1:])
+	} else {
+		call, err = slashed(strings.TrimPrefix(word, "/"), rest)
 	}
-	return slashed(strings.TrimPrefix(word, "/"), rest)
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Hint = "help lists the commands" // nothing here is ever said by mistake
+	}
+	return call, err
 }
 
 func slashed(name, rest string) (Call, error) {
@@ -100,7 +112,7 @@ func bare(word, rest string) *Syntax {
 func run(c *Syntax, rest string) (Call, error) {
 	call := Call{Name: c.Name}
 	if problem := c.args(rest, &call); problem != "" {
-		return Call{}, &Error{Problem: problem, Usage: c.Usage, Hint: sayHint}
+		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: sayHint}
 	}
 	return call, nil
 }

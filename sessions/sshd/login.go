@@ -49,8 +49,7 @@ const (
 // person whom none of them lets in. Nothing here decides anything.
 type login struct {
 	pre     gossh.ServerPreAuthConn
-	refused int    // attempts
-	why     string // of the last refused key
+	refused int // keys
 	told    bool
 }
 
@@ -60,7 +59,7 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := connOf(ctx)
 	ext, value, err := s.grant(ctx.User(), key, addrOf(c.RemoteAddr()))
 	if err != nil {
-		c.refuse(err.Error())
+		c.refuse(err)
 		return false
 	}
 	ctx.Permissions().Extensions = map[string]string{ext: value}
@@ -101,8 +100,7 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 		err = heldWords(name[1:])
 	}
 	if err != nil {
-		c.login.why = err.Error()
-		c.explain()
+		c.explain(challenge, err)
 		return false
 	}
 	if _, err := challenge("", "", nil, nil); err != nil {
@@ -112,24 +110,28 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 	return true
 }
 
-// refuse remembers why a key was refused. A client that has as many keys as it may
-// try gets the words now, because the library hangs up next.
-func (c *conn) refuse(why string) {
+// refuse counts a refused key. A client that has as many keys as it may try never
+// gets to the end of its list: it gets the words now, because the library hangs up
+// next.
+func (c *conn) refuse(why error) {
 	c.login.refused++
-	c.login.why = why
-	if c.login.refused == maxAuthTries {
-		c.login.why += fmt.Sprintf("\r\n%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries)
-		c.explain()
-	}
-}
-
-// explain shows the person, once, why nothing let them in.
-func (c *conn) explain() {
-	if c.login.told || c.login.pre == nil {
+	if c.login.refused < maxAuthTries || c.login.told || c.login.pre == nil {
 		return
 	}
 	c.login.told = true
-	c.login.pre.SendAuthBanner("whoelse: " + c.login.why + "\r\n") // a lost banner changes nothing
+	c.login.pre.SendAuthBanner(fmt.Sprintf("whoelse: %v\r\nwhoelse: %d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE\r\n",
+		why, maxAuthTries)) // a lost banner changes nothing
+}
+
+// explain tells the person, once, why nothing let them in: as the instruction of a
+// challenge without questions, which clients show even when they are told to be
+// quiet, unlike a banner.
+func (c *conn) explain(challenge gossh.KeyboardInteractiveChallenge, why error) {
+	if c.login.told {
+		return
+	}
+	c.login.told = true
+	challenge("", "whoelse: "+why.Error(), nil, nil) // the answer is a refusal anyway
 }
 
 // identify derives who the connection belongs to, once, from what was proven.

@@ -65,6 +65,11 @@ func (d *decoder) next(b byte) (event, bool) {
 	return d.char(b)
 }
 
+// between tells whether the next byte begins something new.
+func (d *decoder) between() bool {
+	return d.state == ground && d.nPart == 0 && !d.cr && !d.bad
+}
+
 // interrupted ends a sequence at a control character, which for a string may be
 // its regular end.
 func (d *decoder) interrupted(b byte) (event, bool) {

@@ -16,9 +16,10 @@ const (
 
 var errPanicked = errors.New("terminal: panic while reading")
 
-// filter is what x/term reads from: it lets text and known keys through and
-// does by itself what x/term cannot do safely. x/term calls its Read and answer
-// without holding its lock. All of it belongs to the reader's goroutine.
+// filter is what x/term reads from: it lets text and known keys through, does by
+// itself what x/term cannot do safely, and sees to it that the screen follows.
+// x/term calls its Read and answer without holding its lock. All of it belongs to
+// the reader's goroutine.
 type filter struct {
 	t        *Terminal
 	src      io.Reader
@@ -34,20 +35,21 @@ type filter struct {
 	dst    []byte // the result of the Read being served
 	op     op     // to be given alone, next
 	active op     // what x/term was given alone, and is busy with
-	held   rune   // a typed rune that waits for opProbe, or 0
+	held   rune   // a typed rune that waits for opAsk, or 0
+	past   history
 
-	used    int  // bytes in the editor's line: exactly or at most
-	exact   bool // used is exact
-	dropped int  // bytes that did not fit into the line
-	pasted  bool // some of the line was pasted
+	line    string // the editor's, when it was last asked
+	stale   bool   // x/term was given something since then
+	used    int    // bytes in the editor's line: exactly or at most
+	exact   bool   // used is exact
+	dropped int    // bytes that did not fit into the line
+	pasted  bool   // some of the line was pasted
 
 	paste     []byte // of a paste in progress: what is kept
 	pasteOver int    // and the number of bytes that are not
 
-	asked    bool   // opUnsaid was done
-	unsaid   string // the line never entered, at the end of input
-	ended    error  // what ReadLine has returned for good
-	panicked any    // what a panic in Read or answer brought
+	ended    error // what ReadLine has returned for good
+	panicked any   // what a panic in Read or answer brought
 }
 
 // Read implements io.Reader for x/term: whole characters and whole keys, those
@@ -64,13 +66,13 @@ func (f *filter) Read(p []byte) (n int, err error) {
 		return 0, errPanicked
 	}
 	if len(p) < unit {
-		return 0, io.ErrShortBuffer // x/term holds back part of a key: it cannot
+		return 0, io.ErrShortBuffer // x/term would have to hold back part of a key
 	}
 	f.dst = p[:0]
 	for len(f.dst)+unit <= len(p) {
 		switch {
 		case f.op != opNone && len(f.dst) > 0:
-			return len(f.dst), nil
+			return f.give(), nil
 		case f.op != opNone:
 			if f.perform(p) {
 				return 1, nil
@@ -82,26 +84,30 @@ func (f *filter) Read(p []byte) (n int, err error) {
 		case f.next < f.have:
 			f.step()
 		case len(f.dst) > 0:
-			return len(f.dst), nil
+			return f.give(), nil
+		case f.stale:
+			f.op = opAsk
 		default:
 			if err := f.fill(); err != nil {
 				return 0, err
 			}
 		}
 	}
-	return len(f.dst), nil
+	return f.give(), nil
 }
 
-// fill waits for input. What x/term has drawn until now may go out first.
+// give ends a Read that has ordinary keys for x/term.
+func (f *filter) give() int {
+	f.stale = true
+	return len(f.dst)
+}
+
+// fill waits for input, after the screen may follow what came before.
 func (f *filter) fill() error {
 	if f.t.out.overflowed() {
 		return ErrOverflow
 	}
 	if f.err != nil {
-		if f.used > 0 && !f.asked {
-			f.op = opUnsaid
-			return nil
-		}
 		return f.err
 	}
 	if f.t.out.untold() {
@@ -117,8 +123,11 @@ func (f *filter) fill() error {
 	return nil
 }
 
-// step decodes one byte.
+// step decodes one byte, or skips all characters that there is no room for.
 func (f *filter) step() {
+	if f.skip() {
+		return
+	}
 	ev, used := f.dec.next(f.raw[f.next])
 	if used {
 		f.next++
@@ -131,21 +140,35 @@ func (f *filter) step() {
 	case keyNone, keyPasteEnd:
 	case keyText:
 		f.typed(ev.r)
-	case keyEnter:
-		f.op = opEnter
-	case keyInterrupt:
-		f.op = opInterrupt
-	case keyEnd:
-		f.op = opEnd
-	case keyTab:
-		f.op = opTab
-	case keyClear:
-		f.op = opClear
 	case keyPasteStart:
 		f.dec.pasting = true
 	default:
-		f.edit(ev.key)
+		if f.op = keyOps[ev.key]; f.op == opNone {
+			f.edit(ev.key)
+		}
 	}
+}
+
+// skip makes a flood of text cheap: when what comes is only counted, ASCII
+// characters need no decoding.
+func (f *filter) skip() bool {
+	over := &f.dropped
+	if f.dec.pasting {
+		over = &f.pasteOver
+	}
+	if *over == 0 || !f.dec.between() {
+		return false
+	}
+	n := 0
+	for _, b := range f.raw[f.next:f.have] {
+		if b < 0x20 || b >= 0x7f {
+			break
+		}
+		n++
+	}
+	f.next += n
+	*over += n
+	return n > 0
 }
 
 // typed lets a character into the line if there is room. Once one was dropped,
@@ -160,7 +183,7 @@ func (f *filter) typed(r rune) {
 	case f.dropped > 0:
 		f.dropped += n
 	case f.used+n > f.max && !f.exact:
-		f.op, f.held = opProbe, r
+		f.op, f.held = opAsk, r
 	case f.used+n > f.max:
 		f.dropped += n
 	case r == utf8.RuneError:
@@ -173,14 +196,11 @@ func (f *filter) typed(r rune) {
 	}
 }
 
-// edit passes a key that x/term handles by itself, and gives up knowing what
-// depends on the line it makes.
+// edit passes a key that x/term handles by itself. What was dropped is forgotten
+// when the person takes away from the line: what counts then is what it shows.
 func (f *filter) edit(k key) {
 	f.dst = append(f.dst, keyBytes[k]...)
-	switch {
-	case k.deletes():
+	if k.deletes() {
 		f.exact, f.dropped = false, 0
-	case k.recalls():
-		f.used, f.exact, f.dropped = f.max, false, 0
 	}
 }

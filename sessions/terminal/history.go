@@ -6,18 +6,20 @@ const (
 )
 
 // history is what up and down walk through: the newest lines entered, as the
-// editor shows them, without empty ones and without immediate repetitions. It
-// implements x/term's History and is the reader's goroutine's.
+// editor shows them, without empty ones and without immediate repetitions. It is
+// the reader's goroutine's.
 type history struct {
 	lines []string // oldest first
-	bytes int
-	skip  bool // the line about to be added was interrupted
+	bytes int      // of all of them
+
+	at    int    // the line being looked at, len(lines) for the draft
+	draft string // what was being typed when the walk began
 }
 
-// Add implements term.History.
-func (h *history) Add(line string) {
+// add takes a line that was entered.
+func (h *history) add(line string) {
 	n := len(h.lines)
-	if h.skip || line == "" || n > 0 && h.lines[n-1] == line {
+	if line == "" || n > 0 && h.lines[n-1] == line {
 		return
 	}
 	h.lines = append(h.lines, line)
@@ -29,8 +31,31 @@ func (h *history) Add(line string) {
 	}
 }
 
-// Len implements term.History.
-func (h *history) Len() int { return len(h.lines) }
+// forgetPlace makes the next walk begin at the newest line.
+func (h *history) forgetPlace() {
+	h.at, h.draft = len(h.lines), ""
+}
 
-// At implements term.History.
-func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
+// older returns what stands before line, which is being edited.
+func (h *history) older(line string) (string, bool) {
+	if h.at == 0 {
+		return "", false
+	}
+	if h.at == len(h.lines) {
+		h.draft = line
+	}
+	h.at--
+	return h.lines[h.at], true
+}
+
+// newer goes back, at last to the draft.
+func (h *history) newer() (string, bool) {
+	if h.at == len(h.lines) {
+		return "", false
+	}
+	h.at++
+	if h.at == len(h.lines) {
+		return h.draft, true
+	}
+	return h.lines[h.at], true
+}

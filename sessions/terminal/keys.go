@@ -11,17 +11,19 @@ type key uint8
 const (
 	keyNone key = iota
 	keyText     // a character
-	keyEnter
-	keyInterrupt // ^C
-	keyEnd       // ^D
-	keyTab
-	keyClear // ^L
 	keyPasteStart
 	keyPasteEnd
 
-	// What follows is left to x/term: see keyBytes.
+	// These need care: see keyOps.
+	keyEnter
+	keyInterrupt // ^C
+	keyCtrlD
+	keyTab
 	keyUp
 	keyDown
+	keyClear // ^L
+
+	// What follows is left to x/term: see keyBytes.
 	keyLeft
 	keyRight
 	keyLineStart
@@ -34,12 +36,11 @@ const (
 	keyKillRight
 	keyKillLeft
 	keyTranspose
+	keyCount
 )
 
 // keyBytes is what x/term knows a key by.
 var keyBytes = [...]string{
-	keyUp:        "\x10",
-	keyDown:      "\x0e",
 	keyLeft:      "\x02",
 	keyRight:     "\x06",
 	keyLineStart: "\x01",
@@ -57,15 +58,12 @@ var keyBytes = [...]string{
 // deletes tells whether k can make the line shorter.
 func (k key) deletes() bool { return k >= keyBackspace && k <= keyKillLeft }
 
-// recalls tells whether k can put another line in place of this one.
-func (k key) recalls() bool { return k == keyUp || k == keyDown }
-
 // controls is what the control characters are; the others are dropped.
 var controls = [32]key{
 	0x01: keyLineStart,
 	0x02: keyLeft,
 	0x03: keyInterrupt,
-	0x04: keyEnd,
+	0x04: keyCtrlD,
 	0x05: keyLineEnd,
 	0x06: keyRight,
 	0x08: keyBackspace,

@@ -12,43 +12,45 @@ type op uint8
 
 const (
 	opNone      op = iota
-	opEnter        // ends the line, under the screen's lock
-	opInterrupt    // the same, and the line is forgotten
+	opAsk          // asks the editor for its line, for the screen and to count it
+	opEnter        // ends the line
 	opEnd          // ^D
+	opInterrupt    // forgets the line
 	opTab          // asks Config.Complete
-	opProbe        // asks the editor how long its line is
 	opInsert       // inserts a whole text at once
-	opUnsaid       // asks for the line that was never entered
-	opClear        // ^L, which x/term has no part in
+	opOlder        // walks the history
+	opNewer
+	opClear // ^L, which x/term has no part in
 )
 
-// entering tells whether the screen is locked until the line is dealt with.
-func (o op) entering() bool { return o == opEnter || o == opInterrupt }
+var keyOps = [keyCount]op{
+	keyEnter:     opEnter,
+	keyCtrlD:     opEnd,
+	keyInterrupt: opInterrupt,
+	keyTab:       opTab,
+	keyUp:        opOlder,
+	keyDown:      opNewer,
+	keyClear:     opClear,
+}
 
-// sentinel is the key on which x/term calls answer for what is not Tab: one that
-// it does nothing for by itself, and that decoder never lets through.
+// sentinel is the key on which x/term calls answer: one that it does nothing for
+// by itself, and that decoder never lets through.
 const sentinel = 0x1f
 
 // perform does the op that is to be done, or begins it by what it puts into p.
 // It reports whether there is something in p, which is then one byte.
 func (f *filter) perform(p []byte) bool {
 	o := f.op
-	f.op, f.active = opNone, o
+	f.op, f.active, f.stale = opNone, o, o != opAsk
 	switch o {
 	case opClear:
 		f.t.Clear()
 		return false
-	case opEnter, opInterrupt:
-		f.t.screen.Lock() // until entered
-		f.t.past.skip = o == opInterrupt
-		f.t.out.beforeEnter()
+	case opEnter:
 		p[0] = '\r'
 	case opEnd:
 		f.exact, f.dropped = false, 0
 		p[0] = 4
-	case opTab:
-		f.t.edit.AutoCompleteCallback = f.callback
-		p[0] = '\t'
 	default:
 		f.t.edit.AutoCompleteCallback = f.callback
 		p[0] = sentinel
@@ -56,7 +58,8 @@ func (f *filter) perform(p []byte) bool {
 	return true
 }
 
-// answer is x/term's AutoCompleteCallback. It is set only while one key is
+// answer is x/term's AutoCompleteCallback: it is told the line and the cursor's
+// position, and may put others in their place. It is set only while one key is
 // handled that needs it: x/term copies the whole line to call it.
 func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos int, ok bool) {
 	defer func() {
@@ -65,18 +68,30 @@ func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos in
 		}
 	}()
 	switch f.active {
+	case opAsk:
+		f.line = line
+		f.t.out.edit(line, pos)
+	case opInterrupt:
+		f.begin()
+		ok = true
 	case opTab:
 		newLine, newPos, ok = f.completed(line, pos)
 	case opInsert:
 		newLine, newPos = f.inserted(line, pos)
 		ok = true
-	case opUnsaid:
-		f.asked, f.unsaid = true, line
-	case opProbe:
-		f.used, f.exact = textSize(line), true
+	case opOlder:
+		newLine, ok = f.past.older(line)
+		newPos = len(newLine)
+	case opNewer:
+		newLine, ok = f.past.newer()
+		newPos = len(newLine)
 	}
 	if ok {
-		f.used, f.exact = textSize(newLine), true
+		line = newLine
+	}
+	f.used, f.exact = textSize(line), true
+	if ok && f.active != opInsert {
+		f.dropped = 0
 	}
 	return newLine, newPos, ok
 }
@@ -98,7 +113,6 @@ func (f *filter) completed(line string, pos int) (string, int, bool) {
 			return "", 0, false
 		}
 	}
-	f.dropped = 0
 	return s, p, true
 }
 

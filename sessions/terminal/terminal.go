@@ -1,6 +1,6 @@
 // Package terminal is the line editor of one chat session: golang.org/x/term
-// behind a filter for what it cannot bear, and over a buffer that is flushed by
-// somebody else.
+// between a filter for what it cannot bear and a display that draws what it
+// edits.
 //
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
@@ -8,16 +8,15 @@
 // but ReadLine, and that while it holds no lock: a peer that does not read what
 // it is sent only makes Take's buffer grow, until Overflowed.
 //
-// The line being edited survives everything that is printed meanwhile: each
-// Print erases it, shows the text and draws it again. Where the cursor really
-// is, is followed in what x/term writes (see tracker), because x/term counts
-// runes where a terminal counts cells.
+// x/term only edits: it decides what a key does to the line. It would also draw,
+// but by counting runes where a terminal counts cells, and by writing all that
+// follows the cursor again for every key, so its echo is off (it reads lines as
+// it reads passwords). After each burst of keys the filter asks it for the line
+// and the cursor, and display changes on the screen what has to be changed.
 package terminal
 
 import (
 	"io"
-	"strings"
-	"sync"
 
 	"golang.org/x/term"
 )
@@ -35,7 +34,7 @@ const (
 type Config struct {
 	Width, Height int    // of the window; 0 is 80 by 24, else clamped to 10..500 by 2..500
 	Prompt        string // plain text or with SGR sequences, at least one visible character; default "> "
-	MaxText       int    // bytes of one message; default, and at most, about 4,000
+	MaxText       int    // bytes of one message; default 4,000, at most 4,096
 	MaxOutput     int    // bytes that may wait for Take; default 256 KiB
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
@@ -55,38 +54,22 @@ type Config struct {
 // ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
-	// screen is held while more than one step belongs together on the screen: by
-	// Print, Resize, Clear and Restore, and by the reader from just before x/term
-	// sees Enter until ReadLine has decided what becomes of the typed rows. It is
-	// taken before x/term's own lock and before sink's, and never while reading.
-	screen sync.Mutex
-
-	// edit is replaced by the reader under screen; others use it under screen.
-	edit *term.Terminal
-
-	in     filter  // the reader's
-	past   history // the reader's
-	out    sink    // locks by itself
-	prompt string
-	size   size // under screen
-	wake   func()
+	edit *term.Terminal // the reader's, and so is all in it
+	in   filter         // the reader's
+	out  display        // locks by itself
+	wake func()         // never changes
 }
-
-type size struct{ width, height int }
 
 // New returns a Terminal that reads keys from in. Its first output, which waits
 // for Take already, asks the person's terminal to mark pastes.
 func New(in io.Reader, cfg Config) *Terminal {
-	t := &Terminal{
-		prompt: visiblePrompt(cfg.Prompt),
-		size:   clampSize(cfg.Width, cfg.Height),
-		wake:   cfg.Wake,
-	}
+	t := &Terminal{wake: cfg.Wake}
 	if t.wake == nil {
 		t.wake = func() {}
 	}
 	t.in = filter{t: t, src: in, max: DefaultMaxText, complete: cfg.Complete, exact: true}
 	t.in.callback = t.in.answer
+	t.in.past.forgetPlace()
 	if cfg.MaxText > 0 {
 		t.in.max = min(cfg.MaxText, maxLine)
 	}
@@ -94,7 +77,8 @@ func New(in io.Reader, cfg Config) *Terminal {
 	if cfg.MaxOutput > 0 {
 		t.out.max = cfg.MaxOutput
 	}
-	t.out.at.size = t.size
+	t.out.size = clampSize(cfg.Width, cfg.Height)
+	t.out.setPrompt(cfg.Prompt)
 	t.out.buf = append(t.out.buf, pasteOn...)
 	t.renew()
 	return t
@@ -106,47 +90,35 @@ const (
 )
 
 // renew replaces x/term's terminal, which never gives back the memory that a
-// long line took. Only between two lines.
+// long line took. The reader's, and only between two lines.
 func (t *Terminal) renew() {
-	t.edit = term.NewTerminal(device{&t.in, &t.out}, t.prompt)
-	t.edit.History = &t.past
-	_ = t.edit.SetSize(t.size.width, t.size.height) // the sink never fails
+	t.edit = term.NewTerminal(keyboard{&t.in}, "")
 }
+
+// keyboard is what x/term sits on: the filter to read from, and nothing to draw
+// on.
+type keyboard struct{ *filter }
+
+func (keyboard) Write(p []byte) (int, error) { return len(p), nil }
 
 // Print shows p, which is whole lines ending in "\n", above the line being
 // edited. One call for all there is to show is much cheaper than one for each
 // line. p may hold SGR sequences and BEL, and is not kept. The writer's only.
 func (t *Terminal) Print(p []byte) {
-	if len(p) == 0 {
-		return
+	if len(p) > 0 {
+		t.out.print(p)
 	}
-	t.screen.Lock()
-	defer t.screen.Unlock()
-	t.redraw(change{text: p})
 }
 
 // Resize follows a change of the person's window; sizes are clamped like those
 // of Config. The writer's only.
 func (t *Terminal) Resize(w, h int) {
-	t.screen.Lock()
-	defer t.screen.Unlock()
-	old := t.size
-	t.size = clampSize(w, h)
-	if t.size.width == old.width {
-		_ = t.edit.SetSize(t.size.width, t.size.height)
-		t.out.resize(t.size)
-		return
-	}
-	t.out.mute(change{size: t.size})
-	_ = t.edit.SetSize(t.size.width, t.size.height)
-	t.unmute()
+	t.out.resize(clampSize(w, h))
 }
 
 // Clear erases the screen; the prompt and what is being typed move to its top.
 func (t *Terminal) Clear() {
-	t.screen.Lock()
-	t.redraw(change{wipe: true})
-	t.screen.Unlock()
+	t.out.clear()
 	t.wake()
 }
 
@@ -166,21 +138,7 @@ func (t *Terminal) Overflowed() bool {
 // longer marked. What waits has to be taken and written first. Nothing is
 // shown after it.
 func (t *Terminal) Restore() []byte {
-	t.screen.Lock()
-	defer t.screen.Unlock()
 	return t.out.close(pasteOff)
-}
-
-// redraw makes one change to the screen, between erasing the line being edited
-// and drawing it again. The caller holds screen.
-func (t *Terminal) redraw(c change) {
-	t.out.mute(c)
-	t.unmute()
-}
-
-// unmute has x/term draw its line, as it does around anything written.
-func (t *Terminal) unmute() {
-	_, _ = t.edit.Write(markText) // the sink never fails
 }
 
 // clampSize makes a usable size of what a client announced.
@@ -192,24 +150,4 @@ func clampSize(w, h int) size {
 		h = 24
 	}
 	return size{min(max(w, 10), 500), min(max(h, 2), 500)}
-}
-
-// visiblePrompt returns a prompt that takes at least one cell: x/term tells by
-// the cursor's position alone whether there is a prompt on the screen.
-func visiblePrompt(p string) string {
-	visible, escape := 0, false
-	for _, r := range p {
-		switch {
-		case escape:
-			escape = !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
-		case r == '\x1b':
-			escape = true
-		default:
-			visible++
-		}
-	}
-	if visible == 0 || strings.ContainsAny(p, "\r\n\t") {
-		return "> "
-	}
-	return p
 }

@@ -129,7 +129,7 @@ func harmless(r rune) bool {
 	switch {
 	case r == joiner || r == textStyle || r == emojiStyle:
 		return true
-	case unicode.In(r, unicode.C, unicode.Zl, unicode.Zp, unicode.Variation_Selector):
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp, unicode.Variation_Selector):
 		return false
 	case unicode.In(r, unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point):
 		return false

@@ -24,6 +24,12 @@ func isMark(r rune) bool {
 	return r >= 0x300 && (unicode.Is(unicode.M, r) || RuneWidth(r) == 0)
 }
 
+// isVowel tells whether r is a Hangul vowel or final consonant by itself, which
+// terminals draw into the syllable before it, without width.
+func isVowel(r rune) bool {
+	return r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7ff
+}
+
 // isEmoji tells whether r may be joined to others like it. The ranges are wider
 // than Unicode's Extended_Pictographic, by symbols for which that does no harm.
 func isEmoji(r rune) bool {

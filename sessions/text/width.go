@@ -17,6 +17,9 @@ func Width(s string) int {
 // RuneWidth returns how many cells a terminal gives to r alone, as those do
 // that know no grapheme clusters.
 func RuneWidth(r rune) int {
+	if isVowel(r) {
+		return 0
+	}
 	return displaywidth.Rune(r)
 }
 
@@ -47,8 +50,7 @@ const quoteBytes = 64
 // Quote returns untrusted input as it may stand in an error: cleaned, on one
 // line, at most max cells of it, between double quotes.
 func Quote(s string, max int) string {
-	max = min(max, 1000)
-	if limit := (max + 1) * quoteBytes; len(s) > limit {
+	if limit := (min(max, 1000) + 1) * quoteBytes; len(s) > limit && limit > 0 {
 		return `"` + Cut(CleanLine(s[:limit])+ellipsis, max) + `"`
 	}
 	return `"` + Cut(CleanLine(s), max) + `"`

@@ -1,0 +1,233 @@
+// Package door decides who may connect: from where, how many at a time and how
+// often. It knows addresses and clocks, and nothing of logins or keys; the one
+// thing of ssh in it is how to turn somebody away in words ([Refuse]).
+//
+// For every accepted connection, before its first byte is answered:
+//
+//	visit, err := d.Admit(address)
+//	if err != nil {
+//		go d.TurnAway(conn, version, err)
+//		return
+//	}
+//	defer visit.Close()
+//
+// and then [Visit.LoggedIn] once the person is known, or [Visit.Failed] with how
+// it went wrong instead.
+//
+// An address, here, is one IPv4 address or one IPv6 /64, because a /64 is what
+// one customer has and every host in it can be the same person. An IPv4-mapped
+// IPv6 address is the IPv4 address.
+//
+// What is remembered of addresses is bounded whatever connects: see memory.
+// Nothing runs in the background: what is over is found to be over when somebody
+// looks.
+package door
+
+import (
+	"math"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits are what a door holds to. A field that is zero has its default; a
+// negative one means no limit.
+type Limits struct {
+	Sessions   int // connections that have logged in; 10,000
+	Handshakes int // connections that have not yet; 100
+	PerAddress int // connections of an address, both kinds together; 20
+	// PerMinute is how many new connections an address may make at once, and then
+	// in a minute; 30. It is a bucket that refills evenly: whoever used it up may
+	// come again after a minute's thirtieth part.
+	PerMinute int
+	// Exempt are the operator's own addresses. They answer for no limit but
+	// Sessions, which is what the machine can carry, so that an attack that fills
+	// the handshakes does not lock the operator out. They are counted, and bans
+	// hold for them too. Also exempt is what has no address: a unix socket or pipe.
+	//
+	// Networks whose hosts all live in one /64 (a VPN's, or link-local) belong here,
+	// or they share what one address may do.
+	Exempt []netip.Prefix
+	// Sources is how many addresses that have gone are remembered, of IPv4 and of
+	// IPv6 each; 65,536.
+	Sources int
+}
+
+// Bans knows which addresses are banned. It is asked concurrently, at every
+// connection and login, and must be cheap.
+type Bans interface {
+	// Banned tells whether an address is banned, why, and until when: the zero
+	// time means for good. The address is neither IPv4-mapped nor zoned.
+	Banned(netip.Addr) (reason string, until time.Time, ok bool)
+}
+
+// Door lets connections in. Its methods may be called concurrently.
+type Door struct {
+	limits  Limits
+	bans    Bans          // may be nil
+	every   time.Duration // one more connection is allowed to an address
+	began   time.Time     // the clock's zero
+	leaving atomic.Int64  // people being turned away in words
+
+	mu         sync.Mutex // owns all below, and the visits and entries
+	sessions   int
+	handshakes int
+	networks   map[source]int // handshakes by network; no zeros in it
+	v4, v6     memory
+	stats      tally
+}
+
+// New returns a door that nobody has come through yet. bans may be nil.
+func New(l Limits, bans Bans) *Door {
+	l.Sessions = limit(l.Sessions, 10_000)
+	l.Handshakes = limit(l.Handshakes, 100)
+	l.PerAddress = limit(l.PerAddress, 20)
+	l.PerMinute = limit(l.PerMinute, 30)
+	l.Sources = limit(l.Sources, 65_536)
+	l.Exempt = unmapped(l.Exempt)
+	return &Door{
+		limits:   l,
+		bans:     bans,
+		every:    time.Minute / time.Duration(l.PerMinute),
+		began:    time.Now(),
+		networks: map[source]int{},
+		v4:       newMemory(l.Sources),
+		v6:       newMemory(l.Sources),
+	}
+}
+
+func limit(n, otherwise int) int {
+	switch {
+	case n == 0:
+		return otherwise
+	case n < 0:
+		return math.MaxInt
+	}
+	return n
+}
+
+// Admit lets a new connection in, or returns a [*Refusal]. A refused connection
+// leaves no trace but in the statistics: it is neither counted nor remembered, so
+// refusing costs the same however many there are. Whoever is admitted has to be
+// closed.
+//
+// Bans are enforced before all else and for everybody, exempt addresses too: an
+// operator who bans one of them means it.
+func (d *Door) Admit(from netip.Addr) (*Visit, error) {
+	v := d.visitor(from)
+	banned := d.banned(v.from)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	r := banned
+	if r == nil {
+		r = d.full(v, now)
+	}
+	if r != nil {
+		return nil, d.refuse(v, r)
+	}
+	d.enter(v, now)
+	return v, nil
+}
+
+func (d *Door) visitor(from netip.Addr) *Visit {
+	from = from.Unmap().WithZone("")
+	return &Visit{door: d, from: from, source: sourceOf(from), exempt: d.isExempt(from)}
+}
+
+func (d *Door) isExempt(from netip.Addr) bool {
+	if !from.IsValid() {
+		return true
+	}
+	for _, p := range d.limits.Exempt {
+		if p.Contains(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// banned asks outside of the door's lock: the bans have their own.
+func (d *Door) banned(from netip.Addr) *Refusal {
+	if d.bans == nil || !from.IsValid() {
+		return nil
+	}
+	reason, until, ok := d.bans.Banned(from)
+	if !ok {
+		return nil
+	}
+	return &Refusal{Why: Banned, Until: until, Reason: reason}
+}
+
+// full finds the limit that keeps v out, the one that is most its own fault
+// first. The rate is last, so that nobody pays for a connection that another limit
+// refuses.
+func (d *Door) full(v *Visit, now time.Duration) *Refusal {
+	if v.exempt {
+		return d.fullRoom()
+	}
+	e := d.memoryOf(v.source).look(v.source)
+	if r := d.penalised(e, now); r != nil {
+		return r
+	}
+	if e.visits >= d.limits.PerAddress {
+		return &Refusal{Why: TooManyFromAddress, Limit: d.limits.PerAddress}
+	}
+	if r := d.fullRoom(); r != nil {
+		return r
+	}
+	if d.handshakes >= d.limits.Handshakes || d.shareTaken(v) {
+		return &Refusal{Why: TooManyHandshakes, Limit: d.limits.Handshakes}
+	}
+	return d.tooFast(e, now)
+}
+
+func (d *Door) fullRoom() *Refusal {
+	if d.sessions < d.limits.Sessions {
+		return nil
+	}
+	return &Refusal{Why: TooManySessions, Limit: d.limits.Sessions}
+}
+
+// shareTaken keeps half of the handshakes for others than v's network, because
+// who owns a network has addresses without end: a hundred of them, silent after
+// the banner, would shut everybody else out.
+func (d *Door) shareTaken(v *Visit) bool {
+	return !v.from.IsPrivate() && !v.from.IsLoopback() &&
+		d.networks[v.source.network()] >= max(1, d.limits.Handshakes/2)
+}
+
+func (d *Door) tooFast(e entry, now time.Duration) *Refusal {
+	room := d.every * time.Duration(d.limits.PerMinute-1)
+	wait := max(e.rested, now) - now - room
+	if wait <= 0 {
+		return nil
+	}
+	return &Refusal{Why: TooFast, Limit: d.limits.PerMinute, Until: time.Now().Add(wait)}
+}
+
+// enter counts v as a handshake.
+func (d *Door) enter(v *Visit, now time.Duration) {
+	d.handshakes++
+	d.stats.admitted++
+	if v.exempt {
+		return
+	}
+	d.networks[v.source.network()]++
+	m := d.memoryOf(v.source)
+	e := m.take(v.source)
+	e.visits++
+	e.rested = max(e.rested, now) + d.every
+	m.settle(e, now)
+}
+
+func (d *Door) memoryOf(s source) *memory {
+	if s.v6 {
+		return &d.v6
+	}
+	return &d.v4
+}
+
+// now is the time since the door was made, which no clock that is set disturbs.
+func (d *Door) now() time.Duration { return time.Since(d.began) }

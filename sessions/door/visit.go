@@ -1,0 +1,140 @@
+package door
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrOver is what a visit says that was closed before.
+var ErrOver = errors.New("the connection has ended")
+
+// Visit is one connection that the door let in. Its methods may be called
+// concurrently.
+type Visit struct {
+	door   *Door
+	from   netip.Addr // unmapped, without zone; the zero Addr has none
+	source source
+	exempt bool
+
+	// Owned by door.mu.
+	state  state
+	judged bool // how its login went has been counted
+}
+
+type state uint8
+
+const (
+	knocking state = iota // a handshake
+	inside                // a session
+	gone
+)
+
+// LoggedIn makes a session of a handshake. It returns a [*Refusal] when there are
+// too many sessions, or when the address was banned since it was admitted, and
+// [ErrOver] after Close. Refused, the visit stays a handshake until it is closed;
+// called again inside, it does nothing.
+func (v *Visit) LoggedIn() error {
+	d := v.door
+	r := d.banned(v.from)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch v.state {
+	case inside:
+		return nil
+	case gone:
+		return ErrOver
+	}
+	if r == nil {
+		r = d.fullRoom()
+	}
+	if r != nil {
+		return d.refuse(v, r)
+	}
+	v.leaveHandshake()
+	v.state = inside
+	d.sessions++
+	return nil
+}
+
+// Failed counts what went wrong against the visit's address; [Failure] tells what
+// each costs. How a login ended counts once a visit and never after LoggedIn, so
+// the caller may say what it saw without keeping book. It may be called after
+// Close. Exempt addresses are not penalised.
+func (v *Visit) Failed(f Failure) {
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f.endsLogin() && (v.judged || v.state == inside) {
+		return
+	}
+	v.judged = true
+	d.stats.failed[f]++
+	if v.exempt {
+		return
+	}
+	now := d.now()
+	m := d.memoryOf(v.source)
+	e := m.take(v.source)
+	e.fail(f, now)
+	m.settle(e, now)
+}
+
+// Penalised returns the [*Refusal] that the visit's address would get at the door
+// now because of penalties, or nil. Connections that are in already are left alone
+// by penalties; what is worth guessing at asks here first, so that twenty
+// connections made in advance are not twenty times as many guesses.
+func (v *Visit) Penalised() error {
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.exempt {
+		return nil
+	}
+	r := d.penalised(d.memoryOf(v.source).look(v.source), d.now())
+	if r == nil {
+		return nil
+	}
+	return d.refuse(v, r)
+}
+
+// Close ends the visit. Only the first call counts.
+func (v *Visit) Close() {
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch v.state {
+	case gone:
+		return
+	case knocking:
+		v.leaveHandshake()
+	case inside:
+		d.sessions--
+		v.judged = true // it had logged in: nothing is held against it afterwards
+	}
+	v.state = gone
+	if !v.exempt {
+		v.leave(d.now())
+	}
+}
+
+// leaveHandshake gives back what a handshake holds. The caller holds the lock.
+func (v *Visit) leaveHandshake() {
+	d := v.door
+	d.handshakes--
+	if v.exempt {
+		return
+	}
+	n := v.source.network()
+	if d.networks[n]--; d.networks[n] == 0 {
+		delete(d.networks, n)
+	}
+}
+
+// leave gives back the address's place. The caller holds the lock.
+func (v *Visit) leave(now time.Duration) {
+	m := v.door.memoryOf(v.source)
+	e := m.take(v.source)
+	e.visits--
+	m.settle(e, now)
+}

@@ -1,0 +1,123 @@
+package sessions_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys"
+	"whoelse/room"
+	"whoelse/room/history"
+	"whoelse/room/settings"
+	"whoelse/sessions"
+	"whoelse/sessions/sshd"
+)
+
+// rig is a whole server on the loopback interface, its files in a folder of the
+// test's. Only what main does with flags and signals is missing.
+type rig struct {
+	t    testing.TB
+	dir  string
+	motd string
+	addr string
+
+	store    *history.Store
+	settings *settings.Store
+	room     *room.Room
+	host     *sessions.Host
+	ssh      *sshd.Server
+	served   chan error
+	listener net.Listener
+}
+
+// newRig starts a server and stops it at the test's end.
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, dir: t.TempDir()}
+	r.start()
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *rig) start() {
+	r.t.Helper()
+	log := slog.New(slog.NewTextHandler(r.t.Output(), nil))
+	var err error
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
+	r.must(err)
+	registry, err := keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
+	r.must(err)
+	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
+	r.must(err)
+	r.room, err = room.New(r.store, registry, r.settings)
+	r.must(err)
+	r.host = sessions.New(sessions.Config{
+		Room: r.room, Nicks: registry.Nicks, MOTD: func() string { return r.motd }, Log: log,
+	})
+	r.ssh, err = sshd.New(sshd.Config{
+		HostKey: signer("host"), Keys: directory{registry}, Handle: r.host.Handle, Log: log,
+	})
+	r.must(err)
+	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	r.addr = r.listener.Addr().String()
+	r.served = make(chan error, 1)
+	go func() { r.served <- r.ssh.Serve(r.listener) }()
+}
+
+// stop ends the server the way main does.
+func (r *rig) stop() {
+	r.ssh.Stop()
+	r.listener.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	r.host.Shutdown(ctx)
+	r.ssh.Close()
+	r.room.Close()
+	r.settings.Close()
+	if err := r.store.Close(); err != nil {
+		r.t.Error(err)
+	}
+	if err := <-r.served; err != nil {
+		r.t.Error(err)
+	}
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// directory is what sshd asks of keys, as in main.
+type directory struct{ *keys.Registry }
+
+func (d directory) Nick(key gossh.PublicKey, from netip.Addr) (string, error) {
+	holder, err := d.Lookup(key, from)
+	if errors.Is(err, keys.ErrUnknownKey) {
+		return "", sshd.ErrUnknownKey
+	}
+	return holder.Nick, err
+}
+
+func (d directory) Claim(nick string, key gossh.PublicKey) error { return d.Registry.Claim(nick, key) }
+
+// signer makes the key that goes by a name: the same in every run, so that its
+// fingerprint can stand in a transcript.
+func signer(name string) gossh.Signer {
+	seed := sha256.Sum256([]byte("whoelse test key of " + name))
+	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}

@@ -1,0 +1,207 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const home, end = "\x1b[H", "\x1b[F"
+
+func TestKeys(t *testing.T) {
+	enters(t, "hello\r", "hello")
+	enters(t, "a\nb\r\nc\r\rd\n\re\r", "a", "b", "c", "", "d", "", "e")
+	enters(t, "a\r\n\nb\r", "a", "", "b")
+	enters(t, "héllo 日本 👩\u200d💻\r", "héllo 日本 👩\u200d💻")
+	enters(t, "wh\t\r", "whoelse")
+	enters(t, "x\t\r", "x")
+	enters(t, "abc\x01X\x05Y\x02\x02Z\x06W\r", "XabZcWY")
+	enters(t, "abc\x7f\x08\r", "a")
+	enters(t, "one two\x17three\r", "one three")
+	enters(t, "abc\x02\x0b\r", "ab")
+	enters(t, "abc\x02\x15\r", "c")
+	enters(t, "ab\x14\r", "ba")
+	enters(t, "abc\x01\x04\r", "bc")
+	enters(t, "abc\x03d\r", "d")
+	enters(t, "abc\x01\x03d\r", "d")
+	enters(t, "a\x00\x07\x0f\x11\x12\x13\x16\x18\x19\x1a\x1c\x1d\x1e\x1fb\r", "ab")
+	enters(t, "abc\x0cd\r", "abcd")
+	enters(t, "never entered")
+	enters(t, "a\r\x04b\r", "a")
+}
+
+func TestEscapeSequences(t *testing.T) {
+	for _, k := range []string{home, "\x1bOH", "\x1b[1~", "\x1b[7~", "\x1b[1;5H", "\x1b[1;2H"} {
+		enters(t, "abc"+k+"X\r", "Xabc")
+	}
+	for _, k := range []string{end, "\x1bOF", "\x1b[4~", "\x1b[8~", "\x1b[1;5F"} {
+		enters(t, "abc\x01"+k+"X\r", "abcX")
+	}
+	for _, k := range []string{"\x1b[D", "\x1bOD", "\x1b[1;2D"} {
+		enters(t, "abc"+k+"X\r", "abXc")
+	}
+	for _, k := range []string{"\x1b[C", "\x1bOC"} {
+		enters(t, "abc\x01"+k+"X\r", "aXbc")
+	}
+	for _, k := range []string{"\x1b[1;3D", "\x1b[1;5D", "\x1b[1;7D", "\x1b[1;9D", "\x1bb", "\x1bOd", "\x1b\x1bb"} {
+		enters(t, "one two"+k+"X\r", "one Xtwo")
+	}
+	for _, k := range []string{"\x1b[1;3C", "\x1b[1;5C", "\x1bf", "\x1bOc"} {
+		enters(t, "one two\x01"+k+"X\r", "one Xtwo")
+	}
+	for _, k := range []string{"\x1b[3~", "\x1b[3;5~"} {
+		enters(t, "abc\x01"+k+"\r", "bc")
+	}
+	enters(t, "one two\x1b\x7f\r", "one ")
+	enters(t, "first\r\x1b[A\r\x1bOA\x1b[B\r", "first", "first", "")
+	enters(t, "x\x1bOM", "x")
+}
+
+func TestDroppedSequences(t *testing.T) {
+	for _, s := range []string{
+		"\x1b[I", "\x1b[O", // focus
+		"\x1b[<0;10;20M", "\x1b[<0;10;20m", "\x1b[M !!", "\x1b[M\xc0\xc1\xc2", "\x1b[32;10;20M", // mouse
+		"\x1b[?62;4c", "\x1b[>0;276;0c", "\x1b[24;80R", "\x1b[8;24;80t", "\x1b[?2026;2$y", // answers
+		"\x1b[11~", "\x1b[15;5~", "\x1b[[A", "\x1bOP", "\x1bO5P", "\x1b[Z", "\x1b[E", "\x1b[27;5;13~", "\x1b[13;2u",
+		"\x1b[99999999999999999999A"[:6] + "z", "\x1b[" + strings.Repeat("1;", 200) + "A",
+		"\x1b[" + strings.Repeat("1", 255) + "C", "\x1b[1$~", "\x1b(" /* and no more */, "\x1bq",
+		"\x1b]0;title\x07", "\x1b]52;c;aGk=\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b_x\x1b\\", "\x1b^x\x07", "\x1bXx\x18",
+		"\x1b]8;;http://x\x1b\\", "\x1b]50;font\x07", "\x1b]11;rgb:0/0/0\x1a",
+		"\x1b[201~", "\u009b", "\u202e", "\u2066", "\u200b", "\ufeff", "\U000e0041", "\ue000", "\u2028", "\x7f",
+	} {
+		enters(t, s+"ok\r", "ok")
+		enters(t, "o"+strings.ReplaceAll(s, "\x7f", "")+"k\r", "ok")
+	}
+}
+
+func TestEnterEndsAnySequence(t *testing.T) {
+	for _, s := range []string{"\x1b", "\x1b[", "\x1b[1;", "\x1bO", "\x1b]0;x", "\x1bP", "\x1b[M", "\x1b[[", "\x1b]\x1b"} {
+		enters(t, "a"+s+"\rb\r", "a", "b")
+		enters(t, "a"+s+"\x03b\r", "b")
+		enters(t, "a"+s+"\x1b[Db\r", "ba")
+	}
+}
+
+func TestUnfinishedSequencesDoNotSpin(t *testing.T) {
+	enters(t, "\x1b"+strings.Repeat("0", 255)+"\r", strings.Repeat("0", 254))
+	enters(t, "\x1b["+strings.Repeat("0", 255)+"\rok\r", "", "ok")
+	r := newRig(t, Config{}, "\x1b]"+strings.Repeat("x", maxString)+"ok\r", "\x1b["+strings.Repeat("1", 1<<20)+"mfine\r").run()
+	if diff := cmp.Diff([]string{"ok", "fine"}, r.texts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInvalidUTF8(t *testing.T) {
+	enters(t, "caf\xe9 au lait\r", "caf\ufffd au lait")
+	enters(t, "\xff\xfe\xfdx\xc3\r", "\ufffdx\ufffd")
+	enters(t, "\xe2\x82a\r", "\ufffda")
+	enters(t, "\xed\xa0\x80a\r", "\ufffda")
+	enters(t, "\xf0\x9f\x92\x1b[Da\r", "a\ufffd")
+	enters(t, "ab\x02\xef\xbf\xbdc\r", "a\ufffdcb")
+	enters(t, "\xc3\xc3\xa9\r", "\ufffdé")
+}
+
+func TestEndOfInput(t *testing.T) {
+	r := newRig(t, Config{}, "said\r", "never", " entered").run()
+	if r.err != io.EOF || r.end.Text != "never entered" || len(r.lines) != 1 {
+		t.Errorf("%v %+v %+v", r.err, r.end, r.lines)
+	}
+	for range 3 {
+		if line, err := r.term.ReadLine(r.erase); err != io.EOF || line != (Line{}) {
+			t.Errorf("later: %+v %v", line, err)
+		}
+	}
+	r = newRig(t, Config{}, "x\x7f\x04more\r").run()
+	if r.err != io.EOF || r.end.Text != "" || len(r.lines) != 0 {
+		t.Errorf("^D: %v %+v %+v", r.err, r.end, r.lines)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func TestReadErrors(t *testing.T) {
+	if _, err := New(failing{io.ErrClosedPipe}, Config{}).ReadLine(nil); err != io.ErrClosedPipe {
+		t.Error(err)
+	}
+	if _, err := New(failing{nil}, Config{}).ReadLine(nil); err != io.ErrNoProgress {
+		t.Error(err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	up, down := "\x1b[A", "\x1b[B"
+	enters(t, "a\rb\rb\r\r"+up+up+"\r", "a", "b", "b", "", "a")
+	enters(t, "a\rb\rdraft"+up+up+up+down+down+"!\r", "a", "b", "draft!")
+	enters(t, down+up+down+"x\r", "x")
+	enters(t, "a\rb\rc\r"+up+up+"\x03"+up+"\r", "a", "b", "c", "c")
+	enters(t, "gone\x03"+up+"x\r", "x")
+	r := newRig(t, Config{}, "\x1b[200~a\nb\x1b[201~\r"+up+"\r").run()
+	if diff := cmp.Diff([]string{"a\nb", "a\nb"}, r.texts()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	var h history
+	for i := range 1000 {
+		h.add(fmt.Sprint(i))
+	}
+	if n := len(h.lines); n != maxPast || h.lines[0] != "950" || h.lines[n-1] != "999" {
+		t.Errorf("%d %q", n, h.lines)
+	}
+	for i := range 100 {
+		h.add(fmt.Sprint(i) + strings.Repeat("x", 4000))
+	}
+	total := 0
+	for _, l := range h.lines {
+		total += len(l)
+	}
+	if total != h.bytes || total > maxPastBytes || len(h.lines) < 10 {
+		t.Errorf("%d of %d bytes in %d", total, h.bytes, len(h.lines))
+	}
+}
+
+func TestBadCompletions(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		pos  int
+	}{
+		{"x", 2}, {"x", -1}, {"日", 1}, {"\x1b[2J", 0}, {"a\nb", 1}, {"\xff", 0},
+		{strings.Repeat("x", DefaultMaxText+1), 0}, {"\u202e", 0},
+	} {
+		cfg := Config{Complete: func(string, int) (string, int, bool) { return c.line, c.pos, true }}
+		r := newRig(t, cfg, "ab\tc\r").run()
+		if diff := cmp.Diff([]string{"abc"}, r.texts()); diff != "" {
+			t.Errorf("%.20q: %s", c.line, diff)
+		}
+	}
+}
+
+// TestPanics has a callback panic: that must reach ReadLine's caller as a panic,
+// and neither end the process nor leave anything locked.
+func TestPanics(t *testing.T) {
+	cfg := Config{Complete: func(string, int) (string, int, bool) { panic("complete") }}
+	for want, r := range map[string]*rig{
+		"complete": newRig(t, cfg, "a\tb\r"),
+		"erase":    newRig(t, Config{}, "a\r"),
+		"script":   newRig(t, Config{}, "a", func() { panic("script") }),
+	} {
+		r.erase = func(Line) bool { panic("erase") }
+		func() {
+			defer func() {
+				if got := recover(); got != want {
+					t.Errorf("%v, want %v", got, want)
+				}
+			}()
+			r.run()
+		}()
+		if !r.term.out.mu.TryLock() {
+			t.Errorf("%s: the screen is left locked", want)
+		}
+	}
+}
