@@ -13,10 +13,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-const crowd = 100_000
-
-// crowded is a file of crowd lines, and the key of one of them.
-func crowded(tb testing.TB) (path string, one PublicKey) {
+// crowded is a file of that many lines, and the key of one of them.
+func crowded(tb testing.TB, crowd int) (path string, one PublicKey) {
 	tb.Helper()
 	var b strings.Builder
 	for i := range crowd {
@@ -37,7 +35,8 @@ func crowded(tb testing.TB) (path string, one PublicKey) {
 }
 
 func TestALargeFile(t *testing.T) {
-	path, one := crowded(t)
+	const crowd = 10_000
+	path, one := crowded(t, crowd)
 	r := reopen(t, path, disk.Store{})
 	r.wantHolder(one, fmt.Sprintf("p%d", crowd/2))
 	var wg sync.WaitGroup
@@ -58,7 +57,7 @@ func TestALargeFile(t *testing.T) {
 }
 
 func BenchmarkLookup(b *testing.B) {
-	path, one := crowded(b)
+	path, one := crowded(b, 100_000)
 	r := reopen(b, path, disk.Store{})
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
@@ -71,14 +70,14 @@ func BenchmarkLookup(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	path, _ := crowded(b)
+	path, _ := crowded(b, 100_000)
 	for b.Loop() {
 		reopen(b, path, disk.Store{})
 	}
 }
 
 func BenchmarkClaim(b *testing.B) {
-	path, _ := crowded(b)
+	path, _ := crowded(b, 100_000)
 	r := reopen(b, path, disk.Store{})
 	for i := 0; b.Loop(); i++ {
 		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {

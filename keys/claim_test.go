@@ -170,6 +170,31 @@ func TestClaimKeepsAHandEditThatWasNotRead(t *testing.T) {
 	}
 }
 
+// An editor has emptied the file and has not written it yet: a claim waits.
+func TestClaimDoesNotBuildOnAnEditorsHalf(t *testing.T) {
+	alice, bob := newKey(t), newKey(t)
+	r := registry(t, keyText(alice)+" alice")
+	var ended []Entry
+	r.OnChange(func(c Change) { ended = append(ended, c.Removed...) })
+	write(t, r.path, "")
+	var asked, ahead atomic.Int64
+	r.now = func() time.Time {
+		if asked.Add(1) == 3 {
+			write(t, r.path, keyText(alice)+" alice\n# and more\n")
+			ahead.Store(int64(time.Hour))
+		}
+		return time.Now().Add(-time.Hour + time.Duration(ahead.Load())*2)
+	}
+	if err := r.Claim("bob", bob); err != nil {
+		t.Fatal(err)
+	}
+	r.wantHolder(alice, "alice")
+	r.wantHolder(bob, "bob")
+	if len(ended) != 0 || !strings.HasPrefix(r.text(), keyText(alice)+" alice\n# and more\n") {
+		t.Errorf("%+v; %q", ended, r.text())
+	}
+}
+
 // An editor saves in the very moment in which a claim is written.
 func TestClaimLosesNoConcurrentEdit(t *testing.T) {
 	for _, moment := range []string{"write", "rename", "swap"} {
@@ -215,6 +240,64 @@ func testConcurrentEdit(t *testing.T, moment string, save func(testing.TB, strin
 	r.wantHolder(alice, "alice")
 	r.wantHolder(bob, "bob")
 	noLitter(t, filepath.Dir(path), "authorized_keys", "authorized_keys.lock")
+}
+
+// Where the file system cannot exchange two files, a plain rename does.
+func TestClaimWithoutExchange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	alice, saved := newKey(t), false
+	write(t, path, "# old\n")
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if op == "rename" && !saved {
+			saved = true
+			write(t, path, keyText(alice)+" alice\n")
+		}
+		if op == "exchange" {
+			return errors.ErrUnsupported
+		}
+		return nil
+	}})
+	if err := r.Claim("bob", newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.wantHolder(alice, "alice")
+	if !r.Held("bob") || !strings.Contains(r.text(), "bob@claimed") {
+		t.Errorf("%q", r.text())
+	}
+}
+
+// Somebody saves between the exchange and its undoing: the newest save stays.
+func TestTwoSavesAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	write(t, path, "# old\n")
+	saves := map[string]string{"swap": "# first\n", "putback": "# second\n"}
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if text, ok := saves[op]; ok {
+			delete(saves, op)
+			write(t, path+"~", text)
+			return os.Rename(path+"~", path)
+		}
+		return nil
+	}})
+	if err := r.Claim("bob", newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if text := r.text(); !strings.HasPrefix(text, "# second\n") || !strings.Contains(text, "bob@claimed") {
+		t.Errorf("%q", text)
+	}
+	noLitter(t, filepath.Dir(path), "authorized_keys", "authorized_keys.lock")
+}
+
+func TestLeftoversOfAKilledProcessGo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	dir := filepath.Dir(path)
+	write(t, filepath.Join(dir, ".authorized_keys123456"), "half")
+	write(t, filepath.Join(dir, ".authorized_keys7.mine"), "not ours")
+	r := reopen(t, path, disk.Store{})
+	if err := r.Claim("bob", newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	noLitter(t, dir, ".authorized_keys7.mine", "authorized_keys", "authorized_keys.lock")
 }
 
 func TestClaimFollowsALink(t *testing.T) {

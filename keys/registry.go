@@ -43,9 +43,10 @@ type Registry struct {
 	// waiting are claims that nobody has written yet.
 	waitingMu sync.Mutex
 	waiting   []*claim
-	// writing is held by the one who writes the file; with it, unsynced.
+	// writing is held by the one who writes the file, and guards what follows.
 	writing  sync.Mutex
 	unsynced bool // the folder's last sync failed, so what the file says may not last
+	swept    bool // leftovers of a killed process are gone
 }
 
 // sighting is how the file looked when somebody looked.
@@ -95,6 +96,9 @@ func (r *Registry) Path() string { return r.path }
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
+	}
+	if IsCertificate(key) {
+		return Holder{}, &NotValidError{Reason: "it is a certificate, where a plain public key is meant"}
 	}
 	if r.isRevoked(key) {
 		return Holder{}, &NotValidError{Reason: "it is revoked"}

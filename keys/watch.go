@@ -36,8 +36,17 @@ func (r *Registry) watchFolders(w *fsnotify.Watcher) error {
 	return nil
 }
 
+// watchedNames are those of the file and, where that is a link, of its target.
+func (r *Registry) watchedNames() map[string]bool {
+	names := map[string]bool{filepath.Base(r.path): true}
+	if real, err := filepath.EvalSymlinks(r.path); err == nil {
+		names[filepath.Base(real)] = true
+	}
+	return names
+}
+
 // lookEvery is how often Watch looks without having been told of anything. It is
-// what finds a change of a link's target, and all changes where nothing is told.
+// what finds a link that points elsewhere now, and all changes where nothing is told.
 const lookEvery = 500 * time.Millisecond
 
 func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
@@ -46,6 +55,7 @@ func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
 	if w != nil {
 		events, errs = w.Events, w.Errors
 	}
+	names := r.watchedNames()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	var settle <-chan time.Time // running since the last event of a burst
@@ -56,7 +66,7 @@ func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
 		case e, ok := <-events:
 			if !ok {
 				events = nil
-			} else if filepath.Base(e.Name) == filepath.Base(r.path) {
+			} else if names[filepath.Base(e.Name)] {
 				settle = time.After(settleTime)
 			}
 		case err, ok := <-errs:

@@ -20,7 +20,7 @@ type fakeArchive struct {
 	holding bool // commit, but call no done
 	stuck   bool // reading waits
 	closed  bool
-	reads   int // calls of the methods that may block
+	readers int // who waits in a method that may block
 	ended   chan struct{}
 }
 
@@ -102,9 +102,10 @@ func (a *fakeArchive) Append(done func(error), recs ...Record) {
 func (a *fakeArchive) owned(owner string) []Record {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reads++
 	for a.stuck {
+		a.readers++
 		a.changed.Wait()
+		a.readers--
 	}
 	var owned []Record
 	for _, rec := range a.records {
@@ -113,6 +114,12 @@ func (a *fakeArchive) owned(owner string) []Record {
 		}
 	}
 	return owned
+}
+
+func (a *fakeArchive) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.readers
 }
 
 func (a *fakeArchive) failure() error {

@@ -159,7 +159,13 @@ func (s *screen) take() (lines []string) {
 	return lines
 }
 
-// direct returns the ids of the direct and group messages on the screen.
+func (s *screen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.events)
+}
+
+// messages returns the messages and receipts on the screen.
 func (s *screen) messages() (found []*Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -168,9 +168,9 @@ func TestGuestNames(t *testing.T) {
 		tests := []struct{ asked, got string }{
 			{"~bob", "~bob"}, {"~bob", "~bob2"}, {"~bob2", "~bob22"}, {"~bob", "~bob3"},
 			{"bob", "bob"}, // a key's nick is another name
-			{long, long}, {long, long[:31] + "2"}, {long, long[:31] + "3"}, {long[:31] + "3", long[:31] + "2"[:0] + "2"[:0] + "32"[1:]},
+			{long, long}, {long, long[:31] + "2"}, {long, long[:31] + "3"},
 		}
-		for _, tt := range tests[:len(tests)-1] {
+		for _, tt := range tests {
 			if got := h.join(tt.asked).Nick(); got != tt.got {
 				t.Errorf("%s is called %s, want %s", tt.asked, got, tt.got)
 			}

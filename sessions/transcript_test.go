@@ -79,6 +79,7 @@ var verbs = map[string]func(tr *transcript, who, rest string){
 	"rings":    (*transcript).rings,
 	"is":       (*transcript).is,
 	"restarts": (*transcript).restarts,
+	"counts":   (*transcript).counts,
 	"greets":   func(tr *transcript, _, rest string) { tr.rig.motd = tr.unquote(rest) },
 }
 
@@ -261,6 +262,28 @@ func (tr *transcript) is(who, rest string) {
 	}
 	if got != rest {
 		tr.fatalf("%s is %s, want %s", who, got, rest)
+	}
+}
+
+// counts waits until the server has noticed who is there.
+func (tr *transcript) counts(_, rest string) {
+	var nicks, sessions int
+	if _, err := fmt.Sscanf(rest, "%d nicks, %d sessions", &nicks, &sessions); err != nil {
+		tr.fatalf("not a count: %q", rest)
+	}
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	late := time.After(patience)
+	for {
+		gotNicks, gotSessions := tr.rig.room.Online()
+		if gotNicks == nicks && gotSessions == sessions {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			tr.fatalf("the server has %d nicks, %d sessions", gotNicks, gotSessions)
+		}
 	}
 }
 

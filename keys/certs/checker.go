@@ -95,6 +95,9 @@ func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Auth
 	if err := keys.CheckKey(cert.SignatureKey); err != nil {
 		return keys.Authority{}, refuse("its authority's key: %w", err)
 	}
+	if cert.Signature == nil || cert.Signature.Format == gossh.KeyAlgoRSA {
+		return keys.Authority{}, refuse("it is signed with SHA-1; sign it anew with: ssh-keygen -t rsa-sha2-512")
+	}
 	signer := string(cert.SignatureKey.Marshal())
 	err := refuse("it is signed by an authority that is not known here")
 	for _, a := range c.reg.Authorities() {

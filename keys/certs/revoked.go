@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
+	"whoelse/keys"
 	"whoelse/keys/internal/disk"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -27,10 +29,20 @@ type Revoked struct {
 
 	loading sync.Mutex // held while the file is read anew
 
-	mu   sync.RWMutex // guards what follows, not across I/O
-	set  *set
-	seen disk.Stamp
+	mu       sync.RWMutex // guards what follows, not across I/O
+	set      *set
+	seen     disk.Stamp // what was last read, or could not be
+	failed   string     // why it could not, or empty
+	failedAt time.Time
 }
+
+// settleTime is how long a change has to stand before it is read, since editors
+// empty a file before they write it. retryTime is how long a file that could not be
+// read is left alone, unless it changes.
+const (
+	settleTime = 100 * time.Millisecond
+	retryTime  = time.Second
+)
 
 // OpenRevoked reads the file, which has to be there.
 func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
@@ -52,49 +64,66 @@ func (r *Revoked) Reload() error {
 }
 
 func (r *Revoked) load() error {
-	f, err := r.disk.Read(r.path)
-	if err == nil && !f.Stamp.Exists() {
-		err = fmt.Errorf("%s is not there", r.path)
-	}
-	var fresh *set
-	if err == nil {
-		fresh, err = parse(f.Data)
-	}
+	looked, _ := disk.Stat(r.path)
+	fresh, err := r.read()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = f.Stamp
-	if err != nil {
-		return fmt.Errorf("revoked keys: %w", err)
+	r.seen = looked
+	if err == nil {
+		r.set, r.failed = fresh, ""
+		return nil
 	}
-	r.set = fresh
-	return nil
+	err = fmt.Errorf("revoked keys: %w", err)
+	if r.failed != err.Error() {
+		r.log.Error("what was revoked before stays revoked, and nothing more", "err", err)
+	}
+	r.failed, r.failedAt = err.Error(), time.Now()
+	return err
 }
 
-// refresh reads the file anew if it has changed.
-func (r *Revoked) refresh() *set {
+func (r *Revoked) read() (*set, error) {
+	f, err := r.disk.Read(r.path)
+	if err != nil {
+		return nil, err
+	}
+	if !f.Stamp.Exists() {
+		return nil, fmt.Errorf("%s is not there", r.path)
+	}
+	return parse(f.Data)
+}
+
+// current gives the newest version that could be read.
+func (r *Revoked) current() *set {
 	now, err := disk.Stat(r.path)
 	r.mu.RLock()
-	s, same := r.set, err != nil || now == r.seen
+	s, due := r.set, err == nil && r.due(now)
 	r.mu.RUnlock()
-	if same || !r.loading.TryLock() {
+	if !due || !r.loading.TryLock() {
 		return s // or somebody is reading it just now
 	}
 	defer r.loading.Unlock()
-	if err := r.load(); err != nil {
-		r.log.Error("what was revoked before stays revoked, and nothing more", "err", err)
-	}
+	_ = r.load() // logged there
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.set
 }
 
+// due tells whether a file that looks so ought to be read. r.mu is held.
+func (r *Revoked) due(now disk.Stamp) bool {
+	if now == r.seen {
+		return r.failed != "" && time.Since(r.failedAt) >= retryTime
+	}
+	age := time.Since(time.Unix(0, now.MTime()))
+	return age < 0 || age >= settleTime
+}
+
 // Key tells whether a plain key is revoked, or the key in a certificate, or the one
 // that signed it.
-func (r *Revoked) Key(key gossh.PublicKey) bool {
+func (r *Revoked) Key(key keys.PublicKey) bool {
 	if r == nil || key == nil {
 		return false
 	}
-	s := r.refresh()
+	s := r.current()
 	if cert, ok := key.(*gossh.Certificate); ok {
 		return s.certificate(cert)
 	}

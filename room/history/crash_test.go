@@ -13,7 +13,7 @@ import (
 func TestEveryCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		steps := countSteps(t)
-		for n := 1; n <= steps; n += stride(steps) {
+		for n := 1; n <= steps; n += stride(steps, 1) {
 			fs, l := dieAt(t, n)
 			recheck(t, fmt.Sprint("killed at ", n), fs.killed(), l)
 			for seed := range uint64(8) {
@@ -29,7 +29,7 @@ func TestEveryCrash(t *testing.T) {
 func TestCrashInRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		steps := countSteps(t)
-		for n := 1; n <= steps; n += max(7, stride(steps)) {
+		for n := 1; n <= steps; n += max(7, stride(steps, 1)) {
 			fs, l := dieAt(t, n)
 			rng := rand.New(rand.NewPCG(1, uint64(n)))
 			for m := 1; m < 60; m += 1 + rng.IntN(3) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,71 +78,108 @@ func countSteps(t *testing.T) int {
 	return fs.steps
 }
 
-// recheck opens what a run left and compares it with what the clients know.
+// recheck opens what a run left and compares it with what the clients know, and
+// once more after the power was cut right then.
 func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 	t.Helper()
 	s, err := open(fs.folder(), small)
 	if err != nil {
-		t.Fatalf("%s: can't be opened: %v", what, err)
+		t.Errorf("%s: can't be opened: %v", what, err)
+		return
 	}
-	defer func() { _ = s.Close() }()
+	again := fs.crash(rand.New(rand.NewPCG(uint64(len(what)), 0)))
 	l.check(t, what, s)
+	_ = s.Close()
+	if s, err = open(again.folder(), small); err != nil {
+		t.Errorf("%s, and cut again: can't be opened: %v", what, err)
+		return
+	}
+	l.check(t, what+", and cut again", s)
+	_ = s.Close()
 }
 
 // TestEveryFault fails each operation of the scenario in turn, in every way,
 // and looks at what is there afterwards: in the running store, after Close,
-// after a kill and after a power cut.
+// after a kill and after a power cut, also one right after the first refusal.
 func TestEveryFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		steps := countSteps(t)
 		t.Logf("%d operations", steps)
-		for name, f := range map[string]fault{
-			"ENOSPC": {err: syscall.ENOSPC}, "EIO": {err: syscall.EIO}, "EINTR": {err: syscall.EINTR},
-			"short":     {err: syscall.ENOSPC, part: true},
-			"after all": {err: syscall.EIO, takes: true},
-		} {
-			for n := 1; n <= steps; n += stride(steps) {
-				oneFault(t, fmt.Sprintf("%s at %d", name, n), n, f)
+		faults := []fault{
+			{err: syscall.ENOSPC}, {err: syscall.EIO}, {err: syscall.EINTR},
+			{err: syscall.ENOSPC, part: true}, {err: syscall.EIO, takes: true},
+		}
+		for i, f := range faults {
+			for n := 1 + i; n <= steps; n += stride(steps, len(faults)) {
+				oneFault(t, fmt.Sprintf("%+v at %d", f, n), n, 1, f)
 			}
 		}
 	})
 }
 
-// stride thins out long loops in short runs.
-func stride(n int) int {
-	if testing.Short() {
-		return max(1, n/50)
-	}
-	return 1
+// TestFaultsInARow is the same for operations that fail one after the other, so
+// that cleaning up fails too.
+func TestFaultsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steps := countSteps(t)
+		for i, row := range []int{2, 3, 5} {
+			for n := 1 + i; n <= steps; n += stride(steps, 3) {
+				oneFault(t, fmt.Sprintf("%d from %d", row, n), n, row, fault{err: syscall.EIO, takes: true})
+			}
+		}
+	})
 }
 
-func oneFault(t *testing.T, what string, n int, f fault) {
+// stride thins out long loops. Every operation fails at least once, in one of
+// so many ways; with HISTORY_EXHAUSTIVE set in the environment, in every way.
+func stride(steps, ways int) int {
+	switch {
+	case testing.Short():
+		return max(ways, steps/20)
+	case os.Getenv("HISTORY_EXHAUSTIVE") != "":
+		return 1
+	}
+	return ways
+}
+
+// oneFault plays the scenario with row faults from operation n on.
+func oneFault(t *testing.T, what string, n, row int, f fault) {
 	t.Helper()
+	rng := rand.New(rand.NewPCG(uint64(n), uint64(row)))
 	fs, l := newMemFS(), &ledger{}
 	fs.fault = func(step int, op string) fault {
-		if step != n {
+		if step < n || step >= n+row {
 			return fault{}
 		}
 		what += " " + op
 		return f
 	}
+	if row == 1 { // with more, what was refused can't always be taken back at once
+		l.first = func() {
+			recheck(t, what+", power cut after the refusal", fs.crash(rng), l.soFar())
+			recheck(t, what+", killed after the refusal", fs.killed(), l.soFar())
+		}
+	}
 	s, err := open(fs.folder(), small)
 	if err != nil { // and the next try, without trouble, is good
+		fs.fail(nil)
 		recheck(t, what, fs, l)
 		return
 	}
 	defer func() { _ = s.Close() }()
 	scenario(s, fs, l)
-	if err := <-l.append(s, fs, to(direct(1000, "ann", "bob"))...); err != nil {
-		time.Sleep(2 * retryAfter) // the fault was at this very append
-		if err := <-l.append(s, fs, to(direct(1001, "ann", "bob"))...); err != nil {
+	for try := range 2 * row { // the faults may be at this very append
+		time.Sleep(2 * retryAfter)
+		if err := <-l.append(s, fs, to(direct(1000+try, "ann", "bob"))...); err == nil {
+			break
+		} else if try == 2*row-1 {
 			t.Fatalf("%s: the store did not recover: %v", what, err)
 		}
 	}
 	fs.fail(nil)
 	l.check(t, what+", running", s)
-	for seed := range uint64(3) {
-		recheck(t, fmt.Sprint(what, ", power cut ", seed), fs.crash(rand.New(rand.NewPCG(seed, uint64(n)))), l)
+	for range 3 {
+		recheck(t, what+", power cut", fs.crash(rng), l)
 	}
 	recheck(t, what+", killed", fs.killed(), l)
 	_ = s.Close()
@@ -166,11 +204,11 @@ func TestDiskFailsForLong(t *testing.T) {
 			return fault{}
 		})
 		for n := range 30 {
-			start, steps := time.Now(), fs.steps
+			start, steps := time.Now(), fs.count()
 			if err := <-l.append(s, fs, to(direct(500+n, "ann", "bob"))...); !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, room.ErrStorage) {
 				t.Fatalf("append %d: %v", n, err)
 			}
-			if n%10 > 2 && fs.steps != steps {
+			if n%10 > 2 && fs.count() != steps {
 				t.Errorf("append %d bothers the disk", n)
 			}
 			if time.Since(start) > 0 {

@@ -13,6 +13,18 @@ import (
 type ledger struct {
 	mu    sync.Mutex
 	units []*told // in the order of the appends
+
+	// first, if set, is called when the first unit is refused, with mu held.
+	first func()
+}
+
+// soFar is what the clients know now.
+func (l *ledger) soFar() *ledger {
+	c := &ledger{}
+	for _, u := range l.units {
+		c.units = append(c.units, &told{u.recs, u.fate})
+	}
+	return c
 }
 
 type fate int
@@ -44,6 +56,10 @@ func (l *ledger) append(s *Store, fs *memFS, recs ...room.Record) (done chan err
 			u.fate = acked
 		case !fs.isDead():
 			u.fate = refused
+			if l.first != nil {
+				l.first()
+				l.first = nil
+			}
 		}
 		done <- err
 	}, recs...)
@@ -65,14 +81,14 @@ func (l *ledger) check(t *testing.T, what string, s *Store) {
 	for _, owner := range l.owners() {
 		all, err := s.Tail(owner, 1e6, nil)
 		if err != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Errorf("%s: %v", what, err)
 		}
 		have[owner] = map[string]int{}
 		for _, m := range all {
 			have[owner][m.ID]++
 		}
 		if !slices.Equal(l.order(owner, have[owner]), ids(all)) {
-			t.Fatalf("%s: %s has %v in this order, want %v", what, owner, ids(all), l.order(owner, have[owner]))
+			t.Errorf("%s: %s has %v in this order, want %v", what, owner, ids(all), l.order(owner, have[owner]))
 		}
 	}
 	for i, u := range l.units {
@@ -107,11 +123,11 @@ func (l *ledger) checkUnit(t *testing.T, what string, u *told, have map[string]m
 	}
 	switch {
 	case u.fate == acked && there != messages:
-		t.Fatalf("%s was acknowledged: %d of %d records are there", what, there, messages)
+		t.Errorf("%s was acknowledged: %d of %d records are there", what, there, messages)
 	case u.fate == refused && there != 0:
-		t.Fatalf("%s was refused: %d records are there", what, there)
+		t.Errorf("%s was refused: %d records are there", what, there)
 	case there != 0 && there != messages:
-		t.Fatalf("%s: %d of %d records are there", what, there, messages)
+		t.Errorf("%s: %d of %d records are there", what, there, messages)
 	}
 }
 
@@ -122,7 +138,7 @@ func (l *ledger) checkUnread(t *testing.T, what string, s *Store, have map[strin
 	for _, owner := range l.owners() {
 		got, err := s.Unread(owner)
 		if err != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Errorf("%s: %v", what, err)
 		}
 		read := map[string]fate{}
 		for _, u := range l.units {
@@ -142,7 +158,7 @@ func (l *ledger) checkUnread(t *testing.T, what string, s *Store, have map[strin
 				f, marked := read[r.Message.ID]
 				is := slices.Contains(ids(got), r.Message.ID)
 				if (!marked || f == refused) && !is || marked && f == acked && is {
-					t.Fatalf("%s: %s: %s is unread: %v, its mark: %v %v", what, owner, r.Message.ID, is, marked, f)
+					t.Errorf("%s: %s: %s is unread: %v, its mark: %v %v", what, owner, r.Message.ID, is, marked, f)
 				}
 			}
 		}
@@ -154,7 +170,7 @@ func (l *ledger) checkLastID(t *testing.T, what string, s *Store) {
 	for _, u := range l.units {
 		for _, r := range u.recs {
 			if u.fate == acked && r.Message != nil && r.Message.ID > s.LastID() {
-				t.Fatalf("%s: LastID is %s, and %s was acknowledged", what, s.LastID(), r.Message.ID)
+				t.Errorf("%s: LastID is %s, and %s was acknowledged", what, s.LastID(), r.Message.ID)
 			}
 		}
 	}

@@ -2,9 +2,6 @@ package history
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -34,8 +31,7 @@ var errDead = errors.New("dead")
 
 // memNode is a file or a folder.
 type memNode struct {
-	ino    uint64
-	locked bool
+	ino uint64
 
 	data    []byte    // as a reader sees it
 	disk    []byte    // as it was last synced
@@ -90,6 +86,13 @@ func (m *memFS) fail(f func(step int, op string) fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault = f
+}
+
+// count is how many operations there were.
+func (m *memFS) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.steps
 }
 
 // crash is what a power cut leaves: all that was synced, and of the rest
@@ -186,203 +189,3 @@ func resize(b []byte, size int64) []byte {
 	}
 	return append(slices.Clone(b), make([]byte, size-int64(len(b)))...)
 }
-
-// memDir is an open folder.
-type memDir struct {
-	m *memFS
-	n *memNode
-}
-
-func (m *memFS) folder() folder { return memDir{m, m.root} }
-
-func (d memDir) open(name string, create bool) (file, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	n := d.n.names[name]
-	op := "open"
-	if n == nil && create {
-		op = "create"
-	}
-	if f := d.m.step(op); f.err != nil {
-		return nil, f.err
-	}
-	if n == nil && !create {
-		return nil, fs.ErrNotExist
-	}
-	if n == nil {
-		n = d.m.node(false)
-		d.n.move(map[string]*memNode{name: n})
-	}
-	if n.names != nil {
-		return nil, fmt.Errorf("%s %w", name, errOdd)
-	}
-	return &memFile{m: d.m, n: n}, nil
-}
-
-func (n *memNode) move(move map[string]*memNode) {
-	apply(n.names, move)
-	n.moves = append(n.moves, move)
-}
-
-func (d memDir) lstat(name string) (stat, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	if f := d.m.step("lstat"); f.err != nil {
-		return stat{}, f.err
-	}
-	n := d.n.names[name]
-	if n == nil {
-		return stat{}, fs.ErrNotExist
-	}
-	return stat{n.ino, int64(len(n.data))}, nil
-}
-
-func (d memDir) names() ([]string, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	if f := d.m.step("names"); f.err != nil {
-		return nil, f.err
-	}
-	var names []string
-	for name := range d.n.names {
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-func (d memDir) remove(name string) error {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	if f := d.m.step("remove"); f.err != nil {
-		return f.err
-	}
-	if d.n.names[name] == nil {
-		return fs.ErrNotExist
-	}
-	d.n.move(map[string]*memNode{name: nil})
-	return nil
-}
-
-func (d memDir) rename(from, to string) error {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	if f := d.m.step("rename"); f.err != nil {
-		return f.err
-	}
-	d.n.move(map[string]*memNode{from: nil, to: d.n.names[from]})
-	return nil
-}
-
-func (d memDir) sub(name string) (folder, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	if f := d.m.step("sub"); f.err != nil {
-		return nil, f.err
-	}
-	n := d.n.names[name]
-	if n == nil {
-		n = d.m.node(true)
-		d.n.names[name], d.n.diskNames[name] = n, n
-	}
-	return memDir{d.m, n}, nil
-}
-
-func (d memDir) lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-func (d memDir) close() error                   { return nil }
-
-func (d memDir) sync() error {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	f := d.m.step("syncdir")
-	if f.err == nil || f.takes {
-		d.n.diskNames, d.n.moves = clone(d.n.names), nil
-	}
-	return f.err
-}
-
-// memFile is an open file.
-type memFile struct {
-	m *memFS
-	n *memNode
-}
-
-func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	if x := f.m.step("read"); x.err != nil {
-		return 0, x.err
-	}
-	if off > int64(len(f.n.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.n.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	x := f.m.step("write")
-	n := len(p)
-	if x.err != nil {
-		n = 0
-		if x.part {
-			n = len(p) / 2
-		}
-		if x.takes {
-			n = len(p)
-		}
-	}
-	if n > 0 {
-		f.edit(memEdit{off: off, data: slices.Clone(p[:n])})
-	}
-	return n, x.err
-}
-
-func (f *memFile) edit(e memEdit) {
-	f.n.data = e.apply(f.n.data)
-	f.n.pending = append(f.n.pending, e)
-}
-
-func (f *memFile) truncate(size int64) error {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	if x := f.m.step("truncate"); x.err != nil {
-		return x.err
-	}
-	f.edit(memEdit{off: size})
-	return nil
-}
-
-func (f *memFile) sync() error {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	x := f.m.step("sync")
-	if x.err != nil && !x.takes {
-		for i := range f.n.pending {
-			f.n.pending[i].lost = true
-		}
-		return x.err
-	}
-	for _, e := range f.n.pending {
-		if !e.lost {
-			f.n.disk = e.apply(f.n.disk)
-		}
-	}
-	f.n.pending = nil
-	return x.err
-}
-
-func (f *memFile) stat() (stat, error) {
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	if x := f.m.step("stat"); x.err != nil {
-		return stat{}, x.err
-	}
-	return stat{f.n.ino, int64(len(f.n.data))}, nil
-}
-
-func (f *memFile) close() error { return nil }

@@ -5,15 +5,27 @@ import (
 	"time"
 )
 
-// memory is what a door knows of addresses of one family. An address with an open
+// family is what a door knows of IPv4, or of IPv6, where addresses cost nothing and
+// must not push out those of IPv4. Wrong codes are remembered for minutes after a
+// single one, and apart, or they would be a cheap way to push out penalties that
+// took more to get. Owned by Door.mu.
+type family struct {
+	visitors memory // connections and penalties
+	guessers memory // wrong invitation codes
+}
+
+func newFamily(room int) family {
+	return family{visitors: newMemory(room), guessers: newMemory(room)}
+}
+
+// memory is what a door knows of some addresses. An address with an open
 // connection stays in it: there are as many as visits at most. Of the others at
 // most room are kept, and none longer than it matters.
 //
 // When there is no room, the one that would be forgotten soonest goes first. So an
 // address that only connected goes before one with a penalty, and to have a
 // penalty forgotten early takes as many other addresses as there is room, each
-// held to something that lasts even longer: dearer than to wait. IPv6, where
-// addresses cost nothing, cannot push out IPv4.
+// held to something that lasts even longer: dearer than to wait.
 //
 // Owned by Door.mu. Each operation costs O(log room), 16 steps by default.
 type memory struct {

@@ -95,15 +95,26 @@ func (c *wrongCodes) add(now time.Duration) (cost time.Duration) {
 	return codeCost
 }
 
-// fail adds what f costs.
-func (e *entry) fail(f Failure, now time.Duration) {
+// penalise makes s answer for f.
+func (y *family) penalise(s source, f Failure, now time.Duration) {
 	cost := costs[f]
 	if f == WrongInvite {
-		cost = e.codes.add(now)
+		cost = y.guess(s, now)
 	}
-	if cost > 0 {
-		e.penalty.add(f, cost, now)
+	if cost == 0 {
+		return
 	}
+	e := y.visitors.take(s)
+	e.penalty.add(f, cost, now)
+	y.visitors.settle(e, now)
+}
+
+// guess counts a wrong code and returns what it costs.
+func (y *family) guess(s source, now time.Duration) (cost time.Duration) {
+	e := y.guessers.take(s)
+	cost = e.codes.add(now)
+	y.guessers.settle(e, now)
+	return cost
 }
 
 // penalised returns the refusal that the address's penalty asks for, if any.

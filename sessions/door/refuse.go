@@ -46,14 +46,13 @@ func (d *Door) TurnAway(conn net.Conn, version string, why error) {
 // such as "SSH-2.0-whoelse". Before keys are exchanged packets are plain, so the
 // words need no handshake: the client shows them as the reason of a disconnect.
 //
-// It returns within two seconds, whatever the other side does, if the deadlines
-// of conn work; closing conn ends it sooner. Errors are not returned: nobody is
-// there any more to be told.
+// It returns within two seconds, whatever the other side does; closing conn ends
+// it sooner. Errors are not returned: there is nobody to be told.
 func Refuse(conn net.Conn, version string, why error) {
 	defer conn.Close()
-	if conn.SetDeadline(time.Now().Add(refuseWithin)) != nil {
-		return
-	}
+	// Not a deadline: connections exist, around the real one, that ignore them.
+	late := time.AfterFunc(refuseWithin, func() { conn.Close() })
+	defer late.Stop()
 	goodbye := append([]byte(version+"\r\n"), disconnect(code(why), why.Error())...)
 	if _, err := conn.Write(goodbye); err != nil {
 		return

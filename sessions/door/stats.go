@@ -7,8 +7,8 @@ type Stats struct {
 	Admitted   uint64
 	Refused    map[Why]uint64     // all reasons, also those that never happened
 	Failed     map[Failure]uint64 // what was counted, exempt addresses included
-	Remembered int                // addresses, those with open connections included
-	Forgotten  uint64             // addresses before their time, for want of room
+	Remembered int                // addresses; twice where one guessed at codes
+	Forgotten  uint64             // of them, before their time, for want of room
 	Unspoken   uint64             // people turned away without words, for there were too many
 }
 
@@ -18,6 +18,10 @@ type tally struct {
 	refused  [whys]uint64
 	failed   [failures]uint64
 	unspoken uint64
+}
+
+func (d *Door) memories() []*memory {
+	return []*memory{&d.v4.visitors, &d.v4.guessers, &d.v6.visitors, &d.v6.guessers}
 }
 
 // Stats returns a copy of the door's statistics.
@@ -30,9 +34,11 @@ func (d *Door) Stats() Stats {
 		Admitted:   d.stats.admitted,
 		Refused:    make(map[Why]uint64, whys),
 		Failed:     make(map[Failure]uint64, failures),
-		Remembered: len(d.v4.of) + len(d.v6.of),
-		Forgotten:  d.v4.pushed + d.v6.pushed,
 		Unspoken:   d.stats.unspoken,
+	}
+	for _, m := range d.memories() {
+		s.Remembered += len(m.of)
+		s.Forgotten += m.pushed
 	}
 	for w, n := range d.stats.refused {
 		s.Refused[Why(w)] = n

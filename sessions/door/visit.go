@@ -49,6 +49,7 @@ func (v *Visit) LoggedIn() error {
 		r = d.fullRoom()
 	}
 	if r != nil {
+		v.judged = true // it could log in: that is not held against it
 		return d.refuse(v, r)
 	}
 	v.leaveHandshake()
@@ -73,11 +74,7 @@ func (v *Visit) Failed(f Failure) {
 	if v.exempt {
 		return
 	}
-	now := d.now()
-	m := d.memoryOf(v.source)
-	e := m.take(v.source)
-	e.fail(f, now)
-	m.settle(e, now)
+	d.familyOf(v.source).penalise(v.source, f, d.now())
 }
 
 // Penalised returns the [*Refusal] that the visit's address would get at the door
@@ -91,7 +88,7 @@ func (v *Visit) Penalised() error {
 	if v.exempt {
 		return nil
 	}
-	r := d.penalised(d.memoryOf(v.source).look(v.source), d.now())
+	r := d.penalised(d.familyOf(v.source).visitors.look(v.source), d.now())
 	if r == nil {
 		return nil
 	}
@@ -133,7 +130,7 @@ func (v *Visit) leaveHandshake() {
 
 // leave gives back the address's place. The caller holds the lock.
 func (v *Visit) leave(now time.Duration) {
-	m := v.door.memoryOf(v.source)
+	m := &v.door.familyOf(v.source).visitors
 	e := m.take(v.source)
 	e.visits--
 	m.settle(e, now)

@@ -12,6 +12,10 @@ const (
 	rawSize  = 512 // read at once; small, because every idle session holds it
 	unit     = 16  // more than what one event adds to a Read's result
 	maxEmpty = 100 // reads without data or error in a row
+
+	// maxCostly bounds what one fill can make the server do: that many keys that
+	// have the whole line copied. No hand is so fast; more are ignored.
+	maxCostly = 16
 )
 
 var errPanicked = errors.New("terminal: panic while reading")
@@ -36,6 +40,7 @@ type filter struct {
 	op     op     // to be given alone, next
 	active op     // what x/term was given alone, and is busy with
 	held   rune   // a typed rune that waits for opAsk, or 0
+	costly int    // costly keys since the last fill
 	past   history
 
 	line    string // the editor's, when it was last asked
@@ -113,7 +118,7 @@ func (f *filter) fill() error {
 	if f.t.out.untold() {
 		f.t.wake()
 	}
-	f.next, f.have = 0, 0
+	f.next, f.have, f.costly = 0, 0, 0
 	for range maxEmpty {
 		if f.have, f.err = f.src.Read(f.raw[:]); f.have > 0 || f.err != nil {
 			return nil
@@ -143,10 +148,28 @@ func (f *filter) step() {
 	case keyPasteStart:
 		f.dec.pasting = true
 	default:
-		if f.op = keyOps[ev.key]; f.op == opNone {
-			f.edit(ev.key)
+		f.press(ev.key)
+	}
+}
+
+// press takes a key that is no character.
+func (f *filter) press(k key) {
+	switch o := keyOps[k]; o {
+	case opNone:
+		f.edit(k)
+	case opEnter, opEnd, opInterrupt:
+		f.op = o
+	default:
+		if f.afford() {
+			f.op = o
 		}
 	}
+}
+
+// afford tells whether one more costly key may be served.
+func (f *filter) afford() bool {
+	f.costly++
+	return f.costly <= maxCostly
 }
 
 // skip makes a flood of text cheap: when what comes is only counted, ASCII
@@ -182,10 +205,12 @@ func (f *filter) typed(r rune) {
 	case !text.Allowed(r):
 	case f.dropped > 0:
 		f.dropped += n
-	case f.used+n > f.max && !f.exact:
+	case f.used+n > f.max && !f.exact && f.afford():
 		f.op, f.held = opAsk, r
 	case f.used+n > f.max:
 		f.dropped += n
+	case r == utf8.RuneError && !f.afford():
+		f.typed('?')
 	case r == utf8.RuneError:
 		// x/term takes this character for an incomplete one and loses it.
 		f.paste = utf8.AppendRune(f.paste[:0], r)

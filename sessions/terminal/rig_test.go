@@ -31,6 +31,7 @@ type rig struct {
 	err    error
 	out    int // bytes taken
 	buf    []byte
+	tee *[]byte
 }
 
 type fatal interface {
@@ -71,6 +72,7 @@ func (r *rig) Read(p []byte) (int, error) {
 func (r *rig) show() {
 	r.buf = r.term.Take(r.buf[:0])
 	r.out += len(r.buf)
+	if r.tee != nil { *r.tee = append(*r.tee, r.buf...) }
 	_, _ = r.screen.Write(r.buf)
 }
 

@@ -65,17 +65,30 @@ func TestTypedRowsStay(t *testing.T) {
 	}
 }
 
-// TestStayingLineIsNotOverwritten has the cursor high up in a line of wide
-// characters, of whose rows x/term knows only half, when it is entered.
-func TestStayingLineIsNotOverwritten(t *testing.T) {
+func TestWideLineIsEditedInItsMiddle(t *testing.T) {
+	play(t, small, func(r *rig) []any {
+		return []any{
+			r.print("one\n"), strings.Repeat("日", 12), r.expect("one", "> 日日日日日日日日日", "日日日"),
+			"\x01a", r.expect("one", "> a日日日日日日日日", "日日日日"),
+			"b", r.expect("one", "> ab日日日日日日日日", "日日日日"), "\x05\x7f", r.expect("one", "> ab日日日日日日日日", "日日日"),
+			"e\u0301", r.expect("one", "> ab日日日日日日日日", "日日日e\u0301"), "\x7f", r.expect("one", "> ab日日日日日日日日", "日日日e"),
+			"\x15", r.expect("one", ">"), "\u0301", r.expect("one", "> \u0301"), "\x7f", r.expect("one", ">"),
+		}
+	})
+}
+
+func TestStayingLineWithTheCursorHigh(t *testing.T) {
 	r := newRig(t, small)
 	r.erase = func(Line) bool { return false }
-	r.script = []any{strings.Repeat("日", 50) + "\x01abcdefghi\x01\x0b\r", func() {
-		all := r.screen.All()
-		if row, _ := r.screen.Cursor(); all[len(all)-1] != ">" || r.screen.Scrolled()+row != len(all)-1 {
-			t.Errorf("%q", all)
-		}
-	}}
+	r.script = []any{strings.Repeat("日", 18), "\x01", "\r", r.expect("> 日日日日日日日日日", "日日日日日日日日日", ">")}
+	r.run()
+}
+
+// TestFullRowLeavesNoGap ends a line exactly in the last column.
+func TestFullRowLeavesNoGap(t *testing.T) {
+	r := newRig(t, small)
+	r.erase = func(Line) bool { return false }
+	r.script = []any{"012345678901234567", "\r", r.expect("> 012345678901234567", ">")}
 	r.run()
 }
 

@@ -128,7 +128,8 @@ func countSpaces(s string) int {
 }
 
 // nextWord returns what s begins with that is not to be broken: all up to the
-// next space or wide character, or one wide character.
+// next space or wide character, or one wide character. What it begins with is
+// never a break, even a space, which then has a mark.
 func nextWord(s string) (word string, cells int) {
 	n := 0
 	for n < len(s) && s[n] > ' ' && s[n] < utf8.RuneSelf {
@@ -140,7 +141,7 @@ func nextWord(s string) (word string, cells int) {
 	n = 0
 	for g := displaywidth.StringGraphemes(s); g.Next(); {
 		v, wide := g.Value(), g.Width()
-		if v == " " || wide > 1 && n > 0 {
+		if n > 0 && (v == " " || wide > 1) {
 			break
 		}
 		n += len(v)

@@ -106,6 +106,7 @@ func FuzzAppendWrapped(f *testing.F) {
 	f.Add("hello world", 10, 3, 3)
 	f.Add("日本語 👩\u200d💻\n e\u0301", 4, 1, 2)
 	f.Add(" \u0301 \u200d ", 2, 9, 9)
+	f.Add("x \ud7cf\n00x", 36, 9, 2) // a mark by its width, not by its cluster
 	f.Fuzz(func(t *testing.T, s string, width, col, indent int) {
 		checkWrap(t, s, width%200, col%300, indent%300)
 	})

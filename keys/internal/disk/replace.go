@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Replace puts data in the place of the file that Read gave, keeping its mode, and
@@ -53,7 +54,10 @@ func (s Store) swapIn(tmp string, old File, fresh Stamp) error {
 		}
 		return ErrChanged
 	}
-	err := exchange(tmp, old.Path)
+	err := s.fault("exchange", old.Path)
+	if err == nil {
+		err = exchange(tmp, old.Path)
+	}
 	if errors.Is(err, errors.ErrUnsupported) {
 		return os.Rename(tmp, old.Path)
 	}
@@ -66,12 +70,15 @@ func (s Store) swapIn(tmp string, old File, fresh Stamp) error {
 	if out, err := Stat(tmp); err == nil && out == old.Stamp {
 		return nil
 	}
-	return putBack(tmp, old.Path, fresh)
+	return s.putBack(tmp, old.Path, fresh)
 }
 
 // putBack returns what somebody saved, now at tmp, to path. If what comes out then
 // is not ours either, it is a still newer save, and takes the place for good.
-func putBack(tmp, path string, fresh Stamp) error {
+func (s Store) putBack(tmp, path string, fresh Stamp) error {
+	if err := s.fault("putback", path); err != nil {
+		return err
+	}
 	if err := exchange(tmp, path); err != nil {
 		return errors.Join(ErrChanged, os.Rename(tmp, path))
 	}
@@ -79,4 +86,24 @@ func putBack(tmp, path string, fresh Stamp) error {
 		return ErrChanged
 	}
 	return errors.Join(ErrChanged, os.Rename(tmp, path))
+}
+
+// Sweep removes what a process that was killed in the middle of a Replace left
+// beside path. Its caller holds the lock, so that nobody is in the middle of one.
+func (s Store) Sweep(path string) {
+	dir, base := filepath.Split(path)
+	left, err := filepath.Glob(filepath.Join(dir, "."+escape(base)+"[0-9]*"))
+	if err != nil {
+		return
+	}
+	for _, name := range left {
+		if digits := strings.TrimPrefix(filepath.Base(name), "."+base); strings.Trim(digits, "0123456789") == "" {
+			_ = os.Remove(name)
+		}
+	}
+}
+
+// escape keeps Glob from reading a name as a pattern.
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }

@@ -1,0 +1,330 @@
+package certs
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/keys"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+func revoked(t testing.TB, text string) *Revoked {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "revoked")
+	write(t, path, text)
+	r, err := OpenRevoked(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTheListRevokes(t *testing.T) {
+	ca := newSigner(t)
+	cert := certificate(t, ca, nil)
+	for name, text := range map[string]string{
+		"key":             keyText(cert.Key) + " carol",
+		"key:":            "key: " + keyText(cert.Key),
+		"fingerprint":     keys.Fingerprint(cert.Key) + "  # lost",
+		"sha256:":         "sha256: " + keys.Fingerprint(cert.Key),
+		"hash:":           "hash: " + keys.Fingerprint(cert.Key),
+		"authority":       keyText(ca.PublicKey()),
+		"the certificate": keyText(cert),
+		"serial":          "serial: 17",
+		"hexadecimal":     "serial: 0x11",
+		"range":           "SERIAL: 10 - 20",
+		"id":              "id: carol's laptop",
+		"among others":    "\xef\xbb\xbf# lost\r\n\r\nserial: 1\r\nid:carol's laptop\r\n",
+	} {
+		r := revoked(t, text+"\n")
+		if !r.Certificate(cert) || !r.Key(cert) {
+			t.Errorf("%s: not revoked", name)
+		}
+		if other := certificate(t, newSigner(t), func(c *gossh.Certificate) { c.Serial, c.KeyId = 9, "x" }); r.Certificate(other) {
+			t.Errorf("%s: another one is revoked", name)
+		}
+		if none := certificate(t, newSigner(t), func(c *gossh.Certificate) { c.Serial, c.KeyId = 0, "" }); r.Certificate(none) {
+			t.Errorf("%s: one without a serial is revoked", name)
+		}
+		reg := registry(t, "cert-authority "+keyText(ca.PublicKey()))
+		if _, err := NewChecker(reg, r).Authenticate(cert, "carol", here); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "revoked") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestARevokedPlainKey(t *testing.T) {
+	key := newSigner(t).PublicKey()
+	reg := registry(t, keyText(key)+" bob")
+	reg.Revoke(revoked(t, keys.Fingerprint(key)).Key)
+	if _, err := reg.Lookup(key, here); !errors.Is(err, keys.ErrNotValid) || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("%v", err)
+	}
+	stranger := newSigner(t).PublicKey()
+	reg.Revoke(revoked(t, keyText(stranger)).Key)
+	if _, err := reg.Lookup(stranger, here); !errors.Is(err, keys.ErrNotValid) {
+		t.Errorf("%v", err)
+	}
+	if err := reg.Claim("eve", stranger); !errors.Is(err, keys.ErrNotValid) {
+		t.Errorf("%v", err)
+	}
+	if _, err := reg.Lookup(key, here); err != nil {
+		t.Errorf("%v", err)
+	}
+	var none *Revoked
+	if none.Key(key) || none.Certificate(certificate(t, newSigner(t), nil)) || none.Reload() != nil {
+		t.Error("nil revokes")
+	}
+}
+
+func TestALineThatIsNotUnderstoodSpoilsTheList(t *testing.T) {
+	for text, why := range map[string]string{
+		"nonsense": "line 1", "serial: 1\nserial: x": "line 2", "serial: 5-3": "range", "serial: 0": "serial",
+		"SHA256:short": "43 characters", "sha1: abc": "sha1", "key: x": "no key", "id:": "no key",
+		"no-pty ssh-ed25519 AAAA": "no key", "\x1b[2J": "no key", "a\x00b": "neither text", "serial: 18446744073709551616": "serial",
+		"MD5:00:11": "no key",
+	} {
+		path := filepath.Join(t.TempDir(), "revoked")
+		write(t, path, text)
+		if _, err := OpenRevoked(path, nil); err == nil || !strings.Contains(err.Error(), why) || strings.ContainsAny(err.Error(), "\x1b\n\x00") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := OpenRevoked(filepath.Join(t.TempDir(), "none"), nil); err == nil {
+		t.Error("no file, and no error")
+	}
+	if _, err := OpenRevoked(t.TempDir(), nil); err == nil {
+		t.Error("a folder, and no error")
+	}
+}
+
+func TestTheListIsReadAnew(t *testing.T) {
+	key := newSigner(t).PublicKey()
+	r := revoked(t, "# none\n")
+	if r.Key(key) {
+		t.Fatal("revoked by nothing")
+	}
+	settled := time.Now().Add(-time.Hour)
+	save := func(text string) {
+		t.Helper()
+		write(t, r.path+"~", text)
+		if err := errors.Join(os.Chtimes(r.path+"~", settled, settled), os.Rename(r.path+"~", r.path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(keyText(key) + "\n")
+	if !r.Key(key) {
+		t.Error("not noticed")
+	}
+	save("nonsense\n")
+	if !r.Key(key) {
+		t.Error("a list that cannot be read frees a key")
+	}
+	if err := r.Reload(); err == nil {
+		t.Error("no error")
+	}
+	write(t, r.path, "") // an editor is about to write it
+	if !r.Key(key) {
+		t.Error("read while being written")
+	}
+	if err := os.Remove(r.path); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Key(key) {
+		t.Error("a list that is gone frees a key")
+	}
+	save("# none\n")
+	if r.Key(key) {
+		t.Error("still revoked")
+	}
+}
+
+func openssh(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skip(name + " is not installed")
+	}
+	return path
+}
+
+// openSSH is a folder with keys, certificates and lists made by ssh-keygen.
+type openSSH struct {
+	*testing.T
+	keygen, dir string
+}
+
+func (o openSSH) path(name string) string { return filepath.Join(o.dir, name) }
+
+func (o openSSH) run(args ...string) {
+	o.Helper()
+	cmd := exec.Command(o.keygen, append([]string{"-q"}, args...)...)
+	cmd.Dir = o.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		o.Fatalf("ssh-keygen %q: %v\n%s", args, err, out)
+	}
+}
+
+func (o openSSH) key(name string) gossh.PublicKey {
+	o.Helper()
+	text, err := os.ReadFile(o.path(name))
+	if err != nil {
+		o.Fatal(err)
+	}
+	key, _, _, _, err := gossh.ParseAuthorizedKey(text)
+	if err != nil {
+		o.Fatal(err)
+	}
+	return key
+}
+
+func newOpenSSH(t *testing.T) openSSH {
+	t.Helper()
+	o := openSSH{t, openssh(t, "ssh-keygen"), t.TempDir()}
+	for _, name := range []string{"ca", "carol", "dave"} {
+		o.run("-t", "ed25519", "-N", "", "-C", name, "-f", o.path(name))
+	}
+	return o
+}
+
+func TestCertificatesOfOpenSSH(t *testing.T) {
+	o := newOpenSSH(t)
+	reg := registry(t, "cert-authority "+keyText(o.key("ca.pub")))
+	checker := NewChecker(reg, nil)
+	try := func(args ...string) (Holder, error) {
+		t.Helper()
+		o.run(append(append([]string{"-s", "ca", "-I", "carol's laptop"}, args...), "carol.pub")...)
+		return checker.Authenticate(o.key("carol-cert.pub"), "carol", here)
+	}
+	if h, err := try("-n", "carol,dave", "-V", "+52w", "-z", "5"); err != nil || h.Nick != "carol" || h.Serial != 5 || h.KeyID != "carol's laptop" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := try("-n", "carol", "-O", "source-address=192.0.2.0/24"); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range [][]string{
+		{}, {"-n", "carol", "-V", "20200101:20200201"}, {"-n", "carol", "-O", "source-address=10.0.0.0/8"},
+		{"-n", "carol", "-O", "force-command=x"}, {"-n", "carol", "-h"}, {"-n", "dave,erin"},
+	} {
+		if h, err := try(bad...); !errors.Is(err, ErrRefused) {
+			t.Errorf("%q: %+v, %v", bad, h, err)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
+func TestKRLsOfOpenSSH(t *testing.T) {
+	o := newOpenSSH(t)
+	o.run("-s", "ca", "-I", "carol's laptop", "-n", "carol", "-z", "17", "carol.pub")
+	o.run("-s", "ca", "-I", "dave's laptop", "-n", "dave", "-z", "99", "dave.pub")
+	carol, dave := o.key("carol-cert.pub").(*gossh.Certificate), o.key("dave-cert.pub").(*gossh.Certificate)
+	for name, spec := range map[string]string{
+		"serial": "serial: 17\n", "range": "serial: 10-20\n", "far apart": "serial: 1\nserial: 17\nserial: 4000000000\n",
+		"bitmap": "serial: 11\nserial: 13\nserial: 15\nserial: 17\nserial: 18\nserial: 21\n", "id": "id: carol's laptop\n",
+		"key": "key: " + keyText(carol.Key) + "\n", "sha1": "sha1: " + keyText(carol.Key) + "\n",
+		"sha256": "sha256: " + keyText(carol.Key) + "\n", "hash": "hash: " + keys.Fingerprint(carol.Key) + "\n",
+		"all": "serial: 3\nserial: 17-40\nid: x\nkey: " + keyText(newSigner(t).PublicKey()) + "\n",
+	} {
+		write(t, o.path("spec"), spec)
+		o.run("-k", "-f", o.path("krl"), "-s", "ca.pub", "-z", "3", o.path("spec"))
+		r, err := OpenRevoked(o.path("krl"), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !r.Certificate(carol) {
+			t.Errorf("%s: carol is not revoked", name)
+		}
+		if r.Certificate(dave) {
+			t.Errorf("%s: dave is revoked", name)
+		}
+		other := certificate(t, newSigner(t), nil) // serial 17 and carol's id, of another authority
+		if r.Certificate(other) {
+			t.Errorf("%s: another authority's is revoked", name)
+		}
+		if text, err := os.ReadFile(o.path("spec")); err != nil || string(text) != spec {
+			t.Fatal(err)
+		}
+	}
+	o.run("-k", "-f", o.path("krl"), "carol.pub")
+	if r, err := OpenRevoked(o.path("krl"), nil); err != nil || !r.Key(carol.Key) || r.Key(dave.Key) {
+		t.Errorf("%v", err)
+	}
+	o.run("-k", "-f", o.path("krl"), "ca.pub")
+	if r, err := OpenRevoked(o.path("krl"), nil); err != nil || !r.Certificate(carol) {
+		t.Errorf("a revoked authority: %v", err)
+	}
+}
+
+// krl builds one by hand.
+func krl(sections ...[]byte) []byte {
+	b := []byte(krlMagic)
+	b = binary.BigEndian.AppendUint32(b, 1)
+	b = append(b, make([]byte, 8*3+4+4)...)
+	for _, s := range sections {
+		b = append(b, s...)
+	}
+	return b
+}
+
+func part(kind byte, body ...byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body))), body...)
+}
+
+func TestKRLsThatAreRefused(t *testing.T) {
+	authority := make([]byte, 8) // any, and what is reserved
+	good := krl(part(krlCertificates, append(authority, part(krlSerials, 0, 0, 0, 0, 0, 0, 0, 17)...)...))
+	if s, err := parseKRL(good); err != nil || !s.certs[""].serials[17] {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for name, data := range map[string][]byte{
+		"signed":    krl(part(krlSignature, 0, 0, 0, 0)),
+		"unknown":   krl(part(77)),
+		"part":      krl(part(krlCertificates, append(authority, part(0x77)...)...)),
+		"critical":  krl(part(krlExtension, 0, 0, 0, 1, 'x', 1, 0, 0, 0, 0)),
+		"sha1 size": krl(part(krlSHA1, 0, 0, 0, 1, 'x')),
+		"size":      krl(part(krlSHA256, 0, 0, 0, 1, 'x')),
+		"range":     krl(part(krlCertificates, append(authority, part(krlSerialRange, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 8)...)...)),
+		"version":   append([]byte(krlMagic), 0, 0, 0, 2),
+	} {
+		if s, err := parse(data); err == nil {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	for n := len(krlMagic); n < len(good); n++ {
+		if n == len(good)-len(part(krlCertificates, append(authority, part(krlSerials, make([]byte, 8)...)...)...)) {
+			continue // whole, and empty
+		}
+		if _, err := parse(good[:n]); err == nil {
+			t.Errorf("cut after %d of %d bytes", n, len(good))
+		}
+	}
+	if _, err := parse(krl(part(krlExtension, 0, 0, 0, 1, 'x', 0, 0, 0, 0, 0))); err != nil {
+		t.Errorf("an extension that may be skipped: %v", err)
+	}
+}
+
+func FuzzRevoked(f *testing.F) {
+	f.Add([]byte("serial: 1-5\nid: x\n"))
+	f.Add(krl(part(krlSHA256, 0, 0, 0, 1, 'x')))
+	f.Add(krl(part(krlCertificates, append(make([]byte, 8), part(krlSerialBitmap, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0xff)...)...)))
+	cert := certificate(f, newSigner(f), nil)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := parse(data)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\x1b\n\x00") {
+				t.Errorf("unsafe: %q", err)
+			}
+			return
+		}
+		s.certificate(cert)
+	})
+}

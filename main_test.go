@@ -1,0 +1,179 @@
+// Package main_test drives the built binary: from the command line, and with the
+// ssh clients that people have.
+package main_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// patience bounds every expectation that has no limit of its own.
+const patience = 20 * time.Second
+
+// buildFlags has the race detector in the binary when it is in the tests.
+var buildFlags []string
+
+// binary is where TestMain has built it.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "whoelse-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "whoelse")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, ".")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// server is a running whoelse.
+type server struct {
+	t       testing.TB
+	cmd     *exec.Cmd
+	data    string
+	line    string // what it printed when it was ready
+	port    string
+	hostKey string // its fingerprint
+	ended   chan struct{}
+	err     error // of its end
+
+	mu     sync.Mutex
+	stderr strings.Builder
+}
+
+var invitation = regexp.MustCompile(`^whoelse is listening on \S*:(\d+), host key (SHA256:\S+); join with: ssh -p (\d+) nick@(\S+)$`)
+
+// startServer runs whoelse on a free port of the loopback interface and waits
+// until it says that it is ready.
+func startServer(t testing.TB, data string, args ...string) *server {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"--listen", "127.0.0.1:0", "--data", data}, args...)...)
+	s, err := launch(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.data = data
+	return s
+}
+
+// launch starts cmd, which is a whoelse, and has it killed at the test's end.
+func launch(t testing.TB, cmd *exec.Cmd) (*server, error) {
+	s := &server{t: t, cmd: cmd, ended: make(chan struct{})}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = s
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	first := make(chan string, 1)
+	go func() {
+		defer close(s.ended)
+		defer close(first)
+		lines := bufio.NewReader(out)
+		line, _ := lines.ReadString('\n')
+		first <- strings.TrimSuffix(line, "\n")
+		rest, _ := io.ReadAll(lines)
+		if s.err = cmd.Wait(); len(rest) > 0 && s.err == nil {
+			s.err = fmt.Errorf("more than one line: %q", rest)
+		}
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-s.ended
+	})
+	select {
+	case s.line = <-first:
+	case <-time.After(patience):
+		return nil, errors.New("no line on stdout")
+	}
+	m := invitation.FindStringSubmatch(s.line)
+	if m == nil || m[1] != m[3] {
+		cmd.Process.Kill()
+		<-s.ended
+		return nil, fmt.Errorf("the first line is %q; on stderr: %s", s.line, s.log())
+	}
+	s.port, s.hostKey = m[1], m[2]
+	return s, nil
+}
+
+// Write takes what the server logs.
+func (s *server) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stderr.Write(p)
+}
+
+func (s *server) log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stderr.String()
+}
+
+// signal sends sig and waits for the end, which has to come within limit.
+func (s *server) signal(sig syscall.Signal, limit time.Duration) error {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case <-s.ended:
+		return s.err
+	case <-time.After(limit):
+		s.t.Fatalf("still running %v after %v", limit, sig)
+		return nil
+	}
+}
+
+// kill ends the server the hard way.
+func (s *server) kill() {
+	s.t.Helper()
+	s.signal(syscall.SIGKILL, patience)
+}
+
+// knownHosts writes a file by which OpenSSH recognises the server.
+func (s *server) knownHosts() string {
+	s.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(s.data, "host_key"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	key, err := gossh.ParsePrivateKey(raw)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	file := filepath.Join(s.t.TempDir(), "known_hosts")
+	line := fmt.Sprintf("[127.0.0.1]:%s %s", s.port, gossh.MarshalAuthorizedKey(key.PublicKey()))
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,91 @@
+package room
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// moody is a Sink whose person confirms, does not, or takes long, at random.
+type moody struct{}
+
+func (moody) Put(_ *Event, shown func(bool)) {
+	if shown != nil {
+		mood := rand.IntN(4)
+		go func() {
+			if mood == 0 {
+				time.Sleep(2 * confirmWithin)
+			}
+			shown(mood != 1)
+		}()
+	}
+}
+
+// Many people do everything at once: nothing deadlocks or races, and every
+// message gets its one receipt.
+func TestCrowd(t *testing.T) {
+	inHouse(t, func(h *house) {
+		var mu sync.Mutex
+		told := map[string]int{}
+		var crowd sync.WaitGroup
+		for i := range 16 {
+			crowd.Go(func() {
+				for n := range 40 {
+					seat, _, err := h.Join(Who{cast[i%len(cast)]}, moody{})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					seat.Say(KindSay, "hi", nil)
+					mu.Lock()
+					for _, nick := range append(cast, "erin", "nobody") {
+						told[fmt.Sprint(i, n, nick)] = 0
+					}
+					mu.Unlock()
+					seat.Send(append(cast, "erin", "nobody"), "hi", func(r Receipt) {
+						mu.Lock()
+						defer mu.Unlock()
+						told[fmt.Sprint(i, n, r.To)]++
+					})
+					doAnything(t, h, seat)
+					time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
+					seat.Leave(Cause(rand.IntN(2)))
+				}
+			})
+		}
+		crowd.Wait()
+		pass(time.Minute)
+		for what, n := range told {
+			if n != 1 {
+				t.Errorf("%s: %d receipts", what, n)
+			}
+		}
+		synctest.Wait()
+		h.quiet()
+	})
+}
+
+func doAnything(t *testing.T, h *house, seat *Seat) {
+	if unread, err := seat.Inbox(); err == nil && rand.IntN(2) == 0 {
+		if err := seat.MarkRead(unread); err != nil {
+			t.Error(err)
+		}
+	}
+	switch rand.IntN(6) {
+	case 0:
+		seat.Away("")
+	case 1:
+		seat.Back()
+	case 2:
+		_, _ = seat.Block("erin")
+	case 3:
+		_, _ = seat.Unblock("erin")
+	case 4:
+		seat.OnlineSince(time.Now().Add(-time.Hour))
+	default:
+		h.Announce("hello")
+	}
+}

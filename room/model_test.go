@@ -1,0 +1,214 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// story drives a room at random and knows what has to come of it: every message
+// gets one receipt for each recipient, and the recipient is shown it or finds it
+// unread; who was told "kept" hears of the reading, once.
+type story struct {
+	*house
+	rt    *rapid.T
+	seats []*person
+	sent  []*sending
+	broke bool                 // the archive has failed at some time
+	seen  map[[2]string]bool   // what was confirmed or marked as read, by nick and id
+	heard map[[2]string]string // ids of receipts by reader and message
+}
+
+type sending struct {
+	from, text string
+	to         []string
+	got        *receipts
+}
+
+var cast = []string{"bob", "carol", "dave", "~ann"}
+
+func TestStories(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var failure any // must not pass from goroutine to goroutine as a panic
+		synctest.Test(t, func(t *testing.T) {
+			defer func() { failure = recover() }()
+			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
+			defer h.archive.close()
+			defer h.Close()
+			s := &story{house: h, rt: rt, seen: map[[2]string]bool{}, heard: map[[2]string]string{}}
+			rt.Repeat(s.actions())
+			s.end()
+			s.check()
+		})
+		if failure != nil {
+			panic(failure)
+		}
+	})
+}
+
+func (s *story) actions() map[string]func(*rapid.T) {
+	act := func(f func()) func(*rapid.T) { return func(rt *rapid.T) { s.rt = rt; f() } }
+	return map[string]func(*rapid.T){
+		"join":    act(s.joins),
+		"join 2":  act(s.joins),
+		"quit":    act(func() { s.leaves(s.someSeat(), Quit) }),
+		"break":   act(func() { s.leaves(s.someSeat(), Broke) }),
+		"send":    act(s.sends),
+		"send 2":  act(s.sends),
+		"send 3":  act(s.sends),
+		"confirm": act(func() { s.answer(s.someSeat(), true) }),
+		"fail":    act(func() { s.answer(s.someSeat(), false) }),
+		"inbox":   act(func() { p := s.someSeat(); m, _ := p.Inbox(); s.reads(p, m) }),
+		"away":    act(func() { s.someSeat().Away("") }),
+		"back":    act(func() { s.someSeat().Back() }),
+		"wait":    act(func() { pass(time.Duration(rapid.IntRange(1, 6).Draw(s.rt, "seconds")) * time.Second) }),
+		"disk": act(func() {
+			on := rapid.Bool().Draw(s.rt, "broken")
+			s.broke = s.broke || on
+			s.archive.set(func() { s.archive.broken = on })
+		}),
+		"hold": act(func() {
+			hold, holding := rapid.Bool().Draw(s.rt, "hold"), rapid.Bool().Draw(s.rt, "holding")
+			s.archive.set(func() { s.archive.hold, s.archive.holding = hold, holding })
+			synctest.Wait()
+		}),
+	}
+}
+
+func (s *story) someSeat() *person {
+	if len(s.seats) == 0 {
+		s.rt.Skip("nobody is here")
+	}
+	return s.seats[rapid.IntRange(0, len(s.seats)-1).Draw(s.rt, "seat")]
+}
+
+func (s *story) joins() {
+	if len(s.seats) == 8 {
+		s.rt.Skip("enough are here")
+	}
+	screen := &screen{manual: true}
+	seat, welcome, _ := s.Join(Who{rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
+	p := &person{seat, screen, welcome}
+	s.seats = append(s.seats, p)
+	s.reads(p, slices.Concat(welcome.Receipts, welcome.Missed))
+}
+
+// leaves ends a session as sessions end: it answers what it was given first.
+func (s *story) leaves(p *person, cause Cause) {
+	s.answer(p, false)
+	p.Leave(cause)
+	s.seats = slices.DeleteFunc(s.seats, func(q *person) bool { return q == p })
+	if rapid.Bool().Draw(s.rt, "twice") {
+		p.Leave(Broke)
+	}
+}
+
+func (s *story) sends() {
+	p := s.someSeat()
+	to := rapid.SliceOfNDistinct(rapid.SampledFrom(append(cast, "erin", "nobody")), 1, 3, rapid.ID).Draw(s.rt, "to")
+	text := fmt.Sprint("message ", len(s.sent))
+	s.sent = append(s.sent, &sending{p.Nick(), text, to, p.send(text, to...)})
+}
+
+// answer confirms or fails all that a session has got.
+func (s *story) answer(p *person, ok bool) {
+	if ok {
+		s.note(p, p.screen.messages())
+	}
+	p.screen.take()
+	p.screen.answer(ok)
+}
+
+// reads marks messages as read that a session found elsewhere.
+func (s *story) reads(p *person, messages []*Message) {
+	if p.MarkRead(messages) == nil {
+		synctest.Wait()
+		s.note(p, messages)
+	}
+}
+
+// note remembers what a person has seen.
+func (s *story) note(p *person, messages []*Message) {
+	for _, m := range messages {
+		switch {
+		case !m.For(p.Nick()):
+		case m.Kind == KindReceipt:
+			about := [2]string{m.From, m.Ref}
+			if other := s.heard[about]; other != "" && other != m.ID {
+				s.rt.Errorf("%s is told twice that %s has read %s", p.Nick(), m.From, m.Ref)
+			}
+			s.heard[about] = m.ID
+		default:
+			s.seen[[2]string{p.Nick(), m.ID}] = true
+		}
+	}
+}
+
+// end mends everything and has everybody see all there is.
+func (s *story) end() {
+	s.archive.set(func() { s.archive.broken, s.archive.hold, s.archive.holding = false, false, false })
+	for range 3 { // what is confirmed makes receipts, which are to be confirmed too
+		synctest.Wait()
+		for _, p := range s.seats {
+			s.answer(p, true)
+		}
+		pass(time.Minute)
+	}
+	for _, p := range slices.Clone(s.seats) {
+		p.Leave(Quit)
+	}
+	for range 2 {
+		for _, nick := range cast[:3] {
+			p := s.join(nick)
+			s.reads(p, append(p.welcome.Receipts, p.welcome.Unread...))
+			p.Leave(Quit)
+		}
+	}
+}
+
+func (s *story) check() {
+	for _, m := range s.sent {
+		told := map[string]int{}
+		for _, r := range m.got.got {
+			told[r.To]++
+			s.checkReceipt(m, r)
+		}
+		for _, nick := range m.to {
+			if told[nick] != 1 {
+				s.rt.Errorf("%s: %d receipts for %s", m.text, told[nick], nick)
+			}
+		}
+	}
+	if len(s.claims) > 0 {
+		s.rt.Errorf("claims are left: %v", s.claims)
+	}
+}
+
+// checkReceipt compares what the sender was told with what happened.
+func (s *story) checkReceipt(sent *sending, r Receipt) {
+	kept := r.Outcome == KeptOffline || r.Outcome == KeptAway || r.Outcome == KeptBroken
+	if isGuest(r.To) {
+		if kept {
+			s.rt.Errorf("%s is said to be kept for %s", sent.text, r.To)
+		}
+		return
+	}
+	got := s.archive.messages(r.To, func(m *Message) bool { return m.Text == sent.text && m.For(r.To) })
+	if onDisk := kept || r.Outcome == Delivered; onDisk != (len(got) == 1) {
+		s.rt.Errorf("%s for %s: %s, and %d on disk", sent.text, r.To, outcomes[r.Outcome], len(got))
+	}
+	if len(got) == 0 || r.To == "erin" { // erin never comes
+		return
+	}
+	if !s.seen[[2]string{r.To, got[0].ID}] {
+		s.rt.Errorf("%s for %s: %s, and not seen", sent.text, r.To, outcomes[r.Outcome])
+	}
+	read := s.heard[[2]string{r.To, got[0].ID}] != ""
+	if kept && !read && !isGuest(sent.from) || read && !kept && !s.broke {
+		s.rt.Errorf("%s for %s: %s, and reading told: %v", sent.text, r.To, outcomes[r.Outcome], read)
+	}
+}

@@ -1,0 +1,263 @@
+package room
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestReceipts(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(h *house, carol *person) // carol writes; bob, dave and erin have keys
+		to   []string
+		want []string
+	}{
+		{"online", func(h *house, _ *person) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
+		{"two sessions", func(h *house, _ *person) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
+		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
+		{"away", func(h *house, _ *person) { h.join("bob").Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
+		{"back", func(h *house, _ *person) {
+			bob := h.join("bob")
+			bob.Away("lunch")
+			if !bob.Back() || bob.Back() {
+				h.t.Error("Back does not say whether one was away")
+			}
+		}, []string{"bob"}, []string{"bob delivered"}},
+		{"broken", func(h *house, _ *person) { h.join("bob").Leave(Broke) }, []string{"bob"}, []string{"bob broken"}},
+		{"self", nil, []string{"carol"}, []string{"carol self"}},
+		{"unknown", nil, []string{"zoe", "~zoe"}, []string{"zoe unknown", "~zoe unknown"}},
+		{"online without a known key", func(h *house, _ *person) { h.join("zoe") }, []string{"zoe"}, []string{"zoe delivered"}},
+		{"guest", func(h *house, _ *person) { h.join("~ann") }, []string{"~ann"}, []string{"~ann delivered"}},
+		{"guest is away", func(h *house, _ *person) { h.join("~ann").Away("") }, []string{"~ann"}, []string{"~ann delivered"}},
+		{"guest left", func(h *house, _ *person) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
+		{"blocked by recipient", func(h *house, _ *person) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
+		{"blocked by one offline", func(h *house, _ *person) {
+			block(h, &person{Seat: h.Visit(Who{"bob"})}, "carol")
+		}, []string{"bob"}, []string{"bob blocked"}},
+		{"blocked by me", func(h *house, carol *person) { block(h, carol, "bob") }, []string{"bob"}, []string{"bob yours"}},
+		{"nobody", nil, nil, nil},
+		{"twice", nil, []string{"bob", "carol", "bob", "carol"}, []string{"bob offline", "carol self"}},
+		{"group", func(h *house, _ *person) { h.join("bob"); h.join("dave").Away("out") },
+			[]string{"bob", "carol", "dave", "erin", "zoe"},
+			[]string{"bob delivered", "carol self", "dave away: out", "erin offline", "zoe unknown"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inHouse(t, func(h *house) {
+				carol := h.join("carol")
+				if tt.set != nil {
+					tt.set(h, carol)
+				}
+				got := carol.send("hi", tt.to...)
+				same(t, "receipts", got.words(), tt.want...)
+				pass(time.Minute)
+				same(t, "a minute later", got.words(), tt.want...)
+				h.quiet()
+			})
+		})
+	}
+}
+
+func block(h *house, p *person, nick string) {
+	h.t.Helper()
+	if changed, err := p.Block(nick); err != nil || !changed {
+		h.t.Fatalf("blocking %s: %v, %v", nick, changed, err)
+	}
+}
+
+func TestGroupIsOneMessage(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob, dave := h.join("carol"), h.join("bob"), h.join("dave")
+		pass(2 * time.Second)
+		for _, p := range []*person{carol, bob, dave} {
+			p.screen.take()
+		}
+		carol.send("hi all", "bob", "dave", "~ann", "erin")
+		m := carol.screen.messages()[0]
+		for _, p := range []*person{carol, bob, dave} {
+			got := p.screen.messages()
+			if len(got) != 1 || got[0] != m || m.Kind != KindGroup || len(m.To) != 3 {
+				t.Errorf("%s was shown %+v", p.Nick(), got)
+			}
+		}
+		erin := h.join("erin")
+		if inbox := erin.inbox(t); len(inbox) != 1 || inbox[0].ID != m.ID {
+			t.Errorf("erin's inbox has %v", inbox)
+		}
+		carol.send("only you", "bob", "zoe")
+		if m := bob.screen.messages()[1]; m.Kind != KindDirect {
+			t.Errorf("the only one accepted gets a %s message", m.Kind)
+		}
+	})
+}
+
+func TestDeliveredAfterDiskAndScreen(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		bob.screen.manual = true
+		pass(2 * time.Second)
+		carol.screen.take()
+		h.archive.set(func() { h.archive.hold = true })
+		got := carol.send("hi", "bob", "dave")
+		pass(time.Minute)
+		same(t, "nothing is on disk", got.words())
+		h.archive.set(func() { h.archive.hold, h.archive.holding = false, true })
+		pass(time.Minute)
+		same(t, "nor known to be", append(got.words(), carol.screen.take()...))
+		h.archive.set(func() { h.archive.holding = false })
+		synctest.Wait()
+		same(t, "on disk, not shown", got.words(), "dave offline")
+		same(t, "sender sees it", carol.screen.take(), "carol: hi")
+		bob.screen.answer(true)
+		same(t, "shown", got.words(), "bob delivered", "dave offline")
+	})
+}
+
+func TestNotAnswering(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		bob.screen.manual = true
+		got := carol.send("hi", "bob")
+		pass(confirmWithin - 1)
+		same(t, "still waiting", got.words())
+		if n := len(bob.inbox(t)); n != 0 {
+			t.Errorf("%d messages in the inbox while one is being shown", n)
+		}
+		pass(1)
+		same(t, "not in time", got.words(), "bob broken")
+		same(t, "unread meanwhile", texts(bob.inbox(t)), "carol: hi")
+		pass(time.Minute)
+		carol.screen.take()
+		bob.screen.answer(true)
+		same(t, "read at last", carol.screen.take(), "bob has read")
+		pass(time.Minute)
+		same(t, "told once", append(got.words(), carol.screen.take()...), "bob broken")
+		same(t, "inbox", texts(bob.inbox(t)))
+		h.quiet()
+	})
+}
+
+// Somebody reads the inbox while a stuck session still has the message.
+func TestReadElsewhereWhileStuck(t *testing.T) {
+	for _, answer := range []bool{true, false} {
+		inHouse(t, func(h *house) {
+			carol, stuck := h.join("carol"), h.join("bob")
+			stuck.screen.manual = true
+			got := carol.send("hi", "bob")
+			pass(confirmWithin)
+			fresh := h.join("bob")
+			same(t, "unread on joining", texts(fresh.welcome.Unread), "carol: hi")
+			carol.screen.take()
+			fresh.markRead(t, fresh.inbox(t))
+			same(t, "read", carol.screen.take(), "bob has read")
+			stuck.screen.answer(answer)
+			pass(time.Minute)
+			same(t, "nothing more", append(got.words(), carol.screen.take()...), "bob broken")
+			same(t, "inbox", texts(fresh.inbox(t)))
+			h.quiet()
+		})
+	}
+}
+
+// A dead connection holds a message when its person connects anew.
+func TestNewSessionCatchesUp(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, dead := h.join("carol"), h.join("bob")
+		dead.screen.manual = true
+		first, second := carol.send("one", "bob"), carol.send("two", "bob")
+		pass(confirmWithin - 1)
+		fresh := h.join("bob")
+		same(t, "shown on the new session", fresh.screen.take(), "carol: one", "carol: two")
+		same(t, "so not unread", texts(fresh.welcome.Unread))
+		same(t, "receipts", append(first.words(), second.words()...), "bob delivered", "bob delivered")
+		dead.screen.answer(false)
+		pass(time.Minute)
+		same(t, "receipts later", append(first.words(), second.words()...), "bob delivered", "bob delivered")
+		h.quiet()
+	})
+}
+
+func TestAllSessionsEndBeforeShowing(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, a, b := h.join("carol"), h.join("bob"), h.join("bob")
+		a.screen.manual, b.screen.manual = true, true
+		got := carol.send("hi", "bob")
+		a.screen.answer(false)
+		a.Leave(Broke)
+		same(t, "one is left", got.words())
+		b.screen.answer(false)
+		b.Leave(Broke)
+		same(t, "none is left", got.words(), "bob broken")
+		pass(time.Minute)
+		same(t, "once", got.words(), "bob broken")
+		same(t, "unread", texts(h.join("bob").welcome.Unread), "carol: hi")
+		h.quiet()
+	})
+}
+
+func TestGuestEndsBeforeShowing(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, ann := h.join("carol"), h.join("~ann")
+		ann.screen.manual = true
+		got := carol.send("hi", "~ann")
+		ann.screen.answer(false)
+		same(t, "gone", got.words(), "~ann gone")
+		late := carol.send("are you there?", "~ann")
+		pass(confirmWithin)
+		same(t, "does not answer", late.words(), "~ann gone")
+		carol.screen.take()
+		ann.screen.answer(true)
+		same(t, "was there after all", carol.screen.take(), "~ann has read")
+		h.quiet()
+	})
+}
+
+func TestArchiveFails(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		pass(2 * time.Second)
+		bob.screen.take()
+		carol.screen.take()
+		h.archive.set(func() { h.archive.broken = true })
+		got := carol.send("hi", "bob", "dave", "carol")
+		same(t, "receipts", got.words(), "bob failed", "carol self", "dave failed")
+		same(t, "shown", append(bob.screen.take(), carol.screen.take()...))
+		h.archive.set(func() { h.archive.broken = false })
+		same(t, "inbox", texts(h.join("dave").welcome.Unread))
+		h.quiet()
+	})
+}
+
+func TestSettingsFail(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		h.settings.err = ErrStorage
+		same(t, "unreadable list of the recipient", carol.send("hi", "bob").words(), "bob failed")
+		same(t, "nor of a visitor", (&person{Seat: h.Visit(Who{"dave"})}).send("hi", "carol").words(), "carol failed")
+		if _, err := h.tryJoin("bob"); err == nil {
+			t.Error("bob joins without a block list")
+		}
+	})
+}
+
+// Recipients who join between the commit and the dispatch are shown the message,
+// and only once; those who leave then find it later.
+func TestJoinAndLeaveBeforeDispatch(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, dave := h.join("carol"), h.join("dave")
+		pass(2 * time.Second)
+		h.archive.set(func() { h.archive.holding = true })
+		got := carol.send("hi", "bob", "dave")
+		bob := h.join("bob")
+		same(t, "not in the inbox yet", texts(append(bob.welcome.Unread, bob.inbox(t)...)))
+		dave.Leave(Quit)
+		h.archive.set(func() { h.archive.holding = false })
+		pass(2 * time.Second)
+		same(t, "receipts", got.words(), "bob delivered", "dave offline")
+		same(t, "shown", texts(bob.screen.messages()), "carol: hi")
+		same(t, "not unread", texts(bob.inbox(t)))
+		same(t, "kept", texts(h.join("dave").welcome.Unread), "carol: hi")
+		h.quiet()
+	})
+}

@@ -1,0 +1,116 @@
+package door
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPenalties(t *testing.T) {
+	type step struct {
+		f     Failure
+		times int
+		after time.Duration // before these
+	}
+	for name, c := range map[string]struct {
+		steps []step
+		waits time.Duration // 0: not at all
+	}{
+		"as much as the minimum":  {[]step{{AuthFailed, 3, 0}}, 0},
+		"more than the minimum":   {[]step{{AuthFailed, 4, 0}}, 20 * time.Second},
+		"of several kinds":        {[]step{{AuthFailed, 1, 0}, {GraceExceeded, 1, 0}, {NoAuth, 1, 0}}, 16 * time.Second},
+		"not welcome":             {[]step{{Prohibited, 2, 0}}, 20 * time.Second},
+		"scanned":                 {[]step{{NoAuth, 15, 0}}, 0},
+		"one crash":               {[]step{{Crashed, 1, 0}}, 90 * time.Second},
+		"up to the maximum":       {[]step{{Crashed, 20, 0}}, 10 * time.Minute},
+		"passes":                  {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 5 * time.Second}}, 0},
+		"passes in part":          {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 4 * time.Second}}, 16 * time.Second},
+		"passes wholly":           {[]step{{AuthFailed, 3, 0}, {AuthFailed, 3, 15 * time.Second}}, 0},
+		"four wrong codes":        {[]step{{WrongInvite, 4, 0}}, 0},
+		"five wrong codes":        {[]step{{WrongInvite, 5, 0}}, 2 * time.Minute},
+		"six wrong codes":         {[]step{{WrongInvite, 6, 0}}, 4 * time.Minute},
+		"wrong codes, slowly":     {[]step{{WrongInvite, 4, 0}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
+		"wrong codes, long apart": {[]step{{WrongInvite, 4, 0}, {WrongInvite, 4, 10 * time.Minute}}, 0},
+		"wrong codes and logins":  {[]step{{WrongInvite, 4, 0}, {AuthFailed, 3, 0}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := New(Limits{PerMinute: -1, PerAddress: -1}, nil)
+				// Connections that are open already can fail while others are penalised.
+				for _, s := range c.steps {
+					var visits []*Visit
+					time.Sleep(s.after)
+					for range s.times {
+						visits = append(visits, admit(t, d, "192.0.2.1"))
+					}
+					for _, v := range visits {
+						v.Failed(s.f)
+						v.Close()
+					}
+				}
+				err := try(d, "192.0.2.1")
+				if c.waits == 0 {
+					wantWhy(t, err, "")
+					return
+				}
+				wantWhy(t, err, "penalised")
+				wantWhy(t, try(d, "192.0.2.2"), "")
+				if got := time.Until(err.(*Refusal).Until); got != c.waits {
+					t.Fatalf("waits %v, want %v", got, c.waits)
+				}
+				time.Sleep(c.waits - 1)
+				wantWhy(t, try(d, "192.0.2.1"), "penalised") // all of it, below the minimum too
+				time.Sleep(time.Nanosecond)
+				wantWhy(t, try(d, "192.0.2.1"), "")
+			})
+		})
+	}
+}
+
+// How a login ended counts once, whatever the caller reports.
+func TestFailedOnce(t *testing.T) {
+	d := New(Limits{}, nil)
+	v := admit(t, d, "192.0.2.1")
+	for range 10 {
+		v.Failed(AuthFailed)
+		v.Failed(GraceExceeded)
+	}
+	v.Close()
+	v.Failed(NoAuth)
+	s := d.Stats()
+	if s.Failed[AuthFailed] != 1 || s.Failed[GraceExceeded] != 0 || s.Failed[NoAuth] != 0 {
+		t.Errorf("counted %v", s.Failed)
+	}
+}
+
+func TestFailedAfterLogin(t *testing.T) {
+	d := New(Limits{}, nil)
+	v := admit(t, d, "192.0.2.1")
+	v.LoggedIn()
+	v.Failed(AuthFailed)
+	v.Close()
+	v.Failed(NoAuth)
+	full := admit(t, New(Limits{Sessions: 1}, nil), "192.0.2.1")
+	full.door.sessions = 1
+	wantWhy(t, full.LoggedIn(), "sessions")
+	full.Failed(NoAuth) // could have logged in
+	for _, d := range []*Door{d, full.door} {
+		if s := d.Stats(); s.Failed[AuthFailed]+s.Failed[NoAuth] != 0 {
+			t.Errorf("counted %v", s.Failed)
+		}
+	}
+	v.Failed(Crashed) // that counts at any time
+	wantWhy(t, try(d, "192.0.2.1"), "penalised")
+}
+
+// Penalties leave open connections alone, unless these ask before they let guess.
+func TestPenalised(t *testing.T) {
+	d := New(Limits{}, nil)
+	ahead := admit(t, d, "2001:db8::1")
+	for range 5 {
+		wantWhy(t, ahead.Penalised(), "")
+		fail(t, d, "2001:db8::2", WrongInvite)
+	}
+	wantWhy(t, ahead.Penalised(), "penalised")
+	wantWhy(t, ahead.LoggedIn(), "")
+}

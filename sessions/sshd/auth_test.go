@@ -1,0 +1,143 @@
+package sshd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+func TestKeyDecides(t *testing.T) {
+	r := newRig(t).holds("bob")
+	r.wantIn(r.login("bob", "bob"), "nick=bob asked=bob claimed=false key=true")
+	r.wantIn(r.login("robert", "bob"), "nick=bob asked=robert claimed=false key=true")
+	r.wantIn(r.login("root", "bob"), "nick=bob asked=root claimed=false key=true")
+	r.wantIn(r.login("no such name at all", "bob"), "nick=bob asked=no such name at all claimed=false key=true")
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+func TestUnknownKeyClaims(t *testing.T) {
+	r := newRig(t)
+	a := r.login("Alice", "alice")
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims before there is a session", n)
+	}
+	r.wantIn(a, "nick=alice asked=Alice claimed=true key=true")
+	r.wantIn(r.login("alice", "alice"), "nick=alice asked=alice claimed=false key=true")
+	if n := r.keys.claimed(); n != 1 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+// Clients offer all the keys they have: those that do not fit must not end the
+// attempt, nor claim anything.
+func TestSeveralKeys(t *testing.T) {
+	r := newRig(t).holds("bob")
+	r.wantIn(r.login("bob", "wrong", "another", "bob"), "nick=bob asked=bob claimed=false key=true")
+	r.wantOut(r.login("bob", "wrong", "another"), "bob is held by another key", "bob's key")
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+// Who has more keys than may be tried is told so instead of being cut off.
+func TestTooManyKeys(t *testing.T) {
+	r := newRig(t).holds("bob")
+	var many []string
+	for i := range maxAuthTries + 2 {
+		many = append(many, fmt.Sprint("wrong", i))
+	}
+	r.wantOut(r.login("bob", append(many, "bob")...), "bob is held by another key", "IdentitiesOnly")
+}
+
+func TestGuests(t *testing.T) {
+	r := newRig(t).holds("bob")
+	r.wantIn(r.login("visitor"), "nick=~visitor asked=visitor claimed=false key=false")
+	r.wantIn(r.login("~Visitor"), "nick=~visitor asked=~Visitor claimed=false key=false")
+	r.wantOut(r.login("bob"), "bob is held by another key")
+	r.wantOut(r.login("~bob"), "bob is held by another key")
+	r.wantOut(r.login("BOB"), "bob is held by another key")
+}
+
+func TestBadNames(t *testing.T) {
+	r := newRig(t)
+	const allowed = "a-z, 0-9, '.', '_' and '-'"
+	for user, want := range map[string][]string{
+		"root": {"reserved"}, "Everyone": {"reserved"}, "../etc": {allowed}, "": {allowed}, "-bob": {allowed},
+		"a b": {allowed}, "b\u00f6b": {allowed}, "bob\x1b[2J": {allowed}, strings.Repeat("x", 33): {"33 bytes", allowed},
+	} {
+		for _, a := range []*attempt{r.login(user), r.login(user, "key of "+user)} {
+			r.wantOut(a, want...)
+			if strings.ContainsAny(a.words, "\x1b\u00f6") {
+				t.Errorf("%q comes back raw: %q", user, a.words)
+			}
+		}
+	}
+}
+
+// A name with a guest's mark is no key's, also when keys are offered.
+func TestGuestWithKeys(t *testing.T) {
+	r := newRig(t)
+	r.wantIn(r.login("~bob", "bob"), "nick=~bob asked=~bob claimed=false key=false")
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+// With no method but none there is no way in at all.
+func TestNoneGetsNothing(t *testing.T) {
+	r := newRig(t)
+	a := &attempt{}
+	_, a.err = gossh.Dial("tcp", r.addr, a.config("visitor"))
+	r.wantOut(a)
+}
+
+func TestPasswordGetsNothing(t *testing.T) {
+	r := newRig(t)
+	a := &attempt{}
+	_, a.err = gossh.Dial("tcp", r.addr, a.config("visitor", gossh.Password("secret")))
+	r.wantOut(a)
+}
+
+// offered has the public key of one person and signs with the key of another.
+type offered struct{ public, private gossh.Signer }
+
+func (o offered) PublicKey() gossh.PublicKey { return o.public.PublicKey() }
+
+func (o offered) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
+	return o.private.Sign(rand, data)
+}
+
+// A key that is offered and not proven is nobody's: not by a wrong signature, and
+// not when another key, or none, is what lets one in.
+func TestOfferedIsNotProven(t *testing.T) {
+	r := newRig(t).holds("bob")
+	forged := offered{signer("bob"), signer("mallory")}
+	a := &attempt{}
+	_, a.err = gossh.Dial("tcp", r.addr, a.config("bob", gossh.PublicKeys(forged)))
+	r.wantOut(a)
+
+	for _, m := range []gossh.AuthMethod{a.noKey(), gossh.PublicKeys(signer("mallory"))} { // the server hangs up on a forgery
+		_, a.err = gossh.Dial("tcp", r.addr, a.config("visitor", gossh.PublicKeys(forged), m))
+		r.wantOut(a)
+	}
+	silent := gossh.PublicKeys(failing{signer("bob")})
+	a.client, a.err = gossh.Dial("tcp", r.addr, a.config("visitor", silent, a.noKey()))
+	r.wantIn(a, "nick=~visitor asked=visitor claimed=false key=false")
+	a.client.Close()
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+// failing has a key that can't sign.
+type failing struct{ gossh.Signer }
+
+func (failing) Sign(io.Reader, []byte) (*gossh.Signature, error) {
+	return nil, errors.New("not my key")
+}

@@ -1,0 +1,222 @@
+package sshd
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// patience bounds every expectation.
+const patience = 10 * time.Second
+
+// book is a Keys in memory.
+type book struct {
+	mu     sync.Mutex
+	nicks  map[string]string // by marshalled key
+	claims int
+}
+
+func (b *book) Nick(key gossh.PublicKey, _ netip.Addr) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n, ok := b.nicks[string(key.Marshal())]; ok {
+		return n, nil
+	}
+	return "", ErrUnknownKey
+}
+
+func (b *book) Held(nick string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.nicks {
+		if n == nick {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *book) Claim(nick string, key gossh.PublicKey) error {
+	if b.Held(nick) {
+		return errors.New(nick + " is held by another key")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.nicks[string(key.Marshal())] = nick
+	b.claims++
+	return nil
+}
+
+func (b *book) claimed() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.claims
+}
+
+// rig is a server whose sessions say who they belong to and then echo.
+type rig struct {
+	*testing.T
+	keys *book
+	addr string
+}
+
+func newRig(t *testing.T) *rig {
+	r := &rig{T: t, keys: &book{nicks: map[string]string{}}}
+	s, err := New(Config{HostKey: signer("host"), Keys: r.keys, Handle: introduce,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.Stop()
+		l.Close()
+		s.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// introduce is what the tests' sessions do.
+func introduce(ch *Channel) {
+	term, w, h, pty := ch.Pty()
+	fmt.Fprintf(ch, "nick=%s asked=%s claimed=%v key=%v command=%q pty=%v %s %dx%d env=%d\n",
+		ch.Login.Nick, ch.Login.Asked, ch.Login.Claimed, ch.Login.Key != nil, ch.Command, pty, term, w, h, len(ch.Env))
+	io.Copy(ch, ch)
+	ch.Exit(0)
+}
+
+// signer makes the key that goes by a name.
+func signer(name string) gossh.Signer {
+	seed := sha256.Sum256([]byte("whoelse test key of " + name))
+	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// holds binds nicks to the keys of the same names.
+func (r *rig) holds(nicks ...string) *rig {
+	for _, n := range nicks {
+		r.keys.nicks[string(signer(n).PublicKey().Marshal())] = n
+	}
+	return r
+}
+
+// attempt is a login and what the server had to say about it.
+type attempt struct {
+	client *gossh.Client
+	err    error
+	words  string
+}
+
+// config logs in with methods and keeps the words that people would be shown.
+func (a *attempt) config(user string, methods ...gossh.AuthMethod) *gossh.ClientConfig {
+	return &gossh.ClientConfig{
+		User: user, Auth: methods, Timeout: patience,
+		HostKeyCallback: gossh.FixedHostKey(signer("host").PublicKey()),
+		BannerCallback: func(words string) error {
+			a.words += words
+			return nil
+		},
+	}
+}
+
+func (a *attempt) noKey() gossh.AuthMethod {
+	return gossh.KeyboardInteractive(func(_, words string, questions []string, _ []bool) ([]string, error) {
+		a.words += words
+		return make([]string, len(questions)), nil
+	})
+}
+
+// login tries the keys one after the other, as clients do, and then none.
+func (r *rig) login(user string, keys ...string) *attempt {
+	r.Helper()
+	a := &attempt{}
+	var methods []gossh.AuthMethod
+	if len(keys) > 0 {
+		var signers []gossh.Signer
+		for _, k := range keys {
+			signers = append(signers, signer(k))
+		}
+		methods = append(methods, gossh.PublicKeys(signers...))
+	}
+	a.client, a.err = gossh.Dial("tcp", r.addr, a.config(user, append(methods, a.noKey())...))
+	if a.err == nil {
+		r.Cleanup(func() { a.client.Close(); a.client.Wait() })
+	}
+	return a
+}
+
+// introduced opens a session and returns what it says of itself.
+func (r *rig) introduced(c *gossh.Client) string {
+	r.Helper()
+	s, err := c.NewSession()
+	if err != nil {
+		r.Fatal(err)
+	}
+	out, err := s.Output("who")
+	if err != nil {
+		r.Fatalf("%v after %q", err, out)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}
+
+// wantIn asserts that a was let in, and as whom.
+func (r *rig) wantIn(a *attempt, who string) {
+	r.Helper()
+	if a.err != nil {
+		r.Fatalf("refused: %v, with the words %q", a.err, a.words)
+	}
+	if got := r.introduced(a.client); !strings.HasPrefix(got, who+" ") {
+		r.Errorf("let in as %q, want %q", got, who)
+	}
+}
+
+// wantOut asserts that a was refused in words that have each of parts.
+func (r *rig) wantOut(a *attempt, parts ...string) {
+	r.Helper()
+	if a.err == nil {
+		r.Fatalf("let in as %q", r.introduced(a.client))
+	}
+	for _, p := range parts {
+		if !strings.Contains(a.words, p) {
+			r.Errorf("refused with %q, which lacks %q", a.words, p)
+		}
+	}
+}
+
+// within fails the test if f takes longer than patience.
+func (r *rig) within(what string, f func()) {
+	r.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		r.Fatalf("%s takes too long", what)
+	}
+}
