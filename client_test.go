@@ -25,7 +25,7 @@ func TestPipe(t *testing.T) {
 	if strings.ContainsAny(out[strings.Index(out, " * you are"):], "\x1b\a\r") || strings.Contains(out, "> one") {
 		t.Errorf("there is more than text in %q", out)
 	}
-	bob.sees("carol: one", "carol: two", "[carol -> you] the last, without a newline", "carol left")
+	bob.sees("carol: one", "carol: two", "[carol -> you] the last, without a newline")
 }
 
 // An empty input leaves at once.
@@ -53,7 +53,7 @@ func TestSingleCommands(t *testing.T) {
 		{[]string{"@bob", "hello"}, 0, "delivered to bob"},
 		{[]string{"whoelse"}, 0, "bob: since"},
 		{[]string{"/whoelse"}, 0, "bob: since"},
-		{[]string{"send", "nobody", "hi"}, 1, "nobody is called nobody"},
+		{[]string{"send", "zebra", "hi"}, 1, "nobody is called zebra"},
 		{[]string{"send", "bob"}, 2, "usage:"},
 		{[]string{"nonsense"}, 2, "no command"},
 		{[]string{"wholast", "x"}, 2, "usage:"},

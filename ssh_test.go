@@ -105,7 +105,7 @@ func sitDown(t testing.TB, name string, cmd *exec.Cmd) *person {
 	return p
 }
 
-// plug starts cmd with pipes for input and output.
+// plug starts cmd with pipes for its input and output.
 func plug(t testing.TB, name string, cmd *exec.Cmd) *person {
 	t.Helper()
 	p := newPerson(t, name, cmd)
@@ -113,7 +113,7 @@ func plug(t testing.TB, name string, cmd *exec.Cmd) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = w, w
+	cmd.Stdout = w // the client's own words on stderr would get between the server's
 	if p.keys, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +208,13 @@ func (p *person) find(text string) (found bool, news <-chan struct{}) {
 		p.from += i + len(text)
 	}
 	return i >= 0, p.news
+}
+
+// again has expectations look at everything again, for what comes in no order.
+func (p *person) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from = 0
 }
 
 // all is everything that was shown until now.

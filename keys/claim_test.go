@@ -465,3 +465,22 @@ func TestTwoWritersLoseNothing(t *testing.T) {
 		t.Errorf("%d and %d nicks", n, len(b.Nicks()))
 	}
 }
+
+// What the earlier ones of a group get is taken for the later ones, before any of it
+// is on disk.
+func TestAGroupOfClaimsIsDecidedInOrder(t *testing.T) {
+	r, a, b, c := registry(t), newKey(t), newKey(t), newKey(t)
+	group := []*claim{
+		{nick: "bob", key: a}, {nick: "bob", key: b}, {nick: "b0b", key: b}, {nick: "carol", key: a},
+		{nick: "bob", key: a}, {nick: "dave", key: c},
+	}
+	text := r.decide(r.table, group)
+	for i, want := range []error{nil, ErrHeld, ErrAlike, ErrKeyKnown, nil, nil} {
+		if !errors.Is(group[i].err, want) {
+			t.Errorf("%d: %v, want %v", i, group[i].err, want)
+		}
+	}
+	if strings.Count(text, "\n") != 2 || !strings.Contains(text, "bob@") || !strings.Contains(text, "dave@") {
+		t.Errorf("%q", text)
+	}
+}

@@ -364,3 +364,44 @@ func TestLookupsDuringChanges(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// What a callback brings about is told after it has returned, in order.
+func TestChangesAreToldOneAfterTheOther(t *testing.T) {
+	r := registry(t)
+	var told []string
+	inside := false
+	r.OnChange(func(c Change) {
+		if inside {
+			t.Error("told while telling")
+		}
+		inside = true
+		defer func() { inside = false }()
+		told = append(told, c.Added[0].Nick)
+		if len(told) == 1 {
+			if err := r.Claim("carol", newKey(t)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := r.Claim("bob", newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(told, " "); got != "bob carol" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWhoMayWriteTheFile(t *testing.T) {
+	for mode, safe := range map[os.FileMode]bool{
+		0o600: true, 0o644: true, 0o664: true, 0o400: true, 0o602: false, 0o622: false, 0o666: false,
+	} {
+		path := filepath.Join(t.TempDir(), "authorized_keys")
+		write(t, path, "")
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path, nil); errors.Is(err, ErrUnsafeFile) == safe {
+			t.Errorf("%o: %v", mode, err)
+		}
+	}
+}

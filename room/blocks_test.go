@@ -66,6 +66,9 @@ func TestBlocksSurvive(t *testing.T) {
 			t.Error("a guest inherits the list of one who has the name")
 		}
 		same(t, "guest's", lists(t, ann), "carol")
+		if _, kept := h.settings.blocked["~ann"]; kept {
+			t.Error("a guest's list is kept")
+		}
 		ann.Leave(Quit)
 		same(t, "forgotten", lists(t, h.join("~ann")))
 		same(t, "bob's", lists(t, bob), "carol", "dave")
@@ -114,6 +117,7 @@ func TestBlockFails(t *testing.T) {
 		}
 		same(t, "not in effect", carol.send("hi", "bob").words(), "bob delivered")
 		bob.Leave(Quit)
+		same(t, "a guest has none to fail", lists(t, &person{Seat: h.Visit(Who{"~ann"})}))
 		visitor := &person{Seat: h.Visit(Who{"bob"})}
 		_, err := visitor.Blocked()
 		_, err2 := visitor.History(1)

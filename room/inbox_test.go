@@ -164,6 +164,41 @@ func TestMarkReadFails(t *testing.T) {
 	})
 }
 
+// What is shown, but whose reading is not on disk yet, is not unread any more.
+func TestInboxWhileSettling(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		bob.screen.manual = true
+		carol.send("hi", "bob")
+		h.archive.set(func() { h.archive.hold = true })
+		bob.screen.answer(true)
+		same(t, "inbox", texts(bob.inbox(t)))
+		same(t, "welcome", texts(h.join("bob").welcome.Unread))
+		h.archive.set(func() { h.archive.hold = false })
+		synctest.Wait()
+		same(t, "later", texts(bob.inbox(t)))
+		h.quiet()
+	})
+}
+
+// Who joins while a receipt is between disk and screen is told of it once.
+func TestJoinWhileReceiptCommits(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		carol.send("hi", "bob")
+		carol.Leave(Quit)
+		bob := h.join("bob")
+		h.archive.set(func() { h.archive.holding = true })
+		bob.markRead(t, bob.inbox(t))
+		carol = h.join("carol")
+		same(t, "welcome", texts(carol.welcome.Receipts))
+		h.archive.set(func() { h.archive.holding = false })
+		synctest.Wait()
+		same(t, "live", texts(carol.screen.messages()), "bob has read")
+		h.quiet()
+	})
+}
+
 // The archive is read, and before the answer is looked at, the message is shown.
 func TestShownWhileReadingTheInbox(t *testing.T) {
 	inHouse(t, func(h *house) {

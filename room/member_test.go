@@ -144,6 +144,24 @@ func TestMissedWhileCommitting(t *testing.T) {
 	})
 }
 
+// What waited before the break is not missed, also when it was the very last.
+func TestKeptBeforeTheBreak(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		carol.say("seen")
+		bob.Away("")
+		carol.send("kept", "bob")
+		bob.Leave(Broke)
+		bob = h.join("bob")
+		same(t, "unread", texts(bob.welcome.Unread), "carol: kept")
+		same(t, "missed", texts(append(bob.welcome.Missed, bob.welcome.Recent...)))
+		h = h.restart(true)
+		h.join("bob").Leave(Broke)
+		same(t, "after a restart", texts(h.join("bob").welcome.Recent))
+		h.Close()
+	})
+}
+
 func TestMissedIsBounded(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol := h.join("carol")

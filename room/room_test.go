@@ -48,7 +48,9 @@ func TestAfterClose(t *testing.T) {
 			t.Errorf("joining as a guest: %v", err)
 		}
 		h.Announce("bye")
-		h.stillAlive()
+		if h.stillAlive(); h.alive.Stop() {
+			t.Error("a timer runs")
+		}
 		carol.Leave(Broke)
 		bob.screen.answer(false)
 		bob.Leave(Quit)
@@ -84,15 +86,15 @@ func TestNoLockWhileReading(t *testing.T) {
 				h.archive.set(func() { h.archive.stuck = true })
 				ended := make(chan struct{})
 				go func() { defer close(ended); call(h, bob) }()
-				time.Sleep(time.Second)
+				pass(mergeChanges + mergeChanges/2) // between two timers of the room
 				for lock, mu := range map[string]*sync.Mutex{"mu": &h.mu, "speaking": &h.speaking, "blocking": &h.blocking} {
 					if !mu.TryLock() {
-						t.Fatalf("%s is held", lock)
+						h.t.Fatalf("%s is held", lock)
 					}
 					mu.Unlock()
 				}
 				if h.archive.waiting() == 0 {
-					t.Fatal("the archive was not read")
+					h.t.Fatal("the archive was not read")
 				}
 				same(t, "others go on", carol.send("hi", "bob").words(), "bob delivered")
 				h.archive.set(func() { h.archive.stuck = false })

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,16 +166,43 @@ func TestNewSessionCatchesUp(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, dead := h.join("carol"), h.join("bob")
 		dead.screen.manual = true
-		first, second := carol.send("one", "bob"), carol.send("two", "bob")
+		var told, shown, delivered []string
+		var all []*receipts
+		for i := range 8 {
+			all = append(all, carol.send(fmt.Sprint(i), "bob"))
+			shown, delivered = append(shown, fmt.Sprint("carol: ", i)), append(delivered, "bob delivered")
+		}
 		pass(confirmWithin - 1)
 		fresh := h.join("bob")
-		same(t, "shown on the new session", fresh.screen.take(), "carol: one", "carol: two")
+		same(t, "shown on the new session", fresh.screen.take(), shown...)
 		same(t, "so not unread", texts(fresh.welcome.Unread))
-		same(t, "receipts", append(first.words(), second.words()...), "bob delivered", "bob delivered")
 		dead.screen.answer(false)
 		pass(time.Minute)
-		same(t, "receipts later", append(first.words(), second.words()...), "bob delivered", "bob delivered")
+		for _, got := range all {
+			told = append(told, got.words()...)
+		}
+		same(t, "receipts", told, delivered...)
 		h.quiet()
+	})
+}
+
+// The timer of a delivery may have fired just before it was stopped, and a session
+// may answer just after.
+func TestLateTimer(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		bob.screen.manual = true
+		for _, ok := range []bool{true, false} {
+			got := carol.send("hi", "bob")
+			want := map[bool]string{true: "bob delivered", false: "bob broken"}[ok]
+			var d *delivery
+			for _, d = range h.claims["bob"] {
+				bob.screen.answer(ok)
+			}
+			d.late()
+			d.late()
+			same(t, "receipts", got.words(), want)
+		}
 	})
 }
 

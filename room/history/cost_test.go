@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"whoelse/room"
 )
 
 // countReads counts what f reads.
@@ -27,7 +29,7 @@ func (m *memFS) countReads(f func()) int {
 // nothing in memory.
 func TestCostOfLongHistory(t *testing.T) {
 	cost := map[int][2]int{}
-	for _, n := range []int{10, 3000, 100_000} {
+	for _, n := range []int{10, 3000, 50_000} {
 		fs := newMemFS()
 		s, err := open(fs.folder(), Options{})
 		if err != nil {
@@ -98,6 +100,33 @@ func TestShiftedOffsets(t *testing.T) {
 		s.owners.forget("carol")
 		sameIDs(t, "after a mark", unread(t, s, "carol"), "id-000000497", "id-000000499")
 		_ = s.Close()
+	}
+}
+
+// TestShiftedState: the same for an unread message that state lines list at an
+// offset where it no longer is.
+func TestShiftedState(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	for n := range 500 {
+		m := direct(n, "carol", "bob")
+		if n == 50 {
+			m = direct(n, "bob", "carol")
+		}
+		s.Append(nil, room.Record{Owner: "carol", Message: m})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := readAll(t, userFile(dir, "carol"))
+	if !bytes.Contains(content, []byte(`"kind":"state"`)) {
+		t.Fatal("no state line was written")
+	}
+	writeAll(t, userFile(dir, "carol"), content[1:])
+	s = mustOpen(t, dir, Options{})
+	sameIDs(t, "without the first byte", unread(t, s, "carol"), "id-000000050")
+	if got := tail(t, s, "carol", 1000); len(got) != 499 {
+		t.Errorf("%d messages", len(got))
 	}
 }
 

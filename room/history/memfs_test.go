@@ -183,9 +183,10 @@ func (e memEdit) apply(b []byte) []byte {
 	return b
 }
 
+// resize may change b in place.
 func resize(b []byte, size int64) []byte {
 	if size <= int64(len(b)) {
-		return slices.Clone(b[:size])
+		return b[:size]
 	}
-	return append(slices.Clone(b), make([]byte, size-int64(len(b)))...)
+	return append(b, make([]byte, size-int64(len(b)))...)
 }

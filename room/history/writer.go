@@ -55,6 +55,9 @@ func (s *Store) take() ([]*unit, bool) {
 	return units, len(units) > 0
 }
 
+// maxSpare bounds the memory that is kept from one batch to the next.
+const maxSpare = 1 << 20
+
 // batch is what shares one fsync.
 type batch struct {
 	now   time.Time
@@ -96,7 +99,9 @@ func (s *Store) commit(units []*unit) {
 		}
 	}
 	s.settle(b, units, err)
-	s.journal.spare = b.log
+	if cap(b.log) <= maxSpare {
+		s.journal.spare = b.log
+	}
 	for _, u := range units {
 		u.finish()
 	}

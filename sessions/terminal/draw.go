@@ -59,7 +59,7 @@ func (d *display) draw(line string, pos int) {
 		}
 		d.moveTo(at)
 		if same < len(d.line) {
-			d.emit("\x1b[J")
+			d.emit(d.eraser())
 		}
 		d.write(line[same:])
 		d.line = line
@@ -106,8 +106,19 @@ func (d *display) erase() {
 		return
 	}
 	d.move(d.row, 'A')
-	d.emit("\r\x1b[J")
+	d.row, d.col = 0, 0
+	d.emit("\r" + d.eraser())
 	d.home()
+}
+
+// eraser erases from the cursor to the line's end. In the usual case, a line of
+// one row, that is not the rest of the screen: some terminals take a screen
+// erased from its top for one to be kept in their history.
+func (d *display) eraser() string {
+	if d.row == d.low {
+		return "\x1b[K"
+	}
+	return "\x1b[J"
 }
 
 // home notes that there is no line on the screen.

@@ -31,7 +31,6 @@ type rig struct {
 	err    error
 	out    int // bytes taken
 	buf    []byte
-	tee *[]byte
 }
 
 type fatal interface {
@@ -72,7 +71,6 @@ func (r *rig) Read(p []byte) (int, error) {
 func (r *rig) show() {
 	r.buf = r.term.Take(r.buf[:0])
 	r.out += len(r.buf)
-	if r.tee != nil { *r.tee = append(*r.tee, r.buf...) }
 	_, _ = r.screen.Write(r.buf)
 }
 

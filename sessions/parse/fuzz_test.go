@@ -1,0 +1,94 @@
+package parse_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"whoelse/keys/nick"
+	"whoelse/sessions/parse"
+)
+
+// FuzzLine asserts what everybody relies on: whatever is typed, no message gets to
+// somebody else than meant, and no text is made up.
+func FuzzLine(f *testing.F) {
+	for _, s := range []string{
+		"", " ", "hello", " /x", "/", "//", "/say x", "/sned bob hi", "@bob hi", "@", "send bob,carol hi", "send", "broadcast user bob, carol hi",
+		"broadcast user", "inbox bob 3", "wholast 60", "help me", "QUIT", `\q`, "whoelse is coming?", "/me\twaves", "a\nb", "\n@bob x", "sEnd\nbob\nx", "\xff",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		call, err := parse.Line(line)
+		if err != nil {
+			if call.Name != "" || call.Text != "" {
+				t.Fatalf("%q: an error and %+v", line, call)
+			}
+			checkError(t, line, err)
+			return
+		}
+		checkCall(t, line, call)
+		if call.Name == "say" && beginsLikeCommand(line) {
+			t.Fatalf("%q is said to everyone", line)
+		}
+		if again, err := parse.Line(" " + line); err != nil || again.Name != "say" && again.Name != "" {
+			t.Fatalf("%q with a space in front is %+v, %v", line, again, err)
+		}
+	})
+}
+
+func FuzzCommand(f *testing.F) {
+	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "/history 3", " @bob,carol x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		if call, err := parse.Command(line); err == nil {
+			checkCall(t, line, call)
+			if call.Name == "" {
+				t.Fatalf("%q is nothing", line)
+			}
+		}
+	})
+}
+
+// checkCall asserts that call is whole, and that its text is a piece of line.
+func checkCall(t *testing.T, line string, call parse.Call) {
+	t.Helper()
+	if !strings.Contains(line, call.Text) || call.Text != strings.TrimSpace(call.Text) {
+		t.Fatalf("%q becomes the text %q", line, call.Text)
+	}
+	if call.Name != "" && parse.Find(call.Name) == nil {
+		t.Fatalf("%q is the unknown command %q", line, call.Name)
+	}
+	for _, n := range append(slices.Clone(call.To), call.Nick) {
+		if known, err := nick.ParseAny(n); n != "" && (err != nil || known != n) {
+			t.Fatalf("%q is for %q", line, n)
+		}
+	}
+	needs := slices.Contains([]string{"say", "me", "send", "reply", "broadcast"}, call.Name)
+	if needs && call.Text == "" || call.Name == "send" && len(call.To) == 0 || call.N < 0 {
+		t.Fatalf("%q becomes %+v", line, call)
+	}
+}
+
+// beginsLikeCommand reports, by rules of its own, whether a line must not be said
+// as it stands.
+func beginsLikeCommand(line string) bool {
+	if line[0] == '@' || line[0] == '/' && !strings.EqualFold(firstWord(line), "/say") {
+		return true
+	}
+	switch w := strings.ToLower(firstWord(line)); w {
+	case "whoelse", "wholast", "send", "broadcast", "inbox":
+		return true
+	case "help", "quit", "exit", `\q`, ":q":
+		return strings.TrimSpace(line) == firstWord(line)
+	}
+	return false
+}
+
+func firstWord(line string) string {
+	if i := strings.IndexAny(line, " \t\n"); i >= 0 {
+		return line[:i]
+	}
+	return line
+}
