@@ -67,11 +67,29 @@ func rootCommand() *cobra.Command {
 	}
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", flagError(err), c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
 	return root
+}
+
+// flagError says in plain words which value does not fit which flag.
+func flagError(err error) error {
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s: %q is not a %s", bad.GetFlag().Name, bad.GetValue(), kindOf(bad.GetFlag()))
+	}
+	return err
+}
+
+func kindOf(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "float64", "int":
+		return "number"
+	case "bool":
+		return "yes or no (true or false)"
+	}
+	return f.Value.Type()
 }
 
 func noArguments(c *cobra.Command, args []string) error {
@@ -145,7 +163,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil && failed == nil {
-			failed = usageError{fmt.Errorf("%s: %w", name, err)}
+			failed = usageError{fmt.Errorf("in the environment, %s: %q is not a %s", name, value, kindOf(f))}
 		}
 	})
 	return failed
@@ -165,7 +183,7 @@ func (cfg config) check(stderr io.Writer) (*slog.Logger, error) {
 	}
 	if cfg.motd != "" {
 		if _, err := os.Stat(cfg.motd); err != nil {
-			return nil, fmt.Errorf("--motd: %w", err)
+			return nil, fmt.Errorf("--motd %s: the file can't be read (%w)", cfg.motd, errors.Unwrap(err))
 		}
 	}
 	switch cfg.logFormat {

@@ -38,6 +38,7 @@ type server struct {
 	store    *history.Store
 	settings *settings.Store
 	registry *keys.Registry
+	unwatch  func()
 	hostKey  gossh.Signer
 	room     *room.Room
 	host     *sessions.Host
@@ -67,13 +68,16 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 }
 
 func (s *server) start(cfg config) error {
+	var err error
+	if s.listener, err = net.Listen("tcp", cfg.listen); err != nil {
+		return listenError(cfg.listen, err)
+	}
 	if err := os.MkdirAll(cfg.data, 0o700); err != nil {
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	if err := s.openFiles(cfg.data); err != nil {
 		return err
 	}
-	var err error
 	if s.room, err = room.New(s.store, s.registry, s.settings); err != nil {
 		return err
 	}
@@ -84,13 +88,7 @@ func (s *server) start(cfg config) error {
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Keys: registry{s.registry}, Handle: s.host.Handle, Log: s.log,
 	})
-	if err != nil {
-		return err
-	}
-	if s.listener, err = net.Listen("tcp", cfg.listen); err != nil {
-		return listenError(cfg.listen, err)
-	}
-	return nil
+	return err
 }
 
 // openFiles opens what is in the data folder, the history first: its lock tells
@@ -109,8 +107,23 @@ func (s *server) openFiles(data string) (err error) {
 	if s.registry, err = keys.Open(filepath.Join(data, "authorized_keys"), s.log); err != nil {
 		return err
 	}
+	s.watch()
 	s.settings, err = settings.Open(filepath.Join(data, "settings"))
 	return err
+}
+
+// watch has edits of authorized_keys read as they are made.
+func (s *server) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.registry.Watch(ctx)
+	}()
+	s.unwatch = func() {
+		cancel()
+		<-done
+	}
 }
 
 func listenError(addr string, err error) error {
@@ -146,8 +159,10 @@ func (s *server) stopInTime() error {
 // stop ends what start has started, last things first: nobody new comes in,
 // everyone is told and leaves, what they said is synced.
 func (s *server) stop() error {
-	if s.listener != nil {
+	if s.ssh != nil {
 		s.ssh.Stop()
+	}
+	if s.listener != nil {
 		s.listener.Close()
 	}
 	if s.host != nil {
@@ -160,6 +175,9 @@ func (s *server) stop() error {
 	}
 	if s.room != nil {
 		s.room.Close()
+	}
+	if s.unwatch != nil {
+		s.unwatch()
 	}
 	if s.settings != nil {
 		s.settings.Close()

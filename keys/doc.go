@@ -4,7 +4,7 @@
 // by hand: the nick is the comment up to its first '@', or environment="NICK=bob"
 // where that is given.
 //
-//	host, err := keys.HostKey(filepath.Join(data, "ssh_host_ed25519_key"))
+//	host, err := keys.HostKey(filepath.Join(data, "host_key"))
 //	reg, err := keys.Open(filepath.Join(data, "authorized_keys"), log)
 //	go reg.Watch(ctx)
 //

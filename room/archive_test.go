@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -205,6 +206,7 @@ func (s *fakeSettings) Blocked(nick string) ([]string, error) {
 func (s *fakeSettings) SetBlocked(nick string, blocked []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	runtime.Gosched() // as a disk would
 	if s.err == nil {
 		s.blocked[nick] = slices.Clone(blocked)
 	}

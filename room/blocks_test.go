@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,25 @@ func TestBlockLimits(t *testing.T) {
 		}
 		if changed, err := bob.Unblock("nobody"); changed || err != nil {
 			t.Errorf("unblocking one who is not blocked: %v, %v", changed, err)
+		}
+	})
+}
+
+func TestBlockAtTheSameTime(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		const people = 100
+		var blocking sync.WaitGroup
+		for i := range people {
+			blocking.Go(func() {
+				if _, err := bob.Block(fmt.Sprint("n", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		blocking.Wait()
+		if n := len(lists(t, bob)); n != people {
+			t.Errorf("%d are blocked, want %d", n, people)
 		}
 	})
 }

@@ -102,7 +102,7 @@ func (d *delivery) shown(ok bool) {
 			d.room.release(d.nick, m)
 		}
 		if tell {
-			d.receipt(d.unseen())
+			d.receipt(d.unseen(KeptBroken))
 		}
 	}
 }
@@ -138,13 +138,14 @@ func (d *delivery) late() {
 	d.answered = true
 	d.room.mu.Unlock()
 	if tell {
-		d.receipt(d.unseen())
+		d.receipt(d.unseen(KeptSilent))
 	}
 }
 
-func (d *delivery) unseen() Receipt {
+// unseen is the receipt for a message that nobody has seen yet: kept, because of o.
+func (d *delivery) unseen(o Outcome) Receipt {
 	if isGuest(d.nick) {
 		return Receipt{To: d.nick, Outcome: RefusedGone}
 	}
-	return Receipt{To: d.nick, Outcome: KeptBroken}
+	return Receipt{To: d.nick, Outcome: o}
 }

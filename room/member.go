@@ -237,9 +237,13 @@ func (s *Seat) Active() {
 	s.room.withMember(s.nick, func(m *member) { m.active = time.Now() })
 }
 
-// Away marks the person as away: direct messages are kept for the inbox.
-func (s *Seat) Away(reason string) {
-	s.room.withMember(s.nick, func(m *member) { m.away, m.reason = true, reason })
+// Away marks the person as away: direct messages are kept for the inbox. It
+// reports whether the person is present at all.
+func (s *Seat) Away(reason string) (present bool) {
+	s.room.withMember(s.nick, func(m *member) {
+		present, m.away, m.reason = true, true, reason
+	})
+	return present
 }
 
 // Back ends Away and reports whether the person was away.

@@ -9,7 +9,8 @@ const (
 	Delivered      Outcome = iota // the recipient's client has it
 	KeptOffline                   // waits in the inbox: not online
 	KeptAway                      // waits in the inbox: away, for Receipt.Reason
-	KeptBroken                    // waits in the inbox: the connection broke or does not answer
+	KeptBroken                    // waits in the inbox: the connection broke
+	KeptSilent                    // waits in the inbox: the connection does not answer
 	RefusedSelf                   // it was the sender
 	RefusedUnknown                // nobody has this nick
 	RefusedGone                   // a guest who left: nothing is kept for guests

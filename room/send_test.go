@@ -30,6 +30,7 @@ func TestReceipts(t *testing.T) {
 		{"unknown", nil, []string{"zoe", "~zoe"}, []string{"zoe unknown", "~zoe unknown"}},
 		{"online without a known key", func(h *house, _ *person) { h.join("zoe") }, []string{"zoe"}, []string{"zoe delivered"}},
 		{"guest", func(h *house, _ *person) { h.join("~ann") }, []string{"~ann"}, []string{"~ann delivered"}},
+		{"whose key is gone", func(h *house, _ *person) { h.join("zoe").Leave(Quit) }, []string{"zoe"}, []string{"zoe unknown"}},
 		{"guest is away", func(h *house, _ *person) { h.join("~ann").Away("") }, []string{"~ann"}, []string{"~ann delivered"}},
 		{"guest left", func(h *house, _ *person) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
 		{"blocked by recipient", func(h *house, _ *person) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
@@ -150,9 +151,13 @@ func TestReadElsewhereWhileStuck(t *testing.T) {
 			fresh := h.join("bob")
 			same(t, "unread on joining", texts(fresh.welcome.Unread), "carol: hi")
 			carol.screen.take()
+			h.archive.set(func() { h.archive.hold = true })
 			fresh.markRead(t, fresh.inbox(t))
-			same(t, "read", carol.screen.take(), "bob has read")
 			stuck.screen.answer(answer)
+			same(t, "being marked", texts(fresh.inbox(t)))
+			h.archive.set(func() { h.archive.hold = false })
+			synctest.Wait()
+			same(t, "read", carol.screen.take(), "bob has read")
 			pass(time.Minute)
 			same(t, "nothing more", append(got.words(), carol.screen.take()...), "bob broken")
 			same(t, "inbox", texts(fresh.inbox(t)))

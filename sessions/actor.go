@@ -23,7 +23,7 @@ type actor struct {
 	style   func() render.Style
 	out     *outbox
 	pending pending  // receipts that are still to come
-	failed  failures // for a command's exit status
+	failed  failures // what was not done
 }
 
 // do carries out a call. The table is complete but for what only a session can do.
@@ -67,10 +67,12 @@ func (a *actor) tell(words string) {
 	a.out.tell(string(render.Notice(nil, words, a.style())))
 }
 
-// fail shows why something was not done.
+// fail shows why something was not done. It does not wait and may be called on
+// any goroutine.
 func (a *actor) fail(words string) {
-	a.failed.set()
-	a.note(words)
+	if !a.failed.add(words) {
+		a.out.tell(string(render.Refusal(nil, words, a.style())))
+	}
 }
 
 // trouble shows an error of the storage, in words, and logs it whole.
@@ -96,8 +98,7 @@ func (a *actor) say(call parse.Call) {
 		defer a.pending.add(-1)
 		if err != nil {
 			a.host.cfg.Log.Error("a room message is not in the history", "nick", a.seat.Nick(), "err", err)
-			a.failed.set()
-			a.tell(wordsUnstored)
+			a.fail(wordsUnstored)
 		}
 	})
 }
@@ -111,13 +112,32 @@ func (a *actor) broadcast(call parse.Call) {
 }
 
 func (a *actor) reply(call parse.Call) {
-	to := a.seat.ReplyTo()
+	to, err := a.lastFrom()
+	if err != nil {
+		a.trouble("finding who wrote to you", err)
+		return
+	}
 	if to == "" {
 		a.fail("nobody has written to you yet; send NICK TEXT writes to somebody")
 		return
 	}
 	call.To = []string{to}
 	a.send(call)
+}
+
+// lastFrom is who last wrote to the person, "" when nobody did. Who only runs a
+// command was told nothing: for them it is in the history.
+func (a *actor) lastFrom() (string, error) {
+	if to := a.seat.ReplyTo(); to != "" {
+		return to, nil
+	}
+	past, err := a.seat.Past("", defaultLines)
+	for i := len(past) - 1; i >= 0; i-- {
+		if past[i].For(a.seat.Nick()) {
+			return past[i].From, err
+		}
+	}
+	return "", err
 }
 
 func (a *actor) send(call parse.Call) {
@@ -134,9 +154,7 @@ func (a *actor) send(call parse.Call) {
 func (a *actor) receipt(r room.Receipt, lone bool) {
 	words, ok := wordsReceipt(r)
 	if r.Outcome == room.RefusedUnknown {
-		if near, found := nick.Nearest(r.To, a.everyNick()); found {
-			words += "; did you mean " + near + "?"
-		}
+		words = a.wordsNobody(r.To)
 	}
 	if r.Err != nil {
 		a.host.cfg.Log.Error("a message was not sent", "nick", a.seat.Nick(), "err", r.Err)
@@ -146,11 +164,19 @@ func (a *actor) receipt(r room.Receipt, lone bool) {
 		a.tell(words)
 		return
 	case lone:
-		a.tell("not sent: " + words)
+		a.fail("not sent: " + words)
 	default:
-		a.tell("not sent to " + r.To + ": " + words)
+		a.fail("not sent to " + r.To + ": " + words)
 	}
-	a.failed.set()
+}
+
+// wordsNobody says that nobody has this nick, and who may have been meant.
+func (a *actor) wordsNobody(n string) string {
+	words := "nobody is called " + n
+	if near, found := nick.Nearest(n, a.everyNick()); found {
+		words += "; did you mean " + near + "?"
+	}
+	return words
 }
 
 // everyNick is whom one could mean: who is or was here, and who holds a key.
@@ -175,12 +201,12 @@ func (a *actor) wholast(call parse.Call) {
 		minutes = 60
 	}
 	all := a.seat.OnlineSince(time.Now().Add(-time.Duration(minutes) * time.Minute))
-	span := render.Ago(time.Duration(minutes) * time.Minute)
+	span := "within the last " + wordsCount(minutes, "minute", "minutes")
 	if len(all) == 0 {
-		a.note("nobody else was here within the last " + span)
+		a.note("nobody else was here " + span)
 		return
 	}
-	a.notes("within the last "+span, all, wordsLast)
+	a.notes(span, all, wordsLast)
 }
 
 // notes shows a heading and a line for each of people.
@@ -207,8 +233,14 @@ func (a *actor) printAll(lines string, shown func(bool)) {
 }
 
 func (a *actor) away(call parse.Call) {
-	a.seat.Away(call.Text)
-	a.note("you are away; what is sent to you is kept, /back ends it")
+	switch {
+	case !a.seat.Away(call.Text):
+		a.fail("you are not here, so you can't be away")
+	case a.seat.Guest():
+		a.note("you are away; others see it, but nothing is kept for guests; /back ends it")
+	default:
+		a.note("you are away; what is sent to you is kept, /back ends it")
+	}
 }
 
 func (a *actor) back(parse.Call) {
@@ -226,6 +258,10 @@ func (a *actor) back(parse.Call) {
 func (a *actor) block(call parse.Call) {
 	if call.Nick == a.seat.Nick() {
 		a.fail("you can't block yourself")
+		return
+	}
+	if !slices.Contains(a.everyNick(), call.Nick) {
+		a.fail(a.wordsNobody(call.Nick))
 		return
 	}
 	changed, err := a.seat.Block(call.Nick)

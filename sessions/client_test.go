@@ -40,7 +40,8 @@ type client struct {
 	mu     sync.Mutex // owns the fields below
 	seen   chan struct{}
 	screen *vt.Screen // nil without a pty
-	plain  []byte     // all that came, as it came
+	plain  []byte     // all that came, as it came; without a pty only standard output
+	errors []byte     // standard error, without a pty
 	status string     // how the session ended; "" while it goes on
 }
 
@@ -117,8 +118,8 @@ func (c *client) open(d dial) {
 	go c.awaitExit(reqs, exit)
 	var ends sync.WaitGroup
 	ends.Add(2)
-	go c.follow(c.ch, &ends)
-	go c.follow(c.ch.Stderr(), &ends)
+	go c.follow(c.ch, &ends, c.show)
+	go c.follow(c.ch.Stderr(), &ends, c.showError)
 	c.over.Go(func() {
 		ends.Wait()
 		c.close(<-exit)
@@ -153,13 +154,13 @@ func (c *client) awaitExit(reqs <-chan *gossh.Request, exit chan<- string) {
 	exit <- status
 }
 
-func (c *client) follow(r io.Reader, ends *sync.WaitGroup) {
+func (c *client) follow(r io.Reader, ends *sync.WaitGroup, show func([]byte)) {
 	defer c.over.Done()
 	defer ends.Done()
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := r.Read(buf)
-		c.show(buf[:n])
+		show(buf[:n])
 		if err != nil {
 			return
 		}
@@ -173,6 +174,17 @@ func (c *client) show(p []byte) {
 	if c.screen != nil {
 		c.screen.Write(p)
 	}
+	c.news()
+}
+
+func (c *client) showError(p []byte) {
+	if c.screen != nil { // a terminal makes no difference
+		c.show(p)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errors = append(c.errors, p...)
 	c.news()
 }
 
@@ -195,7 +207,8 @@ func (c *client) look() (rows []string, change <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.screen == nil {
-		rows = strings.Split(strings.TrimSuffix(string(c.plain), "\n"), "\n")
+		rows = linesOf(c.plain, "")
+		rows = append(rows, linesOf(c.errors, "! ")...)
 	} else {
 		rows = c.screen.Screen()
 		if row, col := c.screen.Cursor(); c.status == "" {
@@ -209,6 +222,13 @@ func (c *client) look() (rows []string, change <-chan struct{}) {
 		rows = append(rows, "("+c.status+")")
 	}
 	return rows, c.seen
+}
+
+func linesOf(p []byte, mark string) (rows []string) {
+	for line := range strings.Lines(string(p)) {
+		rows = append(rows, mark+strings.TrimRight(line, "\r\n"))
+	}
+	return rows
 }
 
 // markCursor puts a mark before the character that the cursor is on.

@@ -1,8 +1,10 @@
 package sessions
 
 import (
-	"bytes"
 	"context"
+	"errors"
+	"io"
+	"strings"
 	"sync"
 
 	"whoelse/room"
@@ -19,18 +21,28 @@ const (
 	exitUsage  = 2
 )
 
-// failures remembers that something was not done. Safe for concurrent use.
+// failures remembers that something was not done and, for a command, the words
+// for its standard error. Safe for concurrent use.
 type failures struct {
-	mu  sync.Mutex
-	any bool
+	collect bool // set once, before use
+
+	mu    sync.Mutex
+	any   bool
+	words []string
 }
 
-func (f *failures) set() {
+// add notes a failure and reports whether its words are kept here.
+func (f *failures) add(words string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.any = true
+	if f.collect {
+		f.words = append(f.words, words)
+	}
+	return f.collect
 }
 
+// status is exitFailed if there was a failure.
 func (f *failures) status() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -38,6 +50,17 @@ func (f *failures) status() int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// errors is what goes to standard error.
+func (f *failures) errors() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var lines strings.Builder
+	for _, words := range f.words {
+		lines.WriteString("whoelse: " + words + "\n")
+	}
+	return lines.String()
 }
 
 // runCommand carries out the channel's command to its end, without the person
@@ -49,21 +72,27 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}
+	a.failed.collect = true
 	go a.out.run(func(error) string { return "" })
-	status := a.runLine(text.Clean(ch.Command))
+	status := a.runLine(text.Clean(ch.Command), ch)
 	a.out.close(errQuit)
 	<-a.out.done
+	io.WriteString(ch.Stderr(), crlf(ch, wordsKey(ch.Login)+a.failed.errors()))
 	ch.Exit(status)
 }
 
-func (a *actor) runLine(line string) int {
+// runLine carries out one command; a text of "-" is read from in.
+func (a *actor) runLine(line string, in io.Reader) int {
 	call, err := parse.Command(line)
+	if err == nil && call.Text == "-" {
+		call.Text, err = readText(in)
+	}
 	if err != nil {
-		a.note(err.Error())
+		a.fail(err.Error())
 		return exitUsage
 	}
 	if len(call.Text) > maxText {
-		a.note(wordsTooLong(len(call.Text)))
+		a.fail(wordsTooLong(len(call.Text)))
 		return exitUsage
 	}
 	ctx := context.Background()
@@ -75,15 +104,45 @@ func (a *actor) runLine(line string) int {
 	return a.failed.status()
 }
 
-// plainLines composes what a command prints. A terminal wants carriage returns.
+// readText reads one message from a command's input. What is too long is read no
+// further than that shows.
+func readText(in io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(in, 2*maxText))
+	if err != nil {
+		return "", err
+	}
+	message := strings.Trim(text.Clean(string(b)), "\n")
+	if strings.TrimSpace(message) == "" {
+		return "", errors.New("there is no text on the input")
+	}
+	return message, nil
+}
+
+// plainLines composes what a command prints.
 func plainLines(ch *sshd.Channel) composer {
 	return func(items []item, buf []byte, _ bool) []byte {
 		for _, it := range items {
-			buf = append(buf, it.text...)
-		}
-		if _, _, _, pty := ch.Pty(); pty {
-			return bytes.ReplaceAll(buf, []byte("\n"), []byte("\r\n"))
+			buf = append(buf, crlf(ch, it.text)...)
 		}
 		return buf
 	}
+}
+
+// crlf puts in the carriage returns that a terminal wants.
+func crlf(ch *sshd.Channel, lines string) string {
+	if _, _, _, pty := ch.Pty(); pty {
+		return strings.ReplaceAll(lines, "\n", "\r\n")
+	}
+	return lines
+}
+
+// wordsKey tells who runs a command where that may be a surprise.
+func wordsKey(l *sshd.Login) string {
+	switch {
+	case l.Claimed:
+		return "whoelse: the nick " + l.Nick + " is now your key's\n"
+	case l.Key != nil && !strings.EqualFold(l.Asked, l.Nick):
+		return "whoelse: you are " + l.Nick + ", by your key, not " + text.Quote(l.Asked, 32) + "\n"
+	}
+	return ""
 }

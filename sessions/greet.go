@@ -19,7 +19,7 @@ func (s *session) greet(w *room.Welcome, err error) {
 	style := s.styleNow()
 	var lines []byte
 	add := func(words string) { lines = render.Notice(lines, words, style) }
-	if s.term != nil && !w.Returned {
+	if s.term != nil {
 		lines = append(lines, motd(s.host.cfg.MOTD())...)
 	}
 	s.introduce(w, add)
@@ -41,7 +41,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	you := "you are " + s.seat.Nick()
 	switch {
 	case w.Returned:
-		you = "welcome back, " + s.seat.Nick() + "; this is what you missed"
+		you = "welcome back, " + s.seat.Nick()
 	case s.login.Key == nil:
 		you += ", a guest: nothing is kept for you when you leave"
 		if asked := s.login.Nick; asked != s.seat.Nick() {
@@ -53,9 +53,10 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 		you += ", by your key, not " + text.Quote(s.login.Asked, 32)
 	}
 	add(you)
-	if !w.Returned {
-		add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
+	if s.login.Unused != "" {
+		add("your key was not accepted: " + s.login.Unused)
 	}
+	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
 }
 
 // showKept shows what came while the connection was broken, and which messages of

@@ -28,6 +28,7 @@ type rig struct {
 	t    testing.TB
 	dir  string
 	motd string
+	rate float64 // messages a second for one nick; 0 is no limit
 	addr string
 
 	store    *history.Store
@@ -60,7 +61,7 @@ func (r *rig) start() {
 	r.room, err = room.New(r.store, registry, r.settings)
 	r.must(err)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: registry.Nicks, MOTD: func() string { return r.motd }, Log: log,
+		Room: r.room, Nicks: registry.Nicks, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
 	})
 	r.ssh, err = sshd.New(sshd.Config{
 		HostKey: signer("host"), Keys: directory{registry}, Handle: r.host.Handle, Log: log,

@@ -114,16 +114,21 @@ func (s *session) run() {
 func (s *session) write() {
 	defer func() {
 		s.stop()
-		s.ch.Exit(exitCode(s.out.why()))
+		s.ch.Exit(s.exitStatus())
 	}()
 	s.out.run(s.lastWords)
 }
 
-func exitCode(cause error) int {
-	if errors.Is(cause, errQuit) || errors.Is(cause, errInputEnd) {
-		return 0
+// exitStatus is for scripts: a pipe fails when a line of it did.
+func (s *session) exitStatus() int {
+	cause := s.out.why()
+	switch {
+	case !errors.Is(cause, errQuit) && !errors.Is(cause, errInputEnd):
+		return exitFailed
+	case s.term == nil:
+		return s.failed.status()
 	}
-	return 1
+	return exitOK
 }
 
 // end ends the session from outside, in words. It does not wait.
@@ -171,7 +176,7 @@ func (s *session) readTerminal() error {
 			return errSlow
 		}
 		if line.Over > 0 {
-			s.note(wordsTooLong(line.Over))
+			s.fail(wordsTooLong(line.Over))
 			continue
 		}
 		if err := s.handle(line.Text); err != nil {
@@ -205,7 +210,7 @@ func (s *session) readPipe() error {
 			return err
 		}
 		if size > maxText {
-			s.note(wordsTooLong(size))
+			s.fail(wordsTooLong(size))
 			continue
 		}
 		if err := s.handle(line); err != nil {
@@ -226,7 +231,7 @@ func (s *session) handle(line string) error {
 	}
 	call, err := parse.Line(line)
 	if err != nil {
-		s.note(err.Error())
+		s.fail(err.Error())
 		return nil
 	}
 	switch call.Name {

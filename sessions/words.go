@@ -71,12 +71,12 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 		return "kept for " + r.To + " (away: " + r.Reason + ")", true
 	case room.KeptBroken:
 		return "kept for " + r.To + " (connection lost)", true
+	case room.KeptSilent:
+		return "kept for " + r.To + " (not answering)", true
 	case room.RefusedSelf:
 		return "that is you", false
-	case room.RefusedUnknown:
-		return "nobody is called " + r.To, false
 	case room.RefusedGone:
-		return r.To + " is a guest and has left; nothing is kept for guests", false
+		return r.To + " is not here, and nothing is kept for guests", false
 	case room.RefusedBlocked:
 		return r.To + " does not take messages from you", false
 	case room.RefusedYours:

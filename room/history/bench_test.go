@@ -64,20 +64,23 @@ func benchmarkSend(b *testing.B, senders int) {
 }
 
 // BenchmarkUnread asks for three unread messages at the end of histories of
-// very different lengths, without anything in memory.
+// very different lengths; cold is without anything in memory.
 func BenchmarkUnread(b *testing.B) {
 	for _, n := range []int{10, 10_000, 1_000_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := mustOpen(b, b.TempDir(), Options{})
-			fillHistory(b, s, n)
-			b.ResetTimer()
-			for b.Loop() {
-				s.owners.forget("carol")
-				if got := unread(b, s, "carol"); len(got) != 3 {
-					b.Fatal(len(got), "unread")
+		s := mustOpen(b, b.TempDir(), Options{})
+		fillHistory(b, s, n)
+		for _, cold := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%d/cold=%v", n, cold), func(b *testing.B) {
+				for b.Loop() {
+					if cold {
+						s.owners.forget("carol")
+					}
+					if got := unread(b, s, "carol"); len(got) != 3 {
+						b.Fatal(len(got), "unread")
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

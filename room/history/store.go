@@ -21,7 +21,7 @@ var errClosed = errors.New("the store is closed")
 // Options are the settings of a [Store]. The zero value is good.
 type Options struct {
 	Log          *slog.Logger // where damage and repairs are told; nil: nowhere
-	OpenFiles    int          // how many histories' files stay open; 0: 256
+	OpenFiles    int          // how many histories' files stay open; 0: 1024
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	JournalBytes int64        // at what size a journal is sealed; 0: 8 MiB
 }

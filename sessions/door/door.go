@@ -2,11 +2,12 @@
 // often. It knows addresses and clocks, and nothing of logins or keys; the one
 // thing of ssh in it is how to turn somebody away in words ([Refuse]).
 //
-// For every accepted connection, before its first byte is answered:
+// For every accepted connection, before its first byte is answered, in a goroutine
+// of its own:
 //
 //	visit, err := d.Admit(address)
 //	if err != nil {
-//		go d.TurnAway(conn, version, err)
+//		d.TurnAway(conn, version, err) // up to two seconds
 //		return
 //	}
 //	defer visit.Close()

@@ -16,37 +16,43 @@ func TestPenalties(t *testing.T) {
 		steps []step
 		waits time.Duration // 0: not at all
 	}{
-		"as much as the minimum":  {[]step{{AuthFailed, 3, 0}}, 0},
-		"more than the minimum":   {[]step{{AuthFailed, 4, 0}}, 20 * time.Second},
-		"of several kinds":        {[]step{{AuthFailed, 1, 0}, {GraceExceeded, 1, 0}, {NoAuth, 1, 0}}, 16 * time.Second},
-		"not welcome":             {[]step{{Prohibited, 2, 0}}, 20 * time.Second},
-		"scanned":                 {[]step{{NoAuth, 15, 0}}, 0},
-		"one crash":               {[]step{{Crashed, 1, 0}}, 90 * time.Second},
-		"up to the maximum":       {[]step{{Crashed, 20, 0}}, 10 * time.Minute},
-		"passes":                  {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 5 * time.Second}}, 0},
-		"passes in part":          {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 4 * time.Second}}, 16 * time.Second},
-		"passes wholly":           {[]step{{AuthFailed, 3, 0}, {AuthFailed, 3, 15 * time.Second}}, 0},
-		"four wrong codes":        {[]step{{WrongInvite, 4, 0}}, 0},
-		"five wrong codes":        {[]step{{WrongInvite, 5, 0}}, 2 * time.Minute},
-		"six wrong codes":         {[]step{{WrongInvite, 6, 0}}, 4 * time.Minute},
-		"wrong codes, slowly":     {[]step{{WrongInvite, 4, 0}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
-		"wrong codes, long apart": {[]step{{WrongInvite, 4, 0}, {WrongInvite, 4, 10 * time.Minute}}, 0},
-		"wrong codes and logins":  {[]step{{WrongInvite, 4, 0}, {AuthFailed, 3, 0}}, 0},
+		"as much as the minimum":      {[]step{{AuthFailed, 3, 0}}, 0},
+		"more than the minimum":       {[]step{{AuthFailed, 4, 0}}, 20 * time.Second},
+		"of several kinds":            {[]step{{AuthFailed, 1, 0}, {GraceExceeded, 1, 0}, {NoAuth, 1, 0}}, 16 * time.Second},
+		"not welcome":                 {[]step{{Prohibited, 2, 0}}, 20 * time.Second},
+		"scanned":                     {[]step{{NoAuth, 15, 0}}, 0},
+		"one crash":                   {[]step{{Crashed, 1, 0}}, 90 * time.Second},
+		"up to the maximum":           {[]step{{Crashed, 20, 0}}, 10 * time.Minute},
+		"passes":                      {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 5 * time.Second}}, 0},
+		"passes in part":              {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 4 * time.Second}}, 16 * time.Second},
+		"passes wholly":               {[]step{{AuthFailed, 3, 0}, {AuthFailed, 3, 15 * time.Second}}, 0},
+		"lasts below the minimum":     {[]step{{AuthFailed, 4, 0}, {NoAuth, 1, 10 * time.Second}}, 11 * time.Second},
+		"begins anew":                 {[]step{{AuthFailed, 4, 0}, {AuthFailed, 1, 20 * time.Second}}, 0},
+		"four wrong codes":            {[]step{{WrongInvite, 4, 0}}, 0},
+		"five wrong codes":            {[]step{{WrongInvite, 5, 0}}, 2 * time.Minute},
+		"six wrong codes":             {[]step{{WrongInvite, 6, 0}}, 4 * time.Minute},
+		"wrong codes, slowly":         {[]step{{WrongInvite, 4, 0}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
+		"wrong codes, ever so slowly": {[]step{{WrongInvite, 1, 0}, {WrongInvite, 3, 9 * time.Minute}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
+		"wrong codes, long apart":     {[]step{{WrongInvite, 4, 0}, {WrongInvite, 4, 10 * time.Minute}}, 0},
+		"wrong codes and logins":      {[]step{{WrongInvite, 4, 0}, {AuthFailed, 3, 0}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := New(Limits{PerMinute: -1, PerAddress: -1}, nil)
-				// Connections that are open already can fail while others are penalised.
+				var visits []*Visit // open from the start: penalties do not touch them
+				for range 30 {
+					visits = append(visits, admit(t, d, "192.0.2.1"))
+				}
 				for _, s := range c.steps {
-					var visits []*Visit
 					time.Sleep(s.after)
 					for range s.times {
-						visits = append(visits, admit(t, d, "192.0.2.1"))
+						visits[0].Failed(s.f)
+						visits[0].Close()
+						visits = visits[1:]
 					}
-					for _, v := range visits {
-						v.Failed(s.f)
-						v.Close()
-					}
+				}
+				for _, v := range visits {
+					v.Close()
 				}
 				err := try(d, "192.0.2.1")
 				if c.waits == 0 {

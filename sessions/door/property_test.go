@@ -14,18 +14,18 @@ type step struct {
 	do   string // come, login, fail, close, wait
 	who  int    // address that comes, or visit
 	what Failure
-	for_ time.Duration
+	wait time.Duration
 }
 
 func drawSteps(t *rapid.T) []step {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
-			do:   rapid.SampledFrom([]string{"come", "come", "come", "login", "fail", "close", "close", "wait"}).Draw(t, "do"),
-			who:  rapid.IntRange(0, 5).Draw(t, "who"),
+			do:   rapid.SampledFrom([]string{"come", "come", "come", "login", "fail", "fail", "close", "close", "wait"}).Draw(t, "do"),
+			who:  rapid.IntRange(0, 3).Draw(t, "who"),
 			what: Failure(rapid.IntRange(0, int(failures)-1).Draw(t, "what")),
-			for_: rapid.SampledFrom([]time.Duration{1, time.Second, 7 * time.Second, time.Minute, 11 * time.Minute}).Draw(t, "for"),
+			wait: rapid.SampledFrom([]time.Duration{1, time.Second, 7 * time.Second, 14 * time.Second, time.Minute, 11 * time.Minute}).Draw(t, "wait"),
 		}
-	}), 0, 150).Draw(t, "steps")
+	}), 20, 400).Draw(t, "steps")
 }
 
 // Limits that small numbers of steps reach. Everybody is from private networks,
@@ -155,7 +155,7 @@ func play(steps []step) error {
 				visits = append(visits, v)
 			}
 		case s.do == "wait":
-			time.Sleep(s.for_)
+			time.Sleep(s.wait)
 		case len(visits) == 0:
 		case s.do == "login":
 			n := s.who % len(visits)

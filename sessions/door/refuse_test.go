@@ -115,7 +115,11 @@ func TestRefuseTalker(t *testing.T) {
 	if _, err := conn.Write(bytes.Repeat([]byte("hello"), 1000)); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	got, err := io.ReadAll(conn)
+	if took := time.Since(began); took >= refuseWithin {
+		t.Errorf("the end of the words came after %v", took)
+	}
 	if err != nil || !bytes.Contains(got, []byte(errFull.Error())) {
 		t.Fatalf("read %q, %v", got, err)
 	}
@@ -202,6 +206,20 @@ func TestTurnAwayFlood(t *testing.T) {
 			c.Close()
 		}
 	})
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"été", 5, "été"}, {"été", 4, "ét"}, {"été", 3, "ét"}, {"été", 2, "é"}, {"été", 1, ""}, {"", 0, ""},
+	} {
+		if got := shorten(c.s, c.n); got != c.want {
+			t.Errorf("%q in %d bytes: %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
 }
 
 // A packet is whole blocks, padded as the protocol asks, and its words are one

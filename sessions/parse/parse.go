@@ -55,18 +55,24 @@ func Line(line string) (Call, error) {
 	case strings.TrimSpace(line) == "":
 		return Call{}, nil
 	case line[0] == ' ' || line[0] == '\n':
-		return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
+		return Call{Name: "say", Text: literal(line)}, nil
 	case line[0] == '@':
 		return run(find("send"), line[1:])
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
-		return slashed(name, rest)
+		return named("/", name, rest)
 	}
 	if c := bare(word, rest); c != nil {
 		return run(c, rest)
 	}
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
+}
+
+// literal is what a line that begins with a space says: all behind that space.
+func literal(line string) string {
+	line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
+	return strings.TrimPrefix(line, " ")
 }
 
 // Command parses a command that needs no '/': what is given to ssh after the host.
@@ -78,7 +84,7 @@ func Command(line string) (Call, error) {
 	if strings.HasPrefix(word, "@") {
 		call, err = run(find("send"), line[1:])
 	} else {
-		call, err = slashed(strings.TrimPrefix(word, "/"), rest)
+		call, err = named("", strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "help lists the commands" // nothing here is ever said by mistake
@@ -86,13 +92,14 @@ func Command(line string) (Call, error) {
 	return call, err
 }
 
-func slashed(name, rest string) (Call, error) {
+// named runs the command called name, which was typed with mark in front.
+func named(mark, name, rest string) (Call, error) {
 	if c := find(strings.ToLower(name)); c != nil {
 		return run(c, rest)
 	}
-	e := &Error{Problem: "no command " + text.Quote("/"+name, 24), Hint: sayHint + "; /help lists the commands"}
+	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
 	if near, ok := nick.Nearest(strings.ToLower(name), names()); ok {
-		e.Problem += ", did you mean /" + near + "?"
+		e.Problem += ", did you mean " + mark + near + "?"
 	}
 	return Call{}, e
 }
@@ -131,7 +138,7 @@ func cut(s string) (word, rest string) {
 
 func noArgs(rest string, _ *Call) string {
 	if rest != "" {
-		return "it takes nothing behind it"
+		return "it stands alone"
 	}
 	return ""
 }
@@ -168,7 +175,7 @@ func needNick(rest string, call *Call) string {
 	}
 	n, err := nick.ParseAny(rest)
 	if err != nil {
-		return err.Error()
+		return "nobody can be called " + text.Quote(rest, 34)
 	}
 	call.Nick = n
 	return ""
@@ -236,7 +243,7 @@ func recipients(list []string, body string, call *Call) string {
 		}
 		n, err := nick.ParseAny(item)
 		if err != nil {
-			return err.Error()
+			return "nobody can be called " + text.Quote(item, 34)
 		}
 		if !slices.Contains(call.To, n) {
 			call.To = append(call.To, n)

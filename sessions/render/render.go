@@ -146,9 +146,14 @@ func Clock(t, now time.Time, st Style) string {
 }
 
 // Notice renders a word from the server: " * text", grey.
-func Notice(dst []byte, s string, st Style) []byte {
+func Notice(dst []byte, s string, st Style) []byte { return starred(dst, s, grey, st) }
+
+// Refusal renders why something was not done: as a notice, but not to be missed.
+func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, s, red, st) }
+
+func starred(dst []byte, s, color string, st Style) []byte {
 	if st.Color {
-		dst = append(dst, grey...)
+		dst = append(dst, color...)
 	}
 	dst = append(dst, " * "...)
 	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, 3)
@@ -167,10 +172,10 @@ func presence(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		nicks []string
 		verb  string
 	}{{c.Joined, " joined"}, {c.Left, " left"}} {
-		if len(half.nicks) == 0 || len(half.nicks) == 1 && half.nicks[0] == viewer {
-			continue
+		others := slices.DeleteFunc(slices.Clone(half.nicks), func(n string) bool { return n == viewer })
+		if len(others) > 0 {
+			parts = append(parts, People(others, mostNames)+half.verb)
 		}
-		parts = append(parts, People(half.nicks, mostNames)+half.verb)
 	}
 	if len(parts) == 0 {
 		return dst

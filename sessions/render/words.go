@@ -10,6 +10,7 @@ import (
 
 const (
 	grey  = "\x1b[90m"
+	red   = "\x1b[31m"
 	reset = "\x1b[0m"
 )
 
@@ -73,7 +74,7 @@ func Mentions(s, nick string) bool {
 }
 
 // apart reports whether s ends (or, with after, begins) without being part of a
-// longer nick. A full stop or hyphen behind a nick is punctuation if nothing follows.
+// longer nick. Full stops and hyphens behind a nick are punctuation if nothing follows.
 func apart(s string, after bool) bool {
 	if s == "" {
 		return true
@@ -82,12 +83,9 @@ func apart(s string, after bool) bool {
 		r, _ := utf8.DecodeLastRuneInString(s)
 		return !nickRune(r)
 	}
-	r, size := utf8.DecodeRuneInString(s)
-	if r == '.' || r == '-' {
-		next, _ := utf8.DecodeRuneInString(s[size:])
-		return size == len(s) || !nickRune(next)
-	}
-	return !nickRune(r)
+	s = strings.TrimLeft(s, ".-") // unless the nick goes on behind them
+	r, _ := utf8.DecodeRuneInString(s)
+	return s == "" || !nickRune(r)
 }
 
 func nickRune(r rune) bool {

@@ -24,6 +24,8 @@ type Keys interface {
 	Nick(key gossh.PublicKey, from netip.Addr) (string, error)
 	// Held reports whether a key holds nick.
 	Held(nick string) bool
+	// Alike returns a held nick that nick could be taken for.
+	Alike(nick string) (string, bool)
 	// Claim binds nick to key, durably.
 	Claim(nick string, key gossh.PublicKey) error
 }
@@ -34,6 +36,7 @@ type Login struct {
 	Asked   string          // the username, cleaned
 	Key     gossh.PublicKey // nil for a guest
 	Claimed bool            // the nick was bound to the key just now
+	Unused  string          // why a key that was offered did not count; "" for none
 }
 
 // What authentication found out, kept with the attempt that it belongs to. The
@@ -49,7 +52,8 @@ const (
 // person whom none of them lets in. Nothing here decides anything.
 type login struct {
 	pre     gossh.ServerPreAuthConn
-	refused int // keys
+	refused int   // keys
+	unfit   error // why the last key that can't be used at all was refused
 	told    bool
 }
 
@@ -72,7 +76,7 @@ func (s *Server) grant(user string, key ssh.PublicKey, from netip.Addr) (ext, va
 		return extKnown, known, nil
 	}
 	if !errors.Is(err, ErrUnknownKey) {
-		return "", "", err
+		return "", "", unfitError{err}
 	}
 	if nick.IsGuest(user) {
 		return "", "", errors.New("a name that starts with '~' is a guest's, and guests come without a key")
@@ -81,14 +85,18 @@ func (s *Server) grant(user string, key ssh.PublicKey, from netip.Addr) (ext, va
 	if err != nil {
 		return "", "", err
 	}
-	if s.cfg.Keys.Held(asked) {
-		return "", "", heldWords(asked)
-	}
-	return extClaim, asked, nil
+	return extClaim, asked, s.free(asked)
 }
 
-func heldWords(n string) error {
-	return fmt.Errorf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", n, n)
+// free refuses names that are, or could be taken for, somebody's.
+func (s *Server) free(name string) error {
+	if s.cfg.Keys.Held(name) {
+		return fmt.Errorf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", name, name)
+	}
+	if like, ok := s.cfg.Keys.Alike(name); ok {
+		return fmt.Errorf("%s could be taken for %s; connect as another name", name, like)
+	}
+	return nil
 }
 
 // enterAsGuest lets people without a key in, without asking them anything. It is
@@ -96,8 +104,8 @@ func heldWords(n string) error {
 func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
 	c := connOf(ctx)
 	name, err := nick.Guest(ctx.User())
-	if err == nil && s.cfg.Keys.Held(name[1:]) {
-		err = heldWords(name[1:])
+	if err == nil {
+		err = s.free(name[1:])
 	}
 	if err != nil {
 		c.explain(challenge, err)
@@ -115,6 +123,9 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 // next.
 func (c *conn) refuse(why error) {
 	c.login.refused++
+	if _, ok := errors.AsType[unfitError](why); ok {
+		c.login.unfit = why
+	}
 	if c.login.refused < maxAuthTries || c.login.told || c.login.pre == nil {
 		return
 	}
@@ -123,15 +134,22 @@ func (c *conn) refuse(why error) {
 		why, maxAuthTries)) // a lost banner changes nothing
 }
 
+// unfitError marks a key that could not be used by any name.
+type unfitError struct{ error }
+
 // explain tells the person, once, why nothing let them in: as the instruction of a
-// challenge without questions, which clients show even when they are told to be
-// quiet, unlike a banner.
+// challenge without questions, which is shown right where a password would be
+// asked for.
 func (c *conn) explain(challenge gossh.KeyboardInteractiveChallenge, why error) {
 	if c.login.told {
 		return
 	}
 	c.login.told = true
-	challenge("", "whoelse: "+why.Error(), nil, nil) // the answer is a refusal anyway
+	words := "whoelse: " + why.Error()
+	if c.login.unfit != nil {
+		words += "\r\nwhoelse: a key was not accepted: " + c.login.unfit.Error()
+	}
+	challenge("", words, nil, nil) // the answer is a refusal anyway
 }
 
 // identify derives who the connection belongs to, once, from what was proven.
@@ -139,12 +157,12 @@ func (c *conn) identify(sess ssh.Session) (*Login, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.identity == nil && c.denied == nil {
-		c.identity, c.denied = c.server.proven(sess)
+		c.identity, c.denied = c.proven(sess)
 	}
 	return c.identity, c.denied
 }
 
-func (s *Server) proven(sess ssh.Session) (*Login, error) {
+func (c *conn) proven(sess ssh.Session) (*Login, error) {
 	if sess.User() != sess.Context().User() {
 		return nil, errors.New("the username changed while logging in")
 	}
@@ -157,11 +175,14 @@ func (s *Server) proven(sess ssh.Session) (*Login, error) {
 	switch {
 	case login.Key == nil && ext[extGuest] != "":
 		login.Nick = ext[extGuest]
+		if c.login.unfit != nil {
+			login.Unused = c.login.unfit.Error()
+		}
 	case login.Key != nil && ext[extKnown] != "":
 		login.Nick = ext[extKnown]
 	case login.Key != nil && ext[extClaim] != "":
 		login.Nick, login.Claimed = ext[extClaim], true
-		if err := s.cfg.Keys.Claim(login.Nick, login.Key); err != nil {
+		if err := c.server.cfg.Keys.Claim(login.Nick, login.Key); err != nil {
 			return nil, err
 		}
 	default:

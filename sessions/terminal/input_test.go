@@ -65,7 +65,7 @@ func TestDroppedSequences(t *testing.T) {
 		"\x1b[I", "\x1b[O", // focus
 		"\x1b[<0;10;20M", "\x1b[<0;10;20m", "\x1b[M !!", "\x1b[M\xc0\xc1\xc2", "\x1b[32;10;20M", // mouse
 		"\x1b[?62;4c", "\x1b[>0;276;0c", "\x1b[24;80R", "\x1b[8;24;80t", "\x1b[?2026;2$y", // answers
-		"\x1b[11~", "\x1b[15;5~", "\x1b[[A", "\x1bOP", "\x1bO5P", "\x1b[Z", "\x1b[E", "\x1b[27;5;13~", "\x1b[13;2u",
+		"\x1b[<0D", "\x1b[?5H", "\x1b[11~", "\x1b[15;5~", "\x1b[[A", "\x1bOP", "\x1bO5P", "\x1b[Z", "\x1b[E", "\x1b[27;5;13~", "\x1b[13;2u",
 		"\x1b[99999999999999999999A"[:6] + "z", "\x1b[" + strings.Repeat("1;", 200) + "A",
 		"\x1b[" + strings.Repeat("1", 255) + "C", "\x1b[1$~", "\x1b(" /* and no more */, "\x1bq",
 		"\x1b]0;title\x07", "\x1b]52;c;aGk=\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b_x\x1b\\", "\x1b^x\x07", "\x1bXx\x18",
@@ -117,6 +117,9 @@ func TestEndOfInput(t *testing.T) {
 	r = newRig(t, Config{}, "x\x7f\x04more\r").run()
 	if r.err != io.EOF || r.end.Text != "" || len(r.lines) != 0 {
 		t.Errorf("^D: %v %+v %+v", r.err, r.end, r.lines)
+	}
+	if line, err := r.term.ReadLine(r.erase); err != io.EOF || line != (Line{}) {
+		t.Errorf("after ^D: %+v %v", line, err)
 	}
 }
 

@@ -26,9 +26,26 @@ func TestPaste(t *testing.T) {
 	enters(t, paste("a\x1b]0;b")+"\r", "a]0;b")
 	enters(t, paste("a\x1b"+pasteStart+"b")+"\r", "ab")
 	enters(t, paste("a\x1b[20"+"b\x1b\x1b")+"c\r", "ac")
+	enters(t, paste("a\x1b[Mb\x1b[[c\x1b[A\x1b[200~d")+"\r", "abcd")
 	enters(t, paste("caf\xe9\xe9\xe2\x82")+"\r", "caf\ufffd")
 	enters(t, paste("\u2424")+"\u2424x\r", "  x")
 	enters(t, paste("日本\n語")+"\r", "日本\n語")
+}
+
+// TestInterruptedPaste loses the end marker: ^C, pressed, ends the paste. One that
+// is part of the pasted text does not.
+func TestInterruptedPaste(t *testing.T) {
+	for name, script := range map[string][]any{
+		"pressed":            {"draft" + pasteStart + "a\n", "typed\r", "\x03", "ok\r"},
+		"in the text":        {pasteStart + "o\x03k" + pasteEnd + "\r"},
+		"first in its read":  {pasteStart + "o", "\x03k" + pasteEnd + "\r"},
+		"marker in portions": {pasteStart[:3], pasteStart[3:], "ok\x1b", "[20", "1~", "\r"},
+	} {
+		r := newRig(t, Config{}, script...).run()
+		if diff := cmp.Diff([]string{"ok"}, r.texts()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
 }
 
 func TestPasteIsSaid(t *testing.T) {
@@ -71,6 +88,10 @@ func TestLimits(t *testing.T) {
 		{"begun anew after it was over", x(max+10) + "\x15" + "short", Line{Text: "short"}},
 		{"filled again", x(max) + "\x7f" + "ab", Line{Text: x(max-1) + "a", Over: max + 1}},
 		{"over in the middle", x(max) + "\x01" + "ab", Line{Text: x(max), Over: max + 2}},
+		{"pasted between wide ones", x(max-2) + "\x02" + paste("日é"), Line{Text: x(max - 2), Over: max + 3, Pasted: true}},
+		{"cut between characters", x(max-4) + paste("日日"), Line{Text: x(max-4) + "日", Over: max + 2, Pasted: true}},
+		{"pasted wide ones, then narrower ones", paste(x(max-2) + "日é"), Line{Text: x(max - 2), Over: max + 3, Pasted: true}},
+		{"another line called back", x(max+10) + "\x1b[A\x1b[B" + "\x7f", Line{Text: x(max - 1)}},
 		{"interrupted", x(max+10) + "\x03" + "short", Line{Text: "short"}},
 	}
 	for _, tt := range tests {

@@ -35,6 +35,7 @@ var cleanTests = []struct{ name, in, want string }{
 	{"zero width joiner", "a\u200db", "ab"},
 	{"joined emoji", "👩\u200d💻 👨\u200d👩\u200d👧", "👩\u200d💻 👨\u200d👩\u200d👧"},
 	{"joined to nothing", "👩\u200d", "👩"},
+	{"joined to a letter", "a\u200d💻\u200db", "a💻b"},
 	{"joined over a gap", "👩\u200d\u200b💻", "👩💻"},
 	{"joined twice", "👩\u200d\u200d💻", "👩\u200d💻"},
 	{"flag", "🏳\ufe0f\u200d🌈", "🏳\ufe0f\u200d🌈"},

@@ -35,6 +35,8 @@ func TestAppendWrapped(t *testing.T) {
 		{"huge indent", "aaaa bbbb cccc", 8, 0, 7, "aaaa\n  bbbb\n  cccc"},
 		{"column past the width", "abc def", 10, 23, 2, "abc def"},
 		{"trailing space", "abc ", 3, 0, 0, "abc"},
+		{"indented too far", "    word", 6, 0, 0, "  word"},
+		{"mark on a space", "abcd \u0301x", 5, 0, 0, "abcd\n \u0301x"},
 		{"one column", "ab日", 1, 0, 5, "a\nb\n日"},
 		{"negative", "ab", 10, -3, -3, "ab"},
 	}

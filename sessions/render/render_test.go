@@ -1,0 +1,182 @@
+package render_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/render"
+)
+
+var (
+	noon  = time.Date(2026, 3, 14, 12, 5, 0, 0, time.UTC)
+	plain = render.Style{Width: 40, Zone: time.UTC}
+	loud  = render.Style{Width: 40, Zone: time.UTC, Color: true, Bell: true}
+)
+
+func message(kind room.Kind, from, text string, to ...string) *room.Message {
+	return &room.Message{ID: "1", Time: noon, Kind: kind, From: from, To: to, Text: text}
+}
+
+func TestMessage(t *testing.T) {
+	for want, m := range map[string]*room.Message{
+		"12:05 bob: hello\n":                      message(room.KindSay, "bob", "hello"),
+		"12:05 * bob waves\n":                     message(room.KindMe, "bob", "waves"),
+		"12:05 [bob -> you] hi\n":                 message(room.KindDirect, "bob", "hi", "me"),
+		"12:05 [you -> bob] hi\n":                 message(room.KindDirect, "me", "hi", "bob"),
+		"12:05 [bob -> you, carol] hi\n":          message(room.KindGroup, "bob", "hi", "carol", "me"),
+		"12:05 [you -> bob, carol] hi\n":          message(room.KindGroup, "me", "hi", "bob", "carol"),
+		"12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8,\n":   message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		"12:05 bob: two\n           lines\n":      message(room.KindSay, "bob", "two\nlines"),
+		"12:05 bob: red[2J\n           forged\n":  message(room.KindSay, "bob", "red\x1b[2J\rforged"),
+		"12:05 bob: a line that is longer than\n": message(room.KindSay, "bob", "a line that is longer than the window"),
+	} {
+		got := string(render.Message(nil, m, "me", plain, noon))
+		if !strings.HasPrefix(got, strings.TrimSuffix(want, "\n")) && got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestWrapKeepsTheTextColumn(t *testing.T) {
+	m := message(room.KindDirect, "bob", strings.Repeat("word ", 20), "me")
+	for i, row := range strings.Split(strings.TrimSuffix(string(render.Message(nil, m, "me", plain, noon)), "\n"), "\n") {
+		if i > 0 && !strings.HasPrefix(row, strings.Repeat(" ", len("12:05 [bob -> you] "))+"word") || len(row) > 40 {
+			t.Errorf("row %d is %q", i, row)
+		}
+	}
+}
+
+func TestReceipt(t *testing.T) {
+	m := message(room.KindReceipt, "carol", "", "me")
+	m.RefTime = noon.Add(-25 * time.Hour)
+	if got := string(render.Message(nil, m, "me", render.Style{}, noon)); got != " * carol has read your message of 13 Mar 11:05\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestClock(t *testing.T) {
+	zone := time.FixedZone("east", 14*3600)
+	for want, at := range map[string]time.Time{
+		"12:05": noon, "13 Mar 12:05": noon.AddDate(0, 0, -1), "14 Mar 2025 12:05": noon.AddDate(-1, 0, 0), "00:00": noon.Add(-12*time.Hour - 5*time.Minute),
+	} {
+		if got := render.Clock(at, noon, plain); got != want {
+			t.Errorf("%v is %q, want %q", at, got, want)
+		}
+	}
+	if got := render.Clock(noon, noon, render.Style{Zone: zone}); got != "02:05" {
+		t.Errorf("in another zone %q", got)
+	}
+	if got := render.Clock(noon.Add(-3*time.Hour), noon, render.Style{Zone: zone}); got != "14 Mar 23:05" {
+		t.Errorf("in another zone, yesterday %q", got)
+	}
+}
+
+// A nick has the same colour on every screen, and no colours means no sequences.
+func TestColours(t *testing.T) {
+	say := &room.Event{Message: message(room.KindSay, "bob", "hello")}
+	direct := &room.Event{Message: message(room.KindDirect, "bob", "hello", "me")}
+	colour := string(render.Nick(nil, "bob", loud))
+	for _, e := range []*room.Event{say, direct} {
+		if got := string(render.Event(nil, e, "me", loud)); !strings.Contains(got, colour) {
+			t.Errorf("%q lacks %q", got, colour)
+		}
+		if got := string(render.Event(nil, e, "me", plain)); strings.ContainsAny(got, "\x1b\a") {
+			t.Errorf("%q", got)
+		}
+	}
+	if string(render.Nick(nil, "carol", loud)) == strings.Replace(colour, "bob", "carol", 1) {
+		t.Error("bob and carol have one colour")
+	}
+}
+
+func TestBell(t *testing.T) {
+	for name, tt := range map[string]struct {
+		message *room.Message
+		rings   bool
+	}{
+		"mention":          {message(room.KindSay, "bob", "Me: look"), true},
+		"mention in /me":   {message(room.KindMe, "bob", "greets me."), true},
+		"no mention":       {message(room.KindSay, "bob", "mention"), false},
+		"one's own":        {message(room.KindSay, "me", "me me me"), false},
+		"direct":           {message(room.KindDirect, "bob", "x", "me"), true},
+		"group":            {message(room.KindGroup, "bob", "x", "carol", "me"), true},
+		"one's own direct": {message(room.KindDirect, "me", "x", "bob"), false},
+		"receipt":          {message(room.KindReceipt, "bob", "", "me"), false},
+		"BEL in the text":  {message(room.KindSay, "bob", "\a\a"), false},
+	} {
+		e := &room.Event{Message: tt.message}
+		want := 0
+		if tt.rings {
+			want = 1
+		}
+		if got := strings.Count(string(render.Event(nil, e, "me", loud)), "\a"); got != want {
+			t.Errorf("%s: %d bells", name, got)
+		}
+		if got := strings.Count(string(render.Event(nil, e, "me", plain)), "\a"); got != 0 {
+			t.Errorf("%s: %d bells in silence", name, got)
+		}
+	}
+}
+
+func TestMentions(t *testing.T) {
+	for s, want := range map[string]bool{
+		"bob": true, "BOB!": true, "hi bob, hi": true, "(bob)": true, "bob.": true, "bob...": true, "@bob": true, "bob's": true, "bob-": true, "bob: x": true,
+		"bobby": false, "abob": false, "bob-by": false, "bob.by": false, "bob_": false, "": false, "bo b": false, "b\u00f6b": false, "\u00e9bob": true,
+	} {
+		if got := render.Mentions(s, "bob"); got != want {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+	if !render.Mentions("hello visitor", "~visitor") || render.Mentions("x", "~") {
+		t.Error("guests")
+	}
+}
+
+func TestPresence(t *testing.T) {
+	nicks := func(n int) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprint("n", i))
+		}
+		return all
+	}
+	for want, c := range map[string]*room.Change{
+		" * bob joined\n":                     {Joined: []string{"bob"}},
+		" * bob left\n":                       {Left: []string{"bob"}},
+		" * bob and carol joined\n":           {Joined: []string{"bob", "carol"}},
+		" * bob, carol and dave joined\n":     {Joined: []string{"bob", "carol", "dave"}},
+		" * bob joined, carol left\n":         {Joined: []string{"bob"}, Left: []string{"carol"}},
+		" * 12 people joined\n":               {Joined: nicks(12)},
+		" * 6 people joined, 7 people left\n": {Joined: nicks(6), Left: nicks(7)},
+	} {
+		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// One's own coming is no news to oneself, whoever else came in the same second.
+func TestOwnPresence(t *testing.T) {
+	for want, c := range map[string]*room.Change{
+		"":                          {Joined: []string{"me"}},
+		" * bob joined\n":           {Joined: []string{"me", "bob"}},
+		" * bob and carol joined\n": {Joined: []string{"bob", "me", "carol"}},
+		" * bob left\n":             {Joined: []string{"me"}, Left: []string{"bob"}},
+	} {
+		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+			t.Errorf("%+v is %q, want %q", *c, got, want)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0 s": -time.Second, "59 s": 59 * time.Second, "1 min": time.Minute, "59 min": time.Hour - 1, "1 h": time.Hour, "47 h": 48*time.Hour - 1, "2 days": 48 * time.Hour,
+	} {
+		if got := render.Ago(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
