@@ -225,7 +225,7 @@ func (r *receipts) words() []string {
 }
 
 var outcomes = map[Outcome]string{
-	Delivered: "delivered", KeptOffline: "offline", KeptAway: "away: ", KeptBroken: "broken",
+	Delivered: "delivered", KeptOffline: "offline", KeptAway: "away: ", KeptBroken: "broken", KeptSilent: "silent",
 	RefusedSelf: "self", RefusedUnknown: "unknown", RefusedGone: "gone", RefusedBlocked: "blocked",
 	RefusedYours: "yours", Failed: "failed",
 }

@@ -190,7 +190,7 @@ func (s *story) check() {
 
 // checkReceipt compares what the sender was told with what happened.
 func (s *story) checkReceipt(sent *sending, r Receipt) {
-	kept := r.Outcome == KeptOffline || r.Outcome == KeptAway || r.Outcome == KeptBroken
+	kept := r.Outcome >= KeptOffline && r.Outcome <= KeptSilent
 	if isGuest(r.To) {
 		if kept {
 			s.rt.Errorf("%s is said to be kept for %s", sent.text, r.To)

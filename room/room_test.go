@@ -115,7 +115,7 @@ func TestShownOnTheArchivesGoroutine(t *testing.T) {
 		pass(confirmWithin)
 		h.archive.Append(func(error) { dave.screen.shown[0](true) })
 		pass(time.Second)
-		same(t, "receipts", got.words(), "bob delivered", "dave broken")
+		same(t, "receipts", got.words(), "bob delivered", "dave silent")
 		h.quiet()
 	})
 }

@@ -17,6 +17,11 @@ func TestReceipts(t *testing.T) {
 		{"online", func(h *house, _ *person) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"two sessions", func(h *house, _ *person) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
+		{"visitors are not away", func(h *house, _ *person) {
+			if h.Visit(Who{"bob"}).Away("lunch") || !h.join("dave").Away("") {
+				h.t.Error("Away does not say whether one is present")
+			}
+		}, []string{"bob"}, []string{"bob offline"}},
 		{"away", func(h *house, _ *person) { h.join("bob").Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
 		{"back", func(h *house, _ *person) {
 			bob := h.join("bob")
@@ -127,14 +132,14 @@ func TestNotAnswering(t *testing.T) {
 			t.Errorf("%d messages in the inbox while one is being shown", n)
 		}
 		pass(1)
-		same(t, "not in time", got.words(), "bob broken")
+		same(t, "not in time", got.words(), "bob silent")
 		same(t, "unread meanwhile", texts(bob.inbox(t)), "carol: hi")
 		pass(time.Minute)
 		carol.screen.take()
 		bob.screen.answer(true)
 		same(t, "read at last", carol.screen.take(), "bob has read")
 		pass(time.Minute)
-		same(t, "told once", append(got.words(), carol.screen.take()...), "bob broken")
+		same(t, "told once", append(got.words(), carol.screen.take()...), "bob silent")
 		same(t, "inbox", texts(bob.inbox(t)))
 		h.quiet()
 	})
@@ -159,7 +164,7 @@ func TestReadElsewhereWhileStuck(t *testing.T) {
 			synctest.Wait()
 			same(t, "read", carol.screen.take(), "bob has read")
 			pass(time.Minute)
-			same(t, "nothing more", append(got.words(), carol.screen.take()...), "bob broken")
+			same(t, "nothing more", append(got.words(), carol.screen.take()...), "bob silent")
 			same(t, "inbox", texts(fresh.inbox(t)))
 			h.quiet()
 		})
