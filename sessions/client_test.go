@@ -289,9 +289,7 @@ func (c *client) resize(width, height int) {
 	c.screen.Resize(width, height)
 	c.mu.Unlock()
 	size := struct{ W, H, X, Y uint32 }{W: uint32(width), H: uint32(height)}
-	if _, err := c.ch.SendRequest("window-change", false, gossh.Marshal(size)); err != nil {
-		c.t.Error(err)
-	}
+	c.request("window-change", gossh.Marshal(size)) // with an answer: from then on it counts
 }
 
 // end closes the connection, if it is open still, and waits for its goroutines.

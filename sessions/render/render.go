@@ -29,7 +29,7 @@ func Event(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	case e.Message != nil:
 		return message(dst, e, viewer, st)
 	case e.Presence != nil:
-		return presence(dst, e.Presence, viewer, st)
+		return presence(dst, e, viewer, st)
 	case e.Notice != "":
 		return Notice(dst, e.Notice, st)
 	}
@@ -51,13 +51,18 @@ func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	return Message(dst, m, viewer, st, m.Time)
 }
 
-// shared returns what all sessions of the same style see of a room message, made
-// by the first of them.
+// shared returns what all sessions of the same style see of an event, made by the
+// first of them.
 func shared(e *room.Event, st Style) []byte {
 	if b, ok := e.Rendered.Load(st); ok {
 		return b.([]byte)
 	}
-	b := Message(nil, e.Message, "", st, e.Message.Time)
+	var b []byte
+	if e.Message != nil {
+		b = Message(nil, e.Message, "", st, e.Message.Time)
+	} else {
+		b = change(nil, e.Presence, "", st)
+	}
 	e.Rendered.Store(st, b)
 	return b
 }
@@ -166,13 +171,29 @@ func starred(dst []byte, s, color string, st Style) []byte {
 // mostNames is how many people a line about joins and leaves names.
 const mostNames = 5
 
-func presence(dst []byte, c *room.Change, viewer string, st Style) []byte {
+// presence renders who came and went. Only who is named in it sees another line
+// than the others.
+func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
+	if named(e.Presence.Joined, viewer) || named(e.Presence.Left, viewer) {
+		return change(dst, e.Presence, viewer, st)
+	}
+	return append(dst, shared(e, st)...)
+}
+
+func named(nicks []string, viewer string) bool {
+	return len(nicks) <= mostNames && slices.Contains(nicks, viewer)
+}
+
+func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 	var parts []string
 	for _, half := range []struct {
 		nicks []string
 		verb  string
 	}{{c.Joined, " joined"}, {c.Left, " left"}} {
-		others := slices.DeleteFunc(slices.Clone(half.nicks), func(n string) bool { return n == viewer })
+		others := half.nicks
+		if named(others, viewer) {
+			others = slices.DeleteFunc(slices.Clone(others), func(n string) bool { return n == viewer })
+		}
 		if len(others) > 0 {
 			parts = append(parts, People(others, mostNames)+half.verb)
 		}

@@ -80,6 +80,26 @@ func TestBadNames(t *testing.T) {
 	}
 }
 
+// A name that could be taken for somebody's is nobody's.
+func TestAlikeNames(t *testing.T) {
+	r := newRig(t).holds("bob")
+	r.keys.alike = [2]string{"b0b", "bob"}
+	r.wantOut(r.login("b0b"), "b0b could be taken for bob")
+	r.wantOut(r.login("B0B", "mallory"), "b0b could be taken for bob")
+	if n := r.keys.claimed(); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+}
+
+// A key that can't be used at all makes its owner a guest, who is told why.
+func TestUnfitKey(t *testing.T) {
+	r := newRig(t).holds("bob")
+	r.keys.unfit = signer("old").PublicKey()
+	r.wantIn(r.login("carol", "old"), `nick=~carol asked=carol claimed=false key=false unused="this key is too short"`)
+	r.wantIn(r.login("bob", "old", "bob"), `nick=bob asked=bob claimed=false key=true`)
+	r.wantOut(r.login("bob", "old"), "bob is held by another key", "this key is too short")
+}
+
 // A name with a guest's mark is no key's, also when keys are offered.
 func TestGuestWithKeys(t *testing.T) {
 	r := newRig(t)

@@ -22,12 +22,18 @@ const patience = 10 * time.Second
 
 // book is a Keys in memory.
 type book struct {
+	unfit gossh.PublicKey // refused, whoever comes with it
+	alike [2]string       // the first could be taken for the second
+
 	mu     sync.Mutex
 	nicks  map[string]string // by marshalled key
 	claims int
 }
 
 func (b *book) Nick(key gossh.PublicKey, _ netip.Addr) (string, error) {
+	if b.unfit != nil && string(b.unfit.Marshal()) == string(key.Marshal()) {
+		return "", errors.New("this key is too short")
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n, ok := b.nicks[string(key.Marshal())]; ok {
@@ -46,6 +52,8 @@ func (b *book) Held(nick string) bool {
 	}
 	return false
 }
+
+func (b *book) Alike(nick string) (string, bool) { return b.alike[1], nick == b.alike[0] }
 
 func (b *book) Claim(nick string, key gossh.PublicKey) error {
 	if b.Held(nick) {
@@ -99,8 +107,8 @@ func newRig(t *testing.T) *rig {
 // introduce is what the tests' sessions do.
 func introduce(ch *Channel) {
 	term, w, h, pty := ch.Pty()
-	fmt.Fprintf(ch, "nick=%s asked=%s claimed=%v key=%v command=%q pty=%v %s %dx%d env=%d\n",
-		ch.Login.Nick, ch.Login.Asked, ch.Login.Claimed, ch.Login.Key != nil, ch.Command, pty, term, w, h, len(ch.Env))
+	fmt.Fprintf(ch, "nick=%s asked=%s claimed=%v key=%v unused=%q command=%q pty=%v %s %dx%d env=%d\n",
+		ch.Login.Nick, ch.Login.Asked, ch.Login.Claimed, ch.Login.Key != nil, ch.Login.Unused, ch.Command, pty, term, w, h, len(ch.Env))
 	io.Copy(ch, ch)
 	ch.Exit(0)
 }

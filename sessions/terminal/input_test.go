@@ -149,6 +149,14 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestCalledBackIsWhatCounts walks away from a line that was too long, and back.
+func TestCalledBackIsWhatCounts(t *testing.T) {
+	r := newRig(t, Config{MaxText: 5}, "a\r", "1234567\x1b[A\x1b[B\r").run()
+	if diff := cmp.Diff(Line{Text: "12345"}, r.lines[1]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	var h history
 	for i := range 1000 {

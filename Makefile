@@ -1,0 +1,23 @@
+# The names of what is done here. What every change has to pass is .ci/run.
+
+.PHONY: all build test lint fuzz check bench image
+
+all: build
+
+build: # the binary, without anything of this machine's libraries
+	CGO_ENABLED=0 go build -trimpath -o whoelse .
+
+test: # what needs nothing but Go; with the ssh clients that are here
+	go test ./...
+
+lint fuzz:
+	.ci/run $@
+
+check: # all that every change has to pass
+	.ci/run
+
+bench: # the measurements of docs/measurements.md, in short
+	go run ./bench all --quick
+
+image:
+	docker build -t whoelse .
