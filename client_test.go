@@ -72,6 +72,22 @@ func TestSingleCommands(t *testing.T) {
 	}
 }
 
+// A message can come from a pipe, several lines of it too.
+func TestCommandFromInput(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	bob := sitDown(t, "bob", s.openSSH("bob", []string{newKey(t)}, nil))
+	bob.sees("you are bob", "> ")
+	carolKey := []string{newKey(t)}
+	if out, status := output(t, s.openSSH("carol", carolKey, nil, "send bob -"), "one\ntwo\n"); status != 0 || !strings.Contains(out, "delivered to bob") {
+		t.Errorf("%d %q", status, out)
+	}
+	bob.sees("[carol -> you] one\n", "two\n")
+	if out, status := output(t, s.openSSH("carol", carolKey, nil, "send bob -"), strings.Repeat("x", 5000)); status == 0 || !strings.Contains(out, "at most 4000") {
+		t.Errorf("%d %q", status, out)
+	}
+}
+
 // A forced terminal on a pipe announces a window of 0 by 0.
 func TestForcedTerminal(t *testing.T) {
 	t.Parallel()

@@ -13,9 +13,6 @@ import (
 // waits for them. Without a terminal it is brief, and nothing is replayed, so that
 // a program does not take the past for news.
 func (s *session) greet(w *room.Welcome, err error) {
-	if err != nil {
-		s.trouble("reading your inbox", err)
-	}
 	style := s.styleNow()
 	var lines []byte
 	add := func(words string) { lines = render.Notice(lines, words, style) }
@@ -32,8 +29,10 @@ func (s *session) greet(w *room.Welcome, err error) {
 	if len(w.Unread) > 0 {
 		add(wordsUnread(w.Unread))
 	}
-	s.printAll(string(lines), nil)
-	s.showKept(w)
+	s.out.first(append([]item{{text: string(lines)}}, s.kept(w)...)...)
+	if err != nil {
+		s.trouble("reading your inbox", err)
+	}
 }
 
 // introduce says who one is and who else is here.
@@ -59,15 +58,15 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
 }
 
-// showKept shows what came while the connection was broken, and which messages of
-// this person's were read, and marks both as shown.
-func (s *session) showKept(w *room.Welcome) {
+// kept is what came while the connection was broken, and which messages of this
+// person's were read. Both are marked as shown when they are.
+func (s *session) kept(w *room.Welcome) []item {
 	kept := append(w.Missed, w.Receipts...)
 	if len(kept) == 0 {
-		return
+		return nil
 	}
 	s.pending.add(1)
-	s.printAll(s.rendered(kept), func(shown bool) { go s.haveRead(kept, shown) })
+	return []item{{text: s.rendered(kept), shown: func(shown bool) { go s.haveRead(kept, shown) }}}
 }
 
 // motd cleans the message of the day: it is the operator's, but a file all the same.

@@ -19,14 +19,16 @@ import (
 
 // Limits that people meet. They stand in the README.
 const (
-	maxText      = 4000      // bytes of one message
-	queueLimit   = 256 << 10 // bytes that may wait for one session
-	flushEvery   = 10 * time.Millisecond
+	maxText      = 4000             // bytes of one message
+	queueLimit   = 256 << 10        // bytes that may wait for one session
 	stallLimit   = 10 * time.Second // one write may stand this long
 	goodbyeLimit = 2 * time.Second  // a session's last words
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
 )
+
+// FlushEvery is how far apart two writes to a busy session are kept.
+const FlushEvery = 10 * time.Millisecond
 
 // Config is what a Host needs.
 type Config struct {

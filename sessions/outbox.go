@@ -14,7 +14,7 @@ import (
 //   - Put and tell MUST NOT block; what finds no place ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write: at once when the last one was
-//     flushEvery ago, else when that time has come.
+//     FlushEvery ago, else when that time has come.
 //   - A write that stands for stallLimit ends the connection.
 //   - Every item's shown function is called exactly once.
 type outbox struct {
@@ -60,6 +60,19 @@ func newOutbox(ch *sshd.Channel, compose composer) *outbox {
 
 // Put implements room.Sink.
 func (o *outbox) Put(e *room.Event, shown func(bool)) { o.put(item{event: e, shown: shown}) }
+
+// first queues what has to be seen before anything that is queued already. It is
+// for before the writer runs.
+func (o *outbox) first(items ...item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	later := o.queue
+	o.queue = nil
+	for _, it := range items {
+		o.add(it)
+	}
+	o.queue = append(o.queue, later...)
+}
 
 // tell queues text for this session alone, as Put does.
 func (o *outbox) tell(text string) { o.put(item{text: text}) }
@@ -237,7 +250,7 @@ func (w *writer) write(p []byte, last bool) error {
 	return err
 }
 
-// pause keeps two writes flushEvery apart.
+// pause keeps two writes FlushEvery apart.
 type pause struct {
 	timer *time.Timer
 	last  time.Time
@@ -250,7 +263,7 @@ func newPause() *pause {
 }
 
 func (p *pause) wait() {
-	if d := flushEvery - time.Since(p.last); d > 0 {
+	if d := FlushEvery - time.Since(p.last); d > 0 {
 		p.timer.Reset(d)
 		<-p.timer.C
 	}

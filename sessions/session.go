@@ -100,8 +100,8 @@ func (s *session) run() {
 	s.seat = seat
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
-	go s.write()
 	s.greet(welcome, err)
+	go s.write()
 	cause := s.readAll()
 	s.out.close(cause)
 	<-s.out.done
@@ -153,6 +153,7 @@ func (s *session) readAll() error {
 		err = s.readTerminal()
 	} else {
 		err = s.readPipe()
+		s.pending.wait(s.ctx, lastReceipts)
 	}
 	cause := s.out.why()
 	switch {
@@ -206,7 +207,6 @@ func (s *session) readPipe() error {
 	for {
 		line, size, err := lines.next()
 		if err != nil {
-			s.pending.wait(s.ctx, lastReceipts)
 			return err
 		}
 		if size > maxText {

@@ -20,7 +20,7 @@ func TestLine(t *testing.T) {
 	call := func(name string) parse.Call { return parse.Call{Name: name} }
 	for line, want := range map[string]parse.Call{
 		"": call(""), "   ": call(""), "\n": call(""),
-		"hello everyone": say("hello everyone"), "  hello": say("hello"), "hello ": say("hello"),
+		"hello everyone": say("hello everyone"), "  hello": say(" hello"), "hello ": say("hello"),
 		"a\nb": say("a\nb"), "\nb": say("b"), "it's": say("it's"),
 
 		// what people say
@@ -74,13 +74,13 @@ func TestLineRefuses(t *testing.T) {
 		"whoelse is coming?": "usage: whoelse", "wholast x": "1 to 10080", "wholast 0": "1 to 10080", "wholast -5": "1 to 10080",
 		"wholast 10081": "1 to 10080", "wholast 5 6": "usage: wholast", "wholast 99999999999999999999": "1 to 10080",
 		"send": "usage: send NICK", "send bob": "there is no text", "send bob, hi": "there is no nick", "send ,bob hi": "there is no nick",
-		"send b@d hi": "a nick has", "send root hi": "reserved", "send \nbob": "there is no text",
-		"@": "usage: send NICK", "@bob": "there is no text", "@ bob hi": "there is no nick", "@@bob hi": "a nick has",
+		"send b@d hi": "nobody can be called", "send root hi": "nobody can be called", "send \nbob": "there is no text",
+		"@": "usage: send NICK", "@bob": "there is no text", "@ bob hi": "there is no nick", "@@bob hi": "nobody can be called",
 		"broadcast": "there is no text", "broadcast user": "usage: broadcast", "broadcast user bob": "there is no text",
 		"broadcast user bob,, carol hi": "there is no nick", "broadcast user bob,": "there is no nick",
-		"inbox zero please": "usage: inbox", "inbox all x": "1 to 10000", "inbox bob 0": "1 to 10000", "inbox b@d": "a nick has",
+		"inbox zero please": "usage: inbox", "inbox all x": "1 to 10000", "inbox bob 0": "1 to 10000", "inbox b@d": "nobody can be called",
 		"/history x": "1 to 10000", "/reply": "there is no text", "/me": "there is no text", "/say": "there is no text",
-		"/block": "there is no nick", "/block b@d": "a nick has", "/back now": "it takes nothing", "/clear all": "it takes nothing", "/nick bob": "it takes nothing",
+		"/block": "there is no nick", "/block b@d": "nobody can be called", "/back now": "it stands alone", "/clear all": "it stands alone", "/nick bob": "it stands alone",
 		"/": `no command "/"`, "//": "no command", "/ send": "no command", "/sned bob hi": "did you mean /send?", "/whoesle": "did you mean /whoelse?",
 		"/literal": "no command", "/etc/passwd": "no command", "/inbx": "did you mean /inbox?",
 		"/\x1b[2J\u202e": "no command", "/" + strings.Repeat("x", 5000): "no command",

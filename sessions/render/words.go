@@ -66,6 +66,9 @@ func Mentions(s, nick string) bool {
 		return false
 	}
 	for i := 0; i+len(nick) <= len(s); i++ {
+		if s[i]|0x20 != nick[0]|0x20 { // cheap: most places are not even the first letter
+			continue
+		}
 		if strings.EqualFold(s[i:i+len(nick)], nick) && apart(s[:i], false) && apart(s[i+len(nick):], true) {
 			return true
 		}
