@@ -171,7 +171,7 @@ func awayAndBlocked(alice, bob, carol *person) {
 // alone looks things up.
 func alone(p *person) {
 	p.types("wholast 5")
-	p.sees("within the last 5 min:", "alice: online now", "bob: online now")
+	p.sees("alice: online now", "bob: online now")
 	p.types("inbox all 2")
 	p.sees("and again", "coffee?")
 	p.types("inbox alice")

@@ -94,7 +94,7 @@ func (s *server) start(cfg config) error {
 // openFiles opens what is in the data folder, the history first: its lock tells
 // whether another server is at work here.
 func (s *server) openFiles(data string) (err error) {
-	s.store, err = history.Open(filepath.Join(data, "history"), history.Options{Log: s.log, Pace: sessions.FlushEvery})
+	s.store, err = history.Open(filepath.Join(data, "history"), history.Options{Log: s.log})
 	if errors.Is(err, history.ErrInUse) {
 		return fmt.Errorf("another whoelse is running on the data folder %s; stop it, or name another folder with --data", data)
 	}

@@ -68,7 +68,7 @@ func (f *failures) errors() string {
 func (h *Host) runCommand(ch *sshd.Channel) {
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	a := &actor{
-		host: h, login: ch.Login, out: newOutbox(ch, plainLines(ch)),
+		host: h, login: ch.Login, out: newOutbox(ch, plainLines(ch), h.rhythm),
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}

@@ -257,5 +257,7 @@ func TestRate(t *testing.T) {
 	if took := time.Since(began); took < 900*time.Millisecond {
 		t.Errorf("100 lines at 20 a second and 80 at once took %v", took)
 	}
-	one.sees("at most 20 messages a second")
+	if told := one.received() + two.received(); !strings.Contains(told, "at most 20 messages a second") {
+		t.Error("nobody is told why it takes so long")
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"whoelse/room"
@@ -27,8 +28,15 @@ const (
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
 )
 
-// FlushEvery is how far apart two writes to a busy session are kept.
-const FlushEvery = 10 * time.Millisecond
+// How far apart two writes to a busy session are kept: flushEvery, and up to
+// flushMost when there are so many sessions that writesPerSecond would be passed.
+// A write costs some 20 us of a processor, most of it the system call and the
+// cipher, whether it carries one line or five: docs/measurements.md.
+const (
+	flushEvery      = 10 * time.Millisecond
+	flushMost       = 20 * time.Millisecond
+	writesPerSecond = 15_000
+)
 
 // Config is what a Host needs.
 type Config struct {
@@ -52,6 +60,8 @@ type Host struct {
 	open     map[*session]struct{}
 	stopping bool
 	all      sync.WaitGroup
+
+	sessions atomic.Int64 // how many are open
 }
 
 // New returns a host for cfg's room.
@@ -82,6 +92,7 @@ func (h *Host) add(s *session) bool {
 		return false
 	}
 	h.open[s] = struct{}{}
+	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true
 }
@@ -90,7 +101,14 @@ func (h *Host) remove(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.open, s)
+	h.sessions.Store(int64(len(h.open)))
 	h.all.Done()
+}
+
+// rhythm is how far apart two writes to the same session are kept right now.
+func (h *Host) rhythm() time.Duration {
+	crowd := time.Duration(h.sessions.Load()) * time.Second / writesPerSecond
+	return min(max(crowd, flushEvery), flushMost)
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and

@@ -13,13 +13,14 @@ import (
 //
 //   - Put and tell MUST NOT block; what finds no place ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.
-//   - All that waits goes out as one write: at once when the last one was
-//     FlushEvery ago, else when that time has come.
+//   - All that waits goes out as one write: at once when the last one was long
+//     enough ago (see Host.rhythm), else when that time has come.
 //   - A write that stands for stallLimit ends the connection.
 //   - Every item's shown function is called exactly once.
 type outbox struct {
 	ch      *sshd.Channel
 	compose composer
+	rhythm  func() time.Duration // how far apart two writes are kept
 	wake    chan struct{} // has room for one
 	done    chan struct{} // closed when the writer has ended
 
@@ -52,8 +53,8 @@ func (it item) size() int {
 // session's end. It is called on the writing goroutine.
 type composer func(items []item, buf []byte, last bool) []byte
 
-func newOutbox(ch *sshd.Channel, compose composer) *outbox {
-	o := &outbox{ch: ch, compose: compose, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
+	o := &outbox{ch: ch, compose: compose, rhythm: rhythm, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	o.taken = sync.NewCond(&o.mu)
 	return o
 }
@@ -160,7 +161,7 @@ func (o *outbox) run(last func(cause error) string) {
 	var spare []item
 	for {
 		<-o.wake
-		pause.wait()
+		pause.wait(o.rhythm())
 		items, cause := o.take(spare)
 		if cause != nil {
 			if words := last(cause); words != "" {
@@ -250,7 +251,7 @@ func (w *writer) write(p []byte, last bool) error {
 	return err
 }
 
-// pause keeps two writes FlushEvery apart.
+// pause keeps two writes apart.
 type pause struct {
 	timer *time.Timer
 	last  time.Time
@@ -262,8 +263,8 @@ func newPause() *pause {
 	return p
 }
 
-func (p *pause) wait() {
-	if d := FlushEvery - time.Since(p.last); d > 0 {
+func (p *pause) wait(apart time.Duration) {
+	if d := apart - time.Since(p.last); d > 0 {
 		p.timer.Reset(d)
 		<-p.timer.C
 	}

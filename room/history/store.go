@@ -24,12 +24,6 @@ type Options struct {
 	OpenFiles    int          // how many histories' files stay open; 0: 1024
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	JournalBytes int64        // at what size a journal is sealed; 0: 8 MiB
-
-	// Pace is how far apart commits are kept that hold nothing but lines of the
-	// room and of presences; 0: not at all. A quiet room's line is committed at
-	// once, and a direct message always is and takes along what waits. A busy
-	// room then shares an fsync, and a write to everybody, between its lines.
-	Pace time.Duration
 }
 
 // Store keeps histories in one folder. All its methods may be called
@@ -37,7 +31,6 @@ type Options struct {
 type Store struct {
 	log     *slog.Logger
 	sealAt  int64
-	pace    time.Duration
 	lock    io.Closer
 	root    folder // the shared files, version, state.json
 	users   folder // the nicks' files
@@ -48,11 +41,9 @@ type Store struct {
 	mu      sync.Mutex // guards the rest of this block
 	wake    sync.Cond  // queue or closed changed
 	queue   []*unit
-	urgent  bool      // queue has something that Pace does not hold back
-	last    time.Time // when the queue was last taken
-	closed  bool      // Close was called
-	running bool      // a writer runs; after Close one is started when needed
-	drained bool      // the writer has sealed its journal for good
+	closed  bool // Close was called
+	running bool // a writer runs; after Close one is started when needed
+	drained bool // the writer has sealed its journal for good
 	lastID  string
 
 	journal journal               // owned by the writer
@@ -98,7 +89,6 @@ func newStore(root folder, opts Options) *Store {
 	s := &Store{
 		log:     opts.Log,
 		sealAt:  or(opts.JournalBytes, 8<<20),
-		pace:    opts.Pace,
 		root:    root,
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
@@ -214,7 +204,6 @@ func (s *Store) Append(done func(error), recs ...room.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, u)
-	s.urgent = s.urgent || u.urgent()
 	if !s.running {
 		s.running = true
 		go s.write()

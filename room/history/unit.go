@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"whoelse/room"
@@ -58,12 +57,6 @@ func (u *unit) line(m *room.Message) ([]byte, error) {
 		return u.lines[n-1].data, nil
 	}
 	return messageLine(m)
-}
-
-// urgent reports whether somebody's own history is concerned, and so whether
-// somebody waits for a receipt.
-func (u *unit) urgent() bool {
-	return u.err != nil || slices.ContainsFunc(u.lines, func(l placed) bool { return sharedFiles[l.owner] == "" })
 }
 
 // finish tells the sender.

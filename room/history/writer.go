@@ -50,30 +50,9 @@ func (s *Store) take() ([]*unit, bool) {
 	for len(s.queue) == 0 && !s.closed {
 		s.wake.Wait()
 	}
-	s.holdBack()
 	units := s.queue
-	s.queue, s.urgent, s.last = nil, false, time.Now()
+	s.queue = nil
 	return units, len(units) > 0
-}
-
-// holdBack waits until Pace has passed since the last commit, unless something
-// urgent is or gets into the queue. s.mu is held.
-func (s *Store) holdBack() {
-	wait := s.pace - time.Since(s.last)
-	if s.pace == 0 || wait <= 0 {
-		return
-	}
-	over := false
-	timer := time.AfterFunc(wait, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		over = true
-		s.wake.Signal()
-	})
-	defer timer.Stop()
-	for !over && !s.urgent && !s.closed {
-		s.wake.Wait()
-	}
 }
 
 // maxSpare bounds the memory that is kept from one batch to the next.

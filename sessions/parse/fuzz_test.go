@@ -54,7 +54,8 @@ func FuzzCommand(f *testing.F) {
 // checkCall asserts that call is whole, and that its text is a piece of line.
 func checkCall(t *testing.T, line string, call parse.Call) {
 	t.Helper()
-	if !strings.Contains(line, call.Text) || call.Text != strings.TrimSpace(call.Text) {
+	literal := line != "" && (line[0] == ' ' || line[0] == '\n') // keeps what it is indented by
+	if !strings.Contains(line, call.Text) || call.Text != strings.TrimSpace(call.Text) && !literal {
 		t.Fatalf("%q becomes the text %q", line, call.Text)
 	}
 	if call.Name != "" && parse.Find(call.Name) == nil {
@@ -66,7 +67,7 @@ func checkCall(t *testing.T, line string, call parse.Call) {
 		}
 	}
 	needs := slices.Contains([]string{"say", "me", "send", "reply", "broadcast"}, call.Name)
-	if needs && call.Text == "" || call.Name == "send" && len(call.To) == 0 || call.N < 0 {
+	if needs && strings.TrimSpace(call.Text) == "" || call.Name == "send" && len(call.To) == 0 || call.N < 0 {
 		t.Fatalf("%q becomes %+v", line, call)
 	}
 }
