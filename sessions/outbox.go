@@ -21,8 +21,8 @@ type outbox struct {
 	ch      *sshd.Channel
 	compose composer
 	rhythm  func() time.Duration // how far apart two writes are kept
-	wake    chan struct{} // has room for one
-	done    chan struct{} // closed when the writer has ended
+	wake    chan struct{}        // has room for one
+	done    chan struct{}        // closed when the writer has ended
 
 	mu    sync.Mutex // owns the fields below
 	taken *sync.Cond // signalled when the queue has been taken

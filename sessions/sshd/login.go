@@ -35,6 +35,7 @@ type Login struct {
 	Nick    string          // canonical; a guest's starts with '~'
 	Asked   string          // the username, cleaned
 	Key     gossh.PublicKey // nil for a guest
+	Role    string          // "operator", or empty
 	Claimed bool            // the nick was bound to the key just now
 	Unused  string          // why a key that was offered did not count; "" for none
 }
