@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 	_ "time/tzdata" // for the zones that clients name, where the system has none
@@ -18,10 +19,14 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/bans"
+	"whoelse/keys/certs"
+	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
+	"whoelse/sessions/door"
 	"whoelse/sessions/sshd"
 )
 
@@ -35,15 +40,18 @@ const (
 // stopped in the reverse order.
 type server struct {
 	log      *slog.Logger
+	listener net.Listener
 	store    *history.Store
-	settings *settings.Store
-	registry *keys.Registry
-	unwatch  func()
 	hostKey  gossh.Signer
+	registry *keys.Registry
+	revoked  *certs.Revoked // nil without --revoked-keys
+	bans     *bans.List
+	people   *people
+	unwatch  func() // ends what watch has started
+	settings *settings.Store
 	room     *room.Room
 	host     *sessions.Host
 	ssh      *sshd.Server
-	listener net.Listener
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
@@ -69,13 +77,16 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 
 func (s *server) start(cfg config) error {
 	var err error
-	if s.listener, err = net.Listen("tcp", cfg.listen); err != nil {
-		return listenError(cfg.listen, err)
+	if s.listener, err = listen(cfg); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(cfg.data, 0o700); err != nil {
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	if err := s.openFiles(cfg.data); err != nil {
+		return err
+	}
+	if err := s.openKeys(cfg); err != nil {
 		return err
 	}
 	if s.room, err = room.New(s.store, s.registry, s.settings); err != nil {
@@ -85,10 +96,18 @@ func (s *server) start(cfg config) error {
 		Room: s.room, Nicks: s.registry.Nicks, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
 	})
+	doors := banned{s.bans}
 	s.ssh, err = sshd.New(sshd.Config{
-		HostKey: s.hostKey, Keys: registry{s.registry}, Handle: s.host.Handle, Log: s.log,
+		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
+		Keys: s.people,
+		Door: door.New(cfg.limits, doors), Banned: doors.who,
+		Closed: cfg.closed(), NoGuests: cfg.noGuests(), Strict: cfg.strictCrypto,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.watch()
+	return nil
 }
 
 // openFiles opens what is in the data folder, the history first: its lock tells
@@ -104,33 +123,74 @@ func (s *server) openFiles(data string) (err error) {
 	if s.hostKey, err = keys.HostKey(filepath.Join(data, "host_key")); err != nil {
 		return err
 	}
-	if s.registry, err = keys.Open(filepath.Join(data, "authorized_keys"), s.log); err != nil {
-		return err
-	}
-	s.watch()
 	s.settings, err = settings.Open(filepath.Join(data, "settings"))
 	return err
 }
 
-// watch has edits of authorized_keys read as they are made.
+// openKeys opens what says who may come in and as whom.
+func (s *server) openKeys(cfg config) (err error) {
+	if s.registry, err = keys.Open(filepath.Join(cfg.data, "authorized_keys"), s.log); err != nil {
+		return err
+	}
+	if cfg.revokedKeys != "" {
+		if s.revoked, err = certs.OpenRevoked(cfg.revokedKeys, s.log); err != nil {
+			return fmt.Errorf("--revoked-keys: %w", err)
+		}
+		s.registry.Revoke(s.revoked.Key)
+	}
+	if s.bans, err = bans.Open(filepath.Join(cfg.data, "bans.json"), s.log); err != nil {
+		return err
+	}
+	s.people = &people{
+		Registry: s.registry, certs: certs.NewChecker(s.registry, s.revoked),
+		invites: invites.Open(filepath.Join(cfg.data, "invites.json")),
+	}
+	return nil
+}
+
+// watch has edits of authorized_keys read as they are made, and everything that
+// can be edited on SIGHUP. Who is not let in any more by it has to go.
 func (s *server) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.registry.Watch(ctx)
-	}()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	var all sync.WaitGroup
+	s.registry.OnChange(func(c keys.Change) {
+		if len(c.Removed) > 0 {
+			s.recheck()
+		}
+	})
+	all.Go(func() { s.registry.Watch(ctx) })
+	all.Go(func() { s.recheckAll(ctx) })
+	all.Go(func() {
+		for {
+			select {
+			case <-hangup:
+				s.reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	s.unwatch = func() {
+		signal.Stop(hangup)
 		cancel()
-		<-done
+		all.Wait()
 	}
 }
 
-func listenError(addr string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is in use by another program; name another address with --listen", addr)
+// reload reads the operator's files anew. What can't be read stays as it was.
+func (s *server) reload() {
+	err := errors.Join(s.registry.Reload(), s.bans.Reload())
+	if s.revoked != nil {
+		err = errors.Join(err, s.revoked.Reload())
 	}
-	return fmt.Errorf("can't listen on %s: %w", addr, err)
+	if err != nil {
+		s.log.Error("reading the files anew failed; what was read before stays in force", "err", err)
+		return
+	}
+	s.log.Info("the files were read anew")
+	s.recheck()
 }
 
 // invitation is the line that tells how to get in.
@@ -187,22 +247,6 @@ func (s *server) stop() error {
 	}
 	return nil
 }
-
-// registry is what sshd asks of keys, in its words.
-type registry struct{ *keys.Registry }
-
-func (r registry) Nick(key gossh.PublicKey, from netip.Addr) (string, error) {
-	if err := keys.CheckKey(key); err != nil {
-		return "", err
-	}
-	holder, err := r.Lookup(key, from)
-	if errors.Is(err, keys.ErrUnknownKey) {
-		return "", sshd.ErrUnknownKey
-	}
-	return holder.Nick, err
-}
-
-func (r registry) Claim(nick string, key gossh.PublicKey) error { return r.Registry.Claim(nick, key) }
 
 // maxMOTD bounds the message of the day, in bytes.
 const maxMOTD = 4 << 10

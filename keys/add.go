@@ -111,6 +111,12 @@ func (r *Registry) linesOf(n string, list []PublicKey) []Entry {
 	return found
 }
 
+// Check tells what Add would say about the options, before anything else is done.
+func (opt AddOptions) Check() error {
+	_, err := opt.text()
+	return err
+}
+
 // text is what stands before the key: nothing, or options and a space.
 func (opt AddOptions) text() (string, error) {
 	var list []string

@@ -12,6 +12,7 @@ type Kind string
 const (
 	KindSay     Kind = "room"    // said to everyone
 	KindMe      Kind = "me"      // said to everyone, in the third person
+	KindNotice  Kind = "notice"  // an operator's word to everyone, also to who blocks them
 	KindDirect  Kind = "direct"  // to one nick
 	KindGroup   Kind = "group"   // to several nicks
 	KindReceipt Kind = "receipt" // tells To that From has read the message Ref

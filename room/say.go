@@ -2,7 +2,7 @@ package room
 
 import "slices"
 
-// Say says text to everyone, as kind KindSay or KindMe. stored, if not nil, is
+// Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
 // called once, when everyone has been given the message: with nil when it is on
 // disk, else with an error that wraps ErrStorage (the room goes on without a
 // disk, but the message will not be found later). stored must not block.
@@ -32,7 +32,7 @@ func (r *Room) publish(m *Message) {
 		r.recent = append([]*Message(nil), r.recent[len(r.recent)-missedLines:]...)
 	}
 	for _, member := range r.members {
-		if !member.blocked[m.From] {
+		if !m.hidden(member.blocked) {
 			member.put(e)
 		}
 	}
@@ -47,7 +47,7 @@ func (r *Room) recentFor(m *member, returned bool) []*Message {
 		if !returned && len(lines) == recentLines || returned && line.ID <= m.lastSeen {
 			break
 		}
-		if !m.blocked[line.From] {
+		if !line.hidden(m.blocked) {
 			lines = append(lines, line)
 		}
 	}
@@ -61,5 +61,10 @@ func (s *Seat) History(n int) ([]*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.room.archive.Tail(RoomHistory, n, func(m *Message) bool { return !blocked[m.From] })
+	return s.room.archive.Tail(RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })
+}
+
+// hidden reports whether a line of the room is not for who blocks these.
+func (m *Message) hidden(blocked map[string]bool) bool {
+	return m.Kind != KindNotice && blocked[m.From]
 }

@@ -19,6 +19,7 @@ import (
 type actor struct {
 	host    *Host
 	login   *sshd.Login
+	from    string // the client's address and port
 	seat    *room.Seat
 	style   func() render.Style
 	out     *outbox
@@ -28,10 +29,30 @@ type actor struct {
 
 // do carries out a call. The table is complete but for what only a session can do.
 func (a *actor) do(call parse.Call) {
-	if run := commands[call.Name]; run != nil {
+	run := commands[call.Name]
+	switch {
+	case run == nil:
+	case parse.Find(call.Name).Operators && !a.operator():
+		a.fail(wordsOperators)
+	case a.silenced(call):
+	default:
 		run(a, call)
 	}
 }
+
+// misread shows what is wrong with a line that begins like a command.
+func (a *actor) misread(err error) {
+	if e, ok := errors.AsType[*parse.Error](err); ok && e.Operators && !a.operator() {
+		a.fail(wordsOperators)
+		return
+	}
+	a.fail(err.Error())
+}
+
+// roleOperator is what the login of an operator says.
+const roleOperator = "operator"
+
+func (a *actor) operator() bool { return a.login.Role == roleOperator }
 
 // commands is what a line can ask for, by canonical name.
 var commands map[string]func(*actor, parse.Call)
@@ -54,6 +75,16 @@ func init() { // help lists the commands, so the table can't be initialised in p
 		"blocked":   (*actor).blocked,
 		"nick":      (*actor).whoami,
 		"help":      (*actor).help,
+		"motd":      (*actor).motd,
+		"key":       (*actor).key,
+		"invite":    (*actor).invite,
+		"kick":      (*actor).kick,
+		"ban":       (*actor).ban,
+		"unban":     (*actor).unban,
+		"bans":      (*actor).bans,
+		"mute":      (*actor).mute,
+		"unmute":    (*actor).unmute,
+		"announce":  (*actor).announce,
 	}
 }
 
@@ -93,8 +124,12 @@ func (a *actor) say(call parse.Call) {
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
+	a.sayAs(kind, call.Text)
+}
+
+func (a *actor) sayAs(kind room.Kind, words string) {
 	a.pending.add(1)
-	a.seat.Say(kind, call.Text, func(err error) {
+	a.seat.Say(kind, words, func(err error) {
 		defer a.pending.add(-1)
 		if err != nil {
 			a.host.cfg.Log.Error("a room message is not in the history", "nick", a.seat.Nick(), "err", err)
@@ -303,13 +338,16 @@ func (a *actor) whoami(parse.Call) { a.note(wordsIdentity(a.login, a.seat)) }
 
 func (a *actor) help(call parse.Call) {
 	if call.Text == "" {
-		a.printAll(helpAll(a.style()), nil)
+		a.printAll(helpAll(a.operator(), a.style()), nil)
 		return
 	}
 	c := parse.Find(strings.ToLower(call.Text))
-	if c == nil {
+	switch {
+	case c == nil:
 		a.fail("no command is called that; help lists them all")
-		return
+	case c.Operators && !a.operator():
+		a.fail(wordsOperators)
+	default:
+		a.out.print(helpOne(c, a.style()), nil)
 	}
-	a.out.print(helpOne(c, a.style()), nil)
 }

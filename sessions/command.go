@@ -68,35 +68,54 @@ func (f *failures) errors() string {
 func (h *Host) runCommand(ch *sshd.Channel) {
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	a := &actor{
-		host: h, login: ch.Login, out: newOutbox(ch, plainLines(ch), h.rhythm),
+		host: h, login: ch.Login, from: ch.From(), out: newOutbox(ch, plainLines(ch), h.rhythm),
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}
 	a.failed.collect = true
-	go a.out.run(func(error) string { return "" })
-	status := a.runLine(text.Clean(ch.Command), ch)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	defer h.running(a, ch, stop)()
+	if err := h.admit(ch); err != nil {
+		turnAway(ch, err.Error())
+		return
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.out.run(func(error) string { return "" })
+		a.sentAway(ch)
+	}()
+	status := a.runLine(ctx, text.Clean(ch.Command), ch)
 	a.out.close(errQuit)
-	<-a.out.done
+	<-ended
 	io.WriteString(ch.Stderr(), crlf(ch, wordsKey(ch.Login)+a.failed.errors()))
 	ch.Exit(status)
 }
 
+// sentAway ends a command that somebody ended from outside: the channel first, so
+// that a reader who waits for input wakes up. It runs when nobody writes any more.
+func (a *actor) sentAway(ch *sshd.Channel) {
+	if words, ok := errors.AsType[expelled](a.out.why()); ok {
+		turnAway(ch, string(words))
+	}
+}
+
 // runLine carries out one command; a text of "-" is read from in.
-func (a *actor) runLine(line string, in io.Reader) int {
+func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 	call, err := parse.Command(line)
 	if err == nil && call.Text == "-" {
 		call.Text, err = readText(in)
 	}
 	if err != nil {
-		a.fail(err.Error())
+		a.misread(err)
 		return exitUsage
 	}
 	if len(call.Text) > maxText {
 		a.fail(wordsTooLong(len(call.Text)))
 		return exitUsage
 	}
-	ctx := context.Background()
-	if err := a.host.pace.wait(ctx, a.seat.Nick(), func() {}); err != nil {
+	if a.host.pace.wait(ctx, a.seat.Nick(), func() {}) != nil || ctx.Err() != nil {
 		return exitFailed
 	}
 	a.do(call)

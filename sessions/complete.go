@@ -30,7 +30,7 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 func (s *session) candidates(head string, start int, word string) []string {
 	var all []string
 	if start == 0 {
-		all = commandWords(strings.HasPrefix(word, "/"))
+		all = commandWords(s.operator(), strings.HasPrefix(word, "/"))
 	}
 	if !strings.HasPrefix(word, "/") {
 		all = append(all, s.everyNick()...)
@@ -41,8 +41,8 @@ func (s *session) candidates(head string, start int, word string) []string {
 	return slices.Compact(all)
 }
 
-func commandWords(slash bool) (all []string) {
-	for _, c := range parse.Commands {
+func commandWords(operator, slash bool) (all []string) {
+	for _, c := range commandsFor(operator) {
 		switch {
 		case slash:
 			all = append(all, "/"+c.Name)

@@ -9,6 +9,7 @@ package sessions
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/sshd"
+	"whoelse/sessions/text"
 )
 
 // Limits that people meet. They stand in the README.
@@ -48,7 +50,17 @@ type Config struct {
 	MessageRate float64
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
-	Log  *slog.Logger
+	// Keyring and Warden serve the commands about keys and those of operators; nil
+	// means that there are none.
+	Keyring Keyring
+	Warden  Warden
+	// JoinLine gives the command with which somebody joins as user; nil where that
+	// is not known.
+	JoinLine func(user string) string
+	// Admit is asked about each session once EndWhere would find it, so that nobody
+	// slips in between; its error is for the person. nil admits everyone.
+	Admit func(Person) error
+	Log   *slog.Logger
 }
 
 // Host serves sessions. Its methods may be called concurrently.
@@ -57,7 +69,8 @@ type Host struct {
 	pace *pace
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*session]struct{}
+	open     map[*session]*visit
+	commands map[*visit]struct{}
 	stopping bool
 	all      sync.WaitGroup
 
@@ -66,7 +79,7 @@ type Host struct {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	return &Host{cfg: cfg, pace: newPace(cfg.MessageRate), open: map[*session]struct{}{}}
+	return &Host{cfg: cfg, pace: newPace(cfg.MessageRate), open: map[*session]*visit{}, commands: map[*visit]struct{}{}}
 }
 
 // Handle runs one session to its end.
@@ -77,12 +90,33 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	}
 	s := newSession(h, ch)
 	if !h.add(s) {
-		ch.Stderr().Write([]byte("whoelse: " + wordsShutdown + "\r\n"))
-		ch.Exit(1)
+		turnAway(ch, wordsShutdown)
 		return
 	}
 	defer h.remove(s)
+	if err := h.admit(ch); err != nil {
+		turnAway(ch, err.Error())
+		return
+	}
 	s.run()
+}
+
+func turnAway(ch *sshd.Channel, words string) {
+	io.WriteString(ch.Stderr(), "whoelse: "+text.CleanLine(words)+"\r\n")
+	ch.Exit(exitFailed)
+}
+
+// admit asks whether the channel's person may be here, and notes the use of the key.
+func (h *Host) admit(ch *sshd.Channel) error {
+	if h.cfg.Admit != nil {
+		if err := h.cfg.Admit(personOf(ch.Login, ch.Login.Nick, ch.From())); err != nil {
+			return err
+		}
+	}
+	if h.cfg.Keyring != nil && ch.Login.Key != nil {
+		h.cfg.Keyring.KeyUsed(ch.Login.Key)
+	}
+	return nil
 }
 
 func (h *Host) add(s *session) bool {
@@ -91,7 +125,7 @@ func (h *Host) add(s *session) bool {
 	if h.stopping {
 		return false
 	}
-	h.open[s] = struct{}{}
+	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.expel}
 	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true

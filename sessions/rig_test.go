@@ -14,6 +14,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/desk"
 	"whoelse/keys"
 	"whoelse/room"
 	"whoelse/room/history"
@@ -34,6 +35,9 @@ type rig struct {
 	store    *history.Store
 	settings *settings.Store
 	room     *room.Room
+	registry *keys.Registry
+	desk     *desk.Desk
+	warden   sessions.Warden // the desk, unless a test sets another one before start
 	host     *sessions.Host
 	ssh      *sshd.Server
 	served   chan error
@@ -54,17 +58,20 @@ func (r *rig) start() {
 	var err error
 	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
 	r.must(err)
-	registry, err := keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
+	r.registry, err = keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, registry, r.settings)
+	r.room, err = room.New(r.store, r.registry, r.settings)
 	r.must(err)
+	r.openDesk(log)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: registry.Nicks, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
+		Room: r.room, Nicks: r.registry.Nicks, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
+		Keyring: r.desk, Warden: r.warden, Admit: r.desk.Admit, JoinLine: joinLine,
 	})
+	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: directory{registry}, Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Keys: directory{r.registry}, Handle: r.host.Handle, Log: log,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -83,6 +90,7 @@ func (r *rig) stop() {
 	r.host.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
+	r.must(r.desk.Close())
 	r.settings.Close()
 	if err := r.store.Close(); err != nil {
 		r.t.Error(err)
@@ -102,12 +110,12 @@ func (r *rig) must(err error) {
 // directory is what sshd asks of keys, as in main.
 type directory struct{ *keys.Registry }
 
-func (d directory) Nick(key gossh.PublicKey, from netip.Addr) (string, error) {
+func (d directory) Holder(key gossh.PublicKey, _ string, from netip.Addr) (sshd.Holder, error) {
 	holder, err := d.Lookup(key, from)
 	if errors.Is(err, keys.ErrUnknownKey) {
-		return "", sshd.ErrUnknownKey
+		err = sshd.ErrUnknownKey
 	}
-	return holder.Nick, err
+	return sshd.Holder{Nick: holder.Nick, Role: holder.Role}, err
 }
 
 func (d directory) Claim(nick string, key gossh.PublicKey) error { return d.Registry.Claim(nick, key) }

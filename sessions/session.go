@@ -44,7 +44,7 @@ type session struct {
 func newSession(h *Host, ch *sshd.Channel) *session {
 	s := &session{ch: ch, size: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow}
+	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
 	if pty {
@@ -98,6 +98,7 @@ func (s *session) run() {
 		return
 	}
 	s.seat = seat
+	s.host.seated(s)
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
@@ -225,13 +226,16 @@ func (s *session) handle(line string) error {
 	if strings.TrimSpace(line) == "" {
 		return nil
 	}
+	if s.ctx.Err() != nil {
+		return s.out.why() // nobody who was sent away says another word
+	}
 	s.seat.Active()
 	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {
 		return s.out.why()
 	}
 	call, err := parse.Line(line)
 	if err != nil {
-		s.fail(err.Error())
+		s.misread(err)
 		return nil
 	}
 	switch call.Name {

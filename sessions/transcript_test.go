@@ -80,6 +80,7 @@ var verbs = map[string]func(tr *transcript, who, rest string){
 	"is":       (*transcript).is,
 	"restarts": (*transcript).restarts,
 	"counts":   (*transcript).counts,
+	"trusts":   func(tr *transcript, _, rest string) { tr.rig.trust(rest) },
 	"greets":   func(tr *transcript, _, rest string) { tr.rig.motd = tr.unquote(rest) },
 }
 

@@ -3,6 +3,7 @@ package sessions
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // way out, and never an internal error.
 
 const (
-	wordsShutdown = "the server is shutting down; what was kept is safe, come back in a moment"
-	wordsUnstored = "said, but not kept in the history: storage trouble"
+	wordsShutdown  = "the server is shutting down; what was kept is safe, come back in a moment"
+	wordsUnstored  = "said, but not kept in the history: storage trouble"
+	wordsOperators = "only operators can do that"
 )
 
 // lastWords is what a session is shown at its end.
@@ -169,16 +171,21 @@ func wordsHere(others []room.Presence, total int) string {
 	return render.People(nicks, greetMost) + verb
 }
 
-func helpAll(st render.Style) string {
+func helpAll(operator bool, st render.Style) string {
 	lines := render.Notice(nil, "just type to talk to everyone; commands:", st)
-	width := 0
-	for _, c := range parse.Commands {
+	list, width := commandsFor(operator), 0
+	for _, c := range list {
 		width = max(width, len(shortUsage(c)))
 	}
-	for _, c := range parse.Commands {
+	for _, c := range list {
 		lines = render.Notice(lines, fmt.Sprintf("  %-*s  %s", width, shortUsage(c), c.Help), st)
 	}
 	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
+}
+
+// commandsFor lists what one may ask for.
+func commandsFor(operator bool) []*parse.Syntax {
+	return slices.DeleteFunc(slices.Clone(parse.Commands), func(c *parse.Syntax) bool { return c.Operators && !operator })
 }
 
 // shortUsage is the first of a command's forms.

@@ -14,6 +14,7 @@ type Syntax struct {
 	Aliases   []string
 	BareWords []string // which of its names also work without '/'
 	Alone     bool     // the bare words only count when nothing follows
+	Operators bool     // only operators may
 	Usage     string
 	Help      string // what it does, one line
 	More      string // what help COMMAND adds; may be empty
@@ -57,12 +58,35 @@ var Commands = []*Syntax{
 	{Name: "nick", Aliases: []string{"whoami"}, args: noArgs,
 		Usage: "/nick", Help: "who you are, and by which key",
 		More: "Your nick is bound to your key and can't be changed from here: connect as another name with another key."},
+	{Name: "key", Aliases: []string{"keys"}, args: keyArgs,
+		Usage: "/key, /key add KEY, or /key remove FINGERPRINT", Help: "your keys; also /key add, /key remove",
+		More: "/key add takes what is in a file that ends in .pub, pasted. /key remove takes a fingerprint as /key shows it; the last key stays."},
+	{Name: "motd", args: noArgs,
+		Usage: "/motd", Help: "the message of the day"},
 	{Name: "clear", args: noArgs,
 		Usage: "/clear", Help: "clear the screen"},
 	{Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help"}, Alone: true, args: optionalText,
 		Usage: "/help [COMMAND]", Help: "this list, or more about one command"},
 	{Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q"}, Alone: true, args: optionalText,
 		Usage: "quit", Help: `leave; also exit, \q, :q and ^D`},
+	{Name: "invite", Operators: true, args: inviteArgs,
+		Usage: "/invite NICK [DURATION]", Help: "a one-time code for somebody new",
+		More: "Whoever connects with the code and a new key gets the nick. It is good once, and for DURATION (24h)."},
+	{Name: "kick", Operators: true, args: kickArgs,
+		Usage: "/kick NICK [REASON]", Help: "end all sessions of NICK"},
+	{Name: "ban", Operators: true, args: banArgs,
+		Usage: "/ban NICK|FINGERPRINT|ADDRESS|CIDR [DURATION] [REASON]", Help: "keep out, and end the sessions of",
+		More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, it is for good. If a ban covers another operator you are told, and it needs the word anyway in front of the reason."},
+	{Name: "unban", Operators: true, args: needTarget,
+		Usage: "/unban NICK|FINGERPRINT|ADDRESS|CIDR", Help: "end a ban"},
+	{Name: "bans", Operators: true, args: noArgs,
+		Usage: "/bans", Help: "who is banned, by whom and why"},
+	{Name: "mute", Operators: true, args: muteArgs,
+		Usage: "/mute NICK [DURATION]", Help: "let NICK read and not write"},
+	{Name: "unmute", Operators: true, args: needNick,
+		Usage: "/unmute NICK", Help: "end that"},
+	{Name: "announce", Operators: true, args: needText,
+		Usage: "/announce TEXT", Help: "show TEXT to everyone, as an operator's word"},
 }
 
 // Find returns the command with this name or alias, with or without '/', or nil.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"whoelse/keys/nick"
 	"whoelse/sessions/text"
@@ -21,10 +22,16 @@ import (
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
-	Nick string   // canonical nick: inbox of one, block, unblock
-	Text string   // message text, away reason, help topic
+	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite
+	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
+
+	Target string        // whom a ban is about, or the fingerprint of a key, as typed
+	For    time.Duration // how long; 0 when not given
+	Why    string        // the reason of a kick or ban, "" for none
+	Anyway bool          // ban: also if it covers an operator
+	Verb   string        // key: "", "add" or "remove"
 }
 
 // Error is a line that begins like a command and is none. Its text is fit to show:
@@ -33,6 +40,8 @@ type Error struct {
 	Problem string // what is wrong, in words
 	Usage   string // how the command is typed; "" for an unknown command
 	Hint    string // the way out
+
+	Operators bool // it is about a command for operators
 }
 
 func (e *Error) Error() string {
@@ -119,7 +128,7 @@ func bare(word, rest string) *Syntax {
 func run(c *Syntax, rest string) (Call, error) {
 	call := Call{Name: c.Name}
 	if problem := c.args(rest, &call); problem != "" {
-		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: sayHint}
+		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: sayHint, Operators: c.Operators}
 	}
 	return call, nil
 }

@@ -39,8 +39,8 @@ func Event(dst []byte, e *room.Event, viewer string, st Style) []byte {
 func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	m := e.Message
 	switch m.Kind {
-	case room.KindSay, room.KindMe:
-		if st.Bell && m.From != viewer && Mentions(m.Text, viewer) {
+	case room.KindSay, room.KindMe, room.KindNotice:
+		if st.Bell && m.From != viewer && (m.Kind == room.KindNotice || Mentions(m.Text, viewer)) {
 			dst = append(dst, '\a')
 		}
 		return append(dst, shared(e, st)...)
@@ -72,6 +72,9 @@ func shared(e *room.Event, st Style) []byte {
 func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time) []byte {
 	if m.Kind == room.KindReceipt {
 		return Notice(dst, m.From+" has read your message of "+Clock(m.RefTime, now, st), st)
+	}
+	if m.Kind == room.KindNotice {
+		return Refusal(dst, Clock(m.Time, now, st)+" "+m.From+" announces: "+m.Text, st)
 	}
 	start := len(dst)
 	dst = append(dst, Clock(m.Time, now, st)...)
@@ -153,7 +156,8 @@ func Clock(t, now time.Time, st Style) string {
 // Notice renders a word from the server: " * text", grey.
 func Notice(dst []byte, s string, st Style) []byte { return starred(dst, s, grey, st) }
 
-// Refusal renders why something was not done: as a notice, but not to be missed.
+// Refusal renders why something was not done, or an announcement: as a notice, but
+// not to be missed.
 func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, s, red, st) }
 
 func starred(dst []byte, s, color string, st Style) []byte {

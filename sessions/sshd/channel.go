@@ -62,12 +62,12 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	c := connOf(ctx)
 	defer s.survive("channel", c)
 	if !c.open(sc) {
-		nc.Reject(gossh.ResourceShortage, "too many sessions on one connection")
+		c.refuseChannel(nc)
 		return
 	}
 	defer c.done()
 	ch := &Channel{conn: c, Env: map[string]string{}}
-	ch.start = time.AfterFunc(shellWithin, func() { c.Close() })
+	ch.start = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
 	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch}, channelContext{ctx, ch})
@@ -79,6 +79,7 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(sess ssh.Session) {
 		ch := sess.Context().Value(channelKey{}).(*Channel)
+		defer ch.conn.finish()
 		defer s.survive("session", ch.conn)
 		ch.start.Stop()
 		ch.sess, ch.Command = sess, sess.RawCommand()
@@ -170,7 +171,7 @@ func (ch *Channel) requests(in <-chan *gossh.Request, out chan<- *gossh.Request)
 		ok := false
 		switch req.Type {
 		case "shell", "exec":
-			if !started && len(req.Payload) <= maxCommand+4 {
+			if !started && len(req.Payload) <= maxCommand+4 && ch.conn.begin() {
 				started = true
 				out <- req // the library answers it and never stops taking them
 				continue

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -121,13 +122,14 @@ func TestSessionRequests(t *testing.T) {
 	wantAnswer(t, ch, false, "signal", oneString{"KILL"})
 	wantAnswer(t, ch, false, "break", resize{})
 	wantAnswer(t, ch, true, "shell", nil)
+	if got, err := bufio.NewReader(ch).ReadString('\n'); err != nil || !strings.Contains(got, "pty=true xterm 32768x7 ") {
+		t.Errorf("%q, %v", got, err)
+	}
 	wantAnswer(t, ch, false, "shell", nil)
 	wantAnswer(t, ch, false, "exec", oneString{"again"})
 	wantAnswer(t, ch, false, "env", envRequest{"LANG", "C"}) // too late
 	wantAnswer(t, ch, true, "window-change", resize{W: 90, H: 30})
-	if got := said(t, ch); !strings.Contains(got, "pty=true xterm 32768x7 ") {
-		t.Errorf("%q", got)
-	}
+	said(t, ch)
 }
 
 func TestSubsystemAloneIsRefused(t *testing.T) {
@@ -197,10 +199,11 @@ func TestWindowChangesDoNotStall(t *testing.T) {
 	})
 	r.within("a shell in a flood", func() {
 		wantAnswer(t, ch, true, "shell", nil)
-		flood()
-		if got := said(t, ch); !strings.Contains(got, "119x24") {
-			t.Errorf("%q", got)
+		if got, err := bufio.NewReader(ch).ReadString('\n'); err != nil || !strings.Contains(got, "119x24") {
+			t.Errorf("%q, %v", got, err)
 		}
+		flood()
+		said(t, ch)
 	})
 }
 

@@ -4,22 +4,29 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/charmbracelet/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/door"
 )
 
 // conn is one TCP connection from accept to end.
 type conn struct {
 	net.Conn
 	server   *Server
-	deadline *time.Timer // closes the connection: late login, no session, or the keepalive's
-	login    login       // written during authentication, read after it
+	visit    *door.Visit  // nil without a door
+	deadline *time.Timer  // closes the connection: late login, no session, or the keepalive's
+	login    login        // written during authentication, read after it
+	late, in atomic.Bool  // its time ran out; somebody logged in
+	refusals atomic.Int32 // of channels, being written
 
 	mu       sync.Mutex // owns the fields below
 	ssh      *gossh.ServerConn
 	channels int
+	running  int    // shells and commands, also of channels that are closed
 	identity *Login // of the first session; all others are the same person's
 	denied   error
 	probe    probe
@@ -32,8 +39,40 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s}
-	c.deadline = time.AfterFunc(loginWithin, func() { c.Close() })
+	c.deadline = time.AfterFunc(s.cfg.LoginWithin, c.expire)
 	return c
+}
+
+// expire ends a connection that has not got anywhere in its time.
+func (c *conn) expire() {
+	c.late.Store(true)
+	c.Close()
+}
+
+// loggedIn tells the door that the person is known. The error is for them.
+func (c *conn) loggedIn() error {
+	if c.visit != nil {
+		if err := c.visit.LoggedIn(); err != nil {
+			return err
+		}
+	}
+	c.in.Store(true)
+	return nil
+}
+
+// judge tells the door how a connection ended that nobody logged in on.
+func (c *conn) judge() {
+	if c.visit == nil || c.in.Load() || c.server.isStopped() {
+		return
+	}
+	switch {
+	case c.late.Load():
+		c.visit.Failed(door.GraceExceeded)
+	case c.login.tried:
+		c.visit.Failed(door.AuthFailed)
+	default:
+		c.visit.Failed(door.NoAuth)
+	}
 }
 
 // adopt is the library's first word about a connection.
@@ -68,6 +107,35 @@ func (c *conn) open(sc *gossh.ServerConn) bool {
 	}
 	c.channels++
 	return true
+}
+
+// begin counts a shell or command, unless too many are running. A client that opens
+// and closes channels at will has no more of them than one that leaves them open.
+func (c *conn) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running >= maxRunning {
+		return false
+	}
+	c.running++
+	return true
+}
+
+func (c *conn) finish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+}
+
+// refuseChannel says no to a channel. Each refusal is a goroutine of the library's,
+// which stands while the client takes nothing: who lets them pile up is cut off.
+func (c *conn) refuseChannel(nc gossh.NewChannel) {
+	defer c.refusals.Add(-1)
+	if c.refusals.Add(1) > maxRefusals {
+		c.Close()
+		return
+	}
+	nc.Reject(gossh.ResourceShortage, "too many sessions on one connection")
 }
 
 // done ends the connection with its last session.

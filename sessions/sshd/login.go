@@ -1,10 +1,12 @@
 package sshd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/charmbracelet/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -19,15 +21,30 @@ var ErrUnknownKey = errors.New("key is not known")
 // Keys knows which key is whose. Its methods are called concurrently, before
 // anybody has proven anything, and must be cheap. Their errors are shown to people.
 type Keys interface {
-	// Nick returns whose key it is when it comes from this address.
-	// ErrUnknownKey means that it may claim a nick that nobody holds.
-	Nick(key gossh.PublicKey, from netip.Addr) (string, error)
+	// Holder returns whose key, or certificate, it is when it comes from this
+	// address and asks for this username. ErrUnknownKey means that it may claim a
+	// nick that nobody holds.
+	Holder(key gossh.PublicKey, user string, from netip.Addr) (Holder, error)
 	// Held reports whether a key holds nick.
 	Held(nick string) bool
 	// Alike returns a held nick that nick could be taken for.
 	Alike(nick string) (string, bool)
 	// Claim binds nick to key, durably.
 	Claim(nick string, key gossh.PublicKey) error
+}
+
+// Inviter is a Keys that also enrols people who come with a one-time code, as
+// NICK+CODE. A code is used up by Redeem alone, once the key has signed.
+type Inviter interface {
+	Invited(nick, code string, from netip.Addr) error
+	Redeem(nick, code string, key gossh.PublicKey) error
+}
+
+// Holder is whom a key makes somebody.
+type Holder struct {
+	Nick    string
+	Role    string // "operator", or empty
+	NoTouch bool   // a hardware key may sign without being touched
 }
 
 // Login is who a session belongs to.
@@ -47,12 +64,18 @@ const (
 	extKnown = "whoelse-nick"  // the key is this nick's
 	extClaim = "whoelse-claim" // the key asks for this nick
 	extGuest = "whoelse-guest" // no key: this guest name
+	extCode  = "whoelse-code"  // the key came with this invitation for extClaim
+	extRole  = "whoelse-role"  // of extKnown
+
+	// extNoTouch is read by the ssh library.
+	extNoTouch = "no-touch-required"
 )
 
 // login is what a connection remembers of its attempts, to find words for a
 // person whom none of them lets in. Nothing here decides anything.
 type login struct {
 	pre     gossh.ServerPreAuthConn
+	tried   bool  // anything but "none"
 	refused int   // keys
 	unfit   error // why the last key that can't be used at all was refused
 	told    bool
@@ -62,31 +85,79 @@ type login struct {
 // client has, before any signature.
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := connOf(ctx)
-	ext, value, err := s.grant(ctx.User(), key, addrOf(c.RemoteAddr()))
+	c.login.tried = true
+	ext, err := s.grant(c, ctx.User(), key)
+	if err == nil {
+		err = s.welcome(cmp.Or(ext[extKnown], ext[extClaim]), key, c)
+	}
 	if err != nil {
 		c.refuse(err)
 		return false
 	}
-	ctx.Permissions().Extensions = map[string]string{ext: value}
+	ctx.Permissions().Extensions = ext
 	return true
 }
 
-func (s *Server) grant(user string, key ssh.PublicKey, from netip.Addr) (ext, value string, err error) {
-	known, err := s.cfg.Keys.Nick(key, from)
-	if err == nil {
-		return extKnown, known, nil
+// grant says what the key would make its owner once it has signed.
+func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]string, error) {
+	from := addrOf(c.RemoteAddr())
+	holder, err := s.cfg.Keys.Holder(key, user, from)
+	switch {
+	case err == nil:
+		ext := map[string]string{extKnown: holder.Nick, extRole: holder.Role}
+		if holder.NoTouch {
+			ext[extNoTouch] = ""
+		}
+		return ext, nil
+	case !errors.Is(err, ErrUnknownKey):
+		return nil, unfitError{err}
 	}
-	if !errors.Is(err, ErrUnknownKey) {
-		return "", "", unfitError{err}
+	if invited, code, ok := strings.Cut(user, "+"); ok {
+		return s.invited(invited, code, from)
 	}
+	if s.cfg.Closed {
+		return nil, unfitError{errors.New("only known keys are let in here; ask an operator for an invitation")}
+	}
+	return s.claimable(user)
+}
+
+// claimable says whether an unknown key may have the nick that it asks for.
+func (s *Server) claimable(user string) (map[string]string, error) {
 	if nick.IsGuest(user) {
-		return "", "", errors.New("a name that starts with '~' is a guest's, and guests come without a key")
+		return nil, errors.New("a name that starts with '~' is a guest's, and guests come without a key")
 	}
 	asked, err := nick.Parse(user)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	return extClaim, asked, s.free(asked)
+	return map[string]string{extClaim: asked}, s.free(asked)
+}
+
+// invited says whether a key may be enrolled by an invitation.
+func (s *Server) invited(asked, code string, from netip.Addr) (map[string]string, error) {
+	inviter, ok := s.cfg.Keys.(Inviter)
+	if !ok {
+		return nil, errors.New("there are no invitations here")
+	}
+	name, err := nick.Parse(asked)
+	if err != nil {
+		return nil, err
+	}
+	if err := inviter.Invited(name, code, from); err != nil {
+		return nil, unfitError{err}
+	}
+	return map[string]string{extClaim: name, extCode: code}, nil
+}
+
+// welcome refuses who is banned.
+func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
+	if s.cfg.Banned == nil {
+		return nil
+	}
+	if words, banned := s.cfg.Banned(name, key, addrOf(c.RemoteAddr())); banned {
+		return unfitError{errors.New(words)}
+	}
+	return nil
 }
 
 // free refuses names that are, or could be taken for, somebody's.
@@ -104,9 +175,10 @@ func (s *Server) free(name string) error {
 // the last thing a client tries, so here is where a refusal gets its words.
 func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
 	c := connOf(ctx)
-	name, err := nick.Guest(ctx.User())
+	c.login.tried = true
+	name, err := s.guest(c, ctx.User())
 	if err == nil {
-		err = s.free(name[1:])
+		err = c.loggedIn()
 	}
 	if err != nil {
 		c.explain(challenge, err)
@@ -117,6 +189,26 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 	}
 	ctx.Permissions().Extensions = map[string]string{extGuest: name}
 	return true
+}
+
+// guest gives the name of somebody without a key.
+func (s *Server) guest(c *conn, user string) (string, error) {
+	switch {
+	case strings.Contains(user, "+") && c.login.unfit != nil:
+		return "", errors.New("this invitation lets nobody in with the key that came with it")
+	case strings.Contains(user, "+"):
+		return "", errors.New("an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
+	}
+	name, err := nick.Guest(user)
+	switch {
+	case err != nil:
+		return "", err
+	case s.cfg.NoGuests && c.login.unfit != nil:
+		return "", errors.New("nobody is let in here without a key that is known")
+	case s.cfg.NoGuests:
+		return "", errors.New("nobody is let in here without a key (ssh -i FILE)")
+	}
+	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
 }
 
 // refuse counts a refused key. A client that has as many keys as it may try never
@@ -180,16 +272,23 @@ func (c *conn) proven(sess ssh.Session) (*Login, error) {
 			login.Unused = c.login.unfit.Error()
 		}
 	case login.Key != nil && ext[extKnown] != "":
-		login.Nick = ext[extKnown]
+		login.Nick, login.Role = ext[extKnown], ext[extRole]
 	case login.Key != nil && ext[extClaim] != "":
 		login.Nick, login.Claimed = ext[extClaim], true
-		if err := c.server.cfg.Keys.Claim(login.Nick, login.Key); err != nil {
-			return nil, err
-		}
+		return login, c.server.enrol(login, ext[extCode])
 	default:
 		return nil, errors.New("nothing was proven")
 	}
 	return login, nil
+}
+
+// enrol binds a nick to the key that has signed.
+func (s *Server) enrol(login *Login, code string) error {
+	if code == "" {
+		return s.cfg.Keys.Claim(login.Nick, login.Key)
+	}
+	login.Asked = login.Nick // and not the code
+	return s.cfg.Keys.(Inviter).Redeem(login.Nick, code, login.Key)
 }
 
 // addrOf returns the address of a, without port; the zero Addr where it has none.

@@ -30,16 +30,16 @@ type book struct {
 	claims int
 }
 
-func (b *book) Nick(key gossh.PublicKey, _ netip.Addr) (string, error) {
+func (b *book) Holder(key gossh.PublicKey, _ string, _ netip.Addr) (Holder, error) {
 	if b.unfit != nil && string(b.unfit.Marshal()) == string(key.Marshal()) {
-		return "", errors.New("this key is too short")
+		return Holder{}, errors.New("this key is too short")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n, ok := b.nicks[string(key.Marshal())]; ok {
-		return n, nil
+		return Holder{Nick: n}, nil
 	}
-	return "", ErrUnknownKey
+	return Holder{}, ErrUnknownKey
 }
 
 func (b *book) Held(nick string) bool {

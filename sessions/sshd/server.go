@@ -7,35 +7,56 @@
 package sshd
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/charmbracelet/ssh"
 	"github.com/charmbracelet/wish"
 	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/door"
 )
+
+// serverVersion is what the server calls itself on the wire.
+const serverVersion = "SSH-2.0-whoelse"
 
 // Bounds of one connection.
 const (
-	loginWithin    = 20 * time.Second // from accept to a proven identity
-	shellWithin    = 10 * time.Second // from there, or from a channel's opening, to a shell or command
+	loginWithin    = 20 * time.Second // unless Config says so; from accept to a proven identity
+	shellWithin    = 10 * time.Second // the same; from there to a shell or command
 	closeWithin    = 2 * time.Second  // from a session's end to its channel's
 	keepaliveEvery = 15 * time.Second
 	keepaliveMiss  = 3
-	maxChannels    = 4 // sessions at the same time on one connection
-	maxAuthTries   = 6 // what sshd allows
+	maxChannels    = 4  // sessions at the same time on one connection
+	maxRunning     = 8  // also those whose channel is closed and that have not noticed yet
+	maxRefusals    = 64 // of channels, on their way to a client that does not take them
+	maxAuthTries   = 6  // what sshd allows
 )
 
-// Config is what a server needs. All fields are required.
+// Config is what a server needs.
 type Config struct {
 	HostKey gossh.Signer
 	Keys    Keys
 	Handle  func(*Channel) // runs a session; the channel ends when it returns
 	Log     *slog.Logger
+
+	// The rest is optional.
+	Door     *door.Door // who may connect, and how often; nil lets everybody
+	Closed   bool       // a key that is not known claims nothing
+	NoGuests bool       // nobody comes in without a key
+	Strict   bool       // post-quantum key exchange only
+	// Banned says in words why somebody is kept out. key is nil for a guest.
+	Banned func(nick string, key gossh.PublicKey, from netip.Addr) (words string, banned bool)
+	// LoginWithin bounds a login, ShellWithin what comes between it, or a channel's
+	// opening, and a shell or command; 20 and 10 seconds.
+	LoginWithin, ShellWithin time.Duration
 }
 
 // Server serves ssh connections. Its methods may be called concurrently.
@@ -51,10 +72,12 @@ type Server struct {
 
 // New returns a server. It does not listen yet.
 func New(cfg Config) (*Server, error) {
+	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
+	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}}
 	srv, err := wish.NewServer(
 		hostSigner(cfg.HostKey),
-		wish.WithVersion("whoelse"),
+		wish.WithVersion(strings.TrimPrefix(serverVersion, "SSH-2.0-")),
 		wish.WithPublicKeyAuth(s.offerKey),
 		wish.WithKeyboardInteractiveAuth(s.enterAsGuest),
 		wish.WithMiddleware(s.session),
@@ -87,14 +110,19 @@ func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 		PreAuthConnCallback: func(pre gossh.ServerPreAuthConn) { c.login.pre = pre },
 		AuthLogCallback: func(_ gossh.ConnMetadata, _ string, err error) {
 			if err == nil {
-				c.deadline.Reset(shellWithin)
+				c.deadline.Reset(s.cfg.ShellWithin)
 			}
 		},
 	}
-	cfg.KeyExchanges = []string{
-		gossh.KeyExchangeMLKEM768X25519,
-		gossh.KeyExchangeCurve25519,
-		"curve25519-sha256@libssh.org",
+	cfg.VerifiedPublicKeyCallback = func(_ gossh.ConnMetadata, _ gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
+		if err := c.loggedIn(); err != nil {
+			return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
+		}
+		return p, nil
+	}
+	cfg.KeyExchanges = []string{gossh.KeyExchangeMLKEM768X25519}
+	if !s.cfg.Strict {
+		cfg.KeyExchanges = append(cfg.KeyExchanges, gossh.KeyExchangeCurve25519, "curve25519-sha256@libssh.org")
 	}
 	cfg.Ciphers = []string{
 		gossh.CipherChaCha20Poly1305,
@@ -134,8 +162,24 @@ func (s *Server) start(nc net.Conn) {
 		defer s.all.Done()
 		defer s.remove(c)
 		defer s.survive("connection", c)
-		s.ssh.HandleConn(c)
+		s.serve(c)
 	}()
+}
+
+// serve asks at the door and then runs the connection. With a proxy in front, its
+// address is known only when the proxy's header has come, so this waits for it.
+func (s *Server) serve(c *conn) {
+	if s.cfg.Door != nil {
+		visit, err := s.cfg.Door.Admit(addrOf(c.RemoteAddr()))
+		if err != nil {
+			s.cfg.Door.TurnAway(c.Conn, serverVersion, err)
+			return
+		}
+		defer visit.Close()
+		c.visit = visit
+	}
+	s.ssh.HandleConn(c)
+	c.judge()
 }
 
 // survive keeps a panic in one connection's goroutine from ending the server.

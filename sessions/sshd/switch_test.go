@@ -3,24 +3,26 @@ package sshd
 import (
 	"strings"
 	"testing"
+
+	"whoelse/sessions/internal/rawssh"
 )
 
 func TestRawClientWorks(t *testing.T) {
 	r := newRig(t).holds("bob")
-	c := dialRaw(t, r.addr)
-	if got := c.none("bob"); got != msgAuthFailure {
+	c := rawssh.Dial(t, r.addr)
+	if got := c.None("bob"); got != rawssh.AuthFailure {
 		t.Fatalf("none: %d", got)
 	}
-	if got := c.offer("bob", signer("mallory")); got != msgAuthFailure {
+	if got := c.Offer("bob", signer("mallory").PublicKey()); got != rawssh.AuthFailure {
 		t.Fatalf("the wrong key: %d", got)
 	}
-	if got := c.offer("bob", signer("bob")); got != msgAuthInfo {
+	if got := c.Offer("bob", signer("bob").PublicKey()); got != rawssh.AuthInfo {
 		t.Fatalf("the right key: %d", got)
 	}
-	if got := c.prove("bob", signer("bob")); got != msgAuthSuccess {
+	if got := c.Prove("bob", signer("bob")); got != rawssh.AuthSuccess {
 		t.Fatalf("proving it: %d", got)
 	}
-	if got := c.introduced(); !strings.HasPrefix(got, "nick=bob asked=bob claimed=false key=true") {
+	if got := c.Run("who"); !strings.HasPrefix(got, "nick=bob asked=bob claimed=false key=true") {
 		t.Errorf("is %q", got)
 	}
 }
@@ -29,25 +31,25 @@ func TestRawClientWorks(t *testing.T) {
 // must not be somebody whom neither the last name nor the proven key stands for.
 func TestUsernameSwitched(t *testing.T) {
 	mallory, bob := signer("mallory"), signer("bob")
-	for name, tries := range map[string]func(c *raw) byte{
-		"offer as mallory, sign as bob":         func(c *raw) byte { c.offer("mallory", mallory); return c.prove("bob", mallory) },
-		"offer as bob, sign as mallory":         func(c *raw) byte { c.offer("bob", mallory); return c.prove("mallory", mallory) },
-		"offer as mallory, sign as alice":       func(c *raw) byte { c.offer("mallory", mallory); return c.prove("alice", mallory) },
-		"none as mallory, guest as bob":         func(c *raw) byte { c.none("mallory"); return c.guest("bob") },
-		"guest refused as bob, then as visitor": func(c *raw) byte { c.guest("bob"); return c.guest("visitor") },
-		"bob's key offered, guest as bob":       func(c *raw) byte { c.offer("bob", bob); return c.guest("bob") },
-		"bob's key offered, guest as visitor":   func(c *raw) byte { c.offer("bob", bob); return c.guest("visitor") },
-		"bob's key offered, mallory signs":      func(c *raw) byte { c.offer("bob", bob); return c.prove("bob", mallory) },
-		"bob's key offered, mallory's claims":   func(c *raw) byte { c.offer("bob", bob); return c.prove("mallory", mallory) },
-		"guest as visitor, key as bob":          func(c *raw) byte { c.none("visitor"); return c.prove("bob", mallory) },
+	for name, tries := range map[string]func(c *rawssh.Client) byte{
+		"offer as mallory, sign as bob":         func(c *rawssh.Client) byte { c.Offer("mallory", mallory.PublicKey()); return c.Prove("bob", mallory) },
+		"offer as bob, sign as mallory":         func(c *rawssh.Client) byte { c.Offer("bob", mallory.PublicKey()); return c.Prove("mallory", mallory) },
+		"offer as mallory, sign as alice":       func(c *rawssh.Client) byte { c.Offer("mallory", mallory.PublicKey()); return c.Prove("alice", mallory) },
+		"none as mallory, guest as bob":         func(c *rawssh.Client) byte { c.None("mallory"); return c.Guest("bob") },
+		"guest refused as bob, then as visitor": func(c *rawssh.Client) byte { c.Guest("bob"); return c.Guest("visitor") },
+		"bob's key offered, guest as bob":       func(c *rawssh.Client) byte { c.Offer("bob", bob.PublicKey()); return c.Guest("bob") },
+		"bob's key offered, guest as visitor":   func(c *rawssh.Client) byte { c.Offer("bob", bob.PublicKey()); return c.Guest("visitor") },
+		"bob's key offered, mallory signs":      func(c *rawssh.Client) byte { c.Offer("bob", bob.PublicKey()); return c.Prove("bob", mallory) },
+		"bob's key offered, mallory's claims":   func(c *rawssh.Client) byte { c.Offer("bob", bob.PublicKey()); return c.Prove("mallory", mallory) },
+		"guest as visitor, key as bob":          func(c *rawssh.Client) byte { c.None("visitor"); return c.Prove("bob", mallory) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t).holds("bob")
-			c := dialRaw(t, r.addr)
-			if tries(c) != msgAuthSuccess {
+			c := rawssh.Dial(t, r.addr)
+			if tries(c) != rawssh.AuthSuccess {
 				return
 			}
-			said := c.introduced()
+			said := c.Run("who")
 			for _, stolen := range []string{"nick=bob ", "nick=~bob "} {
 				if strings.Contains(said, stolen) {
 					t.Errorf("mallory is %q", said)
@@ -64,12 +66,12 @@ func TestUsernameSwitched(t *testing.T) {
 // Who proves bob's key is bob, whatever the names were before.
 func TestSwitchedToOneself(t *testing.T) {
 	r := newRig(t).holds("bob")
-	c := dialRaw(t, r.addr)
-	c.offer("mallory", signer("bob"))
-	if got := c.prove("bob", signer("bob")); got != msgAuthSuccess {
+	c := rawssh.Dial(t, r.addr)
+	c.Offer("mallory", signer("bob").PublicKey())
+	if got := c.Prove("bob", signer("bob")); got != rawssh.AuthSuccess {
 		t.Skip("the library allows no change at all")
 	}
-	if said := c.introduced(); strings.Contains(said, "nick=") && !strings.Contains(said, "nick=bob ") {
+	if said := c.Run("who"); strings.Contains(said, "nick=") && !strings.Contains(said, "nick=bob ") {
 		t.Errorf("bob is %q", said)
 	}
 }

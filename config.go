@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"whoelse/sessions/door"
+)
+
+// config is what serve can be told.
+type config struct {
+	listen      string
+	data        string
+	messageRate float64
+	motd        string
+	logFormat   string
+
+	access       string // open or keys
+	guests       string // on, off or, for what access makes of it, empty
+	revokedKeys  string
+	strictCrypto bool
+	limits       door.Limits
+	exempt       []string
+	proxies      []string
+
+	proxyNets []netip.Prefix // of proxies
+}
+
+// closed reports whether only known keys are let in.
+func (cfg config) closed() bool { return cfg.access == "keys" }
+
+// noGuests reports whether people without a key are kept out.
+func (cfg config) noGuests() bool {
+	return cmp.Or(cfg.guests, map[bool]string{true: "off", false: "on"}[cfg.closed()]) == "off"
+}
+
+func serveCommand() *cobra.Command {
+	var cfg config
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the chat room (the default)", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			log, err := cfg.check(c.ErrOrStderr())
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(c.Context(), cfg, log, c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&cfg.listen, "listen", ":2222", "`address` to listen on; port 0 takes a free one")
+	f.StringVar(&cfg.data, "data", "data", "`folder` for keys, histories and settings; made if missing")
+	f.Float64Var(&cfg.messageRate, "message-rate", 5, "messages a second for one nick, in bursts of four times that; 0 is no limit")
+	f.StringVar(&cfg.motd, "motd", "", "`file` with a message of the day, shown on joining")
+	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
+	doorFlags(f, &cfg)
+	return c
+}
+
+// doorFlags are about who gets in.
+func doorFlags(f *pflag.FlagSet, cfg *config) {
+	f.StringVar(&cfg.access, "access", "open", "`who` gets in: open, where a new key claims a free nick, or keys, only known keys, certificates and invitations")
+	f.StringVar(&cfg.guests, "guests", "", "`on` lets people without a key in, off does not (default on with --access open, else off)")
+	f.StringVar(&cfg.revokedKeys, "revoked-keys", "", "`file` of keys and certificates that are accepted no more: a list, or an OpenSSH KRL")
+	f.BoolVar(&cfg.strictCrypto, "strict-crypto", false, "post-quantum key exchange only")
+	f.IntVar(&cfg.limits.Sessions, "max-sessions", 10_000, "`connections` that have logged in")
+	f.IntVar(&cfg.limits.Handshakes, "max-handshakes", 100, "`connections` that have not yet")
+	f.IntVar(&cfg.limits.PerAddress, "max-per-address", 20, "`connections` of one address (IPv6: one /64)")
+	f.IntVar(&cfg.limits.PerMinute, "max-per-minute", 30, "new `connections` of one address in a minute")
+	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` that the limits of one address are not for; none for no network")
+	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are believed")
+}
+
+// fromEnvironment sets every flag that was not given from its variable, if there
+// is one: --message-rate from WHOELSE_MESSAGE_RATE.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if !set || f.Changed || f.Name == "help" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil && failed == nil {
+			failed = usageError{fmt.Errorf("in the environment, %s: %q is not a %s", name, value, kindOf(f))}
+		}
+	})
+	return failed
+}
+
+// check finds what is wrong with the values before anything is touched, and makes
+// the log.
+func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
+	if err := cfg.checkDoor(); err != nil {
+		return nil, err
+	}
+	if err := checkAddress(cfg.listen); err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", cfg.listen, err)
+	}
+	if cfg.data == "" {
+		return nil, errors.New("--data: a folder is needed")
+	}
+	if cfg.messageRate < 0 || math.IsNaN(cfg.messageRate) || math.IsInf(cfg.messageRate, 0) {
+		return nil, errors.New("--message-rate: a number of 0 or more is needed")
+	}
+	if cfg.motd != "" {
+		if _, err := os.Stat(cfg.motd); err != nil {
+			return nil, fmt.Errorf("--motd %s: the file can't be read (%w)", cfg.motd, errors.Unwrap(err))
+		}
+	}
+	switch cfg.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(stderr, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(stderr, nil)), nil
+	}
+	return nil, fmt.Errorf("--log-format %s: text or json is needed", cfg.logFormat)
+}
+
+// checkDoor finds what is wrong with who may come in.
+func (cfg *config) checkDoor() (err error) {
+	if cfg.access != "open" && cfg.access != "keys" {
+		return fmt.Errorf("--access %s: open or keys is needed", cfg.access)
+	}
+	if cfg.guests != "" && cfg.guests != "on" && cfg.guests != "off" {
+		return fmt.Errorf("--guests %s: on or off is needed", cfg.guests)
+	}
+	for _, limit := range []struct {
+		flag string
+		n    int
+	}{
+		{"max-sessions", cfg.limits.Sessions}, {"max-handshakes", cfg.limits.Handshakes},
+		{"max-per-address", cfg.limits.PerAddress}, {"max-per-minute", cfg.limits.PerMinute},
+	} {
+		if limit.n < 1 {
+			return fmt.Errorf("--%s: a number of 1 or more is needed", limit.flag)
+		}
+	}
+	if cfg.limits.Exempt, err = networks("exempt", cfg.exempt); err != nil {
+		return err
+	}
+	cfg.proxyNets, err = networks("trusted-proxy", cfg.proxies)
+	return err
+}
+
+// networks reads addresses and CIDR blocks.
+func networks(flag string, list []string) (nets []netip.Prefix, err error) {
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s == "none" || s == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if a, e := netip.ParseAddr(s); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %q is no address and no network (such as 192.0.2.0/24)", flag, s)
+		}
+		nets = append(nets, p.Masked())
+	}
+	return nets, nil
+}
+
+func checkAddress(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return errors.New("an address looks like :2222, 127.0.0.1:2222 or [::1]:2222")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errors.New("the port is a number from 0 to 65535")
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+// Package desk is where what people and operators ask for from inside a session
+// meets what keys has for it: the registry, bans, mutes, invitations and the audit
+// log. It fits the one to the other and decides little by itself.
+//
+//	d, err := desk.Open(data, registry, bans, invites, log)
+//	cfg := sessions.Config{Keyring: d, Warden: d, Admit: d.Admit, ...}
+//	defer d.Close()
+package desk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/nick"
+	"whoelse/keys/span"
+	"whoelse/keys/used"
+	"whoelse/room"
+	"whoelse/sessions"
+)
+
+// Desk serves sessions. Its methods may be called concurrently.
+type Desk struct {
+	registry *keys.Registry
+	bans     *bans.List
+	invites  *invites.Store
+	mutes    *mutes.List
+	used     *used.Times
+	audit    *audit.Log
+}
+
+var (
+	_ sessions.Keyring = (*Desk)(nil)
+	_ sessions.Warden  = (*Desk)(nil)
+)
+
+// Open opens what only the desk uses, in the folder data: mutes.json, used.json and
+// audit.jsonl. The rest it shares with whoever gives it.
+func Open(data string, registry *keys.Registry, list *bans.List, store *invites.Store, log *slog.Logger) (*Desk, error) {
+	d := &Desk{registry: registry, bans: list, invites: store}
+	var err error
+	if d.mutes, err = mutes.Open(filepath.Join(data, "mutes.json")); err != nil {
+		return nil, err
+	}
+	if d.audit, err = audit.Open(filepath.Join(data, "audit.jsonl")); err != nil {
+		return nil, err
+	}
+	d.used = used.Open(filepath.Join(data, "used.json"), log)
+	return d, nil
+}
+
+// Close writes what is not written yet. Sessions are to be ended before.
+func (d *Desk) Close() error {
+	d.used.Close()
+	return d.audit.Close()
+}
+
+// Admit refuses who is banned. It is asked for each session.
+func (d *Desk) Admit(who sessions.Person) error {
+	b, banned := d.bans.Find(bansWho(who))
+	if !banned {
+		return nil
+	}
+	words := "you are banned"
+	if !b.Until.IsZero() {
+		words += " until " + b.Until.UTC().Format("2 Jan 2006 15:04 UTC")
+	}
+	if b.Reason != "" {
+		words += ": " + b.Reason
+	}
+	return errors.New(words)
+}
+
+func bansWho(p sessions.Person) bans.Who { return bans.Who{Nick: p.Nick, Key: p.Key, Addr: p.Addr} }
+
+// shown gives err as it may be shown: itself if it is one of those known to be in
+// words for people, else as storage trouble, with the rest for the log.
+func shown(err error, known ...error) error {
+	if err == nil {
+		return nil
+	}
+	for _, k := range known {
+		if errors.Is(err, k) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", room.ErrStorage, err)
+}
+
+// Invite implements sessions.Inviter. A nick that somebody holds is not given to
+// somebody else by it: an operator does not become bob that way.
+func (d *Desk) Invite(n, by string, lasts time.Duration) (string, error) {
+	if d.registry.Held(n) {
+		return "", errors.New(n + " is held by a key already; whoever has that key can /key add another one")
+	}
+	if like, ok := d.registry.Alike(n); ok {
+		return "", &keys.AlikeError{Nick: n, Like: like}
+	}
+	code, err := d.invites.Create(n, by, lasts)
+	return code, shown(err, invites.ErrTooMany, nick.ErrBad)
+}
+
+// Mute implements sessions.Mutes.
+func (d *Desk) Mute(n, by string, lasts time.Duration) (sessions.Mute, error) {
+	m, err := d.mutes.Add(n, by, lasts)
+	return sessions.Mute{By: m.By, Until: m.Until}, shown(err, mutes.ErrTooMany, nick.ErrBad)
+}
+
+// Unmute implements sessions.Mutes.
+func (d *Desk) Unmute(n string) (bool, error) {
+	err := d.mutes.Lift(n)
+	if errors.Is(err, mutes.ErrNoSuchMute) {
+		return false, nil
+	}
+	return err == nil, shown(err)
+}
+
+// Muted implements sessions.Mutes.
+func (d *Desk) Muted(n string) (sessions.Mute, bool) {
+	m, muted := d.mutes.Find(n)
+	return sessions.Mute{By: m.By, Until: m.Until}, muted
+}
+
+// Record implements sessions.Audit.
+func (d *Desk) Record(a sessions.Action) error {
+	e := audit.Entry{Who: a.Who, What: a.What, Whom: a.Whom, Why: a.Why, Failed: a.Failed}
+	if a.For > 0 {
+		e.For = span.Format(a.For)
+	}
+	return shown(d.audit.Append(e))
+}
+
+// KeyUsed implements sessions.Keyring.
+func (d *Desk) KeyUsed(key gossh.PublicKey) {
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
+	}
+	d.used.Note(keys.Fingerprint(key))
+}

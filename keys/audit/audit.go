@@ -1,0 +1,165 @@
+// Package audit keeps what operators did, one JSON object a line, for whoever asks
+// later who banned whom and why.
+//
+//	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
+//	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})
+//
+// Lines are only ever added. The server owns the file while it runs; it may be read
+// by anything, and moved away while the server is stopped.
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// ErrClosed is what Append gives after Close.
+var ErrClosed = errors.New("the audit log is closed")
+
+// Entry is one thing done. Append cleans its text.
+type Entry struct {
+	When   time.Time `json:"when"` // now, if zero
+	Who    string    `json:"who"`
+	What   string    `json:"what"`
+	Whom   string    `json:"whom,omitempty"`
+	Why    string    `json:"why,omitempty"`
+	For    string    `json:"for,omitempty"`    // how long
+	Failed string    `json:"failed,omitempty"` // why it was not done after all
+}
+
+// Log is the file. Its methods may be called concurrently.
+type Log struct {
+	mu   sync.Mutex // owns all below; held while the disk works
+	file file
+	size int64 // of what is whole; everything behind it is cut off
+	err  error // why nothing is taken any more
+}
+
+// file is what Log does to an os.File.
+type file interface {
+	io.Writer
+	Sync() error
+	Truncate(size int64) error
+	Close() error
+}
+
+// Open opens the log at path, or makes it. What a crash left half written at its
+// end was never acknowledged, and is cut off.
+func Open(path string) (*Log, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the audit log: %w", err)
+	}
+	l := &Log{file: f}
+	if err := errors.Join(l.mend(f), syncDir(filepath.Dir(path))); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the audit log: %w", err)
+	}
+	return l, nil
+}
+
+// tailMost bounds the last line that is looked for; an entry is a lot shorter.
+const tailMost = 64 << 10
+
+// mend finds the end of the last whole line and cuts off what is behind it. An end
+// that is an object and only lacks its newline was left by an editor: it gets one.
+func (l *Log) mend(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New(f.Name() + " is not a plain file")
+	}
+	l.size = info.Size()
+	tail := make([]byte, min(l.size, tailMost))
+	if _, err := f.ReadAt(tail, l.size-int64(len(tail))); err != nil {
+		return err
+	}
+	rest := tail[bytes.LastIndexByte(tail, '\n')+1:]
+	switch {
+	case len(rest) == 0:
+		return nil
+	case len(rest) == tailMost:
+		return fmt.Errorf("%s does not end in a line of this log", f.Name())
+	case json.Valid(rest):
+		return l.add([]byte("\n"))
+	}
+	l.size -= int64(len(rest))
+	return errors.Join(f.Truncate(l.size), f.Sync())
+}
+
+// Append puts e on record. When it returns nil, e is on disk.
+func (l *Log) Append(e Entry) error {
+	if e.When.IsZero() {
+		e.When = time.Now()
+	}
+	line, err := encode(e)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	return l.add(line)
+}
+
+// add writes a line whole or not at all. After a failed sync nobody knows what the
+// disk has, so that nothing is acknowledged any more.
+func (l *Log) add(line []byte) error {
+	if _, err := l.file.Write(line); err != nil {
+		err = fmt.Errorf("the audit log: %w", err)
+		if cut := l.file.Truncate(l.size); cut != nil {
+			l.err = fmt.Errorf("%w; and its end can't be mended: %w", err, cut)
+		}
+		return err
+	}
+	if err := l.file.Sync(); err != nil {
+		l.err = fmt.Errorf("the audit log takes nothing until a restart: %w", err)
+		return l.err
+	}
+	l.size += int64(len(line))
+	return nil
+}
+
+// Close releases the file.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.err, ErrClosed) {
+		return nil
+	}
+	l.err = ErrClosed
+	return l.file.Close()
+}
+
+func encode(e Entry) ([]byte, error) {
+	e.When = e.When.UTC().Truncate(time.Millisecond)
+	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
+		*s = clean(*s)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(e)
+	return b.Bytes(), err
+}
+
+// syncDir makes a new file's name durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

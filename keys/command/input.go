@@ -1,0 +1,64 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"whoelse/keys"
+)
+
+// inputMax is more than ParseKeys takes: it says that it is too much.
+const inputMax = 2 << 20
+
+const standardInput = "-"
+
+// readKeys reads public keys from files. All of them have to be good.
+func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
+	if len(files) == 0 {
+		files = []string{standardInput}
+	}
+	var all []keys.PublicKey
+	for _, file := range files {
+		name, text, err := readSource(c, file)
+		if err != nil {
+			return nil, fmt.Errorf("%s can't be read: %w; nothing was added", name, err)
+		}
+		list, err := keys.ParseKeys(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; nothing was added", name, err)
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+func readSource(c *cobra.Command, file string) (name string, text []byte, err error) {
+	if file != standardInput {
+		text, err = readFile(file)
+		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathError.Err // its path is said already
+		}
+		return "--key " + file, text, err
+	}
+	in := c.InOrStdin()
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		remark(c, "paste public keys, one a line, and end with ^D")
+	}
+	text, err = io.ReadAll(io.LimitReader(in, inputMax))
+	return "standard input", text, err
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, inputMax))
+}

@@ -1,0 +1,118 @@
+// Package used keeps when each key was last used to log in, for its owner to see.
+//
+//	times := used.Open(filepath.Join(data, "used.json"), log)
+//	times.Note(fingerprint)
+//	t := times.Last(fingerprint) // zero where nothing is known
+//	times.Close()
+//
+// Nothing depends on it: it is written a while after it changes, and what cannot be
+// read or written is logged and otherwise does without.
+package used
+
+import (
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"whoelse/keys/internal/disk"
+)
+
+const (
+	writeAfter = time.Minute // a change is on disk by then
+	mostKeys   = 100_000     // the oldest are forgotten
+)
+
+// Times is the file, and all of it in memory. Its methods may be called concurrently.
+type Times struct {
+	path string
+	disk disk.Store
+	log  *slog.Logger
+
+	writing sync.Mutex // held by who writes the file; taken before mu
+
+	mu    sync.Mutex // owns the fields below; not held across I/O
+	last  map[string]time.Time
+	timer *time.Timer // runs while something is not written
+	over  bool
+}
+
+// Open reads the times at path, which need not exist yet.
+func Open(path string, log *slog.Logger) *Times {
+	t := &Times{path: path, log: log, last: map[string]time.Time{}}
+	f, err := t.disk.Read(path)
+	if err == nil && len(f.Data) > 0 {
+		err = json.Unmarshal(f.Data, &t.last)
+	}
+	if err != nil {
+		log.Warn("when keys were last used can't be read, and is collected anew", "err", err)
+	}
+	if t.last == nil {
+		t.last = map[string]time.Time{}
+	}
+	return t
+}
+
+// Note says that a key is used now.
+func (t *Times) Note(fingerprint string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	t.last[fingerprint] = time.Now().UTC().Truncate(time.Second)
+	if len(t.last) > mostKeys {
+		t.forget(mostKeys / 2)
+	}
+	if t.timer == nil {
+		t.timer = time.AfterFunc(writeAfter, t.write)
+	}
+}
+
+// forget keeps the newest most times. t.mu is held.
+func (t *Times) forget(most int) {
+	oldest := slices.SortedFunc(maps.Keys(t.last), func(a, b string) int { return t.last[a].Compare(t.last[b]) })
+	for _, key := range oldest[:len(oldest)-most] {
+		delete(t.last, key)
+	}
+}
+
+// Last tells when a key was last used; zero where nothing is known.
+func (t *Times) Last(fingerprint string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last[fingerprint]
+}
+
+// Close writes what is not written yet. Later calls of Note do nothing.
+func (t *Times) Close() {
+	t.mu.Lock()
+	t.over = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.mu.Unlock()
+	t.write()
+}
+
+// write does nothing if all is written.
+func (t *Times) write() {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	t.mu.Lock()
+	if t.timer == nil {
+		t.mu.Unlock()
+		return
+	}
+	t.timer = nil
+	text, err := json.Marshal(t.last)
+	t.mu.Unlock()
+	if err == nil {
+		err = t.disk.Write(t.path, append(text, '\n'), 0o600)
+	}
+	if err != nil {
+		t.log.Warn("when keys were last used can't be written", "err", err)
+	}
+}

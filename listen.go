@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// headerWithin is how long a trusted proxy may take to say for whom it comes.
+const headerWithin = 5 * time.Second
+
+// listen binds the address. Only from trusted proxies is a PROXY header believed;
+// what others send is ssh or nothing.
+func listen(cfg config) (net.Listener, error) {
+	l, err := net.Listen("tcp", cfg.listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by another program; name another address with --listen", cfg.listen)
+	case err != nil:
+		return nil, fmt.Errorf("can't listen on %s: %w", cfg.listen, err)
+	case len(cfg.proxyNets) == 0:
+		return l, nil
+	}
+	return &proxyproto.Listener{
+		Listener: l, ReadHeaderTimeout: headerWithin,
+		ConnPolicy: func(c proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if trusted(cfg.proxyNets, c.Upstream) {
+				return proxyproto.USE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}, nil
+}
+
+func trusted(nets []netip.Prefix, from net.Addr) bool {
+	ap, err := netip.ParseAddrPort(from.String())
+	return err == nil && slices.ContainsFunc(nets, func(p netip.Prefix) bool {
+		return p.Contains(ap.Addr().Unmap())
+	})
+}

@@ -1,0 +1,136 @@
+package sessions
+
+import (
+	"slices"
+	"time"
+
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+)
+
+// listed is how many people or operators an answer about a ban names.
+const listed = 20
+
+func (a *actor) ban(call parse.Call) {
+	if a.host.cfg.Warden == nil {
+		a.fail("that can't be done here")
+		return
+	}
+	aim, err := a.host.cfg.Warden.Aim(call.Target)
+	if err != nil {
+		a.fail(err.Error())
+		return
+	}
+	if words := a.shootsOperators(aim, call.Anyway); words != "" {
+		a.fail(words)
+		return
+	}
+	action := Action{What: "ban", Whom: aim.Target, Why: call.Why, For: call.For}
+	ok := a.act(action, func(w Warden) error { return w.Ban(aim.Target, a.seat.Nick(), call.Why, call.For) })
+	if !ok {
+		return
+	}
+	hit := a.covered(aim) // whoever comes now is refused
+	banned := "banned " + aim.Target + " " + wordsFor(call.For, "for good")
+	a.note(banned + a.wordsHit(aim.Target, hit))
+	a.tellOperators(because(banned, call.Why))
+	for _, v := range hit {
+		v.end(expelled(a.wordsBanned(aim.Target, v, call)))
+	}
+}
+
+// covered lists who is here and meant by a ban.
+func (a *actor) covered(aim Aim) []visit {
+	return a.host.here(func(v visit) bool { return aim.Covers(v.person()) })
+}
+
+// shootsOperators says why a ban is not to be made: it would lock out the operator
+// who asks for it or, unless that is meant, another one.
+func (a *actor) shootsOperators(aim Aim, meant bool) string {
+	covered := a.covered(aim)
+	if aim.Covers(a.person()) || slices.ContainsFunc(covered, named(a.seat.Nick())) {
+		return "not banned: " + aim.Target + " covers you yourself"
+	}
+	operators := slices.Clone(aim.Operators)
+	for _, v := range covered {
+		if v.login.Role == roleOperator {
+			operators = append(operators, v.nick)
+		}
+	}
+	slices.Sort(operators)
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == a.seat.Nick() })
+	if len(operators) == 0 || meant {
+		return ""
+	}
+	what := "the operator "
+	if len(operators) > 1 {
+		what = "the operators "
+	}
+	return "not banned: " + aim.Target + " covers " + what + render.People(operators, listed) +
+		"; if that is meant, put the word anyway behind " + aim.Target + ", or behind how long"
+}
+
+// wordsBanned is what somebody reads who is banned while being here.
+func (a *actor) wordsBanned(target string, v visit, call parse.Call) string {
+	words := "you are banned by "
+	if v.person().Key == target {
+		words = "your key is banned by "
+	}
+	words += a.seat.Nick() + " " + wordsFor(call.For, "for good")
+	if v.nick != target && v.person().Key != target {
+		words += ", with everyone from " + target
+	}
+	return because(words, call.Why)
+}
+
+// wordsHit tells whom of the people here a ban has met, and where one who was
+// banned by name came from, whom another name would let in again.
+func (a *actor) wordsHit(target string, hit []visit) string {
+	nicks := nicksOf(hit)
+	switch {
+	case len(nicks) == 0:
+		return "; nobody of those who are here"
+	case len(nicks) == 1 && nicks[0] == target:
+		return "; was here from " + wordsFrom(hit)
+	}
+	return "; it ended the sessions of " + render.People(nicks, listed)
+}
+
+func (a *actor) unban(call parse.Call) {
+	ok := a.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
+	if ok {
+		a.note(call.Target + " may come in again")
+		a.tellOperators("unbanned " + call.Target)
+	}
+}
+
+func (a *actor) bans(parse.Call) {
+	if a.host.cfg.Warden == nil {
+		a.fail("that can't be done here")
+		return
+	}
+	list := a.host.cfg.Warden.Bans()
+	if len(list) == 0 {
+		a.note("nobody is banned")
+		return
+	}
+	now, style := time.Now(), a.style()
+	lines := render.Notice(nil, wordsCount(len(list), "ban", "bans")+":", style)
+	for _, b := range list {
+		words := "  " + b.Target + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
+		if b.Until.IsZero() {
+			words += ", for good"
+		} else {
+			words += ", until " + render.Clock(b.Until, now, style)
+		}
+		lines = render.Notice(lines, because(words, b.Reason), style)
+	}
+	a.printAll(string(lines), nil)
+}
+
+func zone(st render.Style) *time.Location {
+	if st.Zone == nil {
+		return time.UTC
+	}
+	return st.Zone
+}

@@ -1,0 +1,233 @@
+package hostile
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys"
+	"whoelse/keys/certs"
+	"whoelse/room"
+	"whoelse/room/history"
+	"whoelse/room/settings"
+	"whoelse/sessions"
+	"whoelse/sessions/door"
+	"whoelse/sessions/sshd"
+)
+
+// raceOn tells whether the race detector slows everything down.
+var raceOn bool
+
+// many is a count for a flood, less of it under the race detector.
+func many(n int) int {
+	if raceOn || testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
+// options are how a server differs from one that anybody may talk to without limit,
+// which is the hardest to keep standing.
+type options struct {
+	rate   float64       // messages a second
+	within time.Duration // for a login, and then for a shell
+	lines  []string      // of authorized_keys
+	limits door.Limits
+}
+
+// rig is a whole server on the loopback interface, as the command wires it.
+type rig struct {
+	*testing.T
+	dir, addr string
+	log       *diary
+
+	store    *history.Store
+	registry *keys.Registry
+	settings *settings.Store
+	room     *room.Room
+	host     *sessions.Host
+	ssh      *sshd.Server
+	listener net.Listener
+	served   chan error
+	unwatch  func()
+	stopped  bool
+
+	visitors []interface{ Close() } // of the case that runs
+}
+
+func newRig(t *testing.T, o options) *rig {
+	r := &rig{T: t, dir: t.TempDir(), log: &diary{}}
+	r.start(o)
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *rig) start(o options) {
+	r.Helper()
+	lines := slices.Concat(o.lines, []string{keyLine("bob"), keyLine("carol")})
+	r.must(os.WriteFile(r.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(r.log, nil), slog.NewJSONHandler(r.log, nil)))
+	var err error
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
+	r.must(err)
+	r.registry, err = keys.Open(r.file(), log)
+	r.must(err)
+	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
+	r.must(err)
+	r.room, err = room.New(r.store, r.registry, r.settings)
+	r.must(err)
+	r.host = sessions.New(sessions.Config{
+		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },
+		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
+	})
+	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
+	r.ssh, err = sshd.New(sshd.Config{
+		HostKey: signer("host"), Keys: people{r.registry, certs.NewChecker(r.registry, nil)}, Handle: r.host.Handle, Log: log,
+		Door: door.New(o.limits, nil), LoginWithin: o.within, ShellWithin: o.within,
+	})
+	r.must(err)
+	r.serve()
+}
+
+func (r *rig) serve() {
+	r.Helper()
+	var err error
+	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	r.addr = r.listener.Addr().String()
+	r.served = make(chan error, 1)
+	go func() { r.served <- r.ssh.Serve(r.listener) }()
+	r.registry.OnChange(func(keys.Change) { r.recheck() })
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { r.registry.Watch(ctx) })
+	r.unwatch = func() { cancel(); watching.Wait() }
+}
+
+// recheck ends the sessions of keys that are not known any more.
+func (r *rig) recheck() {
+	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		if l.Key == nil || keys.IsCertificate(l.Key) {
+			return "", false
+		}
+		_, err := r.registry.Lookup(l.Key, netip.MustParseAddr("127.0.0.1"))
+		return "your key is not known here any more", err != nil
+	})
+}
+
+// stop ends the server the way the command does.
+func (r *rig) stop() {
+	if r.stopped {
+		return
+	}
+	r.stopped = true
+	r.ssh.Stop()
+	r.listener.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	r.host.Shutdown(ctx)
+	r.ssh.Close()
+	r.room.Close()
+	r.unwatch()
+	r.settings.Close()
+	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
+		r.Error(err)
+	}
+	r.log.check(r.T)
+}
+
+func (r *rig) file() string { return filepath.Join(r.dir, "authorized_keys") }
+
+func (r *rig) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// people is what the command makes of the registry and certificates.
+type people struct {
+	*keys.Registry
+	certs *certs.Checker
+}
+
+func (p people) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd.Holder, error) {
+	if keys.IsCertificate(key) {
+		h, err := p.certs.Authenticate(key, user, from)
+		return sshd.Holder{Nick: h.Nick, Role: h.Role}, err
+	}
+	if err := keys.CheckKey(key); err != nil {
+		return sshd.Holder{}, err
+	}
+	h, err := p.Lookup(key, from)
+	if errors.Is(err, keys.ErrUnknownKey) {
+		err = sshd.ErrUnknownKey
+	}
+	return sshd.Holder{Nick: h.Nick, Role: h.Role}, err
+}
+
+func (p people) Claim(nick string, key gossh.PublicKey) error { return p.Registry.Claim(nick, key) }
+
+// signer makes the key that goes by a name.
+func signer(name string) gossh.Signer {
+	seed := sha256.Sum256([]byte("whoelse test key of " + name))
+	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// keyLine is nick's line in authorized_keys.
+func keyLine(nick string) string { return publicKey(nick) + " " + nick }
+
+func publicKey(name string) string {
+	return strings.TrimSpace(string(gossh.MarshalAuthorizedKey(signer(name).PublicKey())))
+}
+
+// diary is the log, in both formats.
+type diary struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all.Write(p)
+}
+
+// check asserts that nothing in the log is more than a line of text, and that
+// nothing went wrong that a client could have brought about.
+func (d *diary) check(t *testing.T) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	log := d.all.String()
+	if bad := unclean(log); bad != "" {
+		t.Errorf("in the log: %s", bad)
+	}
+	for line := range strings.Lines(log) {
+		if !strings.HasPrefix(line, "time=") && !strings.HasPrefix(line, `{"time"`) {
+			t.Errorf("a forged line in the log: %q", line)
+		}
+		if strings.Contains(line, "panic") || strings.Contains(line, "ERROR") {
+			t.Errorf("in the log: %s", line)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package sessions
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+)
+
+// key is what people do about their own keys.
+func (a *actor) key(call parse.Call) {
+	switch {
+	case a.login.Key == nil:
+		a.fail("guests have no keys; connect with one to have a name of your own (ssh-keygen -t ed25519 makes one)")
+	case a.host.cfg.Keyring == nil:
+		a.fail("keys can't be changed from here")
+	case call.Verb == "add":
+		a.addKey(call.Text)
+	case call.Verb == "remove":
+		a.removeKey(call.Target)
+	default:
+		a.listKeys()
+	}
+}
+
+func (a *actor) listKeys() {
+	list := a.host.cfg.Keyring.Keys(a.seat.Nick())
+	own := a.person().Key
+	if len(list) == 0 {
+		a.note("you came with a certificate, of the key " + own + "; no key of your own is kept here")
+		return
+	}
+	lines := render.Notice(nil, wordsCount(len(list), "key is", "keys are")+" yours:", a.style())
+	for _, k := range list {
+		lines = render.Notice(lines, "  "+a.wordsOfKey(k, own), a.style())
+	}
+	a.printAll(string(lines), nil)
+}
+
+// wordsOfKey describes one of the person's keys; own is the one in use.
+func (a *actor) wordsOfKey(k Key, own string) string {
+	now := time.Now()
+	words := []string{k.Fingerprint + " (" + k.Type + ")"}
+	if !k.Added.IsZero() {
+		words = append(words, "added "+wordsDay(k.Added, now))
+	}
+	switch {
+	case k.Fingerprint == own:
+		words = append(words, "in use here")
+	case !k.Used.IsZero():
+		words = append(words, "last used "+render.Ago(now.Sub(k.Used))+" ago")
+	}
+	if k.From != "" {
+		words = append(words, "only from "+k.From)
+	}
+	switch {
+	case k.Expires.IsZero():
+	case now.Before(k.Expires):
+		words = append(words, "until "+render.Clock(k.Expires, now, a.style()))
+	default:
+		words = append(words, "expired "+render.Clock(k.Expires, now, a.style()))
+	}
+	if k.Off != "" {
+		words = append(words, "not in force: "+k.Off)
+	}
+	return strings.Join(words, ", ")
+}
+
+// wordsDay names a day, given at its beginning in UTC.
+func wordsDay(day, now time.Time) string {
+	if now.UTC().Format(time.DateOnly) == day.Format(time.DateOnly) {
+		return "today"
+	}
+	return "on " + day.Format("2 Jan 2006")
+}
+
+func (a *actor) addKey(pasted string) {
+	if _, ok := a.login.Key.(*gossh.Certificate); ok {
+		a.fail("you came with a certificate; it is for who made that to add keys")
+		return
+	}
+	added, err := a.host.cfg.Keyring.AddKeys(a.seat.Nick(), a.login.Key, pasted)
+	switch {
+	case err != nil:
+		a.refused("adding the key", err)
+		return
+	case len(added) == 0:
+		a.note("that key is yours already")
+		return
+	}
+	for _, k := range added {
+		a.host.cfg.Log.Info("key added", "nick", a.seat.Nick(), "key", k.Fingerprint, "by", a.person().Key, "from", a.from)
+		words := "added " + a.wordsOfKey(k, "") + "; it lets in whoever has it as " + a.seat.Nick()
+		if a.operator() {
+			words += ", but not as an operator"
+		}
+		a.note(words)
+	}
+}
+
+func (a *actor) removeKey(fingerprint string) {
+	if !strings.HasPrefix(fingerprint, "SHA256:") {
+		fingerprint = "SHA256:" + fingerprint
+	}
+	if err := a.host.cfg.Keyring.RemoveKey(a.seat.Nick(), fingerprint); err != nil {
+		a.refused("removing the key", err)
+		return
+	}
+	a.host.cfg.Log.Info("key removed", "nick", a.seat.Nick(), "key", fingerprint, "by", a.person().Key, "from", a.from)
+	a.note("removed " + fingerprint + "; it lets nobody in any more, and sessions with it end")
+}
+
+// refused shows why something that touches files was not done.
+func (a *actor) refused(what string, err error) {
+	if errors.Is(err, room.ErrStorage) {
+		a.trouble(what, err)
+		return
+	}
+	a.fail(err.Error())
+}
+
+func (a *actor) person() Person { return personOf(a.login, a.seat.Nick(), a.from) }
+
+// motd shows the message of the day again.
+func (a *actor) motd(parse.Call) {
+	lines := motd(a.host.cfg.MOTD())
+	if lines == nil {
+		a.note("there is no message of the day")
+		return
+	}
+	a.printAll(string(lines), nil)
+}

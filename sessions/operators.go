@@ -1,0 +1,213 @@
+package sessions
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"whoelse/keys/span"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+)
+
+// act puts an operator's action on record and then carries it out, so that nothing
+// is done that is not on record. It reports whether it was done; if not, the person
+// knows why.
+func (a *actor) act(action Action, do func(Warden) error) bool {
+	w := a.host.cfg.Warden
+	if w == nil {
+		a.fail("that can't be done here")
+		return false
+	}
+	action.Who = a.seat.Nick()
+	if err := w.Record(action); err != nil {
+		a.refused("putting it on record, without which nothing is done,", err)
+		return false
+	}
+	err := do(w)
+	if err == nil {
+		return true
+	}
+	a.refused(action.What, err)
+	action.Failed = plainError(err)
+	if err := w.Record(action); err != nil {
+		a.trouble("putting on record that it was not done", err)
+	}
+	return false
+}
+
+// tellOperators shows the other operators who are here what this one did.
+func (a *actor) tellOperators(words string) {
+	for _, v := range a.host.visits() {
+		if v.login.Role == roleOperator && v.nick != a.seat.Nick() {
+			v.tell(a.seat.Nick() + " " + words)
+		}
+	}
+}
+
+// here lists the visits that a filter is right about.
+func (h *Host) here(which func(visit) bool) []visit {
+	return slices.DeleteFunc(h.visits(), func(v visit) bool { return !which(v) })
+}
+
+func named(nick string) func(visit) bool { return func(v visit) bool { return v.nick == nick } }
+
+// wordsFrom lists where visits came from: for an operator alone.
+func wordsFrom(visits []visit) string {
+	var from []string
+	for _, v := range visits {
+		from = append(from, v.person().Addr.String())
+	}
+	slices.Sort(from)
+	from = slices.Compact(from)
+	if len(from) > 5 {
+		from = append(from[:5], "...")
+	}
+	return strings.Join(from, ", ")
+}
+
+// because appends a reason, if there is one.
+func because(words, why string) string {
+	if why == "" {
+		return words
+	}
+	return words + ": " + why
+}
+
+// wordsFor says how long something lasts.
+func wordsFor(d time.Duration, noEnd string) string {
+	if d == 0 {
+		return noEnd
+	}
+	return "for " + span.Format(d)
+}
+
+func (a *actor) kick(call parse.Call) {
+	if call.Nick == a.seat.Nick() {
+		a.fail("you can't kick yourself; quit leaves")
+		return
+	}
+	if len(a.host.here(named(call.Nick))) == 0 {
+		a.fail(a.wordsAbsent(call.Nick))
+		return
+	}
+	if !a.act(Action{What: "kick", Whom: call.Nick, Why: call.Why}, func(Warden) error { return nil }) {
+		return
+	}
+	hit := a.host.here(named(call.Nick))
+	a.note("kicked " + call.Nick + ": " + wordsCount(len(hit), "session", "sessions") + ", from " + wordsFrom(hit))
+	a.tellOperators(because("kicked "+call.Nick, call.Why))
+	for _, v := range hit {
+		v.end(expelled(because("you were kicked by "+a.seat.Nick(), call.Why)))
+	}
+}
+
+// wordsAbsent says that somebody is not here, or nobody at all.
+func (a *actor) wordsAbsent(n string) string {
+	if slices.Contains(a.everyNick(), n) {
+		return n + " is not here"
+	}
+	return a.wordsNobody(n)
+}
+
+// defaultInvite is how long an invitation is good for.
+const defaultInvite = 24 * time.Hour
+
+func (a *actor) invite(call parse.Call) {
+	if strings.HasPrefix(call.Nick, "~") {
+		a.fail("guests need no invitation")
+		return
+	}
+	lasts := call.For
+	if lasts == 0 {
+		lasts = defaultInvite
+	}
+	var code string
+	ok := a.act(Action{What: "invite", Whom: call.Nick, For: lasts}, func(w Warden) (err error) {
+		code, err = w.Invite(call.Nick, a.seat.Nick(), lasts)
+		return err
+	})
+	if !ok {
+		return
+	}
+	user := call.Nick + "+" + code
+	join := "ssh " + user + "@HOST"
+	if a.host.cfg.JoinLine != nil {
+		join = a.host.cfg.JoinLine(user)
+	}
+	lines := render.Notice(nil, "the code "+code+" makes a new key "+call.Nick+"'s, once, within "+span.Format(lasts)+":", a.style())
+	a.printAll(string(render.Notice(lines, "  "+join, a.style())), nil)
+	a.tellOperators("invited " + call.Nick)
+}
+
+func (a *actor) mute(call parse.Call) {
+	switch {
+	case call.Nick == a.seat.Nick():
+		a.fail("you can't mute yourself")
+		return
+	case !slices.Contains(a.everyNick(), call.Nick):
+		a.fail(a.wordsNobody(call.Nick))
+		return
+	}
+	ok := a.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {
+		_, err := w.Mute(call.Nick, a.seat.Nick(), call.For)
+		return err
+	})
+	if !ok {
+		return
+	}
+	lasts := wordsFor(call.For, "until it is ended")
+	for _, v := range a.host.here(named(call.Nick)) {
+		v.tell(a.seat.Nick() + " muted you " + lasts + ": you can read, but not write")
+	}
+	a.note("muted " + call.Nick + " " + lasts + "; /unmute " + call.Nick + " ends it")
+	a.tellOperators("muted " + call.Nick + " " + lasts)
+}
+
+func (a *actor) unmute(call parse.Call) {
+	was := false
+	ok := a.act(Action{What: "unmute", Whom: call.Nick}, func(w Warden) (err error) {
+		was, err = w.Unmute(call.Nick)
+		return err
+	})
+	switch {
+	case !ok:
+		return
+	case !was:
+		a.fail(call.Nick + " is not muted")
+		return
+	}
+	for _, v := range a.host.here(named(call.Nick)) {
+		v.tell(a.seat.Nick() + " unmuted you")
+	}
+	a.note(call.Nick + " can write again")
+	a.tellOperators("unmuted " + call.Nick)
+}
+
+// speech is what muted people can't do: all that puts their words before others.
+var speech = map[string]bool{"say": true, "me": true, "send": true, "reply": true, "broadcast": true, "announce": true}
+
+// silenced refuses what a muted person says.
+func (a *actor) silenced(call parse.Call) bool {
+	if !speech[call.Name] && (call.Name != "away" || call.Text == "") || a.host.cfg.Warden == nil {
+		return false
+	}
+	m, muted := a.host.cfg.Warden.Muted(a.seat.Nick())
+	if !muted {
+		return false
+	}
+	words := "not sent: " + m.By + " muted you"
+	if !m.Until.IsZero() {
+		words += " until " + render.Clock(m.Until, time.Now(), a.style())
+	}
+	a.fail(words)
+	return true
+}
+
+func (a *actor) announce(call parse.Call) {
+	ok := a.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return nil })
+	if ok {
+		a.sayAs(room.KindNotice, call.Text)
+	}
+}

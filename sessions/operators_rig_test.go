@@ -1,0 +1,62 @@
+package sessions_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"whoelse/desk"
+	"whoelse/keys"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/sessions/sshd"
+)
+
+// openDesk opens what keys and operators' commands need, as main does.
+func (r *rig) openDesk(log *slog.Logger) {
+	r.t.Helper()
+	list, err := bans.Open(filepath.Join(r.dir, "bans.json"), log)
+	r.must(err)
+	r.desk, err = desk.Open(r.dir, r.registry, list, invites.Open(filepath.Join(r.dir, "invites.json")), log)
+	r.must(err)
+	if r.warden == nil {
+		r.warden = r.desk
+	}
+}
+
+func joinLine(user string) string { return "ssh -p 2222 " + user + "@chat.example" }
+
+// revoke ends the sessions of keys that are removed.
+func (r *rig) revoke(c keys.Change) {
+	gone := map[string]bool{}
+	for _, e := range c.Removed {
+		gone[e.Fingerprint] = true
+	}
+	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		return "your key was removed", l.Key != nil && gone[keys.Fingerprint(l.Key)]
+	})
+}
+
+// trust makes nick's key an operator's, before nick is first here.
+func (r *rig) trust(nick string) {
+	r.t.Helper()
+	_, err := r.registry.Add(nick, []keys.PublicKey{signer(nick).PublicKey()}, keys.AddOptions{Operator: true})
+	r.must(err)
+}
+
+// audited reads the audit log.
+func (r *rig) audited() []map[string]string {
+	r.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(r.dir, "audit.jsonl"))
+	r.must(err)
+	var all []map[string]string
+	for line := range strings.Lines(string(raw)) {
+		var one map[string]string
+		r.must(json.Unmarshal([]byte(line), &one))
+		delete(one, "when")
+		all = append(all, one)
+	}
+	return all
+}

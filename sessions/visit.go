@@ -1,0 +1,129 @@
+package sessions
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/sshd"
+)
+
+// visit is one session or command that is open, as others may act on it.
+type visit struct {
+	login *sshd.Login
+	from  string // address and port
+	nick  string // as seated, which a guest's name becomes clear by; owned by Host.mu
+	tell  func(words string)
+	end   func(cause error) // does not wait
+}
+
+// Person is whom something may be about, as far as known.
+type Person struct {
+	Nick string
+	Key  string // the fingerprint; of a certificate, of the key in it
+	Addr netip.Addr
+}
+
+// expelled ends a session by somebody's decision, in these words.
+type expelled string
+
+func (e expelled) Error() string { return string(e) }
+
+// EndWhere ends every open session, and every command that still runs, for which
+// match says so, with the reason on its screen. It does not wait for their end.
+// Address is the client's, with its port. match is called without a lock held.
+func (h *Host) EndWhere(match func(login *sshd.Login, address string) (reason string, end bool)) {
+	for _, v := range h.visits() {
+		if reason, end := match(v.login, v.from); end {
+			v.end(expelled(reason))
+		}
+	}
+}
+
+// visits lists who is here now.
+func (h *Host) visits() []visit {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]visit, 0, len(h.open)+len(h.commands))
+	for _, v := range h.open {
+		all = append(all, *v)
+	}
+	for v := range h.commands {
+		all = append(all, *v)
+	}
+	return all
+}
+
+// seated notes under which name a session is known.
+func (h *Host) seated(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v := h.open[s]; v != nil {
+		v.nick = s.seat.Nick()
+	}
+}
+
+// running makes a command known until the function that it returns is called.
+func (h *Host) running(a *actor, ch *sshd.Channel, stop func()) (over func()) {
+	v := &visit{login: a.login, from: a.from, nick: a.seat.Nick(), tell: func(string) {}}
+	v.end = func(cause error) {
+		a.out.close(cause)
+		stop()
+		abortLate(a.out, ch)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.commands[v] = struct{}{}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.commands, v)
+	}
+}
+
+// expel ends the session from outside, also one whose client takes nothing.
+func (s *session) expel(cause error) {
+	s.end(cause)
+	abortLate(s.out, s.ch)
+}
+
+// abortLate ends the connection if the last words are not taken soon.
+func abortLate(o *outbox, ch *sshd.Channel) {
+	time.AfterFunc(goodbyeLimit, func() {
+		select {
+		case <-o.done:
+		default:
+			ch.Abort()
+		}
+	})
+}
+
+// person is who has this visit.
+func (v visit) person() Person { return personOf(v.login, v.nick, v.from) }
+
+func personOf(l *sshd.Login, nick, from string) Person {
+	p := Person{Nick: nick}
+	if ap, err := netip.ParseAddrPort(from); err == nil {
+		p.Addr = ap.Addr().Unmap()
+	}
+	key := l.Key
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
+	}
+	if key != nil {
+		p.Key = gossh.FingerprintSHA256(key)
+	}
+	return p
+}
+
+// nicksOf names whose visits these are, each once, sorted.
+func nicksOf(visits []visit) []string {
+	var nicks []string
+	for _, v := range visits {
+		nicks = append(nicks, v.nick)
+	}
+	slices.Sort(nicks)
+	return slices.Compact(nicks)
+}
