@@ -62,7 +62,7 @@ func (p *people) Invited(nick, code string, from netip.Addr) error {
 // Redeem implements sshd.Inviter.
 func (p *people) Redeem(nick, code string, key gossh.PublicKey) error {
 	return p.invites.Redeem(nick, code, func() error {
-		_, err := p.Add(nick, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowAlike: true})
+		_, err := p.Add(nick, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowAlike: true, OnlyNew: true})
 		return err
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
+	"whoelse/keys/command"
 	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
@@ -119,6 +120,9 @@ func (s *server) openFiles(data string) (err error) {
 	}
 	if err != nil {
 		return fmt.Errorf("the data folder can't be used: %w", err)
+	}
+	if err = command.Unfinished(data); err != nil {
+		return err
 	}
 	if s.hostKey, err = keys.HostKey(filepath.Join(data, "host_key")); err != nil {
 		return err

@@ -134,7 +134,7 @@ func mayWrite(data string, me, owner int) error {
 	if me != 0 || owner == 0 {
 		return nil
 	}
-	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user: sudo -u '#%d' whoelse keys ...", data, owner, owner)
+	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d'", data, owner, owner)
 }
 
 // newRegistry is registry for a server that may not have run yet.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,10 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 		name, text, err := readSource(c, file)
 		if err != nil {
 			return nil, fmt.Errorf("%s can't be read: %w; nothing was added", name, err)
+		}
+		text, certificates := withoutCertificates(text)
+		if certificates > 0 {
+			remark(c, "%s: left out %s", name, count(certificates, "certificate"))
 		}
 		list, err := keys.ParseKeys(text)
 		if err != nil {
@@ -61,4 +66,26 @@ func readFile(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, inputMax))
+}
+
+// withoutCertificates blanks the lines that have one, since ssh-add -L prints them
+// beside the keys that they are for. Where there is nothing else they stay, to be
+// refused.
+func withoutCertificates(text []byte) (rest []byte, certificates int) {
+	others := false
+	for line := range bytes.Lines(text) {
+		words := bytes.Fields(line)
+		switch {
+		case len(words) > 1 && bytes.HasSuffix(words[0], []byte("-cert-v01@openssh.com")):
+			certificates++
+			line = []byte("\n")
+		case len(words) > 0 && words[0][0] != '#':
+			others = true
+		}
+		rest = append(rest, line...)
+	}
+	if !others {
+		return text, 0
+	}
+	return rest, certificates
 }

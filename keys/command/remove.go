@@ -60,7 +60,7 @@ func selector(typed string) (keys.Selector, error) {
 	}
 	n, err := nick.Parse(typed)
 	if err != nil {
-		return keys.Selector{}, fmt.Errorf("%w; a fingerprint begins with SHA256:", err)
+		return keys.Selector{}, fmt.Errorf("%w; and a fingerprint begins with SHA256", err)
 	}
 	return keys.Selector{Nick: n}, nil
 }

@@ -1,0 +1,190 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"whoelse/keys"
+)
+
+// bobs is a data folder of somebody who has everything there is.
+func bobs(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, "# people", keyLine(t)+" bob@laptop", `environment="NICK=bob" `+keyLine(t)+" phone", keyLine(t)+" carol")
+	r.write("history/users/bob.jsonl", "history\n")
+	r.write("settings/bob.json", "{}\n")
+	return r
+}
+
+func (r *rig) wantRenamed() {
+	r.t.Helper()
+	list := r.does("list")
+	if strings.Contains(list, "bob") || strings.Count(list, "robert ") != 2 || !strings.Contains(list, "carol") {
+		r.t.Errorf("keys:\n%s", list)
+	}
+	for name, want := range map[string]bool{
+		"history/users/bob.jsonl": false, "history/users/robert.jsonl": true,
+		"settings/bob.json": false, "settings/robert.json": true, "renaming.json": false,
+	} {
+		if r.has(name) != want {
+			r.t.Errorf("%s is there: %v", name, !want)
+		}
+	}
+}
+
+func (r *rig) wantUntouched() {
+	r.t.Helper()
+	if text := r.read("authorized_keys"); !strings.Contains(text, "bob@laptop") || r.has("renaming.json") ||
+		!r.has("history/users/bob.jsonl") || !r.has("settings/bob.json") {
+		r.t.Errorf("something was changed:\n%s", text)
+	}
+}
+
+func TestRename(t *testing.T) {
+	r := bobs(t)
+	if out := r.does("rename", "Bob", "Robert"); out != "renamed bob to robert\n" {
+		t.Errorf("%q", out)
+	}
+	r.wantRenamed()
+}
+
+func TestRenameWithNothingButKeys(t *testing.T) {
+	r := newRig(t, keyLine(t)+" bob")
+	if err := os.RemoveAll(filepath.Join(r.data, "settings")); err != nil {
+		t.Fatal(err)
+	}
+	r.does("rename", "bob", "robert")
+	if r.has("settings") || r.has("renaming.json") || !strings.HasPrefix(r.does("list"), "robert ") {
+		t.Error(r.does("list"))
+	}
+}
+
+// TestRenameInterrupted stops after each step. The same command completes it;
+// others, and whoever asks before serving, are told.
+func TestRenameInterrupted(t *testing.T) {
+	for n := 1; ; n++ {
+		r := bobs(t)
+		reg, err := keys.Open(filepath.Join(r.data, "authorized_keys"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		half := renaming{from: "bob", to: "robert", data: r.data, reg: reg, histories: r}
+		steps := half.steps()
+		if n >= len(steps) {
+			break
+		}
+		for _, step := range steps[:n] {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const words = "whoelse keys rename bob robert"
+		if err := Unfinished(r.data); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("after %d steps: %v", n, err)
+		}
+		r.refuses(words, "check")
+		r.refuses(words, "rename", "carol", "caroline")
+		r.refuses(words, "rename", "robert", "bob")
+		r.does("rename", "bob", "robert")
+		r.wantRenamed()
+		if err := Unfinished(r.data); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRenameRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(r *rig)
+		to    string
+		words string
+	}{
+		"running":    {func(r *rig) { r.running = true }, "robert", "a whoelse is running"},
+		"held":       {nil, "carol", "carol is held by another key"},
+		"alike":      {nil, "car0l", "reads like carol"},
+		"history":    {func(r *rig) { r.write("history/users/robert.jsonl", "") }, "robert", "users/robert.jsonl"},
+		"settings":   {func(r *rig) { r.write("settings/robert.json", "") }, "robert", "settings/robert.json away"},
+		"invitation": {func(r *rig) { r.does("invite", "robert") }, "robert", "whoelse keys remove robert"},
+		"invites":    {func(r *rig) { r.write("invites.json", "{") }, "robert", "invites.json"},
+		"note":       {func(r *rig) { r.write("renaming.json", "{") }, "robert", "can't be understood"},
+		"empty note": {func(r *rig) { r.write("renaming.json", "{}") }, "robert", "can't be understood"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := bobs(t)
+			if c.spoil != nil {
+				c.spoil(r)
+			}
+			r.refuses(c.words, "rename", "bob", c.to)
+			if !strings.Contains(name, "note") {
+				r.wantUntouched()
+			}
+		})
+	}
+	r := bobs(t)
+	r.refuses("nobody holds dave", "rename", "dave", "eve")
+	r.wantUntouched()
+}
+
+// A line that a human has to change is found out late, and undoes the beginning.
+func TestRenameRefusedByALine(t *testing.T) {
+	r := bobs(t)
+	r.write("authorized_keys", keyLine(t)+" bob@laptop\n"+`environment="NICK=bob",environment="NICK=bob" `+keyLine(t)+" x\n")
+	r.refuses("line 2 cannot be renamed by itself", "rename", "bob", "robert")
+	r.wantUntouched()
+}
+
+func TestRenameStuckHistory(t *testing.T) {
+	r := bobs(t)
+	r.stuck = errors.New("no space")
+	r.refuses("only in part: no space", "rename", "bob", "robert")
+	if Unfinished(r.data) == nil {
+		t.Error("there is no note")
+	}
+	r.refuses("only in part: no space", "rename", "bob", "robert")
+	r.stuck = nil
+	r.does("rename", "bob", "robert")
+	r.wantRenamed()
+}
+
+func TestRenameStuckSettings(t *testing.T) {
+	r := bobs(t)
+	r.stuck = errors.New("no")
+	r.refuses("only in part", "rename", "bob", "robert")
+	r.stuck = nil
+	r.write("settings/robert.json", "{}")
+	r.refuses("settings/robert.json is in the way", "rename", "bob", "robert")
+	if err := os.Remove(filepath.Join(r.data, "settings/robert.json")); err != nil {
+		t.Fatal(err)
+	}
+	r.does("rename", "bob", "robert")
+	r.wantRenamed()
+}
+
+// Between a power cut and the second try somebody else got the old nick: nothing
+// that could be theirs is moved.
+func TestRenameAfterTheOldNickWasTaken(t *testing.T) {
+	r := bobs(t)
+	r.stuck = errors.New("no")
+	r.refuses("only in part", "rename", "bob", "robert")
+	r.stuck = nil
+	r.write("authorized_keys", r.read("authorized_keys")+keyLine(t)+" bob\n")
+	r.refuses("only in part", "rename", "bob", "robert")
+	if !r.has("history/users/bob.jsonl") || Unfinished(r.data) == nil {
+		t.Error("it went on")
+	}
+}
+
+func TestRenameClosesInvitationsForTheOldNick(t *testing.T) {
+	r := bobs(t)
+	if _, err := (&commands{data: r.data}).invitations().Create("bob", "alice", 1e12); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintln("renamed bob to robert") + fmt.Sprintln("closed 1 invitation for bob")
+	if out := r.does("rename", "bob", "robert"); out != want {
+		t.Errorf("%q", out)
+	}
+}

@@ -1,0 +1,111 @@
+package mutes
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"whoelse/keys/internal/disk"
+)
+
+// clock is a time that tests move.
+type clock struct{ now time.Time }
+
+func (c *clock) read() time.Time { return c.now }
+
+func openTest(t *testing.T, path string, store disk.Store, c *clock) *List {
+	t.Helper()
+	l, err := open(path, store, c.read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestMutesExpireAndSurvive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mutes.json")
+	c := &clock{time.Date(2026, 11, 21, 8, 0, 0, 500, time.UTC)}
+	l := openTest(t, path, disk.Store{}, c)
+	if _, muted := l.Find("bob"); muted {
+		t.Error("bob is muted from the start")
+	}
+	m, err := l.Add("bob", "al\u202eice", time.Hour)
+	if err != nil || m.By != "al?ice" || !m.Until.Equal(m.Made.Add(time.Hour)) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := l.Add("~eve", "alice", 0); err != nil {
+		t.Fatal(err)
+	}
+	l = openTest(t, path, disk.Store{}, c)
+	if got, muted := l.Find("bob"); !muted || got != m {
+		t.Errorf("after reopening: %+v, %v", got, muted)
+	}
+	c.now = c.now.Add(time.Hour)
+	if _, muted := l.Find("bob"); muted {
+		t.Error("it does not expire")
+	}
+	c.now = c.now.Add(50 * 365 * 24 * time.Hour)
+	if _, muted := l.Find("~eve"); !muted {
+		t.Error("one without an end expires")
+	}
+	if err := l.Lift("bob"); !errors.Is(err, ErrNoSuchMute) {
+		t.Errorf("lifting an expired one: %v", err)
+	}
+	if err := l.Lift("~eve"); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "[]\n" {
+		t.Errorf("the file is %q", text)
+	}
+}
+
+func TestBadMutes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mutes.json")
+	l := openTest(t, path, disk.Store{}, &clock{time.Now()})
+	for _, n := range []string{"", "../x", "root", "a b"} {
+		if _, err := l.Add(n, "alice", 0); err == nil {
+			t.Errorf("%q is muted", n)
+		}
+	}
+	if _, err := l.Add("bob", "alice", -1); err == nil {
+		t.Error("a negative span is taken")
+	}
+	for _, text := range []string{"{", `[{"nick":""}]`, `[{"nick":"a/b"}]`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path); err == nil {
+			t.Errorf("%s is read", text)
+		}
+	}
+}
+
+func TestMuteThatIsNotKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mutes.json")
+	full := errors.New("no space")
+	failing := ""
+	store := disk.Store{Fault: func(op, _ string) error {
+		if op == failing {
+			return full
+		}
+		return nil
+	}}
+	l := openTest(t, path, store, &clock{time.Now()})
+	for _, failing = range []string{"temp", "write", "sync", "rename"} {
+		if _, err := l.Add("bob", "alice", 0); !errors.Is(err, full) {
+			t.Errorf("%s: %v", failing, err)
+		}
+		if _, muted := l.Find("bob"); muted {
+			t.Errorf("%s: in force, but not on disk", failing)
+		}
+	}
+	failing = "syncdir"
+	if _, err := l.Add("bob", "alice", 0); err == nil {
+		t.Error("a folder that was not synced is no error")
+	}
+	if _, muted := l.Find("bob"); !muted {
+		t.Error("on disk, but not in force")
+	}
+}
