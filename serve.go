@@ -18,6 +18,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/desk"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
@@ -48,6 +49,7 @@ type server struct {
 	revoked  *certs.Revoked // nil without --revoked-keys
 	bans     *bans.List
 	people   *people
+	desk     *desk.Desk
 	unwatch  func() // ends what watch has started
 	settings *settings.Store
 	room     *room.Room
@@ -96,6 +98,7 @@ func (s *server) start(cfg config) error {
 	s.host = sessions.New(sessions.Config{
 		Room: s.room, Nicks: s.registry.Nicks, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
+		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
 	})
 	doors := banned{s.bans}
 	s.ssh, err = sshd.New(sshd.Config{
@@ -145,11 +148,10 @@ func (s *server) openKeys(cfg config) (err error) {
 	if s.bans, err = bans.Open(filepath.Join(cfg.data, "bans.json"), s.log); err != nil {
 		return err
 	}
-	s.people = &people{
-		Registry: s.registry, certs: certs.NewChecker(s.registry, s.revoked),
-		invites: invites.Open(filepath.Join(cfg.data, "invites.json")),
-	}
-	return nil
+	codes := invites.Open(filepath.Join(cfg.data, "invites.json"))
+	s.people = &people{Registry: s.registry, certs: certs.NewChecker(s.registry, s.revoked), invites: codes}
+	s.desk, err = desk.Open(cfg.data, s.registry, s.bans, codes, s.log)
+	return err
 }
 
 // watch has edits of authorized_keys read as they are made, and everything that
@@ -199,13 +201,19 @@ func (s *server) reload() {
 
 // invitation is the line that tells how to get in.
 func (s *server) invitation() string {
+	return fmt.Sprintf("whoelse is listening on %s, host key %s; join with: %s",
+		s.listener.Addr(), gossh.FingerprintSHA256(s.hostKey.PublicKey()), s.joinLine("nick"))
+}
+
+// joinLine is what a person types to join as user. What the server is called from
+// elsewhere it can't know.
+func (s *server) joinLine(user string) string {
 	addr := s.listener.Addr().(*net.TCPAddr)
 	host := "localhost"
 	if !addr.IP.IsUnspecified() {
 		host = addr.IP.String()
 	}
-	return fmt.Sprintf("whoelse is listening on %s, host key %s; join with: ssh -p %d nick@%s",
-		addr, gossh.FingerprintSHA256(s.hostKey.PublicKey()), addr.Port, host)
+	return fmt.Sprintf("ssh -p %d %s@%s", addr.Port, user, host)
 }
 
 // stopInTime stops and gives up waiting when a disk or a peer keeps it from that.
@@ -242,6 +250,9 @@ func (s *server) stop() error {
 	}
 	if s.unwatch != nil {
 		s.unwatch()
+	}
+	if s.desk != nil {
+		s.desk.Close()
 	}
 	if s.settings != nil {
 		s.settings.Close()

@@ -48,7 +48,7 @@ func (a *actor) covered(aim Aim) []visit {
 // who asks for it or, unless that is meant, another one.
 func (a *actor) shootsOperators(aim Aim, meant bool) string {
 	covered := a.covered(aim)
-	if aim.Covers(a.person()) || slices.ContainsFunc(covered, named(a.seat.Nick())) {
+	if slices.ContainsFunc(covered, named(a.seat.Nick())) {
 		return "not banned: " + aim.Target + " covers you yourself"
 	}
 	operators := slices.Clone(aim.Operators)
@@ -126,11 +126,4 @@ func (a *actor) bans(parse.Call) {
 		lines = render.Notice(lines, because(words, b.Reason), style)
 	}
 	a.printAll(string(lines), nil)
-}
-
-func zone(st render.Style) *time.Location {
-	if st.Zone == nil {
-		return time.UTC
-	}
-	return st.Zone
 }

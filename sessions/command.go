@@ -115,8 +115,8 @@ func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 		a.fail(wordsTooLong(len(call.Text)))
 		return exitUsage
 	}
-	if a.host.pace.wait(ctx, a.seat.Nick(), func() {}) != nil || ctx.Err() != nil {
-		return exitFailed
+	if a.host.pace.wait(ctx, a.seat.Nick(), func() {}) != nil || a.out.why() != nil {
+		return exitFailed // half a text of somebody who was sent away, perhaps
 	}
 	a.do(call)
 	a.pending.wait(ctx, lastReceipts)

@@ -11,17 +11,19 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
+	"whoelse/sessions"
 	"whoelse/sessions/sshd"
 )
 
 // openDesk opens what keys and operators' commands need, as main does.
 func (r *rig) openDesk(log *slog.Logger) {
 	r.t.Helper()
+	before := r.desk
 	list, err := bans.Open(filepath.Join(r.dir, "bans.json"), log)
 	r.must(err)
 	r.desk, err = desk.Open(r.dir, r.registry, list, invites.Open(filepath.Join(r.dir, "invites.json")), log)
 	r.must(err)
-	if r.warden == nil {
+	if r.warden == nil || r.warden == sessions.Warden(before) {
 		r.warden = r.desk
 	}
 }

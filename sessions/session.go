@@ -57,28 +57,6 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	return s
 }
 
-func styleOf(ch *sshd.Channel, termName string, width int, pty bool) render.Style {
-	st := render.Style{Zone: zoneOf(ch.Env["TZ"])}
-	if pty {
-		st.Width = terminal.ClampWidth(width)
-		st.Bell = true
-		st.Color = termName != "dumb" && termName != "" && ch.Env["NO_COLOR"] == ""
-	}
-	return st
-}
-
-// zoneOf finds the zone that a client names; UTC if there is none.
-func zoneOf(name string) *time.Location {
-	if len(name) > 64 {
-		return time.UTC
-	}
-	zone, err := time.LoadLocation(strings.TrimPrefix(name, ":"))
-	if err != nil || name == "Local" {
-		return time.UTC
-	}
-	return zone
-}
-
 func (s *session) styleNow() render.Style {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,8 +204,8 @@ func (s *session) handle(line string) error {
 	if strings.TrimSpace(line) == "" {
 		return nil
 	}
-	if s.ctx.Err() != nil {
-		return s.out.why() // nobody who was sent away says another word
+	if cause := s.out.why(); cause != nil {
+		return cause // nobody who was sent away says another word
 	}
 	s.seat.Active()
 	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {

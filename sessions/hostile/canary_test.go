@@ -157,7 +157,7 @@ func now() usage {
 // Tolerances: the canary's own questions and timers come and go, and what it said
 // is remembered.
 const (
-	moreGoroutines = 6
+	moreGoroutines = 2
 	moreFiles      = 3
 	moreHeap       = 16 << 20
 )

@@ -25,8 +25,8 @@ type visit struct {
 	term    string             // of the pty; "" is none
 	env     map[string]string
 	command string
-	rekey   uint64             // bytes between two key exchanges
-	line    func(line string)  // gets each line of the output
+	rekey   uint64            // bytes between two key exchanges
+	line    func(line string) // gets each line of the output
 }
 
 // client is somebody's connection, with one session, and what they were shown.
@@ -103,7 +103,7 @@ func (r *rig) connect(v visit) *client {
 		c.all.Go(func() { defer ends.Done(); c.follow(out) })
 	}
 	c.all.Go(func() { ends.Wait(); c.end() })
-	r.visitors = append(r.visitors, closer(func() { sc.Close(); c.all.Wait() }))
+	r.visitors = append(r.visitors, c)
 	if v.command != "" {
 		c.must("exec", struct{ S string }{v.command})
 		return c
@@ -111,6 +111,12 @@ func (r *rig) connect(v visit) *client {
 	c.must("shell", nil)
 	c.sees("type help for help")
 	return c
+}
+
+// Close hangs up, and may be called again.
+func (c *client) Close() {
+	c.ssh.Close()
+	c.all.Wait()
 }
 
 type ptyRequest struct {
@@ -251,11 +257,24 @@ func (c *client) clean(who string) {
 		}
 		return
 	}
-	if odd := slices.Concat(c.screen.Unknown, c.screen.Strings); len(odd) > 0 {
-		c.t.Errorf("%s's terminal gets %q", who, odd)
-	}
 	if bad := unclean(c.screen.String()); bad != "" {
 		c.t.Errorf("on %s's screen: %s", who, bad)
+	}
+	c.known(who)
+}
+
+// drawn is clean for a terminal alone, whatever the text on it.
+func (c *client) drawn(who string) {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known(who)
+}
+
+func (c *client) known(who string) {
+	c.t.Helper()
+	if odd := slices.Concat(c.screen.Unknown, c.screen.Strings); len(odd) > 0 {
+		c.t.Errorf("%s's terminal gets %q", who, odd)
 	}
 }
 

@@ -58,4 +58,16 @@ func (w *warden) Bans() []sessions.Ban {
 	return append([]sessions.Ban(nil), w.bans...)
 }
 
+func (w *warden) Unban(target string) error { return errors.New("nobody is banned as " + target) }
+
+func (w *warden) Invite(nick, _ string, _ time.Duration) (string, error) {
+	return "", errors.New("nobody is invited as " + nick)
+}
+
+func (w *warden) Mute(nick, by string, _ time.Duration) (sessions.Mute, error) {
+	return sessions.Mute{By: by}, nil
+}
+
+func (w *warden) Unmute(string) (bool, error) { return false, nil }
+
 func (w *warden) Muted(string) (sessions.Mute, bool) { return sessions.Mute{}, false }

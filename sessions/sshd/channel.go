@@ -61,8 +61,13 @@ func (c channelContext) Value(key any) any {
 func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	defer s.survive("channel", c)
+	defer c.opening.Add(-1)
+	if c.opening.Add(1) > maxOpening { // a refusal stands while the client takes nothing
+		c.Close()
+		return
+	}
 	if !c.open(sc) {
-		c.refuseChannel(nc)
+		nc.Reject(gossh.ResourceShortage, "too many sessions on one connection")
 		return
 	}
 	defer c.done()

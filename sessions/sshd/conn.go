@@ -21,14 +21,18 @@ type conn struct {
 	deadline *time.Timer  // closes the connection: late login, no session, or the keepalive's
 	login    login        // written during authentication, read after it
 	late, in atomic.Bool  // its time ran out; somebody logged in
-	refusals atomic.Int32 // of channels, being written
+	opening  atomic.Int32 // channels that are open or being refused
+	early    atomic.Bool  // the login has not begun
+	received atomic.Int64 // bytes until then
+
+	knowing  sync.Mutex // owns the two below; held while a nick is claimed on disk
+	identity *Login     // of the first session; all others are the same person's
+	denied   error
 
 	mu       sync.Mutex // owns the fields below
 	ssh      *gossh.ServerConn
 	channels int
-	running  int    // shells and commands, also of channels that are closed
-	identity *Login // of the first session; all others are the same person's
-	denied   error
+	running  int // shells and commands, also of channels that are closed
 	probe    probe
 }
 
@@ -39,6 +43,7 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s}
+	c.early.Store(true)
 	c.deadline = time.AfterFunc(s.cfg.LoginWithin, c.expire)
 	return c
 }
@@ -125,17 +130,6 @@ func (c *conn) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
-}
-
-// refuseChannel says no to a channel. Each refusal is a goroutine of the library's,
-// which stands while the client takes nothing: who lets them pile up is cut off.
-func (c *conn) refuseChannel(nc gossh.NewChannel) {
-	defer c.refusals.Add(-1)
-	if c.refusals.Add(1) > maxRefusals {
-		c.Close()
-		return
-	}
-	nc.Reject(gossh.ResourceShortage, "too many sessions on one connection")
 }
 
 // done ends the connection with its last session.

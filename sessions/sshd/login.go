@@ -247,8 +247,8 @@ func (c *conn) explain(challenge gossh.KeyboardInteractiveChallenge, why error) 
 
 // identify derives who the connection belongs to, once, from what was proven.
 func (c *conn) identify(sess ssh.Session) (*Login, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.knowing.Lock()
+	defer c.knowing.Unlock()
 	if c.identity == nil && c.denied == nil {
 		c.identity, c.denied = c.proven(sess)
 	}

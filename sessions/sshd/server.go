@@ -36,7 +36,7 @@ const (
 	keepaliveMiss  = 3
 	maxChannels    = 4  // sessions at the same time on one connection
 	maxRunning     = 8  // also those whose channel is closed and that have not noticed yet
-	maxRefusals    = 64 // of channels, on their way to a client that does not take them
+	maxOpening     = 64 // also those that are being refused
 	maxAuthTries   = 6  // what sshd allows
 )
 
@@ -106,8 +106,11 @@ func hostSigner(key gossh.Signer) ssh.Option {
 func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 	c := connOf(ctx)
 	cfg := &gossh.ServerConfig{
-		MaxAuthTries:        maxAuthTries,
-		PreAuthConnCallback: func(pre gossh.ServerPreAuthConn) { c.login.pre = pre },
+		MaxAuthTries: maxAuthTries,
+		PreAuthConnCallback: func(pre gossh.ServerPreAuthConn) {
+			c.login.pre = pre
+			c.early.Store(false)
+		},
 		AuthLogCallback: func(_ gossh.ConnMetadata, _ string, err error) {
 			if err == nil {
 				c.deadline.Reset(s.cfg.ShellWithin)
@@ -178,6 +181,7 @@ func (s *Server) serve(c *conn) {
 		defer visit.Close()
 		c.visit = visit
 	}
+	defer c.drain()
 	s.ssh.HandleConn(c)
 	c.judge()
 }

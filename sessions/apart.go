@@ -1,0 +1,77 @@
+package sessions
+
+import (
+	"slices"
+
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+)
+
+// What people do to be left alone: being away, and blocking others.
+
+func (a *actor) away(call parse.Call) {
+	switch {
+	case !a.seat.Away(call.Text):
+		a.fail("you are not here, so you can't be away")
+	case a.seat.Guest():
+		a.note("you are away; others see it, but nothing is kept for guests; /back ends it")
+	default:
+		a.note("you are away; what is sent to you is kept, /back ends it")
+	}
+}
+
+func (a *actor) back(parse.Call) {
+	if !a.seat.Back() {
+		a.note("you were not away")
+		return
+	}
+	words := "welcome back"
+	if unread, err := a.seat.Inbox(); err == nil && len(unread) > 0 {
+		words += "; " + wordsUnread(unread)
+	}
+	a.note(words)
+}
+
+func (a *actor) block(call parse.Call) {
+	if call.Nick == a.seat.Nick() {
+		a.fail("you can't block yourself")
+		return
+	}
+	if !slices.Contains(a.everyNick(), call.Nick) {
+		a.fail(a.wordsNobody(call.Nick))
+		return
+	}
+	changed, err := a.seat.Block(call.Nick)
+	switch {
+	case err != nil:
+		a.trouble("blocking "+call.Nick, err)
+	case changed:
+		a.note("you see nothing from " + call.Nick + " any more; /unblock " + call.Nick + " ends it")
+	default:
+		a.note("you block " + call.Nick + " already")
+	}
+}
+
+func (a *actor) unblock(call parse.Call) {
+	changed, err := a.seat.Unblock(call.Nick)
+	switch {
+	case err != nil:
+		a.trouble("unblocking "+call.Nick, err)
+	case changed:
+		a.note("you see " + call.Nick + " again")
+	default:
+		a.fail("you do not block " + call.Nick)
+	}
+}
+
+func (a *actor) blocked(parse.Call) {
+	list, err := a.seat.Blocked()
+	switch {
+	case err != nil:
+		a.trouble("reading your list", err)
+	case len(list) == 0:
+		a.note("you block nobody")
+	default:
+		a.note("you block " + render.People(list, len(list)))
+	}
+}
