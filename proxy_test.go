@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,11 +55,19 @@ func TestProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := session.Shell(); err != nil {
 			t.Fatal(err)
 		}
-		session.Close()
-		client.Wait()
+		if _, err := io.ReadAtLeast(out, make([]byte, 256), 1); err != nil { // it has begun
+			t.Fatal(err)
+		}
+		if err := s.signal(syscall.SIGTERM, 5*time.Second); err != nil { // then the log is whole
+			t.Error(err)
+		}
 		if log := s.log(); !strings.Contains(log, c.from) {
 			t.Errorf("%q: %s is not in the log: %s", c.args, c.from, log)
 		}
