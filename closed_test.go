@@ -116,7 +116,9 @@ func TestClosedRoom(t *testing.T) {
 	alice, bob, carol := newKey(t), newKey(t), newKey(t)
 	s.manage("add", "alice", "--key", alice+".pub", "--operator")
 	s.manage("add", "bob", "--key", bob+".pub")
-	s.enters("alice", alice, "alice")
+	for user, key := range map[string]string{"alice": alice, "bob": bob} { // the file is read once it has settled
+		eventually(t, "you are "+user+",", func() *exec.Cmd { return s.openSSH(user, []string{key}, nil, "nick") })
+	}
 	s.refused("carol", carol, "ask an operator for an invitation")
 
 	b := sitDown(t, "bob", s.openSSH("bob", []string{bob}, nil))

@@ -79,6 +79,9 @@ func (b banned) Banned(a netip.Addr) (reason string, until time.Time, ok bool) {
 // who is sshd's question about a nick and a key.
 func (b banned) who(nick string, key gossh.PublicKey, from netip.Addr) (words string, ok bool) {
 	who := bans.Who{Nick: nick, Addr: from}
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
+	}
 	if key != nil {
 		who.Key = keys.Fingerprint(key)
 	}

@@ -43,6 +43,8 @@ func (s *server) recheck() {
 			return "your key is not accepted any more: " + err.Error(), true
 		case holder.Nick != l.Nick:
 			return "your key is " + holder.Nick + "'s now; connect again", true
+		case holder.Role != l.Role:
+			return "your key's role has changed; connect again", true
 		}
 		return "", false
 	})

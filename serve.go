@@ -18,7 +18,6 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/desk"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
@@ -28,6 +27,7 @@ import (
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
+	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
 	"whoelse/sessions/sshd"
 )
@@ -162,7 +162,7 @@ func (s *server) watch() {
 	signal.Notify(hangup, syscall.SIGHUP)
 	var all sync.WaitGroup
 	s.registry.OnChange(func(c keys.Change) {
-		if len(c.Removed) > 0 {
+		if len(c.Removed) > 0 { // a changed line is among them, a claim never is
 			s.recheck()
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/room"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
@@ -151,4 +152,32 @@ func via(t testing.TB, to, local string) string {
 	t.Cleanup(all.Wait)
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().String()
+}
+
+// Who takes nothing any more is gone soon after a kick, too.
+func TestKickOfStuckSession(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "olivia")
+	gone := make(chan struct{})
+	stuck := stuckSession(t, r.addr)
+	go func() {
+		defer close(gone)
+		stuck.Wait()
+	}()
+	bob, line := r.room.Visit(room.Who{Nick: "bob"}), strings.Repeat("x", 3900)
+	for range 560 { // more than a client's window, less than that and the queue
+		said := make(chan error, 1)
+		bob.Say(room.KindSay, line, func(err error) { said <- err })
+		r.must(<-said)
+	}
+	began := time.Now()
+	connect(t, r.addr, dial{user: "olivia", key: "olivia", command: "kick stuck"}).sees("kicked stuck: 1 session", "(exit status 0)")
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Fatal("it stays")
+	}
+	if took := time.Since(began); took > 6*time.Second { // 2 s for the last words; a write may stand for 10 s
+		t.Errorf("it took %v", took)
+	}
 }

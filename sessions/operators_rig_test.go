@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"whoelse/desk"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
 	"whoelse/sessions"
+	"whoelse/sessions/desk"
 	"whoelse/sessions/sshd"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"whoelse/desk"
 	"whoelse/room"
 	"whoelse/sessions"
+	"whoelse/sessions/desk"
 )
 
 // newRigOf starts a server on which these are operators.

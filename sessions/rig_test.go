@@ -14,12 +14,12 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/desk"
 	"whoelse/keys"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
+	"whoelse/sessions/desk"
 	"whoelse/sessions/sshd"
 )
 
