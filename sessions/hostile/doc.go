@@ -13,7 +13,7 @@
 //   - what else a channel may carry, and how much: sshd, TestSessionRequests,
 //     TestEnvironmentIsBounded, TestCommandIsBounded, TestWindowChangesDoNotStall
 //   - odd lines, sizes, owners, links and half-written versions of
-//     authorized_keys: keys, TestEveryLine... (edit, reload, registry, from)
+//     authorized_keys: keys, in edit_test.go, reload_test.go, registry_test.go and from_test.go
 //   - certificates, one rule at a time, and lists of revoked ones: keys/certs
 //   - limits by address, penalties and bans: sessions/door, keys/bans
 //   - codes: keys/invites

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -82,8 +83,8 @@ func TestSplitUTF8(t *testing.T) {
 				}
 				c.types("\r\n")
 			}
-			c.types("the end of it\r\n")
-			a.sees("mallory: the end of it")
+			c.types("the end by " + term + ".\r\n")
+			a.sees("mallory: the end by " + term + ".")
 			c.Close()
 		}
 		got := a[1].received()
@@ -134,7 +135,7 @@ func TestHostileCommands(t *testing.T) {
 			}
 		}
 		endless := r.connect(visit{user: "mallory", key: "mallory", command: "say -"})
-		endless.types(strings.Repeat("x", 1<<20))
+		io.WriteString(endless.ch, strings.Repeat("x", 1<<20)) // until the server has enough
 		endless.sees("not sent")
 		a.unharmed()
 	})

@@ -12,7 +12,7 @@ import (
 // The server goes down in the middle of all of it, in time, and tells whoever
 // listens.
 func TestShutdownInTheMiddle(t *testing.T) {
-	r := newRig(t, options{})
+	r := newRig(t, options{rate: 100})
 	c := r.canary()
 	var attack sync.WaitGroup
 	for range 10 {
@@ -34,7 +34,7 @@ func TestShutdownInTheMiddle(t *testing.T) {
 	talker := r.connect(visit{user: "talker", key: "talker"})
 	attack.Go(func() { // until the server hangs up
 		for {
-			if _, err := talker.ch.Write([]byte(strings.Repeat("x", 3000) + "\n")); err != nil {
+			if _, err := talker.ch.Write([]byte(strings.Repeat("x", 300) + "\n")); err != nil {
 				return
 			}
 		}
