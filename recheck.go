@@ -14,7 +14,7 @@ import (
 const recheckEvery = 30 * time.Second
 
 // recheckAll asks about everyone's key now and then, until ctx is over. Changes of
-// authorized_keys are acted on at once, see openKeys.
+// authorized_keys are acted on at once, see watch.
 func (s *server) recheckAll(ctx context.Context) {
 	tick := time.NewTicker(recheckEvery)
 	defer tick.Stop()

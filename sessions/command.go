@@ -83,6 +83,7 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer h.survive(ch)
 		a.out.run(func(error) string { return "" })
 		a.sentAway(ch)
 	}()

@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,9 @@ import (
 // Limits that people meet. They stand in the README.
 const (
 	maxText      = 4000             // bytes of one message
-	queueLimit   = 256 << 10        // bytes that may wait for one session
+	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands
+	slowWrite    = time.Second      // then a write stands
+	burstLimit   = 4 * queueLimit   // bytes that may wait in any case
 	stallLimit   = 10 * time.Second // one write may stand this long
 	goodbyeLimit = 2 * time.Second  // a session's last words
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
@@ -162,5 +165,14 @@ func (h *Host) Shutdown(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
+	}
+}
+
+// survive keeps a panic in one session's writing goroutine from ending the server:
+// it is logged, and the session's connection ends.
+func (h *Host) survive(ch *sshd.Channel) {
+	if p := recover(); p != nil {
+		h.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
+		ch.Abort()
 	}
 }

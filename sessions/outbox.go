@@ -11,7 +11,8 @@ import (
 // outbox is what waits to be shown to one person: a queue bounded in bytes, with
 // one goroutine that writes it out.
 //
-//   - Put and tell MUST NOT block; what finds no place ends the session instead.
+//   - Put and tell MUST NOT block; what finds no place (see overflows) ends the
+//     session instead.
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write: at once when the last one was long
 //     enough ago (see Host.rhythm), else when that time has come.
@@ -29,6 +30,9 @@ type outbox struct {
 	queue []item
 	bytes int
 	cause error // why nothing more is taken; nil while open
+
+	writing time.Time     // since when a write goes on; zero while none does
+	full    chan struct{} // has one when so much is queued that it is not to wait
 }
 
 // item is an event of the room or a text for this session alone.
@@ -54,7 +58,7 @@ func (it item) size() int {
 type composer func(items []item, buf []byte, last bool) []byte
 
 func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
-	o := &outbox{ch: ch, compose: compose, rhythm: rhythm, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	o := &outbox{ch: ch, compose: compose, rhythm: rhythm, wake: make(chan struct{}, 1), full: make(chan struct{}, 1), done: make(chan struct{})}
 	o.taken = sync.NewCond(&o.mu)
 	return o
 }
@@ -81,7 +85,7 @@ func (o *outbox) tell(text string) { o.put(item{text: text}) }
 func (o *outbox) put(it item) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.cause == nil && o.bytes+it.size() > queueLimit {
+	if o.cause == nil && o.overflows(o.bytes+it.size()) {
 		o.shut(errSlow)
 	}
 	if o.cause == nil {
@@ -89,6 +93,14 @@ func (o *outbox) put(it item) {
 	} else if it.shown != nil {
 		go it.shown(false)
 	}
+}
+
+// overflows reports whether so many bytes are too many. A burst that finds the
+// writer ready to take it is not the person's fault: only a write that stands makes
+// queueLimit count. Nothing but the references is copied for each session.
+func (o *outbox) overflows(bytes int) bool {
+	stands := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
+	return bytes > queueLimit && stands || bytes > burstLimit
 }
 
 // print queues text, waiting while much is queued already.
@@ -108,6 +120,12 @@ func (o *outbox) print(text string, shown func(bool)) {
 func (o *outbox) add(it item) {
 	o.queue = append(o.queue, it)
 	o.bytes += it.size()
+	if o.bytes > queueLimit/4 {
+		select {
+		case o.full <- struct{}{}:
+		default:
+		}
+	}
 	o.poke()
 }
 
@@ -148,6 +166,11 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
 	o.bytes = 0
+	o.writing = time.Now()
+	select {
+	case <-o.full:
+	default:
+	}
 	o.taken.Broadcast()
 	return items, o.cause
 }
@@ -161,7 +184,7 @@ func (o *outbox) run(last func(cause error) string) {
 	var spare []item
 	for {
 		<-o.wake
-		pause.wait(o.rhythm())
+		pause.wait(o.rhythm(), o.full)
 		items, cause := o.take(spare)
 		if cause != nil {
 			if words := last(cause); words != "" {
@@ -169,6 +192,7 @@ func (o *outbox) run(last func(cause error) string) {
 			}
 		}
 		err := w.write(o.compose(items, w.buf[:0], cause != nil), cause != nil)
+		o.written()
 		o.report(items, err == nil)
 		spare = reuse(items)
 		if err != nil {
@@ -185,6 +209,13 @@ func (o *outbox) run(last func(cause error) string) {
 func (o *outbox) stalled() {
 	o.close(errSlow)
 	o.ch.Abort()
+}
+
+// written notes that no write goes on.
+func (o *outbox) written() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writing = time.Time{}
 }
 
 // abandon answers for what came after the last write. The outbox is closed.
@@ -251,7 +282,7 @@ func (w *writer) write(p []byte, last bool) error {
 	return err
 }
 
-// pause keeps two writes apart.
+// pause keeps two writes apart, unless much is queued.
 type pause struct {
 	timer *time.Timer
 	last  time.Time
@@ -263,10 +294,14 @@ func newPause() *pause {
 	return p
 }
 
-func (p *pause) wait(apart time.Duration) {
+func (p *pause) wait(apart time.Duration, full <-chan struct{}) {
 	if d := apart - time.Since(p.last); d > 0 {
 		p.timer.Reset(d)
-		<-p.timer.C
+		select {
+		case <-p.timer.C:
+		case <-full:
+			p.timer.Stop()
+		}
 	}
 	p.last = time.Now()
 }

@@ -95,6 +95,7 @@ func (s *session) write() {
 		s.stop()
 		s.ch.Exit(s.exitStatus())
 	}()
+	defer s.host.survive(s.ch)
 	s.out.run(s.lastWords)
 }
 

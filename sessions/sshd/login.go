@@ -15,7 +15,7 @@ import (
 	"whoelse/sessions/text"
 )
 
-// ErrUnknownKey is what Keys.Nick returns for a key that no nick is bound to.
+// ErrUnknownKey is what Keys.Holder returns for a key that no nick is bound to.
 var ErrUnknownKey = errors.New("key is not known")
 
 // Keys knows which key is whose. Its methods are called concurrently, before
