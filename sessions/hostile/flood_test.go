@@ -190,10 +190,8 @@ func TestUnfinishedRekey(t *testing.T) {
 		}
 		stay(t)
 		c := r.raw("mallory")
-		n := packets(c, many(10_000), time.Second, func(int) []byte { return rawssh.Proposal() })
-		if n == many(10_000) {
-			t.Error("one key exchange is begun inside another")
-		}
+		packets(c, many(10_000), time.Second, func(int) []byte { return rawssh.Proposal() })
+		r.hungUp(c) // one key exchange is not begun inside another
 	})
 }
 
