@@ -16,6 +16,7 @@ type entry struct {
 	msg  *room.Message // a message
 	ids  []string      // a read mark
 	mark *stateMark    // a state mark
+	trim *trimMark     // a trim mark
 }
 
 // stateMark is what a state line says; see stateLine.
@@ -23,6 +24,14 @@ type stateMark struct {
 	at, then int64
 	unread   []int64
 }
+
+// trimMark is what a trim line says; see trimLine. The zero mark is that of a
+// file from which nothing was removed.
+type trimMark struct{ at, was int64 }
+
+// shift is what is added to an offset in the file to get the offset that
+// journals use, in which nothing is ever removed.
+func (m trimMark) shift() int64 { return m.was - m.at }
 
 // wire is every member a line can have.
 type wire struct {
@@ -38,6 +47,7 @@ type wire struct {
 	At      int64     `json:"at"`
 	Unread  []int64   `json:"unread"`
 	Then    int64     `json:"then"`
+	Was     int64     `json:"was"`
 }
 
 // decode decodes one whole line without its newline. It reports false when the
@@ -55,6 +65,8 @@ func decode(line []byte) (entry, bool) {
 		return entry{ids: w.IDs}, len(w.IDs) > 0
 	case kindState:
 		return entry{mark: &stateMark{w.At, w.Then, w.Unread}}, true
+	case kindTrim:
+		return entry{trim: &trimMark{w.At, w.Was}}, w.At >= 0 && w.Was >= w.At
 	}
 	return entry{msg: &room.Message{
 		ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,

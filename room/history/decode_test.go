@@ -46,7 +46,7 @@ func TestLineFormat(t *testing.T) {
 }
 
 func TestMarkFormat(t *testing.T) {
-	l := stateLine(epoch, 500, []ref{{100, "a"}, {300, "b"}})
+	l := stateLine(epoch, 500, []ref{{off: 100, id: "a"}, {off: 300, id: "b"}})
 	if want := `{"time":"2026-11-21T06:31:03.123Z","kind":"state","at":500,"unread":[100,300],"then":500,"crc":"`; !strings.HasPrefix(string(l), want) {
 		t.Errorf("got %s", l)
 	}
@@ -110,7 +110,8 @@ func FuzzDecode(f *testing.F) {
 	m := direct(1, "bob", "carol")
 	m.Text = "a\nb\u202e\"\\"
 	f.Add(mustLine(f, m))
-	f.Add(stateLine(epoch, 500, []ref{{100, "a"}}))
+	f.Add(stateLine(epoch, 500, []ref{{off: 100, id: "a"}}))
+	f.Add(trimLine(epoch, trimMark{at: 300, was: 70_000}))
 	marks, _ := readLines(epoch, []string{"a", "b"})
 	f.Add(marks[0])
 	f.Add(append(mustLine(f, m)[:20], mustLine(f, m)...))

@@ -20,6 +20,7 @@ const maxLine = 128 << 10
 const (
 	kindRead  room.Kind = "read"  // the messages with these ids are read
 	kindState room.Kind = "state" // what is unread here, see stateLine
+	kindTrim  room.Kind = "trim"  // something was removed here, see trimLine
 )
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
@@ -53,7 +54,7 @@ func appendHex(b []byte, v uint32) []byte {
 // messageLine encodes m as its line, which is the same for every owner.
 func messageLine(m *room.Message) ([]byte, error) {
 	switch {
-	case m.Kind == kindRead || m.Kind == kindState:
+	case m.Kind == kindRead || m.Kind == kindState || m.Kind == kindTrim:
 		return nil, fmt.Errorf("kind %q is no message's", m.Kind)
 	case !writable(m.Time) || !writable(m.RefTime):
 		return nil, errors.New("a time that can't be written down")
@@ -126,6 +127,16 @@ func stateLine(now time.Time, at int64, unread []ref) []byte {
 		b = strconv.AppendInt(b, r.off, 10)
 	}
 	b = strconv.AppendInt(append(b, `],"then":`...), then, 10)
+	return seal(b, 0)
+}
+
+// trimLine is the first line of a history that was shortened: what stands at
+// offset at would stand at offset was if nothing had ever been removed. Between
+// this line and at are messages from before was, which nobody has read yet.
+func trimLine(now time.Time, mark trimMark) []byte {
+	b := appendTime([]byte(`{"time":`), now)
+	b = strconv.AppendInt(append(b, `,"kind":"trim","at":`...), mark.at, 10)
+	b = strconv.AppendInt(append(b, `,"was":`...), mark.was, 10)
 	return seal(b, 0)
 }
 

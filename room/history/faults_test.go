@@ -18,6 +18,18 @@ import (
 // files and owners that leave memory all the time.
 var small = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2}
 
+// tight shortens the histories all the time, too.
+var tight = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
+
+// both runs a test with either.
+func both(t *testing.T, test func(*testing.T, Options)) {
+	for name, opts := range map[string]Options{"small": small, "tight": tight} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, opts) })
+		})
+	}
+}
+
 // scenario uses a store in every way there is. It goes on whatever happens, and
 // gives the disk time to recover.
 func scenario(s *Store, fs *memFS, l *ledger) {
@@ -53,7 +65,7 @@ func scenario(s *Store, fs *memFS, l *ledger) {
 // run opens a store, plays the scenario and closes it.
 func run(t *testing.T, fs *memFS, l *ledger) {
 	t.Helper()
-	s, err := open(fs.folder(), small)
+	s, err := open(fs.folder(), l.opts)
 	if err != nil {
 		return
 	}
@@ -62,10 +74,10 @@ func run(t *testing.T, fs *memFS, l *ledger) {
 }
 
 // countSteps is how many operations a run without trouble has.
-func countSteps(t *testing.T) int {
+func countSteps(t *testing.T, opts Options) int {
 	t.Helper()
 	fs := newMemFS()
-	l := &ledger{}
+	l := &ledger{opts: opts}
 	run(t, fs, l)
 	for i, u := range l.units {
 		if u.fate != acked {
@@ -82,7 +94,7 @@ func countSteps(t *testing.T) int {
 // once more after the power was cut right then.
 func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 	t.Helper()
-	s, err := open(fs.folder(), small)
+	s, err := open(fs.folder(), l.opts)
 	if err != nil {
 		t.Errorf("%s: can't be opened: %v", what, err)
 		return
@@ -90,7 +102,7 @@ func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 	again := fs.crash(rand.New(rand.NewPCG(uint64(len(what)), 0)))
 	l.check(t, what, s)
 	_ = s.Close()
-	if s, err = open(again.folder(), small); err != nil {
+	if s, err = open(again.folder(), l.opts); err != nil {
 		t.Errorf("%s, and cut again: can't be opened: %v", what, err)
 		return
 	}
@@ -102,8 +114,8 @@ func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 // and looks at what is there afterwards: in the running store, after Close,
 // after a kill and after a power cut, also one right after the first refusal.
 func TestEveryFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		steps := countSteps(t)
+	both(t, func(t *testing.T, opts Options) {
+		steps := countSteps(t, opts)
 		t.Logf("%d operations", steps)
 		faults := []fault{
 			{err: syscall.ENOSPC}, {err: syscall.EIO}, {err: syscall.EINTR},
@@ -111,7 +123,7 @@ func TestEveryFault(t *testing.T) {
 		}
 		for i, f := range faults {
 			for n := 1 + i; n <= steps; n += stride(steps, len(faults)) {
-				oneFault(t, fmt.Sprintf("%+v at %d", f, n), n, 1, f)
+				oneFault(t, opts, fmt.Sprintf("%+v at %d", f, n), n, 1, f)
 			}
 		}
 	})
@@ -120,11 +132,11 @@ func TestEveryFault(t *testing.T) {
 // TestFaultsInARow is the same for operations that fail one after the other, so
 // that cleaning up fails too.
 func TestFaultsInARow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		steps := countSteps(t)
+	both(t, func(t *testing.T, opts Options) {
+		steps := countSteps(t, opts)
 		for i, row := range []int{2, 3, 5} {
 			for n := 1 + i; n <= steps; n += stride(steps, 3) {
-				oneFault(t, fmt.Sprintf("%d from %d", row, n), n, row, fault{err: syscall.EIO, takes: true})
+				oneFault(t, opts, fmt.Sprintf("%d from %d", row, n), n, row, fault{err: syscall.EIO, takes: true})
 			}
 		}
 	})
@@ -144,10 +156,10 @@ func stride(steps, ways int) int {
 }
 
 // oneFault plays the scenario with row faults from operation n on.
-func oneFault(t *testing.T, what string, n, row int, f fault) {
+func oneFault(t *testing.T, opts Options, what string, n, row int, f fault) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(n), uint64(row)))
-	fs, l := newMemFS(), &ledger{}
+	fs, l := newMemFS(), &ledger{opts: opts}
 	fs.fault = func(step int, op string) fault {
 		if step < n || step >= n+row {
 			return fault{}
@@ -161,7 +173,7 @@ func oneFault(t *testing.T, what string, n, row int, f fault) {
 			recheck(t, what+", killed after the refusal", fs.killed(), l.soFar())
 		}
 	}
-	s, err := open(fs.folder(), small)
+	s, err := open(fs.folder(), l.opts)
 	if err != nil { // and the next try, without trouble, is good
 		fs.fail(nil)
 		recheck(t, what, fs, l)
@@ -190,9 +202,9 @@ func oneFault(t *testing.T, what string, n, row int, f fault) {
 // TestDiskFailsForLong: nothing is accepted while the disk fails, and senders
 // are told at once; when it is well again so is the store, without a restart.
 func TestDiskFailsForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fs, l := newMemFS(), &ledger{}
-		s, err := open(fs.folder(), small)
+	both(t, func(t *testing.T, opts Options) {
+		fs, l := newMemFS(), &ledger{opts: opts}
+		s, err := open(fs.folder(), l.opts)
 		if err != nil {
 			t.Fatal(err)
 		}

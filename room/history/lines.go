@@ -14,6 +14,8 @@ const blockSize = 16 << 10
 // never changes, so a view is read without a lock while others append.
 type view struct {
 	file   io.ReaderAt // nil when all is in tail
+	ino    uint64      // of the file
+	mark   trimMark    // what its first line says
 	size   int64       // how much of the history is in the file
 	tail   []byte      // what follows it and is not in the file yet
 	closer func()

@@ -48,8 +48,9 @@ func (s *Store) place(name string) (folder, string) {
 
 // ref is where an unread message stands.
 type ref struct {
-	off int64
-	id  string
+	off     int64
+	id      string
+	receipt bool // it tells that something was read
 }
 
 // owner is what is known about one owner's history. The writer alone changes
@@ -63,7 +64,18 @@ type owner struct {
 	behind  []byte // the last bytes before end, if they are not in the file
 	unread  []ref  // in the order of the file
 	state   stateAt
+	trim    trimMark // what its first line says
 	noticed map[int64]bool
+
+	// trimAt is the size at which the trimmer is asked next. The writer's own.
+	trimAt int64
+}
+
+// logged is the offset under which journals know what stands at off.
+func (o *owner) logged(off int64) int64 { return off + o.trim.shift() }
+
+func newRef(off int64, m *room.Message) ref {
+	return ref{off, m.ID, m.Kind == room.KindReceipt}
 }
 
 // stateEvery is how many bytes may follow a state line before the next one is
@@ -88,7 +100,7 @@ func (o *owner) apply(entries []entry) {
 func follow(unread []ref, name string, e entry) []ref {
 	switch {
 	case e.msg != nil && e.msg.For(name):
-		return append(unread, ref{e.off, e.msg.ID})
+		return append(unread, newRef(e.off, e.msg))
 	case len(e.ids) == 0 || len(unread) == 0:
 		return unread
 	}
@@ -122,7 +134,7 @@ func (s *Store) handle(name string, create bool) (*item[file], error) {
 
 // load reads what is needed of owner's file, mending its end.
 func (s *Store) load(name string) (*owner, error) {
-	o := &owner{name: name, noticed: make(map[int64]bool)}
+	o := &owner{name: name, noticed: make(map[int64]bool), trimAt: s.limit(name)}
 	h, err := s.handle(name, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
@@ -137,6 +149,9 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	o.ino = st.ino
 	if o.end, err = s.mendTail(name, h.val, st.size); err != nil {
+		return nil, err
+	}
+	if o.trim, err = readTrim(h.val, o.end); err != nil {
 		return nil, err
 	}
 	if sharedFiles[name] != "" {
@@ -158,7 +173,7 @@ func (s *Store) loadUnread(o *owner, v *view) error {
 			return err
 		}
 		if e.msg != nil {
-			o.unread = append(o.unread, ref{off, e.msg.ID})
+			o.unread = append(o.unread, newRef(off, e.msg))
 		}
 	}
 	f := forward{r: v, off: mark.then, end: v.end()}

@@ -57,6 +57,10 @@ func (c *cursor) mark(w *wire) {
 	}
 	c.must(`,"at":`)
 	w.At = c.int()
+	if c.skip(`,"was":`) {
+		w.Was = c.int()
+		return
+	}
 	c.must(`,"unread":`)
 	w.Unread = c.ints()
 	c.must(`,"then":`)

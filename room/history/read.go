@@ -120,29 +120,39 @@ var errReplaced = errors.New("the file was replaced")
 // view returns o's history and unread messages as they are now. The caller
 // closes the view.
 func (s *Store) view(o *owner) (*view, []ref, error) {
-	o.mu.Lock()
-	v := &view{size: o.end - int64(len(o.behind)), tail: o.behind}
-	unread := slices.Clone(o.unread)
-	ino := o.ino
-	o.mu.Unlock()
-	if v.size == 0 {
-		return v, unread, nil
-	}
-	h, err := s.handle(o.name, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	v.file = h.val
-	v.closer = func() { s.files.release(h) }
-	st, err := h.val.stat()
-	if err == nil && st.ino != ino {
-		err = errReplaced
-	}
-	if err != nil {
+	for {
+		v, unread := o.snapshot()
+		if v.size == 0 {
+			return v, unread, nil
+		}
+		h, err := s.handle(o.name, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		v.file = h.val
+		v.closer = func() { s.files.release(h) }
+		st, err := h.val.stat()
+		if err == nil && st.ino == v.ino {
+			return v, unread, nil
+		}
 		v.close()
-		return nil, nil, err
+		if err != nil {
+			return nil, nil, err
+		}
+		if now, _ := o.snapshot(); now.ino == v.ino { // it was not shortened in between
+			return nil, nil, errReplaced
+		}
 	}
-	return v, unread, nil
+}
+
+// snapshot returns all of a view but its file.
+func (o *owner) snapshot() (*view, []ref) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return &view{
+		ino: o.ino, mark: o.trim,
+		size: o.end - int64(len(o.behind)), tail: o.behind,
+	}, slices.Clone(o.unread)
 }
 
 // reader reads single lines of a view, blockwise: it is cheap when they are

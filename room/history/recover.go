@@ -184,23 +184,71 @@ func (s *Store) restore(name string, spans []span) error {
 	if err != nil {
 		return err
 	}
-	size := st.size
-	for _, p := range spans {
-		if p.off > size { // something was cut off here; let it be one bad line
-			if _, err := h.val.WriteAt([]byte("\n"), p.off-1); err != nil {
+	mark, err := readTrim(h.val, st.size)
+	if err != nil {
+		return err
+	}
+	end, size := int64(0), st.size
+	gap := int64(0) // of bytes that are missing before the spans
+	for _, p := range mark.places(spans) {
+		p.off -= gap
+		if p.off > size {
+			at, err := s.afterGap(name, h.val, size, p)
+			if err != nil {
 				return err
 			}
+			gap += p.off - at
+			p.off = at
 		}
 		if _, err := h.val.WriteAt(p.data, p.off); err != nil {
 			return err
 		}
-		size = max(size, p.end())
+		end = p.end()
+		size = max(size, end)
 	}
-	end := spans[len(spans)-1].end()
-	if end == size || wholeLines(h.val, end, size) {
+	if end == size || end == 0 || wholeLines(h.val, end, size) {
 		return nil
 	}
 	return s.setAside(name, h.val, end, size)
+}
+
+// places returns where in a file with this mark the spans of a journal belong.
+// What stood before the cut is in the file, or was meant to go.
+func (m trimMark) places(spans []span) []span {
+	var placed []span
+	for _, p := range spans {
+		if gone := m.was - p.off; gone > 0 {
+			p.data = p.data[min(gone, int64(len(p.data))):]
+			p.off += gone
+		}
+		if len(p.data) > 0 {
+			placed = append(placed, span{p.off - m.shift(), p.data})
+		}
+	}
+	return placed
+}
+
+// afterGap returns where to write a span of a file that lacks what stood before
+// it: where its lines are already, or at the end. That happens when somebody cut
+// the file, or its first line, which tells what was removed, is damaged.
+func (s *Store) afterGap(name string, f file, size int64, p span) (int64, error) {
+	s.log.Warn("history: a file lacks what stood before the lines in the journal", "owner", name,
+		"size", size, "expected", p.off)
+	near := make([]byte, min(size, int64(len(p.data)+maxLine)))
+	if n, err := f.ReadAt(near, size-int64(len(near))); n < len(near) {
+		return 0, noEOF(err)
+	}
+	first, _, _ := bytes.Cut(p.data, []byte("\n"))
+	if i := bytes.Index(near, first); i >= 0 {
+		return size - int64(len(near)) + int64(i), nil
+	}
+	if size > 0 && near[len(near)-1] != '\n' {
+		if _, err := f.WriteAt([]byte("\n"), size); err != nil {
+			return 0, err
+		}
+		size++
+	}
+	return size, nil
 }
 
 func wholeLines(f file, from, to int64) bool {
@@ -249,7 +297,7 @@ func (s *Store) rewriteOwner(name string, spans []span) error {
 		return err
 	}
 	defer v.close()
-	for _, p := range spans {
+	for _, p := range v.mark.places(spans) {
 		if n := v.size - p.off; n > 0 {
 			data := p.data[:min(n, int64(len(p.data)))]
 			if _, err := v.file.(file).WriteAt(data, p.off); err != nil {

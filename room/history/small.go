@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
-	"strings"
 )
 
 // Small files beside the histories.
@@ -16,29 +13,6 @@ const (
 	stateFile   = "state.json" // the greatest id
 	versionFile = "version"    // of the layout of the folder
 )
-
-// version is what this package writes and the newest it reads.
-const version = 1
-
-// checkVersion refuses a folder that a newer server has written.
-func (s *Store) checkVersion() error {
-	text, err := readFile(s.root, versionFile)
-	if err != nil {
-		return err
-	}
-	word := strings.TrimSpace(string(text))
-	if word == "" {
-		return writeFile(s.root, versionFile, fmt.Appendf(nil, "%d\n", version))
-	}
-	v, err := strconv.Atoi(word)
-	if err != nil {
-		return fmt.Errorf("%s says %q, which is no version", versionFile, word)
-	}
-	if v != version {
-		return fmt.Errorf("the histories have version %d, this server knows version %d only", v, version)
-	}
-	return nil
-}
 
 // readFile returns what is in a file; a missing one is empty.
 func readFile(in folder, name string) ([]byte, error) {

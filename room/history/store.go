@@ -24,6 +24,13 @@ type Options struct {
 	OpenFiles    int          // how many histories' files stay open; 0: 1024
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	JournalBytes int64        // at what size a journal is sealed; 0: 8 MiB
+
+	// What is kept. Of a history that is too large, and of what is too old,
+	// the oldest goes first; messages that their recipient has not read stay
+	// in any case. 0 is no limit.
+	MaxBytes     int64         // of a nick's history
+	RoomMaxBytes int64         // of what was said to everyone, and of who came and went
+	Retention    time.Duration // how old a message becomes
 }
 
 // Store keeps histories in one folder. All its methods may be called
@@ -31,6 +38,7 @@ type Options struct {
 type Store struct {
 	log     *slog.Logger
 	sealAt  int64
+	limits  limits
 	lock    io.Closer
 	root    folder // the shared files, version, state.json
 	users   folder // the nicks' files
@@ -39,17 +47,19 @@ type Store struct {
 	damaged atomic.Int64
 
 	mu      sync.Mutex // guards the rest of this block
-	wake    sync.Cond  // queue or closed changed
+	wake    sync.Cond  // queue, jobs or closed changed
 	queue   []*unit
-	closed  bool // Close was called
-	running bool // a writer runs; after Close one is started when needed
-	drained bool // the writer has sealed its journal for good
+	jobs    []func() // what the writer has to do besides
+	closed  bool     // Close was called
+	running bool     // a writer runs; after Close one is started when needed
+	drained bool     // the writer has sealed its journal for good
 	lastID  string
 
 	journal journal               // owned by the writer
 	late    map[string]*latecomer // owned by the writer
 
 	ck      checkpoints
+	tr      trims
 	stopped chan struct{} // closed when the writer has drained
 	closing sync.Once
 	closeEr error // of Close; set in closing
@@ -82,6 +92,7 @@ func open(root folder, opts Options) (*Store, error) {
 	s.running = true
 	go s.write()
 	go s.checkpointer()
+	s.startTrimmer()
 	return s, nil
 }
 
@@ -89,6 +100,7 @@ func newStore(root folder, opts Options) *Store {
 	s := &Store{
 		log:     opts.Log,
 		sealAt:  or(opts.JournalBytes, 8<<20),
+		limits:  limits{max(0, opts.MaxBytes), max(0, opts.RoomMaxBytes), max(0, opts.Retention)},
 		root:    root,
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
@@ -168,6 +180,7 @@ func (s *Store) release() error {
 // completes what Close could not.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
+		s.tr.stop()
 		s.mu.Lock()
 		s.closed = true
 		s.wake.Signal()
@@ -200,7 +213,10 @@ func (s *Store) Damaged() int64 { return s.damaged.Load() }
 // its owner is not valid or its line would be too long, fails its unit like
 // trouble with the disk does. After Close, done is called with an error.
 func (s *Store) Append(done func(error), recs ...room.Record) {
-	u := encode(time.Now(), done, recs)
+	s.enqueue(encode(time.Now(), done, recs))
+}
+
+func (s *Store) enqueue(u *unit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, u)

@@ -234,20 +234,6 @@ func TestClosed(t *testing.T) {
 	wantStorage(t, err)
 }
 
-func TestVersion(t *testing.T) {
-	for text, ok := range map[string]bool{"": true, "1": true, "1\n": true, "2\n": false, "x": false, "0": false} {
-		dir := t.TempDir()
-		writeAll(t, dir+"/version", []byte(text))
-		s, err := Open(dir, Options{})
-		if (err == nil) != ok {
-			t.Errorf("version %q: %v", text, err)
-		}
-		if err == nil {
-			_ = s.Close()
-		}
-	}
-}
-
 func TestEvictedOwners(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{OpenFiles: 2, Owners: 3})

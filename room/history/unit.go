@@ -12,7 +12,8 @@ import (
 type unit struct {
 	done  func(error)
 	lines []placed
-	err   error // why it is refused
+	state string // whose file gets a state line, if one is due
+	err   error  // why it is refused
 }
 
 // placed is a line and whose it is.

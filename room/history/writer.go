@@ -12,13 +12,18 @@ import (
 // and is then started again only to refuse what is appended nevertheless.
 func (s *Store) write() {
 	for {
-		units, ok := s.take()
-		if ok {
+		units, jobs := s.take()
+		for _, job := range jobs {
+			job()
+		}
+		if len(units) > 0 {
 			s.commit(units)
+		}
+		if len(units)+len(jobs) > 0 {
 			continue
 		}
 		s.mu.Lock()
-		if s.drained && len(s.queue) == 0 {
+		if s.drained && len(s.queue)+len(s.jobs) == 0 {
 			s.running = false
 			s.mu.Unlock()
 			return
@@ -42,17 +47,17 @@ func (s *Store) shut() {
 	close(s.stopped)
 }
 
-// take waits for units and takes all there are. After Close it reports false
-// when none are left.
-func (s *Store) take() ([]*unit, bool) {
+// take waits for units or jobs and takes all there are. After Close it returns
+// none when none are left.
+func (s *Store) take() ([]*unit, []func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) == 0 && !s.closed {
+	for len(s.queue)+len(s.jobs) == 0 && !s.closed {
 		s.wake.Wait()
 	}
-	units := s.queue
-	s.queue = nil
-	return units, len(units) > 0
+	units, jobs := s.queue, s.jobs
+	s.queue, s.jobs = nil, nil
+	return units, jobs
 }
 
 // maxSpare bounds the memory that is kept from one batch to the next.
@@ -138,6 +143,9 @@ func (s *Store) learnIDs(u *unit) {
 
 // add gives the lines of u their places, or none of them.
 func (s *Store) add(b *batch, u *unit) error {
+	if u.state != "" {
+		return s.part(b, u.state)
+	}
 	for _, l := range u.lines {
 		if err := s.part(b, l.owner); err != nil {
 			return err
@@ -146,7 +154,7 @@ func (s *Store) add(b *batch, u *unit) error {
 	for i, l := range u.lines {
 		p := b.parts[l.owner]
 		l.e.off = p.end()
-		b.log = appendRecord(b.log, i == len(u.lines)-1, l.e.off, l.owner, l.data)
+		b.log = appendRecord(b.log, i == len(u.lines)-1, p.o.logged(l.e.off), l.owner, l.data)
 		p.data = append(p.data, l.data...)
 		p.entries = append(p.entries, l.e)
 	}
@@ -182,7 +190,7 @@ func (b *batch) addState(p *part) {
 	}
 	p.seen = len(p.entries)
 	line := stateLine(b.now, p.end(), p.unread)
-	b.log = appendRecord(b.log, true, p.end(), p.o.name, line)
+	b.log = appendRecord(b.log, true, p.o.logged(p.end()), p.o.name, line)
 	p.data = append(p.data, line...)
 	p.state = stateAt{end: p.end(), len: int64(len(line))}
 }
@@ -244,6 +252,10 @@ func (s *Store) apply(p *part) {
 	o.mu.Unlock()
 	if err != nil {
 		s.fellBehind(o, err)
+	}
+	if o.end > o.trimAt {
+		o.trimAt = s.nextTrim(o)
+		s.tr.ask(o.name)
 	}
 }
 

@@ -1,0 +1,71 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// version is the layout that this package writes, and the newest it reads:
+//
+//	1  the first one
+//	2  histories can be shortened, and then begin with a trim line
+const version = 2
+
+// ErrNewer is wrapped by [Open] when a newer program has written the folder.
+var ErrNewer = errors.New("written by a newer whoelse")
+
+// migrations bring a folder of one version to the next. Each leaves what the older
+// version needs as it is, and can be interrupted anywhere and done again: the
+// folder has the older version until the number is written, which is the last step
+// and a single one.
+var migrations = map[int]func(*Store) error{
+	1: func(*Store) error { return nil }, // what is there is as it would be written now
+}
+
+// checkVersion refuses a folder of a newer layout, and migrates one of an older.
+func (s *Store) checkVersion() error {
+	v, err := readVersion(s.root)
+	if err != nil {
+		return err
+	}
+	if v == 0 {
+		return s.saveVersion(version)
+	}
+	for ; v < version; v++ {
+		s.log.Info("history: the layout is brought up to date", "from", v, "to", v+1)
+		if err := migrations[v](s); err != nil {
+			return fmt.Errorf("bringing the layout from version %d to %d: %w", v, v+1, err)
+		}
+		if err := s.saveVersion(v + 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readVersion returns the version of a folder, 0 when it is a new one.
+func readVersion(root folder) (int, error) {
+	text, err := readFile(root, versionFile)
+	if err != nil {
+		return 0, err
+	}
+	word := strings.TrimSpace(string(text))
+	if word == "" {
+		return 0, nil
+	}
+	v, err := strconv.Atoi(word)
+	if err != nil || v < 1 {
+		return 0, fmt.Errorf("%s says %q, which is no version", versionFile, word)
+	}
+	if v > version {
+		return 0, fmt.Errorf("%w: the histories have version %d, this one knows versions up to %d; use the program that wrote them, or a newer one",
+			ErrNewer, v, version)
+	}
+	return v, nil
+}
+
+func (s *Store) saveVersion(v int) error {
+	return writeFile(s.root, versionFile, fmt.Appendf(nil, "%d\n", v))
+}
