@@ -11,6 +11,7 @@ import (
 // sealedJournal is a journal that is complete: dirty says whose files must be on disk
 // before it may go.
 type sealedJournal struct {
+	home  *home
 	num   int
 	dirty map[string]bool
 }
@@ -108,16 +109,27 @@ func (c *checkpoints) head() (sealedJournal, bool) {
 	return c.queue[0], true
 }
 
-// done notes how it went with the head.
-func (c *checkpoints) done(err error) {
+// done notes how it went with the head, if that is still j.
+func (c *checkpoints) done(j sealedJournal, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.queue) == 0 || c.queue[0].home != j.home || c.queue[0].num != j.num {
+		return
+	}
 	if err != nil {
 		c.failed = time.Now()
 		return
 	}
 	c.failed = time.Time{}
 	c.queue = c.queue[1:]
+}
+
+// forget drops all journals: their folder is gone.
+func (c *checkpoints) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue, c.failed = nil, time.Time{}
+	clear(c.held)
 }
 
 // checkpointer retires sealed journals until stop.
@@ -156,7 +168,7 @@ func (s *Store) checkpoint() error {
 			return nil
 		}
 		err := s.retire(j)
-		s.ck.done(err)
+		s.ck.done(j, err)
 		if err != nil {
 			s.log.Error("history: a journal can't be removed yet", "journal", j.num, "error", err)
 			return err
@@ -180,16 +192,16 @@ func (s *Store) retire(j sealedJournal) error {
 	if err := s.saveLastID(); err != nil {
 		return err
 	}
-	return s.removeJournal(j.num)
+	return removeJournal(j.home, j.num)
 }
 
 // removeJournal makes the removal durable before the next journal can go.
-func (s *Store) removeJournal(num int) error {
-	err := s.journal.dir.remove(journalName(num))
+func removeJournal(in *home, num int) error {
+	err := in.journals.remove(journalName(num))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return s.journal.dir.sync()
+	return in.journals.sync()
 }
 
 // syncFiles makes the files of owners durable, and their names.
@@ -213,7 +225,8 @@ func (s *Store) syncFiles(owners map[string]bool) error {
 	for range syncers {
 		err = errors.Join(err, <-errs)
 	}
-	return errors.Join(err, s.users.sync(), s.root.sync())
+	in := s.home()
+	return errors.Join(err, in.users.sync(), in.root.sync())
 }
 
 func (s *Store) syncFile(owner string) error {

@@ -28,6 +28,10 @@ type folder interface {
 	lock(name string) (io.Closer, error)
 	// sync makes the names in the folder durable.
 	sync() error
+	// successor returns the folder that stands in this one's place now, nil
+	// when that is still this one, and an error when there is none. It is
+	// asked of a store's own folder only.
+	successor() (folder, error)
 	close() error
 }
 

@@ -16,7 +16,10 @@ import (
 
 // dir is the real folder: names are resolved by os.Root, so that none of them
 // leads out of it.
-type dir struct{ root *os.Root }
+type dir struct {
+	root *os.Root
+	path string // of a store's own folder
+}
 
 // openDir opens the folder at path, which it creates with its parents, each
 // durable in the one above it.
@@ -32,7 +35,7 @@ func openDir(path string) (folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dir{root}, nil
+	return dir{root, path}, nil
 }
 
 func makeDirs(path string) error {
@@ -115,7 +118,7 @@ func (d dir) sub(name string) (folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dir{root}, nil
+	return dir{root: root}, nil
 }
 
 func (d dir) sync() error {
@@ -124,6 +127,21 @@ func (d dir) sync() error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d dir) successor() (folder, error) {
+	is, err := os.Stat(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("the folder is gone; nothing can be kept until there is one in its place again: %w", err)
+	}
+	if was, err := d.root.Stat("."); err == nil && os.SameFile(was, is) {
+		return nil, nil
+	}
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, err
+	}
+	return dir{root, d.path}, nil
 }
 
 func (d dir) lock(name string) (io.Closer, error) {

@@ -26,8 +26,8 @@ const retryAfter = time.Second
 //
 // All of it is owned by the writer.
 type journal struct {
-	dir   folder
-	f     file // nil: none is open
+	home  *home // where f is
+	f     file  // nil: none is open
 	num   int
 	ino   uint64
 	off   int64           // everything before it is on disk
@@ -39,6 +39,8 @@ type journal struct {
 
 	err   error // why none can be opened
 	tried time.Time
+
+	astray bool // files are not where they were; perhaps the folder is not either
 }
 
 func journalName(num int) string { return fmt.Sprintf("%06d.log", num) }
@@ -78,6 +80,10 @@ func (s *Store) readyJournal(now time.Time) error {
 		return j.err
 	}
 	s.ck.retry(now)
+	if j.astray && now.Sub(j.tried) >= retryAfter {
+		j.astray, j.err = false, errReplaced
+		s.sealJournal()
+	}
 	if j.f != nil && j.off >= s.sealAt && s.ck.roomForMore() {
 		s.sealJournal()
 	}
@@ -86,7 +92,15 @@ func (s *Store) readyJournal(now time.Time) error {
 	}
 	j.tried = now
 	was := j.err
-	if j.err = j.create(); j.err != nil {
+	if was != nil {
+		j.err = s.moveIn()
+	}
+	if err := j.create(s.home()); err == nil {
+		j.err = nil
+	} else {
+		j.err = errors.Join(j.err, err)
+	}
+	if j.err != nil {
 		s.log.Error("history: no journal can be written, nothing is accepted", "error", j.err)
 		return j.err
 	}
@@ -98,9 +112,9 @@ func (s *Store) readyJournal(now time.Time) error {
 
 // create starts the next journal. It counts once its header and its name are on
 // disk; a try that failed is simply done over.
-func (j *journal) create() error {
+func (j *journal) create(at *home) error {
 	name := journalName(j.prev + 1)
-	f, err := j.dir.open(name, true)
+	f, err := at.journals.open(name, true)
 	if err != nil {
 		return err
 	}
@@ -113,7 +127,7 @@ func (j *journal) create() error {
 		err = f.sync()
 	}
 	if err == nil {
-		err = j.dir.sync()
+		err = at.journals.sync()
 	}
 	var st stat
 	if err == nil {
@@ -123,7 +137,7 @@ func (j *journal) create() error {
 		_ = f.close()
 		return err
 	}
-	j.f, j.num, j.ino, j.off = f, j.prev+1, st.ino, int64(len(head))
+	j.home, j.f, j.num, j.ino, j.off = at, f, j.prev+1, st.ino, int64(len(head))
 	j.dirty = make(map[string]bool)
 	return nil
 }
@@ -137,7 +151,7 @@ func (j *journal) append(b []byte) error {
 		return err
 	}
 	// An fsync of a file without a name succeeds and keeps nothing.
-	if st, err := j.dir.lstat(journalName(j.num)); err != nil || st.ino != j.ino {
+	if st, err := j.home.journals.lstat(journalName(j.num)); err != nil || st.ino != j.ino {
 		return errors.Join(errors.New("the journal was removed"), err)
 	}
 	j.off += int64(len(b))
@@ -165,7 +179,7 @@ func (s *Store) sealJournal() {
 	}
 	_ = j.f.close() // all that counts is on disk
 	j.prev, j.prevEnd, j.f = j.num, j.off, nil
-	s.ck.seal(sealedJournal{j.num, j.dirty})
+	s.ck.seal(sealedJournal{j.home, j.num, j.dirty})
 }
 
 func (j *journal) close(err error) { j.err, j.spare = err, nil }

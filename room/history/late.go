@@ -20,6 +20,7 @@ func (s *Store) catchUp(o *owner) error {
 	if o.behind == nil {
 		return nil
 	}
+	s.files.forget(o.name) // so that the file is opened anew
 	if err := s.writeTo(o, o.behind, o.end-int64(len(o.behind))); err != nil {
 		return err
 	}

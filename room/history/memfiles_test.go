@@ -107,6 +107,15 @@ func (d memDir) sub(name string) (folder, error) {
 	return memDir{d.m, n}, nil
 }
 
+func (d memDir) successor() (folder, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	if d.m.next == nil {
+		return nil, nil
+	}
+	return d.m.next.folder(), nil
+}
+
 func (d memDir) lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 func (d memDir) close() error                   { return nil }
 

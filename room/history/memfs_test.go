@@ -16,7 +16,8 @@ type memFS struct {
 	inodes uint64
 	steps  int
 	fault  func(step int, op string) fault
-	dead   bool // nothing has any effect any more
+	dead   bool   // nothing has any effect any more
+	next   *memFS // what has taken its place, if anything
 }
 
 // fault is what goes wrong with an operation; without err, nothing.

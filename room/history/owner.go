@@ -41,9 +41,9 @@ func validOwner(name string) bool {
 // place returns the folder and the name of owner's file.
 func (s *Store) place(name string) (folder, string) {
 	if file := sharedFiles[name]; file != "" {
-		return s.root, file
+		return s.home().root, file
 	}
-	return s.users, name + ".jsonl"
+	return s.home().users, name + ".jsonl"
 }
 
 // ref is where an unread message stands.

@@ -29,9 +29,9 @@ func Hold(dir string, log *slog.Logger) (*Held, error) {
 
 // hold is Hold on any folder, which it closes when it fails.
 func hold(root folder, log *slog.Logger) (*Held, error) {
-	s := newStore(root, Options{Log: log})
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, s.release())
+	s := newStore(Options{Log: log})
+	if err := s.prepare(root); err != nil {
+		return nil, err
 	}
 	return &Held{s}, nil
 }
@@ -108,15 +108,15 @@ func (h *Held) move(from, to string, ends []string) error {
 		}
 	}
 	for _, end := range ends {
-		if err := h.s.users.rename(from+end, to+end); err != nil {
+		if err := h.s.home().users.rename(from+end, to+end); err != nil {
 			return fmt.Errorf("history of %s: %w", from, err)
 		}
 	}
-	return h.s.users.sync() // also of what an interrupted call has moved
+	return h.s.home().users.sync() // also of what an interrupted call has moved
 }
 
 func (h *Held) has(name string) (bool, error) {
-	_, err := h.s.users.lstat(name)
+	_, err := h.s.home().users.lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -35,16 +35,16 @@ func (h *Held) readdress(from, to string) error {
 	if err := h.write(name+".tmp", readdressing{v: v, unread: unread, from: from, to: to}); err != nil {
 		return err
 	}
-	if err := h.s.users.rename(name+".tmp", name); err != nil {
+	if err := h.s.home().users.rename(name+".tmp", name); err != nil {
 		return err
 	}
-	return h.s.users.sync()
+	return h.s.home().users.sync()
 }
 
 // write makes the file called name, durable but for its name. A file that an
 // interrupted call has left is overwritten.
 func (h *Held) write(name string, r readdressing) error {
-	f, err := h.s.users.open(name, true)
+	f, err := h.s.home().users.open(name, true)
 	if err != nil {
 		return err
 	}

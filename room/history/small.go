@@ -61,7 +61,7 @@ func writeFile(in folder, name string, text []byte) error {
 
 // savedLastID is the LastID that was saved when a journal was last removed.
 func (s *Store) savedLastID() string {
-	text, err := readFile(s.root, stateFile)
+	text, err := readFile(s.home().root, stateFile)
 	if err == nil && len(text) == 0 {
 		return ""
 	}
@@ -81,5 +81,5 @@ func (s *Store) saveLastID() error {
 	if id == "" {
 		return nil
 	}
-	return writeFile(s.root, stateFile, seal(appendString([]byte(`{"last":`), id), 0))
+	return writeFile(s.home().root, stateFile, seal(appendString([]byte(`{"last":`), id), 0))
 }

@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -36,12 +35,12 @@ type Options struct {
 // Store keeps histories in one folder. All its methods may be called
 // concurrently.
 type Store struct {
+	opts    Options
 	log     *slog.Logger
 	sealAt  int64
 	limits  limits
-	lock    io.Closer
-	root    folder // the shared files, version, state.json
-	users   folder // the nicks' files
+	at      atomic.Pointer[home] // changed by the writer
+	left    []*home              // earlier ones, which readers may still use; the writer's own
 	owners  *cache[*owner]
 	files   *cache[file] // by owner
 	damaged atomic.Int64
@@ -85,9 +84,9 @@ func Open(dir string, opts Options) (*Store, error) {
 
 // open is Open on any folder, which it closes when it fails.
 func open(root folder, opts Options) (*Store, error) {
-	s := newStore(root, opts)
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, s.release())
+	s := newStore(opts)
+	if err := s.prepare(root); err != nil {
+		return nil, err
 	}
 	s.running = true
 	go s.write()
@@ -96,12 +95,12 @@ func open(root folder, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func newStore(root folder, opts Options) *Store {
+func newStore(opts Options) *Store {
 	s := &Store{
+		opts:    opts,
 		log:     opts.Log,
 		sealAt:  or(opts.JournalBytes, 8<<20),
 		limits:  limits{max(0, opts.MaxBytes), max(0, opts.RoomMaxBytes), max(0, opts.Retention)},
-		root:    root,
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
 		late:    make(map[string]*latecomer),
@@ -122,22 +121,26 @@ func or[T int | int64](v, preset T) T {
 	return v
 }
 
-// prepare locks the folder, mends what a crash left and finds the last id.
-func (s *Store) prepare() (err error) {
-	if s.lock, err = s.root.lock("lock"); err != nil {
+// prepare locks the folder root, mends what a crash left and finds the last id.
+// When it fails it closes everything.
+func (s *Store) prepare(root folder) error {
+	h, err := enter(root)
+	if err != nil {
 		return err
 	}
-	if err = s.checkVersion(); err != nil {
-		return err
+	s.at.Store(h)
+	if err := s.bringUp(); err != nil {
+		return errors.Join(err, s.release())
 	}
-	if s.users, err = s.root.sub("users"); err != nil {
-		return err
-	}
-	if s.journal.dir, err = s.root.sub("journal"); err != nil {
+	return nil
+}
+
+func (s *Store) bringUp() error {
+	if err := s.migrate(); err != nil {
 		return err
 	}
 	s.lastID = s.savedLastID()
-	if err = s.recover(); err != nil {
+	if err := s.recover(); err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
 	for _, shared := range []string{room.RoomHistory, room.PresenceHistory} {
@@ -162,13 +165,8 @@ func (s *Store) release() error {
 	s.owners.clear()
 	s.files.clear()
 	var errs []error
-	for _, f := range []folder{s.journal.dir, s.users, s.root} {
-		if f != nil {
-			errs = append(errs, f.close())
-		}
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+	for _, h := range append(s.left, s.home()) {
+		errs = append(errs, h.close())
 	}
 	return errors.Join(errs...)
 }

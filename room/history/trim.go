@@ -130,7 +130,7 @@ func (s *Store) sweep() {
 	for name := range sharedFiles {
 		s.sweepOne(name)
 	}
-	names, err := s.users.names()
+	names, err := s.home().users.names()
 	if err != nil {
 		s.log.Error("history: can't look for what is too large or too old", "error", err)
 	}
@@ -141,7 +141,7 @@ func (s *Store) sweep() {
 		if name, ok := strings.CutSuffix(file, ".jsonl"); ok && validOwner(name) {
 			s.sweepOne(name)
 		} else if strings.HasSuffix(file, ".jsonl"+tmpEnd) {
-			_ = s.users.remove(file) // only the trimmer makes such while a server runs
+			_ = s.home().users.remove(file) // only the trimmer makes such while a server runs
 		}
 	}
 }

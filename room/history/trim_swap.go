@@ -140,7 +140,7 @@ func (s *Store) swap(t *trimming) error {
 	}
 	defer s.owners.release(it)
 	o := it.val
-	if o.ino != t.ino || o.end < t.end || o.trim != t.old {
+	if in, _ := s.place(t.name); in != t.in || o.ino != t.ino || o.end < t.end || o.trim != t.old {
 		return errStale
 	}
 	h, err := s.handle(t.name, false)

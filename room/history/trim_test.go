@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,45 +159,6 @@ func TestTrimShared(t *testing.T) {
 	})
 }
 
-// TestTrimByAge: what is older than the retention goes within a day, without
-// anybody writing; what is unread stays.
-func TestTrimByAge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const day = 24 * time.Hour
-		fs := newMemFS()
-		s := mustOpenIn(t, fs, Options{Retention: 90 * day})
-		old := conversation(t, s, 0, 30, func(i int) bool { return i == 7 })
-		time.Sleep(60 * day)
-		young := conversation(t, s, 100, 30, func(i int) bool { return false })
-		same(t, "before", tail(t, s, "bob", 100), slices.Concat(old, young))
-		time.Sleep(31 * day)
-		synctest.Wait()
-		same(t, "after", tail(t, s, "bob", 100), append(old[7:8:8], young...))
-		same(t, "unread", unread(t, s, "bob"), old[7:8])
-		same(t, "ann", tail(t, s, "ann", 100), young)
-		if text := fileIn(fs, "users", "ann.jsonl"); bytes.Contains(text, []byte(`"message 3"`)) {
-			t.Error("the text is still in the file")
-		}
-		time.Sleep(90 * day)
-		synctest.Wait()
-		same(t, "much later", tail(t, s, "bob", 100), old[7:8])
-		for seed := range uint64(8) {
-			cut := mustOpenIn(t, fs.crash(rand.New(rand.NewPCG(seed, 0))), Options{})
-			same(t, "after a power cut, unread", unread(t, cut, "bob"), old[7:8])
-			mustClose(t, cut)
-		}
-		size := len(fileIn(fs, "users", "ann.jsonl"))
-		ino := fs.root.names["users"].names["ann.jsonl"].ino
-		time.Sleep(90 * day)
-		synctest.Wait()
-		if fs.root.names["users"].names["ann.jsonl"].ino != ino {
-			t.Errorf("an empty history of %d bytes is written anew", size)
-		}
-		mustPut(t, s, to(direct(999, "ann", "bob"))...)
-		mustClose(t, s)
-	})
-}
-
 // TestTrimUnreadOnly: where all is unread nothing goes, and the file is not looked
 // through at every message.
 func TestTrimUnreadOnly(t *testing.T) {
@@ -315,68 +275,4 @@ func TestTrimHeadDamaged(t *testing.T) {
 			mustClose(t, s)
 		}
 	})
-}
-
-// TestTrimUnderLoad has people write and read while histories are shortened.
-func TestTrimUnderLoad(t *testing.T) {
-	dir := t.TempDir()
-	s := mustOpen(t, dir, Options{MaxBytes: 8000, RoomMaxBytes: 20_000, Owners: 3, OpenFiles: 2, JournalBytes: 20_000})
-	const writers, each = 4, 140
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			from, reader := fmt.Sprint("w", w), fmt.Sprint("r", w)
-			for i := range each {
-				m := direct(w*each+i, from, reader)
-				recs := append(to(m), room.Record{Owner: room.RoomHistory, Message: m})
-				if err := put(s, recs...); err != nil {
-					t.Error(err)
-				}
-				got, err := s.Unread(reader)
-				if err != nil || len(got) == 0 || got[len(got)-1].ID != m.ID {
-					t.Errorf("%s is not the last unread of %v: %v", m.ID, ids(got), err)
-				}
-				if i%7 != 0 {
-					if err := put(s, read(reader, m.ID)); err != nil {
-						t.Error(err)
-					}
-				}
-				if last, err := s.Tail(room.RoomHistory, 50, nil); err != nil || len(last) == 0 {
-					t.Errorf("the room: %d messages: %v", len(last), err)
-				}
-			}
-		})
-	}
-	done := make(chan struct{})
-	var readers sync.WaitGroup
-	readers.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			if _, err := s.Tail("w0", 1, nil); err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	})
-	wg.Wait()
-	close(done)
-	readers.Wait()
-	s = reopen(t, s, dir)
-	for w := range writers {
-		var want []string
-		for i := 0; i < each; i += 7 {
-			want = append(want, fmt.Sprintf("id-%09d", w*each+i))
-		}
-		sameIDs(t, "unread", unread(t, s, fmt.Sprint("r", w)), want...)
-		if size := len(readAll(t, userFile(dir, fmt.Sprint("w", w)))); size > 20_000 {
-			t.Errorf("w%d has %d bytes", w, size)
-		}
-	}
-	if s.Damaged() > 0 {
-		t.Errorf("%d damaged", s.Damaged())
-	}
 }

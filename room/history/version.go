@@ -24,9 +24,9 @@ var migrations = map[int]func(*Store) error{
 	1: func(*Store) error { return nil }, // what is there is as it would be written now
 }
 
-// checkVersion refuses a folder of a newer layout, and migrates one of an older.
-func (s *Store) checkVersion() error {
-	v, err := readVersion(s.root)
+// migrate brings a folder of an older layout up to date.
+func (s *Store) migrate() error {
+	v, err := readVersion(s.home().root)
 	if err != nil {
 		return err
 	}
@@ -67,5 +67,5 @@ func readVersion(root folder) (int, error) {
 }
 
 func (s *Store) saveVersion(v int) error {
-	return writeFile(s.root, versionFile, fmt.Appendf(nil, "%d\n", v))
+	return writeFile(s.home().root, versionFile, fmt.Appendf(nil, "%d\n", v))
 }

@@ -205,6 +205,7 @@ func (s *Store) current(name string) (*item[*owner], error) {
 	same, err := s.unchanged(it.val)
 	if err == nil && !same && it.val.behind != nil {
 		err = errReplaced
+		s.journal.astray = true
 	}
 	if err == nil && same {
 		err = s.catchUp(it.val)

@@ -1,0 +1,108 @@
+package history
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// home is the folder of a store, with the folders in it and the lock on it.
+type home struct {
+	root     folder // the shared files, version, state.json
+	users    folder // the nicks' files
+	journals folder
+	lock     io.Closer
+}
+
+// enter locks root and opens what is in it. On error it closes root.
+func enter(root folder) (h *home, err error) {
+	h = &home{root: root}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.lock, err = root.lock("lock"); err != nil {
+		return nil, err
+	}
+	if _, err = readVersion(root); err != nil {
+		return nil, err
+	}
+	if h.users, err = root.sub("users"); err != nil {
+		return nil, err
+	}
+	h.journals, err = root.sub("journal")
+	return h, err
+}
+
+func (h *home) close() error {
+	if h == nil {
+		return nil
+	}
+	var errs []error
+	for _, f := range []folder{h.journals, h.users, h.root} {
+		if f != nil {
+			errs = append(errs, f.close())
+		}
+	}
+	return errors.Join(append(errs, h.unlock())...)
+}
+
+func (h *home) unlock() error {
+	if h.lock == nil {
+		return nil
+	}
+	err := h.lock.Close()
+	h.lock = nil
+	return err
+}
+
+// home returns the folders that are used now.
+func (s *Store) home() *home { return s.at.Load() }
+
+// moveIn goes on in the folder that stands in the place of the store's own now,
+// if somebody has put another one there, after removing the old one or mounting
+// anew. It is used as at start: it is locked, and its journals are recovered. It
+// runs on the writer, without an open journal.
+func (s *Store) moveIn() error {
+	root, err := s.home().root.successor()
+	if root == nil {
+		return err
+	}
+	next := newStore(s.opts)
+	if err := next.prepare(root); err != nil {
+		return err
+	}
+	next.owners.clear()
+	next.files.clear()
+	s.log.Warn("history: another folder is in the place of the one before, and is used from now on")
+	old := s.at.Swap(next.home())
+	_ = old.unlock() // nobody can want it any more
+	s.left = append(s.left, old)
+	s.ck.forget()
+	s.owners.clear()
+	s.files.clear()
+	s.journal.prev, s.journal.prevEnd = 0, 0
+	s.mu.Lock()
+	s.lastID = max(s.lastID, next.lastID)
+	s.mu.Unlock()
+	s.carryOver()
+	return nil
+}
+
+// carryOver appends anew what was acknowledged and never reached its file in the
+// folder before.
+func (s *Store) carryOver() {
+	for name, l := range s.late {
+		u := &unit{}
+		for data := range bytes.Lines(l.item.val.behind) {
+			if e, ok := decode(bytes.TrimSuffix(data, []byte("\n"))); ok && e.mark == nil {
+				e.off = 0
+				u.lines = append(u.lines, placed{name, data, e})
+			}
+		}
+		s.enqueue(u)
+		s.owners.release(l.item)
+		delete(s.late, name)
+	}
+}
