@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"encoding/json"
 	"math/rand/v2"
 	"slices"
@@ -115,6 +116,11 @@ func FuzzDecode(f *testing.F) {
 	marks, _ := readLines(epoch, []string{"a", "b"})
 	f.Add(marks[0])
 	f.Add(append(mustLine(f, m)[:20], mustLine(f, m)...))
+	for _, file := range []string{"users/bob.jsonl", "users/carol.jsonl", "room.jsonl", "journal/000001.log"} {
+		for l := range bytes.Lines(readAll(f, "testdata/v1/"+file)) {
+			f.Add(bytes.TrimSuffix(l, []byte("\n")))
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		found, whole := decodeLine(b)
 		if whole && !sealed(b) {

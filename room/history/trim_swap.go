@@ -231,7 +231,7 @@ func readTrim(f io.ReaderAt, size int64) (trimMark, error) {
 	if err != nil {
 		return trimMark{}, noneAtEOF(err)
 	}
-	if e, ok := decode(l.data); ok && e.trim != nil {
+	if e, ok := decode(l.data); ok && e.trim != nil && e.trim.at <= size {
 		return *e.trim, nil
 	}
 	return trimMark{}, nil

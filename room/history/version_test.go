@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+
+	"whoelse/room"
 )
 
 func TestVersion(t *testing.T) {
@@ -31,6 +34,35 @@ func TestNewerVersion(t *testing.T) {
 	_, err := Open(dir, Options{})
 	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "have version 7, this one knows versions up to 2") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestVersion1 opens what version 1 has left in truth: killed, with a power cut that
+// cost the end of carol's file. See testdata/v1.
+func TestVersion1(t *testing.T) {
+	dir := copyDir(t, "testdata/v1")
+	s := mustOpen(t, dir, Options{})
+	texts := func(list []*room.Message) (all []string) {
+		for _, m := range list {
+			all = append(all, m.From+": "+m.Text)
+		}
+		return all
+	}
+	talk := []string{"bob: a \"quoted\" line, ünïcode, 日本, 😀", "bob: two\nlines", "carol: thanks", "bob: not read yet"}
+	for owner, want := range map[string][]string{
+		room.RoomHistory: {"bob: hello, is anybody here?"},
+		"carol":          talk,
+		"bob":            {talk[0], talk[1], "carol: ", "carol: ", talk[2], talk[3]}, // two receipts
+	} {
+		if got := texts(tail(t, s, owner, 100)); !slices.Equal(got, want) {
+			t.Errorf("%s has %q, want %q", owner, got, want)
+		}
+	}
+	if got := texts(unread(t, s, "carol")); !slices.Equal(got, talk[3:]) {
+		t.Errorf("carol has not read %q", got)
+	}
+	if torn := readAll(t, userFile(dir, "carol")); len(torn) < 600 || s.Damaged() > 0 {
+		t.Errorf("%d bytes, %d damaged", len(torn), s.Damaged())
 	}
 }
 
