@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -42,7 +43,7 @@ func FuzzFolder(f *testing.F) {
 			m.Text = "again"
 			mustPut(t, s, to(m)...)
 			sameIDs(t, "last", tail(t, s, "carol", 1), m.ID)
-			fs = fs.killed()
+			fs = fs.crash(rand.New(rand.NewPCG(uint64(len(file)), uint64(len(journal)))))
 			root = fs.folder()
 			mustClose(t, s)
 		}

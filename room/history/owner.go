@@ -151,7 +151,7 @@ func (s *Store) load(name string) (*owner, error) {
 	if o.end, err = s.mendTail(name, h.val, st.size); err != nil {
 		return nil, err
 	}
-	if o.trim, err = readTrim(h.val, o.end); err != nil {
+	if o.trim, err = s.loadTrim(name, h.val, o.end); err != nil {
 		return nil, err
 	}
 	if sharedFiles[name] != "" {

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"errors"
 	"io"
 	"maps"
 	"time"
@@ -221,25 +220,4 @@ func (t *trimming) movedPlaces(places map[int64]bool) map[int64]bool {
 func (s *Store) nextTrim(o *owner) int64 {
 	limit := s.limit(o.name)
 	return max(limit, o.end+limit/8)
-}
-
-// readTrim returns the mark that a file's first line is, and the zero mark where
-// that is any other line.
-func readTrim(f io.ReaderAt, size int64) (trimMark, error) {
-	first := forward{r: f, end: min(size, trimHead)}
-	l, err := first.next()
-	if err != nil {
-		return trimMark{}, noneAtEOF(err)
-	}
-	if e, ok := decode(l.data); ok && e.trim != nil && e.trim.at <= size {
-		return *e.trim, nil
-	}
-	return trimMark{}, nil
-}
-
-func noneAtEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
