@@ -12,10 +12,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"whoelse/room/history"
 	"whoelse/sessions/door"
 )
 
@@ -26,6 +28,7 @@ type config struct {
 	messageRate float64
 	motd        string
 	logFormat   string
+	metrics     string // an address or, for none, empty
 
 	access       string // open or keys
 	guests       string // on, off or, for what access makes of it, empty
@@ -35,11 +38,29 @@ type config struct {
 	exempt       []string
 	proxies      []string
 
+	inboxMax   int
+	historyMax size // for each nick
+	roomMax    size // for each of the shared histories
+	retention  lasting
+
 	proxyNets []netip.Prefix // of proxies
 }
 
+// The least that storage can be limited to.
+const (
+	leastSize      = 64 << 10
+	leastRetention = time.Hour
+)
+
 // closed reports whether only known keys are let in.
 func (cfg config) closed() bool { return cfg.access == "keys" }
+
+// histories is what the histories are opened with.
+func (cfg config) histories(log *slog.Logger) history.Options {
+	return history.Options{
+		Log: log, MaxBytes: int64(cfg.historyMax), RoomMaxBytes: int64(cfg.roomMax), Retention: time.Duration(cfg.retention),
+	}
+}
 
 // noGuests reports whether people without a key are kept out.
 func (cfg config) noGuests() bool {
@@ -67,8 +88,19 @@ func serveCommand() *cobra.Command {
 	f.Float64Var(&cfg.messageRate, "message-rate", 5, "messages a second for one nick, in bursts of four times that; 0 is no limit")
 	f.StringVar(&cfg.motd, "motd", "", "`file` with a message of the day, shown on joining")
 	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
+	f.StringVar(&cfg.metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
+	storageFlags(f, &cfg)
 	doorFlags(f, &cfg)
 	return c
+}
+
+// storageFlags are about how much is kept.
+func storageFlags(f *pflag.FlagSet, cfg *config) {
+	cfg.historyMax, cfg.roomMax = 16<<20, 64<<20
+	f.IntVar(&cfg.inboxMax, "inbox-max", 1000, "unread `messages` for one nick; nobody can send more; 0 is no limit")
+	f.Var(&cfg.historyMax, "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest goes first; 0 is no limit")
+	f.Var(&cfg.roomMax, "room-history-max", "`size` of the room's history, and of who came and went; the oldest goes first; 0 is no limit")
+	f.Var(&cfg.retention, "retention", "`span` of time that histories go back, such as 90d or 12h (default for ever)")
 }
 
 // doorFlags are about who gets in.
@@ -108,8 +140,14 @@ func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
 	if err := cfg.checkDoor(); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkStorage(); err != nil {
+		return nil, err
+	}
 	if err := checkAddress(cfg.listen); err != nil {
 		return nil, fmt.Errorf("--listen %s: %w", cfg.listen, err)
+	}
+	if err := checkAddress(cfg.metrics); err != nil && cfg.metrics != "" {
+		return nil, fmt.Errorf("--metrics %s: %w", cfg.metrics, err)
 	}
 	if cfg.data == "" {
 		return nil, errors.New("--data: a folder is needed")
@@ -129,6 +167,25 @@ func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(stderr, nil)), nil
 	}
 	return nil, fmt.Errorf("--log-format %s: text or json is needed", cfg.logFormat)
+}
+
+// checkStorage finds what is wrong with how much is kept.
+func (cfg *config) checkStorage() error {
+	if cfg.inboxMax < 0 {
+		return errors.New("--inbox-max: a number of 0 or more is needed")
+	}
+	for _, limit := range []struct {
+		flag string
+		size *size
+	}{{"history-max-bytes", &cfg.historyMax}, {"room-history-max", &cfg.roomMax}} {
+		if *limit.size != 0 && *limit.size < leastSize {
+			return fmt.Errorf("--%s %s: 64K or more is needed, such as 16M, or 0 for no limit", limit.flag, limit.size)
+		}
+	}
+	if cfg.retention != 0 && time.Duration(cfg.retention) < leastRetention {
+		return fmt.Errorf("--retention %s: 1h or more is needed, such as 90d, or 0 for ever", &cfg.retention)
+	}
+	return nil
 }
 
 // checkDoor finds what is wrong with who may come in.

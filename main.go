@@ -79,16 +79,6 @@ func flagError(err error) error {
 	return err
 }
 
-func kindOf(f *pflag.Flag) string {
-	switch f.Value.Type() {
-	case "float64", "int":
-		return "number"
-	case "bool":
-		return "yes or no (true or false)"
-	}
-	return f.Value.Type()
-}
-
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError{fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath())}

@@ -54,7 +54,9 @@ type server struct {
 	settings *settings.Store
 	room     *room.Room
 	host     *sessions.Host
+	door     *door.Door
 	ssh      *sshd.Server
+	metrics  *metrics // nil without --metrics
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
@@ -83,16 +85,19 @@ func (s *server) start(cfg config) error {
 	if s.listener, err = listen(cfg); err != nil {
 		return err
 	}
+	if s.metrics, err = openMetrics(cfg.metrics, s.log); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.data, 0o700); err != nil {
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
-	if err := s.openFiles(cfg.data); err != nil {
+	if err := s.openFiles(cfg); err != nil {
 		return err
 	}
 	if err := s.openKeys(cfg); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.store, s.registry, s.settings); err != nil {
+	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
 		return err
 	}
 	s.host = sessions.New(sessions.Config{
@@ -101,23 +106,26 @@ func (s *server) start(cfg config) error {
 		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
 	})
 	doors := banned{s.bans}
+	s.door = door.New(cfg.limits, doors)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
 		Keys: s.people,
-		Door: door.New(cfg.limits, doors), Banned: doors.who,
+		Door: s.door, Banned: doors.who,
 		Closed: cfg.closed(), NoGuests: cfg.noGuests(), Strict: cfg.strictCrypto,
 	})
 	if err != nil {
 		return err
 	}
 	s.watch()
+	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats}.registry(), s.store.Probe)
 	return nil
 }
 
 // openFiles opens what is in the data folder, the history first: its lock tells
 // whether another server is at work here.
-func (s *server) openFiles(data string) (err error) {
-	s.store, err = history.Open(filepath.Join(data, "history"), history.Options{Log: s.log})
+func (s *server) openFiles(cfg config) (err error) {
+	data := cfg.data
+	s.store, err = history.Open(filepath.Join(data, "history"), cfg.histories(s.log))
 	if errors.Is(err, history.ErrInUse) {
 		return fmt.Errorf("another whoelse is running on the data folder %s; stop it, or name another folder with --data", data)
 	}
@@ -231,6 +239,7 @@ func (s *server) stopInTime() error {
 // stop ends what start has started, last things first: nobody new comes in,
 // everyone is told and leaves, what they said is synced.
 func (s *server) stop() error {
+	s.metrics.stop()
 	if s.ssh != nil {
 		s.ssh.Stop()
 	}

@@ -43,6 +43,10 @@ type Archive interface {
 	// whose done has been called.
 	Unread(owner string) ([]*Message, error)
 
+	// Waiting returns how many of the direct and group messages that Unread would
+	// give there are, without reading them: it answers from memory as a rule.
+	Waiting(owner string) (int, error)
+
 	// Since returns owner's messages with a Time of t or later, oldest first,
 	// reading from the end until one is older.
 	Since(owner string, t time.Time) ([]*Message, error)

@@ -152,14 +152,30 @@ func (a *fakeArchive) Since(owner string, t time.Time) ([]*Message, error) {
 }
 
 func (a *fakeArchive) Unread(owner string) ([]*Message, error) {
-	var unread []*Message
-	for _, rec := range a.owned(owner) {
-		if rec.Message != nil && rec.Message.For(owner) {
+	return unreadIn(a.owned(owner), owner), a.failure()
+}
+
+func unreadIn(records []Record, owner string) (unread []*Message) {
+	for _, rec := range records {
+		switch {
+		case rec.Owner != owner:
+		case rec.Message == nil:
+			unread = slices.DeleteFunc(unread, func(m *Message) bool { return slices.Contains(rec.Read, m.ID) })
+		case rec.Message.For(owner):
 			unread = append(unread, rec.Message)
 		}
-		unread = slices.DeleteFunc(unread, func(m *Message) bool { return slices.Contains(rec.Read, m.ID) })
 	}
-	return unread, a.failure()
+	return unread
+}
+
+// Waiting answers from memory: also when reading waits.
+func (a *fakeArchive) Waiting(owner string) (n int, err error) {
+	for _, m := range unreadIn(a.snapshot(), owner) {
+		if m.Kind != KindReceipt {
+			n++
+		}
+	}
+	return n, a.failure()
 }
 
 func (a *fakeArchive) LastID() (last string) {

@@ -42,7 +42,7 @@ func build(t testing.TB, settings *fakeSettings, records []Record) *house {
 	t.Helper()
 	h := &house{t: t, archive: newArchive(t, records...), settings: settings}
 	var err error
-	if h.Room, err = New(h.archive, held, settings); err != nil {
+	if h.Room, err = New(h.archive, held, settings, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -227,7 +227,7 @@ func (r *receipts) words() []string {
 var outcomes = map[Outcome]string{
 	Delivered: "delivered", KeptOffline: "offline", KeptAway: "away: ", KeptBroken: "broken", KeptSilent: "silent",
 	RefusedSelf: "self", RefusedUnknown: "unknown", RefusedGone: "gone", RefusedBlocked: "blocked",
-	RefusedYours: "yours", Failed: "failed",
+	RefusedYours: "yours", RefusedFull: "full", Failed: "failed",
 }
 
 // same fails the test if got is not want.
@@ -261,5 +261,8 @@ func (h *house) quiet() {
 	defer h.mu.Unlock()
 	if len(h.claims) > 0 {
 		h.t.Errorf("claims that nobody releases: %v", h.claims)
+	}
+	if len(h.places) > 0 {
+		h.t.Errorf("places that nobody leaves: %v", h.places)
 	}
 }

@@ -134,7 +134,7 @@ func TestSeenIsBounded(t *testing.T) {
 func TestUnreadableArchive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, owner := range []string{RoomHistory, PresenceHistory} {
-			_, err := New(&unreadable{newArchive(t), owner}, held, &fakeSettings{})
+			_, err := New(&unreadable{newArchive(t), owner}, held, &fakeSettings{}, Options{})
 			if !errors.Is(err, ErrStorage) {
 				t.Errorf("%s can't be read, but the error is %v", owner, err)
 			}

@@ -33,6 +33,7 @@ type Room struct {
 	archive   Archive
 	directory Directory
 	settings  Settings
+	options   Options
 	ids       *idSource
 
 	// speaking is held while a message gets its id and its place in the
@@ -48,22 +49,27 @@ type Room struct {
 	last    string               // id of the last message that the archive gave back
 	edits   int                  // changes of block lists, so that none is missed by who joins
 	claims  claims
+	places  map[string]*places // by nick
 	changes changes
+	said    map[Kind]uint64 // how many messages there were
 	alive   *time.Timer
 	closed  bool
 }
 
 // New returns a room that goes on where archive ends: the last lines, who was
 // online when, and ids. Close it.
-func New(archive Archive, directory Directory, settings Settings) (*Room, error) {
+func New(archive Archive, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
 		archive:   archive,
 		directory: directory,
 		settings:  settings,
+		options:   options,
 		ids:       newIDSource(archive.LastID()),
 		members:   map[string]*member{},
 		seen:      map[string]time.Time{},
 		claims:    claims{},
+		places:    map[string]*places{},
+		said:      map[Kind]uint64{},
 		last:      archive.LastID(),
 	}
 	recent, err := archive.Tail(RoomHistory, missedLines, nil)

@@ -27,6 +27,7 @@ func (r *Room) publish(m *Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = m.ID
+	r.said[m.Kind]++
 	r.recent = append(r.recent, m)
 	if len(r.recent) > 2*missedLines {
 		r.recent = append([]*Message(nil), r.recent[len(r.recent)-missedLines:]...)

@@ -16,6 +16,7 @@ const (
 	RefusedGone                   // a guest who left: nothing is kept for guests
 	RefusedBlocked                // the recipient does not want the sender's messages
 	RefusedYours                  // the sender blocks the recipient, who could not answer
+	RefusedFull                   // Receipt.Most messages wait unread in the inbox already
 	Failed                        // Receipt.Err; nothing was kept
 )
 
@@ -24,6 +25,7 @@ type Receipt struct {
 	To      string
 	Outcome Outcome
 	Reason  string
+	Most    int
 	Err     error
 }
 
@@ -72,7 +74,8 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string) {
 	return accepted
 }
 
-// refusal says why nick can't be written to; Outcome Delivered means it can.
+// refusal says why nick can't be written to; Outcome Delivered means it can, and has
+// a place in the inbox.
 func (s *Seat) refusal(nick string, mine bool) Receipt {
 	no := func(o Outcome) Receipt { return Receipt{To: nick, Outcome: o} }
 	switch {
@@ -93,7 +96,19 @@ func (s *Seat) refusal(nick string, mine bool) Receipt {
 	case blocked[s.nick]:
 		return no(RefusedBlocked)
 	}
-	return no(Delivered)
+	return s.room.refusalOfInbox(nick)
+}
+
+// refusalOfInbox takes a place in nick's inbox, or says why there is none.
+func (r *Room) refusalOfInbox(nick string) Receipt {
+	free, err := r.takePlace(nick)
+	switch {
+	case err != nil:
+		return Receipt{To: nick, Outcome: Failed, Err: err}
+	case !free:
+		return Receipt{To: nick, Outcome: RefusedFull, Most: r.options.InboxMax}
+	}
+	return Receipt{To: nick, Outcome: Delivered}
 }
 
 func (r *Room) known(nick string) bool {
@@ -127,6 +142,7 @@ func recordsOf(m *Message) []Record {
 // dispatch shows m to its sender's sessions and to each recipient, once the
 // archive has answered. It runs on the archive's goroutine, in its order.
 func (r *Room) dispatch(m *Message, err error, receipt func(Receipt)) {
+	r.leavePlaces(m)
 	if err != nil {
 		for _, nick := range m.To {
 			r.release(nick, m)
@@ -137,6 +153,7 @@ func (r *Room) dispatch(m *Message, err error, receipt func(Receipt)) {
 	e := &Event{Message: m}
 	r.mu.Lock()
 	r.last = m.ID
+	r.said[m.Kind]++
 	if sender := r.members[m.From]; sender != nil {
 		sender.put(e)
 	}

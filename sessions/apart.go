@@ -27,7 +27,7 @@ func (a *actor) back(parse.Call) {
 	}
 	words := "welcome back"
 	if unread, err := a.seat.Inbox(); err == nil && len(unread) > 0 {
-		words += "; " + wordsUnread(unread)
+		words += "; " + wordsUnread(unread, a.host.cfg.Room.InboxFull(len(unread)))
 	}
 	a.note(words)
 }

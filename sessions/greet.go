@@ -27,7 +27,7 @@ func (s *session) greet(w *room.Welcome, err error) {
 		}
 	}
 	if len(w.Unread) > 0 {
-		add(wordsUnread(w.Unread))
+		add(wordsUnread(w.Unread, s.host.cfg.Room.InboxFull(len(w.Unread))))
 	}
 	s.out.first(append([]item{{text: string(lines)}}, s.kept(w)...)...)
 	if err != nil {

@@ -30,6 +30,7 @@ type rig struct {
 	dir  string
 	motd string
 	rate float64 // messages a second for one nick; 0 is no limit
+	most int     // unread messages of one nick; 0 is no limit
 	addr string
 
 	store    *history.Store
@@ -62,7 +63,7 @@ func (r *rig) start() {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings)
+	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
 	r.openDesk(log)
 	r.host = sessions.New(sessions.Config{

@@ -288,9 +288,12 @@ func (tr *transcript) counts(_, rest string) {
 	}
 }
 
-func (tr *transcript) restarts(who, _ string) {
+func (tr *transcript) restarts(who, rest string) {
 	if who != "server" {
 		tr.fatalf("only the server restarts")
+	}
+	if _, err := fmt.Sscanf(rest, "inbox=%d", &tr.rig.most); rest != "" && err != nil {
+		tr.fatalf("not how to restart: %q", rest)
 	}
 	tr.rig.stop()
 	tr.rig.start()

@@ -83,6 +83,9 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 		return r.To + " does not take messages from you", false
 	case room.RefusedYours:
 		return "you block " + r.To + " and would not see the answer; /unblock " + r.To + " first", false
+	case room.RefusedFull:
+		return fmt.Sprintf("%s's inbox is full (%s); %s has to read some first",
+			r.To, wordsCount(r.Most, "unread message", "unread messages"), r.To), false
 	}
 	return "storage trouble; please try again in a moment", false
 }
@@ -121,8 +124,9 @@ func wordsLast(p room.Presence) string {
 	return p.Nick + ": left " + render.Ago(time.Since(p.Active)) + " ago"
 }
 
-// wordsUnread counts the inbox: "3 unread: bob (2), carol (1); type inbox".
-func wordsUnread(unread []*room.Message) string {
+// wordsUnread counts the inbox: "3 unread: bob (2), carol (1); type inbox". Of a full
+// one it tells what that means for its owner.
+func wordsUnread(unread []*room.Message, full bool) string {
 	var order []string
 	count := map[string]int{}
 	for _, m := range unread {
@@ -139,7 +143,11 @@ func wordsUnread(unread []*room.Message) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s (%d)", from, count[from]))
 	}
-	return fmt.Sprintf("%d unread: %s; type inbox", len(unread), strings.Join(parts, ", "))
+	words := fmt.Sprintf("%d unread: %s; ", len(unread), strings.Join(parts, ", "))
+	if full {
+		words += "your inbox is full, and nobody can write to you until you have read them: "
+	}
+	return words + "type inbox"
 }
 
 // wordsIdentity says who one is and by which key.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -109,19 +110,22 @@ func (c *checkpoints) head() (sealedJournal, bool) {
 	return c.queue[0], true
 }
 
-// done notes how it went with the head, if that is still j.
-func (c *checkpoints) done(j sealedJournal, err error) {
+// done notes how it went with the head, if that is still j, and reports whether
+// that is something new.
+func (c *checkpoints) done(j sealedJournal, err error) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 || c.queue[0].home != j.home || c.queue[0].num != j.num {
-		return
+		return false
 	}
+	changed = (err == nil) != c.failed.IsZero()
 	if err != nil {
 		c.failed = time.Now()
-		return
+		return changed
 	}
 	c.failed = time.Time{}
 	c.queue = c.queue[1:]
+	return changed
 }
 
 // forget drops all journals: their folder is gone.
@@ -140,7 +144,7 @@ func (s *Store) checkpointer() {
 		case <-s.ck.quit:
 			return
 		case <-s.ck.wake:
-			_ = s.checkpoint() // it was logged, and is tried again
+			_ = s.checkpoint() // its first failure was logged, and it is tried again
 		}
 	}
 }
@@ -168,9 +172,14 @@ func (s *Store) checkpoint() error {
 			return nil
 		}
 		err := s.retire(j)
-		s.ck.done(j, err)
+		changed := s.ck.done(j, err)
+		switch {
+		case changed && err != nil:
+			s.log.Error("history: a journal can't be removed until its files are on disk; journals may pile up", "journal", j.num, "error", err)
+		case changed:
+			s.log.Info("history: journals are removed again", "journal", j.num)
+		}
 		if err != nil {
-			s.log.Error("history: a journal can't be removed yet", "journal", j.num, "error", err)
 			return err
 		}
 	}
@@ -212,7 +221,7 @@ func (s *Store) syncFiles(owners map[string]bool) error {
 		go func() {
 			var err error
 			for name := range names {
-				err = errors.Join(err, s.syncFile(name))
+				err = cmp.Or(err, s.syncFile(name)) // a thousand may fail alike
 			}
 			errs <- err
 		}()
@@ -223,10 +232,10 @@ func (s *Store) syncFiles(owners map[string]bool) error {
 	close(names)
 	var err error
 	for range syncers {
-		err = errors.Join(err, <-errs)
+		err = cmp.Or(err, <-errs)
 	}
 	in := s.home()
-	return errors.Join(err, in.users.sync(), in.root.sync())
+	return cmp.Or(err, in.users.sync(), in.root.sync())
 }
 
 func (s *Store) syncFile(owner string) error {
@@ -239,5 +248,6 @@ func (s *Store) syncFile(owner string) error {
 		return err
 	}
 	defer s.files.release(h)
+	s.counters.historySyncs.Add(1)
 	return h.val.sync()
 }

@@ -39,6 +39,7 @@ type journal struct {
 
 	err   error // why none can be opened
 	tried time.Time
+	told  string // the last err that is in the log
 
 	astray bool // files are not where they were; perhaps the folder is not either
 }
@@ -101,11 +102,15 @@ func (s *Store) readyJournal(now time.Time) error {
 		j.err = errors.Join(j.err, err)
 	}
 	if j.err != nil {
-		s.log.Error("history: no journal can be written, nothing is accepted", "error", j.err)
+		if told := j.err.Error(); j.told != told { // once for each cause
+			j.told = told
+			s.log.Error("history: no journal can be written; nothing is accepted until one can", "error", j.err)
+		}
 		return j.err
 	}
 	if was != nil {
-		s.log.Info("history: the journal can be written again")
+		j.told = ""
+		s.log.Info("history: a journal can be written again; what is sent is accepted")
 	}
 	return nil
 }
@@ -162,13 +167,13 @@ func (j *journal) append(b []byte) error {
 // have left behind is cut off, before the senders are told, so that what they
 // are told failed does not come back.
 func (s *Store) breakJournal(now time.Time, err error) {
-	s.log.Error("history: writing the journal failed", "journal", s.journal.num, "error", err)
+	s.log.Error("history: writing the journal failed; nothing is accepted until a new one can be written", "journal", s.journal.num, "error", err)
 	j := &s.journal
 	if cut := errors.Join(j.f.truncate(j.off), j.f.sync()); cut != nil {
 		s.log.Error("history: the end of the journal could not be cut off", "error", cut)
 	}
 	s.sealJournal()
-	j.err, j.tried = err, now
+	j.err, j.tried, j.told = err, now, err.Error()
 }
 
 // sealJournal hands the open journal to the checkpointer.

@@ -146,6 +146,10 @@ func compare(t *rapid.T, s *Store, m *model, owner string, n, newest int) {
 	equal(t, "tail", got, m.tail(owner, n), err)
 	got, err = s.Unread(owner)
 	equal(t, "unread", got, m.unread(owner), err)
+	waiting := slices.DeleteFunc(got, func(m *room.Message) bool { return m.Kind == room.KindReceipt })
+	if n, err := s.Waiting(owner); err != nil || n != len(waiting) {
+		t.Fatalf("waiting: %d, %v, want %d", n, err, len(waiting))
+	}
 	from := epoch.Add(time.Duration(newest-n) * time.Millisecond)
 	got, err = s.Since(owner, from)
 	equal(t, "since", got, m.since(owner, from), err)

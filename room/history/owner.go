@@ -53,6 +53,8 @@ type ref struct {
 	receipt bool // it tells that something was read
 }
 
+func refTo(off int64, m *room.Message) ref { return ref{off, m.ID, m.Kind == room.KindReceipt} }
+
 // owner is what is known about one owner's history. The writer alone changes
 // it, under mu; everybody else reads it under mu.
 type owner struct {
@@ -73,10 +75,6 @@ type owner struct {
 
 // logged is the offset under which journals know what stands at off.
 func (o *owner) logged(off int64) int64 { return off + o.trim.shift() }
-
-func newRef(off int64, m *room.Message) ref {
-	return ref{off, m.ID, m.Kind == room.KindReceipt}
-}
 
 // stateEvery is how many bytes may follow a state line before the next one is
 // due. A long one is repeated less often, so that they stay a small part of the
@@ -100,7 +98,7 @@ func (o *owner) apply(entries []entry) {
 func follow(unread []ref, name string, e entry) []ref {
 	switch {
 	case e.msg != nil && e.msg.For(name):
-		return append(unread, newRef(e.off, e.msg))
+		return append(unread, refTo(e.off, e.msg))
 	case len(e.ids) == 0 || len(unread) == 0:
 		return unread
 	}
@@ -173,7 +171,7 @@ func (s *Store) loadUnread(o *owner, v *view) error {
 			return err
 		}
 		if e.msg != nil {
-			o.unread = append(o.unread, newRef(off, e.msg))
+			o.unread = append(o.unread, refTo(off, e.msg))
 		}
 	}
 	f := forward{r: v, off: mark.then, end: v.end()}

@@ -45,6 +45,8 @@ type Store struct {
 	files   *cache[file] // by owner
 	damaged atomic.Int64
 
+	counters counters
+
 	mu      sync.Mutex // guards the rest of this block
 	wake    sync.Cond  // queue, jobs or closed changed
 	queue   []*unit

@@ -107,6 +107,7 @@ func (s *Store) commit(units []*unit) {
 	if cap(b.log) <= maxSpare {
 		s.journal.spare = b.log
 	}
+	s.count(units, len(b.log) > 0 && err == nil)
 	for _, u := range units {
 		u.finish()
 	}

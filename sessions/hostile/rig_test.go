@@ -89,7 +89,7 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings)
+	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"whoelse/room"
+	"whoelse/room/history"
+	"whoelse/sessions/door"
+)
+
+// collector asks everybody for their statistics when metrics are asked for. Its
+// methods may be called concurrently.
+type collector struct {
+	room  func() room.Stats
+	store func() history.Stats
+	door  func() door.Stats
+}
+
+// registry has all metrics: ours, of Go and of the process.
+func (c collector) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("whoelse_"+name, help, labels, nil)
+}
+
+// What is told. docs/metrics.md lists it too.
+var (
+	infoDesc     = describe("info", "1, with the version.", "version")
+	sessionsDesc = describe("sessions", "Sessions in the room.")
+	membersDesc  = describe("members", "Nicks in the room, guests among them.")
+	guestsDesc   = describe("guests", "Guests in the room.")
+	messagesDesc = describe("messages_total", "Messages that were shown or kept.", "kind")
+
+	connectionsDesc = describe("connections", "Connections, by whether they have logged in.", "state")
+	admittedDesc    = describe("connections_admitted_total", "Connections that were let try to log in.")
+	refusedDesc     = describe("connections_refused_total", "Connections that were refused before the login.", "reason")
+	failedDesc      = describe("logins_failed_total", "Logins that failed.", "how")
+
+	troubleDesc      = describe("storage_trouble", "1 while nothing is accepted.")
+	storeRefusedDesc = describe("storage_refused_total", "Messages and marks that could not be kept.")
+	damagedDesc      = describe("storage_damaged_total", "Damaged lines and ends of files that were found.")
+	journalDesc      = describe("journal_bytes", "Size of the open journal.")
+	journalSyncsDesc = describe("journal_syncs_total", "Fsyncs of the journal; each is for all that waited.")
+	sealedDesc       = describe("journals_sealed", "Complete journals that wait to be removed.")
+	behindDesc       = describe("histories_behind", "Histories that lack lines which only the journal has.")
+	historySyncsDesc = describe("history_syncs_total", "Fsyncs of histories.")
+	allDescs         = []*prometheus.Desc{
+		infoDesc, sessionsDesc, membersDesc, guestsDesc, messagesDesc, connectionsDesc, admittedDesc, refusedDesc, failedDesc,
+		troubleDesc, storeRefusedDesc, damagedDesc, journalDesc, journalSyncsDesc, sealedDesc, behindDesc, historySyncsDesc,
+	}
+)
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range allDescs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	to := sheet{out}
+	to.gauge(infoDesc, 1, version())
+	c.collectRoom(to)
+	c.collectDoor(to)
+	c.collectStore(to)
+}
+
+func (c collector) collectRoom(to sheet) {
+	s := c.room()
+	to.gauge(sessionsDesc, s.Sessions)
+	to.gauge(membersDesc, s.Members)
+	to.gauge(guestsDesc, s.Guests)
+	for kind, n := range s.Messages {
+		to.counter(messagesDesc, n, string(kind))
+	}
+}
+
+func (c collector) collectDoor(to sheet) {
+	s := c.door()
+	to.gauge(connectionsDesc, s.Handshakes, "login")
+	to.gauge(connectionsDesc, s.Sessions, "in")
+	to.counter(admittedDesc, s.Admitted)
+	for why, n := range s.Refused {
+		to.counter(refusedDesc, n, why.String())
+	}
+	for how, n := range s.Failed {
+		to.counter(failedDesc, n, how.String())
+	}
+}
+
+func (c collector) collectStore(to sheet) {
+	s := c.store()
+	trouble := 0
+	if s.Trouble != nil {
+		trouble = 1
+	}
+	to.gauge(troubleDesc, trouble)
+	to.counter(storeRefusedDesc, s.Refused)
+	to.counter(damagedDesc, s.Damaged)
+	to.gauge(journalDesc, int(s.JournalBytes))
+	to.counter(journalSyncsDesc, s.JournalSyncs)
+	to.gauge(sealedDesc, s.JournalsSealed)
+	to.gauge(behindDesc, s.Behind)
+	to.counter(historySyncsDesc, s.HistorySyncs)
+}
+
+// sheet is what is being filled in.
+type sheet struct{ out chan<- prometheus.Metric }
+
+func (s sheet) gauge(d *prometheus.Desc, n int, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+}
+
+func (s sheet) counter(d *prometheus.Desc, n uint64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}

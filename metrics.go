@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Bounds of what the metrics' listener does for anybody.
+const (
+	probeWithin    = 2 * time.Second // storage says whether it accepts
+	metricsWithin  = 10 * time.Second
+	metricsAtOnce  = 4 // requests of each kind that are worked on
+	metricsHeaders = 8 << 10
+	metricsEnd     = 300 * time.Millisecond // for requests that are being answered
+)
+
+// metrics is the HTTP listener for monitoring: /metrics and /healthz. nil is none.
+type metrics struct {
+	listener net.Listener
+	http     *http.Server
+	log      *slog.Logger
+	ended    chan struct{}
+}
+
+// openMetrics binds addr, which is on the loopback interface where it names no host.
+// Without addr there are no metrics.
+func openMetrics(addr string, log *slog.Logger) (*metrics, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	if strings.HasPrefix(addr, ":") {
+		addr = "127.0.0.1" + addr
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--metrics %s: can't listen there (%w); name another address", addr, errors.Unwrap(err))
+	}
+	return &metrics{listener: l, log: log}, nil
+}
+
+// serve answers from now on, until stop. probe says whether storage accepts.
+func (m *metrics) serve(from prometheus.Gatherer, probe func(context.Context) error) {
+	if m == nil {
+		return
+	}
+	errorLog := slog.NewLogLogger(m.log.Handler(), slog.LevelWarn)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(from, promhttp.HandlerOpts{
+		ErrorLog: errorLog, MaxRequestsInFlight: metricsAtOnce, Timeout: metricsWithin / 2, EnableOpenMetrics: true,
+	}))
+	mux.Handle("GET /healthz", health(probe))
+	m.http = &http.Server{
+		Handler: mux, ErrorLog: errorLog, MaxHeaderBytes: metricsHeaders,
+		ReadHeaderTimeout: metricsWithin / 2, ReadTimeout: metricsWithin, WriteTimeout: metricsWithin, IdleTimeout: 6 * metricsWithin,
+	}
+	m.ended = make(chan struct{})
+	go func() {
+		defer close(m.ended)
+		if err := m.http.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+			m.log.Error("metrics are served no more", "err", err)
+		}
+	}()
+	m.log.Info("metrics are served", "url", "http://"+m.listener.Addr().String()+"/metrics")
+}
+
+// stop ends it, and requests too that take long.
+func (m *metrics) stop() {
+	switch {
+	case m == nil:
+		return
+	case m.http == nil: // it never served
+		m.listener.Close()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), metricsEnd)
+	defer cancel()
+	if m.http.Shutdown(ctx) != nil {
+		m.http.Close()
+	}
+	<-m.ended
+}
+
+var errNoAnswer = fmt.Errorf("no answer within %v", probeWithin)
+
+// health answers whether storage accepts. Only so many ask it at once, since what is
+// asked of a disk that hangs stays in memory.
+func health(probe func(context.Context) error) http.Handler {
+	places := make(chan struct{}, metricsAtOnce)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeoutCause(r.Context(), probeWithin, errNoAnswer)
+		defer cancel()
+		var err error
+		select {
+		case places <- struct{}{}:
+			err = probe(ctx)
+			<-places
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, wordsTrouble(err))
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+}
+
+// wordsTrouble is one line, which begins with "storage trouble: ".
+func wordsTrouble(err error) string {
+	words := strings.ReplaceAll(err.Error(), "\n", "; ")
+	return "storage trouble: " + strings.TrimPrefix(words, "storage trouble: ")
+}
