@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,24 +22,17 @@ func (s *server) manage(args ...string) string {
 	return out
 }
 
+// hangUp has the files read anew.
+func (s *server) hangUp() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func (s *server) tryManage(args ...string) (out string, status int) {
 	s.t.Helper()
 	return output(s.t, exec.Command(binary, append([]string{"keys", "--data", s.data}, args...)...), "")
-}
-
-// eventually runs the command until it shows text, for as long as the server may
-// take to notice a change.
-func eventually(t *testing.T, text string, cmd func() *exec.Cmd) string {
-	t.Helper()
-	for until := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		out, _ := output(t, cmd(), "")
-		if strings.Contains(out, text) {
-			return out
-		}
-		if time.Now().After(until) {
-			t.Fatalf("%q is not in %q", text, out)
-		}
-	}
 }
 
 // What is done to the keys counts for the server that runs.
@@ -46,18 +42,58 @@ func TestKeysWhileTheServerRuns(t *testing.T) {
 	s := startServer(t, t.TempDir())
 	key := newKey(t)
 	s.manage("add", "bob", "--key", key+".pub")
-	whoami := func(user string) func() *exec.Cmd {
-		return func() *exec.Cmd { return s.openSSH(user, []string{key}, nil, "nick") }
-	}
-	eventually(t, "you are bob,", whoami("somebody"))
+	s.logs(1, "added=1 removed=0")
+	s.enters("somebody", key, "bob")
 	bob := sitDown(t, "bob", s.openSSH("bob", []string{key}, nil))
 	bob.sees("you are bob", "> ")
 	s.manage("remove", "bob")
 	bob.sees("your key is not known here any more")
 	s.manage("add", "carol", "--key", key+".pub", "--from", "192.0.2.0/24")
-	eventually(t, "not for the address you come from", whoami("carol"))
+	s.logs(2, "added=1 removed=0")
+	s.refused("carol", key, "not for the address you come from")
 	s.manage("remove", "carol")
-	eventually(t, "you are dave,", whoami("dave"))
+	s.logs(2, "added=0 removed=1")
+	s.enters("dave", key, "dave")
+}
+
+// What the server owns and a person has edited counts from SIGHUP on; what can't be
+// read changes nothing.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	needClient(t, "ssh")
+	s := startServer(t, t.TempDir(), "--guests", "off")
+	bobKey, carolKey := newKey(t), newKey(t)
+	s.enters("bob", bobKey, "bob")
+	bob := sitDown(t, "bob", s.openSSH("bob", []string{bobKey}, nil))
+	bob.sees("you are bob", "> ")
+	edit := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(s.data, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit("mutes.json", `[{"nick":"bob","by":"the file"}]`)
+	edit("bans.json", `[{"target":"carol","by":"the file","reason":"noise"}]`)
+	bob.types("not muted yet")
+	bob.sees("bob: not muted yet")
+	s.hangUp()
+	s.logs(1, "the files were read anew")
+	bob.types("is anybody there?")
+	bob.sees("the file muted you")
+	s.refused("carol", carolKey, "you are banned: noise")
+
+	edit("mutes.json", "nonsense")
+	s.hangUp()
+	s.logs(1, "reading the files anew failed")
+	bob.types("still?")
+	bob.sees("the file muted you")
+	edit("mutes.json", "")
+	edit("bans.json", "")
+	s.hangUp()
+	s.logs(2, "the files were read anew")
+	bob.types("and now?")
+	bob.sees("bob: and now?")
+	s.enters("carol", carolKey, "carol")
 }
 
 func TestInvitation(t *testing.T) {
@@ -80,6 +116,42 @@ func TestInvitation(t *testing.T) {
 	}
 	if list := s.manage("list"); strings.Count(list, "\n") != 1 || !strings.HasPrefix(list, "carol ") {
 		t.Errorf("%q", list)
+	}
+}
+
+// A mistyped code is one wrong guess, however many keys the client has to offer; who
+// goes on guessing has to wait.
+func TestMistypedInvitation(t *testing.T) {
+	t.Parallel()
+	needClient(t, "ssh")
+	s := startServer(t, t.TempDir(), "--access", "keys")
+	code := regexp.MustCompile(`(?m)^code (\S+)$`).FindStringSubmatch(s.manage("invite", "carol"))
+	if code == nil {
+		t.Fatal("no code")
+	}
+	var many []string
+	for range 5 { // as many as there are free tries
+		many = append(many, newKey(t))
+	}
+	try := func(code string, keys ...string) (string, int) {
+		t.Helper()
+		return output(t, s.openSSH("carol+"+code, keys, nil, "nick"), "")
+	}
+	const wrong, tooMany = "this invitation is not valid", "too many wrong invitations came from your address"
+	if out, status := try("0000-0000-0000-0000", many...); status != 255 || !strings.Contains(out, wrong) {
+		t.Errorf("mistyped: %d %q", status, out)
+	}
+	if out, status := try(code[1], many[0]); status != 0 || !strings.Contains(out, "you are carol,") {
+		t.Errorf("typed right then: %d %q", status, out)
+	}
+	for i := range 4 {
+		code := fmt.Sprintf("0000-0000-0000-000%d", i)
+		if out, status := try(code, many[1]); status != 255 || !strings.Contains(out, wrong) {
+			t.Errorf("guess %d: %d %q", i+2, status, out)
+		}
+	}
+	if out, status := try("0000-0000-0000-0009", many[1]); status != 255 || !strings.Contains(out, tooMany) {
+		t.Errorf("one guess too many: %d %q", status, out)
 	}
 }
 

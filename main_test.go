@@ -66,6 +66,7 @@ type server struct {
 
 	mu     sync.Mutex
 	stderr strings.Builder
+	news   chan struct{} // closed when there is more of it; nil while nobody waits
 }
 
 var invitation = regexp.MustCompile(`^whoelse is listening on \S*:(\d+), host key (SHA256:\S+); join with: ssh -p (\d+) nick@(\S+)$`)
@@ -129,6 +130,10 @@ func launch(t testing.TB, cmd *exec.Cmd) (*server, error) {
 func (s *server) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.news != nil {
+		close(s.news)
+		s.news = nil
+	}
 	return s.stderr.Write(p)
 }
 
@@ -136,6 +141,31 @@ func (s *server) log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stderr.String()
+}
+
+// logs waits until text has been logged n times.
+func (s *server) logs(n int, text string) {
+	s.t.Helper()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		s.mu.Lock()
+		if s.news == nil {
+			s.news = make(chan struct{})
+		}
+		met, news := strings.Count(s.stderr.String(), text) >= n, s.news
+		s.mu.Unlock()
+		if met {
+			return
+		}
+		select {
+		case <-news:
+		case <-s.ended:
+			s.t.Fatalf("the server has ended (%v) without logging %q:\n%s", s.err, text, s.log())
+		case <-late.C:
+			s.t.Fatalf("%q was not logged %d times:\n%s", text, n, s.log())
+		}
+	}
 }
 
 // signal sends sig and waits for the end, which has to come within limit.

@@ -48,7 +48,7 @@ type server struct {
 	registry *keys.Registry
 	revoked  *certs.Revoked // nil without --revoked-keys
 	bans     *bans.List
-	people   *people
+	people   *desk.People
 	desk     *desk.Desk
 	unwatch  func() // ends what watch has started
 	settings *settings.Store
@@ -157,7 +157,7 @@ func (s *server) openKeys(cfg config) (err error) {
 		return err
 	}
 	codes := invites.Open(filepath.Join(cfg.data, "invites.json"))
-	s.people = &people{Registry: s.registry, certs: certs.NewChecker(s.registry, s.revoked), invites: codes}
+	s.people = desk.NewPeople(s.registry, s.revoked, codes)
 	s.desk, err = desk.Open(cfg.data, s.registry, s.bans, codes, s.log)
 	return err
 }
@@ -195,7 +195,7 @@ func (s *server) watch() {
 
 // reload reads the operator's files anew. What can't be read stays as it was.
 func (s *server) reload() {
-	err := errors.Join(s.registry.Reload(), s.bans.Reload())
+	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.desk.Reload())
 	if s.revoked != nil {
 		err = errors.Join(err, s.revoked.Reload())
 	}

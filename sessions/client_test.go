@@ -12,6 +12,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/sessions/internal/person"
 	"whoelse/sessions/internal/vt"
 	"whoelse/sessions/text"
 )
@@ -29,29 +30,27 @@ type dial struct {
 	command       string
 }
 
-// client is one ssh connection with one session, and what it has been shown.
+// client is one ssh connection with one session, and what it has been shown. Without
+// a terminal Out has only standard output.
 type client struct {
+	person.Shown
 	t    testing.TB
 	conn net.Conn
 	ssh  *gossh.Client
 	ch   gossh.Channel
 	over sync.WaitGroup
 
-	mu     sync.Mutex // owns the fields below
-	seen   chan struct{}
-	screen *vt.Screen // nil without a pty
-	plain  []byte     // all that came, as it came; without a pty only standard output
-	errors []byte     // standard error, without a pty
-	status string     // how the session ended; "" while it goes on
+	errors []byte // standard error, without a terminal; owned by Mu
+	status string // how the session ended; "" while it goes on; owned by Mu
 }
 
 // connect logs in and starts a shell or the command. Who is refused has the banner
 // to look at, and nothing else.
 func connect(t testing.TB, addr string, d dial) *client {
 	t.Helper()
-	c := &client{t: t, seen: make(chan struct{})}
+	c := &client{t: t}
 	if d.width > 0 {
-		c.screen = vt.New(d.width, d.height)
+		c.Screen = vt.New(d.width, d.height)
 	}
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -72,28 +71,17 @@ func connect(t testing.TB, addr string, d dial) *client {
 	return c
 }
 
-// config logs in the way OpenSSH does: with the key, if there is one, and then
-// without. What the server has to say about it is shown.
+// config logs in with the key, if there is one. What the server has to say is shown.
 func (c *client) config(d dial) *gossh.ClientConfig {
-	answer := func(_, words string, questions []string, _ []bool) ([]string, error) {
-		if words != "" {
-			c.show([]byte(words + "\r\n"))
+	words := func(said string) {
+		if said != "" {
+			c.show([]byte(strings.TrimSuffix(said, "\r\n") + "\r\n"))
 		}
-		return make([]string, len(questions)), nil
 	}
-	cfg := &gossh.ClientConfig{
-		User:            d.user,
-		Auth:            []gossh.AuthMethod{gossh.KeyboardInteractive(answer)},
-		HostKeyCallback: gossh.FixedHostKey(signer("host").PublicKey()),
-		BannerCallback: func(words string) error {
-			c.show([]byte(words))
-			return nil
-		},
+	if d.key == "" {
+		return person.Login(d.user, words)
 	}
-	if d.key != "" {
-		cfg.Auth = append([]gossh.AuthMethod{gossh.PublicKeys(signer(d.key))}, cfg.Auth...)
-	}
-	return cfg
+	return person.Login(d.user, words, gossh.PublicKeys(signer(d.key)))
 }
 
 func (c *client) open(d dial) {
@@ -104,22 +92,16 @@ func (c *client) open(d dial) {
 	}
 	c.ch = ch
 	for name, value := range d.env {
-		c.request("env", gossh.Marshal(struct{ Name, Value string }{name, value}))
+		c.request("env", struct{ Name, Value string }{name, value})
 	}
 	if d.width > 0 {
-		c.request("pty-req", gossh.Marshal(struct {
-			Term       string
-			W, H, X, Y uint32
-			Modes      string
-		}{Term: d.term, W: uint32(d.width), H: uint32(d.height)}))
+		c.request("pty-req", person.PTY{Term: d.term, W: uint32(d.width), H: uint32(d.height)})
 	}
-	c.over.Add(3)
 	exit := make(chan string, 1)
-	go c.awaitExit(reqs, exit)
+	c.over.Go(func() { awaitExit(reqs, exit) })
 	var ends sync.WaitGroup
-	ends.Add(2)
-	go c.follow(c.ch, &ends, c.show)
-	go c.follow(c.ch.Stderr(), &ends, c.showError)
+	ends.Go(func() { person.Follow(c.ch, c.show) })
+	ends.Go(func() { person.Follow(c.ch.Stderr(), c.showError) })
 	c.over.Go(func() {
 		ends.Wait()
 		c.close(<-exit)
@@ -127,20 +109,19 @@ func (c *client) open(d dial) {
 	if d.command == "" {
 		c.request("shell", nil)
 	} else {
-		c.request("exec", gossh.Marshal(struct{ Command string }{d.command}))
+		c.request("exec", struct{ Command string }{d.command})
 	}
 }
 
 // request sends a request and fails the test unless the server agrees.
-func (c *client) request(name string, payload []byte) {
+func (c *client) request(name string, payload any) {
 	c.t.Helper()
-	if ok, err := c.ch.SendRequest(name, true, payload); err != nil || !ok {
-		c.t.Errorf("%s request: agreed %v, err %v", name, ok, err)
+	if !person.Ask(c.ch, name, payload) {
+		c.t.Errorf("%s is refused", name)
 	}
 }
 
-func (c *client) awaitExit(reqs <-chan *gossh.Request, exit chan<- string) {
-	defer c.over.Done()
+func awaitExit(reqs <-chan *gossh.Request, exit chan<- string) {
 	status := "connection lost"
 	for req := range reqs {
 		var code struct{ Status uint32 }
@@ -154,64 +135,33 @@ func (c *client) awaitExit(reqs <-chan *gossh.Request, exit chan<- string) {
 	exit <- status
 }
 
-func (c *client) follow(r io.Reader, ends *sync.WaitGroup, show func([]byte)) {
-	defer c.over.Done()
-	defer ends.Done()
-	buf := make([]byte, 4<<10)
-	for {
-		n, err := r.Read(buf)
-		show(buf[:n])
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (c *client) show(p []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.plain = append(c.plain, p...)
-	if c.screen != nil {
-		c.screen.Write(p)
-	}
-	c.news()
-}
+func (c *client) show(p []byte) { c.Write(p) }
 
 func (c *client) showError(p []byte) {
-	if c.screen != nil { // a terminal makes no difference
+	if c.Screen != nil { // a terminal makes no difference
 		c.show(p)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.errors = append(c.errors, p...)
-	c.news()
+	c.Change(func() { c.errors = append(c.errors, p...) })
 }
 
-func (c *client) close(status string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.status = status
-	c.news()
-}
-
-// news wakes whoever waits for something to be shown. c.mu is held.
-func (c *client) news() {
-	close(c.seen)
-	c.seen = make(chan struct{})
-}
+func (c *client) close(status string) { c.Change(func() { c.status = status }) }
 
 // look returns the rows that a person has in front of them, the cursor marked, and
 // a channel that is closed when they change.
 func (c *client) look() (rows []string, change <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.screen == nil {
-		rows = linesOf(c.plain, "")
+	change = c.Look(func() { rows = c.rows() })
+	return rows, change
+}
+
+// rows is what look returns; Mu is held.
+func (c *client) rows() (rows []string) {
+	if c.Screen == nil {
+		rows = linesOf(c.Out, "")
 		rows = append(rows, linesOf(c.errors, "! ")...)
 	} else {
-		rows = c.screen.Screen()
-		if row, col := c.screen.Cursor(); c.status == "" {
+		rows = c.Screen.Screen()
+		if row, col := c.Screen.Cursor(); c.status == "" {
 			rows[row] = markCursor(rows[row], col)
 		}
 	}
@@ -221,7 +171,7 @@ func (c *client) look() (rows []string, change <-chan struct{}) {
 	if c.status != "" {
 		rows = append(rows, "("+c.status+")")
 	}
-	return rows, c.seen
+	return rows
 }
 
 func linesOf(p []byte, mark string) (rows []string) {
@@ -247,19 +197,11 @@ func markCursor(row string, col int) string {
 // await waits until ok says that what is shown is what is wanted, and returns what
 // was shown last.
 func (c *client) await(limit time.Duration, ok func(rows []string) bool) (last []string, met bool) {
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	for {
-		rows, change := c.look()
-		if ok(rows) {
-			return rows, true
-		}
-		select {
-		case <-change:
-		case <-late.C:
-			return rows, false
-		}
-	}
+	met = c.Await(limit, func() bool {
+		last, _ = c.look()
+		return ok(last)
+	})
+	return last, met
 }
 
 // settle waits until nothing has come for a while: what a transcript is updated to.
@@ -285,11 +227,9 @@ func (c *client) typed(keys string) {
 }
 
 func (c *client) resize(width, height int) {
-	c.mu.Lock()
-	c.screen.Resize(width, height)
-	c.mu.Unlock()
+	c.Change(func() { c.Screen.Resize(width, height) })
 	size := struct{ W, H, X, Y uint32 }{W: uint32(width), H: uint32(height)}
-	c.request("window-change", gossh.Marshal(size)) // with an answer: from then on it counts
+	c.request("window-change", size) // with an answer: from then on it counts
 }
 
 // end closes the connection, if it is open still, and waits for its goroutines.
@@ -305,22 +245,18 @@ func (c *client) end() {
 // strange returns what came that a chat has no use for: sequences and characters
 // that the screen does not know.
 func (c *client) strange() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.screen == nil {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	if c.Screen == nil {
 		return nil
 	}
-	return append(c.screen.Unknown, c.screen.Strings...)
+	return append(c.Screen.Unknown, c.Screen.Strings...)
 }
 
 func (c *client) bells() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.screen.Bells
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	return c.Screen.Bells
 }
 
-func (c *client) received() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return string(c.plain)
-}
+func (c *client) received() string { return c.Received() }

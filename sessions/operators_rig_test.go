@@ -21,7 +21,8 @@ func (r *rig) openDesk(log *slog.Logger) {
 	before := r.desk
 	list, err := bans.Open(filepath.Join(r.dir, "bans.json"), log)
 	r.must(err)
-	r.desk, err = desk.Open(r.dir, r.registry, list, invites.Open(filepath.Join(r.dir, "invites.json")), log)
+	r.codes = invites.Open(filepath.Join(r.dir, "invites.json"))
+	r.desk, err = desk.Open(r.dir, r.registry, list, r.codes, log)
 	r.must(err)
 	if r.warden == nil || r.warden == sessions.Warden(before) {
 		r.warden = r.desk

@@ -58,7 +58,10 @@ func (it item) size() int {
 type composer func(items []item, buf []byte, last bool) []byte
 
 func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
-	o := &outbox{ch: ch, compose: compose, rhythm: rhythm, wake: make(chan struct{}, 1), full: make(chan struct{}, 1), done: make(chan struct{})}
+	o := &outbox{
+		ch: ch, compose: compose, rhythm: rhythm, done: make(chan struct{}),
+		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
+	}
 	o.taken = sync.NewCond(&o.mu)
 	return o
 }
@@ -255,53 +258,4 @@ func reuse(items []item) []item {
 		return nil
 	}
 	return items[:0]
-}
-
-// writer writes to the client with a bound on how long that may stand.
-type writer struct {
-	ch    *sshd.Channel
-	stall *time.Timer
-	buf   []byte
-}
-
-func (w *writer) write(p []byte, last bool) error {
-	w.buf = p
-	if cap(w.buf) > 4<<10 {
-		w.buf = nil
-	}
-	if len(p) == 0 {
-		return nil
-	}
-	limit := stallLimit
-	if last {
-		limit = goodbyeLimit
-	}
-	w.stall.Reset(limit)
-	defer w.stall.Stop()
-	_, err := w.ch.Write(p)
-	return err
-}
-
-// pause keeps two writes apart, unless much is queued.
-type pause struct {
-	timer *time.Timer
-	last  time.Time
-}
-
-func newPause() *pause {
-	p := &pause{timer: time.NewTimer(0)}
-	<-p.timer.C
-	return p
-}
-
-func (p *pause) wait(apart time.Duration, full <-chan struct{}) {
-	if d := apart - time.Since(p.last); d > 0 {
-		p.timer.Reset(d)
-		select {
-		case <-p.timer.C:
-		case <-full:
-			p.timer.Stop()
-		}
-	}
-	p.last = time.Now()
 }

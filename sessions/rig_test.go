@@ -2,12 +2,8 @@ package sessions_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
-	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,11 +11,13 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
 	"whoelse/sessions/desk"
+	"whoelse/sessions/internal/person"
 	"whoelse/sessions/sshd"
 )
 
@@ -37,6 +35,7 @@ type rig struct {
 	settings *settings.Store
 	room     *room.Room
 	registry *keys.Registry
+	codes    *invites.Store
 	desk     *desk.Desk
 	warden   sessions.Warden // the desk, unless a test sets another one before start
 	host     *sessions.Host
@@ -72,7 +71,7 @@ func (r *rig) start() {
 	})
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: directory{r.registry}, Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, r.codes), Handle: r.host.Handle, Log: log,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -108,26 +107,5 @@ func (r *rig) must(err error) {
 	}
 }
 
-// directory is what sshd asks of keys, as in main.
-type directory struct{ *keys.Registry }
-
-func (d directory) Holder(key gossh.PublicKey, _ string, from netip.Addr) (sshd.Holder, error) {
-	holder, err := d.Lookup(key, from)
-	if errors.Is(err, keys.ErrUnknownKey) {
-		err = sshd.ErrUnknownKey
-	}
-	return sshd.Holder{Nick: holder.Nick, Role: holder.Role}, err
-}
-
-func (d directory) Claim(nick string, key gossh.PublicKey) error { return d.Registry.Claim(nick, key) }
-
-// signer makes the key that goes by a name: the same in every run, so that its
-// fingerprint can stand in a transcript.
-func signer(name string) gossh.Signer {
-	seed := sha256.Sum256([]byte("whoelse test key of " + name))
-	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+// signer makes the key that goes by a name.
+func signer(name string) gossh.Signer { return person.Signer(name) }

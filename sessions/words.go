@@ -44,6 +44,19 @@ func (s *session) lastWords(cause error) string {
 	return string(render.Notice(nil, words, s.styleNow()))
 }
 
+// BanWords tells somebody that they are banned: until when, zero being for good, and
+// why, if there is a reason. It is for whoever refuses them, here or at the login.
+func BanWords(until time.Time, reason string) string {
+	words := "you are banned"
+	if !until.IsZero() {
+		words += " until " + until.UTC().Format("2 Jan 2006 15:04 UTC")
+	}
+	if reason != "" {
+		words += ": " + reason
+	}
+	return words
+}
+
 func wordsTooLong(size int) string {
 	return fmt.Sprintf("not sent: that is %d bytes, and a message has at most %d", size, maxText)
 }

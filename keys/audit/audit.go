@@ -16,8 +16,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
+
+	"whoelse/keys/internal/safe"
 )
 
 // ErrClosed is what Append gives after Close.
@@ -142,10 +145,17 @@ func (l *Log) Close() error {
 	return l.file.Close()
 }
 
+// textMax bounds each text of an entry, in characters.
+const textMax = 1000
+
+// spaces puts text of several lines on one; the rest safe.Most makes fit for any
+// screen that the log is read on.
+var spaces = strings.NewReplacer("\n", " ", "\t", " ")
+
 func encode(e Entry) ([]byte, error) {
 	e.When = e.When.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
-		*s = clean(*s)
+		*s = safe.Most(spaces.Replace(*s), textMax)
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

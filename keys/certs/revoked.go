@@ -49,8 +49,12 @@ func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := &Revoked{path: path, log: log, set: newSet()}
-	return r, r.Reload()
+	r := &Revoked{path: path, log: slog.New(slog.DiscardHandler), set: newSet()}
+	if err := r.Reload(); err != nil {
+		return nil, err
+	}
+	r.log = log // now that something was read before
+	return r, nil
 }
 
 // Reload reads the file now. On an error, what was read before stays.
@@ -73,9 +77,8 @@ func (r *Revoked) load() error {
 		r.set, r.failed = fresh, ""
 		return nil
 	}
-	err = fmt.Errorf("revoked keys: %w", err)
 	if r.failed != err.Error() {
-		r.log.Error("what was revoked before stays revoked, and nothing more", "err", err)
+		r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
 	}
 	r.failed, r.failedAt = err.Error(), time.Now()
 	return err
@@ -87,9 +90,13 @@ func (r *Revoked) read() (*set, error) {
 		return nil, err
 	}
 	if !f.Stamp.Exists() {
-		return nil, fmt.Errorf("%s is not there", r.path)
+		return nil, fmt.Errorf("%s is not there; where nothing is revoked it is an empty file (touch %[1]s)", r.path)
 	}
-	return parse(f.Data)
+	s, err := parse(f.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.path, err)
+	}
+	return s, nil
 }
 
 // current gives the newest version that could be read.

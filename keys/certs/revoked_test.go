@@ -3,6 +3,7 @@ package certs
 import (
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,32 @@ func TestTheListIsReadAnew(t *testing.T) {
 	save("# none\n")
 	if r.Key(key) {
 		t.Error("still revoked")
+	}
+}
+
+// Only a list that was read before can stay in force, and only of that the log tells.
+func TestTheLogOfTheList(t *testing.T) {
+	var log strings.Builder
+	path := filepath.Join(t.TempDir(), "revoked")
+	open := func() (*Revoked, error) { return OpenRevoked(path, slog.New(slog.NewTextHandler(&log, nil))) }
+	if _, err := open(); err == nil || !strings.Contains(err.Error(), "touch "+path) || log.Len() > 0 {
+		t.Errorf("no file at the start: %v, in the log: %q", err, &log)
+	}
+	write(t, path, "# none\n")
+	r, err := open()
+	if err != nil || log.Len() > 0 {
+		t.Fatalf("%v, in the log: %q", err, &log)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it is said once
+		if err := r.Reload(); err == nil {
+			t.Error("no error")
+		}
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "stays revoked") || !strings.Contains(got, path+" is not there") {
+		t.Errorf("in the log: %q", got)
 	}
 }
 

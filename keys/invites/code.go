@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
-
-	"whoelse/keys/nick"
 )
 
 // codeBytes of randomness make codeLen letters and digits.
@@ -61,15 +59,4 @@ func lower(s string) string {
 // no other. The code is random enough for a hash that is fast.
 func hash(nick, code string) [sha256.Size]byte {
 	return sha256.Sum256([]byte("whoelse invite\x00" + nick + "\x00" + code))
-}
-
-// Split takes a username of the form NICK+CODE apart. ok is false if it has no '+'
-// or its first part is no nick; the code may still be anything.
-func Split(username string) (n, code string, ok bool) {
-	name, code, found := strings.Cut(username, "+")
-	if !found {
-		return "", "", false
-	}
-	n, err := nick.Parse(name)
-	return n, code, err == nil
 }

@@ -4,10 +4,9 @@
 //	store := invites.Open(filepath.Join(data, "invites.json"))
 //	code, err := store.Create("carol", "alice", 24*time.Hour) // shown once, to give to carol
 //
-//	n, code, ok := invites.Split(username)      // at the door
-//	err := store.Check(n, code)                 // may this connection go on? uses nothing up
-//	err = store.Redeem(n, code, func() error {  // once its key has signed
-//		_, err := reg.Add(n, []keys.PublicKey{key}, keys.AddOptions{How: "invited"})
+//	err := store.Check("carol", code)                // may this login go on? uses nothing up
+//	err = store.Redeem("carol", code, func() error { // once its key has signed
+//		_, err := reg.Add("carol", []keys.PublicKey{key}, keys.AddOptions{How: "invited"})
 //		return err
 //	})
 //

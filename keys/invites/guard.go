@@ -16,7 +16,8 @@ const (
 
 // Guard makes an address that gave wrong codes wait: after five, for a minute, and
 // for each further one twice as long, up to an hour. An address is forgotten after
-// twice that. Its zero value is ready; its methods may be called concurrently.
+// twice that, and not because of a right code: who has one could else go on guessing
+// others. Its zero value is ready; its methods may be called concurrently.
 type Guard struct {
 	// Now is the clock, time.Now if nil. It is set before the first call.
 	Now func() time.Time
@@ -51,19 +52,12 @@ func (g *Guard) Wrong(from netip.Addr) {
 	}
 	where := network(from)
 	t := g.wrong[where]
-	if t == nil {
+	if t == nil || g.old(t) {
 		t = &tries{}
 		g.wrong[where] = t
 	}
 	t.n++
 	t.last = g.now()
-}
-
-// Right forgets what was wrong before.
-func (g *Guard) Right(from netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.wrong, network(from))
 }
 
 func (t *tries) wait() time.Duration {
@@ -80,7 +74,7 @@ func (g *Guard) forget() {
 		return
 	}
 	for where, t := range g.wrong {
-		if g.now().Sub(t.last) > 2*longestWait {
+		if g.old(t) {
 			delete(g.wrong, where)
 		}
 	}
@@ -88,6 +82,9 @@ func (g *Guard) forget() {
 		clear(g.wrong)
 	}
 }
+
+// old tells whether tries are so long ago that they are forgotten.
+func (g *Guard) old(t *tries) bool { return g.now().Sub(t.last) > 2*longestWait }
 
 func (g *Guard) now() time.Time {
 	if g.Now != nil {

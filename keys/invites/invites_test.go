@@ -214,19 +214,6 @@ func TestADamagedFileIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	for in, want := range map[string][2]string{"Carol+abc-def": {"carol", "abc-def"}, "carol+": {"carol", ""}, "c+a+b": {"c", "a+b"}} {
-		if n, code, ok := Split(in); !ok || n != want[0] || code != want[1] {
-			t.Errorf("%q: %q %q %v", in, n, code, ok)
-		}
-	}
-	for _, in := range []string{"carol", "", "+x", "../x+y", "admin+code"} {
-		if n, code, ok := Split(in); ok {
-			t.Errorf("%q: %q %q", in, n, code)
-		}
-	}
-}
-
 func TestGuard(t *testing.T) {
 	c := &clock{time.Unix(1e9, 0)}
 	g := &Guard{Now: c.now}
@@ -254,8 +241,14 @@ func TestGuard(t *testing.T) {
 	if g.Wait(a) != time.Hour {
 		t.Errorf("%v", g.Wait(a))
 	}
-	g.Right(a)
-	if g.Wait(a) != 0 {
+	c.t = c.t.Add(2*time.Hour + 1)
+	for i := range freeTries {
+		if w := g.Wait(a); w != 0 {
+			t.Errorf("after %d, long after the others: %v", i, w)
+		}
+		g.Wrong(a)
+	}
+	if g.Wait(a) != time.Minute {
 		t.Errorf("%v", g.Wait(a))
 	}
 	v4, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:192.0.2.1")
@@ -288,6 +281,5 @@ func FuzzReadCode(f *testing.F) {
 		if code != "" && (len(code) != codeLen || readCode(code) != code) {
 			t.Errorf("%q gives %q", s, code)
 		}
-		_, _, _ = Split(s)
 	})
 }

@@ -58,27 +58,51 @@ type List struct {
 func Open(path string) (*List, error) { return open(path, disk.Store{}, time.Now) }
 
 func open(path string, store disk.Store, now func() time.Time) (*List, error) {
-	l := &List{path: path, disk: store, now: now, mutes: map[string]Mute{}}
-	f, err := l.disk.Read(path)
+	l := &List{path: path, disk: store, now: now}
+	return l, l.Reload()
+}
+
+// Reload reads the file anew, after it was edited by hand. If it cannot be read, the
+// mutes stay as they were.
+func (l *List) Reload() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	all, err := l.read()
+	if err != nil {
+		return err
+	}
+	l.put(all)
+	return nil
+}
+
+func (l *List) read() (map[string]Mute, error) {
+	mutes := map[string]Mute{}
+	f, err := l.disk.Read(l.path)
 	if err != nil {
 		return nil, fmt.Errorf("mutes: %w", err)
 	}
 	if len(f.Data) == 0 {
-		return l, nil
+		return mutes, nil
 	}
 	var all []Mute
 	if err := json.Unmarshal(f.Data, &all); err != nil {
-		return nil, fmt.Errorf("mutes: %s cannot be read, and is left alone: %w", path, err)
+		return nil, fmt.Errorf("mutes: %s cannot be read, and is left alone: %w", l.path, err)
 	}
 	for i, m := range all {
 		n, err := nick.ParseAny(m.Nick)
 		if err != nil {
-			return nil, fmt.Errorf("mutes: %s, number %d: %w", path, i+1, err)
+			return nil, fmt.Errorf("mutes: %s, number %d: %w", l.path, i+1, err)
 		}
 		m.Nick, m.By = n, safe.Text(m.By) // it can be edited by hand
-		l.mutes[n] = m
+		mutes[n] = m
 	}
-	return l, nil
+	return mutes, nil
+}
+
+func (l *List) put(all map[string]Mute) {
+	l.mu.Lock()
+	l.mutes = all
+	l.mu.Unlock()
 }
 
 // Add mutes n, as nick.ParseAny gave it, until Lift if lasts is 0; an earlier mute
@@ -142,9 +166,7 @@ func (l *List) change(f func(map[string]Mute) error) error {
 	if err != nil && !errors.Is(err, disk.ErrUnsynced) {
 		return fmt.Errorf("mutes: %w", err)
 	}
-	l.mu.Lock()
-	l.mutes = all
-	l.mu.Unlock()
+	l.put(all)
 	if err != nil { // it is in force, but may not outlast a power cut
 		return fmt.Errorf("mutes: %w", err)
 	}

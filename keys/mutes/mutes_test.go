@@ -82,6 +82,43 @@ func TestBadMutes(t *testing.T) {
 	}
 }
 
+func TestMutesAreReadAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mutes.json")
+	l := openTest(t, path, disk.Store{}, &clock{time.Now()})
+	if _, err := l.Add("bob", "alice", 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file       string
+		bob, carol bool
+		fails      bool
+	}{
+		{`[{"nick":"Carol","by":"the\nfile"}]`, false, true, false},
+		{`[{"nick":"bob"`, false, true, true},
+		{`[{"nick":"bob"},{"nick":"a/b"}]`, false, true, true},
+		{``, false, false, false},
+		{`[{"nick":"bob"}]`, true, false, false},
+	} {
+		if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reload(); (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.file, err)
+		}
+		_, bob := l.Find("bob")
+		m, carol := l.Find("carol")
+		if bob != c.bob || carol != c.carol || carol && m.By != "the?file" {
+			t.Errorf("%s: bob is muted: %v; carol: %v, %+v", c.file, bob, carol, m)
+		}
+	}
+	if _, err := l.Add("carol", "alice", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, muted := l.Find("bob"); !muted {
+		t.Error("what was read is lost with the next mute")
+	}
+}
+
 func TestMuteThatIsNotKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mutes.json")
 	full := errors.New("no space")

@@ -1,10 +1,12 @@
-// Package desk is where what people and operators ask for from inside a session
-// meets what keys has for it: the registry, bans, mutes, invitations and the audit
-// log. It fits the one to the other and decides little by itself.
+// Package desk is where what people and operators ask for, at the login and from
+// inside a session, meets what keys has for it: the registry, certificates, bans,
+// mutes, invitations and the audit log. It fits the one to the other and decides
+// little by itself.
 //
 //	d, err := desk.Open(data, registry, bans, invites, log)
 //	cfg := sessions.Config{Keyring: d, Warden: d, Admit: d.Admit, ...}
 //	defer d.Close()
+//	ssh := sshd.Config{Keys: desk.NewPeople(registry, revoked, invites), ...}
 package desk
 
 import (
@@ -64,20 +66,17 @@ func (d *Desk) Close() error {
 	return d.audit.Close()
 }
 
+// Reload reads mutes.json anew, after it was edited by hand. If it cannot be read,
+// the mutes stay as they were.
+func (d *Desk) Reload() error { return d.mutes.Reload() }
+
 // Admit refuses who is banned. It is asked for each session.
 func (d *Desk) Admit(who sessions.Person) error {
 	b, banned := d.bans.Find(bansWho(who))
 	if !banned {
 		return nil
 	}
-	words := "you are banned"
-	if !b.Until.IsZero() {
-		words += " until " + b.Until.UTC().Format("2 Jan 2006 15:04 UTC")
-	}
-	if b.Reason != "" {
-		words += ": " + b.Reason
-	}
-	return errors.New(words)
+	return errors.New(sessions.BanWords(b.Until, b.Reason))
 }
 
 func bansWho(p sessions.Person) bans.Who { return bans.Who{Nick: p.Nick, Key: p.Key, Addr: p.Addr} }

@@ -75,7 +75,7 @@ type Door struct {
 	sessions   int
 	handshakes int
 	networks   map[source]int // handshakes by network; no zeros in it
-	v4, v6     family
+	v4, v6     memory         // apart: addresses of IPv6 cost nothing and must not push out others
 	stats      tally
 }
 
@@ -93,8 +93,8 @@ func New(l Limits, bans Bans) *Door {
 		every:    time.Minute / time.Duration(l.PerMinute),
 		began:    time.Now(),
 		networks: map[source]int{},
-		v4:       newFamily(l.Sources),
-		v6:       newFamily(l.Sources),
+		v4:       newMemory(l.Sources),
+		v6:       newMemory(l.Sources),
 	}
 }
 
@@ -168,7 +168,7 @@ func (d *Door) full(v *Visit, now time.Duration) *Refusal {
 	if v.exempt {
 		return d.fullRoom()
 	}
-	e := d.familyOf(v.source).visitors.look(v.source)
+	e := d.memoryOf(v.source).look(v.source)
 	if r := d.penalised(e, now); r != nil {
 		return r
 	}
@@ -216,14 +216,14 @@ func (d *Door) enter(v *Visit, now time.Duration) {
 		return
 	}
 	d.networks[v.source.network()]++
-	m := &d.familyOf(v.source).visitors
+	m := d.memoryOf(v.source)
 	e := m.take(v.source)
 	e.visits++
 	e.rested = max(e.rested, now) + d.every
 	m.settle(e, now)
 }
 
-func (d *Door) familyOf(s source) *family {
+func (d *Door) memoryOf(s source) *memory {
 	if s.v6 {
 		return &d.v6
 	}

@@ -5,19 +5,6 @@ import (
 	"time"
 )
 
-// family is what a door knows of IPv4, or of IPv6, where addresses cost nothing and
-// must not push out those of IPv4. Wrong codes are remembered for minutes after a
-// single one, and apart, or they would be a cheap way to push out penalties that
-// took more to get. Owned by Door.mu.
-type family struct {
-	visitors memory // connections and penalties
-	guessers memory // wrong invitation codes
-}
-
-func newFamily(room int) family {
-	return family{visitors: newMemory(room), guessers: newMemory(room)}
-}
-
 // memory is what a door knows of some addresses. An address with an open
 // connection stays in it: there are as many as visits at most. Of the others at
 // most room are kept, and none longer than it matters.
@@ -28,7 +15,7 @@ func newFamily(room int) family {
 // held to something that lasts even longer: dearer than to wait.
 //
 // Owned by Door.mu. Each operation costs O(log room), 16 steps by default; an
-// entry takes about 150 bytes, and all four memories together, full, 40 MB.
+// entry takes about 150 bytes, and both memories together, full, 20 MB.
 type memory struct {
 	room   int
 	of     map[source]*entry
@@ -42,7 +29,6 @@ type entry struct {
 	visits  int           // open connections
 	rested  time.Duration // when the last of its connections stops counting as new
 	penalty penalty
-	codes   wrongCodes
 	forget  time.Duration // what the heap is ordered by: nothing matters from then on
 	place   int           // in the heap, notIdle outside
 }
@@ -78,7 +64,7 @@ func (m *memory) take(s source) *entry {
 
 // settle puts a changed entry where it belongs and forgets what it is time to.
 func (m *memory) settle(e *entry, now time.Duration) {
-	e.forget = max(e.rested, e.penalty.until, e.codes.until)
+	e.forget = max(e.rested, e.penalty.until)
 	switch {
 	case e.visits > 0 && e.place != notIdle:
 		heap.Remove(&m.idle, e.place)

@@ -16,25 +16,17 @@ func TestPenalties(t *testing.T) {
 		steps []step
 		waits time.Duration // 0: not at all
 	}{
-		"as much as the minimum":      {[]step{{AuthFailed, 3, 0}}, 0},
-		"more than the minimum":       {[]step{{AuthFailed, 4, 0}}, 20 * time.Second},
-		"of several kinds":            {[]step{{AuthFailed, 1, 0}, {GraceExceeded, 1, 0}, {NoAuth, 1, 0}}, 16 * time.Second},
-		"not welcome":                 {[]step{{Prohibited, 2, 0}}, 20 * time.Second},
-		"scanned":                     {[]step{{NoAuth, 15, 0}}, 0},
-		"one crash":                   {[]step{{Crashed, 1, 0}}, 90 * time.Second},
-		"up to the maximum":           {[]step{{Crashed, 20, 0}}, 10 * time.Minute},
-		"passes":                      {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 5 * time.Second}}, 0},
-		"passes in part":              {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 4 * time.Second}}, 16 * time.Second},
-		"passes wholly":               {[]step{{AuthFailed, 3, 0}, {AuthFailed, 3, 15 * time.Second}}, 0},
-		"lasts below the minimum":     {[]step{{AuthFailed, 4, 0}, {NoAuth, 1, 10 * time.Second}}, 11 * time.Second},
-		"begins anew":                 {[]step{{AuthFailed, 4, 0}, {AuthFailed, 1, 20 * time.Second}}, 0},
-		"four wrong codes":            {[]step{{WrongInvite, 4, 0}}, 0},
-		"five wrong codes":            {[]step{{WrongInvite, 5, 0}}, 2 * time.Minute},
-		"six wrong codes":             {[]step{{WrongInvite, 6, 0}}, 4 * time.Minute},
-		"wrong codes, slowly":         {[]step{{WrongInvite, 4, 0}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
-		"wrong codes, ever so slowly": {[]step{{WrongInvite, 1, 0}, {WrongInvite, 3, 9 * time.Minute}, {WrongInvite, 1, 9 * time.Minute}}, 2 * time.Minute},
-		"wrong codes, long apart":     {[]step{{WrongInvite, 4, 0}, {WrongInvite, 4, 10 * time.Minute}}, 0},
-		"wrong codes and logins":      {[]step{{WrongInvite, 4, 0}, {AuthFailed, 3, 0}}, 0},
+		"as much as the minimum":  {[]step{{AuthFailed, 3, 0}}, 0},
+		"more than the minimum":   {[]step{{AuthFailed, 4, 0}}, 20 * time.Second},
+		"of several kinds":        {[]step{{AuthFailed, 1, 0}, {GraceExceeded, 1, 0}, {NoAuth, 1, 0}}, 16 * time.Second},
+		"scanned":                 {[]step{{NoAuth, 15, 0}}, 0},
+		"one crash":               {[]step{{Crashed, 1, 0}}, 90 * time.Second},
+		"up to the maximum":       {[]step{{Crashed, 20, 0}}, 10 * time.Minute},
+		"passes":                  {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 5 * time.Second}}, 0},
+		"passes in part":          {[]step{{AuthFailed, 3, 0}, {AuthFailed, 1, 4 * time.Second}}, 16 * time.Second},
+		"passes wholly":           {[]step{{AuthFailed, 3, 0}, {AuthFailed, 3, 15 * time.Second}}, 0},
+		"lasts below the minimum": {[]step{{AuthFailed, 4, 0}, {NoAuth, 1, 10 * time.Second}}, 11 * time.Second},
+		"begins anew":             {[]step{{AuthFailed, 4, 0}, {AuthFailed, 1, 20 * time.Second}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,18 +97,6 @@ func TestFailedAfterLogin(t *testing.T) {
 			t.Errorf("counted %v", s.Failed)
 		}
 	}
-	v.Failed(Crashed) // that counts at any time
-	wantWhy(t, try(d, "192.0.2.1"), "penalised")
-}
-
-// Penalties leave open connections alone, unless these ask before they let guess.
-func TestPenalised(t *testing.T) {
-	d := New(Limits{}, nil)
-	ahead := admit(t, d, "2001:db8::1")
-	for range 5 {
-		wantWhy(t, ahead.Penalised(), "")
-		fail(t, d, "2001:db8::2", WrongInvite)
-	}
-	wantWhy(t, ahead.Penalised(), "penalised")
-	wantWhy(t, ahead.LoggedIn(), "")
+	v.Failed(Crashed) // by what others say, maybe
+	wantWhy(t, try(d, "192.0.2.1"), "")
 }

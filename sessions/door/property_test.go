@@ -42,12 +42,10 @@ type guest struct {
 // model decides as a door does from nothing but a list of what happened, with no
 // regard for cost.
 type model struct {
-	inside  []*guest
-	came    map[int][]time.Time // admissions of each address
-	waits   map[int]time.Time   // end of its penalty
-	active  map[int]bool
-	wrong   map[int]int
-	wrongAt map[int]time.Time
+	inside []*guest
+	came   map[int][]time.Time // admissions of each address
+	waits  map[int]time.Time   // end of its penalty
+	active map[int]bool
 }
 
 func (m *model) count(is func(*guest) bool) (n int) {
@@ -103,32 +101,15 @@ func (m *model) login(g *guest) string {
 }
 
 func (m *model) fail(g *guest, f Failure) {
-	seconds := map[Failure]int{NoAuth: 1, AuthFailed: 5, GraceExceeded: 10, Prohibited: 10, Crashed: 90}[f]
-	now := time.Now()
-	switch f {
-	case WrongInvite:
-		if now.Sub(m.wrongAt[g.from]) >= 10*time.Minute {
-			m.wrong[g.from] = 0
-		}
-		m.wrong[g.from]++
-		m.wrongAt[g.from] = now
-		if m.wrong[g.from] >= 5 {
-			seconds = 120
-		}
-	case Crashed:
-	default:
-		if g.in || g.judged {
-			return
-		}
+	if g.in || g.judged {
+		return
 	}
+	seconds := map[Failure]int{NoAuth: 1, AuthFailed: 5, GraceExceeded: 10, Crashed: 90}[f]
 	g.judged = true
-	m.penalise(g.from, now, time.Duration(seconds)*time.Second)
+	m.penalise(g.from, time.Now(), time.Duration(seconds)*time.Second)
 }
 
 func (m *model) penalise(who int, now time.Time, d time.Duration) {
-	if d == 0 {
-		return
-	}
 	left := m.waits[who].Sub(now)
 	if left <= 0 {
 		left, m.active[who] = 0, false
@@ -143,8 +124,7 @@ func (m *model) penalise(who int, now time.Time, d time.Duration) {
 // play runs the steps at a door and in the model and tells where they differ.
 func play(steps []step) error {
 	d := New(small, nil)
-	m := &model{came: map[int][]time.Time{}, waits: map[int]time.Time{}, active: map[int]bool{},
-		wrong: map[int]int{}, wrongAt: map[int]time.Time{}}
+	m := &model{came: map[int][]time.Time{}, waits: map[int]time.Time{}, active: map[int]bool{}}
 	var visits []*Visit // in parallel to m.inside
 	for i, s := range steps {
 		var got, want string

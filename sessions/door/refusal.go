@@ -78,12 +78,8 @@ func penaltyWords(f Failure) string {
 		return "too many connections from your address that did not log in"
 	case GraceExceeded:
 		return "too many logins from your address that took too long"
-	case Prohibited:
-		return "too many logins from your address that are not allowed"
 	case Crashed:
 		return "a connection from your address made something go wrong here"
-	case WrongInvite:
-		return "too many wrong invitation codes from your address"
 	default:
 		return "too many failed logins from your address"
 	}

@@ -7,7 +7,7 @@ type Stats struct {
 	Admitted   uint64
 	Refused    map[Why]uint64     // all reasons, also those that never happened
 	Failed     map[Failure]uint64 // what was counted, exempt addresses included
-	Remembered int                // addresses; twice where one guessed at codes
+	Remembered int                // addresses
 	Forgotten  uint64             // of them, before their time, for want of room
 	Unspoken   uint64             // people turned away without words, for there were too many
 }
@@ -20,9 +20,7 @@ type tally struct {
 	unspoken uint64
 }
 
-func (d *Door) memories() []*memory {
-	return []*memory{&d.v4.visitors, &d.v4.guessers, &d.v6.visitors, &d.v6.guessers}
-}
+func (d *Door) memories() []*memory { return []*memory{&d.v4, &d.v6} }
 
 // Stats returns a copy of the door's statistics.
 func (d *Door) Stats() Stats {

@@ -58,15 +58,15 @@ func (v *Visit) LoggedIn() error {
 	return nil
 }
 
-// Failed counts what went wrong against the visit's address; [Failure] tells what
-// each costs. How a login ended counts once a visit and never after LoggedIn, so
-// the caller may say what it saw without keeping book. It may be called after
-// Close. Exempt addresses are not penalised.
+// Failed counts how the visit's login ended against its address; [Failure] tells what
+// each costs. It counts once a visit and never after LoggedIn, so the caller may say
+// what it saw without keeping book. It may be called after Close. Exempt addresses
+// are not penalised.
 func (v *Visit) Failed(f Failure) {
 	d := v.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f.endsLogin() && (v.judged || v.state == inside) {
+	if v.judged || v.state == inside {
 		return
 	}
 	v.judged = true
@@ -74,25 +74,7 @@ func (v *Visit) Failed(f Failure) {
 	if v.exempt {
 		return
 	}
-	d.familyOf(v.source).penalise(v.source, f, d.now())
-}
-
-// Penalised returns the [*Refusal] that the visit's address would get at the door
-// now because of penalties, or nil. Connections that are in already are left alone
-// by penalties; what is worth guessing at asks here first, so that twenty
-// connections made in advance are not twenty times as many guesses.
-func (v *Visit) Penalised() error {
-	d := v.door
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if v.exempt {
-		return nil
-	}
-	r := d.penalised(d.familyOf(v.source).visitors.look(v.source), d.now())
-	if r == nil {
-		return nil
-	}
-	return d.refuse(v, r)
+	d.memoryOf(v.source).penalise(v.source, f, d.now())
 }
 
 // Close ends the visit. Only the first call counts.
@@ -130,7 +112,7 @@ func (v *Visit) leaveHandshake() {
 
 // leave gives back the address's place. The caller holds the lock.
 func (v *Visit) leave(now time.Duration) {
-	m := &v.door.familyOf(v.source).visitors
+	m := v.door.memoryOf(v.source)
 	e := m.take(v.source)
 	e.visits--
 	m.settle(e, now)

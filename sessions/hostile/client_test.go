@@ -10,6 +10,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/sessions/internal/person"
 	"whoelse/sessions/internal/rawssh"
 	"whoelse/sessions/internal/vt"
 )
@@ -31,36 +32,24 @@ type visit struct {
 
 // client is somebody's connection, with one session, and what they were shown.
 type client struct {
+	person.Shown
 	t   testing.TB
 	ssh *gossh.Client
 	ch  gossh.Channel
 	all sync.WaitGroup
 
-	mu     sync.Mutex // owns the fields below
-	news   chan struct{}
-	plain  []byte     // all that came
-	screen *vt.Screen // nil without a pty
-	part   string     // of a line
-	line   func(string)
-	over   bool
+	part string // of a line; owned by Mu
+	line func(string)
 }
 
-// config logs in as v; what is said about it goes to words.
 func (v visit) config(words func(string)) *gossh.ClientConfig {
-	answer := func(_, said string, questions []string, _ []bool) ([]string, error) {
-		words(said)
-		return make([]string, len(questions)), nil
-	}
 	methods := v.methods
 	if v.key != "" {
 		methods = append(methods, gossh.PublicKeys(signer(v.key)))
 	}
-	return &gossh.ClientConfig{
-		Config: gossh.Config{RekeyThreshold: v.rekey},
-		User:   v.user, Auth: append(methods, gossh.KeyboardInteractive(answer)), Timeout: patience,
-		HostKeyCallback: gossh.FixedHostKey(signer("host").PublicKey()),
-		BannerCallback:  func(said string) error { words(said); return nil },
-	}
+	cfg := person.Login(v.user, words, methods...)
+	cfg.Timeout, cfg.RekeyThreshold = patience, v.rekey
+	return cfg
 }
 
 // login connects without opening a session.
@@ -83,9 +72,9 @@ func (r *rig) connect(v visit) *client {
 	if err != nil {
 		r.Fatalf("%s is refused: %v, %q", v.user, err, words)
 	}
-	c := &client{t: r.T, ssh: sc, news: make(chan struct{}), line: v.line}
+	c := &client{t: r.T, ssh: sc, line: v.line}
 	if v.term != "" {
-		c.screen = vt.New(100, 40)
+		c.Screen = vt.New(100, 40)
 	}
 	ch, reqs, err := sc.OpenChannel("session", nil)
 	r.must(err)
@@ -95,14 +84,14 @@ func (r *rig) connect(v visit) *client {
 		c.ask("env", struct{ Name, Value string }{name, value})
 	}
 	if v.term != "" {
-		c.must("pty-req", ptyRequest{Term: v.term, W: 100, H: 40})
+		c.must("pty-req", person.PTY{Term: v.term, W: 100, H: 40})
 	}
 	var ends sync.WaitGroup
 	for _, out := range []io.Reader{ch, ch.Stderr()} {
 		ends.Add(1)
-		c.all.Go(func() { defer ends.Done(); c.follow(out) })
+		c.all.Go(func() { defer ends.Done(); person.Follow(out, c.show) })
 	}
-	c.all.Go(func() { ends.Wait(); c.end() })
+	c.all.Go(func() { ends.Wait(); c.End() })
 	r.visitors = append(r.visitors, c)
 	if v.command != "" {
 		c.must("exec", struct{ S string }{v.command})
@@ -119,21 +108,8 @@ func (c *client) Close() {
 	c.all.Wait()
 }
 
-type ptyRequest struct {
-	Term       string
-	W, H, X, Y uint32
-	Modes      string
-}
-
 // ask sends a request and returns whether the server agreed.
-func (c *client) ask(name string, payload any) bool {
-	var p []byte
-	if payload != nil {
-		p = gossh.Marshal(payload)
-	}
-	ok, err := c.ch.SendRequest(name, true, p)
-	return ok && err == nil
-}
+func (c *client) ask(name string, payload any) bool { return person.Ask(c.ch, name, payload) }
 
 func (c *client) must(name string, payload any) {
 	c.t.Helper()
@@ -142,67 +118,32 @@ func (c *client) must(name string, payload any) {
 	}
 }
 
-func (c *client) follow(out io.Reader) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := out.Read(buf)
-		c.show(buf[:n])
-		if err != nil {
-			return
-		}
-	}
-}
-
+// show takes a piece of the output, and hands on the lines that end in it.
 func (c *client) show(p []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.plain = append(c.plain, p...)
-	if c.screen != nil {
-		c.screen.Write(p)
+	c.Write(p)
+	if c.line == nil {
+		return
 	}
-	if c.line != nil {
+	c.Change(func() {
 		c.part += string(p)
 		for {
 			line, rest, ok := strings.Cut(c.part, "\n")
 			if !ok {
-				break
+				return
 			}
 			c.line(strings.TrimRight(line, "\r"))
 			c.part = rest
 		}
-	}
-	c.changed()
+	})
 }
 
-func (c *client) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	c.changed()
-}
-
-func (c *client) changed() {
-	close(c.news)
-	c.news = make(chan struct{})
-}
-
-// await waits until ok, which is asked with c.mu held.
+// await waits until ok, which is asked with Mu held.
 func (c *client) await(ok func() bool) bool {
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	for {
-		c.mu.Lock()
-		met, news := ok(), c.news
-		c.mu.Unlock()
-		if met {
-			return true
-		}
-		select {
-		case <-news:
-		case <-late.C:
-			return false
-		}
-	}
+	return c.Await(patience, func() bool {
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
+		return ok()
+	})
 }
 
 // sees waits until each of texts was shown.
@@ -210,30 +151,26 @@ func (c *client) sees(texts ...string) {
 	c.t.Helper()
 	for _, text := range texts {
 		if !c.await(func() bool { return strings.Contains(c.shown(), text) }) {
-			all := c.received()
+			all := c.Received()
 			c.t.Fatalf("%q is not shown, but: %q", text, all[max(0, len(all)-2000):])
 		}
 	}
 }
 
-// shown is what the person sees; c.mu is held.
+// shown is what the person sees; Mu is held.
 func (c *client) shown() string {
-	if c.screen != nil {
-		return c.screen.String()
+	if c.Screen != nil {
+		return c.Screen.String()
 	}
-	return string(c.plain)
+	return string(c.Out)
 }
 
-func (c *client) received() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return string(c.plain)
-}
+func (c *client) received() string { return c.Received() }
 
 // leaves waits for the end of the output.
 func (c *client) leaves() {
 	c.t.Helper()
-	if !c.await(func() bool { return c.over }) {
+	if !c.await(func() bool { return c.Over }) {
 		c.t.Fatal("the session does not end")
 	}
 }
@@ -249,15 +186,15 @@ func (c *client) types(keys string) {
 // that draw a line of input.
 func (c *client) clean(who string) {
 	c.t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.screen == nil {
-		if bad := unclean(string(c.plain)); bad != "" {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	if c.Screen == nil {
+		if bad := unclean(string(c.Out)); bad != "" {
 			c.t.Errorf("%s gets %s", who, bad)
 		}
 		return
 	}
-	if bad := unclean(c.screen.String()); bad != "" {
+	if bad := unclean(c.Screen.String()); bad != "" {
 		c.t.Errorf("on %s's screen: %s", who, bad)
 	}
 	c.known(who)
@@ -266,14 +203,14 @@ func (c *client) clean(who string) {
 // drawn is clean for a terminal alone, whatever the text on it.
 func (c *client) drawn(who string) {
 	c.t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	c.known(who)
 }
 
 func (c *client) known(who string) {
 	c.t.Helper()
-	if odd := slices.Concat(c.screen.Unknown, c.screen.Strings); len(odd) > 0 {
+	if odd := slices.Concat(c.Screen.Unknown, c.Screen.Strings); len(odd) > 0 {
 		c.t.Errorf("%s's terminal gets %q", who, odd)
 	}
 }

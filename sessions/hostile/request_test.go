@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/internal/person"
 )
 
 // channel opens a session and asks for nothing yet.
@@ -18,7 +20,7 @@ func (r *rig) channel(user string) *client {
 	ch, reqs, err := sc.OpenChannel("session", nil)
 	r.must(err)
 	go gossh.DiscardRequests(reqs)
-	return &client{t: r.T, ssh: sc, ch: ch, news: make(chan struct{})}
+	return &client{t: r.T, ssh: sc, ch: ch}
 }
 
 type resize struct{ W, H, X, Y uint32 }
@@ -63,7 +65,7 @@ func TestResizesSignalsAndBreaks(t *testing.T) {
 	while(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		c.flood(100, "window-change", size) // there is no terminal yet
-		c.must("pty-req", ptyRequest{Term: "xterm", W: 1<<32 - 1})
+		c.must("pty-req", person.PTY{Term: "xterm", W: 1<<32 - 1})
 		c.flood(100, "window-change", size)
 		c.must("shell", nil)
 		other := make(chan struct{})

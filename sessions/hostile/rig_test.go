@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -21,12 +18,14 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
-	"whoelse/keys/certs"
+	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
+	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
+	"whoelse/sessions/internal/person"
 	"whoelse/sessions/sshd"
 )
 
@@ -97,7 +96,7 @@ func (r *rig) start(o options) {
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: people{r.registry, certs.NewChecker(r.registry, nil)}, Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json"))), Handle: r.host.Handle, Log: log,
 		Door: door.New(o.limits, nil), LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)
@@ -160,45 +159,13 @@ func (r *rig) must(err error) {
 	}
 }
 
-// people is what the command makes of the registry and certificates.
-type people struct {
-	*keys.Registry
-	certs *certs.Checker
-}
-
-func (p people) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd.Holder, error) {
-	if keys.IsCertificate(key) {
-		h, err := p.certs.Authenticate(key, user, from)
-		return sshd.Holder{Nick: h.Nick, Role: h.Role}, err
-	}
-	if err := keys.CheckKey(key); err != nil {
-		return sshd.Holder{}, err
-	}
-	h, err := p.Lookup(key, from)
-	if errors.Is(err, keys.ErrUnknownKey) {
-		err = sshd.ErrUnknownKey
-	}
-	return sshd.Holder{Nick: h.Nick, Role: h.Role}, err
-}
-
-func (p people) Claim(nick string, key gossh.PublicKey) error { return p.Registry.Claim(nick, key) }
-
 // signer makes the key that goes by a name.
-func signer(name string) gossh.Signer {
-	seed := sha256.Sum256([]byte("whoelse test key of " + name))
-	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+func signer(name string) gossh.Signer { return person.Signer(name) }
+
+func publicKey(name string) string { return person.Public(name) }
 
 // keyLine is nick's line in authorized_keys.
 func keyLine(nick string) string { return publicKey(nick) + " " + nick }
-
-func publicKey(name string) string {
-	return strings.TrimSpace(string(gossh.MarshalAuthorizedKey(signer(name).PublicKey())))
-}
 
 // diary is the log, in both formats.
 type diary struct {

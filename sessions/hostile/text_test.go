@@ -79,8 +79,8 @@ func (a audience) unharmed() {
 }
 
 func (c *client) shownNow() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	return c.shown()
 }
 

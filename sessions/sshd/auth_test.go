@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/door"
 )
 
 func TestKeyDecides(t *testing.T) {
@@ -98,6 +100,32 @@ func TestUnfitKey(t *testing.T) {
 	r.wantIn(r.login("carol", "old"), `nick=~carol asked=carol claimed=false key=false unused="this key is too short"`)
 	r.wantIn(r.login("bob", "old", "bob"), `nick=bob asked=bob claimed=false key=true`)
 	r.wantOut(r.login("bob", "old"), "bob is held by another key", "this key is too short")
+}
+
+// Who makes the server stumble before the login ends their own connection, and has
+// to stay away for a while. Who is in stays in.
+func TestCrashBeforeTheLogin(t *testing.T) {
+	d := door.New(door.Limits{}, nil)
+	r := newRigAt(t, d).holds("bob")
+	r.keys.fatal = signer("odd").PublicKey()
+	bob := r.login("bob", "bob")
+	if a := r.login("carol", "odd"); a.err == nil || strings.Contains(a.err.Error(), "something go wrong") {
+		t.Fatalf("the first time: %v", a.err)
+	}
+	var a *attempt
+	for range 5 { // it is counted once the connection has ended
+		if a = r.login("carol", "carol"); a.err != nil {
+			break
+		}
+		a.client.Close()
+	}
+	if a.err == nil || !strings.Contains(a.err.Error(), "made something go wrong here") {
+		t.Errorf("the second time: %v", a.err)
+	}
+	if n := d.Stats().Failed[door.Crashed]; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+	r.wantIn(bob, "nick=bob")
 }
 
 // A name with a guest's mark is no key's, also when keys are offered.

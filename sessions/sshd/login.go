@@ -12,7 +12,6 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/nick"
-	"whoelse/sessions/text"
 )
 
 // ErrUnknownKey is what Keys.Holder returns for a key that no nick is bound to.
@@ -34,7 +33,9 @@ type Keys interface {
 }
 
 // Inviter is a Keys that also enrols people who come with a one-time code, as
-// NICK+CODE. A code is used up by Redeem alone, once the key has signed.
+// NICK+CODE. A code is used up by Redeem alone, once the key has signed. What
+// Invited refuses it is not asked again on the same connection, however many keys
+// come with it, so that it may count what is wrong.
 type Inviter interface {
 	Invited(nick, code string, from netip.Addr) error
 	Redeem(nick, code string, key gossh.PublicKey) error
@@ -71,14 +72,16 @@ const (
 	extNoTouch = "no-touch-required"
 )
 
-// login is what a connection remembers of its attempts, to find words for a
-// person whom none of them lets in. Nothing here decides anything.
+// login is what a connection remembers of its attempts: to find words for a person
+// whom none of them lets in, and not to ask twice about an invitation. Nothing here
+// lets anybody in.
 type login struct {
 	pre     gossh.ServerPreAuthConn
 	tried   bool  // anything but "none"
 	refused int   // keys
 	unfit   error // why the last key that can't be used at all was refused
 	told    bool
+	wrong   map[string]error // what Inviter said against NICK+CODE; as many as tries at most
 }
 
 // offerKey decides whether a key may prove itself. It runs for every key that the
@@ -113,7 +116,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 		return nil, unfitError{err}
 	}
 	if invited, code, ok := strings.Cut(user, "+"); ok {
-		return s.invited(invited, code, from)
+		return s.invited(c, invited, code)
 	}
 	if s.cfg.Closed {
 		return nil, unfitError{errors.New("only known keys are let in here; ask an operator for an invitation")}
@@ -134,7 +137,7 @@ func (s *Server) claimable(user string) (map[string]string, error) {
 }
 
 // invited says whether a key may be enrolled by an invitation.
-func (s *Server) invited(asked, code string, from netip.Addr) (map[string]string, error) {
+func (s *Server) invited(c *conn, asked, code string) (map[string]string, error) {
 	inviter, ok := s.cfg.Keys.(Inviter)
 	if !ok {
 		return nil, errors.New("there are no invitations here")
@@ -143,10 +146,27 @@ func (s *Server) invited(asked, code string, from netip.Addr) (map[string]string
 	if err != nil {
 		return nil, err
 	}
-	if err := inviter.Invited(name, code, from); err != nil {
+	if err := c.login.ask(inviter, name, code, addrOf(c.RemoteAddr())); err != nil {
 		return nil, unfitError{err}
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil
+}
+
+// ask asks about an invitation, and if it is refused not again: each key that a
+// client has comes with the same code, and a slip of the hand is one wrong guess.
+func (l *login) ask(inviter Inviter, name, code string, from netip.Addr) error {
+	if err, refused := l.wrong[name+"+"+code]; refused {
+		return err
+	}
+	err := inviter.Invited(name, code, from)
+	if err == nil {
+		return nil
+	}
+	if l.wrong == nil {
+		l.wrong = make(map[string]error)
+	}
+	l.wrong[name+"+"+code] = err
+	return err
 }
 
 // welcome refuses who is banned.
@@ -169,126 +189,6 @@ func (s *Server) free(name string) error {
 		return fmt.Errorf("%s could be taken for %s; connect as another name", name, like)
 	}
 	return nil
-}
-
-// enterAsGuest lets people without a key in, without asking them anything. It is
-// the last thing a client tries, so here is where a refusal gets its words.
-func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
-	c := connOf(ctx)
-	c.login.tried = true
-	name, err := s.guest(c, ctx.User())
-	if err == nil {
-		err = c.loggedIn()
-	}
-	if err != nil {
-		c.explain(challenge, err)
-		return false
-	}
-	if _, err := challenge("", "", nil, nil); err != nil {
-		return false
-	}
-	ctx.Permissions().Extensions = map[string]string{extGuest: name}
-	return true
-}
-
-// guest gives the name of somebody without a key.
-func (s *Server) guest(c *conn, user string) (string, error) {
-	switch {
-	case strings.Contains(user, "+") && c.login.unfit != nil:
-		return "", errors.New("this invitation lets nobody in with the key that came with it")
-	case strings.Contains(user, "+"):
-		return "", errors.New("an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
-	}
-	name, err := nick.Guest(user)
-	switch {
-	case err != nil:
-		return "", err
-	case s.cfg.NoGuests && c.login.unfit != nil:
-		return "", errors.New("nobody is let in here without a key that is known")
-	case s.cfg.NoGuests:
-		return "", errors.New("nobody is let in here without a key (ssh -i FILE)")
-	}
-	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
-}
-
-// refuse counts a refused key. A client that has as many keys as it may try never
-// gets to the end of its list: it gets the words now, because the library hangs up
-// next.
-func (c *conn) refuse(why error) {
-	c.login.refused++
-	if _, ok := errors.AsType[unfitError](why); ok {
-		c.login.unfit = why
-	}
-	if c.login.refused < maxAuthTries || c.login.told || c.login.pre == nil {
-		return
-	}
-	c.login.told = true
-	c.login.pre.SendAuthBanner(fmt.Sprintf("whoelse: %v\r\nwhoelse: %d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE\r\n",
-		why, maxAuthTries)) // a lost banner changes nothing
-}
-
-// unfitError marks a key that could not be used by any name.
-type unfitError struct{ error }
-
-// explain tells the person, once, why nothing let them in: as the instruction of a
-// challenge without questions, which is shown right where a password would be
-// asked for.
-func (c *conn) explain(challenge gossh.KeyboardInteractiveChallenge, why error) {
-	if c.login.told {
-		return
-	}
-	c.login.told = true
-	words := "whoelse: " + why.Error()
-	if c.login.unfit != nil {
-		words += "\r\nwhoelse: a key was not accepted: " + c.login.unfit.Error()
-	}
-	challenge("", words, nil, nil) // the answer is a refusal anyway
-}
-
-// identify derives who the connection belongs to, once, from what was proven.
-func (c *conn) identify(sess ssh.Session) (*Login, error) {
-	c.knowing.Lock()
-	defer c.knowing.Unlock()
-	if c.identity == nil && c.denied == nil {
-		c.identity, c.denied = c.proven(sess)
-	}
-	return c.identity, c.denied
-}
-
-func (c *conn) proven(sess ssh.Session) (*Login, error) {
-	if sess.User() != sess.Context().User() {
-		return nil, errors.New("the username changed while logging in")
-	}
-	perms := sess.Permissions()
-	if perms.Permissions == nil {
-		return nil, errors.New("nothing was proven")
-	}
-	ext := perms.Extensions
-	login := &Login{Asked: text.CleanLine(sess.User()), Key: sess.PublicKey()}
-	switch {
-	case login.Key == nil && ext[extGuest] != "":
-		login.Nick = ext[extGuest]
-		if c.login.unfit != nil {
-			login.Unused = c.login.unfit.Error()
-		}
-	case login.Key != nil && ext[extKnown] != "":
-		login.Nick, login.Role = ext[extKnown], ext[extRole]
-	case login.Key != nil && ext[extClaim] != "":
-		login.Nick, login.Claimed = ext[extClaim], true
-		return login, c.server.enrol(login, ext[extCode])
-	default:
-		return nil, errors.New("nothing was proven")
-	}
-	return login, nil
-}
-
-// enrol binds a nick to the key that has signed.
-func (s *Server) enrol(login *Login, code string) error {
-	if code == "" {
-		return s.cfg.Keys.Claim(login.Nick, login.Key)
-	}
-	login.Asked = login.Nick // and not the code
-	return s.cfg.Keys.(Inviter).Redeem(login.Nick, code, login.Key)
 }
 
 // addrOf returns the address of a, without port; the zero Addr where it has none.

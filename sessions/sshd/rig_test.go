@@ -1,8 +1,6 @@
 package sshd
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,9 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/sessions/door"
+	"whoelse/sessions/internal/person"
 )
 
 // patience bounds every expectation.
@@ -23,6 +24,7 @@ const patience = 10 * time.Second
 // book is a Keys in memory.
 type book struct {
 	unfit gossh.PublicKey // refused, whoever comes with it
+	fatal gossh.PublicKey // makes it panic
 	alike [2]string       // the first could be taken for the second
 
 	mu     sync.Mutex
@@ -33,6 +35,9 @@ type book struct {
 func (b *book) Holder(key gossh.PublicKey, _ string, _ netip.Addr) (Holder, error) {
 	if b.unfit != nil && string(b.unfit.Marshal()) == string(key.Marshal()) {
 		return Holder{}, errors.New("this key is too short")
+	}
+	if b.fatal != nil && string(b.fatal.Marshal()) == string(key.Marshal()) {
+		panic("a key that nobody thought of")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,9 +84,12 @@ type rig struct {
 	addr string
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigAt(t, nil) }
+
+// newRigAt is newRig behind a door.
+func newRigAt(t *testing.T, d *door.Door) *rig {
 	r := &rig{T: t, keys: &book{nicks: map[string]string{}}}
-	s, err := New(Config{HostKey: signer("host"), Keys: r.keys, Handle: introduce,
+	s, err := New(Config{HostKey: signer("host"), Keys: r.keys, Handle: introduce, Door: d,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -114,14 +122,7 @@ func introduce(ch *Channel) {
 }
 
 // signer makes the key that goes by a name.
-func signer(name string) gossh.Signer {
-	seed := sha256.Sum256([]byte("whoelse test key of " + name))
-	s, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+func signer(name string) gossh.Signer { return person.Signer(name) }
 
 // holds binds nicks to the keys of the same names.
 func (r *rig) holds(nicks ...string) *rig {

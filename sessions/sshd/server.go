@@ -186,9 +186,14 @@ func (s *Server) serve(c *conn) {
 	c.judge()
 }
 
-// survive keeps a panic in one connection's goroutine from ending the server.
+// survive keeps a panic in one connection's goroutine from ending the server. One
+// before the login is held against the address; one after it need not be the doing
+// of who is connected.
 func (s *Server) survive(what string, c *conn) {
 	if p := recover(); p != nil {
+		if c.visit != nil {
+			c.visit.Failed(door.Crashed) // which counts nothing after a login
+		}
 		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
 		c.Close()
 	}

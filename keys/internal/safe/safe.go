@@ -15,11 +15,13 @@ const textMax = 100
 // Text makes text from a file safe to show: no control, format (bidi, zero-width,
 // tag), private or unassigned characters, no combining marks, nothing invalid, and
 // not long. What is taken out leaves a '?' so that one sees that something was there.
-func Text(s string) string {
+func Text(s string) string { return Most(s, textMax) }
+
+// Most is Text with up to n characters.
+func Most(s string, n int) string {
 	var b strings.Builder
-	n := 0
 	for _, r := range s {
-		if n++; n > textMax {
+		if n--; n < 0 {
 			b.WriteString("...")
 			break
 		}

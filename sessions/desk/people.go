@@ -1,0 +1,75 @@
+package desk
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys"
+	"whoelse/keys/certs"
+	"whoelse/keys/invites"
+	"whoelse/sessions/sshd"
+)
+
+// People is what sshd asks of keys, in its words: who a key makes somebody. Its
+// methods may be called concurrently.
+type People struct {
+	*keys.Registry
+	certs   *certs.Checker
+	invites *invites.Store
+	guard   invites.Guard
+}
+
+var (
+	_ sshd.Keys    = (*People)(nil)
+	_ sshd.Inviter = (*People)(nil)
+)
+
+// NewPeople serves sshd with what registry has, and checks certificates by it.
+// revoked may be nil.
+func NewPeople(registry *keys.Registry, revoked *certs.Revoked, codes *invites.Store) *People {
+	return &People{Registry: registry, certs: certs.NewChecker(registry, revoked), invites: codes}
+}
+
+// Holder implements sshd.Keys: a plain key is looked up, a certificate checked.
+func (p *People) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd.Holder, error) {
+	if keys.IsCertificate(key) {
+		h, err := p.certs.Authenticate(key, user, from)
+		return sshd.Holder{Nick: h.Nick, Role: h.Role, NoTouch: h.NoTouch}, err
+	}
+	if err := keys.CheckKey(key); err != nil {
+		return sshd.Holder{}, err
+	}
+	h, err := p.Lookup(key, from)
+	if errors.Is(err, keys.ErrUnknownKey) {
+		err = sshd.ErrUnknownKey
+	}
+	return sshd.Holder{Nick: h.Nick, Role: h.Role, NoTouch: h.NoTouch}, err
+}
+
+// Claim implements sshd.Keys.
+func (p *People) Claim(nick string, key gossh.PublicKey) error { return p.Registry.Claim(nick, key) }
+
+// Invited implements sshd.Inviter. Who guesses has to wait; sshd asks once for a code
+// that many keys come with.
+func (p *People) Invited(nick, code string, from netip.Addr) error {
+	if wait := p.guard.Wait(from); wait > 0 {
+		return fmt.Errorf("too many wrong invitations came from your address; try again in %s", wait.Round(time.Second))
+	}
+	err := p.invites.Check(nick, code)
+	if errors.Is(err, invites.ErrWrong) {
+		p.guard.Wrong(from)
+	}
+	return err
+}
+
+// Redeem implements sshd.Inviter.
+func (p *People) Redeem(nick, code string, key gossh.PublicKey) error {
+	return p.invites.Redeem(nick, code, func() error {
+		_, err := p.Add(nick, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowAlike: true, OnlyNew: true})
+		return err
+	})
+}
