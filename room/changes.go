@@ -11,8 +11,10 @@ import (
 // Owned by Room.mu.
 type changes struct {
 	joined, left []string
-	unrecorded   []Record    // for the presence history
-	wait         *time.Timer // runs for mergeChanges after each telling
+	noted        map[string]int // for each of these, greeted at that time
+	greeted      int            // sessions that were told who is here
+	unrecorded   []Record       // for the presence history
+	wait         *time.Timer    // runs for mergeChanges after each telling
 }
 
 // tell notes that nick joined or left, and passes it on as soon as may be. r.mu is held.
@@ -27,17 +29,26 @@ func (r *Room) tell(nick string, joined bool) {
 	}
 }
 
-// note adds a change; one that undoes another of the same moment removes it.
+// note adds a change; one that undoes another of the same moment removes it. When
+// somebody else was told who is here in between, that was true only for a moment,
+// and the last change is told.
 func (c *changes) note(nick string, joined bool) {
-	to, undo := &c.left, &c.joined
+	to, undo, greeted := &c.left, &c.joined, c.greeted
 	if joined {
-		to, undo = undo, to
+		to, undo, greeted = undo, to, greeted-1 // not counting nick's own session
 	}
 	if i := slices.Index(*undo, nick); i >= 0 {
 		*undo = slices.Delete(*undo, i, i+1)
-		return
+		if greeted <= c.noted[nick] {
+			delete(c.noted, nick)
+			return
+		}
 	}
 	*to = append(*to, nick)
+	if c.noted == nil {
+		c.noted = make(map[string]int)
+	}
+	c.noted[nick] = c.greeted
 }
 
 func (c *changes) stop() {
@@ -55,7 +66,7 @@ func (r *Room) tellNow() {
 		return
 	}
 	r.putAll(&Event{Presence: &Change{Joined: c.joined, Left: c.left}})
-	c.joined, c.left = nil, nil
+	c.joined, c.left, c.noted = nil, nil, nil
 	c.wait = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -39,6 +39,28 @@ func TestChangesCancel(t *testing.T) {
 	})
 }
 
+// Who comes in the second in which bob leaves and returns, or joins and leaves, was
+// told once who is here, and has to hear of it.
+func TestNewcomerBetweenChanges(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		pass(2 * time.Second)
+		h.join("~a1") // starts the second
+		bob.Leave(Quit)
+		carol := h.join("carol")
+		h.join("bob")
+		pass(2 * time.Second)
+		same(t, "bob is back", carol.screen.take(), "+[carol bob] -[]")
+
+		h.join("~a2")
+		dave := h.join("dave")
+		erin := h.join("erin")
+		dave.Leave(Quit)
+		pass(2 * time.Second)
+		same(t, "dave is gone", erin.screen.take(), "+[erin] -[dave]")
+	})
+}
+
 func TestNote(t *testing.T) {
 	tests := []struct {
 		name, changes, want string

@@ -128,6 +128,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 		return nil, nil, "", nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, sink: sink}
+	r.changes.greeted++
 	m := r.members[who.Nick]
 	welcome := &Welcome{}
 	switch {
