@@ -1,6 +1,6 @@
 # The names of what is done here. What every change has to pass is .ci/run.
 
-.PHONY: all build test lint fuzz check bench image
+.PHONY: all build test lint fuzz check soak bench image
 
 all: build
 
@@ -15,6 +15,9 @@ lint fuzz:
 
 check: # all that every change has to pass
 	.ci/run
+
+soak: # kill the server 10,000 times while people talk; takes some hours
+	WHOELSE_REQUIRE_SSH=1 WHOELSE_CRASHES=10000 go test -v -timeout 24h -run '^(TestNothingAcknowledgedIsLost|TestPowerCut)$$' .
 
 bench: # the measurements of docs/measurements.md, in short
 	go run ./bench all --quick

@@ -64,6 +64,8 @@ type server struct {
 	ended   chan struct{}
 	err     error // of its end
 
+	known func() string // see knownHosts; made once
+
 	mu     sync.Mutex
 	stderr strings.Builder
 	news   chan struct{} // closed when there is more of it; nil while nobody waits
@@ -87,6 +89,7 @@ func startServer(t testing.TB, data string, args ...string) *server {
 // launch starts cmd, which is a whoelse, and has it killed at the test's end.
 func launch(t testing.TB, cmd *exec.Cmd) (*server, error) {
 	s := &server{t: t, cmd: cmd, ended: make(chan struct{})}
+	s.known = sync.OnceValue(s.writeKnownHosts)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -190,7 +193,9 @@ func (s *server) kill() {
 }
 
 // knownHosts writes a file by which OpenSSH recognises the server.
-func (s *server) knownHosts() string {
+func (s *server) knownHosts() string { return s.known() }
+
+func (s *server) writeKnownHosts() string {
 	s.t.Helper()
 	raw, err := os.ReadFile(filepath.Join(s.data, "host_key"))
 	if err != nil {

@@ -32,9 +32,9 @@ func (s *Seat) Past(with string, n int) ([]*Message, error) {
 }
 
 // MarkRead notes that messages from Inbox or a Welcome were shown, and tells their
-// senders. Of several sessions that show the same message, one tells. It reads the
-// history and must not be called from a Sink's shown function of the archive's
-// goroutine. The error wraps ErrStorage: they stay unread.
+// senders. Of several sessions that show the same message, one tells. It returns when
+// that is on disk, so it must not be called from the archive's goroutine. The error
+// wraps ErrStorage: they stay unread.
 func (s *Seat) MarkRead(shown []*Message) error {
 	r := s.room
 	mine := r.claimFree(s.nick, shown)
@@ -49,15 +49,18 @@ func (s *Seat) MarkRead(shown []*Message) error {
 	still := slices.DeleteFunc(slices.Clone(mine), func(m *Message) bool {
 		return !slices.ContainsFunc(unread, func(u *Message) bool { return u.ID == m.ID })
 	})
-	r.markRead(s.nick, mine, still)
-	return nil
+	stored := make(chan error, 1)
+	r.markRead(s.nick, mine, still, func(err error) { stored <- err })
+	return <-stored
 }
 
 // markRead records that nick has read messages and that their senders are to
-// know, then lets go of the claims on claimed.
-func (r *Room) markRead(nick string, claimed, read []*Message) {
+// know, then lets go of the claims on claimed. stored is called once, and must not
+// block.
+func (r *Room) markRead(nick string, claimed, read []*Message, stored func(error)) {
 	if len(read) == 0 {
 		r.release(nick, claimed...)
+		stored(nil)
 		return
 	}
 	var records []Record
@@ -88,6 +91,7 @@ func (r *Room) markRead(nick string, claimed, read []*Message) {
 			}
 			r.deliver(&Event{Message: receipt}, receipt.To[0], func(Receipt) {})
 		}
+		stored(err)
 	}, records...)
 }
 
@@ -104,7 +108,7 @@ func (r *Room) settle(m *Message, nick string, late bool) {
 	claimed := []*Message{m}
 	switch {
 	case late && m.Kind != KindReceipt:
-		r.markRead(nick, claimed, claimed)
+		r.markRead(nick, claimed, claimed, func(error) {})
 	case isGuest(nick):
 		r.release(nick, m)
 	default:

@@ -147,7 +147,7 @@ func TestMarkReadFails(t *testing.T) {
 		if err := bob.MarkRead(inbox); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)
 		}
-		h.markRead("bob", h.claimFree("bob", inbox), inbox) // reads, but can't write
+		h.markRead("bob", h.claimFree("bob", inbox), inbox, func(error) {}) // reads, but can't write
 		synctest.Wait()
 		if _, err := bob.Inbox(); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)

@@ -108,7 +108,7 @@ func (a *actor) fail(words string) {
 
 // trouble shows an error of the storage, in words, and logs it whole.
 func (a *actor) trouble(what string, err error) {
-	a.host.cfg.Log.Error(what+" failed", "nick", a.seat.Nick(), "err", err)
+	a.host.complain(what+" failed", a.seat.Nick(), err)
 	a.fail(what + " failed: " + plainError(err))
 }
 
@@ -132,7 +132,7 @@ func (a *actor) sayAs(kind room.Kind, words string) {
 	a.seat.Say(kind, words, func(err error) {
 		defer a.pending.add(-1)
 		if err != nil {
-			a.host.cfg.Log.Error("a room message is not in the history", "nick", a.seat.Nick(), "err", err)
+			a.host.complain("a room message is not in the history", a.seat.Nick(), err)
 			a.fail(wordsUnstored)
 		}
 	})
@@ -192,7 +192,7 @@ func (a *actor) receipt(r room.Receipt, lone bool) {
 		words = a.wordsNobody(r.To)
 	}
 	if r.Err != nil {
-		a.host.cfg.Log.Error("a message was not sent", "nick", a.seat.Nick(), "err", r.Err)
+		a.host.complain("a message was not sent", a.seat.Nick(), r.Err)
 	}
 	switch {
 	case ok:

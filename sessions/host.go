@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"whoelse/room"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
@@ -77,12 +79,27 @@ type Host struct {
 	stopping bool
 	all      sync.WaitGroup
 
-	sessions atomic.Int64 // how many are open
+	sessions   atomic.Int64   // how many are open
+	complaints rate.Sometimes // to the log
+}
+
+// complainEvery is how often the log is told that people meet trouble.
+const complainEvery = time.Minute
+
+// complain logs what went wrong for somebody, though not each time: where a disk is
+// full everybody meets the same, the archive logs the cause itself, and the log may
+// be on that very disk.
+func (h *Host) complain(what, nick string, err error) {
+	h.complaints.Do(func() { h.cfg.Log.Error(what, "nick", nick, "err", err) })
 }
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	return &Host{cfg: cfg, pace: newPace(cfg.MessageRate), open: map[*session]*visit{}, commands: map[*visit]struct{}{}}
+	return &Host{
+		cfg: cfg, pace: newPace(cfg.MessageRate),
+		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
+		complaints: rate.Sometimes{Interval: complainEvery},
+	}
 }
 
 // Handle runs one session to its end.

@@ -75,7 +75,8 @@ func (d dir) open(name string, create bool) (file, error) {
 		return nil, fmt.Errorf("%s %w", name, errOdd)
 	}
 	f, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.EROFS) { // reading goes on where writing can't
+	readOnly := errors.Is(err, unix.EROFS)
+	if readOnly { // reading goes on where writing can't
 		f, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	}
 	if err != nil {
@@ -84,6 +85,9 @@ func (d dir) open(name string, create bool) (file, error) {
 	if is, err := f.Stat(); err != nil || !os.SameFile(was, is) {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, errOdd))
+	}
+	if readOnly {
+		return readOnlyFile{diskFile{f}}, nil
 	}
 	return diskFile{f}, nil
 }
@@ -149,7 +153,10 @@ func (d dir) lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := opened.(diskFile)
+	f := opened.(interface {
+		io.Closer
+		Fd() uintptr
+	})
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrInUse
@@ -182,4 +189,15 @@ func statOf(info fs.FileInfo, err error) (stat, error) {
 		st.ino = uint64(sys.Ino)
 	}
 	return st, nil
+}
+
+// readOnlyFile is a file of a file system that can't be written to. What is written
+// fails with that as the cause, and not with what the mode of the handle makes of it.
+type readOnlyFile struct{ diskFile }
+
+func (f readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, f.refusal("write") }
+func (f readOnlyFile) truncate(int64) error               { return f.refusal("truncate") }
+
+func (f readOnlyFile) refusal(op string) error {
+	return &fs.PathError{Op: op, Path: f.Name(), Err: unix.EROFS}
 }

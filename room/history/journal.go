@@ -167,6 +167,11 @@ func (j *journal) append(b []byte) error {
 // have left behind is cut off, before the senders are told, so that what they
 // are told failed does not come back.
 func (s *Store) breakJournal(now time.Time, err error) {
+	next, gone := s.home().root.successor()
+	if next != nil {
+		_ = next.close() // moveIn asks again
+	}
+	err = errors.Join(err, gone)
 	s.log.Error("history: writing the journal failed; nothing is accepted until a new one can be written", "journal", s.journal.num, "error", err)
 	j := &s.journal
 	if cut := errors.Join(j.f.truncate(j.off), j.f.sync()); cut != nil {

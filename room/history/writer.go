@@ -277,6 +277,8 @@ func (s *Store) writeTo(o *owner, data []byte, at int64) error {
 		o.ino = st.ino
 		o.mu.Unlock()
 	}
-	_, err = h.val.WriteAt(data, at)
+	if _, err = h.val.WriteAt(data, at); err != nil {
+		s.files.forget(o.name) // it is opened anew for the next try
+	}
 	return err
 }
