@@ -4,13 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // The folder is removed under the running server. The room goes on, and nothing is
-// said to be kept. A new server begins anew.
+// said to be kept. When there is one again it is used; a new server begins anew.
 func TestRemovedFolder(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"history", "."} {
@@ -26,6 +27,17 @@ func TestRemovedFolder(t *testing.T) {
 			h.all(false)
 			h.all(false)
 			h.isLogged()
+			if log := h.s.log(); !strings.Contains(log, "until there is one in its place again") || !strings.Contains(log, h.data) {
+				t.Errorf("the log does not say what helps: %s", h.log())
+			}
+			if folder == "history" {
+				if err := os.Mkdir(filepath.Join(h.data, folder), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				h.flood()
+				h.until(true)
+				h.all(true)
+			}
 			h.stop(syscall.SIGKILL)
 			h.start()
 			h.leavesAllBehind()
