@@ -125,10 +125,17 @@ func (s *story) answer(p *person, ok bool) {
 
 // reads marks messages as read that a session found elsewhere.
 func (s *story) reads(p *person, messages []*Message) {
-	if p.MarkRead(messages) == nil {
-		synctest.Wait()
-		s.note(p, messages)
+	failed := make(chan error, 1)
+	go func() { failed <- p.MarkRead(messages) }()
+	synctest.Wait() // until it is done, or the archive is held
+	select {
+	case err := <-failed:
+		if err != nil {
+			return // they are shown once more
+		}
+	default:
 	}
+	s.note(p, messages)
 }
 
 // note remembers what a person has seen.
