@@ -59,6 +59,7 @@ func fullSet() []step {
 		{measurement: scenario.Joins{Sessions: 2000, Rounds: 1}, auth: load.AuthNew},
 		{measurement: scenario.Stuck{Sessions: 100, Stuck: 3, Rate: 100, Duration: 10 * time.Second, Rounds: 5, Size: stuckSize}},
 		{measurement: scenario.Direct{Senders: []int{1, 32, 300}, Duration: 5 * time.Second, Size: messageSize}, serverOnly: true},
+		{measurement: fullStorage(), serverOnly: true},
 	}
 }
 
@@ -70,6 +71,7 @@ func quickSet() []step {
 		{measurement: scenario.Joins{Sessions: 50, Rounds: 1}, auth: load.AuthNew},
 		{measurement: scenario.Stuck{Sessions: 10, Stuck: 2, Rate: 50, Duration: time.Second, Rounds: 1, Size: stuckSize}},
 		{measurement: scenario.Direct{Senders: []int{1, 4}, Duration: time.Second, Size: messageSize}, serverOnly: true},
+		{measurement: quickStorage(), serverOnly: true},
 	}
 }
 

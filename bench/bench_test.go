@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,12 +13,14 @@ import (
 
 	"whoelse/bench/load"
 	"whoelse/bench/scenario"
+	"whoelse/bench/storage"
 	"whoelse/bench/target"
 )
 
-// TestMain lets this test binary be the floor, as the program itself is.
+// TestMain lets this test binary be the floor, or what opens histories for the
+// measurement of storage, as the program itself is.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == floorName {
+	if len(os.Args) > 1 && (os.Args[1] == floorName || os.Args[1] == storageChildName) {
 		main()
 		return
 	}
@@ -145,11 +148,33 @@ func TestCommandPrintsJSON(t *testing.T) {
 	}
 }
 
+func TestStorageCommand(t *testing.T) {
+	testEnv(t)
+	root := rootCommand()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs([]string{"storage", "--quick", "--parts", "nicks", "--nicks", "1000", "--rounds", "1", "--dir", t.TempDir(), "--json"})
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var report struct {
+		Command string           `json:"command"`
+		Runs    []storage.Figure `json:"runs"`
+	}
+	err := json.Unmarshal(out.Bytes(), &report)
+	if err != nil || len(report.Runs) == 0 || !strings.Contains(report.Command, "--rounds 1 --slice 200ms --records 20000 --nicks 1000 ") {
+		t.Errorf("%v in %s", err, out.String())
+	}
+}
+
 func TestCommandRefusesNonsense(t *testing.T) {
 	for _, args := range [][]string{
 		{"fanout", "--rate", "0"},
 		{"joins", "--auth", "password"},
 		{"idle", "--only", "ceiling"},
+		{"storage", "--parts", "tapes"},
+		{"storage", "--nicks", "1"},
+		{"storage", "--slice", "0s"},
 	} {
 		root := rootCommand()
 		root.SetArgs(args)

@@ -64,7 +64,8 @@ func (o *options) with(ctx context.Context, work func(scenario.Env) error) (err 
 		return err
 	}
 	return work(scenario.Env{
-		Servers: servers, Parallel: o.parallel, Auth: auth, Cipher: o.cipher, Calm: calm, Progress: progress,
+		Servers: servers, Parallel: o.parallel, Auth: auth, Cipher: o.cipher, Calm: calm, Dir: o.dir,
+		Progress: progress,
 	})
 }
 

@@ -31,6 +31,7 @@ type Env struct {
 	// Calm is the pause between connecting and measuring, in which servers may
 	// tell everyone who has come.
 	Calm     time.Duration
+	Dir      string                           // for data that no server keeps; "": the system's temp folder
 	Progress func(format string, args ...any) // tells whoever waits what is done
 }
 

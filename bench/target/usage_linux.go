@@ -55,6 +55,15 @@ func statusBytes(status, name string) int64 {
 // OwnCPU is what this process, the load generator, has used itself.
 func OwnCPU() (time.Duration, error) { return processCPU(os.Getpid()) }
 
+// OwnRSS is what this process has resident now, in bytes.
+func OwnRSS() (int64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("own memory: %w", err)
+	}
+	return statusBytes(string(status), "VmRSS:"), nil
+}
+
 // tick is the unit of /proc/stat, the same on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 

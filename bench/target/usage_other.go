@@ -17,6 +17,9 @@ func (t *Target) Usage() (Usage, error) { return Usage{}, errNotLinux }
 // OwnCPU is what this process, the load generator, has used itself.
 func OwnCPU() (time.Duration, error) { return 0, errNotLinux }
 
+// OwnRSS is what this process has resident now.
+func OwnRSS() (int64, error) { return 0, errNotLinux }
+
 // MachineCPU is what everything on the machine has used.
 func MachineCPU() (time.Duration, error) { return 0, errNotLinux }
 

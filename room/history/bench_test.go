@@ -3,9 +3,11 @@ package history
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"whoelse/room"
 )
@@ -51,16 +53,31 @@ func benchmarkSend(b *testing.B, senders int) {
 	s := mustOpen(b, b.TempDir(), Options{})
 	var sent atomic.Int64
 	var wg sync.WaitGroup
+	took := make([][]time.Duration, senders)
 	b.ResetTimer()
 	for n := range senders {
 		wg.Go(func() {
 			from, to1 := fmt.Sprintf("from%d", n), fmt.Sprintf("to%d", n)
 			for i := sent.Add(1); i <= int64(b.N); i = sent.Add(1) {
+				start := time.Now()
 				mustPut(b, s, to(direct(int(i), from, to1))...)
+				took[n] = append(took[n], time.Since(start))
 			}
 		})
 	}
 	wg.Wait()
+	b.StopTimer()
+	reportLatency(b, slices.Concat(took...))
+}
+
+// reportLatency tells how long half of all took at most, and all but one in a
+// hundred.
+func reportLatency(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	for name, share := range map[string]float64{"p50-us": 0.50, "p99-us": 0.99} {
+		at := took[int(share*float64(len(took)-1))]
+		b.ReportMetric(float64(at.Nanoseconds())/1000, name)
+	}
 }
 
 // BenchmarkUnread asks for three unread messages at the end of histories of
