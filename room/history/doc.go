@@ -41,6 +41,6 @@
 //
 // An owner's unread messages are kept as a list of offsets, built when the
 // owner is first asked for. So that this never means reading the whole file,
-// the writer puts a state line into it every 16 KiB or so, which names the
+// the writer puts a state line into it every 4 KiB or so, which names the
 // offsets of what is unread there; only what follows it is read.
 package history

@@ -18,8 +18,8 @@ import (
 // files and owners that leave memory all the time.
 var small = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2}
 
-// tight shortens the histories all the time, too.
-var tight = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
+// tight shortens the histories all the time, too, and takes few files for many.
+var tight = Options{ManyFiles: 3, JournalBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
 
 // both runs a test with either.
 func both(t *testing.T, test func(*testing.T, Options)) {

@@ -18,7 +18,10 @@ import (
 // leads out of it.
 type dir struct {
 	root *os.Root
-	path string // of a store's own folder
+
+	// Of a store's own folder:
+	path string
+	self *os.File // for as long as the store has it, see syncFS
 }
 
 // openDir opens the folder at path, which it creates with its parents, each
@@ -31,11 +34,20 @@ func openDir(path string) (folder, error) {
 	if err := makeDirs(path); err != nil {
 		return nil, err
 	}
+	return openOwn(path)
+}
+
+// openOwn opens the folder of a store.
+func openOwn(path string) (folder, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
-	return dir{root, path}, nil
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return dir{root, path, self}, nil
 }
 
 func makeDirs(path string) error {
@@ -108,7 +120,13 @@ func (d dir) names() ([]string, error) {
 
 func (d dir) remove(name string) error     { return d.root.Remove(name) }
 func (d dir) rename(from, to string) error { return d.root.Rename(from, to) }
-func (d dir) close() error                 { return d.root.Close() }
+
+func (d dir) close() error {
+	if d.self == nil {
+		return d.root.Close()
+	}
+	return errors.Join(d.self.Close(), d.root.Close())
+}
 
 func (d dir) sub(name string) (folder, error) {
 	err := d.root.Mkdir(name, 0o700)
@@ -141,12 +159,10 @@ func (d dir) successor() (folder, error) {
 	if was, err := d.root.Stat("."); err == nil && os.SameFile(was, is) {
 		return nil, nil
 	}
-	root, err := os.OpenRoot(d.path)
-	if err != nil {
-		return nil, err
-	}
-	return dir{root, d.path}, nil
+	return openOwn(d.path)
 }
+
+func (d dir) syncAll() (bool, error) { return syncFS(d.self) }
 
 func (d dir) lock(name string) (io.Closer, error) {
 	opened, err := d.open(name, true)

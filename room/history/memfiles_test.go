@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"syscall"
 )
 
 // memDir is an open folder.
@@ -107,6 +108,23 @@ func (d memDir) sub(name string) (folder, error) {
 	return memDir{d.m, n}, nil
 }
 
+func (d memDir) syncAll() (bool, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	x := d.m.step("syncfs")
+	d.m.root.syncTree(x.err != nil && !x.takes)
+	return true, x.err
+}
+
+// syncTree syncs every file below n, or has none of them ever be.
+func (n *memNode) syncTree(lost bool) {
+	n.sync(lost)
+	n.failed = n.failed || lost && len(n.pending) > 0
+	for _, child := range n.names {
+		child.syncTree(lost)
+	}
+}
+
 func (d memDir) successor() (folder, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
@@ -190,19 +208,28 @@ func (f *memFile) sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("sync")
-	if x.err != nil && !x.takes {
-		for i := range f.n.pending {
-			f.n.pending[i].lost = true
-		}
-		return x.err
+	if f.n.failed && x.err == nil {
+		x.err = syscall.EIO
 	}
-	for _, e := range f.n.pending {
-		if !e.lost {
-			f.n.disk = e.apply(f.n.disk)
-		}
-	}
-	f.n.pending = nil
+	f.n.failed = false
+	f.n.sync(x.err != nil && !x.takes)
 	return x.err
+}
+
+// sync makes a file durable, or, when it is lost, has no later sync do it.
+func (n *memNode) sync(lost bool) {
+	if lost {
+		for i := range n.pending {
+			n.pending[i].lost = true
+		}
+		return
+	}
+	for _, e := range n.pending {
+		if !e.lost {
+			n.disk = e.apply(n.disk)
+		}
+	}
+	n.pending = nil
 }
 
 func (f *memFile) stat() (stat, error) {

@@ -37,6 +37,7 @@ type memNode struct {
 	data    []byte    // as a reader sees it
 	disk    []byte    // as it was last synced
 	pending []memEdit // what is not synced
+	failed  bool      // writing it back failed, which its next sync tells
 
 	names     map[string]*memNode // of a folder; nil for a file
 	diskNames map[string]*memNode

@@ -79,7 +79,7 @@ func (o *owner) logged(off int64) int64 { return off + o.trim.shift() }
 // stateEvery is how many bytes may follow a state line before the next one is
 // due. A long one is repeated less often, so that they stay a small part of the
 // file.
-const stateEvery = 16 << 10
+const stateEvery = 4 << 10
 
 // stateAt is where the newest state line ends, and how long it is.
 type stateAt struct{ end, len int64 }

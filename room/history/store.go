@@ -23,6 +23,7 @@ type Options struct {
 	OpenFiles    int          // how many histories' files stay open; 0: 1024
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	JournalBytes int64        // at what size a journal is sealed; 0: 8 MiB
+	ManyFiles    int          // from how many on files are not fsynced one by one; 0: 64
 
 	// What is kept. Of a history that is too large, and of what is too old,
 	// the oldest goes first; messages that their recipient has not read stay
@@ -37,6 +38,7 @@ type Options struct {
 type Store struct {
 	opts    Options
 	log     *slog.Logger
+	many    int
 	sealAt  int64
 	limits  limits
 	at      atomic.Pointer[home] // changed by the writer
@@ -101,6 +103,7 @@ func newStore(opts Options) *Store {
 	s := &Store{
 		opts:    opts,
 		log:     opts.Log,
+		many:    or(opts.ManyFiles, 64),
 		sealAt:  or(opts.JournalBytes, 8<<20),
 		limits:  limits{max(0, opts.MaxBytes), max(0, opts.RoomMaxBytes), max(0, opts.Retention)},
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
