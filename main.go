@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"whoelse/keys/command"
+	storage "whoelse/room/history/command"
 )
 
 // Exit statuses. A usage error is something to type differently.
@@ -68,6 +69,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
+	root.AddCommand(storageCommands()...)
 	return root
 }
 
@@ -104,6 +106,15 @@ func version() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// storageCommands look after what is stored: check, backup, restore and history.
+func storageCommands() []*cobra.Command {
+	return storage.New(storage.Config{
+		Usage:       func(err error) error { return usageError{err} },
+		Environment: fromEnvironment,
+		Version:     version(),
+	})
 }
 
 // keysCommand has the commands for managing keys.

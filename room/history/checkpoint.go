@@ -39,6 +39,8 @@ type checkpoints struct {
 	// what was to be written, so that another fsync proves nothing. Owned
 	// by whoever runs checkpoint.
 	suspect bool
+	// waiting: it was told that a backup keeps the journals. As suspect.
+	waiting bool
 }
 
 func (c *checkpoints) init() {
@@ -128,11 +130,11 @@ func (c *checkpoints) done(j sealedJournal, err error) (changed bool) {
 	return changed
 }
 
-// forget drops all journals: their folder is gone.
-func (c *checkpoints) forget() {
+// replace has it go on with other journals: the folder of those before is gone.
+func (c *checkpoints) replace(queue []sealedJournal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue, c.failed = nil, time.Time{}
+	c.queue, c.failed = queue, time.Time{}
 	clear(c.held)
 }
 
@@ -153,7 +155,11 @@ func (s *Store) checkpointer() {
 func (c *checkpoints) stop(s *Store) error {
 	close(c.quit)
 	<-c.ended
-	if err := s.checkpoint(); err != nil {
+	err := s.checkpoint()
+	if errors.Is(err, ErrBackup) {
+		return nil // the next start removes what is left
+	}
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -174,11 +180,18 @@ func (s *Store) checkpoint() error {
 		err := s.retire(j)
 		changed := s.ck.done(j, err)
 		switch {
+		case errors.Is(err, ErrBackup):
+			if !s.ck.waiting {
+				s.log.Info("history: a backup is running; the journals stay until it has ended")
+			}
+			s.ck.waiting = true
+			return err
 		case changed && err != nil:
 			s.log.Error("history: a journal can't be removed until its files are on disk; journals may pile up", "journal", j.num, "error", err)
-		case changed:
+		case changed && !s.ck.waiting:
 			s.log.Info("history: journals are removed again", "journal", j.num)
 		}
+		s.ck.waiting = false
 		if err != nil {
 			return err
 		}
@@ -188,6 +201,9 @@ func (s *Store) checkpoint() error {
 // retire makes durable what a journal speaks of, and removes it. Journals go
 // strictly in order: recovery relies on having all that follow the first.
 func (s *Store) retire(j sealedJournal) error {
+	if err := j.home.withoutBackup(func() error { return nil }); err != nil {
+		return err // found out before all the work; it is asked again for the removal
+	}
 	if s.ck.suspect {
 		if err := s.rewrite(); err != nil {
 			return err
@@ -204,13 +220,16 @@ func (s *Store) retire(j sealedJournal) error {
 	return removeJournal(j.home, j.num)
 }
 
-// removeJournal makes the removal durable before the next journal can go.
+// removeJournal makes the removal durable before the next journal can go. While a
+// backup runs it is ErrBackup, and the journal stays.
 func removeJournal(in *home, num int) error {
-	err := in.journals.remove(journalName(num))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return in.journals.sync()
+	return in.withoutBackup(func() error {
+		err := in.journals.remove(journalName(num))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return in.journals.sync()
+	})
 }
 
 // syncFiles makes the files of owners durable, and their names. When there are

@@ -43,4 +43,10 @@
 // owner is first asked for. So that this never means reading the whole file,
 // the writer puts a state line into it every 4 KiB or so, which names the
 // offsets of what is unread there; only what follows it is read.
+//
+// # Beside a server, and without one
+//
+// [Check] and [OpenLook] read a folder that a server may be using, and change nothing.
+// [Repair] and [Hold] take the folder when nobody has it. [KeepJournals] is what makes a
+// copy of a folder in use consistent.
 package history

@@ -79,10 +79,10 @@ func (s *Store) moveIn() error {
 	old := s.at.Swap(next.home())
 	_ = old.unlock() // nobody can want it any more
 	s.left = append(s.left, old)
-	s.ck.forget()
+	s.ck.replace(next.ck.queue)
 	s.owners.clear()
 	s.files.clear()
-	s.journal.prev, s.journal.prevEnd = 0, 0
+	s.journal.prev, s.journal.prevEnd = next.journal.prev, next.journal.prevEnd
 	s.mu.Lock()
 	s.lastID = max(s.lastID, next.lastID)
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 )
 
@@ -20,8 +21,12 @@ func (s *Store) recover() error {
 	if err := s.saveLastID(); err != nil {
 		return err
 	}
-	for _, num := range found.nums {
-		if err := removeJournal(s.home(), num); err != nil {
+	for i, num := range found.nums {
+		err := removeJournal(s.home(), num)
+		if errors.Is(err, ErrBackup) {
+			return s.keepForBackup(found, found.nums[i:])
+		}
+		if err != nil {
 			return err
 		}
 	}

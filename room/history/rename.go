@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 )
@@ -10,11 +11,14 @@ import (
 // Held is a folder of histories that no server has, and that none gets until it is
 // closed. It is for what has to be done to whole histories; nothing is appended
 // meanwhile. One goroutine uses it.
-type Held struct{ s *Store }
+type Held struct {
+	s      *Store
+	backup io.Closer // keeps backups from beginning
+}
 
 // Hold takes the folder dir as [Open] does, with the same lock, and finishes what a
 // crash left undone: nothing waits in a journal any more. The error is as Open's,
-// [ErrInUse] while a server runs.
+// [ErrInUse] while a server runs, [ErrBackup] while a backup does.
 func Hold(dir string, log *slog.Logger) (*Held, error) {
 	root, err := openDir(dir)
 	if err != nil {
@@ -33,11 +37,15 @@ func hold(root folder, log *slog.Logger) (*Held, error) {
 	if err := s.prepare(root); err != nil {
 		return nil, err
 	}
-	return &Held{s}, nil
+	backup, err := s.noBackups()
+	if err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	return &Held{s, backup}, nil
 }
 
 // Close gives the folder back.
-func (h *Held) Close() error { return h.s.release() }
+func (h *Held) Close() error { return errors.Join(h.s.release(), h.backup.Close()) }
 
 // historyFiles are the ends of the names of one nick's files. What was set aside
 // goes first, so that a history that is not moved yet still has its own name.

@@ -54,16 +54,17 @@ func (s *Store) restore(name string, spans []span) error {
 		return err
 	}
 	end, size := int64(0), st.size
-	gap := int64(0) // of bytes that are missing before the spans
+	missing := int64(0) // bytes before the spans
 	for _, p := range mark.places(spans) {
-		p.off -= gap
+		p.off -= missing
 		if p.off > size {
-			at, err := s.afterGap(name, h.val, size, p)
-			if err != nil {
+			s.log.Warn("history: a file lacks what stood before the lines in the journal", "owner", name,
+				"size", size, "expected", p.off)
+			var gap int64
+			if p, gap, err = closeGap(h.val, size, p); err != nil {
 				return err
 			}
-			gap += p.off - at
-			p.off = at
+			missing += gap
 		}
 		if _, err := h.val.WriteAt(p.data, p.off); err != nil {
 			return err
@@ -93,27 +94,25 @@ func (m trimMark) places(spans []span) []span {
 	return placed
 }
 
-// afterGap returns where to write a span of a file that lacks what stood before
-// it: where its lines are already, or at the end. That happens when somebody cut
-// the file, or its first line, which tells what was removed, is damaged.
-func (s *Store) afterGap(name string, f file, size int64, p span) (int64, error) {
-	s.log.Warn("history: a file lacks what stood before the lines in the journal", "owner", name,
-		"size", size, "expected", p.off)
+// closeGap returns what to write of a span that belongs behind the end of a file,
+// which so lacks what stood before it: where its lines are already, or at the end, with
+// a newline first where that is none of a line. That happens when somebody cut the
+// file, or its first line, which tells what was removed, is damaged. The gap is how
+// far the span's lines have moved.
+func closeGap(r io.ReaderAt, size int64, p span) (placed span, gap int64, err error) {
 	near := make([]byte, min(size, int64(len(p.data)+maxLine)))
-	if n, err := f.ReadAt(near, size-int64(len(near))); n < len(near) {
-		return 0, noEOF(err)
+	if n, err := r.ReadAt(near, size-int64(len(near))); n < len(near) {
+		return p, 0, noEOF(err)
 	}
 	first, _, _ := bytes.Cut(p.data, []byte("\n"))
 	if i := bytes.Index(near, first); i >= 0 {
-		return size - int64(len(near)) + int64(i), nil
+		at := size - int64(len(near)) + int64(i)
+		return span{at, p.data}, p.off - at, nil
 	}
 	if size > 0 && near[len(near)-1] != '\n' {
-		if _, err := f.WriteAt([]byte("\n"), size); err != nil {
-			return 0, err
-		}
-		size++
+		return span{size, append([]byte("\n"), p.data...)}, p.off - size - 1, nil
 	}
-	return size, nil
+	return span{size, p.data}, p.off - size, nil
 }
 
 func wholeLines(f file, from, to int64) bool {

@@ -45,6 +45,20 @@ func (s *Store) migrate() error {
 	return nil
 }
 
+// Version is the newest layout of a folder of histories that this package knows.
+const Version = version
+
+// LayoutVersion returns the version of the histories in dir, 0 where none is written
+// down yet. A newer one than [Version] is an error.
+func LayoutVersion(dir string) (int, error) {
+	root, err := lookDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = root.close() }() // it was only looked at
+	return readVersion(root)
+}
+
 // readVersion returns the version of a folder, 0 when it is a new one.
 func readVersion(root folder) (int, error) {
 	text, err := readFile(root, versionFile)

@@ -1,0 +1,96 @@
+package backup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"whoelse/room/history"
+)
+
+// ManifestName is the file that makes a folder a backup.
+const ManifestName = "backup.json"
+
+// format is that of the manifest.
+const format = 1
+
+// Manifest says what is in a backup.
+type Manifest struct {
+	Format  int       `json:"format"`
+	When    time.Time `json:"when"`    // when it was begun, UTC
+	Program string    `json:"program"` // the version that took it
+	Layout  int       `json:"layout"`  // of the histories, see [history.Version]
+	Count   int       `json:"count"`   // of files
+	Bytes   int64     `json:"bytes"`   // in all of them
+	Files   []File    `json:"files"`   // in the order of their paths
+}
+
+// File is one file in a backup.
+type File struct {
+	Path   string `json:"path"` // below the folder, with slashes
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// ErrNone is wrapped where a folder has no manifest.
+var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or one that was not completed")
+
+// ReadManifest reads the manifest of the backup in dir, and refuses one that this
+// program cannot restore.
+func ReadManifest(dir string) (*Manifest, error) {
+	text, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", filepath.Join(dir, ManifestName), err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestName), err)
+	}
+	return &m, nil
+}
+
+func (m *Manifest) check() error {
+	if m.Format > format || m.Layout > history.Version {
+		return fmt.Errorf("the backup is of a newer whoelse (%s); restore it with that one", history.Clean(m.Program))
+	}
+	bytes := int64(0)
+	for i, f := range m.Files {
+		if !filepath.IsLocal(filepath.FromSlash(f.Path)) || filepath.ToSlash(filepath.Clean(f.Path)) != f.Path || f.Path == ManifestName {
+			return fmt.Errorf("it was altered: %q is no path of a file in a backup", f.Path)
+		}
+		if i > 0 && m.Files[i-1].Path >= f.Path {
+			return fmt.Errorf("it was altered: %q is not in order", f.Path)
+		}
+		bytes += f.Size
+	}
+	if m.Format < 1 || m.Count != len(m.Files) || m.Bytes != bytes {
+		return errors.New("it was altered: the numbers in it do not fit")
+	}
+	return nil
+}
+
+// fill completes m from its files.
+func (m *Manifest) fill() {
+	slices.SortFunc(m.Files, func(a, b File) int {
+		if a.Path < b.Path {
+			return -1
+		}
+		return 1
+	})
+	m.Count = len(m.Files)
+	m.Bytes = 0
+	for _, f := range m.Files {
+		m.Bytes += f.Size
+	}
+}

@@ -1,0 +1,117 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"whoelse/room/history"
+)
+
+// checkOthers sees that the other files in the data folder that are JSON can be
+// understood, and returns how many can't.
+func (k *commands) checkOthers(ctx context.Context, s *checking) int {
+	broken := 0
+	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
+		names, _ := filepath.Glob(filepath.Join(escapeGlob(k.data), pattern)) // the pattern is a good one
+		for _, path := range names {
+			if ctx.Err() != nil {
+				return broken
+			}
+			err := checkJSON(path)
+			s.step(0)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			broken++
+			s.bar.clear()
+			rel, _ := filepath.Rel(k.data, path)
+			s.say(fmt.Sprintf("%s: %v; mend it by hand, or move it away", history.Clean(rel), err))
+		}
+	}
+	return broken
+}
+
+// escapeGlob has a path stand for itself.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+func checkJSON(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("is no file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if strings.HasSuffix(path, ".jsonl") {
+		return validLines(f)
+	}
+	return validJSON(f)
+}
+
+// validJSON sees that there is one JSON value in r, without holding all of it.
+func validJSON(r io.Reader) error {
+	d := json.NewDecoder(r)
+	depth, values := 0, 0
+	for {
+		word, err := d.Token()
+		if errors.Is(err, io.EOF) && depth == 0 && values == 1 {
+			return nil
+		}
+		if errors.Is(err, io.EOF) && depth == 0 && values == 0 {
+			return errors.New("is empty")
+		}
+		if err == nil {
+			switch word {
+			case json.Delim('{'), json.Delim('['):
+				depth++
+			case json.Delim('}'), json.Delim(']'):
+				depth--
+			}
+			if depth == 0 {
+				values++
+			}
+			if values > 1 {
+				err = errors.New("more than one value")
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("byte %d: ends too early", d.InputOffset())
+		}
+		if err != nil {
+			return fmt.Errorf("byte %d: can't be understood (%w)", d.InputOffset(), err)
+		}
+	}
+}
+
+// maxAudit bounds one line of the record of what operators did.
+const maxAudit = 1 << 20
+
+// validLines sees that each line is a JSON value. The last one may be half written.
+func validLines(r io.Reader) error {
+	lines := bufio.NewReaderSize(r, maxAudit)
+	for at := int64(0); ; {
+		l, err := lines.ReadSlice('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil || !json.Valid(l) {
+			return fmt.Errorf("byte %d: not a line of it", at)
+		}
+		at += int64(len(l))
+	}
+}
