@@ -102,6 +102,9 @@ func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 	again := fs.crash(rand.New(rand.NewPCG(uint64(len(what)), 0)))
 	l.check(t, what, s)
 	_ = s.Close()
+	if n, _ := fs.open(); n != 0 {
+		t.Errorf("%s: %d files stay open", what, n)
+	}
 	if s, err = open(again.folder(), l.opts); err != nil {
 		t.Errorf("%s, and cut again: can't be opened: %v", what, err)
 		return

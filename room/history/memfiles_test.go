@@ -37,6 +37,8 @@ func (d memDir) open(name string, create bool) (file, error) {
 	if n.names != nil {
 		return nil, fmt.Errorf("%s %w", name, errOdd)
 	}
+	d.m.opened++
+	d.m.worst = max(d.m.worst, d.m.opened)
 	return &memFile{m: d.m, n: n}, nil
 }
 
@@ -241,4 +243,9 @@ func (f *memFile) stat() (stat, error) {
 	return stat{f.n.ino, int64(len(f.n.data))}, nil
 }
 
-func (f *memFile) close() error { return nil }
+func (f *memFile) close() error {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	f.m.opened--
+	return nil
+}

@@ -16,6 +16,8 @@ type memFS struct {
 	inodes uint64
 	steps  int
 	fault  func(step int, op string) fault
+	opened int    // files that are open
+	worst  int    // how many were at once
 	dead   bool   // nothing has any effect any more
 	next   *memFS // what has taken its place, if anything
 }
@@ -95,6 +97,13 @@ func (m *memFS) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.steps
+}
+
+// open is how many files are open, and how many were at once.
+func (m *memFS) open() (now, worst int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.opened, m.worst
 }
 
 // crash is what a power cut leaves: all that was synced, and of the rest
