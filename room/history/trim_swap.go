@@ -160,6 +160,9 @@ func (s *Store) swap(t *trimming) error {
 	}
 	s.log.Info("history: shortened", "owner", t.name, "from", t.size-t.shift(), "to", t.size)
 	s.enqueue(&unit{state: t.name})
+	if o.end > s.limit(t.name) { // much was appended in the meantime
+		s.tr.ask(t.name)
+	}
 	if err := t.in.sync(); err != nil { // no journal goes before this succeeds
 		s.log.Warn("history: the name of a shortened history is not durable yet", "owner", t.name, "error", err)
 	}
