@@ -70,7 +70,8 @@ func (cfg config) noGuests() bool {
 func serveCommand() *cobra.Command {
 	var cfg config
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the chat room (the default)", Args: noArguments,
+		Use: "serve", Short: "Run the chat room (the default)", Args: nothingMore,
+		Long: "Runs the chat room until it is told to end with SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := fromEnvironment(c.Flags()); err != nil {
 				return err
@@ -124,7 +125,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, set := os.LookupEnv(name)
-		if !set || f.Changed || f.Name == "help" {
+		if !set || f.Changed || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil && failed == nil {

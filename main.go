@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -58,19 +59,44 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "whoelse",
 		Short:         "A chat room that people join with nothing but ssh",
+		Long:          "A chat room that people join with nothing but ssh.\n\n" + aboutVariables,
+		Version:       version(),
 		Args:          noArguments,
 		RunE:          serve.RunE, // serve is what whoelse does
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.Flags().AddFlagSet(serve.Flags())
+	root.Flags().Bool("version", false, "print the version") // without a letter
+	root.SetVersionTemplate("whoelse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", flagError(err), c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
 	root.AddCommand(storageCommands()...)
+	root.SetHelpCommand(helpCommand())
 	return root
+}
+
+// aboutVariables is for the help of what has many flags.
+const aboutVariables = "Every flag of the server has a variable, which counts where the flag is not given:\n" +
+	"WHOELSE_MAX_SESSIONS for --max-sessions. The other commands know WHOELSE_DATA. The exit\n" +
+	"status is 0 when all went well, 1 when it could not be done, 2 when it was typed wrongly."
+
+// helpCommand is cobra's, but for what it says of a command that there is not.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath())}
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 // flagError says in plain words which value does not fit which flag.
@@ -88,9 +114,17 @@ func noArguments(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// nothingMore is noArguments for what has no commands below it.
+func nothingMore(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%q is too much; %s --help tells what there is", args[0], c.CommandPath())}
+	}
+	return nil
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArguments,
+		Use: "version", Short: "Print the version", Args: nothingMore,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	}
 }

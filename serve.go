@@ -88,7 +88,7 @@ func (s *server) start(cfg config) error {
 	if s.metrics, err = openMetrics(cfg.metrics, s.log); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.data, 0o700); err != nil {
+	if err := takeFolder(cfg.data); err != nil {
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	if err := s.openFiles(cfg); err != nil {

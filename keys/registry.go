@@ -31,6 +31,7 @@ type Registry struct {
 	young    sighting // a change that is too fresh to be read, and since when
 	youngAt  time.Time
 	failed   failure // the last try to read the file, if it failed
+	opened   bool    // it was read once
 	revoked  func(PublicKey) bool
 	onChange []func(Change)
 	untold   []Change // what onChange has not been told yet
@@ -83,6 +84,9 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	r.opened = true
+	r.mu.Unlock()
 	return r, nil
 }
 

@@ -117,7 +117,7 @@ func checkSafe(path string, st disk.Stamp) error {
 		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it", ErrUnsafeFile, path, st.Perm())
 	}
 	if me := os.Geteuid(); int(st.UID()) != me && st.UID() != 0 {
-		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; chown it", ErrUnsafeFile, path, st.UID(), me)
+		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file", ErrUnsafeFile, path, st.UID(), me)
 	}
 	return nil
 }
@@ -128,8 +128,9 @@ func (r *Registry) refused(s sighting, err error) {
 	r.mu.Lock()
 	again := r.failed.of == s && r.failed.why == f.why
 	r.failed = f
+	opened := r.opened
 	r.mu.Unlock()
-	if !again {
+	if opened && !again { // before that it is Open's error
 		r.log.Error("authorized_keys cannot be used; what was last read stays in force", "err", err)
 	}
 }

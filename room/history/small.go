@@ -69,6 +69,9 @@ func (s *Store) savedLastID() string {
 	text = bytes.TrimSuffix(text, []byte("\n"))
 	if err != nil || !sealed(text) || json.Unmarshal(text, &state) != nil {
 		s.damaged.Add(1)
+		if err == nil {
+			err = errors.New("it can't be understood")
+		}
 		s.log.Warn("history: "+stateFile+" can't be read; the room's history is asked for the last id", "error", err)
 		return ""
 	}

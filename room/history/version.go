@@ -71,7 +71,7 @@ func readVersion(root folder) (int, error) {
 	}
 	v, err := strconv.Atoi(word)
 	if err != nil || v < 1 {
-		return 0, fmt.Errorf("%s says %q, which is no version", versionFile, word)
+		return 0, fmt.Errorf("the file %s among the histories says %.20q, which is no version; put back the one that a backup has", versionFile, word)
 	}
 	if v > version {
 		return 0, fmt.Errorf("%w: the histories have version %d, this one knows versions up to %d; use the program that wrote them, or a newer one",

@@ -18,6 +18,7 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/sessions"
+	"whoelse/sessions/sshd"
 )
 
 // newDesk opens a desk in a folder of its own, with authorized_keys as given.
@@ -72,6 +73,15 @@ func TestErrorsOfTheDisk(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s works without a folder", what)
 		} else if strings.Contains(err.Error(), dir) && !errors.Is(err, room.ErrStorage) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	people := NewPeople(d.registry, nil, d.invites)
+	for what, err := range map[string]error{
+		"claim": people.Claim("dora", key(t, 3)), "redeem": people.Redeem("carol", "xz5g-azvt-f0cc-kz01", key(t, 3)),
+	} {
+		var trouble *sshd.Trouble
+		if !errors.As(err, &trouble) || strings.Contains(err.Error(), dir) || !strings.Contains(trouble.Err.Error(), dir) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
+	"whoelse/keys/nick"
 	"whoelse/sessions/sshd"
 )
 
@@ -51,7 +52,24 @@ func (p *People) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd
 }
 
 // Claim implements sshd.Keys.
-func (p *People) Claim(nick string, key gossh.PublicKey) error { return p.Registry.Claim(nick, key) }
+func (p *People) Claim(nick string, key gossh.PublicKey) error {
+	return letIn(p.Registry.Claim(nick, key))
+}
+
+// letIn gives an error as it may be shown to somebody who is not in yet.
+func letIn(err error) error {
+	for _, known := range []error{
+		keys.ErrHeld, keys.ErrAlike, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return &sshd.Trouble{Err: err}
+}
 
 // Invited implements sshd.Inviter. Who guesses has to wait; sshd asks once for a code
 // that many keys come with.
@@ -63,13 +81,13 @@ func (p *People) Invited(nick, code string, from netip.Addr) error {
 	if errors.Is(err, invites.ErrWrong) {
 		p.guard.Wrong(from)
 	}
-	return err
+	return letIn(err)
 }
 
 // Redeem implements sshd.Inviter.
 func (p *People) Redeem(nick, code string, key gossh.PublicKey) error {
-	return p.invites.Redeem(nick, code, func() error {
+	return letIn(p.invites.Redeem(nick, code, func() error {
 		_, err := p.Add(nick, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowAlike: true, OnlyNew: true})
 		return err
-	})
+	}))
 }

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -90,11 +91,19 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		ch.sess, ch.Command = sess, sess.RawCommand()
 		login, err := ch.conn.identify(sess)
 		if err != nil {
+			s.untold(login, err)
 			ch.refuse(err)
 			return
 		}
 		ch.Login = login
 		s.cfg.Handle(ch)
+	}
+}
+
+// untold logs what people are not told of an error.
+func (s *Server) untold(login *Login, err error) {
+	if t, ok := errors.AsType[*Trouble](err); ok && login != nil {
+		s.cfg.Log.Error("somebody new could not be let in", "nick", login.Nick, "err", t.Err)
 	}
 }
 

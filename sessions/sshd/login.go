@@ -17,6 +17,14 @@ import (
 // ErrUnknownKey is what Keys.Holder returns for a key that no nick is bound to.
 var ErrUnknownKey = errors.New("key is not known")
 
+// Trouble is an error of the disk while somebody is let in. They are told that there
+// is trouble; what it is goes to the log.
+type Trouble struct{ Err error }
+
+func (t *Trouble) Error() string { return "storage trouble; please try again in a moment" }
+
+func (t *Trouble) Unwrap() error { return t.Err }
+
 // Keys knows which key is whose. Its methods are called concurrently, before
 // anybody has proven anything, and must be cheap. Their errors are shown to people.
 type Keys interface {
@@ -147,6 +155,7 @@ func (s *Server) invited(c *conn, asked, code string) (map[string]string, error)
 		return nil, err
 	}
 	if err := c.login.ask(inviter, name, code, addrOf(c.RemoteAddr())); err != nil {
+		s.untold(&Login{Nick: name}, err)
 		return nil, unfitError{err}
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil

@@ -219,6 +219,12 @@ func emptyOrMissing(path string) (exists, empty bool, err error) {
 		}
 		return false, true, nil
 	}
+	if errors.Is(err, unix.ENOTDIR) {
+		if _, lerr := os.Lstat(path); lerr == nil {
+			return true, false, fmt.Errorf("%s is not a folder; name another one", path)
+		}
+		return false, false, fmt.Errorf("%s can't be made, something above it is not a folder; name another one", path)
+	}
 	return true, len(slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Name() == lostFound })) == 0, err
 }
 

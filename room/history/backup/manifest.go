@@ -44,6 +44,11 @@ var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or 
 // program cannot restore.
 func ReadManifest(dir string) (*Manifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	if info, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
+	} else if e == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
 	}

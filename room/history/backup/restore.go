@@ -34,6 +34,9 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
+	if real, err := filepath.EvalSymlinks(from); err == nil && within(real, data) {
+		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
+	}
 	r := &restoring{copier: newCopier(ctx, from, data+stagingEnd, opts), m: m, data: data}
 	if err := r.stage(); err != nil {
 		return nil, err
@@ -152,7 +155,7 @@ func (r *restoring) run(log *slog.Logger) error {
 		err = r.finish(log)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, r.to)
 	}
 	return r.arrive()
 }

@@ -63,19 +63,25 @@ func mayGoTo(data, to string) error {
 	if !empty {
 		return fmt.Errorf("%s is not empty; name a new folder", to)
 	}
-	above := to
-	for {
-		real, err := filepath.EvalSymlinks(above)
-		if err == nil {
-			above = real
-			break
-		}
-		above = filepath.Dir(above)
-	}
-	if rel, err := filepath.Rel(absolute(data), above); err == nil && filepath.IsLocal(rel) {
+	if within(data, to) {
 		return fmt.Errorf("%s is in the data folder; name one beside it, better on another disk", to)
 	}
 	return nil
+}
+
+// within reports whether path, which need not be there, is dir or in it. dir is without
+// links, path absolute.
+func within(dir, path string) bool {
+	for {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			path = real
+			break
+		}
+		path = filepath.Dir(path)
+	}
+	rel, err := filepath.Rel(absolute(dir), path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func absolute(path string) string {

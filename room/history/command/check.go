@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -14,12 +15,13 @@ import (
 func (k *commands) check() *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
-		Use: "check", Short: "Go over all that is stored, and tell what is damaged", Args: k.exactly(),
+		Use: "check [--repair] [--data FOLDER]", Short: "Go over all that is stored, and tell what is damaged", Args: k.exactly(),
 		Long: "Reads every history, the journals and the JSON files in the data folder, and changes\n" +
 			"nothing; a server may be running. Each damage is told with its file and byte. What was\n" +
 			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +
 			"The exit status is 1 if anything is wrong.\n\n" +
-			"With --repair, which needs the server stopped, damaged bytes go to the .torn file beside\n" +
+			"With --repair, which needs the server stopped, what a crash left in the journals is written\n" +
+			"to the histories first, as a start does it. Then damaged bytes go to the .torn file beside\n" +
 			"their file. Nothing is deleted. If it was interrupted, run it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := k.histories()
@@ -69,19 +71,30 @@ func (k *commands) runCheck(c *cobra.Command, dir string) error {
 	defer s.bar.clear()
 	sum, err := history.Check(c.Context(), dir, history.Checking{Tell: s.tell, Step: s.step})
 	if err != nil {
-		return interrupted(fmt.Errorf("the histories can't be checked: %w", err), "")
+		return interrupted(k.because(fmt.Errorf("the histories can't be checked: %w", err), ""), "")
 	}
 	broken := k.checkOthers(c.Context(), s)
 	s.bar.clear()
 	s.say(fmt.Sprintf("%s, %s, %d damaged, %s set aside, %s in the journal", count(sum.Files, "file"),
 		count(sum.Records, "record"), sum.Damaged, count(sum.Aside, "line"), count(sum.Waiting, "line")))
-	switch rest := sum.Trouble + broken; {
-	case s.err != nil:
+	if s.err != nil {
 		return s.err
+	}
+	return k.verdict(sum, broken)
+}
+
+// verdict is what is to be done about what was found; broken files are no histories.
+func (k *commands) verdict(sum history.Summary, broken int) error {
+	rest, repair := sum.Trouble+broken, k.again("check --repair")
+	mend := "set aside"
+	if sum.Waiting > 0 { // it may be damage in a place that the journal writes to
+		mend = "put back from the journal or set aside"
+	}
+	switch {
 	case sum.Damaged > 0 && rest > 0:
-		return fmt.Errorf("%s found in %s; %d of them can be set aside while no server runs, with: whoelse check --repair", count(sum.Damaged+rest, "problem"), k.data, sum.Damaged)
+		return fmt.Errorf("%s found in %s; %d of them can be %s while no server runs, with: %s", count(sum.Damaged+rest, "problem"), k.data, sum.Damaged, mend, repair)
 	case sum.Damaged > 0:
-		return fmt.Errorf("%s found in %s; to set what is damaged aside, stop the server and run: whoelse check --repair", count(sum.Damaged, "problem"), k.data)
+		return fmt.Errorf("%s found in %s; stop the server, and what is damaged can be %s with: %s", count(sum.Damaged, "problem"), k.data, mend, repair)
 	case rest > 0:
 		return fmt.Errorf("%s found in %s, which somebody has to see to", count(rest, "problem"), k.data)
 	}
@@ -102,12 +115,17 @@ func (k *commands) runRepair(c *cobra.Command, dir string) error {
 			s.tell(f)
 		}
 	}
-	err := history.Repair(c.Context(), dir, logger(c), history.Checking{Tell: tell, Step: s.step})
+	log := &remarks{c: c}
+	err := history.Repair(c.Context(), dir, slog.New(log), history.Checking{Tell: tell, Step: s.step})
 	if err != nil {
 		return interrupted(k.because(err, "repair"), "; run the same command again")
 	}
 	s.bar.clear()
-	s.say(fmt.Sprintf("%s mended", count(mended, "problem")))
+	also := ""
+	if log.n > 0 {
+		also = "; what was mended with the journals before is told on standard error"
+	}
+	s.say(count(mended, "problem") + " mended" + also)
 	return s.err
 }
 

@@ -11,9 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -53,8 +53,9 @@ func New(cfg Config) []*cobra.Command {
 // withData gives c the flag --data, and has it looked at before c runs.
 func (k *commands) withData(c *cobra.Command) *cobra.Command {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.StringVar(&k.data, "data", "data", "the server's `folder`")
+	flags.StringVar(&k.data, "data", "data", "the server's data `folder`; also by WHOELSE_DATA")
 	c.Flags().AddFlagSet(flags)
+	c.DisableFlagsInUseLine = true // each names its own
 	c.PreRunE = func(*cobra.Command, []string) error {
 		if err := k.Environment(flags); err != nil {
 			return err
@@ -70,10 +71,12 @@ func (k *commands) withData(c *cobra.Command) *cobra.Command {
 // exactly asks for one argument for each of the names.
 func (k *commands) exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return k.Usage(fmt.Errorf("%s is missing; it is: %s", names[len(args)], c.UseLine()))
-		case len(args) > len(names):
+		for i, name := range names {
+			if len(args) <= i || args[i] == "" {
+				return k.Usage(fmt.Errorf("%s is missing; it is: %s", name, c.UseLine()))
+			}
+		}
+		if len(args) > len(names) {
 			return k.Usage(fmt.Errorf("%q is too much; it is: %s", args[len(names)], c.UseLine()))
 		}
 		return nil
@@ -86,10 +89,17 @@ func (k *commands) histories() (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(k.data, "history")
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder", k.data)
-	} else if err != nil {
-		return "", fmt.Errorf("the histories can't be read: %w", err)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(filepath.Join(k.data, "host_key")); err == nil {
+			return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: it was removed, moved away, or is not mounted", dir)
+		}
+		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, name another one with --data", k.data)
+	case err != nil:
+		return "", k.because(fmt.Errorf("the histories can't be read: %w", err), "")
+	case !info.IsDir():
+		return "", fmt.Errorf("the histories can't be read: %s is not a folder; move it away", dir)
 	}
 	return dir, nil
 }
@@ -102,7 +112,7 @@ func (k *commands) exists() error {
 	case err != nil:
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("the data folder can't be used: %s is not a folder", k.data)
+		return fmt.Errorf("the data folder can't be used: %s is not a folder; name the server's with --data", k.data)
 	}
 	return nil
 }
@@ -110,15 +120,23 @@ func (k *commands) exists() error {
 // mayWrite keeps root from leaving files in a server's folder that the server, being
 // somebody else, could not read or lock then.
 func (k *commands) mayWrite() error {
-	info, err := os.Stat(k.data)
+	owner, err := k.owner()
 	if err != nil {
 		return err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
+	return writing(k.data, os.Geteuid(), owner)
+}
+
+// owner is the uid of whom the data folder belongs to.
+func (k *commands) owner() (int, error) {
+	info, err := os.Stat(k.data)
+	if err != nil {
+		return 0, err
 	}
-	return writing(k.data, os.Geteuid(), int(st.Uid))
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), nil
+	}
+	return os.Geteuid(), nil
 }
 
 func writing(data string, me, owner int) error {
@@ -135,13 +153,31 @@ func (k *commands) because(err error, what string) error {
 		return fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, what)
 	case errors.Is(err, history.ErrBackup):
 		return fmt.Errorf("%s: %w", k.data, history.ErrBackup)
+	case errors.Is(err, fs.ErrPermission):
+		if owner, e := k.owner(); e == nil && owner != os.Geteuid() {
+			return fmt.Errorf("%w; the data folder %s belongs to uid %d, run this as that user", err, k.data, owner)
+		}
 	}
 	return err
 }
 
-// logger takes what a start would log.
-func logger(c *cobra.Command) *slog.Logger {
-	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+// again is how to call another command for the same data folder.
+func (k *commands) again(what string) string {
+	if k.data == "data" {
+		return "whoelse " + what
+	}
+	return "whoelse " + what + " --data " + quoted(k.data)
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%=", r)
+	}
+	if strings.TrimFunc(path, plain) == "" && !strings.HasPrefix(path, "-") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // remark tells something on standard error that is no failure.

@@ -24,12 +24,14 @@ type showing struct {
 func (k *commands) history() *cobra.Command {
 	var s showing
 	c := &cobra.Command{
-		Use: "history {NICK|--room|--presence}", Short: "Print a history",
+		Use: "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]", Short: "Print what somebody sent and got, or what was said to all",
 		Long: "Prints what NICK sent and got, or with --room or --presence what was said to everyone or\n" +
 			"who came and went; oldest first. A * stands before what NICK has not read. Times are local.\n" +
 			"A server may be running, and after a crash what waits in the journal is there too; nothing\n" +
 			"is changed. Damaged lines are told on standard error and left out.\n\n" +
 			"With --json the lines are as they are in the file, those that are no messages included.",
+		Example: "  whoelse history carol -n 20\n" +
+			"  whoelse history --room --json | jq -r 'select(.text) | \"\\(.from): \\(.text)\"'",
 		Args: func(c *cobra.Command, args []string) error {
 			if s.room && s.presence {
 				return k.Usage(errors.New("--room and --presence are two histories; name one of them"))
@@ -93,7 +95,7 @@ func (k *commands) runHistory(c *cobra.Command, s showing, nick string) error {
 		return fmt.Errorf("no history of %s in %s%s", called, k.data, hint)
 	}
 	if err != nil {
-		return fmt.Errorf("the history of %s can't be read: %w", called, err)
+		return k.because(fmt.Errorf("the history of %s can't be read: %w", called, err), "")
 	}
 	defer func() { _ = look.Close() }() // it was only read
 	out := bufio.NewWriter(c.OutOrStdout())
