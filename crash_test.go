@@ -88,7 +88,8 @@ func (c *crasher) round(kill func(*server), then func()) {
 	if c.random.IntN(4) == 0 {
 		c.killEarly()
 	}
-	s := startServer(in, c.data, "--message-rate", "0")
+	s := startServer(in, c.data, "--message-rate", "0", // and all is kept for all
+		"--inbox-max", "0", "--history-max-bytes", "0", "--room-history-max", "0")
 	c.check(in, s)
 	r := &crashRound{crasher: c, t: in, s: s, command: make(chan struct{}, 1), inbox: make(chan struct{}, 1)}
 	r.talk(kill)
