@@ -63,6 +63,9 @@ type crasher struct {
 }
 
 // Who talks in the room, and who is only written to.
+// keepAll has a server take everything from everybody, and keep it.
+var keepAll = []string{"--message-rate", "0", "--inbox-max", "0", "--history-max-bytes", "0", "--room-history-max", "0"}
+
 var talkers, absent = []string{"bob", "carol", "erin"}, []string{"dave", "gina"}
 
 func newCrasher(t *testing.T, data string) *crasher {
@@ -88,8 +91,7 @@ func (c *crasher) round(kill func(*server), then func()) {
 	if c.random.IntN(4) == 0 {
 		c.killEarly()
 	}
-	s := startServer(in, c.data, "--message-rate", "0", // and all is kept for all
-		"--inbox-max", "0", "--history-max-bytes", "0", "--room-history-max", "0")
+	s := startServer(in, c.data, keepAll...)
 	c.check(in, s)
 	r := &crashRound{crasher: c, t: in, s: s, command: make(chan struct{}, 1), inbox: make(chan struct{}, 1)}
 	r.talk(kill)
@@ -105,7 +107,7 @@ func (c *crasher) round(kill func(*server), then func()) {
 // killEarly starts a server and kills it at a random moment, most likely before it is
 // ready, while it writes what the journal holds to the histories.
 func (c *crasher) killEarly() {
-	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--data", c.data)
+	cmd := exec.Command(binary, append([]string{"--listen", "127.0.0.1:0", "--data", c.data}, keepAll...)...)
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
