@@ -39,6 +39,8 @@ func TestFolderReplaced(t *testing.T) {
 		wantStorage(t, put(s, to(direct(3, "ann", "bob"))...))
 		time.Sleep(2 * retryAfter)
 		wantStorage(t, put(s, to(direct(3, "ann", "bob"))...))
+		_, err := s.Unread("erin") // who may have something in the folder that is gone
+		wantStorage(t, err)
 
 		fs.next = backup
 		time.Sleep(2 * retryAfter)

@@ -99,7 +99,10 @@ func (s *Store) readyJournal(now time.Time) error {
 	if err := j.create(s.home()); err == nil {
 		j.err = nil
 	} else {
-		j.err = errors.Join(j.err, err)
+		if j.err != nil {
+			err = fmt.Errorf("%w (%w)", j.err, err)
+		}
+		j.err = err
 	}
 	if j.err != nil {
 		if told := j.err.Error(); j.told != told { // once for each cause
@@ -156,8 +159,11 @@ func (j *journal) append(b []byte) error {
 		return err
 	}
 	// An fsync of a file without a name succeeds and keeps nothing.
-	if st, err := j.home.journals.lstat(journalName(j.num)); err != nil || st.ino != j.ino {
-		return errors.Join(errors.New("the journal was removed"), err)
+	switch st, err := j.home.journals.lstat(journalName(j.num)); {
+	case err != nil:
+		return fmt.Errorf("the journal was removed: %w", err)
+	case st.ino != j.ino:
+		return errors.New("the journal was replaced")
 	}
 	j.off += int64(len(b))
 	return nil
@@ -171,7 +177,9 @@ func (s *Store) breakJournal(now time.Time, err error) {
 	if next != nil {
 		_ = next.close() // moveIn asks again
 	}
-	err = errors.Join(err, gone)
+	if gone != nil {
+		err = fmt.Errorf("%w (%w)", gone, err)
+	}
 	s.log.Error("history: writing the journal failed; nothing is accepted until a new one can be written", "journal", s.journal.num, "error", err)
 	j := &s.journal
 	if cut := errors.Join(j.f.truncate(j.off), j.f.sync()); cut != nil {

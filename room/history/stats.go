@@ -24,6 +24,14 @@ type counters struct {
 	trouble                             atomic.Pointer[error]
 }
 
+// trouble is why nothing is accepted; nil when all is well.
+func (s *Store) trouble() error {
+	if err := s.counters.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Stats returns the store's statistics. It does not wait for the disk.
 func (s *Store) Stats() Stats {
 	st := Stats{
@@ -33,9 +41,7 @@ func (s *Store) Stats() Stats {
 		HistorySyncs: s.counters.historySyncs.Load(),
 		JournalBytes: s.counters.journalBytes.Load(),
 	}
-	if err := s.counters.trouble.Load(); err != nil {
-		st.Trouble = *err
-	}
+	st.Trouble = s.trouble()
 	s.ck.mu.Lock()
 	defer s.ck.mu.Unlock()
 	st.JournalsSealed, st.Behind = len(s.ck.queue), len(s.ck.held)

@@ -158,7 +158,7 @@ func (s *Store) swap(t *trimming) error {
 	if err := s.replace(o, t, st.ino); err != nil {
 		return err
 	}
-	s.log.Info("history: shortened", "owner", t.name, "from", t.size-t.shift(), "to", t.size)
+	s.log.Info("history: shortened", "file", t.base, "from", t.size-t.shift(), "to", t.size)
 	s.enqueue(&unit{state: t.name})
 	if o.end > s.limit(t.name) { // much was appended in the meantime
 		s.tr.ask(t.name)
