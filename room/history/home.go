@@ -90,6 +90,15 @@ func (s *Store) moveIn() error {
 	return nil
 }
 
+// strayed is an error when the store's folder is not in its place any more.
+func (s *Store) strayed() error {
+	next, gone := s.home().root.successor()
+	if next == nil {
+		return gone
+	}
+	return errors.Join(errReplaced, next.close())
+}
+
 // carryOver appends anew what was acknowledged and never reached its file in the
 // folder before.
 func (s *Store) carryOver() {

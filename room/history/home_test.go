@@ -35,6 +35,7 @@ func TestFolderReplaced(t *testing.T) {
 		s = mustOpenIn(t, fs, Options{Log: log, MaxBytes: 1 << 20})
 		mustPut(t, s, to(direct(2, "ann", "cid"))...)
 		sameIDs(t, "before", unread(t, s, "cid"), "id-000000002")
+		fs.absent = true
 		fs.fail(gone)
 		wantStorage(t, put(s, to(direct(3, "ann", "bob"))...))
 		time.Sleep(2 * retryAfter)

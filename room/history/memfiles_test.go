@@ -130,6 +130,9 @@ func (n *memNode) syncTree(lost bool) {
 func (d memDir) successor() (folder, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
+	if d.m.next == nil && d.m.absent {
+		return nil, fs.ErrNotExist
+	}
 	if d.m.next == nil {
 		return nil, nil
 	}

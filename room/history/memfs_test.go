@@ -19,6 +19,7 @@ type memFS struct {
 	opened int    // files that are open
 	worst  int    // how many were at once
 	dead   bool   // nothing has any effect any more
+	absent bool   // nothing is in its place any more
 	next   *memFS // what has taken its place, if anything
 }
 

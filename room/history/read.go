@@ -103,8 +103,8 @@ func (s *Store) reading(owner string, read func(*reader, []ref) error) error {
 	}
 	defer s.owners.release(it)
 	v, unread, err := s.view(it.val)
-	if err == nil && v.end() == 0 {
-		err = s.trouble() // perhaps it only seems that there is none
+	if err == nil && v.end() == 0 && s.trouble() != nil {
+		err = s.strayed() // then it only seems that there is none
 	}
 	if err == nil {
 		defer v.close()
