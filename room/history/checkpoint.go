@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,10 +37,11 @@ type checkpoints struct {
 	failed time.Time // of the last failure, zero after a success
 
 	// suspect: an fsync of a file failed, and the kernel may have dropped
-	// what was to be written, so that another fsync proves nothing. Owned
+	// what was to be written, so that another fsync proves nothing. Set
 	// by whoever runs checkpoint.
-	suspect bool
-	// waiting: it was told that a backup keeps the journals. As suspect.
+	suspect atomic.Bool
+	// waiting: it was told that a backup keeps the journals. Owned by
+	// whoever runs checkpoint.
 	waiting bool
 }
 
@@ -204,16 +206,16 @@ func (s *Store) retire(j sealedJournal) error {
 	if err := j.home.withoutBackup(func() error { return nil }); err != nil {
 		return err // found out before all the work; it is asked again for the removal
 	}
-	if s.ck.suspect {
+	if s.ck.suspect.Load() {
 		if err := s.rewrite(); err != nil {
 			return err
 		}
 	}
 	if err := s.syncFiles(j.dirty); err != nil {
-		s.ck.suspect = true
+		s.ck.suspect.Store(true)
 		return err
 	}
-	s.ck.suspect = false
+	s.ck.suspect.Store(false)
 	if err := s.saveLastID(); err != nil {
 		return err
 	}
@@ -238,7 +240,7 @@ func removeJournal(in *home, num int) error {
 func (s *Store) syncFiles(owners map[string]bool) error {
 	in := s.home()
 	if len(owners) >= s.many {
-		if done, err := in.root.syncAll(); done {
+		if done, err := in.syncAll(); done {
 			s.counters.historySyncs.Add(uint64(len(owners)))
 			return cmp.Or(err, in.users.sync(), in.root.sync())
 		}

@@ -10,7 +10,7 @@ import (
 // turn, and cuts the power or not. What then survives is any part of what was
 // not synced.
 func TestEveryCrash(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		steps := countSteps(t, opts)
 		for n := 1; n <= steps; n += stride(steps, 1) {
 			fs, l := dieAt(t, opts, n)
@@ -26,7 +26,7 @@ func TestEveryCrash(t *testing.T) {
 // TestCrashInRecovery cuts the power in the middle of the recovery from a power
 // cut, again and again, and at last lets it finish.
 func TestCrashInRecovery(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		steps := countSteps(t, opts)
 		for n := 1; n <= steps; n += max(7, stride(steps, 1)) {
 			fs, l := dieAt(t, opts, n)

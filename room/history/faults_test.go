@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -21,9 +22,12 @@ var small = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2}
 // tight shortens the histories all the time, too, and takes few files for many.
 var tight = Options{ManyFiles: 3, JournalBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
 
-// both runs a test with either.
-func both(t *testing.T, test func(*testing.T, Options)) {
-	for name, opts := range map[string]Options{"small": small, "tight": tight} {
+// aged has what is read go after a moment.
+var aged = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2, Retention: 1500 * time.Millisecond}
+
+// each runs a test with any of them.
+func each(t *testing.T, test func(*testing.T, Options)) {
+	for name, opts := range map[string]Options{"small": small, "tight": tight, "aged": aged} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, opts) })
 		})
@@ -35,8 +39,18 @@ func both(t *testing.T, test func(*testing.T, Options)) {
 func scenario(s *Store, fs *memFS, l *ledger) {
 	nicks := []string{"ann", "bob", "cid", "dan"}
 	n := 0
+	direct, said := direct, said
+	if l.opts.Retention > 0 {
+		direct, said = nowDirect, nowSaid
+	}
+	backup := io.Closer(io.NopCloser(nil))
 	for round := range 4 {
 		var waiting []chan error
+		if lock, err := fs.folder().lock(backupLock); err == nil && round == 1 {
+			backup = lock
+		} else if _ = backup.Close(); err == nil {
+			_ = lock.Close()
+		}
 		for i, from := range nicks {
 			n++
 			m := direct(n, from, nicks[(i+1+round%3)%4])
@@ -60,6 +74,19 @@ func scenario(s *Store, fs *memFS, l *ledger) {
 		}
 		time.Sleep(retryAfter + time.Millisecond)
 	}
+}
+
+// nowDirect is direct for a message of this moment.
+func nowDirect(n int, from string, to ...string) *room.Message {
+	m := direct(n, from, to...)
+	m.Time = time.Now().UTC().Truncate(time.Millisecond)
+	return m
+}
+
+func nowSaid(n int, from string) *room.Message {
+	m := nowDirect(n, from)
+	m.Kind = room.KindSay
+	return m
 }
 
 // run opens a store, plays the scenario and closes it.
@@ -117,7 +144,7 @@ func recheck(t *testing.T, what string, fs *memFS, l *ledger) {
 // and looks at what is there afterwards: in the running store, after Close,
 // after a kill and after a power cut, also one right after the first refusal.
 func TestEveryFault(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		steps := countSteps(t, opts)
 		t.Logf("%d operations", steps)
 		faults := []fault{
@@ -135,7 +162,7 @@ func TestEveryFault(t *testing.T) {
 // TestFaultsInARow is the same for operations that fail one after the other, so
 // that cleaning up fails too.
 func TestFaultsInARow(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		steps := countSteps(t, opts)
 		for i, row := range []int{2, 3, 5} {
 			for n := 1 + i; n <= steps; n += stride(steps, 3) {
@@ -205,7 +232,7 @@ func oneFault(t *testing.T, opts Options, what string, n, row int, f fault) {
 // TestDiskFailsForLong: nothing is accepted while the disk fails, and senders
 // are told at once; when it is well again so is the store, without a restart.
 func TestDiskFailsForLong(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		fs, l := newMemFS(), &ledger{opts: opts}
 		s, err := open(fs.folder(), l.opts)
 		if err != nil {

@@ -31,7 +31,7 @@ type folder interface {
 	// syncAll makes the content of all files in the file system durable, as
 	// the sync of each would. It reports false, having done nothing, where
 	// that is not possible, or would not tell when it failed. It is asked of
-	// a store's own folder only.
+	// a store's own folder and those in it only.
 	syncAll() (bool, error)
 	// successor returns the folder that stands in this one's place now, nil
 	// when that is still this one, and an error when there is none. It is

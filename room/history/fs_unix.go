@@ -19,9 +19,8 @@ import (
 type dir struct {
 	root *os.Root
 
-	// Of a store's own folder:
-	path string
-	self *os.File // for as long as the store has it, see syncFS
+	self *os.File // open for as long as the store has it, see syncFS; nil where that is not asked
+	path string   // of a store's own folder
 }
 
 // openDir opens the folder at path, which it creates with its parents, each
@@ -47,7 +46,7 @@ func openOwn(path string) (folder, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	return dir{root, path, self}, nil
+	return dir{root, self, path}, nil
 }
 
 func makeDirs(path string) error {
@@ -140,7 +139,11 @@ func (d dir) sub(name string) (folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dir{root: root}, nil
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return dir{root: root, self: self}, nil
 }
 
 func (d dir) sync() error {
@@ -166,6 +169,9 @@ func (d dir) syncAll() (bool, error) { return syncFS(d.self) }
 
 func (d dir) lock(name string) (io.Closer, error) {
 	opened, err := d.open(name, true)
+	if errors.Is(err, fs.ErrExist) { // somebody else has made it just now
+		opened, err = d.open(name, true)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"errors"
 	"io"
 )
@@ -15,24 +14,26 @@ type home struct {
 }
 
 // enter locks root and opens what is in it. On error it closes root.
-func enter(root folder) (h *home, err error) {
-	h = &home{root: root}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.close())
-		}
-	}()
-	if h.lock, err = root.lock("lock"); err != nil {
-		return nil, err
+func enter(root folder) (*home, error) {
+	h := &home{root: root}
+	if err := h.enter(); err != nil {
+		return nil, errors.Join(err, h.close())
 	}
-	if _, err = readVersion(root); err != nil {
-		return nil, err
+	return h, nil
+}
+
+func (h *home) enter() (err error) {
+	if h.lock, err = h.root.lock("lock"); err != nil {
+		return err
 	}
-	if h.users, err = root.sub("users"); err != nil {
-		return nil, err
+	if _, err = readVersion(h.root); err != nil {
+		return err
 	}
-	h.journals, err = root.sub("journal")
-	return h, err
+	if h.users, err = h.root.sub("users"); err != nil {
+		return err
+	}
+	h.journals, err = h.root.sub("journal")
+	return err
 }
 
 func (h *home) close() error {
@@ -57,6 +58,16 @@ func (h *home) unlock() error {
 	return err
 }
 
+// syncAll is that of all histories: the nicks' may be on another file system.
+func (h *home) syncAll() (bool, error) {
+	users, err := h.users.syncAll()
+	if !users {
+		return false, nil
+	}
+	root, rootErr := h.root.syncAll()
+	return root, errors.Join(err, rootErr)
+}
+
 // home returns the folders that are used now.
 func (s *Store) home() *home { return s.at.Load() }
 
@@ -67,6 +78,9 @@ func (s *Store) home() *home { return s.at.Load() }
 func (s *Store) moveIn() error {
 	root, err := s.home().root.successor()
 	if root == nil {
+		if err == nil {
+			s.carryReplaced()
+		}
 		return err
 	}
 	next := newStore(s.opts)
@@ -86,7 +100,10 @@ func (s *Store) moveIn() error {
 	s.mu.Lock()
 	s.lastID = max(s.lastID, next.lastID)
 	s.mu.Unlock()
-	s.carryOver()
+	clear(s.edited)
+	for name, l := range s.late {
+		s.carryOver(name, l)
+	}
 	return nil
 }
 
@@ -97,21 +114,4 @@ func (s *Store) strayed() error {
 		return gone
 	}
 	return errors.Join(errReplaced, next.close())
-}
-
-// carryOver appends anew what was acknowledged and never reached its file in the
-// folder before.
-func (s *Store) carryOver() {
-	for name, l := range s.late {
-		u := &unit{}
-		for data := range bytes.Lines(l.item.val.behind) {
-			if e, ok := decode(bytes.TrimSuffix(data, []byte("\n"))); ok && e.mark == nil {
-				e.off = 0
-				u.lines = append(u.lines, placed{name, data, e})
-			}
-		}
-		s.enqueue(u)
-		s.owners.release(l.item)
-		delete(s.late, name)
-	}
 }

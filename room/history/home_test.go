@@ -86,7 +86,7 @@ func TestCarriedOver(t *testing.T) {
 		time.Sleep(2 * retryAfter)
 		mustPut(t, s, to(direct(4, "cid", "bob"))...)
 		synctest.Wait()
-		sameIDs(t, "after", unread(t, s, "bob"), "id-000000004", "id-000000002")
+		sameIDs(t, "after", unread(t, s, "bob"), "id-000000002", "id-000000004")
 		sameIDs(t, "ann", tail(t, s, "ann", 9), "id-000000002")
 		mustClose(t, s)
 	})

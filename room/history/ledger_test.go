@@ -117,7 +117,7 @@ func (l *ledger) order(owner string, have map[string]int) []string {
 // there, was not waiting to be read, and is older than all that is there and never
 // waited.
 func (l *ledger) forgive(have map[string]map[string]int) {
-	if l.opts.MaxBytes == 0 {
+	if l.opts.MaxBytes == 0 && l.opts.Retention == 0 {
 		return
 	}
 	for _, owner := range l.owners() {
@@ -135,7 +135,9 @@ func (l *ledger) forgive(have map[string]map[string]int) {
 					if !r.Message.For(owner) {
 						break messages // nothing newer may be missing
 					}
-				case u.fate == acked:
+				case u.fate == acked, u.fate == unknown && slices.ContainsFunc(u.recs, func(r room.Record) bool {
+					return r.Message != nil && have[r.Owner][r.Message.ID] > 0
+				}):
 					have[owner][r.Message.ID] = 1
 				}
 			}

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,6 +18,7 @@ type memDir struct {
 func (m *memFS) folder() folder { return memDir{m, m.root} }
 
 func (d memDir) open(name string, create bool) (file, error) {
+	d.m.coming("open", name)
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	n := d.n.names[name]
@@ -25,6 +27,9 @@ func (d memDir) open(name string, create bool) (file, error) {
 		op = "create"
 	}
 	if f := d.m.step(op); f.err != nil {
+		if op == "create" && f.takes {
+			d.n.move(map[string]*memNode{name: d.m.node(false)})
+		}
 		return nil, f.err
 	}
 	if n == nil && !create {
@@ -39,7 +44,7 @@ func (d memDir) open(name string, create bool) (file, error) {
 	}
 	d.m.opened++
 	d.m.worst = max(d.m.worst, d.m.opened)
-	return &memFile{m: d.m, n: n}, nil
+	return &memFile{m: d.m, n: n, name: name}, nil
 }
 
 func (n *memNode) move(move map[string]*memNode) {
@@ -76,24 +81,26 @@ func (d memDir) names() ([]string, error) {
 func (d memDir) remove(name string) error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("remove"); f.err != nil {
+	f := d.m.step("remove")
+	if f.err != nil && !f.takes {
 		return f.err
 	}
 	if d.n.names[name] == nil {
-		return fs.ErrNotExist
+		return cmp.Or(f.err, fs.ErrNotExist)
 	}
 	d.n.move(map[string]*memNode{name: nil})
-	return nil
+	return f.err
 }
 
 func (d memDir) rename(from, to string) error {
+	d.m.coming("rename", from)
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("rename"); f.err != nil {
-		return f.err
+	f := d.m.step("rename")
+	if f.err == nil || f.takes && d.n.names[from] != nil {
+		d.n.move(map[string]*memNode{from: nil, to: d.n.names[from]})
 	}
-	d.n.move(map[string]*memNode{from: nil, to: d.n.names[from]})
-	return nil
+	return f.err
 }
 
 func (d memDir) sub(name string) (folder, error) {
@@ -114,7 +121,7 @@ func (d memDir) syncAll() (bool, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	x := d.m.step("syncfs")
-	d.m.root.syncTree(x.err != nil && !x.takes)
+	d.n.syncTree(x.err != nil && !x.takes)
 	return true, x.err
 }
 
@@ -123,7 +130,9 @@ func (n *memNode) syncTree(lost bool) {
 	n.sync(lost)
 	n.failed = n.failed || lost && len(n.pending) > 0
 	for _, child := range n.names {
-		child.syncTree(lost)
+		if !child.mounted {
+			child.syncTree(lost)
+		}
 	}
 }
 
@@ -139,8 +148,36 @@ func (d memDir) successor() (folder, error) {
 	return d.m.next.folder(), nil
 }
 
-func (d memDir) lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-func (d memDir) close() error                   { return nil }
+func (d memDir) close() error { return nil }
+
+func (d memDir) lock(name string) (io.Closer, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	if f := d.m.step("lock"); f.err != nil {
+		return nil, f.err
+	}
+	if d.m.locked[name] {
+		return nil, ErrInUse
+	}
+	if d.m.locked == nil {
+		d.m.locked = map[string]bool{}
+	}
+	d.m.locked[name] = true
+	return memLock{d.m, name}, nil
+}
+
+// memLock is a lock that is held.
+type memLock struct {
+	m    *memFS
+	name string
+}
+
+func (l memLock) Close() error {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	delete(l.m.locked, l.name)
+	return nil
+}
 
 func (d memDir) sync() error {
 	d.m.mu.Lock()
@@ -154,8 +191,9 @@ func (d memDir) sync() error {
 
 // memFile is an open file.
 type memFile struct {
-	m *memFS
-	n *memNode
+	m    *memFS
+	n    *memNode
+	name string
 }
 
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
@@ -202,14 +240,15 @@ func (f *memFile) edit(e memEdit) {
 func (f *memFile) truncate(size int64) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if x := f.m.step("truncate"); x.err != nil {
-		return x.err
+	x := f.m.step("truncate")
+	if x.err == nil || x.takes {
+		f.edit(memEdit{off: size})
 	}
-	f.edit(memEdit{off: size})
-	return nil
+	return x.err
 }
 
 func (f *memFile) sync() error {
+	f.m.coming("sync", f.name)
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("sync")

@@ -21,6 +21,27 @@ type memFS struct {
 	dead   bool   // nothing has any effect any more
 	absent bool   // nothing is in its place any more
 	next   *memFS // what has taken its place, if anything
+	locked map[string]bool
+
+	// before, if set, is called before some operations, without mu; it may wait.
+	before func(op, name string)
+}
+
+// coming tells of an operation before it is done.
+func (m *memFS) coming(op, name string) {
+	m.mu.Lock()
+	before := m.before
+	m.mu.Unlock()
+	if before != nil {
+		before(op, name)
+	}
+}
+
+// watch has before be told from now on.
+func (m *memFS) watch(before func(op, name string)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before = before
 }
 
 // fault is what goes wrong with an operation; without err, nothing.
@@ -42,6 +63,7 @@ type memNode struct {
 	pending []memEdit // what is not synced
 	failed  bool      // writing it back failed, which its next sync tells
 
+	mounted   bool                // it is the topmost folder of another file system
 	names     map[string]*memNode // of a folder; nil for a file
 	diskNames map[string]*memNode
 	moves     []map[string]*memNode // names not synced: nil is removed
@@ -125,7 +147,7 @@ func (m *memFS) killed() *memFS {
 }
 
 func (n *memNode) survive(rng *rand.Rand) *memNode {
-	c := &memNode{ino: n.ino}
+	c := &memNode{ino: n.ino, mounted: n.mounted}
 	if n.names == nil {
 		c.data = n.tear(rng)
 		c.disk = slices.Clone(c.data)

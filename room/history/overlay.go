@@ -23,20 +23,20 @@ type overlaid struct {
 func newOverlay(f io.ReaderAt, size int64, spans []span) (*overlay, error) {
 	o := &overlay{}
 	o.file(f, size)
-	missing := int64(0)
+	seating := newSeating(o, size, spans)
 	for _, p := range spans {
-		p.off -= missing
-		if p.off > o.size {
-			var gap int64
-			var err error
-			if p, gap, err = closeGap(o, o.size, p); err != nil {
-				return nil, err
-			}
-			missing += gap
+		seats, err := seating.place(p)
+		if err != nil {
+			return nil, err
 		}
-		o.cut(p.off)
-		o.add(p.end(), bytes.NewReader(p.data))
-		o.file(f, size)
+		for _, to := range seats {
+			if to.is {
+				continue
+			}
+			o.cut(to.off)
+			o.add(to.end(), bytes.NewReader(to.data))
+			o.file(f, size)
+		}
 	}
 	return o, nil
 }

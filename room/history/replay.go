@@ -53,29 +53,36 @@ func (s *Store) restore(name string, spans []span) error {
 	if err != nil {
 		return err
 	}
-	end, size := int64(0), st.size
-	missing := int64(0) // bytes before the spans
-	for _, p := range mark.places(spans) {
-		p.off -= missing
-		if p.off > size {
-			s.log.Warn("history: a file lacks what stood before the lines in the journal", "owner", name,
-				"size", size, "expected", p.off)
-			var gap int64
-			if p, gap, err = closeGap(h.val, size, p); err != nil {
-				return err
-			}
-			missing += gap
-		}
-		if _, err := h.val.WriteAt(p.data, p.off); err != nil {
-			return err
-		}
-		end = p.end()
-		size = max(size, end)
+	end, size, err := s.seat(name, h.val, st.size, mark.places(spans))
+	if err != nil {
+		return err
 	}
 	if end == size || end == 0 || wholeLines(h.val, end, size) {
 		return nil
 	}
 	return s.setAside(name, h.val, end, size)
+}
+
+// seat writes the spans to their places, and returns where the last one ends and how
+// large the file is then.
+func (s *Store) seat(name string, f file, was int64, spans []span) (end, size int64, err error) {
+	seating := newSeating(f, was, spans)
+	for _, p := range spans {
+		seats, err := seating.place(p)
+		if err != nil {
+			return 0, 0, err
+		}
+		if seats[0].off != p.off {
+			s.log.Warn("history: a file is not as it was when the journal was written", "owner", name,
+				"size", was, "expected", p.off, "found", seats[0].off)
+		}
+		for _, to := range seats {
+			if _, err := f.WriteAt(to.data, to.off); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return seating.floor, seating.size, nil
 }
 
 // places returns where in a file with this mark the spans of a journal belong.
@@ -92,27 +99,6 @@ func (m trimMark) places(spans []span) []span {
 		}
 	}
 	return placed
-}
-
-// closeGap returns what to write of a span that belongs behind the end of a file,
-// which so lacks what stood before it: where its lines are already, or at the end, with
-// a newline first where that is none of a line. That happens when somebody cut the
-// file, or its first line, which tells what was removed, is damaged. The gap is how
-// far the span's lines have moved.
-func closeGap(r io.ReaderAt, size int64, p span) (placed span, gap int64, err error) {
-	near := make([]byte, min(size, int64(len(p.data)+maxLine)))
-	if n, err := r.ReadAt(near, size-int64(len(near))); n < len(near) {
-		return p, 0, noEOF(err)
-	}
-	first, _, _ := bytes.Cut(p.data, []byte("\n"))
-	if i := bytes.Index(near, first); i >= 0 {
-		at := size - int64(len(near)) + int64(i)
-		return span{at, p.data}, p.off - at, nil
-	}
-	if size > 0 && near[len(near)-1] != '\n' {
-		return span{size, append([]byte("\n"), p.data...)}, p.off - size - 1, nil
-	}
-	return span{size, p.data}, p.off - size, nil
 }
 
 func wholeLines(f file, from, to int64) bool {
@@ -161,13 +147,28 @@ func (s *Store) rewriteOwner(name string, spans []span) error {
 		return err
 	}
 	defer v.close()
-	for _, p := range v.mark.places(spans) {
-		if n := v.size - p.off; n > 0 {
-			data := p.data[:min(n, int64(len(p.data)))]
-			if _, err := v.file.(file).WriteAt(data, p.off); err != nil {
+	placed := v.mark.places(spans)
+	seating := newSeating(v, v.size, placed)
+	for _, p := range placed {
+		seats, err := seating.place(p)
+		if err != nil {
+			return err
+		}
+		for _, to := range seats {
+			if err := v.overwrite(to.span); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// overwrite writes what of p is below the view's size.
+func (v *view) overwrite(p span) error {
+	n := v.size - p.off
+	if n <= 0 {
+		return nil
+	}
+	_, err := v.file.(file).WriteAt(p.data[:min(n, int64(len(p.data)))], p.off)
+	return err
 }

@@ -60,10 +60,13 @@ type Store struct {
 
 	journal journal               // owned by the writer
 	late    map[string]*latecomer // owned by the writer
+	carried []*unit               // what is to be appended anew; owned by the writer
+	edited  map[string]bool       // files that others changed, not on disk yet; owned by the writer
 
 	ck      checkpoints
 	tr      trims
 	stopped chan struct{} // closed when the writer has drained
+	lost    error         // what could not be carried over; fixed then
 	closing sync.Once
 	closeEr error // of Close; set in closing
 }
@@ -109,6 +112,7 @@ func newStore(opts Options) *Store {
 		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
 		late:    make(map[string]*latecomer),
+		edited:  make(map[string]bool),
 		stopped: make(chan struct{}),
 	}
 	if s.log == nil {
@@ -190,7 +194,7 @@ func (s *Store) Close() error {
 		s.mu.Unlock()
 		<-s.stopped
 		err := s.ck.stop(s)
-		s.closeEr = errors.Join(err, s.release())
+		s.closeEr = errors.Join(err, s.lost, s.release())
 	})
 	return s.closeEr
 }

@@ -23,7 +23,8 @@ func syncData(f *os.File) error {
 // syncFS makes the whole file system durable that f is on. It fails when anything of
 // it could not be written since f was opened.
 func syncFS(f *os.File) (bool, error) {
-	if !syncFSTells() {
+	var st unix.Statfs_t
+	if !syncFSTells() || unix.Fstatfs(int(f.Fd()), &st) != nil || !syncsWhole[int64(st.Type)] {
 		return false, nil
 	}
 	for {
@@ -32,6 +33,14 @@ func syncFS(f *os.File) (bool, error) {
 			return true, os.NewSyscallError("syncfs", err)
 		}
 	}
+}
+
+// syncsWhole has the file systems of which syncfs is known to do and tell what fsync
+// does. It is not that of all: overlayfs does not tell of what its upper layer could not
+// write, and FUSE does not ask its server to make anything durable.
+var syncsWhole = map[int64]bool{
+	unix.EXT4_SUPER_MAGIC: true, // ext2 and ext3 too
+	unix.XFS_SUPER_MAGIC:  true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true, unix.TMPFS_MAGIC: true,
 }
 
 // syncFSTells reports whether the kernel is one whose syncfs tells of errors: since

@@ -118,7 +118,9 @@ func (s *Store) trimmer() {
 			s.sweep()
 		case <-s.tr.wake:
 			for _, name := range s.tr.take() {
-				s.trim(name)
+				if !s.tr.stopping() {
+					s.trim(name)
+				}
 			}
 		}
 	}
@@ -159,8 +161,8 @@ func (s *Store) sweepOne(name string) {
 	}
 }
 
-// beginsOld reports whether the first message of a file is too old, or can't be
-// found at once.
+// beginsOld reports whether the first message of a file whose time can be believed is
+// too old, or can't be found at once.
 func (s *Store) beginsOld(in folder, base string, size int64) bool {
 	f, err := in.open(base, false)
 	if err != nil {
@@ -168,13 +170,14 @@ func (s *Store) beginsOld(in folder, base string, size int64) bool {
 	}
 	defer func() { _ = f.close() }() // it was only read
 	lines := forward{r: f, end: min(size, blockSize)}
+	now := time.Now()
 	for {
 		l, err := lines.next()
 		if err != nil {
 			return lines.end < size
 		}
-		if e, ok := decode(l.data); ok && e.msg != nil {
-			return e.msg.Time.Before(time.Now().Add(-s.limits.age))
+		if e, ok := decode(l.data); ok && e.msg != nil && e.msg.Time.Before(now.Add(clockAhead)) {
+			return e.msg.Time.Before(now.Add(-s.limits.age))
 		}
 	}
 }
@@ -185,20 +188,48 @@ var errStale = errors.New("it was changed meanwhile")
 
 var errStopping = errors.New("the store is being closed")
 
+// trimTries is how often a history is written anew that changes meanwhile.
+const trimTries = 3
+
 // trim shortens owner's history where that is due.
 func (s *Store) trim(name string) {
-	t, err := s.prepareTrim(name)
+	var err error
+	for range trimTries {
+		if err = s.tryTrim(name); !errors.Is(err, errStale) && !errors.Is(err, errReplaced) {
+			break
+		}
+		_ = s.onWriter(func() error { return s.refresh(name) }) // else the next try fails, too
+	}
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, errStopping):
+	default:
+		s.log.Error("history: can't be shortened, and is left as it is", "owner", name, "error", err)
+	}
+}
+
+// refresh has a history read anew if somebody else has changed it.
+func (s *Store) refresh(name string) error {
+	it, err := s.current(name)
+	if err == nil {
+		s.owners.release(it)
+	}
+	return err
+}
+
+// tryTrim keeps the owner for as long as it takes: when another one is loaded meanwhile,
+// the file is not what it was.
+func (s *Store) tryTrim(name string) error {
+	it, err := s.owner(name)
+	if err != nil {
+		return err
+	}
+	defer s.owners.release(it)
+	t, err := s.prepareTrim(it.val)
 	if err == nil && t != nil {
 		err = s.onWriter(func() error { return s.swap(t) })
 	}
 	t.close(err)
-	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, errStopping):
-	case errors.Is(err, errStale), errors.Is(err, errReplaced):
-		s.tr.ask(name)
-	default:
-		s.log.Error("history: can't be shortened, and is left as it is", "owner", name, "error", err)
-	}
+	return err
 }
 
 // onWriter has the writer run job between two batches, and returns what it does.
@@ -215,26 +246,21 @@ func (s *Store) onWriter(job func() error) (err error) {
 	return err
 }
 
-// prepareTrim writes what is to be left of owner's history to a new file beside
-// it. It returns nil when there is nothing to be removed.
-func (s *Store) prepareTrim(name string) (*trimming, error) {
-	it, err := s.owner(name)
-	if err != nil {
-		return nil, err
-	}
-	defer s.owners.release(it)
-	v, unread, err := s.view(it.val)
+// prepareTrim writes what is to be left of o's history to a new file beside it. It
+// returns nil when there is nothing to be removed.
+func (s *Store) prepareTrim(o *owner) (*trimming, error) {
+	v, unread, err := s.view(o)
 	if err != nil {
 		return nil, err
 	}
 	defer v.close()
-	if len(v.tail) > 0 || v.size == 0 {
+	if len(v.tail) > 0 || v.size == 0 || s.ck.suspect.Load() {
 		return nil, nil // there is trouble, or nothing
 	}
-	t := &trimming{name: name, ino: v.ino, end: v.size, old: v.mark, stopping: s.tr.stopping}
-	t.in, t.base = s.place(name)
-	plan := newPlan(t, s.limit(name), s.limits.age, unread)
-	r := &reader{s: s, o: it.val, v: v}
+	t := &trimming{o: o, end: v.size, old: v.mark, stopping: s.tr.stopping}
+	t.in, t.base = s.place(o.name)
+	plan := newPlan(t, s.limit(o.name), s.limits.age, unread)
+	r := &reader{s: s, o: o, v: v}
 	if err := plan.find(r); err != nil || !plan.worthwhile() {
 		return nil, err
 	}

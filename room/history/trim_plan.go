@@ -29,14 +29,17 @@ type plan struct {
 	kept    []ref // the unread before cut
 	keep    int64 // how many bytes these are
 	dropped int   // messages that go
+	tooOld  bool  // one of them is too old
 	damaged []piece
+
+	stopping func() bool // the store is being closed
 }
 
 // piece is a part of a file.
 type piece struct{ off, end int64 }
 
 func newPlan(t *trimming, limit int64, age time.Duration, unread []ref) *plan {
-	p := &plan{end: t.end, target: math.MaxInt64, limit: limit, now: time.Now()}
+	p := &plan{end: t.end, target: math.MaxInt64, limit: limit, now: time.Now(), stopping: t.stopping}
 	if t.end > limit {
 		p.target = limit / keepIn * keepOf
 	}
@@ -56,6 +59,9 @@ func (p *plan) find(r *reader) error {
 	lines := forward{r: r.v, end: p.end}
 	old := !p.cutoff.IsZero()
 	for {
+		if p.stopping() {
+			return errStopping
+		}
 		l, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			p.cut = p.end
@@ -72,7 +78,7 @@ func (p *plan) find(r *reader) error {
 		if len(found) == 0 {
 			p.damage(piece{l.off, lines.off})
 		}
-		if err := p.drop(found); err != nil {
+		if err := p.drop(found, old); err != nil {
 			return err
 		}
 	}
@@ -90,7 +96,7 @@ func (p *plan) old(found []entry, before bool) bool {
 }
 
 // drop notes what becomes of the entries of a line before the cut.
-func (p *plan) drop(found []entry) error {
+func (p *plan) drop(found []entry, old bool) error {
 	for _, e := range found {
 		if e.msg == nil {
 			continue
@@ -100,6 +106,7 @@ func (p *plan) drop(found []entry) error {
 		}
 		if len(p.unread) == 0 || p.unread[0].off != e.off {
 			p.dropped++
+			p.tooOld = p.tooOld || old
 			continue
 		}
 		text, err := messageLine(e.msg)
@@ -129,5 +136,5 @@ func (p *plan) worthwhile() bool {
 		return false
 	}
 	left := trimHead + p.keep + p.end - p.cut
-	return !p.cutoff.IsZero() && p.end <= p.limit || left < p.end-p.end/8
+	return p.tooOld || left < p.end-p.end/8
 }

@@ -9,11 +9,10 @@ import (
 // trimming is a history that is being shortened: what is left of it is written to
 // a new file, and the writer then puts that in the old one's place.
 type trimming struct {
-	name string
+	o    *owner
 	in   folder
 	base string
 
-	ino uint64   // of the old file
 	old trimMark // of the old file
 	end int64    // how much of the old file is dealt with
 
@@ -133,16 +132,16 @@ func (t *trimming) close(err error) {
 // removed, so the same lines of theirs fit the old file and the new one, whichever
 // of them a power cut leaves.
 func (s *Store) swap(t *trimming) error {
-	it, err := s.current(t.name)
+	o := t.o
+	it, err := s.current(o.name)
 	if err != nil {
 		return err
 	}
 	defer s.owners.release(it)
-	o := it.val
-	if in, _ := s.place(t.name); in != t.in || o.ino != t.ino || o.end < t.end || o.trim != t.old {
+	if it.val != o || s.ck.suspect.Load() {
 		return errStale
 	}
-	h, err := s.handle(t.name, false)
+	h, err := s.handle(o.name, false)
 	if err != nil {
 		return err
 	}
@@ -159,12 +158,12 @@ func (s *Store) swap(t *trimming) error {
 		return err
 	}
 	s.log.Info("history: shortened", "file", t.base, "from", t.size-t.shift(), "to", t.size)
-	s.enqueue(&unit{state: t.name})
-	if o.end > s.limit(t.name) { // much was appended in the meantime
-		s.tr.ask(t.name)
+	s.enqueue(&unit{state: o.name})
+	if o.end > s.limit(o.name) { // much was appended in the meantime
+		s.tr.ask(o.name)
 	}
 	if err := t.in.sync(); err != nil { // no journal goes before this succeeds
-		s.log.Warn("history: the name of a shortened history is not durable yet", "owner", t.name, "error", err)
+		s.log.Warn("history: the name of a shortened history is not durable yet", "owner", o.name, "error", err)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestVersion1(t *testing.T) {
 // TestMigration brings a folder of version 1, with a journal that waits, up to
 // date, and cuts the power at each operation of that in turn.
 func TestMigration(t *testing.T) {
-	both(t, func(t *testing.T, opts Options) {
+	each(t, func(t *testing.T, opts Options) {
 		for n := 1; ; n++ {
 			fs, l := oldFolder(t, opts)
 			fs.fault = func(step int, _ string) fault { return fault{dead: step == n} }

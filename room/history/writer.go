@@ -1,9 +1,6 @@
 package history
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 )
@@ -39,6 +36,7 @@ func (s *Store) write() {
 // shut seals the journal for good.
 func (s *Store) shut() {
 	s.catchUpAll()
+	s.lastCarry()
 	s.sealJournal()
 	s.journal.close(errClosed)
 	s.mu.Lock()
@@ -89,6 +87,7 @@ func (p *part) end() int64 { return p.o.end + int64(len(p.data)) }
 func (s *Store) commit(units []*unit) {
 	b := &batch{now: time.Now(), parts: make(map[string]*part), log: s.journal.spare[:0]}
 	err := s.readyJournal(b.now)
+	units = append(s.takeCarried(), units...)
 	for _, u := range units {
 		if u.err == nil {
 			u.err = err
@@ -194,48 +193,6 @@ func (b *batch) addState(p *part) {
 	b.log = appendRecord(b.log, true, p.o.logged(p.end()), p.o.name, line)
 	p.data = append(p.data, line...)
 	p.state = stateAt{end: p.end(), len: int64(len(line))}
-}
-
-// current returns the owner's state when it fits the file as it is now, and
-// loads it anew when somebody else has changed or replaced the file.
-func (s *Store) current(name string) (*item[*owner], error) {
-	it, err := s.owner(name)
-	if err != nil {
-		return nil, err
-	}
-	same, err := s.unchanged(it.val)
-	if err == nil && !same && it.val.behind != nil {
-		err = errReplaced
-		s.journal.astray = true
-	}
-	if err == nil && same {
-		err = s.catchUp(it.val)
-	}
-	if err == nil && same {
-		return it, nil
-	}
-	s.owners.release(it)
-	if err != nil {
-		return nil, fmt.Errorf("history of %s: %w", name, err)
-	}
-	s.log.Warn("history: a file was changed by somebody else and is read anew", "owner", name)
-	s.owners.forget(name)
-	s.files.forget(name)
-	return s.owner(name)
-}
-
-// unchanged reports whether o's file is the one that the writer left.
-func (s *Store) unchanged(o *owner) (bool, error) {
-	in, base := s.place(o.name)
-	st, err := in.lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		st, err = stat{}, nil
-	}
-	if o.behind == nil {
-		return st.ino == o.ino && st.size == o.end, err
-	}
-	// The write that failed may have created the file, or left a part in it.
-	return st.ino == o.ino || o.ino == 0 && st.size == 0, err
 }
 
 // apply appends a part that is in the journal to its owner's file. When that
