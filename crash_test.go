@@ -74,7 +74,7 @@ func newCrasher(t *testing.T, data string) *crasher {
 	c := &crasher{t: t, data: data, keys: map[string][]string{}, random: rand.New(rand.NewPCG(seed, 0)),
 		told: newLedger(), found: readHistories(data),
 		waiting: map[string]map[string]bool{"dave": {}, "gina": {}}, seen: map[string]bool{}}
-	s := startServer(t, data)
+	s := startServer(t, data, keepAll...)
 	for _, nick := range append([]string{"frank"}, append(talkers, absent...)...) {
 		c.keys[nick] = []string{newKey(t)}
 		output(t, s.openSSH(nick, c.keys[nick], nil, "nick"), "") // who is known is written to
@@ -183,7 +183,7 @@ func (c *crasher) ask(t testing.TB, s *server, nick string, command ...string) s
 // finish looks at everything once more.
 func (c *crasher) finish() {
 	c.n = 9 // gina reads her inbox, too
-	s := startServer(c.t, c.data)
+	s := startServer(c.t, c.data, keepAll...)
 	c.check(c.t, s)
 	c.found.unchanged(c.t)
 	same(c.t, "the room's history", shownIn("", c.ask(c.t, s, "bob", "history", fmt.Sprint(askedAtMost))).room, c.found.newest("room"))
