@@ -106,6 +106,25 @@ func left(t *testing.T, fs *memFS) (list []string) {
 	return list
 }
 
+// shown are the ids that a look at bob's history shows.
+func shown(t *testing.T, fs *memFS) (list []string) {
+	t.Helper()
+	s := newStore(Options{})
+	s.at.Store(&home{root: fs.folder()})
+	l := &Look{unread: make(map[string]bool)}
+	err := l.open(s, "bob")
+	if err == nil {
+		err = l.Each(0, func(l Line) bool { return l.Message != nil }, func(Finding) {}, func(l Line) error {
+			list = append(list, l.Message.ID)
+			return nil
+		})
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return list
+}
+
 // recoverDying has the process end at each step of the recovery in turn.
 func recoverDying(t *testing.T, what string, fs *memFS, want []string) {
 	t.Helper()
@@ -138,7 +157,11 @@ func TestEditedBehindTheJournal(t *testing.T) {
 				edit(t, killed, "bob", change)
 				want := left(t, killed)
 				recoverDying(t, "killed", killed, want)
+				seen := shown(t, killed)
 				wantOnce(t, "killed", killed, want)
+				if now := left(t, killed); !slices.Equal(seen, now) {
+					t.Errorf("looking shows %v, and the start made it %v", seen, now)
+				}
 			})
 		})
 	}

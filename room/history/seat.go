@@ -36,31 +36,35 @@ type seat struct {
 // place returns the seats of a span. The caller writes them before it asks for more.
 func (s *seating) place(p span) ([]seat, error) {
 	fits, there := s.fits(p)
-	if fits && there {
-		s.took(p)
-		return []seat{{p, false}}, nil
-	}
-	if s.there == nil {
-		var err error
-		if s.there, err = goodLines(s.r, max(0, s.size-s.all-maxLine), s.size); err != nil {
+	if !fits || !there {
+		err := s.search()
+		if err != nil && !fits {
 			return nil, err
 		}
+		if !fits || s.elsewhere(p) {
+			return s.lines(p)
+		}
 	}
-	if fits && !s.elsewhere(p) {
-		s.took(p)
-		return []seat{{p, false}}, nil
-	}
-	return s.lines(p)
+	s.took(p)
+	return []seat{{p, false}}, nil
 }
 
-// elsewhere reports whether a line of p stands where it does not belong.
+// search finds out what is there, once.
+func (s *seating) search() (err error) {
+	if s.there == nil {
+		s.there, err = goodLines(s.r, max(0, s.size-s.all-maxLine), s.size)
+	}
+	return err
+}
+
+// elsewhere reports whether a message of p stands where it does not belong. Marks can be
+// there twice, messages can't.
 func (s *seating) elsewhere(p span) bool {
-	off := p.off
 	for data := range bytes.Lines(p.data) {
-		if at, is := s.there[string(bytes.TrimSuffix(data, []byte("\n")))]; is && at != off {
+		at, is := s.there[string(bytes.TrimSuffix(data, []byte("\n")))]
+		if is && (at < p.off || at >= p.end()) && bytes.HasPrefix(data, []byte(`{"id":`)) {
 			return true
 		}
-		off += int64(len(data))
 	}
 	return false
 }
