@@ -49,4 +49,19 @@
 // [Check] and [OpenLook] read a folder that a server may be using, and change nothing.
 // [Repair] and [Hold] take the folder when nobody has it. [KeepJournals] is what makes a
 // copy of a folder in use consistent.
+//
+// # How histories are kept small
+//
+// With limits, a third goroutine, the trimmer, writes a history anew without its
+// oldest lines, but with all that is unread, to a file beside it, and the writer puts
+// that in the old one's place between two batches. Journals count offsets as if
+// nothing had ever been removed; the first line of a shortened file tells the
+// difference. Without limits there is no trimmer.
+//
+// # When the folder or a file is another one
+//
+// Each append looks whether the file is still the one that the writer left. One that
+// somebody edited is read anew. When the store's own folder was removed and another one
+// stands in its place, that is used as at start. Lines that were acknowledged and are in
+// memory alone are appended there.
 package history
