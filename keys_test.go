@@ -47,7 +47,7 @@ func TestKeysWhileTheServerRuns(t *testing.T) {
 	bob := sitDown(t, "bob", s.openSSH("bob", []string{key}, nil))
 	bob.sees("you are bob", "> ")
 	s.manage("remove", "bob")
-	bob.sees("your key is not known here any more")
+	bob.sees("your key was removed")
 	s.manage("add", "carol", "--key", key+".pub", "--from", "192.0.2.0/24")
 	s.logs(2, "added=1 removed=0")
 	s.refused("carol", key, "not for the address you come from")

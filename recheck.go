@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"net/netip"
 	"time"
-
-	"whoelse/sessions/sshd"
 )
 
 // recheckEvery bounds how long a session outlives its key's expiry-time, or a
@@ -28,24 +24,9 @@ func (s *server) recheckAll(ctx context.Context) {
 	}
 }
 
-// recheck ends the sessions of those whose key would not let them in any more.
+// recheck ends the sessions, commands and connections of those whose key would not
+// let them in any more.
 func (s *server) recheck() {
-	s.host.EndWhere(func(l *sshd.Login, address string) (reason string, end bool) {
-		if l.Key == nil {
-			return "", false
-		}
-		from, _ := netip.ParseAddrPort(address) // none: then only the key counts
-		holder, err := s.people.Holder(l.Key, l.Asked, from.Addr().Unmap())
-		switch {
-		case errors.Is(err, sshd.ErrUnknownKey):
-			return "your key is not known here any more", true
-		case err != nil:
-			return "your key is not accepted any more: " + err.Error(), true
-		case holder.Nick != l.Nick:
-			return "your key is " + holder.Nick + "'s now; connect again", true
-		case holder.Role != l.Role:
-			return "your key's role has changed; connect again", true
-		}
-		return "", false
-	})
+	s.host.EndWhere(s.ssh.Stale)
+	s.ssh.EndStale()
 }

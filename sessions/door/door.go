@@ -42,8 +42,11 @@ type Limits struct {
 	// in a minute; 30. It is a bucket that refills evenly: whoever used it up may
 	// come again after a minute's thirtieth part.
 	PerMinute int
+	// Unread is how many bytes that nobody has read yet the connections of an address
+	// may leave with the server, and UnreadInAll those of everybody; 8 and 64 MiB.
+	Unread, UnreadInAll int
 	// Exempt are the operator's own addresses. They answer for no limit but
-	// Sessions, which is what the machine can carry, so that an attack that fills
+	// Sessions and UnreadInAll, which are what the machine can carry, so that an attack that fills
 	// the handshakes does not lock the operator out. They are counted, and bans
 	// hold for them too. Also exempt is what has no address: a unix socket or pipe.
 	//
@@ -74,6 +77,7 @@ type Door struct {
 	mu         sync.Mutex // owns all below, and the visits and entries
 	sessions   int
 	handshakes int
+	unread     int            // bytes
 	networks   map[source]int // handshakes by network; no zeros in it
 	v4, v6     memory         // apart: addresses of IPv6 cost nothing and must not push out others
 	stats      tally
@@ -85,6 +89,8 @@ func New(l Limits, bans Bans) *Door {
 	l.Handshakes = limit(l.Handshakes, 100)
 	l.PerAddress = limit(l.PerAddress, 20)
 	l.PerMinute = limit(l.PerMinute, 30)
+	l.Unread = limit(l.Unread, 8<<20)
+	l.UnreadInAll = limit(l.UnreadInAll, 64<<20)
 	l.Sources = limit(l.Sources, 65_536)
 	l.Exempt = unmapped(l.Exempt)
 	return &Door{

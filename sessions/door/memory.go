@@ -27,6 +27,7 @@ type memory struct {
 type entry struct {
 	source  source
 	visits  int           // open connections
+	unread  int           // bytes that they have sent and nobody has read
 	rested  time.Duration // when the last of its connections stops counting as new
 	penalty penalty
 	forget  time.Duration // what the heap is ordered by: nothing matters from then on

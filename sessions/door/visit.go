@@ -20,6 +20,7 @@ type Visit struct {
 	// Owned by door.mu.
 	state  state
 	judged bool // how its login went has been counted
+	unread int  // bytes
 }
 
 type state uint8
@@ -77,6 +78,44 @@ func (v *Visit) Failed(f Failure) {
 	d.memoryOf(v.source).penalise(v.source, f, d.now())
 }
 
+// Hold counts n bytes that the visit has sent and nobody has read yet. It reports
+// false, and counts nothing, when its address or all together have sent too many:
+// the connection is to be ended.
+func (v *Visit) Hold(n int) bool {
+	d := v.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.state == gone || d.unread+n > d.limits.UnreadInAll {
+		return false
+	}
+	if !v.exempt {
+		e := d.memoryOf(v.source).take(v.source) // there is one: the visit is open
+		if e.unread+n > d.limits.Unread {
+			return false
+		}
+		e.unread += n
+	}
+	d.unread += n
+	v.unread += n
+	return true
+}
+
+// Release gives back what Hold has counted: all of it has been read.
+func (v *Visit) Release() {
+	v.door.mu.Lock()
+	defer v.door.mu.Unlock()
+	v.release()
+}
+
+// release is Release; the caller holds the lock.
+func (v *Visit) release() {
+	v.door.unread -= v.unread
+	if !v.exempt && v.unread > 0 {
+		v.door.memoryOf(v.source).take(v.source).unread -= v.unread
+	}
+	v.unread = 0
+}
+
 // Close ends the visit. Only the first call counts.
 func (v *Visit) Close() {
 	d := v.door
@@ -92,6 +131,7 @@ func (v *Visit) Close() {
 		v.judged = true // it had logged in: nothing is held against it afterwards
 	}
 	v.state = gone
+	v.release()
 	if !v.exempt {
 		v.leave(d.now())
 	}

@@ -211,7 +211,7 @@ func TestRevokedWhileOnline(t *testing.T) {
 		}
 		began := time.Now()
 		for _, c := range all {
-			c.sees("your key is not known here any more")
+			c.sees("your key was removed")
 			c.leaves()
 		}
 		if took := time.Since(began); took > 3*time.Second {

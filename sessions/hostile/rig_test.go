@@ -60,6 +60,7 @@ type rig struct {
 	settings *settings.Store
 	room     *room.Room
 	host     *sessions.Host
+	door     *door.Door
 	ssh      *sshd.Server
 	listener net.Listener
 	served   chan error
@@ -95,9 +96,10 @@ func (r *rig) start(o options) {
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
+	r.door = door.New(o.limits, nil)
 	r.ssh, err = sshd.New(sshd.Config{
 		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json"))), Handle: r.host.Handle, Log: log,
-		Door: door.New(o.limits, nil), LoginWithin: o.within, ShellWithin: o.within,
+		Door: r.door, LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)
 	r.serve()
@@ -118,15 +120,10 @@ func (r *rig) serve() {
 	r.unwatch = func() { cancel(); watching.Wait() }
 }
 
-// recheck ends the sessions of keys that are not known any more.
+// recheck is what the command does.
 func (r *rig) recheck() {
-	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
-		if l.Key == nil || keys.IsCertificate(l.Key) {
-			return "", false
-		}
-		_, err := r.registry.Lookup(l.Key, netip.MustParseAddr("127.0.0.1"))
-		return "your key is not known here any more", err != nil
-	})
+	r.host.EndWhere(r.ssh.Stale)
+	r.ssh.EndStale()
 }
 
 // stop ends the server the way the command does.

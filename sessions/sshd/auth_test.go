@@ -10,6 +10,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/sessions/door"
+	"whoelse/sessions/internal/rawssh"
 )
 
 func TestKeyDecides(t *testing.T) {
@@ -188,4 +189,34 @@ type failing struct{ gossh.Signer }
 
 func (failing) Sign(io.Reader, []byte) (*gossh.Signature, error) {
 	return nil, errors.New("not my key")
+}
+
+// What a key makes somebody is looked up again for each channel of a connection.
+func TestIdentityIsAskedForEachChannel(t *testing.T) {
+	r := newRig(t).holds("bob")
+	c := rawssh.Dial(t, r.addr)
+	c.Prove("bob", signer("bob"))
+	for _, channel := range []struct {
+		id   uint32
+		want string
+	}{{0, "nick=bob"}, {1, "your key was removed"}} {
+		c.Write(rawssh.Opening("session", 0, 1<<20, 1<<15, nil))
+		c.Read(rawssh.ChannelOpened)
+		c.Write(rawssh.Request(channel.id, "exec", false, rawssh.Str(nil, "say -")))
+		for said := ""; !strings.Contains(said, channel.want); {
+			p, err := c.Next()
+			if err != nil {
+				t.Fatalf("%v instead of %q", err, channel.want)
+			}
+			if p[0] == rawssh.ChannelData || p[0] == rawssh.ChannelErrData {
+				said += string(p)
+			}
+		}
+		r.keys.mu.Lock()
+		clear(r.keys.nicks)
+		r.keys.mu.Unlock()
+	}
+	for err := error(nil); err == nil; { // until the server hangs up
+		_, err = c.Next()
+	}
 }

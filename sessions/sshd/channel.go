@@ -29,6 +29,7 @@ type Channel struct {
 
 	conn  *conn
 	raw   gossh.Channel
+	in    *input
 	sess  ssh.Session
 	start *time.Timer // closes the connection when no shell or command comes
 	over  *time.Timer // closes it when the client does not close its channel
@@ -76,9 +77,14 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	ch.start = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
-	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch}, channelContext{ctx, ch})
+	var taking sync.WaitGroup
+	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch, &taking}, channelContext{ctx, ch})
 	ch.start.Stop()
 	ch.over.Stop()
+	if ch.in != nil {
+		ch.in.end()
+	}
+	taking.Wait()
 }
 
 // session is the innermost handler: it runs when a shell or command was asked for.
@@ -93,7 +99,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		if err != nil {
 			s.untold(login, err)
 			ch.refuse(err)
-			return
+			return // and the client has closeWithin to go
 		}
 		ch.Login = login
 		s.cfg.Handle(ch)
@@ -108,11 +114,12 @@ func (s *Server) untold(login *Login, err error) {
 }
 
 func (ch *Channel) refuse(err error) {
+	ch.over.Reset(closeWithin)
 	io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
 	ch.Exit(1)
 }
 
-func (ch *Channel) Read(p []byte) (int, error)  { return ch.raw.Read(p) }
+func (ch *Channel) Read(p []byte) (int, error)  { return ch.in.Read(p) }
 func (ch *Channel) Write(p []byte) (int, error) { return ch.raw.Write(p) }
 
 // Stderr is where a command's errors go. One goroutine at a time, not beside Write.
@@ -127,11 +134,15 @@ func (ch *Channel) Exit(code int) {
 }
 
 // Abort ends the whole connection at once. A Write that stands returns.
-func (ch *Channel) Abort() { ch.conn.Close() }
+func (ch *Channel) Abort() { ch.conn.abort() }
 
 // Confirm calls f once, on another goroutine: with true when the client has
 // received all that was written until now, with false when it never will.
 func (ch *Channel) Confirm(f func(bool)) { ch.conn.confirm(f) }
+
+// Stale reports whether the key of the person would not let them in any more, and
+// why. It is to be asked before each thing that they do.
+func (ch *Channel) Stale() (why string, stale bool) { return ch.conn.server.Stale(ch.Login, ch.From()) }
 
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
@@ -159,7 +170,8 @@ func (ch *Channel) OnResize(f func()) {
 // stalling on, anything but a request for a shell or a command.
 type watched struct {
 	gossh.NewChannel
-	ch *Channel
+	ch     *Channel
+	taking *sync.WaitGroup // what Accept starts to read along; ends with the channel
 }
 
 func (w watched) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
@@ -167,7 +179,12 @@ func (w watched) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w.ch.raw = raw
+	w.ch.raw, w.ch.in = raw, newInput(raw, w.ch.conn)
+	w.taking.Go(func() {
+		defer w.ch.conn.server.survive("channel's input", w.ch.conn)
+		w.ch.in.take()
+	})
+	w.taking.Go(func() { drop(raw.Stderr()) })
 	out := make(chan *gossh.Request)
 	go func() {
 		defer close(out)

@@ -13,23 +13,31 @@ import (
 	"whoelse/sessions/door"
 )
 
+// writeWithin is how long a write to the network may stand.
+const writeWithin = 10 * time.Second
+
 // conn is one TCP connection from accept to end.
 type conn struct {
 	net.Conn
 	server   *Server
-	visit    *door.Visit  // nil without a door
-	deadline *time.Timer  // closes the connection: late login, no session, or the keepalive's
+	visit    *door.Visit   // nil without a door; set by enter
+	deadline *time.Timer   // closes the connection: late login, no session, or the keepalive's
+	gone     chan struct{} // closed with the socket
+	closing  sync.Once
 	login    login        // written during authentication, read after it
 	late, in atomic.Bool  // its time ran out; somebody logged in
 	opening  atomic.Int32 // channels that are open or being refused
 	early    atomic.Bool  // the login has not begun
 	received atomic.Int64 // bytes until then
+	unread   unread
 
 	knowing  sync.Mutex // owns the two below; held while a nick is claimed on disk
 	identity *Login     // of the first session; all others are the same person's
 	denied   error
 
 	mu       sync.Mutex // owns the fields below
+	closed   bool
+	known    *Login // whose key has signed, as far as a nick is bound to it: for EndStale
 	ssh      *gossh.ServerConn
 	channels int
 	running  int // shells and commands, also of channels that are closed
@@ -42,8 +50,9 @@ type connKey struct{}
 func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Conn: nc, server: s}
+	c := &conn{Conn: nc, server: s, gone: make(chan struct{})}
 	c.early.Store(true)
+	c.unread.conn = c
 	c.deadline = time.AfterFunc(s.cfg.LoginWithin, c.expire)
 	return c
 }
@@ -52,6 +61,79 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) expire() {
 	c.late.Store(true)
 	c.Close()
+}
+
+// enter notes what the door said. It reports false when the connection was closed
+// meanwhile.
+func (c *conn) enter(visit *door.Visit) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		visit.Close()
+		return false
+	}
+	c.visit = visit
+	return true
+}
+
+// Close closes the socket, and with it ends the visit: whatever the library still
+// has to do, nobody is connected any more.
+func (c *conn) Close() error {
+	c.closing.Do(func() {
+		c.Conn.Close()
+		close(c.gone)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.closed = true
+		if c.visit != nil {
+			c.visit.Close()
+		}
+	})
+	return nil
+}
+
+// Write writes p, or ends the connection when that fails or stands for
+// writeWithin, and always says that p was written. The library needs that: when
+// Accept cannot write its confirmation, nobody takes the channel's requests, and
+// its reader waits for that for ever. The end comes with Read.
+func (c *conn) Write(p []byte) (int, error) {
+	c.unread.pause()
+	defer c.unread.resume()
+	c.Conn.SetWriteDeadline(time.Now().Add(writeWithin))
+	if _, err := c.Conn.Write(p); err != nil {
+		c.abort()
+	}
+	return len(p), nil
+}
+
+// abort is Close for who takes nothing: the kernel is not to go on trying.
+func (c *conn) abort() {
+	if t := tcpOf(c.Conn); t != nil {
+		t.SetLinger(0)
+	}
+	c.Close()
+}
+
+// tcpOf returns the TCP connection behind nc, nil where there is none.
+func tcpOf(nc net.Conn) *net.TCPConn {
+	switch c := nc.(type) {
+	case *net.TCPConn:
+		return c
+	case interface{ TCPConn() (*net.TCPConn, bool) }: // with a PROXY header
+		t, _ := c.TCPConn()
+		return t
+	}
+	return nil
+}
+
+// isGone reports whether the connection has ended.
+func (c *conn) isGone() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // loggedIn tells the door that the person is known. The error is for them.
@@ -135,8 +217,10 @@ func (c *conn) finish() {
 // done ends the connection with its last session.
 func (c *conn) done() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.channels--; c.channels == 0 {
+	c.channels--
+	last := c.channels == 0
+	c.mu.Unlock()
+	if last {
 		c.Close()
 	}
 }

@@ -11,16 +11,27 @@ import (
 // the key exchange, some 5 KiB with all algorithms there are.
 const maxBeforeAuth = 32 << 10
 
-var errTooMuch = errors.New("too much was sent before the login")
+var (
+	errTooMuch = errors.New("too much was sent before the login")
+	errFlood   = errors.New("too much was sent that nobody can read yet")
+)
 
-// Read counts what comes before the login.
+// Read counts what comes before the login, and what comes that is not taken.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.early.Load() && c.received.Add(int64(n)) > maxBeforeAuth {
+	switch {
+	case err != nil:
+		c.Close()
+		return n, err
+	case c.early.Load() && c.received.Add(int64(n)) > maxBeforeAuth:
 		c.Close()
 		return 0, errTooMuch
+	case !c.unread.add(n):
+		c.server.flooded(c)
+		c.abort()
+		return 0, errFlood
 	}
-	return n, err
+	return n, nil
 }
 
 // drain lets the library's goroutines of a connection end, after the library has

@@ -20,8 +20,10 @@ import (
 	"github.com/charmbracelet/ssh"
 	"github.com/charmbracelet/wish"
 	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"whoelse/sessions/door"
+	"whoelse/sessions/text"
 )
 
 // serverVersion is what the server calls itself on the wire.
@@ -34,10 +36,11 @@ const (
 	closeWithin    = 2 * time.Second  // from a session's end to its channel's
 	keepaliveEvery = 15 * time.Second
 	keepaliveMiss  = 3
-	maxChannels    = 4  // sessions at the same time on one connection
-	maxRunning     = 8  // also those whose channel is closed and that have not noticed yet
-	maxOpening     = 64 // also those that are being refused
-	maxAuthTries   = 6  // what sshd allows
+	maxChannels    = 4        // sessions at the same time on one connection
+	maxRunning     = 8        // also those whose channel is closed and that have not noticed yet
+	maxOpening     = 64       // also those that are being refused
+	maxAuthTries   = 6        // what sshd allows
+	socketBuffer   = 64 << 10 // bytes, each way: what a client that takes nothing makes the kernel hold
 )
 
 // Config is what a server needs.
@@ -68,13 +71,14 @@ type Server struct {
 	conns   map[*conn]struct{} // every open connection, also before login
 	stopped bool
 	all     sync.WaitGroup // the connections' goroutines
+	floods  rate.Sometimes // to the log
 }
 
 // New returns a server. It does not listen yet.
 func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
-	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}}
+	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
 	srv, err := wish.NewServer(
 		hostSigner(cfg.HostKey),
 		wish.WithVersion(strings.TrimPrefix(serverVersion, "SSH-2.0-")),
@@ -117,9 +121,12 @@ func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 			}
 		},
 	}
-	cfg.VerifiedPublicKeyCallback = func(_ gossh.ConnMetadata, _ gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
+	cfg.VerifiedPublicKeyCallback = func(meta gossh.ConnMetadata, key gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
 		if err := c.loggedIn(); err != nil {
 			return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
+		}
+		if nick, ok := p.Extensions[extKnown]; ok {
+			c.knows(&Login{Nick: nick, Role: p.Extensions[extRole], Key: key, Asked: text.CleanLine(meta.User())})
 		}
 		return p, nil
 	}
@@ -178,8 +185,13 @@ func (s *Server) serve(c *conn) {
 			s.cfg.Door.TurnAway(c.Conn, serverVersion, err)
 			return
 		}
-		defer visit.Close()
-		c.visit = visit
+		if !c.enter(visit) {
+			return
+		}
+	}
+	if t := tcpOf(c.Conn); t != nil {
+		t.SetReadBuffer(socketBuffer)
+		t.SetWriteBuffer(socketBuffer)
 	}
 	defer c.drain()
 	s.ssh.HandleConn(c)
@@ -197,6 +209,13 @@ func (s *Server) survive(what string, c *conn) {
 		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
 		c.Close()
 	}
+}
+
+// flooded logs that a connection is ended for what it sent, though not each time.
+func (s *Server) flooded(c *conn) {
+	s.floods.Do(func() {
+		s.cfg.Log.Warn("a connection is ended: it sent more than it can be read; others may follow unlogged for a minute", "from", c.RemoteAddr())
+	})
 }
 
 func (s *Server) add(c *conn) bool {

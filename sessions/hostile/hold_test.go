@@ -1,0 +1,118 @@
+package hostile
+
+import (
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"whoelse/sessions/door"
+	"whoelse/sessions/internal/rawssh"
+)
+
+// standing counts goroutines that are in a function, by the end of its name.
+func standing(function string) int {
+	all := make([]byte, 4<<20)
+	return strings.Count(string(all[:runtime.Stack(all, true)]), function+"(")
+}
+
+// stuffed comes in, asks for far more than the network holds, and takes none of it,
+// so that the server's next write to it stands.
+func (r *rig) stuffed(nick string) *rawssh.Client {
+	r.Helper()
+	c := r.raw(nick)
+	if t, ok := c.Conn.(*net.TCPConn); ok {
+		t.SetReadBuffer(4 << 10)
+	}
+	c.Session(1<<30, 1<<15)
+	c.Write(rawssh.Request(0, "shell", false, nil))
+	asks := rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, 0}, strings.Repeat("help\n", 1000))
+	for range 10 {
+		c.Write(asks)
+	}
+	return c
+}
+
+// A channel whose confirmation can't be written, and requests for it meanwhile: when
+// its connection has ended nothing is left of it, and nobody is counted as here.
+func TestConfirmationThatStands(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		const n = 10
+		before := r.door.Stats().Sessions
+		var all []*rawssh.Client
+		for range n {
+			all = append(all, r.stuffed("mallory"))
+		}
+		eventually(t, "the server's writes do not stand", func() bool { return standing("internal/poll.(*FD).Write") >= n })
+		for _, c := range all {
+			c.Write(rawssh.Opening("session", 1, 1<<20, 1<<15, nil))
+			for range 40 {
+				c.Write(rawssh.Request(1, "window-change", false, make([]byte, 16)))
+			}
+		}
+		eventually(t, "no confirmation stands", func() bool { return standing("ssh.(*channel).Accept") >= n })
+		for _, c := range all {
+			c.Close()
+		}
+		eventually(t, "they are still counted", func() bool { return r.door.Stats().Sessions == before })
+	})
+}
+
+// Input in packets of a byte that nobody reads, on channels without a shell, costs a
+// bounded amount for all connections together; those that send more are ended.
+func TestTinyPackets(t *testing.T) {
+	while(t, options{limits: door.Limits{UnreadInAll: many(4 << 20)}}, func(r *rig) {
+		before := now()
+		var ended atomic.Int32
+		var all sync.WaitGroup
+		for range 10 {
+			c := r.raw("mallory")
+			for id := range uint32(4) {
+				c.Write(rawssh.Opening("session", id, 1<<20, 1<<15, nil))
+			}
+			answers(c, 4, rawssh.ChannelOpened)
+			for id := range byte(4) {
+				c.Write(rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, id}, strings.Repeat("x", 1<<15)))
+			}
+			all.Go(func() {
+				n := many(100_000)
+				if packets(c, n, time.Second, func(i int) []byte {
+					return rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, byte(i % 4)}, "x")
+				}) < n {
+					ended.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		after := now()
+		t.Logf("%d of 10 connections are ended; %v, before %v", ended.Load(), after, before)
+		if ended.Load() == 0 {
+			t.Error("none is ended")
+		}
+		if after.heap > before.heap+24<<20 {
+			t.Errorf("it costs %v, before %v", after, before)
+		}
+	})
+}
+
+// What clients send as if it were a server's standard error is not kept.
+func TestTinyErrorPackets(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		c := r.raw("mallory")
+		c.Session(1<<20, 1<<15)
+		c.Write(rawssh.Request(0, "shell", false, nil))
+		before := now()
+		n := many(500_000)
+		if got := packets(c, n, patience, func(int) []byte {
+			return rawssh.Str([]byte{rawssh.ChannelErrData, 0, 0, 0, 0, 0, 0, 0, 1}, "x")
+		}); got != n {
+			t.Errorf("%d of %d are taken", got, n)
+		}
+		if after := now(); after.heap > before.heap+16<<20 {
+			t.Errorf("it costs %v, before %v", after, before)
+		}
+	})
+}
