@@ -43,7 +43,7 @@ type Limits struct {
 	// come again after a minute's thirtieth part.
 	PerMinute int
 	// Unread is how many bytes that nobody has read yet the connections of an address
-	// may leave with the server, and UnreadInAll those of everybody; 8 and 64 MiB.
+	// may leave with the server, and UnreadInAll those of everybody; 4 and 32 MiB.
 	Unread, UnreadInAll int
 	// Exempt are the operator's own addresses. They answer for no limit but
 	// Sessions and UnreadInAll, which are what the machine can carry, so that an attack that fills
@@ -89,8 +89,8 @@ func New(l Limits, bans Bans) *Door {
 	l.Handshakes = limit(l.Handshakes, 100)
 	l.PerAddress = limit(l.PerAddress, 20)
 	l.PerMinute = limit(l.PerMinute, 30)
-	l.Unread = limit(l.Unread, 8<<20)
-	l.UnreadInAll = limit(l.UnreadInAll, 64<<20)
+	l.Unread = limit(l.Unread, 4<<20)
+	l.UnreadInAll = limit(l.UnreadInAll, 32<<20)
 	l.Sources = limit(l.Sources, 65_536)
 	l.Exempt = unmapped(l.Exempt)
 	return &Door{

@@ -136,7 +136,12 @@ func (c *canary) ends() {
 	}
 	slices.Sort(c.took)
 	c.t.Logf("%d lines of the canary; half took %v, 99 %% took %v, the slowest %v", len(c.took),
-		c.took[len(c.took)/2].Round(time.Microsecond), c.took[len(c.took)*99/100].Round(time.Microsecond), c.took[len(c.took)-1].Round(time.Microsecond))
+		c.quantile(50), c.quantile(99), c.quantile(100))
+}
+
+// quantile is how long so many percent of the lines took at most, after ends.
+func (c *canary) quantile(percent int) time.Duration {
+	return c.took[min(len(c.took)*percent/100, len(c.took)-1)].Round(time.Microsecond)
 }
 
 // usage is what a case must give back.

@@ -19,21 +19,21 @@ func standing(function string) int {
 	return strings.Count(string(all[:runtime.Stack(all, true)]), function+"(")
 }
 
-// stuffed comes in, asks for far more than the network holds, and takes none of it,
-// so that the server's next write to it stands.
-func (r *rig) stuffed(nick string) *rawssh.Client {
-	r.Helper()
-	c := r.raw(nick)
+// stuff asks for far more than the network holds, and takes none of it, so that the
+// server's next write to c stands.
+func stuff(c *rawssh.Client) {
 	if t, ok := c.Conn.(*net.TCPConn); ok {
 		t.SetReadBuffer(4 << 10)
 	}
-	c.Session(1<<30, 1<<15)
-	c.Write(rawssh.Request(0, "shell", false, nil))
 	asks := rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, 0}, strings.Repeat("help\n", 1000))
+	all := c.Pack(nil, rawssh.Opening("session", 0, 1<<30, 1<<15, nil))
+	c.Conn.Write(all)
+	answers(c, 1, rawssh.ChannelOpened)
+	all = c.Pack(nil, rawssh.Request(0, "shell", false, nil))
 	for range 10 {
-		c.Write(asks)
+		all = c.Pack(all, asks)
 	}
-	return c
+	c.Conn.Write(all)
 }
 
 // A channel whose confirmation can't be written, and requests for it meanwhile: when
@@ -44,7 +44,9 @@ func TestConfirmationThatStands(t *testing.T) {
 		before := r.door.Stats().Sessions
 		var all []*rawssh.Client
 		for range n {
-			all = append(all, r.stuffed("mallory"))
+			c := r.raw("mallory")
+			stuff(c)
+			all = append(all, c)
 		}
 		eventually(t, "the server's writes do not stand", func() bool { return standing("internal/poll.(*FD).Write") >= n })
 		for _, c := range all {

@@ -175,7 +175,7 @@ type watched struct {
 }
 
 func (w watched) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
-	raw, in, err := w.NewChannel.Accept()
+	raw, in, err := w.ch.conn.accept(w.NewChannel)
 	if err != nil {
 		return nil, nil, err
 	}

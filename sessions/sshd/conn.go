@@ -19,17 +19,18 @@ const writeWithin = 10 * time.Second
 // conn is one TCP connection from accept to end.
 type conn struct {
 	net.Conn
-	server   *Server
-	visit    *door.Visit   // nil without a door; set by enter
-	deadline *time.Timer   // closes the connection: late login, no session, or the keepalive's
-	gone     chan struct{} // closed with the socket
-	closing  sync.Once
-	login    login        // written during authentication, read after it
-	late, in atomic.Bool  // its time ran out; somebody logged in
-	opening  atomic.Int32 // channels that are open or being refused
-	early    atomic.Bool  // the login has not begun
-	received atomic.Int64 // bytes until then
-	unread   unread
+	server    *Server
+	visit     *door.Visit   // nil without a door; set by enter
+	deadline  *time.Timer   // closes the connection: late login, no session, or the keepalive's
+	gone      chan struct{} // closed with the socket
+	closing   sync.Once
+	accepting sync.RWMutex // held by readers while they accept a channel
+	login     login        // written during authentication, read after it
+	late, in  atomic.Bool  // its time ran out; somebody logged in
+	opening   atomic.Int32 // channels that are open or being refused
+	early     atomic.Bool  // the login has not begun
+	received  atomic.Int64 // bytes until then
+	unread    unread
 
 	knowing  sync.Mutex // owns the two below; held while a nick is claimed on disk
 	identity *Login     // of the first session; all others are the same person's
@@ -92,10 +93,38 @@ func (c *conn) Close() error {
 	return nil
 }
 
+// accept accepts a channel, unless the connection has ended. It must not fail once
+// the library has begun to: that marks a channel as accepted before it writes the
+// confirmation, and if the writing fails nobody takes the channel's requests, for
+// which the library's reader then waits for ever. So Write never fails, and Read
+// does so only when nothing is being accepted.
+func (c *conn) accept(nc gossh.NewChannel) (gossh.Channel, <-chan *gossh.Request, error) {
+	c.accepting.RLock()
+	defer c.accepting.RUnlock()
+	if c.isGone() {
+		return nil, nil, net.ErrClosed
+	}
+	return nc.Accept()
+}
+
+// accepted waits until nothing is being accepted on a connection that has ended. The
+// bound is for a key exchange that the other side has not finished: while it stands,
+// writing waits for it, and reading belongs to it.
+func (c *conn) accepted() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.accepting.Lock()
+		defer c.accepting.Unlock()
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeWithin):
+	}
+}
+
 // Write writes p, or ends the connection when that fails or stands for
-// writeWithin, and always says that p was written. The library needs that: when
-// Accept cannot write its confirmation, nobody takes the channel's requests, and
-// its reader waits for that for ever. The end comes with Read.
+// writeWithin. It always says that p was written, see accept.
 func (c *conn) Write(p []byte) (int, error) {
 	c.unread.pause()
 	defer c.unread.resume()

@@ -22,14 +22,17 @@ func (c *conn) Read(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		c.Close()
-		return n, err
 	case c.early.Load() && c.received.Add(int64(n)) > maxBeforeAuth:
+		err = errTooMuch
 		c.Close()
-		return 0, errTooMuch
 	case !c.unread.add(n):
+		err = errFlood
 		c.server.flooded(c)
 		c.abort()
-		return 0, errFlood
+	}
+	if err != nil {
+		c.accepted()
+		return 0, err
 	}
 	return n, nil
 }

@@ -33,7 +33,14 @@ type Client struct {
 // Dial connects, exchanges keys and asks for authentication.
 func Dial(t testing.TB, addr string) *Client {
 	t.Helper()
-	c := Exchange(t, addr, Version)
+	return DialFrom(t, "127.0.0.1", addr)
+}
+
+// DialFrom is Dial from another address of this machine.
+func DialFrom(t testing.TB, from, addr string) *Client {
+	t.Helper()
+	c := connect(t, from, addr)
+	c.exchange(Version)
 	c.Write(Str([]byte{ServiceRequest}, "ssh-userauth"))
 	c.Read(ServiceAccept)
 	return c
@@ -50,7 +57,13 @@ func Exchange(t testing.TB, addr, version string) *Client {
 // Connect only connects. The connection is closed at the test's end.
 func Connect(t testing.TB, addr string) *Client {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
+	return connect(t, "127.0.0.1", addr)
+}
+
+func connect(t testing.TB, from, addr string) *Client {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
