@@ -101,7 +101,7 @@ func (s *server) start(cfg config) error {
 		return err
 	}
 	s.host = sessions.New(sessions.Config{
-		Room: s.room, Nicks: s.registry.Nicks, MessageRate: cfg.messageRate,
+		Room: s.room, Nicks: s.registry, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
 		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
 	})

@@ -51,7 +51,7 @@ func TestALargeFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(r.Nicks()); n != crowd+500 {
+	if n := len(r.NicksAround("", 0, 2*crowd)); n != crowd+500 {
 		t.Errorf("%d nicks", n)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,12 +145,26 @@ func (r *Registry) Alike(nick string) (string, bool) {
 	return r.table.alike(nick)
 }
 
-// Nicks are all that are held, sorted.
-func (r *Registry) Nicks() []string {
+// Free tells whether no key holds nick, and it reads like none that one holds and
+// like no reserved word. It goes by what was last read of the file, so that it can be
+// asked with a lock held: it does no I/O and has no OnChange called.
+func (r *Registry) Free(nick string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, alike := r.table.alike(nick)
+	return !alike && len(r.table.byNick[nick]) == 0
+}
+
+// NicksAround gives held nicks in alphabetical order: up to before of those that stand
+// before name, and up to after of those from it on. It costs what it gives, however
+// many there are. The caller owns the slice.
+func (r *Registry) NicksAround(name string, before, after int) []string {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.table.nicks()
+	all := r.table.nicks
+	i, _ := slices.BinarySearch(all, name)
+	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
 // Keys are the lines that hold nick, in the file's order.

@@ -91,7 +91,7 @@ func (r *rig) start(o options) {
 	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },
+		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
