@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"whoelse/keys/internal/disk"
 )
 
@@ -31,8 +33,9 @@ type Registry struct {
 	seen     sighting // what the table was read from
 	young    sighting // a change that is too fresh to be read, and since when
 	youngAt  time.Time
-	failed   failure // the last try to read the file, if it failed
-	opened   bool    // it was read once
+	unreadAt time.Time // when a change was first seen that has not been read; zero is none
+	failed   failure   // the last try to read the file, if it failed
+	opened   bool      // it was read once
 	revoked  func(PublicKey) bool
 	onChange []func(Change)
 	untold   []Change // what onChange has not been told yet
@@ -47,8 +50,9 @@ type Registry struct {
 	waiting   []*claim
 	// writing is held by the one who writes the file, and guards what follows.
 	writing  sync.Mutex
-	unsynced bool // the folder's last sync failed, so what the file says may not last
-	swept    bool // leftovers of a killed process are gone
+	unsynced bool           // the folder's last sync failed, so what the file says may not last
+	swept    bool           // leftovers of a killed process are gone
+	full     rate.Sometimes // tells the log
 }
 
 // sighting is how the file looked when somebody looked.
@@ -81,7 +85,7 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
-	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil)}
+	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), full: rate.Sometimes{Interval: time.Hour}}
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
