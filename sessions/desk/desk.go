@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -136,6 +138,38 @@ func (d *Desk) Record(a sessions.Action) error {
 		e.For = span.Format(a.For)
 	}
 	return shown(d.audit.Append(e))
+}
+
+// whomMost is how many nicks the audit log has on a line: it cuts long ones.
+const whomMost = 25
+
+// Expire frees nicks that were claimed, and not used for so long, and puts that on
+// record. inUse is asked about each of them.
+func (d *Desk) Expire(unused time.Duration, inUse func(nick string) bool) error {
+	before := time.Now().Add(-unused)
+	busy := make(map[string]bool) // a nick that is in use is asked about once
+	asked := func(n string) bool {
+		busy[n] = busy[n] || inUse(n)
+		return busy[n]
+	}
+	for {
+		freed, err := d.registry.Expire(before, d.used.Last, asked)
+		if err != nil || len(freed) == 0 {
+			return err
+		}
+		var nicks []string
+		for _, e := range freed {
+			nicks = append(nicks, e.Nick)
+		}
+		for whom := range slices.Chunk(nicks, whomMost) {
+			err := d.audit.Append(audit.Entry{
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + span.Format(unused),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // KeyUsed implements sessions.Keyring.
