@@ -227,14 +227,17 @@ func (a *actor) wordsNobody(n string) string {
 
 // nearby is how many nicks on either side, in the alphabet, are compared with one that
 // nobody has. Up to so many nicks it is all of them; with more, a slip in the first
-// letters may find nobody. What they cost is in nick's BenchmarkNearest.
+// letters may find nobody. It takes half a millisecond (BenchmarkSuggest in keys).
 const nearby = 2000
 
 // nicksAround gives whom one can write to, who is here or holds a key: up to before
 // on one side of name and up to after on the other, of each kind. Who is both is in
 // it twice.
 func (a *actor) nicksAround(name string, before, after int) []string {
-	all := append(a.host.cfg.Room.NicksAround(name, before, after), a.host.cfg.Nicks.NicksAround(name, before, after)...)
+	all := a.host.cfg.Room.NicksAround(name, before, after)
+	if !nick.IsGuest(name) { // which no key holds
+		all = append(all, a.host.cfg.Nicks.NicksAround(name, before, after)...)
+	}
 	return slices.DeleteFunc(all, func(n string) bool { return n == a.seat.Nick() })
 }
 
