@@ -144,7 +144,7 @@ func (d *Desk) Record(a sessions.Action) error {
 const whomMost = 25
 
 // Expire frees nicks that were claimed, and not used for so long, and puts that on
-// record. inUse is asked about each of them.
+// record. inUse is asked about each of them, before and after.
 func (d *Desk) Expire(unused time.Duration, inUse func(nick string) bool) error {
 	before := time.Now().Add(-unused)
 	busy := make(map[string]bool) // a nick that is in use is asked about once
@@ -157,9 +157,9 @@ func (d *Desk) Expire(unused time.Duration, inUse func(nick string) bool) error 
 		if err != nil || len(freed) == 0 {
 			return err
 		}
-		var nicks []string
-		for _, e := range freed {
-			nicks = append(nicks, e.Nick)
+		nicks, err := d.restore(freed, inUse)
+		if err != nil {
+			return err
 		}
 		for whom := range slices.Chunk(nicks, whomMost) {
 			err := d.audit.Append(audit.Entry{
@@ -170,6 +170,26 @@ func (d *Desk) Expire(unused time.Duration, inUse func(nick string) bool) error 
 			}
 		}
 	}
+}
+
+// restore gives nicks back that came into use in the moment in which they were freed:
+// somebody else would get what was just sent to them. It gives the others.
+func (d *Desk) restore(freed []keys.Entry, inUse func(nick string) bool) (others []string, err error) {
+	back := make(map[string]bool) // by nick, which is asked about once
+	for _, e := range freed {
+		if _, asked := back[e.Nick]; !asked {
+			back[e.Nick] = inUse(e.Nick)
+		}
+		if !back[e.Nick] {
+			others = append(others, e.Nick)
+			continue
+		}
+		if _, err := d.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowAlike: true}); err != nil {
+			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others), nil
 }
 
 // KeyUsed implements sessions.Keyring.
