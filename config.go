@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"whoelse/keys/quota"
 	"whoelse/room/history"
 	"whoelse/sessions/door"
 )
@@ -36,6 +37,8 @@ type config struct {
 	strictCrypto bool
 	limits       door.Limits
 	exempt       []string
+	claims       quota.Limits
+	nickExpiry   lasting
 	proxies      []string
 
 	inboxMax   int
@@ -46,10 +49,11 @@ type config struct {
 	proxyNets []netip.Prefix // of proxies
 }
 
-// The least that storage can be limited to.
+// The least that can be asked for.
 const (
 	leastSize      = 64 << 10
 	leastRetention = time.Hour
+	leastExpiry    = 24 * time.Hour
 )
 
 // closed reports whether only known keys are let in.
@@ -92,6 +96,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&cfg.metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
 	storageFlags(f, &cfg)
 	doorFlags(f, &cfg)
+	claimFlags(f, &cfg)
 	return c
 }
 
@@ -118,6 +123,34 @@ func doorFlags(f *pflag.FlagSet, cfg *config) {
 	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are believed")
 }
 
+// claimFlags are about who gets a nick by asking for it.
+func claimFlags(f *pflag.FlagSet, cfg *config) {
+	cfg.nickExpiry = lasting(30 * 24 * time.Hour)
+	f.IntVar(&cfg.claims.PerAddress, "max-claims-per-address", 5, "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
+	f.IntVar(&cfg.claims.PerNetwork, "max-claims-per-network", 20, "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
+	f.IntVar(&cfg.claims.PerHour, "max-claims-per-hour", 100, "`nicks` that all together may claim in an hour; 0 is no limit")
+	f.Var(&cfg.nickExpiry, "nick-expiry", "`span` of time after which a nick is free again that was claimed and never used; 0 is never")
+}
+
+// checkClaims finds what is wrong with them.
+func (cfg *config) checkClaims() error {
+	for _, limit := range []struct {
+		flag string
+		n    int
+	}{
+		{"address", cfg.claims.PerAddress}, {"network", cfg.claims.PerNetwork}, {"hour", cfg.claims.PerHour},
+	} {
+		if limit.n < 0 {
+			return fmt.Errorf("--max-claims-per-%s: a number of 0 or more is needed", limit.flag)
+		}
+	}
+	if cfg.nickExpiry != 0 && time.Duration(cfg.nickExpiry) < leastExpiry {
+		return fmt.Errorf("--nick-expiry %s: 1d or more is needed, such as 30d, or 0 for never", &cfg.nickExpiry)
+	}
+	cfg.claims.Exempt = cfg.limits.Exempt
+	return nil
+}
+
 // fromEnvironment sets every flag that was not given from its variable, if there
 // is one: --message-rate from WHOELSE_MESSAGE_RATE.
 func fromEnvironment(flags *pflag.FlagSet) error {
@@ -139,6 +172,9 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 // the log.
 func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
 	if err := cfg.checkDoor(); err != nil {
+		return nil, err
+	}
+	if err := cfg.checkClaims(); err != nil { // after checkDoor, which reads cfg.exempt
 		return nil, err
 	}
 	if err := cfg.checkStorage(); err != nil {

@@ -23,6 +23,7 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/command"
 	"whoelse/keys/invites"
+	"whoelse/keys/quota"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -101,7 +102,7 @@ func (s *server) start(cfg config) error {
 		return err
 	}
 	s.host = sessions.New(sessions.Config{
-		Room: s.room, Nicks: s.registry.Nicks, MessageRate: cfg.messageRate,
+		Room: s.room, Nicks: s.registry, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
 		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
 	})
@@ -116,7 +117,7 @@ func (s *server) start(cfg config) error {
 	if err != nil {
 		return err
 	}
-	s.watch()
+	s.watch(cfg)
 	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats}.registry(), s.store.Probe)
 	return nil
 }
@@ -158,13 +159,15 @@ func (s *server) openKeys(cfg config) (err error) {
 	}
 	codes := invites.Open(filepath.Join(cfg.data, "invites.json"))
 	s.people = desk.NewPeople(s.registry, s.revoked, codes)
+	s.people.Quota, s.people.NoGuests = quota.New(cfg.claims, s.log), cfg.noGuests()
 	s.desk, err = desk.Open(cfg.data, s.registry, s.bans, codes, s.log)
 	return err
 }
 
 // watch has edits of authorized_keys read as they are made, and everything that
-// can be edited on SIGHUP. Who is not let in any more by it has to go.
-func (s *server) watch() {
+// can be edited on SIGHUP. Who is not let in any more by it has to go. It also has
+// nicks freed that nobody uses.
+func (s *server) watch(cfg config) {
 	ctx, cancel := context.WithCancel(context.Background())
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -176,6 +179,7 @@ func (s *server) watch() {
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.recheckAll(ctx) })
+	all.Go(func() { s.expireNicks(ctx, cfg.data, time.Duration(cfg.nickExpiry)) })
 	all.Go(func() {
 		for {
 			select {

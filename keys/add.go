@@ -21,6 +21,8 @@ type AddOptions struct {
 	Operator bool
 	// AllowAlike lets a new nick read like another one.
 	AllowAlike bool
+	// LeaveRoom refuses (ErrFull) what a claim would be refused for.
+	LeaveRoom bool
 	// OnlyNew refuses a nick that is held already (ErrHeld).
 	OnlyNew bool
 }
@@ -58,6 +60,9 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 		var text strings.Builder
 		for _, key := range fresh {
 			text.WriteString(options + claimLine(key, comment) + "\n")
+		}
+		if opt.LeaveRoom && text.Len() > r.room(raw) {
+			return nil, ErrFull
 		}
 		return appendLines(raw, text.String()), nil
 	})

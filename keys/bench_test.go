@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"whoelse/keys/internal/disk"
+	"whoelse/keys/nick"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -51,7 +52,7 @@ func TestALargeFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(r.Nicks()); n != crowd+500 {
+	if n := len(r.NicksAround("", 0, 2*crowd)); n != crowd+500 {
 		t.Errorf("%d nicks", n)
 	}
 }
@@ -67,6 +68,26 @@ func BenchmarkLookup(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkComplete is what a press of Tab asks for.
+func BenchmarkComplete(b *testing.B) {
+	path, _ := crowded(b, 100_000)
+	r := reopen(b, path, disk.Store{})
+	for b.Loop() {
+		r.NicksAround("p5", 0, 200)
+	}
+}
+
+// BenchmarkSuggest is what a line with a name that nobody has asks for.
+func BenchmarkSuggest(b *testing.B) {
+	path, _ := crowded(b, 100_000)
+	r := reopen(b, path, disk.Store{})
+	for b.Loop() {
+		if _, ok := nick.Nearest("p55000x", r.NicksAround("p55000x", 2000, 2000)); !ok {
+			b.Fatal("nobody is near")
+		}
+	}
 }
 
 func BenchmarkOpen(b *testing.B) {

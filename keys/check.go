@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gliderlabs/ssh"
+
+	"whoelse/keys/internal/safe"
 	"whoelse/keys/nick"
 )
 
@@ -89,23 +92,34 @@ func (p addressPattern) isName() bool {
 	return !p.block.IsValid() && strings.Trim(p.glob, "0123456789abcdef:.*?") != ""
 }
 
-// Export gives the lines that are in force and hold a nick, each as it stands in the
-// file: of the given nicks, or of all.
+// Export gives the lines that are in force and hold a nick, of the given nicks or of
+// all: each as it stands in the file, but for what is not safe to show. A line that
+// would mean something else without that is left out.
 func (r *Registry) Export(nicks ...string) []byte {
 	r.refresh()
 	r.mu.RLock()
 	raw, list := r.table.raw, r.table.entries
 	r.mu.RUnlock()
-	wanted := make(map[int]bool, len(list))
+	wanted := make(map[int]*line, len(list))
 	for _, l := range list {
 		if l.nick != "" && l.refusal(r.now()) == "" && (len(nicks) == 0 || slices.Contains(nicks, l.nick)) {
-			wanted[l.num] = true
+			wanted[l.num] = l
 		}
 	}
 	return mapLines(bytes.TrimPrefix(raw, bom), func(num int, text []byte) []byte {
-		if !wanted[num] {
+		l := wanted[num]
+		if l == nil {
 			return nil
 		}
-		return append(bytes.TrimSpace(bytes.Clone(text)), '\n')
+		shown := safe.Most(strings.ReplaceAll(strings.TrimSpace(string(text)), "\t", " "), lineMax)
+		if !parseLine(num, []byte(shown)).same(l) {
+			return nil
+		}
+		return []byte(shown + "\n")
 	})
+}
+
+// same tells whether two lines say the same of the same key.
+func (l *line) same(o *line) bool {
+	return l.key != nil && ssh.KeysEqual(l.key, o.key) && l.disabled == o.disabled && l.means(o)
 }

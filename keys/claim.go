@@ -25,7 +25,7 @@ type claim struct {
 // Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError (ErrHeld) if another key holds the
 // nick; *AlikeError (ErrAlike) if it reads like a held or reserved one;
 // *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
-// not in force; otherwise the disk's, and then nothing was claimed.
+// not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
 //
 // Claims that come at the same time share one rewriting of the file.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
@@ -60,7 +60,7 @@ func (r *Registry) settleWaiting() {
 	r.waiting = nil
 	r.waitingMu.Unlock()
 	err := r.edit(func(t *table, raw []byte) ([]byte, error) {
-		return appendLines(raw, r.decide(t, group)), nil
+		return appendLines(raw, r.decide(t, group, r.room(raw))), nil
 	})
 	for _, c := range group {
 		c.settled = true
@@ -70,8 +70,15 @@ func (r *Registry) settleWaiting() {
 	}
 }
 
-// decide settles those that cannot be had, and gives the lines for the others.
-func (r *Registry) decide(t *table, group []*claim) string {
+// room is how many bytes of lines people may add to the file by themselves. A tenth of
+// what can be read is left to operators: a file that is full could not even be mended.
+func (r *Registry) room(raw []byte) int {
+	return int(r.store.Max()/10*9) - len(raw) - len("\n")
+}
+
+// decide settles those that cannot be had, and gives the lines for the others, which
+// are no longer than room.
+func (r *Registry) decide(t *table, group []*claim, room int) string {
 	var text strings.Builder
 	taken := parseTable(nil) // what the earlier ones of the group get
 	for _, c := range group {
@@ -85,6 +92,13 @@ func (r *Registry) decide(t *table, group []*claim) string {
 			continue
 		}
 		one := claimLine(c.key, commentFor(c.nick, "claimed", r.now()))
+		if text.Len()+len(one)+len("\n") > room {
+			c.err = ErrFull
+			r.full.Do(func() {
+				r.log.Error("authorized_keys is full: no more nicks can be claimed", "room", room, "nick", c.nick)
+			})
+			continue
+		}
 		taken.add(parseLine(0, []byte(one)))
 		text.WriteString(one + "\n")
 	}

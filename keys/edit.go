@@ -97,6 +97,7 @@ func (r *Registry) extend(t *table, text []byte, f disk.File) {
 		t.lines++
 		l := parseLine(t.lines, one)
 		t.add(l)
+		t.list(l)
 		c.Added = append(c.Added, l.entry())
 	}
 	r.untold = append(r.untold, c)

@@ -20,6 +20,9 @@ var (
 	// ErrKeyKnown: the key is already in the file, for another nick or not in force.
 	// See KeyKnownError.
 	ErrKeyKnown = errors.New("the key is already known")
+	// ErrFull: the file has all the claims that it takes. What is left is for whoever
+	// keeps it.
+	ErrFull = errors.New("no more nicks can be claimed here, since authorized_keys is full")
 	// ErrUnsafeFile: somebody who should not can write the file, or owns it.
 	ErrUnsafeFile = errors.New("unsafe permissions")
 )

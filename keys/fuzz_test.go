@@ -31,7 +31,7 @@ func FuzzAuthorizedKeys(f *testing.F) {
 		}
 		r := &Registry{now: anHourAhead, table: tab}
 		c := &claim{nick: "fuzzer", key: bob}
-		after := appendLines(raw, r.decide(tab, []*claim{c}))
+		after := appendLines(raw, r.decide(tab, []*claim{c}, 1<<20))
 		if !bytes.HasPrefix(after, raw) {
 			t.Fatalf("%q became %q", raw, after)
 		}

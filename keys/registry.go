@@ -6,8 +6,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"whoelse/keys/internal/disk"
 )
@@ -30,8 +33,9 @@ type Registry struct {
 	seen     sighting // what the table was read from
 	young    sighting // a change that is too fresh to be read, and since when
 	youngAt  time.Time
-	failed   failure // the last try to read the file, if it failed
-	opened   bool    // it was read once
+	unreadAt time.Time // when a change was first seen that has not been read; zero is none
+	failed   failure   // the last try to read the file, if it failed
+	opened   bool      // it was read once
 	revoked  func(PublicKey) bool
 	onChange []func(Change)
 	untold   []Change // what onChange has not been told yet
@@ -46,8 +50,9 @@ type Registry struct {
 	waiting   []*claim
 	// writing is held by the one who writes the file, and guards what follows.
 	writing  sync.Mutex
-	unsynced bool // the folder's last sync failed, so what the file says may not last
-	swept    bool // leftovers of a killed process are gone
+	unsynced bool           // the folder's last sync failed, so what the file says may not last
+	swept    bool           // leftovers of a killed process are gone
+	full     rate.Sometimes // tells the log
 }
 
 // sighting is how the file looked when somebody looked.
@@ -80,7 +85,7 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
-	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil)}
+	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), full: rate.Sometimes{Interval: time.Hour}}
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
@@ -144,12 +149,26 @@ func (r *Registry) Alike(nick string) (string, bool) {
 	return r.table.alike(nick)
 }
 
-// Nicks are all that are held, sorted.
-func (r *Registry) Nicks() []string {
+// Free tells whether no key holds nick, and it reads like none that one holds and
+// like no reserved word. It goes by what was last read of the file, so that it can be
+// asked with a lock held: it does no I/O and has no OnChange called.
+func (r *Registry) Free(nick string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, alike := r.table.alike(nick)
+	return !alike && len(r.table.byNick[nick]) == 0
+}
+
+// NicksAround gives held nicks in alphabetical order: up to before of those that stand
+// before name, and up to after of those from it on. It costs what it gives, however
+// many there are. The caller owns the slice.
+func (r *Registry) NicksAround(name string, before, after int) []string {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.table.nicks()
+	all := r.table.nicks
+	i, _ := slices.BinarySearch(all, name)
+	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
 // Keys are the lines that hold nick, in the file's order.

@@ -36,7 +36,7 @@ func TestLookup(t *testing.T) {
 	if _, err := r.Lookup(nil, here); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("no key: %v", err)
 	}
-	if got := fmt.Sprint(r.Nicks()); got != "[alice dave oper8or]" {
+	if got := fmt.Sprint(r.NicksAround("", 0, 100)); got != "[alice dave oper8or]" {
 		t.Error(got)
 	}
 	if e := r.Keys("alice"); len(e) != 2 || e[0].Line != 2 || e[1].Line != 4 {

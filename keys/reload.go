@@ -14,6 +14,14 @@ import (
 // every session.
 const settleTime = 100 * time.Millisecond
 
+// Edits that follow each other so closely that none of them settles are read all the
+// same once the first is settleMost old: as soon as the file was quiet for quietTime,
+// which who is in the middle of writing it hardly is.
+const (
+	settleMost = time.Second
+	quietTime  = 10 * time.Millisecond
+)
+
 // retryTime is how long a file that could not be read is left alone, unless it
 // changes: what was in the way may be no part of the file.
 const retryTime = time.Second
@@ -41,7 +49,7 @@ func (r *Registry) differs(s sighting) bool {
 	return s != r.seen && (s != r.failed.of || now.Sub(r.failed.at) >= retryTime)
 }
 
-// settled tells whether a change has stood for settleTime, by the file's own time
+// settled tells whether a change has stood for long enough, by the file's own time
 // or, since that can be anything, by having been seen so.
 func (r *Registry) settled(s sighting) bool {
 	now := r.now()
@@ -51,11 +59,22 @@ func (r *Registry) settled(s sighting) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.unreadAt.IsZero() {
+		r.unreadAt = now
+	}
 	if r.young != s {
 		r.young, r.youngAt = s, now
-		return false
 	}
-	return now.Sub(r.youngAt) >= settleTime
+	return max(now.Sub(r.youngAt), age) >= settleAfter(now.Sub(r.unreadAt))
+}
+
+// settleAfter is how long the file has to be quiet to be read when it has changed for
+// so long without having been read.
+func settleAfter(unread time.Duration) time.Duration {
+	if unread < settleMost {
+		return settleTime
+	}
+	return quietTime
 }
 
 // awaitSettled waits, for a second at most, until a change of the file has settled:
@@ -77,6 +96,11 @@ func (r *Registry) load(force bool) error {
 	defer r.deliver()
 	r.loading.Lock()
 	defer r.loading.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.unreadAt = time.Time{}
+	}()
 	s := look(r.path)
 	if !force && !r.differs(s) {
 		return nil // somebody else has just read it

@@ -145,7 +145,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 func TestLookupsDuringChanges(t *testing.T) {
 	fixed := newKey(t)
 	r := registry(t, keyText(fixed)+" bob")
-	r.OnChange(func(Change) { r.Nicks() })
+	r.OnChange(func(Change) { r.NicksAround("", 1, 1) })
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 4 {

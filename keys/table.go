@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"whoelse/keys/nick"
@@ -16,6 +17,7 @@ type table struct {
 	byKey       map[string][]*line // by the key's wire form, in the file's order
 	byNick      map[string][]*line // all that hold it, in force or not
 	bySkeleton  map[string]string  // the first nick that reads so
+	nicks       []string           // byNick's, sorted
 	authorities []*line            // in force or expired, not the disabled
 }
 
@@ -35,6 +37,7 @@ func parseTable(raw []byte) *table {
 			t.add(parseLine(t.lines, text))
 		}
 	}
+	t.nicks = slices.Sorted(maps.Keys(t.byNick))
 	return t
 }
 
@@ -63,6 +66,7 @@ func hasEntry(text []byte) bool {
 	return len(text) > 0 && text[0] != '#'
 }
 
+// add enters a line everywhere but in t.nicks.
 func (t *table) add(l *line) {
 	t.entries = append(t.entries, l)
 	if l.key != nil {
@@ -91,11 +95,11 @@ func (t *table) alike(n string) (string, bool) {
 	return held, held != "" && held != n && len(t.byNick[n]) == 0
 }
 
-func (t *table) nicks() []string {
-	list := make([]string, 0, len(t.byNick))
-	for n := range t.byNick {
-		list = append(list, n)
+// list enters a line's nicks in t.nicks, which is cheaper than to sort them all.
+func (t *table) list(l *line) {
+	for _, n := range l.holds() {
+		if i, found := slices.BinarySearch(t.nicks, n); !found {
+			t.nicks = slices.Insert(t.nicks, i, n)
+		}
 	}
-	slices.Sort(list)
-	return list
 }

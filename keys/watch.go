@@ -59,6 +59,13 @@ func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	var settle <-chan time.Time // running since the last event of a burst
+	var began time.Time         // the first of it
+	event := func() {
+		if settle == nil {
+			began = time.Now()
+		}
+		settle = time.After(settleAfter(time.Since(began)))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,14 +74,14 @@ func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
 			if !ok {
 				events = nil
 			} else if names[filepath.Base(e.Name)] {
-				settle = time.After(settleTime)
+				event()
 			}
 		case err, ok := <-errs:
 			if !ok {
 				errs = nil
 			} else {
 				r.log.Warn("watching the folder of authorized_keys", "err", err)
-				settle = time.After(settleTime)
+				event()
 			}
 		case <-settle:
 			settle = nil

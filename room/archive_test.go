@@ -200,6 +200,7 @@ func (a *fakeArchive) snapshot() []Record {
 type fakeDirectory map[string]bool
 
 func (d fakeDirectory) Held(nick string) bool { return d[nick] }
+func (d fakeDirectory) Free(nick string) bool { return !d[nick] }
 
 // fakeSettings keeps block lists in memory.
 type fakeSettings struct {

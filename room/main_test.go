@@ -25,7 +25,7 @@ type house struct {
 }
 
 // held are the nicks that a key holds in the tests.
-var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true, strings.Repeat("x", 32): true}
+var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true, "sam2": true, strings.Repeat("x", 32): true}
 
 // inHouse runs test with a room over an archive that has records.
 func inHouse(t *testing.T, test func(h *house), records ...Record) {

@@ -151,10 +151,10 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 }
 
 // freeGuest returns name, or name with the least number behind it that is free,
-// cut where it would be too long.
+// cut where it would be too long. What a key holds, or could be taken for it, is not.
 func (r *Room) freeGuest(name string) string {
 	free := name
-	for n := 2; r.members[free] != nil; n++ {
+	for n := 2; r.members[free] != nil || !r.directory.Free(free[1:]); n++ {
 		number := strconv.Itoa(n)
 		free = name[:min(len(name), maxGuestName-len(number))] + number
 	}
@@ -166,6 +166,7 @@ func (r *Room) arrive(nick string) *member {
 	now := time.Now()
 	m := &member{nick: nick, since: now, active: now, renewed: now}
 	r.members[nick] = m
+	r.listOnline(nick, true)
 	delete(r.seen, nick)
 	m.firstID = r.recordPresence(KindJoin, nick)
 	r.tell(nick, true)
@@ -178,6 +179,7 @@ func (r *Room) depart(m *member) {
 		m.broken.Stop()
 	}
 	delete(r.members, m.nick)
+	r.listOnline(m.nick, false)
 	r.remember(m.nick, time.Now())
 	r.recordPresence(KindLeave, m.nick)
 	r.tell(m.nick, false)

@@ -184,8 +184,9 @@ func TestGuestNames(t *testing.T) {
 	long := "~" + strings.Repeat("y", 32)
 	inHouse(t, func(h *house) {
 		tests := []struct{ asked, got string }{
-			{"~bob", "~bob"}, {"~bob", "~bob2"}, {"~bob2", "~bob22"}, {"~bob", "~bob3"},
-			{"bob", "bob"}, // a key's nick is another name
+			{"~ann", "~ann"}, {"~ann", "~ann2"}, {"~ann2", "~ann22"}, {"~ann", "~ann3"},
+			{"bob", "bob"}, {"~bob", "~bob2"}, // a key's nick is nobody else's name
+			{"~sam", "~sam"}, {"~sam", "~sam3"}, {"~sam2", "~sam22"}, // nor is it with a number
 			{long, long}, {long, long[:31] + "2"}, {long, long[:31] + "3"},
 		}
 		for _, tt := range tests {
@@ -222,7 +223,7 @@ func TestWelcomeNamesPeople(t *testing.T) {
 		if w := h.join("bob").welcome; w.OthersOnline != greetByName+2 || w.Others != nil {
 			t.Errorf("%d others, %d by name", w.OthersOnline, len(w.Others))
 		}
-		same(t, "completion", h.Nicks()[:2], "bob", "carol")
+		same(t, "completion", h.NicksAround("bob", 5, 3), "bob", "carol", "~ann")
 	})
 }
 

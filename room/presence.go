@@ -63,22 +63,34 @@ func (s *Seat) OnlineSince(t time.Time) []Presence {
 	return append(s.room.others(s.nick), left...)
 }
 
-// Nicks returns every nick that is online or was lately, for completion and for
-// suggesting what may have been meant.
-func (r *Room) Nicks() []string {
+// listOnline enters nick in r.online, or takes it out. r.mu is held.
+func (r *Room) listOnline(nick string, is bool) {
+	i, found := slices.BinarySearch(r.online, nick)
+	switch {
+	case is && !found:
+		r.online = slices.Insert(r.online, i, nick)
+	case !is && found:
+		r.online = slices.Delete(r.online, i, i+1)
+	}
+}
+
+// NicksAround returns nicks that are online, in alphabetical order: up to before of
+// those that stand before name, and up to after of those from it on. It costs what it
+// gives, however many there are. It is for completion and for suggesting what may
+// have been meant.
+func (r *Room) NicksAround(name string, before, after int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	nicks := make([]string, 0, len(r.members)+len(r.seen))
-	for nick := range r.members {
-		nicks = append(nicks, nick)
-	}
-	for nick := range r.seen {
-		if !isGuest(nick) {
-			nicks = append(nicks, nick)
-		}
-	}
-	slices.Sort(nicks)
-	return nicks
+	i, _ := slices.BinarySearch(r.online, name)
+	return slices.Clone(r.online[max(0, i-before):min(len(r.online), i+after)])
+}
+
+// Known reports whether nick is online or, unless it is a guest's, was lately.
+func (r *Room) Known(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, left := r.seen[nick]
+	return r.members[nick] != nil || left && !isGuest(nick)
 }
 
 // Online returns how many nicks and sessions are present.

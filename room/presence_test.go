@@ -37,7 +37,13 @@ func TestOnlineSince(t *testing.T) {
 		same(t, "now", bob.ago(0), "carol online", "zoe online")
 		pass(time.Minute)
 		same(t, "later", bob.ago(2*time.Minute), "zoe online", "carol 50s", "dave 2m0s")
-		same(t, "completion", h.Nicks(), "bob", "carol", "dave", "erin", "zoe")
+		same(t, "completion", h.NicksAround("", 0, 10), "bob", "zoe")
+		same(t, "completion", h.NicksAround("c", 10, 0), "bob")
+		for nick, known := range map[string]bool{"bob": true, "zoe": true, "dave": true, "carol": true, "~ann": false, "nobody": false} {
+			if h.Known(nick) != known {
+				t.Errorf("%s is known: %v", nick, !known)
+			}
+		}
 	})
 }
 

@@ -26,6 +26,9 @@ type Directory interface {
 	// Held reports whether nick belongs to someone who can come back for
 	// what is kept. It is called often and must answer from memory.
 	Held(nick string) bool
+	// Free reports whether nick is not held, and could not be taken for one that is.
+	// It is called with the room's lock held: no I/O, and no call of the room.
+	Free(nick string) bool
 }
 
 // Room is the one room. All methods may be called concurrently.
@@ -44,6 +47,7 @@ type Room struct {
 
 	mu      sync.Mutex // owns everything below; held for map work and puts only
 	members map[string]*member
+	online  []string             // the members' nicks, sorted
 	recent  []*Message           // the newest missedLines room messages, oldest first
 	seen    map[string]time.Time // when who is not online now was last
 	last    string               // id of the last message that the archive gave back

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"whoelse/keys/nick"
 	"whoelse/room"
@@ -23,8 +26,9 @@ type actor struct {
 	seat    *room.Seat
 	style   func() render.Style
 	out     *outbox
-	pending pending  // receipts that are still to come
-	failed  failures // what was not done
+	pending pending       // receipts that are still to come
+	failed  failures      // what was not done
+	tabs    *rate.Limiter // of complete; nil until the first one
 }
 
 // do carries out a call. The table is complete but for what only a session can do.
@@ -178,8 +182,13 @@ func (a *actor) lastFrom() (string, error) {
 func (a *actor) send(call parse.Call) {
 	a.pending.add(len(call.To))
 	lone := len(call.To) == 1
+	var suggested atomic.Bool // receipts come on any goroutine
 	a.seat.Send(call.To, call.Text, func(r room.Receipt) {
 		defer a.pending.add(-1)
+		if r.Outcome == room.RefusedUnknown && suggested.Swap(true) {
+			a.fail("not sent to " + r.To + ": nobody is called " + r.To) // one suggestion for each line is enough
+			return
+		}
 		a.receipt(r, lone)
 	})
 }
@@ -207,18 +216,34 @@ func (a *actor) receipt(r room.Receipt, lone bool) {
 
 // wordsNobody says that nobody has this nick, and who may have been meant.
 func (a *actor) wordsNobody(n string) string {
+	bare := strings.TrimPrefix(n, nick.GuestMark)
+	among := append(a.nicksAround(bare, nearby, nearby), a.nicksAround(nick.GuestMark+bare, nearby, nearby)...)
 	words := "nobody is called " + n
-	if near, found := nick.Nearest(n, a.everyNick()); found {
+	if near, found := nick.Nearest(n, among); found {
 		words += "; did you mean " + near + "?"
 	}
 	return words
 }
 
-// everyNick is whom one could mean: who is or was here, and who holds a key.
-func (a *actor) everyNick() []string {
-	all := append(a.host.cfg.Room.Nicks(), a.host.cfg.Nicks()...)
-	slices.Sort(all)
-	return slices.DeleteFunc(slices.Compact(all), func(n string) bool { return n == a.seat.Nick() })
+// nearby is how many nicks on either side, in the alphabet, are compared with one that
+// nobody has. Up to so many nicks it is all of them; with more, a slip in the first
+// letters may find nobody. It takes half a millisecond (BenchmarkSuggest in keys).
+const nearby = 2000
+
+// nicksAround gives whom one can write to, who is here or holds a key: up to before
+// on one side of name and up to after on the other, of each kind. Who is both is in
+// it twice.
+func (a *actor) nicksAround(name string, before, after int) []string {
+	all := a.host.cfg.Room.NicksAround(name, before, after)
+	if !nick.IsGuest(name) { // which no key holds
+		all = append(all, a.host.cfg.Nicks.NicksAround(name, before, after)...)
+	}
+	return slices.DeleteFunc(all, func(n string) bool { return n == a.seat.Nick() })
+}
+
+// known reports whether there is somebody called n: here, lately, or with a key.
+func (a *actor) known(n string) bool {
+	return a.host.cfg.Nicks.Held(n) || a.host.cfg.Room.Known(n)
 }
 
 func (a *actor) whoelse(parse.Call) {

@@ -1,8 +1,6 @@
 package sessions
 
 import (
-	"slices"
-
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 )
@@ -37,7 +35,7 @@ func (a *actor) block(call parse.Call) {
 		a.fail("you can't block yourself")
 		return
 	}
-	if !slices.Contains(a.everyNick(), call.Nick) {
+	if !a.known(call.Nick) {
 		a.fail(a.wordsNobody(call.Nick))
 		return
 	}

@@ -4,41 +4,63 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/time/rate"
+
 	"whoelse/sessions/parse"
+)
+
+// What Tab may cost. Over the rate, which is more than anybody presses it, it does
+// nothing.
+const (
+	tabsPerSecond = 5
+	tabsAtOnce    = 10
+	mostNicks     = 200 // candidates of each kind: who is here, and who holds a key
+	mostShown     = 40
 )
 
 // complete answers Tab: commands at the beginning of a line, nicks everywhere. It
 // runs on the reading goroutine.
 func (s *session) complete(line string, pos int) (string, int, bool) {
+	if s.tabs == nil {
+		s.tabs = rate.NewLimiter(tabsPerSecond, tabsAtOnce)
+	}
+	if !s.tabs.Allow() {
+		return line, pos, true
+	}
 	head, tail := line[:pos], line[pos:]
 	start := strings.LastIndexAny(head, " ,@") + 1
 	word := head[start:]
-	candidates := s.candidates(head, start, word)
+	candidates, all := s.candidates(start, word)
 	if len(candidates) == 0 {
 		return line, pos, true
 	}
-	done := commonPrefix(candidates)
-	if len(candidates) == 1 {
-		done = candidates[0] + s.after(head, start, candidates[0])
-	} else if strings.EqualFold(done, word) {
-		s.note(strings.Join(candidates[:min(len(candidates), 40)], "  "))
+	done := word
+	if all {
+		done = commonPrefix(candidates)
 	}
-	return head[:start] + done + strings.TrimPrefix(tail, " "), start + len(done), true
+	if len(candidates) == 1 {
+		done = candidates[0] + s.after(start, candidates[0])
+		tail = strings.TrimPrefix(tail, " ")
+	} else if strings.EqualFold(done, word) {
+		s.note(strings.Join(candidates[:min(len(candidates), mostShown)], "  "))
+	}
+	return head[:start] + done + tail, start + len(done), true
 }
 
-// candidates lists what word could become, sorted.
-func (s *session) candidates(head string, start int, word string) []string {
-	var all []string
-	if start == 0 {
-		all = commandWords(s.operator(), strings.HasPrefix(word, "/"))
-	}
-	if !strings.HasPrefix(word, "/") {
-		all = append(all, s.everyNick()...)
-	}
+// candidates lists what word could become, sorted, and tells whether that is all.
+func (s *session) candidates(start int, word string) (list []string, all bool) {
+	slash := strings.HasPrefix(word, "/")
 	word = strings.ToLower(word)
-	all = slices.DeleteFunc(all, func(c string) bool { return !strings.HasPrefix(c, word) })
-	slices.Sort(all)
-	return slices.Compact(all)
+	if !slash {
+		list = s.nicksAround(word, 0, mostNicks)
+	}
+	if start == 0 {
+		list = append(list, commandWords(s.operator(), slash)...)
+	}
+	list = slices.DeleteFunc(list, func(c string) bool { return !strings.HasPrefix(c, word) })
+	slices.Sort(list)
+	list = slices.Compact(list)
+	return list, len(list) < mostNicks-1 // of as many as were asked for, one's own may be left out
 }
 
 func commandWords(operator, slash bool) (all []string) {
@@ -55,7 +77,7 @@ func commandWords(operator, slash bool) (all []string) {
 
 // after is what follows a whole word: a colon after a nick that a sentence starts
 // with, else a space.
-func (s *session) after(head string, start int, word string) string {
+func (s *session) after(start int, word string) string {
 	if start == 0 && parse.Find(word) == nil {
 		return ": "
 	}

@@ -48,8 +48,8 @@ const (
 // Config is what a Host needs.
 type Config struct {
 	Room *room.Room
-	// Nicks lists every nick that a key holds, sorted; called now and then.
-	Nicks func() []string
+	// Nicks knows which nicks keys hold.
+	Nicks Nicks
 	// MessageRate is how many lines a second one nick may send, with a burst of
 	// four times that; 0 is no limit.
 	MessageRate float64
@@ -66,6 +66,14 @@ type Config struct {
 	// slips in between; its error is for the person. nil admits everyone.
 	Admit func(Person) error
 	Log   *slog.Logger
+}
+
+// Nicks is all nicks that keys hold.
+type Nicks interface {
+	Held(nick string) bool
+	// NicksAround gives up to before nicks in front of name in the alphabet, and up to
+	// after from it on. It must cost no more than it gives.
+	NicksAround(name string, before, after int) []string
 }
 
 // Host serves sessions. Its methods may be called concurrently.

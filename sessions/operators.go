@@ -105,7 +105,7 @@ func (a *actor) kick(call parse.Call) {
 
 // wordsAbsent says that somebody is not here, or nobody at all.
 func (a *actor) wordsAbsent(n string) string {
-	if slices.Contains(a.everyNick(), n) {
+	if a.known(n) {
 		return n + " is not here"
 	}
 	return a.wordsNobody(n)
@@ -146,7 +146,7 @@ func (a *actor) mute(call parse.Call) {
 	case call.Nick == a.seat.Nick():
 		a.fail("you can't mute yourself")
 		return
-	case !slices.Contains(a.everyNick(), call.Nick):
+	case !a.known(call.Nick):
 		a.fail(a.wordsNobody(call.Nick))
 		return
 	}

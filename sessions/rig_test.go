@@ -66,7 +66,7 @@ func (r *rig) start() {
 	r.must(err)
 	r.openDesk(log)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry.Nicks, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
+		Room: r.room, Nicks: r.registry, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
 		Keyring: r.desk, Warden: r.warden, Admit: r.desk.Admit, JoinLine: joinLine,
 	})
 	r.registry.OnChange(r.revoke)

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/keys/internal/disk"
 	"whoelse/keys/internal/safe"
 )
 
@@ -53,15 +54,16 @@ type file interface {
 	Close() error
 }
 
-// Open opens the log at path, or makes it. What a crash left half written at its
+// Open opens the log at path, or makes it. A link, or what is no regular file, is
+// refused. What a crash left half written at its
 // end was never acknowledged, and is cut off.
 func Open(path string) (*Log, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := disk.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}
 	l := &Log{file: f}
-	if err := errors.Join(l.mend(f), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(l.mend(f), disk.Store{}.SyncDir(filepath.Dir(path))); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}
@@ -77,9 +79,6 @@ func (l *Log) mend(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New(f.Name() + " is not a plain file")
 	}
 	l.size = info.Size()
 	tail := make([]byte, min(l.size, tailMost))
@@ -162,14 +161,4 @@ func encode(e Entry) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(e)
 	return b.Bytes(), err
-}
-
-// syncDir makes a new file's name durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -34,13 +34,17 @@ type Revoked struct {
 	seen     disk.Stamp // what was last read, or could not be
 	failed   string     // why it could not, or empty
 	failedAt time.Time
+	unreadAt time.Time // when a change was first seen that has not been read; zero is none
 }
 
 // settleTime is how long a change has to stand before it is read, since editors
-// empty a file before they write it. retryTime is how long a file that could not be
+// empty a file before they write it; quietTime is enough once changes that never stop
+// for so long have not been read for settleMost. retryTime is how long a file that could not be
 // read is left alone, unless it changes.
 const (
 	settleTime = 100 * time.Millisecond
+	settleMost = time.Second
+	quietTime  = 10 * time.Millisecond
 	retryTime  = time.Second
 )
 
@@ -72,7 +76,7 @@ func (r *Revoked) load() error {
 	fresh, err := r.read()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = looked
+	r.seen, r.unreadAt = looked, time.Time{}
 	if err == nil {
 		r.set, r.failed = fresh, ""
 		return nil
@@ -103,8 +107,14 @@ func (r *Revoked) read() (*set, error) {
 func (r *Revoked) current() *set {
 	now, err := disk.Stat(r.path)
 	r.mu.RLock()
-	s, due := r.set, err == nil && r.due(now)
+	s, same := r.set, now == r.seen && r.failed == ""
 	r.mu.RUnlock()
+	if same || err != nil {
+		return s
+	}
+	r.mu.Lock()
+	due := r.due(now)
+	r.mu.Unlock()
 	if !due || !r.loading.TryLock() {
 		return s // or somebody is reading it just now
 	}
@@ -120,8 +130,11 @@ func (r *Revoked) due(now disk.Stamp) bool {
 	if now == r.seen {
 		return r.failed != "" && time.Since(r.failedAt) >= retryTime
 	}
+	if r.unreadAt.IsZero() {
+		r.unreadAt = time.Now()
+	}
 	age := time.Since(time.Unix(0, now.MTime()))
-	return age < 0 || age >= settleTime
+	return age < 0 || age >= settleTime || age >= quietTime && time.Since(r.unreadAt) >= settleMost
 }
 
 // Key tells whether a plain key is revoked, or the key in a certificate, or the one

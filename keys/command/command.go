@@ -28,6 +28,7 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/internal/disk"
+	"whoelse/keys/internal/safe"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 )
@@ -156,9 +157,12 @@ func (k *commands) invitations() *invites.Store {
 	return invites.Open(filepath.Join(k.data, "invites.json"))
 }
 
+// mostShown is longer than any line that the commands print.
+const mostShown = 32 << 10
+
 // remark tells something on standard error that is no failure.
 func remark(c *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(c.ErrOrStderr(), "whoelse: "+format+"\n", args...)
+	fmt.Fprintf(c.ErrOrStderr(), "whoelse: %s\n", safe.Most(fmt.Sprintf(format, args...), mostShown))
 }
 
 // say writes to standard output, which can fail: who reads it is to be told so.
@@ -166,6 +170,10 @@ func say(c *cobra.Command, lines ...string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	_, err := io.WriteString(c.OutOrStdout(), strings.Join(lines, "\n")+"\n")
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(safe.Most(line, mostShown) + "\n")
+	}
+	_, err := io.WriteString(c.OutOrStdout(), text.String())
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"whoelse/keys/internal/disk"
+	"whoelse/keys/nick"
 )
 
 // note says which rename is under way. It is changed only while the histories are
@@ -45,7 +46,10 @@ func readNote(data string) (note, error) {
 		return note{}, nil
 	}
 	var n note
-	if err := json.Unmarshal(f.Data, &n); err != nil || n.From == "" || n.To == "" {
+	err = json.Unmarshal(f.Data, &n)
+	_, badFrom := nick.Parse(n.From)
+	_, badTo := nick.Parse(n.To)
+	if err != nil || badFrom != nil || badTo != nil {
 		return note{}, fmt.Errorf("%s, the note of a rename that was interrupted, can't be understood; see which nick its keys, history and settings have, and remove it", f.Path)
 	}
 	return n, nil

@@ -34,6 +34,9 @@ func rank(name, candidate string) int {
 	if len(candidate) > MaxLen {
 		return rankFar
 	}
+	if len(candidate) < len(name)-2 {
+		return rankFar
+	}
 	d := distance(name, candidate)
 	switch {
 	case d == 0:

@@ -54,7 +54,7 @@ func Parse(s string) (string, error) {
 	if why := fault(n); why != "" {
 		return "", &Error{shown: show(s), why: why, hint: allowed}
 	}
-	if reserved[n] {
+	if isReserved(n) {
 		return "", &Error{shown: show(s), why: "it is reserved", hint: "choose another name"}
 	}
 	return n, nil

@@ -103,11 +103,11 @@ func TestGuests(t *testing.T) {
 
 func TestSkeletonJoinsWhatReadsAlike(t *testing.T) {
 	for _, same := range [][]string{
-		{"bob", "b0b", "bob.", "bob..", "~bob"},
+		{"bob", "b0b", "bob.", "bob..", "~bob", "bob_", "bob-", "b.ob", "b-o_b"},
 		{"bill", "b1ll", "bi1l", "blll", "biii"},
 		{"mary", "rnary"},
 		{"wvx", "vwx", "vvvx"},
-		{"a-b", "a_b", "a.b", "a--b", "a._-b"},
+		{"ab", "a-b", "a_b", "a.b", "a--b", "a._-b"},
 		{"rnrn", "mm", "rnm"},
 	} {
 		for _, n := range same[1:] {
@@ -117,8 +117,8 @@ func TestSkeletonJoinsWhatReadsAlike(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]string{
-		{"bob", "rob"}, {"bot10", "bot01"}, {"user1", "user2"}, {"anna", "ana"}, {"a-b", "ab"},
-		{"nm", "mn"}, {"bob-", "bob"}, {"clan", "dan"},
+		{"bob", "rob"}, {"bot10", "bot01"}, {"user1", "user2"}, {"anna", "ana"},
+		{"nm", "mn"}, {"clan", "dan"}, {"alice", "alice2"}, {"alice", "alice-work"}, {"alice-work", "alice-home"},
 	} {
 		if nick.Skeleton(pair[0]) == nick.Skeleton(pair[1]) {
 			t.Errorf("%q and %q do not read alike", pair[0], pair[1])
@@ -139,12 +139,14 @@ func TestNumberedNicksStayApart(t *testing.T) {
 func TestImitates(t *testing.T) {
 	for in, want := range map[string]string{
 		"adm1n": "admin", "r00t": "root", "0perator": "operator", "systern": "system", "vvhoelse": "whoelse",
+		"sy5tem": "system", "5erver": "server", "ro0t.": "root", "a-d-m-i-n": "admin", "m0d3rat0r": "moderator", "n0t1ce": "notice",
+		"a11": "all", "al1": "all", "4ll": "all", "r00m": "room", "gue5t": "guest", "h3re": "here", "y_o_u": "you", "m3": "me", "n08ody": "nobody",
 	} {
 		if got, ok := nick.Imitates(in); !ok || got != want {
 			t.Errorf("Imitates(%q) = %q, %v", in, got, ok)
 		}
 	}
-	for _, n := range []string{"ali", "alice", "rooty", "herb"} {
+	for _, n := range []string{"ali", "alice", "rooty", "herb", "ali", "a1i", "ali-", "tony", "user5", "s3rena", "mel", "admin-of-fun"} {
 		if got, ok := nick.Imitates(n); ok {
 			t.Errorf("Imitates(%q) = %q", n, got)
 		}

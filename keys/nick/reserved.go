@@ -1,40 +1,30 @@
 package nick
 
-// reserved names nobody may have: they address everybody, or claim an authority
-// that a nick does not give.
-var reserved = set(
-	"all", "everyone", "everybody", "anyone", "anybody", "nobody", "room", "here",
-	"you", "me", "guest",
-	"server", "system", "notice", "whoelse",
-	"operator", "moderator", "admin", "administrator", "root",
-)
+import "strings"
 
-// authority is the part of reserved that is worth imitating. Look-alikes of these
-// are refused too; look-alikes of "all" are not, because Ali is somebody's name.
-var authority = []string{
-	"server", "system", "notice", "whoelse",
-	"operator", "moderator", "admin", "administrator", "root",
-}
-
-var authoritySkeletons = func() map[string]string {
-	m := make(map[string]string, len(authority))
-	for _, w := range authority {
+// reserved are names nobody may have, by their skeletons: they address everybody, or
+// claim an authority that a nick does not give.
+var reserved = func() map[string]string {
+	m := make(map[string]string)
+	for _, w := range []string{
+		"all", "everyone", "everybody", "anyone", "anybody", "nobody", "room", "here",
+		"you", "me", "guest",
+		"server", "system", "notice", "whoelse",
+		"operator", "moderator", "admin", "administrator", "root",
+	} {
 		m[Skeleton(w)] = w
 	}
 	return m
 }()
 
-// Imitates gives the reserved word that n reads like, if it does ("adm1n" reads
-// like "admin").
-func Imitates(n string) (word string, ok bool) {
-	word, ok = authoritySkeletons[Skeleton(n)]
-	return word, ok
-}
+func isReserved(n string) bool { return reserved[Skeleton(n)] == n }
 
-func set(words ...string) map[string]bool {
-	m := make(map[string]bool, len(words))
-	for _, w := range words {
-		m[w] = true
+// Imitates gives the reserved word that n reads like, if it does ("adm1n" reads
+// like "admin", and "sy5tem" like "system"). Ali is somebody's name, and not "all".
+func Imitates(n string) (word string, ok bool) {
+	word, ok = reserved[Skeleton(spell(n))]
+	if word == "all" && strings.Contains(n, "i") {
+		return "", false
 	}
-	return m
+	return word, ok
 }

@@ -97,6 +97,7 @@ func checkDays(t *testing.T, s *Store) {
 type anybody struct{}
 
 func (anybody) Held(string) bool { return true }
+func (anybody) Free(string) bool { return true }
 
 func (anybody) Put(_ *room.Event, shown func(bool)) {
 	if shown != nil {

@@ -14,6 +14,7 @@ import (
 type everybody struct{}
 
 func (everybody) Held(string) bool                  { return true }
+func (everybody) Free(string) bool                  { return true }
 func (everybody) Blocked(string) ([]string, error)  { return nil, nil }
 func (everybody) SetBlocked(string, []string) error { return nil }
 

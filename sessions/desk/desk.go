@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -136,6 +138,58 @@ func (d *Desk) Record(a sessions.Action) error {
 		e.For = span.Format(a.For)
 	}
 	return shown(d.audit.Append(e))
+}
+
+// whomMost is how many nicks the audit log has on a line: it cuts long ones.
+const whomMost = 25
+
+// Expire frees nicks that were claimed, and not used for so long, and puts that on
+// record. inUse is asked about each of them, before and after.
+func (d *Desk) Expire(unused time.Duration, inUse func(nick string) bool) error {
+	before := time.Now().Add(-unused)
+	busy := make(map[string]bool) // a nick that is in use is asked about once
+	asked := func(n string) bool {
+		busy[n] = busy[n] || inUse(n)
+		return busy[n]
+	}
+	for {
+		freed, err := d.registry.Expire(before, d.used.Last, asked)
+		if err != nil || len(freed) == 0 {
+			return err
+		}
+		nicks, err := d.restore(freed, inUse)
+		if err != nil {
+			return err
+		}
+		for whom := range slices.Chunk(nicks, whomMost) {
+			err := d.audit.Append(audit.Entry{
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + span.Format(unused),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// restore gives nicks back that came into use in the moment in which they were freed:
+// somebody else would get what was just sent to them. It gives the others.
+func (d *Desk) restore(freed []keys.Entry, inUse func(nick string) bool) (others []string, err error) {
+	back := make(map[string]bool) // by nick, which is asked about once
+	for _, e := range freed {
+		if _, asked := back[e.Nick]; !asked {
+			back[e.Nick] = inUse(e.Nick)
+		}
+		if !back[e.Nick] {
+			others = append(others, e.Nick)
+			continue
+		}
+		if _, err := d.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowAlike: true}); err != nil {
+			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others), nil
 }
 
 // KeyUsed implements sessions.Keyring.

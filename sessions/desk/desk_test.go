@@ -78,7 +78,7 @@ func TestErrorsOfTheDisk(t *testing.T) {
 	}
 	people := NewPeople(d.registry, nil, d.invites)
 	for what, err := range map[string]error{
-		"claim": people.Claim("dora", key(t, 3)), "redeem": people.Redeem("carol", "xz5g-azvt-f0cc-kz01", key(t, 3)),
+		"claim": people.Claim("dora", key(t, 3), netip.Addr{}), "redeem": people.Redeem("carol", "xz5g-azvt-f0cc-kz01", key(t, 3)),
 	} {
 		var trouble *sshd.Trouble
 		if !errors.As(err, &trouble) || strings.Contains(err.Error(), dir) || !strings.Contains(trouble.Err.Error(), dir) {

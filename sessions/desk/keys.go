@@ -48,7 +48,7 @@ func (d *Desk) AddKeys(n string, own gossh.PublicKey, pasted string) ([]sessions
 	}
 	added, err := d.registry.Add(n, list, opt)
 	if err != nil {
-		return nil, shown(err, keys.ErrKeyKnown, keys.ErrAlike, keys.ErrHeld, keys.ErrKeyRefused, nick.ErrBad)
+		return nil, shown(err, keys.ErrKeyKnown, keys.ErrAlike, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, nick.ErrBad)
 	}
 	var fresh []sessions.Key
 	for _, e := range added {
@@ -67,7 +67,7 @@ func (d *Desk) limits(n string, own gossh.PublicKey) (keys.AddOptions, error) {
 		if strings.HasSuffix(e.From, "...") { // cut for being shown
 			return keys.AddOptions{}, errors.New("not added: your key is limited in a way that can't be passed on from here")
 		}
-		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowAlike: true}, nil
+		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowAlike: true, LeaveRoom: true}, nil
 	}
 	return keys.AddOptions{}, errors.New("not added: the key that you came with does not hold " + n + " any more")
 }

@@ -12,6 +12,7 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
+	"whoelse/keys/quota"
 	"whoelse/sessions/sshd"
 )
 
@@ -19,6 +20,11 @@ import (
 // methods may be called concurrently.
 type People struct {
 	*keys.Registry
+	// Quota bounds claims, unless nil. NoGuests says that nobody can come without a
+	// key instead. They are set before the first call.
+	Quota    *quota.Quota
+	NoGuests bool
+
 	certs   *certs.Checker
 	invites *invites.Store
 	guard   invites.Guard
@@ -51,9 +57,30 @@ func (p *People) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd
 	return sshd.Holder{Nick: h.Nick, Role: h.Role, NoTouch: h.NoTouch}, err
 }
 
-// Claim implements sshd.Keys.
-func (p *People) Claim(nick string, key gossh.PublicKey) error {
-	return letIn(p.Registry.Claim(nick, key))
+// Claim implements sshd.Keys. Invitations do not count as claims.
+func (p *People) Claim(nick string, key gossh.PublicKey, from netip.Addr) error {
+	giveBack := func() {}
+	if h, err := p.Lookup(key, from); p.Quota != nil && (err != nil || h.Nick != nick) {
+		if giveBack, err = p.Quota.Take(from); err != nil {
+			return p.otherwise(err)
+		}
+	}
+	err := p.Registry.Claim(nick, key)
+	if err != nil {
+		giveBack()
+	}
+	if errors.Is(err, keys.ErrFull) {
+		return p.otherwise(err)
+	}
+	return letIn(err)
+}
+
+// otherwise says how somebody gets in who can claim no nick now.
+func (p *People) otherwise(err error) error {
+	if p.NoGuests {
+		return fmt.Errorf("%w; ask an operator for an invitation", err)
+	}
+	return fmt.Errorf("%w; you can come in as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
 }
 
 // letIn gives an error as it may be shown to somebody who is not in yet.

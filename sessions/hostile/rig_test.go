@@ -19,6 +19,7 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/invites"
+	"whoelse/keys/quota"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -47,6 +48,7 @@ type options struct {
 	within time.Duration // for a login, and then for a shell
 	lines  []string      // of authorized_keys
 	limits door.Limits
+	claims quota.Limits
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -92,13 +94,15 @@ func (r *rig) start(o options) {
 	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },
+		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
 	})
+	people := desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json")))
+	people.Quota = quota.New(o.claims, log)
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.door = door.New(o.limits, nil)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json"))), Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Keys: people, Handle: r.host.Handle, Log: log,
 		Door: r.door, LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)

@@ -36,8 +36,8 @@ type Keys interface {
 	Held(nick string) bool
 	// Alike returns a held nick that nick could be taken for.
 	Alike(nick string) (string, bool)
-	// Claim binds nick to key, durably.
-	Claim(nick string, key gossh.PublicKey) error
+	// Claim binds nick to key, durably, for somebody who comes from this address.
+	Claim(nick string, key gossh.PublicKey, from netip.Addr) error
 }
 
 // Inviter is a Keys that also enrols people who come with a one-time code, as

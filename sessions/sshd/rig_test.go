@@ -60,7 +60,7 @@ func (b *book) Held(nick string) bool {
 
 func (b *book) Alike(nick string) (string, bool) { return b.alike[1], nick == b.alike[0] }
 
-func (b *book) Claim(nick string, key gossh.PublicKey) error {
+func (b *book) Claim(nick string, key gossh.PublicKey, _ netip.Addr) error {
 	if b.Held(nick) {
 		return errors.New(nick + " is held by another key")
 	}

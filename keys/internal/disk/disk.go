@@ -17,9 +17,11 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
-// MaxSize bounds what Read takes into memory.
+// MaxSize bounds what Read takes into memory, and what is written, so that whatever
+// was written can be read again.
 const MaxSize = 64 << 20
 
 var (
@@ -29,6 +31,9 @@ var (
 	// ErrUnsynced says that the new content is in place, but that its folder could
 	// not be synced: after a power cut it may be gone.
 	ErrUnsynced = errors.New("the folder could not be synced")
+	// ErrTooLarge says that a file would become larger than what Read takes. Nothing
+	// was written.
+	ErrTooLarge = errors.New("the file would become too large")
 )
 
 // Store is the way to the disk. Its zero value is the real one.
@@ -36,6 +41,16 @@ type Store struct {
 	// Fault, where a test sets it, is asked before each step on the disk and makes
 	// that step fail with its error.
 	Fault func(op, path string) error
+	// Limit is for tests, too: instead of MaxSize, unless 0.
+	Limit int64
+}
+
+// Max is how large a file may become.
+func (s Store) Max() int64 {
+	if s.Limit > 0 {
+		return s.Limit
+	}
+	return MaxSize
 }
 
 func (s Store) fault(op, path string) error {
@@ -50,7 +65,7 @@ func (s Store) SyncDir(dir string) error {
 	if err := s.fault("syncdir", dir); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsynced, err)
 	}
-	d, err := os.Open(dir)
+	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsynced, err)
 	}
@@ -112,6 +127,9 @@ func appear(tmp, path string) error {
 
 // temp writes data, synced, to a new file beside path and gives its name.
 func (s Store) temp(path string, data []byte, perm os.FileMode) (name string, err error) {
+	if size := int64(len(data)); size > s.Max() {
+		return "", fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
+	}
 	if err := s.fault("temp", path); err != nil {
 		return "", err
 	}

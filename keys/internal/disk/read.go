@@ -78,7 +78,7 @@ func (s Store) Read(path string) (File, error) {
 		return File{}, err
 	}
 	for range attempts {
-		f, steady, err := readOnce(path)
+		f, steady, err := readOnce(path, s.Max())
 		if err != nil || steady {
 			return f, err
 		}
@@ -98,7 +98,7 @@ func follow(path string) (string, error) {
 	return real, err
 }
 
-func readOnce(path string) (file File, steady bool, err error) {
+func readOnce(path string, most int64) (file File, steady bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{Path: path}, true, nil
@@ -112,10 +112,10 @@ func readOnce(path string) (file File, steady bool, err error) {
 		return File{}, false, err
 	}
 	if before.mode&unix.S_IFMT != unix.S_IFREG {
-		return File{}, false, fmt.Errorf("%s is not a plain file", path)
+		return File{}, false, notPlain(path)
 	}
-	if before.size > MaxSize {
-		return File{}, false, fmt.Errorf("%s is %d bytes long, more than %d", path, before.size, MaxSize)
+	if before.size > most {
+		return File{}, false, fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
 	}
 	data, err := readAll(f, before.size)
 	if err != nil {
@@ -123,6 +123,10 @@ func readOnce(path string) (file File, steady bool, err error) {
 	}
 	after, err := Stat(path)
 	return File{Path: path, Data: data, Stamp: before}, after == before && int64(len(data)) == before.size, err
+}
+
+func notPlain(path string) error {
+	return fmt.Errorf("%s is not a regular file; move it out of the way", path)
 }
 
 func readAll(f *os.File, size int64) ([]byte, error) {

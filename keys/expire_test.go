@@ -1,0 +1,95 @@
+package keys
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"whoelse/keys/internal/disk"
+)
+
+// claimedOn is a line as Claim wrote it.
+func claimedOn(key PublicKey, n string, day string) string {
+	return keyText(key) + " " + n + "@claimed-" + day
+}
+
+func TestExpire(t *testing.T) {
+	day := func(ago int) string { return time.Now().AddDate(0, 0, -ago).UTC().Format(time.DateOnly) }
+	key := map[string]PublicKey{}
+	of := func(n string) PublicKey {
+		key[n] = newKey(t)
+		return key[n]
+	}
+	used := map[string]time.Time{}
+	r := registry(t,
+		"# ours",
+		claimedOn(of("idle"), "idle", day(40)),
+		claimedOn(of("fresh"), "fresh", day(10)),
+		claimedOn(of("today"), "today", day(30)), // when on that day nobody knows
+		claimedOn(of("user"), "user", day(40)),
+		claimedOn(of("talker"), "talker", day(40)),
+		"restrict "+claimedOn(of("edited"), "edited", day(40)),
+		`environment="ROLE=operator" `+claimedOn(of("oper8"), "oper8", day(40)),
+		keyText(of("added"))+" added@added-"+day(40),
+		keyText(of("invited"))+" invited@invited-"+day(40),
+		keyText(of("byhand"))+" byhand",
+		claimedOn(of("two"), "two", day(40)),
+		keyText(newKey(t))+" two@added-"+day(40), // who has added a key means to come again
+		claimedOn(of("both"), "both", day(40)),
+		claimedOn(newKey(t), "both", day(50)),
+		"bogus "+claimedOn(newKey(t), "broken", day(40)),
+	)
+	used[Fingerprint(key["user"])] = time.Now().AddDate(0, 0, -29)
+	used[Fingerprint(key["idle"])] = time.Now().AddDate(0, 0, -31)
+	lastUsed := func(fingerprint string) time.Time { return used[fingerprint] }
+	asked := map[string]int{}
+	inUse := func(n string) bool {
+		asked[n]++
+		return n == "talker"
+	}
+	gone, err := r.Expire(time.Now().AddDate(0, 0, -30), lastUsed, inUse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nicks []string
+	for _, e := range gone {
+		nicks = append(nicks, e.Nick)
+	}
+	if fmt.Sprint(nicks) != "[idle both both]" {
+		t.Errorf("gone are %q", nicks)
+	}
+	if len(asked) != 3 {
+		t.Errorf("asked about %v", asked)
+	}
+	for n := range key {
+		want := n == "idle" || n == "both"
+		if held := r.Held(n); held == want {
+			t.Errorf("%s is held: %v", n, held)
+		}
+	}
+	text := r.text()
+	if gone, err := r.Expire(time.Now().AddDate(0, 0, -30), lastUsed, inUse); len(gone) > 0 || err != nil || r.text() != text {
+		t.Errorf("again: %v, %v", gone, err)
+	}
+}
+
+// However many there are, the file is not held for all of them at once.
+func TestExpireInParts(t *testing.T) {
+	path, _ := crowded(t, 1200) // claimed on 2026-11-21
+	r := reopen(t, path, disk.Store{})
+	after := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	var got []int
+	for {
+		gone, err := r.Expire(after, func(string) time.Time { return time.Time{} }, func(n string) bool { return n == "p7" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(gone) == 0 {
+			break
+		}
+		got = append(got, len(gone))
+	}
+	if fmt.Sprint(got) != "[500 500 199]" || !r.Held("p7") || len(r.List()) != 1 {
+		t.Errorf("%v; left are %v", got, r.List())
+	}
+}

@@ -1,0 +1,190 @@
+// Package quota bounds how many nicks strangers claim: of one address and of one
+// network in a day, and all together in an hour.
+//
+//	q := quota.New(quota.Limits{PerAddress: 5, PerNetwork: 20, PerHour: 100}, log)
+//	giveBack, err := q.Take(addr) // before the claim
+//	...
+//	giveBack()                    // where nothing was claimed after all
+//
+// It counts in memory alone: a restart forgets.
+package quota
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrOver is what every error of Take is (errors.Is).
+var ErrOver = errors.New("too many nicks were claimed")
+
+// Limits are how many nicks may be claimed. 0 is no limit.
+type Limits struct {
+	PerAddress int // in a day: of an IPv4 address, or an IPv6 /64
+	PerNetwork int // in a day: of an IPv4 /24, or an IPv6 /48
+	PerHour    int // of all together
+	// Exempt networks answer for PerHour only. So does what has no address.
+	Exempt []netip.Prefix
+}
+
+// mostCounts bounds what is remembered: about 2 MB.
+const mostCounts = 20_000
+
+// Quota counts claims. Its methods may be called concurrently.
+type Quota struct {
+	limits Limits
+	log    *slog.Logger
+	now    func() time.Time
+
+	mu     sync.Mutex // owns the fields below, and the counts
+	counts map[netip.Prefix]*count
+	all    count
+	warned time.Time // the end of the hour for which the log was told
+}
+
+// count is of one span of time, which begins with the first claim that is counted.
+type count struct {
+	n    int
+	over time.Time
+}
+
+// New makes one that has counted nothing.
+func New(limits Limits, log *slog.Logger) *Quota {
+	return &Quota{limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count)}
+}
+
+// overError says in words for the person who is over, and when that ends.
+type overError struct {
+	where string
+	wait  time.Duration
+}
+
+func (e overError) Error() string {
+	return fmt.Sprintf("too many new nicks were claimed %s; the next can be in %s", e.where, roughly(e.wait))
+}
+
+func (e overError) Is(target error) bool { return target == ErrOver }
+
+// roughly is how long somebody has to wait, and not shorter.
+func roughly(d time.Duration) string {
+	if d > time.Hour {
+		return fmt.Sprintf("%d hours", (d+time.Hour-1)/time.Hour)
+	}
+	return fmt.Sprintf("%d minutes", max(1, (d+time.Minute-1)/time.Minute))
+}
+
+// Take counts a claim of somebody who comes from an address, or says (ErrOver) that
+// there were too many. giveBack undoes it, and is called once at most.
+func (q *Quota) Take(from netip.Addr) (giveBack func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	q.all.renew(now)
+	if q.limits.PerHour > 0 && q.all.n >= q.limits.PerHour {
+		q.warn()
+		return nil, overError{"here", q.all.over.Sub(now)}
+	}
+	taken, err := q.take(from.Unmap().WithZone(""), now)
+	if err != nil {
+		return nil, err
+	}
+	q.all.add(now, time.Hour)
+	taken = append(taken, &q.all)
+	return func() { q.giveBack(taken) }, nil
+}
+
+// take counts for the address and for its network, or for neither. q.mu is held.
+func (q *Quota) take(from netip.Addr, now time.Time) (taken []*count, err error) {
+	if !from.IsValid() || slices.ContainsFunc(q.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
+		return nil, nil
+	}
+	address, network := 32, 24
+	if from.Is6() {
+		address, network = 64, 48
+	}
+	for _, limit := range []struct {
+		most, bits int
+		where      string
+	}{{q.limits.PerAddress, address, "from your address"}, {q.limits.PerNetwork, network, "from your network"}} {
+		if limit.most <= 0 {
+			continue
+		}
+		c := q.of(from, limit.bits, now)
+		if c.n >= limit.most {
+			return nil, overError{limit.where, c.over.Sub(now)}
+		}
+		taken = append(taken, c)
+	}
+	for _, c := range taken {
+		c.add(now, 24*time.Hour)
+	}
+	return taken, nil
+}
+
+// of gives the count of the block of that many bits. q.mu is held.
+func (q *Quota) of(from netip.Addr, bits int, now time.Time) *count {
+	block, _ := from.Prefix(bits)
+	c := q.counts[block]
+	if c == nil {
+		q.makeRoom(now)
+		c = &count{}
+		q.counts[block] = c
+	}
+	c.renew(now)
+	return c
+}
+
+// makeRoom forgets, when there are too many, what is over, and if that is nothing,
+// any one: to have one's own count forgotten takes about as many other networks as
+// are remembered, each with a claim. q.mu is held.
+func (q *Quota) makeRoom(now time.Time) {
+	if len(q.counts) < mostCounts {
+		return
+	}
+	for block, c := range q.counts {
+		if !now.Before(c.over) {
+			delete(q.counts, block)
+		}
+	}
+	for block := range q.counts {
+		if len(q.counts) < mostCounts {
+			return
+		}
+		delete(q.counts, block)
+	}
+}
+
+// warn tells the log once an hour that nobody can claim a nick. q.mu is held.
+func (q *Quota) warn() {
+	if q.warned.Equal(q.all.over) {
+		return
+	}
+	q.warned = q.all.over
+	q.log.Warn("no more nicks can be claimed for now", "claimed", q.all.n, "until", q.all.over)
+}
+
+func (q *Quota) giveBack(taken []*count) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range taken {
+		c.n = max(0, c.n-1)
+	}
+}
+
+// renew begins anew when the span is over.
+func (c *count) renew(now time.Time) {
+	if !now.Before(c.over) {
+		*c = count{}
+	}
+}
+
+func (c *count) add(now time.Time, span time.Duration) {
+	if c.n == 0 {
+		c.over = now.Add(span)
+	}
+	c.n++
+}
