@@ -77,7 +77,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 			}
 		}
 		eventually(t, "some of them are not there", func() bool { return r.visits("mallory") == asked })
-		const most = 1 << 20 // bytes for each of them
+		const most = 2 << 20 // bytes for each of them
 		peak := before
 		eventually(t, "the last of them is not let go", func() bool {
 			if u := now(); u.heap > peak.heap {
