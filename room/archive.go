@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -33,15 +34,25 @@ type Archive interface {
 	// ErrStorage. done must not block; it may call Append.
 	Append(done func(error), recs ...Record)
 
-	// Tail returns the newest n messages of owner that keep accepts (all when
-	// keep is nil), oldest first. It reads from the end: its cost does not
-	// grow with the history. An owner without history has none: no error.
-	Tail(owner string, n int, keep func(*Message) bool) ([]*Message, error)
+	// Tail gives the newest n messages of owner that keep accepts (all when keep
+	// is nil), oldest first. It reads from the end: its cost does not grow with the
+	// history. When keep returns an error, no older messages are looked at, and that
+	// error comes last. An owner without history has none: no error.
+	//
+	// Tail and Unread give what is there at the first step; what is appended, read or
+	// removed later changes nothing. The messages are read one by one, so whoever takes
+	// them slowly, or stops, has no more of them in memory. keep is called in the
+	// first step only, and must not block. An error ends the sequence.
+	Tail(owner string, n int, keep func(*Message) (bool, error)) iter.Seq2[*Message, error]
 
-	// Unread returns the direct and group messages and receipts addressed to
-	// owner that are not marked as read, oldest first. It sees everything
-	// whose done has been called.
-	Unread(owner string) ([]*Message, error)
+	// Unread gives the direct and group messages and receipts addressed to owner
+	// that are not marked as read, oldest first. It sees everything whose done has
+	// been called.
+	Unread(owner string) iter.Seq2[*Message, error]
+
+	// StillUnread returns which of these messages Unread would give now, without
+	// reading them: it answers from memory as a rule.
+	StillUnread(owner string, ids []string) (map[string]bool, error)
 
 	// Waiting returns how many of the direct and group messages that Unread would
 	// give there are, without reading them: it answers from memory as a rule.

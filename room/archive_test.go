@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"sync"
@@ -142,17 +143,56 @@ func (a *fakeArchive) messages(owner string, keep func(*Message) bool) []*Messag
 	return found
 }
 
-func (a *fakeArchive) Tail(owner string, n int, keep func(*Message) bool) ([]*Message, error) {
-	found := a.messages(owner, keep)
-	return found[max(0, len(found)-n):], a.failure()
+func (a *fakeArchive) Tail(owner string, n int, keep func(*Message) (bool, error)) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		all := a.messages(owner, nil)
+		var found []*Message
+		err := a.failure()
+		for _, m := range slices.Backward(all) {
+			if len(found) == n || err != nil {
+				break
+			}
+			kept := true
+			if keep != nil {
+				kept, err = keep(m)
+			}
+			if kept {
+				found = append(found, m)
+			}
+		}
+		slices.Reverse(found)
+		give(found, err)(yield)
+	}
+}
+
+// give hands out messages, and then err if that is one.
+func give(messages []*Message, err error) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		for _, m := range messages {
+			if !yield(m, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
 }
 
 func (a *fakeArchive) Since(owner string, t time.Time) ([]*Message, error) {
 	return a.messages(owner, func(m *Message) bool { return !m.Time.Before(t) }), a.failure()
 }
 
-func (a *fakeArchive) Unread(owner string) ([]*Message, error) {
-	return unreadIn(a.owned(owner), owner), a.failure()
+func (a *fakeArchive) Unread(owner string) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) { give(unreadIn(a.owned(owner), owner), a.failure())(yield) }
+}
+
+func (a *fakeArchive) StillUnread(owner string, ids []string) (map[string]bool, error) {
+	still := map[string]bool{}
+	for _, m := range unreadIn(a.owned(owner), owner) {
+		still[m.ID] = slices.Contains(ids, m.ID)
+	}
+	return still, a.failure()
 }
 
 func unreadIn(records []Record, owner string) (unread []*Message) {

@@ -1,5 +1,10 @@
 package room
 
+import (
+	"cmp"
+	"iter"
+)
+
 // claims holds, for each recipient and message id, what is neither unread nor read
 // at the moment: messages on their way to a screen, and those whose reading is
 // being recorded. The value is the delivery that shows the message; nil while the
@@ -68,20 +73,38 @@ func (r *Room) release(nick string, messages ...*Message) {
 	}
 }
 
-// unreadTries bounds how often unread reads the archive for one answer.
+// unread gives nick's unread messages and receipts but for those that are being
+// shown.
+func (r *Room) unread(nick string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for page, err := range paged(r.archive.Unread(nick), new(int)) {
+			for _, m := range page.Messages {
+				page.Searched += searchCost(m)
+			}
+			still, stillErr := r.stillUnread(nick, page.Messages)
+			page.Messages = still
+			if !yield(page, cmp.Or(err, stillErr)) || stillErr != nil {
+				return
+			}
+		}
+	}
+}
+
+// unreadTries bounds how often stillUnread asks the archive for one answer.
 const unreadTries = 3
 
-// unread returns nick's unread messages and receipts but for those that are being
-// shown. The archive is read again when one was released meanwhile, because it may
-// have been read between the two looks; too many of these only show one twice.
-func (r *Room) unread(nick string) ([]*Message, error) {
+// stillUnread returns those of nick's messages that are unread now and not being
+// shown. The archive is asked again when one was released meanwhile, because it may
+// have been asked between the two looks; too many of these only show one twice.
+func (r *Room) stillUnread(nick string, messages []*Message) ([]*Message, error) {
+	ids := idsOf(messages)
 	for try := 1; ; try++ {
 		before := r.releases(nick)
-		unread, err := r.archive.Unread(nick)
+		unread, err := r.archive.StillUnread(nick, ids)
 		if err != nil {
 			return nil, err
 		}
-		free, after := r.onlyFree(nick, unread)
+		free, after := r.onlyFree(nick, messages, unread)
 		if before == after || try == unreadTries {
 			return free, nil
 		}
@@ -93,11 +116,11 @@ func (r *Room) releases(nick string) (n int) {
 	return n
 }
 
-func (r *Room) onlyFree(nick string, messages []*Message) (free []*Message, released int) {
+func (r *Room) onlyFree(nick string, messages []*Message, unread map[string]bool) (free []*Message, released int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range messages {
-		if r.claims.free(nick, m.ID) {
+		if unread[m.ID] && r.claims.free(nick, m.ID) {
 			free = append(free, m)
 		}
 	}

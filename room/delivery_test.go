@@ -62,7 +62,7 @@ func TestReadElsewhereWhileStuck(t *testing.T) {
 			got := carol.send("hi", "bob")
 			pass(confirmWithin)
 			fresh := h.join("bob")
-			same(t, "unread on joining", texts(fresh.welcome.Unread), "carol: hi")
+			same(t, "unread on joining", fresh.welcome.Unread.Senders, "carol")
 			carol.screen.take()
 			h.archive.set(func() { h.archive.hold = true })
 			fresh.markRead(t, fresh.inbox(t))
@@ -93,7 +93,7 @@ func TestNewSessionCatchesUp(t *testing.T) {
 		pass(confirmWithin - 1)
 		fresh := h.join("bob")
 		same(t, "shown on the new session", fresh.screen.take(), shown...)
-		same(t, "so not unread", texts(fresh.welcome.Unread))
+		same(t, "so not unread", fresh.welcome.Unread.Senders)
 		dead.screen.answer(false)
 		pass(time.Minute)
 		for _, got := range all {
@@ -137,7 +137,7 @@ func TestAllSessionsEndBeforeShowing(t *testing.T) {
 		same(t, "none is left", got.words(), "bob broken")
 		pass(time.Minute)
 		same(t, "once", got.words(), "bob broken")
-		same(t, "unread", texts(h.join("bob").welcome.Unread), "carol: hi")
+		same(t, "unread", h.join("bob").welcome.Unread.Senders, "carol")
 		h.quiet()
 	})
 }

@@ -1,29 +1,67 @@
 package room
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
-// Inbox returns the direct and group messages that the person has not read,
-// oldest first. Call MarkRead when they have been shown.
-func (s *Seat) Inbox() ([]*Message, error) {
-	if s.Guest() {
-		return nil, nil
+// Inbox gives the direct and group messages that the person has not read, oldest
+// first; pages can be empty. Call MarkRead when those of a page have been shown. The
+// error, if there is one, comes last and wraps ErrStorage.
+func (s *Seat) Inbox() iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		if s.Guest() {
+			return
+		}
+		for page, err := range s.room.unread(s.nick) {
+			page.Messages = slices.DeleteFunc(page.Messages, func(m *Message) bool { return m.Kind == KindReceipt })
+			s.room.wroteLast(s.nick, page.Messages)
+			if !yield(page, err) {
+				return
+			}
+		}
 	}
-	unread, err := s.room.unread(s.nick)
-	if err != nil {
-		return nil, err
-	}
-	inbox := slices.DeleteFunc(unread, func(m *Message) bool { return m.Kind == KindReceipt })
-	s.room.wroteLast(s.nick, inbox)
-	return inbox, nil
 }
 
-// Past returns the newest n of the person's direct and group messages, sent and
-// received, oldest first; with a nick only those from or to it.
-func (s *Seat) Past(with string, n int) ([]*Message, error) {
-	if s.Guest() {
-		return nil, nil
+// Waiting sums up an inbox.
+type Waiting struct {
+	Messages int
+	Senders  []string       // each once, by the oldest message
+	Of       map[string]int // how many of the messages are a sender's
+}
+
+func (w *Waiting) add(m *Message) {
+	if w.Of == nil {
+		w.Of = map[string]int{}
 	}
-	return s.room.archive.Tail(s.nick, n, func(m *Message) bool {
+	if w.Messages++; w.Of[m.From] == 0 {
+		w.Senders = append(w.Senders, m.From)
+	}
+	w.Of[m.From]++
+}
+
+// Waiting sums up what Inbox would give.
+func (s *Seat) Waiting() (Waiting, error) {
+	var w Waiting
+	for page, err := range s.Inbox() {
+		if err != nil {
+			return w, err
+		}
+		for _, m := range page.Messages {
+			w.add(m)
+		}
+	}
+	return w, nil
+}
+
+// Past gives the newest n of the person's direct and group messages, sent and
+// received, oldest first; with a nick only those from or to it. Errors are those
+// of History.
+func (s *Seat) Past(with string, n int) iter.Seq2[Page, error] {
+	if s.Guest() {
+		return func(func(Page, error) bool) {}
+	}
+	return s.room.tail(s.nick, n, func(m *Message) bool {
 		if m.Kind == KindReceipt {
 			return false
 		}
@@ -41,14 +79,12 @@ func (s *Seat) MarkRead(shown []*Message) error {
 	if len(mine) == 0 {
 		return nil
 	}
-	unread, err := r.archive.Unread(s.nick)
+	unread, err := r.archive.StillUnread(s.nick, idsOf(mine))
 	if err != nil {
 		r.release(s.nick, mine...)
 		return err
 	}
-	still := slices.DeleteFunc(slices.Clone(mine), func(m *Message) bool {
-		return !slices.ContainsFunc(unread, func(u *Message) bool { return u.ID == m.ID })
-	})
+	still := slices.DeleteFunc(slices.Clone(mine), func(m *Message) bool { return !unread[m.ID] })
 	stored := make(chan error, 1)
 	r.markRead(s.nick, mine, still, func(err error) { stored <- err })
 	return <-stored
@@ -118,16 +154,19 @@ func (r *Room) settle(m *Message, nick string, late bool) {
 }
 
 // sort fills the parts of welcome that come from what the person has not read.
-// after is the last message from before the connection broke, "" if it did not.
+// after is the last message from before the connection broke, "" if it did not. What
+// is more than a page stays unread: messages in the inbox, receipts for the next time.
 func (welcome *Welcome) sort(unread []*Message, after string) {
 	for _, m := range unread {
 		switch {
 		case m.Kind == KindReceipt:
-			welcome.Receipts = append(welcome.Receipts, m)
-		case welcome.Returned && m.ID > after:
+			if len(welcome.Receipts) < pageMessages {
+				welcome.Receipts = append(welcome.Receipts, m)
+			}
+		case welcome.Returned && m.ID > after && len(welcome.Missed) < pageMessages:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
-			welcome.Unread = append(welcome.Unread, m)
+			welcome.Unread.add(m)
 		}
 	}
 }

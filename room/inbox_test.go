@@ -19,14 +19,14 @@ func TestInboxHasWhatWasKept(t *testing.T) {
 		carol.send("offline", "bob")
 		bob = h.join("bob")
 		want := []string{"carol: away", "dave: to both", "carol: offline"}
-		same(t, "welcome", texts(bob.welcome.Unread), want...)
+		same(t, "welcome", bob.welcome.Unread.Senders, "carol", "dave")
 		same(t, "inbox", texts(bob.inbox(t)), want...)
 		same(t, "unread until marked", texts(bob.inbox(t)), want...)
-		bob.markRead(t, bob.welcome.Unread[:1])
+		bob.markRead(t, bob.inbox(t)[:1])
 		same(t, "the rest", texts(bob.inbox(t)), want[1:]...)
-		past, err := bob.Past("", 10)
+		past, err := whole(bob.Past("", 10))
 		same(t, "all", texts(past), "carol: delivered", "carol: away", "dave: to both", "carol: offline")
-		with, err2 := bob.Past("dave", 10)
+		with, err2 := whole(bob.Past("dave", 10))
 		same(t, "with dave", texts(with), "dave: to both")
 		if err := errors.Join(err, err2); err != nil {
 			t.Error(err)
@@ -38,7 +38,7 @@ func TestGuestsHaveNoInbox(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ann := h.join("~ann")
 		h.join("bob").send("hi", "~ann")
-		past, err := ann.Past("", 10)
+		past, err := whole(ann.Past("", 10))
 		if got := append(ann.inbox(t), past...); err != nil || len(got) > 0 {
 			t.Errorf("%v, %v", got, err)
 		}
@@ -149,7 +149,7 @@ func TestMarkReadFails(t *testing.T) {
 		}
 		h.markRead("bob", h.claimFree("bob", inbox), inbox, func(error) {}) // reads, but can't write
 		synctest.Wait()
-		if _, err := bob.Inbox(); !errors.Is(err, ErrStorage) {
+		if _, err := whole(bob.Inbox()); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)
 		}
 		if again, err := h.tryJoin("bob"); !errors.Is(err, ErrStorage) || again.Seat == nil {
@@ -173,7 +173,7 @@ func TestInboxWhileSettling(t *testing.T) {
 		h.archive.set(func() { h.archive.hold = true })
 		bob.screen.answer(true)
 		same(t, "inbox", texts(bob.inbox(t)))
-		same(t, "welcome", texts(h.join("bob").welcome.Unread))
+		same(t, "welcome", h.join("bob").welcome.Unread.Senders)
 		h.archive.set(func() { h.archive.hold = false })
 		synctest.Wait()
 		same(t, "later", texts(bob.inbox(t)))
@@ -205,10 +205,11 @@ func TestShownWhileReadingTheInbox(t *testing.T) {
 		carol, bob := h.join("carol"), h.join("bob")
 		bob.screen.manual = true
 		carol.send("hi", "bob")
-		stale, err := h.archive.Unread("bob")
-		if err != nil || len(stale) != 1 {
-			t.Fatal(stale, err)
+		unread, err := Collect(h.archive.Unread("bob"))
+		if err != nil || len(unread) != 1 {
+			t.Fatal(unread, err)
 		}
+		stale := map[string]bool{unread[0].ID: true}
 		h.Room.archive = &staleArchive{fakeArchive: h.archive, stale: stale, meanwhile: func() { bob.screen.answer(true) }}
 		same(t, "inbox", texts(bob.inbox(t)))
 	})
@@ -217,14 +218,14 @@ func TestShownWhileReadingTheInbox(t *testing.T) {
 // staleArchive gives an old answer once, after something happened.
 type staleArchive struct {
 	*fakeArchive
-	stale     []*Message
+	stale     map[string]bool
 	meanwhile func()
 }
 
-func (a *staleArchive) Unread(nick string) ([]*Message, error) {
+func (a *staleArchive) StillUnread(nick string, ids []string) (map[string]bool, error) {
 	stale := a.stale
 	if a.stale = nil; stale == nil {
-		return a.fakeArchive.Unread(nick)
+		return a.fakeArchive.StillUnread(nick, ids)
 	}
 	a.meanwhile()
 	return stale, nil

@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -99,11 +100,19 @@ func (p *person) say(text string) {
 
 func (p *person) inbox(t testing.TB) []*Message {
 	t.Helper()
-	messages, err := p.Inbox()
+	messages, err := whole(p.Inbox())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return messages
+}
+
+// whole puts the pages of a history together.
+func whole(pages iter.Seq2[Page, error]) (all []*Message, err error) {
+	for page, failed := range pages {
+		all, err = append(all, page.Messages...), failed
+	}
+	return all, err
 }
 
 // markRead waits until messages are marked as read, or only the archive is still to

@@ -64,9 +64,9 @@ func (s *Seat) Guest() bool { return isGuest(s.nick) }
 type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
 	Recent       []*Message // room lines, oldest first
-	Unread       []*Message // direct and group messages waiting in the inbox
-	Missed       []*Message // of these, what came while the connection was broken
-	Receipts     []*Message // others have read what was kept for them
+	Unread       Waiting    // what waits in the inbox
+	Missed       []*Message // beside that, a page of what came while the connection was broken
+	Receipts     []*Message // a page of them: others have read what was kept for them
 	OthersOnline int        // how many others are online
 	Returned     bool       // the connection had broken and the nick was still held
 }
@@ -95,8 +95,11 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	if who.Guest() {
 		return seat, welcome, nil
 	}
-	unread, err := r.unread(seat.nick)
-	welcome.sort(unread, after)
+	var err error
+	for page, unreadErr := range r.unread(seat.nick) {
+		welcome.sort(page.Messages, after)
+		err = unreadErr
+	}
 	r.wroteLast(seat.nick, welcome.Missed)
 	return seat, welcome, err
 }

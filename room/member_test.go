@@ -113,7 +113,7 @@ func TestReturn(t *testing.T) {
 			t.Errorf("%d room lines, from %q", n, w.Recent[0].Text)
 		}
 		same(t, "missed", texts(w.Missed), "carol: psst")
-		same(t, "unread", texts(w.Unread))
+		same(t, "unread", w.Unread.Senders)
 		if back.ReplyTo() != "carol" {
 			t.Errorf("reply goes to %q", back.ReplyTo())
 		}
@@ -153,7 +153,7 @@ func TestKeptBeforeTheBreak(t *testing.T) {
 		carol.send("kept", "bob")
 		bob.Leave(Broke)
 		bob = h.join("bob")
-		same(t, "unread", texts(bob.welcome.Unread), "carol: kept")
+		same(t, "unread", bob.welcome.Unread.Senders, "carol")
 		same(t, "missed", texts(append(bob.welcome.Missed, bob.welcome.Recent...)))
 		h = h.restart(true)
 		h.join("bob").Leave(Broke)

@@ -62,7 +62,7 @@ func (s *story) actions() map[string]func(*rapid.T) {
 		"send 3":  act(s.sends),
 		"confirm": act(func() { s.answer(s.someSeat(), true) }),
 		"fail":    act(func() { s.answer(s.someSeat(), false) }),
-		"inbox":   act(func() { p := s.someSeat(); m, _ := p.Inbox(); s.reads(p, m) }),
+		"inbox":   act(func() { p := s.someSeat(); m, _ := whole(p.Inbox()); s.reads(p, m) }),
 		"away":    act(func() { s.someSeat().Away("") }),
 		"back":    act(func() { s.someSeat().Back() }),
 		"wait":    act(func() { pass(time.Duration(rapid.IntRange(1, 6).Draw(s.rt, "seconds")) * time.Second) }),
@@ -171,7 +171,8 @@ func (s *story) end() {
 	for range 2 {
 		for _, nick := range cast[:3] {
 			p := s.join(nick)
-			s.reads(p, append(p.welcome.Receipts, p.welcome.Unread...))
+			unread, _ := whole(p.Inbox())
+			s.reads(p, append(p.welcome.Receipts, unread...))
 			p.Leave(Quit)
 		}
 	}

@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,9 +155,9 @@ type unreadable struct {
 	owner string
 }
 
-func (a *unreadable) Tail(owner string, n int, keep func(*Message) bool) ([]*Message, error) {
+func (a *unreadable) Tail(owner string, n int, keep func(*Message) (bool, error)) iter.Seq2[*Message, error] {
 	if owner == a.owner {
-		return nil, ErrStorage
+		return give(nil, ErrStorage)
 	}
 	return a.fakeArchive.Tail(owner, n, keep)
 }

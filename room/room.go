@@ -76,7 +76,7 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		said:      map[Kind]uint64{},
 		last:      archive.LastID(),
 	}
-	recent, err := archive.Tail(RoomHistory, missedLines, nil)
+	recent, err := Collect(archive.Tail(RoomHistory, missedLines, nil))
 	if err != nil {
 		return nil, fmt.Errorf("reading the room's history: %w", err)
 	}

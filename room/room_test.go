@@ -74,9 +74,9 @@ func TestAfterClose(t *testing.T) {
 func TestNoLockWhileReading(t *testing.T) {
 	calls := map[string]func(h *house, p *person){
 		"join":     func(h *house, _ *person) { _, _ = h.tryJoin("dave") },
-		"inbox":    func(_ *house, p *person) { _, _ = p.Inbox() },
-		"past":     func(_ *house, p *person) { _, _ = p.Past("", 1) },
-		"history":  func(_ *house, p *person) { _, _ = p.History(1) },
+		"inbox":    func(_ *house, p *person) { _, _ = whole(p.Inbox()) },
+		"past":     func(_ *house, p *person) { _, _ = whole(p.Past("", 1)) },
+		"history":  func(_ *house, p *person) { _, _ = whole(p.History(1)) },
 		"markRead": func(_ *house, p *person) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
 	}
 	for name, call := range calls {

@@ -1,6 +1,9 @@
 package room
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
 // called once, when everyone has been given the message: with nil when it is on
@@ -56,13 +59,18 @@ func (r *Room) recentFor(m *member, returned bool) []*Message {
 	return lines
 }
 
-// History returns the newest n lines of the room from its file, oldest first.
-func (s *Seat) History(n int) ([]*Message, error) {
-	blocked, err := s.room.blockedBy(s.nick)
-	if err != nil {
-		return nil, err
+// History gives the newest n lines of the room from its file, oldest first. The
+// error, if there is one, comes with the last page and is [ErrSearchLimit], or
+// wraps [ErrStorage].
+func (s *Seat) History(n int) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		blocked, err := s.room.blockedBy(s.nick)
+		if err != nil {
+			yield(Page{}, err)
+			return
+		}
+		s.room.tail(RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })(yield)
 	}
-	return s.room.archive.Tail(RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })
 }
 
 // hidden reports whether a line of the room is not for who blocks these.

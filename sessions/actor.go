@@ -170,13 +170,18 @@ func (a *actor) lastFrom() (string, error) {
 	if to := a.seat.ReplyTo(); to != "" {
 		return to, nil
 	}
-	past, err := a.seat.Past("", defaultLines)
-	for i := len(past) - 1; i >= 0; i-- {
-		if past[i].For(a.seat.Nick()) {
-			return past[i].From, err
+	var last string
+	for page, err := range a.seat.Past("", defaultLines) {
+		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
+			return "", err
+		}
+		for _, m := range page.Messages {
+			if m.For(a.seat.Nick()) {
+				last = m.From
+			}
 		}
 	}
-	return "", err
+	return last, nil
 }
 
 func (a *actor) send(call parse.Call) {

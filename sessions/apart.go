@@ -24,8 +24,8 @@ func (a *actor) back(parse.Call) {
 		return
 	}
 	words := "welcome back"
-	if unread, err := a.seat.Inbox(); err == nil && len(unread) > 0 {
-		words += "; " + wordsUnread(unread, a.host.cfg.Room.InboxFull(len(unread)))
+	if unread, err := a.seat.Waiting(); err == nil && unread.Messages > 0 {
+		words += "; " + wordsUnread(unread, a.host.cfg.Room.InboxFull(unread.Messages))
 	}
 	a.note(words)
 }

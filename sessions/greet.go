@@ -26,8 +26,8 @@ func (s *session) greet(w *room.Welcome, err error) {
 			lines = render.Message(lines, m, s.seat.Nick(), style, now)
 		}
 	}
-	if len(w.Unread) > 0 {
-		add(wordsUnread(w.Unread, s.host.cfg.Room.InboxFull(len(w.Unread))))
+	if w.Unread.Messages > 0 {
+		add(wordsUnread(w.Unread, s.host.cfg.Room.InboxFull(w.Unread.Messages)))
 	}
 	s.out.first(append([]item{{text: string(lines)}}, s.kept(w)...)...)
 	if err != nil {

@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -43,6 +44,27 @@ func (p *pace) wait(ctx context.Context, nick string, slow func()) error {
 	}
 	slow()
 	return l.Wait(ctx)
+}
+
+// charge counts n messages against what nick may send, and waits until that many may
+// be sent. It reports false when over was closed before that; they count all the same.
+func (p *pace) charge(nick string, n int, over <-chan struct{}) bool {
+	if p.limit == rate.Inf {
+		return true
+	}
+	l := p.limiter(nick)
+	var wait time.Duration
+	for range n { // more than a burst can't be taken at once
+		wait = l.Reserve().Delay()
+	}
+	turn := time.NewTimer(wait)
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+		return true
+	case <-over:
+		return false
+	}
 }
 
 // maxLimiters is when limiters that have filled up again are dropped.

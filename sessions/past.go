@@ -1,6 +1,8 @@
 package sessions
 
 import (
+	"errors"
+	"iter"
 	"time"
 
 	"whoelse/room"
@@ -10,6 +12,13 @@ import (
 
 // defaultLines is how far back one looks when not asking for a number.
 const defaultLines = 50
+
+// What is read counts against the rate at which a nick may send: messageWorth bytes
+// like a message. Of what was only searched it takes searchedWorth times as many.
+const (
+	messageWorth  = 64 << 10
+	searchedWorth = 8
+)
 
 func linesAsked(call parse.Call) int {
 	if call.N == 0 {
@@ -23,27 +32,55 @@ func (a *actor) inbox(call parse.Call) {
 	case a.seat.Guest():
 		a.fail("nothing is kept for guests; connect with a key to have an inbox")
 	case call.All || call.Nick != "":
-		messages, err := a.seat.Past(call.Nick, linesAsked(call))
-		a.past(messages, err, "reading your history", "there is nothing yet")
+		a.pages(a.seat.Past(call.Nick, linesAsked(call)), nil, "reading your history", "there is nothing yet")
 	default:
-		a.unread()
+		a.pages(a.seat.Inbox(), a.haveRead, "reading your inbox", "your inbox is empty: nothing unread")
 	}
 }
 
-// unread shows what is in the inbox and marks it read when it has been shown.
-func (a *actor) unread() {
-	messages, err := a.seat.Inbox()
-	switch {
-	case err != nil:
-		a.trouble("reading your inbox", err)
-	case len(messages) == 0:
-		a.note("your inbox is empty: nothing unread")
-	default:
-		a.pending.add(1)
-		a.printAll(a.rendered(messages), func(shown bool) {
-			go a.haveRead(messages, shown)
-		})
+func (a *actor) history(call parse.Call) {
+	a.pages(a.seat.History(linesAsked(call)), nil, "reading the room's history", "nothing was said yet")
+}
+
+// pages shows what was said earlier, page by page. It waits while much is queued, and
+// for the rate, so that however much is asked for, and however slowly it is taken,
+// little more than a page of it is in memory. shown, if not nil, is told of each page.
+func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Message, bool), what, none string) {
+	empty, work := true, 0
+	for page, err := range pages {
+		work += page.Searched / searchedWorth
+		if len(page.Messages) > 0 {
+			empty = false
+			work += a.page(page.Messages, shown)
+		}
+		switch {
+		case errors.Is(err, room.ErrSearchLimit):
+			empty = false
+			a.note(wordsSearched)
+		case err != nil:
+			a.trouble(what, err)
+			return
+		}
+		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.out.done) || a.out.why() != nil {
+			return
+		}
+		work %= messageWorth
 	}
+	if empty {
+		a.note(none)
+	}
+}
+
+// page shows messages and returns how many bytes that are.
+func (a *actor) page(messages []*room.Message, shown func([]*room.Message, bool)) int {
+	lines := a.rendered(messages)
+	var then func(bool)
+	if shown != nil {
+		a.pending.add(1)
+		then = func(ok bool) { go shown(messages, ok) }
+	}
+	a.printAll(lines, then)
+	return len(lines)
 }
 
 // haveRead marks messages as read once they were shown.
@@ -54,22 +91,6 @@ func (a *actor) haveRead(messages []*room.Message, shown bool) {
 	}
 	if err := a.seat.MarkRead(messages); err != nil {
 		a.trouble("marking your messages as read", err)
-	}
-}
-
-func (a *actor) history(call parse.Call) {
-	messages, err := a.seat.History(linesAsked(call))
-	a.past(messages, err, "reading the room's history", "nothing was said yet")
-}
-
-func (a *actor) past(messages []*room.Message, err error, what, none string) {
-	switch {
-	case err != nil:
-		a.trouble(what, err)
-	case len(messages) == 0:
-		a.note(none)
-	default:
-		a.printAll(a.rendered(messages), nil)
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	wordsShutdown  = "the server is shutting down; what was kept is safe, come back in a moment"
 	wordsUnstored  = "said, but not kept in the history: storage trouble"
 	wordsOperators = "only operators can do that"
+	wordsSearched  = "older lines were not searched; there may be more"
 )
 
 // lastWords is what a session is shown at its end.
@@ -139,24 +140,17 @@ func wordsLast(p room.Presence) string {
 
 // wordsUnread counts the inbox: "3 unread: bob (2), carol (1); type inbox". Of a full
 // one it tells what that means for its owner.
-func wordsUnread(unread []*room.Message, full bool) string {
-	var order []string
-	count := map[string]int{}
-	for _, m := range unread {
-		if count[m.From]++; count[m.From] == 1 {
-			order = append(order, m.From)
-		}
-	}
+func wordsUnread(unread room.Waiting, full bool) string {
 	const most = 8
 	var parts []string
-	for i, from := range order {
+	for i, from := range unread.Senders {
 		if i == most {
 			parts = append(parts, "...")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s (%d)", from, count[from]))
+		parts = append(parts, fmt.Sprintf("%s (%d)", from, unread.Of[from]))
 	}
-	words := fmt.Sprintf("%d unread: %s; ", len(unread), strings.Join(parts, ", "))
+	words := fmt.Sprintf("%d unread: %s; ", unread.Messages, strings.Join(parts, ", "))
 	if full {
 		words += "your inbox is full, and nobody can write to you until you have read them: "
 	}

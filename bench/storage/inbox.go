@@ -177,7 +177,7 @@ func askAll(ctx context.Context, store *history.Store, readers []*reader, times 
 				}
 			}
 			start := time.Now()
-			got, err := store.Unread(r.nick)
+			got, err := room.Collect(store.Unread(r.nick))
 			took[i] = append(took[i], float64(time.Since(start).Nanoseconds())/1000)
 			if err = errors.Join(err, context.Cause(ctx)); err != nil {
 				return nil, err

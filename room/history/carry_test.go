@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"whoelse/room"
 )
 
 // behind opens a store in which ann's and bob's second message is in the journal alone.
@@ -31,7 +33,7 @@ func behind(t *testing.T, fs *memFS) *Store {
 // wantIDs is sameIDs for a store that is still to be closed.
 func wantIDs(t *testing.T, what string, s *Store, owner string, want ...string) {
 	t.Helper()
-	got, err := s.Tail(owner, 100, nil)
+	got, err := room.Collect(s.Tail(owner, 100, nil))
 	if err != nil || !slices.Equal(ids(got), want) {
 		t.Errorf("%s: %s has %v, %v, want %v", what, owner, ids(got), err, want)
 	}

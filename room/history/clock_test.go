@@ -54,9 +54,14 @@ func liveADay(t *testing.T, dir, last string, opts Options, evening func()) {
 		"room":   func() { bob.Say(room.KindSay, "hello", nil) },
 		"direct": func() { bob.Send([]string{"carol"}, "hi", func(room.Receipt) {}) },
 		"receipt": func() {
-			unread, err := carol.Inbox()
-			if err != nil || len(unread) == 0 || carol.MarkRead(unread) != nil {
-				t.Errorf("carol can't read her inbox: %v, %v", unread, err)
+			pages := 0
+			for page, err := range carol.Inbox() {
+				if pages++; err != nil || carol.MarkRead(page.Messages) != nil {
+					t.Errorf("carol can't read her inbox: %v", err)
+				}
+			}
+			if pages != 1 {
+				t.Errorf("carol reads %d pages", pages)
 			}
 		},
 	}

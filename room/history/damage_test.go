@@ -184,9 +184,9 @@ func TestOddThings(t *testing.T) {
 	s := mustOpen(t, dir, Options{})
 	for _, owner := range []string{"folder", "pipe", "link", "outside", "nowhere", room.RoomHistory} {
 		wantStorage(t, put(s, room.Record{Owner: "bob", Message: said(1, "bob")}, room.Record{Owner: owner, Message: said(1, "bob")}))
-		_, err := s.Tail(owner, 1, nil)
+		_, err := room.Collect(s.Tail(owner, 1, nil))
 		wantStorage(t, err)
-		_, err = s.Unread(owner)
+		_, err = room.Collect(s.Unread(owner))
 		wantStorage(t, err)
 	}
 	mustPut(t, s, to(direct(2, "bob", "carol"))...)

@@ -7,7 +7,7 @@
 //	defer store.Close()
 //	store.Append(func(err error) { ... on disk when err is nil ... },
 //		room.Record{Owner: "bob", Message: m}, room.Record{Owner: "carol", Message: m})
-//	unread, err := store.Unread("carol")
+//	for m, err := range store.Unread("carol") { ... }
 //
 // # Files
 //

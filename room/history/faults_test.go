@@ -67,7 +67,7 @@ func scenario(s *Store, fs *memFS, l *ledger) {
 			<-w
 		}
 		for _, nick := range nicks {
-			if got, err := s.Unread(nick); err == nil && len(got) > 1 {
+			if got, err := room.Collect(s.Unread(nick)); err == nil && len(got) > 1 {
 				<-l.append(s, fs, read(nick, ids(got[:len(got)-1])...))
 			}
 			_, _ = s.Since(nick, epoch)
@@ -259,7 +259,7 @@ func TestDiskFailsForLong(t *testing.T) {
 			}
 			time.Sleep(retryAfter / 10)
 		}
-		if _, err := s.Unread("bob"); err != nil {
+		if _, err := room.Collect(s.Unread("bob")); err != nil {
 			t.Errorf("reading while writing fails: %v", err)
 		}
 		fs.fail(nil)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"whoelse/room"
 )
 
 // gone is what a file system does whose folder was removed.
@@ -40,7 +42,7 @@ func TestFolderReplaced(t *testing.T) {
 		wantStorage(t, put(s, to(direct(3, "ann", "bob"))...))
 		time.Sleep(2 * retryAfter)
 		wantStorage(t, put(s, to(direct(3, "ann", "bob"))...))
-		_, err := s.Unread("erin") // who may have something in the folder that is gone
+		_, err := room.Collect(s.Unread("erin")) // who may have something in the folder that is gone
 		wantStorage(t, err)
 
 		fs.next = backup

@@ -80,7 +80,7 @@ func (l *ledger) check(t *testing.T, what string, s *Store) {
 	defer l.mu.Unlock()
 	have := map[string]map[string]int{} // owner, id: how often it is there
 	for _, owner := range l.owners() {
-		all, err := s.Tail(owner, 1e6, nil)
+		all, err := room.Collect(s.Tail(owner, 1e6, nil))
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -185,7 +185,7 @@ func (l *ledger) checkUnit(t *testing.T, what string, u *told, have map[string]m
 func (l *ledger) checkUnread(t *testing.T, what string, s *Store, have map[string]map[string]int) {
 	t.Helper()
 	for _, owner := range l.owners() {
-		got, err := s.Unread(owner)
+		got, err := room.Collect(s.Unread(owner))
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}

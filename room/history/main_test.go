@@ -100,7 +100,7 @@ func mustPut(t testing.TB, s *Store, recs ...room.Record) {
 
 func unread(t testing.TB, s *Store, owner string) []*room.Message {
 	t.Helper()
-	got, err := s.Unread(owner)
+	got, err := room.Collect(s.Unread(owner))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func unread(t testing.TB, s *Store, owner string) []*room.Message {
 
 func tail(t testing.TB, s *Store, owner string, n int) []*room.Message {
 	t.Helper()
-	got, err := s.Tail(owner, n, nil)
+	got, err := room.Collect(s.Tail(owner, n, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

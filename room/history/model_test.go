@@ -142,9 +142,9 @@ func playModel(t *testing.T, opts Options, compare func(t *rapid.T, s *Store, m 
 }
 
 func compare(t *rapid.T, s *Store, m *model, owner string, n, newest int) {
-	got, err := s.Tail(owner, n, nil)
+	got, err := room.Collect(s.Tail(owner, n, nil))
 	equal(t, "tail", got, m.tail(owner, n), err)
-	got, err = s.Unread(owner)
+	got, err = room.Collect(s.Unread(owner))
 	equal(t, "unread", got, m.unread(owner), err)
 	waiting := slices.DeleteFunc(got, func(m *room.Message) bool { return m.Kind == room.KindReceipt })
 	if n, err := s.Waiting(owner); err != nil || n != len(waiting) {
@@ -158,9 +158,9 @@ func compare(t *rapid.T, s *Store, m *model, owner string, n, newest int) {
 // compareShortened is compare for histories that have a limit. Nothing that waits
 // to be read may be missing, nor anything newer than what is there and never waited.
 func compareShortened(t *rapid.T, s *Store, m *model, owner string, _, _ int) {
-	got, err := s.Unread(owner)
+	got, err := room.Collect(s.Unread(owner))
 	equal(t, "unread", messages(got), messages(m.unread(owner)), err)
-	got, err = s.Tail(owner, 1e6, nil)
+	got, err = room.Collect(s.Tail(owner, 1e6, nil))
 	waits := map[*room.Message]bool{}
 	for _, msg := range m.unread(owner) {
 		waits[msg] = true

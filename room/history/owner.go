@@ -106,7 +106,8 @@ func follow(unread []ref, name string, e entry) []ref {
 	for _, id := range e.ids {
 		read[id] = true
 	}
-	return slices.DeleteFunc(unread, func(r ref) bool { return read[r.id] })
+	least, most := slices.Min(e.ids), slices.Max(e.ids) // which spares looking up most
+	return slices.DeleteFunc(unread, func(r ref) bool { return least <= r.id && r.id <= most && read[r.id] })
 }
 
 // owner returns the state of owner's history, loading it when it is not in

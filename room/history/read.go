@@ -1,9 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -14,20 +16,88 @@ import (
 // end the search in Since: the clock may have been set back in between.
 const olderInARow = 100
 
-// Tail implements [room.Archive]. Errors wrap [room.ErrStorage].
-func (s *Store) Tail(owner string, n int, keep func(*room.Message) bool) ([]*room.Message, error) {
-	var out []*room.Message
-	if n <= 0 {
-		return nil, nil
-	}
-	err := s.fromEnd(owner, func(m *room.Message) bool {
-		if keep == nil || keep(m) {
-			out = append(out, m)
-		}
-		return len(out) < n
+// Tail implements [room.Archive]. Errors but for keep's wrap [room.ErrStorage].
+//
+// It keeps the file open that it began with, also when the trimmer puts another in
+// its place, and eight bytes for each message that is still to come.
+func (s *Store) Tail(owner string, n int, keep func(*room.Message) (bool, error)) iter.Seq2[*room.Message, error] {
+	return s.giving(owner, func(r *reader, _ []ref) (offs []int64, end, err error) {
+		return s.search(r, n, keep)
 	})
-	slices.Reverse(out)
-	return out, err
+}
+
+// Unread implements [room.Archive]. Errors wrap [room.ErrStorage]. It keeps open and
+// in memory what Tail does.
+func (s *Store) Unread(owner string) iter.Seq2[*room.Message, error] {
+	return s.giving(owner, func(_ *reader, unread []ref) (offs []int64, end, err error) {
+		offs = make([]int64, len(unread))
+		for i, u := range unread {
+			offs[i] = u.off
+		}
+		return offs, nil, nil
+	})
+}
+
+// giving gives the messages at the offsets that find returns, and then its error end.
+func (s *Store) giving(owner string, find func(*reader, []ref) (offs []int64, end, err error)) iter.Seq2[*room.Message, error] {
+	return func(yield func(*room.Message, error) bool) {
+		wanted := true
+		var end error
+		err := s.reading(owner, func(r *reader, unread []ref) (err error) {
+			var offs []int64
+			if offs, end, err = find(r, unread); err != nil {
+				return err
+			}
+			for _, off := range offs {
+				e, err := r.at(off, func(e entry) bool { return e.msg != nil && e.off == off })
+				if err != nil {
+					return err
+				}
+				if e.msg == nil {
+					continue
+				}
+				if wanted = yield(e.msg, nil); !wanted {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err = cmp.Or(err, end); err != nil && wanted {
+			yield(nil, err)
+		}
+	}
+}
+
+// searchTurn is after how many messages a search lets another one go on.
+const searchTurn = 500
+
+// search returns where the newest n messages that keep accepts are, in the order of
+// the file, and the error of keep that ended it. Searches take turns, so that many of
+// them together leave a processor to the rest.
+func (s *Store) search(r *reader, n int, keep func(*room.Message) (bool, error)) (offs []int64, end, err error) {
+	if n <= 0 {
+		return nil, nil, nil
+	}
+	s.searching.Lock()
+	defer s.searching.Unlock()
+	looked := 0
+	err = r.fromEnd(func(e entry) bool {
+		if looked++; looked%searchTurn == 0 {
+			s.searching.Unlock()
+			s.searching.Lock()
+		}
+		kept := true
+		if keep != nil {
+			kept, end = keep(e.msg)
+		}
+		if kept {
+			offs = append(offs, e.off)
+		}
+		return len(offs) < n && end == nil
+	})
+	s.counters.searched.Add(uint64(looked))
+	slices.Reverse(offs)
+	return offs, end, err
 }
 
 // Since implements [room.Archive]: it gives up after a hundred messages in a
@@ -35,71 +105,47 @@ func (s *Store) Tail(owner string, n int, keep func(*room.Message) bool) ([]*roo
 func (s *Store) Since(owner string, t time.Time) ([]*room.Message, error) {
 	var out []*room.Message
 	older := 0
-	err := s.fromEnd(owner, func(m *room.Message) bool {
-		if m.Time.Before(t) {
-			older++
-		} else {
-			older = 0
-			out = append(out, m)
-		}
-		return older < olderInARow
+	err := s.reading(owner, func(r *reader, _ []ref) error {
+		return r.fromEnd(func(e entry) bool {
+			if e.msg.Time.Before(t) {
+				older++
+			} else {
+				older = 0
+				out = append(out, e.msg)
+			}
+			return older < olderInARow
+		})
 	})
 	slices.Reverse(out)
 	return out, err
 }
 
-// Unread implements [room.Archive]. Errors wrap [room.ErrStorage].
-func (s *Store) Unread(owner string) ([]*room.Message, error) {
-	var out []*room.Message
-	err := s.reading(owner, func(r *reader, unread []ref) error {
-		for _, u := range unread {
-			e, err := r.at(u.off, func(e entry) bool { return e.msg != nil && e.msg.ID == u.id })
-			if err != nil {
-				return err
-			}
-			if e.msg != nil {
-				out = append(out, e.msg)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// fromEnd calls visit with owner's messages, the last one first, until it
+// fromEnd calls visit with the view's messages, the last one first, until it
 // returns false.
-func (s *Store) fromEnd(owner string, visit func(*room.Message) bool) error {
-	return s.reading(owner, func(r *reader, _ []ref) error {
-		b := backward{r: r.v, off: r.v.end()}
-		for {
-			l, err := b.next()
-			if errors.Is(err, io.EOF) {
+func (r *reader) fromEnd(visit func(entry) bool) error {
+	b := backward{r: r.v, off: r.v.end()}
+	for {
+		l, err := b.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range slices.Backward(r.decode(l)) {
+			if e.msg != nil && !visit(e) {
 				return nil
 			}
-			if err != nil {
-				return err
-			}
-			for _, e := range slices.Backward(r.decode(l)) {
-				if e.msg != nil && !visit(e.msg) {
-					return nil
-				}
-			}
 		}
-	})
+	}
 }
 
 // reading calls read with owner's history as it is now and what is unread in
 // it. No lock is held meanwhile.
 func (s *Store) reading(owner string, read func(*reader, []ref) error) error {
-	if s.isClosed() {
-		return fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
-	}
-	it, err := s.owner(owner)
+	it, err := s.known(owner)
 	if err != nil {
-		return fmt.Errorf("%w: %w", room.ErrStorage, err)
+		return err
 	}
 	defer s.owners.release(it)
 	v, unread, err := s.view(it.val)
@@ -114,6 +160,19 @@ func (s *Store) reading(owner string, read func(*reader, []ref) error) error {
 		return fmt.Errorf("%w: history of %s: %w", room.ErrStorage, owner, err)
 	}
 	return nil
+}
+
+// known returns the state of owner's history, as long as the store is open. The
+// caller releases it. The error wraps [room.ErrStorage].
+func (s *Store) known(name string) (*item[*owner], error) {
+	if s.isClosed() {
+		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
+	}
+	it, err := s.owner(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", room.ErrStorage, err)
+	}
+	return it, nil
 }
 
 // errReplaced is given when the file is no longer the one that was loaded. The

@@ -14,14 +14,15 @@ type Stats struct {
 	HistorySyncs   uint64 // files of histories that were fsynced
 	JournalBytes   int64  // size of the open journal; 0 when there is none
 	JournalsSealed int    // journals that wait to be removed
+	Searched       uint64 // messages that Tail looked at to find those asked for
 	Behind         int    // histories that lack lines which only the journal has
 }
 
 // counters is what Stats gives and nothing else remembers.
 type counters struct {
-	refused, journalSyncs, historySyncs atomic.Uint64
-	journalBytes                        atomic.Int64
-	trouble                             atomic.Pointer[error]
+	refused, journalSyncs, historySyncs, searched atomic.Uint64
+	journalBytes                                  atomic.Int64
+	trouble                                       atomic.Pointer[error]
 }
 
 // trouble is why nothing is accepted; nil when all is well.
@@ -40,6 +41,7 @@ func (s *Store) Stats() Stats {
 		JournalSyncs: s.counters.journalSyncs.Load(),
 		HistorySyncs: s.counters.historySyncs.Load(),
 		JournalBytes: s.counters.journalBytes.Load(),
+		Searched:     s.counters.searched.Load(),
 	}
 	st.Trouble = s.trouble()
 	s.ck.mu.Lock()

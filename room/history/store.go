@@ -47,7 +47,8 @@ type Store struct {
 	files   *cache[file] // by owner
 	damaged atomic.Int64
 
-	counters counters
+	searching sync.Mutex // held while a history is searched from its end
+	counters  counters
 
 	mu      sync.Mutex // guards the rest of this block
 	wake    sync.Cond  // queue, jobs or closed changed
@@ -160,7 +161,7 @@ func (s *Store) bringUp() error {
 
 // inspect has the end of a shared file mended and learns its last id.
 func (s *Store) inspect(name string) {
-	last, err := s.Tail(name, 1, nil)
+	last, err := room.Collect(s.Tail(name, 1, nil))
 	if err != nil {
 		s.log.Error("history: can't be used until it is mended", "owner", name, "error", err)
 	}

@@ -35,7 +35,7 @@ func TestReadBack(t *testing.T) {
 		if got := s.LastID(); got != hello.ID && got != "id-4" {
 			t.Errorf("LastID is %q", got)
 		}
-		got, err := s.Tail("bob", 1, func(m *room.Message) bool { return m.From == "carol" && m.Kind == room.KindDirect })
+		got, err := room.Collect(s.Tail("bob", 1, func(m *room.Message) (bool, error) { return m.From == "carol" && m.Kind == room.KindDirect, nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestRefusedRecords(t *testing.T) {
 		}
 	}
 	same(t, "bob", tail(t, s, "bob", 10), nil)
-	if _, err := s.Tail("../bob", 1, nil); !errors.Is(err, room.ErrStorage) {
+	if _, err := room.Collect(s.Tail("../bob", 1, nil)); !errors.Is(err, room.ErrStorage) {
 		t.Error(err)
 	}
 }
@@ -230,7 +230,7 @@ func TestClosed(t *testing.T) {
 	s.Append(func(err error) { locked.Lock(); done <- err }, to(direct(2, "bob", "carol"))...)
 	locked.Unlock()
 	wantStorage(t, <-done)
-	_, err := s.Unread("bob")
+	_, err := room.Collect(s.Unread("bob"))
 	wantStorage(t, err)
 }
 
@@ -246,7 +246,7 @@ func TestEvictedOwners(t *testing.T) {
 				if i%2 == 0 {
 					mustPut(t, s, read(you, fmt.Sprintf("id-%09d", n*100+i)))
 				}
-				if _, err := s.Tail(you, 5, nil); err != nil {
+				if _, err := room.Collect(s.Tail(you, 5, nil)); err != nil {
 					t.Error(err)
 				}
 			}

@@ -23,7 +23,7 @@ func TestTrimUnderLoad(t *testing.T) {
 				if err := put(s, recs...); err != nil {
 					t.Error(err)
 				}
-				got, err := s.Unread(reader)
+				got, err := room.Collect(s.Unread(reader))
 				if err != nil || len(got) == 0 || got[len(got)-1].ID != m.ID {
 					t.Errorf("%s is not the last unread of %v: %v", m.ID, ids(got), err)
 				}
@@ -32,7 +32,7 @@ func TestTrimUnderLoad(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if last, err := s.Tail(room.RoomHistory, 50, nil); err != nil || len(last) == 0 {
+				if last, err := room.Collect(s.Tail(room.RoomHistory, 50, nil)); err != nil || len(last) == 0 {
 					t.Errorf("the room: %d messages: %v", len(last), err)
 				}
 			}
@@ -47,7 +47,7 @@ func TestTrimUnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			if _, err := s.Tail("w0", 1, nil); err != nil {
+			if _, err := room.Collect(s.Tail("w0", 1, nil)); err != nil {
 				t.Error(err)
 				return
 			}

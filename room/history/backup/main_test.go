@@ -60,7 +60,7 @@ func openStore(t testing.TB, data string, opts history.Options) *history.Store {
 // ids are those of an owner's messages.
 func ids(t testing.TB, s *history.Store, owner string) []string {
 	t.Helper()
-	all, err := s.Tail(owner, 1e6, nil)
+	all, err := room.Collect(s.Tail(owner, 1e6, nil))
 	must(t, err)
 	var list []string
 	for _, m := range all {

@@ -1,0 +1,147 @@
+package hostile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/internal/rawssh"
+	"whoelse/sessions/sshd"
+)
+
+// past puts n messages of so many bytes into the histories of owners, as old as can be.
+func (r *rig) past(n, size int, m room.Message, owners ...string) {
+	r.Helper()
+	m.Time, m.Text = time.Now().UTC(), strings.Repeat("x", size)
+	stored := make(chan error, n)
+	for i := range n {
+		one := m
+		one.ID = fmt.Sprintf("%011d", i)
+		var records []room.Record
+		for _, owner := range owners {
+			records = append(records, room.Record{Owner: owner, Message: &one})
+		}
+		r.store.Append(func(err error) { stored <- err }, records...)
+	}
+	for range n {
+		r.must(<-stored)
+	}
+}
+
+// asks comes as mallory, asks for something at a terminal or with a command, and
+// reads nothing of it.
+func (r *rig) asks(what string, terminal bool) {
+	r.Helper()
+	c := r.raw("mallory")
+	if !c.Session(1<<16, 1<<15) {
+		r.Fatal("there is no session")
+	}
+	if !terminal {
+		c.Write(rawssh.Request(0, "exec", false, rawssh.Str(nil, what)))
+		return
+	}
+	pty := rawssh.Str(nil, "xterm")
+	pty = append(pty, 0, 0, 0, 80, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0)
+	c.Write(rawssh.Request(0, "pty-req", false, rawssh.Str(pty, "")))
+	c.Write(rawssh.Request(0, "shell", false, nil))
+	c.Write(rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, 0}, what+"\r"))
+}
+
+// visits counts the sessions and commands of a nick.
+func (r *rig) visits(nick string) (n int) {
+	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		if l.Nick == nick {
+			n++
+		}
+		return "", false
+	})
+	return n
+}
+
+// What somebody asks for and does not take is hardly in memory, however much it is,
+// and nothing of it counts as read.
+func TestMuchThatIsNotTaken(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		const each, lines = 4, 3000
+		r.past(lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}, room.RoomHistory)
+		r.past(lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}, "mallory")
+		before, searched := now(), r.store.Stats().Searched
+		asked := 0
+		for _, what := range []string{"/history 10000", "inbox all 10000", "inbox"} {
+			for range each {
+				r.asks(what, true)
+				r.asks(strings.TrimPrefix(what, "/"), false)
+				asked += 2
+			}
+		}
+		eventually(t, "some of them are not there", func() bool { return r.visits("mallory") == asked })
+		const most = 2 << 20 // bytes for each of them
+		peak := before
+		eventually(t, "the last of them is not let go", func() bool {
+			if u := now(); u.heap > peak.heap {
+				peak = u
+			}
+			return r.visits("mallory") == 0
+		})
+		if peak.heap > before.heap+uint64(asked*most) {
+			t.Errorf("%v for %d who take nothing, before %v", peak, asked, before)
+		}
+		t.Logf("%d KiB for each of %d", (peak.heap-before.heap)>>10/uint64(asked), asked)
+		if n := r.store.Stats().Searched - searched; n < 4*each*lines {
+			t.Errorf("%d messages were searched", n)
+		}
+		if n, err := r.store.Waiting("mallory"); n != lines || err != nil {
+			t.Errorf("%d are unread, %v", n, err)
+		}
+	})
+}
+
+// Who blocks the main speakers has the server search for the few lines that are left,
+// and not without end.
+func TestSearchBehindWhoIsBlocked(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
+		r.past(1, 10, room.Message{Kind: room.KindSay, From: "dora"}, room.RoomHistory)
+		r.past(lines, 10, room.Message{Kind: room.KindSay, From: "carol"}, room.RoomHistory)
+		c := r.connect(visit{user: "mallory"})
+		c.types("/block carol\n/block bob\n")
+		c.sees("you see nothing from bob any more")
+		before := r.store.Stats().Searched
+		for i := range asks {
+			c.types(fmt.Sprintf("/history 10000\n/say asked %d\n", i))
+			c.sees(fmt.Sprint("asked ", i))
+		}
+		if n := r.store.Stats().Searched - before; n == 0 || n > asks*most {
+			t.Errorf("%d messages were searched for %d questions", n, asks)
+		}
+		if got := c.received(); strings.Count(got, "older lines were not searched") != asks {
+			t.Errorf("that there may be more is said otherwise: %q", got[max(0, len(got)-2000):])
+		}
+	})
+}
+
+// Whoever takes what is asked for gets all of it, at whatever length, in order and
+// once, and then the inbox is empty.
+func TestMuchThatIsTaken(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		const lines = 1234
+		r.past(lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}, "mallory")
+		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
+		c.leaves()
+		c.clean("mallory")
+		if n := strings.Count(c.received(), strings.Repeat("x", 100)); n != lines {
+			t.Errorf("%d messages are shown", n)
+		}
+		eventually(t, "what was shown is unread", func() bool {
+			n, err := r.store.Waiting("mallory")
+			return n == 0 && err == nil
+		})
+		all := r.connect(visit{user: "mallory", key: "mallory", command: "inbox all 10000"})
+		all.leaves()
+		if n := strings.Count(all.received(), strings.Repeat("x", 100)); n != lines {
+			t.Errorf("%d messages are in the past", n)
+		}
+	})
+}
