@@ -19,6 +19,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/room"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
@@ -65,6 +67,9 @@ type Config struct {
 	// Admit is asked about each session once EndWhere would find it, so that nobody
 	// slips in between; its error is for the person. nil admits everyone.
 	Admit func(Person) error
+	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
+	Quota *quota.Limiter
+	Space *space.Guard
 	Log   *slog.Logger
 }
 

@@ -26,6 +26,7 @@ import (
 	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
 	"whoelse/sessions/internal/person"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/sshd"
 )
 
@@ -47,6 +48,8 @@ type options struct {
 	within time.Duration // for a login, and then for a shell
 	lines  []string      // of authorized_keys
 	limits door.Limits
+	quota  quota.Limits
+	files  int // of histories that stay open
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -82,7 +85,7 @@ func (r *rig) start(o options) {
 	r.must(os.WriteFile(r.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(r.log, nil), slog.NewJSONHandler(r.log, nil)))
 	var err error
-	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log, OpenFiles: o.files})
 	r.must(err)
 	r.registry, err = keys.Open(r.file(), log)
 	r.must(err)
@@ -93,6 +96,7 @@ func (r *rig) start(o options) {
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
+		Quota: quota.New(o.quota),
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.ssh, err = sshd.New(sshd.Config{

@@ -49,10 +49,7 @@ func newAccounts[K comparable](scope Scope, limit int64, most int) accounts[K] {
 
 // refusal says which limit of key's keeps bytes out; nil for none.
 func (as *accounts[K]) refusal(key K, bytes int64, now time.Duration) *Refusal {
-	used := as.pushed
-	if a := as.of[key]; a != nil {
-		used = a.buckets
-	}
+	used := as.used(key)
 	if wait := used.day.wait(as.day, bytes, now); wait > 0 {
 		return &Refusal{Scope: as.scope, Within: as.day.per, Wait: wait}
 	}
@@ -60,6 +57,22 @@ func (as *accounts[K]) refusal(key K, bytes int64, now time.Duration) *Refusal {
 		return &Refusal{Scope: as.scope, Within: as.minute.per, Wait: wait}
 	}
 	return nil
+}
+
+// used is what is on key's account.
+func (as *accounts[K]) used(key K) buckets {
+	if a := as.of[key]; a != nil {
+		return a.buckets
+	}
+	return as.pushed
+}
+
+// lightShare is the part of a minute's limit up to which somebody sends little: a 16th.
+const lightShare = 16
+
+// light reports whether key sends little, with these bytes.
+func (as *accounts[K]) light(key K, bytes int64, now time.Duration) bool {
+	return as.minute.limit <= 0 || as.used(key).minute.full(now)+as.minute.span(bytes) <= as.minute.per/lightShare
 }
 
 // sweep is how many empty accounts an operation drops at most: more than it can add,

@@ -23,13 +23,16 @@ func (b bucket) wait(r rate, bytes int64, now time.Duration) time.Duration {
 	if r.limit <= 0 {
 		return 0
 	}
-	full := max(0, time.Duration(b)-now)
+	full := b.full(now)
 	return max(0, min(full, full+r.span(bytes)-r.per))
 }
+
+// full is how long the bucket takes to be empty.
+func (b bucket) full(now time.Duration) time.Duration { return max(0, time.Duration(b)-now) }
 
 // add puts bytes in, or takes them out.
 func (b *bucket) add(r rate, bytes int64, now time.Duration) {
 	if r.limit > 0 {
-		*b = bucket(max(now, max(now, time.Duration(*b))+r.span(bytes)))
+		*b = bucket(now + max(0, b.full(now)+r.span(bytes)))
 	}
 }

@@ -91,8 +91,10 @@ func (l *Limiter) Charge(who Who, bytes int64) error {
 	if refusal == nil && !exempt {
 		refusal = l.networks.refusal(network, bytes, now)
 	}
-	if wait := l.all.wait(l.limitAll, bytes, now); refusal == nil && wait > 0 {
-		refusal = &Refusal{Scope: All, Within: time.Minute, Wait: wait}
+	if refusal == nil {
+		light := l.nicks.light(who.Nick, bytes, now) &&
+			(exempt || l.address.light(address, bytes, now) && l.networks.light(network, bytes, now))
+		refusal = l.refusalOfAll(light, bytes, now)
 	}
 	if refusal != nil {
 		l.stats.Refused[refusal.Scope]++
@@ -100,6 +102,18 @@ func (l *Limiter) Charge(who Who, bytes int64) error {
 	}
 	l.stats.Charged += uint64(bytes)
 	l.add(who, bytes, now)
+	return nil
+}
+
+// refusalOfAll keeps half of what all may have for those who send little, so that a few
+// who send much do not silence the rest.
+func (l *Limiter) refusalOfAll(light bool, bytes int64, now time.Duration) *Refusal {
+	if !light {
+		bytes += l.limitAll.limit / 2
+	}
+	if wait := l.all.wait(l.limitAll, bytes, now); wait > 0 {
+		return &Refusal{Scope: All, Within: time.Minute, Wait: wait}
+	}
 	return nil
 }
 

@@ -102,6 +102,23 @@ func TestAll(t *testing.T) {
 	})
 }
 
+// Those who send much leave half of it all for the rest, by whatever they are alike.
+func TestSomeForTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Limits{Nick: 1600 * MinuteShare, Address: 1600 * MinuteShare, Network: 1600 * MinuteShare, All: 10_000})
+		for i := range 50 {
+			l.Charge(who(fmt.Sprint("mallory", i), fmt.Sprintf("192.0.%d.1", i)), 200)       // much, each by nick, address and network
+			l.Charge(who(fmt.Sprint("judy", i), fmt.Sprintf("10.0.%d.%d", i/20, i%20)), 100) // by network alone
+		}
+		if charged := l.Stats().Charged; charged > 10_000/2+3*100 {
+			t.Errorf("they got %d of 10,000", charged)
+		}
+		for i := range 40 {
+			charged(t, l.Charge(who(fmt.Sprint("nick", i), fmt.Sprintf("203.0.%d.1", i)), 100))
+		}
+	})
+}
+
 // A message that is larger than a limit is let through once, and paid for.
 func TestLargerThanALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

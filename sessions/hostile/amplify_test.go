@@ -1,0 +1,73 @@
+package hostile
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"whoelse/sessions/quota"
+)
+
+// stored is how many bytes are in the histories, without the journals: they hold the
+// same once more, and are removed.
+func (r *rig) stored() (n int64) {
+	filepath.WalkDir(filepath.Join(r.dir, "history"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".jsonl") {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// A message to many is stored for each of them. Twenty connections that send nothing
+// else, as fast as they can and not waiting for any answer, get what their nicks may
+// have stored, and all together what all may; what is refused leaves nothing behind, and
+// the canary, who is none of them, chats on.
+func TestGroupsFlood(t *testing.T) {
+	const (
+		crowd   = 20
+		nickDay = 8 << 20 // 512 KiB a minute
+		all     = 4 << 20 // a minute
+	)
+	o := options{files: 4, quota: quota.Limits{Nick: nickDay, All: all}}
+	var to []string
+	for i := range 100 {
+		to = append(to, fmt.Sprint("victim", i))
+		o.lines = append(o.lines, keyLine(to[i]))
+	}
+	while(t, o, func(r *rig) {
+		message := "send " + strings.Join(to, ",") + " " + strings.Repeat("x", 2500) + "\n"
+		before, began := r.stored(), time.Now()
+		var sending sync.WaitGroup
+		for i := range crowd {
+			c := r.connect(visit{user: fmt.Sprint("mallory", i), key: fmt.Sprint("mallory", i)})
+			sending.Go(func() {
+				for range many(200) {
+					if _, err := fmt.Fprint(c.ch, message); err != nil {
+						return
+					}
+				}
+				c.types("nick\n")
+				c.sees("you are mallory", "not sent: ")
+			})
+		}
+		sending.Wait()
+		minutes := time.Since(began).Minutes()
+		grown, sent := r.stored()-before, int64(crowd*many(200)*len(message))
+		may := int64(all * (1 + minutes))
+		t.Logf("%d KiB were sent, %d KiB are stored, of %d KiB", sent>>10, grown>>10, may>>10)
+		if grown > may {
+			t.Errorf("%d bytes are stored, more than %d", grown, may)
+		}
+		if grown < all/4 {
+			t.Errorf("no more than %d bytes are stored", grown)
+		}
+	})
+}
