@@ -29,6 +29,8 @@ import (
 	"whoelse/sessions"
 	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
 
@@ -57,6 +59,8 @@ type server struct {
 	door     *door.Door
 	ssh      *sshd.Server
 	metrics  *metrics // nil without --metrics
+	quota    *quota.Limiter
+	space    *space.Guard
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
@@ -100,16 +104,18 @@ func (s *server) start(cfg config) error {
 	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
 		return err
 	}
+	s.openQuota(cfg)
 	s.host = sessions.New(sessions.Config{
 		Room: s.room, Nicks: s.registry.Nicks, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
-		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
+		Keyring: s.desk, Warden: s.desk, Admit: s.lookingOut(cfg), JoinLine: s.joinLine,
+		Quota: s.quota, Space: s.space,
 	})
 	doors := banned{s.bans}
 	s.door = door.New(cfg.limits, doors)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
-		Keys: s.people,
+		Keys: peopleInSpace{s.people, s.space},
 		Door: s.door, Banned: doors.who,
 		Closed: cfg.closed(), NoGuests: cfg.noGuests(), Strict: cfg.strictCrypto,
 	})
@@ -117,7 +123,7 @@ func (s *server) start(cfg config) error {
 		return err
 	}
 	s.watch()
-	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats}.registry(), s.store.Probe)
+	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats, s.quota.Stats, s.space.Stats}.registry(), s.probe)
 	return nil
 }
 
@@ -176,6 +182,7 @@ func (s *server) watch() {
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.recheckAll(ctx) })
+	all.Go(func() { s.space.Run(ctx) })
 	all.Go(func() {
 		for {
 			select {

@@ -89,18 +89,21 @@ func (g *Guard) Run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		g.Measure()
+		g.Measure(ctx)
 		next.Reset(max(walkEvery, walkShare*time.Since(began)))
 	}
 }
 
-// Measure walks the folder and looks at its disk.
-func (g *Guard) Measure() {
+// Measure walks the folder and looks at its disk. It gives up when ctx is over.
+func (g *Guard) Measure(ctx context.Context) {
 	if g.cfg.Max > 0 {
 		g.mu.Lock()
 		before := g.added
 		g.mu.Unlock()
-		size := sizeOf(g.cfg.Dir)
+		size := sizeOf(ctx, g.cfg.Dir)
+		if ctx.Err() != nil {
+			return
+		}
 		g.mu.Lock()
 		g.walked, g.added = size, g.added-before
 		g.mu.Unlock()
@@ -113,8 +116,11 @@ func (g *Guard) Measure() {
 const block = 4 << 10
 
 // sizeOf adds up what is in a folder. What goes away meanwhile, or can't be read, has no size.
-func sizeOf(dir string) (total int64) {
+func sizeOf(ctx context.Context, dir string) (total int64) {
 	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return filepath.SkipAll
+		}
 		if err != nil {
 			return nil
 		}

@@ -51,7 +51,7 @@ func (r *rig) fill(percent int64) {
 	if err := os.WriteFile(filepath.Join(deep, "file"), nil, 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	empty := sizeOf(r.dir)
+	empty := sizeOf(r.t.Context(), r.dir)
 	if err := os.Truncate(filepath.Join(deep, "file"), most/100*percent-empty); err != nil {
 		r.t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestStages(t *testing.T) {
 	} {
 		r.fill(max(1, step.percent))
 		for range 3 { // it is told once
-			r.Measure()
+			r.Measure(r.t.Context())
 		}
 		r.at(step.guest, step.keyed, step.claims)
 	}
@@ -94,14 +94,14 @@ func TestStages(t *testing.T) {
 func TestAdd(t *testing.T) {
 	r := newRig(t, most)
 	r.fill(50)
-	r.Measure()
+	r.Measure(r.t.Context())
 	r.Add(most / 100 * 45)
 	r.at(ErrFull, ErrFull, ErrClaims)
 	r.Add(-most / 100 * 45) // it was not stored
 	r.at(nil, nil, nil)
 	r.Add(most / 100 * 45)
 	r.fill(60) // it was less than it looked like
-	r.Measure()
+	r.Measure(r.t.Context())
 	r.at(nil, nil, nil)
 	if got := r.Stats(); got.Bytes != most/100*60 || got.Max != most {
 		t.Errorf("%+v", got)
@@ -116,7 +116,7 @@ func TestNoMaximum(t *testing.T) {
 	}
 	r := newRig(t, 0)
 	r.fill(300)
-	r.Measure()
+	r.Measure(r.t.Context())
 	r.Add(1 << 60)
 	r.at(nil, nil, nil)
 	if len(r.told) > 0 {
@@ -131,7 +131,7 @@ func TestDiskNearlyFull(t *testing.T) {
 		told int
 	}{{50, 0}, {5, 0}, {4, 1}, {1, 1}, {6, 1}, {7, 1}, {4, 2}} {
 		disk(t, step.free)
-		r.Measure()
+		r.Measure(r.t.Context())
 		if len(r.told) != step.told {
 			t.Errorf("step %d: told %q, want %d", i, r.told, step.told)
 		}
@@ -164,6 +164,6 @@ func BenchmarkMeasure(b *testing.B) {
 	}
 	g := New(Config{Dir: dir, Max: most, Log: slog.New(slog.DiscardHandler)})
 	for b.Loop() {
-		g.Measure()
+		g.Measure(b.Context())
 	}
 }
