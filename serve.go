@@ -25,6 +25,7 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
+	"whoelse/room/regular"
 	"whoelse/room/settings"
 	"whoelse/sessions"
 	"whoelse/sessions/desk"
@@ -289,16 +290,8 @@ func motd(path string, log *slog.Logger) func() string {
 		if path == "" {
 			return ""
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				log.Warn("the message of the day can't be read", "err", err)
-			}
-			return ""
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxMOTD))
-		if err != nil {
+		text, err := regular.Read(os.OpenFile, path, maxMOTD)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Warn("the message of the day can't be read", "err", err)
 		}
 		return string(text)

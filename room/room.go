@@ -1,6 +1,7 @@
 package room
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -72,12 +73,13 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		said:      map[Kind]uint64{},
 		last:      archive.LastID(),
 	}
+	// The archive's log tells of a history that can't be used; the room goes on without it.
 	recent, err := archive.Tail(RoomHistory, missedLines, nil)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, fmt.Errorf("reading the room's history: %w", err)
 	}
 	r.recent = recent
-	if err := r.loadSeen(time.Now()); err != nil {
+	if err := r.loadSeen(time.Now()); err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, fmt.Errorf("reading who was here: %w", err)
 	}
 	r.mu.Lock()
