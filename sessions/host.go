@@ -75,8 +75,9 @@ type Config struct {
 
 // Host serves sessions. Its methods may be called concurrently.
 type Host struct {
-	cfg  Config
-	pace *pace
+	cfg      Config
+	pace     *pace
+	visitors visitLog
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit
@@ -100,8 +101,10 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
+	visitors := newVisitLog(cfg.Log)
+	cfg.Log = slog.New(visitors)
 	return &Host{
-		cfg: cfg, pace: newPace(cfg.MessageRate),
+		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
 		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
@@ -188,6 +191,7 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
+	h.visitors.flush()
 }
 
 // survive keeps a panic in one session's writing goroutine from ending the server:
