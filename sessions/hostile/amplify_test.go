@@ -71,3 +71,51 @@ func TestGroupsFlood(t *testing.T) {
 		}
 	})
 }
+
+// What messages are charged covers all that comes of them: every copy, however its text
+// is written down, the marks of who reads it, and the receipts and theirs. (Not the
+// lines about what is unread, which are at most an eighth of a file.)
+func TestChargedIsStored(t *testing.T) {
+	texts := map[string]string{
+		"short": "x", "long": strings.Repeat("x", 3900), "quotes": strings.Repeat(`"`, 3900), "wide": strings.Repeat("\u65e5", 1200),
+		"unprintable": strings.Repeat("\u0378", 1900), "beyond": strings.Repeat("\U0001fffd", 900), "joined": strings.Repeat("\U0001f469\u200d\U0001f4bb", 300),
+	}
+	for name, text := range texts {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, options{lines: []string{keyLine("dave"), keyLine("a-nick-that-is-as-long-as-can-be")}})
+			run := func(nick, command string) {
+				t.Helper()
+				c := r.connect(visit{user: nick, key: nick, command: command})
+				c.leaves()
+				c.Close()
+			}
+			judy := r.connect(visit{user: "judy"})
+			before, charged := r.stored(), r.quota.Stats().Charged
+			for range 8 {
+				run("bob", "send carol,dave,a-nick-that-is-as-long-as-can-be "+text)
+				run("a-nick-that-is-as-long-as-can-be", "send bob "+text)
+				run("carol", "say "+text)
+				judy.types("send dave " + text + "\nsend zoe " + text + "\n")
+				judy.sees("kept for dave", "nobody is called zoe")
+				for _, nick := range []string{"carol", "dave", "a-nick-that-is-as-long-as-can-be", "bob"} {
+					run(nick, "inbox")
+				}
+			}
+			for _, nick := range []string{"bob", "a-nick-that-is-as-long-as-can-be"} { // and the receipts are read
+				c := r.connect(visit{user: nick, key: nick})
+				c.sees("has read your message")
+				c.Close()
+			}
+			judy.Close()
+			r.stop()
+			grown, paid := r.stored()-before-size(filepath.Join(r.dir, "history", "presence.jsonl")), int64(r.quota.Stats().Charged-charged)
+			t.Logf("%d bytes charged, %d stored", paid, grown)
+			if grown > paid*9/8 {
+				t.Errorf("%d bytes are stored, and %d were charged", grown, paid)
+			}
+			if grown < paid/3 {
+				t.Errorf("%d bytes were charged, and no more than %d stored", paid, grown)
+			}
+		})
+	}
+}

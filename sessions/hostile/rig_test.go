@@ -63,6 +63,7 @@ type rig struct {
 	settings *settings.Store
 	room     *room.Room
 	host     *sessions.Host
+	quota    *quota.Limiter
 	ssh      *sshd.Server
 	listener net.Listener
 	served   chan error
@@ -93,10 +94,11 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
+	r.quota = quota.New(o.quota)
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry.Nicks, MessageRate: o.rate, MOTD: func() string { return "" },
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
-		Quota: quota.New(o.quota),
+		Quota: r.quota,
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.ssh, err = sshd.New(sshd.Config{
