@@ -19,15 +19,13 @@ func TestOddFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for nick, place := range map[string]func(string) error{
-		"pipe":   func(p string) error { return syscall.Mkfifo(p, 0o600) },
-		"folder": func(p string) error { return os.Mkdir(p, 0o700) },
-		"piped":  func(p string) error { return os.Symlink("pipe.json", p) },
-	} {
-		file := filepath.Join(dir, nick+".json")
-		if err := place(file); err != nil {
+	file := func(nick string) string { return filepath.Join(dir, nick+".json") }
+	for _, err := range []error{syscall.Mkfifo(file("pipe"), 0o600), os.Mkdir(file("folder"), 0o700), os.Symlink("pipe.json", file("piped"))} {
+		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, nick := range []string{"pipe", "folder", "piped"} {
 		asked := make(chan error, 1)
 		go func() {
 			_, err := s.Blocked(nick)
@@ -40,7 +38,7 @@ func TestOddFiles(t *testing.T) {
 			}
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s: it waits", nick)
-			if f, err := os.OpenFile(file, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			if f, err := os.OpenFile(file(nick), os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
 				f.Close() // lets it go
 			}
 		}
