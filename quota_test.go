@@ -143,3 +143,42 @@ func TestEverybodyFromLoopback(t *testing.T) {
 		}
 	}
 }
+
+// As people fill the folder while the server runs, the operators who are there are told,
+// and so is who can't send any more.
+func TestDataMaxIsReached(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	filler := filepath.Join(data, "filler")
+	if err := os.WriteFile(filler, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filler, 16<<20*94/100); err != nil {
+		t.Fatal(err)
+	}
+	s, m := startMonitored(t, data, "--data-max", "16M", "--message-rate", "0")
+	alice := newKey(t)
+	s.manage("add", "alice", "--key", alice+".pub", "--operator")
+	bob := newKey(t)
+	s.manage("add", "bob", "--key", bob+".pub")
+	known := func() bool {
+		_, status := output(t, s.openSSH("bob", []string{bob}, nil, "nick"), "")
+		return status == 0
+	}
+	if !inTime(known) { // an edit is read a moment later
+		t.Fatal(s.log())
+	}
+	operator := sitDown(t, "alice", s.openSSH("alice", []string{alice}, nil))
+	operator.sees("you are alice", "> ")
+	out, status := output(t, s.openSSH("bob", []string{bob}, []string{"-T"}), strings.Repeat(strings.Repeat("x", 3000)+"\n", 90))
+	if status != 1 || !strings.Contains(out, "not sent: the server has no room left for messages; please try again later") {
+		t.Errorf("exit status %d: %.2000q", status, out)
+	}
+	if said := strings.Count(out, "bob: xxx"); said < 20 || said > 60 {
+		t.Errorf("%d lines were said", said)
+	}
+	operator.sees("the data folder is at 95 % of --data-max: nobody can send anything")
+	m.tells("whoelse_data_stage 3")
+	m.healthy(503, "storage trouble: ")
+	s.logs(1, "nobody can send anything; make room, or raise --data-max")
+}

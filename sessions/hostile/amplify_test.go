@@ -119,3 +119,21 @@ func TestChargedIsStored(t *testing.T) {
 		})
 	}
 }
+
+// At a terminal, too, who is over the limit is told, and nobody is shown what is refused.
+func TestOverTheLimitAtATerminal(t *testing.T) {
+	r := newRig(t, options{quota: quota.Limits{Nick: 64 << 10}})
+	carol := r.connect(visit{user: "carol", key: "carol", term: "xterm"})
+	bob := r.connect(visit{user: "bob", key: "bob", term: "xterm"})
+	bob.types("first " + strings.Repeat("x", 3500) + "\r")
+	carol.sees("xxxx")
+	bob.types("second " + strings.Repeat("y", 3500) + "\r")
+	bob.sees("not sent: you have sent as much as one person may in a minute; try again in")
+	bob.types("@carol third " + strings.Repeat("z", 3500) + "\r/me waves " + strings.Repeat("w", 3500) + "\rshort\r")
+	carol.sees("bob: short")
+	if got := carol.received(); strings.Contains(got, "yyyy") || strings.Contains(got, "zzzz") || strings.Contains(got, "wwww") {
+		t.Errorf("carol is shown %.300q", got)
+	}
+	bob.clean("bob")
+	carol.clean("carol")
+}
