@@ -66,10 +66,10 @@ func (a *attendance) later(kind Kind, nick string, at time.Time) {
 // that it goes to the archive with all others of its second. r.mu is held.
 func (r *Room) recordPresence(kind Kind, nick string) (id string) {
 	m := r.newMessage(kind, nick, nil, "")
-	if r.attendance.now(nick) {
+	if r.present.now(nick) {
 		r.unrecorded(m)
 	} else {
-		r.attendance.later(kind, nick, m.Time)
+		r.present.later(kind, nick, m.Time)
 	}
 	return m.ID
 }
@@ -81,7 +81,7 @@ func (r *Room) unrecorded(m *Message) {
 // recordLate begins another minute, with at most most of the changes that are late, the
 // oldest first. r.mu is held.
 func (r *Room) recordLate(most int) {
-	a := &r.attendance
+	a := &r.present
 	clear(a.written)
 	a.total = 0
 	nicks := slices.SortedFunc(maps.Keys(a.late), func(x, y string) int {

@@ -43,37 +43,37 @@ type Room struct {
 
 	blocking sync.Mutex // one change of a block list at a time; taken before mu
 
-	mu         sync.Mutex // owns everything below; held for map work and puts only
-	members    map[string]*member
-	recent     []*Message           // the newest missedLines room messages, oldest first
-	seen       map[string]time.Time // when who is not online now was last
-	last       string               // id of the last message that the archive gave back
-	edits      int                  // changes of block lists, so that none is missed by who joins
-	claims     claims
-	places     map[string]*places // by nick
-	changes    changes
-	attendance attendance
-	said       map[Kind]uint64 // how many messages there were
-	alive      *time.Timer
-	closed     bool
+	mu      sync.Mutex // owns everything below; held for map work and puts only
+	members map[string]*member
+	recent  []*Message           // the newest missedLines room messages, oldest first
+	seen    map[string]time.Time // when who is not online now was last
+	last    string               // id of the last message that the archive gave back
+	edits   int                  // changes of block lists, so that none is missed by who joins
+	claims  claims
+	places  map[string]*places // by nick
+	changes changes
+	present attendance
+	said    map[Kind]uint64 // how many messages there were
+	alive   *time.Timer
+	closed  bool
 }
 
 // New returns a room that goes on where archive ends: the last lines, who was
 // online when, and ids. Close it.
 func New(archive Archive, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
-		archive:    archive,
-		directory:  directory,
-		settings:   settings,
-		options:    options,
-		ids:        newIDSource(archive.LastID()),
-		members:    map[string]*member{},
-		seen:       map[string]time.Time{},
-		claims:     claims{},
-		places:     map[string]*places{},
-		said:       map[Kind]uint64{},
-		attendance: newAttendance(),
-		last:       archive.LastID(),
+		archive:   archive,
+		directory: directory,
+		settings:  settings,
+		options:   options,
+		ids:       newIDSource(archive.LastID()),
+		members:   map[string]*member{},
+		seen:      map[string]time.Time{},
+		claims:    claims{},
+		places:    map[string]*places{},
+		said:      map[Kind]uint64{},
+		present:   newAttendance(),
+		last:      archive.LastID(),
 	}
 	// The archive's log tells of a history that can't be used; the room goes on without it.
 	recent, err := archive.Tail(RoomHistory, missedLines, nil)
@@ -101,7 +101,7 @@ func (r *Room) Close() {
 	for _, m := range r.members {
 		r.depart(m)
 	}
-	r.recordLate(len(r.attendance.late))
+	r.recordLate(len(r.present.late))
 	r.flushPresence()
 }
 
