@@ -7,6 +7,8 @@ import (
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/sessions/door"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 )
 
 // collector asks everybody for their statistics when metrics are asked for. Its
@@ -15,6 +17,8 @@ type collector struct {
 	room  func() room.Stats
 	store func() history.Stats
 	door  func() door.Stats
+	quota func() quota.Stats
+	space func() space.Stats
 }
 
 // registry has all metrics: ours, of Go and of the process.
@@ -49,9 +53,19 @@ var (
 	sealedDesc       = describe("journals_sealed", "Complete journals that wait to be removed.")
 	behindDesc       = describe("histories_behind", "Histories that lack lines which only the journal has.")
 	historySyncsDesc = describe("history_syncs_total", "Fsyncs of histories.")
-	allDescs         = []*prometheus.Desc{
+
+	chargedDesc   = describe("quota_charged_bytes", "Bytes that messages were charged for since the start.")
+	overQuotaDesc = describe("quota_refused_total", "Messages that were refused, by whose limit was reached.", "limit")
+	accountsDesc  = describe("quota_accounts", "Nicks, addresses and networks that are remembered.", "limit")
+	dataDesc      = describe("data_bytes", "Size of the data folder; 0 without --data-max.")
+	dataMaxDesc   = describe("data_max_bytes", "--data-max; 0 is no limit.")
+	dataStageDesc = describe("data_stage", "0; 1 when guests can't send, 2 when no nicks can be claimed, 3 when nobody can send.")
+	diskLowDesc   = describe("disk_low", "1 while less than 5 % of the data folder's disk is free.")
+
+	allDescs = []*prometheus.Desc{
 		infoDesc, sessionsDesc, membersDesc, guestsDesc, messagesDesc, connectionsDesc, admittedDesc, refusedDesc, failedDesc,
 		troubleDesc, storeRefusedDesc, damagedDesc, journalDesc, journalSyncsDesc, sealedDesc, behindDesc, historySyncsDesc,
+		chargedDesc, overQuotaDesc, accountsDesc, dataDesc, dataMaxDesc, dataStageDesc, diskLowDesc,
 	}
 )
 
@@ -69,6 +83,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.collectRoom(to)
 	c.collectDoor(to)
 	c.collectStore(to)
+	c.collectQuota(to)
 }
 
 func (c collector) collectRoom(to sheet) {
@@ -108,6 +123,26 @@ func (c collector) collectStore(to sheet) {
 	to.gauge(sealedDesc, s.JournalsSealed)
 	to.gauge(behindDesc, s.Behind)
 	to.counter(historySyncsDesc, s.HistorySyncs)
+}
+
+func (c collector) collectQuota(to sheet) {
+	s := c.quota()
+	to.gauge(chargedDesc, int(s.Charged))
+	for limit, n := range s.Refused {
+		to.counter(overQuotaDesc, n, limit.String())
+	}
+	for limit, n := range s.Remembered {
+		to.gauge(accountsDesc, n, limit.String())
+	}
+	d := c.space()
+	to.gauge(dataDesc, int(d.Bytes))
+	to.gauge(dataMaxDesc, int(d.Max))
+	to.gauge(dataStageDesc, int(d.Stage))
+	low := 0
+	if d.DiskLow {
+		low = 1
+	}
+	to.gauge(diskLowDesc, low)
 }
 
 // sheet is what is being filled in.

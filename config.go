@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"whoelse/keys/quota"
+	"whoelse/keys/claims"
 	"whoelse/room/history"
 	"whoelse/sessions/door"
 )
@@ -37,7 +37,7 @@ type config struct {
 	strictCrypto bool
 	limits       door.Limits
 	exempt       []string
-	claims       quota.Limits
+	claims       claims.Limits
 	nickExpiry   lasting
 	proxies      []string
 
@@ -45,6 +45,7 @@ type config struct {
 	historyMax size // for each nick
 	roomMax    size // for each of the shared histories
 	retention  lasting
+	quota      quotaConfig
 
 	proxyNets []netip.Prefix // of proxies
 }
@@ -95,6 +96,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
 	f.StringVar(&cfg.metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
 	storageFlags(f, &cfg)
+	quotaFlags(f, &cfg.quota)
 	doorFlags(f, &cfg)
 	claimFlags(f, &cfg)
 	return c
@@ -178,6 +180,9 @@ func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
 		return nil, err
 	}
 	if err := cfg.checkStorage(); err != nil {
+		return nil, err
+	}
+	if err := cfg.quota.check(); err != nil {
 		return nil, err
 	}
 	if err := checkAddress(cfg.listen); err != nil {

@@ -64,7 +64,7 @@ type crasher struct {
 
 // Who talks in the room, and who is only written to.
 // keepAll has a server take everything from everybody, and keep it.
-var keepAll = []string{"--message-rate", "0", "--inbox-max", "0", "--history-max-bytes", "0", "--room-history-max", "0"}
+var keepAll = []string{"--message-rate", "0", "--inbox-max", "0", "--history-max-bytes", "0", "--room-history-max", "0", "--max-bytes-per-nick", "0", "--max-bytes-per-minute", "0"}
 
 var talkers, absent = []string{"bob", "carol", "erin"}, []string{"dave", "gina"}
 

@@ -49,7 +49,7 @@ func (s *server) nickInUse(ctx context.Context, data string) func(nick string) b
 				return true
 			}
 		}
-		got, err := s.store.Tail(nick, 1, nil) // what is not in the file yet
+		got, err := room.Collect(s.store.Tail(nick, 1, nil)) // what is not in the file yet
 		speakers := spoke()
 		return err != nil || len(got) > 0 || speakers == nil || speakers[nick]
 	}
@@ -59,10 +59,10 @@ func (s *server) nickInUse(ctx context.Context, data string) func(nick string) b
 // nil if it can't be read.
 func (s *server) speakers() map[string]bool {
 	spoke := make(map[string]bool)
-	_, err := s.store.Tail(room.RoomHistory, 1, func(m *room.Message) bool {
+	_, err := room.Collect(s.store.Tail(room.RoomHistory, 1, func(m *room.Message) (bool, error) {
 		spoke[m.From] = true
-		return false
-	})
+		return false, nil
+	}))
 	if err != nil {
 		return nil
 	}

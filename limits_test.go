@@ -16,7 +16,7 @@ func TestHistoriesStaySmall(t *testing.T) {
 	t.Parallel()
 	const limit, lines = 64 << 10, 1200
 	data := t.TempDir()
-	flags := []string{"--message-rate", "0", "--room-history-max", "64K", "--history-max-bytes", "64K", "--inbox-max", "0"}
+	flags := []string{"--message-rate", "0", "--room-history-max", "64K", "--history-max-bytes", "64K", "--inbox-max", "0", "--max-bytes-per-nick", "0"}
 	s := startServer(t, data, flags...)
 	bobKey, carolKey := []string{newKey(t)}, []string{newKey(t)}
 	output(t, s.openSSH("carol", carolKey, nil, "nick"), "")

@@ -48,7 +48,7 @@ func openMetrics(addr string, log *slog.Logger) (*metrics, error) {
 }
 
 // serve answers from now on, until stop. probe says whether storage accepts.
-func (m *metrics) serve(from prometheus.Gatherer, probe func(context.Context) error) {
+func (m *metrics) serve(from prometheus.Gatherer, probe prober) {
 	if m == nil {
 		return
 	}
@@ -89,19 +89,23 @@ func (m *metrics) stop() {
 	<-m.ended
 }
 
+// prober asks whether storage accepts, and returns what else there is to say.
+type prober func(context.Context) (remark string, err error)
+
 var errNoAnswer = fmt.Errorf("no answer within %v", probeWithin)
 
 // health answers whether storage accepts. Only so many ask it at once, since what is
 // asked of a disk that hangs stays in memory.
-func health(probe func(context.Context) error) http.Handler {
+func health(probe prober) http.Handler {
 	places := make(chan struct{}, metricsAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeoutCause(r.Context(), probeWithin, errNoAnswer)
 		defer cancel()
+		var remark string
 		var err error
 		select {
 		case places <- struct{}{}:
-			err = probe(ctx)
+			remark, err = probe(ctx)
 			<-places
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -113,7 +117,10 @@ func health(probe func(context.Context) error) http.Handler {
 			fmt.Fprintln(w, wordsTrouble(err))
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		if remark != "" {
+			remark = ", but " + remark
+		}
+		fmt.Fprintln(w, "ok"+remark)
 	})
 }
 

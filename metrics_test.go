@@ -23,9 +23,9 @@ type monitor struct {
 
 var metricsLine = regexp.MustCompile(`msg="metrics are served" url=(http://127\.0\.0\.1:\d+)/metrics`)
 
-func startMonitored(t testing.TB, data string) (*server, *monitor) {
+func startMonitored(t testing.TB, data string, args ...string) (*server, *monitor) {
 	t.Helper()
-	s := startServer(t, data, "--metrics", ":0")
+	s := startServer(t, data, append(args, "--metrics", ":0")...)
 	var line []string
 	if !inTime(func() bool { line = metricsLine.FindStringSubmatch(s.log()); return line != nil }) {
 		t.Fatalf("the log does not say where the metrics are:\n%s", s.log())

@@ -21,15 +21,18 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
+	"whoelse/keys/claims"
 	"whoelse/keys/command"
 	"whoelse/keys/invites"
-	"whoelse/keys/quota"
 	"whoelse/room"
 	"whoelse/room/history"
+	"whoelse/room/regular"
 	"whoelse/room/settings"
 	"whoelse/sessions"
 	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
 
@@ -58,6 +61,8 @@ type server struct {
 	door     *door.Door
 	ssh      *sshd.Server
 	metrics  *metrics // nil without --metrics
+	quota    *quota.Limiter
+	space    *space.Guard
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
@@ -101,16 +106,18 @@ func (s *server) start(cfg config) error {
 	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
 		return err
 	}
+	s.openQuota(cfg)
 	s.host = sessions.New(sessions.Config{
 		Room: s.room, Nicks: s.registry, MessageRate: cfg.messageRate,
 		MOTD: motd(cfg.motd, s.log), Log: s.log,
-		Keyring: s.desk, Warden: s.desk, Admit: s.desk.Admit, JoinLine: s.joinLine,
+		Keyring: s.desk, Warden: s.desk, Admit: s.lookingOut(cfg), JoinLine: s.joinLine,
+		Quota: s.quota, Space: s.space,
 	})
 	doors := banned{s.bans}
 	s.door = door.New(cfg.limits, doors)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
-		Keys: s.people,
+		Keys: peopleInSpace{s.people, s.space},
 		Door: s.door, Banned: doors.who,
 		Closed: cfg.closed(), NoGuests: cfg.noGuests(), Strict: cfg.strictCrypto,
 	})
@@ -118,7 +125,7 @@ func (s *server) start(cfg config) error {
 		return err
 	}
 	s.watch(cfg)
-	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats}.registry(), s.store.Probe)
+	s.metrics.serve(collector{s.room.Stats, s.store.Stats, s.door.Stats, s.quota.Stats, s.space.Stats}.registry(), s.probe)
 	return nil
 }
 
@@ -159,7 +166,7 @@ func (s *server) openKeys(cfg config) (err error) {
 	}
 	codes := invites.Open(filepath.Join(cfg.data, "invites.json"))
 	s.people = desk.NewPeople(s.registry, s.revoked, codes)
-	s.people.Quota, s.people.NoGuests = quota.New(cfg.claims, s.log), cfg.noGuests()
+	s.people.Claims, s.people.NoGuests = claims.New(cfg.claims, s.log), cfg.noGuests()
 	s.desk, err = desk.Open(cfg.data, s.registry, s.bans, codes, s.log)
 	return err
 }
@@ -180,6 +187,7 @@ func (s *server) watch(cfg config) {
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.recheckAll(ctx) })
 	all.Go(func() { s.expireNicks(ctx, cfg.data, time.Duration(cfg.nickExpiry)) })
+	all.Go(func() { s.space.Run(ctx) })
 	all.Go(func() {
 		for {
 			select {
@@ -286,16 +294,8 @@ func motd(path string, log *slog.Logger) func() string {
 		if path == "" {
 			return ""
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				log.Warn("the message of the day can't be read", "err", err)
-			}
-			return ""
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxMOTD))
-		if err != nil {
+		text, err := regular.Read(os.OpenFile, path, maxMOTD)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Warn("the message of the day can't be read", "err", err)
 		}
 		return string(text)

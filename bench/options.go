@@ -19,7 +19,8 @@ import (
 )
 
 // serverArgs is how the server built from this module is run.
-const serverArgs = "serve --listen 127.0.0.1:0 --data " + target.DataWord + " --message-rate 0 --max-claims-per-hour 0"
+const serverArgs = "serve --listen 127.0.0.1:0 --data " + target.DataWord +
+	" --message-rate 0 --max-claims-per-hour 0 --max-bytes-per-nick 0 --max-bytes-per-minute 0"
 
 // calm lets a server tell everyone who has come before it is measured.
 const calm = 2 * time.Second

@@ -17,6 +17,10 @@ const (
 // the disk is full, failing or gone. What failed with it is not on record.
 var ErrStorage = errors.New("storage trouble")
 
+// ErrUnusable is what an [Archive] wraps when one history can't be used, whatever the
+// disk: something else is in its place. All others can.
+var ErrUnusable = errors.New("this history can't be used")
+
 // Record is one line of a history: a message, or a mark that messages were read.
 // Exactly one of Message and Read is set.
 type Record struct {

@@ -103,14 +103,6 @@ func (r *Room) Online() (nicks, sessions int) {
 	return len(r.members), sessions
 }
 
-// recordPresence notes a change for the presence history. Nobody waits for it, so
-// that it goes to the archive with all others of its second. r.mu is held.
-func (r *Room) recordPresence(kind Kind, nick string) (id string) {
-	m := r.newMessage(kind, nick, nil, "")
-	r.changes.unrecorded = append(r.changes.unrecorded, Record{Owner: PresenceHistory, Message: m})
-	return m.ID
-}
-
 // flushPresence hands what recordPresence has gathered to the archive. r.mu is held.
 func (r *Room) flushPresence() {
 	if records := r.changes.unrecorded; len(records) > 0 {
@@ -129,16 +121,17 @@ func (r *Room) stillAlive() {
 		return
 	}
 	now := time.Now()
+	r.recordLate(writtenMost / 2)
 	for _, m := range r.members {
 		if now.Sub(m.renewed) >= renewEvery {
-			r.recordPresence(KindAlive, m.nick)
+			r.unrecorded(r.newMessage(KindAlive, m.nick, nil, ""))
 			m.renewed = now
 		}
 	}
 	if len(r.members) > 0 {
-		r.recordPresence(KindAlive, "")
-		r.flushPresence()
+		r.unrecorded(r.newMessage(KindAlive, "", nil, ""))
 	}
+	r.flushPresence()
 	r.alive.Reset(aliveEvery)
 }
 
@@ -152,7 +145,9 @@ func (r *Room) loadSeen(now time.Time) error {
 	online := map[string]bool{}
 	var last time.Time
 	for _, m := range records {
-		last = m.Time
+		if m.Time.After(last) { // what was late is in the file after what was not
+			last = m.Time
+		}
 		switch {
 		case m.Kind == KindLeave:
 			delete(online, m.From)

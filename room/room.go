@@ -1,6 +1,7 @@
 package room
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -55,6 +56,7 @@ type Room struct {
 	claims  claims
 	places  map[string]*places // by nick
 	changes changes
+	present attendance
 	said    map[Kind]uint64 // how many messages there were
 	alive   *time.Timer
 	closed  bool
@@ -74,14 +76,16 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		claims:    claims{},
 		places:    map[string]*places{},
 		said:      map[Kind]uint64{},
+		present:   newAttendance(),
 		last:      archive.LastID(),
 	}
+	// The archive's log tells of a history that can't be used; the room goes on without it.
 	recent, err := Collect(archive.Tail(RoomHistory, missedLines, nil))
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, fmt.Errorf("reading the room's history: %w", err)
 	}
 	r.recent = recent
-	if err := r.loadSeen(time.Now()); err != nil {
+	if err := r.loadSeen(time.Now()); err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, fmt.Errorf("reading who was here: %w", err)
 	}
 	r.mu.Lock()
@@ -101,6 +105,7 @@ func (r *Room) Close() {
 	for _, m := range r.members {
 		r.depart(m)
 	}
+	r.recordLate(len(r.present.late))
 	r.flushPresence()
 }
 

@@ -12,6 +12,7 @@ import (
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/sshd"
 )
@@ -132,10 +133,21 @@ func (a *actor) say(call parse.Call) {
 }
 
 func (a *actor) sayAs(kind room.Kind, words string) {
+	bytes := quota.Record(words, nil)
+	if err := a.charge(bytes); err != nil {
+		a.fail(wordsUnaffordable(err))
+		return
+	}
+	a.sayCharged(kind, words, bytes)
+}
+
+// sayCharged says what bytes were charged for.
+func (a *actor) sayCharged(kind room.Kind, words string, bytes int64) {
 	a.pending.add(1)
 	a.seat.Say(kind, words, func(err error) {
 		defer a.pending.add(-1)
 		if err != nil {
+			a.refund(bytes)
 			a.host.complain("a room message is not in the history", a.seat.Nick(), err)
 			a.fail(wordsUnstored)
 		}
@@ -185,11 +197,18 @@ func (a *actor) lastFrom() (string, error) {
 }
 
 func (a *actor) send(call parse.Call) {
+	post := postageOf(a.seat.Nick(), call.To, call.Text)
+	if err := a.charge(post.total(call.To)); err != nil {
+		a.fail(wordsUnaffordable(err))
+		return
+	}
+	refusing := a.refusing(post, len(call.To))
 	a.pending.add(len(call.To))
 	lone := len(call.To) == 1
 	var suggested atomic.Bool // receipts come on any goroutine
 	a.seat.Send(call.To, call.Text, func(r room.Receipt) {
 		defer a.pending.add(-1)
+		refusing(r)
 		if r.Outcome == room.RefusedUnknown && suggested.Swap(true) {
 			a.fail("not sent to " + r.To + ": nobody is called " + r.To) // one suggestion for each line is enough
 			return

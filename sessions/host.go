@@ -19,6 +19,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/room"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
@@ -65,6 +67,9 @@ type Config struct {
 	// Admit is asked about each session once EndWhere would find it, so that nobody
 	// slips in between; its error is for the person. nil admits everyone.
 	Admit func(Person) error
+	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
+	Quota *quota.Limiter
+	Space *space.Guard
 	Log   *slog.Logger
 }
 
@@ -78,8 +83,9 @@ type Nicks interface {
 
 // Host serves sessions. Its methods may be called concurrently.
 type Host struct {
-	cfg  Config
-	pace *pace
+	cfg      Config
+	pace     *pace
+	visitors visitLog
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit
@@ -103,8 +109,10 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
+	visitors := newVisitLog(cfg.Log)
+	cfg.Log = slog.New(visitors)
 	return &Host{
-		cfg: cfg, pace: newPace(cfg.MessageRate),
+		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
 		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
@@ -191,6 +199,7 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
+	h.visitors.flush()
 }
 
 // survive keeps a panic in one session's writing goroutine from ending the server:

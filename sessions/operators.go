@@ -8,6 +8,7 @@ import (
 	"whoelse/keys/span"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 )
 
@@ -42,6 +43,15 @@ func (a *actor) tellOperators(words string) {
 	for _, v := range a.host.visits() {
 		if v.login.Role == roleOperator && v.nick != a.seat.Nick() {
 			v.tell(a.seat.Nick() + " " + words)
+		}
+	}
+}
+
+// TellOperators shows words from the server to the operators who are here.
+func (h *Host) TellOperators(words string) {
+	for _, v := range h.visits() {
+		if v.login.Role == roleOperator {
+			v.tell(words)
 		}
 	}
 }
@@ -206,8 +216,9 @@ func (a *actor) silenced(call parse.Call) bool {
 }
 
 func (a *actor) announce(call parse.Call) {
-	ok := a.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return nil })
+	bytes := quota.Record(call.Text, nil)
+	ok := a.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return a.charge(bytes) })
 	if ok {
-		a.sayAs(room.KindNotice, call.Text)
+		a.sayCharged(room.KindNotice, call.Text, bytes)
 	}
 }

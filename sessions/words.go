@@ -62,6 +62,9 @@ func wordsTooLong(size int) string {
 	return fmt.Sprintf("not sent: that is %d bytes, and a message has at most %d", size, maxText)
 }
 
+// wordsUnaffordable says why nothing more is stored for somebody.
+func wordsUnaffordable(why error) string { return "not sent: " + why.Error() }
+
 func wordsTooFast(rate float64) string {
 	return fmt.Sprintf("at most %g messages a second: the others wait their turn", rate)
 }

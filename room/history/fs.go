@@ -1,8 +1,9 @@
 package history
 
 import (
-	"errors"
 	"io"
+
+	"whoelse/room"
 )
 
 // The file system as this package uses it, and nothing more, so that tests can
@@ -13,8 +14,8 @@ import (
 type folder interface {
 	// open opens a regular file for reading and writing. It never follows a
 	// link and never waits, whatever stands in the file's place: that gives
-	// an error wrapping errOdd. Without create a missing file is
-	// fs.ErrNotExist.
+	// an error wrapping errOdd. So does a file with another name, which may be
+	// somebody else's (errLinked). Without create a missing file is fs.ErrNotExist.
 	open(name string, create bool) (file, error)
 	// lstat gives fs.ErrNotExist when there is nothing of that name.
 	lstat(name string) (stat, error)
@@ -58,5 +59,18 @@ type stat struct {
 	size int64
 }
 
-// errOdd is wrapped by open where something other than a regular file stands.
-var errOdd = errors.New("is not a regular file")
+// oddError is wrapped by open where something stands that is nobody's to write to. All of
+// them are errOdd, and room.ErrUnusable.
+type oddError string
+
+const (
+	errOdd    = oddError("is not a regular file")
+	errLinked = oddError("has another name (a hard link) and may be somebody else's; put a copy in its place")
+)
+
+func (e oddError) Error() string { return string(e) }
+
+func (e oddError) Is(target error) bool {
+	_, odd := target.(oddError)
+	return odd || target == room.ErrUnusable
+}

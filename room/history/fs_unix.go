@@ -96,6 +96,9 @@ func (d dir) open(name string, create bool) (file, error) {
 	if is, err := f.Stat(); err != nil || !os.SameFile(was, is) {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, errOdd))
+	} else if sys, ok := is.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s %w", name, errLinked)
 	}
 	if readOnly {
 		return readOnlyFile{diskFile{f}}, nil

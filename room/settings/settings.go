@@ -14,6 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"whoelse/room"
+	"whoelse/room/regular"
 )
 
 // Store is a folder of settings. Its methods may be called concurrently. There
@@ -35,6 +36,10 @@ type person struct {
 
 // maxCached bounds the memory for people who are written to.
 const maxCached = 10_000
+
+// maxFile bounds what is read of a file: a list of the most nicks there may be is far
+// below it, and what is cut is no JSON.
+const maxFile = 1 << 20
 
 // name allows what is a nick, and so no path.
 var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
@@ -86,7 +91,7 @@ func (s *Store) load(nick string) (person, error) {
 	if !name.MatchString(nick) {
 		return p, fmt.Errorf("%q is no nick", nick)
 	}
-	b, err := s.root.ReadFile(nick + ".json")
+	b, err := regular.Read(s.root.OpenFile, nick+".json", maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

@@ -10,9 +10,9 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/certs"
+	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
-	"whoelse/keys/quota"
 	"whoelse/sessions/sshd"
 )
 
@@ -20,9 +20,9 @@ import (
 // methods may be called concurrently.
 type People struct {
 	*keys.Registry
-	// Quota bounds claims, unless nil. NoGuests says that nobody can come without a
+	// Claims bounds them, unless nil. NoGuests says that nobody can come without a
 	// key instead. They are set before the first call.
-	Quota    *quota.Quota
+	Claims   *claims.Limiter
 	NoGuests bool
 
 	certs   *certs.Checker
@@ -60,8 +60,8 @@ func (p *People) Holder(key gossh.PublicKey, user string, from netip.Addr) (sshd
 // Claim implements sshd.Keys. Invitations do not count as claims.
 func (p *People) Claim(nick string, key gossh.PublicKey, from netip.Addr) error {
 	giveBack := func() {}
-	if h, err := p.Lookup(key, from); p.Quota != nil && (err != nil || h.Nick != nick) {
-		if giveBack, err = p.Quota.Take(from); err != nil {
+	if h, err := p.Lookup(key, from); p.Claims != nil && (err != nil || h.Nick != nick) {
+		if giveBack, err = p.Claims.Take(from); err != nil {
 			return p.otherwise(err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys/claims"
 	"whoelse/keys/invites"
-	"whoelse/keys/quota"
 )
 
 // claim comes with a key that nobody knows, asks who that makes it, and returns what
@@ -36,7 +36,7 @@ func (r *rig) claim(user string) string {
 // told when they get the next, and how they come in until then.
 func TestClaimFlood(t *testing.T) {
 	const most, tries = 5, 60
-	while(t, options{claims: quota.Limits{PerAddress: most}}, func(r *rig) {
+	while(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
 		answers := make([]string, tries)
 		var all sync.WaitGroup
 		for i := range 6 {
@@ -84,7 +84,7 @@ func TestClaimFlood(t *testing.T) {
 // All together get no more than that in an hour, wherever they come from, and what is
 // refused for another reason does not count.
 func TestClaimsOfAll(t *testing.T) {
-	while(t, options{lines: []string{keyLine("alice")}, claims: quota.Limits{PerHour: 2}}, func(r *rig) {
+	while(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
 		for _, tt := range []struct{ user, words string }{
 			{"alice", "is held by another key"}, {"al1ce", "could be taken for alice"}, {"one", "you are one,"}, {"two", "you are two,"},
 			{"three", "were claimed here; the next can be in 60 minutes"},

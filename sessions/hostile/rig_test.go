@@ -18,8 +18,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/claims"
 	"whoelse/keys/invites"
-	"whoelse/keys/quota"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -27,6 +27,7 @@ import (
 	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
 	"whoelse/sessions/internal/person"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/sshd"
 )
 
@@ -48,7 +49,9 @@ type options struct {
 	within time.Duration // for a login, and then for a shell
 	lines  []string      // of authorized_keys
 	limits door.Limits
-	claims quota.Limits
+	claims claims.Limits
+	quota  quota.Limits
+	files  int // of histories that stay open
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -63,6 +66,7 @@ type rig struct {
 	room     *room.Room
 	host     *sessions.Host
 	door     *door.Door
+	quota    *quota.Limiter
 	ssh      *sshd.Server
 	listener net.Listener
 	served   chan error
@@ -85,7 +89,7 @@ func (r *rig) start(o options) {
 	r.must(os.WriteFile(r.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(r.log, nil), slog.NewJSONHandler(r.log, nil)))
 	var err error
-	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log, OpenFiles: o.files})
 	r.must(err)
 	r.registry, err = keys.Open(r.file(), log)
 	r.must(err)
@@ -93,12 +97,14 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
+	r.quota = quota.New(o.quota)
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
 		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
+		Quota: r.quota,
 	})
 	people := desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json")))
-	people.Quota = quota.New(o.claims, log)
+	people.Claims = claims.New(o.claims, log)
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.door = door.New(o.limits, nil)
 	r.ssh, err = sshd.New(sshd.Config{

@@ -13,7 +13,6 @@ package text
 import (
 	"bytes"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -26,7 +25,8 @@ const tabSpaces = "    "
 
 // Clean returns s as it may be said in the room: valid UTF-8 whose only control
 // character is '\n', without anything that moves a cursor, reorders text, hides
-// text or stacks marks, and without white space at the ends of lines. CRLF and
+// text or stacks marks, and without blanks at the ends of lines: what has nothing to
+// see becomes empty. CRLF and
 // a lone CR are newlines, a tab is four spaces, each run of invalid bytes is one
 // U+FFFD. Clean is idempotent, its cost is linear, and its result is at most
 // four times as long as s. Printable ASCII is returned as it is.
@@ -59,7 +59,7 @@ func CleanLine(s string) string {
 	if strings.IndexByte(s, '\n') < 0 {
 		return s
 	}
-	return strings.TrimRightFunc(strings.ReplaceAll(s, "\n", " "), unicode.IsSpace)
+	return strings.TrimRightFunc(strings.ReplaceAll(s, "\n", " "), isBlank)
 }
 
 // isPlain tells whether s is printable ASCII with newlines that follow no
@@ -160,6 +160,6 @@ func (c *cleaner) newline() {
 }
 
 func (c *cleaner) trimLine() {
-	line := bytes.TrimRightFunc(c.out[c.lineStart:], unicode.IsSpace)
+	line := bytes.TrimRightFunc(c.out[c.lineStart:], isBlank)
 	c.out = c.out[:c.lineStart+len(line)]
 }

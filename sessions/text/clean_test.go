@@ -21,6 +21,9 @@ var cleanTests = []struct{ name, in, want string }{
 	{"inner spaces", "a  b", "a  b"},
 	{"lines", "a\nb\n\nc", "a\nb\n\nc"},
 	{"spaces at line ends", "a \nb\u00a0\u3000\n", "a\nb\n"},
+	{"blanks at line ends", "a\u2800\nb \u1680\u2003\u2800\n", "a\nb\n"},
+	{"blanks inside", "\u2803\u2800\u2803", "\u2803\u2800\u2803"},
+	{"nothing but blanks", " \u2800\u1680\t\U0001d159\u3164\U00013441\U00013442\u00a0", ""},
 	{"CRLF", "a\r\nb\rc\n\rd", "a\nb\nc\n\nd"},
 	{"tab", "a\tb\t", "a    b"},
 	{"escape", "\x1b[31mred\x1b[0m", "[31mred[0m"},
@@ -115,7 +118,7 @@ func checkClean(t fatal, in string) {
 	}
 	for line := range strings.Lines(out) {
 		line = strings.TrimSuffix(line, "\n")
-		if strings.TrimRightFunc(line, unicode.IsSpace) != line {
+		if strings.TrimRightFunc(line, inkless) != line {
 			t.Fatalf("Clean(%q) = %q ends a line in space", in, out)
 		}
 	}
@@ -123,6 +126,11 @@ func checkClean(t fatal, in string) {
 	if strings.Contains(line, "\n") || CleanLine(line) != line {
 		t.Fatalf("CleanLine(%q) = %q", in, line)
 	}
+}
+
+// inkless says in other words than isBlank which runes have nothing to see.
+func inkless(r rune) bool {
+	return unicode.In(r, unicode.Zs) || r >= '\t' && r <= '\r' || strings.ContainsRune("\u0085\u2800\U00013441\U00013442\U00016fe4\U0001d159", r)
 }
 
 // harmless says again, in other words than the table, what may come out.
@@ -146,6 +154,9 @@ func TestEveryRune(t *testing.T) {
 			in = "a" + string([]byte{0xed, 0xa0 | byte(r>>6)&0x1f, 0x80 | byte(r)&0x3f}) + "b"
 		}
 		checkClean(t, in)
+		if got := Clean(" " + string(r)); strings.Trim(got, "\n") != "" && inkless(r) {
+			t.Errorf("%U alone is %q", r, got)
+		}
 		if r != joiner && r != textStyle && r != emojiStyle && Allowed(r) != harmless(r) {
 			t.Fatalf("Allowed(%U) is %v", r, Allowed(r))
 		}

@@ -19,6 +19,15 @@ func Allowed(r rune) bool {
 	return r <= unicode.MaxRune && !unicode.Is(forbidden, r)
 }
 
+// isBlank tells whether r looks like a space: it is one, or a character without ink.
+func isBlank(r rune) bool {
+	switch r {
+	case '\u2800', '\U00013441', '\U00013442', '\U00016fe4', '\U0001d159': // Braille, Egyptian, Khitan, music
+		return true
+	}
+	return unicode.IsSpace(r)
+}
+
 // isMark tells whether r is drawn onto what stands before it.
 func isMark(r rune) bool {
 	return r >= 0x300 && (unicode.Is(unicode.M, r) || RuneWidth(r) == 0)

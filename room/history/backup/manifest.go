@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"whoelse/room/history"
+	"whoelse/room/regular"
 )
 
 // ManifestName is the file that makes a folder a backup.
@@ -43,7 +45,7 @@ var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or 
 // ReadManifest reads the manifest of the backup in dir, and refuses one that this
 // program cannot restore.
 func ReadManifest(dir string) (*Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	text, err := regular.Read(os.OpenFile, filepath.Join(dir, ManifestName), math.MaxInt64)
 	if info, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
 	} else if e == nil && !info.IsDir() {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"whoelse/room/history"
+	"whoelse/room/regular"
 )
 
 // checkOthers sees that the other files in the data folder that are JSON can be
@@ -45,14 +46,10 @@ func escapeGlob(path string) string {
 }
 
 func checkJSON(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
+	f, err := regular.Open(os.OpenFile, path)
+	if errors.Is(err, regular.ErrNot) {
 		return errors.New("is no file")
 	}
-	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

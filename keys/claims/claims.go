@@ -1,13 +1,13 @@
-// Package quota bounds how many nicks strangers claim: of one address and of one
+// Package claims bounds how many nicks strangers claim: of one address and of one
 // network in a day, and all together in an hour.
 //
-//	q := quota.New(quota.Limits{PerAddress: 5, PerNetwork: 20, PerHour: 100}, log)
-//	giveBack, err := q.Take(addr) // before the claim
+//	l := claims.New(claims.Limits{PerAddress: 5, PerNetwork: 20, PerHour: 100}, log)
+//	giveBack, err := l.Take(addr) // before the claim
 //	...
 //	giveBack()                    // where nothing was claimed after all
 //
 // It counts in memory alone: a restart forgets.
-package quota
+package claims
 
 import (
 	"errors"
@@ -34,8 +34,8 @@ type Limits struct {
 // mostCounts bounds what is remembered: about 2 MB.
 const mostCounts = 20_000
 
-// Quota counts claims. Its methods may be called concurrently.
-type Quota struct {
+// Limiter counts claims. Its methods may be called concurrently.
+type Limiter struct {
 	limits Limits
 	log    *slog.Logger
 	now    func() time.Time
@@ -53,8 +53,8 @@ type count struct {
 }
 
 // New makes one that has counted nothing.
-func New(limits Limits, log *slog.Logger) *Quota {
-	return &Quota{limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count)}
+func New(limits Limits, log *slog.Logger) *Limiter {
+	return &Limiter{limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count)}
 }
 
 // overError says in words for the person who is over, and when that ends.
@@ -79,27 +79,27 @@ func roughly(d time.Duration) string {
 
 // Take counts a claim of somebody who comes from an address, or says (ErrOver) that
 // there were too many. giveBack undoes it, and is called once at most.
-func (q *Quota) Take(from netip.Addr) (giveBack func(), err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := q.now()
-	q.all.renew(now)
-	if q.limits.PerHour > 0 && q.all.n >= q.limits.PerHour {
-		q.warn()
-		return nil, overError{"here", q.all.over.Sub(now)}
+func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.all.renew(now)
+	if l.limits.PerHour > 0 && l.all.n >= l.limits.PerHour {
+		l.warn()
+		return nil, overError{"here", l.all.over.Sub(now)}
 	}
-	taken, err := q.take(from.Unmap().WithZone(""), now)
+	taken, err := l.take(from.Unmap().WithZone(""), now)
 	if err != nil {
 		return nil, err
 	}
-	q.all.add(now, time.Hour)
-	taken = append(taken, &q.all)
-	return func() { q.giveBack(taken) }, nil
+	l.all.add(now, time.Hour)
+	taken = append(taken, &l.all)
+	return func() { l.giveBack(taken) }, nil
 }
 
-// take counts for the address and for its network, or for neither. q.mu is held.
-func (q *Quota) take(from netip.Addr, now time.Time) (taken []*count, err error) {
-	if !from.IsValid() || slices.ContainsFunc(q.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
+// take counts for the address and for its network, or for neither. l.mu is held.
+func (l *Limiter) take(from netip.Addr, now time.Time) (taken []*count, err error) {
+	if !from.IsValid() || slices.ContainsFunc(l.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
 		return nil, nil
 	}
 	address, network := 32, 24
@@ -109,11 +109,11 @@ func (q *Quota) take(from netip.Addr, now time.Time) (taken []*count, err error)
 	for _, limit := range []struct {
 		most, bits int
 		where      string
-	}{{q.limits.PerAddress, address, "from your address"}, {q.limits.PerNetwork, network, "from your network"}} {
+	}{{l.limits.PerAddress, address, "from your address"}, {l.limits.PerNetwork, network, "from your network"}} {
 		if limit.most <= 0 {
 			continue
 		}
-		c := q.of(from, limit.bits, now)
+		c := l.of(from, limit.bits, now)
 		if c.n >= limit.most {
 			return nil, overError{limit.where, c.over.Sub(now)}
 		}
@@ -125,14 +125,14 @@ func (q *Quota) take(from netip.Addr, now time.Time) (taken []*count, err error)
 	return taken, nil
 }
 
-// of gives the count of the block of that many bits. q.mu is held.
-func (q *Quota) of(from netip.Addr, bits int, now time.Time) *count {
+// of gives the count of the block of that many bits. l.mu is held.
+func (l *Limiter) of(from netip.Addr, bits int, now time.Time) *count {
 	block, _ := from.Prefix(bits)
-	c := q.counts[block]
+	c := l.counts[block]
 	if c == nil {
-		q.makeRoom(now)
+		l.makeRoom(now)
 		c = &count{}
-		q.counts[block] = c
+		l.counts[block] = c
 	}
 	c.renew(now)
 	return c
@@ -140,36 +140,36 @@ func (q *Quota) of(from netip.Addr, bits int, now time.Time) *count {
 
 // makeRoom forgets, when there are too many, what is over, and if that is nothing,
 // any one: to have one's own count forgotten takes about as many other networks as
-// are remembered, each with a claim. q.mu is held.
-func (q *Quota) makeRoom(now time.Time) {
-	if len(q.counts) < mostCounts {
+// are remembered, each with a claim. l.mu is held.
+func (l *Limiter) makeRoom(now time.Time) {
+	if len(l.counts) < mostCounts {
 		return
 	}
-	for block, c := range q.counts {
+	for block, c := range l.counts {
 		if !now.Before(c.over) {
-			delete(q.counts, block)
+			delete(l.counts, block)
 		}
 	}
-	for block := range q.counts {
-		if len(q.counts) < mostCounts {
+	for block := range l.counts {
+		if len(l.counts) < mostCounts {
 			return
 		}
-		delete(q.counts, block)
+		delete(l.counts, block)
 	}
 }
 
-// warn tells the log once an hour that nobody can claim a nick. q.mu is held.
-func (q *Quota) warn() {
-	if q.warned.Equal(q.all.over) {
+// warn tells the log once an hour that nobody can claim a nick. l.mu is held.
+func (l *Limiter) warn() {
+	if l.warned.Equal(l.all.over) {
 		return
 	}
-	q.warned = q.all.over
-	q.log.Warn("no more nicks can be claimed for now", "claimed", q.all.n, "until", q.all.over)
+	l.warned = l.all.over
+	l.log.Warn("no more nicks can be claimed for now", "claimed", l.all.n, "until", l.all.over)
 }
 
-func (q *Quota) giveBack(taken []*count) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (l *Limiter) giveBack(taken []*count) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, c := range taken {
 		c.n = max(0, c.n-1)
 	}

@@ -1,4 +1,4 @@
-package quota
+package claims
 
 import (
 	"errors"
@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// clocked is a quota whose clock is moved by hand, and its log.
-func clocked(l Limits) (q *Quota, pass func(time.Duration), log *strings.Builder) {
+// clocked is a Limiter whose clock is moved by hand, and its log.
+func clocked(limits Limits) (l *Limiter, pass func(time.Duration), log *strings.Builder) {
 	log = &strings.Builder{}
-	q = New(l, slog.New(slog.NewTextHandler(log, nil)))
+	l = New(limits, slog.New(slog.NewTextHandler(log, nil)))
 	at := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
-	q.now = func() time.Time { return at }
-	return q, func(d time.Duration) { at = at.Add(d) }, log
+	l.now = func() time.Time { return at }
+	return l, func(d time.Duration) { at = at.Add(d) }, log
 }
 
 // claims has n claims come from an address, and counts those that may.
-func (q *Quota) claims(n int, from string) (taken int, err error) {
+func (l *Limiter) claims(n int, from string) (taken int, err error) {
 	for range n {
-		if _, refused := q.Take(netip.MustParseAddr(from)); refused != nil {
+		if _, refused := l.Take(netip.MustParseAddr(from)); refused != nil {
 			err = refused
 			continue
 		}
@@ -46,9 +46,9 @@ func TestLimits(t *testing.T) {
 		{"exempt", []string{"192.0.2.1", "192.0.2.1", "203.0.113.1"}, []int{10, 10, 0}}, // but not from the hour's
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			q, _, _ := clocked(limits)
+			l, _, _ := clocked(limits)
 			for i, from := range tt.from {
-				got, err := q.claims(10, from)
+				got, err := l.claims(10, from)
 				if got != tt.want[i] || got < 10 && !errors.Is(err, ErrOver) {
 					t.Errorf("%d claims from %s, want %d (%v)", got, from, tt.want[i], err)
 				}
@@ -58,23 +58,23 @@ func TestLimits(t *testing.T) {
 }
 
 func TestNoLimit(t *testing.T) {
-	q, _, _ := clocked(Limits{})
-	if got, err := q.claims(1000, "203.0.113.1"); got != 1000 {
+	l, _, _ := clocked(Limits{})
+	if got, err := l.claims(1000, "203.0.113.1"); got != 1000 {
 		t.Errorf("%d claims, %v", got, err)
 	}
-	q, _, _ = clocked(Limits{PerAddress: 1, PerNetwork: 1})
+	l, _, _ = clocked(Limits{PerAddress: 1, PerNetwork: 1})
 	for range 10 {
-		if _, err := q.Take(netip.Addr{}); err != nil {
+		if _, err := l.Take(netip.Addr{}); err != nil {
 			t.Errorf("without an address: %v", err)
 		}
 	}
 }
 
 func TestWhatPasses(t *testing.T) {
-	q, pass, log := clocked(Limits{PerAddress: 2, PerNetwork: 3, PerHour: 4})
+	l, pass, log := clocked(Limits{PerAddress: 2, PerNetwork: 3, PerHour: 4})
 	step := func(what, from string, want int, words string) {
 		t.Helper()
-		got, err := q.claims(5, from)
+		got, err := l.claims(5, from)
 		if got != want || words != "" && !strings.Contains(fmt.Sprint(err), words) {
 			t.Errorf("%s: %d claims, want %d; %v, want %q", what, got, want, err, words)
 		}
@@ -94,14 +94,14 @@ func TestWhatPasses(t *testing.T) {
 }
 
 func TestGivenBack(t *testing.T) {
-	q, _, _ := clocked(Limits{PerAddress: 1, PerNetwork: 1, PerHour: 1})
+	l, _, _ := clocked(Limits{PerAddress: 1, PerNetwork: 1, PerHour: 1})
 	from := netip.MustParseAddr("203.0.113.1")
 	for range 3 {
-		giveBack, err := q.Take(from)
+		giveBack, err := l.Take(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := q.Take(from); !errors.Is(err, ErrOver) {
+		if _, err := l.Take(from); !errors.Is(err, ErrOver) {
 			t.Errorf("a second one: %v", err)
 		}
 		giveBack()
@@ -109,12 +109,12 @@ func TestGivenBack(t *testing.T) {
 }
 
 func TestAtTheSameTime(t *testing.T) {
-	q, _, _ := clocked(Limits{PerAddress: 5, PerNetwork: 5, PerHour: 5})
+	l, _, _ := clocked(Limits{PerAddress: 5, PerNetwork: 5, PerHour: 5})
 	var all sync.WaitGroup
 	taken := make(chan int, 10)
 	for range 10 {
 		all.Go(func() {
-			n, _ := q.claims(10, "203.0.113.1")
+			n, _ := l.claims(10, "203.0.113.1")
 			taken <- n
 		})
 	}
@@ -132,16 +132,16 @@ func TestAtTheSameTime(t *testing.T) {
 // Very many networks, each with a claim or a try, take no more memory than that, and
 // what is over makes room.
 func TestMemoryIsBounded(t *testing.T) {
-	q, pass, _ := clocked(Limits{PerAddress: 1, PerNetwork: 1})
+	l, pass, _ := clocked(Limits{PerAddress: 1, PerNetwork: 1})
 	for i := range 3 * mostCounts / 2 {
 		if i == mostCounts/2 {
 			pass(48 * time.Hour)
 		}
-		if n, err := q.claims(2, fmt.Sprintf("2001:db8:%x:%x::1", i>>8, i<<8&0xffff)); err != nil && n > 1 {
+		if n, err := l.claims(2, fmt.Sprintf("2001:db8:%x:%x::1", i>>8, i<<8&0xffff)); err != nil && n > 1 {
 			t.Fatal(n, err)
 		}
-		if len(q.counts) > mostCounts {
-			t.Fatalf("%d counts", len(q.counts))
+		if len(l.counts) > mostCounts {
+			t.Fatalf("%d counts", len(l.counts))
 		}
 	}
 }

@@ -1,0 +1,101 @@
+package room
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// attendance decides what of who comes and goes is written to the presence history, so
+// that connecting again and again does not fill the disk. Within a minute a nick has
+// one coming and one going written as they happen, and all together writtenMost of
+// them; of what happens beyond that, the last change of each nick is written in the next
+// minute. So the history is late by a minute or two at most, and then says the same. Only of
+// guests who are beyond it in all, and so not in the history yet, nothing is written
+// when they have left again: there is no end to guests' names.
+//
+// Owned by Room.mu.
+type attendance struct {
+	written map[string]int        // changes within this minute, by nick
+	total   int                   // of them all
+	late    map[string]lateChange // what is to be written yet, by nick
+}
+
+// lateChange is the last change of somebody's.
+type lateChange struct {
+	kind  Kind
+	at    time.Time
+	there bool // the history has them as online
+}
+
+const (
+	writtenEach = 2
+	writtenMost = 1000
+)
+
+func newAttendance() attendance {
+	return attendance{written: map[string]int{}, late: map[string]lateChange{}}
+}
+
+// now reports whether a change of nick's is to be written as it happens.
+func (a *attendance) now(nick string) bool {
+	if _, waits := a.late[nick]; waits || a.written[nick] >= writtenEach || a.total >= writtenMost {
+		return false
+	}
+	a.written[nick]++
+	a.total++
+	return true
+}
+
+// later notes a change that is not.
+func (a *attendance) later(kind Kind, nick string, at time.Time) {
+	before, waits := a.late[nick]
+	there := kind == KindLeave
+	if waits {
+		there = before.there
+	}
+	if isGuest(nick) && kind == KindLeave && !there && a.written[nick] == 0 {
+		delete(a.late, nick)
+		return
+	}
+	a.late[nick] = lateChange{kind, at, there}
+}
+
+// recordPresence notes a change for the presence history. Nobody waits for it, so
+// that it goes to the archive with all others of its second. r.mu is held.
+func (r *Room) recordPresence(kind Kind, nick string) (id string) {
+	m := r.newMessage(kind, nick, nil, "")
+	if r.present.now(nick) {
+		r.unrecorded(m)
+	} else {
+		r.present.later(kind, nick, m.Time)
+	}
+	return m.ID
+}
+
+func (r *Room) unrecorded(m *Message) {
+	r.changes.unrecorded = append(r.changes.unrecorded, Record{Owner: PresenceHistory, Message: m})
+}
+
+// recordLate begins another minute, with at most most of the changes that are late, the
+// oldest first. r.mu is held.
+func (r *Room) recordLate(most int) {
+	a := &r.present
+	clear(a.written)
+	a.total = 0
+	nicks := slices.SortedFunc(maps.Keys(a.late), func(x, y string) int {
+		if c := a.late[x].at.Compare(a.late[y].at); c != 0 {
+			return c
+		}
+		return strings.Compare(x, y)
+	})
+	for _, nick := range nicks[:min(most, len(nicks))] {
+		m := r.newMessage(a.late[nick].kind, nick, nil, "")
+		m.Time = a.late[nick].at
+		r.unrecorded(m)
+		delete(a.late, nick)
+		a.written[nick]++
+		a.total++
+	}
+}

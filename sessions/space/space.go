@@ -1,0 +1,258 @@
+// Package space bounds how large the data folder grows as a whole, and tells when its disk
+// is nearly full.
+//
+// As the folder fills, less is taken: first nothing more from guests, then no new nicks
+// are claimed, and at last nothing is sent at all. Reading, marks of what was read, and
+// leaving go on, for which the rest of the room is kept. When there is room again, all
+// of it comes back by itself.
+//
+// The folder is walked at start and about every minute; between two walks what people
+// send is added to what was found.
+package space
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Stage is how full the folder is.
+type Stage int
+
+const (
+	Free   Stage = iota
+	Guests       // guests can only read
+	Claims       // and nobody claims a nick
+	Full         // and nobody sends anything
+)
+
+// from is the part of the maximum, in percent, at which each stage begins. One ends
+// when there is slack less than that, so that nobody is told of each message back and forth.
+var from = [...]int64{Free: 0, Guests: 80, Claims: 90, Full: 95}
+
+const slack = 2
+
+// String is the stage as metrics name it.
+func (s Stage) String() string { return [...]string{"free", "guests", "claims", "full"}[s] }
+
+// What is refused, in words for the person.
+var (
+	ErrGuests = errors.New("the server has little room left and keeps it for people with a key; please try again later")
+	ErrClaims = errors.New("the server has little room left, so no new nicks can be taken now; please try again later")
+	ErrFull   = errors.New("the server has no room left for messages; please try again later")
+)
+
+// Config is what a Guard needs.
+type Config struct {
+	Dir string
+	Max int64 // bytes; 0 is no limit, and then only the disk is watched
+	Log *slog.Logger
+	// Tell shows words to the operators who are here. It is called without a lock held.
+	Tell func(words string)
+}
+
+// Guard watches one folder. Its methods may be called concurrently; those of nil, which
+// refuses nothing, too.
+type Guard struct {
+	cfg Config
+
+	mu     sync.Mutex // owns the rest
+	walked int64      // bytes, at the last walk
+	added  int64      // since that began
+	stage  Stage
+	low    bool // the disk is nearly full
+}
+
+// New returns a guard that knows nothing of the folder yet: call Measure, and then Run.
+func New(cfg Config) *Guard { return &Guard{cfg: cfg} }
+
+// How often the folder is walked: every minute, or less often where a walk takes so
+// long that it would take more than a twentieth of the time.
+const (
+	walkEvery = time.Minute
+	walkShare = 20
+)
+
+// Run measures again and again until ctx is over.
+func (g *Guard) Run(ctx context.Context) {
+	next := time.NewTimer(walkEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		g.Measure(ctx)
+		next.Reset(max(walkEvery, walkShare*time.Since(began)))
+	}
+}
+
+// Measure walks the folder and looks at its disk. It gives up when ctx is over.
+func (g *Guard) Measure(ctx context.Context) {
+	if g.cfg.Max > 0 {
+		g.mu.Lock()
+		before := g.added
+		g.mu.Unlock()
+		size := sizeOf(ctx, g.cfg.Dir)
+		if ctx.Err() != nil {
+			return
+		}
+		g.mu.Lock()
+		g.walked, g.added = size, g.added-before
+		g.mu.Unlock()
+		g.settle()
+	}
+	g.watchDisk()
+}
+
+// block is what sizes are rounded up to, as most file systems do.
+const block = 4 << 10
+
+// sizeOf adds up what is in a folder. What goes away meanwhile, or can't be read, has no size.
+func sizeOf(ctx context.Context, dir string) (total int64) {
+	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return filepath.SkipAll
+		}
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			total += (info.Size() + block - 1) / block * block
+		}
+		return nil
+	})
+	return total
+}
+
+// Add notes that the folder grows by bytes, or, after something failed, does not.
+func (g *Guard) Add(bytes int64) {
+	if g == nil || g.cfg.Max <= 0 {
+		return
+	}
+	g.mu.Lock()
+	g.added = max(0, g.added+bytes)
+	g.mu.Unlock()
+	g.settle()
+}
+
+// settle finds the stage that the folder is at, and tells when that has changed.
+func (g *Guard) settle() {
+	g.mu.Lock()
+	was, used := g.stage, g.walked+g.added
+	g.stage = g.stageOf(used)
+	now := g.stage
+	g.mu.Unlock()
+	if now == was {
+		return
+	}
+	words := map[Stage]string{
+		Free:   "there is room again, for everybody",
+		Guests: "guests can't send anything",
+		Claims: "guests can't send anything, and nobody can claim a nick",
+		Full:   "nobody can send anything",
+	}[now]
+	words = fmt.Sprintf("the data folder is at %d %% of --data-max: %s", used*100/g.cfg.Max, words)
+	if now < was {
+		g.cfg.Log.Info(words, "bytes", used, "max", g.cfg.Max)
+	} else {
+		g.cfg.Log.Warn(words+"; make room, or raise --data-max", "bytes", used, "max", g.cfg.Max)
+	}
+	g.tell(words)
+}
+
+func (g *Guard) tell(words string) {
+	if g.cfg.Tell != nil {
+		g.cfg.Tell(words)
+	}
+}
+
+// stageOf is the stage that so many bytes make, coming from the one it is at.
+func (g *Guard) stageOf(used int64) Stage {
+	for s := Full; s > Free; s-- {
+		at := from[s]
+		if s <= g.stage {
+			at -= slack
+		}
+		if used >= g.cfg.Max/100*at {
+			return s
+		}
+	}
+	return Free
+}
+
+// Messages says why nothing can be sent now, by a guest or by somebody with a key.
+func (g *Guard) Messages(guest bool) error {
+	switch stage := g.now(); {
+	case stage >= Full:
+		return ErrFull
+	case stage >= Guests && guest:
+		return ErrGuests
+	}
+	return nil
+}
+
+// Claims says why nobody can claim a nick now.
+func (g *Guard) Claims() error {
+	if g.now() >= Claims {
+		return ErrClaims
+	}
+	return nil
+}
+
+func (g *Guard) now() Stage {
+	if g == nil {
+		return Free
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stage
+}
+
+// The part of the disk, in percent, that is free when it begins to be nearly full, and
+// when that ends.
+const (
+	lowBelow = 5
+	lowUntil = 7
+)
+
+func (g *Guard) watchDisk() {
+	free, total, err := diskOf(g.cfg.Dir)
+	if err != nil || total == 0 {
+		return // the histories tell what is wrong with the folder
+	}
+	g.mu.Lock()
+	was := g.low
+	g.low = free < total/100*lowBelow || was && free < total/100*lowUntil
+	low := g.low
+	g.mu.Unlock()
+	switch {
+	case low && !was:
+		words := fmt.Sprintf("the disk of the data folder is nearly full: %d MiB are free", free>>20)
+		g.cfg.Log.Warn(words+"; make room, or nothing can be sent when it is full", "free", free, "size", total)
+		g.tell(words)
+	case was && !low:
+		g.cfg.Log.Info("the disk of the data folder has room again", "free", free, "size", total)
+	}
+}
+
+// Stats is how full it is.
+type Stats struct {
+	Bytes, Max int64 // 0 without a maximum
+	Stage      Stage
+	DiskLow    bool
+}
+
+// Stats returns how full it is, without looking again.
+func (g *Guard) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Stats{Bytes: g.walked + g.added, Max: g.cfg.Max, Stage: g.stage, DiskLow: g.low}
+}
