@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 // reader is an actor whose queue is emptied, but not written anywhere.
 func reader(rate float64) *actor {
 	a := &actor{
-		host: New(Config{MessageRate: rate}), out: newOutbox(nil, nil, nil),
+		host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
 		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
 		style: func() render.Style { return render.Style{} },
 	}

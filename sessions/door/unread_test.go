@@ -28,8 +28,9 @@ func TestUnread(t *testing.T) {
 	exempt := visit("192.0.2.1")
 	hold(exempt, 51, false) // of all
 	hold(exempt, 50, true)
-	a.Release()
-	a.Release()
+	a.Release(50)
+	hold(exempt, 51, false)
+	a.Release(20)
 	hold(exempt, 60, true)
 	b.Close()
 	hold(b, 1, false)

@@ -100,20 +100,20 @@ func (v *Visit) Hold(n int) bool {
 	return true
 }
 
-// Release gives back what Hold has counted: all of it has been read.
-func (v *Visit) Release() {
+// Release gives back n bytes that Hold has counted. After Close there are none.
+func (v *Visit) Release(n int) {
 	v.door.mu.Lock()
 	defer v.door.mu.Unlock()
-	v.release()
+	v.release(min(n, v.unread))
 }
 
 // release is Release; the caller holds the lock.
-func (v *Visit) release() {
-	v.door.unread -= v.unread
-	if !v.exempt && v.unread > 0 {
-		v.door.memoryOf(v.source).take(v.source).unread -= v.unread
+func (v *Visit) release(n int) {
+	v.unread -= n
+	v.door.unread -= n
+	if !v.exempt && n > 0 {
+		v.door.memoryOf(v.source).take(v.source).unread -= n
 	}
-	v.unread = 0
 }
 
 // Close ends the visit. Only the first call counts.
@@ -131,7 +131,7 @@ func (v *Visit) Close() {
 		v.judged = true // it had logged in: nothing is held against it afterwards
 	}
 	v.state = gone
-	v.release()
+	v.release(v.unread)
 	if !v.exempt {
 		v.leave(d.now())
 	}

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -42,9 +43,12 @@ func (in *input) take() {
 	behind := false
 	for {
 		n, err := in.raw.Read(p)
-		if behind && n < len(p) { // the library has no more
+		switch {
+		case behind && n < len(p): // the library has no more
 			behind = false
 			in.unread.resume()
+		case behind:
+			in.unread.took(n)
 		}
 		if in.put(p[:n], err) && !behind {
 			behind = true
@@ -124,31 +128,48 @@ func drop(r io.Reader) {
 // unread counts the bytes that come from the network while what came before them
 // is not taken: because a channel's buffer is full, or a write stands and the
 // library waits behind it. It counts them as they come, encrypted, so that packets
-// count too: the smallest has 28 bytes and takes some 50 of memory.
+// count too: the smallest has 28 bytes and takes some 50 of memory. Who goes on
+// sending those gets ever deeper into debt, since what is read pays for text alone.
 type unread struct {
-	conn    *conn
-	behind  atomic.Int32 // full channels and writes that go on
-	held    atomic.Int64
-	charged atomic.Bool // the door knows of some
+	conn   *conn
+	behind atomic.Int32 // full channels and writes that go on
+
+	mu      sync.Mutex // owns the fields below
+	held    int        // bytes since behind was 0
+	charged int        // of them, at the door
 }
 
 func (u *unread) pause() { u.behind.Add(1) }
 
 func (u *unread) resume() {
-	if u.behind.Add(-1) > 0 {
-		return
-	}
-	u.held.Store(0)
-	if u.charged.Swap(false) {
-		u.conn.visit.Release()
+	if u.behind.Add(-1) == 0 {
+		u.took(math.MaxInt)
 	}
 }
 
 // add counts n more bytes, and reports whether there is room for them.
 func (u *unread) add(n int) bool {
-	if u.behind.Load() == 0 || u.held.Add(int64(n)) <= freeInput || u.conn.visit == nil {
+	if u.behind.Load() == 0 || u.conn.visit == nil {
 		return true
 	}
-	u.charged.Store(true)
-	return u.conn.visit.Hold(n)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.held += n
+	more := u.held - freeInput - u.charged
+	if more <= 0 {
+		return true
+	}
+	u.charged += more
+	return u.conn.visit.Hold(more)
+}
+
+// took notes that n bytes of text were read.
+func (u *unread) took(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.held -= min(n, u.held)
+	if back := u.charged - max(0, u.held-freeInput); back > 0 {
+		u.charged -= back
+		u.conn.visit.Release(back)
+	}
 }
