@@ -35,6 +35,7 @@ type Channel struct {
 	over  *time.Timer // closes it when the client does not close its channel
 
 	mu            sync.Mutex // owns the fields below
+	gone          bool       // closed by the client
 	term          string
 	pty           bool
 	width, height int
@@ -79,11 +80,7 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	ch.over.Stop()
 	var taking sync.WaitGroup
 	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch, &taking}, channelContext{ctx, ch})
-	ch.start.Stop()
-	ch.over.Stop()
-	if ch.in != nil {
-		ch.in.end()
-	}
+	ch.closed()
 	taking.Wait()
 }
 
@@ -113,8 +110,29 @@ func (s *Server) untold(login *Login, err error) {
 	}
 }
 
+// ending gives the client closeWithin to close the channel, unless it has.
+func (ch *Channel) ending() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if !ch.gone {
+		ch.over.Reset(closeWithin)
+	}
+}
+
+// closed ends what goes on with the channel: the client has closed it, or is gone.
+func (ch *Channel) closed() {
+	ch.start.Stop()
+	if ch.in != nil {
+		ch.in.end()
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.gone = true
+	ch.over.Stop()
+}
+
 func (ch *Channel) refuse(err error) {
-	ch.over.Reset(closeWithin)
+	ch.ending()
 	io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
 	ch.Exit(1)
 }
@@ -129,7 +147,7 @@ func (ch *Channel) Stderr() io.Writer { return ch.raw.Stderr() }
 // returns io.EOF. Only the first call counts. A client that does not take the news
 // within closeWithin loses its connection.
 func (ch *Channel) Exit(code int) {
-	ch.over.Reset(closeWithin)
+	ch.ending()
 	ch.sess.Exit(code)
 }
 

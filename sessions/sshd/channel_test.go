@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -241,4 +242,24 @@ func TestAlgorithms(t *testing.T) {
 	}
 	c.Close()
 	c.Wait()
+}
+
+// A session that ends after its client has closed it takes no other session of the
+// connection along.
+func TestEndsAfterItsClientClosedIt(t *testing.T) {
+	stopped := func() *time.Timer {
+		timer := time.NewTimer(time.Hour)
+		timer.Stop()
+		return timer
+	}
+	ch := &Channel{start: stopped(), over: stopped()}
+	ch.ending()
+	if !ch.over.Stop() {
+		t.Error("a client that does not close it may take as long as it likes")
+	}
+	ch.closed()
+	ch.ending()
+	if ch.over.Stop() {
+		t.Error("the connection would be closed")
+	}
 }
