@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -16,9 +17,10 @@ import (
 
 // Exit statuses of a single command.
 const (
-	exitOK     = 0
-	exitFailed = 1 // it was refused, for somebody at least, or could not be done
-	exitUsage  = 2
+	exitOK          = 0
+	exitFailed      = 1 // it was refused, for somebody at least, or could not be done
+	exitUsage       = 2
+	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done
 )
 
 // failures remembers that something was not done and, for a command, the words
@@ -26,9 +28,10 @@ const (
 type failures struct {
 	collect bool // set once, before use
 
-	mu    sync.Mutex
-	any   bool
-	words []string
+	mu       sync.Mutex // owns the fields below
+	any      bool
+	doubtful bool
+	words    []string
 }
 
 // add notes a failure and reports whether its words are kept here.
@@ -42,11 +45,23 @@ func (f *failures) add(words string) bool {
 	return f.collect
 }
 
-// status is exitFailed if there was a failure.
+// doubt notes that it is not known whether something was done. Its words are for
+// standard error in any case.
+func (f *failures) doubt(words string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.doubtful = true
+	f.words = append(f.words, words)
+}
+
+// status is how the command or pipe ends.
 func (f *failures) status() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.any {
+	switch {
+	case f.doubtful:
+		return exitUnconfirmed
+	case f.any:
 		return exitFailed
 	}
 	return exitOK
@@ -75,30 +90,35 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 	a.failed.collect = true
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	defer h.running(a, ch, stop)()
+	defer h.running(a, stop)()
 	if err := h.admit(ch); err != nil {
 		turnAway(ch, err.Error())
 		return
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer h.survive(ch)
-		a.out.run(func(error) string { return "" })
-		a.sentAway(ch)
-	}()
+	go a.writeOutput(ch, stop)
 	status := a.runLine(ctx, text.Clean(ch.Command), ch)
 	a.out.close(errQuit)
-	<-ended
-	io.WriteString(ch.Stderr(), crlf(ch, wordsKey(ch.Login)+a.failed.errors()))
-	ch.Exit(status)
+	<-a.out.done
+	if voluntary(a.out.why()) {
+		ch.Exit(status)
+	}
 }
 
-// sentAway ends a command that somebody ended from outside: the channel first, so
-// that a reader who waits for input wakes up. It runs when nobody writes any more.
-func (a *actor) sentAway(ch *sshd.Channel) {
-	if words, ok := errors.AsType[expelled](a.out.why()); ok {
-		turnAway(ch, string(words))
+// writeOutput is a command's writing goroutine. It ends the channel of a command
+// that is ended from outside, so that a reader who still waits for input wakes up.
+func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
+	defer a.host.survive(ch)
+	a.out.run(func(cause error) (words, errors string) {
+		if voluntary(cause) {
+			errors = wordsKey(a.login) + a.failed.errors()
+		} else if words := wordsEnd(cause); words != "" {
+			errors = "whoelse: " + text.CleanLine(words) + "\n"
+		}
+		return "", string(crlf(ch, []byte(errors)))
+	})
+	if !voluntary(a.out.why()) {
+		stop()
+		ch.Exit(exitFailed)
 	}
 }
 
@@ -120,7 +140,13 @@ func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 		return exitFailed // half a text of somebody who was sent away, perhaps
 	}
 	a.do(call)
-	a.pending.wait(ctx, lastReceipts)
+	switch {
+	case a.pending.wait(ctx, lastReceipts):
+	case call.Name == "inbox":
+		a.failed.doubt(wordsUnmarked)
+	default:
+		a.failed.doubt(wordsUnconfirmed)
+	}
 	return a.failed.status()
 }
 
@@ -140,18 +166,16 @@ func readText(in io.Reader) (string, error) {
 
 // plainLines composes what a command prints.
 func plainLines(ch *sshd.Channel) composer {
-	return func(items []item, buf []byte, _ bool) []byte {
-		for _, it := range items {
-			buf = append(buf, crlf(ch, it.text)...)
-		}
-		return buf
+	return func(items []item, buf []byte, _ bool) ([]byte, int) {
+		lines, whole := piece(items, buf, nil) // the room puts nothing to a command
+		return crlf(ch, lines), whole
 	}
 }
 
 // crlf puts in the carriage returns that a terminal wants.
-func crlf(ch *sshd.Channel, lines string) string {
+func crlf(ch *sshd.Channel, lines []byte) []byte {
 	if _, _, _, pty := ch.Pty(); pty {
-		return strings.ReplaceAll(lines, "\n", "\r\n")
+		return bytes.ReplaceAll(lines, []byte("\n"), []byte("\r\n"))
 	}
 	return lines
 }

@@ -9,7 +9,6 @@ package sessions
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -28,13 +27,19 @@ import (
 // Limits that people meet. They stand in the README.
 const (
 	maxText      = 4000             // bytes of one message
-	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands
+	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
 	burstLimit   = 4 * queueLimit   // bytes that may wait in any case
-	stallLimit   = 10 * time.Second // one write may stand this long
-	goodbyeLimit = 2 * time.Second  // a session's last words
+	stallLimit   = 10 * time.Second // one write may stand this long, and that sign take
+	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+)
+
+// What is written at once, and after how much the client is asked whether it came.
+const (
+	pieceLimit = 64 << 10
+	askAfter   = queueLimit / 2
 )
 
 // How far apart two writes to a busy session are kept: flushEvery, and up to
@@ -137,8 +142,9 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	s.run()
 }
 
+// turnAway ends a channel that has no session, in words, if they are taken.
 func turnAway(ch *sshd.Channel, words string) {
-	io.WriteString(ch.Stderr(), "whoelse: "+text.CleanLine(words)+"\r\n")
+	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(words)+"\r\n"), goodbyeLimit)
 	ch.Exit(exitFailed)
 }
 
@@ -161,7 +167,7 @@ func (h *Host) add(s *session) bool {
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.expel}
+	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end}
 	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true

@@ -1,6 +1,8 @@
 package sessions
 
 import (
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,10 +16,15 @@ import (
 //   - Put and tell MUST NOT block; what finds no place (see overflows) ends the
 //     session instead.
 //   - print MAY block, but only the session's own reading goroutine.
-//   - All that waits goes out as one write: at once when the last one was long
-//     enough ago (see Host.rhythm), else when that time has come.
-//   - A write that stands for stallLimit ends the connection.
-//   - Every item's shown function is called exactly once.
+//   - All that waits goes out as one write, or as several of about pieceLimit: at
+//     once when the last one was long enough ago (see Host.rhythm), else when that
+//     time has come.
+//   - Every item's shown function is called exactly once, with true only when the
+//     client has confirmed the writes that held all of the item.
+//   - A write that stands for stallLimit ends the connection. So does more than
+//     queueLimit that is written and not confirmed for as long.
+//   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
+//     with its connection if need be.
 type outbox struct {
 	ch      *sshd.Channel
 	compose composer
@@ -26,19 +33,24 @@ type outbox struct {
 	done    chan struct{}        // closed when the writer has ended
 
 	mu    sync.Mutex // owns the fields below
-	taken *sync.Cond // signalled when the queue has been taken
+	taken *sync.Cond // signalled when something was written or confirmed
 	queue []item
-	bytes int
+	bytes int   // in the queue or in the writer's hands
 	cause error // why nothing more is taken; nil while open
 
 	writing time.Time     // since when a write goes on; zero while none does
 	full    chan struct{} // has one when so much is queued that it is not to wait
+
+	unconfirmed int         // bytes written since the last question that was answered
+	asking      bool        // a question about them is open
+	behind      time.Time   // since when they are more than queueLimit; zero: they are not
+	late        *time.Timer // runs meanwhile; nil until the first time
 }
 
 // item is an event of the room or a text for this session alone.
 type item struct {
 	event *room.Event
-	text  string // rendered, lines ending in '\n'
+	text  string // rendered, lines ending in '\n'; what of it is not written yet
 	shown func(bool)
 }
 
@@ -53,9 +65,53 @@ func (it item) size() int {
 	return n
 }
 
-// composer renders items into one write, using buf's memory; last is set for the
+func sizeOf(items []item) (n int) {
+	for _, it := range items {
+		n += it.size()
+	}
+	return n
+}
+
+// composer renders the first of items into one write, a piece or less, using buf's
+// memory, and returns how many of them are wholly in it. last is set for the
 // session's end. It is called on the writing goroutine.
-type composer func(items []item, buf []byte, last bool) []byte
+type composer func(items []item, buf []byte, last bool) (out []byte, whole int)
+
+// piece renders items until there is enough for one write. Of a text that is too
+// long for that, the rest stays in its item. Width and colours can make lines much
+// longer than what was said, so rendered bytes are what counts.
+func piece(items []item, buf []byte, event func([]byte, *room.Event) []byte) (lines []byte, whole int) {
+	lines = buf
+	for i := range items {
+		it := &items[i]
+		if it.event != nil {
+			lines = event(lines, it.event)
+		} else {
+			n := fitting(it.text, pieceLimit-len(lines), len(lines) == 0)
+			lines = append(lines, it.text[:n]...)
+			if it.text = it.text[n:]; it.text != "" {
+				return lines, i
+			}
+		}
+		if len(lines) >= pieceLimit {
+			return lines, i + 1
+		}
+	}
+	return lines, len(items)
+}
+
+// fitting returns how many of text's bytes, in whole lines, fit into limit. A line
+// that would not even fit alone is cut.
+func fitting(text string, limit int, alone bool) int {
+	if len(text) <= limit {
+		return len(text)
+	}
+	n := strings.LastIndexByte(text[:limit], '\n') + 1
+	if n == 0 && alone {
+		return limit
+	}
+	return n
+}
 
 func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
 	o := &outbox{
@@ -106,11 +162,12 @@ func (o *outbox) overflows(bytes int) bool {
 	return bytes > queueLimit && stands || bytes > burstLimit
 }
 
-// print queues text, waiting while much is queued already.
+// print queues text, waiting while much is queued or not confirmed already: nobody
+// is too slow because of what they have asked for.
 func (o *outbox) print(text string, shown func(bool)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.cause == nil && o.bytes > queueLimit/4 {
+	for o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
 		o.taken.Wait()
 	}
 	if o.cause == nil {
@@ -141,7 +198,8 @@ func (o *outbox) poke() {
 }
 
 // close lets the writer write what is queued and then end, for cause. Only the
-// first call counts.
+// first call's cause counts. Unless the person wants it, all that is over in
+// goodbyeLimit. It does not wait.
 func (o *outbox) close(cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -153,6 +211,22 @@ func (o *outbox) shut(cause error) {
 		o.cause = cause
 		o.taken.Broadcast()
 		o.poke()
+	}
+	if !voluntary(cause) {
+		time.AfterFunc(goodbyeLimit, o.abortUnlessDone)
+	}
+}
+
+// voluntary tells whether it is the person who ends the session.
+func voluntary(cause error) bool {
+	return errors.Is(cause, errQuit) || errors.Is(cause, errInputEnd)
+}
+
+func (o *outbox) abortUnlessDone() {
+	select {
+	case <-o.done:
+	default:
+		o.ch.Abort()
 	}
 }
 
@@ -168,44 +242,63 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
-	o.bytes = 0
 	o.writing = time.Now()
 	select {
 	case <-o.full:
 	default:
 	}
-	o.taken.Broadcast()
 	return items, o.cause
 }
 
-// run is the writing goroutine. last renders what is said at the end, for a cause.
-func (o *outbox) run(last func(cause error) string) {
+// run is the writing goroutine. last returns what is said at the end, for a cause:
+// words among the rest, and errors for standard error.
+func (o *outbox) run(last func(cause error) (words, errors string)) {
 	defer close(o.done)
-	w := writer{ch: o.ch, stall: time.AfterFunc(time.Hour, o.stalled)}
-	w.stall.Stop()
+	defer o.abandon()
+	w := newWriter(o.stalled)
 	pause := newPause()
 	var spare []item
 	for {
 		<-o.wake
 		pause.wait(o.rhythm(), o.full)
 		items, cause := o.take(spare)
+		var words, errors string
 		if cause != nil {
-			if words := last(cause); words != "" {
+			if words, errors = last(cause); words != "" {
 				items = append(items, item{text: words})
 			}
 		}
-		err := w.write(o.compose(items, w.buf[:0], cause != nil), cause != nil)
-		o.written()
-		o.report(items, err == nil)
+		err := o.send(w, items, cause != nil)
 		spare = reuse(items)
-		if err != nil {
+		switch {
+		case err != nil:
 			o.close(errLost)
-		}
-		if err != nil || cause != nil {
-			o.abandon()
+			return
+		case cause != nil:
+			w.write(o.ch.Stderr(), []byte(errors), stallLimit) // nobody is left to be told
 			return
 		}
 	}
+}
+
+// send writes items, piece by piece, and has all of them reported.
+func (o *outbox) send(w *writer, items []item, last bool) error {
+	defer func() { o.report(items, false) }() // those that are left
+	for more := true; more; {
+		size := sizeOf(items)
+		out, whole := o.compose(items, w.buf[:0], last)
+		rest := items[whole:]
+		more = len(rest) > 0
+		err := w.write(o.ch, out, stallLimit)
+		o.written(len(out), size-sizeOf(rest), more)
+		if err != nil {
+			return err
+		}
+		o.report(items[:whole], true)
+		items = rest
+		w.keep(out)
+	}
+	return nil
 }
 
 // stalled ends a connection that takes nothing any more; the write returns by it.
@@ -214,17 +307,76 @@ func (o *outbox) stalled() {
 	o.ch.Abort()
 }
 
-// written notes that no write goes on.
-func (o *outbox) written() {
+// written notes that n bytes were written, which held that much of the queue, and
+// whether the next write follows at once.
+func (o *outbox) written(n, size int, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = time.Time{}
+	if more {
+		o.writing = time.Now()
+	}
+	o.bytes -= size
+	o.unconfirmed += n
+	o.taken.Broadcast()
+	o.follow()
 }
 
-// abandon answers for what came after the last write. The outbox is closed.
+// follow asks the client now and then what it has taken, because a write that
+// returned has only filled a window of up to 2 MiB and the buffers of two kernels.
+// It runs with mu held.
+func (o *outbox) follow() {
+	if asked := o.unconfirmed; asked > askAfter && !o.asking {
+		o.asking = true
+		o.ch.Confirm(func(ok bool) { o.answered(asked, ok) })
+	}
+	if o.unconfirmed <= queueLimit || !o.behind.IsZero() {
+		return
+	}
+	o.behind = time.Now()
+	if o.late == nil {
+		o.late = time.AfterFunc(stallLimit, o.tooLate)
+	} else {
+		o.late.Reset(stallLimit)
+	}
+}
+
+// answered takes the client's answer: it has asked more bytes, unless it is gone.
+func (o *outbox) answered(asked int, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !ok {
+		o.shut(errLost)
+		return
+	}
+	o.asking, o.unconfirmed, o.behind = false, o.unconfirmed-asked, time.Time{}
+	if o.late != nil {
+		o.late.Stop()
+	}
+	o.taken.Broadcast()
+	o.follow()
+}
+
+// tooLate ends the session of a client that has not confirmed anything in time. It
+// may be called late itself, when there was an answer meanwhile.
+func (o *outbox) tooLate() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.behind.IsZero() && time.Since(o.behind) >= stallLimit {
+		o.shut(errSlow)
+	}
+}
+
+// abandon answers for what came after the last write.
 func (o *outbox) abandon() {
+	o.close(errLost) // it is closed, unless the writer has panicked
 	items, _ := o.take(nil)
 	o.report(items, false)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.late != nil {
+		o.late.Stop()
+	}
 }
 
 // report has everyone who waits for items told whether the client has them.

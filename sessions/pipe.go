@@ -76,12 +76,13 @@ func (p *pending) add(n int) {
 	}
 }
 
-// wait waits until nothing is pending, ctx is over or limit has passed.
-func (p *pending) wait(ctx context.Context, limit time.Duration) {
+// wait waits until nothing is pending, and reports whether that came before ctx was
+// over and limit had passed.
+func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
 	p.mu.Lock()
 	if p.n == 0 {
 		p.mu.Unlock()
-		return
+		return true
 	}
 	if p.none == nil {
 		p.none = make(chan struct{})
@@ -92,7 +93,9 @@ func (p *pending) wait(ctx context.Context, limit time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-none:
+		return true
 	case <-ctx.Done():
 	case <-timer.C:
 	}
+	return false
 }

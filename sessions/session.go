@@ -101,9 +101,8 @@ func (s *session) write() {
 
 // exitStatus is for scripts: a pipe fails when a line of it did.
 func (s *session) exitStatus() int {
-	cause := s.out.why()
 	switch {
-	case !errors.Is(cause, errQuit) && !errors.Is(cause, errInputEnd):
+	case !voluntary(s.out.why()):
 		return exitFailed
 	case s.term == nil:
 		return s.failed.status()
@@ -133,7 +132,9 @@ func (s *session) readAll() error {
 		err = s.readTerminal()
 	} else {
 		err = s.readPipe()
-		s.pending.wait(s.ctx, lastReceipts)
+		if !s.pending.wait(s.ctx, lastReceipts) {
+			s.failed.doubt(wordsUnconfirmed)
+		}
 	}
 	cause := s.out.why()
 	switch {
@@ -150,11 +151,11 @@ func (s *session) readAll() error {
 func (s *session) readTerminal() error {
 	for {
 		line, err := s.term.ReadLine(saysSomething)
+		if errors.Is(err, terminal.ErrOverflow) {
+			return errSlow
+		}
 		if err != nil {
 			return err
-		}
-		if s.term.Overflowed() {
-			return errSlow
 		}
 		if line.Over > 0 {
 			s.fail(wordsTooLong(line.Over))
@@ -208,6 +209,9 @@ func (s *session) handle(line string) error {
 	if cause := s.out.why(); cause != nil {
 		return cause // nobody who was sent away says another word
 	}
+	if why, stale := s.ch.Stale(); stale {
+		return expelled(why)
+	}
 	s.seat.Active()
 	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {
 		return s.out.why()
@@ -247,29 +251,24 @@ func (s *session) resized() {
 	s.out.poke()
 }
 
-// compose turns what is queued into one write. It runs on the writing goroutine.
-func (s *session) compose(items []item, buf []byte, last bool) []byte {
+// compose makes one write of what is queued. It runs on the writing goroutine.
+func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
 	s.followSize()
 	style := s.styleNow()
-	lines := buf
-	for _, it := range items {
-		if it.event != nil {
-			lines = render.Event(lines, it.event, s.seat.Nick(), style)
-		} else {
-			lines = append(lines, it.text...)
-		}
-	}
+	lines, whole := piece(items, buf, func(dst []byte, e *room.Event) []byte {
+		return render.Event(dst, e, s.seat.Nick(), style)
+	})
 	if s.term == nil {
-		return lines
+		return lines, whole
 	}
 	if len(lines) > 0 {
 		s.term.Print(lines)
 	}
-	out := s.term.Take(lines[:0])
-	if last {
+	out = s.term.Take(lines[:0])
+	if last && whole == len(items) {
 		out = append(out, s.term.Restore()...)
 	}
-	return out
+	return out, whole
 }
 
 func (s *session) followSize() {

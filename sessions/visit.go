@@ -3,7 +3,6 @@ package sessions
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -66,12 +65,11 @@ func (h *Host) seated(s *session) {
 }
 
 // running makes a command known until the function that it returns is called.
-func (h *Host) running(a *actor, ch *sshd.Channel, stop func()) (over func()) {
+func (h *Host) running(a *actor, stop func()) (over func()) {
 	v := &visit{login: a.login, from: a.from, nick: a.seat.Nick(), tell: func(string) {}}
 	v.end = func(cause error) {
 		a.out.close(cause)
 		stop()
-		abortLate(a.out, ch)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,23 +79,6 @@ func (h *Host) running(a *actor, ch *sshd.Channel, stop func()) (over func()) {
 		defer h.mu.Unlock()
 		delete(h.commands, v)
 	}
-}
-
-// expel ends the session from outside, also one whose client takes nothing.
-func (s *session) expel(cause error) {
-	s.end(cause)
-	abortLate(s.out, s.ch)
-}
-
-// abortLate ends the connection if the last words are not taken soon.
-func abortLate(o *outbox, ch *sshd.Channel) {
-	time.AfterFunc(goodbyeLimit, func() {
-		select {
-		case <-o.done:
-		default:
-			ch.Abort()
-		}
-	})
 }
 
 // person is who has this visit.

@@ -20,29 +20,39 @@ import (
 // way out, and never an internal error.
 
 const (
-	wordsShutdown  = "the server is shutting down; what was kept is safe, come back in a moment"
-	wordsUnstored  = "said, but not kept in the history: storage trouble"
-	wordsOperators = "only operators can do that"
-	wordsSearched  = "older lines were not searched; there may be more"
+	wordsShutdown    = "the server is shutting down; what was kept is safe, come back in a moment"
+	wordsUnstored    = "said, but not kept in the history: storage trouble"
+	wordsUnconfirmed = "not confirmed: the server did not finish in time; it may or may not arrive"
+	wordsUnmarked    = "not confirmed: the server did not finish in time; these messages may be shown as new again"
+	wordsOperators   = "only operators can do that"
+	wordsSearched    = "older lines were not searched; there may be more"
 )
 
-// lastWords is what a session is shown at its end.
-func (s *session) lastWords(cause error) string {
-	words := "bye"
+// lastWords is what a session is shown at its end, and for standard error what a
+// pipe has asked for and nobody knows the outcome of.
+func (s *session) lastWords(cause error) (words, errors string) {
+	words = "bye"
+	if !voluntary(cause) {
+		words = wordsEnd(cause)
+	}
+	if words == "" || words == "bye" && s.term == nil {
+		return "", s.failed.errors()
+	}
+	return string(render.Notice(nil, words, s.styleNow())), s.failed.errors()
+}
+
+// wordsEnd says why somebody's session or command is ended, "" if there is nobody
+// any more to be told.
+func wordsEnd(cause error) string {
 	switch {
 	case errors.Is(cause, errShutdown):
-		words = wordsShutdown
+		return wordsShutdown
 	case errors.Is(cause, errSlow):
-		words = "you are disconnected: your connection takes what is said too slowly"
-	case errors.Is(cause, errLost), errors.Is(cause, errInputEnd) && s.term == nil:
-		return ""
-	case !errors.Is(cause, errQuit) && !errors.Is(cause, errInputEnd):
-		words = plainError(cause)
-	}
-	if s.term == nil && words == "bye" {
+		return "you are disconnected: your connection takes what is said too slowly"
+	case errors.Is(cause, errLost):
 		return ""
 	}
-	return string(render.Notice(nil, words, s.styleNow()))
+	return plainError(cause)
 }
 
 // BanWords tells somebody that they are banned: until when, zero being for good, and

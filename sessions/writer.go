@@ -1,34 +1,42 @@
 package sessions
 
 import (
+	"io"
 	"time"
-
-	"whoelse/sessions/sshd"
 )
 
-// writer writes to the client with a bound on how long that may stand.
+// writer writes to the client with a bound on how long that may stand. It is for
+// one goroutine.
 type writer struct {
-	ch    *sshd.Channel
 	stall *time.Timer
-	buf   []byte
+	buf   []byte // to compose in
 }
 
-func (w *writer) write(p []byte, last bool) error {
-	w.buf = p
-	if cap(w.buf) > 4<<10 {
-		w.buf = nil
-	}
+// newWriter returns a writer that calls stalled when a write has stood too long,
+// which has to make it return.
+func newWriter(stalled func()) *writer {
+	w := &writer{stall: time.AfterFunc(time.Hour, stalled)}
+	w.stall.Stop()
+	return w
+}
+
+func (w *writer) write(to io.Writer, p []byte, limit time.Duration) error {
 	if len(p) == 0 {
 		return nil
 	}
-	limit := stallLimit
-	if last {
-		limit = goodbyeLimit
-	}
 	w.stall.Reset(limit)
 	defer w.stall.Stop()
-	_, err := w.ch.Write(p)
+	_, err := to.Write(p)
 	return err
+}
+
+// keep keeps the memory of what was written for the next time, unless it is too
+// big for an idle session.
+func (w *writer) keep(p []byte) {
+	w.buf = p
+	if cap(p) > 4<<10 {
+		w.buf = nil
+	}
 }
 
 // pause keeps two writes apart, unless much is queued.

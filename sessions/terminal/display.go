@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // keepOutput is the largest buffer that is kept when its content was taken.
@@ -32,9 +31,10 @@ type display struct {
 	low      int // the lowest row that was reached
 
 	buf    []byte
-	max    int
-	over   bool // more than max bytes waited: nothing is added any more
-	closed bool
+	echoed int  // bytes of it that the reader had drawn
+	max    int  // of echoed
+	over   bool // it was more: the reader draws nothing any more
+	closed bool // nobody does
 	tell   bool // something was drawn since untold was last asked
 }
 
@@ -62,35 +62,54 @@ func withoutColours(s string) string {
 	}, s)
 }
 
-// edit shows the line as it is now, and the prompt if that is not there.
-func (d *display) edit(line string, pos int) {
+// echo draws for the reader, unless too much of what it has drawn is not taken.
+// The limit is for somebody whose terminal takes nothing and who types on. What
+// the writer draws does not count: it takes that at once, and nothing of it is
+// ever left out.
+func (d *display) echo(draw func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shown && line == d.line && pos == d.pos {
+	if d.over || d.closed {
 		return
 	}
-	d.draw(line, pos)
-	d.tell = true
+	before := len(d.buf)
+	draw()
+	d.echoed += len(d.buf) - before
+	d.over = d.echoed > d.max
+}
+
+// edit shows the line as it is now, and the prompt if that is not there.
+func (d *display) edit(line string, pos int) {
+	d.echo(func() {
+		if d.shown && line == d.line && pos == d.pos {
+			return
+		}
+		d.draw(line, pos)
+		d.tell = true
+	})
 }
 
 // enter ends the line: its rows are erased, or stay as they are.
 func (d *display) enter(line string, gone bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if gone {
-		d.erase()
-		return
-	}
-	d.draw(line, len(line))
-	if d.col > 0 || d.row == 0 {
-		d.emit("\r\n")
-	}
-	d.home()
+	d.echo(func() {
+		if gone {
+			d.erase()
+			return
+		}
+		d.draw(line, len(line))
+		if d.col > 0 || d.row == 0 {
+			d.emit("\r\n")
+		}
+		d.home()
+	})
 }
 
 func (d *display) print(p []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
 	shown, line, pos := d.shown, d.line, d.pos
 	d.erase()
 	d.lines(p)
@@ -107,7 +126,7 @@ func (d *display) print(p []byte) {
 func (d *display) resize(to size) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if to == d.size {
+	if to == d.size || d.closed {
 		return
 	}
 	shown, line, pos := d.shown, d.line, d.pos
@@ -119,14 +138,14 @@ func (d *display) resize(to size) {
 }
 
 func (d *display) clear() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	shown, line, pos := d.shown, d.line, d.pos
-	d.emit("\x1b[H\x1b[2J")
-	d.home()
-	if shown {
-		d.draw(line, pos)
-	}
+	d.echo(func() {
+		shown, line, pos := d.shown, d.line, d.pos
+		d.emit("\x1b[H\x1b[2J")
+		d.home()
+		if shown {
+			d.draw(line, pos)
+		}
+	})
 }
 
 // close ends all output and returns what is left to write.
@@ -154,7 +173,7 @@ func (d *display) take(dst []byte) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dst = append(dst, d.buf...)
-	d.buf, d.tell = d.buf[:0], false
+	d.buf, d.echoed, d.tell = d.buf[:0], 0, false
 	if cap(d.buf) > keepOutput {
 		d.buf = nil
 	}
@@ -168,36 +187,14 @@ func (d *display) overflowed() bool {
 }
 
 // emit appends to the output. The caller of this and all below holds mu.
-func (d *display) emit(s string) {
-	if d.room() {
-		d.buf = append(d.buf, s...)
-	}
-}
-
-func (d *display) emitRune(r rune) {
-	if d.room() {
-		d.buf = utf8.AppendRune(d.buf, r)
-	}
-}
+func (d *display) emit(s string) { d.buf = append(d.buf, s...) }
 
 // lines appends p with a CR before each LF, and an LF at the end.
 func (d *display) lines(p []byte) {
-	if !d.room() {
-		return
-	}
 	d.buf = slices.Grow(d.buf, len(p)+bytes.Count(p, []byte{'\n'})+64)
 	for len(p) > 0 {
 		line, rest, _ := bytes.Cut(p, []byte{'\n'})
 		d.buf = append(append(d.buf, line...), '\r', '\n')
 		p = rest
 	}
-}
-
-// room tells whether anything may still be appended. It looks at what is there
-// already, so that one Print is not too much by itself.
-func (d *display) room() bool {
-	if len(d.buf) > d.max {
-		d.over = true
-	}
-	return !d.over && !d.closed
 }

@@ -83,7 +83,7 @@ func (d *display) write(s string) {
 		if at.add(r, d.size.width) {
 			d.emit("\r\n")
 		}
-		d.emitRune(r)
+		d.buf = utf8.AppendRune(d.buf, r)
 	}
 	d.arrive(at)
 }
@@ -149,7 +149,7 @@ func (d *display) moveTo(at place) {
 
 // move emits a cursor movement, if there is any.
 func (d *display) move(n int, final byte) {
-	if n <= 0 || !d.room() {
+	if n <= 0 {
 		return
 	}
 	d.buf = append(d.buf, "\x1b["...)

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrOverflow is what ReadLine returns when more output waited than Config
-// allows, because the person's terminal took none.
+// ErrOverflow is what ReadLine returns, at once, when more echoes wait than Config
+// allows, because the person types on and their terminal takes nothing. What came
+// after them was not drawn: the session is to be ended.
 var ErrOverflow = errors.New("terminal: output not taken")
 
 // Line is what a person entered.

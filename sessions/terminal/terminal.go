@@ -5,8 +5,8 @@
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
 // and then writes what Take returns. Nothing here ever blocks on the network
-// but ReadLine, and that while it holds no lock: a peer that does not read what
-// it is sent only makes Take's buffer grow, until Overflowed.
+// but ReadLine, and that while it holds no lock: what a person types who does not
+// take what is written only makes Take's buffer grow, until ErrOverflow.
 //
 // x/term only edits: it decides what a key does to the line. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
@@ -35,7 +35,7 @@ type Config struct {
 	Width, Height int    // of the window; 0 is 80 by 24, else clamped to 10..500 by 2..500
 	Prompt        string // plain text or with SGR sequences, at least one visible character; default "> "
 	MaxText       int    // bytes of one message; default 4,000, at most 4,096
-	MaxOutput     int    // bytes that may wait for Take; default 256 KiB
+	MaxOutput     int    // bytes of echoes that may wait for Take; default 256 KiB
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
 	// has U+2424 where a pasted text had newlines. An answer that does not fit
@@ -103,7 +103,8 @@ func (keyboard) Write(p []byte) (int, error) { return len(p), nil }
 
 // Print shows p, which is whole lines ending in "\n", above the line being
 // edited. One call for all there is to show is much cheaper than one for each
-// line. p may hold SGR sequences and BEL, and is not kept. The writer's only.
+// line. p may hold SGR sequences and BEL, and is not kept. All of it waits for Take
+// then, whatever its length: its bounds are the writer's. The writer's only.
 func (t *Terminal) Print(p []byte) {
 	if len(p) > 0 {
 		t.out.print(p)
@@ -125,12 +126,6 @@ func (t *Terminal) Clear() {
 // Take appends all output that waits to dst and forgets it.
 func (t *Terminal) Take(dst []byte) []byte {
 	return t.out.take(dst)
-}
-
-// Overflowed tells whether more than MaxOutput waited for Take. Output is lost
-// then and ReadLine fails: the session is to be ended.
-func (t *Terminal) Overflowed() bool {
-	return t.out.overflowed()
 }
 
 // Restore returns what to write last, so that the person's terminal is left as

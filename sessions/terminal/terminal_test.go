@@ -103,26 +103,6 @@ func TestWake(t *testing.T) {
 	r.run()
 }
 
-func TestOverflow(t *testing.T) {
-	in, keys := io.Pipe()
-	defer keys.Close()
-	term := New(in, Config{MaxOutput: 1000})
-	term.Print([]byte(strings.Repeat("x", 5000)))
-	if term.Overflowed() {
-		t.Error("by one Print")
-	}
-	term.Print([]byte("more\n"))
-	if !term.Overflowed() {
-		t.Error("not noticed")
-	}
-	if _, err := term.ReadLine(nil); err != ErrOverflow {
-		t.Error(err)
-	}
-	if n := len(term.Take(nil)); n > 6000 {
-		t.Errorf("%d bytes waited", n)
-	}
-}
-
 // TestOverflowByEchoes has a person's own keys do it, and reading must end.
 func TestOverflowByEchoes(t *testing.T) {
 	term := New(&repeated{first: strings.Repeat("y", 3000), keys: "a\x01", n: 1 << 20}, Config{})
