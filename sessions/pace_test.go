@@ -23,9 +23,11 @@ func reader(rate float64) *actor {
 		defer close(a.out.done)
 		for {
 			<-a.out.wake
-			if _, cause := a.out.take(nil); cause != nil {
+			items, cause := a.out.take(nil)
+			if cause != nil {
 				return
 			}
+			a.out.written(0, sizeOf(items), false)
 		}
 	}()
 	return a
