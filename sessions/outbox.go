@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ import (
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
-	ch      *sshd.Channel
+	ch      client
 	compose composer
 	rhythm  func() time.Duration // how far apart two writes are kept
 	wake    chan struct{}        // has room for one
@@ -46,6 +47,16 @@ type outbox struct {
 	behind      time.Time   // since when they are more than queueLimit; zero: they are not
 	late        *time.Timer // runs meanwhile; nil until the first time
 }
+
+// client is what an outbox needs of an [sshd.Channel].
+type client interface {
+	io.Writer
+	Stderr() io.Writer
+	Confirm(func(bool))
+	Abort()
+}
+
+var _ client = (*sshd.Channel)(nil)
 
 // item is an event of the room or a text for this session alone.
 type item struct {
@@ -113,7 +124,7 @@ func fitting(text string, limit int, alone bool) int {
 	return n
 }
 
-func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
+func newOutbox(ch client, compose composer, rhythm func() time.Duration) *outbox {
 	o := &outbox{
 		ch: ch, compose: compose, rhythm: rhythm, done: make(chan struct{}),
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
