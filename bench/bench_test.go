@@ -54,7 +54,7 @@ func testServer(t testing.TB) target.Spec {
 		t.Skip("builds the server")
 	}
 	o := &options{dir: t.TempDir()}
-	spec, err := o.serverSpec(t.Context(), t.TempDir())
+	spec, err := o.serverSpec(t.Context(), t.TempDir(), serverArgs)
 	if err != nil {
 		t.Fatal(err)
 	}
