@@ -29,8 +29,8 @@ const (
 type canaryFound struct {
 	Expected, Delivered int // lines at the others' terminals
 	Ended               int // sessions
-	P50, P99, Max    float64
-	CPU              time.Duration // of the canary's process
+	P50, P99, Max       float64
+	CPU                 time.Duration // of the canary's process
 }
 
 // Canary is that process: "ADDRESS CIPHER LINES". It says "ready" once it has
