@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"whoelse/bench/attack"
@@ -157,25 +156,33 @@ func (a Abuse) once(ctx context.Context, env Env, server *target.Target, plan at
 		return err
 	}
 	start := time.Now()
-	var stopped error
+	var stopped error // the attack, early
 	var peak holding
 	spent, err := measure(server, func() error {
-		run.Counts, peak, stopped = a.attack(ctx, server, plan)
+		stopped = a.watched(ctx, server, &peak, 1, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, a.Duration)
+			defer cancel()
+			run.Counts = attack.Run(ctx, plan)
+			return nil
+		})
 		run.Seconds = time.Since(start).Seconds()
 		return nil
 	})
 	if err != nil {
 		return errors.Join(stopped, err)
 	}
-	run.CPU, run.GeneratorCPU = spent.server.Seconds()/run.Seconds, spent.generator.Seconds()/run.Seconds
-	run.RSSPeak = megabytes(max(peak.rss-before.rss, 0))
-	run.FilesPeak, run.GoroutinesPeak = peak.files-before.files, more(peak.goroutines, before.goroutines)
 	full, err := server.Disk()
 	if err != nil {
 		return errors.Join(stopped, err)
 	}
+	run.CPU, run.GeneratorCPU = spent.server.Seconds()/run.Seconds, spent.generator.Seconds()/run.Seconds
 	run.DiskRate = megabytes(full-before.disk) * time.Minute.Seconds() / run.Seconds
-	settling, err := measure(server, func() error { return sleep(ctx, a.Settle) })
+	// What the attackers have left may be worked off only now.
+	settling, err := measure(server, func() error {
+		return a.watched(ctx, server, &peak, 2, func(ctx context.Context) error { return sleep(ctx, a.Settle) })
+	})
+	run.RSSPeak = megabytes(max(peak.rss-before.rss, 0))
+	run.FilesPeak, run.GoroutinesPeak = peak.files-before.files, more(peak.goroutines, before.goroutines)
 	if err != nil {
 		return errors.Join(stopped, err)
 	}
@@ -204,24 +211,6 @@ func more(now, before int) *int {
 	}
 	above := now - before
 	return &above
-}
-
-// attack lets the attackers go on for their time, or until they have taken so much
-// that it has to end, which the error then says.
-func (a Abuse) attack(ctx context.Context, server *target.Target, plan attack.Plan) (attack.Counts, holding, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	timed, cancel := context.WithTimeout(ctx, a.Duration)
-	defer cancel()
-	var peak holding
-	var watching sync.WaitGroup
-	watching.Go(func() { a.watch(timed, server, &peak, stop) })
-	counts := attack.Run(timed, plan)
-	watching.Wait()
-	if why := context.Cause(timed); errors.Is(why, errTooMuch) {
-		return counts, peak, why
-	}
-	return counts, peak, nil
 }
 
 func (a Abuse) report(runs []AbuseRun) *Report {
