@@ -145,3 +145,25 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What makes room for a claim's network does not forget the count of its address.
+func TestFullMemoryCounts(t *testing.T) {
+	l, _, _ := clocked(Limits{PerAddress: 1, PerNetwork: 5})
+	for i := 0; len(l.counts) < mostCounts-1; i++ {
+		block := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		l.counts[block] = &count{n: 1, over: l.now().Add(time.Hour)}
+	}
+	if n, err := l.claims(2, "203.0.113.1"); n != 1 {
+		t.Errorf("%d claims of 2, %v; want 1", n, err)
+	}
+}
+
+func TestWordsOfWaiting(t *testing.T) {
+	for wait, want := range map[time.Duration]string{
+		0: "1 minute", time.Minute: "1 minute", time.Minute + 1: "2 minutes", time.Hour: "60 minutes", time.Hour + 1: "2 hours",
+	} {
+		if got := roughly(wait); got != want {
+			t.Errorf("%v: %s", wait, got)
+		}
+	}
+}
