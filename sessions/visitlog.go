@@ -59,14 +59,26 @@ func (l visitLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 		case "nick":
 			l.nick = a.Value.String()
 		case "from":
-			l.from = a.Value.String()
-			if ap, err := netip.ParseAddrPort(l.from); err == nil {
-				l.from = ap.Addr().String()
-			}
+			l.from = addressOf(a.Value.String())
 		}
 	}
 	l.Handler = l.Handler.WithAttrs(attrs)
 	return l
+}
+
+// addressOf is what counts as one address: an IPv4 address, or an IPv6 /64, in which
+// one customer has as many as they like.
+func addressOf(from string) string {
+	ap, err := netip.ParseAddrPort(from)
+	if err != nil {
+		return from
+	}
+	addr := ap.Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	block, _ := addr.WithZone("").Prefix(64)
+	return block.String()
 }
 
 // Handle implements slog.Handler.
