@@ -256,7 +256,8 @@ func (cfg *config) checkDoor() (err error) {
 	return err
 }
 
-// networks reads addresses and CIDR blocks.
+// networks reads addresses and CIDR blocks. Those that are IPv4-mapped become the IPv4
+// that they mean, as addresses do before they are compared.
 func networks(flag string, list []string) (nets []netip.Prefix, err error) {
 	for _, s := range list {
 		if s = strings.TrimSpace(s); s == "none" || s == "" {
@@ -268,6 +269,9 @@ func networks(flag string, list []string) (nets []netip.Prefix, err error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %q is no address and no network (such as 192.0.2.0/24)", flag, s)
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		nets = append(nets, p.Masked())
 	}

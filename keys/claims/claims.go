@@ -27,7 +27,8 @@ type Limits struct {
 	PerAddress int // in a day: of an IPv4 address, or an IPv6 /64
 	PerNetwork int // in a day: of an IPv4 /24, or an IPv6 /48
 	PerHour    int // of all together
-	// Exempt networks answer for PerHour only. So does what has no address.
+	// Exempt networks, none of them IPv4-mapped, answer for PerHour only. So does what
+	// has no address.
 	Exempt []netip.Prefix
 }
 
