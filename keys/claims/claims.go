@@ -65,7 +65,7 @@ type overError struct {
 }
 
 func (e overError) Error() string {
-	return fmt.Sprintf("too many new nicks were claimed %s; the next can be in %s", e.where, roughly(e.wait))
+	return fmt.Sprintf("too many new nicks were claimed %s; try again in %s", e.where, roughly(e.wait))
 }
 
 func (e overError) Is(target error) bool { return target == ErrOver }
@@ -92,7 +92,7 @@ func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 	l.all.renew(now)
 	if l.limits.PerHour > 0 && l.all.n >= l.limits.PerHour {
 		l.warn()
-		return nil, overError{"here", l.all.over.Sub(now)}
+		return nil, overError{"on this server", l.all.over.Sub(now)}
 	}
 	taken, err := l.take(from.Unmap().WithZone(""), now)
 	if err != nil {

@@ -79,13 +79,13 @@ func TestWhatPasses(t *testing.T) {
 			t.Errorf("%s: %d claims, want %d; %v, want %q", what, got, want, err, words)
 		}
 	}
-	step("first", "203.0.113.1", 2, "from your address; the next can be in 24 hours")
+	step("first", "203.0.113.1", 2, "from your address; try again in 24 hours")
 	pass(30 * time.Minute)
-	step("the network's other", "203.0.113.2", 1, "from your network; the next can be in 24 hours")
-	step("everybody", "198.51.100.1", 1, "here; the next can be in 30 minutes")
+	step("the network's other", "203.0.113.2", 1, "from your network; try again in 24 hours")
+	step("everybody", "198.51.100.1", 1, "on this server; try again in 30 minutes")
 	pass(30 * time.Minute)
-	step("an hour later", "203.0.113.1", 0, "from your address; the next can be in 23 hours")
-	step("others an hour later", "198.51.100.1", 1, "from your address; the next can be in 24 hours")
+	step("an hour later", "203.0.113.1", 0, "from your address; try again in 23 hours")
+	step("others an hour later", "198.51.100.1", 1, "from your address; try again in 24 hours")
 	pass(23 * time.Hour)
 	step("a day later", "203.0.113.1", 2, "from your address")
 	if n := strings.Count(log.String(), "no more nicks can be claimed"); n != 1 {

@@ -221,7 +221,7 @@ func TestWords(t *testing.T) {
 			"the room is full: 10000 connections; try again later":                               {Why: TooManySessions, Limit: 10000},
 			"too many people are logging in at this moment; try again in a few seconds":          {Why: TooManyHandshakes},
 			"too many logins from your address that took too long; try again in 1 second":        {Why: Penalised, For: GraceExceeded},
-			"a connection from your address made something go wrong here; try again in 1 second": {Why: Penalised, For: Crashed},
+			"a connection from your address made the server fail; try again in 1 second": {Why: Penalised, For: Crashed},
 		} {
 			if got := r.Error(); got != want {
 				t.Errorf("got  %q\nwant %q", got, want)
