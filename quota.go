@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -68,13 +69,14 @@ func (s *server) openQuota(cfg config) {
 
 // probe asks whether messages are accepted, and what else there is to say about it.
 func (s *server) probe(ctx context.Context) (remark string, err error) {
-	if err := s.space.Messages(false); err != nil {
-		return "", fmt.Errorf("the data folder is at --data-max: %w", err)
-	}
-	if stats := s.space.Stats(); stats.Stage > space.Free {
+	stats := s.space.Stats()
+	if stats.Stage > space.Free {
 		remark = fmt.Sprintf("the data folder is at %d %% of --data-max", stats.Bytes*100/stats.Max)
 	} else if stats.DiskLow {
 		remark = "the disk is nearly full"
+	}
+	if stats.Stage >= space.Full {
+		return "", errors.New(remark)
 	}
 	return remark, s.store.Probe(ctx)
 }

@@ -64,7 +64,7 @@ func TestDataMax(t *testing.T) {
 		{10, 0, 0, 0, 200, "ok\n"},
 		{82, 1, 0, 0, 200, "ok, but the data folder is at 82 % of --data-max\n"},
 		{91, 1, 1, 0, 200, "ok, but the data folder is at 91 % of --data-max\n"},
-		{96, 1, 1, 1, 503, "storage trouble: the data folder is at --data-max: "},
+		{96, 1, 1, 1, 503, "storage trouble: the data folder is at 96 % of --data-max\n"},
 		{10, 0, 0, 0, 200, "ok\n"},
 	} {
 		filler := filepath.Join(data, "filler")
