@@ -137,10 +137,11 @@ func (d *deliveries) send(from *room.Seat, to string) {
 func (d *deliveries) lost(all map[string]*client, seats map[string]*room.Seat) (lost []string) {
 	unread := map[string]bool{}
 	for nick, seat := range seats {
-		messages, err := seat.Inbox()
-		d.must(err)
-		for _, m := range messages {
-			unread[nick+" "+m.Text] = true
+		for page, err := range seat.Inbox() {
+			d.must(err)
+			for _, m := range page.Messages {
+				unread[nick+" "+m.Text] = true
+			}
 		}
 	}
 	for _, m := range d.sent {

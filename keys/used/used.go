@@ -47,7 +47,7 @@ func Open(path string, log *slog.Logger) *Times {
 		err = json.Unmarshal(f.Data, &t.last)
 	}
 	if err != nil {
-		log.Warn("when keys were last used can't be read, and is collected anew", "err", err)
+		log.Warn("the times of last use can't be read; starting over", "err", err)
 	}
 	if t.last == nil {
 		t.last = map[string]time.Time{}
@@ -113,6 +113,6 @@ func (t *Times) write() {
 		err = t.disk.Write(t.path, append(text, '\n'), 0o600)
 	}
 	if err != nil {
-		t.log.Warn("when keys were last used can't be written", "err", err)
+		t.log.Warn("the times of last use can't be written", "err", err)
 	}
 }
