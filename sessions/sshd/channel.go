@@ -14,7 +14,8 @@ import (
 // Bounds of what a client may send before and beside its text.
 const (
 	maxEnv     = 32       // variables
-	maxEnvSize = 4 << 10  // bytes of a name and its value
+	maxEnvSize = 256      // bytes of a name and its value
+	maxPtySize = 4 << 10  // bytes of a terminal's type and modes
 	maxCommand = 64 << 10 // bytes
 )
 
@@ -242,7 +243,7 @@ func (ch *Channel) takePty(payload []byte) bool {
 		Width, Height, Wpx, Hpx uint32
 		Modes                   string
 	}
-	if gossh.Unmarshal(payload, &p) != nil {
+	if len(payload) > maxPtySize || gossh.Unmarshal(payload, &p) != nil {
 		return false
 	}
 	ch.mu.Lock()

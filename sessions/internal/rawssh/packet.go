@@ -45,6 +45,7 @@ const (
 	ChannelEOF     = 96
 	ChannelClose   = 97
 	ChannelRequest = 98
+	ChannelSuccess = 99
 	Ping           = 192 // of OpenSSH
 )
 
