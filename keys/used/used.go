@@ -30,6 +30,7 @@ type Times struct {
 	path string
 	disk disk.Store
 	log  *slog.Logger
+	lost bool // what was in the file
 
 	writing sync.Mutex // held by who writes the file; taken before mu
 
@@ -48,12 +49,17 @@ func Open(path string, log *slog.Logger) *Times {
 	}
 	if err != nil {
 		log.Warn("the times of last use can't be read; starting over", "err", err)
+		t.lost = true
 	}
 	if t.last == nil {
 		t.last = map[string]time.Time{}
 	}
 	return t
 }
+
+// Lost reports whether there is a file that could not be read: keys may have been used
+// of which nothing is known.
+func (t *Times) Lost() bool { return t.lost }
 
 // Note says that a key is used now.
 func (t *Times) Note(fingerprint string) {
