@@ -68,6 +68,7 @@ type server struct {
 // serve runs the server until ctx is over. Once it accepts connections it says so
 // in one line on stdout.
 func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) error {
+	slog.SetDefault(log) // the ssh library's
 	s := &server{log: log}
 	if err := s.start(cfg); err != nil {
 		s.stop()

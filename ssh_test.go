@@ -271,3 +271,22 @@ func output(t testing.TB, cmd *exec.Cmd, input string) (out string, status int) 
 	}
 	return string(raw), cmd.ProcessState.ExitCode()
 }
+
+// On a terminal, too, a command asks that for nothing: one that does not answer would
+// have it wait.
+func TestCommandsAskTheTerminalNothing(t *testing.T) {
+	terminal, err := pty.Start(exec.Command(binary, "version"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	var said []byte
+	for p := make([]byte, 1<<10); err == nil; { // until the command has closed its end
+		var n int
+		n, err = terminal.Read(p)
+		said = append(said, p[:n]...)
+	}
+	if !regexp.MustCompile(`^whoelse \S+\r\n$`).Match(said) {
+		t.Errorf("%q", said)
+	}
+}

@@ -14,7 +14,7 @@ import (
 
 	"whoelse/keys/internal/disk"
 
-	fork "github.com/charmbracelet/ssh"
+	fork "charm.land/ssh"
 	"github.com/gliderlabs/ssh"
 	"go.uber.org/goleak"
 	gossh "golang.org/x/crypto/ssh"

@@ -127,6 +127,7 @@ func (c *canary) ends() {
 		sent, heard := c.counts()
 		return sent == heard
 	})
+	c.bob.canaries("bob")
 	c.bob.clean("bob")
 	c.carol.clean("carol")
 	c.mu.Lock()

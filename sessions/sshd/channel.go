@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/ssh"
+	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -74,14 +74,33 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 		return
 	}
 	defer c.done()
-	ch := &Channel{conn: c, Env: map[string]string{}}
+	raw, reqs, err := c.accept(nc)
+	if err != nil {
+		return
+	}
+	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}}
 	ch.start = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
-	var taking sync.WaitGroup
-	ssh.DefaultSessionHandler(srv, sc, watched{nc, ch, &taking}, channelContext{ctx, ch})
+	var all sync.WaitGroup
+	asked := make(chan *gossh.Request)
+	ch.alongside(&all, "channel's input", ch.in.take)
+	ch.alongside(&all, "channel's error input", func() { drop(raw.Stderr()) })
+	ch.alongside(&all, "channel's requests", func() {
+		defer close(asked)
+		ch.requests(reqs, asked)
+	})
+	ssh.DefaultSessionHandler(srv, sc, accepted{nc, raw, asked}, channelContext{ctx, ch})
 	ch.closed()
-	taking.Wait()
+	all.Wait()
+}
+
+// alongside runs what goes on until the channel is closed.
+func (ch *Channel) alongside(all *sync.WaitGroup, what string, f func()) {
+	all.Go(func() {
+		defer ch.conn.server.survive(what, ch.conn)
+		f()
+	})
 }
 
 // session is the innermost handler: it runs when a shell or command was asked for.
@@ -122,9 +141,7 @@ func (ch *Channel) ending() {
 // closed ends what goes on with the channel: the client has closed it, or is gone.
 func (ch *Channel) closed() {
 	ch.start.Stop()
-	if ch.in != nil {
-		ch.in.end()
-	}
+	ch.in.end()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.gone = true
@@ -184,33 +201,16 @@ func (ch *Channel) OnResize(f func()) {
 	ch.resized = f
 }
 
-// watched keeps the library from seeing, and from keeping without bound or
+// accepted keeps the library from seeing, and from keeping without bound or
 // stalling on, anything but a request for a shell or a command.
-type watched struct {
+type accepted struct {
 	gossh.NewChannel
-	ch     *Channel
-	taking *sync.WaitGroup // what Accept starts to read along; ends with the channel
+	raw  gossh.Channel
+	reqs <-chan *gossh.Request
 }
 
-func (w watched) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
-	raw, in, err := w.ch.conn.accept(w.NewChannel)
-	if err != nil {
-		return nil, nil, err
-	}
-	w.ch.raw, w.ch.in = raw, newInput(raw, w.ch.conn)
-	w.taking.Go(func() {
-		defer w.ch.conn.server.survive("channel's input", w.ch.conn)
-		w.ch.in.take()
-	})
-	w.taking.Go(func() { drop(raw.Stderr()) })
-	out := make(chan *gossh.Request)
-	go func() {
-		defer close(out)
-		defer w.ch.conn.server.survive("channel's requests", w.ch.conn)
-		w.ch.requests(in, out)
-	}()
-	return raw, out, nil
-}
+// Accept implements gossh.NewChannel: it has been done.
+func (a accepted) Accept() (gossh.Channel, <-chan *gossh.Request, error) { return a.raw, a.reqs, nil }
 
 // requests answers in and passes shell and exec on to out. It must take whatever
 // comes until in is closed, or the whole connection stalls.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/ssh"
+	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/nick"
@@ -14,8 +14,9 @@ import (
 
 // enterAsGuest lets people without a key in, without asking them anything. It is
 // the last thing a client tries, so here is where a refusal gets its words.
-func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) bool {
+func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) (ok bool) {
 	c := connOf(ctx)
+	defer s.survive("login", c)
 	c.login.tried = true
 	name, err := s.guest(c, ctx.User())
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/charmbracelet/ssh"
+	"charm.land/ssh"
 
 	"whoelse/sessions/text"
 )

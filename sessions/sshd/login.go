@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/charmbracelet/ssh"
+	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/nick"
@@ -94,8 +94,9 @@ type login struct {
 
 // offerKey decides whether a key may prove itself. It runs for every key that the
 // client has, before any signature.
-func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
+func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
+	defer s.survive("login", c)
 	c.login.tried = true
 	ext, err := s.grant(c, ctx.User(), key)
 	if err == nil {

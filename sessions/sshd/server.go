@@ -2,7 +2,7 @@
 // finds out who each person is, and hands each session channel to a function as a
 // [Channel]. What people say and see is not its business.
 //
-// It serves with charmbracelet's wish and ssh, but keeps the accept loop, the
+// It serves with charm.land's wish and ssh, but keeps the accept loop, the
 // timers and the channel requests to itself, where the library has no bounds.
 package sshd
 
@@ -17,8 +17,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/ssh"
-	"github.com/charmbracelet/wish"
+	"charm.land/ssh"
+	"charm.land/wish/v2"
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/time/rate"
 
@@ -200,7 +200,8 @@ func (s *Server) serve(c *conn) {
 
 // survive keeps a panic in one connection's goroutine from ending the server. One
 // before the login is held against the address; one after it need not be the doing
-// of who is connected.
+// of who is connected. The library contains panics, too, but can't hold them
+// against anybody, and logs to slog's default.
 func (s *Server) survive(what string, c *conn) {
 	if p := recover(); p != nil {
 		if c.visit != nil {
