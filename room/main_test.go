@@ -194,8 +194,6 @@ func wordsOf(e *Event) string {
 	switch {
 	case e.Presence != nil:
 		return fmt.Sprintf("+%v -%v", e.Presence.Joined, e.Presence.Left)
-	case e.Notice != "":
-		return "notice " + e.Notice
 	case e.Message.Kind == KindReceipt:
 		return e.Message.From + " has read"
 	}

@@ -84,7 +84,7 @@ func TestEndWhereConcurrently(t *testing.T) {
 		})
 	}
 	deadline := time.Now().Add(patience)
-	for nicks, _ := r.room.Online(); nicks < 8 && time.Now().Before(deadline); nicks, _ = r.room.Online() {
+	for r.room.Stats().Members < 8 && time.Now().Before(deadline) {
 		connect(t, r.addr, dial{user: "probe", key: "probe", command: "whoelse"}).sees("(exit")
 	}
 	r.host.EndWhere(func(l *sshd.Login, address string) (string, bool) {

@@ -276,14 +276,14 @@ func (tr *transcript) counts(_, rest string) {
 	defer look.Stop()
 	late := time.After(patience)
 	for {
-		gotNicks, gotSessions := tr.rig.room.Online()
-		if gotNicks == nicks && gotSessions == sessions {
+		now := tr.rig.room.Stats()
+		if now.Members == nicks && now.Sessions == sessions {
 			return
 		}
 		select {
 		case <-look.C:
 		case <-late:
-			tr.fatalf("the server has %d nicks, %d sessions", gotNicks, gotSessions)
+			tr.fatalf("the server has %d nicks, %d sessions", now.Members, now.Sessions)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 )
 
 // replay writes everything to where it belongs and makes it durable.
@@ -122,8 +124,8 @@ func (s *Store) rewrite() error {
 	if err != nil {
 		return err
 	}
-	for name, spans := range r.owners {
-		if err := s.rewriteOwner(name, spans); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(r.owners)) { // in an order that a test can count on
+		if err := s.rewriteOwner(name, r.owners[name]); err != nil {
 			return err
 		}
 	}
