@@ -196,7 +196,7 @@ func TestPrintWaitsForTheClient(t *testing.T) {
 			p.allow(len(p.received()))
 		}
 		printing.Wait()
-		if most > queueLimit+2*pieceLimit {
+		if most > 2*queueLimit {
 			t.Errorf("%d bytes are on their way at a time", most)
 		}
 		p.allow(all)
