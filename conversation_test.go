@@ -165,7 +165,7 @@ func awayAndBlocked(alice, bob, carol *person) {
 		alice.t.Error("alice hears whom she blocks")
 	}
 	alice.types("/unblock bob")
-	alice.sees("you see bob again")
+	alice.sees("bob's messages are shown again")
 }
 
 // alone looks things up.

@@ -127,6 +127,7 @@ func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 	call, err := parse.Command(line)
 	if err == nil && call.Text == "-" {
 		call.Text, err = readText(in)
+		a.seat = a.host.cfg.Room.Visit(room.Who{Nick: a.login.Nick}) // a guest's name may be somebody else's by now
 	}
 	if err != nil {
 		a.misread(err)

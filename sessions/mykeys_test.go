@@ -27,7 +27,7 @@ func TestOwnKeys(t *testing.T) {
 	bob.enters("/key", "1 key is yours:", fingerprint("bob")+" (ssh-ed25519), added today, in use here")
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
 	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it lets in whoever has it as bob")
-	bob.enters("/key add "+public("laptop"), "that key is yours already")
+	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "2 keys are yours:")
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
 	laptop.sees("you are bob, by your key")

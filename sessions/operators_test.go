@@ -185,7 +185,7 @@ func TestInvite(t *testing.T) {
 	olivia.enters("/invite oscar", "oscar is held by a key already")
 	olivia.enters("/invite 0scar", "reads like oscar")
 	olivia.enters("/invite ~eve", "guests need no invitation")
-	olivia.enters("/invite root", "nobody can be called")
+	olivia.enters("/invite root", "can't be a nick")
 	olivia.enters("/invite dave soon", `"soon" is not how long`)
 	want := []map[string]string{
 		{"who": "olivia", "what": "invite", "whom": "carol", "for": "3d"},

@@ -14,7 +14,7 @@ import (
 // where there are too many within a minute: of one nick, of one address, and in all. What
 // is left out is counted, and said in one line at the minute's end:
 //
-//	msg="many sessions began and ended within a minute; lines are left out" nick=bob lines=428
+//	msg="too many session lines within a minute; some were left out" nick=bob lines=428
 //
 // These lines are known by their attributes: a logger's own nick and "from".
 type visitLog struct {
@@ -46,7 +46,7 @@ type visitCounts struct {
 // namedMost is how many nicks are named in the lines at the minute's end.
 const namedMost = 20
 
-const wordsUnlisted = "many sessions began and ended within a minute; lines are left out"
+const wordsUnlisted = "too many session lines within a minute; some were left out"
 
 func newVisitLog(log *slog.Logger) visitLog {
 	return visitLog{Handler: log.Handler(), visitCounts: &visitCounts{out: log.Handler()}}
@@ -59,14 +59,26 @@ func (l visitLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 		case "nick":
 			l.nick = a.Value.String()
 		case "from":
-			l.from = a.Value.String()
-			if ap, err := netip.ParseAddrPort(l.from); err == nil {
-				l.from = ap.Addr().String()
-			}
+			l.from = addressOf(a.Value.String())
 		}
 	}
 	l.Handler = l.Handler.WithAttrs(attrs)
 	return l
+}
+
+// addressOf is what counts as one address: an IPv4 address, or an IPv6 /64, in which
+// one customer has as many as they like.
+func addressOf(from string) string {
+	ap, err := netip.ParseAddrPort(from)
+	if err != nil {
+		return from
+	}
+	addr := ap.Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	block, _ := addr.WithZone("").Prefix(64)
+	return block.String()
 }
 
 // Handle implements slog.Handler.

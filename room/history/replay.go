@@ -29,7 +29,7 @@ func (s *Store) replay(r *redo) error {
 // else stands in its place.
 func (s *Store) keepBeside(name string, spans []span) error {
 	in, base := s.place(name)
-	s.log.Error("history: what stands in a file's place is no file; its last lines are beside it",
+	s.log.Error("history: the path is not a regular file; its last lines are beside it",
 		"file", base, "in", base+".torn")
 	for _, p := range spans {
 		if err := appendTorn(in, base+".torn", bytes.NewReader(p.data)); err != nil {

@@ -147,7 +147,7 @@ func cut(s string) (word, rest string) {
 
 func noArgs(rest string, _ *Call) string {
 	if rest != "" {
-		return "it stands alone"
+		return "it takes no arguments"
 	}
 	return ""
 }
@@ -159,7 +159,7 @@ func optionalText(rest string, call *Call) string {
 
 func needText(rest string, call *Call) string {
 	if rest == "" {
-		return "there is no text"
+		return "missing text"
 	}
 	return optionalText(rest, call)
 }
@@ -180,11 +180,11 @@ func number(limit int) func(string, *Call) string {
 
 func needNick(rest string, call *Call) string {
 	if rest == "" {
-		return "there is no nick"
+		return "missing nick"
 	}
 	n, err := nick.ParseAny(rest)
 	if err != nil {
-		return "nobody can be called " + text.Quote(rest, 34)
+		return text.Quote(rest, 34) + " can't be a nick"
 	}
 	call.Nick = n
 	return ""
@@ -248,11 +248,11 @@ func recipients(list []string, body string, call *Call) string {
 	}
 	for _, item := range list {
 		if item == "" {
-			return "there is no nick where one should be"
+			return "missing nick"
 		}
 		n, err := nick.ParseAny(item)
 		if err != nil {
-			return "nobody can be called " + text.Quote(item, 34)
+			return text.Quote(item, 34) + " can't be a nick"
 		}
 		if !slices.Contains(call.To, n) {
 			call.To = append(call.To, n)

@@ -37,7 +37,7 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 func (s *Server) guest(c *conn, user string) (string, error) {
 	switch {
 	case strings.Contains(user, "+") && c.login.unfit != nil:
-		return "", errors.New("this invitation lets nobody in with the key that came with it")
+		return "", errors.New("this invitation does not work with the key you used")
 	case strings.Contains(user, "+"):
 		return "", errors.New("an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
 	}
@@ -46,9 +46,9 @@ func (s *Server) guest(c *conn, user string) (string, error) {
 	case err != nil:
 		return "", err
 	case s.cfg.NoGuests && c.login.unfit != nil:
-		return "", errors.New("nobody is let in here without a key that is known")
+		return "", errors.New("guests are not allowed here")
 	case s.cfg.NoGuests:
-		return "", errors.New("nobody is let in here without a key (ssh -i FILE)")
+		return "", errors.New("guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
 	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
 }

@@ -215,7 +215,7 @@ func (s *Server) survive(what string, c *conn) {
 // flooded logs that a connection is ended for what it sent, though not each time.
 func (s *Server) flooded(c *conn) {
 	s.floods.Do(func() {
-		s.cfg.Log.Warn("a connection is ended: it sent more than it can be read; others may follow unlogged for a minute", "from", c.RemoteAddr())
+		s.cfg.Log.Warn("connection closed: it sent faster than the server could read; more of these are not logged for a minute", "from", c.RemoteAddr())
 	})
 }
 
