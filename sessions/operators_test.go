@@ -88,6 +88,7 @@ func TestKickEndsEverySession(t *testing.T) {
 	carol.sees("bob joined")
 	waits := connect(t, r.addr, dial{user: "bob", key: "bob", command: "send carol -"})
 	waits.typed("half a mess")
+	r.awaitVisits("bob", 3)
 	kick := connect(t, r.addr, dial{user: "olivia", key: "olivia", command: "kick BOB \u202eevil\x1b[2J\r\n<b>\x9b\u200b"})
 	kick.sees("kicked bob: 3 sessions, from 127.0.0.1", "(exit status 0)")
 	for _, c := range []*client{one, two} {

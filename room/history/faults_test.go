@@ -29,6 +29,7 @@ var aged = Options{JournalBytes: 1500, OpenFiles: 2, Owners: 2, Retention: 1500 
 func each(t *testing.T, test func(*testing.T, Options)) {
 	for name, opts := range map[string]Options{"small": small, "tight": tight, "aged": aged} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { test(t, opts) })
 		})
 	}
