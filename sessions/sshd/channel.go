@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -199,6 +200,9 @@ func (ch *Channel) Stale() (why string, stale bool) { return ch.conn.server.Stal
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }
+
+// Context is over when the connection has ended.
+func (ch *Channel) Context() context.Context { return ch.sess.Context() }
 
 // From is the client's address.
 func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
