@@ -17,7 +17,7 @@ import (
 const (
 	maxEnv     = 32       // variables
 	maxEnvSize = 256      // bytes of a name and its value
-	maxPtySize = 4 << 10  // bytes of a terminal's type and modes
+	maxPtySize = 8 << 10  // bytes of a terminal's type and modes
 	maxCommand = 64 << 10 // bytes
 )
 
