@@ -29,7 +29,7 @@ const (
 	maxText      = 4000             // bytes of one message
 	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
-	burstLimit   = 4 * queueLimit   // bytes that may wait in any case
+	burstLimit   = 4 << 20          // bytes that may wait in any case; all sessions share them
 	stallLimit   = 10 * time.Second // one write may stand this long, and that sign take
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
