@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/room"
+	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
@@ -90,7 +91,7 @@ type Nicks interface {
 type Host struct {
 	cfg      Config
 	pace     *pace
-	visitors visitLog
+	visitors floodlog.Handler
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit
@@ -114,7 +115,7 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	visitors := newVisitLog(cfg.Log)
+	visitors := floodlog.New(cfg.Log, "many sessions began and ended within a minute; lines are left out")
 	cfg.Log = slog.New(visitors)
 	return &Host{
 		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
@@ -205,7 +206,7 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
-	h.visitors.flush()
+	h.visitors.Flush()
 }
 
 // survive keeps a panic in one session's writing goroutine from ending the server:
