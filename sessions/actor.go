@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -23,7 +24,8 @@ import (
 type actor struct {
 	host    *Host
 	login   *sshd.Login
-	from    string // the client's address and port
+	from    string         // the client's address and port
+	at      netip.AddrPort // where its connection came in
 	seat    *room.Seat
 	style   func() render.Style
 	out     *outbox

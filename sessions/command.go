@@ -83,7 +83,7 @@ func (f *failures) errors() string {
 func (h *Host) runCommand(ch *sshd.Channel) {
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	a := &actor{
-		host: h, login: ch.Login, from: ch.From(), out: newOutbox(ch, plainLines(ch), h.rhythm),
+		host: h, login: ch.Login, from: ch.From(), at: ch.At(), out: newOutbox(ch, plainLines(ch), h.rhythm),
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}

@@ -10,6 +10,7 @@ package sessions
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -68,8 +69,8 @@ type Config struct {
 	Keyring Keyring
 	Warden  Warden
 	// JoinLine gives the command with which somebody joins as user; nil where that
-	// is not known.
-	JoinLine func(user string) string
+	// is not known. at is where the connection of who asks came in.
+	JoinLine func(user string, at netip.AddrPort) string
 	// Admit is asked about each session once EndWhere would find it, so that nobody
 	// slips in between; its error is for the person. nil admits everyone.
 	Admit func(Person) error

@@ -144,7 +144,7 @@ func (a *actor) invite(call parse.Call) {
 	user := call.Nick + "+" + code
 	join := "ssh " + user + "@HOST"
 	if a.host.cfg.JoinLine != nil {
-		join = a.host.cfg.JoinLine(user)
+		join = a.host.cfg.JoinLine(user, a.at)
 	}
 	lines := render.Notice(nil, "the code "+code+" makes a new key "+call.Nick+"'s, once, within "+span.Format(lasts)+":", a.style())
 	a.printAll(string(render.Notice(lines, "  "+join, a.style())), nil)

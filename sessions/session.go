@@ -44,7 +44,7 @@ type session struct {
 func newSession(h *Host, ch *sshd.Channel) *session {
 	s := &session{ch: ch, size: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
+	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From(), at: ch.At()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
 	if pty {
