@@ -67,7 +67,7 @@ func (s *session) styleNow() render.Style {
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
 	defer s.stop()
-	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick}, s.out)
+	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
 		s.out.close(err)
@@ -86,6 +86,13 @@ func (s *session) run() {
 	<-s.out.done
 	seat.Leave(s.leaving())
 	log.Info("session ended", "cause", s.out.why())
+}
+
+// quiet reports whether a program asks that nobody be told when it comes and goes:
+// ssh -o SetEnv=WHOELSE_QUIET=1.
+func quiet(ch *sshd.Channel) bool {
+	v := ch.Env["WHOELSE_QUIET"]
+	return v != "" && v != "0"
 }
 
 // write is the writing goroutine. It ends the channel after the last words, so

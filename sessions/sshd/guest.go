@@ -63,7 +63,7 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 		return
 	}
 	words := l.fresh(why.Error())
-	if words != "" {
+	if words != "" && aboutKey[reasonOf(why)] {
 		words = l.fresh("the key "+fingerprint(key)+" does not let you in:") + words
 	}
 	if l.refused == maxAuthTries {
@@ -73,6 +73,9 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 		l.pre.SendAuthBanner(words) // a lost banner changes nothing
 	}
 }
+
+// aboutKey has the reasons for which another key would do.
+var aboutKey = map[string]bool{"nick-held": true, "key-refused": true, "unknown-key": true}
 
 // fingerprint is what people know a key by: of a certificate, the key in it.
 func fingerprint(key gossh.PublicKey) string {
