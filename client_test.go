@@ -53,7 +53,7 @@ func TestSingleCommands(t *testing.T) {
 		{[]string{"@bob", "hello"}, 0, "delivered to bob"},
 		{[]string{"whoelse"}, 0, "bob: since"},
 		{[]string{"/whoelse"}, 0, "bob: since"},
-		{[]string{"send", "zebra", "hi"}, 1, "nobody is called zebra"},
+		{[]string{"send", "zebra", "hi"}, 67, "nobody is called zebra"},
 		{[]string{"send", "bob"}, 2, "usage:"},
 		{[]string{"nonsense"}, 2, "no command"},
 		{[]string{"wholast", "x"}, 2, "usage:"},

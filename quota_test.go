@@ -24,7 +24,7 @@ func TestBytesOfANick(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("x", 1500)
-	try("bob", bobKey, 1, "nobody is called nobodyhere", "send", "nobodyhere", "free-of-charge "+long)
+	try("bob", bobKey, 67, "nobody is called nobodyhere", "send", "nobodyhere", "free-of-charge "+long)
 	try("bob", bobKey, 0, "kept for carol", "send", "carol", "the-first "+long)
 	try("bob", bobKey, 1, "whoelse: not sent: you have sent as much as one person may in a minute; try again in ", "send", "carol", "the-second "+long)
 	try("bob", bobKey, 1, "whoelse: not sent: you have sent as much", "say", "the-third "+long)

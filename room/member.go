@@ -286,6 +286,12 @@ func (s *Seat) Back() (was bool) {
 	return was
 }
 
+// IsAway reports whether the person is away.
+func (s *Seat) IsAway() (away bool) {
+	s.room.withMember(s.nick, func(m *member) { away = m.away })
+	return away
+}
+
 // ReplyTo is who last wrote to this person directly, "" when nobody did.
 func (s *Seat) ReplyTo() (nick string) {
 	s.room.withMember(s.nick, func(m *member) {

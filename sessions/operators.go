@@ -157,7 +157,7 @@ func (a *actor) mute(call parse.Call) {
 		a.fail("you can't mute yourself")
 		return
 	case !a.known(call.Nick):
-		a.fail(a.wordsNobody(call.Nick))
+		a.failAs(exitUnknown, a.wordsNobody(call.Nick))
 		return
 	}
 	ok := a.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {

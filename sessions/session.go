@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ type session struct {
 	stop context.CancelFunc
 
 	// Owned by the reading goroutine.
-	warned time.Time // when the person was last told of being too fast
+	warned   time.Time // when the person was last told of being too fast
+	toldAway bool      // that they talk while they are away
 
 	mu    sync.Mutex // owns style
 	style render.Style
@@ -112,7 +114,7 @@ func (s *session) exitStatus() int {
 	case !voluntary(s.out.why()):
 		return exitFailed
 	case s.term == nil:
-		return s.failed.status()
+		return s.failed.ofLines()
 	}
 	return exitOK
 }
@@ -157,7 +159,7 @@ func (s *session) readAll() error {
 
 func (s *session) readTerminal() error {
 	for {
-		line, err := s.term.ReadLine(saysSomething)
+		line, err := s.term.ReadLine(s.saysSomething)
 		if errors.Is(err, terminal.ErrOverflow) {
 			return errSlow
 		}
@@ -175,13 +177,16 @@ func (s *session) readTerminal() error {
 }
 
 // saysSomething decides whether a typed row is replaced by the line that the room
-// makes of it.
-func saysSomething(line terminal.Line) bool {
+// makes of it. What goes to nobody who is known stays, as there is no such line.
+func (s *session) saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
 		return true // it would fill the screen, and waits in the history
 	}
 	call, err := parse.Line(line.Text)
-	return err == nil && speaks[call.Name]
+	if err != nil || !speaks[call.Name] {
+		return false
+	}
+	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.seat.Nick() && s.known(n) })
 }
 
 // speaks has the commands whose text comes back as a line of the room. An empty
@@ -237,8 +242,21 @@ func (s *session) handle(line string) error {
 		}
 		return nil
 	}
+	s.mentionAway(speaks[call.Name])
 	s.do(call)
 	return nil
+}
+
+// mentionAway tells whoever talks while they are away that they are, once until they are
+// back.
+func (s *session) mentionAway(talking bool) {
+	switch {
+	case !s.seat.IsAway():
+		s.toldAway = false
+	case talking && !s.toldAway:
+		s.toldAway = true
+		s.note("you are still away; /back ends that")
+	}
 }
 
 func (s *session) tooFast() {
