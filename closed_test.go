@@ -56,7 +56,7 @@ func TestCertificates(t *testing.T) {
 	s := startServer(t, data, "--access", "keys", "--revoked-keys", revoked)
 	ca, dora, bob := newKey(t), newKey(t), newKey(t)
 	s.manage("add", "bob", "--key", bob+".pub")
-	s.refused("dora", dora, "only known keys are let in here")
+	s.refused("dora", dora, "this room is closed: registered keys only")
 
 	pub, err := os.ReadFile(ca + ".pub")
 	if err != nil {

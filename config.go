@@ -91,9 +91,9 @@ func serveCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&cfg.listen, "listen", ":2222", "`address` to listen on; port 0 takes a free one")
+	f.StringVar(&cfg.listen, "listen", ":2222", "`address` to listen on; port 0 picks a free one")
 	f.StringVar(&cfg.data, "data", "data", "`folder` for keys, histories and settings; made if missing")
-	f.Float64Var(&cfg.messageRate, "message-rate", 5, "messages a second for one nick, in bursts of four times that; 0 is no limit")
+	f.Float64Var(&cfg.messageRate, "message-rate", 5, "messages a second for one nick, with bursts of four times that; 0 is no limit")
 	f.StringVar(&cfg.motd, "motd", "", "`file` with a message of the day, shown on joining")
 	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
 	f.StringVar(&cfg.metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
@@ -108,24 +108,24 @@ func serveCommand() *cobra.Command {
 // storageFlags are about how much is kept.
 func storageFlags(f *pflag.FlagSet, cfg *config) {
 	cfg.historyMax, cfg.roomMax = 16<<20, 64<<20
-	f.IntVar(&cfg.inboxMax, "inbox-max", 1000, "unread `messages` for one nick; nobody can send more; 0 is no limit")
-	f.Var(&cfg.historyMax, "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest goes first; 0 is no limit")
-	f.Var(&cfg.roomMax, "room-history-max", "`size` of the room's history, and of who came and went; the oldest goes first; 0 is no limit")
-	f.Var(&cfg.retention, "retention", "`span` of time that histories go back, such as 90d or 12h (default for ever)")
+	f.IntVar(&cfg.inboxMax, "inbox-max", 1000, "unread `messages` one nick may have; more are refused; 0 is no limit")
+	f.Var(&cfg.historyMax, "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest messages are dropped; 0 is no limit")
+	f.Var(&cfg.roomMax, "room-history-max", "`size` of the room's history, and of the record of who came and went; the oldest lines are dropped; 0 is no limit")
+	f.Var(&cfg.retention, "retention", "how long messages are kept, a `span` such as 90d or 12h (default forever)")
 }
 
 // doorFlags are about who gets in.
 func doorFlags(f *pflag.FlagSet, cfg *config) {
-	f.StringVar(&cfg.access, "access", "open", "`who` gets in: open, where a new key claims a free nick, or keys, only known keys, certificates and invitations")
+	f.StringVar(&cfg.access, "access", "open", "`who` may join: open (a new key claims a free nick) or keys (only known keys, certificates and invitations)")
 	f.StringVar(&cfg.guests, "guests", "", "`on` lets people without a key in, off does not (default on with --access open, else off)")
-	f.StringVar(&cfg.revokedKeys, "revoked-keys", "", "`file` of keys and certificates that are accepted no more: a list, or an OpenSSH KRL")
+	f.StringVar(&cfg.revokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.strictCrypto, "strict-crypto", false, "post-quantum key exchange only")
-	f.IntVar(&cfg.limits.Sessions, "max-sessions", 10_000, "people who are in at a time: `connections` that have logged in; whoever is over is told that the room is full")
-	f.IntVar(&cfg.limits.Handshakes, "max-handshakes", 100, "people who are coming in at a time: `connections` that have not logged in yet, which have 20 seconds for it")
-	f.IntVar(&cfg.limits.PerAddress, "max-per-address", 20, "`connections` of one address (IPv6: one /64)")
-	f.IntVar(&cfg.limits.PerMinute, "max-per-minute", 30, "new `connections` of one address in a minute")
-	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` that the limits of one address are not for; none for no network")
-	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are believed")
+	f.IntVar(&cfg.limits.Sessions, "max-sessions", 10_000, "most `connections` that have logged in: people in the room, whoever is over is told that it is full")
+	f.IntVar(&cfg.limits.Handshakes, "max-handshakes", 100, "most `connections` that are logging in at a time, which takes 20 seconds at most")
+	f.IntVar(&cfg.limits.PerAddress, "max-per-address", 20, "most `connections` of one address (IPv6: one /64)")
+	f.IntVar(&cfg.limits.PerMinute, "max-per-minute", 30, "most new `connections` of one address in a minute")
+	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` without limits by address; none for no network")
+	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are trusted")
 }
 
 // claimFlags are about who gets a nick by asking for it.
@@ -133,8 +133,8 @@ func claimFlags(f *pflag.FlagSet, cfg *config) {
 	cfg.nickExpiry = lasting(30 * 24 * time.Hour)
 	f.IntVar(&cfg.claims.PerAddress, "max-claims-per-address", 5, "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
 	f.IntVar(&cfg.claims.PerNetwork, "max-claims-per-network", 20, "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
-	f.IntVar(&cfg.claims.PerHour, "max-claims-per-hour", 100, "`nicks` that all together may claim in an hour; 0 is no limit")
-	f.Var(&cfg.nickExpiry, "nick-expiry", "`span` of time after which a nick is free again that was claimed and never used; 0 is never")
+	f.IntVar(&cfg.claims.PerHour, "max-claims-per-hour", 100, "`nicks` that everyone together may claim in an hour; 0 is no limit")
+	f.Var(&cfg.nickExpiry, "nick-expiry", "`span` after which a nick that was claimed and never used is freed; 0 is never")
 }
 
 // checkClaims finds what is wrong with them.
@@ -263,7 +263,8 @@ func (cfg *config) checkDoor() (err error) {
 	return err
 }
 
-// networks reads addresses and CIDR blocks.
+// networks reads addresses and CIDR blocks. Those that are IPv4-mapped become the IPv4
+// that they mean, as addresses do before they are compared.
 func networks(flag string, list []string) (nets []netip.Prefix, err error) {
 	for _, s := range list {
 		if s = strings.TrimSpace(s); s == "none" || s == "" {
@@ -274,7 +275,10 @@ func networks(flag string, list []string) (nets []netip.Prefix, err error) {
 			p, err = netip.PrefixFrom(a, a.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("--%s: %q is no address and no network (such as 192.0.2.0/24)", flag, s)
+			return nil, fmt.Errorf("--%s: %q is not an address or a network (such as 192.0.2.0/24)", flag, s)
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		nets = append(nets, p.Masked())
 	}

@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// crashes is how often the server is killed: as often as WHOELSE_CRASHES says, else
-// fewer times where a machine was not told to take the tests with real clients
-// seriously.
+// crashes is how often the server is killed: as often as WHOELSE_CRASHES says, if it
+// says anything.
 func crashes(t testing.TB) int {
 	switch n := os.Getenv("WHOELSE_CRASHES"); {
 	case n != "":
@@ -23,7 +22,7 @@ func crashes(t testing.TB) int {
 			t.Fatalf("WHOELSE_CRASHES=%s: a number of 1 or more is needed", n)
 		}
 		return count
-	case os.Getenv("WHOELSE_REQUIRE_SSH") != "":
+	case full:
 		return 50
 	}
 	return 3

@@ -200,7 +200,7 @@ func TestPowerCut(t *testing.T) {
 	needClient(t, "ssh")
 	file, disk := image(t)
 	c := newCrasher(t, filepath.Join(disk, "data"))
-	for c.n = range max(3, min(crashes(t)/5, 200)) {
+	for c.n = range max(2, min(crashes(t)/5, 200)) {
 		c.round(func(s *server) {
 			s.kill()
 			cutOff(t, disk)

@@ -25,7 +25,7 @@ func (s *server) expireNicks(ctx context.Context, data string, unused time.Durat
 	defer tick.Stop()
 	for {
 		if err := s.desk.Expire(unused, s.nickInUse(ctx, data)); err != nil {
-			s.log.Error("nicks that nobody uses can't be freed", "err", err)
+			s.log.Error("unused nicks could not be freed", "err", err)
 		}
 		select {
 		case <-tick.C:

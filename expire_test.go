@@ -66,10 +66,26 @@ func TestNickExpiry(t *testing.T) {
 	if strings.Contains(left, "idle") {
 		t.Errorf("nobody is gone: %s", left)
 	}
+	// A server that stops before this is on record gives the nicks back.
+	audited(t, data, `"who":"server","what":"expire","whom":"idle1, idle2","why":"claimed and not used for 30d"`)
 	end()
-	audit := readFile(t, filepath.Join(data, "audit.jsonl"))
-	if want := `"who":"server","what":"expire","whom":"idle1, idle2","why":"claimed and not used for 30d"`; !strings.Contains(audit, want) {
-		t.Errorf("on record is %q", audit)
+}
+
+// audited waits until want is on record.
+func audited(t *testing.T, data, want string) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(patience); ; {
+		audit := readFile(t, filepath.Join(data, "audit.jsonl"))
+		if strings.Contains(audit, want) {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatalf("on record is %q", audit)
+		}
 	}
 }
 

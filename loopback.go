@@ -15,10 +15,10 @@ import (
 // nobody came from anywhere else for a while.
 
 const (
-	wordsOnlyLoopback = "only loopback addresses can connect here, and --exempt has no limits by address for them; " +
-		"if a proxy passes people on, name it with --trusted-proxy, or use --exempt none"
-	wordsAllLoopback = "everybody so far came from a loopback address, for which --exempt has no limits; " +
-		"if a proxy passes people on, have it send PROXY headers and name it with --trusted-proxy, or use --exempt none"
+	wordsOnlyLoopback = "only loopback addresses can connect, and --exempt frees them from the limits by address; " +
+		"if a proxy forwards people, name it with --trusted-proxy, or use --exempt none"
+	wordsAllLoopback = "everyone so far came from a loopback address, which --exempt frees from the limits by address; " +
+		"if a proxy forwards people, have it send PROXY headers and name it with --trusted-proxy, or use --exempt none"
 )
 
 // manyLoopback is how many sessions from loopback addresses alone are odd.

@@ -117,7 +117,7 @@ func noArguments(c *cobra.Command, args []string) error {
 // nothingMore is noArguments for what has no commands below it.
 func nothingMore(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q is too much; %s --help tells what there is", args[0], c.CommandPath())}
+		return usageError{fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath())}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package main_test
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,13 @@ var buildFlags []string
 // binary is where TestMain has built it.
 var binary string
 
+// full has the tests do all that they can, however long that takes.
+var full = os.Getenv("WHOELSE_TEST") == "full"
+
+// atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
+// most of the time: for clients, for disks that are away, for people who may come back.
+const atOnce = "8"
+
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
@@ -43,6 +51,10 @@ func testMain(m *testing.M) int {
 	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, ".")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	code := m.Run()

@@ -66,10 +66,10 @@ func (m *metrics) serve(from prometheus.Gatherer, probe prober) {
 	go func() {
 		defer close(m.ended)
 		if err := m.http.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("metrics are served no more", "err", err)
+			m.log.Error("serving metrics failed", "err", err)
 		}
 	}()
-	m.log.Info("metrics are served", "url", "http://"+m.listener.Addr().String()+"/metrics")
+	m.log.Info("serving metrics", "url", "http://"+m.listener.Addr().String()+"/metrics")
 }
 
 // stop ends it, and requests too that take long.

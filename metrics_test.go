@@ -21,7 +21,7 @@ type monitor struct {
 	client *http.Client
 }
 
-var metricsLine = regexp.MustCompile(`msg="metrics are served" url=(http://127\.0\.0\.1:\d+)/metrics`)
+var metricsLine = regexp.MustCompile(`msg="serving metrics" url=(http://127\.0\.0\.1:\d+)/metrics`)
 
 func startMonitored(t testing.TB, data string, args ...string) (*server, *monitor) {
 	t.Helper()

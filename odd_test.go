@@ -33,7 +33,7 @@ func TestPipesForFiles(t *testing.T) {
 	bob.types("send carol hello")
 	bob.sees("not sent: storage trouble") // it is not known whether she blocks him
 	bob.types("hello all")
-	bob.sees("bob: hello all", "said, but not kept in the history")
+	bob.sees("bob: hello all", "shown, but not saved in the history")
 	s.logs(1, "the message of the day can't be read")
 	if err := s.signal(syscall.SIGTERM, patience); err != nil {
 		t.Error(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -26,11 +27,11 @@ const leastData = 16 << 20
 // quotaFlags are about how much people may have stored, each and together.
 func quotaFlags(f *pflag.FlagSet, q *quotaConfig) {
 	*q = quotaConfig{nick: 16 << 20, address: 64 << 20, network: 256 << 20, all: 64 << 20}
-	f.Var(&q.nick, "max-bytes-per-nick", "`size` of what one nick may have stored in a day, a 16th of it in a minute; a message counts once for each history it goes to; 0 is no limit")
+	f.Var(&q.nick, "max-bytes-per-nick", "`size` one nick may store in a day, and a 16th of that in a minute; a message counts once for each history it goes to; 0 is no limit")
 	f.Var(&q.address, "max-bytes-per-address", "the same `size` for one address (IPv6: one /64); 0 is no limit")
 	f.Var(&q.network, "max-bytes-per-network", "the same `size` for one network (IPv4: a /24, IPv6: a /48); 0 is no limit")
-	f.Var(&q.all, "max-bytes-per-minute", "`size` of what all together may have stored in a minute; 0 is no limit")
-	f.Var(&q.dataMax, "data-max", "`size` of the data folder; guests stop at 80 % of it, new nicks at 90 %, all messages at 95 %; 0 is no limit (default none)")
+	f.Var(&q.all, "max-bytes-per-minute", "`size` everyone together may store in a minute; 0 is no limit")
+	f.Var(&q.dataMax, "data-max", "most `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
 }
 
 func (q *quotaConfig) check() error {
@@ -68,13 +69,14 @@ func (s *server) openQuota(cfg config) {
 
 // probe asks whether messages are accepted, and what else there is to say about it.
 func (s *server) probe(ctx context.Context) (remark string, err error) {
-	if err := s.space.Messages(false); err != nil {
-		return "", fmt.Errorf("the data folder is at --data-max: %w", err)
-	}
-	if stats := s.space.Stats(); stats.Stage > space.Free {
+	stats := s.space.Stats()
+	if stats.Stage > space.Free {
 		remark = fmt.Sprintf("the data folder is at %d %% of --data-max", stats.Bytes*100/stats.Max)
 	} else if stats.DiskLow {
 		remark = "the disk is nearly full"
+	}
+	if stats.Stage >= space.Full {
+		return "", errors.New(remark)
 	}
 	return remark, s.store.Probe(ctx)
 }

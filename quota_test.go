@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +27,8 @@ func TestBytesOfANick(t *testing.T) {
 	long := strings.Repeat("x", 1500)
 	try("bob", bobKey, 67, "nobody is called nobodyhere", "send", "nobodyhere", "free-of-charge "+long)
 	try("bob", bobKey, 0, "kept for carol", "send", "carol", "the-first "+long)
-	try("bob", bobKey, 1, "whoelse: not sent: you have sent as much as one person may in a minute; try again in ", "send", "carol", "the-second "+long)
-	try("bob", bobKey, 1, "whoelse: not sent: you have sent as much", "say", "the-third "+long)
+	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit for one minute; try again in ", "send", "carol", "the-second "+long)
+	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit", "say", "the-third "+long)
 	try("carol", carolKey, 0, "", "say", "the-fourth "+long) // loopback is exempt by address
 	files, err := filepath.Glob(filepath.Join(s.data, "history", "*", "*.jsonl"))
 	if err != nil || len(files) != 2 {
@@ -64,7 +65,7 @@ func TestDataMax(t *testing.T) {
 		{10, 0, 0, 0, 200, "ok\n"},
 		{82, 1, 0, 0, 200, "ok, but the data folder is at 82 % of --data-max\n"},
 		{91, 1, 1, 0, 200, "ok, but the data folder is at 91 % of --data-max\n"},
-		{96, 1, 1, 1, 503, "storage trouble: the data folder is at --data-max: "},
+		{96, 1, 1, 1, 503, "storage trouble: the data folder is at 96 % of --data-max\n"},
 		{10, 0, 0, 0, 200, "ok\n"},
 	} {
 		filler := filepath.Join(data, "filler")
@@ -82,17 +83,17 @@ func TestDataMax(t *testing.T) {
 			}
 		}
 		out, got := output(t, s.openSSH("bob", bobKey, nil, "say", "hello"), "")
-		try("bob", step.bob, "whoelse: not sent: the server has no room left for messages", out, got)
+		try("bob", step.bob, "whoelse: not sent: the server is out of space for messages", out, got)
 		out, got = output(t, s.openSSH(fmt.Sprint("new", i), []string{newKey(t)}, nil, "nick"), "")
-		try("a claim", step.claim, "whoelse: the server has little room left, so no new nicks can be taken now", out, got)
+		try("a claim", step.claim, "whoelse: the server is short of space, so no new nicks can be claimed for now", out, got)
 		out, got = output(t, s.openSSH("ann", nil, []string{"-T"}), "hello\n")
-		try("a guest", step.guest, "not sent: the server has ", out, got)
+		try("a guest", step.guest, "not sent: the server is ", out, got)
 		if out, got = output(t, s.openSSH("bob", bobKey, nil, "history"), ""); got != 0 || !strings.Contains(out, "bob: hello") {
 			t.Errorf("reading: exit status %d: %q", got, out)
 		}
 		m.healthy(step.health, step.words)
 		m.tells(fmt.Sprintf("whoelse_data_max_bytes %g", float64(max)))
-		if warned := strings.Contains(s.log(), "make room, or raise --data-max"); warned != (step.percent > 80) {
+		if warned := strings.Contains(s.log(), "free some space or raise --data-max"); warned != (step.percent > 80) {
 			t.Errorf("at %d %% the log says:\n%s", step.percent, s.log())
 		}
 		if err := s.signal(syscall.SIGTERM, patience); err != nil {
@@ -120,7 +121,7 @@ func TestQuotaFlags(t *testing.T) {
 // where it can be known, else once many have come and none from elsewhere.
 func TestEverybodyFromLoopback(t *testing.T) {
 	t.Parallel()
-	const atStart, later = "only loopback addresses can connect here", "everybody so far came from a loopback address"
+	const atStart, later = "only loopback addresses can connect,", "everyone so far came from a loopback address"
 	for _, c := range []struct {
 		listen       string
 		more         []string
@@ -133,15 +134,34 @@ func TestEverybodyFromLoopback(t *testing.T) {
 		{"0.0.0.0:0", []string{"--exempt", "192.0.2.0/24", "--max-per-minute", "1000"}, 0, 0},
 	} {
 		s := startServer(t, t.TempDir(), append([]string{"--listen", c.listen}, c.more...)...)
-		key := []string{newKey(t)}
 		for range 25 {
-			output(t, s.openSSH("bob", key, nil, "nick"), "")
+			if err := s.visits(); err != nil {
+				t.Error(err)
+			}
 		}
 		log := s.log()
 		if n, m := strings.Count(log, atStart), strings.Count(log, later); n != c.start || m != c.later {
 			t.Errorf("%s %q: said %d times at start and %d later:\n%s", c.listen, c.more, n, m, log)
 		}
 	}
+}
+
+// visits runs a command as a guest.
+func (s *server) visits() error {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client, err := asGuest(conn)
+	if err != nil {
+		return err
+	}
+	session, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	return session.Run("nick")
 }
 
 // As people fill the folder while the server runs, the operators who are there are told,
@@ -171,14 +191,14 @@ func TestDataMaxIsReached(t *testing.T) {
 	operator := sitDown(t, "alice", s.openSSH("alice", []string{alice}, nil))
 	operator.sees("you are alice", "> ")
 	out, status := output(t, s.openSSH("bob", []string{bob}, []string{"-T"}), strings.Repeat(strings.Repeat("x", 3000)+"\n", 90))
-	if status != 1 || !strings.Contains(out, "not sent: the server has no room left for messages; please try again later") {
+	if status != 1 || !strings.Contains(out, "not sent: the server is out of space for messages; please try again later") {
 		t.Errorf("exit status %d: %.2000q", status, out)
 	}
 	if said := strings.Count(out, "bob: xxx"); said < 20 || said > 60 {
 		t.Errorf("%d lines were said", said)
 	}
-	operator.sees("the data folder is at 95 % of --data-max: nobody can send anything")
+	operator.sees("the data folder is at 95 % of --data-max: nobody can send messages")
 	m.tells("whoelse_data_stage 3")
 	m.healthy(503, "storage trouble: ")
-	s.logs(1, "nobody can send anything; make room, or raise --data-max")
+	s.logs(1, "nobody can send messages; free some space or raise --data-max")
 }

@@ -215,10 +215,10 @@ func (s *server) reload() {
 		err = errors.Join(err, s.revoked.Reload())
 	}
 	if err != nil {
-		s.log.Error("reading the files anew failed; what was read before stays in force", "err", err)
+		s.log.Error("reloading the files failed; what was read before stays in force", "err", err)
 		return
 	}
-	s.log.Info("the files were read anew")
+	s.log.Info("files reloaded")
 	s.recheck()
 }
 

@@ -12,7 +12,7 @@ import (
 // What people are told when their words are not kept.
 const (
 	notSent = "not sent: storage trouble; please try again in a moment"
-	notKept = "said, but not kept in the history: storage trouble"
+	notKept = "shown, but not saved in the history: storage trouble"
 )
 
 // trouble is what can happen to a disk under a running server, and its end.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -84,5 +85,12 @@ func TestKindsOfValues(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "--"+flag) || !strings.Contains(err.Error(), `"much"`) || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", flag, err)
 		}
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	got, err := networks("exempt", []string{"192.0.2.7/24", "2001:db8::1", "::ffff:10.0.0.0/104", "::ffff:203.0.113.1", " none"})
+	if want := "[192.0.2.0/24 2001:db8::1/128 10.0.0.0/8 203.0.113.1/32]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, %v; want %s", got, err, want)
 	}
 }

@@ -35,7 +35,7 @@ func allCommand(o *options) *cobra.Command {
 			if quick {
 				steps = quickSet()
 			}
-			return o.with(cmd.Context(), func(env scenario.Env) error {
+			return o.with(cmd.Context(), serverArgs, func(env scenario.Env) error {
 				reports, err := runAll(cmd.Context(), env, steps)
 				if err != nil {
 					return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,10 @@ import (
 	"whoelse/bench/target"
 )
 
-// TestMain lets this test binary be the floor, or what opens histories for the
-// measurement of storage, as the program itself is.
+// TestMain lets this test binary be the floor, what opens histories for the
+// measurement of storage, or those who chat beside an attack, as the program itself is.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == floorName || os.Args[1] == storageChildName) {
+	if len(os.Args) > 1 && slices.Contains([]string{floorName, storageChildName, canaryName}, os.Args[1]) {
 		main()
 		return
 	}
@@ -50,11 +51,16 @@ func testFloor(t testing.TB) target.Spec {
 
 func testServer(t testing.TB) target.Spec {
 	t.Helper()
+	return testServerWith(t, serverArgs)
+}
+
+func testServerWith(t testing.TB, args string) target.Spec {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the server")
 	}
 	o := &options{dir: t.TempDir()}
-	spec, err := o.serverSpec(t.Context(), t.TempDir())
+	spec, err := o.serverSpec(t.Context(), t.TempDir(), args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +181,9 @@ func TestCommandRefusesNonsense(t *testing.T) {
 		{"storage", "--parts", "tapes"},
 		{"storage", "--nicks", "1"},
 		{"storage", "--slice", "0s"},
+		{"abuse", "--kinds", "polite"},
+		{"abuse", "--addresses", "0"},
+		{"abuse", "--per-address", "-1"},
 	} {
 		root := rootCommand()
 		root.SetArgs(args)

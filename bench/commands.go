@@ -23,6 +23,11 @@ type measurement interface {
 
 // command wraps one measurement. Its flags are set before choose is called.
 func (o *options) command(name, short string, choose func() (measurement, error)) *cobra.Command {
+	return o.commandFor(name, short, serverArgs, choose)
+}
+
+// commandFor is command for a server that is run with other arguments.
+func (o *options) commandFor(name, short, args string, choose func() (measurement, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   name,
 		Short: short,
@@ -32,7 +37,7 @@ func (o *options) command(name, short string, choose func() (measurement, error)
 			if err != nil {
 				return err
 			}
-			return o.with(cmd.Context(), func(env scenario.Env) error {
+			return o.with(cmd.Context(), args, func(env scenario.Env) error {
 				report, err := m.Run(cmd.Context(), env)
 				if err != nil {
 					return fmt.Errorf("%s: %w", name, err)

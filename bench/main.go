@@ -6,6 +6,7 @@
 //	go run ./bench joins       what a crowd at the door costs
 //	go run ./bench stuck       what those who stop reading do to the others
 //	go run ./bench dm          how many direct messages are acknowledged
+//	go run ./bench abuse       what attackers can take, and what others notice
 //	go run ./bench storage     what histories on disk cost, without any server
 //	go run ./bench all         all of it, as docs/measurements.md holds it
 //
@@ -53,6 +54,6 @@ func rootCommand() *cobra.Command {
 	}
 	o.addFlags(root)
 	root.AddCommand(fanoutCommand(o), idleCommand(o), joinsCommand(o), stuckCommand(o),
-		directCommand(o), storageCommand(o), allCommand(o), floorCommand(), storageChildCommand())
+		directCommand(o), abuseCommand(o), storageCommand(o), allCommand(o), floorCommand(), storageChildCommand(), canaryCommand())
 	return root
 }

@@ -49,8 +49,9 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.json, "json", false, "print JSON, one report a line")
 }
 
-// with prepares the servers, runs work, and clears away what was built.
-func (o *options) with(ctx context.Context, work func(scenario.Env) error) (err error) {
+// with prepares the servers, runs work, and clears away what was built. The server
+// built from this module is run with args.
+func (o *options) with(ctx context.Context, args string, work func(scenario.Env) error) (err error) {
 	auth, err := load.ParseAuth(o.auth)
 	if err != nil {
 		return fmt.Errorf("--auth: %w", err)
@@ -60,7 +61,7 @@ func (o *options) with(ctx context.Context, work func(scenario.Env) error) (err 
 		return fmt.Errorf("temp folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(built)) }()
-	servers, err := o.servers(ctx, built)
+	servers, err := o.servers(ctx, built, args)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (o *options) with(ctx context.Context, work func(scenario.Env) error) (err 
 }
 
 // servers is what is measured, the floor first.
-func (o *options) servers(ctx context.Context, built string) ([]target.Spec, error) {
+func (o *options) servers(ctx context.Context, built, args string) ([]target.Spec, error) {
 	var servers []target.Spec
 	if o.only == "both" || o.only == scenario.FloorName {
 		floor, err := floorSpec(o.dir)
@@ -81,7 +82,7 @@ func (o *options) servers(ctx context.Context, built string) ([]target.Spec, err
 		servers = append(servers, floor)
 	}
 	if o.only == "both" || o.only == scenario.ServerName {
-		server, err := o.serverSpec(ctx, built)
+		server, err := o.serverSpec(ctx, built, args)
 		if err != nil {
 			return nil, err
 		}
@@ -93,13 +94,13 @@ func (o *options) servers(ctx context.Context, built string) ([]target.Spec, err
 	return servers, nil
 }
 
-func (o *options) serverSpec(ctx context.Context, built string) (target.Spec, error) {
+func (o *options) serverSpec(ctx context.Context, built, args string) (target.Spec, error) {
 	spec := target.Spec{Name: scenario.ServerName, Base: o.dir, Argv: strings.Fields(o.server)}
 	if len(spec.Argv) > 0 {
 		return spec, nil
 	}
 	binary, err := buildServer(ctx, built)
-	spec.Argv = append([]string{binary}, strings.Fields(serverArgs)...)
+	spec.Argv = append([]string{binary}, strings.Fields(args)...)
 	return spec, err
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -60,7 +59,7 @@ func fullStorage() storage.Storage {
 	return storage.Storage{
 		Parts: storage.Parts(), Senders: []int{1, 32, 300}, Rounds: 5, Slice: 2 * time.Second,
 		Records: 1_000_000, Nicks: 1_000_000, Budget: 10 * time.Minute, Files: 1_000_000,
-		Journal: leftJournal, Child: storageChild(),
+		Journal: leftJournal, Child: self(storageChildName),
 	}
 }
 
@@ -104,15 +103,6 @@ func checkStorage(s storage.Storage) error {
 		numbers = append(numbers, float64(n))
 	}
 	return positive(numbers...)
-}
-
-// storageChild runs this very program.
-func storageChild() []string {
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	return []string{self, storageChildName}
 }
 
 func storageChildCommand() *cobra.Command {

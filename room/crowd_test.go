@@ -86,6 +86,6 @@ func doAnything(t *testing.T, h *house, seat *Seat) {
 	case 4:
 		seat.OnlineSince(time.Now().Add(-time.Hour))
 	default:
-		h.Announce("hello")
+		h.NicksAround("bob", 2, 2)
 	}
 }

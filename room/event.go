@@ -8,7 +8,6 @@ type Event struct {
 	// Exactly one of these is set.
 	Message  *Message // something said, to everyone or to this person
 	Presence *Change  // people came or went
-	Notice   string   // a word from the server to everyone
 
 	// Rendered is room for the sinks to share what they make of the event.
 	Rendered sync.Map

@@ -198,8 +198,6 @@ func wordsOf(e *Event) string {
 			words += fmt.Sprintf(" !%v", e.Presence.Lost)
 		}
 		return words
-	case e.Notice != "":
-		return "notice " + e.Notice
 	case e.Message.Kind == KindReceipt:
 		return e.Message.From + " has read"
 	}

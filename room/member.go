@@ -76,8 +76,16 @@ type Welcome struct {
 }
 
 // Visit returns a seat for a single command: it can speak and ask, but nobody sees
-// it come or go, and nothing is shown to it.
-func (r *Room) Visit(who Who) *Seat { return &Seat{room: r, nick: who.Nick} }
+// it come or go, and nothing is shown to it. A guest gets a name as from Join, since
+// one of that name who is here may be somebody else.
+func (r *Room) Visit(who Who) *Seat {
+	if who.Guest() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		who.Nick = r.freeGuest(who.Nick)
+	}
+	return &Seat{room: r, nick: who.Nick}
+}
 
 // Join seats a session. The seat's events go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps

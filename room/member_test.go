@@ -13,8 +13,8 @@ func TestOneMemberForManySessions(t *testing.T) {
 		pass(2 * time.Second)
 		first, second := h.join("bob"), h.join("bob")
 		same(t, "joined with the first", carol.screen.take(), "+[bob] -[]")
-		if n, sessions := h.Online(); n != 2 || sessions != 3 {
-			t.Errorf("%d nicks with %d sessions online", n, sessions)
+		if s := h.Stats(); s.Members != 2 || s.Sessions != 3 {
+			t.Errorf("%d nicks with %d sessions online", s.Members, s.Sessions)
 		}
 		pass(2 * time.Second)
 		first.Leave(Quit)

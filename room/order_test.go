@@ -81,8 +81,8 @@ func TestSayIsToldWhenStored(t *testing.T) {
 		}
 		same(t, "the room goes on", bob.screen.take(), "bob: waves", "bob: is anybody here?", "bob: no callback")
 		h.archive.set(func() { h.archive.broken = false })
-		h.Announce("the disk works again")
-		same(t, "notice", bob.screen.take(), "notice the disk works again")
+		bob.say("the disk works again")
+		same(t, "afterwards", bob.screen.take(), "bob: the disk works again")
 	})
 }
 

@@ -95,16 +95,6 @@ func (r *Room) Known(nick string) bool {
 	return r.members[nick] != nil || left && !isGuest(nick)
 }
 
-// Online returns how many nicks and sessions are present.
-func (r *Room) Online() (nicks, sessions int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range r.members {
-		sessions += len(m.seats)
-	}
-	return len(r.members), sessions
-}
-
 // flushPresence hands what recordPresence has gathered to the archive. r.mu is held.
 func (r *Room) flushPresence() {
 	if records := r.changes.unrecorded; len(records) > 0 {

@@ -109,13 +109,6 @@ func (r *Room) Close() {
 	r.flushPresence()
 }
 
-// Announce shows text to everyone who is online, as a word from the server.
-func (r *Room) Announce(text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.putAll(&Event{Notice: text})
-}
-
 // putAll gives e to every session. r.mu is held.
 func (r *Room) putAll(e *Event) {
 	for _, m := range r.members {

@@ -24,7 +24,7 @@ func TestCloseRecordsThatAllLeft(t *testing.T) {
 				t.Errorf("%s did not leave on record", nick)
 			}
 		}
-		if n, _ := h.Online(); n != 0 {
+		if n := h.Stats().Members; n != 0 {
 			t.Errorf("%d are still here", n)
 		}
 	})
@@ -47,7 +47,6 @@ func TestAfterClose(t *testing.T) {
 		if _, err := h.tryJoin("~ann"); !errors.Is(err, ErrClosed) {
 			t.Errorf("joining as a guest: %v", err)
 		}
-		h.Announce("bye")
 		if h.stillAlive(); h.alive.Stop() {
 			t.Error("a timer runs")
 		}

@@ -174,7 +174,7 @@ func (a *actor) reply(call parse.Call) {
 		return
 	}
 	if to == "" {
-		a.fail("nobody has written to you yet; send NICK TEXT writes to somebody")
+		a.fail("nobody has written to you yet; write to someone with send NICK TEXT")
 		return
 	}
 	call.To = []string{to}
@@ -332,7 +332,7 @@ func (a *actor) help(call parse.Call) {
 	c := parse.Find(strings.ToLower(call.Text))
 	switch {
 	case c == nil:
-		a.fail("no command is called that; help lists them all")
+		a.fail("no such command; type help for a list of commands")
 	case c.Operators && !a.operator():
 		a.fail(wordsOperators)
 	default:

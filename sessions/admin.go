@@ -86,7 +86,7 @@ type Mutes interface {
 // Mute is one in force.
 type Mute struct {
 	By    string
-	Until time.Time // zero is until it is ended
+	Until time.Time // zero is for good
 }
 
 // Audit remembers what operators did.

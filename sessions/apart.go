@@ -12,9 +12,9 @@ func (a *actor) away(call parse.Call) {
 	case !a.seat.Away(call.Text):
 		a.fail("you are not here, so you can't be away")
 	case a.seat.Guest():
-		a.note("you are away; others see it, but nothing is kept for guests; /back ends it")
+		a.note("you are marked away, but nothing is kept for guests; /back to return")
 	default:
-		a.note("you are away; what is sent to you is kept, /back ends it")
+		a.note("you are marked away; direct messages will wait; /back to return")
 	}
 }
 
@@ -44,9 +44,9 @@ func (a *actor) block(call parse.Call) {
 	case err != nil:
 		a.trouble("blocking "+call.Nick, err)
 	case changed:
-		a.note("you see nothing from " + call.Nick + " any more; /unblock " + call.Nick + " ends it")
+		a.note(call.Nick + "'s messages are hidden; /unblock " + call.Nick + " shows them again")
 	default:
-		a.note("you block " + call.Nick + " already")
+		a.note("you already block " + call.Nick)
 	}
 }
 
@@ -56,7 +56,7 @@ func (a *actor) unblock(call parse.Call) {
 	case err != nil:
 		a.trouble("unblocking "+call.Nick, err)
 	case changed:
-		a.note("you see " + call.Nick + " again")
+		a.note(call.Nick + "'s messages are shown again")
 	default:
 		a.fail("you do not block " + call.Nick)
 	}

@@ -49,7 +49,7 @@ func (a *actor) covered(aim Aim) []visit {
 func (a *actor) shootsOperators(aim Aim, meant bool) string {
 	covered := a.covered(aim)
 	if slices.ContainsFunc(covered, named(a.seat.Nick())) {
-		return "not banned: " + aim.Target + " covers you yourself"
+		return "not banned: " + aim.Target + " would ban you, too"
 	}
 	operators := slices.Clone(aim.Operators)
 	for _, v := range covered {
@@ -89,7 +89,7 @@ func (a *actor) wordsHit(target string, hit []visit) string {
 	nicks := nicksOf(hit)
 	switch {
 	case len(nicks) == 0:
-		return "; nobody of those who are here"
+		return "; nobody online was affected"
 	case len(nicks) == 1 && nicks[0] == target:
 		return "; was here from " + wordsFrom(hit)
 	}

@@ -117,10 +117,11 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 		turnAway(ch, err.Error())
 		return
 	}
-	go a.writeOutput(ch, stop)
+	var writer sync.WaitGroup
+	writer.Go(func() { a.writeOutput(ch, stop) })
 	status := a.runLine(ctx, text.Clean(ch.Command), ch)
 	a.out.close(errQuit)
-	<-a.out.done
+	writer.Wait() // the library ends the channel with 0 when this returns
 	if voluntary(a.out.why()) {
 		ch.Exit(status)
 	}
@@ -144,11 +145,13 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	}
 }
 
-// runLine carries out one command; a text of "-" is read from in.
-func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
+// runLine carries out one command; a text of "-" is read from ch, which may take longer
+// than the person's key is good for.
+func (a *actor) runLine(ctx context.Context, line string, ch *sshd.Channel) int {
 	call, err := parse.Command(line)
 	if err == nil && call.Text == "-" {
-		call.Text, err = readText(in)
+		call.Text, err = readText(ch)
+		a.seat = a.host.cfg.Room.Visit(room.Who{Nick: a.login.Nick}) // a guest's name may be somebody else's by now
 	}
 	if err != nil {
 		a.misread(err)
@@ -160,6 +163,10 @@ func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 	}
 	if a.host.pace.wait(ctx, a.seat.Nick(), func() {}) != nil || a.out.why() != nil {
 		return exitFailed // half a text of somebody who was sent away, perhaps
+	}
+	if why, stale := ch.Stale(); stale {
+		a.fail(why)
+		return exitFailed
 	}
 	a.do(call)
 	switch {

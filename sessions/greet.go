@@ -47,7 +47,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 			you += " (" + asked + " is in use)"
 		}
 	case s.login.Claimed:
-		you += "; this nick is now your key's, and only your key's"
+		you += "; this nick is now registered to your key"
 	case !strings.EqualFold(s.login.Asked, s.seat.Nick()):
 		you += ", by your key, not " + text.Quote(s.login.Asked, 32)
 	}

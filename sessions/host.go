@@ -36,6 +36,8 @@ const (
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+	lingerLimit  = 30 * time.Second // and each end for more than lingerAfter to be taken
+	lingerAfter  = 16 << 10         // bytes
 )
 
 // What is written at once, and after how much the client is asked whether it came.
@@ -116,7 +118,7 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	visitors := floodlog.New(cfg.Log, "many sessions began and ended within a minute; lines are left out")
+	visitors := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(visitors)
 	return &Host{
 		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,

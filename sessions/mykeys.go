@@ -32,7 +32,7 @@ func (a *actor) listKeys() {
 	list := a.host.cfg.Keyring.Keys(a.seat.Nick())
 	own := a.person().Key
 	if len(list) == 0 {
-		a.note("you came with a certificate, of the key " + own + "; no key of your own is kept here")
+		a.note("you logged in with a certificate for the key " + own + "; no key of yours is stored here")
 		return
 	}
 	lines := render.Notice(nil, wordsCount(len(list), "key is", "keys are")+" yours:", a.style())
@@ -81,7 +81,7 @@ func wordsDay(day, now time.Time) string {
 
 func (a *actor) addKey(pasted string) {
 	if _, ok := a.login.Key.(*gossh.Certificate); ok {
-		a.fail("you came with a certificate; it is for who made that to add keys")
+		a.fail("you logged in with a certificate; only its issuer can add keys")
 		return
 	}
 	added, err := a.host.cfg.Keyring.AddKeys(a.seat.Nick(), a.login.Key, pasted)
@@ -90,7 +90,7 @@ func (a *actor) addKey(pasted string) {
 		a.refused("adding the key", err)
 		return
 	case len(added) == 0:
-		a.note("that key is yours already")
+		a.note("that key is already yours")
 		return
 	}
 	for _, k := range added {
@@ -112,7 +112,7 @@ func (a *actor) removeKey(fingerprint string) {
 		return
 	}
 	a.host.cfg.Log.Info("key removed", "nick", a.seat.Nick(), "key", fingerprint, "by", a.person().Key, "from", a.from)
-	a.note("removed " + fingerprint + "; it lets nobody in any more, and sessions with it end")
+	a.note("removed " + fingerprint + "; it no longer works, and its sessions end")
 }
 
 // refused shows why something that touches files was not done.

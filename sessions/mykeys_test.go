@@ -27,7 +27,7 @@ func TestOwnKeys(t *testing.T) {
 	bob.enters("/key", "1 key is yours:", fingerprint("bob")+" (ssh-ed25519), added today, in use here")
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
 	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it lets in whoever has it as bob")
-	bob.enters("/key add "+public("laptop"), "that key is yours already")
+	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "2 keys are yours:")
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
 	laptop.sees("you are bob, by your key")
@@ -55,8 +55,8 @@ func TestKeyRefusals(t *testing.T) {
 	r.pipe("carol")
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob", width: 200, height: 60, term: "xterm"})
 	for _, c := range [][2]string{
-		{"/key add", "there is no key; paste"},
-		{"/key remove", "there is no fingerprint"},
+		{"/key add", "missing key; paste"},
+		{"/key remove", "missing fingerprint"},
 		{"/key steal", `"steal" is neither add nor remove`},
 		{"/key add nonsense", "not added: line 1: no key can be read from it"},
 		{"/key add " + public("carol"), "this key already holds carol"},

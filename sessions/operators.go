@@ -23,7 +23,7 @@ func (a *actor) act(action Action, do func(Warden) error) bool {
 	}
 	action.Who = a.seat.Nick()
 	if err := w.Record(action); err != nil {
-		a.refused("putting it on record, without which nothing is done,", err)
+		a.refused("not done: writing the audit log", err)
 		return false
 	}
 	err := do(w)
@@ -33,7 +33,7 @@ func (a *actor) act(action Action, do func(Warden) error) bool {
 	a.refused(action.What, err)
 	action.Failed = plainError(err)
 	if err := w.Record(action); err != nil {
-		a.trouble("putting on record that it was not done", err)
+		a.trouble("recording in the audit log that it was not done", err)
 	}
 	return false
 }
@@ -146,7 +146,7 @@ func (a *actor) invite(call parse.Call) {
 	if a.host.cfg.JoinLine != nil {
 		join = a.host.cfg.JoinLine(user, a.at)
 	}
-	lines := render.Notice(nil, "the code "+code+" makes a new key "+call.Nick+"'s, once, within "+span.Format(lasts)+":", a.style())
+	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", a.style())
 	a.printAll(string(render.Notice(lines, "  "+join, a.style())), nil)
 	a.tellOperators("invited " + call.Nick)
 }
@@ -167,7 +167,7 @@ func (a *actor) mute(call parse.Call) {
 	if !ok {
 		return
 	}
-	lasts := wordsFor(call.For, "until it is ended")
+	lasts := wordsFor(call.For, "indefinitely")
 	for _, v := range a.host.here(named(call.Nick)) {
 		v.tell(a.seat.Nick() + " muted you " + lasts + ": you can read, but not write")
 	}

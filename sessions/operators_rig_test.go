@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"whoelse/keys"
 	"whoelse/keys/bans"
@@ -48,6 +49,31 @@ func (r *rig) trust(nick string) {
 	r.t.Helper()
 	_, err := r.registry.Add(nick, []keys.PublicKey{signer(nick).PublicKey()}, keys.AddOptions{Operator: true})
 	r.must(err)
+}
+
+// awaitVisits waits until nick has n sessions and commands that can be ended: a request
+// that is agreed to has not begun yet.
+func (r *rig) awaitVisits(nick string, n int) {
+	r.t.Helper()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(patience); ; {
+		found := 0
+		r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+			if l.Nick == nick {
+				found++
+			}
+			return "", false
+		})
+		if found == n {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			r.t.Fatalf("%s has %d sessions and commands, want %d", nick, found, n)
+		}
+	}
 }
 
 // audited reads the audit log.

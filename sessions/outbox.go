@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -26,16 +27,16 @@ import (
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
-	ch      *sshd.Channel
+	ch      client
 	compose composer
 	rhythm  func() time.Duration // how far apart two writes are kept
 	wake    chan struct{}        // has room for one
 	done    chan struct{}        // closed when the writer has ended
 
 	mu    sync.Mutex // owns the fields below
-	taken *sync.Cond // signalled when something was written or confirmed
+	taken *sync.Cond // signalled when the queue was taken, or something confirmed
 	queue []item
-	bytes int   // in the queue or in the writer's hands
+	bytes int   // in the queue
 	cause error // why nothing more is taken; nil while open
 
 	writing time.Time     // since when a write goes on; zero while none does
@@ -46,6 +47,16 @@ type outbox struct {
 	behind      time.Time   // since when they are more than queueLimit; zero: they are not
 	late        *time.Timer // runs meanwhile; nil until the first time
 }
+
+// client is what an outbox needs of an [sshd.Channel].
+type client interface {
+	io.Writer
+	Stderr() io.Writer
+	Confirm(func(bool))
+	Abort()
+}
+
+var _ client = (*sshd.Channel)(nil)
 
 // item is an event of the room or a text for this session alone.
 type item struct {
@@ -61,13 +72,6 @@ func (it item) size() int {
 	n := len(it.text) + itemOverhead
 	if it.event != nil && it.event.Message != nil {
 		n += len(it.event.Message.Text)
-	}
-	return n
-}
-
-func sizeOf(items []item) (n int) {
-	for _, it := range items {
-		n += it.size()
 	}
 	return n
 }
@@ -113,7 +117,7 @@ func fitting(text string, limit int, alone bool) int {
 	return n
 }
 
-func newOutbox(ch *sshd.Channel, compose composer, rhythm func() time.Duration) *outbox {
+func newOutbox(ch client, compose composer, rhythm func() time.Duration) *outbox {
 	o := &outbox{
 		ch: ch, compose: compose, rhythm: rhythm, done: make(chan struct{}),
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
@@ -242,11 +246,13 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
+	o.bytes = 0
 	o.writing = time.Now()
 	select {
 	case <-o.full:
 	default:
 	}
+	o.taken.Broadcast()
 	return items, o.cause
 }
 
@@ -276,8 +282,31 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 			return
 		case cause != nil:
 			w.write(o.ch.Stderr(), []byte(errors), stallLimit) // nobody is left to be told
+			if voluntary(cause) {
+				o.linger()
+			}
 			return
 		}
+	}
+}
+
+// linger waits until the client has taken what was written, where that is so much that
+// a slow line takes a while: once the channel is closed there is little time for it, and
+// closing the connection would lose the rest.
+func (o *outbox) linger() {
+	o.mu.Lock()
+	unconfirmed := o.unconfirmed
+	o.mu.Unlock()
+	if unconfirmed <= lingerAfter {
+		return
+	}
+	taken := make(chan struct{})
+	o.ch.Confirm(func(bool) { close(taken) })
+	late := time.NewTimer(lingerLimit)
+	defer late.Stop()
+	select {
+	case <-taken:
+	case <-late.C:
 	}
 }
 
@@ -285,12 +314,11 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 func (o *outbox) send(w *writer, items []item, last bool) error {
 	defer func() { o.report(items, false) }() // those that are left
 	for more := true; more; {
-		size := sizeOf(items)
 		out, whole := o.compose(items, w.buf[:0], last)
 		rest := items[whole:]
 		more = len(rest) > 0
 		err := w.write(o.ch, out, stallLimit)
-		o.written(len(out), size-sizeOf(rest), more)
+		o.written(len(out), more)
 		if err != nil {
 			return err
 		}
@@ -307,18 +335,16 @@ func (o *outbox) stalled() {
 	o.ch.Abort()
 }
 
-// written notes that n bytes were written, which held that much of the queue, and
-// whether the next write follows at once.
-func (o *outbox) written(n, size int, more bool) {
+// written notes that n bytes were written, and whether the next write follows at
+// once.
+func (o *outbox) written(n int, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = time.Time{}
 	if more {
 		o.writing = time.Now()
 	}
-	o.bytes -= size
 	o.unconfirmed += n
-	o.taken.Broadcast()
 	o.follow()
 }
 
@@ -341,7 +367,8 @@ func (o *outbox) follow() {
 	}
 }
 
-// answered takes the client's answer: it has asked more bytes, unless it is gone.
+// answered takes the client's answer, that it has received the bytes in question, or
+// the end of the connection.
 func (o *outbox) answered(asked int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -23,11 +23,10 @@ func reader(rate float64) *actor {
 		defer close(a.out.done)
 		for {
 			<-a.out.wake
-			items, cause := a.out.take(nil)
-			if cause != nil {
+			if _, cause := a.out.take(nil); cause != nil {
 				return
 			}
-			a.out.written(0, sizeOf(items), false)
+			a.out.written(0, false)
 		}
 	}()
 	return a

@@ -32,6 +32,7 @@ type rig struct {
 	addr string
 
 	store    *history.Store
+	before   func(room.Archive) room.Archive // what is put before the store; nil is nothing
 	settings *settings.Store
 	room     *room.Room
 	registry *keys.Registry
@@ -62,7 +63,11 @@ func (r *rig) start() {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
+	archive := room.Archive(r.store)
+	if r.before != nil {
+		archive = r.before(archive)
+	}
+	r.room, err = room.New(archive, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
 	r.openDesk(log)
 	r.host = sessions.New(sessions.Config{

@@ -82,12 +82,14 @@ func (s *session) run() {
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
-	go s.write()
+	var writing sync.WaitGroup
+	writing.Go(s.write)
 	cause := s.readAll()
 	s.out.close(cause)
 	<-s.out.done
 	seat.Leave(s.leaving())
 	log.Info("session ended", "cause", s.out.why())
+	writing.Wait() // the library ends the channel with status 0 when this returns
 }
 
 // quiet reports whether a program asks that nobody be told when it comes and goes:

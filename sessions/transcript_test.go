@@ -213,8 +213,9 @@ func (tr *transcript) shows(who, _ string) {
 		tr.at++
 	}
 	if *update {
-		want = normal(tr.client(who).settle(1500 * time.Millisecond))
+		want = tr.client(who).settle(1500 * time.Millisecond)
 	}
+	want = normal(want)
 	for _, row := range want {
 		tr.out = append(tr.out, strings.TrimRight("| "+row, " "))
 	}
@@ -232,7 +233,11 @@ var variable = []struct {
 	{regexp.MustCompile(`\b\d+ s ago`), "N s ago"},
 }
 
-// normal replaces what differs from run to run.
+// receipt is a row that tells what became of a message for one recipient.
+var receipt = regexp.MustCompile(`^ \* (delivered to|kept for) `)
+
+// normal replaces what differs from run to run. Receipts of several recipients come in
+// no certain order: rows of them that stand together are sorted.
 func normal(rows []string) []string {
 	out := slices.Clone(rows)
 	for i := range out {
@@ -240,6 +245,14 @@ func normal(rows []string) []string {
 			out[i] = v.is.ReplaceAllString(out[i], v.want)
 		}
 		out[i] = strings.TrimRight(out[i], " ")
+	}
+	for from := 0; from < len(out); {
+		to := from
+		for to < len(out) && receipt.MatchString(out[to]) {
+			to++
+		}
+		slices.Sort(out[from:to])
+		from = to + 1
 	}
 	return out
 }
@@ -276,14 +289,14 @@ func (tr *transcript) counts(_, rest string) {
 	defer look.Stop()
 	late := time.After(patience)
 	for {
-		gotNicks, gotSessions := tr.rig.room.Online()
-		if gotNicks == nicks && gotSessions == sessions {
+		now := tr.rig.room.Stats()
+		if now.Members == nicks && now.Sessions == sessions {
 			return
 		}
 		select {
 		case <-look.C:
 		case <-late:
-			tr.fatalf("the server has %d nicks, %d sessions", gotNicks, gotSessions)
+			tr.fatalf("the server has %d nicks, %d sessions", now.Members, now.Sessions)
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 // way out, and never an internal error.
 
 const (
-	wordsShutdown    = "the server is shutting down; what was kept is safe, come back in a moment"
-	wordsUnstored    = "said, but not kept in the history: storage trouble"
+	wordsShutdown    = "the server is shutting down; messages that were kept are safe; come back in a moment"
+	wordsUnstored    = "shown, but not saved in the history: storage trouble"
 	wordsUnconfirmed = "not confirmed: the server did not finish in time; it may or may not arrive"
 	wordsUnmarked    = "not confirmed: the server did not finish in time; these messages may be shown as new again"
 	wordsOperators   = "only operators can do that"
@@ -48,7 +48,7 @@ func wordsEnd(cause error) string {
 	case errors.Is(cause, errShutdown):
 		return wordsShutdown
 	case errors.Is(cause, errSlow):
-		return "you are disconnected: your connection takes what is said too slowly"
+		return "disconnected: your connection is too slow to keep up"
 	case errors.Is(cause, errLost):
 		return ""
 	}

@@ -59,6 +59,9 @@ func (c *Client) dial(ctx context.Context, addr string, kind Kind) error {
 	if kind.Small {
 		dialer.Control = smallSocket
 	}
+	if kind.From != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: kind.From}
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("dial: %w", err)
@@ -116,6 +119,20 @@ func request(channel ssh.Channel, name string, payload []byte) error {
 
 // Write sends what a person would type.
 func (c *Client) Write(p []byte) (int, error) { return c.channel.Write(p) }
+
+// Open opens one more channel and asks for no shell on it. The caller has to take
+// its requests.
+func (c *Client) Open() (ssh.Channel, <-chan *ssh.Request, error) {
+	channel, requests, err := c.ssh.OpenChannel("session", nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open session: %w", err)
+	}
+	return channel, requests, nil
+}
+
+// Done is closed when the server, or the network, has ended the session. A client
+// that does not read learns of it when it writes.
+func (c *Client) Done() <-chan struct{} { return c.ended }
 
 // Ended reports whether the server, or the network, has ended the session.
 func (c *Client) Ended() bool {

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
+	"net"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -37,9 +38,10 @@ type Identity struct {
 
 // Kind says what a client's session and socket are like.
 type Kind struct {
-	Columns int  // of its pty; none is asked for at 0
-	Gated   bool // its reading can be stopped
-	Small   bool // its socket has small buffers, as over a long line
+	Columns int    // of its pty; none is asked for at 0
+	Gated   bool   // its reading can be stopped
+	Small   bool   // its socket has small buffers, as over a long line
+	From    net.IP // the address that it comes from; the kernel's choice if nil
 }
 
 // Nick is the client's name on the server.

@@ -14,6 +14,9 @@ const keepOutput = 2 << 10
 var address = regexp.MustCompile(
 	`(?:^|[\s="'(/])(?:\[[0-9a-fA-F:.]*\]|[0-9]+(?:\.[0-9]+){3}|localhost)?:([0-9]{1,5})(?:[\s"',.;)]|$)`)
 
+// metricsURL is where a server says that its metrics are, before its own address.
+var metricsURL = regexp.MustCompile(`http://[^\s"]+/metrics`)
+
 // output takes what a server prints, finds its address in the first line that
 // has one, and keeps the newest part for errors.
 type output struct {
@@ -22,6 +25,7 @@ type output struct {
 	mu    sync.Mutex
 	found bool
 	text  []byte
+	stats string // the metrics' URL; "" for none
 }
 
 func newOutput() *output { return &output{port: make(chan string, 1)} }
@@ -46,10 +50,17 @@ func (o *output) find() {
 	for line := range strings.Lines(string(o.text[:end+1])) {
 		if match := address.FindStringSubmatch(strings.TrimSpace(line)); match != nil {
 			o.found = true
+			o.stats = metricsURL.FindString(string(o.text))
 			o.port <- match[1]
 			return
 		}
 	}
+}
+
+func (o *output) metrics() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stats
 }
 
 func (o *output) tail() string {

@@ -34,6 +34,8 @@ type Spec struct {
 	Env  []string // added to this process's own
 	Base string   // where the data folder is made; "" is the system's temp folder
 	Keys []byte   // becomes authorized_keys in the data folder, if not empty
+	// Prepare, if not nil, fills the data folder before the server is started.
+	Prepare func(data string) error
 }
 
 // Target is a running server. Usage may be called at any time before Stop.
@@ -42,6 +44,7 @@ type Target struct {
 	Addr string // always on the loopback interface
 
 	data    string
+	metrics string // URL; "" where there is none
 	command *exec.Cmd
 	output  *output
 	ended   chan struct{} // closed when the process is gone
@@ -65,6 +68,11 @@ func (t *Target) start(ctx context.Context, spec Spec) error {
 	if len(spec.Keys) > 0 {
 		if err := os.WriteFile(filepath.Join(t.data, "authorized_keys"), spec.Keys, 0o600); err != nil {
 			return fmt.Errorf("known keys: %w", err)
+		}
+	}
+	if spec.Prepare != nil {
+		if err := spec.Prepare(t.data); err != nil {
+			return fmt.Errorf("prepare: %w", err)
 		}
 	}
 	argv := make([]string, len(spec.Argv))
@@ -92,6 +100,7 @@ func (t *Target) awaitAddress(ctx context.Context) error {
 	select {
 	case port := <-t.output.port:
 		t.Addr = "127.0.0.1:" + port
+		t.metrics = t.output.metrics()
 		return nil
 	case <-t.ended:
 		return fmt.Errorf("ended before it listened: %s", t.output.tail())

@@ -1,10 +1,14 @@
 package target
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +54,48 @@ func statusBytes(status, name string) int64 {
 		}
 	}
 	return 0
+}
+
+// Files counts the files and sockets that the server has open.
+func (t *Target) Files() (n int, err error) {
+	folder, err := os.Open(fmt.Sprintf("/proc/%d/fd", t.command.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("%s: open files: %w", t.Name, err)
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	names, err := folder.Readdirnames(-1)
+	if err != nil {
+		return 0, fmt.Errorf("%s: open files: %w", t.Name, err)
+	}
+	return len(names), nil
+}
+
+// blockSize is the unit in which the kernel counts what a file takes.
+const blockSize = 512
+
+// Disk is how many bytes the data folder takes, in whole blocks. Files that go
+// while they are counted do not count.
+func (t *Target) Disk() (bytes int64, err error) {
+	err = filepath.WalkDir(t.data, func(_ string, entry fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil {
+			info, err = entry.Info()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			bytes += stat.Blocks * blockSize
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: data folder: %w", t.Name, err)
+	}
+	return bytes, nil
 }
 
 // OwnCPU is what this process, the load generator, has used itself.

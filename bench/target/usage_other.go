@@ -14,6 +14,12 @@ var errNotLinux = fmt.Errorf("measuring another process: %w", errors.ErrUnsuppor
 // Usage is what the server has cost so far.
 func (t *Target) Usage() (Usage, error) { return Usage{}, errNotLinux }
 
+// Files counts the files and sockets that the server has open.
+func (t *Target) Files() (int, error) { return 0, errNotLinux }
+
+// Disk is how many bytes the data folder takes.
+func (t *Target) Disk() (int64, error) { return 0, errNotLinux }
+
 // OwnCPU is what this process, the load generator, has used itself.
 func OwnCPU() (time.Duration, error) { return 0, errNotLinux }
 

@@ -27,7 +27,8 @@ type Limits struct {
 	PerAddress int // in a day: of an IPv4 address, or an IPv6 /64
 	PerNetwork int // in a day: of an IPv4 /24, or an IPv6 /48
 	PerHour    int // of all together
-	// Exempt networks answer for PerHour only. So does what has no address.
+	// Exempt networks, none of them IPv4-mapped, answer for PerHour only. So does what
+	// has no address.
 	Exempt []netip.Prefix
 }
 
@@ -64,17 +65,22 @@ type overError struct {
 }
 
 func (e overError) Error() string {
-	return fmt.Sprintf("too many new nicks were claimed %s; the next can be in %s", e.where, roughly(e.wait))
+	return fmt.Sprintf("too many new nicks were claimed %s; try again in %s", e.where, roughly(e.wait))
 }
 
 func (e overError) Is(target error) bool { return target == ErrOver }
 
 // roughly is how long somebody has to wait, and not shorter.
 func roughly(d time.Duration) string {
+	unit, name := time.Minute, "minute"
 	if d > time.Hour {
-		return fmt.Sprintf("%d hours", (d+time.Hour-1)/time.Hour)
+		unit, name = time.Hour, "hour"
 	}
-	return fmt.Sprintf("%d minutes", max(1, (d+time.Minute-1)/time.Minute))
+	n := max(1, (d+unit-1)/unit)
+	if n > 1 {
+		name += "s"
+	}
+	return fmt.Sprintf("%d %s", n, name)
 }
 
 // Take counts a claim of somebody who comes from an address, or says (ErrOver) that
@@ -86,7 +92,7 @@ func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 	l.all.renew(now)
 	if l.limits.PerHour > 0 && l.all.n >= l.limits.PerHour {
 		l.warn()
-		return nil, overError{"here", l.all.over.Sub(now)}
+		return nil, overError{"on this server", l.all.over.Sub(now)}
 	}
 	taken, err := l.take(from.Unmap().WithZone(""), now)
 	if err != nil {
@@ -102,6 +108,7 @@ func (l *Limiter) take(from netip.Addr, now time.Time) (taken []*count, err erro
 	if !from.IsValid() || slices.ContainsFunc(l.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
 		return nil, nil
 	}
+	l.makeRoom(now)
 	address, network := 32, 24
 	if from.Is6() {
 		address, network = 64, 48
@@ -130,7 +137,6 @@ func (l *Limiter) of(from netip.Addr, bits int, now time.Time) *count {
 	block, _ := from.Prefix(bits)
 	c := l.counts[block]
 	if c == nil {
-		l.makeRoom(now)
 		c = &count{}
 		l.counts[block] = c
 	}
@@ -138,11 +144,11 @@ func (l *Limiter) of(from netip.Addr, bits int, now time.Time) *count {
 	return c
 }
 
-// makeRoom forgets, when there are too many, what is over, and if that is nothing,
-// any one: to have one's own count forgotten takes about as many other networks as
+// makeRoom makes room for two counts: when there are too many, it forgets what is over,
+// and if that is nothing, any one: to have one's own count forgotten takes about as many other networks as
 // are remembered, each with a claim. l.mu is held.
 func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.counts) < mostCounts {
+	if len(l.counts) <= mostCounts-2 {
 		return
 	}
 	for block, c := range l.counts {
@@ -151,7 +157,7 @@ func (l *Limiter) makeRoom(now time.Time) {
 		}
 	}
 	for block := range l.counts {
-		if len(l.counts) < mostCounts {
+		if len(l.counts) <= mostCounts-2 {
 			return
 		}
 		delete(l.counts, block)

@@ -79,13 +79,13 @@ func TestWhatPasses(t *testing.T) {
 			t.Errorf("%s: %d claims, want %d; %v, want %q", what, got, want, err, words)
 		}
 	}
-	step("first", "203.0.113.1", 2, "from your address; the next can be in 24 hours")
+	step("first", "203.0.113.1", 2, "from your address; try again in 24 hours")
 	pass(30 * time.Minute)
-	step("the network's other", "203.0.113.2", 1, "from your network; the next can be in 24 hours")
-	step("everybody", "198.51.100.1", 1, "here; the next can be in 30 minutes")
+	step("the network's other", "203.0.113.2", 1, "from your network; try again in 24 hours")
+	step("everybody", "198.51.100.1", 1, "on this server; try again in 30 minutes")
 	pass(30 * time.Minute)
-	step("an hour later", "203.0.113.1", 0, "from your address; the next can be in 23 hours")
-	step("others an hour later", "198.51.100.1", 1, "from your address; the next can be in 24 hours")
+	step("an hour later", "203.0.113.1", 0, "from your address; try again in 23 hours")
+	step("others an hour later", "198.51.100.1", 1, "from your address; try again in 24 hours")
 	pass(23 * time.Hour)
 	step("a day later", "203.0.113.1", 2, "from your address")
 	if n := strings.Count(log.String(), "no more nicks can be claimed"); n != 1 {
@@ -142,6 +142,28 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		if len(l.counts) > mostCounts {
 			t.Fatalf("%d counts", len(l.counts))
+		}
+	}
+}
+
+// What makes room for a claim's network does not forget the count of its address.
+func TestFullMemoryCounts(t *testing.T) {
+	l, _, _ := clocked(Limits{PerAddress: 1, PerNetwork: 5})
+	for i := 0; len(l.counts) < mostCounts-1; i++ {
+		block := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		l.counts[block] = &count{n: 1, over: l.now().Add(time.Hour)}
+	}
+	if n, err := l.claims(2, "203.0.113.1"); n != 1 {
+		t.Errorf("%d claims of 2, %v; want 1", n, err)
+	}
+}
+
+func TestWordsOfWaiting(t *testing.T) {
+	for wait, want := range map[time.Duration]string{
+		0: "1 minute", time.Minute: "1 minute", time.Minute + 1: "2 minutes", time.Hour: "60 minutes", time.Hour + 1: "2 hours",
+	} {
+		if got := roughly(wait); got != want {
+			t.Errorf("%v: %s", wait, got)
 		}
 	}
 }

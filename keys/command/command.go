@@ -97,9 +97,9 @@ func (k *commands) exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return k.Usage(fmt.Errorf("%s is missing; it is: %s", names[len(args)], c.UseLine()))
+			return k.Usage(fmt.Errorf("%s is missing; usage: %s", names[len(args)], c.UseLine()))
 		case len(args) > len(names):
-			return k.Usage(fmt.Errorf("%q is too much; it is: %s", args[len(names)], c.UseLine()))
+			return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 var (
 	// ErrWrong: no invite fits. Whether there is one for that nick is not said.
-	ErrWrong = errors.New("this invitation is not valid: it is mistyped, used up, or too old")
+	ErrWrong = errors.New("invalid, used or expired invitation")
 	// ErrTooMany: there are more invites open than anybody means to have.
 	ErrTooMany = fmt.Errorf("there are %d invitations open; revoke some", maxOpen)
 )

@@ -35,7 +35,7 @@ type Mute struct {
 	Nick  string    `json:"nick"` // also a guest's, "~name"
 	By    string    `json:"by"`
 	Made  time.Time `json:"made"`
-	Until time.Time `json:"until,omitzero"` // zero is until it is ended
+	Until time.Time `json:"until,omitzero"` // zero is for good
 }
 
 func (m Mute) over(now time.Time) bool { return !m.Until.IsZero() && !now.Before(m.Until) }

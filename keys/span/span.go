@@ -53,7 +53,7 @@ func one(s string) (d time.Duration, rest string, ok bool) {
 }
 
 func bad(s string) error {
-	return fmt.Errorf("%s is not how long something lasts; write 30m, 24h, 90d or 2w, 100y at most", strconv.QuoteToASCII(s[:min(len(s), 20)]))
+	return fmt.Errorf("%s is not a duration; write 30m, 24h, 90d or 2w, at most 100y", strconv.QuoteToASCII(s[:min(len(s), 20)]))
 }
 
 // Format writes the two largest units, rounded down: "2d 3h", "45s".

@@ -30,6 +30,7 @@ type Times struct {
 	path string
 	disk disk.Store
 	log  *slog.Logger
+	lost bool // what was in the file
 
 	writing sync.Mutex // held by who writes the file; taken before mu
 
@@ -47,13 +48,18 @@ func Open(path string, log *slog.Logger) *Times {
 		err = json.Unmarshal(f.Data, &t.last)
 	}
 	if err != nil {
-		log.Warn("when keys were last used can't be read, and is collected anew", "err", err)
+		log.Warn("the times of last use can't be read; starting over", "err", err)
+		t.lost = true
 	}
 	if t.last == nil {
 		t.last = map[string]time.Time{}
 	}
 	return t
 }
+
+// Lost reports whether there is a file that could not be read: keys may have been used
+// of which nothing is known.
+func (t *Times) Lost() bool { return t.lost }
 
 // Note says that a key is used now.
 func (t *Times) Note(fingerprint string) {
@@ -113,6 +119,6 @@ func (t *Times) write() {
 		err = t.disk.Write(t.path, append(text, '\n'), 0o600)
 	}
 	if err != nil {
-		t.log.Warn("when keys were last used can't be written", "err", err)
+		t.log.Warn("the times of last use can't be written", "err", err)
 	}
 }

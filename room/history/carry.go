@@ -57,7 +57,7 @@ func (s *Store) takeCarried() []*unit {
 func (s *Store) carryReplaced() {
 	for name, l := range s.late {
 		if same, err := s.unchanged(l.item.val); err == nil && !same {
-			s.log.Warn("history: a file was changed by somebody else; what is still to be written to it follows", "owner", name)
+			s.log.Warn("history: a file was changed from outside; pending lines will be appended", "owner", name)
 			s.edited[name] = true
 			s.carryOver(name, l)
 		}

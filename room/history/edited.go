@@ -21,7 +21,7 @@ func (s *Store) current(name string) (*item[*owner], error) {
 	}
 	if err == nil && !same {
 		s.owners.release(it)
-		s.log.Warn("history: a file was changed by somebody else and is read anew", "owner", name)
+		s.log.Warn("history: a file was changed from outside and was read again", "owner", name)
 		s.owners.forget(name)
 		s.files.forget(name)
 		s.edited[name] = true

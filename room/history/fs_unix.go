@@ -138,6 +138,9 @@ func (d dir) sub(name string) (folder, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
+	if info, err := d.root.Stat(name); err != nil || !info.IsDir() { // OpenRoot would wait for a pipe's other end
+		return nil, errors.Join(fmt.Errorf("%s is not a folder", name), err)
+	}
 	root, err := d.root.OpenRoot(name)
 	if err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func (s *Store) moveIn() error {
 	}
 	next.owners.clear()
 	next.files.clear()
-	s.log.Warn("history: another folder is in the place of the one before, and is used from now on")
+	s.log.Warn("history: the folder was replaced; the new one is used from now on")
 	old := s.at.Swap(next.home())
 	_ = old.unlock() // nobody can want it any more
 	s.left = append(s.left, old)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 )
 
 // replay writes everything to where it belongs and makes it durable.
@@ -27,7 +29,7 @@ func (s *Store) replay(r *redo) error {
 // else stands in its place.
 func (s *Store) keepBeside(name string, spans []span) error {
 	in, base := s.place(name)
-	s.log.Error("history: what stands in a file's place is no file; its last lines are beside it",
+	s.log.Error("history: the path is not a regular file; its last lines are beside it",
 		"file", base, "in", base+".torn")
 	for _, p := range spans {
 		if err := appendTorn(in, base+".torn", bytes.NewReader(p.data)); err != nil {
@@ -122,8 +124,8 @@ func (s *Store) rewrite() error {
 	if err != nil {
 		return err
 	}
-	for name, spans := range r.owners {
-		if err := s.rewriteOwner(name, spans); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(r.owners)) { // in an order that a test can count on
+		if err := s.rewriteOwner(name, r.owners[name]); err != nil {
 			return err
 		}
 	}

@@ -163,7 +163,7 @@ func (s *Store) bringUp() error {
 func (s *Store) inspect(name string) {
 	last, err := room.Collect(s.Tail(name, 1, nil))
 	if err != nil {
-		s.log.Error("history: can't be used until it is mended", "owner", name, "error", err)
+		s.log.Error("history: can't be used until it is repaired", "owner", name, "error", err)
 	}
 	for _, m := range last {
 		s.lastID = max(s.lastID, m.ID)

@@ -59,6 +59,11 @@ func Open(data string, registry *keys.Registry, list *bans.List, store *invites.
 		return nil, err
 	}
 	d.used = used.Open(filepath.Join(data, "used.json"), log)
+	if d.used.Lost() { // or Expire would free the nicks of people who were here yesterday
+		for _, e := range registry.List() {
+			d.used.Note(e.Fingerprint)
+		}
+	}
 	return d, nil
 }
 

@@ -80,7 +80,7 @@ func (p *People) otherwise(err error) error {
 	if p.NoGuests {
 		return fmt.Errorf("%w; ask an operator for an invitation", err)
 	}
-	return fmt.Errorf("%w; you can come in as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
+	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
 }
 
 // letIn gives an error as it may be shown to somebody who is not in yet.

@@ -51,7 +51,7 @@ type Limits struct {
 	// hold for them too. Also exempt is what has no address: a unix socket or pipe.
 	//
 	// Networks whose hosts all live in one /64 (a VPN's, or link-local) belong here,
-	// or they share what one address may do.
+	// or they share what one address may do. None of them is IPv4-mapped.
 	Exempt []netip.Prefix
 	// Sources is how many addresses that have gone are remembered, of IPv4 and of
 	// IPv6 each; 65,536.
@@ -92,7 +92,6 @@ func New(l Limits, bans Bans) *Door {
 	l.Unread = limit(l.Unread, 4<<20)
 	l.UnreadInAll = limit(l.UnreadInAll, 32<<20)
 	l.Sources = limit(l.Sources, 65_536)
-	l.Exempt = unmapped(l.Exempt)
 	return &Door{
 		limits:   l,
 		bans:     bans,

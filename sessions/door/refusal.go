@@ -79,7 +79,7 @@ func penaltyWords(f Failure) string {
 	case GraceExceeded:
 		return "too many logins from your address that took too long"
 	case Crashed:
-		return "a connection from your address made something go wrong here"
+		return "a connection from your address made the server fail"
 	default:
 		return "too many failed logins from your address"
 	}

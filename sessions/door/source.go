@@ -33,15 +33,3 @@ func (s source) network() source {
 	}
 	return source{bits: s.bits >> 16 << 16}
 }
-
-// unmapped returns the prefixes with IPv4-mapped ones as the IPv4 they mean.
-func unmapped(prefixes []netip.Prefix) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range prefixes {
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		out = append(out, p)
-	}
-	return out
-}

@@ -17,7 +17,7 @@ import (
 // one nick, of one address, and in all. What is left out is counted, and said in one
 // line at the minute's end:
 //
-//	msg="many sessions began and ended within a minute; lines are left out" nick=bob lines=428
+//	msg="too many session lines within a minute; some were left out" nick=bob lines=428
 //
 // These lines are known by the attributes of a logger's own (With): an address, which is
 // "from", and perhaps a nick. Where there is none it is the address that is named at the
@@ -68,14 +68,26 @@ func (l Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		case "nick":
 			l.nick = a.Value.String()
 		case "from":
-			l.from = a.Value.String()
-			if ap, err := netip.ParseAddrPort(l.from); err == nil {
-				l.from = ap.Addr().String()
-			}
+			l.from = addressOf(a.Value.String())
 		}
 	}
 	l.Handler = l.Handler.WithAttrs(attrs)
 	return l
+}
+
+// addressOf is what counts as one address: an IPv4 address, or an IPv6 /64, in which
+// one customer has as many as they like.
+func addressOf(from string) string {
+	ap, err := netip.ParseAddrPort(from)
+	if err != nil {
+		return from
+	}
+	addr := ap.Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	block, _ := addr.WithZone("").Prefix(64)
+	return block.String()
 }
 
 // Handle implements slog.Handler.

@@ -51,12 +51,15 @@ func TestLogOfVisits(t *testing.T) {
 		for i := range 1000 {
 			comeAndGo(log, fmt.Sprint("~guest", i), fmt.Sprintf("203.0.113.7:%d", i))
 		}
+		for i := range 1000 {
+			comeAndGo(log, fmt.Sprint("~far", i), fmt.Sprintf("[2001:db8::%x]:22", i))
+		}
 		comeAndGo(log, "carol", "198.51.100.1:22") // who is alone
 		log.With("nick", "bob", "from", "192.0.2.1:22").Warn("something is odd")
 		log.Info("key added", "nick", "bob", "from", "192.0.2.1:22")
 		for text, want := range map[string]int{
 			"nick=bob from=192.0.": listedOfNick + 2, // with the two that are no visits
-			"from=203.0.113.7:":    listedOfAddress, "nick=carol": 2, "level=WARN": 1, "key added": 1,
+			"from=203.0.113.7:":    listedOfAddress, "from=[2001:db8::": listedOfAddress, "nick=carol": 2, "level=WARN": 1, "key added": 1,
 		} {
 			if got := logged(&out, text); got != want {
 				t.Errorf("%q: %d lines, want %d", text, got, want)

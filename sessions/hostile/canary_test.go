@@ -18,12 +18,12 @@ func while(t *testing.T, o options, f func(r *rig)) {
 	t.Helper()
 	r := newRig(t, o)
 	c := r.canary()
-	c.hears(10)
+	c.hears(3)
 	before := now()
 	r.visitors = nil
 	f(r)
 	r.hangUp()
-	c.hears(10)
+	c.hears(3)
 	settles(t, before)
 	c.ends()
 }

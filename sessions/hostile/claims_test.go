@@ -53,7 +53,7 @@ func TestClaimFlood(t *testing.T) {
 			switch {
 			case strings.Contains(a, "you are grab"):
 				got++
-			case strings.Contains(a, "from your address; the next can be in 24 hours; you can come in as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation"):
+			case strings.Contains(a, "from your address; try again in 24 hours; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation"):
 				refused++
 			default:
 				t.Errorf("%q", a)
@@ -87,7 +87,7 @@ func TestClaimsOfAll(t *testing.T) {
 	while(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
 		for _, tt := range []struct{ user, words string }{
 			{"alice", "is held by another key"}, {"al1ce", "could be taken for alice"}, {"one", "you are one,"}, {"two", "you are two,"},
-			{"three", "were claimed here; the next can be in 60 minutes"},
+			{"three", "were claimed on this server; try again in 60 minutes"},
 		} {
 			if got := r.claim(tt.user); !strings.Contains(got, tt.words) {
 				t.Errorf("%s: %q", tt.user, got)

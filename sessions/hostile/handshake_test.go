@@ -117,6 +117,7 @@ func TestBrokenPackets(t *testing.T) {
 	junk := make([]byte, 64<<10)
 	rand.Read(junk)
 	while(t, options{within: time.Second}, func(r *rig) {
+		var all []*rawssh.Client
 		for _, bytes := range []string{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-1.5-old\r\n", "SSH-2.0-" + strings.Repeat("x", 1<<20), strings.Repeat("\r\n", 1<<16),
 			string(junk), "\x16\x03\x01\x02\x00\x01\x00", "SSH-2.0-\x00\x1b[2J\r\n",
@@ -125,7 +126,10 @@ func TestBrokenPackets(t *testing.T) {
 			packet(1<<31-1, "\x04"), packet(1<<31, "\x04"), packet(1<<32-1, string(junk)),
 			packet(16, "\x04\x14"+strings.Repeat("\x00", 14)), packet(16, "\x0a"+"\x15"+strings.Repeat("\x00", 14)),
 		} {
-			r.hungUp(r.says(bytes))
+			all = append(all, r.says(bytes))
+		}
+		for _, c := range all {
+			r.hungUp(c)
 		}
 		c := r.raw("broken") // and now where it is sealed
 		c.Conn.Write(junk)

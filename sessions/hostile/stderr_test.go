@@ -21,8 +21,11 @@ func TestUntakenErrors(t *testing.T) {
 			{"dan", "send bob -", "kick dan", "kicked dan: 1 session"},
 			{"eve", "send bob -", "ban eve", "banned eve"},
 			{"fred", "", "kick fred", "kicked fred: 1 session"},
-			{nick: "gus", command: "nonsense"}, // takes longest
+			{nick: "gus", command: "nonsense"}, // the last: takes longest
 		} {
+			if test.operator == "" && !full {
+				break
+			}
 			c := r.raw(test.nick)
 			c.Session(0, 1<<15)
 			if test.command == "" {

@@ -23,12 +23,12 @@ func keyArgs(rest string, call *Call) string {
 		return ""
 	case "add":
 		if tail == "" {
-			return "there is no key; paste what is in your file that ends in .pub"
+			return "missing key; paste the contents of your .pub file"
 		}
 		return optionalText(tail, call)
 	case "remove":
 		if tail == "" {
-			return "there is no fingerprint; /key shows yours"
+			return "missing fingerprint; /key shows yours"
 		}
 		return needTarget(tail, call)
 	}
@@ -40,7 +40,7 @@ func needTarget(rest string, call *Call) string {
 	word, tail := cut(rest)
 	switch {
 	case word == "":
-		return "there is no name, fingerprint or address"
+		return "missing nick, fingerprint or address"
 	case tail != "":
 		return "nothing may follow " + text.Quote(word, 24)
 	case len(word) > maxTarget:
@@ -83,7 +83,7 @@ func muteArgs(rest string, call *Call) string {
 	}
 	after, problem := duration(tail, call)
 	if problem == "" && after != "" {
-		return text.Quote(after, 24) + " is not how long; write 30m, 24h or 90d, or nothing"
+		return text.Quote(after, 24) + " is not a duration; write 30m, 24h or 90d, or nothing"
 	}
 	return problem
 }

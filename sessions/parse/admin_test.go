@@ -41,14 +41,14 @@ func TestAdminLines(t *testing.T) {
 
 func TestAdminLinesRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"/key x": "neither add nor remove", "/key add": "there is no key", "/key remove": "there is no fingerprint", "/key remove a b": "nothing may follow",
-		"/kick": "there is no nick", "/kick b@d": "nobody can be called", "/kick bob " + strings.Repeat("x", 91): "91 bytes long, more than 90",
-		"/ban": "there is no name", "/ban bob 90x": "is not how long", "/ban bob 30 spam": "is not how long", "/ban bob 0h": "is not how long",
-		"/ban bob 101y": "is not how long", "/ban bob 1d " + strings.Repeat("x", 91): "more than 90", "/ban " + strings.Repeat("x", 101): "too long",
-		"/ban bob 3strikes\x1b[2J\u202e": "is not how long", "/ban bob 2\u202eh": "is not how long",
-		"/unban": "there is no name", "/unban a b": "nothing may follow", "/bans x": "it stands alone",
-		"/mute": "there is no nick", "/mute bob soon": "is not how long", "/mute bob 1h because": "is not how long", "/unmute": "there is no nick",
-		"/invite": "there is no nick", "/invite root": "nobody can be called", "/announce": "there is no text", "/motd x": "it stands alone",
+		"/key x": "neither add nor remove", "/key add": "missing key", "/key remove": "missing fingerprint", "/key remove a b": "nothing may follow",
+		"/kick": "missing nick", "/kick b@d": "can't be a nick", "/kick bob " + strings.Repeat("x", 91): "91 bytes long, more than 90",
+		"/ban": "missing nick", "/ban bob 90x": "is not a duration", "/ban bob 30 spam": "is not a duration", "/ban bob 0h": "is not a duration",
+		"/ban bob 101y": "is not a duration", "/ban bob 1d " + strings.Repeat("x", 91): "more than 90", "/ban " + strings.Repeat("x", 101): "too long",
+		"/ban bob 3strikes\x1b[2J\u202e": "is not a duration", "/ban bob 2\u202eh": "is not a duration",
+		"/unban": "missing nick", "/unban a b": "nothing may follow", "/bans x": "it takes no arguments",
+		"/mute": "missing nick", "/mute bob soon": "is not a duration", "/mute bob 1h because": "is not a duration", "/unmute": "missing nick",
+		"/invite": "missing nick", "/invite root": "can't be a nick", "/announce": "missing text", "/motd x": "it takes no arguments",
 	} {
 		_, err := parse.Line(line)
 		if err == nil {

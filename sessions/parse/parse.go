@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-const noText = "there is no text"
+const noText = "missing text"
 
 const sayHint = "to say it to everyone, put a space in front"
 
@@ -153,7 +153,7 @@ func cut(s string) (word, rest string) {
 
 func noArgs(rest string, _ *Call) string {
 	if rest != "" {
-		return "it stands alone"
+		return "it takes no arguments"
 	}
 	return ""
 }
@@ -186,11 +186,11 @@ func number(limit int) func(string, *Call) string {
 
 func needNick(rest string, call *Call) string {
 	if rest == "" {
-		return "there is no nick"
+		return "missing nick"
 	}
 	n, err := nick.ParseAny(rest)
 	if err != nil {
-		return "nobody can be called " + text.Quote(rest, 34)
+		return text.Quote(rest, 34) + " can't be a nick"
 	}
 	call.Nick = n
 	return ""
@@ -254,11 +254,11 @@ func recipients(list []string, body string, call *Call) string {
 	}
 	for _, item := range list {
 		if item == "" {
-			return "there is no nick where one should be"
+			return "missing nick"
 		}
 		n, err := nick.ParseAny(item)
 		if err != nil {
-			return "nobody can be called " + text.Quote(item, 34)
+			return text.Quote(item, 34) + " can't be a nick"
 		}
 		if !slices.Contains(call.To, n) {
 			call.To = append(call.To, n)

@@ -73,14 +73,14 @@ func TestLineRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"whoelse is coming?": "usage: whoelse", "wholast x": "1 to 10080", "wholast 0": "1 to 10080", "wholast -5": "1 to 10080",
 		"wholast 10081": "1 to 10080", "wholast 5 6": "usage: wholast", "wholast 99999999999999999999": "1 to 10080",
-		"send": "usage: send NICK", "send bob": "there is no text", "send bob, hi": "there is no nick", "send ,bob hi": "there is no nick",
-		"send b@d hi": "nobody can be called", "send root hi": "nobody can be called", "send \nbob": "there is no text",
-		"@": "usage: send NICK", "@bob": "there is no text", "@ bob hi": "there is no nick", "@@bob hi": "nobody can be called",
-		"broadcast": "there is no text", "broadcast user": "usage: broadcast", "broadcast user bob": "there is no text",
-		"broadcast user bob,, carol hi": "there is no nick", "broadcast user bob,": "there is no nick",
-		"inbox zero please": "usage: inbox", "inbox all x": "1 to 10000", "inbox bob 0": "1 to 10000", "inbox b@d": "nobody can be called",
-		"/history x": "1 to 10000", "/reply": "there is no text", "/me": "there is no text", "/say": "there is no text",
-		"/block": "there is no nick", "/block b@d": "nobody can be called", "/back now": "it stands alone", "/clear all": "it stands alone", "/nick bob": "it stands alone",
+		"send": "usage: send NICK", "send bob": "missing text", "send bob, hi": "missing nick", "send ,bob hi": "missing nick",
+		"send b@d hi": "can't be a nick", "send root hi": "can't be a nick", "send \nbob": "missing text",
+		"@": "usage: send NICK", "@bob": "missing text", "@ bob hi": "missing nick", "@@bob hi": "can't be a nick",
+		"broadcast": "missing text", "broadcast user": "usage: broadcast", "broadcast user bob": "missing text",
+		"broadcast user bob,, carol hi": "missing nick", "broadcast user bob,": "missing nick",
+		"inbox zero please": "usage: inbox", "inbox all x": "1 to 10000", "inbox bob 0": "1 to 10000", "inbox b@d": "can't be a nick",
+		"/history x": "1 to 10000", "/reply": "missing text", "/me": "missing text", "/say": "missing text",
+		"/block": "missing nick", "/block b@d": "can't be a nick", "/back now": "it takes no arguments", "/clear all": "it takes no arguments", "/nick bob": "it takes no arguments",
 		"/": `no command "/"`, "//": "no command", "/ send": "no command", "/sned bob hi": "did you mean /send?", "/whoesle": "did you mean /whoelse?",
 		"/literal": "no command", "/etc/passwd": "no command", "/inbx": "did you mean /inbox?",
 		"/\x1b[2J\u202e": "no command", "/" + strings.Repeat("x", 5000): "no command",
@@ -105,7 +105,7 @@ func checkError(t *testing.T, line string, err error) {
 		t.Fatalf("Line(%.40q): a %T", line, err)
 	}
 	// Who types / and a command's name, or nothing to be said, means the command.
-	meant := line[0] == '/' && e.Usage != "" || strings.HasSuffix(e.Problem, "there is no text")
+	meant := line[0] == '/' && e.Usage != "" || strings.HasSuffix(e.Problem, "missing text")
 	switch s := err.Error(); {
 	case strings.Contains(e.Hint, "put a space in front") == meant:
 		t.Errorf("Line(%.40q): the way out does not fit: %q", line, s)

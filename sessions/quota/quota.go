@@ -28,8 +28,8 @@ const MinuteShare = 16
 type Limits struct {
 	Nick, Address, Network int64 // in a day
 	All                    int64 // in a minute, of everyone together
-	// Exempt are networks without limits by address and network. Also exempt is what
-	// has no address.
+	// Exempt are networks without limits by address and network, none of them
+	// IPv4-mapped. Also exempt is what has no address.
 	Exempt []netip.Prefix
 	// Remembered is how many nicks, addresses and networks are remembered, of each;
 	// 65,536 if 0.
@@ -63,7 +63,7 @@ func New(l Limits) *Limiter {
 		l.Remembered = 65_536
 	}
 	return &Limiter{
-		exempt:   unmapped(l.Exempt),
+		exempt:   l.Exempt,
 		began:    time.Now(),
 		nicks:    newAccounts[string](Nick, l.Nick, l.Remembered),
 		address:  newAccounts[netip.Prefix](Address, l.Address, l.Remembered),
@@ -150,17 +150,6 @@ func (l *Limiter) placeOf(a netip.Addr) (address, network netip.Prefix, exempt b
 }
 
 func prefix(a netip.Addr, bits int) netip.Prefix { return netip.PrefixFrom(a, bits).Masked() }
-
-// unmapped returns the prefixes with IPv4-mapped ones as the IPv4 they mean.
-func unmapped(prefixes []netip.Prefix) (out []netip.Prefix) {
-	for _, p := range prefixes {
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		out = append(out, p)
-	}
-	return out
-}
 
 // Stats is what was charged and refused since the limiter was made.
 type Stats struct {

@@ -46,10 +46,10 @@ func TestMinuteAndDay(t *testing.T) {
 		bob := who("bob", "192.0.2.1")
 		time.Sleep(time.Hour) // nothing is saved up
 		charged(t, l.Charge(bob, 100))
-		refused(t, l.Charge(bob, 1), Nick, time.Minute, "you have sent as much as one person may in a minute; try again in 1 second")
+		refused(t, l.Charge(bob, 1), Nick, time.Minute, "you have reached your limit for one minute; try again in 1 second")
 		charged(t, l.Charge(who("carol", "192.0.2.1"), 100))
 		time.Sleep(30 * time.Second)
-		refused(t, l.Charge(bob, 51), Nick, time.Minute, "you have sent as much as one person may in a minute; try again in 1 second")
+		refused(t, l.Charge(bob, 51), Nick, time.Minute, "you have reached your limit for one minute; try again in 1 second")
 		charged(t, l.Charge(bob, 50)) // the refused one cost nothing
 		for l.Charge(bob, 50) == nil || time.Since(l.began) < 90*time.Minute {
 			time.Sleep(time.Minute)
@@ -57,7 +57,7 @@ func TestMinuteAndDay(t *testing.T) {
 		err := l.Charge(bob, 100)
 		refused(t, err, Nick, day, err.Error())
 		time.Sleep(err.(*Refusal).Wait - time.Millisecond)
-		refused(t, l.Charge(bob, 100), Nick, day, "you have sent as much as one person may in a day; try again in 1 second")
+		refused(t, l.Charge(bob, 100), Nick, day, "you have reached your limit for one day; try again in 1 second")
 		time.Sleep(2 * time.Millisecond)
 		charged(t, l.Charge(bob, 100))
 	})
@@ -66,7 +66,7 @@ func TestMinuteAndDay(t *testing.T) {
 // Which addresses count together, and that the one who is over does not cost the rest.
 func TestAddressesAndNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(Limits{Address: 1600, Network: 3200, Exempt: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}})
+		l := New(Limits{Address: 1600, Network: 3200, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 		for i, c := range []struct {
 			addr  string
 			scope Scope
@@ -96,7 +96,7 @@ func TestAll(t *testing.T) {
 		for i := range 10 {
 			charged(t, l.Charge(who(fmt.Sprint("nick", i), "127.0.0.1"), 100))
 		}
-		refused(t, l.Charge(who("bob", "127.0.0.1"), 500), All, time.Minute, "all together have sent as much as they may in a minute; try again in 30 seconds")
+		refused(t, l.Charge(who("bob", "127.0.0.1"), 500), All, time.Minute, "the room has reached its limit for one minute; try again in 30 seconds")
 		time.Sleep(30 * time.Second)
 		charged(t, l.Charge(who("bob", "127.0.0.1"), 500))
 	})
@@ -124,7 +124,7 @@ func TestLargerThanALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Limits{Nick: 16 * 100})
 		charged(t, l.Charge(who("bob", ""), 300))
-		refused(t, l.Charge(who("bob", ""), 300), Nick, time.Minute, "you have sent as much as one person may in a minute; try again in 3 minutes")
+		refused(t, l.Charge(who("bob", ""), 300), Nick, time.Minute, "you have reached your limit for one minute; try again in 3 minutes")
 		time.Sleep(3 * time.Minute)
 		charged(t, l.Charge(who("bob", ""), 300))
 	})

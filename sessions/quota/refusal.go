@@ -26,17 +26,14 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	within := "in a minute"
+	within := " limit for one minute"
 	if r.Within > time.Minute {
-		within = "in a day"
+		within = " limit for one day"
 	}
 	who := [...]string{
-		"you have sent as much as one person may " + within,
-		"as much was sent from your address as may be " + within,
-		"as much was sent from your network as may be " + within,
-		"all together have sent as much as they may " + within,
+		"you have reached your", "your address has reached its", "your network has reached its", "the room has reached its",
 	}[r.Scope]
-	return who + "; try again in " + wordsWait(r.Wait)
+	return who + within + "; try again in " + wordsWait(r.Wait)
 }
 
 // wordsWait rounds up, so that who comes back then is in time.

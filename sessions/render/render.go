@@ -25,15 +25,10 @@ type Style struct {
 
 // Event renders e for viewer and appends it to dst.
 func Event(dst []byte, e *room.Event, viewer string, st Style) []byte {
-	switch {
-	case e.Message != nil:
-		return message(dst, e, viewer, st)
-	case e.Presence != nil:
+	if e.Presence != nil {
 		return presence(dst, e, viewer, st)
-	case e.Notice != "":
-		return Notice(dst, e.Notice, st)
 	}
-	return dst
+	return message(dst, e, viewer, st)
 }
 
 func message(dst []byte, e *room.Event, viewer string, st Style) []byte {

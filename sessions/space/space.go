@@ -42,9 +42,9 @@ func (s Stage) String() string { return [...]string{"free", "guests", "claims", 
 
 // What is refused, in words for the person.
 var (
-	ErrGuests = errors.New("the server has little room left and keeps it for people with a key; please try again later")
-	ErrClaims = errors.New("the server has little room left, so no new nicks can be taken now; please try again later")
-	ErrFull   = errors.New("the server has no room left for messages; please try again later")
+	ErrGuests = errors.New("the server is short of space and keeps it for people with a key; please try again later")
+	ErrClaims = errors.New("the server is short of space, so no new nicks can be claimed for now; please try again later")
+	ErrFull   = errors.New("the server is out of space for messages; please try again later")
 )
 
 // Config is what a Guard needs.
@@ -154,16 +154,16 @@ func (g *Guard) settle() {
 		return
 	}
 	words := map[Stage]string{
-		Free:   "there is room again, for everybody",
-		Guests: "guests can't send anything",
-		Claims: "guests can't send anything, and nobody can claim a nick",
-		Full:   "nobody can send anything",
+		Free:   "back to normal",
+		Guests: "guests can't send messages",
+		Claims: "guests can't send messages, and nobody can claim a nick",
+		Full:   "nobody can send messages",
 	}[now]
 	words = fmt.Sprintf("the data folder is at %d %% of --data-max: %s", used*100/g.cfg.Max, words)
 	if now < was {
 		g.cfg.Log.Info(words, "bytes", used, "max", g.cfg.Max)
 	} else {
-		g.cfg.Log.Warn(words+"; make room, or raise --data-max", "bytes", used, "max", g.cfg.Max)
+		g.cfg.Log.Warn(words+"; free some space or raise --data-max", "bytes", used, "max", g.cfg.Max)
 	}
 	g.tell(words)
 }
@@ -235,11 +235,11 @@ func (g *Guard) watchDisk() {
 	g.mu.Unlock()
 	switch {
 	case low && !was:
-		words := fmt.Sprintf("the disk of the data folder is nearly full: %d MiB are free", free>>20)
-		g.cfg.Log.Warn(words+"; make room, or nothing can be sent when it is full", "free", free, "size", total)
+		words := fmt.Sprintf("the data folder's disk is nearly full: %d MiB free", free>>20)
+		g.cfg.Log.Warn(words+"; free some space: once it is full, nothing can be sent", "free", free, "size", total)
 		g.tell(words)
 	case was && !low:
-		g.cfg.Log.Info("the disk of the data folder has room again", "free", free, "size", total)
+		g.cfg.Log.Info("the data folder's disk has enough space again", "free", free, "size", total)
 	}
 }
 

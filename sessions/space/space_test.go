@@ -85,7 +85,7 @@ func TestStages(t *testing.T) {
 	if want := 9; len(r.told) != want || strings.Count(r.log.String(), "--data-max: ") != want {
 		t.Errorf("told %d times, want %d: %q\n%s", len(r.told), want, r.told, r.log.String())
 	}
-	if want := "the data folder is at 95 % of --data-max: nobody can send anything"; !slices.Contains(r.told, want) {
+	if want := "the data folder is at 95 % of --data-max: nobody can send messages"; !slices.Contains(r.told, want) {
 		t.Errorf("%q is not among %q", want, r.told)
 	}
 }

@@ -110,7 +110,7 @@ func TestCrashBeforeTheLogin(t *testing.T) {
 	r := newRigAt(t, d).holds("bob")
 	r.keys.fatal = signer("odd").PublicKey()
 	bob := r.login("bob", "bob")
-	if a := r.login("carol", "odd"); a.err == nil || strings.Contains(a.err.Error(), "something go wrong") {
+	if a := r.login("carol", "odd"); a.err == nil || strings.Contains(a.err.Error(), "made the server fail") {
 		t.Fatalf("the first time: %v", a.err)
 	}
 	var a *attempt
@@ -120,7 +120,7 @@ func TestCrashBeforeTheLogin(t *testing.T) {
 		}
 		a.client.Close()
 	}
-	if a.err == nil || !strings.Contains(a.err.Error(), "made something go wrong here") {
+	if a.err == nil || !strings.Contains(a.err.Error(), "made the server fail") {
 		t.Errorf("the second time: %v", a.err)
 	}
 	if n := d.Stats().Failed[door.Crashed]; n != 1 {

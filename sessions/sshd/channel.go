@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -15,7 +16,8 @@ import (
 // Bounds of what a client may send before and beside its text.
 const (
 	maxEnv     = 32       // variables
-	maxEnvSize = 4 << 10  // bytes of a name and its value
+	maxEnvSize = 256      // bytes of a name and its value
+	maxPtySize = 4 << 10  // bytes of a terminal's type and modes
 	maxCommand = 64 << 10 // bytes
 )
 
@@ -34,6 +36,8 @@ type Channel struct {
 	sess  ssh.Session
 	start *time.Timer // closes the connection when no shell or command comes
 	over  *time.Timer // closes it when the client does not close its channel
+
+	exited atomic.Bool // closed by Exit, and not by the client before that
 
 	mu            sync.Mutex // owns the fields below
 	gone          bool       // closed by the client
@@ -126,7 +130,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 // untold logs what people are not told of an error.
 func (s *Server) untold(login *Login, err error) {
 	if t, ok := errors.AsType[*Trouble](err); ok && login != nil {
-		s.cfg.Log.Error("somebody new could not be let in", "nick", login.Nick, "err", t.Err)
+		s.cfg.Log.Error("a new user could not be let in", "nick", login.Nick, "err", t.Err)
 	}
 }
 
@@ -166,15 +170,28 @@ func (ch *Channel) Stderr() io.Writer { return ch.raw.Stderr() }
 // within closeWithin loses its connection.
 func (ch *Channel) Exit(code int) {
 	ch.ending()
-	ch.sess.Exit(code)
+	if ch.sess.Exit(code) == nil {
+		ch.exited.Store(true)
+	}
 }
 
 // Abort ends the whole connection at once. A Write that stands returns.
 func (ch *Channel) Abort() { ch.conn.abort() }
 
 // Confirm calls f once, on another goroutine: with true when the client has
-// received all that was written until now, with false when it never will.
-func (ch *Channel) Confirm(f func(bool)) { ch.conn.confirm(f) }
+// received all that was written until now, with false when it never will, or had
+// closed the channel by then and shows it to nobody.
+func (ch *Channel) Confirm(f func(bool)) {
+	ch.conn.confirm(func(ok bool) { f(ok && !ch.wasClosed()) })
+}
+
+// wasClosed reports whether the client has closed the channel, in front of whatever it
+// said last, and before Exit did. The library tells nobody at once, but lets nothing
+// more be sent.
+func (ch *Channel) wasClosed() bool {
+	_, err := ch.raw.SendRequest("keepalive@openssh.com", false, nil)
+	return err != nil && !ch.exited.Load()
+}
 
 // Stale reports whether the key of the person would not let them in any more, and
 // why. It is to be asked before each thing that they do.
@@ -249,7 +266,7 @@ func (ch *Channel) takePty(payload []byte) bool {
 		Width, Height, Wpx, Hpx uint32
 		Modes                   string
 	}
-	if gossh.Unmarshal(payload, &p) != nil {
+	if len(payload) > maxPtySize || gossh.Unmarshal(payload, &p) != nil {
 		return false
 	}
 	ch.mu.Lock()

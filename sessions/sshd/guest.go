@@ -47,7 +47,7 @@ func (s *Server) guest(c *conn, user string) (string, error) {
 	case s.cfg.NoGuests && c.login.unfit != nil:
 		return "", c.login.unfit // which says it better
 	case s.cfg.NoGuests:
-		return "", refused("no-key", "nobody is let in here without a key (ssh -i FILE)")
+		return "", refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
 	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
 }

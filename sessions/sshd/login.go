@@ -130,7 +130,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 		return s.invited(c, invited, code)
 	}
 	if s.cfg.Closed {
-		return nil, unfit("unknown-key", errors.New("only known keys are let in here; ask an operator for an invitation"))
+		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
 	}
 	return s.claimable(user)
 }

@@ -121,7 +121,7 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 	}
 	r.server.limit.Flush()
 	r.wantLogged(40, `msg="login refused"`)
-	r.wantLogged(1, `msg="many logins were refused within a minute; lines are left out" from=127\.0\.0\.1 lines=\d+`)
+	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
 }
 
 // outlaws is a door's list of bans that has everybody.

@@ -82,7 +82,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
-	s.limit = floodlog.New(cfg.Log, "many logins were refused within a minute; lines are left out")
+	s.limit = floodlog.New(cfg.Log, "too many refusals within a minute; some were left out")
 	s.refusals = slog.New(s.limit)
 	srv, err := wish.NewServer(
 		hostSigner(cfg.HostKey),
@@ -222,7 +222,7 @@ func (s *Server) survive(what string, c *conn) {
 // flooded logs that a connection is ended for what it sent, though not each time.
 func (s *Server) flooded(c *conn) {
 	s.floods.Do(func() {
-		s.cfg.Log.Warn("a connection is ended: it sent more than it can be read; others may follow unlogged for a minute", "from", c.RemoteAddr())
+		s.cfg.Log.Warn("connection closed: it sent faster than the server could read; more of these are not logged for a minute", "from", c.RemoteAddr())
 	})
 }
 

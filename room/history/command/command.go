@@ -73,11 +73,11 @@ func (k *commands) exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		for i, name := range names {
 			if len(args) <= i || args[i] == "" {
-				return k.Usage(fmt.Errorf("%s is missing; it is: %s", name, c.UseLine()))
+				return k.Usage(fmt.Errorf("%s is missing; usage: %s", name, c.UseLine()))
 			}
 		}
 		if len(args) > len(names) {
-			return k.Usage(fmt.Errorf("%q is too much; it is: %s", args[len(names)], c.UseLine()))
+			return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
 		}
 		return nil
 	}

@@ -79,13 +79,14 @@ func (s *Shown) Received() string {
 	return string(s.Out)
 }
 
-// Follow copies all that comes from r to w, piece by piece, until r ends.
+// Follow copies all that comes from r to w, piece by piece, until r ends. What came
+// on an ssh channel before its connection was closed is read in spite of errors.
 func Follow(r io.Reader, w func([]byte)) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
 		w(buf[:n])
-		if err != nil {
+		if err != nil && n == 0 {
 			return
 		}
 	}

@@ -36,6 +36,7 @@ const (
 	AuthInfo       = 60 // also PK_OK
 	AuthInfoAnswer = 61
 	GlobalRequest  = 80
+	RequestSuccess = 81
 	ChannelOpen    = 90
 	ChannelOpened  = 91
 	ChannelRefused = 92
@@ -45,6 +46,7 @@ const (
 	ChannelEOF     = 96
 	ChannelClose   = 97
 	ChannelRequest = 98
+	ChannelSuccess = 99
 	Ping           = 192 // of OpenSSH
 )
 
@@ -178,6 +180,21 @@ func (c *Client) Next() ([]byte, error) {
 			return nil, errors.New("disconnected")
 		case p[0] > 4 && p[0] != 7 && p[0] != GlobalRequest:
 			return p, nil
+		}
+	}
+}
+
+// Asked waits for a request about the connection as a whole, which the server makes to
+// hear whether all has come, and returns what came on channels until then.
+func (c *Client) Asked() (said string, err error) {
+	for {
+		p, err := c.packet()
+		switch {
+		case err != nil || p[0] == GlobalRequest:
+			return said, err
+		case p[0] == ChannelData:
+			s, _ := CutStr(p[5:])
+			said += s
 		}
 	}
 }
