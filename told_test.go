@@ -49,9 +49,9 @@ func TestRefusedInWords(t *testing.T) {
 // Invitations name the server as people know it.
 func TestHostname(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, t.TempDir(), "--hostname", "chat.example.org")
-	key := newKey(t)
-	s.manage("add", "alice", "--key", key+".pub", "--operator")
+	data, key := t.TempDir(), newKey(t)
+	mustRun(t, binary, "keys", "add", "alice", "--key", key+".pub", "--operator", "--data", data)
+	s := startServer(t, data, "--hostname", "chat.example.org")
 	out, status := output(t, s.openSSH("alice", []string{key}, nil, "invite", "carol"), "")
 	if line := regexp.MustCompile(`ssh -p ` + s.port + ` carol\+\S+@chat\.example\.org`); status != 0 || !line.MatchString(out) {
 		t.Errorf("%d %s", status, out)
