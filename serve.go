@@ -102,13 +102,13 @@ func (s *server) start(cfg config) error {
 	if err := s.openFiles(cfg); err != nil {
 		return err
 	}
+	s.logStart(cfg)
 	if err := s.openKeys(cfg); err != nil {
 		return err
 	}
 	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
 		return err
 	}
-	s.logStart(cfg)
 	s.openQuota(cfg)
 	s.host = sessions.New(sessions.Config{
 		Room: s.room, Nicks: s.registry, MessageRate: cfg.messageRate,

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,11 +9,9 @@ import (
 // The log begins with what runs, where and on what.
 func TestLogBegins(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, t.TempDir(), "--log-format", "json", "--access", "keys")
-	data, err := filepath.Abs(s.data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := t.TempDir()
+	mustRun(t, binary, "keys", "add", "alice", "--key", newKey(t)+".pub", "--data", data) // which is logged, too
+	s := startServer(t, data, "--log-format", "json", "--access", "keys")
 	first, _, _ := strings.Cut(s.log(), "\n")
 	for _, part := range []string{
 		`"msg":"whoelse starts"`, `"version":"`, `"listen":"127.0.0.1:` + s.port + `"`, `"data":"` + data + `"`,
