@@ -32,7 +32,7 @@ func (a *actor) inbox(call parse.Call) {
 	case a.seat.Guest():
 		a.fail("nothing is kept for guests; connect with a key to have an inbox")
 	case call.All || call.Nick != "":
-		a.pages(a.seat.Past(call.Nick, linesAsked(call)), nil, "reading your history", func() { a.nothingWith(call.Nick) })
+		a.pages(a.seat.Past(a.ctx, call.Nick, linesAsked(call)), nil, "reading your history", func() { a.nothingWith(call.Nick) })
 	default:
 		a.pages(a.seat.Inbox(), a.haveRead, "reading your inbox", func() { a.note("your inbox is empty: nothing unread; inbox all shows earlier messages") })
 	}
@@ -51,7 +51,7 @@ func (a *actor) nothingWith(n string) {
 }
 
 func (a *actor) history(call parse.Call) {
-	a.pages(a.seat.History(linesAsked(call)), nil, "reading the room's history", func() { a.note("nothing was said yet") })
+	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", func() { a.note("nothing was said yet") })
 }
 
 // pages shows what was said earlier, page by page. It waits while much is queued, and
@@ -70,11 +70,13 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 		case errors.Is(err, room.ErrSearchLimit):
 			empty = false
 			a.note(wordsSearched)
+		case a.ctx.Err() != nil:
+			return
 		case err != nil:
 			a.trouble(what, err)
 			return
 		}
-		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.out.done) || a.out.why() != nil {
+		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.ctx.Done()) || a.out.why() != nil {
 			return
 		}
 		work %= messageWorth
