@@ -73,7 +73,7 @@ func TestLineRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"whoelse is coming?": "usage: whoelse", "wholast x": "1 to 10080", "wholast 0": "1 to 10080", "wholast -5": "1 to 10080",
 		"wholast 10081": "1 to 10080", "wholast 5 6": "usage: wholast", "wholast 99999999999999999999": "1 to 10080",
-		"send": "usage: send NICK", "send bob": "there is no text", "send bob, hi": "there is no nick", "send ,bob hi": "there is no nick",
+		"send": "usage: send NICK", "send bob": "there is no text", "send bob, hi": "there is no text", "send ,bob hi": "there is no nick",
 		"send b@d hi": "nobody can be called", "send root hi": "nobody can be called", "send \nbob": "there is no text",
 		"@": "usage: send NICK", "@bob": "there is no text", "@ bob hi": "there is no nick", "@@bob hi": "nobody can be called",
 		"broadcast": "there is no text", "broadcast user": "usage: broadcast", "broadcast user bob": "there is no text",
