@@ -72,8 +72,21 @@ type Welcome struct {
 }
 
 // Visit returns a seat for a single command: it can speak and ask, but nobody sees
-// it come or go, and nothing is shown to it.
-func (r *Room) Visit(who Who) *Seat { return &Seat{room: r, nick: who.Nick} }
+// it come or go, and nothing is shown to it. A guest's name is numbered as by Join, and
+// taken until Leave: nobody speaks under the name of another guest.
+func (r *Room) Visit(who Who) *Seat {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !who.Guest() {
+		return &Seat{room: r, nick: who.Nick}
+	}
+	seat := &Seat{room: r, nick: r.freeGuest(who.Nick)}
+	r.visiting[seat.nick] = seat
+	return seat
+}
+
+// Visiting reports whether the seat is for a single command.
+func (s *Seat) Visiting() bool { return s.sink == nil }
 
 // Join seats a session. The seat's events go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
@@ -157,7 +170,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 // cut where it would be too long. What a key holds, or could be taken for it, is not.
 func (r *Room) freeGuest(name string) string {
 	free := name
-	for n := 2; r.members[free] != nil || !r.directory.Free(free[1:]); n++ {
+	for n := 2; r.members[free] != nil || r.visiting[free] != nil || !r.directory.Free(free[1:]); n++ {
 		number := strconv.Itoa(n)
 		free = name[:min(len(name), maxGuestName-len(number))] + number
 	}
@@ -203,6 +216,9 @@ func (s *Seat) Leave(cause Cause) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.visiting[s.nick] == s {
+		delete(r.visiting, s.nick)
+	}
 	m := r.members[s.nick]
 	if m == nil || !m.drop(s) || len(m.seats) > 0 {
 		return

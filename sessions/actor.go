@@ -32,11 +32,10 @@ type actor struct {
 	tabs    *rate.Limiter // of complete; nil until the first one
 }
 
-// do carries out a call. The table is complete but for what only a session can do.
+// do carries out a call.
 func (a *actor) do(call parse.Call) {
 	run := commands[call.Name]
 	switch {
-	case run == nil:
 	case parse.Find(call.Name).Operators && !a.operator():
 		a.fail(wordsOperators)
 	case a.silenced(call):
@@ -59,7 +58,10 @@ const roleOperator = "operator"
 
 func (a *actor) operator() bool { return a.login.Role == roleOperator }
 
-// commands is what a line can ask for, by canonical name.
+// inRoomOnly is what a session does by itself, and nothing else can.
+var inRoomOnly = map[string]bool{"quit": true, "clear": true}
+
+// commands is what a line can ask for beside that, by canonical name.
 var commands map[string]func(*actor, parse.Call)
 
 func init() { // help lists the commands, so the table can't be initialised in place
@@ -73,10 +75,10 @@ func init() { // help lists the commands, so the table can't be initialised in p
 		"wholast":   (*actor).wholast,
 		"inbox":     (*actor).inbox,
 		"history":   (*actor).history,
-		"away":      (*actor).away,
-		"back":      (*actor).back,
-		"block":     (*actor).block,
-		"unblock":   (*actor).unblock,
+		"away":      setting((*actor).away),
+		"back":      setting((*actor).back),
+		"block":     setting((*actor).block),
+		"unblock":   setting((*actor).unblock),
 		"blocked":   (*actor).blocked,
 		"nick":      (*actor).whoami,
 		"help":      (*actor).help,

@@ -7,6 +7,18 @@ import (
 
 // What people do to be left alone: being away, and blocking others.
 
+// setting does what changes something of the person's. Of a guest nothing is kept, so
+// that a command, which nobody sees in the room, has nothing to change.
+func setting(do func(*actor, parse.Call)) func(*actor, parse.Call) {
+	return func(a *actor, call parse.Call) {
+		if a.seat.Guest() && a.seat.Visiting() {
+			a.fail("nothing is kept for guests, so " + call.Name + " works in the room only; connect with a key to have a name of your own")
+			return
+		}
+		do(a, call)
+	}
+}
+
 func (a *actor) away(call parse.Call) {
 	switch {
 	case !a.seat.Away(call.Text):

@@ -20,7 +20,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1 // it was refused, for somebody at least, or could not be done
 	exitUsage       = 2
-	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done
+	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
 )
 
 // failures remembers that something was not done and, for a command, the words
@@ -90,9 +90,15 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 	a.failed.collect = true
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	defer h.running(a, stop)()
+	defer a.seat.Leave(room.Quit)
+	over := h.running(a, stop)
+	if over == nil {
+		turnAway(ch, wordsShutdown, exitUnconfirmed)
+		return
+	}
+	defer over()
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error())
+		turnAway(ch, err.Error(), exitFailed)
 		return
 	}
 	go a.writeOutput(ch, stop)
@@ -110,7 +116,7 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	defer a.host.survive(ch)
 	a.out.run(func(cause error) (words, errors string) {
 		if voluntary(cause) {
-			errors = wordsKey(a.login) + a.failed.errors()
+			errors = wordsKey(a.login, a.seat.Nick()) + a.failed.errors()
 		} else if words := wordsEnd(cause); words != "" {
 			errors = "whoelse: " + text.CleanLine(words) + "\n"
 		}
@@ -118,13 +124,24 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	})
 	if !voluntary(a.out.why()) {
 		stop()
-		ch.Exit(exitFailed)
+		ch.Exit(statusEnded(a.out.why()))
 	}
+}
+
+// statusEnded is how a command ends that is ended from outside.
+func statusEnded(cause error) int {
+	if errors.Is(cause, errShutdown) {
+		return exitUnconfirmed
+	}
+	return exitFailed
 }
 
 // runLine carries out one command; a text of "-" is read from in.
 func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 	call, err := parse.Command(line)
+	if inRoomOnly[call.Name] {
+		err = errors.New(call.Name + " works in the room only")
+	}
 	if err == nil && call.Text == "-" {
 		call.Text, err = readText(in)
 	}
@@ -181,8 +198,10 @@ func crlf(ch *sshd.Channel, lines []byte) []byte {
 }
 
 // wordsKey tells who runs a command where that may be a surprise.
-func wordsKey(l *sshd.Login) string {
+func wordsKey(l *sshd.Login, seated string) string {
 	switch {
+	case l.Key == nil && seated != l.Nick:
+		return "whoelse: you are " + seated + " for this command (" + l.Nick + " is in use)\n"
 	case l.Claimed:
 		return "whoelse: the nick " + l.Nick + " is now your key's\n"
 	case l.Key != nil && !strings.EqualFold(l.Asked, l.Nick):

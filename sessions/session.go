@@ -70,6 +70,7 @@ func (s *session) run() {
 	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
+		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
 		s.out.run(s.lastWords)
 		s.ch.Exit(1)
