@@ -152,6 +152,9 @@ func (s *server) openFiles(cfg config) (err error) {
 
 // openKeys opens what says who may come in and as whom.
 func (s *server) openKeys(cfg config) (err error) {
+	if err = checkKeysFile(cfg.data); err != nil {
+		return err
+	}
 	if s.registry, err = keys.Open(filepath.Join(cfg.data, "authorized_keys"), s.log); err != nil {
 		return err
 	}
