@@ -39,6 +39,7 @@ type config struct {
 	exempt       []string
 	claims       claims.Limits
 	nickExpiry   lasting
+	nickReserve  lasting
 	proxies      []string
 
 	inboxMax   int
@@ -131,6 +132,8 @@ func claimFlags(f *pflag.FlagSet, cfg *config) {
 	f.IntVar(&cfg.claims.PerAddress, "max-claims-per-address", 5, "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
 	f.IntVar(&cfg.claims.PerNetwork, "max-claims-per-network", 20, "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
 	f.IntVar(&cfg.claims.PerHour, "max-claims-per-hour", 100, "`nicks` that all together may claim in an hour; 0 is no limit")
+	cfg.nickReserve = lasting(90 * 24 * time.Hour)
+	f.Var(&cfg.nickReserve, "nick-reserve", "`span` of time for which a nick is kept from others when its last key is gone; 0 is none")
 	f.Var(&cfg.nickExpiry, "nick-expiry", "`span` of time after which a nick is free again that was claimed and never used; 0 is never")
 }
 

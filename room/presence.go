@@ -93,6 +93,13 @@ func (r *Room) Known(nick string) bool {
 	return r.members[nick] != nil || left && !isGuest(nick)
 }
 
+// Here reports whether nick is online, or its connection broke just now.
+func (r *Room) Here(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[nick] != nil
+}
+
 // Online returns how many nicks and sessions are present.
 func (r *Room) Online() (nicks, sessions int) {
 	r.mu.Lock()

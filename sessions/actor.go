@@ -29,6 +29,7 @@ type actor struct {
 	out     *outbox
 	pending pending       // receipts that are still to come
 	failed  failures      // what was not done
+	gaveUp  atomic.Bool   // by /key leave
 	tabs    *rate.Limiter // of complete; nil until the first one
 }
 

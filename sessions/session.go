@@ -113,7 +113,7 @@ func (s *session) exitStatus() int {
 
 // end ends the session from outside, in words. It does not wait.
 func (s *session) end(cause error) {
-	s.out.close(cause)
+	s.out.close(s.endedBy(cause))
 	s.stop()
 }
 

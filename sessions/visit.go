@@ -69,7 +69,7 @@ func (h *Host) seated(s *session) {
 func (h *Host) running(a *actor, stop func()) (over func()) {
 	v := &visit{login: a.login, from: a.from, nick: a.seat.Nick(), tell: func(string) {}}
 	v.end = func(cause error) {
-		a.out.close(cause)
+		a.out.close(a.endedBy(cause))
 		stop()
 	}
 	h.mu.Lock()

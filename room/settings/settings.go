@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -83,6 +85,47 @@ func (s *Store) SetBlocked(nick string, blocked []string) error {
 	return nil
 }
 
+// retired, in the folder, has the settings of nicks that nobody holds any more, as
+// NICK-STAMP.json.
+const retired = ".retired"
+
+// Nicks lists who has set anything.
+func (s *Store) Nicks() ([]string, error) {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var nicks []string
+	for _, f := range files {
+		if nick, ok := strings.CutSuffix(f.Name(), ".json"); ok && name.MatchString(nick) {
+			nicks = append(nicks, nick)
+		}
+	}
+	return nicks, nil
+}
+
+// Retire sets nick's settings aside, durably: whoever gets the nick next has none.
+func (s *Store) Retire(nick string, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !name.MatchString(nick) {
+		return fmt.Errorf("%q is no nick", nick)
+	}
+	if _, err := s.root.Lstat(nick + ".json"); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err := s.root.Mkdir(retired, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	delete(s.cache, nick)
+	as := retired + "/" + nick + "-" + now.UTC().Format("20060102T150405Z") + ".json"
+	if err := s.root.Rename(nick+".json", as); err != nil {
+		return err
+	}
+	return errors.Join(s.sync(retired), s.sync("."))
+}
+
 func (s *Store) load(nick string) (person, error) {
 	if p, ok := s.cache[nick]; ok {
 		return p, nil
@@ -117,7 +160,12 @@ func (s *Store) save(nick string, p person) error {
 	if err := renameio.WriteFile(s.dir+"/"+nick+".json", append(b, '\n'), 0o600); err != nil {
 		return err
 	}
-	folder, err := s.root.Open(".")
+	return s.sync(".")
+}
+
+// sync makes the names in a folder durable.
+func (s *Store) sync(dir string) error {
+	folder, err := s.root.Open(dir)
 	if err != nil {
 		return err
 	}

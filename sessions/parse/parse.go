@@ -22,7 +22,7 @@ import (
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
-	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite
+	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite, key leave
 	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
@@ -31,7 +31,7 @@ type Call struct {
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
-	Verb   string        // key: "", "add" or "remove"
+	Verb   string        // key: "", "add", "remove" or "leave"
 }
 
 // Error is a line that begins like a command and is none. Its text is fit to show:
