@@ -26,8 +26,7 @@ type member struct {
 	nick    string
 	since   time.Time
 	active  time.Time // when the person last typed something
-	away    bool
-	reason  string
+	absence Absence
 	seats   []*Seat
 	blocked map[string]bool
 	last    *Message // the last that somebody wrote directly
@@ -68,6 +67,7 @@ type Welcome struct {
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
 	OthersOnline int        // how many others are online
+	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
 }
 
@@ -97,11 +97,11 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	var welcome *Welcome
 	var after string
 	for seat == nil {
-		blocked, edits, err := r.blockedForJoin(who)
+		blocked, absence, edits, err := r.settingsForJoin(who)
 		if err != nil {
 			return nil, nil, err
 		}
-		if seat, welcome, after, err = r.sit(who, sink, blocked, edits); err != nil {
+		if seat, welcome, after, err = r.sit(who, sink, blocked, absence, edits); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -117,22 +117,24 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	return seat, welcome, err
 }
 
-// blockedForJoin reads whom a newcomer blocks, and r.edits from before that. A guest
-// blocks nobody yet, whatever another guest of that name does.
-func (r *Room) blockedForJoin(who Who) (blocked map[string]bool, edits int, err error) {
+// settingsForJoin reads whom a newcomer blocks and how they are away, and r.edits from
+// before that. A guest blocks nobody yet, whatever another guest of that name does.
+func (r *Room) settingsForJoin(who Who) (blocked map[string]bool, absence Absence, edits int, err error) {
 	r.mu.Lock()
 	edits = r.edits
 	r.mu.Unlock()
 	if who.Guest() {
-		return nil, edits, nil
+		return nil, absence, edits, nil
 	}
-	blocked, err = r.blockedBy(who.Nick)
-	return blocked, edits, err
+	if blocked, err = r.blockedBy(who.Nick); err == nil {
+		absence, err = r.absenceOf(who.Nick)
+	}
+	return blocked, absence, edits, err
 }
 
 // sit seats a session and says what came last before its connection broke. The
-// seat is nil when block lists changed since edits: blocked may be an old one.
-func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Seat, *Welcome, string, error) {
+// seat is nil when settings changed since edits: blocked and absence may be old ones.
+func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -150,12 +152,13 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
-		m.blocked = blocked
+		m.blocked, m.absence = blocked, absence
 	case len(m.seats) == 0:
 		m.broken.Stop()
 		welcome.Returned = true
 	}
 	m.active = time.Now()
+	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
 	r.catchUp(m, seat)
 	welcome.Recent = r.recentFor(m, welcome.Returned)
@@ -257,23 +260,6 @@ func (r *Room) graceOver(m *member, n int) {
 // Active notes that the person typed something, for idle times.
 func (s *Seat) Active() {
 	s.room.withMember(s.nick, func(m *member) { m.active = time.Now() })
-}
-
-// Away marks the person as away: direct messages are kept for the inbox. It
-// reports whether the person is present at all.
-func (s *Seat) Away(reason string) (present bool) {
-	s.room.withMember(s.nick, func(m *member) {
-		present, m.away, m.reason = true, true, reason
-	})
-	return present
-}
-
-// Back ends Away and reports whether the person was away.
-func (s *Seat) Back() (was bool) {
-	s.room.withMember(s.nick, func(m *member) {
-		was, m.away, m.reason = m.away, false, ""
-	})
-	return was
 }
 
 // ReplyTo is who last wrote to this person directly, "" when nobody did.

@@ -39,7 +39,7 @@ func (r *Room) others(nick string) []Presence {
 func (m *member) presence() Presence {
 	return Presence{
 		Nick: m.nick, Online: true, Since: m.since, Active: m.active,
-		Away: m.away, Reason: m.reason, Sessions: len(m.seats),
+		Away: m.absence.Away(), Reason: m.absence.Reason, Sessions: len(m.seats),
 	}
 }
 

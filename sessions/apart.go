@@ -20,9 +20,10 @@ func setting(do func(*actor, parse.Call)) func(*actor, parse.Call) {
 }
 
 func (a *actor) away(call parse.Call) {
+	err := a.seat.Away(call.Text)
 	switch {
-	case !a.seat.Away(call.Text):
-		a.fail("you are not here, so you can't be away")
+	case err != nil:
+		a.trouble("being away", err)
 	case a.seat.Guest():
 		a.note("you are away; others see it, but nothing is kept for guests; /back ends it")
 	default:
@@ -31,7 +32,12 @@ func (a *actor) away(call parse.Call) {
 }
 
 func (a *actor) back(parse.Call) {
-	if !a.seat.Back() {
+	was, err := a.seat.Back()
+	switch {
+	case err != nil:
+		a.trouble("being back", err)
+		return
+	case !was:
 		a.note("you were not away")
 		return
 	}

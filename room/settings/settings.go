@@ -34,6 +34,12 @@ var _ room.Settings = (*Store)(nil)
 // person is one nick's file.
 type person struct {
 	Blocked []string `json:"blocked,omitempty"`
+	Away    *absence `json:"away,omitempty"`
+}
+
+type absence struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // maxCached bounds the memory for people who are written to.
@@ -78,6 +84,36 @@ func (s *Store) SetBlocked(nick string, blocked []string) error {
 		return err
 	}
 	p.Blocked = blocked
+	return s.replace(nick, p)
+}
+
+// Absence returns how nick is away.
+func (s *Store) Absence(nick string) (room.Absence, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	if err != nil || p.Away == nil {
+		return room.Absence{}, err
+	}
+	return room.Absence{Since: p.Away.Since, Reason: p.Away.Reason}, nil
+}
+
+// SetAbsence replaces that. It is on disk when this returns nil.
+func (s *Store) SetAbsence(nick string, a room.Absence) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	if err != nil {
+		return err
+	}
+	p.Away = nil
+	if a.Away() {
+		p.Away = &absence{Since: a.Since.UTC().Truncate(time.Second), Reason: a.Reason}
+	}
+	return s.replace(nick, p)
+}
+
+func (s *Store) replace(nick string, p person) error {
 	if err := s.save(nick, p); err != nil {
 		return fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}

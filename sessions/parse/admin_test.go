@@ -41,7 +41,7 @@ func TestAdminLines(t *testing.T) {
 
 func TestAdminLinesRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"/key x": "neither add nor remove", "/key add": "there is no key", "/key remove": "there is no fingerprint", "/key remove a b": "nothing may follow",
+		"/key x": "none of add, remove and leave", "/key add": "there is no key", "/key remove": "there is no fingerprint", "/key remove a b": "nothing may follow",
 		"/kick": "there is no nick", "/kick b@d": "nobody can be called", "/kick bob " + strings.Repeat("x", 91): "91 bytes long, more than 90",
 		"/ban": "there is no name", "/ban bob 90x": "is not how long", "/ban bob 30 spam": "is not how long", "/ban bob 0h": "is not how long",
 		"/ban bob 101y": "is not how long", "/ban bob 1d " + strings.Repeat("x", 91): "more than 90", "/ban " + strings.Repeat("x", 101): "too long",
