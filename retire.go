@@ -45,9 +45,10 @@ func (s *server) retireNicks(ctx context.Context, cfg config) {
 }
 
 // retireFound sets aside what belongs to nicks that lost their keys while no server ran.
-// With certificates it is not known who held a nick: the line is their authority's.
+// With certificates it is not known who held a nick: the line is their authority's. And
+// without a file nothing is known.
 func (s *server) retireFound(cfg config) error {
-	if len(s.registry.Authorities()) > 0 {
+	if len(s.registry.Authorities()) > 0 || !s.registry.Exists() {
 		return nil
 	}
 	users, err := s.store.Nicks()

@@ -118,6 +118,7 @@ func TestNickIsFreeWithoutMail(t *testing.T) {
 	p.does("carol", "carol", "say hello", 0, "")
 	p.does("bob", "bob", "send carol a secret", 0, "kept for carol")
 	p.manages(0, "removed", "remove", "carol")
+	p.s.logs(1, `msg="key removed" nick=carol`)
 	p.does("mallory", "carol", "inbox all", 255, "carol has just lost its last key")
 	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
 	if out, status := p.runs("mallory", "carol", "inbox all"); status != 0 || strings.Contains(out, "secret") {

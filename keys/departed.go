@@ -71,6 +71,13 @@ func (r *Registry) Departed() map[string]time.Time {
 	return all
 }
 
+// Exists tells whether there was a file when it was last read.
+func (r *Registry) Exists() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.seen.stamp.Exists()
+}
+
 // Depart enters a nick that was found to be without any line.
 func (r *Registry) Depart(nick string, since time.Time) {
 	r.mu.Lock()

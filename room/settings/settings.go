@@ -133,7 +133,7 @@ func (s *Store) Nicks() ([]string, error) {
 	}
 	var nicks []string
 	for _, f := range files {
-		if nick, ok := strings.CutSuffix(f.Name(), ".json"); ok && name.MatchString(nick) {
+		if nick, ok := strings.CutSuffix(f.Name(), ".json"); ok && name.MatchString(nick) && f.Type().IsRegular() {
 			nicks = append(nicks, nick)
 		}
 	}
