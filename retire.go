@@ -98,12 +98,17 @@ func (s *server) complainRetire(nick string, err error) {
 }
 
 // retire reserves a nick, sets aside its history and settings, and tells those whose
-// messages were not read. Done again after it was interrupted, it completes that.
+// messages were not read. Where there are authorities it only reserves it: who had a key
+// may have been given a certificate instead, which a reservation does not keep out. Done again after it was interrupted, it completes that.
 func (s *server) retire(nick string, reserve time.Duration, now time.Time) error {
 	if reserve > 0 {
 		if err := s.reserved.Add(nick, reserve); err != nil {
 			return err
 		}
+	}
+	if len(s.registry.Authorities()) > 0 {
+		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
+		return nil
 	}
 	unread, err := room.Collect(s.store.Unread(nick))
 	if err != nil {

@@ -200,3 +200,23 @@ func TestLeaveNick(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 }
+
+// Who is given a certificate in place of a key keeps everything.
+func TestCertificateInPlaceOfAKey(t *testing.T) {
+	t.Parallel()
+	needClient(t, "ssh-keygen")
+	p := newPeople(t)
+	p.does("carol", "carol", "say hello", 0, "")
+	p.does("bob", "bob", "send carol a secret", 0, "kept for carol")
+	authority := newKey(t)
+	sign := exec.Command("ssh-keygen", "-q", "-s", authority, "-I", "carol", "-n", "carol", p.keys["carol"]+".pub")
+	if out, err := sign.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	file := filepath.Join(p.s.data, "authorized_keys")
+	_, bobs, _ := strings.Cut(readFile(t, file), "\n")
+	writeFile(t, file, bobs+"cert-authority "+readFile(t, authority+".pub"))
+	p.s.logs(1, `msg="a nick has no key any more; its history stays`)
+	p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
+	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
+}
