@@ -135,21 +135,21 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	}
 	s := newSession(h, ch)
 	if !h.add(s) {
-		turnAway(ch, wordsShutdown)
+		turnAway(ch, wordsShutdown, exitFailed)
 		return
 	}
 	defer h.remove(s)
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error())
+		turnAway(ch, err.Error(), exitFailed)
 		return
 	}
 	s.run()
 }
 
 // turnAway ends a channel that has no session, in words, if they are taken.
-func turnAway(ch *sshd.Channel, words string) {
+func turnAway(ch *sshd.Channel, words string, status int) {
 	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(words)+"\r\n"), goodbyeLimit)
-	ch.Exit(exitFailed)
+	ch.Exit(status)
 }
 
 // admit asks whether the channel's person may be here, and notes the use of the key.
@@ -192,12 +192,15 @@ func (h *Host) rhythm() time.Duration {
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and
-// waits for them until ctx is over.
+// commands and waits for them until ctx is over.
 func (h *Host) Shutdown(ctx context.Context) {
 	h.mu.Lock()
 	h.stopping = true
 	for s := range h.open {
 		s.end(errShutdown)
+	}
+	for v := range h.commands {
+		v.end(errShutdown)
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})
