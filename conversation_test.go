@@ -138,7 +138,7 @@ func direct(alice, bob, carol *person) {
 
 func awayAndBlocked(alice, bob, carol *person) {
 	carol.types("/away lunch")
-	carol.sees("you are away")
+	carol.sees("you are marked away")
 	bob.types("@carol coffee?")
 	bob.sees("kept for carol (away: lunch)")
 	bob.types("whoelse")
@@ -152,7 +152,7 @@ func awayAndBlocked(alice, bob, carol *person) {
 	carol.sees("your inbox is empty")
 
 	alice.types("/block bob")
-	alice.sees("you see nothing from bob any more")
+	alice.sees("bob's messages are hidden")
 	alice.types("/blocked")
 	alice.sees("you block bob")
 	bob.types("@alice are you cross?")

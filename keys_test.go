@@ -84,7 +84,7 @@ func TestHangup(t *testing.T) {
 
 	edit("mutes.json", "nonsense")
 	s.hangUp()
-	s.logs(1, "reading the files anew failed")
+	s.logs(1, "reloading the files failed")
 	bob.types("still?")
 	bob.sees("the file muted you")
 	edit("mutes.json", "")
@@ -137,7 +137,7 @@ func TestMistypedInvitation(t *testing.T) {
 		t.Helper()
 		return output(t, s.openSSH("carol+"+code, keys, nil, "nick"), "")
 	}
-	const wrong, tooMany = "this invitation is not valid", "too many wrong invitations came from your address"
+	const wrong, tooMany = "invalid, used or expired invitation", "too many wrong invitations came from your address"
 	if out, status := try("0000-0000-0000-0000", many...); status != 255 || !strings.Contains(out, wrong) {
 		t.Errorf("mistyped: %d %q", status, out)
 	}

@@ -184,6 +184,9 @@ func (s *server) watch(cfg config) {
 		if len(c.Removed) > 0 { // a changed line is among them, a claim never is
 			s.recheck()
 		}
+		if len(c.Added) > 0 {
+			s.host.EndGuests(s.registry.Free)
+		}
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.recheckAll(ctx) })

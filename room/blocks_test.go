@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,7 +27,7 @@ func TestBlockHides(t *testing.T) {
 		same(t, "could not answer", bob.send("hi", "carol").words(), "carol yours")
 		second := h.join("bob")
 		same(t, "recent", texts(second.welcome.Recent), "dave: shown")
-		past, err := whole(second.History(10))
+		past, err := whole(second.History(context.Background(), 10))
 		if err != nil {
 			t.Error(err)
 		}
@@ -140,7 +141,7 @@ func TestBlockFails(t *testing.T) {
 		same(t, "a guest has none to fail", lists(t, &person{Seat: h.Visit(Who{"~ann"})}))
 		visitor := &person{Seat: h.Visit(Who{"bob"})}
 		_, err := visitor.Blocked()
-		_, err2 := whole(visitor.History(1))
+		_, err2 := whole(visitor.History(context.Background(), 1))
 		_, err3 := visitor.Block("carol")
 		for _, err := range []error{err, err2, err3} {
 			if !errors.Is(err, ErrStorage) {

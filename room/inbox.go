@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"iter"
 	"slices"
 )
@@ -57,11 +58,11 @@ func (s *Seat) Waiting() (Waiting, error) {
 // Past gives the newest n of the person's direct and group messages, sent and
 // received, oldest first; with a nick only those from or to it. Errors are those
 // of History.
-func (s *Seat) Past(with string, n int) iter.Seq2[Page, error] {
+func (s *Seat) Past(ctx context.Context, with string, n int) iter.Seq2[Page, error] {
 	if s.Guest() {
 		return func(func(Page, error) bool) {}
 	}
-	return s.room.tail(s.nick, n, func(m *Message) bool {
+	return s.room.tail(ctx, s.nick, n, func(m *Message) bool {
 		if m.Kind == KindReceipt {
 			return false
 		}

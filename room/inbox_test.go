@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -24,9 +25,9 @@ func TestInboxHasWhatWasKept(t *testing.T) {
 		same(t, "unread until marked", texts(bob.inbox(t)), want...)
 		bob.markRead(t, bob.inbox(t)[:1])
 		same(t, "the rest", texts(bob.inbox(t)), want[1:]...)
-		past, err := whole(bob.Past("", 10))
+		past, err := whole(bob.Past(context.Background(), "", 10))
 		same(t, "all", texts(past), "carol: delivered", "carol: away", "dave: to both", "carol: offline")
-		with, err2 := whole(bob.Past("dave", 10))
+		with, err2 := whole(bob.Past(context.Background(), "dave", 10))
 		same(t, "with dave", texts(with), "dave: to both")
 		if err := errors.Join(err, err2); err != nil {
 			t.Error(err)
@@ -38,7 +39,7 @@ func TestGuestsHaveNoInbox(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ann := h.join("~ann")
 		h.join("bob").send("hi", "~ann")
-		past, err := whole(ann.Past("", 10))
+		past, err := whole(ann.Past(context.Background(), "", 10))
 		if got := append(ann.inbox(t), past...); err != nil || len(got) > 0 {
 			t.Errorf("%v, %v", got, err)
 		}

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"iter"
 )
@@ -30,9 +31,13 @@ func searchCost(m *Message) int { return len(m.Text) + 100 }
 
 // tail gives the newest n messages of owner that keep accepts. The error, if there
 // is one, comes with the last page and is [ErrSearchLimit], or wraps [ErrStorage].
-func (r *Room) tail(owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
+// Once ctx is over it is ctx's, soon: who has gone is not searched for.
+func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
 	searched, inVain := 0, 0
 	return paged(r.archive.Tail(owner, n, func(m *Message) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		if inVain >= searchMost {
 			return false, ErrSearchLimit
 		}

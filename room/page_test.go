@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,13 +63,13 @@ func TestSearchLimit(t *testing.T) {
 	records := append(past(1, RoomHistory, KindSay, "dave"), past(searchMost/100, RoomHistory, KindSay, "carol")...)
 	inHouse(t, func(h *house) {
 		bob := h.join("bob")
-		lines, err := whole(bob.History(10_000))
+		lines, err := whole(bob.History(context.Background(), 10_000))
 		if len(lines) != 10_000 || err != nil {
 			t.Errorf("%d lines, %v", len(lines), err)
 		}
 		block(h, bob, "carol")
 		searched := 0
-		for page, err := range bob.History(10) {
+		for page, err := range bob.History(context.Background(), 10) {
 			searched += page.Searched
 			if len(page.Messages) > 0 || !errors.Is(err, ErrSearchLimit) {
 				t.Errorf("%v, %v", texts(page.Messages), err)
@@ -138,4 +139,16 @@ func TestWelcomeIsBounded(t *testing.T) {
 		}
 		h.quiet()
 	})
+}
+
+// Nothing is searched for who has gone.
+func TestSearchEndsWithItsContext(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		ctx, gone := context.WithCancel(context.Background())
+		gone()
+		if lines, err := whole(bob.History(ctx, 10)); len(lines) > 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("%d lines, %v", len(lines), err)
+		}
+	}, past(3, RoomHistory, KindSay, "carol")...)
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -74,8 +75,8 @@ func TestNoLockWhileReading(t *testing.T) {
 	calls := map[string]func(h *house, p *person){
 		"join":     func(h *house, _ *person) { _, _ = h.tryJoin("dave") },
 		"inbox":    func(_ *house, p *person) { _, _ = whole(p.Inbox()) },
-		"past":     func(_ *house, p *person) { _, _ = whole(p.Past("", 1)) },
-		"history":  func(_ *house, p *person) { _, _ = whole(p.History(1)) },
+		"past":     func(_ *house, p *person) { _, _ = whole(p.Past(context.Background(), "", 1)) },
+		"history":  func(_ *house, p *person) { _, _ = whole(p.History(context.Background(), 1)) },
 		"markRead": func(_ *house, p *person) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
 	}
 	for name, call := range calls {

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"iter"
 	"slices"
 )
@@ -62,14 +63,14 @@ func (r *Room) recentFor(m *member, returned bool) []*Message {
 // History gives the newest n lines of the room from its file, oldest first. The
 // error, if there is one, comes with the last page and is [ErrSearchLimit], or
 // wraps [ErrStorage].
-func (s *Seat) History(n int) iter.Seq2[Page, error] {
+func (s *Seat) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		blocked, err := s.room.blockedBy(s.nick)
 		if err != nil {
 			yield(Page{}, err)
 			return
 		}
-		s.room.tail(RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })(yield)
+		s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })(yield)
 	}
 }
 

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 // with a single command. Its methods are for the session's reading goroutine,
 // except where one says otherwise.
 type actor struct {
+	ctx     context.Context // over when the session or command is to end, or the connection has
 	host    *Host
 	login   *sshd.Login
 	from    string // the client's address and port
@@ -183,7 +185,7 @@ func (a *actor) lastFrom() (string, error) {
 		return to, nil
 	}
 	var last string
-	for page, err := range a.seat.Past("", defaultLines) {
+	for page, err := range a.seat.Past(a.ctx, "", defaultLines) {
 		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
 			return "", err
 		}

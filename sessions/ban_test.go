@@ -52,7 +52,7 @@ func TestBanOfKey(t *testing.T) {
 	r := newRigOf(t, "olivia", "oscar")
 	olivia, bob := r.terminal("olivia", r.addr), r.terminal("bob", r.addr)
 	olivia.enters("/ban "+keys.Fingerprint(signer("oscar").PublicKey()), "covers the operator oscar")
-	olivia.enters("/ban "+keys.Fingerprint(signer("olivia").PublicKey()), "covers you yourself")
+	olivia.enters("/ban "+keys.Fingerprint(signer("olivia").PublicKey()), "would ban you, too")
 	olivia.enters("/ban "+keys.Fingerprint(signer("bob").PublicKey())+" lost", "it ended the sessions of bob")
 	bob.sees("your key is banned by olivia for good: lost")
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say x"}).sees("you are banned: lost")

@@ -82,23 +82,24 @@ func (f *failures) errors() string {
 // being present: when it exits, all that the command acknowledged is on disk.
 func (h *Host) runCommand(ch *sshd.Channel) {
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
+	ctx, stop := context.WithCancel(ch.Context())
+	defer stop()
 	a := &actor{
-		host: h, login: ch.Login, from: ch.From(), out: newOutbox(ch, plainLines(ch), h.rhythm),
+		ctx: ctx, host: h, login: ch.Login, from: ch.From(), out: newOutbox(ch, plainLines(ch), h.rhythm),
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}
 	a.failed.collect = true
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	defer h.running(a, stop)()
 	if err := h.admit(ch); err != nil {
 		turnAway(ch, err.Error())
 		return
 	}
-	go a.writeOutput(ch, stop)
-	status := a.runLine(ctx, text.Clean(ch.Command), ch)
+	var writer sync.WaitGroup
+	writer.Go(func() { a.writeOutput(ch, stop) })
+	status := a.runLine(text.Clean(ch.Command), ch)
 	a.out.close(errQuit)
-	<-a.out.done
+	writer.Wait() // the library ends the channel with 0 when this returns
 	if voluntary(a.out.why()) {
 		ch.Exit(status)
 	}
@@ -122,11 +123,12 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	}
 }
 
-// runLine carries out one command; a text of "-" is read from in.
-func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
+// runLine carries out one command; a text of "-" is read from ch, which may take longer
+// than the person's key is good for.
+func (a *actor) runLine(line string, ch *sshd.Channel) int {
 	call, err := parse.Command(line)
 	if err == nil && call.Text == "-" {
-		call.Text, err = readText(in)
+		call.Text, err = readText(ch)
 		a.seat = a.host.cfg.Room.Visit(room.Who{Nick: a.login.Nick}) // a guest's name may be somebody else's by now
 	}
 	if err != nil {
@@ -137,12 +139,16 @@ func (a *actor) runLine(ctx context.Context, line string, in io.Reader) int {
 		a.fail(wordsTooLong(len(call.Text)))
 		return exitUsage
 	}
-	if a.host.pace.wait(ctx, a.seat.Nick(), func() {}) != nil || a.out.why() != nil {
+	if a.host.pace.wait(a.ctx, a.seat.Nick(), func() {}) != nil || a.out.why() != nil {
 		return exitFailed // half a text of somebody who was sent away, perhaps
+	}
+	if why, stale := ch.Stale(); stale {
+		a.fail(why)
+		return exitFailed
 	}
 	a.do(call)
 	switch {
-	case a.pending.wait(ctx, lastReceipts):
+	case a.pending.wait(a.ctx, lastReceipts):
 	case call.Name == "inbox":
 		a.failed.doubt(wordsUnmarked)
 	default:

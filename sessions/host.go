@@ -34,6 +34,8 @@ const (
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+	lingerLimit  = 30 * time.Second // and each end for more than lingerAfter to be taken
+	lingerAfter  = 16 << 10         // bytes
 )
 
 // What is written at once, and after how much the client is asked whether it came.

@@ -55,8 +55,8 @@ func TestKeyRefusals(t *testing.T) {
 	r.pipe("carol")
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob", width: 200, height: 60, term: "xterm"})
 	for _, c := range [][2]string{
-		{"/key add", "there is no key; paste"},
-		{"/key remove", "there is no fingerprint"},
+		{"/key add", "missing key; paste"},
+		{"/key remove", "missing fingerprint"},
 		{"/key steal", `"steal" is neither add nor remove`},
 		{"/key add nonsense", "not added: line 1: no key can be read from it"},
 		{"/key add " + public("carol"), "this key already holds carol"},

@@ -161,7 +161,7 @@ func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	r := newRigOf(t, "olivia")
 	olivia, bob := r.terminal("olivia", r.addr), r.terminal("bob", r.addr)
-	bob.enters("/block olivia", "you see nothing from olivia")
+	bob.enters("/block olivia", "olivia's messages are hidden")
 	olivia.typed("/announce down at \x1b]0;x\x07noon\u202e\r")
 	bob.sees("olivia announces: down at ")
 	if n := bob.bells(); n != 1 {
@@ -179,14 +179,14 @@ func TestInvite(t *testing.T) {
 	t.Parallel()
 	r := newRigOf(t, "olivia", "oscar")
 	olivia, oscar := r.terminal("olivia", r.addr), r.terminal("oscar", r.addr)
-	olivia.enters("/invite carol 3d", "makes a new key carol's, once, within 3d", "ssh -p 2222 carol+")
+	olivia.enters("/invite carol 3d", "one-time invitation for carol, valid for 3d", "ssh -p 2222 carol+")
 	oscar.sees("olivia invited carol")
 	oscar.neverSaw("carol+")
 	olivia.enters("/invite oscar", "oscar is held by a key already")
 	olivia.enters("/invite 0scar", "reads like oscar")
 	olivia.enters("/invite ~eve", "guests need no invitation")
 	olivia.enters("/invite root", "can't be a nick")
-	olivia.enters("/invite dave soon", `"soon" is not how long`)
+	olivia.enters("/invite dave soon", `"soon" is not a duration`)
 	want := []map[string]string{
 		{"who": "olivia", "what": "invite", "whom": "carol", "for": "3d"},
 		{"who": "olivia", "what": "invite", "whom": "oscar", "for": "1d"},

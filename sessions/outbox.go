@@ -282,8 +282,31 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 			return
 		case cause != nil:
 			w.write(o.ch.Stderr(), []byte(errors), stallLimit) // nobody is left to be told
+			if voluntary(cause) {
+				o.linger()
+			}
 			return
 		}
+	}
+}
+
+// linger waits until the client has taken what was written, where that is so much that
+// a slow line takes a while: once the channel is closed there is little time for it, and
+// closing the connection would lose the rest.
+func (o *outbox) linger() {
+	o.mu.Lock()
+	unconfirmed := o.unconfirmed
+	o.mu.Unlock()
+	if unconfirmed <= lingerAfter {
+		return
+	}
+	taken := make(chan struct{})
+	o.ch.Confirm(func(bool) { close(taken) })
+	late := time.NewTimer(lingerLimit)
+	defer late.Stop()
+	select {
+	case <-taken:
+	case <-late.C:
 	}
 }
 

@@ -14,12 +14,14 @@ import (
 
 // reader is an actor whose queue is emptied, but not written anywhere.
 func reader(rate float64) *actor {
+	ctx, stop := context.WithCancel(context.Background())
 	a := &actor{
-		host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
+		ctx: ctx, host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
 		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
 		style: func() render.Style { return render.Style{} },
 	}
 	go func() {
+		defer stop()
 		defer close(a.out.done)
 		for {
 			<-a.out.wake

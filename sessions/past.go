@@ -32,14 +32,14 @@ func (a *actor) inbox(call parse.Call) {
 	case a.seat.Guest():
 		a.fail("nothing is kept for guests; connect with a key to have an inbox")
 	case call.All || call.Nick != "":
-		a.pages(a.seat.Past(call.Nick, linesAsked(call)), nil, "reading your history", "there is nothing yet")
+		a.pages(a.seat.Past(a.ctx, call.Nick, linesAsked(call)), nil, "reading your history", "there is nothing yet")
 	default:
 		a.pages(a.seat.Inbox(), a.haveRead, "reading your inbox", "your inbox is empty: nothing unread")
 	}
 }
 
 func (a *actor) history(call parse.Call) {
-	a.pages(a.seat.History(linesAsked(call)), nil, "reading the room's history", "nothing was said yet")
+	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", "nothing was said yet")
 }
 
 // pages shows what was said earlier, page by page. It waits while much is queued, and
@@ -57,11 +57,13 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 		case errors.Is(err, room.ErrSearchLimit):
 			empty = false
 			a.note(wordsSearched)
+		case a.ctx.Err() != nil:
+			return
 		case err != nil:
 			a.trouble(what, err)
 			return
 		}
-		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.out.done) || a.out.why() != nil {
+		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.ctx.Done()) || a.out.why() != nil {
 			return
 		}
 		work %= messageWorth

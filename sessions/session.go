@@ -30,7 +30,6 @@ type session struct {
 	actor
 	ch   *sshd.Channel
 	term *terminal.Terminal // nil without a pty
-	ctx  context.Context    // over when the session is to end
 	stop context.CancelFunc
 
 	// Owned by the reading goroutine.
@@ -43,8 +42,9 @@ type session struct {
 
 func newSession(h *Host, ch *sshd.Channel) *session {
 	s := &session{ch: ch, size: make(chan struct{}, 1)}
-	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
+	ctx, stop := context.WithCancel(ch.Context())
+	s.stop = stop
+	s.actor = actor{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
 	if pty {

@@ -3,9 +3,11 @@ package sessions
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys/nick"
 	"whoelse/sessions/sshd"
 )
 
@@ -37,6 +39,16 @@ func (h *Host) EndWhere(match func(login *sshd.Login, address string) (reason st
 	for _, v := range h.visits() {
 		if reason, end := match(v.login, v.from); end {
 			v.end(expelled(reason))
+		}
+	}
+}
+
+// EndGuests ends the sessions and commands of guests whose names, without the mark,
+// are not free any more: a key holds them now, or one that they read like.
+func (h *Host) EndGuests(free func(name string) bool) {
+	for _, v := range h.visits() {
+		if name, guest := strings.CutPrefix(v.nick, nick.GuestMark); guest && !free(name) {
+			v.end(expelled(name + " now belongs to somebody's key; come back under another name"))
 		}
 	}
 }

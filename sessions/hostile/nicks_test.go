@@ -26,6 +26,21 @@ func TestGuestNumbers(t *testing.T) {
 	})
 }
 
+// A guest whose name somebody's key gets goes, at once, and so does one whose name
+// reads like it. Others stay.
+func TestGuestOfAClaimedName(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		dave, alike, dave2 := r.connect(visit{user: "dave"}), r.connect(visit{user: "d.ave", term: "xterm"}), r.connect(visit{user: "dave"})
+		r.connect(visit{user: "dave", key: "dave"}).sees("you are dave")
+		for _, guest := range []*client{dave, alike} {
+			guest.sees("now belongs to somebody's key")
+			guest.leaves()
+		}
+		dave2.types("nick\n")
+		dave2.sees("you are ~dave2")
+	})
+}
+
 // A name that only differs by what is easily overlooked is nobody's to claim, nor a
 // guest's, but more than that is another name.
 func TestOverlooked(t *testing.T) {

@@ -110,7 +110,7 @@ func TestSearchBehindWhoIsBlocked(t *testing.T) {
 		r.past(lines, 10, room.Message{Kind: room.KindSay, From: "carol"}, room.RoomHistory)
 		c := r.connect(visit{user: "mallory"})
 		c.types("/block carol\n/block bob\n")
-		c.sees("you see nothing from bob any more")
+		c.sees("bob's messages are hidden")
 		before := r.store.Stats().Searched
 		for i := range asks {
 			c.types(fmt.Sprintf("/history 10000\n/say asked %d\n", i))

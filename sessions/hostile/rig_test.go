@@ -127,7 +127,10 @@ func (r *rig) serve() {
 	r.addr = r.listener.Addr().String()
 	r.served = make(chan error, 1)
 	go func() { r.served <- r.ssh.Serve(r.listener) }()
-	r.registry.OnChange(func(keys.Change) { r.recheck() })
+	r.registry.OnChange(func(keys.Change) {
+		r.recheck()
+		r.host.EndGuests(r.registry.Free)
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { r.registry.Watch(ctx) })

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -16,7 +17,7 @@ import (
 const (
 	maxEnv     = 32       // variables
 	maxEnvSize = 256      // bytes of a name and its value
-	maxPtySize = 4 << 10  // bytes of a terminal's type and modes
+	maxPtySize = 8 << 10  // bytes of a terminal's type and modes
 	maxCommand = 64 << 10 // bytes
 )
 
@@ -199,6 +200,9 @@ func (ch *Channel) Stale() (why string, stale bool) { return ch.conn.server.Stal
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }
+
+// Context is over when the connection has ended.
+func (ch *Channel) Context() context.Context { return ch.sess.Context() }
 
 // From is the client's address.
 func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
