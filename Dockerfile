@@ -10,12 +10,13 @@ RUN go mod download
 COPY . .
 ARG VERSION=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /out/whoelse . \
- && mkdir -m 0700 /out/data
+ && mkdir -p /out/root && mkdir -m 0700 /out/root/data
 
 FROM scratch
 COPY --from=build /out/whoelse /whoelse
-# A new volume takes the owner and mode of the folder that it is mounted on.
-COPY --from=build --chown=65532:65532 /out/data /data
+# A new volume takes the owner and mode of the folder that it is mounted on. What is in a
+# folder is copied with its mode, a folder itself is not: so this copies its parent.
+COPY --from=build --chown=65532:65532 /out/root/ /
 ENV WHOELSE_DATA=/data
 USER 65532:65532
 VOLUME /data

@@ -53,7 +53,7 @@ func TestSingleCommands(t *testing.T) {
 		{[]string{"@bob", "hello"}, 0, "delivered to bob"},
 		{[]string{"whoelse"}, 0, "bob: since"},
 		{[]string{"/whoelse"}, 0, "bob: since"},
-		{[]string{"send", "zebra", "hi"}, 1, "nobody is called zebra"},
+		{[]string{"send", "zebra", "hi"}, 67, "nobody is called zebra"},
 		{[]string{"send", "bob"}, 2, "usage:"},
 		{[]string{"nonsense"}, 2, "no command"},
 		{[]string{"wholast", "x"}, 2, "usage:"},
@@ -153,9 +153,9 @@ func TestKilledClientLeavesLater(t *testing.T) {
 	bob.sees("kept for carol (connection lost)")
 	dave = sitDown(t, "dave", s.openSSH("dave", daveKey, nil)) // back in time
 	dave.sees("welcome back, dave")
-	bob.seesWithin(15*time.Second, "carol left")
+	bob.seesWithin(15*time.Second, "carol's connection was lost")
 	if late := time.Since(died); late < 9*time.Second {
-		t.Errorf("carol left after %v already", late)
+		t.Errorf("carol's connection was lost after %v already", late)
 	}
 	bob.types("@carol still?")
 	bob.sees("kept for carol (offline)")

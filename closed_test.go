@@ -76,11 +76,11 @@ func TestCertificates(t *testing.T) {
 		user, words string
 		args        []string
 	}{
-		"without principals":     {"erin", "a key was not accepted", nil},
+		"without principals":     {"erin", "not accepted", nil},
 		"for a nick that's held": {"bob", "bob is held by another key", []string{"-n", "bob"}},
 		"expired":                {"erin", "expired", []string{"-n", "erin", "-V", "20200101:20200102"}},
-		"from elsewhere":         {"erin", "a key was not accepted", []string{"-n", "erin", "-O", "source-address=192.0.2.0/24"}},
-		"with a forced command":  {"erin", "a key was not accepted", []string{"-n", "erin", "-O", "force-command=ls"}},
+		"from elsewhere":         {"erin", "not accepted", []string{"-n", "erin", "-O", "source-address=192.0.2.0/24"}},
+		"with a forced command":  {"erin", "not accepted", []string{"-n", "erin", "-O", "force-command=ls"}},
 	} {
 		t.Log(name)
 		key := newKey(t)
@@ -89,7 +89,7 @@ func TestCertificates(t *testing.T) {
 	}
 	stranger, theirs := newKey(t), newKey(t)
 	certify(t, stranger, theirs, "-n", "erin")
-	s.refused("erin", theirs, "a key was not accepted")
+	s.refused("erin", theirs, "not accepted")
 
 	online := sitDown(t, "dora", s.openSSH("dora", []string{dora}, nil))
 	online.sees("you are dora")

@@ -30,6 +30,8 @@ type config struct {
 	motd        string
 	logFormat   string
 	metrics     string // an address or, for none, empty
+	hostname    string // as typed; host is what it means
+	host        hostname
 
 	access       string // open or keys
 	guests       string // on, off or, for what access makes of it, empty
@@ -95,6 +97,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&cfg.motd, "motd", "", "`file` with a message of the day, shown on joining")
 	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
 	f.StringVar(&cfg.metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
+	f.StringVar(&cfg.hostname, "hostname", "", "`name` of the server, for the lines in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
 	storageFlags(f, &cfg)
 	quotaFlags(f, &cfg.quota)
 	doorFlags(f, &cfg)
@@ -117,8 +120,8 @@ func doorFlags(f *pflag.FlagSet, cfg *config) {
 	f.StringVar(&cfg.guests, "guests", "", "`on` lets people without a key in, off does not (default on with --access open, else off)")
 	f.StringVar(&cfg.revokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.strictCrypto, "strict-crypto", false, "post-quantum key exchange only")
-	f.IntVar(&cfg.limits.Sessions, "max-sessions", 10_000, "most `connections` that have logged in")
-	f.IntVar(&cfg.limits.Handshakes, "max-handshakes", 100, "most `connections` still logging in")
+	f.IntVar(&cfg.limits.Sessions, "max-sessions", 10_000, "most `connections` that have logged in: people in the room, whoever is over is told that it is full")
+	f.IntVar(&cfg.limits.Handshakes, "max-handshakes", 100, "most `connections` that are logging in at a time, which takes 20 seconds at most")
 	f.IntVar(&cfg.limits.PerAddress, "max-per-address", 20, "most `connections` of one address (IPv6: one /64)")
 	f.IntVar(&cfg.limits.PerMinute, "max-per-minute", 30, "most new `connections` of one address in a minute")
 	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` without limits by address; none for no network")
@@ -190,6 +193,10 @@ func (cfg *config) check(stderr io.Writer) (*slog.Logger, error) {
 	}
 	if err := checkAddress(cfg.metrics); err != nil && cfg.metrics != "" {
 		return nil, fmt.Errorf("--metrics %s: %w", cfg.metrics, err)
+	}
+	var err error
+	if cfg.host, err = parseHostname(cfg.hostname); err != nil {
+		return nil, fmt.Errorf("--hostname %s: %w", cfg.hostname, err)
 	}
 	if cfg.data == "" {
 		return nil, errors.New("--data: a folder is needed")

@@ -25,7 +25,7 @@ func TestBytesOfANick(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("x", 1500)
-	try("bob", bobKey, 1, "nobody is called nobodyhere", "send", "nobodyhere", "free-of-charge "+long)
+	try("bob", bobKey, 67, "nobody is called nobodyhere", "send", "nobodyhere", "free-of-charge "+long)
 	try("bob", bobKey, 0, "kept for carol", "send", "carol", "the-first "+long)
 	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit for one minute; try again in ", "send", "carol", "the-second "+long)
 	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit", "say", "the-third "+long)

@@ -63,13 +63,14 @@ type server struct {
 	metrics  *metrics // nil without --metrics
 	quota    *quota.Limiter
 	space    *space.Guard
+	hostname hostname
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
 // in one line on stdout.
 func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) error {
 	slog.SetDefault(log) // the ssh library's
-	s := &server{log: log}
+	s := &server{log: log, hostname: cfg.host}
 	if err := s.start(cfg); err != nil {
 		s.stop()
 		return err
@@ -101,6 +102,7 @@ func (s *server) start(cfg config) error {
 	if err := s.openFiles(cfg); err != nil {
 		return err
 	}
+	s.logStart(cfg)
 	if err := s.openKeys(cfg); err != nil {
 		return err
 	}
@@ -223,21 +225,25 @@ func (s *server) reload() {
 	s.recheck()
 }
 
+// logStart is the log's first word: what runs, where, on which data, as whom, and who
+// gets in.
+func (s *server) logStart(cfg config) {
+	data, err := filepath.Abs(cfg.data)
+	if err != nil {
+		data = cfg.data
+	}
+	guests := "on"
+	if cfg.noGuests() {
+		guests = "off"
+	}
+	s.log.Info("whoelse starts", "version", version(), "listen", s.listener.Addr().String(), "data", data,
+		"host_key", gossh.FingerprintSHA256(s.hostKey.PublicKey()), "access", cfg.access, "guests", guests)
+}
+
 // invitation is the line that tells how to get in.
 func (s *server) invitation() string {
 	return fmt.Sprintf("whoelse is listening on %s, host key %s; join with: %s",
-		s.listener.Addr(), gossh.FingerprintSHA256(s.hostKey.PublicKey()), s.joinLine("nick"))
-}
-
-// joinLine is what a person types to join as user. What the server is called from
-// elsewhere it can't know.
-func (s *server) joinLine(user string) string {
-	addr := s.listener.Addr().(*net.TCPAddr)
-	host := "localhost"
-	if !addr.IP.IsUnspecified() {
-		host = addr.IP.String()
-	}
-	return fmt.Sprintf("ssh -p %d %s@%s", addr.Port, user, host)
+		s.listener.Addr(), gossh.FingerprintSHA256(s.hostKey.PublicKey()), s.joinLine("nick", s.listener.Addr().(*net.TCPAddr).AddrPort()))
 }
 
 // stopInTime stops and gives up waiting when a disk or a peer keeps it from that.

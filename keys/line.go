@@ -74,13 +74,17 @@ func first(errs ...error) error {
 	return nil
 }
 
-// parseReason shortens the parser's error and makes it safe: it can quote the line.
+// parseReason puts the parser's error into words for people.
 func parseReason(err error) string {
-	s := strings.TrimPrefix(err.Error(), "ssh: ")
-	if s == "no key found" {
+	switch s := err.Error(); {
+	case strings.HasSuffix(s, "no key found"):
 		return "type, base64 and comment are expected"
+	case strings.Contains(s, "unknown key algorithm"):
+		return "its type is not known"
+	case strings.Contains(s, "type mismatch"):
+		return "its base64 is of another type than it says"
 	}
-	return clean(s)
+	return "its base64 is cut off or mistyped"
 }
 
 // name finds the nick: NICK= where given, else the comment up to its first '@'.

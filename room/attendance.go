@@ -25,6 +25,7 @@ type attendance struct {
 // lateChange is the last change of somebody's.
 type lateChange struct {
 	kind  Kind
+	lost  bool // with KindLeave
 	at    time.Time
 	there bool // the history has them as online
 }
@@ -49,7 +50,7 @@ func (a *attendance) now(nick string) bool {
 }
 
 // later notes a change that is not.
-func (a *attendance) later(kind Kind, nick string, at time.Time) {
+func (a *attendance) later(kind Kind, lost bool, nick string, at time.Time) {
 	before, waits := a.late[nick]
 	there := kind == KindLeave
 	if waits {
@@ -59,17 +60,27 @@ func (a *attendance) later(kind Kind, nick string, at time.Time) {
 		delete(a.late, nick)
 		return
 	}
-	a.late[nick] = lateChange{kind, at, there}
+	a.late[nick] = lateChange{kind, lost, at, there}
+}
+
+// connectionLost is the text of a KindLeave of somebody whose connection was lost.
+const connectionLost = "connection lost"
+
+func wordsLost(lost bool) string {
+	if lost {
+		return connectionLost
+	}
+	return ""
 }
 
 // recordPresence notes a change for the presence history. Nobody waits for it, so
 // that it goes to the archive with all others of its second. r.mu is held.
-func (r *Room) recordPresence(kind Kind, nick string) (id string) {
-	m := r.newMessage(kind, nick, nil, "")
+func (r *Room) recordPresence(kind Kind, nick string, lost bool) (id string) {
+	m := r.newMessage(kind, nick, nil, wordsLost(lost))
 	if r.present.now(nick) {
 		r.unrecorded(m)
 	} else {
-		r.present.later(kind, nick, m.Time)
+		r.present.later(kind, lost, nick, m.Time)
 	}
 	return m.ID
 }
@@ -91,7 +102,7 @@ func (r *Room) recordLate(most int) {
 		return strings.Compare(x, y)
 	})
 	for _, nick := range nicks[:min(most, len(nicks))] {
-		m := r.newMessage(a.late[nick].kind, nick, nil, "")
+		m := r.newMessage(a.late[nick].kind, nick, nil, wordsLost(a.late[nick].lost))
 		m.Time = a.late[nick].at
 		r.unrecorded(m)
 		delete(a.late, nick)

@@ -75,7 +75,7 @@ func TestBlocksSurvive(t *testing.T) {
 		same(t, "forgotten", lists(t, h.join("~ann")))
 		same(t, "bob's", lists(t, bob), "carol", "dave")
 		bob.Leave(Quit)
-		same(t, "while offline", lists(t, &person{Seat: h.Visit(Who{"bob"})}), "carol", "dave")
+		same(t, "while offline", lists(t, &person{Seat: h.Visit(Who{Nick: "bob"})}), "carol", "dave")
 		h = h.restart(true)
 		same(t, "refused", h.join("carol").send("hi", "bob").words(), "bob blocked")
 		same(t, "after a restart", lists(t, h.join("bob")), "carol", "dave")
@@ -138,8 +138,8 @@ func TestBlockFails(t *testing.T) {
 		}
 		same(t, "not in effect", carol.send("hi", "bob").words(), "bob delivered")
 		bob.Leave(Quit)
-		same(t, "a guest has none to fail", lists(t, &person{Seat: h.Visit(Who{"~ann"})}))
-		visitor := &person{Seat: h.Visit(Who{"bob"})}
+		same(t, "a guest has none to fail", lists(t, &person{Seat: h.Visit(Who{Nick: "~ann"})}))
+		visitor := &person{Seat: h.Visit(Who{Nick: "bob"})}
 		_, err := visitor.Blocked()
 		_, err2 := whole(visitor.History(context.Background(), 1))
 		_, err3 := visitor.Block("carol")
@@ -156,7 +156,7 @@ func TestBlockWhileJoining(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.settings.onRead = func() {
 			h.settings.onRead = nil
-			block(h, &person{Seat: h.Visit(Who{"bob"})}, "carol")
+			block(h, &person{Seat: h.Visit(Who{Nick: "bob"})}, "carol")
 		}
 		bob := h.join("bob")
 		same(t, "list", lists(t, bob), "carol")

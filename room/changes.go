@@ -10,20 +10,30 @@ import (
 // so that a thousand people joining cost each of them a few lines, not a thousand.
 // Owned by Room.mu.
 type changes struct {
-	joined, left []string
-	noted        map[string]int // for each of these, greeted at that time
-	greeted      int            // sessions that were told who is here
-	unrecorded   []Record       // for the presence history
-	wait         *time.Timer    // runs for mergeChanges after each telling
+	of         [ways][]string // nicks
+	noted      map[string]int // for each of these, greeted at that time
+	greeted    int            // sessions that were told who is here
+	unrecorded []Record       // for the presence history
+	wait       *time.Timer    // runs for mergeChanges after each telling
 }
 
-// tell notes that nick joined or left, and passes it on as soon as may be. r.mu is held.
-func (r *Room) tell(nick string, joined bool) {
+// way is how somebody's presence changes.
+type way int
+
+const (
+	joined way = iota
+	left
+	lost // the connection, and has not come back
+	ways
+)
+
+// tell notes how nick's presence changes, and passes it on as soon as may be. r.mu is held.
+func (r *Room) tell(nick string, how way) {
 	if r.closed {
 		return
 	}
 	c := &r.changes
-	c.note(nick, joined)
+	c.note(nick, how)
 	if c.wait == nil {
 		r.tellNow()
 	}
@@ -32,19 +42,23 @@ func (r *Room) tell(nick string, joined bool) {
 // note adds a change; one that undoes another of the same moment removes it. When
 // somebody else was told who is here in between, that was true only for a moment,
 // and the last change is told.
-func (c *changes) note(nick string, joined bool) {
-	to, undo, greeted := &c.left, &c.joined, c.greeted
-	if joined {
-		to, undo, greeted = undo, to, greeted-1 // not counting nick's own session
+func (c *changes) note(nick string, how way) {
+	undo, greeted := c.of[joined:left], c.greeted
+	if how == joined {
+		undo, greeted = c.of[left:], greeted-1 // not counting nick's own session
 	}
-	if i := slices.Index(*undo, nick); i >= 0 {
-		*undo = slices.Delete(*undo, i, i+1)
+	for u := range undo {
+		i := slices.Index(undo[u], nick)
+		if i < 0 {
+			continue
+		}
+		undo[u] = slices.Delete(undo[u], i, i+1)
 		if greeted <= c.noted[nick] {
 			delete(c.noted, nick)
 			return
 		}
 	}
-	*to = append(*to, nick)
+	c.of[how] = append(c.of[how], nick)
 	if c.noted == nil {
 		c.noted = make(map[string]int)
 	}
@@ -61,12 +75,12 @@ func (c *changes) stop() {
 func (r *Room) tellNow() {
 	c := &r.changes
 	r.flushPresence()
-	if len(c.joined)+len(c.left) == 0 {
+	if len(c.of[joined])+len(c.of[left])+len(c.of[lost]) == 0 {
 		c.wait = nil
 		return
 	}
-	r.putAll(&Event{Presence: &Change{Joined: c.joined, Left: c.left}})
-	c.joined, c.left, c.noted = nil, nil, nil
+	r.putAll(&Event{Presence: &Change{Joined: c.of[joined], Left: c.of[left], Lost: c.of[lost]}})
+	c.of, c.noted = [ways][]string{}, nil
 	c.wait = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -65,19 +65,21 @@ func TestNote(t *testing.T) {
 	tests := []struct {
 		name, changes, want string
 	}{
-		{"join", "+a", "+[a] -[]"},
-		{"join and leave", "+a -a", "+[] -[]"},
-		{"leave and join", "-a +a", "+[] -[]"},
-		{"back and forth", "-a +a -a", "+[] -[a]"},
-		{"others stay", "+a +b -c -a +d", "+[b d] -[c]"},
+		{"join", "+a", "+[a] -[] ![]"},
+		{"join and leave", "+a -a", "+[] -[] ![]"},
+		{"leave and join", "-a +a", "+[] -[] ![]"},
+		{"back and forth", "-a +a -a", "+[] -[a] ![]"},
+		{"others stay", "+a +b -c -a +d", "+[b d] -[c] ![]"},
+		{"lost and back", "!a +a", "+[] -[] ![]"},
+		{"lost", "+b !a -c", "+[b] -[c] ![a]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var c changes
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
-				c.note(s[1:2], s[0] == '+')
+				c.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
 			}
-			if got := fmt.Sprintf("+%v -%v", c.joined, c.left); got != tt.want {
+			if got := fmt.Sprintf("+%v -%v !%v", c.of[joined], c.of[left], c.of[lost]); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.changes, got, tt.want)
 			}
 		})
@@ -93,7 +95,7 @@ func TestManyJoinsCostFewEvents(t *testing.T) {
 		crowd := make([]*screen, people)
 		for i := range crowd {
 			crowd[i] = &screen{}
-			if _, _, err := h.Join(Who{fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
+			if _, _, err := h.Join(Who{Nick: fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Millisecond)

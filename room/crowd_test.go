@@ -34,7 +34,7 @@ func TestCrowd(t *testing.T) {
 		for i := range 16 {
 			crowd.Go(func() {
 				for n := range 40 {
-					seat, _, err := h.Join(Who{cast[i%len(cast)]}, moody{})
+					seat, _, err := h.Join(Who{Nick: cast[i%len(cast)]}, moody{})
 					if err != nil {
 						t.Error(err)
 						return

@@ -13,9 +13,10 @@ type Event struct {
 	Rendered sync.Map
 }
 
-// Change lists who joined and who left within the last second. Nobody is in both.
+// Change lists who joined and who left within the last second, and whose connection was
+// lost. Nobody is in two of them.
 type Change struct {
-	Joined, Left []string // canonical nicks, in the order of the events
+	Joined, Left, Lost []string // canonical nicks, in the order of the events
 }
 
 // Sink is a session's end of the room: a bounded queue with one reader.

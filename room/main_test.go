@@ -193,7 +193,11 @@ func (s *screen) messages() (found []*Message) {
 func wordsOf(e *Event) string {
 	switch {
 	case e.Presence != nil:
-		return fmt.Sprintf("+%v -%v", e.Presence.Joined, e.Presence.Left)
+		words := fmt.Sprintf("+%v -%v", e.Presence.Joined, e.Presence.Left)
+		if len(e.Presence.Lost) > 0 {
+			words += fmt.Sprintf(" !%v", e.Presence.Lost)
+		}
+		return words
 	case e.Message.Kind == KindReceipt:
 		return e.Message.From + " has read"
 	}

@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ var ErrClosed = errors.New("the server is shutting down")
 
 // Who is a person, as proven to the server.
 type Who struct {
-	Nick string // canonical; a guest's starts with '~'
+	Nick  string // canonical; a guest's starts with '~'
+	Quiet bool   // the session is a program's: nobody is told that it comes or goes
 }
 
 // Guest reports whether the person came without a key: nothing is kept for guests.
@@ -39,6 +41,7 @@ type member struct {
 	firstID  string    // of the record of joining: what this member wrote is newer
 	renewed  time.Time // when the presence history last had this member as online
 	released int       // how many claims on the nick's messages were released
+	told     bool      // the others were told of the joining, and will be of the leaving
 }
 
 func (m *member) put(e *Event) {
@@ -49,9 +52,10 @@ func (m *member) put(e *Event) {
 
 // Seat is one session's place in the room. Its methods may be called concurrently.
 type Seat struct {
-	room *Room
-	nick string
-	sink Sink // nil for a visitor, who runs a command without being present
+	room  *Room
+	nick  string
+	quiet bool
+	sink  Sink // nil for a visitor, who runs a command without being present
 }
 
 // Nick is who sits here: for a guest perhaps not the name that was asked for.
@@ -138,7 +142,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 	case edits != r.edits:
 		return nil, nil, "", nil
 	}
-	seat := &Seat{room: r, nick: who.Nick, sink: sink}
+	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
 	r.changes.greeted++
 	m := r.members[who.Nick]
 	welcome := &Welcome{}
@@ -149,6 +153,10 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 	case len(m.seats) == 0:
 		m.broken.Stop()
 		welcome.Returned = true
+	}
+	if !who.Quiet && !m.told {
+		m.told = true
+		r.tell(m.nick, joined)
 	}
 	m.active = time.Now()
 	m.seats = append(m.seats, seat)
@@ -172,28 +180,40 @@ func (r *Room) freeGuest(name string) string {
 	return free
 }
 
-// arrive makes nick a member and tells the others. r.mu is held.
+// arrive makes nick a member. r.mu is held.
 func (r *Room) arrive(nick string) *member {
 	now := time.Now()
 	m := &member{nick: nick, since: now, active: now, renewed: now}
 	r.members[nick] = m
 	r.listOnline(nick, true)
 	delete(r.seen, nick)
-	m.firstID = r.recordPresence(KindJoin, nick)
-	r.tell(nick, true)
+	m.firstID = r.recordPresence(KindJoin, nick, false)
 	return m
 }
 
 // depart ends nick's presence and tells the others. r.mu is held.
-func (r *Room) depart(m *member) {
+func (r *Room) depart(m *member, cause Cause) {
 	if m.broken != nil {
 		m.broken.Stop()
 	}
 	delete(r.members, m.nick)
 	r.listOnline(m.nick, false)
-	r.remember(m.nick, time.Now())
-	r.recordPresence(KindLeave, m.nick)
-	r.tell(m.nick, false)
+	r.remember(m.nick, departure{time.Now(), cause == Broke})
+	r.recordPresence(KindLeave, m.nick, cause == Broke)
+	r.untell(m, cause)
+}
+
+// untell tells the others that m left, if they were told of the joining. r.mu is held.
+func (r *Room) untell(m *member, cause Cause) {
+	if !m.told {
+		return
+	}
+	m.told = false
+	if cause == Broke {
+		r.tell(m.nick, lost)
+		return
+	}
+	r.tell(m.nick, left)
 }
 
 // Cause says how a session ended.
@@ -212,11 +232,17 @@ func (s *Seat) Leave(cause Cause) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[s.nick]
-	if m == nil || !m.drop(s) || len(m.seats) > 0 {
+	if m == nil || !m.drop(s) {
+		return
+	}
+	if len(m.seats) > 0 {
+		if !slices.ContainsFunc(m.seats, func(s *Seat) bool { return !s.quiet }) {
+			r.untell(m, cause)
+		}
 		return
 	}
 	if cause == Quit || s.Guest() || r.closed {
-		r.depart(m)
+		r.depart(m, cause)
 		return
 	}
 	m.lastSeen = r.last
@@ -242,7 +268,7 @@ func (r *Room) graceOver(m *member, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
-		r.depart(m)
+		r.depart(m, Broke)
 	}
 }
 
@@ -266,6 +292,12 @@ func (s *Seat) Back() (was bool) {
 		was, m.away, m.reason = m.away, false, ""
 	})
 	return was
+}
+
+// IsAway reports whether the person is away.
+func (s *Seat) IsAway() (away bool) {
+	s.room.withMember(s.nick, func(m *member) { away = m.away })
+	return away
 }
 
 // ReplyTo is who last wrote to this person directly, "" when nobody did.

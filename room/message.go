@@ -17,7 +17,7 @@ const (
 	KindGroup   Kind = "group"   // to several nicks
 	KindReceipt Kind = "receipt" // tells To that From has read the message Ref
 	KindJoin    Kind = "join"    // presence: From became a member
-	KindLeave   Kind = "leave"   // presence: From is no member any more
+	KindLeave   Kind = "leave"   // presence: From is no member any more; Text says if the connection was lost
 	KindAlive   Kind = "alive"   // presence: the server was still up at Time, and From online if set
 )
 

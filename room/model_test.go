@@ -91,7 +91,7 @@ func (s *story) joins() {
 		s.rt.Skip("enough are here")
 	}
 	screen := &screen{manual: true}
-	seat, welcome, _ := s.Join(Who{rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
+	seat, welcome, _ := s.Join(Who{Nick: rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
 	p := &person{seat, screen, welcome}
 	s.seats = append(s.seats, p)
 	s.reads(p, slices.Concat(welcome.Receipts, welcome.Missed))

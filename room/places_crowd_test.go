@@ -47,7 +47,7 @@ func crowd(h *house, n int, to ...string) (refused int) {
 	got := make([]*receipts, n)
 	for i := range n {
 		got[i] = &receipts{}
-		seat := h.Visit(Who{fmt.Sprint("writer", i)})
+		seat := h.Visit(Who{Nick: fmt.Sprint("writer", i)})
 		go seat.Send(to, "me too", got[i].add)
 	}
 	pass(time.Minute)
@@ -75,7 +75,7 @@ func TestManyAtOnce(t *testing.T) {
 		got := make([]*receipts, 50)
 		for i := range got {
 			got[i] = &receipts{}
-			go h.Visit(Who{fmt.Sprint("writer", i)}).Send([]string{"bob"}, "me too", got[i].add)
+			go h.Visit(Who{Nick: fmt.Sprint("writer", i)}).Send([]string{"bob"}, "me too", got[i].add)
 		}
 		synctest.Wait()
 		if err := h.inFlight("bob", 19); err != nil {

@@ -114,7 +114,7 @@ func TestWhatTakesNoPlace(t *testing.T) {
 	})
 }
 
-func (h *house) visit(nick string) *person { return &person{Seat: h.Visit(Who{nick})} }
+func (h *house) visit(nick string) *person { return &person{Seat: h.Visit(Who{Nick: nick})} }
 
 // A message to somebody online is unread until it was shown.
 func TestFullWhileShowing(t *testing.T) {

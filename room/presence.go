@@ -16,6 +16,8 @@ type Presence struct {
 	Away     bool
 	Reason   string // for being away
 	Sessions int    // 0 while a broken connection is waited for
+	Quiet    bool   // the others were not told of the joining
+	Lost     bool   // when not online: the connection was lost
 }
 
 // Others returns who else is online, by nick.
@@ -39,7 +41,7 @@ func (r *Room) others(nick string) []Presence {
 func (m *member) presence() Presence {
 	return Presence{
 		Nick: m.nick, Online: true, Since: m.since, Active: m.active,
-		Away: m.away, Reason: m.reason, Sessions: len(m.seats),
+		Away: m.away, Reason: m.reason, Sessions: len(m.seats), Quiet: !m.told,
 	}
 }
 
@@ -49,9 +51,9 @@ func (s *Seat) OnlineSince(t time.Time) []Presence {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	var left []Presence
-	for nick, at := range s.room.seen {
-		if !at.Before(t) && nick != s.nick {
-			left = append(left, Presence{Nick: nick, Active: at})
+	for nick, d := range s.room.seen {
+		if !d.at.Before(t) && nick != s.nick {
+			left = append(left, Presence{Nick: nick, Active: d.at, Lost: d.lost})
 		}
 	}
 	slices.SortFunc(left, func(a, b Presence) int {
@@ -141,7 +143,7 @@ func (r *Room) loadSeen(now time.Time) error {
 		switch {
 		case m.Kind == KindLeave:
 			delete(online, m.From)
-			r.remember(m.From, m.Time)
+			r.remember(m.From, departure{m.Time, m.Text == connectionLost})
 		case m.From != "":
 			online[m.From] = true
 		}
@@ -161,15 +163,21 @@ func (r *Room) crashed(nicks []string, last time.Time) {
 		m := r.newMessage(KindLeave, nick, nil, "")
 		m.Time = last
 		records[i] = Record{Owner: PresenceHistory, Message: m}
-		r.remember(nick, last)
+		r.remember(nick, departure{at: last})
 	}
 	r.archive.Append(nil, records...)
 }
 
-// remember notes when nick was last online and forgets the oldest when there are
+// departure is when somebody was last online, and how that ended.
+type departure struct {
+	at   time.Time
+	lost bool // the connection
+}
+
+// remember notes how nick left and forgets the oldest when there are
 // too many. r.mu is held, or the room not yet shared.
-func (r *Room) remember(nick string, at time.Time) {
-	r.seen[nick] = at
+func (r *Room) remember(nick string, d departure) {
+	r.seen[nick] = d
 	if len(r.seen) > seenMost {
 		r.forget(seenMost / 2)
 	}
@@ -182,7 +190,7 @@ func (r *Room) forget(most int) {
 		if isGuest(a) != isGuest(b) {
 			return strings.Compare(b, a) // '~' is above all that nicks begin with
 		}
-		return r.seen[a].Compare(r.seen[b])
+		return r.seen[a].at.Compare(r.seen[b].at)
 	})
 	for _, nick := range nicks[:len(nicks)-most] {
 		delete(r.seen, nick)

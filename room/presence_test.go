@@ -123,9 +123,9 @@ func TestSeenIsBounded(t *testing.T) {
 			if i%2 == 0 {
 				nick = fmt.Sprint("~g", i)
 			}
-			h.remember(nick, now.Add(time.Duration(i)*time.Millisecond))
+			h.remember(nick, departure{at: now.Add(time.Duration(i) * time.Millisecond)})
 		}
-		h.remember("newest", now.Add(time.Hour))
+		h.remember("newest", departure{at: now.Add(time.Hour)})
 		defer h.mu.Unlock()
 		if n := len(h.seen); n != seenMost/2 {
 			t.Errorf("%d nicks are remembered", n)

@@ -50,7 +50,7 @@ type Room struct {
 	members map[string]*member
 	online  []string             // the members' nicks, sorted
 	recent  []*Message           // the newest missedLines room messages, oldest first
-	seen    map[string]time.Time // when who is not online now was last
+	seen    map[string]departure // when who is not online now was last
 	last    string               // id of the last message that the archive gave back
 	edits   int                  // changes of block lists, so that none is missed by who joins
 	claims  claims
@@ -72,7 +72,7 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		options:   options,
 		ids:       newIDSource(archive.LastID()),
 		members:   map[string]*member{},
-		seen:      map[string]time.Time{},
+		seen:      map[string]departure{},
 		claims:    claims{},
 		places:    map[string]*places{},
 		said:      map[Kind]uint64{},
@@ -103,7 +103,7 @@ func (r *Room) Close() {
 	r.alive.Stop()
 	r.changes.stop()
 	for _, m := range r.members {
-		r.depart(m)
+		r.depart(m, Quit)
 	}
 	r.recordLate(len(r.present.late))
 	r.flushPresence()

@@ -16,7 +16,7 @@ func TestReceipts(t *testing.T) {
 		{"two sessions", func(h *house, _ *person) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
 		{"visitors are not away", func(h *house, _ *person) {
-			if h.Visit(Who{"bob"}).Away("lunch") || !h.join("dave").Away("") {
+			if h.Visit(Who{Nick: "bob"}).Away("lunch") || !h.join("dave").Away("") {
 				h.t.Error("Away does not say whether one is present")
 			}
 		}, []string{"bob"}, []string{"bob offline"}},
@@ -38,7 +38,7 @@ func TestReceipts(t *testing.T) {
 		{"guest left", func(h *house, _ *person) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
 		{"blocked by recipient", func(h *house, _ *person) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
 		{"blocked by one offline", func(h *house, _ *person) {
-			block(h, &person{Seat: h.Visit(Who{"bob"})}, "carol")
+			block(h, &person{Seat: h.Visit(Who{Nick: "bob"})}, "carol")
 		}, []string{"bob"}, []string{"bob blocked"}},
 		{"blocked by me", func(h *house, carol *person) { block(h, carol, "bob") }, []string{"bob"}, []string{"bob yours"}},
 		{"nobody", nil, nil, nil},
@@ -118,7 +118,7 @@ func TestSettingsFail(t *testing.T) {
 		carol := h.join("carol")
 		h.settings.err = ErrStorage
 		same(t, "unreadable list of the recipient", carol.send("hi", "bob").words(), "bob failed")
-		same(t, "nor of a visitor", (&person{Seat: h.Visit(Who{"dave"})}).send("hi", "carol").words(), "carol failed")
+		same(t, "nor of a visitor", (&person{Seat: h.Visit(Who{Nick: "dave"})}).send("hi", "carol").words(), "carol failed")
 		if _, err := h.tryJoin("bob"); err == nil {
 			t.Error("bob joins without a block list")
 		}

@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,7 +26,8 @@ type actor struct {
 	ctx     context.Context // over when the session or command is to end, or the connection has
 	host    *Host
 	login   *sshd.Login
-	from    string // the client's address and port
+	from    string         // the client's address and port
+	at      netip.AddrPort // where its connection came in
 	seat    *room.Seat
 	style   func() render.Style
 	out     *outbox
@@ -107,8 +109,11 @@ func (a *actor) tell(words string) {
 
 // fail shows why something was not done. It does not wait and may be called on
 // any goroutine.
-func (a *actor) fail(words string) {
-	if !a.failed.add(words) {
+func (a *actor) fail(words string) { a.failAs(exitFailed, words) }
+
+// failAs is fail for what has an exit status of its own.
+func (a *actor) failAs(code int, words string) {
+	if !a.failed.add(code, words) {
 		a.out.tell(string(render.Refusal(nil, words, a.style())))
 	}
 }
@@ -212,7 +217,7 @@ func (a *actor) send(call parse.Call) {
 		defer a.pending.add(-1)
 		refusing(r)
 		if r.Outcome == room.RefusedUnknown && suggested.Swap(true) {
-			a.fail("not sent to " + r.To + ": nobody is called " + r.To) // one suggestion for each line is enough
+			a.failAs(exitUnknown, "not sent to "+r.To+": nobody is called "+r.To) // one suggestion for each line is enough
 			return
 		}
 		a.receipt(r, lone)
@@ -223,20 +228,21 @@ func (a *actor) send(call parse.Call) {
 // goroutine may call it.
 func (a *actor) receipt(r room.Receipt, lone bool) {
 	words, ok := wordsReceipt(r)
+	code := exitFailed
 	if r.Outcome == room.RefusedUnknown {
-		words = a.wordsNobody(r.To)
+		words, code = a.wordsNobody(r.To), exitUnknown
 	}
 	if r.Err != nil {
 		a.host.complain("a message was not sent", a.seat.Nick(), r.Err)
 	}
 	switch {
 	case ok:
+		a.failed.succeed()
 		a.tell(words)
-		return
 	case lone:
-		a.fail("not sent: " + words)
+		a.failAs(code, "not sent: "+words)
 	default:
-		a.fail("not sent to " + r.To + ": " + words)
+		a.failAs(code, "not sent to "+r.To+": "+words)
 	}
 }
 

@@ -36,7 +36,7 @@ func (a *actor) block(call parse.Call) {
 		return
 	}
 	if !a.known(call.Nick) {
-		a.fail(a.wordsNobody(call.Nick))
+		a.failAs(exitUnknown, a.wordsNobody(call.Nick))
 		return
 	}
 	changed, err := a.seat.Block(call.Nick)

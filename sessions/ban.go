@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"slices"
-	"time"
 
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -114,14 +113,14 @@ func (a *actor) bans(parse.Call) {
 		a.note("nobody is banned")
 		return
 	}
-	now, style := time.Now(), a.style()
+	style := a.style()
 	lines := render.Notice(nil, wordsCount(len(list), "ban", "bans")+":", style)
 	for _, b := range list {
 		words := "  " + b.Target + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
 		if b.Until.IsZero() {
 			words += ", for good"
 		} else {
-			words += ", until " + render.Clock(b.Until, now, style)
+			words += ", until " + b.Until.In(zone(style)).Format("2 Jan 2006 15:04 MST")
 		}
 		lines = render.Notice(lines, because(words, b.Reason), style)
 	}

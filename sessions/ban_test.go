@@ -38,7 +38,7 @@ func TestBanOfAddress(t *testing.T) {
 	oscar.sees("olivia banned 127.0.0.2 for 2h: noise")
 	connect(t, office, dial{user: "dave", key: "dave", command: "say hello"}).sees("whoelse: you are banned until", "(exit status 1)")
 	connect(t, office, dial{user: "dave", key: "dave", width: 80, height: 9}).sees("noise")
-	olivia.enters("/bans", "1 ban:", "127.0.0.2 by olivia on ", ": noise")
+	olivia.enters("/bans", "1 ban:", "127.0.0.2 by olivia on ", " UTC: noise")
 	carol.enters("not me", "carol: not me")
 	r.stop()
 	r.start()

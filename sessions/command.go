@@ -15,11 +15,13 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Exit statuses of a single command.
+// Exit statuses of a single command; the README lists them.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // it was refused, for somebody at least, or could not be done
+	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
+	exitPartly      = 3  // done for some of several recipients
+	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
 	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done
 )
 
@@ -29,16 +31,27 @@ type failures struct {
 	collect bool // set once, before use
 
 	mu       sync.Mutex // owns the fields below
-	any      bool
+	done     int        // recipients
+	code     int        // exit status for all failures so far
 	doubtful bool
 	words    []string
 }
 
-// add notes a failure and reports whether its words are kept here.
-func (f *failures) add(words string) bool {
+// succeed notes a recipient for whom it was done.
+func (f *failures) succeed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.any = true
+	f.done++
+}
+
+// add notes a failure and reports whether its words are kept here.
+func (f *failures) add(code int, words string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.code != exitOK && f.code != code {
+		code = exitFailed
+	}
+	f.code = code
 	if f.collect {
 		f.words = append(f.words, words)
 	}
@@ -54,17 +67,26 @@ func (f *failures) doubt(words string) {
 	f.words = append(f.words, words)
 }
 
-// status is how the command or pipe ends.
+// status is how a command ends.
 func (f *failures) status() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.doubtful:
 		return exitUnconfirmed
-	case f.any:
+	case f.code != exitOK && f.done > 0:
+		return exitPartly
+	}
+	return f.code
+}
+
+// ofLines is how a pipe ends, with many lines.
+func (f *failures) ofLines() int {
+	status := f.status()
+	if status == exitPartly || status == exitUnknown {
 		return exitFailed
 	}
-	return exitOK
+	return status
 }
 
 // errors is what goes to standard error.
@@ -85,7 +107,7 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 	ctx, stop := context.WithCancel(ch.Context())
 	defer stop()
 	a := &actor{
-		ctx: ctx, host: h, login: ch.Login, from: ch.From(), out: newOutbox(ch, plainLines(ch), h.rhythm),
+		ctx: ctx, host: h, login: ch.Login, from: ch.From(), at: ch.At(), out: newOutbox(ch, plainLines(ch), h.rhythm),
 		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
 		style: func() render.Style { return style },
 	}

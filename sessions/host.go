@@ -10,6 +10,7 @@ package sessions
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/room"
+	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
@@ -29,7 +31,7 @@ const (
 	maxText      = 4000             // bytes of one message
 	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
-	burstLimit   = 4 * queueLimit   // bytes that may wait in any case
+	burstLimit   = 4 << 20          // bytes that may wait in any case; all sessions share them
 	stallLimit   = 10 * time.Second // one write may stand this long, and that sign take
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
@@ -69,8 +71,8 @@ type Config struct {
 	Keyring Keyring
 	Warden  Warden
 	// JoinLine gives the command with which somebody joins as user; nil where that
-	// is not known.
-	JoinLine func(user string) string
+	// is not known. at is where the connection of who asks came in.
+	JoinLine func(user string, at netip.AddrPort) string
 	// Admit is asked about each session once EndWhere would find it, so that nobody
 	// slips in between; its error is for the person. nil admits everyone.
 	Admit func(Person) error
@@ -92,7 +94,7 @@ type Nicks interface {
 type Host struct {
 	cfg      Config
 	pace     *pace
-	visitors visitLog
+	visitors floodlog.Handler
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit
@@ -116,7 +118,7 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	visitors := newVisitLog(cfg.Log)
+	visitors := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(visitors)
 	return &Host{
 		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
@@ -207,7 +209,7 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
-	h.visitors.flush()
+	h.visitors.Flush()
 }
 
 // survive keeps a panic in one session's writing goroutine from ending the server:

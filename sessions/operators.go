@@ -144,7 +144,7 @@ func (a *actor) invite(call parse.Call) {
 	user := call.Nick + "+" + code
 	join := "ssh " + user + "@HOST"
 	if a.host.cfg.JoinLine != nil {
-		join = a.host.cfg.JoinLine(user)
+		join = a.host.cfg.JoinLine(user, a.at)
 	}
 	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", a.style())
 	a.printAll(string(render.Notice(lines, "  "+join, a.style())), nil)
@@ -157,7 +157,7 @@ func (a *actor) mute(call parse.Call) {
 		a.fail("you can't mute yourself")
 		return
 	case !a.known(call.Nick):
-		a.fail(a.wordsNobody(call.Nick))
+		a.failAs(exitUnknown, a.wordsNobody(call.Nick))
 		return
 	}
 	ok := a.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {

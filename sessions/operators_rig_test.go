@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,7 @@ func (r *rig) openDesk(log *slog.Logger) {
 	}
 }
 
-func joinLine(user string) string { return "ssh -p 2222 " + user + "@chat.example" }
+func joinLine(user string, _ netip.AddrPort) string { return "ssh -p 2222 " + user + "@chat.example" }
 
 // revoke ends the sessions of keys that are removed.
 func (r *rig) revoke(c keys.Change) {

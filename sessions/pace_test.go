@@ -43,7 +43,7 @@ func (a *actor) read(pages ...room.Page) (taken int, took time.Duration) {
 				return
 			}
 		}
-	}, nil, "reading", "nothing")
+	}, nil, "reading", func() {})
 	return taken, time.Since(began)
 }
 

@@ -32,20 +32,33 @@ func (a *actor) inbox(call parse.Call) {
 	case a.seat.Guest():
 		a.fail("nothing is kept for guests; connect with a key to have an inbox")
 	case call.All || call.Nick != "":
-		a.pages(a.seat.Past(a.ctx, call.Nick, linesAsked(call)), nil, "reading your history", "there is nothing yet")
+		a.pages(a.seat.Past(a.ctx, call.Nick, linesAsked(call)), nil, "reading your history", func() { a.nothingWith(call.Nick) })
 	default:
-		a.pages(a.seat.Inbox(), a.haveRead, "reading your inbox", "your inbox is empty: nothing unread")
+		a.pages(a.seat.Inbox(), a.haveRead, "reading your inbox", func() { a.note("your inbox is empty: nothing unread; inbox all shows earlier messages") })
+	}
+}
+
+// nothingWith says that there are no messages with somebody, or with anybody for "".
+func (a *actor) nothingWith(n string) {
+	switch {
+	case n == "":
+		a.note("there is nothing yet")
+	case n == a.seat.Nick() || a.known(n):
+		a.note("there is nothing yet between you and " + n)
+	default:
+		a.failAs(exitUnknown, a.wordsNobody(n))
 	}
 }
 
 func (a *actor) history(call parse.Call) {
-	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", "nothing was said yet")
+	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", func() { a.note("nothing was said yet") })
 }
 
 // pages shows what was said earlier, page by page. It waits while much is queued, and
 // for the rate, so that however much is asked for, and however slowly it is taken,
-// little more than a page of it is in memory. shown, if not nil, is told of each page.
-func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Message, bool), what, none string) {
+// little more than a page of it is in memory. shown, if not nil, is told of each page;
+// none is called if there is none.
+func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Message, bool), what string, none func()) {
 	empty, work := true, 0
 	for page, err := range pages {
 		work += page.Searched / searchedWorth
@@ -69,7 +82,7 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 		work %= messageWorth
 	}
 	if empty {
-		a.note(none)
+		none()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type session struct {
 	stop context.CancelFunc
 
 	// Owned by the reading goroutine.
-	warned time.Time // when the person was last told of being too fast
+	warned   time.Time // when the person was last told of being too fast
+	toldAway bool      // that they talk while they are away
 
 	mu    sync.Mutex // owns style
 	style render.Style
@@ -44,7 +46,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	s := &session{ch: ch, size: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ch.Context())
 	s.stop = stop
-	s.actor = actor{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
+	s.actor = actor{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From(), at: ch.At()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
 	if pty {
@@ -67,7 +69,7 @@ func (s *session) styleNow() render.Style {
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
 	defer s.stop()
-	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick}, s.out)
+	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
 		s.out.close(err)
@@ -90,6 +92,13 @@ func (s *session) run() {
 	writing.Wait() // the library ends the channel with status 0 when this returns
 }
 
+// quiet reports whether a program asks that nobody be told when it comes and goes:
+// ssh -o SetEnv=WHOELSE_QUIET=1.
+func quiet(ch *sshd.Channel) bool {
+	v := ch.Env["WHOELSE_QUIET"]
+	return v != "" && v != "0"
+}
+
 // write is the writing goroutine. It ends the channel after the last words, so
 // that a reader who still waits for input wakes up.
 func (s *session) write() {
@@ -107,7 +116,7 @@ func (s *session) exitStatus() int {
 	case !voluntary(s.out.why()):
 		return exitFailed
 	case s.term == nil:
-		return s.failed.status()
+		return s.failed.ofLines()
 	}
 	return exitOK
 }
@@ -152,7 +161,7 @@ func (s *session) readAll() error {
 
 func (s *session) readTerminal() error {
 	for {
-		line, err := s.term.ReadLine(saysSomething)
+		line, err := s.term.ReadLine(s.saysSomething)
 		if errors.Is(err, terminal.ErrOverflow) {
 			return errSlow
 		}
@@ -170,13 +179,16 @@ func (s *session) readTerminal() error {
 }
 
 // saysSomething decides whether a typed row is replaced by the line that the room
-// makes of it.
-func saysSomething(line terminal.Line) bool {
+// makes of it. What goes to nobody who is known stays, as there is no such line.
+func (s *session) saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
 		return true // it would fill the screen, and waits in the history
 	}
 	call, err := parse.Line(line.Text)
-	return err == nil && speaks[call.Name]
+	if err != nil || !speaks[call.Name] {
+		return false
+	}
+	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.seat.Nick() && s.known(n) })
 }
 
 // speaks has the commands whose text comes back as a line of the room. An empty
@@ -232,8 +244,21 @@ func (s *session) handle(line string) error {
 		}
 		return nil
 	}
+	s.mentionAway(speaks[call.Name])
 	s.do(call)
 	return nil
+}
+
+// mentionAway tells whoever talks while they are away that they are, once until they are
+// back.
+func (s *session) mentionAway(talking bool) {
+	switch {
+	case !s.seat.IsAway():
+		s.toldAway = false
+	case talking && !s.toldAway:
+		s.toldAway = true
+		s.note("you are still away; /back ends that")
+	}
 }
 
 func (s *session) tooFast() {

@@ -140,6 +140,9 @@ func (a *actor) wordsOnline(p room.Presence) string {
 	case p.Sessions > 1:
 		words += fmt.Sprintf(", %d sessions", p.Sessions)
 	}
+	if p.Quiet {
+		words += ", not announced"
+	}
 	return words
 }
 
@@ -147,6 +150,9 @@ func (a *actor) wordsOnline(p room.Presence) string {
 func wordsLast(p room.Presence) string {
 	if p.Online {
 		return p.Nick + ": online now"
+	}
+	if p.Lost {
+		return p.Nick + ": connection lost " + render.Ago(time.Since(p.Active)) + " ago"
 	}
 	return p.Nick + ": left " + render.Ago(time.Since(p.Active)) + " ago"
 }

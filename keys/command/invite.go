@@ -69,13 +69,19 @@ func (k *commands) runInvite(c *cobra.Command, typed string, in inviting) error 
 		fmt.Sprintf("ssh -p %d %s+%s@%s", in.port, n, code, in.host))
 }
 
-// check completes what was typed from the address the server is told to listen on,
-// if there is one in the environment.
+// check completes what was typed from the address the server is told to listen on, and
+// the name it is told to have, if these are in the environment.
 func (in *inviting) check(c *cobra.Command) (lasts time.Duration, err error) {
 	if lasts, err = span.Parse(in.expires); err != nil {
 		return 0, fmt.Errorf("--expires: %w", err)
 	}
 	host, port := listening(os.Getenv("WHOELSE_LISTEN"))
+	if name := os.Getenv("WHOELSE_HOSTNAME"); name != "" {
+		host = name
+		if h, p := listening(name); p != 0 {
+			host, port = h, p
+		}
+	}
 	if !c.Flags().Changed("host") && host != "" {
 		in.host = host
 	}

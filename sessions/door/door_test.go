@@ -195,7 +195,7 @@ func TestBans(t *testing.T) {
 		list[addr("192.0.2.1")] = Refusal{Reason: "spam\x1b[2J\r\nand more", Until: time.Now().Add(time.Hour)}
 		err := try(d, "::ffff:192.0.2.1") // exempt, mapped, and banned
 		wantWhy(t, err, "banned")
-		if got, want := err.Error(), "your address is banned until 2000-01-01 01:00 UTC: spam[2J and more"; got != want {
+		if got, want := err.Error(), "your address is banned until 1 Jan 2000 01:00 UTC: spam[2J and more"; got != want {
 			t.Errorf("words: %q, want %q", got, want)
 		}
 		wantWhy(t, in.LoggedIn(), "banned") // between the door and the login

@@ -64,7 +64,7 @@ func (r *Refusal) Error() string {
 func (r *Refusal) bannedWords() string {
 	words := "your address is banned"
 	if !r.Until.IsZero() {
-		words += " until " + r.Until.UTC().Format("2006-01-02 15:04 UTC")
+		words += " until " + r.Until.UTC().Format("2 Jan 2006 15:04 UTC")
 	}
 	if reason := text.CleanLine(r.Reason); reason != "" {
 		words += ": " + reason

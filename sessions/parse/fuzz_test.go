@@ -81,7 +81,7 @@ func beginsLikeCommand(line string) bool {
 	switch w := strings.ToLower(firstWord(line)); w {
 	case "whoelse", "wholast", "send", "broadcast", "inbox":
 		return true
-	case "help", "quit", "exit", `\q`, ":q":
+	case "help", "quit", "exit", `\q`, ":q", ":q!", "?":
 		return strings.TrimSpace(line) == firstWord(line)
 	}
 	return false

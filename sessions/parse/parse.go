@@ -55,6 +55,8 @@ func (e *Error) Error() string {
 	return s
 }
 
+const noText = "missing text"
+
 const sayHint = "to say it to everyone, put a space in front"
 
 // Line parses one line of input, which may hold several lines of text.
@@ -66,14 +68,14 @@ func Line(line string) (Call, error) {
 	case line[0] == ' ' || line[0] == '\n':
 		return Call{Name: "say", Text: literal(line)}, nil
 	case line[0] == '@':
-		return run(find("send"), line[1:])
+		return run(find("send"), line[1:], sayHint)
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
 		return named("/", name, rest)
 	}
 	if c := bare(word, rest); c != nil {
-		return run(c, rest)
+		return run(c, rest, sayHint)
 	}
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
 }
@@ -91,7 +93,7 @@ func Command(line string) (Call, error) {
 	var call Call
 	var err error
 	if strings.HasPrefix(word, "@") {
-		call, err = run(find("send"), line[1:])
+		call, err = run(find("send"), line[1:], "")
 	} else {
 		call, err = named("", strings.TrimPrefix(word, "/"), rest)
 	}
@@ -104,7 +106,7 @@ func Command(line string) (Call, error) {
 // named runs the command called name, which was typed with mark in front.
 func named(mark, name, rest string) (Call, error) {
 	if c := find(strings.ToLower(name)); c != nil {
-		return run(c, rest)
+		return run(c, rest, "")
 	}
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
 	if near, ok := nick.Nearest(strings.ToLower(name), names()); ok {
@@ -125,10 +127,14 @@ func bare(word, rest string) *Syntax {
 	return c
 }
 
-func run(c *Syntax, rest string) (Call, error) {
+// run gives hint with what is wrong, unless there is nothing to be said but the command.
+func run(c *Syntax, rest, hint string) (Call, error) {
 	call := Call{Name: c.Name}
 	if problem := c.args(rest, &call); problem != "" {
-		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: sayHint, Operators: c.Operators}
+		if problem == noText {
+			hint = ""
+		}
+		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: hint, Operators: c.Operators}
 	}
 	return call, nil
 }
@@ -159,7 +165,7 @@ func optionalText(rest string, call *Call) string {
 
 func needText(rest string, call *Call) string {
 	if rest == "" {
-		return "missing text"
+		return noText
 	}
 	return optionalText(rest, call)
 }

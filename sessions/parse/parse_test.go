@@ -28,7 +28,7 @@ func TestLine(t *testing.T) {
 		"list them": say("list them"), "names?": say("names?"), "away from here": say("away from here"),
 		"help me": say("help me"), "exit through the gift shop": say("exit through the gift shop"),
 		"quit smoking": say("quit smoking"), "say something": say("say something"), "reply soon": say("reply soon"),
-		"block party": say("block party"), "history repeats": say("history repeats"), "q": say("q"), "?": say("?"), "h": say("h"),
+		"block party": say("block party"), "history repeats": say("history repeats"), "q": say("q"), "? what": say("? what"), "h": say("h"),
 		"sender unknown": say("sender unknown"), "inboxes": say("inboxes"), "broadcasting live": say("broadcasting live"),
 		"msg bob hi": say("msg bob hi"), "r hi": say("r hi"), "clear as mud": say("clear as mud"), `\q quits`: say(`\q quits`),
 		"whoelse? bob": say("whoelse? bob"), "https://example.org/x": say("https://example.org/x"), "~": say("~"),
@@ -56,7 +56,7 @@ func TestLine(t *testing.T) {
 		"/block bob": {Name: "block", Nick: "bob"}, "/unblock Bob": {Name: "unblock", Nick: "bob"}, "/block ~bob": {Name: "block", Nick: "~bob"}, "/blocked": call("blocked"),
 		"/me waves": {Name: "me", Text: "waves"}, "/nick": call("nick"), "/clear": call("clear"),
 		"help": call("help"), "Help": call("help"), "/help": call("help"), "/help send": {Name: "help", Text: "send"}, "/?": call("help"),
-		"quit": call("quit"), "exit": call("quit"), "EXIT": call("quit"), `\q`: call("quit"), ":q": call("quit"), "/quit": call("quit"), "/exit": call("quit"), "/q": call("quit"),
+		"quit": call("quit"), "exit": call("quit"), "EXIT": call("quit"), `\q`: call("quit"), ":q": call("quit"), ":q!": call("quit"), "?": call("help"), "/quit": call("quit"), "/exit": call("quit"), "/q": call("quit"),
 	} {
 		got, err := parse.Line(line)
 		if err != nil {
@@ -101,11 +101,14 @@ func TestLineRefuses(t *testing.T) {
 func checkError(t *testing.T, line string, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*parse.Error](err)
+	if !ok {
+		t.Fatalf("Line(%.40q): a %T", line, err)
+	}
+	// Who types / and a command's name, or nothing to be said, means the command.
+	meant := line[0] == '/' && e.Usage != "" || strings.HasSuffix(e.Problem, "missing text")
 	switch s := err.Error(); {
-	case !ok:
-		t.Errorf("Line(%.40q): a %T", line, err)
-	case !strings.Contains(e.Hint, "put a space in front"):
-		t.Errorf("Line(%.40q): the way out is missing in %q", line, s)
+	case strings.Contains(e.Hint, "put a space in front") == meant:
+		t.Errorf("Line(%.40q): the way out does not fit: %q", line, s)
 	case s != text.CleanLine(s) || len(s) > 500:
 		t.Errorf("Line(%.40q): not fit to show: %q", line, s)
 	}

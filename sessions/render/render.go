@@ -173,7 +173,7 @@ const mostNames = 5
 // presence renders who came and went. Only who is named in it sees another line
 // than the others.
 func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
-	if named(e.Presence.Joined, viewer) || named(e.Presence.Left, viewer) {
+	if c := e.Presence; named(c.Joined, viewer) || named(c.Left, viewer) || named(c.Lost, viewer) {
 		return change(dst, e.Presence, viewer, st)
 	}
 	return append(dst, shared(e, st)...)
@@ -188,12 +188,19 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 	for _, half := range []struct {
 		nicks []string
 		verb  string
-	}{{c.Joined, " joined"}, {c.Left, " left"}} {
+		lost  bool
+	}{{nicks: c.Joined, verb: " joined"}, {nicks: c.Left, verb: " left"}, {nicks: c.Lost, lost: true}} {
 		others := half.nicks
 		if named(others, viewer) {
 			others = slices.DeleteFunc(slices.Clone(others), func(n string) bool { return n == viewer })
 		}
-		if len(others) > 0 {
+		switch {
+		case len(others) == 0:
+		case half.lost && len(others) == 1:
+			parts = append(parts, others[0]+"'s connection was lost")
+		case half.lost:
+			parts = append(parts, "the connections of "+People(others, mostNames)+" were lost")
+		default:
 			parts = append(parts, People(others, mostNames)+half.verb)
 		}
 	}

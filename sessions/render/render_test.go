@@ -143,13 +143,15 @@ func TestPresence(t *testing.T) {
 		return all
 	}
 	for want, c := range map[string]*room.Change{
-		" * bob joined\n":                     {Joined: []string{"bob"}},
-		" * bob left\n":                       {Left: []string{"bob"}},
-		" * bob and carol joined\n":           {Joined: []string{"bob", "carol"}},
-		" * bob, carol and dave joined\n":     {Joined: []string{"bob", "carol", "dave"}},
-		" * bob joined, carol left\n":         {Joined: []string{"bob"}, Left: []string{"carol"}},
-		" * 12 people joined\n":               {Joined: nicks(12)},
-		" * 6 people joined, 7 people left\n": {Joined: nicks(6), Left: nicks(7)},
+		" * bob joined\n":                {Joined: []string{"bob"}},
+		" * bob left\n":                  {Left: []string{"bob"}},
+		" * bob's connection was lost\n": {Lost: []string{"bob"}},
+		" * zoe joined, the connections of bob\n   and carol were lost\n": {Joined: []string{"zoe"}, Lost: []string{"bob", "carol"}},
+		" * bob and carol joined\n":                                       {Joined: []string{"bob", "carol"}},
+		" * bob, carol and dave joined\n":                                 {Joined: []string{"bob", "carol", "dave"}},
+		" * bob joined, carol left\n":                                     {Joined: []string{"bob"}, Left: []string{"carol"}},
+		" * 12 people joined\n":                                           {Joined: nicks(12)},
+		" * 6 people joined, 7 people left\n":                             {Joined: nicks(6), Left: nicks(7)},
 	} {
 		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
 			t.Errorf("%q, want %q", got, want)

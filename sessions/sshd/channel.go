@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,6 +207,12 @@ func (ch *Channel) Context() context.Context { return ch.sess.Context() }
 
 // From is the client's address.
 func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
+
+// At is the address that the connection came in on; the zero AddrPort where there is none.
+func (ch *Channel) At() netip.AddrPort {
+	at, _ := netip.ParseAddrPort(ch.conn.LocalAddr().String())
+	return at
+}
 
 // Pty returns the terminal's type and size in cells as last announced, and whether
 // there is a terminal at all.

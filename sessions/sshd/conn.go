@@ -176,18 +176,21 @@ func (c *conn) loggedIn() error {
 	return nil
 }
 
-// judge tells the door how a connection ended that nobody logged in on.
+// judge tells the log and the door how a connection ended that nobody logged in on.
 func (c *conn) judge() {
-	if c.visit == nil || c.in.Load() || c.server.isStopped() {
+	if c.in.Load() || c.server.isStopped() {
 		return
 	}
+	how := door.NoAuth
 	switch {
 	case c.late.Load():
-		c.visit.Failed(door.GraceExceeded)
+		how = door.GraceExceeded
 	case c.login.tried:
-		c.visit.Failed(door.AuthFailed)
-	default:
-		c.visit.Failed(door.NoAuth)
+		how = door.AuthFailed
+	}
+	c.logRefusal(how)
+	if c.visit != nil {
+		c.visit.Failed(how)
 	}
 }
 

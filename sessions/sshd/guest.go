@@ -2,7 +2,6 @@ package sshd
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) (ok bool) {
 	c := connOf(ctx)
 	defer s.survive("login", c)
-	c.login.tried = true
+	c.login.tried, c.login.user = true, ctx.User()
 	name, err := s.guest(c, ctx.User())
 	if err == nil {
 		err = c.loggedIn()
@@ -37,52 +36,62 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 func (s *Server) guest(c *conn, user string) (string, error) {
 	switch {
 	case strings.Contains(user, "+") && c.login.unfit != nil:
-		return "", errors.New("this invitation does not work with the key you used")
+		return "", c.login.unfit
 	case strings.Contains(user, "+"):
-		return "", errors.New("an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
+		return "", refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
 	}
 	name, err := nick.Guest(user)
 	switch {
 	case err != nil:
-		return "", err
+		return "", refused("bad-name", err.Error())
 	case s.cfg.NoGuests && c.login.unfit != nil:
-		return "", errors.New("guests are not allowed here")
+		return "", c.login.unfit // which says it better
 	case s.cfg.NoGuests:
-		return "", errors.New("guests are not allowed here; connect with a key (ssh -i FILE)")
+		return "", refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
 	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
 }
 
-// refuse counts a refused key. A client that has as many keys as it may try never
-// gets to the end of its list: it gets the words now, because the library hangs up
-// next.
-func (c *conn) refuse(why error) {
-	c.login.refused++
-	if _, ok := errors.AsType[unfitError](why); ok {
-		c.login.unfit = why
-	}
-	if c.login.refused < maxAuthTries || c.login.told || c.login.pre == nil {
+// refuse counts a refused key, and says why at once: a client that asks nothing of
+// people (ssh -o BatchMode=yes) never comes to enterAsGuest, and one that has as many
+// keys as it may try is hung up on by the library.
+func (c *conn) refuse(key ssh.PublicKey, why error) {
+	l := &c.login
+	l.refused++
+	l.note(why)
+	if l.pre == nil {
 		return
 	}
-	c.login.told = true
-	c.login.pre.SendAuthBanner(fmt.Sprintf("whoelse: %v\r\nwhoelse: %d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE\r\n",
-		why, maxAuthTries)) // a lost banner changes nothing
+	words := l.fresh(why.Error())
+	if words != "" && aboutKey[reasonOf(why)] {
+		words = l.fresh("the key "+fingerprint(key)+" does not let you in:") + words
+	}
+	if l.refused == maxAuthTries {
+		words += l.fresh(fmt.Sprintf("%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries))
+	}
+	if words != "" {
+		l.pre.SendAuthBanner(words) // a lost banner changes nothing
+	}
 }
 
-// unfitError marks a key that could not be used by any name.
-type unfitError struct{ error }
+// aboutKey has the reasons for which another key would do.
+var aboutKey = map[string]bool{"nick-held": true, "key-refused": true, "unknown-key": true}
 
-// explain tells the person, once, why nothing let them in: as the instruction of a
-// challenge without questions, which is shown right where a password would be
-// asked for.
+// fingerprint is what people know a key by: of a certificate, the key in it.
+func fingerprint(key gossh.PublicKey) string {
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
+	}
+	return gossh.FingerprintSHA256(key)
+}
+
+// explain tells the person why nothing let them in, as far as no key's refusal has: as
+// the instruction of a challenge without questions, which is shown right where a
+// password would be asked for.
 func (c *conn) explain(challenge gossh.KeyboardInteractiveChallenge, why error) {
-	if c.login.told {
-		return
+	l := &c.login
+	l.note(why)
+	if words := l.fresh(why.Error()); words != "" {
+		challenge("", strings.TrimSuffix(words, "\r\n"), nil, nil) // the answer is a refusal anyway
 	}
-	c.login.told = true
-	words := "whoelse: " + why.Error()
-	if c.login.unfit != nil {
-		words += "\r\nwhoelse: a key was not accepted: " + c.login.unfit.Error()
-	}
-	challenge("", words, nil, nil) // the answer is a refusal anyway
 }

@@ -103,18 +103,9 @@ func (c *conn) proven(sess ssh.Session) (*Login, error) {
 		login.Nick, login.Role = ext[extKnown], ext[extRole]
 	case login.Key != nil && ext[extClaim] != "":
 		login.Nick, login.Claimed = ext[extClaim], true
-		return login, c.server.enrol(login, ext[extCode], addrOf(c.RemoteAddr()))
+		return login, c.enrol(login, ext[extCode])
 	default:
 		return nil, errors.New("nothing was proven")
 	}
 	return login, nil
-}
-
-// enrol binds a nick to the key that has signed, for somebody who comes from there.
-func (s *Server) enrol(login *Login, code string, from netip.Addr) error {
-	if code == "" {
-		return s.cfg.Keys.Claim(login.Nick, login.Key, from)
-	}
-	login.Asked = login.Nick // and not the code
-	return s.cfg.Keys.(Inviter).Redeem(login.Nick, code, login.Key)
 }

@@ -88,7 +88,9 @@ type login struct {
 	tried   bool  // anything but "none"
 	refused int   // keys
 	unfit   error // why the last key that can't be used at all was refused
-	told    bool
+	why     error // the best reason for the log
+	user    string
+	told    []string         // what the person was shown, cleaned
 	wrong   map[string]error // what Inviter said against NICK+CODE; as many as tries at most
 }
 
@@ -97,13 +99,13 @@ type login struct {
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
 	defer s.survive("login", c)
-	c.login.tried = true
+	c.login.tried, c.login.user = true, ctx.User()
 	ext, err := s.grant(c, ctx.User(), key)
 	if err == nil {
 		err = s.welcome(cmp.Or(ext[extKnown], ext[extClaim]), key, c)
 	}
 	if err != nil {
-		c.refuse(err)
+		c.refuse(key, err)
 		return false
 	}
 	ctx.Permissions().Extensions = ext
@@ -122,13 +124,13 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 		}
 		return ext, nil
 	case !errors.Is(err, ErrUnknownKey):
-		return nil, unfitError{err}
+		return nil, unfit("key-refused", err)
 	}
 	if invited, code, ok := strings.Cut(user, "+"); ok {
 		return s.invited(c, invited, code)
 	}
 	if s.cfg.Closed {
-		return nil, unfitError{errors.New("this room is closed: registered keys only; ask an operator for an invitation")}
+		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
 	}
 	return s.claimable(user)
 }
@@ -136,11 +138,11 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 // claimable says whether an unknown key may have the nick that it asks for.
 func (s *Server) claimable(user string) (map[string]string, error) {
 	if nick.IsGuest(user) {
-		return nil, errors.New("a name that starts with '~' is a guest's, and guests come without a key")
+		return nil, refused("bad-name", "a name that starts with '~' is a guest's, and guests come without a key")
 	}
 	asked, err := nick.Parse(user)
 	if err != nil {
-		return nil, err
+		return nil, refused("bad-name", err.Error())
 	}
 	return map[string]string{extClaim: asked}, s.free(asked)
 }
@@ -149,15 +151,15 @@ func (s *Server) claimable(user string) (map[string]string, error) {
 func (s *Server) invited(c *conn, asked, code string) (map[string]string, error) {
 	inviter, ok := s.cfg.Keys.(Inviter)
 	if !ok {
-		return nil, errors.New("there are no invitations here")
+		return nil, unfit("wrong-invite", errors.New("there are no invitations here"))
 	}
 	name, err := nick.Parse(asked)
 	if err != nil {
-		return nil, err
+		return nil, refused("bad-name", err.Error())
 	}
 	if err := c.login.ask(inviter, name, code, addrOf(c.RemoteAddr())); err != nil {
 		s.untold(&Login{Nick: name}, err)
-		return nil, unfitError{err}
+		return nil, unfit("wrong-invite", err)
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil
 }
@@ -185,7 +187,7 @@ func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
 		return nil
 	}
 	if words, banned := s.cfg.Banned(name, key, addrOf(c.RemoteAddr())); banned {
-		return unfitError{errors.New(words)}
+		return unfit("banned", errors.New(words))
 	}
 	return nil
 }
@@ -193,10 +195,10 @@ func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
 // free refuses names that are, or could be taken for, somebody's.
 func (s *Server) free(name string) error {
 	if s.cfg.Keys.Held(name) {
-		return fmt.Errorf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", name, name)
+		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", name, name))
 	}
 	if like, ok := s.cfg.Keys.Alike(name); ok {
-		return fmt.Errorf("%s could be taken for %s; connect as another name", name, like)
+		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect as another name", name, like))
 	}
 	return nil
 }

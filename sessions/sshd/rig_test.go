@@ -25,6 +25,7 @@ const patience = 10 * time.Second
 type book struct {
 	unfit gossh.PublicKey // refused, whoever comes with it
 	fatal gossh.PublicKey // makes it panic
+	full  error           // nothing can be claimed
 	alike [2]string       // the first could be taken for the second
 
 	mu     sync.Mutex
@@ -61,6 +62,9 @@ func (b *book) Held(nick string) bool {
 func (b *book) Alike(nick string) (string, bool) { return b.alike[1], nick == b.alike[0] }
 
 func (b *book) Claim(nick string, key gossh.PublicKey, _ netip.Addr) error {
+	if b.full != nil {
+		return b.full
+	}
 	if b.Held(nick) {
 		return errors.New(nick + " is held by another key")
 	}
@@ -80,8 +84,10 @@ func (b *book) claimed() int {
 // rig is a server whose sessions say who they belong to and then echo.
 type rig struct {
 	*testing.T
-	keys *book
-	addr string
+	keys   *book
+	addr   string
+	log    logged
+	server *Server
 }
 
 func newRig(t *testing.T) *rig { return newRigAt(t, nil) }
@@ -90,10 +96,11 @@ func newRig(t *testing.T) *rig { return newRigAt(t, nil) }
 func newRigAt(t *testing.T, d *door.Door) *rig {
 	r := &rig{T: t, keys: &book{nicks: map[string]string{}}}
 	s, err := New(Config{HostKey: signer("host"), Keys: r.keys, Handle: introduce, Door: d,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &r.log), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.server = s
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

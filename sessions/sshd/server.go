@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/sessions/door"
+	"whoelse/sessions/floodlog"
 	"whoelse/sessions/text"
 )
 
@@ -67,11 +68,13 @@ type Server struct {
 	cfg Config
 	ssh *ssh.Server
 
-	mu      sync.Mutex
-	conns   map[*conn]struct{} // every open connection, also before login
-	stopped bool
-	all     sync.WaitGroup // the connections' goroutines
-	floods  rate.Sometimes // to the log
+	mu       sync.Mutex
+	conns    map[*conn]struct{} // every open connection, also before login
+	stopped  bool
+	all      sync.WaitGroup // the connections' goroutines
+	floods   rate.Sometimes // to the log
+	refusals *slog.Logger   // bounded
+	limit    floodlog.Handler
 }
 
 // New returns a server. It does not listen yet.
@@ -79,6 +82,8 @@ func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
+	s.limit = floodlog.New(cfg.Log, "too many refusals within a minute; some were left out")
+	s.refusals = slog.New(s.limit)
 	srv, err := wish.NewServer(
 		hostSigner(cfg.HostKey),
 		wish.WithVersion(strings.TrimPrefix(serverVersion, "SSH-2.0-")),
@@ -123,6 +128,7 @@ func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 	}
 	cfg.VerifiedPublicKeyCallback = func(meta gossh.ConnMetadata, key gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
 		if err := c.loggedIn(); err != nil {
+			c.login.note(err)
 			return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
 		}
 		if nick, ok := p.Extensions[extKnown]; ok {
@@ -182,6 +188,7 @@ func (s *Server) serve(c *conn) {
 	if s.cfg.Door != nil {
 		visit, err := s.cfg.Door.Admit(addrOf(c.RemoteAddr()))
 		if err != nil {
+			c.logDoor(err)
 			s.cfg.Door.TurnAway(c.Conn, serverVersion, err)
 			return
 		}
@@ -260,4 +267,5 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	s.all.Wait()
+	s.limit.Flush()
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,5 +90,5 @@ func (k *commands) runRestore(c *cobra.Command, from string) error {
 		remark(c, "root has restored; if the server runs as somebody else, give them the folder with chown -R")
 	}
 	return say(c, "restored %s, %s, to %s: %s, as of %s; start the server with: whoelse --data %s",
-		count(m.Count, "file"), size(m.Bytes), k.data, count(m.Histories(), "history"), m.When.Local().Format(time.DateTime), quoted(k.data))
+		count(m.Count, "file"), size(m.Bytes), k.data, count(m.Histories(), "history"), m.When.Local().Format(withZone), quoted(k.data))
 }

@@ -109,7 +109,11 @@ func (k *commands) runHistory(c *cobra.Command, s showing, nick string) error {
 	return out.Flush()
 }
 
-func (s showing) want(l history.Line) bool { return s.json || l.Message != nil }
+// want leaves out what is no message, and marks of who is still there, which say nothing
+// to people.
+func (s showing) want(l history.Line) bool {
+	return s.json || l.Message != nil && l.Message.Kind != room.KindAlive
+}
 
 func (s showing) print(w io.Writer, l history.Line) error {
 	if s.json {
@@ -124,10 +128,13 @@ func (s showing) print(w io.Writer, l history.Line) error {
 	return err
 }
 
+// withZone is how times are printed.
+const withZone = time.DateTime + " MST"
+
 // line is a message in one line, harmless on a terminal.
 func line(m *room.Message) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s", m.Time.Local().Format(time.DateTime), m.Kind, m.From)
+	fmt.Fprintf(&b, "%s %s %s", m.Time.Local().Format(withZone), m.Kind, m.From)
 	if len(m.To) > 0 {
 		fmt.Fprintf(&b, " -> %s", strings.Join(m.To, ","))
 	}
@@ -135,7 +142,7 @@ func line(m *room.Message) string {
 		fmt.Fprintf(&b, ": %s", m.Text)
 	}
 	if m.Kind == room.KindReceipt {
-		fmt.Fprintf(&b, " has read the message of %s", m.RefTime.Local().Format(time.DateTime))
+		fmt.Fprintf(&b, " has read the message of %s", m.RefTime.Local().Format(withZone))
 	}
 	return history.Clean(b.String())
 }

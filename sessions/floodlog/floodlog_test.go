@@ -1,4 +1,4 @@
-package sessions
+package floodlog
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 )
+
+const wordsUnlisted = "many sessions began and ended within a minute; lines are left out"
 
 // journal is a log that may be read while it is written.
 type journal struct {
@@ -36,13 +38,13 @@ func logged(log *journal, text string) int { return strings.Count(log.String(), 
 func comeAndGo(log *slog.Logger, nick, from string) {
 	log = log.With("nick", nick, "from", from)
 	log.Info("session began", "terminal", true)
-	log.Info("session ended", "cause", errQuit)
+	log.Info("session ended", "cause", "quit")
 }
 
 func TestLogOfVisits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out journal
-		log := slog.New(newVisitLog(slog.New(slog.NewTextHandler(&out, nil))))
+		log := slog.New(New(slog.New(slog.NewTextHandler(&out, nil)), wordsUnlisted))
 		for i := range 1000 {
 			comeAndGo(log, "bob", fmt.Sprintf("192.0.%d.1:22", i))
 		}
@@ -83,16 +85,38 @@ func TestLogOfVisits(t *testing.T) {
 func TestLogOfVisitsInAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out journal
-		log := newVisitLog(slog.New(slog.NewTextHandler(&out, nil)))
+		log := New(slog.New(slog.NewTextHandler(&out, nil)), wordsUnlisted)
 		const minutes = 10
 		for i := range minutes * 600 {
 			comeAndGo(slog.New(log), fmt.Sprint("~guest", i), fmt.Sprintf("203.%d.%d.7:22", i>>8, i&0xff))
 			time.Sleep(100 * time.Millisecond)
 		}
-		log.flush()
-		log.flush()
+		log.Flush()
+		log.Flush()
 		if got, most := logged(&out, "\n"), (listedInAll+namedMost+1)*(minutes+1); got > most {
 			t.Errorf("%d lines, more than %d", got, most)
+		}
+	})
+}
+
+// Lines without a nick are bounded and named by address.
+func TestLogOfAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out journal
+		log := slog.New(New(slog.New(slog.NewTextHandler(&out, nil)), wordsUnlisted))
+		for i := range 1000 {
+			log.With("from", fmt.Sprintf("203.0.113.7:%d", i)).Info("login refused", "user", fmt.Sprint("root", i))
+		}
+		log.With("from", "198.51.100.1:22").Info("login refused", "user", "root")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for text, want := range map[string]int{
+			"from=203.0.113.7:": listedOfAddress, "from=198.51.100.1:22": 1,
+			wordsUnlisted + "\" from=203.0.113.7 lines=960\n": 1,
+		} {
+			if got := logged(&out, text); got != want {
+				t.Errorf("%q: %d lines, want %d", text, got, want)
+			}
 		}
 	})
 }

@@ -1,0 +1,81 @@
+package room
+
+import (
+	"testing"
+	"time"
+)
+
+// Whose connection was lost, and did not come back, has not left: the others are told so,
+// and wholast knows it, also after a restart.
+func TestLostConnection(t *testing.T) {
+	inHouse(t, func(h *house) {
+		dave := h.join("dave")
+		carol, ann, erin := h.join("carol"), h.join("~ann"), h.join("erin")
+		pass(2 * time.Second)
+		dave.screen.take()
+		carol.Leave(Broke)
+		pass(graceAfterBreak + 2*time.Second)
+		same(t, "carol", dave.screen.take(), "+[] -[] ![carol]")
+		ann.Leave(Broke)
+		pass(2 * time.Second)
+		same(t, "a guest", dave.screen.take(), "+[] -[] ![~ann]")
+		erin.Leave(Quit)
+		pass(2 * time.Second)
+		same(t, "erin", dave.screen.take(), "+[] -[erin]")
+		lost := func(h *house, p *person) (nicks []string) {
+			for _, who := range p.OnlineSince(time.Now().Add(-time.Hour)) {
+				if who.Lost {
+					nicks = append(nicks, who.Nick)
+				}
+			}
+			return nicks
+		}
+		same(t, "wholast", lost(h, dave), "~ann", "carol")
+		dave.Leave(Quit)
+		h = h.restart(false)
+		defer h.archive.close()
+		defer h.Close()
+		same(t, "wholast after a restart", lost(h, h.join("dave")), "~ann", "carol")
+	})
+}
+
+// A program that asks to be quiet comes and goes unannounced, and is listed as such. Its
+// nick's other sessions are announced.
+func TestQuietSessions(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		pass(2 * time.Second)
+		carol.screen.take()
+		quiet := func() *person {
+			s := &screen{}
+			seat, welcome, err := h.Join(Who{Nick: "bob", Quiet: true}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &person{seat, s, welcome}
+		}
+		build := quiet()
+		pass(2 * time.Second)
+		same(t, "comes", carol.screen.take())
+		if others := carol.Others(); len(others) != 1 || !others[0].Quiet {
+			t.Errorf("listed as %+v", others)
+		}
+		bob := h.join("bob")
+		pass(2 * time.Second)
+		same(t, "a terminal comes", carol.screen.take(), "+[bob] -[]")
+		if others := carol.Others(); others[0].Quiet || others[0].Sessions != 2 {
+			t.Errorf("listed as %+v", others)
+		}
+		deploy := quiet()
+		deploy.Leave(Quit)
+		bob.Leave(Quit)
+		pass(2 * time.Second)
+		same(t, "the terminal goes", carol.screen.take(), "+[] -[bob]")
+		build.Leave(Broke)
+		pass(time.Minute)
+		same(t, "goes", carol.screen.take())
+		if n := len(carol.Others()); n != 0 {
+			t.Errorf("%d others", n)
+		}
+	})
+}
