@@ -30,6 +30,7 @@ type actor struct {
 	pending pending       // receipts that are still to come
 	failed  failures      // what was not done
 	tabs    *rate.Limiter // of complete; nil until the first one
+	whole   bool          // long messages are not cut: show
 }
 
 // do carries out a call. The table is complete but for what only a session can do.
@@ -73,6 +74,7 @@ func init() { // help lists the commands, so the table can't be initialised in p
 		"wholast":   (*actor).wholast,
 		"inbox":     (*actor).inbox,
 		"history":   (*actor).history,
+		"show":      (*actor).show,
 		"away":      (*actor).away,
 		"back":      (*actor).back,
 		"block":     (*actor).block,

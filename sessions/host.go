@@ -26,7 +26,8 @@ import (
 
 // Limits that people meet. They stand in the README.
 const (
-	maxText      = 4000             // bytes of one message
+	maxText      = 10_000           // characters of one message
+	maxLine      = maxText + 4_000  // of a line: with the command and the recipients in front
 	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
 	burstLimit   = 4 * queueLimit   // bytes that may wait in any case

@@ -61,7 +61,7 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 			a.trouble(what, err)
 			return
 		}
-		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.out.done) || a.out.why() != nil {
+		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, func() {}, a.out.done) || a.out.why() != nil {
 			return
 		}
 		work %= messageWorth
@@ -69,6 +69,13 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 	if empty {
 		a.note(none)
 	}
+}
+
+// show prints a recent message whole, of which only the first rows were shown.
+func (a *actor) show(call parse.Call) {
+	a.whole = true
+	defer func() { a.whole = false }()
+	a.pages(a.seat.Find(call.Text), nil, "looking for that message", "no recent message has that id")
 }
 
 // page shows messages and returns how many bytes that are.
@@ -97,6 +104,7 @@ func (a *actor) haveRead(messages []*room.Message, shown bool) {
 func (a *actor) rendered(messages []*room.Message) string {
 	var lines []byte
 	now, style := time.Now(), a.style()
+	style.Whole = a.whole
 	for _, m := range messages {
 		lines = render.Message(lines, m, a.seat.Nick(), style, now)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -49,7 +50,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	s.style = styleOf(ch, termName, width, pty)
 	if pty {
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, Prompt: "> ", MaxText: maxText, MaxOutput: queueLimit,
+			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(s.resized)
@@ -171,7 +172,7 @@ func (s *session) readTerminal() error {
 // makes of it.
 func saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
-		return true // it would fill the screen, and waits in the history
+		return true // it would fill the screen
 	}
 	call, err := parse.Line(line.Text)
 	return err == nil && speaks[call.Name]
@@ -190,7 +191,7 @@ func (s *session) readPipe() error {
 		if err != nil {
 			return err
 		}
-		if size > maxText {
+		if size > maxLine {
 			s.fail(wordsTooLong(size))
 			continue
 		}
@@ -213,12 +214,16 @@ func (s *session) handle(line string) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {
+	call, err := parse.Line(line)
+	if !s.host.pace.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
 		return s.out.why()
 	}
-	call, err := parse.Line(line)
 	if err != nil {
 		s.misread(err)
+		return nil
+	}
+	if n := utf8.RuneCountInString(call.Text); n > maxText {
+		s.fail(wordsTooLong(n))
 		return nil
 	}
 	switch call.Name {
@@ -232,6 +237,17 @@ func (s *session) handle(line string) error {
 	}
 	s.do(call)
 	return nil
+}
+
+// weight is how many messages a call counts as against the rate.
+func weight(call parse.Call) int {
+	switch {
+	case len(call.To) > 0 || call.Name == "reply":
+		return render.Weight(room.KindDirect, call.Text)
+	case speaks[call.Name]:
+		return render.Weight(room.KindSay, call.Text)
+	}
+	return 1
 }
 
 func (s *session) tooFast() {

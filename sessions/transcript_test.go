@@ -230,6 +230,7 @@ var variable = []struct {
 }{
 	{regexp.MustCompile(`\b\d\d:\d\d\b`), "HH:MM"},
 	{regexp.MustCompile(`\b\d+ s ago`), "N s ago"},
+	{regexp.MustCompile(`lines: /show \w{4}\b`), "lines: /show ID"},
 }
 
 // normal replaces what differs from run to run.

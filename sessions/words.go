@@ -69,7 +69,7 @@ func BanWords(until time.Time, reason string) string {
 }
 
 func wordsTooLong(size int) string {
-	return fmt.Sprintf("not sent: that is %d bytes, and a message has at most %d", size, maxText)
+	return "not sent: that is " + render.Count(size) + " characters, and a message has at most " + render.Count(maxText)
 }
 
 // wordsUnaffordable says why nothing more is stored for somebody.

@@ -20,6 +20,7 @@ type Style struct {
 	Width int  // cells in a row; 0 is no wrapping
 	Color bool // ANSI colours
 	Bell  bool // BEL on a mention or a direct message
+	Whole bool // long messages are not cut
 	Zone  *time.Location
 }
 
@@ -95,7 +96,9 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		dst = append(dst, ": "...)
 		col += 2 + len(m.From)
 	}
+	from := len(dst)
 	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, col, col)
+	dst = cutRows(dst, from, m, col, st)
 	return append(dst, '\n')
 }
 

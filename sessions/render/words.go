@@ -33,6 +33,14 @@ func Nick(dst []byte, nick string, st Style) []byte {
 	return append(dst, reset...)
 }
 
+// Count renders n with a comma between thousands.
+func Count(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", Count(n/1000), n%1000)
+}
+
 // People joins nicks as one does in a sentence, or counts them when there are more
 // than most.
 func People(nicks []string, most int) string {
