@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 // kept is what came while the connection was broken, and which messages of this
 // person's were read. Both are marked as shown when they are.
 func (s *session) kept(w *room.Welcome) []item {
+	slices.SortStableFunc(w.Receipts, func(a, b *room.Message) int { return strings.Compare(a.From, b.From) }) // one line each
 	kept := append(w.Missed, w.Receipts...)
 	if len(kept) == 0 {
 		return nil

@@ -35,6 +35,9 @@ const (
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+
+	// receiptsTogether is how long the receipt of something read waits for others.
+	receiptsTogether = 200 * time.Millisecond
 )
 
 // What is written at once, and after how much the client is asked whether it came.

@@ -102,11 +102,7 @@ func (a *actor) haveRead(messages []*room.Message, shown bool) {
 }
 
 func (a *actor) rendered(messages []*room.Message) string {
-	var lines []byte
-	now, style := time.Now(), a.style()
+	style := a.style()
 	style.Whole = a.whole
-	for _, m := range messages {
-		lines = render.Message(lines, m, a.seat.Nick(), style, now)
-	}
-	return string(lines)
+	return string(render.Messages(nil, messages, a.seat.Nick(), style, time.Now()))
 }

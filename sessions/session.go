@@ -271,8 +271,15 @@ func (s *session) resized() {
 func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
 	s.followSize()
 	style := s.styleNow()
-	lines, whole := piece(items, buf, func(dst []byte, e *room.Event) []byte {
-		return render.Event(dst, e, s.seat.Nick(), style)
+	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
+		if len(events) == 1 {
+			return render.Event(dst, events[0].event, s.seat.Nick(), style)
+		}
+		receipts := make([]*room.Message, len(events))
+		for i, it := range events {
+			receipts[i] = it.event.Message
+		}
+		return render.Messages(dst, receipts, s.seat.Nick(), style, receipts[0].Time)
 	})
 	if s.term == nil {
 		return lines, whole

@@ -3,11 +3,50 @@ package render
 import (
 	"bytes"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"whoelse/room"
 	"whoelse/sessions/text"
 )
+
+// Messages renders messages in a row as viewer sees them, as of now. Receipts of one
+// reader become one line.
+func Messages(dst []byte, all []*room.Message, viewer string, st Style, now time.Time) []byte {
+	for len(all) > 0 {
+		n := sameReader(all)
+		if n > 0 {
+			dst = receipts(dst, all[:n], now, st)
+		} else {
+			n = 1
+			dst = Message(dst, all[0], viewer, st, now)
+		}
+		all = all[n:]
+	}
+	return dst
+}
+
+// sameReader counts the receipts of one reader that all begins with.
+func sameReader(all []*room.Message) (n int) {
+	for n < len(all) && all[n].Kind == room.KindReceipt && all[n].From == all[0].From {
+		n++
+	}
+	return n
+}
+
+// receipts tells what the reader of these has read.
+func receipts(dst []byte, of []*room.Message, now time.Time, st Style) []byte {
+	words, since := "your message of ", of[0].RefTime
+	for _, m := range of {
+		if m.RefTime.Before(since) {
+			since = m.RefTime
+		}
+	}
+	if len(of) > 1 {
+		words = "your " + Count(len(of)) + " messages since "
+	}
+	return Notice(dst, of[0].From+" has read "+words+Clock(since, now, st), st)
+}
 
 // How many rows of one message are shown on a terminal unless asked for: nobody is to
 // fill everybody's screen.

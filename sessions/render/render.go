@@ -72,7 +72,7 @@ func shared(e *room.Event, st Style) []byte {
 // the time needs its date.
 func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time) []byte {
 	if m.Kind == room.KindReceipt {
-		return Notice(dst, m.From+" has read your message of "+Clock(m.RefTime, now, st), st)
+		return receipts(dst, []*room.Message{m}, now, st)
 	}
 	if m.Kind == room.KindNotice {
 		return Refusal(dst, Clock(m.Time, now, st)+" "+m.From+" announces: "+m.Text, st)
