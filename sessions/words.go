@@ -170,6 +170,38 @@ func wordsUnread(unread room.Waiting, full bool) string {
 	return words + "type inbox"
 }
 
+// wordsAbove counts the lines of the room that were said since the person left and are
+// not among the last ones, which are shown; "" if there are none.
+func wordsAbove(w *room.Welcome, shown int, nick string) string {
+	if w.Left.IsZero() {
+		return ""
+	}
+	lines, mentions := 0, 0
+	for _, m := range w.Recent[:len(w.Recent)-shown] {
+		if m.Time.Before(w.Left) {
+			continue
+		}
+		lines++
+		if m.From != nick && render.Mentions(m.Text, nick) {
+			mentions++
+		}
+	}
+	if lines == 0 {
+		return ""
+	}
+	words := wordsCount(lines, "more line above", "more lines above")
+	if shown == 0 {
+		words = wordsCount(lines, "line", "lines") + " since you left"
+	}
+	if lines+shown == room.MissedLines {
+		words = "at least " + words
+	}
+	if mentions > 0 {
+		words += ", " + wordsCount(mentions, "mentions you", "mention you")
+	}
+	return fmt.Sprintf("%s: /history %d", words, lines+shown)
+}
+
 // wordsIdentity says who one is and by which key.
 func wordsIdentity(l *sshd.Login, seat *room.Seat) string {
 	if l.Key == nil {

@@ -6,6 +6,7 @@
 package render
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -175,20 +176,26 @@ func starred(dst []byte, s, color string, st Style) []byte {
 	return append(dst, '\n')
 }
 
-// mostNames is how many people a line about joins and leaves names.
-const mostNames = 5
+// mostNames is how many people a line about joins and leaves names on a terminal.
+// Without one, for programs, it names all.
+func mostNames(st Style) int {
+	if st.Width <= 0 {
+		return math.MaxInt - 1
+	}
+	return 5
+}
 
 // presence renders who came and went. Only who is named in it sees another line
 // than the others.
 func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
-	if named(e.Presence.Joined, viewer) || named(e.Presence.Left, viewer) {
+	if named(e.Presence.Joined, viewer, st) || named(e.Presence.Left, viewer, st) {
 		return change(dst, e.Presence, viewer, st)
 	}
 	return append(dst, shared(e, st)...)
 }
 
-func named(nicks []string, viewer string) bool {
-	return len(nicks) <= mostNames && slices.Contains(nicks, viewer)
+func named(nicks []string, viewer string, st Style) bool {
+	return slices.Contains(nicks[:min(len(nicks), mostNames(st)+1)], viewer)
 }
 
 func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
@@ -198,11 +205,11 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		verb  string
 	}{{c.Joined, " joined"}, {c.Left, " left"}} {
 		others := half.nicks
-		if named(others, viewer) {
+		if named(others, viewer, st) {
 			others = slices.DeleteFunc(slices.Clone(others), func(n string) bool { return n == viewer })
 		}
 		if len(others) > 0 {
-			parts = append(parts, People(others, mostNames)+half.verb)
+			parts = append(parts, People(others, mostNames(st))+half.verb)
 		}
 	}
 	if len(parts) == 0 {

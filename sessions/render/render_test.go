@@ -143,15 +143,28 @@ func TestPresence(t *testing.T) {
 		return all
 	}
 	for want, c := range map[string]*room.Change{
-		" * bob joined\n":                     {Joined: []string{"bob"}},
-		" * bob left\n":                       {Left: []string{"bob"}},
-		" * bob and carol joined\n":           {Joined: []string{"bob", "carol"}},
-		" * bob, carol and dave joined\n":     {Joined: []string{"bob", "carol", "dave"}},
-		" * bob joined, carol left\n":         {Joined: []string{"bob"}, Left: []string{"carol"}},
-		" * 12 people joined\n":               {Joined: nicks(12)},
-		" * 6 people joined, 7 people left\n": {Joined: nicks(6), Left: nicks(7)},
+		" * bob joined\n":                                 {Joined: []string{"bob"}},
+		" * bob left\n":                                   {Left: []string{"bob"}},
+		" * bob and carol joined\n":                       {Joined: []string{"bob", "carol"}},
+		" * bob, carol and dave joined\n":                 {Joined: []string{"bob", "carol", "dave"}},
+		" * bob joined, carol left\n":                     {Joined: []string{"bob"}, Left: []string{"carol"}},
+		" * n0, n1, n2, n3, n4 and 7 others\n   joined\n": {Joined: nicks(12)},
+		" * n0, n1, n2, n3, n4 and n5 joined, n0,\n   n1, n2, n3, n4 and 2 others left\n": {Joined: nicks(6), Left: nicks(7)},
 	} {
 		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// On a terminal a line names some of those who came, for programs all.
+func TestProgramsReadAllNames(t *testing.T) {
+	c := &room.Change{Joined: []string{"a", "b", "c", "d", "me", "e", "f", "g"}}
+	for want, st := range map[string]render.Style{
+		" * a, b, c, d, e and 2 others joined\n": plain,
+		" * a, b, c, d, e, f and g joined\n":     {},
+	} {
+		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", st)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -41,13 +41,12 @@ func Count(n int) string {
 	return fmt.Sprintf("%s,%03d", Count(n/1000), n%1000)
 }
 
-// People joins nicks as one does in a sentence, or counts them when there are more
-// than most.
+// People joins nicks as one does in a sentence, of more than most the first ones.
 func People(nicks []string, most int) string {
 	n := len(nicks)
 	switch {
-	case n > most:
-		return fmt.Sprintf("%d people", n)
+	case n > most+1: // one more is as long as the word about it
+		return fmt.Sprintf("%s and %s others", strings.Join(nicks[:most], ", "), Count(n-most))
 	case n > 1:
 		return strings.Join(nicks[:n-1], ", ") + " and " + nicks[n-1]
 	}
