@@ -19,6 +19,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
@@ -95,6 +96,7 @@ type Host struct {
 	cfg      Config
 	pace     *pace
 	visitors visitLog
+	colors   render.Colors
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit

@@ -48,6 +48,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	s.actor = actor{host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
+	s.style.Colors = &h.colors
 	if pty {
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
@@ -78,6 +79,8 @@ func (s *session) run() {
 	}
 	s.seat = seat
 	s.host.seated(s)
+	s.host.colors.Enter(seat.Nick())
+	defer s.host.colors.Leave(seat.Nick())
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)

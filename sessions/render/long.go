@@ -103,7 +103,7 @@ func cutRows(dst []byte, from int, m *room.Message, indent int, st Style) []byte
 		dst = append(dst, ' ')
 	}
 	if st.Color {
-		dst = append(dst, grey...)
+		dst = append(dst, reset+grey...)
 	}
 	dst = text.AppendWrapped(dst, "... "+Count(rows-most)+" more lines: /show "+ShortID(m), st.Width, indent, indent)
 	if st.Color {

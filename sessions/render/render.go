@@ -23,6 +23,8 @@ type Style struct {
 	Bell  bool // BEL on a mention or a direct message
 	Whole bool // long messages are not cut
 	Zone  *time.Location
+
+	Colors *Colors // of nicks; nil: those that nicks have by themselves
 }
 
 // Event renders e for viewer and appends it to dst.
@@ -42,15 +44,31 @@ func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	m := e.Message
 	switch m.Kind {
 	case room.KindSay, room.KindMe, room.KindNotice:
-		if st.Bell && m.From != viewer && (m.Kind == room.KindNotice || Mentions(m.Text, viewer)) {
+		if st.Bell && m.Kind == room.KindNotice && m.From != viewer {
 			dst = append(dst, '\a')
 		}
-		return append(dst, shared(e, st)...)
+		if !marked(m, viewer, st) {
+			return append(dst, shared(e, st)...)
+		}
 	}
-	if st.Bell && m.Kind != room.KindReceipt && m.From != viewer {
+	if st.Bell && marked(m, viewer, st) {
 		dst = append(dst, '\a')
 	}
 	return Message(dst, m, viewer, st, m.Time)
+}
+
+// marked reports whether m is for viewer in particular, and so set apart on a terminal.
+func marked(m *room.Message, viewer string, st Style) bool {
+	if st.Width <= 0 || m.From == viewer {
+		return false
+	}
+	switch m.Kind {
+	case room.KindDirect, room.KindGroup:
+		return true
+	case room.KindSay, room.KindMe:
+		return Mentions(m.Text, viewer)
+	}
+	return false
 }
 
 // shared returns what all sessions of the same style see of an event, made by the
@@ -78,10 +96,14 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 	if m.Kind == room.KindNotice {
 		return Refusal(dst, Clock(m.Time, now, st)+" "+m.From+" announces: "+m.Text, st)
 	}
-	start := len(dst)
-	dst = append(dst, Clock(m.Time, now, st)...)
-	dst = append(dst, ' ')
-	col := len(dst) - start
+	col := 0
+	mark := marked(m, viewer, st)
+	if mark && !st.Color {
+		dst, col = append(dst, "! "...), 2
+	}
+	clock := Clock(m.Time, now, st)
+	dst = append(append(dst, clock...), ' ')
+	col += len(clock) + 1
 	switch m.Kind {
 	case room.KindMe:
 		dst = append(dst, "* "...)
@@ -98,8 +120,14 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		col += 2 + len(m.From)
 	}
 	from := len(dst)
+	if mark && st.Color {
+		dst = append(dst, bold...)
+	}
 	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, col, col)
 	dst = cutRows(dst, from, m, col, st)
+	if mark && st.Color {
+		dst = append(dst, reset...)
+	}
 	return append(dst, '\n')
 }
 

@@ -22,16 +22,16 @@ func message(kind room.Kind, from, text string, to ...string) *room.Message {
 
 func TestMessage(t *testing.T) {
 	for want, m := range map[string]*room.Message{
-		"12:05 bob: hello\n":                      message(room.KindSay, "bob", "hello"),
-		"12:05 * bob waves\n":                     message(room.KindMe, "bob", "waves"),
-		"12:05 [bob -> you] hi\n":                 message(room.KindDirect, "bob", "hi", "me"),
-		"12:05 [you -> bob] hi\n":                 message(room.KindDirect, "me", "hi", "bob"),
-		"12:05 [bob -> you, carol] hi\n":          message(room.KindGroup, "bob", "hi", "carol", "me"),
-		"12:05 [you -> bob, carol] hi\n":          message(room.KindGroup, "me", "hi", "bob", "carol"),
-		"12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8,\n":   message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-		"12:05 bob: two\n           lines\n":      message(room.KindSay, "bob", "two\nlines"),
-		"12:05 bob: red[2J\n           forged\n":  message(room.KindSay, "bob", "red\x1b[2J\rforged"),
-		"12:05 bob: a line that is longer than\n": message(room.KindSay, "bob", "a line that is longer than the window"),
+		"12:05 bob: hello\n":                            message(room.KindSay, "bob", "hello"),
+		"12:05 * bob waves\n":                           message(room.KindMe, "bob", "waves"),
+		"! 12:05 [bob -> you] hi\n":                     message(room.KindDirect, "bob", "hi", "me"),
+		"12:05 [you -> bob] hi\n":                       message(room.KindDirect, "me", "hi", "bob"),
+		"! 12:05 [bob -> you, carol] hi\n":              message(room.KindGroup, "bob", "hi", "carol", "me"),
+		"12:05 [you -> bob, carol] hi\n":                message(room.KindGroup, "me", "hi", "bob", "carol"),
+		"! 12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8, ...] \n": message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		"12:05 bob: two\n           lines\n":            message(room.KindSay, "bob", "two\nlines"),
+		"12:05 bob: red[2J\n           forged\n":        message(room.KindSay, "bob", "red\x1b[2J\rforged"),
+		"12:05 bob: a line that is longer than\n":       message(room.KindSay, "bob", "a line that is longer than the window"),
 	} {
 		got := string(render.Message(nil, m, "me", plain, noon))
 		if !strings.HasPrefix(got, strings.TrimSuffix(want, "\n")) && got != want {
@@ -41,9 +41,9 @@ func TestMessage(t *testing.T) {
 }
 
 func TestWrapKeepsTheTextColumn(t *testing.T) {
-	m := message(room.KindDirect, "bob", strings.Repeat("word ", 20), "me")
+	m := message(room.KindDirect, "me", strings.Repeat("word ", 20), "bob")
 	for i, row := range strings.Split(strings.TrimSuffix(string(render.Message(nil, m, "me", plain, noon)), "\n"), "\n") {
-		if i > 0 && !strings.HasPrefix(row, strings.Repeat(" ", len("12:05 [bob -> you] "))+"word") || len(row) > 40 {
+		if i > 0 && !strings.HasPrefix(row, strings.Repeat(" ", len("12:05 [you -> bob] "))+"word") || len(row) > 40 {
 			t.Errorf("row %d is %q", i, row)
 		}
 	}
