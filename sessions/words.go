@@ -231,14 +231,19 @@ func wordsHere(others []room.Presence, total int) string {
 	return render.People(nicks, greetMost) + verb
 }
 
+// helpColumn is how wide the column of commands in the help gets.
+const helpColumn = 26
+
 func helpAll(operator bool, st render.Style) string {
 	lines := render.Notice(nil, "just type to talk to everyone; commands:", st)
 	list, width := commandsFor(operator), 0
 	for _, c := range list {
-		width = max(width, len(shortUsage(c)))
+		if n := len(shortUsage(c)); n <= helpColumn { // one that is long stands alone, and widens nothing
+			width = max(width, n)
+		}
 	}
 	for _, c := range list {
-		lines = render.Notice(lines, fmt.Sprintf("  %-*s  %s", width, shortUsage(c), c.Help), st)
+		lines = render.Entry(lines, "  "+shortUsage(c), c.Help, 2+width+2, st)
 	}
 	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
 }

@@ -42,7 +42,7 @@ var Commands = []*Syntax{
 	{Name: "history", args: number(maxLines),
 		Usage: "/history [N]", Help: "the newest N (50) lines of the room"},
 	{Name: "show", args: showArgs,
-		Usage: "/show ID", Help: "a long message whole; its ID is below what is shown of it"},
+		Usage: "/show ID", Help: "the whole of a long message"},
 	{Name: "say", args: needText,
 		Usage: "/say TEXT", Help: "say TEXT as it is; so does a space in front"},
 	{Name: "me", args: needText,

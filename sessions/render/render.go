@@ -193,11 +193,28 @@ func Notice(dst []byte, s string, st Style) []byte { return starred(dst, s, grey
 func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, s, red, st) }
 
 func starred(dst []byte, s, color string, st Style) []byte {
+	return hanging(dst, s, 3, color, st)
+}
+
+// Entry renders a notice of two columns: body begins at column, counted like head's, and
+// in a row of its own when head is too long.
+func Entry(dst []byte, head, body string, column int, st Style) []byte {
+	head = text.Clean(head)
+	if width := text.Width(head); width+2 > column {
+		head += "\n"
+	} else {
+		head += strings.Repeat(" ", column-width)
+	}
+	return hanging(dst, head+body, 3+column, grey, st)
+}
+
+// hanging renders s behind a star, with indent before all rows but the first.
+func hanging(dst []byte, s string, indent int, color string, st Style) []byte {
 	if st.Color {
 		dst = append(dst, color...)
 	}
 	dst = append(dst, " * "...)
-	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, 3)
+	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, indent)
 	if st.Color {
 		dst = append(dst, reset...)
 	}
