@@ -206,7 +206,7 @@ func TestIdleMemory(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if each := (after.HeapAlloc - before.HeapAlloc) / n; each > 3000 {
+	if each := (after.HeapAlloc - before.HeapAlloc) / n; each > 3000+maxAbove {
 		t.Errorf("%d bytes each", each)
 	} else {
 		t.Logf("%d bytes each", each)
