@@ -48,7 +48,7 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 	shown = w.Recent
 	if !w.Returned {
 		_, _, height, _ := s.ch.Pty()
-		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2
+		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
 		first := len(w.Recent)
 		for first > most {
 			left -= bytes.Count(render.Message(nil, w.Recent[first-1], s.seat.Nick(), style, now), []byte{'\n'})

@@ -94,6 +94,10 @@ func (d *display) edit(line string, pos int) {
 // enter ends the line: its rows are erased, or stay as they are.
 func (d *display) enter(line string, gone bool) {
 	d.echo(func() {
+		if gone && d.top() > 0 {
+			d.wipe(d.size.height-1, d.size.width)
+			return
+		}
 		if gone {
 			d.erase()
 			return
@@ -134,9 +138,7 @@ func (d *display) resize(to size) {
 	shown, line, pos := d.shown, d.line, d.pos
 	rows := 1 + place{}.over(d.bare+line, min(to.width, d.size.width)).row
 	if shown && rows > 1 && to.width != d.size.width {
-		d.emit(wipe)
-		d.home()
-		d.lines(d.above.last(max(to.height, d.size.height), to.width)) // what is too much is kept in the terminal's history
+		d.wipe(max(to.height, d.size.height), to.width) // what is too much is kept in the terminal's history
 	} else {
 		d.erase()
 	}
@@ -146,9 +148,14 @@ func (d *display) resize(to size) {
 	}
 }
 
-// wipe erases the screen, the first row last: a screen erased from its top at once is
-// kept in the history of some terminals.
-const wipe = "\x1b[2H\x1b[J\x1b[H\x1b[K"
+// wipe erases the screen and shows what stood above the line again, as many rows as are
+// known. The first row is erased last: a screen erased from its top at once is kept in
+// the history of some terminals.
+func (d *display) wipe(rows, width int) {
+	d.emit("\x1b[2H\x1b[J\x1b[H\x1b[K")
+	d.home()
+	d.lines(d.above.last(rows, width))
+}
 
 func (d *display) clear() {
 	d.echo(func() {
