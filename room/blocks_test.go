@@ -48,12 +48,12 @@ func TestBlockedMissesNothingOfOthers(t *testing.T) {
 		carol, dave, bob := h.join("carol"), h.join("dave"), h.join("bob")
 		block(h, bob, "carol")
 		bob.Leave(Broke)
-		for range recentLines {
+		for range RecentLines {
 			carol.say("hidden")
 			dave.say("shown")
 		}
-		if got := h.join("bob").welcome.Recent; len(got) != recentLines {
-			t.Errorf("%d lines, want %d", len(got), recentLines)
+		if got := h.join("bob").welcome.Recent; len(got) != RecentLines {
+			t.Errorf("%d lines, want %d", len(got), RecentLines)
 		}
 	})
 }

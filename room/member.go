@@ -66,7 +66,8 @@ func (s *Seat) Guest() bool { return isGuest(s.nick) }
 // Welcome is what a session is told when it joins.
 type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
-	Recent       []*Message // room lines, oldest first
+	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to 500
+	Left         time.Time  // when this person was last here; zero if that is now, or not known
 	Unread       Waiting    // what waits in the inbox
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
@@ -153,6 +154,9 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence,
 	r.changes.greeted++
 	m := r.members[who.Nick]
 	welcome := &Welcome{}
+	if !who.Guest() {
+		welcome.Left = r.seen[who.Nick].at
+	}
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
@@ -169,7 +173,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence,
 	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
 	r.catchUp(m, seat)
-	welcome.Recent = r.recentFor(m, welcome.Returned)
+	welcome.Recent = r.recentFor(m, welcome.Returned, welcome.Left)
 	welcome.OthersOnline = len(r.members) - 1
 	if welcome.OthersOnline <= greetByName {
 		welcome.Others = r.others(who.Nick)

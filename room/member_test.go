@@ -98,7 +98,7 @@ func TestReturn(t *testing.T) {
 		kept := bob.send("in the same instant as the break", "dave")
 		same(t, "dave", kept.words(), "dave offline")
 		bob.Leave(Broke)
-		for range recentLines + 5 {
+		for range RecentLines + 5 {
 			carol.say("missed")
 		}
 		same(t, "receipt", carol.send("psst", "bob").words(), "bob broken")
@@ -109,7 +109,7 @@ func TestReturn(t *testing.T) {
 		if !w.Returned {
 			t.Error("not Returned")
 		}
-		if n := len(w.Recent); n != recentLines+5 || w.Recent[0].Text != "missed" {
+		if n := len(w.Recent); n != RecentLines+5 || w.Recent[0].Text != "missed" {
 			t.Errorf("%d room lines, from %q", n, w.Recent[0].Text)
 		}
 		same(t, "missed", texts(w.Missed), "carol: psst")
@@ -121,7 +121,7 @@ func TestReturn(t *testing.T) {
 		same(t, "nothing told", carol.screen.take())
 		back.markRead(t, w.Missed)
 		same(t, "read", carol.screen.take(), "bob has read")
-		if again := h.join("bob").welcome; again.Returned || len(again.Missed) > 0 || len(again.Recent) != recentLines {
+		if again := h.join("bob").welcome; again.Returned || len(again.Missed) > 0 || len(again.Recent) != RecentLines {
 			t.Errorf("a second session is welcomed as one that returned: %+v", again)
 		}
 	})
@@ -166,15 +166,15 @@ func TestMissedIsBounded(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol := h.join("carol")
 		h.join("bob").Leave(Broke)
-		for range 3 * missedLines {
+		for range 3 * MissedLines {
 			carol.Say(KindSay, "x", nil)
 		}
 		carol.say("last")
 		lines := h.join("bob").welcome.Recent
-		if len(lines) != missedLines || lines[missedLines-1].Text != "last" {
+		if len(lines) != MissedLines || lines[MissedLines-1].Text != "last" {
 			t.Errorf("%d lines", len(lines))
 		}
-		if n := len(h.recent); n > 2*missedLines {
+		if n := len(h.recent); n > 2*MissedLines {
 			t.Errorf("%d lines in memory", n)
 		}
 	})

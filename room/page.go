@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 )
 
 // Page is a part of a history, oldest message first. A history is handed out page
@@ -76,6 +78,53 @@ func paged(messages iter.Seq2[*Message, error], searched *int) iter.Seq2[Page, e
 			hand(nil)
 		}
 	}
+}
+
+// Find gives the newest message that this person may see whose id ends in suffix: one
+// of the room's or, if there is none, one to or from this person. Errors are those of
+// History.
+func (s *Seat) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		blocked, err := s.room.blockedBy(s.nick)
+		if err != nil {
+			yield(Page{}, err)
+			return
+		}
+		if m := s.findRecent(suffix, blocked); m != nil {
+			yield(Page{Messages: []*Message{m}}, nil)
+			return
+		}
+		is := func(m *Message) bool {
+			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !m.hidden(blocked)
+		}
+		owners := []string{RoomHistory}
+		if !s.Guest() {
+			owners = append(owners, s.nick)
+		}
+		for _, owner := range owners {
+			for page, err := range s.room.tail(ctx, owner, 1, is) {
+				if !yield(page, err) || len(page.Messages) > 0 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// findRecent is Find among what is in memory, where a guest's last direct message is, too.
+func (s *Seat) findRecent(suffix string, blocked map[string]bool) *Message {
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[s.nick]; m != nil && m.last != nil && strings.HasSuffix(m.last.ID, suffix) {
+		return m.last
+	}
+	for _, m := range slices.Backward(r.recent) {
+		if strings.HasSuffix(m.ID, suffix) && !m.hidden(blocked) {
+			return m
+		}
+	}
+	return nil
 }
 
 // Collect returns all of messages, and the error that ends them.

@@ -12,14 +12,18 @@ const (
 	graceAfterBreak = 10 * time.Second // a broken session's nick stays this long
 	confirmWithin   = 5 * time.Second  // a sender hears "delivered" or "kept" by then
 	mergeChanges    = time.Second      // joins and leaves are told at most this often
-	recentLines     = 20               // room lines shown on joining
 	greetByName     = 20               // more people than these are only counted on joining
-	missedLines     = 500              // room lines remembered for who reconnects
 	seenFor         = 7 * 24 * time.Hour
 	seenMost        = 100_000 // nicks remembered for wholast
 	aliveEvery      = time.Minute
 	renewEvery      = 24 * time.Hour // who stays longer than seenFor is on record again by then
 	maxGuestName    = 32             // of a name that got a number
+)
+
+// How many lines of the room a Welcome has. They stand in the README.
+const (
+	RecentLines = 20  // at least, if there are so many
+	MissedLines = 500 // at most, of what was said since the person was here
 )
 
 // Directory knows which nicks exist, whether online or not.
@@ -50,7 +54,7 @@ type Room struct {
 	members  map[string]*member
 	online   []string             // the members' nicks, sorted
 	visiting map[string]*Seat     // guests who run a command, by name
-	recent   []*Message           // the newest missedLines room messages, oldest first
+	recent   []*Message           // the newest MissedLines room messages, oldest first
 	seen     map[string]departure // when who is not online now was last
 	last     string               // id of the last message that the archive gave back
 	edits    int                  // changes of block lists, so that none is missed by who joins
@@ -82,7 +86,7 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		last:      archive.LastID(),
 	}
 	// The archive's log tells of a history that can't be used; the room goes on without it.
-	recent, err := Collect(archive.Tail(RoomHistory, missedLines, nil))
+	recent, err := Collect(archive.Tail(RoomHistory, MissedLines, nil))
 	if err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, fmt.Errorf("reading the room's history: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 )
 
 // Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
@@ -33,8 +34,8 @@ func (r *Room) publish(m *Message) {
 	r.last = m.ID
 	r.said[m.Kind]++
 	r.recent = append(r.recent, m)
-	if len(r.recent) > 2*missedLines {
-		r.recent = append([]*Message(nil), r.recent[len(r.recent)-missedLines:]...)
+	if len(r.recent) > 2*MissedLines {
+		r.recent = append([]*Message(nil), r.recent[len(r.recent)-MissedLines:]...)
 	}
 	for _, member := range r.members {
 		if !m.hidden(member.blocked) {
@@ -43,13 +44,15 @@ func (r *Room) publish(m *Message) {
 	}
 }
 
-// recentFor returns what m's new session is to see of the room: the last lines,
-// or, for one who returned, all that came after its connection broke. r.mu is held.
-func (r *Room) recentFor(m *member, returned bool) []*Message {
+// recentFor returns what m's new session may want to see of the room: the last lines and
+// all since left, if that is known; or, for one who returned, all that came after its
+// connection broke. r.mu is held.
+func (r *Room) recentFor(m *member, returned bool, left time.Time) []*Message {
 	var lines []*Message
-	for i := len(r.recent) - 1; i >= 0 && len(lines) < missedLines; i-- {
+	for i := len(r.recent) - 1; i >= 0 && len(lines) < MissedLines; i-- {
 		line := r.recent[i]
-		if !returned && len(lines) == recentLines || returned && line.ID <= m.lastSeen {
+		old := len(lines) >= RecentLines && (left.IsZero() || line.Time.Before(left))
+		if !returned && old || returned && line.ID <= m.lastSeen {
 			break
 		}
 		if !line.hidden(m.blocked) {

@@ -35,6 +35,7 @@ type actor struct {
 	failed  failures      // what was not done
 	gaveUp  atomic.Bool   // by /key leave
 	tabs    *rate.Limiter // of complete; nil until the first one
+	whole   bool          // long messages are not cut: show
 }
 
 // do carries out a call.
@@ -80,6 +81,7 @@ func init() { // help lists the commands, so the table can't be initialised in p
 		"wholast":   (*actor).wholast,
 		"inbox":     (*actor).inbox,
 		"history":   (*actor).history,
+		"show":      (*actor).show,
 		"away":      setting((*actor).away),
 		"back":      setting((*actor).back),
 		"block":     setting((*actor).block),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -173,11 +174,11 @@ func (a *actor) runLine(line string, ch *sshd.Channel) int {
 		a.misread(err)
 		return exitUsage
 	}
-	if len(call.Text) > maxText {
-		a.fail(wordsTooLong(len(call.Text)))
+	if n := utf8.RuneCountInString(call.Text); n > maxText {
+		a.fail(wordsTooLong(n))
 		return exitUsage
 	}
-	if a.host.pace.wait(a.ctx, a.seat.Nick(), func() {}) != nil || a.out.why() != nil {
+	if !a.host.pace.charge(a.seat.Nick(), weight(call), func() {}, a.ctx.Done()) || a.out.why() != nil {
 		return exitFailed // half a text of somebody who was sent away, perhaps
 	}
 	if why, stale := ch.Stale(); stale {
@@ -198,7 +199,7 @@ func (a *actor) runLine(line string, ch *sshd.Channel) int {
 // readText reads one message from a command's input. What is too long is read no
 // further than that shows.
 func readText(in io.Reader) (string, error) {
-	b, err := io.ReadAll(io.LimitReader(in, 2*maxText))
+	b, err := io.ReadAll(io.LimitReader(in, 2*utf8.UTFMax*maxText))
 	if err != nil {
 		return "", err
 	}

@@ -229,11 +229,13 @@ func joined(rows []string) (n int) {
 		if !ok {
 			continue
 		}
-		var people int
-		if _, err := fmt.Sscanf(names, " * %d people", &people); err == nil {
-			n += people
-		} else {
-			n += len(strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r == ' ' || r == '*' })) - strings.Count(names, " and ")
+		names, last, _ := strings.Cut(strings.TrimPrefix(names, " * "), " and ")
+		n += len(strings.Split(names, ", "))
+		var more int
+		if _, err := fmt.Sscanf(last, "%d others", &more); err == nil {
+			n += more
+		} else if last != "" {
+			n++
 		}
 	}
 	return n

@@ -1,38 +1,65 @@
 package sessions
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"time"
 
 	"whoelse/room"
 	"whoelse/sessions/render"
+	"whoelse/sessions/terminal"
 	"whoelse/sessions/text"
 )
 
-// greet shows a newcomer who they are, who is here, what was said last and what
-// waits for them. Without a terminal it is brief, and nothing is replayed, so that
-// a program does not take the past for news.
+// greet shows a newcomer what was said last, what waits for them, and at last who they
+// are and who is here, so that this is what they see. Without a terminal it is brief,
+// and nothing is replayed, so that a program does not take the past for news.
 func (s *session) greet(w *room.Welcome, err error) {
 	style := s.styleNow()
-	var lines []byte
-	add := func(words string) { lines = render.Notice(lines, words, style) }
+	var past, greeting []byte
 	if s.term != nil {
-		lines = append(lines, motd(s.host.cfg.MOTD())...)
+		past = append(past, motd(s.host.cfg.MOTD())...)
 	}
+	recent, rows := s.recent(w, style)
+	if words := wordsAbove(w, len(recent), s.seat.Nick()); words != "" {
+		past = render.Notice(past, words, style)
+	}
+	past = append(past, rows...)
+	add := func(words string) { greeting = render.Notice(greeting, words, style) }
 	s.introduce(w, add)
-	if s.term != nil {
-		now := time.Now()
-		for _, m := range w.Recent {
-			lines = render.Message(lines, m, s.seat.Nick(), style, now)
-		}
-	}
 	if w.Unread.Messages > 0 {
 		add(wordsUnread(w.Unread, s.host.cfg.Room.InboxFull(w.Unread.Messages)))
 	}
-	s.out.first(append([]item{{text: string(lines)}}, s.kept(w)...)...)
+	items := append([]item{{text: string(past)}}, s.kept(w)...)
+	s.out.first(append(items, item{text: string(greeting)})...)
 	if err != nil {
 		s.trouble("reading your inbox", err)
 	}
+}
+
+// recent renders the last lines of the room, as many as fit into half the screen. Who
+// comes back from a broken connection sees all that was missed.
+func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Message, rows []byte) {
+	if s.term == nil {
+		return nil, nil
+	}
+	now := time.Now()
+	shown = w.Recent
+	if !w.Returned {
+		_, _, height, _ := s.ch.Pty()
+		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
+		first := len(w.Recent)
+		for first > most {
+			left -= bytes.Count(render.Message(nil, w.Recent[first-1], s.seat.Nick(), style, now), []byte{'\n'})
+			if left < 0 && first < len(w.Recent) {
+				break
+			}
+			first--
+		}
+		shown = w.Recent[first:]
+	}
+	return shown, render.Messages(nil, shown, s.seat.Nick(), style, now)
 }
 
 // introduce says who one is and who else is here.
@@ -64,6 +91,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 // kept is what came while the connection was broken, and which messages of this
 // person's were read. Both are marked as shown when they are.
 func (s *session) kept(w *room.Welcome) []item {
+	slices.SortStableFunc(w.Receipts, func(a, b *room.Message) int { return strings.Compare(a.From, b.From) }) // one line each
 	kept := append(w.Missed, w.Receipts...)
 	if len(kept) == 0 {
 		return nil

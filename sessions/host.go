@@ -21,6 +21,7 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
@@ -28,7 +29,8 @@ import (
 
 // Limits that people meet. They stand in the README.
 const (
-	maxText      = 4000             // bytes of one message
+	maxText      = 10_000           // characters of one message
+	maxLine      = maxText + 4_000  // of a line: with the command and the recipients in front
 	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
 	burstLimit   = 4 << 20          // bytes that may wait in any case; all sessions share them
@@ -38,6 +40,9 @@ const (
 	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
 	lingerLimit  = 30 * time.Second // and each end for more than lingerAfter to be taken
 	lingerAfter  = 16 << 10         // bytes
+
+	// receiptsTogether is how long the receipt of something read waits for others.
+	receiptsTogether = 200 * time.Millisecond
 )
 
 // What is written at once, and after how much the client is asked whether it came.
@@ -95,6 +100,7 @@ type Host struct {
 	cfg      Config
 	pace     *pace
 	visitors floodlog.Handler
+	colors   render.Colors
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]*visit

@@ -76,6 +76,14 @@ func (it item) size() int {
 	return n
 }
 
+// reader is who has read what this is the receipt of, "" if it is none.
+func (it item) reader() string {
+	if it.event == nil || it.event.Message == nil || it.event.Message.Kind != room.KindReceipt || it.event.Message.Text != "" {
+		return ""
+	}
+	return it.event.Message.From
+}
+
 // composer renders the first of items into one write, a piece or less, using buf's
 // memory, and returns how many of them are wholly in it. last is set for the
 // session's end. It is called on the writing goroutine.
@@ -83,13 +91,18 @@ type composer func(items []item, buf []byte, last bool) (out []byte, whole int)
 
 // piece renders items until there is enough for one write. Of a text that is too
 // long for that, the rest stays in its item. Width and colours can make lines much
-// longer than what was said, so rendered bytes are what counts.
-func piece(items []item, buf []byte, event func([]byte, *room.Event) []byte) (lines []byte, whole int) {
+// longer than what was said, so rendered bytes are what counts. events renders one event,
+// or several receipts of one reader.
+func piece(items []item, buf []byte, events func([]byte, []item) []byte) (lines []byte, whole int) {
 	lines = buf
-	for i := range items {
+	for i := 0; i < len(items); i++ {
 		it := &items[i]
 		if it.event != nil {
-			lines = event(lines, it.event)
+			first := i
+			for it.reader() != "" && i+1 < len(items) && items[i+1].reader() == it.reader() {
+				i++
+			}
+			lines = events(lines, items[first:i+1])
 		} else {
 			n := fitting(it.text, pieceLimit-len(lines), len(lines) == 0)
 			lines = append(lines, it.text[:n]...)
@@ -189,6 +202,10 @@ func (o *outbox) add(it item) {
 		case o.full <- struct{}{}:
 		default:
 		}
+	}
+	if it.reader() != "" { // the next ones of the same reader make one line with it
+		time.AfterFunc(receiptsTogether, o.poke)
+		return
 	}
 	o.poke()
 }

@@ -99,8 +99,11 @@ func (p *peer) received() []byte {
 
 // plain shows texts, and of events what was said, twice as long as it was.
 func plain(items []item, buf []byte, _ bool) ([]byte, int) {
-	return piece(items, buf, func(dst []byte, e *room.Event) []byte {
-		return append(dst, strings.Repeat(e.Message.Text, 2)...)
+	return piece(items, buf, func(dst []byte, events []item) []byte {
+		for _, it := range events {
+			dst = append(dst, strings.Repeat(it.event.Message.Text, 2)...)
+		}
+		return dst
 	})
 }
 

@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -32,23 +31,10 @@ func newPace(perSecond float64) *pace {
 	}
 }
 
-// wait waits until nick may send. slow is called before the wait if there is one.
-// The error is ctx's.
-func (p *pace) wait(ctx context.Context, nick string, slow func()) error {
-	if p.limit == rate.Inf {
-		return nil
-	}
-	l := p.limiter(nick)
-	if l.Allow() {
-		return nil
-	}
-	slow()
-	return l.Wait(ctx)
-}
-
 // charge counts n messages against what nick may send, and waits until that many may
-// be sent. It reports false when over was closed before that; they count all the same.
-func (p *pace) charge(nick string, n int, over <-chan struct{}) bool {
+// be sent; slow is called before that wait. It reports false when over was closed
+// meanwhile; they count all the same.
+func (p *pace) charge(nick string, n int, slow func(), over <-chan struct{}) bool {
 	if p.limit == rate.Inf {
 		return true
 	}
@@ -56,6 +42,9 @@ func (p *pace) charge(nick string, n int, over <-chan struct{}) bool {
 	var wait time.Duration
 	for range n { // more than a burst can't be taken at once
 		wait = l.Reserve().Delay()
+	}
+	if wait > 0 {
+		slow()
 	}
 	turn := time.NewTimer(wait)
 	defer turn.Stop()

@@ -93,8 +93,8 @@ func TestReadingEndsWithTheSession(t *testing.T) {
 		if taken, took := a.read(many(100, big)...); taken != 3 || took != time.Second {
 			t.Errorf("%d pages in %v", taken, took)
 		}
-		if err := a.host.pace.wait(context.Background(), "bob", func() {}); err != nil {
-			t.Error(err)
+		if !a.host.pace.charge("bob", 1, func() {}, nil) {
+			t.Error("no more may be said")
 		}
 	})
 }

@@ -76,7 +76,7 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 			a.trouble(what, err)
 			return
 		}
-		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, a.ctx.Done()) || a.out.why() != nil {
+		if !a.host.pace.charge(a.seat.Nick(), work/messageWorth, func() {}, a.ctx.Done()) || a.out.why() != nil {
 			return
 		}
 		work %= messageWorth
@@ -84,6 +84,13 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 	if empty {
 		none()
 	}
+}
+
+// show prints a recent message whole, of which only the first rows were shown.
+func (a *actor) show(call parse.Call) {
+	a.whole = true
+	defer func() { a.whole = false }()
+	a.pages(a.seat.Find(a.ctx, call.Text), nil, "looking for that message", func() { a.fail("no recent message has that id") })
 }
 
 // page shows messages and returns how many bytes that are.
@@ -110,10 +117,7 @@ func (a *actor) haveRead(messages []*room.Message, shown bool) {
 }
 
 func (a *actor) rendered(messages []*room.Message) string {
-	var lines []byte
-	now, style := time.Now(), a.style()
-	for _, m := range messages {
-		lines = render.Message(lines, m, a.seat.Nick(), style, now)
-	}
-	return string(lines)
+	style := a.style()
+	style.Whole = a.whole
+	return string(render.Messages(nil, messages, a.seat.Nick(), style, time.Now()))
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // lineReader cuts plain input into lines, ended by "\n", "\r\n" or the input's
@@ -21,24 +23,26 @@ func newLineReader(in io.Reader) *lineReader {
 	return &lineReader{in: in, read: make([]byte, 1<<10)}
 }
 
-// next returns the next line and its full size in bytes; of a line that is too
+// next returns the next line and its full size in characters; of a line that is too
 // long to be said only the beginning. A last line without newline comes before
 // the error.
 func (r *lineReader) next() (line string, size int, err error) {
-	var kept []byte
+	var l pipeLine
 	for {
 		if i := bytes.IndexByte(r.buf, '\n'); i >= 0 {
-			kept, size = keep(kept, size, r.buf[:i])
+			l.add(r.buf[:i])
 			r.buf = r.buf[i+1:]
-			return trimCR(kept, size)
+			line, size = l.whole()
+			return line, size, nil
 		}
-		kept, size = keep(kept, size, r.buf)
+		l.add(r.buf)
 		r.buf = nil
 		if r.err != nil {
-			if size == 0 {
+			if l.bytes == 0 {
 				return "", 0, r.err
 			}
-			return trimCR(kept, size)
+			line, size = l.whole()
+			return line, size, nil
 		}
 		var n int
 		n, r.err = r.in.Read(r.read)
@@ -46,16 +50,33 @@ func (r *lineReader) next() (line string, size int, err error) {
 	}
 }
 
-func keep(kept []byte, size int, more []byte) ([]byte, int) {
-	room := max(0, maxText+1-len(kept))
-	return append(kept, more[:min(room, len(more))]...), size + len(more)
+// pipeLine is a line being collected.
+type pipeLine struct {
+	kept  []byte // what of it can be said, and a little more
+	bytes int
+	chars int // which begin in it
 }
 
-func trimCR(line []byte, size int) (string, int, error) {
-	if size == len(line) && size > 0 && line[size-1] == '\r' {
-		return string(line[:size-1]), size - 1, nil
+func (l *pipeLine) add(more []byte) {
+	room := max(0, utf8.UTFMax*maxLine+1-len(l.kept))
+	l.kept = append(l.kept, more[:min(room, len(more))]...)
+	l.bytes += len(more)
+	for _, b := range more {
+		if utf8.RuneStart(b) {
+			l.chars++
+		}
 	}
-	return string(line), size, nil
+}
+
+// whole returns the line without the CR at its end, and its size in characters. Bytes
+// that are none count as a quarter.
+func (l *pipeLine) whole() (string, int) {
+	line := string(l.kept)
+	size := max(l.chars, (l.bytes+utf8.UTFMax-1)/utf8.UTFMax)
+	if l.bytes == len(line) && strings.HasSuffix(line, "\r") {
+		return line[:len(line)-1], size - 1
+	}
+	return line, size
 }
 
 // pending counts what a person has asked for and not yet been told of. Safe for

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -49,9 +50,10 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	s.actor = actor{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From(), at: ch.At()}
 	termName, width, height, pty := ch.Pty()
 	s.style = styleOf(ch, termName, width, pty)
+	s.style.Colors = &h.colors
 	if pty {
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, Prompt: "> ", MaxText: maxText, MaxOutput: queueLimit,
+			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(s.resized)
@@ -80,6 +82,8 @@ func (s *session) run() {
 	}
 	s.seat = seat
 	s.host.seated(s)
+	s.host.colors.Enter(seat.Nick())
+	defer s.host.colors.Leave(seat.Nick())
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
@@ -183,7 +187,7 @@ func (s *session) readTerminal() error {
 // makes of it. What goes to nobody who is known stays, as there is no such line.
 func (s *session) saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
-		return true // it would fill the screen, and waits in the history
+		return true // it would fill the screen
 	}
 	call, err := parse.Line(line.Text)
 	if err != nil || !speaks[call.Name] {
@@ -205,7 +209,7 @@ func (s *session) readPipe() error {
 		if err != nil {
 			return err
 		}
-		if size > maxText {
+		if size > maxLine {
 			s.fail(wordsTooLong(size))
 			continue
 		}
@@ -228,12 +232,16 @@ func (s *session) handle(line string) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	if err := s.host.pace.wait(s.ctx, s.seat.Nick(), s.tooFast); err != nil {
+	call, err := parse.Line(line)
+	if !s.host.pace.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
 		return s.out.why()
 	}
-	call, err := parse.Line(line)
 	if err != nil {
 		s.misread(err)
+		return nil
+	}
+	if n := utf8.RuneCountInString(call.Text); n > maxText {
+		s.fail(wordsTooLong(n))
 		return nil
 	}
 	switch call.Name {
@@ -262,6 +270,17 @@ func (s *session) mentionAway(talking bool) {
 	}
 }
 
+// weight is how many messages a call counts as against the rate.
+func weight(call parse.Call) int {
+	switch {
+	case len(call.To) > 0 || call.Name == "reply":
+		return render.Weight(room.KindDirect, call.Text)
+	case speaks[call.Name]:
+		return render.Weight(room.KindSay, call.Text)
+	}
+	return 1
+}
+
 func (s *session) tooFast() {
 	if time.Since(s.warned) < tellTooFast {
 		return
@@ -283,8 +302,15 @@ func (s *session) resized() {
 func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
 	s.followSize()
 	style := s.styleNow()
-	lines, whole := piece(items, buf, func(dst []byte, e *room.Event) []byte {
-		return render.Event(dst, e, s.seat.Nick(), style)
+	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
+		if len(events) == 1 {
+			return render.Event(dst, events[0].event, s.seat.Nick(), style)
+		}
+		receipts := make([]*room.Message, len(events))
+		for i, it := range events {
+			receipts[i] = it.event.Message
+		}
+		return render.Messages(dst, receipts, s.seat.Nick(), style, receipts[0].Time)
 	})
 	if s.term == nil {
 		return lines, whole

@@ -69,7 +69,7 @@ func BanWords(until time.Time, reason string) string {
 }
 
 func wordsTooLong(size int) string {
-	return fmt.Sprintf("not sent: that is %d bytes, and a message has at most %d", size, maxText)
+	return "not sent: that is " + render.Count(size) + " characters, and a message has at most " + render.Count(maxText)
 }
 
 // wordsUnaffordable says why nothing more is stored for somebody.
@@ -185,6 +185,38 @@ func wordsUnread(unread room.Waiting, full bool) string {
 	return words + "type inbox"
 }
 
+// wordsAbove counts the lines of the room that were said since the person left and are
+// not among the last ones, which are shown; "" if there are none.
+func wordsAbove(w *room.Welcome, shown int, nick string) string {
+	if w.Left.IsZero() {
+		return ""
+	}
+	lines, mentions := 0, 0
+	for _, m := range w.Recent[:len(w.Recent)-shown] {
+		if m.Time.Before(w.Left) {
+			continue
+		}
+		lines++
+		if m.From != nick && render.Mentions(m.Text, nick) {
+			mentions++
+		}
+	}
+	if lines == 0 {
+		return ""
+	}
+	words := wordsCount(lines, "more line above", "more lines above")
+	if shown == 0 {
+		words = wordsCount(lines, "line", "lines") + " since you left"
+	}
+	if lines+shown == room.MissedLines {
+		words = "at least " + words
+	}
+	if mentions > 0 {
+		words += ", " + wordsCount(mentions, "mentions you", "mention you")
+	}
+	return fmt.Sprintf("%s: /history %d", words, lines+shown)
+}
+
 // wordsIdentity says who one is and by which key.
 func wordsIdentity(l *sshd.Login, seat *room.Seat) string {
 	if l.Key == nil {
@@ -214,14 +246,19 @@ func wordsHere(others []room.Presence, total int) string {
 	return render.People(nicks, greetMost) + verb
 }
 
+// helpColumn is how wide the column of commands in the help gets.
+const helpColumn = 26
+
 func helpAll(operator bool, st render.Style) string {
 	lines := render.Notice(nil, "just type to talk to everyone; commands:", st)
 	list, width := commandsFor(operator), 0
 	for _, c := range list {
-		width = max(width, len(shortUsage(c)))
+		if n := len(shortUsage(c)); n <= helpColumn { // one that is long stands alone, and widens nothing
+			width = max(width, n)
+		}
 	}
 	for _, c := range list {
-		lines = render.Notice(lines, fmt.Sprintf("  %-*s  %s", width, shortUsage(c), c.Help), st)
+		lines = render.Entry(lines, "  "+shortUsage(c), c.Help, 2+width+2, st)
 	}
 	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
 }

@@ -124,7 +124,7 @@ func TestHostileCommands(t *testing.T) {
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "send erin it's \"half' quoted\\"})
 		c.sees("delivered to erin")
 		a[1].sees(`[mallory -> you] it's "half' quoted\`)
-		for _, size := range []int{4001, 60 << 10} {
+		for _, size := range []int{10_001, 60 << 10} {
 			c := r.connect(visit{user: "mallory", key: "mallory", command: "say " + strings.Repeat("x", size)})
 			c.sees("not sent")
 			c.leaves()

@@ -41,6 +41,8 @@ var Commands = []*Syntax{
 		More: "inbox shows unread messages and marks them read. inbox all shows your newest N (50) messages, sent and received; inbox NICK only those with NICK."},
 	{Name: "history", args: number(maxLines),
 		Usage: "/history [N]", Help: "the last N (50) lines of the room"},
+	{Name: "show", args: showArgs,
+		Usage: "/show ID", Help: "the whole of a long message"},
 	{Name: "say", args: needText,
 		Usage: "/say TEXT", Help: "say TEXT as it is; so does a space in front"},
 	{Name: "me", args: needText,

@@ -170,6 +170,18 @@ func needText(rest string, call *Call) string {
 	return optionalText(rest, call)
 }
 
+// showArgs takes the end of a message's id.
+func showArgs(rest string, call *Call) string {
+	call.Text = strings.ToLower(rest)
+	if len(rest) < minID || strings.ContainsAny(rest, " \n\t") {
+		return text.Quote(rest, 24) + " is not the id of a message"
+	}
+	return ""
+}
+
+// minID is how much of an id is needed at least, to search for it.
+const minID = 4
+
 func number(limit int) func(string, *Call) string {
 	return func(rest string, call *Call) string {
 		if rest == "" {

@@ -6,8 +6,10 @@
 package render
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"whoelse/room"
@@ -20,7 +22,10 @@ type Style struct {
 	Width int  // cells in a row; 0 is no wrapping
 	Color bool // ANSI colours
 	Bell  bool // BEL on a mention or a direct message
+	Whole bool // long messages are not cut
 	Zone  *time.Location
+
+	Colors *Colors // of nicks; nil: those that nicks have by themselves
 }
 
 // Event renders e for viewer and appends it to dst.
@@ -35,31 +40,46 @@ func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	m := e.Message
 	switch m.Kind {
 	case room.KindSay, room.KindMe, room.KindNotice:
-		if st.Bell && m.From != viewer && (m.Kind == room.KindNotice || Mentions(m.Text, viewer)) {
+		if st.Bell && m.Kind == room.KindNotice && m.From != viewer {
 			dst = append(dst, '\a')
 		}
-		return append(dst, shared(e, st)...)
+		if !marked(m, viewer, st) {
+			return append(dst, shared(e, st)...)
+		}
 	}
-	if st.Bell && m.Kind != room.KindReceipt && m.From != viewer {
+	if st.Bell && marked(m, viewer, st) {
 		dst = append(dst, '\a')
 	}
 	return Message(dst, m, viewer, st, m.Time)
 }
 
-// shared returns what all sessions of the same style see of an event, made by the
-// first of them.
+// marked reports whether m is for viewer in particular, and so set apart on a terminal.
+func marked(m *room.Message, viewer string, st Style) bool {
+	if st.Width <= 0 || m.From == viewer {
+		return false
+	}
+	switch m.Kind {
+	case room.KindDirect, room.KindGroup:
+		return true
+	case room.KindSay, room.KindMe:
+		return Mentions(m.Text, viewer)
+	}
+	return false
+}
+
+// shared returns what all sessions of the same style see of an event. It is made once,
+// by the first of them, while others wait: a burst would have hundreds make the same.
 func shared(e *room.Event, st Style) []byte {
-	if b, ok := e.Rendered.Load(st); ok {
-		return b.([]byte)
+	once, ok := e.Rendered.Load(st)
+	if !ok {
+		once, _ = e.Rendered.LoadOrStore(st, sync.OnceValue(func() []byte {
+			if e.Message != nil {
+				return Message(make([]byte, 0, len(e.Message.Text)+128), e.Message, "", st, e.Message.Time)
+			}
+			return change(nil, e.Presence, "", st)
+		}))
 	}
-	var b []byte
-	if e.Message != nil {
-		b = Message(nil, e.Message, "", st, e.Message.Time)
-	} else {
-		b = change(nil, e.Presence, "", st)
-	}
-	e.Rendered.Store(st, b)
-	return b
+	return once.(func() []byte)()
 }
 
 // Message renders one message as viewer sees it, as of now, which decides whether
@@ -69,15 +89,19 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		return Notice(dst, m.From+" is gone; your message of "+Clock(m.RefTime, now, st)+" was not read", st)
 	}
 	if m.Kind == room.KindReceipt {
-		return Notice(dst, m.From+" has read your message of "+Clock(m.RefTime, now, st), st)
+		return receipts(dst, []*room.Message{m}, now, st)
 	}
 	if m.Kind == room.KindNotice {
 		return Refusal(dst, Clock(m.Time, now, st)+" "+m.From+" announces: "+m.Text, st)
 	}
-	start := len(dst)
-	dst = append(dst, Clock(m.Time, now, st)...)
-	dst = append(dst, ' ')
-	col := len(dst) - start
+	col := 0
+	mark := marked(m, viewer, st)
+	if mark && !st.Color {
+		dst, col = append(dst, "! "...), 2
+	}
+	clock := Clock(m.Time, now, st)
+	dst = append(append(dst, clock...), ' ')
+	col += len(clock) + 1
 	switch m.Kind {
 	case room.KindMe:
 		dst = append(dst, "* "...)
@@ -93,7 +117,15 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		dst = append(dst, ": "...)
 		col += 2 + len(m.From)
 	}
+	from := len(dst)
+	if mark && st.Color {
+		dst = append(dst, bold...)
+	}
 	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, col, col)
+	dst = cutRows(dst, from, m, col, st)
+	if mark && st.Color {
+		dst = append(dst, reset...)
+	}
 	return append(dst, '\n')
 }
 
@@ -159,31 +191,54 @@ func Notice(dst []byte, s string, st Style) []byte { return starred(dst, s, grey
 func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, s, red, st) }
 
 func starred(dst []byte, s, color string, st Style) []byte {
+	return hanging(dst, s, 3, color, st)
+}
+
+// Entry renders a notice of two columns: body begins at column, counted like head's, and
+// in a row of its own when head is too long.
+func Entry(dst []byte, head, body string, column int, st Style) []byte {
+	head = text.Clean(head)
+	if width := text.Width(head); width+2 > column {
+		head += "\n"
+	} else {
+		head += strings.Repeat(" ", column-width)
+	}
+	return hanging(dst, head+body, 3+column, grey, st)
+}
+
+// hanging renders s behind a star, with indent before all rows but the first.
+func hanging(dst []byte, s string, indent int, color string, st Style) []byte {
 	if st.Color {
 		dst = append(dst, color...)
 	}
 	dst = append(dst, " * "...)
-	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, 3)
+	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, indent)
 	if st.Color {
 		dst = append(dst, reset...)
 	}
 	return append(dst, '\n')
 }
 
-// mostNames is how many people a line about joins and leaves names.
-const mostNames = 5
+// mostNames is how many people a line about joins and leaves names on a terminal.
+// Without one, for programs, it names all.
+func mostNames(st Style) int {
+	if st.Width <= 0 {
+		return math.MaxInt - 1
+	}
+	return 5
+}
 
 // presence renders who came and went. Only who is named in it sees another line
 // than the others.
 func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
-	if c := e.Presence; named(c.Joined, viewer) || named(c.Left, viewer) || named(c.Lost, viewer) {
+	if c := e.Presence; named(c.Joined, viewer, st) || named(c.Left, viewer, st) || named(c.Lost, viewer, st) {
 		return change(dst, e.Presence, viewer, st)
 	}
 	return append(dst, shared(e, st)...)
 }
 
-func named(nicks []string, viewer string) bool {
-	return len(nicks) <= mostNames && slices.Contains(nicks, viewer)
+func named(nicks []string, viewer string, st Style) bool {
+	return slices.Contains(nicks[:min(len(nicks), mostNames(st)+1)], viewer)
 }
 
 func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
@@ -194,7 +249,7 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		lost  bool
 	}{{nicks: c.Joined, verb: " joined"}, {nicks: c.Left, verb: " left"}, {nicks: c.Lost, lost: true}} {
 		others := half.nicks
-		if named(others, viewer) {
+		if named(others, viewer, st) {
 			others = slices.DeleteFunc(slices.Clone(others), func(n string) bool { return n == viewer })
 		}
 		switch {
@@ -202,9 +257,9 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		case half.lost && len(others) == 1:
 			parts = append(parts, others[0]+"'s connection was lost")
 		case half.lost:
-			parts = append(parts, "the connections of "+People(others, mostNames)+" were lost")
+			parts = append(parts, "the connections of "+People(others, mostNames(st))+" were lost")
 		default:
-			parts = append(parts, People(others, mostNames)+half.verb)
+			parts = append(parts, People(others, mostNames(st))+half.verb)
 		}
 	}
 	if len(parts) == 0 {

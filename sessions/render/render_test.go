@@ -22,16 +22,16 @@ func message(kind room.Kind, from, text string, to ...string) *room.Message {
 
 func TestMessage(t *testing.T) {
 	for want, m := range map[string]*room.Message{
-		"12:05 bob: hello\n":                      message(room.KindSay, "bob", "hello"),
-		"12:05 * bob waves\n":                     message(room.KindMe, "bob", "waves"),
-		"12:05 [bob -> you] hi\n":                 message(room.KindDirect, "bob", "hi", "me"),
-		"12:05 [you -> bob] hi\n":                 message(room.KindDirect, "me", "hi", "bob"),
-		"12:05 [bob -> you, carol] hi\n":          message(room.KindGroup, "bob", "hi", "carol", "me"),
-		"12:05 [you -> bob, carol] hi\n":          message(room.KindGroup, "me", "hi", "bob", "carol"),
-		"12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8,\n":   message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-		"12:05 bob: two\n           lines\n":      message(room.KindSay, "bob", "two\nlines"),
-		"12:05 bob: red[2J\n           forged\n":  message(room.KindSay, "bob", "red\x1b[2J\rforged"),
-		"12:05 bob: a line that is longer than\n": message(room.KindSay, "bob", "a line that is longer than the window"),
+		"12:05 bob: hello\n":                            message(room.KindSay, "bob", "hello"),
+		"12:05 * bob waves\n":                           message(room.KindMe, "bob", "waves"),
+		"! 12:05 [bob -> you] hi\n":                     message(room.KindDirect, "bob", "hi", "me"),
+		"12:05 [you -> bob] hi\n":                       message(room.KindDirect, "me", "hi", "bob"),
+		"! 12:05 [bob -> you, carol] hi\n":              message(room.KindGroup, "bob", "hi", "carol", "me"),
+		"12:05 [you -> bob, carol] hi\n":                message(room.KindGroup, "me", "hi", "bob", "carol"),
+		"! 12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8, ...] \n": message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		"12:05 bob: two\n           lines\n":            message(room.KindSay, "bob", "two\nlines"),
+		"12:05 bob: red[2J\n           forged\n":        message(room.KindSay, "bob", "red\x1b[2J\rforged"),
+		"12:05 bob: a line that is longer than\n":       message(room.KindSay, "bob", "a line that is longer than the window"),
 	} {
 		got := string(render.Message(nil, m, "me", plain, noon))
 		if !strings.HasPrefix(got, strings.TrimSuffix(want, "\n")) && got != want {
@@ -41,9 +41,9 @@ func TestMessage(t *testing.T) {
 }
 
 func TestWrapKeepsTheTextColumn(t *testing.T) {
-	m := message(room.KindDirect, "bob", strings.Repeat("word ", 20), "me")
+	m := message(room.KindDirect, "me", strings.Repeat("word ", 20), "bob")
 	for i, row := range strings.Split(strings.TrimSuffix(string(render.Message(nil, m, "me", plain, noon)), "\n"), "\n") {
-		if i > 0 && !strings.HasPrefix(row, strings.Repeat(" ", len("12:05 [bob -> you] "))+"word") || len(row) > 40 {
+		if i > 0 && !strings.HasPrefix(row, strings.Repeat(" ", len("12:05 [you -> bob] "))+"word") || len(row) > 40 {
 			t.Errorf("row %d is %q", i, row)
 		}
 	}
@@ -146,14 +146,27 @@ func TestPresence(t *testing.T) {
 		" * bob joined\n":                {Joined: []string{"bob"}},
 		" * bob left\n":                  {Left: []string{"bob"}},
 		" * bob's connection was lost\n": {Lost: []string{"bob"}},
-		" * zoe joined, the connections of bob\n   and carol were lost\n": {Joined: []string{"zoe"}, Lost: []string{"bob", "carol"}},
-		" * bob and carol joined\n":                                       {Joined: []string{"bob", "carol"}},
-		" * bob, carol and dave joined\n":                                 {Joined: []string{"bob", "carol", "dave"}},
-		" * bob joined, carol left\n":                                     {Joined: []string{"bob"}, Left: []string{"carol"}},
-		" * 12 people joined\n":                                           {Joined: nicks(12)},
-		" * 6 people joined, 7 people left\n":                             {Joined: nicks(6), Left: nicks(7)},
+		" * zoe joined, the connections of bob\n   and carol were lost\n":                 {Joined: []string{"zoe"}, Lost: []string{"bob", "carol"}},
+		" * bob and carol joined\n":                                                       {Joined: []string{"bob", "carol"}},
+		" * bob, carol and dave joined\n":                                                 {Joined: []string{"bob", "carol", "dave"}},
+		" * bob joined, carol left\n":                                                     {Joined: []string{"bob"}, Left: []string{"carol"}},
+		" * n0, n1, n2, n3, n4 and 7 others\n   joined\n":                                 {Joined: nicks(12)},
+		" * n0, n1, n2, n3, n4 and n5 joined, n0,\n   n1, n2, n3, n4 and 2 others left\n": {Joined: nicks(6), Left: nicks(7)},
 	} {
 		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// On a terminal a line names some of those who came, for programs all.
+func TestProgramsReadAllNames(t *testing.T) {
+	c := &room.Change{Joined: []string{"a", "b", "c", "d", "me", "e", "f", "g"}}
+	for want, st := range map[string]render.Style{
+		" * a, b, c, d, e and 2 others joined\n": plain,
+		" * a, b, c, d, e, f and g joined\n":     {},
+	} {
+		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", st)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -11,35 +10,24 @@ import (
 const (
 	grey  = "\x1b[90m"
 	red   = "\x1b[31m"
+	bold  = "\x1b[1m"
 	reset = "\x1b[0m"
 )
 
-// palette holds colours of the 256-colour table that can be read on black and on
-// white: all of medium lightness.
-var palette = [...]uint8{
-	32, 33, 38, 62, 63, 64, 65, 68, 69, 70, 71, 97, 98, 99, 100, 101, 130, 131, 132,
-	133, 134, 135, 136, 137, 160, 161, 162, 163, 166, 167, 168, 169, 172, 173, 198, 202,
-}
-
-// Nick appends a nick in its colour, which depends on the nick alone.
-func Nick(dst []byte, nick string, st Style) []byte {
-	if !st.Color {
-		return append(dst, nick...)
+// Count renders n with a comma between thousands.
+func Count(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
 	}
-	h := fnv.New32a()
-	h.Write([]byte(nick))
-	dst = fmt.Appendf(dst, "\x1b[38;5;%dm", palette[h.Sum32()%uint32(len(palette))])
-	dst = append(dst, nick...)
-	return append(dst, reset...)
+	return fmt.Sprintf("%s,%03d", Count(n/1000), n%1000)
 }
 
-// People joins nicks as one does in a sentence, or counts them when there are more
-// than most.
+// People joins nicks as one does in a sentence, of more than most the first ones.
 func People(nicks []string, most int) string {
 	n := len(nicks)
 	switch {
-	case n > most:
-		return fmt.Sprintf("%d people", n)
+	case n > most+1: // one more is as long as the word about it
+		return fmt.Sprintf("%s and %s others", strings.Join(nicks[:most], ", "), Count(n-most))
 	case n > 1:
 		return strings.Join(nicks[:n-1], ", ") + " and " + nicks[n-1]
 	}

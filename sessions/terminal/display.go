@@ -30,6 +30,8 @@ type display struct {
 	row, col int
 	low      int // the lowest row that was reached
 
+	above above // what was shown above it last
+
 	buf    []byte
 	echoed int  // bytes of it that the reader had drawn
 	max    int  // of echoed
@@ -92,6 +94,10 @@ func (d *display) edit(line string, pos int) {
 // enter ends the line: its rows are erased, or stay as they are.
 func (d *display) enter(line string, gone bool) {
 	d.echo(func() {
+		if gone && d.top() > 0 {
+			d.wipe(d.size.height-1, d.size.width)
+			return
+		}
 		if gone {
 			d.erase()
 			return
@@ -100,6 +106,7 @@ func (d *display) enter(line string, gone bool) {
 		if d.col > 0 || d.row == 0 {
 			d.emit("\r\n")
 		}
+		d.above.add([]byte(d.prompt + line + "\n"))
 		d.home()
 	})
 }
@@ -113,16 +120,15 @@ func (d *display) print(p []byte) {
 	shown, line, pos := d.shown, d.line, d.pos
 	d.erase()
 	d.lines(p)
+	d.above.add(p)
 	if shown {
 		d.draw(line, pos)
 	}
 }
 
-// resize draws the line for another size. What of it was on the screen is
-// erased as if its rows had only been cut or extended. A terminal that wraps
-// them anew when the window gets narrower is left with a piece of the line's
-// beginning above it: erasing that too would cost, on all others, rows of what
-// people said.
+// resize draws the line for another size. Some terminals wrap the rows on the screen
+// anew, others cut or extend them, so nobody knows where the rows of a long line are
+// then: all is erased, and what stood above it shown again as far as it is known.
 func (d *display) resize(to size) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -130,17 +136,32 @@ func (d *display) resize(to size) {
 		return
 	}
 	shown, line, pos := d.shown, d.line, d.pos
-	d.erase()
+	rows := 1 + place{}.over(d.bare+line, min(to.width, d.size.width)).row
+	if shown && rows > 1 && to.width != d.size.width {
+		d.wipe(max(to.height, d.size.height), to.width) // what is too much is kept in the terminal's history
+	} else {
+		d.erase()
+	}
 	d.size = to
 	if shown {
 		d.draw(line, pos)
 	}
 }
 
+// wipe erases the screen and shows what stood above the line again, as many rows as are
+// known. The first row is erased last: a screen erased from its top at once is kept in
+// the history of some terminals.
+func (d *display) wipe(rows, width int) {
+	d.emit("\x1b[2H\x1b[J\x1b[H\x1b[K")
+	d.home()
+	d.lines(d.above.last(rows, width))
+}
+
 func (d *display) clear() {
 	d.echo(func() {
 		shown, line, pos := d.shown, d.line, d.pos
 		d.emit("\x1b[H\x1b[2J")
+		d.above.forget()
 		d.home()
 		if shown {
 			d.draw(line, pos)

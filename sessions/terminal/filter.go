@@ -29,7 +29,7 @@ type filter struct {
 	src      io.Reader
 	complete func(string, int) (string, int, bool)
 	callback func(string, int, rune) (string, int, bool) // answer, made once
-	max      int                                         // bytes of a message
+	max      int                                         // characters of a line
 
 	raw        [rawSize]byte
 	next, have int // raw[next:have] is still to be decoded
@@ -39,19 +39,21 @@ type filter struct {
 	dst    []byte // the result of the Read being served
 	op     op     // to be given alone, next
 	active op     // what x/term was given alone, and is busy with
-	held   rune   // a typed rune that waits for opAsk, or 0
+	held   event  // what waits for op
 	costly int    // costly keys since the last fill
 	past   history
+	killed string // what opYank inserts
 
 	line    string // the editor's, when it was last asked
 	stale   bool   // x/term was given something since then
-	used    int    // bytes in the editor's line: exactly or at most
+	used    int    // characters in the editor's line: exactly or at most
 	exact   bool   // used is exact
-	dropped int    // bytes that did not fit into the line
+	dropped int    // characters that did not fit into the line
 	pasted  bool   // some of the line was pasted
 
-	paste     []byte // of a paste in progress: what is kept
-	pasteOver int    // and the number of bytes that are not
+	paste     []byte // of a paste in progress: what is kept; else what is typed beyond maxTyped
+	pasteSize int    // the characters of a paste that are kept
+	pasteOver int    // and those that are not
 
 	ended    error // what ReadLine has returned for good
 	panicked any   // what a panic in Read or answer brought
@@ -82,12 +84,14 @@ func (f *filter) Read(p []byte) (n int, err error) {
 			if f.perform(p) {
 				return 1, nil
 			}
-		case f.held != 0:
-			r := f.held
-			f.held = 0
-			f.typed(r)
+		case f.held.key != keyNone:
+			ev := f.held
+			f.held = event{}
+			f.handle(ev)
 		case f.next < f.have:
 			f.step()
+		case f.gathered():
+			f.op = opInsert
 		case len(f.dst) > 0:
 			return f.give(), nil
 		case f.stale:
@@ -133,6 +137,11 @@ func (f *filter) step() {
 	if f.skip() {
 		return
 	}
+	if f.altEnter() {
+		f.next++
+		f.char(newlineRune)
+		return
+	}
 	ev, used := f.dec.next(f.raw[f.next])
 	if used {
 		f.next++
@@ -141,16 +150,44 @@ func (f *filter) step() {
 		f.inPaste(ev)
 		return
 	}
+	if ev.key == keyText && ev.r == newlineRune {
+		ev.r = ' '
+	}
+	f.handle(ev)
+}
+
+// altEnter takes ESC and Enter of one read for Alt-Enter. Pressed one after the other
+// they come in two, and Enter is Enter.
+func (f *filter) altEnter() bool {
+	b := f.raw[f.next]
+	if f.next == 0 || f.dec.state != inEscape || f.dec.pasting || b != '\r' && b != '\n' {
+		return false
+	}
+	f.dec.state, f.dec.cr = ground, b == '\r'
+	return true
+}
+
+// handle takes a character or key that is not in a paste.
+func (f *filter) handle(ev event) {
 	switch ev.key {
 	case keyNone, keyPasteEnd:
+		return
 	case keyText:
-		f.typed(ev.r)
-	case keyPasteStart:
+		f.char(ev.r)
+		return
+	}
+	switch {
+	case f.gathered():
+		f.op, f.held = opInsert, ev
+	case ev.key == keyPasteStart:
 		f.dec.pasting = true
 	default:
 		f.press(ev.key)
 	}
 }
+
+// gathered tells whether typed characters wait to be inserted.
+func (f *filter) gathered() bool { return len(f.paste) > 0 && !f.dec.pasting }
 
 // press takes a key that is no character.
 func (f *filter) press(k key) {
@@ -159,6 +196,11 @@ func (f *filter) press(k key) {
 		f.edit(k)
 	case opEnter, opEnd, opInterrupt:
 		f.op = o
+	case opYank:
+		if f.killed != "" && f.afford() {
+			f.paste = append(f.paste, f.killed...)
+			f.op = opInsert
+		}
 	default:
 		if f.afford() {
 			f.op = o
@@ -194,30 +236,32 @@ func (f *filter) skip() bool {
 	return n > 0
 }
 
-// typed lets a character into the line if there is room. Once one was dropped,
+// char lets a character into the line if there is room. Once one was dropped,
 // all that follow are, until the person edits what the line shows.
-func (f *filter) typed(r rune) {
-	if r == newlineRune {
-		r = ' '
-	}
-	n := utf8.RuneLen(r)
+func (f *filter) char(r rune) {
 	switch {
 	case !text.Allowed(r):
 	case f.dropped > 0:
-		f.dropped += n
-	case f.used+n > f.max && !f.exact && f.afford():
-		f.op, f.held = opAsk, r
-	case f.used+n > f.max:
-		f.dropped += n
+		f.dropped++
+	case f.used >= f.max && !f.exact && f.afford():
+		f.op, f.held = opAsk, event{keyText, r}
+		if f.gathered() {
+			f.op = opInsert
+		}
+	case f.used >= f.max:
+		f.dropped++
+	case f.used >= maxTyped || f.gathered():
+		f.paste = utf8.AppendRune(f.paste, r)
+		f.used++
 	case r == utf8.RuneError && !f.afford():
-		f.typed('?')
+		f.char('?')
 	case r == utf8.RuneError:
 		// x/term takes this character for an incomplete one and loses it.
-		f.paste = utf8.AppendRune(f.paste[:0], r)
+		f.paste = utf8.AppendRune(f.paste, r)
 		f.op = opInsert
 	default:
 		f.dst = utf8.AppendRune(f.dst, r)
-		f.used += n
+		f.used++
 	}
 }
 

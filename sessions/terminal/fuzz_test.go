@@ -113,7 +113,7 @@ func (r *rig) session(data []byte) {
 func (r *rig) checkLines() {
 	r.t.Helper()
 	for _, l := range append(r.lines, r.end) {
-		if !utf8.ValidString(l.Text) || len(l.Text) > r.term.in.max || l.Over > 0 && l.Over <= r.term.in.max {
+		if !utf8.ValidString(l.Text) || utf8.RuneCountInString(l.Text) > r.term.in.max || l.Over > 0 && l.Over <= r.term.in.max {
 			r.t.Fatalf("%+v", l)
 		}
 		for _, c := range l.Text {

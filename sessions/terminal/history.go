@@ -18,6 +18,7 @@ type history struct {
 
 // add takes a line that was entered.
 func (h *history) add(line string) {
+	defer h.forgetPlace()
 	n := len(h.lines)
 	if line == "" || n > 0 && h.lines[n-1] == line {
 		return

@@ -22,6 +22,10 @@ const (
 	keyUp
 	keyDown
 	keyClear // ^L
+	keyKillWord
+	keyKillRight
+	keyKillLeft
+	keyYank // ^Y
 
 	// What follows is left to x/term: see keyBytes.
 	keyLeft
@@ -32,9 +36,6 @@ const (
 	keyWordRight
 	keyBackspace
 	keyDelete
-	keyKillWord
-	keyKillRight
-	keyKillLeft
 	keyTranspose
 	keyCount
 )
@@ -49,14 +50,11 @@ var keyBytes = [...]string{
 	keyWordRight: "\x1b[1;3C",
 	keyBackspace: "\x7f",
 	keyDelete:    "\x1b[3~",
-	keyKillWord:  "\x17",
-	keyKillRight: "\x0b",
-	keyKillLeft:  "\x15",
 	keyTranspose: "\x14",
 }
 
 // deletes tells whether k can make the line shorter.
-func (k key) deletes() bool { return k >= keyBackspace && k <= keyKillLeft }
+func (k key) deletes() bool { return k == keyBackspace || k == keyDelete }
 
 // controls is what the control characters are; the others are dropped.
 var controls = [32]key{
@@ -77,6 +75,7 @@ var controls = [32]key{
 	0x14: keyTranspose,
 	0x15: keyKillLeft,
 	0x17: keyKillWord,
+	0x19: keyYank,
 }
 
 // escape takes the byte after ESC. Within a paste only a control sequence can be

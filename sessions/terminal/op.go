@@ -20,6 +20,10 @@ const (
 	opInsert       // inserts a whole text at once
 	opOlder        // walks the history
 	opNewer
+	opKillWord // these take text away, which opYank inserts again
+	opKillRight
+	opKillLeft
+	opYank
 	opClear // ^L, which x/term has no part in
 )
 
@@ -31,6 +35,10 @@ var keyOps = [keyCount]op{
 	keyUp:        opOlder,
 	keyDown:      opNewer,
 	keyClear:     opClear,
+	keyKillWord:  opKillWord,
+	keyKillRight: opKillRight,
+	keyKillLeft:  opKillLeft,
+	keyYank:      opYank,
 }
 
 // sentinel is the key on which x/term calls answer: one that it does nothing for
@@ -85,6 +93,12 @@ func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos in
 	case opNewer:
 		newLine, ok = f.past.newer()
 		newPos = len(newLine)
+	case opKillWord:
+		newLine, newPos, ok = f.kill(line, wordStart(line[:pos]), pos)
+	case opKillRight:
+		newLine, newPos, ok = f.kill(line, pos, len(line))
+	case opKillLeft:
+		newLine, newPos, ok = f.kill(line, 0, pos)
 	}
 	if ok {
 		line = newLine
@@ -119,19 +133,27 @@ func (f *filter) completed(line string, pos int) (string, int, bool) {
 // inserted puts as much of f.paste into the line as there is room for.
 func (f *filter) inserted(line string, pos int) (string, int) {
 	s := string(f.paste)
-	if room := max(0, f.max-textSize(line)); len(s) > room {
-		for room > 0 && !utf8.RuneStart(s[room]) {
-			room--
-		}
-		s = s[:room]
+	if room := max(0, f.max-textSize(line)); textSize(s) > room {
+		s = string([]rune(s)[:room])
 	}
-	f.dropped += len(f.paste) - len(s) + f.pasteOver
+	f.dropped += utf8.RuneCount(f.paste) - textSize(s) + f.pasteOver
 	f.forgetPaste()
 	s = strings.ReplaceAll(s, "\n", newlineSign)
 	return line[:pos] + s + line[pos:], pos + len(s)
 }
 
-// textSize is the length in bytes of the message that an editor's line makes.
-func textSize(line string) int {
-	return len(line) - (len(newlineSign)-1)*strings.Count(line, newlineSign)
+// kill takes line[from:to] out, for opYank.
+func (f *filter) kill(line string, from, to int) (string, int, bool) {
+	if from < to {
+		f.killed = line[from:to]
+	}
+	return line[:from] + line[to:], from, true
 }
+
+// wordStart is where the last word of s begins.
+func wordStart(s string) int {
+	return strings.LastIndexByte(strings.TrimRight(s, " "), ' ') + 1
+}
+
+// textSize is the number of characters of the message that an editor's line makes.
+func textSize(line string) int { return utf8.RuneCountInString(line) }

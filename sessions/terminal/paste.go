@@ -17,7 +17,7 @@ const tabSpaces = "    "
 // keepPaste is how much memory for pastes is kept between two of them.
 const keepPaste = 64
 
-// inPaste takes one event of a paste. At most max bytes of it are kept, and the
+// inPaste takes one event of a paste. At most max characters of it are kept, and the
 // rest is counted.
 //
 // A paste ends with its end marker. Should that have been lost, nothing the
@@ -52,12 +52,12 @@ func (f *filter) keep(r rune) {
 	if r != '\n' && !text.Allowed(r) {
 		return
 	}
-	n := utf8.RuneLen(r)
-	if f.pasteOver > 0 || len(f.paste)+n > f.max {
-		f.pasteOver += n
+	if f.pasteSize >= f.max {
+		f.pasteOver++
 		return
 	}
 	f.paste = utf8.AppendRune(f.paste, r)
+	f.pasteSize++
 }
 
 // endPaste has the paste inserted into the line, without the newlines it ends
@@ -76,7 +76,7 @@ func (f *filter) endPaste() {
 }
 
 func (f *filter) forgetPaste() {
-	f.paste, f.pasteOver = f.paste[:0], 0
+	f.paste, f.pasteSize, f.pasteOver = f.paste[:0], 0, 0
 	if cap(f.paste) > keepPaste {
 		f.paste = nil
 	}

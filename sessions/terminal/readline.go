@@ -3,6 +3,7 @@ package terminal
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -17,8 +18,9 @@ type Line struct {
 	// Text holds runes that text.Allowed lets through, and '\n' where a paste had
 	// newlines. It is still to be cleaned by text.Clean.
 	Text string
-	// Over is 0, or the length in bytes of all that was typed or pasted, when that
-	// is more than MaxText; Text is the part of it that the editor kept.
+	// Over is 0, or the number of characters of all that was typed or pasted, when that
+	// is more than MaxText; Text is the part of it that the editor kept. It is not
+	// called back by the up key: a part of a message is not what was meant.
 	Over int
 	// Pasted tells whether some of it was pasted.
 	Pasted bool
@@ -51,8 +53,10 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 		t.in.ended = err
 		return t.in.takeLine(t.in.line), err
 	}
-	t.in.past.add(s)
 	line := t.in.takeLine(s)
+	if line.Over == 0 {
+		t.in.past.add(s)
+	}
 	t.in.stale = false
 	t.out.enter(s, erase != nil && erase(line))
 	if len(s) > bigLine {
@@ -79,7 +83,7 @@ func (t *Terminal) editLine() (string, error) {
 // takeLine makes a Line of what the editor held and begins the next one.
 func (f *filter) takeLine(s string) Line {
 	line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: f.pasted}
-	if all := len(line.Text) + f.dropped; f.dropped > 0 && all > f.max {
+	if all := utf8.RuneCountInString(line.Text) + f.dropped; f.dropped > 0 && all > f.max {
 		line.Over = all
 	}
 	f.begin()

@@ -26,15 +26,15 @@ const (
 	DefaultMaxText   = 4000
 	DefaultMaxOutput = 256 << 10
 
-	// maxLine is what x/term takes for one line, in runes.
-	maxLine = 4096
+	// maxTyped is how many runes x/term lets a line have by typing; more can be inserted.
+	maxTyped = 4096
 )
 
 // Config says how a Terminal is to be. The zero value of a field is its default.
 type Config struct {
 	Width, Height int    // of the window; 0 is 80 by 24, else clamped to 10..500 by 2..500
 	Prompt        string // plain text or with SGR sequences, at least one visible character; default "> "
-	MaxText       int    // bytes of one message; default 4,000, at most 4,096
+	MaxText       int    // characters of one line; default 4,000
 	MaxOutput     int    // bytes of echoes that may wait for Take; default 256 KiB
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
@@ -71,7 +71,7 @@ func New(in io.Reader, cfg Config) *Terminal {
 	t.in.callback = t.in.answer
 	t.in.past.forgetPlace()
 	if cfg.MaxText > 0 {
-		t.in.max = min(cfg.MaxText, maxLine)
+		t.in.max = cfg.MaxText
 	}
 	t.out.max = DefaultMaxOutput
 	if cfg.MaxOutput > 0 {

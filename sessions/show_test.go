@@ -1,0 +1,62 @@
+package sessions_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// screen connects a terminal of that size.
+func (r *rig) screen(nick string, w, h int) *client {
+	r.t.Helper()
+	return connect(r.t, r.addr, dial{user: nick, key: nick, term: "xterm", width: w, height: h})
+}
+
+var shortID = regexp.MustCompile(`more lines: /show (\w+)`)
+
+// What was cut on a screen is shown whole to who asks for it, from a session or with a
+// command, and also after a restart; but not to whom it was not sent, nor from
+// somebody who is blocked.
+func TestShow(t *testing.T) {
+	r := newRig(t)
+	bob, carol, dora := r.screen("bob", 80, 24), r.pipe("carol"), r.pipe("dora")
+	carol.typed("first" + strings.Repeat("\r-", 4000) + "\rlast\n")
+	bob.sees("... 3,990 more lines: /show ")
+	room := shortID.FindStringSubmatch(bob.received())[1]
+	carol.typed("@bob first" + strings.Repeat("\r-", 100) + "\rend\n")
+	bob.sees("... 62 more lines: /show ")
+	direct := shortID.FindStringSubmatch(bob.received()[strings.LastIndex(bob.received(), "more lines"):])
+	bob.typed("/show " + room + "\r")
+	bob.sees(" last")
+	bob.typed("/show " + strings.ToUpper(direct[1]) + "\r")
+	bob.sees(" end")
+	dora.typed("/show " + direct[1] + "\n")
+	dora.sees("no recent message has that id")
+
+	r.stop()
+	r.start()
+	for id, want := range map[string]string{room: " last", direct[1]: " end"} {
+		connect(t, r.addr, dial{user: "bob", key: "bob", command: "show " + id}).sees(want)
+	}
+	bob = r.pipe("bob")
+	bob.typed(fmt.Sprintf("/block carol\n/show %s\n/show %s\n", room, direct[1]))
+	bob.sees("no recent message has that id")
+	connect(t, r.addr, dial{user: "bob", key: "bob", command: "show " + room}).sees("no recent message has that id")
+}
+
+// Rows count against the rate, not only messages: nobody fills the screens with a burst
+// of long ones.
+func TestRowsCountAgainstTheRate(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	r.rate = 5 // a burst is 20
+	r.start()
+	bob, carol := r.screen("bob", 80, 24), r.pipe("carol")
+	carol.typed(strings.Repeat("x"+strings.Repeat("\rx", 3990)+"\n", 6)) // five are a burst
+	carol.sees("at most 5 messages a second")
+	bob.sees("more lines")
+	if n := strings.Count(carol.received(), "carol: x"); n > 5 {
+		t.Errorf("%d long messages were said at once", n)
+	}
+}
