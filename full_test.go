@@ -35,7 +35,7 @@ func TestFullInbox(t *testing.T) {
 	bob.types("inbox")
 	bob.sees("[carol -> you] one", "[carol -> you] two")
 	carol := sitDown(t, "carol", s.openSSH("carol", carolKey, nil))
-	carol.sees("bob has read your message", "> ")
+	carol.sees("bob has read your 2 messages", "> ")
 	carol.types("@bob and now?")
 	carol.sees("delivered to bob")
 	bob.sees("[carol -> you] and now?")

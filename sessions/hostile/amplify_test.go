@@ -103,7 +103,7 @@ func TestChargedIsStored(t *testing.T) {
 			}
 			for _, nick := range []string{"bob", "a-nick-that-is-as-long-as-can-be"} { // and the receipts are read
 				c := r.connect(visit{user: nick, key: nick})
-				c.sees("has read your message")
+				c.sees("has read your 8 messages since")
 				c.Close()
 			}
 			judy.Close()
