@@ -41,6 +41,7 @@ type config struct {
 	exempt       []string
 	claims       claims.Limits
 	nickExpiry   lasting
+	nickReserve  lasting
 	proxies      []string
 
 	inboxMax   int
@@ -135,6 +136,8 @@ func claimFlags(f *pflag.FlagSet, cfg *config) {
 	f.IntVar(&cfg.claims.PerNetwork, "max-claims-per-network", 20, "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
 	f.IntVar(&cfg.claims.PerHour, "max-claims-per-hour", 100, "`nicks` that everyone together may claim in an hour; 0 is no limit")
 	f.Var(&cfg.nickExpiry, "nick-expiry", "`span` after which a nick that was claimed and never used is freed; 0 is never")
+	cfg.nickReserve = lasting(90 * 24 * time.Hour)
+	f.Var(&cfg.nickReserve, "nick-reserve", "`span` for which a nick is kept from others when its last key is gone; 0 is none")
 }
 
 // checkClaims finds what is wrong with them.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,12 +161,34 @@ func image(t *testing.T) (file, disk string) {
 	return file, mounted(t, "-t", "ext4", "-o", "loop", file)
 }
 
+// unmount takes the disk away. For a moment the beginning of another test's command can
+// have the files open that this process has.
+func unmount(t *testing.T, disk string) {
+	t.Helper()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Unmount(disk, 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			t.Fatalf("unmounting %s: %v", disk, err)
+		}
+		select {
+		case <-tick.C:
+		case <-late.C:
+			t.Fatalf("unmounting %s: %v", disk, err)
+		}
+	}
+}
+
 // mountAgain takes the disk away and brings it back, repaired.
 func mountAgain(t *testing.T, file, disk string) {
 	t.Helper()
-	if err := syscall.Unmount(disk, 0); err != nil {
-		t.Fatalf("unmounting %s: %v", disk, err)
-	}
+	unmount(t, disk)
 	out, err := exec.Command("e2fsck", "-f", "-p", file).CombinedOutput()
 	if failed, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || failed.ExitCode() > 1) {
 		t.Fatalf("e2fsck: %v\n%s", err, out)

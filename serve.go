@@ -17,6 +17,7 @@ import (
 	_ "time/tzdata" // for the zones that clients name, where the system has none
 
 	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"whoelse/keys"
 	"whoelse/keys/bans"
@@ -24,6 +25,7 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/command"
 	"whoelse/keys/invites"
+	"whoelse/keys/reserved"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/regular"
@@ -64,13 +66,20 @@ type server struct {
 	quota    *quota.Limiter
 	space    *space.Guard
 	hostname hostname
+
+	reserved   *reserved.List
+	departed   chan struct{}  // has one when a nick may have lost its last key
+	notRetired rate.Sometimes // to the log
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
 // in one line on stdout.
 func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) error {
 	slog.SetDefault(log) // the ssh library's
-	s := &server{log: log, hostname: cfg.host}
+	s := &server{
+		log: log, hostname: cfg.host,
+		departed: make(chan struct{}, 1), notRetired: rate.Sometimes{Interval: time.Minute},
+	}
 	if err := s.start(cfg); err != nil {
 		s.stop()
 		return err
@@ -107,6 +116,9 @@ func (s *server) start(cfg config) error {
 		return err
 	}
 	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
+		return err
+	}
+	if err := s.retireFound(cfg); err != nil {
 		return err
 	}
 	s.openQuota(cfg)
@@ -155,9 +167,16 @@ func (s *server) openFiles(cfg config) (err error) {
 
 // openKeys opens what says who may come in and as whom.
 func (s *server) openKeys(cfg config) (err error) {
+	if err = checkKeysFile(cfg.data); err != nil {
+		return err
+	}
 	if s.registry, err = keys.Open(filepath.Join(cfg.data, "authorized_keys"), s.log); err != nil {
 		return err
 	}
+	if s.reserved, err = reserved.Open(filepath.Join(cfg.data, "reserved.json")); err != nil {
+		return err
+	}
+	s.registry.Reserve(s.reserved.Until)
 	if cfg.revokedKeys != "" {
 		if s.revoked, err = certs.OpenRevoked(cfg.revokedKeys, s.log); err != nil {
 			return fmt.Errorf("--revoked-keys: %w", err)
@@ -185,6 +204,7 @@ func (s *server) watch(cfg config) {
 	s.registry.OnChange(func(c keys.Change) {
 		if len(c.Removed) > 0 { // a changed line is among them, a claim never is
 			s.recheck()
+			s.nickDeparted()
 		}
 		if len(c.Added) > 0 {
 			s.host.EndGuests(s.registry.Free)
@@ -192,6 +212,7 @@ func (s *server) watch(cfg config) {
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.recheckAll(ctx) })
+	all.Go(func() { s.retireNicks(ctx, cfg) })
 	all.Go(func() { s.expireNicks(ctx, cfg.data, time.Duration(cfg.nickExpiry)) })
 	all.Go(func() { s.space.Run(ctx) })
 	all.Go(func() {

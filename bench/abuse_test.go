@@ -37,6 +37,7 @@ func TestAbuse(t *testing.T) {
 
 // TestAbuseEndsEarly: an attack that takes too much is ended, and the report says so.
 func TestAbuseEndsEarly(t *testing.T) {
+	t.Parallel()
 	abuse := scenario.Abuse{
 		Kinds: []attack.Kind{attack.Idle}, Addresses: []int{1}, PerAddress: 1, Duration: 300 * time.Millisecond,
 		Settle: 100 * time.Millisecond, Canary: self(canaryName), MaxMemory: 1, MaxDisk: 1,

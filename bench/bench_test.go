@@ -116,6 +116,7 @@ func TestIdleAndJoins(t *testing.T) {
 // TestStuckAreStuck: those who stop reading hold the server up, perhaps until it
 // gives them up, and only in the stages in which they are meant to.
 func TestStuckAreStuck(t *testing.T) {
+	t.Parallel()
 	stuck := scenario.Stuck{Sessions: 4, Stuck: 2, Rate: 3000, Duration: 500 * time.Millisecond, Rounds: 1, Size: stuckSize}
 	runs := run[scenario.StuckRun](t, stuck, testEnv(t, testFloor(t)))
 	for _, r := range runs {
@@ -129,6 +130,7 @@ func TestStuckAreStuck(t *testing.T) {
 }
 
 func TestDirectServer(t *testing.T) {
+	t.Parallel()
 	direct := scenario.Direct{Senders: []int{2}, Duration: 300 * time.Millisecond, Size: messageSize}
 	for _, r := range run[scenario.DirectRun](t, direct, testEnv(t, testServer(t))) {
 		if r.Delivered+r.Kept == 0 || r.Refused+r.Unanswered+r.Unshown+r.Duplicates != 0 {
@@ -155,6 +157,7 @@ func TestCommandPrintsJSON(t *testing.T) {
 }
 
 func TestStorageCommand(t *testing.T) {
+	t.Parallel()
 	testEnv(t)
 	root := rootCommand()
 	var out bytes.Buffer

@@ -25,6 +25,8 @@ type AddOptions struct {
 	LeaveRoom bool
 	// OnlyNew refuses a nick that is held already (ErrHeld).
 	OnlyNew bool
+	// Restore also takes a nick that is reserved.
+	Restore bool
 }
 
 // Add makes all keys wanted's, also if somebody holds that nick already: whoever
@@ -32,7 +34,7 @@ type AddOptions struct {
 // those that hold the nick already and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
-// nick, or not in force; *AlikeError; one about opt; the disk's.
+// nick, or not in force; *AlikeError; *ReservedError; one about opt; the disk's.
 func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
 	n, err := nick.Parse(wanted)
 	if err != nil {
@@ -85,6 +87,9 @@ func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions)
 	held := len(t.byNick[n]) > 0
 	if held && opt.OnlyNew {
 		return nil, &HeldError{Nick: n}
+	}
+	if err := r.Reserved(n); err != nil && !held && !opt.Restore {
+		return nil, err
 	}
 	if like, ok := t.alike(n); ok && !held && !opt.AllowAlike {
 		return nil, &AlikeError{Nick: n, Like: like}

@@ -98,6 +98,7 @@ func (r *Registry) extend(t *table, text []byte, f disk.File) {
 		l := parseLine(t.lines, one)
 		t.add(l)
 		t.list(l)
+		delete(r.departed, l.nick)
 		c.Added = append(c.Added, l.entry())
 	}
 	r.untold = append(r.untold, c)

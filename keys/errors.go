@@ -15,6 +15,8 @@ var (
 	ErrNotValid = errors.New("this key is not valid here and now")
 	// ErrHeld: another key holds the nick. See HeldError.
 	ErrHeld = errors.New("the nick is held by another key")
+	// ErrReserved: the nick was somebody's, and is kept for them. See ReservedError.
+	ErrReserved = errors.New("the nick is reserved")
 	// ErrAlike: the nick reads like one that somebody holds. See AlikeError.
 	ErrAlike = errors.New("the nick reads like another")
 	// ErrKeyKnown: the key is already in the file, for another nick or not in force.

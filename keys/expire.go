@@ -40,6 +40,9 @@ func (r *Registry) Expire(before time.Time, lastUsed func(fingerprint string) ti
 	if err != nil {
 		return nil, err
 	}
+	for _, l := range gone {
+		r.Release(l.nick) // nobody used it
+	}
 	return entries(gone), nil
 }
 

@@ -37,6 +37,9 @@ type Registry struct {
 	failed   failure   // the last try to read the file, if it failed
 	opened   bool      // it was read once
 	revoked  func(PublicKey) bool
+	reserved func(nick string) (time.Time, bool)
+	departed map[string]time.Time // see Departed
+	emptied  bool                 // with the last reading all nicks had gone, and there were several
 	onChange []func(Change)
 	untold   []Change // what onChange has not been told yet
 	telling  bool     // somebody is telling it
@@ -85,7 +88,7 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
-	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), full: rate.Sometimes{Interval: time.Hour}}
+	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour}}
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
@@ -149,10 +152,13 @@ func (r *Registry) Alike(nick string) (string, bool) {
 	return r.table.alike(nick)
 }
 
-// Free tells whether no key holds nick, and it reads like none that one holds and
-// like no reserved word. It goes by what was last read of the file, so that it can be
+// Free tells whether no key holds nick, it is not reserved, and it reads like none that
+// a key holds and like no reserved word. It goes by what was last read of the file, so that it can be
 // asked with a lock held: it does no I/O and has no OnChange called.
 func (r *Registry) Free(nick string) bool {
+	if r.Reserved(nick) != nil {
+		return false
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	_, alike := r.table.alike(nick)

@@ -175,6 +175,7 @@ func (r *Registry) install(f disk.File) {
 	c := difference(old, fresh)
 	r.mu.Lock()
 	r.table, r.seen, r.failed = fresh, sighting{stamp: f.Stamp}, failure{}
+	r.follow(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()
 	r.logChange(c, fresh)

@@ -11,7 +11,7 @@ import (
 // Rename gives all keys of one nick to another one, that nobody may hold. Nothing
 // else of their lines changes. It gives the lines as they are now.
 //
-// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError and
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, *ReservedError and
 // *AlikeError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {
@@ -23,7 +23,7 @@ func (r *Registry) Rename(from, to string) ([]Entry, error) {
 		return nil, err
 	}
 	err = r.change(func(t *table, raw []byte) ([]byte, error) {
-		if err := renamable(t, from, to); err != nil {
+		if err := r.renamable(t, from, to); err != nil {
 			return nil, err
 		}
 		return renameLines(t, raw, from, to)
@@ -34,12 +34,15 @@ func (r *Registry) Rename(from, to string) ([]Entry, error) {
 	return r.Keys(to), nil
 }
 
-func renamable(t *table, from, to string) error {
+func (r *Registry) renamable(t *table, from, to string) error {
 	if len(t.byNick[from]) == 0 {
 		return fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
 	}
 	if len(t.byNick[to]) > 0 {
 		return &HeldError{Nick: to}
+	}
+	if err := r.Reserved(to); err != nil {
+		return err
 	}
 	if like, ok := t.alike(to); ok && like != from {
 		return &AlikeError{Nick: to, Like: like}

@@ -246,6 +246,7 @@ func (d fakeDirectory) Free(nick string) bool { return !d[nick] }
 type fakeSettings struct {
 	mu      sync.Mutex
 	blocked map[string][]string
+	away    map[string]Absence
 	err     error
 	onRead  func() // called by Blocked after reading
 }
@@ -266,6 +267,24 @@ func (s *fakeSettings) SetBlocked(nick string, blocked []string) error {
 	runtime.Gosched() // as a disk would
 	if s.err == nil {
 		s.blocked[nick] = slices.Clone(blocked)
+	}
+	return s.err
+}
+
+func (s *fakeSettings) Absence(nick string) (Absence, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away[nick], s.err
+}
+
+func (s *fakeSettings) SetAbsence(nick string, a Absence) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away == nil {
+		s.away = map[string]Absence{}
+	}
+	if s.err == nil {
+		s.away[nick] = a
 	}
 	return s.err
 }

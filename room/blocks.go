@@ -3,6 +3,7 @@ package room
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Settings keeps what people have set for themselves, over restarts. Its methods
@@ -12,7 +13,20 @@ type Settings interface {
 	Blocked(nick string) ([]string, error)
 	// SetBlocked replaces that list; it is on disk when this returns nil.
 	SetBlocked(nick string, blocked []string) error
+	// Absence returns how nick is away, the zero Absence if not.
+	Absence(nick string) (Absence, error)
+	// SetAbsence replaces that; it is on disk when this returns nil.
+	SetAbsence(nick string, a Absence) error
 }
+
+// Absence is being away, online or not, which lasts until the person ends it.
+type Absence struct {
+	Since  time.Time
+	Reason string // may be empty
+}
+
+// Away reports whether it is any.
+func (a Absence) Away() bool { return !a.Since.IsZero() }
 
 // maxBlocked bounds one person's list.
 const maxBlocked = 1000
@@ -91,6 +105,53 @@ func (r *Room) blockedBy(nick string) (map[string]bool, error) {
 		return nil, fmt.Errorf("%w: reading whom %s blocks: %w", ErrStorage, nick, err)
 	}
 	return setOf(list), nil
+}
+
+// Away marks the person as away: direct messages are kept for the inbox, until Back. It
+// need not be somebody who is present, but for guests lasts no longer than they are.
+func (s *Seat) Away(reason string) error {
+	_, err := s.setAbsence(Absence{Since: time.Now(), Reason: reason})
+	return err
+}
+
+// Back ends Away and reports whether the person was away.
+func (s *Seat) Back() (was bool, err error) {
+	before, err := s.setAbsence(Absence{})
+	return before.Away(), err
+}
+
+func (s *Seat) setAbsence(a Absence) (before Absence, err error) {
+	r := s.room
+	r.blocking.Lock()
+	defer r.blocking.Unlock()
+	if before, err = r.absenceOf(s.nick); err != nil {
+		return before, err
+	}
+	if !s.Guest() && a != before {
+		if err := r.settings.SetAbsence(s.nick, a); err != nil {
+			return before, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edits++
+	if m := r.members[s.nick]; m != nil {
+		m.absence = a
+	}
+	return before, nil
+}
+
+// absenceOf returns how nick is away: from the member, else from the settings.
+func (r *Room) absenceOf(nick string) (a Absence, err error) {
+	present := false
+	r.withMember(nick, func(m *member) { a, present = m.absence, true })
+	if present || isGuest(nick) {
+		return a, nil
+	}
+	if a, err = r.settings.Absence(nick); err != nil {
+		return a, fmt.Errorf("%w: reading whether %s is away: %w", ErrStorage, nick, err)
+	}
+	return a, nil
 }
 
 func setOf(list []string) map[string]bool {

@@ -54,8 +54,8 @@ func (m *member) takes(nick string, message *Message) (Receipt, bool) {
 		return Receipt{To: nick, Outcome: KeptOffline}, false
 	case len(m.seats) == 0:
 		return Receipt{To: nick, Outcome: KeptBroken}, false
-	case m.away && !isGuest(nick) && message.Kind != KindReceipt:
-		return Receipt{To: nick, Outcome: KeptAway, Reason: m.reason}, false
+	case m.absence.Away() && !isGuest(nick) && message.Kind != KindReceipt:
+		return Receipt{To: nick, Outcome: KeptAway, Reason: m.absence.Reason}, false
 	}
 	return Receipt{}, true
 }

@@ -104,14 +104,31 @@ func (r *Room) markRead(nick string, claimed, read []*Message, stored func(error
 	if !isGuest(nick) {
 		records = append(records, Record{Owner: nick, Read: idsOf(read)})
 	}
+	r.tellSenders(nick, read, "", records, func(err error) {
+		r.release(nick, claimed...)
+		stored(err)
+	})
+}
+
+// Gone tells the senders of messages that nick has not read that nobody will: the nick
+// is nobody's any more. It returns when that is on disk; errors wrap [ErrStorage].
+func (r *Room) Gone(nick string, unread []*Message) error {
+	stored := make(chan error, 1)
+	r.tellSenders(nick, unread, ReceiptGone, nil, func(err error) { stored <- err })
+	return <-stored
+}
+
+// tellSenders gives the senders of messages to nick receipts with this text, which go on
+// record together with records. stored is called once, and must not block.
+func (r *Room) tellSenders(nick string, messages []*Message, text string, records []Record, stored func(error)) {
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	var receipts []*Message
-	for _, m := range read {
+	for _, m := range messages {
 		if m.Kind == KindReceipt || isGuest(m.From) && !r.wroteThis(m.From, m) {
 			continue
 		}
-		receipt := r.newMessage(KindReceipt, nick, []string{m.From}, "")
+		receipt := r.newMessage(KindReceipt, nick, []string{m.From}, text)
 		receipt.Ref, receipt.RefTime = m.ID, m.Time
 		r.claim(receipt)
 		receipts = append(receipts, receipt)
@@ -120,7 +137,6 @@ func (r *Room) markRead(nick string, claimed, read []*Message, stored func(error
 		}
 	}
 	r.archive.Append(func(err error) {
-		r.release(nick, claimed...)
 		for _, receipt := range receipts {
 			if err != nil { // what it is about stays unread and is shown once more
 				r.release(receipt.To[0], receipt)

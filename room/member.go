@@ -28,8 +28,7 @@ type member struct {
 	nick    string
 	since   time.Time
 	active  time.Time // when the person last typed something
-	away    bool
-	reason  string
+	absence Absence
 	seats   []*Seat
 	blocked map[string]bool
 	last    *Message // the last that somebody wrote directly
@@ -72,20 +71,26 @@ type Welcome struct {
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
 	OthersOnline int        // how many others are online
+	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
 }
 
 // Visit returns a seat for a single command: it can speak and ask, but nobody sees
-// it come or go, and nothing is shown to it. A guest gets a name as from Join, since
-// one of that name who is here may be somebody else.
+// it come or go, and nothing is shown to it. A guest's name is numbered as by Join, and
+// taken until Leave: nobody speaks under the name of another guest.
 func (r *Room) Visit(who Who) *Seat {
-	if who.Guest() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		who.Nick = r.freeGuest(who.Nick)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !who.Guest() {
+		return &Seat{room: r, nick: who.Nick}
 	}
-	return &Seat{room: r, nick: who.Nick}
+	seat := &Seat{room: r, nick: r.freeGuest(who.Nick)}
+	r.visiting[seat.nick] = seat
+	return seat
 }
+
+// Visiting reports whether the seat is for a single command.
+func (s *Seat) Visiting() bool { return s.sink == nil }
 
 // Join seats a session. The seat's events go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
@@ -96,11 +101,11 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	var welcome *Welcome
 	var after string
 	for seat == nil {
-		blocked, edits, err := r.blockedForJoin(who)
+		blocked, absence, edits, err := r.settingsForJoin(who)
 		if err != nil {
 			return nil, nil, err
 		}
-		if seat, welcome, after, err = r.sit(who, sink, blocked, edits); err != nil {
+		if seat, welcome, after, err = r.sit(who, sink, blocked, absence, edits); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -116,22 +121,24 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	return seat, welcome, err
 }
 
-// blockedForJoin reads whom a newcomer blocks, and r.edits from before that. A guest
-// blocks nobody yet, whatever another guest of that name does.
-func (r *Room) blockedForJoin(who Who) (blocked map[string]bool, edits int, err error) {
+// settingsForJoin reads whom a newcomer blocks and how they are away, and r.edits from
+// before that. A guest blocks nobody yet, whatever another guest of that name does.
+func (r *Room) settingsForJoin(who Who) (blocked map[string]bool, absence Absence, edits int, err error) {
 	r.mu.Lock()
 	edits = r.edits
 	r.mu.Unlock()
 	if who.Guest() {
-		return nil, edits, nil
+		return nil, absence, edits, nil
 	}
-	blocked, err = r.blockedBy(who.Nick)
-	return blocked, edits, err
+	if blocked, err = r.blockedBy(who.Nick); err == nil {
+		absence, err = r.absenceOf(who.Nick)
+	}
+	return blocked, absence, edits, err
 }
 
 // sit seats a session and says what came last before its connection broke. The
-// seat is nil when block lists changed since edits: blocked may be an old one.
-func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Seat, *Welcome, string, error) {
+// seat is nil when settings changed since edits: blocked and absence may be old ones.
+func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -149,7 +156,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
-		m.blocked = blocked
+		m.blocked, m.absence = blocked, absence
 	case len(m.seats) == 0:
 		m.broken.Stop()
 		welcome.Returned = true
@@ -159,6 +166,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 		r.tell(m.nick, joined)
 	}
 	m.active = time.Now()
+	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
 	r.catchUp(m, seat)
 	welcome.Recent = r.recentFor(m, welcome.Returned)
@@ -173,7 +181,7 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, edits int) (*Sea
 // cut where it would be too long. What a key holds, or could be taken for it, is not.
 func (r *Room) freeGuest(name string) string {
 	free := name
-	for n := 2; r.members[free] != nil || !r.directory.Free(free[1:]); n++ {
+	for n := 2; r.members[free] != nil || r.visiting[free] != nil || !r.directory.Free(free[1:]); n++ {
 		number := strconv.Itoa(n)
 		free = name[:min(len(name), maxGuestName-len(number))] + number
 	}
@@ -231,6 +239,9 @@ func (s *Seat) Leave(cause Cause) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.visiting[s.nick] == s {
+		delete(r.visiting, s.nick)
+	}
 	m := r.members[s.nick]
 	if m == nil || !m.drop(s) {
 		return
@@ -277,26 +288,9 @@ func (s *Seat) Active() {
 	s.room.withMember(s.nick, func(m *member) { m.active = time.Now() })
 }
 
-// Away marks the person as away: direct messages are kept for the inbox. It
-// reports whether the person is present at all.
-func (s *Seat) Away(reason string) (present bool) {
-	s.room.withMember(s.nick, func(m *member) {
-		present, m.away, m.reason = true, true, reason
-	})
-	return present
-}
-
-// Back ends Away and reports whether the person was away.
-func (s *Seat) Back() (was bool) {
-	s.room.withMember(s.nick, func(m *member) {
-		was, m.away, m.reason = m.away, false, ""
-	})
-	return was
-}
-
 // IsAway reports whether the person is away.
 func (s *Seat) IsAway() (away bool) {
-	s.room.withMember(s.nick, func(m *member) { away = m.away })
+	s.room.withMember(s.nick, func(m *member) { away = m.absence.Away() })
 	return away
 }
 

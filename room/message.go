@@ -15,11 +15,15 @@ const (
 	KindNotice  Kind = "notice"  // an operator's word to everyone, also to who blocks them
 	KindDirect  Kind = "direct"  // to one nick
 	KindGroup   Kind = "group"   // to several nicks
-	KindReceipt Kind = "receipt" // tells To that From has read the message Ref
+	KindReceipt Kind = "receipt" // tells To that From has read the message Ref, or never will: see ReceiptGone
 	KindJoin    Kind = "join"    // presence: From became a member
 	KindLeave   Kind = "leave"   // presence: From is no member any more; Text says if the connection was lost
 	KindAlive   Kind = "alive"   // presence: the server was still up at Time, and From online if set
 )
+
+// ReceiptGone is the text of a receipt that tells that the message was not read, and
+// that its recipient's nick is nobody's any more. Others have none.
+const ReceiptGone = "gone"
 
 // Message is one thing said, or one change of presence. It is shared by everyone
 // it concerns and never changed after it was handed to an [Archive].

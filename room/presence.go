@@ -41,7 +41,7 @@ func (r *Room) others(nick string) []Presence {
 func (m *member) presence() Presence {
 	return Presence{
 		Nick: m.nick, Online: true, Since: m.since, Active: m.active,
-		Away: m.away, Reason: m.reason, Sessions: len(m.seats), Quiet: !m.told,
+		Away: m.absence.Away(), Reason: m.absence.Reason, Sessions: len(m.seats), Quiet: !m.told,
 	}
 }
 
@@ -93,6 +93,13 @@ func (r *Room) Known(nick string) bool {
 	defer r.mu.Unlock()
 	_, left := r.seen[nick]
 	return r.members[nick] != nil || left && !isGuest(nick)
+}
+
+// Here reports whether nick is online, or its connection broke just now.
+func (r *Room) Here(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[nick] != nil
 }
 
 // flushPresence hands what recordPresence has gathered to the archive. r.mu is held.

@@ -46,20 +46,21 @@ type Room struct {
 
 	blocking sync.Mutex // one change of a block list at a time; taken before mu
 
-	mu      sync.Mutex // owns everything below; held for map work and puts only
-	members map[string]*member
-	online  []string             // the members' nicks, sorted
-	recent  []*Message           // the newest missedLines room messages, oldest first
-	seen    map[string]departure // when who is not online now was last
-	last    string               // id of the last message that the archive gave back
-	edits   int                  // changes of block lists, so that none is missed by who joins
-	claims  claims
-	places  map[string]*places // by nick
-	changes changes
-	present attendance
-	said    map[Kind]uint64 // how many messages there were
-	alive   *time.Timer
-	closed  bool
+	mu       sync.Mutex // owns everything below; held for map work and puts only
+	members  map[string]*member
+	online   []string             // the members' nicks, sorted
+	visiting map[string]*Seat     // guests who run a command, by name
+	recent   []*Message           // the newest missedLines room messages, oldest first
+	seen     map[string]departure // when who is not online now was last
+	last     string               // id of the last message that the archive gave back
+	edits    int                  // changes of block lists, so that none is missed by who joins
+	claims   claims
+	places   map[string]*places // by nick
+	changes  changes
+	present  attendance
+	said     map[Kind]uint64 // how many messages there were
+	alive    *time.Timer
+	closed   bool
 }
 
 // New returns a room that goes on where archive ends: the last lines, who was
@@ -72,6 +73,7 @@ func New(archive Archive, directory Directory, settings Settings, options Option
 		options:   options,
 		ids:       newIDSource(archive.LastID()),
 		members:   map[string]*member{},
+		visiting:  map[string]*Seat{},
 		seen:      map[string]departure{},
 		claims:    claims{},
 		places:    map[string]*places{},

@@ -36,7 +36,7 @@ type Receipt struct {
 // repeated one counts once.
 func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	s.Active()
-	accepted := s.accept(to, receipt)
+	accepted, away := s.accept(to, receipt)
 	if len(accepted) == 0 {
 		return
 	}
@@ -49,11 +49,13 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	defer r.speaking.Unlock()
 	m := r.newMessage(kind, s.nick, accepted, text)
 	r.claim(m)
-	r.archive.Append(func(err error) { r.dispatch(m, err, receipt) }, recordsOf(m)...)
+	r.archive.Append(func(err error) { r.dispatch(m, err, away, receipt) }, recordsOf(m)...)
 }
 
-// accept answers for the recipients who can't be written to and returns the others.
-func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string) {
+// accept answers for the recipients who can't be written to and returns the others, and
+// who of them is away.
+func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
+	away = map[string]Absence{}
 	mine, err := s.room.blockedBy(s.nick)
 	var seen []string
 	for _, nick := range to {
@@ -67,11 +69,12 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string) {
 		}
 		if refusal.Outcome == Delivered {
 			accepted = append(accepted, nick)
+			away[nick], _ = s.room.absenceOf(nick) // it was just read
 		} else {
 			receipt(refusal)
 		}
 	}
-	return accepted
+	return accepted, away
 }
 
 // refusal says why nick can't be written to; Outcome Delivered means it can, and has
@@ -140,8 +143,9 @@ func recordsOf(m *Message) []Record {
 }
 
 // dispatch shows m to its sender's sessions and to each recipient, once the
-// archive has answered. It runs on the archive's goroutine, in its order.
-func (r *Room) dispatch(m *Message, err error, receipt func(Receipt)) {
+// archive has answered. away is who of them was away when it was sent. It runs on the
+// archive's goroutine, in its order.
+func (r *Room) dispatch(m *Message, err error, away map[string]Absence, receipt func(Receipt)) {
 	r.leavePlaces(m)
 	if err != nil {
 		for _, nick := range m.To {
@@ -160,6 +164,9 @@ func (r *Room) dispatch(m *Message, err error, receipt func(Receipt)) {
 	r.mu.Unlock()
 	for _, nick := range m.To {
 		if early, ok := r.deliver(e, nick, receipt); !ok {
+			if a := away[nick]; early.Outcome == KeptOffline && a.Away() {
+				early.Outcome, early.Reason = KeptAway, a.Reason
+			}
 			receipt(early)
 		}
 	}

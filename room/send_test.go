@@ -15,16 +15,19 @@ func TestReceipts(t *testing.T) {
 		{"online", func(h *house, _ *person) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"two sessions", func(h *house, _ *person) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
-		{"visitors are not away", func(h *house, _ *person) {
-			if h.Visit(Who{Nick: "bob"}).Away("lunch") || !h.join("dave").Away("") {
-				h.t.Error("Away does not say whether one is present")
-			}
-		}, []string{"bob"}, []string{"bob offline"}},
+		{"away and not here", func(h *house, _ *person) { h.Visit(Who{Nick: "bob"}).Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
+		{"left while away", func(h *house, _ *person) {
+			bob := h.join("bob")
+			bob.Away("lunch")
+			bob.Leave(Quit)
+		}, []string{"bob"}, []string{"bob away: lunch"}},
 		{"away", func(h *house, _ *person) { h.join("bob").Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
 		{"back", func(h *house, _ *person) {
 			bob := h.join("bob")
 			bob.Away("lunch")
-			if !bob.Back() || bob.Back() {
+			was, err := bob.Back()
+			is, err2 := bob.Back()
+			if !was || is || err != nil || err2 != nil {
 				h.t.Error("Back does not say whether one was away")
 			}
 		}, []string{"bob"}, []string{"bob delivered"}},

@@ -33,14 +33,14 @@ type actor struct {
 	out     *outbox
 	pending pending       // receipts that are still to come
 	failed  failures      // what was not done
+	gaveUp  atomic.Bool   // by /key leave
 	tabs    *rate.Limiter // of complete; nil until the first one
 }
 
-// do carries out a call. The table is complete but for what only a session can do.
+// do carries out a call.
 func (a *actor) do(call parse.Call) {
 	run := commands[call.Name]
 	switch {
-	case run == nil:
 	case parse.Find(call.Name).Operators && !a.operator():
 		a.fail(wordsOperators)
 	case a.silenced(call):
@@ -63,7 +63,10 @@ const roleOperator = "operator"
 
 func (a *actor) operator() bool { return a.login.Role == roleOperator }
 
-// commands is what a line can ask for, by canonical name.
+// inRoomOnly is what a session does by itself, and nothing else can.
+var inRoomOnly = map[string]bool{"quit": true, "clear": true}
+
+// commands is what a line can ask for beside that, by canonical name.
 var commands map[string]func(*actor, parse.Call)
 
 func init() { // help lists the commands, so the table can't be initialised in place
@@ -77,10 +80,10 @@ func init() { // help lists the commands, so the table can't be initialised in p
 		"wholast":   (*actor).wholast,
 		"inbox":     (*actor).inbox,
 		"history":   (*actor).history,
-		"away":      (*actor).away,
-		"back":      (*actor).back,
-		"block":     (*actor).block,
-		"unblock":   (*actor).unblock,
+		"away":      setting((*actor).away),
+		"back":      setting((*actor).back),
+		"block":     setting((*actor).block),
+		"unblock":   setting((*actor).unblock),
 		"blocked":   (*actor).blocked,
 		"nick":      (*actor).whoami,
 		"help":      (*actor).help,

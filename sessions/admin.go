@@ -18,6 +18,8 @@ type Keyring interface {
 	AddKeys(nick string, own gossh.PublicKey, pasted string) ([]Key, error)
 	// RemoveKey takes nick's key away, but never the last one.
 	RemoveKey(nick, fingerprint string) error
+	// Leave takes all keys of nick away, durably: it is nobody's any more.
+	Leave(nick string) error
 	// KeyUsed notes that a session begins with key. It must not block.
 	KeyUsed(key gossh.PublicKey)
 }

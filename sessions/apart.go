@@ -7,10 +7,23 @@ import (
 
 // What people do to be left alone: being away, and blocking others.
 
+// setting does what changes something of the person's. Of a guest nothing is kept, so
+// that a command, which nobody sees in the room, has nothing to change.
+func setting(do func(*actor, parse.Call)) func(*actor, parse.Call) {
+	return func(a *actor, call parse.Call) {
+		if a.seat.Guest() && a.seat.Visiting() {
+			a.fail("nothing is kept for guests, so " + call.Name + " works in the room only; connect with a key to have a name of your own")
+			return
+		}
+		do(a, call)
+	}
+}
+
 func (a *actor) away(call parse.Call) {
+	err := a.seat.Away(call.Text)
 	switch {
-	case !a.seat.Away(call.Text):
-		a.fail("you are not here, so you can't be away")
+	case err != nil:
+		a.trouble("being away", err)
 	case a.seat.Guest():
 		a.note("you are marked away, but nothing is kept for guests; /back to return")
 	default:
@@ -19,7 +32,12 @@ func (a *actor) away(call parse.Call) {
 }
 
 func (a *actor) back(parse.Call) {
-	if !a.seat.Back() {
+	was, err := a.seat.Back()
+	switch {
+	case err != nil:
+		a.trouble("being back", err)
+		return
+	case !was:
 		a.note("you were not away")
 		return
 	}

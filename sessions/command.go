@@ -22,7 +22,7 @@ const (
 	exitUsage       = 2
 	exitPartly      = 3  // done for some of several recipients
 	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
-	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done
+	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
 )
 
 // failures remembers that something was not done and, for a command, the words
@@ -112,9 +112,15 @@ func (h *Host) runCommand(ch *sshd.Channel) {
 		style: func() render.Style { return style },
 	}
 	a.failed.collect = true
-	defer h.running(a, stop)()
+	defer a.seat.Leave(room.Quit)
+	over := h.running(a, stop)
+	if over == nil {
+		turnAway(ch, wordsShutdown, exitUnconfirmed)
+		return
+	}
+	defer over()
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error())
+		turnAway(ch, err.Error(), exitFailed)
 		return
 	}
 	var writer sync.WaitGroup
@@ -133,7 +139,7 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	defer a.host.survive(ch)
 	a.out.run(func(cause error) (words, errors string) {
 		if voluntary(cause) {
-			errors = wordsKey(a.login) + a.failed.errors()
+			errors = wordsKey(a.login, a.seat.Nick()) + a.failed.errors()
 		} else if words := wordsEnd(cause); words != "" {
 			errors = "whoelse: " + text.CleanLine(words) + "\n"
 		}
@@ -141,17 +147,27 @@ func (a *actor) writeOutput(ch *sshd.Channel, stop func()) {
 	})
 	if !voluntary(a.out.why()) {
 		stop()
-		ch.Exit(exitFailed)
+		ch.Exit(statusEnded(a.out.why()))
 	}
+}
+
+// statusEnded is how a command ends that is ended from outside.
+func statusEnded(cause error) int {
+	if errors.Is(cause, errShutdown) {
+		return exitUnconfirmed
+	}
+	return exitFailed
 }
 
 // runLine carries out one command; a text of "-" is read from ch, which may take longer
 // than the person's key is good for.
 func (a *actor) runLine(line string, ch *sshd.Channel) int {
 	call, err := parse.Command(line)
+	if inRoomOnly[call.Name] {
+		err = errors.New(call.Name + " works in the room only")
+	}
 	if err == nil && call.Text == "-" {
 		call.Text, err = readText(ch)
-		a.seat = a.host.cfg.Room.Visit(room.Who{Nick: a.login.Nick}) // a guest's name may be somebody else's by now
 	}
 	if err != nil {
 		a.misread(err)
@@ -210,8 +226,10 @@ func crlf(ch *sshd.Channel, lines []byte) []byte {
 }
 
 // wordsKey tells who runs a command where that may be a surprise.
-func wordsKey(l *sshd.Login) string {
+func wordsKey(l *sshd.Login, seated string) string {
 	switch {
+	case l.Key == nil && seated != l.Nick:
+		return "whoelse: you are " + seated + " for this command (" + l.Nick + " is in use)\n"
 	case l.Claimed:
 		return "whoelse: the nick " + l.Nick + " is now your key's\n"
 	case l.Key != nil && !strings.EqualFold(l.Asked, l.Nick):

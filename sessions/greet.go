@@ -55,6 +55,9 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	if s.login.Unused != "" {
 		add("your key was not accepted: " + s.login.Unused)
 	}
+	if w.Absence.Away() {
+		add(wordsAway(w.Absence, s.styleNow()))
+	}
 	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
 }
 

@@ -31,7 +31,7 @@ const (
 	maxText      = 4000             // bytes of one message
 	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
 	slowWrite    = time.Second      // then a write stands
-	burstLimit   = 4 * queueLimit   // bytes that may wait in any case
+	burstLimit   = 4 << 20          // bytes that may wait in any case; all sessions share them
 	stallLimit   = 10 * time.Second // one write may stand this long, and that sign take
 	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
 	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
@@ -135,21 +135,21 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	}
 	s := newSession(h, ch)
 	if !h.add(s) {
-		turnAway(ch, wordsShutdown)
+		turnAway(ch, wordsShutdown, exitFailed)
 		return
 	}
 	defer h.remove(s)
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error())
+		turnAway(ch, err.Error(), exitFailed)
 		return
 	}
 	s.run()
 }
 
 // turnAway ends a channel that has no session, in words, if they are taken.
-func turnAway(ch *sshd.Channel, words string) {
+func turnAway(ch *sshd.Channel, words string, status int) {
 	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(words)+"\r\n"), goodbyeLimit)
-	ch.Exit(exitFailed)
+	ch.Exit(status)
 }
 
 // admit asks whether the channel's person may be here, and notes the use of the key.
@@ -192,12 +192,15 @@ func (h *Host) rhythm() time.Duration {
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and
-// waits for them until ctx is over.
+// commands and waits for them until ctx is over.
 func (h *Host) Shutdown(ctx context.Context) {
 	h.mu.Lock()
 	h.stopping = true
 	for s := range h.open {
 		s.end(errShutdown)
+	}
+	for v := range h.commands {
+		v.end(errShutdown)
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})

@@ -23,6 +23,8 @@ func (a *actor) key(call parse.Call) {
 		a.addKey(call.Text)
 	case call.Verb == "remove":
 		a.removeKey(call.Target)
+	case call.Verb == "leave":
+		a.leaveNick(call.Nick)
 	default:
 		a.listKeys()
 	}
@@ -113,6 +115,33 @@ func (a *actor) removeKey(fingerprint string) {
 	}
 	a.host.cfg.Log.Info("key removed", "nick", a.seat.Nick(), "key", fingerprint, "by", a.person().Key, "from", a.from)
 	a.note("removed " + fingerprint + "; it no longer works, and its sessions end")
+}
+
+// leaveNick gives the person's nick up. Their sessions end with it, this one as if they
+// had quit.
+func (a *actor) leaveNick(typed string) {
+	own := a.seat.Nick()
+	if typed != own {
+		a.fail("you are " + own + ", not " + typed + "; to give your nick up, type /key leave " + own)
+		return
+	}
+	a.note("giving up " + own + ": your keys are removed and your messages set aside; only an operator can give them back")
+	a.gaveUp.Store(true)
+	if err := a.host.cfg.Keyring.Leave(own); err != nil {
+		a.gaveUp.Store(false)
+		a.refused("giving up "+own, err)
+		return
+	}
+	a.host.cfg.Log.Info("nick given up", "nick", own, "by", a.person().Key, "from", a.from)
+}
+
+// endedBy is why the person's session or command ends that somebody ends: not against
+// the will of whoever has just given up the nick.
+func (a *actor) endedBy(cause error) error {
+	if _, sentAway := cause.(expelled); sentAway && a.gaveUp.Load() {
+		return errQuit
+	}
+	return cause
 }
 
 // refused shows why something that touches files was not done.

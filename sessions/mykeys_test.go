@@ -57,7 +57,7 @@ func TestKeyRefusals(t *testing.T) {
 	for _, c := range [][2]string{
 		{"/key add", "missing key; paste"},
 		{"/key remove", "missing fingerprint"},
-		{"/key steal", `"steal" is neither add nor remove`},
+		{"/key steal", `"steal" is none of add, remove and leave`},
 		{"/key add nonsense", "not added: line 1: no key can be read from it"},
 		{"/key add " + public("carol"), "this key already holds carol"},
 		{"/key add -----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key; keep it to yourself"},

@@ -72,6 +72,7 @@ func (s *session) run() {
 	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
+		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
 		s.out.run(s.lastWords)
 		s.ch.Exit(1)
@@ -123,7 +124,7 @@ func (s *session) exitStatus() int {
 
 // end ends the session from outside, in words. It does not wait.
 func (s *session) end(cause error) {
-	s.out.close(cause)
+	s.out.close(s.endedBy(cause))
 	s.stop()
 }
 

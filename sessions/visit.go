@@ -76,20 +76,26 @@ func (h *Host) seated(s *session) {
 	}
 }
 
-// running makes a command known until the function that it returns is called.
+// running makes a command known until the function that it returns is called, which
+// is nil once the server is shutting down.
 func (h *Host) running(a *actor, stop func()) (over func()) {
 	v := &visit{login: a.login, from: a.from, nick: a.seat.Nick(), tell: func(string) {}}
 	v.end = func(cause error) {
-		a.out.close(cause)
+		a.out.close(a.endedBy(cause))
 		stop()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.stopping {
+		return nil
+	}
 	h.commands[v] = struct{}{}
+	h.all.Add(1)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.commands, v)
+		h.all.Done()
 	}
 }
 

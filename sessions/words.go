@@ -117,6 +117,15 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 	return "storage trouble; please try again in a moment", false
 }
 
+// wordsAway reminds somebody of being away.
+func wordsAway(a room.Absence, st render.Style) string {
+	words := "you are away since " + render.Clock(a.Since, time.Now(), st)
+	if a.Reason != "" {
+		words += " (" + a.Reason + ")"
+	}
+	return words + "; /back ends it"
+}
+
 // wordsOnline describes someone who is here.
 func (a *actor) wordsOnline(p room.Presence) string {
 	now := time.Now()

@@ -7,7 +7,7 @@
 //
 // The commands work on the data folder, with or without a server running on it: both
 // take the same locks for each change, and the server notices changes by itself. Only
-// rename needs the server stopped, since that holds the histories.
+// rename and restore need the server stopped, since that holds the histories.
 //
 // What a command did is on standard output, in lines whose first word says what
 // happened; it is on disk then. What it could not do is an error for main to show.
@@ -31,6 +31,7 @@ import (
 	"whoelse/keys/internal/safe"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
+	"whoelse/keys/reserved"
 )
 
 // Config is what the commands need of the program that they are part of.
@@ -53,13 +54,17 @@ type Histories interface {
 	Check(from, to string) error
 	// Rename can be called again after it was interrupted.
 	Rename(from, to string) error
+	// RestoreNick gives a nick back what was set aside, if anything was. It is an
+	// fs.ErrExist if the nick has a history.
+	RestoreNick(nick string) (restored bool, err error)
 	Close() error
 }
 
 // commands is what they have in common.
 type commands struct {
 	Config
-	data string
+	data     string
+	reserved *reserved.List // opened with the registry
 }
 
 // New makes the command with all that are below it.
@@ -81,7 +86,7 @@ func New(cfg Config) *cobra.Command {
 		}
 		return nil
 	}
-	c.AddCommand(k.list(), k.add(), k.remove(), k.rename(), k.check(), k.invite(), k.export())
+	c.AddCommand(k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export())
 	return c
 }
 
@@ -126,7 +131,15 @@ func (k *commands) registry() (*keys.Registry, error) {
 			return nil, err
 		}
 	}
-	return keys.Open(filepath.Join(k.data, "authorized_keys"), nil)
+	reg, err := keys.Open(filepath.Join(k.data, "authorized_keys"), nil)
+	if err != nil {
+		return nil, err
+	}
+	if k.reserved, err = reserved.Open(filepath.Join(k.data, "reserved.json")); err != nil {
+		return nil, err
+	}
+	reg.Reserve(k.reserved.Until)
+	return reg, nil
 }
 
 // mayWrite keeps root from leaving files in a server's folder that the server, being

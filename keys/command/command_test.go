@@ -65,6 +65,8 @@ func (r *rig) config() Config {
 
 func (r *rig) Close() error { return nil }
 
+func (r *rig) RestoreNick(string) (bool, error) { return false, nil }
+
 // Check and Rename are what room/history does, in short.
 func (r *rig) Check(_, to string) error {
 	if r.has("history/users/" + to + ".jsonl") {

@@ -96,7 +96,7 @@ func freed(c *cobra.Command, reg *keys.Registry, gone []keys.Entry) {
 	told := map[string]bool{"": true}
 	for _, e := range gone {
 		if !told[e.Nick] && !reg.Held(e.Nick) {
-			remark(c, "nobody holds %s now; who gets the nick next gets its history and inbox", e.Nick)
+			remark(c, "nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
 		}
 		told[e.Nick] = true
 	}

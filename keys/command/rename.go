@@ -58,7 +58,7 @@ func (k *commands) runRename(c *cobra.Command, old, fresh string) error {
 	if r.reg, err = k.registry(); err != nil {
 		return err
 	}
-	if r.histories, err = k.hold(c); err != nil {
+	if r.histories, err = k.hold(c, "rename"); err != nil {
 		return err
 	}
 	err = k.perform(r)
@@ -75,11 +75,11 @@ func (k *commands) runRename(c *cobra.Command, old, fresh string) error {
 	return err
 }
 
-func (k *commands) hold(c *cobra.Command) (Histories, error) {
+func (k *commands) hold(c *cobra.Command, what string) (Histories, error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h, err := k.Hold(filepath.Join(k.data, "history"), log)
 	if errors.Is(err, k.InUse) {
-		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, rename, and start it again", k.data)
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, what)
 	}
 	return h, err
 }

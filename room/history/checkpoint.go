@@ -38,7 +38,7 @@ type checkpoints struct {
 
 	// suspect: an fsync of a file failed, and the kernel may have dropped
 	// what was to be written, so that another fsync proves nothing. Set
-	// by whoever runs checkpoint.
+	// by whoever runs checkpoint, and by retireNick.
 	suspect atomic.Bool
 	// waiting: it was told that a backup keeps the journals. Owned by
 	// whoever runs checkpoint.
@@ -270,6 +270,9 @@ func (s *Store) syncFiles(owners map[string]bool) error {
 func (s *Store) syncFile(owner string) error {
 	h, err := s.handle(owner, false)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOdd) {
+		if _, retired := s.retired.Load(owner); retired {
+			return nil
+		}
 		s.log.Error("history: a file that was written to is gone", "owner", owner, "error", err)
 		return nil
 	}

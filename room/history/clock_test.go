@@ -110,5 +110,7 @@ func (anybody) Put(_ *room.Event, shown func(bool)) {
 	}
 }
 
-func (anybody) Blocked(string) ([]string, error)  { return nil, nil }
-func (anybody) SetBlocked(string, []string) error { return nil }
+func (anybody) Blocked(string) ([]string, error)      { return nil, nil }
+func (anybody) SetBlocked(string, []string) error     { return nil }
+func (anybody) Absence(string) (room.Absence, error)  { return room.Absence{}, nil }
+func (anybody) SetAbsence(string, room.Absence) error { return nil }

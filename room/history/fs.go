@@ -21,6 +21,7 @@ type folder interface {
 	lstat(name string) (stat, error)
 	names() ([]string, error)
 	remove(name string) error
+	// rename's names may also be in a folder below: FOLDER/NAME.
 	rename(from, to string) error
 	// sub opens the folder called name, which it creates when missing.
 	sub(name string) (folder, error)

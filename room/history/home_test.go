@@ -53,7 +53,7 @@ func TestFolderReplaced(t *testing.T) {
 		if s.LastID() != "id-000000007" {
 			t.Errorf("the last id is %s", s.LastID())
 		}
-		if !strings.Contains(l.String(), "another folder is in the place") {
+		if !strings.Contains(l.String(), "the folder was replaced") {
 			t.Errorf("the log says:\n%s", l)
 		}
 		mustClose(t, s)

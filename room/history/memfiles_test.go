@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -97,10 +98,28 @@ func (d memDir) rename(from, to string) error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	f := d.m.step("rename")
-	if f.err == nil || f.takes && d.n.names[from] != nil {
-		d.n.move(map[string]*memNode{from: nil, to: d.n.names[from]})
+	source, from := d.below(from)
+	target, to := d.below(to)
+	n := source.names[from]
+	switch {
+	case f.err != nil && !f.takes:
+	case n == nil:
+		return cmp.Or(f.err, fs.ErrNotExist)
+	case source == target:
+		source.move(map[string]*memNode{from: nil, to: n})
+	default: // file systems do both or neither; that the file is in both is found by nobody
+		target.names[to], target.diskNames[to] = n, n
+		source.move(map[string]*memNode{from: nil})
 	}
 	return f.err
+}
+
+// below finds the folder that a name is in, which may be FOLDER/NAME.
+func (d memDir) below(name string) (*memNode, string) {
+	if folder, base, ok := strings.Cut(name, "/"); ok {
+		return d.n.names[folder], base
+	}
+	return d.n, name
 }
 
 func (d memDir) sub(name string) (folder, error) {

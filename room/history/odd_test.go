@@ -65,10 +65,12 @@ func TestHardLinks(t *testing.T) {
 
 type nobody struct{}
 
-func (nobody) Held(string) bool                  { return true }
-func (nobody) Free(string) bool                  { return true }
-func (nobody) Blocked(string) ([]string, error)  { return nil, nil }
-func (nobody) SetBlocked(string, []string) error { return nil }
+func (nobody) Held(string) bool                      { return true }
+func (nobody) Free(string) bool                      { return true }
+func (nobody) Blocked(string) ([]string, error)      { return nil, nil }
+func (nobody) SetBlocked(string, []string) error     { return nil }
+func (nobody) Absence(string) (room.Absence, error)  { return room.Absence{}, nil }
+func (nobody) SetAbsence(string, room.Absence) error { return nil }
 
 // Whatever stands in the place of a shared history, the room is there, and only what
 // would be in that history is missing.

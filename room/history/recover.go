@@ -51,7 +51,15 @@ type redo struct {
 
 // add adds one line. A line before the end of the last one tells that the file
 // was replaced by a shorter one in between: what was said before is void.
+//
+// A state line at the very beginning tells that the history was set aside, with all its
+// lines: nothing of it is to be written any more.
 func (r *redo) add(l logLine) {
+	e, ok := decode(l.data)
+	if ok && e.mark != nil && l.off == 0 {
+		delete(r.owners, l.owner)
+		return
+	}
 	spans := r.owners[l.owner]
 	data := append(l.data, '\n')
 	if n := len(spans); n > 0 && l.off == spans[n-1].end() {
@@ -63,7 +71,7 @@ func (r *redo) add(l logLine) {
 		spans = append(spans, span{l.off, bytes.Clone(data)})
 	}
 	r.owners[l.owner] = spans
-	if e, ok := decode(l.data); ok && e.msg != nil {
+	if ok && e.msg != nil {
 		r.lastID = max(r.lastID, e.msg.ID)
 	}
 }

@@ -46,6 +46,7 @@ type Store struct {
 	owners  *cache[*owner]
 	files   *cache[file] // by owner
 	damaged atomic.Int64
+	retired sync.Map // nicks whose histories were set aside
 
 	searching sync.Mutex // held while a history is searched from its end
 	counters  counters

@@ -132,6 +132,7 @@ func (s *Store) sweep() {
 	for name := range sharedFiles {
 		s.sweepOne(name)
 	}
+	s.sweepRetired(time.Now())
 	names, err := s.home().users.names()
 	if err != nil {
 		s.log.Error("history: can't look for what is too large or too old", "error", err)
@@ -236,6 +237,10 @@ func (s *Store) tryTrim(name string) error {
 func (s *Store) onWriter(job func() error) (err error) {
 	done := make(chan struct{})
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errClosed
+	}
 	s.jobs = append(s.jobs, func() {
 		err = job()
 		close(done)

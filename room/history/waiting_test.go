@@ -13,10 +13,12 @@ import (
 // everybody: keys hold every nick, and nobody blocks anybody.
 type everybody struct{}
 
-func (everybody) Held(string) bool                  { return true }
-func (everybody) Free(string) bool                  { return true }
-func (everybody) Blocked(string) ([]string, error)  { return nil, nil }
-func (everybody) SetBlocked(string, []string) error { return nil }
+func (everybody) Held(string) bool                      { return true }
+func (everybody) Free(string) bool                      { return true }
+func (everybody) Blocked(string) ([]string, error)      { return nil, nil }
+func (everybody) SetBlocked(string, []string) error     { return nil }
+func (everybody) Absence(string) (room.Absence, error)  { return room.Absence{}, nil }
+func (everybody) SetAbsence(string, room.Absence) error { return nil }
 
 // fifty has as many people write to each of to at the same time, while the writer is
 // busy, and counts those who are told that it is kept.

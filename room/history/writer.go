@@ -10,11 +10,11 @@ import (
 func (s *Store) write() {
 	for {
 		units, jobs := s.take()
-		for _, job := range jobs {
-			job()
-		}
 		if len(units) > 0 {
 			s.commit(units)
+		}
+		for _, job := range jobs { // these find done what was asked for before
+			job()
 		}
 		if len(units)+len(jobs) > 0 {
 			continue

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -32,6 +34,12 @@ var _ room.Settings = (*Store)(nil)
 // person is one nick's file.
 type person struct {
 	Blocked []string `json:"blocked,omitempty"`
+	Away    *absence `json:"away,omitempty"`
+}
+
+type absence struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // maxCached bounds the memory for people who are written to.
@@ -76,11 +84,82 @@ func (s *Store) SetBlocked(nick string, blocked []string) error {
 		return err
 	}
 	p.Blocked = blocked
+	return s.replace(nick, p)
+}
+
+// Absence returns how nick is away.
+func (s *Store) Absence(nick string) (room.Absence, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	if err != nil || p.Away == nil {
+		return room.Absence{}, err
+	}
+	return room.Absence{Since: p.Away.Since, Reason: p.Away.Reason}, nil
+}
+
+// SetAbsence replaces that. It is on disk when this returns nil.
+func (s *Store) SetAbsence(nick string, a room.Absence) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.load(nick)
+	if err != nil {
+		return err
+	}
+	p.Away = nil
+	if a.Away() {
+		p.Away = &absence{Since: a.Since.UTC().Truncate(time.Second), Reason: a.Reason}
+	}
+	return s.replace(nick, p)
+}
+
+func (s *Store) replace(nick string, p person) error {
 	if err := s.save(nick, p); err != nil {
 		return fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}
 	s.cache[nick] = p
 	return nil
+}
+
+// retired, in the folder, has the settings of nicks that nobody holds any more, as
+// NICK-STAMP.json.
+const retired = ".retired"
+
+// Nicks lists who has set anything.
+func (s *Store) Nicks() ([]string, error) {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var nicks []string
+	for _, f := range files {
+		if nick, ok := strings.CutSuffix(f.Name(), ".json"); ok && name.MatchString(nick) && f.Type().IsRegular() {
+			nicks = append(nicks, nick)
+		}
+	}
+	return nicks, nil
+}
+
+// Retire sets nick's settings aside, durably: whoever gets the nick next has none.
+func (s *Store) Retire(nick string, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !name.MatchString(nick) {
+		return fmt.Errorf("%q is no nick", nick)
+	}
+	if _, err := s.root.Lstat(nick + ".json"); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err := s.root.Mkdir(retired, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	delete(s.cache, nick)
+	as := retired + "/" + nick + "-" + now.UTC().Format("20060102T150405Z") + ".json"
+	if err := s.root.Rename(nick+".json", as); err != nil {
+		return err
+	}
+	return errors.Join(s.sync(retired), s.sync("."))
 }
 
 func (s *Store) load(nick string) (person, error) {
@@ -117,7 +196,12 @@ func (s *Store) save(nick string, p person) error {
 	if err := renameio.WriteFile(s.dir+"/"+nick+".json", append(b, '\n'), 0o600); err != nil {
 		return err
 	}
-	folder, err := s.root.Open(".")
+	return s.sync(".")
+}
+
+// sync makes the names in a folder durable.
+func (s *Store) sync(dir string) error {
+	folder, err := s.root.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,14 @@
 package settings
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	"whoelse/room"
 )
 
 func TestBlockedSurvivesReopen(t *testing.T) {
@@ -63,4 +67,46 @@ func open(t *testing.T, dir string) *Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+func TestAbsenceSurvivesReopen(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	if err := errors.Join(s.SetBlocked("bob", []string{"mallory"}), s.SetAbsence("bob", room.Absence{Since: since, Reason: "lunch"})); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, dir)
+	if a, err := again.Absence("bob"); err != nil || !a.Since.Equal(since) || a.Reason != "lunch" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if err := again.SetAbsence("bob", room.Absence{}); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := open(t, dir).Absence("bob"); err != nil || a.Away() {
+		t.Errorf("back, and %+v, %v", a, err)
+	}
+	if list, _ := open(t, dir).Blocked("bob"); !slices.Equal(list, []string{"mallory"}) {
+		t.Errorf("blocked are %q", list)
+	}
+}
+
+// What is set aside is nobody's who gets the nick next.
+func TestRetire(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := errors.Join(s.SetBlocked("bob", []string{"mallory"}), s.Retire("nobody", time.Now()), s.Retire("bob", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Store{s, open(t, dir)} {
+		if list, err := s.Blocked("bob"); err != nil || len(list) > 0 {
+			t.Errorf("blocked are %q, %v", list, err)
+		}
+	}
+	if nicks, err := s.Nicks(); err != nil || len(nicks) > 0 {
+		t.Errorf("%q, %v", nicks, err)
+	}
+	if err := s.Retire("../bob", time.Now()); err == nil {
+		t.Error("a path is set aside")
+	}
 }

@@ -108,6 +108,9 @@ func (d *Desk) Invite(n, by string, lasts time.Duration) (string, error) {
 	if d.registry.Held(n) {
 		return "", errors.New(n + " is held by a key already; whoever has that key can /key add another one")
 	}
+	if err := d.registry.Reserved(n); err != nil {
+		return "", err
+	}
 	if like, ok := d.registry.Alike(n); ok {
 		return "", &keys.AlikeError{Nick: n, Like: like}
 	}

@@ -72,6 +72,15 @@ func (d *Desk) limits(n string, own gossh.PublicKey) (keys.AddOptions, error) {
 	return keys.AddOptions{}, errors.New("not added: the key that you came with does not hold " + n + " any more")
 }
 
+// Leave implements sessions.Keyring.
+func (d *Desk) Leave(n string) error {
+	_, err := d.registry.Remove(keys.Selector{Nick: n})
+	if errors.Is(err, keys.ErrNoSuchKey) {
+		return errors.New("no key holds " + n + " here; it is for whoever made your certificate to take it back")
+	}
+	return shown(err)
+}
+
 // RemoveKey implements sessions.Keyring.
 func (d *Desk) RemoveKey(n, fingerprint string) error {
 	_, err := d.registry.Remove(keys.Selector{Nick: n, Fingerprint: fingerprint, KeepLast: true})

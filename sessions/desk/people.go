@@ -31,8 +31,9 @@ type People struct {
 }
 
 var (
-	_ sshd.Keys    = (*People)(nil)
-	_ sshd.Inviter = (*People)(nil)
+	_ sshd.Keys     = (*People)(nil)
+	_ sshd.Inviter  = (*People)(nil)
+	_ sshd.Reserver = (*People)(nil)
 )
 
 // NewPeople serves sshd with what registry has, and checks certificates by it.
@@ -86,7 +87,7 @@ func (p *People) otherwise(err error) error {
 // letIn gives an error as it may be shown to somebody who is not in yet.
 func letIn(err error) error {
 	for _, known := range []error{
-		keys.ErrHeld, keys.ErrAlike, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
+		keys.ErrHeld, keys.ErrReserved, keys.ErrAlike, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
 	} {
 		if errors.Is(err, known) {
 			return err

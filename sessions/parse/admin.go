@@ -31,8 +31,13 @@ func keyArgs(rest string, call *Call) string {
 			return "missing fingerprint; /key shows yours"
 		}
 		return needTarget(tail, call)
+	case "leave":
+		if tail == "" {
+			return "to give your nick up, type it once more: /key leave NICK"
+		}
+		return needNick(tail, call)
 	}
-	return text.Quote(word, 24) + " is neither add nor remove"
+	return text.Quote(word, 24) + " is none of add, remove and leave"
 }
 
 // needTarget takes one word that names a ban or a key.

@@ -41,7 +41,7 @@ func TestAdminLines(t *testing.T) {
 
 func TestAdminLinesRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"/key x": "neither add nor remove", "/key add": "missing key", "/key remove": "missing fingerprint", "/key remove a b": "nothing may follow",
+		"/key x": "none of add, remove and leave", "/key add": "missing key", "/key remove": "missing fingerprint", "/key remove a b": "nothing may follow",
 		"/kick": "missing nick", "/kick b@d": "can't be a nick", "/kick bob " + strings.Repeat("x", 91): "91 bytes long, more than 90",
 		"/ban": "missing nick", "/ban bob 90x": "is not a duration", "/ban bob 30 spam": "is not a duration", "/ban bob 0h": "is not a duration",
 		"/ban bob 101y": "is not a duration", "/ban bob 1d " + strings.Repeat("x", 91): "more than 90", "/ban " + strings.Repeat("x", 101): "too long",

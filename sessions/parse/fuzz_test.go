@@ -14,7 +14,7 @@ import (
 func FuzzLine(f *testing.F) {
 	for _, s := range []string{
 		"", " ", "hello", " /x", "/", "//", "/say x", "/sned bob hi", "@bob hi", "@", "send bob,carol hi", "send", "broadcast user bob, carol hi",
-		"broadcast user", "inbox bob 3", "wholast 60", "help me", "QUIT", `\q`, "whoelse is coming?", "/me\twaves", "a\nb", "\n@bob x", "sEnd\nbob\nx", "\xff",
+		"broadcast user", "send bob , carol hi", "@bob ,carol\t, dave hi", "broadcast user bob ,, x", "inbox bob 3", "wholast 60", "help me", "QUIT", `\q`, "whoelse is coming?", "/me\twaves", "a\nb", "\n@bob x", "sEnd\nbob\nx", "\xff",
 	} {
 		f.Add(s)
 	}
@@ -66,9 +66,30 @@ func checkCall(t *testing.T, line string, call parse.Call) {
 			t.Fatalf("%q is for %q", line, n)
 		}
 	}
+	checkList(t, line, call)
 	needs := slices.Contains([]string{"say", "me", "send", "reply", "broadcast"}, call.Name)
 	if needs && strings.TrimSpace(call.Text) == "" || call.Name == "send" && len(call.To) == 0 || call.N < 0 {
 		t.Fatalf("%q becomes %+v", line, call)
+	}
+}
+
+// checkList asserts that a comma of the list is never taken for text, and that white
+// space around it makes no difference.
+func checkList(t *testing.T, line string, call parse.Call) {
+	t.Helper()
+	if len(call.To) == 0 {
+		return
+	}
+	if strings.HasPrefix(call.Text, ",") {
+		t.Fatalf("%q has the text %q", line, call.Text)
+	}
+	for _, comma := range []string{",", " ,", ", ", " ,\t"} {
+		for _, command := range []string{"@", "send ", "broadcast user "} {
+			again, err := parse.Line(command + strings.Join(call.To, comma) + " " + call.Text)
+			if err != nil || !slices.Equal(again.To, call.To) || again.Text != call.Text {
+				t.Fatalf("%q with %q between them: %+v, %v", line, command+comma, again, err)
+			}
+		}
 	}
 }
 

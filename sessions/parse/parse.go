@@ -22,7 +22,7 @@ import (
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
-	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite
+	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite, key leave
 	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
@@ -31,7 +31,7 @@ type Call struct {
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
-	Verb   string        // key: "", "add" or "remove"
+	Verb   string        // key: "", "add", "remove" or "leave"
 }
 
 // Error is a line that begins like a command and is none. Its text is fit to show:
@@ -213,27 +213,29 @@ func inboxArgs(rest string, call *Call) string {
 
 // sendArgs takes NICK[,NICK...] TEXT.
 func sendArgs(rest string, call *Call) string {
-	list, body := cut(rest)
-	return recipients(strings.Split(list, ","), body, call)
+	list, body := nickList(rest)
+	return recipients(list, body, call)
 }
 
-// broadcastArgs takes TEXT, or user NICK[,NICK...] TEXT with spaces allowed around
-// the commas.
+// broadcastArgs takes TEXT, or user NICK[,NICK...] TEXT.
 func broadcastArgs(rest string, call *Call) string {
 	word, tail := cut(rest)
 	if !strings.EqualFold(word, "user") {
 		return needText(rest, call)
 	}
-	var list []string
-	for {
-		var item string
-		item, tail = listItem(tail)
+	return sendArgs(tail, call)
+}
+
+// nickList cuts a list of nicks off s. White space around its commas does not count,
+// so that body never begins with a comma: that would be text for the wrong people.
+func nickList(s string) (list []string, body string) {
+	item, body := listItem(s)
+	list = append(list, item)
+	for strings.HasPrefix(body, ",") {
+		item, body = listItem(strings.TrimSpace(body[1:]))
 		list = append(list, item)
-		if !strings.HasPrefix(tail, ",") {
-			return recipients(list, tail, call)
-		}
-		tail = strings.TrimSpace(tail[1:])
 	}
+	return list, body
 }
 
 // listItem cuts one item off a list whose commas may have spaces around them.

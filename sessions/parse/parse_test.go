@@ -73,7 +73,7 @@ func TestLineRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"whoelse is coming?": "usage: whoelse", "wholast x": "1 to 10080", "wholast 0": "1 to 10080", "wholast -5": "1 to 10080",
 		"wholast 10081": "1 to 10080", "wholast 5 6": "usage: wholast", "wholast 99999999999999999999": "1 to 10080",
-		"send": "usage: send NICK", "send bob": "missing text", "send bob, hi": "missing nick", "send ,bob hi": "missing nick",
+		"send": "usage: send NICK", "send bob": "missing text", "send bob, hi": "missing text", "send ,bob hi": "missing nick",
 		"send b@d hi": "can't be a nick", "send root hi": "can't be a nick", "send \nbob": "missing text",
 		"@": "usage: send NICK", "@bob": "missing text", "@ bob hi": "missing nick", "@@bob hi": "can't be a nick",
 		"broadcast": "missing text", "broadcast user": "usage: broadcast", "broadcast user bob": "missing text",

@@ -65,6 +65,9 @@ func shared(e *room.Event, st Style) []byte {
 // Message renders one message as viewer sees it, as of now, which decides whether
 // the time needs its date.
 func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time) []byte {
+	if m.Kind == room.KindReceipt && m.Text == room.ReceiptGone {
+		return Notice(dst, m.From+" is gone; your message of "+Clock(m.RefTime, now, st)+" was not read", st)
+	}
 	if m.Kind == room.KindReceipt {
 		return Notice(dst, m.From+" has read your message of "+Clock(m.RefTime, now, st), st)
 	}

@@ -40,6 +40,12 @@ type Keys interface {
 	Claim(nick string, key gossh.PublicKey, from netip.Addr) error
 }
 
+// Reserver is a Keys that keeps nicks for who held them.
+type Reserver interface {
+	// Reserved says why nobody can have nick now, though nobody holds it; nil if not so.
+	Reserved(nick string) error
+}
+
 // Inviter is a Keys that also enrols people who come with a one-time code, as
 // NICK+CODE. A code is used up by Redeem alone, once the key has signed. What
 // Invited refuses it is not asked again on the same connection, however many keys
@@ -196,6 +202,11 @@ func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
 func (s *Server) free(name string) error {
 	if s.cfg.Keys.Held(name) {
 		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", name, name))
+	}
+	if r, ok := s.cfg.Keys.(Reserver); ok {
+		if err := r.Reserved(name); err != nil {
+			return err
+		}
 	}
 	if like, ok := s.cfg.Keys.Alike(name); ok {
 		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect as another name", name, like))

@@ -85,6 +85,7 @@ func TestTakeOfWhatGoes(t *testing.T) {
 }
 
 func TestTakeRefuses(t *testing.T) {
+	t.Parallel()
 	data := makeData(t)
 	refuses := func(to, want string) {
 		t.Helper()

@@ -1,0 +1,52 @@
+package room
+
+import (
+	"testing"
+	"time"
+)
+
+// Being away is a setting of the nick's: it outlasts sessions and restarts, whoever joins
+// is told, and it can be set and ended by somebody who is not here.
+func TestAwayIsKept(t *testing.T) {
+	inHouse(t, func(h *house) {
+		began := time.Now()
+		if err := h.Visit(Who{Nick: "bob"}).Away("lunch"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour)
+		for range 2 {
+			bob := h.join("bob")
+			if a := bob.welcome.Absence; !a.Since.Equal(began) || a.Reason != "lunch" {
+				t.Errorf("on joining: %+v", a)
+			}
+			same(t, "while here", h.join("carol").send("hi", "bob").words(), "bob away: lunch")
+			bob.Leave(Quit)
+			h = h.restart(true)
+		}
+		h.join("bob")
+		if was, err := h.Visit(Who{Nick: "bob"}).Back(); !was || err != nil {
+			t.Errorf("%v, %v", was, err)
+		}
+		same(t, "back", h.join("carol").send("hi", "bob").words(), "bob delivered")
+		if a := h.join("bob").welcome.Absence; a.Away() {
+			t.Errorf("back, and still %+v", a)
+		}
+		h.Close()
+		h.archive.close()
+	})
+}
+
+// A guest's ends with the guest.
+func TestGuestsAwayIsNotKept(t *testing.T) {
+	inHouse(t, func(h *house) {
+		ann := h.join("~ann")
+		ann.Away("lunch")
+		ann.Leave(Quit)
+		if a := h.join("~ann").welcome.Absence; a.Away() {
+			t.Errorf("%+v", a)
+		}
+		if len(h.settings.away) > 0 {
+			t.Errorf("kept for guests: %v", h.settings.away)
+		}
+	})
+}

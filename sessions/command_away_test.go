@@ -1,0 +1,31 @@
+package sessions_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// /away and /back as commands, by somebody who is not in the room: senders see it, and
+// whoever joins is reminded.
+func TestAwayFromAShell(t *testing.T) {
+	r := newRig(t)
+	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
+	run := func(command, want string) {
+		t.Helper()
+		if said := runs(t, r, dial{user: "carol", key: "carol", command: command}); !strings.Contains(said, want) || !strings.HasSuffix(said, "(exit status 0)") {
+			t.Errorf("%s: %s", command, said)
+		}
+	}
+	run("back", "you were not away")
+	run("away lunch", "you are away; what is sent to you is kept, /back ends it")
+	bob.typed("@carol coffee?\n")
+	bob.expects("kept for carol (away: lunch)")
+	carol := connect(t, r.addr, dial{user: "carol", key: "carol", width: 100, height: 20, term: "xterm"})
+	carol.expects("you are away since ")
+	carol.expects(" (lunch); /back ends it")
+	bob.typed("@carol tea?\n")
+	bob.expects("kept for carol (away: lunch)")
+	run("back", "welcome back; 2 unread: bob (2)")
+	bob.typed("@carol now?\n")
+	carol.expects("[bob -> you] now?")
+}
