@@ -17,7 +17,7 @@ func TestAwayFromAShell(t *testing.T) {
 		}
 	}
 	run("back", "you were not away")
-	run("away lunch", "you are away; what is sent to you is kept, /back ends it")
+	run("away lunch", "you are marked away; direct messages will wait; /back to return")
 	bob.typed("@carol coffee?\n")
 	bob.expects("kept for carol (away: lunch)")
 	carol := connect(t, r.addr, dial{user: "carol", key: "carol", width: 100, height: 20, term: "xterm"})
