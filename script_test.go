@@ -46,7 +46,7 @@ func scripted(ts *testscript.TestScript, name string, args []string) *exec.Cmd {
 	}
 	cmd := exec.Command(name, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, v := range []string{"PATH", "HOME", "TMPDIR", "WHOELSE_LISTEN", "WHOELSE_DATA", "WHOELSE_MESSAGE_RATE", "WHOELSE_MOTD", "WHOELSE_LOG_FORMAT",
+	for _, v := range []string{"PATH", "HOME", "TMPDIR", "WHOELSE_LISTEN", "WHOELSE_HOSTNAME", "WHOELSE_DATA", "WHOELSE_MESSAGE_RATE", "WHOELSE_MOTD", "WHOELSE_LOG_FORMAT",
 		"WHOELSE_INBOX_MAX", "WHOELSE_HISTORY_MAX_BYTES", "WHOELSE_ROOM_HISTORY_MAX", "WHOELSE_RETENTION", "WHOELSE_METRICS"} {
 		if value := ts.Getenv(v); value != "" {
 			cmd.Env = append(cmd.Env, v+"="+value)
