@@ -83,9 +83,9 @@ func TestRemovedNick(t *testing.T) {
 	bob.sees("you are bob", "> ")
 	bob.types("@carol a secret")
 	bob.sees("kept for carol (offline)")
-	p.does("carol", "carol", "block mallory2", 1, "")
+	p.does("carol", "carol", "block mallory2", 67, "")
 	p.does("dave", "dave", "say hi", 0, "")
-	p.does("carol", "carol", "block dave", 0, "you see nothing from dave")
+	p.does("carol", "carol", "block dave", 0, "dave's messages are hidden")
 
 	p.manages(0, "whoelse keys restore carol --key FILE", "remove", "carol")
 	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)

@@ -22,10 +22,11 @@ var metricsClient = &http.Client{Timeout: metricsTime, Transport: &http.Transpor
 
 // Goroutines asks the server's metrics how many goroutines it has.
 func (t *Target) Goroutines(ctx context.Context) (n int, err error) {
-	if t.metrics == "" {
+	url := t.output.metrics()
+	if url == "" {
 		return 0, fmt.Errorf("%s: %w", t.Name, ErrNoMetrics)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.metrics, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, fmt.Errorf("metrics: %w", err)
 	}

@@ -18,11 +18,11 @@ func TestGoroutines(t *testing.T) {
 	if port := <-o.port; port != "2222" {
 		t.Errorf("port %s", port)
 	}
-	served := &Target{metrics: o.metrics()}
+	served := &Target{output: o}
 	if n, err := served.Goroutines(t.Context()); n != 42 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	silent := &Target{}
+	silent := &Target{output: newOutput()}
 	if _, err := silent.Goroutines(t.Context()); !errors.Is(err, ErrNoMetrics) {
 		t.Errorf("without metrics: %v", err)
 	}

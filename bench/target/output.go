@@ -14,7 +14,7 @@ const keepOutput = 2 << 10
 var address = regexp.MustCompile(
 	`(?:^|[\s="'(/])(?:\[[0-9a-fA-F:.]*\]|[0-9]+(?:\.[0-9]+){3}|localhost)?:([0-9]{1,5})(?:[\s"',.;)]|$)`)
 
-// metricsURL is where a server says that its metrics are, before its own address.
+// metricsURL is where a server says that its metrics are.
 var metricsURL = regexp.MustCompile(`http://[^\s"]+/metrics`)
 
 // output takes what a server prints, finds its address in the first line that
@@ -38,6 +38,9 @@ func (o *output) Write(p []byte) (int, error) {
 	if !o.found {
 		o.find()
 	}
+	if o.stats == "" {
+		o.stats = metricsURL.FindString(string(o.text))
+	}
 	if extra := len(o.text) - keepOutput; extra > 0 && o.found {
 		o.text = append(o.text[:0], o.text[extra:]...)
 	}
@@ -50,7 +53,6 @@ func (o *output) find() {
 	for line := range strings.Lines(string(o.text[:end+1])) {
 		if match := address.FindStringSubmatch(strings.TrimSpace(line)); match != nil {
 			o.found = true
-			o.stats = metricsURL.FindString(string(o.text))
 			o.port <- match[1]
 			return
 		}

@@ -44,7 +44,6 @@ type Target struct {
 	Addr string // always on the loopback interface
 
 	data    string
-	metrics string // URL; "" where there is none
 	command *exec.Cmd
 	output  *output
 	ended   chan struct{} // closed when the process is gone
@@ -100,7 +99,6 @@ func (t *Target) awaitAddress(ctx context.Context) error {
 	select {
 	case port := <-t.output.port:
 		t.Addr = "127.0.0.1:" + port
-		t.metrics = t.output.metrics()
 		return nil
 	case <-t.ended:
 		return fmt.Errorf("ended before it listened: %s", t.output.tail())

@@ -10,8 +10,8 @@ import (
 func TestCommandsOfGuests(t *testing.T) {
 	while(t, options{}, func(r *rig) {
 		carol := r.connect(visit{user: "carol", key: "carol"})
-		waits := r.connect(visit{user: "gus", command: "say -"})
 		gus := r.connect(visit{user: "gus"})
+		waits := r.connect(visit{user: "gus", command: "say -"})
 		gus.types("this is me\n")
 		carol.sees("~gus: this is me")
 		for _, command := range []string{"say a forgery", "me forges", "send carol a forgery", "block carol", "away a forgery", "say -"} {
