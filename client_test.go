@@ -123,7 +123,7 @@ func TestKeys(t *testing.T) {
 	if out, status := whoami("visitor"); status != 0 || !strings.Contains(out, "you are ~visitor, a guest") {
 		t.Errorf("no key: %d %q", status, out)
 	}
-	for name, want := range map[string]string{"bob": "bob is held by another key; connect as another name", "root": "reserved", "x/y": "a nick has 1 to 32 characters of a-z"} {
+	for name, want := range map[string]string{"bob": "bob is held by another key; connect with bob's key", "root": "reserved", "x/y": "a nick has 1 to 32 characters of a-z"} {
 		if out, status := whoami(name, wrong); status != 255 || !strings.Contains(out, want) {
 			t.Errorf("%s with the wrong key: %d %q", name, status, out)
 		}

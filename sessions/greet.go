@@ -25,28 +25,35 @@ func (s *session) greet(w *room.Welcome, err error) {
 	if words := wordsAbove(w, len(recent), s.seat.Nick()); words != "" {
 		past = render.Notice(past, words, style)
 	}
+	if w.Returned && len(recent) > 0 {
+		past = render.Notice(past, "your connection was lost; meanwhile:", style)
+	}
 	past = append(past, rows...)
+	kept, shown := s.kept(w)
 	add := func(words string) { greeting = render.Notice(greeting, words, style) }
 	s.introduce(w, add)
 	if w.Unread.Messages > 0 {
 		add(wordsUnread(w.Unread, s.host.cfg.Room.InboxFull(w.Unread.Messages)))
 	}
-	items := append([]item{{text: string(past)}}, s.kept(w)...)
-	s.out.first(append(items, item{text: string(greeting)})...)
+	s.out.first(item{text: string(past) + kept, shown: shown}, item{text: string(greeting)})
 	if err != nil {
 		s.trouble("reading your inbox", err)
 	}
 }
 
 // recent renders the last lines of the room, as many as fit into half the screen. Who
-// comes back from a broken connection sees all that was missed.
+// comes back from a broken connection sees all that was missed, direct messages among
+// the lines of the room.
 func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Message, rows []byte) {
 	if s.term == nil {
 		return nil, nil
 	}
 	now := time.Now()
 	shown = w.Recent
-	if !w.Returned {
+	if w.Returned {
+		shown = slices.Concat(w.Recent, w.Missed)
+		slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
+	} else {
 		_, _, height, _ := s.ch.Pty()
 		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
 		first := len(w.Recent)
@@ -88,16 +95,21 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
 }
 
-// kept is what came while the connection was broken, and which messages of this
-// person's were read. Both are marked as shown when they are.
-func (s *session) kept(w *room.Welcome) []item {
+// kept renders which messages of this person's were read, and without a terminal what
+// came while the connection was broken. Both are marked as read by then, when they were
+// shown; nil if there are none.
+func (s *session) kept(w *room.Welcome) (text string, then func(shown bool)) {
 	slices.SortStableFunc(w.Receipts, func(a, b *room.Message) int { return strings.Compare(a.From, b.From) }) // one line each
-	kept := append(w.Missed, w.Receipts...)
+	kept := slices.Concat(w.Missed, w.Receipts)
 	if len(kept) == 0 {
-		return nil
+		return "", nil
+	}
+	text = s.rendered(w.Receipts)
+	if s.term == nil {
+		text = s.rendered(kept)
 	}
 	s.pending.add(1)
-	return []item{{text: s.rendered(kept), shown: func(shown bool) { go s.haveRead(kept, shown) }}}
+	return text, func(shown bool) { go s.haveRead(kept, shown) }
 }
 
 // motd cleans the message of the day: it is the operator's, but a file all the same.

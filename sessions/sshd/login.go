@@ -201,7 +201,7 @@ func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
 // free refuses names that are, or could be taken for, somebody's.
 func (s *Server) free(name string) error {
 	if s.cfg.Keys.Held(name) {
-		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect as another name, or with %s's key (ssh -i FILE)", name, name))
+		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect with %s's key (ssh -i FILE), or under another name", name, name))
 	}
 	if r, ok := s.cfg.Keys.(Reserver); ok {
 		if err := r.Reserved(name); err != nil {
@@ -209,7 +209,7 @@ func (s *Server) free(name string) error {
 		}
 	}
 	if like, ok := s.cfg.Keys.Alike(name); ok {
-		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect as another name", name, like))
+		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, like))
 	}
 	return nil
 }
