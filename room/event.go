@@ -1,16 +1,21 @@
 package room
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Event is something that a session is to show. One event is shared by all
-// sessions it is put to; only Rendered changes after that.
+// sessions it is put to; only Rendered and Styles change after that.
 type Event struct {
 	// Exactly one of these is set.
 	Message  *Message // something said, to everyone or to this person
 	Presence *Change  // people came or went
 
-	// Rendered is room for the sinks to share what they make of the event.
+	// Rendered is room for the sinks to share what they make of the event, and Styles
+	// for how many tried to.
 	Rendered sync.Map
+	Styles   atomic.Int32
 }
 
 // Change lists who joined and who left within the last second, and whose connection was

@@ -6,6 +6,7 @@
 package render
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
 			dst = append(dst, '\a')
 		}
 		if !marked(m, viewer, st) {
-			return append(dst, shared(e, st)...)
+			return shared(dst, e, st)
 		}
 	}
 	if st.Bell && marked(m, viewer, st) {
@@ -67,19 +68,37 @@ func marked(m *room.Message, viewer string, st Style) bool {
 	return false
 }
 
-// shared returns what all sessions of the same style see of an event. It is made once,
+// mostStyles is in how many styles an event is kept rendered. Those who chat together
+// have a few; hundreds, each of another width, would keep a copy each.
+const mostStyles = 4
+
+// look is a Style that can be compared: each session has a *time.Location of its own.
+type look struct {
+	Style
+	zone string
+}
+
+// shared appends what all sessions of the same style see of an event. It is made once,
 // by the first of them, while others wait: a burst would have hundreds make the same.
-func shared(e *room.Event, st Style) []byte {
-	once, ok := e.Rendered.Load(st)
+func shared(dst []byte, e *room.Event, st Style) []byte {
+	key := look{Style: st, zone: st.Zone.String()}
+	key.Zone = nil
+	once, ok := e.Rendered.Load(key)
 	if !ok {
-		once, _ = e.Rendered.LoadOrStore(st, sync.OnceValue(func() []byte {
-			if e.Message != nil {
-				return Message(make([]byte, 0, len(e.Message.Text)+128), e.Message, "", st, e.Message.Time)
-			}
-			return change(nil, e.Presence, "", st)
-		}))
+		if e.Styles.Add(1) > mostStyles {
+			return forAll(dst, e, st)
+		}
+		once, _ = e.Rendered.LoadOrStore(key, sync.OnceValue(func() []byte { return bytes.Clone(forAll(nil, e, st)) }))
 	}
-	return once.(func() []byte)()
+	return append(dst, once.(func() []byte)()...)
+}
+
+// forAll renders an event as those see it whom it does not name.
+func forAll(dst []byte, e *room.Event, st Style) []byte {
+	if e.Message != nil {
+		return Message(dst, e.Message, "", st, e.Message.Time)
+	}
+	return change(dst, e.Presence, "", st)
 }
 
 // Message renders one message as viewer sees it, as of now, which decides whether
@@ -234,7 +253,7 @@ func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
 	if c := e.Presence; named(c.Joined, viewer, st) || named(c.Left, viewer, st) || named(c.Lost, viewer, st) {
 		return change(dst, e.Presence, viewer, st)
 	}
-	return append(dst, shared(e, st)...)
+	return shared(dst, e, st)
 }
 
 func named(nicks []string, viewer string, st Style) bool {

@@ -195,3 +195,26 @@ func TestAgo(t *testing.T) {
 		}
 	}
 }
+
+// However many styles there are, few of what they make of an event are kept.
+func TestFewStylesAreKept(t *testing.T) {
+	e := &room.Event{Message: message(room.KindSay, "bob", "hello there", "")}
+	for width := 40; width < 220; width++ {
+		st := render.Style{Width: width, Zone: time.FixedZone("X", 3600)}
+		if got := string(render.Event(nil, e, "me", st)); !strings.HasSuffix(got, "bob: hello there\n") {
+			t.Errorf("%d columns wide: %q", width, got)
+		}
+	}
+	kept := 0
+	e.Rendered.Range(func(any, any) bool { kept++; return true })
+	if kept != 4 {
+		t.Errorf("%d are kept", kept)
+	}
+	same := &room.Event{Message: e.Message}
+	for range 10 {
+		render.Event(nil, same, "me", render.Style{Width: 80, Zone: time.FixedZone("X", 3600)})
+	}
+	if n := same.Styles.Load(); n != 1 {
+		t.Errorf("one style counts as %d", n)
+	}
+}
