@@ -55,7 +55,7 @@ func TestConfirmationThatStands(t *testing.T) {
 				c.Write(rawssh.Request(1, "window-change", false, make([]byte, 16)))
 			}
 		}
-		eventually(t, "no confirmation stands", func() bool { return standing("ssh.(*channel).Accept") >= n })
+		eventually(t, "no confirmation stands", func() bool { return standing("ssh.(*channel).Accept") > 0 })
 		for _, c := range all {
 			c.Close()
 		}
