@@ -89,14 +89,14 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
 	var all sync.WaitGroup
-	asked := make(chan *gossh.Request)
 	ch.alongside(&all, "channel's input", ch.in.take)
 	ch.alongside(&all, "channel's error input", func() { drop(raw.Stderr()) })
-	ch.alongside(&all, "channel's requests", func() {
-		defer close(asked)
-		ch.requests(reqs, asked)
+	ch.requests(reqs, func(shell *gossh.Request) {
+		only := make(chan *gossh.Request, 1)
+		only <- shell
+		close(only) // so it starts the session and returns
+		ssh.DefaultSessionHandler(srv, sc, accepted{nc, raw, only}, channelContext{ctx, ch})
 	})
-	ssh.DefaultSessionHandler(srv, sc, accepted{nc, raw, asked}, channelContext{ctx, ch})
 	ch.closed()
 	all.Wait()
 }
@@ -240,9 +240,9 @@ type accepted struct {
 // Accept implements gossh.NewChannel: it has been done.
 func (a accepted) Accept() (gossh.Channel, <-chan *gossh.Request, error) { return a.raw, a.reqs, nil }
 
-// requests answers in and passes shell and exec on to out. It must take whatever
-// comes until in is closed, or the whole connection stalls.
-func (ch *Channel) requests(in <-chan *gossh.Request, out chan<- *gossh.Request) {
+// requests answers in, but for the first shell or exec, which start does. It must take
+// whatever comes until in is closed, or the whole connection stalls.
+func (ch *Channel) requests(in <-chan *gossh.Request, start func(*gossh.Request)) {
 	started := false
 	for req := range in {
 		ok := false
@@ -250,7 +250,7 @@ func (ch *Channel) requests(in <-chan *gossh.Request, out chan<- *gossh.Request)
 		case "shell", "exec":
 			if !started && len(req.Payload) <= maxCommand+4 && ch.conn.begin() {
 				started = true
-				out <- req // the library answers it and never stops taking them
+				start(req)
 				continue
 			}
 		case "pty-req":

@@ -39,7 +39,7 @@ func newInput(raw io.Reader, c *conn) *input {
 
 // take reads until the input or the channel ends.
 func (in *input) take() {
-	p := make([]byte, 512)
+	p := make([]byte, 256)
 	behind := false
 	for {
 		n, err := in.raw.Read(p)
@@ -117,7 +117,7 @@ func (in *input) end() {
 // drop reads and forgets what nobody asks for: clients have nothing to send on
 // their standard error, and it would be kept.
 func drop(r io.Reader) {
-	p := make([]byte, 512)
+	p := make([]byte, 64)
 	for {
 		if _, err := r.Read(p); err != nil {
 			return

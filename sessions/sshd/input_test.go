@@ -32,7 +32,7 @@ func TestInputIsBounded(t *testing.T) {
 	}
 	in.end()
 	<-taken
-	if most := maxInput + 512; len(in.buf) > most {
+	if most := maxInput + 256; len(in.buf) > most {
 		t.Errorf("%d bytes are held, more than %d", len(in.buf), most)
 	}
 }

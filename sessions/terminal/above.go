@@ -7,7 +7,7 @@ import (
 )
 
 // maxAbove is how many bytes of what was shown are kept: enough for most windows.
-const maxAbove = 3 << 10
+const maxAbove = 3 << 9
 
 // above remembers the last lines that were shown above the one being edited.
 type above struct {
@@ -19,9 +19,6 @@ func (a *above) add(p []byte) {
 	if over := len(a.lines) + len(p) - maxAbove; over > 0 {
 		a.lines = append(a.lines[:0], a.lines[over:]...)
 		a.cut()
-	}
-	if a.lines == nil {
-		a.lines = make([]byte, 0, maxAbove)
 	}
 	whole := len(a.lines) == 0
 	a.lines = append(a.lines, p...)
