@@ -7,7 +7,7 @@ import (
 )
 
 // maxAbove is how many bytes of what was shown are kept: enough for most windows.
-const maxAbove = 3 << 9
+const maxAbove = 3 << 10
 
 // above remembers the last lines that were shown above the one being edited.
 type above struct {
