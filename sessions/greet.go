@@ -49,7 +49,6 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 		return nil, nil
 	}
 	now := time.Now()
-	shown = w.Recent
 	if w.Returned {
 		shown = slices.Concat(w.Recent, w.Missed)
 		slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
