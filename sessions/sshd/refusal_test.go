@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,12 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 	for range 60 {
 		r.wantOut(r.login("bob"))
 	}
+	// A client is told before the log is: no line may come after the count.
+	r.within("the end of all connections", func() {
+		for len(r.server.connections()) > 0 {
+			runtime.Gosched()
+		}
+	})
 	r.server.limit.Flush()
 	r.wantLogged(40, `msg="login refused"`)
 	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
