@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Owners of histories that are no nick's. They can't collide with one: '#' is
-// not allowed in nicks.
+// Owners of histories that are no nick's. They can't collide with one: '#' and '!'
+// are not allowed in nicks.
 const (
-	RoomHistory     = "#room"     // what was said to everyone
-	PresenceHistory = "#presence" // who came and went
+	RoomHistory     = "#lobby"    // what was said to everyone
+	PresenceHistory = "!presence" // who came and went
 )
 
 // ErrStorage is what an [Archive] wraps when what was to be kept could not be:

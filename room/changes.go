@@ -79,7 +79,7 @@ func (r *Room) tellNow() {
 		c.wait = nil
 		return
 	}
-	r.putAll(&Event{Presence: &Change{Joined: c.of[joined], Left: c.of[left], Lost: c.of[lost]}})
+	r.putAll(&Update{Presence: &Change{Joined: c.of[joined], Left: c.of[left], Lost: c.of[lost]}})
 	c.of, c.noted = [ways][]string{}, nil
 	c.wait = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()

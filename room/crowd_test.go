@@ -12,7 +12,7 @@ import (
 // moody is a Sink whose person confirms, does not, or takes long, at random.
 type moody struct{}
 
-func (moody) Put(_ *Event, shown func(bool)) {
+func (moody) Put(_ *Update, shown func(bool)) {
 	if shown != nil {
 		mood := rand.IntN(4)
 		go func() {

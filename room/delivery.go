@@ -10,7 +10,7 @@ import (
 // shown it or all have failed to. It answers the sender once.
 type delivery struct {
 	room    *Room
-	event   *Event
+	event   *Update
 	nick    string
 	receipt func(Receipt)
 	timer   *time.Timer
@@ -23,7 +23,7 @@ type delivery struct {
 
 // deliver puts e to nick's sessions. Where that can't be, it returns the receipt
 // and false; otherwise receipt is called when the outcome is known.
-func (r *Room) deliver(e *Event, nick string, receipt func(Receipt)) (Receipt, bool) {
+func (r *Room) deliver(e *Update, nick string, receipt func(Receipt)) (Receipt, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[nick]

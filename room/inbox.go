@@ -142,7 +142,7 @@ func (r *Room) tellSenders(nick string, messages []*Message, text string, record
 				r.release(receipt.To[0], receipt)
 				continue
 			}
-			r.deliver(&Event{Message: receipt}, receipt.To[0], func(Receipt) {})
+			r.deliver(&Update{Message: receipt}, receipt.To[0], func(Receipt) {})
 		}
 		stored(err)
 	}, records...)

@@ -132,11 +132,11 @@ func (p *person) markRead(t testing.TB, messages []*Message) {
 type screen struct {
 	manual bool
 	mu     sync.Mutex
-	events []*Event
+	events []*Update
 	shown  []func(bool)
 }
 
-func (s *screen) Put(e *Event, shown func(bool)) {
+func (s *screen) Put(e *Update, shown func(bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e)
@@ -190,7 +190,7 @@ func (s *screen) messages() (found []*Message) {
 	return found
 }
 
-func wordsOf(e *Event) string {
+func wordsOf(e *Update) string {
 	switch {
 	case e.Presence != nil:
 		words := fmt.Sprintf("+%v -%v", e.Presence.Joined, e.Presence.Left)
@@ -206,7 +206,7 @@ func wordsOf(e *Event) string {
 
 func texts(messages []*Message) (all []string) {
 	for _, m := range messages {
-		all = append(all, wordsOf(&Event{Message: m}))
+		all = append(all, wordsOf(&Update{Message: m}))
 	}
 	return all
 }

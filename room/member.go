@@ -43,7 +43,7 @@ type member struct {
 	told     bool      // the others were told of the joining, and will be of the leaving
 }
 
-func (m *member) put(e *Event) {
+func (m *member) put(e *Update) {
 	for _, s := range m.seats {
 		s.sink.Put(e, nil)
 	}

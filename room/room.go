@@ -116,7 +116,7 @@ func (r *Room) Close() {
 }
 
 // putAll gives e to every session. r.mu is held.
-func (r *Room) putAll(e *Event) {
+func (r *Room) putAll(e *Update) {
 	for _, m := range r.members {
 		m.put(e)
 	}

@@ -28,7 +28,7 @@ func (s *Seat) Say(kind Kind, text string, stored func(error)) {
 // publish shows m to everyone who does not block its sender. The archive calls it
 // in its order, which makes it everybody's order.
 func (r *Room) publish(m *Message) {
-	e := &Event{Message: m}
+	e := &Update{Message: m}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = m.ID

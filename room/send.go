@@ -154,7 +154,7 @@ func (r *Room) dispatch(m *Message, err error, away map[string]Absence, receipt 
 		}
 		return
 	}
-	e := &Event{Message: m}
+	e := &Update{Message: m}
 	r.mu.Lock()
 	r.last = m.ID
 	r.said[m.Kind]++

@@ -60,7 +60,7 @@ var _ client = (*sshd.Channel)(nil)
 
 // item is an event of the room or a text for this session alone.
 type item struct {
-	event *room.Event
+	event *room.Update
 	text  string // rendered, lines ending in '\n'; what of it is not written yet
 	shown func(bool)
 }
@@ -140,7 +140,7 @@ func newOutbox(ch client, compose composer, rhythm func() time.Duration) *outbox
 }
 
 // Put implements room.Sink.
-func (o *outbox) Put(e *room.Event, shown func(bool)) { o.put(item{event: e, shown: shown}) }
+func (o *outbox) Put(e *room.Update, shown func(bool)) { o.put(item{event: e, shown: shown}) }
 
 // first queues what has to be seen before anything that is queued already. It is
 // for before the writer runs.

@@ -121,8 +121,8 @@ func outboxTo(t *testing.T, p *peer, f func(o *outbox)) {
 	})
 }
 
-func said(bytes int) *room.Event {
-	return &room.Event{Message: &room.Message{Text: strings.Repeat("x", bytes)}}
+func said(bytes int) *room.Update {
+	return &room.Update{Message: &room.Message{Text: strings.Repeat("x", bytes)}}
 }
 
 // ended tells, in so much of a bubble's time, why the outbox has ended.

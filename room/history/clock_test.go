@@ -104,7 +104,7 @@ type anybody struct{}
 func (anybody) Held(string) bool { return true }
 func (anybody) Free(string) bool { return true }
 
-func (anybody) Put(_ *room.Event, shown func(bool)) {
+func (anybody) Put(_ *room.Update, shown func(bool)) {
 	if shown != nil {
 		go shown(true)
 	}

@@ -29,7 +29,7 @@ func FuzzEvent(f *testing.F) {
 		}
 		m := &room.Message{ID: "1", Time: noon, RefTime: noon, Kind: room.Kind(kind), From: "bob", To: []string{"carol", "me"}, Text: said}
 		for _, out := range [][]byte{
-			render.Event(nil, &room.Event{Message: m}, "me", st),
+			render.Event(nil, &room.Update{Message: m}, "me", st),
 			render.Notice(nil, notice, st),
 			render.Message(nil, m, "carol", st, noon.AddDate(1, 0, 0)),
 		} {

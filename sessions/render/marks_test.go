@@ -24,7 +24,7 @@ func TestMarks(t *testing.T) {
 		"one's own direct": {message(room.KindDirect, "me", "hi", "bob"), false},
 		"one's own":        {message(room.KindSay, "me", "me: hi"), false},
 	} {
-		e := &room.Event{Message: tt.message}
+		e := &room.Update{Message: tt.message}
 		render.Event(nil, e, "carol", loud) // who may have been the first to render it
 		render.Event(nil, e, "carol", plain)
 		for _, got := range []string{string(render.Event(nil, e, "me", loud)), string(render.Message(nil, tt.message, "me", loud, noon))} {

@@ -30,14 +30,14 @@ type Style struct {
 }
 
 // Event renders e for viewer and appends it to dst.
-func Event(dst []byte, e *room.Event, viewer string, st Style) []byte {
+func Event(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	if e.Presence != nil {
 		return presence(dst, e, viewer, st)
 	}
 	return message(dst, e, viewer, st)
 }
 
-func message(dst []byte, e *room.Event, viewer string, st Style) []byte {
+func message(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	m := e.Message
 	switch m.Kind {
 	case room.KindSay, room.KindMe, room.KindNotice:
@@ -80,7 +80,7 @@ type look struct {
 
 // shared appends what all sessions of the same style see of an event. It is made once,
 // by the first of them, while others wait: a burst would have hundreds make the same.
-func shared(dst []byte, e *room.Event, st Style) []byte {
+func shared(dst []byte, e *room.Update, st Style) []byte {
 	key := look{Style: st, zone: st.Zone.String()}
 	key.Zone = nil
 	once, ok := e.Rendered.Load(key)
@@ -94,7 +94,7 @@ func shared(dst []byte, e *room.Event, st Style) []byte {
 }
 
 // forAll renders an event as those see it whom it does not name.
-func forAll(dst []byte, e *room.Event, st Style) []byte {
+func forAll(dst []byte, e *room.Update, st Style) []byte {
 	if e.Message != nil {
 		return Message(dst, e.Message, "", st, e.Message.Time)
 	}
@@ -249,7 +249,7 @@ func mostNames(st Style) int {
 
 // presence renders who came and went. Only who is named in it sees another line
 // than the others.
-func presence(dst []byte, e *room.Event, viewer string, st Style) []byte {
+func presence(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	if c := e.Presence; named(c.Joined, viewer, st) || named(c.Left, viewer, st) || named(c.Lost, viewer, st) {
 		return change(dst, e.Presence, viewer, st)
 	}

@@ -76,10 +76,10 @@ func TestClock(t *testing.T) {
 
 // A nick has the same colour on every screen, and no colours means no sequences.
 func TestColours(t *testing.T) {
-	say := &room.Event{Message: message(room.KindSay, "bob", "hello")}
-	direct := &room.Event{Message: message(room.KindDirect, "bob", "hello", "me")}
+	say := &room.Update{Message: message(room.KindSay, "bob", "hello")}
+	direct := &room.Update{Message: message(room.KindDirect, "bob", "hello", "me")}
 	colour := string(render.Nick(nil, "bob", loud))
-	for _, e := range []*room.Event{say, direct} {
+	for _, e := range []*room.Update{say, direct} {
 		if got := string(render.Event(nil, e, "me", loud)); !strings.Contains(got, colour) {
 			t.Errorf("%q lacks %q", got, colour)
 		}
@@ -107,7 +107,7 @@ func TestBell(t *testing.T) {
 		"receipt":          {message(room.KindReceipt, "bob", "", "me"), false},
 		"BEL in the text":  {message(room.KindSay, "bob", "\a\a"), false},
 	} {
-		e := &room.Event{Message: tt.message}
+		e := &room.Update{Message: tt.message}
 		want := 0
 		if tt.rings {
 			want = 1
@@ -153,7 +153,7 @@ func TestPresence(t *testing.T) {
 		" * n0, n1, n2, n3, n4 and 7 others\n   joined\n":                                 {Joined: nicks(12)},
 		" * n0, n1, n2, n3, n4 and n5 joined, n0,\n   n1, n2, n3, n4 and 2 others left\n": {Joined: nicks(6), Left: nicks(7)},
 	} {
-		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+		if got := string(render.Event(nil, &room.Update{Presence: c}, "me", plain)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestProgramsReadAllNames(t *testing.T) {
 		" * a, b, c, d, e and 2 others joined\n": plain,
 		" * a, b, c, d, e, f and g joined\n":     {},
 	} {
-		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", st)); got != want {
+		if got := string(render.Event(nil, &room.Update{Presence: c}, "me", st)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -180,7 +180,7 @@ func TestOwnPresence(t *testing.T) {
 		" * bob and carol joined\n": {Joined: []string{"bob", "me", "carol"}},
 		" * bob left\n":             {Joined: []string{"me"}, Left: []string{"bob"}},
 	} {
-		if got := string(render.Event(nil, &room.Event{Presence: c}, "me", plain)); got != want {
+		if got := string(render.Event(nil, &room.Update{Presence: c}, "me", plain)); got != want {
 			t.Errorf("%+v is %q, want %q", *c, got, want)
 		}
 	}
@@ -198,7 +198,7 @@ func TestAgo(t *testing.T) {
 
 // However many styles there are, few of what they make of an event are kept.
 func TestFewStylesAreKept(t *testing.T) {
-	e := &room.Event{Message: message(room.KindSay, "bob", "hello there", "")}
+	e := &room.Update{Message: message(room.KindSay, "bob", "hello there", "")}
 	for width := 40; width < 220; width++ {
 		st := render.Style{Width: width, Zone: time.FixedZone("X", 3600)}
 		if got := string(render.Event(nil, e, "me", st)); !strings.HasSuffix(got, "bob: hello there\n") {
@@ -210,7 +210,7 @@ func TestFewStylesAreKept(t *testing.T) {
 	if kept != 4 {
 		t.Errorf("%d are kept", kept)
 	}
-	same := &room.Event{Message: e.Message}
+	same := &room.Update{Message: e.Message}
 	for range 10 {
 		render.Event(nil, same, "me", render.Style{Width: 80, Zone: time.FixedZone("X", 3600)})
 	}

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Event is something that a session is to show. One event is shared by all
+// Update is something that a session is to show. One event is shared by all
 // sessions it is put to; only Rendered and Styles change after that.
-type Event struct {
+type Update struct {
 	// Exactly one of these is set.
 	Message  *Message // something said, to everyone or to this person
 	Presence *Change  // people came or went
@@ -32,5 +32,5 @@ type Change struct {
 // when the person's client has confirmed that the event arrived, with false when
 // the session ended before.
 type Sink interface {
-	Put(e *Event, shown func(bool))
+	Put(e *Update, shown func(bool))
 }

@@ -1,52 +1,13 @@
-package history
+package jsonl
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 )
 
 // blockSize is how much is read at once.
 const blockSize = 16 << 10
-
-// view is one owner's history up to a certain size. What is below that size
-// never changes, so a view is read without a lock while others append.
-type view struct {
-	file   io.ReaderAt // nil when all is in tail
-	ino    uint64      // of the file
-	mark   trimMark    // what its first line says
-	size   int64       // how much of the history is in the file
-	tail   []byte      // what follows it and is not in the file yet
-	closer func()
-}
-
-func (v *view) end() int64 { return v.size + int64(len(v.tail)) }
-
-func (v *view) close() {
-	if v.closer != nil {
-		v.closer()
-	}
-}
-
-// ReadAt implements io.ReaderAt.
-func (v *view) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	if off < v.size {
-		part := p[:min(int64(len(p)), v.size-off)]
-		var err error
-		if n, err = v.file.ReadAt(part, off); n < len(part) {
-			return n, fmt.Errorf("at byte %d: %w", off+int64(n), noEOF(err))
-		}
-	}
-	if at := off + int64(n) - v.size; at >= 0 && at < int64(len(v.tail)) {
-		n += copy(p[n:], v.tail[at:])
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
 
 // noEOF tells a file that became shorter from the end of what is asked for.
 func noEOF(err error) error {
@@ -56,15 +17,15 @@ func noEOF(err error) error {
 	return err
 }
 
-// line is one line without its newline. data is only good until the next one
-// is asked for. data is nil when the line is longer than any record.
-type line struct {
-	off  int64
-	data []byte
+// Line is one line without its newline. Data is only good until the next one
+// is asked for. Data is nil when the line is longer than any record.
+type Line struct {
+	Off  int64
+	Data []byte
 }
 
-// forward walks the lines of [off, end). off must be the start of a line.
-type forward struct {
+// Forward walks the lines of [off, end). off must be the start of a line.
+type Forward struct {
 	r   io.ReaderAt
 	off int64 // of buf[0]
 	end int64
@@ -72,8 +33,24 @@ type forward struct {
 	mem []byte // what buf is a part of
 }
 
-// next returns the next line; after the last one it returns io.EOF.
-func (f *forward) next() (line, error) {
+// NewForward walks the lines of r in [off, end). off must be the start of a line.
+func NewForward(r io.ReaderAt, off, end int64) *Forward { return &Forward{r: r, off: off, end: end} }
+
+// SeekTo goes to off, which must be the start of a line. It costs nothing when that was
+// read already.
+func (f *Forward) SeekTo(off int64) {
+	if skip := off - f.off; skip >= 0 && skip < int64(len(f.buf)) {
+		f.take(int(skip))
+		return
+	}
+	f.off, f.buf = off, f.buf[:0]
+}
+
+// Offset is where the next line begins.
+func (f *Forward) Offset() int64 { return f.off }
+
+// Next returns the next line; after the last one it returns io.EOF.
+func (f *Forward) Next() (Line, error) {
 	seen, long := 0, false
 	start := f.off
 	for {
@@ -82,7 +59,7 @@ func (f *forward) next() (line, error) {
 			f.take(seen + i + 1)
 			return f.line(start, data, long), nil
 		}
-		if len(f.buf) > maxLine {
+		if len(f.buf) > MaxLine {
 			f.take(len(f.buf))
 			long = true
 		}
@@ -91,30 +68,30 @@ func (f *forward) next() (line, error) {
 			data := f.buf
 			f.take(seen)
 			if start == f.end {
-				return line{}, io.EOF
+				return Line{}, io.EOF
 			}
 			return f.line(start, data, long), nil
 		}
 		if err := f.fill(); err != nil {
-			return line{}, err
+			return Line{}, err
 		}
 	}
 }
 
-func (f *forward) line(start int64, data []byte, long bool) line {
-	if long || len(data) >= maxLine {
+func (f *Forward) line(start int64, data []byte, long bool) Line {
+	if long || len(data) >= MaxLine {
 		data = nil
 	}
-	return line{start, data}
+	return Line{start, data}
 }
 
-func (f *forward) take(n int) {
+func (f *Forward) take(n int) {
 	f.buf = f.buf[n:]
 	f.off += int64(n)
 }
 
 // fill reads one more block behind what is there.
-func (f *forward) fill() error {
+func (f *Forward) fill() error {
 	have := len(f.buf)
 	more := int(min(blockSize, f.end-f.off-int64(have)))
 	if cap(f.mem) < have+more {
@@ -130,47 +107,50 @@ func (f *forward) fill() error {
 	return nil
 }
 
-// backward walks the lines before off, the last one first. off must be the end
-// of a line, after its newline.
-type backward struct {
+// Backward walks the lines of a file from its end.
+type Backward struct {
 	r   io.ReaderAt
 	off int64  // of buf[0]
 	buf []byte // what is read but not handed out yet
 	mem []byte // what buf is a part of
 }
 
-// next returns the line before; before the first one it returns io.EOF.
-func (b *backward) next() (line, error) {
+// NewBackward walks the lines of r before end, the last one first. end must be that of a
+// line, after its newline, or of a last line without one.
+func NewBackward(r io.ReaderAt, end int64) *Backward { return &Backward{r: r, off: end} }
+
+// Next returns the line before; before the first one it returns io.EOF.
+func (b *Backward) Next() (Line, error) {
 	if len(b.buf) == 0 {
 		if b.off == 0 {
-			return line{}, io.EOF
+			return Line{}, io.EOF
 		}
 		if err := b.fill(); err != nil {
-			return line{}, err
+			return Line{}, err
 		}
 	}
 	b.buf = bytes.TrimSuffix(b.buf, []byte("\n"))
 	long := false
 	for {
 		if i := bytes.LastIndexByte(b.buf, '\n'); i >= 0 || b.off == 0 {
-			l := line{b.off + int64(i) + 1, b.buf[i+1:]}
-			if long || len(l.data) >= maxLine {
-				l.data = nil
+			l := Line{b.off + int64(i) + 1, b.buf[i+1:]}
+			if long || len(l.Data) >= MaxLine {
+				l.Data = nil
 			}
 			b.buf = b.buf[:i+1]
 			return l, nil
 		}
-		if len(b.buf) > maxLine {
+		if len(b.buf) > MaxLine {
 			b.buf, long = b.buf[:0], true
 		}
 		if err := b.fill(); err != nil {
-			return line{}, err
+			return Line{}, err
 		}
 	}
 }
 
 // fill reads one more block before what is there.
-func (b *backward) fill() error {
+func (b *Backward) fill() error {
 	more := int(min(blockSize, b.off))
 	need := more + len(b.buf)
 	if cap(b.mem) < need {

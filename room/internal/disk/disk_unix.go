@@ -1,6 +1,6 @@
 //go:build unix
 
-package history
+package disk
 
 import (
 	"errors"
@@ -23,9 +23,9 @@ type dir struct {
 	path string   // of a store's own folder
 }
 
-// openDir opens the folder at path, which it creates with its parents, each
+// OpenDir opens the folder at path, which it creates with its parents, each
 // durable in the one above it.
-func openDir(path string) (folder, error) {
+func OpenDir(path string) (Folder, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -33,11 +33,11 @@ func openDir(path string) (folder, error) {
 	if err := makeDirs(path); err != nil {
 		return nil, err
 	}
-	return openOwn(path)
+	return openPath(path)
 }
 
-// openOwn opens the folder of a store.
-func openOwn(path string) (folder, error) {
+// openPath opens the folder of a store.
+func openPath(path string) (Folder, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func makeDirs(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (d dir) open(name string, create bool) (file, error) {
+func (d dir) Open(name string, create bool) (File, error) {
 	was, err := d.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) && create {
 		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -83,7 +83,7 @@ func (d dir) open(name string, create bool) (file, error) {
 		return nil, err
 	}
 	if !was.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %w", name, errOdd)
+		return nil, fmt.Errorf("%s %w", name, ErrNotRegular)
 	}
 	f, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
 	readOnly := errors.Is(err, unix.EROFS)
@@ -95,7 +95,7 @@ func (d dir) open(name string, create bool) (file, error) {
 	}
 	if is, err := f.Stat(); err != nil || !os.SameFile(was, is) {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, errOdd))
+		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, ErrNotRegular))
 	} else if sys, ok := is.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s %w", name, errLinked)
@@ -106,12 +106,12 @@ func (d dir) open(name string, create bool) (file, error) {
 	return diskFile{f}, nil
 }
 
-func (d dir) lstat(name string) (stat, error) {
+func (d dir) Lstat(name string) (Stat, error) {
 	info, err := d.root.Lstat(name)
 	return statOf(info, err)
 }
 
-func (d dir) names() ([]string, error) {
+func (d dir) Names() ([]string, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
 		return nil, err
@@ -120,20 +120,20 @@ func (d dir) names() ([]string, error) {
 	return names, errors.Join(err, f.Close())
 }
 
-func (d dir) remove(name string) error     { return d.root.Remove(name) }
-func (d dir) rename(from, to string) error { return d.root.Rename(from, to) }
+func (d dir) Remove(name string) error     { return d.root.Remove(name) }
+func (d dir) Rename(from, to string) error { return d.root.Rename(from, to) }
 
-func (d dir) close() error {
+func (d dir) Close() error {
 	if d.self == nil {
 		return d.root.Close()
 	}
 	return errors.Join(d.self.Close(), d.root.Close())
 }
 
-func (d dir) sub(name string) (folder, error) {
+func (d dir) Sub(name string) (Folder, error) {
 	err := d.root.Mkdir(name, 0o700)
 	if err == nil {
-		err = d.sync()
+		err = d.Sync()
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -152,7 +152,7 @@ func (d dir) sub(name string) (folder, error) {
 	return dir{root: root, self: self}, nil
 }
 
-func (d dir) sync() error {
+func (d dir) Sync() error {
 	f, err := d.root.Open(".")
 	if err != nil {
 		return err
@@ -160,23 +160,27 @@ func (d dir) sync() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (d dir) successor() (folder, error) {
+func (d dir) Replaced() error {
+	if d.path == "" {
+		return nil
+	}
 	is, err := os.Stat(d.path)
 	if err != nil {
-		return nil, fmt.Errorf("the folder is gone; nothing can be kept until there is one in its place again: %w", err)
+		return fmt.Errorf("the folder is gone: %w", err)
 	}
-	if was, err := d.root.Stat("."); err == nil && os.SameFile(was, is) {
-		return nil, nil
+	was, err := d.root.Stat(".")
+	if err == nil && !os.SameFile(was, is) {
+		err = fmt.Errorf("%s is another folder now", d.path)
 	}
-	return openOwn(d.path)
+	return err
 }
 
-func (d dir) syncAll() (bool, error) { return syncFS(d.self) }
+func (d dir) SyncAll() (bool, error) { return syncFS(d.self) }
 
-func (d dir) lock(name string) (io.Closer, error) {
-	opened, err := d.open(name, true)
+func (d dir) Lock(name string) (io.Closer, error) {
+	opened, err := d.Open(name, true)
 	if errors.Is(err, fs.ErrExist) { // somebody else has made it just now
-		opened, err = d.open(name, true)
+		opened, err = d.Open(name, true)
 	}
 	if err != nil {
 		return nil, err
@@ -199,22 +203,20 @@ func (d dir) lock(name string) (io.Closer, error) {
 // diskFile is the real file.
 type diskFile struct{ *os.File }
 
-func (f diskFile) truncate(size int64) error { return f.Truncate(size) }
-func (f diskFile) close() error              { return f.Close() }
-func (f diskFile) sync() error               { return syncData(f.File) }
+func (f diskFile) Sync() error { return syncData(f.File) }
 
-func (f diskFile) stat() (stat, error) {
-	info, err := f.Stat()
+func (f diskFile) Stat() (Stat, error) {
+	info, err := f.File.Stat()
 	return statOf(info, err)
 }
 
-func statOf(info fs.FileInfo, err error) (stat, error) {
+func statOf(info fs.FileInfo, err error) (Stat, error) {
 	if err != nil {
-		return stat{}, err
+		return Stat{}, err
 	}
-	st := stat{size: info.Size()}
+	st := Stat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.ino = uint64(sys.Ino)
+		st.Ino = uint64(sys.Ino)
 	}
 	return st, nil
 }
@@ -224,7 +226,7 @@ func statOf(info fs.FileInfo, err error) (stat, error) {
 type readOnlyFile struct{ diskFile }
 
 func (f readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, f.refusal("write") }
-func (f readOnlyFile) truncate(int64) error               { return f.refusal("truncate") }
+func (f readOnlyFile) Truncate(int64) error               { return f.refusal("truncate") }
 
 func (f readOnlyFile) refusal(op string) error {
 	return &fs.PathError{Op: op, Path: f.Name(), Err: unix.EROFS}

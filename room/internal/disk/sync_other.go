@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package history
+package disk
 
 import "os"
 

@@ -1,4 +1,4 @@
-package history
+package disktest
 
 import (
 	"cmp"
@@ -8,17 +8,20 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"whoelse/room/internal/disk"
 )
 
-// memDir is an open folder.
-type memDir struct {
-	m *memFS
-	n *memNode
+// dir is an open folder.
+type dir struct {
+	m *FS
+	n *node
 }
 
-func (m *memFS) folder() folder { return memDir{m, m.root} }
+// Folder is the topmost folder.
+func (m *FS) Folder() disk.Folder { return dir{m, m.root} }
 
-func (d memDir) open(name string, create bool) (file, error) {
+func (d dir) Open(name string, create bool) (disk.File, error) {
 	d.m.coming("open", name)
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
@@ -27,50 +30,50 @@ func (d memDir) open(name string, create bool) (file, error) {
 	if n == nil && create {
 		op = "create"
 	}
-	if f := d.m.step(op); f.err != nil {
-		if op == "create" && f.takes {
-			d.n.move(map[string]*memNode{name: d.m.node(false)})
+	if f := d.m.step(op); f.Err != nil {
+		if op == "create" && f.Takes {
+			d.n.move(map[string]*node{name: d.m.newNode(false)})
 		}
-		return nil, f.err
+		return nil, f.Err
 	}
 	if n == nil && !create {
 		return nil, fs.ErrNotExist
 	}
 	if n == nil {
-		n = d.m.node(false)
-		d.n.move(map[string]*memNode{name: n})
+		n = d.m.newNode(false)
+		d.n.move(map[string]*node{name: n})
 	}
 	if n.names != nil {
-		return nil, fmt.Errorf("%s %w", name, errOdd)
+		return nil, fmt.Errorf("%s %w", name, disk.ErrNotRegular)
 	}
 	d.m.opened++
 	d.m.worst = max(d.m.worst, d.m.opened)
-	return &memFile{m: d.m, n: n, name: name}, nil
+	return &file{m: d.m, n: n, name: name}, nil
 }
 
-func (n *memNode) move(move map[string]*memNode) {
+func (n *node) move(move map[string]*node) {
 	apply(n.names, move)
 	n.moves = append(n.moves, move)
 }
 
-func (d memDir) lstat(name string) (stat, error) {
+func (d dir) Lstat(name string) (disk.Stat, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("lstat"); f.err != nil {
-		return stat{}, f.err
+	if f := d.m.step("lstat"); f.Err != nil {
+		return disk.Stat{}, f.Err
 	}
 	n := d.n.names[name]
 	if n == nil {
-		return stat{}, fs.ErrNotExist
+		return disk.Stat{}, fs.ErrNotExist
 	}
-	return stat{n.ino, int64(len(n.data))}, nil
+	return disk.Stat{Ino: n.ino, Size: int64(len(n.data))}, nil
 }
 
-func (d memDir) names() ([]string, error) {
+func (d dir) Names() ([]string, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("names"); f.err != nil {
-		return nil, f.err
+	if f := d.m.step("names"); f.Err != nil {
+		return nil, f.Err
 	}
 	var names []string
 	for name := range d.n.names {
@@ -79,21 +82,21 @@ func (d memDir) names() ([]string, error) {
 	return names, nil
 }
 
-func (d memDir) remove(name string) error {
+func (d dir) Remove(name string) error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	f := d.m.step("remove")
-	if f.err != nil && !f.takes {
-		return f.err
+	if f.Err != nil && !f.Takes {
+		return f.Err
 	}
 	if d.n.names[name] == nil {
-		return cmp.Or(f.err, fs.ErrNotExist)
+		return cmp.Or(f.Err, fs.ErrNotExist)
 	}
-	d.n.move(map[string]*memNode{name: nil})
-	return f.err
+	d.n.move(map[string]*node{name: nil})
+	return f.Err
 }
 
-func (d memDir) rename(from, to string) error {
+func (d dir) Rename(from, to string) error {
 	d.m.coming("rename", from)
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
@@ -102,50 +105,50 @@ func (d memDir) rename(from, to string) error {
 	target, to := d.below(to)
 	n := source.names[from]
 	switch {
-	case f.err != nil && !f.takes:
+	case f.Err != nil && !f.Takes:
 	case n == nil:
-		return cmp.Or(f.err, fs.ErrNotExist)
+		return cmp.Or(f.Err, fs.ErrNotExist)
 	case source == target:
-		source.move(map[string]*memNode{from: nil, to: n})
+		source.move(map[string]*node{from: nil, to: n})
 	default: // file systems do both or neither; that the file is in both is found by nobody
 		target.names[to], target.diskNames[to] = n, n
-		source.move(map[string]*memNode{from: nil})
+		source.move(map[string]*node{from: nil})
 	}
-	return f.err
+	return f.Err
 }
 
 // below finds the folder that a name is in, which may be FOLDER/NAME.
-func (d memDir) below(name string) (*memNode, string) {
+func (d dir) below(name string) (*node, string) {
 	if folder, base, ok := strings.Cut(name, "/"); ok {
 		return d.n.names[folder], base
 	}
 	return d.n, name
 }
 
-func (d memDir) sub(name string) (folder, error) {
+func (d dir) Sub(name string) (disk.Folder, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("sub"); f.err != nil {
-		return nil, f.err
+	if f := d.m.step("sub"); f.Err != nil {
+		return nil, f.Err
 	}
 	n := d.n.names[name]
 	if n == nil {
-		n = d.m.node(true)
+		n = d.m.newNode(true)
 		d.n.names[name], d.n.diskNames[name] = n, n
 	}
-	return memDir{d.m, n}, nil
+	return dir{d.m, n}, nil
 }
 
-func (d memDir) syncAll() (bool, error) {
+func (d dir) SyncAll() (bool, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	x := d.m.step("syncfs")
-	d.n.syncTree(x.err != nil && !x.takes)
-	return true, x.err
+	d.n.syncTree(x.Err != nil && !x.Takes)
+	return true, x.Err
 }
 
 // syncTree syncs every file below n, or has none of them ever be.
-func (n *memNode) syncTree(lost bool) {
+func (n *node) syncTree(lost bool) {
 	n.sync(lost)
 	n.failed = n.failed || lost && len(n.pending) > 0
 	for _, child := range n.names {
@@ -155,71 +158,68 @@ func (n *memNode) syncTree(lost bool) {
 	}
 }
 
-func (d memDir) successor() (folder, error) {
+func (d dir) Replaced() error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if d.m.next == nil && d.m.absent {
-		return nil, fs.ErrNotExist
+	if d.n != d.m.root {
+		return nil
 	}
-	if d.m.next == nil {
-		return nil, nil
-	}
-	return d.m.next.folder(), nil
+	return d.m.replaced
 }
 
-func (d memDir) close() error { return nil }
+func (d dir) Close() error { return nil }
 
-func (d memDir) lock(name string) (io.Closer, error) {
+func (d dir) Lock(name string) (io.Closer, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if f := d.m.step("lock"); f.err != nil {
-		return nil, f.err
+	if f := d.m.step("lock"); f.Err != nil {
+		return nil, f.Err
 	}
 	if d.m.locked[name] {
-		return nil, ErrInUse
+		return nil, disk.ErrInUse
 	}
 	if d.m.locked == nil {
 		d.m.locked = map[string]bool{}
 	}
 	d.m.locked[name] = true
-	return memLock{d.m, name}, nil
+	return lock{d.m, name}, nil
 }
 
-// memLock is a lock that is held.
-type memLock struct {
-	m    *memFS
+// lock is a lock that is held.
+type lock struct {
+	m    *FS
 	name string
 }
 
-func (l memLock) Close() error {
+func (l lock) Close() error {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
 	delete(l.m.locked, l.name)
 	return nil
 }
 
-func (d memDir) sync() error {
+func (d dir) Sync() error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	f := d.m.step("syncdir")
-	if f.err == nil || f.takes {
+	if f.Err == nil || f.Takes {
 		d.n.diskNames, d.n.moves = clone(d.n.names), nil
 	}
-	return f.err
+	return f.Err
 }
 
-// memFile is an open file.
-type memFile struct {
-	m    *memFS
-	n    *memNode
+// file is an open file.
+type file struct {
+	m    *FS
+	n    *node
 	name string
 }
 
-func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if x := f.m.step("read"); x.err != nil {
-		return 0, x.err
+	if x := f.m.step("read"); x.Err != nil {
+		return 0, x.Err
 	}
 	if off > int64(len(f.n.data)) {
 		return 0, io.EOF
@@ -231,56 +231,56 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("write")
 	n := len(p)
-	if x.err != nil {
+	if x.Err != nil {
 		n = 0
-		if x.part {
+		if x.Part {
 			n = len(p) / 2
 		}
-		if x.takes {
+		if x.Takes {
 			n = len(p)
 		}
 	}
 	if n > 0 {
-		f.edit(memEdit{off: off, data: slices.Clone(p[:n])})
+		f.apply(edit{off: off, data: slices.Clone(p[:n])})
 	}
-	return n, x.err
+	return n, x.Err
 }
 
-func (f *memFile) edit(e memEdit) {
+func (f *file) apply(e edit) {
 	f.n.data = e.apply(f.n.data)
 	f.n.pending = append(f.n.pending, e)
 }
 
-func (f *memFile) truncate(size int64) error {
+func (f *file) Truncate(size int64) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("truncate")
-	if x.err == nil || x.takes {
-		f.edit(memEdit{off: size})
+	if x.Err == nil || x.Takes {
+		f.apply(edit{off: size})
 	}
-	return x.err
+	return x.Err
 }
 
-func (f *memFile) sync() error {
+func (f *file) Sync() error {
 	f.m.coming("sync", f.name)
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("sync")
-	if f.n.failed && x.err == nil {
-		x.err = syscall.EIO
+	if f.n.failed && x.Err == nil {
+		x.Err = syscall.EIO
 	}
 	f.n.failed = false
-	f.n.sync(x.err != nil && !x.takes)
-	return x.err
+	f.n.sync(x.Err != nil && !x.Takes)
+	return x.Err
 }
 
 // sync makes a file durable, or, when it is lost, has no later sync do it.
-func (n *memNode) sync(lost bool) {
+func (n *node) sync(lost bool) {
 	if lost {
 		for i := range n.pending {
 			n.pending[i].lost = true
@@ -295,16 +295,16 @@ func (n *memNode) sync(lost bool) {
 	n.pending = nil
 }
 
-func (f *memFile) stat() (stat, error) {
+func (f *file) Stat() (disk.Stat, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	if x := f.m.step("stat"); x.err != nil {
-		return stat{}, x.err
+	if x := f.m.step("stat"); x.Err != nil {
+		return disk.Stat{}, x.Err
 	}
-	return stat{f.n.ino, int64(len(f.n.data))}, nil
+	return disk.Stat{Ino: f.n.ino, Size: int64(len(f.n.data))}, nil
 }
 
-func (f *memFile) close() error {
+func (f *file) Close() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	f.m.opened--

@@ -1,0 +1,241 @@
+// Package disktest is a file system in memory that can fail any operation and knows what a
+// power cut would leave of it.
+package disktest
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// FS is a file system in memory that knows what is on its disk: the bytes
+// and names that were synced, for certain, and of all others any part. It can
+// fail any operation, and die at any.
+type FS struct {
+	mu       sync.Mutex // guards everything below it, in nodes too
+	root     *node
+	inodes   uint64
+	steps    int
+	fault    func(step int, op string) Fault
+	opened   int   // files that are open
+	worst    int   // how many were at once
+	dead     bool  // nothing has any effect any more
+	replaced error // what Replaced says
+	locked   map[string]bool
+
+	// before, if set, is called before some operations, without mu; it may wait.
+	before func(op, name string)
+}
+
+// coming tells of an operation before it is done.
+func (m *FS) coming(op, name string) {
+	m.mu.Lock()
+	before := m.before
+	m.mu.Unlock()
+	if before != nil {
+		before(op, name)
+	}
+}
+
+// Watch has before be told from now on.
+func (m *FS) Watch(before func(op, name string)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before = before
+}
+
+// Fault is what goes wrong with an operation; without Err, nothing.
+type Fault struct {
+	Err   error
+	Part  bool // a write writes half of it first
+	Dead  bool // the process ends here
+	Takes bool // the operation has its effect, and fails nevertheless
+}
+
+var ErrDead = errors.New("dead")
+
+// node is a file or a folder.
+type node struct {
+	ino uint64
+
+	data    []byte // as a reader sees it
+	disk    []byte // as it was last synced
+	pending []edit // what is not synced
+	failed  bool   // writing it back failed, which its next sync tells
+
+	mounted   bool             // it is the topmost folder of another file system
+	names     map[string]*node // of a folder; nil for a file
+	diskNames map[string]*node
+	moves     []map[string]*node // names not synced: nil is removed
+}
+
+// edit is a write, or with nil data a truncation.
+type edit struct {
+	off  int64
+	data []byte
+	lost bool // an fsync failed, and no later one brings it back
+}
+
+func newMemFS() *FS {
+	m := &FS{}
+	m.root = m.newNode(true)
+	return m
+}
+
+func (m *FS) newNode(dir bool) *node {
+	m.inodes++
+	n := &node{ino: m.inodes}
+	if dir {
+		n.names, n.diskNames = map[string]*node{}, map[string]*node{}
+	}
+	return n
+}
+
+// step is called with mu held at the start of every operation that can fail.
+func (m *FS) step(op string) Fault {
+	if m.dead {
+		return Fault{Err: ErrDead}
+	}
+	m.steps++
+	var f Fault
+	if m.fault != nil {
+		f = m.fault(m.steps, op)
+	}
+	if f.Dead {
+		m.dead = true
+		f.Err = ErrDead
+	}
+	return f
+}
+
+// Fail makes operations fail from now on as f says; nil ends that.
+func (m *FS) Fail(f func(step int, op string) Fault) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = f
+}
+
+// Steps is how many operations there were.
+func (m *FS) Steps() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.steps
+}
+
+// Open is how many files are open, and how many were at once.
+func (m *FS) Open() (now, worst int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.opened, m.worst
+}
+
+// Crash is what a power cut leaves: all that was synced, and of the rest
+// whatever rng says, torn in any way.
+func (m *FS) Crash(rng *rand.Rand) *FS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &FS{inodes: m.inodes}
+	c.root = m.root.survive(rng)
+	return c
+}
+
+// Killed is what kill -9 leaves: everything.
+func (m *FS) Killed() *FS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &FS{inodes: m.inodes, root: m.root.survive(nil)}
+}
+
+func (n *node) survive(rng *rand.Rand) *node {
+	c := &node{ino: n.ino, mounted: n.mounted}
+	if n.names == nil {
+		c.data = n.tear(rng)
+		c.disk = slices.Clone(c.data)
+		return c
+	}
+	names := n.names
+	if rng != nil {
+		names = clone(n.diskNames)
+		for _, move := range n.moves {
+			if rng.IntN(2) == 0 {
+				apply(names, move)
+			}
+		}
+	}
+	c.names = map[string]*node{}
+	for name, child := range names {
+		c.names[name] = child.survive(rng)
+	}
+	c.diskNames = clone(c.names)
+	return c
+}
+
+func clone(m map[string]*node) map[string]*node {
+	c := make(map[string]*node, len(m))
+	apply(c, m)
+	return c
+}
+
+func apply(names, move map[string]*node) {
+	for name, n := range move {
+		if names[name] = n; n == nil {
+			delete(names, name)
+		}
+	}
+}
+
+// tear returns the synced bytes with some of the edits that were not.
+func (n *node) tear(rng *rand.Rand) []byte {
+	if rng == nil {
+		return slices.Clone(n.data)
+	}
+	b := slices.Clone(n.disk)
+	prefix := rng.IntN(2*len(n.pending) + 1) // often everything before some point
+	for i, e := range n.pending {
+		if i < prefix && prefix <= len(n.pending) || prefix > len(n.pending) && rng.IntN(2) == 0 {
+			b = e.apply(b)
+		} else if len(e.data) > 1 && rng.IntN(2) == 0 { // a piece of it
+			from := rng.IntN(len(e.data))
+			to := from + rng.IntN(len(e.data)-from+1)
+			if rng.IntN(2) == 0 {
+				from = 0
+			}
+			b = edit{off: e.off + int64(from), data: e.data[from:to]}.apply(b)
+		}
+	}
+	return b
+}
+
+func (e edit) apply(b []byte) []byte {
+	if e.data == nil {
+		return resize(b, e.off)
+	}
+	if end := e.off + int64(len(e.data)); end > int64(len(b)) {
+		b = resize(b, end)
+	}
+	copy(b[e.off:], e.data)
+	return b
+}
+
+// resize may change b in place.
+func resize(b []byte, size int64) []byte {
+	if size <= int64(len(b)) {
+		return b[:size]
+	}
+	return append(b, make([]byte, size-int64(len(b)))...)
+}
+
+// IsDead reports whether a Fault has ended the process.
+func (m *FS) IsDead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
+// Replace makes Replaced of the topmost folder say err.
+func (m *FS) Replace(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replaced = err
+}
