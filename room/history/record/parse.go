@@ -1,4 +1,4 @@
-package history
+package record
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/internal/jsonl"
 )
 
 // parseWire reads a line whose members stand in the order and form in which
@@ -15,14 +16,15 @@ import (
 func parseWire(b []byte) (wire, bool) {
 	c := cursor{b: b}
 	var w wire
-	if c.skip(`{"id":`) {
+	c.must(`{"seq":`)
+	w.Seq = c.uint()
+	if c.skip(`,"id":`) {
 		c.message(&w)
-	} else if c.skip(`{"time":`) {
-		c.mark(&w)
 	} else {
-		c.bad = true
+		c.must(`,"time":`)
+		c.mark(&w)
 	}
-	return w, !c.bad && len(c.b) == crcLen && c.skip(crcOpen)
+	return w, !c.bad && len(c.b) == jsonl.Trailer && c.skip(`,"crc":"`)
 }
 
 func (c *cursor) message(w *wire) {
@@ -55,16 +57,10 @@ func (c *cursor) mark(w *wire) {
 		w.IDs = c.strs()
 		return
 	}
-	c.must(`,"at":`)
-	w.At = c.int()
-	if c.skip(`,"was":`) {
-		w.Was = c.int()
-		return
-	}
 	c.must(`,"unread":`)
-	w.Unread = c.ints()
+	w.Unread = c.places()
 	c.must(`,"then":`)
-	w.Then = c.int()
+	w.Then = c.uint()
 }
 
 // cursor reads JSON from the front of b. Once something is not as expected it
@@ -124,7 +120,7 @@ func plain(b []byte) bool {
 
 // kind is a string for which no memory is needed when it is a known one.
 func (c *cursor) kind() room.Kind {
-	for _, k := range [...]room.Kind{room.KindDirect, room.KindSay, kindRead, kindState, room.KindGroup, room.KindAlive} {
+	for _, k := range [...]room.Kind{room.KindDirect, room.KindSay, room.KindRead, KindState, room.KindGroup, room.KindAlive} {
 		if n := len(k) + 2; len(c.b) > n && c.b[0] == '"' && c.b[n-1] == '"' && string(c.b[1:n-1]) == string(k) {
 			c.b = c.b[n:]
 			return k
@@ -135,8 +131,8 @@ func (c *cursor) kind() room.Kind {
 
 func (c *cursor) time() time.Time {
 	q, _ := c.quoted()
-	t, err := time.Parse(timeLayout, string(q[1:len(q)-1]))
-	c.bad = c.bad || err != nil || len(q) != len(timeLayout)+2
+	t, err := time.Parse(jsonl.TimeLayout, string(q[1:len(q)-1]))
+	c.bad = c.bad || err != nil || len(q) != len(jsonl.TimeLayout)+2
 	return t
 }
 
@@ -154,23 +150,31 @@ func (c *cursor) strs() []string {
 	return list
 }
 
-func (c *cursor) int() int64 {
+func (c *cursor) uint() uint64 {
 	n := len(c.b) - len(bytes.TrimLeft(c.b, "0123456789"))
-	v, err := strconv.ParseInt(string(c.b[:n]), 10, 64)
+	v, err := strconv.ParseUint(string(c.b[:n]), 10, 64)
 	c.bad = c.bad || err != nil || n > 1 && c.b[0] == '0'
 	c.b = c.b[n:]
 	return v
 }
 
-// ints takes a list of numbers, which may be empty.
-func (c *cursor) ints() []int64 {
-	list := []int64{}
+// places takes a list of places, which may be empty.
+func (c *cursor) places() []Place {
+	list := []Place{}
 	c.must(`[`)
 	if c.skip(`]`) {
 		return list
 	}
 	for !c.bad {
-		list = append(list, c.int())
+		p := Place{Seq: c.uint()}
+		if c.skip(`.`) {
+			c.bad = c.bad || len(c.b) < 3
+			if !c.bad {
+				i, err := strconv.Atoi(string(c.b[:3]))
+				p.Index, c.b, c.bad = i, c.b[3:], err != nil || i < 0
+			}
+		}
+		list = append(list, p)
 		if c.skip(`]`) {
 			break
 		}
