@@ -69,7 +69,7 @@ type Store struct {
 	// Of whoever makes checkpoints: tend, then Close.
 	saved      Checkpoint
 	syncFailed bool
-	told       told
+	unwell     bool // no checkpoint could be made, which was reported
 
 	wake      chan struct{} // tend has something to do
 	closing   chan struct{}
