@@ -97,7 +97,7 @@ var followers sync.Map // *Store: *follower
 func follow(s *Store) *Store {
 	f := &follower{wait: map[string]chan room.Entry{}}
 	followers.Store(s, f)
-	s.Follow(func(batch []room.Entry) {
+	err := s.Follow(func(batch []room.Entry) {
 		for _, e := range batch {
 			f.mu.Lock()
 			done := f.wait[e.ID]
@@ -108,6 +108,9 @@ func follow(s *Store) *Store {
 			}
 		}
 	})
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
 
