@@ -3,15 +3,14 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
-	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )
 
@@ -41,12 +40,14 @@ func (s *Store) recover() (err error) {
 	if err := checkVersion(root); err != nil {
 		return err
 	}
+	_, err = root.Lstat(logFolder)
+	logLost := errors.Is(err, fs.ErrNotExist)
 	for name, folder := range map[string]*disk.Folder{logFolder: &s.dirs.log, "users": &s.dirs.users, "rooms": &s.dirs.rooms} {
 		if *folder, err = root.Sub(name); err != nil {
 			return err
 		}
 	}
-	if s.saved, err = s.readCheckpoint(); err != nil {
+	if s.saved, err = s.readCheckpoint(logLost); err != nil {
 		return err
 	}
 	s.applied, s.lastID = s.saved.Seq, s.saved.LastID
@@ -69,10 +70,11 @@ func (s *Store) recover() (err error) {
 }
 
 // readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again; and
-// where there is no log either, the numbers go on after the greatest in the histories.
-func (s *Store) readCheckpoint() (Checkpoint, error) {
+// where there is no log, the numbers go on after the greatest in the histories, which can be beyond
+// the checkpoint.
+func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	c, err := ReadCheckpoint(s.dirs.root)
-	if err == nil && c.Seq > 0 {
+	if err == nil && c.Seq > 0 && !logLost {
 		return c, nil
 	}
 	if err != nil {
@@ -80,14 +82,13 @@ func (s *Store) readCheckpoint() (Checkpoint, error) {
 		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
 	}
 	segments, err := s.dirs.log.Names()
-	if err != nil || len(segments) > 0 {
+	if err != nil || slices.ContainsFunc(segments, func(name string) bool { return strings.HasSuffix(name, ".jsonl") }) {
 		return Checkpoint{}, err
 	}
 	names, err := s.Nicks()
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	c = Checkpoint{}
 	for _, name := range append(names, room.RoomHistory, room.PresenceHistory) {
 		err := s.reading(name, func(r *reader, _ []unread) error {
 			return r.newest(func(rec record.Record) bool {
@@ -116,9 +117,6 @@ func (s *Store) replay() error {
 		lines, err := project(e)
 		for _, l := range lines {
 			names[l.owner] = true
-		}
-		if e.Kind == room.KindRetired {
-			names[e.From] = true
 		}
 		if err != nil {
 			s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
@@ -158,27 +156,9 @@ func (s *Store) mendSuspect(name string) error {
 	if err != nil {
 		return err
 	}
-	cut := st.Size
-	b := jsonl.NewBackward(h.val, st.Size)
-	for {
-		l, err := b.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		found, whole := record.Parse(l)
-		if !whole {
-			cut = l.Off
-			continue
-		}
-		if found[0].Seq <= s.saved.Seq {
-			break
-		}
+	_, bad, err := s.suspect(h.val, st.Size, s.saved.Seq)
+	if err != nil || bad == st.Size {
+		return err
 	}
-	if cut == st.Size {
-		return nil
-	}
-	return s.cut(name, h.val, cut, st.Size)
+	return s.cut(name, h.val, bad, st.Size)
 }
