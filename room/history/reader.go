@@ -316,14 +316,12 @@ func (r *reader) sinceState() (state *record.Record, at stateAt, after []record.
 func (r *reader) loadAll() error {
 	o := r.o
 	var before uint64
-	index, ordered := 0, true
+	ordered, lines := true, make(map[uint64]int) // with each number
 	err := r.all(0, func(rec record.Record) {
-		ordered = ordered && rec.Seq >= before
+		ordered, before = ordered && rec.Seq >= before, rec.Seq
+		index := lines[rec.Seq]
 		if rec.State == nil {
-			if index++; rec.Seq != before {
-				index = 0
-			}
-			before = rec.Seq
+			lines[rec.Seq]++
 		}
 		o.follow(index, rec)
 	})
