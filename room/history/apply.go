@@ -48,7 +48,9 @@ func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
 	}
 }
 
-// give hands a line to its history, and reports whether that is an inbox which is full.
+// give hands a line to its history, and reports whether that is an inbox which is full. While
+// that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
+// nothing may be lost of which its sender was told that it is kept.
 func (s *Store) give(l line, b *batchOf) (full bool) {
 	if !l.retired.IsZero() {
 		s.finish(b)
@@ -57,7 +59,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 		s.mu.Lock()
 		late.todo = append(late.todo, l)
 		s.mu.Unlock()
-		return false
+		return l.inbox > 0
 	}
 	if !l.retired.IsZero() {
 		if err := s.retire(l.owner, l.rec.Seq, l.retired); err != nil {
@@ -73,7 +75,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 			return false
 		} else if err != nil {
 			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
-			return false
+			return l.inbox > 0
 		}
 		b.owners[l.owner] = it
 	}
@@ -239,7 +241,6 @@ func (s *Store) retry(name string, l *lateOwner) error {
 			if err != nil {
 				return err
 			}
-			next.inbox = 0 // its sender was told that it is kept
 			it.val.add(next)
 		} else {
 			if it != nil {
