@@ -209,12 +209,12 @@ func (s *Store) cutBack(name string, seq uint64) error {
 	if cut, _, err := s.suspect(v, v.size, seq); err != nil {
 		return err
 	} else if cut < v.size {
+		o.gone = true
+		s.owners.forget(name)
 		f := v.file.(disk.File)
 		if err := errors.Join(f.Truncate(cut), f.Sync()); err != nil {
 			return err
 		}
-		o.gone = true
-		s.owners.forget(name)
 	}
 	s.changed(name, v.ino)
 	return nil

@@ -258,10 +258,11 @@ func TestRetireWhileLate(t *testing.T) {
 // failWrites fails the writes to files of histories, which are looked at before, and leaves
 // those to the log alone.
 func failWrites(fs *disktest.FS) {
-	looked := 0
+	looked, before := 0, ""
 	fs.Fail(func(step int, op string) disktest.Fault {
+		defer func() { before = op }()
 		switch {
-		case op == "stat":
+		case op == "stat" && before != "syncdir": // that is a new segment
 			looked = step
 		case op == "write" && looked > 0 && step-looked < 4:
 			return disktest.Fault{Err: syscall.ENOSPC}
