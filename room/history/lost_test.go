@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -112,4 +113,34 @@ func setRoot(fs *disktest.FS, name, content string) {
 func hasRoot(fs *disktest.FS, name string) bool {
 	_, err := fs.Folder().Lstat(name)
 	return err == nil
+}
+
+// TestEndOfLogLost: the log is older than the histories, as after somebody put back a part of a
+// backup. What is sent then does not get numbers that the histories have already, and is kept.
+func TestEndOfLogLost(t *testing.T) {
+	for _, left := range []int{0, 5} {
+		fs := disktest.New()
+		s := openIn(t, fs, Options{})
+		for n := range 20 {
+			mustPut(t, s, event(direct(n, "ann", "bob")))
+		}
+		killed := fs.Killed()
+		mustClose(t, s)
+		name := namesIn(killed, logFolder)[0]
+		lines := bytes.SplitAfter(fileIn(killed, logFolder, name), []byte("\n"))
+		setFile(killed, logFolder, name, bytes.Join(lines[:left], nil))
+		for round := range 3 {
+			s = openIn(t, killed, Options{})
+			for _, nick := range []string{"ann", "bob"} { // as the room does before it sends
+				if n, err := s.Waiting(nick); err != nil || nick == "bob" && n != 20+round {
+					t.Errorf("%d wait for %s: %v", n, nick, err)
+				}
+			}
+			mustPut(t, s, event(direct(100+round, "ann", "bob")))
+			sameIDs(t, "bob", tail(t, s, "bob", 1), direct(100+round, "").ID)
+			next := killed.Crash(rand.New(rand.NewPCG(uint64(round), 1)))
+			mustClose(t, s)
+			killed = next
+		}
+	}
 }

@@ -307,9 +307,15 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	r := &reader{s: s, o: o, v: &view{file: h.val, size: o.size}}
 	if shared(name) {
-		return o, r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+		err = r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+	} else {
+		err = r.loadUnread()
 	}
-	return o, r.loadUnread()
+	if s.Log != nil && o.last > s.Log.Last() { // or what is sent next would count as applied
+		s.complain(name, "history: the end of the log is missing, since it does not know the newest lines", nil)
+		s.Log.Skip(o.last)
+	}
+	return o, err
 }
 
 // mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is

@@ -71,9 +71,10 @@ type Log struct {
 	work      sync.Cond  // there may be something to do for the writer
 	news      sync.Cond  // or for the follower
 	queue     []item
-	closed    bool // nothing is appended any more
-	ended     bool // nothing is committed any more
-	seal      bool // the next batch begins a segment
+	closed    bool   // nothing is appended any more
+	ended     bool   // nothing is committed any more
+	seal      bool   // the next batch begins a segment
+	least     uint64 // the number of the next event is not below it
 	last      uint64
 	segments  []uint64 // where they begin; the last one is f while that is open
 	open      bool     // f is
@@ -225,6 +226,16 @@ func (l *Log) Seal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seal = true
+}
+
+// Skip has the next event get a number above seq, which is known to have been given to another
+// one that the log lacks.
+func (l *Log) Skip(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq < maxSeq/2 {
+		l.least = max(l.least, seq+1)
+	}
 }
 
 // Stats returns the log's statistics. It does not wait for the disk.

@@ -41,6 +41,9 @@ func (l *Log) write() {
 
 // commit makes a batch durable, hands it over, and tells whoever must know.
 func (l *Log) commit(items []item) {
+	l.mu.Lock()
+	l.next = max(l.next, l.least)
+	l.mu.Unlock()
 	unable := l.ready(time.Now())
 	errs := make([]error, len(items))
 	var entries []room.Entry
