@@ -167,12 +167,22 @@ func (s *Store) verify(o *owner, f disk.File, v *view) (ino uint64, err error) {
 	return st.Ino, nil
 }
 
-// changed notes that a history has to be synced by the next checkpoint.
-func (s *Store) changed(name string, ino uint64) {
+// changed notes that a history has to be synced by the next checkpoint, and which file it is.
+func (s *Store) changed(name string, ino uint64) { s.changedTo(name, inodes{ino: ino}) }
+
+func (s *Store) changedTo(name string, is inodes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[name] = ino
+	s.dirty[name] = is
 }
+
+// inodes says which file is a history: another one is somebody else's.
+type inodes struct {
+	ino uint64 // 0 if it was set aside, and there is none
+	or  uint64 // the other one if not 0: nobody knows whether a shorter file took its place
+}
+
+func (i inodes) has(ino uint64) bool { return ino == i.ino || ino != 0 && ino == i.or }
 
 // lateOwner is a history that lacks lines which the log has.
 type lateOwner struct {

@@ -150,7 +150,7 @@ func TestShortenedDuringACheckpoint(t *testing.T) {
 		replace(t, fs, "bob", bytes.Clone)
 		is, _ := s.inode("bob")
 		synced := make(chan error, 1)
-		go func() { synced <- s.syncFile("bob", was, false) }()
+		go func() { synced <- s.syncFile("bob", inodes{ino: was}, false) }()
 		if !foreign {
 			s.changed("bob", is)
 		}

@@ -298,7 +298,7 @@ func (s *Store) load(name string) (*owner, error) {
 	s.mu.Lock()
 	expected, changed := s.dirty[name]
 	s.mu.Unlock()
-	if changed && expected != st.Ino {
+	if changed && !expected.has(st.Ino) {
 		return nil, errReplaced
 	}
 	o.ino = st.Ino

@@ -68,7 +68,7 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 		return err
 	}
 	defer func() { _ = aside.Close() }() // it was only synced
-	if err := s.syncFile(nick, o.ino, false); err != nil {
+	if err := s.syncFile(nick, inodes{ino: o.ino}, false); err != nil {
 		return err
 	}
 	as, again, err := s.retiredAs(aside, o, at)
