@@ -162,6 +162,28 @@ func TestEditedWhileStopped(t *testing.T) {
 	}
 }
 
+// TestMovedAcrossAState: a line that somebody moved up across a state line, among lines that were all
+// read, is found.
+func TestMovedAcrossAState(t *testing.T) {
+	fs := disktest.New()
+	s := openIn(t, fs, Options{})
+	for n := range 60 {
+		mustPut(t, s, toOne(n, "carol"), read("carol", direct(n, "").ID))
+	}
+	mustPut(t, s, toOne(100, "carol"))
+	mustClose(t, s)
+	lines := bytes.SplitAfter(fileIn(fs, "users", "carol.jsonl"), []byte("\n"))
+	states := stateLines(lines)
+	at, end := states[len(states)-1], len(lines)-2
+	for up := range 8 {
+		edited := slices.Insert(slices.Delete(slices.Clone(lines), end, end+1), at-up, lines[end])
+		setFile(fs, "users", "carol.jsonl", bytes.Join(edited, nil))
+		s = openIn(t, fs, Options{})
+		sameIDs(t, fmt.Sprint("moved up to ", up, " before it"), unreadOf(t, s, "carol"), "id-000000100")
+		mustClose(t, s)
+	}
+}
+
 // TestEditedBehindTheLog: somebody deletes lines that the log has, too, while the server that
 // was killed is stopped. What they left is there, once; at the end, what was deleted comes back.
 func TestEditedBehindTheLog(t *testing.T) {

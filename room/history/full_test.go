@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,4 +222,54 @@ func lastOf(got []string) int {
 	var n int
 	_, _ = fmt.Sscanf(got[len(got)-1], "id-%d", &n)
 	return n/10 + 1
+}
+
+// TestFullWhileUnknown: the history can't be loaded when messages get their places. Nothing of
+// which its sender was told that it is kept is lost, also after a kill before it can.
+func TestFullWhileUnknown(t *testing.T) {
+	for _, before := range []int{3, 4} {
+		fullWhileUnknown(t, before)
+	}
+}
+
+func fullWhileUnknown(t *testing.T, before int) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s := openIn(t, fs, Options{})
+		for n := range before {
+			mustPut(t, s, limited(n, 4, "~guest", "bob"))
+		}
+		s.owners.forget("bob")
+		fs.Fail(func(_ int, op string) disktest.Fault {
+			if op == "read" {
+				return disktest.Fault{Err: syscall.EIO}
+			}
+			return disktest.Fault{}
+		})
+		var kept []string
+		for n := 10; n < 16; n++ {
+			e, err := putEntry(s, limited(n, 4, "~guest", "bob"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(e.Full) == 0 {
+				kept = append(kept, e.ID)
+			}
+		}
+		killed := fs.Killed()
+		fs.Fail(nil)
+		time.Sleep(2 * retryAfter)
+		running := ids(unreadOf(t, s, "bob"))
+		mustClose(t, s)
+		s = openIn(t, killed, Options{})
+		again := ids(unreadOf(t, s, "bob"))
+		mustClose(t, s)
+		for _, id := range kept {
+			if !slices.Contains(again, id) || !slices.Contains(running, id) {
+				t.Errorf("%s is lost: %v, %v", id, running, again)
+			}
+		}
+		if !slices.Equal(running, again) || len(again) != 4 {
+			t.Errorf("running bob has %v, after a kill %v", running, again)
+		}
+	})
 }
