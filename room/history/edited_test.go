@@ -162,13 +162,13 @@ func TestEditedWhileStopped(t *testing.T) {
 	}
 }
 
-// TestMovedAcrossAState: a line that somebody moved up across a state line, among lines that were all
-// read, is found.
+// TestMovedAcrossAState: a line that somebody moved up across a state line, among lines of which none
+// is unread, is found.
 func TestMovedAcrossAState(t *testing.T) {
 	fs := disktest.New()
 	s := openIn(t, fs, Options{})
 	for n := range 60 {
-		mustPut(t, s, toOne(n, "carol"), read("carol", direct(n, "").ID))
+		mustPut(t, s, event(direct(n, "carol", "~guest")))
 	}
 	mustPut(t, s, toOne(100, "carol"))
 	mustClose(t, s)
