@@ -77,7 +77,8 @@ type edit struct {
 	lost bool // an fsync failed, and no later one brings it back
 }
 
-func newMemFS() *FS {
+// New returns an empty file system.
+func New() *FS {
 	m := &FS{}
 	m.root = m.newNode(true)
 	return m
