@@ -1,285 +1,301 @@
 package history
 
 import (
-	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
-	"sync/atomic"
+	"maps"
+	"slices"
 	"time"
+
+	"whoelse/room"
+	"whoelse/room/history/record"
+	"whoelse/room/internal/disk"
 )
 
-// sealedJournal is a journal that is complete: dirty says whose files must be on disk
-// before it may go.
-type sealedJournal struct {
-	home  *home
-	num   int
-	dirty map[string]bool
+// checkpointFile says up to which event all histories are on disk.
+const checkpointFile = "checkpoint.json"
+
+// Checkpoint is what the checkpoint file holds.
+type Checkpoint struct {
+	Seq    uint64 `json:"seq"`               // all events up to this one are in the histories, durably
+	LastID string `json:"last_id,omitempty"` // the greatest id of all up to it
 }
 
-// maxSealed is how many sealed journals may wait; while there are more, the
-// open one grows beyond its size.
-const maxSealed = 4
-
-// syncers is how many files are fsynced at the same time.
-const syncers = 8
-
-// checkpoints is what the writer and the checkpointer share.
-type checkpoints struct {
-	wake  chan struct{} // holds one when there may be something to do
-	quit  chan struct{} // closed by stop
-	ended chan struct{} // closed when the checkpointer has ended
-
-	mu     sync.Mutex      // guards the rest of this block
-	queue  []sealedJournal // oldest first
-	held   map[string]int
-	failed time.Time // of the last failure, zero after a success
-
-	// suspect: an fsync of a file failed, and the kernel may have dropped
-	// what was to be written, so that another fsync proves nothing. Set
-	// by whoever runs checkpoint, and by retireNick.
-	suspect atomic.Bool
-	// waiting: it was told that a backup keeps the journals. Owned by
-	// whoever runs checkpoint.
-	waiting bool
-}
-
-func (c *checkpoints) init() {
-	c.wake = make(chan struct{}, 1)
-	c.quit = make(chan struct{})
-	c.ended = make(chan struct{})
-	c.held = make(map[string]int)
-}
-
-func (c *checkpoints) nudge() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+// ReadCheckpoint reads the checkpoint of the folder of histories in. Without one it is the
+// zero Checkpoint.
+func ReadCheckpoint(in disk.Folder) (c Checkpoint, err error) {
+	b, err := disk.ReadFile(in, checkpointFile, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
 	}
-}
-
-// seal queues a journal.
-func (c *checkpoints) seal(j sealedJournal) {
-	c.mu.Lock()
-	c.queue = append(c.queue, j)
-	c.mu.Unlock()
-	c.nudge()
-}
-
-// hold keeps journal num and later ones until free: they have lines of owner
-// that are not in its file.
-func (c *checkpoints) hold(owner string, num int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held[owner] = num
-}
-
-func (c *checkpoints) free(owner string) {
-	c.mu.Lock()
-	delete(c.held, owner)
-	c.mu.Unlock()
-	c.nudge()
-}
-
-// roomForMore reports whether the checkpointer keeps up.
-func (c *checkpoints) roomForMore() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.queue) < maxSealed
-}
-
-// retry wakes the checkpointer some time after it failed.
-func (c *checkpoints) retry(now time.Time) {
-	c.mu.Lock()
-	due := !c.failed.IsZero() && now.Sub(c.failed) >= retryAfter
-	c.mu.Unlock()
-	if due {
-		c.nudge()
+	if err == nil {
+		err = json.Unmarshal(b, &c)
 	}
-}
-
-// head returns the oldest sealed journal that nothing holds.
-func (c *checkpoints) head() (sealedJournal, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.queue) == 0 {
-		return sealedJournal{}, false
-	}
-	for _, num := range c.held {
-		if num <= c.queue[0].num {
-			return sealedJournal{}, false
-		}
-	}
-	return c.queue[0], true
-}
-
-// done notes how it went with the head, if that is still j, and reports whether
-// that is something new.
-func (c *checkpoints) done(j sealedJournal, err error) (changed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.queue) == 0 || c.queue[0].home != j.home || c.queue[0].num != j.num {
-		return false
-	}
-	changed = (err == nil) != c.failed.IsZero()
 	if err != nil {
-		c.failed = time.Now()
-		return changed
+		return Checkpoint{}, fmt.Errorf("%s: %w", checkpointFile, err)
 	}
-	c.failed = time.Time{}
-	c.queue = c.queue[1:]
-	return changed
+	return c, nil
 }
 
-// replace has it go on with other journals: the folder of those before is gone.
-func (c *checkpoints) replace(queue []sealedJournal) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.queue, c.failed = queue, time.Time{}
-	clear(c.held)
-}
-
-// checkpointer retires sealed journals until stop.
-func (s *Store) checkpointer() {
-	defer close(s.ck.ended)
-	for {
-		select {
-		case <-s.ck.quit:
-			return
-		case <-s.ck.wake:
-			_ = s.checkpoint() // its first failure was logged, and it is tried again
-		}
-	}
-}
-
-// stop ends the checkpointer and retires what is left.
-func (c *checkpoints) stop(s *Store) error {
-	close(c.quit)
-	<-c.ended
-	err := s.checkpoint()
-	if errors.Is(err, ErrBackup) {
-		return nil // the next start removes what is left
-	}
+// WriteCheckpoint replaces the checkpoint file, durably.
+func WriteCheckpoint(in disk.Folder, c Checkpoint) error {
+	b, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.queue) > 0 {
-		return fmt.Errorf("%d files lack lines that are in the journal", len(c.held))
+	return disk.WriteFile(in, checkpointFile, append(b, '\n'))
+}
+
+// checkpoint makes all that was applied durable in the histories, and lets the log remove
+// what they have. One at a time. After an error nothing is lost: the log has it.
+func (s *Store) checkpoint() error {
+	if err := s.resync(); err != nil {
+		return err
+	}
+	s.applying.Lock()
+	s.mu.Lock()
+	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
+	late, failed := len(s.late) > 0, s.failed
+	if !late && failed == nil {
+		s.dirty = make(map[string]bool)
+	}
+	s.mu.Unlock()
+	s.applying.Unlock()
+	switch {
+	case late:
+		return errLate
+	case failed != nil:
+		return failed
+	}
+	if err := s.syncHistories(dirty); err != nil {
+		s.mu.Lock()
+		maps.Copy(s.dirty, dirty)
+		s.mu.Unlock()
+		s.syncFailed = true
+		return err
+	}
+	if c.Seq > s.saved.Seq {
+		if err := WriteCheckpoint(s.dirs.root, c); err != nil {
+			return err
+		}
+		s.saved = c
+	}
+	return s.release(c.Seq)
+}
+
+// errLate keeps a checkpoint from being made.
+var errLate = errors.New("some histories can't be written")
+
+// release lets the log remove what all histories have, unless a backup runs.
+func (s *Store) release(seq uint64) error {
+	err := WithoutBackup(s.dirs.root, func() error { return s.Log.Release(seq) })
+	if errors.Is(err, ErrBackup) {
+		return nil // the next checkpoint does it
+	}
+	return err
+}
+
+// syncHistories makes these histories durable, and the names of all.
+func (s *Store) syncHistories(names map[string]bool) error {
+	all := false
+	if len(names) >= s.opts.ManyFiles {
+		var err error
+		if all, err = s.dirs.root.SyncAll(); err != nil {
+			return err
+		}
+	}
+	for name := range names {
+		if all {
+			break
+		}
+		if err := s.syncFile(name); err != nil {
+			return err
+		}
+	}
+	s.syncs.Add(uint64(len(names)))
+	return errors.Join(s.dirs.users.Sync(), s.dirs.rooms.Sync(), s.dirs.root.Sync())
+}
+
+// syncFile makes the content of one history durable. It has to be the file that was written.
+func (s *Store) syncFile(name string) error {
+	h, err := s.handle(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was set aside
+	}
+	if unusable(err) {
+		return nil // its lines are in the .torn file
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path(name), err)
+	}
+	defer s.files.release(h)
+	if err := h.val.Sync(); err != nil {
+		return fmt.Errorf("%s: %w", path(name), err)
+	}
+	st, err := h.val.Stat()
+	if err != nil {
+		return err
+	}
+	in, base := s.dirs.place(name)
+	if named, err := in.Lstat(base); err == nil && named.Ino != st.Ino {
+		return fmt.Errorf("%s: %w", path(name), errReplaced)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }
 
-// checkpoint retires all journals that it can. Only one runs at a time.
-func (s *Store) checkpoint() error {
-	for {
-		j, ok := s.ck.head()
-		if !ok {
-			return nil
-		}
-		err := s.retire(j)
-		changed := s.ck.done(j, err)
-		switch {
-		case errors.Is(err, ErrBackup):
-			if !s.ck.waiting {
-				s.log.Info("history: a backup is running; the journals stay until it has ended")
-			}
-			s.ck.waiting = true
-			return err
-		case changed && err != nil:
-			s.log.Error("history: a journal can't be removed until its files are on disk; journals may pile up", "journal", j.num, "error", err)
-		case changed && !s.ck.waiting:
-			s.log.Info("history: journals are removed again", "journal", j.num)
-		}
-		s.ck.waiting = false
-		if err != nil {
-			return err
+// resync, after a sync that failed, writes what the histories have beyond the checkpoint again, from the
+// log: the kernel may have dropped it, and a second sync could falsely succeed.
+func (s *Store) resync() error {
+	if !s.syncFailed {
+		return nil
+	}
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if len(s.late) > 0 {
+		return errLate
+	}
+	s.mu.Lock()
+	names, applied := s.dirty, s.applied
+	s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := s.cutBack(name, s.saved.Seq); err != nil {
+			return fmt.Errorf("%s: %w", path(name), err)
 		}
 	}
-}
-
-// retire makes durable what a journal speaks of, and removes it. Journals go
-// strictly in order: recovery relies on having all that follow the first.
-func (s *Store) retire(j sealedJournal) error {
-	if err := j.home.withoutBackup(func() error { return nil }); err != nil {
-		return err // found out before all the work; it is asked again for the removal
-	}
-	if s.ck.suspect.Load() {
-		if err := s.rewrite(); err != nil {
-			return err
-		}
-	}
-	if err := s.syncFiles(j.dirty); err != nil {
-		s.ck.suspect.Store(true)
+	if err := s.applyFrom(s.saved.Seq, applied); err != nil {
 		return err
 	}
-	s.ck.suspect.Store(false)
-	if err := s.saveLastID(); err != nil {
-		return err
-	}
-	return removeJournal(j.home, j.num)
+	s.syncFailed = false
+	return nil
 }
 
-// removeJournal makes the removal durable before the next journal can go. While a
-// backup runs it is ErrBackup, and the journal stays.
-func removeJournal(in *home, num int) error {
-	return in.withoutBackup(func() error {
-		err := in.journals.remove(journalName(num))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return in.journals.sync()
-	})
-}
-
-// syncFiles makes the files of owners durable, and their names. When there are
-// many, their whole file system is, which is many times as fast: after a crash
-// tens of thousands may wait.
-func (s *Store) syncFiles(owners map[string]bool) error {
-	in := s.home()
-	if len(owners) >= s.many {
-		if done, err := in.syncAll(); done {
-			s.counters.historySyncs.Add(uint64(len(owners)))
-			return cmp.Or(err, in.users.sync(), in.root.sync())
-		}
-	}
-	names := make(chan string)
-	errs := make(chan error, syncers)
-	for range syncers {
-		go func() {
-			var err error
-			for name := range names {
-				err = cmp.Or(err, s.syncFile(name)) // a thousand may fail alike
-			}
-			errs <- err
-		}()
-	}
-	for name := range owners {
-		names <- name
-	}
-	close(names)
-	var err error
-	for range syncers {
-		err = cmp.Or(err, <-errs)
-	}
-	return cmp.Or(err, in.users.sync(), in.root.sync())
-}
-
-func (s *Store) syncFile(owner string) error {
-	h, err := s.handle(owner, false)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOdd) {
-		if _, retired := s.retired.Load(owner); retired {
-			return nil
-		}
-		s.log.Error("history: a file that was written to is gone", "owner", owner, "error", err)
+// cutBack removes what a history has beyond the event seq.
+func (s *Store) cutBack(name string, seq uint64) error {
+	it, err := s.owner(name)
+	if unusable(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	defer s.owners.release(it)
+	o := it.val
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	v, _, err := s.view(o)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	cut := v.end()
+	err = (&reader{s: s, o: o, v: v}).newest(func(rec record.Record) bool {
+		if rec.Seq > seq {
+			cut = rec.Off
+		}
+		return rec.Seq > seq
+	})
+	if err != nil || cut == v.end() {
+		return err
+	}
+	h, err := s.handle(name, false)
+	if err != nil {
+		return err
+	}
 	defer s.files.release(h)
-	s.counters.historySyncs.Add(1)
-	return h.val.sync()
+	if err := h.val.Truncate(cut); err != nil {
+		return err
+	}
+	s.owners.forget(name)
+	return h.val.Sync()
+}
+
+// applyFrom applies what the log has after one event and up to another again. applying is
+// held.
+func (s *Store) applyFrom(after, upTo uint64) error {
+	b := batchOf{owners: map[string]*item[*owner]{}, aside: map[string][]byte{}}
+	n := 0
+	err := s.Log.Read(after, func(e room.Entry) error {
+		if e.Seq > upTo {
+			return errEnough
+		}
+		s.applyEntry(&e, &b)
+		s.mu.Lock()
+		s.lastID = max(s.lastID, e.ID)
+		s.mu.Unlock()
+		if n++; n%replayBatch == 0 {
+			s.finish(&b)
+		}
+		return nil
+	})
+	s.finish(&b)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}
+
+// replayBatch is after how many events from the log their lines are written.
+const replayBatch = 1000
+
+var errEnough = errors.New("enough")
+
+// tend makes checkpoints and retries what is late, until the store is closed.
+func (s *Store) tend() {
+	defer close(s.tended)
+	retry := time.NewTimer(retryAfter)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.wake:
+		case <-retry.C:
+		}
+		if !s.catchUp() {
+			retry.Reset(retryAfter)
+			continue
+		}
+		if s.Log.Stats().Segments > 1 || s.syncFailed {
+			err := s.checkpoint()
+			if s.told.note(err) {
+				s.report(err)
+			}
+			if err != nil {
+				retry.Reset(retryAfter)
+			}
+		}
+	}
+}
+
+// retryAfter is how long after a failure the disk is tried again.
+const retryAfter = time.Second
+
+func (s *Store) report(err error) {
+	if err != nil {
+		s.log.Error("history: no checkpoint can be made; the log keeps what it would free", "error", err)
+		return
+	}
+	s.log.Info("history: checkpoints are made again")
+}
+
+// told remembers what was reported, so that it is reported once. The zero value is that all is well.
+type told struct{ bad bool }
+
+// note reports whether err, or that there is none any more, is news.
+func (t *told) note(err error) bool {
+	news := (err != nil) != t.bad
+	t.bad = err != nil
+	return news
+}
+
+func (s *Store) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }

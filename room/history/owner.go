@@ -8,24 +8,19 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"time"
 
 	"whoelse/room"
+	"whoelse/room/history/record"
+	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
 )
 
 // errOwner is the error for what can't have a history.
 var errOwner = errors.New("not a valid owner of a history")
 
-// Where the files of owners that are no nicks lie: beside users, not in it.
-var sharedFiles = map[string]string{
-	room.RoomHistory:     "room.jsonl",
-	room.PresenceHistory: "presence.jsonl",
-}
-
-// validOwner is the allow-list that keeps names from ever being paths.
-func validOwner(name string) bool {
-	if sharedFiles[name] != "" {
-		return true
-	}
+// ValidNick is the allow-list that keeps nicks from ever being paths.
+func ValidNick(name string) bool {
 	if len(name) == 0 || len(name) > 32 {
 		return false
 	}
@@ -38,82 +33,284 @@ func validOwner(name string) bool {
 	return true
 }
 
+// shared reports whether a history is no nick's: nothing is ever unread there.
+func shared(owner string) bool { return owner == room.RoomHistory || owner == room.PresenceHistory }
+
+// dirs are the folders of a store.
+type dirs struct {
+	root, log, users, rooms disk.Folder
+}
+
 // place returns the folder and the name of owner's file.
-func (s *Store) place(name string) (folder, string) {
-	if file := sharedFiles[name]; file != "" {
-		return s.home().root, file
+func (d dirs) place(owner string) (disk.Folder, string) {
+	switch owner {
+	case room.PresenceHistory:
+		return d.root, "presence.jsonl"
+	case room.RoomHistory:
+		return d.rooms, owner[1:] + ".jsonl"
 	}
-	return s.home().users, name + ".jsonl"
+	return d.users, owner + ".jsonl"
 }
 
-// ref is where an unread message stands.
-type ref struct {
-	off     int64
-	id      string
-	receipt bool // it tells that something was read
+// path is where owner's file is in the folder of the histories, for people.
+func path(owner string) string {
+	switch owner {
+	case room.PresenceHistory:
+		return "presence.jsonl"
+	case room.RoomHistory:
+		return "rooms/" + owner[1:] + ".jsonl"
+	}
+	return "users/" + owner + ".jsonl"
 }
 
-func refTo(off int64, m *room.Message) ref { return ref{off, m.ID, m.Kind == room.KindReceipt} }
-
-// owner is what is known about one owner's history. The writer alone changes
-// it, under mu; everybody else reads it under mu.
+// owner is one history: its file and what is known of it. Only the applying goroutine, or
+// whoever holds writing, changes it; they hold mu while they do, and never over I/O.
 type owner struct {
 	name string
 
+	writing sync.Mutex // held while the file is written or replaced; taken before mu
+
 	mu      sync.Mutex
 	ino     uint64 // of the file; 0 when there is none
-	end     int64  // where the next line goes
-	behind  []byte // the last bytes before end, if they are not in the file
-	unread  []ref  // in the order of the file
+	size    int64  // of the lines in the file
+	pending []byte // the lines that follow them and are not in the file yet; appended to only
+	last    uint64 // number of the newest line
+	count   int    // lines with that number; all there can be, after a state line
+	unread  []unread
+	waiting int // how many of these are no receipts
 	state   stateAt
-	trim    trimMark // what its first line says
-	noticed map[int64]bool
+	noticed map[int64]bool // damage that was reported
 
-	// trimAt is the size at which the trimmer is asked next. The writer's own.
-	trimAt int64
+	// compactAt is the size from which on the history is to be shortened. Guarded by writing.
+	compactAt int64
+	// torn is that a write may have left something behind size. Guarded by writing.
+	torn bool
 }
 
-// logged is the offset under which journals know what stands at off.
-func (o *owner) logged(off int64) int64 { return off + o.trim.shift() }
+// unread is a message that the owner has not read.
+type unread struct {
+	at      record.Place
+	id      string
+	receipt bool // it only tells that something was read
+}
+
+// allOfThem is a count that no event reaches: nothing more with that number belongs there.
+const allOfThem = 1 << 30
 
 // stateEvery is how many bytes may follow a state line before the next one is
-// due. A long one is repeated less often, so that they stay a small part of the
-// file.
+// due. A long one is repeated less often, so that they stay a small part of the file.
 const stateEvery = 4 << 10
 
 // stateAt is where the newest state line ends, and how long it is.
 type stateAt struct{ end, len int64 }
 
-// due reports whether one is due at end.
+// due reports whether a state line is due at end.
 func (a stateAt) due(end int64) bool { return end-a.end > stateEvery+8*a.len }
 
-// apply follows the entries that were appended. The caller holds mu.
-func (o *owner) apply(entries []entry) {
-	for _, e := range entries {
-		o.unread = follow(o.unread, o.name, e)
+// add appends a line, unless it is there already: the log is applied again after a crash. It
+// reports whether the owner does not get the message since the inbox is full.
+func (o *owner) add(l line) (full bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l.rec.Seq < o.last || l.rec.Seq == o.last && l.index < o.count {
+		return false
+	}
+	if l.inbox > 0 && o.waiting >= l.inbox {
+		return true
+	}
+	o.pending = append(o.pending, l.text...)
+	o.follow(l.index, l.rec)
+	return false
+}
+
+// index is that of a line which follows all others.
+func (o *owner) index(r record.Record) int {
+	if r.Seq == o.last {
+		return o.count
+	}
+	return 0
+}
+
+// follow notes a line that was read or appended: the index-th with its number. o.mu is
+// held, or o not shared yet.
+func (o *owner) follow(index int, r record.Record) {
+	switch {
+	case r.State != nil:
+		o.last, o.count = max(o.last, r.Seq), allOfThem
+		return
+	case r.Seq > o.last:
+		o.last, o.count = r.Seq, 1
+	case r.Seq == o.last:
+		o.count++
+	}
+	switch {
+	case r.Message != nil && r.Message.For(o.name):
+		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Message.ID, r.Message.Kind == room.KindReceipt})
+	case len(r.Read) > 0:
+		o.forget(r.Read)
 	}
 }
 
-// follow returns what is unread after e, given what was before it.
-func follow(unread []ref, name string, e entry) []ref {
-	switch {
-	case e.msg != nil && e.msg.For(name):
-		return append(unread, refTo(e.off, e.msg))
-	case len(e.ids) == 0 || len(unread) == 0:
-		return unread
+func (o *owner) noteUnread(u unread) {
+	o.unread = append(o.unread, u)
+	if !u.receipt {
+		o.waiting++
 	}
-	read := make(map[string]bool, len(e.ids))
-	for _, id := range e.ids {
+}
+
+// forget takes messages that were read out of o.unread. As a rule these are among the
+// oldest, so it costs what it takes out and not what is there.
+func (o *owner) forget(ids []string) {
+	read := make(map[string]bool, len(ids))
+	for _, id := range ids {
 		read[id] = true
 	}
-	least, most := slices.Min(e.ids), slices.Max(e.ids) // which spares looking up most
-	return slices.DeleteFunc(unread, func(r ref) bool { return least <= r.id && r.id <= most && read[r.id] })
+	kept := 0
+	for i, u := range o.unread {
+		if len(read) == 0 {
+			kept += copy(o.unread[kept:], o.unread[i:])
+			break
+		}
+		if read[u.id] {
+			delete(read, u.id)
+			if !u.receipt {
+				o.waiting--
+			}
+			continue
+		}
+		o.unread[kept] = u
+		kept++
+	}
+	clear(o.unread[kept:])
+	o.unread = o.unread[:kept]
 }
 
-// owner returns the state of owner's history, loading it when it is not in
-// memory. The caller releases it.
+// places are where the unread messages are. o.mu is held.
+func (o *owner) places() []record.Place {
+	list := make([]record.Place, len(o.unread))
+	for i, u := range o.unread {
+		list[i] = u.at
+	}
+	return list
+}
+
+// addState appends a state line when one is due. All lines of the newest event have to be
+// there.
+func (o *owner) addState(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	end := o.size + int64(len(o.pending))
+	if shared(o.name) || !o.state.due(end) {
+		return
+	}
+	line := record.AppendState(nil, o.last, now, o.places())
+	o.pending = append(o.pending, line...)
+	o.count = allOfThem
+	o.state = stateAt{end + int64(len(line)), int64(len(line))}
+}
+
+// snapshot returns all of a view but its file.
+func (o *owner) snapshot() (*view, []unread) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return &view{ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}, slices.Clone(o.unread)
+}
+
+// load reads what is needed of a history: its end, and what is unread.
+func (s *Store) load(name string) (*owner, error) {
+	o := &owner{name: name, noticed: make(map[int64]bool), compactAt: s.limit(name)}
+	h, err := s.handle(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.files.release(h)
+	st, err := h.val.Stat()
+	if err != nil {
+		return nil, err
+	}
+	o.ino = st.Ino
+	if o.size, err = s.mendEnd(name, h.val, st.Size); err != nil {
+		return nil, err
+	}
+	r := &reader{s: s, o: o, v: &view{file: h.val, size: o.size}}
+	if shared(name) {
+		return o, r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+	}
+	return o, r.loadUnread()
+}
+
+// mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
+// whole; else it was torn by a crash, and is set aside.
+func (s *Store) mendEnd(name string, f disk.File, size int64) (int64, error) {
+	l, err := jsonl.NewBackward(f, size).Next()
+	if errors.Is(err, io.EOF) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var end [1]byte
+	if _, err := f.ReadAt(end[:], size-1); err != nil {
+		return 0, err
+	}
+	switch _, whole := record.Parse(l); {
+	case end[0] == '\n':
+		return size, nil
+	case whole:
+		_, err := f.WriteAt([]byte("\n"), size)
+		return size + 1, err
+	}
+	return l.Off, s.cut(name, f, l.Off, size)
+}
+
+// cut sets aside what a file has from off on, and then removes it from there.
+func (s *Store) cut(name string, f disk.File, off, size int64) error {
+	b := make([]byte, size-off)
+	if _, err := f.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := s.dirs.setAside(name, b); err != nil {
+		return err
+	}
+	s.damaged.Add(1)
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", len(b))
+	if err := f.Truncate(off); err != nil {
+		return err
+	}
+	s.changed(name)
+	return f.Sync() // or what was there could come back between the lines that follow
+}
+
+// setAside appends bytes to the .torn file of owner's history, durably.
+func (d dirs) setAside(owner string, b []byte) error {
+	in, base := d.place(owner)
+	f, err := in.Open(base+".torn", true)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err == nil {
+		if !bytes.HasSuffix(b, []byte("\n")) {
+			b = append(b[:len(b):len(b)], '\n')
+		}
+		_, err = f.WriteAt(b, st.Size)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%s.torn: %w", path(owner), err)
+	}
+	return in.Sync()
+}
+
+// owner returns the state of a history, loading it when it is not in memory. The
+// caller releases it.
 func (s *Store) owner(name string) (*item[*owner], error) {
-	if !validOwner(name) {
+	if !shared(name) && !ValidNick(name) {
 		return nil, fmt.Errorf("%w: %q", errOwner, name)
 	}
 	it, err := s.owners.get(name, func() (*owner, error) { return s.load(name) })
@@ -123,98 +320,10 @@ func (s *Store) owner(name string) (*item[*owner], error) {
 	return it, nil
 }
 
-// handle returns the open file of owner's history. The caller releases it.
-func (s *Store) handle(name string, create bool) (*item[file], error) {
-	return s.files.get(name, func() (file, error) {
-		in, base := s.place(name)
-		return in.open(base, create)
+// handle returns the open file of a history. The caller releases it.
+func (s *Store) handle(name string, create bool) (*item[disk.File], error) {
+	return s.files.get(name, func() (disk.File, error) {
+		in, base := s.dirs.place(name)
+		return in.Open(base, create)
 	})
-}
-
-// load reads what is needed of owner's file, mending its end.
-func (s *Store) load(name string) (*owner, error) {
-	o := &owner{name: name, noticed: make(map[int64]bool), trimAt: s.limit(name)}
-	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer s.files.release(h)
-	st, err := h.val.stat()
-	if err != nil {
-		return nil, err
-	}
-	o.ino = st.ino
-	if o.end, err = s.mendTail(name, h.val, st.size); err != nil {
-		return nil, err
-	}
-	if o.trim, err = s.loadTrim(name, h.val, o.end); err != nil {
-		return nil, err
-	}
-	if sharedFiles[name] != "" {
-		return o, nil // nothing is ever unread there
-	}
-	return o, s.loadUnread(o, &view{file: h.val, size: o.end})
-}
-
-// loadUnread finds what is unread from the newest state line on.
-func (s *Store) loadUnread(o *owner, v *view) error {
-	mark, err := s.newestState(o, v)
-	if err != nil {
-		return err
-	}
-	rd := reader{s: s, o: o, v: v}
-	for _, off := range mark.unread {
-		e, err := rd.at(off, func(e entry) bool { return e.msg != nil && e.msg.For(o.name) })
-		if err != nil {
-			return err
-		}
-		if e.msg != nil {
-			o.unread = append(o.unread, refTo(off, e.msg))
-		}
-	}
-	f := forward{r: v, off: mark.then, end: v.end()}
-	for {
-		l, err := f.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		o.apply(rd.decode(l))
-	}
-}
-
-// newestState returns the last state line that can be trusted: its checksum is
-// right and it stands where it was written, so that what it lists does too.
-// Without any, all has to be read: the zero mark says so.
-func (s *Store) newestState(o *owner, v *view) (stateMark, error) {
-	b := backward{r: v, off: v.end()}
-	for {
-		l, err := b.next()
-		if errors.Is(err, io.EOF) {
-			return stateMark{}, nil
-		}
-		if err != nil {
-			return stateMark{}, err
-		}
-		if !bytes.Contains(l.data, []byte(`"kind":"state"`)) {
-			continue
-		}
-		if e, ok := decode(l.data); ok && e.mark != nil && e.mark.credible(l.off) {
-			n := int64(len(l.data)) + 1
-			o.state = stateAt{l.off + n, n}
-			return *e.mark, nil
-		}
-	}
-}
-
-// credible reports whether the mark was written for the offset it stands at.
-func (m *stateMark) credible(off int64) bool {
-	return m.at == off && m.then >= 0 && m.then <= off &&
-		slices.IsSorted(m.unread) &&
-		(len(m.unread) == 0 || m.unread[0] >= 0 && m.unread[len(m.unread)-1] < off)
 }

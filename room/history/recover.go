@@ -1,153 +1,184 @@
 package history
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"slices"
+
+	"whoelse/room"
+	"whoelse/room/history/record"
+	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
+	"whoelse/room/log"
 )
 
-// recover finishes what a crash left undone: it writes what is in the journals
-// to where it belongs and removes them. A crash in the middle of it is as good
-// as one before it.
-func (s *Store) recover() error {
-	found, err := s.readJournals()
-	if err != nil || len(found.nums) == 0 {
+// logFolder has the segments of the log.
+const logFolder = "log"
+
+// prepare locks the folder root and brings the histories up to the end of the log. When it
+// fails it closes everything.
+func prepare(root disk.Folder, opts Options) (*Store, error) {
+	s := newStore(opts)
+	s.dirs.root = root
+	var err error
+	if s.lock, err = root.Lock("lock"); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if err := s.recover(); err != nil {
+		if s.Log != nil {
+			err = errors.Join(err, s.Log.Close())
+		}
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	return s, nil
+}
+
+func (s *Store) recover() (err error) {
+	root := s.dirs.root
+	if err := checkVersion(root); err != nil {
 		return err
 	}
-	if err := s.replay(found); err != nil {
+	for name, folder := range map[string]*disk.Folder{logFolder: &s.dirs.log, "users": &s.dirs.users, "rooms": &s.dirs.rooms} {
+		if *folder, err = root.Sub(name); err != nil {
+			return err
+		}
+	}
+	if s.saved, err = s.readCheckpoint(); err != nil {
 		return err
 	}
-	s.lastID = max(s.lastID, found.lastID)
-	if err := s.saveLastID(); err != nil {
+	s.applied, s.lastID = s.saved.Seq, s.saved.LastID
+	if s.Log, err = log.Open(s.dirs.log, log.Options{
+		Log: s.log, SegmentBytes: s.opts.SegmentBytes, Next: s.saved.Seq + 1, Check: root.Replaced,
+	}); err != nil {
 		return err
 	}
-	for i, num := range found.nums {
-		err := removeJournal(s.home(), num)
-		if errors.Is(err, ErrBackup) {
-			return s.keepForBackup(found, found.nums[i:])
+	if err := s.replay(); err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
+	for _, shared := range []string{room.RoomHistory, room.PresenceHistory} {
+		if it, err := s.owner(shared); err == nil {
+			s.owners.release(it)
+		} else {
+			s.log.Error("history: can't be used until it is repaired", "file", path(shared), "error", err)
+		}
+	}
+	return nil
+}
+
+// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again; and
+// where there is no log either, the numbers go on after the greatest in the histories.
+func (s *Store) readCheckpoint() (Checkpoint, error) {
+	c, err := ReadCheckpoint(s.dirs.root)
+	if err == nil && c.Seq > 0 {
+		return c, nil
+	}
+	if err != nil {
+		s.damaged.Add(1)
+		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
+	}
+	segments, err := s.dirs.log.Names()
+	if err != nil || len(segments) > 0 {
+		return Checkpoint{}, err
+	}
+	names, err := s.Nicks()
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	c = Checkpoint{}
+	for _, name := range append(names, room.RoomHistory, room.PresenceHistory) {
+		err := s.reading(name, func(r *reader, _ []unread) error {
+			return r.newest(func(rec record.Record) bool {
+				c.Seq = max(c.Seq, rec.Seq)
+				if rec.Message != nil {
+					c.LastID = max(c.LastID, rec.Message.ID)
+				}
+				return rec.Message == nil
+			})
+		})
+		if err != nil {
+			s.log.Error("history: can't be read", "file", path(name), "error", err)
+		}
+	}
+	return c, nil
+}
+
+// replay applies what the log has beyond the checkpoint.
+func (s *Store) replay() error {
+	last := s.Log.Last()
+	if last <= s.saved.Seq {
+		return nil
+	}
+	names := map[string]bool{}
+	err := s.Log.Read(s.saved.Seq, func(e room.Entry) error {
+		lines, err := project(e)
+		for _, l := range lines {
+			names[l.owner] = true
+		}
+		if e.Kind == room.KindRetired {
+			names[e.From] = true
+		}
+		if err != nil {
+			s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := s.mendSuspect(name); err != nil {
+			return fmt.Errorf("%s: %w", path(name), err)
+		}
+	}
+	if err := s.applyFrom(s.saved.Seq, last); err != nil {
+		return err
+	}
+	s.applied = last
+	for name, l := range s.late {
+		return fmt.Errorf("%s: %w", path(name), l.err)
+	}
+	return s.checkpoint()
+}
+
+// mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
+// a crash left there may be anything, and the log has it.
+func (s *Store) mendSuspect(name string) error {
+	h, err := s.handle(name, false)
+	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer s.files.release(h)
+	st, err := h.val.Stat()
+	if err != nil {
+		return err
+	}
+	cut := st.Size
+	b := jsonl.NewBackward(h.val, st.Size)
+	for {
+		l, err := b.Next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
 		if err != nil {
 			return err
 		}
-	}
-	s.log.Info("history: recovered from the journal", "journals", len(found.nums), "files", len(found.owners))
-	return nil
-}
-
-// span is a piece of a file.
-type span struct {
-	off  int64
-	data []byte
-}
-
-func (p span) end() int64 { return p.off + int64(len(p.data)) }
-
-// redo is what the journals hold.
-type redo struct {
-	nums   []int // oldest first
-	owners map[string][]span
-	lastID string
-}
-
-// add adds one line. A line before the end of the last one tells that the file
-// was replaced by a shorter one in between: what was said before is void.
-//
-// A state line at the very beginning tells that the history was set aside, with all its
-// lines: nothing of it is to be written any more.
-func (r *redo) add(l logLine) {
-	e, ok := decode(l.data)
-	if ok && e.mark != nil && l.off == 0 {
-		delete(r.owners, l.owner)
-		return
-	}
-	spans := r.owners[l.owner]
-	data := append(l.data, '\n')
-	if n := len(spans); n > 0 && l.off == spans[n-1].end() {
-		spans[n-1].data = append(spans[n-1].data, data...)
-	} else {
-		if n > 0 && l.off < spans[n-1].end() {
-			spans = nil
+		found, whole := record.Parse(l)
+		if !whole {
+			cut = l.Off
+			continue
 		}
-		spans = append(spans, span{l.off, bytes.Clone(data)})
-	}
-	r.owners[l.owner] = spans
-	if ok && e.msg != nil {
-		r.lastID = max(r.lastID, e.msg.ID)
-	}
-}
-
-// readJournals reads all journals there are.
-func (s *Store) readJournals() (*redo, error) {
-	nums, err := s.journalNums()
-	if err != nil {
-		return nil, err
-	}
-	r := &redo{nums: nums, owners: make(map[string][]span)}
-	texts := make([][]byte, len(nums))
-	sealedAt := make(map[int]int64)
-	for i, num := range nums {
-		if texts[i], err = readFile(s.home().journals, journalName(num)); err != nil {
-			return nil, err
-		}
-		first, _, _ := bytes.Cut(texts[i], []byte("\n"))
-		if prev, end, ok := parseHeader(first); ok {
-			sealedAt[prev] = end
+		if found[0].Seq <= s.saved.Seq {
+			break
 		}
 	}
-	for i, num := range nums {
-		end, ok := sealedAt[num]
-		if ok && end < int64(len(texts[i])) {
-			texts[i] = texts[i][:end]
-		}
-		s.parseJournal(r, num, texts[i], ok)
+	if cut == st.Size {
+		return nil
 	}
-	return r, nil
-}
-
-func (s *Store) journalNums() ([]int, error) {
-	names, err := s.home().journals.names()
-	if err != nil {
-		return nil, err
-	}
-	var nums []int
-	for _, name := range names {
-		if num, ok := journalNum(name); ok {
-			nums = append(nums, num)
-		}
-	}
-	slices.Sort(nums)
-	return nums, nil
-}
-
-// parseJournal adds what text holds to r. All of a journal that has a successor
-// was acknowledged, so a damaged line there costs only itself. The end of the
-// last one may be torn: it counts up to its last whole unit.
-func (s *Store) parseJournal(r *redo, num int, text []byte, complete bool) {
-	var unit []logLine
-	total := len(text)
-	first, rest, _ := bytes.Cut(text, []byte("\n"))
-	if _, _, ok := parseHeader(first); ok {
-		text = rest
-	}
-	bad := 0
-	for len(text) > 0 {
-		l, rest, whole := bytes.Cut(text, []byte("\n"))
-		rec, ok := parseRecord(l)
-		if !ok || !whole {
-			bad++
-			if !complete {
-				break
-			}
-		} else if unit = append(unit, rec); rec.last || complete {
-			for _, rec := range unit {
-				r.add(rec)
-			}
-			unit = unit[:0]
-		}
-		text = rest
-	}
-	if bad > 0 || len(unit) > 0 {
-		s.log.Warn("history: a journal has a torn end or damaged lines", "journal", num,
-			"size", total, "ignored_at", total-len(text), "damaged_lines", bad)
-	}
+	return s.cut(name, h.val, cut, st.Size)
 }

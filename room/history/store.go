@@ -3,26 +3,30 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/internal/disk"
+	"whoelse/room/log"
 )
 
 // ErrInUse is wrapped by [Open] when another Store has the folder open, in this
 // process or another one. It ends with that process, however that ends.
-var ErrInUse = errors.New("in use by another server")
+var ErrInUse = disk.ErrInUse
 
 var errClosed = errors.New("the store is closed")
 
 // Options are the settings of a [Store]. The zero value is good.
 type Options struct {
 	Log          *slog.Logger // where damage and repairs are told; nil: nowhere
-	OpenFiles    int          // how many histories' files stay open; 0: 1024
+	OpenFiles    int          // how many histories' files stay open; 0: 1024, or fewer where the system allows few
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
-	JournalBytes int64        // at what size a journal is sealed; 0: 8 MiB
+	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 8 MiB
 	ManyFiles    int          // from how many on files are not fsynced one by one; 0: 64
 
 	// What is kept. Of a history that is too large, and of what is too old,
@@ -33,54 +37,67 @@ type Options struct {
 	Retention    time.Duration // how old a message becomes
 }
 
-// Store keeps histories in one folder. All its methods may be called
-// concurrently.
+// Store is the log and the histories in one folder. All its methods may be called
+// concurrently. It implements [room.Log] and [room.Histories].
 type Store struct {
-	opts    Options
-	log     *slog.Logger
-	many    int
-	sealAt  int64
-	limits  limits
-	at      atomic.Pointer[home] // changed by the writer
-	left    []*home              // earlier ones, which readers may still use; the writer's own
-	owners  *cache[*owner]
-	files   *cache[file] // by owner
-	damaged atomic.Int64
-	retired sync.Map // nicks whose histories were set aside
+	*log.Log // Append, Probe
+
+	opts      Options
+	log       *slog.Logger
+	lock      io.Closer
+	dirs      dirs
+	owners    *cache[*owner]
+	files     *cache[disk.File] // by owner
+	compactor compactor
+	said      sync.Map // what was complained of
 
 	searching sync.Mutex // held while a history is searched from its end
-	counters  counters
+	searched  atomic.Uint64
+	damaged   atomic.Int64
+	syncs     atomic.Uint64
 
-	mu      sync.Mutex // guards the rest of this block
-	wake    sync.Cond  // queue, jobs or closed changed
-	queue   []*unit
-	jobs    []func() // what the writer has to do besides
-	closed  bool     // Close was called
-	running bool     // a writer runs; after Close one is started when needed
-	drained bool     // the writer has sealed its journal for good
+	applying sync.Mutex // held while entries are applied; taken before owner.writing
+
+	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
+	applied uint64     // number of the last event that was applied
 	lastID  string
+	dirty   map[string]bool // histories that changed since the last checkpoint
+	late    map[string]*lateOwner
+	failed  error // what no checkpoint may pass before a restart
+	closed  bool
 
-	journal journal               // owned by the writer
-	late    map[string]*latecomer // owned by the writer
-	carried []*unit               // what is to be appended anew; owned by the writer
-	edited  map[string]bool       // files that others changed, not on disk yet; owned by the writer
+	// Of whoever makes checkpoints: tend, then Close.
+	saved      Checkpoint
+	syncFailed bool
+	told       told
 
-	ck      checkpoints
-	tr      trims
-	stopped chan struct{} // closed when the writer has drained
-	lost    error         // what could not be carried over; fixed then
-	closing sync.Once
-	closeEr error // of Close; set in closing
+	wake      chan struct{} // tend has something to do
+	closing   chan struct{}
+	tended    chan struct{} // closed when tend has ended
+	shortened chan struct{} // closed when shorten has ended
+	followed  chan struct{} // closed when Follow has ended; nil before
+	close     sync.Once
+	closeErr  error // of Close; set in close
 }
 
-var _ room.Archive = (*Store)(nil)
+var (
+	_ room.Log       = (*Store)(nil)
+	_ room.Histories = (*Store)(nil)
+)
 
 // Open opens the histories in the folder dir, which it creates when missing,
-// with mode 0700. It finishes what a crash left undone. Damage in single files
+// with mode 0700. It finishes what a crash left undone, and brings an older layout up to date. Damage in single files
 // is logged and never keeps it from opening; what does is a folder that is in
 // use ([ErrInUse]), is of a newer version, or can't be written.
 func Open(dir string, opts Options) (*Store, error) {
-	root, err := openDir(dir)
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := upgrade(dir, opts.Log); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	root, err := disk.OpenDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
@@ -92,36 +109,39 @@ func Open(dir string, opts Options) (*Store, error) {
 }
 
 // open is Open on any folder, which it closes when it fails.
-func open(root folder, opts Options) (*Store, error) {
-	s := newStore(opts)
-	if err := s.prepare(root); err != nil {
+func open(root disk.Folder, opts Options) (*Store, error) {
+	s, err := prepare(root, opts)
+	if err != nil {
 		return nil, err
 	}
-	s.running = true
-	go s.write()
-	go s.checkpointer()
-	s.startTrimmer()
+	go s.tend()
+	if s.limited() {
+		go s.shorten()
+	} else {
+		close(s.shortened)
+	}
 	return s, nil
 }
 
 func newStore(opts Options) *Store {
+	opts.OpenFiles = or(opts.OpenFiles, openFiles())
+	opts.ManyFiles = or(opts.ManyFiles, 64)
 	s := &Store{
-		opts:    opts,
-		log:     opts.Log,
-		many:    or(opts.ManyFiles, 64),
-		sealAt:  or(opts.JournalBytes, 8<<20),
-		limits:  limits{max(0, opts.MaxBytes), max(0, opts.RoomMaxBytes), max(0, opts.Retention)},
-		owners:  newCache(or(opts.Owners, 4096), func(*owner) {}),
-		files:   newCache(or(opts.OpenFiles, 1024), func(f file) { _ = f.close() }),
-		late:    make(map[string]*latecomer),
-		edited:  make(map[string]bool),
-		stopped: make(chan struct{}),
+		opts:      opts,
+		log:       opts.Log,
+		owners:    newCache(or(opts.Owners, 4096), func(*owner) {}),
+		files:     newCache(opts.OpenFiles, func(f disk.File) { _ = f.Close() }),
+		compactor: compactor{names: make(map[string]bool), wake: make(chan struct{}, 1)},
+		dirty:     make(map[string]bool),
+		late:      make(map[string]*lateOwner),
+		wake:      make(chan struct{}, 1),
+		closing:   make(chan struct{}),
+		tended:    make(chan struct{}),
+		shortened: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.wake.L = &s.mu
-	s.ck.init()
 	return s
 }
 
@@ -132,73 +152,67 @@ func or[T int | int64](v, preset T) T {
 	return v
 }
 
-// prepare locks the folder root, mends what a crash left and finds the last id.
-// When it fails it closes everything.
-func (s *Store) prepare(root folder) error {
-	h, err := enter(root)
-	if err != nil {
-		return err
-	}
-	s.at.Store(h)
-	if err := s.bringUp(); err != nil {
-		return errors.Join(err, s.release())
-	}
-	return nil
+// Follow gives every entry that is committed from now on to then, batch by batch and in
+// order, when the histories have it. It returns at once; it must be called once, before anything is appended.
+func (s *Store) Follow(then func([]room.Entry)) {
+	s.followed = make(chan struct{})
+	go func() {
+		defer close(s.followed)
+		err := s.Log.Follow(s.applied, func(batch []room.Entry) {
+			s.apply(batch)
+			then(batch)
+			if s.Log.Stats().Segments > 1 {
+				s.wakeUp()
+			}
+		})
+		if err != nil {
+			s.log.Error("history: the log can't be followed", "error", err)
+		}
+	}()
 }
 
-func (s *Store) bringUp() error {
-	if err := s.migrate(); err != nil {
-		return err
-	}
-	s.lastID = s.savedLastID()
-	if err := s.recover(); err != nil {
-		return fmt.Errorf("recovery: %w", err)
-	}
-	for _, shared := range []string{room.RoomHistory, room.PresenceHistory} {
-		s.inspect(shared)
-	}
-	return nil
-}
-
-// inspect has the end of a shared file mended and learns its last id.
-func (s *Store) inspect(name string) {
-	last, err := room.Collect(s.Tail(name, 1, nil))
-	if err != nil {
-		s.log.Error("history: can't be used until it is repaired", "owner", name, "error", err)
-	}
-	for _, m := range last {
-		s.lastID = max(s.lastID, m.ID)
-	}
-}
-
-// release closes what is open.
-func (s *Store) release() error {
-	s.owners.clear()
-	s.files.clear()
-	var errs []error
-	for _, h := range append(s.left, s.home()) {
-		errs = append(errs, h.close())
-	}
-	return errors.Join(errs...)
-}
-
-// Close waits until everything appended so far is on disk and its done was
-// called, brings the owners' files up to date and closes them. It must not be
-// called from a done. What is appended later fails. More calls do nothing and
+// Close waits until everything appended so far is on disk and was given to the follower,
+// makes a checkpoint and closes the files. It must not be
+// called by the follower. What is appended later fails. More calls do nothing and
 // return the same. After an error nothing acknowledged is lost: the next Open
 // completes what Close could not.
 func (s *Store) Close() error {
-	s.closing.Do(func() {
-		s.tr.stop()
+	s.close.Do(func() {
 		s.mu.Lock()
 		s.closed = true
-		s.wake.Signal()
 		s.mu.Unlock()
-		<-s.stopped
-		err := s.ck.stop(s)
-		s.closeEr = errors.Join(err, s.lost, s.release())
+		close(s.closing)
+		<-s.tended
+		<-s.shortened
+		s.closeErr = s.shutDown()
 	})
-	return s.closeEr
+	return s.closeErr
+}
+
+// shutDown ends the log, applies what it has, and closes everything.
+func (s *Store) shutDown() error {
+	err := s.Log.Close()
+	if s.followed != nil {
+		<-s.followed
+	}
+	s.catchUp()
+	return errors.Join(err, s.checkpoint(), s.closeFiles())
+}
+
+func (s *Store) closeFiles() error {
+	s.owners.clear()
+	s.files.clear()
+	return errors.Join(s.dirs.close(), s.lock.Close())
+}
+
+func (d dirs) close() error {
+	var errs []error
+	for _, folder := range []disk.Folder{d.log, d.users, d.rooms, d.root} {
+		if folder != nil {
+			errs = append(errs, folder.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Store) isClosed() bool {
@@ -207,31 +221,35 @@ func (s *Store) isClosed() bool {
 	return s.closed
 }
 
-// LastID implements [room.Archive].
+// LastID implements [room.Histories].
 func (s *Store) LastID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastID
 }
 
-// Damaged returns how many damaged lines and ends of files were found since
-// Open. Each is in the log.
-func (s *Store) Damaged() int64 { return s.damaged.Load() }
-
-// Append implements [room.Archive]. A record that can't be kept at all, because
-// its owner is not valid or its line would be too long, fails its unit like
-// trouble with the disk does. After Close, done is called with an error.
-func (s *Store) Append(done func(error), recs ...room.Record) {
-	s.enqueue(encode(time.Now(), done, recs))
-}
-
-func (s *Store) enqueue(u *unit) {
+// setFailed has no checkpoint pass what could not be done.
+func (s *Store) setFailed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, u)
-	if !s.running {
-		s.running = true
-		go s.write()
-	}
-	s.wake.Signal()
+	s.failed = err
+}
+
+// Stats is what a [Store] has done since it was opened, and how it is.
+type Stats struct {
+	Log      log.Stats
+	Damaged  uint64 // damaged lines and ends of files that were found, of the log too
+	Synced   uint64 // files of histories that were fsynced
+	Searched uint64 // messages that Tail looked at to find those asked for
+	Late     int    // histories that lack lines which only the log has
+}
+
+// Stats returns the store's statistics. It does not wait for the disk.
+func (s *Store) Stats() Stats {
+	st := Stats{Log: s.Log.Stats(), Synced: s.syncs.Load(), Searched: s.searched.Load()}
+	st.Damaged = uint64(s.damaged.Load()) + st.Log.Damaged
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Late = len(s.late)
+	return st
 }

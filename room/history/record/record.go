@@ -1,0 +1,200 @@
+// Package record is the lines of the histories: docs/storage.md describes them.
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"whoelse/room"
+	"whoelse/room/internal/jsonl"
+)
+
+// Record is one decoded line. Exactly one of Message, Read and State is set.
+type Record struct {
+	Seq     uint64 // of the event it was made from; of a state, the last one before it
+	Off     int64  // where it stands; set by whoever read it
+	Message *room.Message
+	Read    []string // ids of messages that the owner has read
+	State   *State
+}
+
+// State says what was unread at some point of a history: of the messages up to Then
+// those at Unread, and of those that follow, what no read mark names.
+type State struct {
+	Unread []Place
+	Then   uint64
+}
+
+// Place says where a message is in a history: it is line Index, from 0, of those that the event
+// with the number Seq has there. Only receipts can have an Index above 0.
+type Place struct {
+	Seq   uint64
+	Index int
+}
+
+// MaxIndex is the greatest Index.
+const MaxIndex = 999
+
+func (p Place) append(b []byte) []byte {
+	b = strconv.AppendUint(b, p.Seq, 10)
+	if p.Index > 0 {
+		b = fmt.Appendf(b, ".%03d", p.Index)
+	}
+	return b
+}
+
+// UnmarshalJSON reads 44, or 44.001 for Index 1.
+func (p *Place) UnmarshalJSON(b []byte) (err error) {
+	seq, index, _ := strings.Cut(string(b), ".")
+	if p.Seq, err = strconv.ParseUint(seq, 10, 64); err == nil && len(index) > 0 {
+		p.Index, err = strconv.Atoi(index)
+	}
+	return err
+}
+
+// KindState is the kind of a line that holds a State.
+const KindState room.Kind = "state"
+
+// MaxListed bounds the numbers in one state line, to keep it well below
+// [jsonl.MaxLine].
+const MaxListed = 4096
+
+// AppendMessage appends the line of a message, which is the same for every owner. The
+// error wraps [room.ErrInvalid].
+func AppendMessage(b []byte, seq uint64, m *room.Message) ([]byte, error) {
+	switch {
+	case m.Kind == "" || m.Kind == room.KindRead || m.Kind == KindState || m.Kind == room.KindRetired:
+		return b, fmt.Errorf("%w: kind %q is no message's", room.ErrInvalid, m.Kind)
+	case !jsonl.Writable(m.Time) || !jsonl.Writable(m.RefTime):
+		return b, fmt.Errorf("%w: a time that can't be written down", room.ErrInvalid)
+	}
+	from := len(b)
+	b = slices.Grow(b, 176+len(m.Text)+24*len(m.To))
+	b = appendSeq(b, seq)
+	b = jsonl.AppendString(append(b, `,"id":`...), m.ID)
+	b = jsonl.AppendTime(append(b, `,"time":`...), m.Time)
+	b = jsonl.AppendString(append(b, `,"kind":`...), string(m.Kind))
+	b = jsonl.AppendString(append(b, `,"from":`...), m.From)
+	if len(m.To) > 0 {
+		b = jsonl.AppendStrings(append(b, `,"to":`...), m.To)
+	}
+	if m.Text != "" {
+		b = jsonl.AppendString(append(b, `,"text":`...), m.Text)
+	}
+	if m.Ref != "" {
+		b = jsonl.AppendString(append(b, `,"ref":`...), m.Ref)
+	}
+	if !m.RefTime.IsZero() {
+		b = jsonl.AppendTime(append(b, `,"reftime":`...), m.RefTime)
+	}
+	return sealed(b, from)
+}
+
+// AppendRead appends a mark that the owner has read the messages with these ids. The
+// error wraps [room.ErrInvalid].
+func AppendRead(b []byte, seq uint64, at time.Time, ids []string) ([]byte, error) {
+	if len(ids) == 0 || !jsonl.Writable(at) {
+		return b, fmt.Errorf("%w: an empty read mark, or its time", room.ErrInvalid)
+	}
+	from := len(b)
+	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
+	b = jsonl.AppendStrings(append(b, `,"kind":"read","ids":`...), ids)
+	return sealed(b, from)
+}
+
+// AppendState appends a state line. unread is in ascending order; only [MaxListed] of it
+// are listed.
+func AppendState(b []byte, seq uint64, at time.Time, unread []Place) []byte {
+	then, from := seq, len(b)
+	if len(unread) > MaxListed {
+		// What has the number of the last one listed may be more than one message.
+		unread = unread[:MaxListed]
+		then = unread[MaxListed-1].Seq - 1
+		for len(unread) > 0 && unread[len(unread)-1].Seq > then {
+			unread = unread[:len(unread)-1]
+		}
+	}
+	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
+	b = append(b, `,"kind":"state","unread":[`...)
+	for i, p := range unread {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = p.append(b)
+	}
+	b = strconv.AppendUint(append(b, `],"then":`...), then, 10)
+	return jsonl.Seal(b, from)
+}
+
+func appendSeq(b []byte, seq uint64) []byte {
+	return strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
+}
+
+func sealed(b []byte, from int) ([]byte, error) {
+	b = jsonl.Seal(b, from)
+	if n := len(b) - from; n > jsonl.MaxLine {
+		return b[:from], fmt.Errorf("%w: a record of %d bytes, over the limit of %d", room.ErrInvalid, n, jsonl.MaxLine)
+	}
+	return b, nil
+}
+
+// wire is every member that a line can have.
+type wire struct {
+	Seq     uint64    `json:"seq"`
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	Kind    room.Kind `json:"kind"`
+	From    string    `json:"from"`
+	To      []string  `json:"to"`
+	Text    string    `json:"text"`
+	Ref     string    `json:"ref"`
+	RefTime time.Time `json:"reftime"`
+	IDs     []string  `json:"ids"`
+	Unread  []Place   `json:"unread"`
+	Then    uint64    `json:"then"`
+}
+
+var errNone = errors.New("not a record")
+
+// parse decodes a sealed object.
+func parse(data []byte) (Record, error) {
+	w, ok := parseWire(data)
+	if !ok && json.Unmarshal(data, &w) != nil || w.Kind == "" || w.Seq == 0 {
+		return Record{}, errNone
+	}
+	switch w.Kind {
+	case room.KindRead:
+		if len(w.IDs) == 0 {
+			return Record{}, errNone
+		}
+		return Record{Seq: w.Seq, Read: w.IDs}, nil
+	case KindState:
+		return Record{Seq: w.Seq, State: &State{w.Unread, w.Then}}, nil
+	}
+	return Record{Seq: w.Seq, Message: &room.Message{
+		ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
+		Text: w.Text, Ref: w.Ref, RefTime: w.RefTime.UTC(),
+	}}, nil
+}
+
+// Parse decodes a line, without its newline. It returns what good records are in it: where
+// a newline was lost there are two. whole reports that it is one good record and
+// nothing else; if not, the line is damaged.
+func Parse(l jsonl.Line) (found []Record, whole bool) {
+	sealed, whole := jsonl.Records(l.Data)
+	for _, s := range sealed {
+		r, err := parse(s.Data)
+		if err != nil {
+			whole = false
+			continue
+		}
+		r.Off = l.Off + s.Off
+		found = append(found, r)
+	}
+	return found, whole
+}
