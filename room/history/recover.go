@@ -158,27 +158,33 @@ func (s *Store) mendSuspect(name string) error {
 	if err != nil {
 		return err
 	}
-	cut := st.Size
-	b := jsonl.NewBackward(h.val, st.Size)
+	cut, err := suspect(h.val, st.Size, s.saved.Seq)
+	if err != nil || cut == st.Size {
+		return err
+	}
+	return s.cut(name, h.val, cut, st.Size)
+}
+
+// suspect returns where the first bad line is that a file of that size has beyond the
+// event seq, or the size.
+func suspect(f disk.File, size int64, seq uint64) (cut int64, err error) {
+	cut = size
+	b := jsonl.NewBackward(f, size)
 	for {
 		l, err := b.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return cut, nil
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		found, whole := record.Parse(l)
 		if !whole {
 			cut = l.Off
 			continue
 		}
-		if found[0].Seq <= s.saved.Seq {
-			break
+		if found[0].Seq <= seq {
+			return cut, nil
 		}
 	}
-	if cut == st.Size {
-		return nil
-	}
-	return s.cut(name, h.val, cut, st.Size)
 }
