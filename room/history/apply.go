@@ -110,6 +110,13 @@ func (s *Store) flush(o *owner) error {
 		return err
 	}
 	defer s.files.release(h)
+	st, err := h.val.Stat()
+	if err != nil {
+		return err
+	}
+	if o.adopt(st.Ino) {
+		v, _ = o.snapshot()
+	}
 	ino, err := s.verify(o, h.val, v)
 	if err != nil {
 		return err
@@ -186,18 +193,29 @@ func (s *Store) lateness(name string) error {
 	return nil
 }
 
+// unloaded reports whether a history lacks lines that its file could not be loaded for.
+func (s *Store) unloaded(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.late[name]
+	return l != nil && l.it == nil
+}
+
 // catchUp tries to write what is late, and reports whether nothing is.
 func (s *Store) catchUp() bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for name, l := range s.late {
-		if l.err = s.retry(name, l); l.err != nil {
+		err := s.retry(name, l)
+		s.mu.Lock()
+		if l.err = err; err == nil {
+			delete(s.late, name)
+		}
+		s.mu.Unlock()
+		if err != nil {
 			continue
 		}
 		s.owners.release(l.it)
-		s.mu.Lock()
-		delete(s.late, name)
-		s.mu.Unlock()
 		s.log.Info("history: written again", "file", path(name))
 	}
 	return len(s.late) == 0
@@ -213,7 +231,9 @@ func (s *Store) retry(name string, l *lateOwner) error {
 			line.inbox = 0 // its sender was told that it is kept
 			it.val.add(line)
 		}
+		s.mu.Lock()
 		l.it, l.lines = it, nil
+		s.mu.Unlock()
 	}
 	return s.flush(l.it.val)
 }

@@ -262,9 +262,7 @@ func (s *Store) tend() {
 		}
 		if s.Log.Stats().Segments > 1 || s.syncFailed {
 			err := s.checkpoint()
-			if s.told.note(err) {
-				s.report(err)
-			}
+			s.report(err)
 			if err != nil {
 				retry.Reset(retryAfter)
 			}
@@ -275,22 +273,15 @@ func (s *Store) tend() {
 // retryAfter is how long after a failure the disk is tried again.
 const retryAfter = time.Second
 
+// report logs that no checkpoint can be made, and once more when they can.
 func (s *Store) report(err error) {
-	if err != nil {
+	switch was := s.unwell; {
+	case err != nil && !was:
 		s.log.Error("history: no checkpoint can be made; the log keeps what it would free", "error", err)
-		return
+	case err == nil && was:
+		s.log.Info("history: checkpoints are made again")
 	}
-	s.log.Info("history: checkpoints are made again")
-}
-
-// told remembers what was reported, so that it is reported once. The zero value is that all is well.
-type told struct{ bad bool }
-
-// note reports whether err, or that there is none any more, is news.
-func (t *told) note(err error) bool {
-	news := (err != nil) != t.bad
-	t.bad = err != nil
-	return news
+	s.unwell = err != nil
 }
 
 func (s *Store) wakeUp() {

@@ -330,16 +330,15 @@ func (c *compaction) install(in disk.Folder, base string) error {
 	if err != nil {
 		return err
 	}
-	if err := in.Rename(base+".tmp", base); err != nil {
+	o.mu.Lock()
+	o.shorter = shorter{st.Ino, c.size, stateAt{c.size, int64(len(state))}}
+	o.mu.Unlock()
+	err = in.Rename(base+".tmp", base)
+	c.s.files.forget(o.name)
+	if err != nil {
 		return err
 	}
-	c.s.files.forget(o.name)
-	o.mu.Lock()
-	o.ino, o.size = st.Ino, c.size
-	o.count = allOfThem
-	o.state = stateAt{c.size, int64(len(state))}
-	o.noticed = make(map[int64]bool)
-	o.mu.Unlock()
+	o.adopt(st.Ino)
 	if limit := c.s.limit(o.name); limit > 0 {
 		o.compactAt = max(limit, c.size+limit/8)
 	}

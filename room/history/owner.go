@@ -79,6 +79,7 @@ type owner struct {
 	waiting int // how many of these are no receipts
 	state   stateAt
 	noticed map[int64]bool // damage that was reported
+	shorter shorter        // takes or has taken the file's place
 
 	// compactAt is the size from which on the history is to be shortened. Guarded by writing.
 	compactAt int64
@@ -105,6 +106,28 @@ type stateAt struct{ end, len int64 }
 
 // due reports whether a state line is due at end.
 func (a stateAt) due(end int64) bool { return end-a.end > stateEvery+8*a.len }
+
+// shorter is a file that was made to take the place of a history's.
+type shorter struct {
+	ino   uint64
+	size  int64
+	state stateAt
+}
+
+// adopt makes the shorter file the history's, if it is the one with that inode: a rename that fails
+// can have its effect nevertheless.
+func (o *owner) adopt(ino uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shorter.ino != ino || ino == 0 {
+		return false
+	}
+	o.ino, o.size, o.state = ino, o.shorter.size, o.shorter.state
+	o.count = allOfThem
+	o.noticed = make(map[int64]bool)
+	o.shorter = shorter{}
+	return true
+}
 
 // add appends a line, unless it is there already: the log is applied again after a crash. It
 // reports whether the owner does not get the message since the inbox is full.

@@ -202,6 +202,9 @@ func (s *Store) known(name string) (*item[*owner], error) {
 	if s.isClosed() {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
 	}
+	if s.unloaded(name) && !s.catchUp() && s.unloaded(name) {
+		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, cmp.Or(s.lateness(name), errLate))
+	}
 	it, err := s.owner(name)
 	if unusable(err) {
 		return nil, fmt.Errorf("%w: %w: %w", room.ErrStorage, room.ErrUnusable, err)
@@ -237,7 +240,7 @@ func (s *Store) view(o *owner) (*view, []unread, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if now, _ := o.snapshot(); now.ino == v.ino { // it was not shortened in between
+		if now, _ := o.snapshot(); now.ino == v.ino && !o.adopt(st.Ino) { // it was not shortened in between
 			return nil, nil, errReplaced
 		}
 	}

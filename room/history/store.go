@@ -69,7 +69,7 @@ type Store struct {
 	// Of whoever makes checkpoints: tend, then Close.
 	saved      Checkpoint
 	syncFailed bool
-	told       told
+	unwell     bool // no checkpoint could be made, which was reported
 
 	wake      chan struct{} // tend has something to do
 	closing   chan struct{}
@@ -153,22 +153,28 @@ func or[T int | int64](v, preset T) T {
 }
 
 // Follow gives every entry that is committed from now on to then, batch by batch and in
-// order, when the histories have it. It returns at once; it must be called once, before anything is appended.
-func (s *Store) Follow(then func([]room.Entry)) {
+// order, when the histories have it. It returns at once. Without it nothing is
+// applied, so it has to be called once, before anything is appended.
+func (s *Store) Follow(then func([]room.Entry)) error {
+	f, err := s.Log.Subscribe(s.applied)
+	if err != nil {
+		return err
+	}
 	s.followed = make(chan struct{})
 	go func() {
 		defer close(s.followed)
-		err := s.Log.Follow(s.applied, func(batch []room.Entry) {
+		err := f.Run(func(batch []room.Entry) {
 			s.apply(batch)
 			then(batch)
 			if s.Log.Stats().Segments > 1 {
 				s.wakeUp()
 			}
 		})
-		if err != nil {
+		if err != nil { // there was nothing to read
 			s.log.Error("history: the log can't be followed", "error", err)
 		}
 	}()
+	return nil
 }
 
 // Close waits until everything appended so far is on disk and was given to the follower,

@@ -259,34 +259,59 @@ func (l *Log) reader(visit func(room.Entry) error) reader {
 // when apply has got everything. Only one can follow at a time. While apply works on a batch,
 // one more is committed, and no third.
 func (l *Log) Follow(after uint64, apply func([]room.Entry)) error {
-	var batch []room.Entry
-	flush := func() {
-		if len(batch) > 0 {
-			apply(batch)
-			batch = nil
-		}
+	f, err := l.Subscribe(after)
+	if err != nil {
+		return err
 	}
+	return f.Run(apply)
+}
+
+// Follower is somebody who follows a [Log].
+type Follower struct {
+	l     *Log
+	r     reader
+	after uint64
+	batch []room.Entry // read from the segments
+	apply func([]room.Entry)
+}
+
+// Subscribe is the first half of Follow: what is committed from now on waits for
+// [Follower.Run], which has to be called.
+func (l *Log) Subscribe(after uint64) (*Follower, error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.following {
-		l.mu.Unlock()
-		return errors.New("the log is followed already")
+		return nil, errors.New("the log is followed already")
 	}
 	l.following = true
-	r := l.reader(func(e room.Entry) error {
-		if batch = append(batch, e); len(batch) == readBatch {
-			flush()
+	f := &Follower{l: l, after: after}
+	f.r = l.reader(func(e room.Entry) error {
+		if f.batch = append(f.batch, e); len(f.batch) == readBatch {
+			f.flush()
 		}
 		return nil
 	})
-	l.mu.Unlock()
-	defer l.unfollow()
-	if err := r.read(after); err != nil {
+	return f, nil
+}
+
+// Run is the second half of Follow.
+func (f *Follower) Run(apply func([]room.Entry)) error {
+	defer f.l.unfollow()
+	f.apply = apply
+	if err := f.r.read(f.after); err != nil {
 		return err
 	}
-	for flush(); ; flush() {
-		if batch = l.take(); batch == nil {
+	for f.flush(); ; f.flush() {
+		if f.batch = f.l.take(); f.batch == nil {
 			return nil
 		}
+	}
+}
+
+func (f *Follower) flush() {
+	if len(f.batch) > 0 {
+		f.apply(f.batch)
+		f.batch = nil
 	}
 }
 

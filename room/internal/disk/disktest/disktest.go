@@ -77,7 +77,7 @@ type edit struct {
 	lost bool // an fsync failed, and no later one brings it back
 }
 
-// New returns an empty file system.
+// New is an empty one.
 func New() *FS {
 	m := &FS{}
 	m.root = m.newNode(true)
