@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
-	"strings"
 
 	"whoelse/room"
 	"whoelse/room/internal/disk"
@@ -15,20 +13,16 @@ import (
 // checkLog looks at the log and at the checkpoint.
 func (c *checker) checkLog() error {
 	before := c.checkpoint()
-	first := uint64(0) // where the first segment begins
+	var segments []string
 	err := c.below(logFolder, func(in disk.Folder, path, name string) error {
-		base, ok := strings.CutSuffix(name, ".jsonl")
-		n, err := strconv.ParseUint(base, 10, 64)
-		if !ok || err != nil || len(base) != 20 {
+		if firstSegment([]string{name}) == 0 {
 			return c.other(in, path, name)
 		}
 		f, size := c.open(in, path, name)
 		if f == nil {
 			return nil
 		}
-		if first == 0 {
-			first = n
-		}
+		segments = append(segments, name)
 		c.how.Step(size)
 		return f.Close()
 	})
@@ -64,7 +58,7 @@ func (c *checker) checkLog() error {
 	if err != nil {
 		after = before // it was reported
 	}
-	if first > 0 && first > after.Seq+1 && err == nil {
+	if first := firstSegment(segments); first > after.Seq+1 && err == nil {
 		gaps = append([][2]uint64{{after.Seq + 1, first - 1}}, gaps...)
 	}
 	for _, g := range gaps {

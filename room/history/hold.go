@@ -288,7 +288,7 @@ func (h *Held) sort(name string, v *view) (list []extent, err error) {
 				list = append(list, extent{g.Seq, g.Off, len(g.data)})
 			}
 		}
-		if whole || len(found) > 0 && junk <= len(found)-1 { // newlines that were lost
+		if whole || len(found) > 0 && junk == 0 { // newlines were lost
 			return nil
 		}
 		b := make([]byte, next-l.Off)
