@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
@@ -62,7 +64,7 @@ type converting struct {
 
 	out     *bufio.Writer
 	seq     uint64            // of the last line
-	time    string            // and when
+	time    time.Time         // and when
 	unread  map[string]uint64 // by id, the numbers
 	damaged int
 }
@@ -182,31 +184,17 @@ func (c *converting) line(data []byte) error {
 	return err
 }
 
-// maxListed is how many numbers a state line has at most.
-const maxListed = 4096
-
 // state ends a nick's history with a line that says what is unread, so that nobody has to
 // read all of it to find out.
 func (c *converting) state() error {
 	if c.t.nick == "" || c.seq == 0 {
 		return nil
 	}
-	unread, then := slices.Sorted(maps.Values(c.unread)), c.seq
-	if len(unread) > maxListed {
-		unread = unread[:maxListed]
-		then = unread[maxListed-1]
+	var unread []record.Place
+	for _, seq := range slices.Sorted(maps.Values(c.unread)) {
+		unread = append(unread, record.Place{Seq: seq})
 	}
-	b := strconv.AppendUint([]byte(`{"seq":`), c.seq, 10)
-	b = jsonl.AppendString(append(b, `,"time":`...), c.time)
-	b = append(b, `,"kind":"state","unread":[`...)
-	for i, seq := range unread {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendUint(b, seq, 10)
-	}
-	b = strconv.AppendUint(append(b, `],"then":`...), then, 10)
-	_, err := c.out.Write(jsonl.Seal(b, 0))
+	_, err := c.out.Write(record.AppendState(nil, c.seq, c.time, unread))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
@@ -161,14 +162,14 @@ const (
 
 // line is what has to be known of one.
 type line struct {
-	ID   string   `json:"id"`
-	Time string   `json:"time"`
-	Kind string   `json:"kind"`
-	From string   `json:"from"`
-	To   []string `json:"to"`
-	IDs  []string `json:"ids"`
-	At   int64    `json:"at"`
-	Was  int64    `json:"was"`
+	ID   string    `json:"id"`
+	Time time.Time `json:"time"`
+	Kind string    `json:"kind"`
+	From string    `json:"from"`
+	To   []string  `json:"to"`
+	IDs  []string  `json:"ids"`
+	At   int64     `json:"at"`
+	Was  int64     `json:"was"`
 }
 
 // decode decodes a line that is sealed.

@@ -187,7 +187,7 @@ func describeOne(t *testing.T, owner string, text []byte) (k known, last uint64)
 		}
 		last = l.Seq
 		if l.Kind == kindState {
-			if l.Then != last || l.Time == "" {
+			if l.Then != last || l.Time.IsZero() {
 				t.Errorf("%s: %s", owner, data)
 			}
 			state = l.Unread
