@@ -7,6 +7,13 @@ import (
 	"whoelse/room/history/migrate"
 )
 
+// Ends of the names of the folders beside the histories: the one that a start leaves of an older
+// layout, and the one that it makes.
+const (
+	OldEnd = migrate.OldEnd
+	NewEnd = migrate.NewEnd
+)
+
 // upgrade brings an older layout up to date.
 func upgrade(dir string, log *slog.Logger) error {
 	if log == nil {
@@ -23,7 +30,7 @@ func upgrade(dir string, log *slog.Logger) error {
 		return ErrBackup
 	}
 	if done {
-		log.Info("history: the layout is up to date; delete the old folder when all is well", "old", dir+migrate.OldEnd)
+		log.Info("history: the layout is up to date; delete the old folder when all is well", "old", dir+OldEnd)
 	}
 	return err
 }

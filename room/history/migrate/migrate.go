@@ -19,7 +19,7 @@ import (
 // Ends of the names of the folders beside the one of the histories.
 const (
 	OldEnd = ".v2"  // the histories as they were
-	newEnd = ".new" // the ones that are being made
+	NewEnd = ".new" // the ones that are being made
 )
 
 // ErrBackup is wrapped by [FromVersion2] while a backup of the old folder is made.
@@ -91,7 +91,7 @@ func fromVersion2(parent disk.Folder, name string, opts Options) (done bool, err
 		if kept, err := has(parent, at); err != nil || !kept {
 			return false, err
 		}
-		if made, err := isMade(parent, name+newEnd); err != nil || !made {
+		if made, err := isMade(parent, name+NewEnd); err != nil || !made {
 			return false, err
 		}
 	}
@@ -112,7 +112,7 @@ func fromVersion2(parent disk.Folder, name string, opts Options) (done bool, err
 		if kept, err := has(parent, name+OldEnd); err != nil || kept {
 			return false, errors.Join(err, fmt.Errorf("%s is in the way: it has histories from before; move it away", name+OldEnd))
 		}
-		if err := build(parent, name+newEnd, old, opts); err != nil {
+		if err := build(parent, name+NewEnd, old, opts); err != nil {
 			return false, err
 		}
 		if err := parent.Rename(name, name+OldEnd); err != nil {
@@ -122,7 +122,7 @@ func fromVersion2(parent disk.Folder, name string, opts Options) (done bool, err
 	if err := parent.Sync(); err != nil { // the old one is kept before the new one takes its place
 		return false, err
 	}
-	if err := parent.Rename(name+newEnd, name); err != nil {
+	if err := parent.Rename(name+NewEnd, name); err != nil {
 		return false, err
 	}
 	return true, parent.Sync()

@@ -273,7 +273,7 @@ func TestFromVersion2(t *testing.T) {
 	if !maps.EqualFunc(kept, old, bytes.Equal) {
 		t.Error("the old folder has changed")
 	}
-	if _, err := os.Lstat(dir + newEnd); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(dir + NewEnd); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -579,7 +579,7 @@ func TestThroughALink(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(link, "version")); err != nil || string(text) != "3\n" {
 		t.Error(string(text), err)
 	}
-	if err := os.Rename(elsewhere, elsewhere+newEnd); err != nil { // as if it was interrupted
+	if err := os.Rename(elsewhere, elsewhere+NewEnd); err != nil { // as if it was interrupted
 		t.Fatal(err)
 	}
 	if done, err := FromVersion2(link, Options{}); !done || err != nil {
