@@ -122,6 +122,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 	if err != nil {
 		return err
 	}
+	h.s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
 	most, lastID := h.s.applied, h.s.LastID()
 	for _, name := range append([]string{room.RoomHistory, room.PresenceHistory}, nicks...) {
 		bad := 0
@@ -146,7 +147,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}
-	if most > h.s.applied || lastID > h.s.LastID() {
+	if saved, err := ReadCheckpoint(h.s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
 		if err := WriteCheckpoint(h.s.dirs.root, Checkpoint{most, lastID}); err != nil {
 			return err
 		}
