@@ -113,28 +113,40 @@ func (h *Held) Rename(from, to string) error {
 	if err := areNicks(from, to); err != nil {
 		return err
 	}
-	users := h.s.dirs.users
-	var ends []string
-	for _, end := range historyFiles {
-		switch _, err := users.Lstat(from + end); {
-		case err == nil:
-			if err := h.free(to + end); err != nil {
-				return err
-			}
-			ends = append(ends, end)
-		case !errors.Is(err, fs.ErrNotExist):
-			return err
-		}
+	if _, err := h.movable(from, to); err != nil {
+		return err
 	}
 	if err := h.readdress(from, to); err != nil {
 		return fmt.Errorf("history of %s: %w", from, err)
 	}
+	ends, err := h.movable(from, to) // there may be more to set aside now
+	if err != nil {
+		return err
+	}
+	users := h.s.dirs.users
 	for _, end := range ends {
 		if err := users.Rename(from+end, to+end); err != nil {
 			return fmt.Errorf("history of %s: %w", from, err)
 		}
 	}
 	return users.Sync() // also of what an interrupted call has moved
+}
+
+// movable returns which of the files from has. It is an fs.ErrExist if to has one of these.
+func (h *Held) movable(from, to string) (ends []string, err error) {
+	for _, end := range historyFiles {
+		switch err := h.free(from + end); {
+		case err == nil:
+		case !errors.Is(err, fs.ErrExist):
+			return nil, err
+		default:
+			if err := h.free(to + end); err != nil {
+				return nil, err
+			}
+			ends = append(ends, end)
+		}
+	}
+	return ends, nil
 }
 
 // RestoreNick gives nick the history back that was set aside last, and reports whether
