@@ -311,9 +311,18 @@ func TestCheckOfAnotherFoldersHistory(t *testing.T) {
 	if sum.Damaged != 1 || !strings.Contains(fmt.Sprint(list), "has the number 1000, and the log comes only to 6") {
 		t.Errorf("%+v %v", sum, list)
 	}
-	mustRepair(t, m)
 	s, err := open(m.Folder(), Options{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Waiting("carol"); !errors.Is(err, errAhead) { // what was sent now would be lost
+		t.Errorf("it is used: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustRepair(t, m)
+	if s, err = open(m.Folder(), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	follow(s)

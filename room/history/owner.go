@@ -259,9 +259,26 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	r := &reader{s: s, o: o, v: &view{file: h.val, size: o.size}}
 	if shared(name) {
-		return o, r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+		err = r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+	} else {
+		err = r.loadUnread()
 	}
-	return o, r.loadUnread()
+	if err == nil && s.isAhead(o.last) {
+		err = errAhead
+	}
+	return o, err
+}
+
+// errAhead keeps a history from being used to which nothing would be appended: the log's next events
+// would be taken for ones that it has.
+var errAhead = errors.New("it has events that the log has not got to yet, so it is from another folder; stop the server, and run whoelse check --repair")
+
+// isAhead reports whether the log has not come to an event yet.
+func (s *Store) isAhead(seq uint64) bool {
+	s.mu.Lock()
+	applied := s.applied
+	s.mu.Unlock()
+	return s.Log != nil && seq > max(applied, s.Log.Last())
 }
 
 // mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
