@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"whoelse/room"
 )
@@ -189,4 +190,16 @@ func TestCleanIsHarmless(t *testing.T) {
 			t.Errorf("%q is shown as %s, want %s", in, got, want)
 		}
 	}
+}
+
+// FuzzClean: nothing gets through that does more than be there.
+func FuzzClean(f *testing.F) {
+	f.Add("a\nb\x1b[2J\u202e\u009b\\\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range Clean(s) {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q has %U", Clean(s), r)
+			}
+		}
+	})
 }

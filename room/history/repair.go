@@ -38,7 +38,11 @@ func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) err
 
 // repair is Repair on any folder, which it closes.
 func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checking) error {
-	if err := salvage(ctx, root, how); err != nil {
+	_, err := ReadVersion(root)
+	if err == nil {
+		err = salvage(ctx, root, how)
+	}
+	if err != nil {
 		return errors.Join(err, root.Close())
 	}
 	h, err := hold(root, log)
