@@ -32,10 +32,9 @@ type Summary struct {
 	LastID  string
 }
 
-// Check goes over the histories in dir and changes nothing. Beside a running server
-// what is being written at this moment is no damage. Its memory does not grow with the
-// files. The error is about the folder as a whole: not there, not readable, of another version, or ctx is
-// over.
+// Check goes over the histories in dir and changes nothing. Beside a running server what is being
+// written at this moment is no damage. Its memory does not grow with the files. The error is about
+// the folder as a whole: not there, not readable, of another version, or ctx is over.
 func Check(ctx context.Context, dir string, how Checking) (Summary, error) {
 	root, err := disk.OpenReadOnly(dir)
 	if err != nil {

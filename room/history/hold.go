@@ -27,8 +27,8 @@ type Held struct {
 	backup io.Closer // keeps backups from beginning
 }
 
-// Hold takes the folder dir as [Open] does, with the same lock, and finishes what a
-// crash left undone: the histories have all that the log had, and the log is empty. The error is as Open's,
+// Hold takes the folder dir as [Open] does, with the same lock, and finishes what a crash left
+// undone: the histories have all that the log had, and the log is empty. The error is as Open's,
 // [ErrInUse] while a server runs, [ErrBackup] while a backup does.
 func Hold(dir string, log *slog.Logger) (*Held, error) {
 	dir, err := filepath.Abs(dir)
@@ -239,8 +239,8 @@ func (h *Held) readdress(from, to string) error {
 }
 
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
-// order of their numbers, and nothing else; what is damaged is durable in the .torn file before. change may
-// return another message for one.
+// order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
+// change may return another message for one.
 func (h *Held) rewrite(name string, change func(*room.Message) *room.Message) error {
 	it, err := h.s.owner(name)
 	if err != nil {

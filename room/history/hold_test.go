@@ -309,7 +309,8 @@ func renameIn(m *disktest.FS) error {
 	return errors.Join(h.Rename("carol", "caroline"), h.Close())
 }
 
-// TestRenameDies ends the process before each operation in turn, cuts the power or not, and renames again.
+// TestRenameDies ends the process before each operation in turn, cuts the power or not, and renames
+// again.
 func TestRenameDies(t *testing.T) {
 	for n := 1; ; n++ {
 		m, want := busy(t)

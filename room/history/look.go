@@ -56,9 +56,9 @@ func (l *Look) open(d *dirs, name string) error {
 	if v, err := ReadVersion(d.root); err != nil || v != 0 && v < Version {
 		return errors.Join(err, fmt.Errorf("the histories have version %d; a start of the server brings them up to date", v))
 	}
-	for name, folder := range map[string]*disk.Folder{logFolder: &d.log, "users": &d.users, "rooms": &d.rooms} {
+	for dir, folder := range map[string]*disk.Folder{logFolder: &d.log, "users": &d.users, "rooms": &d.rooms} {
 		var err error
-		if *folder, err = d.root.Sub(name); errors.Is(err, fs.ErrNotExist) {
+		if *folder, err = d.root.Sub(dir); errors.Is(err, fs.ErrNotExist) {
 			*folder = nil
 		} else if err != nil {
 			return err

@@ -114,8 +114,8 @@ func TestLookGivesLinesAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestLookIsWhatAStartMakes: after a crash a look at any history shows what a start then has, whatever the
-// file lost or was left with.
+// TestLookIsWhatAStartMakes: after a crash a look at any history shows what a start then has,
+// whatever the file lost or was left with.
 func TestLookIsWhatAStartMakes(t *testing.T) {
 	dir := t.TempDir()
 	makeSmall(t, dir)
