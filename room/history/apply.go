@@ -239,7 +239,9 @@ func (s *Store) retry(name string, l *lateOwner) error {
 }
 
 // unusable reports whether what is in a file's place is not one that a store may use.
-func unusable(err error) bool { return errors.Is(err, disk.ErrNotRegular) }
+func unusable(err error) bool {
+	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, errAhead)
+}
 
 // complain logs something about a history, once.
 func (s *Store) complain(name, what string, err error) {

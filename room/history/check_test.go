@@ -55,9 +55,12 @@ func withCarol(t testing.TB, content []byte, point Checkpoint) *disktest.FS {
 // contentOf is what is in a file of a folder in memory, nil without one.
 func contentOf(t testing.TB, m *disktest.FS, dir, name string) []byte {
 	t.Helper()
-	in, err := m.Folder().Sub(dir)
-	if err != nil {
-		t.Fatal(err)
+	in := m.Folder()
+	if dir != "" {
+		var err error
+		if in, err = in.Sub(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b, err := disk.ReadFile(in, name, 1<<30)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
