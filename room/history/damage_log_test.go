@@ -1,9 +1,9 @@
 package history
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -12,9 +12,9 @@ import (
 	"whoelse/room/internal/disk/disktest"
 )
 
-// cutOff is what a power cut left of a server with eight messages to carol: four are in her
-// history, and all but the first four in the log.
-func cutOff(t *testing.T) (m *disktest.FS, want []string) {
+// cutOff is what a power cut left of a server with eight messages to carol: all but the first four are in
+// the log, and in her history, or only there.
+func cutOff(t *testing.T, both bool) (m *disktest.FS, want []string) {
 	t.Helper()
 	m = disktest.New()
 	for round := range 2 {
@@ -29,8 +29,15 @@ func cutOff(t *testing.T) (m *disktest.FS, want []string) {
 			want = append(want, msg.ID)
 		}
 		if round == 1 {
-			after := m.Crash(rand.New(rand.NewPCG(3, 4)))
-			if err := s.Close(); err != nil {
+			after := m.Killed()
+			users, err := after.Folder().Sub("users")
+			for _, name := range []string{"bob.jsonl", "carol.jsonl"} {
+				lines := bytes.SplitAfter(contentOf(t, after, "users", name), []byte("\n"))
+				if !both {
+					err = errors.Join(err, disk.WriteFile(users, name, bytes.Join(lines[:4], nil)))
+				}
+			}
+			if err := errors.Join(err, s.Close()); err != nil {
 				t.Fatal(err)
 			}
 			return after, want
@@ -46,7 +53,7 @@ func cutOff(t *testing.T) (m *disktest.FS, want []string) {
 // loses the one event that it was in at most; wherever the log ends, a repair loses what is nowhere.
 func TestEveryByteOfTheLog(t *testing.T) {
 	const segment = "00000000000000000005.jsonl"
-	m, all := cutOff(t)
+	m, all := cutOff(t, true)
 	text := contentOf(t, m, "log", segment)
 	lines := slices.Collect(func(yield func(int) bool) { // where they end
 		for i, b := range text {
@@ -73,9 +80,11 @@ func TestEveryByteOfTheLog(t *testing.T) {
 	}
 	point := contentOf(t, m, "", checkpointFile)
 	for i := range point {
-		flipped := slices.Clone(point)
-		flipped[i] ^= 1 << (i % 8)
-		oneDamage(t, fmt.Sprint("the checkpoint's byte ", i), "", checkpointFile, flipped, all, 0)
+		for bit := range 8 {
+			flipped := slices.Clone(point)
+			flipped[i] ^= 1 << bit
+			oneDamage(t, fmt.Sprint("the checkpoint's byte ", i), "", checkpointFile, flipped, all, 0)
+		}
 		oneDamage(t, fmt.Sprint("the checkpoint until ", i), "", checkpointFile, point[:i], all, 0)
 	}
 }
@@ -84,8 +93,9 @@ func TestEveryByteOfTheLog(t *testing.T) {
 // log has may be lost.
 func oneDamage(t *testing.T, what, dir, name string, content []byte, all []string, most int) {
 	t.Helper()
-	for _, repaired := range []bool{false, true} {
-		m, _ := cutOff(t)
+	for n := range 4 {
+		both, repaired := n%2 == 0, n/2 == 0
+		m, _ := cutOff(t, both)
 		in := m.Folder()
 		var err error
 		if dir != "" {
@@ -100,7 +110,7 @@ func oneDamage(t *testing.T, what, dir, name string, content []byte, all []strin
 		if repaired {
 			mustRepair(t, m)
 		} else if refuses(t, m) {
-			if most == 0 || dir == "" {
+			if most == 0 || dir == "" || !both {
 				t.Fatalf("%s: a history is not used", what)
 			}
 			continue
