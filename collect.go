@@ -11,20 +11,24 @@ import (
 	"whoelse/sessions/space"
 )
 
-// collector asks everybody for their statistics when metrics are asked for. Its
-// methods may be called concurrently.
-type collector struct {
-	room  func() room.Stats
-	store func() history.Stats
-	door  func() door.Stats
-	quota func() quota.Stats
-	space func() space.Stats
+// Sources are who is asked for statistics when metrics are asked for. The functions may be
+// called concurrently.
+type Sources struct {
+	Version string // the program's
+	Room    func() room.Stats
+	Store   func() history.Stats
+	Door    func() door.Stats
+	Quota   func() quota.Stats
+	Space   func() space.Stats
 }
 
+// collector makes metrics of them. Its methods may be called concurrently.
+type collector struct{ Sources }
+
 // registry has all metrics: ours, of Go and of the process.
-func (c collector) registry() *prometheus.Registry {
+func (s Sources) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
@@ -79,7 +83,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	to := sheet{out}
-	to.gauge(infoDesc, 1, version())
+	to.gauge(infoDesc, 1, c.Version)
 	c.collectRoom(to)
 	c.collectDoor(to)
 	c.collectStore(to)
@@ -87,7 +91,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 }
 
 func (c collector) collectRoom(to sheet) {
-	s := c.room()
+	s := c.Room()
 	to.gauge(sessionsDesc, s.Sessions)
 	to.gauge(membersDesc, s.Members)
 	to.gauge(guestsDesc, s.Guests)
@@ -97,7 +101,7 @@ func (c collector) collectRoom(to sheet) {
 }
 
 func (c collector) collectDoor(to sheet) {
-	s := c.door()
+	s := c.Door()
 	to.gauge(connectionsDesc, s.Handshakes, "login")
 	to.gauge(connectionsDesc, s.Sessions, "in")
 	to.counter(admittedDesc, s.Admitted)
@@ -110,7 +114,7 @@ func (c collector) collectDoor(to sheet) {
 }
 
 func (c collector) collectStore(to sheet) {
-	s := c.store()
+	s := c.Store()
 	trouble := 0
 	if s.Trouble != nil {
 		trouble = 1
@@ -126,7 +130,7 @@ func (c collector) collectStore(to sheet) {
 }
 
 func (c collector) collectQuota(to sheet) {
-	s := c.quota()
+	s := c.Quota()
 	to.gauge(chargedDesc, int(s.Charged))
 	for limit, n := range s.Refused {
 		to.counter(overQuotaDesc, n, limit.String())
@@ -134,7 +138,7 @@ func (c collector) collectQuota(to sheet) {
 	for limit, n := range s.Remembered {
 		to.gauge(accountsDesc, n, limit.String())
 	}
-	d := c.space()
+	d := c.Space()
 	to.gauge(dataDesc, int(d.Bytes))
 	to.gauge(dataMaxDesc, int(d.Max))
 	to.gauge(dataStageDesc, int(d.Stage))

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 )
 
 func TestJoinLine(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	for _, c := range []struct{ hostname, at, want string }{
 		{"", "203.0.113.5:2222", "ssh -p 2222 bob@203.0.113.5"},
 		{"", "[2001:db8::5]:2222", "ssh -p 2222 bob@2001:db8::5"},
@@ -19,6 +13,7 @@ func TestJoinLine(t *testing.T) {
 		{"", "127.0.0.1:2222", "ssh -p 2222 bob@localhost"},
 		{"", "[::]:2222", "ssh -p 2222 bob@localhost"},
 		{"chat.example.org", "203.0.113.5:2222", "ssh -p 2222 bob@chat.example.org"},
+		{"chat.example.org", "203.0.113.5:0", "ssh -p 2200 bob@chat.example.org"},
 		{"chat.example.org:22", "172.17.0.2:2222", "ssh bob@chat.example.org"},
 		{"2001:db8::1", "172.17.0.2:2222", "ssh -p 2222 bob@2001:db8::1"},
 		{"[2001:db8::1]:2022", "172.17.0.2:2222", "ssh -p 2022 bob@2001:db8::1"},
@@ -27,8 +22,7 @@ func TestJoinLine(t *testing.T) {
 		if err != nil {
 			t.Errorf("%q: %v", c.hostname, err)
 		}
-		s := &server{listener: l, hostname: h}
-		if got := s.joinLine("bob", netip.MustParseAddrPort(c.at)); got != c.want {
+		if got := h.JoinLine("bob", netip.MustParseAddrPort(c.at), 2200); got != c.want {
 			t.Errorf("%q at %s: %q, want %q", c.hostname, c.at, got, c.want)
 		}
 	}

@@ -17,20 +17,20 @@ const headerWithin = 5 * time.Second
 
 // listen binds the address. Only from trusted proxies is a PROXY header believed;
 // what others send is ssh or nothing.
-func listen(cfg config) (net.Listener, error) {
-	l, err := net.Listen("tcp", cfg.listen)
+func listen(cfg *Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", cfg.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another program; name another address with --listen", cfg.listen)
+		return nil, fmt.Errorf("%s is in use by another program; name another address with --listen", cfg.Listen)
 	case err != nil:
-		return nil, fmt.Errorf("can't listen on %s: %w", cfg.listen, err)
-	case len(cfg.proxyNets) == 0:
+		return nil, fmt.Errorf("can't listen on %s: %w", cfg.Listen, err)
+	case len(cfg.Proxies) == 0:
 		return l, nil
 	}
 	return &proxyproto.Listener{
 		Listener: l, ReadHeaderTimeout: headerWithin,
 		ConnPolicy: func(c proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-			if trusted(cfg.proxyNets, c.Upstream) {
+			if trusted(cfg.Proxies, c.Upstream) {
 				return proxyproto.USE, nil
 			}
 			return proxyproto.SKIP, nil

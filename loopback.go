@@ -25,11 +25,11 @@ const (
 const manyLoopback = 20
 
 // lookingOut is the desk's Admit, with an eye on where people come from.
-func (s *server) lookingOut(cfg config) func(sessions.Person) error {
+func (s *server) lookingOut() func(sessions.Person) error {
 	exempt := func(a netip.Addr) bool {
-		return slices.ContainsFunc(cfg.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+		return slices.ContainsFunc(s.cfg.Door.Exempt, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 	}
-	if len(cfg.proxyNets) > 0 {
+	if len(s.cfg.Proxies) > 0 {
 		return s.desk.Admit
 	}
 	if at, ok := s.listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -23,17 +22,18 @@ const (
 	metricsEnd     = 300 * time.Millisecond // for requests that are being answered
 )
 
-// metrics is the HTTP listener for monitoring: /metrics and /healthz. nil is none.
-type metrics struct {
+// Server is the HTTP listener. nil is none, and its methods do nothing. They are not called
+// concurrently.
+type Server struct {
 	listener net.Listener
 	http     *http.Server
 	log      *slog.Logger
 	ended    chan struct{}
 }
 
-// openMetrics binds addr, which is on the loopback interface where it names no host.
-// Without addr there are no metrics.
-func openMetrics(addr string, log *slog.Logger) (*metrics, error) {
+// Listen binds addr, which is on the loopback interface where it names no host. Without
+// addr there are no metrics. The error is in words for the operator.
+func Listen(addr string, log *slog.Logger) (*Server, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -44,17 +44,17 @@ func openMetrics(addr string, log *slog.Logger) (*metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics %s: can't listen there (%w); name another address", addr, errors.Unwrap(err))
 	}
-	return &metrics{listener: l, log: log}, nil
+	return &Server{listener: l, log: log}, nil
 }
 
-// serve answers from now on, until stop. probe says whether storage accepts.
-func (m *metrics) serve(from prometheus.Gatherer, probe prober) {
+// Serve answers from now on, in goroutines of its own, until Stop.
+func (m *Server) Serve(from Sources, probe Probe) {
 	if m == nil {
 		return
 	}
 	errorLog := slog.NewLogLogger(m.log.Handler(), slog.LevelWarn)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(from, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(from.registry(), promhttp.HandlerOpts{
 		ErrorLog: errorLog, MaxRequestsInFlight: metricsAtOnce, Timeout: metricsWithin / 2, EnableOpenMetrics: true,
 	}))
 	mux.Handle("GET /healthz", health(probe))
@@ -72,8 +72,8 @@ func (m *metrics) serve(from prometheus.Gatherer, probe prober) {
 	m.log.Info("serving metrics", "url", "http://"+m.listener.Addr().String()+"/metrics")
 }
 
-// stop ends it, and requests too that take long.
-func (m *metrics) stop() {
+// Stop ends it, and requests too that take long.
+func (m *Server) Stop() {
 	switch {
 	case m == nil:
 		return
@@ -89,14 +89,15 @@ func (m *metrics) stop() {
 	<-m.ended
 }
 
-// prober asks whether storage accepts, and returns what else there is to say.
-type prober func(context.Context) (remark string, err error)
+// Probe asks whether storage accepts, and returns what else there is to say. It may be
+// called concurrently; the context ends after 2 seconds.
+type Probe func(context.Context) (remark string, err error)
 
 var errNoAnswer = fmt.Errorf("no answer within %v", probeWithin)
 
 // health answers whether storage accepts. Only so many ask it at once, since what is
 // asked of a disk that hangs stays in memory.
-func health(probe prober) http.Handler {
+func health(probe Probe) http.Handler {
 	places := make(chan struct{}, metricsAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeoutCause(r.Context(), probeWithin, errNoAnswer)

@@ -18,7 +18,9 @@ func TestOperationsDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	docs := string(raw)
-	serveCommand().Flags().VisitAll(func(f *pflag.Flag) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(Config).Flags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
 		variable := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if !regexp.MustCompile(`(?m)^\| .--` + f.Name + `[ \x60].*` + variable).MatchString(docs) {
 			t.Errorf("no row for --%s with %s", f.Name, variable)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,7 +14,7 @@ func takeFolder(data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return err
 	}
-	return mayServe(filepath.Join(data, "history"))
+	return mayServe(historyFolder(data))
 }
 
 // mayServe keeps root, who runs this by mistake, from writing files among somebody
@@ -35,4 +37,19 @@ func serving(histories string, me, owner int) error {
 	}
 	return fmt.Errorf("%s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d', or give root all of the data folder with chown -R",
 		histories, owner, owner)
+}
+
+// checkKeysFile refuses to start without authorized_keys where nicks have histories:
+// every nick would be free, for whoever comes first.
+func (s *server) checkKeysFile() error {
+	path := filepath.Join(s.cfg.Data, "authorized_keys")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // the registry says what is wrong with it, if anything is
+	}
+	nicks, err := s.storage.histories.Nicks()
+	if err != nil || len(nicks) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s is gone, and %s has the histories of nicks, which anybody could claim now; "+
+		"restore the file from a backup, or make an empty one to start anew", path, filepath.Join(historyFolder(s.cfg.Data), "users"))
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"whoelse/room"
 )
 
 // settleNick is how long a nick has to be without a key, and nobody online with it, until
@@ -25,7 +23,7 @@ func (s *server) nickDeparted() {
 
 // retireNicks sets aside what belongs to nicks that nobody holds any more, until ctx is
 // over.
-func (s *server) retireNicks(ctx context.Context, cfg config) {
+func (s *server) retireNicks(ctx context.Context) {
 	tick := time.NewTicker(lookForDeparted)
 	defer tick.Stop()
 	for {
@@ -34,7 +32,7 @@ func (s *server) retireNicks(ctx context.Context, cfg config) {
 			return
 		case <-s.departed:
 		}
-		for s.retireDeparted(ctx, cfg) {
+		for s.retireDeparted(ctx) {
 			select {
 			case <-ctx.Done():
 				return
@@ -47,22 +45,18 @@ func (s *server) retireNicks(ctx context.Context, cfg config) {
 // retireFound sets aside what belongs to nicks that lost their keys while no server ran.
 // With certificates it is not known who held a nick: the line is their authority's. And
 // without a file nothing is known.
-func (s *server) retireFound(cfg config) error {
+func (s *server) retireFound() error {
 	if len(s.registry.Authorities()) > 0 || !s.registry.Exists() {
 		return nil
 	}
-	users, err := s.store.Nicks()
+	nicks, err := s.storage.nicks()
 	if err != nil {
 		return err
 	}
-	others, err := s.settings.Nicks()
-	if err != nil {
-		return err
-	}
-	for _, nick := range append(users, others...) {
+	for nick := range nicks {
 		s.registry.Depart(nick, time.Time{})
 	}
-	if s.retireDeparted(context.Background(), cfg) {
+	if s.retireDeparted(context.Background()) {
 		s.nickDeparted() // once more, when it may succeed
 	}
 	return nil
@@ -70,16 +64,16 @@ func (s *server) retireFound(cfg config) error {
 
 // retireDeparted retires those nicks that have departed for long enough, and reports
 // whether some are left.
-func (s *server) retireDeparted(ctx context.Context, cfg config) (left bool) {
+func (s *server) retireDeparted(ctx context.Context) (left bool) {
 	now := time.Now()
-	used := s.nickInUse(ctx, cfg.data)
+	used := s.nickInUse(ctx)
 	for nick, since := range s.registry.Departed() {
 		if now.Sub(since) < settleNick || s.room.Here(nick) {
 			left = true
 			continue
 		}
 		if used(nick) {
-			if err := s.retire(nick, time.Duration(cfg.nickReserve), now); err != nil {
+			if err := s.retire(nick, s.cfg.NickReserve, now); err != nil {
 				s.complainRetire(nick, err)
 				left = true
 				continue
@@ -110,14 +104,11 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
 		return nil
 	}
-	unread, err := room.Collect(s.store.Unread(nick))
+	unread, err := s.storage.unread(nick)
 	if err != nil {
 		return fmt.Errorf("reading what is unread: %w", err)
 	}
-	if err := s.store.RetireNick(nick, now); err != nil {
-		return err
-	}
-	if err := s.settings.Retire(nick, now); err != nil {
+	if err := s.storage.retire(nick, now); err != nil {
 		return err
 	}
 	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", len(unread), "reserved", reserve)

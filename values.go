@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"whoelse/keys/span"
 )
 
@@ -78,18 +76,3 @@ func (l *lasting) String() string {
 
 // Type implements pflag.Value.
 func (l *lasting) Type() string { return "span" }
-
-// kindOf says in plain words what a flag's value has to be.
-func kindOf(f *pflag.Flag) string {
-	switch f.Value.Type() {
-	case "float64", "int":
-		return "number"
-	case "bool":
-		return "yes or no (true or false)"
-	case "size":
-		return "size such as 512K, 16M or 2G (0 is no limit)"
-	case "span":
-		return "span of time such as 12h, 90d or 2w (0 is for ever)"
-	}
-	return f.Value.Type()
-}

@@ -34,29 +34,6 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The limits get to the histories.
-func TestLimitsOfHistories(t *testing.T) {
-	var cfg config
-	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	storageFlags(f, &cfg)
-	for _, tt := range []struct {
-		args             []string
-		each, room, days int64
-	}{
-		{nil, 16 << 20, 64 << 20, 0},
-		{[]string{"--history-max-bytes=64K", "--room-history-max=2G", "--retention=90d"}, 64 << 10, 2 << 30, 90},
-		{[]string{"--history-max-bytes=0", "--room-history-max=0", "--retention=0"}, 0, 0, 0},
-	} {
-		if err := f.Parse(tt.args); err != nil {
-			t.Fatal(err)
-		}
-		got := cfg.histories(nil)
-		if err := cfg.checkStorage(); err != nil || got.MaxBytes != tt.each || got.RoomMaxBytes != tt.room || got.Retention != time.Duration(tt.days)*24*time.Hour {
-			t.Errorf("%q: %+v, %v", tt.args, got, err)
-		}
-	}
-}
-
 func TestLasting(t *testing.T) {
 	for in, want := range map[string]time.Duration{"0": 0, "12h": 12 * time.Hour, "90d": 90 * 24 * time.Hour, "1h30m": 90 * time.Minute} {
 		var l lasting
@@ -79,9 +56,9 @@ func TestLasting(t *testing.T) {
 // What is said of a wrong value names the flag, the value and an example.
 func TestKindsOfValues(t *testing.T) {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	storageFlags(f, &config{})
+	new(Config).Flags(f)
 	for flag, words := range map[string]string{"history-max-bytes": "16M", "room-history-max": "16M", "retention": "90d", "inbox-max": "number"} {
-		err := flagError(f.Parse([]string{"--" + flag, "much"}))
+		err := FlagError(f.Parse([]string{"--" + flag, "much"}))
 		if err == nil || !strings.Contains(err.Error(), "--"+flag) || !strings.Contains(err.Error(), `"much"`) || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", flag, err)
 		}
