@@ -1,7 +1,7 @@
 // Command whoelse is a chat room that people join with nothing but ssh.
 //
-// This file holds the command line; config.go what serve can be told, serve.go what
-// is wired to what, and in which order all starts and stops.
+// This file holds the command line. What serve can be told is in internal/config, what it
+// runs in internal/server.
 package main
 
 import (
@@ -19,6 +19,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"whoelse/internal/config"
+	"whoelse/internal/server"
 	keyscmd "whoelse/keys/command"
 	"whoelse/room/history"
 	historycmd "whoelse/room/history/command"
@@ -74,7 +76,7 @@ func rootCommand() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version") // without a letter
 	root.SetVersionTemplate("whoelse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", FlagError(err), c.CommandPath())}
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", config.FlagError(err), c.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
@@ -104,7 +106,7 @@ func helpCommand() *cobra.Command {
 }
 
 func serveCommand() *cobra.Command {
-	var cfg Config
+	var cfg config.Config
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the chat room (the default)", Args: nothingMore,
 		Long: "Runs the chat room until it is told to end with SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
@@ -115,7 +117,7 @@ func serveCommand() *cobra.Command {
 			if err := cfg.Check(); err != nil {
 				return usageError{err}
 			}
-			return Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
+			return server.Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
 		},
 	}
 	cfg.Flags(c.Flags())
@@ -124,7 +126,7 @@ func serveCommand() *cobra.Command {
 
 // fromEnvironment sets the flags that were not given from their variables.
 func fromEnvironment(flags *pflag.FlagSet) error {
-	if err := FromEnvironment(flags); err != nil {
+	if err := config.FromEnvironment(flags); err != nil {
 		return usageError{err}
 	}
 	return nil

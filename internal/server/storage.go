@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/config"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -24,7 +25,7 @@ type storage struct {
 func historyFolder(data string) string { return filepath.Join(data, "history") }
 
 // openHistories opens them, for this server alone.
-func openHistories(cfg *Config, log *slog.Logger) (*history.Store, error) {
+func openHistories(cfg *config.Config, log *slog.Logger) (*history.Store, error) {
 	store, err := history.Open(historyFolder(cfg.Data), historyOptions(cfg, log))
 	switch {
 	case errors.Is(err, history.ErrInUse):
@@ -35,7 +36,7 @@ func openHistories(cfg *Config, log *slog.Logger) (*history.Store, error) {
 	return store, nil
 }
 
-func historyOptions(cfg *Config, log *slog.Logger) history.Options {
+func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {
 	return history.Options{Log: log, MaxBytes: cfg.HistoryMax, RoomMaxBytes: cfg.RoomMax, Retention: cfg.Retention}
 }
 

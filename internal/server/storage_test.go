@@ -1,15 +1,17 @@
-package main
+package server
 
 import (
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"whoelse/internal/config"
 )
 
 // The limits get to the histories.
 func TestLimitsOfHistories(t *testing.T) {
-	var cfg Config
+	var cfg config.Config
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	cfg.Flags(f)
 	for _, tt := range []struct {

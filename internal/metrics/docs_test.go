@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 
 // docs/metrics.md has the labels that there are, and no others.
 func TestMetricsDocs(t *testing.T) {
-	docs, err := os.ReadFile("docs/metrics.md")
+	docs, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}

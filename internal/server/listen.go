@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"whoelse/internal/config"
 )
 
 // headerWithin is how long a trusted proxy may take to say for whom it comes.
@@ -17,7 +19,7 @@ const headerWithin = 5 * time.Second
 
 // listen binds the address. Only from trusted proxies is a PROXY header believed;
 // what others send is ssh or nothing.
-func listen(cfg *Config) (net.Listener, error) {
+func listen(cfg *config.Config) (net.Listener, error) {
 	l, err := net.Listen("tcp", cfg.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

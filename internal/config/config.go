@@ -1,4 +1,14 @@
-package main
+// Package config holds what `whoelse serve` can be told: flags, a variable for each, and
+// what is wrong with them.
+//
+//	var cfg config.Config
+//	cfg.Flags(command.Flags())
+//	...
+//	err := config.FromEnvironment(command.Flags()) // once they are parsed
+//	err = cfg.Check()
+//
+// The errors are in words for whoever typed them.
+package config
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -13,7 +13,7 @@ import (
 // docs/operations.md lists every flag and variable, and each reason with which the log
 // says that somebody is refused.
 func TestOperationsDocs(t *testing.T) {
-	raw, err := os.ReadFile("docs/operations.md")
+	raw, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestOperationsDocs(t *testing.T) {
 			t.Errorf("no row for --%s with %s", f.Name, variable)
 		}
 	})
-	sources, err := filepath.Glob("sessions/sshd/*.go")
+	sources, err := filepath.Glob("../../sessions/sshd/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

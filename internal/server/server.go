@@ -1,4 +1,7 @@
-package main
+// Package server runs a whoelse server: it makes all parts, connects them, starts and stops
+// them in order, and has the operator's files read anew. What is here beside that are
+// rules that need several parts at once, such as what becomes of a nick without a key.
+package server
 
 import (
 	"context"
@@ -15,6 +18,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/time/rate"
 
+	"whoelse/internal/config"
+	"whoelse/internal/metrics"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
@@ -37,7 +42,7 @@ const (
 // server is everything that runs, in the order in which it is started. It is
 // stopped in the reverse order.
 type server struct {
-	cfg      *Config
+	cfg      *config.Config
 	version  string
 	log      *slog.Logger
 	listener net.Listener
@@ -53,7 +58,7 @@ type server struct {
 	host     *sessions.Host
 	door     *door.Door
 	ssh      *sshd.Server
-	metrics  *Server // nil without --metrics
+	metrics  *metrics.Server // nil without --metrics
 	quota    *quota.Limiter
 	space    *space.Guard
 
@@ -66,7 +71,7 @@ type server struct {
 // on stdout. cfg was checked; version is the program's. The error, in words for the
 // operator, is about why it could not start, or did not stop in time. It is called once in
 // a process: log becomes the default one, and SIGHUP has the operator's files read anew.
-func Run(ctx context.Context, cfg *Config, version string, log *slog.Logger, stdout io.Writer) error {
+func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logger, stdout io.Writer) error {
 	slog.SetDefault(log) // the ssh library's
 	s := &server{
 		cfg: cfg, version: version, log: log,
@@ -94,7 +99,7 @@ func (s *server) start() (err error) {
 	if s.listener, err = listen(cfg); err != nil {
 		return err
 	}
-	if s.metrics, err = Listen(cfg.Metrics, s.log); err != nil {
+	if s.metrics, err = metrics.Listen(cfg.Metrics, s.log); err != nil {
 		return err
 	}
 	if err := takeFolder(cfg.Data); err != nil {
@@ -132,7 +137,7 @@ func (s *server) start() (err error) {
 		return err
 	}
 	s.watch()
-	s.metrics.Serve(Sources{
+	s.metrics.Serve(metrics.Sources{
 		Version: s.version, Room: s.room.Stats, Store: s.storage.histories.Stats, Door: s.door.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
 	}, s.probe)
 	return nil
