@@ -76,7 +76,7 @@ func rootCommand() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version") // without a letter
 	root.SetVersionTemplate("whoelse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", config.FlagError(err), c.CommandPath())}
+		return usage(fmt.Errorf("%w; %s --help lists the flags", config.FlagError(err), c.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
@@ -97,7 +97,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			about, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usageError{fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath())}
+				return usage(fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath()))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -115,7 +115,7 @@ func serveCommand() *cobra.Command {
 				return err
 			}
 			if err := cfg.Check(); err != nil {
-				return usageError{err}
+				return usage(err)
 			}
 			return server.Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
 		},
@@ -127,14 +127,14 @@ func serveCommand() *cobra.Command {
 // fromEnvironment sets the flags that were not given from their variables.
 func fromEnvironment(flags *pflag.FlagSet) error {
 	if err := config.FromEnvironment(flags); err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	return nil
 }
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath())}
+		return usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func noArguments(c *cobra.Command, args []string) error {
 // nothingMore is noArguments for what has no commands below it.
 func nothingMore(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath())}
+		return usage(fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath()))
 	}
 	return nil
 }

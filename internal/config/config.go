@@ -31,7 +31,7 @@ import (
 	"whoelse/sessions/quota"
 )
 
-// Config is what serve can be told. Of sizes, spans and numbers, 0 is no limit.
+// Config is what serve can be told. What is limited by 0 is not limited.
 type Config struct {
 	Listen      string // an address; port 0 is any that is free
 	Data        string // a folder

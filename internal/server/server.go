@@ -40,12 +40,13 @@ const (
 )
 
 // server is everything that runs, in the order in which it is started. It is
-// stopped in the reverse order.
+// stopped in the reverse order. Nothing of it changes once it has started.
 type server struct {
 	cfg      *config.Config
 	version  string
 	log      *slog.Logger
 	listener net.Listener
+	storage  storage
 	hostKey  gossh.Signer
 	registry *keys.Registry
 	revoked  *certs.Revoked // nil without --revoked-keys
@@ -53,7 +54,6 @@ type server struct {
 	people   *desk.People
 	desk     *desk.Desk
 	unwatch  func() // ends what watch has started
-	storage  storage
 	room     *room.Room
 	host     *sessions.Host
 	door     *door.Door
