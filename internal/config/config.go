@@ -31,13 +31,14 @@ import (
 	"whoelse/sessions/quota"
 )
 
-// Config is what serve can be told. What is limited by 0 is not limited.
+// Config is what serve can be told. What is limited by 0 is not limited. Once Check is happy
+// nothing changes it, and it may be read concurrently.
 type Config struct {
-	Listen      string // an address; port 0 is any that is free
-	Data        string // a folder
-	MessageRate float64
-	MOTD        string // a file or, for none, empty
-	Metrics     string // an address or, for none, empty
+	Listen      string  // an address; port 0 is any that is free
+	Data        string  // a folder
+	MessageRate float64 // messages a second, of one nick
+	MOTD        string  // a file or, for none, empty
+	Metrics     string  // an address or, for none, empty
 	Host        Hostname
 
 	Access       string // open or keys
