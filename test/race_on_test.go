@@ -1,5 +1,5 @@
 //go:build race
 
-package main_test
+package test
 
 func init() { buildFlags = []string{"-race"} }

@@ -1,6 +1,6 @@
-// Package main_test drives the built binary: from the command line, and with the
+// Package test drives the built binary: from the command line, and with the
 // ssh clients that people have.
-package main_test
+package test
 
 import (
 	"bufio"
@@ -48,7 +48,7 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "whoelse")
-	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, ".")...)
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "..")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
@@ -100,6 +100,7 @@ func startServer(t testing.TB, data string, args ...string) *server {
 
 // launch starts cmd, which is a whoelse, and has it killed at the test's end.
 func launch(t testing.TB, cmd *exec.Cmd) (*server, error) {
+	noteSources()
 	s := &server{t: t, cmd: cmd, ended: make(chan struct{})}
 	s.known = sync.OnceValue(s.writeKnownHosts)
 	out, err := cmd.StdoutPipe()
