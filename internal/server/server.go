@@ -40,7 +40,7 @@ const (
 )
 
 // server is everything that runs, in the order in which it is started. It is
-// stopped in the reverse order. Nothing of it changes once it has started.
+// stopped in the reverse order. No field is set again once it has started.
 type server struct {
 	cfg      *config.Config
 	version  string
