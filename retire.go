@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"whoelse/room"
 )
 
 // settleNick is how long a nick has to be without a key, and nobody online with it, until
@@ -110,16 +107,13 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
 		return nil
 	}
-	unread, err := room.Collect(s.store.Unread(nick))
-	if err != nil {
-		return fmt.Errorf("reading what is unread: %w", err)
-	}
-	if err := s.store.RetireNick(nick, now); err != nil {
-		return err
-	}
 	if err := s.settings.Retire(nick, now); err != nil {
 		return err
 	}
-	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", len(unread), "reserved", reserve)
-	return s.room.Gone(nick, unread)
+	unread, err := s.room.Retire(nick)
+	if err != nil {
+		return err
+	}
+	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", unread, "reserved", reserve)
+	return nil
 }
