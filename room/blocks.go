@@ -86,7 +86,7 @@ func (s *Seat) editBlocked(edit func([]string) ([]string, error)) (bool, error) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.edits++
-	if m := r.members[s.nick]; m != nil {
+	if m := r.people.members[s.nick]; m != nil {
 		m.blocked = setOf(list)
 	}
 	return true, nil
@@ -135,7 +135,7 @@ func (s *Seat) setAbsence(a Absence) (before Absence, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.edits++
-	if m := r.members[s.nick]; m != nil {
+	if m := r.people.members[s.nick]; m != nil {
 		m.absence = a
 	}
 	return before, nil

@@ -36,6 +36,13 @@ const (
 // Lobby is the name of the one room.
 const Lobby = "lobby"
 
+// Owners of histories that are no nick's. They can't collide with one: '#' and '!'
+// are not allowed in nicks.
+const (
+	RoomHistory     = "#" + Lobby // what was said to everyone
+	PresenceHistory = "!presence" // who came and went
+)
+
 // Entry is an event with its place in the log.
 type Entry struct {
 	Seq uint64 // from 1, without gaps
@@ -52,8 +59,17 @@ type Log interface {
 	// through [Room.Apply], on the server that appended it as on every other one. If it
 	// can't be made durable it has no place, and failed is called once with an error that
 	// wraps [ErrStorage], or [ErrInvalid] for an event that never can be. failed must not block.
+	// The room calls Append with its lock held, which Room.Apply takes.
 	Append(e *Event, failed func(error))
 }
+
+// ErrStorage is wrapped where what was to be kept could not be: the disk is full, failing
+// or gone. What failed with it is not on record.
+var ErrStorage = errors.New("storage trouble")
+
+// ErrUnusable is what [Histories] wrap when one history can't be used, whatever the
+// disk: something else is in its place. All others can.
+var ErrUnusable = errors.New("this history can't be used")
 
 // ErrInvalid is wrapped where an event can't be kept by any disk: it is too long, or
 // says what no event says.

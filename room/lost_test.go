@@ -33,7 +33,7 @@ func TestLostConnection(t *testing.T) {
 		same(t, "wholast", lost(h, dave), "~ann", "carol")
 		dave.Leave(Quit)
 		h = h.restart(false)
-		defer h.archive.close()
+		defer h.store.close()
 		defer h.Close()
 		same(t, "wholast after a restart", lost(h, h.join("dave")), "~ann", "carol")
 	})

@@ -3,7 +3,6 @@ package room
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -33,19 +32,34 @@ type member struct {
 	blocked map[string]bool
 	last    *Message // the last that somebody wrote directly
 
-	broken   *time.Timer // runs while seats is empty
-	breaks   int         // how often it was started
-	lastSeen string      // Room.last when the connection broke
+	broken *time.Timer     // runs while seats is empty
+	breaks int             // how often it was started
+	heard  int             // lines.said when the connection broke
+	missed map[string]bool // ids of what came directly since, a page at most
 
 	firstID  string    // of the record of joining: what this member wrote is newer
 	renewed  time.Time // when the presence history last had this member as online
-	released int       // how many claims on the nick's messages were released
+	released int       // how often messages to the nick were released
 	told     bool      // the others were told of the joining, and will be of the leaving
 }
 
-func (m *member) put(e *Update) {
+func (m *member) put(u *Update) {
 	for _, s := range m.seats {
-		s.sink.Put(e, nil)
+		s.sink.Put(u, nil)
+	}
+}
+
+// miss notes a message that came while the connection was broken.
+func (m *member) miss(message *Message) {
+	if message.Kind != KindReceipt && len(m.missed) < pageMessages {
+		m.missed[message.ID] = true
+	}
+}
+
+func (m *member) presence() Presence {
+	return Presence{
+		Nick: m.nick, Online: true, Since: m.since, Active: m.active,
+		Away: m.absence.Away(), Reason: m.absence.Reason, Sessions: len(m.seats), Quiet: !m.told,
 	}
 }
 
@@ -85,28 +99,28 @@ func (r *Room) Visit(who Who) *Seat {
 	if !who.Guest() {
 		return &Seat{room: r, nick: who.Nick}
 	}
-	seat := &Seat{room: r, nick: r.freeGuest(who.Nick)}
-	r.visiting[seat.nick] = seat
+	seat := &Seat{room: r, nick: r.people.freeGuest(who.Nick, r.directory)}
+	r.people.visiting[seat.nick] = seat
 	return seat
 }
 
 // Visiting reports whether the seat is for a single command.
 func (s *Seat) Visiting() bool { return s.sink == nil }
 
-// Join seats a session. The seat's events go to sink from now on. A guest's name
+// Join seats a session. What is to be shown goes to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
 // ErrStorage where the person's settings can't be read (the seat is nil then) or the history
 // can't (the seat is valid).
 func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	var seat *Seat
 	var welcome *Welcome
-	var after string
+	var missed map[string]bool
 	for seat == nil {
 		blocked, absence, edits, err := r.settingsForJoin(who)
 		if err != nil {
 			return nil, nil, err
 		}
-		if seat, welcome, after, err = r.sit(who, sink, blocked, absence, edits); err != nil {
+		if seat, welcome, missed, err = r.attach(who, sink, blocked, absence, edits); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -115,7 +129,7 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	}
 	var err error
 	for page, unreadErr := range r.unread(seat.nick) {
-		welcome.sort(page.Messages, after)
+		welcome.sort(page.Messages, missed)
 		err = unreadErr
 	}
 	r.wroteLast(seat.nick, welcome.Missed)
@@ -137,25 +151,25 @@ func (r *Room) settingsForJoin(who Who) (blocked map[string]bool, absence Absenc
 	return blocked, absence, edits, err
 }
 
-// sit seats a session and says what came last before its connection broke. The
+// attach seats a session, and gives the ids of what was missed while its connection was broken. The
 // seat is nil when settings changed since edits: blocked and absence may be old ones.
-func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, string, error) {
+func (r *Room) attach(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, map[string]bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return nil, nil, "", ErrClosed
+		return nil, nil, nil, ErrClosed
 	case who.Guest():
-		who.Nick = r.freeGuest(who.Nick)
+		who.Nick = r.people.freeGuest(who.Nick, r.directory)
 	case edits != r.edits:
-		return nil, nil, "", nil
+		return nil, nil, nil, nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
-	r.changes.greeted++
-	m := r.members[who.Nick]
+	r.batch.greeted++
+	m := r.people.members[who.Nick]
 	welcome := &Welcome{}
 	if !who.Guest() {
-		welcome.Left = r.seen[who.Nick].at
+		welcome.Left = r.people.seen[who.Nick].at
 	}
 	switch {
 	case m == nil:
@@ -173,32 +187,19 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence,
 	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
 	r.catchUp(m, seat)
-	welcome.Recent = r.recentFor(m, welcome.Returned, welcome.Left)
-	welcome.OthersOnline = len(r.members) - 1
+	welcome.Recent = r.lobby.recentFor(m, welcome.Returned, welcome.Left)
+	welcome.OthersOnline = len(r.people.members) - 1
 	if welcome.OthersOnline <= greetByName {
-		welcome.Others = r.others(who.Nick)
+		welcome.Others = r.people.others(who.Nick)
 	}
-	return seat, welcome, m.lastSeen, nil
-}
-
-// freeGuest returns name, or name with the least number behind it that is free,
-// cut where it would be too long. What a key holds, or could be taken for it, is not.
-func (r *Room) freeGuest(name string) string {
-	free := name
-	for n := 2; r.members[free] != nil || r.visiting[free] != nil || !r.directory.Free(free[1:]); n++ {
-		number := strconv.Itoa(n)
-		free = name[:min(len(name), maxGuestName-len(number))] + number
-	}
-	return free
+	missed := m.missed
+	m.missed = nil
+	return seat, welcome, missed, nil
 }
 
 // arrive makes nick a member. r.mu is held.
 func (r *Room) arrive(nick string) *member {
-	now := time.Now()
-	m := &member{nick: nick, since: now, active: now, renewed: now}
-	r.members[nick] = m
-	r.listOnline(nick, true)
-	delete(r.seen, nick)
+	m := r.people.add(nick)
 	m.firstID = r.recordPresence(KindJoin, nick, false)
 	return m
 }
@@ -208,9 +209,7 @@ func (r *Room) depart(m *member, cause Cause) {
 	if m.broken != nil {
 		m.broken.Stop()
 	}
-	delete(r.members, m.nick)
-	r.listOnline(m.nick, false)
-	r.remember(m.nick, departure{time.Now(), cause == Broke})
+	r.people.remove(m.nick, departure{time.Now(), cause == Broke})
 	r.recordPresence(KindLeave, m.nick, cause == Broke)
 	r.untell(m, cause)
 }
@@ -243,10 +242,10 @@ func (s *Seat) Leave(cause Cause) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.visiting[s.nick] == s {
-		delete(r.visiting, s.nick)
+	if r.people.visiting[s.nick] == s {
+		delete(r.people.visiting, s.nick)
 	}
-	m := r.members[s.nick]
+	m := r.people.members[s.nick]
 	if m == nil || !m.drop(s) {
 		return
 	}
@@ -260,7 +259,7 @@ func (s *Seat) Leave(cause Cause) {
 		r.depart(m, cause)
 		return
 	}
-	m.lastSeen = r.last
+	m.heard, m.missed = r.lobby.said, map[string]bool{}
 	m.breaks++
 	n := m.breaks
 	m.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(m, n) })
@@ -282,7 +281,7 @@ func (m *member) drop(s *Seat) bool {
 func (r *Room) graceOver(m *member, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
+	if r.people.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
 		r.depart(m, Broke)
 	}
 }
@@ -328,7 +327,7 @@ func (r *Room) wroteLast(nick string, messages []*Message) {
 func (r *Room) withMember(nick string, f func(*member)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.members[nick]; m != nil {
+	if m := r.people.members[nick]; m != nil {
 		f(m)
 	}
 }

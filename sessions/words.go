@@ -21,7 +21,7 @@ import (
 
 const (
 	wordsShutdown    = "the server is shutting down; messages that were kept are safe; come back in a moment"
-	wordsUnstored    = "shown, but not saved in the history: storage trouble"
+	wordsStorage     = "storage trouble; please try again in a moment"
 	wordsUnconfirmed = "not confirmed: the server did not finish in time; it may or may not arrive"
 	wordsUnmarked    = "not confirmed: the server did not finish in time; these messages may be shown as new again"
 	wordsOperators   = "only operators can do that"
@@ -114,7 +114,7 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 		return fmt.Sprintf("%s's inbox is full (%s); %s has to read some first",
 			r.To, wordsCount(r.Most, "unread message", "unread messages"), r.To), false
 	}
-	return "storage trouble; please try again in a moment", false
+	return wordsStorage, false
 }
 
 // wordsAway reminds somebody of being away.

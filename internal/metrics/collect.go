@@ -52,10 +52,10 @@ var (
 	troubleDesc      = describe("storage_trouble", "1 while nothing is accepted.")
 	storeRefusedDesc = describe("storage_refused_total", "Messages and marks that could not be kept.")
 	damagedDesc      = describe("storage_damaged_total", "Damaged lines and ends of files that were found.")
-	journalDesc      = describe("journal_bytes", "Size of the open journal.")
-	journalSyncsDesc = describe("journal_syncs_total", "Fsyncs of the journal; each is for all that waited.")
-	sealedDesc       = describe("journals_sealed", "Complete journals that wait to be removed.")
-	behindDesc       = describe("histories_behind", "Histories that lack lines which only the journal has.")
+	logBytesDesc     = describe("log_bytes", "Size of the log's open segment.")
+	logSyncsDesc     = describe("log_syncs_total", "Fsyncs of the log; each is for all that waited.")
+	segmentsDesc     = describe("log_segments", "Segments of the log, with the open one.")
+	lateDesc         = describe("histories_late", "Histories that lack lines which only the log has.")
 	historySyncsDesc = describe("history_syncs_total", "Fsyncs of histories.")
 
 	chargedDesc   = describe("quota_charged_bytes", "Bytes that messages were charged for since the start.")
@@ -68,7 +68,7 @@ var (
 
 	allDescs = []*prometheus.Desc{
 		infoDesc, sessionsDesc, membersDesc, guestsDesc, messagesDesc, connectionsDesc, admittedDesc, refusedDesc, failedDesc,
-		troubleDesc, storeRefusedDesc, damagedDesc, journalDesc, journalSyncsDesc, sealedDesc, behindDesc, historySyncsDesc,
+		troubleDesc, storeRefusedDesc, damagedDesc, logBytesDesc, logSyncsDesc, segmentsDesc, lateDesc, historySyncsDesc,
 		chargedDesc, overQuotaDesc, accountsDesc, dataDesc, dataMaxDesc, dataStageDesc, diskLowDesc,
 	}
 )
@@ -116,17 +116,17 @@ func (c collector) collectDoor(to sheet) {
 func (c collector) collectStore(to sheet) {
 	s := c.Store()
 	trouble := 0
-	if s.Trouble != nil {
+	if s.Log.Trouble != nil {
 		trouble = 1
 	}
 	to.gauge(troubleDesc, trouble)
-	to.counter(storeRefusedDesc, s.Refused)
+	to.counter(storeRefusedDesc, s.Log.Refused)
 	to.counter(damagedDesc, s.Damaged)
-	to.gauge(journalDesc, int(s.JournalBytes))
-	to.counter(journalSyncsDesc, s.JournalSyncs)
-	to.gauge(sealedDesc, s.JournalsSealed)
-	to.gauge(behindDesc, s.Behind)
-	to.counter(historySyncsDesc, s.HistorySyncs)
+	to.gauge(logBytesDesc, int(s.Log.Bytes))
+	to.counter(logSyncsDesc, s.Log.Syncs)
+	to.gauge(segmentsDesc, s.Log.Segments)
+	to.gauge(lateDesc, s.Late)
+	to.counter(historySyncsDesc, s.Synced)
 }
 
 func (c collector) collectQuota(to sheet) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -104,13 +103,17 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
 		return nil
 	}
-	unread, err := s.storage.unread(nick)
-	if err != nil {
-		return fmt.Errorf("reading what is unread: %w", err)
-	}
-	if err := s.storage.retire(nick, now); err != nil {
+	if err := s.storage.settings.Retire(nick, now); err != nil {
 		return err
 	}
-	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", len(unread), "reserved", reserve)
-	return s.room.Gone(nick, unread)
+	unread := 0
+	err := s.storage.histories.WithoutBackup(func() (err error) { // a copy could have half of each
+		unread, err = s.room.Retire(nick)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", unread, "reserved", reserve)
+	return nil
 }

@@ -112,7 +112,10 @@ func (s *server) start() (err error) {
 	if err := s.openKeys(); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.storage.histories, s.registry, s.storage.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
+	if s.room, err = room.New(s.storage.histories, s.storage.histories, s.registry, s.storage.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
+		return err
+	}
+	if err := s.storage.histories.Follow(s.room.Apply); err != nil {
 		return err
 	}
 	if err := s.retireFound(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"whoelse/internal/config"
 	"whoelse/room"
@@ -99,18 +98,4 @@ func (st *storage) traces() func(nick string) bool {
 		spoke, err := speakers()
 		return err != nil || spoke[nick]
 	}
-}
-
-// unread returns what nick has not read.
-func (st *storage) unread(nick string) ([]*room.Message, error) {
-	return room.Collect(st.histories.Unread(nick))
-}
-
-// retire sets nick's history and settings aside, durably. After an error it can be called
-// again, and completes that.
-func (st *storage) retire(nick string, now time.Time) error {
-	if err := st.histories.RetireNick(nick, now); err != nil {
-		return err
-	}
-	return st.settings.Retire(nick, now)
 }

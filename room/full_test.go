@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ func limited(t *testing.T, most int, test func(h *house)) {
 
 func (h *house) waiting(nick string) int {
 	h.t.Helper()
-	n, err := h.archive.Waiting(nick)
+	n, err := h.store.Waiting(nick)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func TestFullInbox(t *testing.T) {
 	limited(t, 3, func(h *house) {
 		carol := h.join("carol")
 		carol.fill(h, "bob")
-		records := len(h.archive.snapshot())
+		records := len(h.store.snapshot())
 		carol.screen.take()
 		got := carol.send("too much", "bob")
 		same(t, "to a full inbox", got.words(), "bob full")
@@ -47,7 +48,7 @@ func TestFullInbox(t *testing.T) {
 			t.Errorf("an inbox is said to hold %d", most)
 		}
 		same(t, "of another person", h.visit("dave").send("too much", "bob").words(), "bob full")
-		if n := len(h.archive.snapshot()); n != records {
+		if n := len(h.store.snapshot()); n != records {
 			t.Errorf("%d records were kept", n-records)
 		}
 		same(t, "shown to its sender", carol.screen.take())
@@ -94,15 +95,15 @@ func TestWhatTakesNoPlace(t *testing.T) {
 			erin.markRead(t, erin.inbox(t))
 			erin.Leave(Quit)
 		}
-		if unread, _ := Collect(h.archive.Unread("bob")); len(unread) != 3 {
+		if unread, _ := Collect(h.store.Unread("bob")); len(unread) != 3 {
 			t.Fatalf("bob has %d receipts", len(unread))
 		}
 		same(t, "beside receipts", dave.send("fits", "bob").words(), "bob offline")
 
 		h.join("~ann")
-		h.archive.set(func() { h.archive.hold = true })
+		h.store.set(func() { h.store.hold = true })
 		first, second := dave.send("1", "~ann"), dave.send("2", "~ann")
-		h.archive.set(func() { h.archive.hold = false })
+		h.store.set(func() { h.store.hold = false })
 		synctest.Wait()
 		same(t, "a guest", append(first.words(), second.words()...), "~ann delivered", "~ann delivered")
 	})
@@ -134,17 +135,33 @@ func TestFullWhileShowing(t *testing.T) {
 }
 
 // What failed takes no place; who can't be counted can't be written to.
-func TestPlacesWhenTheArchiveFails(t *testing.T) {
+func TestFullWhenTheLogFails(t *testing.T) {
 	limited(t, 2, func(h *house) {
 		carol := h.join("carol")
-		h.archive.set(func() { h.archive.hold = true })
-		one, two := carol.send("1", "bob"), carol.send("2", "bob")
-		same(t, "a third", carol.send("3", "bob").words(), "bob full")
-		h.archive.set(func() { h.archive.broken, h.archive.hold = true, false })
+		h.store.set(func() { h.store.hold = true })
+		one, two, three := carol.send("1", "bob"), carol.send("2", "bob"), carol.send("3", "bob")
+		h.store.set(func() { h.store.broken, h.store.hold = true, false })
 		synctest.Wait()
-		same(t, "both", append(one.words(), two.words()...), "bob failed", "bob failed")
+		same(t, "all", slices.Concat(one.words(), two.words(), three.words()), "bob failed", "bob failed", "bob failed")
 		same(t, "counting fails", carol.send("4", "bob").words(), "bob failed")
-		h.archive.set(func() { h.archive.broken = false })
+		h.store.set(func() { h.store.broken = false })
 		carol.fill(h, "bob")
+		same(t, "afterwards", carol.send("5", "bob").words(), "bob full")
+	})
+}
+
+// Where a history can't take anything, its owner is sent nothing, and sends nothing.
+func TestHistoryThatTakesNothing(t *testing.T) {
+	limited(t, 0, func(h *house) {
+		h.histories = &unreadable{h.store, "bob"}
+		carol, bob := h.join("carol"), h.join("~ann")
+		same(t, "to bob and others", carol.send("hi", "bob", "dave", "~ann").words(), "bob failed", "dave offline", "~ann delivered")
+		same(t, "from bob", h.visit("bob").send("hi", "carol", "bob").words(), "bob self", "carol failed")
+		same(t, "guests have no history", bob.send("hi", "carol").words(), "carol delivered")
+		for _, e := range h.store.applied() {
+			if e.From == "bob" || slices.Contains(e.To, "bob") {
+				t.Errorf("on record: %+v", e.Message)
+			}
+		}
 	})
 }

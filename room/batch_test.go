@@ -75,7 +75,7 @@ func TestNote(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var c changes
+			var c presenceBatch
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
 				c.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
 			}
@@ -107,9 +107,9 @@ func TestManyJoinsCostFewEvents(t *testing.T) {
 			}
 		}
 		pass(3 * time.Minute) // more than are written within one
-		h.archive.mu.Lock()
-		defer h.archive.mu.Unlock()
-		if n := len(h.archive.records); n < people {
+		h.store.mu.Lock()
+		defer h.store.mu.Unlock()
+		if n := len(h.store.records); n < people {
 			t.Errorf("%d presence records", n)
 		}
 	})

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// changes gathers who came and went until it is told. A change is told at once
+// presenceBatch gathers who came and went until it is told. A change is told at once
 // when none was told within the last second, else with all others of that second,
 // so that a thousand people joining cost each of them a few lines, not a thousand.
 // Owned by Room.mu.
-type changes struct {
+type presenceBatch struct {
 	of         [ways][]string // nicks
 	noted      map[string]int // for each of these, greeted at that time
 	greeted    int            // sessions that were told who is here
-	unrecorded []Record       // for the presence history
+	unrecorded []*Event       // for the presence history
 	wait       *time.Timer    // runs for mergeChanges after each telling
 }
 
@@ -32,9 +32,9 @@ func (r *Room) tell(nick string, how way) {
 	if r.closed {
 		return
 	}
-	c := &r.changes
-	c.note(nick, how)
-	if c.wait == nil {
+	b := &r.batch
+	b.note(nick, how)
+	if b.wait == nil {
 		r.tellNow()
 	}
 }
@@ -42,10 +42,10 @@ func (r *Room) tell(nick string, how way) {
 // note adds a change; one that undoes another of the same moment removes it. When
 // somebody else was told who is here in between, that was true only for a moment,
 // and the last change is told.
-func (c *changes) note(nick string, how way) {
-	undo, greeted := c.of[joined:left], c.greeted
+func (b *presenceBatch) note(nick string, how way) {
+	undo, greeted := b.of[joined:left], b.greeted
 	if how == joined {
-		undo, greeted = c.of[left:], greeted-1 // not counting nick's own session
+		undo, greeted = b.of[left:], greeted-1 // not counting nick's own session
 	}
 	for u := range undo {
 		i := slices.Index(undo[u], nick)
@@ -53,35 +53,35 @@ func (c *changes) note(nick string, how way) {
 			continue
 		}
 		undo[u] = slices.Delete(undo[u], i, i+1)
-		if greeted <= c.noted[nick] {
-			delete(c.noted, nick)
+		if greeted <= b.noted[nick] {
+			delete(b.noted, nick)
 			return
 		}
 	}
-	c.of[how] = append(c.of[how], nick)
-	if c.noted == nil {
-		c.noted = make(map[string]int)
+	b.of[how] = append(b.of[how], nick)
+	if b.noted == nil {
+		b.noted = make(map[string]int)
 	}
-	c.noted[nick] = c.greeted
+	b.noted[nick] = b.greeted
 }
 
-func (c *changes) stop() {
-	if c.wait != nil {
-		c.wait.Stop()
+func (b *presenceBatch) stop() {
+	if b.wait != nil {
+		b.wait.Stop()
 	}
 }
 
 // tellNow shows what has gathered to everyone and starts the next second. r.mu is held.
 func (r *Room) tellNow() {
-	c := &r.changes
+	b := &r.batch
 	r.flushPresence()
-	if len(c.of[joined])+len(c.of[left])+len(c.of[lost]) == 0 {
-		c.wait = nil
+	if len(b.of[joined])+len(b.of[left])+len(b.of[lost]) == 0 {
+		b.wait = nil
 		return
 	}
-	r.putAll(&Update{Presence: &Change{Joined: c.of[joined], Left: c.of[left], Lost: c.of[lost]}})
-	c.of, c.noted = [ways][]string{}, nil
-	c.wait = time.AfterFunc(mergeChanges, func() {
+	r.people.putAll(&Update{Presence: &Change{Joined: b.of[joined], Left: b.of[left], Lost: b.of[lost]}})
+	b.of, b.noted = [ways][]string{}, nil
+	b.wait = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if !r.closed {
