@@ -222,17 +222,16 @@ func (r *Room) onlyFree(nick string, messages []*Message, unread map[string]bool
 	return free, released
 }
 
-// sort fills the parts of welcome that come from what the person has not read. missed
-// has the first page of what came while the connection was broken. What is more than a page
-// stays unread: messages in the inbox, receipts for the next time.
-func (welcome *Welcome) sort(unread []*Message, missed map[string]bool) {
+// sort fills the parts of welcome that come from what the person has not read. What is more
+// than a page stays unread: messages in the inbox, receipts for the next time.
+func (welcome *Welcome) sort(unread []*Message) {
 	for _, m := range unread {
 		switch {
 		case m.Kind == KindReceipt:
 			if len(welcome.Receipts) < pageMessages {
 				welcome.Receipts = append(welcome.Receipts, m)
 			}
-		case missed[m.ID]:
+		case welcome.missed[m.ID]:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
 			welcome.Unread.add(m)

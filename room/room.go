@@ -168,10 +168,10 @@ func (r *Room) failed(e *Event, err error) {
 	r.release(e.From, e.Read)
 	r.mu.Unlock()
 	if len(e.To) == 0 {
-		told(Receipt{Outcome: Failed, Err: err})
+		told(failure("", err))
 	}
 	for _, nick := range e.To {
-		told(Receipt{To: nick, Outcome: Failed, Err: err})
+		told(failure(nick, err))
 	}
 }
 
