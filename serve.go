@@ -115,7 +115,7 @@ func (s *server) start(cfg config) error {
 	if err := s.openKeys(cfg); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
+	if s.room, err = room.New(s.store, s.store, s.registry, s.settings, room.Options{InboxMax: cfg.inboxMax}); err != nil {
 		return err
 	}
 	if err := s.retireFound(cfg); err != nil {

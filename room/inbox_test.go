@@ -48,6 +48,11 @@ func TestGuestsHaveNoInbox(t *testing.T) {
 				t.Errorf("a record of %s", rec.owner)
 			}
 		}
+		for _, e := range h.store.applied() {
+			if e.Kind == KindRead {
+				t.Errorf("an event that nothing follows from: %+v", e.Event)
+			}
+		}
 	})
 }
 

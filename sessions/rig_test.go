@@ -32,7 +32,7 @@ type rig struct {
 	addr string
 
 	store    *history.Store
-	before   func(room.Archive) room.Archive // what is put before the store; nil is nothing
+	before   func(room.Log) room.Log // what is put before the store; nil is nothing
 	settings *settings.Store
 	room     *room.Room
 	registry *keys.Registry
@@ -63,11 +63,11 @@ func (r *rig) start() {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	archive := room.Archive(r.store)
+	events := room.Log(r.store)
 	if r.before != nil {
-		archive = r.before(archive)
+		events = r.before(events)
 	}
-	r.room, err = room.New(archive, r.registry, r.settings, room.Options{InboxMax: r.most})
+	r.room, err = room.New(events, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
 	r.openDesk(log)
 	r.host = sessions.New(sessions.Config{

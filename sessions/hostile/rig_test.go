@@ -99,7 +99,7 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
+	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
 	r.quota = quota.New(o.quota)
 	r.host = sessions.New(sessions.Config{
