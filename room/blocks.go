@@ -108,7 +108,7 @@ func (r *Room) wishesOf(nick string) (w wishes, err error) {
 func (r *Room) change(nick string, f func(*wishes)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.edits++
+	r.people.edits++
 	if m := r.people.members[nick]; m != nil {
 		f(&m.wishes)
 	}

@@ -224,6 +224,22 @@ func TestShownWhileReadingTheInbox(t *testing.T) {
 	})
 }
 
+// The same between two commands, while nobody is online.
+func TestReadByACommandWhileReadingTheInbox(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.join("carol").send("hi", "bob")
+		one, other := h.visit("bob"), h.visit("bob")
+		inbox := one.inbox(t)
+		stale := map[string]bool{inbox[0].ID: true}
+		h.histories = &staleHistories{fakeStore: h.store, stale: stale, meanwhile: func() {
+			if err := other.MarkRead(inbox); err != nil {
+				t.Error(err)
+			}
+		}}
+		same(t, "inbox", texts(one.inbox(t)))
+	})
+}
+
 // staleHistories gives an old answer once, after something happened.
 type staleHistories struct {
 	*fakeStore

@@ -36,10 +36,9 @@ type member struct {
 	heard  int             // lines.said when the connection broke
 	missed map[string]bool // ids of what came directly since, a page at most
 
-	firstID  string    // of the record of joining: what this member wrote is newer
-	renewed  time.Time // when the presence history last had this member as online
-	released int       // how often messages to the nick were released
-	told     bool      // the others were told of the joining, and will be of the leaving
+	firstID string    // of the record of joining: what this member wrote is newer
+	renewed time.Time // when the presence history last had this member as online
+	told    bool      // the others were told of the joining, and will be of the leaving
 }
 
 func (m *member) put(u *Update) {
@@ -115,7 +114,7 @@ func (s *Seat) Visiting() bool { return s.sink == nil }
 func (r *Room) Join(who Who, sink Sink) (seat *Seat, welcome *Welcome, err error) {
 	for seat == nil {
 		var w wishes // a guest has none yet, whatever another guest of that name has set
-		edits := r.edited()
+		edits := r.count(&r.people.edits)
 		if !who.Guest() {
 			w, err = r.wishesOf(who.Nick)
 		}
@@ -137,12 +136,6 @@ func (r *Room) Join(who Who, sink Sink) (seat *Seat, welcome *Welcome, err error
 	return seat, welcome, err
 }
 
-func (r *Room) edited() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.edits
-}
-
 // attach seats a session. The seat is nil when somebody's wishes changed since edits: w may
 // be old ones.
 func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome, error) {
@@ -153,7 +146,7 @@ func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome,
 		return nil, nil, ErrClosed
 	case who.Guest():
 		who.Nick = r.people.freeGuest(who.Nick, r.directory)
-	case edits != r.edits:
+	case edits != r.people.edits:
 		return nil, nil, nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
@@ -178,7 +171,7 @@ func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome,
 	m.active = time.Now()
 	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
-	r.catchUp(m, seat)
+	r.people.catchUp(m, seat)
 	welcome.Recent = r.lobby.recentFor(m, welcome.Returned, welcome.Left)
 	welcome.OthersOnline = len(r.people.members) - 1
 	if welcome.OthersOnline <= greetByName {
@@ -311,6 +304,13 @@ func (r *Room) wroteLast(nick string, messages []*Message) {
 			m.wroteLast(message)
 		}
 	})
+}
+
+// count reads one of the room's counters.
+func (r *Room) count(n *int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *n
 }
 
 // withMember calls f with nick's member, if there is one, under the lock.

@@ -191,8 +191,8 @@ func (s *story) check() {
 			}
 		}
 	}
-	if len(s.inflight) > 0 || len(s.pending) > 0 {
-		s.rt.Errorf("left in flight: %v; pending: %d", s.inflight, len(s.pending))
+	if len(s.people.inflight) > 0 || len(s.pending) > 0 {
+		s.rt.Errorf("left in flight: %v; pending: %d", s.people.inflight, len(s.pending))
 	}
 }
 
