@@ -39,6 +39,7 @@ func TestStories(t *testing.T) {
 			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
 			defer h.store.close()
 			defer h.Close()
+			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
 			s := &story{house: h, rt: rt, seen: map[[2]string]bool{}, heard: map[[2]string]string{}}
 			rt.Repeat(s.actions())
 			s.end()
