@@ -32,18 +32,16 @@ func (f inflight) drop(nick, id string) {
 // pending is about to be delivered, though the histories may have it. r.mu is held.
 func (r *Room) free(nick, id string) bool {
 	_, pending := r.pending[id]
-	d, taken := r.inflight[nick][id]
+	d, taken := r.people.inflight[nick][id]
 	return !pending && (!taken || d != nil && d.answered)
 }
 
-// release ends that nick's messages are in flight. r.mu is held.
-func (r *Room) release(nick string, ids []string) {
+// release ends that nick's messages are in flight.
+func (p *people) release(nick string, ids []string) {
 	for _, id := range ids {
-		r.inflight.drop(nick, id)
+		p.inflight.drop(nick, id)
 	}
-	if m := r.people.members[nick]; m != nil {
-		m.released++
-	}
+	p.released++
 }
 
 // delivery follows one message to one recipient's sessions until one of them has
@@ -75,7 +73,7 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	}
 	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told}
 	d.timer = time.AfterFunc(confirmWithin, d.timeout)
-	r.inflight.set(nick, u.Message.ID, d)
+	r.people.inflight.set(nick, u.Message.ID, d)
 	for _, s := range m.seats {
 		d.putTo(s)
 	}
@@ -106,10 +104,10 @@ func (d *delivery) putTo(s *Seat) {
 }
 
 // catchUp gives a new session what is on its way to m's other ones: they may be
-// dead without anybody knowing yet, which is why people connect anew. r.mu is held.
-func (r *Room) catchUp(m *member, s *Seat) {
+// dead without anybody knowing yet, which is why people connect anew.
+func (p *people) catchUp(m *member, s *Seat) {
 	var open []*delivery
-	for _, d := range r.inflight[m.nick] {
+	for _, d := range p.inflight[m.nick] {
 		if d != nil && !d.answered {
 			open = append(open, d)
 		}
@@ -141,16 +139,21 @@ func (d *delivery) shown(ok bool) {
 	// A sender who was told "kept" gets a receipt of its own.
 	tell := answered && m.Kind != KindReceipt
 	record := false
-	if r.inflight[d.nick][m.ID] == d {
+	if r.people.inflight[d.nick][m.ID] == d {
 		if record = first && (tell || !isGuest(d.nick)); record {
-			r.inflight.set(d.nick, m.ID, nil)
+			r.people.inflight.set(d.nick, m.ID, nil)
 		} else {
-			r.release(d.nick, []string{m.ID})
+			r.people.release(d.nick, []string{m.ID})
 		}
 	}
 	r.mu.Unlock()
 	if record {
-		r.append(r.reading(d.nick, []*Message{m}, tell), func(Receipt) {})
+		read := []*Message{m}
+		var receipts []*Message
+		if tell {
+			receipts = r.receiptsFor(d.nick, read, "")
+		}
+		r.append(r.reading(d.nick, read, receipts), func(Receipt) {})
 	}
 	switch {
 	case answered:

@@ -114,7 +114,7 @@ func TestLateTimer(t *testing.T) {
 			got := carol.send("hi", "bob")
 			want := map[bool]string{true: "bob delivered", false: "bob broken"}[ok]
 			var d *delivery
-			for _, d = range h.inflight["bob"] {
+			for _, d = range h.people.inflight["bob"] {
 				bob.screen.answer(ok)
 			}
 			d.timeout()

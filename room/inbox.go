@@ -102,12 +102,12 @@ func (r *Room) markRead(nick string, shown []*Message) error {
 		}
 	}
 	r.mu.Lock()
-	r.release(nick, idsOf(others))
+	r.people.release(nick, idsOf(others))
 	r.mu.Unlock()
 	if len(read) == 0 {
 		return err
 	}
-	return r.wait(r.reading(nick, read, true))
+	return r.wait(r.reading(nick, read, r.receiptsFor(nick, read, "")))
 }
 
 // claimFree claims those of nick's messages that are free.
@@ -116,21 +116,17 @@ func (r *Room) claimFree(nick string, messages []*Message) (mine []*Message) {
 	defer r.mu.Unlock()
 	for _, m := range messages {
 		if r.free(nick, m.ID) {
-			r.inflight.set(nick, m.ID, nil)
+			r.people.inflight.set(nick, m.ID, nil)
 			mine = append(mine, m)
 		}
 	}
 	return mine
 }
 
-// reading makes the event that nick has read messages, which nick has claimed, with receipts
-// for their senders if tell is set. When it was applied, or failed, they are released.
-func (r *Room) reading(nick string, messages []*Message, tell bool) *Event {
-	e := &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages)}
-	if tell {
-		e.Receipts = r.receiptsFor(nick, messages, "")
-	}
-	return e
+// reading makes the event that nick has read messages, which nick has claimed, and that this is
+// told with receipts. When it was applied, or failed, they are released.
+func (r *Room) reading(nick string, messages, receipts []*Message) *Event {
+	return &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages), Receipts: receipts}
 }
 
 // receiptsFor makes receipts with this text for the senders of messages to nick.
@@ -159,9 +155,9 @@ func (r *Room) wroteThis(nick string, m *Message) (same bool) {
 func (r *Room) Retire(nick string) (unread int, err error) {
 	for page, err := range paged(r.histories.Unread(nick), new(int)) {
 		unread += len(page.Messages)
-		e := &Event{Message: r.newMessage(KindRead, nick, nil, ""), Receipts: r.receiptsFor(nick, page.Messages, ReceiptGone)}
-		if err == nil && len(e.Receipts) > 0 {
-			err = r.wait(e)
+		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
+		if err == nil && len(receipts) > 0 {
+			err = r.wait(r.reading(nick, nil, receipts))
 		}
 		if err != nil {
 			return unread, err
@@ -190,49 +186,37 @@ func (r *Room) unread(nick string) iter.Seq2[Page, error] {
 const unreadTries = 3
 
 // stillUnread returns those of nick's messages that are unread now and not in flight.
-// The histories are asked again when one was released meanwhile, because they may
-// have been asked before it was read; too many of these only show one twice.
-func (r *Room) stillUnread(nick string, messages []*Message) (free []*Message, err error) {
+// The histories are asked again when something was released meanwhile, because they may
+// have been asked before it was read; too much of that only shows one twice.
+func (r *Room) stillUnread(nick string, messages []*Message) (still []*Message, err error) {
+	ids := idsOf(messages)
 	for range unreadTries {
-		var before, after int
-		r.withMember(nick, func(m *member) { before = m.released })
-		unread, err := r.histories.StillUnread(nick, idsOf(messages))
+		before := r.count(&r.people.released)
+		unread, err := r.histories.StillUnread(nick, ids)
 		if err != nil {
 			return nil, err
 		}
-		free, after = r.onlyFree(nick, messages, unread)
-		if before == after {
+		r.mu.Lock()
+		still = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return !unread[m.ID] || !r.free(nick, m.ID) })
+		same := before == r.people.released
+		r.mu.Unlock()
+		if same {
 			break
 		}
 	}
-	return free, nil
+	return still, nil
 }
 
-func (r *Room) onlyFree(nick string, messages []*Message, unread map[string]bool) (free []*Message, released int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range messages {
-		if unread[m.ID] && r.free(nick, m.ID) {
-			free = append(free, m)
-		}
-	}
-	if m := r.people.members[nick]; m != nil {
-		released = m.released
-	}
-	return free, released
-}
-
-// sort fills the parts of welcome that come from what the person has not read. missed
-// has the first page of what came while the connection was broken. What is more than a page
-// stays unread: messages in the inbox, receipts for the next time.
-func (welcome *Welcome) sort(unread []*Message, missed map[string]bool) {
+// sort fills the parts of welcome that come from what the person has not read. What is more
+// than a page stays unread: messages in the inbox, receipts for the next time.
+func (welcome *Welcome) sort(unread []*Message) {
 	for _, m := range unread {
 		switch {
 		case m.Kind == KindReceipt:
 			if len(welcome.Receipts) < pageMessages {
 				welcome.Receipts = append(welcome.Receipts, m)
 			}
-		case missed[m.ID]:
+		case welcome.missed[m.ID]:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
 			welcome.Unread.add(m)

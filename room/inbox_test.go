@@ -48,6 +48,11 @@ func TestGuestsHaveNoInbox(t *testing.T) {
 				t.Errorf("a record of %s", rec.owner)
 			}
 		}
+		for _, e := range h.store.applied() {
+			if e.Kind == KindRead {
+				t.Errorf("an event that nothing follows from: %+v", e.Event)
+			}
+		}
 	})
 }
 
@@ -216,6 +221,22 @@ func TestShownWhileReadingTheInbox(t *testing.T) {
 		stale := map[string]bool{unread[0].ID: true}
 		h.histories = &staleHistories{fakeStore: h.store, stale: stale, meanwhile: func() { bob.screen.answer(true) }}
 		same(t, "inbox", texts(bob.inbox(t)))
+	})
+}
+
+// The same between two commands, while nobody is online.
+func TestReadByACommandWhileReadingTheInbox(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.join("carol").send("hi", "bob")
+		one, other := h.visit("bob"), h.visit("bob")
+		inbox := one.inbox(t)
+		stale := map[string]bool{inbox[0].ID: true}
+		h.histories = &staleHistories{fakeStore: h.store, stale: stale, meanwhile: func() {
+			if err := other.MarkRead(inbox); err != nil {
+				t.Error(err)
+			}
+		}}
+		same(t, "inbox", texts(one.inbox(t)))
 	})
 }
 

@@ -21,7 +21,8 @@ type Event struct {
 	Max int
 	// Read, of a KindRead, is ids of messages to From that From has read.
 	Read []string
-	// Receipts are what that tells their senders; each has one recipient.
+	// Receipts are what that tells their senders; each has one recipient, and a smaller id than
+	// the event.
 	Receipts []*Message
 	// Extra has members that only a newer program knows. They go with the event.
 	Extra map[string]json.RawMessage
@@ -59,7 +60,7 @@ type Log interface {
 	// through [Room.Apply], on the server that appended it as on every other one. If it
 	// can't be made durable it has no place, and failed is called once with an error that
 	// wraps [ErrStorage], or [ErrInvalid] for an event that never can be. failed must not block.
-	// The room calls Append with its lock held, which Room.Apply takes.
+	// The room calls Append with its lock held, which Room.Apply and failed take.
 	Append(e *Event, failed func(error))
 }
 

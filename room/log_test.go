@@ -238,6 +238,11 @@ func TestEventsAreBounded(t *testing.T) {
 			if len(e.Read) > maxRead || len(e.Receipts) > maxRead {
 				t.Errorf("one event has %d and %d", len(e.Read), len(e.Receipts))
 			}
+			for _, receipt := range e.Receipts {
+				if receipt.ID >= e.ID { // or LastID would have to look at receipts
+					t.Errorf("a receipt's id is %s, its event's %s", receipt.ID, e.ID)
+				}
+			}
 			read, told = read+len(e.Read), told+len(e.Receipts)
 		}
 		if shown := len(carol.screen.messages()); read != all+all || told != all || shown != all {

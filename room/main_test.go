@@ -276,8 +276,8 @@ func (h *house) quiet() {
 	synctest.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.inflight) > 0 {
-		h.t.Errorf("messages in flight that nobody releases: %v", h.inflight)
+	if len(h.people.inflight) > 0 {
+		h.t.Errorf("messages in flight that nobody releases: %v", h.people.inflight)
 	}
 	if len(h.pending) > 0 {
 		h.t.Errorf("%d events are pending for ever", len(h.pending))

@@ -24,23 +24,21 @@ func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
 // member is a nick that is present, with one or more sessions, or with none for
 // the moment when its last connection broke. Owned by Room.mu.
 type member struct {
-	nick    string
-	since   time.Time
-	active  time.Time // when the person last typed something
-	absence Absence
-	seats   []*Seat
-	blocked map[string]bool
-	last    *Message // the last that somebody wrote directly
+	nick   string
+	since  time.Time
+	active time.Time // when the person last typed something
+	wishes
+	seats []*Seat
+	last  *Message // the last that somebody wrote directly
 
 	broken *time.Timer     // runs while seats is empty
 	breaks int             // how often it was started
 	heard  int             // lines.said when the connection broke
 	missed map[string]bool // ids of what came directly since, a page at most
 
-	firstID  string    // of the record of joining: what this member wrote is newer
-	renewed  time.Time // when the presence history last had this member as online
-	released int       // how often messages to the nick were released
-	told     bool      // the others were told of the joining, and will be of the leaving
+	firstID string    // of the record of joining: what this member wrote is newer
+	renewed time.Time // when the presence history last had this member as online
+	told    bool      // the others were told of the joining, and will be of the leaving
 }
 
 func (m *member) put(u *Update) {
@@ -88,6 +86,8 @@ type Welcome struct {
 	OthersOnline int        // how many others are online
 	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
+
+	missed map[string]bool // ids of what may go to Missed
 }
 
 // Visit returns a seat for a single command: it can speak and ask, but nobody sees
@@ -111,58 +111,43 @@ func (s *Seat) Visiting() bool { return s.sink == nil }
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
 // ErrStorage where the person's settings can't be read (the seat is nil then) or the history
 // can't (the seat is valid).
-func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
-	var seat *Seat
-	var welcome *Welcome
-	var missed map[string]bool
+func (r *Room) Join(who Who, sink Sink) (seat *Seat, welcome *Welcome, err error) {
 	for seat == nil {
-		blocked, absence, edits, err := r.settingsForJoin(who)
-		if err != nil {
-			return nil, nil, err
+		var w wishes // a guest has none yet, whatever another guest of that name has set
+		edits := r.count(&r.people.edits)
+		if !who.Guest() {
+			w, err = r.wishesOf(who.Nick)
 		}
-		if seat, welcome, missed, err = r.attach(who, sink, blocked, absence, edits); err != nil {
+		if err == nil {
+			seat, welcome, err = r.attach(who, sink, w, edits)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
 	if who.Guest() {
 		return seat, welcome, nil
 	}
-	var err error
 	for page, unreadErr := range r.unread(seat.nick) {
-		welcome.sort(page.Messages, missed)
+		welcome.sort(page.Messages)
 		err = unreadErr
 	}
 	r.wroteLast(seat.nick, welcome.Missed)
 	return seat, welcome, err
 }
 
-// settingsForJoin reads whom a newcomer blocks and how they are away, and r.edits from
-// before that. A guest blocks nobody yet, whatever another guest of that name does.
-func (r *Room) settingsForJoin(who Who) (blocked map[string]bool, absence Absence, edits int, err error) {
-	r.mu.Lock()
-	edits = r.edits
-	r.mu.Unlock()
-	if who.Guest() {
-		return nil, absence, edits, nil
-	}
-	if blocked, err = r.blockedBy(who.Nick); err == nil {
-		absence, err = r.absenceOf(who.Nick)
-	}
-	return blocked, absence, edits, err
-}
-
-// attach seats a session, and gives the ids of what was missed while its connection was broken. The
-// seat is nil when settings changed since edits: blocked and absence may be old ones.
-func (r *Room) attach(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, map[string]bool, error) {
+// attach seats a session. The seat is nil when somebody's wishes changed since edits: w may
+// be old ones.
+func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return nil, nil, nil, ErrClosed
+		return nil, nil, ErrClosed
 	case who.Guest():
 		who.Nick = r.people.freeGuest(who.Nick, r.directory)
-	case edits != r.edits:
-		return nil, nil, nil, nil
+	case edits != r.people.edits:
+		return nil, nil, nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
 	r.batch.greeted++
@@ -174,10 +159,10 @@ func (r *Room) attach(who Who, sink Sink, blocked map[string]bool, absence Absen
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
-		m.blocked, m.absence = blocked, absence
+		m.wishes = w
 	case len(m.seats) == 0:
 		m.broken.Stop()
-		welcome.Returned = true
+		welcome.Returned, welcome.missed = true, m.missed
 	}
 	if !who.Quiet && !m.told {
 		m.told = true
@@ -186,15 +171,13 @@ func (r *Room) attach(who Who, sink Sink, blocked map[string]bool, absence Absen
 	m.active = time.Now()
 	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
-	r.catchUp(m, seat)
+	r.people.catchUp(m, seat)
 	welcome.Recent = r.lobby.recentFor(m, welcome.Returned, welcome.Left)
 	welcome.OthersOnline = len(r.people.members) - 1
 	if welcome.OthersOnline <= greetByName {
 		welcome.Others = r.people.others(who.Nick)
 	}
-	missed := m.missed
-	m.missed = nil
-	return seat, welcome, missed, nil
+	return seat, welcome, nil
 }
 
 // arrive makes nick a member. r.mu is held.
@@ -321,6 +304,13 @@ func (r *Room) wroteLast(nick string, messages []*Message) {
 			m.wroteLast(message)
 		}
 	})
+}
+
+// count reads one of the room's counters.
+func (r *Room) count(n *int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *n
 }
 
 // withMember calls f with nick's member, if there is one, under the lock.

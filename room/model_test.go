@@ -39,6 +39,7 @@ func TestStories(t *testing.T) {
 			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
 			defer h.store.close()
 			defer h.Close()
+			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
 			s := &story{house: h, rt: rt, seen: map[[2]string]bool{}, heard: map[[2]string]string{}}
 			rt.Repeat(s.actions())
 			s.end()
@@ -191,8 +192,8 @@ func (s *story) check() {
 			}
 		}
 	}
-	if len(s.inflight) > 0 || len(s.pending) > 0 {
-		s.rt.Errorf("left in flight: %v; pending: %d", s.inflight, len(s.pending))
+	if len(s.people.inflight) > 0 || len(s.pending) > 0 {
+		s.rt.Errorf("left in flight: %v; pending: %d", s.people.inflight, len(s.pending))
 	}
 }
 

@@ -84,17 +84,17 @@ func paged(messages iter.Seq2[*Message, error], searched *int) iter.Seq2[Page, e
 // History.
 func (s *Seat) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		blocked, err := s.room.blockedBy(s.nick)
+		w, err := s.room.wishesOf(s.nick)
 		if err != nil {
 			yield(Page{}, err)
 			return
 		}
-		if m := s.findRecent(suffix, blocked); m != nil {
+		if m := s.findRecent(suffix, w.blocked); m != nil {
 			yield(Page{Messages: []*Message{m}}, nil)
 			return
 		}
 		is := func(m *Message) bool {
-			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !m.hidden(blocked)
+			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !m.hidden(w.blocked)
 		}
 		owners := []string{RoomHistory}
 		if !s.Guest() {

@@ -15,6 +15,9 @@ type people struct {
 	online   []string             // the members' nicks, sorted
 	visiting map[string]*Seat     // guests who run a command, by name
 	seen     map[string]departure // when who is not online now was last
+	edits    int                  // changes of wishes, so that none is missed by who joins
+	inflight inflight
+	released int // how often something no longer was
 }
 
 // departure is when somebody was last online, and how that ended.
@@ -24,7 +27,7 @@ type departure struct {
 }
 
 func newPeople() people {
-	return people{members: map[string]*member{}, visiting: map[string]*Seat{}, seen: map[string]departure{}}
+	return people{members: map[string]*member{}, visiting: map[string]*Seat{}, seen: map[string]departure{}, inflight: inflight{}}
 }
 
 // add makes nick a member.
@@ -74,6 +77,12 @@ func (p *people) putAll(u *Update) {
 	for _, m := range p.members {
 		m.put(u)
 	}
+}
+
+// around returns up to before of the nicks before name, and up to after from it on.
+func (p *people) around(name string, before, after int) []string {
+	i, _ := slices.BinarySearch(p.online, name)
+	return slices.Clone(p.online[max(0, i-before):min(len(p.online), i+after)])
 }
 
 // freeGuest returns name, or name with the least number behind it that is free,

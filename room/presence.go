@@ -41,8 +41,7 @@ func (s *Seat) OnlineSince(t time.Time) []Presence {
 func (r *Room) NicksAround(name string, before, after int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i, _ := slices.BinarySearch(r.people.online, name)
-	return slices.Clone(r.people.online[max(0, i-before):min(len(r.people.online), i+after)])
+	return r.people.around(name, before, after)
 }
 
 // Known reports whether nick is online or, unless it is a guest's, was lately.

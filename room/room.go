@@ -56,13 +56,11 @@ type Room struct {
 
 	blocking sync.Mutex // one change of a block list at a time; taken before mu
 
-	mu       sync.Mutex // owns everything below; held for map work and puts only
-	people   people
-	lobby    lines
-	inflight inflight
-	batch    presenceBatch
-	present  attendance
-	edits    int // changes of block lists, so that none is missed by who joins
+	mu      sync.Mutex // owns everything below; held for map work and puts only
+	people  people
+	lobby   lines
+	batch   presenceBatch
+	present attendance
 	// pending has, by its ID, each event on its way through the log, and each receipt in
 	// it: who is to be told what became of it.
 	pending map[string]func(Receipt)
@@ -83,7 +81,6 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		options:   options,
 		ids:       newIDSource(histories.LastID()),
 		people:    newPeople(),
-		inflight:  inflight{},
 		present:   newAttendance(),
 		pending:   map[string]func(Receipt){},
 		said:      map[Kind]uint64{},
@@ -165,13 +162,13 @@ func (r *Room) noLonger(e *Event) (told func(Receipt)) {
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
 	told := r.noLonger(e)
-	r.release(e.From, e.Read)
+	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
 	if len(e.To) == 0 {
-		told(Receipt{Outcome: Failed, Err: err})
+		told(failure("", err))
 	}
 	for _, nick := range e.To {
-		told(Receipt{To: nick, Outcome: Failed, Err: err})
+		told(failure(nick, err))
 	}
 }
 
@@ -194,7 +191,7 @@ func (r *Room) apply(e Entry) {
 	case KindDirect, KindGroup:
 		receipts = r.dispatch(e, told)
 	case KindRead:
-		r.release(e.From, e.Read)
+		r.people.release(e.From, e.Read)
 		for _, receipt := range e.Receipts {
 			r.deliver(&Update{Message: receipt}, e.Seq, receipt.To[0], func(Receipt) {})
 		}

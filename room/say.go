@@ -81,12 +81,12 @@ func (r *Room) publish(m *Message) {
 // wraps [ErrStorage].
 func (s *Seat) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		blocked, err := s.room.blockedBy(s.nick)
+		w, err := s.room.wishesOf(s.nick)
 		if err != nil {
 			yield(Page{}, err)
 			return
 		}
-		s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })(yield)
+		s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !m.hidden(w.blocked) })(yield)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 // who of them is away.
 func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
-	mine, err := s.room.blockedBy(s.nick)
+	mine, err := s.room.wishesOf(s.nick)
 	if err == nil {
 		_, err = s.room.waiting(s.nick)
 	}
@@ -68,23 +68,24 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, aw
 			continue
 		}
 		seen = append(seen, nick)
-		answer := s.refusal(nick, mine[nick])
+		answer, theirs := s.refusal(nick, mine)
 		if answer.Outcome == Delivered && err != nil {
-			answer = Receipt{To: nick, Outcome: Failed, Err: err}
+			answer = failure(nick, err)
 		}
 		if answer.Outcome != Delivered {
 			receipt(answer)
 			continue
 		}
 		accepted = append(accepted, nick)
-		away[nick], _ = s.room.absenceOf(nick) // it was just read
+		away[nick] = theirs.absence
 	}
 	return accepted, away
 }
 
-// refusal says why nick can't be written to; Outcome Delivered means it can.
-func (s *Seat) refusal(nick string, mine bool) Receipt {
-	no := func(o Outcome) Receipt { return Receipt{To: nick, Outcome: o} }
+// refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
+// nick's wishes.
+func (s *Seat) refusal(nick string, mine wishes) (Receipt, wishes) {
+	no := func(o Outcome) (Receipt, wishes) { return Receipt{To: nick, Outcome: o}, wishes{} }
 	r := s.room
 	switch {
 	case nick == s.nick:
@@ -94,11 +95,11 @@ func (s *Seat) refusal(nick string, mine bool) Receipt {
 			return no(RefusedGone)
 		}
 		return no(RefusedUnknown)
-	case mine:
+	case mine.blocked[nick]:
 		return no(RefusedYours)
 	}
-	blocked, err := r.blockedBy(nick)
-	if err == nil && blocked[s.nick] {
+	theirs, err := r.wishesOf(nick)
+	if err == nil && theirs.blocked[s.nick] {
 		return no(RefusedBlocked)
 	}
 	unread := 0
@@ -107,11 +108,15 @@ func (s *Seat) refusal(nick string, mine bool) Receipt {
 	}
 	switch {
 	case err != nil:
-		return Receipt{To: nick, Outcome: Failed, Err: err}
-	case r.InboxFull(unread) && !isGuest(nick):
-		return full(nick, r.options.InboxMax)
+		return failure(nick, err), theirs
+	case r.InboxFull(unread):
+		return full(nick, r.options.InboxMax), theirs
 	}
-	return no(Delivered)
+	return Receipt{To: nick}, theirs
+}
+
+func failure(nick string, err error) Receipt {
+	return Receipt{To: nick, Outcome: Failed, Err: err}
 }
 
 func full(nick string, most int) Receipt {

@@ -142,7 +142,6 @@ func (a *fakeStore) project(e *Entry) {
 		}
 		for _, receipt := range e.Receipts {
 			a.write(receipt.To[0], receipt)
-			a.lastID = max(a.lastID, receipt.ID)
 		}
 	case KindRetired:
 		a.records = slices.DeleteFunc(a.records, func(rec record) bool { return rec.owner == e.From })

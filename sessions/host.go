@@ -116,7 +116,7 @@ type Host struct {
 const complainEvery = time.Minute
 
 // complain logs what went wrong for somebody, though not each time: where a disk is
-// full everybody meets the same, the archive logs the cause itself, and the log may
+// full everybody meets the same, the storage logs the cause itself, and the log may
 // be on that very disk.
 func (h *Host) complain(what, nick string, err error) {
 	h.complaints.Do(func() { h.cfg.Log.Error(what, "nick", nick, "err", err) })
