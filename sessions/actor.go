@@ -329,7 +329,13 @@ func (a *actor) printAll(lines string, shown func(bool)) {
 	a.out.print(lines, shown)
 }
 
-func (a *actor) whoami(parse.Call) { a.note(wordsIdentity(a.login, a.seat)) }
+func (a *actor) whoami(call parse.Call) {
+	if call.Nick != "" && call.Nick != a.seat.Nick() {
+		a.fail(a.wordsRename(call.Nick))
+		return
+	}
+	a.note(wordsIdentity(a.login, a.seat))
+}
 
 func (a *actor) help(call parse.Call) {
 	if call.Text == "" {

@@ -12,7 +12,7 @@ import (
 func setting(do func(*actor, parse.Call)) func(*actor, parse.Call) {
 	return func(a *actor, call parse.Call) {
 		if a.seat.Guest() && a.seat.Visiting() {
-			a.fail("nothing is kept for guests, so " + call.Name + " works in the room only; connect with a key to have a name of your own")
+			a.fail("nothing is kept for guests, so " + call.Name + " works only in the room; connect with a key to have a nick of your own")
 			return
 		}
 		do(a, call)

@@ -66,7 +66,7 @@ func (a *actor) shootsOperators(aim Aim, meant bool) string {
 		what = "the operators "
 	}
 	return "not banned: " + aim.Target + " covers " + what + render.People(operators, listed) +
-		"; if that is meant, put the word anyway behind " + aim.Target + ", or behind how long"
+		"; if you mean it, put the word anyway after " + aim.Target + ", or after the duration"
 }
 
 // wordsBanned is what somebody reads who is banned while being here.

@@ -91,7 +91,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	if w.Absence.Away() {
 		add(wordsAway(w.Absence, s.styleNow()))
 	}
-	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
+	add(wordsHere(w.Others, w.OthersOnline) + "; type help for a list of commands")
 }
 
 // kept renders which messages of this person's were read, and without a terminal what

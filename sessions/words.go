@@ -9,6 +9,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -20,7 +21,7 @@ import (
 // way out, and never an internal error.
 
 const (
-	wordsShutdown    = "the server is shutting down; messages that were kept are safe; come back in a moment"
+	wordsShutdown    = "the server is shutting down; kept messages are safe; come back in a moment"
 	wordsUnstored    = "shown, but not saved in the history: storage trouble"
 	wordsUnconfirmed = "not confirmed: the server did not finish in time; it may or may not arrive"
 	wordsUnmarked    = "not confirmed: the server did not finish in time; these messages may be shown as new again"
@@ -69,14 +70,14 @@ func BanWords(until time.Time, reason string) string {
 }
 
 func wordsTooLong(size int) string {
-	return "not sent: that is " + render.Count(size) + " characters, and a message has at most " + render.Count(maxText)
+	return "not sent: that is " + render.Count(size) + " characters, and a message can have at most " + render.Count(maxText)
 }
 
 // wordsUnaffordable says why nothing more is stored for somebody.
 func wordsUnaffordable(why error) string { return "not sent: " + why.Error() }
 
 func wordsTooFast(rate float64) string {
-	return fmt.Sprintf("at most %g messages a second: the others wait their turn", rate)
+	return fmt.Sprintf("at most %g messages a second: the rest wait their turn", rate)
 }
 
 func wordsCount(n int, one, more string) string {
@@ -107,7 +108,7 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 	case room.RefusedGone:
 		return r.To + " is not here, and nothing is kept for guests", false
 	case room.RefusedBlocked:
-		return r.To + " does not take messages from you", false
+		return r.To + " does not accept messages from you", false
 	case room.RefusedYours:
 		return "you block " + r.To + " and would not see the answer; /unblock " + r.To + " first", false
 	case room.RefusedFull:
@@ -119,11 +120,11 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 
 // wordsAway reminds somebody of being away.
 func wordsAway(a room.Absence, st render.Style) string {
-	words := "you are away since " + render.Clock(a.Since, time.Now(), st)
+	words := "you have been away since " + render.Clock(a.Since, time.Now(), st)
 	if a.Reason != "" {
 		words += " (" + a.Reason + ")"
 	}
-	return words + "; /back ends it"
+	return words + "; /back to return"
 }
 
 // wordsOnline describes someone who is here.
@@ -217,10 +218,28 @@ func wordsAbove(w *room.Welcome, shown int, nick string) string {
 	return fmt.Sprintf("%s: /history %d", words, lines+shown)
 }
 
+// wordsRename says how to have another nick.
+func (a *actor) wordsRename(to string) string {
+	own := a.seat.Nick()
+	join := a.joinLine(strings.TrimPrefix(to, nick.GuestMark))
+	if a.login.Key == nil {
+		return "your nick can't be changed here; to be " + to + ", leave and connect with: " + join
+	}
+	return "your key keeps the nick " + own + "; to be " + to + ", connect with another key (ssh -i FILE): " + join
+}
+
+// joinLine is the command with which somebody connects as user.
+func (a *actor) joinLine(user string) string {
+	if a.host.cfg.JoinLine == nil {
+		return "ssh " + user + "@HOST"
+	}
+	return a.host.cfg.JoinLine(user, a.at)
+}
+
 // wordsIdentity says who one is and by which key.
 func wordsIdentity(l *sshd.Login, seat *room.Seat) string {
 	if l.Key == nil {
-		return "you are " + seat.Nick() + ", a guest: nothing is kept for you when you leave; connect with a key to have a name of your own"
+		return "you are " + seat.Nick() + ", a guest: nothing is kept for you when you leave; connect with a key to have a nick of your own"
 	}
 	return "you are " + seat.Nick() + ", by the key " + gossh.FingerprintSHA256(l.Key)
 }
@@ -231,7 +250,7 @@ const greetMost = 20
 func wordsHere(others []room.Presence, total int) string {
 	switch {
 	case total == 0:
-		return "nobody else is here yet"
+		return "nobody else is here"
 	case total > len(others):
 		return fmt.Sprintf("%d others are here; whoelse lists them", total)
 	}
@@ -276,6 +295,9 @@ func shortUsage(c *parse.Syntax) string {
 
 func helpOne(c *parse.Syntax, st render.Style) string {
 	lines := render.Notice(nil, c.Usage+": "+c.Help, st)
+	if c.Example != "" {
+		lines = render.Notice(lines, "for example: "+c.Example, st)
+	}
 	if c.More != "" {
 		lines = render.Notice(lines, c.More, st)
 	}
