@@ -68,6 +68,7 @@ type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
 	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to 500
 	Left         time.Time  // when this person was last here; zero if that is now, or not known
+	LeftLost     bool       // and that ended because the connection was lost
 	Unread       Waiting    // what waits in the inbox
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
@@ -155,7 +156,8 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence,
 	m := r.members[who.Nick]
 	welcome := &Welcome{}
 	if !who.Guest() {
-		welcome.Left = r.seen[who.Nick].at
+		last := r.seen[who.Nick]
+		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
 	switch {
 	case m == nil:

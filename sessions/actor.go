@@ -289,7 +289,10 @@ func (a *actor) whoelse(parse.Call) {
 		a.note("nobody else is here")
 		return
 	}
-	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, a.wordsOnline)
+	silent := a.host.silent()
+	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, func(p room.Presence) string {
+		return a.wordsOnline(p, silent[p.Nick])
+	})
 }
 
 func (a *actor) wholast(call parse.Call) {

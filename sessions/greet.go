@@ -22,7 +22,7 @@ func (s *session) greet(w *room.Welcome, err error) {
 		past = append(past, motd(s.host.cfg.MOTD())...)
 	}
 	recent, rows := s.recent(w, style)
-	if words := wordsAbove(w, len(recent), s.seat.Nick()); words != "" {
+	if words := wordsMissed(w, len(recent), s.seat.Nick(), style); words != "" {
 		past = render.Notice(past, words, style)
 	}
 	if w.Returned && len(recent) > 0 {

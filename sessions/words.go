@@ -127,8 +127,8 @@ func wordsAway(a room.Absence, st render.Style) string {
 	return words + "; /back to return"
 }
 
-// wordsOnline describes someone who is here.
-func (a *actor) wordsOnline(p room.Presence) string {
+// wordsOnline describes someone who is here; silent is whether their client does not answer.
+func (a *actor) wordsOnline(p room.Presence, silent bool) string {
 	now := time.Now()
 	words := p.Nick
 	if strings.HasPrefix(p.Nick, "~") {
@@ -149,6 +149,9 @@ func (a *actor) wordsOnline(p room.Presence) string {
 		words += ", connection lost just now"
 	case p.Sessions > 1:
 		words += fmt.Sprintf(", %d sessions", p.Sessions)
+	}
+	if silent && p.Sessions > 0 {
+		words += ", not answering"
 	}
 	if p.Quiet {
 		words += ", not announced"
@@ -186,36 +189,55 @@ func wordsUnread(unread room.Waiting, full bool) string {
 	return words + "type inbox"
 }
 
-// wordsAbove counts the lines of the room that were said since the person left and are
-// not among the last ones, which are shown; "" if there are none.
-func wordsAbove(w *room.Welcome, shown int, nick string) string {
+// wordsMissed counts what was said in the room since the person left and is not among the
+// last lines, which are shown; "" if that is nothing. Whose connection was lost is told so,
+// with the count of all that was said.
+func wordsMissed(w *room.Welcome, shown int, nick string, st render.Style) string {
 	if w.Left.IsZero() {
 		return ""
 	}
-	lines, mentions := 0, 0
-	for _, m := range w.Recent[:len(w.Recent)-shown] {
+	all, above, mentions := 0, 0, 0
+	for i, m := range w.Recent {
 		if m.Time.Before(w.Left) {
 			continue
 		}
-		lines++
+		all++
+		if i >= len(w.Recent)-shown {
+			continue
+		}
+		above++
 		if m.From != nick && render.Mentions(m.Text, nick) {
 			mentions++
 		}
 	}
-	if lines == 0 {
+	atLeast := ""
+	if all == room.MissedLines {
+		atLeast = "at least "
+	}
+	var words string
+	switch {
+	case w.LeftLost && all == 0:
+		words = wordsLost(w.Left, st) + "nothing was said in the room since then"
+	case w.LeftLost:
+		words = wordsLost(w.Left, st) + atLeast + wordsCount(all, "message", "messages") + " in the room since then"
+	case above == 0:
 		return ""
+	case shown == 0:
+		words = atLeast + wordsCount(above, "line", "lines") + " since you left"
+	default:
+		words = atLeast + wordsCount(above, "more line above", "more lines above")
 	}
-	words := wordsCount(lines, "more line above", "more lines above")
-	if shown == 0 {
-		words = wordsCount(lines, "line", "lines") + " since you left"
-	}
-	if lines+shown == room.MissedLines {
-		words = "at least " + words
+	if above == 0 {
+		return words
 	}
 	if mentions > 0 {
 		words += ", " + wordsCount(mentions, "mentions you", "mention you")
 	}
-	return fmt.Sprintf("%s: /history %d", words, lines+shown)
+	return fmt.Sprintf("%s: /history %d", words, above+shown)
+}
+
+func wordsLost(at time.Time, st render.Style) string {
+	return "your connection was lost at " + render.Clock(at, time.Now(), st) + "; "
 }
 
 // wordsRename says how to have another nick.
