@@ -68,8 +68,9 @@ type server struct {
 	hostname hostname
 
 	reserved   *reserved.List
-	departed   chan struct{}  // has one when a nick may have lost its last key
-	notRetired rate.Sometimes // to the log
+	departed   chan struct{}   // has one when a nick may have lost its last key
+	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
+	notRetired rate.Sometimes  // to the log
 }
 
 // serve runs the server until ctx is over. Once it accepts connections it says so
@@ -78,7 +79,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger, stdout io.Writer) 
 	slog.SetDefault(log) // the ssh library's
 	s := &server{
 		log: log, hostname: cfg.host,
-		departed: make(chan struct{}, 1), notRetired: rate.Sometimes{Interval: time.Minute},
+		departed: make(chan struct{}, 1), onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute},
 	}
 	if err := s.start(cfg); err != nil {
 		s.stop()
@@ -232,9 +233,9 @@ func (s *server) watch(cfg config) {
 	}
 }
 
-// reload reads the operator's files anew. What can't be read stays as it was.
+// reload reads the operator's files again. What can't be read stays as it was.
 func (s *server) reload() {
-	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.desk.Reload())
+	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.desk.Reload())
 	if s.revoked != nil {
 		err = errors.Join(err, s.revoked.Reload())
 	}

@@ -62,7 +62,7 @@ func TestKeyRefusals(t *testing.T) {
 		{"/key add " + public("carol"), "this key already holds carol"},
 		{"/key add -----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key; keep it to yourself"},
 		{`/key add environment="ROLE=operator" ` + public("laptop"), "it has options"},
-		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: no key"},
+		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: it is not a public key (its base64"},
 		{"/key remove " + fingerprint("carol"), "none of your keys has this fingerprint"},
 		{"/key remove SHA256:\u202e\u200bx", "none of your keys has this fingerprint"},
 		{"/key add \x9b2J\u202e\u2066evil", "not added: line 1: it is not a public key ("},
