@@ -301,7 +301,7 @@ func helpAll(operator bool, st render.Style) string {
 	for _, c := range list {
 		lines = render.Entry(lines, "  "+shortUsage(c), c.Help, 2+width+2, st)
 	}
-	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
+	return string(render.Notice(lines, "Tab completes; up and down recall what you typed; /help COMMAND tells more", st))
 }
 
 // commandsFor lists what one may ask for.
