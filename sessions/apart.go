@@ -23,7 +23,7 @@ func (a *actor) away(call parse.Call) {
 	err := a.seat.Away(call.Text)
 	switch {
 	case err != nil:
-		a.trouble("being away", err)
+		a.trouble("marking you away", err)
 	case a.seat.Guest():
 		a.note("you are marked away, but nothing is kept for guests; /back to return")
 	default:
@@ -35,7 +35,7 @@ func (a *actor) back(parse.Call) {
 	was, err := a.seat.Back()
 	switch {
 	case err != nil:
-		a.trouble("being back", err)
+		a.trouble("marking you back", err)
 		return
 	case !was:
 		a.note("you were not away")

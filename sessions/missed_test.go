@@ -36,6 +36,7 @@ func TestWordsMissed(t *testing.T) {
 		{append(before, since[:1]...), left, true, 4, lost + "1 message in the room since then"},
 		{since, left, true, 2, lost + "3 messages in the room since then, 1 mentions you: /history 3"},
 		{since, left, true, 0, lost + "3 messages in the room since then, 3 mention you: /history 3"},
+		{said(1, "hi", left.Truncate(time.Millisecond)), left.Truncate(time.Millisecond).Add(time.Microsecond), true, 1, lost + "1 message in the room since then"}, // times of messages are cut
 		{said(room.MissedLines, "hi", now), left, true, 2, lost + "at least 500 messages in the room since then: /history 500"},
 		{said(room.MissedLines, "hi", now), left, false, 2, "at least 498 more lines above: /history 500"},
 	} {

@@ -196,9 +196,10 @@ func wordsMissed(w *room.Welcome, shown int, nick string, st render.Style) strin
 	if w.Left.IsZero() {
 		return ""
 	}
+	left := w.Left.Truncate(time.Millisecond) // as the times of messages are
 	all, above, mentions := 0, 0, 0
 	for i, m := range w.Recent {
-		if m.Time.Before(w.Left) {
+		if m.Time.Before(left) {
 			continue
 		}
 		all++

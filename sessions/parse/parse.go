@@ -163,7 +163,7 @@ func isTopic(rest string) bool {
 func Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || line[0] == ' ' || find(word) != nil || words[word] {
+	if line == "" || line[0] == ' ' || find(word) != nil || everyday[word] {
 		return nil, nil
 	}
 	c := misspelt(word)
@@ -189,8 +189,8 @@ func misspelt(word string) *Syntax {
 	return nil
 }
 
-// words are those of everyday language that are one slip away from a command.
-var words = map[string]bool{
+// everyday has words of everyday language that are one slip away from a command.
+var everyday = map[string]bool{
 	"sent": true, "sends": true, "end": true, "bend": true, "fend": true, "lend": true, "mend": true, "rend": true,
 	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true,
 }
