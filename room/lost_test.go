@@ -35,7 +35,11 @@ func TestLostConnection(t *testing.T) {
 		h = h.restart(false)
 		defer h.store.close()
 		defer h.Close()
-		same(t, "wholast after a restart", lost(h, h.join("dave")), "~ann", "carol")
+		back := h.join("dave")
+		same(t, "wholast after a restart", lost(h, back), "~ann", "carol")
+		if carol := h.join("carol"); !carol.welcome.LeftLost || back.welcome.LeftLost {
+			t.Errorf("carol is welcomed by %+v, dave by %+v", carol.welcome, back.welcome)
+		}
 	})
 }
 

@@ -80,6 +80,7 @@ type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
 	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to 500
 	Left         time.Time  // when this person was last here; zero if that is now, or not known
+	LeftLost     bool       // and that ended because the connection was lost
 	Unread       Waiting    // what waits in the inbox
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
@@ -154,7 +155,8 @@ func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome,
 	m := r.people.members[who.Nick]
 	welcome := &Welcome{}
 	if !who.Guest() {
-		welcome.Left = r.people.seen[who.Nick].at
+		last := r.people.seen[who.Nick]
+		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
 	switch {
 	case m == nil:

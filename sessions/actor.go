@@ -289,7 +289,10 @@ func (a *actor) whoelse(parse.Call) {
 		a.note("nobody else is here")
 		return
 	}
-	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, a.wordsOnline)
+	silent := a.host.silent()
+	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, func(p room.Presence) string {
+		return a.wordsOnline(p, silent[p.Nick])
+	})
 }
 
 func (a *actor) wholast(call parse.Call) {
@@ -329,7 +332,13 @@ func (a *actor) printAll(lines string, shown func(bool)) {
 	a.out.print(lines, shown)
 }
 
-func (a *actor) whoami(parse.Call) { a.note(wordsIdentity(a.login, a.seat)) }
+func (a *actor) whoami(call parse.Call) {
+	if call.Nick != "" && call.Nick != a.seat.Nick() {
+		a.fail(a.wordsRename(call.Nick))
+		return
+	}
+	a.note(wordsIdentity(a.login, a.seat))
+}
 
 func (a *actor) help(call parse.Call) {
 	if call.Text == "" {

@@ -86,7 +86,7 @@ func TestNameOfARunningCommandIsTaken(t *testing.T) {
 func TestCommandsThatNeedTheRoom(t *testing.T) {
 	r := newRig(t)
 	for _, command := range []string{"clear", "quit"} {
-		want := "! whoelse: " + command + " works in the room only\n(exit status 2)"
+		want := "! whoelse: " + command + " works only in the room; to enter it, connect without a command\n(exit status 2)"
 		if said := runs(t, r, dial{user: "bob", key: "bob", command: command}); !strings.HasSuffix(said, want) {
 			t.Errorf("%s: %s", command, said)
 		}

@@ -177,7 +177,7 @@ func (h *Host) add(s *session) bool {
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end}
+	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end, silent: s.ch.Silent}
 	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true

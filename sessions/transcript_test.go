@@ -231,7 +231,7 @@ var variable = []struct {
 }{
 	{regexp.MustCompile(`\b\d\d:\d\d\b`), "HH:MM"},
 	{regexp.MustCompile(`\b\d+ s ago`), "N s ago"},
-	{regexp.MustCompile(`lines: /show \w{4}\b`), "lines: /show ID"},
+	{regexp.MustCompile(`more lines; type /show \w{4}\b`), "more lines; type /show ID"},
 }
 
 // receipt is a row that tells what became of a message for one recipient.

@@ -45,7 +45,7 @@ func TestConversation(t *testing.T) {
 func converse(t *testing.T, s *server, other func(*server, string) *exec.Cmd) {
 	bobKey := []string{newKey(t)}
 	bob := sitDown(t, "bob", s.openSSH("bob", bobKey, nil))
-	bob.sees("you are bob", "nobody else is here yet")
+	bob.sees("you are bob", "nobody else is here")
 	alice := sitDown(t, "alice", s.openSSH("alice", []string{newKey(t)}, nil))
 	alice.sees("you are alice", "bob is here")
 	carol := sitDown(t, "carol", other(s, "carol"))
@@ -156,7 +156,7 @@ func awayAndBlocked(alice, bob, carol *person) {
 	alice.types("/blocked")
 	alice.sees("you block bob")
 	bob.types("@alice are you cross?")
-	bob.sees("alice does not take messages from you")
+	bob.sees("alice does not accept messages from you")
 	bob.types("is alice cross?")
 	carol.sees("bob: is alice cross?")
 	carol.types("no idea")

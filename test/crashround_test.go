@@ -38,7 +38,7 @@ func (r *crashRound) talk(kill func(*server)) {
 	people := map[string]*person{}
 	for _, nick := range talkers {
 		p := plug(r.t, nick, r.s.openSSH(nick, r.keys[nick], []string{"-T"}))
-		p.sees("you are "+nick, "type help for help\n")
+		p.sees("you are "+nick, "type help for a list of commands\n")
 		people[nick] = p
 	}
 	if r.n%5 == 1 {

@@ -145,7 +145,7 @@ func (h *histories) readOn(t testing.TB, wrong *complaints, name string) (lines 
 	}
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) && at.off == 0 {
-		return nil // nothing was said yet
+		return nil // nothing has been said yet
 	}
 	if err != nil {
 		t.Fatal(err)

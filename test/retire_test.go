@@ -100,6 +100,10 @@ func TestRemovedNick(t *testing.T) {
 	if got := append(p.aside("history/users"), p.aside("settings")...); len(got) != 2 {
 		t.Errorf("set aside are %q", got)
 	}
+	audit := readFile(t, filepath.Join(p.s.data, "audit.jsonl"))
+	if record := `"who":"server","what":"retire","whom":"carol","why":"its last key is gone","for":"90d"`; strings.Count(audit, record) != 1 {
+		t.Errorf("the audit log lacks %s, or has it twice:\n%s", record, audit)
+	}
 
 	p.manages(1, "stop it, restore, and start it again", "restore", "carol", "--key", p.keys["carol"]+".pub")
 	p.stop()
@@ -109,6 +113,25 @@ func TestRemovedNick(t *testing.T) {
 	p.s = startServer(t, p.s.data)
 	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
 	p.does("carol", "carol", "blocked", 0, "you block dave")
+}
+
+// An operator who takes a nick out of reserved.json frees it with SIGHUP. A file that can't
+// be read frees nobody.
+func TestReservationsAreReloaded(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	p.does("carol", "carol", "say hello", 0, "")
+	p.manages(0, "removed", "remove", "carol")
+	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	file := filepath.Join(p.s.data, "reserved.json")
+	writeFile(t, file, "[{")
+	p.s.hangUp()
+	p.s.logs(1, "reloading the files failed")
+	p.does("mallory", "carol", "nick", 255, "carol is reserved until")
+	writeFile(t, file, "[]")
+	p.s.hangUp()
+	p.s.logs(1, "files reloaded")
+	p.does("dave", "carol", "nick", 0, "you are carol")
 }
 
 // With --nick-reserve 0 the nick is free at once, without what was there.

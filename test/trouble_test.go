@@ -50,9 +50,9 @@ func (h *household) start() {
 		}
 	}
 	h.carol = plug(h.t, "carol", h.s.openSSH("carol", h.keys["carol"], []string{"-T"}))
-	h.carol.sees("you are carol", "type help for help\n")
+	h.carol.sees("you are carol", "type help for a list of commands\n")
 	h.bob = plug(h.t, "bob", h.s.openSSH("bob", h.keys["bob"], []string{"-T"}))
-	h.bob.sees("you are bob", "type help for help\n")
+	h.bob.sees("you are bob", "type help for a list of commands\n")
 }
 
 // stop ends the server, which nobody survives.

@@ -51,9 +51,9 @@ func (s *server) watch() {
 	}
 }
 
-// reload reads the operator's files anew. What can't be read stays as it was.
+// reload reads the operator's files again. What can't be read stays as it was.
 func (s *server) reload() {
-	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.desk.Reload())
+	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.desk.Reload())
 	if s.revoked != nil {
 		err = errors.Join(err, s.revoked.Reload())
 	}

@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"maps"
 	"time"
+
+	"whoelse/sessions"
 )
 
 // settleNick is how long a nick has to be without a key, and nobody online with it, until
@@ -66,7 +69,9 @@ func (s *server) retireFound() error {
 func (s *server) retireDeparted(ctx context.Context) (left bool) {
 	now := time.Now()
 	used := s.nickInUse(ctx)
-	for nick, since := range s.registry.Departed() {
+	departed := s.registry.Departed()
+	maps.DeleteFunc(s.onRecord, func(nick string, _ bool) bool { _, still := departed[nick]; return !still })
+	for nick, since := range departed {
 		if now.Sub(since) < settleNick || s.room.Here(nick) {
 			left = true
 			continue
@@ -90,10 +95,27 @@ func (s *server) complainRetire(nick string, err error) {
 	})
 }
 
+// recordRetired puts it on record, once, that a nick is retired.
+func (s *server) recordRetired(nick string, reserve time.Duration) error {
+	if s.onRecord[nick] {
+		return nil // it is tried again
+	}
+	action := sessions.Action{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone", For: reserve}
+	if err := s.desk.Record(action); err != nil {
+		return err
+	}
+	s.onRecord[nick] = true
+	return nil
+}
+
 // retire reserves a nick, sets aside its history and settings, and tells those whose
 // messages were not read. Where there are authorities it only reserves it: who had a key
-// may have been given a certificate instead, which a reservation does not keep out. Done again after it was interrupted, it completes that.
+// may have been given a certificate instead, which a reservation does not keep out. Done
+// again after it was interrupted, it completes that.
 func (s *server) retire(nick string, reserve time.Duration, now time.Time) error {
+	if err := s.recordRetired(nick, reserve); err != nil {
+		return err
+	}
 	if reserve > 0 {
 		if err := s.reserved.Add(nick, reserve); err != nil {
 			return err

@@ -63,8 +63,9 @@ type server struct {
 	space    *space.Guard
 
 	reserved   *reserved.List
-	departed   chan struct{}  // has one when a nick may have lost its last key
-	notRetired rate.Sometimes // to the log
+	departed   chan struct{}   // has one when a nick may have lost its last key
+	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
+	notRetired rate.Sometimes  // to the log
 }
 
 // Run runs a server until ctx is over. Once it accepts connections it says so in one line
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	slog.SetDefault(log) // the ssh library's
 	s := &server{
 		cfg: cfg, version: version, log: log,
-		departed: make(chan struct{}, 1), notRetired: rate.Sometimes{Interval: time.Minute},
+		departed: make(chan struct{}, 1), onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute},
 	}
 	if err := s.start(); err != nil {
 		s.stop()

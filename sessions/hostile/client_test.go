@@ -98,7 +98,7 @@ func (r *rig) connect(v visit) *client {
 		return c
 	}
 	c.must("shell", nil)
-	c.sees("type help for help")
+	c.sees("type help for a list of commands")
 	return c
 }
 
