@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
 )
 
 // checkpointFile says up to which event all histories are on disk.
@@ -30,6 +32,9 @@ func ReadCheckpoint(in disk.Folder) (c Checkpoint, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
+	if b = bytes.TrimSuffix(b, []byte("\n")); err == nil && !jsonl.Sealed(b) {
+		err = errors.New("the checksum does not fit")
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}
@@ -45,7 +50,7 @@ func WriteCheckpoint(in disk.Folder, c Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return disk.WriteFile(in, checkpointFile, append(b, '\n'))
+	return disk.WriteFile(in, checkpointFile, jsonl.Seal(b[:len(b)-1], 0))
 }
 
 // checkpoint makes all that was applied durable in the histories, and lets the log remove

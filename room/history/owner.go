@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -310,24 +309,7 @@ func (s *Store) cut(name string, f disk.File, off, size int64) error {
 // setAside appends bytes to the .torn file of owner's history, durably.
 func (d dirs) setAside(owner string, b []byte) error {
 	in, base := d.place(owner)
-	f, err := in.Open(base+".torn", true)
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
-	if err == nil {
-		if !bytes.HasSuffix(b, []byte("\n")) {
-			b = append(b[:len(b):len(b)], '\n')
-		}
-		_, err = f.WriteAt(b, st.Size)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s.torn: %w", path(owner), err)
-	}
-	return in.Sync()
+	return appendTorn(in, base, b)
 }
 
 // owner returns the state of a history, loading it when it is not in memory. The

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"whoelse/room"
 	"whoelse/room/history/record"
@@ -68,8 +70,9 @@ func (s *Store) recover() (err error) {
 	return nil
 }
 
-// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again; and
-// where there is no log either, the numbers go on after the greatest in the histories.
+// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again: no
+// segment goes before all histories have it, so they have durably what is before the first one. Where
+// there is no log either, the numbers go on after the greatest in the histories.
 func (s *Store) readCheckpoint() (Checkpoint, error) {
 	c, err := ReadCheckpoint(s.dirs.root)
 	if err == nil && c.Seq > 0 {
@@ -80,8 +83,8 @@ func (s *Store) readCheckpoint() (Checkpoint, error) {
 		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
 	}
 	segments, err := s.dirs.log.Names()
-	if err != nil || len(segments) > 0 {
-		return Checkpoint{}, err
+	if first := firstSegment(segments); err != nil || first > 0 {
+		return Checkpoint{Seq: max(first, 1) - 1}, err
 	}
 	names, err := s.Nicks()
 	if err != nil {
@@ -103,6 +106,17 @@ func (s *Store) readCheckpoint() (Checkpoint, error) {
 		}
 	}
 	return c, nil
+}
+
+// firstSegment is where the first segment of the log begins whose files have these names, 0 without one.
+func firstSegment(names []string) (first uint64) {
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, ".jsonl")
+		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && len(base) == 20 && (first == 0 || n < first) {
+			first = n
+		}
+	}
+	return first
 }
 
 // replay applies what the log has beyond the checkpoint.
@@ -158,27 +172,33 @@ func (s *Store) mendSuspect(name string) error {
 	if err != nil {
 		return err
 	}
-	cut := st.Size
-	b := jsonl.NewBackward(h.val, st.Size)
+	cut, err := suspect(h.val, st.Size, s.saved.Seq)
+	if err != nil || cut == st.Size {
+		return err
+	}
+	return s.cut(name, h.val, cut, st.Size)
+}
+
+// suspect returns where the first bad line is that a file of that size has beyond the
+// event seq, or the size.
+func suspect(f disk.File, size int64, seq uint64) (cut int64, err error) {
+	cut = size
+	b := jsonl.NewBackward(f, size)
 	for {
 		l, err := b.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return cut, nil
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		found, whole := record.Parse(l)
 		if !whole {
 			cut = l.Off
 			continue
 		}
-		if found[0].Seq <= s.saved.Seq {
-			break
+		if found[0].Seq <= seq {
+			return cut, nil
 		}
 	}
-	if cut == st.Size {
-		return nil
-	}
-	return s.cut(name, h.val, cut, st.Size)
 }

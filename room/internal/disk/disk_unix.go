@@ -216,7 +216,7 @@ func statOf(info fs.FileInfo, err error) (Stat, error) {
 	}
 	st := Stat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.Ino = uint64(sys.Ino)
+		st.Ino, st.Links = uint64(sys.Ino), uint64(sys.Nlink)
 	}
 	return st, nil
 }
