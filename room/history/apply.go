@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"time"
@@ -36,14 +37,6 @@ type batchOf struct {
 }
 
 func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
-	if e.Kind == room.KindRetired {
-		s.finish(b)
-		if err := s.retire(e.From, e.Seq, e.Time); err != nil {
-			s.log.Error("history: can't be set aside; a start tries again", "owner", e.From, "error", err)
-			s.setFailed(err)
-		}
-		return
-	}
 	lines, err := project(*e)
 	if err != nil {
 		s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
@@ -57,8 +50,19 @@ func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
 
 // give hands a line to its history, and reports whether that is an inbox which is full.
 func (s *Store) give(l line, b *batchOf) (full bool) {
-	if late := s.late[l.owner]; late != nil && late.it == nil {
-		late.lines = append(late.lines, l)
+	if !l.retired.IsZero() {
+		s.finish(b)
+	}
+	if late := s.late[l.owner]; late != nil && (late.it == nil || len(late.todo) > 0 || !l.retired.IsZero()) {
+		s.mu.Lock()
+		late.todo = append(late.todo, l)
+		s.mu.Unlock()
+		return false
+	}
+	if !l.retired.IsZero() {
+		if err := s.retire(l.owner, l.rec.Seq, l.retired); err != nil {
+			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
+		}
 		return false
 	}
 	it := b.owners[l.owner]
@@ -68,7 +72,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 			b.aside[l.owner] = append(b.aside[l.owner], l.text...)
 			return false
 		} else if err != nil {
-			s.setLate(l.owner, &lateOwner{lines: []line{l}, err: err})
+			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
 			return false
 		}
 		b.owners[l.owner] = it
@@ -86,7 +90,7 @@ func (s *Store) finish(b *batchOf) {
 		}
 	}
 	for name, text := range b.aside {
-		if err := s.dirs.setAside(name, text); err != nil {
+		if err := s.dirs.setAside(name, bytes.NewReader(text), []piece{{0, int64(len(text))}}); err != nil {
 			s.log.Error("history: lines are lost", "file", path(name), "bytes", len(text), "error", err)
 		} else {
 			s.complain(name, "history: the file is unusable, its lines go to the .torn file beside it", nil)
@@ -101,7 +105,7 @@ func (s *Store) flush(o *owner) error {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	o.addState(time.Now())
-	v, _ := o.snapshot()
+	v := o.snapshot()
 	if len(v.tail) == 0 {
 		return nil
 	}
@@ -115,7 +119,7 @@ func (s *Store) flush(o *owner) error {
 		return err
 	}
 	if o.adopt(st.Ino) {
-		v, _ = o.snapshot()
+		v = o.snapshot()
 	}
 	ino, err := s.verify(o, h.val, v)
 	if err != nil {
@@ -130,7 +134,7 @@ func (s *Store) flush(o *owner) error {
 	o.ino, o.size = ino, v.size+int64(len(v.tail))
 	o.pending = nil
 	o.mu.Unlock()
-	s.changed(o.name)
+	s.changed(o.name, ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
 		s.compactor.ask(o.name)
 	}
@@ -162,17 +166,17 @@ func (s *Store) verify(o *owner, f disk.File, v *view) (ino uint64, err error) {
 }
 
 // changed notes that a history has to be synced by the next checkpoint.
-func (s *Store) changed(name string) {
+func (s *Store) changed(name string, ino uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[name] = true
+	s.dirty[name] = ino
 }
 
 // lateOwner is a history that lacks lines which the log has.
 type lateOwner struct {
-	it    *item[*owner] // has them as pending; nil if it could not be loaded
-	lines []line        // of one that could not be loaded
-	err   error         // why
+	it   *item[*owner] // has them as pending; nil if it could not be loaded
+	todo []line        // follow what it has: of one that could not be loaded, or be set aside
+	err  error         // why
 }
 
 func (s *Store) setLate(name string, l *lateOwner) {
@@ -193,12 +197,13 @@ func (s *Store) lateness(name string) error {
 	return nil
 }
 
-// unloaded reports whether a history lacks lines that its file could not be loaded for.
+// unloaded reports whether a history lacks lines since it could not be loaded, or set aside:
+// then nobody may read it.
 func (s *Store) unloaded(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.late[name]
-	return l != nil && l.it == nil
+	return l != nil && (l.it == nil || len(l.todo) > 0)
 }
 
 // catchUp tries to write what is late, and reports whether nothing is.
@@ -215,25 +220,47 @@ func (s *Store) catchUp() bool {
 		if err != nil {
 			continue
 		}
-		s.owners.release(l.it)
+		if l.it != nil {
+			s.owners.release(l.it)
+		}
 		s.log.Info("history: written again", "file", path(name))
 	}
 	return len(s.late) == 0
 }
 
 func (s *Store) retry(name string, l *lateOwner) error {
-	if l.it == nil {
-		it, err := s.owner(name)
-		if err != nil {
-			return err
-		}
-		for _, line := range l.lines {
-			line.inbox = 0 // its sender was told that it is kept
-			it.val.add(line)
+	for len(l.todo) > 0 {
+		it, next := l.it, l.todo[0]
+		if next.retired.IsZero() {
+			var err error
+			if it == nil {
+				it, err = s.owner(name)
+			}
+			if err != nil {
+				return err
+			}
+			next.inbox = 0 // its sender was told that it is kept
+			it.val.add(next)
+		} else {
+			if it != nil {
+				if err := s.flush(it.val); err != nil {
+					return err
+				}
+			}
+			if err := s.retire(name, next.rec.Seq, next.retired); err != nil {
+				return err
+			}
+			if it != nil {
+				s.owners.release(it)
+				it = nil
+			}
 		}
 		s.mu.Lock()
-		l.it, l.lines = it, nil
+		l.it, l.todo = it, l.todo[1:]
 		s.mu.Unlock()
+	}
+	if l.it == nil {
+		return nil
 	}
 	return s.flush(l.it.val)
 }
@@ -251,8 +278,8 @@ func (s *Store) complain(name, what string, err error) {
 // damage notes a damaged line, once for each place.
 func (s *Store) damage(o *owner, off int64, beside bool) {
 	o.mu.Lock()
-	known := o.noticed[off]
-	if len(o.noticed) < maxNoticed {
+	known := o.noticed[off] || len(o.noticed) == maxNoticed
+	if !known {
 		o.noticed[off] = true
 	}
 	o.mu.Unlock()
