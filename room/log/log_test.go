@@ -485,6 +485,44 @@ func TestDisowned(t *testing.T) {
 	})
 }
 
+// TestRefusedIsNotRead: what was refused and could not be cut off is not read, neither before a
+// new segment disowns it nor after; nor is its torn end anybody's concern then.
+func TestRefusedIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, part := range []bool{false, true} {
+			m := disktest.New()
+			logged, logger := newLogger()
+			l := mustOpen(t, mustSub(t, m), Options{Log: logger})
+			mustPut(t, l, 1, 2)
+			m.Fail(func(_ int, op string) disktest.Fault {
+				switch op {
+				case "write":
+					return disktest.Fault{Err: syscall.EIO, Part: part, Takes: !part}
+				case "truncate":
+					return disktest.Fault{Err: syscall.EIO}
+				}
+				return disktest.Fault{}
+			})
+			wantStorage(t, put(l, direct(3)))
+			if logged.count("may turn up after a crash") != 1 {
+				t.Error("nobody is told that it may turn up")
+			}
+			wantSeqs(t, "in trouble", all(t, l, 0), 1, 2)
+			m.Fail(nil)
+			time.Sleep(retryAfter)
+			mustPut(t, l, 4, 4)
+			got := all(t, l, 0)
+			wantSeqs(t, "afterwards", got, 1, 3)
+			if got[2].ID != direct(4).ID {
+				t.Errorf("%s is there", got[2].ID)
+			}
+			if n := logged.count("torn"); n != 0 {
+				t.Errorf("a torn end is reported %d times", n)
+			}
+		}
+	})
+}
+
 // TestOpenMakesDurable: what a killed process has written and not synced is durable before
 // it is handed over.
 func TestOpenMakesDurable(t *testing.T) {
