@@ -516,7 +516,7 @@ func TestRefusedIsNotRead(t *testing.T) {
 			if got[2].ID != direct(4).ID {
 				t.Errorf("%s is there", got[2].ID)
 			}
-			if n := logged.count("torn"); n != 0 {
+			if n := logged.count("incomplete"); n != 0 {
 				t.Errorf("a torn end is reported %d times", n)
 			}
 		}
@@ -541,11 +541,10 @@ func TestOpenMakesDurable(t *testing.T) {
 	}
 }
 
-// TestMoved: when somebody's hands are in the folder nothing is acknowledged, until what was
-// there is back.
+// TestMoved: while the open segment is removed, replaced or changed, nothing is acknowledged.
 func TestMoved(t *testing.T) {
 	name := segmentName(1)
-	for what, hands := range map[string]struct {
+	for what, change := range map[string]struct {
 		do, undo func(t *testing.T, in disk.Folder)
 	}{
 		"removed": {
@@ -582,11 +581,11 @@ func TestMoved(t *testing.T) {
 						}
 						m.Watch(func(op, _ string) {
 							if op == "sync" {
-								once.Do(func() { hands.do(t, in) })
+								once.Do(func() { change.do(t, in) })
 							}
 						})
 					} else {
-						hands.do(t, in)
+						change.do(t, in)
 					}
 					for n := range 5 {
 						if err := put(l, direct(100+n)); !errors.Is(err, errMoved) || !errors.Is(err, room.ErrStorage) {
@@ -594,7 +593,7 @@ func TestMoved(t *testing.T) {
 						}
 						time.Sleep(retryAfter)
 					}
-					hands.undo(t, in)
+					change.undo(t, in)
 					mustPut(t, l, 3, 3)
 					got := all(t, l, 0)
 					wantSeqs(t, "put back", got, 1, 3)
