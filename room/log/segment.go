@@ -52,8 +52,9 @@ type Damage struct {
 
 // ReadSegments visits the events with numbers above after that are in a folder, in order, up
 // to the first error of visit, which it returns. It changes nothing, and may run beside a
-// server, whose newest events may then be there before they are durable. What can't be
-// read is reported to damaged and costs nothing else.
+// server, whose newest events may then be there before they are durable, and those that it
+// releases meanwhile may be missing. What can't be read is reported to damaged and costs
+// nothing else.
 func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, damaged func(Damage)) error {
 	firsts, err := listSegments(in)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // maxSpare bounds the memory that is kept from one batch to the next.
 const maxSpare = 1 << 20
 
-// errMoved is what somebody's hands in the folder lead to.
+// errMoved is returned while the open segment is not as the writer left it.
 var errMoved = errors.New("the log's file was removed or replaced while the server runs; stop it, put the file back, and start it again")
 
 // write is the writer. It ends after Close.
@@ -144,7 +144,7 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
-	if l.trouble != nil { // so that it is not over only for what needs no space
+	if l.trouble != nil { // creating a file may work on a full disk; a write shows it
 		_, err = f.WriteAt(make([]byte, 4096), 0)
 		if err == nil {
 			err = f.Sync()
