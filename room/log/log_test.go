@@ -136,9 +136,6 @@ func TestAppendAndReopen(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := put(l, direct(5)); err != nil { // Probe does not wait for it, see below
-		wantStorage(t, err)
-	}
 	l = mustOpen(t, in, Options{})
 	mustPut(t, l, 5, 5)
 	got := all(t, l, 0)
