@@ -85,11 +85,7 @@ func (r *reader) read(after uint64) error {
 		if next <= after+1 {
 			continue
 		}
-		err := r.segment(first, next, end, after)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was released meanwhile
-		}
-		if err != nil {
+		if err := r.segment(first, next, end, after); err != nil {
 			return err
 		}
 	}
@@ -100,6 +96,9 @@ func (r *reader) read(after uint64) error {
 func (r *reader) segment(first, next uint64, end int64, after uint64) error {
 	name := segmentName(first)
 	f, err := r.in.Open(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was released meanwhile
+	}
 	if err != nil {
 		return err
 	}
