@@ -46,7 +46,7 @@ const (
 
 // Entry is an event with its place in the log.
 type Entry struct {
-	Seq uint64 // from 1, without gaps
+	Seq uint64 // from 1, ever greater; after a crash some can be left out
 	*Event
 	// Full lists the recipients whose inbox was full. It follows from the log, so it is
 	// the same wherever and whenever the log is applied; [Histories] find it out.
@@ -101,8 +101,7 @@ type Histories interface {
 
 	// Waiting returns how many of the direct and group messages that Unread would
 	// give there are, without reading them: it answers from memory as a rule. An error
-	// also says that nothing may be sent to or by nick now, since its history could not
-	// take it.
+	// also says that nothing may be sent to or by nick, whose history can't be used.
 	Waiting(nick string) (int, error)
 
 	// Since returns owner's messages with a Time of t or later, oldest first,

@@ -38,7 +38,7 @@ const askedAtMost = 10_000 // by one command
 func (h *histories) newest(owner string) []string {
 	file := filepath.Join(h.dir, "users", owner+".jsonl")
 	if owner == "room" {
-		file = filepath.Join(h.dir, "room.jsonl")
+		file = filepath.Join(h.dir, "rooms", "lobby.jsonl")
 	}
 	if at := h.until[file]; at != nil {
 		return at.last
@@ -52,6 +52,7 @@ func readHistories(data string) *histories {
 
 // record is a line of a history.
 type record struct {
+	Seq                       uint64
 	ID, Kind, From, Text, Ref string
 	To, IDs                   []string
 }
@@ -64,7 +65,7 @@ type findings struct {
 }
 
 // next reads on. The server has to be at rest. It sees that every line is whole, that
-// ids go up and name one message each, and that every message is in all histories
+// numbers go up, ids name one message each, and that every message is in all histories
 // where it belongs, or in none.
 func (h *histories) next(t testing.TB) *findings {
 	t.Helper()
@@ -74,27 +75,34 @@ func (h *histories) next(t testing.TB) *findings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(names, filepath.Join(h.dir, "room.jsonl"), filepath.Join(h.dir, "presence.jsonl")) {
+	for _, name := range append(names, filepath.Join(h.dir, "rooms", "lobby.jsonl"), filepath.Join(h.dir, "presence.jsonl")) {
 		owner := strings.TrimSuffix(filepath.Base(name), ".jsonl")
+		if owner == "lobby" {
+			owner = "room"
+		}
 		f.lines[owner] = h.readOn(t, &wrong, name)
 	}
 	in := map[string][]string{} // owners, by id
 	for owner, lines := range f.lines {
-		last := h.lastID
+		last := uint64(0)
 		for _, m := range lines {
+			if m.Seq < last {
+				wrong.add("%s: number %d comes after %d: %+v", owner, m.Seq, last, m)
+			}
+			last = m.Seq
 			for _, id := range m.IDs {
 				f.read[owner+" "+id] = true
 			}
 			if m.ID == "" {
 				continue
 			}
-			if m.ID <= last {
-				wrong.add("%s: id %s comes after %s: %+v", owner, m.ID, last, m)
+			if m.ID <= h.lastID {
+				wrong.add("%s: id %s is not above all from before, %s: %+v", owner, m.ID, h.lastID, m)
 			}
 			if other, ok := f.byID[m.ID]; ok && !reflect.DeepEqual(other, m) {
 				wrong.add("one id for two messages: %+v and %+v", other, m)
 			}
-			last, f.byID[m.ID] = m.ID, m
+			f.byID[m.ID] = m
 			in[m.ID] = append(in[m.ID], owner)
 		}
 	}

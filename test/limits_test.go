@@ -31,7 +31,7 @@ func TestHistoriesStaySmall(t *testing.T) {
 	if out, status := output(t, s.openSSH("bob", bobKey, nil), talk.String()); status != 0 {
 		t.Fatalf("exit status %d: %s", status, out)
 	}
-	files := map[string]string{"room.jsonl": "", "users/bob.jsonl": "", "users/carol.jsonl": "the first of all"}
+	files := map[string]string{"rooms/lobby.jsonl": "", "users/bob.jsonl": "", "users/carol.jsonl": "the first of all"}
 	look := func(when string) {
 		t.Helper()
 		for name, text := range files {

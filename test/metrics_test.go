@@ -1,7 +1,6 @@
 package test
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -105,14 +104,14 @@ func TestMetrics(t *testing.T) {
 		`whoelse_connections{state="login"} 0`, "whoelse_connections_admitted_total 2", `whoelse_connections_refused_total{reason="rate"} 0`,
 		`whoelse_logins_failed_total{how="authfail"} 0`,
 		`whoelse_messages_total{kind="direct"} 1`, `whoelse_messages_total{kind="room"} 1`, `whoelse_messages_total{kind="group"} 0`,
-		"whoelse_storage_refused_total 0", "whoelse_storage_damaged_total 0", "whoelse_journals_sealed 0", "whoelse_histories_behind 0",
+		"whoelse_storage_refused_total 0", "whoelse_storage_damaged_total 0", "whoelse_log_segments 0", "whoelse_histories_late 0",
 		"whoelse_history_syncs_total 0", "# TYPE whoelse_members gauge", "# TYPE whoelse_messages_total counter")
 
 	_, kind, text := m.get("/metrics", "application/openmetrics-text; version=1.0.0")
 	if !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(text, "\n# EOF\n") {
 		t.Errorf("OpenMetrics is %s, ends with %q", kind, text[max(0, len(text)-40):])
 	}
-	for _, want := range []string{"\nwhoelse_info{version=\"", "\nwhoelse_journal_bytes ", "\nwhoelse_journal_syncs_total ", "\ngo_goroutines ", "\nprocess_open_fds ", "\n# TYPE whoelse_messages counter\n"} {
+	for _, want := range []string{"\nwhoelse_info{version=\"", "\nwhoelse_log_bytes ", "\nwhoelse_log_syncs_total ", "\ngo_goroutines ", "\nprocess_open_fds ", "\n# TYPE whoelse_messages counter\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("OpenMetrics lacks %q", want)
 		}
@@ -146,7 +145,7 @@ func TestMetricsWithoutStorage(t *testing.T) {
 	for range 3 {
 		say(1)
 	}
-	m.tells("whoelse_storage_trouble 1", "whoelse_storage_refused_total 3", `whoelse_messages_total{kind="direct"} 1`, "whoelse_journal_bytes 0")
+	m.tells("whoelse_storage_trouble 1", "whoelse_storage_refused_total 3", `whoelse_messages_total{kind="direct"} 1`, "whoelse_log_bytes 0")
 	m.healthy(503, "storage trouble: ")
 	s.kill() // then all of the log is there
 	if n := strings.Count(s.log(), "nothing is accepted until"); n != 1 {
@@ -167,19 +166,12 @@ func TestMetricsWhenStorageIsBack(t *testing.T) {
 	if out, status := send(); status != 0 {
 		t.Fatal(out)
 	}
-	journals, err := filepath.Glob(filepath.Join(s.data, "history", "journal", "*.log"))
-	if err != nil || len(journals) != 1 {
-		t.Fatal(journals, err)
+	segments, err := filepath.Glob(filepath.Join(s.data, "history", "log", "*.jsonl"))
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
 	}
-	var num int
-	if _, err := fmt.Sscanf(filepath.Base(journals[0]), "%d.log", &num); err != nil {
-		t.Fatal(err)
-	}
-	next := filepath.Join(filepath.Dir(journals[0]), fmt.Sprintf("%06d.log", num+1))
-	if err := os.Mkdir(next, 0o700); err != nil { // where the next journal would be
-		t.Fatal(err)
-	}
-	if err := os.Remove(journals[0]); err != nil {
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(segments[0], away); err != nil {
 		t.Fatal(err)
 	}
 	if out, status := send(); status != 1 || !strings.Contains(out, "storage trouble") {
@@ -187,7 +179,7 @@ func TestMetricsWhenStorageIsBack(t *testing.T) {
 	}
 	m.tells("whoelse_storage_trouble 1")
 	m.healthy(503, "storage trouble: ")
-	if err := os.Remove(next); err != nil {
+	if err := os.Rename(away, segments[0]); err != nil {
 		t.Fatal(err)
 	}
 	if !inTime(func() bool { status, _, _ := m.get("/healthz", ""); return status == 200 }) {

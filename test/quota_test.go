@@ -34,7 +34,7 @@ func TestBytesOfANick(t *testing.T) {
 	if err != nil || len(files) != 2 {
 		t.Fatal(files, err)
 	}
-	files = append(files, filepath.Join(s.data, "history", "room.jsonl"))
+	files = append(files, filepath.Join(s.data, "history", "rooms", "lobby.jsonl"))
 	kept := ""
 	for _, file := range files {
 		b, err := os.ReadFile(file)

@@ -3,12 +3,43 @@ package history
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
 	"whoelse/room"
 	"whoelse/room/internal/disk"
 )
+
+// Append implements [room.Log]. An event that concerns a nick whose history is late is refused, in its
+// turn: what waits for one file is bounded.
+func (s *Store) Append(e *room.Event, failed func(error)) {
+	if err := s.latenessOf(e); err != nil {
+		s.Log.Refuse(fmt.Errorf("%w: %w", room.ErrStorage, err), failed)
+		return
+	}
+	s.Log.Append(e, failed)
+}
+
+// latenessOf returns why a history that a message or mark belongs to can't take it now, nil if all can.
+// Who comes and goes, and receipts, are few.
+func (s *Store) latenessOf(e *room.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.late) == 0 {
+		return nil
+	}
+	owners := append([]string{e.From}, e.To...)
+	if e.Room != "" {
+		owners = []string{"#" + e.Room}
+	}
+	for _, name := range owners {
+		if l := s.late[name]; l != nil {
+			return fmt.Errorf("history of %s: %w", name, l.err)
+		}
+	}
+	return nil
+}
 
 // apply brings a batch of committed entries into the histories, in order. The lines of one
 // history are written with one write. What can't be written is late: it waits in memory, the

@@ -307,10 +307,18 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	r := &reader{s: s, o: o, v: &view{file: h.val, size: o.size}}
 	if shared(name) {
-		return o, r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+		err = r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
+	} else {
+		err = r.loadUnread()
 	}
-	return o, r.loadUnread()
+	if err == nil && s.Log != nil && o.last > s.Log.Last() {
+		err = errAhead // what would be appended would count as there already
+	}
+	return o, err
 }
+
+// errAhead is given when the log has lost the newest of its events.
+var errAhead = errors.New("has events that the log does not have; put back the log, or stop the server and run: whoelse check --repair")
 
 // mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
 // whole; else it was torn by a crash, and is set aside.

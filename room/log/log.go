@@ -93,8 +93,9 @@ var _ room.Log = (*Log)(nil)
 
 // item is what waits for the writer.
 type item struct {
-	e    *room.Event // nil: a probe
-	done func(error) // of an event it is only called with an error, of a probe always
+	e    *room.Event // nil: it is only to be answered
+	err  error       // with this, or with how the log is
+	done func(error) // of an event it is only called with an error
 }
 
 // Open opens the log in a folder, which belongs to it until Close. Damage is logged and
@@ -172,7 +173,10 @@ func (l *Log) report(d Damage) {
 
 // Append implements [room.Log]. failed, which may be nil, is called in the order of the
 // Append calls by the log's own goroutine; after Close by any.
-func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e, failed}) }
+func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e: e, done: failed}) }
+
+// Refuse has failed called with err, in its turn among what is appended.
+func (l *Log) Refuse(err error, failed func(error)) { l.add(item{err: err, done: failed}) }
 
 func (l *Log) add(it item) {
 	l.mu.Lock()

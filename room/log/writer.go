@@ -47,6 +47,7 @@ func (l *Log) commit(items []item) {
 	b, seq := l.spare[:0], l.next
 	for i, it := range items {
 		if it.e == nil {
+			errs[i] = it.err
 			continue
 		}
 		if b, errs[i] = AppendLine(b, seq, it.e); errs[i] == nil {
