@@ -100,6 +100,7 @@ func holds(text string) func(string) bool {
 // what was sent into the void: at once, and without asking for it, or with a word
 // that it waits in the inbox.
 func TestReconnectWhileOldConnectionHangs(t *testing.T) {
+	t.Parallel()
 	for name, answered := range map[string]bool{"before the receipt": false, "after the receipt": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
