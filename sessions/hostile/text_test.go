@@ -131,8 +131,9 @@ func TestEveryField(t *testing.T) {
 
 // Why somebody has to go is told to them, to other operators and to the log.
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	lines := []string{`environment="ROLE=operator" ` + keyLine("mallory"), `environment="ROLE=operator" ` + keyLine("dora")}
-	while(t, options{lines: lines}, func(r *rig) {
+	along(t, options{lines: lines}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory"})
 		for i, s := range some(t, 20) {
@@ -175,7 +176,8 @@ var leaving = strings.NewReplacer("\x03", "", "\x04", "", "\x1b[200~", "")
 // What comes with a session: the terminal's name, the environment, the command,
 // what the client calls itself and its last words.
 func TestHostileSessions(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		a := r.audience()
 		for _, s := range some(t, 10) {
 			env := map[string]string{"TZ": s, "LANG": s, "LC_ALL": s, "COLORTERM": s, "TERM": s, "LC_" + s: s}
