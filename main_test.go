@@ -36,7 +36,7 @@ var full = os.Getenv("WHOELSE_TEST") == "full"
 
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
 // most of the time: for clients, for disks that are away, for people who may come back.
-const atOnce = "8"
+const atOnce = "16"
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

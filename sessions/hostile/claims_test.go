@@ -35,8 +35,9 @@ func (r *rig) claim(user string) string {
 // Somebody with ever new keys gets no more nicks than that, even all at once, and is
 // told when they get the next, and how they come in until then.
 func TestClaimFlood(t *testing.T) {
+	t.Parallel()
 	const most, tries = 5, 60
-	while(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
+	along(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
 		answers := make([]string, tries)
 		var all sync.WaitGroup
 		for i := range 6 {
@@ -84,7 +85,8 @@ func TestClaimFlood(t *testing.T) {
 // All together get no more than that in an hour, wherever they come from, and what is
 // refused for another reason does not count.
 func TestClaimsOfAll(t *testing.T) {
-	while(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
 		for _, tt := range []struct{ user, words string }{
 			{"alice", "is held by another key"}, {"al1ce", "could be taken for alice"}, {"one", "you are one,"}, {"two", "you are two,"},
 			{"three", "were claimed on this server; try again in 60 minutes"},

@@ -38,7 +38,8 @@ func (c *client) flood(n int, name string, payload func(i int) any) {
 }
 
 func TestEnvironmentFlood(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		type env struct{ Name, Value string }
 		c.flood(many(100_000), "env", func(i int) any { return env{fmt.Sprint("LC_", i), strings.Repeat("x", 100)} })
@@ -60,9 +61,10 @@ func TestEnvironmentFlood(t *testing.T) {
 
 // Windows of any size at any time, signals and breaks.
 func TestResizesSignalsAndBreaks(t *testing.T) {
+	t.Parallel()
 	sizes := []resize{{0, 0, 0, 0}, {1<<32 - 1, 1<<32 - 1, 1, 1}, {1, 1, 0, 0}, {80, 0, 0, 0}, {0, 1 << 31, 0, 0}, {500, 500, 0, 0}}
 	size := func(i int) any { return sizes[i%len(sizes)] }
-	while(t, options{}, func(r *rig) {
+	along(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		c.flood(100, "window-change", size) // there is no terminal yet
 		c.must("pty-req", person.PTY{Term: "xterm", W: 1<<32 - 1})
@@ -94,7 +96,8 @@ func TestResizesSignalsAndBreaks(t *testing.T) {
 
 // What other servers offer is not to be had here, and asking for it hurts nobody.
 func TestNothingElseIsOffered(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		for _, name := range []string{"auth-agent-req@openssh.com", "x11-req", "subsystem", "xon-xoff", "signal", "break", "env", "tty"} {
 			for _, payload := range []any{text{"sftp"}, nil, text{strings.Repeat("x", 1<<15)}} {

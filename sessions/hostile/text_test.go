@@ -108,8 +108,9 @@ func some(t testing.TB, n int) []string {
 // Whatever is put into whatever field, by pipe: others see text, and so does who
 // typed it.
 func TestEveryField(t *testing.T) {
+	t.Parallel()
 	operator := `environment="ROLE=operator" ` + keyLine("mallory")
-	while(t, options{lines: []string{operator}}, func(r *rig) {
+	along(t, options{lines: []string{operator}}, func(r *rig) {
 		a := r.audience()
 		for field, form := range fields {
 			c := r.connect(visit{user: "mallory", key: "mallory"})
@@ -155,7 +156,8 @@ func TestReasons(t *testing.T) {
 
 // The same as text, typed and pasted at a terminal.
 func TestTyped(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, s := range some(t, 1) {
