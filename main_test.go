@@ -22,8 +22,9 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// patience bounds every expectation that has no limit of its own.
-const patience = 20 * time.Second
+// patience bounds every expectation that has no limit of its own. The race detector makes
+// it longer.
+var patience = 20 * time.Second
 
 // buildFlags has the race detector in the binary when it is in the tests.
 var buildFlags []string

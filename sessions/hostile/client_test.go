@@ -16,8 +16,8 @@ import (
 	"whoelse/sessions/internal/vt"
 )
 
-// patience bounds every expectation.
-const patience = 20 * time.Second
+// patience bounds every expectation. The race detector makes it longer.
+var patience = 20 * time.Second
 
 // visit says how somebody comes.
 type visit struct {

@@ -24,7 +24,7 @@ func (r *rig) hungUp(c *rawssh.Client) {
 // they stopped.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	const within = 2 * time.Second
+	const within = 4 * time.Second
 	cases := map[string]func(r *rig) *rawssh.Client{
 		"nothing":        func(r *rig) *rawssh.Client { return r.stranger(rawssh.Connect) },
 		"half a banner":  func(r *rig) *rawssh.Client { return r.says("SSH-2.0") },
@@ -88,7 +88,7 @@ func (r *rig) says(text string) *rawssh.Client {
 // A byte now and then does not buy time.
 func TestDribble(t *testing.T) {
 	t.Parallel()
-	along(t, options{within: 2 * time.Second}, func(r *rig) {
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		var all sync.WaitGroup
 		for range 10 {
 			c := r.stranger(rawssh.Connect)
@@ -119,7 +119,7 @@ func TestBrokenPackets(t *testing.T) {
 	}
 	junk := make([]byte, 64<<10)
 	rand.Read(junk)
-	along(t, options{within: 2 * time.Second}, func(r *rig) {
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		var all []*rawssh.Client
 		for _, bytes := range []string{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-1.5-old\r\n", "SSH-2.0-" + strings.Repeat("x", 1<<20), strings.Repeat("\r\n", 1<<16),
@@ -163,7 +163,7 @@ func TestBeforeAuthentication(t *testing.T) {
 		"SERVICE_ACCEPT":       rawssh.Str([]byte{rawssh.ServiceAccept}, "ssh-connection"),
 		"the next service":     rawssh.Str([]byte{rawssh.ServiceRequest}, "ssh-connection"),
 	}
-	along(t, options{within: 2 * time.Second}, func(r *rig) {
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		for name, packet := range early {
 			before := r.stranger(func(t testing.TB, addr string) *rawssh.Client {
 				return rawssh.Exchange(t, addr, rawssh.Version)

@@ -9,8 +9,7 @@ import (
 
 // Escape sequences without end cost nothing and end with the line.
 func TestEndlessEscapes(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, begin := range []string{"\x1b", "\x1b[", "\x1b]", "\x1bP", "\x1bO", "\x1b[200", "\u009b"} {
@@ -50,9 +49,8 @@ func TestEndlessPaste(t *testing.T) {
 
 // A line of a million characters is refused in words, wherever it comes from.
 func TestEndlessLine(t *testing.T) {
-	t.Parallel()
 	const million = 1_000_000
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		a := r.audience()
 		for _, s := range []string{"x", "日", "e\u0301", "\u0301", "\x00", "\xff", " "} {
 			for _, term := range []string{"xterm", ""} {
@@ -106,8 +104,7 @@ func TestSplitUTF8(t *testing.T) {
 
 // Input that just ends: with and without a newline, after nothing, after a command.
 func TestInputThatEnds(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		a := r.audience()
 		for i, input := range []string{"", "\n", "the last line", "\r", "@erin", "\x04", "\x00", "/", "@", "@erin psst"} {
 			c := r.connect(visit{user: "mallory", key: "mallory"})
@@ -126,8 +123,7 @@ func TestInputThatEnds(t *testing.T) {
 
 // Commands of any size and quoting.
 func TestHostileCommands(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "send erin it's \"half' quoted\\"})
 		c.sees("delivered to erin")

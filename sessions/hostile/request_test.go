@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -38,8 +39,8 @@ func (c *client) flood(n int, name string, payload func(i int) any) {
 }
 
 func TestEnvironmentFlood(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	// Not ended by the time that a connection may be without a shell.
+	while(t, options{within: time.Hour}, func(r *rig) {
 		c := r.channel("mallory")
 		type env struct{ Name, Value string }
 		c.flood(many(100_000), "env", func(i int) any { return env{fmt.Sprint("LC_", i), strings.Repeat("x", 100)} })
@@ -61,10 +62,9 @@ func TestEnvironmentFlood(t *testing.T) {
 
 // Windows of any size at any time, signals and breaks.
 func TestResizesSignalsAndBreaks(t *testing.T) {
-	t.Parallel()
 	sizes := []resize{{0, 0, 0, 0}, {1<<32 - 1, 1<<32 - 1, 1, 1}, {1, 1, 0, 0}, {80, 0, 0, 0}, {0, 1 << 31, 0, 0}, {500, 500, 0, 0}}
 	size := func(i int) any { return sizes[i%len(sizes)] }
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		c.flood(100, "window-change", size) // there is no terminal yet
 		c.must("pty-req", person.PTY{Term: "xterm", W: 1<<32 - 1})
