@@ -69,11 +69,13 @@ func (s *server) retireFound(cfg config) error {
 }
 
 // retireDeparted retires those nicks that have departed for long enough, and reports
-// whether some are left.
+// whether some are left, or may be.
 func (s *server) retireDeparted(ctx context.Context, cfg config) (left bool) {
 	now := time.Now()
 	used := s.nickInUse(ctx, cfg.data)
-	for nick, since := range s.registry.Departed() {
+	departed, known := s.registry.Departed()
+	left = !known
+	for nick, since := range departed {
 		if now.Sub(since) < settleNick || s.room.Here(nick) {
 			left = true
 			continue
