@@ -8,6 +8,7 @@ import (
 // /away and /back as commands, by somebody who is not in the room: senders see it, and
 // whoever joins is reminded.
 func TestAwayFromAShell(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
 	run := func(command, want string) {

@@ -19,6 +19,7 @@ var shortID = regexp.MustCompile(`more lines; type /show (\w+)`)
 // command, and also after a restart; but not to whom it was not sent, nor from
 // somebody who is blocked.
 func TestShow(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	bob, carol, dora := r.screen("bob", 80, 24), r.pipe("carol"), r.pipe("dora")
 	carol.typed("first" + strings.Repeat("\r-", 4000) + "\rlast\n")
@@ -48,6 +49,7 @@ func TestShow(t *testing.T) {
 // Rows count against the rate, not only messages: nobody fills the screens with a burst
 // of long ones.
 func TestRowsCountAgainstTheRate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stop()
 	r.rate = 5 // a burst is 20

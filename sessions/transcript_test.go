@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "write what the screens show into the tr
 // TestTranscripts plays testdata/*.txt. Each is one server and the people on it;
 // testdata/README says how they are written.
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)

@@ -22,8 +22,9 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// patience bounds every expectation that has no limit of its own.
-const patience = 20 * time.Second
+// patience bounds every expectation that has no limit of its own. The race detector makes
+// it longer.
+var patience = 20 * time.Second
 
 // buildFlags has the race detector in the binary when it is in the tests.
 var buildFlags []string
@@ -36,7 +37,7 @@ var full = os.Getenv("WHOELSE_TEST") == "full"
 
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
 // most of the time: for clients, for disks that are away, for people who may come back.
-const atOnce = "8"
+const atOnce = "16"
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

@@ -148,7 +148,8 @@ func TestMetricsWithoutStorage(t *testing.T) {
 	m.tells("whoelse_storage_trouble 1", "whoelse_storage_refused_total 3", `whoelse_messages_total{kind="direct"} 1`, "whoelse_log_bytes 0")
 	m.healthy(503, "storage trouble: ")
 	s.kill() // then all of the log is there
-	if n := strings.Count(s.log(), "nothing is accepted until"); n != 1 {
+	// Not for each refusal, but once more when no new journal could be made, a while later.
+	if n := strings.Count(s.log(), "nothing is accepted until"); n < 1 || n > 2 {
 		t.Errorf("the log says %d times that nothing is accepted:\n%s", n, s.log())
 	}
 }

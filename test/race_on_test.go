@@ -2,4 +2,7 @@
 
 package test
 
-func init() { buildFlags = []string{"-race"} }
+func init() {
+	buildFlags = []string{"-race"}
+	patience *= 3
+}

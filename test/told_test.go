@@ -12,7 +12,7 @@ func TestLogBegins(t *testing.T) {
 	data := t.TempDir()
 	mustRun(t, binary, "keys", "add", "alice", "--key", newKey(t)+".pub", "--data", data) // which is logged, too
 	s := startServer(t, data, "--log-format", "json", "--access", "keys")
-	s.logs(1, `"msg":"whoelse starts"`)
+	s.logs(1, `"msg":"whoelse starts"`) // it comes by another pipe than what startServer waits for
 	first, _, _ := strings.Cut(s.log(), "\n")
 	for _, part := range []string{
 		`"msg":"whoelse starts"`, `"version":"`, `"listen":"127.0.0.1:` + s.port + `"`, `"data":"` + data + `"`,

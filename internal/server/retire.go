@@ -65,12 +65,13 @@ func (s *server) retireFound() error {
 }
 
 // retireDeparted retires those nicks that have departed for long enough, and reports
-// whether some are left.
+// whether some are left, or may be.
 func (s *server) retireDeparted(ctx context.Context) (left bool) {
 	now := time.Now()
 	used := s.nickInUse(ctx)
-	departed := s.registry.Departed()
-	maps.DeleteFunc(s.onRecord, func(nick string, _ bool) bool { _, still := departed[nick]; return !still })
+	departed, known := s.registry.Departed()
+	left = !known
+	maps.DeleteFunc(s.onRecord, func(nick string, _ bool) bool { _, still := departed[nick]; return known && !still })
 	for nick, since := range departed {
 		if now.Sub(since) < settleNick || s.room.Here(nick) {
 			left = true

@@ -201,6 +201,9 @@ func (d *diary) check(t *testing.T) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	log := d.all.String()
+	if t.Failed() {
+		t.Logf("the end of the log: %s", log[max(0, len(log)-8000):])
+	}
 	if bad := unclean(log); bad != "" {
 		t.Errorf("in the log: %s", bad)
 	}
