@@ -34,7 +34,7 @@ func TestPipesForFiles(t *testing.T) {
 	bob.sees("not sent: storage trouble") // it is not known whether she blocks him
 	bob.types("hello all")
 	bob.sees("bob: hello all")
-	s.logs(1, "the file is unusable, its lines go to the .torn file beside it.*lobby")
+	s.logs(1, `the file is unusable, its lines go to the .torn file beside it" file=rooms/lobby.jsonl`)
 	s.logs(1, "the message of the day can't be read")
 	if err := s.signal(syscall.SIGTERM, patience); err != nil {
 		t.Error(err)

@@ -103,24 +103,30 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
-// What was refused can't even be cut off again. It is disowned by the next journal,
-// which comes back together with the one before it.
+// What was refused can't even be cut off again. It is disowned by the next segment of the log,
+// which comes back together with the one before it, since nothing is released meanwhile.
 func TestDiskKeepsWhatWasRefused(t *testing.T) {
 	t.Parallel()
 	needClient(t, "strace")
 	h := newHousehold(t, t.TempDir(), "hana")
 	h.all(true)
+	backup, err := os.OpenFile(filepath.Join(h.data, "history", "backup.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backup.Close()
+	if err := syscall.Flock(int(backup.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 	in := inject(t, h.s, "fsync,fdatasync,ftruncate", "error=EIO")
 	if h.send("hana") { // who gets nothing else, which would take its place
 		t.Error("a message is taken by a disk that does not work")
 	}
 	h.all(false)
 	in.stop()
-	in = inject(t, h.s, "unlinkat", "error=EIO")
 	h.until(true)
 	h.all(true)
 	h.stop(syscall.SIGKILL)
-	in.stop()
 	h.start()
 	h.leavesAllBehind()
 }

@@ -85,9 +85,11 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 		s.finish(b)
 	}
 	if late := s.late[l.owner]; late != nil && (late.it == nil || len(late.todo) > 0 || !l.retired.IsZero()) {
-		s.mu.Lock()
-		late.todo = append(late.todo, l)
-		s.mu.Unlock()
+		if !late.again {
+			s.mu.Lock()
+			late.todo = append(late.todo, l)
+			s.mu.Unlock()
+		}
 		return false
 	}
 	if !l.retired.IsZero() {
@@ -208,6 +210,8 @@ type lateOwner struct {
 	it   *item[*owner] // has them as pending; nil if it could not be loaded
 	todo []line        // follow what it has: of one that could not be loaded, or be set aside
 	err  error         // why
+
+	again bool // what it lacks is to be written again by resync; there is neither it nor todo
 }
 
 func (s *Store) setLate(name string, l *lateOwner) {
@@ -242,6 +246,9 @@ func (s *Store) catchUp() bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for name, l := range s.late {
+		if l.again {
+			continue
+		}
 		err := s.retry(name, l)
 		s.mu.Lock()
 		if l.err = err; err == nil {
@@ -301,9 +308,14 @@ func unusable(err error) bool { return errors.Is(err, disk.ErrNotRegular) }
 
 // complain logs something about a history, once.
 func (s *Store) complain(name, what string, err error) {
-	if _, said := s.said.LoadOrStore(name+what, true); !said {
-		s.log.Error(what, "file", path(name), "error", err)
+	if _, said := s.said.LoadOrStore(name+what, true); said {
+		return
 	}
+	attrs := []any{"file", path(name)}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	s.log.Error(what, attrs...)
 }
 
 // damage notes a damaged line, once for each place.

@@ -166,29 +166,51 @@ func (s *Store) inode(name string) (uint64, error) {
 }
 
 // resync, after a sync that failed, writes what the histories have beyond the checkpoint again, from the
-// log: the kernel may have dropped it, and a second sync could falsely succeed.
+// log: the kernel may have dropped it, and a second sync could falsely succeed. If that fails in the
+// middle of it, they are late until it is done.
 func (s *Store) resync() error {
 	if !s.syncFailed {
 		return nil
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if len(s.late) > 0 {
-		return errLate
-	}
 	s.mu.Lock()
-	names, applied := slices.Sorted(maps.Keys(s.dirty)), s.applied
+	names, applied := maps.Clone(s.dirty), s.applied
+	for name, l := range s.late {
+		if !l.again {
+			s.mu.Unlock()
+			return errLate
+		}
+		if names[name] == 0 {
+			names[name] = 0
+		}
+	}
+	clear(s.late)
 	s.mu.Unlock()
+	err := s.rewrite(slices.Sorted(maps.Keys(names)), applied)
+	if err != nil {
+		s.mu.Lock()
+		for name := range names {
+			if l := s.late[name]; l != nil && l.it != nil {
+				s.owners.release(l.it)
+			}
+			s.late[name] = &lateOwner{err: err, again: true}
+		}
+		s.mu.Unlock()
+		return err
+	}
+	s.syncFailed = false
+	return nil
+}
+
+// rewrite writes what these histories have beyond the checkpoint, up to the event applied, again.
+func (s *Store) rewrite(names []string, applied uint64) error {
 	for _, name := range names {
 		if err := s.cutBack(name, s.saved.Seq); err != nil {
 			return fmt.Errorf("%s: %w", path(name), err)
 		}
 	}
-	if err := s.applyFrom(s.saved.Seq, applied); err != nil {
-		return err
-	}
-	s.syncFailed = false
-	return nil
+	return s.applyFrom(s.saved.Seq, applied)
 }
 
 // cutBack removes what a history has beyond the event seq. What it gives there may be
@@ -213,12 +235,12 @@ func (s *Store) cutBack(name string, seq uint64) error {
 	if cut, _, err := suspect(v, v.size, seq); err != nil {
 		return err
 	} else if cut < v.size {
+		o.gone = true // also when cutting fails: that can have its effect
+		s.owners.forget(name)
 		f := v.file.(disk.File)
 		if err := errors.Join(f.Truncate(cut), f.Sync()); err != nil {
 			return err
 		}
-		o.gone = true
-		s.owners.forget(name)
 	}
 	s.changed(name, v.ino)
 	return nil
@@ -292,7 +314,6 @@ func (s *Store) tend() {
 		}
 		if !s.catchUp() {
 			retry.Reset(retryAfter)
-			continue
 		}
 		if s.due() || s.syncFailed {
 			err := s.checkpoint()

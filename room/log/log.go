@@ -80,7 +80,7 @@ type Log struct {
 	size      int64    // of the open segment; all of it is durable
 	trouble   error
 	following bool
-	pending   []room.Entry // is for the follower to take
+	pending   []outcome // is for the follower to take
 	refused   uint64
 	syncs     uint64
 	damaged   uint64
@@ -172,7 +172,8 @@ func (l *Log) report(d Damage) {
 }
 
 // Append implements [room.Log]. failed, which may be nil, is called in the order of the
-// Append calls by the log's own goroutine; after Close by any.
+// Append calls, between what the follower is handed over; without a follower, and after
+// Close, by any goroutine.
 func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e: e, done: failed}) }
 
 // Refuse has failed called with err, in its turn among what is appended.
@@ -306,10 +307,21 @@ func (f *Follower) Run(apply func([]room.Entry)) error {
 	if err := f.r.read(f.after); err != nil {
 		return err
 	}
-	for f.flush(); ; f.flush() {
-		if f.batch = f.l.take(); f.batch == nil {
+	f.flush()
+	for {
+		outcomes := f.l.take()
+		if outcomes == nil {
 			return nil
 		}
+		for _, o := range outcomes {
+			if o.failed == nil {
+				f.batch = append(f.batch, o.entry)
+				continue
+			}
+			f.flush()
+			o.failed(o.err)
+		}
+		f.flush()
 	}
 }
 
@@ -320,15 +332,28 @@ func (f *Follower) flush() {
 	}
 }
 
+// outcome is what became of an event: it has its place, or whoever appended it is to hear why not.
+type outcome struct {
+	entry  room.Entry
+	failed func(error) // nil: it has its place
+	err    error
+}
+
 func (l *Log) unfollow() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	left := l.pending
 	l.following, l.pending = false, nil
 	l.work.Signal()
+	l.mu.Unlock()
+	for _, o := range left {
+		if o.failed != nil {
+			o.failed(o.err)
+		}
+	}
 }
 
 // take waits for a batch; it returns none when there will be none.
-func (l *Log) take() []room.Entry {
+func (l *Log) take() []outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.pending == nil && !l.ended {
