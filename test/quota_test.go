@@ -30,7 +30,7 @@ func TestBytesOfANick(t *testing.T) {
 	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit for one minute; try again in ", "send", "carol", "the-second "+long)
 	try("bob", bobKey, 1, "whoelse: not sent: you have reached your limit", "say", "the-third "+long)
 	try("carol", carolKey, 0, "", "say", "the-fourth "+long) // loopback is exempt by address
-	files, err := filepath.Glob(filepath.Join(s.data, "history", "*", "*.jsonl"))
+	files, err := filepath.Glob(filepath.Join(s.data, "history", "users", "*.jsonl"))
 	if err != nil || len(files) != 2 {
 		t.Fatal(files, err)
 	}

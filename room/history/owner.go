@@ -351,6 +351,10 @@ func (s *Store) cut(name string, f disk.File, off, size int64) error {
 	}
 	s.damaged.Add(1)
 	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", size-off)
+	return s.truncate(name, f, off)
+}
+
+func (s *Store) truncate(name string, f disk.File, off int64) error {
 	st, err := f.Stat()
 	if err == nil {
 		err = f.Truncate(off)

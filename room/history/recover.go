@@ -12,6 +12,7 @@ import (
 	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )
 
@@ -155,7 +156,8 @@ func (s *Store) replay() error {
 }
 
 // mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it.
+// a crash left there may be anything, and the log has it. The beginning of a single line is what
+// a power cut leaves of one as a rule; anything else is set aside.
 func (s *Store) mendSuspect(name string) error {
 	h, err := s.handle(name, false)
 	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
@@ -172,6 +174,10 @@ func (s *Store) mendSuspect(name string) error {
 	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
 	if err != nil || bad == st.Size {
 		return err
+	}
+	if last, err := jsonl.NewBackward(h.val, st.Size).Next(); err == nil && last.Off == bad && bad+int64(len(last.Data)) == st.Size {
+		s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
+		return s.truncate(name, h.val, bad)
 	}
 	return s.cut(name, h.val, bad, st.Size)
 }
