@@ -1,13 +1,45 @@
 package history
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
 	"whoelse/room"
 	"whoelse/room/internal/disk"
 )
+
+// Append implements [room.Log]. An event that concerns a nick whose history is late is refused, in its
+// turn: what waits for one file is bounded.
+func (s *Store) Append(e *room.Event, failed func(error)) {
+	if err := s.latenessOf(e); err != nil {
+		s.Log.Refuse(fmt.Errorf("%w: %w", room.ErrStorage, err), failed)
+		return
+	}
+	s.Log.Append(e, failed)
+}
+
+// latenessOf returns why a history that a message or mark belongs to can't take it now, nil if all can.
+// Who comes and goes, and receipts, are few.
+func (s *Store) latenessOf(e *room.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.late) == 0 {
+		return nil
+	}
+	owners := append([]string{e.From}, e.To...)
+	if e.Room != "" {
+		owners = []string{"#" + e.Room}
+	}
+	for _, name := range owners {
+		if l := s.late[name]; l != nil {
+			return fmt.Errorf("history of %s: %w", name, l.err)
+		}
+	}
+	return nil
+}
 
 // apply brings a batch of committed entries into the histories, in order. The lines of one
 // history are written with one write. What can't be written is late: it waits in memory, the
@@ -36,14 +68,6 @@ type batchOf struct {
 }
 
 func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
-	if e.Kind == room.KindRetired {
-		s.finish(b)
-		if err := s.retire(e.From, e.Seq, e.Time); err != nil {
-			s.log.Error("history: can't be set aside; a start tries again", "owner", e.From, "error", err)
-			s.setFailed(err)
-		}
-		return
-	}
 	lines, err := project(*e)
 	if err != nil {
 		s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
@@ -57,8 +81,21 @@ func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
 
 // give hands a line to its history, and reports whether that is an inbox which is full.
 func (s *Store) give(l line, b *batchOf) (full bool) {
-	if late := s.late[l.owner]; late != nil && late.it == nil {
-		late.lines = append(late.lines, l)
+	if !l.retired.IsZero() {
+		s.finish(b)
+	}
+	if late := s.late[l.owner]; late != nil && (late.it == nil || len(late.todo) > 0 || !l.retired.IsZero()) {
+		if !late.again {
+			s.mu.Lock()
+			late.todo = append(late.todo, l)
+			s.mu.Unlock()
+		}
+		return false
+	}
+	if !l.retired.IsZero() {
+		if err := s.retire(l.owner, l.rec.Seq, l.retired); err != nil {
+			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
+		}
 		return false
 	}
 	it := b.owners[l.owner]
@@ -68,7 +105,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 			b.aside[l.owner] = append(b.aside[l.owner], l.text...)
 			return false
 		} else if err != nil {
-			s.setLate(l.owner, &lateOwner{lines: []line{l}, err: err})
+			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
 			return false
 		}
 		b.owners[l.owner] = it
@@ -86,7 +123,7 @@ func (s *Store) finish(b *batchOf) {
 		}
 	}
 	for name, text := range b.aside {
-		if err := s.dirs.setAside(name, text); err != nil {
+		if err := s.dirs.setAside(name, bytes.NewReader(text), []piece{{0, int64(len(text))}}); err != nil {
 			s.log.Error("history: lines are lost", "file", path(name), "bytes", len(text), "error", err)
 		} else {
 			s.complain(name, "history: the file is unusable, its lines go to the .torn file beside it", nil)
@@ -101,7 +138,7 @@ func (s *Store) flush(o *owner) error {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	o.addState(time.Now())
-	v, _ := o.snapshot()
+	v := o.snapshot()
 	if len(v.tail) == 0 {
 		return nil
 	}
@@ -115,7 +152,7 @@ func (s *Store) flush(o *owner) error {
 		return err
 	}
 	if o.adopt(st.Ino) {
-		v, _ = o.snapshot()
+		v = o.snapshot()
 	}
 	ino, err := s.verify(o, h.val, v)
 	if err != nil {
@@ -130,7 +167,7 @@ func (s *Store) flush(o *owner) error {
 	o.ino, o.size = ino, v.size+int64(len(v.tail))
 	o.pending = nil
 	o.mu.Unlock()
-	s.changed(o.name)
+	s.changed(o.name, ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
 		s.compactor.ask(o.name)
 	}
@@ -162,17 +199,19 @@ func (s *Store) verify(o *owner, f disk.File, v *view) (ino uint64, err error) {
 }
 
 // changed notes that a history has to be synced by the next checkpoint.
-func (s *Store) changed(name string) {
+func (s *Store) changed(name string, ino uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[name] = true
+	s.dirty[name] = ino
 }
 
 // lateOwner is a history that lacks lines which the log has.
 type lateOwner struct {
-	it    *item[*owner] // has them as pending; nil if it could not be loaded
-	lines []line        // of one that could not be loaded
-	err   error         // why
+	it   *item[*owner] // has them as pending; nil if it could not be loaded
+	todo []line        // follow what it has: of one that could not be loaded, or be set aside
+	err  error         // why
+
+	again bool // what it lacks is to be written again by resync; there is neither it nor todo
 }
 
 func (s *Store) setLate(name string, l *lateOwner) {
@@ -193,12 +232,13 @@ func (s *Store) lateness(name string) error {
 	return nil
 }
 
-// unloaded reports whether a history lacks lines that its file could not be loaded for.
+// unloaded reports whether a history lacks lines since it could not be loaded, or set aside:
+// then nobody may read it.
 func (s *Store) unloaded(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.late[name]
-	return l != nil && l.it == nil
+	return l != nil && (l.it == nil || len(l.todo) > 0)
 }
 
 // catchUp tries to write what is late, and reports whether nothing is.
@@ -206,6 +246,9 @@ func (s *Store) catchUp() bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for name, l := range s.late {
+		if l.again {
+			continue
+		}
 		err := s.retry(name, l)
 		s.mu.Lock()
 		if l.err = err; err == nil {
@@ -215,25 +258,47 @@ func (s *Store) catchUp() bool {
 		if err != nil {
 			continue
 		}
-		s.owners.release(l.it)
+		if l.it != nil {
+			s.owners.release(l.it)
+		}
 		s.log.Info("history: written again", "file", path(name))
 	}
 	return len(s.late) == 0
 }
 
 func (s *Store) retry(name string, l *lateOwner) error {
-	if l.it == nil {
-		it, err := s.owner(name)
-		if err != nil {
-			return err
-		}
-		for _, line := range l.lines {
-			line.inbox = 0 // its sender was told that it is kept
-			it.val.add(line)
+	for len(l.todo) > 0 {
+		it, next := l.it, l.todo[0]
+		if next.retired.IsZero() {
+			var err error
+			if it == nil {
+				it, err = s.owner(name)
+			}
+			if err != nil {
+				return err
+			}
+			next.inbox = 0 // its sender was told that it is kept
+			it.val.add(next)
+		} else {
+			if it != nil {
+				if err := s.flush(it.val); err != nil {
+					return err
+				}
+			}
+			if err := s.retire(name, next.rec.Seq, next.retired); err != nil {
+				return err
+			}
+			if it != nil {
+				s.owners.release(it)
+				it = nil
+			}
 		}
 		s.mu.Lock()
-		l.it, l.lines = it, nil
+		l.it, l.todo = it, l.todo[1:]
 		s.mu.Unlock()
+	}
+	if l.it == nil {
+		return nil
 	}
 	return s.flush(l.it.val)
 }
@@ -245,16 +310,21 @@ func unusable(err error) bool {
 
 // complain logs something about a history, once.
 func (s *Store) complain(name, what string, err error) {
-	if _, said := s.said.LoadOrStore(name+what, true); !said {
-		s.log.Error(what, "file", path(name), "error", err)
+	if _, said := s.said.LoadOrStore(name+what, true); said {
+		return
 	}
+	attrs := []any{"file", path(name)}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	s.log.Error(what, attrs...)
 }
 
 // damage notes a damaged line, once for each place.
 func (s *Store) damage(o *owner, off int64, beside bool) {
 	o.mu.Lock()
-	known := o.noticed[off]
-	if len(o.noticed) < maxNoticed {
+	known := o.noticed[off] || len(o.noticed) == maxNoticed
+	if !known {
 		o.noticed[off] = true
 	}
 	o.mu.Unlock()

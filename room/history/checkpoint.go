@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -62,21 +63,22 @@ func (s *Store) checkpoint() error {
 	s.applying.Lock()
 	s.mu.Lock()
 	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
-	late, failed := len(s.late) > 0, s.failed
-	if !late && failed == nil {
-		s.dirty = make(map[string]bool)
+	late := len(s.late) > 0
+	if !late {
+		s.dirty = make(map[string]uint64)
 	}
 	s.mu.Unlock()
 	s.applying.Unlock()
-	switch {
-	case late:
+	if late {
 		return errLate
-	case failed != nil:
-		return failed
 	}
 	if err := s.syncHistories(dirty); err != nil {
 		s.mu.Lock()
-		maps.Copy(s.dirty, dirty)
+		for name, ino := range dirty {
+			if s.dirty[name] == 0 { // else it may have been shortened
+				s.dirty[name] = ino
+			}
+		}
 		s.mu.Unlock()
 		s.syncFailed = true
 		return err
@@ -96,14 +98,19 @@ var errLate = errors.New("some histories can't be written")
 // release lets the log remove what all histories have, unless a backup runs.
 func (s *Store) release(seq uint64) error {
 	err := WithoutBackup(s.dirs.root, func() error { return s.Log.Release(seq) })
-	if errors.Is(err, ErrBackup) {
-		return nil // the next checkpoint does it
+	if errors.Is(err, ErrBackup) { // the next checkpoint does it
+		s.held.Store(int64(s.Log.Stats().Segments))
+		return nil
 	}
+	s.held.Store(0)
 	return err
 }
 
+// due reports whether there are segments that a checkpoint may free.
+func (s *Store) due() bool { return int64(s.Log.Stats().Segments) > max(1, s.held.Load()) }
+
 // syncHistories makes these histories durable, and the names of all.
-func (s *Store) syncHistories(names map[string]bool) error {
+func (s *Store) syncHistories(names map[string]uint64) error {
 	all := false
 	if len(names) >= s.opts.ManyFiles {
 		var err error
@@ -111,11 +118,8 @@ func (s *Store) syncHistories(names map[string]bool) error {
 			return err
 		}
 	}
-	for name := range names {
-		if all {
-			break
-		}
-		if err := s.syncFile(name); err != nil {
+	for name, ino := range names {
+		if err := s.syncFile(name, ino, all); err != nil {
 			return err
 		}
 	}
@@ -123,62 +127,94 @@ func (s *Store) syncHistories(names map[string]bool) error {
 	return errors.Join(s.dirs.users.Sync(), s.dirs.rooms.Sync(), s.dirs.root.Sync())
 }
 
-// syncFile makes the content of one history durable. It has to be the file that was written.
-func (s *Store) syncFile(name string) error {
-	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was set aside
+// syncFile makes the content of one history durable, unless it is already. It has to be the
+// file that was written, which had this inode; 0 is one that was set aside.
+func (s *Store) syncFile(name string, ino uint64, synced bool) error {
+	if !synced && ino != 0 {
+		h, err := s.handle(name, false)
+		if err == nil {
+			err = h.val.Sync()
+			s.files.release(h)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w", path(name), err)
+		}
 	}
-	if unusable(err) {
-		return nil // its lines are in the .torn file
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path(name), err)
-	}
-	defer s.files.release(h)
-	if err := h.val.Sync(); err != nil {
-		return fmt.Errorf("%s: %w", path(name), err)
-	}
-	st, err := h.val.Stat()
-	if err != nil {
+	now, err := s.inode(name)
+	if err != nil || now == ino || ino == 0 {
 		return err
 	}
+	s.renaming.Lock() // it may have been shortened or set aside just now
+	defer s.renaming.Unlock()
+	s.mu.Lock()
+	expected, changed := s.dirty[name]
+	s.mu.Unlock()
+	if now, err = s.inode(name); err == nil && (!changed || now != expected) {
+		err = fmt.Errorf("%s: %w", path(name), errReplaced)
+	}
+	return err
+}
+
+// inode returns that of a history's file, 0 when there is none.
+func (s *Store) inode(name string) (uint64, error) {
 	in, base := s.dirs.place(name)
-	if named, err := in.Lstat(base); err == nil && named.Ino != st.Ino {
-		return fmt.Errorf("%s: %w", path(name), errReplaced)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	st, err := in.Lstat(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
 	}
-	return nil
+	return st.Ino, err
 }
 
 // resync, after a sync that failed, writes what the histories have beyond the checkpoint again, from the
-// log: the kernel may have dropped it, and a second sync could falsely succeed.
+// log: the kernel may have dropped it, and a second sync could falsely succeed. If that fails in the
+// middle of it, they are late until it is done.
 func (s *Store) resync() error {
 	if !s.syncFailed {
 		return nil
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if len(s.late) > 0 {
-		return errLate
-	}
 	s.mu.Lock()
-	names, applied := s.dirty, s.applied
-	s.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if err := s.cutBack(name, s.saved.Seq); err != nil {
-			return fmt.Errorf("%s: %w", path(name), err)
+	names, applied := maps.Clone(s.dirty), s.applied
+	for name, l := range s.late {
+		if !l.again {
+			s.mu.Unlock()
+			return errLate
+		}
+		if names[name] == 0 {
+			names[name] = 0
 		}
 	}
-	if err := s.applyFrom(s.saved.Seq, applied); err != nil {
+	clear(s.late)
+	s.mu.Unlock()
+	err := s.rewrite(slices.Sorted(maps.Keys(names)), applied)
+	if err != nil {
+		s.mu.Lock()
+		for name := range names {
+			if l := s.late[name]; l != nil && l.it != nil {
+				s.owners.release(l.it)
+			}
+			s.late[name] = &lateOwner{err: err, again: true}
+		}
+		s.mu.Unlock()
 		return err
 	}
 	s.syncFailed = false
 	return nil
 }
 
-// cutBack removes what a history has beyond the event seq.
+// rewrite writes what these histories have beyond the checkpoint, up to the event applied, again.
+func (s *Store) rewrite(names []string, applied uint64) error {
+	for _, name := range names {
+		if err := s.cutBack(name, s.saved.Seq); err != nil {
+			return fmt.Errorf("%s: %w", path(name), err)
+		}
+	}
+	return s.applyFrom(s.saved.Seq, applied)
+}
+
+// cutBack removes what a history has beyond the event seq. What it gives there may be
+// anything: the kernel has dropped what it could not write.
 func (s *Store) cutBack(name string, seq uint64) error {
 	it, err := s.owner(name)
 	if unusable(err) {
@@ -192,30 +228,45 @@ func (s *Store) cutBack(name string, seq uint64) error {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	v, _, err := s.view(o)
-	if err != nil {
+	if err != nil || v.file == nil {
 		return err
 	}
 	defer v.close()
-	cut := v.end()
-	err = (&reader{s: s, o: o, v: v}).newest(func(rec record.Record) bool {
-		if rec.Seq > seq {
-			cut = rec.Off
+	if cut, _, err := suspect(v, v.size, seq); err != nil {
+		return err
+	} else if cut < v.size {
+		o.gone = true // also when cutting fails: that can have its effect
+		s.owners.forget(name)
+		f := v.file.(disk.File)
+		if err := errors.Join(f.Truncate(cut), f.Sync()); err != nil {
+			return err
 		}
-		return rec.Seq > seq
-	})
-	if err != nil || cut == v.end() {
-		return err
 	}
-	h, err := s.handle(name, false)
-	if err != nil {
-		return err
+	s.changed(name, v.ino)
+	return nil
+}
+
+// suspect returns where the lines begin that a file of this size has beyond the event seq, or
+// may have, and where the first bad one of these is.
+func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error) {
+	from, bad = size, size
+	b := jsonl.NewBackward(f, size)
+	for {
+		l, err := b.Next()
+		if errors.Is(err, io.EOF) {
+			return from, bad, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		found, whole := record.Parse(l)
+		if whole && found[0].Seq <= seq {
+			return from, bad, nil
+		}
+		if from = l.Off; !whole {
+			bad = l.Off
+		}
 	}
-	defer s.files.release(h)
-	if err := h.val.Truncate(cut); err != nil {
-		return err
-	}
-	s.owners.forget(name)
-	return h.val.Sync()
 }
 
 // applyFrom applies what the log has after one event and up to another again. applying is
@@ -263,9 +314,8 @@ func (s *Store) tend() {
 		}
 		if !s.catchUp() {
 			retry.Reset(retryAfter)
-			continue
 		}
-		if s.Log.Stats().Segments > 1 || s.syncFailed {
+		if s.due() || s.syncFailed {
 			err := s.checkpoint()
 			s.report(err)
 			if err != nil {

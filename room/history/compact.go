@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *Store) shorten() {
 		case <-s.compactor.wake:
 		}
 		for name, ok := s.compactor.take(); ok && !s.isClosed(); name, ok = s.compactor.take() {
-			if err := s.compact(name); err != nil {
+			if err := s.compact(name); err != nil && !errors.Is(err, errClosed) {
 				s.complain(name, "history: can't be shortened", err)
 			}
 		}
@@ -89,8 +90,21 @@ func (s *Store) askAll() {
 	if err != nil {
 		s.log.Error("history: can't look for histories to shorten", "error", err)
 	}
+	s.removeUnfinished()
 	for _, name := range append(names, room.RoomHistory, room.PresenceHistory) {
 		s.compactor.ask(name)
+	}
+}
+
+// removeUnfinished removes shorter files that took no history's place: they have what is to go.
+func (s *Store) removeUnfinished() {
+	for _, in := range []disk.Folder{s.dirs.users, s.dirs.rooms, s.dirs.root} {
+		names, _ := in.Names() // what can't be removed now is tried again another time
+		for _, name := range names {
+			if strings.HasSuffix(name, ".jsonl.tmp") {
+				_ = in.Remove(name)
+			}
+		}
 	}
 }
 
@@ -98,7 +112,7 @@ func (s *Store) askAll() {
 // messages that are unread. The new file is made beside the old one while that is written to, and
 // takes its place in one step.
 func (s *Store) compact(name string) error {
-	if due, err := s.due(name); err != nil || !due {
+	if may, err := s.mayBeBeyond(name); err != nil || !may {
 		return err
 	}
 	it, err := s.owner(name)
@@ -114,10 +128,11 @@ func (s *Store) compact(name string) error {
 	defer v.close()
 	v.tail = nil
 	c := compaction{s: s, o: o, v: v, r: &reader{s: s, o: o, v: v}}
-	if err := c.plan(time.Now()); err != nil {
+	worth, err := c.plan(time.Now(), list)
+	if err != nil {
 		return err
 	}
-	if c.from == 0 {
+	if !worth {
 		s.setCompactAt(o, v.size)
 		return nil
 	}
@@ -129,8 +144,8 @@ func (s *Store) compact(name string) error {
 	return nil
 }
 
-// due reports whether a history may be beyond a limit, without loading it.
-func (s *Store) due(name string) (bool, error) {
+// mayBeBeyond reports whether a history may be beyond a limit, without loading it.
+func (s *Store) mayBeBeyond(name string) (bool, error) {
 	in, base := s.dirs.place(name)
 	st, err := in.Lstat(base)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -158,42 +173,76 @@ type compaction struct {
 	from int64 // where the lines begin that stay in any case
 	out  disk.File
 	size int64 // of out
+
+	dropped []string // ids of unread receipts that go
 }
 
-// plan finds out what stays. A cut is never between the lines of one event.
-func (c *compaction) plan(now time.Time) error {
-	limit := c.s.limit(c.o.name)
-	tooOld := now.Add(-c.s.opts.Retention)
-	keep := int64(0)
-	if limit > 0 && c.v.size > limit {
-		keep = c.v.size - limit*keepNum/keepDen
+// clockAhead is how far in the future a message may lie before its time is not believed: the
+// clock was wrong when it was written, or is now.
+const clockAhead = 24 * time.Hour
+
+// plan finds out what stays, and whether enough goes. A cut is never between the lines of
+// one event.
+func (c *compaction) plan(now time.Time, list []unread) (worth bool, err error) {
+	target, retention := c.v.size, c.s.opts.Retention
+	if limit := c.s.limit(c.o.name); limit > 0 && target > limit {
+		target = limit * keepNum / keepDen
 	}
-	var seq uint64
+	keep := make(map[string]bool) // ids
+	for _, u := range list {
+		if !u.receipt {
+			keep[u.id] = true
+		}
+	}
+	var seq uint64    // of the line before
+	var kept int64    // bytes of messages that stay though they are before c.from
+	goes, old := 0, 0 // messages
 	c.r.reset(0)
 	for {
-		recs, err := c.r.next()
+		recs, err := c.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
+		end := c.r.f.Offset()
 		for _, rec := range recs {
-			old := c.s.opts.Retention > 0 && rec.Message != nil && rec.Message.Time.Before(tooOld)
-			if rec.Off >= keep && !old && rec.Message != nil && rec.Seq != seq {
-				return nil
+			m := rec.Message
+			tooLarge := c.v.size-rec.Off+kept > target
+			believed := m != nil && retention > 0 && m.Time.Before(now.Add(clockAhead))
+			tooOld := believed && m.Time.Before(now.Add(-retention))
+			if !tooLarge && !tooOld && m != nil && rec.Seq != seq && (believed || retention == 0) {
+				if c.from > 0 {
+					c.from = rec.Off
+				}
+				return old > 0 || c.v.size-c.from+kept < c.v.size-c.v.size/8 && goes > 0, nil
 			}
-			if rec.Message != nil || rec.State == nil {
-				seq = rec.Seq
+			seq = rec.Seq
+			if tooLarge || tooOld {
+				c.from = end
 			}
-		}
-		c.from = c.r.f.Offset()
-		if c.s.opts.Retention > 0 && keep == 0 && len(recs) > 0 && recs[0].Message == nil {
-			continue // marks go with what is before them
+			switch {
+			case m == nil:
+			case keep[m.ID]:
+				kept += end - rec.Off
+			default:
+				goes++
+				if tooOld {
+					old++
+				}
+			}
 		}
 	}
-	c.from = c.v.size
-	return nil
+	return old > 0 || c.v.size-c.from+kept < c.v.size-c.v.size/8 && goes > 0, nil
+}
+
+// next is the next of c.r, unless the store is being closed.
+func (c *compaction) next() ([]record.Record, error) {
+	if c.s.isClosed() {
+		return nil, errClosed
+	}
+	return c.r.next()
 }
 
 // write makes the shorter file and puts it in the place of the old one.
@@ -220,7 +269,10 @@ func (c *compaction) write(in disk.Folder, base string, list []unread) (err erro
 	o := c.o
 	o.writing.Lock()
 	defer o.writing.Unlock()
-	if o.torn {
+	switch {
+	case o.gone:
+		return nil // what it was is no more
+	case o.torn:
 		return errors.New("it is being written to")
 	}
 	return c.install(in, base)
@@ -228,18 +280,17 @@ func (c *compaction) write(in disk.Folder, base string, list []unread) (err erro
 
 // keepUnread copies the messages of what goes that are unread. Receipts go.
 func (c *compaction) keepUnread(list []unread) error {
+	r := &reader{s: c.s, o: c.o, v: c.v}
 	for _, u := range list {
-		if u.receipt {
-			continue
-		}
-		rec, ok, err := c.r.find(u.at)
-		if err == nil && !ok {
-			rec, ok, err = c.r.scan(u.at)
-		}
+		rec, ok, err := r.unread(u)
 		if err != nil {
 			return err
 		}
 		if !ok || rec.Off >= c.from {
+			continue
+		}
+		if u.receipt {
+			c.dropped = append(c.dropped, u.id)
 			continue
 		}
 		text, err := record.AppendMessage(nil, rec.Seq, rec.Message)
@@ -263,6 +314,9 @@ func (c *compaction) put(b []byte) error {
 func (c *compaction) copy(from, to int64) error {
 	b := make([]byte, 256<<10)
 	for from < to {
+		if c.s.isClosed() {
+			return errClosed
+		}
 		part := b[:min(int64(len(b)), to-from)]
 		if _, err := c.v.ReadAt(part, from); err != nil {
 			return err
@@ -277,11 +331,12 @@ func (c *compaction) copy(from, to int64) error {
 
 // setDamageAside keeps damaged lines of what goes in the .torn file.
 func (c *compaction) setDamageAside() error {
+	var damaged []piece
 	f := jsonl.NewForward(c.v, 0, c.from)
 	for {
 		l, err := f.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
@@ -289,21 +344,23 @@ func (c *compaction) setDamageAside() error {
 		if _, whole := record.Parse(l); whole {
 			continue
 		}
-		b := make([]byte, f.Offset()-l.Off)
-		if _, err := c.v.ReadAt(b, l.Off); err != nil {
-			return err
-		}
-		if err := c.s.dirs.setAside(c.o.name, b); err != nil {
-			return err
+		if n := len(damaged); n > 0 && damaged[n-1].end == l.Off {
+			damaged[n-1].end = f.Offset()
+		} else {
+			damaged = append(damaged, piece{l.Off, f.Offset()})
 		}
 	}
+	if len(damaged) == 0 {
+		return nil
+	}
+	return c.s.dirs.setAside(c.o.name, c.v, damaged)
 }
 
 // install adds what was appended meanwhile, and a state line, so that the number of the newest
 // line is known however much went, and then renames the file. o.writing is held.
 func (c *compaction) install(in disk.Folder, base string) error {
 	o := c.o
-	now, _ := o.snapshot()
+	now := o.snapshot()
 	if now.ino != c.v.ino {
 		return errReplaced
 	}
@@ -313,7 +370,7 @@ func (c *compaction) install(in disk.Folder, base string) error {
 		return err
 	}
 	o.mu.Lock()
-	last, places := o.last, o.places()
+	last, places := o.last, o.placesWithout(c.dropped)
 	settled := len(o.pending) == 0
 	o.mu.Unlock()
 	if !settled {
@@ -331,10 +388,22 @@ func (c *compaction) install(in disk.Folder, base string) error {
 		return err
 	}
 	o.mu.Lock()
-	o.shorter = shorter{st.Ino, c.size, stateAt{c.size, int64(len(state))}}
+	o.shorter = shorter{st.Ino, c.size, stateAt{c.size, int64(len(state))}, last, c.dropped}
 	o.mu.Unlock()
+	c.s.renaming.Lock()
+	defer c.s.renaming.Unlock()
+	named, err := in.Lstat(base)
+	if err != nil {
+		return err
+	}
+	if named.Ino != c.v.ino || named.Size != c.v.size {
+		return errReplaced
+	}
 	err = in.Rename(base+".tmp", base)
 	c.s.files.forget(o.name)
+	if named, lstatErr := in.Lstat(base); err != nil && lstatErr == nil && named.Ino == st.Ino {
+		err = nil // it was, nevertheless
+	}
 	if err != nil {
 		return err
 	}
@@ -342,6 +411,6 @@ func (c *compaction) install(in disk.Folder, base string) error {
 	if limit := c.s.limit(o.name); limit > 0 {
 		o.compactAt = max(limit, c.size+limit/8)
 	}
-	c.s.changed(o.name)
+	c.s.changed(o.name, st.Ino)
 	return nil
 }

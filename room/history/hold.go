@@ -303,11 +303,7 @@ func (h *Held) sort(name string, v *view) (list []extent, err error) {
 		if whole || len(found) > 0 && junk == 0 { // newlines were lost
 			return nil
 		}
-		b := make([]byte, next-l.Off)
-		if _, err := v.ReadAt(b, l.Off); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		return h.s.dirs.setAside(name, b)
+		return h.s.dirs.setAside(name, v, []piece{{l.Off, next}})
 	})
 	slices.SortStableFunc(list, func(a, b extent) int { return cmp.Compare(a.seq, b.seq) })
 	return list, err

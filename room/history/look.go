@@ -83,7 +83,7 @@ func (l *Look) open(d *dirs, name string) error {
 	if l.f != nil {
 		l.view.file = l.f
 		if len(waiting) > 0 { // as a start does
-			if l.view.size, err = suspect(l.f, l.view.size, point); err != nil {
+			if _, l.view.size, err = suspect(l.f, l.view.size, point); err != nil {
 				return err
 			}
 		}
@@ -92,10 +92,10 @@ func (l *Look) open(d *dirs, name string) error {
 		}
 	}
 	for _, w := range waiting {
-		if w.owner != "" {
+		if w.retired.IsZero() {
 			o.add(w)
 		} else if o.last <= w.rec.Seq { // it is set aside here
-			o, l.view.size = &owner{name: name}, 0
+			o, l.view.size = &owner{name: name, noticed: make(map[int64]bool)}, 0
 		}
 	}
 	l.view.tail = o.pending
@@ -114,8 +114,7 @@ func (l *Look) load(o *owner) error {
 	return r.loadUnread()
 }
 
-// fromLog returns the checkpoint, and the lines for name of the events after it. One without owner
-// sets the history aside.
+// fromLog returns the checkpoint, and the lines for name of the events after it.
 func (l *Look) fromLog(d *dirs, name string) (point uint64, list []line, err error) {
 	if d.log == nil {
 		return 0, nil, nil
@@ -125,9 +124,6 @@ func (l *Look) fromLog(d *dirs, name string) (point uint64, list []line, err err
 		c = Checkpoint{} // all of the log counts, as for a start
 	}
 	err = log.ReadSegments(d.log, c.Seq, func(e room.Entry) error {
-		if e.Kind == room.KindRetired && e.From == name {
-			list = append(list, line{rec: record.Record{Seq: e.Seq}})
-		}
 		lines, _ := project(e) // a start reports what it can't keep
 		for _, ln := range lines {
 			if ln.owner == name {

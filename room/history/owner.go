@@ -85,6 +85,9 @@ type owner struct {
 	compactAt int64
 	// torn is that a write may have left something behind size. Guarded by writing.
 	torn bool
+	// gone is that the file was set aside or cut, and is loaded again for whoever asks next.
+	// Guarded by writing.
+	gone bool
 }
 
 // unread is a message that the owner has not read.
@@ -109,9 +112,11 @@ func (a stateAt) due(end int64) bool { return end-a.end > stateEvery+8*a.len }
 
 // shorter is a file that was made to take the place of a history's.
 type shorter struct {
-	ino   uint64
-	size  int64
-	state stateAt
+	ino     uint64
+	size    int64
+	state   stateAt
+	last    uint64   // number of its newest line
+	dropped []string // ids of the unread receipts that it lacks
 }
 
 // adopt makes the shorter file the history's, if it is the one with that inode: a rename that fails
@@ -123,7 +128,10 @@ func (o *owner) adopt(ino uint64) bool {
 		return false
 	}
 	o.ino, o.size, o.state = ino, o.shorter.size, o.shorter.state
-	o.count = allOfThem
+	if o.last == o.shorter.last { // of a newer event more lines may come
+		o.count = allOfThem
+	}
+	o.forget(o.shorter.dropped)
 	o.noticed = make(map[int64]bool)
 	o.shorter = shorter{}
 	return true
@@ -183,10 +191,17 @@ func (o *owner) noteUnread(u unread) {
 // forget takes messages that were read out of o.unread. As a rule these are among the
 // oldest, so it costs what it takes out and not what is there.
 func (o *owner) forget(ids []string) {
-	read := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		read[id] = true
+	read := setOf(ids)
+	first := 0
+	for first < len(o.unread) && read[o.unread[first].id] {
+		delete(read, o.unread[first].id)
+		if !o.unread[first].receipt {
+			o.waiting--
+		}
+		first++
 	}
+	clear(o.unread[:first])
+	o.unread = o.unread[first:]
 	kept := 0
 	for i, u := range o.unread {
 		if len(read) == 0 {
@@ -209,11 +224,27 @@ func (o *owner) forget(ids []string) {
 
 // places are where the unread messages are. o.mu is held.
 func (o *owner) places() []record.Place {
-	list := make([]record.Place, len(o.unread))
-	for i, u := range o.unread {
-		list[i] = u.at
+	return o.placesWithout(nil)
+}
+
+// placesWithout leaves out those with these ids.
+func (o *owner) placesWithout(ids []string) []record.Place {
+	list := make([]record.Place, 0, len(o.unread))
+	without := setOf(ids)
+	for _, u := range o.unread {
+		if !without[u.id] {
+			list = append(list, u.at)
+		}
 	}
 	return list
+}
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
 }
 
 // addState appends a state line when one is due. All lines of the newest event have to be
@@ -232,10 +263,21 @@ func (o *owner) addState(now time.Time) {
 }
 
 // snapshot returns all of a view but its file.
-func (o *owner) snapshot() (*view, []unread) {
+func (o *owner) snapshot() *view {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return &view{ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}, slices.Clone(o.unread)
+	return o.snapshotLocked()
+}
+
+func (o *owner) snapshotLocked() *view {
+	return &view{ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}
+}
+
+// snapshotUnread is snapshot, with what is unread in it.
+func (o *owner) snapshotUnread() (*view, []unread) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.snapshotLocked(), slices.Clone(o.unread)
 }
 
 // load reads what is needed of a history: its end, and what is unread.
@@ -253,6 +295,12 @@ func (s *Store) load(name string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	expected, changed := s.dirty[name]
+	s.mu.Unlock()
+	if changed && expected != st.Ino {
+		return nil, errReplaced
+	}
 	o.ino = st.Ino
 	if o.size, err = s.mendEnd(name, h.val, st.Size); err != nil {
 		return nil, err
@@ -264,14 +312,13 @@ func (s *Store) load(name string) (*owner, error) {
 		err = r.loadUnread()
 	}
 	if err == nil && s.isAhead(o.last) {
-		err = errAhead
+		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
 }
 
-// errAhead keeps a history from being used to which nothing would be appended: the log's next events
-// would be taken for ones that it has.
-var errAhead = errors.New("it has events that the log has not got to yet, so it is from another folder; stop the server, and run whoelse check --repair")
+// errAhead is given when the log has lost the newest of its events.
+var errAhead = errors.New("has events that the log does not have; put back the log, or stop the server and run: whoelse check --repair")
 
 // isAhead reports whether the log has not come to an event yet.
 func (s *Store) isAhead(seq uint64) bool {
@@ -307,26 +354,63 @@ func (s *Store) mendEnd(name string, f disk.File, size int64) (int64, error) {
 
 // cut sets aside what a file has from off on, and then removes it from there.
 func (s *Store) cut(name string, f disk.File, off, size int64) error {
-	b := make([]byte, size-off)
-	if _, err := f.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if err := s.dirs.setAside(name, b); err != nil {
+	if err := s.dirs.setAside(name, f, []piece{{off, size}}); err != nil {
 		return err
 	}
 	s.damaged.Add(1)
-	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", len(b))
-	if err := f.Truncate(off); err != nil {
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", size-off)
+	return s.truncate(name, f, off)
+}
+
+func (s *Store) truncate(name string, f disk.File, off int64) error {
+	st, err := f.Stat()
+	if err == nil {
+		err = f.Truncate(off)
+	}
+	if err != nil {
 		return err
 	}
-	s.changed(name)
+	s.changed(name, st.Ino)
 	return f.Sync() // or what was there could come back between the lines that follow
 }
 
-// setAside appends bytes to the .torn file of owner's history, durably.
-func (d dirs) setAside(owner string, b []byte) error {
+// piece is a part of a file.
+type piece struct{ off, end int64 }
+
+// setAside appends pieces of from to the .torn file of owner's history, durably.
+func (d dirs) setAside(owner string, from io.ReaderAt, pieces []piece) error {
 	in, base := d.place(owner)
-	return appendTorn(in, base, b)
+	return appendTorn(in, base, from, pieces)
+}
+
+// appendTorn appends pieces of from to the .torn file of a file, durably. It has little
+// of them in memory.
+func appendTorn(in disk.Folder, base string, from io.ReaderAt, pieces []piece) error {
+	f, err := in.Open(base+".torn", true)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	to := io.NewOffsetWriter(f, st.Size)
+	for _, p := range pieces {
+		var last [1]byte
+		if err == nil {
+			_, err = io.Copy(to, io.NewSectionReader(from, p.off, p.end-p.off))
+		}
+		if err == nil {
+			_, err = from.ReadAt(last[:], p.end-1)
+		}
+		if err == nil && last[0] != '\n' {
+			_, err = to.Write([]byte("\n"))
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%s.torn: %w", base, err)
+	}
+	return in.Sync()
 }
 
 // owner returns the state of a history, loading it when it is not in memory. The

@@ -1,7 +1,9 @@
 package history
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"whoelse/room"
 	"whoelse/room/history/record"
@@ -14,6 +16,8 @@ type line struct {
 	rec   record.Record
 	text  []byte
 	inbox int // with so many unread messages the owner does not get it; 0 is no limit
+
+	retired time.Time // no line, but the history is set aside at this point; zero: a line
 }
 
 // project returns the lines that an event makes, in an order that is always the same. The
@@ -26,10 +30,11 @@ func project(e room.Entry) ([]line, error) {
 	case room.KindJoin, room.KindLeave, room.KindAlive:
 		p.message(room.PresenceHistory, 0, &e.Message)
 	case room.KindRetired:
+		p.add(line{owner: e.From, rec: record.Record{Seq: e.Seq}, retired: e.Time}, nil)
 	case room.KindRead:
 		if len(e.Read) > 0 {
 			text, err := record.AppendRead(nil, e.Seq, e.Time, e.Read)
-			p.add(e.From, 0, record.Record{Seq: e.Seq, Read: e.Read}, text, err)
+			p.add(line{owner: e.From, rec: record.Record{Seq: e.Seq, Read: e.Read}, text: text}, err)
 		}
 		for _, receipt := range e.Receipts {
 			for _, nick := range receipt.To {
@@ -66,23 +71,25 @@ func (p *projection) message(owner string, inbox int, m *room.Message) {
 		}
 		p.encoded, p.text = m, text
 	}
-	p.add(owner, inbox, record.Record{Seq: p.seq, Message: m}, p.text, nil)
+	p.add(line{owner: owner, rec: record.Record{Seq: p.seq, Message: m}, text: p.text, inbox: inbox}, nil)
 }
 
 // add adds a line. Guests have no history.
-func (p *projection) add(owner string, inbox int, rec record.Record, text []byte, err error) {
+func (p *projection) add(add line, err error) {
+	if strings.HasPrefix(add.owner, "~") {
+		return
+	}
+	if err == nil && !shared(add.owner) && !ValidNick(add.owner) {
+		err = fmt.Errorf("%w: %w: %q", room.ErrInvalid, errOwner, add.owner)
+	}
 	if err != nil {
 		p.err = err
 		return
 	}
-	if strings.HasPrefix(owner, "~") {
-		return
-	}
-	index := 0
 	for _, l := range p.lines {
-		if l.owner == owner {
-			index++
+		if l.owner == add.owner {
+			add.index++
 		}
 	}
-	p.lines = append(p.lines, line{owner, index, rec, text, inbox})
+	p.lines = append(p.lines, add)
 }

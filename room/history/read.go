@@ -59,14 +59,11 @@ func (s *Store) Unread(nick string) iter.Seq2[*room.Message, error] {
 		wanted := true
 		err := s.reading(nick, func(r *reader, list []unread) error {
 			for _, u := range list {
-				rec, ok, err := r.find(u.at)
-				if err == nil && !ok {
-					rec, ok, err = r.scan(u.at)
-				}
+				rec, ok, err := r.unread(u)
 				if err != nil {
 					return err
 				}
-				if !ok || rec.Message == nil {
+				if !ok {
 					continue // its line was damaged meanwhile, which was reported
 				}
 				if wanted = yield(rec.Message, nil); !wanted {
@@ -83,10 +80,7 @@ func (s *Store) Unread(nick string) iter.Seq2[*room.Message, error] {
 
 // StillUnread implements [room.Histories]. Errors wrap [room.ErrStorage].
 func (s *Store) StillUnread(nick string, ids []string) (map[string]bool, error) {
-	asked := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		asked[id] = true
-	}
+	asked := setOf(ids)
 	still := make(map[string]bool)
 	err := s.knowing(nick, func(o *owner) {
 		for _, u := range o.unread {
@@ -100,9 +94,6 @@ func (s *Store) StillUnread(nick string, ids []string) (map[string]bool, error) 
 
 // Waiting implements [room.Histories]. Errors wrap [room.ErrStorage].
 func (s *Store) Waiting(nick string) (n int, err error) {
-	if late := s.lateness(nick); late != nil {
-		return 0, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, nick, late)
-	}
 	err = s.knowing(nick, func(o *owner) { n = o.waiting })
 	return n, err
 }
@@ -222,7 +213,7 @@ var errReplaced = errors.New("the file was replaced or changed while the server 
 // the view.
 func (s *Store) view(o *owner) (*view, []unread, error) {
 	for {
-		v, list := o.snapshot()
+		v, list := o.snapshotUnread()
 		if v.size == 0 {
 			return v, list, nil
 		}
@@ -240,7 +231,7 @@ func (s *Store) view(o *owner) (*view, []unread, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if now, _ := o.snapshot(); now.ino == v.ino && !o.adopt(st.Ino) { // it was not shortened in between
+		if now := o.snapshot(); now.ino == v.ino && !o.adopt(st.Ino) { // it was not shortened in between
 			return nil, nil, errReplaced
 		}
 	}

@@ -58,6 +58,8 @@ type reader struct {
 	o *owner
 	v *view
 
+	offs map[string]int64 // where the owner's messages are, by id, if find is of no use
+
 	f   *jsonl.Forward
 	seq uint64 // of the last record that was read
 	n   int    // how many records with that number were read, states left out
@@ -133,20 +135,31 @@ func (r *reader) find(at record.Place) (rec record.Record, ok bool, err error) {
 	}
 }
 
-// scan is find for a file that is not in order, which takes as long as reading all of it.
-func (r *reader) scan(at record.Place) (rec record.Record, ok bool, err error) {
-	var before uint64
-	index := 0
-	err = r.all(0, func(is record.Record) {
-		if index++; is.Seq != before {
-			index = 0
-		}
-		before = is.Seq
-		if is.State == nil && at == (record.Place{Seq: is.Seq, Index: index}) {
-			rec, ok = is, true
-		}
-	})
-	return rec, ok, err
+// unread returns an unread message; ok is false when its line was damaged meanwhile, which
+// was reported. The first time that one is not at its place, all of the file is read.
+func (r *reader) unread(u unread) (rec record.Record, ok bool, err error) {
+	is := func(rec record.Record) bool { return rec.Message != nil && rec.Message.ID == u.id }
+	if rec, ok, err = r.find(u.at); err != nil || ok && is(rec) {
+		return rec, ok, err
+	}
+	if r.offs == nil {
+		r.offs = make(map[string]int64)
+		err = r.all(0, func(rec record.Record) {
+			if rec.Message != nil && rec.Message.For(r.o.name) {
+				r.offs[rec.Message.ID] = rec.Off
+			}
+		})
+	}
+	off, ok := r.offs[u.id]
+	if err != nil || !ok {
+		return rec, false, err
+	}
+	r.reset(off)
+	recs, err := r.next()
+	if i := slices.IndexFunc(recs, is); i >= 0 {
+		return recs[i], true, err
+	}
+	return rec, false, err
 }
 
 // bisect goes to a line before the first one with the number seq, and near it.
@@ -268,19 +281,23 @@ func (r *reader) loadUnread() error {
 }
 
 // sinceState returns the newest state line, where it ends, and what follows it, the newest
-// first. ordered is false when a number is less than one before it.
+// first. ordered is false when a number is less than one before it, here or a little before the
+// state line: what was moved across that is in no list.
 func (r *reader) sinceState() (state *record.Record, at stateAt, after []record.Record, ordered bool, err error) {
 	ordered = true
 	end, before := r.v.end(), ^uint64(0)
 	err = r.newest(func(rec record.Record) bool {
-		if rec.Seq > before {
+		if rec.Seq > before || state == nil && rec.State != nil && rec.Seq == before {
 			ordered = false
 			return false
 		}
 		before = rec.Seq
+		if state != nil {
+			return rec.State == nil && end-rec.Off < near
+		}
 		if rec.State != nil {
 			state, at = &rec, stateAt{end, end - rec.Off}
-			return false
+			return true
 		}
 		if rec.Message != nil { // the text is not needed
 			short := *rec.Message
@@ -302,19 +319,23 @@ func (r *reader) loadAll() error {
 	index, ordered := 0, true
 	err := r.all(0, func(rec record.Record) {
 		ordered = ordered && rec.Seq >= before
-		if index++; rec.Seq != before {
-			index = 0
+		if rec.State == nil {
+			if index++; rec.Seq != before {
+				index = 0
+			}
+			before = rec.Seq
 		}
-		before = rec.Seq
 		o.follow(index, rec)
 	})
 	if err != nil || ordered {
 		return err
 	}
 	r.s.log.Warn("history: lines are not in their order; all of the file is read, and it is slower to use", "file", path(o.name))
-	return r.all(0, func(rec record.Record) {
+	err = r.all(0, func(rec record.Record) {
 		if len(rec.Read) > 0 {
 			o.forget(rec.Read)
 		}
 	})
+	slices.SortStableFunc(o.unread, func(a, b unread) int { return a.at.Compare(b.at) })
+	return err
 }

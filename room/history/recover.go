@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -43,12 +42,14 @@ func (s *Store) recover() (err error) {
 	if err := checkVersion(root); err != nil {
 		return err
 	}
+	_, err = root.Lstat(logFolder)
+	logLost := errors.Is(err, fs.ErrNotExist)
 	for name, folder := range map[string]*disk.Folder{logFolder: &s.dirs.log, "users": &s.dirs.users, "rooms": &s.dirs.rooms} {
 		if *folder, err = root.Sub(name); err != nil {
 			return err
 		}
 	}
-	if s.saved, err = s.readCheckpoint(); err != nil {
+	if s.saved, err = s.readCheckpoint(logLost); err != nil {
 		return err
 	}
 	s.applied, s.lastID = s.saved.Seq, s.saved.LastID
@@ -72,10 +73,11 @@ func (s *Store) recover() (err error) {
 
 // readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again: no
 // segment goes before all histories have it, so they have durably what is before the first one. Where
-// there is no log either, the numbers go on after the greatest in the histories.
-func (s *Store) readCheckpoint() (Checkpoint, error) {
+// there is no log, the numbers go on after the greatest in the histories, which can be beyond
+// the checkpoint.
+func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	c, err := ReadCheckpoint(s.dirs.root)
-	if err == nil && c.Seq > 0 {
+	if err == nil && c.Seq > 0 && !logLost {
 		return c, nil
 	}
 	if err != nil {
@@ -90,7 +92,6 @@ func (s *Store) readCheckpoint() (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	c = Checkpoint{}
 	for _, name := range append(names, room.RoomHistory, room.PresenceHistory) {
 		err := s.reading(name, func(r *reader, _ []unread) error {
 			return r.newest(func(rec record.Record) bool {
@@ -131,9 +132,6 @@ func (s *Store) replay() error {
 		for _, l := range lines {
 			names[l.owner] = true
 		}
-		if e.Kind == room.KindRetired {
-			names[e.From] = true
-		}
 		if err != nil {
 			s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
 		}
@@ -158,7 +156,8 @@ func (s *Store) replay() error {
 }
 
 // mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it.
+// a crash left there may be anything, and the log has it. The beginning of a single line is what
+// a power cut leaves of one as a rule; anything else is set aside.
 func (s *Store) mendSuspect(name string) error {
 	h, err := s.handle(name, false)
 	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
@@ -172,33 +171,13 @@ func (s *Store) mendSuspect(name string) error {
 	if err != nil {
 		return err
 	}
-	cut, err := suspect(h.val, st.Size, s.saved.Seq)
-	if err != nil || cut == st.Size {
+	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
+	if err != nil || bad == st.Size {
 		return err
 	}
-	return s.cut(name, h.val, cut, st.Size)
-}
-
-// suspect returns where the first bad line is that a file of that size has beyond the
-// event seq, or the size.
-func suspect(f disk.File, size int64, seq uint64) (cut int64, err error) {
-	cut = size
-	b := jsonl.NewBackward(f, size)
-	for {
-		l, err := b.Next()
-		if errors.Is(err, io.EOF) {
-			return cut, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		found, whole := record.Parse(l)
-		if !whole {
-			cut = l.Off
-			continue
-		}
-		if found[0].Seq <= seq {
-			return cut, nil
-		}
+	if last, err := jsonl.NewBackward(h.val, st.Size).Next(); err == nil && last.Off == bad && bad+int64(len(last.Data)) == st.Size {
+		s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
+		return s.truncate(name, h.val, bad)
 	}
+	return s.cut(name, h.val, bad, st.Size)
 }

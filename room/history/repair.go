@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -92,31 +91,11 @@ func keepAside(in disk.Folder, found Finding) error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, max(0, min(found.Size, st.Size-found.Offset)))
-	_, err = f.ReadAt(b, found.Offset)
-	if err = errors.Join(err, f.Close()); err != nil || len(b) == 0 {
-		return err
+	end := min(found.Offset+found.Size, st.Size)
+	if end > found.Offset {
+		err = appendTorn(in, name, f, []piece{{found.Offset, end}})
 	}
-	return appendTorn(in, name, b)
-}
-
-// appendTorn appends bytes to the .torn file of a file, durably.
-func appendTorn(in disk.Folder, base string, b []byte) error {
-	f, st, err := openStat(in, base+".torn", true)
-	if err != nil {
-		return err
-	}
-	if !bytes.HasSuffix(b, []byte("\n")) {
-		b = append(b[:len(b):len(b)], '\n')
-	}
-	_, err = f.WriteAt(b, st.Size)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s.torn: %w", base, err)
-	}
-	return in.Sync()
+	return errors.Join(err, f.Close())
 }
 
 // repair mends every history. The log is empty, and its numbers go on after the greatest in the

@@ -3,10 +3,15 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
 	"time"
+
+	"whoelse/room/history/record"
+	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as
@@ -38,13 +43,15 @@ func (s *Store) Nicks() ([]string, error) {
 
 // retire sets nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
 // this time, which may be applied again after a crash: a history with later lines is the next
-// holder's, and where the file set aside is there already, all that is in the new one was applied
-// again and is in the former, too, since that was synced before it was moved.
+// holder's, and of one that was set aside already, all that is in the file was applied again. That
+// is in the former, too, since it was synced before it was moved. All its lines have to be in
+// the file.
 func (s *Store) retire(nick string, seq uint64, at time.Time) error {
-	if s.late[nick] != nil {
-		return fmt.Errorf("history of %s: %w", nick, s.late[nick].err)
-	}
 	it, err := s.owner(nick)
+	if unusable(err) {
+		s.complain(nick, "history: the file is unusable, and not set aside", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -61,12 +68,15 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 		return err
 	}
 	defer func() { _ = aside.Close() }() // it was only synced
-	if err := s.syncFile(nick); err != nil {
+	if err := s.syncFile(nick, o.ino, false); err != nil {
 		return err
 	}
-	as := nick + "-" + at.UTC().Format(retiredStamp)
-	_, err = aside.Lstat(as + ".jsonl")
-	again := err == nil
+	as, again, err := s.retiredAs(aside, o, at)
+	if err != nil {
+		return err
+	}
+	s.renaming.Lock()
+	defer s.renaming.Unlock()
 	for _, end := range historyFiles {
 		err := in.Rename(nick+end, retiredFolder+"/"+as+end)
 		if again {
@@ -76,10 +86,63 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 			return fmt.Errorf("history of %s: %w", nick, err)
 		}
 	}
+	o.gone = true
+	s.changed(nick, 0)
 	s.owners.forget(nick)
 	s.files.forget(nick)
 	s.log.Info("history: set aside, nobody holds the nick any more", "owner", nick, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
+}
+
+// retiredAs returns the name for a history that is set aside, without its end, and whether
+// it has that name already: another one of the same second ends before this one begins.
+func (s *Store) retiredAs(aside disk.Folder, o *owner, at time.Time) (as string, again bool, err error) {
+	v, _, err := s.view(o)
+	if err != nil {
+		return "", false, err
+	}
+	defer v.close()
+	first, err := edge(jsonl.NewForward(v, 0, v.end()))
+	if err != nil {
+		return "", false, err
+	}
+	for ; ; at = at.Add(time.Second) {
+		as = o.name + "-" + at.UTC().Format(retiredStamp)
+		f, err := aside.Open(as+".jsonl", false)
+		if errors.Is(err, fs.ErrNotExist) {
+			return as, false, nil
+		}
+		if unusable(err) {
+			continue
+		}
+		if err != nil {
+			return "", false, err
+		}
+		st, err := f.Stat()
+		var last uint64
+		if err == nil {
+			last, err = edge(jsonl.NewBackward(f, st.Size))
+		}
+		if err = errors.Join(err, f.Close()); err != nil || last >= first && first > 0 {
+			return as, true, err
+		}
+	}
+}
+
+// edge returns the number of the first good line, 0 when there is none.
+func edge(lines interface{ Next() (jsonl.Line, error) }) (uint64, error) {
+	for {
+		l, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if found, whole := record.Parse(l); whole {
+			return found[0].Seq, nil
+		}
+	}
 }
 
 // sweepRetired removes histories that were set aside so long ago that all in them is

@@ -54,16 +54,17 @@ type Store struct {
 	searching sync.Mutex // held while a history is searched from its end
 	searched  atomic.Uint64
 	damaged   atomic.Int64
+	held      atomic.Int64 // how many segments there were when a backup kept them, 0: none did
 	syncs     atomic.Uint64
 
 	applying sync.Mutex // held while entries are applied; taken before owner.writing
+	renaming sync.Mutex // held while a shorter file takes a history's place; taken after owner.writing
 
 	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
 	applied uint64     // number of the last event that was applied
 	lastID  string
-	dirty   map[string]bool // histories that changed since the last checkpoint
+	dirty   map[string]uint64 // inodes of the histories that changed since the last checkpoint
 	late    map[string]*lateOwner
-	failed  error // what no checkpoint may pass before a restart
 	closed  bool
 
 	// Of whoever makes checkpoints: tend, then Close.
@@ -132,7 +133,7 @@ func newStore(opts Options) *Store {
 		owners:    newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:     newCache(opts.OpenFiles, func(f disk.File) { _ = f.Close() }),
 		compactor: compactor{names: make(map[string]bool), wake: make(chan struct{}, 1)},
-		dirty:     make(map[string]bool),
+		dirty:     make(map[string]uint64),
 		late:      make(map[string]*lateOwner),
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),
@@ -166,7 +167,7 @@ func (s *Store) Follow(then func([]room.Entry)) error {
 		err := f.Run(func(batch []room.Entry) {
 			s.apply(batch)
 			then(batch)
-			if s.Log.Stats().Segments > 1 {
+			if s.due() {
 				s.wakeUp()
 			}
 		})
@@ -232,13 +233,6 @@ func (s *Store) LastID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastID
-}
-
-// setFailed has no checkpoint pass what could not be done.
-func (s *Store) setFailed(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = err
 }
 
 // Stats is what a [Store] has done since it was opened, and how it is.

@@ -99,8 +99,9 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
+	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
+	r.must(r.store.Follow(r.room.Apply))
 	r.quota = quota.New(o.quota)
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
@@ -200,6 +201,9 @@ func (d *diary) check(t *testing.T) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	log := d.all.String()
+	if t.Failed() {
+		t.Logf("the end of the log: %s", log[max(0, len(log)-8000):])
+	}
 	if bad := unclean(log); bad != "" {
 		t.Errorf("in the log: %s", bad)
 	}

@@ -2,6 +2,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,11 @@ type Place struct {
 
 // MaxIndex is the greatest Index.
 const MaxIndex = 999
+
+// Compare is -1 for places before q, 0 for q and 1 for those after it.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Seq, q.Seq), cmp.Compare(p.Index, q.Index))
+}
 
 func (p Place) append(b []byte) []byte {
 	b = strconv.AppendUint(b, p.Seq, 10)
