@@ -1,10 +1,8 @@
-// Package attack does to a server what those do who want it to suffer: each
-// address takes as many connections as it gets, and what the server refuses or
-// ends is tried again a few seconds later. Who attacks reads and writes with
-// golang.org/x/crypto/ssh like everyone else, and breaks no rule of ssh: it only
-// takes all that it can.
+// Package attack takes all from a server that it can get without breaking a rule of
+// ssh: each address opens as many connections as it may, and what the server refuses
+// or ends is tried again a few seconds later.
 //
-//	counts := attack.Run(ctx, attack.Plan{Addr: addr, Kind: attack.Burst, Addresses: 1, PerAddress: 20})
+//	counts := attack.Run(ctx, attack.Plan{Addr: addr, Kind: "burst", Addresses: 1, PerAddress: 20})
 //
 // Each address is a 127.a.b.1 in a /24 of its own, so a server has to be told not to
 // exempt the loopback interface from its limits.
@@ -12,7 +10,6 @@ package attack
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -21,41 +18,21 @@ import (
 	"whoelse/bench/load"
 )
 
-// Kind is one way to attack.
-type Kind string
-
-// The ways to attack.
-const (
-	Idle       Kind = "idle"       // a terminal that says nothing
-	Tiny       Kind = "tiny"       // input in packets of one byte, to a terminal and to channels without a shell
-	Unread     Kind = "unread"     // a terminal that asks for the history and never reads its socket
-	Burst      Kind = "burst"      // a terminal of its own width that says long lines
-	Group      Kind = "group"      // long messages to the twenty nicks of the own address
-	Handshakes Kind = "handshakes" // half after the banner, half with the keys exchanged: nothing more
-	Churn      Kind = "churn"      // logs in with a new key each time, and leaves
-	All        Kind = "all"        // all of these, in turn by connection
-)
-
 // Kinds lists the ways to attack.
-func Kinds() []Kind {
-	return []Kind{Idle, Tiny, Unread, Burst, Group, Handshakes, Churn, All}
-}
+var Kinds = []string{"idle", "tiny", "unread", "burst", "group", "handshakes", "churn", All}
 
-// mix is what All consists of.
-var mix = []Kind{Idle, Tiny, Unread, Burst, Group, Handshakes, Churn}
+// All is all the others, in turn by connection.
+const All = "all"
 
 const (
-	// retryAfter is how long somebody refused or ended stays away: an address may
-	// come thirty times a minute, and knocking more often only tires the generator.
+	// retryAfter is how long an attacker stays away that was refused or ended: an
+	// address may connect thirty times a minute, and more only costs the generator.
 	retryAfter = 4 * time.Second
 	// loginsAtOnce is below what servers let log in at the same time.
 	loginsAtOnce = 48
-	// maxAddresses is how many /24 there are from 127.1.0.0 up.
-	maxAddresses = 254 << 8
 )
 
-// The first numbers of identities, apart from each other and from those of the
-// scenarios' people.
+// The first numbers of clients, apart from each other and from those who chat.
 const (
 	firstGuest = 20_000
 	firstGroup = 100_000
@@ -65,39 +42,24 @@ const (
 // Plan says who attacks whom.
 type Plan struct {
 	Addr       string // on the loopback interface
-	Kind       Kind
+	Kind       string // one of Kinds
 	Addresses  int
 	PerAddress int // connections of each
-	Cipher     string
 }
-
-// Check refuses what can't be done.
-func (p Plan) Check() error {
-	if p.Addresses > maxAddresses {
-		return fmt.Errorf("%d addresses: at most %d", p.Addresses, maxAddresses)
-	}
-	return nil
-}
-
-// Connections is how many the plan tries to hold at the same time.
-func (p Plan) Connections() int { return p.Addresses * p.PerAddress }
-
-// Has reports whether the plan, as it is or in its mix, is of that kind.
-func (p Plan) Has(kind Kind) bool { return p.Kind == kind || p.Kind == All }
 
 // Counts is what came of an attack.
 type Counts struct {
-	In      int `json:"let_in"`                // handshakes: beyond the banner
-	Most    int `json:"most_at_once"`          // of them
-	Refused int `json:"refused_or_failed"`     // connections that were not let in
-	Ended   int `json:"ended_by_server"`       // that were in
-	Said    int `json:"lines_and_input_bytes"` // written, whatever came of them
+	In      int // handshakes: beyond the banner
+	Most    int // of them at the same time
+	Refused int // connections that were not let in
+	Ended   int // by the server, after they were let in
+	Said    int // lines and bytes of input, whatever came of them
 }
 
 // attack is one run of a plan. Safe for concurrent use.
 type attack struct {
 	Plan
-	logins chan struct{} // a place for each that is logging in
+	logins chan struct{} // holds one for each that is logging in
 	names  atomic.Int64  // new identities so far
 
 	in, now, most, refused, ended, said atomic.Int64
@@ -109,10 +71,10 @@ type attacker struct {
 	from    net.IP
 	address int
 	number  int // over all addresses
-	kind    Kind
+	kind    string
 }
 
-// Run attacks until ctx is over and everybody has hung up.
+// Run attacks until ctx is over and all attackers have hung up.
 func Run(ctx context.Context, plan Plan) Counts {
 	a := &attack{Plan: plan, logins: make(chan struct{}, loginsAtOnce)}
 	var all sync.WaitGroup
@@ -120,7 +82,7 @@ func Run(ctx context.Context, plan Plan) Counts {
 		for n := range plan.PerAddress {
 			one := &attacker{attack: a, from: addressOf(address), address: address, number: address*plan.PerAddress + n, kind: plan.Kind}
 			if plan.Kind == All {
-				one.kind = mix[one.number%len(mix)]
+				one.kind = Kinds[one.number%(len(Kinds)-1)]
 			}
 			all.Go(func() { one.run(ctx) })
 		}
@@ -139,14 +101,13 @@ func addressOf(n int) net.IP { return net.IPv4(127, byte(1+n>>8), byte(n), 1) }
 func (a *attacker) run(ctx context.Context) {
 	attempt := ways[a.kind]
 	for ctx.Err() == nil {
-		if attempt(a, ctx) {
-			continue
+		if !attempt(a, ctx) {
+			_ = load.Pause(ctx, retryAfter)
 		}
-		pause(ctx, retryAfter)
 	}
 }
 
-// entered counts somebody who is in, until left.
+// entered counts an attacker that was let in; left is called when it is gone.
 func (a *attack) entered() {
 	a.in.Add(1)
 	for now := a.now.Add(1); ; {
@@ -159,36 +120,23 @@ func (a *attack) entered() {
 
 func (a *attack) left() { a.now.Add(-1) }
 
-// place waits for one to log in; the caller gives it back.
-func (a *attack) place(ctx context.Context) bool {
+// blind is the Sink of an attacker: what it is shown does not matter.
+type blind struct{}
+
+func (blind) Take([]byte, time.Duration) []byte { return nil }
+
+// visit logs in, lets work go on until it, the session or ctx ends, and hangs up.
+// work returns an error when the server has ended the session. visit reports whether
+// the attacker was let in and left by itself.
+func (a *attacker) visit(ctx context.Context, config load.Config, work func(context.Context, *load.Client) error) bool {
 	select {
 	case a.logins <- struct{}{}:
-		return true
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (a *attack) giveBack() { <-a.logins }
-
-// nobody shows nothing to anyone.
-type nobody struct{}
-
-func (nobody) Take([]byte, time.Duration) []byte { return nil }
-
-// visit logs in, lets work go on until it, the session or ctx ends, and hangs up.
-// work returns an error when the server has ended it. visit reports whether the
-// attacker was in and left by itself.
-func (a *attacker) visit(
-	ctx context.Context, who load.Identity, kind load.Kind, work func(context.Context, *load.Client) error,
-) bool {
-	if !a.place(ctx) {
-		return false
-	}
-	kind.From = a.from
-	who.Cipher = a.Cipher
-	client, err := load.Connect(ctx, a.Addr, who, kind, nobody{})
-	a.giveBack()
+	config.From = a.from
+	client, err := load.Connect(ctx, a.Addr, config, blind{})
+	<-a.logins
 	if err != nil {
 		if ctx.Err() == nil {
 			a.refused.Add(1)
@@ -198,7 +146,7 @@ func (a *attacker) visit(
 	a.entered()
 	defer a.left()
 	defer client.Close()
-	stop := context.AfterFunc(ctx, client.Close) // frees a write that stands
+	stop := context.AfterFunc(ctx, client.Close) // ends a write that waits
 	defer stop()
 	err = work(ctx, client)
 	if err != nil && ctx.Err() == nil {
@@ -208,16 +156,6 @@ func (a *attacker) visit(
 }
 
 // guest is the attacker without a key.
-func (a *attacker) guest() load.Identity {
-	return load.Identity{Number: firstGuest + a.number, Auth: load.AuthGuest}
-}
-
-// pause waits until d has passed or ctx is over.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+func (a *attacker) guest(columns int) load.Config {
+	return load.Config{Number: firstGuest + a.number, Guest: true, Columns: columns}
 }

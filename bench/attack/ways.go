@@ -20,7 +20,8 @@ const (
 	columns = 200
 	// LineSize is just under what a server takes as one line.
 	LineSize = 3950
-	// HistoryLines is as many lines of the room as one can ask for.
+	// HistoryLines is as many lines of the room as one can ask for. The kind
+	// "unread" is meant for a room that has had as many, of LineSize.
 	HistoryLines = 10_000
 
 	// What a server allows one nick: so many lines at once, then one after the other.
@@ -36,22 +37,23 @@ const (
 
 // ways are the kinds' attempts. Each tries once, and reports whether to try again at
 // once.
-var ways = map[Kind]func(*attacker, context.Context) bool{
-	Idle: (*attacker).idle, Tiny: (*attacker).tiny, Unread: (*attacker).unread, Burst: (*attacker).burst,
-	Group: (*attacker).group, Handshakes: (*attacker).handshake, Churn: (*attacker).churn,
+var ways = map[string]func(*attacker, context.Context) bool{
+	"idle": (*attacker).idle, "tiny": (*attacker).tiny, "unread": (*attacker).unread, "burst": (*attacker).burst,
+	"group": (*attacker).group, "handshakes": (*attacker).handshake, "churn": (*attacker).churn,
 }
 
 // errEnded is returned for a session that the server has ended.
 var errEnded = errors.New("the server ended the session")
 
-// Line is as long as allowed, the words in front of it included.
-func Line(front string) string {
+// longLine is as long as allowed, the words in front of it included.
+func longLine(front string) string {
 	const noise = "noise "
 	return front + strings.Repeat(noise, (LineSize-len(front))/len(noise))
 }
 
+// idle says nothing, at a terminal.
 func (a *attacker) idle(ctx context.Context) bool {
-	return a.visit(ctx, a.guest(), load.Kind{Columns: columns}, func(ctx context.Context, c *load.Client) error {
+	return a.visit(ctx, a.guest(columns), func(ctx context.Context, c *load.Client) error {
 		select {
 		case <-c.Done():
 			return errEnded
@@ -61,10 +63,10 @@ func (a *attacker) idle(ctx context.Context) bool {
 	})
 }
 
-// tiny writes single bytes to all channels that it gets. Those without a shell make
+// tiny writes packets of one byte to all channels that it gets. Those without a shell make
 // the server end the connection after some time.
 func (a *attacker) tiny(ctx context.Context) bool {
-	return a.visit(ctx, a.guest(), load.Kind{Columns: columns}, func(_ context.Context, c *load.Client) error {
+	return a.visit(ctx, a.guest(columns), func(_ context.Context, c *load.Client) error {
 		var writing sync.WaitGroup
 		defer writing.Wait()
 		for range extraChannels {
@@ -91,11 +93,12 @@ func (a *attacker) drip(w io.Writer) {
 	}
 }
 
-// unread has no more than the kernel's smallest buffer read.
+// unread asks for the history and the help, and reads nothing.
 func (a *attacker) unread(ctx context.Context) bool {
-	kind := load.Kind{Columns: columns, Gated: true, Small: true}
-	return a.visit(ctx, a.guest(), kind, func(ctx context.Context, c *load.Client) error {
-		c.Stick()
+	config := a.guest(columns)
+	config.Line = true
+	return a.visit(ctx, config, func(ctx context.Context, c *load.Client) error {
+		c.StopReading()
 		return a.say(ctx, c, func(n int) string {
 			if n%4 == 3 {
 				return "/help\r"
@@ -105,47 +108,36 @@ func (a *attacker) unread(ctx context.Context) bool {
 	})
 }
 
-// burst has a width of its own, so that no rendered line serves two.
+// burst says long lines, at a terminal with a width of its own, so that no rendered line serves two.
 func (a *attacker) burst(ctx context.Context) bool {
-	line := Line("") + "\r"
-	kind := load.Kind{Columns: 80 + a.number%400}
-	return a.visit(ctx, a.guest(), kind, func(ctx context.Context, c *load.Client) error {
+	line := longLine("") + "\r"
+	return a.visit(ctx, a.guest(80+a.number%400), func(ctx context.Context, c *load.Client) error {
 		return a.say(ctx, c, func(int) string { return line })
 	})
 }
 
-// group is one of its address's twenty nicks, of which others may be away.
+// group writes long messages to its address's twenty nicks, itself one of them;
+// others may be away.
 func (a *attacker) group(ctx context.Context) bool {
 	var nicks []string
-	for _, who := range groupOf(a.address) {
-		nicks = append(nicks, who.Nick())
+	for i := range groupNicks {
+		nicks = append(nicks, load.Nick(firstGroup+a.address*groupNicks+i))
 	}
-	line := Line("send "+strings.Join(nicks, ",")+" ") + "\n"
-	who := groupOf(a.address)[a.number%groupNicks]
-	return a.visit(ctx, who, load.Kind{}, func(ctx context.Context, c *load.Client) error {
+	line := longLine("send "+strings.Join(nicks, ",")+" ") + "\n"
+	self := load.Config{Number: firstGroup + a.address*groupNicks + a.number%groupNicks}
+	return a.visit(ctx, self, func(ctx context.Context, c *load.Client) error {
 		return a.say(ctx, c, func(int) string { return line })
 	})
-}
-
-// groupOf is whom an address writes to.
-func groupOf(address int) []load.Identity {
-	all := make([]load.Identity, groupNicks)
-	for i := range all {
-		all[i] = load.Identity{Number: firstGroup + address*groupNicks + i, Auth: load.AuthKnown}
-	}
-	return all
 }
 
 // Known lists those whose keys a server has to know before the attack.
-func (p Plan) Known() []load.Identity {
-	if !p.Has(Group) {
-		return nil
+func (p Plan) Known() (numbers []int) {
+	if p.Kind == "group" || p.Kind == All {
+		for i := range p.Addresses * groupNicks {
+			numbers = append(numbers, firstGroup+i)
+		}
 	}
-	var all []load.Identity
-	for address := range p.Addresses {
-		all = append(all, groupOf(address)...)
-	}
-	return all
+	return numbers
 }
 
 // say writes lines as fast as one nick may, so that the server has no reason to make
@@ -170,13 +162,14 @@ func (a *attacker) say(ctx context.Context, c *load.Client, line func(n int) str
 	}
 }
 
-// churn claims a nick each time.
+// churn logs in with a new key each time, which claims a nick, and leaves.
 func (a *attacker) churn(ctx context.Context) bool {
-	who := load.Identity{Number: firstNew + int(a.names.Add(1)), Auth: load.AuthNew}
-	return a.visit(ctx, who, load.Kind{Columns: columns}, func(context.Context, *load.Client) error { return nil })
+	self := load.Config{Number: firstNew + int(a.names.Add(1)), Columns: columns}
+	return a.visit(ctx, self, func(context.Context, *load.Client) error { return nil })
 }
 
-// handshake goes half the way to a login and stays there.
+// handshake goes half the way to a login: half stop after the banner, the other half
+// when the keys are exchanged.
 func (a *attacker) handshake(ctx context.Context) bool {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: a.from}}
 	conn, err := dialer.DialContext(ctx, "tcp", a.Addr)
@@ -195,7 +188,7 @@ func (a *attacker) handshake(ctx context.Context) bool {
 	if a.number%2 == 0 {
 		err = banner(conn, stay)
 	} else {
-		err = keyExchange(ctx, conn, a.Cipher, stay)
+		err = keyExchange(ctx, conn, stay)
 	}
 	switch {
 	case in:
@@ -213,7 +206,7 @@ func (a *attacker) handshake(ctx context.Context) bool {
 // server goes on with the handshake and does not disconnect.
 func banner(conn net.Conn, stay func()) error {
 	const keyInit, kindAt = 20, 5 // SSH_MSG_KEXINIT; behind the lengths of packet and padding
-	if _, err := io.WriteString(conn, "SSH-2.0-whoelse_bench\r\n"); err != nil {
+	if _, err := io.WriteString(conn, load.Version+"\r\n"); err != nil {
 		return err
 	}
 	in := bufio.NewReader(conn)
@@ -238,14 +231,14 @@ func banner(conn net.Conn, stay func()) error {
 	return errors.Join(err, errEnded)
 }
 
-// keyExchange lets the server do the dear part and then says no more: it stops where
-// a person would be asked about the host's key.
-func keyExchange(ctx context.Context, conn net.Conn, cipher string, stay func()) error {
-	config := &ssh.ClientConfig{ClientVersion: "SSH-2.0-whoelse_bench"}
-	config.Ciphers = []string{cipher}
+// keyExchange lets the server do the expensive part and then says no more: it stops
+// where a user would be asked about the host's key.
+func keyExchange(ctx context.Context, conn net.Conn, stay func()) error {
+	config := &ssh.ClientConfig{ClientVersion: load.Version}
+	config.Ciphers = []string{load.Cipher}
 	config.HostKeyCallback = func(string, net.Addr, ssh.PublicKey) error {
 		stay()
-		pause(ctx, handshakeTime)
+		_ = load.Pause(ctx, handshakeTime)
 		return errEnded
 	}
 	_, _, _, err := ssh.NewClientConn(conn, conn.RemoteAddr().String(), config)

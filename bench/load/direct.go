@@ -1,177 +1,135 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// receiptTime is how long a sender waits before calling a receipt missing.
-	receiptTime = 15 * time.Second
-	// directLimit bounds the messages of one sender, and its reader's memory.
-	directLimit = 200_000
+	receiptTime = 15 * time.Second // until a receipt counts as missing
+	directLimit = 200_000          // messages of one sender
 )
 
-// DirectOutcome is what came of direct messages, by what their senders were told.
+// Receipts are what senders are told about direct messages, by kind.
+const (
+	Delivered = "delivered to "
+	Kept      = "kept for "
+	Refused   = "not delivered"
+	Missing   = "" // there was none in time
+)
+
+// DirectOutcome is what came of direct messages.
 type DirectOutcome struct {
-	Delivered  int
-	Kept       int
-	Refused    int
-	Unanswered int
-	Unshown    int // told as delivered, and never seen at the recipient
-	Duplicates int
-	Elapsed    time.Duration
-	Latency    Histogram // from writing the line to reading the receipt
+	Receipts map[string]int // by kind
+	Unshown  int            // told as delivered, and never seen at the recipient
+	Elapsed  time.Duration
+	Latency  Latency // from writing the line to reading the receipt
 }
 
-// Acknowledged is how many messages the server has answered for.
-func (o *DirectOutcome) Acknowledged() int { return o.Delivered + o.Kept }
-
-// Direct is a set of pairs, one sender and one recipient each, in sessions
-// without a terminal.
-type Direct struct {
-	readers *Crowd
-	senders []*sender
-}
-
-// sender sends one message after the other, each when the last is answered.
+// sender writes to one recipient, the next message when the last has a receipt. It is
+// the Sink of its own session.
 type sender struct {
-	client   *Client
-	receipts *Receipts
-	to       string
-	outcome  DirectOutcome
+	*Client
+	to      string
+	got     chan receipt
+	kinds   map[string]int
+	latency Latency
 }
 
-// GatherDirect connects plan.Sessions pairs. With away, nobody reads: what is
-// sent is kept for recipients that the server knows by their keys alone.
-func GatherDirect(ctx context.Context, plan Plan, away bool) (*Direct, error) {
-	direct := &Direct{readers: &Crowd{}, senders: make([]*sender, plan.Sessions)}
-	recipients := plan
-	recipients.First += plan.Sessions
-	if !away {
-		readers, err := Gather(ctx, recipients)
-		if err != nil {
-			return nil, err
-		}
-		direct.readers = readers
+type receipt struct {
+	kind string
+	at   time.Duration
+}
+
+// Direct connects n senders without terminals, numbered from first up, each with a
+// recipient of its own, numbered from 0 up, and lets them send for that long.
+// Recipients that are online are the crowd's; with an empty crowd all are away.
+func (c *Crowd) Direct(ctx context.Context, addr string, first, n int, duration time.Duration, size int) (*DirectOutcome, error) {
+	senders := make([]*sender, n)
+	for i := range senders {
+		senders[i] = &sender{to: Nick(i), got: make(chan receipt, 1), kinds: map[string]int{}}
 	}
-	err := each(ctx, plan.Sessions, plan.Parallel, func(ctx context.Context, i int) error {
-		to := Identity{Number: recipients.First + i}.Nick()
-		who := Identity{Number: plan.First + i, Auth: plan.Auth, Cipher: plan.Cipher}
-		receipts := NewReceipts(to)
-		client, err := Connect(ctx, plan.Addr, who, plan.Kind, receipts)
-		if err != nil {
-			return err
-		}
-		direct.senders[i] = &sender{client: client, receipts: receipts, to: to}
-		return nil
-	})
+	clients, err := Connected(ctx, addr, n, Config{Number: first}, func(i int) Sink { return senders[i] })
 	if err != nil {
-		direct.Close()
 		return nil, err
 	}
-	return direct, nil
-}
-
-// Close ends all sessions and waits for them.
-func (d *Direct) Close() {
-	for _, s := range d.senders {
-		if s != nil {
-			s.client.Close()
-		}
-	}
-	d.readers.Close()
-}
-
-// Run lets every sender send for the given time and counts.
-func (d *Direct) Run(ctx context.Context, duration time.Duration, size int) (*DirectOutcome, error) {
-	for _, tally := range d.readers.Tallies {
-		tally.Begin(0, directLimit)
+	defer CloseAll(clients)
+	for _, tally := range c.tallies {
+		tally.begin(0, directLimit)
 	}
 	start := now()
-	until := start + duration
+	failed := make([]error, n)
 	var sending sync.WaitGroup
-	failures := make([]error, len(d.senders))
-	for i, s := range d.senders {
-		sending.Go(func() { failures[i] = s.run(ctx, until, size) })
+	for i, s := range senders {
+		s.Client = clients[i]
+		sending.Go(func() { failed[i] = s.send(ctx, start+duration, size) })
 	}
 	sending.Wait()
-	out := &DirectOutcome{Elapsed: now() - start}
-	if err := errors.Join(failures...); err != nil {
+	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	return out, d.sum(ctx, out)
+	out := &DirectOutcome{Receipts: map[string]int{}, Elapsed: now() - start}
+	for _, s := range senders {
+		for kind, n := range s.kinds {
+			out.Receipts[kind] += n
+		}
+		out.Latency = append(out.Latency, s.latency...)
+	}
+	slices.Sort(out.Latency)
+	if _, err := c.drain(ctx, out.Receipts[Delivered]); err != nil {
+		return nil, err
+	}
+	for i, tally := range c.tallies {
+		out.Unshown += max(senders[i].kinds[Delivered]-tally.delivered(), 0)
+	}
+	return out, nil
 }
 
-// sum adds up the senders' figures and holds them against the recipients'.
-func (d *Direct) sum(ctx context.Context, out *DirectOutcome) error {
-	for _, s := range d.senders {
-		out.Delivered += s.outcome.Delivered
-		out.Kept += s.outcome.Kept
-		out.Refused += s.outcome.Refused
-		out.Unanswered += s.outcome.Unanswered
-		out.Latency.Merge(&s.outcome.Latency)
-	}
-	if len(d.readers.Clients) == 0 {
-		return nil
-	}
-	if _, err := d.readers.drain(ctx, out.Delivered); err != nil {
-		return err
-	}
-	for i, tally := range d.readers.Tallies {
-		counts := tally.Counts()
-		out.Unshown += max(d.senders[i].outcome.Delivered-counts.Delivered, 0)
-		out.Duplicates += counts.Duplicates
-	}
-	return nil
-}
-
-func (s *sender) run(ctx context.Context, until time.Duration, size int) error {
-	line := make([]byte, 0, size+64)
+func (s *sender) send(ctx context.Context, until time.Duration, size int) error {
 	for n := 0; n < directLimit && now() < until; n++ {
-		m := marker{seq: n, sender: s.client.Number, sent: now()}
-		line = append(line[:0], "send "+s.to+" "...)
-		line = append(m.appendLine(line, size), '\n')
-		if _, err := s.client.Write(line); err != nil {
+		m := marker{seq: n, sender: s.Number, sent: now()}
+		line := append(m.appendLine([]byte("send "+s.to+" "), size), s.enter)
+		if _, err := s.Write(line); err != nil {
 			return fmt.Errorf("send to %s: %w", s.to, err)
 		}
-		answered, err := s.await(ctx, m.sent)
-		if err != nil || !answered {
-			return err
+		select {
+		case r := <-s.got:
+			s.kinds[r.kind]++
+			s.latency = append(s.latency, r.at-m.sent)
+		case <-time.After(receiptTime):
+			s.kinds[Missing]++
+			return nil
+		case <-s.Done():
+			return fmt.Errorf("send to %s: the server ended the session", s.to)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
-// await waits for the answer to the message sent at the time given.
-func (s *sender) await(ctx context.Context, sent time.Duration) (bool, error) {
-	timer := time.NewTimer(receiptTime)
-	defer timer.Stop()
-	select {
-	case r := <-s.receipts.got:
-		s.count(r, sent)
-		return true, nil
-	case <-timer.C:
-		s.outcome.Unanswered++
-		return false, nil
-	case <-s.client.ended:
-		return false, fmt.Errorf("send to %s: the server ended the session", s.to)
-	case <-ctx.Done():
-		return false, fmt.Errorf("interrupted: %w", context.Cause(ctx))
+// Take implements Sink. It never waits: a receipt that nobody waits for is dropped.
+func (s *sender) Take(stream []byte, at time.Duration) []byte {
+	for {
+		line, rest, whole := bytes.Cut(stream, []byte{'\n'})
+		if !whole {
+			return stream
+		}
+		for _, kind := range []string{Refused, Delivered, Kept} {
+			if !bytes.Contains(line, []byte(kind)) || bytes.Contains(line, magic) {
+				continue
+			}
+			select {
+			case s.got <- receipt{kind, at}:
+			default:
+			}
+			break
+		}
+		stream = rest
 	}
-}
-
-func (s *sender) count(r receipt, sent time.Duration) {
-	switch r.kind {
-	case Delivered:
-		s.outcome.Delivered++
-	case Kept:
-		s.outcome.Kept++
-	case Refused:
-		s.outcome.Refused++
-	}
-	s.outcome.Latency.Add(r.at - sent)
 }
