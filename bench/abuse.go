@@ -164,7 +164,7 @@ func (b *bench) attackOnce(ctx context.Context, name string, server *target.Serv
 	others := spent.others - 100*chat.CPU.Seconds()/seconds/float64(runtime.NumCPU())
 	b.add(name,
 		count("let in", counts.In), count("at once", counts.Most), count("refused", counts.Refused), count("ended", counts.Ended),
-		count("input", counts.Said),
+		count("input", counts.Input),
 		figure{"RSS MB", megabytes(peak.memory - before.memory), 1}, figure{"left", megabytes(left.memory - before.memory), 1},
 		figure{"CPU s/s", spent.server.Seconds() / seconds, 2}, figure{"after", after.server.Seconds() / after.took.Seconds(), 2},
 		figure{"disk MB/min", megabytes(disk-before.disk) / seconds * 60, 1}, figure{"left", megabytes(left.disk - before.disk), 1},

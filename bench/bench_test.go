@@ -49,8 +49,8 @@ func TestMeasurements(t *testing.T) {
 			map[string]float64{"delivered": 1500, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{
-			"dm --senders 2 --duration 300ms --only server", "server server",
-			map[string]float64{"senders": 2, "unconfirmed": 0, "not shown": 0}, []string{"acknowledged/s"},
+			"dm --sessions 4 --rate 100 --duration 200ms --rounds 1 --only server", "server",
+			map[string]float64{"delivered": 20, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{
 			"abuse --kinds tiny,group,handshakes,churn --addresses 1 --duration 500ms --settle 100ms --only server",
@@ -106,7 +106,7 @@ func TestMeasurements(t *testing.T) {
 func TestNonsenseIsRefused(t *testing.T) {
 	for _, line := range []string{
 		"", "fanfare", "fanout --rate 0", "fanout --rounds -1", "idle --only ceiling", "idle 5", "stuck --duration 0s",
-		"dm --senders 1,x --only old", "abuse --kinds polite --only floor", "abuse --addresses 0 --only floor",
+		"dm --senders 5", "abuse --kinds polite --only floor", "abuse --addresses 0 --only floor",
 	} {
 		if err := command(t.Context(), strings.Fields(line), io.Discard); err == nil {
 			t.Errorf("%q was accepted", line)

@@ -5,7 +5,7 @@
 //	go run ./bench idle        memory of an idle session
 //	go run ./bench joins       what a crowd that joins costs
 //	go run ./bench stuck       what sessions that stop reading do to the others
-//	go run ./bench dm          how many direct messages are acknowledged
+//	go run ./bench dm          what a direct message costs
 //	go run ./bench abuse       what attackers can take, and what others notice
 //	go run ./bench all         all but abuse, as in docs/measurements.md
 //
@@ -45,8 +45,7 @@ type options struct {
 	rate                    float64
 	duration, settle        time.Duration
 	newKeys                 bool // an option of joins
-	senders, kinds          string
-	addresses               string
+	kinds, addresses        string
 }
 
 // measurement is one command.
@@ -61,7 +60,7 @@ var measurements = []measurement{
 	{"idle", options{sessions: 2000, settle: 20 * time.Second}, idle},
 	{"joins", options{sessions: 2000, rounds: 3}, joins},
 	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
-	{"dm", options{senders: "1,32,300", duration: 5 * time.Second}, dm},
+	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
 	{"abuse", options{kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second}, abuse},
 }
 
@@ -79,7 +78,7 @@ var quick = [][]string{
 	{"joins", "--sessions", "50", "--rounds", "1"},
 	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
 	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
-	{"dm", "--senders", "1,4", "--duration", "1s"},
+	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 }
 
 func main() {
@@ -191,9 +190,6 @@ func (o *options) parse(args []string) error {
 	if args[0] == "joins" {
 		flags.BoolVar(&o.newKeys, "new-keys", false, "clients claim their nicks, and are not in authorized_keys")
 	}
-	if o.senders != "" {
-		flags.StringVar(&o.senders, "senders", o.senders, "numbers of senders, one run each")
-	}
 	if o.kinds != "" {
 		flags.StringVar(&o.kinds, "kinds", o.kinds, "how to attack, one run each")
 	}
@@ -216,7 +212,7 @@ func (o *options) parse(args []string) error {
 	return err
 }
 
-// numbers reads a list such as 1,32,300.
+// numbers reads a list such as 1,500.
 func numbers(list string) (all []int, err error) {
 	for word := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(word)

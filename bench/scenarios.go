@@ -19,16 +19,39 @@ const (
 	stuckRatio    = 1.2  // of the p99 without those who do not read
 )
 
+const cpuName = "CPU us/delivery"
+
 // fanout is one room in which all talk in turn and everyone hears everything.
 func fanout(ctx context.Context, b *bench) error {
-	const cpu = "CPU us/delivery"
-	err := b.each(ctx, b.rounds, setup{sessions: b.sessions, columns: columns}, func(r *room) error {
+	err := b.everyoneTalks(ctx, false)
+	if b.rate < fastRate {
+		b.ratios(cpuName, fanoutRatio)
+	} else {
+		b.ratios(cpuName, 0)
+		b.hold("p99 ms", median(b.values("server", "p99 ms")), fanoutP99)
+	}
+	b.holdNone("server", "lost", "duplicates")
+	return err
+}
+
+// dm is a room in which each writes direct messages to the next, all in turn. The floor
+// has no such messages.
+func dm(ctx context.Context, b *bench) error {
+	b.skipFloor()
+	err := b.everyoneTalks(ctx, true)
+	b.ratios(cpuName, 0)
+	b.holdNone("server", "lost", "duplicates")
+	return err
+}
+
+func (b *bench) everyoneTalks(ctx context.Context, direct bool) error {
+	return b.each(ctx, b.rounds, setup{sessions: b.sessions, columns: columns}, func(r *room) error {
 		if err := load.Pause(ctx, b.calm); err != nil {
 			return err
 		}
 		// The beginning fills buffers and grows heaps: it is not measured.
 		warm := min(b.duration, time.Second)
-		talk := load.Talk{Messages: int(b.rate * warm.Seconds()), Rate: b.rate, Size: messageSize}
+		talk := load.Talk{Messages: int(b.rate * warm.Seconds()), Rate: b.rate, Size: messageSize, Direct: direct}
 		if _, err := r.crowd.Run(ctx, talk); err != nil {
 			return err
 		}
@@ -37,18 +60,10 @@ func fanout(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		b.add(r.Name, slices.Concat([]figure{{cpu, micros(spent.server, out.Delivered), 2}}, heard(out),
+		b.add(r.Name, slices.Concat([]figure{{cpuName, micros(spent.server, out.Delivered), 2}}, heard(out),
 			[]figure{{"generator us/delivery", micros(spent.generator, out.Delivered), 2}, {othersName, spent.others, 1}})...)
 		return nil
 	})
-	if b.rate < fastRate {
-		b.ratios(cpu, fanoutRatio)
-	} else {
-		b.ratios(cpu, 0)
-		b.hold("p99 ms", median(b.values("server", "p99 ms")), fanoutP99)
-	}
-	b.holdNone("server", "lost", "duplicates")
-	return err
 }
 
 // talk measures a talk of the room's crowd.
@@ -62,14 +77,12 @@ func (r *room) talk(ctx context.Context, talk load.Talk) (out *load.Outcome, spe
 
 // heard is what came of a talk.
 func heard(out *load.Outcome) []figure {
-	return append(latencies(out.Latency),
-		figure{"deliveries/s", float64(out.Delivered) / out.Elapsed.Seconds(), 0}, count("delivered", out.Delivered),
+	return []figure{
+		{"p50 ms", out.Latency.Quantile(0.5), 1}, {"p99 ms", out.Latency.Quantile(0.99), 1}, {"max ms", out.Latency.Quantile(1), 1},
+		{"deliveries/s", float64(out.Delivered) / out.Elapsed.Seconds(), 0}, count("delivered", out.Delivered),
 		count("lost", out.Lost), count("duplicates", out.Duplicates), count("ended", out.Ended),
-		figure{"sent late ms", out.Late.Seconds() * 1000, 1})
-}
-
-func latencies(l load.Latency) []figure {
-	return []figure{{"p50 ms", l.Quantile(0.5), 1}, {"p99 ms", l.Quantile(0.99), 1}, {"max ms", l.Quantile(1), 1}}
+		{"sent late ms", out.Late.Seconds() * 1000, 1},
+	}
 }
 
 // idle is a room full of people who say nothing.
@@ -178,51 +191,4 @@ func stuck(ctx context.Context, b *bench) error {
 		b.holdNone(name, "lost", "duplicates")
 	}
 	return err
-}
-
-// dm is pairs of people writing to each other without terminals, each waiting for the
-// receipt before it writes again. A receipt says that the message is on disk. The floor has neither
-// names nor a disk.
-func dm(ctx context.Context, b *bench) error {
-	list, err := numbers(b.senders)
-	if err != nil {
-		return fmt.Errorf("--senders: %w", err)
-	}
-	b.skipFloor()
-	for _, senders := range list {
-		for _, away := range []bool{false, true} {
-			s := setup{sessions: senders, others: senders}
-			if away {
-				s = setup{others: 2 * senders}
-			}
-			err := b.each(ctx, 1, s, func(r *room) error {
-				if err := load.Pause(ctx, b.calm); err != nil {
-					return err
-				}
-				var out *load.DirectOutcome
-				spent, err := measure(r.Server, func() (err error) {
-					out, err = r.crowd.Direct(ctx, r.Addr, senders, senders, b.duration, messageSize)
-					return err
-				})
-				if err != nil {
-					return err
-				}
-				delivered, kept := out.Receipts[load.Delivered], out.Receipts[load.Kept]
-				figures := append([]figure{
-					count("senders", senders), count("recipients online", s.sessions),
-					{"acknowledged/s", float64(delivered+kept) / out.Elapsed.Seconds(), 0},
-					count("delivered", delivered), count("kept", kept),
-					count("unconfirmed", out.Receipts[load.Refused]+out.Receipts[load.Missing]), count("not shown", out.Unshown),
-				}, latencies(out.Latency)...)
-				b.add(r.Name, append(figures, figure{othersName, spent.others, 1})...)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	b.ratios("acknowledged/s", 0)
-	b.holdNone("server", "unconfirmed", "not shown")
-	return nil
 }

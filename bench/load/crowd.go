@@ -17,23 +17,12 @@ type Crowd struct {
 	tallies []*Tally // one for each client, in the same order
 }
 
-// Gather connects n clients, numbered from config.Number up.
+// Gather connects n clients, numbered from config.Number up, AtOnce at a time. On an
+// error those already connected are closed again.
 func Gather(ctx context.Context, addr string, n int, config Config) (*Crowd, error) {
-	crowd := &Crowd{}
-	for i := range n {
-		crowd.tallies = append(crowd.tallies, &Tally{self: config.Number + i})
-	}
-	var err error
-	crowd.Clients, err = Connected(ctx, addr, n, config, func(i int) Sink { return crowd.tallies[i] })
-	return crowd, err
-}
-
-// Connected connects n clients, numbered from config.Number up, each with a sink of
-// its own, AtOnce at a time. On an error those already connected are closed again.
-func Connected(ctx context.Context, addr string, n int, config Config, sink func(i int) Sink) ([]*Client, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	clients := make([]*Client, n)
+	c := &Crowd{Clients: make([]*Client, n), tallies: make([]*Tally, n)}
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range AtOnce {
@@ -41,11 +30,11 @@ func Connected(ctx context.Context, addr string, n int, config Config, sink func
 			for i := range next {
 				one := config
 				one.Number += i
-				client, err := Connect(ctx, addr, one, sink(i))
-				if err != nil {
+				c.tallies[i] = &Tally{self: one.Number}
+				var err error
+				if c.Clients[i], err = Connect(ctx, addr, one, c.tallies[i]); err != nil {
 					cancel(err)
 				}
-				clients[i] = client
 			}
 		})
 	}
@@ -55,25 +44,22 @@ func Connected(ctx context.Context, addr string, n int, config Config, sink func
 	close(next)
 	workers.Wait()
 	if err := context.Cause(ctx); err != nil {
-		CloseAll(clients)
+		c.Close()
 		return nil, err
 	}
-	return clients, nil
+	return c, nil
 }
 
-// CloseAll closes those clients that are not nil.
-func CloseAll(clients []*Client) {
+// Close ends all clients and waits for them. Nobody may be talking.
+func (c *Crowd) Close() {
 	var closing sync.WaitGroup
-	for _, client := range clients {
+	for _, client := range c.Clients {
 		if client != nil {
 			closing.Go(client.Close)
 		}
 	}
 	closing.Wait()
 }
-
-// Close ends all clients and waits for them. Nobody may be talking.
-func (c *Crowd) Close() { CloseAll(c.Clients) }
 
 // Ended counts the clients whose session the server has ended.
 func (c *Crowd) Ended() (n int) {
@@ -91,11 +77,13 @@ type Talk struct {
 	Messages int
 	Rate     float64 // messages a second, all clients taking turns
 	Size     int     // bytes of one message, about
+	// Direct has each message sent to the next client alone.
+	Direct bool
 }
 
 // Outcome is what came of a talk.
 type Outcome struct {
-	Expected   int // deliveries to others than the sender
+	Expected   int // deliveries, to others than the sender
 	Delivered  int
 	Lost       int
 	Duplicates int
@@ -137,11 +125,13 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 	defer stop()
 	out := &Outcome{}
 	start := now()
-	sent, own, err := c.speak(ctx, talk, out)
+	expected, err := c.speak(ctx, talk, out)
 	if err != nil {
 		return nil, err
 	}
-	out.Expected = sent * (len(c.Clients) - 1)
+	for _, n := range expected {
+		out.Expected += n
+	}
 	last, err := c.drain(ctx, out.Expected)
 	if err != nil {
 		return nil, err
@@ -151,7 +141,7 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 		tally.mu.Lock()
 		out.Delivered += len(tally.latency)
 		out.Duplicates += tally.duplicates
-		out.Lost += max(sent-own[i]-len(tally.latency), 0)
+		out.Lost += max(expected[i]-len(tally.latency), 0)
 		out.Latency = append(out.Latency, tally.latency...)
 		tally.mu.Unlock()
 	}
@@ -162,32 +152,39 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 
 // speak sends by the clock whatever the server does, so that a slow server is
 // not spared. A message carries the time at which it is really written; how far
-// that fell behind the plan is counted apart, as Late. own is what each client has
-// sent itself.
-func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (sent int, own []int, err error) {
-	own = make([]int, len(c.Clients))
+// that fell behind the plan is counted apart, as Late. expected is how many messages
+// each client should be shown.
+func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []int, err error) {
+	expected = make([]int, len(c.Clients))
 	line := make([]byte, 0, talk.Size+markerLength)
 	start := now()
 	for n := range talk.Messages {
 		due := start + time.Duration(float64(n)/talk.Rate*float64(time.Second))
 		if err := Pause(ctx, due-now()); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
-		speaker := n % len(c.Clients)
+		speaker, next := n%len(c.Clients), (n+1)%len(c.Clients)
 		client := c.Clients[speaker]
 		if client.Ended() {
 			continue
 		}
 		m := marker{seq: talk.First + n, sender: client.Number, sent: now()}
 		out.Late = max(out.Late, m.sent-due)
-		line = append(m.appendLine(line[:0], talk.Size), client.enter)
+		line = line[:0]
+		if talk.Direct {
+			line = append(line, "send "+Nick(c.Clients[next].Number)+" "...)
+		}
+		line = append(m.appendLine(line, talk.Size), client.enter)
 		if _, err := client.Write(line); err != nil {
 			continue // Ended tells
 		}
-		own[speaker]++
-		sent++
+		for i := range expected {
+			if i == next || i != speaker && !talk.Direct {
+				expected[i]++
+			}
+		}
 	}
-	return sent, own, nil
+	return expected, nil
 }
 
 // Pause sleeps for d, if that is above 0, or returns ctx's error.

@@ -48,24 +48,3 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("%g, %g, %g", p50, p99, most)
 	}
 }
-
-func TestReceipts(t *testing.T) {
-	for line, want := range map[string]string{
-		" * delivered to u0002":                Delivered,
-		" * kept for u0002 (offline)":          Kept,
-		" * not delivered to u0002: blocked":   Refused,
-		"14:02 [you -> u0002] say mk, no word": "",
-	} {
-		s := &sender{to: "u0002", got: make(chan receipt, 1)}
-		feed(s, []byte("noise\r\n"+line+"\r\n"), 5)
-		got := ""
-		select {
-		case r := <-s.got:
-			got = r.kind
-		default:
-		}
-		if got != want {
-			t.Errorf("%q: %q, want %q", line, got, want)
-		}
-	}
-}
