@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,7 +107,8 @@ func fillRoom(ctx context.Context, p program, data string) error {
 
 // attackOnce attacks a server while the canary talks.
 func (b *bench) attackOnce(ctx context.Context, name string, server *target.Server, plan attack.Plan) (err error) {
-	people, err := startCanary(ctx, server.Addr, int(canaryRate*b.duration.Seconds()))
+	lines := int(canaryRate * b.duration.Seconds())
+	people, err := startCanary(ctx, server.Addr, lines)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (b *bench) attackOnce(ctx context.Context, name string, server *target.Serv
 		defer cancel()
 		counts = attack.Run(ctx, plan)
 		return nil
-	})
+	}, people.command.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -156,12 +156,11 @@ func (b *bench) attackOnce(ctx context.Context, name string, server *target.Serv
 	if err != nil {
 		return errors.Join(early, err)
 	}
-	chat, err := people.heard()
+	chat, err := people.outcome()
 	if err != nil {
 		return errors.Join(early, err)
 	}
 	seconds := spent.took.Seconds()
-	others := spent.others - 100*chat.CPU.Seconds()/seconds/float64(runtime.NumCPU())
 	b.add(name,
 		count("let in", counts.In), count("at once", counts.Most), count("refused", counts.Refused), count("ended", counts.Ended),
 		count("input", counts.Input),
@@ -170,9 +169,10 @@ func (b *bench) attackOnce(ctx context.Context, name string, server *target.Serv
 		figure{"disk MB/min", megabytes(disk-before.disk) / seconds * 60, 1}, figure{"left", megabytes(left.disk - before.disk), 1},
 		figure{"files", peak.files - before.files, 0}, figure{"left", left.files - before.files, 0},
 		figure{"goroutines", peak.goroutines - before.goroutines, 0}, figure{"left", left.goroutines - before.goroutines, 0},
-		figure{"chat p50 ms", chat.P50, 1}, figure{"p99", chat.P99, 1}, figure{"max", chat.Max, 0},
-		count("lost", chat.Expected-chat.Delivered), count("of", chat.Expected), count("ended", chat.Ended),
-		figure{"attackers' CPU s/s", spent.generator.Seconds() / seconds, 2}, figure{othersName, max(others, 0), 0})
+		figure{"chat p50 ms", chat.Latency.Quantile(0.5), 1}, figure{"p99", chat.Latency.Quantile(0.99), 1},
+		figure{"max", chat.Latency.Quantile(1), 0},
+		count("lost", lines*(canarySessions-1)-chat.Delivered), count("of", lines*(canarySessions-1)), count("ended", chat.Ended),
+		figure{"attackers' CPU s/s", spent.generator.Seconds() / seconds, 2}, figure{othersName, spent.others, 0})
 	return early
 }
 
@@ -228,18 +228,10 @@ const (
 	canaryRate     = 20.0 // lines a second, of all together
 )
 
-// chat is what the canary's sessions were shown of each other.
-type chat struct {
-	Expected, Delivered int // lines at the others' terminals
-	Ended               int // sessions
-	P50, P99, Max       float64
-	CPU                 time.Duration // of the canary's process
-}
-
 // beCanary is that process; args are ADDRESS LINES. It prints "ready" once all have
-// joined, talks when it is given a line of input, prints what was heard as JSON, and
+// joined, talks when it is given a line of input, prints the outcome as JSON, and
 // stays until the input ends.
-func beCanary(ctx context.Context, in io.Reader, out io.Writer, args []string) error {
+func beCanary(ctx context.Context, stdin io.Reader, stdout io.Writer, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: canary ADDRESS LINES")
 	}
@@ -252,28 +244,16 @@ func beCanary(ctx context.Context, in io.Reader, out io.Writer, args []string) e
 		return err
 	}
 	defer people.Close()
-	input := bufio.NewReader(in)
-	fmt.Fprintln(out, "ready")
+	input := bufio.NewReader(stdin)
+	fmt.Fprintln(stdout, "ready")
 	if _, err := input.ReadString('\n'); err != nil {
 		return err
 	}
-	before, err := target.OwnCPU()
+	out, err := people.Run(ctx, load.Talk{Messages: lines, Rate: canaryRate, Size: messageSize})
 	if err != nil {
 		return err
 	}
-	got, err := people.Run(ctx, load.Talk{Messages: lines, Rate: canaryRate, Size: messageSize})
-	if err != nil {
-		return err
-	}
-	after, err := target.OwnCPU()
-	if err != nil {
-		return err
-	}
-	err = json.NewEncoder(out).Encode(chat{
-		Expected: lines * (canarySessions - 1), Delivered: got.Delivered, Ended: got.Ended, CPU: after - before,
-		P50: got.Latency.Quantile(0.50), P99: got.Latency.Quantile(0.99), Max: got.Latency.Quantile(1),
-	})
-	if err != nil {
+	if err := json.NewEncoder(stdout).Encode(out); err != nil {
 		return err
 	}
 	_, err = io.Copy(io.Discard, input)
@@ -307,12 +287,12 @@ func startCanary(ctx context.Context, addr string, lines int) (*canary, error) {
 	return c, nil
 }
 
-// heard waits until the chat is over.
-func (c *canary) heard() (h chat, err error) {
-	if err = json.NewDecoder(c.out).Decode(&h); err != nil {
+// outcome waits until the chat is over.
+func (c *canary) outcome() (out load.Outcome, err error) {
+	if err = json.NewDecoder(c.out).Decode(&out); err != nil {
 		err = fmt.Errorf("canary: %w", err)
 	}
-	return h, err
+	return out, err
 }
 
 // stop lets them leave and waits for the process.

@@ -132,15 +132,24 @@ type cost struct {
 	others                  float64 // percent
 }
 
-// measure reads all clocks around a piece of work.
-func measure(server *target.Server, work func() error) (cost, error) {
-	read := func() (cost, time.Duration, error) {
-		cpu, err1 := server.CPU()
-		own, err2 := target.OwnCPU()
-		machine, err3 := target.MachineCPU()
-		return cost{server: cpu, generator: own}, machine, errors.Join(err1, err2, err3)
+// measure reads all clocks around a piece of work. Helpers are processes that belong to
+// the measurement, too.
+func measure(server *target.Server, work func() error, helpers ...int) (cost, error) {
+	type clocks struct{ server, generator, helpers, machine time.Duration }
+	read := func() (c clocks, err error) {
+		var err1, err2, err3 error
+		c.server, err1 = target.CPU(server.PID())
+		c.generator, err2 = target.CPU(os.Getpid())
+		c.machine, err3 = target.MachineCPU()
+		err = errors.Join(err1, err2, err3)
+		for _, pid := range helpers {
+			cpu, err4 := target.CPU(pid)
+			c.helpers += cpu
+			err = errors.Join(err, err4)
+		}
+		return c, err
 	}
-	before, machine, err := read()
+	before, err := read()
 	if err != nil {
 		return cost{}, err
 	}
@@ -149,9 +158,9 @@ func measure(server *target.Server, work func() error) (cost, error) {
 		return cost{}, err
 	}
 	c := cost{took: time.Since(start)}
-	after, machineAfter, err := read()
+	after, err := read()
 	c.server, c.generator = after.server-before.server, after.generator-before.generator
-	others := machineAfter - machine - c.server - c.generator
+	others := after.machine - before.machine - c.server - c.generator - (after.helpers - before.helpers)
 	c.others = max(100*others.Seconds()/c.took.Seconds()/float64(runtime.NumCPU()), 0)
 	return c, err
 }

@@ -87,16 +87,14 @@ func (s *Server) Stop() error {
 	}
 }
 
-// CPU is the user and system time that the server has used, to 10 ms.
-func (s *Server) CPU() (time.Duration, error) { return processCPU(s.command.Process.Pid) }
-
-// OwnCPU is the same for this process, the load generator.
-func OwnCPU() (time.Duration, error) { return processCPU(os.Getpid()) }
+// PID is the server's process.
+func (s *Server) PID() int { return s.command.Process.Pid }
 
 // tick is the unit of time in /proc, on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-func processCPU(pid int) (time.Duration, error) {
+// CPU is the user and system time that a process has used, to 10 ms.
+func CPU(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("CPU time: %w", err)
@@ -133,7 +131,7 @@ func sumTicks(fields []string, which ...int) (time.Duration, error) {
 
 // Memory is how many bytes the server has resident now.
 func (s *Server) Memory() (int64, error) {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.command.Process.Pid))
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.PID()))
 	if err != nil {
 		return 0, fmt.Errorf("memory: %w", err)
 	}
@@ -146,7 +144,7 @@ func (s *Server) Memory() (int64, error) {
 
 // Files counts the files and sockets that the server has open.
 func (s *Server) Files() (int, error) {
-	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.command.Process.Pid))
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
 	if err != nil {
 		return 0, fmt.Errorf("open files: %w", err)
 	}
