@@ -23,7 +23,8 @@ import (
 
 // limited is how servers run under attack: with their own limits, which hold on the
 // loopback interface too, and with metrics, which tell the number of goroutines.
-var limited = []string{"serve", "--listen", "127.0.0.1:0", "--data", "{data}", "--exempt", "none", "--metrics", "127.0.0.1:0"}
+var limited = []string{"serve", "--listen", "127.0.0.1:0", "--data", "{data}",
+	"--exempt", "none", "--metrics", "127.0.0.1:0"}
 
 const (
 	// perAddress is how many connections a server allows one address; connections
@@ -81,7 +82,8 @@ func abuse(ctx context.Context, b *bench) error {
 			}
 		}
 	}
-	b.note("RSS, disk, files and goroutines are above what there was before the attack; left is %s after the last attacker has gone", b.settle)
+	b.note("RSS, disk, files and goroutines are above what there was before the attack; "+
+		"left is %s after the last attacker has gone", b.settle)
 	return nil
 }
 
@@ -166,7 +168,8 @@ func (b *bench) attackOnce(ctx context.Context, name string, server *target.Serv
 		count("input", counts.Input),
 		figure{"RSS MB", megabytes(peak.memory - before.memory), 1}, figure{"left", megabytes(left.memory - before.memory), 1},
 		figure{"CPU s/s", spent.server.Seconds() / seconds, 2}, figure{"after", after.server.Seconds() / after.took.Seconds(), 2},
-		figure{"disk MB/min", megabytes(disk-before.disk) / seconds * 60, 1}, figure{"left", megabytes(left.disk - before.disk), 1},
+		figure{"disk MB/min", megabytes(disk-before.disk) / seconds * 60, 1},
+		figure{"left", megabytes(left.disk - before.disk), 1},
 		figure{"files", peak.files - before.files, 0}, figure{"left", left.files - before.files, 0},
 		figure{"goroutines", peak.goroutines - before.goroutines, 0}, figure{"left", left.goroutines - before.goroutines, 0},
 		figure{"chat p50 ms", chat.Latency.Quantile(0.5), 1}, figure{"p99", chat.Latency.Quantile(0.99), 1},

@@ -61,7 +61,9 @@ var measurements = []measurement{
 	{"joins", options{sessions: 2000, rounds: 3}, joins},
 	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
 	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
-	{"abuse", options{kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second}, abuse},
+	{"abuse", options{
+		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
+	}, abuse},
 }
 
 // full is what `all` measures. The faster room is not put to the floor, which cannot
@@ -166,7 +168,8 @@ func find(name string) *measurement {
 // parse reads the command line; the defaults are what the options are before.
 func (o *options) parse(args []string) error {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	flags.StringVar(&o.server, "server", "", "binary to measure, or its whole command, with {data} for its data folder (default: this module's)")
+	flags.StringVar(&o.server, "server", "",
+		"binary to measure, or its whole command, with {data} for its data folder (default: this module's)")
 	flags.StringVar(&o.old, "old", "", "another one to compare it with")
 	flags.StringVar(&o.only, "only", "", "measure only floor, old or server")
 	if o.sessions > 0 {

@@ -78,7 +78,8 @@ func (r *room) talk(ctx context.Context, talk load.Talk) (out *load.Outcome, spe
 // heard is what came of a talk.
 func heard(out *load.Outcome) []figure {
 	return []figure{
-		{"p50 ms", out.Latency.Quantile(0.5), 1}, {"p99 ms", out.Latency.Quantile(0.99), 1}, {"max ms", out.Latency.Quantile(1), 1},
+		{"p50 ms", out.Latency.Quantile(0.5), 1}, {"p99 ms", out.Latency.Quantile(0.99), 1},
+		{"max ms", out.Latency.Quantile(1), 1},
 		{"deliveries/s", float64(out.Delivered) / out.Elapsed.Seconds(), 0}, count("delivered", out.Delivered),
 		count("lost", out.Lost), count("duplicates", out.Duplicates), count("ended", out.Ended),
 		{"sent late ms", out.Late.Seconds() * 1000, 1},
@@ -115,8 +116,10 @@ func idle(ctx context.Context, b *bench) error {
 func joins(ctx context.Context, b *bench) error {
 	err := b.each(ctx, b.rounds, setup{sessions: b.sessions, columns: columns}, func(r *room) error {
 		spent := r.joining
-		b.add(r.Name, figure{"seconds", spent.took.Seconds(), 2}, figure{"joins/s", float64(b.sessions) / spent.took.Seconds(), 0},
-			figure{"CPU us/join", micros(spent.server, b.sessions), 0}, figure{"generator us/join", micros(spent.generator, b.sessions), 0},
+		b.add(r.Name, figure{"seconds", spent.took.Seconds(), 2},
+			figure{"joins/s", float64(b.sessions) / spent.took.Seconds(), 0},
+			figure{"CPU us/join", micros(spent.server, b.sessions), 0},
+			figure{"generator us/join", micros(spent.generator, b.sessions), 0},
 			count("ended", r.crowd.Ended()), figure{othersName, spent.others, 1})
 		return nil
 	})

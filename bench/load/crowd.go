@@ -8,29 +8,29 @@ import (
 	"time"
 )
 
-// AtOnce is how many clients of a crowd log in at the same time.
-const AtOnce = 4
+// atOnce is how many clients of a crowd log in at the same time.
+const atOnce = 4
 
 // Crowd is a set of connected clients that count what they are shown.
 type Crowd struct {
 	Clients []*Client
-	tallies []*Tally // one for each client, in the same order
+	tallies []*tally // one for each client, in the same order
 }
 
-// Gather connects n clients, numbered from config.Number up, AtOnce at a time. On an
+// Gather connects n clients, numbered from config.Number up, atOnce at a time. On an
 // error those already connected are closed again.
 func Gather(ctx context.Context, addr string, n int, config Config) (*Crowd, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &Crowd{Clients: make([]*Client, n), tallies: make([]*Tally, n)}
+	c := &Crowd{Clients: make([]*Client, n), tallies: make([]*tally, n)}
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range AtOnce {
+	for range atOnce {
 		workers.Go(func() {
 			for i := range next {
 				one := config
 				one.Number += i
-				c.tallies[i] = &Tally{self: one.Number}
+				c.tallies[i] = &tally{self: one.Number}
 				var err error
 				if c.Clients[i], err = Connect(ctx, addr, one, c.tallies[i]); err != nil {
 					cancel(err)
@@ -113,8 +113,8 @@ const (
 // Run lets the crowd talk, waits until everything has arrived or no longer
 // does, and counts.
 func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
-	for _, tally := range c.tallies {
-		tally.begin(talk.First, talk.Messages)
+	for _, t := range c.tallies {
+		t.begin(talk.First, talk.Messages)
 	}
 	// A server that takes nothing more would hold the sending for ever.
 	stop := context.AfterFunc(ctx, func() {
@@ -137,13 +137,13 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 		return nil, err
 	}
 	out.Elapsed = last - start
-	for i, tally := range c.tallies {
-		tally.mu.Lock()
-		out.Delivered += len(tally.latency)
-		out.Duplicates += tally.duplicates
-		out.Lost += max(expected[i]-len(tally.latency), 0)
-		out.Latency = append(out.Latency, tally.latency...)
-		tally.mu.Unlock()
+	for i, t := range c.tallies {
+		t.mu.Lock()
+		out.Delivered += len(t.latency)
+		out.Duplicates += t.duplicates
+		out.Lost += max(expected[i]-len(t.latency), 0)
+		out.Latency = append(out.Latency, t.latency...)
+		t.mu.Unlock()
 	}
 	slices.Sort(out.Latency)
 	out.Ended = c.Ended()
@@ -208,8 +208,8 @@ func (c *Crowd) drain(ctx context.Context, expected int) (moved time.Duration, e
 	start, last := now(), -1
 	for {
 		delivered := 0
-		for _, tally := range c.tallies {
-			delivered += tally.delivered()
+		for _, t := range c.tallies {
+			delivered += t.delivered()
 		}
 		if delivered != last {
 			last, moved = delivered, now()

@@ -18,11 +18,11 @@ func TestTallyCutsAnywhere(t *testing.T) {
 	}
 	stream = marker{seq: 6, sender: 2}.appendLine(stream, 0)
 	for size := 1; size < len(stream); size += 7 {
-		tally := &Tally{self: 3}
-		tally.begin(5, 15)
-		feed(tally, stream, size)
-		if tally.delivered() != 11 || tally.duplicates != 1 || tally.latency[0] != time.Second-5 {
-			t.Fatalf("pieces of %d: %d delivered, %d again, %v", size, tally.delivered(), tally.duplicates, tally.latency)
+		shown := &tally{self: 3}
+		shown.begin(5, 15)
+		feed(shown, stream, size)
+		if shown.delivered() != 11 || shown.duplicates != 1 || shown.latency[0] != time.Second-5 {
+			t.Fatalf("pieces of %d: %d delivered, %d again, %v", size, shown.delivered(), shown.duplicates, shown.latency)
 		}
 	}
 }

@@ -16,10 +16,10 @@ type Sink interface {
 	Take(stream []byte, at time.Duration) (rest []byte)
 }
 
-// Tally counts the messages that one session shows, each once, and how long
+// tally counts the messages that one session shows, each once, and how long
 // they took. What the session says itself does not count: a terminal shows it
 // as typed and again as said. Safe for concurrent use.
-type Tally struct {
+type tally struct {
 	self int // the session's number, as a sender
 
 	mu         sync.Mutex
@@ -30,14 +30,14 @@ type Tally struct {
 }
 
 // begin forgets everything and counts n messages, from the one numbered first.
-func (t *Tally) begin(first, n int) {
+func (t *tally) begin(first, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.first, t.seen, t.latency, t.duplicates = first, make([]bool, n), make([]time.Duration, 0, n), 0
 }
 
 // Take implements Sink.
-func (t *Tally) Take(stream []byte, at time.Duration) []byte {
+func (t *tally) Take(stream []byte, at time.Duration) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
@@ -58,7 +58,7 @@ func (t *Tally) Take(stream []byte, at time.Duration) []byte {
 }
 
 // delivered is how many messages of others have been shown.
-func (t *Tally) delivered() int {
+func (t *tally) delivered() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.latency)
