@@ -163,7 +163,7 @@ func isTopic(rest string) bool {
 func Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || line[0] == ' ' || find(word) != nil || everyday[word] {
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || find(word) != nil || everyday[word] {
 		return nil, nil
 	}
 	c := misspelt(word)
