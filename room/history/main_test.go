@@ -19,7 +19,13 @@ import (
 	"whoelse/room"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childFolder); dir != "" {
+		talk(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
 
@@ -61,6 +67,13 @@ func read(owner string, ids ...string) *room.Event {
 		Message: room.Message{ID: fmt.Sprintf("mark-%09d", marks.Add(1)), Time: epoch, Kind: room.KindRead, From: owner},
 		Read:    ids,
 	}
+}
+
+// retired makes the event that nobody holds a nick any more.
+func retired(nick string, n int) *room.Event {
+	m := direct(n, nick)
+	m.Kind = room.KindRetired
+	return event(m)
 }
 
 // recsOf are the lines that an event should make.

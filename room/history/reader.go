@@ -139,10 +139,10 @@ func (r *reader) find(at record.Place) (rec record.Record, ok bool, err error) {
 // was reported. The first time that one is not at its place, all of the file is read.
 func (r *reader) unread(u unread) (rec record.Record, ok bool, err error) {
 	is := func(rec record.Record) bool { return rec.Message != nil && rec.Message.ID == u.id }
-	if rec, ok, err = r.find(u.at); err != nil || ok && is(rec) {
-		return rec, ok, err
-	}
 	if r.offs == nil {
+		if rec, ok, err = r.find(u.at); err != nil || ok && is(rec) {
+			return rec, ok, err
+		}
 		r.offs = make(map[string]int64)
 		err = r.all(0, func(rec record.Record) {
 			if rec.Message != nil && rec.Message.For(r.o.name) {
@@ -316,14 +316,12 @@ func (r *reader) sinceState() (state *record.Record, at stateAt, after []record.
 func (r *reader) loadAll() error {
 	o := r.o
 	var before uint64
-	index, ordered := 0, true
+	ordered, lines := true, make(map[uint64]int) // with each number
 	err := r.all(0, func(rec record.Record) {
-		ordered = ordered && rec.Seq >= before
+		ordered, before = ordered && rec.Seq >= before, rec.Seq
+		index := lines[rec.Seq]
 		if rec.State == nil {
-			if index++; rec.Seq != before {
-				index = 0
-			}
-			before = rec.Seq
+			lines[rec.Seq]++
 		}
 		o.follow(index, rec)
 	})

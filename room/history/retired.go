@@ -78,9 +78,10 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 	s.renaming.Lock()
 	defer s.renaming.Unlock()
 	for _, end := range historyFiles {
-		err := in.Rename(nick+end, retiredFolder+"/"+as+end)
 		if again {
 			err = in.Remove(nick + end)
+		} else {
+			err = in.Rename(nick+end, retiredFolder+"/"+as+end)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("history of %s: %w", nick, err)
