@@ -1,7 +1,7 @@
 // Command whoelse is a chat room that people join with nothing but ssh.
 //
-// This file holds the command line; config.go what serve can be told, serve.go what
-// is wired to what, and in which order all starts and stops.
+// This file holds the command line. What serve can be told is in internal/config, what it
+// runs in internal/server.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -18,8 +19,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"whoelse/keys/command"
-	storage "whoelse/room/history/command"
+	"whoelse/internal/config"
+	"whoelse/internal/server"
+	keyscmd "whoelse/keys/command"
+	"whoelse/room/history"
+	historycmd "whoelse/room/history/command"
 )
 
 // Exit statuses. A usage error is something to type differently.
@@ -36,6 +40,8 @@ func main() {
 
 // usageError marks errors that are answered with exitUsage.
 type usageError struct{ error }
+
+func usage(err error) error { return usageError{err} }
 
 // run executes the command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -70,7 +76,7 @@ func rootCommand() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version") // without a letter
 	root.SetVersionTemplate("whoelse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", flagError(err), c.CommandPath())}
+		return usage(fmt.Errorf("%w; %s --help lists the flags", config.FlagError(err), c.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, keysCommand(), versionCommand())
@@ -91,7 +97,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			about, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usageError{fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath())}
+				return usage(fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath()))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -99,17 +105,36 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// flagError says in plain words which value does not fit which flag.
-func flagError(err error) error {
-	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s: %q is not a %s", bad.GetFlag().Name, bad.GetValue(), kindOf(bad.GetFlag()))
+func serveCommand() *cobra.Command {
+	var cfg config.Config
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the chat room (the default)", Args: nothingMore,
+		Long: "Runs the chat room until it is told to end with SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			if err := cfg.Check(); err != nil {
+				return usage(err)
+			}
+			return server.Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
+		},
 	}
-	return err
+	cfg.Flags(c.Flags())
+	return c
+}
+
+// fromEnvironment sets the flags that were not given from their variables.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	if err := config.FromEnvironment(flags); err != nil {
+		return usage(err)
+	}
+	return nil
 }
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath())}
+		return usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
 	}
 	return nil
 }
@@ -117,7 +142,7 @@ func noArguments(c *cobra.Command, args []string) error {
 // nothingMore is noArguments for what has no commands below it.
 func nothingMore(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath())}
+		return usage(fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath()))
 	}
 	return nil
 }
@@ -144,12 +169,14 @@ func version() string {
 
 // storageCommands look after what is stored: check, backup, restore and history.
 func storageCommands() []*cobra.Command {
-	return storage.New(storage.Config{
-		Usage:       func(err error) error { return usageError{err} },
-		Environment: fromEnvironment,
-		Version:     version(),
-	})
+	return historycmd.New(historycmd.Config{Usage: usage, Environment: fromEnvironment, Version: version()})
 }
 
 // keysCommand has the commands for managing keys.
-func keysCommand() *cobra.Command { return command.New(managing) }
+func keysCommand() *cobra.Command {
+	return keyscmd.New(keyscmd.Config{
+		Usage: usage, Environment: fromEnvironment,
+		Hold:  func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) },
+		InUse: history.ErrInUse,
+	})
+}

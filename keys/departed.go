@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -55,20 +56,16 @@ func (r *Registry) Reserved(nick string) error {
 // not called: those that lost their last one, and those that Depart was called for. They
 // are nobody's meanwhile.
 //
-// It gives none while the file cannot be read, or when all nicks have gone at once: more
+// It is not known while the file cannot be read, or when all nicks have gone at once: more
 // likely than that everybody left is that somebody is repairing the file.
-func (r *Registry) Departed() map[string]time.Time {
+func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.emptied || r.failed != (failure{}) {
-		return nil
+		return nil, false
 	}
-	all := make(map[string]time.Time, len(r.departed))
-	for n, since := range r.departed {
-		all[n] = since
-	}
-	return all
+	return maps.Clone(r.departed), true
 }
 
 // Exists tells whether there was a file when it was last read.

@@ -71,7 +71,7 @@ func parseKey(text []byte) (PublicKey, error) {
 	}
 	key, _, options, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
-		return nil, errors.New("no key can be read from it (" + parseReason(err) + ")")
+		return nil, errors.New("it is not a public key (" + parseReason(err) + "); give the whole line of a .pub file")
 	}
 	if len(options) > 0 {
 		return nil, fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))

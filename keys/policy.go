@@ -44,7 +44,7 @@ func CheckKey(key PublicKey) error {
 		return keyError{"DSA keys are too weak; make a new one with: ssh-keygen -t ed25519"}
 	default:
 		if IsCertificate(key) {
-			return keyError{"this is a certificate, where a plain public key is meant"}
+			return keyError{"this is a certificate, and a plain public key is expected"}
 		}
 		return keyError{fmt.Sprintf("keys of type %s are not known here; use an ed25519 key", show(t))}
 	}

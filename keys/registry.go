@@ -110,7 +110,7 @@ func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 		return Holder{}, ErrUnknownKey
 	}
 	if IsCertificate(key) {
-		return Holder{}, &NotValidError{Reason: "it is a certificate, where a plain public key is meant"}
+		return Holder{}, &NotValidError{Reason: "it is a certificate, and a plain public key is expected"}
 	}
 	if r.isRevoked(key) {
 		return Holder{}, &NotValidError{Reason: "it is revoked"}

@@ -74,7 +74,7 @@ func wordsLost(lost bool) string {
 }
 
 // recordPresence notes a change for the presence history. Nobody waits for it, so
-// that it goes to the archive with all others of its second. r.mu is held.
+// that it goes to the log with all others of its second. r.mu is held.
 func (r *Room) recordPresence(kind Kind, nick string, lost bool) (id string) {
 	m := r.newMessage(kind, nick, nil, wordsLost(lost))
 	if r.present.now(nick) {
@@ -85,8 +85,8 @@ func (r *Room) recordPresence(kind Kind, nick string, lost bool) (id string) {
 	return m.ID
 }
 
-func (r *Room) unrecorded(m *Message) {
-	r.changes.unrecorded = append(r.changes.unrecorded, Record{Owner: PresenceHistory, Message: m})
+func (r *Room) unrecorded(m Message) {
+	r.batch.unrecorded = append(r.batch.unrecorded, &Event{Message: m})
 }
 
 // recordLate begins another minute, with at most most of the changes that are late, the

@@ -10,10 +10,10 @@ import (
 
 // presences counts the records of who came and went, of all or of one nick.
 func (h *house) presences(nick string) (n int) {
-	h.archive.mu.Lock()
-	defer h.archive.mu.Unlock()
-	for _, r := range h.archive.records {
-		if m := r.Message; r.Owner == PresenceHistory && m.Kind != KindAlive && (nick == "" || m.From == nick) {
+	h.store.mu.Lock()
+	defer h.store.mu.Unlock()
+	for _, r := range h.store.records {
+		if m := r.message; r.owner == PresenceHistory && m.Kind != KindAlive && (nick == "" || m.From == nick) {
 			n++
 		}
 	}
@@ -94,10 +94,10 @@ func TestHistoryOfPresenceIsRight(t *testing.T) {
 		}
 		pass(5 * time.Minute)
 		online, last := map[string]bool{}, map[string]time.Time{}
-		h.archive.mu.Lock()
-		defer h.archive.mu.Unlock()
-		for _, r := range h.archive.records {
-			if m := r.Message; m != nil && m.Kind != KindAlive && r.Owner == PresenceHistory {
+		h.store.mu.Lock()
+		defer h.store.mu.Unlock()
+		for _, r := range h.store.records {
+			if m := r.message; m != nil && m.Kind != KindAlive && r.owner == PresenceHistory {
 				online[m.From] = m.Kind == KindJoin
 				if m.Kind == KindLeave {
 					last[m.From] = m.Time

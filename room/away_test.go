@@ -32,7 +32,7 @@ func TestAwayIsKept(t *testing.T) {
 			t.Errorf("back, and still %+v", a)
 		}
 		h.Close()
-		h.archive.close()
+		h.store.close()
 	})
 }
 

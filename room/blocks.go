@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -54,16 +55,8 @@ func (s *Seat) Unblock(nick string) (changed bool, err error) {
 
 // Blocked lists who is blocked, sorted.
 func (s *Seat) Blocked() ([]string, error) {
-	blocked, err := s.room.blockedBy(s.nick)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]string, 0, len(blocked))
-	for nick := range blocked {
-		list = append(list, nick)
-	}
-	slices.Sort(list)
-	return list, nil
+	w, err := s.room.wishesOf(s.nick)
+	return slices.Sorted(maps.Keys(w.blocked)), err
 }
 
 func (s *Seat) editBlocked(edit func([]string) ([]string, error)) (bool, error) {
@@ -83,28 +76,42 @@ func (s *Seat) editBlocked(edit func([]string) ([]string, error)) (bool, error) 
 			return false, err
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.edits++
-	if m := r.members[s.nick]; m != nil {
-		m.blocked = setOf(list)
-	}
+	r.change(s.nick, func(w *wishes) { w.blocked = setOf(list) })
 	return true, nil
 }
 
-// blockedBy returns whom nick blocks: from the member, else from the settings.
-func (r *Room) blockedBy(nick string) (map[string]bool, error) {
-	var blocked map[string]bool
+// wishes is what people have set for themselves.
+type wishes struct {
+	blocked map[string]bool
+	absence Absence
+}
+
+// wishesOf returns nick's: from the member, else from the settings.
+func (r *Room) wishesOf(nick string) (w wishes, err error) {
 	present := false
-	r.withMember(nick, func(m *member) { blocked, present = m.blocked, true })
+	r.withMember(nick, func(m *member) { w, present = m.wishes, true })
 	if present || isGuest(nick) {
-		return blocked, nil
+		return w, nil
 	}
 	list, err := r.settings.Blocked(nick)
-	if err != nil {
-		return nil, fmt.Errorf("%w: reading whom %s blocks: %w", ErrStorage, nick, err)
+	if err == nil {
+		w.absence, err = r.settings.Absence(nick)
 	}
-	return setOf(list), nil
+	if err != nil {
+		return wishes{}, fmt.Errorf("%w: reading the settings of %s: %w", ErrStorage, nick, err)
+	}
+	w.blocked = setOf(list)
+	return w, nil
+}
+
+// change has a present nick's wishes changed.
+func (r *Room) change(nick string, f func(*wishes)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.people.edits++
+	if m := r.people.members[nick]; m != nil {
+		f(&m.wishes)
+	}
 }
 
 // Away marks the person as away: direct messages are kept for the inbox, until Back. It
@@ -124,7 +131,8 @@ func (s *Seat) setAbsence(a Absence) (before Absence, err error) {
 	r := s.room
 	r.blocking.Lock()
 	defer r.blocking.Unlock()
-	if before, err = r.absenceOf(s.nick); err != nil {
+	w, err := r.wishesOf(s.nick)
+	if before = w.absence; err != nil {
 		return before, err
 	}
 	if !s.Guest() && a != before {
@@ -132,26 +140,8 @@ func (s *Seat) setAbsence(a Absence) (before Absence, err error) {
 			return before, err
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.edits++
-	if m := r.members[s.nick]; m != nil {
-		m.absence = a
-	}
+	r.change(s.nick, func(w *wishes) { w.absence = a })
 	return before, nil
-}
-
-// absenceOf returns how nick is away: from the member, else from the settings.
-func (r *Room) absenceOf(nick string) (a Absence, err error) {
-	present := false
-	r.withMember(nick, func(m *member) { a, present = m.absence, true })
-	if present || isGuest(nick) {
-		return a, nil
-	}
-	if a, err = r.settings.Absence(nick); err != nil {
-		return a, fmt.Errorf("%w: reading whether %s is away: %w", ErrStorage, nick, err)
-	}
-	return a, nil
 }
 
 func setOf(list []string) map[string]bool {

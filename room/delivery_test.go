@@ -13,14 +13,14 @@ func TestDeliveredAfterDiskAndScreen(t *testing.T) {
 		bob.screen.manual = true
 		pass(2 * time.Second)
 		carol.screen.take()
-		h.archive.set(func() { h.archive.hold = true })
+		h.store.set(func() { h.store.hold = true })
 		got := carol.send("hi", "bob", "dave")
 		pass(time.Minute)
 		same(t, "nothing is on disk", got.words())
-		h.archive.set(func() { h.archive.hold, h.archive.holding = false, true })
+		h.store.set(func() { h.store.hold, h.store.holding = false, true })
 		pass(time.Minute)
 		same(t, "nor known to be", append(got.words(), carol.screen.take()...))
-		h.archive.set(func() { h.archive.holding = false })
+		h.store.set(func() { h.store.holding = false })
 		synctest.Wait()
 		same(t, "on disk, not shown", got.words(), "dave offline")
 		same(t, "sender sees it", carol.screen.take(), "carol: hi")
@@ -64,11 +64,11 @@ func TestReadElsewhereWhileStuck(t *testing.T) {
 			fresh := h.join("bob")
 			same(t, "unread on joining", fresh.welcome.Unread.Senders, "carol")
 			carol.screen.take()
-			h.archive.set(func() { h.archive.hold = true })
+			h.store.set(func() { h.store.hold = true })
 			fresh.markRead(t, fresh.inbox(t))
 			stuck.screen.answer(answer)
 			same(t, "being marked", texts(fresh.inbox(t)))
-			h.archive.set(func() { h.archive.hold = false })
+			h.store.set(func() { h.store.hold = false })
 			synctest.Wait()
 			same(t, "read", carol.screen.take(), "bob has read")
 			pass(time.Minute)
@@ -114,11 +114,11 @@ func TestLateTimer(t *testing.T) {
 			got := carol.send("hi", "bob")
 			want := map[bool]string{true: "bob delivered", false: "bob broken"}[ok]
 			var d *delivery
-			for _, d = range h.claims["bob"] {
+			for _, d = range h.people.inflight["bob"] {
 				bob.screen.answer(ok)
 			}
-			d.late()
-			d.late()
+			d.timeout()
+			d.timeout()
 			same(t, "receipts", got.words(), want)
 		}
 	})

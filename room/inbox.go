@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -70,82 +71,75 @@ func (s *Seat) Past(ctx context.Context, with string, n int) iter.Seq2[Page, err
 	})
 }
 
+// maxRead bounds how many messages one event marks as read, or has receipts for.
+const maxRead = pageMessages
+
 // MarkRead notes that messages from Inbox or a Welcome were shown, and tells their
 // senders. Of several sessions that show the same message, one tells. It returns when
-// that is on disk, so it must not be called from the archive's goroutine. The error
-// wraps ErrStorage: they stay unread.
+// that is on disk and the senders were told, so it must not be called on the log's
+// goroutine. The error wraps ErrStorage: they, or some of them, stay unread.
 func (s *Seat) MarkRead(shown []*Message) error {
-	r := s.room
-	mine := r.claimFree(s.nick, shown)
+	for some := range slices.Chunk(shown, maxRead) {
+		if err := s.room.markRead(s.nick, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Room) markRead(nick string, shown []*Message) error {
+	mine := r.claimFree(nick, shown)
 	if len(mine) == 0 {
 		return nil
 	}
-	unread, err := r.archive.StillUnread(s.nick, idsOf(mine))
-	if err != nil {
-		r.release(s.nick, mine...)
+	unread, err := r.histories.StillUnread(nick, idsOf(mine))
+	var read, others []*Message
+	for _, m := range mine {
+		if unread[m.ID] && err == nil {
+			read = append(read, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	r.mu.Lock()
+	r.people.release(nick, idsOf(others))
+	r.mu.Unlock()
+	if len(read) == 0 {
 		return err
 	}
-	still := slices.DeleteFunc(slices.Clone(mine), func(m *Message) bool { return !unread[m.ID] })
-	stored := make(chan error, 1)
-	r.markRead(s.nick, mine, still, func(err error) { stored <- err })
-	return <-stored
+	return r.wait(r.reading(nick, read, r.receiptsFor(nick, read, "")))
 }
 
-// markRead records that nick has read messages and that their senders are to
-// know, then lets go of the claims on claimed. stored is called once, and must not
-// block.
-func (r *Room) markRead(nick string, claimed, read []*Message, stored func(error)) {
-	if len(read) == 0 {
-		r.release(nick, claimed...)
-		stored(nil)
-		return
+// claimFree claims those of nick's messages that are free.
+func (r *Room) claimFree(nick string, messages []*Message) (mine []*Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range messages {
+		if r.free(nick, m.ID) {
+			r.people.inflight.set(nick, m.ID, nil)
+			mine = append(mine, m)
+		}
 	}
-	var records []Record
-	if !isGuest(nick) {
-		records = append(records, Record{Owner: nick, Read: idsOf(read)})
-	}
-	r.tellSenders(nick, read, "", records, func(err error) {
-		r.release(nick, claimed...)
-		stored(err)
-	})
+	return mine
 }
 
-// Gone tells the senders of messages that nick has not read that nobody will: the nick
-// is nobody's any more. It returns when that is on disk; errors wrap [ErrStorage].
-func (r *Room) Gone(nick string, unread []*Message) error {
-	stored := make(chan error, 1)
-	r.tellSenders(nick, unread, ReceiptGone, nil, func(err error) { stored <- err })
-	return <-stored
+// reading makes the event that nick has read messages, which nick has claimed, and that this is
+// told with receipts. When it was applied, or failed, they are released.
+func (r *Room) reading(nick string, messages, receipts []*Message) *Event {
+	return &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages), Receipts: receipts}
 }
 
-// tellSenders gives the senders of messages to nick receipts with this text, which go on
-// record together with records. stored is called once, and must not block.
-func (r *Room) tellSenders(nick string, messages []*Message, text string, records []Record, stored func(error)) {
-	r.speaking.Lock()
-	defer r.speaking.Unlock()
-	var receipts []*Message
+// receiptsFor makes receipts with this text for the senders of messages to nick.
+func (r *Room) receiptsFor(nick string, messages []*Message, text string) (receipts []*Message) {
 	for _, m := range messages {
 		if m.Kind == KindReceipt || isGuest(m.From) && !r.wroteThis(m.From, m) {
 			continue
 		}
 		receipt := r.newMessage(KindReceipt, nick, []string{m.From}, text)
 		receipt.Ref, receipt.RefTime = m.ID, m.Time
-		r.claim(receipt)
-		receipts = append(receipts, receipt)
-		if !isGuest(m.From) {
-			records = append(records, Record{Owner: m.From, Message: receipt})
-		}
+		receipts = append(receipts, &receipt)
 	}
-	r.archive.Append(func(err error) {
-		for _, receipt := range receipts {
-			if err != nil { // what it is about stays unread and is shown once more
-				r.release(receipt.To[0], receipt)
-				continue
-			}
-			r.deliver(&Update{Message: receipt}, receipt.To[0], func(Receipt) {})
-		}
-		stored(err)
-	}, records...)
+	return receipts
 }
 
 // wroteThis reports whether the guest who is called nick now is the one who wrote
@@ -155,32 +149,74 @@ func (r *Room) wroteThis(nick string, m *Message) (same bool) {
 	return same
 }
 
-// settle records that nick has been shown m. The sender is told by a receipt of
-// its own only when it was told "kept" before.
-func (r *Room) settle(m *Message, nick string, late bool) {
-	claimed := []*Message{m}
-	switch {
-	case late && m.Kind != KindReceipt:
-		r.markRead(nick, claimed, claimed, func(error) {})
-	case isGuest(nick):
-		r.release(nick, m)
-	default:
-		r.archive.Append(func(error) { r.release(nick, m) },
-			Record{Owner: nick, Read: idsOf(claimed)})
+// Retire has nick's history set aside, since nick is nobody's any more, and tells the
+// senders of what waited in it that it will not be read. It returns how much that was, once all
+// is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
+func (r *Room) Retire(nick string) (unread int, err error) {
+	for page, err := range paged(r.histories.Unread(nick), new(int)) {
+		unread += len(page.Messages)
+		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
+		if err == nil && len(receipts) > 0 {
+			err = r.wait(r.reading(nick, nil, receipts))
+		}
+		if err != nil {
+			return unread, err
+		}
+	}
+	return unread, r.wait(&Event{Message: r.newMessage(KindRetired, nick, nil, "")})
+}
+
+// unread gives nick's unread messages and receipts but for those that are in flight.
+func (r *Room) unread(nick string) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for page, err := range paged(r.histories.Unread(nick), new(int)) {
+			for _, m := range page.Messages {
+				page.Searched += searchCost(m)
+			}
+			still, stillErr := r.stillUnread(nick, page.Messages)
+			page.Messages = still
+			if !yield(page, cmp.Or(err, stillErr)) || stillErr != nil {
+				return
+			}
+		}
 	}
 }
 
-// sort fills the parts of welcome that come from what the person has not read.
-// after is the last message from before the connection broke, "" if it did not. What
-// is more than a page stays unread: messages in the inbox, receipts for the next time.
-func (welcome *Welcome) sort(unread []*Message, after string) {
+// unreadTries bounds how often stillUnread asks the histories for one answer.
+const unreadTries = 3
+
+// stillUnread returns those of nick's messages that are unread now and not in flight.
+// The histories are asked again when something was released meanwhile, because they may
+// have been asked before it was read; too much of that only shows one twice.
+func (r *Room) stillUnread(nick string, messages []*Message) (still []*Message, err error) {
+	ids := idsOf(messages)
+	for range unreadTries {
+		before := r.count(&r.people.released)
+		unread, err := r.histories.StillUnread(nick, ids)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		still = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return !unread[m.ID] || !r.free(nick, m.ID) })
+		same := before == r.people.released
+		r.mu.Unlock()
+		if same {
+			break
+		}
+	}
+	return still, nil
+}
+
+// sort fills the parts of welcome that come from what the person has not read. What is more
+// than a page stays unread: messages in the inbox, receipts for the next time.
+func (welcome *Welcome) sort(unread []*Message) {
 	for _, m := range unread {
 		switch {
 		case m.Kind == KindReceipt:
 			if len(welcome.Receipts) < pageMessages {
 				welcome.Receipts = append(welcome.Receipts, m)
 			}
-		case welcome.Returned && m.ID > after && len(welcome.Missed) < pageMessages:
+		case welcome.missed[m.ID]:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
 			welcome.Unread.add(m)

@@ -43,9 +43,14 @@ func TestGuestsHaveNoInbox(t *testing.T) {
 		if got := append(ann.inbox(t), past...); err != nil || len(got) > 0 {
 			t.Errorf("%v, %v", got, err)
 		}
-		for _, rec := range h.archive.snapshot() {
-			if isGuest(rec.Owner) {
-				t.Errorf("a record of %s", rec.Owner)
+		for _, rec := range h.store.snapshot() {
+			if isGuest(rec.owner) {
+				t.Errorf("a record of %s", rec.owner)
+			}
+		}
+		for _, e := range h.store.applied() {
+			if e.Kind == KindRead {
+				t.Errorf("an event that nothing follows from: %+v", e.Event)
 			}
 		}
 	})
@@ -144,12 +149,15 @@ func TestMarkReadFails(t *testing.T) {
 		pass(2 * time.Second)
 		carol.screen.take()
 		inbox := bob.inbox(t)
-		h.archive.set(func() { h.archive.broken = true })
+		h.store.set(func() { h.store.broken = true })
 		if err := bob.MarkRead(inbox); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)
 		}
-		h.markRead("bob", h.claimFree("bob", inbox), inbox, func(error) {}) // reads, but can't write
-		synctest.Wait()
+		h.store.set(func() { h.store.broken, h.store.failing = false, true }) // reads, but can't write
+		if err := bob.MarkRead(inbox); !errors.Is(err, ErrStorage) {
+			t.Errorf("got %v", err)
+		}
+		h.store.set(func() { h.store.broken = true })
 		if _, err := whole(bob.Inbox()); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)
 		}
@@ -157,7 +165,7 @@ func TestMarkReadFails(t *testing.T) {
 			t.Errorf("joined as %v, error %v", again.Seat, err)
 		}
 		h.quiet()
-		h.archive.set(func() { h.archive.broken = false })
+		h.store.set(func() { h.store.broken, h.store.failing = false, false })
 		same(t, "carol hears nothing", carol.screen.take())
 		same(t, "still unread", texts(bob.inbox(t)), "carol: hi")
 		bob.markRead(t, inbox)
@@ -171,11 +179,11 @@ func TestInboxWhileSettling(t *testing.T) {
 		carol, bob := h.join("carol"), h.join("bob")
 		bob.screen.manual = true
 		carol.send("hi", "bob")
-		h.archive.set(func() { h.archive.hold = true })
+		h.store.set(func() { h.store.hold = true })
 		bob.screen.answer(true)
 		same(t, "inbox", texts(bob.inbox(t)))
 		same(t, "welcome", h.join("bob").welcome.Unread.Senders)
-		h.archive.set(func() { h.archive.hold = false })
+		h.store.set(func() { h.store.hold = false })
 		synctest.Wait()
 		same(t, "later", texts(bob.inbox(t)))
 		h.quiet()
@@ -189,44 +197,60 @@ func TestJoinWhileReceiptCommits(t *testing.T) {
 		carol.send("hi", "bob")
 		carol.Leave(Quit)
 		bob := h.join("bob")
-		h.archive.set(func() { h.archive.holding = true })
+		h.store.set(func() { h.store.holding = true })
 		bob.markRead(t, bob.inbox(t))
 		carol = h.join("carol")
 		same(t, "welcome", texts(carol.welcome.Receipts))
-		h.archive.set(func() { h.archive.holding = false })
+		h.store.set(func() { h.store.holding = false })
 		synctest.Wait()
 		same(t, "live", texts(carol.screen.messages()), "bob has read")
 		h.quiet()
 	})
 }
 
-// The archive is read, and before the answer is looked at, the message is shown.
+// The histories are read, and before the answer is looked at, the message is shown.
 func TestShownWhileReadingTheInbox(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob := h.join("carol"), h.join("bob")
 		bob.screen.manual = true
 		carol.send("hi", "bob")
-		unread, err := Collect(h.archive.Unread("bob"))
+		unread, err := Collect(h.store.Unread("bob"))
 		if err != nil || len(unread) != 1 {
 			t.Fatal(unread, err)
 		}
 		stale := map[string]bool{unread[0].ID: true}
-		h.Room.archive = &staleArchive{fakeArchive: h.archive, stale: stale, meanwhile: func() { bob.screen.answer(true) }}
+		h.histories = &staleHistories{fakeStore: h.store, stale: stale, meanwhile: func() { bob.screen.answer(true) }}
 		same(t, "inbox", texts(bob.inbox(t)))
 	})
 }
 
-// staleArchive gives an old answer once, after something happened.
-type staleArchive struct {
-	*fakeArchive
+// The same between two commands, while nobody is online.
+func TestReadByACommandWhileReadingTheInbox(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.join("carol").send("hi", "bob")
+		one, other := h.visit("bob"), h.visit("bob")
+		inbox := one.inbox(t)
+		stale := map[string]bool{inbox[0].ID: true}
+		h.histories = &staleHistories{fakeStore: h.store, stale: stale, meanwhile: func() {
+			if err := other.MarkRead(inbox); err != nil {
+				t.Error(err)
+			}
+		}}
+		same(t, "inbox", texts(one.inbox(t)))
+	})
+}
+
+// staleHistories gives an old answer once, after something happened.
+type staleHistories struct {
+	*fakeStore
 	stale     map[string]bool
 	meanwhile func()
 }
 
-func (a *staleArchive) StillUnread(nick string, ids []string) (map[string]bool, error) {
+func (a *staleHistories) StillUnread(nick string, ids []string) (map[string]bool, error) {
 	stale := a.stale
 	if a.stale = nil; stale == nil {
-		return a.fakeArchive.StillUnread(nick, ids)
+		return a.fakeStore.StillUnread(nick, ids)
 	}
 	a.meanwhile()
 	return stale, nil

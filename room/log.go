@@ -21,7 +21,8 @@ type Event struct {
 	Max int
 	// Read, of a KindRead, is ids of messages to From that From has read.
 	Read []string
-	// Receipts are what that tells their senders; each has one recipient.
+	// Receipts are what that tells their senders; each has one recipient, and a smaller id than
+	// the event.
 	Receipts []*Message
 	// Extra has members that only a newer program knows. They go with the event.
 	Extra map[string]json.RawMessage
@@ -36,9 +37,16 @@ const (
 // Lobby is the name of the one room.
 const Lobby = "lobby"
 
+// Owners of histories that are no nick's. They can't collide with one: '#' and '!'
+// are not allowed in nicks.
+const (
+	RoomHistory     = "#" + Lobby // what was said to everyone
+	PresenceHistory = "!presence" // who came and went
+)
+
 // Entry is an event with its place in the log.
 type Entry struct {
-	Seq uint64 // from 1, without gaps
+	Seq uint64 // from 1, ever greater; after a crash some can be left out
 	*Event
 	// Full lists the recipients whose inbox was full. It follows from the log, so it is
 	// the same wherever and whenever the log is applied; [Histories] find it out.
@@ -52,8 +60,17 @@ type Log interface {
 	// through [Room.Apply], on the server that appended it as on every other one. If it
 	// can't be made durable it has no place, and failed is called once with an error that
 	// wraps [ErrStorage], or [ErrInvalid] for an event that never can be. failed must not block.
+	// The room calls Append with its lock held, which Room.Apply and failed take.
 	Append(e *Event, failed func(error))
 }
+
+// ErrStorage is wrapped where what was to be kept could not be: the disk is full, failing
+// or gone. What failed with it is not on record.
+var ErrStorage = errors.New("storage trouble")
+
+// ErrUnusable is what [Histories] wrap when one history can't be used, whatever the
+// disk: something else is in its place. All others can.
+var ErrUnusable = errors.New("this history can't be used")
 
 // ErrInvalid is wrapped where an event can't be kept by any disk: it is too long, or
 // says what no event says.
@@ -84,8 +101,7 @@ type Histories interface {
 
 	// Waiting returns how many of the direct and group messages that Unread would
 	// give there are, without reading them: it answers from memory as a rule. An error
-	// also says that nothing may be sent to or by nick now, since its history could not
-	// take it.
+	// also says that nothing may be sent to or by nick, whose history can't be used.
 	Waiting(nick string) (int, error)
 
 	// Since returns owner's messages with a Time of t or later, oldest first,

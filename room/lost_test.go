@@ -33,9 +33,13 @@ func TestLostConnection(t *testing.T) {
 		same(t, "wholast", lost(h, dave), "~ann", "carol")
 		dave.Leave(Quit)
 		h = h.restart(false)
-		defer h.archive.close()
+		defer h.store.close()
 		defer h.Close()
-		same(t, "wholast after a restart", lost(h, h.join("dave")), "~ann", "carol")
+		back := h.join("dave")
+		same(t, "wholast after a restart", lost(h, back), "~ann", "carol")
+		if carol := h.join("carol"); !carol.welcome.LeftLost || back.welcome.LeftLost {
+			t.Errorf("carol is welcomed by %+v, dave by %+v", carol.welcome, back.welcome)
+		}
 	})
 }
 

@@ -21,31 +21,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type house struct {
 	t testing.TB
 	*Room
-	archive  *fakeArchive
+	store    *fakeStore
 	settings *fakeSettings
 }
 
 // held are the nicks that a key holds in the tests.
 var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true, "sam2": true, strings.Repeat("x", 32): true}
 
-// inHouse runs test with a room over an archive that has records.
-func inHouse(t *testing.T, test func(h *house), records ...Record) {
+// inHouse runs test with a room over a store that has records.
+func inHouse(t *testing.T, test func(h *house), records ...record) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := build(t, &fakeSettings{blocked: map[string][]string{}}, records)
 		test(h)
 		h.Close()
-		h.archive.close()
+		h.store.close()
 	})
 }
 
-func build(t testing.TB, settings *fakeSettings, records []Record) *house {
+func build(t testing.TB, settings *fakeSettings, records []record) *house {
 	t.Helper()
-	h := &house{t: t, archive: newArchive(t, records...), settings: settings}
+	h := &house{t: t, store: newStore(t, records...), settings: settings}
 	var err error
-	if h.Room, err = New(h.archive, held, settings, Options{}); err != nil {
+	if h.Room, err = New(h.store, h.store, held, settings, Options{}); err != nil {
 		t.Fatal(err)
 	}
+	h.store.follow(h.Room.Apply)
 	return h
 }
 
@@ -53,11 +54,11 @@ func build(t testing.TB, settings *fakeSettings, records []Record) *house {
 func (h *house) restart(crash bool) *house {
 	h.t.Helper()
 	synctest.Wait()
-	left := h.archive.snapshot()
+	left := h.store.snapshot()
 	h.Room.Close()
-	h.archive.close()
+	h.store.close()
 	if !crash {
-		left = h.archive.snapshot()
+		left = h.store.snapshot()
 	}
 	return build(h.t, h.settings, left)
 }
@@ -115,7 +116,7 @@ func whole(pages iter.Seq2[Page, error]) (all []*Message, err error) {
 	return all, err
 }
 
-// markRead waits until messages are marked as read, or only the archive is still to
+// markRead waits until messages are marked as read, or only the log is still to
 // do that.
 func (p *person) markRead(t testing.TB, messages []*Message) {
 	t.Helper()
@@ -269,15 +270,16 @@ func (h *house) has(nick string) bool {
 	return found
 }
 
-// quiet fails the test if messages are still claimed that nobody works on.
+// quiet fails the test if something is still on its way that nobody works on.
 func (h *house) quiet() {
 	h.t.Helper()
+	synctest.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.claims) > 0 {
-		h.t.Errorf("claims that nobody releases: %v", h.claims)
+	if len(h.people.inflight) > 0 {
+		h.t.Errorf("messages in flight that nobody releases: %v", h.people.inflight)
 	}
-	if len(h.places) > 0 {
-		h.t.Errorf("places that nobody leaves: %v", h.places)
+	if len(h.pending) > 0 {
+		h.t.Errorf("%d events are pending for ever", len(h.pending))
 	}
 }

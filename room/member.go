@@ -3,7 +3,6 @@ package room
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -25,27 +24,40 @@ func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
 // member is a nick that is present, with one or more sessions, or with none for
 // the moment when its last connection broke. Owned by Room.mu.
 type member struct {
-	nick    string
-	since   time.Time
-	active  time.Time // when the person last typed something
-	absence Absence
-	seats   []*Seat
-	blocked map[string]bool
-	last    *Message // the last that somebody wrote directly
+	nick   string
+	since  time.Time
+	active time.Time // when the person last typed something
+	wishes
+	seats []*Seat
+	last  *Message // the last that somebody wrote directly
 
-	broken   *time.Timer // runs while seats is empty
-	breaks   int         // how often it was started
-	lastSeen string      // Room.last when the connection broke
+	broken *time.Timer     // runs while seats is empty
+	breaks int             // how often it was started
+	heard  int             // lines.said when the connection broke
+	missed map[string]bool // ids of what came directly since, a page at most
 
-	firstID  string    // of the record of joining: what this member wrote is newer
-	renewed  time.Time // when the presence history last had this member as online
-	released int       // how many claims on the nick's messages were released
-	told     bool      // the others were told of the joining, and will be of the leaving
+	firstID string    // of the record of joining: what this member wrote is newer
+	renewed time.Time // when the presence history last had this member as online
+	told    bool      // the others were told of the joining, and will be of the leaving
 }
 
-func (m *member) put(e *Update) {
+func (m *member) put(u *Update) {
 	for _, s := range m.seats {
-		s.sink.Put(e, nil)
+		s.sink.Put(u, nil)
+	}
+}
+
+// miss notes a message that came while the connection was broken.
+func (m *member) miss(message *Message) {
+	if message.Kind != KindReceipt && len(m.missed) < pageMessages {
+		m.missed[message.ID] = true
+	}
+}
+
+func (m *member) presence() Presence {
+	return Presence{
+		Nick: m.nick, Online: true, Since: m.since, Active: m.active,
+		Away: m.absence.Away(), Reason: m.absence.Reason, Sessions: len(m.seats), Quiet: !m.told,
 	}
 }
 
@@ -68,12 +80,15 @@ type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
 	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to 500
 	Left         time.Time  // when this person was last here; zero if that is now, or not known
+	LeftLost     bool       // and that ended because the connection was lost
 	Unread       Waiting    // what waits in the inbox
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
 	OthersOnline int        // how many others are online
 	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
+
+	missed map[string]bool // ids of what may go to Missed
 }
 
 // Visit returns a seat for a single command: it can speak and ask, but nobody sees
@@ -85,85 +100,71 @@ func (r *Room) Visit(who Who) *Seat {
 	if !who.Guest() {
 		return &Seat{room: r, nick: who.Nick}
 	}
-	seat := &Seat{room: r, nick: r.freeGuest(who.Nick)}
-	r.visiting[seat.nick] = seat
+	seat := &Seat{room: r, nick: r.people.freeGuest(who.Nick, r.directory)}
+	r.people.visiting[seat.nick] = seat
 	return seat
 }
 
 // Visiting reports whether the seat is for a single command.
 func (s *Seat) Visiting() bool { return s.sink == nil }
 
-// Join seats a session. The seat's events go to sink from now on. A guest's name
+// Join seats a session. What is to be shown goes to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
 // ErrStorage where the person's settings can't be read (the seat is nil then) or the history
 // can't (the seat is valid).
-func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
-	var seat *Seat
-	var welcome *Welcome
-	var after string
+func (r *Room) Join(who Who, sink Sink) (seat *Seat, welcome *Welcome, err error) {
 	for seat == nil {
-		blocked, absence, edits, err := r.settingsForJoin(who)
-		if err != nil {
-			return nil, nil, err
+		var w wishes // a guest has none yet, whatever another guest of that name has set
+		edits := r.count(&r.people.edits)
+		if !who.Guest() {
+			w, err = r.wishesOf(who.Nick)
 		}
-		if seat, welcome, after, err = r.sit(who, sink, blocked, absence, edits); err != nil {
+		if err == nil {
+			seat, welcome, err = r.attach(who, sink, w, edits)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
 	if who.Guest() {
 		return seat, welcome, nil
 	}
-	var err error
 	for page, unreadErr := range r.unread(seat.nick) {
-		welcome.sort(page.Messages, after)
+		welcome.sort(page.Messages)
 		err = unreadErr
 	}
 	r.wroteLast(seat.nick, welcome.Missed)
 	return seat, welcome, err
 }
 
-// settingsForJoin reads whom a newcomer blocks and how they are away, and r.edits from
-// before that. A guest blocks nobody yet, whatever another guest of that name does.
-func (r *Room) settingsForJoin(who Who) (blocked map[string]bool, absence Absence, edits int, err error) {
-	r.mu.Lock()
-	edits = r.edits
-	r.mu.Unlock()
-	if who.Guest() {
-		return nil, absence, edits, nil
-	}
-	if blocked, err = r.blockedBy(who.Nick); err == nil {
-		absence, err = r.absenceOf(who.Nick)
-	}
-	return blocked, absence, edits, err
-}
-
-// sit seats a session and says what came last before its connection broke. The
-// seat is nil when settings changed since edits: blocked and absence may be old ones.
-func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence, edits int) (*Seat, *Welcome, string, error) {
+// attach seats a session. The seat is nil when somebody's wishes changed since edits: w may
+// be old ones.
+func (r *Room) attach(who Who, sink Sink, w wishes, edits int) (*Seat, *Welcome, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return nil, nil, "", ErrClosed
+		return nil, nil, ErrClosed
 	case who.Guest():
-		who.Nick = r.freeGuest(who.Nick)
-	case edits != r.edits:
-		return nil, nil, "", nil
+		who.Nick = r.people.freeGuest(who.Nick, r.directory)
+	case edits != r.people.edits:
+		return nil, nil, nil
 	}
 	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
-	r.changes.greeted++
-	m := r.members[who.Nick]
+	r.batch.greeted++
+	m := r.people.members[who.Nick]
 	welcome := &Welcome{}
 	if !who.Guest() {
-		welcome.Left = r.seen[who.Nick].at
+		last := r.people.seen[who.Nick]
+		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
 	switch {
 	case m == nil:
 		m = r.arrive(who.Nick)
-		m.blocked, m.absence = blocked, absence
+		m.wishes = w
 	case len(m.seats) == 0:
 		m.broken.Stop()
-		welcome.Returned = true
+		welcome.Returned, welcome.missed = true, m.missed
 	}
 	if !who.Quiet && !m.told {
 		m.told = true
@@ -172,33 +173,18 @@ func (r *Room) sit(who Who, sink Sink, blocked map[string]bool, absence Absence,
 	m.active = time.Now()
 	welcome.Absence = m.absence
 	m.seats = append(m.seats, seat)
-	r.catchUp(m, seat)
-	welcome.Recent = r.recentFor(m, welcome.Returned, welcome.Left)
-	welcome.OthersOnline = len(r.members) - 1
+	r.people.catchUp(m, seat)
+	welcome.Recent = r.lobby.recentFor(m, welcome.Returned, welcome.Left)
+	welcome.OthersOnline = len(r.people.members) - 1
 	if welcome.OthersOnline <= greetByName {
-		welcome.Others = r.others(who.Nick)
+		welcome.Others = r.people.others(who.Nick)
 	}
-	return seat, welcome, m.lastSeen, nil
-}
-
-// freeGuest returns name, or name with the least number behind it that is free,
-// cut where it would be too long. What a key holds, or could be taken for it, is not.
-func (r *Room) freeGuest(name string) string {
-	free := name
-	for n := 2; r.members[free] != nil || r.visiting[free] != nil || !r.directory.Free(free[1:]); n++ {
-		number := strconv.Itoa(n)
-		free = name[:min(len(name), maxGuestName-len(number))] + number
-	}
-	return free
+	return seat, welcome, nil
 }
 
 // arrive makes nick a member. r.mu is held.
 func (r *Room) arrive(nick string) *member {
-	now := time.Now()
-	m := &member{nick: nick, since: now, active: now, renewed: now}
-	r.members[nick] = m
-	r.listOnline(nick, true)
-	delete(r.seen, nick)
+	m := r.people.add(nick)
 	m.firstID = r.recordPresence(KindJoin, nick, false)
 	return m
 }
@@ -208,9 +194,7 @@ func (r *Room) depart(m *member, cause Cause) {
 	if m.broken != nil {
 		m.broken.Stop()
 	}
-	delete(r.members, m.nick)
-	r.listOnline(m.nick, false)
-	r.remember(m.nick, departure{time.Now(), cause == Broke})
+	r.people.remove(m.nick, departure{time.Now(), cause == Broke})
 	r.recordPresence(KindLeave, m.nick, cause == Broke)
 	r.untell(m, cause)
 }
@@ -243,10 +227,10 @@ func (s *Seat) Leave(cause Cause) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.visiting[s.nick] == s {
-		delete(r.visiting, s.nick)
+	if r.people.visiting[s.nick] == s {
+		delete(r.people.visiting, s.nick)
 	}
-	m := r.members[s.nick]
+	m := r.people.members[s.nick]
 	if m == nil || !m.drop(s) {
 		return
 	}
@@ -260,7 +244,7 @@ func (s *Seat) Leave(cause Cause) {
 		r.depart(m, cause)
 		return
 	}
-	m.lastSeen = r.last
+	m.heard, m.missed = r.lobby.said, map[string]bool{}
 	m.breaks++
 	n := m.breaks
 	m.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(m, n) })
@@ -282,7 +266,7 @@ func (m *member) drop(s *Seat) bool {
 func (r *Room) graceOver(m *member, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
+	if r.people.members[m.nick] == m && len(m.seats) == 0 && m.breaks == n {
 		r.depart(m, Broke)
 	}
 }
@@ -324,11 +308,18 @@ func (r *Room) wroteLast(nick string, messages []*Message) {
 	})
 }
 
+// count reads one of the room's counters.
+func (r *Room) count(n *int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *n
+}
+
 // withMember calls f with nick's member, if there is one, under the lock.
 func (r *Room) withMember(nick string, f func(*member)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.members[nick]; m != nil {
+	if m := r.people.members[nick]; m != nil {
 		f(m)
 	}
 }

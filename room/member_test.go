@@ -131,12 +131,12 @@ func TestReturn(t *testing.T) {
 func TestMissedWhileCommitting(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob := h.join("carol"), h.join("bob")
-		h.archive.set(func() { h.archive.hold = true })
+		h.store.set(func() { h.store.hold = true })
 		carol.say("to all")
 		carol.send("to bob", "bob")
 		pass(time.Second)
 		bob.Leave(Broke)
-		h.archive.set(func() { h.archive.hold = false })
+		h.store.set(func() { h.store.hold = false })
 		synctest.Wait()
 		w := h.join("bob").welcome
 		same(t, "room", texts(w.Recent), "carol: to all")
@@ -174,7 +174,7 @@ func TestMissedIsBounded(t *testing.T) {
 		if len(lines) != MissedLines || lines[MissedLines-1].Text != "last" {
 			t.Errorf("%d lines", len(lines))
 		}
-		if n := len(h.recent); n > 2*MissedLines {
+		if n := len(h.lobby.recent); n > 2*MissedLines {
 			t.Errorf("%d lines in memory", n)
 		}
 	})

@@ -26,9 +26,10 @@ const (
 const ReceiptGone = "gone"
 
 // Message is one thing said, or one change of presence. It is shared by everyone
-// it concerns and never changed after it was handed to an [Archive].
+// it concerns and never changed after it was handed to a [Log].
 type Message struct {
-	// ID is unique for ever and sorts in the order in which the room took messages.
+	// ID is unique for ever. It is greater than that of what was said before, though not
+	// where two speak at the same moment: their order is the log's.
 	ID   string
 	Time time.Time // when the room took it, UTC, millisecond precision
 	Kind Kind

@@ -18,7 +18,7 @@ type story struct {
 	rt    *rapid.T
 	seats []*person
 	sent  []*sending
-	broke bool                 // the archive has failed at some time
+	broke bool                 // the log has failed at some time
 	seen  map[[2]string]bool   // what was confirmed or marked as read, by nick and id
 	heard map[[2]string]string // ids of receipts by reader and message
 }
@@ -37,8 +37,9 @@ func TestStories(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
 			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
-			defer h.archive.close()
+			defer h.store.close()
 			defer h.Close()
+			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
 			s := &story{house: h, rt: rt, seen: map[[2]string]bool{}, heard: map[[2]string]string{}}
 			rt.Repeat(s.actions())
 			s.end()
@@ -69,11 +70,11 @@ func (s *story) actions() map[string]func(*rapid.T) {
 		"disk": act(func() {
 			on := rapid.Bool().Draw(s.rt, "broken")
 			s.broke = s.broke || on
-			s.archive.set(func() { s.archive.broken = on })
+			s.store.set(func() { s.store.broken = on })
 		}),
 		"hold": act(func() {
 			hold, holding := rapid.Bool().Draw(s.rt, "hold"), rapid.Bool().Draw(s.rt, "holding")
-			s.archive.set(func() { s.archive.hold, s.archive.holding = hold, holding })
+			s.store.set(func() { s.store.hold, s.store.holding = hold, holding })
 			synctest.Wait()
 		}),
 	}
@@ -127,7 +128,7 @@ func (s *story) answer(p *person, ok bool) {
 func (s *story) reads(p *person, messages []*Message) {
 	failed := make(chan error, 1)
 	go func() { failed <- p.MarkRead(messages) }()
-	synctest.Wait() // until it is done, or the archive is held
+	synctest.Wait() // until it is done, or the log is held
 	select {
 	case err := <-failed:
 		if err != nil {
@@ -157,7 +158,7 @@ func (s *story) note(p *person, messages []*Message) {
 
 // end mends everything and has everybody see all there is.
 func (s *story) end() {
-	s.archive.set(func() { s.archive.broken, s.archive.hold, s.archive.holding = false, false, false })
+	s.store.set(func() { s.store.broken, s.store.hold, s.store.holding = false, false, false })
 	for range 3 { // what is confirmed makes receipts, which are to be confirmed too
 		synctest.Wait()
 		for _, p := range s.seats {
@@ -191,8 +192,8 @@ func (s *story) check() {
 			}
 		}
 	}
-	if len(s.claims) > 0 {
-		s.rt.Errorf("claims are left: %v", s.claims)
+	if len(s.people.inflight) > 0 || len(s.pending) > 0 {
+		s.rt.Errorf("left in flight: %v; pending: %d", s.people.inflight, len(s.pending))
 	}
 }
 
@@ -205,7 +206,7 @@ func (s *story) checkReceipt(sent *sending, r Receipt) {
 		}
 		return
 	}
-	got := s.archive.messages(r.To, func(m *Message) bool { return m.Text == sent.text && m.For(r.To) })
+	got := s.store.messages(r.To, func(m *Message) bool { return m.Text == sent.text && m.For(r.To) })
 	if onDisk := kept || r.Outcome == Delivered; onDisk != (len(got) == 1) {
 		s.rt.Errorf("%s for %s: %s, and %d on disk", sent.text, r.To, outcomes[r.Outcome], len(got))
 	}

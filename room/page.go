@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -36,7 +35,7 @@ func searchCost(m *Message) int { return len(m.Text) + 100 }
 // Once ctx is over it is ctx's, soon: who has gone is not searched for.
 func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
 	searched, inVain := 0, 0
-	return paged(r.archive.Tail(owner, n, func(m *Message) (bool, error) {
+	return paged(r.histories.Tail(owner, n, func(m *Message) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
@@ -85,17 +84,17 @@ func paged(messages iter.Seq2[*Message, error], searched *int) iter.Seq2[Page, e
 // History.
 func (s *Seat) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		blocked, err := s.room.blockedBy(s.nick)
+		w, err := s.room.wishesOf(s.nick)
 		if err != nil {
 			yield(Page{}, err)
 			return
 		}
-		if m := s.findRecent(suffix, blocked); m != nil {
+		if m := s.findRecent(suffix, w.blocked); m != nil {
 			yield(Page{Messages: []*Message{m}}, nil)
 			return
 		}
 		is := func(m *Message) bool {
-			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !m.hidden(blocked)
+			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !m.hidden(w.blocked)
 		}
 		owners := []string{RoomHistory}
 		if !s.Guest() {
@@ -116,15 +115,10 @@ func (s *Seat) findRecent(suffix string, blocked map[string]bool) *Message {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.members[s.nick]; m != nil && m.last != nil && strings.HasSuffix(m.last.ID, suffix) {
+	if m := r.people.members[s.nick]; m != nil && m.last != nil && strings.HasSuffix(m.last.ID, suffix) {
 		return m.last
 	}
-	for _, m := range slices.Backward(r.recent) {
-		if strings.HasSuffix(m.ID, suffix) && !m.hidden(blocked) {
-			return m
-		}
-	}
-	return nil
+	return r.lobby.find(suffix, blocked)
 }
 
 // Collect returns all of messages, and the error that ends them.

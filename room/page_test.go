@@ -13,13 +13,13 @@ import (
 )
 
 // past makes n records of owner's, from senders in turn.
-func past(n int, owner string, kind Kind, senders ...string) (records []Record) {
+func past(n int, owner string, kind Kind, senders ...string) (records []record) {
 	for i := range n {
 		m := &Message{ID: encodeID(uint64(i + 1)), Kind: kind, From: senders[i%len(senders)], Text: fmt.Sprint(i)}
 		if kind == KindDirect {
 			m.To = []string{owner}
 		}
-		records = append(records, Record{Owner: owner, Message: m})
+		records = append(records, record{owner: owner, message: m})
 	}
 	return records
 }

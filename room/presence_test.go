@@ -103,12 +103,12 @@ func TestSevenDays(t *testing.T) {
 func TestAliveOnlyWhileSomebodyIsHere(t *testing.T) {
 	inHouse(t, func(h *house) {
 		pass(time.Hour)
-		if n := len(h.archive.snapshot()); n > 0 {
+		if n := len(h.store.snapshot()); n > 0 {
 			t.Errorf("%d records of an empty room", n)
 		}
 		h.join("bob")
 		pass(time.Hour)
-		if n := len(h.archive.snapshot()); n != 61 {
+		if n := len(h.store.snapshot()); n != 61 {
 			t.Errorf("%d records of an hour", n)
 		}
 	})
@@ -123,25 +123,26 @@ func TestSeenIsBounded(t *testing.T) {
 			if i%2 == 0 {
 				nick = fmt.Sprint("~g", i)
 			}
-			h.remember(nick, departure{at: now.Add(time.Duration(i) * time.Millisecond)})
+			h.people.remember(nick, departure{at: now.Add(time.Duration(i) * time.Millisecond)})
 		}
-		h.remember("newest", departure{at: now.Add(time.Hour)})
+		h.people.remember("newest", departure{at: now.Add(time.Hour)})
 		defer h.mu.Unlock()
-		if n := len(h.seen); n != seenMost/2 {
+		if n := len(h.people.seen); n != seenMost/2 {
 			t.Errorf("%d nicks are remembered", n)
 		}
 		for nick, want := range map[string]bool{"newest": true, "n1": false, "n3": true, "~g99998": false} {
-			if _, ok := h.seen[nick]; ok != want {
+			if _, ok := h.people.seen[nick]; ok != want {
 				t.Errorf("%s is remembered: %v, want %v", nick, ok, want)
 			}
 		}
 	})
 }
 
-func TestUnreadableArchive(t *testing.T) {
+func TestUnreadableHistories(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, owner := range []string{RoomHistory, PresenceHistory} {
-			_, err := New(&unreadable{newArchive(t), owner}, held, &fakeSettings{}, Options{})
+			store := newStore(t)
+			_, err := New(store, &unreadable{store, owner}, held, &fakeSettings{}, Options{})
 			if !errors.Is(err, ErrStorage) {
 				t.Errorf("%s can't be read, but the error is %v", owner, err)
 			}
@@ -151,7 +152,7 @@ func TestUnreadableArchive(t *testing.T) {
 
 // unreadable can't read one owner's history.
 type unreadable struct {
-	*fakeArchive
+	*fakeStore
 	owner string
 }
 
@@ -159,12 +160,19 @@ func (a *unreadable) Tail(owner string, n int, keep func(*Message) (bool, error)
 	if owner == a.owner {
 		return give(nil, ErrStorage)
 	}
-	return a.fakeArchive.Tail(owner, n, keep)
+	return a.fakeStore.Tail(owner, n, keep)
 }
 
 func (a *unreadable) Since(owner string, t time.Time) ([]*Message, error) {
 	if owner == a.owner {
 		return nil, ErrStorage
 	}
-	return a.fakeArchive.Since(owner, t)
+	return a.fakeStore.Since(owner, t)
+}
+
+func (a *unreadable) Waiting(owner string) (int, error) {
+	if owner == a.owner {
+		return 0, ErrStorage
+	}
+	return a.fakeStore.Waiting(owner)
 }

@@ -17,8 +17,8 @@ func TestCloseRecordsThatAllLeft(t *testing.T) {
 		h.Close()
 		synctest.Wait()
 		here := map[string]bool{}
-		for _, rec := range h.archive.snapshot() {
-			here[rec.Message.From] = rec.Message.Kind == KindJoin
+		for _, rec := range h.store.snapshot() {
+			here[rec.message.From] = rec.message.Kind == KindJoin
 		}
 		for _, nick := range []string{"carol", "dave", "~ann"} {
 			if stayed, ok := here[nick]; !ok || stayed {
@@ -41,14 +41,14 @@ func TestAfterClose(t *testing.T) {
 		h.Close()
 		h.Close()
 		synctest.Wait()
-		records := len(h.archive.snapshot())
+		records := len(h.store.snapshot())
 		if _, err := h.tryJoin("erin"); !errors.Is(err, ErrClosed) {
 			t.Errorf("joining: %v", err)
 		}
 		if _, err := h.tryJoin("~ann"); !errors.Is(err, ErrClosed) {
 			t.Errorf("joining as a guest: %v", err)
 		}
-		if h.stillAlive(); h.alive.Stop() {
+		if h.heartbeat(); h.alive.Stop() {
 			t.Error("a timer runs")
 		}
 		carol.Leave(Broke)
@@ -57,7 +57,7 @@ func TestAfterClose(t *testing.T) {
 		dave.Leave(Quit)
 		pass(time.Hour)
 		same(t, "receipt", got.words(), "bob broken")
-		if n := len(h.archive.snapshot()); n != records {
+		if n := len(h.store.snapshot()); n != records {
 			t.Errorf("%d records after Close", n-records)
 		}
 		carol.say("is anybody here?")
@@ -83,37 +83,37 @@ func TestNoLockWhileReading(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, func(h *house) {
 				bob, carol := h.join("bob"), h.join("carol")
-				h.archive.set(func() { h.archive.stuck = true })
+				h.store.set(func() { h.store.stuck = true })
 				ended := make(chan struct{})
 				go func() { defer close(ended); call(h, bob) }()
 				pass(mergeChanges + mergeChanges/2) // between two timers of the room
-				for lock, mu := range map[string]*sync.Mutex{"mu": &h.mu, "speaking": &h.speaking, "blocking": &h.blocking} {
+				for lock, mu := range map[string]*sync.Mutex{"mu": &h.mu, "blocking": &h.blocking} {
 					if !mu.TryLock() {
 						h.t.Fatalf("%s is held", lock)
 					}
 					mu.Unlock()
 				}
-				if h.archive.waiting() == 0 {
-					h.t.Fatal("the archive was not read")
+				if h.store.waiting() == 0 {
+					h.t.Fatal("no history was read")
 				}
 				same(t, "others go on", carol.send("hi", "bob").words(), "bob delivered")
-				h.archive.set(func() { h.archive.stuck = false })
+				h.store.set(func() { h.store.stuck = false })
 				<-ended
 			})
 		})
 	}
 }
 
-// shown may be called from any goroutine: here from the archive's, which must not
+// shown may be called from any goroutine: here from the log's, which must not
 // wait for itself.
-func TestShownOnTheArchivesGoroutine(t *testing.T) {
+func TestShownOnTheLogsGoroutine(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob, dave := h.join("carol"), h.join("bob"), h.join("dave")
 		bob.screen.manual, dave.screen.manual = true, true
 		got := carol.send("hi", "bob", "dave")
-		h.archive.Append(func(error) { bob.screen.shown[0](true) })
+		carol.Say(KindSay, "x", func(error) { bob.screen.shown[0](true) })
 		pass(confirmWithin)
-		h.archive.Append(func(error) { dave.screen.shown[0](true) })
+		carol.Say(KindSay, "x", func(error) { dave.screen.shown[0](true) })
 		pass(time.Second)
 		same(t, "receipts", got.words(), "bob delivered", "dave silent")
 		h.quiet()

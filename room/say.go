@@ -4,63 +4,76 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
-// called once, when everyone has been given the message: with nil when it is on
-// disk, else with an error that wraps ErrStorage (the room goes on without a
-// disk, but the message will not be found later). stored must not block.
-func (s *Seat) Say(kind Kind, text string, stored func(error)) {
-	r := s.room
-	s.Active()
-	r.speaking.Lock()
-	defer r.speaking.Unlock()
-	m := r.newMessage(kind, s.nick, nil, text)
-	r.archive.Append(func(err error) {
-		r.publish(m)
-		if stored != nil {
-			stored(err)
-		}
-	}, Record{Owner: RoomHistory, Message: m})
+// lines is what was said in a room lately. Owned by Room.mu.
+type lines struct {
+	recent []*Message // at least the newest MissedLines, if there are so many, oldest first
+	said   int        // how many were added
 }
 
-// publish shows m to everyone who does not block its sender. The archive calls it
-// in its order, which makes it everybody's order.
-func (r *Room) publish(m *Message) {
-	e := &Update{Message: m}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last = m.ID
-	r.said[m.Kind]++
-	r.recent = append(r.recent, m)
-	if len(r.recent) > 2*MissedLines {
-		r.recent = append([]*Message(nil), r.recent[len(r.recent)-MissedLines:]...)
+func (l *lines) add(m *Message) {
+	l.said++
+	l.recent = append(l.recent, m)
+	if len(l.recent) > 2*MissedLines {
+		l.recent = append([]*Message(nil), l.recent[len(l.recent)-MissedLines:]...)
 	}
-	for _, member := range r.members {
+}
+
+// recentFor returns what m's new session may want to see: the last lines and all since
+// left, if that is known; or, for one who returned, all that came after its connection broke.
+func (l *lines) recentFor(m *member, returned bool, left time.Time) (found []*Message) {
+	for i, line := range slices.Backward(l.recent) {
+		old := len(found) >= RecentLines && (left.IsZero() || line.Time.Before(left))
+		if returned {
+			old = l.said-len(l.recent)+i < m.heard
+		}
+		if old || len(found) == MissedLines {
+			break
+		}
+		if !line.hidden(m.blocked) {
+			found = append(found, line)
+		}
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// find returns the newest line whose id ends in suffix, nil if there is none.
+func (l *lines) find(suffix string, blocked map[string]bool) *Message {
+	for _, m := range slices.Backward(l.recent) {
+		if strings.HasSuffix(m.ID, suffix) && !m.hidden(blocked) {
+			return m
+		}
+	}
+	return nil
+}
+
+// Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
+// called once, when everyone has been given the message: with nil, else with an error
+// that wraps ErrStorage: nobody was shown it. stored must not block.
+func (s *Seat) Say(kind Kind, text string, stored func(error)) {
+	s.Active()
+	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
+	s.room.append(e, func(got Receipt) {
+		if stored != nil {
+			stored(got.Err)
+		}
+	})
+}
+
+// publish shows m to everyone who does not block its sender. r.mu is held.
+func (r *Room) publish(m *Message) {
+	r.said[m.Kind]++
+	r.lobby.add(m)
+	e := &Update{Message: m}
+	for _, member := range r.people.members {
 		if !m.hidden(member.blocked) {
 			member.put(e)
 		}
 	}
-}
-
-// recentFor returns what m's new session may want to see of the room: the last lines and
-// all since left, if that is known; or, for one who returned, all that came after its
-// connection broke. r.mu is held.
-func (r *Room) recentFor(m *member, returned bool, left time.Time) []*Message {
-	var lines []*Message
-	for i := len(r.recent) - 1; i >= 0 && len(lines) < MissedLines; i-- {
-		line := r.recent[i]
-		old := len(lines) >= RecentLines && (left.IsZero() || line.Time.Before(left))
-		if !returned && old || returned && line.ID <= m.lastSeen {
-			break
-		}
-		if !line.hidden(m.blocked) {
-			lines = append(lines, line)
-		}
-	}
-	slices.Reverse(lines)
-	return lines
 }
 
 // History gives the newest n lines of the room from its file, oldest first. The
@@ -68,12 +81,12 @@ func (r *Room) recentFor(m *member, returned bool, left time.Time) []*Message {
 // wraps [ErrStorage].
 func (s *Seat) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		blocked, err := s.room.blockedBy(s.nick)
+		w, err := s.room.wishesOf(s.nick)
 		if err != nil {
 			yield(Page{}, err)
 			return
 		}
-		s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !m.hidden(blocked) })(yield)
+		s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !m.hidden(w.blocked) })(yield)
 	}
 }
 

@@ -45,129 +45,125 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 		kind = KindGroup
 	}
 	r := s.room
-	r.speaking.Lock()
-	defer r.speaking.Unlock()
-	m := r.newMessage(kind, s.nick, accepted, text)
-	r.claim(m)
-	r.archive.Append(func(err error) { r.dispatch(m, err, away, receipt) }, recordsOf(m)...)
+	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
+	r.append(e, func(got Receipt) {
+		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
+			got.Outcome, got.Reason = KeptAway, a.Reason
+		}
+		receipt(got)
+	})
 }
 
 // accept answers for the recipients who can't be written to and returns the others, and
 // who of them is away.
 func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
-	mine, err := s.room.blockedBy(s.nick)
+	mine, err := s.room.wishesOf(s.nick)
+	if err == nil {
+		_, err = s.room.waiting(s.nick)
+	}
 	var seen []string
 	for _, nick := range to {
 		if slices.Contains(seen, nick) {
 			continue
 		}
 		seen = append(seen, nick)
-		refusal := Receipt{To: nick, Outcome: Failed, Err: err}
-		if err == nil {
-			refusal = s.refusal(nick, mine[nick])
+		answer, theirs := s.refusal(nick, mine)
+		if answer.Outcome == Delivered && err != nil {
+			answer = failure(nick, err)
 		}
-		if refusal.Outcome == Delivered {
-			accepted = append(accepted, nick)
-			away[nick], _ = s.room.absenceOf(nick) // it was just read
-		} else {
-			receipt(refusal)
+		if answer.Outcome != Delivered {
+			receipt(answer)
+			continue
 		}
+		accepted = append(accepted, nick)
+		away[nick] = theirs.absence
 	}
 	return accepted, away
 }
 
-// refusal says why nick can't be written to; Outcome Delivered means it can, and has
-// a place in the inbox.
-func (s *Seat) refusal(nick string, mine bool) Receipt {
-	no := func(o Outcome) Receipt { return Receipt{To: nick, Outcome: o} }
+// refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
+// nick's wishes.
+func (s *Seat) refusal(nick string, mine wishes) (Receipt, wishes) {
+	no := func(o Outcome) (Receipt, wishes) { return Receipt{To: nick, Outcome: o}, wishes{} }
+	r := s.room
 	switch {
 	case nick == s.nick:
 		return no(RefusedSelf)
-	case !s.room.known(nick):
-		if isGuest(nick) && s.room.wasHere(nick) {
+	case !r.known(nick):
+		if isGuest(nick) && r.wasHere(nick) {
 			return no(RefusedGone)
 		}
 		return no(RefusedUnknown)
-	case mine:
+	case mine.blocked[nick]:
 		return no(RefusedYours)
 	}
-	blocked, err := s.room.blockedBy(nick)
-	switch {
-	case err != nil:
-		return Receipt{To: nick, Outcome: Failed, Err: err}
-	case blocked[s.nick]:
+	theirs, err := r.wishesOf(nick)
+	if err == nil && theirs.blocked[s.nick] {
 		return no(RefusedBlocked)
 	}
-	return s.room.refusalOfInbox(nick)
-}
-
-// refusalOfInbox takes a place in nick's inbox, or says why there is none.
-func (r *Room) refusalOfInbox(nick string) Receipt {
-	free, err := r.takePlace(nick)
+	unread := 0
+	if err == nil {
+		unread, err = r.waiting(nick)
+	}
 	switch {
 	case err != nil:
-		return Receipt{To: nick, Outcome: Failed, Err: err}
-	case !free:
-		return Receipt{To: nick, Outcome: RefusedFull, Most: r.options.InboxMax}
+		return failure(nick, err), theirs
+	case r.InboxFull(unread):
+		return full(nick, r.options.InboxMax), theirs
 	}
-	return Receipt{To: nick, Outcome: Delivered}
+	return Receipt{To: nick}, theirs
+}
+
+func failure(nick string, err error) Receipt {
+	return Receipt{To: nick, Outcome: Failed, Err: err}
+}
+
+func full(nick string, most int) Receipt {
+	return Receipt{To: nick, Outcome: RefusedFull, Most: most}
+}
+
+// InboxFull reports whether nobody can write to a nick with so many unread messages.
+func (r *Room) InboxFull(unread int) bool {
+	return r.options.InboxMax > 0 && unread >= r.options.InboxMax
+}
+
+// waiting returns how many messages wait for nick. The error says that nick's history
+// can take none. A guest has none that could not.
+func (r *Room) waiting(nick string) (int, error) {
+	if isGuest(nick) {
+		return 0, nil
+	}
+	return r.histories.Waiting(nick)
 }
 
 func (r *Room) known(nick string) bool {
-	if !isGuest(nick) && r.directory.Held(nick) {
-		return true
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.members[nick] != nil
+	return !isGuest(nick) && r.directory.Held(nick) || r.Here(nick)
 }
 
 func (r *Room) wasHere(nick string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.seen[nick]
+	_, ok := r.people.seen[nick]
 	return ok
 }
 
-// recordsOf lists the histories that m belongs to: its sender's and each
-// recipient's, but for guests, who have none.
-func recordsOf(m *Message) []Record {
-	var records []Record
-	for _, nick := range append([]string{m.From}, m.To...) {
-		if !isGuest(nick) {
-			records = append(records, Record{Owner: nick, Message: m})
+// dispatch shows a message to its sender's sessions and to each recipient. It returns
+// what is known already of what became of it; told is called for the others. r.mu is held.
+func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
+	u := &Update{Message: &e.Message}
+	if len(e.Full) < len(e.To) {
+		r.said[e.Kind]++
+		if sender := r.people.members[e.From]; sender != nil {
+			sender.put(u)
 		}
 	}
-	return records
-}
-
-// dispatch shows m to its sender's sessions and to each recipient, once the
-// archive has answered. away is who of them was away when it was sent. It runs on the
-// archive's goroutine, in its order.
-func (r *Room) dispatch(m *Message, err error, away map[string]Absence, receipt func(Receipt)) {
-	r.leavePlaces(m)
-	if err != nil {
-		for _, nick := range m.To {
-			r.release(nick, m)
-			receipt(Receipt{To: nick, Outcome: Failed, Err: err})
-		}
-		return
-	}
-	e := &Update{Message: m}
-	r.mu.Lock()
-	r.last = m.ID
-	r.said[m.Kind]++
-	if sender := r.members[m.From]; sender != nil {
-		sender.put(e)
-	}
-	r.mu.Unlock()
-	for _, nick := range m.To {
-		if early, ok := r.deliver(e, nick, receipt); !ok {
-			if a := away[nick]; early.Outcome == KeptOffline && a.Away() {
-				early.Outcome, early.Reason = KeptAway, a.Reason
-			}
-			receipt(early)
+	for _, nick := range e.To {
+		if slices.Contains(e.Full, nick) {
+			known = append(known, full(nick, e.Max))
+		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
+			known = append(known, kept)
 		}
 	}
+	return known
 }

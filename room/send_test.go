@@ -100,17 +100,17 @@ func TestGroupIsOneMessage(t *testing.T) {
 	})
 }
 
-func TestArchiveFails(t *testing.T) {
+func TestLogFails(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob := h.join("carol"), h.join("bob")
 		pass(2 * time.Second)
 		bob.screen.take()
 		carol.screen.take()
-		h.archive.set(func() { h.archive.broken = true })
+		h.store.set(func() { h.store.broken = true })
 		got := carol.send("hi", "bob", "dave", "carol")
 		same(t, "receipts", got.words(), "bob failed", "carol self", "dave failed")
 		same(t, "shown", append(bob.screen.take(), carol.screen.take()...))
-		h.archive.set(func() { h.archive.broken = false })
+		h.store.set(func() { h.store.broken = false })
 		same(t, "inbox", h.join("dave").welcome.Unread.Senders)
 		h.quiet()
 	})
@@ -134,12 +134,12 @@ func TestJoinAndLeaveBeforeDispatch(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, dave := h.join("carol"), h.join("dave")
 		pass(2 * time.Second)
-		h.archive.set(func() { h.archive.holding = true })
+		h.store.set(func() { h.store.holding = true })
 		got := carol.send("hi", "bob", "dave")
 		bob := h.join("bob")
 		same(t, "not in the inbox yet", append(bob.welcome.Unread.Senders, texts(bob.inbox(t))...))
 		dave.Leave(Quit)
-		h.archive.set(func() { h.archive.holding = false })
+		h.store.set(func() { h.store.holding = false })
 		pass(2 * time.Second)
 		same(t, "receipts", got.words(), "bob delivered", "dave offline")
 		same(t, "shown", texts(bob.screen.messages()), "carol: hi")

@@ -16,11 +16,11 @@ type Stats struct {
 func (r *Room) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Stats{Members: len(r.members), Messages: map[Kind]uint64{
+	s := Stats{Members: len(r.people.members), Messages: map[Kind]uint64{
 		KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0,
 	}}
 	maps.Copy(s.Messages, r.said)
-	for nick, m := range r.members {
+	for nick, m := range r.people.members {
 		s.Sessions += len(m.seats)
 		if isGuest(nick) {
 			s.Guests++

@@ -18,15 +18,15 @@ func TestStats(t *testing.T) {
 		carol.send("hi", "bob", "erin")
 		carol.send("hi", "erin", "zoe")
 		carol.send("hi", "zoe") // nobody
-		h.archive.set(func() { h.archive.broken = true })
+		h.store.set(func() { h.store.broken = true })
 		bob.send("lost", "carol")
-		bob.say("shown all the same")
+		bob.say("shown to nobody")
 		want := Stats{Members: 4, Guests: 1, Sessions: 4, Messages: map[Kind]uint64{
-			KindSay: 2, KindMe: 1, KindNotice: 0, KindDirect: 2, KindGroup: 1,
+			KindSay: 1, KindMe: 1, KindNotice: 0, KindDirect: 2, KindGroup: 1,
 		}}
 		if diff := cmp.Diff(want, h.Stats()); diff != "" {
 			t.Error(diff)
 		}
-		h.archive.set(func() { h.archive.broken = false })
+		h.store.set(func() { h.store.broken = false })
 	})
 }

@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// Update is something that a session is to show. One event is shared by all
+// Update is something that a session is to show. One update is shared by all
 // sessions it is put to; only Rendered and Styles change after that.
 type Update struct {
 	// Exactly one of these is set.
 	Message  *Message // something said, to everyone or to this person
 	Presence *Change  // people came or went
 
-	// Rendered is room for the sinks to share what they make of the event, and Styles
+	// Rendered is room for the sinks to share what they make of the update, and Styles
 	// for how many tried to.
 	Rendered sync.Map
 	Styles   atomic.Int32
@@ -29,7 +29,7 @@ type Change struct {
 // Put MUST NOT block and MUST NOT call the room: it is called with the room's
 // lock held. A sink that has no place left ends its session; nobody waits for it.
 // If shown is not nil it is called exactly once, not from within Put: with true
-// when the person's client has confirmed that the event arrived, with false when
+// when the person's client has confirmed that the update arrived, with false when
 // the session ended before.
 type Sink interface {
 	Put(e *Update, shown func(bool))

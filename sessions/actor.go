@@ -107,7 +107,7 @@ func (a *actor) note(words string) {
 	a.out.print(string(render.Notice(nil, words, a.style())), nil)
 }
 
-// tell is note for goroutines that must not wait, such as the archive's.
+// tell is note for goroutines that must not wait, such as the log's.
 func (a *actor) tell(words string) {
 	a.out.tell(string(render.Notice(nil, words, a.style())))
 }
@@ -131,7 +131,7 @@ func (a *actor) trouble(what string, err error) {
 
 func plainError(err error) string {
 	if errors.Is(err, room.ErrStorage) {
-		return "storage trouble; please try again in a moment"
+		return wordsStorage
 	}
 	return err.Error()
 }
@@ -160,8 +160,8 @@ func (a *actor) sayCharged(kind room.Kind, words string, bytes int64) {
 		defer a.pending.add(-1)
 		if err != nil {
 			a.refund(bytes)
-			a.host.complain("a room message is not in the history", a.seat.Nick(), err)
-			a.fail(wordsUnstored)
+			a.host.complain("a room message was not sent", a.seat.Nick(), err)
+			a.fail("not sent: " + wordsStorage)
 		}
 	})
 }
@@ -229,7 +229,7 @@ func (a *actor) send(call parse.Call) {
 	})
 }
 
-// receipt shows what became of a message. It does not wait: the archive's
+// receipt shows what became of a message. It does not wait: the log's
 // goroutine may call it.
 func (a *actor) receipt(r room.Receipt, lone bool) {
 	words, ok := wordsReceipt(r)
@@ -289,7 +289,10 @@ func (a *actor) whoelse(parse.Call) {
 		a.note("nobody else is here")
 		return
 	}
-	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, a.wordsOnline)
+	silent := a.host.silent()
+	a.notes(wordsCount(len(others), "other person is", "other people are")+" here", others, func(p room.Presence) string {
+		return a.wordsOnline(p, silent[p.Nick])
+	})
 }
 
 func (a *actor) wholast(call parse.Call) {
@@ -329,7 +332,13 @@ func (a *actor) printAll(lines string, shown func(bool)) {
 	a.out.print(lines, shown)
 }
 
-func (a *actor) whoami(parse.Call) { a.note(wordsIdentity(a.login, a.seat)) }
+func (a *actor) whoami(call parse.Call) {
+	if call.Nick != "" && call.Nick != a.seat.Nick() {
+		a.fail(a.wordsRename(call.Nick))
+		return
+	}
+	a.note(wordsIdentity(a.login, a.seat))
+}
 
 func (a *actor) help(call parse.Call) {
 	if call.Text == "" {

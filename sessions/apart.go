@@ -12,7 +12,7 @@ import (
 func setting(do func(*actor, parse.Call)) func(*actor, parse.Call) {
 	return func(a *actor, call parse.Call) {
 		if a.seat.Guest() && a.seat.Visiting() {
-			a.fail("nothing is kept for guests, so " + call.Name + " works in the room only; connect with a key to have a name of your own")
+			a.fail("nothing is kept for guests, so " + call.Name + " works only in the room; connect with a key to have a nick of your own")
 			return
 		}
 		do(a, call)
@@ -23,7 +23,7 @@ func (a *actor) away(call parse.Call) {
 	err := a.seat.Away(call.Text)
 	switch {
 	case err != nil:
-		a.trouble("being away", err)
+		a.trouble("marking you away", err)
 	case a.seat.Guest():
 		a.note("you are marked away, but nothing is kept for guests; /back to return")
 	default:
@@ -35,7 +35,7 @@ func (a *actor) back(parse.Call) {
 	was, err := a.seat.Back()
 	switch {
 	case err != nil:
-		a.trouble("being back", err)
+		a.trouble("marking you back", err)
 		return
 	case !was:
 		a.note("you were not away")

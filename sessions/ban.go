@@ -66,7 +66,7 @@ func (a *actor) shootsOperators(aim Aim, meant bool) string {
 		what = "the operators "
 	}
 	return "not banned: " + aim.Target + " covers " + what + render.People(operators, listed) +
-		"; if that is meant, put the word anyway behind " + aim.Target + ", or behind how long"
+		"; if you mean it, put the word anyway after " + aim.Target + ", or after the duration"
 }
 
 // wordsBanned is what somebody reads who is banned while being here.
@@ -90,7 +90,7 @@ func (a *actor) wordsHit(target string, hit []visit) string {
 	case len(nicks) == 0:
 		return "; nobody online was affected"
 	case len(nicks) == 1 && nicks[0] == target:
-		return "; was here from " + wordsFrom(hit)
+		return "; connected from " + wordsFrom(hit)
 	}
 	return "; it ended the sessions of " + render.People(nicks, listed)
 }
@@ -98,7 +98,7 @@ func (a *actor) wordsHit(target string, hit []visit) string {
 func (a *actor) unban(call parse.Call) {
 	ok := a.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
 	if ok {
-		a.note(call.Target + " may come in again")
+		a.note(call.Target + " can join again")
 		a.tellOperators("unbanned " + call.Target)
 	}
 }

@@ -9,6 +9,7 @@ import (
 // TestBurst: people who say all that they may say at once cost nobody the session,
 // though it is more than may wait behind a write that stands.
 func TestBurst(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stop()
 	r.rate = 5 // a burst is 20 lines

@@ -17,8 +17,8 @@ import (
 	"whoelse/sessions/text"
 )
 
-// patience bounds every expectation.
-const patience = 10 * time.Second
+// patience bounds every expectation. The race detector makes it longer.
+var patience = 10 * time.Second
 
 // dial says how a client comes.
 type dial struct {

@@ -165,7 +165,7 @@ func statusEnded(cause error) int {
 func (a *actor) runLine(line string, ch *sshd.Channel) int {
 	call, err := parse.Command(line)
 	if inRoomOnly[call.Name] {
-		err = errors.New(call.Name + " works in the room only")
+		err = errors.New(call.Name + " works only in the room; to enter it, connect without a command")
 	}
 	if err == nil && call.Text == "-" {
 		call.Text, err = readText(ch)

@@ -8,6 +8,7 @@ import (
 // /away and /back as commands, by somebody who is not in the room: senders see it, and
 // whoever joins is reminded.
 func TestAwayFromAShell(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
 	run := func(command, want string) {
@@ -21,8 +22,8 @@ func TestAwayFromAShell(t *testing.T) {
 	bob.typed("@carol coffee?\n")
 	bob.expects("kept for carol (away: lunch)")
 	carol := connect(t, r.addr, dial{user: "carol", key: "carol", width: 100, height: 20, term: "xterm"})
-	carol.expects("you are away since ")
-	carol.expects(" (lunch); /back ends it")
+	carol.expects("you have been away since ")
+	carol.expects(" (lunch); /back to return")
 	bob.typed("@carol tea?\n")
 	bob.expects("kept for carol (away: lunch)")
 	run("back", "welcome back; 2 unread: bob (2)")

@@ -33,6 +33,7 @@ func (c *client) expects(want string) {
 // A command of somebody without a key is not the guest of that name who is in the room:
 // it speaks under another name, and changes nothing of theirs.
 func TestGuestsCommandIsNotTheGuest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
 	dave := connect(t, r.addr, dial{user: "dave"})
@@ -68,6 +69,7 @@ func TestGuestsCommandIsNotTheGuest(t *testing.T) {
 
 // While a command runs, its name is taken: who joins meanwhile is not spoken for by it.
 func TestNameOfARunningCommandIsTaken(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
 	running := connect(t, r.addr, dial{user: "dave", command: "say -"})
@@ -84,9 +86,10 @@ func TestNameOfARunningCommandIsTaken(t *testing.T) {
 
 // What only a session can do says so, instead of doing nothing.
 func TestCommandsThatNeedTheRoom(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, command := range []string{"clear", "quit"} {
-		want := "! whoelse: " + command + " works in the room only\n(exit status 2)"
+		want := "! whoelse: " + command + " works only in the room; to enter it, connect without a command\n(exit status 2)"
 		if said := runs(t, r, dial{user: "bob", key: "bob", command: command}); !strings.HasSuffix(said, want) {
 			t.Errorf("%s: %s", command, said)
 		}

@@ -18,6 +18,7 @@ import (
 // to them was received there or is unread in their inbox. So is, above all, each
 // that its sender was told of as delivered.
 func TestDelivered(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()

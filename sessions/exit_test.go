@@ -8,6 +8,7 @@ import (
 // The library ends a channel with status 0 when its handler returns, which must not
 // come before the session's own.
 func TestExitStatusOfPipes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for range 300 {
 		c := connect(t, r.addr, dial{user: "bob", key: "bob"})

@@ -22,7 +22,7 @@ func (s *session) greet(w *room.Welcome, err error) {
 		past = append(past, motd(s.host.cfg.MOTD())...)
 	}
 	recent, rows := s.recent(w, style)
-	if words := wordsAbove(w, len(recent), s.seat.Nick()); words != "" {
+	if words := wordsMissed(w, len(recent), s.seat.Nick(), style); words != "" {
 		past = render.Notice(past, words, style)
 	}
 	if w.Returned && len(recent) > 0 {
@@ -91,7 +91,7 @@ func (s *session) introduce(w *room.Welcome, add func(string)) {
 	if w.Absence.Away() {
 		add(wordsAway(w.Absence, s.styleNow()))
 	}
-	add(wordsHere(w.Others, w.OthersOnline) + "; type help for help")
+	add(wordsHere(w.Others, w.OthersOnline) + "; type help for a list of commands")
 }
 
 // kept renders which messages of this person's were read, and without a terminal what

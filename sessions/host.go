@@ -116,7 +116,7 @@ type Host struct {
 const complainEvery = time.Minute
 
 // complain logs what went wrong for somebody, though not each time: where a disk is
-// full everybody meets the same, the archive logs the cause itself, and the log may
+// full everybody meets the same, the storage logs the cause itself, and the log may
 // be on that very disk.
 func (h *Host) complain(what, nick string, err error) {
 	h.complaints.Do(func() { h.cfg.Log.Error(what, "nick", nick, "err", err) })
@@ -177,7 +177,7 @@ func (h *Host) add(s *session) bool {
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end}
+	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end, silent: s.ch.Silent}
 	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true

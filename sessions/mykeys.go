@@ -16,7 +16,7 @@ import (
 func (a *actor) key(call parse.Call) {
 	switch {
 	case a.login.Key == nil:
-		a.fail("guests have no keys; connect with one to have a name of your own (ssh-keygen -t ed25519 makes one)")
+		a.fail("guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)")
 	case a.host.cfg.Keyring == nil:
 		a.fail("keys can't be changed from here")
 	case call.Verb == "add":
@@ -97,7 +97,7 @@ func (a *actor) addKey(pasted string) {
 	}
 	for _, k := range added {
 		a.host.cfg.Log.Info("key added", "nick", a.seat.Nick(), "key", k.Fingerprint, "by", a.person().Key, "from", a.from)
-		words := "added " + a.wordsOfKey(k, "") + "; it lets in whoever has it as " + a.seat.Nick()
+		words := "added " + a.wordsOfKey(k, "") + "; whoever has it can join as " + a.seat.Nick()
 		if a.operator() {
 			words += ", but not as an operator"
 		}

@@ -26,7 +26,7 @@ func TestOwnKeys(t *testing.T) {
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob", width: 200, height: 50, term: "xterm"})
 	bob.enters("/key", "1 key is yours:", fingerprint("bob")+" (ssh-ed25519), added today, in use here")
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
-	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it lets in whoever has it as bob")
+	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "whoever has it can join as bob")
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "2 keys are yours:")
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
@@ -57,15 +57,15 @@ func TestKeyRefusals(t *testing.T) {
 	for _, c := range [][2]string{
 		{"/key add", "missing key; paste"},
 		{"/key remove", "missing fingerprint"},
-		{"/key steal", `"steal" is none of add, remove and leave`},
-		{"/key add nonsense", "not added: line 1: no key can be read from it"},
+		{"/key steal", `"steal" is not add, remove or leave`},
+		{"/key add nonsense", "not added: line 1: it is not a public key (type, base64 and comment are expected); give the whole line of a .pub file"},
 		{"/key add " + public("carol"), "this key already holds carol"},
 		{"/key add -----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key; keep it to yourself"},
 		{`/key add environment="ROLE=operator" ` + public("laptop"), "it has options"},
-		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: no key"},
+		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: it is not a public key (its base64"},
 		{"/key remove " + fingerprint("carol"), "none of your keys has this fingerprint"},
 		{"/key remove SHA256:\u202e\u200bx", "none of your keys has this fingerprint"},
-		{"/key add \x9b2J\u202e\u2066evil", "not added: line 1: no key can be read"},
+		{"/key add \x9b2J\u202e\u2066evil", "not added: line 1: it is not a public key ("},
 	} {
 		bob.enters(c[0], c[1])
 	}

@@ -142,12 +142,8 @@ func (a *actor) invite(call parse.Call) {
 		return
 	}
 	user := call.Nick + "+" + code
-	join := "ssh " + user + "@HOST"
-	if a.host.cfg.JoinLine != nil {
-		join = a.host.cfg.JoinLine(user, a.at)
-	}
 	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", a.style())
-	a.printAll(string(render.Notice(lines, "  "+join, a.style())), nil)
+	a.printAll(string(render.Notice(lines, "  "+a.joinLine(user), a.style())), nil)
 	a.tellOperators("invited " + call.Nick)
 }
 

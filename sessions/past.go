@@ -8,6 +8,7 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
+	"whoelse/sessions/text"
 )
 
 // defaultLines is how far back one looks when not asking for a number.
@@ -42,16 +43,16 @@ func (a *actor) inbox(call parse.Call) {
 func (a *actor) nothingWith(n string) {
 	switch {
 	case n == "":
-		a.note("there is nothing yet")
+		a.note("no messages yet")
 	case n == a.seat.Nick() || a.known(n):
-		a.note("there is nothing yet between you and " + n)
+		a.note("no messages yet between you and " + n)
 	default:
 		a.failAs(exitUnknown, a.wordsNobody(n))
 	}
 }
 
 func (a *actor) history(call parse.Call) {
-	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", func() { a.note("nothing was said yet") })
+	a.pages(a.seat.History(a.ctx, linesAsked(call)), nil, "reading the room's history", func() { a.note("nothing has been said yet") })
 }
 
 // pages shows what was said earlier, page by page. It waits while much is queued, and
@@ -86,11 +87,21 @@ func (a *actor) pages(pages iter.Seq2[room.Page, error], shown func([]*room.Mess
 	}
 }
 
+// minID is how much of an id is needed at least, to search for it.
+const minID = 4
+
 // show prints a recent message whole, of which only the first rows were shown.
 func (a *actor) show(call parse.Call) {
+	none := func() {
+		a.fail("no recent message has the ID " + text.Quote(call.Text, 24) + "; a message that was cut has its ID in its last line")
+	}
+	if len(call.Text) < minID {
+		none()
+		return
+	}
 	a.whole = true
 	defer func() { a.whole = false }()
-	a.pages(a.seat.Find(a.ctx, call.Text), nil, "looking for that message", func() { a.fail("no recent message has that id") })
+	a.pages(a.seat.Find(a.ctx, call.Text), nil, "looking for that message", none)
 }
 
 // page shows messages and returns how many bytes that are.

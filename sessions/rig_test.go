@@ -32,7 +32,7 @@ type rig struct {
 	addr string
 
 	store    *history.Store
-	before   func(room.Archive) room.Archive // what is put before the store; nil is nothing
+	before   func(room.Log) room.Log // what is put before the store; nil is nothing
 	settings *settings.Store
 	room     *room.Room
 	registry *keys.Registry
@@ -55,28 +55,29 @@ func newRig(t testing.TB) *rig {
 
 func (r *rig) start() {
 	r.t.Helper()
-	log := slog.New(slog.NewTextHandler(r.t.Output(), nil))
+	lines := slog.New(slog.NewTextHandler(r.t.Output(), nil))
 	var err error
-	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: lines})
 	r.must(err)
-	r.registry, err = keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
+	r.registry, err = keys.Open(filepath.Join(r.dir, "authorized_keys"), lines)
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	archive := room.Archive(r.store)
+	log := room.Log(r.store)
 	if r.before != nil {
-		archive = r.before(archive)
+		log = r.before(log)
 	}
-	r.room, err = room.New(archive, r.registry, r.settings, room.Options{InboxMax: r.most})
+	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
-	r.openDesk(log)
+	r.must(r.store.Follow(r.room.Apply))
+	r.openDesk(lines)
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: log,
+		Room: r.room, Nicks: r.registry, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: lines,
 		Keyring: r.desk, Warden: r.warden, Admit: r.desk.Admit, JoinLine: joinLine,
 	})
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, r.codes), Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, r.codes), Handle: r.host.Handle, Log: lines,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -189,7 +190,7 @@ func (s *session) saysSomething(line terminal.Line) bool {
 	if line.Over > 0 {
 		return true // it would fill the screen
 	}
-	call, err := parse.Line(line.Text)
+	call, err := s.parse(line.Text)
 	if err != nil || !speaks[call.Name] {
 		return false
 	}
@@ -232,7 +233,7 @@ func (s *session) handle(line string) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	call, err := parse.Line(line)
+	call, err := s.parse(line)
 	if !s.host.pace.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
 		return s.out.why()
 	}
@@ -258,6 +259,16 @@ func (s *session) handle(line string) error {
 	return nil
 }
 
+// parse is parse.Line, but for what was probably meant for one person and would be said
+// to everyone because of a slip in the command.
+func (s *session) parse(line string) (parse.Call, error) {
+	to, slip := parse.Misspelt(line)
+	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
+		return parse.Call{}, slip
+	}
+	return parse.Line(line)
+}
+
 // mentionAway tells whoever talks while they are away that they are, once until they are
 // back.
 func (s *session) mentionAway(talking bool) {
@@ -266,7 +277,7 @@ func (s *session) mentionAway(talking bool) {
 		s.toldAway = false
 	case talking && !s.toldAway:
 		s.toldAway = true
-		s.note("you are still away; /back ends that")
+		s.note("you are still away; /back to return")
 	}
 }
 

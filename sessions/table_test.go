@@ -11,7 +11,7 @@ import (
 func TestEveryCommandHasAHandler(t *testing.T) {
 	for _, c := range parse.Commands {
 		if (commands[c.Name] != nil) == inRoomOnly[c.Name] {
-			t.Errorf("%s has a handler: %v, and works in the room only: %v", c.Name, commands[c.Name] != nil, inRoomOnly[c.Name])
+			t.Errorf("%s has a handler: %v, and works only in the room: %v", c.Name, commands[c.Name] != nil, inRoomOnly[c.Name])
 		}
 	}
 	for name := range commands {

@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "write what the screens show into the tr
 // TestTranscripts plays testdata/*.txt. Each is one server and the people on it;
 // testdata/README says how they are written.
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
@@ -231,7 +232,7 @@ var variable = []struct {
 }{
 	{regexp.MustCompile(`\b\d\d:\d\d\b`), "HH:MM"},
 	{regexp.MustCompile(`\b\d+ s ago`), "N s ago"},
-	{regexp.MustCompile(`lines: /show \w{4}\b`), "lines: /show ID"},
+	{regexp.MustCompile(`more lines; type /show \w{4}\b`), "more lines; type /show ID"},
 }
 
 // receipt is a row that tells what became of a message for one recipient.

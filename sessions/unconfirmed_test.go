@@ -9,24 +9,23 @@ import (
 	"whoelse/room"
 )
 
-// stalling is an archive that can stop answering for a while.
+// stalling is a log that can stop answering for a while.
 type stalling struct {
-	room.Archive
+	room.Log
 
 	mu   sync.Mutex // owns the fields below
 	on   bool
 	held []func()
 }
 
-func (s *stalling) Append(done func(error), recs ...room.Record) {
+func (s *stalling) Append(e *room.Event, failed func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.on {
-		recs = slices.Clone(recs)
-		s.held = append(s.held, func() { s.Archive.Append(done, recs...) })
+		s.held = append(s.held, func() { s.Log.Append(e, failed) })
 		return
 	}
-	s.Archive.Append(done, recs...)
+	s.Log.Append(e, failed)
 }
 
 // stall begins or ends a time in which nothing gets to the disk.
@@ -45,7 +44,7 @@ func (s *stalling) stall(on bool) {
 func TestNothingIsConfirmedByWaiting(t *testing.T) {
 	t.Parallel()
 	disk := &stalling{}
-	r := &rig{t: t, dir: t.TempDir(), before: func(a room.Archive) room.Archive { disk.Archive = a; return disk }}
+	r := &rig{t: t, dir: t.TempDir(), before: func(l room.Log) room.Log { disk.Log = l; return disk }}
 	r.start()
 	t.Cleanup(r.stop)
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "nick"}).sees("(exit status 0)")

@@ -18,6 +18,8 @@ type visit struct {
 	nick  string // as seated, which a guest's name becomes clear by; owned by Host.mu
 	tell  func(words string)
 	end   func(cause error) // does not wait
+
+	silent func() bool // the client does not answer; nil of a command
 }
 
 // Person is whom something may be about, as far as known.
@@ -63,6 +65,18 @@ func (h *Host) visits() []visit {
 	}
 	for v := range h.commands {
 		all = append(all, *v)
+	}
+	return all
+}
+
+// silent has the nicks in the room none of whose sessions answers.
+func (h *Host) silent() map[string]bool {
+	all := make(map[string]bool)
+	for _, v := range h.visits() {
+		if v.silent != nil {
+			others, any := all[v.nick]
+			all[v.nick] = v.silent() && (others || !any)
+		}
 	}
 	return all
 }

@@ -9,6 +9,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -20,8 +21,8 @@ import (
 // way out, and never an internal error.
 
 const (
-	wordsShutdown    = "the server is shutting down; messages that were kept are safe; come back in a moment"
-	wordsUnstored    = "shown, but not saved in the history: storage trouble"
+	wordsShutdown    = "the server is shutting down; kept messages are safe; come back in a moment"
+	wordsStorage     = "storage trouble; please try again in a moment"
 	wordsUnconfirmed = "not confirmed: the server did not finish in time; it may or may not arrive"
 	wordsUnmarked    = "not confirmed: the server did not finish in time; these messages may be shown as new again"
 	wordsOperators   = "only operators can do that"
@@ -69,14 +70,14 @@ func BanWords(until time.Time, reason string) string {
 }
 
 func wordsTooLong(size int) string {
-	return "not sent: that is " + render.Count(size) + " characters, and a message has at most " + render.Count(maxText)
+	return "not sent: that is " + render.Count(size) + " characters, and a message can have at most " + render.Count(maxText)
 }
 
 // wordsUnaffordable says why nothing more is stored for somebody.
 func wordsUnaffordable(why error) string { return "not sent: " + why.Error() }
 
 func wordsTooFast(rate float64) string {
-	return fmt.Sprintf("at most %g messages a second: the others wait their turn", rate)
+	return fmt.Sprintf("at most %g messages a second: the rest wait their turn", rate)
 }
 
 func wordsCount(n int, one, more string) string {
@@ -107,27 +108,27 @@ func wordsReceipt(r room.Receipt) (words string, ok bool) {
 	case room.RefusedGone:
 		return r.To + " is not here, and nothing is kept for guests", false
 	case room.RefusedBlocked:
-		return r.To + " does not take messages from you", false
+		return r.To + " does not accept messages from you", false
 	case room.RefusedYours:
 		return "you block " + r.To + " and would not see the answer; /unblock " + r.To + " first", false
 	case room.RefusedFull:
 		return fmt.Sprintf("%s's inbox is full (%s); %s has to read some first",
 			r.To, wordsCount(r.Most, "unread message", "unread messages"), r.To), false
 	}
-	return "storage trouble; please try again in a moment", false
+	return wordsStorage, false
 }
 
 // wordsAway reminds somebody of being away.
 func wordsAway(a room.Absence, st render.Style) string {
-	words := "you are away since " + render.Clock(a.Since, time.Now(), st)
+	words := "you have been away since " + render.Clock(a.Since, time.Now(), st)
 	if a.Reason != "" {
 		words += " (" + a.Reason + ")"
 	}
-	return words + "; /back ends it"
+	return words + "; /back to return"
 }
 
-// wordsOnline describes someone who is here.
-func (a *actor) wordsOnline(p room.Presence) string {
+// wordsOnline describes someone who is here; silent is whether their client does not answer.
+func (a *actor) wordsOnline(p room.Presence, silent bool) string {
 	now := time.Now()
 	words := p.Nick
 	if strings.HasPrefix(p.Nick, "~") {
@@ -148,6 +149,9 @@ func (a *actor) wordsOnline(p room.Presence) string {
 		words += ", connection lost just now"
 	case p.Sessions > 1:
 		words += fmt.Sprintf(", %d sessions", p.Sessions)
+	}
+	if silent && p.Sessions > 0 {
+		words += ", not answering"
 	}
 	if p.Quiet {
 		words += ", not announced"
@@ -185,42 +189,80 @@ func wordsUnread(unread room.Waiting, full bool) string {
 	return words + "type inbox"
 }
 
-// wordsAbove counts the lines of the room that were said since the person left and are
-// not among the last ones, which are shown; "" if there are none.
-func wordsAbove(w *room.Welcome, shown int, nick string) string {
+// wordsMissed counts what was said in the room since the person left and is not among the
+// last lines, which are shown; "" if that is nothing. Whose connection was lost is told so,
+// with the count of all that was said.
+func wordsMissed(w *room.Welcome, shown int, nick string, st render.Style) string {
 	if w.Left.IsZero() {
 		return ""
 	}
-	lines, mentions := 0, 0
-	for _, m := range w.Recent[:len(w.Recent)-shown] {
-		if m.Time.Before(w.Left) {
+	left := w.Left.Truncate(time.Millisecond) // as the times of messages are
+	all, above, mentions := 0, 0, 0
+	for i, m := range w.Recent {
+		if m.Time.Before(left) {
 			continue
 		}
-		lines++
+		all++
+		if i >= len(w.Recent)-shown {
+			continue
+		}
+		above++
 		if m.From != nick && render.Mentions(m.Text, nick) {
 			mentions++
 		}
 	}
-	if lines == 0 {
+	atLeast := ""
+	if all == room.MissedLines {
+		atLeast = "at least "
+	}
+	var words string
+	switch {
+	case w.LeftLost && all == 0:
+		words = wordsLost(w.Left, st) + "nothing was said in the room since then"
+	case w.LeftLost:
+		words = wordsLost(w.Left, st) + atLeast + wordsCount(all, "message", "messages") + " in the room since then"
+	case above == 0:
 		return ""
+	case shown == 0:
+		words = atLeast + wordsCount(above, "line", "lines") + " since you left"
+	default:
+		words = atLeast + wordsCount(above, "more line above", "more lines above")
 	}
-	words := wordsCount(lines, "more line above", "more lines above")
-	if shown == 0 {
-		words = wordsCount(lines, "line", "lines") + " since you left"
-	}
-	if lines+shown == room.MissedLines {
-		words = "at least " + words
+	if above == 0 {
+		return words
 	}
 	if mentions > 0 {
 		words += ", " + wordsCount(mentions, "mentions you", "mention you")
 	}
-	return fmt.Sprintf("%s: /history %d", words, lines+shown)
+	return fmt.Sprintf("%s: /history %d", words, above+shown)
+}
+
+func wordsLost(at time.Time, st render.Style) string {
+	return "your connection was lost at " + render.Clock(at, time.Now(), st) + "; "
+}
+
+// wordsRename says how to have another nick.
+func (a *actor) wordsRename(to string) string {
+	own := a.seat.Nick()
+	join := a.joinLine(strings.TrimPrefix(to, nick.GuestMark))
+	if a.login.Key == nil {
+		return "your nick can't be changed here; to be " + to + ", leave and connect with: " + join
+	}
+	return "your key keeps the nick " + own + "; to be " + to + ", connect with another key (ssh -i FILE): " + join
+}
+
+// joinLine is the command with which somebody connects as user.
+func (a *actor) joinLine(user string) string {
+	if a.host.cfg.JoinLine == nil {
+		return "ssh " + user + "@HOST"
+	}
+	return a.host.cfg.JoinLine(user, a.at)
 }
 
 // wordsIdentity says who one is and by which key.
 func wordsIdentity(l *sshd.Login, seat *room.Seat) string {
 	if l.Key == nil {
-		return "you are " + seat.Nick() + ", a guest: nothing is kept for you when you leave; connect with a key to have a name of your own"
+		return "you are " + seat.Nick() + ", a guest: nothing is kept for you when you leave; connect with a key to have a nick of your own"
 	}
 	return "you are " + seat.Nick() + ", by the key " + gossh.FingerprintSHA256(l.Key)
 }
@@ -231,7 +273,7 @@ const greetMost = 20
 func wordsHere(others []room.Presence, total int) string {
 	switch {
 	case total == 0:
-		return "nobody else is here yet"
+		return "nobody else is here"
 	case total > len(others):
 		return fmt.Sprintf("%d others are here; whoelse lists them", total)
 	}
@@ -260,7 +302,7 @@ func helpAll(operator bool, st render.Style) string {
 	for _, c := range list {
 		lines = render.Entry(lines, "  "+shortUsage(c), c.Help, 2+width+2, st)
 	}
-	return string(render.Notice(lines, "Tab completes, up and down find what you typed; /help COMMAND tells more", st))
+	return string(render.Notice(lines, "Tab completes; up and down recall what you typed; /help COMMAND tells more", st))
 }
 
 // commandsFor lists what one may ask for.
@@ -276,6 +318,9 @@ func shortUsage(c *parse.Syntax) string {
 
 func helpOne(c *parse.Syntax, st render.Style) string {
 	lines := render.Notice(nil, c.Usage+": "+c.Help, st)
+	if c.Example != "" {
+		lines = render.Notice(lines, "for example: "+c.Example, st)
+	}
 	if c.More != "" {
 		lines = render.Notice(lines, c.More, st)
 	}

@@ -3,6 +3,7 @@ package certs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -96,7 +97,7 @@ func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Auth
 		return keys.Authority{}, refuse("its authority's key: %w", err)
 	}
 	if cert.Signature == nil || cert.Signature.Format == gossh.KeyAlgoRSA {
-		return keys.Authority{}, refuse("it is signed with SHA-1; sign it anew with: ssh-keygen -t rsa-sha2-512")
+		return keys.Authority{}, refuse("it is signed with SHA-1; sign it again with: ssh-keygen -t rsa-sha2-512")
 	}
 	signer := string(cert.SignatureKey.Marshal())
 	err := refuse("it is signed by an authority that is not known here")
@@ -154,9 +155,12 @@ func names(list []string) string {
 	return s
 }
 
-// verify has the library check type, validity, critical options and signature, and
-// looks at the address itself: the library leaves that to who uses its result.
+// verify has the library check the certificate, after inspect has, and looks at the
+// address itself: the library leaves that to who uses its result.
 func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.Addr) error {
+	if err := c.inspect(cert); err != nil {
+		return err
+	}
 	checker := gossh.CertChecker{
 		IsUserAuthority: func(gossh.PublicKey) bool { return true }, // found by authority
 		IsRevoked:       c.revoked.Certificate,
@@ -164,13 +168,49 @@ func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.A
 	}
 	perms, err := checker.Authenticate(attempt{user: principal, from: from}, cert)
 	if err != nil {
-		return refuse("%s", safe.Text(strings.TrimPrefix(err.Error(), "ssh: ")))
+		return refuse("its signature does not fit it; %s", askAgain)
 	}
 	list, restricted := perms.CriticalOptions["source-address"]
 	if restricted && !sourceAllowed(list, from) {
 		return refuse("not for the address you come from")
 	}
 	return nil
+}
+
+const askAgain = "ask whoever issued it for a new one"
+
+// inspect checks what the library does, but for the signature, to say in our words what
+// is wrong.
+func (c *Checker) inspect(cert *gossh.Certificate) error {
+	now := c.now().Unix()
+	after, before := int64(cert.ValidAfter), int64(cert.ValidBefore)
+	switch option := unknownOption(cert); {
+	case cert.CertType != gossh.UserCert:
+		return refuse("it is for hosts, not for people; sign one with: ssh-keygen, without -h")
+	case c.revoked.Certificate(cert):
+		return refuse("it was revoked; %s", askAgain)
+	case option != "":
+		return refuse("its option %s can't be enforced here; ask whoever issued it for one without", safe.Quote(option))
+	case after < 0 || before < 0 && cert.ValidBefore != gossh.CertTimeInfinity:
+		return refuse("its validity is not a time; %s", askAgain)
+	case now < after:
+		return refuse("it is not valid before %s", minute(after))
+	case cert.ValidBefore != gossh.CertTimeInfinity && now >= before:
+		return refuse("it expired on %s; %s", minute(before), askAgain)
+	}
+	return nil
+}
+
+func minute(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02 15:04 UTC") }
+
+// unknownOption gives the first critical option that is not understood, "" for none.
+func unknownOption(cert *gossh.Certificate) string {
+	for _, name := range slices.Sorted(maps.Keys(cert.CriticalOptions)) {
+		if name != "source-address" {
+			return name
+		}
+	}
+	return ""
 }
 
 // sourceAllowed is sshd's rule for source-address: addresses and CIDR blocks only.

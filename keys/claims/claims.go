@@ -17,6 +17,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"whoelse/internal/netaddr"
 )
 
 // ErrOver is what every error of Take is (errors.Is).
@@ -109,18 +111,15 @@ func (l *Limiter) take(from netip.Addr, now time.Time) (taken []*count, err erro
 		return nil, nil
 	}
 	l.makeRoom(now)
-	address, network := 32, 24
-	if from.Is6() {
-		address, network = 64, 48
-	}
 	for _, limit := range []struct {
-		most, bits int
-		where      string
-	}{{l.limits.PerAddress, address, "from your address"}, {l.limits.PerNetwork, network, "from your network"}} {
+		most  int
+		block netip.Prefix
+		where string
+	}{{l.limits.PerAddress, netaddr.Of(from), "from your address"}, {l.limits.PerNetwork, netaddr.Network(from), "from your network"}} {
 		if limit.most <= 0 {
 			continue
 		}
-		c := l.of(from, limit.bits, now)
+		c := l.of(limit.block, now)
 		if c.n >= limit.most {
 			return nil, overError{limit.where, c.over.Sub(now)}
 		}
@@ -132,9 +131,8 @@ func (l *Limiter) take(from netip.Addr, now time.Time) (taken []*count, err erro
 	return taken, nil
 }
 
-// of gives the count of the block of that many bits. l.mu is held.
-func (l *Limiter) of(from netip.Addr, bits int, now time.Time) *count {
-	block, _ := from.Prefix(bits)
+// of gives the count of a block. l.mu is held.
+func (l *Limiter) of(block netip.Prefix, now time.Time) *count {
 	c := l.counts[block]
 	if c == nil {
 		c = &count{}

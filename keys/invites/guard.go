@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"whoelse/internal/netaddr"
 )
 
 // Bounds of a Guard.
@@ -35,7 +37,7 @@ type tries struct {
 func (g *Guard) Wait(from netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := g.wrong[network(from)]
+	t := g.wrong[netaddr.Of(from)]
 	if t == nil {
 		return 0
 	}
@@ -50,7 +52,7 @@ func (g *Guard) Wrong(from netip.Addr) {
 	if g.wrong == nil {
 		g.wrong = make(map[netip.Prefix]*tries)
 	}
-	where := network(from)
+	where := netaddr.Of(from)
 	t := g.wrong[where]
 	if t == nil || g.old(t) {
 		t = &tries{}
@@ -91,15 +93,4 @@ func (g *Guard) now() time.Time {
 		return g.Now()
 	}
 	return time.Now()
-}
-
-// network is what counts as one address: IPv4 as it is, IPv6 by its /64.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }

@@ -30,6 +30,12 @@ func Nearest(name string, among []string) (string, bool) {
 	return best, bestRank < rankFar
 }
 
+// OneSlip reports whether a and b differ in one letter, or in the order of two
+// neighbours.
+func OneSlip(a, b string) bool {
+	return len(a) <= MaxLen && len(b) <= MaxLen && distance(a, b) == 1
+}
+
 func rank(name, candidate string) int {
 	if len(candidate) > MaxLen {
 		return rankFar

@@ -28,7 +28,7 @@ type List struct {
 	disk disk.Store
 	now  func() time.Time
 
-	writing sync.Mutex // held by who changes the file
+	writing sync.Mutex // held by who changes the file, or reads it again
 
 	mu    sync.RWMutex // guards nicks and is not held across I/O
 	nicks map[string]Nick
@@ -38,23 +38,31 @@ type List struct {
 // error: the nicks in it would be free.
 func Open(path string) (*List, error) {
 	l := &List{path: path, now: time.Now}
-	f, err := l.disk.Read(path)
+	return l, l.Reload()
+}
+
+// Reload reads the file again, after it was edited by hand. If it cannot be read, what is
+// reserved stays as it was.
+func (l *List) Reload() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	f, err := l.disk.Read(l.path)
 	if err != nil {
-		return nil, fmt.Errorf("reserved nicks: %w", err)
+		return fmt.Errorf("reserved nicks: %w", err)
 	}
 	var all []Nick
 	if len(f.Data) > 0 {
 		if err := json.Unmarshal(f.Data, &all); err != nil {
-			return nil, fmt.Errorf("reserved nicks: %s cannot be read, and is left alone: %w", path, err)
+			return fmt.Errorf("reserved nicks: %s cannot be read, and is left alone: %w", l.path, err)
 		}
 	}
 	for i, one := range all {
 		if n, err := nick.Parse(one.Nick); err != nil || n != one.Nick {
-			return nil, fmt.Errorf("reserved nicks: %s: number %d is no nick", path, i+1)
+			return fmt.Errorf("reserved nicks: %s: number %d is not a nick", l.path, i+1)
 		}
 	}
 	l.put(all)
-	return l, nil
+	return nil
 }
 
 // Add reserves n for so long from now on. When it returns nil that is in force and on

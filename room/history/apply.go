@@ -3,12 +3,43 @@ package history
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
 	"whoelse/room"
 	"whoelse/room/internal/disk"
 )
+
+// Append implements [room.Log]. An event that concerns a nick whose history is late is refused, in its
+// turn: what waits for one file is bounded.
+func (s *Store) Append(e *room.Event, failed func(error)) {
+	if err := s.latenessOf(e); err != nil {
+		s.Log.Refuse(fmt.Errorf("%w: %w", room.ErrStorage, err), failed)
+		return
+	}
+	s.Log.Append(e, failed)
+}
+
+// latenessOf returns why a history that a message or mark belongs to can't take it now, nil if all can.
+// Who comes and goes, and receipts, are few.
+func (s *Store) latenessOf(e *room.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.late) == 0 {
+		return nil
+	}
+	owners := append([]string{e.From}, e.To...)
+	if e.Room != "" {
+		owners = []string{"#" + e.Room}
+	}
+	for _, name := range owners {
+		if l := s.late[name]; l != nil {
+			return fmt.Errorf("history of %s: %w", name, l.err)
+		}
+	}
+	return nil
+}
 
 // apply brings a batch of committed entries into the histories, in order. The lines of one
 // history are written with one write. What can't be written is late: it waits in memory, the
@@ -56,9 +87,11 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 		s.finish(b)
 	}
 	if late := s.late[l.owner]; late != nil && (late.it == nil || len(late.todo) > 0 || !l.retired.IsZero()) {
-		s.mu.Lock()
-		late.todo = append(late.todo, l)
-		s.mu.Unlock()
+		if !late.again {
+			s.mu.Lock()
+			late.todo = append(late.todo, l)
+			s.mu.Unlock()
+		}
 		return l.inbox > 0
 	}
 	if !l.retired.IsZero() {
@@ -189,6 +222,8 @@ type lateOwner struct {
 	it   *item[*owner] // has them as pending; nil if it could not be loaded
 	todo []line        // follow what it has: of one that could not be loaded, or be set aside
 	err  error         // why
+
+	again bool // what it lacks is to be written again by resync; there is neither it nor todo
 }
 
 func (s *Store) setLate(name string, l *lateOwner) {
@@ -223,6 +258,9 @@ func (s *Store) catchUp() bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for name, l := range s.late {
+		if l.again {
+			continue
+		}
 		err := s.retry(name, l)
 		s.mu.Lock()
 		if l.err = err; err == nil {
@@ -277,13 +315,20 @@ func (s *Store) retry(name string, l *lateOwner) error {
 }
 
 // unusable reports whether what is in a file's place is not one that a store may use.
-func unusable(err error) bool { return errors.Is(err, disk.ErrNotRegular) }
+func unusable(err error) bool {
+	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, errAhead)
+}
 
 // complain logs something about a history, once.
 func (s *Store) complain(name, what string, err error) {
-	if _, said := s.said.LoadOrStore(name+what, true); !said {
-		s.log.Error(what, "file", path(name), "error", err)
+	if _, said := s.said.LoadOrStore(name+what, true); said {
+		return
 	}
+	attrs := []any{"file", path(name)}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	s.log.Error(what, attrs...)
 }
 
 // damage notes a damaged line, once for each place.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ func ReadCheckpoint(in disk.Folder) (c Checkpoint, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
+	if b = bytes.TrimSuffix(b, []byte("\n")); err == nil && !jsonl.Sealed(b) {
+		err = errors.New("the checksum does not fit")
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}
@@ -47,7 +51,7 @@ func WriteCheckpoint(in disk.Folder, c Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return disk.WriteFile(in, checkpointFile, append(b, '\n'))
+	return disk.WriteFile(in, checkpointFile, jsonl.Seal(b[:len(b)-1], 0))
 }
 
 // checkpoint makes all that was applied durable in the histories, and lets the log remove
@@ -162,29 +166,51 @@ func (s *Store) inode(name string) (uint64, error) {
 }
 
 // resync, after a sync that failed, writes what the histories have beyond the checkpoint again, from the
-// log: the kernel may have dropped it, and a second sync could falsely succeed.
+// log: the kernel may have dropped it, and a second sync could falsely succeed. If that fails in the
+// middle of it, they are late until it is done.
 func (s *Store) resync() error {
 	if !s.syncFailed {
 		return nil
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if len(s.late) > 0 {
-		return errLate
-	}
 	s.mu.Lock()
-	names, applied := slices.Sorted(maps.Keys(s.dirty)), s.applied
+	names, applied := maps.Clone(s.dirty), s.applied
+	for name, l := range s.late {
+		if !l.again {
+			s.mu.Unlock()
+			return errLate
+		}
+		if _, dirty := names[name]; !dirty {
+			names[name] = inodes{}
+		}
+	}
+	clear(s.late)
 	s.mu.Unlock()
+	err := s.rewrite(slices.Sorted(maps.Keys(names)), applied)
+	if err != nil {
+		s.mu.Lock()
+		for name := range names {
+			if l := s.late[name]; l != nil && l.it != nil {
+				s.owners.release(l.it)
+			}
+			s.late[name] = &lateOwner{err: err, again: true}
+		}
+		s.mu.Unlock()
+		return err
+	}
+	s.syncFailed = false
+	return nil
+}
+
+// rewrite writes what these histories have beyond the checkpoint, up to the event applied, again.
+func (s *Store) rewrite(names []string, applied uint64) error {
 	for _, name := range names {
 		if err := s.cutBack(name, s.saved.Seq); err != nil {
 			return fmt.Errorf("%s: %w", path(name), err)
 		}
 	}
-	if err := s.applyFrom(s.saved.Seq, applied); err != nil {
-		return err
-	}
-	s.syncFailed = false
-	return nil
+	return s.applyFrom(s.saved.Seq, applied)
 }
 
 // cutBack removes what a history has beyond the event seq. What it gives there may be
@@ -206,10 +232,10 @@ func (s *Store) cutBack(name string, seq uint64) error {
 		return err
 	}
 	defer v.close()
-	if cut, _, err := s.suspect(v, v.size, seq); err != nil {
+	if cut, _, err := suspect(v, v.size, seq); err != nil {
 		return err
 	} else if cut < v.size {
-		o.gone = true
+		o.gone = true // also when cutting fails: that can have its effect
 		s.owners.forget(name)
 		f := v.file.(disk.File)
 		if err := errors.Join(f.Truncate(cut), f.Sync()); err != nil {
@@ -222,7 +248,7 @@ func (s *Store) cutBack(name string, seq uint64) error {
 
 // suspect returns where the lines begin that a file of this size has beyond the event seq, or
 // may have, and where the first bad one of these is.
-func (s *Store) suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error) {
+func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error) {
 	from, bad = size, size
 	b := jsonl.NewBackward(f, size)
 	for {
@@ -288,7 +314,6 @@ func (s *Store) tend() {
 		}
 		if !s.catchUp() {
 			retry.Reset(retryAfter)
-			continue
 		}
 		if s.due() || s.syncFailed {
 			err := s.checkpoint()

@@ -62,8 +62,8 @@ func mustClose(t testing.TB, s *Store) {
 	}
 }
 
-// makeSmall makes a small history of carol, and returns her file and her messages.
-func makeSmall(t *testing.T) ([]byte, []*room.Message) {
+// makeCarols makes a small history of carol, and returns her file and her messages.
+func makeCarols(t *testing.T) ([]byte, []*room.Message) {
 	t.Helper()
 	fs := disktest.New()
 	s := openIn(t, fs, Options{})
@@ -114,7 +114,7 @@ func lost(t *testing.T, what string, got, want []*room.Message) int {
 }
 
 func TestEveryFlippedByte(t *testing.T) {
-	content, all := makeSmall(t)
+	content, all := makeCarols(t)
 	for i := range content {
 		for _, bits := range []byte{1 << (i % 8), content[i] ^ '\n'} {
 			if bits == 0 {
@@ -134,7 +134,7 @@ func TestEveryFlippedByte(t *testing.T) {
 }
 
 func TestEveryMissingByte(t *testing.T) {
-	content, all := makeSmall(t)
+	content, all := makeCarols(t)
 	for i := range content {
 		got, damaged := openDamaged(t, slices.Delete(slices.Clone(content), i, i+1))
 		if n := lost(t, fmt.Sprint("without byte ", i), got, all); n > 1 {
@@ -147,7 +147,7 @@ func TestEveryMissingByte(t *testing.T) {
 }
 
 func TestEveryPrefix(t *testing.T) {
-	content, all := makeSmall(t)
+	content, all := makeCarols(t)
 	for i := range content {
 		got, _ := openDamaged(t, content[:i])
 		whole := 0
@@ -162,7 +162,7 @@ func TestEveryPrefix(t *testing.T) {
 
 func TestTornTail(t *testing.T) {
 	dir := t.TempDir()
-	content, all := makeSmall(t)
+	content, all := makeCarols(t)
 	writeAll(t, userFile(dir, "carol"), content[:len(content)-10])
 	writeAll(t, dir+"/rooms/lobby.jsonl", []byte("torn"))
 	l, log := newLog()
@@ -188,7 +188,7 @@ func TestTornTail(t *testing.T) {
 
 // TestLongJunk: no line is so long that it stops anything.
 func TestLongJunk(t *testing.T) {
-	content, all := makeSmall(t)
+	content, all := makeCarols(t)
 	first, rest, _ := bytes.Cut(content, []byte("\n"))
 	junk := bytes.Repeat([]byte("junk"), jsonl.MaxLine)
 	got, damaged := openDamaged(t, slices.Concat(first, []byte("\n"), junk, []byte("\n"), rest))

@@ -232,7 +232,7 @@ func TestReplacedWhileRunning(t *testing.T) {
 				s.files.forget("bob")
 			}
 			mustPut(t, s, toOne(5, "bob")) // it is kept in the log
-			_, err := s.Waiting("bob")
+			err := put(s, toOne(9, "bob"))
 			wantStorage(t, err)
 			if !strings.Contains(err.Error(), "replaced") || !strings.Contains(l.String(), "users/bob.jsonl") {
 				t.Errorf("the error is %v, and the log says\n%s", err, l)
@@ -281,7 +281,7 @@ func TestChangedWhileRunning(t *testing.T) {
 			change(fs, fileIn(fs, "users", "bob.jsonl"))
 			was := fileIn(fs, "users", "bob.jsonl")
 			mustPut(t, s, toOne(3, "bob"))
-			_, err := s.Waiting("bob")
+			err := put(s, toOne(9, "bob"))
 			wantStorage(t, err)
 			time.Sleep(3 * retryAfter)
 			if !bytes.Equal(fileIn(fs, "users", "bob.jsonl"), was) {
@@ -307,7 +307,7 @@ func TestPutBack(t *testing.T) {
 		users, _ := fs.Folder().Sub("users")
 		_ = users.Rename("bob.jsonl", "bob.away")
 		mustPut(t, s, toOne(2, "bob"))
-		_, err := s.Waiting("bob")
+		err := put(s, toOne(9, "bob"))
 		wantStorage(t, err)
 		_ = users.Remove("bob.jsonl")
 		_ = users.Rename("bob.away", "bob.jsonl")

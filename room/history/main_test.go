@@ -128,7 +128,21 @@ func follow(s *Store) *Store {
 }
 
 // enter appends an event; done is called with what came back, or with an error.
-func enter(s *Store, e *room.Event, done func(room.Entry, error)) {
+func enter(s *Store, e *room.Event, done func(room.Entry, error)) { enterBy(s, s.Append, e, done) }
+
+// putAnyway is put for an event that was on its way before the store could refuse it.
+func putAnyway(t testing.TB, s *Store, events ...*room.Event) {
+	t.Helper()
+	for _, e := range events {
+		done := make(chan error, 1)
+		enterBy(s, s.Log.Append, e, func(_ room.Entry, err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func enterBy(s *Store, appendTo func(*room.Event, func(error)), e *room.Event, done func(room.Entry, error)) {
 	v, _ := followers.Load(s)
 	f := v.(*follower)
 	back := make(chan room.Entry, 1)
@@ -136,7 +150,7 @@ func enter(s *Store, e *room.Event, done func(room.Entry, error)) {
 	f.wait[e.ID] = back
 	f.mu.Unlock()
 	failed := make(chan error, 1)
-	s.Append(e, func(err error) { failed <- err })
+	appendTo(e, func(err error) { failed <- err })
 	go func() {
 		select {
 		case entry := <-back:

@@ -96,8 +96,7 @@ func TestOddBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPut(t, s, toOne(2, "bob"), toOne(3, "dan"))
-	_, err := s.Waiting("bob")
-	wantStorage(t, err)
+	wantStorage(t, put(s, toOne(9, "bob")))
 	sameIDs(t, "dan", unreadOf(t, s, "dan"), "id-000000003")
 	if err := os.Remove(userFile(dir, "bob")); err != nil {
 		t.Fatal(err)

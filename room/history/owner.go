@@ -311,11 +311,21 @@ func (s *Store) load(name string) (*owner, error) {
 	} else {
 		err = r.loadUnread()
 	}
-	if s.Log != nil && o.last > s.Log.Last() { // or what is sent next would count as applied
-		s.complain(name, "history: the end of the log is missing, since it does not know the newest lines", nil)
-		s.Log.Skip(o.last)
+	if err == nil && s.isAhead(o.last) {
+		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
+}
+
+// errAhead is given when the log has lost the newest of its events.
+var errAhead = errors.New("has events that the log does not have; put back the log, or stop the server and run: whoelse check --repair")
+
+// isAhead reports whether the log has not come to an event yet.
+func (s *Store) isAhead(seq uint64) bool {
+	s.mu.Lock()
+	applied := s.applied
+	s.mu.Unlock()
+	return s.Log != nil && seq > max(applied, s.Log.Last())
 }
 
 // mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
@@ -349,6 +359,10 @@ func (s *Store) cut(name string, f disk.File, off, size int64) error {
 	}
 	s.damaged.Add(1)
 	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", size-off)
+	return s.truncate(name, f, off)
+}
+
+func (s *Store) truncate(name string, f disk.File, off int64) error {
 	st, err := f.Stat()
 	if err == nil {
 		err = f.Truncate(off)
@@ -363,10 +377,15 @@ func (s *Store) cut(name string, f disk.File, off, size int64) error {
 // piece is a part of a file.
 type piece struct{ off, end int64 }
 
-// setAside appends pieces of from to the .torn file of owner's history, durably. It has
-// little of them in memory.
+// setAside appends pieces of from to the .torn file of owner's history, durably.
 func (d dirs) setAside(owner string, from io.ReaderAt, pieces []piece) error {
 	in, base := d.place(owner)
+	return appendTorn(in, base, from, pieces)
+}
+
+// appendTorn appends pieces of from to the .torn file of a file, durably. It has little
+// of them in memory.
+func appendTorn(in disk.Folder, base string, from io.ReaderAt, pieces []piece) error {
 	f, err := in.Open(base+".torn", true)
 	if err != nil {
 		return err
@@ -389,7 +408,7 @@ func (d dirs) setAside(owner string, from io.ReaderAt, pieces []piece) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s.torn: %w", path(owner), err)
+		return fmt.Errorf("%s.torn: %w", base, err)
 	}
 	return in.Sync()
 }

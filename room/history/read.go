@@ -94,9 +94,6 @@ func (s *Store) StillUnread(nick string, ids []string) (map[string]bool, error) 
 
 // Waiting implements [room.Histories]. Errors wrap [room.ErrStorage].
 func (s *Store) Waiting(nick string) (n int, err error) {
-	if late := s.lateness(nick); late != nil {
-		return 0, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, nick, late)
-	}
 	err = s.knowing(nick, func(o *owner) { n = o.waiting })
 	return n, err
 }

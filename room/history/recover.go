@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
+	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )
 
@@ -69,8 +71,9 @@ func (s *Store) recover() (err error) {
 	return nil
 }
 
-// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again; and
-// where there is no log, the numbers go on after the greatest in the histories, which can be beyond
+// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again: no
+// segment goes before all histories have it, so they have durably what is before the first one. Where
+// there is no log, the numbers go on after the greatest in the histories, which can be beyond
 // the checkpoint.
 func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	c, err := ReadCheckpoint(s.dirs.root)
@@ -82,8 +85,8 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
 	}
 	segments, err := s.dirs.log.Names()
-	if err != nil || slices.ContainsFunc(segments, func(name string) bool { return strings.HasSuffix(name, ".jsonl") }) {
-		return Checkpoint{}, err
+	if first := firstSegment(segments); err != nil || first > 0 {
+		return Checkpoint{Seq: max(first, 1) - 1}, err
 	}
 	names, err := s.Nicks()
 	if err != nil {
@@ -104,6 +107,17 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 		}
 	}
 	return c, nil
+}
+
+// firstSegment is where the first segment of the log begins whose files have these names, 0 without one.
+func firstSegment(names []string) (first uint64) {
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, ".jsonl")
+		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && len(base) == 20 && (first == 0 || n < first) {
+			first = n
+		}
+	}
+	return first
 }
 
 // replay applies what the log has beyond the checkpoint.
@@ -142,7 +156,8 @@ func (s *Store) replay() error {
 }
 
 // mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it.
+// a crash left there may be anything, and the log has it. The beginning of a single line is what
+// a power cut leaves of one as a rule; anything else is set aside.
 func (s *Store) mendSuspect(name string) error {
 	h, err := s.handle(name, false)
 	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
@@ -156,9 +171,13 @@ func (s *Store) mendSuspect(name string) error {
 	if err != nil {
 		return err
 	}
-	_, bad, err := s.suspect(h.val, st.Size, s.saved.Seq)
+	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
 	if err != nil || bad == st.Size {
 		return err
+	}
+	if last, err := jsonl.NewBackward(h.val, st.Size).Next(); err == nil && last.Off == bad && bad+int64(len(last.Data)) == st.Size {
+		s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
+		return s.truncate(name, h.val, bad)
 	}
 	return s.cut(name, h.val, bad, st.Size)
 }

@@ -77,7 +77,7 @@ func TestLateIsTold(t *testing.T) {
 		if st := s.Stats(); st.Late != 1 || st.Log.Trouble != nil {
 			t.Fatalf("late: %+v", st)
 		}
-		_, err := s.Waiting("bob")
+		err := put(s, toOne(3, "bob"))
 		wantStorage(t, err)
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%v", err)

@@ -1,10 +1,10 @@
-// Package log is the one log of a server that runs alone: the events in segment files of a
-// folder, each made durable by an fsync that all events share which wait for it.
+// Package log is the log of a single server: events in segment files in one folder, made
+// durable by group commit (all events that wait share one write and one fsync).
 //
-// A segment is named by the number of its first event, and ends where the next one begins:
-// an event in it with a number that is not below that was never acknowledged. So a write
-// that failed is disowned by beginning a new segment. A segment is written to from its first
-// byte by one [Log], never again after a write to it failed, and by no later Log.
+// A segment is named by the number of its first event and ends where the next one begins:
+// any event in it with that number or a higher one was never acknowledged. Beginning a new
+// segment therefore disowns a failed write. A [Log] begins its own segments: it never
+// appends to one of an earlier Log, nor to one after a write or fsync of it failed.
 package log
 
 import (
@@ -31,14 +31,14 @@ var ErrClosed = errors.New("the log is closed")
 
 // Options are how a [Log] works. The zero value is good.
 type Options struct {
-	Log *slog.Logger // nil: what is found is told to nobody
+	Log *slog.Logger // nil: nothing is logged
 	// SegmentBytes is the size at which the next segment begins; 0 is 8 MiB.
 	SegmentBytes int64
-	// Next is the least number that the next event gets, 0: none. It is for a folder whose
-	// segments were released: those events had lower numbers.
+	// Next is a lower bound for the number of the next event; 0 is none. The segments can't
+	// tell when they were released, or lost.
 	Next uint64
-	// Check, if not nil, is asked before every write. Its error refuses the write; it is
-	// for what the folder itself can't know, that it was replaced.
+	// Check, if not nil, is called before every write, and refuses it with an error. It
+	// tells whether a parent of the folder was replaced.
 	Check func() error
 }
 
@@ -49,7 +49,7 @@ type Stats struct {
 	Syncs    uint64 // batches that were written and fsynced
 	Bytes    int64  // size of the open segment, 0 when there is none
 	Segments int    // how many there are
-	Damaged  uint64 // damaged places that were found; what a crash has torn off does not count
+	Damaged  uint64 // damaged places that were found, without torn ends of segments
 }
 
 // Log is the log in segment files. All methods may be called concurrently.
@@ -71,21 +71,20 @@ type Log struct {
 	work      sync.Cond  // there may be something to do for the writer
 	news      sync.Cond  // or for the follower
 	queue     []item
-	closed    bool   // nothing is appended any more
-	ended     bool   // nothing is committed any more
-	seal      bool   // the next batch begins a segment
-	least     uint64 // the number of the next event is not below it
+	closed    bool // nothing is appended any more
+	ended     bool // nothing is committed any more
+	seal      bool // the next batch begins a segment
 	last      uint64
 	segments  []uint64 // where they begin; the last one is f while that is open
 	open      bool     // f is
 	size      int64    // of the open segment; all of it is durable
 	trouble   error
 	following bool
-	pending   []room.Entry // is for the follower to take
+	pending   []outcome // is for the follower to take
 	refused   uint64
 	syncs     uint64
 	damaged   uint64
-	found     map[Damage]bool // what was told
+	found     map[Damage]bool // what was reported
 
 	releasing sync.Mutex // one Release at a time
 }
@@ -94,15 +93,16 @@ var _ room.Log = (*Log)(nil)
 
 // item is what waits for the writer.
 type item struct {
-	e    *room.Event // nil: whoever appended it wants to know how it is
+	e    *room.Event // nil: it is only to be answered
+	err  error       // with this, or with how the log is
 	done func(error) // of an event it is only called with an error
 }
 
-// Open opens the log in a folder, which belongs to it until Close. What is damaged is
-// reported to opts.Log and costs only itself; only what can't be read at all is an error.
+// Open opens the log in a folder, which belongs to it until Close. Damage is logged and
+// costs only the damaged lines; only a segment that can't be read at all is an error.
 //
-// All that is there when Open returns is durable. What a crash has left of the last write
-// may be among it: nobody was told whether it would.
+// All events found are durable when Open returns. They may include events of the last
+// write before a crash that were neither acknowledged nor refused.
 func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 8 << 20
@@ -124,7 +124,7 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	return l, nil
 }
 
-// minLine is less than any line has.
+// minLine is below the length of every line, in bytes.
 const minLine = 64
 
 // findEnd finds the next number, and makes durable what is in the last segment.
@@ -133,8 +133,8 @@ func (l *Log) findEnd(last uint64) error {
 	r := reader{in: l.in, firsts: []uint64{last}, upTo: maxSeq, damaged: func(d Damage) {
 		l.report(d)
 		if d.Torn {
-			// If it was no crash, but acknowledged lines that are damaged, their numbers must
-			// not be given again.
+			// These may be acknowledged lines that were damaged later: their numbers, as many
+			// as fit into the bytes, are not given again.
 			end += uint64(d.Size / minLine)
 		}
 	}}
@@ -164,7 +164,7 @@ func (l *Log) report(d Damage) {
 	switch {
 	case known:
 	case d.Torn:
-		l.log.Warn("log: the end of a segment is torn; that is what a crash leaves of a write that was not acknowledged",
+		l.log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
 			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	default:
 		l.log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
@@ -172,8 +172,12 @@ func (l *Log) report(d Damage) {
 }
 
 // Append implements [room.Log]. failed, which may be nil, is called in the order of the
-// Append calls by the log's own goroutine; after Close by any.
-func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e, failed}) }
+// Append calls, between what the follower is handed over; without a follower, and after
+// Close, by any goroutine.
+func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e: e, done: failed}) }
+
+// Refuse has failed called with err, in its turn among what is appended.
+func (l *Log) Refuse(err error, failed func(error)) { l.add(item{err: err, done: failed}) }
 
 func (l *Log) add(it item) {
 	l.mu.Lock()
@@ -190,7 +194,8 @@ func (l *Log) add(it item) {
 
 // Probe asks whether the log accepts at the moment, and waits for the answer until ctx is
 // over. After trouble that is when a segment can be written again, which is tried at most
-// once a second. It appends nothing. The error wraps [room.ErrStorage], or is ctx's.
+// once a second. It appends nothing, so it can't detect failures that no write has met yet.
+// The error wraps [room.ErrStorage], or is ctx's.
 func (l *Log) Probe(ctx context.Context) error {
 	answer := make(chan error, 1)
 	l.add(item{done: func(err error) { answer <- err }})
@@ -209,9 +214,8 @@ func (l *Log) Last() uint64 {
 	return l.last
 }
 
-// First is the number of the first event that the segments have, or may have if it is
-// damaged: Last()+1 when they have none. With events before it missing that were not
-// released, it is greater than somebody who follows expects.
+// First is the number of the first event in the segments, damaged or not; Last()+1 when
+// there is none. If it is above the number that a follower needs next, events are missing.
 func (l *Log) First() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -226,16 +230,6 @@ func (l *Log) Seal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seal = true
-}
-
-// Skip has the next event get a number above seq, which is known to have been given to another
-// one that the log lacks.
-func (l *Log) Skip(seq uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if seq < maxSeq/2 {
-		l.least = max(l.least, seq+1)
-	}
 }
 
 // Stats returns the log's statistics. It does not wait for the disk.
@@ -265,10 +259,11 @@ func (l *Log) reader(visit func(room.Entry) error) reader {
 	return r
 }
 
-// Follow hands over all events with numbers above after, first those in the segments, then
-// each batch once it is durable, in order and without a break. It returns nil after Close,
-// when apply has got everything. Only one can follow at a time. While apply works on a batch,
-// one more is committed, and no third.
+// Follow hands over all events with numbers above after: first those in the segments, then
+// each batch once it is durable, in order, none left out. It returns nil after Close,
+// once apply has returned from the last batch, and an error when the segments can't be
+// read; it may then be called again. Only one can follow at a time. While apply works on a
+// batch, one more is committed; the next waits.
 func (l *Log) Follow(after uint64, apply func([]room.Entry)) error {
 	f, err := l.Subscribe(after)
 	if err != nil {
@@ -312,10 +307,21 @@ func (f *Follower) Run(apply func([]room.Entry)) error {
 	if err := f.r.read(f.after); err != nil {
 		return err
 	}
-	for f.flush(); ; f.flush() {
-		if f.batch = f.l.take(); f.batch == nil {
+	f.flush()
+	for {
+		outcomes := f.l.take()
+		if outcomes == nil {
 			return nil
 		}
+		for _, o := range outcomes {
+			if o.failed == nil {
+				f.batch = append(f.batch, o.entry)
+				continue
+			}
+			f.flush()
+			o.failed(o.err)
+		}
+		f.flush()
 	}
 }
 
@@ -326,15 +332,28 @@ func (f *Follower) flush() {
 	}
 }
 
+// outcome is what became of an event: it has its place, or whoever appended it is to hear why not.
+type outcome struct {
+	entry  room.Entry
+	failed func(error) // nil: it has its place
+	err    error
+}
+
 func (l *Log) unfollow() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	left := l.pending
 	l.following, l.pending = false, nil
 	l.work.Signal()
+	l.mu.Unlock()
+	for _, o := range left {
+		if o.failed != nil {
+			o.failed(o.err)
+		}
+	}
 }
 
 // take waits for a batch; it returns none when there will be none.
-func (l *Log) take() []room.Entry {
+func (l *Log) take() []outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.pending == nil && !l.ended {
@@ -346,9 +365,9 @@ func (l *Log) take() []room.Entry {
 	return batch
 }
 
-// Release removes the segments that have only events with numbers up to upTo, each durably
-// before the next one, which disowns what it may have at its end. The newest one stays until
-// the log is closed; Release may be called after that.
+// Release removes the segments that have only events with numbers up to upTo. Each removal is
+// durable before the next segment goes, which disowns what may be at its end. The newest
+// segment stays until the log is closed; Release may be called after that.
 func (l *Log) Release(upTo uint64) error {
 	l.releasing.Lock()
 	defer l.releasing.Unlock()
@@ -378,8 +397,9 @@ func (l *Log) Release(upTo uint64) error {
 	}
 }
 
-// Close commits what was appended, and has the follower get it; Follow then returns. What is
-// appended later fails. It must not be called from within apply.
+// Close waits until everything appended is committed and the follower has taken all but the
+// last batch; Follow returns after that one. Later appends fail. It must not be called from
+// within apply, and always returns nil.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true

@@ -52,8 +52,9 @@ type Damage struct {
 
 // ReadSegments visits the events with numbers above after that are in a folder, in order, up
 // to the first error of visit, which it returns. It changes nothing, and may run beside a
-// server, whose newest events may then be there before they are durable. What can't be
-// read is reported to damaged and costs nothing else.
+// server, whose newest events may then be there before they are durable, and those that it
+// releases meanwhile may be missing. What can't be read is reported to damaged and costs
+// nothing else.
 func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, damaged func(Damage)) error {
 	firsts, err := listSegments(in)
 	if err != nil {
@@ -84,11 +85,7 @@ func (r *reader) read(after uint64) error {
 		if next <= after+1 {
 			continue
 		}
-		err := r.segment(first, next, end, after)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was released meanwhile
-		}
-		if err != nil {
+		if err := r.segment(first, next, end, after); err != nil {
 			return err
 		}
 	}
@@ -99,6 +96,9 @@ func (r *reader) read(after uint64) error {
 func (r *reader) segment(first, next uint64, end int64, after uint64) error {
 	name := segmentName(first)
 	f, err := r.in.Open(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was released meanwhile
+	}
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // maxSpare bounds the memory that is kept from one batch to the next.
 const maxSpare = 1 << 20
 
-// errMoved is what somebody's hands in the folder lead to.
+// errMoved is returned while the open segment is not as the writer left it.
 var errMoved = errors.New("the log's file was removed or replaced while the server runs; stop it, put the file back, and start it again")
 
 // write is the writer. It ends after Close.
@@ -41,19 +41,17 @@ func (l *Log) write() {
 
 // commit makes a batch durable, hands it over, and tells whoever must know.
 func (l *Log) commit(items []item) {
-	l.mu.Lock()
-	l.next = max(l.next, l.least)
-	l.mu.Unlock()
 	unable := l.ready(time.Now())
 	errs := make([]error, len(items))
-	var entries []room.Entry
+	outcomes := make([]outcome, len(items))
 	b, seq := l.spare[:0], l.next
 	for i, it := range items {
 		if it.e == nil {
+			errs[i] = it.err
 			continue
 		}
 		if b, errs[i] = AppendLine(b, seq, it.e); errs[i] == nil {
-			entries = append(entries, room.Entry{Seq: seq, Event: it.e})
+			outcomes[i].entry = room.Entry{Seq: seq, Event: it.e}
 			seq++
 		}
 	}
@@ -69,23 +67,30 @@ func (l *Log) commit(items []item) {
 		l.next, l.last = seq, seq-1
 		l.size += int64(len(b))
 		l.syncs++
-		if l.following {
-			l.pending = entries
-			l.news.Signal()
-		}
 	}
+	answered := outcomes[:0] // through the follower, so that answers have the order of the events
 	for i, it := range items {
 		if errs[i] == nil {
 			errs[i] = unable
 		}
-		if errs[i] != nil && it.e != nil {
+		if it.e != nil && errs[i] != nil {
 			l.refused++
 		}
+		if errs[i] == nil && it.e != nil {
+			answered = append(answered, outcomes[i])
+		} else if it.done != nil {
+			answered = append(answered, outcome{failed: it.done, err: errs[i]})
+		}
+	}
+	following := l.following
+	if following && len(answered) > 0 {
+		l.pending = answered
+		l.news.Signal()
 	}
 	l.mu.Unlock()
-	for i, it := range items {
-		if it.done != nil && (errs[i] != nil || it.e == nil) {
-			it.done(errs[i])
+	for _, o := range answered {
+		if !following && o.failed != nil {
+			o.failed(o.err)
 		}
 	}
 }
@@ -147,7 +152,7 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
-	if l.trouble != nil { // so that it is not over only for what needs no space
+	if l.trouble != nil { // creating a file may work on a full disk; a write shows it
 		_, err = f.WriteAt(make([]byte, 4096), 0)
 		if err == nil {
 			err = f.Sync()

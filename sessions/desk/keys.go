@@ -69,7 +69,7 @@ func (d *Desk) limits(n string, own gossh.PublicKey) (keys.AddOptions, error) {
 		}
 		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowAlike: true, LeaveRoom: true}, nil
 	}
-	return keys.AddOptions{}, errors.New("not added: the key that you came with does not hold " + n + " any more")
+	return keys.AddOptions{}, errors.New("not added: the key you logged in with no longer holds " + n)
 }
 
 // Leave implements sessions.Keyring.

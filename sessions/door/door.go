@@ -15,9 +15,7 @@
 // and then [Visit.LoggedIn] once the person is known, or [Visit.Failed] with how
 // it went wrong instead.
 //
-// An address, here, is one IPv4 address or one IPv6 /64, because a /64 is what
-// one customer has and every host in it can be the same person. An IPv4-mapped
-// IPv6 address is the IPv4 address.
+// An address, here, is one IPv4 address or one IPv6 /64, see [netaddr.Of].
 //
 // What is remembered of addresses is bounded whatever connects: see memory.
 // Nothing runs in the background: what is over is found to be over when somebody
@@ -77,9 +75,9 @@ type Door struct {
 	mu         sync.Mutex // owns all below, and the visits and entries
 	sessions   int
 	handshakes int
-	unread     int            // bytes
-	networks   map[source]int // handshakes by network; no zeros in it
-	v4, v6     memory         // apart: addresses of IPv6 cost nothing and must not push out others
+	unread     int                  // bytes
+	networks   map[netip.Prefix]int // handshakes by network; no zeros in it
+	v4, v6     memory               // apart: addresses of IPv6 cost nothing and must not push out others
 	stats      tally
 }
 
@@ -97,7 +95,7 @@ func New(l Limits, bans Bans) *Door {
 		bans:     bans,
 		every:    time.Minute / time.Duration(l.PerMinute),
 		began:    time.Now(),
-		networks: map[source]int{},
+		networks: map[netip.Prefix]int{},
 		v4:       newMemory(l.Sources),
 		v6:       newMemory(l.Sources),
 	}
@@ -201,7 +199,7 @@ func (d *Door) fullRoom() *Refusal {
 // the banner, would shut everybody else out.
 func (d *Door) shareTaken(v *Visit) bool {
 	return !v.from.IsPrivate() && !v.from.IsLoopback() &&
-		d.networks[v.source.network()] >= max(1, d.limits.Handshakes/2)
+		d.networks[networkOf(v.from)] >= max(1, d.limits.Handshakes/2)
 }
 
 func (d *Door) tooFast(e entry, now time.Duration) *Refusal {
@@ -220,7 +218,7 @@ func (d *Door) enter(v *Visit, now time.Duration) {
 	if v.exempt {
 		return
 	}
-	d.networks[v.source.network()]++
+	d.networks[networkOf(v.from)]++
 	m := d.memoryOf(v.source)
 	e := m.take(v.source)
 	e.visits++

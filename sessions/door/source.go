@@ -3,18 +3,20 @@ package door
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"whoelse/internal/netaddr"
 )
 
-// source is what counts as one address. It holds no pointers and half of what a
-// netip.Prefix does, because there are many.
+// source is what counts as one address, see netaddr.Of. It holds no pointers and half of
+// what a netip.Prefix does, because there are many.
 type source struct {
 	bits uint64 // the IPv4 address, or the upper half of the IPv6 address
 	v6   bool
 }
 
-// sourceOf returns the source that an unmapped address belongs to.
+// sourceOf returns the source that an address belongs to.
 func sourceOf(a netip.Addr) source {
-	switch {
+	switch a = netaddr.Of(a).Addr(); {
 	case a.Is4():
 		b := a.As4()
 		return source{bits: uint64(binary.BigEndian.Uint32(b[:]))}
@@ -25,11 +27,6 @@ func sourceOf(a netip.Addr) source {
 	return source{}
 }
 
-// network is what the source probably shares an owner with: an IPv4 /16 or an
-// IPv6 /32.
-func (s source) network() source {
-	if s.v6 {
-		return source{bits: s.bits >> 32 << 32, v6: true}
-	}
-	return source{bits: s.bits >> 16 << 16}
-}
+// networkOf is what the address probably shares an owner with, who may have a lot: an IPv4
+// /16 or an IPv6 /32.
+func networkOf(a netip.Addr) netip.Prefix { return netaddr.Block(a, 16, 32) }

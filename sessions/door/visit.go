@@ -144,7 +144,7 @@ func (v *Visit) leaveHandshake() {
 	if v.exempt {
 		return
 	}
-	n := v.source.network()
+	n := networkOf(v.from)
 	if d.networks[n]--; d.networks[n] == 0 {
 		delete(d.networks, n)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"whoelse/internal/netaddr"
 )
 
 // Handler leaves out lines about people where there are too many within a minute: of
@@ -75,18 +77,16 @@ func (l Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return l
 }
 
-// addressOf is what counts as one address: an IPv4 address, or an IPv6 /64, in which
-// one customer has as many as they like.
+// addressOf is what counts as one address, as it is written in a log.
 func addressOf(from string) string {
 	ap, err := netip.ParseAddrPort(from)
 	if err != nil {
 		return from
 	}
-	addr := ap.Addr().Unmap()
-	if addr.Is4() {
-		return addr.String()
+	block := netaddr.Of(ap.Addr())
+	if block.IsSingleIP() {
+		return block.Addr().String()
 	}
-	block, _ := addr.WithZone("").Prefix(64)
 	return block.String()
 }
 

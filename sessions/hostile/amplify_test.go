@@ -76,6 +76,8 @@ func TestGroupsFlood(t *testing.T) {
 // is written down, the marks of who reads it, and the receipts and theirs. (Not the
 // lines about what is unread, which are at most an eighth of a file.)
 func TestChargedIsStored(t *testing.T) {
+	t.Parallel()
+	together.enter(t)
 	texts := map[string]string{
 		"short": "x", "long": strings.Repeat("x", 3900), "quotes": strings.Repeat(`"`, 3900), "wide": strings.Repeat("\u65e5", 1200),
 		"unprintable": strings.Repeat("\u0378", 1900), "beyond": strings.Repeat("\U0001fffd", 900), "joined": strings.Repeat("\U0001f469\u200d\U0001f4bb", 300),
@@ -123,6 +125,8 @@ func TestChargedIsStored(t *testing.T) {
 
 // At a terminal, too, who is over the limit is told, and nobody is shown what is refused.
 func TestOverTheLimitAtATerminal(t *testing.T) {
+	t.Parallel()
+	together.enter(t)
 	r := newRig(t, options{quota: quota.Limits{Nick: 64 << 10}})
 	carol := r.connect(visit{user: "carol", key: "carol", term: "xterm"})
 	bob := r.connect(visit{user: "bob", key: "bob", term: "xterm"})

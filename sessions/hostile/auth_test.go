@@ -19,6 +19,7 @@ import (
 // Nobody gets to be bob, or anybody's nick that they have not proven a key for, by
 // any order of names, offers and signatures.
 func TestNobodyBecomesSomebodyElse(t *testing.T) {
+	t.Parallel()
 	mallory, bob := signer("mallory"), signer("bob")
 	offer := func(c *rawssh.Client, user string, key gossh.Signer) { c.Offer(user, key.PublicKey()) }
 	cases := map[string]func(c *rawssh.Client) byte{
@@ -35,7 +36,7 @@ func TestNobodyBecomesSomebodyElse(t *testing.T) {
 		"none":                                func(c *rawssh.Client) byte { return c.None("visitor") },
 		"an invitation that there is not":     func(c *rawssh.Client) byte { return c.Prove("bob+XXXX", mallory) },
 	}
-	while(t, options{}, func(r *rig) {
+	along(t, options{}, func(r *rig) {
 		for name, tries := range cases {
 			c := r.stranger(rawssh.Dial)
 			if tries(c) != rawssh.AuthSuccess {
@@ -54,7 +55,8 @@ func TestNobodyBecomesSomebodyElse(t *testing.T) {
 
 // Two hundred keys: refused in words, after as many as may be tried.
 func TestManyKeys(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		var all []gossh.Signer
 		for i := range 200 {
 			all = append(all, signer(fmt.Sprint("one of many ", i)))
@@ -98,6 +100,7 @@ func dsaKey() []byte {
 // Keys that are too weak, too long or none at all are refused when they are
 // offered, before they cost anything.
 func TestUnfitKeys(t *testing.T) {
+	t.Parallel()
 	keys := map[string][]byte{
 		"ssh-rsa of 1024":                  rsaKey(1024),
 		"rsa-sha2-256 of 16":               rsaKey(16),
@@ -111,7 +114,7 @@ func TestUnfitKeys(t *testing.T) {
 		"\x1b[2J":                          []byte("\x1b[2J"),
 		"ssh-ed25519-cert-v01@openssh.com": []byte("nonsense"),
 	}
-	while(t, options{}, func(r *rig) {
+	along(t, options{}, func(r *rig) {
 		for name, blob := range keys {
 			algorithm, _, _ := strings.Cut(name, " of ")
 			for _, user := range []string{"bob", "mallory"} {
@@ -147,6 +150,7 @@ func certificate(t *testing.T, ca, holder string, change func(*gossh.Certificate
 }
 
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	ended := func(c *gossh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix()) }
 	early := func(c *gossh.Certificate) { c.ValidAfter = uint64(time.Now().Add(time.Minute).Unix()) }
 	as := func(names ...string) func(*gossh.Certificate) {
@@ -155,7 +159,7 @@ func TestCertificates(t *testing.T) {
 	critical := func(name, value string) func(*gossh.Certificate) {
 		return func(c *gossh.Certificate) { c.CriticalOptions = map[string]string{name: value} }
 	}
-	while(t, options{lines: []string{"cert-authority " + publicKey("ca") + " ca"}}, func(r *rig) {
+	along(t, options{lines: []string{"cert-authority " + publicKey("ca") + " ca"}}, func(r *rig) {
 		for name, tt := range map[string]struct {
 			cert gossh.AuthMethod
 			in   bool
@@ -201,7 +205,8 @@ func noGuest() gossh.AuthMethod {
 // A key that is taken out of the file ends what its owner has open, at once, and is
 // no good any more; nobody else notices.
 func TestRevokedWhileOnline(t *testing.T) {
-	while(t, options{lines: []string{keyLine("mallory")}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("mallory")}}, func(r *rig) {
 		var all []*client
 		for i := range 5 {
 			all = append(all, r.connect(visit{user: "mallory", key: "mallory", term: []string{"xterm", ""}[i%2]}))
@@ -222,7 +227,8 @@ func TestRevokedWhileOnline(t *testing.T) {
 
 // Of several keys that ask for the same free nick at the same time, one gets it.
 func TestOneNickOfManyKeys(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		for round := range 5 {
 			nick := fmt.Sprint("wanted", round)
 			said := make([]string, 8)
@@ -249,7 +255,8 @@ func TestOneNickOfManyKeys(t *testing.T) {
 // One key in fifty sessions is one person, who is told of once, and gets what is
 // said fifty times.
 func TestOneKeyInManySessions(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		var all []*client
 		for i := range 50 {
 			all = append(all, r.connect(visit{user: "mallory", key: "mallory", term: []string{"xterm", ""}[i%2]}))

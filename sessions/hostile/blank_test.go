@@ -7,7 +7,8 @@ import (
 
 // A message of characters without ink is no message, by whatever way it comes.
 func TestBlankMessages(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		carol := r.connect(visit{user: "carol", key: "carol"})
 		mallory := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, blank := range []string{"\u2800", "\u1680", "\u2003", "\u3164", "\u115f\u1160", "\uffa0", "\u3000\u2800", "\u00a0", "\U0001d159", "\u200b\u2800\u200d"} {

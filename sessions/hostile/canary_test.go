@@ -16,16 +16,60 @@ import (
 // that nothing is left of it.
 func while(t *testing.T, o options, f func(r *rig)) {
 	t.Helper()
+	chats(t, o, func(r *rig) {
+		before := now()
+		f(r)
+		r.hangUp()
+		settles(t, before)
+	})
+}
+
+// along is while for a parallel test, which waits most of the time and measures
+// nothing.
+func along(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	together.enter(t)
+	chats(t, o, f)
+}
+
+// chats runs a case beside a canary.
+func chats(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
 	r := newRig(t, o)
 	c := r.canary()
 	c.hears(3)
-	before := now()
 	r.visitors = nil
 	f(r)
 	r.hangUp()
 	c.hears(3)
-	settles(t, before)
 	c.ends()
+}
+
+// together are the cases that run beside each other. What the first of them found is
+// what the last has to leave.
+var together company
+
+type company struct {
+	mu     sync.Mutex // owns the fields below
+	here   int
+	before usage
+}
+
+// enter counts a case until its server has ended.
+func (c *company) enter(t *testing.T) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.here == 0 {
+		c.before = now()
+	}
+	c.here++
+	t.Cleanup(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.here--; c.here == 0 {
+			settles(t, c.before)
+		}
+	})
 }
 
 // hangUp ends all connections of a case.

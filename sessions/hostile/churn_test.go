@@ -12,7 +12,8 @@ import (
 
 // To come and go in a loop writes neither the log nor the history of presence full.
 func TestComingAndGoing(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		presence := filepath.Join(r.dir, "history", "presence.jsonl")
 		begun, logBegun, fileBegun := time.Now(), r.log.size(), size(presence)
 		loops := many(300)

@@ -84,7 +84,8 @@ func TestClaimFlood(t *testing.T) {
 // All together get no more than that in an hour, wherever they come from, and what is
 // refused for another reason does not count.
 func TestClaimsOfAll(t *testing.T) {
-	while(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
 		for _, tt := range []struct{ user, words string }{
 			{"alice", "is held by another key"}, {"al1ce", "could be taken for alice"}, {"one", "you are one,"}, {"two", "you are two,"},
 			{"three", "were claimed on this server; try again in 60 minutes"},

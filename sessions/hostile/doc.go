@@ -4,7 +4,9 @@
 // While each case runs, an ordinary person at a terminal (the canary) says
 // something every 20 ms. Each of these lines has to arrive, once and in order; how
 // long they take is logged. After each case, goroutines, file descriptors and the
-// heap have to be back where they were. See [docs/threat-model.md].
+// heap have to be back where they were: see while. Cases that measure none of these
+// and mostly wait run side by side, and then all of them together have to: see along.
+// What is tested is listed in [docs/threat-model.md].
 //
 // What needs no room and nobody chatting is tested where it belongs:
 //

@@ -9,9 +9,10 @@ import (
 // A command that waits for its text is not carried out for a key that has expired
 // meanwhile, of which nothing but the clock tells.
 func TestCommandOfAnExpiredKey(t *testing.T) {
+	t.Parallel()
 	until := time.Now().Add(4 * time.Second).UTC().Truncate(time.Second)
 	line := `expiry-time="` + until.Format("20060102150405Z") + `" ` + keyLine("mallory")
-	while(t, options{lines: []string{line}}, func(r *rig) {
+	along(t, options{lines: []string{line}}, func(r *rig) {
 		carol := r.connect(visit{user: "carol", key: "carol"})
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "say -"})
 		c.types("too late\n")

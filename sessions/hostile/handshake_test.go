@@ -23,7 +23,8 @@ func (r *rig) hungUp(c *rawssh.Client) {
 // Whoever stops before there is a session is let go when the time is up, wherever
 // they stopped.
 func TestSilence(t *testing.T) {
-	const within = time.Second
+	t.Parallel()
+	const within = 4 * time.Second
 	cases := map[string]func(r *rig) *rawssh.Client{
 		"nothing":        func(r *rig) *rawssh.Client { return r.stranger(rawssh.Connect) },
 		"half a banner":  func(r *rig) *rawssh.Client { return r.says("SSH-2.0") },
@@ -60,7 +61,7 @@ func TestSilence(t *testing.T) {
 			return c
 		},
 	}
-	while(t, options{within: within}, func(r *rig) {
+	along(t, options{within: within}, func(r *rig) {
 		var all []*rawssh.Client
 		for _, begin := range cases {
 			for range 5 {
@@ -86,7 +87,8 @@ func (r *rig) says(text string) *rawssh.Client {
 
 // A byte now and then does not buy time.
 func TestDribble(t *testing.T) {
-	while(t, options{within: time.Second}, func(r *rig) {
+	t.Parallel()
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		var all sync.WaitGroup
 		for range 10 {
 			c := r.stranger(rawssh.Connect)
@@ -111,12 +113,13 @@ func (r *rig) dribble(c *rawssh.Client) {
 
 // What is no ssh, or broken ssh, ends its own connection and nothing else.
 func TestBrokenPackets(t *testing.T) {
+	t.Parallel()
 	packet := func(length uint32, rest string) string {
 		return rawssh.Version + "\r\n" + string(binary.BigEndian.AppendUint32(nil, length)) + rest
 	}
 	junk := make([]byte, 64<<10)
 	rand.Read(junk)
-	while(t, options{within: time.Second}, func(r *rig) {
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		var all []*rawssh.Client
 		for _, bytes := range []string{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-1.5-old\r\n", "SSH-2.0-" + strings.Repeat("x", 1<<20), strings.Repeat("\r\n", 1<<16),
@@ -146,6 +149,7 @@ func TestBrokenPackets(t *testing.T) {
 // Nothing that belongs behind the login is answered before it, and nobody talks the
 // server into taking them for logged in.
 func TestBeforeAuthentication(t *testing.T) {
+	t.Parallel()
 	early := map[string][]byte{
 		"a channel":            rawssh.Opening("session", 0, 1<<20, 1<<15, nil),
 		"a channel request":    rawssh.Request(0, "exec", true, rawssh.Str(nil, "say forged")),
@@ -159,7 +163,7 @@ func TestBeforeAuthentication(t *testing.T) {
 		"SERVICE_ACCEPT":       rawssh.Str([]byte{rawssh.ServiceAccept}, "ssh-connection"),
 		"the next service":     rawssh.Str([]byte{rawssh.ServiceRequest}, "ssh-connection"),
 	}
-	while(t, options{within: time.Second}, func(r *rig) {
+	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		for name, packet := range early {
 			before := r.stranger(func(t testing.TB, addr string) *rawssh.Client {
 				return rawssh.Exchange(t, addr, rawssh.Version)

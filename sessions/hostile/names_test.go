@@ -35,7 +35,8 @@ var plainNick = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 // No name that is none, or is somebody's, gets in, with a key or without; what is
 // said about it is clean, and no file is called like it.
 func TestNames(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		for i, name := range names() {
 			for _, key := range []string{"", fmt.Sprint("name ", i)} {
 				_, words, err := r.login(visit{user: name, key: key})
@@ -72,7 +73,8 @@ func (r *rig) onlyPlainFiles() {
 
 // Case is no difference: ALICE is alice with her key, and nobody without it.
 func TestCaseOfNames(t *testing.T) {
-	while(t, options{lines: []string{keyLine("alice")}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("alice")}}, func(r *rig) {
 		for _, user := range []string{"alice", "Alice", "ALICE", "\u0430lice", "root", "../x", "a\x1b[2Jb"} {
 			c := r.connect(visit{user: user, key: "alice", command: "nick"})
 			c.sees("you are alice, by the key")
@@ -90,7 +92,8 @@ func TestCaseOfNames(t *testing.T) {
 
 // What the Big List of Naughty Strings makes of usernames.
 func TestNaughtyNames(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		list := naughty(t)
 		step := 10
 		if full && !raceOn {

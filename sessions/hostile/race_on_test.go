@@ -2,4 +2,7 @@
 
 package hostile
 
-func init() { raceOn = true }
+func init() {
+	raceOn = true
+	patience *= 3
+}

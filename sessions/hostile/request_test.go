@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -38,7 +39,8 @@ func (c *client) flood(n int, name string, payload func(i int) any) {
 }
 
 func TestEnvironmentFlood(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	// Not ended by the time that a connection may be without a shell.
+	while(t, options{within: time.Hour}, func(r *rig) {
 		c := r.channel("mallory")
 		type env struct{ Name, Value string }
 		c.flood(many(100_000), "env", func(i int) any { return env{fmt.Sprint("LC_", i), strings.Repeat("x", 100)} })
@@ -94,7 +96,8 @@ func TestResizesSignalsAndBreaks(t *testing.T) {
 
 // What other servers offer is not to be had here, and asking for it hurts nobody.
 func TestNothingElseIsOffered(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		c := r.channel("mallory")
 		for _, name := range []string{"auth-agent-req@openssh.com", "x11-req", "subsystem", "xon-xoff", "signal", "break", "env", "tty"} {
 			for _, payload := range []any{text{"sftp"}, nil, text{strings.Repeat("x", 1<<15)}} {

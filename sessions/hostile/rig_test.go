@@ -56,6 +56,7 @@ type options struct {
 	claims claims.Limits
 	quota  quota.Limits
 	files  int // of histories that stay open
+	past   []past
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -93,14 +94,18 @@ func (r *rig) start(o options) {
 	r.must(os.WriteFile(r.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(r.log, nil), slog.NewJSONHandler(r.log, nil)))
 	var err error
+	if o.past != nil {
+		r.remember(o.past)
+	}
 	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log, OpenFiles: o.files})
 	r.must(err)
 	r.registry, err = keys.Open(r.file(), log)
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.registry, r.settings, room.Options{})
+	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
+	r.must(r.store.Follow(r.room.Apply))
 	r.quota = quota.New(o.quota)
 	r.host = sessions.New(sessions.Config{
 		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
@@ -200,6 +205,9 @@ func (d *diary) check(t *testing.T) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	log := d.all.String()
+	if t.Failed() {
+		t.Logf("the end of the log: %s", log[max(0, len(log)-8000):])
+	}
 	if bad := unclean(log); bad != "" {
 		t.Errorf("in the log: %s", bad)
 	}

@@ -23,7 +23,8 @@ func (m modem) Read(p []byte) (int, error) {
 
 // A command's output comes to its end on a slow line, too, and so does its status.
 func TestCommandOnASlowLine(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		const lines = 40
 		carol := r.connect(visit{user: "carol", key: "carol"})
 		for range lines {

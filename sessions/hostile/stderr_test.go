@@ -12,8 +12,9 @@ import (
 // front of a window of nothing, and the connection ends all the same: by itself, and
 // sooner when an operator ends it.
 func TestUntakenErrors(t *testing.T) {
+	t.Parallel()
 	olivia := `environment="ROLE=operator" ` + keyLine("olivia")
-	while(t, options{lines: []string{olivia}}, func(r *rig) {
+	along(t, options{lines: []string{olivia}}, func(r *rig) {
 		var all []*rawssh.Client
 		for _, test := range []struct{ nick, command, operator, told string }{
 			{"ben", "nonsense", "kick ben", "kicked ben: 1 session"},

@@ -108,8 +108,9 @@ func some(t testing.TB, n int) []string {
 // Whatever is put into whatever field, by pipe: others see text, and so does who
 // typed it.
 func TestEveryField(t *testing.T) {
+	t.Parallel()
 	operator := `environment="ROLE=operator" ` + keyLine("mallory")
-	while(t, options{lines: []string{operator}}, func(r *rig) {
+	along(t, options{lines: []string{operator}}, func(r *rig) {
 		a := r.audience()
 		for field, form := range fields {
 			c := r.connect(visit{user: "mallory", key: "mallory"})
@@ -131,8 +132,9 @@ func TestEveryField(t *testing.T) {
 
 // Why somebody has to go is told to them, to other operators and to the log.
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	lines := []string{`environment="ROLE=operator" ` + keyLine("mallory"), `environment="ROLE=operator" ` + keyLine("dora")}
-	while(t, options{lines: lines}, func(r *rig) {
+	along(t, options{lines: lines}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory"})
 		for i, s := range some(t, 20) {
@@ -154,7 +156,8 @@ func TestReasons(t *testing.T) {
 
 // The same as text, typed and pasted at a terminal.
 func TestTyped(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, s := range some(t, 1) {
@@ -175,7 +178,8 @@ var leaving = strings.NewReplacer("\x03", "", "\x04", "", "\x1b[200~", "")
 // What comes with a session: the terminal's name, the environment, the command,
 // what the client calls itself and its last words.
 func TestHostileSessions(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		a := r.audience()
 		for _, s := range some(t, 10) {
 			env := map[string]string{"TZ": s, "LANG": s, "LC_ALL": s, "COLORTERM": s, "TERM": s, "LC_" + s: s}

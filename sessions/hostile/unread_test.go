@@ -2,16 +2,18 @@ package hostile
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"whoelse/sessions/internal/rawssh"
 )
 
-// TestHugeWindow: somebody whose window is without end stops reading the socket. No
-// write ever stands, because the kernel's buffers take it all, and they are let go
-// nevertheless.
+// TestHugeWindow: somebody whose window is without end answers nothing any more, and
+// all that is written to them is taken, as large buffers on the way would. No write ever
+// stands, and they are let go nevertheless.
 func TestHugeWindow(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		c := r.raw("mallory")
 		c.Session(1<<31, 1<<15)
 		c.Write(rawssh.Request(0, "shell", false, nil))
@@ -22,6 +24,8 @@ func TestHugeWindow(t *testing.T) {
 				break
 			}
 		}
+		var taking sync.WaitGroup
+		taking.Go(func() { r.hungUp(c) })
 		dora := r.connect(visit{user: "dora", key: "dora"})
 		line := strings.Repeat("x", 3900) + "\n"
 		for range 4 {
@@ -31,7 +35,7 @@ func TestHugeWindow(t *testing.T) {
 		eventually(t, "who reads nothing is still here", func() bool {
 			return r.log.has("session ended", "nick=mallory", "too slow")
 		})
-		r.hungUp(c)
+		taking.Wait()
 	})
 }
 

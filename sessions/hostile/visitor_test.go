@@ -8,7 +8,8 @@ import (
 // A guest's command is not another guest's, whose name it asks for: it speaks under
 // another name, and changes nothing of what the one who is here has set.
 func TestCommandsOfGuests(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		carol := r.connect(visit{user: "carol", key: "carol"})
 		gus := r.connect(visit{user: "gus"})
 		waits := r.connect(visit{user: "gus", command: "say -"})

@@ -37,7 +37,7 @@ func keyArgs(rest string, call *Call) string {
 		}
 		return needNick(tail, call)
 	}
-	return text.Quote(word, 24) + " is none of add, remove and leave"
+	return text.Quote(word, 24) + " is not add, remove or leave"
 }
 
 // needTarget takes one word that names a ban or a key.
@@ -47,7 +47,7 @@ func needTarget(rest string, call *Call) string {
 	case word == "":
 		return "missing nick, fingerprint or address"
 	case tail != "":
-		return "nothing may follow " + text.Quote(word, 24)
+		return unexpected(tail)
 	case len(word) > maxTarget:
 		return text.Quote(word, 24) + " is too long"
 	}

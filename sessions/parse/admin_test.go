@@ -41,14 +41,14 @@ func TestAdminLines(t *testing.T) {
 
 func TestAdminLinesRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"/key x": "none of add, remove and leave", "/key add": "missing key", "/key remove": "missing fingerprint", "/key remove a b": "nothing may follow",
+		"/key x": "not add, remove or leave", "/key add": "missing key", "/key remove": "missing fingerprint", "/key remove a b": `unexpected argument "b"`,
 		"/kick": "missing nick", "/kick b@d": "can't be a nick", "/kick bob " + strings.Repeat("x", 91): "91 bytes long, more than 90",
 		"/ban": "missing nick", "/ban bob 90x": "is not a duration", "/ban bob 30 spam": "is not a duration", "/ban bob 0h": "is not a duration",
 		"/ban bob 101y": "is not a duration", "/ban bob 1d " + strings.Repeat("x", 91): "more than 90", "/ban " + strings.Repeat("x", 101): "too long",
 		"/ban bob 3strikes\x1b[2J\u202e": "is not a duration", "/ban bob 2\u202eh": "is not a duration",
-		"/unban": "missing nick", "/unban a b": "nothing may follow", "/bans x": "it takes no arguments",
+		"/unban": "missing nick", "/unban a b": `unexpected argument "b"`, "/bans x": `unexpected argument "x"`,
 		"/mute": "missing nick", "/mute bob soon": "is not a duration", "/mute bob 1h because": "is not a duration", "/unmute": "missing nick",
-		"/invite": "missing nick", "/invite root": "can't be a nick", "/announce": "missing text", "/motd x": "it takes no arguments",
+		"/invite": "missing nick", "/invite root": "can't be a nick", "/announce": "missing text", "/motd x": `unexpected argument "x"`,
 	} {
 		_, err := parse.Line(line)
 		if err == nil {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"whoelse/keys/nick"
 	"whoelse/sessions/text"
@@ -39,15 +40,20 @@ type Call struct {
 type Error struct {
 	Problem string // what is wrong, in words
 	Usage   string // how the command is typed; "" for an unknown command
+	Example string // a line that would do; may be empty
 	Hint    string // the way out
 
 	Operators bool // it is about a command for operators
+	slip      bool // of an unknown command: another one is one slip away
 }
 
 func (e *Error) Error() string {
 	s := e.Problem
 	if e.Usage != "" {
 		s += "; usage: " + e.Usage
+	}
+	if e.Example != "" {
+		s += ", for example: " + e.Example
 	}
 	if e.Hint != "" {
 		s += " (" + e.Hint + ")"
@@ -98,9 +104,24 @@ func Command(line string) (Call, error) {
 		call, err = named("", strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		e.Hint = "help lists the commands" // nothing here is ever said by mistake
+		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
+		if e.Usage == "" && !e.slip {
+			e.Hint = "to say it to everyone: ssh HOST say " + retyped(line) + "; for the list of commands: ssh HOST help"
+		}
 	}
 	return call, err
+}
+
+// retyped is line, if a shell would read it as it stands, and it is not long.
+func retyped(line string) string {
+	const most = 40
+	special := func(r rune) bool {
+		return r != ' ' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".,:@%+-_/", r)
+	}
+	if line == "" || len(line) > most || strings.ContainsFunc(line, special) {
+		return "TEXT"
+	}
+	return line
 }
 
 // named runs the command called name, which was typed with mark in front.
@@ -110,7 +131,8 @@ func named(mark, name, rest string) (Call, error) {
 	}
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
 	if near, ok := nick.Nearest(strings.ToLower(name), names()); ok {
-		e.Problem += ", did you mean " + mark + near + "?"
+		e.Problem += "; did you mean " + mark + near + "?"
+		e.slip = nick.OneSlip(strings.ToLower(name), near)
 	}
 	return Call{}, e
 }
@@ -121,10 +143,56 @@ func bare(word, rest string) *Syntax {
 	switch {
 	case c == nil || !slices.Contains(c.BareWords, strings.ToLower(word)):
 		return nil
-	case c.Alone && rest != "":
+	case c.Alone && rest != "" && !(c.Name == "help" && isTopic(rest)):
 		return nil // "help me", "exit through the gift shop"
 	}
 	return c
+}
+
+// isTopic reports whether "help rest" asks for help about a command, rather than for
+// somebody's help.
+func isTopic(rest string) bool {
+	name := strings.ToLower(rest)
+	c := Find(name)
+	return c != nil && (name[0] == '/' || name == c.Name && name != "me")
+}
+
+// Misspelt reports whether line looks like a command for one person whose name has a
+// slip in it, such as "sned bob hi", and which nicks it would go to then: it is only one
+// if somebody is called that. The error is what to answer instead of saying it.
+func Misspelt(line string) (to []string, slip *Error) {
+	word, rest := cut(line)
+	word = strings.ToLower(word)
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || find(word) != nil || everyday[word] {
+		return nil, nil
+	}
+	c := misspelt(word)
+	if c == nil {
+		return nil, nil
+	}
+	list, _ := nickList(rest)
+	for _, item := range list {
+		if n, err := nick.ParseAny(item); err == nil {
+			to = append(to, n)
+		}
+	}
+	return to, &Error{Problem: "not said: did you mean " + text.Quote(c.Name+" "+rest, 40) + "?", Hint: sayHint}
+}
+
+// misspelt finds the command for one person that is one slip away from word.
+func misspelt(word string) *Syntax {
+	for _, c := range Commands {
+		if c.ToNick && nick.OneSlip(word, c.Name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// everyday has words of everyday language that are one slip away from a command.
+var everyday = map[string]bool{
+	"sent": true, "sends": true, "end": true, "bend": true, "fend": true, "lend": true, "mend": true, "rend": true,
+	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true,
 }
 
 // run gives hint with what is wrong, unless there is nothing to be said but the command.
@@ -134,7 +202,7 @@ func run(c *Syntax, rest, hint string) (Call, error) {
 		if problem == noText {
 			hint = ""
 		}
-		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Hint: hint, Operators: c.Operators}
+		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Example: c.Example, Hint: hint, Operators: c.Operators}
 	}
 	return call, nil
 }
@@ -153,10 +221,12 @@ func cut(s string) (word, rest string) {
 
 func noArgs(rest string, _ *Call) string {
 	if rest != "" {
-		return "it takes no arguments"
+		return unexpected(rest)
 	}
 	return ""
 }
+
+func unexpected(s string) string { return "unexpected argument " + text.Quote(s, 24) }
 
 func optionalText(rest string, call *Call) string {
 	call.Text = rest
@@ -172,15 +242,19 @@ func needText(rest string, call *Call) string {
 
 // showArgs takes the end of a message's id.
 func showArgs(rest string, call *Call) string {
-	call.Text = strings.ToLower(rest)
-	if len(rest) < minID || strings.ContainsAny(rest, " \n\t") {
-		return text.Quote(rest, 24) + " is not the id of a message"
+	if rest == "" {
+		return "missing ID; a message that was cut has its ID in its last line"
 	}
-	return ""
+	return optionalText(strings.ToLower(rest), call)
 }
 
-// minID is how much of an id is needed at least, to search for it.
-const minID = 4
+// optionalNick takes nothing, or a nick.
+func optionalNick(rest string, call *Call) string {
+	if rest == "" {
+		return ""
+	}
+	return needNick(rest, call)
+}
 
 func number(limit int) func(string, *Call) string {
 	return func(rest string, call *Call) string {

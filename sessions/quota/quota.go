@@ -19,6 +19,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"whoelse/internal/netaddr"
 )
 
 // MinuteShare is the part of a day's limit that may be used within a minute: a 16th.
@@ -143,13 +145,8 @@ func (l *Limiter) placeOf(a netip.Addr) (address, network netip.Prefix, exempt b
 	if !a.IsValid() || slices.ContainsFunc(l.exempt, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return address, network, true
 	}
-	if a.Is4() {
-		return prefix(a, 32), prefix(a, 24), false
-	}
-	return prefix(a, 64), prefix(a, 48), false
+	return netaddr.Of(a), netaddr.Network(a), false
 }
-
-func prefix(a netip.Addr, bits int) netip.Prefix { return netip.PrefixFrom(a, bits).Masked() }
 
 // Stats is what was charged and refused since the limiter was made.
 type Stats struct {

@@ -105,7 +105,7 @@ func cutRows(dst []byte, from int, m *room.Message, indent int, st Style) []byte
 	if st.Color {
 		dst = append(dst, reset+grey...)
 	}
-	dst = text.AppendWrapped(dst, "... "+Count(rows-most)+" more lines: /show "+ShortID(m), st.Width, indent, indent)
+	dst = text.AppendWrapped(dst, "... "+Count(rows-most)+" more lines; type /show "+ShortID(m)+" to see all", st.Width, indent, indent)
 	if st.Color {
 		dst = append(dst, reset...)
 	}

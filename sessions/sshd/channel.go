@@ -198,6 +198,10 @@ func (ch *Channel) wasClosed() bool {
 // why. It is to be asked before each thing that they do.
 func (ch *Channel) Stale() (why string, stale bool) { return ch.conn.server.Stale(ch.Login, ch.From()) }
 
+// Silent reports whether the client has not answered for a while: it is stopped, or the
+// connection is dead and nobody knows yet.
+func (ch *Channel) Silent() bool { return ch.conn.silent() }
+
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }

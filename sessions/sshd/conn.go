@@ -263,6 +263,7 @@ func (c *conn) done() {
 type probe struct {
 	waiting   []func(bool) // to be answered by the next question
 	asking    bool         // a goroutine waits for an answer
+	asked     time.Time    // since when
 	misses    int          // keepalive ticks that found it still waiting
 	keepalive *time.Timer
 	over      bool // the connection has ended
@@ -301,6 +302,7 @@ func (c *conn) ask() {
 			c.mu.Unlock()
 			return
 		}
+		c.probe.asked = time.Now()
 		c.mu.Unlock()
 		_, _, err := sc.SendRequest("keepalive@openssh.com", true, nil)
 		for _, f := range waiting {
@@ -333,6 +335,13 @@ func (c *conn) keepalive() {
 		return
 	}
 	c.confirm(func(bool) {})
+}
+
+// silent reports whether the client owes an answer for longer than a keepalive tick.
+func (c *conn) silent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.probe.asking && time.Since(c.probe.asked) > keepaliveEvery
 }
 
 // broke reports, after the input of a session has ended, whether the connection

@@ -144,7 +144,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 // claimable says whether an unknown key may have the nick that it asks for.
 func (s *Server) claimable(user string) (map[string]string, error) {
 	if nick.IsGuest(user) {
-		return nil, refused("bad-name", "a name that starts with '~' is a guest's, and guests come without a key")
+		return nil, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
 	}
 	asked, err := nick.Parse(user)
 	if err != nil {

@@ -23,7 +23,7 @@ type Options struct {
 	Step func(files int, bytes int64)
 
 	fault   func(op, path string) error // in tests: fails a step on the disk
-	between func()                      // in tests: between the histories and the journals
+	between func()                      // in tests: between the histories and the log
 }
 
 // copiers is how many files are copied at the same time: each waits for the disk.

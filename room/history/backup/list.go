@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"whoelse/room/history"
 )
 
 // list calls found for every file below rel, in order of their names. The histories are
@@ -25,7 +27,7 @@ func (t *taking) list(rel string, found func(string)) error {
 	}
 	for _, e := range entries {
 		at := filepath.Join(rel, e.Name())
-		if temporary(at) || at == "history" {
+		if temporary(at) || at == "history" || at == "history"+history.OldEnd || at == "history"+history.NewEnd {
 			continue
 		}
 		mode := e.Type()

@@ -50,7 +50,7 @@ func (c *crowd) send(id, n int) error {
 	c.mu.Lock()
 	c.sent = append(c.sent, m)
 	c.mu.Unlock()
-	err := put(c.s, records(m)...)
+	err := put(c.s, m)
 	if err == nil {
 		c.mu.Lock()
 		c.acked[m.ID] = true
@@ -105,8 +105,8 @@ func (c *crowd) check(t *testing.T, data string, acked []string) int {
 			t.Errorf("%s is in %d of 4 histories", m.ID, n)
 		}
 	}
-	if s.Damaged() > 0 {
-		t.Errorf("%d damaged", s.Damaged())
+	if n := s.Stats().Damaged; n > 0 {
+		t.Errorf("%d damaged", n)
 	}
 	return len(have)
 }
@@ -114,7 +114,7 @@ func (c *crowd) check(t *testing.T, data string, acked []string) int {
 // TestTakeUnderLoad: each copy of a busy server is one of a moment.
 func TestTakeUnderLoad(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s := openStore(t, data, history.Options{JournalBytes: 20_000, OpenFiles: 4, Owners: 8})
+	s := openStore(t, data, history.Options{SegmentBytes: 20_000, OpenFiles: 4, Owners: 8})
 	c := newCrowd(t, s)
 	last := 0
 	for range 5 {
@@ -130,11 +130,11 @@ func TestTakeUnderLoad(t *testing.T) {
 	must(t, s.Close())
 }
 
-// TestTakeWhileJournalsTurnOver: between the histories and the journals so much is
-// sent that without the backup the first journals would be gone.
-func TestTakeWhileJournalsTurnOver(t *testing.T) {
+// TestTakeWhileSegmentsTurnOver: between the histories and the log so much is
+// sent that without the backup the first segments would be gone.
+func TestTakeWhileSegmentsTurnOver(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s := openStore(t, data, history.Options{JournalBytes: 2000})
+	s := openStore(t, data, history.Options{SegmentBytes: 2000})
 	c := &crowd{s: s, stop: make(chan struct{}), acked: map[string]bool{}}
 	n := 0
 	fill := func() {
@@ -155,14 +155,14 @@ func TestTakeWhileJournalsTurnOver(t *testing.T) {
 }
 
 // TestTakeWhileTheServerIsStartedAnew: it was killed before the backup, and replays
-// its journals in the middle of it.
+// the log in the middle of it.
 func TestTakeWhileTheServerIsStartedAnew(t *testing.T) {
 	data := makeData(t)
 	to := filepath.Join(t.TempDir(), "backup")
 	_, err := Take(t.Context(), data, to, Options{between: func() {
-		s := openStore(t, data, history.Options{JournalBytes: 200})
+		s := openStore(t, data, history.Options{SegmentBytes: 200})
 		for n := range 20 {
-			must(t, put(s, records(message(100+n, "eve", "fay"))...))
+			must(t, put(s, message(100+n, "eve", "fay")))
 		}
 		must(t, s.Close())
 	}})

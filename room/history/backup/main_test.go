@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,20 +28,22 @@ func message(n int, from string, to ...string) *room.Message {
 	}
 }
 
-// records are those of a message: for its sender and each recipient.
-func records(m *room.Message) []room.Record {
-	recs := []room.Record{{Owner: m.From, Message: m}}
-	for _, nick := range m.To {
-		recs = append(recs, room.Record{Owner: nick, Message: m})
+// put appends a message and waits until it is in the histories.
+func put(s *history.Store, m *room.Message) error {
+	v, _ := waiting.Load(s)
+	done, failed := make(chan struct{}), make(chan error, 1)
+	v.(*sync.Map).Store(m.ID, done)
+	s.Append(&room.Event{Message: *m}, func(err error) { failed <- err })
+	select {
+	case <-done:
+		return nil
+	case err := <-failed:
+		return err
 	}
-	return recs
 }
 
-func put(s *history.Store, recs ...room.Record) error {
-	done := make(chan error, 1)
-	s.Append(func(err error) { done <- err }, recs...)
-	return <-done
-}
+// waiting has, by store, who waits for which message.
+var waiting sync.Map
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -53,6 +56,15 @@ func openStore(t testing.TB, data string, opts history.Options) *history.Store {
 	t.Helper()
 	s, err := history.Open(filepath.Join(data, "history"), opts)
 	must(t, err)
+	var told sync.Map
+	waiting.Store(s, &told)
+	must(t, s.Follow(func(batch []room.Entry) {
+		for _, e := range batch {
+			if done, ok := told.LoadAndDelete(e.ID); ok {
+				close(done.(chan struct{}))
+			}
+		}
+	}))
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
@@ -76,19 +88,19 @@ func write(t testing.TB, path, text string) {
 }
 
 // makeData is a data folder with a bit of everything, whose server was killed: the
-// last message is in a journal alone.
+// last message is in the log alone.
 func makeData(t testing.TB) string {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
 	s := openStore(t, data, history.Options{})
-	must(t, put(s, records(message(1, "bob", "carol", "dan"))...))
+	must(t, put(s, message(1, "bob", "carol", "dan")))
 	must(t, s.Close())
 	s = openStore(t, data, history.Options{})
-	must(t, put(s, records(message(2, "carol", "bob"))...))
+	must(t, put(s, message(2, "carol", "bob")))
 	killed := filepath.Join(t.TempDir(), "data")
 	must(t, os.CopyFS(killed, os.DirFS(data)))
 	must(t, os.Remove(killed+"/history/lock"))
-	must(t, os.Truncate(killed+"/history/users/bob.jsonl", 170)) // the message is in no file
+	must(t, os.Truncate(killed+"/history/users/bob.jsonl", 200)) // the message is in no file
 	for name, text := range map[string]string{
 		"host_key": "secret", "authorized_keys": "key bob\n", "authorized_keys.lock": "", "bans.json": "[]", "invites.json": "{}",
 		"settings/bob.json": "{}", "audit.jsonl": "{}\n", ".bans.json12345": "half", "bans.json.tmp": "half",
@@ -99,7 +111,7 @@ func makeData(t testing.TB) string {
 }
 
 // kept is what of makeData is in a backup.
-const kept = "audit.jsonl authorized_keys bans.json history/journal/000001.log history/state.json history/users/bob.jsonl " +
+const kept = "audit.jsonl authorized_keys bans.json history/checkpoint.json history/log/00000000000000000002.jsonl history/users/bob.jsonl " +
 	"history/users/carol.jsonl history/users/dan.jsonl history/version host_key invites.json settings/bob.json"
 
 func paths(m *Manifest) string {
@@ -134,7 +146,7 @@ func wantRestored(t testing.TB, what, data string) {
 			t.Errorf("%s: %s has %q, %v", what, name, got, err)
 		}
 	}
-	if left, _ := filepath.Glob(data + "/history/journal/*"); len(left) > 0 {
+	if left, _ := filepath.Glob(data + "/history/log/*"); len(left) > 0 {
 		t.Errorf("%s: %v is left", what, left)
 	}
 	for _, name := range []string{"authorized_keys.lock", ".bans.json12345", "bans.json.tmp", stagingLock, ManifestName} {
@@ -149,8 +161,8 @@ func wantRestored(t testing.TB, what, data string) {
 			t.Errorf("%s: %s has %s", what, owner, got)
 		}
 	}
-	if s.Damaged() > 0 || s.LastID() != "id-000000002" {
-		t.Errorf("%s: %d damaged, the last id is %s", what, s.Damaged(), s.LastID())
+	if s.Stats().Damaged > 0 || s.LastID() != "id-000000002" {
+		t.Errorf("%s: %d damaged, the last id is %s", what, s.Stats().Damaged, s.LastID())
 	}
 	must(t, s.Close())
 	wantPrivate(t, data)

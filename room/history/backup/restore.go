@@ -180,7 +180,7 @@ func (r *restoring) one(ctx context.Context, rel string, want File) error {
 	return nil
 }
 
-// finish does what a start does about the journals, so that nothing waits.
+// finish does what a start does about the log, so that nothing waits in it, and about an older layout.
 func (r *restoring) finish(log *slog.Logger) error {
 	if !r.dirs["history"] {
 		return nil
@@ -188,11 +188,12 @@ func (r *restoring) finish(log *slog.Logger) error {
 	if err := r.fault("finish", r.to); err != nil {
 		return err
 	}
-	h, err := history.Hold(filepath.Join(r.to, "history"), log)
+	dir := filepath.Join(r.to, "history")
+	h, err := history.Hold(dir, log)
 	if err != nil {
 		return err
 	}
-	return h.Close()
+	return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 }
 
 // arrive gives the folder its name.

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +37,7 @@ func Take(ctx context.Context, data, to string, opts Options) (*Taken, error) {
 		return nil, err
 	}
 	t := &taking{copier: newCopier(ctx, data, to, opts)}
-	if err := t.keepJournals(); err != nil {
+	if err := t.holdSegments(); err != nil {
 		return nil, err
 	}
 	err = t.make(to)
@@ -95,18 +94,18 @@ func absolute(path string) string {
 type taking struct {
 	*copier
 	taken Taken
-	lock  io.Closer // keeps the journals; nil without histories
+	lock  io.Closer // holds the log; nil without histories
 }
 
-// keepJournals begins the time in which none is removed.
-func (t *taking) keepJournals() (err error) {
+// holdSegments begins the time in which no segment of the log is removed.
+func (t *taking) holdSegments() (err error) {
 	t.taken.Format, t.taken.When, t.taken.Program = format, time.Now().UTC().Truncate(time.Millisecond), t.opts.Program
 	dir := filepath.Join(t.from, "history")
 	if t.taken.Layout, err = history.LayoutVersion(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil // no server has run here yet
 	}
 	if err == nil {
-		t.lock, err = history.KeepJournals(t.ctx, dir)
+		t.lock, err = history.HoldSegments(t.ctx, dir)
 	}
 	return err
 }
@@ -119,9 +118,6 @@ func (t *taking) release() error {
 	t.lock = nil
 	return lock.Close()
 }
-
-// journals is where they lie below the data folder.
-const journals = "history/journal"
 
 // copy is the backup; the order is what makes it consistent.
 func (t *taking) copy() error {
@@ -154,10 +150,15 @@ func (t *taking) copyOthers() error {
 	return t.all(last, t.settled)
 }
 
+// copyHistories copies what says how far the histories are on disk, then them, and then the log.
 func (t *taking) copyHistories() error {
-	var files []string
+	const point = "history/checkpoint.json"
+	if err := t.all([]string{point}, t.one); err != nil {
+		return err
+	}
+	var files, logs []string
 	if err := t.list("history", func(rel string) {
-		if !isJournal(rel) {
+		if !isLog(rel) && rel != point {
 			files = append(files, rel)
 		}
 	}); err != nil {
@@ -169,28 +170,18 @@ func (t *taking) copyHistories() error {
 	if t.opts.between != nil {
 		t.opts.between()
 	}
-	var logs []string
-	if err := t.list(journals, func(rel string) {
-		if isJournal(rel) {
-			logs = append(logs, rel)
-		}
-	}); err != nil {
-		return err
-	}
-	slices.SortFunc(logs, func(a, b string) int { // by number
-		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-	})
-	for _, rel := range logs {
-		if err := t.all([]string{rel}, t.one); err != nil {
+	for _, dir := range logFolders {
+		if err := t.list(dir, func(rel string) { logs = append(logs, rel) }); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.all(logs, t.one)
 }
 
-func isJournal(rel string) bool {
-	return strings.HasPrefix(rel, journals+"/") && strings.HasSuffix(rel, ".log")
-}
+// logFolders have the log; in older layouts it was journals.
+var logFolders = []string{"history/log", "history/journal"}
+
+func isLog(rel string) bool { return slices.Contains(logFolders, filepath.Dir(rel)) }
 
 // finish makes a backup of what was copied.
 func (t *taking) finish() error {

@@ -73,12 +73,12 @@ func TestTakeOfWhatGoes(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "backup")
 	taken, err := Take(t.Context(), data, to, Options{fault: func(op, path string) error {
 		if op == "mkdir" && strings.HasSuffix(path, "history/users") {
-			return errors.Join(os.Remove(data+"/history/users/dan.jsonl"), os.Remove(data+"/history/state.json"))
+			return os.Remove(data + "/history/users/dan.jsonl")
 		}
 		return nil
 	}})
 	must(t, err)
-	if strings.Contains(paths(&taken.Manifest), "dan") || taken.Count != 10 {
+	if strings.Contains(paths(&taken.Manifest), "dan") || taken.Count != 11 {
 		t.Errorf("copied %s", paths(&taken.Manifest))
 	}
 	mustRestore(t, to)
@@ -105,8 +105,8 @@ func TestTakeRefuses(t *testing.T) {
 	}
 	write(t, data+"/history/version", "99\n")
 	refuses(filepath.Join(t.TempDir(), "new"), "99")
-	write(t, data+"/history/version", "1\n")
-	kept, err := history.KeepJournals(t.Context(), data+"/history")
+	write(t, data+"/history/version", "3\n")
+	kept, err := history.HoldSegments(t.Context(), data+"/history")
 	must(t, err)
 	defer kept.Close()
 	to := filepath.Join(t.TempDir(), "second")
@@ -243,3 +243,32 @@ func wantSynced(t *testing.T, log []string, end string) {
 		}
 	}
 }
+
+// TestTakeOfAnOlderLayout: a backup is taken before the first start of a newer program, and
+// restoring it brings the layout up to date.
+func TestTakeOfAnOlderLayout(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	write(t, data+"/host_key", "secret")
+	write(t, data+"/history/version", "2\n")
+	write(t, data+"/history/journal/000001.log", older)
+	write(t, data+"/history.v2/version", "1\n")
+	to, taken := mustTake(t, data)
+	if got := paths(&taken.Manifest); got != "history/journal/000001.log history/version host_key" {
+		t.Errorf("copied %s", got)
+	}
+	restored := mustRestore(t, to)
+	s := openStore(t, restored, history.Options{})
+	if got := ids(t, s, "dan"); len(got) != 1 || got[0] != "01f" {
+		t.Errorf("dan has %v", got)
+	}
+	must(t, s.Close())
+	list, err := os.ReadDir(restored)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%v %v", list, err)
+	}
+}
+
+// older is a journal of layout 2.
+const older = `70ae89bb journal 1 after 0 0
+63930925 . 0 dan {"id":"01f","time":"2026-11-21T06:31:03.000Z","kind":"direct","from":"bob","to":["dan"],"text":"waits","crc":"0e051ca0"}
+`

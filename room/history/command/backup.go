@@ -43,7 +43,7 @@ func (k *commands) runBackup(c *cobra.Command, to string) error {
 		return interrupted(k.because(failed("the backup", err), ""), fmt.Sprintf("; if there is a folder %s it is incomplete, remove it", to))
 	}
 	for _, name := range taken.LeftOut {
-		remark(c, "left out %s, which is no file", history.Clean(name))
+		remark(c, "left out %s, which is not a file", history.Clean(name))
 	}
 	return say(c, "copied %s, %s, of %s to %s; to restore it: whoelse restore %s --data FOLDER",
 		count(taken.Count, "file"), size(taken.Bytes), k.data, to, quoted(to))

@@ -16,11 +16,11 @@ func (k *commands) check() *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
 		Use: "check [--repair] [--data FOLDER]", Short: "Go over all that is stored, and tell what is damaged", Args: k.exactly(),
-		Long: "Reads every history, the journals and the JSON files in the data folder, and changes\n" +
-			"nothing; a server may be running. Each damage is told with its file and byte. What was\n" +
+		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
+			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
 			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +
 			"The exit status is 1 if anything is wrong.\n\n" +
-			"With --repair, which needs the server stopped, what a crash left in the journals is written\n" +
+			"With --repair, which needs the server stopped, what only the log has after a crash is written\n" +
 			"to the histories first, as a start does it. Then damaged bytes go to the .torn file beside\n" +
 			"their file. Nothing is deleted. If it was interrupted, run it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -75,8 +75,8 @@ func (k *commands) runCheck(c *cobra.Command, dir string) error {
 	}
 	broken := k.checkOthers(c.Context(), s)
 	s.bar.clear()
-	s.say(fmt.Sprintf("%s, %s, %d damaged, %s set aside, %s in the journal", count(sum.Files, "file"),
-		count(sum.Records, "record"), sum.Damaged, count(sum.Aside, "line"), count(sum.Waiting, "line")))
+	s.say(fmt.Sprintf("%s, %s, %d damaged, %s set aside, %s in the log", count(sum.Files, "file"),
+		count(sum.Records, "record"), sum.Damaged, size(sum.Aside), count(sum.Waiting, "event")))
 	if s.err != nil {
 		return s.err
 	}
@@ -87,8 +87,8 @@ func (k *commands) runCheck(c *cobra.Command, dir string) error {
 func (k *commands) verdict(sum history.Summary, broken int) error {
 	rest, repair := sum.Trouble+broken, k.again("check --repair")
 	mend := "set aside"
-	if sum.Waiting > 0 { // it may be damage in a place that the journal writes to
-		mend = "put back from the journal or set aside"
+	if sum.Waiting > 0 { // the log may have what is damaged
+		mend = "put back from the log or set aside"
 	}
 	switch {
 	case sum.Damaged > 0 && rest > 0:
@@ -123,7 +123,7 @@ func (k *commands) runRepair(c *cobra.Command, dir string) error {
 	s.bar.clear()
 	also := ""
 	if log.n > 0 {
-		also = "; what was mended with the journals before is told on standard error"
+		also = "; what was mended as a start does it is reported on standard error"
 	}
 	s.say(count(mended, "problem") + " mended" + also)
 	return s.err

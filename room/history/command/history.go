@@ -27,8 +27,8 @@ func (k *commands) history() *cobra.Command {
 		Use: "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]", Short: "Print what somebody sent and got, or what was said to all",
 		Long: "Prints what NICK sent and got, or with --room or --presence what was said to everyone or\n" +
 			"who came and went; oldest first. A * stands before what NICK has not read. Times are local.\n" +
-			"A server may be running, and after a crash what waits in the journal is there too; nothing\n" +
-			"is changed. Damaged lines are told on standard error and left out.\n\n" +
+			"A server may be running, and after a crash what only the log has is there too; nothing\n" +
+			"is changed. Damaged lines are reported on standard error and left out.\n\n" +
 			"With --json the lines are as they are in the file, those that are no messages included.",
 		Example: "  whoelse history carol -n 20\n" +
 			"  whoelse history --room --json | jq -r 'select(.text) | \"\\(.from): \\(.text)\"'",

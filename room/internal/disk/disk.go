@@ -55,8 +55,9 @@ type File interface {
 
 // Stat tells whether a name still leads to the file that it led to before.
 type Stat struct {
-	Ino  uint64
-	Size int64
+	Ino   uint64
+	Size  int64
+	Links uint64 // names of the file; 0 where that is not known
 }
 
 // notRegular is an error of Open about what has the name. All are ErrNotRegular.

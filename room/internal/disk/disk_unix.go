@@ -166,11 +166,11 @@ func (d dir) Replaced() error {
 	}
 	is, err := os.Stat(d.path)
 	if err != nil {
-		return fmt.Errorf("the folder is gone: %w", err)
+		return fmt.Errorf("the folder is gone; stop the server, put the folder back, and start it again: %w", err)
 	}
 	was, err := d.root.Stat(".")
 	if err == nil && !os.SameFile(was, is) {
-		err = fmt.Errorf("%s is another folder now", d.path)
+		err = fmt.Errorf("%s is another folder now; stop the server before a folder is replaced, and start it again", d.path)
 	}
 	return err
 }
@@ -216,7 +216,7 @@ func statOf(info fs.FileInfo, err error) (Stat, error) {
 	}
 	st := Stat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.Ino = uint64(sys.Ino)
+		st.Ino, st.Links = uint64(sys.Ino), uint64(sys.Nlink)
 	}
 	return st, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Patience is how long a connection may take in all.
-const Patience = 60 * time.Second
+const Patience = 2 * time.Minute
 
 // Version is what a client calls itself.
 const Version = "SSH-2.0-raw"

@@ -1,0 +1,145 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"whoelse/room"
+	"whoelse/room/internal/disk"
+)
+
+// Repair mends the histories in dir, which nobody may have: see [Hold] for what it does
+// about the log, and for its errors. Damaged bytes are set aside in the .torn file of
+// their file, durably, before they go from it; what is good is in order then. Nothing is
+// deleted. Interrupted anywhere it can be run again; then bytes may be set aside twice.
+// What it did is reported as Damage, what it could not mend as Trouble.
+func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if err := upgrade(dir, log); err != nil {
+		return err
+	}
+	root, err := disk.OpenExisting(dir)
+	if err != nil {
+		return err
+	}
+	if err := repair(ctx, root, log, how); err != nil {
+		return fmt.Errorf("repair %s: %w", dir, err)
+	}
+	return nil
+}
+
+// repair is Repair on any folder, which it closes.
+func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checking) error {
+	_, err := ReadVersion(root)
+	if err == nil {
+		err = salvage(ctx, root, how)
+	}
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	h, err := hold(root, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.repair(ctx, how), h.Close())
+}
+
+// salvage sets aside what is damaged in the log and in the checkpoint, since a start leaves it out
+// and removes it.
+func salvage(ctx context.Context, root disk.Folder, how Checking) error {
+	lock, err := root.Lock("lock") // no server starts meanwhile; if one does later, all is as well
+	if err != nil {
+		return err
+	}
+	var found []Finding
+	c := newChecker(ctx, root, Checking{Tell: func(f Finding) {
+		if f.Grade == Damage {
+			found = append(found, f)
+		}
+	}})
+	err = c.checkLog()
+	for _, f := range found {
+		if err == nil && f.Offset >= 0 {
+			err = keepAside(root, f)
+		}
+		if err == nil && how.Tell != nil {
+			how.Tell(f)
+		}
+	}
+	return errors.Join(err, lock.Close())
+}
+
+// keepAside copies the bytes of a finding to the .torn file.
+func keepAside(in disk.Folder, found Finding) error {
+	name := found.File
+	if dir, base, ok := strings.Cut(name, "/"); ok {
+		sub, err := in.Sub(dir)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = sub.Close() }() // it is synced by then
+		in, name = sub, base
+	}
+	f, st, err := openStat(in, name, false)
+	if err != nil {
+		return err
+	}
+	end := min(found.Offset+found.Size, st.Size)
+	if end > found.Offset {
+		err = appendTorn(in, name, f, []piece{{found.Offset, end}})
+	}
+	return errors.Join(err, f.Close())
+}
+
+// repair mends every history. The log is empty, and its numbers go on after the greatest in the
+// histories.
+func (h *Held) repair(ctx context.Context, how Checking) error {
+	nicks, err := h.s.Nicks()
+	if err != nil {
+		return err
+	}
+	h.s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
+	most, lastID := h.s.applied, h.s.LastID()
+	var bad []string
+	for _, name := range append([]string{room.RoomHistory, room.PresenceHistory}, nicks...) {
+		found := false
+		in, base := h.s.dirs.place(name)
+		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Finding) {
+			found = found || f.Grade == Damage && f.Offset >= 0
+			if how.Tell != nil {
+				how.Tell(f)
+			}
+		}})
+		c.last = h.s.applied
+		if err := c.history(in, path(name), base); err != nil {
+			return err
+		}
+		most, lastID = max(most, c.most), max(lastID, c.sum.LastID)
+		if found {
+			bad = append(bad, name)
+		}
+	}
+	h.s.applied = most
+	for _, name := range bad {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := h.rewrite(name, nil); err != nil {
+			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
+		}
+	}
+	if saved, err := ReadCheckpoint(h.s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
+		if err := WriteCheckpoint(h.s.dirs.root, Checkpoint{most, lastID}); err != nil {
+			return err
+		}
+	}
+	// Also of what an interrupted call has replaced, which is well now.
+	return errors.Join(h.s.dirs.users.Sync(), h.s.dirs.rooms.Sync(), h.s.dirs.root.Sync())
+}

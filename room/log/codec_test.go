@@ -1,0 +1,150 @@
+package log
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"whoelse/room"
+	"whoelse/room/internal/jsonl"
+)
+
+// TestLine is what a line looks like, as docs/decisions/015-one-log.md has it.
+func TestLine(t *testing.T) {
+	e := &room.Event{
+		Message: room.Message{ID: "01", Time: epoch, Kind: room.KindDirect, From: "bob", To: []string{"carol", "dan"}, Text: "h\u00a0i\x1b\u202e\"\\\n"},
+		Max:     1000,
+		Extra:   map[string]json.RawMessage{"z": json.RawMessage("[1, \n\"\u009b\U000e0001\u00e9\"]"), "a": json.RawMessage("null")},
+	}
+	b, err := AppendLine([]byte("before"), 41, e)
+	want := `before{"seq":41,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"direct","from":"bob","to":["carol","dan"],` +
+		`"text":"h\u00a0i\u001b\u202e\"\\\n","max":1000,"a":null,"z":[1,"\u009b\udb40\udc01é"],"crc":"`
+	if err != nil || !strings.HasPrefix(string(b), want) || !strings.HasSuffix(string(b), "\"}\n") || len(b) != len(want)+11 {
+		t.Errorf("%v, got\n%s want\n%s", err, b, want)
+	}
+}
+
+// TestUnknownMembers: what only a newer program knows goes with the event, also what differs from
+// a known member in case only.
+func TestUnknownMembers(t *testing.T) {
+	line := jsonl.Seal([]byte(`{"seq":7,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"new","from":"bob","ID":"02","Seq":9,"x":{"y":[1,2.50]}`), 0)
+	en, ok := ParseLine(line[:len(line)-1])
+	if !ok || en.Seq != 7 || en.ID != "01" || en.Kind != "new" || len(en.Extra) != 3 || string(en.Extra["ID"]) != `"02"` {
+		t.Fatalf("%v, %+v", ok, en.Event)
+	}
+	b, err := AppendLine(nil, 7, en.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, ok := ParseLine(b[:len(b)-1])
+	if !ok || !reflect.DeepEqual(again, en) {
+		t.Errorf("%v, %+v", ok, again.Event)
+	}
+}
+
+// TestInvalid: what could not be read back is not accepted, and nothing of it is appended.
+func TestInvalid(t *testing.T) {
+	for what, spoil := range map[string]func(*room.Event){
+		"no kind": func(e *room.Event) { e.Kind = "" },
+		"year":    func(e *room.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"reftime": func(e *room.Event) { e.RefTime = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"receipt": func(e *room.Event) {
+			e.Receipts = []*room.Message{{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		},
+		"no receipt":    func(e *room.Event) { e.Receipts = []*room.Message{nil} },
+		"long":          func(e *room.Event) { e.Text = strings.Repeat("\x01", jsonl.MaxLine/6) },
+		"known member":  func(e *room.Event) { e.Extra = map[string]json.RawMessage{"seq": json.RawMessage("1")} },
+		"no JSON":       func(e *room.Event) { e.Extra = map[string]json.RawMessage{"x": json.RawMessage(`1,"seq":2`)} },
+		"empty JSON":    func(e *room.Event) { e.Extra = map[string]json.RawMessage{"x": nil} },
+		"broken member": func(e *room.Event) { e.Extra = map[string]json.RawMessage{"\xff": json.RawMessage("1")} },
+	} {
+		e := direct(1)
+		spoil(e)
+		b, err := AppendLine([]byte("before"), 1, e)
+		if !errors.Is(err, room.ErrInvalid) || string(b) != "before" {
+			t.Errorf("%s: %v, %d bytes", what, err, len(b))
+		}
+	}
+	longest := direct(1)
+	longest.Text = ""
+	b, err := AppendLine(nil, 1, longest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for extra := range 2 {
+		longest.Text = strings.Repeat("x", jsonl.MaxLine-len(b)-len(`,"text":""`)+extra)
+		line, err := AppendLine(nil, 1, longest)
+		if extra == 1 {
+			if !errors.Is(err, room.ErrInvalid) {
+				t.Errorf("one byte too long: %v", err)
+			}
+			continue
+		}
+		in := four(t)
+		write(t, in, segmentName(1), line)
+		if got := all(t, mustOpen(t, in, Options{}), 0); err != nil || len(got) != 3 || got[0].Text != longest.Text {
+			t.Errorf("the longest line: %v, %d events", err, len(got))
+		}
+	}
+}
+
+// TestNotALine: with a good checksum, and still nothing that is ever written.
+func TestNotALine(t *testing.T) {
+	const rest = `"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"direct","from":"bob"`
+	for _, s := range []string{
+		`{"v":1,` + rest, `{"seq":0,"v":1,` + rest, `{"seq":-1,"v":1,` + rest, `{"seq":4611686018427387904,"v":1,` + rest,
+		`{"seq":1,` + rest, `{"seq":1,"v":2,` + rest, `{"seq":1,"v":1,"kind":""`, `{"seq":1,"v":1`, `["seq",1`,
+		`{"seq":1,"v":1,"kind":"x","time":"today"`, `{"seq":1,"v":1,"kind":"x","time":"2026-11-21"`,
+		`{"seq":1,"v":1,"to":"carol",` + rest, `{"seq":1,"v":1,"receipts":[1],` + rest,
+		`{"seq":1,"v":1,"receipts":[{"time":"x"}],` + rest,
+	} {
+		b := jsonl.Seal([]byte(s), 0)
+		if en, ok := ParseLine(b[:len(b)-1]); ok {
+			t.Errorf("%s is %+v", s, en.Event)
+		}
+	}
+}
+
+// FuzzParseLine: what is read is written, and read again, as the same; and is harmless on a screen.
+func FuzzParseLine(f *testing.F) {
+	for n := range 3 {
+		e := direct(n)
+		e.Receipts = []*room.Message{{Kind: room.KindReceipt, To: []string{"ann"}, Ref: "x", RefTime: epoch}}[:min(n, 1)]
+		b, err := AppendLine(nil, uint64(n+1), e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:len(b)-1-jsonl.Trailer])
+	}
+	f.Add([]byte(`{"seq":1,"v":1,"kind":"k","Kind":{"\u0000":[1e9,"\u202e"]},"x":null`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ParseLine(body)
+		line := jsonl.Seal(body, 0)
+		en, ok := ParseLine(line[:len(line)-1])
+		if !ok {
+			return
+		}
+		b, err := AppendLine(nil, en.Seq, en.Event)
+		if err != nil {
+			if len(line) < jsonl.MaxLine/7 {
+				t.Fatalf("%+v: %v", en.Event, err)
+			}
+			return
+		}
+		if strings.ContainsFunc(string(b[:len(b)-1]), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Fatalf("not printable: %q", b)
+		}
+		again, ok := ParseLine(b[:len(b)-1])
+		if !ok {
+			t.Fatalf("%s can't be read", b)
+		}
+		c, err := AppendLine(nil, again.Seq, again.Event)
+		if err != nil || string(b) != string(c) {
+			t.Fatalf("%v\n%s\n%s", err, b, c)
+		}
+	})
+}

@@ -1,0 +1,8 @@
+//go:build race
+
+package test
+
+func init() {
+	buildFlags = []string{"-race"}
+	patience *= 3
+}
