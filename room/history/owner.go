@@ -93,6 +93,7 @@ type owner struct {
 // unread is a message that the owner has not read.
 type unread struct {
 	at      record.Place
+	off     int64 // where its line is, as long as no shorter file took this one's place; -1 after that
 	id      string
 	receipt bool // it only tells that something was read
 }
@@ -132,6 +133,9 @@ func (o *owner) adopt(ino uint64) bool {
 		o.count = allOfThem
 	}
 	o.forget(o.shorter.dropped)
+	for i := range o.unread {
+		o.unread[i].off = -1
+	}
 	o.noticed = make(map[int64]bool)
 	o.shorter = shorter{}
 	return true
@@ -148,6 +152,7 @@ func (o *owner) add(l line) (full bool) {
 	if l.inbox > 0 && o.waiting >= l.inbox {
 		return true
 	}
+	l.rec.Off = o.size + int64(len(o.pending))
 	o.pending = append(o.pending, l.text...)
 	o.follow(l.index, l.rec)
 	return false
@@ -175,7 +180,7 @@ func (o *owner) follow(index int, r record.Record) {
 	}
 	switch {
 	case r.Message != nil && r.Message.For(o.name):
-		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Message.ID, r.Message.Kind == room.KindReceipt})
+		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt})
 	case len(r.Read) > 0:
 		o.forget(r.Read)
 	}
