@@ -128,11 +128,17 @@ func wantLines(t testing.TB, text string, lines ...string) {
 // copyOf is a folder as a crash would leave it.
 func copyOf(t testing.TB, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "killed")
-	if err := errors.Join(os.CopyFS(to, os.DirFS(dir)), os.Remove(to+"/lock")); err != nil {
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		to := filepath.Join(t.TempDir(), "killed")
+		err := os.CopyFS(to, os.DirFS(dir))
+		if errors.Is(err, fs.ErrNotExist) && try < 100 {
+			continue // a checkpoint was made meanwhile
+		}
+		if err = errors.Join(err, os.Remove(to+"/lock")); err != nil {
+			t.Fatal(err)
+		}
+		return to
 	}
-	return to
 }
 
 func TestCheckOfWhatIsWell(t *testing.T) {

@@ -139,7 +139,7 @@ func (r *reader) find(at record.Place) (rec record.Record, ok bool, err error) {
 // was reported. The first time that one is not at its place, all of the file is read.
 func (r *reader) unread(u unread) (rec record.Record, ok bool, err error) {
 	is := func(rec record.Record) bool { return rec.Message != nil && rec.Message.ID == u.id }
-	if u.off >= 0 {
+	if u.off >= 0 && u.off < r.v.end() {
 		r.reset(u.off)
 		recs, err := r.next()
 		if i := slices.IndexFunc(recs, is); i >= 0 {

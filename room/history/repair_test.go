@@ -62,7 +62,7 @@ func messagesOf(t testing.TB, m *disktest.FS, well bool) (all, fresh []*room.Mes
 // but the record that it was in; what was set aside has the damaged bytes.
 func TestRepairOfEveryFlippedByte(t *testing.T) {
 	content, all := makeSmall(t, t.TempDir())
-	for i := range content {
+	for i := 0; i < len(content); i += stride(len(content), 1) {
 		for _, bits := range []byte{1 << (i % 8), content[i] ^ '\n', content[i]} {
 			if bits == 0 {
 				continue
@@ -76,7 +76,7 @@ func TestRepairOfEveryFlippedByte(t *testing.T) {
 
 func TestRepairOfEveryMissingByte(t *testing.T) {
 	content, all := makeSmall(t, t.TempDir())
-	for i := range content {
+	for i := 0; i < len(content); i += stride(len(content), 1) {
 		oneRepair(t, fmt.Sprint("without byte ", i), slices.Delete(slices.Clone(content), i, i+1), all, 1)
 		if i > 0 {
 			oneRepair(t, fmt.Sprint("before byte ", i), content[:i], all, len(all))

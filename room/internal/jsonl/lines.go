@@ -67,7 +67,7 @@ func (f *Forward) Next() (Line, error) {
 		if f.off+int64(seen) >= f.end {
 			data := f.buf
 			f.take(seen)
-			if start == f.end {
+			if start >= f.end {
 				return Line{}, io.EOF
 			}
 			return f.line(start, data, long), nil
