@@ -10,44 +10,44 @@ import (
 // listed is how many people or operators an answer about a ban names.
 const listed = 20
 
-func (a *actor) ban(call parse.Call) {
-	if a.host.cfg.Warden == nil {
-		a.fail("that can't be done here")
+func (c *commandContext) ban(call parse.Call) {
+	if c.host.cfg.Warden == nil {
+		c.fail("that can't be done here")
 		return
 	}
-	aim, err := a.host.cfg.Warden.Aim(call.Target)
+	aim, err := c.host.cfg.Warden.Aim(call.Target)
 	if err != nil {
-		a.fail(err.Error())
+		c.fail(err.Error())
 		return
 	}
-	if words := a.shootsOperators(aim, call.Anyway); words != "" {
-		a.fail(words)
+	if words := c.shootsOperators(aim, call.Anyway); words != "" {
+		c.fail(words)
 		return
 	}
 	action := Action{What: "ban", Whom: aim.Target, Why: call.Why, For: call.For}
-	ok := a.act(action, func(w Warden) error { return w.Ban(aim.Target, a.seat.Nick(), call.Why, call.For) })
+	ok := c.act(action, func(w Warden) error { return w.Ban(aim.Target, c.seat.Nick(), call.Why, call.For) })
 	if !ok {
 		return
 	}
-	hit := a.covered(aim) // whoever comes now is refused
+	hit := c.covered(aim) // whoever comes now is refused
 	banned := "banned " + aim.Target + " " + wordsFor(call.For, "for good")
-	a.note(banned + a.wordsHit(aim.Target, hit))
-	a.tellOperators(because(banned, call.Why))
+	c.note(banned + c.wordsHit(aim.Target, hit))
+	c.tellOperators(because(banned, call.Why))
 	for _, v := range hit {
-		v.end(expelled(a.wordsBanned(aim.Target, v, call)))
+		v.end(expelled(c.wordsBanned(aim.Target, v, call)))
 	}
 }
 
 // covered lists who is here and meant by a ban.
-func (a *actor) covered(aim Aim) []visit {
-	return a.host.here(func(v visit) bool { return aim.Covers(v.person()) })
+func (c *commandContext) covered(aim Aim) []visit {
+	return c.host.here(func(v visit) bool { return aim.Covers(v.person()) })
 }
 
 // shootsOperators says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
-func (a *actor) shootsOperators(aim Aim, meant bool) string {
-	covered := a.covered(aim)
-	if slices.ContainsFunc(covered, named(a.seat.Nick())) {
+func (c *commandContext) shootsOperators(aim Aim, meant bool) string {
+	covered := c.covered(aim)
+	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
 		return "not banned: " + aim.Target + " would ban you, too"
 	}
 	operators := slices.Clone(aim.Operators)
@@ -57,7 +57,7 @@ func (a *actor) shootsOperators(aim Aim, meant bool) string {
 		}
 	}
 	slices.Sort(operators)
-	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == a.seat.Nick() })
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == c.seat.Nick() })
 	if len(operators) == 0 || meant {
 		return ""
 	}
@@ -70,12 +70,12 @@ func (a *actor) shootsOperators(aim Aim, meant bool) string {
 }
 
 // wordsBanned is what somebody reads who is banned while being here.
-func (a *actor) wordsBanned(target string, v visit, call parse.Call) string {
+func (c *commandContext) wordsBanned(target string, v visit, call parse.Call) string {
 	words := "you are banned by "
 	if v.person().Key == target {
 		words = "your key is banned by "
 	}
-	words += a.seat.Nick() + " " + wordsFor(call.For, "for good")
+	words += c.seat.Nick() + " " + wordsFor(call.For, "for good")
 	if v.nick != target && v.person().Key != target {
 		words += ", with everyone from " + target
 	}
@@ -84,7 +84,7 @@ func (a *actor) wordsBanned(target string, v visit, call parse.Call) string {
 
 // wordsHit tells whom of the people here a ban has met, and where one who was
 // banned by name came from, whom another name would let in again.
-func (a *actor) wordsHit(target string, hit []visit) string {
+func (c *commandContext) wordsHit(target string, hit []visit) string {
 	nicks := nicksOf(hit)
 	switch {
 	case len(nicks) == 0:
@@ -95,26 +95,26 @@ func (a *actor) wordsHit(target string, hit []visit) string {
 	return "; it ended the sessions of " + render.People(nicks, listed)
 }
 
-func (a *actor) unban(call parse.Call) {
-	ok := a.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
+func (c *commandContext) unban(call parse.Call) {
+	ok := c.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
 	if ok {
-		a.note(call.Target + " can join again")
-		a.tellOperators("unbanned " + call.Target)
+		c.note(call.Target + " can join again")
+		c.tellOperators("unbanned " + call.Target)
 	}
 }
 
-func (a *actor) bans(parse.Call) {
-	if a.host.cfg.Warden == nil {
-		a.fail("that can't be done here")
+func (c *commandContext) bans(parse.Call) {
+	if c.host.cfg.Warden == nil {
+		c.fail("that can't be done here")
 		return
 	}
-	list := a.host.cfg.Warden.Bans()
+	list := c.host.cfg.Warden.Bans()
 	if len(list) == 0 {
-		a.note("nobody is banned")
+		c.note("nobody is banned")
 		return
 	}
-	style := a.style()
-	lines := render.Notice(nil, wordsCount(len(list), "ban", "bans")+":", style)
+	style := c.style()
+	lines := render.Notice(nil, render.Number(len(list), "ban", "bans")+":", style)
 	for _, b := range list {
 		words := "  " + b.Target + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
 		if b.Until.IsZero() {
@@ -124,5 +124,5 @@ func (a *actor) bans(parse.Call) {
 		}
 		lines = render.Notice(lines, because(words, b.Reason), style)
 	}
-	a.printAll(string(lines), nil)
+	c.print(string(lines), nil)
 }

@@ -98,7 +98,7 @@ type Nicks interface {
 // Host serves sessions. Its methods may be called concurrently.
 type Host struct {
 	cfg      Config
-	pace     *pace
+	rate     *rateLimit
 	visitors floodlog.Handler
 	colors   render.Colors
 
@@ -127,7 +127,7 @@ func New(cfg Config) *Host {
 	visitors := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(visitors)
 	return &Host{
-		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
+		cfg: cfg, rate: newRateLimit(cfg.MessageRate), visitors: visitors,
 		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
@@ -141,7 +141,7 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	}
 	s := newSession(h, ch)
 	if !h.add(s) {
-		turnAway(ch, wordsShutdown, exitFailed)
+		turnAway(ch, endWords(errShutdown), exitFailed)
 		return
 	}
 	defer h.remove(s)
@@ -177,7 +177,7 @@ func (h *Host) add(s *session) bool {
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end, silent: s.ch.Silent}
+	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.note, end: s.end, silent: s.ch.Silent}
 	h.sessions.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true

@@ -10,39 +10,40 @@ import (
 	"whoelse/sessions/parse"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
 // act puts an operator's action on record and then carries it out, so that nothing
 // is done that is not on record. It reports whether it was done; if not, the person
 // knows why.
-func (a *actor) act(action Action, do func(Warden) error) bool {
-	w := a.host.cfg.Warden
+func (c *commandContext) act(action Action, do func(Warden) error) bool {
+	w := c.host.cfg.Warden
 	if w == nil {
-		a.fail("that can't be done here")
+		c.fail("that can't be done here")
 		return false
 	}
-	action.Who = a.seat.Nick()
+	action.Who = c.seat.Nick()
 	if err := w.Record(action); err != nil {
-		a.refused("not done: writing the audit log", err)
+		c.refused("not done: writing the audit log", err)
 		return false
 	}
 	err := do(w)
 	if err == nil {
 		return true
 	}
-	a.refused(action.What, err)
-	action.Failed = plainError(err)
+	c.refused(action.What, err)
+	action.Failed = render.Error(err)
 	if err := w.Record(action); err != nil {
-		a.trouble("recording in the audit log that it was not done", err)
+		c.trouble("recording in the audit log that it was not done", err)
 	}
 	return false
 }
 
 // tellOperators shows the other operators who are here what this one did.
-func (a *actor) tellOperators(words string) {
-	for _, v := range a.host.visits() {
-		if v.login.Role == roleOperator && v.nick != a.seat.Nick() {
-			v.tell(a.seat.Nick() + " " + words)
+func (c *commandContext) tellOperators(words string) {
+	for _, v := range c.host.visits() {
+		if v.login.Role == roleOperator && v.nick != c.seat.Nick() {
+			v.tell(c.seat.Nick() + " " + words)
 		}
 	}
 }
@@ -93,40 +94,40 @@ func wordsFor(d time.Duration, noEnd string) string {
 	return "for " + span.Format(d)
 }
 
-func (a *actor) kick(call parse.Call) {
-	if call.Nick == a.seat.Nick() {
-		a.fail("you can't kick yourself; quit leaves")
+func (c *commandContext) kick(call parse.Call) {
+	if call.Nick == c.seat.Nick() {
+		c.fail("you can't kick yourself; quit leaves")
 		return
 	}
-	if len(a.host.here(named(call.Nick))) == 0 {
-		a.fail(a.wordsAbsent(call.Nick))
+	if len(c.host.here(named(call.Nick))) == 0 {
+		c.report(c.absent(call.Nick))
 		return
 	}
-	if !a.act(Action{What: "kick", Whom: call.Nick, Why: call.Why}, func(Warden) error { return nil }) {
+	if !c.act(Action{What: "kick", Whom: call.Nick, Why: call.Why}, func(Warden) error { return nil }) {
 		return
 	}
-	hit := a.host.here(named(call.Nick))
-	a.note("kicked " + call.Nick + ": " + wordsCount(len(hit), "session", "sessions") + ", from " + wordsFrom(hit))
-	a.tellOperators(because("kicked "+call.Nick, call.Why))
+	hit := c.host.here(named(call.Nick))
+	c.note("kicked " + call.Nick + ": " + render.Number(len(hit), "session", "sessions") + ", from " + wordsFrom(hit))
+	c.tellOperators(because("kicked "+call.Nick, call.Why))
 	for _, v := range hit {
-		v.end(expelled(because("you were kicked by "+a.seat.Nick(), call.Why)))
+		v.end(expelled(because("you were kicked by "+c.seat.Nick(), call.Why)))
 	}
 }
 
-// wordsAbsent says that somebody is not here, or nobody at all.
-func (a *actor) wordsAbsent(n string) string {
-	if a.known(n) {
-		return n + " is not here"
+// absent is that somebody is not here, or that nobody has this nick at all.
+func (c *commandContext) absent(n string) result.Failure {
+	if c.known(n) {
+		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: n}
 	}
-	return a.wordsNobody(n)
+	return c.nobody(n)
 }
 
 // defaultInvite is how long an invitation is good for.
 const defaultInvite = 24 * time.Hour
 
-func (a *actor) invite(call parse.Call) {
+func (c *commandContext) invite(call parse.Call) {
 	if strings.HasPrefix(call.Nick, "~") {
-		a.fail("guests need no invitation")
+		c.fail("guests need no invitation")
 		return
 	}
 	lasts := call.For
@@ -134,46 +135,46 @@ func (a *actor) invite(call parse.Call) {
 		lasts = defaultInvite
 	}
 	var code string
-	ok := a.act(Action{What: "invite", Whom: call.Nick, For: lasts}, func(w Warden) (err error) {
-		code, err = w.Invite(call.Nick, a.seat.Nick(), lasts)
+	ok := c.act(Action{What: "invite", Whom: call.Nick, For: lasts}, func(w Warden) (err error) {
+		code, err = w.Invite(call.Nick, c.seat.Nick(), lasts)
 		return err
 	})
 	if !ok {
 		return
 	}
 	user := call.Nick + "+" + code
-	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", a.style())
-	a.printAll(string(render.Notice(lines, "  "+a.joinLine(user), a.style())), nil)
-	a.tellOperators("invited " + call.Nick)
+	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", c.style())
+	c.print(string(render.Notice(lines, "  "+c.joinLine(user), c.style())), nil)
+	c.tellOperators("invited " + call.Nick)
 }
 
-func (a *actor) mute(call parse.Call) {
+func (c *commandContext) mute(call parse.Call) {
 	switch {
-	case call.Nick == a.seat.Nick():
-		a.fail("you can't mute yourself")
+	case call.Nick == c.seat.Nick():
+		c.fail("you can't mute yourself")
 		return
-	case !a.known(call.Nick):
-		a.failAs(exitUnknown, a.wordsNobody(call.Nick))
+	case !c.known(call.Nick):
+		c.report(c.nobody(call.Nick))
 		return
 	}
-	ok := a.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {
-		_, err := w.Mute(call.Nick, a.seat.Nick(), call.For)
+	ok := c.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {
+		_, err := w.Mute(call.Nick, c.seat.Nick(), call.For)
 		return err
 	})
 	if !ok {
 		return
 	}
 	lasts := wordsFor(call.For, "indefinitely")
-	for _, v := range a.host.here(named(call.Nick)) {
-		v.tell(a.seat.Nick() + " muted you " + lasts + ": you can read, but not write")
+	for _, v := range c.host.here(named(call.Nick)) {
+		v.tell(c.seat.Nick() + " muted you " + lasts + ": you can read, but not write")
 	}
-	a.note("muted " + call.Nick + " " + lasts + "; /unmute " + call.Nick + " ends it")
-	a.tellOperators("muted " + call.Nick + " " + lasts)
+	c.note("muted " + call.Nick + " " + lasts + "; /unmute " + call.Nick + " ends it")
+	c.tellOperators("muted " + call.Nick + " " + lasts)
 }
 
-func (a *actor) unmute(call parse.Call) {
+func (c *commandContext) unmute(call parse.Call) {
 	was := false
-	ok := a.act(Action{What: "unmute", Whom: call.Nick}, func(w Warden) (err error) {
+	ok := c.act(Action{What: "unmute", Whom: call.Nick}, func(w Warden) (err error) {
 		was, err = w.Unmute(call.Nick)
 		return err
 	})
@@ -181,40 +182,20 @@ func (a *actor) unmute(call parse.Call) {
 	case !ok:
 		return
 	case !was:
-		a.fail(call.Nick + " is not muted")
+		c.fail(call.Nick + " is not muted")
 		return
 	}
-	for _, v := range a.host.here(named(call.Nick)) {
-		v.tell(a.seat.Nick() + " unmuted you")
+	for _, v := range c.host.here(named(call.Nick)) {
+		v.tell(c.seat.Nick() + " unmuted you")
 	}
-	a.note(call.Nick + " can write again")
-	a.tellOperators("unmuted " + call.Nick)
+	c.note(call.Nick + " can write again")
+	c.tellOperators("unmuted " + call.Nick)
 }
 
-// speech is what muted people can't do: all that puts their words before others.
-var speech = map[string]bool{"say": true, "me": true, "send": true, "reply": true, "broadcast": true, "announce": true}
-
-// silenced refuses what a muted person says.
-func (a *actor) silenced(call parse.Call) bool {
-	if !speech[call.Name] && (call.Name != "away" || call.Text == "") || a.host.cfg.Warden == nil {
-		return false
-	}
-	m, muted := a.host.cfg.Warden.Muted(a.seat.Nick())
-	if !muted {
-		return false
-	}
-	words := "not sent: " + m.By + " muted you"
-	if !m.Until.IsZero() {
-		words += " until " + render.Clock(m.Until, time.Now(), a.style())
-	}
-	a.fail(words)
-	return true
-}
-
-func (a *actor) announce(call parse.Call) {
+func (c *commandContext) announce(call parse.Call) {
 	bytes := quota.Record(call.Text, nil)
-	ok := a.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return a.charge(bytes) })
+	ok := c.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return c.charge(bytes) })
 	if ok {
-		a.sayCharged(room.KindNotice, call.Text, bytes)
+		c.sayCharged(room.KindNotice, call.Text, bytes)
 	}
 }

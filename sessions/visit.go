@@ -4,10 +4,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/nick"
+	"whoelse/sessions/render"
 	"whoelse/sessions/sshd"
 )
 
@@ -34,6 +36,9 @@ type expelled string
 
 func (e expelled) Error() string { return string(e) }
 
+// BanWords tells somebody that they are banned; see [render.Banned].
+func BanWords(until time.Time, reason string) string { return render.Banned(until, reason) }
+
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
 // Address is the client's, with its port. match is called without a lock held.
@@ -50,7 +55,7 @@ func (h *Host) EndWhere(match func(login *sshd.Login, address string) (reason st
 func (h *Host) EndGuests(free func(name string) bool) {
 	for _, v := range h.visits() {
 		if name, guest := strings.CutPrefix(v.nick, nick.GuestMark); guest && !free(name) {
-			v.end(expelled(name + " now belongs to somebody's key; come back under another name"))
+			v.end(expelled(render.NickTaken(name)))
 		}
 	}
 }
@@ -92,10 +97,10 @@ func (h *Host) seated(s *session) {
 
 // running makes a command known until the function that it returns is called, which
 // is nil once the server is shutting down.
-func (h *Host) running(a *actor, stop func()) (over func()) {
-	v := &visit{login: a.login, from: a.from, nick: a.seat.Nick(), tell: func(string) {}}
+func (h *Host) running(c *commandContext, stop func()) (over func()) {
+	v := &visit{login: c.login, from: c.from, nick: c.seat.Nick(), tell: func(string) {}}
 	v.end = func(cause error) {
-		a.out.close(a.endedBy(cause))
+		c.out.close(c.endedBy(cause))
 		stop()
 	}
 	h.mu.Lock()
@@ -117,10 +122,7 @@ func (h *Host) running(a *actor, stop func()) (over func()) {
 func (v visit) person() Person { return personOf(v.login, v.nick, v.from) }
 
 func personOf(l *sshd.Login, nick, from string) Person {
-	p := Person{Nick: nick}
-	if ap, err := netip.ParseAddrPort(from); err == nil {
-		p.Addr = ap.Addr().Unmap()
-	}
+	p := Person{Nick: nick, Addr: addrOf(from)}
 	key := l.Key
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
@@ -129,6 +131,12 @@ func personOf(l *sshd.Login, nick, from string) Person {
 		p.Key = gossh.FingerprintSHA256(key)
 	}
 	return p
+}
+
+// addrOf is the address in one with a port; the zero Addr where there is none.
+func addrOf(from string) netip.Addr {
+	ap, _ := netip.ParseAddrPort(from)
+	return ap.Addr().Unmap()
 }
 
 // nicksOf names whose visits these are, each once, sorted.

@@ -22,6 +22,14 @@ func Count(n int) string {
 	return fmt.Sprintf("%s,%03d", Count(n/1000), n%1000)
 }
 
+// Number counts things: "1 key is", "2 keys are".
+func Number(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 // People joins nicks as one does in a sentence, of more than most the first ones.
 func People(nicks []string, most int) string {
 	n := len(nicks)

@@ -1,15 +1,17 @@
-package sessions
+package render_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"whoelse/room"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
 // What was said meanwhile is counted for who returns; a connection that was lost is named.
-func TestWordsMissed(t *testing.T) {
+func TestMissed(t *testing.T) {
 	now := time.Now()
 	said := func(n int, text string, at time.Time) (all []*room.Message) {
 		for range n {
@@ -40,8 +42,9 @@ func TestWordsMissed(t *testing.T) {
 		{said(room.MissedLines, "hi", now), left, true, 2, lost + "at least 500 messages in the room since then: /history 500"},
 		{said(room.MissedLines, "hi", now), left, false, 2, "at least 498 more lines above: /history 500"},
 	} {
-		w := &room.Welcome{Recent: c.recent, Left: c.left, LeftLost: c.lost}
-		if got := wordsMissed(w, c.shown, "bob", style); got != c.want {
+		w := result.Welcome{Welcome: &room.Welcome{Recent: c.recent, Left: c.left, LeftLost: c.lost}, Nick: "bob", Shown: c.shown}
+		got := strings.TrimSuffix(strings.TrimPrefix(string(render.Missed(nil, w, style, now)), " * "), "\n")
+		if got != c.want {
 			t.Errorf("of %d lines, %d shown, lost %v: %q, want %q", len(c.recent), c.shown, c.lost, got, c.want)
 		}
 	}

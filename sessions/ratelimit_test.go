@@ -10,12 +10,13 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
-// reader is an actor whose queue is emptied, but not written anywhere.
-func reader(rate float64) *actor {
+// reader is somebody whose queue is emptied, but not written anywhere.
+func reader(rate float64) *commandContext {
 	ctx, stop := context.WithCancel(context.Background())
-	a := &actor{
+	a := &commandContext{
 		ctx: ctx, host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
 		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
 		style: func() render.Style { return render.Style{} },
@@ -35,15 +36,15 @@ func reader(rate float64) *actor {
 }
 
 // read has bob shown pages, and returns how many were taken and how long that took.
-func (a *actor) read(pages ...room.Page) (taken int, took time.Duration) {
+func (c *commandContext) read(pages ...room.Page) (taken int, took time.Duration) {
 	began := time.Now()
-	a.pages(func(yield func(room.Page, error) bool) {
+	c.showPages(result.Pages{Each: func(yield func(room.Page, error) bool) {
 		for _, p := range pages {
 			if taken++; !yield(p, nil) {
 				return
 			}
 		}
-	}, nil, "reading", func() {})
+	}})
 	return taken, time.Since(began)
 }
 
@@ -93,7 +94,7 @@ func TestReadingEndsWithTheSession(t *testing.T) {
 		if taken, took := a.read(many(100, big)...); taken != 3 || took != time.Second {
 			t.Errorf("%d pages in %v", taken, took)
 		}
-		if !a.host.pace.charge("bob", 1, func() {}, nil) {
+		if !a.host.rate.charge("bob", 1, func() {}, nil) {
 			t.Error("no more may be said")
 		}
 	})

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// pace bounds how fast each nick may send, whatever the number of its sessions.
+// rateLimit bounds how fast each nick may send, whatever the number of its sessions.
 // Who is over the limit waits; nothing is lost by it. Safe for concurrent use.
-type pace struct {
+type rateLimit struct {
 	limit rate.Limit
 	burst int
 
@@ -20,11 +20,11 @@ type pace struct {
 // burstFactor times the rate is what may come at once, for pasted and piped lines.
 const burstFactor = 4
 
-func newPace(perSecond float64) *pace {
+func newRateLimit(perSecond float64) *rateLimit {
 	if perSecond <= 0 {
-		return &pace{limit: rate.Inf}
+		return &rateLimit{limit: rate.Inf}
 	}
-	return &pace{
+	return &rateLimit{
 		limit: rate.Limit(perSecond),
 		burst: max(1, int(burstFactor*perSecond)),
 		nicks: map[string]*rate.Limiter{},
@@ -34,11 +34,11 @@ func newPace(perSecond float64) *pace {
 // charge counts n messages against what nick may send, and waits until that many may
 // be sent; slow is called before that wait. It reports false when over was closed
 // meanwhile; they count all the same.
-func (p *pace) charge(nick string, n int, slow func(), over <-chan struct{}) bool {
-	if p.limit == rate.Inf {
+func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}) bool {
+	if r.limit == rate.Inf {
 		return true
 	}
-	l := p.limiter(nick)
+	l := r.limiter(nick)
 	var wait time.Duration
 	for range n { // more than a burst can't be taken at once
 		wait = l.Reserve().Delay()
@@ -59,24 +59,24 @@ func (p *pace) charge(nick string, n int, slow func(), over <-chan struct{}) boo
 // maxLimiters is when limiters that have filled up again are dropped.
 const maxLimiters = 1024
 
-func (p *pace) limiter(nick string) *rate.Limiter {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.nicks[nick]
+func (r *rateLimit) limiter(nick string) *rate.Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.nicks[nick]
 	if l == nil {
-		if len(p.nicks) >= maxLimiters {
-			p.dropFull()
+		if len(r.nicks) >= maxLimiters {
+			r.dropFull()
 		}
-		l = rate.NewLimiter(p.limit, p.burst)
-		p.nicks[nick] = l
+		l = rate.NewLimiter(r.limit, r.burst)
+		r.nicks[nick] = l
 	}
 	return l
 }
 
-func (p *pace) dropFull() {
-	for nick, l := range p.nicks {
-		if l.Tokens() >= float64(p.burst) {
-			delete(p.nicks, nick)
+func (r *rateLimit) dropFull() {
+	for nick, l := range r.nicks {
+		if l.Tokens() >= float64(r.burst) {
+			delete(r.nicks, nick)
 		}
 	}
 }

@@ -1,0 +1,232 @@
+// Package result has what commands give back: facts, and no words. Package render
+// makes lines of them for people; what writes JSON for programs would be a second
+// function of the same values.
+package result
+
+import (
+	"iter"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+)
+
+// Result is one of the types of this package. A nil Result is nothing to report, or
+// nothing yet: what becomes of a message is reported later.
+type Result interface{ isResult() }
+
+type value struct{}
+
+func (value) isResult() {}
+
+// Done is what needs nothing but its name, and perhaps whom it is about.
+type Done struct {
+	value
+	What What
+	Nick string
+}
+
+// What was done, or found to be so. The strings are stable.
+type What string
+
+const (
+	MarkedAway      What = "marked-away"
+	MarkedAwayGuest What = "marked-away-guest" // of whom nothing is kept
+	WasNotAway      What = "was-not-away"
+	Blocked         What = "blocked"
+	AlreadyBlocked  What = "already-blocked"
+	Unblocked       What = "unblocked"
+	InboxEmpty      What = "inbox-empty"
+	NoMessages      What = "no-messages"
+	NoMessagesWith  What = "no-messages-with"
+	NothingSaid     What = "nothing-said"
+	StillAway       What = "still-away"
+	NotSearched     What = "not-searched" // older lines than those that were shown
+)
+
+// Code is the kind of a failure, from which the exit status follows. The strings are
+// stable.
+type Code string
+
+const (
+	NotFound    Code = "not-found" // nobody has that nick
+	Usage       Code = "usage"     // to be typed differently
+	Refused     Code = "refused"   // not as things are now
+	NotAllowed  Code = "not-allowed"
+	Limit       Code = "limit" // too much is stored
+	Storage     Code = "storage"
+	Unconfirmed Code = "unconfirmed" // nobody knows yet whether it is done
+)
+
+// Failure is why something was not done. Which fields are set depends on the reason.
+type Failure struct {
+	value
+	Code    Code
+	Reason  Reason // "" where Err, in words for the person, is all there is to say
+	Nick    string // whom it is about
+	Near    string // who may have been meant instead; "" for nobody
+	Own     string // one's own nick
+	Guest   bool   // one is a guest
+	Command string // canonical name, or how to join
+	Until   time.Time
+	N, Most int
+	Err     error
+}
+
+// Reason is which failure it is. The strings are stable. With [Storage] they are what was
+// being done.
+type Reason string
+
+const (
+	NoSuchNick      Reason = "no-such-nick"
+	OperatorsOnly   Reason = "operators-only"
+	KeysOnly        Reason = "keys-only" // Command is not for guests, or not from a shell
+	RoomOnly        Reason = "room-only" // Command is not for a shell
+	Muted           Reason = "muted"     // by Nick
+	TooLong         Reason = "too-long"  // N characters of Most
+	NotAffordable   Reason = "not-affordable"
+	NothingToReply  Reason = "nothing-to-reply"
+	Self            Reason = "self"
+	NotHere         Reason = "not-here"
+	NotBlocked      Reason = "not-blocked"
+	NickKept        Reason = "nick-kept" // Nick cannot be had with /nick; Command joins as it
+	NoSuchCommand   Reason = "no-such-command"
+	NoSuchMessage   Reason = "no-such-message" // Command is the ID
+	NoInput         Reason = "no-input"
+	AnswersMissing  Reason = "answers-missing"
+	MarkingMissing  Reason = "marking-missing"
+	Sending         Reason = "sending"
+	FindingWriter   Reason = "finding-writer"
+	MarkingAway     Reason = "marking-away"
+	MarkingBack     Reason = "marking-back"
+	Blocking        Reason = "blocking"
+	Unblocking      Reason = "unblocking"
+	ReadingBlocked  Reason = "reading-blocked"
+	ReadingInbox    Reason = "reading-inbox"
+	ReadingHistory  Reason = "reading-history"
+	ReadingRoom     Reason = "reading-room"
+	FindingMessage  Reason = "finding-message"
+	MarkingMessages Reason = "marking-messages"
+)
+
+// Receipt is what became of a message for one recipient.
+type Receipt struct {
+	value
+	room.Receipt
+	Only bool   // there is no other recipient
+	Near string // who may have been meant by an unknown nick; "" for nobody
+}
+
+// Taken reports whether the recipient has the message, or will have it.
+func (r Receipt) Taken() bool {
+	switch r.Outcome {
+	case room.Delivered, room.KeptOffline, room.KeptAway, room.KeptBroken, room.KeptSilent:
+		return true
+	}
+	return false
+}
+
+// Online is who else is here.
+type Online struct {
+	value
+	People []Person
+}
+
+// Person is somebody who is here; Silent if their client does not answer.
+type Person struct {
+	room.Presence
+	Silent bool
+}
+
+// Lately is who else was here in the last Minutes.
+type Lately struct {
+	value
+	Minutes int
+	People  []room.Presence
+}
+
+// Back is that one is not away any more.
+type Back struct {
+	value
+	Unread Unread
+}
+
+// Unread is what waits in the inbox; Full is that nothing more fits.
+type Unread struct {
+	room.Waiting
+	Full bool
+}
+
+// BlockList is whom one blocks.
+type BlockList struct {
+	value
+	Nicks []string
+}
+
+// Identity is who one is, and by which key, "" of a guest.
+type Identity struct {
+	value
+	Nick, Fingerprint string
+}
+
+// Help is all commands that one may give, HelpOn one of them.
+type (
+	Help struct {
+		value
+		Commands parse.Table
+	}
+	HelpOn struct {
+		value
+		*parse.Syntax
+	}
+)
+
+// MOTD is the message of the day, "" for none.
+type MOTD struct {
+	value
+	Text string
+}
+
+// Pages is what was said earlier. It is read, and shown, page by page.
+type Pages struct {
+	value
+	Each   iter.Seq2[room.Page, error]
+	Unread bool   // what was shown is to be marked as read
+	Whole  bool   // long messages are not cut
+	Doing  Reason // that fails with an error of Each
+	None   Result // if there are no messages
+}
+
+// Quit ends the session, Clear clears its screen.
+type (
+	Quit  struct{ value }
+	Clear struct{ value }
+)
+
+// Text is words of a command whose results have no type of their own.
+type Text struct {
+	value
+	Words string
+}
+
+// Welcome greets who has joined.
+type Welcome struct {
+	value
+	*room.Welcome
+	Nick    string
+	Asked   string // the nick they asked for
+	Guest   bool
+	Claimed bool   // the nick was registered to their key just now
+	Unused  string // why their key was not accepted, in words; "" if none was refused
+	Shown   int    // how many lines of Recent are shown
+	Full    bool   // so many messages are unread that nothing more fits
+}
+
+// Ending is why a session or a command ends.
+type Ending string
+
+const (
+	Bye      Ending = "bye" // the person wants it
+	Shutdown Ending = "shutdown"
+	TooSlow  Ending = "too-slow"
+)
