@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,10 +24,11 @@ import (
 // reading goroutine, except where one says otherwise.
 type commandContext struct {
 	ctx     context.Context // over when the session or command is to end, or the connection has
+	stop    context.CancelFunc
 	host    *Host
+	ch      *sshd.Channel
 	login   *sshd.Login
-	from    string         // the client's address and port
-	at      netip.AddrPort // where its connection came in
+	from    string // the client's address and port
 	seat    *room.Seat
 	style   func() render.Style
 	out     *outbox
@@ -36,6 +36,30 @@ type commandContext struct {
 	tally   tally         // of what was reported
 	gaveUp  atomic.Bool   // by /key leave
 	tabs    *rate.Limiter // of complete; nil until the first one
+}
+
+// newContext returns the context of ch's person, without a seat and a style, which
+// follow.
+func newContext(h *Host, ch *sshd.Channel, compose composer) commandContext {
+	ctx, stop := context.WithCancel(ch.Context())
+	return commandContext{ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(), out: newOutbox(ch, compose, h.rhythm)}
+}
+
+// write is the writing goroutine. It ends the channel after the last words, so
+// that a reader who still waits for input wakes up.
+func (c *commandContext) write(last func(cause error) (words, errors string)) {
+	defer func() {
+		c.stop()
+		c.ch.Exit(c.tally.exit(c.out.why()))
+	}()
+	defer c.host.survive(c.ch)
+	c.out.run(last)
+}
+
+// end ends the session or command from outside, in words. It does not wait.
+func (c *commandContext) end(cause error) {
+	c.out.close(c.endedBy(cause))
+	c.stop()
 }
 
 // do carries out a call, if the person may, and shows what it gave back.
@@ -72,9 +96,6 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 
 // misread is what is wrong with a line.
 func (c *commandContext) misread(err error) result.Result {
-	if errors.Is(err, errNoInput) {
-		return result.Failure{Code: result.Usage, Reason: result.NoInput}
-	}
 	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !c.operator() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}

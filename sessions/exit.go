@@ -46,14 +46,6 @@ func exitOf(r result.Result) int {
 	return exitOK
 }
 
-// exitEnded is the exit status of what is ended from outside.
-func exitEnded(cause error) int {
-	if errors.Is(cause, errShutdown) {
-		return exitUnconfirmed
-	}
-	return exitFailed
-}
-
 // unconfirmed is that nobody knows in time what became of a call.
 func unconfirmed(call parse.Call) result.Result {
 	if call.Name == "inbox" {
@@ -65,7 +57,7 @@ func unconfirmed(call parse.Call) result.Result {
 // tally adds results up: to the exit status and, for a command from a shell, to what
 // goes to standard error. Safe for concurrent use.
 type tally struct {
-	shell bool // set once, before use
+	source source // set once, before use
 
 	mu       sync.Mutex // owns the fields below
 	done     int        // recipients
@@ -73,6 +65,15 @@ type tally struct {
 	doubtful bool
 	failures []result.Result // for standard error
 }
+
+// source is where calls come from.
+type source int
+
+const (
+	fromPipe source = iota
+	fromTerminal
+	fromShell // a single one: ssh host COMMAND
+)
 
 // add counts a result, and reports whether it is kept for standard error.
 func (t *tally) add(r result.Result) (kept bool) {
@@ -92,23 +93,36 @@ func (t *tally) add(r result.Result) (kept bool) {
 	default:
 		t.status = status
 	}
-	if kept = t.shell || status == exitUnconfirmed; kept {
+	if kept = t.source == fromShell || status == exitUnconfirmed; kept {
 		t.failures = append(t.failures, r)
 	}
 	return kept
 }
 
-// exit is how a command, or a pipe of many lines, ends.
-func (t *tally) exit() int {
+// exit is the exit status of a session or command that ends for cause. A pipe, with many
+// lines, only fails or not.
+func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case !voluntary(cause):
+		return exitEnded(t.source, cause)
+	case t.source == fromTerminal:
+		return exitOK
 	case t.doubtful:
 		return exitUnconfirmed
-	case t.status == exitOK || t.shell && t.done == 0:
+	case t.status == exitOK || t.source == fromShell && t.done == 0:
 		return t.status
-	case t.shell:
+	case t.source == fromShell:
 		return exitPartly
+	}
+	return exitFailed
+}
+
+// exitEnded is the exit status of what is ended from outside, or was never let in.
+func exitEnded(s source, cause error) int {
+	if s == fromShell && errors.Is(cause, errShutdown) {
+		return exitUnconfirmed
 	}
 	return exitFailed
 }

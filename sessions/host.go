@@ -141,21 +141,25 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	}
 	s := newSession(h, ch)
 	if !h.add(s) {
-		turnAway(ch, endWords(errShutdown), exitFailed)
+		turnAway(ch, errShutdown)
 		return
 	}
 	defer h.remove(s)
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error(), exitFailed)
+		turnAway(ch, err)
 		return
 	}
 	s.run()
 }
 
 // turnAway ends a channel that has no session, in words, if they are taken.
-func turnAway(ch *sshd.Channel, words string, status int) {
-	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(words)+"\r\n"), goodbyeLimit)
-	ch.Exit(status)
+func turnAway(ch *sshd.Channel, cause error) {
+	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
+	from := fromTerminal
+	if ch.Command != "" {
+		from = fromShell
+	}
+	ch.Exit(exitEnded(from, cause))
 }
 
 // admit asks whether the channel's person may be here, and notes the use of the key.

@@ -51,7 +51,7 @@ func (c *commandContext) joinLine(user string) string {
 	if c.host.cfg.JoinLine == nil {
 		return "ssh " + user + "@HOST"
 	}
-	return c.host.cfg.JoinLine(user, c.at)
+	return c.host.cfg.JoinLine(user, c.ch.At())
 }
 
 func (c *commandContext) motd(parse.Call) result.Result { return result.MOTD{Text: c.host.cfg.MOTD()} }

@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"context"
 	"errors"
 	"io"
 	"slices"
@@ -31,28 +30,26 @@ var (
 // session is one person's terminal or pipe.
 type session struct {
 	commandContext
-	ch   *sshd.Channel
 	term *terminal.Terminal // nil without a pty
-	stop context.CancelFunc
 
 	// Owned by the reading goroutine.
 	warned   time.Time // when the person was last told of being too fast
 	toldAway bool      // that they talk while they are away
 
-	mu    sync.Mutex // owns style
-	style render.Style
-	size  chan struct{} // has one when the window changed
+	mu   sync.Mutex // owns look
+	look render.Style
+	size chan struct{} // has one when the window changed
 }
 
 func newSession(h *Host, ch *sshd.Channel) *session {
-	s := &session{ch: ch, size: make(chan struct{}, 1)}
-	ctx, stop := context.WithCancel(ch.Context())
-	s.stop = stop
-	s.commandContext = commandContext{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From(), at: ch.At()}
+	s := &session{size: make(chan struct{}, 1)}
+	s.commandContext = newContext(h, ch, s.compose)
+	s.style = s.styleNow
 	termName, width, height, pty := ch.Pty()
-	s.style = styleOf(ch, termName, width, pty)
-	s.style.Colors = &h.colors
+	s.look = styleOf(ch, termName, width, pty)
+	s.look.Colors = &h.colors
 	if pty {
+		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
@@ -65,7 +62,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 func (s *session) styleNow() render.Style {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.style
+	return s.look
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
@@ -77,8 +74,7 @@ func (s *session) run() {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
 		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
-		s.out.run(s.lastWords)
-		s.ch.Exit(1)
+		s.write(s.lastWords)
 		return
 	}
 	s.seat = seat
@@ -89,7 +85,7 @@ func (s *session) run() {
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
 	var writing sync.WaitGroup
-	writing.Go(s.write)
+	writing.Go(func() { s.write(s.lastWords) })
 	cause := s.readAll()
 	s.out.close(cause)
 	<-s.out.done
@@ -103,34 +99,6 @@ func (s *session) run() {
 func quiet(ch *sshd.Channel) bool {
 	v := ch.Env["WHOELSE_QUIET"]
 	return v != "" && v != "0"
-}
-
-// write is the writing goroutine. It ends the channel after the last words, so
-// that a reader who still waits for input wakes up.
-func (s *session) write() {
-	defer func() {
-		s.stop()
-		s.ch.Exit(s.exitStatus())
-	}()
-	defer s.host.survive(s.ch)
-	s.out.run(s.lastWords)
-}
-
-// exitStatus is for scripts: a pipe fails when a line of it did.
-func (s *session) exitStatus() int {
-	switch {
-	case !voluntary(s.out.why()):
-		return exitFailed
-	case s.term == nil:
-		return s.tally.exit()
-	}
-	return exitOK
-}
-
-// end ends the session from outside, in words. It does not wait.
-func (s *session) end(cause error) {
-	s.out.close(s.endedBy(cause))
-	s.stop()
 }
 
 // lastWords is what a session is shown at its end, and for standard error what a
@@ -384,7 +352,7 @@ func (s *session) followSize() {
 	}
 	_, width, height, _ := s.ch.Pty()
 	s.mu.Lock()
-	s.style.Width = terminal.ClampWidth(width)
+	s.look.Width = terminal.ClampWidth(width)
 	s.mu.Unlock()
 	s.term.Resize(width, height)
 }

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"whoelse/room"
-	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
@@ -20,107 +18,91 @@ import (
 // runCommand carries out the channel's command to its end, without the person
 // being present: when it exits, all that the command acknowledged is on disk.
 func (h *Host) runCommand(ch *sshd.Channel) {
+	c := newContext(h, ch, plainLines(ch))
+	defer c.stop()
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
-	ctx, stop := context.WithCancel(ch.Context())
-	defer stop()
-	c := &commandContext{
-		ctx: ctx, host: h, login: ch.Login, from: ch.From(), at: ch.At(), out: newOutbox(ch, plainLines(ch), h.rhythm),
-		seat:  h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick}),
-		style: func() render.Style { return style },
-	}
-	c.tally.shell = true
+	c.style = func() render.Style { return style }
+	c.tally.source = fromShell
+	c.seat = h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick})
 	defer c.seat.Leave(room.Quit)
-	over := h.running(c, stop)
+	over := h.running(&c)
 	if over == nil {
-		turnAway(ch, endWords(errShutdown), exitUnconfirmed)
+		turnAway(ch, errShutdown)
 		return
 	}
 	defer over()
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error(), exitFailed)
+		turnAway(ch, err)
 		return
 	}
 	var writer sync.WaitGroup
-	writer.Go(func() { c.writeOutput(ch, stop) })
-	status := c.runLine(text.Clean(ch.Command), ch)
+	writer.Go(func() { c.write(c.lastLines) })
+	c.runLine(text.Clean(ch.Command))
 	c.out.close(errQuit)
 	writer.Wait() // the library ends the channel with 0 when this returns
-	if voluntary(c.out.why()) {
-		ch.Exit(status)
-	}
 }
 
-// writeOutput is a command's writing goroutine. It ends the channel of a command
-// that is ended from outside, so that a reader who still waits for input wakes up.
-func (c *commandContext) writeOutput(ch *sshd.Channel, stop func()) {
-	defer c.host.survive(ch)
-	c.out.run(func(cause error) (words, errors string) {
-		if voluntary(cause) {
-			if words = render.CommandAs(c.welcome(nil)); words != "" {
-				errors = "whoelse: " + words + "\n"
-			}
-			errors += c.tally.stderr(c.style())
-		} else if words := endWords(cause); words != "" {
-			errors = "whoelse: " + text.CleanLine(words) + "\n"
-		}
-		return "", string(crlf(ch, []byte(errors)))
-	})
-	if !voluntary(c.out.why()) {
-		stop()
-		ch.Exit(exitEnded(c.out.why()))
+// lastLines is what goes to standard error at a command's end.
+func (c *commandContext) lastLines(cause error) (words, errors string) {
+	if voluntary(cause) {
+		words = render.CommandAs(c.welcome(nil))
+		errors = c.tally.stderr(c.style())
+	} else {
+		words = text.CleanLine(endWords(cause))
 	}
+	if words != "" {
+		errors = "whoelse: " + words + "\n" + errors
+	}
+	return "", string(crlf(c.ch, []byte(errors)))
 }
 
-// runLine carries out one command, and returns the exit status; a text of "-" is read
-// from ch, which may take longer than the person's key is good for.
-func (c *commandContext) runLine(line string, ch *sshd.Channel) int {
+// runLine carries out one command. A text of "-" is read from the channel, which may take
+// longer than the person's key is good for.
+func (c *commandContext) runLine(line string) {
 	call, err := Grammar.Command(line)
-	if err == nil && call.Text == "-" {
-		call.Text, err = readText(ch)
+	switch {
+	case err != nil:
+		c.show(c.misread(err))
+		return
+	case commandNamed(call.Name).roomOnly:
+		c.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, Command: call.Name})
+		return
+	case call.Text == "-":
+		if call.Text, err = readText(c.ch); err != nil {
+			c.show(result.Failure{Code: result.Usage, Err: err})
+			return
+		}
+		if call.Text == "" {
+			c.show(result.Failure{Code: result.Usage, Reason: result.NoInput})
+			return
+		}
 	}
-	if bad := c.unfit(call, err); bad != nil {
-		c.show(bad)
-		return c.tally.exit()
+	if long := tooLong(call.Text); long != nil {
+		c.show(long)
+		return
 	}
 	if !c.host.rate.charge(c.seat.Nick(), weight(call), func() {}, c.ctx.Done()) || c.out.why() != nil {
-		return exitFailed // half a text of somebody who was sent away, perhaps
+		return // half a text of somebody who was sent away, perhaps
 	}
-	if why, stale := ch.Stale(); stale {
+	if why, stale := c.ch.Stale(); stale {
 		c.show(result.Failure{Code: result.NotAllowed, Err: errors.New(why)})
-		return c.tally.exit()
+		return
 	}
 	c.do(call)
 	if !c.pending.wait(c.ctx, lastReceipts) {
 		c.show(unconfirmed(call))
 	}
-	return c.tally.exit()
 }
 
-// unfit is what is wrong with a call as a command from a shell, or nil.
-func (c *commandContext) unfit(call parse.Call, err error) result.Result {
-	switch {
-	case err != nil:
-		return c.misread(err)
-	case commandNamed(call.Name).roomOnly:
-		return result.Failure{Code: result.Usage, Reason: result.RoomOnly, Command: call.Name}
-	}
-	return tooLong(call.Text)
-}
-
-var errNoInput = errors.New("no text on the input")
-
-// readText reads one message from a command's input. What is too long is read no
-// further than that shows.
+// readText reads one message from a command's input, "" if it is blank. What is too long
+// is read no further than that shows.
 func readText(in io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(in, 2*utf8.UTFMax*maxText))
-	if err != nil {
-		return "", err
-	}
 	message := strings.Trim(text.Clean(string(b)), "\n")
 	if strings.TrimSpace(message) == "" {
-		return "", errNoInput
+		message = ""
 	}
-	return message, nil
+	return message, err
 }
 
 // plainLines composes what a command prints.

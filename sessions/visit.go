@@ -97,12 +97,8 @@ func (h *Host) seated(s *session) {
 
 // running makes a command known until the function that it returns is called, which
 // is nil once the server is shutting down.
-func (h *Host) running(c *commandContext, stop func()) (over func()) {
-	v := &visit{login: c.login, from: c.from, nick: c.seat.Nick(), tell: func(string) {}}
-	v.end = func(cause error) {
-		c.out.close(c.endedBy(cause))
-		stop()
-	}
+func (h *Host) running(c *commandContext) (over func()) {
+	v := &visit{login: c.login, from: c.from, nick: c.seat.Nick(), tell: func(string) {}, end: c.end}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
