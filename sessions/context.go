@@ -42,7 +42,7 @@ type commandContext struct {
 // follow.
 func newContext(h *Host, ch *sshd.Channel, compose composer) commandContext {
 	ctx, stop := context.WithCancel(ch.Context())
-	return commandContext{ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(), out: newOutbox(ch, compose, h.rhythm)}
+	return commandContext{ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(), out: newOutbox(ch, compose, h.flushInterval)}
 }
 
 // write is the writing goroutine. It ends the channel after the last words, so
@@ -52,7 +52,7 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 		c.stop()
 		c.ch.Exit(c.tally.exit(c.out.why()))
 	}()
-	defer c.host.survive(c.ch)
+	defer c.host.recoverPanic(c.ch)
 	c.out.run(last)
 }
 
@@ -85,7 +85,7 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 	case command.may == operators && !c.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
-		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, Command: command.Name}
+		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
 	case command.speaks && call.Text != "" && c.host.cfg.Warden != nil:
 		if m, muted := c.host.cfg.Warden.Muted(c.seat.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}

@@ -195,8 +195,8 @@ func (h *Host) remove(s *session) {
 	h.all.Done()
 }
 
-// rhythm is how far apart two writes to the same session are kept right now.
-func (h *Host) rhythm() time.Duration {
+// flushInterval is how far apart two writes to the same session are kept right now.
+func (h *Host) flushInterval() time.Duration {
 	crowd := time.Duration(h.sessions.Load()) * time.Second / writesPerSecond
 	return min(max(crowd, flushEvery), flushMost)
 }
@@ -225,9 +225,9 @@ func (h *Host) Shutdown(ctx context.Context) {
 	h.visitors.Flush()
 }
 
-// survive keeps a panic in one session's writing goroutine from ending the server:
+// recoverPanic keeps a panic in one session's writing goroutine from ending the server:
 // it is logged, and the session's connection ends.
-func (h *Host) survive(ch *sshd.Channel) {
+func (h *Host) recoverPanic(ch *sshd.Channel) {
 	if p := recover(); p != nil {
 		h.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
 		ch.Abort()

@@ -52,7 +52,7 @@ const minID = 4
 
 // show shows a recent message whole, of which only the first rows were shown.
 func (c *commandContext) showMessage(call parse.Call) result.Result {
-	none := result.Failure{Code: result.Refused, Reason: result.NoSuchMessage, Command: call.Text}
+	none := result.Failure{Code: result.Refused, Reason: result.NoSuchMessage, About: call.Text}
 	if len(call.Text) < minID {
 		return none
 	}

@@ -196,6 +196,6 @@ func (c *commandContext) announce(call parse.Call) {
 	bytes := quota.Record(call.Text, nil)
 	ok := c.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return c.charge(bytes) })
 	if ok {
-		c.sayCharged(room.KindNotice, call.Text, bytes)
+		c.seat.Say(room.KindNotice, call.Text, c.stored(bytes))
 	}
 }

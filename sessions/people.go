@@ -37,7 +37,7 @@ func (c *commandContext) whoami(call parse.Call) result.Result {
 	if call.Nick != "" && call.Nick != own {
 		return result.Failure{
 			Code: result.Refused, Reason: result.NickKept, Nick: call.Nick, Own: own, Guest: guest,
-			Command: c.joinLine(strings.TrimPrefix(call.Nick, nick.GuestMark)),
+			About: c.joinLine(strings.TrimPrefix(call.Nick, nick.GuestMark)),
 		}
 	}
 	if guest {
@@ -86,7 +86,7 @@ func (c *commandContext) back(parse.Call) result.Result {
 
 func (c *commandContext) block(call parse.Call) result.Result {
 	if call.Nick == c.seat.Nick() {
-		return result.Failure{Code: result.Refused, Reason: result.Self, Command: call.Name}
+		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
 	if !c.known(call.Nick) {
 		return c.nobody(call.Nick)

@@ -21,20 +21,21 @@ func (c *commandContext) say(call parse.Call) result.Result {
 	if err := c.charge(bytes); err != nil {
 		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
 	}
-	c.sayCharged(kind, call.Text, bytes)
+	c.seat.Say(kind, call.Text, c.stored(bytes))
 	return nil
 }
 
-// sayCharged says what bytes were charged for.
-func (c *commandContext) sayCharged(kind room.Kind, text string, bytes int64) {
+// stored returns what is to be told whether a line of the room, for which bytes were
+// charged, is on record. It is waited for.
+func (c *commandContext) stored(bytes int64) func(error) {
 	c.pending.add(1)
-	c.seat.Say(kind, text, func(err error) {
+	return func(err error) {
 		defer c.pending.add(-1)
 		if err != nil {
 			c.refund(bytes)
 			c.report(c.failed(result.Sending, err))
 		}
-	})
+	}
 }
 
 func (c *commandContext) broadcast(call parse.Call) result.Result {

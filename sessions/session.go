@@ -36,9 +36,9 @@ type session struct {
 	warned   time.Time // when the person was last told of being too fast
 	toldAway bool      // that they talk while they are away
 
-	mu   sync.Mutex // owns look
-	look render.Style
-	size chan struct{} // has one when the window changed
+	mu      sync.Mutex // owns current
+	current render.Style
+	size    chan struct{} // has one when the window changed
 }
 
 func newSession(h *Host, ch *sshd.Channel) *session {
@@ -46,8 +46,8 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	s.commandContext = newContext(h, ch, s.compose)
 	s.style = s.styleNow
 	termName, width, height, pty := ch.Pty()
-	s.look = styleOf(ch, termName, width, pty)
-	s.look.Colors = &h.colors
+	s.current = styleOf(ch, termName, width, pty)
+	s.current.Colors = &h.colors
 	if pty {
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
@@ -62,7 +62,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 func (s *session) styleNow() render.Style {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.look
+	return s.current
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
@@ -352,7 +352,7 @@ func (s *session) followSize() {
 	}
 	_, width, height, _ := s.ch.Pty()
 	s.mu.Lock()
-	s.look.Width = terminal.ClampWidth(width)
+	s.current.Width = terminal.ClampWidth(width)
 	s.mu.Unlock()
 	s.term.Resize(width, height)
 }

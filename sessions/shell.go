@@ -65,7 +65,7 @@ func (c *commandContext) runLine(line string) {
 		c.show(c.misread(err))
 		return
 	case commandNamed(call.Name).roomOnly:
-		c.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, Command: call.Name})
+		c.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name})
 		return
 	case call.Text == "-":
 		if call.Text, err = readText(c.ch); err != nil {

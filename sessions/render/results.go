@@ -87,15 +87,15 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case result.OperatorsOnly:
 		return "only operators can do that"
 	case result.KeysOnly:
-		switch f.Command {
+		switch f.About {
 		case "key":
 			return "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)"
 		case "inbox":
 			return "nothing is kept for guests; connect with a key to have an inbox"
 		}
-		return "nothing is kept for guests, so " + f.Command + " works only in the room; connect with a key to have a nick of your own"
+		return "nothing is kept for guests, so " + f.About + " works only in the room; connect with a key to have a nick of your own"
 	case result.RoomOnly:
-		return f.Command + " works only in the room; to enter it, connect without a command"
+		return f.About + " works only in the room; to enter it, connect without a command"
 	case result.Muted:
 		words := "not sent: " + f.Nick + " muted you"
 		if !f.Until.IsZero() {
@@ -109,20 +109,20 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case result.NothingToReply:
 		return "nobody has written to you yet; write to someone with send NICK TEXT"
 	case result.Self:
-		return "you can't " + f.Command + " yourself"
+		return "you can't " + f.About + " yourself"
 	case result.NotHere:
 		return f.Nick + " is not here"
 	case result.NotBlocked:
 		return "you do not block " + f.Nick
 	case result.NickKept:
 		if f.Guest {
-			return "your nick can't be changed here; to be " + f.Nick + ", leave and connect with: " + f.Command
+			return "your nick can't be changed here; to be " + f.Nick + ", leave and connect with: " + f.About
 		}
-		return "your key keeps the nick " + f.Own + "; to be " + f.Nick + ", connect with another key (ssh -i FILE): " + f.Command
+		return "your key keeps the nick " + f.Own + "; to be " + f.Nick + ", connect with another key (ssh -i FILE): " + f.About
 	case result.NoSuchCommand:
 		return "no such command; type help for a list of commands"
 	case result.NoSuchMessage:
-		return "no recent message has the ID " + text.Quote(f.Command, 24) + "; a message that was cut has its ID in its last line"
+		return "no recent message has the ID " + text.Quote(f.About, 24) + "; a message that was cut has its ID in its last line"
 	case result.NoInput:
 		return "there is no text on the input"
 	case result.AnswersMissing:

@@ -65,16 +65,16 @@ func Mentions(s, nick string) bool {
 		if s[i]|0x20 != nick[0]|0x20 { // cheap: most places are not even the first letter
 			continue
 		}
-		if strings.EqualFold(s[i:i+len(nick)], nick) && apart(s[:i], false) && apart(s[i+len(nick):], true) {
+		if strings.EqualFold(s[i:i+len(nick)], nick) && wordEnds(s[:i], false) && wordEnds(s[i+len(nick):], true) {
 			return true
 		}
 	}
 	return false
 }
 
-// apart reports whether s ends (or, with after, begins) without being part of a
+// wordEnds reports whether s ends (or, with after, begins) without being part of a
 // longer nick. Full stops and hyphens behind a nick are punctuation if nothing follows.
-func apart(s string, after bool) bool {
+func wordEnds(s string, after bool) bool {
 	if s == "" {
 		return true
 	}

@@ -67,7 +67,7 @@ type Failure struct {
 	Near    string // who may have been meant instead; "" for nobody
 	Own     string // one's own nick
 	Guest   bool   // one is a guest
-	Command string // canonical name, or how to join
+	About   string // a command, an ID, or how to join
 	Until   time.Time
 	N, Most int
 	Err     error
@@ -80,8 +80,8 @@ type Reason string
 const (
 	NoSuchNick      Reason = "no-such-nick"
 	OperatorsOnly   Reason = "operators-only"
-	KeysOnly        Reason = "keys-only" // Command is not for guests, or not from a shell
-	RoomOnly        Reason = "room-only" // Command is not for a shell
+	KeysOnly        Reason = "keys-only" // About is not for guests, or not for them from a shell
+	RoomOnly        Reason = "room-only" // About is not for a shell
 	Muted           Reason = "muted"     // by Nick
 	TooLong         Reason = "too-long"  // N characters of Most
 	NotAffordable   Reason = "not-affordable"
@@ -89,9 +89,9 @@ const (
 	Self            Reason = "self"
 	NotHere         Reason = "not-here"
 	NotBlocked      Reason = "not-blocked"
-	NickKept        Reason = "nick-kept" // Nick cannot be had with /nick; Command joins as it
+	NickKept        Reason = "nick-kept" // Nick cannot be had with /nick; About joins as it
 	NoSuchCommand   Reason = "no-such-command"
-	NoSuchMessage   Reason = "no-such-message" // Command is the ID
+	NoSuchMessage   Reason = "no-such-message" // About is the ID
 	NoInput         Reason = "no-input"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
