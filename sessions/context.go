@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
+	"whoelse/sessions/text"
 )
 
 // commandContext is who gives commands, and where their results go: to a terminal, a
@@ -54,6 +56,12 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 	}()
 	defer c.host.recoverPanic(c.ch)
 	c.out.run(last)
+}
+
+// turnAway ends the channel of who has no session, in words, if they are taken.
+func (c *commandContext) turnAway(cause error) {
+	newWriter(c.ch.Abort).write(c.ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
+	c.ch.Exit(c.tally.exit(cause))
 }
 
 // end ends the session or command from outside, in words. It does not wait.
@@ -209,3 +217,45 @@ func (c *commandContext) payer() quota.Who {
 }
 
 func (c *commandContext) person() Person { return personOf(c.login, c.seat.Nick(), c.from) }
+
+// pending counts what a person has asked for and not yet been told of. Safe for
+// concurrent use.
+type pending struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed and dropped when n gets to 0; nil unless waited for
+}
+
+func (p *pending) add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n += n
+	if p.n == 0 && p.none != nil {
+		close(p.none)
+		p.none = nil
+	}
+}
+
+// wait waits until nothing is pending, and reports whether that came before ctx was
+// over and limit had passed.
+func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
+	p.mu.Lock()
+	if p.n == 0 {
+		p.mu.Unlock()
+		return true
+	}
+	if p.none == nil {
+		p.none = make(chan struct{})
+	}
+	none := p.none
+	p.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-none:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}

@@ -105,8 +105,10 @@ func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case !voluntary(cause):
-		return exitEnded(t.source, cause)
+	case t.source == fromShell && errors.Is(cause, errShutdown):
+		return exitUnconfirmed
+	case !voluntary(cause): // ended from outside, or never let in
+		return exitFailed
 	case t.source == fromTerminal:
 		return exitOK
 	case t.doubtful:
@@ -115,14 +117,6 @@ func (t *tally) exit(cause error) int {
 		return t.status
 	case t.source == fromShell:
 		return exitPartly
-	}
-	return exitFailed
-}
-
-// exitEnded is the exit status of what is ended from outside, or was never let in.
-func exitEnded(s source, cause error) int {
-	if s == fromShell && errors.Is(cause, errShutdown) {
-		return exitUnconfirmed
 	}
 	return exitFailed
 }

@@ -24,7 +24,6 @@ import (
 	"whoelse/sessions/render"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
-	"whoelse/sessions/text"
 )
 
 // Limits that people meet. They stand in the README.
@@ -103,12 +102,11 @@ type Host struct {
 	colors   render.Colors
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*session]*visit
-	commands map[*visit]struct{}
+	open     map[*commandContext]*visit
 	stopping bool
 	all      sync.WaitGroup
 
-	sessions   atomic.Int64   // how many are open
+	crowd      atomic.Int64   // how many are open
 	complaints rate.Sometimes // to the log
 }
 
@@ -128,38 +126,33 @@ func New(cfg Config) *Host {
 	cfg.Log = slog.New(visitors)
 	return &Host{
 		cfg: cfg, rate: newRateLimit(cfg.MessageRate), visitors: visitors,
-		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
+		open:       map[*commandContext]*visit{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
 }
 
-// Handle runs one session to its end.
+// Handle runs one session or command to its end.
 func (h *Host) Handle(ch *sshd.Channel) {
-	if ch.Command != "" {
-		h.runCommand(ch)
+	var c *commandContext
+	var run func()
+	if ch.Command == "" {
+		s := newSession(h, ch)
+		c, run = &s.commandContext, s.run
+	} else {
+		c = newCommand(h, ch)
+		run = c.runCommand
+	}
+	defer c.stop()
+	if !h.enter(c) {
+		c.turnAway(errShutdown)
 		return
 	}
-	s := newSession(h, ch)
-	if !h.add(s) {
-		turnAway(ch, errShutdown)
-		return
-	}
-	defer h.remove(s)
+	defer h.leave(c)
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err)
+		c.turnAway(err)
 		return
 	}
-	s.run()
-}
-
-// turnAway ends a channel that has no session, in words, if they are taken.
-func turnAway(ch *sshd.Channel, cause error) {
-	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
-	from := fromTerminal
-	if ch.Command != "" {
-		from = fromShell
-	}
-	ch.Exit(exitEnded(from, cause))
+	run()
 }
 
 // admit asks whether the channel's person may be here, and notes the use of the key.
@@ -175,30 +168,36 @@ func (h *Host) admit(ch *sshd.Channel) error {
 	return nil
 }
 
-func (h *Host) add(s *session) bool {
+// enter makes a session or command known to those who may end it, unless the server is
+// shutting down.
+func (h *Host) enter(c *commandContext) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.note, end: s.end, silent: s.ch.Silent}
-	h.sessions.Store(int64(len(h.open)))
+	v := &visit{login: c.login, from: c.from, nick: c.login.Nick, tell: c.note, end: c.end, silent: c.ch.Silent}
+	if c.tally.source == fromShell {
+		v.tell, v.silent = func(string) {}, nil
+	}
+	h.open[c] = v
+	h.crowd.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true
 }
 
-func (h *Host) remove(s *session) {
+func (h *Host) leave(c *commandContext) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.open, s)
-	h.sessions.Store(int64(len(h.open)))
+	delete(h.open, c)
+	h.crowd.Store(int64(len(h.open)))
 	h.all.Done()
 }
 
 // flushInterval is how far apart two writes to the same session are kept right now.
 func (h *Host) flushInterval() time.Duration {
-	crowd := time.Duration(h.sessions.Load()) * time.Second / writesPerSecond
-	return min(max(crowd, flushEvery), flushMost)
+	shared := time.Duration(h.crowd.Load()) * time.Second / writesPerSecond
+	return min(max(shared, flushEvery), flushMost)
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and
@@ -206,11 +205,8 @@ func (h *Host) flushInterval() time.Duration {
 func (h *Host) Shutdown(ctx context.Context) {
 	h.mu.Lock()
 	h.stopping = true
-	for s := range h.open {
-		s.end(errShutdown)
-	}
-	for v := range h.commands {
-		v.end(errShutdown)
+	for c := range h.open {
+		c.end(errShutdown)
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})

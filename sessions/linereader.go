@@ -2,11 +2,8 @@ package sessions
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 )
 
@@ -77,46 +74,4 @@ func (l *pipeLine) whole() (string, int) {
 		return line[:len(line)-1], size - 1
 	}
 	return line, size
-}
-
-// pending counts what a person has asked for and not yet been told of. Safe for
-// concurrent use.
-type pending struct {
-	mu   sync.Mutex
-	n    int
-	none chan struct{} // closed and dropped when n gets to 0; nil unless waited for
-}
-
-func (p *pending) add(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.n += n
-	if p.n == 0 && p.none != nil {
-		close(p.none)
-		p.none = nil
-	}
-}
-
-// wait waits until nothing is pending, and reports whether that came before ctx was
-// over and limit had passed.
-func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
-	p.mu.Lock()
-	if p.n == 0 {
-		p.mu.Unlock()
-		return true
-	}
-	if p.none == nil {
-		p.none = make(chan struct{})
-	}
-	none := p.none
-	p.mu.Unlock()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-none:
-		return true
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return false
 }

@@ -68,7 +68,6 @@ func (s *session) styleNow() render.Style {
 // run is the reading goroutine: it joins, handles lines until the input ends, and
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
-	defer s.stop()
 	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
@@ -78,7 +77,7 @@ func (s *session) run() {
 		return
 	}
 	s.seat = seat
-	s.host.seated(s)
+	s.host.seated(&s.commandContext)
 	s.host.colors.Enter(seat.Nick())
 	defer s.host.colors.Leave(seat.Nick())
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())

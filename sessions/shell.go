@@ -15,29 +15,24 @@ import (
 	"whoelse/sessions/text"
 )
 
-// runCommand carries out the channel's command to its end, without the person
-// being present: when it exits, all that the command acknowledged is on disk.
-func (h *Host) runCommand(ch *sshd.Channel) {
+// newCommand returns the context of ch's command.
+func newCommand(h *Host, ch *sshd.Channel) *commandContext {
 	c := newContext(h, ch, plainLines(ch))
-	defer c.stop()
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	c.style = func() render.Style { return style }
 	c.tally.source = fromShell
-	c.seat = h.cfg.Room.Visit(room.Who{Nick: ch.Login.Nick})
+	return &c
+}
+
+// runCommand carries out the channel's command to its end, without the person
+// being present: when it exits, all that the command acknowledged is on disk.
+func (c *commandContext) runCommand() {
+	c.seat = c.host.cfg.Room.Visit(room.Who{Nick: c.login.Nick})
 	defer c.seat.Leave(room.Quit)
-	over := h.running(&c)
-	if over == nil {
-		turnAway(ch, errShutdown)
-		return
-	}
-	defer over()
-	if err := h.admit(ch); err != nil {
-		turnAway(ch, err)
-		return
-	}
+	c.host.seated(c)
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(c.lastLines) })
-	c.runLine(text.Clean(ch.Command))
+	c.runLine(text.Clean(c.ch.Command))
 	c.out.close(errQuit)
 	writer.Wait() // the library ends the channel with 0 when this returns
 }

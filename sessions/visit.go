@@ -64,11 +64,8 @@ func (h *Host) EndGuests(free func(name string) bool) {
 func (h *Host) visits() []visit {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]visit, 0, len(h.open)+len(h.commands))
+	all := make([]visit, 0, len(h.open))
 	for _, v := range h.open {
-		all = append(all, *v)
-	}
-	for v := range h.commands {
 		all = append(all, *v)
 	}
 	return all
@@ -86,32 +83,11 @@ func (h *Host) silent() map[string]bool {
 	return all
 }
 
-// seated notes under which name a session is known.
-func (h *Host) seated(s *session) {
+// seated notes under which name a session or command is known.
+func (h *Host) seated(c *commandContext) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if v := h.open[s]; v != nil {
-		v.nick = s.seat.Nick()
-	}
-}
-
-// running makes a command known until the function that it returns is called, which
-// is nil once the server is shutting down.
-func (h *Host) running(c *commandContext) (over func()) {
-	v := &visit{login: c.login, from: c.from, nick: c.seat.Nick(), tell: func(string) {}, end: c.end}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.stopping {
-		return nil
-	}
-	h.commands[v] = struct{}{}
-	h.all.Add(1)
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.commands, v)
-		h.all.Done()
-	}
+	h.open[c].nick = c.seat.Nick()
 }
 
 // person is who has this visit.
