@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/nick"
 )
 
@@ -39,7 +39,7 @@ func TestClaimAddsOneLine(t *testing.T) {
 	if len(e) != 1 || e[0].Added.Format(time.DateOnly) != anHourAhead().UTC().Format(time.DateOnly) || e[0].Key() == nil {
 		t.Errorf("%+v", e)
 	}
-	reopen(t, r.path, disk.Store{}).wantHolder(key, "bob")
+	reopen(t, r.path, atomicfile.Store{}).wantHolder(key, "bob")
 }
 
 func TestClaimIsIdempotent(t *testing.T) {
@@ -123,7 +123,7 @@ func TestManyClaimAtOnce(t *testing.T) {
 	const people = 2000
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	var writes atomic.Int32
-	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
 		if op == "rename" {
 			writes.Add(1)
 		}
@@ -149,7 +149,7 @@ func TestManyClaimAtOnce(t *testing.T) {
 	if n := strings.Count(r.text(), "\n"); n != people {
 		t.Errorf("%d lines", n)
 	}
-	again := reopen(t, path, disk.Store{})
+	again := reopen(t, path, atomicfile.Store{})
 	for i, key := range keys {
 		again.wantHolder(key, fmt.Sprintf("p%d", i))
 	}
@@ -200,7 +200,7 @@ func TestOneKeyWantsMany(t *testing.T) {
 // Two registries on one file are what the server and the command line are.
 func TestTwoWritersLoseNothing(t *testing.T) {
 	a := registry(t)
-	b := reopen(t, a.path, disk.Store{})
+	b := reopen(t, a.path, atomicfile.Store{})
 	var wg sync.WaitGroup
 	for i := range 100 {
 		r, key := a, newKey(t)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // Edits that never stop for as long as it takes one to settle are read all the same,
@@ -19,7 +19,7 @@ func TestEditsThatDoNotStop(t *testing.T) {
 	for _, watched := range []bool{true, false} {
 		t.Run(fmt.Sprint("watched ", watched), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "authorized_keys")
-			r, err := open(path, nil, disk.Store{}, time.Now)
+			r, err := open(path, nil, atomicfile.Store{}, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 func TestParseKeysTakesWhatPeopleHave(t *testing.T) {
@@ -87,7 +87,7 @@ func TestAdd(t *testing.T) {
 	if h.Role != "operator" || !h.Expires.Equal(until) || !strings.HasPrefix(h.Comment, "boss@invited-") {
 		t.Errorf("%+v", h)
 	}
-	e := reopen(t, r.path, disk.Store{}).Keys("boss")[0]
+	e := reopen(t, r.path, atomicfile.Store{}).Keys("boss")[0]
 	if e.From != opt.From || e.Disabled != "" || e.Added.IsZero() {
 		t.Errorf("%+v", e)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // Registry is the file of who holds which nick, kept in memory and indexed. All its
@@ -24,7 +24,7 @@ import (
 type Registry struct {
 	path  string
 	log   *slog.Logger
-	store disk.Store
+	store atomicfile.Store
 	now   func() time.Time
 
 	// mu guards what follows. It is never held across I/O.
@@ -60,7 +60,7 @@ type Registry struct {
 
 // sighting is how the file looked when somebody looked.
 type sighting struct {
-	stamp disk.Stamp
+	stamp atomicfile.Stamp
 	err   string
 }
 
@@ -76,10 +76,10 @@ type failure struct {
 // (ErrUnsafeFile), and so is one that cannot be read; lines that cannot be
 // understood are logged and disabled, each alone.
 func Open(path string, log *slog.Logger) (*Registry, error) {
-	return open(path, log, disk.Store{}, time.Now)
+	return open(path, log, atomicfile.Store{}, time.Now)
 }
 
-func open(path string, log *slog.Logger, store disk.Store, now func() time.Time) (*Registry, error) {
+func open(path string, log *slog.Logger, store atomicfile.Store, now func() time.Time) (*Registry, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

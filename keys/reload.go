@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // settleTime is how long a change has to stand before it is read. Many editors
@@ -35,7 +35,7 @@ func (r *Registry) refresh() {
 }
 
 func look(path string) sighting {
-	stamp, err := disk.Stat(path)
+	stamp, err := atomicfile.Stat(path)
 	if err != nil {
 		return sighting{err: err.Error()}
 	}
@@ -115,7 +115,7 @@ func (r *Registry) load(force bool) error {
 }
 
 // read gives the file, if it is one to go by.
-func (r *Registry) read() (disk.File, error) {
+func (r *Registry) read() (atomicfile.File, error) {
 	f, err := r.store.Read(r.path)
 	if err != nil {
 		return f, fmt.Errorf("authorized_keys: %w", err)
@@ -133,7 +133,7 @@ func (r *Registry) read() (disk.File, error) {
 
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
-func checkSafe(path string, st disk.Stamp) error {
+func checkSafe(path string, st atomicfile.Stamp) error {
 	if !st.Exists() {
 		return nil
 	}
@@ -160,7 +160,7 @@ func (r *Registry) refused(s sighting, err error) {
 }
 
 // install puts what was read in force. r.loading is held.
-func (r *Registry) install(f disk.File) {
+func (r *Registry) install(f atomicfile.File) {
 	r.mu.Lock()
 	old := r.table
 	same := bytes.Equal(old.raw, f.Data)

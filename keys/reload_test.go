@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 func TestARemovedKeyIsOutAtOnce(t *testing.T) {
@@ -83,7 +83,7 @@ func TestTheLastGoodVersionStays(t *testing.T) {
 		"dangling link":  func(p string) error { return errors.Join(os.Remove(p), os.Symlink("nowhere", p)) },
 		"loop":           func(p string) error { return errors.Join(os.Remove(p), os.Symlink(p, p)) },
 		"world-writable": func(p string) error { return os.Chmod(p, 0o606) },
-		"huge":           func(p string) error { return os.Truncate(p, disk.MaxSize+1) },
+		"huge":           func(p string) error { return os.Truncate(p, atomicfile.MaxSize+1) },
 		"folder gone":    func(p string) error { return os.RemoveAll(filepath.Dir(p)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	write(t, path, keyText(key)+" bob\n")
 	var fail atomic.Bool
-	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
 		if op == "read" && fail.Load() {
 			return syscall.EMFILE
 		}

@@ -21,7 +21,7 @@ import (
 func (r *rig) openDesk(log *slog.Logger) {
 	r.t.Helper()
 	before := r.desk
-	list, err := bans.Open(filepath.Join(r.dir, "bans.json"), log)
+	list, err := bans.Open(filepath.Join(r.dir, "bans.json"))
 	r.must(err)
 	r.codes = invites.Open(filepath.Join(r.dir, "invites.json"))
 	r.desk, err = desk.Open(r.dir, r.registry, list, r.codes, log)

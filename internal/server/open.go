@@ -51,7 +51,7 @@ func (s *server) openKeys() (err error) {
 		}
 		s.registry.Revoke(s.revoked.Key)
 	}
-	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json"), s.log); err != nil {
+	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json")); err != nil {
 		return err
 	}
 	codes := invites.Open(filepath.Join(cfg.Data, "invites.json"))

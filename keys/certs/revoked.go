@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -25,14 +25,14 @@ import (
 type Revoked struct {
 	path string
 	log  *slog.Logger
-	disk disk.Store
+	disk atomicfile.Store
 
 	loading sync.Mutex // held while the file is read anew
 
 	mu       sync.RWMutex // guards what follows, not across I/O
 	set      *set
-	seen     disk.Stamp // what was last read, or could not be
-	failed   string     // why it could not, or empty
+	seen     atomicfile.Stamp // what was last read, or could not be
+	failed   string           // why it could not, or empty
 	failedAt time.Time
 	unreadAt time.Time // when a change was first seen that has not been read; zero is none
 }
@@ -72,7 +72,7 @@ func (r *Revoked) Reload() error {
 }
 
 func (r *Revoked) load() error {
-	looked, _ := disk.Stat(r.path)
+	looked, _ := atomicfile.Stat(r.path)
 	fresh, err := r.read()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *Revoked) read() (*set, error) {
 
 // current gives the newest version that could be read.
 func (r *Revoked) current() *set {
-	now, err := disk.Stat(r.path)
+	now, err := atomicfile.Stat(r.path)
 	r.mu.RLock()
 	s, same := r.set, now == r.seen && r.failed == ""
 	r.mu.RUnlock()
@@ -126,7 +126,7 @@ func (r *Revoked) current() *set {
 }
 
 // due tells whether a file that looks so ought to be read. r.mu is held.
-func (r *Revoked) due(now disk.Stamp) bool {
+func (r *Revoked) due(now atomicfile.Stamp) bool {
 	if now == r.seen {
 		return r.failed != "" && time.Since(r.failedAt) >= retryTime
 	}

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/nick"
 )
 
@@ -38,7 +38,7 @@ func notePath(data string) string { return filepath.Join(data, "renaming.json") 
 
 // readNote gives the zero note if there is none.
 func readNote(data string) (note, error) {
-	f, err := disk.Store{}.Read(notePath(data))
+	f, err := atomicfile.Store{}.Read(notePath(data))
 	if err != nil {
 		return note{}, err
 	}
@@ -60,12 +60,12 @@ func (n note) write(data string) error {
 	if err != nil {
 		return err
 	}
-	return disk.Store{}.Write(notePath(data), append(text, '\n'), 0o600)
+	return atomicfile.Store{}.Write(notePath(data), append(text, '\n'), 0o600)
 }
 
 func removeNote(data string) error {
 	if err := os.Remove(notePath(data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return disk.Store{}.SyncDir(data)
+	return atomicfile.Store{}.SyncDir(data)
 }

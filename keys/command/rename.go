@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 )
 
 func (k *commands) rename() *cobra.Command {
@@ -140,7 +140,7 @@ func (r renaming) begin() error { return note{r.from, r.to}.write(r.data) }
 // nevertheless (it may not survive a power cut) leaves the note.
 func (r renaming) keys() error {
 	if !r.reg.Held(r.from) {
-		return disk.Store{}.SyncDir(r.data)
+		return atomicfile.Store{}.SyncDir(r.data)
 	}
 	_, err := r.reg.Rename(r.from, r.to)
 	switch {
@@ -177,7 +177,7 @@ func (r renaming) moveSettings() error {
 	}
 	_, err := os.Lstat(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return disk.Store{}.SyncDir(folder) // it may have been moved just now
+		return atomicfile.Store{}.SyncDir(folder) // it may have been moved just now
 	}
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (r renaming) moveSettings() error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return disk.Store{}.SyncDir(folder)
+	return atomicfile.Store{}.SyncDir(folder)
 }
 
 // settingsFile is where room/settings keeps a nick's.

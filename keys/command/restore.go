@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 )
 
 func (k *commands) restore() *cobra.Command {
@@ -104,5 +104,5 @@ func (k *commands) restoreSettings(n string) (restored bool, err error) {
 	if err := os.Rename(filepath.Join(folder, ".retired", last), to); err != nil {
 		return false, err
 	}
-	return true, disk.Store{}.SyncDir(folder)
+	return true, atomicfile.Store{}.SyncDir(folder)
 }

@@ -126,11 +126,8 @@ func (d *Desk) Mute(n, by string, lasts time.Duration) (sessions.Mute, error) {
 
 // Unmute implements sessions.Mutes.
 func (d *Desk) Unmute(n string) (bool, error) {
-	err := d.mutes.Lift(n)
-	if errors.Is(err, mutes.ErrNoSuchMute) {
-		return false, nil
-	}
-	return err == nil, shown(err)
+	was, err := d.mutes.Lift(n)
+	return was, shown(err)
 }
 
 // Muted implements sessions.Mutes.

@@ -33,7 +33,7 @@ func newDesk(t *testing.T, file string) (*Desk, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := bans.Open(filepath.Join(dir, "bans.json"), log)
+	list, err := bans.Open(filepath.Join(dir, "bans.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
