@@ -97,7 +97,6 @@ func (r *rig) stop() {
 	r.ssh.Close()
 	r.room.Close()
 	r.must(r.desk.Close())
-	r.settings.Close()
 	if err := r.store.Close(); err != nil {
 		r.t.Error(err)
 	}

@@ -158,7 +158,6 @@ func (r *rig) stop() {
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()
-	r.settings.Close()
 	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
 		r.Error(err)
 	}
