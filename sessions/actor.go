@@ -273,14 +273,14 @@ const nearby = 2000
 func (a *actor) nicksAround(name string, before, after int) []string {
 	all := a.host.cfg.Room.NicksAround(name, before, after)
 	if !nick.IsGuest(name) { // which no key holds
-		all = append(all, a.host.cfg.Nicks.NicksAround(name, before, after)...)
+		all = append(all, a.host.cfg.Registry.NicksAround(name, before, after)...)
 	}
 	return slices.DeleteFunc(all, func(n string) bool { return n == a.seat.Nick() })
 }
 
 // known reports whether there is somebody called n: here, lately, or with a key.
 func (a *actor) known(n string) bool {
-	return a.host.cfg.Nicks.Held(n) || a.host.cfg.Room.Known(n)
+	return a.host.cfg.Registry.Held(n) || a.host.cfg.Room.Known(n)
 }
 
 func (a *actor) whoelse(parse.Call) {

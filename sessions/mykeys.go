@@ -7,6 +7,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -17,8 +19,6 @@ func (a *actor) key(call parse.Call) {
 	switch {
 	case a.login.Key == nil:
 		a.fail("guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)")
-	case a.host.cfg.Keyring == nil:
-		a.fail("keys can't be changed from here")
 	case call.Verb == "add":
 		a.addKey(call.Text)
 	case call.Verb == "remove":
@@ -31,7 +31,7 @@ func (a *actor) key(call parse.Call) {
 }
 
 func (a *actor) listKeys() {
-	list := a.host.cfg.Keyring.Keys(a.seat.Nick())
+	list := a.host.cfg.Registry.Keys(a.seat.Nick())
 	own := a.person().Key
 	if len(list) == 0 {
 		a.note("you logged in with a certificate for the key " + own + "; no key of yours is stored here")
@@ -45,17 +45,18 @@ func (a *actor) listKeys() {
 }
 
 // wordsOfKey describes one of the person's keys; own is the one in use.
-func (a *actor) wordsOfKey(k Key, own string) string {
+func (a *actor) wordsOfKey(k keys.Entry, own string) string {
 	now := time.Now()
 	words := []string{k.Fingerprint + " (" + k.Type + ")"}
 	if !k.Added.IsZero() {
 		words = append(words, "added "+wordsDay(k.Added, now))
 	}
+	used := a.host.cfg.Used.Last(k.Fingerprint)
 	switch {
 	case k.Fingerprint == own:
 		words = append(words, "in use here")
-	case !k.Used.IsZero():
-		words = append(words, "last used "+render.Ago(now.Sub(k.Used))+" ago")
+	case !used.IsZero():
+		words = append(words, "last used "+render.Ago(now.Sub(used))+" ago")
 	}
 	if k.From != "" {
 		words = append(words, "only from "+k.From)
@@ -67,8 +68,8 @@ func (a *actor) wordsOfKey(k Key, own string) string {
 	default:
 		words = append(words, "expired "+render.Clock(k.Expires, now, a.style()))
 	}
-	if k.Off != "" {
-		words = append(words, "not in force: "+k.Off)
+	if k.Disabled != "" {
+		words = append(words, "not in force: "+k.Disabled)
 	}
 	return strings.Join(words, ", ")
 }
@@ -86,7 +87,7 @@ func (a *actor) addKey(pasted string) {
 		a.fail("you logged in with a certificate; only its issuer can add keys")
 		return
 	}
-	added, err := a.host.cfg.Keyring.AddKeys(a.seat.Nick(), a.login.Key, pasted)
+	added, err := a.register(pasted)
 	switch {
 	case err != nil:
 		a.refused("adding the key", err)
@@ -105,12 +106,56 @@ func (a *actor) addKey(pasted string) {
 	}
 }
 
+// mostKeys bounds how many keys one person has by adding them: the file is read by
+// everyone who logs in.
+const mostKeys = 20
+
+// register reads public keys as people paste them and binds them to the person's nick,
+// durably. They are no operator's, whoever asks, and are limited as the one is that the
+// person came with: who may only come from the office, or until Friday, does not get around
+// that by another key.
+func (a *actor) register(pasted string) ([]keys.Entry, error) {
+	list, err := keys.ParseKeys([]byte(pasted))
+	if err != nil {
+		return nil, errors.New("not added: " + err.Error())
+	}
+	own := a.host.cfg.Registry.Keys(a.seat.Nick())
+	limits, err := a.limits(own)
+	if err != nil {
+		return nil, err
+	}
+	if len(own)+len(list) > mostKeys {
+		return nil, errors.New("not added: that would be more than 20 keys; remove some")
+	}
+	added, err := a.host.cfg.Registry.Add(a.seat.Nick(), list, limits)
+	return added, publicError(err)
+}
+
+// limits gives the options of the one of the person's keys that lets them in.
+func (a *actor) limits(own []keys.Entry) (keys.AddOptions, error) {
+	for _, e := range own {
+		if e.Fingerprint != keys.Fingerprint(a.login.Key) || e.Disabled != "" {
+			continue
+		}
+		if strings.HasSuffix(e.From, "...") { // cut for being shown
+			return keys.AddOptions{}, errors.New("not added: your key is limited in a way that can't be passed on from here")
+		}
+		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowAlike: true, LeaveRoom: true}, nil
+	}
+	return keys.AddOptions{}, errors.New("not added: the key you logged in with no longer holds " + a.seat.Nick())
+}
+
 func (a *actor) removeKey(fingerprint string) {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	if err := a.host.cfg.Keyring.RemoveKey(a.seat.Nick(), fingerprint); err != nil {
-		a.refused("removing the key", err)
+	_, err := a.host.cfg.Registry.Remove(keys.Selector{Nick: a.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	switch {
+	case errors.Is(err, keys.ErrNoSuchKey):
+		a.fail("none of your keys has this fingerprint; /key lists them")
+		return
+	case err != nil:
+		a.refused("removing the key", publicError(err))
 		return
 	}
 	a.host.cfg.Log.Info("key removed", "nick", a.seat.Nick(), "key", fingerprint, "by", a.person().Key, "from", a.from)
@@ -127,9 +172,13 @@ func (a *actor) leaveNick(typed string) {
 	}
 	a.note("giving up " + own + ": your keys are removed and your messages set aside; only an operator can give them back")
 	a.gaveUp.Store(true)
-	if err := a.host.cfg.Keyring.Leave(own); err != nil {
+	if _, err := a.host.cfg.Registry.Remove(keys.Selector{Nick: own}); err != nil {
 		a.gaveUp.Store(false)
-		a.refused("giving up "+own, err)
+		if errors.Is(err, keys.ErrNoSuchKey) {
+			a.fail("no key holds " + own + " here; it is for whoever made your certificate to take it back")
+		} else {
+			a.refused("giving up "+own, publicError(err))
+		}
 		return
 	}
 	a.host.cfg.Log.Info("nick given up", "nick", own, "by", a.person().Key, "from", a.from)
@@ -153,7 +202,7 @@ func (a *actor) refused(what string, err error) {
 	a.fail(err.Error())
 }
 
-func (a *actor) person() Person { return personOf(a.login, a.seat.Nick(), a.from) }
+func (a *actor) person() bans.Who { return personOf(a.login, a.seat.Nick(), a.from) }
 
 // motd shows the message of the day again.
 func (a *actor) motd(parse.Call) {

@@ -7,6 +7,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/sessions/sshd"
 )
@@ -20,13 +22,6 @@ type visit struct {
 	end   func(cause error) // does not wait
 
 	silent func() bool // the client does not answer; nil of a command
-}
-
-// Person is whom something may be about, as far as known.
-type Person struct {
-	Nick string
-	Key  string // the fingerprint; of a certificate, of the key in it
-	Addr netip.Addr
 }
 
 // expelled ends a session by somebody's decision, in these words.
@@ -113,22 +108,22 @@ func (h *Host) running(a *actor, stop func()) (over func()) {
 	}
 }
 
-// person is who has this visit.
-func (v visit) person() Person { return personOf(v.login, v.nick, v.from) }
+// person is who has this visit, as bans know people.
+func (v visit) person() bans.Who { return personOf(v.login, v.nick, v.from) }
 
-func personOf(l *sshd.Login, nick, from string) Person {
-	p := Person{Nick: nick}
+func personOf(l *sshd.Login, nick, from string) bans.Who {
+	who := bans.Who{Nick: nick}
 	if ap, err := netip.ParseAddrPort(from); err == nil {
-		p.Addr = ap.Addr().Unmap()
+		who.Addr = ap.Addr().Unmap()
 	}
 	key := l.Key
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
 	}
 	if key != nil {
-		p.Key = gossh.FingerprintSHA256(key)
+		who.Key = keys.Fingerprint(key)
 	}
-	return p
+	return who
 }
 
 // nicksOf names whose visits these are, each once, sorted.

@@ -56,19 +56,6 @@ func wordsEnd(cause error) string {
 	return plainError(cause)
 }
 
-// BanWords tells somebody that they are banned: until when, zero being for good, and
-// why, if there is a reason. It is for whoever refuses them, here or at the login.
-func BanWords(until time.Time, reason string) string {
-	words := "you are banned"
-	if !until.IsZero() {
-		words += " until " + until.UTC().Format("2 Jan 2006 15:04 UTC")
-	}
-	if reason != "" {
-		words += ": " + reason
-	}
-	return words
-}
-
 func wordsTooLong(size int) string {
 	return "not sent: that is " + render.Count(size) + " characters, and a message can have at most " + render.Count(maxText)
 }

@@ -44,6 +44,19 @@ type Ban struct {
 
 func (b Ban) expired(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 
+// Words tell somebody that they are banned, until when and why. They are for whoever
+// refuses them.
+func (b Ban) Words() string {
+	words := "you are banned"
+	if !b.Until.IsZero() {
+		words += " until " + b.Until.UTC().Format("2 Jan 2006 15:04 UTC")
+	}
+	if b.Reason != "" {
+		words += ": " + b.Reason
+	}
+	return words
+}
+
 // check is for one that was read.
 func (b *Ban) check() error {
 	if b.Target == (Target{}) {

@@ -89,8 +89,8 @@ func TestACertificateLetsIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Nick != "carol" || h.Role != "operator" || h.Serial != 17 || h.KeyID != "carol's laptop" || h.Line != 1 ||
-		h.Fingerprint != keys.Fingerprint(cert.Key) || h.Authority != keys.Fingerprint(ca.PublicKey()) ||
+	if h.Nick != "carol" || h.Role != "operator" || h.Comment != "carol's laptop" || h.Line != 1 ||
+		h.Fingerprint != keys.Fingerprint(cert.Key) ||
 		h.Expires.Unix() != int64(cert.ValidBefore) || h.NoTouch {
 		t.Errorf("%+v", h)
 	}

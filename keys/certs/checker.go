@@ -49,43 +49,30 @@ func NewChecker(reg Registry, revoked *Revoked) *Checker {
 	return &Checker{reg: reg, revoked: revoked, now: time.Now}
 }
 
-// Holder is who a certificate makes somebody, and until when.
-type Holder struct {
-	Nick        string
-	Role        string // the authority's line's
-	KeyID       string // safe to show
-	Serial      uint64
-	Fingerprint string    // of the key in the certificate
-	Authority   string    // fingerprint of the authority's key
-	Line        int       // the authority's, in authorized_keys
-	Expires     time.Time // of the certificate or of the authority; zero is never
-	NoTouch     bool      // as keys.Holder's
-}
-
 // Authenticate tells who a certificate makes somebody who connects as username from
 // an address. The nick is the certificate's principal; of several, the one that is
 // asked for by username. All errors are ErrRefused, in words for its owner.
-func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (Holder, error) {
+func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (keys.Holder, error) {
 	cert, ok := key.(*gossh.Certificate)
 	if !ok {
-		return Holder{}, refuse("it is a plain key")
+		return keys.Holder{}, refuse("it is a plain key")
 	}
 	if err := keys.CheckKey(cert.Key); err != nil {
-		return Holder{}, refusal{err}
+		return keys.Holder{}, refusal{err}
 	}
 	authority, err := c.authority(cert, from)
 	if err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	principal, n, err := choose(cert, authority, username)
 	if err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	if err := c.verify(cert, principal, from); err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	if err := c.free(cert, n, from); err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	return holder(cert, authority, n), nil
 }
@@ -242,11 +229,11 @@ func (c *Checker) free(cert *gossh.Certificate, n string, from netip.Addr) error
 	return refusal{&keys.HeldError{Nick: n}}
 }
 
-func holder(cert *gossh.Certificate, a keys.Authority, n string) Holder {
+func holder(cert *gossh.Certificate, a keys.Authority, n string) keys.Holder {
 	_, noTouch := cert.Extensions["no-touch-required"]
-	h := Holder{
-		Nick: n, Role: a.Role, KeyID: safe.Text(cert.KeyId), Serial: cert.Serial, Line: a.Line, Expires: a.Expires,
-		Fingerprint: keys.Fingerprint(cert.Key), Authority: keys.Fingerprint(cert.SignatureKey), NoTouch: noTouch,
+	h := keys.Holder{
+		Nick: n, Role: a.Role, Line: a.Line, Comment: safe.Text(cert.KeyId),
+		Fingerprint: keys.Fingerprint(cert.Key), Expires: a.Expires, NoTouch: noTouch,
 	}
 	if cert.ValidBefore != gossh.CertTimeInfinity {
 		end := time.Unix(int64(cert.ValidBefore), 0) // verify has seen that this is no overflow

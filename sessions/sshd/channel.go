@@ -130,7 +130,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 
 // untold logs what people are not told of an error.
 func (s *Server) untold(login *Login, err error) {
-	if t, ok := errors.AsType[*Trouble](err); ok && login != nil {
+	if t, ok := errors.AsType[*StorageError](err); ok && login != nil {
 		s.cfg.Log.Error("a new user could not be let in", "nick", login.Nick, "err", t.Err)
 	}
 }

@@ -79,6 +79,9 @@ var aboutKey = map[string]bool{"nick-held": true, "key-refused": true, "unknown-
 
 // fingerprint is what people know a key by: of a certificate, the key in it.
 func fingerprint(key gossh.PublicKey) string {
+	if key == nil {
+		return ""
+	}
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
 	}

@@ -1,10 +1,18 @@
 package sessions
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/nick"
 	"whoelse/keys/span"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -12,30 +20,51 @@ import (
 	"whoelse/sessions/render"
 )
 
+// What operators do to others goes in one order: it is put on record, and on disk, in
+// force for whoever comes from now on; then those it is about are told or their sessions
+// end; then the other operators are told.
+
 // act puts an operator's action on record and then carries it out, so that nothing
 // is done that is not on record. It reports whether it was done; if not, the person
-// knows why.
-func (a *actor) act(action Action, do func(Warden) error) bool {
-	w := a.host.cfg.Warden
-	if w == nil {
-		a.fail("that can't be done here")
-		return false
-	}
+// knows why. lasts is 0 where it has no end. What do returns is in words for the person,
+// or wraps room.ErrStorage.
+func (a *actor) act(action audit.Entry, lasts time.Duration, do func() error) bool {
 	action.Who = a.seat.Nick()
-	if err := w.Record(action); err != nil {
+	if lasts > 0 {
+		action.For = span.Format(lasts)
+	}
+	log := a.host.cfg.Audit
+	if err := publicError(log.Append(action)); err != nil {
 		a.refused("not done: writing the audit log", err)
 		return false
 	}
-	err := do(w)
+	err := do()
 	if err == nil {
 		return true
 	}
 	a.refused(action.What, err)
 	action.Failed = plainError(err)
-	if err := w.Record(action); err != nil {
+	if err := publicError(log.Append(action)); err != nil {
 		a.trouble("recording in the audit log that it was not done", err)
 	}
 	return false
+}
+
+// publicError gives an error of keys as it may be shown: itself if it is in words for
+// people, else as storage trouble, with the rest for the log.
+func publicError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		keys.ErrKeyKnown, keys.ErrAlike, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
+		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", room.ErrStorage, err)
 }
 
 // tellOperators shows the other operators who are here what this one did.
@@ -102,7 +131,7 @@ func (a *actor) kick(call parse.Call) {
 		a.fail(a.wordsAbsent(call.Nick))
 		return
 	}
-	if !a.act(Action{What: "kick", Whom: call.Nick, Why: call.Why}, func(Warden) error { return nil }) {
+	if !a.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }) {
 		return
 	}
 	hit := a.host.here(named(call.Nick))
@@ -134,8 +163,11 @@ func (a *actor) invite(call parse.Call) {
 		lasts = defaultInvite
 	}
 	var code string
-	ok := a.act(Action{What: "invite", Whom: call.Nick, For: lasts}, func(w Warden) (err error) {
-		code, err = w.Invite(call.Nick, a.seat.Nick(), lasts)
+	ok := a.act(audit.Entry{What: "invite", Whom: call.Nick}, lasts, func() (err error) {
+		if err = a.invitable(call.Nick); err == nil {
+			code, err = a.host.cfg.Invites.Create(call.Nick, a.seat.Nick(), lasts)
+			err = publicError(err)
+		}
 		return err
 	})
 	if !ok {
@@ -147,6 +179,22 @@ func (a *actor) invite(call parse.Call) {
 	a.tellOperators("invited " + call.Nick)
 }
 
+// invitable says why nobody is invited as n. A nick that somebody holds is not given to
+// somebody else: an operator does not become bob that way.
+func (a *actor) invitable(n string) error {
+	registry := a.host.cfg.Registry
+	if registry.Held(n) {
+		return errors.New(n + " is held by a key already; whoever has that key can /key add another one")
+	}
+	if err := registry.Reserved(n); err != nil {
+		return err
+	}
+	if like, ok := registry.Alike(n); ok {
+		return &keys.AlikeError{Nick: n, Like: like}
+	}
+	return nil
+}
+
 func (a *actor) mute(call parse.Call) {
 	switch {
 	case call.Nick == a.seat.Nick():
@@ -156,9 +204,9 @@ func (a *actor) mute(call parse.Call) {
 		a.failAs(exitUnknown, a.wordsNobody(call.Nick))
 		return
 	}
-	ok := a.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {
-		_, err := w.Mute(call.Nick, a.seat.Nick(), call.For)
-		return err
+	ok := a.act(audit.Entry{What: "mute", Whom: call.Nick}, call.For, func() error {
+		_, err := a.host.cfg.Mutes.Add(call.Nick, a.seat.Nick(), call.For)
+		return publicError(err)
 	})
 	if !ok {
 		return
@@ -173,9 +221,9 @@ func (a *actor) mute(call parse.Call) {
 
 func (a *actor) unmute(call parse.Call) {
 	was := false
-	ok := a.act(Action{What: "unmute", Whom: call.Nick}, func(w Warden) (err error) {
-		was, err = w.Unmute(call.Nick)
-		return err
+	ok := a.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
+		was, err = a.host.cfg.Mutes.Lift(call.Nick)
+		return publicError(err)
 	})
 	switch {
 	case !ok:
@@ -196,10 +244,10 @@ var speech = map[string]bool{"say": true, "me": true, "send": true, "reply": tru
 
 // silenced refuses what a muted person says.
 func (a *actor) silenced(call parse.Call) bool {
-	if !speech[call.Name] && (call.Name != "away" || call.Text == "") || a.host.cfg.Warden == nil {
+	if !speech[call.Name] && (call.Name != "away" || call.Text == "") {
 		return false
 	}
-	m, muted := a.host.cfg.Warden.Muted(a.seat.Nick())
+	m, muted := a.host.cfg.Mutes.Find(a.seat.Nick())
 	if !muted {
 		return false
 	}
@@ -213,7 +261,7 @@ func (a *actor) silenced(call parse.Call) bool {
 
 func (a *actor) announce(call parse.Call) {
 	bytes := quota.Record(call.Text, nil)
-	ok := a.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return a.charge(bytes) })
+	ok := a.act(audit.Entry{What: "announce", Why: call.Text}, 0, func() error { return a.charge(bytes) })
 	if ok {
 		a.sayCharged(room.KindNotice, call.Text, bytes)
 	}
