@@ -121,5 +121,5 @@ func (r *Registry) Export(nicks ...string) []byte {
 
 // same tells whether two lines say the same of the same key.
 func (l *line) same(o *line) bool {
-	return l.key != nil && ssh.KeysEqual(l.key, o.key) && l.disabled == o.disabled && l.means(o)
+	return l.key != nil && ssh.KeysEqual(l.key, o.key) && l.disabled == o.disabled && l.equivalent(o)
 }

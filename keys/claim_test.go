@@ -73,8 +73,8 @@ func TestClaimRefusals(t *testing.T) {
 		want error
 	}{
 		{"alice", stranger, ErrHeld},
-		{"al1ce", stranger, ErrAlike},
-		{"adm1n", stranger, ErrAlike},
+		{"al1ce", stranger, ErrConfusable},
+		{"adm1n", stranger, ErrConfusable},
 		{"admin", stranger, nick.ErrBad},
 		{"../x", stranger, nick.ErrBad},
 		{"carol", stranger, ErrHeld}, // a disabled line still holds
@@ -113,7 +113,7 @@ func TestErrorsCarryWhatCallersNeed(t *testing.T) {
 	if err := r.Claim("bob", alice); !errors.As(err, &known) || known.Nick != "alice" || known.Line != 1 {
 		t.Errorf("%v", err)
 	}
-	var alike *AlikeError
+	var alike *ConfusableError
 	if err := r.Claim("aIice", newKey(t)); !errors.As(err, &alike) || alike.Like != "alice" || alike.Nick != "aiice" {
 		t.Errorf("%v", err)
 	}
@@ -231,7 +231,7 @@ func TestAGroupOfClaimsIsDecidedInOrder(t *testing.T) {
 		{nick: "bob", key: a}, {nick: "dave", key: c},
 	}
 	text := r.decide(r.table, group, 1<<20)
-	for i, want := range []error{nil, ErrHeld, ErrAlike, ErrKeyKnown, nil, nil} {
+	for i, want := range []error{nil, ErrHeld, ErrConfusable, ErrKeyKnown, nil, nil} {
 		if !errors.Is(group[i].err, want) {
 			t.Errorf("%d: %v, want %v", i, group[i].err, want)
 		}

@@ -28,21 +28,21 @@ type Registry struct {
 	now   func() time.Time
 
 	// mu guards what follows. It is never held across I/O.
-	mu       sync.RWMutex
-	table    *table
-	seen     sighting // what the table was read from
-	young    sighting // a change that is too fresh to be read, and since when
-	youngAt  time.Time
-	unreadAt time.Time // when a change was first seen that has not been read; zero is none
-	failed   failure   // the last try to read the file, if it failed
-	opened   bool      // it was read once
-	revoked  func(PublicKey) bool
-	reserved func(nick string) (time.Time, bool)
-	departed map[string]time.Time // see Departed
-	emptied  bool                 // with the last reading all nicks had gone, and there were several
-	onChange []func(Change)
-	untold   []Change // what onChange has not been told yet
-	telling  bool     // somebody is telling it
+	mu             sync.RWMutex
+	table          *table
+	seen           fileState // what the table was read from
+	unsettled      fileState // a change that is too fresh to be read, and since when
+	unsettledSince time.Time
+	unreadAt       time.Time // when a change was first seen that has not been read; zero is none
+	failed         failure   // the last try to read the file, if it failed
+	opened         bool      // it was read once
+	revoked        func(PublicKey) bool
+	reserved       func(nick string) (time.Time, bool)
+	departed       map[string]time.Time // see Departed
+	emptied        bool                 // with the last reading all nicks had gone, and there were several
+	onChange       []func(Change)
+	untold         []Change // what onChange has not been told yet
+	telling        bool     // somebody is telling it
 
 	// loading is held while the file is read anew, so that it is read once, and by
 	// whoever changes or replaces the table.
@@ -58,15 +58,15 @@ type Registry struct {
 	full     rate.Sometimes // tells the log
 }
 
-// sighting is how the file looked when somebody looked.
-type sighting struct {
+// fileState is how the file looked when somebody looked.
+type fileState struct {
 	stamp atomicfile.Stamp
 	err   string
 }
 
 // failure is a try to read the file that failed.
 type failure struct {
-	of  sighting
+	of  fileState
 	at  time.Time
 	why string
 }
@@ -143,13 +143,13 @@ func (r *Registry) Held(nick string) bool {
 	return len(r.table.byNick[nick]) > 0
 }
 
-// Alike gives a held nick, or a reserved word, that nick reads like without being
+// Confusable gives a held nick, or a reserved word, that nick reads like without being
 // it. It is for refusing guests and claims, not for finding anybody.
-func (r *Registry) Alike(nick string) (string, bool) {
+func (r *Registry) Confusable(nick string) (string, bool) {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.table.alike(nick)
+	return r.table.confusable(nick)
 }
 
 // Free tells whether no key holds nick, it is not reserved, and it reads like none that
@@ -161,7 +161,7 @@ func (r *Registry) Free(nick string) bool {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, alike := r.table.alike(nick)
+	_, alike := r.table.confusable(nick)
 	return !alike && len(r.table.byNick[nick]) == 0
 }
 

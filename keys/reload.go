@@ -34,15 +34,15 @@ func (r *Registry) refresh() {
 	}
 }
 
-func look(path string) sighting {
+func look(path string) fileState {
 	stamp, err := atomicfile.Stat(path)
 	if err != nil {
-		return sighting{err: err.Error()}
+		return fileState{err: err.Error()}
 	}
-	return sighting{stamp: stamp}
+	return fileState{stamp: stamp}
 }
 
-func (r *Registry) differs(s sighting) bool {
+func (r *Registry) differs(s fileState) bool {
 	now := r.now()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -51,7 +51,7 @@ func (r *Registry) differs(s sighting) bool {
 
 // settled tells whether a change has stood for long enough, by the file's own time
 // or, since that can be anything, by having been seen so.
-func (r *Registry) settled(s sighting) bool {
+func (r *Registry) settled(s fileState) bool {
 	now := r.now()
 	age := now.Sub(time.Unix(0, s.stamp.MTime()))
 	if !s.stamp.Exists() || age >= settleTime {
@@ -62,10 +62,10 @@ func (r *Registry) settled(s sighting) bool {
 	if r.unreadAt.IsZero() {
 		r.unreadAt = now
 	}
-	if r.young != s {
-		r.young, r.youngAt = s, now
+	if r.unsettled != s {
+		r.unsettled, r.unsettledSince = s, now
 	}
-	return max(now.Sub(r.youngAt), age) >= settleAfter(now.Sub(r.unreadAt))
+	return max(now.Sub(r.unsettledSince), age) >= settleAfter(now.Sub(r.unreadAt))
 }
 
 // settleAfter is how long the file has to be quiet to be read when it has changed for
@@ -147,7 +147,7 @@ func checkSafe(path string, st atomicfile.Stamp) error {
 }
 
 // refused remembers that the file is not used, and logs it unless it did before.
-func (r *Registry) refused(s sighting, err error) {
+func (r *Registry) refused(s fileState, err error) {
 	f := failure{of: s, at: r.now(), why: err.Error()}
 	r.mu.Lock()
 	again := r.failed.of == s && r.failed.why == f.why
@@ -165,7 +165,7 @@ func (r *Registry) install(f atomicfile.File) {
 	old := r.table
 	same := bytes.Equal(old.raw, f.Data)
 	if same {
-		r.seen, r.failed = sighting{stamp: f.Stamp}, failure{}
+		r.seen, r.failed = fileState{stamp: f.Stamp}, failure{}
 	}
 	r.mu.Unlock()
 	if same {
@@ -174,7 +174,7 @@ func (r *Registry) install(f atomicfile.File) {
 	fresh := parseTable(f.Data)
 	c := difference(old, fresh)
 	r.mu.Lock()
-	r.table, r.seen, r.failed = fresh, sighting{stamp: f.Stamp}, failure{}
+	r.table, r.seen, r.failed = fresh, fileState{stamp: f.Stamp}, failure{}
 	r.follow(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()

@@ -57,7 +57,7 @@ func publicError(err error) error {
 		return nil
 	}
 	for _, known := range []error{
-		keys.ErrKeyKnown, keys.ErrAlike, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
+		keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
 		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
 	} {
 		if errors.Is(err, known) {
@@ -189,8 +189,8 @@ func (a *actor) invitable(n string) error {
 	if err := registry.Reserved(n); err != nil {
 		return err
 	}
-	if like, ok := registry.Alike(n); ok {
-		return &keys.AlikeError{Nick: n, Like: like}
+	if like, ok := registry.Confusable(n); ok {
+		return &keys.ConfusableError{Nick: n, Like: like}
 	}
 	return nil
 }

@@ -140,7 +140,7 @@ func (a *actor) limits(own []keys.Entry) (keys.AddOptions, error) {
 		if strings.HasSuffix(e.From, "...") { // cut for being shown
 			return keys.AddOptions{}, errors.New("not added: your key is limited in a way that can't be passed on from here")
 		}
-		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowAlike: true, LeaveRoom: true}, nil
+		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
 	}
 	return keys.AddOptions{}, errors.New("not added: the key you logged in with no longer holds " + a.seat.Nick())
 }

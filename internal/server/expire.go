@@ -80,7 +80,7 @@ func (s *server) restore(freed []keys.Entry, inUse func(nick string) bool) (othe
 			others = append(others, e.Nick)
 			continue
 		}
-		if _, err := s.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowAlike: true}); err != nil {
+		if _, err := s.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowConfusable: true}); err != nil {
 			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
-	"whoelse/keys/command"
 	"whoelse/keys/invites"
 	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
@@ -24,7 +23,7 @@ func (s *server) openFiles() (err error) {
 	if s.storage.histories, err = openHistories(s.cfg, s.log); err != nil {
 		return err
 	}
-	if err = command.Unfinished(data); err != nil {
+	if err = keys.Unfinished(data); err != nil {
 		return err
 	}
 	if s.hostKey, err = keys.HostKey(filepath.Join(data, "host_key")); err != nil {

@@ -28,24 +28,15 @@ func (r refusal) Is(target error) bool { return target == ErrRefused }
 
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
-// Registry is what a Checker asks of keys.Registry.
-type Registry interface {
-	Authorities() []keys.Authority
-	Held(nick string) bool
-	Lookup(key keys.PublicKey, from netip.Addr) (keys.Holder, error)
-}
-
-var _ Registry = (*keys.Registry)(nil)
-
 // Checker decides about certificates. Its methods may be called concurrently.
 type Checker struct {
-	reg     Registry
+	reg     *keys.Registry
 	revoked *Revoked // nil is none
 	now     func() time.Time
 }
 
 // NewChecker makes one. revoked may be nil.
-func NewChecker(reg Registry, revoked *Revoked) *Checker {
+func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker {
 	return &Checker{reg: reg, revoked: revoked, now: time.Now}
 }
 

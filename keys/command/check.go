@@ -27,7 +27,7 @@ func (k *commands) check() *cobra.Command {
 			if err := k.tell(c, reg, found, asJSON); err != nil {
 				return err
 			}
-			if err := Unfinished(k.data); err != nil {
+			if err := keys.Unfinished(k.data); err != nil {
 				return err
 			}
 			if n := disabled(found); n > 0 {

@@ -59,8 +59,8 @@ func (k *commands) runInvite(c *cobra.Command, typed string, in inviting) error 
 	if err := reg.Reserved(n); err != nil {
 		return err
 	}
-	if like, ok := reg.Alike(n); ok {
-		return &keys.AlikeError{Nick: n, Like: like}
+	if like, ok := reg.Confusable(n); ok {
+		return &keys.ConfusableError{Nick: n, Like: like}
 	}
 	code, err := k.invitations().Create(n, commandLine, lasts)
 	if err != nil {

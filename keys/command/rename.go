@@ -85,18 +85,18 @@ func (k *commands) hold(c *cobra.Command, what string) (Histories, error) {
 }
 
 func (k *commands) perform(r renaming) error {
-	begun, err := readNote(k.data)
+	begun, err := keys.ReadRenaming(k.data)
 	if err != nil {
 		return err
 	}
 	switch begun {
-	case note{}:
+	case keys.Renaming{}:
 		if err := k.checkRename(r); err != nil {
 			return err
 		}
-	case note{r.from, r.to}:
+	case r.note():
 	default:
-		return begun.unfinished()
+		return begun.Unfinished()
 	}
 	for _, step := range r.steps() {
 		if err := step(); err != nil {
@@ -133,7 +133,9 @@ func (k *commands) checkRename(r renaming) error {
 	return err
 }
 
-func (r renaming) begin() error { return note{r.from, r.to}.write(r.data) }
+func (r renaming) note() keys.Renaming { return keys.Renaming{From: r.from, To: r.to} }
+func (r renaming) begin() error        { return r.note().Write(r.data) }
+func (r renaming) end() error          { return r.note().Remove(r.data) }
 
 // keys renames in authorized_keys, unless that is done. If it is refused, nothing was
 // done and there is nothing to complete. A failure after which it is there
@@ -195,8 +197,6 @@ func (r renaming) moveSettings() error {
 func (r renaming) settingsFile(n string) string {
 	return filepath.Join(r.data, "settings", n+".json")
 }
-
-func (r renaming) end() error { return removeNote(r.data) }
 
 // interrupted is an error in the middle.
 func (r renaming) interrupted(err error) error {

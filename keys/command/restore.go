@@ -69,7 +69,7 @@ func (k *commands) runRestore(c *cobra.Command, typed string, files []string) er
 	if reserved := reg.Reserved(n); !there && !set && reserved == nil {
 		return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
 	}
-	added, err := reg.Add(n, list, keys.AddOptions{How: "restored", AllowAlike: true, Restore: true})
+	added, err := reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
 	if err != nil {
 		return inTheWay(reg, err)
 	}

@@ -34,7 +34,7 @@ func (s *Server) free(name string) error {
 	if err := s.cfg.Registry.Reserved(name); err != nil {
 		return err
 	}
-	if like, ok := s.cfg.Registry.Alike(name); ok {
+	if like, ok := s.cfg.Registry.Confusable(name); ok {
 		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, like))
 	}
 	return nil
@@ -88,7 +88,7 @@ func (s *Server) checkInvitation(name, code string, from netip.Addr) error {
 // redeem enrols a key that has signed, and uses the code up. It does not count as a claim.
 func (s *Server) redeem(name, code string, key gossh.PublicKey) error {
 	return publicError(s.cfg.Invites.Redeem(name, code, func() error {
-		_, err := s.cfg.Registry.Add(name, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowAlike: true, OnlyNew: true})
+		_, err := s.cfg.Registry.Add(name, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowConfusable: true, OnlyNew: true})
 		return err
 	}))
 }
@@ -107,7 +107,7 @@ func publicError(err error) error {
 		return nil
 	}
 	for _, known := range []error{
-		keys.ErrHeld, keys.ErrReserved, keys.ErrAlike, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
+		keys.ErrHeld, keys.ErrReserved, keys.ErrConfusable, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
 	} {
 		if errors.Is(err, known) {
 			return err
