@@ -16,7 +16,7 @@ import (
 	"whoelse/keys/nick"
 )
 
-// ErrTooMany: the list has as many as it takes.
+// ErrTooMany is what Add gives where the list has as many as it takes.
 var ErrTooMany = fmt.Errorf("%d people are muted already", maxMutes)
 
 const maxMutes = 10_000
