@@ -8,6 +8,7 @@ import (
 
 	"github.com/gliderlabs/ssh"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/internal/safe"
 	"whoelse/keys/nick"
 )
@@ -39,7 +40,7 @@ func (r *Registry) Check() ([]Problem, error) {
 		return nil, err
 	}
 	var found []Problem
-	if s := look(r.path); s.stamp.Perm()&0o020 != 0 {
+	if stamp, _ := atomicfile.Stat(r.path); stamp.Perm()&0o020 != 0 {
 		found = append(found, Problem{Text: "its group can write the file; chmod g-w it"})
 	}
 	r.mu.RLock()

@@ -92,7 +92,8 @@ func (r *Registry) extend(t *table, text []byte, f atomicfile.File) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var c Change
-	t.raw, r.seen = f.Data, fileState{stamp: f.Stamp}
+	t.raw = f.Data
+	r.file.Read(f.Stamp)
 	for one := range textLines(text) {
 		t.lines++
 		l := parseLine(t.lines, one)

@@ -26,27 +26,23 @@ type Registry struct {
 	log   *slog.Logger
 	store atomicfile.Store
 	now   func() time.Time
+	file  atomicfile.Watched
 
 	// mu guards what follows. It is never held across I/O.
-	mu             sync.RWMutex
-	table          *table
-	seen           fileState // what the table was read from
-	unsettled      fileState // a change that is too fresh to be read, and since when
-	unsettledSince time.Time
-	unreadAt       time.Time // when a change was first seen that has not been read; zero is none
-	failed         failure   // the last try to read the file, if it failed
-	opened         bool      // it was read once
-	revoked        func(PublicKey) bool
-	reserved       func(nick string) (time.Time, bool)
-	departed       map[string]time.Time // see Departed
-	emptied        bool                 // with the last reading all nicks had gone, and there were several
-	onChange       []func(Change)
-	untold         []Change // what onChange has not been told yet
-	telling        bool     // somebody is telling it
+	mu       sync.RWMutex
+	table    *table
+	revoked  func(PublicKey) bool
+	reserved func(nick string) (time.Time, bool)
+	departed map[string]time.Time // see Departed
+	emptied  bool                 // with the last reading all nicks had gone, and there were several
+	onChange []func(Change)
+	untold   []Change // what onChange has not been told yet
+	telling  bool     // somebody is telling it
 
 	// loading is held while the file is read anew, so that it is read once, and by
 	// whoever changes or replaces the table.
 	loading sync.Mutex
+	opened  bool // the file was read once; guarded by loading
 
 	// waiting are claims that nobody has written yet.
 	waitingMu sync.Mutex
@@ -56,19 +52,6 @@ type Registry struct {
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	swept    bool           // leftovers of a killed process are gone
 	full     rate.Sometimes // tells the log
-}
-
-// fileState is how the file looked when somebody looked.
-type fileState struct {
-	stamp atomicfile.Stamp
-	err   string
-}
-
-// failure is a try to read the file that failed.
-type failure struct {
-	of  fileState
-	at  time.Time
-	why string
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder
@@ -89,12 +72,11 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
 	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour}}
+	r.file.Path, r.file.Now = path, func() time.Time { return r.now() }
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	r.opened = true
-	r.mu.Unlock()
 	return r, nil
 }
 

@@ -66,7 +66,7 @@ func TestAFileBeingWrittenIsNotReadYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantHolder(key, "bob")
-	ahead = settleTime / 2
+	ahead = atomicfile.SettleTime / 2
 	r.wantHolder(key, "bob")
 	ahead = time.Minute
 	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
@@ -135,7 +135,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 	write(t, path, "# nobody\n")
 	r.wantHolder(key, "bob")
 	fail.Store(false)
-	ahead += 2 * retryTime
+	ahead += 2 * atomicfile.RetryTime
 	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("%v", err)
 	}
