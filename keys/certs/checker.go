@@ -65,7 +65,8 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	if err := c.free(cert, n, from); err != nil {
 		return keys.Holder{}, err
 	}
-	return holder(cert, authority, n), nil
+	_, noTouch := cert.Extensions["no-touch-required"]
+	return keys.Holder{Nick: n, Role: authority.Role, NoTouch: noTouch}, nil
 }
 
 // authority finds who signed, before any signature is looked at: a stranger's
@@ -218,21 +219,6 @@ func (c *Checker) free(cert *gossh.Certificate, n string, from netip.Addr) error
 		return nil
 	}
 	return refusal{&keys.HeldError{Nick: n}}
-}
-
-func holder(cert *gossh.Certificate, a keys.Authority, n string) keys.Holder {
-	_, noTouch := cert.Extensions["no-touch-required"]
-	h := keys.Holder{
-		Nick: n, Role: a.Role, Line: a.Line, Comment: safe.Text(cert.KeyId),
-		Fingerprint: keys.Fingerprint(cert.Key), Expires: a.Expires, NoTouch: noTouch,
-	}
-	if cert.ValidBefore != gossh.CertTimeInfinity {
-		end := time.Unix(int64(cert.ValidBefore), 0) // verify has seen that this is no overflow
-		if h.Expires.IsZero() || end.Before(h.Expires) {
-			h.Expires = end
-		}
-	}
-	return h
 }
 
 // attempt is what the library wants to know of a connection.
