@@ -15,7 +15,7 @@ import (
 // the last thing a client tries, so here is where a refusal gets its words.
 func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) (ok bool) {
 	c := connOf(ctx)
-	defer s.survive("login", c)
+	defer s.recoverPanic("login", c)
 	c.login.tried, c.login.user = true, ctx.User()
 	name, err := s.guest(c, ctx.User())
 	if err == nil {

@@ -57,7 +57,7 @@ type login struct {
 // client has, before any signature.
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
-	defer s.survive("login", c)
+	defer s.recoverPanic("login", c)
 	c.login.tried, c.login.user = true, ctx.User()
 	ext, err := s.grant(c, ctx.User(), key)
 	if err == nil {
@@ -113,7 +113,7 @@ func (s *Server) invited(c *conn, asked, code string) (map[string]string, error)
 		return nil, refused("bad-name", err.Error())
 	}
 	if err := c.checkCode(name, code); err != nil {
-		s.untold(&Login{Nick: name}, err)
+		s.logHidden(&Login{Nick: name}, err)
 		return nil, unfit("wrong-invite", err)
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil

@@ -103,7 +103,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv.ConnCallback = adopt
+	srv.ConnCallback = attachConn
 	srv.ServerConfigCallback = s.protocol
 	srv.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.openChannel}
 	srv.RequestHandlers = map[string]ssh.RequestHandler{} // none: no forwarding
@@ -186,7 +186,7 @@ func (s *Server) start(nc net.Conn) {
 	go func() {
 		defer s.all.Done()
 		defer s.remove(c)
-		defer s.survive("connection", c)
+		defer s.recoverPanic("connection", c)
 		s.serve(c)
 	}()
 }
@@ -211,14 +211,14 @@ func (s *Server) serve(c *conn) {
 	}
 	defer c.drain()
 	s.ssh.HandleConn(c)
-	c.judge()
+	c.recordFailure()
 }
 
-// survive keeps a panic in one connection's goroutine from ending the server. One
+// recoverPanic keeps a panic in one connection's goroutine from ending the server. One
 // before the login is held against the address; one after it need not be the doing
 // of who is connected. The library contains panics, too, but can't hold them
 // against anybody, and logs to slog's default.
-func (s *Server) survive(what string, c *conn) {
+func (s *Server) recoverPanic(what string, c *conn) {
 	if p := recover(); p != nil {
 		if c.visit != nil {
 			c.visit.Failed(door.Crashed) // which counts nothing after a login
