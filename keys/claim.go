@@ -123,16 +123,7 @@ func (c *claim) against(t *table, r *Registry) (had bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(t.byNick[c.nick]) > 0 {
-		return false, &HeldError{Nick: c.nick}
-	}
-	if err := r.Reserved(c.nick); err != nil {
-		return false, err
-	}
-	if like, ok := t.confusable(c.nick); ok {
-		return false, &ConfusableError{Nick: c.nick, Like: like}
-	}
-	return false, nil
+	return false, r.available(t, c.nick)
 }
 
 func claimLine(key PublicKey, comment string) string {

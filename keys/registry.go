@@ -134,6 +134,35 @@ func (r *Registry) Confusable(nick string) (string, bool) {
 	return r.table.confusable(nick)
 }
 
+// Available says why nobody can get nick now: it is held (*HeldError), reserved
+// (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
+func (r *Registry) Available(nick string) error {
+	if r.Held(nick) {
+		return &HeldError{Nick: nick}
+	}
+	if err := r.Reserved(nick); err != nil {
+		return err
+	}
+	if like, ok := r.Confusable(nick); ok {
+		return &ConfusableError{Nick: nick, Like: like}
+	}
+	return nil
+}
+
+// available is Available by t, for who is about to change the file.
+func (r *Registry) available(t *table, nick string) error {
+	if len(t.byNick[nick]) > 0 {
+		return &HeldError{Nick: nick}
+	}
+	if err := r.Reserved(nick); err != nil {
+		return err
+	}
+	if like, ok := t.confusable(nick); ok {
+		return &ConfusableError{Nick: nick, Like: like}
+	}
+	return nil
+}
+
 // Free tells whether no key holds nick, it is not reserved, and it reads like none that
 // a key holds and like no reserved word. It goes by what was last read of the file, so that it can be
 // asked with a lock held: it does no I/O and has no OnChange called.

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,16 +39,11 @@ func (r *Registry) renamable(t *table, from, to string) error {
 	if len(t.byNick[from]) == 0 {
 		return fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
 	}
-	if len(t.byNick[to]) > 0 {
-		return &HeldError{Nick: to}
+	err := r.available(t, to)
+	if like, ok := errors.AsType[*ConfusableError](err); ok && like.Like == from {
+		return nil
 	}
-	if err := r.Reserved(to); err != nil {
-		return err
-	}
-	if like, ok := t.confusable(to); ok && like != from {
-		return &ConfusableError{Nick: to, Like: like}
-	}
-	return nil
+	return err
 }
 
 func renameLines(t *table, raw []byte, from, to string) ([]byte, error) {

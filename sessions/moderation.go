@@ -182,17 +182,11 @@ func (a *actor) invite(call parse.Call) {
 // invitable says why nobody is invited as n. A nick that somebody holds is not given to
 // somebody else: an operator does not become bob that way.
 func (a *actor) invitable(n string) error {
-	registry := a.host.cfg.Registry
-	if registry.Held(n) {
+	err := a.host.cfg.Registry.Available(n)
+	if errors.Is(err, keys.ErrHeld) {
 		return errors.New(n + " is held by a key already; whoever has that key can /key add another one")
 	}
-	if err := registry.Reserved(n); err != nil {
-		return err
-	}
-	if like, ok := registry.Confusable(n); ok {
-		return &keys.ConfusableError{Nick: n, Like: like}
-	}
-	return nil
+	return err
 }
 
 func (a *actor) mute(call parse.Call) {

@@ -49,7 +49,7 @@ func (s *Server) guest(c *conn, user string) (string, error) {
 	case s.cfg.NoGuests:
 		return "", refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
-	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
+	return name, cmp.Or(s.checkAvailable(name[1:]), s.welcome(name, nil, c))
 }
 
 // refuse counts a refused key, and says why at once: a client that asks nothing of

@@ -26,18 +26,16 @@ func (s *Server) holder(key gossh.PublicKey, user string, from netip.Addr) (keys
 	return s.cfg.Registry.Lookup(key, from)
 }
 
-// free refuses names that are, or could be taken for, somebody's.
-func (s *Server) free(name string) error {
-	if s.cfg.Registry.Held(name) {
+// checkAvailable refuses names that are, or could be taken for, somebody's.
+func (s *Server) checkAvailable(name string) error {
+	err := s.cfg.Registry.Available(name)
+	if errors.Is(err, keys.ErrHeld) {
 		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect with %s's key (ssh -i FILE), or under another name", name, name))
 	}
-	if err := s.cfg.Registry.Reserved(name); err != nil {
-		return err
+	if confusable, ok := errors.AsType[*keys.ConfusableError](err); ok {
+		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, confusable.Like))
 	}
-	if like, ok := s.cfg.Registry.Confusable(name); ok {
-		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, like))
-	}
-	return nil
+	return err
 }
 
 // claim binds a nick to the key that has signed, durably.

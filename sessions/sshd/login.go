@@ -103,7 +103,7 @@ func (s *Server) claimable(user string) (map[string]string, error) {
 	if err != nil {
 		return nil, refused("bad-name", err.Error())
 	}
-	return map[string]string{extClaim: asked}, s.free(asked)
+	return map[string]string{extClaim: asked}, s.checkAvailable(asked)
 }
 
 // invited says whether a key may be enrolled by an invitation.
