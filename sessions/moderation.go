@@ -20,9 +20,9 @@ import (
 	"whoelse/sessions/render"
 )
 
-// What operators do to others goes in one order: it is put on record, and on disk, in
-// force for whoever comes from now on; then those it is about are told or their sessions
-// end; then the other operators are told.
+// What operators do to others goes in one order: it is put on record; it is on disk, and in
+// force for whoever comes from now on; the operators are told; those it is about are told,
+// or their sessions end.
 
 // act puts an operator's action on record and then carries it out, so that nothing
 // is done that is not on record. It reports whether it was done; if not, the person

@@ -107,7 +107,13 @@ func (k *commands) perform(r renaming) error {
 }
 
 func (r renaming) steps() []func() error {
-	return []func() error{r.begin, r.keys, r.history, r.settings, r.end}
+	return []func() error{
+		func() error { return r.note().Write(r.data) },
+		r.keys,
+		func() error { return r.interrupted(r.histories.Rename(r.from, r.to)) },
+		func() error { return r.interrupted(r.moveSettings()) },
+		r.end,
+	}
 }
 
 // checkRename finds out beforehand what it can.
@@ -134,8 +140,8 @@ func (k *commands) checkRename(r renaming) error {
 }
 
 func (r renaming) note() keys.Renaming { return keys.Renaming{From: r.from, To: r.to} }
-func (r renaming) begin() error        { return r.note().Write(r.data) }
-func (r renaming) end() error          { return r.note().Remove(r.data) }
+
+func (r renaming) end() error { return r.note().Remove(r.data) }
 
 // keys renames in authorized_keys, unless that is done. If it is refused, nothing was
 // done and there is nothing to complete. A failure after which it is there
@@ -155,20 +161,6 @@ func (r renaming) keys() error {
 		return fmt.Errorf("%w; and then: %w", err, ending)
 	}
 	return err
-}
-
-func (r renaming) history() error {
-	if err := r.histories.Rename(r.from, r.to); err != nil {
-		return r.interrupted(err)
-	}
-	return nil
-}
-
-func (r renaming) settings() error {
-	if err := r.moveSettings(); err != nil {
-		return r.interrupted(err)
-	}
-	return nil
 }
 
 func (r renaming) moveSettings() error {
@@ -198,7 +190,10 @@ func (r renaming) settingsFile(n string) string {
 	return filepath.Join(r.data, "settings", n+".json")
 }
 
-// interrupted is an error in the middle.
+// interrupted is an error in the middle, if there is one.
 func (r renaming) interrupted(err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", r.from, r.to, err)
 }
