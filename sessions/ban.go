@@ -1,8 +1,11 @@
 package sessions
 
 import (
+	"errors"
 	"slices"
 
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 )
@@ -11,46 +14,50 @@ import (
 const listed = 20
 
 func (c *commandContext) ban(call parse.Call) {
-	if c.host.cfg.Warden == nil {
-		c.fail("that can't be done here")
-		return
-	}
-	aim, err := c.host.cfg.Warden.Aim(call.Target)
+	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
 		c.fail(err.Error())
 		return
 	}
-	if words := c.shootsOperators(aim, call.Anyway); words != "" {
+	if words := c.coversOperator(target, call.Anyway); words != "" {
 		c.fail(words)
 		return
 	}
-	action := Action{What: "ban", Whom: aim.Target, Why: call.Why, For: call.For}
-	ok := c.act(action, func(w Warden) error { return w.Ban(aim.Target, c.seat.Nick(), call.Why, call.For) })
+	action := audit.Entry{What: "ban", Whom: target.String(), Why: call.Why}
+	ok := c.act(action, call.For, func() error {
+		_, err := c.host.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
+		return publicError(err)
+	})
 	if !ok {
 		return
 	}
-	hit := c.covered(aim) // whoever comes now is refused
-	banned := "banned " + aim.Target + " " + wordsFor(call.For, "for good")
-	c.note(banned + c.wordsHit(aim.Target, hit))
+	hit := c.covered(target) // whoever comes now is refused
+	banned := "banned " + target.String() + " " + wordsFor(call.For, "for good")
+	c.note(banned + formatAffected(target, hit))
 	c.tellOperators(because(banned, call.Why))
 	for _, v := range hit {
-		v.end(expelled(c.wordsBanned(aim.Target, v, call)))
+		v.end(expelled(c.wordsBanned(target, call)))
 	}
 }
 
 // covered lists who is here and meant by a ban.
-func (c *commandContext) covered(aim Aim) []visit {
-	return c.host.here(func(v visit) bool { return aim.Covers(v.person()) })
+func (c *commandContext) covered(target bans.Target) []visit {
+	return c.host.here(func(v visit) bool { return target.Covers(v.person()) })
 }
 
-// shootsOperators says why a ban is not to be made: it would lock out the operator
+// coversOperator says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
-func (c *commandContext) shootsOperators(aim Aim, meant bool) string {
-	covered := c.covered(aim)
+func (c *commandContext) coversOperator(target bans.Target, meant bool) string {
+	covered := c.covered(target)
 	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
-		return "not banned: " + aim.Target + " would ban you, too"
+		return "not banned: " + target.String() + " would ban you, too"
 	}
-	operators := slices.Clone(aim.Operators)
+	var operators []string
+	for _, e := range c.host.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
+		if e.Role == roleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
+			operators = append(operators, e.Nick)
+		}
+	}
 	for _, v := range covered {
 		if v.login.Role == roleOperator {
 			operators = append(operators, v.nick)
@@ -65,50 +72,68 @@ func (c *commandContext) shootsOperators(aim Aim, meant bool) string {
 	if len(operators) > 1 {
 		what = "the operators "
 	}
-	return "not banned: " + aim.Target + " covers " + what + render.People(operators, listed) +
-		"; if you mean it, put the word anyway after " + aim.Target + ", or after the duration"
+	return "not banned: " + target.String() + " covers " + what + render.People(operators, listed) +
+		"; if you mean it, put the word anyway after " + target.String() + ", or after the duration"
 }
 
 // wordsBanned is what somebody reads who is banned while being here.
-func (c *commandContext) wordsBanned(target string, v visit, call parse.Call) string {
+func (c *commandContext) wordsBanned(target bans.Target, call parse.Call) string {
 	words := "you are banned by "
-	if v.person().Key == target {
+	if target.Key != "" {
 		words = "your key is banned by "
 	}
 	words += c.seat.Nick() + " " + wordsFor(call.For, "for good")
-	if v.nick != target && v.person().Key != target {
-		words += ", with everyone from " + target
+	if target.Block.IsValid() {
+		words += ", with everyone from " + target.String()
 	}
 	return because(words, call.Why)
 }
 
-// wordsHit tells whom of the people here a ban has met, and where one who was
+// formatAffected tells whom of the people here a ban has met, and where one who was
 // banned by name came from, whom another name would let in again.
-func (c *commandContext) wordsHit(target string, hit []visit) string {
+func formatAffected(target bans.Target, hit []visit) string {
 	nicks := nicksOf(hit)
 	switch {
 	case len(nicks) == 0:
 		return "; nobody online was affected"
-	case len(nicks) == 1 && nicks[0] == target:
+	case len(nicks) == 1 && nicks[0] == target.Nick:
 		return "; connected from " + wordsFrom(hit)
 	}
 	return "; it ended the sessions of " + render.People(nicks, listed)
 }
 
 func (c *commandContext) unban(call parse.Call) {
-	ok := c.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
+	ok := c.act(audit.Entry{What: "unban", Whom: call.Target}, 0, func() error {
+		target, err := bans.ParseTarget(call.Target)
+		if err != nil {
+			return err
+		}
+		err = c.host.cfg.Bans.Lift(target)
+		if errors.Is(err, bans.ErrNoSuchBan) {
+			return c.notBanned(target)
+		}
+		return publicError(err)
+	})
 	if ok {
 		c.note(call.Target + " can join again")
 		c.tellOperators("unbanned " + call.Target)
 	}
 }
 
-func (c *commandContext) bans(parse.Call) {
-	if c.host.cfg.Warden == nil {
-		c.fail("that can't be done here")
-		return
+// notBanned says that a target is not banned, or by what other ban it is.
+func (c *commandContext) notBanned(target bans.Target) error {
+	who := bans.Who{Nick: target.Nick, Key: target.Key}
+	if target.Block.IsValid() && target.Block.IsSingleIP() {
+		who.Addr = target.Block.Addr()
 	}
-	list := c.host.cfg.Warden.Bans()
+	if b, ok := c.host.cfg.Bans.Find(who); ok {
+		return errors.New(target.String() + " is not banned by itself, but covered by the ban of " + b.Target.String())
+	}
+	return errors.New(target.String() + " is not banned; /bans lists who is")
+}
+
+func (c *commandContext) bans(parse.Call) {
+	list := c.host.cfg.Bans.All()
 	if len(list) == 0 {
 		c.note("nobody is banned")
 		return
@@ -116,7 +141,7 @@ func (c *commandContext) bans(parse.Call) {
 	style := c.style()
 	lines := render.Notice(nil, render.Number(len(list), "ban", "bans")+":", style)
 	for _, b := range list {
-		words := "  " + b.Target + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
+		words := "  " + b.Target.String() + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
 		if b.Until.IsZero() {
 			words += ", for good"
 		} else {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -94,8 +95,8 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
-	case command.speaks && call.Text != "" && c.host.cfg.Warden != nil:
-		if m, muted := c.host.cfg.Warden.Muted(c.seat.Nick()); muted {
+	case command.speaks && call.Text != "":
+		if m, muted := c.host.cfg.Mutes.Find(c.seat.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 		}
 	}
@@ -182,14 +183,14 @@ const nearby = 2000
 func (c *commandContext) nicksAround(name string, before, after int) []string {
 	all := c.host.cfg.Room.NicksAround(name, before, after)
 	if !nick.IsGuest(name) { // which no key holds
-		all = append(all, c.host.cfg.Nicks.NicksAround(name, before, after)...)
+		all = append(all, c.host.cfg.Registry.NicksAround(name, before, after)...)
 	}
 	return slices.DeleteFunc(all, func(n string) bool { return n == c.seat.Nick() })
 }
 
 // known reports whether there is somebody called n: here, lately, or with a key.
 func (c *commandContext) known(n string) bool {
-	return c.host.cfg.Nicks.Held(n) || c.host.cfg.Room.Known(n)
+	return c.host.cfg.Registry.Held(n) || c.host.cfg.Room.Known(n)
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
@@ -216,7 +217,7 @@ func (c *commandContext) payer() quota.Who {
 	return quota.Who{Nick: c.seat.Nick(), Addr: addrOf(c.from)}
 }
 
-func (c *commandContext) person() Person { return personOf(c.login, c.seat.Nick(), c.from) }
+func (c *commandContext) person() bans.Who { return personOf(c.login, c.seat.Nick(), c.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use.

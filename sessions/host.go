@@ -9,6 +9,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
@@ -18,6 +19,12 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
@@ -63,35 +70,28 @@ const (
 // Config is what a Host needs.
 type Config struct {
 	Room *room.Room
-	// Nicks knows which nicks keys hold.
-	Nicks Nicks
+	// Who holds which nick, who may not come in or not speak, who is invited, when keys
+	// were last used, and what operators did.
+	Registry *keys.Registry
+	Bans     *bans.List
+	Mutes    *mutes.List
+	Invites  *invites.Store
+	Used     *used.Times
+	Audit    *audit.Log
 	// MessageRate is how many lines a second one nick may send, with a burst of
 	// four times that; 0 is no limit.
 	MessageRate float64
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
-	// Keyring and Warden serve the commands about keys and those of operators; nil
-	// means that there are none.
-	Keyring Keyring
-	Warden  Warden
 	// JoinLine gives the command with which somebody joins as user; nil where that
 	// is not known. at is where the connection of who asks came in.
 	JoinLine func(user string, at netip.AddrPort) string
-	// Admit is asked about each session once EndWhere would find it, so that nobody
-	// slips in between; its error is for the person. nil admits everyone.
-	Admit func(Person) error
+	// Came, unless nil, is told from where each session comes.
+	Came func(netip.Addr)
 	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
 	Quota *quota.Limiter
 	Space *space.Guard
 	Log   *slog.Logger
-}
-
-// Nicks is all nicks that keys hold.
-type Nicks interface {
-	Held(nick string) bool
-	// NicksAround gives up to before nicks in front of name in the alphabet, and up to
-	// after from it on. It must cost no more than it gives.
-	NicksAround(name string, before, after int) []string
 }
 
 // Host serves sessions. Its methods may be called concurrently.
@@ -155,15 +155,18 @@ func (h *Host) Handle(ch *sshd.Channel) {
 	run()
 }
 
-// admit asks whether the channel's person may be here, and notes the use of the key.
+// admit refuses who is banned, and notes the use of the key. It is asked about each session
+// once EndWhere would find it, so that nobody slips in between.
 func (h *Host) admit(ch *sshd.Channel) error {
-	if h.cfg.Admit != nil {
-		if err := h.cfg.Admit(personOf(ch.Login, ch.Login.Nick, ch.From())); err != nil {
-			return err
-		}
+	who := personOf(ch.Login, ch.Login.Nick, ch.From())
+	if h.cfg.Came != nil {
+		h.cfg.Came(who.Addr)
 	}
-	if h.cfg.Keyring != nil && ch.Login.Key != nil {
-		h.cfg.Keyring.KeyUsed(ch.Login.Key)
+	if ban, banned := h.cfg.Bans.Find(who); banned {
+		return errors.New(ban.Words())
+	}
+	if who.Key != "" {
+		h.cfg.Used.Note(who.Key)
 	}
 	return nil
 }

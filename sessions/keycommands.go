@@ -7,6 +7,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -16,8 +17,6 @@ import (
 // key is what people do about their own keys.
 func (c *commandContext) key(call parse.Call) {
 	switch {
-	case c.host.cfg.Keyring == nil:
-		c.fail("keys can't be changed from here")
 	case call.Verb == "add":
 		c.addKey(call.Text)
 	case call.Verb == "remove":
@@ -30,7 +29,7 @@ func (c *commandContext) key(call parse.Call) {
 }
 
 func (c *commandContext) listKeys() {
-	list := c.host.cfg.Keyring.Keys(c.seat.Nick())
+	list := c.host.cfg.Registry.Keys(c.seat.Nick())
 	own := c.person().Key
 	if len(list) == 0 {
 		c.note("you logged in with a certificate for the key " + own + "; no key of yours is stored here")
@@ -44,17 +43,18 @@ func (c *commandContext) listKeys() {
 }
 
 // wordsOfKey describes one of the person's keys; own is the one in use.
-func (c *commandContext) wordsOfKey(k Key, own string) string {
+func (c *commandContext) wordsOfKey(k keys.Entry, own string) string {
 	now := time.Now()
 	words := []string{k.Fingerprint + " (" + k.Type + ")"}
 	if !k.Added.IsZero() {
 		words = append(words, "added "+wordsDay(k.Added, now))
 	}
+	used := c.host.cfg.Used.Last(k.Fingerprint)
 	switch {
 	case k.Fingerprint == own:
 		words = append(words, "in use here")
-	case !k.Used.IsZero():
-		words = append(words, "last used "+render.Ago(now.Sub(k.Used))+" ago")
+	case !used.IsZero():
+		words = append(words, "last used "+render.Ago(now.Sub(used))+" ago")
 	}
 	if k.From != "" {
 		words = append(words, "only from "+k.From)
@@ -66,8 +66,8 @@ func (c *commandContext) wordsOfKey(k Key, own string) string {
 	default:
 		words = append(words, "expired "+render.Clock(k.Expires, now, c.style()))
 	}
-	if k.Off != "" {
-		words = append(words, "not in force: "+k.Off)
+	if k.Disabled != "" {
+		words = append(words, "not in force: "+k.Disabled)
 	}
 	return strings.Join(words, ", ")
 }
@@ -85,7 +85,7 @@ func (c *commandContext) addKey(pasted string) {
 		c.fail("you logged in with a certificate; only its issuer can add keys")
 		return
 	}
-	added, err := c.host.cfg.Keyring.AddKeys(c.seat.Nick(), c.login.Key, pasted)
+	added, err := c.register(pasted)
 	switch {
 	case err != nil:
 		c.refused("adding the key", err)
@@ -104,12 +104,56 @@ func (c *commandContext) addKey(pasted string) {
 	}
 }
 
+// mostKeys bounds how many keys one person has by adding them: the file is read by
+// everyone who logs in.
+const mostKeys = 20
+
+// register reads public keys as people paste them and binds them to the person's nick,
+// durably. They are no operator's, whoever asks, and are limited as the one is that the
+// person came with: who may only come from the office, or until Friday, does not get around
+// that by another key.
+func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
+	list, err := keys.ParseKeys([]byte(pasted))
+	if err != nil {
+		return nil, errors.New("not added: " + err.Error())
+	}
+	own := c.host.cfg.Registry.Keys(c.seat.Nick())
+	limits, err := c.limits(own)
+	if err != nil {
+		return nil, err
+	}
+	if len(own)+len(list) > mostKeys {
+		return nil, errors.New("not added: that would be more than 20 keys; remove some")
+	}
+	added, err := c.host.cfg.Registry.Add(c.seat.Nick(), list, limits)
+	return added, publicError(err)
+}
+
+// limits gives the options of the one of the person's keys that lets them in.
+func (c *commandContext) limits(own []keys.Entry) (keys.AddOptions, error) {
+	for _, e := range own {
+		if e.Fingerprint != keys.Fingerprint(c.login.Key) || e.Disabled != "" {
+			continue
+		}
+		if strings.HasSuffix(e.From, "...") { // cut for being shown
+			return keys.AddOptions{}, errors.New("not added: your key is limited in a way that can't be passed on from here")
+		}
+		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
+	}
+	return keys.AddOptions{}, errors.New("not added: the key you logged in with no longer holds " + c.seat.Nick())
+}
+
 func (c *commandContext) removeKey(fingerprint string) {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	if err := c.host.cfg.Keyring.RemoveKey(c.seat.Nick(), fingerprint); err != nil {
-		c.refused("removing the key", err)
+	_, err := c.host.cfg.Registry.Remove(keys.Selector{Nick: c.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	switch {
+	case errors.Is(err, keys.ErrNoSuchKey):
+		c.fail("none of your keys has this fingerprint; /key lists them")
+		return
+	case err != nil:
+		c.refused("removing the key", publicError(err))
 		return
 	}
 	c.host.cfg.Log.Info("key removed", "nick", c.seat.Nick(), "key", fingerprint, "by", c.person().Key, "from", c.from)
@@ -126,9 +170,13 @@ func (c *commandContext) leaveNick(typed string) {
 	}
 	c.note("giving up " + own + ": your keys are removed and your messages set aside; only an operator can give them back")
 	c.gaveUp.Store(true)
-	if err := c.host.cfg.Keyring.Leave(own); err != nil {
+	if _, err := c.host.cfg.Registry.Remove(keys.Selector{Nick: own}); err != nil {
 		c.gaveUp.Store(false)
-		c.refused("giving up "+own, err)
+		if errors.Is(err, keys.ErrNoSuchKey) {
+			c.fail("no key holds " + own + " here; it is for whoever made your certificate to take it back")
+		} else {
+			c.refused("giving up "+own, publicError(err))
+		}
 		return
 	}
 	c.host.cfg.Log.Info("nick given up", "nick", own, "by", c.person().Key, "from", c.from)

@@ -4,10 +4,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/sessions/render"
 	"whoelse/sessions/sshd"
@@ -24,20 +25,10 @@ type visit struct {
 	silent func() bool // the client does not answer; nil of a command
 }
 
-// Person is whom something may be about, as far as known.
-type Person struct {
-	Nick string
-	Key  string // the fingerprint; of a certificate, of the key in it
-	Addr netip.Addr
-}
-
 // expelled ends a session by somebody's decision, in these words.
 type expelled string
 
 func (e expelled) Error() string { return string(e) }
-
-// BanWords tells somebody that they are banned; see [render.Banned].
-func BanWords(until time.Time, reason string) string { return render.Banned(until, reason) }
 
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
@@ -90,19 +81,19 @@ func (h *Host) seated(c *commandContext) {
 	h.open[c].nick = c.seat.Nick()
 }
 
-// person is who has this visit.
-func (v visit) person() Person { return personOf(v.login, v.nick, v.from) }
+// person is who has this visit, as bans know people.
+func (v visit) person() bans.Who { return personOf(v.login, v.nick, v.from) }
 
-func personOf(l *sshd.Login, nick, from string) Person {
-	p := Person{Nick: nick, Addr: addrOf(from)}
+func personOf(l *sshd.Login, nick, from string) bans.Who {
+	who := bans.Who{Nick: nick, Addr: addrOf(from)}
 	key := l.Key
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
 	}
 	if key != nil {
-		p.Key = gossh.FingerprintSHA256(key)
+		who.Key = keys.Fingerprint(key)
 	}
-	return p
+	return who
 }
 
 // addrOf is the address in one with a port; the zero Addr where there is none.

@@ -176,19 +176,6 @@ func TooFast(rate float64) string {
 	return fmt.Sprintf("at most %g messages a second: the rest wait their turn", rate)
 }
 
-// Banned tells somebody that they are banned: until when, zero being for good, and why,
-// if there is a reason. It is for whoever refuses them, here or at the login.
-func Banned(until time.Time, reason string) string {
-	words := "you are banned"
-	if !until.IsZero() {
-		words += " until " + until.UTC().Format("2 Jan 2006 15:04 UTC")
-	}
-	if reason != "" {
-		words += ": " + reason
-	}
-	return words
-}
-
 // NickTaken tells a guest that a key now holds their name, or one that it reads like.
 func NickTaken(name string) string {
 	return name + " now belongs to somebody's key; come back under another name"

@@ -1,4 +1,4 @@
-package disk
+package atomicfile
 
 import (
 	"errors"
@@ -99,9 +99,12 @@ func follow(path string) (string, error) {
 }
 
 func readOnce(path string, most int64) (file File, steady bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{Path: path}, true, nil
+	}
+	if errors.Is(err, ErrNotRegular) {
+		err = fmt.Errorf("%w; move it out of the way", err)
 	}
 	if err != nil {
 		return File{}, false, err
@@ -110,9 +113,6 @@ func readOnce(path string, most int64) (file File, steady bool, err error) {
 	before, err := fstat(f)
 	if err != nil {
 		return File{}, false, err
-	}
-	if before.mode&unix.S_IFMT != unix.S_IFREG {
-		return File{}, false, notPlain(path)
 	}
 	if before.size > most {
 		return File{}, false, fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
@@ -123,10 +123,6 @@ func readOnce(path string, most int64) (file File, steady bool, err error) {
 	}
 	after, err := Stat(path)
 	return File{Path: path, Data: data, Stamp: before}, after == before && int64(len(data)) == before.size, err
-}
-
-func notPlain(path string) error {
-	return fmt.Errorf("%s is not a regular file; move it out of the way", path)
 }
 
 func readAll(f *os.File, size int64) ([]byte, error) {

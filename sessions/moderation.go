@@ -1,10 +1,18 @@
 package sessions
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/nick"
 	"whoelse/keys/span"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -13,30 +21,51 @@ import (
 	"whoelse/sessions/result"
 )
 
+// What operators do to others goes in one order: it is put on record; it is on disk, and in
+// force for whoever comes from now on; the operators are told; those it is about are told,
+// or their sessions end.
+
 // act puts an operator's action on record and then carries it out, so that nothing
 // is done that is not on record. It reports whether it was done; if not, the person
-// knows why.
-func (c *commandContext) act(action Action, do func(Warden) error) bool {
-	w := c.host.cfg.Warden
-	if w == nil {
-		c.fail("that can't be done here")
-		return false
-	}
+// knows why. lasts is 0 where it has no end. What do returns is in words for the person,
+// or wraps room.ErrStorage.
+func (c *commandContext) act(action audit.Entry, lasts time.Duration, do func() error) bool {
 	action.Who = c.seat.Nick()
-	if err := w.Record(action); err != nil {
+	if lasts > 0 {
+		action.For = span.Format(lasts)
+	}
+	log := c.host.cfg.Audit
+	if err := publicError(log.Append(action)); err != nil {
 		c.refused("not done: writing the audit log", err)
 		return false
 	}
-	err := do(w)
+	err := do()
 	if err == nil {
 		return true
 	}
 	c.refused(action.What, err)
 	action.Failed = render.Error(err)
-	if err := w.Record(action); err != nil {
+	if err := publicError(log.Append(action)); err != nil {
 		c.trouble("recording in the audit log that it was not done", err)
 	}
 	return false
+}
+
+// publicError gives an error of keys as it may be shown: itself if it is in words for
+// people, else as storage trouble, with the rest for the log.
+func publicError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
+		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", room.ErrStorage, err)
 }
 
 // tellOperators shows the other operators who are here what this one did.
@@ -103,7 +132,7 @@ func (c *commandContext) kick(call parse.Call) {
 		c.report(c.absent(call.Nick))
 		return
 	}
-	if !c.act(Action{What: "kick", Whom: call.Nick, Why: call.Why}, func(Warden) error { return nil }) {
+	if !c.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }) {
 		return
 	}
 	hit := c.host.here(named(call.Nick))
@@ -135,8 +164,11 @@ func (c *commandContext) invite(call parse.Call) {
 		lasts = defaultInvite
 	}
 	var code string
-	ok := c.act(Action{What: "invite", Whom: call.Nick, For: lasts}, func(w Warden) (err error) {
-		code, err = w.Invite(call.Nick, c.seat.Nick(), lasts)
+	ok := c.act(audit.Entry{What: "invite", Whom: call.Nick}, lasts, func() (err error) {
+		if err = c.invitable(call.Nick); err == nil {
+			code, err = c.host.cfg.Invites.Create(call.Nick, c.seat.Nick(), lasts)
+			err = publicError(err)
+		}
 		return err
 	})
 	if !ok {
@@ -148,6 +180,16 @@ func (c *commandContext) invite(call parse.Call) {
 	c.tellOperators("invited " + call.Nick)
 }
 
+// invitable says why nobody is invited as n. A nick that somebody holds is not given to
+// somebody else: an operator does not become bob that way.
+func (c *commandContext) invitable(n string) error {
+	err := c.host.cfg.Registry.Available(n)
+	if errors.Is(err, keys.ErrHeld) {
+		return errors.New(n + " is held by a key already; whoever has that key can /key add another one")
+	}
+	return err
+}
+
 func (c *commandContext) mute(call parse.Call) {
 	switch {
 	case call.Nick == c.seat.Nick():
@@ -157,9 +199,9 @@ func (c *commandContext) mute(call parse.Call) {
 		c.report(c.nobody(call.Nick))
 		return
 	}
-	ok := c.act(Action{What: "mute", Whom: call.Nick, For: call.For}, func(w Warden) error {
-		_, err := w.Mute(call.Nick, c.seat.Nick(), call.For)
-		return err
+	ok := c.act(audit.Entry{What: "mute", Whom: call.Nick}, call.For, func() error {
+		_, err := c.host.cfg.Mutes.Add(call.Nick, c.seat.Nick(), call.For)
+		return publicError(err)
 	})
 	if !ok {
 		return
@@ -174,9 +216,9 @@ func (c *commandContext) mute(call parse.Call) {
 
 func (c *commandContext) unmute(call parse.Call) {
 	was := false
-	ok := c.act(Action{What: "unmute", Whom: call.Nick}, func(w Warden) (err error) {
-		was, err = w.Unmute(call.Nick)
-		return err
+	ok := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
+		was, err = c.host.cfg.Mutes.Lift(call.Nick)
+		return publicError(err)
 	})
 	switch {
 	case !ok:
@@ -194,7 +236,7 @@ func (c *commandContext) unmute(call parse.Call) {
 
 func (c *commandContext) announce(call parse.Call) {
 	bytes := quota.Record(call.Text, nil)
-	ok := c.act(Action{What: "announce", Why: call.Text}, func(Warden) error { return c.charge(bytes) })
+	ok := c.act(audit.Entry{What: "announce", Why: call.Text}, 0, func() error { return c.charge(bytes) })
 	if ok {
 		c.seat.Say(room.KindNotice, call.Text, c.stored(bytes))
 	}

@@ -1,4 +1,4 @@
-// Package disk reads and replaces the small files that keys and its sub-packages
+// Package atomicfile reads and replaces the small files that keys and its sub-packages
 // own: whole files, atomically, durably, and without losing what somebody else
 // wrote in between.
 //
@@ -8,7 +8,7 @@
 //
 // A Store has no state; its methods may be called concurrently. Callers that
 // replace the same file hold its lock.
-package disk
+package atomicfile
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package disk
+package atomicfile
 
 import (
 	"errors"
@@ -67,7 +67,7 @@ func notOwn(path string, info os.FileInfo) error {
 	if info.Mode()&os.ModeSymlink != 0 {
 		return fmt.Errorf("%s is a symbolic link, which is not followed here; move it away, and put the file it points to in its place if there is one", path)
 	}
-	return notPlain(path)
+	return fmt.Errorf("%s %w; move it out of the way", path, ErrNotRegular)
 }
 
 // waitLock polls, since a blocking flock could not be given up.

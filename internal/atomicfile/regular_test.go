@@ -1,4 +1,4 @@
-package regular
+package atomicfile
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestRead(t *testing.T) {
+func TestOpenRegular(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{
@@ -23,12 +23,15 @@ func TestRead(t *testing.T) {
 		if !filepath.IsAbs(name) {
 			name = at(name)
 		}
-		b, err := Read(os.OpenFile, name, 5)
-		if errors.Is(err, ErrNot) != odd || !odd && string(b) != "01234" {
-			t.Errorf("%s: %q, %v", name, b, err)
+		f, err := OpenRegular(name)
+		if errors.Is(err, ErrNotRegular) != odd || !odd && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			f.Close()
 		}
 	}
-	if _, err := Read(os.OpenFile, at("missing"), 5); !errors.Is(err, os.ErrNotExist) {
+	if _, err := OpenRegular(at("missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
