@@ -7,37 +7,30 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/sessions/parse"
-	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
-// listed is how many people or operators an answer about a ban names.
-const listed = 20
-
-func (c *commandContext) ban(call parse.Call) {
+func (c *commandContext) ban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		c.fail(err.Error())
-		return
+		return result.Failure{Code: result.Refused, Err: err}
 	}
-	if words := c.coversOperator(target, call.Anyway); words != "" {
-		c.fail(words)
-		return
+	if bad := c.coversOperator(target, call.Anyway); bad != nil {
+		return bad
 	}
-	action := audit.Entry{What: "ban", Whom: target.String(), Why: call.Why}
-	ok := c.act(action, call.For, func() error {
+	entry := audit.Entry{What: "ban", Whom: target.String(), Why: call.Why}
+	failed := c.act(entry, call.For, func() error {
 		_, err := c.host.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
 		return publicError(err)
 	})
-	if !ok {
-		return
+	if failed != nil {
+		return failed
 	}
 	hit := c.covered(target) // whoever comes now is refused
-	banned := "banned " + target.String() + " " + wordsFor(call.For, "for good")
-	c.note(banned + formatAffected(target, hit))
-	c.tellOperators(because(banned, call.Why))
-	for _, v := range hit {
-		v.end(expelled(c.wordsBanned(target, call)))
+	m := result.Moderation{
+		What: "ban", Whom: target.String(), ByKey: target.Key != "", ByBlock: target.Block.IsValid(), For: call.For, Why: call.Why,
 	}
+	return c.expel(m, hit)
 }
 
 // covered lists who is here and meant by a ban.
@@ -47,10 +40,10 @@ func (c *commandContext) covered(target bans.Target) []visit {
 
 // coversOperator says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
-func (c *commandContext) coversOperator(target bans.Target, meant bool) string {
+func (c *commandContext) coversOperator(target bans.Target, meant bool) result.Result {
 	covered := c.covered(target)
 	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
-		return "not banned: " + target.String() + " would ban you, too"
+		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
 	}
 	var operators []string
 	for _, e := range c.host.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
@@ -66,44 +59,13 @@ func (c *commandContext) coversOperator(target bans.Target, meant bool) string {
 	slices.Sort(operators)
 	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == c.seat.Nick() })
 	if len(operators) == 0 || meant {
-		return ""
+		return nil
 	}
-	what := "the operator "
-	if len(operators) > 1 {
-		what = "the operators "
-	}
-	return "not banned: " + target.String() + " covers " + what + render.People(operators, listed) +
-		"; if you mean it, put the word anyway after " + target.String() + ", or after the duration"
+	return result.Failure{Code: result.Refused, Reason: result.WouldBan, Nick: target.String(), Nicks: operators}
 }
 
-// wordsBanned is what somebody reads who is banned while being here.
-func (c *commandContext) wordsBanned(target bans.Target, call parse.Call) string {
-	words := "you are banned by "
-	if target.Key != "" {
-		words = "your key is banned by "
-	}
-	words += c.seat.Nick() + " " + wordsFor(call.For, "for good")
-	if target.Block.IsValid() {
-		words += ", with everyone from " + target.String()
-	}
-	return because(words, call.Why)
-}
-
-// formatAffected tells whom of the people here a ban has met, and where one who was
-// banned by name came from, whom another name would let in again.
-func formatAffected(target bans.Target, hit []visit) string {
-	nicks := nicksOf(hit)
-	switch {
-	case len(nicks) == 0:
-		return "; nobody online was affected"
-	case len(nicks) == 1 && nicks[0] == target.Nick:
-		return "; connected from " + wordsFrom(hit)
-	}
-	return "; it ended the sessions of " + render.People(nicks, listed)
-}
-
-func (c *commandContext) unban(call parse.Call) {
-	ok := c.act(audit.Entry{What: "unban", Whom: call.Target}, 0, func() error {
+func (c *commandContext) unban(call parse.Call) result.Result {
+	failed := c.act(audit.Entry{What: "unban", Whom: call.Target}, 0, func() error {
 		target, err := bans.ParseTarget(call.Target)
 		if err != nil {
 			return err
@@ -114,10 +76,10 @@ func (c *commandContext) unban(call parse.Call) {
 		}
 		return publicError(err)
 	})
-	if ok {
-		c.note(call.Target + " can join again")
-		c.tellOperators("unbanned " + call.Target)
+	if failed != nil {
+		return failed
 	}
+	return c.tellOperators(result.Moderation{What: "unban", Whom: call.Target})
 }
 
 // notBanned says that a target is not banned, or by what other ban it is.
@@ -132,22 +94,6 @@ func (c *commandContext) notBanned(target bans.Target) error {
 	return errors.New(target.String() + " is not banned; /bans lists who is")
 }
 
-func (c *commandContext) bans(parse.Call) {
-	list := c.host.cfg.Bans.All()
-	if len(list) == 0 {
-		c.note("nobody is banned")
-		return
-	}
-	style := c.style()
-	lines := render.Notice(nil, render.Number(len(list), "ban", "bans")+":", style)
-	for _, b := range list {
-		words := "  " + b.Target.String() + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
-		if b.Until.IsZero() {
-			words += ", for good"
-		} else {
-			words += ", until " + b.Until.In(zone(style)).Format("2 Jan 2006 15:04 MST")
-		}
-		lines = render.Notice(lines, because(words, b.Reason), style)
-	}
-	c.print(string(lines), nil)
+func (c *commandContext) bans(parse.Call) result.Result {
+	return result.Bans{List: c.host.cfg.Bans.All()}
 }

@@ -93,7 +93,7 @@ func init() {
 			Name: "nick", Aliases: []string{"whoami"}, Args: parse.OptionalNick,
 			Usage: "/nick", Help: "who you are, and by which key",
 			More: "A key keeps its nick. To have another nick, connect under it with another key: ssh -i FILE NICK@HOST."}},
-		{may: keyed, run: reporting((*commandContext).key), Syntax: parse.Syntax{
+		{may: keyed, run: (*commandContext).key, Syntax: parse.Syntax{
 			Name: "key", Aliases: []string{"keys"}, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
@@ -109,30 +109,30 @@ func init() {
 		{roomOnly: true, run: (*commandContext).quit, Syntax: parse.Syntax{
 			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},
-		{may: operators, run: reporting((*commandContext).invite), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).invite, Syntax: parse.Syntax{
 			Name: "invite", Args: parse.NickAndDuration,
 			Usage: "/invite NICK [DURATION]", Help: "a one-time code for someone new",
 			More: "Whoever connects with the code and a new key gets the nick. It works once, within DURATION (24h)."}},
-		{may: operators, run: reporting((*commandContext).kick), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).kick, Syntax: parse.Syntax{
 			Name: "kick", Args: parse.KickArgs,
 			Usage: "/kick NICK [REASON]", Help: "end all sessions of NICK"}},
-		{may: operators, run: reporting((*commandContext).ban), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).ban, Syntax: parse.Syntax{
 			Name: "ban", Args: parse.BanArgs,
 			Usage: "/ban NICK|FINGERPRINT|ADDRESS|CIDR [DURATION] [REASON]", Example: "/ban bob 1d spam", Help: "ban someone and end their sessions",
 			More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, the ban is permanent. A ban that covers another operator is refused unless the word anyway stands before the reason."}},
-		{may: operators, run: reporting((*commandContext).unban), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).unban, Syntax: parse.Syntax{
 			Name: "unban", Args: parse.NeedTarget,
 			Usage: "/unban NICK|FINGERPRINT|ADDRESS|CIDR", Help: "end a ban"}},
-		{may: operators, run: reporting((*commandContext).bans), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).bans, Syntax: parse.Syntax{
 			Name: "bans", Args: parse.NoArgs,
 			Usage: "/bans", Help: "who is banned, by whom and why"}},
-		{may: operators, run: reporting((*commandContext).mute), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.NickAndDuration,
 			Usage: "/mute NICK [DURATION]", Help: "let NICK read but not write"}},
-		{may: operators, run: reporting((*commandContext).unmute), Syntax: parse.Syntax{
+		{may: operators, run: (*commandContext).unmute, Syntax: parse.Syntax{
 			Name: "unmute", Args: parse.NeedNick,
 			Usage: "/unmute NICK", Help: "let NICK write again"}},
-		{may: operators, speaks: true, run: reporting((*commandContext).announce), Syntax: parse.Syntax{
+		{may: operators, speaks: true, run: (*commandContext).announce, Syntax: parse.Syntax{
 			Name: "announce", Args: parse.NeedText,
 			Usage: "/announce TEXT", Help: "show TEXT to everyone as an announcement"}},
 	}
@@ -159,14 +159,6 @@ func commandsFor(operator bool) (all parse.Table) {
 		}
 	}
 	return all
-}
-
-// reporting is for commands that report their results while they run.
-func reporting(do func(*commandContext, parse.Call)) func(*commandContext, parse.Call) result.Result {
-	return func(c *commandContext, call parse.Call) result.Result {
-		do(c, call)
-		return nil
-	}
 }
 
 func (c *commandContext) help(call parse.Call) result.Result {

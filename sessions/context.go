@@ -131,13 +131,8 @@ func (c *commandContext) report(r result.Result) {
 	}
 }
 
-// note and fail report words of what has no results of its own. They do not wait and may
-// be called on any goroutine.
+// note reports words that are no command's.
 func (c *commandContext) note(words string) { c.report(result.Text{Words: words}) }
-
-func (c *commandContext) fail(words string) {
-	c.report(result.Failure{Code: result.Refused, Err: errors.New(words)})
-}
 
 // print prints output in pieces that fit the queue. shown is for the last.
 func (c *commandContext) print(lines string, shown func(bool)) {

@@ -29,6 +29,7 @@ import (
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
@@ -179,9 +180,9 @@ func (h *Host) enter(c *commandContext) bool {
 	if h.stopping {
 		return false
 	}
-	v := &visit{login: c.login, from: c.from, nick: c.login.Nick, tell: c.note, end: c.end, silent: c.ch.Silent}
+	v := &visit{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
 	if c.tally.source == fromShell {
-		v.tell, v.silent = func(string) {}, nil
+		v.tell, v.silent = func(result.Result) {}, nil
 	}
 	h.open[c] = v
 	h.crowd.Store(int64(len(h.open)))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"whoelse/keys"
@@ -26,29 +25,37 @@ import (
 // or their sessions end.
 
 // act puts an operator's action on record and then carries it out, so that nothing
-// is done that is not on record. It reports whether it was done; if not, the person
-// knows why. lasts is 0 where it has no end. What do returns is in words for the person,
-// or wraps room.ErrStorage.
-func (c *commandContext) act(action audit.Entry, lasts time.Duration, do func() error) bool {
-	action.Who = c.seat.Nick()
+// is done that is not on record. It returns why it was not done, or nil. lasts is 0 where
+// it has no end. What do returns is in words for the person, or wraps room.ErrStorage.
+func (c *commandContext) act(entry audit.Entry, lasts time.Duration, do func() error) result.Result {
+	entry.Who = c.seat.Nick()
 	if lasts > 0 {
-		action.For = span.Format(lasts)
+		entry.For = span.Format(lasts)
 	}
 	log := c.host.cfg.Audit
-	if err := publicError(log.Append(action)); err != nil {
-		c.refused("not done: writing the audit log", err)
-		return false
+	if err := publicError(log.Append(entry)); err != nil {
+		return c.refused(result.Failure{Reason: result.Recording, Err: err})
 	}
 	err := do()
 	if err == nil {
-		return true
+		return nil
 	}
-	c.refused(action.What, err)
-	action.Failed = render.Error(err)
-	if err := publicError(log.Append(action)); err != nil {
-		c.trouble("recording in the audit log that it was not done", err)
+	entry.Failed = render.Error(err)
+	if err := publicError(log.Append(entry)); err != nil {
+		c.report(c.refused(result.Failure{Reason: result.RecordingFailed, Err: err}))
 	}
-	return false
+	return c.refused(result.Failure{Reason: result.Acting, About: entry.What, Err: err})
+}
+
+// refused is why something that touches files was not done: the storage, whose error is
+// logged, or what the error says.
+func (c *commandContext) refused(f result.Failure) result.Result {
+	if !errors.Is(f.Err, room.ErrStorage) {
+		return result.Failure{Code: result.Refused, Err: f.Err}
+	}
+	c.host.complain(string(f.Reason)+" failed", c.seat.Nick(), f.Err)
+	f.Code = result.Storage
+	return f
 }
 
 // publicError gives an error of keys as it may be shown: itself if it is in words for
@@ -68,20 +75,41 @@ func publicError(err error) error {
 	return fmt.Errorf("%w: %w", room.ErrStorage, err)
 }
 
-// tellOperators shows the other operators who are here what this one did.
-func (c *commandContext) tellOperators(words string) {
+// tellOperators shows the other operators who are here what this one did, and returns
+// it as this one is to read it.
+func (c *commandContext) tellOperators(m result.Moderation) result.Result {
+	m.By = c.seat.Nick()
+	told := m
+	told.Reader = result.Operator
 	for _, v := range c.host.visits() {
-		if v.login.Role == roleOperator && v.nick != c.seat.Nick() {
-			v.tell(c.seat.Nick() + " " + words)
+		if v.login.Role == roleOperator && v.nick != m.By {
+			v.tell(told)
 		}
 	}
+	return m
+}
+
+// expel ends visits, with what an operator did as the reason, and returns that.
+func (c *commandContext) expel(m result.Moderation, hit []visit) result.Result {
+	m.By, m.Hit, m.Sessions = c.seat.Nick(), nicksOf(hit), len(hit)
+	for _, v := range hit {
+		m.From = append(m.From, v.person().Addr.String())
+	}
+	slices.Sort(m.From)
+	m.From = slices.Compact(m.From)
+	own := c.tellOperators(m)
+	m.Reader = result.Concerned
+	for _, v := range hit {
+		v.end(expelled(render.Moderation(m)))
+	}
+	return own
 }
 
 // TellOperators shows words from the server to the operators who are here.
 func (h *Host) TellOperators(words string) {
 	for _, v := range h.visits() {
 		if v.login.Role == roleOperator {
-			v.tell(words)
+			v.tell(result.Text{Words: words})
 		}
 	}
 }
@@ -93,54 +121,17 @@ func (h *Host) here(which func(visit) bool) []visit {
 
 func named(nick string) func(visit) bool { return func(v visit) bool { return v.nick == nick } }
 
-// wordsFrom lists where visits came from: for an operator alone.
-func wordsFrom(visits []visit) string {
-	var from []string
-	for _, v := range visits {
-		from = append(from, v.person().Addr.String())
-	}
-	slices.Sort(from)
-	from = slices.Compact(from)
-	if len(from) > 5 {
-		from = append(from[:5], "...")
-	}
-	return strings.Join(from, ", ")
-}
-
-// because appends a reason, if there is one.
-func because(words, why string) string {
-	if why == "" {
-		return words
-	}
-	return words + ": " + why
-}
-
-// wordsFor says how long something lasts.
-func wordsFor(d time.Duration, noEnd string) string {
-	if d == 0 {
-		return noEnd
-	}
-	return "for " + span.Format(d)
-}
-
-func (c *commandContext) kick(call parse.Call) {
+func (c *commandContext) kick(call parse.Call) result.Result {
 	if call.Nick == c.seat.Nick() {
-		c.fail("you can't kick yourself; quit leaves")
-		return
+		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
 	if len(c.host.here(named(call.Nick))) == 0 {
-		c.report(c.absent(call.Nick))
-		return
+		return c.absent(call.Nick)
 	}
-	if !c.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }) {
-		return
+	if failed := c.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }); failed != nil {
+		return failed
 	}
-	hit := c.host.here(named(call.Nick))
-	c.note("kicked " + call.Nick + ": " + render.Number(len(hit), "session", "sessions") + ", from " + wordsFrom(hit))
-	c.tellOperators(because("kicked "+call.Nick, call.Why))
-	for _, v := range hit {
-		v.end(expelled(because("you were kicked by "+c.seat.Nick(), call.Why)))
-	}
+	return c.expel(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, c.host.here(named(call.Nick)))
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.
@@ -154,30 +145,27 @@ func (c *commandContext) absent(n string) result.Failure {
 // defaultInvite is how long an invitation is good for.
 const defaultInvite = 24 * time.Hour
 
-func (c *commandContext) invite(call parse.Call) {
-	if strings.HasPrefix(call.Nick, "~") {
-		c.fail("guests need no invitation")
-		return
+func (c *commandContext) invite(call parse.Call) result.Result {
+	if nick.IsGuest(call.Nick) {
+		return result.Failure{Code: result.Refused, Reason: result.GuestInvited}
 	}
 	lasts := call.For
 	if lasts == 0 {
 		lasts = defaultInvite
 	}
 	var code string
-	ok := c.act(audit.Entry{What: "invite", Whom: call.Nick}, lasts, func() (err error) {
+	failed := c.act(audit.Entry{What: "invite", Whom: call.Nick}, lasts, func() (err error) {
 		if err = c.invitable(call.Nick); err == nil {
 			code, err = c.host.cfg.Invites.Create(call.Nick, c.seat.Nick(), lasts)
 			err = publicError(err)
 		}
 		return err
 	})
-	if !ok {
-		return
+	if failed != nil {
+		return failed
 	}
-	user := call.Nick + "+" + code
-	lines := render.Notice(nil, "one-time invitation for "+call.Nick+", valid for "+span.Format(lasts)+", code "+code+":", c.style())
-	c.print(string(render.Notice(lines, "  "+c.joinLine(user), c.style())), nil)
-	c.tellOperators("invited " + call.Nick)
+	c.tellOperators(result.Moderation{What: "invite", Whom: call.Nick})
+	return result.Invitation{Nick: call.Nick, Code: code, Join: c.joinLine(call.Nick + "+" + code), For: lasts}
 }
 
 // invitable says why nobody is invited as n. A nick that somebody holds is not given to
@@ -190,54 +178,53 @@ func (c *commandContext) invitable(n string) error {
 	return err
 }
 
-func (c *commandContext) mute(call parse.Call) {
+func (c *commandContext) mute(call parse.Call) result.Result {
 	switch {
 	case call.Nick == c.seat.Nick():
-		c.fail("you can't mute yourself")
-		return
+		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	case !c.known(call.Nick):
-		c.report(c.nobody(call.Nick))
-		return
+		return c.nobody(call.Nick)
 	}
-	ok := c.act(audit.Entry{What: "mute", Whom: call.Nick}, call.For, func() error {
+	failed := c.act(audit.Entry{What: "mute", Whom: call.Nick}, call.For, func() error {
 		_, err := c.host.cfg.Mutes.Add(call.Nick, c.seat.Nick(), call.For)
 		return publicError(err)
 	})
-	if !ok {
-		return
+	if failed != nil {
+		return failed
 	}
-	lasts := wordsFor(call.For, "indefinitely")
-	for _, v := range c.host.here(named(call.Nick)) {
-		v.tell(c.seat.Nick() + " muted you " + lasts + ": you can read, but not write")
-	}
-	c.note("muted " + call.Nick + " " + lasts + "; /unmute " + call.Nick + " ends it")
-	c.tellOperators("muted " + call.Nick + " " + lasts)
+	return c.tellConcerned(result.Moderation{What: "mute", Whom: call.Nick, For: call.For})
 }
 
-func (c *commandContext) unmute(call parse.Call) {
+func (c *commandContext) unmute(call parse.Call) result.Result {
 	was := false
-	ok := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
+	failed := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
 		was, err = c.host.cfg.Mutes.Lift(call.Nick)
 		return publicError(err)
 	})
 	switch {
-	case !ok:
-		return
+	case failed != nil:
+		return failed
 	case !was:
-		c.fail(call.Nick + " is not muted")
-		return
+		return result.Failure{Code: result.Refused, Reason: result.NotMuted, Nick: call.Nick}
 	}
-	for _, v := range c.host.here(named(call.Nick)) {
-		v.tell(c.seat.Nick() + " unmuted you")
-	}
-	c.note(call.Nick + " can write again")
-	c.tellOperators("unmuted " + call.Nick)
+	return c.tellConcerned(result.Moderation{What: "unmute", Whom: call.Nick})
 }
 
-func (c *commandContext) announce(call parse.Call) {
+// tellConcerned is tellOperators for what whom it is about is told, too.
+func (c *commandContext) tellConcerned(m result.Moderation) result.Result {
+	m.By, m.Reader = c.seat.Nick(), result.Concerned
+	for _, v := range c.host.here(named(m.Whom)) {
+		v.tell(m)
+	}
+	m.Reader = result.Actor
+	return c.tellOperators(m)
+}
+
+func (c *commandContext) announce(call parse.Call) result.Result {
 	bytes := quota.Record(call.Text, nil)
-	ok := c.act(audit.Entry{What: "announce", Why: call.Text}, 0, func() error { return c.charge(bytes) })
-	if ok {
+	failed := c.act(audit.Entry{What: "announce", Why: call.Text}, 0, func() error { return c.charge(bytes) })
+	if failed == nil {
 		c.seat.Say(room.KindNotice, call.Text, c.stored(bytes))
 	}
+	return failed
 }

@@ -11,16 +11,17 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 )
 
 // visit is one session or command that is open, as others may act on it.
 type visit struct {
 	login *sshd.Login
-	from  string // address and port
-	nick  string // as seated, which a guest's name becomes clear by; owned by Host.mu
-	tell  func(words string)
-	end   func(cause error) // does not wait
+	from  string              // address and port
+	nick  string              // as seated, which a guest's name becomes clear by; owned by Host.mu
+	tell  func(result.Result) // does not wait
+	end   func(cause error)   // does not wait
 
 	silent func() bool // the client does not answer; nil of a command
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"whoelse/keys/span"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
@@ -54,6 +55,24 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		return help(dst, r.Commands, st)
 	case result.HelpOn:
 		return helpOn(dst, r.Syntax, st)
+	case result.Moderation:
+		return Notice(dst, Moderation(r), st)
+	case result.Invitation:
+		dst = Notice(dst, "one-time invitation for "+r.Nick+", valid for "+span.Format(r.For)+", code "+r.Code+":", st)
+		return Notice(dst, "  "+r.Join, st)
+	case result.Bans:
+		return banned(dst, r.List, st)
+	case result.Keys:
+		return ownKeys(dst, r, st, now)
+	case result.KeysAdded:
+		for _, k := range r.List {
+			words := "added " + key(k, "", st, now) + "; whoever has it can join as " + r.Nick
+			if r.Operator {
+				words += ", but not as an operator"
+			}
+			dst = Notice(dst, words, st)
+		}
+		return dst
 	case result.MOTD:
 		if lines := MOTD(dst, r.Text); len(lines) > len(dst) {
 			return lines
@@ -76,6 +95,9 @@ var done = map[result.What]string{
 	result.NoMessages:      "no messages yet",
 	result.NoMessagesWith:  "no messages yet between you and NICK",
 	result.NothingSaid:     "nothing has been said yet",
+	result.KeyAlreadyYours: "that key is already yours",
+	result.KeyRemoved:      "removed NICK; it no longer works, and its sessions end",
+	result.GivingUp:        "giving up NICK: your keys are removed and your messages set aside; only an operator can give them back",
 	result.NotSearched:     "older lines were not searched; there may be more",
 }
 
@@ -109,7 +131,31 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case result.NothingToReply:
 		return "nobody has written to you yet; write to someone with send NICK TEXT"
 	case result.Self:
+		if f.About == "kick" {
+			return "you can't kick yourself; quit leaves"
+		}
 		return "you can't " + f.About + " yourself"
+	case result.WouldBanYou:
+		return "not banned: " + f.Nick + " would ban you, too"
+	case result.WouldBan:
+		what := "the operator "
+		if len(f.Nicks) > 1 {
+			what = "the operators "
+		}
+		return "not banned: " + f.Nick + " covers " + what + People(f.Nicks, listed) +
+			"; if you mean it, put the word anyway after " + f.Nick + ", or after the duration"
+	case result.NotMuted:
+		return f.Nick + " is not muted"
+	case result.GuestInvited:
+		return "guests need no invitation"
+	case result.CertificateOnly:
+		return "you logged in with a certificate; only its issuer can add keys"
+	case result.NoSuchKey:
+		return "none of your keys has this fingerprint; /key lists them"
+	case result.NotConfirmed:
+		return "you are " + f.Own + ", not " + f.Nick + "; to give your nick up, type /key leave " + f.Own
+	case result.NoKeyHere:
+		return "no key holds " + f.Own + " here; it is for whoever made your certificate to take it back"
 	case result.NotHere:
 		return f.Nick + " is not here"
 	case result.NotBlocked:
@@ -134,7 +180,8 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case "":
 		return f.Err.Error()
 	}
-	return strings.ReplaceAll(doing[f.Reason], "NICK", f.Nick) + " failed: " + Error(f.Err)
+	words := strings.NewReplacer("NICK", f.Nick, "COMMAND", f.About).Replace(doing[f.Reason])
+	return words + " failed: " + Error(f.Err)
 }
 
 // doing names what a failure of the storage came to.
@@ -150,6 +197,12 @@ var doing = map[result.Reason]string{
 	result.ReadingRoom:     "reading the room's history",
 	result.FindingMessage:  "looking for that message",
 	result.MarkingMessages: "marking your messages as read",
+	result.Recording:       "not done: writing the audit log",
+	result.RecordingFailed: "recording in the audit log that it was not done",
+	result.Acting:          "COMMAND",
+	result.AddingKey:       "adding the key",
+	result.RemovingKey:     "removing the key",
+	result.GivingNickUp:    "giving up NICK",
 }
 
 const storageTrouble = "storage trouble; please try again in a moment"

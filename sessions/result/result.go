@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 )
@@ -41,6 +42,9 @@ const (
 	NoMessagesWith  What = "no-messages-with"
 	NothingSaid     What = "nothing-said"
 	StillAway       What = "still-away"
+	KeyAlreadyYours What = "key-already-yours"
+	KeyRemoved      What = "key-removed" // Nick is the fingerprint
+	GivingUp        What = "giving-up"
 	NotSearched     What = "not-searched" // older lines than those that were shown
 )
 
@@ -68,6 +72,7 @@ type Failure struct {
 	Own     string // one's own nick
 	Guest   bool   // one is a guest
 	About   string // a command, an ID, or how to join
+	Nicks   []string
 	Until   time.Time
 	N, Most int
 	Err     error
@@ -87,6 +92,14 @@ const (
 	NotAffordable   Reason = "not-affordable"
 	NothingToReply  Reason = "nothing-to-reply"
 	Self            Reason = "self"
+	WouldBanYou     Reason = "would-ban-you" // Nick is what the ban is about
+	WouldBan        Reason = "would-ban"     // the operators Nicks, too
+	NotMuted        Reason = "not-muted"
+	GuestInvited    Reason = "guest-invited"
+	CertificateOnly Reason = "certificate-only"
+	NoSuchKey       Reason = "no-such-key"
+	NotConfirmed    Reason = "not-confirmed" // Nick was typed instead of Own
+	NoKeyHere       Reason = "no-key-here"
 	NotHere         Reason = "not-here"
 	NotBlocked      Reason = "not-blocked"
 	NickKept        Reason = "nick-kept" // Nick cannot be had with /nick; About joins as it
@@ -107,6 +120,12 @@ const (
 	ReadingRoom     Reason = "reading-room"
 	FindingMessage  Reason = "finding-message"
 	MarkingMessages Reason = "marking-messages"
+	Recording       Reason = "recording"
+	RecordingFailed Reason = "recording-failed"
+	Acting          Reason = "acting" // About is the command
+	AddingKey       Reason = "adding-key"
+	RemovingKey     Reason = "removing-key"
+	GivingNickUp    Reason = "giving-nick-up"
 )
 
 // Receipt is what became of a message for one recipient.
@@ -197,13 +216,77 @@ type Pages struct {
 	None   Result // if there are no messages
 }
 
+// Moderation is what an operator did to others. The operator, the other operators and
+// those whom it is about each read it in their own way.
+type Moderation struct {
+	value
+	What     string // the command
+	By, Whom string // Whom is a nick or, of a ban, what it is about
+	ByKey    bool   // it is about a key
+	ByBlock  bool   // it is about addresses
+	For      time.Duration
+	Why      string
+	Hit      []string // whose sessions it ended
+	Sessions int      // how many of them
+	From     []string // their addresses
+	Reader   Reader
+}
+
+// Reader is who reads of a Moderation.
+type Reader int
+
+const (
+	Actor     Reader = iota // who did it
+	Operator                // another operator
+	Concerned               // whom it is about
+)
+
+// Invitation is a one-time code for Nick, with the command to join.
+type Invitation struct {
+	value
+	Nick, Code, Join string
+	For              time.Duration
+}
+
+// Bans is who is banned.
+type Bans struct {
+	value
+	List []bans.Ban
+}
+
+// Keys is one's own keys, KeysAdded those that have just become so. In is the
+// fingerprint of the one in use, Operator that one is an operator by it.
+type (
+	Keys struct {
+		value
+		List []Key
+		In   string
+	}
+	KeysAdded struct {
+		value
+		Nick     string
+		List     []Key
+		Operator bool
+	}
+)
+
+// Key is one of somebody's keys.
+type Key struct {
+	Fingerprint, Type string
+	Added             time.Time // the day; zero where nothing tells it
+	Used              time.Time // zero where not known
+	Expires           time.Time // zero is never
+	From              string    // the addresses it is good for; "" is all
+	Disabled          string    // why it lets nobody in; "" where it does
+}
+
 // Quit ends the session, Clear clears its screen.
 type (
 	Quit  struct{ value }
 	Clear struct{ value }
 )
 
-// Text is words of a command whose results have no type of their own.
+// Text is words from the server that are no command's.
 type Text struct {
 	value
 	Words string
