@@ -88,10 +88,11 @@ func (c *commandContext) notBanned(target bans.Target) error {
 	if target.Block.IsValid() && target.Block.IsSingleIP() {
 		who.Addr = target.Block.Addr()
 	}
+	failure := result.Failure{Code: result.Refused, Reason: result.NotBanned, Nick: target.String()}
 	if b, ok := c.host.cfg.Bans.Find(who); ok {
-		return errors.New(target.String() + " is not banned by itself, but covered by the ban of " + b.Target.String())
+		failure.About = b.Target.String()
 	}
-	return errors.New(target.String() + " is not banned; /bans lists who is")
+	return failure
 }
 
 func (c *commandContext) bans(parse.Call) result.Result {

@@ -63,7 +63,7 @@ const mostKeys = 20
 func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
 	list, err := keys.ParseKeys([]byte(pasted))
 	if err != nil {
-		return nil, errors.New("not added: " + err.Error())
+		return nil, result.Failure{Code: result.Refused, Reason: result.BadKey, Err: err}
 	}
 	own := c.host.cfg.Registry.Keys(c.seat.Nick())
 	limits, err := c.limits(own)
@@ -71,7 +71,7 @@ func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
 		return nil, err
 	}
 	if len(own)+len(list) > mostKeys {
-		return nil, errors.New("not added: that would be more than 20 keys; remove some")
+		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
 	added, err := c.host.cfg.Registry.Add(c.seat.Nick(), list, limits)
 	return added, publicError(err)
@@ -84,11 +84,11 @@ func (c *commandContext) limits(own []keys.Entry) (keys.AddOptions, error) {
 			continue
 		}
 		if strings.HasSuffix(e.From, "...") { // cut for being shown
-			return keys.AddOptions{}, errors.New("not added: your key is limited in a way that can't be passed on from here")
+			return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.LimitedKey}
 		}
 		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
 	}
-	return keys.AddOptions{}, errors.New("not added: the key you logged in with no longer holds " + c.seat.Nick())
+	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: c.seat.Nick()}
 }
 
 func (c *commandContext) removeKey(fingerprint string) result.Result {

@@ -48,8 +48,11 @@ func (c *commandContext) act(entry audit.Entry, lasts time.Duration, do func() e
 }
 
 // refused is why something that touches files was not done: the storage, whose error is
-// logged, or what the error says.
+// logged, or what the error says, which may be a Failure itself.
 func (c *commandContext) refused(f result.Failure) result.Result {
+	if known, ok := errors.AsType[result.Failure](f.Err); ok {
+		return known
+	}
 	if !errors.Is(f.Err, room.ErrStorage) {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
@@ -173,7 +176,7 @@ func (c *commandContext) invite(call parse.Call) result.Result {
 func (c *commandContext) invitable(n string) error {
 	err := c.host.cfg.Registry.Available(n)
 	if errors.Is(err, keys.ErrHeld) {
-		return errors.New(n + " is held by a key already; whoever has that key can /key add another one")
+		return result.Failure{Code: result.Refused, Reason: result.NickHeld, Nick: n}
 	}
 	return err
 }

@@ -152,6 +152,21 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 		return "you logged in with a certificate; only its issuer can add keys"
 	case result.NoSuchKey:
 		return "none of your keys has this fingerprint; /key lists them"
+	case result.BadKey:
+		return "not added: " + f.Err.Error()
+	case result.TooManyKeys:
+		return "not added: that would be more than " + Count(f.Most) + " keys; remove some"
+	case result.LimitedKey:
+		return "not added: your key is limited in a way that can't be passed on from here"
+	case result.KeyGone:
+		return "not added: the key you logged in with no longer holds " + f.Own
+	case result.NickHeld:
+		return f.Nick + " is held by a key already; whoever has that key can /key add another one"
+	case result.NotBanned:
+		if f.About != "" {
+			return f.Nick + " is not banned by itself, but covered by the ban of " + f.About
+		}
+		return f.Nick + " is not banned; /bans lists who is"
 	case result.NotConfirmed:
 		return "you are " + f.Own + ", not " + f.Nick + "; to give your nick up, type /key leave " + f.Own
 	case result.NoKeyHere:
@@ -211,6 +226,9 @@ const storageTrouble = "storage trouble; please try again in a moment"
 func Error(err error) string {
 	if errors.Is(err, room.ErrStorage) {
 		return storageTrouble
+	}
+	if f, ok := errors.AsType[result.Failure](err); ok {
+		return Failure(f, Style{}, time.Now())
 	}
 	return err.Error()
 }

@@ -61,7 +61,7 @@ func TestEveryResultHasWords(t *testing.T) {
 	err := errors.Join(room.ErrStorage, errors.New("secret"))
 	for _, reason := range constants(t, "Reason") {
 		f := result.Failure{Reason: result.Reason(reason), Nick: "bob", About: "some", Err: err}
-		if f.Reason == result.NotAffordable { // whose error is for the person
+		if f.Reason == result.NotAffordable || f.Reason == result.BadKey { // whose error is for the person
 			f.Err = errors.New("you have reached your limit")
 		}
 		check(reason, string(render.Result(nil, f, render.Style{}, time.Time{})))

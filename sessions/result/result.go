@@ -78,6 +78,10 @@ type Failure struct {
 	Err     error
 }
 
+// Error makes a Failure an error, for functions that fail in several ways. Its words for
+// people are made by render.
+func (f Failure) Error() string { return string(f.Code) + ": " + string(f.Reason) }
+
 // Reason is which failure it is. The strings are stable. With [Storage] they are what was
 // being done.
 type Reason string
@@ -98,6 +102,12 @@ const (
 	GuestInvited    Reason = "guest-invited"
 	CertificateOnly Reason = "certificate-only"
 	NoSuchKey       Reason = "no-such-key"
+	BadKey          Reason = "bad-key"
+	TooManyKeys     Reason = "too-many-keys" // more than Most
+	LimitedKey      Reason = "limited-key"   // one's own, in a way that can't be passed on
+	KeyGone         Reason = "key-gone"      // one's own does not hold Own any more
+	NickHeld        Reason = "nick-held"
+	NotBanned       Reason = "not-banned"    // Nick; About is a ban that covers it, or ""
 	NotConfirmed    Reason = "not-confirmed" // Nick was typed instead of Own
 	NoKeyHere       Reason = "no-key-here"
 	NotHere         Reason = "not-here"
