@@ -29,7 +29,7 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		}
 		return Notice(dst, sent(r), st)
 	case result.Done:
-		return Notice(dst, strings.ReplaceAll(done[r.What], "NICK", r.Nick), st)
+		return Notice(dst, strings.ReplaceAll(done[r.What], "{nick}", r.Nick), st)
 	case result.Text:
 		return Notice(dst, r.Words, st)
 	case result.Online:
@@ -88,142 +88,121 @@ var done = map[result.What]string{
 	result.MarkedAwayGuest: "you are marked away, but nothing is kept for guests; /back to return",
 	result.WasNotAway:      "you were not away",
 	result.StillAway:       "you are still away; /back to return",
-	result.Blocked:         "NICK's messages are hidden; /unblock NICK shows them again",
-	result.AlreadyBlocked:  "you already block NICK",
-	result.Unblocked:       "NICK's messages are shown again",
+	result.Blocked:         "{nick}'s messages are hidden; /unblock {nick} shows them again",
+	result.AlreadyBlocked:  "you already block {nick}",
+	result.Unblocked:       "{nick}'s messages are shown again",
 	result.InboxEmpty:      "your inbox is empty: nothing unread; inbox all shows earlier messages",
 	result.NoMessages:      "no messages yet",
-	result.NoMessagesWith:  "no messages yet between you and NICK",
+	result.NoMessagesWith:  "no messages yet between you and {nick}",
 	result.NothingSaid:     "nothing has been said yet",
 	result.KeyAlreadyYours: "that key is already yours",
-	result.KeyRemoved:      "removed NICK; it no longer works, and its sessions end",
-	result.GivingUp:        "giving up NICK: your keys are removed and your messages set aside; only an operator can give them back",
+	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
+	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can give them back",
 	result.NotSearched:     "older lines were not searched; there may be more",
 }
 
 // Failure says in one line why something was not done.
 func Failure(f result.Failure, st Style, now time.Time) string {
+	words := failed[f.Reason]
 	switch f.Reason {
+	case "":
+		return f.Err.Error()
 	case result.NoSuchNick:
 		return nobody(f.Nick, f.Near)
-	case result.OperatorsOnly:
-		return "only operators can do that"
 	case result.KeysOnly:
 		switch f.About {
 		case "key":
-			return "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)"
+			words = "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)"
 		case "inbox":
-			return "nothing is kept for guests; connect with a key to have an inbox"
+			words = "nothing is kept for guests; connect with a key to have an inbox"
 		}
-		return "nothing is kept for guests, so " + f.About + " works only in the room; connect with a key to have a nick of your own"
-	case result.RoomOnly:
-		return f.About + " works only in the room; to enter it, connect without a command"
 	case result.Muted:
-		words := "not sent: " + f.Nick + " muted you"
 		if !f.Until.IsZero() {
 			words += " until " + Clock(f.Until, now, st)
 		}
-		return words
-	case result.TooLong:
-		return "not sent: that is " + Count(f.N) + " characters, and a message can have at most " + Count(f.Most)
-	case result.NotAffordable:
-		return "not sent: " + f.Err.Error()
-	case result.NothingToReply:
-		return "nobody has written to you yet; write to someone with send NICK TEXT"
-	case result.Self:
-		if f.About == "kick" {
-			return "you can't kick yourself; quit leaves"
-		}
-		return "you can't " + f.About + " yourself"
-	case result.WouldBanYou:
-		return "not banned: " + f.Nick + " would ban you, too"
-	case result.WouldBan:
-		what := "the operator "
-		if len(f.Nicks) > 1 {
-			what = "the operators "
-		}
-		return "not banned: " + f.Nick + " covers " + what + People(f.Nicks, listed) +
-			"; if you mean it, put the word anyway after " + f.Nick + ", or after the duration"
-	case result.NotMuted:
-		return f.Nick + " is not muted"
-	case result.GuestInvited:
-		return "guests need no invitation"
-	case result.CertificateOnly:
-		return "you logged in with a certificate; only its issuer can add keys"
-	case result.NoSuchKey:
-		return "none of your keys has this fingerprint; /key lists them"
-	case result.BadKey:
-		return "not added: " + f.Err.Error()
-	case result.TooManyKeys:
-		return "not added: that would be more than " + Count(f.Most) + " keys; remove some"
-	case result.LimitedKey:
-		return "not added: your key is limited in a way that can't be passed on from here"
-	case result.KeyGone:
-		return "not added: the key you logged in with no longer holds " + f.Own
-	case result.NickHeld:
-		return f.Nick + " is held by a key already; whoever has that key can /key add another one"
-	case result.NotBanned:
-		if f.About != "" {
-			return f.Nick + " is not banned by itself, but covered by the ban of " + f.About
-		}
-		return f.Nick + " is not banned; /bans lists who is"
-	case result.NotConfirmed:
-		return "you are " + f.Own + ", not " + f.Nick + "; to give your nick up, type /key leave " + f.Own
-	case result.NoKeyHere:
-		return "no key holds " + f.Own + " here; it is for whoever made your certificate to take it back"
-	case result.NotHere:
-		return f.Nick + " is not here"
-	case result.NotBlocked:
-		return "you do not block " + f.Nick
 	case result.NickKept:
 		if f.Guest {
-			return "your nick can't be changed here; to be " + f.Nick + ", leave and connect with: " + f.About
+			words = "your nick can't be changed here; to be {nick}, leave and connect with: {about}"
 		}
-		return "your key keeps the nick " + f.Own + "; to be " + f.Nick + ", connect with another key (ssh -i FILE): " + f.About
-	case result.NoSuchCommand:
-		return "no such command; type help for a list of commands"
-	case result.NoSuchMessage:
-		return "no recent message has the ID " + text.Quote(f.About, 24) + "; a message that was cut has its ID in its last line"
-	case result.NoInput:
-		return "there is no text on the input"
-	case result.AnswersMissing:
-		return "not confirmed: the server did not finish in time; it may or may not arrive"
-	case result.MarkingMissing:
-		return "not confirmed: the server did not finish in time; these messages may be shown as new again"
-	case result.Sending:
-		return "not sent: " + Error(f.Err)
-	case "":
-		return f.Err.Error()
+	case result.Self:
+		if f.About == "kick" {
+			words += "; quit leaves"
+		}
+	case result.WouldBan:
+		if len(f.Nicks) > 1 {
+			words = strings.Replace(words, "operator", "operators", 1)
+		}
+	case result.NotBanned:
+		if f.About != "" {
+			words = "{nick} is not banned by itself, but covered by the ban of {about}"
+		}
 	}
-	words := strings.NewReplacer("NICK", f.Nick, "COMMAND", f.About).Replace(doing[f.Reason])
-	return words + " failed: " + Error(f.Err)
+	return strings.NewReplacer(
+		"{nick}", f.Nick, "{own}", f.Own, "{about}", f.About, "{id}", text.Quote(f.About, 24), "{nicks}", People(f.Nicks, listed),
+		"{n}", Count(f.N), "{most}", Count(f.Most), "{error}", Error(f.Err),
+	).Replace(words)
 }
 
-// doing names what a failure of the storage came to.
-var doing = map[result.Reason]string{
-	result.FindingWriter:   "finding who wrote to you",
-	result.MarkingAway:     "marking you away",
-	result.MarkingBack:     "marking you back",
-	result.Blocking:        "blocking NICK",
-	result.Unblocking:      "unblocking NICK",
-	result.ReadingBlocked:  "reading your list",
-	result.ReadingInbox:    "reading your inbox",
-	result.ReadingHistory:  "reading your history",
-	result.ReadingRoom:     "reading the room's history",
-	result.FindingMessage:  "looking for that message",
-	result.MarkingMessages: "marking your messages as read",
-	result.Recording:       "not done: writing the audit log",
-	result.RecordingFailed: "recording in the audit log that it was not done",
-	result.Acting:          "COMMAND",
-	result.AddingKey:       "adding the key",
-	result.RemovingKey:     "removing the key",
-	result.GivingNickUp:    "giving up NICK",
+// failed says why something was not done; Failure has the exceptions.
+var failed = map[result.Reason]string{
+	result.OperatorsOnly:   "only operators can do that",
+	result.KeysOnly:        "nothing is kept for guests, so {about} works only in the room; connect with a key to have a nick of your own",
+	result.RoomOnly:        "{about} works only in the room; to enter it, connect without a command",
+	result.Muted:           "not sent: {nick} muted you",
+	result.TooLong:         "not sent: that is {n} characters, and a message can have at most {most}",
+	result.NotAffordable:   "not sent: {error}",
+	result.NothingToReply:  "nobody has written to you yet; write to someone with send NICK TEXT",
+	result.Self:            "you can't {about} yourself",
+	result.NotBlocked:      "you do not block {nick}",
+	result.NickKept:        "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
+	result.NoSuchCommand:   "no such command; type help for a list of commands",
+	result.NoSuchMessage:   "no recent message has the ID {id}; a message that was cut has its ID in its last line",
+	result.NoInput:         "there is no text on the input",
+	result.AnswersMissing:  "not confirmed: the server did not finish in time; it may or may not arrive",
+	result.MarkingMissing:  "not confirmed: the server did not finish in time; these messages may be shown as new again",
+	result.NotHere:         "{nick} is not here",
+	result.WouldBanYou:     "not banned: {nick} would ban you, too",
+	result.WouldBan:        "not banned: {nick} covers the operator {nicks}; if you mean it, put the word anyway after {nick}, or after the duration",
+	result.NotBanned:       "{nick} is not banned; /bans lists who is",
+	result.NotMuted:        "{nick} is not muted",
+	result.GuestInvited:    "guests need no invitation",
+	result.NickHeld:        "{nick} is held by a key already; whoever has that key can /key add another one",
+	result.CertificateOnly: "you logged in with a certificate; only its issuer can add keys",
+	result.BadKey:          "not added: {error}",
+	result.TooManyKeys:     "not added: that would be more than {most} keys; remove some",
+	result.LimitedKey:      "not added: your key is limited in a way that can't be passed on from here",
+	result.KeyGone:         "not added: the key you logged in with no longer holds {own}",
+	result.NoSuchKey:       "none of your keys has this fingerprint; /key lists them",
+	result.NotConfirmed:    "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
+	result.NoKeyHere:       "no key holds {own} here; it is for whoever made your certificate to take it back",
+
+	result.Sending:         "not sent: {error}",
+	result.FindingWriter:   "finding who wrote to you failed: {error}",
+	result.MarkingAway:     "marking you away failed: {error}",
+	result.MarkingBack:     "marking you back failed: {error}",
+	result.Blocking:        "blocking {nick} failed: {error}",
+	result.Unblocking:      "unblocking {nick} failed: {error}",
+	result.ReadingBlocked:  "reading your list failed: {error}",
+	result.ReadingInbox:    "reading your inbox failed: {error}",
+	result.ReadingHistory:  "reading your history failed: {error}",
+	result.ReadingRoom:     "reading the room's history failed: {error}",
+	result.FindingMessage:  "looking for that message failed: {error}",
+	result.MarkingMessages: "marking your messages as read failed: {error}",
+	result.Recording:       "not done: writing the audit log failed: {error}",
+	result.RecordingFailed: "recording in the audit log that it was not done failed: {error}",
+	result.Acting:          "{about} failed: {error}",
+	result.AddingKey:       "adding the key failed: {error}",
+	result.RemovingKey:     "removing the key failed: {error}",
+	result.GivingNickUp:    "giving up {nick} failed: {error}",
 }
 
 const storageTrouble = "storage trouble; please try again in a moment"
 
-// Error says an error in words for people: those of the storage are for the log.
+// Error says an error, or nil, in words for people: those of the storage are for the log.
 func Error(err error) string {
+	if err == nil {
+		return ""
+	}
 	if errors.Is(err, room.ErrStorage) {
 		return storageTrouble
 	}
