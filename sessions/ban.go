@@ -34,8 +34,8 @@ func (c *commandContext) ban(call parse.Call) result.Result {
 }
 
 // covered lists who is here and meant by a ban.
-func (c *commandContext) covered(target bans.Target) []visit {
-	return c.host.here(func(v visit) bool { return target.Covers(v.person()) })
+func (c *commandContext) covered(target bans.Target) []openSession {
+	return c.host.matching(func(v openSession) bool { return target.Covers(v.person()) })
 }
 
 // coversOperator says why a ban is not to be made: it would lock out the operator

@@ -97,13 +97,13 @@ type Config struct {
 
 // Host serves sessions. Its methods may be called concurrently.
 type Host struct {
-	cfg      Config
-	rate     *rateLimit
-	visitors floodlog.Handler
-	colors   render.Colors
+	cfg        Config
+	rate       *rateLimit
+	sessionLog floodlog.Handler
+	colors     render.Colors
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*commandContext]*visit
+	open     map[*commandContext]*openSession
 	stopping bool
 	all      sync.WaitGroup
 
@@ -123,11 +123,11 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	visitors := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
-	cfg.Log = slog.New(visitors)
+	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
+	cfg.Log = slog.New(sessionLog)
 	return &Host{
-		cfg: cfg, rate: newRateLimit(cfg.MessageRate), visitors: visitors,
-		open:       map[*commandContext]*visit{},
+		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
+		open:       map[*commandContext]*openSession{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
 }
@@ -180,7 +180,7 @@ func (h *Host) enter(c *commandContext) bool {
 	if h.stopping {
 		return false
 	}
-	v := &visit{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
+	v := &openSession{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
 	if c.tally.source == fromShell {
 		v.tell, v.silent = func(result.Result) {}, nil
 	}
@@ -222,7 +222,7 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
-	h.visitors.Flush()
+	h.sessionLog.Flush()
 }
 
 // recoverPanic keeps a panic in one session's writing goroutine from ending the server:

@@ -84,7 +84,7 @@ func (c *commandContext) tellOperators(m result.Moderation) result.Result {
 	m.By = c.seat.Nick()
 	told := m
 	told.Reader = result.Operator
-	for _, v := range c.host.visits() {
+	for _, v := range c.host.openSessions() {
 		if v.login.Role == roleOperator && v.nick != m.By {
 			v.tell(told)
 		}
@@ -92,8 +92,8 @@ func (c *commandContext) tellOperators(m result.Moderation) result.Result {
 	return m
 }
 
-// expel ends visits, with what an operator did as the reason, and returns that.
-func (c *commandContext) expel(m result.Moderation, hit []visit) result.Result {
+// expel ends sessions, with what an operator did as the reason, and returns that.
+func (c *commandContext) expel(m result.Moderation, hit []openSession) result.Result {
 	m.By, m.Hit, m.Sessions = c.seat.Nick(), nicksOf(hit), len(hit)
 	for _, v := range hit {
 		m.From = append(m.From, v.person().Addr.String())
@@ -108,33 +108,17 @@ func (c *commandContext) expel(m result.Moderation, hit []visit) result.Result {
 	return own
 }
 
-// TellOperators shows words from the server to the operators who are here.
-func (h *Host) TellOperators(words string) {
-	for _, v := range h.visits() {
-		if v.login.Role == roleOperator {
-			v.tell(result.Text{Words: words})
-		}
-	}
-}
-
-// here lists the visits that a filter is right about.
-func (h *Host) here(which func(visit) bool) []visit {
-	return slices.DeleteFunc(h.visits(), func(v visit) bool { return !which(v) })
-}
-
-func named(nick string) func(visit) bool { return func(v visit) bool { return v.nick == nick } }
-
 func (c *commandContext) kick(call parse.Call) result.Result {
 	if call.Nick == c.seat.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
-	if len(c.host.here(named(call.Nick))) == 0 {
+	if len(c.host.matching(named(call.Nick))) == 0 {
 		return c.absent(call.Nick)
 	}
 	if failed := c.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }); failed != nil {
 		return failed
 	}
-	return c.expel(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, c.host.here(named(call.Nick)))
+	return c.expel(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, c.host.matching(named(call.Nick)))
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.
@@ -216,7 +200,7 @@ func (c *commandContext) unmute(call parse.Call) result.Result {
 // tellConcerned is tellOperators for what whom it is about is told, too.
 func (c *commandContext) tellConcerned(m result.Moderation) result.Result {
 	m.By, m.Reader = c.seat.Nick(), result.Concerned
-	for _, v := range c.host.here(named(m.Whom)) {
+	for _, v := range c.host.matching(named(m.Whom)) {
 		v.tell(m)
 	}
 	m.Reader = result.Actor
