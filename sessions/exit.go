@@ -131,7 +131,7 @@ func (t *tally) stderr(st render.Style) string {
 		case result.Failure:
 			lines.WriteString("whoelse: " + render.Failure(r, st, time.Now()) + "\n")
 		case result.Receipt:
-			lines.WriteString("whoelse: " + render.NotSent(r) + "\n")
+			lines.WriteString("whoelse: " + render.Receipt(r) + "\n")
 		}
 	}
 	return lines.String()

@@ -25,9 +25,9 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		return Refusal(dst, Failure(r, st, now), st)
 	case result.Receipt:
 		if !r.Taken() {
-			return Refusal(dst, NotSent(r), st)
+			return Refusal(dst, Receipt(r), st)
 		}
-		return Notice(dst, sent(r), st)
+		return Notice(dst, Receipt(r), st)
 	case result.Done:
 		return Notice(dst, strings.ReplaceAll(done[r.What], "{nick}", r.Nick), st)
 	case result.Text:
@@ -220,41 +220,35 @@ func nobody(nick, near string) string {
 	return words
 }
 
-func sent(r result.Receipt) string {
-	switch r.Outcome {
-	case room.Delivered:
-		return "delivered to " + r.To
-	case room.KeptAway:
-		if r.Reason != "" {
-			return "kept for " + r.To + " (away: " + r.Reason + ")"
-		}
-		return "kept for " + r.To + " (away)"
-	case room.KeptBroken:
-		return "kept for " + r.To + " (connection lost)"
-	case room.KeptSilent:
-		return "kept for " + r.To + " (not answering)"
-	}
-	return "kept for " + r.To + " (offline)"
+// became says what became of a message.
+var became = map[room.Outcome]string{
+	room.Delivered:      "delivered to {to}",
+	room.KeptOffline:    "kept for {to} (offline)",
+	room.KeptAway:       "kept for {to} (away{reason})",
+	room.KeptBroken:     "kept for {to} (connection lost)",
+	room.KeptSilent:     "kept for {to} (not answering)",
+	room.RefusedUnknown: "{nobody}",
+	room.RefusedSelf:    "that is you",
+	room.RefusedGone:    "{to} is not here, and nothing is kept for guests",
+	room.RefusedBlocked: "{to} does not accept messages from you",
+	room.RefusedYours:   "you block {to} and would not see the answer; /unblock {to} first",
+	room.RefusedFull:    "{to}'s inbox is full ({most}); {to} has to read some first",
+	room.Failed:         storageTrouble,
 }
 
-// NotSent says in one line why a message was not taken.
-func NotSent(r result.Receipt) string {
-	words := storageTrouble
-	switch r.Outcome {
-	case room.RefusedUnknown:
-		words = nobody(r.To, r.Near)
-	case room.RefusedSelf:
-		words = "that is you"
-	case room.RefusedGone:
-		words = r.To + " is not here, and nothing is kept for guests"
-	case room.RefusedBlocked:
-		words = r.To + " does not accept messages from you"
-	case room.RefusedYours:
-		words = "you block " + r.To + " and would not see the answer; /unblock " + r.To + " first"
-	case room.RefusedFull:
-		words = fmt.Sprintf("%s's inbox is full (%s); %s has to read some first", r.To, Number(r.Most, "unread message", "unread messages"), r.To)
+// Receipt says in one line what became of a message.
+func Receipt(r result.Receipt) string {
+	reason := r.Reason
+	if reason != "" {
+		reason = ": " + reason
 	}
-	if r.Only {
+	words := strings.NewReplacer(
+		"{to}", r.To, "{reason}", reason, "{nobody}", nobody(r.To, r.Near), "{most}", Number(r.Most, "unread message", "unread messages"),
+	).Replace(became[r.Outcome])
+	switch {
+	case r.Taken():
+		return words
+	case r.Only:
 		return "not sent: " + words
 	}
 	return "not sent to " + r.To + ": " + words

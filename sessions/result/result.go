@@ -148,11 +148,7 @@ type Receipt struct {
 
 // Taken reports whether the recipient has the message, or will have it.
 func (r Receipt) Taken() bool {
-	switch r.Outcome {
-	case room.Delivered, room.KeptOffline, room.KeptAway, room.KeptBroken, room.KeptSilent:
-		return true
-	}
-	return false
+	return r.Outcome <= room.KeptSilent // the refusals follow
 }
 
 // Online is who else is here.
