@@ -19,7 +19,7 @@ check: # all that every change has to pass
 soak: # kill the server 10,000 times while people talk; takes some hours
 	WHOELSE_REQUIRE_SSH=1 WHOELSE_CRASHES=10000 go test -v -timeout 24h -run '^(TestNothingAcknowledgedIsLost|TestPowerCut)$$' ./test
 
-bench: # the measurements of docs/measurements.md, in short
+bench: # that the measurements of docs/measurements.md run, with small numbers
 	go run ./bench all --quick
 
 image:

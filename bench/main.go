@@ -1,59 +1,263 @@
 // Bench measures whoelse over real ssh on the loopback interface, beside a
 // floor: the least program that relays lines with golang.org/x/crypto/ssh.
 //
-//	go run ./bench fanout      what one delivered message costs
-//	go run ./bench idle        what one idle session keeps
-//	go run ./bench joins       what a crowd at the door costs
-//	go run ./bench stuck       what those who stop reading do to the others
-//	go run ./bench dm          how many direct messages are acknowledged
+//	go run ./bench fanout      what a delivered message costs
+//	go run ./bench idle        memory of an idle session
+//	go run ./bench joins       what a crowd that joins costs
+//	go run ./bench stuck       what sessions that stop reading do to the others
+//	go run ./bench dm          what a direct message costs
 //	go run ./bench abuse       what attackers can take, and what others notice
-//	go run ./bench storage     what histories on disk cost, without any server
-//	go run ./bench all         all of it, as docs/measurements.md holds it
+//	go run ./bench all         all but abuse, as in docs/measurements.md
 //
-// The server is built from this module, unless --server names a command; it and
-// the floor run as child processes, never at the same time, and what they cost
-// is read from the kernel. Linux only.
+// The server is built from this module, unless --server names a binary; --old names
+// another one to compare it with. They and the floor run as child processes, in turn
+// and never at the same time. What they cost is read from /proc: Linux only.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
-	"github.com/spf13/cobra"
+	"whoelse/bench/attack"
+	"whoelse/bench/floor"
 )
 
-// generatorGC lets the generator's heap grow, so that its collector takes less
-// of the cores that it shares with the server. Servers keep Go's default.
-const generatorGC = 400
+// options are the flags. A measurement has those that its defaults set.
+type options struct {
+	server, old, only string
+
+	sessions, stuck, rounds int
+	rate                    float64
+	duration, settle        time.Duration
+	newKeys                 bool // an option of joins
+	kinds, addresses        string
+}
+
+// measurement is one command.
+type measurement struct {
+	name     string
+	defaults options
+	run      func(context.Context, *bench) error
+}
+
+var measurements = []measurement{
+	{"fanout", options{sessions: 300, rate: 250, duration: 10 * time.Second, rounds: 3}, fanout},
+	{"idle", options{sessions: 2000, settle: 20 * time.Second}, idle},
+	{"joins", options{sessions: 2000, rounds: 3}, joins},
+	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
+	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
+	{"abuse", options{
+		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
+	}, abuse},
+}
+
+// full is what `all` measures. The faster room is not put to the floor, which cannot
+// keep up there.
+var full = [][]string{
+	{"fanout"}, {"fanout", "--rate", "1000", "--only", "server"}, {"idle"},
+	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"},
+}
+
+// quick is the same in a minute, to see that all of it runs.
+var quick = [][]string{
+	{"fanout", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
+	{"idle", "--sessions", "50", "--settle", "1s"},
+	{"joins", "--sessions", "50", "--rounds", "1"},
+	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
+	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
+	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := rootCommand().ExecuteContext(ctx); err != nil {
+	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func rootCommand() *cobra.Command {
-	o := &options{}
-	root := &cobra.Command{
-		Use:           "bench",
-		Short:         "measure the server over real ssh, beside a floor",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			if cmd.Name() != floorName {
-				debug.SetGCPercent(generatorGC)
-			}
-		},
+// command carries out one command line. Two commands are for bench itself: "floor"
+// is the floor, and "canary" those who chat while others attack.
+func command(ctx context.Context, args []string, out io.Writer) error {
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
 	}
-	o.addFlags(root)
-	root.AddCommand(fanoutCommand(o), idleCommand(o), joinsCommand(o), stuckCommand(o),
-		directCommand(o), abuseCommand(o), storageCommand(o), allCommand(o), floorCommand(), storageChildCommand(), canaryCommand())
-	return root
+	switch name {
+	case "floor":
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "floor listening on %s\n", listener.Addr())
+		return floor.Serve(ctx, listener)
+	case "canary":
+		return beCanary(ctx, os.Stdin, out, args[1:])
+	}
+	// The generator takes less of the cores that it shares with the server when its
+	// heap may grow. Servers keep Go's default.
+	debug.SetGCPercent(400)
+	fmt.Fprintf(out, "%d cores, shared by the server and the clients; %s, %s/%s; %s.\n\n",
+		runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, time.Now().UTC().Format(time.DateOnly))
+	if name != "all" {
+		return measureOne(ctx, args, out)
+	}
+	set, shared := full, args[1:]
+	if len(shared) > 0 && shared[0] == "--quick" {
+		set, shared = quick, shared[1:]
+	}
+	for _, one := range set {
+		if err := measureOne(ctx, append(slices.Clone(one), shared...), out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureOne carries out one measurement and prints its report.
+func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
+	if len(args) == 0 || find(args[0]) == nil {
+		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|abuse [--help], or all [--quick]")
+	}
+	m := find(args[0])
+	b := &bench{options: m.defaults, calm: 2 * time.Second, log: os.Stderr}
+	if err := b.parse(args); err != nil {
+		return err
+	}
+	built, err := os.MkdirTemp("", "whoelse-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(built)) }()
+	if b.programs, err = b.options.programs(ctx, built); err != nil {
+		return err
+	}
+	if err := m.run(ctx, b); err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	_, err = fmt.Fprintf(out, "### go run ./bench %s\n\n%s\n", strings.Join(args, " "), &b.report)
+	return err
+}
+
+// find returns nil for a name that no measurement has.
+func find(name string) *measurement {
+	for i, m := range measurements {
+		if m.name == name {
+			return &measurements[i]
+		}
+	}
+	return nil
+}
+
+// parse reads the command line; the defaults are what the options are before.
+func (o *options) parse(args []string) error {
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	flags.StringVar(&o.server, "server", "",
+		"binary to measure, or its whole command, with {data} for its data folder (default: this module's)")
+	flags.StringVar(&o.old, "old", "", "another one to compare it with")
+	flags.StringVar(&o.only, "only", "", "measure only floor, old or server")
+	if o.sessions > 0 {
+		flags.IntVar(&o.sessions, "sessions", o.sessions, "sessions in the room")
+	}
+	if o.stuck > 0 {
+		flags.IntVar(&o.stuck, "stuck", o.stuck, "sessions beside them that stop reading")
+	}
+	if o.rounds > 0 {
+		flags.IntVar(&o.rounds, "rounds", o.rounds, "how often each is measured, in turn")
+	}
+	if o.rate > 0 {
+		flags.Float64Var(&o.rate, "rate", o.rate, "messages a second, of all together")
+	}
+	if o.duration > 0 {
+		flags.DurationVar(&o.duration, "duration", o.duration, "how long each talk, or attack, is")
+	}
+	if o.settle > 0 {
+		flags.DurationVar(&o.settle, "settle", o.settle, "pause before the memory is looked at")
+	}
+	if args[0] == "joins" {
+		flags.BoolVar(&o.newKeys, "new-keys", false, "clients claim their nicks, and are not in authorized_keys")
+	}
+	if o.kinds != "" {
+		flags.StringVar(&o.kinds, "kinds", o.kinds, "how to attack, one run each")
+	}
+	if o.addresses != "" {
+		flags.StringVar(&o.addresses, "addresses", o.addresses, "numbers of addresses that attack, one run each")
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	var err error
+	flags.Visit(func(f *flag.Flag) {
+		// Numbers and durations that would measure nothing.
+		if value := f.Value.String(); value == "0" || value == "0s" || strings.HasPrefix(value, "-") {
+			err = fmt.Errorf("--%s has to be above 0", f.Name)
+		}
+	})
+	return err
+}
+
+// numbers reads a list such as 1,500.
+func numbers(list string) (all []int, err error) {
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n <= 0 {
+			return nil, fmt.Errorf("%q is not a number above 0", word)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// program is something to be measured: floor, old or server.
+type program struct {
+	name string
+	argv []string
+	full bool // argv is the whole command, and takes no more arguments
+}
+
+// programs lists what is measured, in this order. The server is built into a folder.
+func (o *options) programs(ctx context.Context, folder string) ([]program, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	all := []program{{"floor", []string{self, "floor"}, true}}
+	if old := strings.Fields(o.old); len(old) > 0 {
+		all = append(all, program{"old", old, len(old) > 1})
+	}
+	server := strings.Fields(o.server)
+	if len(server) == 0 && (o.only == "" || o.only == "server") {
+		server = []string{filepath.Join(folder, "whoelse")}
+		output, err := exec.CommandContext(ctx, "go", "build", "-o", server[0], "whoelse").CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("build the server: %w\n%s", err, output)
+		}
+	}
+	all = append(all, program{"server", server, len(server) > 1})
+	if o.only != "" {
+		all = slices.DeleteFunc(all, func(p program) bool { return p.name != o.only })
+		if len(all) == 0 {
+			return nil, fmt.Errorf("--only %s: there is none", o.only)
+		}
+	}
+	return all, nil
 }

@@ -1,223 +1,321 @@
-// Package attack does to a server what those do who want it to suffer: each
-// address takes as many connections as it gets, and what the server refuses or
-// ends is tried again a few seconds later. Who attacks reads and writes with
-// golang.org/x/crypto/ssh like everyone else, and breaks no rule of ssh: it only
-// takes all that it can.
+// Package attack takes all from a server that it can get without breaking a rule of
+// ssh: each address opens as many connections as it may, and what the server refuses
+// or ends is tried again a few seconds later.
 //
-//	counts := attack.Run(ctx, attack.Plan{Addr: addr, Kind: attack.Burst, Addresses: 1, PerAddress: 20})
+//	counts := attack.Run(ctx, attack.Plan{Addr: addr, Kind: "burst", Addresses: 1, PerAddress: 20})
 //
 // Each address is a 127.a.b.1 in a /24 of its own, so a server has to be told not to
 // exempt the loopback interface from its limits.
 package attack
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"whoelse/bench/load"
 )
 
-// Kind is one way to attack.
-type Kind string
-
-// The ways to attack.
-const (
-	Idle       Kind = "idle"       // a terminal that says nothing
-	Tiny       Kind = "tiny"       // input in packets of one byte, to a terminal and to channels without a shell
-	Unread     Kind = "unread"     // a terminal that asks for the history and never reads its socket
-	Burst      Kind = "burst"      // a terminal of its own width that says long lines
-	Group      Kind = "group"      // long messages to the twenty nicks of the own address
-	Handshakes Kind = "handshakes" // half after the banner, half with the keys exchanged: nothing more
-	Churn      Kind = "churn"      // logs in with a new key each time, and leaves
-	All        Kind = "all"        // all of these, in turn by connection
-)
-
 // Kinds lists the ways to attack.
-func Kinds() []Kind {
-	return []Kind{Idle, Tiny, Unread, Burst, Group, Handshakes, Churn, All}
-}
+var Kinds = []string{"idle", "tiny", "unread", "burst", "group", "handshakes", "churn", All}
 
-// mix is what All consists of.
-var mix = []Kind{Idle, Tiny, Unread, Burst, Group, Handshakes, Churn}
+// All is all the others, in turn by connection.
+const All = "all"
 
 const (
-	// retryAfter is how long somebody refused or ended stays away: an address may
-	// come thirty times a minute, and knocking more often only tires the generator.
+	// LineSize is just under what a server takes as one line.
+	LineSize = 3950
+	// HistoryLines is as many lines of the room as one can ask for. The kind
+	// "unread" is meant for a room that has had as many, of LineSize.
+	HistoryLines = 10_000
+
+	// What a server allows one nick: so many lines at once, then one after the other.
+	burstLines = 20
+	lineEvery  = 200 * time.Millisecond
+
+	groupNicks    = 20 // of each address
+	extraChannels = 4  // beside the one with a shell; servers take fewer
+	loginsAtOnce  = 48 // fewer than servers let log in at the same time
+	columns       = 200
+
+	// retryAfter is how long an attacker stays away that was refused or ended: an
+	// address may connect thirty times a minute, and more only costs the generator.
 	retryAfter = 4 * time.Second
-	// loginsAtOnce is below what servers let log in at the same time.
-	loginsAtOnce = 48
-	// maxAddresses is how many /24 there are from 127.1.0.0 up.
-	maxAddresses = 254 << 8
+	// handshakeTime is a little more than a server waits for a login.
+	handshakeTime = 25 * time.Second
+
+	// The first numbers of clients, apart from each other and from those who chat.
+	firstGuest, firstGroup, firstNew = 20_000, 100_000, 20_000_000
 )
 
-// The first numbers of identities, apart from each other and from those of the
-// scenarios' people.
-const (
-	firstGuest = 20_000
-	firstGroup = 100_000
-	firstNew   = 20_000_000
-)
+var errEnded = errors.New("the server ended the session")
 
 // Plan says who attacks whom.
 type Plan struct {
 	Addr       string // on the loopback interface
-	Kind       Kind
+	Kind       string // one of Kinds
 	Addresses  int
 	PerAddress int // connections of each
-	Cipher     string
 }
 
-// Check refuses what can't be done.
-func (p Plan) Check() error {
-	if p.Addresses > maxAddresses {
-		return fmt.Errorf("%d addresses: at most %d", p.Addresses, maxAddresses)
+// Known lists the clients whose keys a server has to know before the attack.
+func (p Plan) Known() (numbers []int) {
+	if p.Kind == "group" || p.Kind == All {
+		for i := range p.Addresses * groupNicks {
+			numbers = append(numbers, firstGroup+i)
+		}
 	}
-	return nil
+	return numbers
 }
-
-// Connections is how many the plan tries to hold at the same time.
-func (p Plan) Connections() int { return p.Addresses * p.PerAddress }
-
-// Has reports whether the plan, as it is or in its mix, is of that kind.
-func (p Plan) Has(kind Kind) bool { return p.Kind == kind || p.Kind == All }
 
 // Counts is what came of an attack.
 type Counts struct {
-	In      int `json:"let_in"`                // handshakes: beyond the banner
-	Most    int `json:"most_at_once"`          // of them
-	Refused int `json:"refused_or_failed"`     // connections that were not let in
-	Ended   int `json:"ended_by_server"`       // that were in
-	Said    int `json:"lines_and_input_bytes"` // written, whatever came of them
+	In      int // handshakes: beyond the banner
+	Most    int // of them at the same time
+	Refused int // connections that were not let in
+	Ended   int // by the server, after they were let in
+	Input   int // lines and bytes written, whatever came of them
 }
 
-// attack is one run of a plan. Safe for concurrent use.
+// attack is one run of a plan.
 type attack struct {
 	Plan
-	logins chan struct{} // a place for each that is logging in
-	names  atomic.Int64  // new identities so far
+	logins chan struct{} // holds one for each that is logging in
 
-	in, now, most, refused, ended, said atomic.Int64
+	mu         sync.Mutex
+	now, names int // attackers that are in; new clients so far
+	Counts
 }
 
 // attacker is one of an address's connections, and the one after it.
 type attacker struct {
 	*attack
-	from    net.IP
 	address int
 	number  int // over all addresses
-	kind    Kind
+	kind    string
 }
 
-// Run attacks until ctx is over and everybody has hung up.
+// Run attacks until ctx is over and all attackers have hung up.
 func Run(ctx context.Context, plan Plan) Counts {
 	a := &attack{Plan: plan, logins: make(chan struct{}, loginsAtOnce)}
 	var all sync.WaitGroup
-	for address := range plan.Addresses {
-		for n := range plan.PerAddress {
-			one := &attacker{attack: a, from: addressOf(address), address: address, number: address*plan.PerAddress + n, kind: plan.Kind}
-			if plan.Kind == All {
-				one.kind = mix[one.number%len(mix)]
-			}
-			all.Go(func() { one.run(ctx) })
+	for n := range plan.Addresses * plan.PerAddress {
+		one := &attacker{attack: a, address: n / plan.PerAddress, number: n, kind: plan.Kind}
+		if plan.Kind == All {
+			one.kind = Kinds[n%(len(Kinds)-1)]
 		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if again := one.attempt(ctx); !again {
+					_ = load.Pause(ctx, retryAfter)
+				}
+			}
+		})
 	}
 	<-ctx.Done()
 	all.Wait()
-	return Counts{
-		In: int(a.in.Load()), Most: int(a.most.Load()), Refused: int(a.refused.Load()),
-		Ended: int(a.ended.Load()), Said: int(a.said.Load()),
-	}
+	return a.Counts
 }
 
-// addressOf leaves 127.0.0.0/16 to those who do not attack.
-func addressOf(n int) net.IP { return net.IPv4(127, byte(1+n>>8), byte(n), 1) }
-
-func (a *attacker) run(ctx context.Context) {
-	attempt := ways[a.kind]
-	for ctx.Err() == nil {
-		if attempt(a, ctx) {
-			continue
+// attempt attacks once, and reports whether to try again at once.
+func (a *attacker) attempt(ctx context.Context) (again bool) {
+	guest := load.Config{Number: firstGuest + a.number, Guest: true, Columns: columns}
+	switch a.kind {
+	case "idle": // says nothing
+		return a.visit(ctx, guest, func(c *load.Client) error {
+			<-c.Done()
+			return errEnded
+		})
+	case "tiny": // packets of one byte, to a shell and to channels that nobody reads
+		return a.visit(ctx, guest, a.drip)
+	case "unread": // asks for the history and the help, and reads nothing
+		guest.Line = true
+		return a.visit(ctx, guest, func(c *load.Client) error {
+			c.StopReading()
+			return a.say(c, fmt.Sprintf("/history %d\r", HistoryLines), "/help\r")
+		})
+	case "burst": // long lines, at a width of its own, so that no rendered line serves two
+		guest.Columns = 80 + a.number%400
+		return a.visit(ctx, guest, func(c *load.Client) error { return a.say(c, longLine("")+"\r") })
+	case "group": // long messages to the address's own nicks, of which some may be away
+		first := firstGroup + a.address*groupNicks
+		var nicks []string
+		for i := range groupNicks {
+			nicks = append(nicks, load.Nick(first+i))
 		}
-		pause(ctx, retryAfter)
+		line := longLine("send "+strings.Join(nicks, ",")+" ") + "\n"
+		self := load.Config{Number: first + a.number%groupNicks}
+		return a.visit(ctx, self, func(c *load.Client) error { return a.say(c, line) })
+	case "churn": // a new key each time, which claims a nick
+		self := load.Config{Number: firstNew, Columns: columns}
+		a.count(func() { a.names++; self.Number += a.names })
+		return a.visit(ctx, self, func(*load.Client) error { return nil })
+	default: // handshakes
+		a.handshake(ctx)
+		return false
 	}
 }
 
-// entered counts somebody who is in, until left.
-func (a *attack) entered() {
-	a.in.Add(1)
-	for now := a.now.Add(1); ; {
-		most := a.most.Load()
-		if now <= most || a.most.CompareAndSwap(most, now) {
-			return
-		}
-	}
+// longLine is as long as allowed, the words in front of it included.
+func longLine(front string) string {
+	const noise = "noise "
+	return front + strings.Repeat(noise, (LineSize-len(front))/len(noise))
 }
 
-func (a *attack) left() { a.now.Add(-1) }
+func (a *attack) count(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
 
-// place waits for one to log in; the caller gives it back.
-func (a *attack) place(ctx context.Context) bool {
+func (a *attack) entered() { a.count(func() { a.In++; a.now++; a.Most = max(a.Most, a.now) }) }
+
+// blind is the Sink of an attacker: what it is shown does not matter.
+type blind struct{}
+
+func (blind) Take([]byte, time.Duration) []byte { return nil }
+
+// from is the address of the attacker. 127.0.0.0/16 is for those who do not attack.
+func (a *attacker) from() net.IP { return net.IPv4(127, byte(1+a.address>>8), byte(a.address), 1) }
+
+// visit logs in, lets work go on until it or ctx ends, and hangs up. work returns an
+// error when the session has ended. visit reports whether the attacker was let in and
+// left by itself.
+func (a *attacker) visit(ctx context.Context, config load.Config, work func(*load.Client) error) bool {
 	select {
 	case a.logins <- struct{}{}:
-		return true
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (a *attack) giveBack() { <-a.logins }
-
-// nobody shows nothing to anyone.
-type nobody struct{}
-
-func (nobody) Take([]byte, time.Duration) []byte { return nil }
-
-// visit logs in, lets work go on until it, the session or ctx ends, and hangs up.
-// work returns an error when the server has ended it. visit reports whether the
-// attacker was in and left by itself.
-func (a *attacker) visit(
-	ctx context.Context, who load.Identity, kind load.Kind, work func(context.Context, *load.Client) error,
-) bool {
-	if !a.place(ctx) {
-		return false
-	}
-	kind.From = a.from
-	who.Cipher = a.Cipher
-	client, err := load.Connect(ctx, a.Addr, who, kind, nobody{})
-	a.giveBack()
+	config.From = a.from()
+	client, err := load.Connect(ctx, a.Addr, config, blind{})
+	<-a.logins
 	if err != nil {
 		if ctx.Err() == nil {
-			a.refused.Add(1)
+			a.count(func() { a.Refused++ })
 		}
 		return false
 	}
 	a.entered()
-	defer a.left()
+	defer a.count(func() { a.now-- })
 	defer client.Close()
-	stop := context.AfterFunc(ctx, client.Close) // frees a write that stands
+	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
-	err = work(ctx, client)
+	err = work(client)
 	if err != nil && ctx.Err() == nil {
-		a.ended.Add(1)
+		a.count(func() { a.Ended++ })
 	}
 	return err == nil
 }
 
-// guest is the attacker without a key.
-func (a *attacker) guest() load.Identity {
-	return load.Identity{Number: firstGuest + a.number, Auth: load.AuthGuest}
+// drip writes one byte after the other to all channels that it gets. Those without a
+// shell make the server end the connection after some time.
+func (a *attacker) drip(c *load.Client) error {
+	drip := func(w io.Writer) {
+		for n := 0; ; n++ {
+			if _, err := w.Write([]byte{'x'}); err != nil {
+				a.count(func() { a.Input += n })
+				return
+			}
+		}
+	}
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	for range extraChannels {
+		channel, requests, err := c.Open()
+		if err != nil {
+			break
+		}
+		writing.Go(func() { ssh.DiscardRequests(requests) })
+		writing.Go(func() { drip(channel) })
+	}
+	drip(c)
+	c.Close()
+	return errEnded
 }
 
-// pause waits until d has passed or ctx is over.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// say writes lines as fast as one nick may, so that the server has no reason to make
+// it wait: the first, and every fourth time the last.
+func (a *attacker) say(c *load.Client, lines ...string) error {
+	tick := time.NewTicker(lineEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		if n >= burstLines {
+			select {
+			case <-tick.C:
+			case <-c.Done():
+				return errEnded
+			}
+		}
+		line := lines[0]
+		if n%4 == 3 {
+			line = lines[len(lines)-1]
+		}
+		if _, err := io.WriteString(c, line); err != nil {
+			return errEnded
+		}
+		a.count(func() { a.Input++ })
+	}
+}
+
+// handshake goes half the way to a login: half stop after the banner, the other half
+// when the keys are exchanged, which is the expensive part.
+func (a *attacker) handshake(ctx context.Context) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: a.from()}}
+	in := false
+	stay := func() {
+		in = true
+		a.entered()
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", a.Addr)
+	if err == nil {
+		defer conn.Close()
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		defer stop()
+		if a.number%2 == 0 {
+			banner(conn, stay)
+		} else {
+			config := &ssh.ClientConfig{ClientVersion: load.Version}
+			config.Ciphers = []string{load.Cipher}
+			config.HostKeyCallback = func(string, net.Addr, ssh.PublicKey) error {
+				stay() // where a user would be asked about the host's key
+				_ = load.Pause(ctx, handshakeTime)
+				return errEnded
+			}
+			_, _, _, _ = ssh.NewClientConn(conn, a.Addr, config)
+		}
+	}
+	a.count(func() {
+		switch over := ctx.Err() != nil; {
+		case in && over:
+			a.now--
+		case in:
+			a.now--
+			a.Ended++
+		case !over:
+			a.Refused++
+		}
+	})
+}
+
+// banner sends its own and no more, until the server hangs up. stay is called when the
+// server goes on with the handshake and does not disconnect.
+func banner(conn net.Conn, stay func()) {
+	const keyInit, kindAt = 20, 5 // SSH_MSG_KEXINIT; behind the lengths of packet and padding
+	in := bufio.NewReader(conn)
+	_, err1 := io.WriteString(conn, load.Version+"\r\n")
+	_, err2 := in.ReadString('\n')
+	packet, err3 := in.Peek(kindAt + 1)
+	if errors.Join(err1, err2, err3) == nil && packet[kindAt] == keyInit {
+		stay()
+		_, _ = io.Copy(io.Discard, in)
 	}
 }

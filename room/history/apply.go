@@ -79,7 +79,9 @@ func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
 	}
 }
 
-// give hands a line to its history, and reports whether that is an inbox which is full.
+// give hands a line to its history, and reports whether that is an inbox which is full. While
+// that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
+// nothing may be lost of which its sender was told that it is kept.
 func (s *Store) give(l line, b *batchOf) (full bool) {
 	if !l.retired.IsZero() {
 		s.finish(b)
@@ -90,7 +92,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 			late.todo = append(late.todo, l)
 			s.mu.Unlock()
 		}
-		return false
+		return l.inbox > 0
 	}
 	if !l.retired.IsZero() {
 		if err := s.retire(l.owner, l.rec.Seq, l.retired); err != nil {
@@ -106,7 +108,7 @@ func (s *Store) give(l line, b *batchOf) (full bool) {
 			return false
 		} else if err != nil {
 			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
-			return false
+			return l.inbox > 0
 		}
 		b.owners[l.owner] = it
 	}
@@ -198,12 +200,22 @@ func (s *Store) verify(o *owner, f disk.File, v *view) (ino uint64, err error) {
 	return st.Ino, nil
 }
 
-// changed notes that a history has to be synced by the next checkpoint.
-func (s *Store) changed(name string, ino uint64) {
+// changed notes that a history has to be synced by the next checkpoint, and which file it is.
+func (s *Store) changed(name string, ino uint64) { s.changedTo(name, inodes{ino: ino}) }
+
+func (s *Store) changedTo(name string, is inodes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[name] = ino
+	s.dirty[name] = is
 }
+
+// inodes says which file is a history: another one is somebody else's.
+type inodes struct {
+	ino uint64 // 0 if it was set aside, and there is none
+	or  uint64 // the other one if not 0: nobody knows whether a shorter file took its place
+}
+
+func (i inodes) has(ino uint64) bool { return ino == i.ino || ino != 0 && ino == i.or }
 
 // lateOwner is a history that lacks lines which the log has.
 type lateOwner struct {
@@ -277,7 +289,6 @@ func (s *Store) retry(name string, l *lateOwner) error {
 			if err != nil {
 				return err
 			}
-			next.inbox = 0 // its sender was told that it is kept
 			it.val.add(next)
 		} else {
 			if it != nil {
@@ -304,7 +315,9 @@ func (s *Store) retry(name string, l *lateOwner) error {
 }
 
 // unusable reports whether what is in a file's place is not one that a store may use.
-func unusable(err error) bool { return errors.Is(err, disk.ErrNotRegular) }
+func unusable(err error) bool {
+	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, errAhead)
+}
 
 // complain logs something about a history, once.
 func (s *Store) complain(name, what string, err error) {

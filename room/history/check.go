@@ -27,15 +27,14 @@ type Summary struct {
 	Records int   // good ones in the histories
 	Damaged int   // findings that are Damage
 	Trouble int   // findings that are Trouble
-	Aside   int64 // lines that were set aside earlier
+	Aside   int64 // bytes that were set aside earlier
 	Waiting int   // events in the log that the histories may lack
 	LastID  string
 }
 
-// Check goes over the histories in dir and changes nothing. Beside a running server
-// what is being written at this moment is no damage. Its memory does not grow with the
-// files. The error is about the folder as a whole: not there, not readable, of another version, or ctx is
-// over.
+// Check goes over the histories in dir and changes nothing. Beside a running server what is being
+// written at this moment is no damage. Its memory does not grow with the files. The error is about
+// the folder as a whole: not there, not readable, of another version, or ctx is over.
 func Check(ctx context.Context, dir string, how Checking) (Summary, error) {
 	root, err := disk.OpenReadOnly(dir)
 	if err != nil {
@@ -143,11 +142,6 @@ func (c *checker) shared(in disk.Folder, path, name string) error {
 	case "users", "rooms", logFolder, checkpointFile:
 		return nil // their turn comes, or was
 	case versionFile, "lock", backupLock:
-		if f, _, err := openStat(in, name, false); errors.Is(err, disk.ErrNotRegular) {
-			c.note(Trouble, path, "is not a file; move it away")
-		} else if f != nil {
-			return f.Close()
-		}
 		return nil
 	}
 	return c.other(in, path, name)
@@ -178,7 +172,11 @@ func (c *checker) nicks(in disk.Folder, path, name string) error {
 func (c *checker) other(in disk.Folder, path, name string) error {
 	switch {
 	case strings.HasSuffix(name, ".torn"):
-		return c.aside(in, path, name)
+		if f, size := c.open(in, path, name); f != nil {
+			c.sum.Aside += size
+			c.note(Remark, path, fmt.Sprintf("set aside earlier: %d bytes", size))
+			return f.Close()
+		}
 	case !strings.HasSuffix(name, ".tmp"):
 		c.note(Remark, path, "not a file of whoelse: nothing reads it")
 	case !c.inUse():
@@ -219,31 +217,6 @@ func openStat(in disk.Folder, name string, create bool) (disk.File, disk.Stat, e
 	return f, st, nil
 }
 
-// aside counts what was set aside.
-func (c *checker) aside(in disk.Folder, path, name string) error {
-	f, size := c.open(in, path, name)
-	if f == nil {
-		return nil
-	}
-	lines := int64(0)
-	err := eachLine(f, 0, size, func(jsonl.Line, int64) error { lines++; return c.ctx.Err() })
-	if err = errors.Join(err, f.Close()); err != nil {
-		return c.unreadable(path, 0, size, err)
-	}
-	c.how.Step(size)
-	c.sum.Aside += lines
-	c.note(Remark, path, fmt.Sprintf("set aside earlier: %s, %s", counted(lines, "line"), counted(size, "byte")))
-	return nil
-}
-
-// counted is "1 line", "2 lines".
-func counted(n int64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
-}
-
 // unreadable reports a file that can't be read to its end, unless a server has cut it.
 func (c *checker) unreadable(path string, off, size int64, err error) error {
 	if c.ctx.Err() != nil {
@@ -282,7 +255,7 @@ func (c *checker) history(in disk.Folder, path, name string) error {
 			}
 		}
 		if cut := torn(l, next); !whole || cut {
-			bad := damaged(path, l, next, f, found)
+			bad := damaged(path, l, next, found)
 			if cut && c.inUse() {
 				bad.Grade, bad.What = Remark, "being written, or a torn end that the server sets aside at its next use"
 			}

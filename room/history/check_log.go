@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"whoelse/room"
 	"whoelse/room/internal/disk"
@@ -13,6 +14,9 @@ import (
 // checkLog looks at the log and at the checkpoint.
 func (c *checker) checkLog() error {
 	before := c.checkpoint()
+	if c.last = before.Seq; before.Seq == 0 {
+		c.last = math.MaxUint64 // without a log a start goes on after the greatest in the histories
+	}
 	var segments []string
 	err := c.below(logFolder, func(in disk.Folder, path, name string) error {
 		if firstSegment([]string{name}) == 0 {
@@ -69,7 +73,9 @@ func (c *checker) checkLog() error {
 	if prev > 0 && prev < before.Seq && !hurt {
 		c.note(Damage, checkpointFile, fmt.Sprintf("comes to %d, and the log only to %d", before.Seq, prev))
 	}
-	c.last = max(after.Seq, prev, known)
+	if last := max(after.Seq, prev, known); last > 0 {
+		c.last = last
+	}
 	return nil
 }
 

@@ -55,9 +55,12 @@ func withCarol(t testing.TB, content []byte, point Checkpoint) *disktest.FS {
 // contentOf is what is in a file of a folder in memory, nil without one.
 func contentOf(t testing.TB, m *disktest.FS, dir, name string) []byte {
 	t.Helper()
-	in, err := m.Folder().Sub(dir)
-	if err != nil {
-		t.Fatal(err)
+	in := m.Folder()
+	if dir != "" {
+		var err error
+		if in, err = in.Sub(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b, err := disk.ReadFile(in, name, 1<<30)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -169,17 +172,17 @@ func TestCheckNames(t *testing.T) {
 		off     int
 		want    string
 	}{
-		"flipped":   {slices.Concat(first, flipped, second), len(first), "the checksum does not fit"},
-		"by hand":   {slices.Concat(first, []byte(`{"text":"hi, this is longer than a checksum"}`+"\n"), second), len(first), "no checksum"},
-		"words":     {slices.Concat([]byte("something else\n"), second), 0, "not a record"},
-		"no member": {append(jsonl.Seal([]byte(`{"text":"x"`), 0), second...), 0, "not a record, though its checksum fits"},
-		"empty":     {slices.Concat(first, []byte("\n"), second), len(first), "an empty line"},
-		"zeros":     {slices.Concat(first, make([]byte, 300_000), []byte("\n"), second), len(first), "bytes of zero (300001 bytes)"},
-		"no line":   {slices.Concat(first, make([]byte, 100)), len(first), "bytes of zero (100 bytes)"},
+		"flipped":   {slices.Concat(first, flipped, second), len(first), "damaged ("},
+		"by hand":   {slices.Concat(first, []byte(`{"text":"hi, this is longer than a checksum"}`+"\n"), second), len(first), "damaged ("},
+		"words":     {slices.Concat([]byte("something else\n"), second), 0, "damaged ("},
+		"no member": {append(jsonl.Seal([]byte(`{"text":"x"`), 0), second...), 0, "damaged ("},
+		"empty":     {slices.Concat(first, []byte("\n"), second), len(first), "damaged (1 byte)"},
+		"zeros":     {slices.Concat(first, make([]byte, 300_000), []byte("\n"), second), len(first), "damaged (300001 bytes)"},
+		"no line":   {slices.Concat(first, make([]byte, 100)), len(first), "torn end (100 bytes)"},
 		"torn":      {slices.Concat(first, second[:20]), len(first), "torn end (20 bytes)"},
 		"cut":       {slices.Concat(first, second[:len(second)-1]), len(first), "the last line lacks its newline"},
 		"joined":    {slices.Concat(first[:len(first)-1], second), 0, "a newline was lost, both records found"},
-		"long":      {slices.Concat(bytes.Repeat([]byte("x"), 2*jsonl.MaxLine), []byte("\n"), second), 0, "longer than any record"},
+		"long":      {slices.Concat(bytes.Repeat([]byte("x"), 2*jsonl.MaxLine), []byte("\n"), second), 0, "damaged ("},
 		"partly":    {slices.Concat(flipped[:len(first)-1], []byte("x"), second), 0, "damaged beside a record; whole records found in it: 1"},
 		"order":     {slices.Concat(second, first, second), len(second), "out of order"},
 	} {
@@ -215,8 +218,8 @@ func TestCheckOfOddThings(t *testing.T) {
 	sum, text := checkDir(t, dir)
 	wantLines(t, text, "users/folder.jsonl: is not a file", "users/pipe.jsonl: is not a file", "users/link.jsonl: is not a file",
 		"rooms/lobby.jsonl: is not a file", "users/bob.jsonl: has another name", "users/Bob.jsonl: not the history of a nick",
-		`users/x\u001b[2J.old: not a file`, "users/carol.jsonl.tmp: left over", "users/carol.jsonl.torn: set aside earlier: 2 lines, 4 bytes")
-	if sum.Trouble != 5 || sum.Damaged != 0 || sum.Aside != 2 {
+		`users/x\u001b[2J.old: not a file`, "users/carol.jsonl.tmp: left over", "users/carol.jsonl.torn: set aside earlier: 4 bytes")
+	if sum.Trouble != 5 || sum.Damaged != 0 || sum.Aside != 4 {
 		t.Errorf("%+v\n%s", sum, text)
 	}
 }
@@ -311,9 +314,18 @@ func TestCheckOfAnotherFoldersHistory(t *testing.T) {
 	if sum.Damaged != 1 || !strings.Contains(fmt.Sprint(list), "has the number 1000, and the log comes only to 6") {
 		t.Errorf("%+v %v", sum, list)
 	}
-	mustRepair(t, m)
 	s, err := open(m.Folder(), Options{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Waiting("carol"); !errors.Is(err, errAhead) { // what was sent now would be lost
+		t.Errorf("it is used: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustRepair(t, m)
+	if s, err = open(m.Folder(), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	follow(s)

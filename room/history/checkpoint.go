@@ -65,7 +65,7 @@ func (s *Store) checkpoint() error {
 	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
 	late := len(s.late) > 0
 	if !late {
-		s.dirty = make(map[string]uint64)
+		s.dirty = make(map[string]inodes)
 	}
 	s.mu.Unlock()
 	s.applying.Unlock()
@@ -74,9 +74,9 @@ func (s *Store) checkpoint() error {
 	}
 	if err := s.syncHistories(dirty); err != nil {
 		s.mu.Lock()
-		for name, ino := range dirty {
-			if s.dirty[name] == 0 { // else it may have been shortened
-				s.dirty[name] = ino
+		for name, was := range dirty {
+			if _, again := s.dirty[name]; !again { // else it may have been shortened
+				s.dirty[name] = was
 			}
 		}
 		s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *Store) release(seq uint64) error {
 func (s *Store) due() bool { return int64(s.Log.Stats().Segments) > max(1, s.held.Load()) }
 
 // syncHistories makes these histories durable, and the names of all.
-func (s *Store) syncHistories(names map[string]uint64) error {
+func (s *Store) syncHistories(names map[string]inodes) error {
 	all := false
 	if len(names) >= s.opts.ManyFiles {
 		var err error
@@ -118,8 +118,8 @@ func (s *Store) syncHistories(names map[string]uint64) error {
 			return err
 		}
 	}
-	for name, ino := range names {
-		if err := s.syncFile(name, ino, all); err != nil {
+	for name, was := range names {
+		if err := s.syncFile(name, was, all); err != nil {
 			return err
 		}
 	}
@@ -128,9 +128,9 @@ func (s *Store) syncHistories(names map[string]uint64) error {
 }
 
 // syncFile makes the content of one history durable, unless it is already. It has to be the
-// file that was written, which had this inode; 0 is one that was set aside.
-func (s *Store) syncFile(name string, ino uint64, synced bool) error {
-	if !synced && ino != 0 {
+// file that was written.
+func (s *Store) syncFile(name string, was inodes, synced bool) error {
+	if !synced && was.ino != 0 {
 		h, err := s.handle(name, false)
 		if err == nil {
 			err = h.val.Sync()
@@ -141,7 +141,7 @@ func (s *Store) syncFile(name string, ino uint64, synced bool) error {
 		}
 	}
 	now, err := s.inode(name)
-	if err != nil || now == ino || ino == 0 {
+	if err != nil || was.has(now) || was.ino == 0 {
 		return err
 	}
 	s.renaming.Lock() // it may have been shortened or set aside just now
@@ -149,7 +149,7 @@ func (s *Store) syncFile(name string, ino uint64, synced bool) error {
 	s.mu.Lock()
 	expected, changed := s.dirty[name]
 	s.mu.Unlock()
-	if now, err = s.inode(name); err == nil && (!changed || now != expected) {
+	if now, err = s.inode(name); err == nil && (!changed || !expected.has(now)) {
 		err = fmt.Errorf("%s: %w", path(name), errReplaced)
 	}
 	return err
@@ -181,8 +181,8 @@ func (s *Store) resync() error {
 			s.mu.Unlock()
 			return errLate
 		}
-		if names[name] == 0 {
-			names[name] = 0
+		if _, dirty := names[name]; !dirty {
+			names[name] = inodes{}
 		}
 	}
 	clear(s.late)

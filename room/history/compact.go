@@ -401,10 +401,8 @@ func (c *compaction) install(in disk.Folder, base string) error {
 	}
 	err = in.Rename(base+".tmp", base)
 	c.s.files.forget(o.name)
-	if named, lstatErr := in.Lstat(base); err != nil && lstatErr == nil && named.Ino == st.Ino {
-		err = nil // it was, nevertheless
-	}
-	if err != nil {
+	if err != nil { // it may have its effect nevertheless, see adopt
+		c.s.changedTo(o.name, inodes{c.v.ino, st.Ino})
 		return err
 	}
 	o.adopt(st.Ino)

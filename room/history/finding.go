@@ -1,9 +1,7 @@
 package history
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 
 	"whoelse/room/internal/jsonl"
 )
@@ -38,8 +36,8 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: byte %d: %s (%d bytes)", name, f.Offset, f.What, f.Size)
 }
 
-// damaged says what is wrong with a line of r, which ends where the next one begins.
-func damaged(name string, l jsonl.Line, next int64, r io.ReaderAt, found []goodLine) Finding {
+// damaged says what is wrong with a line, which ends where the next one begins.
+func damaged(name string, l jsonl.Line, next int64, found []goodLine) Finding {
 	f := Finding{File: name, Offset: l.Off, Size: next - l.Off, Grade: Damage}
 	junk := len(l.Data)
 	for _, g := range found {
@@ -52,56 +50,16 @@ func damaged(name string, l jsonl.Line, next int64, r io.ReaderAt, found []goodL
 		f.What = "a newline was lost, both records found"
 	case n > 0:
 		f.What = fmt.Sprintf("damaged beside a record; whole records found in it: %d", n)
-	case allZero(r, l.Off, next):
-		f.What = "bytes of zero"
 	case torn(l, next):
 		f.What = "torn end"
-	case l.Data == nil:
-		f.What = "longer than any record"
 	default:
-		f.What = explain(l.Data)
+		f.What = "damaged"
 	}
 	return f
 }
 
 // torn reports whether a line has no newline, as only the last one can.
 func torn(l jsonl.Line, next int64) bool { return next-l.Off == int64(len(l.Data)) }
-
-// explain says why data is no record.
-func explain(data []byte) string {
-	switch {
-	case len(data) == 0:
-		return "an empty line"
-	case jsonl.Sealed(data):
-		return "not a record, though its checksum fits"
-	case bytes.Contains(data, []byte(`,"crc":"`)) && bytes.HasSuffix(data, []byte(`"}`)):
-		return "the checksum does not fit"
-	case data[0] != '{':
-		return "not a record"
-	}
-	return "no checksum"
-}
-
-// allZero reports whether there is nothing but zeros in [from, to), but for a newline
-// at its end.
-func allZero(r io.ReaderAt, from, to int64) bool {
-	b := make([]byte, 16<<10)
-	seen := false
-	for at := from; at < to; {
-		part := b[:min(int64(len(b)), to-at)]
-		if n, _ := r.ReadAt(part, at); n < len(part) {
-			return false
-		}
-		if at += int64(len(part)); at == to {
-			part = bytes.TrimSuffix(part, []byte("\n"))
-		}
-		if len(bytes.TrimLeft(part, "\x00")) > 0 {
-			return false
-		}
-		seen = seen || len(part) > 0
-	}
-	return seen
-}
 
 // Clean is s with all escaped that is not printable, fit for a terminal.
 func Clean(s string) string {

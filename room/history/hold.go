@@ -27,8 +27,8 @@ type Held struct {
 	backup io.Closer // keeps backups from beginning
 }
 
-// Hold takes the folder dir as [Open] does, with the same lock, and finishes what a
-// crash left undone: the histories have all that the log had, and the log is empty. The error is as Open's,
+// Hold takes the folder dir as [Open] does, with the same lock, and finishes what a crash left
+// undone: the histories have all that the log had, and the log is empty. The error is as Open's,
 // [ErrInUse] while a server runs, [ErrBackup] while a backup does.
 func Hold(dir string, log *slog.Logger) (*Held, error) {
 	dir, err := filepath.Abs(dir)
@@ -113,28 +113,40 @@ func (h *Held) Rename(from, to string) error {
 	if err := areNicks(from, to); err != nil {
 		return err
 	}
-	users := h.s.dirs.users
-	var ends []string
-	for _, end := range historyFiles {
-		switch _, err := users.Lstat(from + end); {
-		case err == nil:
-			if err := h.free(to + end); err != nil {
-				return err
-			}
-			ends = append(ends, end)
-		case !errors.Is(err, fs.ErrNotExist):
-			return err
-		}
+	if _, err := h.movable(from, to); err != nil {
+		return err
 	}
 	if err := h.readdress(from, to); err != nil {
 		return fmt.Errorf("history of %s: %w", from, err)
 	}
+	ends, err := h.movable(from, to) // there may be more to set aside now
+	if err != nil {
+		return err
+	}
+	users := h.s.dirs.users
 	for _, end := range ends {
 		if err := users.Rename(from+end, to+end); err != nil {
 			return fmt.Errorf("history of %s: %w", from, err)
 		}
 	}
 	return users.Sync() // also of what an interrupted call has moved
+}
+
+// movable returns which of the files from has. It is an fs.ErrExist if to has one of these.
+func (h *Held) movable(from, to string) (ends []string, err error) {
+	for _, end := range historyFiles {
+		switch err := h.free(from + end); {
+		case err == nil:
+		case !errors.Is(err, fs.ErrExist):
+			return nil, err
+		default:
+			if err := h.free(to + end); err != nil {
+				return nil, err
+			}
+			ends = append(ends, end)
+		}
+	}
+	return ends, nil
 }
 
 // RestoreNick gives nick the history back that was set aside last, and reports whether
@@ -227,8 +239,8 @@ func (h *Held) readdress(from, to string) error {
 }
 
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
-// order of their numbers, and nothing else; what is damaged is durable in the .torn file before. change may
-// return another message for one.
+// order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
+// change may return another message for one.
 func (h *Held) rewrite(name string, change func(*room.Message) *room.Message) error {
 	it, err := h.s.owner(name)
 	if err != nil {

@@ -24,11 +24,11 @@ const backupLock = "backup.lock"
 // segment has it for a moment.
 const keepPatience = 5 * time.Second
 
-// HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or at its
-// start, until the closer is closed or the process ends. Copying the checkpoint, then the histories and
-// then the log meanwhile gives a copy that a start makes consistent. It is
-// [ErrBackup] when somebody else holds them. A folder that nobody can write to, and that no server
-// has, needs no lock.
+// HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or
+// at its start, until the closer is closed or the process ends. Copying the checkpoint, then the
+// histories and then the log meanwhile gives a copy that a start makes consistent. It is [ErrBackup]
+// when somebody else holds them. A folder that nobody can write to, and that no server has, needs no
+// lock.
 func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
 	in, err := disk.OpenExisting(dir)
 	if err != nil {

@@ -29,7 +29,8 @@ func split(l jsonl.Line) (found []goodLine, whole bool) {
 	return found, whole
 }
 
-// eachLine calls visit with the lines of r from one on, and where the next one begins, up to the first error.
+// eachLine calls visit with the lines of r from one on, and where the next one begins, up to the
+// first error.
 func eachLine(r io.ReaderAt, from, end int64, visit func(l jsonl.Line, next int64) error) error {
 	lines := jsonl.NewForward(r, from, end)
 	for {

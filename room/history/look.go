@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"whoelse/room"
@@ -57,9 +56,9 @@ func (l *Look) open(d *dirs, name string) error {
 	if v, err := ReadVersion(d.root); err != nil || v != 0 && v < Version {
 		return errors.Join(err, fmt.Errorf("the histories have version %d; a start of the server brings them up to date", v))
 	}
-	for name, folder := range map[string]*disk.Folder{logFolder: &d.log, "users": &d.users, "rooms": &d.rooms} {
+	for dir, folder := range map[string]*disk.Folder{logFolder: &d.log, "users": &d.users, "rooms": &d.rooms} {
 		var err error
-		if *folder, err = d.root.Sub(name); errors.Is(err, fs.ErrNotExist) {
+		if *folder, err = d.root.Sub(dir); errors.Is(err, fs.ErrNotExist) {
 			*folder = nil
 		} else if err != nil {
 			return err
@@ -146,22 +145,36 @@ type Line struct {
 // Each calls visit with the newest n lines that want accepts, oldest first; with all of
 // them if n is 0. What is damaged is reported, and left out. It holds one line at a time.
 func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(Line) error) error {
-	start, skip, err := l.newest(n, want)
-	if err != nil {
-		return err
+	skip := 0
+	if n > 0 {
+		skip = -n
+		if err := l.each(want, func(Finding, bool) {}, func(Line) error { skip++; return nil }); err != nil {
+			return err
+		}
 	}
-	return eachLine(l.view, start, l.view.end(), func(ln jsonl.Line, next int64) error {
+	return l.each(want, func(f Finding, cut bool) {
+		if (n == 0 || skip < 0) && !(cut && l.inUse()) { // a server may be writing the last line right now
+			tell(f)
+		}
+	}, func(line Line) error {
+		if skip--; skip >= 0 {
+			return nil
+		}
+		return visit(line)
+	})
+}
+
+// each calls visit with the lines that want accepts. It also reports whether what is damaged has no
+// newline.
+func (l *Look) each(want func(Line) bool, tell func(f Finding, cut bool), visit func(Line) error) error {
+	return eachLine(l.view, 0, l.view.end(), func(ln jsonl.Line, next int64) error {
 		good, whole := split(ln)
-		cut := torn(ln, next)
-		if (!whole || cut) && !(cut && l.inUse()) { // a server may be writing the last line right now
-			tell(damaged(l.file, ln, next, l.view, good))
+		if cut := torn(ln, next); !whole || cut {
+			tell(damaged(l.file, ln, next, good), cut)
 		}
 		for _, g := range good {
-			line := l.line(g)
+			line := Line{g.data, g.Message, g.Message != nil && l.unread[g.Message.ID]}
 			if !want(line) {
-				continue
-			}
-			if skip--; skip >= 0 {
 				continue
 			}
 			if err := visit(line); err != nil {
@@ -170,35 +183,4 @@ func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(
 		}
 		return nil
 	})
-}
-
-func (l *Look) line(g goodLine) Line {
-	return Line{g.data, g.Message, g.Message != nil && l.unread[g.Message.ID]}
-}
-
-// newest finds the line with the n-th newest that want accepts, and how many before it
-// in that line are too many.
-func (l *Look) newest(n int, want func(Line) bool) (start int64, skip int, err error) {
-	if n <= 0 {
-		return 0, 0, nil
-	}
-	b := jsonl.NewBackward(l.view, l.view.end())
-	for {
-		ln, err := b.Next()
-		if errors.Is(err, io.EOF) {
-			return 0, 0, nil
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		good, _ := split(ln)
-		for _, g := range good {
-			if want(l.line(g)) {
-				n--
-			}
-		}
-		if n <= 0 {
-			return ln.Off, -n, nil
-		}
-	}
 }

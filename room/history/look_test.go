@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"whoelse/room"
 )
@@ -70,7 +71,7 @@ func TestLook(t *testing.T) {
 		t.Error(bad)
 	}
 	bad := wantLook(t, dir, "carol", 0, "00* 01* 03* 04*")
-	wantLines(t, bad, "users/carol.jsonl: byte", "the checksum does not fit", "torn end")
+	wantLines(t, bad, "users/carol.jsonl: byte 288: damaged (144 bytes)", "torn end")
 	for _, owner := range []string{"nobody", room.RoomHistory, room.PresenceHistory} {
 		if _, err := OpenLook(dir, owner); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", owner, err)
@@ -113,8 +114,8 @@ func TestLookGivesLinesAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestLookIsWhatAStartMakes: after a crash a look at any history shows what a start then has, whatever the
-// file lost or was left with.
+// TestLookIsWhatAStartMakes: after a crash a look at any history shows what a start then has,
+// whatever the file lost or was left with.
 func TestLookIsWhatAStartMakes(t *testing.T) {
 	dir := t.TempDir()
 	makeSmall(t, dir)
@@ -189,4 +190,16 @@ func TestCleanIsHarmless(t *testing.T) {
 			t.Errorf("%q is shown as %s, want %s", in, got, want)
 		}
 	}
+}
+
+// FuzzClean: nothing gets through that does more than be there.
+func FuzzClean(f *testing.F) {
+	f.Add("a\nb\x1b[2J\u202e\u009b\\\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range Clean(s) {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q has %U", Clean(s), r)
+			}
+		}
+	})
 }

@@ -19,7 +19,13 @@ import (
 	"whoelse/room"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childFolder); dir != "" {
+		talk(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
 
@@ -61,6 +67,13 @@ func read(owner string, ids ...string) *room.Event {
 		Message: room.Message{ID: fmt.Sprintf("mark-%09d", marks.Add(1)), Time: epoch, Kind: room.KindRead, From: owner},
 		Read:    ids,
 	}
+}
+
+// retired makes the event that nobody holds a nick any more.
+func retired(nick string, n int) *room.Event {
+	m := direct(n, nick)
+	m.Kind = room.KindRetired
+	return event(m)
 }
 
 // recsOf are the lines that an event should make.
@@ -115,7 +128,21 @@ func follow(s *Store) *Store {
 }
 
 // enter appends an event; done is called with what came back, or with an error.
-func enter(s *Store, e *room.Event, done func(room.Entry, error)) {
+func enter(s *Store, e *room.Event, done func(room.Entry, error)) { enterBy(s, s.Append, e, done) }
+
+// putAnyway is put for an event that was on its way before the store could refuse it.
+func putAnyway(t testing.TB, s *Store, events ...*room.Event) {
+	t.Helper()
+	for _, e := range events {
+		done := make(chan error, 1)
+		enterBy(s, s.Log.Append, e, func(_ room.Entry, err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func enterBy(s *Store, appendTo func(*room.Event, func(error)), e *room.Event, done func(room.Entry, error)) {
 	v, _ := followers.Load(s)
 	f := v.(*follower)
 	back := make(chan room.Entry, 1)
@@ -123,7 +150,7 @@ func enter(s *Store, e *room.Event, done func(room.Entry, error)) {
 	f.wait[e.ID] = back
 	f.mu.Unlock()
 	failed := make(chan error, 1)
-	s.Append(e, func(err error) { failed <- err })
+	appendTo(e, func(err error) { failed <- err })
 	go func() {
 		select {
 		case entry := <-back:

@@ -93,6 +93,7 @@ type owner struct {
 // unread is a message that the owner has not read.
 type unread struct {
 	at      record.Place
+	off     int64 // where its line is, as long as no shorter file took this one's place; -1 after that
 	id      string
 	receipt bool // it only tells that something was read
 }
@@ -132,6 +133,9 @@ func (o *owner) adopt(ino uint64) bool {
 		o.count = allOfThem
 	}
 	o.forget(o.shorter.dropped)
+	for i := range o.unread {
+		o.unread[i].off = -1
+	}
 	o.noticed = make(map[int64]bool)
 	o.shorter = shorter{}
 	return true
@@ -148,6 +152,7 @@ func (o *owner) add(l line) (full bool) {
 	if l.inbox > 0 && o.waiting >= l.inbox {
 		return true
 	}
+	l.rec.Off = o.size + int64(len(o.pending))
 	o.pending = append(o.pending, l.text...)
 	o.follow(l.index, l.rec)
 	return false
@@ -175,7 +180,7 @@ func (o *owner) follow(index int, r record.Record) {
 	}
 	switch {
 	case r.Message != nil && r.Message.For(o.name):
-		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Message.ID, r.Message.Kind == room.KindReceipt})
+		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt})
 	case len(r.Read) > 0:
 		o.forget(r.Read)
 	}
@@ -298,7 +303,7 @@ func (s *Store) load(name string) (*owner, error) {
 	s.mu.Lock()
 	expected, changed := s.dirty[name]
 	s.mu.Unlock()
-	if changed && expected != st.Ino {
+	if changed && !expected.has(st.Ino) {
 		return nil, errReplaced
 	}
 	o.ino = st.Ino
@@ -311,7 +316,7 @@ func (s *Store) load(name string) (*owner, error) {
 	} else {
 		err = r.loadUnread()
 	}
-	if err == nil && s.Log != nil && o.last > s.Log.Last() {
+	if err == nil && s.isAhead(o.last) {
 		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
@@ -319,6 +324,14 @@ func (s *Store) load(name string) (*owner, error) {
 
 // errAhead is given when the log has lost the newest of its events.
 var errAhead = errors.New("has events that the log does not have; put back the log, or stop the server and run: whoelse check --repair")
+
+// isAhead reports whether the log has not come to an event yet.
+func (s *Store) isAhead(seq uint64) bool {
+	s.mu.Lock()
+	applied := s.applied
+	s.mu.Unlock()
+	return s.Log != nil && seq > max(applied, s.Log.Last())
+}
 
 // mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
 // whole; else it was torn by a crash, and is set aside.

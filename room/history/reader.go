@@ -139,10 +139,17 @@ func (r *reader) find(at record.Place) (rec record.Record, ok bool, err error) {
 // was reported. The first time that one is not at its place, all of the file is read.
 func (r *reader) unread(u unread) (rec record.Record, ok bool, err error) {
 	is := func(rec record.Record) bool { return rec.Message != nil && rec.Message.ID == u.id }
-	if rec, ok, err = r.find(u.at); err != nil || ok && is(rec) {
-		return rec, ok, err
+	if u.off >= 0 {
+		r.reset(u.off)
+		recs, err := r.next()
+		if i := slices.IndexFunc(recs, is); i >= 0 {
+			return recs[i], true, err
+		}
 	}
 	if r.offs == nil {
+		if rec, ok, err = r.find(u.at); err != nil || ok && is(rec) {
+			return rec, ok, err
+		}
 		r.offs = make(map[string]int64)
 		err = r.all(0, func(rec record.Record) {
 			if rec.Message != nil && rec.Message.For(r.o.name) {
@@ -261,7 +268,7 @@ func (r *reader) loadUnread() error {
 			*o = owner{name: o.name, ino: o.ino, size: o.size, noticed: o.noticed, compactAt: o.compactAt}
 			return r.loadAll()
 		}
-		o.noteUnread(unread{at, rec.Message.ID, rec.Message.Kind == room.KindReceipt})
+		o.noteUnread(unread{at, rec.Off, rec.Message.ID, rec.Message.Kind == room.KindReceipt})
 	}
 	if then := state.State.Then; then < state.Seq {
 		if err := r.bisect(then + 1); err != nil {
@@ -316,14 +323,12 @@ func (r *reader) sinceState() (state *record.Record, at stateAt, after []record.
 func (r *reader) loadAll() error {
 	o := r.o
 	var before uint64
-	index, ordered := 0, true
+	ordered, lines := true, make(map[uint64]int) // with each number
 	err := r.all(0, func(rec record.Record) {
-		ordered = ordered && rec.Seq >= before
+		ordered, before = ordered && rec.Seq >= before, rec.Seq
+		index := lines[rec.Seq]
 		if rec.State == nil {
-			if index++; rec.Seq != before {
-				index = 0
-			}
-			before = rec.Seq
+			lines[rec.Seq]++
 		}
 		o.follow(index, rec)
 	})

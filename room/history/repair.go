@@ -37,7 +37,11 @@ func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) err
 
 // repair is Repair on any folder, which it closes.
 func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checking) error {
-	if err := salvage(ctx, root, how); err != nil {
+	_, err := ReadVersion(root)
+	if err == nil {
+		err = salvage(ctx, root, how)
+	}
+	if err != nil {
 		return errors.Join(err, root.Close())
 	}
 	h, err := hold(root, log)
@@ -101,14 +105,14 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 	if err != nil {
 		return err
 	}
+	h.s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
 	most, lastID := h.s.applied, h.s.LastID()
+	var bad []string
 	for _, name := range append([]string{room.RoomHistory, room.PresenceHistory}, nicks...) {
-		bad := 0
+		found := false
 		in, base := h.s.dirs.place(name)
 		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Finding) {
-			if f.Grade == Damage && f.Offset >= 0 {
-				bad++
-			}
+			found = found || f.Grade == Damage && f.Offset >= 0
 			if how.Tell != nil {
 				how.Tell(f)
 			}
@@ -118,14 +122,20 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 			return err
 		}
 		most, lastID = max(most, c.most), max(lastID, c.sum.LastID)
-		if bad == 0 {
-			continue
+		if found {
+			bad = append(bad, name)
+		}
+	}
+	h.s.applied = most
+	for _, name := range bad {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if err := h.rewrite(name, nil); err != nil {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}
-	if most > h.s.applied || lastID > h.s.LastID() {
+	if saved, err := ReadCheckpoint(h.s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
 		if err := WriteCheckpoint(h.s.dirs.root, Checkpoint{most, lastID}); err != nil {
 			return err
 		}

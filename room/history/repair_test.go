@@ -216,7 +216,8 @@ func TestRepairLeavesTheGoodAlone(t *testing.T) {
 }
 
 // hurt is a folder of a server that was killed, with damage of every kind: in the middle of carol's
-// history, beyond its checkpoint, in the log, and in the checkpoint if asked for. Only two messages are lost.
+// history, beyond its checkpoint, in the log, and in the checkpoint if asked for. Only two messages
+// are lost.
 func hurt(t testing.TB) (m *disktest.FS, damaged [][]byte, all []string) {
 	t.Helper()
 	m = disktest.New()

@@ -68,7 +68,7 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 		return err
 	}
 	defer func() { _ = aside.Close() }() // it was only synced
-	if err := s.syncFile(nick, o.ino, false); err != nil {
+	if err := s.syncFile(nick, inodes{ino: o.ino}, false); err != nil {
 		return err
 	}
 	as, again, err := s.retiredAs(aside, o, at)
@@ -78,9 +78,10 @@ func (s *Store) retire(nick string, seq uint64, at time.Time) error {
 	s.renaming.Lock()
 	defer s.renaming.Unlock()
 	for _, end := range historyFiles {
-		err := in.Rename(nick+end, retiredFolder+"/"+as+end)
 		if again {
 			err = in.Remove(nick + end)
+		} else {
+			err = in.Rename(nick+end, retiredFolder+"/"+as+end)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("history of %s: %w", nick, err)

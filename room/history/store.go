@@ -63,7 +63,7 @@ type Store struct {
 	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
 	applied uint64     // number of the last event that was applied
 	lastID  string
-	dirty   map[string]uint64 // inodes of the histories that changed since the last checkpoint
+	dirty   map[string]inodes // histories that changed since the last checkpoint
 	late    map[string]*lateOwner
 	closed  bool
 
@@ -133,7 +133,7 @@ func newStore(opts Options) *Store {
 		owners:    newCache(or(opts.Owners, 4096), func(*owner) {}),
 		files:     newCache(opts.OpenFiles, func(f disk.File) { _ = f.Close() }),
 		compactor: compactor{names: make(map[string]bool), wake: make(chan struct{}, 1)},
-		dirty:     make(map[string]uint64),
+		dirty:     make(map[string]inodes),
 		late:      make(map[string]*lateOwner),
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),

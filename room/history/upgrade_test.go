@@ -80,3 +80,25 @@ func extract(t *testing.T, name, dir string) {
 		}
 	}
 }
+
+// TestNewerVersion: a folder of a newer program is refused, and stays as it is.
+func TestNewerVersion(t *testing.T) {
+	dir := t.TempDir()
+	makeSmall(t, dir)
+	for version, want := range map[string]error{"4": ErrNewer, "99": ErrNewer, "x": nil, "0": nil} {
+		writeAll(t, dir+"/version", []byte(version+"\n"))
+		before := everything(t, dir)
+		if _, err := Open(dir, Options{}); err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("a server on version %s: %v", version, err)
+		}
+		if _, err := Hold(dir, nil); err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("work on version %s: %v", version, err)
+		}
+		if err := Repair(t.Context(), dir, nil, Checking{}); err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("a repair of version %s: %v", version, err)
+		}
+		if after := everything(t, dir); after != before {
+			t.Errorf("version %s has changed from\n%s to\n%s", version, before, after)
+		}
+	}
+}

@@ -2,32 +2,39 @@ package hostile
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/history"
 	"whoelse/sessions/internal/rawssh"
 	"whoelse/sessions/sshd"
 )
 
-// past has n messages of so many bytes in the histories that they belong to, as old as can be.
-func (r *rig) past(n, size int, m room.Message) {
+// past is what was said before the server started: n messages of so many bytes.
+type past struct {
+	n, size int
+	room.Message
+}
+
+// remember puts it into the histories.
+func (r *rig) remember(all []past) {
 	r.Helper()
-	m.Time, m.Text = time.Now().UTC(), strings.Repeat("x", size)
-	owner := room.RoomHistory
-	if len(m.To) > 0 {
-		owner = m.To[0]
+	store, err := history.Open(filepath.Join(r.dir, "history"), history.Options{})
+	r.must(err)
+	r.must(store.Follow(func([]room.Entry) {}))
+	id := 0
+	for _, p := range all {
+		p.Time, p.Text = time.Now().UTC(), strings.Repeat("x", p.size)
+		for range p.n {
+			id++
+			p.ID = fmt.Sprintf("%011d", id)
+			store.Append(&room.Event{Message: p.Message}, func(err error) { r.Error(err) })
+		}
 	}
-	for i := range n {
-		m.ID = fmt.Sprintf("%011d", i)
-		r.store.Append(&room.Event{Message: m}, func(err error) { r.Error(err) })
-	}
-	eventually(r.T, "the old messages are not there", func() bool {
-		last, err := room.Collect(r.store.Tail(owner, 1, nil))
-		r.must(err)
-		return len(last) > 0 && last[0].ID == m.ID
-	})
+	r.must(store.Close())
 }
 
 // asks asks for something at a terminal or with a command, and reads nothing of it.
@@ -57,10 +64,11 @@ func (r *rig) visits(nick string) (n int) {
 // What somebody asks for and does not take is hardly in memory, however much it is,
 // and nothing of it counts as read.
 func TestMuchThatIsNotTaken(t *testing.T) {
-	while(t, options{within: time.Hour}, func(r *rig) {
-		const each, lines = 4, 3000
-		r.past(lines, 4000, room.Message{Kind: room.KindSay, From: "dora"})
-		r.past(lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}})
+	const each, lines = 4, 3000
+	while(t, options{within: time.Hour, past: []past{
+		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
+		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
+	}}, func(r *rig) {
 		before, searched := now(), r.store.Stats().Searched
 		questions := []string{"/history 10000", "inbox all 10000", "inbox"}
 		var all []*rawssh.Client // all come before the first of them asks, who will not be here for long
@@ -108,10 +116,10 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 // Who blocks the main speakers has the server search for the few lines that are left,
 // and not without end.
 func TestSearchBehindWhoIsBlocked(t *testing.T) {
-	while(t, options{}, func(r *rig) {
-		const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
-		r.past(1, 10, room.Message{Kind: room.KindSay, From: "dora"})
-		r.past(lines, 10, room.Message{Kind: room.KindSay, From: "carol"})
+	const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
+	while(t, options{past: []past{
+		{1, 10, room.Message{Kind: room.KindSay, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, From: "carol"}},
+	}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory"})
 		c.types("/block carol\n/block bob\n")
 		c.sees("bob's messages are hidden")
@@ -132,9 +140,8 @@ func TestSearchBehindWhoIsBlocked(t *testing.T) {
 // Whoever takes what is asked for gets all of it, at whatever length, in order and
 // once, and then the inbox is empty.
 func TestMuchThatIsTaken(t *testing.T) {
-	while(t, options{}, func(r *rig) {
-		const lines = 1234
-		r.past(lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}})
+	const lines = 1234
+	while(t, options{past: []past{{lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}}}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
 		c.leaves()
 		c.clean("mallory")

@@ -59,6 +59,7 @@ type options struct {
 	claims claims.Limits
 	quota  quota.Limits
 	files  int // of histories that stay open
+	past   []past
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -100,6 +101,9 @@ func (r *rig) start(o options) {
 	r.must(os.WriteFile(r.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(r.log, nil), slog.NewJSONHandler(r.log, nil)))
 	var err error
+	if o.past != nil {
+		r.remember(o.past)
+	}
 	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log, OpenFiles: o.files})
 	r.must(err)
 	r.registry, err = keys.Open(r.file(), log)

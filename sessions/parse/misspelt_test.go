@@ -28,7 +28,7 @@ func TestMisspelt(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		"", " sned bob hi", "/sned bob hi", "@sned hi", "send bob hi", "say hi bob", "sent bob the file", "sends bob regards", "spend time", "lend bob a hand",
+		"", " sned bob hi", "/sned bob hi", "/send bob hi", "/inbox bob", "@send bob hi", "@sned hi", "send bob hi", "say hi bob", "sent bob the file", "sends bob regards", "spend time", "lend bob a hand",
 		"end bob", "msg bob hi", "tell bob hi", "block bob", "kick bob", "hi bob", "index bob", "bob: sned", "me too", strings.Repeat("s", 5000) + " bob",
 	} {
 		if to, slip := sessions.Grammar.Misspelt(line); slip != nil {

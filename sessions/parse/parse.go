@@ -212,7 +212,7 @@ func (t Table) isTopic(rest string) bool {
 func (t Table) Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || line[0] == ' ' || t.find(word) != nil || everyday[word] {
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.find(word) != nil || everyday[word] {
 		return nil, nil
 	}
 	c := t.misspelt(word)

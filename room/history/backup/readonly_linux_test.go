@@ -11,8 +11,9 @@ import (
 	"whoelse/room/history"
 )
 
-// TestTakeOfWhatCantBeWritten: a folder that a crash left, without locks, on a disk that is read-only, as one
-// that is failing often is. Only root may mount; where it has to be tested the environment says so.
+// TestTakeOfWhatCantBeWritten: a folder that a crash left, without locks, on a disk that is
+// read-only, as one that is failing often is. Only root may mount; where it has to be tested the
+// environment says so.
 func TestTakeOfWhatCantBeWritten(t *testing.T) {
 	data := makeData(t)
 	must(t, os.Remove(data+"/history/backup.lock"))

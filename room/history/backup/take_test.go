@@ -244,8 +244,8 @@ func wantSynced(t *testing.T, log []string, end string) {
 	}
 }
 
-// TestTakeOfAnOlderLayout: a backup is taken before the first start of a newer program, and restoring it
-// brings the layout up to date.
+// TestTakeOfAnOlderLayout: a backup is taken before the first start of a newer program, and
+// restoring it brings the layout up to date.
 func TestTakeOfAnOlderLayout(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	write(t, data+"/host_key", "secret")

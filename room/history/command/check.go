@@ -76,7 +76,7 @@ func (k *commands) runCheck(c *cobra.Command, dir string) error {
 	broken := k.checkOthers(c.Context(), s)
 	s.bar.clear()
 	s.say(fmt.Sprintf("%s, %s, %d damaged, %s set aside, %s in the log", count(sum.Files, "file"),
-		count(sum.Records, "record"), sum.Damaged, count(sum.Aside, "line"), count(sum.Waiting, "event")))
+		count(sum.Records, "record"), sum.Damaged, size(sum.Aside), count(sum.Waiting, "event")))
 	if s.err != nil {
 		return s.err
 	}

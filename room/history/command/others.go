@@ -47,7 +47,7 @@ func escapeGlob(path string) string {
 func checkJSON(path string) error {
 	f, err := atomicfile.OpenRegular(path)
 	if errors.Is(err, atomicfile.ErrNotRegular) {
-		return errors.New("is no file")
+		return errors.New("is not a file")
 	}
 	if err != nil {
 		return err
@@ -59,39 +59,21 @@ func checkJSON(path string) error {
 	return validJSON(f)
 }
 
-// validJSON sees that there is one JSON value in r, without holding all of it.
+// validJSON sees that there is one JSON value in r.
 func validJSON(r io.Reader) error {
-	d := json.NewDecoder(r)
-	depth, values := 0, 0
-	for {
-		word, err := d.Token()
-		if errors.Is(err, io.EOF) && depth == 0 && values == 1 {
-			return nil
-		}
-		if errors.Is(err, io.EOF) && depth == 0 && values == 0 {
-			return errors.New("is empty")
-		}
-		if err == nil {
-			switch word {
-			case json.Delim('{'), json.Delim('['):
-				depth++
-			case json.Delim('}'), json.Delim(']'):
-				depth--
-			}
-			if depth == 0 {
-				values++
-			}
-			if values > 1 {
-				err = errors.New("more than one value")
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("byte %d: ends too early", d.InputOffset())
-		}
-		if err != nil {
-			return fmt.Errorf("byte %d: can't be understood (%w)", d.InputOffset(), err)
-		}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
 	}
+	if len(text) == 0 {
+		return errors.New("is empty")
+	}
+	var value json.RawMessage
+	err = json.Unmarshal(text, &value)
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
+		err = fmt.Errorf("byte %d: %w", at.Offset, err)
+	}
+	return err
 }
 
 // maxAudit bounds one line of the record of what operators did.

@@ -30,6 +30,7 @@ type Options struct {
 	Log      *slog.Logger          // where damage is reported; nil: nowhere
 	Progress func(files, of int)   // called after each file; may be nil
 	free     func() (uint64, bool) // bytes on the disk
+	fixed    bool                  // the folder can't be renamed
 }
 
 // FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 1
@@ -53,6 +54,7 @@ func FromVersion2(dir string, opts Options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	opts.fixed = mounted(dir)
 	opts.free = func() (uint64, bool) { return free(above) }
 	done, err := fromVersion2(parent, filepath.Base(dir), opts)
 	if err != nil {
@@ -102,6 +104,9 @@ func fromVersion2(parent disk.Folder, name string, opts Options) (done bool, err
 	defer func() { err = errors.Join(err, old.Close()) }()
 	if is, err := isOld(old); err != nil || !is {
 		return false, err
+	}
+	if opts.fixed {
+		return false, fmt.Errorf("%s is where a file system is mounted, and can't be replaced; move all that is in it to a plain folder, and that to its place", name)
 	}
 	locks, err := lockAll(old)
 	defer func() { err = errors.Join(err, locks()) }()

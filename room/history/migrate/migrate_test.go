@@ -557,6 +557,9 @@ func TestRefuses(t *testing.T) {
 	if _, err := fromVersion2(m.Folder(), "history", Options{free: full}); err == nil || !strings.Contains(err.Error(), "are free") {
 		t.Error(err)
 	}
+	if _, err := fromVersion2(m.Folder(), "history", Options{fixed: true}); err == nil || !strings.Contains(err.Error(), "is mounted") {
+		t.Error(err)
+	}
 	if _, err := m.Folder().Sub("history" + OldEnd); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,155 @@
+package history
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"whoelse/room"
+	"whoelse/room/internal/disk/disktest"
+)
+
+// TestAfterAFailedSync: the kernel has dropped what it could not write, and a second sync would
+// succeed: what the histories have beyond the checkpoint is cut, and applied again from the log.
+// Nothing in front of it is taken for damaged.
+func TestAfterAFailedSync(t *testing.T) {
+	for _, opts := range []Options{{SegmentBytes: 3000}, {SegmentBytes: 3000, MaxBytes: 20_000}, {SegmentBytes: 3000, ManyFiles: 1}} {
+		inMemory(t, func(t *testing.T, fs *disktest.FS) {
+			var l *logs
+			l, opts.Log = newLog()
+			s := openIn(t, fs, opts)
+			conversation(t, s, 0, 40, func(n int) bool { return n == 3 })
+			s.held.Store(1000) // tend leaves the log alone
+			conversation(t, s, 40, 20, func(n int) bool { return n == 43 })
+			fails := 0
+			fs.Fail(func(_ int, op string) disktest.Fault {
+				if (op == "sync" || op == "syncfs") && fails == 0 {
+					fails++
+					return disktest.Fault{Err: syscall.EIO}
+				}
+				return disktest.Fault{}
+			})
+			s.held.Store(0)
+			s.wakeUp()
+			synctest.Wait()
+			if fails == 0 {
+				t.Fatal("no sync failed")
+			}
+			time.Sleep(10 * retryAfter) // each file that was not synced tells of it once
+			synctest.Wait()
+			if s.syncFailed {
+				t.Errorf("%+v: it is not made good:\n%s", opts, l)
+			}
+			fs.Fail(nil)
+			for seed := range uint64(20) {
+				cut := openIn(t, fs.Crash(rand.New(rand.NewPCG(seed, 0))), Options{})
+				got := ids(unreadOf(t, cut, "bob"))
+				mustClose(t, cut)
+				if !slices.Equal(got, []string{"id-000000003", "id-000000043"}) {
+					t.Errorf("%+v: after a power cut unread are %v", opts, got)
+				}
+			}
+			mustClose(t, s)
+		})
+	}
+}
+
+// TestDroppedByTheKernel: after a failed sync a file gives zeros where it was written to.
+func TestDroppedByTheKernel(t *testing.T) {
+	for from := range 12 {
+		inMemory(t, func(t *testing.T, fs *disktest.FS) {
+			s := openIn(t, fs, Options{SegmentBytes: 1000})
+			conversation(t, s, 0, 30, none)
+			var want []string
+			s.held.Store(1000) // tend leaves the log alone
+			saved := len(fileIn(fs, "users", "bob.jsonl"))
+			for _, m := range conversation(t, s, 100, 12, all) {
+				want = append(want, m.ID)
+			}
+			text := fileIn(fs, "users", "bob.jsonl")
+			seq := s.saved.Seq
+			hole := max(saved, bytes.Index(text, []byte(want[from])))
+			clear(text[hole:min(len(text), hole+300)])
+			setFile(fs, "users", "bob.jsonl", text)
+			s.syncFailed = true
+			s.held.Store(0)
+			s.wakeUp()
+			synctest.Wait()
+			got := ids(unreadOf(t, s, "bob"))
+			mustClose(t, s)
+			if !slices.Equal(got, want) || s.saved.Seq <= seq {
+				t.Errorf("a hole at %d: unread are %v", hole, got)
+			}
+			s = openIn(t, fs, Options{})
+			sameIDs(t, "after a restart", unreadOf(t, s, "bob"), want...)
+			mustClose(t, s)
+		})
+	}
+}
+
+// TestManyFilesOnAnotherFileSystem: what is synced together is all that is in the folders, also
+// where they have file systems of their own.
+func TestManyFiles(t *testing.T) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s := openIn(t, fs, Options{ManyFiles: 1, SegmentBytes: 300})
+		for n := range 20 {
+			mustPut(t, s, event(direct(n, "ann", "bob")), event(said(100+n, "ann")))
+			synctest.Wait()
+		}
+		after := fs.Crash(rand.New(rand.NewPCG(1, 2)))
+		mustClose(t, s)
+		s = openIn(t, after, Options{})
+		got, said := tail(t, s, "bob", 100), tail(t, s, room.RoomHistory, 100)
+		mustClose(t, s)
+		if len(got) != 20 || len(said) != 20 {
+			t.Errorf("%d and %d messages of 20", len(got), len(said))
+		}
+	})
+}
+
+// TestFewOpenFiles: of many histories in use few are open, as many as were asked for
+// and those of the batch in work.
+func TestFewOpenFiles(t *testing.T) {
+	const most = 8
+	fs := disktest.New()
+	s := openIn(t, fs, Options{OpenFiles: most, Owners: 16, SegmentBytes: 10_000})
+	done := make(chan error, 300)
+	for n := range 300 {
+		enter(s, event(direct(n, string(rune('a'+n%26))+"x", string(rune('a'+n%26))+"y")), func(_ room.Entry, err error) { done <- err })
+	}
+	for range 300 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	mustClose(t, s)
+	if open, worst := fs.Open(); open != 0 || worst > most+6 { // a segment that is written and one that is read
+		t.Errorf("%d files were open at once, %d still are", worst, open)
+	}
+}
+
+// TestOpenFilesFitTheLimit: most of what a process may open is left to connections.
+func TestOpenFilesFitTheLimit(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) }()
+	for may, want := range map[uint64]int{256: 64, 20: 8, 1024: 256} {
+		if may > was.Max {
+			continue
+		}
+		now := was
+		now.Cur = may
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
+			t.Fatal(err)
+		}
+		if got := openFiles(); got != want {
+			t.Errorf("of %d: %d, want %d", may, got, want)
+		}
+	}
+}
