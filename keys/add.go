@@ -19,8 +19,8 @@ type AddOptions struct {
 	From string
 	// Operator gives the keys ROLE=operator.
 	Operator bool
-	// AllowAlike lets a new nick read like another one.
-	AllowAlike bool
+	// AllowConfusable lets a new nick read like another one.
+	AllowConfusable bool
 	// LeaveRoom refuses (ErrFull) what a claim would be refused for.
 	LeaveRoom bool
 	// OnlyNew refuses a nick that is held already (ErrHeld).
@@ -34,7 +34,7 @@ type AddOptions struct {
 // those that hold the nick already and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
-// nick, or not in force; *AlikeError; *ReservedError; one about opt; the disk's.
+// nick, or not in force; *ConfusableError; *ReservedError; one about opt; the disk's.
 func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
 	n, err := nick.Parse(wanted)
 	if err != nil {
@@ -91,8 +91,8 @@ func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions)
 	if err := r.Reserved(n); err != nil && !held && !opt.Restore {
 		return nil, err
 	}
-	if like, ok := t.alike(n); ok && !held && !opt.AllowAlike {
-		return nil, &AlikeError{Nick: n, Like: like}
+	if like, ok := t.confusable(n); ok && !held && !opt.AllowConfusable {
+		return nil, &ConfusableError{Nick: n, Like: like}
 	}
 	var fresh []PublicKey
 	for _, key := range list {

@@ -1,18 +1,13 @@
 package keys
 
-import (
-	"net/netip"
-	"time"
-)
+import "net/netip"
 
 // Authority is a cert-authority line in force: whoever has a certificate that its
 // key signed may come in.
 type Authority struct {
-	Line       int
 	Key        PublicKey
 	Principals []string // which of a certificate's names count; none is all
 	Role       string   // of everybody with such a certificate
-	Expires    time.Time
 
 	from addressList
 }
@@ -32,10 +27,7 @@ func (r *Registry) Authorities() []Authority {
 		if !l.opts.expires.IsZero() && !r.now().Before(l.opts.expires) {
 			continue
 		}
-		list = append(list, Authority{
-			Line: l.num, Key: l.key, Principals: l.opts.principals, Role: l.opts.role,
-			Expires: l.opts.expires, from: l.opts.from,
-		})
+		list = append(list, Authority{Key: l.key, Principals: l.opts.principals, Role: l.opts.role, from: l.opts.from})
 	}
 	return list
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/nick"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -38,7 +38,7 @@ func crowded(tb testing.TB, crowd int) (path string, one PublicKey) {
 func TestALargeFile(t *testing.T) {
 	const crowd = 10_000
 	path, one := crowded(t, crowd)
-	r := reopen(t, path, disk.Store{})
+	r := reopen(t, path, atomicfile.Store{})
 	r.wantHolder(one, fmt.Sprintf("p%d", crowd/2))
 	var wg sync.WaitGroup
 	for i := range 500 {
@@ -59,7 +59,7 @@ func TestALargeFile(t *testing.T) {
 
 func BenchmarkLookup(b *testing.B) {
 	path, one := crowded(b, 100_000)
-	r := reopen(b, path, disk.Store{})
+	r := reopen(b, path, atomicfile.Store{})
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -73,7 +73,7 @@ func BenchmarkLookup(b *testing.B) {
 // BenchmarkComplete is what a press of Tab asks for.
 func BenchmarkComplete(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, disk.Store{})
+	r := reopen(b, path, atomicfile.Store{})
 	for b.Loop() {
 		r.NicksAround("p5", 0, 200)
 	}
@@ -82,7 +82,7 @@ func BenchmarkComplete(b *testing.B) {
 // BenchmarkSuggest is what a line with a name that nobody has asks for.
 func BenchmarkSuggest(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, disk.Store{})
+	r := reopen(b, path, atomicfile.Store{})
 	for b.Loop() {
 		if _, ok := nick.Nearest("p55000x", r.NicksAround("p55000x", 2000, 2000)); !ok {
 			b.Fatal("nobody is near")
@@ -93,13 +93,13 @@ func BenchmarkSuggest(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	path, _ := crowded(b, 100_000)
 	for b.Loop() {
-		reopen(b, path, disk.Store{})
+		reopen(b, path, atomicfile.Store{})
 	}
 }
 
 func BenchmarkClaim(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, disk.Store{})
+	r := reopen(b, path, atomicfile.Store{})
 	for i := 0; b.Loop(); i++ {
 		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {
 			b.Fatal(err)

@@ -88,15 +88,15 @@ func missingFrom(a, b *table) []Entry {
 // inForce tells whether some line gives l's key the same as l does.
 func (t *table) inForce(l *line) bool {
 	for _, other := range t.find(l.key) {
-		if other.disabled == "" && other.means(l) {
+		if other.disabled == "" && other.equivalent(l) {
 			return true
 		}
 	}
 	return false
 }
 
-// means tells whether two lines with the same key say the same of it.
-func (l *line) means(o *line) bool {
+// equivalent tells whether two lines with the same key say the same of it.
+func (l *line) equivalent(o *line) bool {
 	return l.nick == o.nick && l.opts.role == o.opts.role && l.opts.authority == o.opts.authority &&
 		l.opts.fromText == o.opts.fromText && l.opts.expires.Equal(o.opts.expires) && l.opts.noTouch == o.opts.noTouch
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gliderlabs/ssh"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/internal/safe"
 	"whoelse/keys/nick"
 )
@@ -39,7 +40,7 @@ func (r *Registry) Check() ([]Problem, error) {
 		return nil, err
 	}
 	var found []Problem
-	if s := look(r.path); s.stamp.Perm()&0o020 != 0 {
+	if stamp, _ := atomicfile.Stat(r.path); stamp.Perm()&0o020 != 0 {
 		found = append(found, Problem{Text: "its group can write the file; chmod g-w it"})
 	}
 	r.mu.RLock()
@@ -121,5 +122,5 @@ func (r *Registry) Export(nicks ...string) []byte {
 
 // same tells whether two lines say the same of the same key.
 func (l *line) same(o *line) bool {
-	return l.key != nil && ssh.KeysEqual(l.key, o.key) && l.disabled == o.disabled && l.means(o)
+	return l.key != nil && ssh.KeysEqual(l.key, o.key) && l.disabled == o.disabled && l.equivalent(o)
 }

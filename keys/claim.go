@@ -24,7 +24,7 @@ type claim struct {
 //
 // Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError (ErrHeld) if another key holds the
 // nick; *ReservedError (ErrReserved) if it was somebody's and is kept for them;
-// *AlikeError (ErrAlike) if it reads like a held or reserved one;
+// *ConfusableError (ErrConfusable) if it reads like a held or reserved one;
 // *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
 // not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
 //
@@ -123,16 +123,7 @@ func (c *claim) against(t *table, r *Registry) (had bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(t.byNick[c.nick]) > 0 {
-		return false, &HeldError{Nick: c.nick}
-	}
-	if err := r.Reserved(c.nick); err != nil {
-		return false, err
-	}
-	if like, ok := t.alike(c.nick); ok {
-		return false, &AlikeError{Nick: c.nick, Like: like}
-	}
-	return false, nil
+	return false, r.available(t, c.nick)
 }
 
 func claimLine(key PublicKey, comment string) string {

@@ -62,18 +62,14 @@ func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.emptied || r.failed != (failure{}) {
+	if r.emptied || r.file.Failing() {
 		return nil, false
 	}
 	return maps.Clone(r.departed), true
 }
 
 // Exists tells whether there was a file when it was last read.
-func (r *Registry) Exists() bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.seen.stamp.Exists()
-}
+func (r *Registry) Exists() bool { return r.file.Existed() }
 
 // Depart enters a nick that was found to be without any line.
 func (r *Registry) Depart(nick string, since time.Time) {

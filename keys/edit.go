@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // edit changes the file to what change makes of its newest version, under the lock
@@ -23,7 +23,7 @@ func (r *Registry) edit(change func(t *table, raw []byte) ([]byte, error)) error
 	}
 	for range editAttempts {
 		err = r.tryEdit(change)
-		if !errors.Is(err, disk.ErrChanged) {
+		if !errors.Is(err, atomicfile.ErrChanged) {
 			return err
 		}
 	}
@@ -45,19 +45,19 @@ func (r *Registry) tryEdit(change func(t *table, raw []byte) ([]byte, error)) er
 		return err
 	}
 	stamp, err := r.store.Replace(f, data)
-	if err != nil && !errors.Is(err, disk.ErrUnsynced) {
+	if err != nil && !errors.Is(err, atomicfile.ErrUnsynced) {
 		return err
 	}
 	r.unsynced = err != nil
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.adopt(t, f.Data, disk.File{Path: f.Path, Data: data, Stamp: stamp})
+	r.adopt(t, f.Data, atomicfile.File{Path: f.Path, Data: data, Stamp: stamp})
 	return nil
 }
 
 // current reads the file anew and puts it in force if it is not.
-func (r *Registry) current() (disk.File, *table, error) {
+func (r *Registry) current() (atomicfile.File, *table, error) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	f, err := r.read()
@@ -72,7 +72,7 @@ func (r *Registry) current() (disk.File, *table, error) {
 
 // adopt puts what was written in force: t with some lines more, where old was only
 // added to, and otherwise all of it anew.
-func (r *Registry) adopt(t *table, old []byte, f disk.File) {
+func (r *Registry) adopt(t *table, old []byte, f atomicfile.File) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	r.mu.RLock()
@@ -88,11 +88,12 @@ func (r *Registry) adopt(t *table, old []byte, f disk.File) {
 	r.install(f)
 }
 
-func (r *Registry) extend(t *table, text []byte, f disk.File) {
+func (r *Registry) extend(t *table, text []byte, f atomicfile.File) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var c Change
-	t.raw, r.seen = f.Data, sighting{stamp: f.Stamp}
+	t.raw = f.Data
+	r.file.Read(f.Stamp)
 	for one := range textLines(text) {
 		t.lines++
 		l := parseLine(t.lines, one)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 func TestClaimKeepsEverythingElse(t *testing.T) {
@@ -40,7 +40,7 @@ func TestClaimKeepsEverythingElse(t *testing.T) {
 			t.Errorf("%.60q became %.200q", before, r.text())
 		}
 		r.wantHolder(bob, "bob")
-		if e := reopen(t, r.path, disk.Store{}).Keys("bob"); len(e) != 1 || e[0].Line != r.Keys("bob")[0].Line {
+		if e := reopen(t, r.path, atomicfile.Store{}).Keys("bob"); len(e) != 1 || e[0].Line != r.Keys("bob")[0].Line {
 			t.Errorf("line numbers: %+v, %+v", e, r.Keys("bob"))
 		}
 	}
@@ -116,7 +116,7 @@ func testConcurrentEdit(t *testing.T, moment string, save func(testing.TB, strin
 		write(t, path, "# old\n")
 	}
 	alice, bob, saves := newKey(t), newKey(t), 0
-	store := disk.Store{Fault: func(op, p string) error {
+	store := atomicfile.Store{Fault: func(op, p string) error {
 		if op == moment && saves < 3 {
 			saves++
 			save(t, path, fmt.Sprintf("# saved %d\n%s alice\n", saves, keyText(alice)))
@@ -141,7 +141,7 @@ func TestClaimWithoutExchange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	alice, saved := newKey(t), false
 	write(t, path, "# old\n")
-	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
 		if op == "rename" && !saved {
 			saved = true
 			write(t, path, keyText(alice)+" alice\n")
@@ -165,7 +165,7 @@ func TestTwoSavesAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	write(t, path, "# old\n")
 	saves := map[string]string{"swap": "# first\n", "putback": "# second\n"}
-	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
 		if text, ok := saves[op]; ok {
 			delete(saves, op)
 			write(t, path+"~", text)
@@ -187,7 +187,7 @@ func TestLeftoversOfAKilledProcessGo(t *testing.T) {
 	dir := filepath.Dir(path)
 	write(t, filepath.Join(dir, ".authorized_keys123456"), "half")
 	write(t, filepath.Join(dir, ".authorized_keys7.mine"), "not ours")
-	r := reopen(t, path, disk.Store{})
+	r := reopen(t, path, atomicfile.Store{})
 	if err := r.Claim("bob", newKey(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestClaimFollowsALink(t *testing.T) {
 	if err := os.Symlink("real", link); err != nil {
 		t.Fatal(err)
 	}
-	r, key := reopen(t, link, disk.Store{}), newKey(t)
+	r, key := reopen(t, link, atomicfile.Store{}), newKey(t)
 	if err := r.Claim("bob", key); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestClaimWhenTheDiskFails(t *testing.T) {
 			write(t, path, keyText(alice)+" alice\n")
 			var fail atomic.Bool
 			var synced atomic.Int32
-			r := reopen(t, path, disk.Store{Fault: func(o, _ string) error {
+			r := reopen(t, path, atomicfile.Store{Fault: func(o, _ string) error {
 				if o == op && fail.Load() {
 					return broken
 				}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // Edits that never stop for as long as it takes one to settle are read all the same,
@@ -19,7 +19,7 @@ func TestEditsThatDoNotStop(t *testing.T) {
 	for _, watched := range []bool{true, false} {
 		t.Run(fmt.Sprint("watched ", watched), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "authorized_keys")
-			r, err := open(path, nil, disk.Store{}, time.Now)
+			r, err := open(path, nil, atomicfile.Store{}, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +37,7 @@ func TestEditsThatDoNotStop(t *testing.T) {
 			}()
 			defer func() { cancel(); <-done }()
 			line := keyText(newKey(t)) + " alice\n"
-			tick := time.NewTicker(settleTime / 3)
+			tick := time.NewTicker(atomicfile.SettleTime / 3)
 			defer tick.Stop()
 			for i := range 600 { // 20 s
 				select {
@@ -72,15 +72,15 @@ func TestAFileBeingWrittenAgainAndAgain(t *testing.T) {
 		}
 	}
 	for range 30 {
-		at = at.Add(settleTime / 2)
+		at = at.Add(atomicfile.SettleTime / 2)
 		set("", 0)
 		r.wantHolder(key, "bob")
-		at = at.Add(quietTime / 2)
+		at = at.Add(atomicfile.QuietTime / 2)
 		r.wantHolder(key, "bob")
 		set(keyText(key)+" bob\n", 0)
 		r.wantHolder(key, "bob")
 	}
-	at = at.Add(settleTime)
-	set(keyText(key)+" robert\n", quietTime)
+	at = at.Add(atomicfile.SettleTime)
+	set(keyText(key)+" robert\n", atomicfile.QuietTime)
 	r.wantHolder(key, "robert")
 }

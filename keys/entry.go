@@ -9,14 +9,7 @@ import (
 // Holder is whose a key is.
 type Holder struct {
 	Nick string
-	// Role is "operator" or empty.
-	Role        string
-	Line        int
-	Comment     string // safe to show
-	Fingerprint string
-	// Expires is when the key stops being valid; zero is never. Sessions of its
-	// holder have to end then.
-	Expires time.Time
+	Role string // "operator" or empty
 	// NoTouch says that the line allows signatures of a hardware key without a
 	// touch. The connection's permissions need the extension "no-touch-required"
 	// then, or the ssh library refuses such a signature.
@@ -63,10 +56,7 @@ func (l *line) entry() Entry {
 }
 
 func (l *line) holder() Holder {
-	return Holder{
-		Nick: l.nick, Role: l.opts.role, Line: l.num, Comment: clean(l.comment),
-		Fingerprint: Fingerprint(l.key), Expires: l.opts.expires, NoTouch: l.opts.noTouch,
-	}
+	return Holder{Nick: l.nick, Role: l.opts.role, NoTouch: l.opts.noTouch}
 }
 
 // Comments of lines that we write end in the day and how they came about:

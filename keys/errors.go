@@ -17,8 +17,8 @@ var (
 	ErrHeld = errors.New("the nick is held by another key")
 	// ErrReserved: the nick was somebody's, and is kept for them. See ReservedError.
 	ErrReserved = errors.New("the nick is reserved")
-	// ErrAlike: the nick reads like one that somebody holds. See AlikeError.
-	ErrAlike = errors.New("the nick reads like another")
+	// ErrConfusable: the nick reads like one that somebody holds. See ConfusableError.
+	ErrConfusable = errors.New("the nick reads like another")
 	// ErrKeyKnown: the key is already in the file, for another nick or not in force.
 	// See KeyKnownError.
 	ErrKeyKnown = errors.New("the key is already known")
@@ -55,15 +55,15 @@ func (e *HeldError) Error() string { return e.Nick + " is held by another key" }
 // Is makes every *HeldError an ErrHeld.
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
 
-// AlikeError names the nick, or the reserved word, that the wanted one reads like.
-type AlikeError struct{ Nick, Like string }
+// ConfusableError names the nick, or the reserved word, that the wanted one reads like.
+type ConfusableError struct{ Nick, Like string }
 
-func (e *AlikeError) Error() string {
+func (e *ConfusableError) Error() string {
 	return fmt.Sprintf("%s reads like %s, which is taken; choose a name that cannot be mistaken for it", e.Nick, e.Like)
 }
 
-// Is makes every *AlikeError an ErrAlike.
-func (e *AlikeError) Is(target error) bool { return target == ErrAlike }
+// Is makes every *ConfusableError an ErrConfusable.
+func (e *ConfusableError) Is(target error) bool { return target == ErrConfusable }
 
 // KeyKnownError names whose the key already is. Reason is set where its line is not
 // in force.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // claimedOn is a line as Claim wrote it.
@@ -76,7 +76,7 @@ func TestExpire(t *testing.T) {
 // However many there are, the file is not held for all of them at once.
 func TestExpireInParts(t *testing.T) {
 	path, _ := crowded(t, 1200) // claimed on 2026-11-21
-	r := reopen(t, path, disk.Store{})
+	r := reopen(t, path, atomicfile.Store{})
 	after := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	var got []int
 	for {

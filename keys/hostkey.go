@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -20,9 +20,9 @@ import (
 // A file that others can read is refused as ssh would: a key that others may have
 // copied is not made good by a chmod. A file that cannot be read or parsed is an
 // error and never overwritten, since people have this key in their known_hosts.
-func HostKey(path string) (gossh.Signer, error) { return hostKey(disk.Store{}, path) }
+func HostKey(path string) (gossh.Signer, error) { return hostKey(atomicfile.Store{}, path) }
 
-func hostKey(store disk.Store, path string) (gossh.Signer, error) {
+func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
 	f, err := store.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)
@@ -39,7 +39,7 @@ func hostKey(store disk.Store, path string) (gossh.Signer, error) {
 }
 
 // makeHostKey returns nil also if somebody else was first.
-func makeHostKey(store disk.Store, path string) error {
+func makeHostKey(store atomicfile.Store, path string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func makeHostKey(store disk.Store, path string) error {
 	return err
 }
 
-func parseHostKey(path string, f disk.File) (gossh.Signer, error) {
+func parseHostKey(path string, f atomicfile.File) (gossh.Signer, error) {
 	if perm := f.Stamp.Perm(); perm&0o077 != 0 {
 		return nil, fmt.Errorf("host key: %w: permissions %04o for %s are too open; "+
 			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, path, path)

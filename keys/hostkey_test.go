@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -116,7 +116,7 @@ func TestHostKeyWhenTheDiskFails(t *testing.T) {
 	broken := errors.New("no space left")
 	for _, op := range []string{"read", "temp", "write", "sync", "link", "syncdir"} {
 		path := filepath.Join(t.TempDir(), "host")
-		_, err := hostKey(disk.Store{Fault: func(o, _ string) error {
+		_, err := hostKey(atomicfile.Store{Fault: func(o, _ string) error {
 			if o == op {
 				return broken
 			}

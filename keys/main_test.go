@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 
 	fork "charm.land/ssh"
 	"github.com/gliderlabs/ssh"
@@ -74,10 +74,10 @@ func registry(t testing.TB, lines ...string) *fixture {
 	if len(lines) > 0 {
 		write(t, path, strings.Join(lines, "\n")+"\n")
 	}
-	return reopen(t, path, disk.Store{})
+	return reopen(t, path, atomicfile.Store{})
 }
 
-func reopen(t testing.TB, path string, store disk.Store) *fixture {
+func reopen(t testing.TB, path string, store atomicfile.Store) *fixture {
 	t.Helper()
 	log := &logged{}
 	r, err := open(path, log.handler(), store, anHourAhead)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gliderlabs/ssh"
 )
@@ -80,10 +81,5 @@ func parseKey(text []byte) (PublicKey, error) {
 }
 
 func contains(list []PublicKey, key PublicKey) bool {
-	for _, k := range list {
-		if ssh.KeysEqual(k, key) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(k PublicKey) bool { return ssh.KeysEqual(k, key) })
 }

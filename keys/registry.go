@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // Registry is the file of who holds which nick, kept in memory and indexed. All its
@@ -24,18 +24,13 @@ import (
 type Registry struct {
 	path  string
 	log   *slog.Logger
-	store disk.Store
+	store atomicfile.Store
 	now   func() time.Time
+	file  atomicfile.Watched
 
 	// mu guards what follows. It is never held across I/O.
 	mu       sync.RWMutex
 	table    *table
-	seen     sighting // what the table was read from
-	young    sighting // a change that is too fresh to be read, and since when
-	youngAt  time.Time
-	unreadAt time.Time // when a change was first seen that has not been read; zero is none
-	failed   failure   // the last try to read the file, if it failed
-	opened   bool      // it was read once
 	revoked  func(PublicKey) bool
 	reserved func(nick string) (time.Time, bool)
 	departed map[string]time.Time // see Departed
@@ -47,6 +42,7 @@ type Registry struct {
 	// loading is held while the file is read anew, so that it is read once, and by
 	// whoever changes or replaces the table.
 	loading sync.Mutex
+	opened  bool // the file was read once; guarded by loading
 
 	// waiting are claims that nobody has written yet.
 	waitingMu sync.Mutex
@@ -58,28 +54,15 @@ type Registry struct {
 	full     rate.Sometimes // tells the log
 }
 
-// sighting is how the file looked when somebody looked.
-type sighting struct {
-	stamp disk.Stamp
-	err   string
-}
-
-// failure is a try to read the file that failed.
-type failure struct {
-	of  sighting
-	at  time.Time
-	why string
-}
-
 // Open reads the registry at path, which need not exist yet, though its folder
 // must. A file that others can write, or that somebody else owns, is refused
 // (ErrUnsafeFile), and so is one that cannot be read; lines that cannot be
 // understood are logged and disabled, each alone.
 func Open(path string, log *slog.Logger) (*Registry, error) {
-	return open(path, log, disk.Store{}, time.Now)
+	return open(path, log, atomicfile.Store{}, time.Now)
 }
 
-func open(path string, log *slog.Logger, store disk.Store, now func() time.Time) (*Registry, error) {
+func open(path string, log *slog.Logger, store atomicfile.Store, now func() time.Time) (*Registry, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -89,12 +72,11 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
 	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour}}
+	r.file.Path, r.file.Now = path, func() time.Time { return r.now() }
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	r.opened = true
-	r.mu.Unlock()
 	return r, nil
 }
 
@@ -143,13 +125,42 @@ func (r *Registry) Held(nick string) bool {
 	return len(r.table.byNick[nick]) > 0
 }
 
-// Alike gives a held nick, or a reserved word, that nick reads like without being
+// Confusable gives a held nick, or a reserved word, that nick reads like without being
 // it. It is for refusing guests and claims, not for finding anybody.
-func (r *Registry) Alike(nick string) (string, bool) {
+func (r *Registry) Confusable(nick string) (string, bool) {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.table.alike(nick)
+	return r.table.confusable(nick)
+}
+
+// Available says why nobody can get nick now: it is held (*HeldError), reserved
+// (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
+func (r *Registry) Available(nick string) error {
+	if r.Held(nick) {
+		return &HeldError{Nick: nick}
+	}
+	if err := r.Reserved(nick); err != nil {
+		return err
+	}
+	if like, ok := r.Confusable(nick); ok {
+		return &ConfusableError{Nick: nick, Like: like}
+	}
+	return nil
+}
+
+// available is Available by t, for who is about to change the file.
+func (r *Registry) available(t *table, nick string) error {
+	if len(t.byNick[nick]) > 0 {
+		return &HeldError{Nick: nick}
+	}
+	if err := r.Reserved(nick); err != nil {
+		return err
+	}
+	if like, ok := t.confusable(nick); ok {
+		return &ConfusableError{Nick: nick, Like: like}
+	}
+	return nil
 }
 
 // Free tells whether no key holds nick, it is not reserved, and it reads like none that
@@ -161,7 +172,7 @@ func (r *Registry) Free(nick string) bool {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, alike := r.table.alike(nick)
+	_, alike := r.table.confusable(nick)
 	return !alike && len(r.table.byNick[nick]) == 0
 }
 

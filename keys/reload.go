@@ -6,85 +6,25 @@ import (
 	"os"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
-
-// settleTime is how long a change has to stand before it is read. Many editors
-// empty a file and then write it; read in between, it would free every nick and end
-// every session.
-const settleTime = 100 * time.Millisecond
-
-// Edits that follow each other so closely that none of them settles are read all the
-// same once the first is settleMost old: as soon as the file was quiet for quietTime,
-// which who is in the middle of writing it hardly is.
-const (
-	settleMost = time.Second
-	quietTime  = 10 * time.Millisecond
-)
-
-// retryTime is how long a file that could not be read is left alone, unless it
-// changes: what was in the way may be no part of the file.
-const retryTime = time.Second
 
 // refresh reads the file anew if it looks different from when it was last read. It
 // costs a stat where it does not.
 func (r *Registry) refresh() {
-	if now := look(r.path); r.differs(now) && r.settled(now) {
+	if r.file.Due() {
 		_ = r.load(false) // logged there; the last good version stays in force
 	}
-}
-
-func look(path string) sighting {
-	stamp, err := disk.Stat(path)
-	if err != nil {
-		return sighting{err: err.Error()}
-	}
-	return sighting{stamp: stamp}
-}
-
-func (r *Registry) differs(s sighting) bool {
-	now := r.now()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return s != r.seen && (s != r.failed.of || now.Sub(r.failed.at) >= retryTime)
-}
-
-// settled tells whether a change has stood for long enough, by the file's own time
-// or, since that can be anything, by having been seen so.
-func (r *Registry) settled(s sighting) bool {
-	now := r.now()
-	age := now.Sub(time.Unix(0, s.stamp.MTime()))
-	if !s.stamp.Exists() || age >= settleTime {
-		return true
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.unreadAt.IsZero() {
-		r.unreadAt = now
-	}
-	if r.young != s {
-		r.young, r.youngAt = s, now
-	}
-	return max(now.Sub(r.youngAt), age) >= settleAfter(now.Sub(r.unreadAt))
-}
-
-// settleAfter is how long the file has to be quiet to be read when it has changed for
-// so long without having been read.
-func settleAfter(unread time.Duration) time.Duration {
-	if unread < settleMost {
-		return settleTime
-	}
-	return quietTime
 }
 
 // awaitSettled waits, for a second at most, until a change of the file has settled:
 // who is about to write on top of it must not take an editor's half for the whole.
 func (r *Registry) awaitSettled() {
 	for until := time.Now().Add(time.Second); time.Now().Before(until); {
-		if s := look(r.path); !r.differs(s) || r.settled(s) {
+		if !r.file.Settling() {
 			return
 		}
-		time.Sleep(settleTime / 5)
+		time.Sleep(atomicfile.SettleTime / 5)
 	}
 }
 
@@ -96,18 +36,15 @@ func (r *Registry) load(force bool) error {
 	defer r.deliver()
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.unreadAt = time.Time{}
-	}()
-	s := look(r.path)
-	if !force && !r.differs(s) {
+	s := r.file.Look()
+	if !force && !r.file.Changed(s) {
 		return nil // somebody else has just read it
 	}
 	f, err := r.read()
 	if err != nil {
-		r.refused(s, err)
+		if again := r.file.Failed(s, err); r.opened && !again { // before that it is Open's error
+			r.log.Error("authorized_keys cannot be used; what was last read stays in force", "err", err)
+		}
 		return err
 	}
 	r.install(f)
@@ -115,13 +52,13 @@ func (r *Registry) load(force bool) error {
 }
 
 // read gives the file, if it is one to go by.
-func (r *Registry) read() (disk.File, error) {
+func (r *Registry) read() (atomicfile.File, error) {
 	f, err := r.store.Read(r.path)
 	if err != nil {
 		return f, fmt.Errorf("authorized_keys: %w", err)
 	}
 	r.mu.RLock()
-	had := r.seen.stamp.Exists() || len(r.table.raw) > 0
+	had := r.file.Existed() || len(r.table.raw) > 0
 	r.mu.RUnlock()
 	if !f.Stamp.Exists() && had {
 		// An editor is between two steps, or the disk is away. Freeing every nick
@@ -133,7 +70,7 @@ func (r *Registry) read() (disk.File, error) {
 
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
-func checkSafe(path string, st disk.Stamp) error {
+func checkSafe(path string, st atomicfile.Stamp) error {
 	if !st.Exists() {
 		return nil
 	}
@@ -146,35 +83,18 @@ func checkSafe(path string, st disk.Stamp) error {
 	return nil
 }
 
-// refused remembers that the file is not used, and logs it unless it did before.
-func (r *Registry) refused(s sighting, err error) {
-	f := failure{of: s, at: r.now(), why: err.Error()}
-	r.mu.Lock()
-	again := r.failed.of == s && r.failed.why == f.why
-	r.failed = f
-	opened := r.opened
-	r.mu.Unlock()
-	if opened && !again { // before that it is Open's error
-		r.log.Error("authorized_keys cannot be used; what was last read stays in force", "err", err)
-	}
-}
-
 // install puts what was read in force. r.loading is held.
-func (r *Registry) install(f disk.File) {
-	r.mu.Lock()
-	old := r.table
-	same := bytes.Equal(old.raw, f.Data)
-	if same {
-		r.seen, r.failed = sighting{stamp: f.Stamp}, failure{}
-	}
-	r.mu.Unlock()
-	if same {
+func (r *Registry) install(f atomicfile.File) {
+	old := r.table // whoever changes it holds r.loading
+	if bytes.Equal(old.raw, f.Data) {
+		r.file.Read(f.Stamp)
 		return
 	}
 	fresh := parseTable(f.Data)
 	c := difference(old, fresh)
 	r.mu.Lock()
-	r.table, r.seen, r.failed = fresh, sighting{stamp: f.Stamp}, failure{}
+	r.table = fresh
+	r.file.Read(f.Stamp)
 	r.follow(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()

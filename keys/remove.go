@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,19 +31,10 @@ func (s Selector) meant(l *line) bool {
 	if s.Nick == "" && s.Fingerprint == "" {
 		return false
 	}
-	if s.Nick != "" && !holdsNick(l, s.Nick) {
+	if s.Nick != "" && !slices.Contains(l.holds(), s.Nick) {
 		return false
 	}
 	return s.Fingerprint == "" || l.key != nil && Fingerprint(l.key) == s.Fingerprint
-}
-
-func holdsNick(l *line, n string) bool {
-	for _, held := range l.holds() {
-		if held == n {
-			return true
-		}
-	}
-	return false
 }
 
 // Remove takes the meant lines out of the file, and leaves all others, and all

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // else of their lines changes. It gives the lines as they are now.
 //
 // Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, *ReservedError and
-// *AlikeError about the new one; one that names the line if the file says it in a
+// *ConfusableError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {
 	from, err := nick.Parse(from)
@@ -38,16 +39,11 @@ func (r *Registry) renamable(t *table, from, to string) error {
 	if len(t.byNick[from]) == 0 {
 		return fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
 	}
-	if len(t.byNick[to]) > 0 {
-		return &HeldError{Nick: to}
+	err := r.available(t, to)
+	if like, ok := errors.AsType[*ConfusableError](err); ok && like.Like == from {
+		return nil
 	}
-	if err := r.Reserved(to); err != nil {
-		return err
-	}
-	if like, ok := t.alike(to); ok && like != from {
-		return &AlikeError{Nick: to, Like: like}
-	}
-	return nil
+	return err
 }
 
 func renameLines(t *table, raw []byte, from, to string) ([]byte, error) {
@@ -81,7 +77,7 @@ func renameLine(l *line, text []byte, to string) ([]byte, error) {
 	now := parseLine(l.num, renamed)
 	want := *l
 	want.nick = to
-	if now.key == nil || now.disabled != l.disabled || !now.means(&want) || !bytes.Equal(now.key.Marshal(), l.key.Marshal()) {
+	if now.key == nil || now.disabled != l.disabled || !now.equivalent(&want) || !bytes.Equal(now.key.Marshal(), l.key.Marshal()) {
 		return nil, fmt.Errorf("line %d cannot be renamed by itself; edit it by hand", l.num)
 	}
 	return append(renamed, text[len(body):]...), nil

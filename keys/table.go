@@ -86,8 +86,8 @@ func (t *table) add(l *line) {
 
 func (t *table) find(key PublicKey) []*line { return t.byKey[string(key.Marshal())] }
 
-// alike gives another nick, held or reserved, that n reads like.
-func (t *table) alike(n string) (string, bool) {
+// confusable gives another nick, held or reserved, that n reads like.
+func (t *table) confusable(n string) (string, bool) {
 	if word, ok := nick.Imitates(n); ok {
 		return word, true
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"whoelse/internal/atomicfile"
 )
 
 // Watch reads the file anew whenever it changes, within a second and without being
@@ -64,7 +66,7 @@ func (r *Registry) watch(ctx context.Context, w *fsnotify.Watcher) {
 		if settle == nil {
 			began = time.Now()
 		}
-		settle = time.After(settleAfter(time.Since(began)))
+		settle = time.After(atomicfile.SettleAfter(time.Since(began)))
 	}
 	for {
 		select {

@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 )
 
 // watched is a registry with its Watch running, and what it tells.
 func watched(t *testing.T, path string) (*fixture, <-chan Change) {
 	t.Helper()
 	log := &logged{}
-	r, err := open(path, log.handler(), disk.Store{}, time.Now)
+	r, err := open(path, log.handler(), atomicfile.Store{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestWatchFollowsALink(t *testing.T) {
 
 func TestWatchWithoutAWatcher(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
-	r, changes := reopen(t, path, disk.Store{}), make(chan Change, 1)
+	r, changes := reopen(t, path, atomicfile.Store{}), make(chan Change, 1)
 	r.OnChange(func(c Change) { changes <- c })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

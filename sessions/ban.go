@@ -1,128 +1,100 @@
 package sessions
 
 import (
+	"errors"
 	"slices"
 
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
 	"whoelse/sessions/parse"
-	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
-// listed is how many people or operators an answer about a ban names.
-const listed = 20
-
-func (a *actor) ban(call parse.Call) {
-	if a.host.cfg.Warden == nil {
-		a.fail("that can't be done here")
-		return
-	}
-	aim, err := a.host.cfg.Warden.Aim(call.Target)
+func (c *commandContext) ban(call parse.Call) result.Result {
+	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		a.fail(err.Error())
-		return
+		return result.Failure{Code: result.Refused, Err: err}
 	}
-	if words := a.shootsOperators(aim, call.Anyway); words != "" {
-		a.fail(words)
-		return
+	if bad := c.coversOperator(target, call.Anyway); bad != nil {
+		return bad
 	}
-	action := Action{What: "ban", Whom: aim.Target, Why: call.Why, For: call.For}
-	ok := a.act(action, func(w Warden) error { return w.Ban(aim.Target, a.seat.Nick(), call.Why, call.For) })
-	if !ok {
-		return
+	entry := audit.Entry{What: "ban", Whom: target.String(), Why: call.Why}
+	failed := c.act(entry, call.For, func() error {
+		_, err := c.host.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
+		return publicError(err)
+	})
+	if failed != nil {
+		return failed
 	}
-	hit := a.covered(aim) // whoever comes now is refused
-	banned := "banned " + aim.Target + " " + wordsFor(call.For, "for good")
-	a.note(banned + a.wordsHit(aim.Target, hit))
-	a.tellOperators(because(banned, call.Why))
-	for _, v := range hit {
-		v.end(expelled(a.wordsBanned(aim.Target, v, call)))
+	hit := c.covered(target) // whoever comes now is refused
+	m := result.Moderation{
+		What: "ban", Whom: target.String(), ByKey: target.Key != "", ByBlock: target.Block.IsValid(), For: call.For, Why: call.Why,
 	}
+	return c.expel(m, hit)
 }
 
 // covered lists who is here and meant by a ban.
-func (a *actor) covered(aim Aim) []visit {
-	return a.host.here(func(v visit) bool { return aim.Covers(v.person()) })
+func (c *commandContext) covered(target bans.Target) []openSession {
+	return c.host.matching(func(v openSession) bool { return target.Covers(v.person()) })
 }
 
-// shootsOperators says why a ban is not to be made: it would lock out the operator
+// coversOperator says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
-func (a *actor) shootsOperators(aim Aim, meant bool) string {
-	covered := a.covered(aim)
-	if slices.ContainsFunc(covered, named(a.seat.Nick())) {
-		return "not banned: " + aim.Target + " would ban you, too"
+func (c *commandContext) coversOperator(target bans.Target, meant bool) result.Result {
+	covered := c.covered(target)
+	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
+		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
 	}
-	operators := slices.Clone(aim.Operators)
+	var operators []string
+	for _, e := range c.host.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
+		if e.Role == roleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
+			operators = append(operators, e.Nick)
+		}
+	}
 	for _, v := range covered {
 		if v.login.Role == roleOperator {
 			operators = append(operators, v.nick)
 		}
 	}
 	slices.Sort(operators)
-	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == a.seat.Nick() })
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == c.seat.Nick() })
 	if len(operators) == 0 || meant {
-		return ""
+		return nil
 	}
-	what := "the operator "
-	if len(operators) > 1 {
-		what = "the operators "
-	}
-	return "not banned: " + aim.Target + " covers " + what + render.People(operators, listed) +
-		"; if you mean it, put the word anyway after " + aim.Target + ", or after the duration"
+	return result.Failure{Code: result.Refused, Reason: result.WouldBan, Nick: target.String(), Nicks: operators}
 }
 
-// wordsBanned is what somebody reads who is banned while being here.
-func (a *actor) wordsBanned(target string, v visit, call parse.Call) string {
-	words := "you are banned by "
-	if v.person().Key == target {
-		words = "your key is banned by "
-	}
-	words += a.seat.Nick() + " " + wordsFor(call.For, "for good")
-	if v.nick != target && v.person().Key != target {
-		words += ", with everyone from " + target
-	}
-	return because(words, call.Why)
-}
-
-// wordsHit tells whom of the people here a ban has met, and where one who was
-// banned by name came from, whom another name would let in again.
-func (a *actor) wordsHit(target string, hit []visit) string {
-	nicks := nicksOf(hit)
-	switch {
-	case len(nicks) == 0:
-		return "; nobody online was affected"
-	case len(nicks) == 1 && nicks[0] == target:
-		return "; connected from " + wordsFrom(hit)
-	}
-	return "; it ended the sessions of " + render.People(nicks, listed)
-}
-
-func (a *actor) unban(call parse.Call) {
-	ok := a.act(Action{What: "unban", Whom: call.Target}, func(w Warden) error { return w.Unban(call.Target) })
-	if ok {
-		a.note(call.Target + " can join again")
-		a.tellOperators("unbanned " + call.Target)
-	}
-}
-
-func (a *actor) bans(parse.Call) {
-	if a.host.cfg.Warden == nil {
-		a.fail("that can't be done here")
-		return
-	}
-	list := a.host.cfg.Warden.Bans()
-	if len(list) == 0 {
-		a.note("nobody is banned")
-		return
-	}
-	style := a.style()
-	lines := render.Notice(nil, wordsCount(len(list), "ban", "bans")+":", style)
-	for _, b := range list {
-		words := "  " + b.Target + " by " + b.By + " on " + b.Made.In(zone(style)).Format("2 Jan 2006")
-		if b.Until.IsZero() {
-			words += ", for good"
-		} else {
-			words += ", until " + b.Until.In(zone(style)).Format("2 Jan 2006 15:04 MST")
+func (c *commandContext) unban(call parse.Call) result.Result {
+	failed := c.act(audit.Entry{What: "unban", Whom: call.Target}, 0, func() error {
+		target, err := bans.ParseTarget(call.Target)
+		if err != nil {
+			return err
 		}
-		lines = render.Notice(lines, because(words, b.Reason), style)
+		err = c.host.cfg.Bans.Lift(target)
+		if errors.Is(err, bans.ErrNoSuchBan) {
+			return c.notBanned(target)
+		}
+		return publicError(err)
+	})
+	if failed != nil {
+		return failed
 	}
-	a.printAll(string(lines), nil)
+	return c.tellOperators(result.Moderation{What: "unban", Whom: call.Target})
+}
+
+// notBanned says that a target is not banned, or by what other ban it is.
+func (c *commandContext) notBanned(target bans.Target) error {
+	who := bans.Who{Nick: target.Nick, Key: target.Key}
+	if target.Block.IsValid() && target.Block.IsSingleIP() {
+		who.Addr = target.Block.Addr()
+	}
+	failure := result.Failure{Code: result.Refused, Reason: result.NotBanned, Nick: target.String()}
+	if b, ok := c.host.cfg.Bans.Find(who); ok {
+		failure.About = b.Target.String()
+	}
+	return failure
+}
+
+func (c *commandContext) bans(parse.Call) result.Result {
+	return result.Bans{List: c.host.cfg.Bans.All()}
 }

@@ -14,6 +14,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
@@ -96,7 +97,7 @@ func TestEndWhereConcurrently(t *testing.T) {
 	all.Wait()
 }
 
-// Admit is asked after a session can be found, so that a ban that falls between
+// Bans are asked about after a session can be found, so that a ban that falls between
 // the login and the session is not missed.
 func TestAdmit(t *testing.T) {
 	t.Parallel()
@@ -109,7 +110,8 @@ func TestAdmit(t *testing.T) {
 	bob, err := gossh.Dial("tcp", r.addr, config)
 	r.must(err)
 	defer bob.Close()
-	r.must(r.desk.Ban("bob", "olivia", "x\u202ey", 0))
+	_, err = r.files.Bans.Add(bans.Target{Nick: "bob"}, "olivia", "x\u202ey", 0)
+	r.must(err)
 	session, err := bob.NewSession()
 	r.must(err)
 	out, err := session.CombinedOutput("say hello")

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
-
-	"whoelse/sessions/parse"
 )
 
 // What Tab may cost. Over the rate, which is more than anybody presses it, it does
@@ -78,7 +76,7 @@ func commandWords(operator, slash bool) (all []string) {
 // after is what follows a whole word: a colon after a nick that a sentence starts
 // with, else a space.
 func (s *session) after(start int, word string) string {
-	if start == 0 && parse.Find(word) == nil {
+	if start == 0 && Grammar.Find(word) == nil {
 		return ": "
 	}
 	return " "

@@ -9,6 +9,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
@@ -18,13 +19,19 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
-	"whoelse/sessions/text"
 )
 
 // Limits that people meet. They stand in the README.
@@ -64,51 +71,43 @@ const (
 // Config is what a Host needs.
 type Config struct {
 	Room *room.Room
-	// Nicks knows which nicks keys hold.
-	Nicks Nicks
+	// Who holds which nick, who may not come in or not speak, who is invited, when keys
+	// were last used, and what operators did.
+	Registry *keys.Registry
+	Bans     *bans.List
+	Mutes    *mutes.List
+	Invites  *invites.Store
+	Used     *used.Times
+	Audit    *audit.Log
 	// MessageRate is how many lines a second one nick may send, with a burst of
 	// four times that; 0 is no limit.
 	MessageRate float64
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
-	// Keyring and Warden serve the commands about keys and those of operators; nil
-	// means that there are none.
-	Keyring Keyring
-	Warden  Warden
 	// JoinLine gives the command with which somebody joins as user; nil where that
 	// is not known. at is where the connection of who asks came in.
 	JoinLine func(user string, at netip.AddrPort) string
-	// Admit is asked about each session once EndWhere would find it, so that nobody
-	// slips in between; its error is for the person. nil admits everyone.
-	Admit func(Person) error
+	// Came, unless nil, is told from where each session comes.
+	Came func(netip.Addr)
 	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
 	Quota *quota.Limiter
 	Space *space.Guard
 	Log   *slog.Logger
 }
 
-// Nicks is all nicks that keys hold.
-type Nicks interface {
-	Held(nick string) bool
-	// NicksAround gives up to before nicks in front of name in the alphabet, and up to
-	// after from it on. It must cost no more than it gives.
-	NicksAround(name string, before, after int) []string
-}
-
 // Host serves sessions. Its methods may be called concurrently.
 type Host struct {
-	cfg      Config
-	pace     *pace
-	visitors floodlog.Handler
-	colors   render.Colors
+	cfg        Config
+	rate       *rateLimit
+	sessionLog floodlog.Handler
+	colors     render.Colors
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*session]*visit
-	commands map[*visit]struct{}
+	open     map[*commandContext]*openSession
 	stopping bool
 	all      sync.WaitGroup
 
-	sessions   atomic.Int64   // how many are open
+	crowd      atomic.Int64   // how many are open
 	complaints rate.Sometimes // to the log
 }
 
@@ -124,77 +123,85 @@ func (h *Host) complain(what, nick string, err error) {
 
 // New returns a host for cfg's room.
 func New(cfg Config) *Host {
-	visitors := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
-	cfg.Log = slog.New(visitors)
+	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
+	cfg.Log = slog.New(sessionLog)
 	return &Host{
-		cfg: cfg, pace: newPace(cfg.MessageRate), visitors: visitors,
-		open: map[*session]*visit{}, commands: map[*visit]struct{}{},
+		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
+		open:       map[*commandContext]*openSession{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
 }
 
-// Handle runs one session to its end.
+// Handle runs one session or command to its end.
 func (h *Host) Handle(ch *sshd.Channel) {
-	if ch.Command != "" {
-		h.runCommand(ch)
+	var c *commandContext
+	var run func()
+	if ch.Command == "" {
+		s := newSession(h, ch)
+		c, run = &s.commandContext, s.run
+	} else {
+		c = newCommand(h, ch)
+		run = c.runCommand
+	}
+	defer c.stop()
+	if !h.enter(c) {
+		c.turnAway(errShutdown)
 		return
 	}
-	s := newSession(h, ch)
-	if !h.add(s) {
-		turnAway(ch, wordsShutdown, exitFailed)
-		return
-	}
-	defer h.remove(s)
+	defer h.leave(c)
 	if err := h.admit(ch); err != nil {
-		turnAway(ch, err.Error(), exitFailed)
+		c.turnAway(err)
 		return
 	}
-	s.run()
+	run()
 }
 
-// turnAway ends a channel that has no session, in words, if they are taken.
-func turnAway(ch *sshd.Channel, words string, status int) {
-	newWriter(ch.Abort).write(ch.Stderr(), []byte("whoelse: "+text.CleanLine(words)+"\r\n"), goodbyeLimit)
-	ch.Exit(status)
-}
-
-// admit asks whether the channel's person may be here, and notes the use of the key.
+// admit refuses who is banned, and notes the use of the key. It is asked about each session
+// once EndWhere would find it, so that nobody slips in between.
 func (h *Host) admit(ch *sshd.Channel) error {
-	if h.cfg.Admit != nil {
-		if err := h.cfg.Admit(personOf(ch.Login, ch.Login.Nick, ch.From())); err != nil {
-			return err
-		}
+	who := personOf(ch.Login, ch.Login.Nick, ch.From())
+	if h.cfg.Came != nil {
+		h.cfg.Came(who.Addr)
 	}
-	if h.cfg.Keyring != nil && ch.Login.Key != nil {
-		h.cfg.Keyring.KeyUsed(ch.Login.Key)
+	if ban, banned := h.cfg.Bans.Find(who); banned {
+		return errors.New(ban.Words())
+	}
+	if who.Key != "" {
+		h.cfg.Used.Note(who.Key)
 	}
 	return nil
 }
 
-func (h *Host) add(s *session) bool {
+// enter makes a session or command known to those who may end it, unless the server is
+// shutting down.
+func (h *Host) enter(c *commandContext) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
 		return false
 	}
-	h.open[s] = &visit{login: s.login, from: s.ch.From(), nick: s.login.Nick, tell: s.tell, end: s.end, silent: s.ch.Silent}
-	h.sessions.Store(int64(len(h.open)))
+	v := &openSession{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
+	if c.tally.source == fromShell {
+		v.tell, v.silent = func(result.Result) {}, nil
+	}
+	h.open[c] = v
+	h.crowd.Store(int64(len(h.open)))
 	h.all.Add(1)
 	return true
 }
 
-func (h *Host) remove(s *session) {
+func (h *Host) leave(c *commandContext) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.open, s)
-	h.sessions.Store(int64(len(h.open)))
+	delete(h.open, c)
+	h.crowd.Store(int64(len(h.open)))
 	h.all.Done()
 }
 
-// rhythm is how far apart two writes to the same session are kept right now.
-func (h *Host) rhythm() time.Duration {
-	crowd := time.Duration(h.sessions.Load()) * time.Second / writesPerSecond
-	return min(max(crowd, flushEvery), flushMost)
+// flushInterval is how far apart two writes to the same session are kept right now.
+func (h *Host) flushInterval() time.Duration {
+	shared := time.Duration(h.crowd.Load()) * time.Second / writesPerSecond
+	return min(max(shared, flushEvery), flushMost)
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and
@@ -202,11 +209,8 @@ func (h *Host) rhythm() time.Duration {
 func (h *Host) Shutdown(ctx context.Context) {
 	h.mu.Lock()
 	h.stopping = true
-	for s := range h.open {
-		s.end(errShutdown)
-	}
-	for v := range h.commands {
-		v.end(errShutdown)
+	for c := range h.open {
+		c.end(errShutdown)
 	}
 	h.mu.Unlock()
 	done := make(chan struct{})
@@ -218,12 +222,12 @@ func (h *Host) Shutdown(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
-	h.visitors.Flush()
+	h.sessionLog.Flush()
 }
 
-// survive keeps a panic in one session's writing goroutine from ending the server:
+// recoverPanic keeps a panic in one session's writing goroutine from ending the server:
 // it is logged, and the session's connection ends.
-func (h *Host) survive(ch *sshd.Channel) {
+func (h *Host) recoverPanic(ch *sshd.Channel) {
 	if p := recover(); p != nil {
 		h.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
 		ch.Abort()

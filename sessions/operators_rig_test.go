@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"whoelse/keys"
+	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
-	"whoelse/sessions"
-	"whoelse/sessions/desk"
+	"whoelse/keys/mutes"
+	"whoelse/keys/used"
 	"whoelse/sessions/sshd"
 )
 
-// openDesk opens what keys and operators' commands need, as main does.
-func (r *rig) openDesk(log *slog.Logger) {
+// openFiles opens what the commands about keys and those of operators need, as main does.
+func (r *rig) openFiles(log *slog.Logger) {
 	r.t.Helper()
-	before := r.desk
-	list, err := bans.Open(filepath.Join(r.dir, "bans.json"), log)
+	in := func(name string) string { return filepath.Join(r.dir, name) }
+	var err error
+	r.files.Bans, err = bans.Open(in("bans.json"))
 	r.must(err)
-	r.codes = invites.Open(filepath.Join(r.dir, "invites.json"))
-	r.desk, err = desk.Open(r.dir, r.registry, list, r.codes, log)
+	r.files.Mutes, err = mutes.Open(in("mutes.json"))
 	r.must(err)
-	if r.warden == nil || r.warden == sessions.Warden(before) {
-		r.warden = r.desk
-	}
+	r.files.Audit, err = audit.Open(in("audit.jsonl"))
+	r.must(err)
+	r.files.Invites, r.files.Used = invites.Open(in("invites.json")), used.Open(in("used.json"), log)
 }
 
 func joinLine(user string, _ netip.AddrPort) string { return "ssh -p 2222 " + user + "@chat.example" }

@@ -1,18 +1,13 @@
 package sessions_test
 
 import (
-	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"whoelse/room"
-	"whoelse/sessions"
-	"whoelse/sessions/desk"
 )
 
 // newRigOf starts a server on which these are operators.
@@ -197,66 +192,44 @@ func TestInvite(t *testing.T) {
 	}
 }
 
-// disk is a warden whose disk fails.
-type disk struct {
-	*desk.Desk
-	mu           sync.Mutex
-	record, acts error
-}
-
-func (d *disk) set(record, acts error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.record, d.acts = record, acts
-}
-
-func (d *disk) Record(a sessions.Action) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.record != nil {
-		return d.record
-	}
-	return d.Desk.Record(a)
-}
-
-func (d *disk) Ban(target, by, reason string, lasts time.Duration) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.acts != nil {
-		return d.acts
-	}
-	return d.Desk.Ban(target, by, reason, lasts)
-}
-
 // What can't be put on record is not done, and what fails is on record as failed.
 // Nobody reads an internal error.
 func TestAuditFirst(t *testing.T) {
 	t.Parallel()
-	full := fmt.Errorf("%w: open /srv/secret/audit.jsonl: no space", room.ErrStorage)
-	d := &disk{}
-	r := &rig{t: t, dir: t.TempDir(), warden: d}
-	r.start()
-	t.Cleanup(r.stop)
-	d.Desk = r.desk
+	r := newRig(t)
 	r.trust("olivia")
 	olivia, bob := r.terminal("olivia", r.addr), r.terminal("bob", r.addr)
-	d.set(full, nil)
-	for _, line := range []string{"/kick bob", "/ban bob", "/mute bob", "/announce hear me", "/invite carol"} {
-		before := strings.Count(olivia.received(), "storage trouble")
-		olivia.typed(line + "\r")
-		olivia.counts("storage trouble", before+1)
+	for _, name := range []string{"bans.json", "mutes.json", "invites.json"} {
+		r.must(os.Mkdir(filepath.Join(r.dir, name), 0o700)) // nothing can be put in its place
 	}
-	bob.enters("still here and heard", "bob: still here and heard")
-	bob.neverSaw("hear me\r")
-	d.set(nil, full)
 	olivia.enters("/ban bob", "ban failed: storage trouble")
+	olivia.enters("/mute bob", "mute failed: storage trouble")
+	olivia.enters("/invite carol", "invite failed: storage trouble")
+	olivia.enters("/unmute bob", "bob is not muted")
 	bob.enters("and now", "bob: and now")
-	olivia.neverSaw("secret")
+	const trouble = "storage trouble; please try again in a moment"
 	want := []map[string]string{
 		{"who": "olivia", "what": "ban", "whom": "bob"},
-		{"who": "olivia", "what": "ban", "whom": "bob", "failed": "storage trouble; please try again in a moment"},
+		{"who": "olivia", "what": "ban", "whom": "bob", "failed": trouble},
+		{"who": "olivia", "what": "mute", "whom": "bob"},
+		{"who": "olivia", "what": "mute", "whom": "bob", "failed": trouble},
+		{"who": "olivia", "what": "invite", "whom": "carol", "for": "1d"},
+		{"who": "olivia", "what": "invite", "whom": "carol", "for": "1d", "failed": trouble},
+		{"who": "olivia", "what": "unmute", "whom": "bob"},
 	}
 	if got := r.audited(); !cmp.Equal(got, want) {
 		t.Errorf("on record (-want +got):\n%s", cmp.Diff(want, got))
+	}
+	r.must(r.files.Audit.Close())
+	for _, line := range []string{"/kick bob", "/ban bob", "/mute bob", "/announce hear me", "/invite carol"} {
+		before := strings.Count(olivia.received(), "not done: writing the audit log failed: storage trouble")
+		olivia.typed(line + "\r")
+		olivia.counts("not done: writing the audit log failed: storage trouble", before+1)
+	}
+	bob.enters("still here and heard", "bob: still here and heard")
+	bob.neverSaw("hear me\r")
+	olivia.neverSaw(r.dir)
+	if got := r.audited(); len(got) != len(want) {
+		t.Errorf("%d are on record, want %d", len(got), len(want))
 	}
 }

@@ -18,7 +18,7 @@ import (
 //     session instead.
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write, or as several of about pieceLimit: at
-//     once when the last one was long enough ago (see Host.rhythm), else when that
+//     once when the last one was long enough ago (see Host.flushInterval), else when that
 //     time has come.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.
@@ -27,11 +27,11 @@ import (
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
-	ch      client
-	compose composer
-	rhythm  func() time.Duration // how far apart two writes are kept
-	wake    chan struct{}        // has room for one
-	done    chan struct{}        // closed when the writer has ended
+	ch            client
+	compose       composer
+	flushInterval func() time.Duration // how far apart two writes are kept
+	wake          chan struct{}        // has room for one
+	done          chan struct{}        // closed when the writer has ended
 
 	mu    sync.Mutex // owns the fields below
 	taken *sync.Cond // signalled when the queue was taken, or something confirmed
@@ -130,9 +130,9 @@ func fitting(text string, limit int, alone bool) int {
 	return n
 }
 
-func newOutbox(ch client, compose composer, rhythm func() time.Duration) *outbox {
+func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{
-		ch: ch, compose: compose, rhythm: rhythm, done: make(chan struct{}),
+		ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{}),
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	o.taken = sync.NewCond(&o.mu)
@@ -283,7 +283,7 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 	var spare []item
 	for {
 		<-o.wake
-		pause.wait(o.rhythm(), o.full)
+		pause.wait(o.flushInterval(), o.full)
 		items, cause := o.take(spare)
 		var words, errors string
 		if cause != nil {

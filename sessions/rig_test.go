@@ -11,12 +11,10 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
-	"whoelse/keys/invites"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
-	"whoelse/sessions/desk"
 	"whoelse/sessions/internal/person"
 	"whoelse/sessions/sshd"
 )
@@ -36,9 +34,7 @@ type rig struct {
 	settings *settings.Store
 	room     *room.Room
 	registry *keys.Registry
-	codes    *invites.Store
-	desk     *desk.Desk
-	warden   sessions.Warden // the desk, unless a test sets another one before start
+	files    sessions.Config // what is kept beside the registry
 	host     *sessions.Host
 	ssh      *sshd.Server
 	served   chan error
@@ -70,14 +66,14 @@ func (r *rig) start() {
 	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
 	r.must(r.store.Follow(r.room.Apply))
-	r.openDesk(lines)
-	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry, MessageRate: r.rate, MOTD: func() string { return r.motd }, Log: lines,
-		Keyring: r.desk, Warden: r.warden, Admit: r.desk.Admit, JoinLine: joinLine,
-	})
+	r.openFiles(lines)
+	cfg := r.files
+	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string { return r.motd }
+	cfg.Log, cfg.JoinLine = lines, joinLine
+	r.host = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: desk.NewPeople(r.registry, nil, r.codes), Handle: r.host.Handle, Log: lines,
+		HostKey: signer("host"), Registry: r.registry, Invites: r.files.Invites, Handle: r.host.Handle, Log: lines,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -96,8 +92,8 @@ func (r *rig) stop() {
 	r.host.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
-	r.must(r.desk.Close())
-	r.settings.Close()
+	r.files.Used.Close()
+	r.must(r.files.Audit.Close())
 	if err := r.store.Close(); err != nil {
 		r.t.Error(err)
 	}

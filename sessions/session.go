@@ -1,11 +1,9 @@
 package sessions
 
 import (
-	"context"
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -14,6 +12,7 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/terminal"
 	"whoelse/sessions/text"
@@ -30,29 +29,27 @@ var (
 
 // session is one person's terminal or pipe.
 type session struct {
-	actor
-	ch   *sshd.Channel
+	commandContext
 	term *terminal.Terminal // nil without a pty
-	stop context.CancelFunc
 
 	// Owned by the reading goroutine.
 	warned   time.Time // when the person was last told of being too fast
 	toldAway bool      // that they talk while they are away
 
-	mu    sync.Mutex // owns style
-	style render.Style
-	size  chan struct{} // has one when the window changed
+	mu      sync.Mutex // owns current
+	current render.Style
+	size    chan struct{} // has one when the window changed
 }
 
 func newSession(h *Host, ch *sshd.Channel) *session {
-	s := &session{ch: ch, size: make(chan struct{}, 1)}
-	ctx, stop := context.WithCancel(ch.Context())
-	s.stop = stop
-	s.actor = actor{ctx: ctx, host: h, login: ch.Login, out: newOutbox(ch, s.compose, h.rhythm), style: s.styleNow, from: ch.From(), at: ch.At()}
+	s := &session{size: make(chan struct{}, 1)}
+	s.commandContext = newContext(h, ch, s.compose)
+	s.style = s.styleNow
 	termName, width, height, pty := ch.Pty()
-	s.style = styleOf(ch, termName, width, pty)
-	s.style.Colors = &h.colors
+	s.current = styleOf(ch, termName, width, pty)
+	s.current.Colors = &h.colors
 	if pty {
+		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
@@ -65,31 +62,29 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 func (s *session) styleNow() render.Style {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.style
+	return s.current
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
-	defer s.stop()
 	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
 		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
-		s.out.run(s.lastWords)
-		s.ch.Exit(1)
+		s.write(s.lastWords)
 		return
 	}
 	s.seat = seat
-	s.host.seated(s)
+	s.host.seated(&s.commandContext)
 	s.host.colors.Enter(seat.Nick())
 	defer s.host.colors.Leave(seat.Nick())
 	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
 	var writing sync.WaitGroup
-	writing.Go(s.write)
+	writing.Go(func() { s.write(s.lastWords) })
 	cause := s.readAll()
 	s.out.close(cause)
 	<-s.out.done
@@ -105,32 +100,32 @@ func quiet(ch *sshd.Channel) bool {
 	return v != "" && v != "0"
 }
 
-// write is the writing goroutine. It ends the channel after the last words, so
-// that a reader who still waits for input wakes up.
-func (s *session) write() {
-	defer func() {
-		s.stop()
-		s.ch.Exit(s.exitStatus())
-	}()
-	defer s.host.survive(s.ch)
-	s.out.run(s.lastWords)
-}
-
-// exitStatus is for scripts: a pipe fails when a line of it did.
-func (s *session) exitStatus() int {
-	switch {
-	case !voluntary(s.out.why()):
-		return exitFailed
-	case s.term == nil:
-		return s.failed.ofLines()
+// lastWords is what a session is shown at its end, and for standard error what a
+// pipe has asked for and nobody knows the outcome of.
+func (s *session) lastWords(cause error) (words, errors string) {
+	if s.term != nil || !voluntary(cause) {
+		words = endWords(cause)
 	}
-	return exitOK
+	if words != "" {
+		words = string(render.Notice(nil, words, s.styleNow()))
+	}
+	return words, s.tally.stderr(s.styleNow())
 }
 
-// end ends the session from outside, in words. It does not wait.
-func (s *session) end(cause error) {
-	s.out.close(s.endedBy(cause))
-	s.stop()
+// endWords says why somebody's session or command ends, "" if there is nobody any more
+// to be told.
+func endWords(cause error) string {
+	switch {
+	case voluntary(cause):
+		return render.Ending(result.Bye)
+	case errors.Is(cause, errShutdown):
+		return render.Ending(result.Shutdown)
+	case errors.Is(cause, errSlow):
+		return render.Ending(result.TooSlow)
+	case errors.Is(cause, errLost):
+		return ""
+	}
+	return render.Error(cause)
 }
 
 // leaving says how the session ended, once it has.
@@ -150,7 +145,7 @@ func (s *session) readAll() error {
 	} else {
 		err = s.readPipe()
 		if !s.pending.wait(s.ctx, lastReceipts) {
-			s.failed.doubt(wordsUnconfirmed)
+			s.show(unconfirmed(parse.Call{}))
 		}
 	}
 	cause := s.out.why()
@@ -167,39 +162,44 @@ func (s *session) readAll() error {
 
 func (s *session) readTerminal() error {
 	for {
-		line, err := s.term.ReadLine(s.saysSomething)
-		if errors.Is(err, terminal.ErrOverflow) {
+		var call parse.Call
+		var bad error
+		line, err := s.term.ReadLine(func(l terminal.Line) (erase bool) {
+			if l.Over > 0 {
+				return true // it would fill the screen
+			}
+			call, bad = s.parse(l.Text)
+			return s.echoes(call, bad)
+		})
+		switch {
+		case errors.Is(err, terminal.ErrOverflow):
 			return errSlow
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if line.Over > 0 {
-			s.fail(wordsTooLong(line.Over))
+		case line.Over > 0:
+			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: line.Over, Most: maxText})
 			continue
 		}
-		if err := s.handle(line.Text); err != nil {
+		if err := s.handle(call, bad); err != nil {
 			return err
 		}
 	}
 }
 
-// saysSomething decides whether a typed row is replaced by the line that the room
-// makes of it. What goes to nobody who is known stays, as there is no such line.
-func (s *session) saysSomething(line terminal.Line) bool {
-	if line.Over > 0 {
-		return true // it would fill the screen
-	}
-	call, err := s.parse(line.Text)
-	if err != nil || !speaks[call.Name] {
+// echoes decides whether a typed row is replaced by the line that the room makes of
+// it. What goes to nobody who is known stays, as there is no such line; an empty line
+// leaves no trace either.
+func (s *session) echoes(call parse.Call, bad error) bool {
+	switch {
+	case bad != nil:
+		return false
+	case call.Name == "":
+		return true
+	case !commandNamed(call.Name).echoes:
 		return false
 	}
 	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.seat.Nick() && s.known(n) })
 }
-
-// speaks has the commands whose text comes back as a line of the room. An empty
-// line leaves no trace either.
-var speaks = map[string]bool{"": true, "say": true, "me": true, "send": true, "reply": true, "broadcast": true, "clear": true}
 
 // readPipe handles lines of plain input. What was typed is handled to its end,
 // also a last line without a newline, and receipts are waited for.
@@ -211,19 +211,30 @@ func (s *session) readPipe() error {
 			return err
 		}
 		if size > maxLine {
-			s.fail(wordsTooLong(size))
+			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
 			continue
 		}
-		if err := s.handle(line); err != nil {
+		if err := s.handle(s.parse(line)); err != nil {
 			return err
 		}
 	}
 }
 
-// handle carries out one line. The error ends the session.
-func (s *session) handle(line string) error {
+// parse cleans and parses a line. What was probably meant for one person, and would be
+// said to everyone because of a slip in the command, is an error.
+func (s *session) parse(line string) (parse.Call, error) {
 	line = text.Clean(line)
-	if strings.TrimSpace(line) == "" {
+	to, slip := Grammar.Misspelt(line)
+	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
+		return parse.Call{}, slip
+	}
+	return Grammar.Line(line)
+}
+
+// handle carries out what a line asks for; bad is what is wrong with it. The error ends
+// the session.
+func (s *session) handle(call parse.Call, bad error) error {
+	if call.Name == "" && bad == nil {
 		return nil
 	}
 	if cause := s.out.why(); cause != nil {
@@ -233,40 +244,36 @@ func (s *session) handle(line string) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	call, err := s.parse(line)
-	if !s.host.pace.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
+	if !s.host.rate.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
 		return s.out.why()
 	}
-	if err != nil {
-		s.misread(err)
+	if bad != nil {
+		s.show(s.misread(bad))
 		return nil
 	}
-	if n := utf8.RuneCountInString(call.Text); n > maxText {
-		s.fail(wordsTooLong(n))
+	if long := tooLong(call.Text); long != nil {
+		s.show(long)
 		return nil
 	}
-	switch call.Name {
-	case "quit":
+	command := commandNamed(call.Name)
+	s.mentionAway(command.speaks && command.echoes)
+	switch s.do(call).(type) {
+	case result.Quit:
 		return errQuit
-	case "clear":
+	case result.Clear:
 		if s.term != nil {
 			s.term.Clear()
 		}
-		return nil
 	}
-	s.mentionAway(speaks[call.Name])
-	s.do(call)
 	return nil
 }
 
-// parse is parse.Line, but for what was probably meant for one person and would be said
-// to everyone because of a slip in the command.
-func (s *session) parse(line string) (parse.Call, error) {
-	to, slip := parse.Misspelt(line)
-	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
-		return parse.Call{}, slip
+// tooLong is that a text is too long for a message, or nil.
+func tooLong(text string) result.Result {
+	if n := utf8.RuneCountInString(text); n > maxText {
+		return result.Failure{Code: result.Usage, Reason: result.TooLong, N: n, Most: maxText}
 	}
-	return parse.Line(line)
+	return nil
 }
 
 // mentionAway tells whoever talks while they are away that they are, once until they are
@@ -277,19 +284,19 @@ func (s *session) mentionAway(talking bool) {
 		s.toldAway = false
 	case talking && !s.toldAway:
 		s.toldAway = true
-		s.note("you are still away; /back to return")
+		s.show(result.Done{What: result.StillAway})
 	}
 }
 
 // weight is how many messages a call counts as against the rate.
 func weight(call parse.Call) int {
-	switch {
+	switch c := commandNamed(call.Name); {
+	case c == nil || !c.speaks:
+		return 1
 	case len(call.To) > 0 || call.Name == "reply":
 		return render.Weight(room.KindDirect, call.Text)
-	case speaks[call.Name]:
-		return render.Weight(room.KindSay, call.Text)
 	}
-	return 1
+	return render.Weight(room.KindSay, call.Text)
 }
 
 func (s *session) tooFast() {
@@ -297,7 +304,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(wordsTooFast(s.host.cfg.MessageRate))
+	s.note(render.TooFast(s.host.cfg.MessageRate))
 }
 
 // resized notes a change of the window for the writer. It must not block.
@@ -344,7 +351,7 @@ func (s *session) followSize() {
 	}
 	_, width, height, _ := s.ch.Pty()
 	s.mu.Lock()
-	s.style.Width = terminal.ClampWidth(width)
+	s.current.Width = terminal.ClampWidth(width)
 	s.mu.Unlock()
 	s.term.Resize(width, height)
 }

@@ -30,11 +30,3 @@ func zoneOf(name string) *time.Location {
 	}
 	return zone
 }
-
-// zone is where the person's clock is.
-func zone(st render.Style) *time.Location {
-	if st.Zone == nil {
-		return time.UTC
-	}
-	return st.Zone
-}

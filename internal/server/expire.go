@@ -2,7 +2,14 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/span"
 )
 
 // expireEvery is how often nicks that nobody uses are looked for.
@@ -18,7 +25,7 @@ func (s *server) expireNicks(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		if err := s.desk.Expire(unused, s.nickInUse(ctx)); err != nil {
+		if err := s.expire(unused, s.nickInUse(ctx)); err != nil {
 			s.log.Error("unused nicks could not be freed", "err", err)
 		}
 		select {
@@ -27,6 +34,58 @@ func (s *server) expireNicks(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// whomMost is how many nicks the audit log has on a line: it cuts long ones.
+const whomMost = 25
+
+// expire frees nicks that were claimed, and not used for so long, and puts that on
+// record. inUse is asked about each of them, before and after.
+func (s *server) expire(unused time.Duration, inUse func(nick string) bool) error {
+	before := time.Now().Add(-unused)
+	busy := make(map[string]bool) // a nick that is in use is asked about once
+	asked := func(n string) bool {
+		busy[n] = busy[n] || inUse(n)
+		return busy[n]
+	}
+	for {
+		freed, err := s.registry.Expire(before, s.used.Last, asked)
+		if err != nil || len(freed) == 0 {
+			return err
+		}
+		nicks, err := s.restore(freed, inUse)
+		if err != nil {
+			return err
+		}
+		for whom := range slices.Chunk(nicks, whomMost) {
+			err := s.audit.Append(audit.Entry{
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + span.Format(unused),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// restore gives nicks back that came into use in the moment in which they were freed:
+// somebody else would get what was just sent to them. It gives the others.
+func (s *server) restore(freed []keys.Entry, inUse func(nick string) bool) (others []string, err error) {
+	back := make(map[string]bool) // by nick, which is asked about once
+	for _, e := range freed {
+		if _, asked := back[e.Nick]; !asked {
+			back[e.Nick] = inUse(e.Nick)
+		}
+		if !back[e.Nick] {
+			others = append(others, e.Nick)
+			continue
+		}
+		if _, err := s.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowConfusable: true}); err != nil {
+			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others), nil
 }
 
 // nickInUse returns what tells whether a nick has done anything: it was here lately,

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
-
-	"whoelse/sessions"
 )
 
 // Where a proxy on this machine hides where people come from, all of them are 127.0.0.1,
@@ -24,27 +22,26 @@ const (
 // manyLoopback is how many sessions from loopback addresses alone are odd.
 const manyLoopback = 20
 
-// lookingOut is the desk's Admit, with an eye on where people come from.
-func (s *server) lookingOut() func(sessions.Person) error {
+// watchSources returns what is told from where each session comes, and looks out for that.
+func (s *server) watchSources() func(netip.Addr) {
 	exempt := func(a netip.Addr) bool {
 		return slices.ContainsFunc(s.cfg.Door.Exempt, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 	}
 	if len(s.cfg.Proxies) > 0 {
-		return s.desk.Admit
+		return nil
 	}
 	if at, ok := s.listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
 		if exempt(at.AddrPort().Addr()) {
 			s.log.Info(wordsOnlyLoopback, "listen", s.listener.Addr())
 		}
-		return s.desk.Admit
+		return nil
 	}
 	var came atomic.Int64 // far below 0 once somebody came from elsewhere
-	return func(p sessions.Person) error {
-		if !p.Addr.IsLoopback() || !exempt(p.Addr) {
+	return func(from netip.Addr) {
+		if !from.IsLoopback() || !exempt(from) {
 			came.Store(-1 << 62)
 		} else if came.Add(1) == manyLoopback {
 			s.log.Warn(wordsAllLoopback, "sessions", manyLoopback)
 		}
-		return s.desk.Admit(p)
 	}
 }

@@ -2,11 +2,11 @@ package server
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 
-	"whoelse/room/regular"
+	"whoelse/internal/atomicfile"
 )
 
 // maxMOTD bounds the message of the day, in bytes.
@@ -19,7 +19,12 @@ func motd(path string, log *slog.Logger) func() string {
 		if path == "" {
 			return ""
 		}
-		text, err := regular.Read(os.OpenFile, path, maxMOTD)
+		f, err := atomicfile.OpenRegular(path)
+		var text []byte
+		if err == nil {
+			text, err = io.ReadAll(io.LimitReader(f, maxMOTD))
+			f.Close()
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Warn("the message of the day can't be read", "err", err)
 		}

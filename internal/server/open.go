@@ -2,17 +2,18 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"whoelse/keys"
+	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
-	"whoelse/keys/claims"
-	"whoelse/keys/command"
 	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
+	"whoelse/keys/used"
 	"whoelse/room/settings"
-	"whoelse/sessions/desk"
 )
 
 // openFiles opens what is in the data folder, the history first: its lock tells
@@ -22,7 +23,7 @@ func (s *server) openFiles() (err error) {
 	if s.storage.histories, err = openHistories(s.cfg, s.log); err != nil {
 		return err
 	}
-	if err = command.Unfinished(data); err != nil {
+	if err = keys.Unfinished(data); err != nil {
 		return err
 	}
 	if s.hostKey, err = keys.HostKey(filepath.Join(data, "host_key")); err != nil {
@@ -51,12 +52,28 @@ func (s *server) openKeys() (err error) {
 		}
 		s.registry.Revoke(s.revoked.Key)
 	}
-	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json"), s.log); err != nil {
+	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json")); err != nil {
 		return err
 	}
-	codes := invites.Open(filepath.Join(cfg.Data, "invites.json"))
-	s.people = desk.NewPeople(s.registry, s.revoked, codes)
-	s.people.Claims, s.people.NoGuests = claims.New(cfg.Claims, s.log), cfg.NoGuests()
-	s.desk, err = desk.Open(cfg.Data, s.registry, s.bans, codes, s.log)
-	return err
+	if s.mutes, err = mutes.Open(filepath.Join(cfg.Data, "mutes.json")); err != nil {
+		return err
+	}
+	s.invites = invites.Open(filepath.Join(cfg.Data, "invites.json"))
+	if s.audit, err = audit.Open(filepath.Join(cfg.Data, "audit.jsonl")); err != nil {
+		return err
+	}
+	s.used = openUsed(cfg.Data, s.registry, s.log)
+	return nil
+}
+
+// openUsed opens the times of last use. Where they can't be read, all keys count as used
+// now: else nicks would expire of people who were here yesterday.
+func openUsed(data string, registry *keys.Registry, log *slog.Logger) *used.Times {
+	times := used.Open(filepath.Join(data, "used.json"), log)
+	if times.Lost() {
+		for _, e := range registry.List() {
+			times.Note(e.Fingerprint)
+		}
+	}
+	return times
 }

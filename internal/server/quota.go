@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 
-	gossh "golang.org/x/crypto/ssh"
-
-	"whoelse/sessions/desk"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 )
@@ -37,18 +33,4 @@ func (s *server) probe(ctx context.Context) (remark string, err error) {
 		return "", errors.New(remark)
 	}
 	return remark, s.storage.histories.Probe(ctx)
-}
-
-// peopleInSpace lets nobody new take a nick while there is little room.
-type peopleInSpace struct {
-	*desk.People
-	space *space.Guard
-}
-
-// Claim implements sshd.Keys.
-func (p peopleInSpace) Claim(nick string, key gossh.PublicKey, from netip.Addr) error {
-	if err := p.space.Claims(); err != nil {
-		return err
-	}
-	return p.People.Claim(nick, key, from)
 }

@@ -53,7 +53,7 @@ func (s *server) watch() {
 
 // reload reads the operator's files again. What can't be read stays as it was.
 func (s *server) reload() {
-	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.desk.Reload())
+	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.mutes.Reload())
 	if s.revoked != nil {
 		err = errors.Join(err, s.revoked.Reload())
 	}

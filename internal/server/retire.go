@@ -5,7 +5,8 @@ import (
 	"maps"
 	"time"
 
-	"whoelse/sessions"
+	"whoelse/keys/audit"
+	"whoelse/keys/span"
 )
 
 // settleNick is how long a nick has to be without a key, and nobody online with it, until
@@ -101,8 +102,11 @@ func (s *server) recordRetired(nick string, reserve time.Duration) error {
 	if s.onRecord[nick] {
 		return nil // it is tried again
 	}
-	action := sessions.Action{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone", For: reserve}
-	if err := s.desk.Record(action); err != nil {
+	action := audit.Entry{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone"}
+	if reserve > 0 {
+		action.For = span.Format(reserve)
+	}
+	if err := s.audit.Append(action); err != nil {
 		return err
 	}
 	s.onRecord[nick] = true

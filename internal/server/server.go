@@ -21,12 +21,16 @@ import (
 	"whoelse/internal/config"
 	"whoelse/internal/metrics"
 	"whoelse/keys"
+	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
+	"whoelse/keys/claims"
+	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
+	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/sessions"
-	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
@@ -51,8 +55,10 @@ type server struct {
 	registry *keys.Registry
 	revoked  *certs.Revoked // nil without --revoked-keys
 	bans     *bans.List
-	people   *desk.People
-	desk     *desk.Desk
+	mutes    *mutes.List
+	invites  *invites.Store
+	used     *used.Times
+	audit    *audit.Log
 	unwatch  func() // ends what watch has started
 	room     *room.Room
 	host     *sessions.Host
@@ -124,17 +130,16 @@ func (s *server) start() (err error) {
 	}
 	s.openQuota()
 	s.host = sessions.New(sessions.Config{
-		Room: s.room, Nicks: s.registry, MessageRate: cfg.MessageRate,
-		MOTD: motd(cfg.MOTD, s.log), Log: s.log,
-		Keyring: s.desk, Warden: s.desk, Admit: s.lookingOut(), JoinLine: s.joinLine,
+		Room: s.room, MessageRate: cfg.MessageRate,
+		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
+		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
 		Quota: s.quota, Space: s.space,
 	})
-	doors := banned{s.bans}
-	s.door = door.New(cfg.Door, doors)
+	s.door = door.New(cfg.Door, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
-		Keys: peopleInSpace{s.people, s.space},
-		Door: s.door, Banned: doors.who,
+		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Door: s.door,
+		Claims: claims.New(cfg.Claims, s.log), MayClaim: s.space.Claims,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
 	})
 	if err != nil {
@@ -209,8 +214,11 @@ func (s *server) stop() error {
 	if s.unwatch != nil {
 		s.unwatch()
 	}
-	if s.desk != nil {
-		s.desk.Close()
+	if s.used != nil {
+		s.used.Close()
+	}
+	if s.audit != nil {
+		s.audit.Close()
 	}
 	return s.storage.close()
 }

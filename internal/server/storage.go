@@ -41,9 +41,6 @@ func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {
 
 // close closes what was opened.
 func (st *storage) close() error {
-	if st.settings != nil {
-		st.settings.Close()
-	}
 	if st.histories != nil {
 		return st.histories.Close()
 	}

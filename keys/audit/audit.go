@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 	"whoelse/keys/internal/safe"
 )
 
@@ -58,12 +58,12 @@ type file interface {
 // refused. What a crash left half written at its
 // end was never acknowledged, and is cut off.
 func Open(path string) (*Log, error) {
-	f, err := disk.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
+	f, err := atomicfile.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}
 	l := &Log{file: f}
-	if err := errors.Join(l.mend(f), disk.Store{}.SyncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(l.mend(f), atomicfile.Store{}.SyncDir(filepath.Dir(path))); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}

@@ -1,17 +1,17 @@
 package bans
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/jsonfile"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -20,18 +20,27 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type clock struct{ t time.Time }
+// clock is a time that tests move, and where the list is.
+type clock struct {
+	t    time.Time
+	path string
+}
 
 func (c *clock) now() time.Time { return c.t }
 
 func list(t *testing.T) (*List, *clock) {
 	t.Helper()
-	c := &clock{time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	l, err := open(filepath.Join(t.TempDir(), "bans.json"), nil, disk.Store{}, c.now)
+	c := &clock{time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), filepath.Join(t.TempDir(), "bans.json")}
+	return reopen(t, c), c
+}
+
+func reopen(t *testing.T, c *clock) *List {
+	t.Helper()
+	l, err := open(jsonfile.File[Ban]{Path: c.path, Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l, c
+	return l
 }
 
 func target(t testing.TB, s string) Target {
@@ -100,10 +109,7 @@ func TestBansHold(t *testing.T) {
 	}
 	check(l, banned, true)
 	check(l, free, false)
-	again, err := open(l.path, nil, disk.Store{}, c.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := reopen(t, c)
 	check(again, banned, true)
 	check(again, free, false)
 	if diff := cmp.Diff(l.All(), again.All(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
@@ -143,22 +149,8 @@ func TestAddAgainAndLift(t *testing.T) {
 	}
 }
 
-func TestExpiredBansLeaveTheFile(t *testing.T) {
-	l, c := list(t)
-	if _, err := l.Add(target(t, "bob"), "a", "", time.Second); err != nil {
-		t.Fatal(err)
-	}
-	c.t = c.t.Add(time.Minute)
-	if _, err := l.Add(target(t, "carol"), "a", "", 0); err != nil {
-		t.Fatal(err)
-	}
-	if text, _ := os.ReadFile(l.path); strings.Contains(string(text), "bob") || !strings.Contains(string(text), "carol") {
-		t.Errorf("%s", text)
-	}
-}
-
 func TestAddRefuses(t *testing.T) {
-	l, _ := list(t)
+	l, c := list(t)
 	for name, err := range map[string]error{
 		"nothing":  second(l.Add(Target{}, "a", "", 0)),
 		"reason":   second(l.Add(target(t, "bob"), "a", strings.Repeat("x", maxReason+1), 0)),
@@ -172,7 +164,10 @@ func TestAddRefuses(t *testing.T) {
 	for i := range maxBans {
 		many = append(many, Ban{Target: target(t, fmt.Sprintf("n%d", i))})
 	}
-	l.put(many)
+	text, err := json.Marshal(many)
+	if err := errors.Join(err, os.WriteFile(c.path, text, 0o600), l.Reload()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := l.Add(target(t, "bob"), "a", "", 0); !errors.Is(err, ErrTooMany) {
 		t.Errorf("%v", err)
 	}
@@ -182,9 +177,9 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestTextIsSafeToShow(t *testing.T) {
-	l, _ := list(t)
+	l, c := list(t)
 	text := `[{"target":"bob","by":"\u001b[2J","reason":"\u202ex\u0000","made":"2026-11-21T12:00:00Z"}]`
-	if err := os.WriteFile(l.path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(c.path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Reload(); err != nil {
@@ -201,73 +196,15 @@ func TestTextIsSafeToShow(t *testing.T) {
 
 func second(_ Ban, err error) error { return err }
 
-func TestWhenTheDiskFails(t *testing.T) {
-	l, _ := list(t)
-	full := errors.New("no space left")
-	for _, op := range []string{"temp", "write", "sync", "rename"} {
-		l.disk.Fault = func(o, _ string) error {
-			if o == op {
-				return full
-			}
-			return nil
-		}
-		if _, err := l.Add(target(t, "bob"), "a", "", 0); !errors.Is(err, full) {
-			t.Errorf("%s: %v", op, err)
-		}
-		if _, ok := l.Find(Who{Nick: "bob"}); ok {
-			t.Errorf("%s: in force, and not on disk", op)
-		}
-	}
-}
-
 func TestADamagedFile(t *testing.T) {
 	for _, text := range []string{"{", "[{}]", `[{"target":"../x"}]`, `{"a":1}`, "\x00"} {
 		path := filepath.Join(t.TempDir(), "bans.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l, err := Open(path, nil); err == nil {
+		if l, err := Open(path); err == nil {
 			t.Errorf("%q: %+v", text, l.All())
 		}
-		if got, _ := os.ReadFile(path); string(got) != text {
-			t.Errorf("%q became %q", text, got)
-		}
-	}
-	l, _ := list(t)
-	if _, err := l.Add(target(t, "bob"), "a", "", 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(l.path, []byte("["), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Reload(); err == nil {
-		t.Error("reloaded")
-	}
-	if _, ok := l.Find(Who{Nick: "bob"}); !ok {
-		t.Error("the ban is gone")
-	}
-}
-
-func TestConcurrentUse(t *testing.T) {
-	l, _ := list(t)
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			who := target(t, fmt.Sprintf("n%d", i))
-			if _, err := l.Add(who, "a", "", 0); err != nil {
-				t.Error(err)
-			}
-			l.Find(Who{Nick: "n0"})
-			if i%2 == 0 {
-				if err := l.Lift(who); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := l.Reload(); err != nil || len(l.All()) != 10 {
-		t.Errorf("%v, %d", err, len(l.All()))
 	}
 }
 

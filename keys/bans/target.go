@@ -32,6 +32,13 @@ const (
 	minBits6 = 16
 )
 
+func minBits(a netip.Addr) int {
+	if a.Is4() {
+		return minBits4
+	}
+	return minBits6
+}
+
 // ParseTarget reads a nick, a fingerprint, an address or a CIDR block. An address is
 // one even where it could be a nick too. The error is fit to be shown.
 func ParseTarget(s string) (Target, error) {
@@ -68,11 +75,7 @@ func parseBlock(s string) (Target, error) {
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
-	least := minBits4
-	if p.Addr().Is6() {
-		least = minBits6
-	}
-	if p.Bits() < least {
+	if least := minBits(p.Addr()); p.Bits() < least {
 		return Target{}, fmt.Errorf("%s is too broad; at least /%d is needed", safe.Quote(s), least)
 	}
 	return Target{Block: p.Masked()}, nil

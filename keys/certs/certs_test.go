@@ -89,9 +89,7 @@ func TestACertificateLetsIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Nick != "carol" || h.Role != "operator" || h.Serial != 17 || h.KeyID != "carol's laptop" || h.Line != 1 ||
-		h.Fingerprint != keys.Fingerprint(cert.Key) || h.Authority != keys.Fingerprint(ca.PublicKey()) ||
-		h.Expires.Unix() != int64(cert.ValidBefore) || h.NoTouch {
+	if h.Nick != "carol" || h.Role != "operator" || h.NoTouch {
 		t.Errorf("%+v", h)
 	}
 	// It is no plain key, neither known nor able to claim.
@@ -114,7 +112,7 @@ func TestOfSeveralPrincipalsOneIsAskedFor(t *testing.T) {
 	checker := NewChecker(reg, nil)
 	for username, want := range map[string]string{"carol": "carol", "CAROL": "carol", "dave": "dave"} {
 		h, err := checker.Authenticate(cert, username, here)
-		if err != nil || h.Nick != want || !h.Expires.IsZero() || !h.NoTouch {
+		if err != nil || h.Nick != want || !h.NoTouch {
 			t.Errorf("%s: %+v, %v", username, h, err)
 		}
 	}

@@ -28,66 +28,45 @@ func (r refusal) Is(target error) bool { return target == ErrRefused }
 
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
-// Registry is what a Checker asks of keys.Registry.
-type Registry interface {
-	Authorities() []keys.Authority
-	Held(nick string) bool
-	Lookup(key keys.PublicKey, from netip.Addr) (keys.Holder, error)
-}
-
-var _ Registry = (*keys.Registry)(nil)
-
 // Checker decides about certificates. Its methods may be called concurrently.
 type Checker struct {
-	reg     Registry
+	reg     *keys.Registry
 	revoked *Revoked // nil is none
 	now     func() time.Time
 }
 
 // NewChecker makes one. revoked may be nil.
-func NewChecker(reg Registry, revoked *Revoked) *Checker {
+func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker {
 	return &Checker{reg: reg, revoked: revoked, now: time.Now}
-}
-
-// Holder is who a certificate makes somebody, and until when.
-type Holder struct {
-	Nick        string
-	Role        string // the authority's line's
-	KeyID       string // safe to show
-	Serial      uint64
-	Fingerprint string    // of the key in the certificate
-	Authority   string    // fingerprint of the authority's key
-	Line        int       // the authority's, in authorized_keys
-	Expires     time.Time // of the certificate or of the authority; zero is never
-	NoTouch     bool      // as keys.Holder's
 }
 
 // Authenticate tells who a certificate makes somebody who connects as username from
 // an address. The nick is the certificate's principal; of several, the one that is
 // asked for by username. All errors are ErrRefused, in words for its owner.
-func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (Holder, error) {
+func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (keys.Holder, error) {
 	cert, ok := key.(*gossh.Certificate)
 	if !ok {
-		return Holder{}, refuse("it is a plain key")
+		return keys.Holder{}, refuse("it is a plain key")
 	}
 	if err := keys.CheckKey(cert.Key); err != nil {
-		return Holder{}, refusal{err}
+		return keys.Holder{}, refusal{err}
 	}
 	authority, err := c.authority(cert, from)
 	if err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	principal, n, err := choose(cert, authority, username)
 	if err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	if err := c.verify(cert, principal, from); err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
 	if err := c.free(cert, n, from); err != nil {
-		return Holder{}, err
+		return keys.Holder{}, err
 	}
-	return holder(cert, authority, n), nil
+	_, noTouch := cert.Extensions["no-touch-required"]
+	return keys.Holder{Nick: n, Role: authority.Role, NoTouch: noTouch}, nil
 }
 
 // authority finds who signed, before any signature is looked at: a stranger's
@@ -240,21 +219,6 @@ func (c *Checker) free(cert *gossh.Certificate, n string, from netip.Addr) error
 		return nil
 	}
 	return refusal{&keys.HeldError{Nick: n}}
-}
-
-func holder(cert *gossh.Certificate, a keys.Authority, n string) Holder {
-	_, noTouch := cert.Extensions["no-touch-required"]
-	h := Holder{
-		Nick: n, Role: a.Role, KeyID: safe.Text(cert.KeyId), Serial: cert.Serial, Line: a.Line, Expires: a.Expires,
-		Fingerprint: keys.Fingerprint(cert.Key), Authority: keys.Fingerprint(cert.SignatureKey), NoTouch: noTouch,
-	}
-	if cert.ValidBefore != gossh.CertTimeInfinity {
-		end := time.Unix(int64(cert.ValidBefore), 0) // verify has seen that this is no overflow
-		if h.Expires.IsZero() || end.Before(h.Expires) {
-			h.Expires = end
-		}
-	}
-	return h
 }
 
 // attempt is what the library wants to know of a connection.

@@ -5,13 +5,15 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"whoelse/internal/atomicfile"
 )
 
 // A list that is edited so often that no edit settles is read all the same.
 func TestEditsOfTheListThatDoNotStop(t *testing.T) {
 	key := newSigner(t).PublicKey()
 	r := revoked(t, "# nobody\n")
-	tick := time.NewTicker(settleTime / 3)
+	tick := time.NewTicker(atomicfile.SettleTime / 3)
 	defer tick.Stop()
 	for i := range 600 { // 20 s
 		<-tick.C

@@ -64,12 +64,12 @@ func TestCertificatesOfOpenSSH(t *testing.T) {
 	o := newOpenSSH(t)
 	reg := registry(t, "cert-authority "+keyText(o.key("ca.pub")))
 	checker := NewChecker(reg, nil)
-	try := func(args ...string) (Holder, error) {
+	try := func(args ...string) (keys.Holder, error) {
 		t.Helper()
 		o.run(append(append([]string{"-s", "ca", "-I", "carol's laptop"}, args...), "carol.pub")...)
 		return checker.Authenticate(o.key("carol-cert.pub"), "carol", here)
 	}
-	if h, err := try("-n", "carol,dave", "-V", "+52w", "-z", "5"); err != nil || h.Nick != "carol" || h.Serial != 5 || h.KeyID != "carol's laptop" {
+	if h, err := try("-n", "carol,dave", "-V", "+52w", "-z", "5"); err != nil || h.Nick != "carol" {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if _, err := try("-n", "carol", "-O", "source-address=192.0.2.0/24"); err != nil {

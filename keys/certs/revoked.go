@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -25,28 +25,13 @@ import (
 type Revoked struct {
 	path string
 	log  *slog.Logger
-	disk disk.Store
+	file atomicfile.Watched
 
-	loading sync.Mutex // held while the file is read anew
+	loading sync.Mutex // held while the file is read again
 
-	mu       sync.RWMutex // guards what follows, not across I/O
-	set      *set
-	seen     disk.Stamp // what was last read, or could not be
-	failed   string     // why it could not, or empty
-	failedAt time.Time
-	unreadAt time.Time // when a change was first seen that has not been read; zero is none
+	mu  sync.RWMutex // guards set, not across I/O
+	set *set
 }
-
-// settleTime is how long a change has to stand before it is read, since editors
-// empty a file before they write it; quietTime is enough once changes that never stop
-// for so long have not been read for settleMost. retryTime is how long a file that could not be
-// read is left alone, unless it changes.
-const (
-	settleTime = 100 * time.Millisecond
-	settleMost = time.Second
-	quietTime  = 10 * time.Millisecond
-	retryTime  = time.Second
-)
 
 // OpenRevoked reads the file, which has to be there.
 func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
@@ -54,6 +39,7 @@ func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Revoked{path: path, log: slog.New(slog.DiscardHandler), set: newSet()}
+	r.file.Path, r.file.Now = path, time.Now
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
@@ -72,69 +58,46 @@ func (r *Revoked) Reload() error {
 }
 
 func (r *Revoked) load() error {
-	looked, _ := disk.Stat(r.path)
-	fresh, err := r.read()
+	looked := r.file.Look()
+	stamp, fresh, err := r.read()
+	if err != nil {
+		if again := r.file.Failed(looked, err); !again {
+			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
+		}
+		return err
+	}
+	r.file.Read(stamp)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen, r.unreadAt = looked, time.Time{}
-	if err == nil {
-		r.set, r.failed = fresh, ""
-		return nil
-	}
-	if r.failed != err.Error() {
-		r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
-	}
-	r.failed, r.failedAt = err.Error(), time.Now()
-	return err
+	r.set = fresh
+	return nil
 }
 
-func (r *Revoked) read() (*set, error) {
-	f, err := r.disk.Read(r.path)
+func (r *Revoked) read() (atomicfile.Stamp, *set, error) {
+	f, err := atomicfile.Store{}.Read(r.path)
 	if err != nil {
-		return nil, err
+		return f.Stamp, nil, err
 	}
 	if !f.Stamp.Exists() {
-		return nil, fmt.Errorf("%s is not there; where nothing is revoked it is an empty file (touch %[1]s)", r.path)
+		return f.Stamp, nil, fmt.Errorf("%s is not there; where nothing is revoked it is an empty file (touch %[1]s)", r.path)
 	}
 	s, err := parse(f.Data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.path, err)
+		return f.Stamp, nil, fmt.Errorf("%s: %w", r.path, err)
 	}
-	return s, nil
+	return f.Stamp, s, nil
 }
 
-// current gives the newest version that could be read.
+// current gives the newest version that could be read, or, while somebody is reading a
+// newer one, the one before.
 func (r *Revoked) current() *set {
-	now, err := disk.Stat(r.path)
-	r.mu.RLock()
-	s, same := r.set, now == r.seen && r.failed == ""
-	r.mu.RUnlock()
-	if same || err != nil {
-		return s
+	if r.file.Due() && r.loading.TryLock() {
+		_ = r.load() // logged there
+		r.loading.Unlock()
 	}
-	r.mu.Lock()
-	due := r.due(now)
-	r.mu.Unlock()
-	if !due || !r.loading.TryLock() {
-		return s // or somebody is reading it just now
-	}
-	defer r.loading.Unlock()
-	_ = r.load() // logged there
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.set
-}
-
-// due tells whether a file that looks so ought to be read. r.mu is held.
-func (r *Revoked) due(now disk.Stamp) bool {
-	if now == r.seen {
-		return r.failed != "" && time.Since(r.failedAt) >= retryTime
-	}
-	if r.unreadAt.IsZero() {
-		r.unreadAt = time.Now()
-	}
-	age := time.Since(time.Unix(0, now.MTime()))
-	return age < 0 || age >= settleTime || age >= quietTime && time.Since(r.unreadAt) >= settleMost
 }
 
 // Key tells whether a plain key is revoked, or the key in a certificate, or the one

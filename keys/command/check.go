@@ -24,10 +24,10 @@ func (k *commands) check() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := k.tell(c, reg, found, asJSON); err != nil {
+			if err := tell(c, reg, found, asJSON); err != nil {
 				return err
 			}
-			if err := Unfinished(k.data); err != nil {
+			if err := keys.Unfinished(k.data); err != nil {
 				return err
 			}
 			if n := disabled(found); n > 0 {
@@ -40,37 +40,28 @@ func (k *commands) check() *cobra.Command {
 	return c
 }
 
-func (k *commands) tell(c *cobra.Command, reg *keys.Registry, found []keys.Problem, asJSON bool) error {
+func tell(c *cobra.Command, reg *keys.Registry, found []keys.Problem, asJSON bool) error {
 	if asJSON {
-		if found == nil {
-			found = []keys.Problem{}
-		}
-		return sayJSON(c, found)
+		return sayJSON(c, append([]keys.Problem{}, found...)) // [], not null
 	}
 	var lines []string
 	for _, p := range found {
 		lines = append(lines, p.String())
 	}
+	inForce := 0
+	for _, e := range reg.List() {
+		if e.Disabled == "" && (e.Expires.IsZero() || time.Now().Before(e.Expires)) {
+			inForce++
+		}
+	}
 	bad := disabled(found)
-	lines = append(lines, fmt.Sprintf("%s in force, %d disabled, %s",
-		count(inForce(reg.List(), time.Now()), "key"), bad, count(len(found)-bad, "warning")))
+	lines = append(lines, fmt.Sprintf("%s in force, %d disabled, %s", count(inForce, "key"), bad, count(len(found)-bad, "warning")))
 	return say(c, lines...)
 }
 
-func disabled(found []keys.Problem) int {
-	n := 0
+func disabled(found []keys.Problem) (n int) {
 	for _, p := range found {
 		if p.Disabled {
-			n++
-		}
-	}
-	return n
-}
-
-func inForce(list []keys.Entry, now time.Time) int {
-	n := 0
-	for _, e := range list {
-		if e.Disabled == "" && (e.Expires.IsZero() || now.Before(e.Expires)) {
 			n++
 		}
 	}

@@ -26,8 +26,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 	"whoelse/keys/internal/safe"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
@@ -121,7 +121,7 @@ func (k *commands) nick(typed string) (string, error) {
 
 // registry opens authorized_keys in a data folder that has to be there.
 func (k *commands) registry() (*keys.Registry, error) {
-	switch st, err := disk.Stat(k.data); {
+	switch st, err := atomicfile.Stat(k.data); {
 	case err != nil:
 		return nil, fmt.Errorf("the data folder can't be used: %w", err)
 	case !st.Exists():
@@ -153,10 +153,10 @@ func mayWrite(data string, me, owner int) error {
 
 // newRegistry is registry for a server that may not have run yet.
 func (k *commands) newRegistry(c *cobra.Command) (*keys.Registry, error) {
-	if st, err := disk.Stat(k.data); err == nil && !st.Exists() {
+	if st, err := atomicfile.Stat(k.data); err == nil && !st.Exists() {
 		err := os.MkdirAll(k.data, 0o700)
 		if err == nil {
-			err = disk.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.data)))
+			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.data)))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the data folder can't be made: %w", err)

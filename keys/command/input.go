@@ -44,28 +44,28 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 }
 
 func readSource(c *cobra.Command, file string) (name string, text []byte, err error) {
+	name, in := "standard input", c.InOrStdin()
 	if file != standardInput {
-		text, err = readFile(file)
-		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pathError.Err // its path is said already
+		name = "--key " + file
+		f, err := os.Open(file)
+		if err != nil {
+			return name, nil, withoutPath(err)
 		}
-		return "--key " + file, text, err
-	}
-	in := c.InOrStdin()
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		defer f.Close()
+		in = f
+	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		remark(c, "paste public keys, one a line, and end with ^D")
 	}
 	text, err = io.ReadAll(io.LimitReader(in, inputMax))
-	return "standard input", text, err
+	return name, text, withoutPath(err)
 }
 
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// withoutPath leaves out what is said already.
+func withoutPath(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, inputMax))
+	return err
 }
 
 // withoutCertificates blanks the lines that have one, since ssh-add -L prints them

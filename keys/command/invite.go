@@ -53,14 +53,12 @@ func (k *commands) runInvite(c *cobra.Command, typed string, in inviting) error 
 	if err != nil {
 		return err
 	}
-	if reg.Held(n) {
+	err = reg.Available(n)
+	if errors.Is(err, keys.ErrHeld) {
 		return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
 	}
-	if err := reg.Reserved(n); err != nil {
+	if err != nil {
 		return err
-	}
-	if like, ok := reg.Alike(n); ok {
-		return &keys.AlikeError{Nick: n, Like: like}
 	}
 	code, err := k.invitations().Create(n, commandLine, lasts)
 	if err != nil {

@@ -3,11 +3,13 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"whoelse/keys"
+	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 )
 
@@ -83,12 +85,7 @@ func (k *commands) closeInvitations(c *cobra.Command, n string) (closed int, err
 // invited tells whether there is an open invitation for n.
 func (k *commands) invited(n string) (bool, error) {
 	open, err := k.invitations().List()
-	for _, one := range open {
-		if one.Nick == n {
-			return true, nil
-		}
-	}
-	return false, err
+	return slices.ContainsFunc(open, func(one invites.Invite) bool { return one.Nick == n }), err
 }
 
 // freed tells what it means that a nick has no key left.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 )
 
 func (k *commands) rename() *cobra.Command {
@@ -85,18 +85,18 @@ func (k *commands) hold(c *cobra.Command, what string) (Histories, error) {
 }
 
 func (k *commands) perform(r renaming) error {
-	begun, err := readNote(k.data)
+	begun, err := keys.ReadRenaming(k.data)
 	if err != nil {
 		return err
 	}
 	switch begun {
-	case note{}:
+	case keys.Renaming{}:
 		if err := k.checkRename(r); err != nil {
 			return err
 		}
-	case note{r.from, r.to}:
+	case r.note():
 	default:
-		return begun.unfinished()
+		return begun.Unfinished()
 	}
 	for _, step := range r.steps() {
 		if err := step(); err != nil {
@@ -107,7 +107,13 @@ func (k *commands) perform(r renaming) error {
 }
 
 func (r renaming) steps() []func() error {
-	return []func() error{r.begin, r.keys, r.history, r.settings, r.end}
+	return []func() error{
+		func() error { return r.note().Write(r.data) },
+		r.keys,
+		func() error { return r.interrupted(r.histories.Rename(r.from, r.to)) },
+		func() error { return r.interrupted(r.moveSettings()) },
+		r.end,
+	}
 }
 
 // checkRename finds out beforehand what it can.
@@ -133,14 +139,16 @@ func (k *commands) checkRename(r renaming) error {
 	return err
 }
 
-func (r renaming) begin() error { return note{r.from, r.to}.write(r.data) }
+func (r renaming) note() keys.Renaming { return keys.Renaming{From: r.from, To: r.to} }
+
+func (r renaming) end() error { return r.note().Remove(r.data) }
 
 // keys renames in authorized_keys, unless that is done. If it is refused, nothing was
 // done and there is nothing to complete. A failure after which it is there
 // nevertheless (it may not survive a power cut) leaves the note.
 func (r renaming) keys() error {
 	if !r.reg.Held(r.from) {
-		return disk.Store{}.SyncDir(r.data)
+		return atomicfile.Store{}.SyncDir(r.data)
 	}
 	_, err := r.reg.Rename(r.from, r.to)
 	switch {
@@ -155,20 +163,6 @@ func (r renaming) keys() error {
 	return err
 }
 
-func (r renaming) history() error {
-	if err := r.histories.Rename(r.from, r.to); err != nil {
-		return r.interrupted(err)
-	}
-	return nil
-}
-
-func (r renaming) settings() error {
-	if err := r.moveSettings(); err != nil {
-		return r.interrupted(err)
-	}
-	return nil
-}
-
 func (r renaming) moveSettings() error {
 	from, to := r.settingsFile(r.from), r.settingsFile(r.to)
 	folder := filepath.Dir(to)
@@ -177,7 +171,7 @@ func (r renaming) moveSettings() error {
 	}
 	_, err := os.Lstat(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return disk.Store{}.SyncDir(folder) // it may have been moved just now
+		return atomicfile.Store{}.SyncDir(folder) // it may have been moved just now
 	}
 	if err != nil {
 		return err
@@ -188,7 +182,7 @@ func (r renaming) moveSettings() error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return disk.Store{}.SyncDir(folder)
+	return atomicfile.Store{}.SyncDir(folder)
 }
 
 // settingsFile is where room/settings keeps a nick's.
@@ -196,9 +190,10 @@ func (r renaming) settingsFile(n string) string {
 	return filepath.Join(r.data, "settings", n+".json")
 }
 
-func (r renaming) end() error { return removeNote(r.data) }
-
-// interrupted is an error in the middle.
+// interrupted is an error in the middle, if there is one.
 func (r renaming) interrupted(err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", r.from, r.to, err)
 }

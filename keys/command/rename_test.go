@@ -83,7 +83,7 @@ func TestRenameInterrupted(t *testing.T) {
 			}
 		}
 		const words = "whoelse keys rename bob robert"
-		if err := Unfinished(r.data); err == nil || !strings.Contains(err.Error(), words) {
+		if err := keys.Unfinished(r.data); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("after %d steps: %v", n, err)
 		}
 		r.refuses(words, "check")
@@ -91,7 +91,7 @@ func TestRenameInterrupted(t *testing.T) {
 		r.refuses(words, "rename", "robert", "bob")
 		r.does("rename", "bob", "robert")
 		r.wantRenamed()
-		if err := Unfinished(r.data); err != nil {
+		if err := keys.Unfinished(r.data); err != nil {
 			t.Error(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestRenameStuckHistory(t *testing.T) {
 	r := bobs(t)
 	r.stuck = errors.New("no space")
 	r.refuses("only in part: no space", "rename", "bob", "robert")
-	if Unfinished(r.data) == nil {
+	if keys.Unfinished(r.data) == nil {
 		t.Error("there is no note")
 	}
 	r.refuses("only in part: no space", "rename", "bob", "robert")
@@ -173,7 +173,7 @@ func TestRenameAfterTheOldNickWasTaken(t *testing.T) {
 	r.stuck = nil
 	r.write("authorized_keys", r.read("authorized_keys")+keyLine(t)+" bob\n")
 	r.refuses("only in part", "rename", "bob", "robert")
-	if !r.has("history/users/bob.jsonl") || Unfinished(r.data) == nil {
+	if !r.has("history/users/bob.jsonl") || keys.Unfinished(r.data) == nil {
 		t.Error("it went on")
 	}
 }

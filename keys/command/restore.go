@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/disk"
 )
 
 func (k *commands) restore() *cobra.Command {
@@ -69,7 +69,7 @@ func (k *commands) runRestore(c *cobra.Command, typed string, files []string) er
 	if reserved := reg.Reserved(n); !there && !set && reserved == nil {
 		return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
 	}
-	added, err := reg.Add(n, list, keys.AddOptions{How: "restored", AllowAlike: true, Restore: true})
+	added, err := reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
 	if err != nil {
 		return inTheWay(reg, err)
 	}
@@ -104,5 +104,5 @@ func (k *commands) restoreSettings(n string) (restored bool, err error) {
 	if err := os.Rename(filepath.Join(folder, ".retired", last), to); err != nil {
 		return false, err
 	}
-	return true, disk.Store{}.SyncDir(folder)
+	return true, atomicfile.Store{}.SyncDir(folder)
 }

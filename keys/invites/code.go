@@ -35,7 +35,7 @@ func readCode(s string) string {
 	if len(s) > 4*codeLen {
 		return ""
 	}
-	s = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1").Replace(lower(s))
+	s = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1").Replace(strings.ToLower(s))
 	if len(s) != codeLen {
 		return ""
 	}
@@ -43,16 +43,6 @@ func readCode(s string) string {
 		return ""
 	}
 	return s
-}
-
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 // hash is what is kept of a code. It takes the nick in, so that a code is good for

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
 
 	"go.uber.org/goleak"
 )
@@ -28,7 +28,7 @@ func store(t *testing.T) (*Store, *clock) {
 	t.Helper()
 	c := &clock{time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	s := Open(filepath.Join(t.TempDir(), "invites.json"))
-	s.now = c.now
+	s.file.Now = c.now
 	return s, c
 }
 
@@ -106,7 +106,7 @@ func TestCodesSurviveBeingCopied(t *testing.T) {
 func TestNoCodeIsStored(t *testing.T) {
 	s, _ := store(t)
 	code := create(t, s, "carol")
-	text, err := os.ReadFile(s.path)
+	text, err := os.ReadFile(s.file.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestNoCodeIsStored(t *testing.T) {
 			t.Errorf("%s is in %s", secret, text)
 		}
 	}
-	if fi, _ := os.Stat(s.path); fi.Mode() != 0o600 {
+	if fi, _ := os.Stat(s.file.Path); fi.Mode() != 0o600 {
 		t.Errorf("mode %v", fi.Mode())
 	}
 	list, err := s.List()
@@ -138,8 +138,8 @@ func TestAFailedEnrolmentUsesNothingUp(t *testing.T) {
 
 func TestACodeEnrolsOneOfMany(t *testing.T) {
 	a, _ := store(t)
-	b := Open(a.path) // another process
-	b.now = a.now
+	b := Open(a.file.Path) // another process
+	b.file.Now = a.file.Now
 	code := create(t, a, "carol")
 	var won atomic.Int32
 	var wg sync.WaitGroup
@@ -170,7 +170,7 @@ func TestCreateRefuses(t *testing.T) {
 	if _, err := s.Create("carol", "alice", 0); err == nil {
 		t.Error("for no time")
 	}
-	s.disk.Fault = func(op, _ string) error {
+	s.file.Disk.Fault = func(op, _ string) error {
 		if op == "sync" {
 			return errors.New("no space left")
 		}
@@ -179,12 +179,12 @@ func TestCreateRefuses(t *testing.T) {
 	if code, err := s.Create("carol", "alice", time.Hour); err == nil || code != "" {
 		t.Errorf("%q, %v", code, err)
 	}
-	s.disk = disk.Store{}
+	s.file.Disk = atomicfile.Store{}
 	var many []string
 	for i := range maxOpen {
 		many = append(many, fmt.Sprintf(`{"nick":"n%d","expires":"2030-01-01T00:00:00Z","hash":"x"}`, i))
 	}
-	if err := os.WriteFile(s.path, []byte("["+strings.Join(many, ",")+"]"), 0o600); err != nil {
+	if err := os.WriteFile(s.file.Path, []byte("["+strings.Join(many, ",")+"]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Create("carol", "alice", time.Hour); !errors.Is(err, ErrTooMany) {
@@ -199,7 +199,7 @@ func TestCreateRefuses(t *testing.T) {
 func TestADamagedFileIsLeftAlone(t *testing.T) {
 	s, _ := store(t)
 	for _, text := range []string{"{", "null garbage", `{"a":1}`, "\x00"} {
-		if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(s.file.Path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Create("carol", "alice", time.Hour); err == nil {
@@ -208,7 +208,7 @@ func TestADamagedFileIsLeftAlone(t *testing.T) {
 		if err := s.Check("carol", "x"); err == nil || errors.Is(err, ErrWrong) {
 			t.Errorf("%v", err)
 		}
-		if got, _ := os.ReadFile(s.path); string(got) != text {
+		if got, _ := os.ReadFile(s.file.Path); string(got) != text {
 			t.Errorf("%q became %q", text, got)
 		}
 	}

@@ -9,12 +9,12 @@ import (
 
 func TestList(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "reserved.json")
-	l, err := Open(path)
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	l, err := open(path, clock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	l.now = func() time.Time { return now }
 	for nick, lasts := range map[string]time.Duration{"carol": time.Hour, "dave": 2 * time.Hour, "erin": time.Hour} {
 		if err := l.Add(nick, lasts); err != nil {
 			t.Fatal(err)
@@ -26,11 +26,10 @@ func TestList(t *testing.T) {
 	if err := l.Remove("nobody"); err != nil {
 		t.Error(err)
 	}
-	again, err := Open(path)
+	again, err := open(path, clock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.now = l.now
 	for nick, want := range map[string]bool{"carol": true, "dave": true, "erin": false, "bob": false} {
 		if until, is := again.Until(nick); is != want || want && !until.After(now) {
 			t.Errorf("%s: %v, %v", nick, until, is)

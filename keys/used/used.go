@@ -10,14 +10,14 @@
 package used
 
 import (
-	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"whoelse/keys/internal/disk"
+	"whoelse/internal/atomicfile"
+	"whoelse/internal/jsonfile"
 )
 
 const (
@@ -28,7 +28,6 @@ const (
 // Times is the file, and all of it in memory. Its methods may be called concurrently.
 type Times struct {
 	path string
-	disk disk.Store
 	log  *slog.Logger
 	lost bool // what was in the file
 
@@ -43,11 +42,7 @@ type Times struct {
 // Open reads the times at path, which need not exist yet.
 func Open(path string, log *slog.Logger) *Times {
 	t := &Times{path: path, log: log, last: map[string]time.Time{}}
-	f, err := t.disk.Read(path)
-	if err == nil && len(f.Data) > 0 {
-		err = json.Unmarshal(f.Data, &t.last)
-	}
-	if err != nil {
+	if err := jsonfile.Load(atomicfile.Store{}, path, &t.last); err != nil {
 		log.Warn("the times of last use can't be read; starting over", "err", err)
 		t.lost = true
 	}
@@ -113,12 +108,9 @@ func (t *Times) write() {
 		return
 	}
 	t.timer = nil
-	text, err := json.Marshal(t.last)
+	last := maps.Clone(t.last)
 	t.mu.Unlock()
-	if err == nil {
-		err = t.disk.Write(t.path, append(text, '\n'), 0o600)
-	}
-	if err != nil {
+	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
 		t.log.Warn("the times of last use can't be written", "err", err)
 	}
 }

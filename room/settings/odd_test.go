@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/room/regular"
+	"whoelse/internal/atomicfile"
 )
 
 // Something else in the place of a file holds up nobody: neither whose it is, nor all others.
@@ -18,7 +18,6 @@ func TestOddFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	file := func(nick string) string { return filepath.Join(dir, nick+".json") }
 	for _, err := range []error{syscall.Mkfifo(file("pipe"), 0o600), os.Mkdir(file("folder"), 0o700), os.Symlink("pipe.json", file("piped"))} {
 		if err != nil {
@@ -33,7 +32,7 @@ func TestOddFiles(t *testing.T) {
 		}()
 		select {
 		case err := <-asked:
-			if !errors.Is(err, regular.ErrNot) {
+			if !errors.Is(err, atomicfile.ErrNotRegular) {
 				t.Errorf("%s: %v", nick, err)
 			}
 		case <-time.After(10 * time.Second):

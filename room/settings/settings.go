@@ -3,27 +3,26 @@
 package settings
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
+	"whoelse/internal/atomicfile"
+	"whoelse/internal/jsonfile"
 	"whoelse/room"
-	"whoelse/room/regular"
 )
 
 // Store is a folder of settings. Its methods may be called concurrently. There
 // must be one for a folder at a time.
 type Store struct {
 	dir  string
-	root *os.Root
+	disk atomicfile.Store
 
 	mu    sync.Mutex // owns cache; held over reading and writing a file, which is rare
 	cache map[string]person
@@ -45,8 +44,7 @@ type absence struct {
 // maxCached bounds the memory for people who are written to.
 const maxCached = 10_000
 
-// maxFile bounds what is read of a file: a list of the most nicks there may be is far
-// below it, and what is cut is no JSON.
+// maxFile bounds a file: a list of the most nicks there may be is far below it.
 const maxFile = 1 << 20
 
 // name allows what is a nick, and so no path.
@@ -57,15 +55,10 @@ func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &Store{dir: dir, root: root, cache: map[string]person{}}, nil
+	return &Store{dir: dir, disk: atomicfile.Store{Limit: maxFile}, cache: map[string]person{}}, nil
 }
 
-// Close releases the folder.
-func (s *Store) Close() error { return s.root.Close() }
+func (s *Store) file(nick string) string { return filepath.Join(s.dir, nick+".json") }
 
 // Blocked returns whose messages nick does not want; none when nick never said.
 func (s *Store) Blocked(nick string) ([]string, error) {
@@ -114,7 +107,7 @@ func (s *Store) SetAbsence(nick string, a room.Absence) error {
 }
 
 func (s *Store) replace(nick string, p person) error {
-	if err := s.save(nick, p); err != nil {
+	if err := jsonfile.Save(s.disk, s.file(nick), p, ""); err != nil {
 		return fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}
 	s.cache[nick] = p
@@ -147,19 +140,20 @@ func (s *Store) Retire(nick string, now time.Time) error {
 	if !name.MatchString(nick) {
 		return fmt.Errorf("%q is no nick", nick)
 	}
-	if _, err := s.root.Lstat(nick + ".json"); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(s.file(nick)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	err := s.root.Mkdir(retired, 0o700)
+	aside := filepath.Join(s.dir, retired)
+	err := os.Mkdir(aside, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	delete(s.cache, nick)
-	as := retired + "/" + nick + "-" + now.UTC().Format("20060102T150405Z") + ".json"
-	if err := s.root.Rename(nick+".json", as); err != nil {
+	as := nick + "-" + now.UTC().Format("20060102T150405Z") + ".json"
+	if err := os.Rename(s.file(nick), filepath.Join(aside, as)); err != nil {
 		return err
 	}
-	return errors.Join(s.sync(retired), s.sync("."))
+	return errors.Join(s.disk.SyncDir(aside), s.disk.SyncDir(s.dir))
 }
 
 func (s *Store) load(nick string) (person, error) {
@@ -170,41 +164,12 @@ func (s *Store) load(nick string) (person, error) {
 	if !name.MatchString(nick) {
 		return p, fmt.Errorf("%q is no nick", nick)
 	}
-	b, err := regular.Read(s.root.OpenFile, nick+".json", maxFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return p, err
-	default:
-		if err := json.Unmarshal(b, &p); err != nil {
-			return p, fmt.Errorf("settings/%s.json: %w", nick, err)
-		}
+	if err := jsonfile.Load(s.disk, s.file(nick), &p); err != nil {
+		return person{}, err
 	}
 	if len(s.cache) >= maxCached {
 		clear(s.cache)
 	}
 	s.cache[nick] = p
 	return p, nil
-}
-
-// save replaces the file. The rename counts only once the folder is synced.
-func (s *Store) save(nick string, p person) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(s.dir+"/"+nick+".json", append(b, '\n'), 0o600); err != nil {
-		return err
-	}
-	return s.sync(".")
-}
-
-// sync makes the names in a folder durable.
-func (s *Store) sync(dir string) error {
-	folder, err := s.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +66,6 @@ func open(t *testing.T, dir string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -108,5 +108,22 @@ func TestRetire(t *testing.T) {
 	}
 	if err := s.Retire("../bob", time.Now()); err == nil {
 		t.Error("a path is set aside")
+	}
+}
+
+// What could not be read again is not written, and what was set before stays.
+func TestTooLargeIsNotWritten(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := s.SetBlocked("bob", []string{"mallory"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetBlocked("bob", []string{strings.Repeat("x", maxFile)}); !errors.Is(err, room.ErrStorage) {
+		t.Errorf("%v", err)
+	}
+	for _, s := range []*Store{s, open(t, dir)} {
+		if list, err := s.Blocked("bob"); err != nil || !slices.Equal(list, []string{"mallory"}) {
+			t.Errorf("blocked are %q, %v", list, err)
+		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package door decides who may connect: from where, how many at a time and how
-// often. It knows addresses and clocks, and nothing of logins or keys; the one
+// often. It knows addresses, clocks and bans, and nothing of logins or keys; the one
 // thing of ssh in it is how to turn somebody away in words ([Refuse]).
 //
 // For every accepted connection, before its first byte is answered, in a goroutine
@@ -28,6 +28,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"whoelse/keys/bans"
 )
 
 // Limits are what a door holds to. A field that is zero has its default; a
@@ -56,18 +58,10 @@ type Limits struct {
 	Sources int
 }
 
-// Bans knows which addresses are banned. It is asked concurrently, at every
-// connection and login, and must be cheap.
-type Bans interface {
-	// Banned tells whether an address is banned, why, and until when: the zero
-	// time means for good. The address is neither IPv4-mapped nor zoned.
-	Banned(netip.Addr) (reason string, until time.Time, ok bool)
-}
-
 // Door lets connections in. Its methods may be called concurrently.
 type Door struct {
 	limits  Limits
-	bans    Bans          // may be nil
+	bans    *bans.List    // may be nil
 	every   time.Duration // one more connection is allowed to an address
 	began   time.Time     // the clock's zero
 	leaving atomic.Int64  // people being turned away in words
@@ -82,7 +76,7 @@ type Door struct {
 }
 
 // New returns a door that nobody has come through yet. bans may be nil.
-func New(l Limits, bans Bans) *Door {
+func New(l Limits, bans *bans.List) *Door {
 	l.Sessions = limit(l.Sessions, 10_000)
 	l.Handshakes = limit(l.Handshakes, 100)
 	l.PerAddress = limit(l.PerAddress, 20)
@@ -157,11 +151,11 @@ func (d *Door) banned(from netip.Addr) *Refusal {
 	if d.bans == nil || !from.IsValid() {
 		return nil
 	}
-	reason, until, ok := d.bans.Banned(from)
+	ban, ok := d.bans.Address(from)
 	if !ok {
 		return nil
 	}
-	return &Refusal{Why: Banned, Until: until, Reason: reason}
+	return &Refusal{Why: Banned, Until: ban.Until, Reason: ban.Reason}
 }
 
 // full finds the limit that keeps v out, the one that is most its own fault

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"whoelse/keys/bans"
 )
 
 // The address that counts: which of two connect on account of the other.
@@ -187,15 +189,21 @@ func TestExempt(t *testing.T) {
 
 func TestBans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		list := bans{netip.Addr{}: {}} // not an address: nobody can be meant
+		list := openBans(t)
 		d := New(Limits{Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, list)
 		in := admit(t, d, "192.0.2.1")
 		before := admit(t, d, "192.0.2.1")
 		wantWhy(t, before.LoggedIn(), "")
-		list[addr("192.0.2.1")] = Refusal{Reason: "spam\x1b[2J\r\nand more", Until: time.Now().Add(time.Hour)}
-		err := try(d, "::ffff:192.0.2.1") // exempt, mapped, and banned
+		target, err := bans.ParseTarget("192.0.2.1")
+		if err == nil {
+			_, err = list.Add(target, "alice", "spam\x1b[2J\r\nand more", time.Hour)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = try(d, "::ffff:192.0.2.1") // exempt, mapped, and banned
 		wantWhy(t, err, "banned")
-		if got, want := err.Error(), "your address is banned until 1 Jan 2000 01:00 UTC: spam[2J and more"; got != want {
+		if got, want := err.Error(), "your address is banned until 1 Jan 2000 01:00 UTC: spam?[2J??and more"; got != want {
 			t.Errorf("words: %q, want %q", got, want)
 		}
 		wantWhy(t, in.LoggedIn(), "banned") // between the door and the login
@@ -232,7 +240,7 @@ func TestWords(t *testing.T) {
 
 // Many at once: run with -race.
 func TestConcurrently(t *testing.T) {
-	d := New(Limits{Handshakes: 50, PerMinute: -1, Sources: 8, Sessions: 30}, bans{})
+	d := New(Limits{Handshakes: 50, PerMinute: -1, Sources: 8, Sessions: 30}, openBans(t))
 	var all sync.WaitGroup
 	for g := range 16 {
 		all.Go(func() {

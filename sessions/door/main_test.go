@@ -2,10 +2,12 @@ package door
 
 import (
 	"net/netip"
+	"path/filepath"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+
+	"whoelse/keys/bans"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,10 +69,12 @@ func try(d *Door, from string) error {
 	return err
 }
 
-// bans is a list of banned addresses.
-type bans map[netip.Addr]Refusal
-
-func (b bans) Banned(a netip.Addr) (reason string, until time.Time, ok bool) {
-	r, ok := b[a]
-	return r.Reason, r.Until, ok
+// openBans opens a list of bans that nobody is on yet.
+func openBans(t *testing.T) *bans.List {
+	t.Helper()
+	list, err := bans.Open(filepath.Join(t.TempDir(), "bans.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

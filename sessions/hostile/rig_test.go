@@ -18,13 +18,16 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
+	"whoelse/keys/mutes"
+	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
-	"whoelse/sessions/desk"
 	"whoelse/sessions/door"
 	"whoelse/sessions/internal/person"
 	"whoelse/sessions/quota"
@@ -67,6 +70,10 @@ type rig struct {
 
 	store    *history.Store
 	registry *keys.Registry
+	bans     *bans.List
+	mutes    *mutes.List
+	used     *used.Times
+	audit    *audit.Log
 	settings *settings.Store
 	room     *room.Room
 	host     *sessions.Host
@@ -107,17 +114,23 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.must(r.store.Follow(r.room.Apply))
 	r.quota = quota.New(o.quota)
+	r.bans, err = bans.Open(filepath.Join(r.dir, "bans.json"))
+	r.must(err)
+	r.mutes, err = mutes.Open(filepath.Join(r.dir, "mutes.json"))
+	r.must(err)
+	r.audit, err = audit.Open(filepath.Join(r.dir, "audit.jsonl"))
+	r.must(err)
+	r.used = used.Open(filepath.Join(r.dir, "used.json"), log)
+	codes := invites.Open(filepath.Join(r.dir, "invites.json"))
 	r.host = sessions.New(sessions.Config{
-		Room: r.room, Nicks: r.registry, MessageRate: o.rate, MOTD: func() string { return "" },
-		Keyring: keyring{}, Warden: &warden{log: log}, Log: log,
-		Quota: r.quota,
+		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
+		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
 	})
-	people := desk.NewPeople(r.registry, nil, invites.Open(filepath.Join(r.dir, "invites.json")))
-	people.Claims = claims.New(o.claims, log)
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
-	r.door = door.New(o.limits, nil)
+	r.door = door.New(o.limits, r.bans)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Keys: people, Handle: r.host.Handle, Log: log,
+		HostKey: signer("host"), Registry: r.registry, Invites: codes, Claims: claims.New(o.claims, log), Bans: r.bans,
+		Handle: r.host.Handle, Log: log,
 		Door: r.door, LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)
@@ -162,7 +175,8 @@ func (r *rig) stop() {
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()
-	r.settings.Close()
+	r.used.Close()
+	r.must(r.audit.Close())
 	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
 		r.Error(err)
 	}

@@ -138,9 +138,10 @@ func TestReasons(t *testing.T) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory"})
 		for i, s := range some(t, 20) {
-			zoe := r.connect(visit{user: "zoe", key: "zoe", term: "xterm"})
-			order := []string{"/kick zoe %s\n", "/ban zoe 1h because %s\n"}[i%2]
-			c.types(fmt.Sprintf(order, strings.ReplaceAll(s[:min(len(s), 80)], "\n", "\r")))
+			name := fmt.Sprint("zoe", i)
+			zoe := r.connect(visit{user: name, key: name, term: "xterm"})
+			order := []string{"/kick %s %s\n", "/ban %s 1h because %s\n"}[i%2]
+			c.types(fmt.Sprintf(order, name, strings.ReplaceAll(s[:min(len(s), 80)], "\n", "\r")))
 			zoe.sees([]string{"you were kicked by mallory", "you are banned by mallory"}[i%2])
 			zoe.leaves()
 			zoe.clean("zoe")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"whoelse/sessions"
 	"whoelse/sessions/parse"
 )
 
@@ -30,7 +31,7 @@ func TestAdminLines(t *testing.T) {
 		"kick bob": say("kick bob"), "ban this": say("ban this"), "key": say("key"), "keys are here": say("keys are here"), "motd": say("motd"),
 		"invite carol": say("invite carol"), "mute it": say("mute it"), "announce it": say("announce it"), "bans": say("bans"), "unban": say("unban"),
 	} {
-		got, err := parse.Line(line)
+		got, err := sessions.Grammar.Line(line)
 		if err != nil {
 			t.Errorf("Line(%q): %v", line, err)
 		} else if diff := cmp.Diff(want, got); diff != "" {
@@ -50,7 +51,7 @@ func TestAdminLinesRefused(t *testing.T) {
 		"/mute": "missing nick", "/mute bob soon": "is not a duration", "/mute bob 1h because": "is not a duration", "/unmute": "missing nick",
 		"/invite": "missing nick", "/invite root": "can't be a nick", "/announce": "missing text", "/motd x": `unexpected argument "x"`,
 	} {
-		_, err := parse.Line(line)
+		_, err := sessions.Grammar.Line(line)
 		if err == nil {
 			t.Errorf("Line(%.40q) is taken", line)
 			continue

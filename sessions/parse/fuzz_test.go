@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"whoelse/keys/nick"
+	"whoelse/sessions"
 	"whoelse/sessions/parse"
 )
 
@@ -19,7 +20,7 @@ func FuzzLine(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		call, err := parse.Line(line)
+		call, err := sessions.Grammar.Line(line)
 		if err != nil {
 			if call.Name != "" || call.Text != "" {
 				t.Fatalf("%q: an error and %+v", line, call)
@@ -31,7 +32,7 @@ func FuzzLine(f *testing.F) {
 		if call.Name == "say" && beginsLikeCommand(line) {
 			t.Fatalf("%q is said to everyone", line)
 		}
-		if again, err := parse.Line(" " + line); err != nil || again.Name != "say" && again.Name != "" {
+		if again, err := sessions.Grammar.Line(" " + line); err != nil || again.Name != "say" && again.Name != "" {
 			t.Fatalf("%q with a space in front is %+v, %v", line, again, err)
 		}
 	})
@@ -42,7 +43,7 @@ func FuzzCommand(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		if call, err := parse.Command(line); err == nil {
+		if call, err := sessions.Grammar.Command(line); err == nil {
 			checkCall(t, line, call)
 			if call.Name == "" {
 				t.Fatalf("%q is nothing", line)
@@ -58,7 +59,7 @@ func checkCall(t *testing.T, line string, call parse.Call) {
 	if !strings.Contains(line, call.Text) || call.Text != strings.TrimSpace(call.Text) && !literal {
 		t.Fatalf("%q becomes the text %q", line, call.Text)
 	}
-	if call.Name != "" && parse.Find(call.Name) == nil {
+	if call.Name != "" && sessions.Grammar.Find(call.Name) == nil {
 		t.Fatalf("%q is the unknown command %q", line, call.Name)
 	}
 	for _, n := range append(slices.Clone(call.To), call.Nick) {
@@ -85,7 +86,7 @@ func checkList(t *testing.T, line string, call parse.Call) {
 	}
 	for _, comma := range []string{",", " ,", ", ", " ,\t"} {
 		for _, command := range []string{"@", "send ", "broadcast user "} {
-			again, err := parse.Line(command + strings.Join(call.To, comma) + " " + call.Text)
+			again, err := sessions.Grammar.Line(command + strings.Join(call.To, comma) + " " + call.Text)
 			if err != nil || !slices.Equal(again.To, call.To) || again.Text != call.Text {
 				t.Fatalf("%q with %q between them: %+v, %v", line, command+comma, again, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"whoelse/sessions"
 	"whoelse/sessions/parse"
 )
 
@@ -16,7 +17,7 @@ func TestMisspelt(t *testing.T) {
 		"sned bob hi": "bob", "Snd bob hi": "bob", "sendd ~bob hi": "~bob", "sedn bob,carol hi": "bob carol", "senf Bob, carol hi": "bob carol",
 		"inbx bob": "bob", "iNbpx bob": "bob",
 	} {
-		to, slip := parse.Misspelt(line)
+		to, slip := sessions.Grammar.Misspelt(line)
 		if slip == nil || strings.Join(to, " ") != want {
 			t.Errorf("%q: to %q, %v; want %s", line, to, slip, want)
 			continue
@@ -30,7 +31,7 @@ func TestMisspelt(t *testing.T) {
 		"", " sned bob hi", "/sned bob hi", "/send bob hi", "/inbox bob", "@send bob hi", "@sned hi", "send bob hi", "say hi bob", "sent bob the file", "sends bob regards", "spend time", "lend bob a hand",
 		"end bob", "msg bob hi", "tell bob hi", "block bob", "kick bob", "hi bob", "index bob", "bob: sned", "me too", strings.Repeat("s", 5000) + " bob",
 	} {
-		if to, slip := parse.Misspelt(line); slip != nil {
+		if to, slip := sessions.Grammar.Misspelt(line); slip != nil {
 			t.Errorf("%.40q: to %q, %v", line, to, slip)
 		}
 	}
@@ -45,7 +46,7 @@ func TestUnknownCommandFromAShell(t *testing.T) {
 		"sned bob hi":             `no command "sned"; did you mean send? (ssh HOST help lists the commands)`,
 		"send":                    "send: missing nick; usage: send NICK[,NICK...] TEXT, for example: send bob see you at 8 (ssh HOST help lists the commands)",
 	} {
-		if _, err := parse.Command(line); err == nil || err.Error() != want {
+		if _, err := sessions.Grammar.Command(line); err == nil || err.Error() != want {
 			t.Errorf("%.40q: %v\nwant %s", line, err, want)
 		}
 	}
@@ -53,8 +54,8 @@ func TestUnknownCommandFromAShell(t *testing.T) {
 
 // All that is said about a wrong line of a known command ends in one form.
 func TestUsageHasOneForm(t *testing.T) {
-	for _, c := range parse.Commands {
-		_, err := parse.Line("/" + c.Name + " b@d b@d b@d")
+	for _, c := range sessions.Grammar {
+		_, err := sessions.Grammar.Line("/" + c.Name + " b@d b@d b@d")
 		e, ok := errors.AsType[*parse.Error](err)
 		if !ok {
 			continue // it takes any text
@@ -66,11 +67,11 @@ func TestUsageHasOneForm(t *testing.T) {
 		if !strings.HasPrefix(e.Error(), c.Name+": ") || !strings.HasSuffix(e.Error(), want) {
 			t.Errorf("%s: %s", c.Name, e)
 		}
-		if _, err := parse.Line(c.Example); c.Example != "" && err != nil {
+		if _, err := sessions.Grammar.Line(c.Example); c.Example != "" && err != nil {
 			t.Errorf("the example %q: %v", c.Example, err)
 		}
 	}
-	if slices.ContainsFunc(parse.Commands, func(c *parse.Syntax) bool { return strings.Contains(c.Example, "NICK") }) {
+	if slices.ContainsFunc(sessions.Grammar, func(c *parse.Syntax) bool { return strings.Contains(c.Example, "NICK") }) {
 		t.Error("an example is another form")
 	}
 }

@@ -1,8 +1,8 @@
 // Package parse turns one typed line into what it asks for. It is a pure function
-// of the line: who is online, and whether a nick exists, are not its business.
+// of the line and a table of commands: who is online, and whether a nick exists, are
+// not its business.
 //
-// Plain text is said. Commands begin with '/'; those of [Commands] that are marked
-// Bare also work as a bare word. What begins like a command and does not fit its
+// Plain text is said. Commands begin with '/'; some also work as a bare word. What begins like a command and does not fit its
 // syntax is an [*Error], never text: a private message with a typing mistake must
 // not end up in front of everybody.
 package parse
@@ -10,7 +10,6 @@ package parse
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -35,16 +34,66 @@ type Call struct {
 	Verb   string        // key: "", "add", "remove" or "leave"
 }
 
+// Syntax is one command as people type it and read about it.
+type Syntax struct {
+	Name      string
+	Aliases   []string
+	BareWords []string // which of its names also work without '/'
+	Alone     bool     // the bare words only count when nothing follows
+	ToNick    bool     // what follows begins with a nick: see Misspelt
+	Usage     string   // its forms, separated by ", "
+	Example   string   // a line of it, where mistakes are likely; may be empty
+	Help      string   // what it does, one line
+	More      string   // what help COMMAND adds; may be empty
+
+	// Args parses what follows the name into call. It returns what is wrong, in words, or "".
+	Args func(rest string, call *Call) string
+}
+
+// Forms are the ways to type the command: of its usage the parts.
+func (c *Syntax) Forms() []string {
+	forms := strings.Split(c.Usage, ", ")
+	for i, f := range forms {
+		forms[i] = strings.TrimPrefix(f, "or ")
+	}
+	return forms
+}
+
+// Table is all commands that there are, "say" and "send" among them, in the order in
+// which help lists them.
+type Table []*Syntax
+
+// Find returns the command with this name or alias, with or without '/', or nil.
+func (t Table) Find(name string) *Syntax { return t.find(strings.TrimPrefix(name, "/")) }
+
+func (t Table) find(name string) *Syntax {
+	for _, c := range t {
+		if c.Name == name || slices.Contains(c.Aliases, name) || slices.Contains(c.BareWords, name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// names lists what an unknown word may have been meant as.
+func (t Table) names() []string {
+	var all []string
+	for _, c := range t {
+		all = append(all, c.Name)
+		all = append(all, c.Aliases...)
+	}
+	return all
+}
+
 // Error is a line that begins like a command and is none. Its text is fit to show:
 // at most two lines, with the input quoted and cut.
 type Error struct {
+	Command string // canonical name; "" for an unknown one
 	Problem string // what is wrong, in words
 	Usage   string // how the command is typed; "" for an unknown command
 	Example string // a line that would do; may be empty
 	Hint    string // the way out
-
-	Operators bool // it is about a command for operators
-	slip      bool // of an unknown command: another one is one slip away
+	slip    bool   // of an unknown command: another one is one slip away
 }
 
 func (e *Error) Error() string {
@@ -67,20 +116,20 @@ const sayHint = "to say it to everyone, put a space in front"
 
 // Line parses one line of input, which may hold several lines of text.
 // The error is always an *Error.
-func Line(line string) (Call, error) {
+func (t Table) Line(line string) (Call, error) {
 	switch {
 	case strings.TrimSpace(line) == "":
 		return Call{}, nil
 	case line[0] == ' ' || line[0] == '\n':
 		return Call{Name: "say", Text: literal(line)}, nil
 	case line[0] == '@':
-		return run(find("send"), line[1:], sayHint)
+		return run(t.find("send"), line[1:], sayHint)
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
-		return named("/", name, rest)
+		return t.named("/", name, rest)
 	}
-	if c := bare(word, rest); c != nil {
+	if c := t.bare(word, rest); c != nil {
 		return run(c, rest, sayHint)
 	}
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
@@ -93,15 +142,15 @@ func literal(line string) string {
 }
 
 // Command parses a command that needs no '/': what is given to ssh after the host.
-func Command(line string) (Call, error) {
+func (t Table) Command(line string) (Call, error) {
 	line = strings.TrimSpace(line)
 	word, rest := cut(line)
 	var call Call
 	var err error
 	if strings.HasPrefix(word, "@") {
-		call, err = run(find("send"), line[1:], "")
+		call, err = run(t.find("send"), line[1:], "")
 	} else {
-		call, err = named("", strings.TrimPrefix(word, "/"), rest)
+		call, err = t.named("", strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
@@ -125,12 +174,12 @@ func retyped(line string) string {
 }
 
 // named runs the command called name, which was typed with mark in front.
-func named(mark, name, rest string) (Call, error) {
-	if c := find(strings.ToLower(name)); c != nil {
+func (t Table) named(mark, name, rest string) (Call, error) {
+	if c := t.find(strings.ToLower(name)); c != nil {
 		return run(c, rest, "")
 	}
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
-	if near, ok := nick.Nearest(strings.ToLower(name), names()); ok {
+	if near, ok := nick.Nearest(strings.ToLower(name), t.names()); ok {
 		e.Problem += "; did you mean " + mark + near + "?"
 		e.slip = nick.OneSlip(strings.ToLower(name), near)
 	}
@@ -138,12 +187,12 @@ func named(mark, name, rest string) (Call, error) {
 }
 
 // bare finds the command that word names without a '/', if it does.
-func bare(word, rest string) *Syntax {
-	c := find(strings.ToLower(word))
+func (t Table) bare(word, rest string) *Syntax {
+	c := t.find(strings.ToLower(word))
 	switch {
 	case c == nil || !slices.Contains(c.BareWords, strings.ToLower(word)):
 		return nil
-	case c.Alone && rest != "" && !(c.Name == "help" && isTopic(rest)):
+	case c.Alone && rest != "" && !(c.Name == "help" && t.isTopic(rest)):
 		return nil // "help me", "exit through the gift shop"
 	}
 	return c
@@ -151,22 +200,22 @@ func bare(word, rest string) *Syntax {
 
 // isTopic reports whether "help rest" asks for help about a command, rather than for
 // somebody's help.
-func isTopic(rest string) bool {
+func (t Table) isTopic(rest string) bool {
 	name := strings.ToLower(rest)
-	c := Find(name)
+	c := t.Find(name)
 	return c != nil && (name[0] == '/' || name == c.Name && name != "me")
 }
 
 // Misspelt reports whether line looks like a command for one person whose name has a
 // slip in it, such as "sned bob hi", and which nicks it would go to then: it is only one
 // if somebody is called that. The error is what to answer instead of saying it.
-func Misspelt(line string) (to []string, slip *Error) {
+func (t Table) Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || find(word) != nil || everyday[word] {
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.find(word) != nil || everyday[word] {
 		return nil, nil
 	}
-	c := misspelt(word)
+	c := t.misspelt(word)
 	if c == nil {
 		return nil, nil
 	}
@@ -180,8 +229,8 @@ func Misspelt(line string) (to []string, slip *Error) {
 }
 
 // misspelt finds the command for one person that is one slip away from word.
-func misspelt(word string) *Syntax {
-	for _, c := range Commands {
+func (t Table) misspelt(word string) *Syntax {
+	for _, c := range t {
 		if c.ToNick && nick.OneSlip(word, c.Name) {
 			return c
 		}
@@ -198,11 +247,11 @@ var everyday = map[string]bool{
 // run gives hint with what is wrong, unless there is nothing to be said but the command.
 func run(c *Syntax, rest, hint string) (Call, error) {
 	call := Call{Name: c.Name}
-	if problem := c.args(rest, &call); problem != "" {
+	if problem := c.Args(rest, &call); problem != "" {
 		if problem == noText {
 			hint = ""
 		}
-		return Call{}, &Error{Problem: c.Name + ": " + problem, Usage: c.Usage, Example: c.Example, Hint: hint, Operators: c.Operators}
+		return Call{}, &Error{Command: c.Name, Problem: c.Name + ": " + problem, Usage: c.Usage, Example: c.Example, Hint: hint}
 	}
 	return call, nil
 }
@@ -214,143 +263,4 @@ func cut(s string) (word, rest string) {
 		return s, ""
 	}
 	return s[:i], strings.TrimSpace(s[i:])
-}
-
-// The functions below parse what follows a command into call. They return what is
-// wrong, in words, or "".
-
-func noArgs(rest string, _ *Call) string {
-	if rest != "" {
-		return unexpected(rest)
-	}
-	return ""
-}
-
-func unexpected(s string) string { return "unexpected argument " + text.Quote(s, 24) }
-
-func optionalText(rest string, call *Call) string {
-	call.Text = rest
-	return ""
-}
-
-func needText(rest string, call *Call) string {
-	if rest == "" {
-		return noText
-	}
-	return optionalText(rest, call)
-}
-
-// showArgs takes the end of a message's id.
-func showArgs(rest string, call *Call) string {
-	if rest == "" {
-		return "missing ID; a message that was cut has its ID in its last line"
-	}
-	return optionalText(strings.ToLower(rest), call)
-}
-
-// optionalNick takes nothing, or a nick.
-func optionalNick(rest string, call *Call) string {
-	if rest == "" {
-		return ""
-	}
-	return needNick(rest, call)
-}
-
-func number(limit int) func(string, *Call) string {
-	return func(rest string, call *Call) string {
-		if rest == "" {
-			return ""
-		}
-		n, err := strconv.Atoi(rest)
-		if err != nil || n < 1 || n > limit {
-			return text.Quote(rest, 24) + " is not a number from 1 to " + strconv.Itoa(limit)
-		}
-		call.N = n
-		return ""
-	}
-}
-
-func needNick(rest string, call *Call) string {
-	if rest == "" {
-		return "missing nick"
-	}
-	n, err := nick.ParseAny(rest)
-	if err != nil {
-		return text.Quote(rest, 34) + " can't be a nick"
-	}
-	call.Nick = n
-	return ""
-}
-
-func inboxArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if word == "" {
-		return ""
-	}
-	if problem := number(maxLines)(tail, call); problem != "" {
-		return problem
-	}
-	if strings.EqualFold(word, "all") {
-		call.All = true
-		return ""
-	}
-	return needNick(word, call)
-}
-
-// sendArgs takes NICK[,NICK...] TEXT.
-func sendArgs(rest string, call *Call) string {
-	list, body := nickList(rest)
-	return recipients(list, body, call)
-}
-
-// broadcastArgs takes TEXT, or user NICK[,NICK...] TEXT.
-func broadcastArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if !strings.EqualFold(word, "user") {
-		return needText(rest, call)
-	}
-	return sendArgs(tail, call)
-}
-
-// nickList cuts a list of nicks off s. White space around its commas does not count,
-// so that body never begins with a comma: that would be text for the wrong people.
-func nickList(s string) (list []string, body string) {
-	item, body := listItem(s)
-	list = append(list, item)
-	for strings.HasPrefix(body, ",") {
-		item, body = listItem(strings.TrimSpace(body[1:]))
-		list = append(list, item)
-	}
-	return list, body
-}
-
-// listItem cuts one item off a list whose commas may have spaces around them.
-func listItem(s string) (item, rest string) {
-	i := strings.IndexAny(s, " \n\t,")
-	if i < 0 {
-		return s, ""
-	}
-	return s[:i], strings.TrimSpace(s[i:])
-}
-
-// maxRecipients bounds one message's list.
-const maxRecipients = 100
-
-func recipients(list []string, body string, call *Call) string {
-	if len(list) > maxRecipients {
-		return "at most " + strconv.Itoa(maxRecipients) + " people at once"
-	}
-	for _, item := range list {
-		if item == "" {
-			return "missing nick"
-		}
-		n, err := nick.ParseAny(item)
-		if err != nil {
-			return text.Quote(item, 34) + " can't be a nick"
-		}
-		if !slices.Contains(call.To, n) {
-			call.To = append(call.To, n)
-		}
-	}
-	return needText(body, call)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"whoelse/sessions"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/text"
 )
@@ -61,7 +62,7 @@ func TestLine(t *testing.T) {
 		"help": call("help"), "Help": call("help"), "/help": call("help"), "/help send": {Name: "help", Text: "send"}, "/?": call("help"),
 		"quit": call("quit"), "exit": call("quit"), "EXIT": call("quit"), `\q`: call("quit"), ":q": call("quit"), ":q!": call("quit"), "?": call("help"), "/quit": call("quit"), "/exit": call("quit"), "/q": call("quit"),
 	} {
-		got, err := parse.Line(line)
+		got, err := sessions.Grammar.Line(line)
 		if err != nil {
 			t.Errorf("Line(%q): %v", line, err)
 		} else if diff := cmp.Diff(want, got); diff != "" {
@@ -90,7 +91,7 @@ func TestLineRefuses(t *testing.T) {
 		"/\x1b[2J\u202e": "no command", "/" + strings.Repeat("x", 5000): "no command",
 		"send " + strings.Repeat("a,", 101) + "b hi": "at most 100",
 	} {
-		call, err := parse.Line(line)
+		call, err := sessions.Grammar.Line(line)
 		if err == nil {
 			t.Errorf("Line(%.40q) = %+v", line, call)
 			continue
@@ -125,7 +126,7 @@ func TestCommand(t *testing.T) {
 		"/say hi": say("hi"), "say hi": say("hi"), "me waves": {Name: "me", Text: "waves"}, "who": {Name: "whoelse"},
 		"history 3": {Name: "history", N: 3}, "help send": {Name: "help", Text: "send"},
 	} {
-		got, err := parse.Command(line)
+		got, err := sessions.Grammar.Command(line)
 		if err != nil {
 			t.Errorf("Command(%q): %v", line, err)
 		} else if diff := cmp.Diff(want, got); diff != "" {
@@ -133,7 +134,7 @@ func TestCommand(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"", " ", "hello everyone", "send bob", "@", "/", "it's"} {
-		if call, err := parse.Command(line); err == nil {
+		if call, err := sessions.Grammar.Command(line); err == nil {
 			t.Errorf("Command(%q) = %+v", line, call)
 		}
 	}
@@ -142,13 +143,13 @@ func TestCommand(t *testing.T) {
 // Names are unique, and everything that help shows can be typed.
 func TestCommands(t *testing.T) {
 	seen := map[string]bool{}
-	for _, c := range parse.Commands {
+	for _, c := range sessions.Grammar {
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			if seen[name] || name != strings.ToLower(name) || strings.ContainsAny(name, " /@") {
 				t.Errorf("the name %q", name)
 			}
 			seen[name] = true
-			if parse.Find(name) != c || parse.Find("/"+name) != c {
+			if sessions.Grammar.Find(name) != c || sessions.Grammar.Find("/"+name) != c {
 				t.Errorf("%q is not found", name)
 			}
 		}

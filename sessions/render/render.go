@@ -72,8 +72,8 @@ func marked(m *room.Message, viewer string, st Style) bool {
 // have a few; hundreds, each of another width, would keep a copy each.
 const mostStyles = 4
 
-// look is a Style that can be compared: each session has a *time.Location of its own.
-type look struct {
+// styleKey is a Style that can be compared: each session has a *time.Location of its own.
+type styleKey struct {
 	Style
 	zone string
 }
@@ -81,7 +81,7 @@ type look struct {
 // shared appends what all sessions of the same style see of an event. It is made once,
 // by the first of them, while others wait: a burst would have hundreds make the same.
 func shared(dst []byte, e *room.Update, st Style) []byte {
-	key := look{Style: st, zone: st.Zone.String()}
+	key := styleKey{Style: st, zone: st.Zone.String()}
 	key.Zone = nil
 	once, ok := e.Rendered.Load(key)
 	if !ok {

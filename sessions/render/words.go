@@ -22,6 +22,14 @@ func Count(n int) string {
 	return fmt.Sprintf("%s,%03d", Count(n/1000), n%1000)
 }
 
+// Number counts things: "1 key is", "2 keys are".
+func Number(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 // People joins nicks as one does in a sentence, of more than most the first ones.
 func People(nicks []string, most int) string {
 	n := len(nicks)
@@ -57,16 +65,16 @@ func Mentions(s, nick string) bool {
 		if s[i]|0x20 != nick[0]|0x20 { // cheap: most places are not even the first letter
 			continue
 		}
-		if strings.EqualFold(s[i:i+len(nick)], nick) && apart(s[:i], false) && apart(s[i+len(nick):], true) {
+		if strings.EqualFold(s[i:i+len(nick)], nick) && wordEnds(s[:i], false) && wordEnds(s[i+len(nick):], true) {
 			return true
 		}
 	}
 	return false
 }
 
-// apart reports whether s ends (or, with after, begins) without being part of a
+// wordEnds reports whether s ends (or, with after, begins) without being part of a
 // longer nick. Full stops and hyphens behind a nick are punctuation if nothing follows.
-func apart(s string, after bool) bool {
+func wordEnds(s string, after bool) bool {
 	if s == "" {
 		return true
 	}

@@ -9,6 +9,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
 	"whoelse/sessions/door"
 	"whoelse/sessions/internal/rawssh"
 )
@@ -19,22 +20,16 @@ func TestKeyDecides(t *testing.T) {
 	r.wantIn(r.login("robert", "bob"), "nick=bob asked=robert claimed=false key=true")
 	r.wantIn(r.login("root", "bob"), "nick=bob asked=root claimed=false key=true")
 	r.wantIn(r.login("no such name at all", "bob"), "nick=bob asked=no such name at all claimed=false key=true")
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(0)
 }
 
 func TestUnknownKeyClaims(t *testing.T) {
 	r := newRig(t)
 	a := r.login("Alice", "alice")
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims before there is a session", n)
-	}
+	r.wantClaims(0)
 	r.wantIn(a, "nick=alice asked=Alice claimed=true key=true")
 	r.wantIn(r.login("alice", "alice"), "nick=alice asked=alice claimed=false key=true")
-	if n := r.keys.claimed(); n != 1 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(1)
 }
 
 // Clients offer all the keys they have: those that do not fit must not end the
@@ -43,9 +38,7 @@ func TestSeveralKeys(t *testing.T) {
 	r := newRig(t).holds("bob")
 	r.wantIn(r.login("bob", "wrong", "another", "bob"), "nick=bob asked=bob claimed=false key=true")
 	r.wantOut(r.login("bob", "wrong", "another"), "bob is held by another key", "bob's key")
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(0)
 }
 
 // Who has more keys than may be tried is told so instead of being cut off.
@@ -86,21 +79,18 @@ func TestBadNames(t *testing.T) {
 // A name that could be taken for somebody's is nobody's.
 func TestAlikeNames(t *testing.T) {
 	r := newRig(t).holds("bob")
-	r.keys.alike = [2]string{"b0b", "bob"}
 	r.wantOut(r.login("b0b"), "b0b could be taken for bob")
 	r.wantOut(r.login("B0B", "mallory"), "b0b could be taken for bob")
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(0)
 }
 
 // A key that can't be used at all makes its owner a guest, who is told why.
 func TestUnfitKey(t *testing.T) {
 	r := newRig(t).holds("bob")
-	r.keys.unfit = signer("old").PublicKey()
-	r.wantIn(r.login("carol", "old"), `nick=~carol asked=carol claimed=false key=false unused="this key is too short"`)
+	r.revokes("old")
+	r.wantIn(r.login("carol", "old"), `nick=~carol asked=carol claimed=false key=false unused="this key is not accepted: it is revoked"`)
 	r.wantIn(r.login("bob", "old", "bob"), `nick=bob asked=bob claimed=false key=true`)
-	r.wantOut(r.login("bob", "old"), "bob is held by another key", "this key is too short")
+	r.wantOut(r.login("bob", "old"), "bob is held by another key", "this key is not accepted: it is revoked")
 }
 
 // Who makes the server stumble before the login ends their own connection, and has
@@ -108,7 +98,12 @@ func TestUnfitKey(t *testing.T) {
 func TestCrashBeforeTheLogin(t *testing.T) {
 	d := door.New(door.Limits{}, nil)
 	r := newRigAt(t, d).holds("bob")
-	r.keys.fatal = signer("odd").PublicKey()
+	r.registry.Revoke(func(key keys.PublicKey) bool {
+		if keys.Fingerprint(key) == keys.Fingerprint(signer("odd").PublicKey()) {
+			panic("a key that nobody thought of")
+		}
+		return false
+	})
 	bob := r.login("bob", "bob")
 	if a := r.login("carol", "odd"); a.err == nil || strings.Contains(a.err.Error(), "made the server fail") {
 		t.Fatalf("the first time: %v", a.err)
@@ -133,9 +128,7 @@ func TestCrashBeforeTheLogin(t *testing.T) {
 func TestGuestWithKeys(t *testing.T) {
 	r := newRig(t)
 	r.wantIn(r.login("~bob", "bob"), "nick=~bob asked=~bob claimed=false key=false")
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(0)
 }
 
 // With no method but none there is no way in at all.
@@ -179,9 +172,7 @@ func TestOfferedIsNotProven(t *testing.T) {
 	a.client, a.err = gossh.Dial("tcp", r.addr, a.config("visitor", silent, a.noKey()))
 	r.wantIn(a, "nick=~visitor asked=visitor claimed=false key=false")
 	a.client.Close()
-	if n := r.keys.claimed(); n != 0 {
-		t.Errorf("%d claims", n)
-	}
+	r.wantClaims(0)
 }
 
 // failing has a key that can't sign.
@@ -212,9 +203,9 @@ func TestIdentityIsAskedForEachChannel(t *testing.T) {
 				said += string(p)
 			}
 		}
-		r.keys.mu.Lock()
-		clear(r.keys.nicks)
-		r.keys.mu.Unlock()
+		if _, err := r.registry.Remove(keys.Selector{Nick: "bob"}); err != nil && channel.id == 0 {
+			t.Fatal(err)
+		}
 	}
 	for err := error(nil); err == nil; { // until the server hangs up
 		_, err = c.Next()

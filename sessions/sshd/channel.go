@@ -69,7 +69,7 @@ func (c channelContext) Value(key any) any {
 // goroutine of its own for each.
 func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
-	defer s.survive("channel", c)
+	defer s.recoverPanic("channel", c)
 	defer c.opening.Add(-1)
 	if c.opening.Add(1) > maxOpening { // a refusal stands while the client takes nothing
 		c.Close()
@@ -104,7 +104,7 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 // alongside runs what goes on until the channel is closed.
 func (ch *Channel) alongside(all *sync.WaitGroup, what string, f func()) {
 	all.Go(func() {
-		defer ch.conn.server.survive(what, ch.conn)
+		defer ch.conn.server.recoverPanic(what, ch.conn)
 		f()
 	})
 }
@@ -114,12 +114,12 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(sess ssh.Session) {
 		ch := sess.Context().Value(channelKey{}).(*Channel)
 		defer ch.conn.finish()
-		defer s.survive("session", ch.conn)
+		defer s.recoverPanic("session", ch.conn)
 		ch.start.Stop()
 		ch.sess, ch.Command = sess, sess.RawCommand()
 		login, err := ch.conn.identify(sess)
 		if err != nil {
-			s.untold(login, err)
+			s.logHidden(login, err)
 			ch.refuse(err)
 			return // and the client has closeWithin to go
 		}
@@ -128,9 +128,9 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 	}
 }
 
-// untold logs what people are not told of an error.
-func (s *Server) untold(login *Login, err error) {
-	if t, ok := errors.AsType[*Trouble](err); ok && login != nil {
+// logHidden logs what people are not told of an error.
+func (s *Server) logHidden(login *Login, err error) {
+	if t, ok := errors.AsType[*StorageError](err); ok && login != nil {
 		s.cfg.Log.Error("a new user could not be let in", "nick", login.Nick, "err", t.Err)
 	}
 }

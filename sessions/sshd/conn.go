@@ -176,8 +176,8 @@ func (c *conn) loggedIn() error {
 	return nil
 }
 
-// judge tells the log and the door how a connection ended that nobody logged in on.
-func (c *conn) judge() {
+// recordFailure tells the log and the door how a connection ended that nobody logged in on.
+func (c *conn) recordFailure() {
 	if c.in.Load() || c.server.isStopped() {
 		return
 	}
@@ -194,8 +194,8 @@ func (c *conn) judge() {
 	}
 }
 
-// adopt is the library's first word about a connection.
-func adopt(ctx ssh.Context, nc net.Conn) net.Conn {
+// attachConn is called when a connection starts.
+func attachConn(ctx ssh.Context, nc net.Conn) net.Conn {
 	ctx.SetValue(connKey{}, nc)
 	return nc
 }
@@ -292,7 +292,7 @@ func (c *conn) confirm(f func(bool)) {
 // ask asks until nobody waits for an answer. It ends with the connection at the
 // latest: no answer comes then.
 func (c *conn) ask() {
-	defer c.server.survive("keepalive", c)
+	defer c.server.recoverPanic("keepalive", c)
 	for {
 		c.mu.Lock()
 		waiting, sc := c.probe.waiting, c.ssh

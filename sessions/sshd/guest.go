@@ -15,7 +15,7 @@ import (
 // the last thing a client tries, so here is where a refusal gets its words.
 func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) (ok bool) {
 	c := connOf(ctx)
-	defer s.survive("login", c)
+	defer s.recoverPanic("login", c)
 	c.login.tried, c.login.user = true, ctx.User()
 	name, err := s.guest(c, ctx.User())
 	if err == nil {
@@ -49,7 +49,7 @@ func (s *Server) guest(c *conn, user string) (string, error) {
 	case s.cfg.NoGuests:
 		return "", refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
-	return name, cmp.Or(s.free(name[1:]), s.welcome(name, nil, c))
+	return name, cmp.Or(s.checkAvailable(name[1:]), s.welcome(name, nil, c))
 }
 
 // refuse counts a refused key, and says why at once: a client that asks nothing of
@@ -79,6 +79,9 @@ var aboutKey = map[string]bool{"nick-held": true, "key-refused": true, "unknown-
 
 // fingerprint is what people know a key by: of a certificate, the key in it.
 func fingerprint(key gossh.PublicKey) string {
+	if key == nil {
+		return ""
+	}
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
 	}

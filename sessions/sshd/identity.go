@@ -9,6 +9,7 @@ import (
 
 	"charm.land/ssh"
 
+	"whoelse/keys"
 	"whoelse/sessions/text"
 )
 
@@ -45,9 +46,9 @@ func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
 		return "", false
 	}
 	from, _ := netip.ParseAddrPort(address) // none: then only the key counts
-	holder, err := s.cfg.Keys.Holder(l.Key, l.Asked, from.Addr().Unmap())
+	holder, err := s.holder(l.Key, l.Asked, from.Addr().Unmap())
 	switch {
-	case errors.Is(err, ErrUnknownKey):
+	case errors.Is(err, keys.ErrUnknownKey):
 		return "your key was removed", true
 	case err != nil:
 		return "your key is not accepted any more: " + err.Error(), true

@@ -3,7 +3,6 @@ package sshd
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -11,56 +10,10 @@ import (
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 )
-
-// ErrUnknownKey is what Keys.Holder returns for a key that no nick is bound to.
-var ErrUnknownKey = errors.New("key is not known")
-
-// Trouble is an error of the disk while somebody is let in. They are told that there
-// is trouble; what it is goes to the log.
-type Trouble struct{ Err error }
-
-func (t *Trouble) Error() string { return "storage trouble; please try again in a moment" }
-
-func (t *Trouble) Unwrap() error { return t.Err }
-
-// Keys knows which key is whose. Its methods are called concurrently, before
-// anybody has proven anything, and must be cheap. Their errors are shown to people.
-type Keys interface {
-	// Holder returns whose key, or certificate, it is when it comes from this
-	// address and asks for this username. ErrUnknownKey means that it may claim a
-	// nick that nobody holds.
-	Holder(key gossh.PublicKey, user string, from netip.Addr) (Holder, error)
-	// Held reports whether a key holds nick.
-	Held(nick string) bool
-	// Alike returns a held nick that nick could be taken for.
-	Alike(nick string) (string, bool)
-	// Claim binds nick to key, durably, for somebody who comes from this address.
-	Claim(nick string, key gossh.PublicKey, from netip.Addr) error
-}
-
-// Reserver is a Keys that keeps nicks for who held them.
-type Reserver interface {
-	// Reserved says why nobody can have nick now, though nobody holds it; nil if not so.
-	Reserved(nick string) error
-}
-
-// Inviter is a Keys that also enrols people who come with a one-time code, as
-// NICK+CODE. A code is used up by Redeem alone, once the key has signed. What
-// Invited refuses it is not asked again on the same connection, however many keys
-// come with it, so that it may count what is wrong.
-type Inviter interface {
-	Invited(nick, code string, from netip.Addr) error
-	Redeem(nick, code string, key gossh.PublicKey) error
-}
-
-// Holder is whom a key makes somebody.
-type Holder struct {
-	Nick    string
-	Role    string // "operator", or empty
-	NoTouch bool   // a hardware key may sign without being touched
-}
 
 // Login is who a session belongs to.
 type Login struct {
@@ -97,14 +50,14 @@ type login struct {
 	why     error // the best reason for the log
 	user    string
 	told    []string         // what the person was shown, cleaned
-	wrong   map[string]error // what Inviter said against NICK+CODE; as many as tries at most
+	wrong   map[string]error // what was said against NICK+CODE; as many as tries at most
 }
 
 // offerKey decides whether a key may prove itself. It runs for every key that the
 // client has, before any signature.
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
-	defer s.survive("login", c)
+	defer s.recoverPanic("login", c)
 	c.login.tried, c.login.user = true, ctx.User()
 	ext, err := s.grant(c, ctx.User(), key)
 	if err == nil {
@@ -121,7 +74,7 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 // grant says what the key would make its owner once it has signed.
 func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]string, error) {
 	from := addrOf(c.RemoteAddr())
-	holder, err := s.cfg.Keys.Holder(key, user, from)
+	holder, err := s.holder(key, user, from)
 	switch {
 	case err == nil:
 		ext := map[string]string{extKnown: holder.Nick, extRole: holder.Role}
@@ -129,7 +82,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 			ext[extNoTouch] = ""
 		}
 		return ext, nil
-	case !errors.Is(err, ErrUnknownKey):
+	case !errors.Is(err, keys.ErrUnknownKey):
 		return nil, unfit("key-refused", err)
 	}
 	if invited, code, ok := strings.Cut(user, "+"); ok {
@@ -150,66 +103,47 @@ func (s *Server) claimable(user string) (map[string]string, error) {
 	if err != nil {
 		return nil, refused("bad-name", err.Error())
 	}
-	return map[string]string{extClaim: asked}, s.free(asked)
+	return map[string]string{extClaim: asked}, s.checkAvailable(asked)
 }
 
 // invited says whether a key may be enrolled by an invitation.
 func (s *Server) invited(c *conn, asked, code string) (map[string]string, error) {
-	inviter, ok := s.cfg.Keys.(Inviter)
-	if !ok {
-		return nil, unfit("wrong-invite", errors.New("there are no invitations here"))
-	}
 	name, err := nick.Parse(asked)
 	if err != nil {
 		return nil, refused("bad-name", err.Error())
 	}
-	if err := c.login.ask(inviter, name, code, addrOf(c.RemoteAddr())); err != nil {
-		s.untold(&Login{Nick: name}, err)
+	if err := c.checkCode(name, code); err != nil {
+		s.logHidden(&Login{Nick: name}, err)
 		return nil, unfit("wrong-invite", err)
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil
 }
 
-// ask asks about an invitation, and if it is refused not again: each key that a
+// checkCode asks about an invitation, and if it is refused not again: each key that a
 // client has comes with the same code, and a slip of the hand is one wrong guess.
-func (l *login) ask(inviter Inviter, name, code string, from netip.Addr) error {
-	if err, refused := l.wrong[name+"+"+code]; refused {
+func (c *conn) checkCode(name, code string) error {
+	if err, refused := c.login.wrong[name+"+"+code]; refused {
 		return err
 	}
-	err := inviter.Invited(name, code, from)
+	err := c.server.checkInvitation(name, code, addrOf(c.RemoteAddr()))
 	if err == nil {
 		return nil
 	}
-	if l.wrong == nil {
-		l.wrong = make(map[string]error)
+	if c.login.wrong == nil {
+		c.login.wrong = make(map[string]error)
 	}
-	l.wrong[name+"+"+code] = err
+	c.login.wrong[name+"+"+code] = err
 	return err
 }
 
 // welcome refuses who is banned.
 func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
-	if s.cfg.Banned == nil {
+	if s.cfg.Bans == nil {
 		return nil
 	}
-	if words, banned := s.cfg.Banned(name, key, addrOf(c.RemoteAddr())); banned {
-		return unfit("banned", errors.New(words))
-	}
-	return nil
-}
-
-// free refuses names that are, or could be taken for, somebody's.
-func (s *Server) free(name string) error {
-	if s.cfg.Keys.Held(name) {
-		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect with %s's key (ssh -i FILE), or under another name", name, name))
-	}
-	if r, ok := s.cfg.Keys.(Reserver); ok {
-		if err := r.Reserved(name); err != nil {
-			return err
-		}
-	}
-	if like, ok := s.cfg.Keys.Alike(name); ok {
-		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, like))
+	who := bans.Who{Nick: name, Key: fingerprint(key), Addr: addrOf(c.RemoteAddr())}
+	if ban, banned := s.cfg.Bans.Find(who); banned {
+		return unfit("banned", errors.New(ban.Words()))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package sshd
 
 import (
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func reasonOf(err error) string {
 	if r, ok := errors.AsType[*door.Refusal](err); ok {
 		return r.Why.String()
 	}
-	if _, ok := errors.AsType[*Trouble](err); ok {
+	if _, ok := errors.AsType[*StorageError](err); ok {
 		return "storage"
 	}
 	return "other"
@@ -102,7 +101,13 @@ func loggedUser(user string) string {
 
 // enrol binds a nick to the key that has signed.
 func (c *conn) enrol(login *Login, code string) error {
-	err := c.server.claim(login, code, addrOf(c.RemoteAddr()))
+	var err error
+	if code == "" {
+		err = c.server.claim(login.Nick, login.Key, addrOf(c.RemoteAddr()))
+	} else {
+		login.Asked = login.Nick // and not the code
+		err = c.server.redeem(login.Nick, code, login.Key)
+	}
 	log := c.server.refusals.With("from", c.RemoteAddr().String())
 	if err != nil {
 		log.Info(logRefusedLogin, "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
@@ -110,13 +115,4 @@ func (c *conn) enrol(login *Login, code string) error {
 	}
 	log.Info(logClaimed, "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
 	return nil
-}
-
-// claim is enrol without the log.
-func (s *Server) claim(login *Login, code string, from netip.Addr) error {
-	if code == "" {
-		return s.cfg.Keys.Claim(login.Nick, login.Key, from)
-	}
-	login.Asked = login.Nick // and not the code
-	return s.cfg.Keys.(Inviter).Redeem(login.Nick, code, login.Key)
 }

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys/bans"
 	"whoelse/sessions/door"
 )
 
@@ -63,7 +65,7 @@ func (r *rig) batch(user string, keys ...string) *attempt {
 // Who asks for no words gets them all the same, and who asks for them gets them once.
 func TestRefusalsAreSaidOnce(t *testing.T) {
 	r := newRig(t).holds("bob")
-	r.keys.unfit = signer("old").PublicKey()
+	r.revokes("old")
 	const held = "bob is held by another key"
 	for _, a := range []*attempt{
 		r.batch("bob", "wrong"), r.login("bob", "wrong"), r.batch("bob", "wrong", "another"), r.login("bob", "wrong", "another"),
@@ -74,7 +76,7 @@ func TestRefusalsAreSaidOnce(t *testing.T) {
 		}
 	}
 	a := r.batch("bob", "wrong", "old")
-	r.wantOut(a, held, "this key is too short")
+	r.wantOut(a, held, "this key is not accepted: it is revoked")
 	a = r.batch("b\x1b[2Job\u202e", "wrong")
 	r.wantOut(a, "a-z, 0-9")
 	if strings.ContainsAny(a.words, "\x1b\u202e") {
@@ -85,8 +87,7 @@ func TestRefusalsAreSaidOnce(t *testing.T) {
 // Each login that is refused is one line of the log, by names that do not change.
 func TestRefusalsAreLogged(t *testing.T) {
 	r := newRig(t).holds("bob")
-	r.keys.unfit = signer("old").PublicKey()
-	r.keys.alike = [2]string{"b0b", "bob"}
+	r.revokes("old")
 	for _, c := range []struct {
 		user, reason string
 		keys         []string
@@ -131,22 +132,28 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
 }
 
-// outlaws is a door's list of bans that has everybody.
-type outlaws struct{}
-
-func (outlaws) Banned(netip.Addr) (string, time.Time, bool) { return "sp\x1bam", time.Time{}, true }
-
 // Who does not get past the door is logged, too.
 func TestRefusedConnectionsAreLogged(t *testing.T) {
-	r := newRigAt(t, door.New(door.Limits{}, outlaws{}))
+	list, err := bans.Open(filepath.Join(t.TempDir(), "bans.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := bans.ParseTarget("127.0.0.1")
+	if err == nil {
+		_, err = list.Add(target, "alice", "sp\x1bam", 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRigAt(t, door.New(door.Limits{}, list))
 	r.wantOut(r.login("bob", "bob"))
-	r.wantLogged(1, `msg="connection refused" from=127\.0\.0\.1:\d+ reason=banned why="your address is banned: spam"`)
+	r.wantLogged(1, `msg="connection refused" from=127\.0\.0\.1:\d+ reason=banned why="your address is banned: sp\?am"`)
 }
 
 // A nick that can't be claimed after all is logged as refused.
 func TestClaimsThatFailAreLogged(t *testing.T) {
 	r := newRig(t)
-	r.keys.full = errors.New("too many nicks were taken")
+	r.full = errors.New("too many nicks were taken")
 	if a := r.login("dora", "dora"); a.err != nil {
 		t.Fatal(a.err)
 	} else if s, err := a.client.NewSession(); err == nil {
@@ -154,4 +161,28 @@ func TestClaimsThatFailAreLogged(t *testing.T) {
 	}
 	r.wantLogged(1, `msg="login refused" from=127\.0\.0\.1:\d+ user=dora reason=claim why="too many nicks were taken"`)
 	r.wantLogged(0, `nick claimed`)
+}
+
+// What the disk says goes to the log, not to people.
+func TestStorageErrors(t *testing.T) {
+	r := newRig(t)
+	code, err := r.server.cfg.Invites.Create("carol", "alice", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dora, carol := r.login("dora", "dora"), r.login("carol+"+code, "carol")
+	if err := errors.Join(dora.err, carol.err, os.RemoveAll(r.dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []*attempt{dora, carol} {
+		s, err := a.client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		words, err := s.CombinedOutput("who")
+		if err == nil || !strings.Contains(string(words), "storage trouble; please try again") || strings.Contains(string(words), r.dir) {
+			t.Errorf("%v, %q", err, words)
+		}
+	}
+	r.wantLogged(2, `msg="a new user could not be let in" nick=\w+ err=".*`+regexp.QuoteMeta(r.dir))
 }

@@ -1,19 +1,19 @@
 package sshd
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/keys"
+	"whoelse/keys/invites"
 	"whoelse/sessions/door"
 	"whoelse/sessions/internal/person"
 )
@@ -21,82 +21,30 @@ import (
 // patience bounds every expectation.
 const patience = 10 * time.Second
 
-// book is a Keys in memory.
-type book struct {
-	unfit gossh.PublicKey // refused, whoever comes with it
-	fatal gossh.PublicKey // makes it panic
-	full  error           // nothing can be claimed
-	alike [2]string       // the first could be taken for the second
-
-	mu     sync.Mutex
-	nicks  map[string]string // by marshalled key
-	claims int
-}
-
-func (b *book) Holder(key gossh.PublicKey, _ string, _ netip.Addr) (Holder, error) {
-	if b.unfit != nil && string(b.unfit.Marshal()) == string(key.Marshal()) {
-		return Holder{}, errors.New("this key is too short")
-	}
-	if b.fatal != nil && string(b.fatal.Marshal()) == string(key.Marshal()) {
-		panic("a key that nobody thought of")
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n, ok := b.nicks[string(key.Marshal())]; ok {
-		return Holder{Nick: n}, nil
-	}
-	return Holder{}, ErrUnknownKey
-}
-
-func (b *book) Held(nick string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, n := range b.nicks {
-		if n == nick {
-			return true
-		}
-	}
-	return false
-}
-
-func (b *book) Alike(nick string) (string, bool) { return b.alike[1], nick == b.alike[0] }
-
-func (b *book) Claim(nick string, key gossh.PublicKey, _ netip.Addr) error {
-	if b.full != nil {
-		return b.full
-	}
-	if b.Held(nick) {
-		return errors.New(nick + " is held by another key")
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.nicks[string(key.Marshal())] = nick
-	b.claims++
-	return nil
-}
-
-func (b *book) claimed() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.claims
-}
-
 // rig is a server whose sessions say who they belong to and then echo.
 type rig struct {
 	*testing.T
-	keys   *book
-	addr   string
-	log    logged
-	server *Server
+	dir      string
+	registry *keys.Registry
+	full     error // nothing can be claimed; set before the first login
+	addr     string
+	log      logged
+	server   *Server
 }
 
 func newRig(t *testing.T) *rig { return newRigAt(t, nil) }
 
 // newRigAt is newRig behind a door.
 func newRigAt(t *testing.T, d *door.Door) *rig {
-	r := &rig{T: t, keys: &book{nicks: map[string]string{}}}
-	s, err := New(Config{HostKey: signer("host"), Keys: r.keys, Handle: introduce, Door: d,
-		Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &r.log), nil))})
+	r := &rig{T: t, dir: t.TempDir()}
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &r.log), nil))
+	registry, err := keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.registry = registry
+	s, err := New(Config{HostKey: signer("host"), Registry: registry, Invites: invites.Open(filepath.Join(r.dir, "invites.json")),
+		Handle: introduce, Door: d, MayClaim: func() error { return r.full }, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,10 +81,34 @@ func signer(name string) gossh.Signer { return person.Signer(name) }
 
 // holds binds nicks to the keys of the same names.
 func (r *rig) holds(nicks ...string) *rig {
+	r.Helper()
 	for _, n := range nicks {
-		r.keys.nicks[string(signer(n).PublicKey().Marshal())] = n
+		if _, err := r.registry.Add(n, []keys.PublicKey{signer(n).PublicKey()}, keys.AddOptions{}); err != nil {
+			r.Fatal(err)
+		}
 	}
 	return r
+}
+
+// revokes has a key refused, whoever comes with it.
+func (r *rig) revokes(name string) {
+	r.registry.Revoke(func(key keys.PublicKey) bool {
+		return keys.Fingerprint(key) == keys.Fingerprint(signer(name).PublicKey())
+	})
+}
+
+// wantClaims asserts how many nicks were claimed.
+func (r *rig) wantClaims(want int) {
+	r.Helper()
+	n := 0
+	for _, e := range r.registry.List() {
+		if strings.Contains(e.Comment, "@claimed-") {
+			n++
+		}
+	}
+	if n != want {
+		r.Errorf("%d claims, want %d", n, want)
+	}
 }
 
 // attempt is a login and what the server had to say about it.
@@ -166,13 +138,13 @@ func (a *attempt) noKey() gossh.AuthMethod {
 }
 
 // login tries the keys one after the other, as clients do, and then none.
-func (r *rig) login(user string, keys ...string) *attempt {
+func (r *rig) login(user string, with ...string) *attempt {
 	r.Helper()
 	a := &attempt{}
 	var methods []gossh.AuthMethod
-	if len(keys) > 0 {
+	if len(with) > 0 {
 		var signers []gossh.Signer
-		for _, k := range keys {
+		for _, k := range with {
 			signers = append(signers, signer(k))
 		}
 		methods = append(methods, gossh.PublicKeys(signers...))

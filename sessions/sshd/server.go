@@ -11,7 +11,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -22,6 +21,11 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/time/rate"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
+	"whoelse/keys/certs"
+	"whoelse/keys/claims"
+	"whoelse/keys/invites"
 	"whoelse/sessions/door"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/text"
@@ -46,18 +50,21 @@ const (
 
 // Config is what a server needs.
 type Config struct {
-	HostKey gossh.Signer
-	Keys    Keys
-	Handle  func(*Channel) // runs a session; the channel ends when it returns
-	Log     *slog.Logger
+	HostKey  gossh.Signer
+	Registry *keys.Registry // which key is whose
+	Invites  *invites.Store // the codes with which somebody enrols who comes as NICK+CODE
+	Handle   func(*Channel) // runs a session; the channel ends when it returns
+	Log      *slog.Logger
 
 	// The rest is optional.
-	Door     *door.Door // who may connect, and how often; nil lets everybody
-	Closed   bool       // a key that is not known claims nothing
-	NoGuests bool       // nobody comes in without a key
-	Strict   bool       // post-quantum key exchange only
-	// Banned says in words why somebody is kept out. key is nil for a guest.
-	Banned func(nick string, key gossh.PublicKey, from netip.Addr) (words string, banned bool)
+	Revoked  *certs.Revoked  // keys and certificates that nobody gets in with
+	Claims   *claims.Limiter // how many nicks may be claimed
+	MayClaim func() error    // why nobody may claim a nick now
+	Bans     *bans.List      // who is kept out
+	Door     *door.Door      // who may connect, and how often; nil lets everybody
+	Closed   bool            // a key that is not known claims nothing
+	NoGuests bool            // nobody comes in without a key
+	Strict   bool            // post-quantum key exchange only
 	// LoginWithin bounds a login, ShellWithin what comes between it, or a channel's
 	// opening, and a shell or command; 20 and 10 seconds.
 	LoginWithin, ShellWithin time.Duration
@@ -65,8 +72,10 @@ type Config struct {
 
 // Server serves ssh connections. Its methods may be called concurrently.
 type Server struct {
-	cfg Config
-	ssh *ssh.Server
+	cfg     Config
+	ssh     *ssh.Server
+	certs   *certs.Checker
+	guesses invites.Guard
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{} // every open connection, also before login
@@ -81,7 +90,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
-	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
+	s := &Server{cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
 	s.limit = floodlog.New(cfg.Log, "too many refusals within a minute; some were left out")
 	s.refusals = slog.New(s.limit)
 	srv, err := wish.NewServer(
@@ -94,7 +103,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv.ConnCallback = adopt
+	srv.ConnCallback = attachConn
 	srv.ServerConfigCallback = s.protocol
 	srv.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.openChannel}
 	srv.RequestHandlers = map[string]ssh.RequestHandler{} // none: no forwarding
@@ -177,7 +186,7 @@ func (s *Server) start(nc net.Conn) {
 	go func() {
 		defer s.all.Done()
 		defer s.remove(c)
-		defer s.survive("connection", c)
+		defer s.recoverPanic("connection", c)
 		s.serve(c)
 	}()
 }
@@ -202,14 +211,14 @@ func (s *Server) serve(c *conn) {
 	}
 	defer c.drain()
 	s.ssh.HandleConn(c)
-	c.judge()
+	c.recordFailure()
 }
 
-// survive keeps a panic in one connection's goroutine from ending the server. One
+// recoverPanic keeps a panic in one connection's goroutine from ending the server. One
 // before the login is held against the address; one after it need not be the doing
 // of who is connected. The library contains panics, too, but can't hold them
 // against anybody, and logs to slog's default.
-func (s *Server) survive(what string, c *conn) {
+func (s *Server) recoverPanic(what string, c *conn) {
 	if p := recover(); p != nil {
 		if c.visit != nil {
 			c.visit.Failed(door.Crashed) // which counts nothing after a login

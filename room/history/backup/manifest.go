@@ -4,15 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room/history"
-	"whoelse/room/regular"
 )
 
 // ManifestName is the file that makes a folder a backup.
@@ -45,7 +45,7 @@ var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or 
 // ReadManifest reads the manifest of the backup in dir, and refuses one that this
 // program cannot restore.
 func ReadManifest(dir string) (*Manifest, error) {
-	text, err := regular.Read(os.OpenFile, filepath.Join(dir, ManifestName), math.MaxInt64)
+	text, err := readRegular(filepath.Join(dir, ManifestName))
 	if info, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
 	} else if e == nil && !info.IsDir() {
@@ -65,6 +65,16 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestName), err)
 	}
 	return &m, nil
+}
+
+// readRegular reads all of a file, however long: a manifest has a line for each nick.
+func readRegular(path string) ([]byte, error) {
+	f, err := atomicfile.OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 func (m *Manifest) check() error {

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room/history"
-	"whoelse/room/regular"
 )
 
 // checkOthers sees that the other files in the data folder that are JSON can be
@@ -46,8 +45,8 @@ func escapeGlob(path string) string {
 }
 
 func checkJSON(path string) error {
-	f, err := regular.Open(os.OpenFile, path)
-	if errors.Is(err, regular.ErrNot) {
+	f, err := atomicfile.OpenRegular(path)
+	if errors.Is(err, atomicfile.ErrNotRegular) {
 		return errors.New("is not a file")
 	}
 	if err != nil {

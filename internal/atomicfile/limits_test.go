@@ -1,0 +1,89 @@
+package atomicfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What could not be read again is not written, and what was there stays.
+func TestTooLargeIsNotWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	s := Store{Limit: 10}
+	if err := s.Create(path, []byte("12345678901"), 0o600); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("Create: %v", err)
+	}
+	if err := s.Write(path, []byte("1234567890"), 0o600); err != nil {
+		t.Errorf("as much as is allowed: %v", err)
+	}
+	f, err := s.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write(path, []byte("12345678901"), 0o600); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("Write: %v", err)
+	}
+	if _, err := s.Replace(f, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("Replace: %v", err)
+	}
+	wantText(t, path, "1234567890")
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
+		t.Errorf("left are %v", left)
+	}
+	if err := (Store{}).Write(path, make([]byte, MaxSize+1), 0o600); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("without a test's limit: %v", err)
+	}
+}
+
+// What somebody put in the place of a file of ours is refused, at once and in words,
+// and nothing is made where it points to.
+func TestOpenOwn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		put   func(path, target string) error
+		words string
+	}{
+		"dangling link": {func(p, target string) error { return os.Symlink(target, p) }, "symbolic link"},
+		"link": {func(p, target string) error {
+			return errors.Join(os.WriteFile(target, []byte("theirs"), 0o600), os.Symlink(target, p))
+		}, "symbolic link"},
+		"hard link": {func(p, target string) error {
+			return errors.Join(os.WriteFile(target, []byte("theirs"), 0o600), os.Link(target, p))
+		}, "hard link"},
+		"pipe":   {func(p, _ string) error { return syscall.Mkfifo(p, 0o600) }, "not a regular file"},
+		"folder": {func(p, _ string) error { return os.Mkdir(p, 0o700) }, "not a regular file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, target := filepath.Join(dir, "f"), filepath.Join(dir, "target")
+			if err := tt.put(path, target); err != nil {
+				t.Fatal(err)
+			}
+			for _, flags := range []int{os.O_RDWR | os.O_CREATE | os.O_APPEND, os.O_WRONLY | os.O_APPEND} {
+				f, err := OpenOwn(path, flags)
+				if err == nil {
+					f.Close()
+					t.Fatal("it is opened")
+				}
+				if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.words) {
+					t.Errorf("%v", err)
+				}
+			}
+			if _, err := os.Lstat(target); name == "dangling link" && err == nil {
+				t.Error("it was made where the link points to")
+			}
+		})
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if unlock, err := (Store{}).Lock(filepath.Dir(path)); err == nil {
+		unlock()
+		t.Error("a folder is no lock")
+	}
+}

@@ -1,0 +1,111 @@
+package sessions
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+)
+
+// codeSpan is how a table of the README gives a form of a command.
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// inReadme lists the forms of commands in the README's table below that line.
+func inReadme(t *testing.T, readme, heading string) (forms []string) {
+	t.Helper()
+	_, rest, ok := strings.Cut(readme, "\n"+heading+"\n")
+	_, rest, found := strings.Cut(rest, "\n| --- | --- |\n")
+	if !ok || !found {
+		t.Fatalf("no table below %q in the README", heading)
+	}
+	table, _, _ := strings.Cut(rest, "\n\n")
+	for row := range strings.Lines(strings.ReplaceAll(table, `\|`, "\x00")) {
+		for _, m := range codeSpan.FindAllStringSubmatch(strings.Split(row, "|")[1], -1) {
+			forms = append(forms, strings.ReplaceAll(m[1], "\x00", "|"))
+		}
+	}
+	return forms
+}
+
+// The README's tables and the table of commands say the same: every form of every
+// command stands in the README as help shows it, and nothing else; and every alias.
+func TestReadmeListsTheCommands(t *testing.T) {
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := map[bool][]string{
+		false: inReadme(t, string(b), "## What to type"),
+		true:  inReadme(t, string(b), "### For operators"),
+	}
+	for _, c := range commands {
+		for _, form := range c.Forms() {
+			if !slices.Contains(tables[c.may == operators], form) {
+				t.Errorf("%s: the README's table lacks `%s`", c.Name, form)
+			}
+		}
+		for _, alias := range append(slices.Clone(c.Aliases), c.BareWords...) {
+			if !strings.Contains(string(b), "`/"+alias+"`") && !strings.Contains(string(b), "`"+alias+"`") {
+				t.Errorf("%s: the README lacks `%s`", c.Name, alias)
+			}
+		}
+	}
+	for operator, forms := range tables {
+		for _, form := range forms {
+			name, _, _ := strings.Cut(form, " ")
+			c := Grammar.Find(strings.Replace(name, "@NICK", "send", 1))
+			switch {
+			case c == nil:
+				t.Errorf("the README has `%s`, and there is no such command", form)
+			case (commandNamed(c.Name).may == operators) != operator:
+				t.Errorf("the README has `%s` in the other table", form)
+			}
+		}
+	}
+}
+
+// Every command can be run and has a name of its own.
+func TestTableOfCommands(t *testing.T) {
+	var names []string
+	for _, c := range commands {
+		if c.run == nil || c.Args == nil || c.Usage == "" || c.Help == "" || c.echoes && !c.speaks && !c.roomOnly {
+			t.Errorf("%s is not complete", c.Name)
+		}
+		names = append(append(names, c.Name), c.Aliases...)
+	}
+	slices.Sort(names)
+	for i, n := range names[1:] {
+		if n == names[i] {
+			t.Errorf("two commands are called %s", n)
+		}
+	}
+}
+
+// The list of commands can be read at 80 columns, by operators too: what a command does
+// stands in one column, and little of it is wrapped.
+func TestHelpFitsTheScreen(t *testing.T) {
+	for _, operator := range []bool{false, true} {
+		help := render.Result(nil, result.Help{Commands: commandsFor(operator)}, render.Style{Width: 80}, time.Time{})
+		rows := strings.Split(strings.TrimSuffix(string(help), "\n"), "\n")
+		wrapped, column := 0, strings.Index(rows[1], "everyone else")
+		for _, row := range rows {
+			switch text := strings.TrimLeft(row, " "); {
+			case len(row) > 80:
+				t.Errorf("operator %v: too wide: %q", operator, row)
+			case strings.HasPrefix(text, "*"):
+			case len(row)-len(text) != column:
+				t.Errorf("operator %v: not in the column: %q", operator, row)
+			default:
+				wrapped++
+			}
+		}
+		if wrapped > 4 {
+			t.Errorf("operator %v: %d rows are wrapped:\n%s", operator, wrapped, strings.Join(rows, "\n"))
+		}
+	}
+}

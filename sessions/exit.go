@@ -1,0 +1,138 @@
+package sessions
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+)
+
+// Exit statuses of commands and pipes; the README lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // it was refused, or could not be done
+	exitUsage       = 2
+	exitPartly      = 3  // done for some of several recipients
+	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
+	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
+)
+
+// exitOf is the exit status that one result stands for.
+func exitOf(r result.Result) int {
+	switch r := r.(type) {
+	case result.Failure:
+		switch r.Code {
+		case result.Usage:
+			return exitUsage
+		case result.NotFound:
+			return exitUnknown
+		case result.Unconfirmed:
+			return exitUnconfirmed
+		}
+		return exitFailed
+	case result.Receipt:
+		switch {
+		case r.Outcome == room.RefusedUnknown:
+			return exitUnknown
+		case !r.Taken():
+			return exitFailed
+		}
+	}
+	return exitOK
+}
+
+// unconfirmed is that nobody knows in time what became of a call.
+func unconfirmed(call parse.Call) result.Result {
+	if call.Name == "inbox" {
+		return result.Failure{Code: result.Unconfirmed, Reason: result.MarkingMissing}
+	}
+	return result.Failure{Code: result.Unconfirmed, Reason: result.AnswersMissing}
+}
+
+// tally adds results up: to the exit status and, for a command from a shell, to what
+// goes to standard error. Safe for concurrent use.
+type tally struct {
+	source source // set once, before use
+
+	mu       sync.Mutex // owns the fields below
+	done     int        // recipients
+	status   int        // of all failures so far
+	doubtful bool
+	failures []result.Result // for standard error
+}
+
+// source is where calls come from.
+type source int
+
+const (
+	fromPipe source = iota
+	fromTerminal
+	fromShell // a single one: ssh host COMMAND
+)
+
+// add counts a result, and reports whether it is kept for standard error.
+func (t *tally) add(r result.Result) (kept bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	status := exitOf(r)
+	switch {
+	case status == exitOK:
+		if _, ok := r.(result.Receipt); ok {
+			t.done++
+		}
+		return false
+	case status == exitUnconfirmed:
+		t.doubtful = true
+	case t.status != exitOK && t.status != status:
+		t.status = exitFailed
+	default:
+		t.status = status
+	}
+	if kept = t.source == fromShell || status == exitUnconfirmed; kept {
+		t.failures = append(t.failures, r)
+	}
+	return kept
+}
+
+// exit is the exit status of a session or command that ends for cause. A pipe, with many
+// lines, only fails or not.
+func (t *tally) exit(cause error) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.source == fromShell && errors.Is(cause, errShutdown):
+		return exitUnconfirmed
+	case !voluntary(cause): // ended from outside, or never let in
+		return exitFailed
+	case t.source == fromTerminal:
+		return exitOK
+	case t.doubtful:
+		return exitUnconfirmed
+	case t.status == exitOK || t.source == fromShell && t.done == 0:
+		return t.status
+	case t.source == fromShell:
+		return exitPartly
+	}
+	return exitFailed
+}
+
+// stderr is what goes to standard error.
+func (t *tally) stderr(st render.Style) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lines strings.Builder
+	for _, r := range t.failures {
+		switch r := r.(type) {
+		case result.Failure:
+			lines.WriteString("whoelse: " + render.Failure(r, st, time.Now()) + "\n")
+		case result.Receipt:
+			lines.WriteString("whoelse: " + render.Receipt(r) + "\n")
+		}
+	}
+	return lines.String()
+}

@@ -1,0 +1,101 @@
+package sessions
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+)
+
+// reader is somebody whose queue is emptied, but not written anywhere.
+func reader(rate float64) *commandContext {
+	ctx, stop := context.WithCancel(context.Background())
+	a := &commandContext{
+		ctx: ctx, host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
+		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+		style: func() render.Style { return render.Style{} },
+	}
+	go func() {
+		defer stop()
+		defer close(a.out.done)
+		for {
+			<-a.out.wake
+			if _, cause := a.out.take(nil); cause != nil {
+				return
+			}
+			a.out.written(0, false)
+		}
+	}()
+	return a
+}
+
+// read has bob shown pages, and returns how many were taken and how long that took.
+func (c *commandContext) read(pages ...room.Page) (taken int, took time.Duration) {
+	began := time.Now()
+	c.showPages(result.Pages{Each: func(yield func(room.Page, error) bool) {
+		for _, p := range pages {
+			if taken++; !yield(p, nil) {
+				return
+			}
+		}
+	}})
+	return taken, time.Since(began)
+}
+
+func many(n int, p room.Page) (pages []room.Page) {
+	for range n {
+		pages = append(pages, p)
+	}
+	return pages
+}
+
+// What is read counts like what is said, by its size, and so does what was searched.
+func TestReadingCountsAgainstTheRate(t *testing.T) {
+	big := room.Page{Messages: []*room.Message{{Kind: room.KindSay, From: "dora", Text: strings.Repeat("x", messageWorth)}}}
+	small := room.Page{Messages: []*room.Message{{Kind: room.KindSay, From: "dora", Text: "hello"}}}
+	searched := room.Page{Searched: 10 * messageWorth * searchedWorth}
+	for name, test := range map[string]struct {
+		rate  float64
+		pages []room.Page
+		took  time.Duration
+	}{
+		"a burst":            {5, many(20, big), 0},
+		"more than a burst":  {5, many(45, big), 5 * time.Second},
+		"few lines":          {5, many(45, small), 0},
+		"what is not shown":  {5, many(3, searched), 2 * time.Second},
+		"without a rate":     {0, many(1000, big), 0},
+		"less than a second": {0.5, many(3, big), 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := reader(test.rate)
+				taken, took := a.read(test.pages...)
+				if taken != len(test.pages) || took.Round(time.Second) != test.took {
+					t.Errorf("%d of %d pages in %v, want %v", taken, len(test.pages), took, test.took)
+				}
+				a.out.close(errQuit)
+			})
+		})
+	}
+}
+
+// Whoever is gone has no more read for them, and waits no longer.
+func TestReadingEndsWithTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		big := room.Page{Messages: []*room.Message{{Text: strings.Repeat("x", messageWorth)}}}
+		a := reader(0.5)
+		time.AfterFunc(time.Second, func() { a.out.close(errLost) })
+		if taken, took := a.read(many(100, big)...); taken != 3 || took != time.Second {
+			t.Errorf("%d pages in %v", taken, took)
+		}
+		if !a.host.rate.charge("bob", 1, func() {}, nil) {
+			t.Error("no more may be said")
+		}
+	})
+}

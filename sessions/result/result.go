@@ -1,0 +1,321 @@
+// Package result has what commands give back: facts, and no words. Package render
+// makes lines of them for people; what writes JSON for programs would be a second
+// function of the same values.
+package result
+
+import (
+	"iter"
+	"time"
+
+	"whoelse/keys/bans"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+)
+
+// Result is one of the types of this package. A nil Result is nothing to report, or
+// nothing yet: what becomes of a message is reported later.
+type Result interface{ isResult() }
+
+type value struct{}
+
+func (value) isResult() {}
+
+// Done is what needs nothing but its name, and perhaps whom it is about.
+type Done struct {
+	value
+	What What
+	Nick string
+}
+
+// What was done, or found to be so. The strings are stable.
+type What string
+
+const (
+	MarkedAway      What = "marked-away"
+	MarkedAwayGuest What = "marked-away-guest" // of whom nothing is kept
+	WasNotAway      What = "was-not-away"
+	Blocked         What = "blocked"
+	AlreadyBlocked  What = "already-blocked"
+	Unblocked       What = "unblocked"
+	InboxEmpty      What = "inbox-empty"
+	NoMessages      What = "no-messages"
+	NoMessagesWith  What = "no-messages-with"
+	NothingSaid     What = "nothing-said"
+	StillAway       What = "still-away"
+	KeyAlreadyYours What = "key-already-yours"
+	KeyRemoved      What = "key-removed" // Nick is the fingerprint
+	GivingUp        What = "giving-up"
+	NotSearched     What = "not-searched" // older lines than those that were shown
+)
+
+// Code is the kind of a failure, from which the exit status follows. The strings are
+// stable.
+type Code string
+
+const (
+	NotFound    Code = "not-found" // nobody has that nick
+	Usage       Code = "usage"     // to be typed differently
+	Refused     Code = "refused"   // not as things are now
+	NotAllowed  Code = "not-allowed"
+	Limit       Code = "limit" // too much is stored
+	Storage     Code = "storage"
+	Unconfirmed Code = "unconfirmed" // nobody knows yet whether it is done
+)
+
+// Failure is why something was not done. Which fields are set depends on the reason.
+type Failure struct {
+	value
+	Code    Code
+	Reason  Reason // "" where Err, in words for the person, is all there is to say
+	Nick    string // whom it is about
+	Near    string // who may have been meant instead; "" for nobody
+	Own     string // one's own nick
+	Guest   bool   // one is a guest
+	About   string // a command, an ID, or how to join
+	Nicks   []string
+	Until   time.Time
+	N, Most int
+	Err     error
+}
+
+// Error makes a Failure an error, for functions that fail in several ways. Its words for
+// people are made by render.
+func (f Failure) Error() string { return string(f.Code) + ": " + string(f.Reason) }
+
+// Reason is which failure it is. The strings are stable. With [Storage] they are what was
+// being done.
+type Reason string
+
+const (
+	NoSuchNick      Reason = "no-such-nick"
+	OperatorsOnly   Reason = "operators-only"
+	KeysOnly        Reason = "keys-only" // About is not for guests, or not for them from a shell
+	RoomOnly        Reason = "room-only" // About is not for a shell
+	Muted           Reason = "muted"     // by Nick
+	TooLong         Reason = "too-long"  // N characters of Most
+	NotAffordable   Reason = "not-affordable"
+	NothingToReply  Reason = "nothing-to-reply"
+	Self            Reason = "self"
+	WouldBanYou     Reason = "would-ban-you" // Nick is what the ban is about
+	WouldBan        Reason = "would-ban"     // the operators Nicks, too
+	NotMuted        Reason = "not-muted"
+	GuestInvited    Reason = "guest-invited"
+	CertificateOnly Reason = "certificate-only"
+	NoSuchKey       Reason = "no-such-key"
+	BadKey          Reason = "bad-key"
+	TooManyKeys     Reason = "too-many-keys" // more than Most
+	LimitedKey      Reason = "limited-key"   // one's own, in a way that can't be passed on
+	KeyGone         Reason = "key-gone"      // one's own does not hold Own any more
+	NickHeld        Reason = "nick-held"
+	NotBanned       Reason = "not-banned"    // Nick; About is a ban that covers it, or ""
+	NotConfirmed    Reason = "not-confirmed" // Nick was typed instead of Own
+	NoKeyHere       Reason = "no-key-here"
+	NotHere         Reason = "not-here"
+	NotBlocked      Reason = "not-blocked"
+	NickKept        Reason = "nick-kept" // Nick cannot be had with /nick; About joins as it
+	NoSuchCommand   Reason = "no-such-command"
+	NoSuchMessage   Reason = "no-such-message" // About is the ID
+	NoInput         Reason = "no-input"
+	AnswersMissing  Reason = "answers-missing"
+	MarkingMissing  Reason = "marking-missing"
+	Sending         Reason = "sending"
+	FindingWriter   Reason = "finding-writer"
+	MarkingAway     Reason = "marking-away"
+	MarkingBack     Reason = "marking-back"
+	Blocking        Reason = "blocking"
+	Unblocking      Reason = "unblocking"
+	ReadingBlocked  Reason = "reading-blocked"
+	ReadingInbox    Reason = "reading-inbox"
+	ReadingHistory  Reason = "reading-history"
+	ReadingRoom     Reason = "reading-room"
+	FindingMessage  Reason = "finding-message"
+	MarkingMessages Reason = "marking-messages"
+	Recording       Reason = "recording"
+	RecordingFailed Reason = "recording-failed"
+	Acting          Reason = "acting" // About is the command
+	AddingKey       Reason = "adding-key"
+	RemovingKey     Reason = "removing-key"
+	GivingNickUp    Reason = "giving-nick-up"
+)
+
+// Receipt is what became of a message for one recipient.
+type Receipt struct {
+	value
+	room.Receipt
+	Only bool   // there is no other recipient
+	Near string // who may have been meant by an unknown nick; "" for nobody
+}
+
+// Taken reports whether the recipient has the message, or will have it.
+func (r Receipt) Taken() bool {
+	return r.Outcome <= room.KeptSilent // the refusals follow
+}
+
+// Online is who else is here.
+type Online struct {
+	value
+	People []Person
+}
+
+// Person is somebody who is here; Silent if their client does not answer.
+type Person struct {
+	room.Presence
+	Silent bool
+}
+
+// Lately is who else was here in the last Minutes.
+type Lately struct {
+	value
+	Minutes int
+	People  []room.Presence
+}
+
+// Back is that one is not away any more.
+type Back struct {
+	value
+	Unread Unread
+}
+
+// Unread is what waits in the inbox; Full is that nothing more fits.
+type Unread struct {
+	room.Waiting
+	Full bool
+}
+
+// BlockList is whom one blocks.
+type BlockList struct {
+	value
+	Nicks []string
+}
+
+// Identity is who one is, and by which key, "" of a guest.
+type Identity struct {
+	value
+	Nick, Fingerprint string
+}
+
+// Help is all commands that one may give, HelpOn one of them.
+type (
+	Help struct {
+		value
+		Commands parse.Table
+	}
+	HelpOn struct {
+		value
+		*parse.Syntax
+	}
+)
+
+// MOTD is the message of the day, "" for none.
+type MOTD struct {
+	value
+	Text string
+}
+
+// Pages is what was said earlier. It is read, and shown, page by page.
+type Pages struct {
+	value
+	Each   iter.Seq2[room.Page, error]
+	Unread bool   // what was shown is to be marked as read
+	Whole  bool   // long messages are not cut
+	Doing  Reason // that fails with an error of Each
+	None   Result // if there are no messages
+}
+
+// Moderation is what an operator did to others. The operator, the other operators and
+// those whom it is about each read it in their own way.
+type Moderation struct {
+	value
+	What     string // the command
+	By, Whom string // Whom is a nick or, of a ban, what it is about
+	ByKey    bool   // it is about a key
+	ByBlock  bool   // it is about addresses
+	For      time.Duration
+	Why      string
+	Hit      []string // whose sessions it ended
+	Sessions int      // how many of them
+	From     []string // their addresses
+	Reader   Reader
+}
+
+// Reader is who reads of a Moderation.
+type Reader int
+
+const (
+	Actor     Reader = iota // who did it
+	Operator                // another operator
+	Concerned               // whom it is about
+)
+
+// Invitation is a one-time code for Nick, with the command to join.
+type Invitation struct {
+	value
+	Nick, Code, Join string
+	For              time.Duration
+}
+
+// Bans is who is banned.
+type Bans struct {
+	value
+	List []bans.Ban
+}
+
+// Keys is one's own keys, KeysAdded those that have just become so. In is the
+// fingerprint of the one in use, Operator that one is an operator by it.
+type (
+	Keys struct {
+		value
+		List []Key
+		In   string
+	}
+	KeysAdded struct {
+		value
+		Nick     string
+		List     []Key
+		Operator bool
+	}
+)
+
+// Key is one of somebody's keys.
+type Key struct {
+	Fingerprint, Type string
+	Added             time.Time // the day; zero where nothing tells it
+	Used              time.Time // zero where not known
+	Expires           time.Time // zero is never
+	From              string    // the addresses it is good for; "" is all
+	Disabled          string    // why it lets nobody in; "" where it does
+}
+
+// Quit ends the session, Clear clears its screen.
+type (
+	Quit  struct{ value }
+	Clear struct{ value }
+)
+
+// Text is words from the server that are no command's.
+type Text struct {
+	value
+	Words string
+}
+
+// Welcome greets who has joined.
+type Welcome struct {
+	value
+	*room.Welcome
+	Nick    string
+	Asked   string // the nick they asked for
+	Guest   bool
+	Claimed bool   // the nick was registered to their key just now
+	Unused  string // why their key was not accepted, in words; "" if none was refused
+	Shown   int    // how many lines of Recent are shown
+	Full    bool   // so many messages are unread that nothing more fits
+}
+
+// Ending is why a session or a command ends.
+type Ending string
+
+const (
+	Bye      Ending = "bye" // the person wants it
+	Shutdown Ending = "shutdown"
+	TooSlow  Ending = "too-slow"
+)

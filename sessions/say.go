@@ -1,0 +1,124 @@
+package sessions
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"whoelse/keys/nick"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/result"
+)
+
+// say is /say and /me. The room's line is the answer, unless it fails.
+func (c *commandContext) say(call parse.Call) result.Result {
+	kind := room.KindSay
+	if call.Name == "me" {
+		kind = room.KindMe
+	}
+	bytes := quota.Record(call.Text, nil)
+	if err := c.charge(bytes); err != nil {
+		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
+	}
+	c.seat.Say(kind, call.Text, c.stored(bytes))
+	return nil
+}
+
+// stored returns what is to be told whether a line of the room, for which bytes were
+// charged, is on record. It is waited for.
+func (c *commandContext) stored(bytes int64) func(error) {
+	c.pending.add(1)
+	return func(err error) {
+		defer c.pending.add(-1)
+		if err != nil {
+			c.refund(bytes)
+			c.report(c.failed(result.Sending, err))
+		}
+	}
+}
+
+func (c *commandContext) broadcast(call parse.Call) result.Result {
+	if len(call.To) > 0 {
+		return c.send(call)
+	}
+	return c.say(call)
+}
+
+func (c *commandContext) reply(call parse.Call) result.Result {
+	to, err := c.lastFrom()
+	switch {
+	case err != nil:
+		return c.failed(result.FindingWriter, err)
+	case to == "":
+		return result.Failure{Code: result.Refused, Reason: result.NothingToReply}
+	}
+	call.To = []string{to}
+	return c.send(call)
+}
+
+// lastFrom is who last wrote to the person, "" when nobody did. Who only runs a
+// command was told nothing: for them it is in the history.
+func (c *commandContext) lastFrom() (string, error) {
+	if to := c.seat.ReplyTo(); to != "" {
+		return to, nil
+	}
+	var last string
+	for page, err := range c.seat.Past(c.ctx, "", defaultLines) {
+		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
+			return "", err
+		}
+		for _, m := range page.Messages {
+			if m.For(c.seat.Nick()) {
+				last = m.From
+			}
+		}
+	}
+	return last, nil
+}
+
+// send sends a message to some people. One copy is charged for the sender and one for
+// each recipient, but for guests, who have no history; each recipient counts with what
+// follows when they have read it, too. What is not sent is refunded. For each recipient
+// a receipt is reported.
+func (c *commandContext) send(call parse.Call) result.Result {
+	record := quota.Record(call.Text, call.To)
+	cost := func(recipient string) int64 {
+		if nick.IsGuest(recipient) {
+			return quota.Recipient()
+		}
+		return record + quota.Recipient()
+	}
+	own := record
+	if c.seat.Guest() {
+		own = 0
+	}
+	total := own
+	for _, to := range call.To {
+		total += cost(to)
+	}
+	if err := c.charge(total); err != nil {
+		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
+	}
+	c.pending.add(len(call.To))
+	var refused atomic.Int32 // receipts come on any goroutine
+	var suggested atomic.Bool
+	c.seat.Send(call.To, call.Text, func(r room.Receipt) {
+		defer c.pending.add(-1)
+		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
+		if !receipt.Taken() {
+			c.refund(cost(r.To))
+			if int(refused.Add(1)) == len(call.To) {
+				c.refund(own)
+			}
+		}
+		if r.Outcome == room.RefusedUnknown && !suggested.Swap(true) { // one suggestion for each line is enough
+			receipt.Near = c.nearest(r.To)
+		}
+		if r.Err != nil {
+			c.host.complain("a message was not sent", c.seat.Nick(), r.Err)
+		}
+		c.report(receipt)
+	})
+	return nil
+}

@@ -1,0 +1,115 @@
+package sshd
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/keys"
+	"whoelse/keys/invites"
+	"whoelse/keys/nick"
+)
+
+// holder says whom a key, or a certificate, makes somebody who comes from an address and
+// asks for this username. keys.ErrUnknownKey means that the key may claim a nick that nobody
+// holds. It is asked before anybody has proven anything, and is cheap.
+func (s *Server) holder(key gossh.PublicKey, user string, from netip.Addr) (keys.Holder, error) {
+	if keys.IsCertificate(key) {
+		return s.certs.Authenticate(key, user, from)
+	}
+	if err := keys.CheckKey(key); err != nil {
+		return keys.Holder{}, err
+	}
+	return s.cfg.Registry.Lookup(key, from)
+}
+
+// checkAvailable refuses names that are, or could be taken for, somebody's.
+func (s *Server) checkAvailable(name string) error {
+	err := s.cfg.Registry.Available(name)
+	if errors.Is(err, keys.ErrHeld) {
+		return refused("nick-held", fmt.Sprintf("%s is held by another key; connect with %s's key (ssh -i FILE), or under another name", name, name))
+	}
+	if confusable, ok := errors.AsType[*keys.ConfusableError](err); ok {
+		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, confusable.Like))
+	}
+	return err
+}
+
+// claim binds a nick to the key that has signed, durably.
+func (s *Server) claim(name string, key gossh.PublicKey, from netip.Addr) error {
+	if s.cfg.MayClaim != nil {
+		if err := s.cfg.MayClaim(); err != nil {
+			return err
+		}
+	}
+	giveBack := func() {}
+	if h, err := s.cfg.Registry.Lookup(key, from); s.cfg.Claims != nil && (err != nil || h.Nick != name) {
+		if giveBack, err = s.cfg.Claims.Take(from); err != nil {
+			return s.otherwise(err)
+		}
+	}
+	err := s.cfg.Registry.Claim(name, key)
+	if err != nil {
+		giveBack()
+	}
+	if errors.Is(err, keys.ErrFull) {
+		return s.otherwise(err)
+	}
+	return publicError(err)
+}
+
+// otherwise says how somebody gets in who can claim no nick now.
+func (s *Server) otherwise(err error) error {
+	if s.cfg.NoGuests {
+		return fmt.Errorf("%w; ask an operator for an invitation", err)
+	}
+	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
+}
+
+// checkInvitation says whether a code is good for a nick. Who guesses has to wait. What it
+// refuses it is not asked again on the same connection, however many keys come with it, so
+// that each wrong guess counts once.
+func (s *Server) checkInvitation(name, code string, from netip.Addr) error {
+	if wait := s.guesses.Wait(from); wait > 0 {
+		return fmt.Errorf("too many wrong invitations came from your address; try again in %s", wait.Round(time.Second))
+	}
+	err := s.cfg.Invites.Check(name, code)
+	if errors.Is(err, invites.ErrWrong) {
+		s.guesses.Wrong(from)
+	}
+	return publicError(err)
+}
+
+// redeem enrols a key that has signed, and uses the code up. It does not count as a claim.
+func (s *Server) redeem(name, code string, key gossh.PublicKey) error {
+	return publicError(s.cfg.Invites.Redeem(name, code, func() error {
+		_, err := s.cfg.Registry.Add(name, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowConfusable: true, OnlyNew: true})
+		return err
+	}))
+}
+
+// StorageError is an error of the disk while somebody is let in. They are told that there
+// is trouble; what it is goes to the log.
+type StorageError struct{ Err error }
+
+func (e *StorageError) Error() string { return "storage trouble; please try again in a moment" }
+
+func (e *StorageError) Unwrap() error { return e.Err }
+
+// publicError gives an error as it may be shown to somebody who is not in yet.
+func publicError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		keys.ErrHeld, keys.ErrReserved, keys.ErrConfusable, keys.ErrKeyKnown, keys.ErrKeyRefused, keys.ErrNotValid, nick.ErrBad, invites.ErrWrong,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return &StorageError{Err: err}
+}
