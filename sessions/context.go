@@ -45,7 +45,11 @@ type commandContext struct {
 // follow.
 func newContext(h *Host, ch *sshd.Channel, compose composer) commandContext {
 	ctx, stop := context.WithCancel(ch.Context())
-	return commandContext{ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(), out: newOutbox(ch, compose, h.flushInterval)}
+	out := newOutbox(ch, compose, h.flushInterval)
+	return commandContext{
+		ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(),
+		out: out, pending: pending{idle: out.hurry},
+	}
 }
 
 // write is the writing goroutine. It ends the channel after the last words, so
@@ -220,15 +224,22 @@ type pending struct {
 	mu   sync.Mutex
 	n    int
 	none chan struct{} // closed and dropped when n gets to 0; nil unless waited for
+	idle func()        // called when n gets to 0; fixed
 }
 
 func (p *pending) add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.n += n
-	if p.n == 0 && p.none != nil {
+	if p.n > 0 {
+		return
+	}
+	if p.none != nil {
 		close(p.none)
 		p.none = nil
+	}
+	if p.idle != nil {
+		p.idle()
 	}
 }
 

@@ -40,7 +40,7 @@ type outbox struct {
 	cause error // why nothing more is taken; nil while open
 
 	writing time.Time     // since when a write goes on; zero while none does
-	full    chan struct{} // has one when so much is queued that it is not to wait
+	full    chan struct{} // has one when what is queued is not to wait
 
 	unconfirmed int         // bytes written since the last question that was answered
 	asking      bool        // a question about them is open
@@ -198,10 +198,7 @@ func (o *outbox) add(it item) {
 	o.queue = append(o.queue, it)
 	o.bytes += it.size()
 	if o.bytes > queueLimit/4 {
-		select {
-		case o.full <- struct{}{}:
-		default:
-		}
+		o.hurry()
 	}
 	if it.reader() != "" { // the next ones of the same reader make one line with it
 		time.AfterFunc(receiptsTogether, o.poke)
@@ -214,6 +211,15 @@ func (o *outbox) add(it item) {
 func (o *outbox) poke() {
 	select {
 	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hurry has what is queued written at once: it ends what a person asked for, and perhaps waits
+// for before going on. It never blocks and may be called by anybody.
+func (o *outbox) hurry() {
+	select {
+	case o.full <- struct{}{}:
 	default:
 	}
 }
