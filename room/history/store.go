@@ -26,7 +26,7 @@ type Options struct {
 	Log          *slog.Logger // where damage and repairs are told; nil: nowhere
 	OpenFiles    int          // how many histories' files stay open; 0: 1024, or fewer where the system allows few
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
-	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 8 MiB
+	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 4 MiB
 	ManyFiles    int          // from how many on files are not fsynced one by one; 0: 64
 
 	// What is kept. Of a history that is too large, and of what is too old,

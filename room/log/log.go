@@ -32,7 +32,7 @@ var ErrClosed = errors.New("the log is closed")
 // Options are how a [Log] works. The zero value is good.
 type Options struct {
 	Log *slog.Logger // nil: nothing is logged
-	// SegmentBytes is the size at which the next segment begins; 0 is 8 MiB.
+	// SegmentBytes is the size at which the next segment begins; 0 is 4 MiB.
 	SegmentBytes int64
 	// Next is a lower bound for the number of the next event; 0 is none. The segments can't
 	// tell when they were released, or lost.
@@ -105,7 +105,7 @@ type item struct {
 // write before a crash that were neither acknowledged nor refused.
 func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
-		opts.SegmentBytes = 8 << 20
+		opts.SegmentBytes = 4 << 20
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
