@@ -13,6 +13,7 @@ type command struct {
 	may      permission
 	roomOnly bool // not from a shell (ssh host COMMAND)
 	speaks   bool // puts a text before others: counts by its size, and is refused to the muted
+	silent   bool // though it speaks, it puts nothing before others when no text was given
 	echoes   bool // the typed row is erased, because the room's line replaces it
 
 	// run carries the command out, on the reading goroutine. What is known only later it
@@ -73,7 +74,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*commandContext).say, Syntax: parse.Syntax{
 			Name: "me", Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "say what you do: * you TEXT"}},
-		{may: keyedInShell, speaks: true, run: (*commandContext).away, Syntax: parse.Syntax{
+		{may: keyedInShell, speaks: true, silent: true, run: (*commandContext).away, Syntax: parse.Syntax{
 			Name: "away", Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
 			More: "You stay away until /back, even if you leave and return."}},

@@ -1,15 +1,21 @@
 package sessions
 
 import (
+	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"whoelse/keys/mutes"
+	"whoelse/room"
+	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
+	"whoelse/sessions/sshd"
 )
 
 // codeSpan is how a table of the README gives a form of a command.
@@ -82,6 +88,31 @@ func TestTableOfCommands(t *testing.T) {
 	for i, n := range names[1:] {
 		if n == names[i] {
 			t.Errorf("two commands are called %s", n)
+		}
+	}
+}
+
+// Every command that speaks is refused to the muted, also one that makes its text itself.
+func TestMutedCommands(t *testing.T) {
+	muted, err := mutes.Open(filepath.Join(t.TempDir(), "mutes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := muted.Add("bob", "olivia", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	c := &commandContext{
+		host:  New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
+		login: &sshd.Login{Nick: "bob", Role: roleOperator},
+		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+	}
+	for _, command := range commands {
+		for _, text := range []string{"", "text"} {
+			want := command.speaks && (text != "" || !command.silent)
+			r := c.refusal(command, parse.Call{Name: command.Name, Text: text})
+			if f, refused := r.(result.Failure); (refused && f.Reason == result.Muted) != want {
+				t.Errorf("%s %q: %+v, muted: want %v", command.Name, text, r, want)
+			}
 		}
 	}
 }
