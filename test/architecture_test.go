@@ -81,7 +81,7 @@ func TestArchitecturePicture(t *testing.T) {
 
 // picture is the one in docs/architecture.md.
 type picture struct {
-	boxOf   map[string]string // by package
+	boxOf   map[string]string // by package; of one that is alone, its own name
 	edges   map[[2]string]bool
 	helpers map[string]bool // packages that the legend names
 	unseen  map[string]bool // packages in boxes
@@ -89,7 +89,7 @@ type picture struct {
 
 var (
 	box     = regexp.MustCompile(`^    (\w+)\["(.*)"\]$`)
-	arrows  = regexp.MustCompile(`^    (\w+) --> (\w+(?: & \w+)*)$`)
+	arrows  = regexp.MustCompile(`^    ([\w./]+) --> ([\w./]+(?: & [\w./]+)*)$`)
 	helpers = regexp.MustCompile(`(?s)\nHelpers, [^:]*: (.*?)\.\n`)
 	quoted  = regexp.MustCompile("`([^`]+)`")
 )
@@ -102,14 +102,24 @@ func readPicture(t *testing.T) picture {
 		t.Fatal("there is not one picture")
 	}
 	p := picture{map[string]string{}, map[[2]string]bool{}, map[string]bool{}, map[string]bool{}}
+	boxes := map[string]bool{}
+	add := func(pkg, box string) {
+		p.boxOf[pkg] = box
+		p.unseen[pkg] = true
+	}
 	for line := range strings.Lines(drawn) {
 		line = strings.TrimRight(line, "\n")
 		if m := box.FindStringSubmatch(line); m != nil {
+			boxes[m[1]] = true
 			for pkg := range strings.SplitSeq(m[2], "<br>") {
-				p.boxOf[pkg] = m[1]
-				p.unseen[pkg] = true
+				add(pkg, m[1])
 			}
 		} else if m := arrows.FindStringSubmatch(line); m != nil {
+			for _, at := range append(strings.Split(m[2], " & "), m[1]) {
+				if !boxes[at] { // a package by itself
+					add(at, at)
+				}
+			}
 			for to := range strings.SplitSeq(m[2], " & ") {
 				if e := [2]string{m[1], to}; p.edges[e] {
 					t.Errorf("%s --> %s is drawn twice", e[0], e[1])
