@@ -13,7 +13,7 @@ const (
 	leastSize      = 64 << 10
 	leastRetention = time.Hour
 	leastExpiry    = 24 * time.Hour
-	leastData      = 16 << 20 // a journal has half of it
+	leastData      = 16 << 20 // a segment of the log has half of it
 )
 
 // storageFlags are about how much is kept.

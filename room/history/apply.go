@@ -296,7 +296,8 @@ func (s *Store) retry(name string, l *lateOwner) error {
 					return err
 				}
 			}
-			if err := s.retire(name, next.rec.Seq, next.retired); err != nil {
+			err := s.WithoutBackup(func() error { return s.retire(name, next.rec.Seq, next.retired) })
+			if err != nil {
 				return err
 			}
 			if it != nil {

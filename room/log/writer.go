@@ -73,7 +73,7 @@ func (l *Log) commit(items []item) {
 		if errs[i] == nil {
 			errs[i] = unable
 		}
-		if it.e != nil && errs[i] != nil {
+		if errs[i] != nil && (it.e != nil || it.err != nil) {
 			l.refused++
 		}
 		if errs[i] == nil && it.e != nil {
