@@ -44,7 +44,7 @@ func newHousehold(t *testing.T, data string, others ...string) *household {
 // start starts the server, and bob and carol sit down.
 func (h *household) start() {
 	h.t.Helper()
-	h.s = startServer(h.t, h.data, "--message-rate", "0", "--max-bytes-per-nick", "0", "--max-bytes-per-minute", "0")
+	h.s = startServer(h.t, h.data, "--inbox-max", "0", "--message-rate", "0", "--max-bytes-per-nick", "0", "--max-bytes-per-minute", "0")
 	for nick := range h.keys { // who is known is written to
 		if out, status := h.ask(nick, "nick"); status != 0 {
 			h.t.Fatalf("%s: exit status %d: %s", nick, status, out)

@@ -83,6 +83,7 @@ func (s *Store) checkpoint() error {
 		s.syncFailed = true
 		return err
 	}
+	s.synced = c.Seq // also when the checkpoint can't be saved, or is and nobody can tell
 	if c.Seq > s.saved.Seq {
 		if err := WriteCheckpoint(s.dirs.root, c); err != nil {
 			return err
@@ -203,14 +204,15 @@ func (s *Store) resync() error {
 	return nil
 }
 
-// rewrite writes what these histories have beyond the checkpoint, up to the event applied, again.
+// rewrite writes what these histories have beyond the last sync that succeeded, up to the event applied,
+// again. The checkpoint on disk may be as new as that, so what is before it must stay.
 func (s *Store) rewrite(names []string, applied uint64) error {
 	for _, name := range names {
-		if err := s.cutBack(name, s.saved.Seq); err != nil {
+		if err := s.cutBack(name, s.synced); err != nil {
 			return fmt.Errorf("%s: %w", path(name), err)
 		}
 	}
-	return s.applyFrom(s.saved.Seq, applied)
+	return s.applyFrom(s.synced, applied)
 }
 
 // cutBack removes what a history has beyond the event seq. What it gives there may be

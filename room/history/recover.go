@@ -52,7 +52,7 @@ func (s *Store) recover() (err error) {
 	if s.saved, err = s.readCheckpoint(logLost); err != nil {
 		return err
 	}
-	s.applied, s.lastID = s.saved.Seq, s.saved.LastID
+	s.applied, s.synced, s.lastID = s.saved.Seq, s.saved.Seq, s.saved.LastID
 	if s.Log, err = log.Open(s.dirs.log, log.Options{
 		Log: s.log, SegmentBytes: s.opts.SegmentBytes, Next: s.saved.Seq + 1, Check: root.Replaced,
 	}); err != nil {

@@ -69,6 +69,7 @@ type Store struct {
 
 	// Of whoever makes checkpoints: tend, then Close.
 	saved      Checkpoint
+	synced     uint64 // all events up to this one are durably in the histories; never below saved
 	syncFailed bool
 	unwell     bool // no checkpoint could be made, which was reported
 
