@@ -68,6 +68,13 @@ func (l *ledger) refused(text string) {
 	l.words[text].refused = true
 }
 
+// only notes to whom of its recipients text was sent.
+func (l *ledger) only(text string, to []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.words[text].to = to
+}
+
 // known returns the texts whose words match, in the order in which they were typed.
 func (l *ledger) known(match func(*word) bool) []string {
 	l.mu.Lock()
