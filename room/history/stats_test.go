@@ -94,7 +94,7 @@ func TestLateIsTold(t *testing.T) {
 		if n := s.Stats().Log.Segments; n < 3 {
 			t.Errorf("%d segments", n)
 		}
-		fs.Fail(nil)
+		fs.FailWrites(nil)
 		time.Sleep(2 * retryAfter)
 		mustPut(t, s, toOne(4, "bob"))
 		synctest.Wait()

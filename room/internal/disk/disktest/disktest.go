@@ -13,16 +13,17 @@ import (
 // and names that were synced, for certain, and of all others any part. It can
 // fail any operation, and die at any.
 type FS struct {
-	mu       sync.Mutex // guards everything below it, in nodes too
-	root     *node
-	inodes   uint64
-	steps    int
-	fault    func(step int, op string) Fault
-	opened   int   // files that are open
-	worst    int   // how many were at once
-	dead     bool  // nothing has any effect any more
-	replaced error // what Replaced says
-	locked   map[string]bool
+	mu         sync.Mutex // guards everything below it, in nodes too
+	root       *node
+	inodes     uint64
+	steps      int
+	fault      func(step int, op string) Fault
+	unwritable func(name string) error
+	opened     int   // files that are open
+	worst      int   // how many were at once
+	dead       bool  // nothing has any effect any more
+	replaced   error // what Replaced says
+	locked     map[string]bool
 
 	// before, if set, is called before some operations, without mu; it may wait.
 	before func(op, name string)
@@ -115,6 +116,13 @@ func (m *FS) Fail(f func(step int, op string) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault = f
+}
+
+// FailWrites makes writes to files with these names fail from now on as f says; nil ends that.
+func (m *FS) FailWrites(f func(name string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unwritable = f
 }
 
 // Steps is how many operations there were.

@@ -235,6 +235,9 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("write")
+	if x.Err == nil && f.m.unwritable != nil {
+		x.Err = f.m.unwritable(f.name)
+	}
 	n := len(p)
 	if x.Err != nil {
 		n = 0
