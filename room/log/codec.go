@@ -39,7 +39,7 @@ func AppendLine(b []byte, seq uint64, e *room.Event) ([]byte, error) {
 	from := len(b)
 	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
 	b = strconv.AppendInt(append(b, `,"v":`...), lineVersion, 10)
-	b = appendMessage(append(b, ','), &e.Message)
+	b = AppendMessage(append(b, ','), &e.Message)
 	if e.Room != "" {
 		b = jsonl.AppendString(append(b, `,"room":`...), e.Room)
 	}
@@ -51,7 +51,7 @@ func AppendLine(b []byte, seq uint64, e *room.Event) ([]byte, error) {
 	}
 	sep := `,"receipts":[`
 	for _, m := range e.Receipts {
-		b = appendMessage(append(append(b, sep...), '{'), m)
+		b = AppendMessage(append(append(b, sep...), '{'), m)
 		b = append(b, '}')
 		sep = ","
 	}
@@ -87,8 +87,9 @@ func encodable(e *room.Event) error {
 	return nil
 }
 
-// appendMessage appends the members of m without braces.
-func appendMessage(b []byte, m *room.Message) []byte {
+// AppendMessage appends the members of m without braces, as the log and the histories write
+// a message. Its times have to be [jsonl.Writable].
+func AppendMessage(b []byte, m *room.Message) []byte {
 	b = jsonl.AppendString(append(b, `"id":`...), m.ID)
 	b = jsonl.AppendTime(append(b, `,"time":`...), m.Time)
 	b = jsonl.AppendString(append(b, `,"kind":`...), string(m.Kind))

@@ -13,6 +13,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
+	"whoelse/room/log"
 )
 
 // Record is one decoded line. Exactly one of Message, Read and State is set.
@@ -81,23 +82,7 @@ func AppendMessage(b []byte, seq uint64, m *room.Message) ([]byte, error) {
 	}
 	from := len(b)
 	b = slices.Grow(b, 176+len(m.Text)+24*len(m.To))
-	b = appendSeq(b, seq)
-	b = jsonl.AppendString(append(b, `,"id":`...), m.ID)
-	b = jsonl.AppendTime(append(b, `,"time":`...), m.Time)
-	b = jsonl.AppendString(append(b, `,"kind":`...), string(m.Kind))
-	b = jsonl.AppendString(append(b, `,"from":`...), m.From)
-	if len(m.To) > 0 {
-		b = jsonl.AppendStrings(append(b, `,"to":`...), m.To)
-	}
-	if m.Text != "" {
-		b = jsonl.AppendString(append(b, `,"text":`...), m.Text)
-	}
-	if m.Ref != "" {
-		b = jsonl.AppendString(append(b, `,"ref":`...), m.Ref)
-	}
-	if !m.RefTime.IsZero() {
-		b = jsonl.AppendTime(append(b, `,"reftime":`...), m.RefTime)
-	}
+	b = log.AppendMessage(append(appendSeq(b, seq), ','), m)
 	return sealed(b, from)
 }
 
