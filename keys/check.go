@@ -9,7 +9,7 @@ import (
 	"github.com/gliderlabs/ssh"
 
 	"whoelse/internal/atomicfile"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 )
 
@@ -112,7 +112,7 @@ func (r *Registry) Export(nicks ...string) []byte {
 		if l == nil {
 			return nil
 		}
-		shown := safe.Most(strings.ReplaceAll(strings.TrimSpace(string(text)), "\t", " "), lineMax)
+		shown := sanitize.Most(strings.ReplaceAll(strings.TrimSpace(string(text)), "\t", " "), lineMax)
 		if !parseLine(num, []byte(shown)).same(l) {
 			return nil
 		}

@@ -12,8 +12,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/sessions/internal/person"
-	"whoelse/sessions/internal/vt"
+	"whoelse/sessions/internal/screen"
+	"whoelse/sessions/internal/testclient"
 	"whoelse/sessions/text"
 )
 
@@ -33,7 +33,7 @@ type dial struct {
 // client is one ssh connection with one session, and what it has been shown. Without
 // a terminal Out has only standard output.
 type client struct {
-	person.Shown
+	testclient.Shown
 	t    testing.TB
 	conn net.Conn
 	ssh  *gossh.Client
@@ -50,7 +50,7 @@ func connect(t testing.TB, addr string, d dial) *client {
 	t.Helper()
 	c := &client{t: t}
 	if d.width > 0 {
-		c.Screen = vt.New(d.width, d.height)
+		c.Screen = screen.New(d.width, d.height)
 	}
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -79,9 +79,9 @@ func (c *client) config(d dial) *gossh.ClientConfig {
 		}
 	}
 	if d.key == "" {
-		return person.Login(d.user, words)
+		return testclient.Login(d.user, words)
 	}
-	return person.Login(d.user, words, gossh.PublicKeys(signer(d.key)))
+	return testclient.Login(d.user, words, gossh.PublicKeys(signer(d.key)))
 }
 
 func (c *client) open(d dial) {
@@ -95,13 +95,13 @@ func (c *client) open(d dial) {
 		c.request("env", struct{ Name, Value string }{name, value})
 	}
 	if d.width > 0 {
-		c.request("pty-req", person.PTY{Term: d.term, W: uint32(d.width), H: uint32(d.height)})
+		c.request("pty-req", testclient.PTY{Term: d.term, W: uint32(d.width), H: uint32(d.height)})
 	}
 	exit := make(chan string, 1)
 	c.over.Go(func() { awaitExit(reqs, exit) })
 	var ends sync.WaitGroup
-	ends.Go(func() { person.Follow(c.ch, c.show) })
-	ends.Go(func() { person.Follow(c.ch.Stderr(), c.showError) })
+	ends.Go(func() { testclient.Follow(c.ch, c.show) })
+	ends.Go(func() { testclient.Follow(c.ch.Stderr(), c.showError) })
 	c.over.Go(func() {
 		ends.Wait()
 		c.close(<-exit)
@@ -116,7 +116,7 @@ func (c *client) open(d dial) {
 // request sends a request and fails the test unless the server agrees.
 func (c *client) request(name string, payload any) {
 	c.t.Helper()
-	if !person.Ask(c.ch, name, payload) {
+	if !testclient.Ask(c.ch, name, payload) {
 		c.t.Errorf("%s is refused", name)
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
+	"whoelse/keys/lastused"
 	"whoelse/keys/mutes"
-	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
@@ -77,7 +77,7 @@ type Config struct {
 	Bans     *bans.List
 	Mutes    *mutes.List
 	Invites  *invites.Store
-	Used     *used.Times
+	Used     *lastused.Times
 	Audit    *audit.Log
 	// MessageRate is how many lines a second one nick may send, with a burst of
 	// four times that; 0 is no limit.

@@ -9,10 +9,10 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
+	"whoelse/keys/duration"
 	"whoelse/keys/invites"
 	"whoelse/keys/mutes"
 	"whoelse/keys/nick"
-	"whoelse/keys/span"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/quota"
@@ -30,7 +30,7 @@ import (
 func (c *commandContext) act(entry audit.Entry, lasts time.Duration, do func() error) result.Result {
 	entry.Who = c.seat.Nick()
 	if lasts > 0 {
-		entry.For = span.Format(lasts)
+		entry.For = duration.Format(lasts)
 	}
 	log := c.host.cfg.Audit
 	if err := publicError(log.Append(entry)); err != nil {

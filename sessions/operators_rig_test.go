@@ -13,8 +13,8 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
+	"whoelse/keys/lastused"
 	"whoelse/keys/mutes"
-	"whoelse/keys/used"
 	"whoelse/sessions/sshd"
 )
 
@@ -29,7 +29,7 @@ func (r *rig) openFiles(log *slog.Logger) {
 	r.must(err)
 	r.files.Audit, err = audit.Open(in("audit.jsonl"))
 	r.must(err)
-	r.files.Invites, r.files.Used = invites.Open(in("invites.json")), used.Open(in("used.json"), log)
+	r.files.Invites, r.files.Used = invites.Open(in("invites.json")), lastused.Open(in("used.json"), log)
 }
 
 func joinLine(user string, _ netip.AddrPort) string { return "ssh -p 2222 " + user + "@chat.example" }

@@ -15,7 +15,7 @@ import (
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
-	"whoelse/sessions/internal/person"
+	"whoelse/sessions/internal/testclient"
 	"whoelse/sessions/sshd"
 )
 
@@ -110,4 +110,4 @@ func (r *rig) must(err error) {
 }
 
 // signer makes the key that goes by a name.
-func signer(name string) gossh.Signer { return person.Signer(name) }
+func signer(name string) gossh.Signer { return testclient.Signer(name) }

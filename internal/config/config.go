@@ -27,7 +27,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"whoelse/keys/claims"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
 )
 
@@ -44,7 +44,7 @@ type Config struct {
 	Access       string // open or keys
 	RevokedKeys  string // a file or, for none, empty
 	StrictCrypto bool
-	Door         door.Limits
+	Admission    admission.Limits
 	Claims       claims.Limits
 	NickExpiry   time.Duration
 	NickReserve  time.Duration
@@ -102,10 +102,10 @@ func (cfg *Config) doorFlags(f *pflag.FlagSet) {
 	f.StringVar(&cfg.guests, "guests", "", "`on` lets people without a key in, off does not (default on with --access open, else off)")
 	f.StringVar(&cfg.RevokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only")
-	f.IntVar(&cfg.Door.Sessions, "max-sessions", 10_000, "most `connections` that have logged in: people in the room, whoever is over is told that it is full")
-	f.IntVar(&cfg.Door.Handshakes, "max-handshakes", 100, "most `connections` that are logging in at a time, which takes 20 seconds at most")
-	f.IntVar(&cfg.Door.PerAddress, "max-per-address", 20, "most `connections` of one address (IPv6: one /64)")
-	f.IntVar(&cfg.Door.PerMinute, "max-per-minute", 30, "most new `connections` of one address in a minute")
+	f.IntVar(&cfg.Admission.Sessions, "max-sessions", 10_000, "most `connections` that have logged in: people in the room, whoever is over is told that it is full")
+	f.IntVar(&cfg.Admission.Handshakes, "max-handshakes", 100, "most `connections` that are logging in at a time, which takes 20 seconds at most")
+	f.IntVar(&cfg.Admission.PerAddress, "max-per-address", 20, "most `connections` of one address (IPv6: one /64)")
+	f.IntVar(&cfg.Admission.PerMinute, "max-per-minute", 30, "most new `connections` of one address in a minute")
 	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` without limits by address; none for no network")
 	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are trusted")
 }
@@ -163,14 +163,14 @@ func (cfg *Config) checkDoor() (err error) {
 		flag string
 		n    int
 	}{
-		{"max-sessions", cfg.Door.Sessions}, {"max-handshakes", cfg.Door.Handshakes},
-		{"max-per-address", cfg.Door.PerAddress}, {"max-per-minute", cfg.Door.PerMinute},
+		{"max-sessions", cfg.Admission.Sessions}, {"max-handshakes", cfg.Admission.Handshakes},
+		{"max-per-address", cfg.Admission.PerAddress}, {"max-per-minute", cfg.Admission.PerMinute},
 	} {
 		if limit.n < 1 {
 			return fmt.Errorf("--%s: a number of 1 or more is needed", limit.flag)
 		}
 	}
-	if cfg.Door.Exempt, err = networks("exempt", cfg.exempt); err != nil {
+	if cfg.Admission.Exempt, err = networks("exempt", cfg.exempt); err != nil {
 		return err
 	}
 	cfg.Proxies, err = networks("trusted-proxy", cfg.proxies)

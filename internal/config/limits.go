@@ -63,7 +63,7 @@ func (cfg *Config) checkQuota() error {
 	if cfg.DataMax != 0 && cfg.DataMax < leastData {
 		return fmt.Errorf("--data-max %s: 16M or more is needed, such as 10G, or 0 for no limit", (*size)(&cfg.DataMax))
 	}
-	q.Exempt = cfg.Door.Exempt
+	q.Exempt = cfg.Admission.Exempt
 	return nil
 }
 
@@ -107,6 +107,6 @@ func (cfg *Config) checkClaims() error {
 	if cfg.NickExpiry != 0 && cfg.NickExpiry < leastExpiry {
 		return fmt.Errorf("--nick-expiry %s: 1d or more is needed, such as 30d, or 0 for never", (*lasting)(&cfg.NickExpiry))
 	}
-	cfg.Claims.Exempt = cfg.Door.Exempt
+	cfg.Claims.Exempt = cfg.Admission.Exempt
 	return nil
 }

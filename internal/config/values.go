@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 )
 
 // Kinds of values that flags have beside pflag's own. 0 is no limit with both.
@@ -61,7 +61,7 @@ func (l *lasting) Set(text string) error {
 		*l = 0
 		return nil
 	}
-	d, err := span.Parse(text)
+	d, err := duration.Parse(text)
 	*l = lasting(d)
 	return err
 }
@@ -71,7 +71,7 @@ func (l *lasting) String() string {
 	if *l == 0 {
 		return "0"
 	}
-	return span.Format(time.Duration(*l))
+	return duration.Format(time.Duration(*l))
 }
 
 // Type implements pflag.Value.

@@ -6,7 +6,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/room/history"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 )
@@ -14,12 +14,12 @@ import (
 // Sources are who is asked for statistics when metrics are asked for. The functions may be
 // called concurrently.
 type Sources struct {
-	Version string // the program's
-	Room    func() room.Stats
-	Store   func() history.Stats
-	Door    func() door.Stats
-	Quota   func() quota.Stats
-	Space   func() space.Stats
+	Version   string // the program's
+	Room      func() room.Stats
+	Store     func() history.Stats
+	Admission func() admission.Stats
+	Quota     func() quota.Stats
+	Space     func() space.Stats
 }
 
 // collector makes metrics of them. Its methods may be called concurrently.
@@ -101,7 +101,7 @@ func (c collector) collectRoom(to sheet) {
 }
 
 func (c collector) collectDoor(to sheet) {
-	s := c.Door()
+	s := c.Admission()
 	to.gauge(connectionsDesc, s.Handshakes, "login")
 	to.gauge(connectionsDesc, s.Sessions, "in")
 	to.counter(admittedDesc, s.Admitted)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 )
 
 // docs/metrics.md has the labels that there are, and no others.
@@ -19,7 +19,7 @@ func TestMetricsDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats := door.New(door.Limits{}, nil).Stats()
+	stats := admission.New(admission.Limits{}, nil).Stats()
 	for metric, want := range map[string][]string{
 		"connections_refused_total": names(stats.Refused), "logins_failed_total": names(stats.Failed),
 	} {

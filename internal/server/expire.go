@@ -9,7 +9,7 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/audit"
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 )
 
 // expireEvery is how often nicks that nobody uses are looked for.
@@ -59,7 +59,7 @@ func (s *server) expire(unused time.Duration, inUse func(nick string) bool) erro
 		}
 		for whom := range slices.Chunk(nicks, whomMost) {
 			err := s.audit.Append(audit.Entry{
-				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + span.Format(unused),
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
 			})
 			if err != nil {
 				return err

@@ -15,7 +15,7 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/audit"
-	"whoelse/keys/used"
+	"whoelse/keys/lastused"
 )
 
 // claimed is what expire needs of a server: nicks that were claimed in 2020, one for each
@@ -47,7 +47,7 @@ func claimed(t *testing.T, nicks ...string) (*server, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.audit.Close() })
-	s.used = used.Open(filepath.Join(dir, "used.json"), s.log)
+	s.used = lastused.Open(filepath.Join(dir, "used.json"), s.log)
 	return s, dir
 }
 

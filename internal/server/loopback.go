@@ -25,7 +25,7 @@ const manyLoopback = 20
 // watchSources returns what is told from where each session comes, and looks out for that.
 func (s *server) watchSources() func(netip.Addr) {
 	exempt := func(a netip.Addr) bool {
-		return slices.ContainsFunc(s.cfg.Door.Exempt, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+		return slices.ContainsFunc(s.cfg.Admission.Exempt, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 	}
 	if len(s.cfg.Proxies) > 0 {
 		return nil

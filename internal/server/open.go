@@ -10,9 +10,9 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
+	"whoelse/keys/lastused"
 	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
-	"whoelse/keys/used"
 	"whoelse/room/settings"
 )
 
@@ -68,8 +68,8 @@ func (s *server) openKeys() (err error) {
 
 // openUsed opens the times of last use. Where they can't be read, all keys count as used
 // now: else nicks would expire of people who were here yesterday.
-func openUsed(data string, registry *keys.Registry, log *slog.Logger) *used.Times {
-	times := used.Open(filepath.Join(data, "used.json"), log)
+func openUsed(data string, registry *keys.Registry, log *slog.Logger) *lastused.Times {
+	times := lastused.Open(filepath.Join(data, "used.json"), log)
 	if times.Lost() {
 		for _, e := range registry.List() {
 			times.Note(e.Fingerprint)

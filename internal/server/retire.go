@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"whoelse/keys/audit"
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 )
 
 // settleNick is how long a nick has to be without a key, and nobody online with it, until
@@ -104,7 +104,7 @@ func (s *server) recordRetired(nick string, reserve time.Duration) error {
 	}
 	action := audit.Entry{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone"}
 	if reserve > 0 {
-		action.For = span.Format(reserve)
+		action.For = duration.Format(reserve)
 	}
 	if err := s.audit.Append(action); err != nil {
 		return err

@@ -26,12 +26,12 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
+	"whoelse/keys/lastused"
 	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
-	"whoelse/keys/used"
 	"whoelse/room"
 	"whoelse/sessions"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
@@ -46,27 +46,27 @@ const (
 // server is everything that runs, in the order in which it is started. It is
 // stopped in the reverse order. No field is set again once it has started.
 type server struct {
-	cfg      *config.Config
-	version  string
-	log      *slog.Logger
-	listener net.Listener
-	storage  storage
-	hostKey  gossh.Signer
-	registry *keys.Registry
-	revoked  *certs.Revoked // nil without --revoked-keys
-	bans     *bans.List
-	mutes    *mutes.List
-	invites  *invites.Store
-	used     *used.Times
-	audit    *audit.Log
-	unwatch  func() // ends what watch has started
-	room     *room.Room
-	host     *sessions.Host
-	door     *door.Door
-	ssh      *sshd.Server
-	metrics  *metrics.Server // nil without --metrics
-	quota    *quota.Limiter
-	space    *space.Guard
+	cfg       *config.Config
+	version   string
+	log       *slog.Logger
+	listener  net.Listener
+	storage   storage
+	hostKey   gossh.Signer
+	registry  *keys.Registry
+	revoked   *certs.Revoked // nil without --revoked-keys
+	bans      *bans.List
+	mutes     *mutes.List
+	invites   *invites.Store
+	used      *lastused.Times
+	audit     *audit.Log
+	unwatch   func() // ends what watch has started
+	room      *room.Room
+	host      *sessions.Host
+	admission *admission.Controller
+	ssh       *sshd.Server
+	metrics   *metrics.Server // nil without --metrics
+	quota     *quota.Limiter
+	space     *space.Guard
 
 	reserved   *reserved.List
 	departed   chan struct{}   // has one when a nick may have lost its last key
@@ -135,10 +135,10 @@ func (s *server) start() (err error) {
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
 		Quota: s.quota, Space: s.space,
 	})
-	s.door = door.New(cfg.Door, s.bans)
+	s.admission = admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
-		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Door: s.door,
+		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: s.admission,
 		Claims: claims.New(cfg.Claims, s.log), MayClaim: s.space.Claims,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
 	})
@@ -147,7 +147,7 @@ func (s *server) start() (err error) {
 	}
 	s.watch()
 	s.metrics.Serve(metrics.Sources{
-		Version: s.version, Room: s.room.Stats, Store: s.storage.histories.Stats, Door: s.door.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
+		Version: s.version, Room: s.room.Stats, Store: s.storage.histories.Stats, Admission: s.admission.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
 	}, s.probe)
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"whoelse/internal/atomicfile"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 )
 
 // ErrClosed is what Append gives after Close.
@@ -147,14 +147,14 @@ func (l *Log) Close() error {
 // textMax bounds each text of an entry, in characters.
 const textMax = 1000
 
-// spaces puts text of several lines on one; the rest safe.Most makes fit for any
+// spaces puts text of several lines on one; the rest sanitize.Most makes fit for any
 // screen that the log is read on.
 var spaces = strings.NewReplacer("\n", " ", "\t", " ")
 
 func encode(e Entry) ([]byte, error) {
 	e.When = e.When.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
-		*s = safe.Most(spaces.Replace(*s), textMax)
+		*s = sanitize.Most(spaces.Replace(*s), textMax)
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

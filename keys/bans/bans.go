@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"whoelse/internal/jsonfile"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 )
 
 var (
@@ -30,7 +30,7 @@ var (
 
 const (
 	maxBans   = 10_000
-	maxReason = 90 // bytes; safe.Text keeps them all
+	maxReason = 90 // bytes; sanitize.Text keeps them all
 )
 
 // Ban is one that has not expired. Its text is safe to show.
@@ -62,7 +62,7 @@ func (b *Ban) check() error {
 	if b.Target == (Target{}) {
 		return errors.New("bans nothing")
 	}
-	b.By, b.Reason = safe.Text(b.By), safe.Text(b.Reason)
+	b.By, b.Reason = sanitize.Text(b.By), sanitize.Text(b.Reason)
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, 
 	case lasts < 0:
 		return Ban{}, errors.New("a ban cannot end before it begins")
 	}
-	b := Ban{Target: target, By: safe.Text(by), Reason: safe.Text(reason), Made: l.now().UTC().Truncate(time.Second)}
+	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: l.now().UTC().Truncate(time.Second)}
 	if lasts > 0 {
 		b.Until = b.Made.Add(lasts)
 	}

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 )
 
@@ -59,7 +59,7 @@ func ParseTarget(s string) (Target, error) {
 func parseFingerprint(s string) (Target, error) {
 	sum, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(s[len(sha256Mark):], "="))
 	if err != nil || len(sum) != 32 {
-		return Target{}, fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", safe.Quote(s), sha256Mark)
+		return Target{}, fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", sanitize.Quote(s), sha256Mark)
 	}
 	return Target{Key: sha256Mark + base64.RawStdEncoding.EncodeToString(sum)}, nil
 }
@@ -67,16 +67,16 @@ func parseFingerprint(s string) (Target, error) {
 func parseBlock(s string) (Target, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return Target{}, fmt.Errorf("%s is no network; write it as 203.0.113.0/24 or 2001:db8::/48", safe.Quote(s))
+		return Target{}, fmt.Errorf("%s is no network; write it as 203.0.113.0/24 or 2001:db8::/48", sanitize.Quote(s))
 	}
 	if p.Addr().Is4In6() {
 		if p.Bits() < 96 {
-			return Target{}, fmt.Errorf("%s is too broad", safe.Quote(s))
+			return Target{}, fmt.Errorf("%s is too broad", sanitize.Quote(s))
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	if least := minBits(p.Addr()); p.Bits() < least {
-		return Target{}, fmt.Errorf("%s is too broad; at least /%d is needed", safe.Quote(s), least)
+		return Target{}, fmt.Errorf("%s is too broad; at least /%d is needed", sanitize.Quote(s), least)
 	}
 	return Target{Block: p.Masked()}, nil
 }

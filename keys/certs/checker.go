@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"whoelse/keys"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -125,7 +125,7 @@ func names(list []string) string {
 	const most = 5
 	var shown []string
 	for _, p := range list[:min(len(list), most)] {
-		shown = append(shown, safe.Quote(p))
+		shown = append(shown, sanitize.Quote(p))
 	}
 	s := strings.Join(shown, ", ")
 	if len(list) > most {
@@ -169,7 +169,7 @@ func (c *Checker) inspect(cert *gossh.Certificate) error {
 	case c.revoked.Certificate(cert):
 		return refuse("it was revoked; %s", askAgain)
 	case option != "":
-		return refuse("its option %s can't be enforced here; ask whoever issued it for one without", safe.Quote(option))
+		return refuse("its option %s can't be enforced here; ask whoever issued it for one without", sanitize.Quote(option))
 	case after < 0 || before < 0 && cert.ValidBefore != gossh.CertTimeInfinity:
 		return refuse("its validity is not a time; %s", askAgain)
 	case now < after:

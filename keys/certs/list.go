@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -71,7 +71,7 @@ func (s *set) addLine(text string) error {
 func (s *set) addKey(text string) error {
 	key, _, options, _, err := gossh.ParseAuthorizedKey([]byte(text))
 	if err != nil || len(options) > 0 {
-		return fmt.Errorf("%s is no key, fingerprint, serial or id", safe.Quote(text))
+		return fmt.Errorf("%s is no key, fingerprint, serial or id", sanitize.Quote(text))
 	}
 	s.keys[string(key.Marshal())] = true
 	return nil
@@ -81,7 +81,7 @@ func (s *set) addFingerprint(text string) error {
 	text, _, _ = strings.Cut(text, " ") // a comment may follow
 	sum, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimPrefix(text, sha256Mark), "="))
 	if err != nil || len(sum) != sha256.Size {
-		return fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", safe.Quote(text), sha256Mark)
+		return fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", sanitize.Quote(text), sha256Mark)
 	}
 	s.sha256[[sha256.Size]byte(sum)] = true
 	return nil
@@ -95,7 +95,7 @@ func (s *set) addSerials(text string) error {
 	a, errA := strconv.ParseUint(strings.TrimSpace(from), 0, 64)
 	b, errB := strconv.ParseUint(strings.TrimSpace(to), 0, 64)
 	if errA != nil || errB != nil || a > b || b == 0 {
-		return fmt.Errorf("%s is no serial and no range of serials", safe.Quote(text))
+		return fmt.Errorf("%s is no serial and no range of serials", sanitize.Quote(text))
 	}
 	s.of("").ranges = append(s.of("").ranges, [2]uint64{a, b})
 	return nil

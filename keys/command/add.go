@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"whoelse/keys"
-	"whoelse/keys/internal/safe"
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
+	"whoelse/keys/internal/sanitize"
 )
 
 // adding is what add was told.
@@ -70,7 +70,7 @@ func (k *commands) runAdd(c *cobra.Command, typed string, a adding) error {
 func (a adding) options(c *cobra.Command) (keys.AddOptions, error) {
 	opt := keys.AddOptions{From: a.from, Operator: a.operator}
 	if c.Flags().Changed("expires") {
-		lasts, err := span.Parse(a.expires)
+		lasts, err := duration.Parse(a.expires)
 		if err != nil {
 			return opt, fmt.Errorf("--expires: %w", err)
 		}
@@ -80,7 +80,7 @@ func (a adding) options(c *cobra.Command) (keys.AddOptions, error) {
 		return opt, errors.New("--from: an address or a block such as 192.0.2.0/24 is needed")
 	}
 	if err := opt.Check(); err != nil {
-		return opt, fmt.Errorf("--from %s: %w", safe.Quote(a.from), err)
+		return opt, fmt.Errorf("--from %s: %w", sanitize.Quote(a.from), err)
 	}
 	return opt, nil
 }
@@ -97,7 +97,7 @@ func asBefore(had []keys.Entry, list []keys.PublicKey, opt keys.AddOptions) erro
 		switch e := had[i]; {
 		case opt.Operator && e.Role == "":
 			what = "--operator"
-		case opt.From != "" && e.From != safe.Text(opt.From):
+		case opt.From != "" && e.From != sanitize.Text(opt.From):
 			what = "--from"
 		case !opt.Expires.IsZero() && !e.Expires.Equal(opt.Expires):
 			what = "--expires"

@@ -28,7 +28,7 @@ import (
 
 	"whoelse/internal/atomicfile"
 	"whoelse/keys"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 	"whoelse/keys/reserved"
@@ -175,7 +175,7 @@ const mostShown = 32 << 10
 
 // remark tells something on standard error that is no failure.
 func remark(c *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(c.ErrOrStderr(), "whoelse: %s\n", safe.Most(fmt.Sprintf(format, args...), mostShown))
+	fmt.Fprintf(c.ErrOrStderr(), "whoelse: %s\n", sanitize.Most(fmt.Sprintf(format, args...), mostShown))
 }
 
 // say writes to standard output, which can fail: who reads it is to be told so.
@@ -185,7 +185,7 @@ func say(c *cobra.Command, lines ...string) error {
 	}
 	var text strings.Builder
 	for _, line := range lines {
-		text.WriteString(safe.Most(line, mostShown) + "\n")
+		text.WriteString(sanitize.Most(line, mostShown) + "\n")
 	}
 	_, err := io.WriteString(c.OutOrStdout(), text.String())
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"whoelse/keys"
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 )
 
 // commandLine is who invites here. It is nobody's nick.
@@ -73,7 +73,7 @@ func (k *commands) runInvite(c *cobra.Command, typed string, in inviting) error 
 // check completes what was typed from the address the server is told to listen on, and
 // the name it is told to have, if these are in the environment.
 func (in *inviting) check(c *cobra.Command) (lasts time.Duration, err error) {
-	if lasts, err = span.Parse(in.expires); err != nil {
+	if lasts, err = duration.Parse(in.expires); err != nil {
 		return 0, fmt.Errorf("--expires: %w", err)
 	}
 	host, port := listening(os.Getenv("WHOELSE_LISTEN"))

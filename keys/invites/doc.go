@@ -10,7 +10,7 @@
 //		return err
 //	})
 //
-// A key that was only offered must not use a code up: offering is free. So the door
+// A key that was only offered must not use a code up: offering is free. So admission
 // asks Check, and Redeem is called with the key that signed.
 //
 // Codes have 80 random bits and are stored as hashes. A Guard slows down who guesses.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"whoelse/internal/jsonfile"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 )
 
@@ -35,7 +35,7 @@ func (i Invite) expired(now time.Time) bool { return !now.Before(i.Expires) }
 
 // check is for one that was read.
 func (i *Invite) check() error {
-	i.Nick, i.By = safe.Text(i.Nick), safe.Text(i.By)
+	i.Nick, i.By = sanitize.Text(i.Nick), sanitize.Text(i.By)
 	return nil
 }
 

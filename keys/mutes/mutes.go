@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"whoelse/internal/jsonfile"
-	"whoelse/keys/internal/safe"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 )
 
@@ -36,7 +36,7 @@ func (m *Mute) check() (err error) {
 	if m.Nick, err = nick.ParseAny(m.Nick); err != nil {
 		return fmt.Errorf("is of nobody: %w", err)
 	}
-	m.By = safe.Text(m.By)
+	m.By = sanitize.Text(m.By)
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (l *List) Add(n, by string, lasts time.Duration) (Mute, error) {
 	if lasts < 0 {
 		return Mute{}, errors.New("a mute cannot end before it begins")
 	}
-	m := Mute{Nick: n, By: safe.Text(by), Made: l.now().UTC().Truncate(time.Second)}
+	m := Mute{Nick: n, By: sanitize.Text(by), Made: l.now().UTC().Truncate(time.Second)}
 	if lasts > 0 {
 		m.Until = m.Made.Add(lasts)
 	}

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"whoelse/keys/duration"
 	"whoelse/keys/nick"
-	"whoelse/keys/span"
 	"whoelse/sessions/text"
 )
 
@@ -208,7 +208,7 @@ func BanArgs(rest string, call *Call) string {
 	if problem := NeedTarget(word, call); problem != "" {
 		return problem
 	}
-	tail, problem := duration(tail, call)
+	tail, problem := parseDuration(tail, call)
 	if problem != "" {
 		return problem
 	}
@@ -233,17 +233,17 @@ func NickAndDuration(rest string, call *Call) string {
 	if problem := NeedNick(word, call); problem != "" {
 		return problem
 	}
-	after, problem := duration(tail, call)
+	after, problem := parseDuration(tail, call)
 	if problem == "" && after != "" {
 		return text.Quote(after, 24) + " is not a duration; write 30m, 24h or 90d, or nothing"
 	}
 	return problem
 }
 
-// duration takes how long something is to last off the front of rest, if that is
+// parseDuration takes how long something is to last off the front of rest, if that is
 // there. What begins like a number has to be one, so that a slip in it does not
 // become part of a reason, and the ban one for good.
-func duration(rest string, call *Call) (tail, problem string) {
+func parseDuration(rest string, call *Call) (tail, problem string) {
 	word, after := cut(rest)
 	switch {
 	case strings.EqualFold(word, "forever"):
@@ -251,7 +251,7 @@ func duration(rest string, call *Call) (tail, problem string) {
 	case word == "" || word[0] < '0' || word[0] > '9':
 		return rest, ""
 	}
-	d, err := span.Parse(word)
+	d, err := duration.Parse(word)
 	if err != nil {
 		return "", err.Error()
 	}

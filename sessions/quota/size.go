@@ -6,7 +6,7 @@ import (
 )
 
 // What a message takes on disk beside its text, in bytes and rounded up: the tests in
-// sessions/hostile hold it against files.
+// sessions/adversarial hold it against files.
 const (
 	recordBytes = 192 // ids, times, names of fields, the sender, the checksum
 	answerBytes = 512 // the marks and the receipt that follow from one recipient reading it

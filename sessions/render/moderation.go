@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"whoelse/keys/bans"
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 	"whoelse/sessions/result"
 )
 
@@ -19,7 +19,7 @@ const (
 func Moderation(m result.Moderation) string {
 	lasts := map[bool]string{false: "for good", true: "indefinitely"}[m.What == "mute"]
 	if m.For != 0 {
-		lasts = "for " + span.Format(m.For)
+		lasts = "for " + duration.Format(m.For)
 	}
 	did := map[string]string{
 		"kick": "kicked NICK", "ban": "banned NICK LASTS", "unban": "unbanned NICK",

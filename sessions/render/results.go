@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/keys/span"
+	"whoelse/keys/duration"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
@@ -58,7 +58,7 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	case result.Moderation:
 		return Notice(dst, Moderation(r), st)
 	case result.Invitation:
-		dst = Notice(dst, "one-time invitation for "+r.Nick+", valid for "+span.Format(r.For)+", code "+r.Code+":", st)
+		dst = Notice(dst, "one-time invitation for "+r.Nick+", valid for "+duration.Format(r.For)+", code "+r.Code+":", st)
 		return Notice(dst, "  "+r.Join, st)
 	case result.Bans:
 		return banned(dst, r.List, st)

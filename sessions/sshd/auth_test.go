@@ -10,7 +10,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/internal/rawssh"
 )
 
@@ -96,7 +96,7 @@ func TestUnfitKey(t *testing.T) {
 // Who makes the server stumble before the login ends their own connection, and has
 // to stay away for a while. Who is in stays in.
 func TestCrashBeforeTheLogin(t *testing.T) {
-	d := door.New(door.Limits{}, nil)
+	d := admission.New(admission.Limits{}, nil)
 	r := newRigAt(t, d).holds("bob")
 	r.registry.Revoke(func(key keys.PublicKey) bool {
 		if keys.Fingerprint(key) == keys.Fingerprint(signer("odd").PublicKey()) {
@@ -118,7 +118,7 @@ func TestCrashBeforeTheLogin(t *testing.T) {
 	if a.err == nil || !strings.Contains(a.err.Error(), "made the server fail") {
 		t.Errorf("the second time: %v", a.err)
 	}
-	if n := d.Stats().Failed[door.Crashed]; n != 1 {
+	if n := d.Stats().Failed[admission.Crashed]; n != 1 {
 		t.Errorf("counted %d times", n)
 	}
 	r.wantIn(bob, "nick=bob")

@@ -10,7 +10,7 @@ import (
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 )
 
 // writeWithin is how long a write to the network may stand.
@@ -20,9 +20,9 @@ const writeWithin = 10 * time.Second
 type conn struct {
 	net.Conn
 	server    *Server
-	visit     *door.Visit   // nil without a door; set by enter
-	deadline  *time.Timer   // closes the connection: late login, no session, or the keepalive's
-	gone      chan struct{} // closed with the socket
+	visit     *admission.Ticket // nil without a controller; set by enter
+	deadline  *time.Timer       // closes the connection: late login, no session, or the keepalive's
+	gone      chan struct{}     // closed with the socket
 	closing   sync.Once
 	accepting sync.RWMutex // held by readers while they accept a channel
 	login     login        // written during authentication, read after it
@@ -64,9 +64,9 @@ func (c *conn) expire() {
 	c.Close()
 }
 
-// enter notes what the door said. It reports false when the connection was closed
+// enter notes what admission said. It reports false when the connection was closed
 // meanwhile.
-func (c *conn) enter(visit *door.Visit) bool {
+func (c *conn) enter(visit *admission.Ticket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -165,7 +165,7 @@ func (c *conn) isGone() bool {
 	}
 }
 
-// loggedIn tells the door that the person is known. The error is for them.
+// loggedIn tells admission that the person is known. The error is for them.
 func (c *conn) loggedIn() error {
 	if c.visit != nil {
 		if err := c.visit.LoggedIn(); err != nil {
@@ -176,17 +176,17 @@ func (c *conn) loggedIn() error {
 	return nil
 }
 
-// recordFailure tells the log and the door how a connection ended that nobody logged in on.
+// recordFailure tells the log and admission how a connection ended that nobody logged in on.
 func (c *conn) recordFailure() {
 	if c.in.Load() || c.server.isStopped() {
 		return
 	}
-	how := door.NoAuth
+	how := admission.NoAuth
 	switch {
 	case c.late.Load():
-		how = door.GraceExceeded
+		how = admission.GraceExceeded
 	case c.login.tried:
-		how = door.AuthFailed
+		how = admission.AuthFailed
 	}
 	c.logRefusal(how)
 	if c.visit != nil {

@@ -136,7 +136,7 @@ type unread struct {
 
 	mu      sync.Mutex // owns the fields below
 	held    int        // bytes since behind was 0
-	charged int        // of them, at the door
+	charged int        // of them, with admission
 }
 
 func (u *unread) pause() { u.behind.Add(1) }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/text"
 )
 
@@ -27,7 +27,7 @@ func reasonOf(err error) string {
 	if r, ok := errors.AsType[refusal](err); ok {
 		return r.reason
 	}
-	if r, ok := errors.AsType[*door.Refusal](err); ok {
+	if r, ok := errors.AsType[*admission.Refusal](err); ok {
 		return r.Why.String()
 	}
 	if _, ok := errors.AsType[*StorageError](err); ok {
@@ -69,11 +69,11 @@ const (
 )
 
 // logRefusal tells the log how a connection ended that nobody logged in on.
-func (c *conn) logRefusal(how door.Failure) {
+func (c *conn) logRefusal(how admission.Failure) {
 	log := c.server.refusals.With("from", c.RemoteAddr().String())
 	switch {
 	case c.login.why != nil:
-	case how == door.AuthFailed:
+	case how == admission.AuthFailed:
 		c.login.why = refused("not-proven", "the key did not sign")
 	default:
 		log.Info(logNoLogin, "how", how)

@@ -16,7 +16,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/bans"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 )
 
 // logged is a log that may be read while it is written.
@@ -132,7 +132,7 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
 }
 
-// Who does not get past the door is logged, too.
+// Who does not get admitted is logged, too.
 func TestRefusedConnectionsAreLogged(t *testing.T) {
 	list, err := bans.Open(filepath.Join(t.TempDir(), "bans.json"))
 	if err != nil {
@@ -145,7 +145,7 @@ func TestRefusedConnectionsAreLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRigAt(t, door.New(door.Limits{}, list))
+	r := newRigAt(t, admission.New(admission.Limits{}, list))
 	r.wantOut(r.login("bob", "bob"))
 	r.wantLogged(1, `msg="connection refused" from=127\.0\.0\.1:\d+ reason=banned why="your address is banned: sp\?am"`)
 }

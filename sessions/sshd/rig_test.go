@@ -14,8 +14,8 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/invites"
-	"whoelse/sessions/door"
-	"whoelse/sessions/internal/person"
+	"whoelse/sessions/admission"
+	"whoelse/sessions/internal/testclient"
 )
 
 // patience bounds every expectation.
@@ -34,8 +34,8 @@ type rig struct {
 
 func newRig(t *testing.T) *rig { return newRigAt(t, nil) }
 
-// newRigAt is newRig behind a door.
-func newRigAt(t *testing.T, d *door.Door) *rig {
+// newRigAt is newRig behind an admission controller.
+func newRigAt(t *testing.T, d *admission.Controller) *rig {
 	r := &rig{T: t, dir: t.TempDir()}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &r.log), nil))
 	registry, err := keys.Open(filepath.Join(r.dir, "authorized_keys"), log)
@@ -44,7 +44,7 @@ func newRigAt(t *testing.T, d *door.Door) *rig {
 	}
 	r.registry = registry
 	s, err := New(Config{HostKey: signer("host"), Registry: registry, Invites: invites.Open(filepath.Join(r.dir, "invites.json")),
-		Handle: introduce, Door: d, MayClaim: func() error { return r.full }, Log: log})
+		Handle: introduce, Admission: d, MayClaim: func() error { return r.full }, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func introduce(ch *Channel) {
 }
 
 // signer makes the key that goes by a name.
-func signer(name string) gossh.Signer { return person.Signer(name) }
+func signer(name string) gossh.Signer { return testclient.Signer(name) }
 
 // holds binds nicks to the keys of the same names.
 func (r *rig) holds(nicks ...string) *rig {

@@ -26,7 +26,7 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
-	"whoelse/sessions/door"
+	"whoelse/sessions/admission"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/text"
 )
@@ -57,14 +57,14 @@ type Config struct {
 	Log      *slog.Logger
 
 	// The rest is optional.
-	Revoked  *certs.Revoked  // keys and certificates that nobody gets in with
-	Claims   *claims.Limiter // how many nicks may be claimed
-	MayClaim func() error    // why nobody may claim a nick now
-	Bans     *bans.List      // who is kept out
-	Door     *door.Door      // who may connect, and how often; nil lets everybody
-	Closed   bool            // a key that is not known claims nothing
-	NoGuests bool            // nobody comes in without a key
-	Strict   bool            // post-quantum key exchange only
+	Revoked   *certs.Revoked        // keys and certificates that nobody gets in with
+	Claims    *claims.Limiter       // how many nicks may be claimed
+	MayClaim  func() error          // why nobody may claim a nick now
+	Bans      *bans.List            // who is kept out
+	Admission *admission.Controller // who may connect, and how often; nil lets everybody
+	Closed    bool                  // a key that is not known claims nothing
+	NoGuests  bool                  // nobody comes in without a key
+	Strict    bool                  // post-quantum key exchange only
 	// LoginWithin bounds a login, ShellWithin what comes between it, or a channel's
 	// opening, and a shell or command; 20 and 10 seconds.
 	LoginWithin, ShellWithin time.Duration
@@ -191,14 +191,14 @@ func (s *Server) start(nc net.Conn) {
 	}()
 }
 
-// serve asks at the door and then runs the connection. With a proxy in front, its
+// serve asks admission and then runs the connection. With a proxy in front, its
 // address is known only when the proxy's header has come, so this waits for it.
 func (s *Server) serve(c *conn) {
-	if s.cfg.Door != nil {
-		visit, err := s.cfg.Door.Admit(addrOf(c.RemoteAddr()))
+	if s.cfg.Admission != nil {
+		visit, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
 		if err != nil {
 			c.logDoor(err)
-			s.cfg.Door.TurnAway(c.Conn, serverVersion, err)
+			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
 			return
 		}
 		if !c.enter(visit) {
@@ -221,7 +221,7 @@ func (s *Server) serve(c *conn) {
 func (s *Server) recoverPanic(what string, c *conn) {
 	if p := recover(); p != nil {
 		if c.visit != nil {
-			c.visit.Failed(door.Crashed) // which counts nothing after a login
+			c.visit.Failed(admission.Crashed) // which counts nothing after a login
 		}
 		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
 		c.Close()

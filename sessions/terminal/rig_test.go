@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"whoelse/sessions/internal/vt"
+	"whoelse/sessions/internal/screen"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	t      fatal
 	term   *Terminal
-	screen *vt.Screen
+	screen *screen.Screen
 	script []any // string: keys that come in one read; func(): anything else
 	erase  func(Line) bool
 
@@ -42,7 +42,7 @@ func newRig(t fatal, cfg Config, script ...any) *rig {
 	r := &rig{t: t, script: script, erase: func(Line) bool { return true }}
 	r.term = New(r, cfg)
 	s := clampSize(cfg.Width, cfg.Height)
-	r.screen = vt.New(s.width, s.height)
+	r.screen = screen.New(s.width, s.height)
 	return r
 }
 

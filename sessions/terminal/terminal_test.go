@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"whoelse/sessions/internal/vt"
+	"whoelse/sessions/internal/screen"
 )
 
 // TestTwoGoroutines has a person type while a writer prints, resizes and takes,
@@ -27,7 +27,7 @@ func TestTwoGoroutines(t *testing.T) {
 	}})
 	said := make(chan string, lines)
 	stop := make(chan struct{})
-	screen := vt.New(30, 10)
+	screen := screen.New(30, 10)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer keys.Close()
@@ -61,7 +61,7 @@ func TestTwoGoroutines(t *testing.T) {
 }
 
 // writer shows what was said until the reader has ended.
-func writer(term *Terminal, screen *vt.Screen, said <-chan string, wake, stop <-chan struct{}) (count int) {
+func writer(term *Terminal, screen *screen.Screen, said <-chan string, wake, stop <-chan struct{}) (count int) {
 	var out []byte
 	for {
 		select {

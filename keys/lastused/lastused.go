@@ -1,0 +1,116 @@
+// Package lastused keeps when each key was last used to log in, for its owner to see.
+//
+//	times := lastused.Open(filepath.Join(data, "used.json"), log)
+//	times.Note(fingerprint)
+//	t := times.Last(fingerprint) // zero where nothing is known
+//	times.Close()
+//
+// Nothing depends on it: it is written a while after it changes, and what cannot be
+// read or written is logged and otherwise does without.
+package lastused
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"whoelse/internal/atomicfile"
+	"whoelse/internal/jsonfile"
+)
+
+const (
+	writeAfter = time.Minute // a change is on disk by then
+	mostKeys   = 100_000     // the oldest are forgotten
+)
+
+// Times is the file, and all of it in memory. Its methods may be called concurrently.
+type Times struct {
+	path string
+	log  *slog.Logger
+	lost bool // what was in the file
+
+	writing sync.Mutex // held by who writes the file; taken before mu
+
+	mu    sync.Mutex // owns the fields below; not held across I/O
+	last  map[string]time.Time
+	timer *time.Timer // runs while something is not written
+	over  bool
+}
+
+// Open reads the times at path, which need not exist yet.
+func Open(path string, log *slog.Logger) *Times {
+	t := &Times{path: path, log: log, last: map[string]time.Time{}}
+	if err := jsonfile.Load(atomicfile.Store{}, path, &t.last); err != nil {
+		log.Warn("the times of last use can't be read; starting over", "err", err)
+		t.lost = true
+	}
+	if t.last == nil {
+		t.last = map[string]time.Time{}
+	}
+	return t
+}
+
+// Lost reports whether there is a file that could not be read: keys may have been used
+// of which nothing is known.
+func (t *Times) Lost() bool { return t.lost }
+
+// Note says that a key is used now.
+func (t *Times) Note(fingerprint string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	t.last[fingerprint] = time.Now().UTC().Truncate(time.Second)
+	if len(t.last) > mostKeys {
+		t.forget(mostKeys / 2)
+	}
+	if t.timer == nil {
+		t.timer = time.AfterFunc(writeAfter, t.write)
+	}
+}
+
+// forget keeps the newest most times. t.mu is held.
+func (t *Times) forget(most int) {
+	oldest := slices.SortedFunc(maps.Keys(t.last), func(a, b string) int { return t.last[a].Compare(t.last[b]) })
+	for _, key := range oldest[:len(oldest)-most] {
+		delete(t.last, key)
+	}
+}
+
+// Last tells when a key was last used; zero where nothing is known.
+func (t *Times) Last(fingerprint string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last[fingerprint]
+}
+
+// Close writes what is not written yet. Later calls of Note do nothing.
+func (t *Times) Close() {
+	t.mu.Lock()
+	t.over = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.mu.Unlock()
+	t.write()
+}
+
+// write does nothing if all is written.
+func (t *Times) write() {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	t.mu.Lock()
+	if t.timer == nil {
+		t.mu.Unlock()
+		return
+	}
+	t.timer = nil
+	last := maps.Clone(t.last)
+	t.mu.Unlock()
+	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
+		t.log.Warn("the times of last use can't be written", "err", err)
+	}
+}

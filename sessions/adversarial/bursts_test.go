@@ -1,0 +1,114 @@
+package adversarial
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestBurstsOnTerminals: ten guests say all at once what they may, far more than
+// 256 KiB. Everybody's terminal shows all of it, goes on working, and has each
+// message that its sender was told of as delivered.
+func TestBurstsOnTerminals(t *testing.T) {
+	while(t, options{}, func(r *rig) {
+		terminals := map[string]*client{}
+		for _, nick := range []string{"dora", "emil", "finn", "gwen"} {
+			terminals[nick] = r.connect(visit{user: nick, key: nick, term: "xterm"})
+		}
+		hal := r.connect(visit{user: "hal", key: "hal"})
+		var guests []*client
+		for i := range 10 {
+			guests = append(guests, r.connect(visit{user: fmt.Sprint("guest", i)}))
+		}
+
+		lines := 20
+		if raceOn { // which makes the screens slow: whoever takes nothing for a second is let go
+			lines = 8
+		}
+		burst := strings.Repeat(strings.Repeat("x", 3900)+"\n", lines)
+		var talking sync.WaitGroup
+		for _, g := range guests {
+			talking.Go(func() { g.types(burst) })
+		}
+		const direct = 20
+		for i := range direct {
+			hal.types(fmt.Sprintf("@dora psst %d\n", i))
+		}
+		talking.Wait()
+		for nick, c := range terminals {
+			c.types("still here\r")
+			c.reads(nick + "\x1b[0m: still here") // behind the nick's colour
+		}
+		for i := range guests {
+			for _, c := range terminals {
+				c.shows(fmt.Sprintf("~guest%d: ", i), lines)
+			}
+		}
+
+		hal.await(func() bool { return bytes.Count(hal.Out, []byte(" dora")) >= direct })
+		if told := strings.Count(hal.received(), "delivered to dora"); told != direct {
+			t.Errorf("%d of %d messages are delivered", told, direct)
+		}
+		for i := range direct {
+			terminals["dora"].shows(fmt.Sprintf("[hal -> you] psst %d ", i), 1)
+		}
+		for nick, c := range terminals {
+			c.canaries(nick)
+		}
+	})
+}
+
+// reads waits until text comes to a terminal. Making a long screen into text again
+// and again, as sees does, would make it a slow reader.
+func (c *client) reads(text string) {
+	c.t.Helper()
+	if !c.await(func() bool { return bytes.Contains(c.Out, []byte(text)) }) {
+		c.t.Errorf("%q does not come, but: %q", text, c.Out[max(0, len(c.Out)-200):])
+	}
+}
+
+// shows asserts that so many rows of the screen begin with text, behind the time.
+func (c *client) shows(text string, want int) {
+	c.t.Helper()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	got := 0
+	for _, row := range c.Screen.All() {
+		if len(row) > 6 && strings.HasPrefix(row[6:]+" ", text) {
+			got++
+		}
+	}
+	if got != want {
+		c.t.Errorf("%q is there %d times, want %d", text, got, want)
+	}
+}
+
+// canaries asserts that every line of the canary since the first one on the screen
+// is on it, in order, and that the session goes on.
+func (c *client) canaries(who string) {
+	c.t.Helper()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	first, n := 0, 0
+	for _, row := range c.Screen.All() {
+		m := canaryLine.FindStringSubmatch(row)
+		if m == nil {
+			continue
+		}
+		i, _ := strconv.Atoi(m[1])
+		if n == 0 {
+			first = i
+		}
+		if i != first+n {
+			c.t.Errorf("%s sees canary %d instead of %d", who, i, first+n)
+			return
+		}
+		n++
+	}
+	if n == 0 || c.Over {
+		c.t.Errorf("%s has seen %d canaries; ended: %t", who, n, c.Over)
+	}
+}

@@ -1,0 +1,258 @@
+package adversarial
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// while runs a case beside a canary, and asserts afterwards that nobody noticed and
+// that nothing is left of it.
+func while(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	chats(t, o, func(r *rig) {
+		before := now()
+		f(r)
+		r.hangUp()
+		settles(t, before)
+	})
+}
+
+// along is while for a parallel test, which waits most of the time and measures
+// nothing.
+func along(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	together.enter(t)
+	chats(t, o, f)
+}
+
+// chats runs a case beside a canary.
+func chats(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	r := newRig(t, o)
+	c := r.canary()
+	c.hears(3)
+	r.visitors = nil
+	f(r)
+	r.hangUp()
+	c.hears(3)
+	c.ends()
+}
+
+// together are the cases that run beside each other. What the first of them found is
+// what the last has to leave.
+var together company
+
+type company struct {
+	mu     sync.Mutex // owns the fields below
+	here   int
+	before usage
+}
+
+// enter counts a case until its server has ended.
+func (c *company) enter(t *testing.T) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.here == 0 {
+		c.before = now()
+	}
+	c.here++
+	t.Cleanup(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.here--; c.here == 0 {
+			settles(t, c.before)
+		}
+	})
+}
+
+// hangUp ends all connections of a case.
+func (r *rig) hangUp() {
+	for _, v := range r.visitors {
+		v.Close()
+	}
+	r.visitors = nil
+}
+
+// canary is bob, at a terminal, and carol, who counts what he says.
+type canary struct {
+	t          *testing.T
+	bob, carol *client
+	stop       func() // ends the chat; may be called again
+
+	mu    sync.Mutex // owns the fields below
+	sent  []time.Time
+	took  []time.Duration
+	wrong []string // lines out of order
+}
+
+const canaryEvery = 20 * time.Millisecond
+
+var canaryLine = regexp.MustCompile(`^\d\d:\d\d bob: canary (\d+)$`)
+
+func (r *rig) canary() *canary {
+	r.Helper()
+	c := &canary{t: r.T}
+	c.carol = r.connect(visit{user: "carol", key: "carol", line: c.heard})
+	c.bob = r.connect(visit{user: "bob", key: "bob", term: "xterm"})
+	quit := make(chan struct{})
+	var over sync.WaitGroup
+	over.Go(func() { c.chat(quit) })
+	c.stop = sync.OnceFunc(func() {
+		close(quit)
+		over.Wait()
+	})
+	r.Cleanup(c.stop)
+	return c
+}
+
+// chat says a line every canaryEvery until quit is closed.
+func (c *canary) chat(quit <-chan struct{}) {
+	tick := time.NewTicker(canaryEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-tick.C:
+		case <-quit:
+			return
+		}
+		c.mu.Lock()
+		c.sent = append(c.sent, time.Now())
+		c.mu.Unlock()
+		if _, err := fmt.Fprintf(c.bob.ch, "canary %d\r", n); err != nil {
+			return
+		}
+	}
+}
+
+func (c *canary) heard(line string) {
+	m := canaryLine.FindStringSubmatch(line)
+	if m == nil {
+		return
+	}
+	n, _ := strconv.Atoi(m[1])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n != len(c.took) {
+		c.wrong = append(c.wrong, fmt.Sprintf("%d instead of %d", n, len(c.took)))
+	}
+	if n < len(c.sent) {
+		c.took = append(c.took, time.Since(c.sent[n]))
+	}
+}
+
+func (c *canary) counts() (sent, heard int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sent), len(c.took)
+}
+
+// hears waits for n more lines.
+func (c *canary) hears(n int) {
+	c.t.Helper()
+	_, heard := c.counts()
+	eventually(c.t, "the canary is silent", func() bool {
+		_, total := c.counts()
+		return total >= heard+n
+	})
+}
+
+// ends stops the chat and asserts that all of it arrived, in order and clean.
+func (c *canary) ends() {
+	c.t.Helper()
+	c.stop()
+	eventually(c.t, "the last of the canary's lines are missing", func() bool {
+		sent, heard := c.counts()
+		return sent == heard
+	})
+	c.bob.canaries("bob")
+	c.bob.clean("bob")
+	c.carol.clean("carol")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.wrong) > 0 {
+		c.t.Errorf("out of order: %q", c.wrong)
+	}
+	slices.Sort(c.took)
+	c.t.Logf("%d lines of the canary; half took %v, 99 %% took %v, the slowest %v", len(c.took),
+		c.quantile(50), c.quantile(99), c.quantile(100))
+}
+
+// quantile is how long so many percent of the lines took at most, after ends.
+func (c *canary) quantile(percent int) time.Duration {
+	return c.took[min(len(c.took)*percent/100, len(c.took)-1)].Round(time.Microsecond)
+}
+
+// usage is what a case must give back.
+type usage struct {
+	goroutines, files int
+	heap              uint64
+}
+
+func now() usage {
+	runtime.GC()
+	runtime.GC() // the second frees what pools held on to
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	files, _ := os.ReadDir("/proc/self/fd") // none where there is no such folder
+	return usage{runtime.NumGoroutine(), len(files), m.HeapAlloc}
+}
+
+// Tolerances: the canary's own questions and timers come and go, and what it said
+// is remembered.
+const (
+	moreGoroutines = 2
+	moreFiles      = 3
+	moreHeap       = 16 << 20
+)
+
+func (u usage) within(before usage) bool {
+	return u.goroutines <= before.goroutines+moreGoroutines && u.files <= before.files+moreFiles && u.heap <= before.heap+moreHeap
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%d goroutines, %d files, %d KiB", u.goroutines, u.files, u.heap>>10)
+}
+
+// settles waits until usage is back where it was.
+func settles(t *testing.T, before usage) {
+	t.Helper()
+	var last usage
+	if !soon(func() bool { last = now(); return last.within(before) }) {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		t.Errorf("%v are left of %v before\n%s", last, before, stacks[:min(len(stacks), 8000)])
+	}
+}
+
+// eventually waits until ok.
+func eventually(t *testing.T, otherwise string, ok func() bool) {
+	t.Helper()
+	if !soon(ok) {
+		t.Fatal(otherwise)
+	}
+}
+
+// soon asks again and again whether ok, until patience is over.
+func soon(ok func() bool) bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok() {
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-late.C:
+			return false
+		}
+	}
+}

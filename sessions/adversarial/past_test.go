@@ -1,0 +1,167 @@
+package adversarial
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/room"
+	"whoelse/room/history"
+	"whoelse/sessions/internal/rawssh"
+	"whoelse/sessions/sshd"
+)
+
+// past is what was said before the server started: n messages of so many bytes.
+type past struct {
+	n, size int
+	room.Message
+}
+
+// remember puts it into the histories.
+func (r *rig) remember(all []past) {
+	r.Helper()
+	store, err := history.Open(filepath.Join(r.dir, "history"), history.Options{})
+	r.must(err)
+	r.must(store.Follow(func([]room.Entry) {}))
+	id := 0
+	for _, p := range all {
+		p.Time, p.Text = time.Now().UTC(), strings.Repeat("x", p.size)
+		for range p.n {
+			id++
+			p.ID = fmt.Sprintf("%011d", id)
+			store.Append(&room.Event{Message: p.Message}, func(err error) { r.Error(err) })
+		}
+	}
+	r.must(store.Close())
+}
+
+// asks asks for something at a terminal or with a command, and reads nothing of it.
+func asks(c *rawssh.Client, what string, terminal bool) {
+	if !terminal {
+		c.Write(rawssh.Request(0, "exec", false, rawssh.Str(nil, what)))
+		return
+	}
+	pty := rawssh.Str(nil, "xterm")
+	pty = append(pty, 0, 0, 0, 80, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0)
+	c.Write(rawssh.Request(0, "pty-req", false, rawssh.Str(pty, "")))
+	c.Write(rawssh.Request(0, "shell", false, nil))
+	c.Write(rawssh.Str([]byte{rawssh.ChannelData, 0, 0, 0, 0}, what+"\r"))
+}
+
+// visits counts the sessions and commands of a nick.
+func (r *rig) visits(nick string) (n int) {
+	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		if l.Nick == nick {
+			n++
+		}
+		return "", false
+	})
+	return n
+}
+
+// What somebody asks for and does not take is hardly in memory, however much it is,
+// and nothing of it counts as read.
+func TestMuchThatIsNotTaken(t *testing.T) {
+	const each, lines = 4, 3000
+	while(t, options{within: time.Hour, past: []past{
+		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
+		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
+	}}, func(r *rig) {
+		before, searched := now(), r.store.Stats().Searched
+		questions := []string{"/history 10000", "inbox all 10000", "inbox"}
+		var all []*rawssh.Client // all come before the first of them asks, who will not be here for long
+		for range 2 * each * len(questions) {
+			c := r.raw("mallory")
+			if !c.Session(1<<16, 1<<15) {
+				t.Fatal("there is no session")
+			}
+			all = append(all, c)
+		}
+		for i, c := range all {
+			what, terminal := questions[i%len(questions)], i < len(all)/2
+			if !terminal {
+				what = strings.TrimPrefix(what, "/")
+			}
+			asks(c, what, terminal)
+		}
+		asked := len(all)
+		eventually(t, "some of them are not there", func() bool { return r.visits("mallory") == asked })
+		const most = 3 << 20 // bytes for each: what is written and not confirmed, queued, and the page that follows
+		peak, measured, read := before, time.Now(), uint64(0)
+		eventually(t, "the last of them is not let go, or nothing is read for them", func() bool {
+			if time.Since(measured) > 100*time.Millisecond { // it takes all goroutines' time
+				// While they are read, what is garbage already counts, and the more the longer collecting it takes.
+				if n := r.store.Stats().Searched; n == read {
+					peak.heap = max(peak.heap, now().heap)
+				} else {
+					read = n
+				}
+				measured = time.Now()
+			}
+			if !full || raceOn { // the rest is to wait until writes have stood for too long
+				return r.store.Stats().Searched-searched >= 4*each*lines
+			}
+			return r.visits("mallory") == 0
+		})
+		peak.heap = max(peak.heap, now().heap)
+		if peak.heap > before.heap+uint64(asked*most) {
+			t.Errorf("%v for %d who take nothing, before %v", peak, asked, before)
+		}
+		t.Logf("%d KiB for each of %d", (peak.heap-before.heap)>>10/uint64(asked), asked)
+		if n := r.store.Stats().Searched - searched; n < 4*each*lines {
+			t.Errorf("%d messages were searched", n)
+		}
+		if n, err := r.store.Waiting("mallory"); n != lines || err != nil {
+			t.Errorf("%d are unread, %v", n, err)
+		}
+	})
+}
+
+// Who blocks the main speakers has the server search for the few lines that are left,
+// and not without end.
+func TestSearchBehindWhoIsBlocked(t *testing.T) {
+	const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
+	while(t, options{past: []past{
+		{1, 10, room.Message{Kind: room.KindSay, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, From: "carol"}},
+	}}, func(r *rig) {
+		c := r.connect(visit{user: "mallory"})
+		c.types("/block carol\n/block bob\n")
+		c.sees("bob's messages are hidden")
+		before := r.store.Stats().Searched
+		for i := range asks {
+			c.types(fmt.Sprintf("/history 10000\n/say asked %d\n", i))
+			c.sees(fmt.Sprint("asked ", i))
+		}
+		if n := r.store.Stats().Searched - before; n == 0 || n > asks*most {
+			t.Errorf("%d messages were searched for %d questions", n, asks)
+		}
+		if got := c.received(); strings.Count(got, "older lines were not searched") != asks {
+			t.Errorf("that there may be more is said otherwise: %q", got[max(0, len(got)-2000):])
+		}
+	})
+}
+
+// Whoever takes what is asked for gets all of it, at whatever length, in order and
+// once, and then the inbox is empty.
+func TestMuchThatIsTaken(t *testing.T) {
+	const lines = 1234
+	while(t, options{past: []past{{lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}}}}, func(r *rig) {
+		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
+		c.leaves()
+		c.clean("mallory")
+		if n := strings.Count(c.received(), strings.Repeat("x", 100)); n != lines {
+			t.Errorf("%d messages are shown", n)
+		}
+		eventually(t, "what was shown is unread", func() bool {
+			n, err := r.store.Waiting("mallory")
+			return n == 0 && err == nil
+		})
+		all := r.connect(visit{user: "mallory", key: "mallory", command: "inbox all 10000"})
+		all.leaves()
+		if n := strings.Count(all.received(), strings.Repeat("x", 100)); n != lines {
+			t.Errorf("%d messages are in the past", n)
+		}
+	})
+}

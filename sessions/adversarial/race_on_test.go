@@ -1,0 +1,8 @@
+//go:build race
+
+package adversarial
+
+func init() {
+	raceOn = true
+	patience *= 3
+}

@@ -1,8 +1,0 @@
-//go:build race
-
-package hostile
-
-func init() {
-	raceOn = true
-	patience *= 3
-}
