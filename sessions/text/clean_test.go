@@ -193,7 +193,7 @@ func TestNaughtyStrings(t *testing.T) {
 
 // naughty returns the Big List of Naughty Strings.
 func naughty(t *testing.T) []string {
-	data, err := os.ReadFile("../hostile/testdata/blns.json")
+	data, err := os.ReadFile("../adversarial/testdata/blns.json")
 	var list []string
 	if err == nil {
 		err = json.Unmarshal(data, &list)
