@@ -28,7 +28,7 @@ func reasonOf(err error) string {
 		return r.reason
 	}
 	if r, ok := errors.AsType[*admission.Refusal](err); ok {
-		return r.Why.String()
+		return string(r.Why)
 	}
 	if _, ok := errors.AsType[*StorageError](err); ok {
 		return "storage"
