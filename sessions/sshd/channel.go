@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,7 @@ const (
 
 // Channel is one session: a terminal, a pipe or a command.
 //
-// Read is for one goroutine, and so is Write, which stands while the client takes
+// Read is for one goroutine, and so is Write, which blocks while the client takes
 // nothing; only Abort frees it. Everything else may be called concurrently.
 type Channel struct {
 	Login   *Login
@@ -34,10 +35,10 @@ type Channel struct {
 	conn  *conn
 	raw   gossh.Channel
 	in    *input
-	sess  ssh.Session
 	start *time.Timer // closes the connection when no shell or command comes
 	over  *time.Timer // closes it when the client does not close its channel
 
+	exit   sync.Once
 	exited atomic.Bool // closed by Exit, and not by the client before that
 
 	mu            sync.Mutex // owns the fields below
@@ -50,28 +51,13 @@ type Channel struct {
 
 var _ io.ReadWriter = (*Channel)(nil)
 
-type channelKey struct{}
-
-// channelContext carries the channel beside the connection's context.
-type channelContext struct {
-	ssh.Context
-	ch *Channel
-}
-
-func (c channelContext) Value(key any) any {
-	if key == (channelKey{}) {
-		return c.ch
-	}
-	return c.Context.Value(key)
-}
-
 // openChannel takes a client's request for a session. The library calls it on a
 // goroutine of its own for each.
-func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
+func (s *Server) openChannel(_ *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	defer s.recoverPanic("channel", c)
 	defer c.opening.Add(-1)
-	if c.opening.Add(1) > maxOpening { // a refusal stands while the client takes nothing
+	if c.opening.Add(1) > maxOpening { // a refusal blocks while the client takes nothing
 		c.Close()
 		return
 	}
@@ -89,43 +75,38 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
 	var all sync.WaitGroup
-	ch.alongside(&all, "channel's input", ch.in.take)
-	ch.alongside(&all, "channel's error input", func() { drop(raw.Stderr()) })
-	ch.requests(reqs, func(shell *gossh.Request) {
-		only := make(chan *gossh.Request, 1)
-		only <- shell
-		close(only) // so it starts the session and returns
-		ssh.DefaultSessionHandler(srv, sc, accepted{nc, raw, only}, channelContext{ctx, ch})
+	all.Go(func() {
+		defer s.recoverPanic("channel's input", c)
+		ch.in.take()
 	})
+	all.Go(func() { // clients have nothing to send on their standard error, and it would be kept
+		p := make([]byte, 64)
+		for err := error(nil); err == nil; {
+			_, err = raw.Stderr().Read(p)
+		}
+	})
+	ch.requests(reqs)
 	ch.closed()
 	all.Wait()
 }
 
-// alongside runs what goes on until the channel is closed.
-func (ch *Channel) alongside(all *sync.WaitGroup, what string, f func()) {
-	all.Go(func() {
-		defer ch.conn.server.recoverPanic(what, ch.conn)
-		f()
-	})
-}
-
-// session is the innermost handler: it runs when a shell or command was asked for.
-func (s *Server) session(ssh.Handler) ssh.Handler {
-	return func(sess ssh.Session) {
-		ch := sess.Context().Value(channelKey{}).(*Channel)
-		defer ch.conn.finish()
-		defer s.recoverPanic("session", ch.conn)
-		ch.start.Stop()
-		ch.sess, ch.Command = sess, sess.RawCommand()
-		login, err := ch.conn.identify(sess)
-		if err != nil {
-			s.logHidden(login, err)
-			ch.refuse(err)
-			return // and the client has closeWithin to go
-		}
-		ch.Login = login
-		s.cfg.Handle(ch)
+// run is the session, from when a shell or command was asked for.
+func (ch *Channel) run() {
+	c := ch.conn
+	defer c.finish()
+	defer c.server.recoverPanic("session", c)
+	ch.start.Stop()
+	login, err := c.identify()
+	if err != nil {
+		c.server.logHidden(login, err)
+		ch.ending() // the client has closeWithin to go
+		io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
+		ch.Exit(1)
+		return
 	}
+	ch.Login = login
+	c.server.cfg.Handle(ch)
+	ch.Exit(0)
 }
 
 // logHidden logs what people are not told of an error.
@@ -154,12 +135,6 @@ func (ch *Channel) closed() {
 	ch.over.Stop()
 }
 
-func (ch *Channel) refuse(err error) {
-	ch.ending()
-	io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
-	ch.Exit(1)
-}
-
 func (ch *Channel) Read(p []byte) (int, error)  { return ch.in.Read(p) }
 func (ch *Channel) Write(p []byte) (int, error) { return ch.raw.Write(p) }
 
@@ -171,27 +146,26 @@ func (ch *Channel) Stderr() io.Writer { return ch.raw.Stderr() }
 // within closeWithin loses its connection.
 func (ch *Channel) Exit(code int) {
 	ch.ending()
-	if ch.sess.Exit(code) == nil {
-		ch.exited.Store(true)
-	}
+	ch.exit.Do(func() {
+		status := gossh.Marshal(struct{ Status uint32 }{uint32(code)})
+		if _, err := ch.raw.SendRequest("exit-status", false, status); err == nil {
+			ch.exited.Store(ch.raw.Close() == nil)
+		}
+	})
 }
 
-// Abort ends the whole connection at once. A Write that stands returns.
+// Abort ends the whole connection at once. A Write that blocks returns.
 func (ch *Channel) Abort() { ch.conn.abort() }
 
 // Confirm calls f once, on another goroutine: with true when the client has
 // received all that was written until now, with false when it never will, or had
 // closed the channel by then and shows it to nobody.
 func (ch *Channel) Confirm(f func(bool)) {
-	ch.conn.confirm(func(ok bool) { f(ok && !ch.wasClosed()) })
-}
-
-// wasClosed reports whether the client has closed the channel, in front of whatever it
-// said last, and before Exit did. The library tells nobody at once, but lets nothing
-// more be sent.
-func (ch *Channel) wasClosed() bool {
-	_, err := ch.raw.SendRequest("keepalive@openssh.com", false, nil)
-	return err != nil && !ch.exited.Load()
+	ch.conn.confirm(func(ok bool) {
+		// The library says at once of a closed channel only that nothing can be sent.
+		_, err := ch.raw.SendRequest("keepalive@openssh.com", false, nil)
+		f(ok && (err == nil || ch.exited.Load()))
+	})
 }
 
 // Stale reports whether the key of the person would not let them in any more, and
@@ -200,14 +174,14 @@ func (ch *Channel) Stale() (why string, stale bool) { return ch.conn.server.Stal
 
 // Silent reports whether the client has not answered for a while: it is stopped, or the
 // connection is dead and nobody knows yet.
-func (ch *Channel) Silent() bool { return ch.conn.silent() }
+func (ch *Channel) Silent() bool { return ch.conn.unanswered() > keepaliveEvery }
 
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }
 
 // Context is over when the connection has ended.
-func (ch *Channel) Context() context.Context { return ch.sess.Context() }
+func (ch *Channel) Context() context.Context { return ch.conn.ctx }
 
 // From is the client's address.
 func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
@@ -233,20 +207,9 @@ func (ch *Channel) OnResize(f func()) {
 	ch.resized = f
 }
 
-// accepted keeps the library from seeing, and from keeping without bound or
-// stalling on, anything but a request for a shell or a command.
-type accepted struct {
-	gossh.NewChannel
-	raw  gossh.Channel
-	reqs <-chan *gossh.Request
-}
-
-// Accept implements gossh.NewChannel: it has been done.
-func (a accepted) Accept() (gossh.Channel, <-chan *gossh.Request, error) { return a.raw, a.reqs, nil }
-
-// requests answers in, but for the first shell or exec, which start does. It must take
+// requests answers in; the first shell or exec starts the session. It must take
 // whatever comes until in is closed, or the whole connection stalls.
-func (ch *Channel) requests(in <-chan *gossh.Request, start func(*gossh.Request)) {
+func (ch *Channel) requests(in <-chan *gossh.Request) {
 	started := false
 	for req := range in {
 		ok := false
@@ -254,7 +217,11 @@ func (ch *Channel) requests(in <-chan *gossh.Request, start func(*gossh.Request)
 		case "shell", "exec":
 			if !started && len(req.Payload) <= maxCommand+4 && ch.conn.begin() {
 				started = true
-				start(req)
+				var p struct{ Command string }
+				gossh.Unmarshal(req.Payload, &p) // of a shell there is none
+				ch.Command = p.Command
+				req.Reply(true, nil)
+				go ch.run()
 				continue
 			}
 		case "pty-req":
@@ -308,23 +275,16 @@ func (ch *Channel) takeSize(payload []byte) bool {
 // narrower bounds of its own.
 func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
+// takeEnv takes a variable that a session may want to know.
 func (ch *Channel) takeEnv(payload []byte) bool {
 	var p struct{ Name, Value string }
-	if len(payload) > maxEnvSize || gossh.Unmarshal(payload, &p) != nil || !knownEnv(p.Name) {
+	if len(payload) > maxEnvSize || gossh.Unmarshal(payload, &p) != nil || len(ch.Env) >= maxEnv {
 		return false
 	}
-	if len(ch.Env) >= maxEnv {
+	known := slices.Contains([]string{"NO_COLOR", "COLORTERM", "TZ", "LANG", "TERM"}, p.Name)
+	if !known && !strings.HasPrefix(p.Name, "LC_") && !strings.HasPrefix(p.Name, "WHOELSE_") {
 		return false
 	}
 	ch.Env[p.Name] = p.Value
 	return true
-}
-
-// knownEnv lists what a session may ever want to know.
-func knownEnv(name string) bool {
-	switch name {
-	case "NO_COLOR", "COLORTERM", "TZ", "LANG", "TERM":
-		return true
-	}
-	return strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "WHOELSE_")
 }

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
@@ -69,18 +69,30 @@ func (s *Server) otherwise(err error) error {
 	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
 }
 
-// checkInvitation says whether a code is good for a nick. Who guesses has to wait. What it
-// refuses it is not asked again on the same connection, however many keys come with it, so
-// that each wrong guess counts once.
-func (s *Server) checkInvitation(name, code string, from netip.Addr) error {
+// checkInvitation says whether a code is good for a nick. Whoever guesses has to wait. What
+// it refuses it is not asked again on the same connection: each key that a client has comes
+// with the same code, and a slip of the hand is one wrong guess.
+func (c *conn) checkInvitation(name, code string) error {
+	s, from, asked := c.server, addrOf(c.RemoteAddr()), name+"+"+code
+	if err, before := c.attempts.wrong[asked]; before {
+		return err
+	}
+	var err error
 	if wait := s.guesses.Wait(from); wait > 0 {
-		return fmt.Errorf("too many wrong invitations came from your address; try again in %s", wait.Round(time.Second))
+		err = errors.New("too many wrong invitations came from your address; try again in " + limit.Wait(wait))
+	} else if err = s.cfg.Invites.Check(name, code); err != nil {
+		if errors.Is(err, invites.ErrWrong) {
+			s.guesses.Wrong(from)
+		}
+		err = publicError(err)
 	}
-	err := s.cfg.Invites.Check(name, code)
-	if errors.Is(err, invites.ErrWrong) {
-		s.guesses.Wrong(from)
+	if err != nil {
+		if c.attempts.wrong == nil {
+			c.attempts.wrong = map[string]error{}
+		}
+		c.attempts.wrong[asked] = err
 	}
-	return publicError(err)
+	return err
 }
 
 // redeem enrols a key that has signed, and uses the code up. It does not count as a claim.
