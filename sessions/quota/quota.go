@@ -15,6 +15,7 @@
 package quota
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"sync"
@@ -88,50 +89,34 @@ func (b bucket) span(bytes int64) time.Duration {
 	return time.Duration(float64(bytes) * float64(b.per) / float64(b.bytes))
 }
 
-// level says how full a bucket is by when it will be empty, on the limiter's clock.
-type level time.Duration
+// The buckets of an account. How full they are is told by when they will be empty, on the
+// limiter's clock.
+const (
+	day = iota
+	minute
+	buckets // how many there are
+)
 
-// left is how long the bucket takes to be empty.
-func (f level) left(now time.Duration) time.Duration { return max(0, time.Duration(f)-now) }
+type levels [buckets]time.Duration
 
-// wait is how long until bytes fit, 0 if they do. They do in any case when the bucket
-// is empty.
-func (f level) wait(b bucket, bytes int64, now time.Duration) time.Duration {
-	if b.bytes <= 0 {
-		return 0
-	}
-	return max(0, min(f.left(now), f.left(now)+b.span(bytes)-b.per))
-}
-
-// add puts bytes in, or takes them out.
-func (f *level) add(b bucket, bytes int64, now time.Duration) {
-	if b.bytes > 0 {
-		*f = level(now + max(0, f.left(now)+b.span(bytes)))
-	}
-}
-
-// used is what one nick, address or network has used.
-type used struct{ minute, day level }
+// left is how long the bucket that is empty at level still takes.
+func left(level, now time.Duration) time.Duration { return max(0, level-now) }
 
 // accounts are those of all nicks, all addresses or all networks, each until there is
-// nothing on it. Whoever has none is taken to have used as much as the fullest that was
-// evicted: nobody gets more than the limit by having their account pushed out, however
-// many names or addresses they have.
+// nothing on it; or the one of everyone. Whoever has none is taken to have used as much as
+// the fullest that was evicted: nobody gets more than the limit by having their account
+// pushed out, however many names or addresses they have.
 type accounts struct {
-	scope       Scope
-	minute, day bucket
-	table       *limit.Table[any, used] // by nick or netip.Prefix
-	evicted     used
+	scope   Scope
+	buckets [buckets]bucket
+	table   *limit.Table[any, levels] // by nick or netip.Prefix
+	evicted levels
 }
 
-func newAccounts(scope Scope, bytes int64, size int) *accounts {
-	minute := bytes / MinuteShare
-	if bytes > 0 {
-		minute = max(1, minute)
-	}
+func newAccounts(scope Scope, perDay, perMinute int64, size int) *accounts {
 	return &accounts{
-		scope: scope, minute: bucket{minute, time.Minute}, day: bucket{bytes, 24 * time.Hour},
-		table: limit.NewTable[any, used](size),
+		scope: scope, table: limit.NewTable[any, levels](size),
+		buckets: [buckets]bucket{day: {perDay, 24 * time.Hour}, minute: {perMinute, time.Minute}},
 	}
 }
 
@@ -141,39 +126,47 @@ type account struct {
 	key any
 }
 
-func (a account) used() used {
-	if u, ok := a.table.Get(a.key); ok {
-		return u
+func (a account) levels() levels {
+	if used, ok := a.table.Get(a.key); ok {
+		return used
 	}
 	return a.evicted
 }
 
-// refusal says which limit keeps bytes out; nil for none.
+// refusal says which limit keeps bytes out; nil for none. They fit in any case when the
+// bucket is empty.
 func (a account) refusal(bytes int64, now time.Duration) *Refusal {
-	u := a.used()
-	if wait := u.day.wait(a.day, bytes, now); wait > 0 {
-		return &Refusal{a.scope, a.day.per, wait}
-	}
-	if wait := u.minute.wait(a.minute, bytes, now); wait > 0 {
-		return &Refusal{a.scope, a.minute.per, wait}
+	for i, level := range a.levels() {
+		b := a.buckets[i]
+		if b.bytes <= 0 {
+			continue
+		}
+		if wait := min(left(level, now), left(level, now)+b.span(bytes)-b.per); wait > 0 {
+			return &Refusal{a.scope, b.per, wait}
+		}
 	}
 	return nil
 }
 
 // light reports whether it sends little, with these bytes.
 func (a account) light(bytes int64, now time.Duration) bool {
-	return a.minute.bytes <= 0 || a.used().minute.left(now)+a.minute.span(bytes) <= a.minute.per/lightShare
+	b := a.buckets[minute]
+	return b.bytes <= 0 || left(a.levels()[minute], now)+b.span(bytes) <= b.per/lightShare
 }
 
+// add puts bytes in, or takes them out.
 func (a account) add(bytes int64, now time.Duration) {
-	if _, known := a.table.Get(a.key); a.day.bytes <= 0 || bytes < 0 && !known {
+	if _, known := a.table.Get(a.key); bytes < 0 && !known {
 		return
 	}
-	u := a.used()
-	u.minute.add(a.minute, bytes, now)
-	u.day.add(a.day, bytes, now)
-	if out, ok := a.table.Set(a.key, u, time.Duration(max(u.minute, u.day)), now); ok {
-		a.evicted = used{max(a.evicted.minute, out.minute), max(a.evicted.day, out.day)}
+	used := a.levels()
+	for i, b := range a.buckets {
+		if b.bytes > 0 {
+			used[i] = now + max(0, left(used[i], now)+b.span(bytes))
+		}
+	}
+	if out, ok := a.table.Set(a.key, used, max(used[day], used[minute]), now); ok {
+		a.evicted = levels{max(a.evicted[day], out[day]), max(a.evicted[minute], out[minute])}
 	}
 }
 
@@ -183,37 +176,31 @@ type Limiter struct {
 	exempt []netip.Prefix
 	began  time.Time // the clock's zero
 
-	mu                       sync.Mutex // owns the rest
-	nicks, addresses, blocks *accounts
-	all                      bucket
-	usedByAll                level
-	charged                  uint64 // bytes
-	refused                  map[Scope]uint64
+	mu      sync.Mutex // owns the rest
+	of      map[Scope]*accounts
+	charged uint64 // bytes
+	refused map[Scope]uint64
 }
 
 // New returns a limiter that nobody has used yet.
 func New(l Limits) *Limiter {
-	if l.Remembered == 0 {
-		l.Remembered = 65_536
+	size := cmp.Or(l.Remembered, 65_536)
+	of, refused := map[Scope]*accounts{}, map[Scope]uint64{All: 0}
+	for scope, bytes := range map[Scope]int64{Nick: l.Nick, Address: l.Address, Network: l.Network} {
+		of[scope] = newAccounts(scope, bytes, (bytes+MinuteShare-1)/MinuteShare, size)
+		refused[scope] = 0
 	}
-	return &Limiter{
-		exempt:    l.Exempt,
-		began:     time.Now(),
-		nicks:     newAccounts(Nick, l.Nick, l.Remembered),
-		addresses: newAccounts(Address, l.Address, l.Remembered),
-		blocks:    newAccounts(Network, l.Network, l.Remembered),
-		all:       bucket{l.All, time.Minute},
-		refused:   map[Scope]uint64{Nick: 0, Address: 0, Network: 0, All: 0},
-	}
+	of[All] = newAccounts(All, 0, l.All, 1)
+	return &Limiter{exempt: l.Exempt, began: time.Now(), of: of, refused: refused}
 }
 
-// accountsOf lists the accounts that who is charged on.
+// accountsOf lists the accounts that who is charged on, the one of everyone last.
 func (l *Limiter) accountsOf(who Who) []account {
-	of := []account{{l.nicks, who.Nick}}
+	list := []account{{l.of[Nick], who.Nick}}
 	if !netaddr.Exempt(who.Addr, l.exempt) {
-		of = append(of, account{l.addresses, netaddr.Of(who.Addr)}, account{l.blocks, netaddr.Network(who.Addr)})
+		list = append(list, account{l.of[Address], netaddr.Of(who.Addr)}, account{l.of[Network], netaddr.Network(who.Addr)})
 	}
-	return of
+	return append(list, account{l.of[All], nil})
 }
 
 // Charge counts bytes on all of who's accounts, or on none: the error, a [*Refusal],
@@ -226,30 +213,21 @@ func (l *Limiter) Charge(who Who, bytes int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Since(l.began)
-	if refusal := l.refusal(l.accountsOf(who), bytes, now); refusal != nil {
-		l.refused[refusal.Scope]++
-		return refusal
-	}
-	l.add(who, bytes, now)
-	return nil
-}
-
-// refusal keeps half of what all may have for those who send little, so that a few who
-// send much do not silence the rest.
-func (l *Limiter) refusal(of []account, bytes int64, now time.Duration) *Refusal {
+	// Half of what all may have is for those who send little, so that a few who send much
+	// do not silence the rest.
 	light := true
-	for _, a := range of {
-		if r := a.refusal(bytes, now); r != nil {
+	for _, a := range l.accountsOf(who) {
+		more := bytes
+		if a.scope == All && !light {
+			more += a.buckets[minute].bytes / 2
+		}
+		if r := a.refusal(more, now); r != nil {
+			l.refused[r.Scope]++
 			return r
 		}
 		light = light && a.light(bytes, now)
 	}
-	if !light {
-		bytes += l.all.bytes / 2
-	}
-	if wait := l.usedByAll.wait(l.all, bytes, now); wait > 0 {
-		return &Refusal{All, l.all.per, wait}
-	}
+	l.add(who, bytes)
 	return nil
 }
 
@@ -260,15 +238,14 @@ func (l *Limiter) Refund(who Who, bytes int64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(who, -bytes, time.Since(l.began))
+	l.add(who, -bytes)
 }
 
-func (l *Limiter) add(who Who, bytes int64, now time.Duration) {
+func (l *Limiter) add(who Who, bytes int64) {
 	l.charged += uint64(bytes)
 	for _, a := range l.accountsOf(who) {
-		a.add(bytes, now)
+		a.add(bytes, time.Since(l.began))
 	}
-	l.usedByAll.add(l.all, bytes, now)
 }
 
 // Stats is what was charged and refused since the limiter was made.
@@ -282,7 +259,9 @@ type Stats struct {
 func (l *Limiter) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Stats{Charged: l.charged, Refused: maps.Clone(l.refused), Remembered: map[Scope]int{
-		Nick: l.nicks.table.Len(), Address: l.addresses.table.Len(), Network: l.blocks.table.Len(),
-	}}
+	remembered := map[Scope]int{}
+	for _, scope := range []Scope{Nick, Address, Network} {
+		remembered[scope] = l.of[scope].table.Len()
+	}
+	return Stats{Charged: l.charged, Refused: maps.Clone(l.refused), Remembered: remembered}
 }

@@ -38,7 +38,7 @@ func charged(t *testing.T, err error) {
 	}
 }
 
-const day = 24 * time.Hour
+const oneDay = 24 * time.Hour
 
 func TestMinuteAndDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -55,9 +55,9 @@ func TestMinuteAndDay(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		err := l.Charge(bob, 100)
-		refused(t, err, Nick, day, err.Error())
+		refused(t, err, Nick, oneDay, err.Error())
 		time.Sleep(err.(*Refusal).Wait - time.Millisecond)
-		refused(t, l.Charge(bob, 100), Nick, day, "you have reached your limit for one day; try again in 1 second")
+		refused(t, l.Charge(bob, 100), Nick, oneDay, "you have reached your limit for one day; try again in 1 second")
 		time.Sleep(2 * time.Millisecond)
 		charged(t, l.Charge(bob, 100))
 	})
@@ -181,13 +181,13 @@ func TestNobodyGetsMore(t *testing.T) {
 			}
 			time.Sleep(time.Duration(rnd.Int64N(int64(time.Second))))
 		}
-		days := float64(time.Since(l.began)) / float64(day)
+		days := float64(time.Since(l.began)) / float64(oneDay)
 		for nick, bytes := range got {
 			if may := limit * (1 + days); float64(bytes) > may {
 				t.Errorf("%s got %d bytes, more than %.0f", nick, bytes, may)
 			}
 		}
-		time.Sleep(2 * day)
+		time.Sleep(2 * oneDay)
 		for range 2 * most {
 			charged(t, l.Charge(who("bob", ""), 1))
 			time.Sleep(time.Minute)
