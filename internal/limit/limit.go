@@ -3,9 +3,10 @@
 package limit
 
 import (
-	"container/heap"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,29 +14,29 @@ import (
 const Forever = time.Duration(math.MaxInt64)
 
 // Table remembers values by key, each until its time, on a clock of the caller's. It holds
-// at most so many; when there is no room, the one that would be forgotten soonest goes
-// first. So to have an entry forgotten early takes as many others as there is room, each
-// kept for even longer. Nothing runs in the background.
+// size of them at most, beside those kept Forever. When there is no room, the eighth that
+// would be forgotten soonest goes. So to have an entry forgotten early takes nearly as many
+// others as there is room, each kept for even longer.
 //
-// It is not safe for concurrent use. Each operation costs O(log size).
+// It is not safe for concurrent use. Nothing runs in the background: now and then a Set
+// goes through all of it, some milliseconds for 65,536.
 type Table[K comparable, V any] struct {
 	Evicted uint64 // how many were forgotten for want of room
 
 	size    int
-	entries map[K]*entry[K, V]
-	soonest queue[K, V]
+	evict   func(V) // told of each of them; may be nil
+	entries map[K]entry[V]
+	sweep   time.Duration // when what has expired is looked for
 }
 
-type entry[K comparable, V any] struct {
-	key   K
+type entry[V any] struct {
 	value V
 	until time.Duration
-	index int // in the queue
 }
 
-// NewTable returns an empty table for size entries. Those kept Forever may be more.
-func NewTable[K comparable, V any](size int) *Table[K, V] {
-	return &Table[K, V]{size: size, entries: map[K]*entry[K, V]{}}
+// NewTable returns an empty table.
+func NewTable[K comparable, V any](size int, evict func(V)) *Table[K, V] {
+	return &Table[K, V]{size: size, evict: evict, entries: map[K]entry[V]{}}
 }
 
 // Len is how many entries there are.
@@ -43,69 +44,40 @@ func (t *Table[K, V]) Len() int { return len(t.entries) }
 
 // Get returns the value of key, if there is one.
 func (t *Table[K, V]) Get(key K) (value V, ok bool) {
-	if e := t.entries[key]; e != nil {
-		return e.value, true
-	}
-	return value, false
+	e, ok := t.entries[key]
+	return e.value, ok
 }
 
-// sweep is how many expired entries Set forgets at most: more than it can add, so that the
-// table shrinks, and few, so that nobody waits for the end of a flood to be cleared away.
-const sweep = 2
-
-// Set remembers value until then, and forgets some that have expired. It returns a value
-// that it had to evict for want of room.
-func (t *Table[K, V]) Set(key K, value V, until, now time.Duration) (evicted V, ok bool) {
-	e := t.entries[key]
-	if e == nil {
-		e = &entry[K, V]{key: key}
-		t.entries[key] = e
-		heap.Push(&t.soonest, e)
+// Set remembers value until then.
+func (t *Table[K, V]) Set(key K, value V, until, now time.Duration) {
+	t.entries[key] = entry[V]{value, until}
+	if now < t.sweep && t.Len() <= t.size {
+		return
 	}
-	e.value, e.until = value, until
-	heap.Fix(&t.soonest, e.index)
-	for range sweep {
-		if t.Len() > 0 && t.soonest[0].until <= now {
-			t.forget()
+	t.sweep = now + time.Minute
+	maps.DeleteFunc(t.entries, func(_ K, e entry[V]) bool { return e.until <= now })
+	var ends []time.Duration
+	for _, e := range t.entries {
+		if e.until < Forever {
+			ends = append(ends, e.until)
 		}
 	}
-	if t.Len() > t.size && t.soonest[0].until < Forever {
-		t.Evicted++
-		return t.forget(), true
+	if len(ends) <= t.size {
+		return
 	}
-	return evicted, false
-}
-
-// forget drops the entry whose time is over soonest.
-func (t *Table[K, V]) forget() V {
-	e := heap.Pop(&t.soonest).(*entry[K, V])
-	delete(t.entries, e.key)
-	return e.value
-}
-
-// queue is a heap with the entry to be forgotten first at the top.
-type queue[K comparable, V any] []*entry[K, V]
-
-func (q queue[K, V]) Len() int           { return len(q) }
-func (q queue[K, V]) Less(i, j int) bool { return q[i].until < q[j].until }
-
-func (q queue[K, V]) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-func (q *queue[K, V]) Push(x any) {
-	e := x.(*entry[K, V])
-	e.index = len(*q)
-	*q = append(*q, e)
-}
-
-func (q *queue[K, V]) Pop() any {
-	last := len(*q) - 1
-	e := (*q)[last]
-	(*q)[last] = nil // or it would be kept from the garbage collector
-	*q = (*q)[:last]
-	return e
+	slices.Sort(ends)
+	drop := len(ends) - t.size + t.size/8
+	last := ends[drop-1]
+	for key, e := range t.entries {
+		if e.until <= last && drop > 0 {
+			drop--
+			t.Evicted++
+			delete(t.entries, key)
+			if t.evict != nil {
+				t.evict(e.value)
+			}
+		}
+	}
 }
 
 // Wait says how long somebody has to wait, rounded up: whoever comes back then gets in.

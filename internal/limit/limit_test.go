@@ -1,75 +1,64 @@
 package limit
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// TestTable compares the table with one that looks at everything.
+// TestTable: whatever is set, what is kept for ever stays, the rest is bounded, and what is
+// evicted would have been forgotten before what stays.
 func TestTable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const size = 5
-		table, model := NewTable[int, int](size), map[int]time.Duration{}
-		now := time.Duration(0)
-		for i := range rapid.IntRange(1, 200).Draw(t, "steps") {
-			now += time.Duration(rapid.IntRange(0, 3).Draw(t, "pause"))
-			key, until := rapid.IntRange(0, 9).Draw(t, "key"), now+time.Duration(rapid.IntRange(-1, 20).Draw(t, "span"))
+		const size = 8
+		var evicted []time.Duration
+		table := NewTable[int](size, func(until time.Duration) { evicted = append(evicted, until) })
+		model, now := map[int]time.Duration{}, time.Duration(0)
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			now += time.Duration(rapid.IntRange(0, 40).Draw(t, "pause")) * time.Second
+			key := rapid.IntRange(0, 20).Draw(t, "key")
+			until := now + time.Duration(rapid.IntRange(-1, 200).Draw(t, "span"))*time.Second
 			if rapid.IntRange(0, 9).Draw(t, "forever") == 0 {
 				until = Forever
 			}
-			model[key] = until
-			evicted, ok := table.Set(key, i, until, now)
-			if ok && evicted == i && until == Forever {
-				t.Fatal("an entry kept for ever was evicted")
-			}
+			model[key], evicted = until, nil
+			table.Set(key, until, until, now)
 			temporary := 0
-			for key := range model {
-				if _, ok := table.Get(key); !ok {
-					delete(model, key)
-				} else if model[key] < Forever {
+			for key, until := range model {
+				got, ok := table.Get(key)
+				switch {
+				case ok && got != until:
+					t.Fatalf("%d is %v, want %v", key, got, until)
+				case ok && until < Forever:
 					temporary++
+				case ok:
+				case until > now && !slices.Contains(evicted, until):
+					t.Fatalf("%d is gone", key)
+				default:
+					delete(model, key)
+				}
+				if ok && len(evicted) > 0 && slices.Max(evicted) > until {
+					t.Fatalf("%v was evicted before %v", slices.Max(evicted), until)
 				}
 			}
-			if len(model) != table.Len() || table.Len() != len(table.soonest) {
-				t.Fatalf("%d entries, %d in the queue, %d found", table.Len(), len(table.soonest), len(model))
-			}
-			if table.Len() > size && temporary > 0 {
-				t.Fatalf("%d entries, %d of them temporary", table.Len(), temporary)
-			}
-			for at, e := range table.soonest {
-				if e.index != at || table.soonest[0].until > e.until || e.until != model[e.key] {
-					t.Fatalf("entry %+v at %d", *e, at)
-				}
+			if len(model) != table.Len() || temporary > size {
+				t.Fatalf("%d entries, %d of them temporary, %d found", table.Len(), temporary, len(model))
 			}
 		}
 	})
 }
 
-// TestExpired: what has expired goes as others come.
+// TestExpired: what has expired is forgotten within a minute.
 func TestExpired(t *testing.T) {
-	table := NewTable[int, int](100)
+	table := NewTable[int, int](100, nil)
 	for i := range 50 {
-		table.Set(i, i, 10, 0)
+		table.Set(i, i, time.Second, 0)
 	}
-	for i := range 25 {
-		table.Set(1000, i, 30, 20)
-	}
+	table.Set(1000, 1, 5*time.Minute, time.Minute)
 	if table.Len() != 1 || table.Evicted != 0 {
 		t.Errorf("%d entries, %d evicted", table.Len(), table.Evicted)
-	}
-}
-
-// TestSoonestGoesFirst: without room, the one that lasts longest stays.
-func TestSoonestGoesFirst(t *testing.T) {
-	table := NewTable[int, string](2)
-	table.Set(1, "long", 100, 0)
-	for i := range 50 {
-		table.Set(2+i, "short", time.Duration(10+i), 0)
-	}
-	if v, _ := table.Get(1); v != "long" || table.Len() != 2 || table.Evicted != 49 {
-		t.Errorf("%q, %d entries, %d evicted", v, table.Len(), table.Evicted)
 	}
 }
 

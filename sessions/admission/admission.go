@@ -171,8 +171,8 @@ func New(l Limits, bans *bans.List) *Controller {
 	c := &Controller{
 		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
 		networks: map[netip.Prefix]int{},
-		v4:       limit.NewTable[netip.Prefix, source](l.Sources),
-		v6:       limit.NewTable[netip.Prefix, source](l.Sources),
+		v4:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		v6:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
 	}
 	c.stats.Refused = map[Why]uint64{
 		Banned: 0, Penalised: 0, TooManyFromAddress: 0, TooManySessions: 0, TooManyHandshakes: 0, TooFast: 0,

@@ -114,10 +114,13 @@ type accounts struct {
 }
 
 func newAccounts(scope Scope, perDay, perMinute int64, size int) *accounts {
-	return &accounts{
-		scope: scope, table: limit.NewTable[any, levels](size),
-		buckets: [buckets]bucket{day: {perDay, 24 * time.Hour}, minute: {perMinute, time.Minute}},
+	a := &accounts{
+		scope: scope, buckets: [buckets]bucket{day: {perDay, 24 * time.Hour}, minute: {perMinute, time.Minute}},
 	}
+	a.table = limit.NewTable[any](size, func(out levels) {
+		a.evicted = levels{max(a.evicted[day], out[day]), max(a.evicted[minute], out[minute])}
+	})
+	return a
 }
 
 // account is one of accounts.
@@ -156,7 +159,8 @@ func (a account) light(bytes int64, now time.Duration) bool {
 
 // add puts bytes in, or takes them out.
 func (a account) add(bytes int64, now time.Duration) {
-	if _, known := a.table.Get(a.key); bytes < 0 && !known {
+	_, known := a.table.Get(a.key)
+	if a.buckets[minute].bytes <= 0 || bytes < 0 && !known {
 		return
 	}
 	used := a.levels()
@@ -165,9 +169,7 @@ func (a account) add(bytes int64, now time.Duration) {
 			used[i] = now + max(0, left(used[i], now)+b.span(bytes))
 		}
 	}
-	if out, ok := a.table.Set(a.key, used, max(used[day], used[minute]), now); ok {
-		a.evicted = levels{max(a.evicted[day], out[day]), max(a.evicted[minute], out[minute])}
-	}
+	a.table.Set(a.key, used, max(used[day], used[minute]), now)
 }
 
 // Limiter keeps the accounts. Its methods may be called concurrently; those of nil, which
