@@ -32,11 +32,10 @@ type Channel struct {
 	Command string // what is to be run; "" for a shell
 	Env     map[string]string
 
-	conn  *conn
-	raw   gossh.Channel
-	in    *input
-	start *time.Timer // closes the connection when no shell or command comes
-	over  *time.Timer // closes it when the client does not close its channel
+	conn *conn
+	raw  gossh.Channel
+	in   *input
+	late *time.Timer // closes the connection: no shell or command, or the client leaves the channel open
 
 	exit   sync.Once
 	exited atomic.Bool // closed by Exit, and not by the client before that
@@ -71,9 +70,7 @@ func (s *Server) openChannel(_ *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 		return
 	}
 	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}}
-	ch.start = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
-	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
-	ch.over.Stop()
+	ch.late = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	var all sync.WaitGroup
 	all.Go(func() {
 		defer s.recoverPanic("channel's input", c)
@@ -93,9 +90,9 @@ func (s *Server) openChannel(_ *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 // run is the session, from when a shell or command was asked for.
 func (ch *Channel) run() {
 	c := ch.conn
-	defer c.finish()
+	defer func() { <-c.running }()
 	defer c.server.recoverPanic("session", c)
-	ch.start.Stop()
+	ch.late.Stop()
 	login, err := c.identify()
 	if err != nil {
 		c.server.logHidden(login, err)
@@ -121,18 +118,17 @@ func (ch *Channel) ending() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if !ch.gone {
-		ch.over.Reset(closeWithin)
+		ch.late.Reset(closeWithin)
 	}
 }
 
 // closed ends what goes on with the channel: the client has closed it, or is gone.
 func (ch *Channel) closed() {
-	ch.start.Stop()
 	ch.in.end()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.gone = true
-	ch.over.Stop()
+	ch.late.Stop()
 }
 
 func (ch *Channel) Read(p []byte) (int, error)  { return ch.in.Read(p) }
@@ -212,18 +208,12 @@ func (ch *Channel) OnResize(f func()) {
 func (ch *Channel) requests(in <-chan *gossh.Request) {
 	started := false
 	for req := range in {
-		ok := false
+		ok, start := false, false
 		switch req.Type {
 		case "shell", "exec":
-			if !started && len(req.Payload) <= maxCommand+4 && ch.conn.begin() {
-				started = true
-				var p struct{ Command string }
-				gossh.Unmarshal(req.Payload, &p) // of a shell there is none
-				ch.Command = p.Command
-				req.Reply(true, nil)
-				go ch.run()
-				continue
-			}
+			start = !started && ch.takeCommand(req.Payload)
+			started = started || start
+			ok = start
 		case "pty-req":
 			ok = !started && ch.takePty(req.Payload)
 		case "window-change":
@@ -232,7 +222,27 @@ func (ch *Channel) requests(in <-chan *gossh.Request) {
 			ok = !started && ch.takeEnv(req.Payload)
 		}
 		req.Reply(ok, nil) // fails only with the connection
+		if start {
+			go ch.run()
+		}
 	}
+}
+
+// takeCommand reports whether a shell or command may run. A client that opens and closes
+// channels at will has no more of them than one that leaves them open.
+func (ch *Channel) takeCommand(payload []byte) bool {
+	if len(payload) > maxCommand+4 {
+		return false
+	}
+	select {
+	case ch.conn.running <- struct{}{}:
+	default:
+		return false
+	}
+	var p struct{ Command string }
+	gossh.Unmarshal(payload, &p) // of a shell there is none
+	ch.Command = p.Command
+	return true
 }
 
 func (ch *Channel) takePty(payload []byte) bool {

@@ -28,6 +28,7 @@ type conn struct {
 	attempts  attempts          // written during authentication, read after it
 	late, in  atomic.Bool       // its time ran out; somebody logged in
 	opening   atomic.Int32      // channels that are open or being refused
+	running   chan struct{}     // a place for each shell and command, also of closed channels
 	early     atomic.Bool       // the login has not begun
 	received  atomic.Int64      // bytes until then
 	unread    unread
@@ -40,7 +41,6 @@ type conn struct {
 	known    *Login     // whose key has signed, as far as a nick is bound to it: for EndStale
 	ssh      *gossh.ServerConn
 	channels int
-	running  int // shells and commands, also of channels that are closed
 
 	// Questions for a sign of life. An answer also proves that the client has taken
 	// everything that was written before the question, because ssh keeps the order.
@@ -56,7 +56,7 @@ type connKey struct{}
 func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Conn: nc, server: s}
+	c := &conn{Conn: nc, server: s, running: make(chan struct{}, maxRunning)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.early.Store(true)
 	c.unread.conn = c
@@ -131,11 +131,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var (
-	errTooMuch = errors.New("too much was sent before the login")
-	errFlood   = errors.New("too much was sent that nobody can read yet")
-)
-
 // Read counts what comes before the login, and what comes that is not taken.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
@@ -143,14 +138,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	case err != nil:
 		c.Close()
 	case c.early.Load() && c.received.Add(int64(n)) > maxBeforeAuth:
-		err = errTooMuch
+		err = errors.New("too much was sent before the login")
 		c.Close()
 	case !c.unread.add(n):
-		err = errFlood
-		c.server.floods.Do(func() {
-			c.server.cfg.Log.Warn("connection closed: it sent faster than the server could read; "+
-				"more of these are not logged for a minute", "from", c.RemoteAddr())
-		})
+		err = errors.New("it sent faster than the server could read")
+		c.log().Info("connection closed", "why", err)
 		c.abort()
 	}
 	if err != nil {
@@ -259,24 +251,6 @@ func (c *conn) done() {
 	if last {
 		c.Close()
 	}
-}
-
-// begin counts a shell or command, unless too many are running. A client that opens
-// and closes channels at will has no more of them than one that leaves them open.
-func (c *conn) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running >= maxRunning {
-		return false
-	}
-	c.running++
-	return true
-}
-
-func (c *conn) finish() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running--
 }
 
 // confirm calls f once: with true when the client has received all that was

@@ -342,11 +342,11 @@ func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
 func (s *Server) EndStale() {
 	for _, c := range s.connections() {
 		c.mu.Lock()
-		known, running := c.known, c.running
+		known := c.known
 		c.mu.Unlock()
 		switch _, stale := s.Stale(known, c.RemoteAddr().String()); {
 		case !stale:
-		case running == 0:
+		case len(c.running) == 0:
 			c.Close()
 		default:
 			time.AfterFunc(closeWithin, c.abort)

@@ -21,7 +21,6 @@ import (
 	"charm.land/ssh"
 	"charm.land/wish/v2"
 	gossh "golang.org/x/crypto/ssh"
-	"golang.org/x/time/rate"
 
 	"whoelse/keys"
 	"whoelse/keys/bans"
@@ -85,7 +84,6 @@ type Server struct {
 	conns    map[*conn]struct{} // every open connection, also before login
 	stopped  bool
 	all      sync.WaitGroup // the connections' goroutines
-	floods   rate.Sometimes // to the log
 	refusals *slog.Logger   // bounded
 	limit    floodlog.Handler
 }
@@ -96,8 +94,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	s := &Server{
 		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
-		floods: rate.Sometimes{Interval: time.Minute},
-		limit:  floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
+		limit: floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
 	}
 	s.refusals = slog.New(s.limit)
 	var err error
