@@ -251,12 +251,9 @@ func (ch *Channel) takePty(payload []byte) bool {
 		Width, Height, Wpx, Hpx uint32
 		Modes                   string
 	}
-	if len(payload) > maxPtySize || gossh.Unmarshal(payload, &p) != nil {
-		return false
-	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.pty {
+	if ch.pty || len(payload) > maxPtySize || gossh.Unmarshal(payload, &p) != nil {
 		return false
 	}
 	ch.pty, ch.term = true, p.Term
@@ -266,12 +263,9 @@ func (ch *Channel) takePty(payload []byte) bool {
 
 func (ch *Channel) takeSize(payload []byte) bool {
 	var p struct{ Width, Height, Wpx, Hpx uint32 }
-	if gossh.Unmarshal(payload, &p) != nil {
-		return false
-	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if !ch.pty {
+	if !ch.pty || gossh.Unmarshal(payload, &p) != nil {
 		return false
 	}
 	ch.width, ch.height = clampSize(p.Width), clampSize(p.Height)

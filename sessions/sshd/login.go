@@ -301,10 +301,10 @@ func (c *conn) enrol(login *Login) error {
 		err = c.server.redeem(login.Nick, code, login.Key)
 	}
 	if err != nil {
-		c.log().Info(logRefusedLogin, "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
+		c.log().Info("login refused", "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
 		return err
 	}
-	c.log().Info(logClaimed, "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
+	c.log().Info("nick claimed", "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
 	return nil
 }
 
@@ -354,17 +354,11 @@ func (s *Server) EndStale() {
 	}
 }
 
-// Messages of the log about who is not let in. Their names and attributes are for
-// fail2ban and the like: docs/operations.md.
-const (
-	logRefusedConnection = "connection refused" // before the login: reason, why
-	logRefusedLogin      = "login refused"      // it was tried: user, reason, why, keys (how many were refused)
-	logNoLogin           = "no login"           // it was not, or not in time: how
-	logClaimed           = "nick claimed"       // nick, key, invited
-)
-
-// log is the bounded one about who is not let in.
-func (c *conn) log() *slog.Logger { return c.server.refusals.With("from", c.RemoteAddr().String()) }
+// log is the bounded one about who is not let in. Its messages and attributes are for
+// fail2ban and the like, and do not change: docs/operations.md.
+func (c *conn) log() *slog.Logger {
+	return slog.New(c.server.refusals).With("from", c.RemoteAddr().String())
+}
 
 // recordFailure tells the log and admission how a connection ended that nobody logged in on.
 func (c *conn) recordFailure() {
@@ -383,13 +377,13 @@ func (c *conn) recordFailure() {
 		why = refused("not-proven", "the key did not sign")
 	}
 	if why == nil {
-		c.log().Info(logNoLogin, "how", how)
+		c.log().Info("no login", "how", how)
 	} else {
 		user, _, coded := strings.Cut(c.attempts.user, "+")
 		if coded {
 			user += "+..." // without the code of an invitation, which may be a good one
 		}
-		c.log().Info(logRefusedLogin, "user", text.Cut(text.CleanLine(user), 64), "reason", reasonOf(why),
+		c.log().Info("login refused", "user", text.Cut(text.CleanLine(user), 64), "reason", reasonOf(why),
 			"why", text.CleanLine(why.Error()), "keys", c.attempts.refused)
 	}
 	if c.ticket != nil {

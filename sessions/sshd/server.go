@@ -83,9 +83,8 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{} // every open connection, also before login
 	stopped  bool
-	all      sync.WaitGroup // the connections' goroutines
-	refusals *slog.Logger   // bounded
-	limit    floodlog.Handler
+	all      sync.WaitGroup   // the connections' goroutines
+	refusals floodlog.Handler // the log about who is not let in
 }
 
 // New returns a server. It does not listen yet.
@@ -94,9 +93,8 @@ func New(cfg Config) (*Server, error) {
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	s := &Server{
 		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
-		limit: floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
+		refusals: floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
 	}
-	s.refusals = slog.New(s.limit)
 	var err error
 	s.ssh, err = wish.NewServer(
 		wish.WithVersion(strings.TrimPrefix(serverVersion, "SSH-2.0-")),
@@ -196,7 +194,7 @@ func (s *Server) serve(c *conn) {
 	if s.cfg.Admission != nil {
 		ticket, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
 		if err != nil {
-			c.log().Info(logRefusedConnection, "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
+			c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
 			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
 			return
 		}
@@ -255,5 +253,5 @@ func (s *Server) Close() {
 		c.Close()
 	}
 	s.all.Wait()
-	s.limit.Flush()
+	s.refusals.Flush()
 }
