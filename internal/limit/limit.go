@@ -21,10 +21,8 @@ const Forever = time.Duration(math.MaxInt64)
 // It is not safe for concurrent use. Nothing runs in the background: now and then a Set
 // goes through all of it, some milliseconds for 65,536.
 type Table[K comparable, V any] struct {
-	Evicted uint64 // how many were forgotten for want of room
-
 	size    int
-	evict   func(V) // told of each of them; may be nil
+	evict   func(V) // told of what goes for want of room; may be nil
 	entries map[K]entry[V]
 	sweep   time.Duration // when what has expired is looked for
 }
@@ -71,7 +69,6 @@ func (t *Table[K, V]) Set(key K, value V, until, now time.Duration) {
 	for key, e := range t.entries {
 		if e.until <= last && drop > 0 {
 			drop--
-			t.Evicted++
 			delete(t.entries, key)
 			if t.evict != nil {
 				t.evict(e.value)

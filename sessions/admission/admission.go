@@ -152,8 +152,6 @@ type Stats struct {
 	Refused    map[Why]uint64     // all reasons, also those that never happened
 	Failed     map[Failure]uint64 // what was counted, exempt addresses included
 	Remembered int                // addresses
-	Forgotten  uint64             // of them, before their time, for want of room
-	Unspoken   uint64             // people turned away without words, for there were too many
 }
 
 // New returns a controller that nobody has come through yet. bans may be nil.
@@ -187,7 +185,7 @@ func (c *Controller) Stats() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Refused, s.Failed = maps.Clone(s.Refused), maps.Clone(s.Failed)
-	s.Remembered, s.Forgotten = c.v4.Len()+c.v6.Len(), c.v4.Evicted+c.v6.Evicted
+	s.Remembered = c.v4.Len() + c.v6.Len()
 	return s
 }
 

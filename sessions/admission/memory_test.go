@@ -18,8 +18,8 @@ func TestMemoryIsBounded(t *testing.T) {
 				v.Close()
 			}
 		}
-		if s := d.Stats(); s.Remembered > 100 || s.Forgotten != 10_000-uint64(s.Remembered) {
-			t.Fatalf("%d remembered, %d forgotten; want 100 at most, and the rest of 10,000", s.Remembered, s.Forgotten)
+		if s := d.Stats(); s.Remembered > 100 {
+			t.Fatalf("%d remembered; want 100 at most", s.Remembered)
 		}
 		time.Sleep(time.Minute)
 		try(d, "2001:db8::1")

@@ -39,9 +39,6 @@ func (c *Controller) TurnAway(conn net.Conn, version string, why error) {
 	defer conn.Close()
 	defer c.leaving.Add(-1)
 	if c.leaving.Add(1) > maxLeaving {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.stats.Unspoken++
 		return
 	}
 	// Not a deadline: connections exist, around the real one, that ignore them.

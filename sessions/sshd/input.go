@@ -69,8 +69,8 @@ func (in *input) take() {
 	}
 }
 
-// Read implements io.Reader for one goroutine. What a client has sent that is gone
-// is not worked off: its input ends with the connection.
+// Read implements io.Reader for one goroutine. Input ends with the connection: the rest of
+// what a client sent before it went is not processed.
 func (in *input) Read(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -99,8 +99,8 @@ func (in *input) end() {
 // unread counts the bytes that come from the network while what came before them
 // is not taken: because a channel's buffer is full, or a write blocks and the
 // library waits behind it. It counts them as they come, encrypted, so that packets
-// count too: the smallest has 28 bytes and takes some 50 of memory. Who goes on
-// sending those gets ever deeper into debt, since what is read pays for text alone.
+// count too: the smallest has 28 bytes and takes some 50 of memory. A client
+// that goes on sending those gets ever deeper into debt, since what is read pays for text alone.
 type unread struct {
 	conn   *conn
 	behind atomic.Int32 // full channels and writes that go on
