@@ -2,8 +2,7 @@
 // often. It knows addresses, clocks and bans, and nothing of logins or keys; the one
 // thing of ssh in it is how to turn somebody away in words.
 //
-// For every accepted connection, before its first byte is answered, in a goroutine
-// of its own:
+// For every accepted connection, before its first byte is answered:
 //
 //	ticket, err := c.Admit(address)
 //	if err != nil {
@@ -40,20 +39,16 @@ type Limits struct {
 	Sessions   int // connections that have logged in; 10,000
 	Handshakes int // connections that have not yet; 100
 	PerAddress int // connections of an address, both kinds together; 20
-	// PerMinute is how many new connections an address may make at once, and then
-	// in a minute; 30. It is a bucket that refills evenly: whoever used it up may
-	// come again after a minute's thirtieth part.
+	// PerMinute is how many new connections an address may make at once, and then in a
+	// minute, evenly; 30.
 	PerMinute int
 	// Unread is how many bytes that nobody has read yet the connections of an address
 	// may leave with the server, and UnreadInAll those of everybody; 4 and 32 MiB.
 	Unread, UnreadInAll int
-	// Exempt are the operator's own addresses, none of them IPv4-mapped. They answer for
-	// no limit but Sessions and UnreadInAll, which are what the machine can carry, so that
-	// an attack that fills the handshakes does not lock the operator out. They are counted,
-	// and bans hold for them too. Also exempt is what has no address.
-	//
-	// Networks whose hosts all live in one /64 (a VPN's, or link-local) belong here,
-	// or they share what one address may do.
+	// Exempt are the operator's own addresses, none of them IPv4-mapped. Of the limits only
+	// Sessions and UnreadInAll, which are what the machine can carry, hold for them, so that
+	// an attack that fills the handshakes does not lock the operator out; and so do bans.
+	// Also exempt is what has no address.
 	Exempt []netip.Prefix
 	// Sources is how many addresses are remembered, of IPv4 and of IPv6 each; 65,536.
 	Sources int
@@ -215,13 +210,9 @@ func (c *Controller) change(of netip.Prefix, f func(*source)) {
 	c.table(of).Set(of, s, until, c.now())
 }
 
-// Admit lets a new connection in, or returns a [*Refusal]. A refused connection
-// leaves no trace but in the statistics: it is neither counted nor remembered, so
-// refusing costs the same however many there are. Whoever is admitted has to be
-// closed.
-//
-// Bans are enforced before all else and for everybody, exempt addresses too: an
-// operator who bans one of them means it.
+// Admit lets a new connection in, or returns a [*Refusal]. A refused connection leaves no
+// trace but in the statistics, so refusing costs the same however many there are. Bans
+// come first and hold for exempt addresses too: an operator who bans one of them means it.
 func (c *Controller) Admit(from netip.Addr) (*Ticket, error) {
 	from = from.Unmap().WithZone("")
 	t := &Ticket{

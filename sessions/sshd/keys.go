@@ -69,13 +69,13 @@ func (s *Server) otherwise(err error) error {
 	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
 }
 
-// checkInvitation says whether a code is good for a nick. Whoever guesses has to wait. What
-// it refuses it is not asked again on the same connection: each key that a client has comes
-// with the same code, and a slip of the hand is one wrong guess.
+// checkInvitation says whether a code is good for a nick. Whoever guesses has to wait. It is
+// asked once for all keys of a client, which come with the same code: a slip of the hand is
+// one wrong guess.
 func (c *conn) checkInvitation(name, code string) error {
-	s, from, asked := c.server, addrOf(c.RemoteAddr()), name+"+"+code
-	if err, before := c.attempts.wrong[asked]; before {
-		return err
+	s, a, from := c.server, &c.attempts, addrOf(c.RemoteAddr())
+	if a.invitation == name+"+"+code {
+		return a.invited
 	}
 	var err error
 	if wait := s.guesses.Wait(from); wait > 0 {
@@ -86,12 +86,7 @@ func (c *conn) checkInvitation(name, code string) error {
 		}
 		err = publicError(err)
 	}
-	if err != nil {
-		if c.attempts.wrong == nil {
-			c.attempts.wrong = map[string]error{}
-		}
-		c.attempts.wrong[asked] = err
-	}
+	a.invitation, a.invited = name+"+"+code, err
 	return err
 }
 

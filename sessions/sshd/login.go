@@ -33,7 +33,8 @@ type Login struct {
 	Claimed bool            // the nick is bound to the key with its first session
 	Unused  string          // why a key that was offered did not count; "" for none
 
-	code string // the invitation that Claimed is by
+	code    string // the invitation that Claimed is by
+	noTouch bool   // the key may sign without being touched
 }
 
 // loginKey is where permissions have the Login.
@@ -49,8 +50,10 @@ type attempts struct {
 	unfit   error // why the last key that can't be used at all was refused
 	why     error // the best reason for the log
 	user    string
-	told    []string         // what the person was shown, cleaned
-	wrong   map[string]error // what was said against NICK+CODE; as many as tries at most
+	told    []string // what the person was shown, cleaned
+
+	invitation string // NICK+CODE that was asked about last
+	invited    error  // what was said against it
 }
 
 // refusal is why somebody is not let in: in words for them, and as a reason for the log,
@@ -86,7 +89,7 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
 	defer s.recoverPanic("login", c)
 	c.attempts.tried, c.attempts.user = true, ctx.User()
-	login, noTouch, err := s.grant(c, ctx.User(), key)
+	login, err := s.grant(c, ctx.User(), key)
 	if err == nil {
 		err = s.checkBans(login.Nick, key, c)
 	}
@@ -96,31 +99,30 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	}
 	perms := ctx.Permissions()
 	perms.ExtraData = map[any]any{loginKey{}: login}
-	if noTouch {
+	if login.noTouch {
 		perms.Extensions = map[string]string{"no-touch-required": ""} // read by the ssh library
 	}
 	return true
 }
 
-// grant says who the key would make its owner once it has signed, and whether the key may
-// do that without being touched.
-func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (login *Login, noTouch bool, err error) {
-	login = &Login{Asked: text.CleanLine(user), Key: key}
+// grant says who the key would make its owner once it has signed.
+func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) {
+	login := &Login{Asked: text.CleanLine(user), Key: key}
 	holder, err := s.holder(key, user, addrOf(c.RemoteAddr()))
 	if err == nil {
-		login.Nick, login.Role = holder.Nick, holder.Role
-		return login, holder.NoTouch, nil
+		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
+		return login, nil
 	}
 	if !errors.Is(err, keys.ErrUnknownKey) {
-		return nil, false, unfit("key-refused", err)
+		return nil, unfit("key-refused", err)
 	}
 	asked, code, invited := strings.Cut(user, "+")
 	switch {
 	case invited:
 	case s.cfg.Closed:
-		return nil, false, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
+		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
 	case nick.IsGuest(user):
-		return nil, false, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
+		return nil, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
 	}
 	login.Claimed, login.code = true, code
 	login.Nick, err = nick.Parse(asked)
@@ -135,7 +137,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (login *Login, n
 			err = unfit("wrong-invite", err)
 		}
 	}
-	return login, false, err
+	return login, err
 }
 
 // signed is called when a key has proven itself.
