@@ -77,7 +77,7 @@ func reasonOf(err error) string {
 	if r, ok := errors.AsType[*admission.Refusal](err); ok {
 		return string(r.Why)
 	}
-	if _, ok := errors.AsType[*StorageError](err); ok {
+	if errors.Is(err, errStorage) {
 		return "storage"
 	}
 	return "other"
@@ -133,7 +133,6 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) 
 		err = s.checkAvailable(login.Nick)
 	default:
 		if err = c.checkInvitation(login.Nick, code); err != nil {
-			s.logHidden(login, err)
 			err = unfit("wrong-invite", err)
 		}
 	}
