@@ -81,14 +81,14 @@ func TestEndWhereConcurrently(t *testing.T) {
 			c.sees("gone with \ufffd", "(exit status 1)")
 		})
 		all.Go(func() {
-			r.host.EndWhere(func(*sshd.Login, string) (string, bool) { return "not a word", false })
+			r.manager.EndWhere(func(*sshd.Login, string) (string, bool) { return "not a word", false })
 		})
 	}
 	deadline := time.Now().Add(patience)
 	for r.room.Stats().Members < 8 && time.Now().Before(deadline) {
 		connect(t, r.addr, dial{user: "probe", key: "probe", command: "whoelse"}).sees("(exit")
 	}
-	r.host.EndWhere(func(l *sshd.Login, address string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, address string) (string, bool) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			t.Error(err)
 		}

@@ -102,9 +102,9 @@ func TestMutedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &commandContext{
-		host:  New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
-		login: &sshd.Login{Nick: "bob", Role: roleOperator},
-		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
+		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
+		seat:    new(room.Room).Visit(room.Who{Nick: "bob"}),
 	}
 	for _, command := range commands {
 		for _, text := range []string{"", "text"} {

@@ -40,7 +40,7 @@ func (r *rig) revoke(c keys.Change) {
 	for _, e := range c.Removed {
 		gone[e.Fingerprint] = true
 	}
-	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 		return "your key was removed", l.Key != nil && gone[keys.Fingerprint(l.Key)]
 	})
 }
@@ -60,7 +60,7 @@ func (r *rig) awaitVisits(nick string, n int) {
 	defer look.Stop()
 	for late := time.After(patience); ; {
 		found := 0
-		r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 			if l.Nick == nick {
 				found++
 			}

@@ -35,7 +35,7 @@ type rig struct {
 	room     *room.Room
 	registry *keys.Registry
 	files    sessions.Config // what is kept beside the registry
-	host     *sessions.Host
+	manager  *sessions.Manager
 	ssh      *sshd.Server
 	served   chan error
 	listener net.Listener
@@ -70,10 +70,10 @@ func (r *rig) start() {
 	cfg := r.files
 	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string { return r.motd }
 	cfg.Log, cfg.JoinLine = lines, joinLine
-	r.host = sessions.New(cfg)
+	r.manager = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Registry: r.registry, Invites: r.files.Invites, Handle: r.host.Handle, Log: lines,
+		HostKey: signer("host"), Registry: r.registry, Invites: r.files.Invites, Handle: r.manager.Handle, Log: lines,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -89,7 +89,7 @@ func (r *rig) stop() {
 	r.listener.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	r.host.Shutdown(ctx)
+	r.manager.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
 	r.files.Used.Close()

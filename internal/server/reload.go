@@ -33,7 +33,7 @@ func (s *server) watch() (end func() error) {
 			s.recheck()
 		}
 		if len(c.Added) > 0 {
-			s.host.EndGuests(s.registry.Free)
+			s.manager.EndGuests(s.registry.Free)
 		}
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
@@ -90,6 +90,6 @@ func (s *server) reload() {
 // recheck ends the sessions, commands and connections of those whose key would not
 // let them in any more.
 func (s *server) recheck() {
-	s.host.EndWhere(s.ssh.Stale)
+	s.manager.EndWhere(s.ssh.Stale)
 	s.ssh.EndStale()
 }

@@ -69,7 +69,7 @@ type server struct {
 	room      *room.Room
 	quota     *quota.Limiter
 	space     *space.Guard
-	host      *sessions.Host
+	manager   *sessions.Manager
 	ssh       *sshd.Server
 
 	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
@@ -136,12 +136,12 @@ func (s *server) start() (err error) {
 	}
 	s.quota = quota.New(cfg.Quota)
 	s.space = space.New(space.Config{Dir: cfg.Data, Max: cfg.DataMax, Log: s.log, Tell: func(words string) {
-		if s.host != nil { // which there is before anybody could be told
-			s.host.TellOperators(words)
+		if s.manager != nil { // which there is before anybody could be told
+			s.manager.TellOperators(words)
 		}
 	}})
 	s.space.Measure(context.Background())
-	s.host = sessions.New(sessions.Config{
+	s.manager = sessions.New(sessions.Config{
 		Room: s.room, MessageRate: cfg.MessageRate,
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
@@ -149,7 +149,7 @@ func (s *server) start() (err error) {
 	})
 	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
-		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
+		HostKey: s.hostKey, Handle: s.manager.Handle, Log: s.log,
 		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: control,
 		Claims: claims.New(cfg.Claims, s.log), MayClaim: s.space.Claims,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
@@ -184,7 +184,7 @@ func (s *server) endConnections() error {
 	s.listener.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), sessionsEnd)
 	defer cancel()
-	s.host.Shutdown(ctx)
+	s.manager.Shutdown(ctx)
 	s.ssh.Close()
 	return nil
 }

@@ -52,7 +52,7 @@ func asks(c *rawssh.Client, what string, terminal bool) {
 
 // visits counts the sessions and commands of a nick.
 func (r *rig) visits(nick string) (n int) {
-	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 		if l.Nick == nick {
 			n++
 		}

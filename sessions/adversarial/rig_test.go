@@ -84,7 +84,7 @@ type rig struct {
 	audit     *audit.Log
 	settings  *settings.Store
 	room      *room.Room
-	host      *sessions.Host
+	manager   *sessions.Manager
 	admission *admission.Controller
 	quota     *quota.Limiter
 	ssh       *sshd.Server
@@ -130,7 +130,7 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.used = lastused.Open(filepath.Join(r.dir, "used.json"), log)
 	codes := invites.Open(filepath.Join(r.dir, "invites.json"))
-	r.host = sessions.New(sessions.Config{
+	r.manager = sessions.New(sessions.Config{
 		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
 		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
 	})
@@ -138,7 +138,7 @@ func (r *rig) start(o options) {
 	r.admission = admission.New(o.limits, r.bans)
 	r.ssh, err = sshd.New(sshd.Config{
 		HostKey: signer("host"), Registry: r.registry, Invites: codes, Claims: claims.New(o.claims, log), Bans: r.bans,
-		Handle: r.host.Handle, Log: log,
+		Handle: r.manager.Handle, Log: log,
 		Admission: r.admission, LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)
@@ -155,7 +155,7 @@ func (r *rig) serve() {
 	go func() { r.served <- r.ssh.Serve(r.listener) }()
 	r.registry.OnChange(func(keys.Change) {
 		r.recheck()
-		r.host.EndGuests(r.registry.Free)
+		r.manager.EndGuests(r.registry.Free)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
@@ -165,7 +165,7 @@ func (r *rig) serve() {
 
 // recheck is what the command does.
 func (r *rig) recheck() {
-	r.host.EndWhere(r.ssh.Stale)
+	r.manager.EndWhere(r.ssh.Stale)
 	r.ssh.EndStale()
 }
 
@@ -179,7 +179,7 @@ func (r *rig) stop() {
 	r.listener.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	r.host.Shutdown(ctx)
+	r.manager.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()

@@ -2,8 +2,8 @@
 // a single command. It reads lines, carries out what they ask of the room, and
 // shows what the room has to tell.
 //
-// A [Host] serves all sessions; each session is a reading goroutine, which is the
-// one that [Host.Handle] is called on, and a writing goroutine, which alone writes
+// A [Manager] serves all sessions; each session is a reading goroutine, which is the
+// one that [Manager.Handle] is called on, and a writing goroutine, which alone writes
 // to the person (see outbox).
 package sessions
 
@@ -68,7 +68,7 @@ const (
 	writesPerSecond = 15_000
 )
 
-// Config is what a Host needs.
+// Config is what a Manager needs.
 type Config struct {
 	Room *room.Room
 	// Who holds which nick, who may not come in or not speak, who is invited, when keys
@@ -95,8 +95,8 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// Host serves sessions. Its methods may be called concurrently.
-type Host struct {
+// Manager serves sessions. Its methods may be called concurrently.
+type Manager struct {
 	cfg        Config
 	rate       *rateLimit
 	sessionLog floodlog.Handler
@@ -117,15 +117,15 @@ const complainEvery = time.Minute
 // complain logs what went wrong for somebody, though not each time: where a disk is
 // full everybody meets the same, the storage logs the cause itself, and the log may
 // be on that very disk.
-func (h *Host) complain(what, nick string, err error) {
-	h.complaints.Do(func() { h.cfg.Log.Error(what, "nick", nick, "err", err) })
+func (m *Manager) complain(what, nick string, err error) {
+	m.complaints.Do(func() { m.cfg.Log.Error(what, "nick", nick, "err", err) })
 }
 
 // New returns a host for cfg's room.
-func New(cfg Config) *Host {
+func New(cfg Config) *Manager {
 	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(sessionLog)
-	return &Host{
+	return &Manager{
 		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
 		open:       map[*commandContext]*openSession{},
 		complaints: rate.Sometimes{Interval: complainEvery},
@@ -133,23 +133,23 @@ func New(cfg Config) *Host {
 }
 
 // Handle runs one session or command to its end.
-func (h *Host) Handle(ch *sshd.Channel) {
+func (m *Manager) Handle(ch *sshd.Channel) {
 	var c *commandContext
 	var run func()
 	if ch.Command == "" {
-		s := newSession(h, ch)
+		s := newSession(m, ch)
 		c, run = &s.commandContext, s.run
 	} else {
-		c = newCommand(h, ch)
+		c = newCommand(m, ch)
 		run = c.runCommand
 	}
 	defer c.stop()
-	if !h.enter(c) {
+	if !m.enter(c) {
 		c.turnAway(errShutdown)
 		return
 	}
-	defer h.leave(c)
-	if err := h.admit(ch); err != nil {
+	defer m.leave(c)
+	if err := m.admit(ch); err != nil {
 		c.turnAway(err)
 		return
 	}
@@ -158,78 +158,78 @@ func (h *Host) Handle(ch *sshd.Channel) {
 
 // admit refuses who is banned, and notes the use of the key. It is asked about each session
 // once EndWhere would find it, so that nobody slips in between.
-func (h *Host) admit(ch *sshd.Channel) error {
+func (m *Manager) admit(ch *sshd.Channel) error {
 	who := personOf(ch.Login, ch.Login.Nick, ch.From())
-	if h.cfg.Came != nil {
-		h.cfg.Came(who.Addr)
+	if m.cfg.Came != nil {
+		m.cfg.Came(who.Addr)
 	}
-	if ban, banned := h.cfg.Bans.Find(who); banned {
+	if ban, banned := m.cfg.Bans.Find(who); banned {
 		return errors.New(ban.Words())
 	}
 	if who.Key != "" {
-		h.cfg.Used.Note(who.Key)
+		m.cfg.Used.Note(who.Key)
 	}
 	return nil
 }
 
 // enter makes a session or command known to those who may end it, unless the server is
 // shutting down.
-func (h *Host) enter(c *commandContext) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.stopping {
+func (m *Manager) enter(c *commandContext) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopping {
 		return false
 	}
 	v := &openSession{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
 	if c.tally.source == fromShell {
 		v.tell, v.silent = func(result.Result) {}, nil
 	}
-	h.open[c] = v
-	h.crowd.Store(int64(len(h.open)))
-	h.all.Add(1)
+	m.open[c] = v
+	m.crowd.Store(int64(len(m.open)))
+	m.all.Add(1)
 	return true
 }
 
-func (h *Host) leave(c *commandContext) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.open, c)
-	h.crowd.Store(int64(len(h.open)))
-	h.all.Done()
+func (m *Manager) leave(c *commandContext) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.open, c)
+	m.crowd.Store(int64(len(m.open)))
+	m.all.Done()
 }
 
 // flushInterval is how far apart two writes to the same session are kept right now.
-func (h *Host) flushInterval() time.Duration {
-	shared := time.Duration(h.crowd.Load()) * time.Second / writesPerSecond
+func (m *Manager) flushInterval() time.Duration {
+	shared := time.Duration(m.crowd.Load()) * time.Second / writesPerSecond
 	return min(max(shared, flushEvery), flushMost)
 }
 
 // Shutdown tells everyone that the server is going down, ends all sessions and
 // commands and waits for them until ctx is over.
-func (h *Host) Shutdown(ctx context.Context) {
-	h.mu.Lock()
-	h.stopping = true
-	for c := range h.open {
+func (m *Manager) Shutdown(ctx context.Context) {
+	m.mu.Lock()
+	m.stopping = true
+	for c := range m.open {
 		c.end(errShutdown)
 	}
-	h.mu.Unlock()
+	m.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		h.all.Wait()
+		m.all.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
 	}
-	h.sessionLog.Flush()
+	m.sessionLog.Flush()
 }
 
 // recoverPanic keeps a panic in one session's writing goroutine from ending the server:
 // it is logged, and the session's connection ends.
-func (h *Host) recoverPanic(ch *sshd.Channel) {
+func (m *Manager) recoverPanic(ch *sshd.Channel) {
 	if p := recover(); p != nil {
-		h.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
+		m.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
 		ch.Abort()
 	}
 }
