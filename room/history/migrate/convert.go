@@ -27,7 +27,6 @@ type building struct {
 	log     *slog.Logger
 	opened  []disk.Folder
 	tasks   []task
-	whole   bool                 // the whole disk is synced at the end, and not file by file
 	journal map[string][]pending // by owner
 	seq     uint64               // the greatest
 	lastID  string
@@ -61,9 +60,6 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) e
 	}()
 	root, err := b.sub(parent, name)
 	if err != nil {
-		return err
-	}
-	if b.whole, err = root.SyncAll(); err != nil {
 		return err
 	}
 	if err := b.list(old, root); err != nil {
@@ -159,9 +155,6 @@ func histories(in disk.Folder) ([]string, error) {
 
 // finish makes all durable. The version is last: it says that all is there.
 func (b *building) finish(root disk.Folder) error {
-	if _, err := root.SyncAll(); err != nil {
-		return err
-	}
 	for _, in := range b.opened {
 		if err := in.Sync(); err != nil {
 			return err
@@ -185,7 +178,7 @@ func (b *building) write(in disk.Folder, name string, fill func(io.Writer) error
 	if err = fill(out); err == nil {
 		err = out.Flush()
 	}
-	if err == nil && !b.whole {
+	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())

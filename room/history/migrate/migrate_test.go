@@ -420,51 +420,31 @@ func TestEveryCrash(t *testing.T) {
 	m := old.inMemory(t)
 	want := mustMigrate(t, m)
 	before := old.inMemory(t).Steps()
-	steps := m.Steps() - before + 50 // without syncing all at once it takes more
+	steps := m.Steps() - before
 	if steps < 100 {
 		t.Fatal(steps)
 	}
-	for _, whole := range []bool{true, false} {
-		for i := range 8 * steps {
-			n, rng := i%steps+1, rand.New(rand.NewPCG(uint64(i), 2))
-			m := old.inMemory(t)
-			for range 2 {
-				start := m.Steps()
-				m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step-start == n} })
-				_ = fromVersion2(slow{m.Folder(), whole}, "history", quiet)
-				m.Fail(nil)
-				m = m.Crash(rng)
-			}
-			if err := fromVersion2(slow{m.Folder(), whole}, "history", quiet); err != nil {
-				t.Fatalf("after step %d: %v", n, err)
-			}
+	for i := range 8 * steps {
+		n, rng := i%steps+1, rand.New(rand.NewPCG(uint64(i), 2))
+		m := old.inMemory(t)
+		for range 2 {
+			start := m.Steps()
+			m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step-start == n} })
+			_ = fromVersion2(m.Folder(), "history", quiet)
+			m.Fail(nil)
 			m = m.Crash(rng)
-			if got := read(t, m, "history"); !maps.EqualFunc(got, want, bytes.Equal) {
-				t.Fatalf("after step %d: %v", n, slices.Sorted(maps.Keys(got)))
-			}
-			if got := read(t, m, "history"+OldEnd); !maps.EqualFunc(got, old, bytes.Equal) {
-				t.Fatalf("after step %d: of the old ones there are %v", n, slices.Sorted(maps.Keys(got)))
-			}
+		}
+		if err := fromVersion2(m.Folder(), "history", quiet); err != nil {
+			t.Fatalf("after step %d: %v", n, err)
+		}
+		m = m.Crash(rng)
+		if got := read(t, m, "history"); !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Fatalf("after step %d: %v", n, slices.Sorted(maps.Keys(got)))
+		}
+		if got := read(t, m, "history"+OldEnd); !maps.EqualFunc(got, old, bytes.Equal) {
+			t.Fatalf("after step %d: of the old ones there are %v", n, slices.Sorted(maps.Keys(got)))
 		}
 	}
-}
-
-// slow is a folder on a disk that may not be synced as a whole.
-type slow struct {
-	disk.Folder
-	whole bool
-}
-
-func (s slow) Sub(name string) (disk.Folder, error) {
-	f, err := s.Folder.Sub(name)
-	return slow{f, s.whole}, err
-}
-
-func (s slow) SyncAll() (bool, error) {
-	if !s.whole {
-		return false, nil
-	}
-	return s.Folder.SyncAll()
 }
 
 // TestEveryFailure: any operation fails; the old folder stays, or the new one is there,
