@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"golang.org/x/sys/unix"
+
 	"whoelse/room/history"
 )
 
@@ -45,50 +45,42 @@ var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or 
 // ReadManifest reads the manifest of the backup in dir, and refuses one that this
 // program cannot restore.
 func ReadManifest(dir string) (*Manifest, error) {
-	text, err := readRegular(filepath.Join(dir, ManifestName))
-	if info, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+	path := filepath.Join(dir, ManifestName)
+	text, err := os.ReadFile(path)
+	if _, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
-	} else if e == nil && !info.IsDir() {
+	}
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
 		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	var m Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", filepath.Join(dir, ManifestName), err)
+		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", path, err)
 	}
 	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestName), err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &m, nil
-}
-
-// readRegular reads all of a file, however long: a manifest has a line for each nick.
-func readRegular(path string) ([]byte, error) {
-	f, err := atomicfile.OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
 }
 
 func (m *Manifest) check() error {
 	if m.Format > format || m.Layout > history.Version {
 		return fmt.Errorf("the backup is of a newer whoelse (%s); restore it with that one", history.Clean(m.Program))
 	}
-	bytes := int64(0)
-	for i, f := range m.Files {
+	bytes, last := int64(0), ""
+	for _, f := range m.Files {
 		if !filepath.IsLocal(filepath.FromSlash(f.Path)) || filepath.ToSlash(filepath.Clean(f.Path)) != f.Path || f.Path == ManifestName {
 			return fmt.Errorf("it was altered: %q is no path of a file in a backup", f.Path)
 		}
-		if i > 0 && m.Files[i-1].Path >= f.Path {
+		if f.Path <= last {
 			return fmt.Errorf("it was altered: %q is not in order", f.Path)
 		}
+		last = f.Path
 		bytes += f.Size
 	}
 	if m.Format < 1 || m.Count != len(m.Files) || m.Bytes != bytes {
@@ -97,17 +89,13 @@ func (m *Manifest) check() error {
 	return nil
 }
 
-// fill completes m from its files.
-func (m *Manifest) fill() {
-	slices.SortFunc(m.Files, func(a, b File) int {
-		if a.Path < b.Path {
-			return -1
-		}
-		return 1
-	})
-	m.Count = len(m.Files)
-	m.Bytes = 0
+// Histories counts the nicks that have one in the backup.
+func (m *Manifest) Histories() int {
+	n := 0
 	for _, f := range m.Files {
-		m.Bytes += f.Size
+		if strings.HasPrefix(f.Path, "history/users/") && strings.HasSuffix(f.Path, ".jsonl") {
+			n++
+		}
 	}
+	return n
 }

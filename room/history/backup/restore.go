@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"whoelse/room/history"
+	"whoelse/room/internal/disk"
 )
 
 // stagingEnd is added to the data folder's name for the folder in which it is built.
@@ -34,14 +34,28 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	if real, err := filepath.EvalSymlinks(from); err == nil && within(real, data) {
-		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
+	real, err := filepath.EvalSymlinks(from)
+	if err == nil {
+		real, err = filepath.Abs(real)
 	}
-	r := &restoring{copier: newCopier(ctx, from, data+stagingEnd, opts), m: m, data: data}
-	if err := r.stage(); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(r.run(log), r.lock.Close()); err != nil {
+	if within(real, data) {
+		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
+	}
+	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
+	var lock io.Closer
+	if err := c.do("mkdir", c.to, func() (err error) { lock, err = stage(c.to); return err }); err != nil {
+		return nil, err
+	}
+	err = c.restore(m, log)
+	if err != nil {
+		err = fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, c.to)
+	} else {
+		err = c.arrive(data)
+	}
+	if err := errors.Join(err, lock.Close()); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -49,174 +63,104 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 
 // target is where the data folder is to be, without links, if it may.
 func target(data string) (string, error) {
-	exists, empty, err := emptyOrMissing(data)
-	if err != nil {
-		return "", err
-	}
-	if !empty {
+	exists, err := vacant(data)
+	if errors.Is(err, errNotEmpty) {
 		if used, err := history.InUse(filepath.Join(data, "history")); err == nil && used {
-			return "", fmt.Errorf("a whoelse is running on the data folder %s; stop it and move the folder away, or name another one with --data", data)
+			return "", fmt.Errorf("a whoelse is running on the data folder %s; stop it and move the folder away, "+
+				"or name another one with --data", data)
 		}
 		return "", fmt.Errorf("the data folder %s is not empty; move it away, or name another one with --data", data)
 	}
-	if exists {
+	if err == nil && exists {
 		data, err = filepath.EvalSymlinks(data)
 	}
-	if err == nil {
-		data, err = filepath.Abs(data)
+	if err != nil {
+		return "", err
 	}
-	if err == nil && exists && mounted(data) {
-		err = fmt.Errorf("%s is where a file system is mounted, and can't be replaced; name a folder in it with --data, and start the server with that one", data)
+	if data, err = filepath.Abs(data); err != nil {
+		return "", err
 	}
-	return data, err
-}
-
-// mounted reports whether path is on another file system than the folder above it.
-func mounted(path string) bool {
 	var here, above unix.Stat_t
-	return unix.Stat(path, &here) == nil && unix.Stat(filepath.Dir(path), &above) == nil && here.Dev != above.Dev
+	if unix.Stat(data, &here) == nil && unix.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
+		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; name a folder in it with --data, "+
+			"and start the server with that one", data)
+	}
+	return data, nil
 }
 
-// restoring is one restore.
-type restoring struct {
-	*copier
-	m    *Manifest
-	data string
-	lock *os.File // in the folder to
-}
-
-// stage takes the folder in which all is built. What an interrupted restore has left
-// there is removed, and anything else not touched.
-func (r *restoring) stage() (err error) {
-	if err := r.fault("mkdir", r.to); err != nil {
-		return err
-	}
-	if err := r.make(filepath.Dir(r.to)); err != nil {
-		return err
-	}
-	path := filepath.Join(r.to, stagingLock)
-	_, lockErr := os.Lstat(path)
-	if err := os.Mkdir(r.to, 0o700); errors.Is(err, fs.ErrExist) {
-		if _, empty, err := emptyOrMissing(r.to); err != nil || !empty && lockErr != nil {
-			return errors.Join(fmt.Errorf("%s is in the way, and not from a restore; move it away", r.to), err)
-		}
-	} else if err != nil {
-		return err
-	}
-	r.lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	err = unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("another restore to %s is running", r.data)
-	}
-	if err == nil {
-		err = r.clear()
-	}
-	if err != nil {
-		return errors.Join(err, r.lock.Close())
-	}
-	return nil
-}
-
-func (r *restoring) clear() error {
-	list, err := os.ReadDir(r.to)
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		if e.Name() == stagingLock {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(r.to, e.Name())); err != nil {
-			return err
+// stage takes the folder in which all is built, and removes what an interrupted restore has left there.
+func stage(dir string) (io.Closer, error) {
+	if _, err := os.Lstat(filepath.Join(dir, stagingLock)); err != nil {
+		if _, err := vacant(dir); err != nil {
+			return nil, fmt.Errorf("%s is in the way, and not from a restore; move it away: %w", dir, err)
 		}
 	}
-	return nil
+	in, err := disk.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }() // the lock has its own file
+	lock, err := in.Lock(stagingLock)
+	if errors.Is(err, disk.ErrInUse) {
+		err = fmt.Errorf("another restore to %s is running", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	names, err := in.Names()
+	for _, name := range names {
+		if name != stagingLock {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
-func (r *restoring) run(log *slog.Logger) error {
+// restore copies all, compares it with the manifest, and does what a start does about the log, so
+// that nothing waits in it, and about an older layout.
+func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 	var paths []string
-	for _, f := range r.m.Files {
+	for _, f := range m.Files {
 		paths = append(paths, filepath.FromSlash(f.Path))
 	}
-	expected := make(map[string]File, len(r.m.Files))
-	for _, f := range r.m.Files {
-		expected[f.Path] = f
+	if err := c.all(paths); err != nil {
+		return err
 	}
-	err := r.all(paths, func(ctx context.Context, rel string) error {
-		return r.one(ctx, rel, expected[filepath.ToSlash(rel)])
+	copied := make(map[string]File)
+	for _, f := range c.files {
+		copied[f.Path] = f
+	}
+	for i, f := range m.Files {
+		if got, ok := copied[f.Path]; !ok {
+			return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(c.from, paths[i]))
+		} else if got != f {
+			return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(c.from, paths[i]))
+		}
+	}
+	if err := c.syncDirs(); err != nil {
+		return err
+	}
+	dir := filepath.Join(c.to, "history")
+	return c.do("finish", dir, func() error {
+		h, err := history.Hold(dir, log)
+		if err != nil {
+			return err
+		}
+		return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 	})
-	if err == nil {
-		err = r.syncDirs()
-	}
-	if err == nil {
-		err = r.finish(log)
-	}
-	if err != nil {
-		return fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, r.to)
-	}
-	return r.arrive()
-}
-
-// one copies a file and compares it with what the manifest says of it.
-func (r *restoring) one(ctx context.Context, rel string, want File) error {
-	in, _, err := r.open(rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(r.from, rel))
-	}
-	if err != nil {
-		return err
-	}
-	got, err := r.write(ctx, rel, in, want.Size+1)
-	if err := errors.Join(err, in.Close()); err != nil {
-		return err
-	}
-	if got != want {
-		return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(r.from, rel))
-	}
-	r.done(got)
-	return nil
-}
-
-// finish does what a start does about the log, so that nothing waits in it, and about an older layout.
-func (r *restoring) finish(log *slog.Logger) error {
-	if !r.dirs["history"] {
-		return nil
-	}
-	if err := r.fault("finish", r.to); err != nil {
-		return err
-	}
-	dir := filepath.Join(r.to, "history")
-	h, err := history.Hold(dir, log)
-	if err != nil {
-		return err
-	}
-	return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 }
 
 // arrive gives the folder its name.
-func (r *restoring) arrive() error {
-	if err := r.fault("rename", r.data); err != nil {
+func (c *copier) arrive(data string) error {
+	// Unlike os.Rename it replaces an empty folder.
+	if err := c.do("rename", data, func() error { return unix.Rename(c.to, data) }); err != nil {
+		return fmt.Errorf("%s is complete, but can't become %s: %w", c.to, data, err)
+	}
+	if err := c.syncDir(filepath.Dir(data)); err != nil {
 		return err
 	}
-	if err := unix.Rename(r.to, r.data); err != nil { // unlike os.Rename it replaces an empty folder
-		return fmt.Errorf("%s is complete, but can't become %s: %w", r.to, r.data, err)
-	}
-	if err := r.syncDir(filepath.Dir(r.data)); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(r.data, stagingLock))
-}
-
-// Histories counts the nicks that have one in the backup.
-func (m *Manifest) Histories() int {
-	n := 0
-	for _, f := range m.Files {
-		if strings.HasPrefix(f.Path, "history/users/") && strings.HasSuffix(f.Path, ".jsonl") {
-			n++
-		}
-	}
-	return n
+	return os.Remove(filepath.Join(data, stagingLock))
 }
