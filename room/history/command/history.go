@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ type showing struct {
 	n                    int
 }
 
-func (k *commands) history() *cobra.Command {
+func historyCommand(cfg Config) *cobra.Command {
 	var s showing
 	c := &cobra.Command{
 		Use: "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]", Short: "Print what somebody sent and got, or what was said to all",
@@ -33,19 +32,15 @@ func (k *commands) history() *cobra.Command {
 		Example: "  whoelse history carol -n 20\n" +
 			"  whoelse history --room --json | jq -r 'select(.text) | \"\\(.from): \\(.text)\"'",
 		Args: func(c *cobra.Command, args []string) error {
-			if s.room && s.presence {
-				return k.Usage(errors.New("--room and --presence are two histories; name one of them"))
+			switch {
+			case s.room && s.presence:
+				return cfg.Usage(errors.New("--room and --presence are two histories; name one of them"))
+			case s.n < 0:
+				return cfg.Usage(errors.New("-n: a number of 0 or more is needed"))
+			case s.room || s.presence:
+				return cfg.exactly()(c, args)
 			}
-			if s.room || s.presence {
-				return k.exactly()(c, args)
-			}
-			return k.exactly("NICK")(c, args)
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			if s.n < 0 {
-				return k.Usage(errors.New("-n: a number of 0 or more is needed"))
-			}
-			return k.runHistory(c, s, strings.Join(args, ""))
+			return cfg.exactly("NICK")(c, args)
 		},
 	}
 	f := c.Flags()
@@ -53,38 +48,21 @@ func (k *commands) history() *cobra.Command {
 	f.BoolVar(&s.room, "room", false, "what was said to everyone")
 	f.BoolVar(&s.presence, "presence", false, "who came and went")
 	f.IntVarP(&s.n, "number", "n", 0, "only the newest `N`; 0 is all")
-	return c
-}
-
-// owner is whose history is asked for, and how to call it.
-func (s showing) owner(nick string) (owner, called string) {
-	switch {
-	case s.room:
-		return room.RoomHistory, "the room"
-	case s.presence:
-		return room.PresenceHistory, "who came and went"
-	}
-	return fold(nick), history.Clean(nick)
-}
-
-// fold makes capitals small, as for nicks everywhere. No other letter is folded.
-func fold(nick string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	return framed(cfg, c, func(k *command, args []string) error {
+		switch {
+		case s.room:
+			return k.history(s, room.RoomHistory, "the room")
+		case s.presence:
+			return k.history(s, room.PresenceHistory, "who came and went")
 		}
-		return r
-	}, nick)
+		return k.history(s, strings.ToLower(args[0]), history.Clean(args[0]))
+	})
 }
 
-func (k *commands) runHistory(c *cobra.Command, s showing, nick string) error {
+func (k *command) history(s showing, owner, called string) error {
 	dir, err := k.histories()
 	if err != nil {
 		return err
-	}
-	owner, called := s.owner(nick)
-	if strings.HasPrefix(nick, "#") { // the shared histories have flags
-		owner = ""
 	}
 	look, err := history.OpenLook(dir, owner)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,44 +73,38 @@ func (k *commands) runHistory(c *cobra.Command, s showing, nick string) error {
 		return fmt.Errorf("no history of %s in %s%s", called, k.data, hint)
 	}
 	if err != nil {
-		return k.because(fmt.Errorf("the history of %s can't be read: %w", called, err), "")
+		return k.failed("the history of "+called+" can't be read", err, "")
 	}
 	defer func() { _ = look.Close() }() // it was only read
-	out := bufio.NewWriter(c.OutOrStdout())
-	damaged := func(f history.Finding) {
+	out := bufio.NewWriter(k.out)
+	err = look.Each(s.n, s.want, func(f history.Finding) {
 		_ = out.Flush() // it fails again below
-		remark(c, "left out: history/%s", f)
-	}
-	if err := look.Each(s.n, s.want, damaged, func(l history.Line) error { return s.print(out, l) }); err != nil {
+		k.remark("left out: history/%s", f)
+	}, func(l history.Line) error {
+		text := l.Text
+		if !s.json {
+			text = line(l.Message, l.Unread)
+		}
+		_, err := fmt.Fprintf(out, "%s\n", text)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
-// want leaves out what is no message, and marks of who is still there, which say nothing
+// want leaves out what is not a message, and marks of who is still there, which say nothing
 // to people.
 func (s showing) want(l history.Line) bool {
 	return s.json || l.Message != nil && l.Message.Kind != room.KindAlive
-}
-
-func (s showing) print(w io.Writer, l history.Line) error {
-	if s.json {
-		_, err := fmt.Fprintf(w, "%s\n", l.Text)
-		return err
-	}
-	mark := " "
-	if l.Unread {
-		mark = "*"
-	}
-	_, err := fmt.Fprintf(w, "%s %s\n", mark, line(l.Message))
-	return err
 }
 
 // withZone is how times are printed.
 const withZone = time.DateTime + " MST"
 
 // line is a message in one line, harmless on a terminal.
-func line(m *room.Message) string {
+func line(m *room.Message, unread bool) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", m.Time.Local().Format(withZone), m.Kind, m.From)
 	if len(m.To) > 0 {
@@ -144,5 +116,9 @@ func line(m *room.Message) string {
 	if m.Kind == room.KindReceipt {
 		fmt.Fprintf(&b, " has read the message of %s", m.RefTime.Local().Format(withZone))
 	}
-	return history.Clean(b.String())
+	mark := "  "
+	if unread {
+		mark = "* "
+	}
+	return []byte(mark + history.Clean(b.String()))
 }
