@@ -22,18 +22,13 @@ const (
 // segmentName is the name of the segment whose events have numbers from first on.
 func segmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, suffix) }
 
-// segmentFirst is the inverse of segmentName.
-func segmentFirst(name string) (uint64, bool) {
-	first, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 10, 64)
-	return first, err == nil && first > 0 && first < maxSeq && segmentName(first) == name
-}
-
 // listSegments returns where the segments in a folder begin, in order.
 func listSegments(in disk.Folder) ([]uint64, error) {
 	names, err := in.Names()
 	var firsts []uint64
 	for _, name := range names {
-		if first, ok := segmentFirst(name); ok {
+		first, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 10, 64)
+		if err == nil && first > 0 && first < maxSeq && segmentName(first) == name {
 			firsts = append(firsts, first)
 		}
 	}
@@ -60,7 +55,7 @@ func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, da
 	if err != nil {
 		return err
 	}
-	r := reader{in: in, firsts: firsts, upTo: maxSeq, visit: visit, damaged: damaged}
+	r := reader{in: in, firsts: firsts, upTo: maxSeq, size: -1, visit: visit, damaged: damaged}
 	return r.read(after)
 }
 
@@ -69,64 +64,63 @@ type reader struct {
 	in      disk.Folder
 	firsts  []uint64 // where the segments begin
 	upTo    uint64   // the last number that counts
-	end     int64    // how much of the last segment counts, if not 0
+	size    int64    // how much of the last segment counts; -1: all of it
 	visit   func(room.Entry) error
 	damaged func(Damage)
 }
 
 func (r *reader) read(after uint64) error {
 	for i, first := range r.firsts {
-		next, end := r.upTo+1, int64(0)
+		next, size := r.upTo+1, r.size
 		if i+1 < len(r.firsts) {
-			next = min(next, r.firsts[i+1])
-		} else {
-			end = r.end
+			next, size = min(next, r.firsts[i+1]), -1
 		}
 		if next <= after+1 {
 			continue
 		}
-		if err := r.segment(first, next, end, after); err != nil {
+		name := segmentName(first)
+		f, err := r.in.Open(name, false)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was released meanwhile
+		}
+		if err != nil {
 			return err
+		}
+		st, err := f.Stat()
+		if size < 0 {
+			size = st.Size
+		}
+		if err == nil {
+			err = r.segment(f, size, Damage{Segment: name}, first-1, next, after)
+		}
+		_ = f.Close() // it was only read
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// segment reads the events of one segment with numbers in [first, next) and above after.
-func (r *reader) segment(first, next uint64, end int64, after uint64) error {
-	name := segmentName(first)
-	f, err := r.in.Open(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was released meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	if end == 0 {
-		st, err := f.Stat()
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		end = st.Size
-	}
-	seen, bad := first-1, Damage{Segment: name}
-	lines := jsonl.NewForward(f, 0, end)
-	disowned := false
-	for !disowned {
+// segment reads the events of one segment with numbers between seen and next, and above after.
+func (r *reader) segment(f disk.File, size int64, bad Damage, seen, next, after uint64) error {
+	lines := jsonl.NewForward(f, 0, size)
+	for disowned := false; !disowned; {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return err
 		}
 		records, whole := jsonl.Records(line.Data)
 		var good []room.Entry
 		for _, rec := range records {
 			e, ok := ParseLine(rec.Data)
-			ok = ok && e.Seq > seen
-			if disowned = disowned || ok && e.Seq >= next; ok && !disowned {
+			if ok = ok && e.Seq > seen; ok && e.Seq >= next {
+				disowned = true
+				break
+			}
+			if ok {
 				good = append(good, e)
 				seen = e.Seq
 			}
