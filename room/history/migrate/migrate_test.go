@@ -343,7 +343,7 @@ func sealedLine(rest string) []byte {
 }
 
 // TestOfEverything: what the journals have goes where it belongs, up to the last whole
-// unit; what was torn and set aside is taken over.
+// unit; what is torn, now or before, stays in the old folder.
 func TestOfEverything(t *testing.T) {
 	files := mustMigrate(t, small(t).inMemory(t))
 	got := describe(t, files)
@@ -366,15 +366,7 @@ func TestOfEverything(t *testing.T) {
 	if r := files["users/.retired/dave-20260102T030405Z.jsonl"]; !bytes.Contains(r, []byte(`"unread":[2],"then":3`)) {
 		t.Errorf("what was retired: %s", r)
 	}
-	for name, want := range map[string]string{
-		"users/bob.jsonl.torn": "what was torn before\n{\"id\":\"torn\n", "presence.jsonl.torn": "what was torn\n",
-		"users/.retired/dave-20260102T030405Z.jsonl.torn": "dave's\n",
-	} {
-		if string(files[name]) != want {
-			t.Errorf("%s: %q", name, files[name])
-		}
-	}
-	for _, name := range []string{"users/carol.jsonl.tmp", "users/notes.txt", "journal/000004.log"} {
+	for _, name := range []string{"users/carol.jsonl.tmp", "users/bob.jsonl.torn", "users/notes.txt", "journal/000004.log"} {
 		if _, is := files[name]; is {
 			t.Errorf("%s was taken over", name)
 		}
@@ -483,7 +475,7 @@ func TestEveryFailure(t *testing.T) {
 			t.Fatalf("after step %d: %d files are open", n, now)
 		}
 	}
-	if failed < 100 {
+	if failed < 80 {
 		t.Error(failed)
 	}
 }
