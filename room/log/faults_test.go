@@ -28,9 +28,6 @@ func scenario(lg *Log, fs *disktest.FS, l *ledger) {
 			case <-time.After(time.Minute): // nobody can read it any more
 			}
 		}
-		if round == 1 {
-			lg.Seal()
-		}
 		if round%2 == 1 {
 			l.release(lg, lg.Last()-1)
 		}

@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,8 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var quiet = slog.New(slog.DiscardHandler)
 
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
 
@@ -54,6 +57,7 @@ func newLogger() (*logs, *slog.Logger) {
 
 func mustOpen(t testing.TB, in disk.Folder, opts Options) *Log {
 	t.Helper()
+	opts.Log = cmp.Or(opts.Log, quiet)
 	l, err := Open(in, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +112,7 @@ func newLedger() *ledger { return &ledger{byID: map[string]*told{}} }
 func (l *ledger) options() Options {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Options{SegmentBytes: 600, Next: l.released + 1}
+	return Options{Log: quiet, SegmentBytes: 600, Next: l.released + 1}
 }
 
 // soFar is what the clients know now.

@@ -27,9 +27,9 @@ const retryAfter = time.Second
 // ErrClosed is wrapped by the errors of what is appended after Close.
 var ErrClosed = errors.New("the log is closed")
 
-// Options are how a [Log] works. The zero value is good.
+// Options are how a [Log] works. Log is needed.
 type Options struct {
-	Log *slog.Logger // nil: nothing is logged
+	Log *slog.Logger
 	// SegmentBytes is the size at which the next segment begins; 0 is 4 MiB.
 	SegmentBytes int64
 	// Next is a lower bound for the number of the next event; 0 is none. The segments can't
@@ -54,7 +54,6 @@ type Stats struct {
 type Log struct {
 	in   disk.Folder
 	opts Options
-	log  *slog.Logger
 
 	running sync.WaitGroup // the writer, and who follows
 	batches chan []item    // from the one to the other
@@ -77,7 +76,6 @@ type Log struct {
 	f        disk.File // the open segment; nil: none
 	last     uint64
 	segments []uint64 // where they begin; the last one is f while that is open
-	seal     bool     // the next batch begins a segment
 	stats    Stats
 }
 
@@ -100,10 +98,7 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 4 << 20
 	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	l := &Log{in: in, opts: opts, log: opts.Log, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}, batches: make(chan []item)}
+	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}, batches: make(chan []item)}
 	l.work.L = &l.mu
 	var err error
 	if l.segments, err = listSegments(in); err == nil && len(l.segments) > 0 {
@@ -157,10 +152,10 @@ func (l *Log) report(d Damage) {
 	switch {
 	case known:
 	case d.Torn:
-		l.log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
+		l.opts.Log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
 			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	default:
-		l.log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
+		l.opts.Log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	}
 }
 
@@ -203,13 +198,6 @@ func (l *Log) Last() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last
-}
-
-// Seal has the next batch begin a new segment, so that what is there now can be released.
-func (l *Log) Seal() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seal = true
 }
 
 // Stats returns the log's statistics. It does not wait for the disk.

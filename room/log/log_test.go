@@ -329,21 +329,6 @@ func TestRelease(t *testing.T) {
 	wantSeqs(t, "goes on", all(t, l, 0), 6, 6)
 }
 
-// TestSeal: the next event begins a segment, once, and none where there is nothing to seal.
-func TestSeal(t *testing.T) {
-	in := mustSub(t, disktest.New())
-	l := mustOpen(t, in, Options{})
-	mustPut(t, l, 1, 2)
-	l.Seal()
-	mustPut(t, l, 3, 4)
-	if got := segments(t, in); !slices.Equal(got, []uint64{1, 3}) {
-		t.Errorf("segments %v", got)
-	}
-	if err := l.Release(2); err != nil || !slices.Equal(segments(t, in), []uint64{3}) {
-		t.Errorf("released are all but %v: %v", segments(t, in), err)
-	}
-}
-
 // TestNewSegmentAfterFailure: the file whose write or fsync failed is never written to again,
 // also where nothing was committed to it.
 func TestNewSegmentAfterFailure(t *testing.T) {
@@ -443,7 +428,7 @@ func TestDisowned(t *testing.T) {
 				from := m.Steps()
 				m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == from+die} })
 				if put(l, direct(2)) == nil {
-					l.Seal()
+					l.opts.SegmentBytes = 1
 					_ = put(l, direct(3))
 					_ = l.Release(2)
 				}
@@ -628,12 +613,12 @@ func TestNothingSegment(t *testing.T) {
 	if _, err := in.Sub(segmentName(2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(in, Options{}); !errors.Is(err, disk.ErrNotRegular) {
+	if _, err := Open(in, Options{Log: quiet}); !errors.Is(err, disk.ErrNotRegular) {
 		t.Errorf("got %v", err)
 	}
 	in = mustSub(t, disktest.New())
 	write(t, in, segmentName(maxSeq-1), nil)
-	if _, err := Open(in, Options{}); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(in, Options{Log: quiet}); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -101,10 +101,7 @@ func (l *Log) ready() error {
 	if err == nil && l.f != nil {
 		err = l.intact(l.stats.Bytes)
 	}
-	l.mu.Lock()
-	due := l.f == nil || l.stats.Bytes >= l.opts.SegmentBytes || l.seal && l.stats.Bytes > 0
-	l.mu.Unlock()
-	if err == nil && due {
+	if err == nil && (l.f == nil || l.stats.Bytes >= l.opts.SegmentBytes) {
 		err = l.begin()
 	}
 	if err != nil {
@@ -112,7 +109,7 @@ func (l *Log) ready() error {
 	}
 	if trouble != nil {
 		l.update(func() { l.stats.Trouble = nil })
-		l.log.Info("log: it can be written again; what is sent is accepted")
+		l.opts.Log.Info("log: it can be written again; what is sent is accepted")
 	}
 	return nil
 }
@@ -160,7 +157,7 @@ func (l *Log) begin() error {
 		if n := len(l.segments); n == 0 || l.segments[n-1] != first {
 			l.segments = append(l.segments, first)
 		}
-		l.f, l.stats.Bytes, l.seal = f, 0, false
+		l.f, l.stats.Bytes = f, 0
 	})
 	return nil
 }
@@ -190,7 +187,7 @@ func (l *Log) append(b []byte) error {
 	}
 	err = l.fail(err)
 	if cut != nil && l.begin() != nil { // a new segment disowns it as well
-		l.log.Error("log: what was refused could not be cut off; it may turn up after a crash", "segment", l.name, "error", cut)
+		l.opts.Log.Error("log: what was refused could not be cut off; it may turn up after a crash", "segment", l.name, "error", cut)
 	}
 	return err
 }
@@ -206,7 +203,7 @@ func (l *Log) closeSegment() {
 func (l *Log) fail(err error) error {
 	err = fmt.Errorf("%w: %w", room.ErrStorage, err)
 	if l.stats.Trouble == nil {
-		l.log.Error("log: it can't be written; nothing is accepted until it can", "error", err)
+		l.opts.Log.Error("log: it can't be written; nothing is accepted until it can", "error", err)
 	}
 	l.tried = time.Now()
 	l.update(func() { l.stats.Trouble = err })
