@@ -37,6 +37,8 @@ type copier struct {
 	opts     Options
 	from, to string
 
+	leftOut []string // what was not copied
+
 	mu    sync.Mutex // guards the rest
 	files []File
 	bytes int64
@@ -181,7 +183,16 @@ func vacant(path string) (exists bool, err error) {
 
 var errNotEmpty = errors.New("is not empty")
 
-// within reports whether path, which need not be there, is dir or in it. dir is absolute and without links.
+// real is a path that is there, absolute and without links.
+func real(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// within reports whether path, which need not be there, is dir or in it. dir is real.
 func within(dir, path string) bool {
 	for {
 		real, err := filepath.EvalSymlinks(path)

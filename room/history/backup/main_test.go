@@ -122,7 +122,7 @@ func paths(m *Manifest) string {
 	return strings.Join(list, " ")
 }
 
-func mustTake(t testing.TB, data string) (string, *Taken) {
+func mustTake(t testing.TB, data string) (string, *Manifest) {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "backup")
 	taken, err := Take(t.Context(), data, to, Options{Program: "test"})

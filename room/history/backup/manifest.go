@@ -30,6 +30,8 @@ type Manifest struct {
 	Count   int       `json:"count"`   // of files
 	Bytes   int64     `json:"bytes"`   // in all of them
 	Files   []File    `json:"files"`   // in the order of their paths
+
+	LeftOut []string `json:"-"` // what is not a file, and was not copied
 }
 
 // File is one file in a backup.

@@ -34,14 +34,9 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	real, err := filepath.EvalSymlinks(from)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	if err != nil {
+	if at, err := real(from); err != nil {
 		return nil, err
-	}
-	if within(real, data) {
+	} else if within(at, data) {
 		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
 	}
 	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
@@ -72,12 +67,11 @@ func target(data string) (string, error) {
 		return "", fmt.Errorf("the data folder %s is not empty; move it away, or name another one with --data", data)
 	}
 	if err == nil && exists {
-		data, err = filepath.EvalSymlinks(data)
+		data, err = real(data)
+	} else if err == nil {
+		data, err = filepath.Abs(data)
 	}
 	if err != nil {
-		return "", err
-	}
-	if data, err = filepath.Abs(data); err != nil {
 		return "", err
 	}
 	var here, above unix.Stat_t

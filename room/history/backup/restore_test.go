@@ -148,7 +148,7 @@ func TestAlteredManifest(t *testing.T) {
 		"numbers in it do not":   func(m *Manifest) { *m = Manifest{} },
 		"is not what was copied": func(m *Manifest) { m.Files[0].SHA256 = "" },
 	} {
-		m := taken.Manifest
+		m := *taken
 		m.Files = append([]File(nil), m.Files...)
 		change(&m)
 		text, err := json.Marshal(m)

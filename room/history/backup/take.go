@@ -34,20 +34,11 @@ import (
 	"whoelse/room/internal/disk"
 )
 
-// Taken is a backup that was made.
-type Taken struct {
-	Manifest
-	LeftOut []string // what is not a file, and was not copied
-}
-
 // Take copies the data folder to the folder to, which it makes, or which is empty. A
 // server may be running. When it returns without an error all is on disk; after an
 // error to has no manifest. [history.ErrBackup]: another one is running.
-func Take(ctx context.Context, data, to string, opts Options) (*Taken, error) {
-	data, err := filepath.EvalSymlinks(data)
-	if err == nil {
-		data, err = filepath.Abs(data)
-	}
+func Take(ctx context.Context, data, to string, opts Options) (*Manifest, error) {
+	data, err := real(data)
 	if err == nil {
 		to, err = filepath.Abs(to)
 	}
@@ -62,9 +53,8 @@ func Take(ctx context.Context, data, to string, opts Options) (*Taken, error) {
 	if within(data, to) {
 		return nil, fmt.Errorf("%s is in the data folder; name one beside it, better on another disk", to)
 	}
-	t := &taking{copier: copier{ctx: ctx, opts: opts, from: data, to: to}}
-	t.taken.Manifest = Manifest{Format: format, When: time.Now().UTC().Truncate(time.Millisecond), Program: opts.Program}
-	if t.taken.Layout, err = history.LayoutVersion(filepath.Join(data, "history")); err != nil {
+	m := &Manifest{Format: format, When: time.Now().UTC().Truncate(time.Millisecond), Program: opts.Program}
+	if m.Layout, err = history.LayoutVersion(filepath.Join(data, "history")); err != nil {
 		return nil, err
 	}
 	held, err := history.HoldSegments(ctx, filepath.Join(data, "history"))
@@ -73,20 +63,15 @@ func Take(ctx context.Context, data, to string, opts Options) (*Taken, error) {
 	}
 	root, err := disk.OpenDir(to)
 	if err == nil {
-		if err = errors.Join(t.copy(), root.Close()); err != nil {
+		c := &copier{ctx: ctx, opts: opts, from: data, to: to}
+		if err = errors.Join(c.take(m), root.Close()); err != nil {
 			err = fmt.Errorf("%w; what is in %s is incomplete, remove it", err, to)
 		}
 	}
 	if err := errors.Join(err, held.Close()); err != nil {
 		return nil, err
 	}
-	return &t.taken, nil
-}
-
-// taking is one backup.
-type taking struct {
-	copier
-	taken Taken
+	return m, nil
 }
 
 const (
@@ -111,45 +96,44 @@ var phases = []struct {
 	{dir: ".", only: []string{invites}},
 }
 
-// copy copies all, and makes a backup of it.
-func (t *taking) copy() error {
+// take copies all, and makes a backup of it.
+func (c *copier) take(m *Manifest) error {
 	for _, p := range phases {
-		if p.dir == segments && t.opts.between != nil {
-			t.opts.between()
+		if p.dir == segments && c.opts.between != nil {
+			c.opts.between()
 		}
-		files, err := t.list(p.dir, func(path string) bool {
+		files, err := c.list(p.dir, func(path string) bool {
 			return slices.Contains(p.except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
 		})
 		if err == nil {
-			err = t.all(files)
+			err = c.all(files)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := t.syncDirs(); err != nil {
+	if err := c.syncDirs(); err != nil {
 		return err
 	}
-	m := &t.taken.Manifest
-	m.Files, m.Count, m.Bytes = t.files, len(t.files), t.bytes
+	m.Files, m.Count, m.Bytes, m.LeftOut = c.files, len(c.files), c.bytes, c.leftOut
 	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	text, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		return err
 	}
-	tmp, path := ManifestName+".tmp", filepath.Join(t.to, ManifestName)
-	if _, err := t.write(tmp, bytes.NewReader(append(text, '\n'))); err != nil {
+	tmp, path := ManifestName+".tmp", filepath.Join(c.to, ManifestName)
+	if _, err := c.write(tmp, bytes.NewReader(append(text, '\n'))); err != nil {
 		return err
 	}
-	if err := t.do("rename", path, func() error { return os.Rename(filepath.Join(t.to, tmp), path) }); err != nil {
+	if err := c.do("rename", path, func() error { return os.Rename(filepath.Join(c.to, tmp), path) }); err != nil {
 		return err
 	}
-	return t.syncDir(t.to)
+	return c.syncDir(c.to)
 }
 
 // list returns the files below rel that are to be copied, in order. Only at the top may there be links.
-func (t *taking) list(rel string, skip func(path string) bool) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(t.from, rel))
+func (c *copier) list(rel string, skip func(path string) bool) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(c.from, rel))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -160,12 +144,12 @@ func (t *taking) list(rel string, skip func(path string) bool) ([]string, error)
 			continue
 		}
 		mode := e.Type()
-		if info, err := os.Stat(filepath.Join(t.from, at)); rel == "." && err == nil {
+		if info, err := os.Stat(filepath.Join(c.from, at)); rel == "." && err == nil {
 			mode = info.Mode()
 		}
 		switch {
 		case mode.IsDir():
-			below, err := t.list(at, skip)
+			below, err := c.list(at, skip)
 			if err != nil {
 				return nil, err
 			}
@@ -173,7 +157,7 @@ func (t *taking) list(rel string, skip func(path string) bool) ([]string, error)
 		case mode.IsRegular() && utf8.ValidString(at):
 			files = append(files, at)
 		default:
-			t.taken.LeftOut = append(t.taken.LeftOut, at)
+			c.leftOut = append(c.leftOut, at)
 		}
 	}
 	return files, nil

@@ -17,7 +17,7 @@ import (
 func TestTakeAndRestore(t *testing.T) {
 	data := makeData(t)
 	to, taken := mustTake(t, data)
-	if got := paths(&taken.Manifest); got != kept {
+	if got := paths(taken); got != kept {
 		t.Errorf("copied\n%s, want\n%s", got, kept)
 	}
 	if len(taken.LeftOut) > 0 || taken.Program != "test" || taken.Layout != history.Version || taken.Histories() != 3 {
@@ -43,7 +43,7 @@ func TestTakeOfWhatIsNoFile(t *testing.T) {
 	must(t, os.Mkdir(data+"/lost+found", 0o700))
 	write(t, data+"/lost+found/x", "")
 	to, taken := mustTake(t, data)
-	if got := paths(&taken.Manifest); got != kept {
+	if got := paths(taken); got != kept {
 		t.Errorf("copied\n%s, want\n%s", got, kept)
 	}
 	if got := strings.Join(taken.LeftOut, " "); got != "history/users/pipe.jsonl settings/eve.json" {
@@ -63,8 +63,8 @@ func TestTakeOfWhatGoes(t *testing.T) {
 		return nil
 	}})
 	must(t, err)
-	if strings.Contains(paths(&taken.Manifest), "dan") || taken.Count != 11 {
-		t.Errorf("copied %s", paths(&taken.Manifest))
+	if strings.Contains(paths(taken), "dan") || taken.Count != 11 {
+		t.Errorf("copied %s", paths(taken))
 	}
 	mustRestore(t, to)
 }
@@ -239,7 +239,7 @@ func TestTakeOfAnOlderLayout(t *testing.T) {
 	write(t, data+"/history/journal/000001.log", older)
 	write(t, data+"/history.v2/version", "1\n")
 	to, taken := mustTake(t, data)
-	if got := paths(&taken.Manifest); got != "history/journal/000001.log history/version host_key" {
+	if got := paths(taken); got != "history/journal/000001.log history/version host_key" {
 		t.Errorf("copied %s", got)
 	}
 	restored := mustRestore(t, to)
