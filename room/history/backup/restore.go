@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,13 +18,9 @@ import (
 // stagingEnd is added to the data folder's name for the folder in which it is built.
 const stagingEnd = ".restoring"
 
-// stagingLock is held in that folder, and tells that it is one.
-const stagingLock = "restore.lock"
-
 // Restore makes the data folder of the backup in from. data must be missing or empty.
 // All is copied, compared with the manifest and finished as a start does it, in a folder
-// beside it, which then becomes data in one step: after an error, or when it was
-// interrupted, there is no data folder yet, and it can be run again. log is told what a
+// beside it, which then becomes data in one step; after an error there is neither. log is told what a
 // start would log.
 func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Options) (*Manifest, error) {
 	m, err := ReadManifest(from)
@@ -40,20 +36,30 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
 	}
 	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
-	var lock io.Closer
-	if err := c.do("mkdir", c.to, func() (err error) { lock, err = stage(c.to); return err }); err != nil {
+	if err := c.do("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
 		return nil, err
 	}
-	err = c.restore(m, log)
+	if err = c.restore(m, log); err == nil {
+		// Unlike os.Rename it replaces an empty folder.
+		err = c.do("rename", data, func() error { return unix.Rename(c.to, data) })
+	}
 	if err != nil {
-		err = fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, c.to)
-	} else {
-		err = c.arrive(data)
+		return nil, errors.Join(err, os.RemoveAll(c.to))
 	}
-	if err := errors.Join(err, lock.Close()); err != nil {
-		return nil, err
+	return m, c.syncDir(filepath.Dir(data))
+}
+
+// makeNew makes a folder, durably, which must not be there.
+func makeNew(path string) error {
+	above, err := disk.OpenDir(filepath.Dir(path))
+	if err != nil {
+		return err
 	}
-	return m, nil
+	err = os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s is in the way: another restore is running, or was when it was killed; if none is, remove it", path)
+	}
+	return errors.Join(err, above.Close())
 }
 
 // target is where the data folder is to be, without links, if it may.
@@ -80,37 +86,6 @@ func target(data string) (string, error) {
 			"and start the server with that one", data)
 	}
 	return data, nil
-}
-
-// stage takes the folder in which all is built, and removes what an interrupted restore has left there.
-func stage(dir string) (io.Closer, error) {
-	if _, err := os.Lstat(filepath.Join(dir, stagingLock)); err != nil {
-		if _, err := vacant(dir); err != nil {
-			return nil, fmt.Errorf("%s is in the way, and not from a restore; move it away: %w", dir, err)
-		}
-	}
-	in, err := disk.OpenDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = in.Close() }() // the lock has its own file
-	lock, err := in.Lock(stagingLock)
-	if errors.Is(err, disk.ErrInUse) {
-		err = fmt.Errorf("another restore to %s is running", dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	names, err := in.Names()
-	for _, name := range names {
-		if name != stagingLock {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return lock, nil
 }
 
 // restore copies all, compares it with the manifest, and does what a start does about the log, so
@@ -145,16 +120,4 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 		}
 		return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 	})
-}
-
-// arrive gives the folder its name.
-func (c *copier) arrive(data string) error {
-	// Unlike os.Rename it replaces an empty folder.
-	if err := c.do("rename", data, func() error { return unix.Rename(c.to, data) }); err != nil {
-		return fmt.Errorf("%s is complete, but can't become %s: %w", c.to, data, err)
-	}
-	if err := c.syncDir(filepath.Dir(data)); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(data, stagingLock))
 }

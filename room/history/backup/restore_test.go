@@ -74,7 +74,7 @@ func TestRestoreRefuses(t *testing.T) {
 	must(t, os.Symlink("nowhere", dir+"/link"))
 	refuses(dir+"/link", "a link to nowhere")
 	write(t, dir+"/other.restoring/precious", "")
-	refuses(dir+"/other", "is in the way, and not from a restore")
+	refuses(dir+"/other", "is in the way: another restore")
 	if _, err := os.Stat(dir + "/other.restoring/precious"); err != nil {
 		t.Error("what is no restore's was removed")
 	}

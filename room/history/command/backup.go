@@ -50,8 +50,8 @@ func restore(cfg Config) *cobra.Command {
 	return framed(cfg, &cobra.Command{
 		Use: "restore BACKUP [--data FOLDER]", Short: "Make a data folder from a backup", Args: cfg.exactly("BACKUP"),
 		Long: "Makes the data folder, which must be missing or empty, from what whoelse backup copied to\n" +
-			"BACKUP. Every file is compared with what was copied then. If it was interrupted, there is\n" +
-			"no data folder yet, only one that ends with .restoring; the same command begins again.\n" +
+			"BACKUP. Every file is compared with what was copied then. All is made in a folder beside it that\n" +
+			"ends with .restoring: if this is killed remove that one, and run it again.\n" +
 			"Run it as the user that the server runs as.",
 		Example: "  whoelse restore /backups/2026-11-21 --data /var/lib/whoelse-restored",
 	}, func(k *command, args []string) error {
