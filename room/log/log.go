@@ -55,14 +55,13 @@ type Log struct {
 	in   disk.Folder
 	opts Options
 
-	running sync.WaitGroup // the writer, and who follows
+	running sync.WaitGroup // the writer, and the follower
 	batches chan []item    // from the one to the other
 
 	// These are the writer's, which is the one goroutine that writes.
 	name  string // of the open segment
 	ino   uint64
 	tried time.Time // when there was trouble last
-	spare []byte    // memory for the next batch
 
 	mu       sync.Mutex // guards what follows; it is not held during I/O
 	work     sync.Cond  // there may be something to do for the writer
@@ -81,7 +80,7 @@ type Log struct {
 
 var _ room.Log = (*Log)(nil)
 
-// item is what waits for the writer, and then for who follows.
+// item waits for the writer, and then for the follower.
 type item struct {
 	e    *room.Event // nil: it is only to be answered
 	seq  uint64      // its place
@@ -98,8 +97,8 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 4 << 20
 	}
-	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}, batches: make(chan []item)}
-	l.work.L = &l.mu
+	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}}
+	l.batches, l.work.L = make(chan []item), &l.mu
 	var err error
 	if l.segments, err = listSegments(in); err == nil && len(l.segments) > 0 {
 		err = l.findEnd(l.segments[len(l.segments)-1])
@@ -155,7 +154,8 @@ func (l *Log) report(d Damage) {
 		l.opts.Log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
 			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	default:
-		l.opts.Log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
+		l.opts.Log.Error("log: a segment is damaged; the events there are lost",
+			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	}
 }
 
@@ -213,7 +213,7 @@ func (l *Log) Stats() Stats {
 // the first error of visit, which it returns.
 func (l *Log) Read(after uint64, visit func(room.Entry) error) error {
 	l.mu.Lock()
-	r := reader{in: l.in, firsts: slices.Clone(l.segments), upTo: l.last, size: -1, visit: visit, damaged: l.report}
+	r := reader{l.in, slices.Clone(l.segments), l.last, -1, visit, l.report}
 	if l.f != nil {
 		r.size = l.stats.Bytes
 	}
@@ -284,7 +284,7 @@ func (l *Log) Release(upTo uint64) error {
 	}
 }
 
-// Close waits until everything appended is committed and who follows has it. Later appends fail. It
+// Close waits until everything appended is committed and the follower has it. Later appends fail. It
 // must not be called from within apply, and always returns nil.
 func (l *Log) Close() error {
 	l.mu.Lock()

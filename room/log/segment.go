@@ -55,7 +55,7 @@ func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, da
 	if err != nil {
 		return err
 	}
-	r := reader{in: in, firsts: firsts, upTo: maxSeq, size: -1, visit: visit, damaged: damaged}
+	r := reader{in, firsts, maxSeq, -1, visit, damaged}
 	return r.read(after)
 }
 

@@ -57,7 +57,7 @@ func makeNew(path string) error {
 	}
 	err = os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%s is in the way: another restore is running, or was when it was killed; if none is, remove it", path)
+		err = fmt.Errorf("%s is in the way: another restore is running, or was killed; if none is running, remove it", path)
 	}
 	return errors.Join(err, above.Close())
 }
@@ -82,8 +82,8 @@ func target(data string) (string, error) {
 	}
 	var here, above unix.Stat_t
 	if unix.Stat(data, &here) == nil && unix.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
-		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; name a folder in it with --data, "+
-			"and start the server with that one", data)
+		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
+			"name a folder in it with --data, and start the server with that one", data)
 	}
 	return data, nil
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 
@@ -13,7 +12,8 @@ import (
 
 func backupCommand(cfg Config) *cobra.Command {
 	return framed(cfg, &cobra.Command{
-		Use: "backup DIR [--data FOLDER]", Short: "Copy all that is stored to a new folder, also while the server runs", Args: cfg.exactly("DIR"),
+		Use: "backup DIR [--data FOLDER]", Args: cfg.exactly("DIR"),
+		Short: "Copy all that is stored to a new folder, also while the server runs",
 		Long: "Copies the whole data folder, the host key included, to DIR, which must be new or empty.\n" +
 			"The copy is that of one moment: a message to several people is in all of their histories\n" +
 			"or in none. When it has ended well all is on disk, and DIR has a backup.json; without one\n" +
@@ -30,7 +30,7 @@ func backupCommand(cfg Config) *cobra.Command {
 		}
 		taken, err := backup.Take(k.ctx, k.data, to, backup.Options{Program: k.Version, Step: k.copied})
 		if err != nil {
-			return k.failed("the backup failed", err, fmt.Sprintf("; if there is a folder %s it is incomplete, remove it", to))
+			return k.failed("the backup failed", err, "; if there is a folder "+to+" it is incomplete, remove it")
 		}
 		for _, name := range taken.LeftOut {
 			k.remark("left out %s, which is not a file", history.Clean(name))

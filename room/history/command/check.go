@@ -21,7 +21,8 @@ import (
 func check(cfg Config) *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
-		Use: "check [--repair] [--data FOLDER]", Short: "Go over all that is stored, and tell what is damaged", Args: cfg.exactly(),
+		Use: "check [--repair] [--data FOLDER]", Args: cfg.exactly(),
+		Short: "Go over all that is stored, and tell what is damaged",
 		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
 			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
 			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -103,7 +105,8 @@ func (k *command) histories() (string, error) {
 		return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: "+
 			"it was removed, moved away, or is not mounted", dir)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, name another one with --data", k.data)
+		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, "+
+			"name another one with --data", k.data)
 	case err != nil:
 		return "", k.failed("the histories can't be read", err, "")
 	case !info.IsDir():
@@ -154,7 +157,7 @@ func (k *command) failed(what string, err error, then string) error {
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%=", r)
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("/._-+,:@%=", r)
 	}
 	if strings.TrimFunc(path, plain) == "" && !strings.HasPrefix(path, "-") {
 		return path

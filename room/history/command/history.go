@@ -23,7 +23,8 @@ type showing struct {
 func historyCommand(cfg Config) *cobra.Command {
 	var s showing
 	c := &cobra.Command{
-		Use: "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]", Short: "Print what somebody sent and got, or what was said to all",
+		Use:   "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]",
+		Short: "Print what somebody sent and got, or what was said to all",
 		Long: "Prints what NICK sent and got, or with --room or --presence what was said to everyone or\n" +
 			"who came and went; oldest first. A * stands before what NICK has not read. Times are local.\n" +
 			"A server may be running, and after a crash what only the log has is there too; nothing\n" +

@@ -35,7 +35,8 @@ type output struct {
 }
 
 func newOutput(c *cobra.Command) *output {
-	o := &output{Handler: slog.DiscardHandler, out: c.OutOrStdout(), errs: c.ErrOrStderr(), next: time.Now().Add(progressAfter)}
+	o := &output{Handler: slog.DiscardHandler, out: c.OutOrStdout(), errs: c.ErrOrStderr()}
+	o.next = time.Now().Add(progressAfter)
 	f, ok := o.errs.(*os.File)
 	o.terminal = ok && term.IsTerminal(int(f.Fd()))
 	return o

@@ -193,7 +193,8 @@ func (b *building) convert(t task) error {
 		err = to.Sync()
 	}
 	if c.damaged > 0 {
-		b.log.Warn("history: damaged lines are left out; the old folder keeps them", "file", t.fromName, "lines", c.damaged)
+		b.log.Warn("history: damaged lines are left out; the old folder keeps them",
+			"file", t.fromName, "lines", c.damaged)
 	}
 	b.seq = max(b.seq, c.seq)
 	return errors.Join(err, to.Close())

@@ -79,7 +79,7 @@ func readJournal(found map[string][]pending, text []byte) (torn bool) {
 		for _, p := range unit {
 			list := found[p.owner]
 			if n := len(list); n > 0 && p.off < list[n-1].off+int64(len(list[n-1].data)) {
-				list = nil // the file was set aside, and begun anew
+				list = nil // the file was set aside, and begun again
 			}
 			found[p.owner] = append(list, p)
 		}
