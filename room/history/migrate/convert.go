@@ -1,15 +1,14 @@
 package migrate
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -152,7 +151,7 @@ func (b *building) list(old, root disk.Folder) ([]task, error) {
 type conversion struct {
 	*building
 	task
-	out     *bufio.Writer
+	out     []byte
 	seq     uint64            // of the last line
 	time    time.Time         // and when
 	cut     int64             // lines of the journals from before were removed from the file
@@ -160,101 +159,69 @@ type conversion struct {
 	damaged int
 }
 
-// convert makes one history.
+// convert makes one history: of the lines of the file and, each before the next one that the file has,
+// those of the journals that it lacks. So it is as it was when the server was killed.
 func (b *building) convert(t task) error {
-	f, err := t.from.Open(t.fromName, false)
+	text, err := disk.ReadFile(t.from, t.fromName, math.MaxInt64)
+	missing := b.journal[t.owner]
 	switch {
 	case errors.Is(err, disk.ErrNotRegular):
 		b.log.Error("history: the path is not a regular file; it is left out", "file", t.fromName, "error", err)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	size := int64(0)
-	if f != nil {
-		defer func() { _ = f.Close() }() // it was only read
-		st, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		size = st.Size
-	} else if len(b.journal[t.owner]) == 0 {
+	if err != nil && len(missing) == 0 {
 		return nil
 	}
-	to, err := t.to.Open(t.toName, true)
-	if err != nil {
-		return err
+	place := make(map[string]int, len(missing))
+	for i, p := range slices.Backward(missing) {
+		place[string(p.data)] = i
 	}
 	c := &conversion{building: b, task: t, unread: make(map[string]uint64)}
-	c.out = bufio.NewWriterSize(io.NewOffsetWriter(to, 0), 64<<10)
-	if err = c.lines(f, size); err == nil {
-		err = c.out.Flush()
+	next := 0
+	for l := range bytes.Lines(text) {
+		found, whole := jsonl.Records(bytes.TrimSuffix(l, []byte("\n")))
+		if !whole {
+			c.damaged++
+		}
+		for _, r := range found {
+			if i, is := place[string(r.Data)]; is && i >= next {
+				c.pending(missing[next:i])
+				next = i + 1
+			}
+			c.line(r.Data)
+		}
 	}
-	if err == nil {
-		err = to.Sync()
+	c.pending(missing[next:])
+	if t.nick != "" && c.seq > 0 { // nobody has to read all of it then to find out what is unread
+		var unread []record.Place
+		for _, seq := range slices.Sorted(maps.Values(c.unread)) {
+			unread = append(unread, record.Place{Seq: seq})
+		}
+		c.out = record.AppendState(c.out, c.seq, c.time, unread)
 	}
 	if c.damaged > 0 {
 		b.log.Warn("history: damaged lines are left out; the old folder keeps them",
 			"file", t.fromName, "lines", c.damaged)
 	}
 	b.seq = max(b.seq, c.seq)
+	to, err := t.to.Open(t.toName, true)
+	if err != nil {
+		return err
+	}
+	if _, err = to.WriteAt(c.out, 0); err == nil {
+		err = to.Sync()
+	}
 	return errors.Join(err, to.Close())
 }
 
-// lines writes the lines of the file and, each before the next one that the file has, those of the
-// journals that it lacks: it is as it was when the server was killed.
-func (c *conversion) lines(f io.ReaderAt, size int64) error {
-	missing := c.journal[c.owner]
-	place := make(map[string]int, len(missing))
-	for i, p := range slices.Backward(missing) {
-		place[string(p.data)] = i
-	}
-	next := 0
-	for lines := jsonl.NewForward(f, 0, size); ; {
-		l, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		found, whole := jsonl.Records(l.Data)
-		if !whole {
-			c.damaged++
-		}
-		for _, r := range found {
-			if i, is := place[string(r.Data)]; is && i >= next {
-				if err := c.pending(missing[next:i]); err != nil {
-					return err
-				}
-				next = i + 1
-			}
-			if err := c.line(r.Data); err != nil {
-				return err
-			}
-		}
-	}
-	if err := c.pending(missing[next:]); err != nil || c.nick == "" || c.seq == 0 {
-		return err
-	}
-	var unread []record.Place // nobody has to read all of the file then to find out
-	for _, seq := range slices.Sorted(maps.Values(c.unread)) {
-		unread = append(unread, record.Place{Seq: seq})
-	}
-	_, err := c.out.Write(record.AppendState(nil, c.seq, c.time, unread))
-	return err
-}
-
-// pending writes lines of the journals, unless they were removed from the file.
-func (c *conversion) pending(list []pending) error {
+// pending adds lines of the journals, unless they were removed from the file.
+func (c *conversion) pending(list []pending) {
 	for _, p := range list {
-		if p.off < c.cut {
-			continue
-		}
-		if err := c.line(p.data); err != nil {
-			return err
+		if p.off >= c.cut {
+			c.line(p.data)
 		}
 	}
-	return nil
 }
 
 // Kinds of lines in a history that are no messages.
@@ -275,8 +242,8 @@ type line struct {
 	Was  int64
 }
 
-// line writes one that is sealed, with its number. What only the old layout needs is left out.
-func (c *conversion) line(data []byte) error {
+// line adds one that is sealed, with its number. What only the old layout needs is left out.
+func (c *conversion) line(data []byte) {
 	var l line
 	bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == kindRead && len(l.IDs) == 0
 	numbered := append(strconv.AppendUint([]byte(`{"seq":`), c.seq+1, 10), ',')
@@ -284,12 +251,12 @@ func (c *conversion) line(data []byte) error {
 	switch {
 	case bad || len(numbered) > jsonl.MaxLine:
 		c.damaged++
-		return nil
+		return
 	case l.Kind == kindState:
-		return nil
+		return
 	case l.Kind == kindTrim:
 		c.cut = l.Was
-		return nil
+		return
 	case l.Kind == kindRead:
 		for _, id := range l.IDs {
 			delete(c.unread, id)
@@ -300,6 +267,5 @@ func (c *conversion) line(data []byte) error {
 	c.lastID = max(c.lastID, l.ID)
 	c.seq++
 	c.time = l.Time
-	_, err := c.out.Write(numbered)
-	return err
+	c.out = append(c.out, numbered...)
 }

@@ -107,9 +107,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // unsealed returns what follows the checksum that a line of a journal begins with.
 func unsealed(l []byte) ([]byte, bool) {
-	if len(l) < 9 || l[8] != ' ' || bytes.ContainsAny(l[:8], "ABCDEF+-_") {
-		return nil, false
-	}
-	sum, err := strconv.ParseUint(string(l[:8]), 16, 32)
-	return l[9:], err == nil && uint32(sum) == crc32.Checksum(l[9:], castagnoli)
+	sum, rest, _ := bytes.Cut(l, []byte(" "))
+	return rest, string(sum) == fmt.Sprintf("%08x", crc32.Checksum(rest, castagnoli))
 }
