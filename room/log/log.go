@@ -24,9 +24,6 @@ import (
 // retryAfter is how long after trouble it is tried again.
 const retryAfter = time.Second
 
-// ErrClosed is wrapped by the errors of what is appended after Close.
-var ErrClosed = errors.New("the log is closed")
-
 // Options are how a [Log] works. Log is needed.
 type Options struct {
 	Log *slog.Logger
@@ -174,7 +171,7 @@ func (l *Log) add(it item) {
 		l.queue = append(l.queue, it)
 		l.work.Signal()
 	} else if it.done != nil {
-		go it.done(fmt.Errorf("%w: %w", room.ErrStorage, ErrClosed)) // the caller may hold locks
+		go it.done(fmt.Errorf("%w: the log is closed", room.ErrStorage)) // the caller may hold locks
 	}
 }
 
