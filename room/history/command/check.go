@@ -1,7 +1,7 @@
 package command
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,6 +126,7 @@ func (k *command) checkOthers() (broken int) {
 	return broken
 }
 
+// checkJSON sees that a file has a JSON value, or one in each line, of which the last may be half written.
 func checkJSON(path string) error {
 	f, err := atomicfile.OpenRegular(path)
 	if errors.Is(err, atomicfile.ErrNotRegular) {
@@ -135,37 +136,27 @@ func checkJSON(path string) error {
 		return err
 	}
 	defer f.Close()
-	if strings.HasSuffix(path, ".jsonl") {
-		return validLines(f)
-	}
 	text, err := io.ReadAll(f)
-	if err == nil && len(text) == 0 {
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(path, ".jsonl") {
+		at := 0
+		for l := range bytes.Lines(text) {
+			if bytes.HasSuffix(l, []byte("\n")) && !json.Valid(l) {
+				return fmt.Errorf("byte %d: not a line of it", at)
+			}
+			at += len(l)
+		}
+		return nil
+	}
+	if len(text) == 0 {
 		return errors.New("is empty")
 	}
 	var value json.RawMessage
-	if err == nil {
-		err = json.Unmarshal(text, &value)
-	}
+	err = json.Unmarshal(text, &value)
 	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		err = fmt.Errorf("byte %d: %w", at.Offset, err)
 	}
 	return err
-}
-
-// maxAudit bounds one line of the record of what operators did.
-const maxAudit = 1 << 20
-
-// validLines sees that each line is a JSON value. The last one may be half written.
-func validLines(r io.Reader) error {
-	lines := bufio.NewReaderSize(r, maxAudit)
-	for at := 0; ; {
-		l, err := lines.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil || !json.Valid(l) {
-			return fmt.Errorf("byte %d: not a line of it", at)
-		}
-		at += len(l)
-	}
 }
