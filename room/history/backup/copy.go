@@ -119,7 +119,7 @@ func (c *copier) one(rel string) error {
 // write makes the file rel, which is on disk then, but for its name.
 func (c *copier) write(rel string, in io.Reader) (File, error) {
 	path, sum := filepath.Join(c.to, rel), sha256.New()
-	f := File{Path: filepath.ToSlash(rel)}
+	f := File{Path: rel}
 	var out *os.File
 	err := c.do("write", path, func() (err error) {
 		if out, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
@@ -164,16 +164,11 @@ const lostFound = "lost+found"
 // is an error.
 func vacant(path string) (exists bool, err error) {
 	list, err := os.ReadDir(path)
-	_, lstatErr := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && lstatErr == nil:
-		return false, fmt.Errorf("%s is a link to nowhere", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
-	case errors.Is(err, unix.ENOTDIR) && lstatErr == nil:
-		return false, fmt.Errorf("%s is not a folder; name another one", path)
 	case errors.Is(err, unix.ENOTDIR):
-		return false, fmt.Errorf("%s can't be made, something above it is not a folder; name another one", path)
+		return false, fmt.Errorf("%s is not a folder, or is below something that is not one; name another one", path)
 	}
 	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() != lostFound }) {
 		err = errNotEmpty

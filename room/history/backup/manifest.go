@@ -76,8 +76,7 @@ func (m *Manifest) check() error {
 	}
 	bytes, last := int64(0), ""
 	for _, f := range m.Files {
-		path := filepath.FromSlash(f.Path)
-		if !filepath.IsLocal(path) || filepath.Clean(path) != path || f.Path == ManifestName {
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName {
 			return fmt.Errorf("it was altered: %q is no path of a file in a backup", f.Path)
 		}
 		if f.Path <= last {

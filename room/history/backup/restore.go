@@ -30,11 +30,6 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	if at, err := real(from); err != nil {
-		return nil, err
-	} else if within(at, data) {
-		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
-	}
 	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
 	if err := c.do("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
 		return nil, err
@@ -93,7 +88,7 @@ func target(data string) (string, error) {
 func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 	var paths []string
 	for _, f := range m.Files {
-		paths = append(paths, filepath.FromSlash(f.Path))
+		paths = append(paths, f.Path)
 	}
 	if err := c.all(paths); err != nil {
 		return err
@@ -102,11 +97,11 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 	for _, f := range c.files {
 		copied[f.Path] = f
 	}
-	for i, f := range m.Files {
+	for _, f := range m.Files {
 		if got, ok := copied[f.Path]; !ok {
-			return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(c.from, paths[i]))
+			return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(c.from, f.Path))
 		} else if got != f {
-			return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(c.from, paths[i]))
+			return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(c.from, f.Path))
 		}
 	}
 	if err := c.syncDirs(); err != nil {
