@@ -77,12 +77,10 @@ func (k *command) check(dir string) error {
 		repair += " --data " + quoted(k.data)
 	}
 	switch {
-	case sum.Damaged > 0 && rest > 0:
-		return fmt.Errorf("%s; %d of them can be %s while no server runs, with: %s", found, sum.Damaged, mend, repair)
 	case sum.Damaged > 0:
-		return fmt.Errorf("%s; stop the server, and what is damaged can be %s with: %s", found, mend, repair)
+		return fmt.Errorf("%s; stop the server, and %d can be %s with: %s", found, sum.Damaged, mend, repair)
 	case rest > 0:
-		return fmt.Errorf("%s, which somebody has to see to", found)
+		return fmt.Errorf("%s, to be mended by hand", found)
 	}
 	return nil
 }
