@@ -2,12 +2,14 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -115,4 +117,65 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 		}
 		return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 	})
+}
+
+// ErrNone is wrapped where a folder has no manifest.
+var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or one that was not completed")
+
+// ReadManifest reads the manifest of the backup in dir, and refuses one that this
+// program cannot restore.
+func ReadManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestName)
+	text, err := os.ReadFile(path)
+	if _, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
+	}
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
+	case err != nil:
+		return nil, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", path, err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &m, nil
+}
+
+func (m *Manifest) check() error {
+	if m.Format > format || m.Layout > history.Version {
+		return fmt.Errorf("the backup is of a newer whoelse (%s); restore it with that one", history.Clean(m.Program))
+	}
+	bytes, last := int64(0), ""
+	for _, f := range m.Files {
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName {
+			return fmt.Errorf("it was altered: %q is no path of a file in a backup", f.Path)
+		}
+		if f.Path <= last {
+			return fmt.Errorf("it was altered: %q is not in order", f.Path)
+		}
+		last = f.Path
+		bytes += f.Size
+	}
+	if m.Format < 1 || m.Count != len(m.Files) || m.Bytes != bytes {
+		return errors.New("it was altered: the numbers in it do not fit")
+	}
+	return nil
+}
+
+// Histories counts the nicks that have one in the backup.
+func (m *Manifest) Histories() int {
+	n := 0
+	for _, f := range m.Files {
+		if strings.HasPrefix(f.Path, "history/users/") && strings.HasSuffix(f.Path, ".jsonl") {
+			n++
+		}
+	}
+	return n
 }
