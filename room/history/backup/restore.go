@@ -154,11 +154,8 @@ func (m *Manifest) check() error {
 	}
 	bytes, last := int64(0), ""
 	for _, f := range m.Files {
-		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName {
-			return fmt.Errorf("it was altered: %q is no path of a file in a backup", f.Path)
-		}
-		if f.Path <= last {
-			return fmt.Errorf("it was altered: %q is not in order", f.Path)
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName || f.Path <= last {
+			return fmt.Errorf("it was altered: %q is not the path of a file in a backup, or not in order", f.Path)
 		}
 		last = f.Path
 		bytes += f.Size
