@@ -136,8 +136,8 @@ func TestAlteredManifest(t *testing.T) {
 	for want, change := range map[string]func(*Manifest){
 		"a newer whoelse":        func(m *Manifest) { m.Layout = history.Version + 1 },
 		"of a newer whoelse":     func(m *Manifest) { m.Format++ },
-		"is not the path":             func(m *Manifest) { m.Files[0].Path = "../outside" },
-		"is not the path of":          func(m *Manifest) { m.Files[0].Path = "/etc/passwd" },
+		"is not the path":        func(m *Manifest) { m.Files[0].Path = "../outside" },
+		"is not the path of":     func(m *Manifest) { m.Files[0].Path = "/etc/passwd" },
 		"not in order":           func(m *Manifest) { m.Files[1] = m.Files[0] },
 		"numbers in it":          func(m *Manifest) { m.Files = m.Files[1:] },
 		"the numbers in it":      func(m *Manifest) { m.Bytes++ },
