@@ -90,12 +90,10 @@ func (cfg Config) exactly(names ...string) cobra.PositionalArgs {
 func (k *command) histories() (string, error) {
 	info, err := os.Stat(k.data)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
 		return "", fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
 	case err != nil:
 		return "", fmt.Errorf("the data folder can't be used: %w", err)
-	case !info.IsDir():
-		return "", fmt.Errorf("the data folder can't be used: %s is not a folder; name the server's with --data", k.data)
 	}
 	dir := filepath.Join(k.data, "history")
 	info, err = os.Stat(dir)
