@@ -113,7 +113,7 @@ const minLine = 64
 // findEnd finds the last number, and makes durable what is in the last segment.
 func (l *Log) findEnd(first uint64) error {
 	last := first - 1
-	r := reader{in: l.in, firsts: []uint64{first}, upTo: maxSeq, size: -1}
+	r := reader{in: l.in, firsts: []uint64{first}, upTo: maxSeq}
 	r.visit = func(e room.Entry) error { last = e.Seq; return nil }
 	r.damaged = func(d Damage) {
 		l.report(d)
@@ -207,13 +207,10 @@ func (l *Log) Stats() Stats {
 }
 
 // Read visits what was committed when it began and has numbers above after, in order, up to
-// the first error of visit, which it returns.
+// the first error of visit, which it returns. While a failed write is cut off it can fail, too.
 func (l *Log) Read(after uint64, visit func(room.Entry) error) error {
 	l.mu.Lock()
-	r := reader{l.in, slices.Clone(l.segments), l.last, -1, visit, l.report}
-	if l.f != nil {
-		r.size = l.stats.Bytes
-	}
+	r := reader{l.in, slices.Clone(l.segments), l.last, visit, l.report}
 	l.mu.Unlock()
 	return r.read(after)
 }

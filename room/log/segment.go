@@ -55,7 +55,7 @@ func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, da
 	if err != nil {
 		return err
 	}
-	r := reader{in, firsts, maxSeq, -1, visit, damaged}
+	r := reader{in, firsts, maxSeq, visit, damaged}
 	return r.read(after)
 }
 
@@ -64,16 +64,15 @@ type reader struct {
 	in      disk.Folder
 	firsts  []uint64 // where the segments begin
 	upTo    uint64   // the last number that counts
-	size    int64    // how much of the last segment counts; -1: all of it
 	visit   func(room.Entry) error
 	damaged func(Damage)
 }
 
 func (r *reader) read(after uint64) error {
 	for i, first := range r.firsts {
-		next, size := r.upTo+1, r.size
+		next := r.upTo + 1
 		if i+1 < len(r.firsts) {
-			next, size = min(next, r.firsts[i+1]), -1
+			next = min(next, r.firsts[i+1])
 		}
 		if next <= after+1 {
 			continue
@@ -87,11 +86,8 @@ func (r *reader) read(after uint64) error {
 			return err
 		}
 		st, err := f.Stat()
-		if size < 0 {
-			size = st.Size
-		}
 		if err == nil {
-			err = r.segment(f, size, Damage{Segment: name}, first-1, next, after)
+			err = r.segment(jsonl.NewForward(f, 0, st.Size), Damage{Segment: name}, first-1, next, after)
 		}
 		_ = f.Close() // it was only read
 		if err != nil {
@@ -102,8 +98,7 @@ func (r *reader) read(after uint64) error {
 }
 
 // segment reads the events of one segment with numbers between seen and next, and above after.
-func (r *reader) segment(f disk.File, size int64, bad Damage, seen, next, after uint64) error {
-	lines := jsonl.NewForward(f, 0, size)
+func (r *reader) segment(lines *jsonl.Forward, bad Damage, seen, next, after uint64) error {
 	for disowned := false; !disowned; {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
