@@ -47,7 +47,7 @@ type Stats struct {
 	Damaged  uint64 // damaged places that were found, without torn ends of segments
 }
 
-// Log is the log in segment files. All methods may be called concurrently.
+// Log is the log in segment files. All methods may be called concurrently, Release with others.
 type Log struct {
 	in   disk.Folder
 	opts Options
@@ -56,7 +56,8 @@ type Log struct {
 	batches chan []item    // from the one to the other
 
 	// These are the writer's, which is the one goroutine that writes.
-	name  string // of the open segment
+	f     disk.File // the open segment; nil: none
+	name  string
 	ino   uint64
 	tried time.Time // when there was trouble last
 
@@ -69,9 +70,8 @@ type Log struct {
 	found    map[Damage]bool
 
 	// The writer alone changes these, but for segments that are released and damage that is found.
-	f        disk.File // the open segment; nil: none
 	last     uint64
-	segments []uint64 // where they begin; the last one is f while that is open
+	segments []uint64 // where they begin; the last one is the open one, if one is
 	stats    Stats
 }
 

@@ -147,12 +147,12 @@ func (l *Log) begin() error {
 			return err
 		}
 	}
-	l.name, l.ino = segmentName(first), st.Ino
+	l.f, l.name, l.ino = f, segmentName(first), st.Ino
 	l.update(func() {
 		if n := len(l.segments); n == 0 || l.segments[n-1] != first {
 			l.segments = append(l.segments, first)
 		}
-		l.f, l.stats.Bytes = f, 0
+		l.stats.Bytes = 0
 	})
 	return nil
 }
@@ -191,7 +191,8 @@ func (l *Log) append(b []byte) error {
 func (l *Log) closeSegment() {
 	if l.f != nil {
 		_ = l.f.Close() // all that counts is on disk
-		l.update(func() { l.f, l.stats.Bytes = nil, 0 })
+		l.f = nil
+		l.update(func() { l.stats.Bytes = 0 })
 	}
 }
 
