@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -21,15 +20,12 @@ import (
 // Options are for [Take] and [Restore].
 type Options struct {
 	Program string // the version of this program, for the manifest
-	// Step, if set, is told after each file how far it is; one call at a time.
+	// Step, if set, is told after each file how far it is.
 	Step func(files int, bytes int64)
 
 	fault   func(op, path string) error // in tests: fails a step on the disk
 	between func()                      // in tests: between the histories and the log
 }
-
-// copiers is how many files are copied at the same time: each waits for the disk.
-const copiers = 8
 
 // copier copies files from one folder to another, and knows what it has copied.
 type copier struct {
@@ -37,11 +33,9 @@ type copier struct {
 	opts     Options
 	from, to string
 
+	files   []File
+	bytes   int64
 	leftOut []string // what was not copied
-
-	mu    sync.Mutex // guards the rest
-	files []File
-	bytes int64
 }
 
 // do takes a step on the disk.
@@ -54,37 +48,24 @@ func (c *copier) do(op, path string, step func() error) error {
 	return step()
 }
 
-// all copies the files at these paths, several at a time.
+// all copies the files at these paths, one by one: what they cost is an fsync each.
 func (c *copier) all(paths []string) error {
 	made := ""
 	for _, path := range paths {
-		dir := filepath.Join(c.to, filepath.Dir(path))
-		if dir == made {
-			continue
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
 		}
-		if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+		if dir := filepath.Join(c.to, filepath.Dir(path)); dir != made {
+			if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+				return err
+			}
+			made = dir
+		}
+		if err := c.one(path); err != nil {
 			return err
 		}
-		made = dir
 	}
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	defer cancel(nil)
-	var working sync.WaitGroup
-	slots := make(chan struct{}, copiers)
-	for _, path := range paths {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		working.Go(func() {
-			if err := c.one(path); err != nil {
-				cancel(err)
-			}
-			<-slots
-		})
-	}
-	working.Wait()
-	return context.Cause(ctx)
+	return nil
 }
 
 // one copies a file as far as it was when it was opened: it is only appended to, or replaced as a
@@ -106,8 +87,6 @@ func (c *copier) one(rel string) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.files = append(c.files, f)
 	c.bytes += f.Size
 	if c.opts.Step != nil {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -105,15 +104,12 @@ func TestTakeRefuses(t *testing.T) {
 
 // steps counts the operations of f on the disk, and fails one of them.
 type steps struct {
-	mu      sync.Mutex // guards the rest
 	n, fail int
 	err     error
 	failed  string
 }
 
 func (s *steps) fault(op, path string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.n++
 	if s.n != s.fail {
 		return nil
@@ -122,7 +118,6 @@ func (s *steps) fault(op, path string) error {
 	return s.err
 }
 
-// options has s asked; files are copied by several goroutines.
 func (s *steps) options() Options { return Options{fault: s.fault} }
 
 // TestTakeFails at each operation in turn: then there is no backup, and the error
@@ -173,11 +168,8 @@ func TestTakeInterrupted(t *testing.T) {
 // TestAllIsSynced before a backup gets its manifest, and a restored folder its name:
 // each file after it was written, each folder after everything in it was made.
 func TestAllIsSynced(t *testing.T) {
-	var mu sync.Mutex
 	var log []string
 	opts := Options{fault: func(op, path string) error {
-		mu.Lock()
-		defer mu.Unlock()
 		log = append(log, op+" "+path)
 		return nil
 	}}
