@@ -48,29 +48,16 @@ func (c *copier) do(op, path string, step func() error) error {
 	return step()
 }
 
-// all copies the files at these paths, one by one: what they cost is an fsync each.
-func (c *copier) all(paths []string) error {
-	made := ""
-	for _, path := range paths {
-		if c.ctx.Err() != nil {
-			return context.Cause(c.ctx)
-		}
-		if dir := filepath.Join(c.to, filepath.Dir(path)); dir != made {
-			if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
-				return err
-			}
-			made = dir
-		}
-		if err := c.one(path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// one copies a file as far as it was when it was opened: it is only appended to, or replaced as a
+// copy copies a file as far as it was when it was opened: it is only appended to, or replaced as a
 // whole. One that is gone is left out.
-func (c *copier) one(rel string) error {
+func (c *copier) copy(rel string) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	dir := filepath.Dir(filepath.Join(c.to, rel))
+	if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+		return err
+	}
 	in, err := atomicfile.OpenRegular(filepath.Join(c.from, rel))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -88,22 +88,16 @@ func target(data string) (string, error) {
 // restore copies all, compares it with the manifest, and does what a start does about the log, so
 // that nothing waits in it, and about an older layout.
 func (c *copier) restore(m *Manifest, log *slog.Logger) error {
-	var paths []string
-	for _, f := range m.Files {
-		paths = append(paths, f.Path)
-	}
-	if err := c.all(paths); err != nil {
-		return err
-	}
-	copied := make(map[string]File)
-	for _, f := range c.files {
-		copied[f.Path] = f
-	}
-	for _, f := range m.Files {
-		if got, ok := copied[f.Path]; !ok {
-			return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(c.from, f.Path))
-		} else if got != f {
-			return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(c.from, f.Path))
+	for i, f := range m.Files {
+		if err := c.copy(f.Path); err != nil {
+			return err
+		}
+		path := filepath.Join(c.from, f.Path)
+		if len(c.files) == i {
+			return fmt.Errorf("the backup was altered: %s is missing", path)
+		}
+		if c.files[i] != f {
+			return fmt.Errorf("the backup was altered: %s is not what was copied then", path)
 		}
 	}
 	if err := c.syncDirs(); err != nil {

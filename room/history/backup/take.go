@@ -131,11 +131,13 @@ func (c *copier) take(m *Manifest) error {
 		files, err := c.list(p.dir, func(path string) bool {
 			return slices.Contains(p.except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
 		})
-		if err == nil {
-			err = c.all(files)
-		}
 		if err != nil {
 			return err
+		}
+		for _, path := range files {
+			if err := c.copy(path); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.syncDirs(); err != nil {

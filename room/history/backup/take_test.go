@@ -57,7 +57,7 @@ func TestTakeOfWhatGoes(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "backup")
 	taken, err := Take(t.Context(), data, to, Options{fault: func(op, path string) error {
 		if op == "mkdir" && strings.HasSuffix(path, "history/users") {
-			return os.Remove(data + "/history/users/dan.jsonl")
+			return os.RemoveAll(data + "/history/users/dan.jsonl")
 		}
 		return nil
 	}})
