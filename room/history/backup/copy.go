@@ -106,6 +106,9 @@ func (c *copier) write(rel string, in io.Reader) (File, error) {
 // syncDirs makes the names of all that was copied durable.
 func (c *copier) syncDirs() error {
 	return filepath.WalkDir(c.to, func(path string, d fs.DirEntry, err error) error {
+		if path == filepath.Join(c.to, lostFound) {
+			return fs.SkipDir
+		}
 		if err == nil && d.IsDir() {
 			err = c.syncDir(path)
 		}

@@ -174,8 +174,12 @@ func TestAllIsSynced(t *testing.T) {
 		return nil
 	}}
 	to := filepath.Join(t.TempDir(), "a", "backup")
+	must(t, os.MkdirAll(to+"/lost+found", 0o700)) // a disk's topmost folder, where only root may look into that
 	_, err := Take(t.Context(), makeData(t), to, opts)
 	must(t, err)
+	if slices.Contains(log, "syncdir "+to+"/lost+found") {
+		t.Error("lost+found is looked into")
+	}
 	wantSynced(t, log, "rename "+to+"/"+ManifestName)
 	if log[len(log)-1] != "syncdir "+to {
 		t.Errorf("the name of the manifest is not synced: %v", log)
