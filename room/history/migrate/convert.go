@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,8 +90,6 @@ func (b *building) sub(in disk.Folder, name string) (disk.Folder, error) {
 	return sub, err
 }
 
-var nickName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-
 // list finds out what is to be made.
 func (b *building) list(old, root disk.Folder) ([]task, error) {
 	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
@@ -124,7 +121,7 @@ func (b *building) list(old, root disk.Folder) ([]task, error) {
 	}
 	slices.Sort(files)
 	for _, file := range slices.Compact(files) {
-		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && nickName.MatchString(nick) {
+		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && !strings.HasPrefix(nick, "#") { // those are shared
 			tasks = append(tasks, task{users, newUsers, file, file, nick, nick})
 		}
 	}
