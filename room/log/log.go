@@ -113,17 +113,16 @@ const minLine = 64
 // findEnd finds the last number, and makes durable what is in the last segment.
 func (l *Log) findEnd(first uint64) error {
 	last := first - 1
-	r := reader{in: l.in, firsts: []uint64{first}, upTo: maxSeq}
-	r.visit = func(e room.Entry) error { last = e.Seq; return nil }
-	r.damaged = func(d Damage) {
+	visit := func(e room.Entry) error { last = e.Seq; return nil }
+	err := read(l.in, []uint64{first}, maxSeq, 0, visit, func(d Damage) {
 		l.report(d)
 		if d.Torn {
 			// These may be acknowledged lines that were damaged later: their numbers, as many
 			// as fit into the bytes, are not given again.
 			last += uint64(d.Size / minLine)
 		}
-	}
-	if err := r.read(0); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if l.last = max(l.last, last); l.last >= maxSeq/2 {
@@ -210,9 +209,9 @@ func (l *Log) Stats() Stats {
 // the first error of visit, which it returns. While a failed write is cut off it can fail, too.
 func (l *Log) Read(after uint64, visit func(room.Entry) error) error {
 	l.mu.Lock()
-	r := reader{l.in, slices.Clone(l.segments), l.last, visit, l.report}
+	segments, last := slices.Clone(l.segments), l.last
 	l.mu.Unlock()
-	return r.read(after)
+	return read(l.in, segments, last, after, visit, l.report)
 }
 
 // Follow has apply called with each batch that is committed from now on, once it is durable, in
