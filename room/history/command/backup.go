@@ -22,10 +22,7 @@ func backupCommand(cfg Config) *cobra.Command {
 		Example: "  whoelse backup /backups/2026-11-21 --data /var/lib/whoelse",
 	}, func(k *command, args []string) error {
 		to := args[0]
-		if _, err := k.histories(); err != nil { // a backup without them would be believed in
-			return err
-		}
-		if err := mayWrite(k.data, os.Geteuid(), k.owner()); err != nil {
+		if _, err := k.histories(true); err != nil { // a backup without them would be believed in
 			return err
 		}
 		taken, err := backup.Take(k.ctx, k.data, to, backup.Options{Program: k.Version, Step: k.copied})

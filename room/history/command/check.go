@@ -33,7 +33,7 @@ func check(cfg Config) *cobra.Command {
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
 	return framed(cfg, c, func(k *command, _ []string) error {
-		dir, err := k.histories()
+		dir, err := k.histories(repair)
 		if err == nil && repair {
 			err = k.repair(dir)
 		}
@@ -86,9 +86,6 @@ func (k *command) check(dir string) error {
 }
 
 func (k *command) repair(dir string) error {
-	if err := mayWrite(k.data, os.Geteuid(), k.owner()); err != nil {
-		return err
-	}
 	mended := 0
 	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Finding) {
 		if f.Grade == history.Damage {

@@ -86,8 +86,8 @@ func (cfg Config) exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// histories is the folder below the data folder. Both have to be there.
-func (k *command) histories() (string, error) {
+// histories is the folder below the data folder. Both have to be there, and be ours for writing.
+func (k *command) histories(write bool) (string, error) {
 	info, err := os.Stat(k.data)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
@@ -109,6 +109,8 @@ func (k *command) histories() (string, error) {
 		return "", k.failed("the histories can't be read", err, "")
 	case !info.IsDir():
 		return "", fmt.Errorf("the histories can't be read: %s is not a folder; move it away", dir)
+	case write:
+		return dir, mayWrite(k.data, os.Geteuid(), k.owner())
 	}
 	return dir, nil
 }

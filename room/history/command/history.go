@@ -61,7 +61,7 @@ func historyCommand(cfg Config) *cobra.Command {
 }
 
 func (k *command) history(s showing, owner, called string) error {
-	dir, err := k.histories()
+	dir, err := k.histories(false)
 	if err != nil {
 		return err
 	}
