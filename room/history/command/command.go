@@ -17,8 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -156,11 +154,8 @@ func (k *command) failed(what string, err error, then string) error {
 
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
-	plain := func(r rune) bool {
-		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("/._-+,:@%=", r)
+	if strings.ContainsAny(path, "\t\n !\"#$&'()*;<>?[\\]^`{|}~") || strings.HasPrefix(path, "-") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	if strings.TrimFunc(path, plain) == "" && !strings.HasPrefix(path, "-") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return path
 }

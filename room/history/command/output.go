@@ -80,11 +80,7 @@ func (o *output) Handle(_ context.Context, record slog.Record) error {
 		about = append(about, a.Key+" "+history.Clean(a.Value.String()))
 		return true
 	})
-	words := history.Clean(strings.TrimPrefix(record.Message, "history: "))
-	if len(about) > 0 {
-		words += fmt.Sprintf(" (%s)", strings.Join(about, ", "))
-	}
-	o.remark("%s", words)
+	o.remark("%s (%s)", history.Clean(strings.TrimPrefix(record.Message, "history: ")), strings.Join(about, ", "))
 	return nil
 }
 
