@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"errors"
 	"iter"
 	"time"
@@ -24,8 +23,6 @@ type Event struct {
 	// Receipts are what that tells their senders; each has one recipient, and a smaller id than
 	// the event.
 	Receipts []*Message
-	// Extra has members that only a newer program knows. They go with the event.
-	Extra map[string]json.RawMessage
 }
 
 // Kinds of events that are no messages.

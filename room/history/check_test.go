@@ -268,7 +268,7 @@ func TestCheckOfTheLog(t *testing.T) {
 	}
 	defer backup.Close()
 	mustPut(t, s, event(direct(1, "bob", "carol")), event(direct(2, "bob", "carol")))
-	s.Seal()
+	s = reopen(t, s, dir) // begins another segment
 	mustPut(t, s, event(direct(3, "bob", "carol")), event(direct(4, "bob", "carol")), event(direct(5, "bob", "carol")))
 	killed := copyOf(t, dir)
 	_ = os.Remove(killed + "/checkpoint.json.tmp")

@@ -77,7 +77,6 @@ type Store struct {
 	closing   chan struct{}
 	tended    chan struct{} // closed when tend has ended
 	shortened chan struct{} // closed when shorten has ended
-	followed  chan struct{} // closed when Follow has ended; nil before
 	close     sync.Once
 	closeErr  error // of Close; set in close
 }
@@ -158,24 +157,13 @@ func or[T int | int64](v, preset T) T {
 // order, when the histories have it. It returns at once. Without it nothing is
 // applied, so it has to be called once, before anything is appended.
 func (s *Store) Follow(then func([]room.Entry)) error {
-	f, err := s.Log.Subscribe(s.applied)
-	if err != nil {
-		return err
-	}
-	s.followed = make(chan struct{})
-	go func() {
-		defer close(s.followed)
-		err := f.Run(func(batch []room.Entry) {
-			s.apply(batch)
-			then(batch)
-			if s.due() {
-				s.wakeUp()
-			}
-		})
-		if err != nil { // there was nothing to read
-			s.log.Error("history: the log can't be followed", "error", err)
+	s.Log.Follow(func(batch []room.Entry) {
+		s.apply(batch)
+		then(batch)
+		if s.due() {
+			s.wakeUp()
 		}
-	}()
+	})
 	return nil
 }
 
@@ -200,9 +188,6 @@ func (s *Store) Close() error {
 // shutDown ends the log, applies what it has, and closes everything.
 func (s *Store) shutDown() error {
 	err := s.Log.Close()
-	if s.followed != nil {
-		<-s.followed
-	}
 	s.catchUp()
 	return errors.Join(err, s.checkpoint(), s.closeFiles())
 }

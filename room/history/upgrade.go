@@ -19,18 +19,9 @@ func upgrade(dir string, log *slog.Logger) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	said := 0
-	done, err := migrate.FromVersion2(dir, migrate.Options{Log: log, Progress: func(files, of int) {
-		if tenths := 10 * files / of; tenths > said || files == 1 {
-			said = tenths
-			log.Info("history: the layout is brought up to date", "files", files, "of", of)
-		}
-	}})
+	err := migrate.FromVersion2(dir, log)
 	if errors.Is(err, migrate.ErrBackup) {
 		return ErrBackup
-	}
-	if done {
-		log.Info("history: the layout is up to date; delete the old folder when all is well", "old", dir+OldEnd)
 	}
 	return err
 }
