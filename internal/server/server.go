@@ -122,9 +122,7 @@ func (s *server) start() (err error) {
 	if s.room, err = room.New(s.storage.histories, s.storage.histories, s.registry, s.storage.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
 		return err
 	}
-	if err := s.storage.histories.Follow(s.room.Apply); err != nil {
-		return err
-	}
+	s.storage.histories.Follow(s.room.Apply)
 	if err := s.retireFound(); err != nil {
 		return err
 	}
