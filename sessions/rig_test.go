@@ -65,7 +65,7 @@ func (r *rig) start() {
 	}
 	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
-	r.must(r.store.Follow(r.room.Apply))
+	r.store.Follow(r.room.Apply)
 	r.openFiles(lines)
 	cfg := r.files
 	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string { return r.motd }

@@ -128,9 +128,7 @@ func (s *server) start() (err error) {
 		return err
 	}
 	s.onStop(func() error { s.room.Close(); return nil })
-	if err := s.histories.Follow(s.room.Apply); err != nil {
-		return err
-	}
+	s.histories.Follow(s.room.Apply)
 	if err := s.retireFound(); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func withCarol(t testing.TB, content []byte, point Checkpoint) *disktest.FS {
 	m := disktest.New()
 	root := m.Folder()
 	users, err := root.Sub("users")
-	if err := errors.Join(err, checkVersion(root), WriteCheckpoint(root, point), disk.WriteFile(users, "carol.jsonl", content)); err != nil {
+	if err := errors.Join(err, disk.WriteFile(root, versionFile, []byte("3\n")), WriteCheckpoint(root, point), disk.WriteFile(users, "carol.jsonl", content)); err != nil {
 		t.Fatal(err)
 	}
 	return m

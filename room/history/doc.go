@@ -5,7 +5,7 @@
 //	if errors.Is(err, history.ErrInUse) { ... another server has this folder ... }
 //	defer store.Close()
 //	room, err := room.New(store, store, ...) // it is a room.Log and room.Histories
-//	err = store.Follow(room.Apply)
+//	store.Follow(room.Apply)
 //
 // docs/storage.md describes every file to operators, docs/decisions/015-one-log.md why.
 //

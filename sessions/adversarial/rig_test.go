@@ -120,7 +120,7 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
-	r.must(r.store.Follow(r.room.Apply))
+	r.store.Follow(r.room.Apply)
 	r.quota = quota.New(o.quota)
 	r.bans, err = bans.Open(filepath.Join(r.dir, "bans.json"))
 	r.must(err)

@@ -32,10 +32,6 @@ type Folder interface {
 	Lock(name string) (io.Closer, error)
 	// Sync makes the names in the folder durable.
 	Sync() error
-	// SyncAll makes the content of all files in the file system durable, as
-	// the Sync of each would. It returns false, having done nothing, where
-	// that is not possible, or would not report failures.
-	SyncAll() (bool, error)
 	// Replaced returns an error when the path that the folder was opened by leads
 	// elsewhere now, or nowhere. Folders from Sub were opened by no path.
 	Replaced() error
