@@ -146,7 +146,7 @@ func TestClaimWithoutExchange(t *testing.T) {
 			saved = true
 			write(t, path, keyText(alice)+" alice\n")
 		}
-		if op == "exchange" {
+		if op == "swap" {
 			return errors.ErrUnsupported
 		}
 		return nil

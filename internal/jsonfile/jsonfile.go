@@ -41,7 +41,7 @@ func Save(store atomicfile.Store, path string, v any, indent string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	return store.Write(path, text.Bytes(), 0o600)
+	return store.Write(path, text.Bytes())
 }
 
 // File is a JSON array of T.
