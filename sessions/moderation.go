@@ -185,7 +185,7 @@ func (c *commandContext) mute(call parse.Call) result.Result {
 func (c *commandContext) unmute(call parse.Call) result.Result {
 	was := false
 	failed := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
-		was, err = c.host.cfg.Mutes.Lift(call.Nick)
+		was, err = c.host.cfg.Mutes.Remove(call.Nick)
 		return publicError(err)
 	})
 	switch {

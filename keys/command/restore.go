@@ -73,7 +73,7 @@ func (k *commands) runRestore(c *cobra.Command, typed string, files []string) er
 	if err != nil {
 		return inTheWay(reg, err)
 	}
-	if err := k.reserved.Remove(n); err != nil {
+	if _, err := k.reserved.Remove(n); err != nil {
 		return err
 	}
 	with := "without a history"

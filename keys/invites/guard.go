@@ -1,6 +1,7 @@
 package invites
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -18,14 +19,11 @@ const (
 
 // Guard makes an address that gave wrong codes wait: after five, for a minute, and
 // for each further one twice as long, up to an hour. An address is forgotten after
-// twice that, and not because of a right code: who has one could else go on guessing
+// twice that, and not because of a right code: its owner could else go on guessing
 // others. Its zero value is ready; its methods may be called concurrently.
 type Guard struct {
-	// Now is the clock, time.Now if nil. It is set before the first call.
-	Now func() time.Time
-
 	mu    sync.Mutex
-	wrong map[netip.Prefix]*tries
+	wrong map[netip.Prefix]tries
 }
 
 type tries struct {
@@ -33,64 +31,34 @@ type tries struct {
 	last time.Time
 }
 
+func (t tries) old() bool { return time.Since(t.last) > 2*longestWait }
+
 // Wait gives how long the address has to wait before it may try a code; 0 is now.
 func (g *Guard) Wait(from netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.wrong[netaddr.Of(from)]
-	if t == nil {
-		return 0
-	}
-	return max(0, t.wait()-g.now().Sub(t.last))
-}
-
-// Wrong notes a wrong code.
-func (g *Guard) Wrong(from netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.forget()
-	if g.wrong == nil {
-		g.wrong = make(map[netip.Prefix]*tries)
-	}
-	where := netaddr.Of(from)
-	t := g.wrong[where]
-	if t == nil || g.old(t) {
-		t = &tries{}
-		g.wrong[where] = t
-	}
-	t.n++
-	t.last = g.now()
-}
-
-func (t *tries) wait() time.Duration {
 	if t.n < freeTries {
 		return 0
 	}
-	return min(longestWait, firstWait<<min(t.n-freeTries, 10))
+	return max(0, min(longestWait, firstWait<<min(t.n-freeTries, 10))-time.Since(t.last))
 }
 
-// forget makes room when there are too many: first those that have been quiet, and
-// if there are none, all, since a flood of addresses is no guess worth remembering.
-func (g *Guard) forget() {
-	if len(g.wrong) < guardMax {
-		return
-	}
-	for where, t := range g.wrong {
-		if g.old(t) {
-			delete(g.wrong, where)
-		}
-	}
+// Wrong notes a wrong code. Where there are too many addresses, those go that were quiet,
+// and if there are none, all: a flood of addresses is not guesses worth remembering.
+func (g *Guard) Wrong(from netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.wrong) >= guardMax {
-		clear(g.wrong)
+		maps.DeleteFunc(g.wrong, func(_ netip.Prefix, t tries) bool { return t.old() })
 	}
-}
-
-// old tells whether tries are so long ago that they are forgotten.
-func (g *Guard) old(t *tries) bool { return g.now().Sub(t.last) > 2*longestWait }
-
-func (g *Guard) now() time.Time {
-	if g.Now != nil {
-		return g.Now()
+	if g.wrong == nil || len(g.wrong) >= guardMax {
+		g.wrong = make(map[netip.Prefix]tries)
 	}
-	return time.Now()
+	where := netaddr.Of(from)
+	t := g.wrong[where]
+	if t.old() {
+		t.n = 0
+	}
+	g.wrong[where] = tries{t.n + 1, time.Now()}
 }
