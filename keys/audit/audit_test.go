@@ -49,7 +49,7 @@ func TestEntriesSurviveReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := l.Append(Entry{Who: "alice", What: "kick"}); !errors.Is(err, ErrClosed) {
+	if err := l.Append(Entry{Who: "alice", What: "kick"}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	l = openAt(t, path)

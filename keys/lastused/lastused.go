@@ -5,8 +5,7 @@
 //	t := times.Last(fingerprint) // zero where nothing is known
 //	times.Close()
 //
-// Nothing depends on it: it is written a while after it changes, and what cannot be
-// read or written is logged and otherwise does without.
+// It is best effort: written a while after it changes, and errors are only logged.
 package lastused
 
 import (
@@ -29,19 +28,19 @@ const (
 type Times struct {
 	path string
 	log  *slog.Logger
-	lost bool // what was in the file
+	lost bool // the file could not be read
 
-	writing sync.Mutex // held by who writes the file; taken before mu
+	writing sync.Mutex // held while the file is written; taken before mu
 
-	mu    sync.Mutex // owns the fields below; not held across I/O
-	last  map[string]time.Time
-	timer *time.Timer // runs while something is not written
-	over  bool
+	mu     sync.Mutex // owns the fields below; not held across I/O
+	last   map[string]time.Time
+	timer  *time.Timer // runs while something is not written
+	closed bool
 }
 
 // Open reads the times at path, which need not exist yet.
 func Open(path string, log *slog.Logger) *Times {
-	t := &Times{path: path, log: log, last: map[string]time.Time{}}
+	t := &Times{path: path, log: log}
 	if err := jsonfile.Load(atomicfile.Store{}, path, &t.last); err != nil {
 		log.Warn("the times of last use can't be read; starting over", "err", err)
 		t.lost = true
@@ -60,7 +59,7 @@ func (t *Times) Lost() bool { return t.lost }
 func (t *Times) Note(fingerprint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over {
+	if t.closed {
 		return
 	}
 	t.last[fingerprint] = time.Now().UTC().Truncate(time.Second)
@@ -90,10 +89,7 @@ func (t *Times) Last(fingerprint string) time.Time {
 // Close writes what is not written yet. Later calls of Note do nothing.
 func (t *Times) Close() {
 	t.mu.Lock()
-	t.over = true
-	if t.timer != nil {
-		t.timer.Stop()
-	}
+	t.closed = true
 	t.mu.Unlock()
 	t.write()
 }
@@ -103,13 +99,13 @@ func (t *Times) write() {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	t.mu.Lock()
-	if t.timer == nil {
-		t.mu.Unlock()
+	last, timer := maps.Clone(t.last), t.timer
+	t.timer = nil
+	t.mu.Unlock()
+	if timer == nil {
 		return
 	}
-	t.timer = nil
-	last := maps.Clone(t.last)
-	t.mu.Unlock()
+	timer.Stop()
 	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
 		t.log.Warn("the times of last use can't be written", "err", err)
 	}
