@@ -10,11 +10,12 @@
 // rename and restore need the server stopped, since that holds the histories.
 //
 // What a command did is on standard output, in lines whose first word says what
-// happened; it is on disk then. What it could not do is an error for main to show.
-// Remarks are on standard error.
+// happened; it is on disk then. Failures are errors for main to show. Remarks are on
+// standard error.
 package command
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +41,7 @@ type Config struct {
 	Usage func(error) error
 	// Environment sets the flags that were not given from their variables.
 	Environment func(*pflag.FlagSet) error
-	// Hold takes the folder of histories, DATA/history. log is told of what was
-	// damaged there.
+	// Hold takes the folder of histories, DATA/history. Damage there is logged.
 	Hold func(dir string, log *slog.Logger) (Histories, error)
 	// InUse is what Hold's error is (errors.Is) while a server has the folder.
 	InUse error
@@ -71,9 +71,15 @@ type commands struct {
 func New(cfg Config) *cobra.Command {
 	k := &commands{Config: cfg}
 	c := &cobra.Command{
-		Use: "keys", Short: "Manage who holds which nick", Args: k.noArguments,
-		Long: "Who holds which nick stands in DATA/authorized_keys, one key a line: the nick is the\n" +
+		Use: "keys", Short: "Manage who holds which nick",
+		Long: "DATA/authorized_keys says who holds which nick, one key a line: the nick is the\n" +
 			"comment up to the first '@'. It may be edited while the server runs.",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return k.Usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&k.data, "data", "data", "the server's `folder`")
@@ -86,74 +92,50 @@ func New(cfg Config) *cobra.Command {
 		}
 		return nil
 	}
-	c.AddCommand(k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export())
+	for _, sub := range []*cobra.Command{
+		k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export(),
+	} {
+		sub.Args = k.arguments
+		c.AddCommand(sub)
+	}
 	return c
 }
 
-func (k *commands) noArguments(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return k.Usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
+// arguments compares them with the syntax, such as "rename OLD NEW", and folds nicks in
+// their place.
+func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
+	names := strings.Fields(c.Use)[1:]
+	if strings.HasSuffix(c.Use, " [NICK...]") {
+		names = make([]string, len(args))
+	}
+	switch {
+	case len(args) < len(names):
+		return k.Usage(fmt.Errorf("%s is missing; usage: %s", names[len(args)], c.UseLine()))
+	case len(args) > len(names):
+		return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
+	}
+	for i, name := range names {
+		if name == fingerprintToo && strings.HasPrefix(args[i], "SHA256:") {
+			continue
+		}
+		if args[i], err = nick.Parse(args[i]); err != nil && name == fingerprintToo {
+			err = fmt.Errorf("%w; and a fingerprint begins with SHA256", err)
+		}
+		if err != nil {
+			return k.Usage(err)
+		}
 	}
 	return nil
 }
 
-// exactly asks for one argument for each of the names.
-func (k *commands) exactly(names ...string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return k.Usage(fmt.Errorf("%s is missing; usage: %s", names[len(args)], c.UseLine()))
-		case len(args) > len(names):
-			return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
-		}
-		return nil
-	}
-}
+// fingerprintToo is an argument that is a nick or a fingerprint.
+const fingerprintToo = "NICK|FINGERPRINT"
 
-// nick reads one that was typed.
-func (k *commands) nick(typed string) (string, error) {
-	n, err := nick.Parse(typed)
-	if err != nil {
-		return "", k.Usage(err)
-	}
-	return n, nil
-}
-
-// registry opens authorized_keys in a data folder that has to be there.
-func (k *commands) registry() (*keys.Registry, error) {
-	switch st, err := atomicfile.Stat(k.data); {
-	case err != nil:
-		return nil, fmt.Errorf("the data folder can't be used: %w", err)
-	case !st.Exists():
-		return nil, fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
-	default:
-		if err := mayWrite(k.data, os.Geteuid(), int(st.UID())); err != nil {
-			return nil, err
-		}
-	}
-	reg, err := keys.Open(filepath.Join(k.data, "authorized_keys"), nil)
-	if err != nil {
-		return nil, err
-	}
-	if k.reserved, err = reserved.Open(filepath.Join(k.data, "reserved.json")); err != nil {
-		return nil, err
-	}
-	reg.Reserve(k.reserved.Until)
-	return reg, nil
-}
-
-// mayWrite keeps root from leaving files in a server's folder that the server, being
-// somebody else, could not read or lock then.
-func mayWrite(data string, me, owner int) error {
-	if me != 0 || owner == 0 {
-		return nil
-	}
-	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d'", data, owner, owner)
-}
-
-// newRegistry is registry for a server that may not have run yet.
-func (k *commands) newRegistry(c *cobra.Command) (*keys.Registry, error) {
-	if st, err := atomicfile.Stat(k.data); err == nil && !st.Exists() {
+// registry opens authorized_keys in the data folder, which is made if need be for a server
+// that may not have run yet.
+func (k *commands) registry(c *cobra.Command, create bool) (*keys.Registry, error) {
+	st, err := atomicfile.Stat(k.data)
+	if create && err == nil && !st.Exists() {
 		err := os.MkdirAll(k.data, 0o700)
 		if err == nil {
 			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.data)))
@@ -162,31 +144,81 @@ func (k *commands) newRegistry(c *cobra.Command) (*keys.Registry, error) {
 			return nil, fmt.Errorf("the data folder can't be made: %w", err)
 		}
 		remark(c, "made the data folder %s", k.data)
+		st, err = atomicfile.Stat(k.data)
 	}
-	return k.registry()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the data folder can't be used: %w", err)
+	case !st.Exists():
+		return nil, fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
+	}
+	if err := mayWrite(k.data, os.Geteuid(), int(st.UID())); err != nil {
+		return nil, err
+	}
+	reg, err := keys.Open(k.file("authorized_keys"), nil)
+	if err != nil {
+		return nil, err
+	}
+	if k.reserved, err = reserved.Open(k.file("reserved.json")); err != nil {
+		return nil, err
+	}
+	reg.Reserve(k.reserved.Until)
+	return reg, nil
 }
 
-func (k *commands) invitations() *invites.Store {
-	return invites.Open(filepath.Join(k.data, "invites.json"))
+func (k *commands) file(name string) string { return filepath.Join(k.data, name) }
+
+// mayWrite keeps root from leaving files in the folder of a server that runs as another
+// user, and could not read or lock them.
+func mayWrite(data string, me, owner int) error {
+	if me != 0 || owner == 0 {
+		return nil
+	}
+	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d'", data, owner, owner)
+}
+
+func (k *commands) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
+
+// hold takes the histories, for a command that needs the server stopped.
+func (k *commands) hold(c *cobra.Command) (Histories, error) {
+	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h, err := k.Hold(k.file("history"), log)
+	if errors.Is(err, k.InUse) {
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, c.Name())
+	}
+	return h, err
 }
 
 // mostShown is longer than any line that the commands print.
 const mostShown = 32 << 10
 
-// remark tells something on standard error that is no failure.
+// remark writes to standard error what is not a failure.
 func remark(c *cobra.Command, format string, args ...any) {
 	fmt.Fprintf(c.ErrOrStderr(), "whoelse: %s\n", sanitize.Most(fmt.Sprintf(format, args...), mostShown))
 }
 
-// say writes to standard output, which can fail: who reads it is to be told so.
+// say writes to standard output, which can fail, and scripts rely on it.
 func say(c *cobra.Command, lines ...string) error {
-	if len(lines) == 0 {
-		return nil
-	}
 	var text strings.Builder
 	for _, line := range lines {
 		text.WriteString(sanitize.Most(line, mostShown) + "\n")
 	}
 	_, err := io.WriteString(c.OutOrStdout(), text.String())
 	return err
+}
+
+// sayJSON writes v for another program.
+func sayJSON(c *cobra.Command, v any) error {
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// count is "1 line", "2 lines".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
