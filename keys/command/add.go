@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
@@ -119,6 +120,9 @@ func inTheWay(reg *keys.Registry, err error) error {
 // inputMax is more than ParseKeys takes, which says that it is too much.
 const inputMax = 2 << 20
 
+// certificate is a line that ssh-add -L prints beside the key that it is for.
+var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
+
 // readKeys reads public keys from files. All of them have to be good.
 func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 	if len(files) == 0 {
@@ -137,9 +141,10 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s can't be read: %w; nothing was added", name, err)
 		}
-		text, certificates := withoutCertificates(text)
-		if certificates > 0 {
-			remark(c, "%s: left out %s", name, count(certificates, "certificate"))
+		rest := certificate.ReplaceAll(text, nil) // alone they stay, to be refused
+		if n := len(certificate.FindAll(text, -1)); n > 0 && len(bytes.TrimSpace(rest)) > 0 {
+			remark(c, "%s: left out %s", name, count(n, "certificate"))
+			text = rest
 		}
 		list, err := keys.ParseKeys(text)
 		if err != nil {
@@ -163,25 +168,4 @@ func readInput(c *cobra.Command, file string) ([]byte, error) {
 		remark(c, "paste public keys, one a line, and end with ^D")
 	}
 	return io.ReadAll(io.LimitReader(in, inputMax))
-}
-
-// withoutCertificates blanks the lines that have one, since ssh-add -L prints them
-// beside the keys that they are for. Where there is nothing else they stay, to be
-// refused.
-func withoutCertificates(text []byte) (rest []byte, certificates int) {
-	others := false
-	for line := range bytes.Lines(text) {
-		words := bytes.Fields(line)
-		if len(words) > 1 && bytes.HasSuffix(words[0], []byte("-cert-v01@openssh.com")) {
-			certificates++
-			line = []byte("\n")
-		} else if len(words) > 0 && words[0][0] != '#' {
-			others = true
-		}
-		rest = append(rest, line...)
-	}
-	if !others {
-		return text, 0
-	}
-	return rest, certificates
 }

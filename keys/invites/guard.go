@@ -6,42 +6,35 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"whoelse/internal/netaddr"
 )
 
 // Bounds of a Guard.
 const (
-	freeTries   = 5
-	firstWait   = time.Minute
-	longestWait = time.Hour
-	guardMax    = 10_000 // addresses remembered
+	freeTries = 5
+	tryEvery  = time.Minute
+	guardMax  = 10_000 // addresses remembered
 )
 
-// Guard makes an address that gave wrong codes wait: after five, for a minute, and
-// for each further one twice as long, up to an hour. An address is forgotten after
-// twice that, and not because of a right code: its owner could else go on guessing
-// others. Its zero value is ready; its methods may be called concurrently.
+// Guard makes an address that gave wrong codes wait: after five, for a minute before each
+// further one. A right code does not help: its owner could else go on guessing others. Its
+// zero value is ready; its methods may be called concurrently.
 type Guard struct {
 	mu    sync.Mutex
-	wrong map[netip.Prefix]tries
+	tries map[netip.Prefix]*rate.Limiter
 }
-
-type tries struct {
-	n    int
-	last time.Time
-}
-
-func (t tries) old() bool { return time.Since(t.last) > 2*longestWait }
 
 // Wait gives how long the address has to wait before it may try a code; 0 is now.
 func (g *Guard) Wait(from netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := g.wrong[netaddr.Of(from)]
-	if t.n < freeTries {
+	left := g.tries[netaddr.Of(from)]
+	if left == nil {
 		return 0
 	}
-	return max(0, min(longestWait, firstWait<<min(t.n-freeTries, 10))-time.Since(t.last))
+	return max(0, time.Duration((1-left.Tokens())*float64(tryEvery)))
 }
 
 // Wrong notes a wrong code. Where there are too many addresses, those go that were quiet,
@@ -49,16 +42,15 @@ func (g *Guard) Wait(from netip.Addr) time.Duration {
 func (g *Guard) Wrong(from netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.wrong) >= guardMax {
-		maps.DeleteFunc(g.wrong, func(_ netip.Prefix, t tries) bool { return t.old() })
+	if len(g.tries) >= guardMax {
+		maps.DeleteFunc(g.tries, func(_ netip.Prefix, left *rate.Limiter) bool { return left.Tokens() >= freeTries })
 	}
-	if g.wrong == nil || len(g.wrong) >= guardMax {
-		g.wrong = make(map[netip.Prefix]tries)
+	if g.tries == nil || len(g.tries) >= guardMax {
+		g.tries = make(map[netip.Prefix]*rate.Limiter)
 	}
 	where := netaddr.Of(from)
-	t := g.wrong[where]
-	if t.old() {
-		t.n = 0
+	if g.tries[where] == nil {
+		g.tries[where] = rate.NewLimiter(rate.Every(tryEvery), freeTries)
 	}
-	g.wrong[where] = tries{t.n + 1, time.Now()}
+	g.tries[where].Allow()
 }
