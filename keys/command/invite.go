@@ -17,9 +17,6 @@ import (
 	"whoelse/keys/invites"
 )
 
-// commandLine is who invites here. It is nobody's nick.
-const commandLine = "(command line)"
-
 func (k *commands) invite() *cobra.Command {
 	var expires, host string
 	var port int
@@ -51,31 +48,26 @@ func (k *commands) invite() *cobra.Command {
 		if port < 1 || port > 65535 {
 			return k.Usage(errors.New("--port: a number from 1 to 65535 is needed"))
 		}
-		return k.runInvite(c, args[0], lasts, host, port)
+		n := args[0]
+		reg, err := k.registry(c, true)
+		if err != nil {
+			return err
+		}
+		if err := reg.Available(n); errors.Is(err, keys.ErrHeld) {
+			return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
+		} else if err != nil {
+			return err
+		}
+		code, err := k.invitations().Create(n, "(command line)", lasts) // which is nobody's nick
+		if err != nil {
+			return err
+		}
+		return say(c,
+			fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
+			"code "+code,
+			fmt.Sprintf("ssh -p %d %s+%s@%s", port, n, code, host))
 	}
 	return c
-}
-
-func (k *commands) runInvite(c *cobra.Command, n string, lasts time.Duration, host string, port int) error {
-	reg, err := k.registry(c, true)
-	if err != nil {
-		return err
-	}
-	err = reg.Available(n)
-	if errors.Is(err, keys.ErrHeld) {
-		return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
-	}
-	if err != nil {
-		return err
-	}
-	code, err := k.invitations().Create(n, commandLine, lasts)
-	if err != nil {
-		return err
-	}
-	return say(c,
-		fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
-		"code "+code,
-		fmt.Sprintf("ssh -p %d %s+%s@%s", port, n, code, host))
 }
 
 // serverAddress is the server's as far as the environment tells: the address it is to
