@@ -23,9 +23,9 @@ import (
 const MaxSize = 64 << 20
 
 var (
-	// ErrChanged says that somebody else changed the file since it was read. Their version
+	// ErrChanged says that another program changed the file since it was read. Its version
 	// is in place and untouched.
-	ErrChanged = errors.New("the file was changed by somebody else")
+	ErrChanged = errors.New("the file was changed by another program")
 	// ErrUnsynced says that the new content is in place, but may not outlast a power cut.
 	ErrUnsynced = errors.New("the folder could not be synced")
 	// ErrTooLarge says that nothing was written, since Read would refuse the result.

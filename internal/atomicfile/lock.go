@@ -10,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPatience is how long Lock waits for another process. Those who hold a lock
-// write one small file under it.
-const lockPatience = 10 * time.Second
+// How long Lock waits for another process, which writes one small file under the lock.
+const (
+	lockPatience = 10 * time.Second
+	lockPause    = 5 * time.Millisecond
+)
 
 // Lock takes the lock file at path, which is made if need be and stays: removing it
 // would let two hold it. The lock dies with its process. unlock is called once.
@@ -25,22 +27,21 @@ func (s Store) Lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	until := time.Now().Add(lockPatience)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) { // a blocking flock could not be given up
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
+	for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // a blocking flock could not be given up
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
 			return func() { f.Close() }, nil
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-		case time.Now().After(until):
-			err = fmt.Errorf("another process has held it for %v", lockPatience)
-		default:
-			time.Sleep(pause)
-			continue
 		}
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			break
+		}
+		if time.Now().After(until) {
+			err = fmt.Errorf("another process has held it for %v", lockPatience)
+			break
+		}
 	}
+	f.Close()
+	return nil, fmt.Errorf("%s: %w", path, err)
 }
 
 // OpenOwn opens a file that we made, and write or lock in place. Something else in its
@@ -54,7 +55,7 @@ func OpenOwn(path string, flags int) (*os.File, error) {
 	} else if info, _ = os.Lstat(path); info == nil || info.Mode().IsRegular() {
 		return nil, err
 	}
-	if info != nil { // err may say less than what is there
+	if info != nil { // which often says more than err
 		err = notOwn(path, info, flags&os.O_APPEND != 0)
 	}
 	if err != nil {

@@ -21,7 +21,7 @@ type Stamp struct {
 	uid         uint32
 }
 
-// Exists tells whether there was a file.
+// Exists reports whether there was a file.
 func (st Stamp) Exists() bool { return st != Stamp{} }
 
 // UID is who owns the file.
@@ -116,7 +116,7 @@ func (s Store) Read(path string) (file File, err error) {
 	return file, err
 }
 
-// readOnce also tells whether the file stayed as it was meanwhile.
+// readOnce also reports whether the file stayed as it was meanwhile.
 func readOnce(path string, most int64) (file File, steady bool, err error) {
 	f, info, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -53,19 +53,19 @@ func (w *Watched) Look() State {
 	return State{stamp: stamp}
 }
 
-// Due tells whether the file has changed since it was last read, and settled.
+// Due reports whether the file has changed since it was last read, and settled.
 func (w *Watched) Due() bool {
 	s := w.Look()
 	return w.Changed(s) && w.settled(s)
 }
 
-// Settling tells whether the file has changed, and not settled.
+// Settling reports whether the file has changed, and not settled.
 func (w *Watched) Settling() bool {
 	s := w.Look()
 	return w.Changed(s) && !w.settled(s)
 }
 
-// Changed tells whether a state is another than what was last read, or, for a while, than
+// Changed reports whether a state is another than what was last read, or, for a while, than
 // what could not be.
 func (w *Watched) Changed(s State) bool {
 	w.mu.Lock()
@@ -73,7 +73,7 @@ func (w *Watched) Changed(s State) bool {
 	return s != w.seen && (s != w.failed || w.Now().Sub(w.failedAt) >= RetryTime)
 }
 
-// settled tells whether a change has stood for long enough, by the file's own time
+// settled reports whether a change has stood for long enough, by the file's own time
 // or, since that can be anything, by having been seen so.
 func (w *Watched) settled(s State) bool {
 	now := w.Now()
@@ -109,7 +109,7 @@ func (w *Watched) Read(stamp Stamp) {
 	w.unreadSince = time.Time{}
 }
 
-// Failed notes that a state could not be read, and tells whether it is the same failure
+// Failed notes that a state could not be read, and reports whether it is the same failure
 // as before.
 func (w *Watched) Failed(s State, why error) (again bool) {
 	w.mu.Lock()
@@ -119,14 +119,14 @@ func (w *Watched) Failed(s State, why error) (again bool) {
 	return again
 }
 
-// Failing tells whether the last try to read the file failed.
+// Failing reports whether the last try to read the file failed.
 func (w *Watched) Failing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failure != ""
 }
 
-// Existed tells whether there was a file when it was last read.
+// Existed reports whether there was a file when it was last read.
 func (w *Watched) Existed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

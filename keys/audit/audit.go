@@ -1,5 +1,4 @@
-// Package audit keeps what operators did, one JSON object a line, for whoever asks
-// later who banned whom and why.
+// Package audit records what operators did, one JSON object a line.
 //
 //	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
 //	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})
@@ -39,8 +38,8 @@ type Entry struct {
 type Log struct {
 	mu   sync.Mutex // owns all below; held while the disk works
 	file file
-	size int64 // of what is whole; everything behind it is cut off
-	err  error // why nothing is taken any more
+	size int64 // of the whole lines; anything behind them is cut off
+	err  error // why nothing is accepted any more
 }
 
 // file is what Log does to an os.File.
@@ -52,8 +51,7 @@ type file interface {
 }
 
 // Open opens the log at path, or makes it. Anything but a regular file with one name is
-// refused. What a crash left half written at its end was never acknowledged, and is cut
-// off.
+// refused. A line that a crash left half written was never acknowledged, and is cut off.
 func Open(path string) (*Log, error) {
 	f, err := atomicfile.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
@@ -136,7 +134,7 @@ func (l *Log) add(line []byte) error {
 		return err
 	}
 	if err := l.file.Sync(); err != nil {
-		l.err = fmt.Errorf("the audit log takes nothing until a restart: %w", err)
+		l.err = fmt.Errorf("the audit log accepts nothing until a restart: %w", err)
 		return l.err
 	}
 	l.size += int64(len(line))

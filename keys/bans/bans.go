@@ -1,5 +1,5 @@
-// Package bans keeps who may not come in: nicks, keys and networks, for some time or
-// for good, and why.
+// Package bans keeps the nicks, keys and networks that are banned, for some time or
+// indefinitely, and why.
 //
 //	list, err := bans.Open(filepath.Join(data, "bans.json"))
 //	target, err := bans.ParseTarget("203.0.113.0/24")
@@ -45,10 +45,10 @@ type Ban struct {
 // Key is what a ban is found by.
 func (b Ban) Key() Target { return b.Target }
 
-// Expired tells whether it is over.
+// Expired reports whether it is over.
 func (b Ban) Expired(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 
-// Words tell somebody that they are banned, until when and why.
+// Words tell the banned person so, until when and why.
 func (b Ban) Words() string {
 	words := "you are banned"
 	if !b.Until.IsZero() {
@@ -79,7 +79,7 @@ func Open(path string) (*List, error) {
 }
 
 // Add bans target, for good if lasts is 0; an earlier ban of the same is replaced.
-// What is not safe to show in reason becomes a '?'. When it returns nil the ban is in
+// Characters of reason that are not safe to show become a '?'. When it returns nil the ban is in
 // force and on disk.
 func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, error) {
 	switch {
@@ -106,10 +106,10 @@ func (l *List) Lift(target Target) error {
 	return err
 }
 
-// Address tells whether an address is banned. It is asked before authentication.
+// Address reports whether an address is banned. It is asked before authentication.
 func (l *List) Address(a netip.Addr) (Ban, bool) { return l.Find(Who{Addr: a}) }
 
-// Find tells whether somebody is banned, by what is known of them.
+// Find reports whether a person is banned, by any known field.
 func (l *List) Find(who Who) (b Ban, banned bool) {
 	targets := []Target{{Nick: who.Nick}, {Key: who.Key}}
 	if a := who.Addr.Unmap().WithZone(""); a.IsValid() {

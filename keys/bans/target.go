@@ -17,7 +17,7 @@ type Target struct {
 	Block netip.Prefix // a network, or a single address
 }
 
-// Who is somebody as far as known.
+// Who is a person, as far as known.
 type Who struct {
 	Nick string
 	Key  string
@@ -86,8 +86,7 @@ func (t Target) String() string {
 	return ""
 }
 
-// Covers tells whether a ban of t would keep who out. A field of who that is not known is
-// not covered.
+// Covers reports whether a ban of t would keep who out. An unknown field is not covered.
 func (t Target) Covers(who Who) bool {
 	switch {
 	case t.Nick != "":

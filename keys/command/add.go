@@ -74,7 +74,7 @@ func (k *commands) runAdd(c *cobra.Command, n string, files []string, opt keys.A
 	if err != nil {
 		return inTheWay(reg, err)
 	}
-	problems, _ := reg.Check() // an error is a file that somebody has just broken; the keys were added
+	problems, _ := reg.Check() // the keys were added, even if the file was broken since
 	for _, p := range problems {
 		if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
 			remark(c, "%s", p) // such as a from= that fits nobody
@@ -83,12 +83,12 @@ func (k *commands) runAdd(c *cobra.Command, n string, files []string, opt keys.A
 	return say(c, append(did("already", already), did("added", added)...)...)
 }
 
-// among tells whether e has one of the keys.
+// among reports whether e has one of the keys.
 func among(list []keys.PublicKey, e keys.Entry) bool {
 	return slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 }
 
-// asBefore refuses to leave a key as it is that is to be something else from now on.
+// asBefore refuses an option that a key which stays as it is does not have.
 func asBefore(e keys.Entry, opt keys.AddOptions) error {
 	what := ""
 	switch {

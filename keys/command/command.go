@@ -9,9 +9,8 @@
 // take the same locks for each change, and the server notices changes by itself. Only
 // rename and restore need the server stopped, since that holds the histories.
 //
-// What a command did is on standard output, in lines whose first word says what
-// happened; it is on disk then. Failures are errors for main to show. Remarks are on
-// standard error.
+// Standard output has what was done, and is on disk by then, in lines whose first word says
+// what happened. Failures are errors for main to show. Remarks are on standard error.
 package command
 
 import (
@@ -41,7 +40,7 @@ type Config struct {
 	Usage func(error) error
 	// Environment sets the flags that were not given from their variables.
 	Environment func(*pflag.FlagSet) error
-	// Hold takes the folder of histories, DATA/history. Damage there is logged.
+	// Hold takes the histories in DATA/history, and logs damage there.
 	Hold func(dir string, log *slog.Logger) (Histories, error)
 	// InUse is what Hold's error is (errors.Is) while a server has the folder.
 	InUse error
@@ -49,25 +48,24 @@ type Config struct {
 
 // Histories is a folder of histories that no server gets until it is closed.
 type Histories interface {
-	// Check tells what would keep Rename from giving from's history to to. It is an
-	// fs.ErrExist if to has one already.
+	// Check gives an error if Rename would fail: fs.ErrExist if to has a history.
 	Check(from, to string) error
 	// Rename can be called again after it was interrupted.
 	Rename(from, to string) error
-	// RestoreNick gives a nick back what was set aside, if anything was. It is an
+	// RestoreNick gives a nick back its retired history, if there is one. It fails with
 	// fs.ErrExist if the nick has a history.
 	RestoreNick(nick string) (restored bool, err error)
 	Close() error
 }
 
-// commands is what they have in common.
+// commands is the state that they share.
 type commands struct {
 	Config
 	data     string
 	reserved *reserved.List // opened with the registry
 }
 
-// New makes the command with all that are below it.
+// New makes the command with its subcommands.
 func New(cfg Config) *cobra.Command {
 	k := &commands{Config: cfg}
 	c := &cobra.Command{

@@ -70,8 +70,8 @@ func (k *commands) invite() *cobra.Command {
 	return c
 }
 
-// serverAddress is the server's as far as the environment tells: the address it is to
-// listen on, and the name it is to have, which goes first.
+// serverAddress is the server's as far as the environment has it: the address to listen
+// on, and the name, which goes first.
 func serverAddress() (host string, port int) {
 	for _, variable := range []string{"WHOELSE_LISTEN", "WHOELSE_HOSTNAME"} {
 		text := os.Getenv(variable)
@@ -103,8 +103,8 @@ func (k *commands) remove() *cobra.Command {
 	}
 }
 
-// runRemove takes the keys away first: nothing that is wrong with the invitations is
-// to keep somebody in. If it is interrupted in between, removing again closes them.
+// runRemove takes the keys away first: a broken list of invitations must not keep anybody
+// in. If it is interrupted in between, removing again closes them.
 func (k *commands) runRemove(c *cobra.Command, meant keys.Selector) error {
 	reg, err := k.registry(c, false)
 	if err != nil {
@@ -125,17 +125,17 @@ func (k *commands) runRemove(c *cobra.Command, meant keys.Selector) error {
 	if missing && closed == 0 {
 		return fmt.Errorf("%w; whoelse keys list shows which there are", err)
 	}
-	told := map[string]bool{"": true}
+	reported := map[string]bool{"": true}
 	for _, e := range gone {
-		if !told[e.Nick] && !reg.Held(e.Nick) {
+		if !reported[e.Nick] && !reg.Held(e.Nick) {
 			remark(c, "nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
 		}
-		told[e.Nick] = true
+		reported[e.Nick] = true
 	}
 	return nil
 }
 
-// closeInvitations closes those of a nick, if one was named, and tells how many.
+// closeInvitations closes those of a nick, if one was named, and reports how many.
 func (k *commands) closeInvitations(c *cobra.Command, n string) (closed int, err error) {
 	if open, err := k.invited(n); err != nil || !open {
 		return 0, err // and makes no file where none is needed
@@ -146,7 +146,7 @@ func (k *commands) closeInvitations(c *cobra.Command, n string) (closed int, err
 	return closed, say(c, fmt.Sprintf("closed %s for %s", count(closed, "invitation"), n))
 }
 
-// invited tells whether there is an open invitation for n.
+// invited reports whether there is an open invitation for n.
 func (k *commands) invited(n string) (bool, error) {
 	open, err := k.invitations().List()
 	return slices.ContainsFunc(open, func(one invites.Invite) bool { return one.Nick == n }), err

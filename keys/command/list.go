@@ -48,7 +48,7 @@ func (k *commands) list() *cobra.Command {
 }
 
 // describe is a line of authorized_keys as people are shown it: nick, fingerprint and
-// type, '-' where there is none, and then only what there is to say. Scripts read it:
+// type, '-' where there is none, and then only the options it has. Scripts read it:
 // words do not move or change, and new ones come at the end.
 func describe(e keys.Entry) []string {
 	words := []string{cmp.Or(e.Nick, "-"), cmp.Or(e.Fingerprint, "-"), cmp.Or(e.Type, "-")}
@@ -97,7 +97,7 @@ func did(what string, list []keys.Entry) (lines []string) {
 func (k *commands) export() *cobra.Command {
 	return &cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
-		Long: "Prints the lines that let somebody in now, of the given nicks or of all.",
+		Long: "Prints the lines that are in force now, of the given nicks or of all.",
 		RunE: func(c *cobra.Command, nicks []string) error {
 			reg, err := k.registry(c, false)
 			if err != nil {

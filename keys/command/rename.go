@@ -19,7 +19,7 @@ func (k *commands) rename() *cobra.Command {
 	return &cobra.Command{
 		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
-			"people's histories; what is unread stays unread. Whoever blocks OLD does not block NEW.\n" +
+			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
 		RunE: func(c *cobra.Command, args []string) error {
 			from, to := args[0], args[1]
@@ -41,19 +41,19 @@ func (k *commands) rename() *cobra.Command {
 			if err := say(c, fmt.Sprintf("renamed %s to %s", from, to)); err != nil {
 				return err
 			}
-			_, err = k.closeInvitations(c, from) // they would enrol somebody new
+			_, err = k.closeInvitations(c, from) // they would enrol a stranger
 			return err
 		},
 	}
 }
 
 // renaming is one rename. Keys, history and settings are three places that cannot be
-// changed in one step, so a note of what is being done is written first, on disk, and
+// changed in one step, so a note of the rename is written first, on disk, and
 // removed last. As long as it is there the steps are repeated: each of them finds out
 // whether it was done before. No server has the histories meanwhile.
 //
 // Without the note, a history of NEW beside none of OLD could be half of a rename as well
-// as that of somebody who had the nick before, and must not be given away.
+// as that of an earlier holder of the nick, and must not be given away.
 //
 // The keys go first: they are the one step that can be refused when all was checked,
 // and until then nothing is changed, so that the note can be taken back.
@@ -104,16 +104,16 @@ func (r renaming) possible() error {
 		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
 	}
 	if err := r.histories.Check(from, to); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("somebody was %s before, and left a history (%w); move it away from %s", to, err, r.file("history"))
+		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, r.file("history"))
 	} else if err != nil {
 		return err
 	}
 	if _, err := os.Lstat(r.settingsOf(to)); err == nil {
-		return fmt.Errorf("somebody was %s before, and left settings; move %s away", to, r.settingsOf(to))
+		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, r.settingsOf(to))
 	}
 	open, err := r.invited(to)
 	if open {
-		return fmt.Errorf("there is an open invitation for %s, which would let somebody in as them; close it with: whoelse keys remove %s", to, to)
+		return fmt.Errorf("there is an open invitation for %s, which would let a second person in as %s; close it with: whoelse keys remove %s", to, to, to)
 	}
 	return err
 }
@@ -175,7 +175,7 @@ func (k *commands) restore() *cobra.Command {
 		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
 		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
 			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
-			"back to whoever has the key. If it was interrupted, the same command completes it.",
+			"back, to the owner of the key. If it was interrupted, the same command completes it.",
 		RunE: func(c *cobra.Command, args []string) error { return k.runRestore(c, args[0], files) },
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)

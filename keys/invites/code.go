@@ -21,8 +21,8 @@ func newCode() string {
 	return strings.Join([]string{s[:4], s[4:8], s[8:12], s[12:]}, "-")
 }
 
-// readCode undoes what people do to a code that they copy by hand: capitals, other
-// groups, o for 0, i and l for 1. What cannot be a code gives nothing.
+// readCode undoes what happens to a code that is copied by hand: capitals, other groups, o
+// for 0, i and l for 1. Text that cannot be a code gives "".
 func readCode(s string) string {
 	if len(s) > 4*codeLen {
 		return ""
@@ -34,8 +34,8 @@ func readCode(s string) string {
 	return s
 }
 
-// hash is what is kept of a code, or nothing for what cannot be one. It takes the nick in,
-// so that a code is good for no other. The code is random enough for a hash that is fast.
+// hash is stored instead of a code; it is empty for text that cannot be one. It takes the
+// nick in, so that a code is good for no other. The code is random enough for a hash that is fast.
 func hash(nick, code string) string {
 	read := readCode(code)
 	if read == "" {

@@ -1,5 +1,4 @@
-// Package invites keeps one-time codes with which somebody who has no key here yet
-// enrols one: `ssh NICK+CODE@host`.
+// Package invites keeps one-time codes with which a newcomer enrols a key: `ssh NICK+CODE@host`.
 //
 //	store := invites.Open(filepath.Join(data, "invites.json"))
 //	code, err := store.Create("carol", "alice", 24*time.Hour) // shown once, to give to carol
@@ -28,7 +27,7 @@ import (
 var (
 	// ErrWrong: no invitation fits. Whether there is one for that nick is not said.
 	ErrWrong = errors.New("invalid, used or expired invitation")
-	// ErrTooMany: there are more invitations open than anybody means to have.
+	// ErrTooMany: the list is full.
 	ErrTooMany = fmt.Errorf("there are %d invitations open; revoke some", maxOpen)
 )
 
@@ -43,11 +42,10 @@ type Invite struct {
 	Hash    string    `json:"hash"` // of nick and code, see hash
 }
 
-// Key is what an invitation is found by. The time that takes tells nothing about codes,
-// only about their hashes.
+// Key finds an invitation. How long that takes depends on hashes, not on codes.
 func (i Invite) Key() string { return i.Hash }
 
-// Expired tells whether it is over.
+// Expired reports whether it is over.
 func (i Invite) Expired(now time.Time) bool { return !now.Before(i.Expires) }
 
 // check is for one that was read.
@@ -86,14 +84,14 @@ func (s *Store) Create(wanted, by string, lasts time.Duration) (code string, err
 	return code, nil
 }
 
-// Check tells whether a code is good for a nick now, and uses nothing up. The error
+// Check reports whether a code is good for a nick now, and uses nothing up. The error
 // is ErrWrong, or the disk's.
 func (s *Store) Check(n, code string) error {
 	sum := hash(n, code)
 	if err := s.list.Reload(); err != nil {
 		return err
 	}
-	if _, ok := s.list.Find(sum); !ok || sum == "" { // which somebody may have written into the file
+	if _, ok := s.list.Find(sum); !ok || sum == "" { // which an edited file can have
 		return ErrWrong
 	}
 	return nil
@@ -125,7 +123,7 @@ func (s *Store) Redeem(n, code string, enrol func() error) error {
 	return nil
 }
 
-// Revoke closes all open invitations of a nick and tells how many there were.
+// Revoke closes all open invitations of a nick and reports how many there were.
 func (s *Store) Revoke(n string) (closed int, err error) {
 	err = s.list.Change(func(open []Invite) ([]Invite, error) {
 		kept := slices.DeleteFunc(slices.Clone(open), func(one Invite) bool { return one.Nick == n })

@@ -86,7 +86,7 @@ func (t *Times) Last(fingerprint string) time.Time {
 	return t.last[fingerprint]
 }
 
-// Close writes what is not written yet. Later calls of Note do nothing.
+// Close writes pending changes. Later calls of Note do nothing.
 func (t *Times) Close() {
 	t.mu.Lock()
 	t.closed = true

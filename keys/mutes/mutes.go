@@ -1,4 +1,5 @@
-// Package mutes keeps who may read and not write: nicks, for some time or indefinitely.
+// Package mutes keeps the nicks that may read and not write, for some time or
+// indefinitely.
 //
 //	list, err := mutes.Open(filepath.Join(data, "mutes.json"))
 //	m, err := list.Add("bob", "alice", time.Hour)
@@ -31,7 +32,7 @@ type Mute struct {
 // Key is what a mute is found by.
 func (m Mute) Key() string { return m.Nick }
 
-// Expired tells whether it is over.
+// Expired reports whether it is over.
 func (m Mute) Expired(now time.Time) bool { return !m.Until.IsZero() && !now.Before(m.Until) }
 
 // check is for one that was read.

@@ -1,5 +1,5 @@
-// Package reserved keeps nicks that nobody holds any more from being somebody else's
-// for a time, in a small file.
+// Package reserved keeps nicks whose last key is gone from others for a time, in a small
+// file.
 package reserved
 
 import (
@@ -21,7 +21,7 @@ type Nick struct {
 // Key is what a reservation is found by.
 func (n Nick) Key() string { return n.Nick }
 
-// Expired tells whether the nick is free.
+// Expired reports whether the nick is free.
 func (n Nick) Expired(now time.Time) bool { return !now.Before(n.Until) }
 
 // check is for one that was read.
@@ -49,7 +49,7 @@ func (l *List) Add(n string, lasts time.Duration) error {
 	return l.Set(Nick{Nick: n, Since: now, Until: now.Add(lasts)}, math.MaxInt, nil)
 }
 
-// Until tells whether n is reserved, and until when.
+// Until reports whether n is reserved, and until when.
 func (l *List) Until(n string) (time.Time, bool) {
 	one, ok := l.Find(n)
 	return one.Until, ok
