@@ -23,6 +23,7 @@ const keyFlag = "`file` of public keys, may be given several times; - is standar
 
 func (k *commands) add() *cobra.Command {
 	var files []string
+	var list []keys.PublicKey
 	var opt keys.AddOptions
 	var expires string
 	c := &cobra.Command{
@@ -30,57 +31,49 @@ func (k *commands) add() *cobra.Command {
 		Long: "Reads public keys from files or from standard input, one a line, as .pub files have\n" +
 			"them and ssh-add -L prints them. All of them are added, or none. Keys that hold the\n" +
 			"nick already stay as they are.",
-		RunE: func(c *cobra.Command, args []string) error {
-			if c.Flags().Changed("expires") {
-				lasts, err := duration.Parse(expires)
-				if err != nil {
-					return k.Usage(fmt.Errorf("--expires: %w", err))
-				}
-				opt.Expires = time.Now().Add(lasts)
-			}
-			if c.Flags().Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
-				return k.Usage(errors.New("--from: an address or a block such as 192.0.2.0/24 is needed"))
-			}
-			if err := opt.Check(); err != nil {
-				return k.Usage(fmt.Errorf("--from %s: %w", sanitize.Quote(opt.From), err))
-			}
-			return k.runAdd(c, args[0], files, opt)
-		},
 	}
 	f := c.Flags()
 	f.StringArrayVar(&files, "key", nil, keyFlag)
 	f.StringVar(&expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
 	f.StringVar(&opt.From, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
 	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
-	return c
-}
-
-func (k *commands) runAdd(c *cobra.Command, n string, files []string, opt keys.AddOptions) error {
-	list, err := readKeys(c, files)
-	if err != nil {
+	c.PreRunE = func(*cobra.Command, []string) (err error) {
+		if f.Changed("expires") {
+			lasts, err := duration.Parse(expires)
+			if err != nil {
+				return k.Usage(fmt.Errorf("--expires: %w", err))
+			}
+			opt.Expires = time.Now().Add(lasts)
+		}
+		if f.Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
+			return k.Usage(errors.New("--from: an address or a block such as 192.0.2.0/24 is needed"))
+		}
+		if err := opt.Check(); err != nil {
+			return k.Usage(fmt.Errorf("--from %s: %w", sanitize.Quote(opt.From), err))
+		}
+		list, err = k.readKeys(files)
 		return err
 	}
-	reg, err := k.registry(c, true)
-	if err != nil {
-		return err
-	}
-	already := slices.DeleteFunc(reg.Keys(n), func(e keys.Entry) bool { return !among(list, e) })
-	for _, e := range already {
-		if err := asBefore(e, opt); err != nil {
-			return err
+	return k.does(c, true, func(args []string) error {
+		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !among(list, e) })
+		for _, e := range already {
+			if err := asBefore(e, opt); err != nil {
+				return err
+			}
 		}
-	}
-	added, err := reg.Add(n, list, opt)
-	if err != nil {
-		return inTheWay(reg, err)
-	}
-	problems, _ := reg.Check() // the keys were added, even if the file was broken since
-	for _, p := range problems {
-		if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
-			remark(c, "%s", p) // such as a from= that fits nobody
+		added, err := k.reg.Add(args[0], list, opt)
+		if err != nil {
+			return k.inTheWay(err)
 		}
-	}
-	return say(c, append(did("already", already), did("added", added)...)...)
+		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
+		for _, p := range problems {
+			if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
+				k.remark("%s", p) // such as a from= that fits nobody
+			}
+		}
+		k.say(append(did("already", already), did("added", added)...)...)
+		return nil
+	})
 }
 
 // among reports whether e has one of the keys.
@@ -106,9 +99,9 @@ func asBefore(e keys.Entry, opt keys.AddOptions) error {
 }
 
 // inTheWay names the key that is in the file already.
-func inTheWay(reg *keys.Registry, err error) error {
+func (k *commands) inTheWay(err error) error {
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
-		for _, e := range reg.List() {
+		for _, e := range k.reg.List() {
 			if e.Line == known.Line {
 				return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %s", e.Fingerprint, err, e.Fingerprint)
 			}
@@ -124,7 +117,7 @@ const inputMax = 2 << 20
 var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
 
 // readKeys reads public keys from files. All of them have to be good.
-func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
+func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
@@ -134,7 +127,7 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 		if file == "-" {
 			name = "standard input"
 		}
-		text, err := readInput(c, file)
+		text, err := k.readInput(file)
 		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathError.Err // the path is in name
 		}
@@ -143,7 +136,7 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 		}
 		rest := certificate.ReplaceAll(text, nil) // alone they stay, to be refused
 		if n := len(certificate.FindAll(text, -1)); n > 0 && len(bytes.TrimSpace(rest)) > 0 {
-			remark(c, "%s: left out %s", name, count(n, "certificate"))
+			k.remark("%s: left out %s", name, count(n, "certificate"))
 			text = rest
 		}
 		list, err := keys.ParseKeys(text)
@@ -155,8 +148,8 @@ func readKeys(c *cobra.Command, files []string) ([]keys.PublicKey, error) {
 	return all, nil
 }
 
-func readInput(c *cobra.Command, file string) ([]byte, error) {
-	in := c.InOrStdin()
+func (k *commands) readInput(file string) ([]byte, error) {
+	in := k.running.InOrStdin()
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -165,7 +158,7 @@ func readInput(c *cobra.Command, file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		remark(c, "paste public keys, one a line, and end with ^D")
+		k.remark("paste public keys, one a line, and end with ^D")
 	}
 	return io.ReadAll(io.LimitReader(in, inputMax))
 }

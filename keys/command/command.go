@@ -14,6 +14,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,11 +59,14 @@ type Histories interface {
 	Close() error
 }
 
-// commands is the state that they share.
+// commands is the state that they share; one of them runs.
 type commands struct {
 	Config
 	data     string
-	reserved *reserved.List // opened with the registry
+	running  *cobra.Command
+	reg      *keys.Registry
+	reserved *reserved.List
+	outErr   error // of writing to standard output
 }
 
 // New makes the command with its subcommands.
@@ -81,7 +85,8 @@ func New(cfg Config) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&k.data, "data", "data", "the server's `folder`")
-	c.PersistentPreRunE = func(*cobra.Command, []string) error {
+	c.PersistentPreRunE = func(running *cobra.Command, _ []string) error {
+		k.running = running
 		if err := k.Environment(c.PersistentFlags()); err != nil {
 			return err
 		}
@@ -90,11 +95,21 @@ func New(cfg Config) *cobra.Command {
 		}
 		return nil
 	}
-	for _, sub := range []*cobra.Command{
-		k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export(),
-	} {
-		sub.Args = k.arguments
-		c.AddCommand(sub)
+	c.AddCommand(k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export())
+	return c
+}
+
+// does completes c: run is called with the nicks or the fingerprint that were typed, and the
+// registry open. The data folder is made, where create is set, for a server that has not run
+// yet.
+func (k *commands) does(c *cobra.Command, create bool, run func(args []string) error) *cobra.Command {
+	c.Args = k.arguments
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if err := k.open(create); err != nil {
+			return err
+		}
+		err := run(args)
+		return cmp.Or(k.outErr, err)
 	}
 	return c
 }
@@ -129,9 +144,7 @@ func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
 // fingerprintToo is an argument that is a nick or a fingerprint.
 const fingerprintToo = "NICK|FINGERPRINT"
 
-// registry opens authorized_keys in the data folder, which is made if need be for a server
-// that may not have run yet.
-func (k *commands) registry(c *cobra.Command, create bool) (*keys.Registry, error) {
+func (k *commands) open(create bool) error {
 	st, err := atomicfile.Stat(k.data)
 	if create && err == nil && !st.Exists() {
 		err := os.MkdirAll(k.data, 0o700)
@@ -139,29 +152,28 @@ func (k *commands) registry(c *cobra.Command, create bool) (*keys.Registry, erro
 			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.data)))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the data folder can't be made: %w", err)
+			return fmt.Errorf("the data folder can't be made: %w", err)
 		}
-		remark(c, "made the data folder %s", k.data)
+		k.remark("made the data folder %s", k.data)
 		st, err = atomicfile.Stat(k.data)
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the data folder can't be used: %w", err)
+		return fmt.Errorf("the data folder can't be used: %w", err)
 	case !st.Exists():
-		return nil, fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
+		return fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
 	}
 	if err := mayWrite(k.data, os.Geteuid(), int(st.UID())); err != nil {
-		return nil, err
+		return err
 	}
-	reg, err := keys.Open(k.file("authorized_keys"), nil)
-	if err != nil {
-		return nil, err
+	if k.reg, err = keys.Open(k.file("authorized_keys"), nil); err != nil {
+		return err
 	}
 	if k.reserved, err = reserved.Open(k.file("reserved.json")); err != nil {
-		return nil, err
+		return err
 	}
-	reg.Reserve(k.reserved.Until)
-	return reg, nil
+	k.reg.Reserve(k.reserved.Until)
+	return nil
 }
 
 func (k *commands) file(name string) string { return filepath.Join(k.data, name) }
@@ -178,39 +190,53 @@ func mayWrite(data string, me, owner int) error {
 func (k *commands) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
 
 // hold takes the histories, for a command that needs the server stopped.
-func (k *commands) hold(c *cobra.Command) (Histories, error) {
-	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+func (k *commands) hold() (Histories, error) {
+	log := slog.New(slog.NewTextHandler(k.running.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h, err := k.Hold(k.file("history"), log)
 	if errors.Is(err, k.InUse) {
-		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, c.Name())
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, k.running.Name())
 	}
 	return h, err
+}
+
+func (k *commands) held(n string) error {
+	if !k.reg.Held(n) {
+		return fmt.Errorf("nobody holds %s; whoelse keys list shows who there is", n)
+	}
+	return nil
 }
 
 // mostShown is longer than any line that the commands print.
 const mostShown = 32 << 10
 
 // remark writes to standard error what is not a failure.
-func remark(c *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(c.ErrOrStderr(), "whoelse: %s\n", sanitize.Most(fmt.Sprintf(format, args...), mostShown))
+func (k *commands) remark(format string, args ...any) {
+	fmt.Fprintf(k.running.ErrOrStderr(), "whoelse: %s\n", sanitize.Most(fmt.Sprintf(format, args...), mostShown))
 }
 
-// say writes to standard output, which can fail, and scripts rely on it.
-func say(c *cobra.Command, lines ...string) error {
+// print writes to standard output. Its failure is the command's, since scripts rely on it.
+func (k *commands) print(text string) {
+	_, err := io.WriteString(k.running.OutOrStdout(), text)
+	k.outErr = cmp.Or(k.outErr, err)
+}
+
+func (k *commands) say(lines ...string) {
 	var text strings.Builder
 	for _, line := range lines {
 		text.WriteString(sanitize.Most(line, mostShown) + "\n")
 	}
-	_, err := io.WriteString(c.OutOrStdout(), text.String())
-	return err
+	k.print(text.String())
 }
 
-// sayJSON writes v for another program.
-func sayJSON(c *cobra.Command, v any) error {
-	e := json.NewEncoder(c.OutOrStdout())
+// sayJSON prints v for another program.
+func (k *commands) sayJSON(v any) error {
+	var text strings.Builder
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	err := e.Encode(v)
+	k.print(text.String())
+	return err
 }
 
 // count is "1 line", "2 lines".

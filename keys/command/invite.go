@@ -19,6 +19,7 @@ import (
 
 func (k *commands) invite() *cobra.Command {
 	var expires, host string
+	var lasts time.Duration
 	var port int
 	c := &cobra.Command{
 		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
@@ -30,9 +31,8 @@ func (k *commands) invite() *cobra.Command {
 	f.StringVar(&expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
 	f.StringVar(&host, "host", "HOST", "`name` of the server, for the line that is printed")
 	f.IntVar(&port, "port", 2222, "`port` of the server, for the line that is printed")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		lasts, err := duration.Parse(expires)
-		if err != nil {
+	c.PreRunE = func(*cobra.Command, []string) (err error) {
+		if lasts, err = duration.Parse(expires); err != nil {
 			return k.Usage(fmt.Errorf("--expires: %w", err))
 		}
 		knownHost, knownPort := serverAddress()
@@ -48,12 +48,11 @@ func (k *commands) invite() *cobra.Command {
 		if port < 1 || port > 65535 {
 			return k.Usage(errors.New("--port: a number from 1 to 65535 is needed"))
 		}
+		return nil
+	}
+	return k.does(c, true, func(args []string) error {
 		n := args[0]
-		reg, err := k.registry(c, true)
-		if err != nil {
-			return err
-		}
-		if err := reg.Available(n); errors.Is(err, keys.ErrHeld) {
+		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {
 			return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
 		} else if err != nil {
 			return err
@@ -62,12 +61,12 @@ func (k *commands) invite() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return say(c,
+		k.say(
 			fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
 			"code "+code,
 			fmt.Sprintf("ssh -p %d %s+%s@%s", port, n, code, host))
-	}
-	return c
+		return nil
+	})
 }
 
 // serverAddress is the server's as far as the environment has it: the address to listen
@@ -89,61 +88,56 @@ func serverAddress() (host string, port int) {
 	return host, port
 }
 
+// remove takes the keys away first: a broken list of invitations must not keep anybody
+// in. If it is interrupted in between, removing again closes them.
 func (k *commands) remove() *cobra.Command {
-	return &cobra.Command{
+	return k.does(&cobra.Command{
 		Use: "remove " + fingerprintToo, Short: "Remove all keys of a nick, or one key",
 		Long: "Removes the keys that hold the nick, and closes its open invitations; or removes the\n" +
 			"key with the fingerprint (SHA256:...). A server ends the sessions of removed keys.",
-		RunE: func(c *cobra.Command, args []string) error {
-			if strings.HasPrefix(args[0], "SHA256:") {
-				return k.runRemove(c, keys.Selector{Fingerprint: args[0]})
-			}
-			return k.runRemove(c, keys.Selector{Nick: args[0]})
-		},
-	}
-}
-
-// runRemove takes the keys away first: a broken list of invitations must not keep anybody
-// in. If it is interrupted in between, removing again closes them.
-func (k *commands) runRemove(c *cobra.Command, meant keys.Selector) error {
-	reg, err := k.registry(c, false)
-	if err != nil {
-		return err
-	}
-	gone, err := reg.Remove(meant)
-	missing := errors.Is(err, keys.ErrNoSuchKey)
-	if err != nil && !missing {
-		return err
-	}
-	if err := say(c, did("removed", gone)...); err != nil {
-		return err
-	}
-	closed, closing := k.closeInvitations(c, meant.Nick)
-	if closing != nil {
-		return closing
-	}
-	if missing && closed == 0 {
-		return fmt.Errorf("%w; whoelse keys list shows which there are", err)
-	}
-	reported := map[string]bool{"": true}
-	for _, e := range gone {
-		if !reported[e.Nick] && !reg.Held(e.Nick) {
-			remark(c, "nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
+	}, false, func(args []string) error {
+		meant := keys.Selector{Nick: args[0]}
+		if strings.HasPrefix(args[0], "SHA256:") {
+			meant = keys.Selector{Fingerprint: args[0]}
 		}
-		reported[e.Nick] = true
-	}
-	return nil
+		gone, err := k.reg.Remove(meant)
+		missing := errors.Is(err, keys.ErrNoSuchKey)
+		if err != nil && !missing {
+			return err
+		}
+		k.say(did("removed", gone)...)
+		closed, closing := k.closeInvitations(meant.Nick)
+		if closing != nil {
+			return closing
+		}
+		if missing && closed == 0 {
+			return fmt.Errorf("%w; whoelse keys list shows which there are", err)
+		}
+		reported := map[string]bool{"": true}
+		for _, e := range gone {
+			if !reported[e.Nick] && !k.reg.Held(e.Nick) {
+				k.remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
+			}
+			reported[e.Nick] = true
+		}
+		return nil
+	})
 }
 
-// closeInvitations closes those of a nick, if one was named, and reports how many.
-func (k *commands) closeInvitations(c *cobra.Command, n string) (closed int, err error) {
-	if open, err := k.invited(n); err != nil || !open {
-		return 0, err // and makes no file where none is needed
+// closeInvitations closes those of a nick and reports how many. It makes no file where none
+// is needed.
+func (k *commands) closeInvitations(n string) (closed int, err error) {
+	if n == "" { // a single key was named
+		return 0, nil
 	}
-	if closed, err = k.invitations().Revoke(n); err != nil {
+	if open, err := k.invited(n); err != nil || !open {
 		return 0, err
 	}
-	return closed, say(c, fmt.Sprintf("closed %s for %s", count(closed, "invitation"), n))
+	closed, err = k.invitations().Revoke(n)
+	if err == nil {
+		k.say(fmt.Sprintf("closed %s for %s", count(closed, "invitation"), n))
+	}
+	return closed, err
 }
 
 // invited reports whether there is an open invitation for n.

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"strconv"
@@ -15,36 +14,30 @@ import (
 )
 
 func (k *commands) list() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List who holds which nick, by which key",
 		Long: "Each line has a nick, the key's fingerprint and its type, and what there is to say\n" +
 			"about it: operator, authority, added=, expires= or expired=, from=, disabled=.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			reg, err := k.registry(c, false)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return sayJSON(c, reg.List())
-			}
-			var text bytes.Buffer
-			w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-			for _, e := range reg.List() {
-				words := describe(e)
-				line := strings.Join(words[:3], "\t")
-				if len(words) > 3 {
-					line += "\t" + strings.Join(words[3:], " ")
-				}
-				fmt.Fprintln(w, line)
-			}
-			_ = w.Flush() // into memory
-			_, err = c.OutOrStdout().Write(text.Bytes())
-			return err
-		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON array")
-	return c
+	asJSON := c.Flags().Bool("json", false, "as one JSON array")
+	return k.does(c, false, func([]string) error {
+		if *asJSON {
+			return k.sayJSON(k.reg.List())
+		}
+		var text strings.Builder
+		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		for _, e := range k.reg.List() {
+			words := describe(e)
+			line := strings.Join(words[:3], "\t")
+			if len(words) > 3 {
+				line += "\t" + strings.Join(words[3:], " ")
+			}
+			fmt.Fprintln(w, line)
+		}
+		_ = w.Flush() // into memory
+		k.print(text.String())
+		return nil
+	})
 }
 
 // describe is a line of authorized_keys as people are shown it: nick, fingerprint and
@@ -95,77 +88,54 @@ func did(what string, list []keys.Entry) (lines []string) {
 }
 
 func (k *commands) export() *cobra.Command {
-	return &cobra.Command{
+	return k.does(&cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
 		Long: "Prints the lines that are in force now, of the given nicks or of all.",
-		RunE: func(c *cobra.Command, nicks []string) error {
-			reg, err := k.registry(c, false)
-			if err != nil {
+	}, false, func(nicks []string) error {
+		for _, n := range nicks {
+			if err := k.held(n); err != nil {
 				return err
 			}
-			for _, n := range nicks {
-				if err := held(reg, n); err != nil {
-					return err
-				}
-			}
-			_, err = c.OutOrStdout().Write(reg.Export(nicks...))
-			return err
-		},
-	}
-}
-
-func held(reg *keys.Registry, n string) error {
-	if !reg.Held(n) {
-		return fmt.Errorf("nobody holds %s; whoelse keys list shows who there is", n)
-	}
-	return nil
+		}
+		k.print(string(k.reg.Export(nicks...)))
+		return nil
+	})
 }
 
 func (k *commands) check() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use: "check", Short: "Report mistakes and oddities in authorized_keys",
 		Long: "Reports lines that are disabled, and warns of what may not be meant.\n" +
 			"The exit status is 1 if a line is disabled; warnings alone leave it 0.",
-		RunE: func(c *cobra.Command, _ []string) error { return k.runCheck(c, asJSON) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON array")
-	return c
-}
-
-func (k *commands) runCheck(c *cobra.Command, asJSON bool) error {
-	reg, err := k.registry(c, false)
-	if err != nil {
-		return err
-	}
-	found, err := reg.Check()
-	if err != nil {
-		return err
-	}
-	var lines []string
-	disabled, inForce := 0, 0
-	for _, p := range found {
-		lines = append(lines, p.String())
-		if p.Disabled {
-			disabled++
+	asJSON := c.Flags().Bool("json", false, "as one JSON array")
+	return k.does(c, false, func([]string) error {
+		found, err := k.reg.Check()
+		if err != nil {
+			return err
 		}
-	}
-	for _, e := range reg.List() {
-		if e.Disabled == "" && !expired(e) {
-			inForce++
+		var lines []string
+		disabled, inForce := 0, 0
+		for _, p := range found {
+			lines = append(lines, p.String())
+			if p.Disabled {
+				disabled++
+			}
 		}
-	}
-	if asJSON {
-		err = sayJSON(c, append([]keys.Problem{}, found...)) // [], not null
-	} else {
-		err = say(c, append(lines, fmt.Sprintf("%s in force, %d disabled, %s",
-			count(inForce, "key"), disabled, count(len(found)-disabled, "warning")))...)
-	}
-	if err == nil {
-		err = keys.Unfinished(k.data)
-	}
-	if err == nil && disabled > 0 {
-		err = fmt.Errorf("%s in %s let nobody in; mend or remove them", count(disabled, "line"), reg.Path())
-	}
-	return err
+		for _, e := range k.reg.List() {
+			if e.Disabled == "" && !expired(e) {
+				inForce++
+			}
+		}
+		if *asJSON {
+			err = k.sayJSON(append([]keys.Problem{}, found...)) // [], not null
+		} else {
+			k.say(append(lines, fmt.Sprintf("%s in force, %d disabled, %s",
+				count(inForce, "key"), disabled, count(len(found)-disabled, "warning")))...)
+		}
+		if err = cmp.Or(err, keys.Unfinished(k.data)); err == nil && disabled > 0 {
+			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", count(disabled, "line"), k.reg.Path())
+		}
+		return err
+	})
 }

@@ -16,35 +16,31 @@ import (
 )
 
 func (k *commands) rename() *cobra.Command {
-	return &cobra.Command{
+	return k.does(&cobra.Command{
 		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
 			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
-		RunE: func(c *cobra.Command, args []string) error {
-			from, to := args[0], args[1]
-			if from == to {
-				return k.Usage(fmt.Errorf("OLD and NEW are both %s", from))
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			if args[0] == args[1] {
+				return k.Usage(fmt.Errorf("OLD and NEW are both %s", args[0]))
 			}
-			reg, err := k.registry(c, false)
-			if err != nil {
-				return err
-			}
-			histories, err := k.hold(c)
-			if err != nil {
-				return err
-			}
-			r := renaming{keys.Renaming{From: from, To: to}, k, reg, histories}
-			if err := cmp.Or(r.perform(), histories.Close()); err != nil {
-				return err
-			}
-			if err := say(c, fmt.Sprintf("renamed %s to %s", from, to)); err != nil {
-				return err
-			}
-			_, err = k.closeInvitations(c, from) // they would enrol a stranger
-			return err
+			return nil
 		},
-	}
+	}, false, func(args []string) error {
+		from, to := args[0], args[1]
+		histories, err := k.hold()
+		if err != nil {
+			return err
+		}
+		r := renaming{keys.Renaming{From: from, To: to}, k, histories}
+		if err := cmp.Or(r.perform(), histories.Close()); err != nil {
+			return err
+		}
+		k.say(fmt.Sprintf("renamed %s to %s", from, to))
+		_, err = k.closeInvitations(from) // they would enrol a stranger
+		return err
+	})
 }
 
 // renaming is one rename. Keys, history and settings are three places that cannot be
@@ -60,7 +56,6 @@ func (k *commands) rename() *cobra.Command {
 type renaming struct {
 	note keys.Renaming
 	*commands
-	reg       *keys.Registry
 	histories Histories
 }
 
@@ -97,7 +92,7 @@ func (r renaming) steps() []func() error {
 // possible finds out beforehand what it can.
 func (r renaming) possible() error {
 	from, to := r.note.From, r.note.To
-	if err := held(r.reg, from); err != nil {
+	if err := r.held(from); err != nil {
 		return err
 	}
 	if r.reg.Held(to) {
@@ -169,67 +164,63 @@ func (r renaming) interrupted(err error) error {
 	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", r.note.From, r.note.To, err)
 }
 
+// restore adds the key last: until then the next server sets everything aside again.
 func (k *commands) restore() *cobra.Command {
 	var files []string
+	var list []keys.PublicKey
 	c := &cobra.Command{
 		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
 		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
 			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
 			"back, to the owner of the key. If it was interrupted, the same command completes it.",
-		RunE: func(c *cobra.Command, args []string) error { return k.runRestore(c, args[0], files) },
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			list, err = k.readKeys(files)
+			return err
+		},
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
-	return c
-}
-
-// runRestore adds the key last: until then the next server sets everything aside again.
-func (k *commands) runRestore(c *cobra.Command, n string, files []string) error {
-	list, err := readKeys(c, files)
-	if err != nil {
-		return err
-	}
-	reg, err := k.registry(c, false)
-	if err != nil {
-		return err
-	}
-	if reg.Held(n) {
-		return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
-	}
-	for _, e := range reg.List() {
-		if among(list, e) {
-			return inTheWay(reg, &keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
+	return k.does(c, false, func(args []string) error {
+		n := args[0]
+		if k.reg.Held(n) {
+			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
-	}
-	histories, err := k.hold(c)
-	if err != nil {
-		return err
-	}
-	there, err := histories.RestoreNick(n)
-	if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
-		there, err = true, nil
-	}
-	if err := cmp.Or(err, histories.Close()); err != nil {
-		return err
-	}
-	set, err := k.restoreSettings(n)
-	if err != nil {
-		return err
-	}
-	if !there && !set && reg.Reserved(n) == nil {
-		return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
-	}
-	added, err := reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
-	if err != nil {
-		return inTheWay(reg, err)
-	}
-	if _, err := k.reserved.Remove(n); err != nil {
-		return err
-	}
-	with := "without a history"
-	if there {
-		with = "with the history"
-	}
-	return say(c, append(did("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		for _, e := range k.reg.List() {
+			if among(list, e) {
+				return k.inTheWay(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
+			}
+		}
+		histories, err := k.hold()
+		if err != nil {
+			return err
+		}
+		there, err := histories.RestoreNick(n)
+		if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
+			there, err = true, nil
+		}
+		if err := cmp.Or(err, histories.Close()); err != nil {
+			return err
+		}
+		set, err := k.restoreSettings(n)
+		if err != nil {
+			return err
+		}
+		if !there && !set && k.reg.Reserved(n) == nil {
+			return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
+		}
+		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
+		if err != nil {
+			return k.inTheWay(err)
+		}
+		if _, err := k.reserved.Remove(n); err != nil {
+			return err
+		}
+		with := "without a history"
+		if there {
+			with = "with the history"
+		}
+		k.say(append(did("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		return nil
+	})
 }
 
 // restoreSettings gives n the settings back that were set aside last, and reports whether
