@@ -112,7 +112,7 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	}
 	put := exchange
 	if !old.Stamp.Exists() {
-		put = appear
+		put = os.Link // which fails where there is a file
 	}
 	err := s.step("swap", path, func() error { return put(tmp, path) })
 	switch {
@@ -136,20 +136,6 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 		}
 	}
 	return errors.Join(ErrChanged, os.Rename(tmp, path))
-}
-
-// appear gives tmp the name path, unless that is taken (os.ErrExist). Where the
-// file system has no links, two that do so in the same moment can both succeed, and
-// the later one's file stays.
-func appear(tmp, path string) error {
-	err := os.Link(tmp, path)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if _, serr := os.Lstat(path); serr == nil {
-		return os.ErrExist
-	}
-	return os.Rename(tmp, path)
 }
 
 // install writes data to a new file beside path, synced, and has put give it that name,
