@@ -147,11 +147,10 @@ const fingerprintToo = "NICK|FINGERPRINT"
 func (k *commands) open(create bool) error {
 	st, err := atomicfile.Stat(k.data)
 	if create && err == nil && !st.Exists() {
-		err := os.MkdirAll(k.data, 0o700)
-		if err == nil {
-			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.data)))
+		if err := os.MkdirAll(k.data, 0o700); err != nil {
+			return fmt.Errorf("the data folder can't be made: %w", err)
 		}
-		if err != nil {
+		if err := (atomicfile.Store{}).SyncDir(filepath.Dir(filepath.Clean(k.data))); err != nil {
 			return fmt.Errorf("the data folder can't be made: %w", err)
 		}
 		k.remark("made the data folder %s", k.data)
