@@ -3,7 +3,6 @@ package invites
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,51 +224,6 @@ func TestADamagedFileIsLeftAlone(t *testing.T) {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
-}
-
-func TestGuard(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := &Guard{}
-		a, sameNet, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff"), netip.MustParseAddr("2001:db8:0:1::1")
-		for i := range freeTries {
-			if w := g.Wait(a); w != 0 {
-				t.Errorf("after %d: %v", i, w)
-			}
-			g.Wrong(a)
-		}
-		if g.Wait(a) != time.Minute || g.Wait(sameNet) != time.Minute || g.Wait(other) != 0 {
-			t.Errorf("%v %v %v", g.Wait(a), g.Wait(sameNet), g.Wait(other))
-		}
-		for range 3 {
-			time.Sleep(time.Minute + time.Second)
-			if g.Wait(a) != 0 {
-				t.Errorf("%v", g.Wait(a))
-			}
-			g.Wrong(sameNet)
-			if w := g.Wait(a); w < 50*time.Second || w > time.Minute {
-				t.Errorf("%v", w)
-			}
-		}
-		v4, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:192.0.2.1")
-		for range freeTries {
-			g.Wrong(mapped)
-		}
-		if g.Wait(v4) == 0 || g.Wait(netip.MustParseAddr("192.0.2.2")) != 0 {
-			t.Error("IPv4")
-		}
-	})
-}
-
-func TestGuardIsBounded(t *testing.T) {
-	g := &Guard{}
-	for i := range 3 * guardMax {
-		g.Wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	if len(g.tries) > guardMax {
-		t.Errorf("%d", len(g.tries))
-	}
-	g.Wait(netip.Addr{})
-	g.Wrong(netip.Addr{})
 }
 
 func FuzzReadCode(f *testing.F) {

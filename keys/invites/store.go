@@ -10,7 +10,7 @@
 //	})
 //
 // A key that was only offered must not use a code up: offering is free. Codes have 80
-// random bits and are stored as hashes. A Guard slows down guessing.
+// random bits, so that guessing is hopeless, and are stored as hashes.
 package invites
 
 import (
