@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"errors"
 	"slices"
 
 	"whoelse/keys/audit"
@@ -70,8 +69,8 @@ func (c *commandContext) unban(call parse.Call) result.Result {
 		if err != nil {
 			return err
 		}
-		err = c.host.cfg.Bans.Lift(target)
-		if errors.Is(err, bans.ErrNoSuchBan) {
+		was, err := c.host.cfg.Bans.Remove(target)
+		if err == nil && !was {
 			return c.notBanned(target)
 		}
 		return publicError(err)

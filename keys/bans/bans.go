@@ -21,12 +21,8 @@ import (
 	"whoelse/keys/internal/sanitize"
 )
 
-var (
-	// ErrNoSuchBan: nothing is banned by that name.
-	ErrNoSuchBan = errors.New("there is no such ban")
-	// ErrTooMany: the list has as many as it takes.
-	ErrTooMany = fmt.Errorf("there are %d bans already; lift some, or ban networks", maxBans)
-)
+// ErrTooMany is what Add gives where the list is full.
+var ErrTooMany = fmt.Errorf("there are %d bans already; lift some, or ban networks", maxBans)
 
 const (
 	maxBans   = 10_000
@@ -69,7 +65,8 @@ func (b *Ban) check() error {
 	return nil
 }
 
-// List is the bans by target, see jsonfile.List. Address and Find take microseconds.
+// List is the bans by target, see jsonfile.List. Remove lifts the ban of exactly one target;
+// Address and Find take microseconds.
 type List struct{ *jsonfile.List[Target, Ban] }
 
 // Open reads the bans at path, which need not exist yet.
@@ -95,15 +92,6 @@ func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, 
 		b.Until = b.Made.Add(lasts)
 	}
 	return b, l.Set(b, maxBans, ErrTooMany)
-}
-
-// Lift ends the ban of exactly that target. Error: ErrNoSuchBan, or the disk's.
-func (l *List) Lift(target Target) error {
-	was, err := l.Remove(target)
-	if err == nil && !was {
-		err = fmt.Errorf("%w: %s", ErrNoSuchBan, target)
-	}
-	return err
 }
 
 // Address reports whether an address is banned. It is asked before authentication.

@@ -129,11 +129,11 @@ func TestAddAgainAndLift(t *testing.T) {
 		if b, ok := l.Find(Who{Nick: "bob"}); !ok || b.By != "carol" || len(l.All()) != 1 {
 			t.Errorf("%+v, %v", b, ok)
 		}
-		if err := l.Lift(target(t, "carol")); !errors.Is(err, ErrNoSuchBan) {
-			t.Errorf("%v", err)
+		if was, err := l.Remove(target(t, "carol")); was || err != nil {
+			t.Errorf("%v, %v", was, err)
 		}
-		if err := l.Lift(bob); err != nil {
-			t.Error(err)
+		if was, err := l.Remove(bob); !was || err != nil {
+			t.Errorf("%v, %v", was, err)
 		}
 		if _, ok := l.Find(Who{Nick: "bob"}); ok {
 			t.Error("still banned")
