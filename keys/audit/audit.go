@@ -141,9 +141,12 @@ func (l *Log) add(line []byte) error {
 	return nil
 }
 
-// Close releases the file.
+// Close releases the file. It may be called again.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.file.Close()
+	if err := l.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
