@@ -79,13 +79,11 @@ func Open(path string) (*List, error) {
 // Characters of reason that are not safe to show become a '?'. When it returns nil the ban is in
 // force and on disk.
 func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, error) {
-	switch {
-	case target == (Target{}):
+	if target == (Target{}) {
 		return Ban{}, errors.New("nothing to ban")
-	case len(reason) > maxReason:
+	}
+	if len(reason) > maxReason {
 		return Ban{}, fmt.Errorf("the reason is %d bytes long, more than %d", len(reason), maxReason)
-	case lasts < 0:
-		return Ban{}, errors.New("a ban cannot end before it begins")
 	}
 	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: time.Now().UTC().Truncate(time.Second)}
 	if lasts > 0 {

@@ -7,7 +7,6 @@
 package mutes
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -58,9 +57,6 @@ func Open(path string) (*List, error) {
 func (l *List) Add(n, by string, lasts time.Duration) (Mute, error) {
 	if _, err := nick.ParseAny(n); err != nil {
 		return Mute{}, err
-	}
-	if lasts < 0 {
-		return Mute{}, errors.New("a mute cannot end before it begins")
 	}
 	m := Mute{Nick: n, By: sanitize.Text(by), Made: time.Now().UTC().Truncate(time.Second)}
 	if lasts > 0 {
