@@ -11,7 +11,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/keys/invites"
-	"whoelse/keys/mutes"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -69,7 +68,7 @@ func publicError(err error) error {
 	}
 	for _, known := range []error{
 		keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
+		bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad,
 	} {
 		if errors.Is(err, known) {
 			return err

@@ -11,7 +11,6 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
 	"whoelse/room/settings"
 )
@@ -55,7 +54,7 @@ func (s *server) openKeys() (err error) {
 	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json")); err != nil {
 		return err
 	}
-	if s.mutes, err = mutes.Open(filepath.Join(cfg.Data, "mutes.json")); err != nil {
+	if s.mutes, err = bans.OpenMutes(filepath.Join(cfg.Data, "mutes.json")); err != nil {
 		return err
 	}
 	s.invites = invites.Open(filepath.Join(cfg.Data, "invites.json"))

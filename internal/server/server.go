@@ -27,7 +27,6 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
 	"whoelse/room"
 	"whoelse/sessions"
@@ -55,7 +54,7 @@ type server struct {
 	registry  *keys.Registry
 	revoked   *certs.Revoked // nil without --revoked-keys
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	invites   *invites.Store
 	used      *lastused.Times
 	audit     *audit.Log

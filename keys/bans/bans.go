@@ -8,7 +8,8 @@
 //	b, banned := list.Address(addr)                    // before authentication
 //	b, banned = list.Find(bans.Who{Nick: n, Key: fp, Addr: addr}) // after
 //
-// Before adding one, ask target.Covers about everybody it should not lock out.
+// Before adding one, ask target.Covers about everybody it should not lock out. Mutes, in
+// mutes.go, are the milder means: of nicks that may read and not write.
 package bans
 
 import (

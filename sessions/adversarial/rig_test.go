@@ -23,7 +23,6 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -71,7 +70,7 @@ type rig struct {
 	store     *history.Store
 	registry  *keys.Registry
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	used      *lastused.Times
 	audit     *audit.Log
 	settings  *settings.Store
@@ -116,7 +115,7 @@ func (r *rig) start(o options) {
 	r.quota = quota.New(o.quota)
 	r.bans, err = bans.Open(filepath.Join(r.dir, "bans.json"))
 	r.must(err)
-	r.mutes, err = mutes.Open(filepath.Join(r.dir, "mutes.json"))
+	r.mutes, err = bans.OpenMutes(filepath.Join(r.dir, "mutes.json"))
 	r.must(err)
 	r.audit, err = audit.Open(filepath.Join(r.dir, "audit.jsonl"))
 	r.must(err)

@@ -1,10 +1,4 @@
-// Package mutes keeps the nicks that may read and not write, for some time or
-// indefinitely.
-//
-//	list, err := mutes.Open(filepath.Join(data, "mutes.json"))
-//	m, err := list.Add("bob", "alice", time.Hour)
-//	m, muted := list.Find("bob") // for every line that bob says
-package mutes
+package bans
 
 import (
 	"fmt"
@@ -15,8 +9,8 @@ import (
 	"whoelse/keys/nick"
 )
 
-// ErrTooMany is what Add gives where the list is full.
-var ErrTooMany = fmt.Errorf("%d people are muted already", maxMutes)
+// ErrTooManyMutes is what Add gives where the list is full.
+var ErrTooManyMutes = fmt.Errorf("%d people are muted already", maxMutes)
 
 const maxMutes = 10_000
 
@@ -43,18 +37,18 @@ func (m *Mute) check() (err error) {
 	return nil
 }
 
-// List is the mutes by nick, see jsonfile.List. Remove ends one.
-type List struct{ *jsonfile.List[string, Mute] }
+// Mutes is the mutes by nick, see jsonfile.List. Remove ends one.
+type Mutes struct{ *jsonfile.List[string, Mute] }
 
-// Open reads the mutes at path, which need not exist yet.
-func Open(path string) (*List, error) {
-	l := &List{jsonfile.New[string](path, "mutes", (*Mute).check)}
+// OpenMutes reads the mutes at path, which need not exist yet.
+func OpenMutes(path string) (*Mutes, error) {
+	l := &Mutes{jsonfile.New[string](path, "mutes", (*Mute).check)}
 	return l, l.Reload()
 }
 
 // Add mutes n, as nick.ParseAny gave it, indefinitely if lasts is 0; an earlier mute
 // is replaced. When it returns nil the mute is in force and on disk.
-func (l *List) Add(n, by string, lasts time.Duration) (Mute, error) {
+func (l *Mutes) Add(n, by string, lasts time.Duration) (Mute, error) {
 	if _, err := nick.ParseAny(n); err != nil {
 		return Mute{}, err
 	}
@@ -62,5 +56,5 @@ func (l *List) Add(n, by string, lasts time.Duration) (Mute, error) {
 	if lasts > 0 {
 		m.Until = m.Made.Add(lasts)
 	}
-	return m, l.Set(m, maxMutes, ErrTooMany)
+	return m, l.Set(m, maxMutes, ErrTooManyMutes)
 }

@@ -1,4 +1,4 @@
-package mutes
+package bans
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-func openTest(t *testing.T, path string) *List {
+func openMutes(t *testing.T, path string) *Mutes {
 	t.Helper()
-	l, err := Open(path)
+	l, err := OpenMutes(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func openTest(t *testing.T, path string) *List {
 func TestMutesExpireAndSurvive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "mutes.json")
-		l := openTest(t, path)
+		l := openMutes(t, path)
 		if _, muted := l.Find("bob"); muted {
 			t.Error("bob is muted from the start")
 		}
@@ -31,7 +31,7 @@ func TestMutesExpireAndSurvive(t *testing.T) {
 		if _, err := l.Add("~eve", "alice", 0); err != nil {
 			t.Fatal(err)
 		}
-		l = openTest(t, path)
+		l = openMutes(t, path)
 		if got, muted := l.Find("bob"); !muted || got != m {
 			t.Errorf("after reopening: %+v, %v", got, muted)
 		}
@@ -57,7 +57,7 @@ func TestMutesExpireAndSurvive(t *testing.T) {
 
 func TestBadMutes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mutes.json")
-	l := openTest(t, path)
+	l := openMutes(t, path)
 	for _, n := range []string{"", "../x", "root", "a b"} {
 		if _, err := l.Add(n, "alice", 0); err == nil {
 			t.Errorf("%q is muted", n)
@@ -67,7 +67,7 @@ func TestBadMutes(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(path); err == nil {
+		if _, err := OpenMutes(path); err == nil {
 			t.Errorf("%s is read", text)
 		}
 	}
@@ -75,7 +75,7 @@ func TestBadMutes(t *testing.T) {
 
 func TestMutesAreReadAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mutes.json")
-	l := openTest(t, path)
+	l := openMutes(t, path)
 	if _, err := l.Add("bob", "alice", 0); err != nil {
 		t.Fatal(err)
 	}
