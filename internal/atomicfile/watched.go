@@ -29,11 +29,11 @@ type Watched struct {
 	Now  func() time.Time
 
 	mu          sync.Mutex
-	seen        State // as the file was last read
-	failed      State // as it last could not be read
+	last        State  // as the file was when it was last read, or could not be
+	existed     bool   // when it was last read
+	failure     string // why it could not be; empty if it was read
 	failedAt    time.Time
-	failure     string // why; empty once it was read
-	fresh       State  // a change that has not settled
+	fresh       State // a change that has not settled
 	freshSince  time.Time
 	unreadSince time.Time // when a change was first seen that has not been read; zero is none
 }
@@ -65,12 +65,12 @@ func (w *Watched) Settling() bool {
 	return w.Changed(s) && !w.settled(s)
 }
 
-// Changed reports whether a state is another than what was last read, or, for a while, than
-// what could not be.
+// Changed reports whether a state is to be read: it is another one than last, or that could
+// not be read a while ago.
 func (w *Watched) Changed(s State) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return s != w.seen && (s != w.failed || w.Now().Sub(w.failedAt) >= RetryTime)
+	return s != w.last || w.failure != "" && w.Now().Sub(w.failedAt) >= RetryTime
 }
 
 // settled reports whether a change has stood for long enough, by the file's own time
@@ -105,8 +105,7 @@ func SettleAfter(unread time.Duration) time.Duration {
 func (w *Watched) Read(stamp Stamp) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen, w.failed, w.failedAt, w.failure = State{stamp: stamp}, State{}, time.Time{}, ""
-	w.unreadSince = time.Time{}
+	w.last, w.existed, w.failure, w.unreadSince = State{stamp: stamp}, stamp.Exists(), "", time.Time{}
 }
 
 // Failed notes that a state could not be read, and reports whether it is the same failure
@@ -114,8 +113,8 @@ func (w *Watched) Read(stamp Stamp) {
 func (w *Watched) Failed(s State, why error) (again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	again = w.failed == s && w.failure == why.Error()
-	w.failed, w.failedAt, w.failure, w.unreadSince = s, w.Now(), why.Error(), time.Time{}
+	again = w.last == s && w.failure == why.Error()
+	w.last, w.failure, w.failedAt, w.unreadSince = s, why.Error(), w.Now(), time.Time{}
 	return again
 }
 
@@ -130,5 +129,5 @@ func (w *Watched) Failing() bool {
 func (w *Watched) Existed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.seen.stamp.Exists()
+	return w.existed
 }
