@@ -54,16 +54,16 @@ func (k *commands) add() *cobra.Command {
 		list, err = k.readKeys(files)
 		return err
 	}
-	return k.does(c, true, func(args []string) error {
-		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !among(list, e) })
+	return k.framed(c, true, func(args []string) error {
+		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })
 		for _, e := range already {
-			if err := asBefore(e, opt); err != nil {
+			if err := checkUnchanged(e, opt); err != nil {
 				return err
 			}
 		}
 		added, err := k.reg.Add(args[0], list, opt)
 		if err != nil {
-			return k.inTheWay(err)
+			return k.explainKnown(err)
 		}
 		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
 		for _, p := range problems {
@@ -71,18 +71,18 @@ func (k *commands) add() *cobra.Command {
 				k.remark("%s", p) // such as a from= that fits nobody
 			}
 		}
-		k.say(append(did("already", already), did("added", added)...)...)
+		k.say(append(report("already", already), report("added", added)...)...)
 		return nil
 	})
 }
 
-// among reports whether e has one of the keys.
-func among(list []keys.PublicKey, e keys.Entry) bool {
+// holdsOneOf reports whether e has one of the keys.
+func holdsOneOf(list []keys.PublicKey, e keys.Entry) bool {
 	return slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 }
 
-// asBefore refuses an option that a key which stays as it is does not have.
-func asBefore(e keys.Entry, opt keys.AddOptions) error {
+// checkUnchanged refuses an option that a key which stays as it is does not have.
+func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 	what := ""
 	switch {
 	case opt.Operator && e.Role == "":
@@ -98,8 +98,8 @@ func asBefore(e keys.Entry, opt keys.AddOptions) error {
 		e.Nick, e.Fingerprint, what, e.Fingerprint, e.Line)
 }
 
-// inTheWay names the key that is in the file already.
-func (k *commands) inTheWay(err error) error {
+// explainKnown names the key that is in the file already.
+func (k *commands) explainKnown(err error) error {
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
 		for _, e := range k.reg.List() {
 			if e.Line == known.Line {

@@ -99,10 +99,10 @@ func New(cfg Config) *cobra.Command {
 	return c
 }
 
-// does completes c: run is called with the nicks or the fingerprint that were typed, and the
+// framed completes c: run is called with the nicks or the fingerprint that were typed, and the
 // registry open. The data folder is made, where create is set, for a server that has not run
 // yet.
-func (k *commands) does(c *cobra.Command, create bool, run func(args []string) error) *cobra.Command {
+func (k *commands) framed(c *cobra.Command, create bool, run func(args []string) error) *cobra.Command {
 	c.Args = k.arguments
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if err := k.open(create); err != nil {
@@ -128,10 +128,10 @@ func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
 		return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
 	}
 	for i, name := range names {
-		if name == fingerprintToo && strings.HasPrefix(args[i], "SHA256:") {
+		if name == nickOrFingerprint && strings.HasPrefix(args[i], "SHA256:") {
 			continue
 		}
-		if args[i], err = nick.Parse(args[i]); err != nil && name == fingerprintToo {
+		if args[i], err = nick.Parse(args[i]); err != nil && name == nickOrFingerprint {
 			err = fmt.Errorf("%w; and a fingerprint begins with SHA256", err)
 		}
 		if err != nil {
@@ -141,8 +141,8 @@ func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
 	return nil
 }
 
-// fingerprintToo is an argument that is a nick or a fingerprint.
-const fingerprintToo = "NICK|FINGERPRINT"
+// nickOrFingerprint is an argument that is a nick or a fingerprint.
+const nickOrFingerprint = "NICK|FINGERPRINT"
 
 func (k *commands) open(create bool) error {
 	st, err := atomicfile.Stat(k.data)

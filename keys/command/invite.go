@@ -50,7 +50,7 @@ func (k *commands) invite() *cobra.Command {
 		}
 		return nil
 	}
-	return k.does(c, true, func(args []string) error {
+	return k.framed(c, true, func(args []string) error {
 		n := args[0]
 		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {
 			return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
@@ -91,8 +91,8 @@ func serverAddress() (host string, port int) {
 // remove takes the keys away first: a broken list of invitations must not keep anybody
 // in. If it is interrupted in between, removing again closes them.
 func (k *commands) remove() *cobra.Command {
-	return k.does(&cobra.Command{
-		Use: "remove " + fingerprintToo, Short: "Remove all keys of a nick, or one key",
+	return k.framed(&cobra.Command{
+		Use: "remove " + nickOrFingerprint, Short: "Remove all keys of a nick, or one key",
 		Long: "Removes the keys that hold the nick, and closes its open invitations; or removes the\n" +
 			"key with the fingerprint (SHA256:...). A server ends the sessions of removed keys.",
 	}, false, func(args []string) error {
@@ -105,7 +105,7 @@ func (k *commands) remove() *cobra.Command {
 		if err != nil && !missing {
 			return err
 		}
-		k.say(did("removed", gone)...)
+		k.say(report("removed", gone)...)
 		closed, closing := k.closeInvitations(meant.Nick)
 		if closing != nil {
 			return closing

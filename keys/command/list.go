@@ -20,7 +20,7 @@ func (k *commands) list() *cobra.Command {
 			"about it: operator, authority, added=, expires= or expired=, from=, disabled=.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.does(c, false, func([]string) error {
+	return k.framed(c, false, func([]string) error {
 		if *asJSON {
 			return k.sayJSON(k.reg.List())
 		}
@@ -79,8 +79,8 @@ func describe(e keys.Entry) []string {
 
 func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
 
-// did is lines about keys that something happened to.
-func did(what string, list []keys.Entry) (lines []string) {
+// report is lines about keys that something happened to.
+func report(what string, list []keys.Entry) (lines []string) {
 	for _, e := range list {
 		lines = append(lines, what+" "+strings.Join(describe(e), " "))
 	}
@@ -88,7 +88,7 @@ func did(what string, list []keys.Entry) (lines []string) {
 }
 
 func (k *commands) export() *cobra.Command {
-	return k.does(&cobra.Command{
+	return k.framed(&cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
 		Long: "Prints the lines that are in force now, of the given nicks or of all.",
 	}, false, func(nicks []string) error {
@@ -109,7 +109,7 @@ func (k *commands) check() *cobra.Command {
 			"The exit status is 1 if a line is disabled; warnings alone leave it 0.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.does(c, false, func([]string) error {
+	return k.framed(c, false, func([]string) error {
 		found, err := k.reg.Check()
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 )
 
 func (k *commands) rename() *cobra.Command {
-	return k.does(&cobra.Command{
+	return k.framed(&cobra.Command{
 		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
 			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
@@ -65,7 +65,7 @@ func (r renaming) perform() error {
 	case err != nil:
 		return err
 	case begun == keys.Renaming{}:
-		if err := r.possible(); err != nil {
+		if err := r.precheck(); err != nil {
 			return err
 		}
 	case begun != r.note:
@@ -89,8 +89,8 @@ func (r renaming) steps() []func() error {
 	}
 }
 
-// possible finds out beforehand what it can.
-func (r renaming) possible() error {
+// precheck finds out beforehand what it can.
+func (r renaming) precheck() error {
 	from, to := r.note.From, r.note.To
 	if err := r.held(from); err != nil {
 		return err
@@ -179,14 +179,14 @@ func (k *commands) restore() *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
-	return k.does(c, false, func(args []string) error {
+	return k.framed(c, false, func(args []string) error {
 		n := args[0]
 		if k.reg.Held(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
 		for _, e := range k.reg.List() {
-			if among(list, e) {
-				return k.inTheWay(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
+			if holdsOneOf(list, e) {
+				return k.explainKnown(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
 			}
 		}
 		histories, err := k.hold()
@@ -209,7 +209,7 @@ func (k *commands) restore() *cobra.Command {
 		}
 		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
 		if err != nil {
-			return k.inTheWay(err)
+			return k.explainKnown(err)
 		}
 		if _, err := k.reserved.Remove(n); err != nil {
 			return err
@@ -218,7 +218,7 @@ func (k *commands) restore() *cobra.Command {
 		if there {
 			with = "with the history"
 		}
-		k.say(append(did("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		k.say(append(report("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
 		return nil
 	})
 }
