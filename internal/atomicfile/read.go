@@ -68,14 +68,9 @@ func notRegular(path string) error {
 
 // OpenRegular opens a file for reading, following links. It never waits.
 func OpenRegular(path string) (*os.File, error) {
-	f, _, err := openRegular(path)
-	return f, err
-}
-
-func openRegular(path string) (*os.File, os.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -83,9 +78,9 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return f, info, nil
+	return f, nil
 }
 
 // readAttempts is how often a file that is being changed is read.
@@ -118,7 +113,7 @@ func (s Store) Read(path string) (file File, err error) {
 
 // readOnce also reports whether the file stayed as it was meanwhile.
 func readOnce(path string, most int64) (file File, steady bool, err error) {
-	f, info, err := openRegular(path)
+	f, err := OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{Path: path}, true, nil
 	}
@@ -126,6 +121,10 @@ func readOnce(path string, most int64) (file File, steady bool, err error) {
 		return File{}, false, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return File{}, false, err
+	}
 	before := stampOf(info)
 	if before.size > most {
 		return File{}, false, fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)

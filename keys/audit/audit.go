@@ -25,7 +25,7 @@ import (
 
 // Entry is one thing done. Append cleans its text.
 type Entry struct {
-	When   time.Time `json:"when"` // now, if zero
+	When   time.Time `json:"when"` // set by Append
 	Who    string    `json:"who"`
 	What   string    `json:"what"`
 	Whom   string    `json:"whom,omitempty"`
@@ -102,10 +102,7 @@ var spaces = strings.NewReplacer("\n", " ", "\t", " ")
 
 // Append puts e on record. When it returns nil, e is on disk.
 func (l *Log) Append(e Entry) error {
-	if e.When.IsZero() {
-		e.When = time.Now()
-	}
-	e.When = e.When.UTC().Truncate(time.Millisecond)
+	e.When = time.Now().UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
 		*s = sanitize.Most(spaces.Replace(*s), textMax)
 	}

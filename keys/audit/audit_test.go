@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -44,8 +45,7 @@ func lines(t *testing.T, path string) []Entry {
 func TestEntriesSurviveReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	l := openAt(t, path)
-	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
-	if err := l.Append(Entry{When: at, Who: "alice", What: "ban", Whom: "bob", Why: "spam <b>", For: "2h"}); err != nil {
+	if err := l.Append(Entry{Who: "alice", What: "ban", Whom: "bob", Why: "spam <b>", For: "2h"}); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -58,7 +58,7 @@ func TestEntriesSurviveReopening(t *testing.T) {
 	}
 	raw, _ := os.ReadFile(path)
 	first, _, _ := strings.Cut(string(raw), "\n")
-	if want := `{"when":"2026-11-21T08:00:00Z","who":"alice","what":"ban","whom":"bob","why":"spam <b>","for":"2h"}`; first != want {
+	if want := `"who":"alice","what":"ban","whom":"bob","why":"spam <b>","for":"2h"}`; !regexp.MustCompile(`^\{"when":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z",`+regexp.QuoteMeta(want)+"$").MatchString(first) {
 		t.Errorf("%s\nwant\n%s", first, want)
 	}
 	if all := lines(t, path); len(all) != 2 || all[1].What != "unban" || time.Since(all[1].When) > time.Minute {
