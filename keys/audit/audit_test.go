@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +57,8 @@ func TestEntriesSurviveReopening(t *testing.T) {
 	}
 	raw, _ := os.ReadFile(path)
 	first, _, _ := strings.Cut(string(raw), "\n")
-	if want := `"who":"alice","what":"ban","whom":"bob","why":"spam <b>","for":"2h"}`; !regexp.MustCompile(`^\{"when":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z",`+regexp.QuoteMeta(want)+"$").MatchString(first) {
+	const want = `Z","who":"alice","what":"ban","whom":"bob","why":"spam <b>","for":"2h"}`
+	if !strings.HasPrefix(first, `{"when":"2`) || !strings.HasSuffix(first, want) {
 		t.Errorf("%s\nwant\n%s", first, want)
 	}
 	if all := lines(t, path); len(all) != 2 || all[1].What != "unban" || time.Since(all[1].When) > time.Minute {
