@@ -27,7 +27,7 @@ func (s Store) Lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // a blocking flock could not be given up
+	for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // to wait in flock could not be given up
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { f.Close() }, nil
@@ -70,11 +70,12 @@ func notOwn(path string, info os.FileInfo, alone bool) error {
 	st, _ := info.Sys().(*syscall.Stat_t)
 	switch {
 	case info.Mode()&os.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, which is not followed here; move it away, and put the file it points to in its place if there is one", path)
+		return fmt.Errorf("%s is a symbolic link, which is not followed here; put the file itself in its place", path)
 	case !info.Mode().IsRegular():
 		return notRegular(path)
 	case alone && st != nil && st.Nlink > 1:
-		return fmt.Errorf("%s has another name (a hard link), under which what is added would be seen, too; make it a file of its own: cp -p %[1]s %[1]s.new && mv %[1]s.new %[1]s", path)
+		return fmt.Errorf("%s has another name (a hard link), which would share what is added; "+
+			"make it a file of its own: cp -p %[1]s %[1]s.new && mv %[1]s.new %[1]s", path)
 	}
 	return nil
 }

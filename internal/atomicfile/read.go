@@ -127,7 +127,8 @@ func readOnce(path string, most int64) (file File, steady bool, err error) {
 	}
 	before := stampOf(info)
 	if before.size > most {
-		return File{}, false, fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
+		err := fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
+		return File{}, false, err
 	}
 	data := make([]byte, before.size+1) // one more, to see that it has grown
 	n, err := f.ReadAt(data, 0)

@@ -86,9 +86,10 @@ func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, 
 	if len(reason) > maxReason {
 		return Ban{}, fmt.Errorf("the reason is %d bytes long, more than %d", len(reason), maxReason)
 	}
-	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: time.Now().UTC().Truncate(time.Second)}
+	made := time.Now().UTC().Truncate(time.Second)
+	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: made}
 	if lasts > 0 {
-		b.Until = b.Made.Add(lasts)
+		b.Until = made.Add(lasts)
 	}
 	return b, l.Set(b, maxBans, ErrTooMany)
 }

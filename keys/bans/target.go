@@ -44,7 +44,7 @@ func ParseTarget(s string) (Target, error) {
 	case fingerprint:
 		sum, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(digest, "="))
 		if err != nil || len(sum) != 32 {
-			return Target{}, fmt.Errorf("%s is not a fingerprint, which has 43 characters after %s", sanitize.Quote(s), sha256Mark)
+			return Target{}, fmt.Errorf("%s is not a fingerprint (SHA256: and 43 characters)", sanitize.Quote(s))
 		}
 		return Target{Key: sha256Mark + base64.RawStdEncoding.EncodeToString(sum)}, nil
 	case strings.Contains(s, "/"):

@@ -183,7 +183,8 @@ func mayWrite(data string, me, owner int) error {
 	if me != 0 || owner == 0 {
 		return nil
 	}
-	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d'", data, owner, owner)
+	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; "+
+		"run this as that user, with sudo -u '#%d'", data, owner, owner)
 }
 
 func (k *commands) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
@@ -193,7 +194,8 @@ func (k *commands) hold() (Histories, error) {
 	log := slog.New(slog.NewTextHandler(k.running.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h, err := k.Hold(k.file("history"), log)
 	if errors.Is(err, k.InUse) {
-		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, k.running.Name())
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s; stop it, %s, and start it again",
+			k.data, k.running.Name())
 	}
 	return h, err
 }

@@ -53,7 +53,7 @@ func (k *commands) invite() *cobra.Command {
 	return k.framed(c, true, func(args []string) error {
 		n := args[0]
 		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {
-			return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
+			return fmt.Errorf("%s is held already; add a key of the same person with: whoelse keys add %s", n, n)
 		} else if err != nil {
 			return err
 		}
@@ -116,7 +116,8 @@ func (k *commands) remove() *cobra.Command {
 		reported := map[string]bool{"": true}
 		for _, e := range gone {
 			if !reported[e.Nick] && !k.reg.Held(e.Nick) {
-				k.remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
+				k.remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
+					"give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
 			}
 			reported[e.Nick] = true
 		}

@@ -108,7 +108,7 @@ func (r renaming) precheck() error {
 	}
 	open, err := r.invited(to)
 	if open {
-		return fmt.Errorf("there is an open invitation for %s, which would let a second person in as %s; close it with: whoelse keys remove %s", to, to, to)
+		return fmt.Errorf("there is an open invitation for %s; close it with: whoelse keys remove %s", to, to)
 	}
 	return err
 }
@@ -161,7 +161,8 @@ func (r renaming) interrupted(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", r.note.From, r.note.To, err)
+	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again",
+		r.note.From, r.note.To, err)
 }
 
 // restore adds the key last: until then the next server sets everything aside again.

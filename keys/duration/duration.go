@@ -37,7 +37,8 @@ func Parse(s string) (time.Duration, error) {
 		sum, rest = sum+time.Duration(n)*unit, rest[digits+1:]
 	}
 	if sum == 0 {
-		return 0, fmt.Errorf("%s is not a duration; write 30m, 24h, 90d or 2w, at most 100y", strconv.QuoteToASCII(s[:min(len(s), 20)]))
+		shown := strconv.QuoteToASCII(s[:min(len(s), 20)])
+		return 0, fmt.Errorf("%s is not a duration; write 30m, 24h, 90d or 2w, at most 100y", shown)
 	}
 	return sum, nil
 }
