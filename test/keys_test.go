@@ -84,7 +84,7 @@ func TestHangup(t *testing.T) {
 
 	edit("mutes.json", "nonsense")
 	s.hangUp()
-	s.logs(1, "reloading the files failed")
+	s.logs(1, "reload failed")
 	bob.types("still?")
 	bob.sees("the file muted you")
 	edit("mutes.json", "")

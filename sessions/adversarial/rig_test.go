@@ -39,6 +39,14 @@ var raceOn bool
 // full has everything tested at its full length, however long that takes.
 var full = os.Getenv("WHOELSE_TEST") == "full"
 
+// onlyFull is for tests that wait for long limits.
+func onlyFull(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Skip("takes long; runs with WHOELSE_TEST=full")
+	}
+}
+
 // many is a count for a flood: a tenth of n, unless all of it is asked for and the race
 // detector does not slow it down.
 func many(n int) int {

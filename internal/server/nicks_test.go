@@ -8,15 +8,51 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/internal/config"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/lastused"
+	"whoelse/room"
 )
+
+// Whoever has left a history or settings, even some that can't be read, has left traces; so
+// has who leaves them while it is found out.
+func TestTraces(t *testing.T) {
+	data := t.TempDir()
+	st := &server{cfg: &config.Config{Data: data}}
+	if err := st.openFiles(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.stop() })
+	block := func(nick string) error { return st.settings.SetBlocked(nick, []string{"mallory"}) }
+	for what, err := range map[string]error{
+		"a history": os.WriteFile(filepath.Join(data, "history/users/reader.jsonl"), nil, 0o600),
+		"settings":  block("blocker"),
+		"a pipe":    syscall.Mkfifo(filepath.Join(data, "settings", "odd.json"), 0o600),
+	} {
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	left := st.traces()
+	for nick, want := range map[string]bool{"idle": false, "later": false, "reader": true, "blocker": true, "odd": true} {
+		if got := left(nick); got != want {
+			t.Errorf("%s: %v", nick, got)
+		}
+	}
+	if err := block("later"); err != nil || !left("later") {
+		t.Errorf("who has set something since: %v", err)
+	}
+	if err := st.settings.SetAbsence("gone", room.Absence{Since: time.Now()}); err != nil || !left("gone") {
+		t.Errorf("who went away since: %v", err)
+	}
+}
 
 // claimed is what expire needs of a server: nicks that were claimed in 2020, one for each
 // key, and the folder.
