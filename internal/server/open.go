@@ -100,7 +100,7 @@ func (s *server) openKeys() (err error) {
 	}
 	s.onStop(func() error { s.audit.Close(); return nil })
 	s.used = openUsed(s.cfg.Data, s.registry, s.log)
-	s.onStop(func() error { s.used.Close(); return nil })
+	s.onStop(func() error { s.used.Write(); return nil })
 	return nil
 }
 

@@ -3,9 +3,9 @@
 //	times := lastused.Open(filepath.Join(data, "used.json"), log)
 //	times.Note(fingerprint)
 //	t := times.Last(fingerprint) // zero where nothing is known
-//	times.Close()
+//	times.Write()                // now and then, and in the end
 //
-// It is best effort: written a while after it changes, and errors are only logged.
+// It is best effort: errors are only logged.
 package lastused
 
 import (
@@ -19,10 +19,7 @@ import (
 	"whoelse/internal/jsonfile"
 )
 
-const (
-	writeAfter = time.Minute // a change is on disk by then
-	mostKeys   = 100_000     // the oldest are forgotten
-)
+const maxKeys = 100_000 // the oldest are forgotten
 
 // Times is the file, and all of it in memory. Its methods may be called concurrently.
 type Times struct {
@@ -32,10 +29,9 @@ type Times struct {
 
 	writing sync.Mutex // held while the file is written; taken before mu
 
-	mu     sync.Mutex // owns the fields below; not held across I/O
-	last   map[string]time.Time
-	timer  *time.Timer // runs while something is not written
-	closed bool
+	mu      sync.Mutex // owns the fields below; not held across I/O
+	last    map[string]time.Time
+	changed bool // since the last Write
 }
 
 // Open reads the times at path, which need not exist yet.
@@ -59,15 +55,10 @@ func (t *Times) Lost() bool { return t.lost }
 func (t *Times) Note(fingerprint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
 	t.last[fingerprint] = time.Now().UTC().Truncate(time.Second)
-	if len(t.last) > mostKeys {
-		t.forget(mostKeys / 2)
-	}
-	if t.timer == nil {
-		t.timer = time.AfterFunc(writeAfter, t.write)
+	t.changed = true
+	if len(t.last) > maxKeys {
+		t.forget(maxKeys / 2)
 	}
 }
 
@@ -86,26 +77,17 @@ func (t *Times) Last(fingerprint string) time.Time {
 	return t.last[fingerprint]
 }
 
-// Close writes pending changes. Later calls of Note do nothing.
-func (t *Times) Close() {
-	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	t.write()
-}
-
-// write does nothing if all is written.
-func (t *Times) write() {
+// Write puts on disk what changed since it was called last.
+func (t *Times) Write() {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	t.mu.Lock()
-	last, timer := maps.Clone(t.last), t.timer
-	t.timer = nil
+	last, changed := maps.Clone(t.last), t.changed
+	t.changed = false
 	t.mu.Unlock()
-	if timer == nil {
+	if !changed {
 		return
 	}
-	timer.Stop()
 	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
 		t.log.Warn("the times of last use can't be written", "err", err)
 	}

@@ -182,7 +182,7 @@ func (r *rig) stop() {
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()
-	r.used.Close()
+	r.used.Write()
 	r.must(r.audit.Close())
 	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
 		r.Error(err)
