@@ -182,18 +182,6 @@ func TestTwoSavesAtOnce(t *testing.T) {
 	noLitter(t, filepath.Dir(path), "authorized_keys", "authorized_keys.lock")
 }
 
-func TestLeftoversOfAKilledProcessGo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "authorized_keys")
-	dir := filepath.Dir(path)
-	write(t, filepath.Join(dir, ".authorized_keys123456"), "half")
-	write(t, filepath.Join(dir, ".authorized_keys7.mine"), "not ours")
-	r := reopen(t, path, atomicfile.Store{})
-	if err := r.Claim("bob", newKey(t)); err != nil {
-		t.Fatal(err)
-	}
-	noLitter(t, dir, ".authorized_keys7.mine", "authorized_keys", "authorized_keys.lock")
-}
-
 func TestClaimFollowsALink(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "authorized_keys")

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // MaxSize bounds what Read takes into memory, and what is written, so that all that was
@@ -139,7 +138,8 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 }
 
 // install writes data to a new file beside path, synced, and has put give it that name,
-// durably.
+// durably. A process that is killed meanwhile can leave that file, .NAME and a number, which
+// nothing reads.
 func (s Store) install(path string, data []byte, perm os.FileMode, put func(tmp string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
@@ -167,17 +167,4 @@ func (s Store) install(path string, data []byte, perm os.FileMode, put func(tmp 
 		return err
 	}
 	return s.SyncDir(filepath.Dir(path))
-}
-
-// Sweep removes what a process that was killed in the middle of a Replace left
-// beside path. Its caller holds the lock, so that nobody is in the middle of one.
-func (s Store) Sweep(path string) {
-	dir, base := filepath.Split(path)
-	files, _ := os.ReadDir(filepath.Clean(dir))
-	for _, f := range files {
-		number, ours := strings.CutPrefix(f.Name(), "."+base)
-		if ours && number != "" && strings.Trim(number, "0123456789") == "" {
-			_ = os.Remove(dir + f.Name())
-		}
-	}
 }
