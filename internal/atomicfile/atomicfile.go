@@ -36,11 +36,11 @@ type Store struct {
 	// Fault, where a test sets it, is asked before each step on the disk and makes
 	// that step fail with its error.
 	Fault func(op, path string) error
-	// Limit is for tests, too: instead of MaxSize, unless 0.
+	// Limit is how large a file may become, MaxSize if 0.
 	Limit int64
 }
 
-// Max is how large a file may become.
+// Max is Limit, or MaxSize.
 func (s Store) Max() int64 {
 	if s.Limit > 0 {
 		return s.Limit
