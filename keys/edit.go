@@ -17,10 +17,6 @@ func (r *Registry) edit(change func(t *table, raw []byte) ([]byte, error)) error
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
 	defer unlock()
-	if !r.swept {
-		r.store.Sweep(r.path)
-		r.swept = true
-	}
 	for range editAttempts {
 		err = r.tryEdit(change)
 		if !errors.Is(err, atomicfile.ErrChanged) {

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"whoelse/internal/atomicfile"
 
@@ -48,8 +47,8 @@ func makeHostKey(store atomicfile.Store, path string) error {
 	if err != nil {
 		return err
 	}
-	err = store.Create(path, pem.EncodeToMemory(block), 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	_, err = store.Replace(atomicfile.File{Path: path}, pem.EncodeToMemory(block))
+	if errors.Is(err, atomicfile.ErrChanged) {
 		return nil
 	}
 	return err

@@ -50,7 +50,6 @@ type Registry struct {
 	// writing is held by the one who writes the file, and guards what follows.
 	writing  sync.Mutex
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
-	swept    bool           // leftovers of a killed process are gone
 	full     rate.Sometimes // tells the log
 }
 

@@ -24,7 +24,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/room"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
@@ -75,7 +74,7 @@ type Config struct {
 	// were last used, and what operators did.
 	Registry *keys.Registry
 	Bans     *bans.List
-	Mutes    *mutes.List
+	Mutes    *bans.Mutes
 	Invites  *invites.Store
 	Used     *lastused.Times
 	Audit    *audit.Log

@@ -11,7 +11,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/keys/invites"
-	"whoelse/keys/mutes"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -69,7 +68,7 @@ func publicError(err error) error {
 	}
 	for _, known := range []error{
 		keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
+		bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad,
 	} {
 		if errors.Is(err, known) {
 			return err
@@ -185,7 +184,7 @@ func (c *commandContext) mute(call parse.Call) result.Result {
 func (c *commandContext) unmute(call parse.Call) result.Result {
 	was := false
 	failed := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
-		was, err = c.manager.cfg.Mutes.Lift(call.Nick)
+		was, err = c.manager.cfg.Mutes.Remove(call.Nick)
 		return publicError(err)
 	})
 	switch {
@@ -267,8 +266,8 @@ func (c *commandContext) unban(call parse.Call) result.Result {
 		if err != nil {
 			return err
 		}
-		err = c.manager.cfg.Bans.Lift(target)
-		if errors.Is(err, bans.ErrNoSuchBan) {
+		was, err := c.manager.cfg.Bans.Remove(target)
+		if err == nil && !was {
 			return c.notBanned(target)
 		}
 		return publicError(err)

@@ -14,7 +14,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/sessions/sshd"
 )
 
@@ -25,7 +24,7 @@ func (r *rig) openFiles(log *slog.Logger) {
 	var err error
 	r.files.Bans, err = bans.Open(in("bans.json"))
 	r.must(err)
-	r.files.Mutes, err = mutes.Open(in("mutes.json"))
+	r.files.Mutes, err = bans.OpenMutes(in("mutes.json"))
 	r.must(err)
 	r.files.Audit, err = audit.Open(in("audit.jsonl"))
 	r.must(err)

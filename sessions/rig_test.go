@@ -92,7 +92,7 @@ func (r *rig) stop() {
 	r.manager.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
-	r.files.Used.Close()
+	r.files.Used.Write()
 	r.must(r.files.Audit.Close())
 	if err := r.store.Close(); err != nil {
 		r.t.Error(err)

@@ -114,7 +114,7 @@ func TestExpireInUseMeanwhile(t *testing.T) {
 func TestExpireWithoutTimes(t *testing.T) {
 	s, dir := claimed(t, "reader")
 	s.used.Note(s.registry.Keys("reader")[0].Fingerprint)
-	s.used.Close()
+	s.used.Write()
 	file := filepath.Join(dir, "used.json")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -124,7 +124,6 @@ func TestExpireWithoutTimes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.used = openUsed(dir, s.registry, s.log)
-	defer s.used.Close()
 	if err := s.expire(24*time.Hour, func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ import (
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -92,7 +91,7 @@ func (s *server) openKeys() (err error) {
 	if s.bans, err = bans.Open(s.file("bans.json")); err != nil {
 		return err
 	}
-	if s.mutes, err = mutes.Open(s.file("mutes.json")); err != nil {
+	if s.mutes, err = bans.OpenMutes(s.file("mutes.json")); err != nil {
 		return err
 	}
 	s.invites = invites.Open(s.file("invites.json"))
@@ -101,7 +100,7 @@ func (s *server) openKeys() (err error) {
 	}
 	s.onStop(func() error { s.audit.Close(); return nil })
 	s.used = openUsed(s.cfg.Data, s.registry, s.log)
-	s.onStop(func() error { s.used.Close(); return nil })
+	s.onStop(func() error { s.used.Write(); return nil })
 	return nil
 }
 

@@ -24,7 +24,8 @@ const (
 
 // watch starts what runs beside the sessions: edits of authorized_keys are read as they are made,
 // and everything that can be edited on SIGHUP; sessions whose key is no longer good end; nicks
-// without a key are retired, unused ones freed; space is measured. It returns how to end that.
+// without a key are retired, unused ones freed; space is measured; used.json is written. It returns
+// how to end that.
 func (s *server) watch() (end func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -39,6 +40,7 @@ func (s *server) watch() (end func() error) {
 	all.Go(func() { s.registry.Watch(ctx) })
 	all.Go(func() { s.space.Run(ctx) })
 	all.Go(func() { every(ctx, recheckEvery, s.recheck) })
+	all.Go(func() { every(ctx, time.Minute, s.used.Write) })
 	all.Go(func() { every(ctx, retireEvery, func() { s.retireDeparted(ctx) }) })
 	if s.cfg.NickExpiry > 0 {
 		all.Go(func() { every(ctx, expireEvery, func() { s.expireNicks(ctx) }) })

@@ -29,7 +29,6 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
 	"whoelse/room"
 	"whoelse/room/history"
@@ -62,7 +61,7 @@ type server struct {
 	reserved  *reserved.List
 	revoked   *certs.Revoked // nil without --revoked-keys
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	invites   *invites.Store
 	used      *lastused.Times
 	audit     *audit.Log

@@ -23,7 +23,6 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -79,7 +78,7 @@ type rig struct {
 	store     *history.Store
 	registry  *keys.Registry
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	used      *lastused.Times
 	audit     *audit.Log
 	settings  *settings.Store
@@ -124,7 +123,7 @@ func (r *rig) start(o options) {
 	r.quota = quota.New(o.quota)
 	r.bans, err = bans.Open(filepath.Join(r.dir, "bans.json"))
 	r.must(err)
-	r.mutes, err = mutes.Open(filepath.Join(r.dir, "mutes.json"))
+	r.mutes, err = bans.OpenMutes(filepath.Join(r.dir, "mutes.json"))
 	r.must(err)
 	r.audit, err = audit.Open(filepath.Join(r.dir, "audit.jsonl"))
 	r.must(err)
@@ -183,7 +182,7 @@ func (r *rig) stop() {
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()
-	r.used.Close()
+	r.used.Write()
 	r.must(r.audit.Close())
 	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
 		r.Error(err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -67,20 +66,6 @@ func (s *Server) otherwise(err error) error {
 		return fmt.Errorf("%w; ask an operator for an invitation", err)
 	}
 	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
-}
-
-// checkInvitation says whether a code is good for a nick. Who guesses has to wait. What it
-// refuses it is not asked again on the same connection, however many keys come with it, so
-// that each wrong guess counts once.
-func (s *Server) checkInvitation(name, code string, from netip.Addr) error {
-	if wait := s.guesses.Wait(from); wait > 0 {
-		return fmt.Errorf("too many wrong invitations came from your address; try again in %s", wait.Round(time.Second))
-	}
-	err := s.cfg.Invites.Check(name, code)
-	if errors.Is(err, invites.ErrWrong) {
-		s.guesses.Wrong(from)
-	}
-	return publicError(err)
 }
 
 // redeem enrols a key that has signed, and uses the code up. It does not count as a claim.

@@ -49,8 +49,7 @@ type login struct {
 	unfit   error // why the last key that can't be used at all was refused
 	why     error // the best reason for the log
 	user    string
-	told    []string         // what the person was shown, cleaned
-	wrong   map[string]error // what was said against NICK+CODE; as many as tries at most
+	told    []string // what the person was shown, cleaned
 }
 
 // offerKey decides whether a key may prove itself. It runs for every key that the
@@ -86,7 +85,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]stri
 		return nil, unfit("key-refused", err)
 	}
 	if invited, code, ok := strings.Cut(user, "+"); ok {
-		return s.invited(c, invited, code)
+		return s.invited(invited, code)
 	}
 	if s.cfg.Closed {
 		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
@@ -107,33 +106,16 @@ func (s *Server) claimable(user string) (map[string]string, error) {
 }
 
 // invited says whether a key may be enrolled by an invitation.
-func (s *Server) invited(c *conn, asked, code string) (map[string]string, error) {
+func (s *Server) invited(asked, code string) (map[string]string, error) {
 	name, err := nick.Parse(asked)
 	if err != nil {
 		return nil, refused("bad-name", err.Error())
 	}
-	if err := c.checkCode(name, code); err != nil {
+	if err := publicError(s.cfg.Invites.Check(name, code)); err != nil {
 		s.logHidden(&Login{Nick: name}, err)
 		return nil, unfit("wrong-invite", err)
 	}
 	return map[string]string{extClaim: name, extCode: code}, nil
-}
-
-// checkCode asks about an invitation, and if it is refused not again: each key that a
-// client has comes with the same code, and a slip of the hand is one wrong guess.
-func (c *conn) checkCode(name, code string) error {
-	if err, refused := c.login.wrong[name+"+"+code]; refused {
-		return err
-	}
-	err := c.server.checkInvitation(name, code, addrOf(c.RemoteAddr()))
-	if err == nil {
-		return nil
-	}
-	if c.login.wrong == nil {
-		c.login.wrong = make(map[string]error)
-	}
-	c.login.wrong[name+"+"+code] = err
-	return err
 }
 
 // welcome refuses who is banned.
