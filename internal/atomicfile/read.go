@@ -95,7 +95,7 @@ func (s Store) Read(path string) (file File, err error) {
 		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced
 		if errors.Is(err, fs.ErrNotExist) {
 			real, err = path, nil
-			if _, lerr := os.Lstat(path); lerr == nil {
+			if st, lerr := os.Lstat(path); lerr == nil && st.Mode().Type() == fs.ModeSymlink { // else it was just made
 				err = fmt.Errorf("%s is a link to a file that does not exist", path)
 			}
 		}
