@@ -229,7 +229,7 @@ func TestAGroupOfClaimsIsDecidedInOrder(t *testing.T) {
 		{nick: "bob", key: a}, {nick: "bob", key: b}, {nick: "b0b", key: b}, {nick: "carol", key: a},
 		{nick: "bob", key: a}, {nick: "dave", key: c},
 	}
-	text := r.decide(r.table, group, 1<<20)
+	text := r.decide(r.table, group)
 	for i, want := range []error{nil, ErrHeld, ErrConfusable, ErrKeyKnown, nil, nil} {
 		if !errors.Is(group[i].err, want) {
 			t.Errorf("%d: %v, want %v", i, group[i].err, want)

@@ -4,39 +4,51 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/keys/nick"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
-// edit changes the file to what change makes of its newest version, under the lock
-// that all who write it share, and puts that in force. r.writing is held. change
-// is called again if somebody saves the file meanwhile, and may return raw as it is.
-func (r *Registry) edit(change func(t *table, raw []byte) ([]byte, error)) error {
+// editAttempts is how often edit starts over because the file was saved by another program in
+// the very moment in which we wrote it.
+const editAttempts = 20
+
+// change is edit for callers that do not hold r.updating.
+func (r *Registry) change(change func(t *table) ([]byte, error)) error {
+	defer r.deliver()
+	r.updating.Lock()
+	defer r.updating.Unlock()
+	return r.edit(change)
+}
+
+// edit replaces the file by what change makes of its newest version, under the lock
+// that all processes that write it share, and puts that in force. r.updating is held. change
+// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
+func (r *Registry) edit(change func(t *table) ([]byte, error)) error {
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
 	defer unlock()
 	for range editAttempts {
-		err = r.tryEdit(change)
-		if !errors.Is(err, atomicfile.ErrChanged) {
+		if err = r.tryEdit(change); !errors.Is(err, atomicfile.ErrChanged) {
 			return err
 		}
 	}
 	return fmt.Errorf("authorized_keys: %w", err)
 }
 
-// editAttempts is how often somebody may save the file in the very moment in which
-// we do, until we give up.
-const editAttempts = 20
-
-func (r *Registry) tryEdit(change func(t *table, raw []byte) ([]byte, error)) error {
+func (r *Registry) tryEdit(change func(t *table) ([]byte, error)) error {
 	r.awaitSettled()
-	f, t, err := r.current()
+	f, err := r.load()
 	if err != nil {
 		return err
 	}
-	data, err := change(t, f.Data)
+	data, err := change(r.table)
 	if err != nil || bytes.Equal(data, f.Data) && !r.unsynced {
 		return err
 	}
@@ -48,79 +60,258 @@ func (r *Registry) tryEdit(change func(t *table, raw []byte) ([]byte, error)) er
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.adopt(t, f.Data, atomicfile.File{Path: f.Path, Data: data, Stamp: stamp})
+	r.install(atomicfile.File{Path: f.Path, Data: data, Stamp: stamp}, true)
 	return nil
 }
 
-// current reads the file anew and puts it in force if it is not.
-func (r *Registry) current() (atomicfile.File, *table, error) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	f, err := r.read()
+// awaitSettled waits, for a second at most, until a change of the file has settled: an
+// editor's half must not be taken for the whole, and written on top of.
+func (r *Registry) awaitSettled() {
+	for until := time.Now().Add(time.Second); time.Now().Before(until) && r.file.Settling(); {
+		time.Sleep(atomicfile.SettleTime / 5)
+	}
+}
+
+// room is how many bytes of lines people may add to the file by themselves. A tenth of
+// what can be read is left to operators: a file that is full could not even be mended.
+func (r *Registry) room(t *table) int {
+	return int(r.store.Max()/10*9) - len(t.raw) - len("\n")
+}
+
+// claim is one caller of Claim, and its outcome. The holder of Registry.updating settles
+// it.
+type claim struct {
+	nick    string
+	key     PublicKey
+	settled bool
+	err     error
+}
+
+// Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
+// it returns nil that line is on the disk to stay; it also returns nil if the key
+// held that nick already.
+//
+// Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError
+// (ErrHeld) if another key holds the nick; *ReservedError (ErrReserved) if it is kept for a
+// former holder; *ConfusableError (ErrConfusable) if it reads like a held or reserved one;
+// *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
+// not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
+//
+// Claims that come at the same time share one rewriting of the file.
+func (r *Registry) Claim(wanted string, key PublicKey) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if err := r.checkRevoked(key); err != nil {
+		return err
+	}
+	n, err := nick.Parse(wanted)
 	if err != nil {
-		return f, nil, err
+		return err
 	}
-	r.install(f)
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return f, r.table, nil
+	c := &claim{nick: n, key: key}
+	r.waitingMu.Lock()
+	r.waiting = append(r.waiting, c)
+	r.waitingMu.Unlock()
+
+	defer r.deliver()
+	r.updating.Lock()
+	defer r.updating.Unlock()
+	if !c.settled {
+		r.settleWaiting()
+	}
+	return c.err
 }
 
-// adopt puts what was written in force: t with some lines more, where old was only
-// added to, and otherwise all of it anew.
-func (r *Registry) adopt(t *table, old []byte, f atomicfile.File) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	r.mu.RLock()
-	overtaken := r.table != t
-	r.mu.RUnlock()
-	if overtaken {
-		return // somebody has read the new file already
+// settleWaiting writes all claims that wait, the caller's among them.
+func (r *Registry) settleWaiting() {
+	r.waitingMu.Lock()
+	group := r.waiting
+	r.waiting = nil
+	r.waitingMu.Unlock()
+	err := r.edit(func(t *table) ([]byte, error) { return t.with(r.decide(t, group)), nil })
+	for _, c := range group {
+		c.settled = true
+		if c.err == nil {
+			c.err = err
+		}
 	}
-	if text, ok := appended(old, f.Data); ok {
-		r.extend(t, text, f)
-		return
-	}
-	r.install(f)
 }
 
-func (r *Registry) extend(t *table, text []byte, f atomicfile.File) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var c Change
-	t.raw = f.Data
-	r.file.Read(f.Stamp)
-	for one := range textLines(text) {
-		t.lines++
-		l := parseLine(t.lines, one)
-		t.add(l)
-		t.list(l)
-		delete(r.departed, l.nick)
-		c.Added = append(c.Added, l.entry())
+// decide settles the claims that are refused, and gives the lines for the others.
+func (r *Registry) decide(t *table, group []*claim) string {
+	var text strings.Builder
+	taken := parseTable(nil) // by the earlier claims of the group
+	for _, c := range group {
+		var had bool
+		had, c.err = r.against(t, c)
+		if !had && c.err == nil {
+			had, c.err = r.against(taken, c)
+		}
+		if had || c.err != nil {
+			continue
+		}
+		one := keyLine(c.key, commentFor(c.nick, "claimed", r.now()))
+		if text.Len()+len(one)+len("\n") > r.room(t) {
+			c.err = ErrFull
+			r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", c.nick) })
+			continue
+		}
+		taken.add(parseLine(0, []byte(one)))
+		text.WriteString(one + "\n")
 	}
-	r.untold = append(r.untold, c)
+	return text.String()
 }
 
-// appendLines adds text to a file whose last line may lack its end.
-func appendLines(old []byte, text string) []byte {
-	if text == "" {
-		return old
+// against tells whether the key has the nick by t already, or why it cannot.
+func (r *Registry) against(t *table, c *claim) (had bool, err error) {
+	for _, l := range t.find(c.key) {
+		why := l.refusal(r.now())
+		if why == "" && l.Nick == c.nick {
+			if l.from == nil {
+				return true, nil
+			}
+			why = "only for some addresses"
+		}
+		if err == nil {
+			err = &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+		}
 	}
-	data := make([]byte, 0, len(old)+len(text)+1)
-	data = append(data, old...)
-	if unfinished(data) {
-		data = append(data, '\n')
+	if err == nil {
+		err = r.availableIn(t, c.nick)
 	}
-	return append(data, text...)
+	return false, err
 }
 
-// appended is the inverse of appendLines.
-func appended(old, data []byte) (text []byte, ok bool) {
-	text, ok = bytes.CutPrefix(data, old)
-	if ok && unfinished(old) {
-		text, ok = bytes.CutPrefix(text, []byte("\n"))
-	}
-	return text, ok
+// keyLine is a line of the file without options and its end.
+func keyLine(key PublicKey, comment string) string {
+	return strings.TrimSuffix(string(gossh.MarshalAuthorizedKey(key)), "\n") + " " + comment
 }
 
-func unfinished(data []byte) bool { return len(data) > 0 && data[len(data)-1] != '\n' }
+// AddOptions say how keys are added.
+type AddOptions struct {
+	// How says in the comment how it came about: "added", which is the default, or
+	// "invited".
+	How string
+	// Expires, unless zero, is when the keys stop being valid, to the second.
+	Expires time.Time
+	// From, unless empty, is the value of from=.
+	From string
+	// Operator gives the keys ROLE=operator.
+	Operator bool
+	// AllowConfusable lets a new nick read like another one.
+	AllowConfusable bool
+	// LeaveRoom refuses (ErrFull) what a claim would be refused for.
+	LeaveRoom bool
+	// OnlyNew refuses a nick that is held already (ErrHeld).
+	OnlyNew bool
+	// Restore also takes a nick that is reserved.
+	Restore bool
+}
+
+// Add makes all keys wanted's, also if that nick is held already: the caller has checked
+// that it is for them to decide. It adds all or none, skips
+// those that hold the nick already and are in force, and gives the lines added.
+//
+// Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
+// nick, or not in force; *ConfusableError; *ReservedError; one about opt; the disk's.
+func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
+	n, err := nick.Parse(wanted)
+	if err != nil {
+		return nil, err
+	}
+	options, err := opt.text()
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range list {
+		if err := CheckKey(key); err != nil {
+			return nil, err
+		}
+	}
+	if opt.How == "" {
+		opt.How = "added"
+	}
+	comment := commentFor(n, opt.How, r.now())
+	var fresh []PublicKey
+	err = r.change(func(t *table) ([]byte, error) {
+		fresh, err = r.addable(t, n, list, opt)
+		if err != nil {
+			return nil, err
+		}
+		var text strings.Builder
+		for _, key := range fresh {
+			text.WriteString(options + keyLine(key, comment) + "\n")
+		}
+		if opt.LeaveRoom && text.Len() > r.room(t) {
+			return nil, ErrFull
+		}
+		return t.with(text.String()), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var added []Entry
+	for _, e := range r.Keys(n) {
+		if e.key != nil && contains(fresh, e.key) {
+			added = append(added, e)
+		}
+	}
+	return added, nil
+}
+
+// addable gives those of the keys that n does not have yet.
+func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions) (fresh []PublicKey, err error) {
+	err = r.availableIn(t, n)
+	switch {
+	case errors.Is(err, ErrHeld) && opt.OnlyNew,
+		errors.Is(err, ErrReserved) && !opt.Restore,
+		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
+		return nil, err
+	}
+	for _, key := range list {
+		known := t.find(key)
+		for _, l := range known {
+			if why := l.refusal(r.now()); why != "" || l.Nick != n {
+				return nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+			}
+		}
+		if len(known) == 0 && !contains(fresh, key) {
+			fresh = append(fresh, key)
+		}
+	}
+	return fresh, nil
+}
+
+// Check tells what Add would say about the options, before anything else is done.
+func (opt AddOptions) Check() error {
+	_, err := opt.text()
+	return err
+}
+
+// text is what precedes the key: nothing, or options and a space.
+func (opt AddOptions) text() (string, error) {
+	var list []string
+	if strings.Trim(opt.How, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return "", fmt.Errorf("how a key came about is one word, not %s", show(opt.How))
+	}
+	if opt.Operator {
+		list = append(list, `environment="ROLE=`+roleOperator+`"`)
+	}
+	if opt.From != "" {
+		if _, err := parseAddressList(opt.From); err != nil {
+			return "", err
+		}
+		if strings.ContainsAny(opt.From, "\"\\\r\n\x00") {
+			return "", fmt.Errorf("from= cannot be %s", show(opt.From))
+		}
+		list = append(list, `from="`+opt.From+`"`)
+	}
+	if !opt.Expires.IsZero() {
+		list = append(list, `expiry-time="`+opt.Expires.UTC().Format(expiryForms[14])+`Z"`)
+	}
+	if len(list) == 0 {
+		return "", nil
+	}
+	return strings.Join(list, ",") + " ", nil
+}

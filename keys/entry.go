@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type Holder struct {
 // is safe to show.
 type Entry struct {
 	Line        int       `json:"line"`
-	Nick        string    `json:"nick,omitempty"` // who holds the key; empty for an authority
+	Nick        string    `json:"nick,omitempty"` // of the holder; empty for an authority
 	Role        string    `json:"role,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // empty where no key could be read
 	Type        string    `json:"type,omitempty"`
@@ -40,23 +41,22 @@ type Entry struct {
 // Key is the entry's public key, or nil where none could be read.
 func (e Entry) Key() PublicKey { return e.key }
 
+// entry fills in what lines do not keep in memory.
 func (l *line) entry() Entry {
-	e := Entry{
-		Line: l.num, Nick: l.nick, Role: l.opts.role, Comment: clean(l.comment), Added: added(l.comment),
-		Expires: l.opts.expires, From: clean(l.opts.fromText), Authority: l.opts.authority,
-		Disabled: l.disabled, key: l.key,
-	}
-	for _, p := range l.opts.principals {
-		e.Principals = append(e.Principals, clean(p))
-	}
-	if l.key != nil {
-		e.Fingerprint, e.Type = Fingerprint(l.key), l.key.Type()
+	e := l.Entry
+	if e.key != nil {
+		e.Fingerprint = Fingerprint(e.key)
 	}
 	return e
 }
 
-func (l *line) holder() Holder {
-	return Holder{Nick: l.nick, Role: l.opts.role, NoTouch: l.opts.noTouch}
+func entries(lines []*line) []Entry {
+	list := make([]Entry, 0, len(lines))
+	for _, l := range lines {
+		list = append(list, l.entry())
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
+	return list
 }
 
 // Comments of lines that we write end in the day and how they came about:
@@ -80,11 +80,14 @@ func added(comment string) time.Time {
 	return time.Time{}
 }
 
-func entries(lines []*line) []Entry {
-	list := make([]Entry, 0, len(lines))
-	for _, l := range lines {
-		list = append(list, l.entry())
-	}
-	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
-	return list
+// Authority is a cert-authority line in force: certificates that its key signed let in.
+type Authority struct {
+	Key        PublicKey
+	Principals []string // which of a certificate's names count; none is all
+	Role       string   // of everybody with such a certificate
+
+	from addressList
 }
+
+// Allows tells whether the line lets anybody in from an address.
+func (a Authority) Allows(from netip.Addr) bool { return a.from == nil || a.from.matches(from) }

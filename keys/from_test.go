@@ -92,9 +92,9 @@ func TestTheEarliestOfSeveralExpiriesCounts(t *testing.T) {
 		{`expiry-time="20300101Z"`, `expiry-time="20270101Z"`},
 		{`expiry-time="20270101Z"`, `EXPIRY-TIME="20300101Z"`},
 	} {
-		o, err := parseOptions(list)
-		if err != nil || o.expires.Year() != 2027 {
-			t.Errorf("%q: %v, %v", list, o.expires, err)
+		var l line
+		if err := l.setOptions(list); err != nil || l.Expires.Year() != 2027 {
+			t.Errorf("%q: %v, %v", list, l.Expires, err)
 		}
 	}
 }

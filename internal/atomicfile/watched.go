@@ -56,18 +56,18 @@ func (w *Watched) Look() State {
 // Due reports whether the file has changed since it was last read, and settled.
 func (w *Watched) Due() bool {
 	s := w.Look()
-	return w.Changed(s) && w.settled(s)
+	return w.changed(s) && w.settled(s)
 }
 
 // Settling reports whether the file has changed, and not settled.
 func (w *Watched) Settling() bool {
 	s := w.Look()
-	return w.Changed(s) && !w.settled(s)
+	return w.changed(s) && !w.settled(s)
 }
 
-// Changed reports whether a state is to be read: it is another one than last, or that could
+// changed reports whether a state is to be read: it is another one than last, or that could
 // not be read a while ago.
-func (w *Watched) Changed(s State) bool {
+func (w *Watched) changed(s State) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return s != w.last || w.failure != "" && w.Now().Sub(w.failedAt) >= RetryTime
@@ -89,16 +89,11 @@ func (w *Watched) settled(s State) bool {
 	if w.fresh != s {
 		w.fresh, w.freshSince = s, now
 	}
-	return max(now.Sub(w.freshSince), age) >= SettleAfter(now.Sub(w.unreadSince))
-}
-
-// SettleAfter is how long the file has to be quiet to be read when it has changed for
-// so long without having been read.
-func SettleAfter(unread time.Duration) time.Duration {
-	if unread < settleMost {
-		return SettleTime
+	quiet := SettleTime
+	if now.Sub(w.unreadSince) >= settleMost {
+		quiet = QuietTime
 	}
-	return QuietTime
+	return max(now.Sub(w.freshSince), age) >= quiet
 }
 
 // Read notes what was read.
