@@ -51,7 +51,7 @@ func newSession(h *Host, ch *sshd.Channel) *session {
 	if pty {
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
+			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(s.resized)

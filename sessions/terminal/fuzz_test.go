@@ -16,7 +16,7 @@ import (
 // nothing below.
 func (r *rig) checkScreen() {
 	r.show()
-	d, width, height := &r.term.out, r.term.out.size.width, r.term.out.size.height
+	d, width, height := &r.term.display, r.term.size.width, r.term.size.height
 	row, col := r.screen.Cursor()
 	if col != d.col {
 		r.fail("the cursor is in column %d, not %d", col, d.col)
@@ -24,7 +24,7 @@ func (r *rig) checkScreen() {
 	if !d.shown {
 		return
 	}
-	want := rowsOf(d.bare+d.line, width)
+	want := rowsOf(prompt+d.line, width)
 	all, first := r.screen.All(), r.screen.Scrolled()+row-d.row
 	if len(all) > first+len(want) {
 		r.fail("below the line stands %q", all[first+len(want):])
@@ -39,7 +39,7 @@ func (r *rig) checkScreen() {
 			return
 		}
 	}
-	at := rowsOf(d.bare+d.line[:d.pos]+"x", width)
+	at := rowsOf(prompt+d.line[:d.pos]+"x", width)
 	if wanted := len(at) - 1; d.row != wanted && wanted > d.low-height {
 		r.fail("the cursor is in row %d of the line, not %d", d.row, wanted)
 	}

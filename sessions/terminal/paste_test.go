@@ -68,7 +68,7 @@ func TestPasteOnTheScreen(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
-	const max = DefaultMaxText
+	const max = maxText
 	tests := []struct {
 		name, keys string
 		want       Line
@@ -145,10 +145,10 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestFloodsAreDropped(t *testing.T) {
 	for _, start := range []string{pasteStart, "typed", "\x1b[", "\x1b[M", "\x1b]"} {
-		term := New(&endless{start, 16 << 20}, Config{})
+		term := newTerminal(&endless{start, 16 << 20}, Config{})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := term.ReadLine(nil)
+		_, err := term.ReadLine(erased)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > 512<<10 || err != io.EOF {
 			t.Errorf("%q: %d bytes allocated, %v", start, n, err)

@@ -26,9 +26,6 @@ type Line struct {
 	Pasted bool
 }
 
-// newlineSign stands in the editor for a newline of a pasted text.
-const newlineSign = "\u2424"
-
 // bigLine is the length from which on a line's memory is given back at once.
 const bigLine = 512
 
@@ -36,8 +33,8 @@ const bigLine = 512
 //
 // When Enter was pressed, erase is asked whether the rows with the typed line are
 // to be erased, because the text will come back as the room shows it, or stay.
-// What is printed until it has answered is shown above those rows. A nil erase
-// lets them stay. Between two ReadLines there is no prompt.
+// What is printed until it has answered is shown above those rows. Between two
+// ReadLines there is no prompt.
 //
 // The error is io.EOF after ^D on an empty line and at the end of input, else
 // what reading failed with; with it comes, as Line, what was typed but never
@@ -47,52 +44,39 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 		return Line{}, t.in.ended
 	}
 	defer t.wake()
-	t.out.edit("", 0)
-	s, err := t.editLine()
+	s, err := t.editor.ReadPassword("")
+	if p := t.in.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
+		t.in.panicked = nil
+		panic(p)
+	}
 	if err != nil {
 		t.in.ended = err
-		return t.in.takeLine(t.in.line), err
+		s = t.in.line
 	}
-	line := t.in.takeLine(s)
-	if line.Over == 0 {
+	line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: t.in.pasted}
+	if all := utf8.RuneCountInString(s) + t.in.dropped; t.in.dropped > 0 && all > t.in.max {
+		line.Over = all
+	} else if err == nil {
 		t.in.past.add(s)
 	}
-	t.in.stale = false
-	t.out.enter(s, erase != nil && erase(line))
+	t.in.begin()
+	if err != nil {
+		return line, err
+	}
+	t.enter(s, erase(line))
 	if len(s) > bigLine {
 		t.renew()
 	}
 	return line, nil
 }
 
-// editLine runs x/term for one line. A panic in what the filter calls is reported
-// only after x/term has left its lock: one passing through it is fatal to the
-// process.
-func (t *Terminal) editLine() (string, error) {
-	s, err := t.edit.ReadPassword("")
-	if p := t.in.panicked; p != nil {
-		t.in.panicked = nil
-		panic(p)
-	}
-	if errors.Is(err, term.ErrPasteIndicator) {
-		err = nil // there are no paste markers in what the filter lets through
-	}
-	return s, err
+// renew replaces x/term's terminal, which never gives back the memory that a
+// long line took. The reader's, and only between two lines.
+func (t *Terminal) renew() {
+	t.editor = term.NewTerminal(keyboard{&t.in}, "")
 }
 
-// takeLine makes a Line of what the editor held and begins the next one.
-func (f *filter) takeLine(s string) Line {
-	line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: f.pasted}
-	if all := utf8.RuneCountInString(line.Text) + f.dropped; f.dropped > 0 && all > f.max {
-		line.Over = all
-	}
-	f.begin()
-	return line
-}
+// keyboard is what x/term sits on: something to read from, and nothing to draw on.
+type keyboard struct{ *filter }
 
-// begin forgets everything about the line that was edited.
-func (f *filter) begin() {
-	f.line = ""
-	f.used, f.exact, f.dropped, f.pasted = 0, true, 0, false
-	f.past.forgetPlace()
-}
+func (keyboard) Write(p []byte) (int, error) { return len(p), nil }

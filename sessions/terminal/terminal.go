@@ -11,8 +11,8 @@
 // x/term only edits: it decides what a key does to the line. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
 // follows the cursor again for every key, so its echo is off (it reads lines as
-// it reads passwords). After each burst of keys the filter asks it for the line
-// and the cursor, and display changes on the screen what has to be changed.
+// it reads passwords). After each burst of keys it is asked for the line and the
+// cursor, and display changes on the screen what has to be changed.
 package terminal
 
 import (
@@ -21,26 +21,14 @@ import (
 	"golang.org/x/term"
 )
 
-// Limits and defaults of Config.
-const (
-	DefaultMaxText   = 4000
-	DefaultMaxOutput = 256 << 10
-
-	// maxTyped is how many runes x/term lets a line have by typing; more can be inserted.
-	maxTyped = 4096
-)
-
-// Config says how a Terminal is to be. The zero value of a field is its default.
+// Config says how a Terminal is to be.
 type Config struct {
-	Width, Height int    // of the window; 0 is 80 by 24, else clamped to 10..500 by 2..500
-	Prompt        string // plain text or with SGR sequences, at least one visible character; default "> "
-	MaxText       int    // characters of one line; default 4,000
-	MaxOutput     int    // bytes of echoes that may wait for Take; default 256 KiB
+	Width, Height int // of the window, as announced
+	MaxText       int // characters of one line
+	MaxOutput     int // bytes of echoes that may wait for Take
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
-	// has U+2424 where a pasted text had newlines. An answer that does not fit
-	// the editor (position outside the line or inside a character, control
-	// characters, too long) is ignored. Nil: Tab does nothing.
+	// has U+2424 where a pasted text had newlines.
 	Complete func(line string, pos int) (newLine string, newPos int, ok bool)
 
 	// Wake is told that output has come to wait for Take by another way than
@@ -54,95 +42,37 @@ type Config struct {
 // ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
-	edit *term.Terminal // the reader's, and so is all in it
-	in   filter         // the reader's
-	out  display        // locks by itself
-	wake func()         // never changes
+	display                // locks by itself
+	editor  *term.Terminal // the reader's, and so is all in it
+	in      filter         // the reader's
 }
 
 // New returns a Terminal that reads keys from in. Its first output, which waits
 // for Take already, asks the person's terminal to mark pastes.
 func New(in io.Reader, cfg Config) *Terminal {
-	t := &Terminal{wake: cfg.Wake}
-	if t.wake == nil {
-		t.wake = func() {}
-	}
-	t.in = filter{t: t, src: in, max: DefaultMaxText, complete: cfg.Complete, exact: true}
-	t.in.callback = t.in.answer
-	t.in.past.forgetPlace()
-	if cfg.MaxText > 0 {
-		t.in.max = cfg.MaxText
-	}
-	t.out.max = DefaultMaxOutput
-	if cfg.MaxOutput > 0 {
-		t.out.max = cfg.MaxOutput
-	}
-	t.out.size = clampSize(cfg.Width, cfg.Height)
-	t.out.setPrompt(cfg.Prompt)
-	t.out.buf = append(t.out.buf, pasteOn...)
+	t := &Terminal{display: display{
+		size: clampSize(cfg.Width, cfg.Height), max: cfg.MaxOutput, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
+	}}
+	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	t.renew()
 	return t
 }
 
-const (
-	pasteOn  = "\x1b[?2004h"
-	pasteOff = "\x1b[?2004l"
-)
-
-// renew replaces x/term's terminal, which never gives back the memory that a
-// long line took. The reader's, and only between two lines.
-func (t *Terminal) renew() {
-	t.edit = term.NewTerminal(keyboard{&t.in}, "")
-}
-
-// keyboard is what x/term sits on: the filter to read from, and nothing to draw
-// on.
-type keyboard struct{ *filter }
-
-func (keyboard) Write(p []byte) (int, error) { return len(p), nil }
-
-// Print shows p, which is whole lines ending in "\n", above the line being
-// edited. One call for all there is to show is much cheaper than one for each
-// line. p may hold SGR sequences and BEL, and is not kept. All of it waits for Take
-// then, whatever its length: its bounds are the writer's. The writer's only.
-func (t *Terminal) Print(p []byte) {
-	if len(p) > 0 {
-		t.out.print(p)
-	}
-}
-
-// Resize follows a change of the person's window; sizes are clamped like those
-// of Config. The writer's only.
-func (t *Terminal) Resize(w, h int) {
-	t.out.resize(clampSize(w, h))
-}
-
-// Clear erases the screen; the prompt and what is being typed move to its top.
-func (t *Terminal) Clear() {
-	t.out.clear()
-	t.wake()
-}
-
-// Take appends all output that waits to dst and forgets it.
-func (t *Terminal) Take(dst []byte) []byte {
-	return t.out.take(dst)
-}
-
-// Restore returns what to write last, so that the person's terminal is left as
-// it was: without the prompt, the cursor at the start of a row, and pastes no
-// longer marked. What waits has to be taken and written first. Nothing is
-// shown after it.
-func (t *Terminal) Restore() []byte {
-	return t.out.close(pasteOff)
-}
-
-// clampSize makes a usable size of what a client announced.
-func clampSize(w, h int) size {
+// ClampWidth returns the number of cells in a row that is reckoned with for a
+// window that was announced as w wide.
+func ClampWidth(w int) int {
 	if w <= 0 {
 		w = 80
 	}
+	return min(max(w, 10), 500)
+}
+
+// ClampHeight is ClampWidth for the number of rows.
+func ClampHeight(h int) int {
 	if h <= 0 {
 		h = 24
 	}
-	return size{min(max(w, 10), 500), min(max(h, 2), 500)}
+	return min(max(h, 2), 500)
 }
+
+func clampSize(w, h int) size { return size{ClampWidth(w), ClampHeight(h)} }
