@@ -328,7 +328,7 @@ func help(dst []byte, commands parse.Table, st Style) []byte {
 		}
 	}
 	for _, c := range commands {
-		dst = Entry(dst, short(c), c.Help, column, st)
+		dst = starred(dst, short(c), c.Help, column, grey, st)
 	}
 	return Notice(dst, "Tab completes; up and down recall what you typed; /help COMMAND tells more", st)
 }

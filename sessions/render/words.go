@@ -7,13 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	grey  = "\x1b[90m"
-	red   = "\x1b[31m"
-	bold  = "\x1b[1m"
-	reset = "\x1b[0m"
-)
-
 // Count renders n with a comma between thousands.
 func Count(n int) string {
 	if n < 1000 {

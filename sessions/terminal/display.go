@@ -7,8 +7,6 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/clipperhouse/displaywidth"
-
 	"whoelse/sessions/text"
 )
 
@@ -247,7 +245,7 @@ func (d *display) wipe(rows, width int) {
 		if start == 0 && len(d.above) == maxAbove {
 			break // a piece of a line
 		}
-		cells := displaywidth.Options{ControlSequences: true}.Bytes(d.above[start : from-1])
+		cells := text.Width(string(d.above[start : from-1]))
 		rows -= max(1, (cells+width-1)/width)
 		from = start
 	}
