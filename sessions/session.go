@@ -117,11 +117,11 @@ func (s *session) lastWords(cause error) (words, errors string) {
 func endWords(cause error) string {
 	switch {
 	case voluntary(cause):
-		return render.Ending(result.Bye)
+		return render.Bye
 	case errors.Is(cause, errShutdown):
-		return render.Ending(result.Shutdown)
+		return render.Shutdown
 	case errors.Is(cause, errSlow):
-		return render.Ending(result.TooSlow)
+		return render.TooSlow
 	case errors.Is(cause, errLost):
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -82,8 +83,7 @@ type Failure struct {
 // people are made by render.
 func (f Failure) Error() string { return string(f.Code) + ": " + string(f.Reason) }
 
-// Reason is which failure it is. The strings are stable. With [Storage] they are what was
-// being done.
+// Reason is which failure it is. The strings are stable.
 type Reason string
 
 const (
@@ -118,24 +118,27 @@ const (
 	NoInput         Reason = "no-input"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
+
+	// With [Storage] a reason is what was being done. Without words of its own these are
+	// what people read.
 	Sending         Reason = "sending"
-	FindingWriter   Reason = "finding-writer"
-	MarkingAway     Reason = "marking-away"
-	MarkingBack     Reason = "marking-back"
-	Blocking        Reason = "blocking"
-	Unblocking      Reason = "unblocking"
-	ReadingBlocked  Reason = "reading-blocked"
-	ReadingInbox    Reason = "reading-inbox"
-	ReadingHistory  Reason = "reading-history"
-	ReadingRoom     Reason = "reading-room"
-	FindingMessage  Reason = "finding-message"
-	MarkingMessages Reason = "marking-messages"
 	Recording       Reason = "recording"
 	RecordingFailed Reason = "recording-failed"
 	Acting          Reason = "acting" // About is the command
-	AddingKey       Reason = "adding-key"
-	RemovingKey     Reason = "removing-key"
-	GivingNickUp    Reason = "giving-nick-up"
+	FindingWriter   Reason = "finding-who-wrote-to-you"
+	MarkingAway     Reason = "marking-you-away"
+	MarkingBack     Reason = "marking-you-back"
+	Blocking        Reason = "blocking"
+	Unblocking      Reason = "unblocking"
+	ReadingBlocked  Reason = "reading-your-block-list"
+	ReadingInbox    Reason = "reading-your-inbox"
+	ReadingHistory  Reason = "reading-your-history"
+	ReadingRoom     Reason = "reading-the-room-history"
+	FindingMessage  Reason = "looking-for-that-message"
+	MarkingMessages Reason = "marking-your-messages-as-read"
+	AddingKey       Reason = "adding-the-key"
+	RemovingKey     Reason = "removing-the-key"
+	GivingNickUp    Reason = "giving-up-your-nick"
 )
 
 // Receipt is what became of a message for one recipient.
@@ -194,17 +197,17 @@ type Identity struct {
 	Nick, Fingerprint string
 }
 
-// Help is all commands that one may give, HelpOn one of them.
-type (
-	Help struct {
-		value
-		Commands parse.Table
-	}
-	HelpOn struct {
-		value
-		*parse.Syntax
-	}
-)
+// Help is all commands that one may give.
+type Help struct {
+	value
+	Commands parse.Table
+}
+
+// HelpOn is one command.
+type HelpOn struct {
+	value
+	*parse.Syntax
+}
 
 // MOTD is the message of the day, "" for none.
 type MOTD struct {
@@ -260,37 +263,33 @@ type Bans struct {
 	List []bans.Ban
 }
 
-// Keys is one's own keys, KeysAdded those that have just become so. In is the
-// fingerprint of the one in use, Operator that one is an operator by it.
-type (
-	Keys struct {
-		value
-		List []Key
-		In   string
-	}
-	KeysAdded struct {
-		value
-		Nick     string
-		List     []Key
-		Operator bool
-	}
-)
-
-// Key is one of somebody's keys.
-type Key struct {
-	Fingerprint, Type string
-	Added             time.Time // the day; zero where nothing tells it
-	Used              time.Time // zero where not known
-	Expires           time.Time // zero is never
-	From              string    // the addresses it is good for; "" is all
-	Disabled          string    // why it lets nobody in; "" where it does
+// Keys is one's own keys. In is the fingerprint of the one in use.
+type Keys struct {
+	value
+	List []Key
+	In   string
 }
 
-// Quit ends the session, Clear clears its screen.
-type (
-	Quit  struct{ value }
-	Clear struct{ value }
-)
+// KeysAdded is keys that have just become Nick's. Operator is that Nick is one by the key
+// in use.
+type KeysAdded struct {
+	value
+	Nick     string
+	List     []Key
+	Operator bool
+}
+
+// Key is one of somebody's keys, and when it was last used, zero where not known.
+type Key struct {
+	keys.Entry
+	Used time.Time
+}
+
+// Quit ends the session.
+type Quit struct{ value }
+
+// Clear clears the session's screen.
+type Clear struct{ value }
 
 // Text is words from the server that are no command's.
 type Text struct {
@@ -310,12 +309,3 @@ type Welcome struct {
 	Shown   int    // how many lines of Recent are shown
 	Full    bool   // so many messages are unread that nothing more fits
 }
-
-// Ending is why a session or a command ends.
-type Ending string
-
-const (
-	Bye      Ending = "bye" // the person wants it
-	Shutdown Ending = "shutdown"
-	TooSlow  Ending = "too-slow"
-)
