@@ -2,9 +2,9 @@
 // of the line and a table of commands: who is online, and whether a nick exists, are
 // not its business.
 //
-// Plain text is said. Commands begin with '/'; some also work as a bare word. What begins like a command and does not fit its
-// syntax is an [*Error], never text: a private message with a typing mistake must
-// not end up in front of everybody.
+// Plain text is said. Commands begin with '/'; some also work as a bare word. What begins
+// like a command and does not fit its syntax is an [*Error], never text: a private message
+// with a typing mistake must not end up in front of everybody.
 package parse
 
 import (
@@ -64,25 +64,14 @@ func (c *Syntax) Forms() []string {
 type Table []*Syntax
 
 // Find returns the command with this name or alias, with or without '/', or nil.
-func (t Table) Find(name string) *Syntax { return t.find(strings.TrimPrefix(name, "/")) }
-
-func (t Table) find(name string) *Syntax {
+func (t Table) Find(name string) *Syntax {
+	name = strings.TrimPrefix(name, "/")
 	for _, c := range t {
 		if c.Name == name || slices.Contains(c.Aliases, name) || slices.Contains(c.BareWords, name) {
 			return c
 		}
 	}
 	return nil
-}
-
-// names lists what an unknown word may have been meant as.
-func (t Table) names() []string {
-	var all []string
-	for _, c := range t {
-		all = append(all, c.Name)
-		all = append(all, c.Aliases...)
-	}
-	return all
 }
 
 // Error is a line that begins like a command and is none. Its text is fit to show:
@@ -110,8 +99,6 @@ func (e *Error) Error() string {
 	return s
 }
 
-const noText = "missing text"
-
 const sayHint = "to say it to everyone, put a space in front"
 
 // Line parses one line of input, which may hold several lines of text.
@@ -123,7 +110,7 @@ func (t Table) Line(line string) (Call, error) {
 	case line[0] == ' ' || line[0] == '\n':
 		return Call{Name: "say", Text: literal(line)}, nil
 	case line[0] == '@':
-		return run(t.find("send"), line[1:], sayHint)
+		return run(t.Find("send"), line[1:], sayHint)
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
@@ -148,7 +135,7 @@ func (t Table) Command(line string) (Call, error) {
 	var call Call
 	var err error
 	if strings.HasPrefix(word, "@") {
-		call, err = run(t.find("send"), line[1:], "")
+		call, err = run(t.Find("send"), line[1:], "")
 	} else {
 		call, err = t.named("", strings.TrimPrefix(word, "/"), rest)
 	}
@@ -175,22 +162,28 @@ func retyped(line string) string {
 
 // named runs the command called name, which was typed with mark in front.
 func (t Table) named(mark, name, rest string) (Call, error) {
-	if c := t.find(strings.ToLower(name)); c != nil {
+	lower := strings.ToLower(name)
+	if c := t.Find(lower); c != nil && !strings.HasPrefix(name, "/") {
 		return run(c, rest, "")
 	}
+	var names []string // that it may have been meant as
+	for _, c := range t {
+		names = append(append(names, c.Name), c.Aliases...)
+	}
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
-	if near, ok := nick.Nearest(strings.ToLower(name), t.names()); ok {
+	if near, ok := nick.Nearest(lower, names); ok {
 		e.Problem += "; did you mean " + mark + near + "?"
-		e.slip = nick.OneSlip(strings.ToLower(name), near)
+		e.slip = nick.OneSlip(lower, near)
 	}
 	return Call{}, e
 }
 
 // bare finds the command that word names without a '/', if it does.
 func (t Table) bare(word, rest string) *Syntax {
-	c := t.find(strings.ToLower(word))
+	word = strings.ToLower(word)
+	c := t.Find(word)
 	switch {
-	case c == nil || !slices.Contains(c.BareWords, strings.ToLower(word)):
+	case c == nil || !slices.Contains(c.BareWords, word):
 		return nil
 	case c.Alone && rest != "" && !(c.Name == "help" && t.isTopic(rest)):
 		return nil // "help me", "exit through the gift shop"
@@ -212,30 +205,20 @@ func (t Table) isTopic(rest string) bool {
 func (t Table) Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.find(word) != nil || everyday[word] {
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.Find(word) != nil || everyday[word] {
 		return nil, nil
 	}
-	c := t.misspelt(word)
-	if c == nil {
+	i := slices.IndexFunc(t, func(c *Syntax) bool { return c.ToNick && nick.OneSlip(word, c.Name) })
+	if i < 0 {
 		return nil, nil
 	}
-	list, _ := nickList(rest)
+	list, _ := cutNicks(rest)
 	for _, item := range list {
 		if n, err := nick.ParseAny(item); err == nil {
 			to = append(to, n)
 		}
 	}
-	return to, &Error{Problem: "not said: did you mean " + text.Quote(c.Name+" "+rest, 40) + "?", Hint: sayHint}
-}
-
-// misspelt finds the command for one person that is one slip away from word.
-func (t Table) misspelt(word string) *Syntax {
-	for _, c := range t {
-		if c.ToNick && nick.OneSlip(word, c.Name) {
-			return c
-		}
-	}
-	return nil
+	return to, &Error{Problem: "not said: did you mean " + text.Quote(t[i].Name+" "+rest, 40) + "?", Hint: sayHint}
 }
 
 // everyday has words of everyday language that are one slip away from a command.
