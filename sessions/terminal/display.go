@@ -167,6 +167,10 @@ func (d *display) around(draw func()) {
 	if d.closed {
 		return
 	}
+	d.redraw(draw)
+}
+
+func (d *display) redraw(draw func()) {
 	shown, line, pos := d.shown, d.line, d.pos
 	draw()
 	if shown {
@@ -178,13 +182,11 @@ func (d *display) around(draw func()) {
 func (d *display) Clear() {
 	defer d.wake()
 	_ = d.echo(func() {
-		shown, line, pos := d.shown, d.line, d.pos
-		d.emit("\x1b[H\x1b[2J")
-		d.above = d.above[:0]
-		d.home()
-		if shown {
-			d.draw(line, pos)
-		}
+		d.redraw(func() {
+			d.emit("\x1b[H\x1b[2J")
+			d.above = d.above[:0]
+			d.home()
+		})
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/term"
+
 	"whoelse/sessions/text"
 )
 
@@ -32,7 +34,7 @@ const (
 	newlineSign = string(newlineRune)
 
 	// sentinel is the key on which x/term calls answer: one that it does nothing for by
-	// itself, and that decoder never lets through.
+	// itself, and that press never gives it.
 	sentinel = 0x1f
 )
 
@@ -47,6 +49,7 @@ type editing func(line string, pos int) (newLine string, newPos int, ok bool)
 // reader's goroutine.
 type filter struct {
 	t        *Terminal
+	editor   *term.Terminal // of the line being read
 	src      io.Reader
 	complete editing
 	max      int // characters of a line
@@ -61,15 +64,16 @@ type filter struct {
 	size, over int    // the characters of typed, and those that it has no room for
 	marks      int    // that typed ends in
 	asked      editing
-	copied     int // bytes, since the last read
-	past       history
-	killed     string // what ^Y inserts
+	copied     int      // bytes, since the last read
+	killed     string   // what ^Y inserts
+	past       []string // lines that were entered, oldest first
 
-	line    string // the editor's when it was last asked
-	pos     int    // and the cursor's
-	stale   bool   // x/term was given a key since then
-	dropped int    // characters that did not fit into the line
-	pasted  bool   // some of the line was pasted
+	line        string // the editor's when it was last asked
+	pos         int    // and the cursor's
+	stale       bool   // x/term was given a key since then
+	dropped     int    // characters that did not fit into the line
+	pasted      bool   // some of the line was pasted
+	interrupted bool   // the line is to be forgotten
 
 	ended    error // what ReadLine has returned for good
 	panicked any   // what a panic in Read or answer brought
@@ -78,9 +82,9 @@ type filter struct {
 // Read implements io.Reader for x/term. p has room for a key.
 func (f *filter) Read(p []byte) (n int, err error) {
 	defer f.contain()
-	f.t.editor.AutoCompleteCallback = nil
+	f.editor.AutoCompleteCallback = nil
 	for f.panicked == nil {
-		if f.dropped > 0 && !f.dec.pasting { // what follows is dropped, until something is taken away
+		if f.dropped > 0 && !f.stale && !f.dec.pasting { // what follows is dropped, until there is room again
 			f.dropped += f.size + f.over
 			f.forget()
 		}
@@ -95,7 +99,7 @@ func (f *filter) Read(p []byte) (n int, err error) {
 		switch {
 		case waits && (n == 0 || isKey && f.affords(k)): // the key comes after it
 			return f.ask(p, f.insert), nil
-		case f.stale && (n == 0 || k == keyEnd):
+		case f.stale && (n == 0 || k == keyEnd || f.dropped > 0):
 			return f.ask(p, func(string, int) (string, int, bool) { return "", 0, false }), nil
 		case n == 0:
 			if err := f.fill(); err != nil {
@@ -165,19 +169,14 @@ func (f *filter) press(p []byte, k key) int {
 		f.typed = append(f.typed, f.killed...)
 		f.size += utf8.RuneCountInString(f.killed)
 	case keyInterrupt:
-		return f.ask(p, func(string, int) (string, int, bool) { f.begin(); return "", 0, true })
+		f.interrupted = true
+		return f.give(p, keyEnter)
 	case keyTab:
 		return f.ask(p, f.complete)
-	case keyUp:
-		return f.ask(p, f.past.older)
-	case keyDown:
-		return f.ask(p, f.past.newer)
 	case keyKillWord, keyKillLeft, keyKillRight:
 		return f.ask(p, f.kill(k))
-	case keyBackspace, keyDelete, keyEnd:
-		f.dropped = 0 // what counts then is what the line shows
-		return f.give(p, k)
-	case keyEnter, keyLeft, keyRight, keyLineStart, keyLineEnd, keyWordLeft, keyWordRight, keyTranspose:
+	case keyEnter, keyEnd, keyUp, keyDown, keyLeft, keyRight, keyLineStart, keyLineEnd, keyWordLeft, keyWordRight,
+		keyBackspace, keyDelete, keyTranspose:
 		return f.give(p, k)
 	}
 	return 0
@@ -201,7 +200,7 @@ func (f *filter) give(p []byte, k key) int {
 // ask has x/term call answer, which copies the line. It returns the size of the key for that.
 func (f *filter) ask(p []byte, what editing) int {
 	f.asked = what
-	f.t.editor.AutoCompleteCallback = f.answer
+	f.editor.AutoCompleteCallback = f.answer
 	p[0] = sentinel
 	return 1
 }
@@ -210,16 +209,14 @@ func (f *filter) ask(p []byte, what editing) int {
 // and may put others in their place.
 func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos int, ok bool) {
 	defer f.contain()
-	dropped := f.dropped
-	f.dropped = 0
 	newLine, newPos, fits := f.asked(line, pos)
 	ok = fits && utf8.RuneCountInString(newLine) <= f.max
 	f.copied += keyCost + len(line) + len(newLine)
-	if !ok || newLine == line {
-		f.dropped += dropped // nothing was taken away
-	}
 	if ok {
 		line, pos = newLine, newPos
+	}
+	if utf8.RuneCountInString(line) < f.max {
+		f.dropped = 0 // what counts is what the line shows
 	}
 	f.line, f.pos, f.stale = line, pos, false
 	return newLine, newPos, ok
@@ -315,63 +312,34 @@ func (f *filter) forget() {
 	}
 }
 
-// begin forgets everything about the line that was edited.
-func (f *filter) begin() {
-	f.line, f.pos, f.stale, f.dropped, f.pasted = "", 0, false, 0, false
-	f.past.rewind()
-}
-
 const (
 	maxPast      = 50
 	maxPastBytes = 64 << 10
 )
 
-// history is what up and down walk through: the newest lines entered, as the editor
-// shows them, without empty ones and without immediate repetitions.
-type history struct {
-	lines []string // oldest first
-	at    int      // the line being looked at, len(lines) for the draft
-	draft string   // what was being typed when the walk began
+// Add, Len and At implement x/term's History, which is what up and down walk through. With its
+// echo off x/term does not add to it.
+func (f *filter) Add(string) {}
+
+func (f *filter) Len() int { return len(f.past) }
+
+func (f *filter) At(i int) string {
+	line := f.past[len(f.past)-1-i]
+	f.copied += keyCost + len(line)
+	return line
 }
 
-// add takes a line that was entered.
-func (h *history) add(line string) {
-	if line == "" || len(h.lines) > 0 && h.lines[len(h.lines)-1] == line {
+// remember adds a line that was entered to the history: no empty one, and none twice in a row.
+func (f *filter) remember(line string) {
+	if line == "" || len(f.past) > 0 && f.past[len(f.past)-1] == line {
 		return
 	}
-	h.lines = append(h.lines, line)
+	f.past = append(f.past, line)
 	size := 0
-	for i, l := range slices.Backward(h.lines) {
-		if size += len(l); len(h.lines)-i > maxPast || size > maxPastBytes && size > len(line) {
-			h.lines = slices.Delete(h.lines, 0, i+1)
+	for i, l := range slices.Backward(f.past) {
+		if size += len(l); len(f.past)-i > maxPast || size > maxPastBytes && size > len(line) {
+			f.past = slices.Delete(f.past, 0, i+1)
 			break
 		}
 	}
-}
-
-// rewind makes the next walk begin at the newest line.
-func (h *history) rewind() { h.at, h.draft = len(h.lines), "" }
-
-// older returns what was entered before line, which is being edited.
-func (h *history) older(line string, _ int) (string, int, bool) {
-	if h.at == 0 {
-		return "", 0, false
-	}
-	if h.at == len(h.lines) {
-		h.draft = line
-	}
-	h.at--
-	return h.lines[h.at], len(h.lines[h.at]), true
-}
-
-// newer goes back, at last to the draft.
-func (h *history) newer(string, int) (string, int, bool) {
-	if h.at == len(h.lines) {
-		return "", 0, false
-	}
-	h.at++
-	if h.at == len(h.lines) {
-		return h.draft, len(h.draft), true
-	}
-	return h.lines[h.at], len(h.lines[h.at]), true
 }

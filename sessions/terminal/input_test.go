@@ -158,22 +158,22 @@ func TestCalledBackIsWhatCounts(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	var h history
+	var f filter
 	for i := range 1000 {
-		h.add(fmt.Sprint(i))
+		f.remember(fmt.Sprint(i))
 	}
-	if n := len(h.lines); n != maxPast || h.lines[0] != "950" || h.lines[n-1] != "999" {
-		t.Errorf("%d %q", n, h.lines)
+	if n := f.Len(); n != maxPast || f.At(n-1) != "950" || f.At(0) != "999" {
+		t.Errorf("%d %q", n, f.past)
 	}
 	for i := range 100 {
-		h.add(fmt.Sprint(i) + strings.Repeat("x", 4000))
+		f.remember(fmt.Sprint(i) + strings.Repeat("x", 4000))
 	}
 	total := 0
-	for _, l := range h.lines {
+	for _, l := range f.past {
 		total += len(l)
 	}
-	if total > maxPastBytes || len(h.lines) < 10 {
-		t.Errorf("%d bytes in %d", total, len(h.lines))
+	if total > maxPastBytes || len(f.past) < 10 {
+		t.Errorf("%d bytes in %d", total, len(f.past))
 	}
 }
 

@@ -26,9 +26,6 @@ type Line struct {
 	Pasted bool
 }
 
-// bigLine is the length from which on a line's memory is given back at once.
-const bigLine = 512
-
 // ReadLine shows the prompt and returns the next line that the person enters.
 //
 // When Enter was pressed, erase is asked whether the rows with the typed line are
@@ -40,40 +37,41 @@ const bigLine = 512
 // what reading failed with; with it comes, as Line, what was typed but never
 // entered. All later calls return the error, with an empty Line.
 func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
-	if t.in.ended != nil {
-		return Line{}, t.in.ended
+	f := &t.in
+	if f.ended != nil {
+		return Line{}, f.ended
 	}
 	defer t.wake()
-	s, err := t.editor.ReadPassword("")
-	if p := t.in.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
-		t.in.panicked = nil
-		panic(p)
+	for {
+		// Another one for each line, since x/term never gives back the memory of a long one, nor
+		// begins a walk through the history again.
+		f.editor = term.NewTerminal(keyboard{f}, "")
+		f.editor.History = f
+		s, err := f.editor.ReadPassword("")
+		if p := f.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
+			f.panicked = nil
+			panic(p)
+		}
+		if err != nil {
+			f.ended, s = err, f.line
+		}
+		line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: f.pasted}
+		if all := utf8.RuneCountInString(s) + f.dropped; f.dropped > 0 && all > f.max {
+			line.Over = all
+		}
+		interrupted := f.interrupted
+		f.line, f.pos, f.stale, f.dropped, f.pasted, f.interrupted = "", 0, false, 0, false, false
+		switch {
+		case err != nil:
+			return line, err
+		case interrupted:
+			continue
+		case line.Over == 0:
+			f.remember(s)
+		}
+		t.enter(s, erase(line))
+		return line, nil
 	}
-	if err != nil {
-		t.in.ended = err
-		s = t.in.line
-	}
-	line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: t.in.pasted}
-	if all := utf8.RuneCountInString(s) + t.in.dropped; t.in.dropped > 0 && all > t.in.max {
-		line.Over = all
-	} else if err == nil {
-		t.in.past.add(s)
-	}
-	t.in.begin()
-	if err != nil {
-		return line, err
-	}
-	t.enter(s, erase(line))
-	if len(s) > bigLine {
-		t.renew()
-	}
-	return line, nil
-}
-
-// renew replaces x/term's terminal, which never gives back the memory that a
-// long line took. The reader's, and only between two lines.
-func (t *Terminal) renew() {
-	t.editor = term.NewTerminal(keyboard{&t.in}, "")
 }
 
 // keyboard is what x/term sits on: something to read from, and nothing to draw on.

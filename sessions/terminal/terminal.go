@@ -15,11 +15,7 @@
 // cursor, and display changes on the screen what has to be changed.
 package terminal
 
-import (
-	"io"
-
-	"golang.org/x/term"
-)
+import "io"
 
 // Config says how a Terminal is to be.
 type Config struct {
@@ -42,9 +38,8 @@ type Config struct {
 // ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
-	display                // locks by itself
-	editor  *term.Terminal // the reader's, and so is all in it
-	in      filter         // the reader's
+	display        // locks by itself
+	in      filter // the reader's
 }
 
 // New returns a Terminal that reads keys from in. Its first output, which waits
@@ -54,7 +49,6 @@ func New(in io.Reader, cfg Config) *Terminal {
 		size: clampSize(cfg.Width, cfg.Height), max: cfg.MaxOutput, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
 	}}
 	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
-	t.renew()
 	return t
 }
 

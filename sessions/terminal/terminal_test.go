@@ -201,7 +201,7 @@ func TestIdleMemory(t *testing.T) {
 		use(terms[i], "hi\r")
 		use(terms[i], paste(strings.Repeat("x", 3000))+"\x15short\r")
 		use(terms[i], strings.Repeat("y", 3000)+"\r")
-		terms[i].in.past, terms[i].in.killed = history{}, ""
+		terms[i].in.past, terms[i].in.killed = nil, ""
 		use(terms[i], "hi\r")
 	}
 	runtime.GC()
