@@ -37,8 +37,8 @@ var (
 	Lines           = args(optional(number(maxLines)))
 	NeedTarget      = args(target)
 	KickArgs        = args(oneNick, reason)
-	NickAndDuration = args(oneNick, optional(lasting))
-	BanArgs         = args(target, optional(lastingOrReason), optional(anyway), reason)
+	NickAndDuration = args(oneNick, optional(forDuration))
+	BanArgs         = args(target, optional(durationOrReason), optional(anyway), reason)
 	SendArgs        = args(nicks, anyText)
 )
 
@@ -194,7 +194,7 @@ func target(rest string, call *Call) (tail, problem string) {
 	return tail, ""
 }
 
-func lasting(rest string, call *Call) (tail, problem string) {
+func forDuration(rest string, call *Call) (tail, problem string) {
 	d, err := duration.Parse(rest)
 	if err != nil && !strings.EqualFold(rest, "forever") {
 		return "", err.Error()
@@ -203,15 +203,15 @@ func lasting(rest string, call *Call) (tail, problem string) {
 	return "", ""
 }
 
-// lastingOrReason takes how long something is to last, if a reason does not begin there.
+// durationOrReason takes how long something is to last, if a reason does not begin there.
 // What begins like a number has to be one, so that a slip in it does not become part of
 // the reason, and the ban one for good.
-func lastingOrReason(rest string, call *Call) (tail, problem string) {
+func durationOrReason(rest string, call *Call) (tail, problem string) {
 	word, tail := cut(rest)
 	if (word[0] < '0' || word[0] > '9') && !strings.EqualFold(word, "forever") {
 		return rest, ""
 	}
-	_, problem = lasting(word, call)
+	_, problem = forDuration(word, call)
 	return tail, problem
 }
 

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"whoelse/keys/nick"
 	"whoelse/sessions/text"
@@ -82,7 +81,6 @@ type Error struct {
 	Usage   string // how the command is typed; "" for an unknown command
 	Example string // a line that would do; may be empty
 	Hint    string // the way out
-	slip    bool   // of an unknown command: another one is one slip away
 }
 
 func (e *Error) Error() string {
@@ -141,23 +139,11 @@ func (t Table) Command(line string) (Call, error) {
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
-		if e.Usage == "" && !e.slip {
-			e.Hint = "to say it to everyone: ssh HOST say " + retyped(line) + "; for the list of commands: ssh HOST help"
+		if e.Usage == "" {
+			e.Hint = "to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help"
 		}
 	}
 	return call, err
-}
-
-// retyped is line, if a shell would read it as it stands, and it is not long.
-func retyped(line string) string {
-	const most = 40
-	special := func(r rune) bool {
-		return r != ' ' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".,:@%+-_/", r)
-	}
-	if line == "" || len(line) > most || strings.ContainsFunc(line, special) {
-		return "TEXT"
-	}
-	return line
 }
 
 // named runs the command called name, which was typed with mark in front.
@@ -173,7 +159,6 @@ func (t Table) named(mark, name, rest string) (Call, error) {
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
 	if near, ok := nick.Nearest(lower, names); ok {
 		e.Problem += "; did you mean " + mark + near + "?"
-		e.slip = nick.OneSlip(lower, near)
 	}
 	return Call{}, e
 }

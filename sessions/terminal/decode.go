@@ -36,9 +36,10 @@ const (
 	keyPasteEnd
 )
 
-// What the final characters of sequences stand for, of those after ESC O alone, and the
-// numbers of those that end in '~'.
+// What characters behind ESC stand for, the final ones of sequences, of those after ESC O
+// alone, and the numbers of those that end in '~'.
 var (
+	altKeys    = map[byte]key{'b': keyWordLeft, 'f': keyWordRight, 0x7f: keyKillWord}
 	cursorKeys = map[byte]key{'A': keyUp, 'B': keyDown, 'C': keyRight, 'D': keyLeft, 'H': keyLineStart, 'F': keyLineEnd}
 	padKeys    = map[byte]key{'M': keyEnter, 'c': keyWordRight, 'd': keyWordLeft}
 	tildeKeys  = map[string]key{
@@ -104,21 +105,16 @@ func (d *decoder) escape(b []byte) (key, int) {
 		return keyNone, 1
 	case c == '[' || c == 'O':
 		return d.sequence(b)
-	case strings.IndexByte("]P_^X", c) >= 0:
-		return swallow(b)
-	case c == 'b':
-		return keyWordLeft, 2
-	case c == 'f':
-		return keyWordRight, 2
-	case c == 0x7f:
-		return keyKillWord, 2
+	case strings.IndexByte("]P_^X", c) >= 0: // a string: until BEL, ST or the like
+		return skip(b, 2, maxString)
+	default:
+		return altKeys[c], 2
 	}
-	return keyNone, 2
 }
 
 // sequence takes ESC [ or ESC O, parameters and a final character.
 func (d *decoder) sequence(b []byte) (key, int) {
-	n := span(b, 2, len(b), '@')
+	n := textEnd(b, 2, len(b), '@')
 	if n == len(b) {
 		return keyNone, 0
 	}
@@ -138,53 +134,38 @@ func (d *decoder) sequence(b []byte) (key, int) {
 	case d.pasting:
 		return keyNone, n
 	case final == 'M' && len(params) == 0: // an old mouse report: three bytes follow
-		return rest(b, n, 3)
+		return skip(b, n, 3)
 	case final == '[': // a Linux console's function key: a letter follows
-		return rest(b, n, 1)
+		return skip(b, n, 1)
 	case len(params) > 0 && params[0] > ';': // an answer to what nobody asked, or a report
 		return keyNone, n
 	}
 	// Modifiers are a bit each, and one: shift 1, alt 2, control 4, meta 8. Left and right
 	// with any of them but shift move by words.
-	k := cursorKeys[final]
-	if m := string(modifier); m != "" && m != "1" && m != "2" {
-		switch k {
-		case keyLeft:
-			k = keyWordLeft
-		case keyRight:
-			k = keyWordRight
-		}
+	m := string(modifier)
+	switch k, held := cursorKeys[final], m != "" && m != "1" && m != "2"; {
+	case held && k == keyLeft:
+		return keyWordLeft, n
+	case held && k == keyRight:
+		return keyWordRight, n
+	default:
+		return k, n
 	}
-	return k, n
 }
 
-// swallow takes a string: ESC ] and the like, until BEL, CAN, SUB or the beginning of
-// something else, as which ESC \ counts.
-func swallow(b []byte) (key, int) {
-	n := span(b, 2, 2+maxString, utf8.MaxRune)
-	switch {
-	case n == 2+maxString:
-		return keyNone, n
-	case n == len(b):
-		return keyNone, 0
-	case b[n] == 0x07 || b[n] == 0x18 || b[n] == 0x1a:
-		n++
-	}
-	return keyNone, n
-}
-
-// rest takes the last count bytes of what b[:n] begins.
-func rest(b []byte, n, count int) (key, int) {
-	end := span(b, n, n+count, utf8.MaxRune)
+// skip passes over the next count bytes behind b[:n], up to a control character.
+func skip(b []byte, n, count int) (key, int) {
+	end := textEnd(b, n, n+count, utf8.MaxRune)
 	if end == len(b) && end < n+count {
 		return keyNone, 0
 	}
 	return keyNone, end
 }
 
-// span returns where in b[from:most] bytes that are control characters, or not below, begin.
-func span(b []byte, from, most int, below rune) int {
-	for from < min(len(b), most) && b[from] >= 0x20 && b[from] != 0x7f && rune(b[from]) < below {
+// textEnd returns where in b[from:most] there is a control character first, or another that
+// is not below the limit.
+func textEnd(b []byte, from, most int, limit rune) int {
+	for from < min(len(b), most) && b[from] >= 0x20 && b[from] != 0x7f && rune(b[from]) < limit {
 		from++
 	}
 	return from

@@ -182,19 +182,14 @@ func (f *filter) press(p []byte, k key) int {
 	return 0
 }
 
+// xtermKeys is what x/term knows the keys by that are no control characters.
+var xtermKeys = map[key]string{keyDelete: "\x1b[3~", keyWordLeft: "\x1b[1;3D", keyWordRight: "\x1b[1;3C"}
+
 // give gives x/term a key that it handles by itself.
 func (f *filter) give(p []byte, k key) int {
 	f.stale = true
-	switch k {
-	case keyDelete:
-		return copy(p, "\x1b[3~")
-	case keyWordLeft:
-		return copy(p, "\x1b[1;3D")
-	case keyWordRight:
-		return copy(p, "\x1b[1;3C")
-	}
 	p[0] = byte(k)
-	return 1
+	return max(1, copy(p, xtermKeys[k]))
 }
 
 // ask has x/term call answer, which copies the line. It returns the size of the key for that.

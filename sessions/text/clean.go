@@ -33,10 +33,9 @@ const (
 // Clean returns s as it may be said in the room: valid UTF-8 whose only control
 // character is '\n', without anything that moves a cursor, reorders text, hides
 // text or stacks marks, and without blanks at the ends of lines: what has nothing to
-// see becomes empty. CRLF and
-// a lone CR are newlines, a tab is four spaces, each run of invalid bytes is one
-// U+FFFD. Clean is idempotent, its cost is linear, and its result is at most
-// four times as long as s. Printable ASCII is returned as it is.
+// see becomes empty. CRLF and a lone CR are newlines, a tab is four spaces, each run
+// of invalid bytes is one U+FFFD. Clean is idempotent, its cost is linear, and its
+// result is at most four times as long as s. Printable ASCII is returned as it is.
 func Clean(s string) string {
 	if isPlain(s) {
 		return strings.TrimRight(s, " ")
@@ -68,21 +67,19 @@ func Clean(s string) string {
 			continue
 		case r == joiner: // only between two emoji
 			next, _ := utf8.DecodeRuneInString(s[i:])
-			if keep = joins && isEmoji(next); keep {
-				selects, joins = false, false
-			}
+			keep = joins && isEmoji(next)
+			selects, joins = selects && !keep, joins && !keep
 		case r == textStyle || r == emojiStyle:
 			// Only directly after what has two styles. One elsewhere is invisible, which is how
 			// data is smuggled through text.
 			keep, selects = selects, false
 		case isMark(r):
-			if keep = marks < maxMarks; keep {
-				marks++
-				selects, joins = false, false
-			}
+			keep = marks < maxMarks
+			marks++
+			selects, joins = selects && !keep, joins && !keep
 		default:
 			joins = isEmoji(r)
-			marks, selects = 0, joins || isKeycap(r)
+			marks, selects = 0, joins || strings.ContainsRune("0123456789#*", r) // with one: a keycap
 		}
 		if keep {
 			out = utf8.AppendRune(out, r)
@@ -99,11 +96,7 @@ func trimLine(out []byte, line int) []byte {
 // CleanLine is Clean for text that has to stay on one line: newlines become
 // spaces.
 func CleanLine(s string) string {
-	s = Clean(s)
-	if strings.IndexByte(s, '\n') < 0 {
-		return s
-	}
-	return strings.TrimRightFunc(strings.ReplaceAll(s, "\n", " "), isBlank)
+	return strings.TrimRightFunc(strings.ReplaceAll(Clean(s), "\n", " "), isBlank)
 }
 
 // isPlain tells whether s is printable ASCII with newlines that follow no
@@ -162,9 +155,4 @@ func isMark(r rune) bool {
 func isEmoji(r rune) bool {
 	return r >= 0xa9 && (r >= 0x1f000 && r <= 0x1faff || unicode.Is(unicode.So, r) && !isBlank(r) && r != utf8.RuneError ||
 		strings.ContainsRune("‼⁉ℹ↔◻◼◽◾⤴⤵〰〽", r))
-}
-
-// isKeycap tells whether r is the base of a keycap emoji.
-func isKeycap(r rune) bool {
-	return r >= '0' && r <= '9' || r == '#' || r == '*'
 }

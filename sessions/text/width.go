@@ -7,9 +7,6 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// ellipsis marks where Cut and Quote left something out.
-const ellipsis = "…"
-
 // Width returns how many terminal cells s takes on one row. Control characters and
 // sequences take none.
 func Width(s string) int { return displaywidth.Options{ControlSequences: true}.String(s) }
@@ -29,20 +26,18 @@ func Cut(s string, max int) string {
 	if max <= 0 {
 		return ""
 	}
-	return displaywidth.TruncateString(s, max, ellipsis)
+	return displaywidth.TruncateString(s, max, "…")
 }
-
-// quoteBytes bounds, for each cell asked for, how much of its input Quote looks
-// at: somebody may send it megabytes.
-const quoteBytes = 64
 
 // Quote returns untrusted input as it may stand in an error: cleaned, on one
 // line, at most max cells of it, between double quotes.
 func Quote(s string, max int) string {
-	if limit := (max + 1) * quoteBytes; max > 0 && len(s) > limit {
-		return `"` + Cut(CleanLine(s[:limit])+ellipsis, max) + `"`
+	const most = 4 << 10 // bytes that are looked at: somebody may send megabytes
+	cut := ""
+	if len(s) > most {
+		s, cut = s[:most], "…"
 	}
-	return `"` + Cut(CleanLine(s), max) + `"`
+	return `"` + Cut(CleanLine(s)+cut, max) + `"`
 }
 
 // AppendWrapped appends clean text s, broken into rows of at most width cells,
