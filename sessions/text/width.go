@@ -2,7 +2,6 @@ package text
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
 )
@@ -47,7 +46,8 @@ func Quote(s string, max int) string {
 // are separated by '\n', with none at the end.
 //
 // Rows break at spaces, which are swallowed there, and before and after wide
-// characters; a word longer than a row is broken between grapheme clusters.
+// characters; a word longer than a row begins one, and is broken between grapheme
+// clusters.
 // With a width of zero or less only s's own newlines break rows.
 func AppendWrapped(dst []byte, s string, width, col int) []byte {
 	indent := max(col, 0)
@@ -74,72 +74,32 @@ func appendLine(dst []byte, line string, width, col int, newline string) []byte 
 		return append(dst, line...)
 	}
 	indent := len(newline) - 1
-	used := col > indent // the row holds something that a break could part from
-	for line != "" {
-		gap := countSpaces(line)
-		word, cells := nextWord(line[gap:])
-		line = line[gap+len(word):]
-		if !used {
-			gap = max(0, min(gap, width-col-cells))
+	row, rowCol := len(dst), col      // where the current row begins in dst, and in which column
+	word, wordCol := len(dst), col    // and the current word
+	before, end := len(dst), len(dst) // the ends of the words before that one and after it
+	wide := false
+	for g := displaywidth.StringGraphemes(line); g.Next(); {
+		cells := g.Width()
+		if g.Value() == " " {
+			dst, col = append(dst, ' '), col+1
+			continue
 		}
-		switch {
-		case word == "":
-			return dst
-		case col+gap+cells <= width:
-			dst = append(append(dst, strings.Repeat(" ", gap)...), word...)
-			col += gap + cells
-		case cells <= width-indent:
-			dst = append(append(dst, newline...), word...)
-			col = indent + cells
-		default:
-			gap = max(0, min(gap, width-col-1))
-			dst = append(dst, strings.Repeat(" ", gap)...)
-			col += gap
-			for g := displaywidth.StringGraphemes(word); g.Next(); used = true {
-				if col+g.Width() > width && used {
-					dst = append(dst, newline...)
-					col = indent
-				}
-				dst = append(dst, g.Value()...)
-				col += g.Width()
+		if end < len(dst) || wide || cells > 1 {
+			before, word, wordCol = end, len(dst), col
+		}
+		for col+cells > width && (len(dst) > row || rowCol > indent) {
+			if word == row && rowCol == indent { // it alone is too long
+				word, before, wordCol = len(dst), len(dst), col
 			}
+			moved := string(dst[word:])
+			if dst = dst[:before]; before > row || rowCol > indent {
+				dst = append(dst, newline...)
+			}
+			row, rowCol, word, before = len(dst), indent, len(dst), len(dst)
+			dst, col, wordCol = append(dst, moved...), indent+col-wordCol, indent
 		}
-		used = true
+		dst, col, wide = append(dst, g.Value()...), col+cells, cells > 1
+		end = len(dst)
 	}
-	return dst
-}
-
-// countSpaces returns how many spaces s begins with that nothing is drawn onto.
-func countSpaces(s string) int {
-	n := len(s) - len(strings.TrimLeft(s, " "))
-	if r, _ := utf8.DecodeRuneInString(s[n:]); n > 0 && (isMark(r) || r == joiner) {
-		n--
-	}
-	return n
-}
-
-// nextWord returns what s begins with that is not to be broken: all up to the
-// next space or wide character, or one wide character. What it begins with is
-// never a break, even a space, which then has a mark.
-func nextWord(s string) (word string, cells int) {
-	n := 0
-	for n < len(s) && s[n] > ' ' && s[n] < utf8.RuneSelf {
-		n++
-	}
-	if n == len(s) || n > 0 && s[n] == ' ' {
-		return s[:n], n
-	}
-	n = 0
-	for g := displaywidth.StringGraphemes(s); g.Next(); {
-		v, wide := g.Value(), g.Width()
-		if n > 0 && (v == " " || wide > 1) {
-			break
-		}
-		n += len(v)
-		cells += wide
-		if wide > 1 {
-			break
-		}
-	}
-	return s[:n], cells
+	return dst[:end]
 }
