@@ -86,23 +86,25 @@ func BroadcastArgs(rest string, call *Call) string {
 func KeyArgs(rest string, call *Call) string {
 	word, tail := cut(rest)
 	call.Verb = strings.ToLower(word)
-	missing, take := "", NoArgs
-	switch call.Verb {
-	case "":
+	verb, known := keyVerbs[call.Verb]
+	switch {
+	case word == "":
 		return ""
-	case "add":
-		missing, take = "missing key; paste the contents of your .pub file", NeedText
-	case "remove":
-		missing, take = "missing fingerprint; /key shows yours", NeedTarget
-	case "leave":
-		missing, take = "to give your nick up, type it once more: /key leave NICK", NeedNick
-	default:
+	case !known:
 		return text.Quote(word, 24) + " is not add, remove or leave"
+	case tail == "":
+		return verb.missing
 	}
-	if tail == "" {
-		return missing
-	}
-	return take(tail, call)
+	return verb.args(tail, call)
+}
+
+var keyVerbs = map[string]struct {
+	missing string
+	args    func(string, *Call) string
+}{
+	"add":    {"missing key; paste the contents of your .pub file", NeedText},
+	"remove": {"missing fingerprint; /key shows yours", NeedTarget},
+	"leave":  {"to give your nick up, type it once more: /key leave NICK", NeedNick},
 }
 
 const noText = "missing text"

@@ -129,13 +129,10 @@ func cutRows(dst []byte, from int, m *room.Message, column int, st Style) []byte
 		end += 1 + bytes.IndexByte(dst[end:], '\n')
 	}
 	dst = colored(dst[:end-1], reset+grey, st)
-	words := "\n... " + Count(rows-most) + " more lines; type /show " + ShortID(m) + " to see all"
+	id := m.ID[max(0, len(m.ID)-4):] // 20 bits of microseconds: enough to tell recent messages apart
+	words := "\n... " + Count(rows-most) + " more lines; type /show " + id + " to see all"
 	return colored(text.AppendWrapped(dst, words, st.Width, column), reset, st)
 }
-
-// ShortID is what people type to be shown m: 20 bits of microseconds, enough to tell
-// recent messages apart.
-func ShortID(m *room.Message) string { return m.ID[max(0, len(m.ID)-4):] }
 
 // Weight is how many rows of 80 columns others see of such a text, as messages count
 // against a rate: rowsPerLine of them are one.

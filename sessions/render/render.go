@@ -41,7 +41,8 @@ func (st Style) in(t time.Time) time.Time {
 func Event(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	m := e.Message
 	if m == nil {
-		if c := e.Presence; named(c.Joined, viewer, st) || named(c.Left, viewer, st) || named(c.Lost, viewer, st) {
+		c := e.Presence
+		if slices.Contains(c.Joined, viewer) || slices.Contains(c.Left, viewer) || slices.Contains(c.Lost, viewer) {
 			return change(dst, c, viewer, st)
 		}
 		return shared(dst, e, st)
@@ -102,15 +103,19 @@ func shared(dst []byte, e *room.Update, st Style) []byte {
 	return append(dst, once.(func() []byte)()...)
 }
 
-// change renders who came and went. Only who is named in it sees another line than the
-// others.
+// change renders joins and leaves, without the viewer's own. On a terminal a line names some
+// people of many; for programs it names all.
 func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
+	most := 5
+	if st.Width <= 0 {
+		most = math.MaxInt - 1
+	}
 	var parts []string
 	for i, nicks := range [][]string{c.Joined, c.Left, c.Lost} {
-		if named(nicks, viewer, st) {
+		if slices.Contains(nicks, viewer) {
 			nicks = slices.DeleteFunc(slices.Clone(nicks), func(n string) bool { return n == viewer })
 		}
-		people := People(nicks, mostNames(st))
+		people := People(nicks, most)
 		switch {
 		case len(nicks) == 0:
 		case i == 0:
@@ -127,19 +132,6 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		return dst
 	}
 	return Notice(dst, strings.Join(parts, ", "), st)
-}
-
-// mostNames is how many people a line about joins and leaves names on a terminal.
-// Without one, for programs, it names all.
-func mostNames(st Style) int {
-	if st.Width <= 0 {
-		return math.MaxInt - 1
-	}
-	return 5
-}
-
-func named(nicks []string, viewer string, st Style) bool {
-	return slices.Contains(nicks[:min(len(nicks), mostNames(st)+1)], viewer)
 }
 
 // Notice renders a word from the server: " * text", grey.
