@@ -105,8 +105,9 @@ func (t Table) Line(line string) (Call, error) {
 	switch {
 	case strings.TrimSpace(line) == "":
 		return Call{}, nil
-	case line[0] == ' ' || line[0] == '\n':
-		return Call{Name: "say", Text: literal(line)}, nil
+	case line[0] == ' ' || line[0] == '\n': // all behind that space is said
+		line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
+		return Call{Name: "say", Text: strings.TrimPrefix(line, " ")}, nil
 	case line[0] == '@':
 		return run(t.Find("send"), line[1:], sayHint)
 	}
@@ -118,12 +119,6 @@ func (t Table) Line(line string) (Call, error) {
 		return run(c, rest, sayHint)
 	}
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
-}
-
-// literal is what a line that begins with a space says: all behind that space.
-func literal(line string) string {
-	line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
-	return strings.TrimPrefix(line, " ")
 }
 
 // Command parses a command that needs no '/': what is given to ssh after the host.
@@ -167,21 +162,17 @@ func (t Table) named(mark, name, rest string) (Call, error) {
 func (t Table) bare(word, rest string) *Syntax {
 	word = strings.ToLower(word)
 	c := t.Find(word)
-	switch {
-	case c == nil || !slices.Contains(c.BareWords, word):
+	if c == nil || !slices.Contains(c.BareWords, word) {
 		return nil
-	case c.Alone && rest != "" && !(c.Name == "help" && t.isTopic(rest)):
-		return nil // "help me", "exit through the gift shop"
+	}
+	if c.Alone && rest != "" { // "help me", "exit through the gift shop"; but "help send" is one
+		topic := strings.ToLower(rest)
+		about := t.Find(topic)
+		if c.Name != "help" || about == nil || topic[0] != '/' && (topic != about.Name || topic == "me") {
+			return nil
+		}
 	}
 	return c
-}
-
-// isTopic reports whether "help rest" asks for help about a command, rather than for
-// somebody's help.
-func (t Table) isTopic(rest string) bool {
-	name := strings.ToLower(rest)
-	c := t.Find(name)
-	return c != nil && (name[0] == '/' || name == c.Name && name != "me")
 }
 
 // Misspelt reports whether line looks like a command for one person whose name has a
