@@ -25,7 +25,7 @@ const (
 // what is wrong, in words, or "".
 type arg func(rest string, call *Call) (tail, problem string)
 
-// These are for [Syntax.Args], and take what their names say. More is unexpected.
+// These are for [Syntax.Args]. More than their names say is unexpected.
 var (
 	NoArgs          = args()
 	OptionalText    = args(optional(anyText))

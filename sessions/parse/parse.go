@@ -1,6 +1,5 @@
-// Package parse turns one typed line into what it asks for. It is a pure function
-// of the line and a table of commands: who is online, and whether a nick exists, are
-// not its business.
+// Package parse turns one typed line into a Call. It is a pure function of the line and a
+// table of commands, and knows nothing of the people online or the nicks that exist.
 //
 // Plain text is said. Commands begin with '/'; some also work as a bare word. What begins
 // like a command and does not fit its syntax is an [*Error], never text: a private message
@@ -17,7 +16,7 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Call is what a line asks for. Which fields are set depends on the command.
+// Call is a parsed line. The command determines which fields are set.
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
@@ -26,7 +25,7 @@ type Call struct {
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
 
-	Target string        // whom a ban is about, or the fingerprint of a key, as typed
+	Target string        // of a ban, or the fingerprint of a key, as typed
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
@@ -49,7 +48,7 @@ type Syntax struct {
 	Args func(rest string, call *Call) string
 }
 
-// Forms are the ways to type the command: of its usage the parts.
+// Forms are the ways to type the command: the parts of its usage.
 func (c *Syntax) Forms() []string {
 	forms := strings.Split(c.Usage, ", ")
 	for i, f := range forms {
@@ -58,8 +57,7 @@ func (c *Syntax) Forms() []string {
 	return forms
 }
 
-// Table is all commands that there are, "say" and "send" among them, in the order in
-// which help lists them.
+// Table is all commands, "say" and "send" among them, in the order of the help.
 type Table []*Syntax
 
 // Find returns the command with this name or alias, with or without '/', or nil.
@@ -73,8 +71,8 @@ func (t Table) Find(name string) *Syntax {
 	return nil
 }
 
-// Error is a line that begins like a command and is none. Its text is fit to show:
-// at most two lines, with the input quoted and cut.
+// Error is for a line that begins like a command and is not a valid one. Its text is fit to
+// show: at most two lines, with the input quoted and cut.
 type Error struct {
 	Command string // canonical name; "" for an unknown one
 	Problem string // what is wrong, in words
@@ -121,7 +119,7 @@ func (t Table) Line(line string) (Call, error) {
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
 }
 
-// Command parses a command that needs no '/': what is given to ssh after the host.
+// Command parses a command that needs no '/': one that is given to ssh after the host.
 func (t Table) Command(line string) (Call, error) {
 	line = strings.TrimSpace(line)
 	word, rest := cut(line)
@@ -203,7 +201,8 @@ var everyday = map[string]bool{
 	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true,
 }
 
-// run gives hint with what is wrong, unless there is nothing to be said but the command.
+// run parses the arguments of a command. A failure comes with hint, unless there was no text
+// to say.
 func run(c *Syntax, rest, hint string) (Call, error) {
 	call := Call{Name: c.Name}
 	if problem := c.Args(rest, &call); problem != "" {

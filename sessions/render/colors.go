@@ -10,9 +10,9 @@ import (
 // white, and told apart. Neighbours differ most.
 var palette = [...]uint8{33, 166, 71, 133, 136, 63, 161, 37, 130, 99, 100, 168}
 
-// Colors gives the nicks of those who are present a colour each: the same on every
-// screen, and no two the same while there are enough. Who is not present has the
-// colour that a nick has by itself. Safe for concurrent use; nil has no presence.
+// Colors gives each nick that is present a colour: the same on every screen, and a
+// different one for each while there are enough. Other nicks have a colour that depends
+// on the nick alone. Safe for concurrent use; in a nil Colors nobody is present.
 type Colors struct {
 	mu   sync.RWMutex
 	of   map[string]*assigned

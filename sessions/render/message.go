@@ -30,7 +30,7 @@ func Messages(dst []byte, all []*room.Message, viewer string, st Style, now time
 	return dst
 }
 
-// receipts tells what became of messages that were kept for one person.
+// receipts renders the receipts of one person for messages that were kept for them.
 func receipts(dst []byte, of []*room.Message, st Style, now time.Time) []byte {
 	oldest := slices.MinFunc(of, func(a, b *room.Message) int { return a.RefTime.Compare(b.RefTime) })
 	from, since := of[0].From, Clock(oldest.RefTime, now, st)
@@ -107,8 +107,8 @@ func addresses(dst []byte, m *room.Message, viewer string, st Style) []byte {
 	return append(dst, "] "...)
 }
 
-// mostRows is how many rows of one message are shown on a terminal unless asked for:
-// nobody is to fill everybody's screen.
+// mostRows is the number of rows of one message that a terminal shows unless asked for
+// more: nobody is to fill everybody's screen.
 func mostRows(kind room.Kind) int {
 	if kind == room.KindDirect || kind == room.KindGroup {
 		return 40
@@ -134,8 +134,8 @@ func cutRows(dst []byte, from int, m *room.Message, column int, st Style) []byte
 	return colored(text.AppendWrapped(dst, words, st.Width, column), reset, st)
 }
 
-// Weight is how many rows of 80 columns others see of such a text, as messages count
-// against a rate: rowsPerLine of them are one.
+// Weight is the number of messages that a text counts as against the rate: one for each
+// rowsPerLine rows of 80 columns that others see of it.
 func Weight(kind room.Kind, s string) int {
 	const rowsPerLine, width = 3, 80
 	rows := 0

@@ -1,8 +1,8 @@
-// Package render makes what a person reads of messages, events and results. Its functions
+// Package render makes lines of text of messages, events and results. Its functions
 // are pure and may be called concurrently. Every line they make ends in '\n'.
 //
-// Text comes cleaned from the room, and is cleaned once more here, so that nothing
-// that found its way into a history by another road can move a cursor either.
+// Text comes cleaned from the room, and is cleaned once more here, so that text that got
+// into a history in another way can't move a cursor either.
 package render
 
 import (
@@ -26,7 +26,7 @@ type Style struct {
 	Whole bool // long messages are not cut
 	Zone  *time.Location
 
-	Colors *Colors // of nicks; nil: those that nicks have by themselves
+	Colors *Colors // of nicks; may be nil
 }
 
 // in gives t in the person's zone.
@@ -71,8 +71,8 @@ func marked(m *room.Message, viewer string, st Style) bool {
 	return false
 }
 
-// mostStyles is in how many styles an event is kept rendered. Those who chat together
-// have a few; hundreds, each of another width, would keep a copy each.
+// mostStyles is the number of styles in which an event is kept rendered. There usually
+// are a few; with hundreds, each of another width, there would be a copy for each.
 const mostStyles = 4
 
 // styleKey is a Style that can be compared: each session has a *time.Location of its own.
@@ -81,9 +81,9 @@ type styleKey struct {
 	zone string
 }
 
-// shared appends what all sessions of the same style see of an event that names none of
-// them. It is made once, by the first of them, while others wait: a burst would have
-// hundreds make the same.
+// shared appends the rendering of an event that is the same for all sessions of a style. It
+// is made once, by the first of them, while the others wait: in a burst, hundreds would
+// make the same.
 func shared(dst []byte, e *room.Update, st Style) []byte {
 	forAll := func() []byte {
 		if e.Message != nil {
@@ -137,12 +137,11 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 // Notice renders a word from the server: " * text", grey.
 func Notice(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, grey, st) }
 
-// Refusal renders why something was not done, or an announcement: as a notice, but
-// not to be missed.
+// Refusal renders a failure or an announcement: as a notice, but in red.
 func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, red, st) }
 
-// starred renders a notice whose rows begin at column, behind head in the first one, or
-// below it where head is too long.
+// starred renders a notice with body in a column of its own: next to head, or below it
+// where head is too long.
 func starred(dst []byte, head, body string, column int, color string, st Style) []byte {
 	const star = " * "
 	dst = append(colored(dst, color, st), star...)

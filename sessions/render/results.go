@@ -12,11 +12,11 @@ import (
 	"whoelse/sessions/text"
 )
 
-// listed is how many people or operators are named.
+// listed is the number of people or operators that are named.
 const listed = 20
 
-// Result renders what a command gave back, but for [result.Pages], of which Messages
-// renders one after the other.
+// Result renders the result of a command, except [result.Pages], whose pages Messages
+// renders.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	words := ""
 	switch r := r.(type) {
@@ -93,7 +93,7 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	return Notice(dst, words, st)
 }
 
-// list renders a heading, and what it is about below it.
+// list renders a heading, and a line for each of all below it.
 func list[T any](dst []byte, head string, all []T, words func(T) string, st Style) []byte {
 	dst = Notice(dst, head, st)
 	for _, one := range all {
@@ -102,7 +102,7 @@ func list[T any](dst []byte, head string, all []T, words func(T) string, st Styl
 	return dst
 }
 
-// done says what was done, or found to be so.
+// done has the words for [result.Done].
 var done = map[result.What]string{
 	result.MarkedAway:      "you are marked away; direct messages will wait; /back to return",
 	result.MarkedAwayGuest: "you are marked away, but nothing is kept for guests; /back to return",
@@ -121,7 +121,7 @@ var done = map[result.What]string{
 	result.NotSearched:     "older lines were not searched; there may be more",
 }
 
-// Failure says in one line why something was not done.
+// Failure renders a failure in one line.
 func Failure(f result.Failure, st Style, now time.Time) string {
 	if f.Reason == "" {
 		return f.Err.Error()
@@ -136,7 +136,7 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	default:
 		words = failed[f.Reason]
 	}
-	if words == "" { // it is what was being done
+	if words == "" { // the reason is the action that failed
 		words = strings.ReplaceAll(string(f.Reason), "-", " ") + " failed: {error}"
 	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
@@ -147,11 +147,11 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	)
 }
 
-// near asks about somebody who may have been meant.
+// near suggests a similar nick.
 func near(nick string) string { return when(nick != "", "; did you mean "+nick+"?") }
 
-// failed says why something was not done, with what it is about behind the reason where that
-// makes a difference.
+// failed has the words for failures; Failure has exceptions. "REASON ABOUT" goes before
+// "REASON".
 var failed = map[result.Reason]string{
 	result.NoSuchNick:          "nobody is called {nick}{near}",
 	result.OperatorsOnly:       "only operators can do that",
@@ -193,7 +193,7 @@ var failed = map[result.Reason]string{
 	result.Acting:              "{about} failed: {error}",
 }
 
-// became says what became of a message.
+// became has the words for receipts.
 var became = map[room.Outcome]string{
 	room.Delivered:      "delivered to {to}",
 	room.KeptOffline:    "kept for {to} (offline)",
@@ -209,7 +209,7 @@ var became = map[room.Outcome]string{
 	room.Failed:         storageTrouble,
 }
 
-// Receipt says in one line what became of a message.
+// Receipt renders a receipt in one line.
 func Receipt(r result.Receipt) string {
 	words := fill(became[r.Outcome],
 		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near), "{most}", Number(r.Most, "unread message", "unread messages"))
@@ -222,7 +222,7 @@ func Receipt(r result.Receipt) string {
 	return "not sent to " + r.To + ": " + words
 }
 
-// person describes someone who is here.
+// person describes somebody present.
 func person(p result.Person, st Style, now time.Time) string {
 	idle := now.Sub(p.Active)
 	return p.Nick + when(strings.HasPrefix(p.Nick, "~"), " (guest)") + ": " + commas(
@@ -236,7 +236,7 @@ func person(p result.Person, st Style, now time.Time) string {
 	)
 }
 
-// seen describes someone who was here.
+// seen describes somebody who was here lately.
 func seen(p room.Presence, now time.Time) string {
 	ago := Ago(now.Sub(p.Active)) + " ago"
 	switch {
@@ -258,7 +258,7 @@ func ban(b bans.Ban, st Style) string {
 
 const day = "2 Jan 2006"
 
-// key describes one of somebody's keys; in is the one in use.
+// key describes a key; in is the fingerprint of the one in use.
 func key(k result.Key, in string, st Style, now time.Time) string {
 	added := "added on " + k.Added.Format(day)
 	if now.UTC().Format(day) == k.Added.Format(day) { // it is given at its beginning in UTC
@@ -279,8 +279,8 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 	)
 }
 
-// moderated says what an operator did, to that operator, to the others and to those whom
-// it concerns: as result.Reader counts.
+// moderated has the words for the actions of operators, indexed by [result.Reader]: for the
+// operator, the other operators and the people concerned.
 var moderated = map[string][3]string{
 	"kick":   {"kicked {whom}: {sessions}, from {from}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
 	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
@@ -290,7 +290,7 @@ var moderated = map[string][3]string{
 	"invite": {"", "{by} invited {whom}", ""},
 }
 
-// Moderation says in one line what an operator did, for its reader.
+// Moderation renders an operator's action in one line, for its reader.
 func Moderation(m result.Moderation) string {
 	const most = 5 // addresses that are named
 	from := strings.Join(m.From[:min(most, len(m.From))], ", ") + when(len(m.From) > most, ", ...")
@@ -305,7 +305,7 @@ func Moderation(m result.Moderation) string {
 	switch {
 	case len(m.Hit) == 0:
 		hit = "nobody online was affected"
-	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // whom another name would let in again, from there
+	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // the address, since another name would get in again
 		hit = "connected from " + from
 	}
 	you := "you are"
@@ -323,7 +323,7 @@ func help(dst []byte, commands parse.Table, st Style) []byte {
 	short := func(c *parse.Syntax) string { return "  " + c.Forms()[0] }
 	column := 0
 	for _, c := range commands {
-		if n := len(short(c)) + 2; n <= widest { // one that is long stands alone, and widens nothing
+		if n := len(short(c)) + 2; n <= widest { // a longer one has a row of its own
 			column = max(column, n)
 		}
 	}

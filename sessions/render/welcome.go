@@ -10,17 +10,17 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Why a session or a command ends.
+// The last words of a session or a command, by the reason for its end.
 const (
 	Bye      = "bye"
 	TooSlow  = "disconnected: your connection is too slow to keep up"
 	Shutdown = "the server is shutting down; kept messages are safe; come back in a moment"
 )
 
-// asGuest is what a guest has to know.
+// asGuest follows the name of a guest.
 const asGuest = ", a guest: nothing is kept for you when you leave"
 
-// Greeting says who one is, what waits, and who else is here.
+// Greeting renders the newcomer's name, their unread messages, and who else is here.
 func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	you, _ := identity(w)
 	if w.Returned {
@@ -45,7 +45,7 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	return dst
 }
 
-// identity says who somebody has become, and whether that is not who they asked to be.
+// identity tells somebody their name, and reports whether it is not the one they asked for.
 func identity(w result.Welcome) (words string, otherwise bool) {
 	words = "you are " + w.Nick
 	switch {
@@ -61,8 +61,8 @@ func identity(w result.Welcome) (words string, otherwise bool) {
 	return words, false
 }
 
-// CommandAs tells who runs a command from a shell where that may be a surprise, "" where
-// it is none.
+// CommandAs tells somebody who runs a command from a shell under which name it runs, where
+// that may be a surprise; otherwise it is "".
 func CommandAs(w result.Welcome) string {
 	words, otherwise := identity(w)
 	return when(otherwise, words)
@@ -86,8 +86,7 @@ func here(others []room.Presence, total int) string {
 	return People(nicks, most) + " are here"
 }
 
-// unread counts the inbox: "3 unread: bob (2), carol (1); type inbox". Of a full one it
-// tells what that means for its owner.
+// unread counts the inbox: "3 unread: bob (2), carol (1); type inbox".
 func unread(u result.Unread) string {
 	const most = 8
 	var parts []string
@@ -98,9 +97,8 @@ func unread(u result.Unread) string {
 	return fmt.Sprintf("%d unread: %s; %stype inbox", u.Messages, commas(append(parts, when(len(u.Senders) > most, "..."))...), full)
 }
 
-// Missed renders what is shown before the last lines of the room: how much was said
-// there since the person left and is not among them. Whose connection was lost is told
-// so, with the count of all that was said.
+// Missed renders the line before the last lines of the room: how many more there are since
+// the person left. After a lost connection it says so, and counts all of them.
 func Missed(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	if words := missed(w, st, now); words != "" {
 		dst = Notice(dst, words, st)

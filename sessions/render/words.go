@@ -11,8 +11,9 @@ import (
 	"whoelse/sessions/result"
 )
 
-// Words are lower case, without a full stop; they name the thing, the cause and the way
-// out, and never an internal error. Those of results are tables in results.go.
+// The words that people read are lower case, without a full stop; they name the thing, the
+// cause and the way out, and never an internal error. For results they are in tables, in
+// results.go.
 
 // fill replaces the names in words by the values that follow them.
 func fill(words string, values ...string) string {
@@ -37,7 +38,7 @@ func because(words, why string) string { return words + when(why != "", ": "+why
 
 const storageTrouble = "storage trouble; please try again in a moment"
 
-// Error says an error, or nil, in words for people: those of the storage are for the log.
+// Error renders an error, or nil, in words for people. Errors of the storage are for the log.
 func Error(err error) string {
 	if err == nil {
 		return ""

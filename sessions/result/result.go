@@ -1,6 +1,5 @@
-// Package result has what commands give back: facts, and no words. Package render
-// makes lines of them for people; what writes JSON for programs would be a second
-// function of the same values.
+// Package result has the results of commands: facts, and no words. Package render
+// makes lines of them for people; a writer of JSON would use the same values.
 package result
 
 import (
@@ -21,19 +20,19 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is what needs nothing but its name, and perhaps whom it is about.
+// Done is a result with nothing but a name, and perhaps a nick.
 type Done struct {
 	value
 	What What
 	Nick string
 }
 
-// What was done, or found to be so. The strings are stable.
+// What names what was done, or found to be so. The strings are stable.
 type What string
 
 const (
 	MarkedAway      What = "marked-away"
-	MarkedAwayGuest What = "marked-away-guest" // of whom nothing is kept
+	MarkedAwayGuest What = "marked-away-guest" // nothing is kept for them
 	WasNotAway      What = "was-not-away"
 	Blocked         What = "blocked"
 	AlreadyBlocked  What = "already-blocked"
@@ -68,8 +67,8 @@ type Failure struct {
 	value
 	Code    Code
 	Reason  Reason // "" where Err, in words for the person, is all there is to say
-	Nick    string // whom it is about
-	Near    string // who may have been meant instead; "" for nobody
+	Nick    string // that it is about
+	Near    string // a similar nick that may have been meant, or ""
 	Own     string // one's own nick
 	Guest   bool   // one is a guest
 	About   string // a command, an ID, or how to join
@@ -96,7 +95,7 @@ const (
 	NotAffordable   Reason = "not-affordable"
 	NothingToReply  Reason = "nothing-to-reply"
 	Self            Reason = "self"
-	WouldBanYou     Reason = "would-ban-you" // Nick is what the ban is about
+	WouldBanYou     Reason = "would-ban-you" // Nick is the target of the ban
 	WouldBan        Reason = "would-ban"     // the operators Nicks, too
 	NotMuted        Reason = "not-muted"
 	GuestInvited    Reason = "guest-invited"
@@ -119,8 +118,8 @@ const (
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
-	// With [Storage] a reason is what was being done. Without words of its own these are
-	// what people read.
+	// With [Storage] the reason names the action that failed. Where render has no words for
+	// it, people read the code itself.
 	Sending         Reason = "sending"
 	Recording       Reason = "recording"
 	RecordingFailed Reason = "recording-failed"
@@ -141,12 +140,12 @@ const (
 	GivingNickUp    Reason = "giving-up-your-nick"
 )
 
-// Receipt is what became of a message for one recipient.
+// Receipt is the outcome of a message for one recipient.
 type Receipt struct {
 	value
 	room.Receipt
 	Only bool   // there is no other recipient
-	Near string // who may have been meant by an unknown nick; "" for nobody
+	Near string // a nick similar to an unknown one, or ""
 }
 
 // Taken reports whether the recipient has the message, or will have it.
@@ -154,44 +153,44 @@ func (r Receipt) Taken() bool {
 	return r.Outcome <= room.KeptSilent // the refusals follow
 }
 
-// Online is who else is here.
+// Online lists the others who are here.
 type Online struct {
 	value
 	People []Person
 }
 
-// Person is somebody who is here; Silent if their client does not answer.
+// Person is one of them; Silent if their client does not answer.
 type Person struct {
 	room.Presence
 	Silent bool
 }
 
-// Lately is who else was here in the last Minutes.
+// Lately lists the others who were here in the last Minutes.
 type Lately struct {
 	value
 	Minutes int
 	People  []room.Presence
 }
 
-// Back is that one is not away any more.
+// Back is the end of being away.
 type Back struct {
 	value
 	Unread Unread
 }
 
-// Unread is what waits in the inbox; Full is that nothing more fits.
+// Unread counts the messages in the inbox; Full if nothing more fits.
 type Unread struct {
 	room.Waiting
 	Full bool
 }
 
-// BlockList is whom one blocks.
+// BlockList has the nicks that one blocks.
 type BlockList struct {
 	value
 	Nicks []string
 }
 
-// Identity is who one is, and by which key, "" of a guest.
+// Identity is one's nick, and the key that it is by, "" for a guest.
 type Identity struct {
 	value
 	Nick, Fingerprint string
@@ -215,39 +214,39 @@ type MOTD struct {
 	Text string
 }
 
-// Pages is what was said earlier. It is read, and shown, page by page.
+// Pages is earlier messages. They are read, and shown, page by page.
 type Pages struct {
 	value
 	Each   iter.Seq2[room.Page, error]
-	Unread bool   // what was shown is to be marked as read
+	Unread bool   // messages are to be marked as read once they were shown
 	Whole  bool   // long messages are not cut
-	Doing  Reason // that fails with an error of Each
+	Doing  Reason // of the failure when Each has an error
 	None   Result // if there are no messages
 }
 
-// Moderation is what an operator did to others. The operator, the other operators and
-// those whom it is about each read it in their own way.
+// Moderation is an operator's action against others. The operator, the other operators
+// and the people concerned each read it in their own way.
 type Moderation struct {
 	value
 	What     string // the command
-	By, Whom string // Whom is a nick or, of a ban, what it is about
+	By, Whom string // Whom is a nick or the target of a ban
 	ByKey    bool   // it is about a key
 	ByBlock  bool   // it is about addresses
 	For      time.Duration
 	Why      string
-	Hit      []string // whose sessions it ended
-	Sessions int      // how many of them
+	Hit      []string // nicks whose sessions it ended
+	Sessions int      // the number of these
 	From     []string // their addresses
 	Reader   Reader
 }
 
-// Reader is who reads of a Moderation.
+// Reader is the reader of a Moderation.
 type Reader int
 
 const (
-	Actor     Reader = iota // who did it
+	Actor     Reader = iota // the operator who did it
 	Operator                // another operator
-	Concerned               // whom it is about
+	Concerned               // somebody it is done to
 )
 
 // Invitation is a one-time code for Nick, with the command to join.
@@ -257,7 +256,7 @@ type Invitation struct {
 	For              time.Duration
 }
 
-// Bans is who is banned.
+// Bans lists all bans.
 type Bans struct {
 	value
 	List []bans.Ban
@@ -297,7 +296,7 @@ type Text struct {
 	Words string
 }
 
-// Welcome greets who has joined.
+// Welcome greets a newcomer.
 type Welcome struct {
 	value
 	*room.Welcome

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// key is what a person pressed: a control character, or one of those above them.
+// key is a pressed key: a control character, or one of the others above 0x7f.
 type key byte
 
 const (
@@ -36,8 +36,8 @@ const (
 	keyPasteEnd
 )
 
-// What characters behind ESC stand for, the final ones of sequences, of those after ESC O
-// alone, and the numbers of those that end in '~'.
+// Keys by the character behind ESC, by the final one of a sequence, of one after ESC O
+// alone, and by the number of one that ends in '~'.
 var (
 	altKeys    = map[byte]key{'b': keyWordLeft, 'f': keyWordRight, 0x7f: keyKillWord}
 	cursorKeys = map[byte]key{'A': keyUp, 'B': keyDown, 'C': keyRight, 'D': keyLeft, 'H': keyLineStart, 'F': keyLineEnd}

@@ -69,16 +69,15 @@ type display struct {
 	buf    []byte
 	echoed int  // bytes of it that the reader had drawn
 	max    int  // of echoed
-	over   bool // it was more: the reader draws nothing any more
-	closed bool // nobody does
+	over   bool // it was more: nothing is drawn for the reader any more
+	closed bool // nothing is drawn at all
 
 	wake func() // Config.Wake
 }
 
 // echo draws for the reader, unless too much of what it has drawn is not taken.
-// The limit is for somebody whose terminal takes nothing and who types on. What
-// the writer draws does not count: it takes that at once, and nothing of it is
-// ever left out.
+// The limit is for a client that takes no output while its user types on. The
+// writer's output does not count: it is taken at once, and never left out.
 func (d *display) echo(draw func()) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -151,7 +150,7 @@ func (d *display) Resize(width, height int) {
 		case to == d.size:
 			return
 		case d.shown && rows > 1 && to.width != d.size.width:
-			// What is too much then is kept in the terminal's history.
+			// Rows that are too many are kept in the terminal's history.
 			d.wipe(max(to.height, d.size.height), max(to.width, d.size.width))
 		default:
 			d.erase()
@@ -228,7 +227,7 @@ func (d *display) lines(p []byte) {
 	}
 }
 
-// remember keeps p as what was shown last.
+// remember keeps p, which was shown last.
 func (d *display) remember(p []byte) {
 	p = p[max(0, len(p)-maxAbove):]
 	old := d.above[max(0, len(d.above)+len(p)-maxAbove):]
@@ -335,7 +334,7 @@ func (d *display) eraser() string {
 // when the line is so long that its lowest row must be at the bottom.
 func (d *display) top() int { return max(0, d.low-d.size.height+1) }
 
-// moveTo moves the cursor, as near as the screen allows.
+// moveTo moves the cursor, or as near as the screen allows.
 func (d *display) moveTo(at place) {
 	at.row = max(at.row, d.top())
 	d.move(d.row-at.row, 'A')
@@ -362,8 +361,7 @@ func (d *display) move(n int, final byte) {
 }
 
 // commonStart returns how many bytes of a and b are the same at their beginning
-// and need not be drawn again: in either, the next character is not one that is
-// drawn onto them.
+// and need not be drawn again: in neither is the next character drawn onto them.
 func commonStart(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {

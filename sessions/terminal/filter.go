@@ -211,13 +211,13 @@ func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos in
 		line, pos = newLine, newPos
 	}
 	if utf8.RuneCountInString(line) < f.max {
-		f.dropped = 0 // what counts is what the line shows
+		f.dropped = 0 // only the text on the screen counts
 	}
 	f.line, f.pos, f.stale = line, pos, false
 	return newLine, newPos, ok
 }
 
-// insert puts as much of what was typed into the line as there is room for.
+// insert puts as much of the typed text into the line as there is room for.
 func (f *filter) insert(line string, pos int) (string, int, bool) {
 	s := string(f.typed)
 	if room := max(0, f.max-utf8.RuneCountInString(line)); f.size > room {
@@ -247,8 +247,8 @@ func (f *filter) kill(k key) editing {
 
 // paste takes what belongs to a paste, which ends with its end marker. Should that have
 // been lost, nothing the person types would be seen again, so ^C ends it too, but only
-// when it comes in a read of its own, as a pressed key does: one within the pasted text must
-// not make what follows it be typed.
+// when it comes in a read of its own, as a pressed key does: the text behind one that was
+// pasted must not count as typed.
 func (f *filter) paste(k key, r rune) {
 	switch k {
 	case keyText:

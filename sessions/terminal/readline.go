@@ -9,8 +9,8 @@ import (
 )
 
 // ErrOverflow is what ReadLine returns, at once, when more echoes wait than Config
-// allows, because the person types on and their terminal takes nothing. What came
-// after them was not drawn: the session is to be ended.
+// allows, because the person types on and their client takes no output. Later
+// changes were not drawn: the session is to be ended.
 var ErrOverflow = errors.New("terminal: output not taken")
 
 // Line is what a person entered.
@@ -20,7 +20,7 @@ type Line struct {
 	Text string
 	// Over is 0, or the number of characters of all that was typed or pasted, when that
 	// is more than MaxText; Text is the part of it that the editor kept. It is not
-	// called back by the up key: a part of a message is not what was meant.
+	// added to the history, since it is only a part of a message.
 	Over int
 	// Pasted tells whether some of it was pasted.
 	Pasted bool
@@ -34,8 +34,7 @@ type Line struct {
 // ReadLines there is no prompt.
 //
 // The error is io.EOF after ^D on an empty line and at the end of input, else
-// what reading failed with; with it comes, as Line, what was typed but never
-// entered. All later calls return the error, with an empty Line.
+// the error of reading; with it comes, as Line, text that was typed but not entered. All later calls return the error, with an empty Line.
 func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 	f := &t.in
 	if f.ended != nil {

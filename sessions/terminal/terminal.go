@@ -5,14 +5,14 @@
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
 // and then writes what Take returns. Nothing here ever blocks on the network
-// but ReadLine, and that while it holds no lock: what a person types who does not
-// take what is written only makes Take's buffer grow, until ErrOverflow.
+// but ReadLine, and that while it holds no lock. If the person's client takes no
+// output, typing on only makes Take's buffer grow, until ErrOverflow.
 //
 // x/term only edits: it decides what a key does to the line. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
 // follows the cursor again for every key, so its echo is off (it reads lines as
 // it reads passwords). After each burst of keys it is asked for the line and the
-// cursor, and display changes on the screen what has to be changed.
+// cursor, and display makes the changes on the screen.
 package terminal
 
 import "io"
@@ -28,7 +28,7 @@ type Config struct {
 	Complete func(line string, pos int) (newLine string, newPos int, ok bool)
 
 	// Wake is told that output has come to wait for Take by another way than
-	// Print and Resize, whose caller takes it anyhow: an echo or Clear. It must
+	// Print and Resize, whose caller takes it anyway: an echo or Clear. It must
 	// not block and not call the Terminal.
 	Wake func()
 }

@@ -1,9 +1,9 @@
-// Package text makes what people type fit to be shown on other people's
-// screens, and measures and wraps it in terminal cells.
+// Package text makes typed text fit to be shown on other people's screens, and
+// measures and wraps it in terminal cells.
 //
-// Clean is applied once to what a person says, on the way in. CleanLine is for
-// everything else that somebody else chose and that ends up in one line of a
-// screen or a log: nicks in errors, environment values, exec commands, reasons,
+// Clean is applied once to all that a person says, on the way in. CleanLine is for
+// everything else that a client chose and that ends up in one line of a screen or
+// a log: nicks in errors, environment values, exec commands, reasons,
 // TERM, client versions. Quote shows a piece of such input in an error.
 //
 // Everything here is a pure function of its arguments and safe to call
@@ -32,8 +32,8 @@ const (
 
 // Clean returns s as it may be said in the room: valid UTF-8 whose only control
 // character is '\n', without anything that moves a cursor, reorders text, hides
-// text or stacks marks, and without blanks at the ends of lines: what has nothing to
-// see becomes empty. CRLF and a lone CR are newlines, a tab is four spaces, each run
+// text or stacks marks, and without blanks at the ends of lines, so that invisible
+// text becomes empty. CRLF and a lone CR are newlines, a tab is four spaces, each run
 // of invalid bytes is one U+FFFD. Clean is idempotent, its cost is linear, and its
 // result is at most four times as long as s. Printable ASCII is returned as it is.
 func Clean(s string) string {
@@ -114,7 +114,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// forbidden is what no screen but the speaker's own may get: controls, format
+// forbidden has the characters that are not sent to other screens: controls, format
 // characters (bidirectional, zero-width, tags, annotations), private use, surrogates,
 // separators, variation selectors, noncharacters and invisible fillers.
 var forbidden = []*unicode.RangeTable{
@@ -145,7 +145,7 @@ func isBlank(r rune) bool {
 	return unicode.IsSpace(r)
 }
 
-// isMark tells whether r is drawn onto what stands before it.
+// isMark tells whether r is drawn onto the character before it.
 func isMark(r rune) bool {
 	return r >= 0x300 && (unicode.Is(unicode.M, r) || RuneWidth(r) == 0)
 }

@@ -40,8 +40,8 @@ func Quote(s string, max int) string {
 }
 
 // AppendWrapped appends clean text s, broken into rows of at most width cells,
-// to dst. The first row begins in column col, whatever stands before it having
-// been printed already; all later rows, wrapped or after a newline of s, are
+// to dst. The first row begins in column col, behind text that was printed
+// already; all later rows, wrapped or after a newline of s, are
 // indented as far, or little where that would be more than half the width. Rows
 // are separated by '\n', with none at the end.
 //
