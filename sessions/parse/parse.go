@@ -75,24 +75,15 @@ func (t Table) Find(name string) *Syntax {
 // show: at most two lines, with the input quoted and cut.
 type Error struct {
 	Command string // canonical name; "" for an unknown one
-	Problem string // what is wrong, in words
-	Usage   string // how the command is typed; "" for an unknown command
-	Example string // a line that would do; may be empty
-	Hint    string // the way out
+	Problem string // what is wrong, and the usage of the command
+	Hint    string // the way out, or ""
 }
 
 func (e *Error) Error() string {
-	s := e.Problem
-	if e.Usage != "" {
-		s += "; usage: " + e.Usage
+	if e.Hint == "" {
+		return e.Problem
 	}
-	if e.Example != "" {
-		s += ", for example: " + e.Example
-	}
-	if e.Hint != "" {
-		s += " (" + e.Hint + ")"
-	}
-	return s
+	return e.Problem + " (" + e.Hint + ")"
 }
 
 const sayHint = "to say it to everyone, put a space in front"
@@ -132,7 +123,7 @@ func (t Table) Command(line string) (Call, error) {
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
-		if e.Usage == "" {
+		if e.Command == "" {
 			e.Hint = "to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help"
 		}
 	}
@@ -205,13 +196,18 @@ var everyday = map[string]bool{
 // to say.
 func run(c *Syntax, rest, hint string) (Call, error) {
 	call := Call{Name: c.Name}
-	if problem := c.Args(rest, &call); problem != "" {
-		if problem == noText {
-			hint = ""
-		}
-		return Call{}, &Error{Command: c.Name, Problem: c.Name + ": " + problem, Usage: c.Usage, Example: c.Example, Hint: hint}
+	problem := c.Args(rest, &call)
+	switch problem {
+	case "":
+		return call, nil
+	case noText:
+		hint = ""
 	}
-	return call, nil
+	problem = c.Name + ": " + problem + "; usage: " + c.Usage
+	if c.Example != "" {
+		problem += ", for example: " + c.Example
+	}
+	return Call{}, &Error{Command: c.Name, Problem: problem, Hint: hint}
 }
 
 // cut splits s at its first white space; rest has none around it.

@@ -68,15 +68,18 @@ type filter struct {
 	killed     string   // what ^Y inserts
 	past       []string // lines that were entered, oldest first
 
+	current
+	ended    error // what ReadLine has returned for good
+	panicked any   // what a panic in Read or answer brought
+}
+
+// current is the line being edited.
+type current struct {
 	line        string // the editor's when it was last asked
 	pos         int    // and the cursor's
 	stale       bool   // x/term was given a key since then
-	dropped     int    // characters that did not fit into the line
-	pasted      bool   // some of the line was pasted
-	interrupted bool   // the line is to be forgotten
-
-	ended    error // what ReadLine has returned for good
-	panicked any   // what a panic in Read or answer brought
+	dropped     int    // characters that did not fit
+	interrupted bool   // it is to be forgotten
 }
 
 // Read implements io.Reader for x/term. p has room for a key.
@@ -265,7 +268,6 @@ func (f *filter) paste(k key, r rune) {
 			f.typed = bytes.TrimRight(f.typed, newlineSign)
 			f.size = utf8.RuneCount(f.typed)
 		}
-		f.pasted = f.pasted || f.size > 0
 	case keyInterrupt:
 		if f.fresh == 1 {
 			f.dec.pasting = false

@@ -22,15 +22,13 @@ type Line struct {
 	// is more than MaxText; Text is the part of it that the editor kept. It is not
 	// added to the history, since it is only a part of a message.
 	Over int
-	// Pasted tells whether some of it was pasted.
-	Pasted bool
 }
 
 // ReadLine shows the prompt and returns the next line that the person enters.
 //
 // When Enter was pressed, erase is asked whether the rows with the typed line are
 // to be erased, because the text will come back as the room shows it, or stay.
-// What is printed until it has answered is shown above those rows. Between two
+// Output that is printed before it has answered is shown above those rows. Between two
 // ReadLines there is no prompt.
 //
 // The error is io.EOF after ^D on an empty line and at the end of input, else
@@ -54,12 +52,12 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 		if err != nil {
 			f.ended, s = err, f.line
 		}
-		line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n"), Pasted: f.pasted}
+		line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n")}
 		if all := utf8.RuneCountInString(s) + f.dropped; f.dropped > 0 && all > f.max {
 			line.Over = all
 		}
 		interrupted := f.interrupted
-		f.line, f.pos, f.stale, f.dropped, f.pasted, f.interrupted = "", 0, false, 0, false, false
+		f.current = current{}
 		switch {
 		case err != nil:
 			return line, err
