@@ -172,7 +172,7 @@ func nicks(rest string, call *Call) (tail, problem string) {
 
 // nickList is nicks and commas. White space around the commas does not count, so that what
 // follows never begins with a comma: that would be text for the wrong people.
-var nickList = regexp.MustCompile(`^[^,\s\v\x{85}\pZ]*(?:[\s\v\x{85}\pZ]*,[\s\v\x{85}\pZ]*[^,\s\v\x{85}\pZ]*)*`)
+var nickList = regexp.MustCompile(strings.ReplaceAll(`^[^,_]*([_]*,[_]*[^,_]*)*`, "_", `\s\v\x{85}\pZ`))
 
 // cutNicks cuts a list of nicks off s.
 func cutNicks(s string) (list []string, rest string) {

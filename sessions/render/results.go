@@ -54,25 +54,22 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	case result.Help:
 		return help(dst, r.Commands, st)
 	case result.HelpOn:
-		dst = Notice(dst, r.Usage+": "+r.Help, st)
-		more := []string{when(r.Example != "", "for example: "+r.Example), r.More, when(len(r.Aliases) > 0, "also /"+strings.Join(r.Aliases, ", /"))}
-		for _, words := range more {
-			if words != "" {
-				dst = Notice(dst, words, st)
-			}
-		}
-		return dst
+		example := when(r.Example != "", "for example: "+r.Example)
+		aliases := when(len(r.Aliases) > 0, "also /"+strings.Join(r.Aliases, ", /"))
+		return notices(dst, st, r.Usage+": "+r.Help, example, r.More, aliases)
 	case result.Moderation:
 		words = Moderation(r)
 	case result.Invitation:
-		words = "one-time invitation for " + r.Nick + ", valid for " + duration.Format(r.For) + ", code " + r.Code + ":"
-		return Notice(Notice(dst, words, st), "  "+r.Join, st)
+		words = "one-time invitation for " + r.Nick + ", valid for " + duration.Format(r.For) + ", code " + r.Code
+		return notices(dst, st, words+":", "  "+r.Join)
 	case result.Bans:
 		if words = "nobody is banned"; len(r.List) > 0 {
-			return list(dst, Number(len(r.List), "ban", "bans")+":", r.List, func(b bans.Ban) string { return ban(b, st) }, st)
+			head := Number(len(r.List), "ban", "bans") + ":"
+			return list(dst, head, r.List, func(b bans.Ban) string { return ban(b, st) }, st)
 		}
 	case result.Keys:
-		if words = "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"; len(r.List) > 0 {
+		words = "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"
+		if len(r.List) > 0 {
 			head := Number(len(r.List), "key is", "keys are") + " yours:"
 			return list(dst, head, r.List, func(k result.Key) string { return key(k, r.In, st, now) }, st)
 		}
@@ -98,6 +95,16 @@ func list[T any](dst []byte, head string, all []T, words func(T) string, st Styl
 	dst = Notice(dst, head, st)
 	for _, one := range all {
 		dst = Notice(dst, "  "+words(one), st)
+	}
+	return dst
+}
+
+// notices renders each of the words that apply.
+func notices(dst []byte, st Style, words ...string) []byte {
+	for _, s := range words {
+		if s != "" {
+			dst = Notice(dst, s, st)
+		}
 	}
 	return dst
 }
@@ -141,9 +148,9 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
 	return fill(words,
-		"{nick}", f.Nick, "{own}", f.Own, "{about}", f.About, "{id}", text.Quote(f.About, 24), "{operators}", operators,
-		"{near}", near(f.Near), "{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)),
-		"{n}", Count(f.N), "{most}", Count(f.Most), "{error}", Error(f.Err),
+		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators,
+		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
+		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
 	)
 }
 
@@ -212,7 +219,8 @@ var became = map[room.Outcome]string{
 // Receipt renders a receipt in one line.
 func Receipt(r result.Receipt) string {
 	words := fill(became[r.Outcome],
-		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near), "{most}", Number(r.Most, "unread message", "unread messages"))
+		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near),
+		"{most}", Number(r.Most, "unread message", "unread messages"))
 	switch {
 	case r.Taken():
 		return words
@@ -313,8 +321,9 @@ func Moderation(m result.Moderation) string {
 		you = "your key is"
 	}
 	return fill(moderated[m.What][m.Reader],
-		"{by}", m.By, "{whom}", m.Whom, "{why}", because("", m.Why), "{lasts}", lasts, "{you}", you, "{hit}", hit, "{from}", from,
-		"{sessions}", Number(m.Sessions, "session", "sessions"), "{block}", when(m.ByBlock, ", with everyone from "+m.Whom))
+		"{by}", m.By, "{whom}", m.Whom, "{why}", because("", m.Why), "{lasts}", lasts, "{you}", you,
+		"{hit}", hit, "{from}", from, "{sessions}", Number(m.Sessions, "session", "sessions"),
+		"{block}", when(m.ByBlock, ", with everyone from "+m.Whom))
 }
 
 func help(dst []byte, commands parse.Table, st Style) []byte {

@@ -31,18 +31,13 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 		away = "you have been away since " + Clock(w.Absence.Since, now, st) +
 			when(w.Absence.Reason != "", " ("+w.Absence.Reason+")") + "; /back to return"
 	}
-	for _, words := range []string{
+	return notices(dst, st,
 		you,
 		when(w.Unused != "", "your key was not accepted: "+w.Unused),
 		away,
-		here(w.Others, w.OthersOnline) + "; type help for a list of commands",
+		here(w.Others, w.OthersOnline)+"; type help for a list of commands",
 		when(w.Unread.Messages > 0, unread(result.Unread{Waiting: w.Unread, Full: w.Full})),
-	} {
-		if words != "" {
-			dst = Notice(dst, words, st)
-		}
-	}
-	return dst
+	)
 }
 
 // identity tells somebody their name, and reports whether it is not the one they asked for.
@@ -93,20 +88,16 @@ func unread(u result.Unread) string {
 	for _, from := range u.Senders[:min(most, len(u.Senders))] {
 		parts = append(parts, fmt.Sprintf("%s (%d)", from, u.Of[from]))
 	}
+	parts = append(parts, when(len(u.Senders) > most, "..."))
 	full := when(u.Full, "your inbox is full, and nobody can write to you until you have read them: ")
-	return fmt.Sprintf("%d unread: %s; %stype inbox", u.Messages, commas(append(parts, when(len(u.Senders) > most, "..."))...), full)
+	return fmt.Sprintf("%d unread: %s; %stype inbox", u.Messages, commas(parts...), full)
 }
 
 // Missed renders the line before the last lines of the room: how many more there are since
 // the person left. After a lost connection it says so, and counts all of them.
 func Missed(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
-	if words := missed(w, st, now); words != "" {
-		dst = Notice(dst, words, st)
-	}
-	if w.Returned && w.Shown > 0 {
-		dst = Notice(dst, "your connection was lost; meanwhile:", st)
-	}
-	return dst
+	meanwhile := when(w.Returned && w.Shown > 0, "your connection was lost; meanwhile:")
+	return notices(dst, st, missed(w, st, now), meanwhile)
 }
 
 func missed(w result.Welcome, st Style, now time.Time) string {
@@ -145,7 +136,8 @@ func missed(w result.Welcome, st Style, now time.Time) string {
 	if above == 0 {
 		return words
 	}
-	return fmt.Sprintf("%s: /history %d", commas(words, when(mentions > 0, Number(mentions, "mentions you", "mention you"))), above+w.Shown)
+	mention := when(mentions > 0, Number(mentions, "mentions you", "mention you"))
+	return fmt.Sprintf("%s: /history %d", commas(words, mention), above+w.Shown)
 }
 
 // MOTD cleans the message of the day: it is the operator's, but a file all the same.

@@ -32,7 +32,8 @@ type Line struct {
 // ReadLines there is no prompt.
 //
 // The error is io.EOF after ^D on an empty line and at the end of input, else
-// the error of reading; with it comes, as Line, text that was typed but not entered. All later calls return the error, with an empty Line.
+// the error of reading; with it comes, as Line, text that was typed but not entered.
+// All later calls return the error, with an empty Line.
 func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 	f := &t.in
 	if f.ended != nil {

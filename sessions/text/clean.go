@@ -153,6 +153,11 @@ func isMark(r rune) bool {
 // isEmoji tells whether r may be joined to others like it: that is wider than Unicode's
 // Extended_Pictographic, by symbols for which it does no harm.
 func isEmoji(r rune) bool {
-	return r >= 0xa9 && (r >= 0x1f000 && r <= 0x1faff || unicode.Is(unicode.So, r) && !isBlank(r) && r != utf8.RuneError ||
-		strings.ContainsRune("‼⁉ℹ↔◻◼◽◾⤴⤵〰〽", r))
+	switch {
+	case r < 0xa9 || isBlank(r) || r == utf8.RuneError:
+		return false
+	case r >= 0x1f000 && r <= 0x1faff || unicode.Is(unicode.So, r):
+		return true
+	}
+	return strings.ContainsRune("‼⁉ℹ↔◻◼◽◾⤴⤵〰〽", r)
 }
