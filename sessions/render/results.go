@@ -18,7 +18,6 @@ const listed = 20
 // Result renders the result of a command, except [result.Pages], whose pages Messages
 // renders.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
-	words := ""
 	switch r := r.(type) {
 	case result.Failure:
 		return Refusal(dst, Failure(r, st, now), st)
@@ -26,77 +25,14 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		if !r.Taken() {
 			return Refusal(dst, Receipt(r), st)
 		}
-		words = Receipt(r)
-	case result.Done:
-		words = fill(done[r.What], "{nick}", r.Nick)
-	case result.Text:
-		words = r.Words
-	case result.Online:
-		if words = "nobody else is here"; len(r.People) > 0 {
-			head := Number(len(r.People), "other person is", "other people are") + " here:"
-			return list(dst, head, r.People, func(p result.Person) string { return person(p, st, now) }, st)
-		}
-	case result.Lately:
-		within := "within the last " + Number(r.Minutes, "minute", "minutes")
-		if words = "nobody else was here " + within; len(r.People) > 0 {
-			return list(dst, within+":", r.People, func(p room.Presence) string { return seen(p, now) }, st)
-		}
-	case result.Back:
-		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
-	case result.BlockList:
-		if words = "you block nobody"; len(r.Nicks) > 0 {
-			words = "you block " + People(r.Nicks, len(r.Nicks))
-		}
-	case result.Identity:
-		if words = "you are " + r.Nick + ", by the key " + r.Fingerprint; r.Fingerprint == "" {
-			words = "you are " + r.Nick + asGuest + "; connect with a key to have a nick of your own"
-		}
 	case result.Help:
 		return help(dst, r.Commands, st)
-	case result.HelpOn:
-		example := when(r.Example != "", "for example: "+r.Example)
-		aliases := when(len(r.Aliases) > 0, "also /"+strings.Join(r.Aliases, ", /"))
-		return notices(dst, st, r.Usage+": "+r.Help, example, r.More, aliases)
-	case result.Moderation:
-		words = Moderation(r)
-	case result.Invitation:
-		words = "one-time invitation for " + r.Nick + ", valid for " + duration.Format(r.For) + ", code " + r.Code
-		return notices(dst, st, words+":", "  "+r.Join)
-	case result.Bans:
-		if words = "nobody is banned"; len(r.List) > 0 {
-			head := Number(len(r.List), "ban", "bans") + ":"
-			return list(dst, head, r.List, func(b bans.Ban) string { return ban(b, st) }, st)
-		}
-	case result.Keys:
-		words = "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"
-		if len(r.List) > 0 {
-			head := Number(len(r.List), "key is", "keys are") + " yours:"
-			return list(dst, head, r.List, func(k result.Key) string { return key(k, r.In, st, now) }, st)
-		}
-	case result.KeysAdded:
-		for _, k := range r.List {
-			words := "added " + key(k, "", st, now) + "; it lets its owner in as " + r.Nick
-			dst = Notice(dst, words+when(r.Operator, ", but not as an operator"), st)
-		}
-		return dst
 	case result.MOTD:
 		if lines := MOTD(dst, r.Text); len(lines) > len(dst) {
 			return lines
 		}
-		words = "there is no message of the day"
-	default:
-		return dst
 	}
-	return Notice(dst, words, st)
-}
-
-// list renders a heading, and a line for each of all below it.
-func list[T any](dst []byte, head string, all []T, words func(T) string, st Style) []byte {
-	dst = Notice(dst, head, st)
-	for _, one := range all {
-		dst = Notice(dst, "  "+words(one), st)
-	}
-	return dst
+	return notices(dst, st, notes(r, st, now)...)
 }
 
 // notices renders each of the words that apply.
@@ -107,6 +43,74 @@ func notices(dst []byte, st Style, words ...string) []byte {
 		}
 	}
 	return dst
+}
+
+// notes has the words of each line about a result that is no failure.
+func notes(r result.Result, st Style, now time.Time) []string {
+	words := ""
+	switch r := r.(type) {
+	case result.Receipt:
+		words = Receipt(r)
+	case result.Done:
+		words = fill(done[r.What], "{nick}", r.Nick)
+	case result.Text:
+		words = r.Words
+	case result.Online:
+		head := Number(len(r.People), "other person is", "other people are") + " here:"
+		return list(head, "nobody else is here", r.People, func(p result.Person) string { return person(p, st, now) })
+	case result.Lately:
+		within := "within the last " + Number(r.Minutes, "minute", "minutes")
+		none := "nobody else was here " + within
+		return list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
+	case result.Back:
+		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
+	case result.BlockList:
+		if words = "you block nobody"; len(r.Nicks) > 0 {
+			words = "you block " + People(r.Nicks, len(r.Nicks))
+		}
+	case result.Identity:
+		if words = "you are " + r.Nick + ", by the key " + r.Fingerprint; r.Fingerprint == "" {
+			words = "you are " + r.Nick + asGuest + "; connect with a key to have a nick of your own"
+		}
+	case result.HelpOn:
+		example := when(r.Example != "", "for example: "+r.Example)
+		aliases := when(len(r.Aliases) > 0, "also /"+strings.Join(r.Aliases, ", /"))
+		return []string{r.Usage + ": " + r.Help, example, r.More, aliases}
+	case result.Moderation:
+		words = Moderation(r)
+	case result.Invitation:
+		words = "one-time invitation for " + r.Nick + ", valid for " + duration.Format(r.For) + ", code " + r.Code
+		return []string{words + ":", "  " + r.Join}
+	case result.Bans:
+		head := Number(len(r.List), "ban", "bans") + ":"
+		return list(head, "nobody is banned", r.List, func(b bans.Ban) string { return ban(b, st) })
+	case result.Keys:
+		none := "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"
+		head := Number(len(r.List), "key is", "keys are") + " yours:"
+		return list(head, none, r.List, func(k result.Key) string { return key(k, r.In, st, now) })
+	case result.KeysAdded:
+		var all []string
+		for _, k := range r.List {
+			words := "added " + key(k, "", st, now) + "; it lets its owner in as " + r.Nick
+			all = append(all, words+when(r.Operator, ", but not as an operator"))
+		}
+		return all
+	case result.MOTD:
+		words = "there is no message of the day"
+	}
+	return []string{words}
+}
+
+// list is a heading, and words for each of all below it, or none.
+func list[T any](head, none string, all []T, words func(T) string) []string {
+	if len(all) == 0 {
+		return []string{none}
+	}
+	lines := []string{head}
+	for _, one := range all {
+		lines = append(lines, "  "+words(one))
+	}
+	return lines
 }
 
 // done has the words for [result.Done].
