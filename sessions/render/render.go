@@ -85,19 +85,19 @@ type styleKey struct {
 // is made once, by the first of them, while the others wait: in a burst, hundreds would
 // make the same.
 func shared(dst []byte, e *room.Update, st Style) []byte {
-	forAll := func() []byte {
-		if e.Message != nil {
-			return bytes.Clone(Message(nil, e.Message, "", st, e.Message.Time))
-		}
-		return bytes.Clone(change(nil, e.Presence, "", st))
-	}
 	key := styleKey{Style: st, zone: st.Zone.String()}
 	key.Zone = nil
 	once, ok := e.Rendered.Load(key)
-	if !ok && e.Styles.Add(1) > mostStyles {
-		return append(dst, forAll()...)
-	}
 	if !ok {
+		forAll := func() []byte {
+			if e.Message != nil {
+				return bytes.Clone(Message(nil, e.Message, "", st, e.Message.Time))
+			}
+			return bytes.Clone(change(nil, e.Presence, "", st))
+		}
+		if e.Styles.Add(1) > mostStyles {
+			return append(dst, forAll()...)
+		}
 		once, _ = e.Rendered.LoadOrStore(key, sync.OnceValue(forAll))
 	}
 	return append(dst, once.(func() []byte)()...)
