@@ -41,13 +41,12 @@ func (p place) rest(width int) place {
 	return p
 }
 
-// after is where a line ends that begins with the prompt and s.
-func after(s string, width int) place {
-	p := place{col: len(prompt)}
+// after is where the cursor is behind s.
+func after(s string, width int) (p place) {
 	for _, r := range s {
 		p.add(r, width)
 	}
-	return p
+	return p.rest(width)
 }
 
 // display draws the line being edited, below everything that was printed, and
@@ -57,12 +56,10 @@ type display struct {
 	mu   sync.Mutex
 	size size
 
-	// The line on the screen, if shown, and where the cursor is.
-	shown bool
-	line  string
-	pos   int // the cursor's, in bytes of line
-	place
-	low int // the lowest row that was reached
+	line  string // on the screen, with the prompt; "" if there is none
+	pos   int    // the cursor's, in bytes of line
+	place        // the cursor's on the screen
+	low   int    // the lowest row that was reached
 
 	above []byte // the last lines that were shown above it, the first one perhaps cut
 
@@ -97,8 +94,8 @@ func (d *display) echo(draw func()) error {
 func (d *display) show(line string, pos int) error {
 	drawn := false
 	err := d.echo(func() {
-		if drawn = !d.shown || line != d.line || pos != d.pos; drawn {
-			d.draw(line, pos)
+		if drawn = d.line == "" || line != d.line[len(prompt):] || len(prompt)+pos != d.pos; drawn {
+			d.draw(prompt+line, len(prompt)+pos)
 		}
 	})
 	if drawn {
@@ -116,7 +113,7 @@ func (d *display) enter(line string, gone bool) {
 		case gone:
 			d.erase()
 		default:
-			d.draw(line, len(line))
+			d.draw(prompt+line, len(prompt+line))
 			if d.col > 0 || d.row == 0 {
 				d.emit("\r\n")
 			}
@@ -145,11 +142,11 @@ func (d *display) Print(p []byte) {
 func (d *display) Resize(width, height int) {
 	to := clampSize(width, height)
 	d.around(func() {
-		rows := 1 + after(d.line, min(to.width, d.size.width)).row
+		row := after(d.line, min(to.width, d.size.width)).row
 		switch {
 		case to == d.size:
 			return
-		case d.shown && rows > 1 && to.width != d.size.width:
+		case row > 0 && to.width != d.size.width:
 			// Rows that are too many are kept in the terminal's history.
 			d.wipe(max(to.height, d.size.height), max(to.width, d.size.width))
 		default:
@@ -170,9 +167,9 @@ func (d *display) around(draw func()) {
 }
 
 func (d *display) redraw(draw func()) {
-	shown, line, pos := d.shown, d.line, d.pos
+	line, pos := d.line, d.pos
 	draw()
-	if shown {
+	if line != "" {
 		d.draw(line, pos)
 	}
 }
@@ -257,15 +254,11 @@ func (d *display) wipe(rows, width int) {
 // there, and puts the cursor at pos.
 func (d *display) draw(line string, pos int) {
 	width := d.size.width
-	if !d.shown {
-		d.begin()
-	}
 	if line != d.line {
 		same := commonStart(d.line, line)
-		at := after(line[:same], width).rest(width)
-		if at.row < d.top() || same == 0 && (drawnOnto(d.line) || drawnOnto(line)) {
+		at := after(line[:same], width)
+		if at.row < d.top() {
 			d.erase()
-			d.begin()
 			same, at = 0, d.place
 		}
 		d.moveTo(at)
@@ -276,20 +269,12 @@ func (d *display) draw(line string, pos int) {
 		d.line = line
 	}
 	d.pos = pos
-	d.moveTo(after(line[:pos], width).rest(width))
-}
-
-// begin writes the prompt.
-func (d *display) begin() {
-	d.home()
-	d.shown = true
-	d.emit(prompt)
-	d.col = len(prompt)
+	d.moveTo(after(line[:pos], width))
 }
 
 // home notes that there is no line on the screen.
 func (d *display) home() {
-	d.shown, d.line, d.pos, d.place, d.low = false, "", 0, place{}, 0
+	d.line, d.pos, d.place, d.low = "", 0, place{}, 0
 }
 
 // write writes text where the cursor is, beginning rows by itself, and gets the cursor out
@@ -311,7 +296,7 @@ func (d *display) write(s string) {
 // erase removes the line from the screen and leaves the cursor where the prompt
 // began. Should that have scrolled off, it is left at the screen's top.
 func (d *display) erase() {
-	if !d.shown {
+	if d.line == "" {
 		return
 	}
 	d.move(d.row, 'A')

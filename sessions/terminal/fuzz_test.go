@@ -21,10 +21,10 @@ func (r *rig) checkScreen() {
 	if col != d.col {
 		r.fail("the cursor is in column %d, not %d", col, d.col)
 	}
-	if !d.shown {
+	if d.line == "" {
 		return
 	}
-	want := rowsOf(prompt+d.line, width)
+	want := rowsOf(d.line, width)
 	all, first := r.screen.All(), r.screen.Scrolled()+row-d.row
 	if len(all) > first+len(want) {
 		r.fail("below the line stands %q", all[first+len(want):])
@@ -39,7 +39,7 @@ func (r *rig) checkScreen() {
 			return
 		}
 	}
-	at := rowsOf(prompt+d.line[:d.pos]+"x", width)
+	at := rowsOf(d.line[:d.pos]+"x", width)
 	if wanted := len(at) - 1; d.row != wanted && wanted > d.low-height {
 		r.fail("the cursor is in row %d of the line, not %d", d.row, wanted)
 	}
