@@ -65,11 +65,10 @@ func notes(r result.Result, st Style, now time.Time) []string {
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
 	case result.BlockList:
-		if words = "you block nobody"; len(r.Nicks) > 0 {
-			words = "you block " + People(r.Nicks, len(r.Nicks))
-		}
+		words = "you block " + People(r.Nicks, len(r.Nicks)) + when(len(r.Nicks) == 0, "nobody")
 	case result.Identity:
-		if words = "you are " + r.Nick + ", by the key " + r.Fingerprint; r.Fingerprint == "" {
+		words = "you are " + r.Nick + ", by the key " + r.Fingerprint
+		if r.Fingerprint == "" {
 			words = "you are " + r.Nick + asGuest + "; connect with a key to have a nick of your own"
 		}
 	case result.HelpOn:
