@@ -2,10 +2,8 @@ package terminal
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -38,8 +36,6 @@ const (
 	sentinel = 0x1f
 )
 
-var errPanicked = errors.New("terminal: panic while reading")
-
 // editing makes another line of the editor's, with the cursor before a byte of it.
 type editing func(line string, pos int) (newLine string, newPos int, ok bool)
 
@@ -65,7 +61,7 @@ type filter struct {
 	marks      int    // that typed ends in
 	asked      editing
 	copied     int      // bytes, since the last read
-	killed     string   // what ^Y inserts
+	killed     string   // by ^W, ^U or ^K, for ^Y
 	past       []string // lines that were entered, oldest first
 
 	current
@@ -78,6 +74,7 @@ type current struct {
 	line        string // the editor's when it was last asked
 	pos         int    // and the cursor's
 	stale       bool   // x/term was given a key since then
+	killing     bool   // it was ^W, ^U or ^K
 	dropped     int    // characters that did not fit
 	interrupted bool   // it is to be forgotten
 }
@@ -99,10 +96,11 @@ func (f *filter) Read(p []byte) (n int, err error) {
 		}
 		isKey := k != keyNone && k != keyText
 		waits := len(f.typed) > 0 && !f.dec.pasting
+		needsLine := k == keyEnd || k == keyKillWord || k == keyKillLeft || k == keyKillRight
 		switch {
 		case waits && (n == 0 || isKey && f.affords(k)): // the key comes after it
 			return f.ask(p, f.insert), nil
-		case f.stale && (n == 0 || k == keyEnd || f.dropped > 0):
+		case f.stale && (n == 0 || needsLine || f.killing || f.dropped > 0):
 			return f.ask(p, func(string, int) (string, int, bool) { return "", 0, false }), nil
 		case n == 0:
 			if err := f.fill(); err != nil {
@@ -122,8 +120,11 @@ func (f *filter) Read(p []byte) (n int, err error) {
 			}
 		}
 	}
-	return 0, errPanicked
+	return 0, io.EOF // ReadLine panics again
 }
+
+// Write implements io.Writer for x/term, which has nothing to draw on.
+func (f *filter) Write(p []byte) (int, error) { return len(p), nil }
 
 // contain keeps a panic from going through x/term, where it would be fatal to the process.
 func (f *filter) contain() {
@@ -177,7 +178,8 @@ func (f *filter) press(p []byte, k key) int {
 	case keyTab:
 		return f.ask(p, f.complete)
 	case keyKillWord, keyKillLeft, keyKillRight:
-		return f.ask(p, f.kill(k))
+		f.killing = true
+		return f.give(p, k)
 	case keyEnter, keyEnd, keyUp, keyDown, keyLeft, keyRight, keyLineStart, keyLineEnd, keyWordLeft, keyWordRight,
 		keyBackspace, keyDelete, keyTranspose:
 		return f.give(p, k)
@@ -207,6 +209,10 @@ func (f *filter) ask(p []byte, what editing) int {
 // and may put others in their place.
 func (f *filter) answer(line string, pos int, _ rune) (newLine string, newPos int, ok bool) {
 	defer f.contain()
+	if n := len(f.line) - len(line); f.killing && n > 0 {
+		f.killed = f.line[pos : pos+n]
+	}
+	f.killing = false
 	newLine, newPos, fits := f.asked(line, pos)
 	ok = fits && utf8.RuneCountInString(newLine) <= f.max
 	f.copied += keyCost + len(line) + len(newLine)
@@ -229,23 +235,6 @@ func (f *filter) insert(line string, pos int) (string, int, bool) {
 	f.dropped = f.size + f.over - utf8.RuneCountInString(s)
 	f.forget()
 	return line[:pos] + s + line[pos:], pos + len(s), true
-}
-
-// kill takes a part of the line out, for ^Y.
-func (f *filter) kill(k key) editing {
-	return func(line string, pos int) (string, int, bool) {
-		from, to := 0, pos
-		switch k {
-		case keyKillRight:
-			from, to = pos, len(line)
-		case keyKillWord:
-			from = strings.LastIndexByte(strings.TrimRight(line[:pos], " "), ' ') + 1
-		}
-		if from < to {
-			f.killed = line[from:to]
-		}
-		return line[:from] + line[to:], from, true
-	}
 }
 
 // paste takes what belongs to a paste, which ends with its end marker. Should that have

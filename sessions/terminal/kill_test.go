@@ -17,6 +17,7 @@ func TestYank(t *testing.T) {
 	enters(t, "a\x19b\r", "ab")
 	enters(t, "one\x15\r\x19\r", "", "one")
 	enters(t, "one\x15\x0b\x15\x17\x19\r", "one") // what takes nothing away is no loss
+	enters(t, "abcdef\x02\x02\x02\x0b\x01\x19\r", "defabc")
 	r := newRig(t, Config{MaxText: 6}, "abcd\x15\x19\x19\r", paste("a\nb")+"\x15\x19\r").run()
 	if diff := cmp.Diff([]Line{{Text: "abcdab", Over: 8}, {Text: "a\nb"}}, r.lines); diff != "" {
 		t.Error(diff)

@@ -43,7 +43,7 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 	for {
 		// Another one for each line, since x/term never gives back the memory of a long one, nor
 		// begins a walk through the history again.
-		f.editor = term.NewTerminal(keyboard{f}, "")
+		f.editor = term.NewTerminal(f, "")
 		f.editor.History = f
 		s, err := f.editor.ReadPassword("")
 		if p := f.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
@@ -71,8 +71,3 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 		return line, nil
 	}
 }
-
-// keyboard is what x/term sits on: something to read from, and nothing to draw on.
-type keyboard struct{ *filter }
-
-func (keyboard) Write(p []byte) (int, error) { return len(p), nil }
