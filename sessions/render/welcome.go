@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,17 +106,11 @@ func missed(w result.Welcome, st Style, now time.Time) string {
 		return ""
 	}
 	left := w.Left.Truncate(time.Millisecond) // as the times of messages are
-	all, above, mentions := 0, 0, 0
-	for i, m := range w.Recent {
-		if m.Time.Before(left) {
-			continue
-		}
-		all++
-		if i < len(w.Recent)-w.Shown {
-			above++
-			if m.From != w.Nick && Mentions(m.Text, w.Nick) {
-				mentions++
-			}
+	since := slices.DeleteFunc(slices.Clone(w.Recent), func(m *room.Message) bool { return m.Time.Before(left) })
+	all, above, mentions := len(since), max(0, len(since)-w.Shown), 0
+	for _, m := range since[:above] {
+		if m.From != w.Nick && Mentions(m.Text, w.Nick) {
+			mentions++
 		}
 	}
 	atLeast := when(all == room.MissedLines, "at least ")

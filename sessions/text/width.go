@@ -50,20 +50,23 @@ func Quote(s string, max int) string {
 // clusters.
 // With a width of zero or less only s's own newlines break rows.
 func AppendWrapped(dst []byte, s string, width, col int) []byte {
-	indent := max(col, 0)
+	col = max(col, 0)
+	indent := col
 	if width > 0 && indent > width/2 {
 		indent, col = min(2, width/4), col%width
 	}
 	newline := "\n" + strings.Repeat(" ", indent)
-	line, rest, more := strings.Cut(s, "\n")
-	dst = appendLine(dst, line, width, max(col, 0), newline)
-	for more {
-		line, rest, more = strings.Cut(rest, "\n")
-		if line == "" {
+	first := true
+	for line := range strings.SplitSeq(s, "\n") {
+		switch {
+		case first:
+			first = false
+		case line == "":
 			dst = append(dst, '\n')
-			continue
+		default:
+			dst, col = append(dst, newline...), indent
 		}
-		dst = appendLine(append(dst, newline...), line, width, indent, newline)
+		dst = appendLine(dst, line, width, col, newline)
 	}
 	return dst
 }
