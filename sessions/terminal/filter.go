@@ -13,7 +13,6 @@ import (
 
 const (
 	rawSize  = 512 // read at once; small, because every idle session holds it
-	maxEmpty = 100 // reads without data or error in a row
 	keepText = 64  // bytes for typed text that are kept between two bursts of it
 
 	// maxCopied bounds what the keys of one read can make the server copy, in bytes: no
@@ -146,13 +145,8 @@ func (f *filter) fill() error {
 		f.have = 2 * maxSequence
 	}
 	f.at, f.carried, f.copied = 0, f.have, 0
-	for range maxEmpty {
-		f.fresh, f.err = f.src.Read(f.raw[f.have:])
-		if f.have += f.fresh; f.fresh > 0 || f.err != nil {
-			return nil
-		}
-	}
-	f.err = io.ErrNoProgress
+	f.fresh, f.err = f.src.Read(f.raw[f.have:])
+	f.have += f.fresh
 	return nil
 }
 

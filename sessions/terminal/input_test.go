@@ -131,9 +131,6 @@ func TestReadErrors(t *testing.T) {
 	if _, err := newTerminal(failing{io.ErrClosedPipe}, Config{}).ReadLine(erased); err != io.ErrClosedPipe {
 		t.Error(err)
 	}
-	if _, err := newTerminal(failing{nil}, Config{}).ReadLine(erased); err != io.ErrNoProgress {
-		t.Error(err)
-	}
 }
 
 func TestHistory(t *testing.T) {
