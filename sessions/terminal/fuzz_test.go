@@ -112,7 +112,7 @@ func (r *rig) session(data []byte) {
 // checkLines asserts what is promised of any line.
 func (r *rig) checkLines() {
 	r.t.Helper()
-	for _, l := range append(r.lines, r.end) {
+	for _, l := range r.lines {
 		if !utf8.ValidString(l.Text) || utf8.RuneCountInString(l.Text) > r.term.in.max || l.Over > 0 && l.Over <= r.term.in.max {
 			r.t.Fatalf("%+v", l)
 		}

@@ -27,7 +27,6 @@ type rig struct {
 
 	failed string // what is wrong; it ends the script
 	lines  []Line
-	end    Line // what came with the error
 	err    error
 	out    int // bytes taken
 	buf    []byte
@@ -101,7 +100,7 @@ func (r *rig) run() *rig {
 	for {
 		line, err := r.term.ReadLine(r.erase)
 		if err != nil {
-			r.end, r.err = line, err
+			r.err = err
 			break
 		}
 		r.lines = append(r.lines, line)
