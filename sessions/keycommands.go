@@ -27,10 +27,7 @@ func (c *commandContext) key(call parse.Call) result.Result {
 // withUse adds to keys when they were last used.
 func (c *commandContext) withUse(list []keys.Entry) (all []result.Key) {
 	for _, e := range list {
-		all = append(all, result.Key{
-			Fingerprint: e.Fingerprint, Type: e.Type, Added: e.Added, Used: c.manager.cfg.Used.Last(e.Fingerprint),
-			Expires: e.Expires, From: e.From, Disabled: e.Disabled,
-		})
+		all = append(all, result.Key{Entry: e, Used: c.manager.cfg.Used.Last(e.Fingerprint)})
 	}
 	return all
 }

@@ -52,7 +52,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	if pty {
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
+			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(s.resized)
@@ -140,11 +140,11 @@ func (s *session) lastWords(cause error) (words, errors string) {
 func endWords(cause error) string {
 	switch {
 	case voluntary(cause):
-		return render.Ending(result.Bye)
+		return render.Bye
 	case errors.Is(cause, errShutdown):
-		return render.Ending(result.Shutdown)
+		return render.Shutdown
 	case errors.Is(cause, errSlow):
-		return render.Ending(result.TooSlow)
+		return render.TooSlow
 	case errors.Is(cause, errLost):
 		return ""
 	}
