@@ -45,8 +45,8 @@ func TestGuestsAwayIsNotKept(t *testing.T) {
 		if a := h.join("~ann").welcome.Absence; a.Away() {
 			t.Errorf("%+v", a)
 		}
-		if len(h.settings.away) > 0 {
-			t.Errorf("kept for guests: %v", h.settings.away)
+		if len(h.settings.of) > 0 {
+			t.Errorf("kept for guests: %v", h.settings.of)
 		}
 	})
 }

@@ -75,11 +75,12 @@ func TestNote(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var c presenceBatch
+			var a attendance
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
-				c.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
+				a.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
 			}
-			if got := fmt.Sprintf("+%v -%v !%v", c.of[joined], c.of[left], c.of[lost]); got != tt.want {
+			c := a.takeChanges()
+			if got := fmt.Sprintf("+%v -%v !%v", c.Joined, c.Left, c.Lost); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.changes, got, tt.want)
 			}
 		})

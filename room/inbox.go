@@ -17,7 +17,7 @@ func (s *Seat) Inbox() iter.Seq2[Page, error] {
 		}
 		for page, err := range s.room.unread(s.nick) {
 			page.Messages = slices.DeleteFunc(page.Messages, func(m *Message) bool { return m.Kind == KindReceipt })
-			s.room.wroteLast(s.nick, page.Messages)
+			s.room.wasWritten(s.nick, page.Messages)
 			if !yield(page, err) {
 				return
 			}
@@ -79,48 +79,55 @@ const maxRead = pageMessages
 // that is on disk and the senders were told, so it must not be called on the log's
 // goroutine. The error wraps ErrStorage: they, or some of them, stay unread.
 func (s *Seat) MarkRead(shown []*Message) error {
+	r := s.room
 	for some := range slices.Chunk(shown, maxRead) {
-		if err := s.room.markRead(s.nick, some); err != nil {
+		read, err := r.unreadAmong(s.nick, some, true)
+		if err != nil {
+			return err
+		}
+		if len(read) == 0 {
+			continue
+		}
+		if err := r.wait(r.reading(s.nick, read, r.receiptsFor(s.nick, read, ""))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Room) markRead(nick string, shown []*Message) error {
-	mine := r.claimFree(nick, shown)
-	if len(mine) == 0 {
-		return nil
+// unreadAmong returns those of messages to nick that are unread and not in flight. Claimed, these
+// are in flight from now on. Which are in flight is looked at first: what is released after
+// that is not taken for unread because the histories were asked before.
+func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread []*Message, err error) {
+	var free, others []*Message
+	r.mu.Lock()
+	for _, m := range messages {
+		if !r.free(nick, m.ID) {
+			continue
+		}
+		free = append(free, m)
+		if claim {
+			r.people.inflight.set(nick, m.ID, nil)
+		}
 	}
-	unread, err := r.histories.StillUnread(nick, idsOf(mine))
-	var read, others []*Message
-	for _, m := range mine {
-		if unread[m.ID] && err == nil {
-			read = append(read, m)
+	r.mu.Unlock()
+	if len(free) == 0 {
+		return nil, nil
+	}
+	still, err := r.histories.StillUnread(nick, idsOf(free))
+	for _, m := range free {
+		if still[m.ID] && err == nil {
+			unread = append(unread, m)
 		} else {
 			others = append(others, m)
 		}
 	}
-	r.mu.Lock()
-	r.people.release(nick, idsOf(others))
-	r.mu.Unlock()
-	if len(read) == 0 {
-		return err
+	if claim {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.people.release(nick, idsOf(others))
 	}
-	return r.wait(r.reading(nick, read, r.receiptsFor(nick, read, "")))
-}
-
-// claimFree claims those of nick's messages that are free.
-func (r *Room) claimFree(nick string, messages []*Message) (mine []*Message) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range messages {
-		if r.free(nick, m.ID) {
-			r.people.inflight.set(nick, m.ID, nil)
-			mine = append(mine, m)
-		}
-	}
-	return mine
+	return unread, err
 }
 
 // reading makes the event that nick has read messages, which nick has claimed, and that this is
@@ -145,15 +152,24 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 // wroteThis reports whether the guest who is called nick now is the one who wrote
 // m, and not another one who came later.
 func (r *Room) wroteThis(nick string, m *Message) (same bool) {
-	r.withMember(nick, func(guest *member) { same = guest.firstID < m.ID })
+	r.withPerson(nick, func(guest *person) { same = guest.firstID < m.ID })
 	return same
+}
+
+// wasWritten notes that nick, if present, was shown these messages.
+func (r *Room) wasWritten(nick string, messages []*Message) {
+	r.withPerson(nick, func(p *person) {
+		for _, m := range messages {
+			p.wasWritten(m)
+		}
+	})
 }
 
 // Retire has nick's history set aside, since nick is nobody's any more, and tells the
 // senders of what waited in it that it will not be read. It returns how much that was, once all
 // is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
 func (r *Room) Retire(nick string) (unread int, err error) {
-	for page, err := range paged(r.histories.Unread(nick), new(int)) {
+	for page, err := range paged(r.histories.Unread(nick)) {
 		unread += len(page.Messages)
 		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
 		if err == nil && len(receipts) > 0 {
@@ -166,68 +182,16 @@ func (r *Room) Retire(nick string) (unread int, err error) {
 	return unread, r.wait(&Event{Message: r.newMessage(KindRetired, nick, nil, "")})
 }
 
-// unread gives nick's unread messages and receipts but for those that are in flight.
+// unread gives nick's unread messages and receipts but for those that are in flight. It asks
+// once more for each page, since they are read as they are taken.
 func (r *Room) unread(nick string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		for page, err := range paged(r.histories.Unread(nick), new(int)) {
-			for _, m := range page.Messages {
-				page.Searched += searchCost(m)
-			}
-			still, stillErr := r.stillUnread(nick, page.Messages)
+		for page, err := range paged(r.histories.Unread(nick)) {
+			still, stillErr := r.unreadAmong(nick, page.Messages, false)
 			page.Messages = still
 			if !yield(page, cmp.Or(err, stillErr)) || stillErr != nil {
 				return
 			}
 		}
 	}
-}
-
-// unreadTries bounds how often stillUnread asks the histories for one answer.
-const unreadTries = 3
-
-// stillUnread returns those of nick's messages that are unread now and not in flight.
-// The histories are asked again when something was released meanwhile, because they may
-// have been asked before it was read; too much of that only shows one twice.
-func (r *Room) stillUnread(nick string, messages []*Message) (still []*Message, err error) {
-	ids := idsOf(messages)
-	for range unreadTries {
-		before := r.count(&r.people.released)
-		unread, err := r.histories.StillUnread(nick, ids)
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		still = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return !unread[m.ID] || !r.free(nick, m.ID) })
-		same := before == r.people.released
-		r.mu.Unlock()
-		if same {
-			break
-		}
-	}
-	return still, nil
-}
-
-// sort fills the parts of welcome that come from what the person has not read. What is more
-// than a page stays unread: messages in the inbox, receipts for the next time.
-func (welcome *Welcome) sort(unread []*Message) {
-	for _, m := range unread {
-		switch {
-		case m.Kind == KindReceipt:
-			if len(welcome.Receipts) < pageMessages {
-				welcome.Receipts = append(welcome.Receipts, m)
-			}
-		case welcome.missed[m.ID]:
-			welcome.Missed = append(welcome.Missed, m)
-		default:
-			welcome.Unread.add(m)
-		}
-	}
-}
-
-func idsOf(messages []*Message) []string {
-	ids := make([]string, len(messages))
-	for i, m := range messages {
-		ids[i] = m.ID
-	}
-	return ids
 }

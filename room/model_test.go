@@ -16,7 +16,7 @@ import (
 type story struct {
 	*house
 	rt    *rapid.T
-	seats []*person
+	seats []*user
 	sent  []*sending
 	broke bool                 // the log has failed at some time
 	seen  map[[2]string]bool   // what was confirmed or marked as read, by nick and id
@@ -36,7 +36,7 @@ func TestStories(t *testing.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
+			h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
 			defer h.store.close()
 			defer h.Close()
 			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
@@ -80,7 +80,7 @@ func (s *story) actions() map[string]func(*rapid.T) {
 	}
 }
 
-func (s *story) someSeat() *person {
+func (s *story) someSeat() *user {
 	if len(s.seats) == 0 {
 		s.rt.Skip("nobody is here")
 	}
@@ -93,16 +93,16 @@ func (s *story) joins() {
 	}
 	screen := &screen{manual: true}
 	seat, welcome, _ := s.Join(Who{Nick: rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
-	p := &person{seat, screen, welcome}
+	p := &user{seat, screen, welcome}
 	s.seats = append(s.seats, p)
 	s.reads(p, slices.Concat(welcome.Receipts, welcome.Missed))
 }
 
 // leaves ends a session as sessions end: it answers what it was given first.
-func (s *story) leaves(p *person, cause Cause) {
+func (s *story) leaves(p *user, cause Cause) {
 	s.answer(p, false)
 	p.Leave(cause)
-	s.seats = slices.DeleteFunc(s.seats, func(q *person) bool { return q == p })
+	s.seats = slices.DeleteFunc(s.seats, func(q *user) bool { return q == p })
 	if rapid.Bool().Draw(s.rt, "twice") {
 		p.Leave(Broke)
 	}
@@ -116,7 +116,7 @@ func (s *story) sends() {
 }
 
 // answer confirms or fails all that a session has got.
-func (s *story) answer(p *person, ok bool) {
+func (s *story) answer(p *user, ok bool) {
 	if ok {
 		s.note(p, p.screen.messages())
 	}
@@ -125,7 +125,7 @@ func (s *story) answer(p *person, ok bool) {
 }
 
 // reads marks messages as read that a session found elsewhere.
-func (s *story) reads(p *person, messages []*Message) {
+func (s *story) reads(p *user, messages []*Message) {
 	failed := make(chan error, 1)
 	go func() { failed <- p.MarkRead(messages) }()
 	synctest.Wait() // until it is done, or the log is held
@@ -140,7 +140,7 @@ func (s *story) reads(p *person, messages []*Message) {
 }
 
 // note remembers what a person has seen.
-func (s *story) note(p *person, messages []*Message) {
+func (s *story) note(p *user, messages []*Message) {
 	for _, m := range messages {
 		switch {
 		case !m.For(p.Nick()):

@@ -1,6 +1,14 @@
 package room
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// confirmWithin is how soon a sender hears "delivered" or "kept".
+const confirmWithin = 5 * time.Second
 
 // Outcome is what became of a message for one recipient.
 type Outcome int
@@ -29,6 +37,10 @@ type Receipt struct {
 	Err     error
 }
 
+func failure(nick string, err error) Receipt {
+	return Receipt{To: nick, Outcome: Failed, Err: err}
+}
+
 // Send sends text to each of the recipients, one message with one id for all of
 // them, and calls receipt once for each, from any goroutine, within about
 // confirmWithin of the message being on disk. It must not block. Nothing is said
@@ -36,6 +48,7 @@ type Receipt struct {
 // repeated one counts once.
 func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	s.Active()
+	r := s.room
 	accepted, away := s.accept(to, receipt)
 	if len(accepted) == 0 {
 		return
@@ -44,7 +57,6 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	if len(accepted) > 1 {
 		kind = KindGroup
 	}
-	r := s.room
 	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
 	r.append(e, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
@@ -55,19 +67,17 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 }
 
 // accept answers for the recipients who can't be written to and returns the others, and
-// who of them is away.
+// how these are away.
 func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
-	mine, err := s.room.wishesOf(s.nick)
+	mine, err := s.room.preferences(s.nick)
 	if err == nil {
 		_, err = s.room.waiting(s.nick)
 	}
-	var seen []string
-	for _, nick := range to {
-		if slices.Contains(seen, nick) {
+	for i, nick := range to {
+		if slices.Contains(to[:i], nick) {
 			continue
 		}
-		seen = append(seen, nick)
 		answer, theirs := s.refusal(nick, mine)
 		if answer.Outcome == Delivered && err != nil {
 			answer = failure(nick, err)
@@ -77,29 +87,28 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, aw
 			continue
 		}
 		accepted = append(accepted, nick)
-		away[nick] = theirs.absence
+		away[nick] = theirs.Absence
 	}
 	return accepted, away
 }
 
 // refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
-// nick's wishes.
-func (s *Seat) refusal(nick string, mine wishes) (Receipt, wishes) {
-	no := func(o Outcome) (Receipt, wishes) { return Receipt{To: nick, Outcome: o}, wishes{} }
+// what nick has set.
+func (s *Seat) refusal(nick string, mine Preferences) (Receipt, Preferences) {
+	no := func(o Outcome) (Receipt, Preferences) { return Receipt{To: nick, Outcome: o}, Preferences{} }
 	r := s.room
 	switch {
 	case nick == s.nick:
 		return no(RefusedSelf)
-	case !r.known(nick):
-		if isGuest(nick) && r.wasHere(nick) {
-			return no(RefusedGone)
-		}
+	case !r.Here(nick) && isGuest(nick) && r.wasHere(nick):
+		return no(RefusedGone)
+	case !r.Here(nick) && (isGuest(nick) || !r.directory.Held(nick)):
 		return no(RefusedUnknown)
-	case mine.blocked[nick]:
+	case mine.blocks(nick):
 		return no(RefusedYours)
 	}
-	theirs, err := r.wishesOf(nick)
-	if err == nil && theirs.blocked[s.nick] {
+	theirs, err := r.preferences(nick)
+	if err == nil && theirs.blocks(s.nick) {
 		return no(RefusedBlocked)
 	}
 	unread := 0
@@ -110,17 +119,9 @@ func (s *Seat) refusal(nick string, mine wishes) (Receipt, wishes) {
 	case err != nil:
 		return failure(nick, err), theirs
 	case r.InboxFull(unread):
-		return full(nick, r.options.InboxMax), theirs
+		return Receipt{To: nick, Outcome: RefusedFull, Most: r.options.InboxMax}, theirs
 	}
 	return Receipt{To: nick}, theirs
-}
-
-func failure(nick string, err error) Receipt {
-	return Receipt{To: nick, Outcome: Failed, Err: err}
-}
-
-func full(nick string, most int) Receipt {
-	return Receipt{To: nick, Outcome: RefusedFull, Most: most}
 }
 
 // InboxFull reports whether nobody can write to a nick with so many unread messages.
@@ -137,33 +138,187 @@ func (r *Room) waiting(nick string) (int, error) {
 	return r.histories.Waiting(nick)
 }
 
-func (r *Room) known(nick string) bool {
-	return !isGuest(nick) && r.directory.Held(nick) || r.Here(nick)
-}
-
-func (r *Room) wasHere(nick string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.people.seen[nick]
-	return ok
-}
-
 // dispatch shows a message to its sender's sessions and to each recipient. It returns
 // what is known already of what became of it; told is called for the others. r.mu is held.
 func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	u := &Update{Message: &e.Message}
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
-		if sender := r.people.members[e.From]; sender != nil {
+		if sender := r.people.here[e.From]; sender != nil {
 			sender.put(u)
 		}
 	}
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
-			known = append(known, full(nick, e.Max))
+			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
 		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
 			known = append(known, kept)
 		}
 	}
 	return known
+}
+
+// inflight holds, for each recipient and message id, what is neither unread nor read
+// at the moment: messages on their way to a screen, and those whose reading is on its
+// way through the log. The value is the delivery that shows the message; nil while its
+// reading is recorded.
+type inflight map[string]map[string]*delivery
+
+func (f inflight) set(nick, id string, d *delivery) {
+	if f[nick] == nil {
+		f[nick] = map[string]*delivery{}
+	}
+	f[nick][id] = d
+}
+
+// release ends that nick's messages are in flight.
+func (ps *people) release(nick string, ids []string) {
+	for _, id := range ids {
+		delete(ps.inflight[nick], id)
+	}
+	if len(ps.inflight[nick]) == 0 {
+		delete(ps.inflight, nick)
+	}
+}
+
+// free reports whether nick's message is read or unread, not in between. One that
+// no session confirmed in time counts as unread, whoever shows it first; one that is
+// pending is about to be delivered, though the histories may have it. r.mu is held.
+func (r *Room) free(nick, id string) bool {
+	_, pending := r.pending[id]
+	d, taken := r.people.inflight[nick][id]
+	return !pending && (!taken || d != nil && d.answered)
+}
+
+// delivery follows one message to one recipient's sessions until one of them has
+// shown it or all have failed to. It answers the sender once.
+type delivery struct {
+	room   *Room
+	update *Update
+	seq    uint64
+	nick   string
+	told   func(Receipt)
+	timer  *time.Timer
+
+	// Owned by Room.mu.
+	open     int  // sessions that have not answered
+	done     bool // shown on one of them
+	answered bool // the sender has the receipt
+}
+
+// deliver puts u, which has the place seq, to nick's sessions. Where that can't be, it
+// returns the receipt and false; otherwise told is called when the outcome is known.
+// Receipts bother nobody who is away. r.mu is held.
+func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (Receipt, bool) {
+	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
+	switch {
+	case p == nil && isGuest(nick):
+		return Receipt{To: nick, Outcome: RefusedGone}, false
+	case p == nil:
+		return Receipt{To: nick, Outcome: KeptOffline}, false
+	case len(p.sessions) == 0:
+		if !isReceipt && len(p.missed) < pageMessages {
+			p.missed[u.Message.ID] = true
+		}
+		return Receipt{To: nick, Outcome: KeptBroken}, false
+	case p.Absence.Away() && !isGuest(nick) && !isReceipt:
+		return Receipt{To: nick, Outcome: KeptAway, Reason: p.Absence.Reason}, false
+	}
+	if !isReceipt {
+		p.last = u.Message
+	}
+	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told}
+	d.timer = time.AfterFunc(confirmWithin, d.timeout)
+	r.people.inflight.set(nick, u.Message.ID, d)
+	for _, s := range p.sessions {
+		d.putTo(s)
+	}
+	return Receipt{}, true
+}
+
+// putTo gives the message to one more session. r.mu is held.
+func (d *delivery) putTo(s *Seat) {
+	d.open++
+	s.sink.Put(d.update, d.shown)
+}
+
+// catchUp gives a new session what is on its way to p's other ones: they may be
+// dead without anybody knowing yet, which is why people connect again.
+func (ps *people) catchUp(p *person, s *Seat) {
+	var open []*delivery
+	for _, d := range ps.inflight[p.nick] {
+		if d != nil && !d.answered {
+			open = append(open, d)
+		}
+	}
+	slices.SortFunc(open, func(a, b *delivery) int {
+		return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.update.Message.ID, b.update.Message.ID))
+	})
+	for _, d := range open {
+		d.putTo(s)
+	}
+}
+
+// shown takes one session's answer: the first that has shown the message, or the last
+// that has not, decides. It records the reading, unless somebody has read the message in
+// the inbox meanwhile.
+func (d *delivery) shown(ok bool) {
+	r, m := d.room, d.update.Message
+	r.mu.Lock()
+	d.open--
+	first := ok && !d.done
+	d.done = d.done || ok
+	if !first && (d.done || d.open > 0) {
+		r.mu.Unlock()
+		return
+	}
+	d.timer.Stop()
+	answered := d.answered
+	d.answered = true
+	// A sender who was told "kept" gets a receipt of its own.
+	tell := answered && m.Kind != KindReceipt
+	record := false
+	if r.people.inflight[d.nick][m.ID] == d {
+		if record = first && (tell || !isGuest(d.nick)); record {
+			r.people.inflight.set(d.nick, m.ID, nil)
+		} else {
+			r.people.release(d.nick, []string{m.ID})
+		}
+	}
+	r.mu.Unlock()
+	if record {
+		read := []*Message{m}
+		var receipts []*Message
+		if tell {
+			receipts = r.receiptsFor(d.nick, read, "")
+		}
+		r.append(r.reading(d.nick, read, receipts), func(Receipt) {})
+	}
+	switch {
+	case answered:
+	case first:
+		d.told(Receipt{To: d.nick, Outcome: Delivered})
+	default:
+		d.told(d.unseen(KeptBroken))
+	}
+}
+
+// timeout answers the sender when no session has confirmed in time; the message
+// counts as unread until one does.
+func (d *delivery) timeout() {
+	d.room.mu.Lock()
+	tell := !d.answered
+	d.answered = true
+	d.room.mu.Unlock()
+	if tell {
+		d.told(d.unseen(KeptSilent))
+	}
+}
+
+// unseen is the receipt for a message that nobody has seen yet: kept, because of o.
+func (d *delivery) unseen(o Outcome) Receipt {
+	if isGuest(d.nick) {
+		o = RefusedGone
+	}
+	return Receipt{To: d.nick, Outcome: o}
 }

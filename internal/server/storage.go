@@ -86,10 +86,7 @@ func (st *storage) traces() func(nick string) bool {
 		if last, err := room.Collect(st.histories.Tail(nick, 1, nil)); err != nil || len(last) > 0 {
 			return true
 		}
-		if blocked, err := st.settings.Blocked(nick); err != nil || len(blocked) > 0 {
-			return true
-		}
-		if absence, err := st.settings.Absence(nick); err != nil || absence.Away() {
+		if set, err := st.settings.Load(nick); err != nil || len(set.Blocked) > 0 || set.Absence.Away() {
 			return true
 		}
 		spoke, err := speakers()

@@ -1,0 +1,259 @@
+package room
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// ErrClosed is returned by Join when the server is going down.
+var ErrClosed = errors.New("the server is shutting down")
+
+const (
+	graceAfterBreak = 10 * time.Second // a broken session's nick stays this long
+	greetByName     = 20               // more people than these are only counted on joining
+)
+
+// Who is a person, as proven to the server.
+type Who struct {
+	Nick  string // canonical; a guest's starts with '~'
+	Quiet bool   // the session is a program's: nobody is told that it comes or goes
+}
+
+// Guest reports whether the person came without a key: nothing is kept for guests.
+func (w Who) Guest() bool { return isGuest(w.Nick) }
+
+// Seat is one session's place in the room. Its methods may be called concurrently.
+type Seat struct {
+	room  *Room
+	nick  string
+	quiet bool
+	sink  Sink // nil for a visitor, who runs a command without being present
+}
+
+// Nick is who sits here: for a guest perhaps not the name that was asked for.
+func (s *Seat) Nick() string { return s.nick }
+
+// Guest reports whether the person here came without a key.
+func (s *Seat) Guest() bool { return isGuest(s.nick) }
+
+// Visiting reports whether the seat is for a single command.
+func (s *Seat) Visiting() bool { return s.sink == nil }
+
+// Active notes that the person typed something, for idle times.
+func (s *Seat) Active() {
+	s.room.withPerson(s.nick, func(p *person) { p.active = time.Now() })
+}
+
+// IsAway reports whether the person is away.
+func (s *Seat) IsAway() (away bool) {
+	s.room.withPerson(s.nick, func(p *person) { away = p.Absence.Away() })
+	return away
+}
+
+// ReplyTo is who last wrote to this person directly, "" when nobody did.
+func (s *Seat) ReplyTo() (nick string) {
+	s.room.withPerson(s.nick, func(p *person) {
+		if p.last != nil {
+			nick = p.last.From
+		}
+	})
+	return nick
+}
+
+// Visit returns a seat for a single command: it can speak and ask, but nobody sees
+// it come or go, and nothing is shown to it. A guest's name is numbered as by Join, and
+// taken until Leave: nobody speaks under the name of another guest.
+func (r *Room) Visit(who Who) *Seat {
+	seat := &Seat{room: r, nick: who.Nick}
+	if who.Guest() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		seat.nick = r.people.freeGuest(who.Nick, r.directory)
+		r.people.visiting[seat.nick] = seat
+	}
+	return seat
+}
+
+// Welcome is what a session is told when it joins.
+type Welcome struct {
+	Others       []Presence // who else is online, if they are not many
+	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to MissedLines
+	Left         time.Time  // when this person was last here; zero if that is now, or not known
+	LeftLost     bool       // and that ended because the connection was lost
+	Unread       Waiting    // what waits in the inbox
+	Missed       []*Message // beside that, a page of what came while the connection was broken
+	Receipts     []*Message // a page of them: others have read what was kept for them
+	OthersOnline int        // how many others are online
+	Absence      Absence    // how they are away
+	Returned     bool       // the connection had broken and the nick was still held
+
+	missed map[string]bool // ids of what may go to Missed
+}
+
+// Join seats a session. What is to be shown goes to sink from now on. A guest's name
+// that is in use gets a number behind it. The error is ErrClosed, or wraps
+// ErrStorage where the person's settings can't be read (the seat is nil then) or the history
+// can't (the seat is valid).
+func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
+	seat, welcome, err := r.enter(who, sink)
+	if err != nil || who.Guest() {
+		return seat, welcome, err
+	}
+	for page, unreadErr := range r.unread(seat.nick) {
+		welcome.addUnread(page.Messages)
+		err = unreadErr
+	}
+	r.wasWritten(seat.nick, welcome.Missed)
+	return seat, welcome, err
+}
+
+// enter has a session take part in everything from now on. Settings are read with setting held,
+// so that no change of them is missed.
+func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
+	var set Preferences // none of a guest's, whatever another guest of that name has set
+	if !who.Guest() {
+		r.setting.Lock()
+		defer r.setting.Unlock()
+		var err error
+		if set, err = r.preferences(who.Nick); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, ErrClosed
+	}
+	welcome := &Welcome{}
+	if who.Guest() {
+		who.Nick = r.people.freeGuest(who.Nick, r.directory)
+	} else {
+		last := r.people.seen[who.Nick]
+		welcome.Left, welcome.LeftLost = last.at, last.lost
+	}
+	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
+	r.attendance.greeted++
+	p := r.people.here[who.Nick]
+	switch {
+	case p == nil:
+		p = r.arrive(who.Nick)
+		p.Preferences = set
+	case len(p.sessions) == 0:
+		p.broken.Stop()
+		welcome.Returned, welcome.missed = true, p.missed
+	}
+	if !who.Quiet && !p.told {
+		p.told = true
+		r.announce(p.nick, joined)
+	}
+	p.active = time.Now()
+	welcome.Absence = p.Absence
+	p.sessions = append(p.sessions, seat)
+	r.people.catchUp(p, seat)
+	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)
+	welcome.OthersOnline = len(r.people.here) - 1
+	if welcome.OthersOnline <= greetByName {
+		welcome.Others = r.people.others(who.Nick)
+	}
+	return seat, welcome, nil
+}
+
+// addUnread fills the parts of welcome that come from what the person has not read. What is more
+// than a page stays unread: messages in the inbox, receipts for the next time.
+func (welcome *Welcome) addUnread(unread []*Message) {
+	for _, m := range unread {
+		switch {
+		case m.Kind == KindReceipt:
+			if len(welcome.Receipts) < pageMessages {
+				welcome.Receipts = append(welcome.Receipts, m)
+			}
+		case welcome.missed[m.ID]:
+			welcome.Missed = append(welcome.Missed, m)
+		default:
+			welcome.Unread.add(m)
+		}
+	}
+}
+
+// arrive makes nick present, in every room. r.mu is held.
+func (r *Room) arrive(nick string) *person {
+	p := r.people.add(nick)
+	for _, c := range r.rooms {
+		c.members[nick] = p
+	}
+	p.firstID = r.recordChange(KindJoin, nick, false)
+	return p
+}
+
+// depart ends a person's presence and tells the others. r.mu is held.
+func (r *Room) depart(p *person, cause Cause) {
+	if p.broken != nil {
+		p.broken.Stop()
+	}
+	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
+	for _, c := range r.rooms {
+		delete(c.members, p.nick)
+	}
+	r.recordChange(KindLeave, p.nick, cause == Broke)
+	r.announceLeaving(p, cause)
+}
+
+// announceLeaving tells the others that p left, if they were told of the joining. r.mu is held.
+func (r *Room) announceLeaving(p *person, cause Cause) {
+	how := left
+	if cause == Broke {
+		how = lost
+	}
+	if p.told {
+		p.told = false
+		r.announce(p.nick, how)
+	}
+}
+
+// Cause says how a session ended.
+type Cause int
+
+const (
+	Quit  Cause = iota // the person left
+	Broke              // the connection ended without a word
+)
+
+// Leave ends the seat; later calls do nothing. With the last seat the person
+// leaves: at once, or, when a keyed person's connection broke, after a grace in
+// which what is sent to them is kept.
+func (s *Seat) Leave(cause Cause) {
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people.visiting[s.nick] == s {
+		delete(r.people.visiting, s.nick)
+	}
+	p := r.people.here[s.nick]
+	if p == nil || !slices.Contains(p.sessions, s) {
+		return
+	}
+	p.sessions = slices.DeleteFunc(p.sessions, func(other *Seat) bool { return other == s })
+	switch {
+	case len(p.sessions) > 0:
+		if !slices.ContainsFunc(p.sessions, func(s *Seat) bool { return !s.quiet }) {
+			r.announceLeaving(p, cause)
+		}
+	case cause == Quit || s.Guest() || r.closed:
+		r.depart(p, cause)
+	default:
+		p.brokeAt, p.missed = r.applied, map[string]bool{}
+		p.graceEnds = time.Now().Add(graceAfterBreak)
+		p.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(p) })
+	}
+}
+
+// graceOver ends the presence of a person who is not back. The timer may have fired just
+// before it was stopped, for a break before the last one.
+func (r *Room) graceOver(p *person) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people.here[p.nick] == p && len(p.sessions) == 0 && !time.Now().Before(p.graceEnds) {
+		r.depart(p, Broke)
+	}
+}
