@@ -97,12 +97,16 @@ func (s *Seat) MarkRead(shown []*Message) error {
 
 // unreadAmong returns those of messages to nick that are unread and not in flight. Claimed, these
 // are in flight from now on. Which are in flight is looked at first: what is released after
-// that is not taken for unread because the histories were asked before.
+// that is not taken for unread because the histories were asked before. What no session confirmed
+// in time counts as unread, whoever shows it first; what is pending is about to be delivered,
+// though the histories may have it.
 func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread []*Message, err error) {
 	var free, others []*Message
 	r.mu.Lock()
 	for _, m := range messages {
-		if !r.free(nick, m.ID) {
+		_, pending := r.pending[m.ID]
+		d, taken := r.people.inflight[nick][m.ID]
+		if pending || taken && (d == nil || !d.answered) {
 			continue
 		}
 		free = append(free, m)
@@ -156,11 +160,14 @@ func (r *Room) wroteThis(nick string, m *Message) (same bool) {
 	return same
 }
 
-// wasWritten notes that nick, if present, was shown these messages.
+// wasWritten notes that nick, if present, was shown these direct messages. What is shown late
+// does not hide who wrote after that.
 func (r *Room) wasWritten(nick string, messages []*Message) {
 	r.withPerson(nick, func(p *person) {
 		for _, m := range messages {
-			p.wasWritten(m)
+			if p.last == nil || p.last.ID < m.ID {
+				p.last = m
+			}
 		}
 	})
 }

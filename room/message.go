@@ -1,8 +1,9 @@
 package room
 
 import (
+	"encoding/base32"
+	"encoding/binary"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -57,9 +58,9 @@ func idsOf(messages []*Message) []string {
 	return ids
 }
 
-// idDigits is Crockford's base 32 in lower case: it sorts as its values do and
+// idEncoding is Crockford's base 32 in lower case: it sorts as its values do and
 // has no letters that are taken for digits.
-const idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
+var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // idLen holds 55 bits: microseconds since 1970 until the year 3111.
 const idLen = 11
@@ -80,25 +81,14 @@ func (s *idSource) next(now time.Time) string {
 }
 
 func encodeID(v uint64) string {
-	var b [idLen]byte
-	for i := idLen - 1; i >= 0; i-- {
-		b[i] = idDigits[v&31]
-		v >>= 5
-	}
-	return string(b[:])
+	return idEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, v<<9))[:idLen]
 }
 
 // decodeID is encodeID's inverse; what is not an id counts as 0.
-func decodeID(id string) (v uint64) {
-	if len(id) != idLen {
+func decodeID(id string) uint64 {
+	b, err := idEncoding.DecodeString(id + "00")
+	if err != nil || len(id) != idLen || len(b) != 8 {
 		return 0
 	}
-	for i := range idLen {
-		d := strings.IndexByte(idDigits, id[i])
-		if d < 0 {
-			return 0
-		}
-		v = v<<5 | uint64(d)
-	}
-	return v
+	return binary.BigEndian.Uint64(b) >> 9
 }

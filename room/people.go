@@ -107,30 +107,19 @@ func (ps *people) others(nick string) []Presence {
 	all := make([]Presence, 0, len(ps.online))
 	for _, other := range ps.online {
 		if other != nick {
-			all = append(all, ps.here[other].presence())
+			p := ps.here[other]
+			all = append(all, Presence{
+				Nick: p.nick, Online: true, Since: p.since, Active: p.active,
+				Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
+			})
 		}
 	}
 	return all
 }
 
-func (p *person) presence() Presence {
-	return Presence{
-		Nick: p.nick, Online: true, Since: p.since, Active: p.active,
-		Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
-	}
-}
-
 func (p *person) put(u *Update) {
 	for _, s := range p.sessions {
 		s.sink.Put(u, nil)
-	}
-}
-
-// wasWritten notes that the person was shown a direct message. What is shown late
-// does not hide who wrote after that.
-func (p *person) wasWritten(m *Message) {
-	if m.Kind != KindReceipt && (p.last == nil || p.last.ID < m.ID) {
-		p.last = m
 	}
 }
 

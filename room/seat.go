@@ -137,8 +137,10 @@ func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 	p := r.people.here[who.Nick]
 	switch {
 	case p == nil:
-		p = r.arrive(who.Nick)
+		p = r.people.add(who.Nick)
 		p.Preferences = set
+		r.rooms[Lobby].members[who.Nick] = p
+		p.firstID = r.recordChange(KindJoin, who.Nick, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()
 		welcome.Returned, welcome.missed = true, p.missed
@@ -176,16 +178,6 @@ func (welcome *Welcome) addUnread(unread []*Message) {
 	}
 }
 
-// arrive makes nick present, in every room. r.mu is held.
-func (r *Room) arrive(nick string) *person {
-	p := r.people.add(nick)
-	for _, c := range r.rooms {
-		c.members[nick] = p
-	}
-	p.firstID = r.recordChange(KindJoin, nick, false)
-	return p
-}
-
 // depart ends a person's presence and tells the others. r.mu is held.
 func (r *Room) depart(p *person, cause Cause) {
 	if p.broken != nil {
@@ -201,13 +193,14 @@ func (r *Room) depart(p *person, cause Cause) {
 
 // announceLeaving tells the others that p left, if they were told of the joining. r.mu is held.
 func (r *Room) announceLeaving(p *person, cause Cause) {
-	how := left
-	if cause == Broke {
-		how = lost
+	if !p.told {
+		return
 	}
-	if p.told {
-		p.told = false
-		r.announce(p.nick, how)
+	p.told = false
+	if cause == Broke {
+		r.announce(p.nick, lost)
+	} else {
+		r.announce(p.nick, left)
 	}
 }
 

@@ -181,15 +181,6 @@ func (ps *people) release(nick string, ids []string) {
 	}
 }
 
-// free reports whether nick's message is read or unread, not in between. One that
-// no session confirmed in time counts as unread, whoever shows it first; one that is
-// pending is about to be delivered, though the histories may have it. r.mu is held.
-func (r *Room) free(nick, id string) bool {
-	_, pending := r.pending[id]
-	d, taken := r.people.inflight[nick][id]
-	return !pending && (!taken || d != nil && d.answered)
-}
-
 // delivery follows one message to one recipient's sessions until one of them has
 // shown it or all have failed to. It answers the sender once.
 type delivery struct {
@@ -275,31 +266,28 @@ func (d *delivery) shown(ok bool) {
 	d.timer.Stop()
 	answered := d.answered
 	d.answered = true
-	// A sender who was told "kept" gets a receipt of its own.
-	tell := answered && m.Kind != KindReceipt
-	record := false
-	if r.people.inflight[d.nick][m.ID] == d {
-		if record = first && (tell || !isGuest(d.nick)); record {
-			r.people.inflight.set(d.nick, m.ID, nil)
-		} else {
-			r.people.release(d.nick, []string{m.ID})
-		}
+	tell := answered && m.Kind != KindReceipt // a sender who was told "kept" gets a receipt of its own
+	ours := r.people.inflight[d.nick][m.ID] == d
+	record := ours && first && (tell || !isGuest(d.nick))
+	if record {
+		r.people.inflight.set(d.nick, m.ID, nil)
+	} else if ours {
+		r.people.release(d.nick, []string{m.ID})
 	}
 	r.mu.Unlock()
 	if record {
-		read := []*Message{m}
 		var receipts []*Message
 		if tell {
-			receipts = r.receiptsFor(d.nick, read, "")
+			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
 		}
-		r.append(r.reading(d.nick, read, receipts), func(Receipt) {})
+		r.append(r.reading(d.nick, []*Message{m}, receipts), func(Receipt) {})
 	}
 	switch {
 	case answered:
 	case first:
 		d.told(Receipt{To: d.nick, Outcome: Delivered})
 	default:
-		d.told(d.unseen(KeptBroken))
+		d.tellKept(KeptBroken)
 	}
 }
 
@@ -307,18 +295,18 @@ func (d *delivery) shown(ok bool) {
 // counts as unread until one does.
 func (d *delivery) timeout() {
 	d.room.mu.Lock()
-	tell := !d.answered
+	answered := d.answered
 	d.answered = true
 	d.room.mu.Unlock()
-	if tell {
-		d.told(d.unseen(KeptSilent))
+	if !answered {
+		d.tellKept(KeptSilent)
 	}
 }
 
-// unseen is the receipt for a message that nobody has seen yet: kept, because of o.
-func (d *delivery) unseen(o Outcome) Receipt {
+// tellKept tells the sender that nobody has seen the message yet. Nothing is kept for guests.
+func (d *delivery) tellKept(o Outcome) {
 	if isGuest(d.nick) {
 		o = RefusedGone
 	}
-	return Receipt{To: d.nick, Outcome: o}
+	d.told(Receipt{To: d.nick, Outcome: o})
 }
