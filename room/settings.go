@@ -34,14 +34,14 @@ func (a Absence) Away() bool { return !a.Since.IsZero() }
 // maxBlocked bounds one person's list.
 const maxBlocked = 1000
 
-func (p Preferences) blocks(nick string) bool {
+func (p *Preferences) blocks(nick string) bool {
 	_, found := slices.BinarySearch(p.Blocked, nick)
 	return found
 }
 
 // hides reports whether a line of the room is not for who has set p.
-func (p Preferences) hides(m *Message) bool {
-	return m.Kind != KindNotice && p.blocks(m.From)
+func (p *Preferences) hides(m *Message) bool {
+	return len(p.Blocked) > 0 && m.Kind != KindNotice && p.blocks(m.From)
 }
 
 // Block refuses nick's direct messages and hides its room messages from now on,
