@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// How many lines of the room a Welcome has. They stand in the README.
+// How many lines of the room a Welcome has.
 const (
 	RecentLines = 20  // at least, if there are so many
 	MissedLines = 500 // at most, of what was said since the person was here
@@ -26,8 +26,7 @@ type line struct {
 	seq uint64 // its place in the log; 0: before this server started
 }
 
-// openChatroom returns the room called name, with what its history ends with; without that,
-// where it can't be read.
+// openChatroom returns the room called name with the end of its history, if that can be read.
 func openChatroom(name string, histories Histories) (*chatroom, error) {
 	c := &chatroom{members: map[string]*person{}}
 	for m, err := range histories.Tail("#"+name, MissedLines, nil) {
@@ -53,8 +52,8 @@ func (c *chatroom) publish(l line) {
 	}
 }
 
-// recentFor returns what p's new session may want to see: the last lines and all since
-// p left, if that is known; or, for one who returned, all that came after the connection broke.
+// recentFor returns the lines for p's new session: the last ones and all since p left, if that
+// is known; after a broken connection all since it broke.
 func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 	for _, l := range slices.Backward(c.recent) {
 		old := len(found) >= RecentLines && (w.Left.IsZero() || l.Time.Before(w.Left))
@@ -73,8 +72,8 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 }
 
 // Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
-// called once, when everyone has been given the message: with nil, else with an error
-// that wraps ErrStorage: nobody was shown it. stored must not block.
+// called once: with nil when everyone has been given the message, or with an error that
+// wraps ErrStorage if it is shown to nobody. stored must not block.
 func (s *Seat) Say(kind Kind, text string, stored func(error)) {
 	s.Active()
 	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}

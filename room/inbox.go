@@ -97,9 +97,9 @@ func (s *Seat) MarkRead(shown []*Message) error {
 
 // unreadAmong returns those of messages to nick that are unread and not in flight. Claimed, these
 // are in flight from now on. Which are in flight is looked at first: what is released after
-// that is not taken for unread because the histories were asked before. What no session confirmed
-// in time counts as unread, whoever shows it first; what is pending is about to be delivered,
-// though the histories may have it.
+// that is not taken for unread because the histories were asked before. A message that no session
+// confirmed in time counts as unread; a pending one is about to be delivered, though the
+// histories may have it.
 func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread []*Message, err error) {
 	var free, others []*Message
 	r.mu.Lock()
@@ -134,8 +134,8 @@ func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread
 	return unread, err
 }
 
-// reading makes the event that nick has read messages, which nick has claimed, and that this is
-// told with receipts. When it was applied, or failed, they are released.
+// reading makes the event that nick has read messages, which are claimed, with receipts for their
+// senders. When it is applied, or fails, they are released.
 func (r *Room) reading(nick string, messages, receipts []*Message) *Event {
 	return &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages), Receipts: receipts}
 }
@@ -153,15 +153,14 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 	return receipts
 }
 
-// wroteThis reports whether the guest who is called nick now is the one who wrote
-// m, and not another one who came later.
+// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name.
 func (r *Room) wroteThis(nick string, m *Message) (same bool) {
 	r.withPerson(nick, func(guest *person) { same = guest.firstID < m.ID })
 	return same
 }
 
-// wasWritten notes that nick, if present, was shown these direct messages. What is shown late
-// does not hide who wrote after that.
+// wasWritten notes, for replies, that nick was shown these direct messages. One that is shown
+// late does not hide a newer one.
 func (r *Room) wasWritten(nick string, messages []*Message) {
 	r.withPerson(nick, func(p *person) {
 		for _, m := range messages {
@@ -172,8 +171,8 @@ func (r *Room) wasWritten(nick string, messages []*Message) {
 	})
 }
 
-// Retire has nick's history set aside, since nick is nobody's any more, and tells the
-// senders of what waited in it that it will not be read. It returns how much that was, once all
+// Retire has nick's history set aside, since the nick has no holder any more, and tells the
+// senders of unread messages that they will not be read. It returns how many there were, once all
 // is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
 func (r *Room) Retire(nick string) (unread int, err error) {
 	for page, err := range paged(r.histories.Unread(nick)) {
@@ -189,8 +188,8 @@ func (r *Room) Retire(nick string) (unread int, err error) {
 	return unread, r.wait(&Event{Message: r.newMessage(KindRetired, nick, nil, "")})
 }
 
-// unread gives nick's unread messages and receipts but for those that are in flight. It asks
-// once more for each page, since they are read as they are taken.
+// unread gives nick's unread messages and receipts but for those that are in flight, checked
+// again for each page, since pages are taken slowly.
 func (r *Room) unread(nick string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		for page, err := range paged(r.histories.Unread(nick)) {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Kind says what a message is. The strings stand in the history files, so they
+// Kind says what a message is. The strings are in the history files, so they
 // never change their meaning.
 type Kind string
 
 const (
 	KindSay     Kind = "room"    // said to everyone
 	KindMe      Kind = "me"      // said to everyone, in the third person
-	KindNotice  Kind = "notice"  // an operator's word to everyone, also to who blocks them
+	KindNotice  Kind = "notice"  // an operator's word to everyone, also to those who block them
 	KindDirect  Kind = "direct"  // to one nick
 	KindGroup   Kind = "group"   // to several nicks
 	KindReceipt Kind = "receipt" // tells To that From has read the message Ref, or never will: see ReceiptGone
@@ -24,8 +24,8 @@ const (
 	KindAlive   Kind = "alive"   // presence: the server was still up at Time, and From online if set
 )
 
-// ReceiptGone is the text of a receipt that tells that the message was not read, and
-// that its recipient's nick is nobody's any more. Others have none.
+// ReceiptGone is the text of a receipt for a message that was never read, since its
+// recipient's nick has no holder any more. Other receipts have none.
 const ReceiptGone = "gone"
 
 // Message is one thing said, or one change of presence. It is shared by everyone
@@ -66,7 +66,7 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 const idLen = 11
 
 // idSource gives message ids: microseconds since 1970, or one more than the last
-// id where the clock stands still or went back, so none is given twice.
+// id when the clock stops or goes back, so none is given twice.
 // Safe for concurrent use.
 type idSource struct {
 	mu   sync.Mutex

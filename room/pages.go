@@ -7,7 +7,7 @@ import (
 )
 
 // Page is a part of a history, oldest message first. A history is handed out page
-// by page, so that whoever takes it slowly has little of it in memory.
+// by page, so that a slow reader has little of it in memory.
 type Page struct {
 	Messages []*Message
 	Searched int // about how many bytes were looked at to find these, since the page before
@@ -19,8 +19,7 @@ const (
 	pageBytes    = 64 << 10 // of text
 )
 
-// searchMost bounds the search for what somebody may see or asked for: by the cost of
-// the messages that are neither.
+// searchMost bounds a search, by the cost of the messages that it passes over.
 const searchMost = 4 << 20
 
 // ErrSearchLimit ends a history that was not searched to its beginning.
@@ -31,7 +30,7 @@ func searchCost(m *Message) int { return len(m.Text) + 100 }
 
 // tail gives the newest n messages of owner that keep accepts. The error, if there
 // is one, comes with the last page and is [ErrSearchLimit], or wraps [ErrStorage].
-// Once ctx is over it is ctx's, soon: who has gone is not searched for.
+// Once ctx is over it is ctx's, soon: nothing is searched for a client that has gone.
 func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		inVain := 0

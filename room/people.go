@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// people is who is here, who was lately, and what is on its way to them. Owned by Room.mu.
+// people has everyone who is present, or was lately, and the messages on their way to them.
+// Owned by Room.mu.
 type people struct {
 	here     map[string]*person
 	online   []string             // their nicks, sorted
 	visiting map[string]*Seat     // guests who run a command, by name
-	seen     map[string]departure // when who is not online now was last
+	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
 }
 
@@ -26,7 +27,7 @@ type person struct {
 	active time.Time // when the person last typed something
 	Preferences
 	sessions []*Seat
-	last     *Message // the last that somebody wrote directly
+	last     *Message // the last direct message, for replies
 
 	broken    *time.Timer     // runs while there is no session
 	graceEnds time.Time       // when it fires
@@ -38,7 +39,7 @@ type person struct {
 	told    bool      // the others were told of the joining, and will be of the leaving
 }
 
-// departure is when somebody was last online, and how that ended.
+// departure is when a nick was last online, and how that ended.
 type departure struct {
 	at   time.Time
 	lost bool // the connection
@@ -123,7 +124,7 @@ func (p *person) put(u *Update) {
 	}
 }
 
-// withPerson calls f with the one who has this nick, if anybody here has, under the lock.
+// withPerson calls f under the lock, if nick is present.
 func (r *Room) withPerson(nick string, f func(*person)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,10 +170,9 @@ func (s *Seat) OnlineSince(t time.Time) []Presence {
 	return append(s.room.people.others(s.nick), left...)
 }
 
-// NicksAround returns nicks that are online, in alphabetical order: up to before of
-// those that stand before name, and up to after of those from it on. It costs what it
-// gives, however many there are. It is for completion and for suggesting what may
-// have been meant.
+// NicksAround returns nicks that are online, in alphabetical order, for completion and
+// suggestions: up to before of those before name, and up to after of those from it on. Its cost
+// does not grow with the number of people.
 func (r *Room) NicksAround(name string, before, after int) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

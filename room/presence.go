@@ -19,11 +19,11 @@ const (
 	writtenMost = 1000
 )
 
-// attendance is what the others, and the presence history, are to be told of who comes and goes.
+// attendance is about joins and leaves: announcing them to the others, and recording them in the
+// presence history.
 //
-// The others are told of a change at once when they were told of none within the last second,
-// else of all of that second, so that a thousand people joining cost each of them a few lines,
-// not a thousand.
+// A change is announced at once if none was within the last second, else together with all others
+// of that second, so that a thousand people joining cost everyone a few lines, not a thousand.
 //
 // Connecting again and again must not fill the disk: within a minute, writtenEach changes of a
 // nick are written as they happen, and writtenMost of all together. Of those beyond, the last one
@@ -43,14 +43,14 @@ type attendance struct {
 	alive   *time.Timer
 }
 
-// announcement is a change of somebody's presence that the others are to be told of.
+// announcement is a change of presence that is not announced yet.
 type announcement struct {
 	nick    string
 	how     way
 	greeted int // attendance.greeted when it happened
 }
 
-// way is how somebody's presence changes.
+// way is how a presence changes.
 type way int
 
 const (
@@ -65,10 +65,10 @@ type Change struct {
 	Joined, Left, Lost []string // canonical nicks, in the order of the events
 }
 
-// lateRecord is the last change of somebody's presence.
+// lateRecord is the last change of a nick's presence.
 type lateRecord struct {
 	message Message
-	online  bool // by the history, which lacks it
+	online  bool // what the history says, without it
 }
 
 func newAttendance() attendance {
@@ -82,7 +82,7 @@ func (a *attendance) stop() {
 	}
 }
 
-// announce has the others told how nick's presence changes, as soon as may be. r.mu is held.
+// announce announces a change, now or with the others of this second. r.mu is held.
 func (r *Room) announce(nick string, how way) {
 	if r.closed {
 		return
@@ -93,9 +93,8 @@ func (r *Room) announce(nick string, how way) {
 	}
 }
 
-// note adds a change. A leave cancels a join that nobody was told of, and vice versa. When a
-// newcomer was told who is here in between, that was true only for a moment, and the
-// last change is told.
+// note adds a change. A leave cancels an unannounced join, and vice versa, unless a newcomer
+// has been greeted with the state in between.
 func (a *attendance) note(nick string, how way) {
 	newcomers := a.greeted
 	if how == joined {
@@ -111,7 +110,7 @@ func (a *attendance) note(nick string, how way) {
 	a.changes = append(a.changes, announcement{nick, how, a.greeted})
 }
 
-// announceNow tells everyone of the changes and starts the next second. r.mu is held.
+// announceNow announces all changes and starts the next second. r.mu is held.
 func (r *Room) announceNow() {
 	a := &r.attendance
 	if len(a.changes) == 0 {
@@ -147,7 +146,7 @@ func (a *attendance) takeChanges() *Change {
 	return all
 }
 
-// connectionLost is the text of a KindLeave of somebody whose connection was lost.
+// connectionLost is the text of a KindLeave for a lost connection.
 const connectionLost = "connection lost"
 
 // recordChange notes a change for the presence history and returns its id. r.mu is held.
@@ -201,9 +200,9 @@ func (a *attendance) nextMinute(most int) (due []Message) {
 	return due
 }
 
-// heartbeat leaves a mark in the presence history, so that after a crash it is
-// known until when those who were online were. Who has been online for long gets
-// one by name, because nobody looks for a join further back than seenFor.
+// heartbeat leaves a mark in the presence history, so that after a crash it is known until when
+// people were online. Long sessions get one by name, because a start reads only the
+// last seenFor of the history.
 func (r *Room) heartbeat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,9 +225,9 @@ func (r *Room) heartbeat() {
 	r.attendance.alive.Reset(aliveEvery)
 }
 
-// loadPresence finds in the presence history who was here lately. Those who joined and never
-// left were online until the last sign of life before a crash. That is put on record within
-// a minute, so that the next start does not take them for having been online since.
+// loadPresence reads from the presence history who was here lately. Those who joined and never
+// left were online until the last mark before a crash. Their leaving is recorded within
+// a minute, so that the next start does not take them for online since.
 func (r *Room) loadPresence(now time.Time) error {
 	records, err := r.histories.Since(PresenceHistory, now.Add(-seenFor))
 	if err != nil {

@@ -10,9 +10,9 @@
 //	seat.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
 //	seat.Leave(room.Quit)
 //
-// What is said goes to the log first, and nothing is shown or answered before it comes
-// back through [Room.Apply], durable and in the log's order: every screen and the
-// histories tell the same story.
+// Messages go to the log first, and nothing is shown or answered before it comes back
+// through [Room.Apply], durable and in the log's order: every screen and the histories
+// tell the same story.
 package room
 
 import (
@@ -36,7 +36,7 @@ type Directory interface {
 // Sink is a session's end of the room: a bounded queue with one reader.
 //
 // Put MUST NOT block and MUST NOT call the room: it is called with the room's
-// lock held. A sink that has no place left ends its session; nobody waits for it.
+// lock held. A full sink ends its session; nobody waits for it.
 // If shown is not nil it is called exactly once, not from within Put: with true
 // when the person's client has confirmed that the update arrived, with false when
 // the session ended before.
@@ -83,15 +83,15 @@ type Room struct {
 	rooms      map[string]*chatroom // by name: there is one, the Lobby
 	attendance attendance
 	applied    uint64 // the number of the last event
-	// pending has, by its ID, each event on its way through the log, and each receipt in
-	// it: who is to be told what became of it.
+	// pending has, by ID, the callback of each event on its way through the log, and of each
+	// receipt in it.
 	pending map[string]func(Receipt)
 	said    map[Kind]uint64 // how many messages there were
 	closed  bool
 }
 
-// New returns a room that goes on where histories end: the last lines, who was
-// online when, and ids. What is applied to histories after that is to be given to Apply.
+// New returns a room that goes on where histories end: the last lines, when people were
+// online, and ids. What is applied to histories after that is to be given to Apply.
 // Close it.
 func New(log Log, histories Histories, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
@@ -146,9 +146,9 @@ func (r *Room) newMessage(kind Kind, from string, to []string, text string) Mess
 	}
 }
 
-// append hands e to the log. told is called, after everybody was given what happened,
-// once for each recipient of a message to some people, and once for all else; its Err is
-// set if e is not on record. It is called on the log's goroutine and must not block.
+// append hands e to the log. told is called when e was applied, or failed, with Err set: once for
+// each recipient of a direct or group message, once for any other event. It is called on the
+// log's goroutine and must not block.
 func (r *Room) append(e *Event, told func(Receipt)) {
 	r.mu.Lock()
 	r.pending[e.ID] = told
@@ -166,23 +166,23 @@ func (r *Room) wait(e *Event) error {
 	return <-done
 }
 
-// noLonger takes e out of pending, and returns who waits for it. r.mu is held.
-func (r *Room) noLonger(e *Event) (told func(Receipt)) {
+// takePending takes e out of pending, and returns its callback. r.mu is held.
+func (r *Room) takePending(e *Event) (told func(Receipt)) {
 	told = r.pending[e.ID]
 	delete(r.pending, e.ID)
 	for _, receipt := range e.Receipts {
 		delete(r.pending, receipt.ID)
 	}
-	if told == nil { // another server's, or nobody waits
+	if told == nil { // another server's, or a change of presence
 		return func(Receipt) {}
 	}
 	return told
 }
 
-// failed tells who waits for e that it is not on record. What was read stays unread.
+// failed tells whoever waits for e that it is not on record. What was read stays unread.
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
-	told := r.noLonger(e)
+	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
 	if len(e.To) == 0 {
@@ -193,7 +193,7 @@ func (r *Room) failed(e *Event, err error) {
 	}
 }
 
-// Apply shows what happened to those it concerns, and tells who waits for it. The one
+// Apply shows what happened to those it concerns, and answers whoever waits for it. The one
 // goroutine of the log calls it, with all entries in their order, after the histories
 // have them. It does not block.
 func (r *Room) Apply(batch []Entry) {
@@ -205,7 +205,7 @@ func (r *Room) Apply(batch []Entry) {
 func (r *Room) apply(e Entry) {
 	r.mu.Lock()
 	r.applied = e.Seq
-	told := r.noLonger(e.Event)
+	told := r.takePending(e.Event)
 	receipts := []Receipt{{}}
 	switch e.Kind {
 	case KindSay, KindMe, KindNotice:

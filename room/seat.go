@@ -14,10 +14,10 @@ const (
 	greetByName     = 20               // more people than these are only counted on joining
 )
 
-// Who is a person, as proven to the server.
+// Who is an identity that was proven to the server.
 type Who struct {
 	Nick  string // canonical; a guest's starts with '~'
-	Quiet bool   // the session is a program's: nobody is told that it comes or goes
+	Quiet bool   // for a program's session: its joining and leaving are not announced
 }
 
 // Guest reports whether the person came without a key: nothing is kept for guests.
@@ -31,7 +31,7 @@ type Seat struct {
 	sink  Sink // nil for a visitor, who runs a command without being present
 }
 
-// Nick is who sits here: for a guest perhaps not the name that was asked for.
+// Nick is the session's nick: for a guest perhaps not the name that was asked for.
 func (s *Seat) Nick() string { return s.nick }
 
 // Guest reports whether the person here came without a key.
@@ -51,7 +51,7 @@ func (s *Seat) IsAway() (away bool) {
 	return away
 }
 
-// ReplyTo is who last wrote to this person directly, "" when nobody did.
+// ReplyTo is the sender of the last direct message to this person, "" without one.
 func (s *Seat) ReplyTo() (nick string) {
 	s.room.withPerson(s.nick, func(p *person) {
 		if p.last != nil {
@@ -61,9 +61,9 @@ func (s *Seat) ReplyTo() (nick string) {
 	return nick
 }
 
-// Visit returns a seat for a single command: it can speak and ask, but nobody sees
-// it come or go, and nothing is shown to it. A guest's name is numbered as by Join, and
-// taken until Leave: nobody speaks under the name of another guest.
+// Visit returns a seat for a single command: it can speak and ask, but is not present, and
+// nothing is shown to it. A guest's name is numbered as by Join, and taken until Leave, so
+// that no two guests speak under one name.
 func (r *Room) Visit(who Who) *Seat {
 	seat := &Seat{room: r, nick: who.Nick}
 	if who.Guest() {
@@ -75,7 +75,7 @@ func (r *Room) Visit(who Who) *Seat {
 	return seat
 }
 
-// Welcome is what a session is told when it joins.
+// Welcome is what a session learns when it joins.
 type Welcome struct {
 	Others       []Presence // who else is online, if they are not many
 	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to MissedLines
@@ -91,7 +91,7 @@ type Welcome struct {
 	missed map[string]bool // ids of what may go to Missed
 }
 
-// Join seats a session. What is to be shown goes to sink from now on. A guest's name
+// Join makes a session take part. Updates go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
 // ErrStorage where the person's settings can't be read (the seat is nil then) or the history
 // can't (the seat is valid).
@@ -108,8 +108,8 @@ func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
 	return seat, welcome, err
 }
 
-// enter has a session take part in everything from now on. Settings are read with setting held,
-// so that no change of them is missed.
+// enter is Join without the inbox. Settings are read with r.setting held, so that no change of
+// them is missed.
 func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 	var set Preferences // none of a guest's, whatever another guest of that name has set
 	if !who.Guest() {
@@ -161,8 +161,8 @@ func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 	return seat, welcome, nil
 }
 
-// addUnread fills the parts of welcome that come from what the person has not read. What is more
-// than a page stays unread: messages in the inbox, receipts for the next time.
+// addUnread adds unread messages and receipts. What exceeds a page stays unread: messages in the
+// inbox, receipts for the next time.
 func (welcome *Welcome) addUnread(unread []*Message) {
 	for _, m := range unread {
 		switch {
@@ -178,7 +178,7 @@ func (welcome *Welcome) addUnread(unread []*Message) {
 	}
 }
 
-// depart ends a person's presence and tells the others. r.mu is held.
+// depart ends a person's presence. r.mu is held.
 func (r *Room) depart(p *person, cause Cause) {
 	if p.broken != nil {
 		p.broken.Stop()
@@ -191,7 +191,7 @@ func (r *Room) depart(p *person, cause Cause) {
 	r.announceLeaving(p, cause)
 }
 
-// announceLeaving tells the others that p left, if they were told of the joining. r.mu is held.
+// announceLeaving announces that p left, if the joining was announced. r.mu is held.
 func (r *Room) announceLeaving(p *person, cause Cause) {
 	if !p.told {
 		return
@@ -241,8 +241,8 @@ func (s *Seat) Leave(cause Cause) {
 	}
 }
 
-// graceOver ends the presence of a person who is not back. The timer may have fired just
-// before it was stopped, for a break before the last one.
+// graceOver ends p's presence unless p is back. It may be called by the timer of an earlier
+// break, which fired just before it was stopped.
 func (r *Room) graceOver(p *person) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// confirmWithin is how soon a sender hears "delivered" or "kept".
+// confirmWithin is after how long a sender is told "delivered" or "kept".
 const confirmWithin = 5 * time.Second
 
 // Outcome is what became of a message for one recipient.
@@ -23,7 +23,7 @@ const (
 	RefusedUnknown                // nobody has this nick
 	RefusedGone                   // a guest who left: nothing is kept for guests
 	RefusedBlocked                // the recipient does not want the sender's messages
-	RefusedYours                  // the sender blocks the recipient, who could not answer
+	RefusedYours                  // the sender blocks the recipient
 	RefusedFull                   // Receipt.Most messages wait unread in the inbox already
 	Failed                        // Receipt.Err; nothing was kept
 )
@@ -43,9 +43,8 @@ func failure(nick string, err error) Receipt {
 
 // Send sends text to each of the recipients, one message with one id for all of
 // them, and calls receipt once for each, from any goroutine, within about
-// confirmWithin of the message being on disk. It must not block. Nothing is said
-// to be delivered or kept before it is on disk. Nicks must be canonical; a
-// repeated one counts once.
+// confirmWithin of the message being on disk, and not before that where it says delivered or
+// kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
 func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	s.Active()
 	r := s.room
@@ -66,8 +65,8 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	})
 }
 
-// accept answers for the recipients who can't be written to and returns the others, and
-// how these are away.
+// accept answers for the recipients who can't be written to and returns the others, with
+// their absences.
 func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
 	mine, err := s.room.preferences(s.nick)
@@ -93,7 +92,7 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, aw
 }
 
 // refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
-// what nick has set.
+// nick's preferences.
 func (s *Seat) refusal(nick string, mine Preferences) (Receipt, Preferences) {
 	no := func(o Outcome) (Receipt, Preferences) { return Receipt{To: nick, Outcome: o}, Preferences{} }
 	r := s.room
@@ -124,13 +123,13 @@ func (s *Seat) refusal(nick string, mine Preferences) (Receipt, Preferences) {
 	return Receipt{To: nick}, theirs
 }
 
-// InboxFull reports whether nobody can write to a nick with so many unread messages.
+// InboxFull reports whether an inbox with so many unread messages takes no more.
 func (r *Room) InboxFull(unread int) bool {
 	return r.options.InboxMax > 0 && unread >= r.options.InboxMax
 }
 
 // waiting returns how many messages wait for nick. The error says that nick's history
-// can take none. A guest has none that could not.
+// can take none. Guests have no history.
 func (r *Room) waiting(nick string) (int, error) {
 	if isGuest(nick) {
 		return 0, nil
@@ -138,8 +137,8 @@ func (r *Room) waiting(nick string) (int, error) {
 	return r.histories.Waiting(nick)
 }
 
-// dispatch shows a message to its sender's sessions and to each recipient. It returns
-// what is known already of what became of it; told is called for the others. r.mu is held.
+// dispatch shows a message to its sender's sessions and to each recipient. It returns the
+// receipts that are known already; told is called for the others. r.mu is held.
 func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	u := &Update{Message: &e.Message}
 	if len(e.Full) < len(e.To) {
@@ -197,9 +196,9 @@ type delivery struct {
 	answered bool // the sender has the receipt
 }
 
-// deliver puts u, which has the place seq, to nick's sessions. Where that can't be, it
-// returns the receipt and false; otherwise told is called when the outcome is known.
-// Receipts bother nobody who is away. r.mu is held.
+// deliver puts u, of the event seq, to nick's sessions. If it can't, it returns the receipt
+// and false; otherwise told is called when the outcome is known. Being away does not hold up
+// read receipts. r.mu is held.
 func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (Receipt, bool) {
 	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
 	switch {
@@ -233,8 +232,8 @@ func (d *delivery) putTo(s *Seat) {
 	s.sink.Put(d.update, d.shown)
 }
 
-// catchUp gives a new session what is on its way to p's other ones: they may be
-// dead without anybody knowing yet, which is why people connect again.
+// catchUp gives a new session the messages on their way to p's other ones, which may be
+// dead connections.
 func (ps *people) catchUp(p *person, s *Seat) {
 	var open []*delivery
 	for _, d := range ps.inflight[p.nick] {
@@ -251,8 +250,8 @@ func (ps *people) catchUp(p *person, s *Seat) {
 }
 
 // shown takes one session's answer: the first that has shown the message, or the last
-// that has not, decides. It records the reading, unless somebody has read the message in
-// the inbox meanwhile.
+// that has not, decides. It records the reading, unless the message was read in the
+// inbox meanwhile.
 func (d *delivery) shown(ok bool) {
 	r, m := d.room, d.update.Message
 	r.mu.Lock()
@@ -303,7 +302,7 @@ func (d *delivery) timeout() {
 	}
 }
 
-// tellKept tells the sender that nobody has seen the message yet. Nothing is kept for guests.
+// tellKept tells the sender that the message was not seen yet. Nothing is kept for guests.
 func (d *delivery) tellKept(o Outcome) {
 	if isGuest(d.nick) {
 		o = RefusedGone

@@ -15,8 +15,8 @@ type Settings interface {
 	Save(nick string, p Preferences) error
 }
 
-// Preferences are what somebody has set. They are never changed in place. The JSON is that of
-// their files.
+// Preferences are what a person has set. They are never changed in place. The JSON is that of
+// the files.
 type Preferences struct {
 	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
 	Absence Absence  `json:"away,omitzero"`
@@ -39,7 +39,7 @@ func (p *Preferences) blocks(nick string) bool {
 	return found
 }
 
-// hides reports whether a line of the room is not for who has set p.
+// hides reports whether a line of the room is hidden by p.
 func (p *Preferences) hides(m *Message) bool {
 	return len(p.Blocked) > 0 && m.Kind != KindNotice && p.blocks(m.From)
 }
@@ -77,8 +77,8 @@ func (s *Seat) Blocked() ([]string, error) {
 	return p.Blocked, err
 }
 
-// Away marks the person as away: direct messages are kept for the inbox, until Back. It
-// need not be somebody who is present, but for guests lasts no longer than they are.
+// Away marks the person as away: direct messages are kept for the inbox, until Back. The person
+// need not be present. A guest's absence ends with the guest.
 func (s *Seat) Away(reason string) error {
 	return s.set(func(p *Preferences) error {
 		p.Absence = Absence{Since: time.Now().UTC().Truncate(time.Second), Reason: reason}
@@ -118,7 +118,7 @@ func (s *Seat) set(change func(*Preferences) error) error {
 	return nil
 }
 
-// preferences returns what nick has set: from who is present, else from the settings.
+// preferences returns what nick has set: from memory if present, else from the settings.
 func (r *Room) preferences(nick string) (set Preferences, err error) {
 	present := false
 	r.withPerson(nick, func(p *person) { set, present = p.Preferences, true })

@@ -27,7 +27,7 @@ type Store struct {
 var _ room.Settings = (*Store)(nil)
 
 const (
-	// retired, in the folder, has the settings of nicks that nobody holds any more, as NICK-TIME.json.
+	// retired, in the folder, has the settings of nicks without a holder, as NICK-TIME.json.
 	retired = ".retired"
 	// maxFile bounds a file: a list of the most nicks there may be is far below it.
 	maxFile = 1 << 20
@@ -88,7 +88,7 @@ func (s *Store) Nicks() ([]string, error) {
 	return nicks, nil
 }
 
-// Retire sets nick's settings aside, durably: whoever gets the nick next has none.
+// Retire sets nick's settings aside, durably: the next holder of the nick has none.
 func (s *Store) Retire(nick string, now time.Time) error {
 	file, err := s.file(nick)
 	if err != nil {
