@@ -77,7 +77,7 @@ func TestNote(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var a attendance
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
-				a.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
+				a.note(s[1:2], map[byte]Kind{'+': KindJoin, '-': KindLeave, '!': KindLeave}[s[0]], s[0] == '!')
 			}
 			c := a.takeChanges()
 			if got := fmt.Sprintf("+%v -%v !%v", c.Joined, c.Left, c.Lost); got != tt.want {

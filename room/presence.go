@@ -46,18 +46,10 @@ type attendance struct {
 // announcement is a change of presence that is not announced yet.
 type announcement struct {
 	nick    string
-	how     way
-	greeted int // attendance.greeted when it happened
+	kind    Kind // KindJoin or KindLeave
+	lost    bool // the connection was
+	greeted int  // attendance.greeted when it happened
 }
-
-// way is how a presence changes.
-type way int
-
-const (
-	joined way = iota
-	left
-	lost // the connection, and has not come back
-)
 
 // Change lists who joined and who left within the last second, and whose connection was
 // lost. Nobody is in two of them.
@@ -83,11 +75,11 @@ func (a *attendance) stop() {
 }
 
 // announce announces a change, now or with the others of this second. r.mu is held.
-func (r *Room) announce(nick string, how way) {
+func (r *Room) announce(nick string, kind Kind, lost bool) {
 	if r.closed {
 		return
 	}
-	r.attendance.note(nick, how)
+	r.attendance.note(nick, kind, lost)
 	if r.attendance.pause == nil {
 		r.announceNow()
 	}
@@ -95,9 +87,9 @@ func (r *Room) announce(nick string, how way) {
 
 // note adds a change. A leave cancels an unannounced join, and vice versa, unless a newcomer
 // has been greeted with the state in between.
-func (a *attendance) note(nick string, how way) {
+func (a *attendance) note(nick string, kind Kind, lost bool) {
 	newcomers := a.greeted
-	if how == joined {
+	if kind == KindJoin {
 		newcomers-- // not counting nick's own session
 	}
 	if i := slices.IndexFunc(a.changes, func(c announcement) bool { return c.nick == nick }); i >= 0 {
@@ -107,7 +99,7 @@ func (a *attendance) note(nick string, how way) {
 			return
 		}
 	}
-	a.changes = append(a.changes, announcement{nick, how, a.greeted})
+	a.changes = append(a.changes, announcement{nick, kind, lost, a.greeted})
 }
 
 // announceNow announces all changes and starts the next second. r.mu is held.
@@ -133,13 +125,13 @@ func (r *Room) announceNow() {
 func (a *attendance) takeChanges() *Change {
 	all := &Change{}
 	for _, c := range a.changes {
-		switch c.how {
-		case joined:
+		switch {
+		case c.kind == KindJoin:
 			all.Joined = append(all.Joined, c.nick)
-		case left:
-			all.Left = append(all.Left, c.nick)
-		case lost:
+		case c.lost:
 			all.Lost = append(all.Lost, c.nick)
+		default:
+			all.Left = append(all.Left, c.nick)
 		}
 	}
 	a.changes = nil

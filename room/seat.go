@@ -147,7 +147,7 @@ func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 	}
 	if !who.Quiet && !p.told {
 		p.told = true
-		r.announce(p.nick, joined)
+		r.announce(p.nick, KindJoin, false)
 	}
 	p.active = time.Now()
 	welcome.Absence = p.Absence
@@ -193,14 +193,9 @@ func (r *Room) depart(p *person, cause Cause) {
 
 // announceLeaving announces that p left, if the joining was announced. r.mu is held.
 func (r *Room) announceLeaving(p *person, cause Cause) {
-	if !p.told {
-		return
-	}
-	p.told = false
-	if cause == Broke {
-		r.announce(p.nick, lost)
-	} else {
-		r.announce(p.nick, left)
+	if p.told {
+		p.told = false
+		r.announce(p.nick, KindLeave, cause == Broke)
 	}
 }
 
