@@ -96,7 +96,7 @@ func TestManyJoinsCostFewEvents(t *testing.T) {
 		crowd := make([]*screen, people)
 		for i := range crowd {
 			crowd[i] = &screen{}
-			if _, _, err := h.Join(Who{Nick: fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
+			if _, _, err := h.Join(Identity{Nick: fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Millisecond)

@@ -76,7 +76,7 @@ func TestBlocksSurvive(t *testing.T) {
 		same(t, "forgotten", lists(t, h.join("~ann")))
 		same(t, "bob's", lists(t, bob), "carol", "dave")
 		bob.Leave(Quit)
-		same(t, "while offline", lists(t, &user{Seat: h.Visit(Who{Nick: "bob"})}), "carol", "dave")
+		same(t, "while offline", lists(t, &user{Member: h.Visit(Identity{Nick: "bob"})}), "carol", "dave")
 		h = h.restart(true)
 		same(t, "refused", h.join("carol").send("hi", "bob").words(), "bob blocked")
 		same(t, "after a restart", lists(t, h.join("bob")), "carol", "dave")
@@ -139,8 +139,8 @@ func TestBlockFails(t *testing.T) {
 		}
 		same(t, "not in effect", carol.send("hi", "bob").words(), "bob delivered")
 		bob.Leave(Quit)
-		same(t, "a guest has none to fail", lists(t, &user{Seat: h.Visit(Who{Nick: "~ann"})}))
-		visitor := &user{Seat: h.Visit(Who{Nick: "bob"})}
+		same(t, "a guest has none to fail", lists(t, &user{Member: h.Visit(Identity{Nick: "~ann"})}))
+		visitor := &user{Member: h.Visit(Identity{Nick: "bob"})}
 		_, err := visitor.Blocked()
 		_, err2 := whole(visitor.History(context.Background(), 1))
 		_, err3 := visitor.Block("carol")
@@ -159,7 +159,7 @@ func TestBlockWhileJoining(t *testing.T) {
 		h.settings.onRead = func() {
 			h.settings.onRead = nil
 			go func() {
-				changed, err := h.Visit(Who{Nick: "bob"}).Block("carol")
+				changed, err := h.Visit(Identity{Nick: "bob"}).Block("carol")
 				blocked <- changed && err == nil
 			}()
 			runtime.Gosched()

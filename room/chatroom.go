@@ -16,8 +16,8 @@ const (
 
 // chatroom is one room: who is in it, and what was said there lately. Owned by Room.mu.
 type chatroom struct {
-	members map[string]*person // by nick
-	recent  []line             // at least the newest MissedLines, if there are so many, oldest first
+	here   map[string]*person // by nick
+	recent []line             // at least the newest MissedLines, if there are so many, oldest first
 }
 
 // line is something said in a room.
@@ -28,7 +28,7 @@ type line struct {
 
 // openChatroom returns the room called name with the end of its history, if that can be read.
 func openChatroom(name string, histories Histories) (*chatroom, error) {
-	c := &chatroom{members: map[string]*person{}}
+	c := &chatroom{here: map[string]*person{}}
 	for m, err := range histories.Tail("#"+name, MissedLines, nil) {
 		if err != nil {
 			return c, fmt.Errorf("reading the history of #%s: %w", name, err)
@@ -38,14 +38,14 @@ func openChatroom(name string, histories Histories) (*chatroom, error) {
 	return c, nil
 }
 
-// publish shows l to all members who do not block its sender.
+// publish shows l to everyone in it who does not block its sender.
 func (c *chatroom) publish(l line) {
 	c.recent = append(c.recent, l)
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
 	u := &Update{Message: l.Message}
-	for _, p := range c.members {
+	for _, p := range c.here {
 		if !p.hides(l.Message) {
 			p.put(u)
 		}
@@ -74,7 +74,7 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 // Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
 // called once: with nil when everyone has been given the message, or with an error that
 // wraps ErrStorage if it is shown to nobody. stored must not block.
-func (s *Seat) Say(kind Kind, text string, stored func(error)) {
+func (s *Member) Say(kind Kind, text string, stored func(error)) {
 	s.Active()
 	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
 	s.room.append(e, func(got Receipt) {
@@ -87,7 +87,7 @@ func (s *Seat) Say(kind Kind, text string, stored func(error)) {
 // History gives the newest n lines of the room from its file, oldest first. The
 // error, if there is one, comes with the last page and is [ErrSearchLimit], or
 // wraps [ErrStorage].
-func (s *Seat) History(ctx context.Context, n int) iter.Seq2[Page, error] {
+func (s *Member) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 	set, err := s.room.preferences(s.nick)
 	if err != nil {
 		return func(yield func(Page, error) bool) { yield(Page{}, err) }
@@ -98,7 +98,7 @@ func (s *Seat) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 // Find gives the newest message that this person may see whose id ends in suffix: one
 // of the room's or, if there is none, one to or from this person. Errors are those of
 // History.
-func (s *Seat) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
+func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		set, err := s.room.preferences(s.nick)
 		if err != nil {
@@ -127,7 +127,7 @@ func (s *Seat) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 }
 
 // findRecent is Find among what is in memory, where a guest's last direct message is, too.
-func (s *Seat) findRecent(is func(*Message) bool) *Message {
+func (s *Member) findRecent(is func(*Message) bool) *Message {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -115,7 +115,7 @@ func TestWhatTakesNoPlace(t *testing.T) {
 	})
 }
 
-func (h *house) visit(nick string) *user { return &user{Seat: h.Visit(Who{Nick: nick})} }
+func (h *house) visit(nick string) *user { return &user{Member: h.Visit(Identity{Nick: nick})} }
 
 // A message to somebody online is unread until it was shown.
 func TestFullWhileShowing(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // Inbox gives the direct and group messages that the person has not read, oldest
 // first; pages can be empty. Call MarkRead when those of a page have been shown. The
 // error, if there is one, comes last and wraps ErrStorage.
-func (s *Seat) Inbox() iter.Seq2[Page, error] {
+func (s *Member) Inbox() iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		if s.Guest() {
 			return
@@ -43,7 +43,7 @@ func (w *Waiting) add(m *Message) {
 }
 
 // Waiting sums up what Inbox would give.
-func (s *Seat) Waiting() (Waiting, error) {
+func (s *Member) Waiting() (Waiting, error) {
 	var w Waiting
 	for page, err := range s.Inbox() {
 		if err != nil {
@@ -59,7 +59,7 @@ func (s *Seat) Waiting() (Waiting, error) {
 // Past gives the newest n of the person's direct and group messages, sent and
 // received, oldest first; with a nick only those from or to it. Errors are those
 // of History.
-func (s *Seat) Past(ctx context.Context, with string, n int) iter.Seq2[Page, error] {
+func (s *Member) Past(ctx context.Context, with string, n int) iter.Seq2[Page, error] {
 	if s.Guest() {
 		return func(func(Page, error) bool) {}
 	}
@@ -78,7 +78,7 @@ const maxRead = pageMessages
 // senders. Of several sessions that show the same message, one tells. It returns when
 // that is on disk and the senders were told, so it must not be called on the log's
 // goroutine. The error wraps ErrStorage: they, or some of them, stay unread.
-func (s *Seat) MarkRead(shown []*Message) error {
+func (s *Member) MarkRead(shown []*Message) error {
 	r := s.room
 	for some := range slices.Chunk(shown, maxRead) {
 		read, err := r.unreadAmong(s.nick, some, true)

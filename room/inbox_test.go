@@ -161,8 +161,8 @@ func TestMarkReadFails(t *testing.T) {
 		if _, err := whole(bob.Inbox()); !errors.Is(err, ErrStorage) {
 			t.Errorf("got %v", err)
 		}
-		if again, err := h.tryJoin("bob"); !errors.Is(err, ErrStorage) || again.Seat == nil {
-			t.Errorf("joined as %v, error %v", again.Seat, err)
+		if again, err := h.tryJoin("bob"); !errors.Is(err, ErrStorage) || again.Member == nil {
+			t.Errorf("joined as %v, error %v", again.Member, err)
 		}
 		h.quiet()
 		h.store.set(func() { h.store.broken, h.store.failing = false, false })

@@ -86,10 +86,10 @@ func TestTwoRoomsTellTheSameStory(t *testing.T) {
 		var talking sync.WaitGroup
 		for i := range 4 {
 			talking.Go(func() {
-				seat := h.Visit(Who{Nick: fmt.Sprint("n", i)})
+				member := h.Visit(Identity{Nick: fmt.Sprint("n", i)})
 				for n := range 50 {
-					seat.Say(KindSay, fmt.Sprint(i, " ", n), nil)
-					seat.Send([]string{"bob"}, fmt.Sprint("to bob ", i, " ", n), func(Receipt) {})
+					member.Say(KindSay, fmt.Sprint(i, " ", n), nil)
+					member.Send([]string{"bob"}, fmt.Sprint("to bob ", i, " ", n), func(Receipt) {})
 					h.store.Append(event(fmt.Sprint("x", i, n), KindSay, "zoe", fmt.Sprint("from elsewhere ", i, n)), func(error) {})
 				}
 			})

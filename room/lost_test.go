@@ -52,11 +52,11 @@ func TestQuietSessions(t *testing.T) {
 		carol.screen.take()
 		quiet := func() *user {
 			s := &screen{}
-			seat, welcome, err := h.Join(Who{Nick: "bob", Quiet: true}, s)
+			member, welcome, err := h.Join(Identity{Nick: "bob", Quiet: true}, s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return &user{seat, s, welcome}
+			return &user{member, s, welcome}
 		}
 		build := quiet()
 		pass(2 * time.Second)

@@ -65,7 +65,7 @@ func (h *house) restart(crash bool) *house {
 
 // user is a session with its screen.
 type user struct {
-	*Seat
+	*Member
 	screen  *screen
 	welcome *Welcome
 }
@@ -81,9 +81,9 @@ func (h *house) join(nick string) *user {
 
 func (h *house) tryJoin(nick string) (*user, error) {
 	s := &screen{}
-	seat, welcome, err := h.Join(Who{Nick: nick}, s)
+	member, welcome, err := h.Join(Identity{Nick: nick}, s)
 	synctest.Wait()
-	return &user{seat, s, welcome}, err
+	return &user{member, s, welcome}, err
 }
 
 // send sends text and returns where its receipts go.

@@ -56,7 +56,7 @@ func TestLeave(t *testing.T) {
 			p.Leave(Broke)
 			other.Leave(Quit)
 		}, 0, false},
-		{"visitor", "bob", func(h *house, _ *user) { h.Visit(Who{Nick: "bob"}).Leave(Quit) }, time.Hour, true},
+		{"visitor", "bob", func(h *house, _ *user) { h.Visit(Identity{Nick: "bob"}).Leave(Quit) }, time.Hour, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func TestInboxReadMeanwhile(t *testing.T) {
 			if len(got) == 0 {
 				rest := other.inbox(t)[pageMessages:]
 				other.markRead(t, rest[:pageMessages])
-				h.Visit(Who{Nick: "dave"}).Send([]string{"bob"}, "later", func(Receipt) {})
+				h.Visit(Identity{Nick: "dave"}).Send([]string{"bob"}, "later", func(Receipt) {})
 				synctest.Wait()
 			}
 			got = append(got, page.Messages...)

@@ -14,7 +14,7 @@ import (
 type people struct {
 	here     map[string]*person
 	online   []string             // their nicks, sorted
-	visiting map[string]*Seat     // guests who run a command, by name
+	visiting map[string]*Member   // guests who run a command, by name
 	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
 }
@@ -26,7 +26,7 @@ type person struct {
 	since  time.Time
 	active time.Time // when the person last typed something
 	Preferences
-	sessions []*Seat
+	sessions []*Member
 	last     *Message // the last direct message, for replies
 
 	broken    *time.Timer     // runs while there is no session
@@ -51,7 +51,7 @@ const (
 )
 
 func newPeople() people {
-	return people{here: map[string]*person{}, visiting: map[string]*Seat{}, seen: map[string]departure{}, inflight: inflight{}}
+	return people{here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{}}
 }
 
 func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
@@ -147,7 +147,7 @@ type Presence struct {
 }
 
 // Others returns who else is online, by nick.
-func (s *Seat) Others() []Presence {
+func (s *Member) Others() []Presence {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	return s.room.people.others(s.nick)
@@ -155,7 +155,7 @@ func (s *Seat) Others() []Presence {
 
 // OnlineSince returns who else was online at any time since t: first who is online
 // now, by nick, then who left, newest first.
-func (s *Seat) OnlineSince(t time.Time) []Presence {
+func (s *Member) OnlineSince(t time.Time) []Presence {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	var left []Presence

@@ -3,12 +3,12 @@
 // it needs through [Log], [Histories], [Directory] and [Settings], and hands what happens
 // to each session's [Sink].
 //
-// A session takes a [Seat] with [Room.Join] and speaks through it:
+// A session gets a [Member] with [Room.Join] and speaks through it:
 //
-//	seat, welcome, err := r.Join(room.Who{Nick: "bob"}, sink)
-//	seat.Say(room.KindSay, "hello", nil)
-//	seat.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
-//	seat.Leave(room.Quit)
+//	member, welcome, err := r.Join(room.Identity{Nick: "bob"}, sink)
+//	member.Say(room.KindSay, "hello", nil)
+//	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
+//	member.Leave(room.Quit)
 //
 // Messages go to the log first, and nothing is shown or answered before it comes back
 // through [Room.Apply], durable and in the log's order: every screen and the histories

@@ -45,7 +45,7 @@ func failure(nick string, err error) Receipt {
 // them, and calls receipt once for each, from any goroutine, within about
 // confirmWithin of the message being on disk, and not before that where it says delivered or
 // kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
-func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
+func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
 	s.Active()
 	r := s.room
 	accepted, away := s.accept(to, receipt)
@@ -67,7 +67,7 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 
 // accept answers for the recipients who can't be written to and returns the others, with
 // their absences.
-func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
+func (s *Member) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
 	mine, err := s.room.preferences(s.nick)
 	if err == nil {
@@ -93,7 +93,7 @@ func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, aw
 
 // refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
 // nick's preferences.
-func (s *Seat) refusal(nick string, mine Preferences) (Receipt, Preferences) {
+func (s *Member) refusal(nick string, mine Preferences) (Receipt, Preferences) {
 	no := func(o Outcome) (Receipt, Preferences) { return Receipt{To: nick, Outcome: o}, Preferences{} }
 	r := s.room
 	switch {
@@ -227,14 +227,14 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 }
 
 // putTo gives the message to one more session. r.mu is held.
-func (d *delivery) putTo(s *Seat) {
+func (d *delivery) putTo(s *Member) {
 	d.open++
 	s.sink.Put(d.update, d.shown)
 }
 
 // catchUp gives a new session the messages on their way to p's other ones, which may be
 // dead connections.
-func (ps *people) catchUp(p *person, s *Seat) {
+func (ps *people) catchUp(p *person, s *Member) {
 	var open []*delivery
 	for _, d := range ps.inflight[p.nick] {
 		if d != nil && !d.answered {

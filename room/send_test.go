@@ -15,7 +15,7 @@ func TestReceipts(t *testing.T) {
 		{"online", func(h *house, _ *user) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"two sessions", func(h *house, _ *user) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
-		{"away and not here", func(h *house, _ *user) { h.Visit(Who{Nick: "bob"}).Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
+		{"away and not here", func(h *house, _ *user) { h.Visit(Identity{Nick: "bob"}).Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
 		{"left while away", func(h *house, _ *user) {
 			bob := h.join("bob")
 			bob.Away("lunch")
@@ -41,7 +41,7 @@ func TestReceipts(t *testing.T) {
 		{"guest left", func(h *house, _ *user) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
 		{"blocked by recipient", func(h *house, _ *user) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
 		{"blocked by one offline", func(h *house, _ *user) {
-			block(h, &user{Seat: h.Visit(Who{Nick: "bob"})}, "carol")
+			block(h, &user{Member: h.Visit(Identity{Nick: "bob"})}, "carol")
 		}, []string{"bob"}, []string{"bob blocked"}},
 		{"blocked by me", func(h *house, carol *user) { block(h, carol, "bob") }, []string{"bob"}, []string{"bob yours"}},
 		{"nobody", nil, nil, nil},
@@ -121,7 +121,7 @@ func TestSettingsFail(t *testing.T) {
 		carol := h.join("carol")
 		h.settings.err = ErrStorage
 		same(t, "unreadable list of the recipient", carol.send("hi", "bob").words(), "bob failed")
-		same(t, "nor of a visitor", (&user{Seat: h.Visit(Who{Nick: "dave"})}).send("hi", "carol").words(), "carol failed")
+		same(t, "nor of a visitor", (&user{Member: h.Visit(Identity{Nick: "dave"})}).send("hi", "carol").words(), "carol failed")
 		if _, err := h.tryJoin("bob"); err == nil {
 			t.Error("bob joins without a block list")
 		}

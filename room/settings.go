@@ -46,7 +46,7 @@ func (p *Preferences) hides(m *Message) bool {
 
 // Block refuses nick's direct messages and hides its room messages from now on,
 // and reports whether that is new. For a guest it lasts until the guest leaves.
-func (s *Seat) Block(nick string) (changed bool, err error) {
+func (s *Member) Block(nick string) (changed bool, err error) {
 	err = s.set(func(p *Preferences) error {
 		i, found := slices.BinarySearch(p.Blocked, nick)
 		switch {
@@ -62,7 +62,7 @@ func (s *Seat) Block(nick string) (changed bool, err error) {
 }
 
 // Unblock ends Block and reports whether nick was blocked.
-func (s *Seat) Unblock(nick string) (changed bool, err error) {
+func (s *Member) Unblock(nick string) (changed bool, err error) {
 	err = s.set(func(p *Preferences) error {
 		changed = p.blocks(nick)
 		p.Blocked = slices.DeleteFunc(slices.Clone(p.Blocked), func(n string) bool { return n == nick })
@@ -72,14 +72,14 @@ func (s *Seat) Unblock(nick string) (changed bool, err error) {
 }
 
 // Blocked lists who is blocked, sorted.
-func (s *Seat) Blocked() ([]string, error) {
+func (s *Member) Blocked() ([]string, error) {
 	p, err := s.room.preferences(s.nick)
 	return p.Blocked, err
 }
 
 // Away marks the person as away: direct messages are kept for the inbox, until Back. The person
 // need not be present. A guest's absence ends with the guest.
-func (s *Seat) Away(reason string) error {
+func (s *Member) Away(reason string) error {
 	return s.set(func(p *Preferences) error {
 		p.Absence = Absence{Since: time.Now().UTC().Truncate(time.Second), Reason: reason}
 		return nil
@@ -87,7 +87,7 @@ func (s *Seat) Away(reason string) error {
 }
 
 // Back ends Away and reports whether the person was away.
-func (s *Seat) Back() (was bool, err error) {
+func (s *Member) Back() (was bool, err error) {
 	err = s.set(func(p *Preferences) error {
 		was, p.Absence = p.Absence.Away(), Absence{}
 		return nil
@@ -96,7 +96,7 @@ func (s *Seat) Back() (was bool, err error) {
 }
 
 // set has the person's preferences changed, on disk first. One change at a time.
-func (s *Seat) set(change func(*Preferences) error) error {
+func (s *Member) set(change func(*Preferences) error) error {
 	r := s.room
 	r.setting.Lock()
 	defer r.setting.Unlock()

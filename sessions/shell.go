@@ -27,7 +27,7 @@ func newCommand(h *Host, ch *sshd.Channel) *commandContext {
 // runCommand carries out the channel's command to its end, without the person
 // being present: when it exits, all that the command acknowledged is on disk.
 func (c *commandContext) runCommand() {
-	c.seat = c.host.cfg.Room.Visit(room.Who{Nick: c.login.Nick})
+	c.seat = c.host.cfg.Room.Visit(room.Identity{Nick: c.login.Nick})
 	defer c.seat.Leave(room.Quit)
 	c.host.seated(c)
 	var writer sync.WaitGroup

@@ -14,17 +14,18 @@ const (
 	greetByName     = 20               // more people than these are only counted on joining
 )
 
-// Who is an identity that was proven to the server.
-type Who struct {
+// Identity is a nick, as proven to the server, and how its session takes part.
+type Identity struct {
 	Nick  string // canonical; a guest's starts with '~'
 	Quiet bool   // for a program's session: its joining and leaving are not announced
 }
 
 // Guest reports whether the person came without a key: nothing is kept for guests.
-func (w Who) Guest() bool { return isGuest(w.Nick) }
+func (i Identity) Guest() bool { return isGuest(i.Nick) }
 
-// Seat is one session's place in the room. Its methods may be called concurrently.
-type Seat struct {
+// Member is a session's handle: with it, one of a person's sessions speaks and asks. Its methods
+// may be called concurrently.
+type Member struct {
 	room  *Room
 	nick  string
 	quiet bool
@@ -32,27 +33,27 @@ type Seat struct {
 }
 
 // Nick is the session's nick: for a guest perhaps not the name that was asked for.
-func (s *Seat) Nick() string { return s.nick }
+func (s *Member) Nick() string { return s.nick }
 
 // Guest reports whether the person here came without a key.
-func (s *Seat) Guest() bool { return isGuest(s.nick) }
+func (s *Member) Guest() bool { return isGuest(s.nick) }
 
-// Visiting reports whether the seat is for a single command.
-func (s *Seat) Visiting() bool { return s.sink == nil }
+// Visiting reports whether this is for a single command.
+func (s *Member) Visiting() bool { return s.sink == nil }
 
 // Active notes that the person typed something, for idle times.
-func (s *Seat) Active() {
+func (s *Member) Active() {
 	s.room.withPerson(s.nick, func(p *person) { p.active = time.Now() })
 }
 
 // IsAway reports whether the person is away.
-func (s *Seat) IsAway() (away bool) {
+func (s *Member) IsAway() (away bool) {
 	s.room.withPerson(s.nick, func(p *person) { away = p.Absence.Away() })
 	return away
 }
 
 // ReplyTo is the sender of the last direct message to this person, "" without one.
-func (s *Seat) ReplyTo() (nick string) {
+func (s *Member) ReplyTo() (nick string) {
 	s.room.withPerson(s.nick, func(p *person) {
 		if p.last != nil {
 			nick = p.last.From
@@ -61,18 +62,18 @@ func (s *Seat) ReplyTo() (nick string) {
 	return nick
 }
 
-// Visit returns a seat for a single command: it can speak and ask, but is not present, and
+// Visit returns a handle for a single command: it can speak and ask, but is not present, and
 // nothing is shown to it. A guest's name is numbered as by Join, and taken until Leave, so
 // that no two guests speak under one name.
-func (r *Room) Visit(who Who) *Seat {
-	seat := &Seat{room: r, nick: who.Nick}
+func (r *Room) Visit(who Identity) *Member {
+	member := &Member{room: r, nick: who.Nick}
 	if who.Guest() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		seat.nick = r.people.freeGuest(who.Nick, r.directory)
-		r.people.visiting[seat.nick] = seat
+		member.nick = r.people.freeGuest(who.Nick, r.directory)
+		r.people.visiting[member.nick] = member
 	}
-	return seat
+	return member
 }
 
 // Welcome is what a session learns when it joins.
@@ -93,24 +94,24 @@ type Welcome struct {
 
 // Join makes a session take part. Updates go to sink from now on. A guest's name
 // that is in use gets a number behind it. The error is ErrClosed, or wraps
-// ErrStorage where the person's settings can't be read (the seat is nil then) or the history
-// can't (the seat is valid).
-func (r *Room) Join(who Who, sink Sink) (*Seat, *Welcome, error) {
-	seat, welcome, err := r.enter(who, sink)
+// ErrStorage where the person's settings can't be read (the Member is nil then) or the history
+// can't (the Member is valid).
+func (r *Room) Join(who Identity, sink Sink) (*Member, *Welcome, error) {
+	member, welcome, err := r.enter(who, sink)
 	if err != nil || who.Guest() {
-		return seat, welcome, err
+		return member, welcome, err
 	}
-	for page, unreadErr := range r.unread(seat.nick) {
+	for page, unreadErr := range r.unread(member.nick) {
 		welcome.addUnread(page.Messages)
 		err = unreadErr
 	}
-	r.wasWritten(seat.nick, welcome.Missed)
-	return seat, welcome, err
+	r.wasWritten(member.nick, welcome.Missed)
+	return member, welcome, err
 }
 
 // enter is Join without the inbox. Settings are read with r.setting held, so that no change of
 // them is missed.
-func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
+func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	var set Preferences // none of a guest's, whatever another guest of that name has set
 	if !who.Guest() {
 		r.setting.Lock()
@@ -132,14 +133,14 @@ func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 		last := r.people.seen[who.Nick]
 		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
-	seat := &Seat{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
+	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
 	switch {
 	case p == nil:
 		p = r.people.add(who.Nick)
 		p.Preferences = set
-		r.rooms[Lobby].members[who.Nick] = p
+		r.rooms[Lobby].here[who.Nick] = p
 		p.firstID = r.recordChange(KindJoin, who.Nick, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()
@@ -151,14 +152,14 @@ func (r *Room) enter(who Who, sink Sink) (*Seat, *Welcome, error) {
 	}
 	p.active = time.Now()
 	welcome.Absence = p.Absence
-	p.sessions = append(p.sessions, seat)
-	r.people.catchUp(p, seat)
+	p.sessions = append(p.sessions, member)
+	r.people.catchUp(p, member)
 	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)
 	welcome.OthersOnline = len(r.people.here) - 1
 	if welcome.OthersOnline <= greetByName {
 		welcome.Others = r.people.others(who.Nick)
 	}
-	return seat, welcome, nil
+	return member, welcome, nil
 }
 
 // addUnread adds unread messages and receipts. What exceeds a page stays unread: messages in the
@@ -185,7 +186,7 @@ func (r *Room) depart(p *person, cause Cause) {
 	}
 	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
 	for _, c := range r.rooms {
-		delete(c.members, p.nick)
+		delete(c.here, p.nick)
 	}
 	r.recordChange(KindLeave, p.nick, cause == Broke)
 	r.announceLeaving(p, cause)
@@ -207,10 +208,10 @@ const (
 	Broke              // the connection ended without a word
 )
 
-// Leave ends the seat; later calls do nothing. With the last seat the person
+// Leave ends the session's part; later calls do nothing. With the last session the person
 // leaves: at once, or, when a keyed person's connection broke, after a grace in
 // which what is sent to them is kept.
-func (s *Seat) Leave(cause Cause) {
+func (s *Member) Leave(cause Cause) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,10 +222,10 @@ func (s *Seat) Leave(cause Cause) {
 	if p == nil || !slices.Contains(p.sessions, s) {
 		return
 	}
-	p.sessions = slices.DeleteFunc(p.sessions, func(other *Seat) bool { return other == s })
+	p.sessions = slices.DeleteFunc(p.sessions, func(other *Member) bool { return other == s })
 	switch {
 	case len(p.sessions) > 0:
-		if !slices.ContainsFunc(p.sessions, func(s *Seat) bool { return !s.quiet }) {
+		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {
 			r.announceLeaving(p, cause)
 		}
 	case cause == Quit || s.Guest() || r.closed:
