@@ -105,7 +105,7 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		rooms:      map[string]*chatroom{},
 		attendance: newAttendance(),
 		pending:    map[string]func(Receipt){},
-		said:       map[Kind]uint64{},
+		said:       map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
 	// A history that can't be used was logged by the server; the room goes on without it.
 	var err error
@@ -185,11 +185,12 @@ func (r *Room) failed(e *Event, err error) {
 	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
-	if len(e.To) == 0 {
-		told(failure("", err))
+	to := e.To
+	if len(to) == 0 {
+		to = []string{""}
 	}
-	for _, nick := range e.To {
-		told(failure(nick, err))
+	for _, nick := range to {
+		told(Receipt{To: nick, Outcome: Failed, Err: err})
 	}
 }
 
@@ -241,10 +242,7 @@ type Stats struct {
 func (r *Room) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Stats{Members: len(r.people.here), Messages: map[Kind]uint64{
-		KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0,
-	}}
-	maps.Copy(s.Messages, r.said)
+	s := Stats{Members: len(r.people.here), Messages: maps.Clone(r.said)}
 	for nick, p := range r.people.here {
 		s.Sessions += len(p.sessions)
 		if isGuest(nick) {

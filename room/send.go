@@ -37,10 +37,6 @@ type Receipt struct {
 	Err     error
 }
 
-func failure(nick string, err error) Receipt {
-	return Receipt{To: nick, Outcome: Failed, Err: err}
-}
-
 // Send sends text to each of the recipients, one message with one id for all of
 // them, and calls receipt once for each, from any goroutine, within about
 // confirmWithin of the message being on disk, and not before that where it says delivered or
@@ -77,12 +73,12 @@ func (s *Member) accept(to []string, receipt func(Receipt)) (accepted []string, 
 		if slices.Contains(to[:i], nick) {
 			continue
 		}
-		answer, theirs := s.refusal(nick, mine)
-		if answer.Outcome == Delivered && err != nil {
-			answer = failure(nick, err)
+		theirs, outcome, why := s.check(nick, mine)
+		if outcome == Delivered && err != nil {
+			outcome, why = Failed, err
 		}
-		if answer.Outcome != Delivered {
-			receipt(answer)
+		if outcome != Delivered {
+			receipt(Receipt{To: nick, Outcome: outcome, Most: s.room.options.InboxMax, Err: why})
 			continue
 		}
 		accepted = append(accepted, nick)
@@ -91,36 +87,35 @@ func (s *Member) accept(to []string, receipt func(Receipt)) (accepted []string, 
 	return accepted, away
 }
 
-// refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
-// nick's preferences.
-func (s *Member) refusal(nick string, mine Preferences) (Receipt, Preferences) {
-	no := func(o Outcome) (Receipt, Preferences) { return Receipt{To: nick, Outcome: o}, Preferences{} }
+// check returns what is known of a message to nick before it is sent: Delivered if nothing is
+// against it.
+func (s *Member) check(nick string, mine Preferences) (theirs Preferences, o Outcome, err error) {
 	r := s.room
+	here := r.Here(nick)
 	switch {
 	case nick == s.nick:
-		return no(RefusedSelf)
-	case !r.Here(nick) && isGuest(nick) && r.wasHere(nick):
-		return no(RefusedGone)
-	case !r.Here(nick) && (isGuest(nick) || !r.directory.Held(nick)):
-		return no(RefusedUnknown)
+		return theirs, RefusedSelf, nil
+	case !here && isGuest(nick) && r.wasHere(nick):
+		return theirs, RefusedGone, nil
+	case !here && (isGuest(nick) || !r.directory.Held(nick)):
+		return theirs, RefusedUnknown, nil
 	case mine.blocks(nick):
-		return no(RefusedYours)
+		return theirs, RefusedYours, nil
 	}
-	theirs, err := r.preferences(nick)
-	if err == nil && theirs.blocks(s.nick) {
-		return no(RefusedBlocked)
+	if theirs, err = r.preferences(nick); err != nil {
+		return theirs, Failed, err
 	}
-	unread := 0
-	if err == nil {
-		unread, err = r.waiting(nick)
+	if theirs.blocks(s.nick) {
+		return theirs, RefusedBlocked, nil
 	}
+	unread, err := r.waiting(nick)
 	switch {
 	case err != nil:
-		return failure(nick, err), theirs
+		return theirs, Failed, err
 	case r.InboxFull(unread):
-		return Receipt{To: nick, Outcome: RefusedFull, Most: r.options.InboxMax}, theirs
+		return theirs, RefusedFull, nil
 	}
-	return Receipt{To: nick}, theirs
+	return theirs, Delivered, nil
 }
 
 // InboxFull reports whether an inbox with so many unread messages takes no more.
