@@ -32,7 +32,7 @@ type commandContext struct {
 	ch      *sshd.Channel
 	login   *sshd.Login
 	from    string // the client's address and port
-	seat    *room.Seat
+	seat    *room.Member
 	style   func() render.Style
 	out     *outbox
 	pending pending       // results that are still to come
