@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
@@ -162,26 +160,9 @@ func (s *Store) replay() error {
 	if last <= s.saved.Seq {
 		return nil
 	}
-	names := map[string]bool{}
-	err := s.Log.Read(s.saved.Seq, func(e room.Entry) error {
-		lines, _ := project(e) // it is reported later
-		for _, l := range lines {
-			names[l.owner] = true
-		}
-		s.lastID = max(s.lastID, e.ID)
-		return nil
-	})
-	if err != nil {
+	if err := s.makeAgain(batch{}, s.saved.Seq, last, true); err != nil {
 		return err
 	}
-	b := batch{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if err := s.mendSuspect(name); err != nil {
-			return fmt.Errorf("%s: %w", path(name), err)
-		}
-		b[name] = s.target(name)
-	}
-	s.makeAgain(b, s.saved.Seq, last)
 	for name, l := range s.late {
 		return fmt.Errorf("%s: %w", path(name), l.err)
 	}

@@ -35,6 +35,7 @@ type owner struct {
 	// there may be something behind size.
 	compactAt int64
 	torn      bool
+	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
 }
 
 // unread is a message that the owner has not read.
@@ -237,14 +238,30 @@ func (s *Store) view(o *owner) (*view, error) {
 // owner returns the state of a history, loading it when it is not in memory. The
 // caller releases it.
 func (s *Store) owner(name string) (*item[*owner], error) {
-	if err := areOwners(name); err != nil {
-		return nil, err
+	it, err := s.anyOwner(name)
+	if err == nil && it.val.unusable != nil {
+		err = it.val.unusable
+		s.owners.forget(name)
+		s.owners.release(it)
 	}
-	it, err := s.owners.get(name, func() (*owner, error) { return s.load(name) })
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", name, err)
 	}
 	return it, nil
+}
+
+// anyOwner is owner also for one whose file is unusable.
+func (s *Store) anyOwner(name string) (*item[*owner], error) {
+	if err := areOwners(name); err != nil {
+		return nil, err
+	}
+	return s.owners.get(name, func() (*owner, error) {
+		o, err := s.load(name)
+		if unusable(err) {
+			o, err = &owner{name: name, unusable: err}, nil
+		}
+		return o, err
+	})
 }
 
 // handle returns the open file of a history. The caller releases it.
