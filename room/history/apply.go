@@ -175,15 +175,6 @@ func (s *Store) take(name string) *item[*owner] {
 	return it
 }
 
-// takeMended is take for a history that a crash may have left with anything beyond the checkpoint.
-func (s *Store) takeMended(name string) *item[*owner] {
-	if err := s.mendSuspect(name); err != nil {
-		s.setLate(name, s.applied, nil, err)
-		return nil
-	}
-	return s.take(name)
-}
-
 // give hands a line to its history, and reports whether that is an inbox which is full. While
 // that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
 // nothing may be lost of which its sender was told that it is kept.
@@ -392,7 +383,7 @@ func (s *Store) catchUp() bool {
 	}
 	s.finish(complete)
 	if len(again) > 0 {
-		_ = s.makeAgain(again, after, s.applied, false) // they stay late
+		_ = s.makeAgain(again, after, s.applied) // they stay late
 	}
 	s.tellLate()
 	return len(s.late) == 0
@@ -400,9 +391,9 @@ func (s *Store) catchUp() bool {
 
 // makeAgain gives histories their lines of the events after one, up to another, and writes them. A line
 // that is there already is skipped, by its number. In a recovery that is done for all that have any.
-func (s *Store) makeAgain(b batch, after, upTo uint64, recovery bool) error {
+func (s *Store) makeAgain(b batch, after, upTo uint64) error {
 	retire := s.retire
-	if !recovery { // else a backup that runs has the log, too
+	if !s.recovering { // else a backup that runs has the log, too
 		retire = func(o *owner, seq uint64, at time.Time) error {
 			return s.WithoutBackup(func() error { return s.retire(o, seq, at) })
 		}
@@ -413,8 +404,8 @@ func (s *Store) makeAgain(b batch, after, upTo uint64, recovery bool) error {
 			return errEnough
 		}
 		for _, l := range s.project(e) {
-			if _, begun := b[l.owner]; !begun && recovery {
-				b[l.owner] = s.takeMended(l.owner)
+			if _, begun := b[l.owner]; !begun && s.recovering {
+				b[l.owner] = s.take(l.owner)
 			}
 			s.give(l, b, retire)
 		}

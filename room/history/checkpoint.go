@@ -160,7 +160,10 @@ func (s *Store) replay() error {
 	if last <= s.saved.Seq {
 		return nil
 	}
-	if err := s.makeAgain(batch{}, s.saved.Seq, last, true); err != nil {
+	s.recovering = true
+	err := s.makeAgain(batch{}, s.saved.Seq, last)
+	s.recovering = false
+	if err != nil {
 		return err
 	}
 	for name, l := range s.late {
@@ -168,36 +171,6 @@ func (s *Store) replay() error {
 	}
 	s.applied = last
 	return s.checkpoint()
-}
-
-// mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it. The beginning of a single line is what
-// a power cut leaves of one as a rule; anything else is set aside.
-func (s *Store) mendSuspect(name string) error {
-	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer s.files.release(h)
-	st, err := h.val.Stat()
-	if err != nil {
-		return err
-	}
-	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
-	if err != nil || bad == st.Size {
-		return err
-	}
-	for l, err := range jsonl.Backward(h.val, st.Size) {
-		if err == nil && l.Off == bad && l.Torn {
-			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
-			return s.truncate(name, h.val, bad)
-		}
-		break
-	}
-	return s.cut(name, h.val, bad, st.Size)
 }
 
 // checkpoint makes all that was applied durable in the histories, and lets the log remove

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
@@ -183,29 +182,25 @@ func (h *Held) Check(from, to string) error {
 // Rename gives the history of the nick from to the nick to, durably: its file, and
 // what was set aside as torn. A nick without a history is no error, and no file is
 // ever replaced: one that is in the way is an error (fs.ErrExist), and then nothing
-// was moved.
+// was moved. What was said stays as it is; only messages that are still unread are addressed to the new
+// nick, since nobody would be shown them otherwise.
 //
-// What was said under the old nick stays so: the lines name who wrote to whom when
-// it was written, here and in everybody else's history. Only messages that are still
-// unread are addressed to the new nick, since nobody would be shown them otherwise.
-//
-// It can be interrupted anywhere and called again: the file is replaced under its old name, in one step, by one
-// in which the unread messages are addressed to the new nick; a second look finds
-// none that are unread for the old nick. Then the files are moved one by one, and
-// those that have been are not found again.
+// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old name, and the
+// files are moved one by one.
 func (h *Held) Rename(from, to string) error {
-	if err := areNicks(from, to); err != nil {
-		return err
+	err := areNicks(from, to)
+	if err == nil {
+		_, err = h.movable(from, to)
 	}
-	if _, err := h.movable(from, to); err != nil {
-		return err
+	if err == nil {
+		err = h.s.rewrite(from, to)
 	}
-	if err := h.readdress(from, to); err != nil {
-		return fmt.Errorf("history of %s: %w", from, err)
+	var ends []string
+	if err == nil {
+		ends, err = h.movable(from, to) // there may be more to set aside now
 	}
-	ends, err := h.movable(from, to) // there may be more to set aside now
 	if err != nil {
-		return err
+		return fmt.Errorf("history of %s: %w", from, err)
 	}
 	users := h.s.dirs.users
 	for _, end := range ends {
@@ -290,37 +285,19 @@ func areNicks(names ...string) error {
 	return nil
 }
 
-// readdress has what is unread in from's history addressed to to. Where nothing is
-// unread the file stays as it is.
-func (h *Held) readdress(from, to string) error {
-	it, err := h.s.owner(from)
-	if err != nil {
-		return err
-	}
-	unread := make(map[string]bool)
-	for _, u := range it.val.unread {
-		unread[u.id] = true
-	}
-	h.s.owners.release(it)
-	if len(unread) == 0 {
-		return nil
-	}
-	return h.s.rewrite(from, func(m *room.Message) bool {
-		for i := range m.To {
-			if unread[m.ID] && m.To[i] == from {
-				m.To[i] = to
-			}
-		}
-		return unread[m.ID]
-	})
-}
-
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
 // order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
-// change may change a message, and reports whether it did.
-func (s *Store) rewrite(name string, change func(*room.Message) bool) error {
+// Unread messages are addressed to the nick to, if that is given; then nothing is done where there are none.
+func (s *Store) rewrite(name, to string) error {
 	in, base := s.dirs.place(name)
 	err := s.replace(name, func(d *draft) (bool, error) {
+		unread := make(map[string]bool)
+		for _, u := range d.v.unread {
+			unread[u.id] = to != ""
+		}
+		if to != "" && len(unread) == 0 {
+			return false, nil
+		}
 		type part struct {
 			record.Record
 			text []byte // of a message that was changed
@@ -337,8 +314,9 @@ func (s *Store) rewrite(name string, change func(*room.Message) bool) error {
 					continue
 				}
 				p := part{Record: record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len}}
-				if r.Message != nil && change(r.Message) {
-					if p.text, err = record.AppendMessage(nil, r.Seq, r.Message); err != nil {
+				if m := r.Message; m != nil && unread[m.ID] && m.For(name) {
+					m.To[slices.Index(m.To, name)] = to
+					if p.text, err = record.AppendMessage(nil, r.Seq, m); err != nil {
 						return false, err
 					}
 				}

@@ -67,10 +67,11 @@ type Store struct {
 	told     map[any]bool    // what was logged
 	closed   bool
 
-	// Of whoever makes checkpoints: tend, then Close.
-	saved  Checkpoint
-	synced uint64 // all events up to this one are durably in the histories; never below saved
-	unwell bool   // no checkpoint could be made, which was reported
+	// Of whoever makes checkpoints: Open, tend, then Close.
+	recovering bool // the log is applied after a crash
+	saved      Checkpoint
+	synced     uint64 // all events up to this one are durably in the histories; never below saved
+	unwell     bool   // no checkpoint could be made, which was reported
 
 	wake    chan struct{} // tend has something to do
 	shorter chan struct{} // shorten has something to do
