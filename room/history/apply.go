@@ -266,7 +266,11 @@ func (s *Store) flush(o *owner) error {
 	o.mu.Unlock()
 	s.changed(o.name, ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
-		s.askShorter(o.name)
+		select {
+		case s.tooLarge <- o.name:
+			o.compactAt = v.end() + s.limit(o.name)/8 // when it is looked at again if it can't be shorter
+		default: // the next time
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,50 +24,31 @@ func (s *Store) limit(owner string) int64 {
 	return s.opts.MaxBytes
 }
 
-// askShorter has a history shortened.
-func (s *Store) askShorter(names ...string) {
-	s.mu.Lock()
-	for _, name := range names {
-		s.tooLarge[name] = true
-	}
-	s.mu.Unlock()
-	wake(s.shorter)
-}
-
-// nextTooLarge takes a history that is to be shortened, as long as the store is open.
-func (s *Store) nextTooLarge() (name string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name := range s.tooLarge {
-		delete(s.tooLarge, name)
-		return name, !s.closed
-	}
-	return "", false
-}
-
 // shorten shortens histories that are too large, or have too old lines, until the store is closed.
 func (s *Store) shorten() {
 	age := time.NewTimer(0) // a start sees to what is too old, or too large for a lower limit
 	defer age.Stop()
 	for {
+		var names []string
 		select {
 		case <-s.closing:
 			return
+		case name := <-s.tooLarge:
+			names = []string{name}
 		case <-age.C:
-			names, err := s.Nicks()
+			nicks, err := s.Nicks()
 			if err != nil {
 				s.log.Error("history: can't look for histories to shorten", "error", err)
 			}
 			s.removeUnfinished()
-			s.askShorter(append(names, sharedHistories...)...)
+			names = slices.Concat(nicks, sharedHistories)
 			if s.opts.Retention > 0 {
 				s.sweepRetired(time.Now())
 				age.Reset(max(time.Second, min(24*time.Hour, s.opts.Retention/12)))
 			}
-		case <-s.shorter:
 		}
-		for name, ok := s.nextTooLarge(); ok; name, ok = s.nextTooLarge() {
-			if err := s.compact(name); err != nil && !errors.Is(err, errClosed) {
+		for _, name := range names {
+			if err := s.compact(name); err != nil && !s.isClosed() {
 				s.complain(name, "history: can't be shortened", err)
 			}
 		}
@@ -91,19 +73,13 @@ func (s *Store) compact(name string) error {
 	in, base := s.dirs.place(name)
 	limit := s.limit(name)
 	st, err := in.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && s.opts.Retention == 0 && (limit == 0 || st.Size <= limit) {
+	if s.isClosed() || errors.Is(err, fs.ErrNotExist) || err == nil && s.opts.Retention == 0 && (limit == 0 || st.Size <= limit) {
 		return nil
 	}
 	return s.replace(name, func(d *draft) (bool, error) {
 		from, damaged, err := d.plan(time.Now(), limit)
-		if err != nil {
+		if err != nil || from == 0 {
 			return false, err
-		}
-		if from == 0 { // it is looked at again when it has grown
-			s.applying.Lock()
-			defer s.applying.Unlock()
-			d.it.val.setCompactAt(limit, d.v.size)
-			return false, nil
 		}
 		if len(damaged) > 0 {
 			err = setAside(in, base, d.v, damaged...)
@@ -116,13 +92,6 @@ func (s *Store) compact(name string) error {
 		}
 		return true, err
 	})
-}
-
-// setCompactAt is called with applying held.
-func (o *owner) setCompactAt(limit, size int64) {
-	if limit > 0 {
-		o.compactAt = max(limit, size+limit/8)
-	}
 }
 
 // plan returns where the lines begin that stay in any case, and what is damaged before that; 0 where
