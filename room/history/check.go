@@ -49,16 +49,8 @@ func (f Finding) String() string {
 
 // Clean is s with all escaped that is not printable, fit for a terminal.
 func Clean(s string) string {
-	b := make([]byte, 0, len(s))
-	for _, r := range s { // what is not UTF-8 is U+FFFD here
-		if r == '"' || r >= ' ' && r < 0x7f && r != '\\' {
-			b = append(b, byte(r))
-			continue
-		}
-		quoted := jsonl.AppendString(nil, string(r))
-		b = append(b, quoted[1:len(quoted)-1]...)
-	}
-	return string(b)
+	quoted := jsonl.AppendString(nil, s)
+	return strings.ReplaceAll(string(quoted[1:len(quoted)-1]), `\"`, `"`)
 }
 
 // damaged says what is wrong with a line of a history, in which these records were found.

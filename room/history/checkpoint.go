@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
@@ -162,61 +160,17 @@ func (s *Store) replay() error {
 	if last <= s.saved.Seq {
 		return nil
 	}
-	names := map[string]bool{}
-	err := s.Log.Read(s.saved.Seq, func(e room.Entry) error {
-		lines, _ := project(e) // it is reported later
-		for _, l := range lines {
-			names[l.owner] = true
-		}
-		s.lastID = max(s.lastID, e.ID)
-		return nil
-	})
+	s.recovering = true
+	err := s.makeAgain(batch{}, s.saved.Seq, last)
+	s.recovering = false
 	if err != nil {
 		return err
 	}
-	b := batch{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if err := s.mendSuspect(name); err != nil {
-			return fmt.Errorf("%s: %w", path(name), err)
-		}
-		b[name] = s.target(name)
-	}
-	s.makeAgain(b, s.saved.Seq, last)
 	for name, l := range s.late {
 		return fmt.Errorf("%s: %w", path(name), l.err)
 	}
 	s.applied = last
 	return s.checkpoint()
-}
-
-// mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it. The beginning of a single line is what
-// a power cut leaves of one as a rule; anything else is set aside.
-func (s *Store) mendSuspect(name string) error {
-	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer s.files.release(h)
-	st, err := h.val.Stat()
-	if err != nil {
-		return err
-	}
-	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
-	if err != nil || bad == st.Size {
-		return err
-	}
-	for l, err := range jsonl.Backward(h.val, st.Size) {
-		if err == nil && l.Off == bad && l.Torn {
-			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
-			return s.truncate(name, h.val, bad)
-		}
-		break
-	}
-	return s.cut(name, h.val, bad, st.Size)
 }
 
 // checkpoint makes all that was applied durable in the histories, and lets the log remove

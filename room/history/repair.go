@@ -123,7 +123,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.rewrite(name, nil); err != nil {
+		if err := s.rewrite(name, ""); err != nil {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}
