@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,22 +14,17 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// editAttempts is how often edit starts over because the file was saved by another program in
+// editAttempts is how often change starts over because the file was saved by another program in
 // the very moment in which we wrote it.
 const editAttempts = 20
 
-// change is edit for callers that do not hold r.updating.
-func (r *Registry) change(change func(t *table) ([]byte, error)) error {
+// change replaces the file by what edit makes of its newest version, under the lock
+// that all processes that write it share, and puts that in force. edit
+// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
+func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
 	defer r.deliver()
 	r.updating.Lock()
 	defer r.updating.Unlock()
-	return r.edit(change)
-}
-
-// edit replaces the file by what change makes of its newest version, under the lock
-// that all processes that write it share, and puts that in force. r.updating is held. change
-// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
-func (r *Registry) edit(change func(t *table) ([]byte, error)) error {
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
@@ -39,20 +35,20 @@ func (r *Registry) edit(change func(t *table) ([]byte, error)) error {
 		r.swept = true
 	}
 	for range editAttempts {
-		if err = r.tryEdit(change); !errors.Is(err, atomicfile.ErrChanged) {
+		if err = r.tryEdit(edit); !errors.Is(err, atomicfile.ErrChanged) {
 			return err
 		}
 	}
 	return fmt.Errorf("authorized_keys: %w", err)
 }
 
-func (r *Registry) tryEdit(change func(t *table) ([]byte, error)) error {
+func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 	r.awaitSettled()
 	f, err := r.load()
 	if err != nil {
 		return err
 	}
-	data, err := change(r.table)
+	data, err := edit(r.table)
 	if err != nil || bytes.Equal(data, f.Data) && !r.unsynced {
 		return err
 	}
@@ -82,15 +78,6 @@ func (r *Registry) room(t *table) int {
 	return int(r.store.Max()/10*9) - len(t.raw) - len("\n")
 }
 
-// claim is one caller of Claim, and its outcome. The holder of Registry.updating settles
-// it.
-type claim struct {
-	nick    string
-	key     PublicKey
-	settled bool
-	err     error
-}
-
 // Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
@@ -100,8 +87,6 @@ type claim struct {
 // former holder; *ConfusableError (ErrConfusable) if it reads like a held or reserved one;
 // *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
 // not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
-//
-// Claims that come at the same time share one rewriting of the file.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -113,78 +98,30 @@ func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err != nil {
 		return err
 	}
-	c := &claim{nick: n, key: key}
-	r.waitingMu.Lock()
-	r.waiting = append(r.waiting, c)
-	r.waitingMu.Unlock()
-
-	defer r.deliver()
-	r.updating.Lock()
-	defer r.updating.Unlock()
-	if !c.settled {
-		r.settleWaiting()
-	}
-	return c.err
+	return r.change(func(t *table) ([]byte, error) { return r.claim(t, n, key) })
 }
 
-// settleWaiting writes all claims that wait, the caller's among them.
-func (r *Registry) settleWaiting() {
-	r.waitingMu.Lock()
-	group := r.waiting
-	r.waiting = nil
-	r.waitingMu.Unlock()
-	err := r.edit(func(t *table) ([]byte, error) { return t.with(r.decide(t, group)), nil })
-	for _, c := range group {
-		c.settled = true
-		if c.err == nil {
-			c.err = err
-		}
-	}
-}
-
-// decide settles the claims that are refused, and gives the lines for the others.
-func (r *Registry) decide(t *table, group []*claim) string {
-	var text strings.Builder
-	taken := parseTable(nil) // by the earlier claims of the group
-	for _, c := range group {
-		var had bool
-		had, c.err = r.against(t, c)
-		if !had && c.err == nil {
-			had, c.err = r.against(taken, c)
-		}
-		if had || c.err != nil {
-			continue
-		}
-		one := keyLine(c.key, commentFor(c.nick, "claimed", r.now()))
-		if text.Len()+len(one)+len("\n") > r.room(t) {
-			c.err = ErrFull
-			r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", c.nick) })
-			continue
-		}
-		taken.add(parseLine(0, []byte(one)))
-		text.WriteString(one + "\n")
-	}
-	return text.String()
-}
-
-// against tells whether the key has the nick by t already, or why it cannot.
-func (r *Registry) against(t *table, c *claim) (had bool, err error) {
-	for _, l := range t.find(c.key) {
+func (r *Registry) claim(t *table, n string, key PublicKey) ([]byte, error) {
+	var known error
+	for _, l := range t.find(key) {
 		why := l.refusal(r.now())
-		if why == "" && l.Nick == c.nick {
+		if why == "" && l.Nick == n {
 			if l.from == nil {
-				return true, nil
+				return t.raw, nil
 			}
 			why = "only for some addresses"
 		}
-		if err == nil {
-			err = &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
-		}
+		known = cmp.Or(known, error(&KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}))
 	}
-	if err == nil {
-		err = r.availableIn(t, c.nick)
+	if err := cmp.Or(known, r.available(n)); err != nil {
+		return nil, err
 	}
-	return false, err
+	text := keyLine(key, commentFor(n, "claimed", r.now())) + "\n"
+	if len(text) > r.room(t) {
+		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
+		return nil, ErrFull
+	}
+	return t.with(text), nil
 }
 
 // keyLine is a line of the file without options and its end.
@@ -194,8 +131,8 @@ func keyLine(key PublicKey, comment string) string {
 
 // AddOptions say how keys are added.
 type AddOptions struct {
-	// How says in the comment how it came about: "added", which is the default, or
-	// "invited".
+	// How is a word for the comment: "added", which is the default, "invited", "claimed"
+	// or "restored".
 	How string
 	// Expires, unless zero, is when the keys stop being valid, to the second.
 	Expires time.Time
@@ -266,7 +203,7 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 
 // addable gives those of the keys that n does not have yet.
 func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions) (fresh []PublicKey, err error) {
-	err = r.availableIn(t, n)
+	err = r.available(n)
 	switch {
 	case errors.Is(err, ErrHeld) && opt.OnlyNew,
 		errors.Is(err, ErrReserved) && !opt.Restore,
@@ -296,9 +233,6 @@ func (opt AddOptions) Check() error {
 // text is what precedes the key: nothing, or options and a space.
 func (opt AddOptions) text() (string, error) {
 	var list []string
-	if strings.Trim(opt.How, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return "", fmt.Errorf("how a key came about is one word, not %s", show(opt.How))
-	}
 	if opt.Operator {
 		list = append(list, `environment="ROLE=`+roleOperator+`"`)
 	}

@@ -2,8 +2,8 @@ package keys
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -61,23 +61,18 @@ func entries(lines []*line) []Entry {
 
 // Comments of lines that we write end in the day and how they came about:
 // bob@claimed-2026-11-21.
-var addedMarks = []string{"@claimed-", "@added-", "@invited-"}
+var addedMark = regexp.MustCompile(`@(?:claimed|added|invited|restored)-(\d{4}-\d\d-\d\d)`)
 
 func commentFor(nick, how string, now time.Time) string {
 	return nick + "@" + how + "-" + now.UTC().Format(time.DateOnly)
 }
 
 // added reads the day back from such a comment; zero where there is none.
-func added(comment string) time.Time {
-	for _, mark := range addedMarks {
-		if _, after, ok := strings.Cut(comment, mark); ok {
-			t, err := time.Parse(time.DateOnly, after[:min(len(after), len(time.DateOnly))])
-			if err == nil {
-				return t
-			}
-		}
+func added(comment string) (day time.Time) {
+	if m := addedMark.FindStringSubmatch(comment); m != nil {
+		day, _ = time.Parse(time.DateOnly, m[1])
 	}
-	return time.Time{}
+	return day
 }
 
 // Authority is a cert-authority line in force: certificates that its key signed let in.

@@ -90,7 +90,7 @@ func (r *Registry) Rename(from, to string) ([]Entry, error) {
 		if len(t.byNick[from]) == 0 {
 			return nil, fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
 		}
-		failed := r.availableIn(t, to)
+		failed := r.available(to)
 		if like, ok := errors.AsType[*ConfusableError](failed); ok && like.Like == from {
 			failed = nil
 		}

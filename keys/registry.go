@@ -45,10 +45,6 @@ type Registry struct {
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	swept    bool           // leftovers of a killed process are gone
 	full     rate.Sometimes // limits what the log gets about a full file
-
-	// waiting are claims that nobody has written yet.
-	waitingMu sync.Mutex
-	waiting   []*claim
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder
@@ -178,27 +174,23 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 // (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
-	return r.availableIn(nil, nick)
+	return r.available(nick)
 }
 
 // Free is Available by what was last read of the file, so that it can be
 // asked with a lock held: it does no I/O and has no OnChange called.
-func (r *Registry) Free(nick string) bool { return r.availableIn(nil, nick) == nil }
+func (r *Registry) Free(nick string) bool { return r.available(nick) == nil }
 
-// availableIn is Available by t, or by the table in force. r.mu is not held.
-func (r *Registry) availableIn(t *table, nick string) error {
+func (r *Registry) available(nick string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if t == nil {
-		t = r.table
-	}
-	if len(t.byNick[nick]) > 0 {
+	if len(r.table.byNick[nick]) > 0 {
 		return &HeldError{Nick: nick}
 	}
 	if err := r.reservation(nick); err != nil {
 		return err
 	}
-	if like, ok := t.confusable(nick); ok {
+	if like, ok := r.table.confusable(nick); ok {
 		return &ConfusableError{Nick: nick, Like: like}
 	}
 	return nil

@@ -162,11 +162,6 @@ func (r *Registry) logChange(c Change, read []*line, quiet bool) {
 	if !quiet {
 		r.log.Info("authorized_keys read", "keys", len(read)-bad, "disabled", bad, "added", len(c.Added), "removed", len(c.Removed))
 	}
-	if len(c.Added) <= logMax {
-		for _, e := range c.Added {
-			r.log.Debug("key added", "nick", e.Nick, "key", e.Fingerprint, "line", e.Line)
-		}
-	}
 	for _, e := range c.Removed[:min(len(c.Removed), logMax)] {
 		r.log.Info("key removed", "nick", e.Nick, "key", e.Fingerprint)
 	}
