@@ -82,11 +82,10 @@ func (r *Registry) room(t *table) int {
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
 //
-// Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError
-// (ErrHeld) if another key holds the nick; *ReservedError (ErrReserved) if it is kept for a
-// former holder; *ConfusableError (ErrConfusable) if it reads like a held or reserved one;
-// *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
-// not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
+// Errors: CheckKey's and Parse's; ErrNotValid if the key is revoked; *HeldError if another
+// key holds the nick; ErrReserved if it is kept for a former holder; *ConfusableError if it
+// reads like a held or reserved one; *KeyKnownError if the file has the key already, for
+// another nick or not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -155,7 +154,7 @@ type AddOptions struct {
 // those that hold the nick already and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
-// nick, or not in force; *ConfusableError; *ReservedError; one about opt; the disk's.
+// nick, or not in force; *ConfusableError; ErrReserved; one about opt; the disk's.
 func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
 	n, err := nick.Parse(wanted)
 	if err != nil {

@@ -70,7 +70,7 @@ const typeDSA = "ssh-dss"
 // done with a key. It may be called concurrently.
 func CheckKey(key PublicKey) error {
 	if key == nil {
-		return keyError{"there is no key"}
+		return refuse(ErrKeyRefused, "there is no key")
 	}
 	switch t := key.Type(); t {
 	case gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519,
@@ -79,32 +79,32 @@ func CheckKey(key PublicKey) error {
 	case gossh.KeyAlgoRSA:
 		return checkRSA(key)
 	case typeDSA:
-		return keyError{"DSA keys are too weak; make a new one with: ssh-keygen -t ed25519"}
+		return refuse(ErrKeyRefused, "DSA keys are too weak; make a new one with: ssh-keygen -t ed25519")
 	default:
 		if IsCertificate(key) {
-			return keyError{"this is a certificate, and a plain public key is expected"}
+			return refuse(ErrKeyRefused, "this is a certificate, and a plain public key is expected")
 		}
-		return keyError{fmt.Sprintf("keys of type %s are not known here; use an ed25519 key", show(t))}
+		return refuse(ErrKeyRefused, "keys of type %s are not known here; use an ed25519 key", show(t))
 	}
 }
 
 func checkRSA(key PublicKey) error {
-	c, ok := key.(gossh.CryptoPublicKey)
-	if parsed, err := gossh.ParsePublicKey(key.Marshal()); !ok && err == nil { // a library's own type
-		c, ok = parsed.(gossh.CryptoPublicKey)
+	if _, ok := key.(gossh.CryptoPublicKey); !ok { // a library's own type
+		key, _ = gossh.ParsePublicKey(key.Marshal())
 	}
-	if !ok {
-		return keyError{"this RSA key cannot be read"}
+	c, _ := key.(gossh.CryptoPublicKey)
+	if c == nil {
+		return refuse(ErrKeyRefused, "this RSA key cannot be read")
 	}
 	pub, ok := c.CryptoPublicKey().(*rsa.PublicKey)
 	if !ok {
-		return keyError{"this RSA key cannot be read"}
+		return refuse(ErrKeyRefused, "this RSA key cannot be read")
 	}
 	switch bits := pub.N.BitLen(); {
 	case bits < minRSABits:
-		return keyError{fmt.Sprintf("an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)}
+		return refuse(ErrKeyRefused, "an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)
 	case bits > maxRSABits:
-		return keyError{fmt.Sprintf("an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)}
+		return refuse(ErrKeyRefused, "an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (r *Registry) leavesNone(t *table, gone []*line) bool {
 // Rename gives all keys of one nick to another one, which must not be held. Nothing
 // else of their lines changes. It gives the lines as they are now.
 //
-// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, *ReservedError and
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, ErrReserved and
 // *ConfusableError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {

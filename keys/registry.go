@@ -80,14 +80,14 @@ func (r *Registry) Path() string { return r.path }
 
 // Lookup tells whose key this is, for a client from an address. The
 // first line that lets the key in decides, as with sshd. ErrUnknownKey means that
-// no line has it; a *NotValidError (ErrNotValid) that some line has it and none lets
+// no line has it; ErrNotValid that some line has it and none lets
 // it in, and that it must not be treated as unknown.
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
 	}
 	if IsCertificate(key) {
-		return Holder{}, &NotValidError{Reason: "it is a certificate, and a plain public key is expected"}
+		return Holder{}, refuse(ErrNotValid, "this key is not accepted: it is a certificate, and a plain public key is expected")
 	}
 	if err := r.checkRevoked(key); err != nil {
 		return Holder{}, err
@@ -99,7 +99,7 @@ func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 			return Holder{Nick: l.Nick, Role: l.Role, NoTouch: l.noTouch}, nil
 		}
 		if err == ErrUnknownKey {
-			err = &NotValidError{Nick: l.Nick, Line: l.Line, Reason: why}
+			err = refuse(ErrNotValid, "this key is listed on line %d, but %s", l.Line, why)
 		}
 	}
 	return Holder{}, err
@@ -126,7 +126,7 @@ func (r *Registry) checkRevoked(key PublicKey) error {
 	f := r.revoked
 	r.mu.RUnlock()
 	if f != nil && f(key) {
-		return &NotValidError{Reason: "it is revoked"}
+		return refuse(ErrNotValid, "this key is not accepted: it is revoked")
 	}
 	return nil
 }
@@ -170,8 +170,8 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
-// Available says why nobody can get nick now: it is held (*HeldError), reserved
-// (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
+// Available says why nobody can get nick now: it is held (*HeldError),
+// reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
 	return r.available(nick)
@@ -204,7 +204,7 @@ func (r *Registry) Reserve(until func(nick string) (time.Time, bool)) {
 	r.reserved = until
 }
 
-// Reserved gives a *ReservedError (ErrReserved) if nobody holds nick, and nobody may get
+// Reserved gives ErrReserved if nobody holds nick, and nobody may get
 // it now. It goes by what was last read of the file, as Free does.
 func (r *Registry) Reserved(nick string) error {
 	r.mu.RLock()
@@ -218,12 +218,14 @@ func (r *Registry) reservation(nick string) error {
 		return nil
 	}
 	if _, ok := r.departed[nick]; ok {
-		return &ReservedError{Nick: nick}
+		return refuse(ErrReserved, "%s has just lost its last key, and is not free yet; choose another name", nick)
 	}
-	if r.reserved != nil {
-		if until, ok := r.reserved(nick); ok {
-			return &ReservedError{Nick: nick, Until: until}
-		}
+	if r.reserved == nil {
+		return nil
+	}
+	if until, ok := r.reserved(nick); ok {
+		return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
+			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)", nick, until.UTC().Format("2 Jan 2006"))
 	}
 	return nil
 }
