@@ -130,23 +130,15 @@ func keyLine(key PublicKey, comment string) string {
 
 // AddOptions say how keys are added.
 type AddOptions struct {
-	// How is a word for the comment: "added", which is the default, "invited", "claimed"
-	// or "restored".
-	How string
-	// Expires, unless zero, is when the keys stop being valid, to the second.
-	Expires time.Time
-	// From, unless empty, is the value of from=.
-	From string
-	// Operator gives the keys ROLE=operator.
-	Operator bool
-	// AllowConfusable lets a new nick read like another one.
-	AllowConfusable bool
-	// LeaveRoom refuses (ErrFull) what a claim would be refused for.
-	LeaveRoom bool
-	// OnlyNew refuses a nick that is held already (ErrHeld).
-	OnlyNew bool
-	// Restore also takes a nick that is reserved.
-	Restore bool
+	How      string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
+	Expires  time.Time // unless zero, when the keys stop being valid, to the second
+	From     string    // unless empty, the value of from=
+	Operator bool      // the keys get ROLE=operator
+
+	AllowConfusable bool // a new nick may read like another one
+	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
+	OnlyNew         bool // a nick that is held already is refused (ErrHeld)
+	Restore         bool // a nick that is reserved is taken, too
 }
 
 // Add makes all keys wanted's, also if that nick is held already: the caller has checked

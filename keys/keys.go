@@ -26,11 +26,11 @@ package keys
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -55,15 +55,18 @@ func IsCertificate(key PublicKey) bool {
 	return key != nil && strings.Contains(key.Type(), "-cert-v")
 }
 
-// Bounds of RSA keys. Below, they can be forged; above, each look at a signature
-// costs more than a stranger should be able to make us spend.
 const (
+	// Bounds of RSA keys. Below, they can be forged; above, each look at a signature
+	// costs more than a stranger should be able to make us spend.
 	minRSABits = 2048
 	maxRSABits = 4096
-)
 
-// typeDSA is spelt out because the library's name for it is marked as not to be used.
-const typeDSA = "ssh-dss"
+	typeDSA = "ssh-dss" // the library's name for it is deprecated
+
+	// Bounds of what ParseKeys takes.
+	pasteMax     = 1 << 20
+	pasteMaxKeys = 1000
+)
 
 // CheckKey refuses what is no fit plain public key (ErrKeyRefused), in words for the
 // key's owner. It costs next to nothing and is meant to be asked before anything else is
@@ -89,18 +92,14 @@ func CheckKey(key PublicKey) error {
 }
 
 func checkRSA(key PublicKey) error {
-	if _, ok := key.(gossh.CryptoPublicKey); !ok { // a library's own type
-		key, _ = gossh.ParsePublicKey(key.Marshal())
+	var k struct {
+		Type string
+		E, N *big.Int
 	}
-	c, _ := key.(gossh.CryptoPublicKey)
-	if c == nil {
+	if gossh.Unmarshal(key.Marshal(), &k) != nil {
 		return refuse(ErrKeyRefused, "this RSA key cannot be read")
 	}
-	pub, ok := c.CryptoPublicKey().(*rsa.PublicKey)
-	if !ok {
-		return refuse(ErrKeyRefused, "this RSA key cannot be read")
-	}
-	switch bits := pub.N.BitLen(); {
+	switch bits := k.N.BitLen(); {
 	case bits < minRSABits:
 		return refuse(ErrKeyRefused, "an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)
 	case bits > maxRSABits:
@@ -108,12 +107,6 @@ func checkRSA(key PublicKey) error {
 	}
 	return nil
 }
-
-// Bounds of what ParseKeys takes.
-const (
-	pasteMax     = 1 << 20
-	pasteMaxKeys = 1000
-)
 
 // ParseKeys reads public keys as people have them: a .pub file, several of them, the
 // output of ssh-add -L, or what was pasted from these. Blank lines and comments are

@@ -168,17 +168,7 @@ var harmless = map[string]bool{
 // restrict, and a restriction that is skipped is a hole.
 func (l *line) setOptions(list []string) (wrong error) {
 	for _, one := range list {
-		name, quoted, hasValue := strings.Cut(one, "=")
-		name = strings.ToLower(name)
-		var err error
-		if !hasValue {
-			err = l.setFlag(name)
-		} else if value, ok := dequote(quoted); ok {
-			err = l.setValue(name, value)
-		} else {
-			err = fmt.Errorf("the value of %s is not in double quotes", show(name))
-		}
-		wrong = cmp.Or(wrong, err)
+		wrong = cmp.Or(wrong, l.setOption(one))
 	}
 	switch {
 	case wrong != nil:
@@ -191,37 +181,42 @@ func (l *line) setOptions(list []string) (wrong error) {
 	return nil
 }
 
-func (l *line) setFlag(name string) error {
-	switch {
-	case name == "cert-authority":
-		l.Authority = true
-	case name == "no-touch-required":
-		l.noTouch = true
-	case name == "touch-required":
-		l.noTouch = false
-	case name == "verify-required":
-		return errors.New("verify-required cannot be enforced here")
-	case !harmless[name]:
-		return fmt.Errorf("unknown option %s", show(name))
+func (l *line) setOption(option string) (err error) {
+	name, quoted, hasValue := strings.Cut(option, "=")
+	name = strings.ToLower(name)
+	value, ok := dequote(quoted)
+	if hasValue && !ok {
+		return fmt.Errorf("the value of %s is not in double quotes", show(name))
 	}
-	return nil
-}
-
-func (l *line) setValue(name, value string) (err error) {
-	switch {
-	case name == "from" && l.from != nil:
-		return errors.New("from= is given twice")
-	case name == "from":
+	if hasValue {
+		name += "="
+	}
+	switch name {
+	case "cert-authority":
+		l.Authority = true
+	case "no-touch-required":
+		l.noTouch = true
+	case "touch-required":
+		l.noTouch = false
+	case "verify-required":
+		return errors.New("verify-required cannot be enforced here")
+	case "command=":
+		return errors.New("command= restricts a key to what this server does not have")
+	case "from=":
+		if l.from != nil {
+			return errors.New("from= is given twice")
+		}
 		l.From = clean(value)
 		l.from, err = parseAddressList(value)
-	case name == "expiry-time":
+	case "expiry-time=":
 		var t time.Time
 		if t, err = parseExpiry(value); err == nil && (l.Expires.IsZero() || t.Before(l.Expires)) {
 			l.Expires = t // the earliest of several, as with sshd
 		}
-	case name == "principals" && l.Principals != nil:
-		return errors.New("principals= is given twice")
-	case name == "principals":
+	case "principals=":
+		if l.Principals != nil {
+			return errors.New("principals= is given twice")
+		}
 		for p := range strings.SplitSeq(value, ",") {
 			if p = strings.TrimSpace(p); p != "" {
 				l.Principals = append(l.Principals, clean(p))
@@ -230,12 +225,12 @@ func (l *line) setValue(name, value string) (err error) {
 		if l.Principals == nil {
 			return errors.New("principals= names nobody")
 		}
-	case name == "environment":
+	case "environment=":
 		return l.setEnvironment(value)
-	case name == "command":
-		return errors.New("command= restricts a key to what this server does not have")
-	case !harmless[name]:
-		return fmt.Errorf("unknown option %s", show(name))
+	default:
+		if name = strings.TrimSuffix(name, "="); !harmless[name] {
+			return fmt.Errorf("unknown option %s", show(name))
+		}
 	}
 	return err
 }
