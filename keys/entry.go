@@ -3,7 +3,6 @@ package keys
 import (
 	"net/netip"
 	"regexp"
-	"slices"
 	"time"
 )
 
@@ -41,21 +40,15 @@ type Entry struct {
 // Key is the entry's public key, or nil where none could be read.
 func (e Entry) Key() PublicKey { return e.key }
 
-// entry fills in what lines do not keep in memory.
-func (l *line) entry() Entry {
-	e := l.Entry
-	if e.key != nil {
-		e.Fingerprint = Fingerprint(e.key)
-	}
-	return e
-}
-
+// entries fills in what lines do not keep in memory.
 func entries(lines []*line) []Entry {
-	list := make([]Entry, 0, len(lines))
-	for _, l := range lines {
-		list = append(list, l.entry())
+	list := make([]Entry, len(lines))
+	for i, l := range lines {
+		list[i] = l.Entry
+		if l.key != nil {
+			list[i].Fingerprint = Fingerprint(l.key)
+		}
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
 	return list
 }
 

@@ -150,8 +150,8 @@ func (r *Registry) List() []Entry {
 // file's order.
 func (r *Registry) Authorities() []Authority {
 	var list []Authority
-	for _, l := range r.lines(func(t *table) []*line { return t.authorities }) {
-		if !l.expired(r.now()) {
+	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
+		if l.Authority && l.Disabled == "" && !l.expired(r.now()) {
 			list = append(list, Authority{Key: l.key, Principals: l.Principals, Role: l.Role, from: l.from})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"whoelse/internal/atomicfile"
@@ -114,11 +115,7 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 	r.mu.Lock()
 	if grows {
 		read = fresh.grow(f.Data)
-		for _, l := range read {
-			if l.Disabled == "" {
-				c.Added = append(c.Added, l.entry())
-			}
-		}
+		c.Added = slices.DeleteFunc(entries(read), func(e Entry) bool { return e.Disabled != "" })
 	}
 	r.table = fresh
 	r.file.Read(f.Stamp)
