@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,10 +83,8 @@ func (r *Registry) room(t *table) int {
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
 //
-// Errors: CheckKey's and Parse's; ErrNotValid if the key is revoked; *HeldError if another
-// key holds the nick; ErrReserved if it is kept for a former holder; *ConfusableError if it
-// reads like a held or reserved one; *KeyKnownError if the file has the key already, for
-// another nick or not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
+// Errors: ErrNotValid if the key is revoked; *HeldError if another key holds the nick;
+// otherwise Add's, and then nothing was claimed.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -93,34 +92,8 @@ func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := r.checkRevoked(key); err != nil {
 		return err
 	}
-	n, err := nick.Parse(wanted)
-	if err != nil {
-		return err
-	}
-	return r.change(func(t *table) ([]byte, error) { return r.claim(t, n, key) })
-}
-
-func (r *Registry) claim(t *table, n string, key PublicKey) ([]byte, error) {
-	var known error
-	for _, l := range t.find(key) {
-		why := l.refusal(r.now())
-		if why == "" && l.Nick == n {
-			if l.from == nil {
-				return t.raw, nil
-			}
-			why = "only for some addresses"
-		}
-		known = cmp.Or(known, error(&KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}))
-	}
-	if err := cmp.Or(known, r.available(n)); err != nil {
-		return nil, err
-	}
-	text := keyLine(key, commentFor(n, "claimed", r.now())) + "\n"
-	if len(text) > r.room(t) {
-		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
-		return nil, ErrFull
-	}
-	return t.with(text), nil
+	_, err := r.Add(wanted, []PublicKey{key}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
+	return err
 }
 
 // keyLine is a line of the file without options and its end.
@@ -137,7 +110,7 @@ type AddOptions struct {
 
 	AllowConfusable bool // a new nick may read like another one
 	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
-	OnlyNew         bool // a nick that is held already is refused (ErrHeld)
+	OnlyNew         bool // a nick that another key holds is refused (ErrHeld)
 	Restore         bool // a nick that is reserved is taken, too
 }
 
@@ -146,13 +119,10 @@ type AddOptions struct {
 // those that hold the nick already and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
-// nick, or not in force; *ConfusableError; ErrReserved; one about opt; the disk's.
+// nick, or not in force; ErrReserved if the nick is kept for a former holder;
+// *ConfusableError if it reads like a held or reserved one; one about opt; the disk's.
 func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
 	n, err := nick.Parse(wanted)
-	if err != nil {
-		return nil, err
-	}
-	options, err := opt.text()
 	if err != nil {
 		return nil, err
 	}
@@ -161,58 +131,55 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 			return nil, err
 		}
 	}
-	if opt.How == "" {
-		opt.How = "added"
-	}
-	comment := commentFor(n, opt.How, r.now())
 	var fresh []PublicKey
-	err = r.change(func(t *table) ([]byte, error) {
-		fresh, err = r.addable(t, n, list, opt)
-		if err != nil {
-			return nil, err
-		}
-		var text strings.Builder
-		for _, key := range fresh {
-			text.WriteString(options + keyLine(key, comment) + "\n")
-		}
-		if opt.LeaveRoom && text.Len() > r.room(t) {
-			return nil, ErrFull
-		}
-		return t.with(text.String()), nil
+	err = r.change(func(t *table) (data []byte, err error) {
+		data, fresh, err = r.withKeys(t, n, list, opt)
+		return data, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	var added []Entry
-	for _, e := range r.Keys(n) {
-		if e.key != nil && contains(fresh, e.key) {
-			added = append(added, e)
-		}
-	}
-	return added, nil
+	return slices.DeleteFunc(r.Keys(n), func(e Entry) bool { return e.key == nil || !contains(fresh, e.key) }), nil
 }
 
-// addable gives those of the keys that n does not have yet.
-func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions) (fresh []PublicKey, err error) {
+// withKeys gives the file with lines for those of the keys that n does not have yet.
+func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (data []byte, fresh []PublicKey, err error) {
+	options, err := opt.text()
+	if err != nil {
+		return nil, nil, err
+	}
+	comment := commentFor(n, cmp.Or(opt.How, "added"), r.now())
+	text := ""
+	for _, key := range list {
+		known := t.find(key)
+		for _, l := range known {
+			why := l.refusal(r.now())
+			if why == "" && l.from != nil && opt.OnlyNew {
+				why = "only for some addresses"
+			}
+			if why != "" || l.Nick != n {
+				return nil, nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+			}
+		}
+		if len(known) == 0 && !contains(fresh, key) {
+			fresh = append(fresh, key)
+			text += options + keyLine(key, comment) + "\n"
+		}
+	}
+	if len(fresh) == 0 {
+		return t.raw, nil, nil
+	}
 	err = r.available(n)
 	switch {
 	case errors.Is(err, ErrHeld) && opt.OnlyNew,
 		errors.Is(err, ErrReserved) && !opt.Restore,
 		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
-		return nil, err
+		return nil, nil, err
+	case opt.LeaveRoom && len(text) > r.room(t):
+		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
+		return nil, nil, ErrFull
 	}
-	for _, key := range list {
-		known := t.find(key)
-		for _, l := range known {
-			if why := l.refusal(r.now()); why != "" || l.Nick != n {
-				return nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
-			}
-		}
-		if len(known) == 0 && !contains(fresh, key) {
-			fresh = append(fresh, key)
-		}
-	}
-	return fresh, nil
+	return t.with(text), fresh, nil
 }
 
 // Check tells what Add would say about the options, before anything else is done.

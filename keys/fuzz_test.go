@@ -33,7 +33,7 @@ func FuzzAuthorizedKeys(f *testing.F) {
 			t.Errorf("%q became %q", raw, same)
 		}
 		r := &Registry{now: anHourAhead, table: tab}
-		after, err := r.claim(tab, "fuzzer", bob)
+		after, _, err := r.withKeys(tab, "fuzzer", []PublicKey{bob}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
 		if err != nil {
 			return
 		}

@@ -142,9 +142,6 @@ func (t *table) without(gone []*line) []byte {
 
 // with gives the file with text added, also where its last line lacks its end.
 func (t *table) with(text string) []byte {
-	if text == "" {
-		return t.raw
-	}
 	data := make([]byte, 0, len(t.raw)+len(text)+1)
 	data = append(data, t.raw...)
 	if unfinished(data) {
