@@ -34,12 +34,11 @@ func (r *Registry) Watch(ctx context.Context) {
 // where it has not. While another goroutine reads or writes the file, the version before
 // counts.
 func (r *Registry) refresh() {
-	if !r.file.Due() || !r.updating.TryLock() {
-		return
+	if r.file.Due() && r.updating.TryLock() {
+		defer r.deliver()
+		defer r.updating.Unlock()
+		_, _ = r.load() // logged there; the last good version stays in force
 	}
-	_, _ = r.load() // logged there; the last good version stays in force
-	r.updating.Unlock()
-	r.deliver()
 }
 
 // Reload reads the file now, changed or not. If it cannot be read, or is not safe,
@@ -191,15 +190,20 @@ func (r *Registry) deliver() {
 	r.telling = true
 	defer func() { r.telling = false }()
 	for len(r.untold) > 0 {
-		c, fs := r.untold[0], r.onChange
+		c := r.untold[0]
 		r.untold = r.untold[1:]
-		if len(c.Added)+len(c.Removed) == 0 {
-			continue
+		if len(c.Added)+len(c.Removed) > 0 {
+			r.tell(c)
 		}
-		r.mu.Unlock()
-		for _, f := range fs {
-			f(c)
-		}
-		r.mu.Lock()
+	}
+}
+
+// tell is called with r.mu held, and lets go of it meanwhile.
+func (r *Registry) tell(c Change) {
+	fs := r.onChange
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	for _, f := range fs {
+		f(c)
 	}
 }
