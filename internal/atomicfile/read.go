@@ -90,10 +90,10 @@ func (s Store) Read(path string) (File, error) {
 func follow(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, lerr := os.Lstat(path); lerr == nil {
+		if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return "", fmt.Errorf("%s is a link to a file that does not exist", path)
 		}
-		return path, nil
+		return path, nil // there is none, or it was made a moment ago
 	}
 	return real, err
 }
