@@ -121,7 +121,7 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 	r.noteDeparted(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()
-	r.logChange(c, read, grows && ours)
+	r.logChange(c, fresh, read, grows && ours)
 }
 
 // noteDeparted notes which nicks lost their last line with a new table, and which are
@@ -143,24 +143,25 @@ func (r *Registry) noteDeparted(old, fresh *table) {
 // logMax bounds the lines a single change can put into the log, each kind.
 const logMax = 100
 
-// logChange logs a change and the lines that were read for it; of lines that we added, only
-// what is wrong with them.
-func (r *Registry) logChange(c Change, read []*line, quiet bool) {
-	bad := 0
-	for _, l := range read {
-		if l.Disabled == "" {
-			continue
-		}
-		if bad++; bad <= logMax {
-			r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
-		}
+// logChange logs a change of the table and the lines that were read for it; of lines that we
+// added, only what is wrong with them.
+func (r *Registry) logChange(c Change, t *table, read []*line, quiet bool) {
+	bad := disabled(read)
+	for _, l := range bad[:min(len(bad), logMax)] {
+		r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
 	}
 	if !quiet {
-		r.log.Info("authorized_keys read", "keys", len(read)-bad, "disabled", bad, "added", len(c.Added), "removed", len(c.Removed))
+		bad = disabled(t.entries)
+		r.log.Info("authorized_keys read", "lines", t.lines, "keys", len(t.entries)-len(bad), "disabled", len(bad),
+			"added", len(c.Added), "removed", len(c.Removed))
 	}
 	for _, e := range c.Removed[:min(len(c.Removed), logMax)] {
 		r.log.Info("key removed", "nick", e.Nick, "key", e.Fingerprint)
 	}
+}
+
+func disabled(lines []*line) []*line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l *line) bool { return l.Disabled == "" })
 }
 
 // Change tells what a new version of the file brought. It is about lines in force:
