@@ -132,7 +132,13 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		if !hasEntry(one) {
 			continue
 		}
-		key, err := parseKey(one)
+		key, _, options, err := readKey(one, "it is not a public key (%s); give the whole line of a .pub file")
+		if len(options) > 0 {
+			err = fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))
+		}
+		if err == nil {
+			err = CheckKey(key)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", num, err)
 		}
@@ -147,23 +153,6 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		return nil, errors.New("there is no key in it")
 	}
 	return list, nil
-}
-
-func parseKey(text []byte) (PublicKey, error) {
-	if len(text) > lineMax {
-		return nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
-	}
-	if bytes.ContainsAny(text, "\x00\r") {
-		return nil, errors.New("it has control characters")
-	}
-	key, _, options, _, err := ssh.ParseAuthorizedKey(text)
-	if err != nil {
-		return nil, errors.New("it is not a public key (" + parseReason(err) + "); give the whole line of a .pub file")
-	}
-	if len(options) > 0 {
-		return nil, fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))
-	}
-	return key, CheckKey(key)
 }
 
 func contains(list []PublicKey, key PublicKey) bool {
