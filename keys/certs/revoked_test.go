@@ -167,7 +167,7 @@ func TestTheLogOfTheList(t *testing.T) {
 			t.Error("no error")
 		}
 	}
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "stays revoked") || !strings.Contains(got, path+" does not exist") {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "stays revoked") || !strings.Contains(got, path+" is not there") {
 		t.Errorf("in the log: %q", got)
 	}
 }
