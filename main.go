@@ -90,7 +90,7 @@ const aboutVariables = "Every flag of the server has a variable, which counts wh
 	"WHOELSE_MAX_SESSIONS for --max-sessions. The other commands know WHOELSE_DATA. The exit\n" +
 	"status is 0 when all went well, 1 when it could not be done, 2 when it was typed wrongly."
 
-// helpCommand is cobra's, but for what it says of a command that there is not.
+// helpCommand is cobra's, except for its words about an unknown command.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
@@ -108,7 +108,7 @@ func helpCommand() *cobra.Command {
 func serveCommand() *cobra.Command {
 	var cfg config.Config
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the chat room (the default)", Args: nothingMore,
+		Use: "serve", Short: "Run the chat room (the default)", Args: noArgs,
 		Long: "Runs the chat room until it is told to end with SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := fromEnvironment(c.Flags()); err != nil {
@@ -139,8 +139,8 @@ func noArguments(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// nothingMore is noArguments for what has no commands below it.
-func nothingMore(c *cobra.Command, args []string) error {
+// noArgs is noArguments for a command without subcommands.
+func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage(fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath()))
 	}
@@ -149,7 +149,7 @@ func nothingMore(c *cobra.Command, args []string) error {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: nothingMore,
+		Use: "version", Short: "Print the version", Args: noArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	}
 }
@@ -167,7 +167,7 @@ func version() string {
 	return "(devel)"
 }
 
-// storageCommands look after what is stored: check, backup, restore and history.
+// storageCommands are check, backup, restore and history.
 func storageCommands() []*cobra.Command {
 	return historycmd.New(historycmd.Config{Usage: usage, Environment: fromEnvironment, Version: version()})
 }

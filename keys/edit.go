@@ -2,45 +2,50 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/keys/nick"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
-// edit changes the file to what change makes of its newest version, under the lock
-// that all who write it share, and puts that in force. r.writing is held. change
-// is called again if somebody saves the file meanwhile, and may return raw as it is.
-func (r *Registry) edit(change func(t *table, raw []byte) ([]byte, error)) error {
+// editAttempts is how often change starts over because the file was saved by another program in
+// the very moment in which we wrote it.
+const editAttempts = 20
+
+// change replaces the file by what edit makes of its newest version, under the lock
+// that all processes that write it share, and puts that in force. edit
+// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
+func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
+	defer r.deliver()
+	r.updating.Lock()
+	defer r.updating.Unlock()
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
 	defer unlock()
-	if !r.swept {
-		r.store.Sweep(r.path)
-		r.swept = true
-	}
 	for range editAttempts {
-		err = r.tryEdit(change)
-		if !errors.Is(err, atomicfile.ErrChanged) {
+		if err = r.tryEdit(edit); !errors.Is(err, atomicfile.ErrChanged) {
 			return err
 		}
 	}
 	return fmt.Errorf("authorized_keys: %w", err)
 }
 
-// editAttempts is how often somebody may save the file in the very moment in which
-// we do, until we give up.
-const editAttempts = 20
-
-func (r *Registry) tryEdit(change func(t *table, raw []byte) ([]byte, error)) error {
+func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 	r.awaitSettled()
-	f, t, err := r.current()
+	f, err := r.load()
 	if err != nil {
 		return err
 	}
-	data, err := change(t, f.Data)
+	data, err := edit(r.table)
 	if err != nil || bytes.Equal(data, f.Data) && !r.unsynced {
 		return err
 	}
@@ -52,79 +57,153 @@ func (r *Registry) tryEdit(change func(t *table, raw []byte) ([]byte, error)) er
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.adopt(t, f.Data, atomicfile.File{Path: f.Path, Data: data, Stamp: stamp})
+	r.install(atomicfile.File{Path: f.Path, Data: data, Stamp: stamp}, true)
 	return nil
 }
 
-// current reads the file anew and puts it in force if it is not.
-func (r *Registry) current() (atomicfile.File, *table, error) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	f, err := r.read()
+// awaitSettled waits, for a second at most, until a change of the file has settled: an
+// editor's half must not be taken for the whole, and written on top of.
+func (r *Registry) awaitSettled() {
+	for until := time.Now().Add(time.Second); time.Now().Before(until) && r.file.Settling(); {
+		time.Sleep(atomicfile.SettleTime / 5)
+	}
+}
+
+// room is how many bytes of lines people may add to the file by themselves. A tenth of
+// what can be read is left to operators: a file that is full could not even be mended.
+func (r *Registry) room(t *table) int {
+	return int(r.store.Max()/10*9) - len(t.raw) - len("\n")
+}
+
+// Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
+// it returns nil that line is on the disk to stay; it also returns nil if the key
+// held that nick already.
+//
+// Errors: ErrNotValid if the key is revoked; *HeldError if another key holds the nick;
+// otherwise Add's, and then nothing was claimed.
+func (r *Registry) Claim(wanted string, key PublicKey) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if err := r.checkRevoked(key); err != nil {
+		return err
+	}
+	_, err := r.Add(wanted, []PublicKey{key}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
+	return err
+}
+
+// keyLine is a line of the file without options and its end.
+func keyLine(key PublicKey, comment string) string {
+	return strings.TrimSuffix(string(gossh.MarshalAuthorizedKey(key)), "\n") + " " + comment
+}
+
+// AddOptions say how keys are added.
+type AddOptions struct {
+	How      string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
+	Expires  time.Time // unless zero, when the keys stop being valid, to the second
+	From     string    // unless empty, the value of from=
+	Operator bool      // the keys get ROLE=operator
+
+	AllowConfusable bool // a new nick may read like another one
+	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
+	OnlyNew         bool // a nick that another key holds is refused (ErrHeld)
+	Restore         bool // a nick that is reserved is taken, too
+}
+
+// Add makes all keys wanted's, also if that nick is held already: the caller has checked
+// that it is for them to decide. It adds all or none, skips
+// those that hold the nick already and are in force, and gives the lines added.
+//
+// Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
+// nick, or not in force; ErrReserved if the nick is kept for a former holder;
+// *ConfusableError if it reads like a held or reserved one; one about opt; the disk's.
+func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
+	n, err := nick.Parse(wanted)
 	if err != nil {
-		return f, nil, err
+		return nil, err
 	}
-	r.install(f)
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return f, r.table, nil
+	for _, key := range list {
+		if err := CheckKey(key); err != nil {
+			return nil, err
+		}
+	}
+	var fresh []PublicKey
+	err = r.change(func(t *table) (data []byte, err error) {
+		data, fresh, err = r.withKeys(t, n, list, opt)
+		return data, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(r.Keys(n), func(e Entry) bool { return e.key == nil || !contains(fresh, e.key) }), nil
 }
 
-// adopt puts what was written in force: t with some lines more, where old was only
-// added to, and otherwise all of it anew.
-func (r *Registry) adopt(t *table, old []byte, f atomicfile.File) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	r.mu.RLock()
-	overtaken := r.table != t
-	r.mu.RUnlock()
-	if overtaken {
-		return // somebody has read the new file already
+// withKeys gives the file with lines for those of the keys that n does not have yet.
+func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (data []byte, fresh []PublicKey, err error) {
+	options, err := opt.text()
+	if err != nil {
+		return nil, nil, err
 	}
-	if text, ok := appended(old, f.Data); ok {
-		r.extend(t, text, f)
-		return
+	comment := commentFor(n, cmp.Or(opt.How, "added"), r.now())
+	text := ""
+	for _, key := range list {
+		known := t.find(key)
+		for _, l := range known {
+			why := l.refusal(r.now())
+			if why == "" && l.from != nil && opt.OnlyNew {
+				why = "only for some addresses"
+			}
+			if why != "" || l.Nick != n {
+				return nil, nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+			}
+		}
+		if len(known) == 0 && !contains(fresh, key) {
+			fresh = append(fresh, key)
+			text += options + keyLine(key, comment) + "\n"
+		}
 	}
-	r.install(f)
+	if len(fresh) == 0 {
+		return t.raw, nil, nil
+	}
+	err = r.available(n)
+	switch {
+	case errors.Is(err, ErrHeld) && opt.OnlyNew,
+		errors.Is(err, ErrReserved) && !opt.Restore,
+		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
+		return nil, nil, err
+	case opt.LeaveRoom && len(text) > r.room(t):
+		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
+		return nil, nil, ErrFull
+	}
+	return t.with(text), fresh, nil
 }
 
-func (r *Registry) extend(t *table, text []byte, f atomicfile.File) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var c Change
-	t.raw = f.Data
-	r.file.Read(f.Stamp)
-	for one := range textLines(text) {
-		t.lines++
-		l := parseLine(t.lines, one)
-		t.add(l)
-		t.list(l)
-		delete(r.departed, l.nick)
-		c.Added = append(c.Added, l.entry())
-	}
-	r.untold = append(r.untold, c)
+// Check tells what Add would say about the options, before anything else is done.
+func (opt AddOptions) Check() error {
+	_, err := opt.text()
+	return err
 }
 
-// appendLines adds text to a file whose last line may lack its end.
-func appendLines(old []byte, text string) []byte {
-	if text == "" {
-		return old
+// text is what precedes the key: nothing, or options and a space.
+func (opt AddOptions) text() (string, error) {
+	var list []string
+	if opt.Operator {
+		list = append(list, `environment="ROLE=`+roleOperator+`"`)
 	}
-	data := make([]byte, 0, len(old)+len(text)+1)
-	data = append(data, old...)
-	if unfinished(data) {
-		data = append(data, '\n')
+	if opt.From != "" {
+		if _, err := parseAddressList(opt.From); err != nil {
+			return "", err
+		}
+		if strings.ContainsAny(opt.From, "\"\\\r\n\x00") {
+			return "", fmt.Errorf("from= cannot be %s", show(opt.From))
+		}
+		list = append(list, `from="`+opt.From+`"`)
 	}
-	return append(data, text...)
+	if !opt.Expires.IsZero() {
+		list = append(list, `expiry-time="`+opt.Expires.UTC().Format(expiryForms[14])+`Z"`)
+	}
+	if len(list) == 0 {
+		return "", nil
+	}
+	return strings.Join(list, ",") + " ", nil
 }
-
-// appended is the inverse of appendLines.
-func appended(old, data []byte) (text []byte, ok bool) {
-	text, ok = bytes.CutPrefix(data, old)
-	if ok && unfinished(old) {
-		text, ok = bytes.CutPrefix(text, []byte("\n"))
-	}
-	return text, ok
-}
-
-func unfinished(data []byte) bool { return len(data) > 0 && data[len(data)-1] != '\n' }

@@ -1,8 +1,8 @@
 package keys
 
 import (
-	"slices"
-	"strings"
+	"net/netip"
+	"regexp"
 	"time"
 )
 
@@ -20,7 +20,7 @@ type Holder struct {
 // is safe to show.
 type Entry struct {
 	Line        int       `json:"line"`
-	Nick        string    `json:"nick,omitempty"` // who holds the key; empty for an authority
+	Nick        string    `json:"nick,omitempty"` // of the holder; empty for an authority
 	Role        string    `json:"role,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // empty where no key could be read
 	Type        string    `json:"type,omitempty"`
@@ -40,51 +40,42 @@ type Entry struct {
 // Key is the entry's public key, or nil where none could be read.
 func (e Entry) Key() PublicKey { return e.key }
 
-func (l *line) entry() Entry {
-	e := Entry{
-		Line: l.num, Nick: l.nick, Role: l.opts.role, Comment: clean(l.comment), Added: added(l.comment),
-		Expires: l.opts.expires, From: clean(l.opts.fromText), Authority: l.opts.authority,
-		Disabled: l.disabled, key: l.key,
+// entries fills in what lines do not keep in memory.
+func entries(lines []*line) []Entry {
+	list := make([]Entry, len(lines))
+	for i, l := range lines {
+		list[i] = l.Entry
+		if l.key != nil {
+			list[i].Fingerprint = Fingerprint(l.key)
+		}
 	}
-	for _, p := range l.opts.principals {
-		e.Principals = append(e.Principals, clean(p))
-	}
-	if l.key != nil {
-		e.Fingerprint, e.Type = Fingerprint(l.key), l.key.Type()
-	}
-	return e
-}
-
-func (l *line) holder() Holder {
-	return Holder{Nick: l.nick, Role: l.opts.role, NoTouch: l.opts.noTouch}
+	return list
 }
 
 // Comments of lines that we write end in the day and how they came about:
 // bob@claimed-2026-11-21.
-var addedMarks = []string{"@claimed-", "@added-", "@invited-"}
+var addedMark = regexp.MustCompile(`@(?:claimed|added|invited|restored)-(\d{4}-\d\d-\d\d)`)
 
 func commentFor(nick, how string, now time.Time) string {
 	return nick + "@" + how + "-" + now.UTC().Format(time.DateOnly)
 }
 
 // added reads the day back from such a comment; zero where there is none.
-func added(comment string) time.Time {
-	for _, mark := range addedMarks {
-		if _, after, ok := strings.Cut(comment, mark); ok {
-			t, err := time.Parse(time.DateOnly, after[:min(len(after), len(time.DateOnly))])
-			if err == nil {
-				return t
-			}
-		}
+func added(comment string) (day time.Time) {
+	if m := addedMark.FindStringSubmatch(comment); m != nil {
+		day, _ = time.Parse(time.DateOnly, m[1])
 	}
-	return time.Time{}
+	return day
 }
 
-func entries(lines []*line) []Entry {
-	list := make([]Entry, 0, len(lines))
-	for _, l := range lines {
-		list = append(list, l.entry())
-	}
-	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
-	return list
+// Authority is a cert-authority line in force: certificates that its key signed let in.
+type Authority struct {
+	Key        PublicKey
+	Principals []string // which of a certificate's names count; none is all
+	Role       string   // of everybody with such a certificate
+
+	from addressList
 }
+
+// Allows tells whether the line lets anybody in from an address.
+func (a Authority) Allows(from netip.Addr) bool { return a.from == nil || a.from.matches(from) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"strings"
 )
 
@@ -18,50 +19,26 @@ type addressPattern struct {
 	glob    string       // otherwise, in lower case
 }
 
-func parseAddressList(s string) (addressList, error) {
-	var list addressList
+func parseAddressList(s string) (list addressList, err error) {
 	for one := range strings.SplitSeq(s, ",") {
-		p, err := parseAddressPattern(one)
-		if err != nil {
-			return nil, err
+		var p addressPattern
+		one, p.negated = strings.CutPrefix(one, "!")
+		if one == "" {
+			return nil, errors.New("from= has an empty entry")
+		}
+		if a, err := netip.ParseAddr(one); err == nil {
+			a = plain(a)
+			p.block = netip.PrefixFrom(a, a.BitLen())
+		} else if !strings.Contains(one, "/") {
+			p.glob = strings.ToLower(one)
+		} else if p.block, err = netip.ParsePrefix(one); err != nil {
+			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", show(one))
+		} else if p.block != p.block.Masked() { // refused by sshd, too: 10.0.0.1/8 means something else
+			return nil, fmt.Errorf("from= has %s, whose address goes beyond its mask; %s is the block", show(one), p.block.Masked())
 		}
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-func parseAddressPattern(s string) (addressPattern, error) {
-	var p addressPattern
-	body, negated := strings.CutPrefix(s, "!")
-	p.negated = negated
-	if body == "" {
-		return p, errors.New("from= has an empty entry")
-	}
-	if strings.Contains(body, "/") {
-		block, err := parseBlock(body)
-		p.block = block
-		return p, err
-	}
-	if a, err := netip.ParseAddr(body); err == nil {
-		a = plain(a)
-		p.block = netip.PrefixFrom(a, a.BitLen())
-		return p, nil
-	}
-	p.glob = strings.ToLower(body)
-	return p, nil
-}
-
-// parseBlock refuses, as sshd does, a block with bits set behind its mask: whoever
-// wrote 10.0.0.1/8 meant something else.
-func parseBlock(s string) (netip.Prefix, error) {
-	block, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("from= has %s, which is no CIDR block", show(s))
-	}
-	if block.Masked() != block {
-		return netip.Prefix{}, fmt.Errorf("from= has %s, whose address goes beyond its mask; %s is the block", show(s), block.Masked())
-	}
-	return block, nil
 }
 
 // plain makes one address of its several forms: 4-in-6, and with a zone.
@@ -71,12 +48,9 @@ func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 // that matches is needed. So a list of negations alone matches nobody.
 func (list addressList) matches(a netip.Addr) bool {
 	a = plain(a)
-	if !a.IsValid() {
-		return false
-	}
 	found := false
 	for _, p := range list {
-		if !p.matches(a) {
+		if !a.IsValid() || !p.matches(a) {
 			continue
 		}
 		if p.negated {
@@ -91,27 +65,14 @@ func (p addressPattern) matches(a netip.Addr) bool {
 	if p.block.IsValid() {
 		return p.block.Contains(a)
 	}
-	return glob(p.glob, a.String())
+	matched, _ := path.Match(globSyntax.Replace(p.glob), a.String()) // without classes it can't be malformed
+	return matched
 }
 
-// glob matches '*' and '?' without backtracking over more than the last '*', so
-// that no pattern is slow.
-func glob(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
+// globSyntax keeps of path.Match's syntax what sshd has: '*' and '?'.
+var globSyntax = strings.NewReplacer(`\`, `\\`, `[`, `\[`)
+
+// isName tells a host name's pattern from an address's.
+func (p addressPattern) isName() bool {
+	return !p.block.IsValid() && strings.Trim(p.glob, "0123456789abcdef:.*?") != ""
 }

@@ -29,33 +29,38 @@ func FuzzAuthorizedKeys(f *testing.F) {
 		for _, l := range tab.entries {
 			checkFuzzedLine(t, l)
 		}
+		if same := tab.rewritten(func(_ *line, text []byte) []byte { return text }); !bytes.Equal(same, raw) {
+			t.Errorf("%q became %q", raw, same)
+		}
 		r := &Registry{now: anHourAhead, table: tab}
-		c := &claim{nick: "fuzzer", key: bob}
-		after := appendLines(raw, r.decide(tab, []*claim{c}, 1<<20))
+		after, _, err := r.withKeys(tab, "fuzzer", []PublicKey{bob}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
+		if err != nil {
+			return
+		}
 		if !bytes.HasPrefix(after, raw) {
 			t.Fatalf("%q became %q", raw, after)
 		}
 		again := parseTable(after)
-		if len(after) == len(raw) || c.err != nil {
+		if len(after) == len(raw) {
 			return
 		}
 		if len(again.entries) != len(tab.entries)+1 {
 			t.Errorf("%d lines became %d", len(tab.entries), len(again.entries))
 		}
-		if l := again.find(bob); len(l) != 1 || l[0].nick != "fuzzer" || l[0].disabled != "" {
+		if l := again.find(bob); len(l) != 1 || l[0].Nick != "fuzzer" || l[0].Disabled != "" {
 			t.Errorf("claimed, and yet: %+v", l)
 		}
 	})
 }
 
 func checkFuzzedLine(t *testing.T, l *line) {
-	e := l.entry()
+	e := entries([]*line{l})[0]
 	for _, s := range append(e.Principals, e.Comment, e.Disabled, e.From, e.Nick, e.Role) {
 		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.M, r) }) {
 			t.Errorf("unsafe: %q", s)
 		}
 	}
-	if l.key == nil && l.disabled == "" {
+	if l.key == nil && l.Disabled == "" {
 		t.Error("in force without a key")
 	}
 	for _, n := range l.holds() {
@@ -63,7 +68,7 @@ func checkFuzzedLine(t *testing.T, l *line) {
 			t.Errorf("holds %q", n)
 		}
 	}
-	if l.disabled == "" && !l.opts.authority && l.nick == "" {
+	if l.Disabled == "" && !l.Authority && l.Nick == "" {
 		t.Error("in force for nobody")
 	}
 	l.refusalFrom(netip.Addr{}, anHourAhead())

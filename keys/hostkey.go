@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"whoelse/internal/atomicfile"
 
@@ -24,21 +23,18 @@ func HostKey(path string) (gossh.Signer, error) { return hostKey(atomicfile.Stor
 
 func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
 	f, err := store.Read(path)
-	if err != nil {
-		return nil, fmt.Errorf("host key: %w", err)
-	}
-	if !f.Stamp.Exists() {
-		if err := makeHostKey(store, path); err != nil {
+	if err == nil && !f.Stamp.Exists() {
+		if err := makeHostKey(store, path); err != nil && !errors.Is(err, atomicfile.ErrChanged) { // another process was first
 			return nil, fmt.Errorf("making a host key: %w", err)
 		}
-		if f, err = store.Read(path); err != nil {
-			return nil, fmt.Errorf("host key: %w", err)
-		}
+		f, err = store.Read(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("host key: %w", err)
 	}
 	return parseHostKey(path, f)
 }
 
-// makeHostKey returns nil also if somebody else was first.
 func makeHostKey(store atomicfile.Store, path string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -48,10 +44,7 @@ func makeHostKey(store atomicfile.Store, path string) error {
 	if err != nil {
 		return err
 	}
-	err = store.Create(path, pem.EncodeToMemory(block), 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+	_, err = store.Replace(atomicfile.File{Path: path}, pem.EncodeToMemory(block))
 	return err
 }
 
@@ -61,8 +54,7 @@ func parseHostKey(path string, f atomicfile.File) (gossh.Signer, error) {
 			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, path, path)
 	}
 	signer, err := gossh.ParsePrivateKey(f.Data)
-	var locked *gossh.PassphraseMissingError
-	if errors.As(err, &locked) {
+	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {
 		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", path)
 	}
 	if err != nil {

@@ -114,7 +114,7 @@ func TestHostKeyIsNeverOverwritten(t *testing.T) {
 
 func TestHostKeyWhenTheDiskFails(t *testing.T) {
 	broken := errors.New("no space left")
-	for _, op := range []string{"read", "temp", "write", "sync", "link", "syncdir"} {
+	for _, op := range []string{"read", "temp", "write", "sync", "swap", "syncdir"} {
 		path := filepath.Join(t.TempDir(), "host")
 		_, err := hostKey(atomicfile.Store{Fault: func(o, _ string) error {
 			if o == op {

@@ -2,9 +2,11 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,26 +18,24 @@ import (
 // lineMax is the longest line that is read. An RSA key of 16384 bits fits.
 const lineMax = 16 << 10
 
-// line is one line of the file that is neither blank nor a comment. It does not
-// change once parsed, and its text stays in the file's bytes, not here.
+// line is one line of the file that is neither blank nor a comment. It does not change
+// once parsed.
 type line struct {
-	num      int
-	key      PublicKey // nil where no key could be read
-	opts     options
-	comment  string // as it stands in the file
-	nick     string // who holds the key; empty for an authority and where nobody is named
-	disabled string // why the line is not in force whoever asks, or empty
+	Entry          // without its Fingerprint
+	start, end int // its text in the file, with the line end
+	from       addressList
+	noTouch    bool
 	// maybe are nicks that a line without a readable key was probably for. They stay
 	// held: a slip of the hand in bob's line must not make bob free to take.
 	maybe []string
 }
 
 // parseLine reads the text of one line, without its end. It never fails: what is
-// wrong becomes the line's disabled.
+// wrong becomes the line's Disabled.
 func parseLine(num int, text []byte) *line {
-	l := &line{num: num}
+	l := &line{Entry: Entry{Line: num}}
 	if err := l.parse(text); err != nil {
-		l.disabled = err.Error()
+		l.Disabled = err.Error()
 	}
 	if l.key == nil {
 		l.maybe = probableNicks(text)
@@ -44,97 +44,65 @@ func parseLine(num int, text []byte) *line {
 }
 
 func (l *line) parse(text []byte) error {
-	switch {
-	case len(text) > lineMax:
-		return fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
-	case bytes.IndexByte(text, 0) >= 0:
-		return errors.New("it has a NUL byte")
-	case bytes.IndexByte(text, '\r') >= 0:
-		return errors.New("it has a carriage return in the middle; is the file from an old Macintosh?")
-	}
-	key, comment, list, _, err := ssh.ParseAuthorizedKey(text)
+	key, comment, options, err := readKey(text, "no key can be read from it (%s)")
 	if err != nil {
-		return errors.New("no key can be read from it (" + parseReason(err) + ")")
+		return err
 	}
-	l.key, l.comment = key, comment
-	opts, err := parseOptions(list)
+	l.key, l.Type, l.Comment, l.Added = key, key.Type(), clean(comment), added(comment)
 	// Who a line is for matters also where its options are wrong.
-	named := l.name(opts, list)
-	l.opts = opts
-	return first(err, CheckKey(key), named)
+	return cmp.Or(l.setOptions(options), CheckKey(key), l.setNick(comment))
 }
 
-// first gives the first error: a reason is one line.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// readKey reads a line of authorized_keys or of a .pub file. noKey is the error where the
+// parser finds none, for the reason in words for people.
+func readKey(text []byte, noKey string) (key PublicKey, comment string, options []string, err error) {
+	if len(text) > lineMax {
+		return nil, "", nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
 	}
-	return nil
-}
-
-// parseReason puts the parser's error into words for people.
-func parseReason(err error) string {
+	if bytes.ContainsAny(text, "\x00\r") {
+		return nil, "", nil, errors.New("it has control characters")
+	}
+	key, comment, options, _, err = ssh.ParseAuthorizedKey(text)
+	if err == nil {
+		return key, comment, options, nil
+	}
+	why := "its base64 is cut off or mistyped"
 	switch s := err.Error(); {
 	case strings.HasSuffix(s, "no key found"):
-		return "type, base64 and comment are expected"
+		why = "type, base64 and comment are expected"
 	case strings.Contains(s, "unknown key algorithm"):
-		return "its type is not known"
+		why = "its type is not known"
 	case strings.Contains(s, "type mismatch"):
-		return "its base64 is of another type than it says"
+		why = "its base64 is of another type than it says"
 	}
-	return "its base64 is cut off or mistyped"
+	return nil, "", nil, fmt.Errorf(noKey, why)
 }
 
-// name finds the nick: NICK= where given, else the comment up to its first '@'.
-func (l *line) name(opts options, list []string) error {
-	switch {
-	case opts.authority:
-		return nil
-	case opts.nick != "":
-		l.nick = opts.nick
+// setNick finds the nick in the comment, unless NICK= gave it.
+func (l *line) setNick(comment string) error {
+	if l.Authority || l.Nick != "" {
 		return nil
 	}
-	if given := environmentNick(list); given != "" {
-		l.nick = given // NICK= is fine, and another option is not
-		return nil
-	}
-	text, _, _ := strings.Cut(l.comment, "@")
+	text, _, _ := strings.Cut(comment, "@")
 	n, err := nick.Parse(strings.TrimSpace(text))
 	if err != nil {
 		return fmt.Errorf("its comment names nobody: %w", err)
 	}
-	l.nick = n
+	l.Nick = n
 	return nil
-}
-
-// environmentNick finds a good NICK= among options that may be bad otherwise.
-func environmentNick(list []string) string {
-	for _, one := range list {
-		var o options
-		name, value, _ := strings.Cut(one, "=")
-		if strings.EqualFold(name, "environment") && o.setValue("environment", value) == nil && o.nick != "" {
-			return o.nick
-		}
-	}
-	return ""
 }
 
 // probableNicks guesses whom a broken line was for: its last word, its third one,
 // and NICK=.
-func probableNicks(text []byte) []string {
-	if len(text) > lineMax {
-		text = text[len(text)-lineMax:]
-	}
-	words := strings.Fields(string(text))
-	var found []string
+func probableNicks(text []byte) (found []string) {
+	text = text[max(0, len(text)-lineMax):]
 	try := func(s string) {
 		s, _, _ = strings.Cut(s, "@")
 		if n, err := nick.Parse(s); err == nil {
 			found = append(found, n)
 		}
 	}
+	words := strings.Fields(string(text))
 	if len(words) > 1 {
 		try(words[len(words)-1])
 	}
@@ -150,32 +118,183 @@ func probableNicks(text []byte) []string {
 
 // holds are all nicks that nobody else may claim because of this line.
 func (l *line) holds() []string {
-	if l.nick != "" {
-		return []string{l.nick}
+	if l.Nick != "" {
+		return []string{l.Nick}
 	}
 	return l.maybe
 }
 
-// refusal says why the line does not let its key in at now, or nothing. Where the
-// key comes from is asked apart, by refusalFrom.
+// refusal says why the line does not let its key in at now, or nothing. from= is another
+// question, see refusalFrom.
 func (l *line) refusal(now time.Time) string {
 	switch {
-	case l.disabled != "":
-		return "the line is disabled: " + l.disabled
-	case l.opts.authority:
+	case l.Disabled != "":
+		return "the line is disabled: " + l.Disabled
+	case l.Authority:
 		return "as a certificate authority, and does not log in itself"
-	case !l.opts.expires.IsZero() && !now.Before(l.opts.expires):
-		return "it expired on " + l.opts.expires.Format("2006-01-02 15:04 MST")
+	case l.expired(now):
+		return "it expired on " + l.Expires.Format("2006-01-02 15:04 MST")
 	}
 	return ""
 }
 
 func (l *line) refusalFrom(a netip.Addr, now time.Time) string {
-	if why := l.refusal(now); why != "" {
-		return why
-	}
-	if l.opts.from != nil && !l.opts.from.matches(a) {
+	why := l.refusal(now)
+	if why == "" && l.from != nil && !l.from.matches(a) {
 		return "not for the address you come from"
 	}
-	return ""
+	return why
+}
+
+func (l *line) expired(now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }
+
+// equivalent tells whether two lines say the same of the same key.
+func (l *line) equivalent(o *line) bool {
+	return ssh.KeysEqual(l.key, o.key) && l.Disabled == o.Disabled && l.Nick == o.Nick && l.Role == o.Role &&
+		l.Authority == o.Authority && slices.Equal(l.Principals, o.Principals) && slices.Equal(l.from, o.from) &&
+		l.Expires.Equal(o.Expires) && l.noTouch == o.noTouch
+}
+
+// roleOperator is the one role there is.
+const roleOperator = "operator"
+
+// harmless options take away what nobody gets here anyway, or give it back.
+var harmless = map[string]bool{
+	"restrict": true, "user-rc": true, "no-user-rc": true, "pty": true, "no-pty": true,
+	"port-forwarding": true, "no-port-forwarding": true,
+	"agent-forwarding": true, "no-agent-forwarding": true,
+	"x11-forwarding": true, "no-x11-forwarding": true,
+	"permitopen": true, "permitlisten": true, "tunnel": true,
+}
+
+// setOptions reads a key's options as sshd does, all of them, and gives the first error.
+// An option that is not understood, or can't be enforced, is an error: options mostly
+// restrict, and a restriction that is skipped is a hole.
+func (l *line) setOptions(list []string) (wrong error) {
+	for _, one := range list {
+		wrong = cmp.Or(wrong, l.setOption(one))
+	}
+	switch {
+	case wrong != nil:
+		return wrong
+	case l.Authority && l.Nick != "":
+		return errors.New("an authority cannot hold a nick: NICK= and cert-authority exclude each other")
+	case !l.Authority && l.Principals != nil:
+		return errors.New("principals= needs cert-authority")
+	}
+	return nil
+}
+
+func (l *line) setOption(option string) (err error) {
+	name, quoted, hasValue := strings.Cut(option, "=")
+	name = strings.ToLower(name)
+	value, ok := dequote(quoted)
+	if hasValue && !ok {
+		return fmt.Errorf("the value of %s is not in double quotes", show(name))
+	}
+	if hasValue {
+		name += "="
+	}
+	switch name {
+	case "cert-authority":
+		l.Authority = true
+	case "no-touch-required":
+		l.noTouch = true
+	case "touch-required":
+		l.noTouch = false
+	case "verify-required":
+		return errors.New("verify-required cannot be enforced here")
+	case "command=":
+		return errors.New("command= restricts a key to what this server does not have")
+	case "from=":
+		if l.from != nil {
+			return errors.New("from= is given twice")
+		}
+		l.From = clean(value)
+		l.from, err = parseAddressList(value)
+	case "expiry-time=":
+		var t time.Time
+		if t, err = parseExpiry(value); err == nil && (l.Expires.IsZero() || t.Before(l.Expires)) {
+			l.Expires = t // the earliest of several, as with sshd
+		}
+	case "principals=":
+		if l.Principals != nil {
+			return errors.New("principals= is given twice")
+		}
+		for p := range strings.SplitSeq(value, ",") {
+			if p = strings.TrimSpace(p); p != "" {
+				l.Principals = append(l.Principals, clean(p))
+			}
+		}
+		if l.Principals == nil {
+			return errors.New("principals= names nobody")
+		}
+	case "environment=":
+		return l.setEnvironment(value)
+	default:
+		if name = strings.TrimSuffix(name, "="); !harmless[name] {
+			return fmt.Errorf("unknown option %s", show(name))
+		}
+	}
+	return err
+}
+
+// dequote undoes sshd's quoting: double quotes around it all, and \" inside.
+func dequote(s string) (string, bool) {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return "", false
+	}
+	inner := s[1 : len(s)-1]
+	bare := strings.ReplaceAll(inner, `\"`, "")
+	if strings.Contains(bare, `"`) || strings.HasSuffix(inner, `\`) {
+		return "", false
+	}
+	return strings.ReplaceAll(inner, `\"`, `"`), true
+}
+
+// setEnvironment takes NICK and ROLE. Other names are for another program.
+func (l *line) setEnvironment(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	const letters = "_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if !ok || name == "" || strings.Trim(name, letters) != "" {
+		return fmt.Errorf("environment=%s is not NAME=value", show(text))
+	}
+	switch name {
+	case "NICK":
+		n, err := nick.Parse(value)
+		if err != nil {
+			return err
+		}
+		if l.Nick != "" && l.Nick != n {
+			return errors.New("NICK is given twice")
+		}
+		l.Nick = n
+	case "ROLE":
+		if value != roleOperator {
+			return fmt.Errorf("ROLE=%s is not known; there is only ROLE=%s", show(value), roleOperator)
+		}
+		l.Role = value
+	}
+	return nil
+}
+
+// expiryForms are sshd's: a day, minutes, seconds.
+var expiryForms = map[int]string{8: "20060102", 12: "200601021504", 14: "20060102150405"}
+
+// parseExpiry reads sshd's expiry-time. Local time, unless it ends in Z.
+func parseExpiry(s string) (time.Time, error) {
+	zone := time.Local
+	digits, utc := strings.CutSuffix(strings.ToUpper(s), "Z")
+	if utc {
+		zone = time.UTC
+	}
+	form, ok := expiryForms[len(digits)]
+	if !ok || strings.Trim(digits, "0123456789") != "" {
+		return time.Time{}, fmt.Errorf("expiry-time %s is not YYYYMMDD[Z] or YYYYMMDDHHMM[SS][Z]", show(s))
+	}
+	t, err := time.ParseInLocation(form, digits, zone)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("expiry-time %s is not a date", show(s))
+	}
+	return t, nil
 }

@@ -3,6 +3,7 @@ package keys
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,9 +19,8 @@ import (
 // Registry is the file of who holds which nick, kept in memory and indexed. All its
 // methods may be called concurrently.
 //
-// Looking something up costs a stat of the file and a map access, however long the
-// file is; the stat is what makes a removed key useless at once, also where nothing
-// can be watched.
+// A lookup costs a stat of the file and a map access, however long the file is; the stat
+// is what makes a removed key useless at once.
 type Registry struct {
 	path  string
 	log   *slog.Logger
@@ -30,34 +30,25 @@ type Registry struct {
 
 	// mu guards what follows. It is never held across I/O.
 	mu       sync.RWMutex
-	table    *table
+	table    *table // also read with updating held instead
 	revoked  func(PublicKey) bool
 	reserved func(nick string) (time.Time, bool)
 	departed map[string]time.Time // see Departed
 	emptied  bool                 // with the last reading all nicks had gone, and there were several
 	onChange []func(Change)
-	untold   []Change // what onChange has not been told yet
-	telling  bool     // somebody is telling it
+	untold   []Change // changes that onChange has not been called for yet
+	telling  bool     // a goroutine is calling it
 
-	// loading is held while the file is read anew, so that it is read once, and by
-	// whoever changes or replaces the table.
-	loading sync.Mutex
-	opened  bool // the file was read once; guarded by loading
-
-	// waiting are claims that nobody has written yet.
-	waitingMu sync.Mutex
-	waiting   []*claim
-	// writing is held by the one who writes the file, and guards what follows.
-	writing  sync.Mutex
+	// updating is held, before mu, while the file is read to be put in force, or written.
+	updating sync.Mutex
+	opened   bool           // the file was read once
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
-	swept    bool           // leftovers of a killed process are gone
-	full     rate.Sometimes // tells the log
+	full     rate.Sometimes // limits what the log gets about a full file
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder
-// must. A file that others can write, or that somebody else owns, is refused
-// (ErrUnsafeFile), and so is one that cannot be read; lines that cannot be
-// understood are logged and disabled, each alone.
+// must. A file that others can write or own is refused (ErrUnsafeFile), and so is one that
+// cannot be read; lines that cannot be understood are logged and disabled, each alone.
 func Open(path string, log *slog.Logger) (*Registry, error) {
 	return open(path, log, atomicfile.Store{}, time.Now)
 }
@@ -71,7 +62,10 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("authorized_keys: %s is not a folder", filepath.Dir(path))
 	}
-	r := &Registry{path: path, log: log, store: store, now: now, table: parseTable(nil), departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour}}
+	r := &Registry{
+		path: path, log: log, store: store, now: now, table: parseTable(nil),
+		departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour},
+	}
 	r.file.Path, r.file.Now = path, func() time.Time { return r.now() }
 	if err := r.Reload(); err != nil {
 		return nil, err
@@ -83,101 +77,88 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 // Path is the file's.
 func (r *Registry) Path() string { return r.path }
 
-// Lookup tells whose key this is, for somebody who comes from the address from. The
+// Lookup tells whose key this is, for a client from an address. The
 // first line that lets the key in decides, as with sshd. ErrUnknownKey means that
-// no line has it; a *NotValidError (ErrNotValid) that some line has it and none lets
+// no line has it; ErrNotValid that some line has it and none lets
 // it in, and that it must not be treated as unknown.
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
 	}
 	if IsCertificate(key) {
-		return Holder{}, &NotValidError{Reason: "it is a certificate, and a plain public key is expected"}
+		return Holder{}, refuse(ErrNotValid, "this key is not accepted: it is a certificate, and a plain public key is expected")
 	}
-	if r.isRevoked(key) {
-		return Holder{}, &NotValidError{Reason: "it is revoked"}
+	if err := r.checkRevoked(key); err != nil {
+		return Holder{}, err
 	}
-	r.refresh()
-	r.mu.RLock()
-	lines := r.table.find(key)
-	r.mu.RUnlock()
-	if len(lines) == 0 {
-		return Holder{}, ErrUnknownKey
-	}
-	var refused *NotValidError
-	for _, l := range lines {
+	err := ErrUnknownKey
+	for _, l := range r.lines(func(t *table) []*line { return t.find(key) }) {
 		why := l.refusalFrom(from, r.now())
 		if why == "" {
-			return l.holder(), nil
+			return Holder{Nick: l.Nick, Role: l.Role, NoTouch: l.noTouch}, nil
 		}
-		if refused == nil {
-			refused = &NotValidError{Nick: l.nick, Line: l.num, Reason: why}
+		if err == ErrUnknownKey {
+			err = refuse(ErrNotValid, "this key is listed on line %d, but %s", l.Line, why)
 		}
 	}
-	return Holder{}, refused
+	return Holder{}, err
+}
+
+// lines gives lines of the newest version of the file. None of them changes any more.
+func (r *Registry) lines(of func(*table) []*line) []*line {
+	r.refresh()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return of(r.table)
+}
+
+// Revoke has f asked about each key: one that it knows is never accepted and claims
+// nothing, whatever the file says. f has to be quick and safe to call concurrently.
+func (r *Registry) Revoke(f func(PublicKey) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.revoked = f
+}
+
+func (r *Registry) checkRevoked(key PublicKey) error {
+	r.mu.RLock()
+	f := r.revoked
+	r.mu.RUnlock()
+	if f != nil && f(key) {
+		return refuse(ErrNotValid, "this key is not accepted: it is revoked")
+	}
+	return nil
 }
 
 // Held tells whether a line holds nick, in force or not. nick is as Parse gave it.
 func (r *Registry) Held(nick string) bool {
-	r.refresh()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.table.byNick[nick]) > 0
+	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 
-// Confusable gives a held nick, or a reserved word, that nick reads like without being
-// it. It is for refusing guests and claims, not for finding anybody.
-func (r *Registry) Confusable(nick string) (string, bool) {
-	r.refresh()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.table.confusable(nick)
+// Keys are the lines that hold nick, in the file's order.
+func (r *Registry) Keys(nick string) []Entry {
+	return entries(r.lines(func(t *table) []*line { return t.byNick[nick] }))
 }
 
-// Available says why nobody can get nick now: it is held (*HeldError), reserved
-// (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
-func (r *Registry) Available(nick string) error {
-	if r.Held(nick) {
-		return &HeldError{Nick: nick}
-	}
-	if err := r.Reserved(nick); err != nil {
-		return err
-	}
-	if like, ok := r.Confusable(nick); ok {
-		return &ConfusableError{Nick: nick, Like: like}
-	}
-	return nil
+// List is every line that has a key, or should have one, in the file's order.
+func (r *Registry) List() []Entry {
+	return entries(r.lines(func(t *table) []*line { return t.entries }))
 }
 
-// available is Available by t, for who is about to change the file.
-func (r *Registry) available(t *table, nick string) error {
-	if len(t.byNick[nick]) > 0 {
-		return &HeldError{Nick: nick}
+// Authorities gives the lines of certificate authorities, but for the expired ones, in the
+// file's order.
+func (r *Registry) Authorities() []Authority {
+	var list []Authority
+	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
+		if l.Authority && l.Disabled == "" && !l.expired(r.now()) {
+			list = append(list, Authority{Key: l.key, Principals: l.Principals, Role: l.Role, from: l.from})
+		}
 	}
-	if err := r.Reserved(nick); err != nil {
-		return err
-	}
-	if like, ok := t.confusable(nick); ok {
-		return &ConfusableError{Nick: nick, Like: like}
-	}
-	return nil
+	return list
 }
 
-// Free tells whether no key holds nick, it is not reserved, and it reads like none that
-// a key holds and like no reserved word. It goes by what was last read of the file, so that it can be
-// asked with a lock held: it does no I/O and has no OnChange called.
-func (r *Registry) Free(nick string) bool {
-	if r.Reserved(nick) != nil {
-		return false
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	_, alike := r.table.confusable(nick)
-	return !alike && len(r.table.byNick[nick]) == 0
-}
-
-// NicksAround gives held nicks in alphabetical order: up to before of those that stand
-// before name, and up to after of those from it on. It costs what it gives, however
+// NicksAround gives held nicks in alphabetical order: up to before of those less than
+// name, and up to after of those from it on. It costs what it gives, however
 // many there are. The caller owns the slice.
 func (r *Registry) NicksAround(name string, before, after int) []string {
 	r.refresh()
@@ -188,20 +169,97 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
-// Keys are the lines that hold nick, in the file's order.
-func (r *Registry) Keys(nick string) []Entry {
+// Available says why nobody can get nick now: it is held (*HeldError),
+// reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
+func (r *Registry) Available(nick string) error {
 	r.refresh()
-	r.mu.RLock()
-	lines := r.table.byNick[nick]
-	r.mu.RUnlock()
-	return entries(lines)
+	return r.available(nick)
 }
 
-// List is every line that has a key, or should have one, in the file's order.
-func (r *Registry) List() []Entry {
+// Free is Available by what was last read of the file, so that it can be
+// asked with a lock held: it does no I/O and has no OnChange called.
+func (r *Registry) Free(nick string) bool { return r.available(nick) == nil }
+
+func (r *Registry) available(nick string) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.table.byNick[nick]) > 0 {
+		return &HeldError{Nick: nick}
+	}
+	if err := r.reservation(nick); err != nil {
+		return err
+	}
+	if like, ok := r.table.confusable(nick); ok {
+		return &ConfusableError{Nick: nick, Like: like}
+	}
+	return nil
+}
+
+// Reserve has nicks refused that nobody holds and for which until gives a time. It is
+// asked with locks held, and answers from memory. It is not asked about nicks that are held.
+func (r *Registry) Reserve(until func(nick string) (time.Time, bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reserved = until
+}
+
+// Reserved gives ErrReserved if nobody holds nick, and nobody may get
+// it now. It goes by what was last read of the file, as Free does.
+func (r *Registry) Reserved(nick string) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.reservation(nick)
+}
+
+// reservation is Reserved with r.mu held.
+func (r *Registry) reservation(nick string) error {
+	if len(r.table.byNick[nick]) > 0 {
+		return nil
+	}
+	if _, ok := r.departed[nick]; ok {
+		return refuse(ErrReserved, "%s has just lost its last key, and is not free yet; choose another name", nick)
+	}
+	if r.reserved == nil {
+		return nil
+	}
+	if until, ok := r.reserved(nick); ok {
+		return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
+			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)", nick, until.UTC().Format("2 Jan 2006"))
+	}
+	return nil
+}
+
+// Departed gives the nicks that are without any line, since when, of which Release was
+// not called: those that lost their last one, and those that Depart was called for. They
+// are nobody's meanwhile.
+//
+// It is not known while the file cannot be read, or when all nicks have gone at once: more
+// likely than that everybody left is that an operator is repairing the file.
+func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	r.refresh()
 	r.mu.RLock()
-	lines := r.table.entries
-	r.mu.RUnlock()
-	return entries(lines)
+	defer r.mu.RUnlock()
+	if r.emptied || r.file.Failing() {
+		return nil, false
+	}
+	return maps.Clone(r.departed), true
+}
+
+// Exists tells whether there was a file when it was last read.
+func (r *Registry) Exists() bool { return r.file.Existed() }
+
+// Depart enters a nick that was found to be without any line.
+func (r *Registry) Depart(nick string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.table.byNick[nick]) == 0 {
+		r.departed[nick] = since
+	}
+}
+
+// Release takes nick out of what Departed gives.
+func (r *Registry) Release(nick string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.departed, nick)
 }

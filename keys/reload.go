@@ -2,53 +2,67 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"whoelse/internal/atomicfile"
 )
 
-// refresh reads the file anew if it looks different from when it was last read. It
-// costs a stat where it does not.
-func (r *Registry) refresh() {
-	if r.file.Due() {
-		_ = r.load(false) // logged there; the last good version stays in force
+// lookEvery is how often Watch looks at the file.
+const lookEvery = 200 * time.Millisecond
+
+// Watch reads the file whenever it has changed, within a second and without being
+// asked, until ctx ends. It looks by itself, with a stat, and so misses nothing on
+// file systems that tell of no changes, or when a link points elsewhere.
+func (r *Registry) Watch(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.refresh()
+		}
 	}
 }
 
-// awaitSettled waits, for a second at most, until a change of the file has settled:
-// who is about to write on top of it must not take an editor's half for the whole.
-func (r *Registry) awaitSettled() {
-	for until := time.Now().Add(time.Second); time.Now().Before(until); {
-		if !r.file.Settling() {
-			return
-		}
-		time.Sleep(atomicfile.SettleTime / 5)
+// refresh reads the file again if it has changed since it was last read. It costs a stat
+// where it has not. While another goroutine reads or writes the file, the version before
+// counts.
+func (r *Registry) refresh() {
+	if r.file.Due() && r.updating.TryLock() {
+		defer r.deliver()
+		defer r.updating.Unlock()
+		_, _ = r.load() // logged there; the last good version stays in force
 	}
 }
 
 // Reload reads the file now, changed or not. If it cannot be read, or is not safe,
 // the last good version stays in force and the error says why.
-func (r *Registry) Reload() error { return r.load(true) }
-
-func (r *Registry) load(force bool) error {
+func (r *Registry) Reload() error {
 	defer r.deliver()
-	r.loading.Lock()
-	defer r.loading.Unlock()
+	r.updating.Lock()
+	defer r.updating.Unlock()
+	_, err := r.load()
+	return err
+}
+
+// load reads the file and puts it in force. r.updating is held.
+func (r *Registry) load() (atomicfile.File, error) {
 	s := r.file.Look()
-	if !force && !r.file.Changed(s) {
-		return nil // somebody else has just read it
-	}
 	f, err := r.read()
 	if err != nil {
 		if again := r.file.Failed(s, err); r.opened && !again { // before that it is Open's error
 			r.log.Error("authorized_keys cannot be used; what was last read stays in force", "err", err)
 		}
-		return err
+		return f, err
 	}
-	r.install(f)
-	return nil
+	r.install(f, false)
+	return f, nil
 }
 
 // read gives the file, if it is one to go by.
@@ -57,13 +71,10 @@ func (r *Registry) read() (atomicfile.File, error) {
 	if err != nil {
 		return f, fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.mu.RLock()
-	had := r.file.Existed() || len(r.table.raw) > 0
-	r.mu.RUnlock()
-	if !f.Stamp.Exists() && had {
-		// An editor is between two steps, or the disk is away. Freeing every nick
-		// is not the thing to do then; who means that can leave an empty file.
-		return f, fmt.Errorf("authorized_keys: %s is gone; to start anew, make an empty file", r.path)
+	if !f.Stamp.Exists() && (r.file.Existed() || len(r.table.raw) > 0) {
+		// An editor is between two steps, or the disk is away. That must not free every
+		// nick; an operator who means that can leave an empty file.
+		return f, fmt.Errorf("authorized_keys: %s is gone; to start over, make an empty file", r.path)
 	}
 	return f, checkSafe(r.path, f.Stamp)
 }
@@ -78,25 +89,122 @@ func checkSafe(path string, st atomicfile.Stamp) error {
 		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it", ErrUnsafeFile, path, st.Perm())
 	}
 	if me := os.Geteuid(); int(st.UID()) != me && st.UID() != 0 {
-		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file", ErrUnsafeFile, path, st.UID(), me)
+		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file",
+			ErrUnsafeFile, path, st.UID(), me)
 	}
 	return nil
 }
 
-// install puts what was read in force. r.loading is held.
-func (r *Registry) install(f atomicfile.File) {
-	old := r.table // whoever changes it holds r.loading
+// install puts a version of the file in force, which we have written ourselves or not.
+// Where only lines were added, the table grows: claims are the most frequent change, and
+// parsing a large file takes half a second. r.updating is held.
+func (r *Registry) install(f atomicfile.File, ours bool) {
+	old := r.table
 	if bytes.Equal(old.raw, f.Data) {
 		r.file.Read(f.Stamp)
 		return
 	}
-	fresh := parseTable(f.Data)
-	c := difference(old, fresh)
+	fresh, grows := old, old.continuedBy(f.Data)
+	var c Change
+	if !grows {
+		fresh = parseTable(f.Data)
+		c = Change{Added: fresh.missingFrom(old), Removed: old.missingFrom(fresh)}
+	}
+	read := fresh.entries
 	r.mu.Lock()
+	if grows {
+		read = fresh.grow(f.Data)
+		c.Added = slices.DeleteFunc(entries(read), func(e Entry) bool { return e.Disabled != "" })
+	}
 	r.table = fresh
 	r.file.Read(f.Stamp)
-	r.follow(old, fresh)
+	r.noteDeparted(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()
-	r.logChange(c, fresh)
+	r.logChange(c, fresh, read, grows && ours)
+}
+
+// noteDeparted notes which nicks lost their last line with a new table, and which are
+// back. r.mu is held.
+func (r *Registry) noteDeparted(old, fresh *table) {
+	for n := range old.byNick {
+		if len(fresh.byNick[n]) == 0 {
+			r.departed[n] = r.now()
+		}
+	}
+	for n := range r.departed {
+		if len(fresh.byNick[n]) > 0 {
+			delete(r.departed, n)
+		}
+	}
+	r.emptied = len(fresh.byNick) == 0 && (len(old.byNick) > 1 || r.emptied)
+}
+
+// logMax bounds the lines a single change can put into the log, each kind.
+const logMax = 100
+
+// logChange logs a change of the table and the lines that were read for it; of lines that we
+// added, only what is wrong with them.
+func (r *Registry) logChange(c Change, t *table, read []*line, quiet bool) {
+	bad := disabled(read)
+	for _, l := range bad[:min(len(bad), logMax)] {
+		r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
+	}
+	if !quiet {
+		bad = disabled(t.entries)
+		r.log.Info("authorized_keys read", "lines", t.lines, "keys", len(t.entries)-len(bad), "disabled", len(bad),
+			"added", len(c.Added), "removed", len(c.Removed))
+	}
+	for _, e := range c.Removed[:min(len(c.Removed), logMax)] {
+		r.log.Info("key removed", "nick", e.Nick, "key", e.Fingerprint)
+	}
+}
+
+func disabled(lines []*line) []*line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l *line) bool { return l.Disabled == "" })
+}
+
+// Change tells what a new version of the file brought. It is about lines in force:
+// a line that became disabled is removed, and one that was repaired is added.
+type Change struct {
+	Added, Removed []Entry
+}
+
+// OnChange has f called after each change of the file that is in force, be it ours
+// or another's, with no lock held. f is called from the goroutine that noticed, and
+// ought to be quick. A key that is in Removed, and no longer found by Lookup, has lost its
+// access.
+func (r *Registry) OnChange(f func(Change)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onChange = append(r.onChange, f)
+}
+
+// deliver calls onChange for the changes it was not called for, in order. No lock is held
+// by its caller. Changes that onChange itself brings about follow after it has returned.
+func (r *Registry) deliver() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.telling {
+		return // that goroutine goes on with ours
+	}
+	r.telling = true
+	defer func() { r.telling = false }()
+	for len(r.untold) > 0 {
+		c := r.untold[0]
+		r.untold = r.untold[1:]
+		if len(c.Added)+len(c.Removed) > 0 {
+			r.tell(c)
+		}
+	}
+}
+
+// tell is called with r.mu held, and lets go of it meanwhile.
+func (r *Registry) tell(c Change) {
+	fs := r.onChange
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	for _, f := range fs {
+		f(c)
+	}
 }

@@ -21,8 +21,8 @@ type Renaming struct {
 }
 
 // Unfinished gives an error if a rename was interrupted in this data folder, which
-// tells how to complete it. As long as it is not, keys and history can have
-// different nicks, and somebody else could get at either: no server should run.
+// tells how to complete it. Until then keys and history can have different nicks, and
+// others could get at either: no server should run.
 func Unfinished(data string) error {
 	r, err := ReadRenaming(data)
 	if err != nil || r == (Renaming{}) {
@@ -33,7 +33,7 @@ func Unfinished(data string) error {
 
 // Unfinished is the error about a rename that was interrupted.
 func (r Renaming) Unfinished() error {
-	return fmt.Errorf("renaming %s to %s was interrupted; complete it with: whoelse keys rename %s %s", r.From, r.To, r.From, r.To)
+	return fmt.Errorf("renaming %s to %s was interrupted; complete it with: whoelse keys rename %[1]s %[2]s", r.From, r.To)
 }
 
 func renamingPath(data string) string { return filepath.Join(data, "renaming.json") }
@@ -49,7 +49,8 @@ func ReadRenaming(data string) (Renaming, error) {
 	_, badFrom := nick.Parse(r.From)
 	_, badTo := nick.Parse(r.To)
 	if errors.Join(err, badFrom, badTo) != nil {
-		return Renaming{}, fmt.Errorf("%s, the note of a rename that was interrupted, can't be understood; see which nick its keys, history and settings have, and remove it", f.Path)
+		return Renaming{}, fmt.Errorf("%s, the note of a rename that was interrupted, can't be understood; "+
+			"see which nick its keys, history and settings have, and remove it", f.Path)
 	}
 	return r, nil
 }

@@ -2,23 +2,22 @@ package keys
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 
 	"whoelse/keys/nick"
 )
 
-// table is the file as last read, and what is found in it. The registry owns it:
-// lookups under its read lock, add under its write lock.
+// table is the file as last read, and what is found in it. Goroutines that hold
+// Registry.updating read it; all others read it with Registry.mu held, too, and grow is
+// called with both.
 type table struct {
-	raw         []byte // the file, byte for byte; only the registry's writer looks at it
-	lines       int    // how many, also blank ones
-	entries     []*line
-	byKey       map[string][]*line // by the key's wire form, in the file's order
-	byNick      map[string][]*line // all that hold it, in force or not
-	bySkeleton  map[string]string  // the first nick that reads so
-	nicks       []string           // byNick's, sorted
-	authorities []*line            // in force or expired, not the disabled
+	raw        []byte // the file, byte for byte
+	lines      int    // how many, also blank ones
+	entries    []*line
+	byKey      map[string][]*line // by the key's wire form, in the file's order
+	byNick     map[string][]*line // all that hold it, in force or not
+	bySkeleton map[string]string  // the first nick that reads so
+	nicks      []string           // byNick's, sorted
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -26,37 +25,43 @@ var bom = []byte("\xef\xbb\xbf")
 func parseTable(raw []byte) *table {
 	n := bytes.Count(raw, []byte("\n"))
 	t := &table{
-		raw:        raw,
 		byKey:      make(map[string][]*line, n),
 		byNick:     make(map[string][]*line, n),
 		bySkeleton: make(map[string]string, n),
 	}
-	for text := range textLines(raw) {
-		t.lines++
-		if hasEntry(text) {
-			t.add(parseLine(t.lines, text))
-		}
-	}
-	t.nicks = slices.Sorted(maps.Keys(t.byNick))
+	t.grow(raw)
 	return t
 }
 
-// textLines gives the lines of a file without their ends, LF or CRLF, and without a
-// byte order mark. A missing newline at the end makes no difference.
-func textLines(raw []byte) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		first := true
-		for piece := range bytes.Lines(raw) {
-			if first {
-				piece = bytes.TrimPrefix(piece, bom)
-				first = false
-			}
-			piece = bytes.TrimSuffix(piece, []byte("\n"))
-			if !yield(bytes.TrimSuffix(piece, []byte("\r"))) {
-				return
-			}
+// continuedBy tells whether data is the file, which has something, with some lines more.
+func (t *table) continuedBy(data []byte) bool {
+	return bytes.HasSuffix(t.raw, []byte("\n")) && bytes.HasPrefix(data, t.raw)
+}
+
+// grow enters the lines that data has beyond the file, and gives them. Offsets into the
+// file stay the same.
+func (t *table) grow(data []byte) []*line {
+	had, at := len(t.entries), len(t.raw)
+	t.raw = data
+	for piece := range bytes.Lines(data[at:]) {
+		start := at
+		at += len(piece)
+		if t.lines++; t.lines == 1 && bytes.HasPrefix(piece, bom) {
+			start, piece = start+len(bom), piece[len(bom):]
+		}
+		if text := withoutEnd(piece); hasEntry(text) {
+			l := parseLine(t.lines, text)
+			l.start, l.end = start, at
+			t.add(l)
 		}
 	}
+	slices.Sort(t.nicks)
+	return t.entries[had:]
+}
+
+// withoutEnd cuts off a line's end, LF or CRLF.
+func withoutEnd(text []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
 }
 
 // hasEntry tells lines with a key, or what should be one, from blank lines and
@@ -66,17 +71,18 @@ func hasEntry(text []byte) bool {
 	return len(text) > 0 && text[0] != '#'
 }
 
-// add enters a line everywhere but in t.nicks.
+func unfinished(data []byte) bool { return len(data) > 0 && data[len(data)-1] != '\n' }
+
 func (t *table) add(l *line) {
 	t.entries = append(t.entries, l)
 	if l.key != nil {
 		k := string(l.key.Marshal())
 		t.byKey[k] = append(t.byKey[k], l)
 	}
-	if l.opts.authority && l.disabled == "" {
-		t.authorities = append(t.authorities, l)
-	}
 	for _, n := range l.holds() {
+		if len(t.byNick[n]) == 0 {
+			t.nicks = append(t.nicks, n)
+		}
 		t.byNick[n] = append(t.byNick[n], l)
 		if s := nick.Skeleton(n); t.bySkeleton[s] == "" {
 			t.bySkeleton[s] = n
@@ -95,11 +101,51 @@ func (t *table) confusable(n string) (string, bool) {
 	return held, held != "" && held != n && len(t.byNick[n]) == 0
 }
 
-// list enters a line's nicks in t.nicks, which is cheaper than to sort them all.
-func (t *table) list(l *line) {
-	for _, n := range l.holds() {
-		if i, found := slices.BinarySearch(t.nicks, n); !found {
-			t.nicks = slices.Insert(t.nicks, i, n)
+// missingFrom gives the lines in force of t that other does not have in force.
+func (t *table) missingFrom(other *table) []Entry {
+	var missing []*line
+	for _, l := range t.entries {
+		if l.Disabled == "" && !slices.ContainsFunc(other.find(l.key), l.equivalent) {
+			missing = append(missing, l)
 		}
 	}
+	return entries(missing)
+}
+
+// text is what the file has for a line, its end included.
+func (t *table) text(l *line) []byte { return t.raw[l.start:l.end] }
+
+// rewritten gives the file with other texts for its lines. What has no key is kept.
+func (t *table) rewritten(f func(l *line, text []byte) []byte) []byte {
+	out, at := make([]byte, 0, len(t.raw)), 0
+	for _, l := range t.entries {
+		out = append(out, t.raw[at:l.start]...)
+		out = append(out, f(l, t.text(l))...)
+		at = l.end
+	}
+	return append(out, t.raw[at:]...)
+}
+
+// without gives the file without some of its lines.
+func (t *table) without(gone []*line) []byte {
+	cut := make(map[*line]bool, len(gone))
+	for _, l := range gone {
+		cut[l] = true
+	}
+	return t.rewritten(func(l *line, text []byte) []byte {
+		if cut[l] {
+			return nil
+		}
+		return text
+	})
+}
+
+// with gives the file with text added, also where its last line lacks its end.
+func (t *table) with(text string) []byte {
+	data := make([]byte, 0, len(t.raw)+len(text)+1)
+	data = append(data, t.raw...)
+	if unfinished(data) {
+		data = append(data, '\n')
+	}
+	return append(data, text...)
 }

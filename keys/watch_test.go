@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,15 +83,21 @@ func TestWatchFollowsALink(t *testing.T) {
 	}
 }
 
-func TestWatchWithoutAWatcher(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "authorized_keys")
-	r, changes := reopen(t, path, atomicfile.Store{}), make(chan Change, 1)
-	r.OnChange(func(c Change) { changes <- c })
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); r.watch(ctx, nil) }()
-	write(t, path, keyText(newKey(t))+" alice\n")
-	next(t, changes)
-	cancel()
-	<-done
+// A link that points to another file is a change, too.
+func TestWatchNoticesAnotherTarget(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "authorized_keys")
+	for name, nick := range map[string]string{"old": "alice", "new": "bob"} {
+		write(t, filepath.Join(dir, name), keyText(newKey(t))+" "+nick+"\n")
+	}
+	if err := os.Symlink("old", link); err != nil {
+		t.Fatal(err)
+	}
+	_, changes := watched(t, link)
+	if err := errors.Join(os.Symlink("new", link+"~"), os.Rename(link+"~", link)); err != nil {
+		t.Fatal(err)
+	}
+	if c := next(t, changes); len(c.Added) != 1 || c.Added[0].Nick != "bob" || len(c.Removed) != 1 {
+		t.Errorf("%+v", c)
+	}
 }

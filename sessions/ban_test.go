@@ -81,14 +81,14 @@ func TestEndWhereConcurrently(t *testing.T) {
 			c.sees("gone with \ufffd", "(exit status 1)")
 		})
 		all.Go(func() {
-			r.host.EndWhere(func(*sshd.Login, string) (string, bool) { return "not a word", false })
+			r.manager.EndWhere(func(*sshd.Login, string) (string, bool) { return "not a word", false })
 		})
 	}
 	deadline := time.Now().Add(patience)
 	for r.room.Stats().Members < 8 && time.Now().Before(deadline) {
 		connect(t, r.addr, dial{user: "probe", key: "probe", command: "whoelse"}).sees("(exit")
 	}
-	r.host.EndWhere(func(l *sshd.Login, address string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, address string) (string, bool) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			t.Error(err)
 		}
@@ -166,7 +166,7 @@ func TestKickOfStuckSession(t *testing.T) {
 		defer close(gone)
 		stuck.Wait()
 	}()
-	bob, line := r.room.Visit(room.Who{Nick: "bob"}), strings.Repeat("x", 3900)
+	bob, line := r.room.Visit(room.Identity{Nick: "bob"}), strings.Repeat("x", 3900)
 	for range 560 { // more than a client's window, less than that and the queue
 		said := make(chan error, 1)
 		bob.Say(room.KindSay, line, func(err error) { said <- err })

@@ -42,7 +42,7 @@ func TestGuestsCommandIsNotTheGuest(t *testing.T) {
 	bob.expects("delivered to ~dave")
 
 	run := func(command string) string { return runs(t, r, dial{user: "dave", command: command}) }
-	if said := run("say I am leaving"); !strings.Contains(said, "you are ~dave2 for this command") {
+	if said := run("say I am leaving"); !strings.Contains(said, "you are ~dave2, a guest") {
 		t.Errorf("say: %s", said)
 	}
 	bob.expects("~dave2: I am leaving")

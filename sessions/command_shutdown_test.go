@@ -17,7 +17,7 @@ func (r *rig) awaitCommand(t *testing.T, nick string) {
 		if time.Now().After(deadline) {
 			t.Fatal("no command runs")
 		}
-		r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 			running = running || l.Nick == nick
 			return "", false
 		})

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/keys/mutes"
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
@@ -94,7 +94,7 @@ func TestTableOfCommands(t *testing.T) {
 
 // Every command that speaks is refused to the muted, also one that makes its text itself.
 func TestMutedCommands(t *testing.T) {
-	muted, err := mutes.Open(filepath.Join(t.TempDir(), "mutes.json"))
+	muted, err := bans.OpenMutes(filepath.Join(t.TempDir(), "mutes.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +102,9 @@ func TestMutedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &commandContext{
-		host:  New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
-		login: &sshd.Login{Nick: "bob", Role: roleOperator},
-		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
+		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
+		seat:    new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	for _, command := range commands {
 		for _, text := range []string{"", "text"} {

@@ -28,11 +28,11 @@ import (
 type commandContext struct {
 	ctx     context.Context // over when the session or command is to end, or the connection has
 	stop    context.CancelFunc
-	host    *Host
+	manager *Manager
 	ch      *sshd.Channel
 	login   *sshd.Login
 	from    string // the client's address and port
-	seat    *room.Seat
+	seat    *room.Member
 	style   func() render.Style
 	out     *outbox
 	pending pending       // results that are still to come
@@ -43,11 +43,11 @@ type commandContext struct {
 
 // newContext returns the context of ch's person, without a seat and a style, which
 // follow.
-func newContext(h *Host, ch *sshd.Channel, compose composer) commandContext {
+func newContext(m *Manager, ch *sshd.Channel, compose composer) commandContext {
 	ctx, stop := context.WithCancel(ch.Context())
-	out := newOutbox(ch, compose, h.flushInterval)
+	out := newOutbox(ch, compose, m.flushInterval)
 	return commandContext{
-		ctx: ctx, stop: stop, host: h, ch: ch, login: ch.Login, from: ch.From(),
+		ctx: ctx, stop: stop, manager: m, ch: ch, login: ch.Login, from: ch.From(),
 		out: out, pending: pending{idle: out.hurry},
 	}
 }
@@ -59,7 +59,7 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 		c.stop()
 		c.ch.Exit(c.tally.exit(c.out.why()))
 	}()
-	defer c.host.recoverPanic(c.ch)
+	defer c.manager.recoverPanic(c.ch)
 	c.out.run(last)
 }
 
@@ -100,7 +100,7 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
-		if m, muted := c.host.cfg.Mutes.Find(c.seat.Nick()); muted {
+		if m, muted := c.manager.cfg.Mutes.Find(c.seat.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 		}
 	}
@@ -154,7 +154,7 @@ func (c *commandContext) print(lines string, shown func(bool)) {
 
 // failed is a failure of the storage, which it logs.
 func (c *commandContext) failed(doing result.Reason, err error) result.Failure {
-	c.host.complain(string(doing)+" failed", c.seat.Nick(), err)
+	c.manager.complain(string(doing)+" failed", c.seat.Nick(), err)
 	return result.Failure{Code: result.Storage, Reason: doing, Err: err}
 }
 
@@ -180,22 +180,22 @@ const nearby = 2000
 // on one side of name and up to after on the other, of each kind. Who is both is in
 // it twice.
 func (c *commandContext) nicksAround(name string, before, after int) []string {
-	all := c.host.cfg.Room.NicksAround(name, before, after)
+	all := c.manager.cfg.Room.NicksAround(name, before, after)
 	if !nick.IsGuest(name) { // which no key holds
-		all = append(all, c.host.cfg.Registry.NicksAround(name, before, after)...)
+		all = append(all, c.manager.cfg.Registry.NicksAround(name, before, after)...)
 	}
 	return slices.DeleteFunc(all, func(n string) bool { return n == c.seat.Nick() })
 }
 
 // known reports whether there is somebody called n: here, lately, or with a key.
 func (c *commandContext) known(n string) bool {
-	return c.host.cfg.Registry.Held(n) || c.host.cfg.Room.Known(n)
+	return c.manager.cfg.Registry.Held(n) || c.manager.cfg.Room.Known(n)
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
 // nothing is counted.
 func (c *commandContext) charge(bytes int64) error {
-	cfg := &c.host.cfg
+	cfg := &c.manager.cfg
 	if err := cfg.Space.Messages(c.seat.Guest()); err != nil {
 		return err
 	}
@@ -208,8 +208,8 @@ func (c *commandContext) charge(bytes int64) error {
 
 // refund takes back what was charged and is not stored. It may be called on any goroutine.
 func (c *commandContext) refund(bytes int64) {
-	c.host.cfg.Quota.Refund(c.payer(), bytes)
-	c.host.cfg.Space.Add(-bytes)
+	c.manager.cfg.Quota.Refund(c.payer(), bytes)
+	c.manager.cfg.Space.Add(-bytes)
 }
 
 func (c *commandContext) payer() quota.Who {

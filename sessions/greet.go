@@ -20,10 +20,10 @@ func (s *session) greet(joined *room.Welcome, err error) {
 	recent, rows := s.recent(joined, style)
 	w := s.welcome(joined)
 	w.Shown = len(recent)
-	w.Full = s.host.cfg.Room.InboxFull(joined.Unread.Messages)
+	w.Full = s.manager.cfg.Room.InboxFull(joined.Unread.Messages)
 	var past []byte
 	if s.term != nil {
-		past = render.MOTD(past, s.host.cfg.MOTD())
+		past = render.MOTD(past, s.manager.cfg.MOTD())
 	}
 	past = append(render.Missed(past, w, style, now), rows...)
 	kept, shown := s.kept(joined)

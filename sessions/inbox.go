@@ -80,7 +80,7 @@ func (c *commandContext) showPages(pages result.Pages) {
 			c.show(c.failed(pages.Doing, err))
 			return
 		}
-		if !c.host.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, c.ctx.Done()) || c.out.why() != nil {
+		if !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, c.ctx.Done()) || c.out.why() != nil {
 			return
 		}
 		work %= messageWorth

@@ -21,16 +21,13 @@ func (c *commandContext) key(call parse.Call) result.Result {
 	case "leave":
 		return c.leaveNick(call.Nick)
 	}
-	return result.Keys{List: c.withUse(c.host.cfg.Registry.Keys(c.seat.Nick())), In: c.person().Key}
+	return result.Keys{List: c.withUse(c.manager.cfg.Registry.Keys(c.seat.Nick())), In: c.person().Key}
 }
 
 // withUse adds to keys when they were last used.
 func (c *commandContext) withUse(list []keys.Entry) (all []result.Key) {
 	for _, e := range list {
-		all = append(all, result.Key{
-			Fingerprint: e.Fingerprint, Type: e.Type, Added: e.Added, Used: c.host.cfg.Used.Last(e.Fingerprint),
-			Expires: e.Expires, From: e.From, Disabled: e.Disabled,
-		})
+		all = append(all, result.Key{Entry: e, Used: c.manager.cfg.Used.Last(e.Fingerprint)})
 	}
 	return all
 }
@@ -47,7 +44,7 @@ func (c *commandContext) addKey(pasted string) result.Result {
 		return result.Done{What: result.KeyAlreadyYours}
 	}
 	for _, k := range added {
-		c.host.cfg.Log.Info("key added", "nick", c.seat.Nick(), "key", k.Fingerprint, "by", c.person().Key, "from", c.from)
+		c.manager.cfg.Log.Info("key added", "nick", c.seat.Nick(), "key", k.Fingerprint, "by", c.person().Key, "from", c.from)
 	}
 	return result.KeysAdded{Nick: c.seat.Nick(), List: c.withUse(added), Operator: c.operator()}
 }
@@ -65,7 +62,7 @@ func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
 	if err != nil {
 		return nil, result.Failure{Code: result.Refused, Reason: result.BadKey, Err: err}
 	}
-	own := c.host.cfg.Registry.Keys(c.seat.Nick())
+	own := c.manager.cfg.Registry.Keys(c.seat.Nick())
 	limits, err := c.limits(own)
 	if err != nil {
 		return nil, err
@@ -73,7 +70,7 @@ func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
 	if len(own)+len(list) > mostKeys {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
-	added, err := c.host.cfg.Registry.Add(c.seat.Nick(), list, limits)
+	added, err := c.manager.cfg.Registry.Add(c.seat.Nick(), list, limits)
 	return added, publicError(err)
 }
 
@@ -95,14 +92,14 @@ func (c *commandContext) removeKey(fingerprint string) result.Result {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	_, err := c.host.cfg.Registry.Remove(keys.Selector{Nick: c.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	_, err := c.manager.cfg.Registry.Remove(keys.Selector{Nick: c.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
 	switch {
 	case errors.Is(err, keys.ErrNoSuchKey):
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchKey}
 	case err != nil:
 		return c.refused(result.Failure{Reason: result.RemovingKey, Err: publicError(err)})
 	}
-	c.host.cfg.Log.Info("key removed", "nick", c.seat.Nick(), "key", fingerprint, "by", c.person().Key, "from", c.from)
+	c.manager.cfg.Log.Info("key removed", "nick", c.seat.Nick(), "key", fingerprint, "by", c.person().Key, "from", c.from)
 	return result.Done{What: result.KeyRemoved, Nick: fingerprint}
 }
 
@@ -115,9 +112,9 @@ func (c *commandContext) leaveNick(typed string) result.Result {
 	}
 	c.show(result.Done{What: result.GivingUp, Nick: own})
 	c.gaveUp.Store(true)
-	_, err := c.host.cfg.Registry.Remove(keys.Selector{Nick: own})
+	_, err := c.manager.cfg.Registry.Remove(keys.Selector{Nick: own})
 	if err == nil {
-		c.host.cfg.Log.Info("nick given up", "nick", own, "by", c.person().Key, "from", c.from)
+		c.manager.cfg.Log.Info("nick given up", "nick", own, "by", c.person().Key, "from", c.from)
 		return nil
 	}
 	c.gaveUp.Store(false)

@@ -26,7 +26,7 @@ func TestOwnKeys(t *testing.T) {
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob", width: 200, height: 50, term: "xterm"})
 	bob.enters("/key", "1 key is yours:", fingerprint("bob")+" (ssh-ed25519), added today, in use here")
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
-	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "whoever has it can join as bob")
+	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it lets its owner in as bob")
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "2 keys are yours:")
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})

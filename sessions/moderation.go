@@ -11,7 +11,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/keys/invites"
-	"whoelse/keys/mutes"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -32,7 +31,7 @@ func (c *commandContext) act(entry audit.Entry, lasts time.Duration, do func() e
 	if lasts > 0 {
 		entry.For = duration.Format(lasts)
 	}
-	log := c.host.cfg.Audit
+	log := c.manager.cfg.Audit
 	if err := publicError(log.Append(entry)); err != nil {
 		return c.refused(result.Failure{Reason: result.Recording, Err: err})
 	}
@@ -56,7 +55,7 @@ func (c *commandContext) refused(f result.Failure) result.Result {
 	if !errors.Is(f.Err, room.ErrStorage) {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
-	c.host.complain(string(f.Reason)+" failed", c.seat.Nick(), f.Err)
+	c.manager.complain(string(f.Reason)+" failed", c.seat.Nick(), f.Err)
 	f.Code = result.Storage
 	return f
 }
@@ -69,7 +68,7 @@ func publicError(err error) error {
 	}
 	for _, known := range []error{
 		keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-		bans.ErrTooMany, mutes.ErrTooMany, invites.ErrTooMany, nick.ErrBad,
+		bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad,
 	} {
 		if errors.Is(err, known) {
 			return err
@@ -84,7 +83,7 @@ func (c *commandContext) tellOperators(m result.Moderation) result.Result {
 	m.By = c.seat.Nick()
 	told := m
 	told.Reader = result.Operator
-	for _, v := range c.host.openSessions() {
+	for _, v := range c.manager.openSessions() {
 		if v.login.Role == roleOperator && v.nick != m.By {
 			v.tell(told)
 		}
@@ -112,13 +111,13 @@ func (c *commandContext) kick(call parse.Call) result.Result {
 	if call.Nick == c.seat.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
-	if len(c.host.matching(named(call.Nick))) == 0 {
+	if len(c.manager.matching(named(call.Nick))) == 0 {
 		return c.absent(call.Nick)
 	}
 	if failed := c.act(audit.Entry{What: "kick", Whom: call.Nick, Why: call.Why}, 0, func() error { return nil }); failed != nil {
 		return failed
 	}
-	return c.expel(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, c.host.matching(named(call.Nick)))
+	return c.expel(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, c.manager.matching(named(call.Nick)))
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.
@@ -143,7 +142,7 @@ func (c *commandContext) invite(call parse.Call) result.Result {
 	var code string
 	failed := c.act(audit.Entry{What: "invite", Whom: call.Nick}, lasts, func() (err error) {
 		if err = c.invitable(call.Nick); err == nil {
-			code, err = c.host.cfg.Invites.Create(call.Nick, c.seat.Nick(), lasts)
+			code, err = c.manager.cfg.Invites.Create(call.Nick, c.seat.Nick(), lasts)
 			err = publicError(err)
 		}
 		return err
@@ -158,7 +157,7 @@ func (c *commandContext) invite(call parse.Call) result.Result {
 // invitable says why nobody is invited as n. A nick that somebody holds is not given to
 // somebody else: an operator does not become bob that way.
 func (c *commandContext) invitable(n string) error {
-	err := c.host.cfg.Registry.Available(n)
+	err := c.manager.cfg.Registry.Available(n)
 	if errors.Is(err, keys.ErrHeld) {
 		return result.Failure{Code: result.Refused, Reason: result.NickHeld, Nick: n}
 	}
@@ -173,7 +172,7 @@ func (c *commandContext) mute(call parse.Call) result.Result {
 		return c.nobody(call.Nick)
 	}
 	failed := c.act(audit.Entry{What: "mute", Whom: call.Nick}, call.For, func() error {
-		_, err := c.host.cfg.Mutes.Add(call.Nick, c.seat.Nick(), call.For)
+		_, err := c.manager.cfg.Mutes.Add(call.Nick, c.seat.Nick(), call.For)
 		return publicError(err)
 	})
 	if failed != nil {
@@ -185,7 +184,7 @@ func (c *commandContext) mute(call parse.Call) result.Result {
 func (c *commandContext) unmute(call parse.Call) result.Result {
 	was := false
 	failed := c.act(audit.Entry{What: "unmute", Whom: call.Nick}, 0, func() (err error) {
-		was, err = c.host.cfg.Mutes.Lift(call.Nick)
+		was, err = c.manager.cfg.Mutes.Remove(call.Nick)
 		return publicError(err)
 	})
 	switch {
@@ -200,11 +199,100 @@ func (c *commandContext) unmute(call parse.Call) result.Result {
 // tellConcerned is tellOperators for what whom it is about is told, too.
 func (c *commandContext) tellConcerned(m result.Moderation) result.Result {
 	m.By, m.Reader = c.seat.Nick(), result.Concerned
-	for _, v := range c.host.matching(named(m.Whom)) {
+	for _, v := range c.manager.matching(named(m.Whom)) {
 		v.tell(m)
 	}
 	m.Reader = result.Actor
 	return c.tellOperators(m)
+}
+
+func (c *commandContext) ban(call parse.Call) result.Result {
+	target, err := bans.ParseTarget(call.Target)
+	if err != nil {
+		return result.Failure{Code: result.Refused, Err: err}
+	}
+	if bad := c.coversOperator(target, call.Anyway); bad != nil {
+		return bad
+	}
+	entry := audit.Entry{What: "ban", Whom: target.String(), Why: call.Why}
+	failed := c.act(entry, call.For, func() error {
+		_, err := c.manager.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
+		return publicError(err)
+	})
+	if failed != nil {
+		return failed
+	}
+	hit := c.covered(target) // whoever comes now is refused
+	m := result.Moderation{
+		What: "ban", Whom: target.String(), ByKey: target.Key != "", ByBlock: target.Block.IsValid(), For: call.For, Why: call.Why,
+	}
+	return c.expel(m, hit)
+}
+
+// covered lists who is here and meant by a ban.
+func (c *commandContext) covered(target bans.Target) []openSession {
+	return c.manager.matching(func(v openSession) bool { return target.Covers(v.person()) })
+}
+
+// coversOperator says why a ban is not to be made: it would lock out the operator
+// who asks for it or, unless that is meant, another one.
+func (c *commandContext) coversOperator(target bans.Target, meant bool) result.Result {
+	covered := c.covered(target)
+	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
+		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
+	}
+	var operators []string
+	for _, e := range c.manager.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
+		if e.Role == roleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
+			operators = append(operators, e.Nick)
+		}
+	}
+	for _, v := range covered {
+		if v.login.Role == roleOperator {
+			operators = append(operators, v.nick)
+		}
+	}
+	slices.Sort(operators)
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == c.seat.Nick() })
+	if len(operators) == 0 || meant {
+		return nil
+	}
+	return result.Failure{Code: result.Refused, Reason: result.WouldBan, Nick: target.String(), Nicks: operators}
+}
+
+func (c *commandContext) unban(call parse.Call) result.Result {
+	failed := c.act(audit.Entry{What: "unban", Whom: call.Target}, 0, func() error {
+		target, err := bans.ParseTarget(call.Target)
+		if err != nil {
+			return err
+		}
+		was, err := c.manager.cfg.Bans.Remove(target)
+		if err == nil && !was {
+			return c.notBanned(target)
+		}
+		return publicError(err)
+	})
+	if failed != nil {
+		return failed
+	}
+	return c.tellOperators(result.Moderation{What: "unban", Whom: call.Target})
+}
+
+// notBanned says that a target is not banned, or by what other ban it is.
+func (c *commandContext) notBanned(target bans.Target) error {
+	who := bans.Who{Nick: target.Nick, Key: target.Key}
+	if target.Block.IsValid() && target.Block.IsSingleIP() {
+		who.Addr = target.Block.Addr()
+	}
+	failure := result.Failure{Code: result.Refused, Reason: result.NotBanned, Nick: target.String()}
+	if b, ok := c.manager.cfg.Bans.Find(who); ok {
+		failure.About = b.Target.String()
+	}
+	return failure
+}
+
+func (c *commandContext) bans(parse.Call) result.Result {
+	return result.Bans{List: c.manager.cfg.Bans.All()}
 }
 
 func (c *commandContext) announce(call parse.Call) result.Result {

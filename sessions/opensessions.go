@@ -19,7 +19,7 @@ import (
 type openSession struct {
 	login *sshd.Login
 	from  string              // address and port
-	nick  string              // as seated, which a guest's name becomes clear by; owned by Host.mu
+	nick  string              // as seated, which a guest's name becomes clear by; owned by Manager.mu
 	tell  func(result.Result) // does not wait
 	end   func(cause error)   // does not wait
 
@@ -34,8 +34,8 @@ func (e expelled) Error() string { return string(e) }
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
 // Address is the client's, with its port. match is called without a lock held.
-func (h *Host) EndWhere(match func(login *sshd.Login, address string) (reason string, end bool)) {
-	for _, v := range h.openSessions() {
+func (m *Manager) EndWhere(match func(login *sshd.Login, address string) (reason string, end bool)) {
+	for _, v := range m.openSessions() {
 		if reason, end := match(v.login, v.from); end {
 			v.end(expelled(reason))
 		}
@@ -44,8 +44,8 @@ func (h *Host) EndWhere(match func(login *sshd.Login, address string) (reason st
 
 // EndGuests ends the sessions and commands of guests whose names, without the mark,
 // are not free any more: a key holds them now, or one that they read like.
-func (h *Host) EndGuests(free func(name string) bool) {
-	for _, v := range h.openSessions() {
+func (m *Manager) EndGuests(free func(name string) bool) {
+	for _, v := range m.openSessions() {
 		if name, guest := strings.CutPrefix(v.nick, nick.GuestMark); guest && !free(name) {
 			v.end(expelled(render.NickTaken(name)))
 		}
@@ -53,19 +53,19 @@ func (h *Host) EndGuests(free func(name string) bool) {
 }
 
 // openSessions lists who is here now.
-func (h *Host) openSessions() []openSession {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make([]openSession, 0, len(h.open))
-	for _, v := range h.open {
+func (m *Manager) openSessions() []openSession {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]openSession, 0, len(m.open))
+	for _, v := range m.open {
 		all = append(all, *v)
 	}
 	return all
 }
 
 // TellOperators shows words from the server to the operators who are here.
-func (h *Host) TellOperators(words string) {
-	for _, v := range h.openSessions() {
+func (m *Manager) TellOperators(words string) {
+	for _, v := range m.openSessions() {
 		if v.login.Role == roleOperator {
 			v.tell(result.Text{Words: words})
 		}
@@ -73,8 +73,8 @@ func (h *Host) TellOperators(words string) {
 }
 
 // matching lists the open sessions that a filter is right about.
-func (h *Host) matching(which func(openSession) bool) []openSession {
-	return slices.DeleteFunc(h.openSessions(), func(v openSession) bool { return !which(v) })
+func (m *Manager) matching(which func(openSession) bool) []openSession {
+	return slices.DeleteFunc(m.openSessions(), func(v openSession) bool { return !which(v) })
 }
 
 func named(nick string) func(openSession) bool {
@@ -82,9 +82,9 @@ func named(nick string) func(openSession) bool {
 }
 
 // silent has the nicks in the room none of whose sessions answers.
-func (h *Host) silent() map[string]bool {
+func (m *Manager) silent() map[string]bool {
 	all := make(map[string]bool)
-	for _, v := range h.openSessions() {
+	for _, v := range m.openSessions() {
 		if v.silent != nil {
 			others, any := all[v.nick]
 			all[v.nick] = v.silent() && (others || !any)
@@ -94,10 +94,10 @@ func (h *Host) silent() map[string]bool {
 }
 
 // seated notes under which name a session or command is known.
-func (h *Host) seated(c *commandContext) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.open[c].nick = c.seat.Nick()
+func (m *Manager) seated(c *commandContext) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open[c].nick = c.seat.Nick()
 }
 
 // person is who has this session, as bans know people.

@@ -14,7 +14,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/sessions/sshd"
 )
 
@@ -25,7 +24,7 @@ func (r *rig) openFiles(log *slog.Logger) {
 	var err error
 	r.files.Bans, err = bans.Open(in("bans.json"))
 	r.must(err)
-	r.files.Mutes, err = mutes.Open(in("mutes.json"))
+	r.files.Mutes, err = bans.OpenMutes(in("mutes.json"))
 	r.must(err)
 	r.files.Audit, err = audit.Open(in("audit.jsonl"))
 	r.must(err)
@@ -40,7 +39,7 @@ func (r *rig) revoke(c keys.Change) {
 	for _, e := range c.Removed {
 		gone[e.Fingerprint] = true
 	}
-	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 		return "your key was removed", l.Key != nil && gone[keys.Fingerprint(l.Key)]
 	})
 }
@@ -60,7 +59,7 @@ func (r *rig) awaitVisits(nick string, n int) {
 	defer look.Stop()
 	for late := time.After(patience); ; {
 		found := 0
-		r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 			if l.Nick == nick {
 				found++
 			}

@@ -18,7 +18,7 @@ import (
 //     session instead.
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write, or as several of about pieceLimit: at
-//     once when the last one was long enough ago (see Host.flushInterval), else when that
+//     once when the last one was long enough ago (see Manager.flushInterval), else when that
 //     time has come.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.

@@ -12,7 +12,7 @@ import (
 )
 
 func (c *commandContext) whoelse(parse.Call) result.Result {
-	silent := c.host.silent()
+	silent := c.manager.silent()
 	var online result.Online
 	for _, p := range c.seat.Others() {
 		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
@@ -48,13 +48,15 @@ func (c *commandContext) whoami(call parse.Call) result.Result {
 
 // joinLine is the command with which somebody connects as user.
 func (c *commandContext) joinLine(user string) string {
-	if c.host.cfg.JoinLine == nil {
+	if c.manager.cfg.JoinLine == nil {
 		return "ssh " + user + "@HOST"
 	}
-	return c.host.cfg.JoinLine(user, c.ch.At())
+	return c.manager.cfg.JoinLine(user, c.ch.At())
 }
 
-func (c *commandContext) motd(parse.Call) result.Result { return result.MOTD{Text: c.host.cfg.MOTD()} }
+func (c *commandContext) motd(parse.Call) result.Result {
+	return result.MOTD{Text: c.manager.cfg.MOTD()}
+}
 
 // Being left alone.
 
@@ -81,7 +83,7 @@ func (c *commandContext) back(parse.Call) result.Result {
 	if err != nil {
 		return result.Back{}
 	}
-	return result.Back{Unread: result.Unread{Waiting: unread, Full: c.host.cfg.Room.InboxFull(unread.Messages)}}
+	return result.Back{Unread: result.Unread{Waiting: unread, Full: c.manager.cfg.Room.InboxFull(unread.Messages)}}
 }
 
 func (c *commandContext) block(call parse.Call) result.Result {

@@ -17,8 +17,8 @@ import (
 func reader(rate float64) *commandContext {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &commandContext{
-		ctx: ctx, host: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
-		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
+		seat:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
 		style: func() render.Style { return render.Style{} },
 	}
 	go func() {
@@ -94,7 +94,7 @@ func TestReadingEndsWithTheSession(t *testing.T) {
 		if taken, took := a.read(many(100, big)...); taken != 3 || took != time.Second {
 			t.Errorf("%d pages in %v", taken, took)
 		}
-		if !a.host.rate.charge("bob", 1, func() {}, nil) {
+		if !a.manager.rate.charge("bob", 1, func() {}, nil) {
 			t.Error("no more may be said")
 		}
 	})

@@ -35,7 +35,7 @@ type rig struct {
 	room     *room.Room
 	registry *keys.Registry
 	files    sessions.Config // what is kept beside the registry
-	host     *sessions.Host
+	manager  *sessions.Manager
 	ssh      *sshd.Server
 	served   chan error
 	listener net.Listener
@@ -65,15 +65,15 @@ func (r *rig) start() {
 	}
 	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
 	r.must(err)
-	r.must(r.store.Follow(r.room.Apply))
+	r.store.Follow(r.room.Apply)
 	r.openFiles(lines)
 	cfg := r.files
 	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string { return r.motd }
 	cfg.Log, cfg.JoinLine = lines, joinLine
-	r.host = sessions.New(cfg)
+	r.manager = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Registry: r.registry, Invites: r.files.Invites, Handle: r.host.Handle, Log: lines,
+		HostKey: signer("host"), Registry: r.registry, Invites: r.files.Invites, Handle: r.manager.Handle, Log: lines,
 	})
 	r.must(err)
 	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -89,10 +89,10 @@ func (r *rig) stop() {
 	r.listener.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	r.host.Shutdown(ctx)
+	r.manager.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
-	r.files.Used.Close()
+	r.files.Used.Write()
 	r.must(r.files.Audit.Close())
 	if err := r.store.Close(); err != nil {
 		r.t.Error(err)

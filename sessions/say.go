@@ -116,7 +116,7 @@ func (c *commandContext) send(call parse.Call) result.Result {
 			receipt.Near = c.nearest(r.To)
 		}
 		if r.Err != nil {
-			c.host.complain("a message was not sent", c.seat.Nick(), r.Err)
+			c.manager.complain("a message was not sent", c.seat.Nick(), r.Err)
 		}
 		c.report(receipt)
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -41,17 +42,17 @@ type session struct {
 	size    chan struct{} // has one when the window changed
 }
 
-func newSession(h *Host, ch *sshd.Channel) *session {
+func newSession(m *Manager, ch *sshd.Channel) *session {
 	s := &session{size: make(chan struct{}, 1)}
-	s.commandContext = newContext(h, ch, s.compose)
+	s.commandContext = newContext(m, ch, s.compose)
 	s.style = s.styleNow
 	termName, width, height, pty := ch.Pty()
 	s.current = styleOf(ch, termName, width, pty)
-	s.current.Colors = &h.colors
+	s.current.Colors = &m.colors
 	if pty {
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, Prompt: "> ", MaxText: maxLine, MaxOutput: queueLimit,
+			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(s.resized)
@@ -65,22 +66,44 @@ func (s *session) styleNow() render.Style {
 	return s.current
 }
 
+func styleOf(ch *sshd.Channel, termName string, width int, pty bool) render.Style {
+	st := render.Style{Zone: zoneOf(ch.Env["TZ"])}
+	if pty {
+		st.Width = terminal.ClampWidth(width)
+		st.Bell = true
+		st.Color = termName != "dumb" && termName != "" && ch.Env["NO_COLOR"] == ""
+	}
+	return st
+}
+
+// zoneOf finds the zone that a client names; UTC if there is none.
+func zoneOf(name string) *time.Location {
+	if len(name) > 64 {
+		return time.UTC
+	}
+	zone, err := time.LoadLocation(strings.TrimPrefix(name, ":"))
+	if err != nil || name == "Local" {
+		return time.UTC
+	}
+	return zone
+}
+
 // run is the reading goroutine: it joins, handles lines until the input ends, and
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
-	seat, welcome, err := s.host.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
+	seat, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
-		s.seat = s.host.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
+		s.seat = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
 		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
 		s.write(s.lastWords)
 		return
 	}
 	s.seat = seat
-	s.host.seated(&s.commandContext)
-	s.host.colors.Enter(seat.Nick())
-	defer s.host.colors.Leave(seat.Nick())
-	log := s.host.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
+	s.manager.seated(&s.commandContext)
+	s.manager.colors.Enter(seat.Nick())
+	defer s.manager.colors.Leave(seat.Nick())
+	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
 	var writing sync.WaitGroup
@@ -117,11 +140,11 @@ func (s *session) lastWords(cause error) (words, errors string) {
 func endWords(cause error) string {
 	switch {
 	case voluntary(cause):
-		return render.Ending(result.Bye)
+		return render.Bye
 	case errors.Is(cause, errShutdown):
-		return render.Ending(result.Shutdown)
+		return render.Shutdown
 	case errors.Is(cause, errSlow):
-		return render.Ending(result.TooSlow)
+		return render.TooSlow
 	case errors.Is(cause, errLost):
 		return ""
 	}
@@ -244,7 +267,7 @@ func (s *session) handle(call parse.Call, bad error) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	if !s.host.rate.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
+	if !s.manager.rate.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
 		return s.out.why()
 	}
 	if bad != nil {
@@ -304,7 +327,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(s.host.cfg.MessageRate))
+	s.note(render.TooFast(s.manager.cfg.MessageRate))
 }
 
 // resized notes a change of the window for the writer. It must not block.

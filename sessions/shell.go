@@ -16,8 +16,8 @@ import (
 )
 
 // newCommand returns the context of ch's command.
-func newCommand(h *Host, ch *sshd.Channel) *commandContext {
-	c := newContext(h, ch, plainLines(ch))
+func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
+	c := newContext(m, ch, plainLines(ch))
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	c.style = func() render.Style { return style }
 	c.tally.source = fromShell
@@ -27,9 +27,9 @@ func newCommand(h *Host, ch *sshd.Channel) *commandContext {
 // runCommand carries out the channel's command to its end, without the person
 // being present: when it exits, all that the command acknowledged is on disk.
 func (c *commandContext) runCommand() {
-	c.seat = c.host.cfg.Room.Visit(room.Who{Nick: c.login.Nick})
+	c.seat = c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick})
 	defer c.seat.Leave(room.Quit)
-	c.host.seated(c)
+	c.manager.seated(c)
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(c.lastLines) })
 	c.runLine(text.Clean(c.ch.Command))
@@ -76,7 +76,7 @@ func (c *commandContext) runLine(line string) {
 		c.show(long)
 		return
 	}
-	if !c.host.rate.charge(c.seat.Nick(), weight(call), func() {}, c.ctx.Done()) || c.out.why() != nil {
+	if !c.manager.rate.charge(c.seat.Nick(), weight(call), func() {}, c.ctx.Done()) || c.out.why() != nil {
 		return // half a text of somebody who was sent away, perhaps
 	}
 	if why, stale := c.ch.Stale(); stale {

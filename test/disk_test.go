@@ -71,6 +71,7 @@ func fill(t *testing.T, file string) {
 // The disk is full, and has room again. A server that is started meanwhile says what
 // is wrong or runs, and loses nothing.
 func TestFullDisk(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	disk := small(t)
 	filler := filepath.Join(disk, "filler")
@@ -91,6 +92,7 @@ func TestFullDisk(t *testing.T) {
 // No file can be made any more. A message to somebody who has none yet is kept in the
 // journal, and no second one is taken; everybody else notices nothing.
 func TestNoMoreFiles(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	disk := mounted(t, "-t", "tmpfs", "-o", "size=4m,nr_inodes=64,mode=700", "whoelse-test")
 	h := newHousehold(t, filepath.Join(disk, "data"), "gina", "hana")
@@ -199,6 +201,7 @@ func mountAgain(t *testing.T, file, disk string) {
 // The disk becomes read-only under the server, as ext4 does after an error. It stays
 // so until it is mounted anew.
 func TestReadOnlyDisk(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	file, disk := image(t)
 	h := newHousehold(t, filepath.Join(disk, "data"))
@@ -219,6 +222,7 @@ func TestReadOnlyDisk(t *testing.T) {
 // The power is cut, as far as a file system can tell: what it was not told to bring
 // to the disk never gets there.
 func TestPowerCut(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	needClient(t, "ssh")
 	file, disk := image(t)

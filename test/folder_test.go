@@ -60,6 +60,7 @@ func removeAll(t *testing.T, folder string) {
 
 // The folder is moved away under the running server, and back.
 func TestMovedFolder(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	for _, folder := range []string{"history", "."} {
 		t.Run(folder, func(t *testing.T) {

@@ -35,6 +35,15 @@ var binary string
 // full has the tests do all that they can, however long that takes.
 var full = os.Getenv("WHOELSE_TEST") == "full"
 
+// onlyFull is for tests that break disks, for which they need strace, root and loop devices, and
+// half a minute.
+func onlyFull(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Skip("takes long; runs with WHOELSE_TEST=full")
+	}
+}
+
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
 // most of the time: for clients, for disks that are away, for people who may come back.
 const atOnce = "16"

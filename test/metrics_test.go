@@ -205,8 +205,8 @@ func TestMetricsAddress(t *testing.T) {
 	}{
 		l.Addr().String(): {1, "--metrics " + l.Addr().String() + ": can't listen there ("},
 		"192.0.2.1:9222":  {1, "--metrics 192.0.2.1:9222: can't listen there ("},
-		"9222":            {2, "--metrics 9222: an address looks like "},
-		"localhost:http":  {2, "--metrics localhost:http: the port is a number"},
+		"9222":            {2, "--metrics 9222: must be an address with a port"},
+		"localhost:http":  {2, "--metrics localhost:http: must be an address with a port"},
 	} {
 		cmd := clientCommand(t, binary, "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--metrics", addr)
 		if out, status := output(t, cmd, ""); status != want.status || !strings.Contains(out, want.words) || strings.Count(out, "\n") != 1 {

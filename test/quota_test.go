@@ -105,11 +105,11 @@ func TestDataMax(t *testing.T) {
 func TestQuotaFlags(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ flag, value, words string }{
-		{"--max-bytes-per-nick", "1K", "--max-bytes-per-nick 1K: 64K or more is needed, such as 16M, or 0 for no limit"},
-		{"--max-bytes-per-address", "x", `--max-bytes-per-address: "x" is not a size`},
-		{"--max-bytes-per-network", "-1", `is not a size`},
-		{"--max-bytes-per-minute", "63K", "--max-bytes-per-minute 63K: 64K or more is needed"},
-		{"--data-max", "1M", "--data-max 1M: 16M or more is needed, such as 10G, or 0 for no limit"},
+		{"--max-bytes-per-nick", "1K", "--max-bytes-per-nick 1K: must be a size of 64K or more, such as 64M, or 0 for no limit"},
+		{"--max-bytes-per-address", "x", "--max-bytes-per-address x: must be a size"},
+		{"--max-bytes-per-network", "-1", "must be a size"},
+		{"--max-bytes-per-minute", "63K", "--max-bytes-per-minute 63K: must be a size of 64K or more"},
+		{"--data-max", "1M", "--data-max 1M: must be a size of 16M or more, such as 16G, or 0 for no limit"},
 	} {
 		if out, status := output(t, exec.Command(binary, "--data", t.TempDir(), c.flag, c.value), ""); status != 2 || !strings.Contains(out, c.words) {
 			t.Errorf("%s %s: exit status %d, %q", c.flag, c.value, status, out)

@@ -126,7 +126,7 @@ func TestReservationsAreReloaded(t *testing.T) {
 	file := filepath.Join(p.s.data, "reserved.json")
 	writeFile(t, file, "[{")
 	p.s.hangUp()
-	p.s.logs(1, "reloading the files failed")
+	p.s.logs(1, "reload failed")
 	p.does("mallory", "carol", "nick", 255, "carol is reserved until")
 	writeFile(t, file, "[]")
 	p.s.hangUp()

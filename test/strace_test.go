@@ -82,6 +82,7 @@ func init() {
 
 // The disk refuses for a while, in several ways.
 func TestFailingDisk(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	for name, failing := range map[string]struct{ calls, how string }{
 		"sync":      {"fsync,fdatasync", "error=EIO"},
@@ -106,6 +107,7 @@ func TestFailingDisk(t *testing.T) {
 // What was refused can't even be cut off again. It is disowned by the next segment of the log,
 // which comes back together with the one before it, since nothing is released meanwhile.
 func TestDiskKeepsWhatWasRefused(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	needClient(t, "strace")
 	h := newHousehold(t, t.TempDir(), "hana")
@@ -133,6 +135,7 @@ func TestDiskKeepsWhatWasRefused(t *testing.T) {
 
 // Single calls fail, the Nth of each thread.
 func TestDiskFailsOnce(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	for _, calls := range []string{"fsync,fdatasync", "pwrite64"} {
 		for _, errno := range []string{"EIO", "ENOSPC"} {
@@ -183,6 +186,7 @@ func (h *household) failsOnce(calls, how string, recovers bool) {
 
 // The disk fails while the server stops: what was acknowledged is there afterwards.
 func TestDiskFailsAtTheEnd(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	needClient(t, "strace")
 	h := newHousehold(t, t.TempDir())

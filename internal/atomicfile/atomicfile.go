@@ -1,38 +1,33 @@
-// Package atomicfile reads and replaces the small files that keys and its sub-packages
-// own: whole files, atomically, durably, and without losing what somebody else
-// wrote in between.
+// Package atomicfile reads and replaces small files: whole, durably, and without losing
+// what an editor wrote in between.
 //
 //	unlock, err := store.Lock(path + ".lock") // shared with other processes
 //	before, err := store.Read(path)
-//	err = store.Replace(before, newBytes)     // ErrChanged: read again
+//	stamp, err := store.Replace(before, newBytes) // ErrChanged: read again
 //
-// A Store has no state; its methods may be called concurrently. Callers that
-// replace the same file hold its lock.
+// A Store has no state; its methods may be called concurrently. Callers that replace the
+// same file hold its lock.
 package atomicfile
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 )
 
-// MaxSize bounds what Read takes into memory, and what is written, so that whatever
-// was written can be read again.
+// MaxSize bounds what Read takes into memory, and what is written, so that all that was
+// written can be read again.
 const MaxSize = 64 << 20
 
 var (
-	// ErrChanged says that somebody else changed the file since it was read. What
-	// they wrote is in place and untouched.
-	ErrChanged = errors.New("the file was changed by somebody else")
-	// ErrUnsynced says that the new content is in place, but that its folder could
-	// not be synced: after a power cut it may be gone.
+	// ErrChanged says that another program changed the file since it was read. Its version
+	// is in place and untouched.
+	ErrChanged = errors.New("the file was changed by another program")
+	// ErrUnsynced says that the new content is in place, but may not outlast a power cut.
 	ErrUnsynced = errors.New("the folder could not be synced")
-	// ErrTooLarge says that a file would become larger than what Read takes. Nothing
-	// was written.
+	// ErrTooLarge says that nothing was written, since Read would refuse the result.
 	ErrTooLarge = errors.New("the file would become too large")
 )
 
@@ -41,11 +36,11 @@ type Store struct {
 	// Fault, where a test sets it, is asked before each step on the disk and makes
 	// that step fail with its error.
 	Fault func(op, path string) error
-	// Limit is for tests, too: instead of MaxSize, unless 0.
+	// Limit is how large a file may become, MaxSize if 0.
 	Limit int64
 }
 
-// Max is how large a file may become.
+// Max is Limit, or MaxSize.
 func (s Store) Max() int64 {
 	if s.Limit > 0 {
 		return s.Limit
@@ -53,106 +48,123 @@ func (s Store) Max() int64 {
 	return MaxSize
 }
 
-func (s Store) fault(op, path string) error {
-	if s.Fault == nil {
-		return nil
+func (s Store) step(op, path string, do func() error) error {
+	if s.Fault != nil {
+		if err := s.Fault(op, path); err != nil {
+			return err
+		}
 	}
-	return s.Fault(op, path)
+	return do()
 }
 
 // SyncDir makes names created, removed or replaced in dir durable.
 func (s Store) SyncDir(dir string) error {
-	if err := s.fault("syncdir", dir); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsynced, err)
-	}
-	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	err := s.step("syncdir", dir, func() error {
+		d, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		return d.Sync()
+	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsynced, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsynced, err)
 	}
 	return nil
 }
 
-// Write replaces path by data whatever was there, atomically and durably. It is for
-// files that nobody edits by hand.
-func (s Store) Write(path string, data []byte, perm os.FileMode) error {
-	tmp, err := s.temp(path, data, perm)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := s.fault("rename", path); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return s.SyncDir(filepath.Dir(path))
+// Write replaces path by data whatever was there, atomically and durably, with mode 0600.
+// It is for files that nobody edits by hand.
+func (s Store) Write(path string, data []byte) error {
+	return s.install(path, data, 0o600, func(tmp string) error {
+		return s.step("rename", path, func() error { return os.Rename(tmp, path) })
+	})
 }
 
-// Create makes path with data unless it exists, in which case the error is
-// os.ErrExist and the file there is left alone. Of two that race one wins, and the
-// other sees the whole of the winner's file.
-func (s Store) Create(path string, data []byte, perm os.FileMode) error {
-	tmp, err := s.temp(path, data, perm)
-	if err != nil {
-		return err
+// Replace puts data in the place of the file that Read gave, keeping its mode (0600 where
+// there was none), and returns the new file's stamp. ErrChanged means that the file is no
+// longer what was read, or that there is one now, and that nothing was done: read it and
+// decide again.
+//
+// Editors do not know our lock. So the new file is exchanged with the old one, where the
+// system can, and what came out is compared with what was read: a save in between is put
+// back. There remain a few microseconds in which an editor that had already opened the
+// old file can write into it after the comparison.
+func (s Store) Replace(old File, data []byte) (fresh Stamp, err error) {
+	perm := os.FileMode(0o600)
+	if old.Stamp.Exists() {
+		perm = old.Stamp.Perm()
 	}
-	defer os.Remove(tmp)
-	if err := s.fault("link", path); err != nil {
-		return err
-	}
-	if err := appear(tmp, path); err != nil {
-		return err
-	}
-	return s.SyncDir(filepath.Dir(path))
-}
-
-// appear gives tmp the name path, unless that is taken (os.ErrExist). Where the
-// file system has no links, two that do so in the same moment can both succeed, and
-// the later one's file stays.
-func appear(tmp, path string) error {
-	err := os.Link(tmp, path)
-	if err == nil || errors.Is(err, os.ErrExist) {
-		return err
-	}
-	if _, serr := os.Lstat(path); serr == nil {
-		return os.ErrExist
-	}
-	return os.Rename(tmp, path)
-}
-
-// temp writes data, synced, to a new file beside path and gives its name.
-func (s Store) temp(path string, data []byte, perm os.FileMode) (name string, err error) {
-	if size := int64(len(data)); size > s.Max() {
-		return "", fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
-	}
-	if err := s.fault("temp", path); err != nil {
-		return "", err
-	}
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Cleanup()
+	err = s.install(old.Path, data, perm, func(tmp string) (err error) {
+		if fresh, err = Stat(tmp); err != nil {
+			return err
 		}
-	}()
-	if err := s.fault("write", path); err != nil {
-		return "", err
+		return s.step("rename", old.Path, func() error { return s.swap(tmp, old, fresh) })
+	})
+	return fresh, err
+}
+
+func (s Store) swap(tmp string, old File, fresh Stamp) error {
+	path := old.Path
+	if now, err := Stat(path); err != nil || now != old.Stamp {
+		return errors.Join(err, ErrChanged)
 	}
-	if _, err := f.Write(data); err != nil {
-		return "", err
+	put := exchange
+	if !old.Stamp.Exists() {
+		put = os.Link // which fails where there is a file
 	}
-	if err := s.fault("sync", path); err != nil {
-		return "", err
+	err := s.step("swap", path, func() error { return put(tmp, path) })
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return os.Rename(tmp, path)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return ErrChanged
+	case err != nil:
+		return fmt.Errorf("replacing %s: %w", path, err)
+	case !old.Stamp.Exists():
+		return nil
 	}
-	if err := f.Sync(); err != nil {
-		return "", err
+	if out, err := Stat(tmp); err == nil && out == old.Stamp {
+		return nil
 	}
-	return f.Name(), f.File.Close()
+	// A save in between came out, and is put back. If what comes out then is not ours
+	// either, it is a still newer save, and takes the place for good.
+	if err := s.step("putback", path, func() error { return exchange(tmp, path) }); err == nil {
+		if out, err := Stat(tmp); err == nil && out == fresh {
+			return ErrChanged
+		}
+	}
+	return errors.Join(ErrChanged, os.Rename(tmp, path))
+}
+
+// install writes data to a new file beside path, synced, and has put give it that name,
+// durably. A process that is killed meanwhile can leave that file, .NAME and a number, which
+// nothing reads.
+func (s Store) install(path string, data []byte, perm os.FileMode, put func(tmp string) error) error {
+	if size := int64(len(data)); size > s.Max() {
+		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
+	}
+	var f *os.File
+	err := s.step("temp", path, func() (err error) {
+		f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = s.step("write", path, func() error {
+		_, err := f.Write(data)
+		return errors.Join(err, f.Chmod(perm))
+	})
+	if err == nil {
+		err = s.step("sync", path, f.Sync)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := put(f.Name()); err != nil {
+		return err
+	}
+	return s.SyncDir(filepath.Dir(path))
 }

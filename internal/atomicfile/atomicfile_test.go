@@ -2,7 +2,6 @@ package atomicfile
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -76,20 +75,23 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 	}
 }
 
-func TestWriteAndCreate(t *testing.T) {
+func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if err := (Store{}).Create(path, []byte("a"), 0o600); err != nil {
+	if _, err := (Store{}).Replace(File{Path: path}, []byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	if err := (Store{}).Create(path, []byte("b"), 0o600); !errors.Is(err, fs.ErrExist) {
+	if _, err := (Store{}).Replace(File{Path: path}, []byte("b")); !errors.Is(err, ErrChanged) {
 		t.Errorf("%v", err)
 	}
 	wantText(t, path, "a")
-	if err := (Store{}).Write(path, []byte("c"), 0o640); err != nil {
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Store{}).Write(path, []byte("c")); err != nil {
 		t.Fatal(err)
 	}
 	wantText(t, path, "c")
-	if fi, _ := os.Stat(path); fi.Mode() != 0o640 {
+	if fi, _ := os.Stat(path); fi.Mode() != 0o600 {
 		t.Errorf("mode %v", fi.Mode())
 	}
 	if list, _ := os.ReadDir(filepath.Dir(path)); len(list) != 1 {

@@ -13,17 +13,17 @@ import (
 func TestTooLargeIsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	s := Store{Limit: 10}
-	if err := s.Create(path, []byte("12345678901"), 0o600); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("Create: %v", err)
+	if _, err := s.Replace(File{Path: path}, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a new file: %v", err)
 	}
-	if err := s.Write(path, []byte("1234567890"), 0o600); err != nil {
+	if err := s.Write(path, []byte("1234567890")); err != nil {
 		t.Errorf("as much as is allowed: %v", err)
 	}
 	f, err := s.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Write(path, []byte("12345678901"), 0o600); !errors.Is(err, ErrTooLarge) {
+	if err := s.Write(path, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("Write: %v", err)
 	}
 	if _, err := s.Replace(f, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
@@ -33,7 +33,7 @@ func TestTooLargeIsNotWritten(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
 		t.Errorf("left are %v", left)
 	}
-	if err := (Store{}).Write(path, make([]byte, MaxSize+1), 0o600); !errors.Is(err, ErrTooLarge) {
+	if err := (Store{}).Write(path, make([]byte, MaxSize+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("without a test's limit: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,24 +15,20 @@ import (
 // Stamp tells two versions of a file apart without reading them. The zero Stamp is
 // that of a file that does not exist.
 type Stamp struct {
-	dev, ino uint64
-	size     int64
-	mtime    int64
-	mode     uint32
-	uid      uint32
+	dev, ino    uint64
+	size, mtime int64 // mtime in nanoseconds since 1970
+	mode        os.FileMode
+	uid         uint32
 }
 
-// Exists tells whether there was a file.
+// Exists reports whether there was a file.
 func (st Stamp) Exists() bool { return st != Stamp{} }
-
-// MTime is when the file was last written, in nanoseconds since 1970.
-func (st Stamp) MTime() int64 { return st.mtime }
 
 // UID is who owns the file.
 func (st Stamp) UID() uint32 { return st.uid }
 
 // Perm is the file's permission bits.
-func (st Stamp) Perm() os.FileMode { return os.FileMode(st.mode & 0o777) }
+func (st Stamp) Perm() os.FileMode { return st.mode.Perm() }
 
 // File is what Read found.
 type File struct {
@@ -41,103 +38,103 @@ type File struct {
 	Stamp Stamp
 }
 
-// Stat gives the stamp of the file at path, following links. No file is no error.
+// Stat gives the stamp of the file at path, following links. A missing file is no error.
 func Stat(path string) (Stamp, error) {
-	var u unix.Stat_t
-	if err := unix.Stat(path, &u); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return Stamp{}, nil
-		}
-		return Stamp{}, &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return stampOf(&u), nil
-}
-
-func stampOf(u *unix.Stat_t) Stamp {
-	return Stamp{
-		// The widths of these differ by system.
-		dev: uint64(u.Dev), ino: uint64(u.Ino), size: u.Size,
-		mtime: u.Mtim.Nano(), mode: uint32(u.Mode), uid: u.Uid,
-	}
-}
-
-// attempts is how often a file is read, or a change redone, before somebody who
-// never stops changing it wins.
-const attempts = 10
-
-// Read gives the whole file at path, following links; no file is an empty one whose
-// stamp does not exist. What it gives was the file's content at one moment: it is
-// read again if it changed meanwhile. It never waits for a pipe, and refuses what
-// is not a plain file, and what is longer than MaxSize.
-func (s Store) Read(path string) (File, error) {
-	if err := s.fault("read", path); err != nil {
-		return File{}, err
-	}
-	path, err := follow(path)
-	if err != nil {
-		return File{}, err
-	}
-	for range attempts {
-		f, steady, err := readOnce(path, s.Max())
-		if err != nil || steady {
-			return f, err
-		}
-	}
-	return File{}, fmt.Errorf("%s: %w each time it was read", path, ErrChanged)
-}
-
-// follow resolves links, so that a link is kept when the file is replaced.
-func follow(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, lerr := os.Lstat(path); lerr == nil {
-			return "", fmt.Errorf("%s is a link to a file that does not exist", path)
-		}
-		return path, nil
+		return Stamp{}, nil
 	}
-	return real, err
+	if err != nil {
+		return Stamp{}, err
+	}
+	return stampOf(info), nil
 }
 
+func stampOf(info os.FileInfo) Stamp {
+	st := Stamp{size: info.Size(), mtime: info.ModTime().UnixNano(), mode: info.Mode()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		st.dev, st.ino, st.uid = uint64(sys.Dev), uint64(sys.Ino), sys.Uid // whose widths differ by system
+	}
+	return st
+}
+
+// ErrNotRegular is wrapped where something else is in a file's place: a named pipe, whose
+// opening could wait for ever, a device, or a folder.
+var ErrNotRegular = errors.New("is not a regular file")
+
+func notRegular(path string) error {
+	return fmt.Errorf("%s %w; move it out of the way", path, ErrNotRegular)
+}
+
+// OpenRegular opens a file for reading, following links. It never waits.
+func OpenRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notRegular(path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// readAttempts is how often a file that is being changed is read.
+const readAttempts = 10
+
+// Read gives the whole file at path, following links; a missing file is an empty one whose
+// stamp does not exist. The result was the file's content at one moment: it is read again
+// if it changed meanwhile. Read never waits for a pipe, and refuses what is not a regular
+// file, and what is longer than Max.
+func (s Store) Read(path string) (file File, err error) {
+	err = s.step("read", path, func() error {
+		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced
+		if errors.Is(err, fs.ErrNotExist) {
+			real, err = path, nil
+			if st, lerr := os.Lstat(path); lerr == nil && st.Mode().Type() == fs.ModeSymlink { // else it was just made
+				err = fmt.Errorf("%s is a link to a file that does not exist", path)
+			}
+		}
+		steady := false
+		for i := 0; i < readAttempts && err == nil && !steady; i++ {
+			file, steady, err = readOnce(real, s.Max())
+		}
+		if err == nil && !steady {
+			err = fmt.Errorf("%s: %w each time it was read", path, ErrChanged)
+		}
+		return err
+	})
+	return file, err
+}
+
+// readOnce also reports whether the file stayed as it was meanwhile.
 func readOnce(path string, most int64) (file File, steady bool, err error) {
 	f, err := OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{Path: path}, true, nil
 	}
-	if errors.Is(err, ErrNotRegular) {
-		err = fmt.Errorf("%w; move it out of the way", err)
-	}
 	if err != nil {
 		return File{}, false, err
 	}
 	defer f.Close()
-	before, err := fstat(f)
+	info, err := f.Stat()
 	if err != nil {
 		return File{}, false, err
 	}
+	before := stampOf(info)
 	if before.size > most {
-		return File{}, false, fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
+		err := fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.size, most)
+		return File{}, false, err
 	}
-	data, err := readAll(f, before.size)
-	if err != nil {
+	data := make([]byte, before.size+1) // one more, to see that it has grown
+	n, err := f.ReadAt(data, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return File{}, false, err
 	}
 	after, err := Stat(path)
-	return File{Path: path, Data: data, Stamp: before}, after == before && int64(len(data)) == before.size, err
-}
-
-func readAll(f *os.File, size int64) ([]byte, error) {
-	data := make([]byte, size+1) // one more, to see that it has grown
-	n, err := io.ReadFull(f, data)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return data[:n], err
-}
-
-func fstat(f *os.File) (Stamp, error) {
-	var u unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &u); err != nil {
-		return Stamp{}, &fs.PathError{Op: "fstat", Path: f.Name(), Err: err}
-	}
-	return stampOf(&u), nil
+	return File{Path: path, Data: data[:n], Stamp: before}, after == before && int64(n) == before.size, err
 }

@@ -11,14 +11,14 @@ const SettleTime = 100 * time.Millisecond
 
 // Edits that follow each other so closely that none of them settles are read all the
 // same once the first is settleMost old: as soon as the file was quiet for QuietTime,
-// which who is in the middle of writing it hardly is.
+// which it hardly is in the middle of being written.
 const (
 	settleMost = time.Second
 	QuietTime  = 10 * time.Millisecond
 )
 
 // RetryTime is how long a file that could not be read is left alone, unless it
-// changes: what was in the way may be no part of the file.
+// changes: the reason may be no part of the file.
 const RetryTime = time.Second
 
 // Watched tells when a file that people edit is to be read again. It costs a stat where
@@ -28,25 +28,20 @@ type Watched struct {
 	Path string
 	Now  func() time.Time
 
-	mu             sync.Mutex
-	seen           State // as the file was last read
-	failed         failure
-	unsettled      State // a change that is too fresh to be read, and since when
-	unsettledSince time.Time
-	unreadSince    time.Time // when a change was first seen that has not been read; zero is none
+	mu          sync.Mutex
+	last        State  // as the file was when it was last read, or could not be
+	existed     bool   // when it was last read
+	failure     string // why it could not be; empty if it was read
+	failedAt    time.Time
+	fresh       State // a change that has not settled
+	freshSince  time.Time
+	unreadSince time.Time // when a change was first seen that has not been read; zero is none
 }
 
 // State is how a file looks without being read.
 type State struct {
 	stamp Stamp
 	err   string
-}
-
-// failure is a try to read the file that failed.
-type failure struct {
-	of  State
-	at  time.Time
-	why string
 }
 
 // Look gives the file's state now.
@@ -58,38 +53,31 @@ func (w *Watched) Look() State {
 	return State{stamp: stamp}
 }
 
-// Due tells whether the file has changed since it was last read, and settled.
+// Due reports whether the file has changed since it was last read, and settled.
 func (w *Watched) Due() bool {
-	changed, settled := w.look()
-	return changed && settled
-}
-
-// Settling tells whether the file has changed, and not settled.
-func (w *Watched) Settling() bool {
-	changed, settled := w.look()
-	return changed && !settled
-}
-
-func (w *Watched) look() (changed, settled bool) {
 	s := w.Look()
-	changed = w.Changed(s)
-	return changed, changed && w.settled(s)
+	return w.changed(s) && w.settled(s)
 }
 
-// Changed tells whether a state is another than what was last read, or, for a while, than
-// what could not be.
-func (w *Watched) Changed(s State) bool {
-	now := w.Now()
+// Settling reports whether the file has changed, and not settled.
+func (w *Watched) Settling() bool {
+	s := w.Look()
+	return w.changed(s) && !w.settled(s)
+}
+
+// changed reports whether a state is to be read: it is another one than last, or that could
+// not be read a while ago.
+func (w *Watched) changed(s State) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return s != w.seen && (s != w.failed.of || now.Sub(w.failed.at) >= RetryTime)
+	return s != w.last || w.failure != "" && w.Now().Sub(w.failedAt) >= RetryTime
 }
 
-// settled tells whether a change has stood for long enough, by the file's own time
+// settled reports whether a change has stood for long enough, by the file's own time
 // or, since that can be anything, by having been seen so.
 func (w *Watched) settled(s State) bool {
 	now := w.Now()
-	age := now.Sub(time.Unix(0, s.stamp.MTime()))
+	age := now.Sub(time.Unix(0, s.stamp.mtime))
 	if !s.stamp.Exists() || age >= SettleTime {
 		return true
 	}
@@ -98,49 +86,43 @@ func (w *Watched) settled(s State) bool {
 	if w.unreadSince.IsZero() {
 		w.unreadSince = now
 	}
-	if w.unsettled != s {
-		w.unsettled, w.unsettledSince = s, now
+	if w.fresh != s {
+		w.fresh, w.freshSince = s, now
 	}
-	return max(now.Sub(w.unsettledSince), age) >= SettleAfter(now.Sub(w.unreadSince))
-}
-
-// SettleAfter is how long the file has to be quiet to be read when it has changed for
-// so long without having been read.
-func SettleAfter(unread time.Duration) time.Duration {
-	if unread < settleMost {
-		return SettleTime
+	quiet := SettleTime
+	if now.Sub(w.unreadSince) >= settleMost {
+		quiet = QuietTime
 	}
-	return QuietTime
+	return max(now.Sub(w.freshSince), age) >= quiet
 }
 
 // Read notes what was read.
 func (w *Watched) Read(stamp Stamp) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen, w.failed, w.unreadSince = State{stamp: stamp}, failure{}, time.Time{}
+	w.last, w.existed, w.failure, w.unreadSince = State{stamp: stamp}, stamp.Exists(), "", time.Time{}
 }
 
-// Failed notes that a state could not be read, and tells whether it is the same failure
+// Failed notes that a state could not be read, and reports whether it is the same failure
 // as before.
 func (w *Watched) Failed(s State, why error) (again bool) {
-	f := failure{of: s, at: w.Now(), why: why.Error()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	again = w.failed.of == s && w.failed.why == f.why
-	w.failed, w.unreadSince = f, time.Time{}
+	again = w.last == s && w.failure == why.Error()
+	w.last, w.failure, w.failedAt, w.unreadSince = s, why.Error(), w.Now(), time.Time{}
 	return again
 }
 
-// Failing tells whether the last try to read the file failed.
+// Failing reports whether the last try to read the file failed.
 func (w *Watched) Failing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.failed != failure{}
+	return w.failure != ""
 }
 
-// Existed tells whether there was a file when it was last read.
+// Existed reports whether there was a file when it was last read.
 func (w *Watched) Existed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.seen.stamp.Exists()
+	return w.existed
 }

@@ -7,21 +7,16 @@
 //	err := config.FromEnvironment(command.Flags()) // once they are parsed
 //	err = cfg.Check()
 //
-// The errors are in words for whoever typed them.
+// The errors are in words for operators.
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
-	"net"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -31,8 +26,8 @@ import (
 	"whoelse/sessions/quota"
 )
 
-// Config is what serve can be told. What is limited by 0 is not limited. Once Check is happy
-// nothing changes it, and it may be read concurrently.
+// Config is what serve can be told. A limit of 0 is none. After Check nothing changes it, and it
+// may be read concurrently.
 type Config struct {
 	Listen      string  // an address; port 0 is any that is free
 	Data        string  // a folder
@@ -57,23 +52,17 @@ type Config struct {
 	Quota      quota.Limits
 	DataMax    int64 // bytes
 
-	// As typed, which Check reads.
-	logFormat string
-	hostname  string
-	guests    string // on, off or, for what access makes of it, empty
-	exempt    []string
-	proxies   []string
+	logFormat string // text or json
+	guests    string // on, off or, where access decides, empty
 }
 
 // Closed reports whether only known keys are let in.
 func (cfg *Config) Closed() bool { return cfg.Access == "keys" }
 
 // NoGuests reports whether people without a key are kept out.
-func (cfg *Config) NoGuests() bool {
-	return cmp.Or(cfg.guests, map[bool]string{true: "off", false: "on"}[cfg.Closed()]) == "off"
-}
+func (cfg *Config) NoGuests() bool { return cfg.guests == "off" || cfg.guests == "" && cfg.Closed() }
 
-// Log makes the log that was asked for. Check has been called, without an error.
+// Log makes the log that was asked for.
 func (cfg *Config) Log(out io.Writer) *slog.Logger {
 	if cfg.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(out, nil))
@@ -81,131 +70,69 @@ func (cfg *Config) Log(out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, nil))
 }
 
-// Flags adds the flags to f, and sets all to what counts where a flag is not given.
-func (cfg *Config) Flags(f *pflag.FlagSet) {
-	f.StringVar(&cfg.Listen, "listen", ":2222", "`address` to listen on; port 0 picks a free one")
-	f.StringVar(&cfg.Data, "data", "data", "`folder` for keys, histories and settings; made if missing")
-	f.Float64Var(&cfg.MessageRate, "message-rate", 5, "messages a second for one nick, with bursts of four times that; 0 is no limit")
-	f.StringVar(&cfg.MOTD, "motd", "", "`file` with a message of the day, shown on joining")
-	f.StringVar(&cfg.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
-	f.StringVar(&cfg.Metrics, "metrics", "", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
-	f.StringVar(&cfg.hostname, "hostname", "", "`name` of the server, for the lines in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
-	cfg.storageFlags(f)
-	cfg.quotaFlags(f)
-	cfg.doorFlags(f)
-	cfg.claimFlags(f)
-}
+// The least that limits may be.
+const (
+	minSize      = 64 << 10
+	minDataMax   = 16 << 20 // a segment of the log has half of it
+	minRetention = time.Hour
+	minExpiry    = 24 * time.Hour
+)
 
-// doorFlags are about who gets in.
-func (cfg *Config) doorFlags(f *pflag.FlagSet) {
-	f.StringVar(&cfg.Access, "access", "open", "`who` may join: open (a new key claims a free nick) or keys (only known keys, certificates and invitations)")
-	f.StringVar(&cfg.guests, "guests", "", "`on` lets people without a key in, off does not (default on with --access open, else off)")
+const day = 24 * time.Hour
+
+// Flags adds the flags to f, and sets all fields to the defaults.
+func (cfg *Config) Flags(f *pflag.FlagSet) {
+	f.Var(address(&cfg.Listen, ":2222"), "listen", "`address` to listen on; port 0 picks a free one")
+	f.StringVar(&cfg.Data, "data", "data", "`folder` for keys, histories and settings; made if missing")
+	f.Var(perSecond(&cfg.MessageRate, 5), "message-rate", "`messages` a second for one nick, with bursts of four times that; 0 is no limit")
+	f.StringVar(&cfg.MOTD, "motd", "", "`file` with a message of the day, shown on joining")
+	f.Var(choice(&cfg.logFormat, "text", "text", "json"), "log-format", "`format` of the log on standard error: text or json")
+	f.Var(address(&cfg.Metrics, ""), "metrics", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
+	f.Var(hostname(&cfg.Host), "hostname", "`name` of the server, for the lines in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
+
+	// How much is kept.
+	f.Var(number(&cfg.InboxMax, 1000, 0), "inbox-max", "unread `messages` one nick may have; more are refused; 0 is no limit")
+	f.Var(size(&cfg.HistoryMax, 16<<20, minSize), "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest messages are dropped; 0 is no limit")
+	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of the room's history, and of the record of who came and went; the oldest lines are dropped; 0 is no limit")
+	f.Var(span(&cfg.Retention, 0, minRetention, "no limit"), "retention", "how long messages are kept, a `duration` such as 90d or 12h (default forever)")
+	f.Var(size(&cfg.DataMax, 0, minDataMax), "data-max", "most `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
+	q := &cfg.Quota
+	f.Var(size(&q.Nick, 16<<20, minSize), "max-bytes-per-nick", "`size` one nick may store in a day, and a 16th of that in a minute; a message counts once for each history it goes to; 0 is no limit")
+	f.Var(size(&q.Address, 64<<20, minSize), "max-bytes-per-address", "the same `size` for one address (IPv6: one /64); 0 is no limit")
+	f.Var(size(&q.Network, 256<<20, minSize), "max-bytes-per-network", "the same `size` for one network (IPv4: a /24, IPv6: a /48); 0 is no limit")
+	f.Var(size(&q.All, 64<<20, minSize), "max-bytes-per-minute", "`size` everyone together may store in a minute; 0 is no limit")
+
+	// Who gets in, and as whom.
+	f.Var(choice(&cfg.Access, "open", "open", "keys"), "access", "`who` may join: open (a new key claims a free nick) or keys (only known keys, certificates and invitations)")
+	f.Var(choice(&cfg.guests, "", "on", "off"), "guests", "`on` lets people without a key in, off does not (default on with --access open, else off)")
 	f.StringVar(&cfg.RevokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only")
-	f.IntVar(&cfg.Admission.Sessions, "max-sessions", 10_000, "most `connections` that have logged in: people in the room, whoever is over is told that it is full")
-	f.IntVar(&cfg.Admission.Handshakes, "max-handshakes", 100, "most `connections` that are logging in at a time, which takes 20 seconds at most")
-	f.IntVar(&cfg.Admission.PerAddress, "max-per-address", 20, "most `connections` of one address (IPv6: one /64)")
-	f.IntVar(&cfg.Admission.PerMinute, "max-per-minute", 30, "most new `connections` of one address in a minute")
-	f.StringSliceVar(&cfg.exempt, "exempt", []string{"127.0.0.0/8", "::1/128"}, "`networks` without limits by address; none for no network")
-	f.StringSliceVar(&cfg.proxies, "trusted-proxy", nil, "`networks` whose PROXY protocol headers are trusted")
+	a := &cfg.Admission
+	f.Var(number(&a.Sessions, 10_000, 1), "max-sessions", "most `connections` that have logged in; further people are told that the room is full")
+	f.Var(number(&a.Handshakes, 100, 1), "max-handshakes", "most `connections` that are logging in at a time, which takes 20 seconds at most")
+	f.Var(number(&a.PerAddress, 20, 1), "max-per-address", "most `connections` of one address (IPv6: one /64)")
+	f.Var(number(&a.PerMinute, 30, 1), "max-per-minute", "most new `connections` of one address in a minute")
+	a.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	f.Var(&networkList{to: &a.Exempt}, "exempt", "`networks` exempt from per-address limits; none for no network")
+	f.Var(&networkList{to: &cfg.Proxies}, "trusted-proxy", "`networks` whose PROXY protocol headers are trusted")
+	c := &cfg.Claims
+	f.Var(number(&c.PerAddress, 5, 0), "max-claims-per-address", "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
+	f.Var(number(&c.PerNetwork, 20, 0), "max-claims-per-network", "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
+	f.Var(number(&c.PerHour, 100, 0), "max-claims-per-hour", "`nicks` that everyone together may claim in an hour; 0 is no limit")
+	f.Var(span(&cfg.NickExpiry, 30*day, minExpiry, "never"), "nick-expiry", "`duration` after which a nick that was claimed and never used is freed; 0 is never")
+	f.Var(span(&cfg.NickReserve, 90*day, time.Second, "none"), "nick-reserve", "`duration` for which a nick is kept from others when its last key is gone; 0 is none")
 }
 
-// Check finds what is wrong with the values before anything is touched, and reads those
-// that are more than text. It is called once, after everything is set.
-func (cfg *Config) Check() (err error) {
-	if err := cfg.checkDoor(); err != nil {
-		return err
-	}
-	if err := cfg.checkClaims(); err != nil { // after checkDoor, which reads the exempt networks
-		return err
-	}
-	if err := cfg.checkStorage(); err != nil {
-		return err
-	}
-	if err := cfg.checkQuota(); err != nil {
-		return err
-	}
-	if err := checkAddress(cfg.Listen); err != nil {
-		return fmt.Errorf("--listen %s: %w", cfg.Listen, err)
-	}
-	if err := checkAddress(cfg.Metrics); err != nil && cfg.Metrics != "" {
-		return fmt.Errorf("--metrics %s: %w", cfg.Metrics, err)
-	}
-	if cfg.Host, err = parseHostname(cfg.hostname); err != nil {
-		return fmt.Errorf("--hostname %s: %w", cfg.hostname, err)
-	}
+// Check completes the values once all are set, and finds what no flag can find alone.
+func (cfg *Config) Check() error {
 	if cfg.Data == "" {
-		return errors.New("--data: a folder is needed")
-	}
-	if cfg.MessageRate < 0 || math.IsNaN(cfg.MessageRate) || math.IsInf(cfg.MessageRate, 0) {
-		return errors.New("--message-rate: a number of 0 or more is needed")
+		return errors.New("--data: must name a folder")
 	}
 	if cfg.MOTD != "" {
 		if _, err := os.Stat(cfg.MOTD); err != nil {
 			return fmt.Errorf("--motd %s: the file can't be read (%w)", cfg.MOTD, errors.Unwrap(err))
 		}
 	}
-	if cfg.logFormat != "text" && cfg.logFormat != "json" {
-		return fmt.Errorf("--log-format %s: text or json is needed", cfg.logFormat)
-	}
-	return nil
-}
-
-// checkDoor finds what is wrong with who may come in.
-func (cfg *Config) checkDoor() (err error) {
-	if cfg.Access != "open" && cfg.Access != "keys" {
-		return fmt.Errorf("--access %s: open or keys is needed", cfg.Access)
-	}
-	if cfg.guests != "" && cfg.guests != "on" && cfg.guests != "off" {
-		return fmt.Errorf("--guests %s: on or off is needed", cfg.guests)
-	}
-	for _, limit := range []struct {
-		flag string
-		n    int
-	}{
-		{"max-sessions", cfg.Admission.Sessions}, {"max-handshakes", cfg.Admission.Handshakes},
-		{"max-per-address", cfg.Admission.PerAddress}, {"max-per-minute", cfg.Admission.PerMinute},
-	} {
-		if limit.n < 1 {
-			return fmt.Errorf("--%s: a number of 1 or more is needed", limit.flag)
-		}
-	}
-	if cfg.Admission.Exempt, err = networks("exempt", cfg.exempt); err != nil {
-		return err
-	}
-	cfg.Proxies, err = networks("trusted-proxy", cfg.proxies)
-	return err
-}
-
-// networks reads addresses and CIDR blocks. Those that are IPv4-mapped become the IPv4
-// that they mean, as addresses do before they are compared.
-func networks(flag string, list []string) (nets []netip.Prefix, err error) {
-	for _, s := range list {
-		if s = strings.TrimSpace(s); s == "none" || s == "" {
-			continue
-		}
-		p, err := netip.ParsePrefix(s)
-		if a, e := netip.ParseAddr(s); e == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("--%s: %q is not an address or a network (such as 192.0.2.0/24)", flag, s)
-		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		nets = append(nets, p.Masked())
-	}
-	return nets, nil
-}
-
-func checkAddress(addr string) error {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return errors.New("an address looks like :2222, 127.0.0.1:2222 or [::1]:2222")
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return errors.New("the port is a number from 0 to 65535")
-	}
+	cfg.Quota.Exempt, cfg.Claims.Exempt = cfg.Admission.Exempt, cfg.Admission.Exempt
 	return nil
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,21 +16,22 @@ type Hostname struct {
 	port int
 }
 
-// parseHostname reads what --hostname was told: NAME or NAME:PORT; "" is unknown.
-func parseHostname(s string) (h Hostname, err error) {
+// hostname is a flag: NAME or NAME:PORT; "" is unknown.
+func hostname(to *Hostname) *value[Hostname] {
+	return &value[Hostname]{to, "a name such as chat.example.org or chat.example.org:22", parseHostname, func(h Hostname) string { return h.name }}
+}
+
+func parseHostname(s string) (h Hostname, ok bool) {
 	h.name = s
 	if name, port, err := net.SplitHostPort(s); err == nil {
-		h.name = name
-		if h.port, err = strconv.Atoi(port); err != nil || h.port < 1 || h.port > 65535 {
-			return Hostname{}, errors.New("the port is a number from 1 to 65535")
+		n, err := strconv.ParseUint(port, 10, 16)
+		if h.name, h.port = name, int(n); err != nil || n == 0 {
+			return h, false
 		}
 	} else if _, err := netip.ParseAddr(s); err != nil && strings.Contains(s, ":") {
-		return Hostname{}, errors.New("a name looks like chat.example.org or chat.example.org:22")
+		return h, false
 	}
-	if strings.ContainsAny(h.name, " \t\r\n@/[]") || strings.HasPrefix(h.name, "-") || h.name == "" && s != "" {
-		return Hostname{}, errors.New("a name looks like chat.example.org or chat.example.org:22")
-	}
-	return h, nil
+	return h, !strings.ContainsAny(h.name, " \t\r\n@/[]") && !strings.HasPrefix(h.name, "-") && (h.name != "" || s == "")
 }
 
 // JoinLine is what a person types to join as user. A hostname that is unknown is the

@@ -18,16 +18,16 @@ func TestJoinLine(t *testing.T) {
 		{"2001:db8::1", "172.17.0.2:2222", "ssh -p 2222 bob@2001:db8::1"},
 		{"[2001:db8::1]:2022", "172.17.0.2:2222", "ssh -p 2022 bob@2001:db8::1"},
 	} {
-		h, err := parseHostname(c.hostname)
-		if err != nil {
-			t.Errorf("%q: %v", c.hostname, err)
+		h, ok := parseHostname(c.hostname)
+		if !ok {
+			t.Errorf("%q is refused", c.hostname)
 		}
 		if got := h.JoinLine("bob", netip.MustParseAddrPort(c.at), 2200); got != c.want {
 			t.Errorf("%q at %s: %q, want %q", c.hostname, c.at, got, c.want)
 		}
 	}
 	for _, bad := range []string{"chat.example.org:", "a:b:c", "bob@chat", "-oProxyCommand=x", ":22", "a b", "chat:0", "chat:70000", "https://chat"} {
-		if h, err := parseHostname(bad); err == nil {
+		if h, ok := parseHostname(bad); ok {
 			t.Errorf("%q is %v", bad, h)
 		}
 	}

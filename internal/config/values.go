@@ -1,78 +1,177 @@
 package config
 
 import (
+	"fmt"
 	"math"
+	"net"
+	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"whoelse/keys/duration"
 )
 
-// Kinds of values that flags have beside pflag's own. 0 is no limit with both.
-
-// size is a number of bytes.
-type size int64
-
-// The units that a size can have, the largest first.
-var sizeUnits = []struct {
-	letter byte
-	bytes  int64
-}{{'T', 1 << 40}, {'G', 1 << 30}, {'M', 1 << 20}, {'K', 1 << 10}}
+// value is a flag whose text is checked as it is set. It implements pflag.Value.
+type value[T any] struct {
+	to   *T
+	kind string // follows "must be " in the error
+	read func(text string) (T, bool)
+	show func(T) string
+}
 
 // Set implements pflag.Value.
-func (s *size) Set(text string) error {
-	unit := int64(1)
-	for _, u := range sizeUnits {
-		if n := len(text) - 1; n > 0 && text[n]&^0x20 == u.letter {
-			text, unit = text[:n], u.bytes
-			break
-		}
+func (v *value[T]) Set(text string) error {
+	t, ok := v.read(text)
+	if !ok {
+		return fmt.Errorf("must be %s", v.kind)
 	}
-	n, err := strconv.ParseUint(text, 10, 63)
-	if err == nil && n > uint64(math.MaxInt64/unit) {
-		err = strconv.ErrRange
-	}
-	if err != nil {
-		return err
-	}
-	*s = size(int64(n) * unit)
+	*v.to = t
 	return nil
 }
 
-// String implements pflag.Value, with the largest unit that says it exactly.
-func (s *size) String() string {
-	for _, u := range sizeUnits {
-		if n := int64(*s); n != 0 && n%u.bytes == 0 {
-			return strconv.FormatInt(n/u.bytes, 10) + string(u.letter)
-		}
-	}
-	return strconv.FormatInt(int64(*s), 10)
-}
+// String implements pflag.Value.
+func (v *value[T]) String() string { return v.show(*v.to) }
 
 // Type implements pflag.Value.
-func (s *size) Type() string { return "size" }
+func (v *value[T]) Type() string { return v.kind }
 
-// lasting is how long something lasts, as people say it: 90d, 12h.
-type lasting time.Duration
+func verbatim(s string) string { return s }
 
-// Set implements pflag.Value.
-func (l *lasting) Set(text string) error {
-	if text == "0" {
-		*l = 0
-		return nil
+// number is a count of at least least.
+func number(to *int, otherwise, least int) *value[int] {
+	*to = otherwise
+	return &value[int]{to, fmt.Sprintf("a number of %d or more", least), func(s string) (int, bool) {
+		n, err := strconv.Atoi(s)
+		return n, err == nil && n >= least
+	}, strconv.Itoa}
+}
+
+// perSecond is a rate; 0 is no limit.
+func perSecond(to *float64, otherwise float64) *value[float64] {
+	*to = otherwise
+	return &value[float64]{to, "a number of 0 or more", func(s string) (float64, bool) {
+		n, err := strconv.ParseFloat(s, 64)
+		return n, err == nil && n >= 0 && !math.IsInf(n, 0)
+	}, func(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) }}
+}
+
+// choice is one of several words.
+func choice(to *string, otherwise string, words ...string) *value[string] {
+	*to = otherwise
+	return &value[string]{to, strings.Join(words, " or "), func(s string) (string, bool) {
+		return s, s == otherwise || slices.Contains(words, s)
+	}, verbatim}
+}
+
+// address is where to listen.
+func address(to *string, otherwise string) *value[string] {
+	*to = otherwise
+	return &value[string]{to, "an address with a port from 0 to 65535, such as :2222, 127.0.0.1:2222 or [::1]:2222", func(s string) (string, bool) {
+		_, port, err := net.SplitHostPort(s)
+		_, bad := strconv.ParseUint(port, 10, 16)
+		return s, s == otherwise || err == nil && bad == nil
+	}, verbatim}
+}
+
+// size is a number of bytes, at least least; 0 is no limit.
+func size(to *int64, otherwise, least int64) *value[int64] {
+	*to = otherwise
+	kind := "a size of " + formatSize(least) + " or more, such as " + formatSize(max(16<<20, least<<10)) + ", or 0 for no limit"
+	return &value[int64]{to, kind, func(s string) (int64, bool) {
+		n, ok := parseSize(s)
+		return n, ok && (n == 0 || n >= least)
+	}, formatSize}
+}
+
+// The units that a size can have, the largest first.
+var sizeUnits = []struct {
+	letter string
+	bytes  int64
+}{{"T", 1 << 40}, {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}}
+
+func parseSize(s string) (n int64, ok bool) {
+	unit := int64(1)
+	for _, u := range sizeUnits {
+		if digits, found := strings.CutSuffix(strings.ToUpper(s), u.letter); found {
+			s, unit = digits, u.bytes
+			break
+		}
 	}
-	d, err := duration.Parse(text)
-	*l = lasting(d)
-	return err
+	u, err := strconv.ParseUint(s, 10, 63)
+	return int64(u) * unit, err == nil && int64(u) <= math.MaxInt64/unit
+}
+
+// formatSize uses the largest unit that says n exactly.
+func formatSize(n int64) string {
+	for _, u := range sizeUnits {
+		if n != 0 && n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.letter
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// span is how long something lasts, at least least; zero says what 0 means.
+func span(to *time.Duration, otherwise, least time.Duration, zero string) *value[time.Duration] {
+	*to = otherwise
+	kind := "a duration of " + duration.Format(least) + " or more, such as 90d, or 0 for " + zero
+	return &value[time.Duration]{to, kind, func(s string) (time.Duration, bool) {
+		if s == "0" {
+			return 0, true
+		}
+		d, err := duration.Parse(s)
+		return d, err == nil && d >= least
+	}, func(d time.Duration) string {
+		if d == 0 {
+			return "0"
+		}
+		return strings.ReplaceAll(duration.Format(d), " ", "")
+	}}
+}
+
+// networkList is a flag that may be given several times, and its text may name several.
+type networkList struct {
+	to  *[]netip.Prefix
+	set bool // by the user: what follows adds to it
+}
+
+// Set implements pflag.Value. IPv4-mapped networks become the IPv4 that they mean, as
+// addresses do before they are compared.
+func (l *networkList) Set(text string) error {
+	var nets []netip.Prefix
+	for s := range strings.SplitSeq(text, ",") {
+		if s = strings.TrimSpace(s); s == "none" || s == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if a, e := netip.ParseAddr(s); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("%q is not an address or a network such as 192.0.2.0/24", s)
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		nets = append(nets, p.Masked())
+	}
+	if l.set {
+		nets = append(*l.to, nets...)
+	}
+	*l.to, l.set = nets, true
+	return nil
 }
 
 // String implements pflag.Value.
-func (l *lasting) String() string {
-	if *l == 0 {
-		return "0"
+func (l *networkList) String() string {
+	words := make([]string, len(*l.to))
+	for i, p := range *l.to {
+		words[i] = p.String()
 	}
-	return duration.Format(time.Duration(*l))
+	return strings.Join(words, ",")
 }
 
 // Type implements pflag.Value.
-func (l *lasting) Type() string { return "span" }
+func (l *networkList) Type() string { return "networks" }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,56 +18,92 @@ func TestSizes(t *testing.T) {
 		"2G": {2 << 30, "2G"}, "3t": {3 << 40, "3T"}, "65537": {65537, "65537"}, "1": {1, "1"}, "0G": {0, "0"},
 		"9223372036854775807": {1<<63 - 1, "9223372036854775807"}, "8388607T": {8388607 << 40, "8388607T"},
 	} {
-		var s size
-		if err := s.Set(in); err != nil || int64(s) != want.bytes || s.String() != want.words {
-			t.Errorf("%s: %d, %s, %v", in, int64(s), &s, err)
+		var n int64
+		v := size(&n, 7, 1)
+		if err := v.Set(in); err != nil || n != want.bytes || v.String() != want.words {
+			t.Errorf("%s: %d, %s, %v", in, n, v, err)
 		}
 	}
 	for _, bad := range []string{
 		"", "K", "-1", "-1K", "+1K", "1.5M", "16 M", "16MB", "16MiB", "0x10", "1_000", "M16", "16Q", "many",
 		"9223372036854775808", "8388608T", "9007199254740992K", "99999999999999999999G",
 	} {
-		s := size(7)
-		if err := s.Set(bad); err == nil || s != 7 {
-			t.Errorf("%q: %d, %v", bad, s, err)
+		var n int64
+		if err := size(&n, 7, 1).Set(bad); err == nil || n != 7 {
+			t.Errorf("%q: %d, %v", bad, n, err)
 		}
 	}
 }
 
-func TestLasting(t *testing.T) {
+func TestSpans(t *testing.T) {
 	for in, want := range map[string]time.Duration{"0": 0, "12h": 12 * time.Hour, "90d": 90 * 24 * time.Hour, "1h30m": 90 * time.Minute} {
-		var l lasting
-		if err := l.Set(in); err != nil || time.Duration(l) != want {
-			t.Errorf("%s: %v, %v", in, time.Duration(l), err)
+		var d, again time.Duration
+		v := span(&d, 0, time.Minute, "never")
+		if err := v.Set(in); err != nil || d != want {
+			t.Errorf("%s: %v, %v", in, d, err)
 		}
-		again := l
-		if err := again.Set(strings.ReplaceAll(l.String(), " ", "")); err != nil || again != l {
-			t.Errorf("%s is written as %s", in, &l)
+		if err := span(&again, 0, time.Minute, "never").Set(v.String()); err != nil || again != d {
+			t.Errorf("%s is written as %s", in, v)
 		}
 	}
-	for _, bad := range []string{"", "-1h", "90", "1.5h", "forever", "101y", "0s"} {
-		var l lasting
-		if err := l.Set(bad); err == nil {
-			t.Errorf("%q: %v", bad, time.Duration(l))
+	for _, bad := range []string{"", "-1h", "90", "1.5h", "forever", "101y", "0s", "59s"} {
+		var d time.Duration
+		if err := span(&d, 0, time.Minute, "never").Set(bad); err == nil {
+			t.Errorf("%q: %v", bad, d)
 		}
 	}
 }
 
-// What is said of a wrong value names the flag, the value and an example.
-func TestKindsOfValues(t *testing.T) {
-	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(Config).Flags(f)
-	for flag, words := range map[string]string{"history-max-bytes": "16M", "room-history-max": "16M", "retention": "90d", "inbox-max": "number"} {
-		err := FlagError(f.Parse([]string{"--" + flag, "much"}))
-		if err == nil || !strings.Contains(err.Error(), "--"+flag) || !strings.Contains(err.Error(), `"much"`) || !strings.Contains(err.Error(), words) {
-			t.Errorf("%s: %v", flag, err)
+// An error about a wrong value names the flag, the value, and what it has to be.
+func TestWrongValues(t *testing.T) {
+	for _, c := range []struct{ flag, text, words string }{
+		{"history-max-bytes", "much", "must be a size of 64K or more, such as 64M, or 0 for no limit"},
+		{"room-history-max", "63K", "must be a size of 64K or more, such as 64M, or 0 for no limit"},
+		{"data-max", "1M", "must be a size of 16M or more, such as 16G, or 0 for no limit"},
+		{"retention", "59m", "must be a duration of 1h or more, such as 90d, or 0 for no limit"},
+		{"nick-expiry", "x", "must be a duration of 1d or more, such as 90d, or 0 for never"},
+		{"nick-reserve", "x", "must be a duration of 1s or more, such as 90d, or 0 for none"},
+		{"inbox-max", "-1", "must be a number of 0 or more"},
+		{"max-sessions", "0", "must be a number of 1 or more"},
+		{"message-rate", "NaN", "must be a number of 0 or more"},
+		{"access", "all", "must be open or keys"},
+		{"log-format", "xml", "must be text or json"},
+		{"strict-crypto", "maybe", "must be true or false"},
+		{"listen", "2222", "must be an address with a port from 0 to 65535, such as :2222, 127.0.0.1:2222 or [::1]:2222"},
+		{"metrics", "localhost:http", "must be an address with a port from 0 to 65535, such as :2222, 127.0.0.1:2222 or [::1]:2222"},
+		{"hostname", "a b", "must be a name such as chat.example.org or chat.example.org:22"},
+		{"exempt", "10.0.0.0/33", `"10.0.0.0/33" is not an address or a network such as 192.0.2.0/24`},
+	} {
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		new(Config).Flags(f)
+		err := FlagError(f.Parse([]string{"--" + c.flag + "=" + c.text}))
+		if want := "--" + c.flag + " " + c.text + ": " + c.words; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
+		name := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(c.flag, "-", "_"))
+		t.Setenv(name, c.text)
+		f = pflag.NewFlagSet("", pflag.ContinueOnError)
+		new(Config).Flags(f)
+		err = FromEnvironment(f)
+		if want := "environment variable " + name + "=" + c.text + ": " + c.words; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+		os.Unsetenv(name)
 	}
 }
 
 func TestNetworks(t *testing.T) {
-	got, err := networks("exempt", []string{"192.0.2.7/24", "2001:db8::1", "::ffff:10.0.0.0/104", "::ffff:203.0.113.1", " none"})
-	if want := "[192.0.2.0/24 2001:db8::1/128 10.0.0.0/8 203.0.113.1/32]"; err != nil || fmt.Sprint(got) != want {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var cfg Config
+	cfg.Flags(f)
+	if got := f.Lookup("exempt").Value.String(); got != "127.0.0.0/8,::1/128" {
+		t.Error(got)
+	}
+	err := f.Parse([]string{"--exempt", "192.0.2.7/24, 2001:db8::1", "--exempt", "::ffff:10.0.0.0/104,::ffff:203.0.113.1, none"})
+	if got, want := f.Lookup("exempt").Value.String(), "192.0.2.0/24,2001:db8::1/128,10.0.0.0/8,203.0.113.1/32"; err != nil || got != want {
 		t.Errorf("%v, %v; want %s", got, err, want)
+	}
+	if err := f.Parse([]string{"--trusted-proxy", "none"}); err != nil || len(cfg.Proxies) != 0 {
+		t.Error(cfg.Proxies, err)
 	}
 }

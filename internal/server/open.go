@@ -1,36 +1,73 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"syscall"
 
+	"whoelse/internal/atomicfile"
+	"whoelse/internal/config"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
+	"whoelse/room/history"
 	"whoelse/room/settings"
 )
+
+// file is where something is in the data folder.
+func (s *server) file(name string) string { return filepath.Join(s.cfg.Data, name) }
 
 // openFiles opens what is in the data folder, the history first: its lock tells
 // whether another server is at work here.
 func (s *server) openFiles() (err error) {
-	data := s.cfg.Data
-	if s.storage.histories, err = openHistories(s.cfg, s.log); err != nil {
+	if err = os.MkdirAll(s.cfg.Data, 0o700); err == nil {
+		err = mayServe(s.file("history"), os.Geteuid())
+	}
+	if err == nil {
+		s.histories, err = history.Open(s.file("history"), historyOptions(s.cfg, s.log))
+	}
+	if errors.Is(err, history.ErrInUse) {
+		return fmt.Errorf("another whoelse is running on the data folder %s; stop it, or name another folder with --data", s.cfg.Data)
+	} else if err != nil {
+		return fmt.Errorf("the data folder can't be used: %w", err)
+	}
+	s.onStop(s.histories.Close)
+	if err = keys.Unfinished(s.cfg.Data); err != nil {
 		return err
 	}
-	if err = keys.Unfinished(data); err != nil {
+	if s.hostKey, err = keys.HostKey(s.file("host_key")); err != nil {
 		return err
 	}
-	if s.hostKey, err = keys.HostKey(filepath.Join(data, "host_key")); err != nil {
-		return err
-	}
-	s.storage.settings, err = settings.Open(filepath.Join(data, "settings"))
+	s.settings, err = settings.Open(s.file("settings"))
 	return err
+}
+
+func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {
+	return history.Options{Log: log, MaxBytes: cfg.HistoryMax, RoomMaxBytes: cfg.RoomMax, Retention: cfg.Retention}
+}
+
+// mayServe keeps root from serving somebody else's folder: the owner could not read what
+// root writes there.
+func mayServe(folder string, uid int) error {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return nil // it is made, or history.Open says what is wrong
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || uid != 0 || st.Uid == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d', or give root all of the data folder with chown -R",
+		folder, st.Uid, st.Uid)
 }
 
 // openKeys opens what says who may come in and as whom.
@@ -38,36 +75,52 @@ func (s *server) openKeys() (err error) {
 	if err = s.checkKeysFile(); err != nil {
 		return err
 	}
-	cfg := s.cfg
-	if s.registry, err = keys.Open(filepath.Join(cfg.Data, "authorized_keys"), s.log); err != nil {
+	if s.registry, err = keys.Open(s.file("authorized_keys"), s.log); err != nil {
 		return err
 	}
-	if s.reserved, err = reserved.Open(filepath.Join(cfg.Data, "reserved.json")); err != nil {
+	if s.reserved, err = reserved.Open(s.file("reserved.json")); err != nil {
 		return err
 	}
 	s.registry.Reserve(s.reserved.Until)
-	if cfg.RevokedKeys != "" {
-		if s.revoked, err = certs.OpenRevoked(cfg.RevokedKeys, s.log); err != nil {
+	if s.cfg.RevokedKeys != "" {
+		if s.revoked, err = certs.OpenRevoked(s.cfg.RevokedKeys, s.log); err != nil {
 			return fmt.Errorf("--revoked-keys: %w", err)
 		}
 		s.registry.Revoke(s.revoked.Key)
 	}
-	if s.bans, err = bans.Open(filepath.Join(cfg.Data, "bans.json")); err != nil {
+	if s.bans, err = bans.Open(s.file("bans.json")); err != nil {
 		return err
 	}
-	if s.mutes, err = mutes.Open(filepath.Join(cfg.Data, "mutes.json")); err != nil {
+	if s.mutes, err = bans.OpenMutes(s.file("mutes.json")); err != nil {
 		return err
 	}
-	s.invites = invites.Open(filepath.Join(cfg.Data, "invites.json"))
-	if s.audit, err = audit.Open(filepath.Join(cfg.Data, "audit.jsonl")); err != nil {
+	s.invites = invites.Open(s.file("invites.json"))
+	if s.audit, err = audit.Open(s.file("audit.jsonl")); err != nil {
 		return err
 	}
-	s.used = openUsed(cfg.Data, s.registry, s.log)
+	s.onStop(func() error { s.audit.Close(); return nil })
+	s.used = openUsed(s.cfg.Data, s.registry, s.log)
+	s.onStop(func() error { s.used.Write(); return nil })
 	return nil
 }
 
+// checkKeysFile refuses to start without authorized_keys where nicks have histories:
+// every nick would be free, for anyone to claim.
+func (s *server) checkKeysFile() error {
+	path := s.file("authorized_keys")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // the registry says what is wrong with it, if anything is
+	}
+	nicks, err := s.histories.Nicks()
+	if err != nil || len(nicks) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s is gone, and %s has the histories of nicks, which anybody could claim now; "+
+		"restore the file from a backup, or make an empty one to start over", path, s.file("history/users"))
+}
+
 // openUsed opens the times of last use. Where they can't be read, all keys count as used
-// now: else nicks would expire of people who were here yesterday.
+// now: otherwise nicks of people who were here yesterday would expire.
 func openUsed(data string, registry *keys.Registry, log *slog.Logger) *lastused.Times {
 	times := lastused.Open(filepath.Join(data, "used.json"), log)
 	if times.Lost() {
@@ -76,4 +129,27 @@ func openUsed(data string, registry *keys.Registry, log *slog.Logger) *lastused.
 		}
 	}
 	return times
+}
+
+// maxMOTD bounds the message of the day, in bytes.
+const maxMOTD = 4 << 10
+
+// motd returns a function that reads the message of the day each time, so that it can
+// be changed without a restart.
+func motd(path string, log *slog.Logger) func() string {
+	return func() string {
+		if path == "" {
+			return ""
+		}
+		f, err := atomicfile.OpenRegular(path)
+		var text []byte
+		if err == nil {
+			text, err = io.ReadAll(io.LimitReader(f, maxMOTD))
+			f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			log.Warn("the message of the day can't be read", "err", err)
+		}
+		return string(text)
+	}
 }

@@ -12,42 +12,66 @@ import (
 	"whoelse/keys"
 )
 
-// watch has edits of authorized_keys read as they are made, and everything that
-// can be edited on SIGHUP. Who is not let in any more by it has to go. It also has
-// nicks freed that nobody uses.
-func (s *server) watch() {
+const (
+	// recheckEvery bounds how long a session outlives its key's expiry-time, or a change of
+	// the revoked keys.
+	recheckEvery = 30 * time.Second
+	// retireEvery is how often nicks without a key are looked for.
+	retireEvery = time.Second
+	// expireEvery is how often nicks that nobody uses are looked for.
+	expireEvery = 24 * time.Hour
+)
+
+// watch starts what runs beside the sessions: edits of authorized_keys are read as they are made,
+// and everything that can be edited on SIGHUP; sessions whose key is no longer good end; nicks
+// without a key are retired, unused ones freed; space is measured; used.json is written. It returns
+// how to end that.
+func (s *server) watch() (end func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
 	var all sync.WaitGroup
 	s.registry.OnChange(func(c keys.Change) {
 		if len(c.Removed) > 0 { // a changed line is among them, a claim never is
 			s.recheck()
-			s.nickDeparted()
 		}
 		if len(c.Added) > 0 {
-			s.host.EndGuests(s.registry.Free)
+			s.manager.EndGuests(s.registry.Free)
 		}
 	})
 	all.Go(func() { s.registry.Watch(ctx) })
-	all.Go(func() { s.recheckAll(ctx) })
-	all.Go(func() { s.retireNicks(ctx) })
-	all.Go(func() { s.expireNicks(ctx) })
 	all.Go(func() { s.space.Run(ctx) })
+	all.Go(func() { every(ctx, recheckEvery, s.recheck) })
+	all.Go(func() { every(ctx, time.Minute, s.used.Write) })
+	all.Go(func() { every(ctx, retireEvery, func() { s.retireDeparted(ctx) }) })
+	if s.cfg.NickExpiry > 0 {
+		all.Go(func() { every(ctx, expireEvery, func() { s.expireNicks(ctx) }) })
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
 	all.Go(func() {
-		for {
-			select {
-			case <-hangup:
-				s.reload()
-			case <-ctx.Done():
-				return
-			}
+		for range hangup {
+			s.reload()
 		}
 	})
-	s.unwatch = func() {
+	return func() error {
 		signal.Stop(hangup)
+		close(hangup)
 		cancel()
 		all.Wait()
+		return nil
+	}
+}
+
+// every calls f at once, and then every interval until ctx is over.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -58,35 +82,16 @@ func (s *server) reload() {
 		err = errors.Join(err, s.revoked.Reload())
 	}
 	if err != nil {
-		s.log.Error("reloading the files failed; what was read before stays in force", "err", err)
+		s.log.Error("reload failed; what was read before stays in force", "err", err)
 		return
 	}
 	s.log.Info("files reloaded")
 	s.recheck()
 }
 
-// recheckEvery bounds how long a session outlives its key's expiry-time, or a
-// change of the revoked keys that nobody told us of.
-const recheckEvery = 30 * time.Second
-
-// recheckAll asks about everyone's key now and then, until ctx is over. Changes of
-// authorized_keys are acted on at once, see watch.
-func (s *server) recheckAll(ctx context.Context) {
-	tick := time.NewTicker(recheckEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.recheck()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // recheck ends the sessions, commands and connections of those whose key would not
 // let them in any more.
 func (s *server) recheck() {
-	s.host.EndWhere(s.ssh.Stale)
+	s.manager.EndWhere(s.ssh.Stale)
 	s.ssh.EndStale()
 }

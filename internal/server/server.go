@@ -1,6 +1,7 @@
 // Package server runs a whoelse server: it makes all parts, connects them, starts and stops
-// them in order, and has the operator's files read anew. What is here beside that are
-// rules that need several parts at once, such as what becomes of a nick without a key.
+// them in order, and reloads the operator's files. Beside that it holds the rules that need
+// several parts at once: what becomes of a nick without a key (nicks.go), and warnings about
+// addresses (sources.go).
 package server
 
 import (
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 	_ "time/tzdata" // for the zones that clients name, where the system has none
 
@@ -27,9 +29,10 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/keys/reserved"
 	"whoelse/room"
+	"whoelse/room/history"
+	"whoelse/room/settings"
 	"whoelse/sessions"
 	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
@@ -43,47 +46,42 @@ const (
 	allEnd      = 4500 * time.Millisecond
 )
 
-// server is everything that runs, in the order in which it is started. It is
-// stopped in the reverse order. No field is set again once it has started.
+// server is everything that runs. No field is set again once start has returned.
 type server struct {
-	cfg       *config.Config
-	version   string
-	log       *slog.Logger
+	cfg     *config.Config
+	version string
+	log     *slog.Logger
+	closers []func() error // end what was started, the last one first
+
 	listener  net.Listener
-	storage   storage
+	histories *history.Store
+	settings  *settings.Store
 	hostKey   gossh.Signer
 	registry  *keys.Registry
+	reserved  *reserved.List
 	revoked   *certs.Revoked // nil without --revoked-keys
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	invites   *invites.Store
 	used      *lastused.Times
 	audit     *audit.Log
-	unwatch   func() // ends what watch has started
 	room      *room.Room
-	host      *sessions.Host
-	admission *admission.Controller
-	ssh       *sshd.Server
-	metrics   *metrics.Server // nil without --metrics
 	quota     *quota.Limiter
 	space     *space.Guard
+	manager   *sessions.Manager
+	ssh       *sshd.Server
 
-	reserved   *reserved.List
-	departed   chan struct{}   // has one when a nick may have lost its last key
 	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
 	notRetired rate.Sometimes  // to the log
 }
 
 // Run runs a server until ctx is over. Once it accepts connections it says so in one line
 // on stdout. cfg was checked; version is the program's. The error, in words for the
-// operator, is about why it could not start, or did not stop in time. It is called once in
-// a process: log becomes the default one, and SIGHUP has the operator's files read anew.
+// operator, says why it could not start, or did not stop in time. It is called once in
+// a process: log becomes the default one, and SIGHUP reloads the operator's files.
 func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logger, stdout io.Writer) error {
 	slog.SetDefault(log) // the ssh library's
-	s := &server{
-		cfg: cfg, version: version, log: log,
-		departed: make(chan struct{}, 1), onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute},
-	}
+	s := &server{cfg: cfg, version: version, log: log, onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute}}
 	if err := s.start(); err != nil {
 		s.stop()
 		return err
@@ -98,19 +96,25 @@ func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	case <-ctx.Done():
 	}
 	log.Info("shutting down")
-	return s.stopInTime()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.stop() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-time.After(allEnd):
+		return errors.New("stopping took too long; what was acknowledged is on disk")
+	}
 }
 
+// start makes and starts all parts. Nobody gets in before it has returned without an error.
 func (s *server) start() (err error) {
 	cfg := s.cfg
 	if s.listener, err = listen(cfg); err != nil {
 		return err
 	}
-	if s.metrics, err = metrics.Listen(cfg.Metrics, s.log); err != nil {
+	monitor, err := metrics.Listen(cfg.Metrics, s.log)
+	if err != nil {
 		return err
-	}
-	if err := takeFolder(cfg.Data); err != nil {
-		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	if err := s.openFiles(); err != nil {
 		return err
@@ -119,41 +123,70 @@ func (s *server) start() (err error) {
 	if err := s.openKeys(); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.storage.histories, s.storage.histories, s.registry, s.storage.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
+	if s.room, err = room.New(s.histories, s.histories, s.registry, s.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
 		return err
 	}
-	if err := s.storage.histories.Follow(s.room.Apply); err != nil {
-		return err
-	}
+	s.onStop(func() error { s.room.Close(); return nil })
+	s.histories.Follow(s.room.Apply)
 	if err := s.retireFound(); err != nil {
 		return err
 	}
-	s.openQuota()
-	s.host = sessions.New(sessions.Config{
+	s.quota = quota.New(cfg.Quota)
+	s.space = space.New(space.Config{Dir: cfg.Data, Max: cfg.DataMax, Log: s.log, Tell: func(words string) {
+		if s.manager != nil { // which there is before anybody could be told
+			s.manager.TellOperators(words)
+		}
+	}})
+	s.space.Measure(context.Background())
+	s.manager = sessions.New(sessions.Config{
 		Room: s.room, MessageRate: cfg.MessageRate,
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
 		Quota: s.quota, Space: s.space,
 	})
-	s.admission = admission.New(cfg.Admission, s.bans)
+	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
-		HostKey: s.hostKey, Handle: s.host.Handle, Log: s.log,
-		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: s.admission,
+		HostKey: s.hostKey, Handle: s.manager.Handle, Log: s.log,
+		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: control,
 		Claims: claims.New(cfg.Claims, s.log), MayClaim: s.space.Claims,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
 	})
 	if err != nil {
 		return err
 	}
-	s.watch()
-	s.metrics.Serve(metrics.Sources{
-		Version: s.version, Room: s.room.Stats, Store: s.storage.histories.Stats, Admission: s.admission.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
+	s.onStop(s.watch())
+	s.onStop(s.endConnections)
+	monitor.Serve(metrics.Sources{
+		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats, Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
 	}, s.probe)
+	s.onStop(func() error { monitor.Stop(); return nil })
 	return nil
 }
 
-// logStart is the log's first word: what runs, where, on which data, as whom, and who
-// gets in.
+// onStop has f called by stop, before what was given earlier.
+func (s *server) onStop(f func() error) { s.closers = append(s.closers, f) }
+
+// stop ends what start has started, last things first: no new connections, everyone is told and
+// leaves, what they said is synced. The error is the histories'.
+func (s *server) stop() (err error) {
+	for _, f := range slices.Backward(s.closers) {
+		err = f()
+	}
+	return err
+}
+
+// endConnections lets no more come in, and ends those there are.
+func (s *server) endConnections() error {
+	s.ssh.Stop()
+	s.listener.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), sessionsEnd)
+	defer cancel()
+	s.manager.Shutdown(ctx)
+	s.ssh.Close()
+	return nil
+}
+
+// logStart logs what runs, where, on which data, as whom, and who gets in.
 func (s *server) logStart() {
 	data, err := filepath.Abs(s.cfg.Data)
 	if err != nil {
@@ -167,58 +200,27 @@ func (s *server) logStart() {
 		"host_key", gossh.FingerprintSHA256(s.hostKey.PublicKey()), "access", s.cfg.Access, "guests", guests)
 }
 
-// invitation is the line that tells how to get in.
+// invitation is the line that says how to get in.
 func (s *server) invitation() string {
 	return fmt.Sprintf("whoelse is listening on %s, host key %s; join with: %s",
 		s.listener.Addr(), gossh.FingerprintSHA256(s.hostKey.PublicKey()), s.joinLine("nick", s.listener.Addr().(*net.TCPAddr).AddrPort()))
 }
 
-// joinLine is what a person types to join as user, whose connection came in on at, or does.
+// joinLine is what a person types to join as user. at is where their connection comes in.
 func (s *server) joinLine(user string, at netip.AddrPort) string {
 	return s.cfg.Host.JoinLine(user, at, s.listener.Addr().(*net.TCPAddr).Port)
 }
 
-// stopInTime stops and gives up waiting when a disk or a peer keeps it from that.
-func (s *server) stopInTime() error {
-	done := make(chan error, 1)
-	go func() { done <- s.stop() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(allEnd):
-		return errors.New("stopping took too long; what was acknowledged is on disk")
+// probe asks whether messages are accepted, and whether space is short.
+func (s *server) probe(ctx context.Context) (remark string, err error) {
+	stats := s.space.Stats()
+	if stats.Stage > space.Free {
+		remark = fmt.Sprintf("the data folder is at %d %% of --data-max", stats.Bytes*100/stats.Max)
+	} else if stats.DiskLow {
+		remark = "the disk is nearly full"
 	}
-}
-
-// stop ends what start has started, last things first: nobody new comes in,
-// everyone is told and leaves, what they said is synced.
-func (s *server) stop() error {
-	s.metrics.Stop()
-	if s.ssh != nil {
-		s.ssh.Stop()
+	if stats.Stage >= space.Full {
+		return "", errors.New(remark)
 	}
-	if s.listener != nil {
-		s.listener.Close()
-	}
-	if s.host != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), sessionsEnd)
-		s.host.Shutdown(ctx)
-		cancel()
-	}
-	if s.ssh != nil {
-		s.ssh.Close()
-	}
-	if s.room != nil {
-		s.room.Close()
-	}
-	if s.unwatch != nil {
-		s.unwatch()
-	}
-	if s.used != nil {
-		s.used.Close()
-	}
-	if s.audit != nil {
-		s.audit.Close()
-	}
-	return s.storage.close()
+	return remark, s.histories.Probe(ctx)
 }

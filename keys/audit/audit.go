@@ -1,5 +1,4 @@
-// Package audit keeps what operators did, one JSON object a line, for whoever asks
-// later who banned whom and why.
+// Package audit records what operators did, one JSON object a line.
 //
 //	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
 //	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})
@@ -24,12 +23,9 @@ import (
 	"whoelse/keys/internal/sanitize"
 )
 
-// ErrClosed is what Append gives after Close.
-var ErrClosed = errors.New("the audit log is closed")
-
 // Entry is one thing done. Append cleans its text.
 type Entry struct {
-	When   time.Time `json:"when"` // now, if zero
+	When   time.Time `json:"when"` // set by Append
 	Who    string    `json:"who"`
 	What   string    `json:"what"`
 	Whom   string    `json:"whom,omitempty"`
@@ -42,8 +38,8 @@ type Entry struct {
 type Log struct {
 	mu   sync.Mutex // owns all below; held while the disk works
 	file file
-	size int64 // of what is whole; everything behind it is cut off
-	err  error // why nothing is taken any more
+	size int64 // of the whole lines; anything behind them is cut off
+	err  error // why nothing is accepted any more
 }
 
 // file is what Log does to an os.File.
@@ -54,9 +50,8 @@ type file interface {
 	Close() error
 }
 
-// Open opens the log at path, or makes it. A link, or what is no regular file, is
-// refused. What a crash left half written at its
-// end was never acknowledged, and is cut off.
+// Open opens the log at path, or makes it. Anything but a regular file with one name is
+// refused. A line that a crash left half written was never acknowledged, and is cut off.
 func Open(path string) (*Log, error) {
 	f, err := atomicfile.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
@@ -98,26 +93,36 @@ func (l *Log) mend(f *os.File) error {
 	return errors.Join(f.Truncate(l.size), f.Sync())
 }
 
+// textMax bounds each text of an entry, in characters.
+const textMax = 1000
+
+// spaces puts text of several lines on one; the rest sanitize.Most makes fit for any
+// screen that the log is read on.
+var spaces = strings.NewReplacer("\n", " ", "\t", " ")
+
 // Append puts e on record. When it returns nil, e is on disk.
 func (l *Log) Append(e Entry) error {
-	if e.When.IsZero() {
-		e.When = time.Now()
+	e.When = time.Now().UTC().Truncate(time.Millisecond)
+	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
+		*s = sanitize.Most(spaces.Replace(*s), textMax)
 	}
-	line, err := encode(e)
-	if err != nil {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
-	return l.add(line)
+	return l.add(line.Bytes())
 }
 
 // add writes a line whole or not at all. After a failed sync nobody knows what the
 // disk has, so that nothing is acknowledged any more.
 func (l *Log) add(line []byte) error {
+	if l.err != nil {
+		return l.err
+	}
 	if _, err := l.file.Write(line); err != nil {
 		err = fmt.Errorf("the audit log: %w", err)
 		if cut := l.file.Truncate(l.size); cut != nil {
@@ -126,39 +131,19 @@ func (l *Log) add(line []byte) error {
 		return err
 	}
 	if err := l.file.Sync(); err != nil {
-		l.err = fmt.Errorf("the audit log takes nothing until a restart: %w", err)
+		l.err = fmt.Errorf("the audit log accepts nothing until a restart: %w", err)
 		return l.err
 	}
 	l.size += int64(len(line))
 	return nil
 }
 
-// Close releases the file.
+// Close releases the file. It may be called again.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if errors.Is(l.err, ErrClosed) {
-		return nil
+	if err := l.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
 	}
-	l.err = ErrClosed
-	return l.file.Close()
-}
-
-// textMax bounds each text of an entry, in characters.
-const textMax = 1000
-
-// spaces puts text of several lines on one; the rest sanitize.Most makes fit for any
-// screen that the log is read on.
-var spaces = strings.NewReplacer("\n", " ", "\t", " ")
-
-func encode(e Entry) ([]byte, error) {
-	e.When = e.When.UTC().Truncate(time.Millisecond)
-	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
-		*s = sanitize.Most(spaces.Replace(*s), textMax)
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(e)
-	return b.Bytes(), err
+	return nil
 }

@@ -1,5 +1,5 @@
-// Package bans keeps who may not come in: nicks, keys and networks, for some time or
-// for good, and why.
+// Package bans keeps the nicks, keys and networks that are banned, for some time or
+// indefinitely, and why.
 //
 //	list, err := bans.Open(filepath.Join(data, "bans.json"))
 //	target, err := bans.ParseTarget("203.0.113.0/24")
@@ -8,7 +8,8 @@
 //	b, banned := list.Address(addr)                    // before authentication
 //	b, banned = list.Find(bans.Who{Nick: n, Key: fp, Addr: addr}) // after
 //
-// Before adding one, ask target.Covers about everybody it should not lock out.
+// Before adding one, ask target.Covers about everybody it should not lock out. Mutes, in
+// mutes.go, are the milder means: of nicks that may read and not write.
 package bans
 
 import (
@@ -21,19 +22,15 @@ import (
 	"whoelse/keys/internal/sanitize"
 )
 
-var (
-	// ErrNoSuchBan: nothing is banned by that name.
-	ErrNoSuchBan = errors.New("there is no such ban")
-	// ErrTooMany: the list has as many as it takes.
-	ErrTooMany = fmt.Errorf("there are %d bans already; lift some, or ban networks", maxBans)
-)
+// ErrTooMany is what Add gives where the list is full.
+var ErrTooMany = fmt.Errorf("there are %d bans already; lift some, or ban networks", maxBans)
 
 const (
 	maxBans   = 10_000
 	maxReason = 90 // bytes; sanitize.Text keeps them all
 )
 
-// Ban is one that has not expired. Its text is safe to show.
+// Ban is of one target. Its text is safe to show.
 type Ban struct {
 	Target Target    `json:"target"`
 	By     string    `json:"by"`
@@ -42,10 +39,13 @@ type Ban struct {
 	Until  time.Time `json:"until,omitzero"` // zero is for good
 }
 
-func (b Ban) expired(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
+// Key is what a ban is found by.
+func (b Ban) Key() Target { return b.Target }
 
-// Words tell somebody that they are banned, until when and why. They are for whoever
-// refuses them.
+// Expired reports whether it is over.
+func (b Ban) Expired(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
+
+// Words tell the banned person so, until when and why.
 func (b Ban) Words() string {
 	words := "you are banned"
 	if !b.Until.IsZero() {
@@ -66,77 +66,50 @@ func (b *Ban) check() error {
 	return nil
 }
 
-// List is the file of bans, and all of it in memory. The server owns the file while
-// it runs. Its methods may be called concurrently; Address and Find take microseconds.
-type List struct {
-	now  func() time.Time
-	bans *jsonfile.List[Target, Ban]
-}
+// List is the bans by target, see jsonfile.List. Remove lifts the ban of exactly one target;
+// Address and Find take microseconds.
+type List struct{ *jsonfile.List[Target, Ban] }
 
 // Open reads the bans at path, which need not exist yet.
-func Open(path string) (*List, error) { return open(jsonfile.File[Ban]{Path: path, Now: time.Now}) }
-
-func open(file jsonfile.File[Ban]) (*List, error) {
-	file.What, file.Check, file.Expired = "bans", (*Ban).check, Ban.expired
-	list, err := jsonfile.Open(file, func(b Ban) Target { return b.Target })
-	return &List{now: file.Now, bans: list}, err
+func Open(path string) (*List, error) {
+	l := &List{jsonfile.New[Target](path, "bans", (*Ban).check)}
+	return l, l.Reload()
 }
-
-// Reload reads the file again, after it was edited by hand. If it cannot be read, the
-// bans stay as they were.
-func (l *List) Reload() error { return l.bans.Reload() }
 
 // Add bans target, for good if lasts is 0; an earlier ban of the same is replaced.
-// What is not safe to show in reason becomes a '?'. When it returns nil the ban is in
+// Characters of reason that are not safe to show become a '?'. When it returns nil the ban is in
 // force and on disk.
 func (l *List) Add(target Target, by, reason string, lasts time.Duration) (Ban, error) {
-	switch {
-	case target == (Target{}):
+	if target == (Target{}) {
 		return Ban{}, errors.New("nothing to ban")
-	case len(reason) > maxReason:
+	}
+	if len(reason) > maxReason {
 		return Ban{}, fmt.Errorf("the reason is %d bytes long, more than %d", len(reason), maxReason)
-	case lasts < 0:
-		return Ban{}, errors.New("a ban cannot end before it begins")
 	}
-	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: l.now().UTC().Truncate(time.Second)}
+	made := time.Now().UTC().Truncate(time.Second)
+	b := Ban{Target: target, By: sanitize.Text(by), Reason: sanitize.Text(reason), Made: made}
 	if lasts > 0 {
-		b.Until = b.Made.Add(lasts)
+		b.Until = made.Add(lasts)
 	}
-	return b, l.bans.Set(b, maxBans, ErrTooMany)
+	return b, l.Set(b, maxBans, ErrTooMany)
 }
 
-// Lift ends the ban of exactly that target. Error: ErrNoSuchBan, or the disk's.
-func (l *List) Lift(target Target) error {
-	was, err := l.bans.Remove(target)
-	if err == nil && !was {
-		err = fmt.Errorf("%w: %s", ErrNoSuchBan, target)
-	}
-	return err
-}
-
-// All gives the bans that have not expired, oldest first. The caller owns the slice.
-func (l *List) All() []Ban { return l.bans.All() }
-
-// Address tells whether an address is banned. It is asked before authentication.
+// Address reports whether an address is banned. It is asked before authentication.
 func (l *List) Address(a netip.Addr) (Ban, bool) { return l.Find(Who{Addr: a}) }
 
-// Find tells whether somebody is banned, by what is known of them.
-func (l *List) Find(who Who) (Ban, bool) {
-	if b, ok := l.bans.Find(Target{Nick: who.Nick}); ok && who.Nick != "" {
-		return b, true
-	}
-	if b, ok := l.bans.Find(Target{Key: who.Key}); ok && who.Key != "" {
-		return b, true
-	}
-	if !who.Addr.IsValid() {
-		return Ban{}, false
-	}
-	a := who.Addr.Unmap().WithZone("")
-	for bits := a.BitLen(); bits >= minBits(a); bits-- {
-		block, _ := a.Prefix(bits)
-		if b, ok := l.bans.Find(Target{Block: block}); ok {
-			return b, true
+// Find reports whether a person is banned, by any known field.
+func (l *List) Find(who Who) (b Ban, banned bool) {
+	targets := []Target{{Nick: who.Nick}, {Key: who.Key}}
+	if a := who.Addr.Unmap().WithZone(""); a.IsValid() {
+		for bits := a.BitLen(); bits >= minBits(a); bits-- {
+			block, _ := a.Prefix(bits)
+			targets = append(targets, Target{Block: block})
 		}
 	}
-	return Ban{}, false
+	for _, t := range targets {
+		if b, banned = l.List.Find(t); banned { // of nothing there is no ban
+			break
+		}
+	}
+	return b, banned
 }

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"whoelse/internal/jsonfile"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -20,23 +19,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is a time that tests move, and where the list is.
-type clock struct {
-	t    time.Time
-	path string
+func list(t *testing.T) (l *List, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "bans.json")
+	return reopen(t, path), path
 }
 
-func (c *clock) now() time.Time { return c.t }
-
-func list(t *testing.T) (*List, *clock) {
+func reopen(t *testing.T, path string) *List {
 	t.Helper()
-	c := &clock{time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), filepath.Join(t.TempDir(), "bans.json")}
-	return reopen(t, c), c
-}
-
-func reopen(t *testing.T, c *clock) *List {
-	t.Helper()
-	l, err := open(jsonfile.File[Ban]{Path: c.path, Now: c.now})
+	l, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,78 +74,81 @@ func TestParseTarget(t *testing.T) {
 }
 
 func TestBansHold(t *testing.T) {
-	l, c := list(t)
-	for _, s := range []string{"bob", "~eve", fingerprint, "203.0.113.0/24", "198.51.100.9", "2001:db8::/48"} {
-		if _, err := l.Add(target(t, s), "alice", "floods", time.Hour); err != nil {
-			t.Fatal(err)
-		}
-	}
-	addr := netip.MustParseAddr
-	banned := []Who{
-		{Nick: "bob"}, {Nick: "~eve"}, {Key: fingerprint}, {Addr: addr("203.0.113.77")}, {Addr: addr("::ffff:203.0.113.77")},
-		{Addr: addr("198.51.100.9")}, {Addr: addr("2001:db8::77")}, {Nick: "carol", Key: "x", Addr: addr("203.0.113.1")},
-	}
-	free := []Who{
-		{}, {Nick: "carol"}, {Nick: "eve"}, {Nick: "~bob"}, {Key: "SHA256:x"}, {Addr: addr("203.0.114.1")},
-		{Addr: addr("198.51.100.8")}, {Addr: addr("2001:db8:1::1")}, {Nick: "carol", Key: "x", Addr: addr("192.0.2.1")},
-	}
-	check := func(l *List, whose []Who, want bool) {
-		t.Helper()
-		for _, who := range whose {
-			b, got := l.Find(who)
-			if got != want || got && (b.Reason != "floods" || b.By != "alice" || !b.Target.Covers(who)) {
-				t.Errorf("%+v: %+v, %v", who, b, got)
+	synctest.Test(t, func(t *testing.T) {
+		l, path := list(t)
+		for _, s := range []string{"bob", "~eve", fingerprint, "203.0.113.0/24", "198.51.100.9", "2001:db8::/48"} {
+			if _, err := l.Add(target(t, s), "alice", "floods", time.Hour); err != nil {
+				t.Fatal(err)
 			}
 		}
-	}
-	check(l, banned, true)
-	check(l, free, false)
-	again := reopen(t, c)
-	check(again, banned, true)
-	check(again, free, false)
-	if diff := cmp.Diff(l.All(), again.All(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
-		t.Error(diff)
-	}
-	c.t = c.t.Add(time.Hour)
-	check(l, banned, false)
-	if len(l.All()) != 0 {
-		t.Errorf("%+v", l.All())
-	}
+		addr := netip.MustParseAddr
+		banned := []Who{
+			{Nick: "bob"}, {Nick: "~eve"}, {Key: fingerprint}, {Addr: addr("203.0.113.77")}, {Addr: addr("::ffff:203.0.113.77")},
+			{Addr: addr("198.51.100.9")}, {Addr: addr("2001:db8::77")}, {Nick: "carol", Key: "x", Addr: addr("203.0.113.1")},
+		}
+		free := []Who{
+			{}, {Nick: "carol"}, {Nick: "eve"}, {Nick: "~bob"}, {Key: "SHA256:x"}, {Addr: addr("203.0.114.1")},
+			{Addr: addr("198.51.100.8")}, {Addr: addr("2001:db8:1::1")}, {Nick: "carol", Key: "x", Addr: addr("192.0.2.1")},
+		}
+		check := func(l *List, whose []Who, want bool) {
+			t.Helper()
+			for _, who := range whose {
+				b, got := l.Find(who)
+				if got != want || got && (b.Reason != "floods" || b.By != "alice" || !b.Target.Covers(who)) {
+					t.Errorf("%+v: %+v, %v", who, b, got)
+				}
+			}
+		}
+		check(l, banned, true)
+		check(l, free, false)
+		again := reopen(t, path)
+		check(again, banned, true)
+		check(again, free, false)
+		if diff := cmp.Diff(l.All(), again.All(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			t.Error(diff)
+		}
+		time.Sleep(time.Hour)
+		check(l, banned, false)
+		if len(l.All()) != 0 {
+			t.Errorf("%+v", l.All())
+		}
+	})
 }
 
 func TestAddAgainAndLift(t *testing.T) {
-	l, c := list(t)
-	bob := target(t, "bob")
-	if _, err := l.Add(bob, "alice", "floods", time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := l.Add(bob, "carol", "still", 0); err != nil || !b.Until.IsZero() {
-		t.Fatalf("%+v, %v", b, err)
-	}
-	c.t = c.t.AddDate(50, 0, 0)
-	if b, ok := l.Find(Who{Nick: "bob"}); !ok || b.By != "carol" || len(l.All()) != 1 {
-		t.Errorf("%+v, %v", b, ok)
-	}
-	if err := l.Lift(target(t, "carol")); !errors.Is(err, ErrNoSuchBan) {
-		t.Errorf("%v", err)
-	}
-	if err := l.Lift(bob); err != nil {
-		t.Error(err)
-	}
-	if _, ok := l.Find(Who{Nick: "bob"}); ok {
-		t.Error("still banned")
-	}
-	if err := l.Reload(); err != nil || len(l.All()) != 0 {
-		t.Errorf("%v, %+v", err, l.All())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := list(t)
+		bob := target(t, "bob")
+		if _, err := l.Add(bob, "alice", "floods", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := l.Add(bob, "carol", "still", 0); err != nil || !b.Until.IsZero() {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		time.Sleep(50 * 365 * 24 * time.Hour)
+		if b, ok := l.Find(Who{Nick: "bob"}); !ok || b.By != "carol" || len(l.All()) != 1 {
+			t.Errorf("%+v, %v", b, ok)
+		}
+		if was, err := l.Remove(target(t, "carol")); was || err != nil {
+			t.Errorf("%v, %v", was, err)
+		}
+		if was, err := l.Remove(bob); !was || err != nil {
+			t.Errorf("%v, %v", was, err)
+		}
+		if _, ok := l.Find(Who{Nick: "bob"}); ok {
+			t.Error("still banned")
+		}
+		if err := l.Reload(); err != nil || len(l.All()) != 0 {
+			t.Errorf("%v, %+v", err, l.All())
+		}
+	})
 }
 
 func TestAddRefuses(t *testing.T) {
-	l, c := list(t)
+	l, path := list(t)
 	for name, err := range map[string]error{
-		"nothing":  second(l.Add(Target{}, "a", "", 0)),
-		"reason":   second(l.Add(target(t, "bob"), "a", strings.Repeat("x", maxReason+1), 0)),
-		"negative": second(l.Add(target(t, "bob"), "a", "", -1)),
+		"nothing": second(l.Add(Target{}, "a", "", 0)),
+		"reason":  second(l.Add(target(t, "bob"), "a", strings.Repeat("x", maxReason+1), 0)),
 	} {
 		if err == nil {
 			t.Error(name)
@@ -165,7 +159,7 @@ func TestAddRefuses(t *testing.T) {
 		many = append(many, Ban{Target: target(t, fmt.Sprintf("n%d", i))})
 	}
 	text, err := json.Marshal(many)
-	if err := errors.Join(err, os.WriteFile(c.path, text, 0o600), l.Reload()); err != nil {
+	if err := errors.Join(err, os.WriteFile(path, text, 0o600), l.Reload()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Add(target(t, "bob"), "a", "", 0); !errors.Is(err, ErrTooMany) {
@@ -177,9 +171,9 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestTextIsSafeToShow(t *testing.T) {
-	l, c := list(t)
+	l, path := list(t)
 	text := `[{"target":"bob","by":"\u001b[2J","reason":"\u202ex\u0000","made":"2026-11-21T12:00:00Z"}]`
-	if err := os.WriteFile(c.path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Reload(); err != nil {

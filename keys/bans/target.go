@@ -17,7 +17,7 @@ type Target struct {
 	Block netip.Prefix // a network, or a single address
 }
 
-// Who is somebody as far as known.
+// Who is a person, as far as known.
 type Who struct {
 	Nick string
 	Key  string
@@ -26,42 +26,35 @@ type Who struct {
 
 const sha256Mark = "SHA256:"
 
-// Broadest networks that can be banned. Broader ones are a slip, or shut the door.
-const (
-	minBits4 = 8
-	minBits6 = 16
-)
-
+// minBits is of the broadest network that can be banned. A broader one is a mistake, or
+// closes the room.
 func minBits(a netip.Addr) int {
 	if a.Is4() {
-		return minBits4
+		return 8
 	}
-	return minBits6
+	return 16
 }
 
 // ParseTarget reads a nick, a fingerprint, an address or a CIDR block. An address is
 // one even where it could be a nick too. The error is fit to be shown.
 func ParseTarget(s string) (Target, error) {
+	digest, fingerprint := strings.CutPrefix(s, sha256Mark)
+	a, err := netip.ParseAddr(s)
 	switch {
-	case strings.HasPrefix(s, sha256Mark):
-		return parseFingerprint(s)
+	case fingerprint:
+		sum, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(digest, "="))
+		if err != nil || len(sum) != 32 {
+			return Target{}, fmt.Errorf("%s is not a fingerprint (SHA256: and 43 characters)", sanitize.Quote(s))
+		}
+		return Target{Key: sha256Mark + base64.RawStdEncoding.EncodeToString(sum)}, nil
 	case strings.Contains(s, "/"):
 		return parseBlock(s)
-	}
-	if a, err := netip.ParseAddr(s); err == nil {
+	case err == nil:
 		a = a.Unmap().WithZone("")
 		return Target{Block: netip.PrefixFrom(a, a.BitLen())}, nil
 	}
 	n, err := nick.ParseAny(s)
 	return Target{Nick: n}, err
-}
-
-func parseFingerprint(s string) (Target, error) {
-	sum, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(s[len(sha256Mark):], "="))
-	if err != nil || len(sum) != 32 {
-		return Target{}, fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", sanitize.Quote(s), sha256Mark)
-	}
-	return Target{Key: sha256Mark + base64.RawStdEncoding.EncodeToString(sum)}, nil
 }
 
 func parseBlock(s string) (Target, error) {
@@ -70,10 +63,7 @@ func parseBlock(s string) (Target, error) {
 		return Target{}, fmt.Errorf("%s is no network; write it as 203.0.113.0/24 or 2001:db8::/48", sanitize.Quote(s))
 	}
 	if p.Addr().Is4In6() {
-		if p.Bits() < 96 {
-			return Target{}, fmt.Errorf("%s is too broad", sanitize.Quote(s))
-		}
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		p = netip.PrefixFrom(p.Addr().Unmap(), max(p.Bits()-96, 0))
 	}
 	if least := minBits(p.Addr()); p.Bits() < least {
 		return Target{}, fmt.Errorf("%s is too broad; at least /%d is needed", sanitize.Quote(s), least)
@@ -96,8 +86,7 @@ func (t Target) String() string {
 	return ""
 }
 
-// Covers tells whether a ban of t would keep who out. What is not known of who
-// cannot be covered.
+// Covers reports whether a ban of t would keep who out. An unknown field is not covered.
 func (t Target) Covers(who Who) bool {
 	switch {
 	case t.Nick != "":
@@ -112,8 +101,7 @@ func (t Target) Covers(who Who) bool {
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // UnmarshalText is ParseTarget.
-func (t *Target) UnmarshalText(b []byte) error {
-	parsed, err := ParseTarget(string(b))
-	*t = parsed
+func (t *Target) UnmarshalText(b []byte) (err error) {
+	*t, err = ParseTarget(string(b))
 	return err
 }

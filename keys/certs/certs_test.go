@@ -149,7 +149,7 @@ func TestCertificatesRefused(t *testing.T) {
 		"no principals":     {line, ca, func(c *gossh.Certificate) { c.ValidPrincipals = nil }, "names no principal"},
 		"odd principal":     {line, ca, func(c *gossh.Certificate) { c.ValidPrincipals = []string{"../\x1b"} }, "cannot be a nick"},
 		"reserved":          {line, ca, func(c *gossh.Certificate) { c.ValidPrincipals = []string{"root"} }, "reserved"},
-		"expired":           {line, ca, func(c *gossh.Certificate) { c.ValidAfter, c.ValidBefore = 1, 1+day }, "it expired on 1970-01-02 00:00 UTC; ask whoever issued it for a new one"},
+		"expired":           {line, ca, func(c *gossh.Certificate) { c.ValidAfter, c.ValidBefore = 1, 1+day }, "it expired on 1970-01-02 00:00 UTC; ask its issuer for a new one"},
 		"not yet":           {line, ca, func(c *gossh.Certificate) { c.ValidAfter, c.ValidBefore = c.ValidBefore+day, c.ValidBefore+2*day }, "it is not valid before 20"},
 		"overflow":          {line, ca, func(c *gossh.Certificate) { c.ValidBefore = 1 << 63 }, "its validity is not a time"},
 		"host":              {line, ca, func(c *gossh.Certificate) { c.CertType = gossh.HostCert }, "it is for hosts, not for people"},
@@ -188,7 +188,7 @@ func TestATamperedCertificate(t *testing.T) {
 	} {
 		cert := certificate(t, ca, nil)
 		change(cert)
-		if h, err := checker.Authenticate(cert, "carol", here); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "its signature does not fit it; ask whoever issued it") {
+		if h, err := checker.Authenticate(cert, "carol", here); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "its signature does not fit it; ask its issuer") {
 			t.Errorf("%s: %+v, %v", name, h, err)
 		}
 	}

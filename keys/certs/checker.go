@@ -1,10 +1,22 @@
+// Package certs lets in whoever holds an OpenSSH certificate of an authority that
+// authorized_keys names, and knows which keys and certificates are revoked.
+//
+//	revoked, err := certs.OpenRevoked(path, log)   // --revoked-keys; optional
+//	reg.Revoke(revoked.Key)
+//	checker := certs.NewChecker(reg, revoked)
+//
+//	if keys.IsCertificate(pub) {
+//		h, err := checker.Authenticate(pub, username, addr)
+//	}
+//
+// As with plain keys, a certificate that was only offered proves nothing: ask about
+// the one that signed.
 package certs
 
 import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -31,18 +43,15 @@ func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format
 // Checker decides about certificates. Its methods may be called concurrently.
 type Checker struct {
 	reg     *keys.Registry
-	revoked *Revoked // nil is none
-	now     func() time.Time
+	revoked *Revoked
 }
 
 // NewChecker makes one. revoked may be nil.
-func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker {
-	return &Checker{reg: reg, revoked: revoked, now: time.Now}
-}
+func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker { return &Checker{reg, revoked} }
 
-// Authenticate tells who a certificate makes somebody who connects as username from
-// an address. The nick is the certificate's principal; of several, the one that is
-// asked for by username. All errors are ErrRefused, in words for its owner.
+// Authenticate gives the nick and role that a certificate gives a client that connects as
+// username from an address. The nick is the certificate's principal; of several, the one that
+// is asked for by username. All errors are ErrRefused, in words for its owner.
 func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (keys.Holder, error) {
 	cert, ok := key.(*gossh.Certificate)
 	if !ok {
@@ -62,14 +71,16 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	if err := c.verify(cert, principal, from); err != nil {
 		return keys.Holder{}, err
 	}
-	if err := c.free(cert, n, from); err != nil {
-		return keys.Holder{}, err
+	if c.reg.Held(n) { // by a plain key, which may be the certificate's own
+		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
+			return keys.Holder{}, refusal{&keys.HeldError{Nick: n}}
+		}
 	}
 	_, noTouch := cert.Extensions["no-touch-required"]
 	return keys.Holder{Nick: n, Role: authority.Role, NoTouch: noTouch}, nil
 }
 
-// authority finds who signed, before any signature is looked at: a stranger's
+// authority finds the signer's line, before any signature is looked at: a stranger's
 // certificates cost nothing.
 func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Authority, error) {
 	if err := keys.CheckKey(cert.SignatureKey); err != nil {
@@ -121,112 +132,68 @@ func same(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
+// names quotes the first five of a list.
 func names(list []string) string {
-	const most = 5
 	var shown []string
-	for _, p := range list[:min(len(list), most)] {
+	for _, p := range list[:min(len(list), 5)] {
 		shown = append(shown, sanitize.Quote(p))
 	}
-	s := strings.Join(shown, ", ")
-	if len(list) > most {
-		s += ", ..."
+	if len(list) > 5 {
+		shown = append(shown, "...")
 	}
-	return s
+	return strings.Join(shown, ", ")
 }
 
-// verify has the library check the certificate, after inspect has, and looks at the
-// address itself: the library leaves that to who uses its result.
+const askAgain = "ask its issuer for a new one"
+
+// verify checks all that the library does, too, to say in our words what is wrong, and has
+// the library check the signature. The address is left to us by it.
 func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.Addr) error {
-	if err := c.inspect(cert); err != nil {
-		return err
-	}
-	checker := gossh.CertChecker{
-		IsUserAuthority: func(gossh.PublicKey) bool { return true }, // found by authority
-		IsRevoked:       c.revoked.Certificate,
-		Clock:           c.now,
-	}
-	perms, err := checker.Authenticate(attempt{user: principal, from: from}, cert)
-	if err != nil {
-		return refuse("its signature does not fit it; %s", askAgain)
-	}
-	list, restricted := perms.CriticalOptions["source-address"]
-	if restricted && !sourceAllowed(list, from) {
-		return refuse("not for the address you come from")
-	}
-	return nil
-}
-
-const askAgain = "ask whoever issued it for a new one"
-
-// inspect checks what the library does, but for the signature, to say in our words what
-// is wrong.
-func (c *Checker) inspect(cert *gossh.Certificate) error {
-	now := c.now().Unix()
+	now := time.Now().Unix()
 	after, before := int64(cert.ValidAfter), int64(cert.ValidBefore)
-	switch option := unknownOption(cert); {
+	endless := cert.ValidBefore == gossh.CertTimeInfinity
+	sources, restricted := cert.CriticalOptions[sourceAddress]
+	unknown := maps.Clone(cert.CriticalOptions)
+	delete(unknown, sourceAddress)
+	checker := gossh.CertChecker{SupportedCriticalOptions: []string{sourceAddress}}
+	switch {
 	case cert.CertType != gossh.UserCert:
 		return refuse("it is for hosts, not for people; sign one with: ssh-keygen, without -h")
 	case c.revoked.Certificate(cert):
 		return refuse("it was revoked; %s", askAgain)
-	case option != "":
-		return refuse("its option %s can't be enforced here; ask whoever issued it for one without", sanitize.Quote(option))
-	case after < 0 || before < 0 && cert.ValidBefore != gossh.CertTimeInfinity:
+	case len(unknown) > 0:
+		return refuse("its option %s can't be enforced here; ask its issuer for one without", names(slices.Sorted(maps.Keys(unknown))))
+	case after < 0 || before < 0 && !endless:
 		return refuse("its validity is not a time; %s", askAgain)
 	case now < after:
 		return refuse("it is not valid before %s", minute(after))
-	case cert.ValidBefore != gossh.CertTimeInfinity && now >= before:
+	case !endless && now >= before:
 		return refuse("it expired on %s; %s", minute(before), askAgain)
+	case checker.CheckCert(principal, cert) != nil:
+		return refuse("its signature does not fit it; %s", askAgain)
+	case restricted && !sourceAllowed(sources, from):
+		return refuse("not for the address you come from")
 	}
 	return nil
 }
 
 func minute(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02 15:04 UTC") }
 
-// unknownOption gives the first critical option that is not understood, "" for none.
-func unknownOption(cert *gossh.Certificate) string {
-	for _, name := range slices.Sorted(maps.Keys(cert.CriticalOptions)) {
-		if name != "source-address" {
-			return name
-		}
-	}
-	return ""
-}
+// sourceAddress is the one critical option that is understood.
+const sourceAddress = "source-address"
 
 // sourceAllowed is sshd's rule for source-address: addresses and CIDR blocks only.
 func sourceAllowed(list string, from netip.Addr) bool {
-	from = from.Unmap().WithZone("")
 	allowed := false
 	for one := range strings.SplitSeq(list, ",") {
 		block, err := netip.ParsePrefix(one)
-		if err != nil {
-			a, aerr := netip.ParseAddr(one)
-			if aerr != nil {
-				return false // one that cannot be read spoils them all
-			}
-			block = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		if a, aerr := netip.ParseAddr(one); aerr == nil {
+			block, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
 		}
-		allowed = allowed || block.Contains(from)
+		if err != nil {
+			return false // one that cannot be read spoils them all
+		}
+		allowed = allowed || block.Contains(from.Unmap().WithZone(""))
 	}
 	return allowed
 }
-
-// free refuses a nick that is somebody else's by a plain key.
-func (c *Checker) free(cert *gossh.Certificate, n string, from netip.Addr) error {
-	if !c.reg.Held(n) {
-		return nil
-	}
-	if h, err := c.reg.Lookup(cert.Key, from); err == nil && h.Nick == n {
-		return nil
-	}
-	return refusal{&keys.HeldError{Nick: n}}
-}
-
-// attempt is what the library wants to know of a connection.
-type attempt struct {
-	gossh.ConnMetadata // nil: nothing else is asked for
-	user               string
-	from               netip.Addr
-}
-
-func (a attempt) User() string         { return a.user }
-func (a attempt) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.from, 0)) }

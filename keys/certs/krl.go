@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
 // krlMagic begins every binary KRL; the format is in OpenSSH's PROTOCOL.krl.
@@ -30,157 +32,145 @@ const (
 
 var errCut = errors.New("the KRL is cut short or damaged")
 
-// parseKRL reads a binary KRL. What it does not know makes it refuse the whole file,
-// but for extensions that say that they may be skipped.
+// unmarshal reads a struct of the ssh protocol's types, all of data.
+func unmarshal(data []byte, v any) error {
+	if gossh.Unmarshal(data, v) != nil {
+		return errCut
+	}
+	return nil
+}
+
+// parseKRL reads a binary KRL. Anything unknown in it makes it refuse the whole file,
+// except extensions that say that they may be skipped.
 func parseKRL(data []byte) (*set, error) {
-	w := wire{rest: data[len(krlMagic):]}
-	if version := w.uint32(); w.err == nil && version != 1 {
-		return nil, fmt.Errorf("KRL format %d is not known", version)
+	var krl struct {
+		Magic                 [len(krlMagic)]byte
+		Format                uint32
+		Version, Made, Flags  uint64
+		Reserved, Description string
+		Sections              []byte `ssh:"rest"`
 	}
-	w.take(8 * 3)  // the list's own version, when it was made, flags
-	w.stringsOf(2) // reserved, comment
+	if err := unmarshal(data, &krl); err != nil {
+		return nil, err
+	}
+	if krl.Format != 1 {
+		return nil, fmt.Errorf("KRL format %d is not known", krl.Format)
+	}
 	s := newSet()
-	for w.more() {
-		kind := w.byte()
-		body := w.string()
-		if w.err != nil {
-			break
+	return s, eachBlock(krl.Sections, s.section)
+}
+
+// eachBlock calls f with each section, or part of one.
+func eachBlock(data []byte, f func(kind byte, body []byte) error) error {
+	for len(data) > 0 {
+		var block struct {
+			Kind byte
+			Body []byte
+			Rest []byte `ssh:"rest"`
 		}
-		if err := s.section(kind, body); err != nil {
-			return nil, err
+		if err := unmarshal(data, &block); err != nil {
+			return err
 		}
+		if err := f(block.Kind, block.Body); err != nil {
+			return err
+		}
+		data = block.Rest
 	}
-	return s, w.err
+	return nil
+}
+
+// addStrings adds each of the strings in data to m; size, unless 0, is that of each.
+func addStrings(m map[string]bool, data []byte, size int) error {
+	for len(data) > 0 {
+		var one struct {
+			Text string
+			Rest []byte `ssh:"rest"`
+		}
+		if err := unmarshal(data, &one); err != nil {
+			return err
+		}
+		if size > 0 && len(one.Text) != size {
+			return errCut
+		}
+		m[one.Text] = true
+		data = one.Rest
+	}
+	return nil
 }
 
 func (s *set) section(kind byte, body []byte) error {
-	w := wire{rest: body}
 	switch kind {
 	case krlCertificates:
-		return s.certSection(&w)
-	case krlKeys:
-		w.each(func(blob []byte) { s.keys[string(blob)] = true })
-	case krlSHA1:
-		w.each(func(sum []byte) {
-			if w.sized(sum, sha1.Size) {
-				s.sha1[[sha1.Size]byte(sum)] = true
-			}
-		})
-	case krlSHA256:
-		w.each(func(sum []byte) {
-			if w.sized(sum, sha256.Size) {
-				s.sha256[[sha256.Size]byte(sum)] = true
-			}
-		})
+		var of struct {
+			Authority, Reserved string
+			Parts               []byte `ssh:"rest"`
+		}
+		if err := unmarshal(body, &of); err != nil {
+			return err
+		}
+		return eachBlock(of.Parts, s.of(of.Authority).part)
+	case krlKeys, krlSHA1, krlSHA256:
+		size := map[byte]int{krlSHA1: sha1.Size, krlSHA256: sha256.Size}[kind]
+		return addStrings(s.keys, body, size)
 	case krlSignature:
 		return errors.New("the KRL is signed, which cannot be checked here; make one without")
 	case krlExtension:
-		return w.extension()
-	default:
-		return fmt.Errorf("the KRL has a section of kind %d, which is not known here", kind)
+		return skipExtension(body)
 	}
-	return w.err
+	return fmt.Errorf("the KRL has a section of kind %d, which is not known here", kind)
 }
 
-func (s *set) certSection(w *wire) error {
-	authority := string(w.string())
-	w.stringsOf(1) // reserved
-	c := s.of(authority)
-	for w.more() {
-		kind := w.byte()
-		body := wire{rest: w.string()}
-		if w.err != nil {
-			break
-		}
-		if err := c.part(kind, &body); err != nil {
-			return err
-		}
-	}
-	return w.err
-}
-
-func (c *certSet) part(kind byte, w *wire) error {
+func (c *certSet) part(kind byte, body []byte) error {
 	switch kind {
 	case krlSerials:
-		for w.more() {
-			c.serials[w.uint64()] = true
+		for ; len(body) >= 8; body = body[8:] {
+			c.serials[binary.BigEndian.Uint64(body)] = true
 		}
-	case krlSerialRange:
-		from, to := w.uint64(), w.uint64()
-		if from > to {
+		if len(body) > 0 {
 			return errCut
 		}
-		c.ranges = append(c.ranges, [2]uint64{from, to})
-	case krlSerialBitmap:
-		c.bitmap(w.uint64(), w.string())
+		return nil
+	case krlSerialRange:
+		var r struct{ From, To uint64 }
+		if err := unmarshal(body, &r); err != nil || r.From > r.To {
+			return errCut
+		}
+		c.ranges = append(c.ranges, [2]uint64{r.From, r.To})
+		return nil
+	case krlSerialBitmap: // bit i is the serial Offset+i
+		var b struct {
+			Offset uint64
+			Bits   []byte
+		}
+		if err := unmarshal(body, &b); err != nil {
+			return err
+		}
+		bits := new(big.Int).SetBytes(b.Bits)
+		for i := range bits.BitLen() {
+			if bits.Bit(i) == 1 {
+				c.serials[b.Offset+uint64(i)] = true
+			}
+		}
+		return nil
 	case krlKeyIDs:
-		w.each(func(id []byte) { c.ids[string(id)] = true })
+		return addStrings(c.ids, body, 0)
 	case krlCertExt:
-		return w.extension()
-	default:
-		return fmt.Errorf("the KRL has serials of kind %#x, which is not known here", kind)
+		return skipExtension(body)
 	}
-	return w.err
+	return fmt.Errorf("the KRL has serials of kind %#x, which is not known here", kind)
 }
 
-// bitmap adds offset+i for every bit i that is set.
-func (c *certSet) bitmap(offset uint64, bits []byte) {
-	n := new(big.Int).SetBytes(bits)
-	for i := range n.BitLen() {
-		if n.Bit(i) == 1 {
-			c.serials[offset+uint64(i)] = true
-		}
+func skipExtension(body []byte) error {
+	var e struct {
+		Name     string
+		Critical bool
+		Rest     []byte `ssh:"rest"`
 	}
-}
-
-// wire reads the ssh protocol's types. After an error it gives zeros.
-type wire struct {
-	rest []byte
-	err  error
-}
-
-func (w *wire) more() bool { return w.err == nil && len(w.rest) > 0 }
-
-func (w *wire) take(n uint64) []byte {
-	if w.err != nil || n > uint64(len(w.rest)) {
-		w.err, w.rest = errCut, nil
-		return make([]byte, min(n, 8))
+	if err := unmarshal(body, &e); err != nil {
+		return err
 	}
-	b := w.rest[:n]
-	w.rest = w.rest[n:]
-	return b
-}
-
-func (w *wire) byte() byte     { return w.take(1)[0] }
-func (w *wire) uint32() uint32 { return binary.BigEndian.Uint32(w.take(4)) }
-func (w *wire) uint64() uint64 { return binary.BigEndian.Uint64(w.take(8)) }
-func (w *wire) string() []byte { return w.take(uint64(w.uint32())) }
-
-func (w *wire) stringsOf(n int) {
-	for range n {
-		w.string()
-	}
-}
-
-func (w *wire) each(f func([]byte)) {
-	for w.more() {
-		if b := w.string(); w.err == nil {
-			f(b)
-		}
-	}
-}
-
-func (w *wire) sized(b []byte, n int) bool {
-	if len(b) != n {
-		w.err = errCut
-	}
-	return len(b) == n
-}
-
-func (w *wire) extension() error {
-	w.string() // its name
-	if critical := w.byte(); w.err == nil && critical != 0 {
+	if e.Critical {
 		return errors.New("the KRL needs an extension that is not known here")
 	}
-	return w.err
+	return nil
 }

@@ -31,9 +31,8 @@ func parseList(data []byte) (*set, error) {
 		return nil, errors.New("it is neither text nor a KRL")
 	}
 	s := newSet()
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	num := 0
-	for raw := range bytes.Lines(data) {
+	for raw := range bytes.Lines(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) {
 		num++
 		text := strings.TrimSpace(string(raw))
 		if text == "" || text[0] == '#' {
@@ -50,19 +49,22 @@ func (s *set) addLine(text string) error {
 	if strings.HasPrefix(text, sha256Mark) {
 		return s.addFingerprint(text)
 	}
-	name, value, ok := strings.Cut(text, ":")
+	name, value, _ := strings.Cut(text, ":")
 	value = strings.TrimSpace(value)
-	switch name = strings.ToLower(strings.TrimSpace(name)); {
-	case ok && name == "serial":
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "serial":
 		return s.addSerials(value)
-	case ok && name == "id" && value != "":
+	case "id":
+		if value == "" {
+			return errors.New("id: has no identity after it")
+		}
 		s.of("").ids[value] = true
 		return nil
-	case ok && (name == "sha256" || name == "hash"):
+	case "sha256", "hash":
 		return s.addFingerprint(value)
-	case ok && name == "key":
+	case "key":
 		return s.addKey(value)
-	case ok && name == "sha1":
+	case "sha1":
 		return errors.New("sha1 is not taken here; write the key itself, or its SHA256 fingerprint")
 	}
 	return s.addKey(text)
@@ -71,7 +73,7 @@ func (s *set) addLine(text string) error {
 func (s *set) addKey(text string) error {
 	key, _, options, _, err := gossh.ParseAuthorizedKey([]byte(text))
 	if err != nil || len(options) > 0 {
-		return fmt.Errorf("%s is no key, fingerprint, serial or id", sanitize.Quote(text))
+		return fmt.Errorf("%s is not a key, fingerprint, serial or id", sanitize.Quote(text))
 	}
 	s.keys[string(key.Marshal())] = true
 	return nil
@@ -81,9 +83,9 @@ func (s *set) addFingerprint(text string) error {
 	text, _, _ = strings.Cut(text, " ") // a comment may follow
 	sum, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimPrefix(text, sha256Mark), "="))
 	if err != nil || len(sum) != sha256.Size {
-		return fmt.Errorf("%s is no fingerprint; one has 43 characters after %s", sanitize.Quote(text), sha256Mark)
+		return fmt.Errorf("%s is not a fingerprint; one has 43 characters after %s", sanitize.Quote(text), sha256Mark)
 	}
-	s.sha256[[sha256.Size]byte(sum)] = true
+	s.keys[string(sum)] = true
 	return nil
 }
 
@@ -95,7 +97,7 @@ func (s *set) addSerials(text string) error {
 	a, errA := strconv.ParseUint(strings.TrimSpace(from), 0, 64)
 	b, errB := strconv.ParseUint(strings.TrimSpace(to), 0, 64)
 	if errA != nil || errB != nil || a > b || b == 0 {
-		return fmt.Errorf("%s is no serial and no range of serials", sanitize.Quote(text))
+		return fmt.Errorf("%s is not a serial or a range of serials", sanitize.Quote(text))
 	}
 	s.of("").ranges = append(s.of("").ranges, [2]uint64{a, b})
 	return nil

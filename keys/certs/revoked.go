@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // certificates by serial or id, one a line, or a binary KRL of OpenSSH's. Its methods
 // may be called concurrently, also on nil, which revokes nothing.
 //
-// The file is looked at before each answer and read anew when it has changed. One
+// The file is looked at before each answer and read again when it has changed. One
 // that cannot be read or understood changes nothing: a line skipped would be a key
 // not revoked.
 type Revoked struct {
@@ -33,21 +34,20 @@ type Revoked struct {
 	set *set
 }
 
-// OpenRevoked reads the file, which has to be there.
+// OpenRevoked reads the file, which has to exist.
 func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	r := &Revoked{path: path, log: slog.New(slog.DiscardHandler), set: newSet()}
 	r.file.Path, r.file.Now = path, time.Now
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}
-	r.log = log // now that something was read before
+	if log != nil {
+		r.log = log // now that there is a version that can stay in force
+	}
 	return r, nil
 }
 
-// Reload reads the file now. On an error, what was read before stays.
+// Reload reads the file now. On an error, the last good version stays in force.
 func (r *Revoked) Reload() error {
 	if r == nil {
 		return nil
@@ -59,70 +59,56 @@ func (r *Revoked) Reload() error {
 
 func (r *Revoked) load() error {
 	looked := r.file.Look()
-	stamp, fresh, err := r.read()
+	f, err := atomicfile.Store{}.Read(r.path)
+	if err == nil && !f.Stamp.Exists() {
+		err = fmt.Errorf("%s is not there; if nothing is revoked, make an empty file (touch %[1]s)", r.path)
+	}
+	var fresh *set
+	if err == nil {
+		if fresh, err = parse(f.Data); err != nil {
+			err = fmt.Errorf("%s: %w", r.path, err)
+		}
+	}
 	if err != nil {
 		if again := r.file.Failed(looked, err); !again {
 			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
 		}
 		return err
 	}
-	r.file.Read(stamp)
+	r.file.Read(f.Stamp)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set = fresh
 	return nil
 }
 
-func (r *Revoked) read() (atomicfile.Stamp, *set, error) {
-	f, err := atomicfile.Store{}.Read(r.path)
-	if err != nil {
-		return f.Stamp, nil, err
+// Key tells whether a plain key is revoked; or a certificate, by itself, by the key in it,
+// or by the key that signed it. While another caller reads a newer version of the file, the
+// one before answers.
+func (r *Revoked) Key(key keys.PublicKey) bool {
+	if r == nil || key == nil {
+		return false
 	}
-	if !f.Stamp.Exists() {
-		return f.Stamp, nil, fmt.Errorf("%s is not there; where nothing is revoked it is an empty file (touch %[1]s)", r.path)
-	}
-	s, err := parse(f.Data)
-	if err != nil {
-		return f.Stamp, nil, fmt.Errorf("%s: %w", r.path, err)
-	}
-	return f.Stamp, s, nil
-}
-
-// current gives the newest version that could be read, or, while somebody is reading a
-// newer one, the one before.
-func (r *Revoked) current() *set {
 	if r.file.Due() && r.loading.TryLock() {
 		_ = r.load() // logged there
 		r.loading.Unlock()
 	}
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.set
-}
-
-// Key tells whether a plain key is revoked, or the key in a certificate, or the one
-// that signed it.
-func (r *Revoked) Key(key keys.PublicKey) bool {
-	if r == nil || key == nil {
-		return false
-	}
-	s := r.current()
+	s := r.set
+	r.mu.RUnlock()
 	if cert, ok := key.(*gossh.Certificate); ok {
 		return s.certificate(cert)
 	}
 	return s.key(key)
 }
 
-// Certificate tells whether a certificate is revoked, by itself, by its key, or by
-// its authority's.
+// Certificate is Key for certificates.
 func (r *Revoked) Certificate(cert *gossh.Certificate) bool { return r.Key(cert) }
 
 // set is what a file says. It does not change once parsed.
 type set struct {
-	keys   map[string]bool // by wire form
-	sha256 map[[sha256.Size]byte]bool
-	sha1   map[[sha1.Size]byte]bool
-	certs  map[string]*certSet // by the authority's wire form; "" is any
+	keys  map[string]bool     // wire forms, and SHA-256 and SHA-1 sums of them, which are shorter
+	certs map[string]*certSet // by the authority's wire form; "" is any
 }
 
 // certSet is which certificates of one authority are revoked.
@@ -132,11 +118,13 @@ type certSet struct {
 	ids     map[string]bool
 }
 
-func newSet() *set {
-	return &set{
-		keys: make(map[string]bool), sha256: make(map[[sha256.Size]byte]bool),
-		sha1: make(map[[sha1.Size]byte]bool), certs: make(map[string]*certSet),
+func newSet() *set { return &set{keys: make(map[string]bool), certs: make(map[string]*certSet)} }
+
+func parse(data []byte) (*set, error) {
+	if bytes.HasPrefix(data, []byte(krlMagic)) {
+		return parseKRL(data)
 	}
+	return parseList(data)
 }
 
 func (s *set) of(authority string) *certSet {
@@ -148,47 +136,23 @@ func (s *set) of(authority string) *certSet {
 	return c
 }
 
-func (s *set) key(key gossh.PublicKey) bool { return s.blob(key.Marshal()) }
-
-func (s *set) blob(blob []byte) bool {
-	return s.keys[string(blob)] || s.sha256[sha256.Sum256(blob)] || s.sha1[sha1.Sum(blob)]
+func (s *set) key(key gossh.PublicKey) bool {
+	blob := key.Marshal()
+	long, short := sha256.Sum256(blob), sha1.Sum(blob)
+	return s.keys[string(blob)] || s.keys[string(long[:])] || s.keys[string(short[:])]
 }
 
 func (s *set) certificate(cert *gossh.Certificate) bool {
-	if s.blob(cert.Marshal()) || s.key(cert.Key) || s.key(cert.SignatureKey) {
-		return true
-	}
-	for _, authority := range []string{"", string(cert.SignatureKey.Marshal())} {
-		if c := s.certs[authority]; c != nil && c.has(cert) {
-			return true
-		}
-	}
-	return false
+	return s.key(cert) || s.key(cert.Key) || s.key(cert.SignatureKey) ||
+		s.certs[""].has(cert) || s.certs[string(cert.SignatureKey.Marshal())].has(cert)
 }
 
-// has never takes serial 0 for a number: it is what a certificate has that was
-// given none.
+// has never takes serial 0 for a number: a certificate that was given none has it.
 func (c *certSet) has(cert *gossh.Certificate) bool {
-	if c.ids[cert.KeyId] {
-		return true
-	}
-	if cert.Serial == 0 {
+	if c == nil {
 		return false
 	}
-	if c.serials[cert.Serial] {
-		return true
-	}
-	for _, r := range c.ranges {
-		if r[0] <= cert.Serial && cert.Serial <= r[1] {
-			return true
-		}
-	}
-	return false
-}
-
-func parse(data []byte) (*set, error) {
-	if bytes.HasPrefix(data, []byte(krlMagic)) {
-		return parseKRL(data)
-	}
-	return parseList(data)
+	n := cert.Serial
+	return c.ids[cert.KeyId] || n != 0 && (c.serials[n] ||
+		slices.ContainsFunc(c.ranges, func(r [2]uint64) bool { return r[0] <= n && n <= r[1] }))
 }

@@ -1,22 +1,25 @@
-// Package claims bounds how many nicks strangers claim: of one address and of one
-// network in a day, and all together in an hour.
+// Package claims limits how many nicks strangers claim: one address and one network in a
+// day, and everyone together in an hour.
 //
 //	l := claims.New(claims.Limits{PerAddress: 5, PerNetwork: 20, PerHour: 100}, log)
 //	giveBack, err := l.Take(addr) // before the claim
 //	...
 //	giveBack()                    // where nothing was claimed after all
 //
-// It counts in memory alone: a restart forgets.
+// The counts are in memory alone: a restart resets them.
 package claims
 
 import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"whoelse/internal/netaddr"
 )
@@ -29,13 +32,16 @@ type Limits struct {
 	PerAddress int // in a day: of an IPv4 address, or an IPv6 /64
 	PerNetwork int // in a day: of an IPv4 /24, or an IPv6 /48
 	PerHour    int // of all together
-	// Exempt networks, none of them IPv4-mapped, answer for PerHour only. So does what
-	// has no address.
+	// Exempt networks, none of them IPv4-mapped, answer for PerHour only. So do clients
+	// without an address.
 	Exempt []netip.Prefix
 }
 
-// mostCounts bounds what is remembered: about 2 MB.
-const mostCounts = 20_000
+// maxCounts bounds what is remembered: about 2 MB.
+const maxCounts = 20_000
+
+// everyone is the block whose count is that of all together.
+var everyone netip.Prefix
 
 // Limiter counts claims. Its methods may be called concurrently.
 type Limiter struct {
@@ -45,22 +51,24 @@ type Limiter struct {
 
 	mu     sync.Mutex // owns the fields below, and the counts
 	counts map[netip.Prefix]*count
-	all    count
-	warned time.Time // the end of the hour for which the log was told
+	warned rate.Sometimes
 }
 
 // count is of one span of time, which begins with the first claim that is counted.
 type count struct {
-	n    int
-	over time.Time
+	n   int
+	end time.Time
 }
 
-// New makes one that has counted nothing.
+// New makes a limiter that has counted nothing.
 func New(limits Limits, log *slog.Logger) *Limiter {
-	return &Limiter{limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count)}
+	return &Limiter{
+		limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count),
+		warned: rate.Sometimes{Interval: time.Hour},
+	}
 }
 
-// overError says in words for the person who is over, and when that ends.
+// overError says in words for the person who is over a limit, and when that ends.
 type overError struct {
 	where string
 	wait  time.Duration
@@ -72,7 +80,7 @@ func (e overError) Error() string {
 
 func (e overError) Is(target error) bool { return target == ErrOver }
 
-// roughly is how long somebody has to wait, and not shorter.
+// roughly is a duration in whole minutes or hours, rounded up.
 func roughly(d time.Duration) string {
 	unit, name := time.Minute, "minute"
 	if d > time.Hour {
@@ -85,110 +93,72 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("%d %s", n, name)
 }
 
-// Take counts a claim of somebody who comes from an address, or says (ErrOver) that
-// there were too many. giveBack undoes it, and is called once at most.
+// rule is a limit on the claims of one block in a span of time.
+type rule struct {
+	block netip.Prefix
+	most  int
+	span  time.Duration
+	where string
+}
+
+func (l *Limiter) rules(from netip.Addr) []rule {
+	rules := []rule{{everyone, l.limits.PerHour, time.Hour, "on this server"}}
+	if from.IsValid() && !slices.ContainsFunc(l.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
+		rules = append(rules,
+			rule{netaddr.Of(from), l.limits.PerAddress, 24 * time.Hour, "from your address"},
+			rule{netaddr.Network(from), l.limits.PerNetwork, 24 * time.Hour, "from your network"})
+	}
+	return slices.DeleteFunc(rules, func(r rule) bool { return r.most <= 0 })
+}
+
+// Take counts a claim from an address by each rule, or by none where one of them says
+// (ErrOver) that there were too many. giveBack undoes it, and is called once at most.
 func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	l.all.renew(now)
-	if l.limits.PerHour > 0 && l.all.n >= l.limits.PerHour {
-		l.warn()
-		return nil, overError{"on this server", l.all.over.Sub(now)}
-	}
-	taken, err := l.take(from.Unmap().WithZone(""), now)
-	if err != nil {
-		return nil, err
-	}
-	l.all.add(now, time.Hour)
-	taken = append(taken, &l.all)
-	return func() { l.giveBack(taken) }, nil
-}
-
-// take counts for the address and for its network, or for neither. l.mu is held.
-func (l *Limiter) take(from netip.Addr, now time.Time) (taken []*count, err error) {
-	if !from.IsValid() || slices.ContainsFunc(l.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
-		return nil, nil
+	taken := make(map[netip.Prefix]*count)
+	for _, r := range l.rules(from.Unmap().WithZone("")) {
+		c := l.counts[r.block]
+		if c == nil || c.n == 0 || !now.Before(c.end) {
+			c = &count{end: now.Add(r.span)}
+		}
+		if c.n >= r.most {
+			if r.block == everyone {
+				l.warned.Do(func() { l.log.Warn("no more nicks can be claimed for now", "claimed", c.n, "until", c.end) })
+			}
+			return nil, overError{r.where, c.end.Sub(now)}
+		}
+		taken[r.block] = c
 	}
 	l.makeRoom(now)
-	for _, limit := range []struct {
-		most  int
-		block netip.Prefix
-		where string
-	}{{l.limits.PerAddress, netaddr.Of(from), "from your address"}, {l.limits.PerNetwork, netaddr.Network(from), "from your network"}} {
-		if limit.most <= 0 {
-			continue
-		}
-		c := l.of(limit.block, now)
-		if c.n >= limit.most {
-			return nil, overError{limit.where, c.over.Sub(now)}
-		}
-		taken = append(taken, c)
-	}
-	for _, c := range taken {
-		c.add(now, 24*time.Hour)
-	}
-	return taken, nil
-}
-
-// of gives the count of a block. l.mu is held.
-func (l *Limiter) of(block netip.Prefix, now time.Time) *count {
-	c := l.counts[block]
-	if c == nil {
-		c = &count{}
+	for block, c := range taken {
+		c.n++
 		l.counts[block] = c
 	}
-	c.renew(now)
-	return c
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, c := range taken {
+			c.n--
+		}
+	}, nil
 }
 
-// makeRoom makes room for two counts: when there are too many, it forgets what is over,
-// and if that is nothing, any one: to have one's own count forgotten takes about as many other networks as
-// are remembered, each with a claim. l.mu is held.
+// makeRoom makes room for the counts of a claim: when there are too many, it forgets those
+// that have ended, and if that is not enough, any. To have one's own count forgotten takes
+// claims from about as many other networks as are remembered. l.mu is held.
 func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.counts) <= mostCounts-2 {
+	if len(l.counts) <= maxCounts-3 {
 		return
 	}
-	for block, c := range l.counts {
-		if !now.Before(c.over) {
+	maps.DeleteFunc(l.counts, func(_ netip.Prefix, c *count) bool { return !now.Before(c.end) })
+	for block := range l.counts {
+		if len(l.counts) <= maxCounts-3 {
+			return
+		}
+		if block != everyone {
 			delete(l.counts, block)
 		}
 	}
-	for block := range l.counts {
-		if len(l.counts) <= mostCounts-2 {
-			return
-		}
-		delete(l.counts, block)
-	}
-}
-
-// warn tells the log once an hour that nobody can claim a nick. l.mu is held.
-func (l *Limiter) warn() {
-	if l.warned.Equal(l.all.over) {
-		return
-	}
-	l.warned = l.all.over
-	l.log.Warn("no more nicks can be claimed for now", "claimed", l.all.n, "until", l.all.over)
-}
-
-func (l *Limiter) giveBack(taken []*count) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range taken {
-		c.n = max(0, c.n-1)
-	}
-}
-
-// renew begins anew when the span is over.
-func (c *count) renew(now time.Time) {
-	if !now.Before(c.over) {
-		*c = count{}
-	}
-}
-
-func (c *count) add(now time.Time, span time.Duration) {
-	if c.n == 0 {
-		c.over = now.Add(span)
-	}
-	c.n++
 }

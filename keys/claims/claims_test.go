@@ -133,14 +133,14 @@ func TestAtTheSameTime(t *testing.T) {
 // what is over makes room.
 func TestMemoryIsBounded(t *testing.T) {
 	l, pass, _ := clocked(Limits{PerAddress: 1, PerNetwork: 1})
-	for i := range 3 * mostCounts / 2 {
-		if i == mostCounts/2 {
+	for i := range 3 * maxCounts / 2 {
+		if i == maxCounts/2 {
 			pass(48 * time.Hour)
 		}
 		if n, err := l.claims(2, fmt.Sprintf("2001:db8:%x:%x::1", i>>8, i<<8&0xffff)); err != nil && n > 1 {
 			t.Fatal(n, err)
 		}
-		if len(l.counts) > mostCounts {
+		if len(l.counts) > maxCounts {
 			t.Fatalf("%d counts", len(l.counts))
 		}
 	}
@@ -149,9 +149,9 @@ func TestMemoryIsBounded(t *testing.T) {
 // What makes room for a claim's network does not forget the count of its address.
 func TestFullMemoryCounts(t *testing.T) {
 	l, _, _ := clocked(Limits{PerAddress: 1, PerNetwork: 5})
-	for i := 0; len(l.counts) < mostCounts-1; i++ {
+	for i := 0; len(l.counts) < maxCounts-1; i++ {
 		block := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
-		l.counts[block] = &count{n: 1, over: l.now().Add(time.Hour)}
+		l.counts[block] = &count{n: 1, end: l.now().Add(time.Hour)}
 	}
 	if n, err := l.claims(2, "203.0.113.1"); n != 1 {
 		t.Errorf("%d claims of 2, %v; want 1", n, err)

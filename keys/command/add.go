@@ -1,160 +1,164 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"whoelse/keys"
 	"whoelse/keys/duration"
 	"whoelse/keys/internal/sanitize"
 )
 
-// adding is what add was told.
-type adding struct {
-	files         []string
-	expires, from string
-	operator      bool
-}
+const keyFlag = "`file` of public keys, may be given several times; - is standard input, and the default"
 
 func (k *commands) add() *cobra.Command {
-	var a adding
+	var files []string
+	var list []keys.PublicKey
+	var opt keys.AddOptions
+	var expires string
 	c := &cobra.Command{
-		Use: "add NICK", Short: "Bind public keys to a nick", Args: k.exactly("NICK"),
+		Use: "add NICK", Short: "Bind public keys to a nick",
 		Long: "Reads public keys from files or from standard input, one a line, as .pub files have\n" +
 			"them and ssh-add -L prints them. All of them are added, or none. Keys that hold the\n" +
 			"nick already stay as they are.",
-		RunE: func(c *cobra.Command, args []string) error { return k.runAdd(c, args[0], a) },
 	}
 	f := c.Flags()
-	f.StringArrayVar(&a.files, "key", nil, "`file` of public keys, may be given several times; - is standard input, and the default")
-	f.StringVar(&a.expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
-	f.StringVar(&a.from, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
-	f.BoolVar(&a.operator, "operator", false, "make their owner an operator")
-	return c
-}
-
-func (k *commands) runAdd(c *cobra.Command, typed string, a adding) error {
-	n, err := k.nick(typed)
-	if err != nil {
+	f.StringArrayVar(&files, "key", nil, keyFlag)
+	f.StringVar(&expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
+	f.StringVar(&opt.From, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
+	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
+	c.PreRunE = func(*cobra.Command, []string) (err error) {
+		if f.Changed("expires") {
+			lasts, err := duration.Parse(expires)
+			if err != nil {
+				return k.Usage(fmt.Errorf("--expires: %w", err))
+			}
+			opt.Expires = time.Now().Add(lasts)
+		}
+		if f.Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
+			return k.Usage(errors.New("--from: an address or a block such as 192.0.2.0/24 is needed"))
+		}
+		if err := opt.Check(); err != nil {
+			return k.Usage(fmt.Errorf("--from %s: %w", sanitize.Quote(opt.From), err))
+		}
+		list, err = k.readKeys(files)
 		return err
 	}
-	opt, err := a.options(c)
-	if err != nil {
-		return k.Usage(err)
-	}
-	list, err := readKeys(c, a.files)
-	if err != nil {
-		return err
-	}
-	reg, err := k.newRegistry(c)
-	if err != nil {
-		return err
-	}
-	if err := asBefore(reg.Keys(n), list, opt); err != nil {
-		return err
-	}
-	added, err := reg.Add(n, list, opt)
-	if err != nil {
-		return inTheWay(reg, err)
-	}
-	warn(c, reg, added)
-	return say(c, outcome(reg.Keys(n), list, added)...)
-}
-
-// options checks what was typed. A value that was given and is empty is a script's
-// mistake, and must not lift a limit.
-func (a adding) options(c *cobra.Command) (keys.AddOptions, error) {
-	opt := keys.AddOptions{From: a.from, Operator: a.operator}
-	if c.Flags().Changed("expires") {
-		lasts, err := duration.Parse(a.expires)
+	return k.framed(c, true, func(args []string) error {
+		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })
+		for _, e := range already {
+			if err := checkUnchanged(e, opt); err != nil {
+				return err
+			}
+		}
+		added, err := k.reg.Add(args[0], list, opt)
 		if err != nil {
-			return opt, fmt.Errorf("--expires: %w", err)
+			return k.explainKnown(err)
 		}
-		opt.Expires = time.Now().Add(lasts)
-	}
-	if c.Flags().Changed("from") && a.from == "" {
-		return opt, errors.New("--from: an address or a block such as 192.0.2.0/24 is needed")
-	}
-	if err := opt.Check(); err != nil {
-		return opt, fmt.Errorf("--from %s: %w", sanitize.Quote(a.from), err)
-	}
-	return opt, nil
+		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
+		for _, p := range problems {
+			if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
+				k.remark("%s", p) // such as a from= that fits nobody
+			}
+		}
+		k.say(append(report("already", already), report("added", added)...)...)
+		return nil
+	})
 }
 
-// asBefore refuses to leave a key as it is that is to be something else from now on.
-func asBefore(had []keys.Entry, list []keys.PublicKey, opt keys.AddOptions) error {
-	for _, key := range list {
-		fp := keys.Fingerprint(key)
-		i := slices.IndexFunc(had, func(e keys.Entry) bool { return e.Fingerprint == fp })
-		if i < 0 {
-			continue
-		}
-		what := ""
-		switch e := had[i]; {
-		case opt.Operator && e.Role == "":
-			what = "--operator"
-		case opt.From != "" && e.From != sanitize.Text(opt.From):
-			what = "--from"
-		case !opt.Expires.IsZero() && !e.Expires.Equal(opt.Expires):
-			what = "--expires"
-		default:
-			continue
-		}
-		return fmt.Errorf("%s holds %s already, and without this %s; remove it first (whoelse keys remove %s), or edit line %d",
-			had[i].Nick, fp, what, fp, had[i].Line)
-	}
-	return nil
+// holdsOneOf reports whether e has one of the keys.
+func holdsOneOf(list []keys.PublicKey, e keys.Entry) bool {
+	return slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 }
 
-// inTheWay says which key it is that stands in the file already.
-func inTheWay(reg *keys.Registry, err error) error {
-	known, ok := errors.AsType[*keys.KeyKnownError](err)
-	if !ok {
-		return err
+// checkUnchanged refuses an option that a key which stays as it is does not have.
+func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
+	what := ""
+	switch {
+	case opt.Operator && e.Role == "":
+		what = "--operator"
+	case opt.From != "" && e.From != sanitize.Text(opt.From):
+		what = "--from"
+	case !opt.Expires.IsZero() && !e.Expires.Equal(opt.Expires):
+		what = "--expires"
+	default:
+		return nil
 	}
-	for _, e := range reg.List() {
-		if e.Line == known.Line {
-			return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %s", e.Fingerprint, err, e.Fingerprint)
+	return fmt.Errorf("%s holds %s already, and without this %s; remove it first (whoelse keys remove %s), or edit line %d",
+		e.Nick, e.Fingerprint, what, e.Fingerprint, e.Line)
+}
+
+// explainKnown names the key that is in the file already.
+func (k *commands) explainKnown(err error) error {
+	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
+		for _, e := range k.reg.List() {
+			if e.Line == known.Line {
+				return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %s", e.Fingerprint, err, e.Fingerprint)
+			}
 		}
 	}
 	return err
 }
 
-// warn tells what is odd about lines that were added, such as a from= that fits
-// nobody.
-func warn(c *cobra.Command, reg *keys.Registry, added []keys.Entry) {
-	found, err := reg.Check()
-	if err != nil {
-		return // somebody has just broken the file; the keys were added
+// inputMax is more than ParseKeys takes, which says that it is too much.
+const inputMax = 2 << 20
+
+// certificate is a line that ssh-add -L prints beside the key that it is for.
+var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
+
+// readKeys reads public keys from files. All of them have to be good.
+func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
+	if len(files) == 0 {
+		files = []string{"-"}
 	}
-	for _, p := range found {
-		if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
-			remark(c, "%s", p)
+	var all []keys.PublicKey
+	for _, file := range files {
+		name := "--key " + file
+		if file == "-" {
+			name = "standard input"
 		}
+		text, err := k.readInput(file)
+		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathError.Err // the path is in name
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s can't be read: %w; nothing was added", name, err)
+		}
+		rest := certificate.ReplaceAll(text, nil) // alone they stay, to be refused
+		if n := len(certificate.FindAll(text, -1)); n > 0 && len(bytes.TrimSpace(rest)) > 0 {
+			k.remark("%s: left out %s", name, count(n, "certificate"))
+			text = rest
+		}
+		list, err := keys.ParseKeys(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; nothing was added", name, err)
+		}
+		all = append(all, list...)
 	}
+	return all, nil
 }
 
-// outcome tells of each key in the order in which they were given.
-func outcome(has []keys.Entry, list []keys.PublicKey, added []keys.Entry) []string {
-	var lines []string
-	for _, key := range list {
-		fp := keys.Fingerprint(key)
-		is := func(e keys.Entry) bool { return e.Fingerprint == fp }
-		i := slices.IndexFunc(has, is)
-		if i < 0 {
-			continue // removed by somebody in this moment
+func (k *commands) readInput(file string) ([]byte, error) {
+	in := k.running.InOrStdin()
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
 		}
-		what := "already"
-		if slices.ContainsFunc(added, is) {
-			what = "added"
-		}
-		if line := did(what, has[i]); !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
+		defer f.Close()
+		in = f
+	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		k.remark("paste public keys, one a line, and end with ^D")
 	}
-	return lines
+	return io.ReadAll(io.LimitReader(in, inputMax))
 }

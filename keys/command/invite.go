@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,100 +14,135 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/duration"
+	"whoelse/keys/invites"
 )
 
-// commandLine is who invites here. It is nobody's nick.
-const commandLine = "(command line)"
-
-// inviting is what invite was told.
-type inviting struct {
-	expires, host string
-	port          int
-}
-
 func (k *commands) invite() *cobra.Command {
-	var in inviting
+	var expires, host string
+	var lasts time.Duration
+	var port int
 	c := &cobra.Command{
-		Use: "invite NICK", Short: "Make a one-time code with which somebody enrols a key", Args: k.exactly("NICK"),
+		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
 		Long: "Prints a code, and the line with which it is used: the first key that comes with the\n" +
 			"code gets the nick. The code is shown once and stored nowhere. Removing the nick\n" +
 			"(whoelse keys remove NICK) closes the invitation.",
-		RunE: func(c *cobra.Command, args []string) error { return k.runInvite(c, args[0], in) },
 	}
 	f := c.Flags()
-	f.StringVar(&in.expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
-	f.StringVar(&in.host, "host", "HOST", "`name` of the server, for the line that is printed")
-	f.IntVar(&in.port, "port", 2222, "`port` of the server, for the line that is printed")
-	return c
+	f.StringVar(&expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
+	f.StringVar(&host, "host", "HOST", "`name` of the server, for the line that is printed")
+	f.IntVar(&port, "port", 2222, "`port` of the server, for the line that is printed")
+	c.PreRunE = func(*cobra.Command, []string) (err error) {
+		if lasts, err = duration.Parse(expires); err != nil {
+			return k.Usage(fmt.Errorf("--expires: %w", err))
+		}
+		knownHost, knownPort := serverAddress()
+		if knownHost != "" && !f.Changed("host") {
+			host = knownHost
+		}
+		if knownPort != 0 && !f.Changed("port") {
+			port = knownPort
+		}
+		if host == "" || strings.ContainsAny(host, " \t\r\n@") || host[0] == '-' {
+			return k.Usage(errors.New("--host: a name or an address is needed"))
+		}
+		if port < 1 || port > 65535 {
+			return k.Usage(errors.New("--port: a number from 1 to 65535 is needed"))
+		}
+		return nil
+	}
+	return k.framed(c, true, func(args []string) error {
+		n := args[0]
+		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {
+			return fmt.Errorf("%s is held already; add a key of the same person with: whoelse keys add %s", n, n)
+		} else if err != nil {
+			return err
+		}
+		code, err := k.invitations().Create(n, "(command line)", lasts) // which is nobody's nick
+		if err != nil {
+			return err
+		}
+		k.say(
+			fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
+			"code "+code,
+			fmt.Sprintf("ssh -p %d %s+%s@%s", port, n, code, host))
+		return nil
+	})
 }
 
-func (k *commands) runInvite(c *cobra.Command, typed string, in inviting) error {
-	n, err := k.nick(typed)
-	if err != nil {
-		return err
-	}
-	lasts, err := in.check(c)
-	if err != nil {
-		return k.Usage(err)
-	}
-	reg, err := k.newRegistry(c)
-	if err != nil {
-		return err
-	}
-	err = reg.Available(n)
-	if errors.Is(err, keys.ErrHeld) {
-		return fmt.Errorf("%s is held already, and an invitation would let a second person in as %s; add a key of the same person with: whoelse keys add %s", n, n, n)
-	}
-	if err != nil {
-		return err
-	}
-	code, err := k.invitations().Create(n, commandLine, lasts)
-	if err != nil {
-		return err
-	}
-	return say(c,
-		fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
-		"code "+code,
-		fmt.Sprintf("ssh -p %d %s+%s@%s", in.port, n, code, in.host))
-}
-
-// check completes what was typed from the address the server is told to listen on, and
-// the name it is told to have, if these are in the environment.
-func (in *inviting) check(c *cobra.Command) (lasts time.Duration, err error) {
-	if lasts, err = duration.Parse(in.expires); err != nil {
-		return 0, fmt.Errorf("--expires: %w", err)
-	}
-	host, port := listening(os.Getenv("WHOELSE_LISTEN"))
-	if name := os.Getenv("WHOELSE_HOSTNAME"); name != "" {
-		host = name
-		if h, p := listening(name); p != 0 {
-			host, port = h, p
+// serverAddress is the server's as far as the environment has it: the address to listen
+// on, and the name, which goes first.
+func serverAddress() (host string, port int) {
+	for _, variable := range []string{"WHOELSE_LISTEN", "WHOELSE_HOSTNAME"} {
+		text := os.Getenv(variable)
+		h, service, err := net.SplitHostPort(text)
+		if err != nil && variable == "WHOELSE_HOSTNAME" {
+			h = text
+		}
+		if ip := net.ParseIP(h); h != "" && (ip == nil || !ip.IsUnspecified()) {
+			host = h
+		}
+		if p, _ := strconv.Atoi(service); p != 0 {
+			port = p
 		}
 	}
-	if !c.Flags().Changed("host") && host != "" {
-		in.host = host
-	}
-	if !c.Flags().Changed("port") && port != 0 {
-		in.port = port
-	}
-	if in.host == "" || strings.ContainsAny(in.host, " \t\r\n@") || in.host[0] == '-' {
-		return 0, errors.New("--host: a name or an address is needed")
-	}
-	if in.port < 1 || in.port > 65535 {
-		return 0, errors.New("--port: a number from 1 to 65535 is needed")
-	}
-	return lasts, nil
+	return host, port
 }
 
-// listening takes an address apart; what it does not say is empty.
-func listening(addr string) (host string, port int) {
-	host, service, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", 0
+// remove takes the keys away first: a broken list of invitations must not keep anybody
+// in. If it is interrupted in between, removing again closes them.
+func (k *commands) remove() *cobra.Command {
+	return k.framed(&cobra.Command{
+		Use: "remove " + nickOrFingerprint, Short: "Remove all keys of a nick, or one key",
+		Long: "Removes the keys that hold the nick, and closes its open invitations; or removes the\n" +
+			"key with the fingerprint (SHA256:...). A server ends the sessions of removed keys.",
+	}, false, func(args []string) error {
+		meant := keys.Selector{Nick: args[0]}
+		if strings.HasPrefix(args[0], "SHA256:") {
+			meant = keys.Selector{Fingerprint: args[0]}
+		}
+		gone, err := k.reg.Remove(meant)
+		missing := errors.Is(err, keys.ErrNoSuchKey)
+		if err != nil && !missing {
+			return err
+		}
+		k.say(report("removed", gone)...)
+		closed, closing := k.closeInvitations(meant.Nick)
+		if closing != nil {
+			return closing
+		}
+		if missing && closed == 0 {
+			return fmt.Errorf("%w; whoelse keys list shows which there are", err)
+		}
+		reported := map[string]bool{"": true}
+		for _, e := range gone {
+			if !reported[e.Nick] && !k.reg.Held(e.Nick) {
+				k.remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
+					"give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
+			}
+			reported[e.Nick] = true
+		}
+		return nil
+	})
+}
+
+// closeInvitations closes those of a nick and reports how many. It makes no file where none
+// is needed.
+func (k *commands) closeInvitations(n string) (closed int, err error) {
+	if n == "" { // a single key was named
+		return 0, nil
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = ""
+	if open, err := k.invited(n); err != nil || !open {
+		return 0, err
 	}
-	port, _ = strconv.Atoi(service)
-	return host, port
+	closed, err = k.invitations().Revoke(n)
+	if err == nil {
+		k.say(fmt.Sprintf("closed %s for %s", count(closed, "invitation"), n))
+	}
+	return closed, err
+}
+
+// invited reports whether there is an open invitation for n.
+func (k *commands) invited(n string) (bool, error) {
+	open, err := k.invitations().List()
+	return slices.ContainsFunc(open, func(one invites.Invite) bool { return one.Nick == n }), err
 }

@@ -1,12 +1,13 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -15,87 +16,59 @@ import (
 )
 
 func (k *commands) rename() *cobra.Command {
-	return &cobra.Command{
-		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick", Args: k.exactly("OLD", "NEW"),
+	return k.framed(&cobra.Command{
+		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
-			"people's histories; what is unread stays unread. Whoever blocks OLD does not block NEW.\n" +
+			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
-		RunE: func(c *cobra.Command, args []string) error { return k.runRename(c, args[0], args[1]) },
-	}
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			if args[0] == args[1] {
+				return k.Usage(fmt.Errorf("OLD and NEW are both %s", args[0]))
+			}
+			return nil
+		},
+	}, false, func(args []string) error {
+		from, to := args[0], args[1]
+		histories, err := k.hold()
+		if err != nil {
+			return err
+		}
+		r := renaming{keys.Renaming{From: from, To: to}, k, histories}
+		if err := cmp.Or(r.perform(), histories.Close()); err != nil {
+			return err
+		}
+		k.say(fmt.Sprintf("renamed %s to %s", from, to))
+		_, err = k.closeInvitations(from) // they would enrol a stranger
+		return err
+	})
 }
 
 // renaming is one rename. Keys, history and settings are three places that cannot be
-// changed in one step, so a note of what is being done is written first, on disk, and
-// removed last. As long as it is there the steps are not: each of them finds out
-// whether it was done before, and doing them all again completes what was
-// interrupted. No server has the histories meanwhile.
+// changed in one step, so a note of the rename is written first, on disk, and
+// removed last. As long as it is there the steps are repeated: each of them finds out
+// whether it was done before. No server has the histories meanwhile.
 //
-// Without the note, a history of NEW beside none of OLD could be half of a rename as
-// well as that of somebody who had the nick before, and must not be given away.
+// Without the note, a history of NEW beside none of OLD could be half of a rename as well
+// as that of an earlier holder of the nick, and must not be given away.
 //
 // The keys go first: they are the one step that can be refused when all was checked,
 // and until then nothing is changed, so that the note can be taken back.
 type renaming struct {
-	from, to  string
-	data      string
-	reg       *keys.Registry
+	note keys.Renaming
+	*commands
 	histories Histories
 }
 
-func (k *commands) runRename(c *cobra.Command, old, fresh string) error {
-	from, err := k.nick(old)
-	if err != nil {
+func (r renaming) perform() error {
+	begun, err := keys.ReadRenaming(r.data)
+	switch {
+	case err != nil:
 		return err
-	}
-	to, err := k.nick(fresh)
-	if err != nil {
-		return err
-	}
-	if from == to {
-		return k.Usage(fmt.Errorf("OLD and NEW are both %s", from))
-	}
-	r := renaming{from: from, to: to, data: k.data}
-	if r.reg, err = k.registry(); err != nil {
-		return err
-	}
-	if r.histories, err = k.hold(c, "rename"); err != nil {
-		return err
-	}
-	err = k.perform(r)
-	if closing := r.histories.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	if err := say(c, fmt.Sprintf("renamed %s to %s", from, to)); err != nil {
-		return err
-	}
-	_, err = k.closeInvitations(c, from) // who has one would be somebody new
-	return err
-}
-
-func (k *commands) hold(c *cobra.Command, what string) (Histories, error) {
-	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, err := k.Hold(filepath.Join(k.data, "history"), log)
-	if errors.Is(err, k.InUse) {
-		return nil, fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, what)
-	}
-	return h, err
-}
-
-func (k *commands) perform(r renaming) error {
-	begun, err := keys.ReadRenaming(k.data)
-	if err != nil {
-		return err
-	}
-	switch begun {
-	case keys.Renaming{}:
-		if err := k.checkRename(r); err != nil {
+	case begun == keys.Renaming{}:
+		if err := r.precheck(); err != nil {
 			return err
 		}
-	case r.note():
-	default:
+	case begun != r.note:
 		return begun.Unfinished()
 	}
 	for _, step := range r.steps() {
@@ -108,92 +81,173 @@ func (k *commands) perform(r renaming) error {
 
 func (r renaming) steps() []func() error {
 	return []func() error{
-		func() error { return r.note().Write(r.data) },
-		r.keys,
-		func() error { return r.interrupted(r.histories.Rename(r.from, r.to)) },
+		func() error { return r.note.Write(r.data) },
+		r.renameKeys,
+		func() error { return r.interrupted(r.histories.Rename(r.note.From, r.note.To)) },
 		func() error { return r.interrupted(r.moveSettings()) },
-		r.end,
+		func() error { return r.note.Remove(r.data) },
 	}
 }
 
-// checkRename finds out beforehand what it can.
-func (k *commands) checkRename(r renaming) error {
-	if !r.reg.Held(r.from) {
-		return fmt.Errorf("nobody holds %s; whoelse keys list shows who there is", r.from)
+// precheck finds out beforehand what it can.
+func (r renaming) precheck() error {
+	from, to := r.note.From, r.note.To
+	if err := r.held(from); err != nil {
+		return err
 	}
-	if r.reg.Held(r.to) {
-		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: r.to})
+	if r.reg.Held(to) {
+		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
 	}
-	if err := r.histories.Check(r.from, r.to); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("somebody was %s before, and what they left is in the way (%w); move it away from %s", r.to, err, filepath.Join(k.data, "history"))
+	if err := r.histories.Check(from, to); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, r.file("history"))
 	} else if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(r.settingsFile(r.to)); err == nil {
-		return fmt.Errorf("somebody was %s before, and what they left is in the way; move %s away", r.to, r.settingsFile(r.to))
+	if _, err := os.Lstat(r.settingsOf(to)); err == nil {
+		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, r.settingsOf(to))
 	}
-	open, err := k.invited(r.to)
+	open, err := r.invited(to)
 	if open {
-		return fmt.Errorf("there is an open invitation for %s, which would let somebody in as them; close it with: whoelse keys remove %s", r.to, r.to)
+		return fmt.Errorf("there is an open invitation for %s; close it with: whoelse keys remove %s", to, to)
 	}
 	return err
 }
 
-func (r renaming) note() keys.Renaming { return keys.Renaming{From: r.from, To: r.to} }
-
-func (r renaming) end() error { return r.note().Remove(r.data) }
-
-// keys renames in authorized_keys, unless that is done. If it is refused, nothing was
+// renameKeys renames in authorized_keys, unless that is done. If it is refused, nothing was
 // done and there is nothing to complete. A failure after which it is there
 // nevertheless (it may not survive a power cut) leaves the note.
-func (r renaming) keys() error {
-	if !r.reg.Held(r.from) {
+func (r renaming) renameKeys() error {
+	from, to := r.note.From, r.note.To
+	if !r.reg.Held(from) {
 		return atomicfile.Store{}.SyncDir(r.data)
 	}
-	_, err := r.reg.Rename(r.from, r.to)
-	switch {
-	case err == nil:
+	_, err := r.reg.Rename(from, to)
+	if err == nil {
 		return nil
-	case !r.reg.Held(r.from) || r.reg.Held(r.to):
+	}
+	if !r.reg.Held(from) || r.reg.Held(to) {
 		return r.interrupted(err)
 	}
-	if ending := r.end(); ending != nil {
+	if ending := r.note.Remove(r.data); ending != nil {
 		return fmt.Errorf("%w; and then: %w", err, ending)
 	}
 	return err
 }
 
 func (r renaming) moveSettings() error {
-	from, to := r.settingsFile(r.from), r.settingsFile(r.to)
-	folder := filepath.Dir(to)
-	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		return nil // no server has run here
-	}
+	from, to := r.settingsOf(r.note.From), r.settingsOf(r.note.To)
 	_, err := os.Lstat(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return atomicfile.Store{}.SyncDir(folder) // it may have been moved just now
+	none := errors.Is(err, fs.ErrNotExist)
+	if !none {
+		if _, err := os.Lstat(to); err == nil {
+			return fmt.Errorf("%s is in the way", to)
+		}
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	err = atomicfile.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
+	if none && errors.Is(err, fs.ErrNotExist) {        // no server has run here
+		return nil
 	}
-	if _, err := os.Lstat(to); err == nil {
-		return fmt.Errorf("%s is in the way", to)
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return atomicfile.Store{}.SyncDir(folder)
+	return err
 }
 
-// settingsFile is where room/settings keeps a nick's.
-func (r renaming) settingsFile(n string) string {
-	return filepath.Join(r.data, "settings", n+".json")
-}
+// settingsOf is where room/settings keeps a nick's.
+func (k *commands) settingsOf(n string) string { return filepath.Join(k.data, "settings", n+".json") }
 
 // interrupted is an error in the middle, if there is one.
 func (r renaming) interrupted(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", r.from, r.to, err)
+	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again",
+		r.note.From, r.note.To, err)
+}
+
+// restore adds the key last: until then the next server sets everything aside again.
+func (k *commands) restore() *cobra.Command {
+	var files []string
+	var list []keys.PublicKey
+	c := &cobra.Command{
+		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
+		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
+			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
+			"back, to the owner of the key. If it was interrupted, the same command completes it.",
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			list, err = k.readKeys(files)
+			return err
+		},
+	}
+	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
+	return k.framed(c, false, func(args []string) error {
+		n := args[0]
+		if k.reg.Held(n) {
+			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
+		}
+		for _, e := range k.reg.List() {
+			if holdsOneOf(list, e) {
+				return k.explainKnown(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
+			}
+		}
+		histories, err := k.hold()
+		if err != nil {
+			return err
+		}
+		there, err := histories.RestoreNick(n)
+		if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
+			there, err = true, nil
+		}
+		if err := cmp.Or(err, histories.Close()); err != nil {
+			return err
+		}
+		set, err := k.restoreSettings(n)
+		if err != nil {
+			return err
+		}
+		if !there && !set && k.reg.Reserved(n) == nil {
+			return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
+		}
+		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
+		if err != nil {
+			return k.explainKnown(err)
+		}
+		if _, err := k.reserved.Remove(n); err != nil {
+			return err
+		}
+		with := "without a history"
+		if there {
+			with = "with the history"
+		}
+		k.say(append(report("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		return nil
+	})
+}
+
+// restoreSettings gives n the settings back that were set aside last, and reports whether
+// it has any.
+func (k *commands) restoreSettings(n string) (bool, error) {
+	to := k.settingsOf(n)
+	if _, err := os.Lstat(to); err == nil {
+		return true, nil
+	}
+	retired := filepath.Join(filepath.Dir(to), ".retired")
+	files, err := os.ReadDir(retired)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	theirs := regexp.MustCompile(`^` + regexp.QuoteMeta(n) + `-\d{8}T\d{6}Z\.json$`)
+	last := ""
+	for _, f := range files { // in order
+		if theirs.MatchString(f.Name()) {
+			last = f.Name()
+		}
+	}
+	if last == "" {
+		return false, nil
+	}
+	if err := os.Rename(filepath.Join(retired, last), to); err != nil {
+		return false, err
+	}
+	return true, atomicfile.Store{}.SyncDir(filepath.Dir(to))
 }

@@ -72,7 +72,7 @@ func TestRenameInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		half := renaming{from: "bob", to: "robert", data: r.data, reg: reg, histories: r}
+		half := renaming{keys.Renaming{From: "bob", To: "robert"}, &commands{data: r.data, reg: reg}, r}
 		steps := half.steps()
 		if n >= len(steps) {
 			break

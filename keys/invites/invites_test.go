@@ -3,13 +3,13 @@ package invites
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"whoelse/internal/atomicfile"
@@ -19,17 +19,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is a time that tests move.
-type clock struct{ t time.Time }
-
-func (c *clock) now() time.Time { return c.t }
-
-func store(t *testing.T) (*Store, *clock) {
+func store(t *testing.T) (s *Store, path string) {
 	t.Helper()
-	c := &clock{time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	s := Open(filepath.Join(t.TempDir(), "invites.json"))
-	s.file.Now = c.now
-	return s, c
+	path = filepath.Join(t.TempDir(), "invites.json")
+	return Open(path), path
 }
 
 func create(t *testing.T, s *Store, n string) string {
@@ -64,28 +57,30 @@ func TestACodeWorksOnce(t *testing.T) {
 }
 
 func TestWhatACodeIsNotGoodFor(t *testing.T) {
-	s, c := store(t)
-	code := create(t, s, "carol")
-	for _, bad := range []struct{ nick, code string }{
-		{"dave", code}, {"carol", ""}, {"carol", code[:len(code)-1]}, {"carol", code + "0"},
-		{"carol", strings.Repeat("0", 16)}, {"carol", strings.Repeat("x", 1<<20)}, {"carol", "\x00\x1b\xff"}, {"", code},
-		{"carol", strings.Repeat("-", 16)},
-	} {
-		if err := s.Check(bad.nick, bad.code); !errors.Is(err, ErrWrong) {
-			t.Errorf("%s %.40q: %v", bad.nick, bad.code, err)
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := store(t)
+		code := create(t, s, "carol")
+		for _, bad := range []struct{ nick, code string }{
+			{"dave", code}, {"carol", ""}, {"carol", code[:len(code)-1]}, {"carol", code + "0"},
+			{"carol", strings.Repeat("0", 16)}, {"carol", strings.Repeat("x", 1<<20)}, {"carol", "\x00\x1b\xff"}, {"", code},
+			{"carol", strings.Repeat("-", 16)},
+		} {
+			if err := s.Check(bad.nick, bad.code); !errors.Is(err, ErrWrong) {
+				t.Errorf("%s %.40q: %v", bad.nick, bad.code, err)
+			}
 		}
-	}
-	c.t = c.t.Add(time.Hour - time.Second)
-	if err := s.Check("carol", code); err != nil {
-		t.Error(err)
-	}
-	c.t = c.t.Add(time.Second)
-	if err := s.Check("carol", code); !errors.Is(err, ErrWrong) {
-		t.Errorf("expired: %v", err)
-	}
-	if list, err := s.List(); err != nil || len(list) != 0 {
-		t.Errorf("%+v, %v", list, err)
-	}
+		time.Sleep(time.Hour - time.Second)
+		if err := s.Check("carol", code); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := s.Check("carol", code); !errors.Is(err, ErrWrong) {
+			t.Errorf("expired: %v", err)
+		}
+		if list, err := s.List(); err != nil || len(list) != 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
 }
 
 func TestCodesSurviveBeingCopied(t *testing.T) {
@@ -103,10 +98,26 @@ func TestCodesSurviveBeingCopied(t *testing.T) {
 	}
 }
 
+// An entry that somebody made by hand lets nobody in without a code.
+func TestAnEntryWithoutAHash(t *testing.T) {
+	s, path := store(t)
+	if err := os.WriteFile(path, []byte(`[{"nick":"carol","expires":"2999-01-01T00:00:00Z"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{"", "x", "0123-4567-89ab-cdef"} {
+		if err := s.Check("carol", code); !errors.Is(err, ErrWrong) {
+			t.Errorf("%q: %v", code, err)
+		}
+		if err := s.Redeem("carol", code, enrolled); !errors.Is(err, ErrWrong) {
+			t.Errorf("%q: %v", code, err)
+		}
+	}
+}
+
 func TestNoCodeIsStored(t *testing.T) {
-	s, _ := store(t)
+	s, path := store(t)
 	code := create(t, s, "carol")
-	text, err := os.ReadFile(s.file.Path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +126,7 @@ func TestNoCodeIsStored(t *testing.T) {
 			t.Errorf("%s is in %s", secret, text)
 		}
 	}
-	if fi, _ := os.Stat(s.file.Path); fi.Mode() != 0o600 {
+	if fi, _ := os.Stat(path); fi.Mode() != 0o600 {
 		t.Errorf("mode %v", fi.Mode())
 	}
 	list, err := s.List()
@@ -137,9 +148,8 @@ func TestAFailedEnrolmentUsesNothingUp(t *testing.T) {
 }
 
 func TestACodeEnrolsOneOfMany(t *testing.T) {
-	a, _ := store(t)
-	b := Open(a.file.Path) // another process
-	b.file.Now = a.file.Now
+	a, path := store(t)
+	b := Open(path) // another process
 	code := create(t, a, "carol")
 	var won atomic.Int32
 	var wg sync.WaitGroup
@@ -161,116 +171,56 @@ func TestACodeEnrolsOneOfMany(t *testing.T) {
 }
 
 func TestCreateRefuses(t *testing.T) {
-	s, c := store(t)
-	for _, n := range []string{"", "../x", "admin", "~guest1"} {
-		if _, err := s.Create(n, "alice", time.Hour); err == nil {
-			t.Errorf("%q was invited", n)
+	synctest.Test(t, func(t *testing.T) {
+		s, path := store(t)
+		for _, n := range []string{"", "../x", "admin", "~guest1"} {
+			if _, err := s.Create(n, "alice", time.Hour); err == nil {
+				t.Errorf("%q was invited", n)
+			}
 		}
-	}
-	if _, err := s.Create("carol", "alice", 0); err == nil {
-		t.Error("for no time")
-	}
-	s.file.Disk.Fault = func(op, _ string) error {
-		if op == "sync" {
-			return errors.New("no space left")
+		s.list.Disk.Fault = func(op, _ string) error {
+			if op == "sync" {
+				return errors.New("no space left")
+			}
+			return nil
 		}
-		return nil
-	}
-	if code, err := s.Create("carol", "alice", time.Hour); err == nil || code != "" {
-		t.Errorf("%q, %v", code, err)
-	}
-	s.file.Disk = atomicfile.Store{}
-	var many []string
-	for i := range maxOpen {
-		many = append(many, fmt.Sprintf(`{"nick":"n%d","expires":"2030-01-01T00:00:00Z","hash":"x"}`, i))
-	}
-	if err := os.WriteFile(s.file.Path, []byte("["+strings.Join(many, ",")+"]"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Create("carol", "alice", time.Hour); !errors.Is(err, ErrTooMany) {
-		t.Errorf("%v", err)
-	}
-	c.t = c.t.AddDate(10, 0, 0)
-	if _, err := s.Create("carol", "alice", time.Hour); err != nil {
-		t.Errorf("expired ones count: %v", err)
-	}
+		if code, err := s.Create("carol", "alice", time.Hour); err == nil || code != "" {
+			t.Errorf("%q, %v", code, err)
+		}
+		s.list.Disk = atomicfile.Store{}
+		var many []string
+		for i := range maxOpen {
+			many = append(many, fmt.Sprintf(`{"nick":"n%d","expires":"2030-01-01T00:00:00Z","hash":"x"}`, i))
+		}
+		if err := os.WriteFile(path, []byte("["+strings.Join(many, ",")+"]"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Create("carol", "alice", time.Hour); !errors.Is(err, ErrTooMany) {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(time.Until(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)))
+		if _, err := s.Create("carol", "alice", time.Hour); err != nil {
+			t.Errorf("expired ones count: %v", err)
+		}
+	})
 }
 
 func TestADamagedFileIsLeftAlone(t *testing.T) {
-	s, _ := store(t)
+	s, path := store(t)
 	for _, text := range []string{"{", "null garbage", `{"a":1}`, "\x00"} {
-		if err := os.WriteFile(s.file.Path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Create("carol", "alice", time.Hour); err == nil {
 			t.Errorf("%q was taken", text)
 		}
-		if err := s.Check("carol", "x"); err == nil || errors.Is(err, ErrWrong) {
+		if err := s.Check("carol", "0123-4567-89ab-cdef"); err == nil || errors.Is(err, ErrWrong) {
 			t.Errorf("%v", err)
 		}
-		if got, _ := os.ReadFile(s.file.Path); string(got) != text {
+		if got, _ := os.ReadFile(path); string(got) != text {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
-}
-
-func TestGuard(t *testing.T) {
-	c := &clock{time.Unix(1e9, 0)}
-	g := &Guard{Now: c.now}
-	a, sameNet, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff"), netip.MustParseAddr("2001:db8:0:1::1")
-	for i := range freeTries {
-		if w := g.Wait(a); w != 0 {
-			t.Errorf("after %d: %v", i, w)
-		}
-		g.Wrong(a)
-	}
-	if g.Wait(a) != time.Minute || g.Wait(sameNet) != time.Minute || g.Wait(other) != 0 {
-		t.Errorf("%v %v %v", g.Wait(a), g.Wait(sameNet), g.Wait(other))
-	}
-	c.t = c.t.Add(time.Minute)
-	if g.Wait(a) != 0 {
-		t.Errorf("%v", g.Wait(a))
-	}
-	g.Wrong(sameNet)
-	if g.Wait(a) != 2*time.Minute {
-		t.Errorf("%v", g.Wait(a))
-	}
-	for range 100 {
-		g.Wrong(a)
-	}
-	if g.Wait(a) != time.Hour {
-		t.Errorf("%v", g.Wait(a))
-	}
-	c.t = c.t.Add(2*time.Hour + 1)
-	for i := range freeTries {
-		if w := g.Wait(a); w != 0 {
-			t.Errorf("after %d, long after the others: %v", i, w)
-		}
-		g.Wrong(a)
-	}
-	if g.Wait(a) != time.Minute {
-		t.Errorf("%v", g.Wait(a))
-	}
-	v4, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:192.0.2.1")
-	for range freeTries {
-		g.Wrong(mapped)
-	}
-	if g.Wait(v4) == 0 || g.Wait(netip.MustParseAddr("192.0.2.2")) != 0 {
-		t.Error("IPv4")
-	}
-}
-
-func TestGuardIsBounded(t *testing.T) {
-	c := &clock{time.Unix(1e9, 0)}
-	g := &Guard{Now: c.now}
-	for i := range 3 * guardMax {
-		g.Wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	if len(g.wrong) > guardMax {
-		t.Errorf("%d", len(g.wrong))
-	}
-	g.Wait(netip.Addr{})
-	g.Wrong(netip.Addr{})
 }
 
 func FuzzReadCode(f *testing.F) {

@@ -1,8 +1,19 @@
+// Package invites keeps one-time codes with which a newcomer enrols a key: `ssh NICK+CODE@host`.
+//
+//	store := invites.Open(filepath.Join(data, "invites.json"))
+//	code, err := store.Create("carol", "alice", 24*time.Hour) // shown once, to give to carol
+//
+//	err := store.Check("carol", code)                // may this login go on? uses nothing up
+//	err = store.Redeem("carol", code, func() error { // once its key has signed
+//		_, err := reg.Add("carol", []keys.PublicKey{key}, keys.AddOptions{How: "invited"})
+//		return err
+//	})
+//
+// A key that was only offered must not use a code up: offering is free. Codes have 80
+// random bits, so that guessing is hopeless, and are stored as hashes.
 package invites
 
 import (
-	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,9 +25,9 @@ import (
 )
 
 var (
-	// ErrWrong: no invite fits. Whether there is one for that nick is not said.
+	// ErrWrong: no invitation fits. Whether there is one for that nick is not said.
 	ErrWrong = errors.New("invalid, used or expired invitation")
-	// ErrTooMany: there are more invites open than anybody means to have.
+	// ErrTooMany: the list is full.
 	ErrTooMany = fmt.Errorf("there are %d invitations open; revoke some", maxOpen)
 )
 
@@ -28,10 +39,14 @@ type Invite struct {
 	By      string    `json:"by"`
 	Made    time.Time `json:"made"`
 	Expires time.Time `json:"expires"`
-	Hash    string    `json:"hash"`
+	Hash    string    `json:"hash"` // of nick and code, see hash
 }
 
-func (i Invite) expired(now time.Time) bool { return !now.Before(i.Expires) }
+// Key finds an invitation. How long that takes depends on hashes, not on codes.
+func (i Invite) Key() string { return i.Hash }
+
+// Expired reports whether it is over.
+func (i Invite) Expired(now time.Time) bool { return !now.Before(i.Expires) }
 
 // check is for one that was read.
 func (i *Invite) check() error {
@@ -39,65 +54,55 @@ func (i *Invite) check() error {
 	return nil
 }
 
-// Store is the file of open invites. It keeps nothing in memory, since the server
-// and the command line share the file; its methods may be called concurrently, in
-// several processes.
-type Store struct{ file jsonfile.Shared[Invite] }
+// Store is the file of open invitations. It is read for every question, since the command
+// line changes it, too. Its methods may be called concurrently, in several processes.
+type Store struct {
+	list *jsonfile.List[string, Invite]
+}
 
 // Open gives the store at path, which need not exist yet. It reads nothing.
 func Open(path string) *Store {
-	return &Store{file: jsonfile.Shared[Invite]{File: jsonfile.File[Invite]{
-		Path: path, What: "invitations", Check: (*Invite).check, Expired: Invite.expired, Now: time.Now,
-	}}}
+	return &Store{jsonfile.New[string](path, "invitations", (*Invite).check)}
 }
 
-// Create makes an invite for a nick, in the name of by, and gives its code, which
-// is nowhere else. Once it returns, the invite is on disk. A nick may have several.
+// Create makes an invitation for a nick, in the name of by, and gives its code, which
+// is nowhere else. Once it returns, the invitation is on disk. A nick may have several.
 func (s *Store) Create(wanted, by string, lasts time.Duration) (code string, err error) {
 	n, err := nick.Parse(wanted)
 	if err != nil {
 		return "", err
 	}
-	if lasts <= 0 {
-		return "", errors.New("an invitation has to last for some time")
-	}
 	code = newCode()
-	sum := hash(n, readCode(code))
-	made := s.file.Now().UTC().Truncate(time.Second)
-	one := Invite{Nick: n, By: by, Made: made, Expires: made.Add(lasts), Hash: hex.EncodeToString(sum[:])}
-	err = s.file.Change(func(open []Invite) ([]Invite, error) {
-		if len(open) >= maxOpen {
-			return nil, ErrTooMany
-		}
-		return append(open, one), nil
-	})
-	if err != nil {
+	made := time.Now().UTC().Truncate(time.Second)
+	one := Invite{Nick: n, By: by, Made: made, Expires: made.Add(lasts), Hash: hash(n, code)}
+	if err := s.list.Set(one, maxOpen, ErrTooMany); err != nil {
 		return "", err
 	}
 	return code, nil
 }
 
-// Check tells whether a code is good for a nick now, and uses nothing up. The error
+// Check reports whether a code is good for a nick now, and uses nothing up. The error
 // is ErrWrong, or the disk's.
 func (s *Store) Check(n, code string) error {
-	open, err := s.file.Read()
-	if err != nil {
+	sum := hash(n, code)
+	if err := s.list.Reload(); err != nil {
 		return err
 	}
-	if find(open, n, code) < 0 {
+	if _, ok := s.list.Find(sum); !ok || sum == "" { // which an edited file can have
 		return ErrWrong
 	}
 	return nil
 }
 
-// Redeem uses a code up and then calls enrol. If that fails, the invite is open
-// again. If the server dies in between, the invite is gone and nobody was enrolled:
-// a code never enrols two. The error is ErrWrong, enrol's, or the disk's.
+// Redeem uses a code up and then calls enrol. If that fails, the invitation is open
+// again. If the server dies in between, it is gone and nobody was enrolled: a code never
+// enrols two. The error is ErrWrong, enrol's, or the disk's.
 func (s *Store) Redeem(n, code string, enrol func() error) error {
+	sum := hash(n, code)
 	var used Invite
-	err := s.file.Change(func(open []Invite) ([]Invite, error) {
-		i := find(open, n, code)
-		if i < 0 {
+	err := s.list.Change(func(open []Invite) ([]Invite, error) {
+		i := slices.IndexFunc(open, func(one Invite) bool { return one.Hash == sum })
+		if i < 0 || sum == "" {
 			return nil, ErrWrong
 		}
 		used = open[i]
@@ -107,7 +112,7 @@ func (s *Store) Redeem(n, code string, enrol func() error) error {
 		return err
 	}
 	if err := enrol(); err != nil {
-		if again := s.file.Change(func(open []Invite) ([]Invite, error) { return append(open, used), nil }); again != nil {
+		if again := s.list.Set(used, maxOpen+1, ErrTooMany); again != nil {
 			return fmt.Errorf("%w; and the code is used up: %w", err, again)
 		}
 		return err
@@ -115,9 +120,9 @@ func (s *Store) Redeem(n, code string, enrol func() error) error {
 	return nil
 }
 
-// Revoke closes all open invites of a nick and tells how many there were.
+// Revoke closes all open invitations of a nick and reports how many there were.
 func (s *Store) Revoke(n string) (closed int, err error) {
-	err = s.file.Change(func(open []Invite) ([]Invite, error) {
+	err = s.list.Change(func(open []Invite) ([]Invite, error) {
 		kept := slices.DeleteFunc(slices.Clone(open), func(one Invite) bool { return one.Nick == n })
 		closed = len(open) - len(kept)
 		return kept, nil
@@ -125,22 +130,8 @@ func (s *Store) Revoke(n string) (closed int, err error) {
 	return closed, err
 }
 
-// List gives the open invites, oldest first. There are no codes in it.
-func (s *Store) List() ([]Invite, error) { return s.file.Read() }
-
-// find looks at every invite, whichever fits, so that the time it takes tells
-// nothing about any.
-func find(open []Invite, n, code string) int {
-	sum := hash(n, readCode(code))
-	want := []byte(hex.EncodeToString(sum[:]))
-	found := -1
-	for i, one := range open {
-		if subtle.ConstantTimeCompare([]byte(one.Hash), want) == 1 {
-			found = i
-		}
-	}
-	if readCode(code) == "" {
-		return -1
-	}
-	return found
+// List gives the open invitations, oldest first. There are no codes in it.
+func (s *Store) List() ([]Invite, error) {
+	err := s.list.Reload()
+	return s.list.All(), err
 }

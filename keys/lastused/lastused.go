@@ -3,10 +3,9 @@
 //	times := lastused.Open(filepath.Join(data, "used.json"), log)
 //	times.Note(fingerprint)
 //	t := times.Last(fingerprint) // zero where nothing is known
-//	times.Close()
+//	times.Write()                // now and then, and in the end
 //
-// Nothing depends on it: it is written a while after it changes, and what cannot be
-// read or written is logged and otherwise does without.
+// It is best effort: errors are only logged.
 package lastused
 
 import (
@@ -20,28 +19,24 @@ import (
 	"whoelse/internal/jsonfile"
 )
 
-const (
-	writeAfter = time.Minute // a change is on disk by then
-	mostKeys   = 100_000     // the oldest are forgotten
-)
+const maxKeys = 100_000 // the oldest are forgotten
 
 // Times is the file, and all of it in memory. Its methods may be called concurrently.
 type Times struct {
 	path string
 	log  *slog.Logger
-	lost bool // what was in the file
+	lost bool // the file could not be read
 
-	writing sync.Mutex // held by who writes the file; taken before mu
+	writing sync.Mutex // held while the file is written; taken before mu
 
-	mu    sync.Mutex // owns the fields below; not held across I/O
-	last  map[string]time.Time
-	timer *time.Timer // runs while something is not written
-	over  bool
+	mu      sync.Mutex // owns the fields below; not held across I/O
+	last    map[string]time.Time
+	changed bool // since the last Write
 }
 
 // Open reads the times at path, which need not exist yet.
 func Open(path string, log *slog.Logger) *Times {
-	t := &Times{path: path, log: log, last: map[string]time.Time{}}
+	t := &Times{path: path, log: log}
 	if err := jsonfile.Load(atomicfile.Store{}, path, &t.last); err != nil {
 		log.Warn("the times of last use can't be read; starting over", "err", err)
 		t.lost = true
@@ -60,15 +55,10 @@ func (t *Times) Lost() bool { return t.lost }
 func (t *Times) Note(fingerprint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over {
-		return
-	}
 	t.last[fingerprint] = time.Now().UTC().Truncate(time.Second)
-	if len(t.last) > mostKeys {
-		t.forget(mostKeys / 2)
-	}
-	if t.timer == nil {
-		t.timer = time.AfterFunc(writeAfter, t.write)
+	t.changed = true
+	if len(t.last) > maxKeys {
+		t.forget(maxKeys / 2)
 	}
 }
 
@@ -87,29 +77,17 @@ func (t *Times) Last(fingerprint string) time.Time {
 	return t.last[fingerprint]
 }
 
-// Close writes what is not written yet. Later calls of Note do nothing.
-func (t *Times) Close() {
-	t.mu.Lock()
-	t.over = true
-	if t.timer != nil {
-		t.timer.Stop()
-	}
-	t.mu.Unlock()
-	t.write()
-}
-
-// write does nothing if all is written.
-func (t *Times) write() {
+// Write puts on disk what changed since it was called last.
+func (t *Times) Write() {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	t.mu.Lock()
-	if t.timer == nil {
-		t.mu.Unlock()
+	last, changed := maps.Clone(t.last), t.changed
+	t.changed = false
+	t.mu.Unlock()
+	if !changed {
 		return
 	}
-	t.timer = nil
-	last := maps.Clone(t.last)
-	t.mu.Unlock()
 	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
 		t.log.Warn("the times of last use can't be written", "err", err)
 	}

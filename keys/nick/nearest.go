@@ -2,14 +2,8 @@ package nick
 
 import "strings"
 
-// ranks of Nearest, best first; a rank is compared before the name.
-const (
-	rankSame = iota
-	rankOneEdit
-	rankPrefix
-	rankTwoEdits
-	rankFar
-)
+// far is the rank of candidates that Nearest does not suggest.
+const far = 4
 
 // Nearest gives the one of among that name was most likely meant to be: one edit
 // away, else beginning with it, else two edits away. Equally good ones are decided
@@ -20,14 +14,14 @@ func Nearest(name string, among []string) (string, bool) {
 	if name == "" || len(name) > MaxLen {
 		return "", false
 	}
-	best, bestRank := "", rankFar
+	best, bestRank := "", far
 	for _, c := range among {
 		r := rank(name, strings.TrimPrefix(c, GuestMark))
-		if r < bestRank || r == bestRank && r < rankFar && c < best {
+		if r < bestRank || r == bestRank && r < far && c < best {
 			best, bestRank = c, r
 		}
 	}
-	return best, bestRank < rankFar
+	return best, bestRank < far
 }
 
 // OneSlip reports whether a and b differ in one letter, or in the order of two
@@ -36,62 +30,49 @@ func OneSlip(a, b string) bool {
 	return len(a) <= MaxLen && len(b) <= MaxLen && distance(a, b) == 1
 }
 
+// rank is how good a suggestion candidate is: 0 is best. In a short name, two edits leave
+// too little of it.
 func rank(name, candidate string) int {
-	if len(candidate) > MaxLen {
-		return rankFar
-	}
-	if len(candidate) < len(name)-2 {
-		return rankFar
+	if len(candidate) > MaxLen || len(candidate) < len(name)-2 {
+		return far
 	}
 	d := distance(name, candidate)
 	switch {
 	case d == 0:
-		return rankSame
+		return 0
 	case d == 1 && len(name) > 1:
-		return rankOneEdit
+		return 1
 	case strings.HasPrefix(candidate, name):
-		return rankPrefix
+		return 2
 	case d == 2 && len(name) > 3:
-		return rankTwoEdits // in a shorter name, two edits leave too little of it
+		return 3
 	}
-	return rankFar
+	return far
 }
 
-// distance is Levenshtein's, with a swap of neighbours counted as one edit since
-// that is what fingers do; anything over two is given as three. Both are at most
-// MaxLen bytes, which the fixed rows rely on.
+// distance is Levenshtein's, with a swap of neighbours counted as one edit, since that is
+// what fingers do. Where the lengths differ by more than two it is 3. Both are at most
+// MaxLen bytes.
 func distance(a, b string) int {
 	if diff := len(a) - len(b); diff > 2 || diff < -2 {
 		return 3
 	}
-	var rows [3][MaxLen + 1]int
-	before, prev, cur := &rows[0], &rows[1], &rows[2]
-	for j := range len(b) + 1 {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		least := i
-		for j := 1; j <= len(b); j++ {
-			cur[j] = step(a, b, i, j, before, prev, cur)
-			least = min(least, cur[j])
+	var d [MaxLen + 1][MaxLen + 1]int // d[i][j] is that of a[:i] and b[:j]
+	for i := range len(a) + 1 {
+		for j := range len(b) + 1 {
+			if i == 0 || j == 0 {
+				d[i][j] = max(i, j)
+				continue
+			}
+			substituted := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				substituted++
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, substituted)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
 		}
-		if least > 2 {
-			return 3
-		}
-		before, prev, cur = prev, cur, before
 	}
-	return min(prev[len(b)], 3)
-}
-
-func step(a, b string, i, j int, before, prev, cur *[MaxLen + 1]int) int {
-	cost := 1
-	if a[i-1] == b[j-1] {
-		cost = 0
-	}
-	d := min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-	if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-		d = min(d, before[j-2]+1)
-	}
-	return d
+	return d[len(a)][len(b)]
 }

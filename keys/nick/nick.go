@@ -18,32 +18,25 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"whoelse/keys/internal/sanitize"
 )
 
 // MaxLen is the length of the longest nick, in bytes, without a guest's mark.
 const MaxLen = 32
 
-// GuestMark stands before a guest's name. It is not part of the nick alphabet, so a
-// guest's name is never equal to a nick that a key holds.
+// GuestMark is the first character of a guest's name. It is not part of the nick alphabet,
+// so a guest's name is never equal to a nick that a key holds.
 const GuestMark = "~"
 
 // ErrBad is what every error of this package is (errors.Is).
 var ErrBad = errors.New("not a nick")
 
-// allowed is the one place that says in words what Parse checks.
-const allowed = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+// Error says why a text is not a nick. It is plain ASCII whatever the input was, short,
+// and fit to show to the person who typed it.
+type Error struct{ text string }
 
-// Error says why something is not a nick. Its text is plain ASCII whatever the
-// input was, short, and fit to show to the person who typed it.
-type Error struct {
-	shown string
-	why   string
-	hint  string
-}
-
-func (e *Error) Error() string {
-	return e.shown + " cannot be a nick: " + e.why + "; " + e.hint
-}
+func (e *Error) Error() string { return e.text }
 
 // Is makes every *Error an ErrBad.
 func (e *Error) Is(target error) bool { return target == ErrBad }
@@ -51,11 +44,12 @@ func (e *Error) Is(target error) bool { return target == ErrBad }
 // Parse folds ASCII capitals and gives the nick, or an *Error.
 func Parse(s string) (string, error) {
 	n := fold(s)
-	if why := fault(n); why != "" {
-		return "", &Error{shown: show(s), why: why, hint: allowed}
+	why, hint := fault(n), "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+	if why == "" && reserved[Skeleton(n)] == n {
+		why, hint = "it is reserved", "choose another name"
 	}
-	if isReserved(n) {
-		return "", &Error{shown: show(s), why: "it is reserved", hint: "choose another name"}
+	if why != "" {
+		return "", &Error{fmt.Sprintf("%s cannot be a nick: %s; %s", sanitize.Quote(s), why, hint)}
 	}
 	return n, nil
 }
@@ -103,11 +97,11 @@ func fault(n string) string {
 		return "it is empty"
 	case len(n) > MaxLen:
 		return fmt.Sprintf("it is %d bytes long", len(n))
-	case !alnum(n[0]) && inAlphabet(n[0]):
+	case isSeparator(n[0]):
 		return fmt.Sprintf("it begins with %q", n[0])
 	}
-	for i := 0; i < len(n); i++ {
-		if !inAlphabet(n[i]) {
+	for i := range len(n) {
+		if c := n[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || isSeparator(c)) {
 			r, _ := utf8.DecodeRuneInString(n[i:])
 			return strconv.QuoteRuneToASCII(r) + " is not allowed"
 		}
@@ -115,28 +109,4 @@ func fault(n string) string {
 	return ""
 }
 
-func alnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
-
-func inAlphabet(c byte) bool { return alnum(c) || c == '.' || c == '_' || c == '-' }
-
-// showMax bounds how much of an offending input is repeated to anybody.
-const showMax = 24
-
-// show quotes the beginning of s in pure ASCII: no control byte, direction mark,
-// look-alike or stack of combining marks of the input ever reaches a screen.
-func show(s string) string {
-	cut := s
-	for i, n := 0, 0; i < len(s); n++ {
-		if n == showMax {
-			cut = s[:i]
-			break
-		}
-		_, size := utf8.DecodeRuneInString(s[i:])
-		i += size
-	}
-	q := strconv.QuoteToASCII(cut)
-	if len(cut) < len(s) {
-		q += "..."
-	}
-	return q
-}
+func isSeparator(c byte) bool { return c == '.' || c == '_' || c == '-' }

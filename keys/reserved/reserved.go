@@ -1,5 +1,5 @@
-// Package reserved keeps nicks that nobody holds any more from being somebody else's
-// for a time, in a small file.
+// Package reserved keeps nicks whose last key is gone from others for a time, in a small
+// file.
 package reserved
 
 import (
@@ -18,7 +18,11 @@ type Nick struct {
 	Until time.Time `json:"until"`
 }
 
-func (n Nick) expired(now time.Time) bool { return !now.Before(n.Until) }
+// Key is what a reservation is found by.
+func (n Nick) Key() string { return n.Nick }
+
+// Expired reports whether the nick is free.
+func (n Nick) Expired(now time.Time) bool { return !now.Before(n.Until) }
 
 // check is for one that was read.
 func (n *Nick) check() error {
@@ -28,43 +32,25 @@ func (n *Nick) check() error {
 	return nil
 }
 
-// List is the file, and all of it in memory. The server owns the file while it runs.
-// Its methods may be called concurrently; Until is a map access.
-type List struct {
-	now   func() time.Time
-	nicks *jsonfile.List[string, Nick]
-}
+// List is the reservations by nick, see jsonfile.List. Remove ends one.
+type List struct{ *jsonfile.List[string, Nick] }
 
 // Open reads the file at path, which need not exist yet. One that cannot be read is an
 // error: the nicks in it would be free.
-func Open(path string) (*List, error) { return open(path, time.Now) }
-
-func open(path string, now func() time.Time) (*List, error) {
-	list, err := jsonfile.Open(jsonfile.File[Nick]{
-		Path: path, What: "reserved nicks", Check: (*Nick).check, Expired: Nick.expired, Now: now,
-	}, func(n Nick) string { return n.Nick })
-	return &List{now: now, nicks: list}, err
+func Open(path string) (*List, error) {
+	l := &List{jsonfile.New[string](path, "reserved nicks", (*Nick).check)}
+	return l, l.Reload()
 }
-
-// Reload reads the file again, after it was edited by hand. If it cannot be read, what is
-// reserved stays as it was.
-func (l *List) Reload() error { return l.nicks.Reload() }
 
 // Add reserves n for so long from now on. When it returns nil that is in force and on
 // disk.
 func (l *List) Add(n string, lasts time.Duration) error {
-	now := l.now().UTC().Truncate(time.Second)
-	return l.nicks.Set(Nick{Nick: n, Since: now, Until: now.Add(lasts)}, math.MaxInt, nil)
+	now := time.Now().UTC().Truncate(time.Second)
+	return l.Set(Nick{Nick: n, Since: now, Until: now.Add(lasts)}, math.MaxInt, nil)
 }
 
-// Remove ends the reservation of n, if there is one.
-func (l *List) Remove(n string) error {
-	_, err := l.nicks.Remove(n)
-	return err
-}
-
-// Until tells whether n is reserved, and how long still.
+// Until reports whether n is reserved, and until when.
 func (l *List) Until(n string) (time.Time, bool) {
-	one, ok := l.nicks.Find(n)
+	one, ok := l.Find(n)
 	return one.Until, ok
 }

@@ -4,41 +4,42 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestList(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "reserved.json")
-	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return now }
-	l, err := open(path, clock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for nick, lasts := range map[string]time.Duration{"carol": time.Hour, "dave": 2 * time.Hour, "erin": time.Hour} {
-		if err := l.Add(nick, lasts); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "reserved.json")
+		l, err := Open(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := l.Remove("erin"); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Remove("nobody"); err != nil {
-		t.Error(err)
-	}
-	again, err := open(path, clock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for nick, want := range map[string]bool{"carol": true, "dave": true, "erin": false, "bob": false} {
-		if until, is := again.Until(nick); is != want || want && !until.After(now) {
-			t.Errorf("%s: %v, %v", nick, until, is)
+		for nick, lasts := range map[string]time.Duration{"carol": time.Hour, "dave": 2 * time.Hour, "erin": time.Hour} {
+			if err := l.Add(nick, lasts); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	now = now.Add(time.Hour)
-	if _, is := again.Until("carol"); is {
-		t.Error("it does not end")
-	}
+		if _, err := l.Remove("erin"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Remove("nobody"); err != nil {
+			t.Error(err)
+		}
+		again, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for nick, want := range map[string]bool{"carol": true, "dave": true, "erin": false, "bob": false} {
+			if until, is := again.Until(nick); is != want || want && !until.After(time.Now()) {
+				t.Errorf("%s: %v, %v", nick, until, is)
+			}
+		}
+		time.Sleep(time.Hour)
+		if _, is := again.Until("carol"); is {
+			t.Error("it does not end")
+		}
+	})
 }
 
 // A file that cannot be read must not free the nicks in it.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 )
 
@@ -41,122 +43,216 @@ func (s *Store) latenessOf(e *room.Event) error {
 	return nil
 }
 
+// line is one line that an event makes in a history.
+type line struct {
+	owner string
+	index int // from 0, of those that the event makes there
+	rec   record.Record
+	text  []byte
+	inbox int // with so many unread messages the owner does not get it; 0 is no limit
+
+	retired time.Time // no line, but the history is set aside at this point; zero: a line
+}
+
+// project returns the lines that an event makes, in an order that is always the same. The
+// error wraps [room.ErrInvalid]; the other lines are good.
+func project(e room.Entry) (lines []line, err error) {
+	add := func(owner string, l line) {
+		if strings.HasPrefix(owner, "~") {
+			return // guests have no history
+		}
+		if bad := areOwners(owner); bad != nil {
+			err = fmt.Errorf("%w: %w", room.ErrInvalid, bad)
+			return
+		}
+		l.owner, l.rec.Seq = owner, e.Seq
+		for _, other := range lines {
+			if other.owner == owner {
+				l.index++
+			}
+		}
+		lines = append(lines, l)
+	}
+	message := func(m *room.Message, inbox int, owners ...string) { // its line is the same in every history
+		text, bad := record.AppendMessage(nil, e.Seq, m)
+		if bad != nil {
+			err = bad
+			return
+		}
+		for _, owner := range owners {
+			l := line{rec: record.Record{Message: m}, text: text}
+			if owner != e.From {
+				l.inbox = inbox
+			}
+			add(owner, l)
+		}
+	}
+	switch e.Kind {
+	case room.KindSay, room.KindMe, room.KindNotice:
+		message(&e.Message, 0, room.RoomHistory)
+	case room.KindJoin, room.KindLeave, room.KindAlive:
+		message(&e.Message, 0, room.PresenceHistory)
+	case room.KindRetired:
+		add(e.From, line{retired: e.Time})
+	case room.KindRead:
+		if len(e.Read) > 0 {
+			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read); bad != nil {
+				err = bad
+			} else {
+				add(e.From, line{rec: record.Record{Read: e.Read}, text: text})
+			}
+		}
+		for _, receipt := range e.Receipts {
+			message(receipt, 0, receipt.To...)
+		}
+	default: // direct, group, and what a newer program sends to somebody
+		owners := []string{e.From}
+		for _, nick := range e.To {
+			if nick != e.From {
+				owners = append(owners, nick)
+			}
+		}
+		message(&e.Message, e.Max, owners...)
+	}
+	return lines, err
+}
+
+// late is a history that lacks lines which the log has: in its file, or in memory, too.
+type late struct {
+	since uint64        // it has all events up to this one
+	it    *item[*owner] // has the rest as pending; nil: only the log does, and nobody may read it
+	err   error         // why
+	told  bool          // it was logged
+}
+
+// batch is the histories that are being changed; nil is one that takes no lines now.
+type batch map[string]*item[*owner]
+
 // apply brings a batch of committed entries into the histories, in order. The lines of one
-// history are written with one write. What can't be written is late: it waits in memory, the
-// log keeps it, and it is tried again by [Store.catchUp].
-func (s *Store) apply(batch []room.Entry) {
+// history are written with one write. A history that can't be written is late: the
+// log keeps its lines, and [Store.catchUp] tries again.
+func (s *Store) apply(entries []room.Entry) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	b := batchOf{owners: map[string]*item[*owner]{}, aside: map[string][]byte{}}
-	for i := range batch {
-		s.applyEntry(&batch[i], &b)
+	b := batch{}
+	for i := range entries {
+		e := &entries[i]
+		for _, l := range s.project(*e) {
+			if _, begun := b[l.owner]; !begun {
+				b[l.owner] = s.take(l.owner)
+			}
+			if s.give(l, b, s.retire) {
+				e.Full = append(e.Full, l.owner)
+			}
+		}
 	}
-	s.finish(&b)
-	last := batch[len(batch)-1]
+	s.finish(b)
+	s.tellLate()
 	s.mu.Lock()
-	s.applied = last.Seq
-	for _, e := range batch {
-		s.lastID = max(s.lastID, e.ID)
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		s.applied, s.lastID = e.Seq, max(s.lastID, e.ID)
 	}
-	s.mu.Unlock()
 }
 
-// batchOf is what a batch changes.
-type batchOf struct {
-	owners map[string]*item[*owner]
-	aside  map[string][]byte // lines of histories that are unusable
-}
-
-func (s *Store) applyEntry(e *room.Entry, b *batchOf) {
-	lines, err := project(*e)
+func (s *Store) project(e room.Entry) []line {
+	lines, err := project(e)
 	if err != nil {
 		s.log.Error("history: an event can't be kept", "seq", e.Seq, "error", err)
 	}
-	for _, l := range lines {
-		if s.give(l, b) {
-			e.Full = append(e.Full, l.owner)
-		}
+	return lines
+}
+
+// take takes a history for a batch, nil where that can't be.
+func (s *Store) take(name string) *item[*owner] {
+	if l := s.late[name]; l != nil && l.it == nil {
+		return nil
 	}
+	it, err := s.anyOwner(name)
+	if err != nil {
+		s.setLate(name, s.applied, nil, err)
+	}
+	return it
 }
 
 // give hands a line to its history, and reports whether that is an inbox which is full. While
 // that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
 // nothing may be lost of which its sender was told that it is kept.
-func (s *Store) give(l line, b *batchOf) (full bool) {
-	if !l.retired.IsZero() {
-		s.finish(b)
-	}
-	if late := s.late[l.owner]; late != nil && (late.it == nil || len(late.todo) > 0 || !l.retired.IsZero()) {
-		if !late.again {
-			s.mu.Lock()
-			late.todo = append(late.todo, l)
-			s.mu.Unlock()
-		}
+func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.Time) error) (full bool) {
+	it := b[l.owner]
+	if it == nil {
 		return l.inbox > 0
 	}
-	if !l.retired.IsZero() {
-		if err := s.retire(l.owner, l.rec.Seq, l.retired); err != nil {
-			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
-		}
-		return false
+	if l.retired.IsZero() {
+		return it.val.add(l)
 	}
-	it := b.owners[l.owner]
-	if it == nil {
-		var err error
-		if it, err = s.owner(l.owner); unusable(err) {
-			b.aside[l.owner] = append(b.aside[l.owner], l.text...)
-			return false
-		} else if err != nil {
-			s.setLate(l.owner, &lateOwner{todo: []line{l}, err: err})
-			return l.inbox > 0
-		}
-		b.owners[l.owner] = it
+	err := s.flush(it.val)
+	if err == nil {
+		err = retire(it.val, l.rec.Seq, l.retired)
 	}
-	return it.val.add(l)
+	s.owners.release(it)
+	if it = nil; err == nil {
+		it, err = s.anyOwner(l.owner) // the next holder's
+	}
+	if b[l.owner] = it; err != nil {
+		s.setLate(l.owner, s.applied, nil, err)
+	}
+	return false
 }
 
-// finish writes what a batch changes so far.
-func (s *Store) finish(b *batchOf) {
-	for name, it := range b.owners {
-		if err := s.flush(it.val); err != nil && s.late[name] == nil {
-			s.setLate(name, &lateOwner{it: it, err: err})
+// finish writes what a batch changed.
+func (s *Store) finish(b batch) {
+	for name, it := range b {
+		if it == nil {
+			continue
+		}
+		if err := s.flush(it.val); err != nil {
+			s.setLate(name, s.applied, it, err)
 		} else {
 			s.owners.release(it)
+			s.wellAgain(name)
 		}
 	}
-	for name, text := range b.aside {
-		if err := s.dirs.setAside(name, bytes.NewReader(text), []piece{{0, int64(len(text))}}); err != nil {
-			s.log.Error("history: lines are lost", "file", path(name), "bytes", len(text), "error", err)
-		} else {
-			s.complain(name, "history: the file is unusable, its lines go to the .torn file beside it", nil)
-		}
+}
+
+// putAside sets the lines aside that go to a history whose file is unusable.
+func (s *Store) putAside(o *owner) {
+	in, base := s.dirs.place(o.name)
+	err := setAside(in, base, bytes.NewReader(o.pending), piece{0, int64(len(o.pending))})
+	if err != nil {
+		s.log.Error("history: lines are lost", "file", path(o.name), "bytes", len(o.pending), "error", err)
+	} else {
+		s.complain(o.name, "history: the file is unusable, its lines go to the .torn file beside it", o.unusable)
 	}
-	clear(b.owners)
-	clear(b.aside)
+	o.pending = nil
 }
 
 // flush appends the lines of a history that are not in its file yet.
 func (s *Store) flush(o *owner) error {
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	o.addState(time.Now())
-	v := o.snapshot()
-	if len(v.tail) == 0 {
+	if o.unusable != nil {
+		if len(o.pending) > 0 {
+			s.putAside(o)
+		}
+		s.owners.forget(o.name)
 		return nil
 	}
-	h, err := s.handle(o.name, true)
+	o.addState(time.Now())
+	v := o.snapshot(false)
+	if len(v.tail) == 0 && !o.torn {
+		return nil
+	}
+	h, err := s.handle(o.name, v.ino == 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errReplaced
+	}
 	if err != nil {
 		return err
 	}
 	defer s.files.release(h)
-	st, err := h.val.Stat()
-	if err != nil {
-		return err
+	ino, err := s.verify(o, h.val)
+	if err == nil && o.torn {
+		err = s.truncate(o.name, h.val, v.size)
 	}
-	if o.adopt(st.Ino) {
-		v = o.snapshot()
-	}
-	ino, err := s.verify(o, h.val, v)
 	if err != nil {
 		return err
 	}
@@ -166,190 +262,180 @@ func (s *Store) flush(o *owner) error {
 	}
 	o.torn = false
 	o.mu.Lock()
-	o.ino, o.size = ino, v.size+int64(len(v.tail))
-	o.pending = nil
+	o.ino, o.size, o.pending = ino, v.end(), nil
 	o.mu.Unlock()
 	s.changed(o.name, ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
-		s.compactor.ask(o.name)
+		select {
+		case s.tooLarge <- o.name:
+			o.compactAt = v.end() + s.limit(o.name)/8 // when it is looked at again if it can't be shorter
+		default: // the next time
+		}
 	}
 	return nil
 }
 
 // verify makes sure that a file is the one that the store left, and how it left it, before
 // it is appended to.
-func (s *Store) verify(o *owner, f disk.File, v *view) (ino uint64, err error) {
+func (s *Store) verify(o *owner, f disk.File) (ino uint64, err error) {
 	st, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
-	in, base := s.dirs.place(o.name)
-	named, err := in.Lstat(base)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	if err != nil || named.Ino != st.Ino || v.ino != 0 && v.ino != st.Ino || st.Size != v.size && !o.torn {
+	named, err := s.inode(o.name)
+	if err == nil && (named != st.Ino || o.ino != 0 && o.ino != st.Ino || st.Size != o.size && !o.torn) {
 		s.files.forget(o.name) // the next try looks at what is there then
-		return 0, errReplaced
+		err = errReplaced
 	}
-	if o.torn {
-		if err := f.Truncate(v.size); err != nil {
-			return 0, err
-		}
-	}
-	return st.Ino, nil
+	return st.Ino, err
 }
 
-// changed notes that a history has to be synced by the next checkpoint, and which file it is.
-func (s *Store) changed(name string, ino uint64) { s.changedTo(name, inodes{ino: ino}) }
+// inode returns that of a history's file, 0 when there is none.
+func (s *Store) inode(name string) (uint64, error) {
+	in, base := s.dirs.place(name)
+	st, err := in.Lstat(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return st.Ino, err
+}
 
-func (s *Store) changedTo(name string, is inodes) {
+// changed notes that a history has to be synced by the next checkpoint, and which file may be it:
+// another one is somebody else's.
+func (s *Store) changed(name string, inodes ...uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[name] = is
+	s.dirty[name] = inodes
 }
 
-// inodes says which file is a history: another one is somebody else's.
-type inodes struct {
-	ino uint64 // 0 if it was set aside, and there is none
-	or  uint64 // the other one if not 0: nobody knows whether a shorter file took its place
-}
-
-func (i inodes) has(ino uint64) bool { return ino == i.ino || ino != 0 && ino == i.or }
-
-// lateOwner is a history that lacks lines which the log has.
-type lateOwner struct {
-	it   *item[*owner] // has them as pending; nil if it could not be loaded
-	todo []line        // follow what it has: of one that could not be loaded, or be set aside
-	err  error         // why
-
-	again bool // what it lacks is to be written again by resync; there is neither it nor todo
-}
-
-func (s *Store) setLate(name string, l *lateOwner) {
+// setLate notes that a history lacks what is after an event. applying is held.
+func (s *Store) setLate(name string, since uint64, it *item[*owner], err error) {
+	l := &late{since: since, it: it, err: err}
+	if was := s.late[name]; was != nil {
+		l.since, l.told = min(since, was.since), was.told
+		if was.it != nil {
+			s.owners.release(was.it)
+		}
+	}
 	s.mu.Lock()
 	s.late[name] = l
 	s.mu.Unlock()
-	s.log.Error("history: can't be written; its lines stay in the log, and are tried again", "file", path(name), "error", l.err)
-	s.wakeUp()
+	if it == nil {
+		s.owners.forget(name)
+	}
 }
 
-// lateness returns why a history can't take anything now, nil if it can.
-func (s *Store) lateness(name string) error {
+// tellLate logs which histories are late. applying is held.
+func (s *Store) tellLate() {
+	for name, l := range s.late {
+		if !l.told {
+			l.told = true
+			s.log.Error("history: can't be written; its lines stay in the log, and are tried again", "file", path(name), "error", l.err)
+			wake(s.wake)
+		}
+	}
+}
+
+func (s *Store) wellAgain(name string) {
+	l := s.late[name]
+	if l == nil {
+		return
+	}
+	if l.it != nil {
+		s.owners.release(l.it)
+	}
+	s.mu.Lock()
+	delete(s.late, name)
+	s.mu.Unlock()
+	if l.told {
+		s.log.Info("history: written again", "file", path(name))
+	}
+}
+
+// incomplete returns why a history has lines that only the log has, nil if it has none: nobody may
+// read it then.
+func (s *Store) incomplete(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.late[name]; l != nil {
+	if l := s.late[name]; l != nil && l.it == nil {
 		return l.err
 	}
 	return nil
 }
 
-// unloaded reports whether a history lacks lines since it could not be loaded, or set aside:
-// then nobody may read it.
-func (s *Store) unloaded(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.late[name]
-	return l != nil && (l.it == nil || len(l.todo) > 0)
-}
-
-// catchUp tries to write what is late, and reports whether nothing is.
+// catchUp has late histories written, of which those that are incomplete are made from the log
+// again. It reports whether none is late any more.
 func (s *Store) catchUp() bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
-		if l.again {
-			continue
-		}
-		err := s.retry(name, l)
-		s.mu.Lock()
-		if l.err = err; err == nil {
-			delete(s.late, name)
-		}
-		s.mu.Unlock()
-		if err != nil {
-			continue
-		}
 		if l.it != nil {
-			s.owners.release(l.it)
+			complete[name] = l.it
+			s.mu.Lock()
+			l.it = nil
+			s.mu.Unlock()
+			continue
 		}
-		s.log.Info("history: written again", "file", path(name))
+		it, err := s.anyOwner(name)
+		if err != nil {
+			s.setLate(name, l.since, nil, err)
+			continue
+		}
+		again[name] = it
+		after = min(after, l.since)
 	}
+	s.finish(complete)
+	if len(again) > 0 {
+		_ = s.makeAgain(again, after, s.applied) // they stay late
+	}
+	s.tellLate()
 	return len(s.late) == 0
 }
 
-func (s *Store) retry(name string, l *lateOwner) error {
-	for len(l.todo) > 0 {
-		it, next := l.it, l.todo[0]
-		if next.retired.IsZero() {
-			var err error
-			if it == nil {
-				it, err = s.owner(name)
+// makeAgain gives histories their lines of the events after one, up to another, and writes them. A line
+// that is there already is skipped, by its number. In a recovery that is done for all that have any.
+func (s *Store) makeAgain(b batch, after, upTo uint64) error {
+	retire := s.retire
+	if !s.recovering { // else a backup that runs has the log, too
+		retire = func(o *owner, seq uint64, at time.Time) error {
+			return s.WithoutBackup(func() error { return s.retire(o, seq, at) })
+		}
+	}
+	n := 0
+	err := s.Log.Read(after, func(e room.Entry) error {
+		if e.Seq > upTo {
+			return errEnough
+		}
+		for _, l := range s.project(e) {
+			if _, begun := b[l.owner]; !begun && s.recovering {
+				b[l.owner] = s.take(l.owner)
 			}
-			if err != nil {
-				return err
-			}
-			it.val.add(next)
-		} else {
-			if it != nil {
-				if err := s.flush(it.val); err != nil {
-					return err
+			s.give(l, b, retire)
+		}
+		if n++; n%1000 == 0 { // bounds what is in memory
+			for _, it := range b {
+				if it != nil && len(it.val.pending) > 0 {
+					_ = s.flush(it.val) // finish tries again
 				}
-			}
-			err := s.WithoutBackup(func() error { return s.retire(name, next.rec.Seq, next.retired) })
-			if err != nil {
-				return err
-			}
-			if it != nil {
-				s.owners.release(it)
-				it = nil
 			}
 		}
 		s.mu.Lock()
-		l.it, l.todo = it, l.todo[1:]
-		s.mu.Unlock()
-	}
-	if l.it == nil {
+		defer s.mu.Unlock()
+		s.lastID = max(s.lastID, e.ID)
+		return nil
+	})
+	if err == nil || errors.Is(err, errEnough) {
+		s.finish(b)
 		return nil
 	}
-	return s.flush(l.it.val)
+	for name, it := range b {
+		if it != nil {
+			s.owners.release(it)
+			s.setLate(name, after, nil, err)
+		}
+	}
+	return err
 }
 
-// unusable reports whether what is in a file's place is not one that a store may use.
-func unusable(err error) bool {
-	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, errAhead)
-}
-
-// complain logs something about a history, once.
-func (s *Store) complain(name, what string, err error) {
-	if _, said := s.said.LoadOrStore(name+what, true); said {
-		return
-	}
-	attrs := []any{"file", path(name)}
-	if err != nil {
-		attrs = append(attrs, "error", err)
-	}
-	s.log.Error(what, attrs...)
-}
-
-// damage notes a damaged line, once for each place.
-func (s *Store) damage(o *owner, off int64, beside bool) {
-	o.mu.Lock()
-	known := o.noticed[off] || len(o.noticed) == maxNoticed
-	if !known {
-		o.noticed[off] = true
-	}
-	o.mu.Unlock()
-	if known {
-		return
-	}
-	s.damaged.Add(1)
-	what := "history: a damaged line"
-	if beside {
-		what = "history: a damaged line; what is whole in it is used"
-	}
-	s.log.Error(what, "file", path(o.name), "byte", off)
-}
-
-// maxNoticed bounds how much damage of one history is remembered.
-const maxNoticed = 1000
+var errEnough = errors.New("enough")

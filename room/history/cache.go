@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// cache keeps at most max values that nobody uses, the ones used last, and all
-// that are in use. Values are loaded when first asked for; who asks for one
-// that is being loaded waits for it. All methods may be called concurrently.
+// cache keeps at most max values, of which those that nobody uses go first, least recently used
+// ones before others; those in use stay in any case. All methods may be called concurrently.
 type cache[V any] struct {
 	max  int
 	drop func(V) // called for each value that goes, without the lock
@@ -15,13 +14,13 @@ type cache[V any] struct {
 	mu    sync.Mutex // guards the rest, and the fields of items marked so
 	items map[string]*item[V]
 	idle  list.List // of *item[V] without users, least recently used first
+	out   []V       // to be dropped
 }
 
-// item is a value in the cache. Who got it from get must release it.
+// item is a value in the cache. Whoever got it from get must release it.
 type item[V any] struct {
 	key  string
 	refs int           // guarded by cache.mu
-	gone bool          // guarded by cache.mu: no longer in items
 	elem *list.Element // guarded by cache.mu: its place in idle
 
 	loading sync.Mutex // guards the rest until loaded is true, then it is fixed
@@ -33,10 +32,20 @@ func newCache[V any](max int, drop func(V)) *cache[V] {
 	return &cache[V]{max: max, drop: drop, items: make(map[string]*item[V])}
 }
 
-// get returns the item for key, loading it when needed. After an error, which
-// is load's, there is nothing to release and the next get loads again.
+// get returns the item for key, loading it when needed; others who ask for it meanwhile wait. After an
+// error, which is load's, there is nothing to release and the next get loads again.
 func (c *cache[V]) get(key string, load func() (V, error)) (*item[V], error) {
-	it := c.pin(key)
+	c.mu.Lock()
+	it := c.items[key]
+	if it == nil {
+		it = &item[V]{key: key}
+		c.items[key] = it
+	}
+	if it.refs++; it.elem != nil {
+		c.idle.Remove(it.elem)
+		it.elem = nil
+	}
+	c.mu.Unlock()
 	it.loading.Lock()
 	var err error
 	if !it.loaded {
@@ -51,89 +60,70 @@ func (c *cache[V]) get(key string, load func() (V, error)) (*item[V], error) {
 	return it, nil
 }
 
-func (c *cache[V]) pin(key string) *item[V] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	it := c.items[key]
-	if it == nil {
-		it = &item[V]{key: key}
-		c.items[key] = it
-	}
-	it.refs++
-	if it.elem != nil {
-		c.idle.Remove(it.elem)
-		it.elem = nil
-	}
-	return it
-}
-
 // release ends one use of it.
 func (c *cache[V]) release(it *item[V]) {
-	c.mu.Lock()
-	it.refs--
-	var out []*item[V]
-	if it.refs == 0 {
-		if it.gone || !it.loaded {
-			out = c.unlink(out, it)
-		} else {
+	c.update(func() {
+		it.refs--
+		switch {
+		case it.refs > 0:
+		case it.loaded && c.items[it.key] == it:
 			it.elem = c.idle.PushBack(it)
+		default:
+			c.unlink(it)
 		}
-	}
-	out = c.evict(out, c.max)
-	c.mu.Unlock()
-	c.dropAll(out)
+		for len(c.items) > c.max && c.idle.Len() > 0 {
+			c.unlink(c.idle.Front().Value.(*item[V]))
+		}
+	})
 }
 
-// forget makes the next get of key load it again. Who still uses the old value
+// forget makes the next get of key load it again. Whoever still uses the old value
 // may go on.
 func (c *cache[V]) forget(key string) {
+	c.update(func() {
+		if it := c.items[key]; it != nil {
+			c.unlink(it)
+		}
+	})
+}
+
+// has reports whether get still gives it.
+func (c *cache[V]) has(it *item[V]) bool {
 	c.mu.Lock()
-	var out []*item[V]
-	if it := c.items[key]; it != nil {
-		out = c.unlink(out, it)
-	}
-	c.mu.Unlock()
-	c.dropAll(out)
+	defer c.mu.Unlock()
+	return c.items[it.key] == it
 }
 
 // clear forgets everything.
 func (c *cache[V]) clear() {
+	c.update(func() {
+		for _, it := range c.items {
+			c.unlink(it)
+		}
+	})
+}
+
+func (c *cache[V]) update(change func()) {
 	c.mu.Lock()
-	var out []*item[V]
-	for _, it := range c.items {
-		out = c.unlink(out, it)
-	}
+	change()
+	out := c.out
+	c.out = nil
 	c.mu.Unlock()
-	c.dropAll(out)
-}
-
-// evict unlinks idle items until at most max items are left.
-func (c *cache[V]) evict(out []*item[V], max int) []*item[V] {
-	for len(c.items) > max && c.idle.Len() > 0 {
-		out = c.unlink(out, c.idle.Front().Value.(*item[V]))
+	for _, v := range out {
+		c.drop(v)
 	}
-	return out
 }
 
-// unlink takes it out of the cache and, when nobody uses it, adds it to out,
-// which is to be dropped.
-func (c *cache[V]) unlink(out []*item[V], it *item[V]) []*item[V] {
+// unlink takes it out of the cache, and drops it when nobody uses it.
+func (c *cache[V]) unlink(it *item[V]) {
 	if c.items[it.key] == it {
 		delete(c.items, it.key)
 	}
-	it.gone = true
 	if it.elem != nil {
 		c.idle.Remove(it.elem)
 		it.elem = nil
 	}
 	if it.refs == 0 && it.loaded {
-		out = append(out, it)
-	}
-	return out
-}
-
-func (c *cache[V]) dropAll(out []*item[V]) {
-	for _, it := range out {
-		c.drop(it.val)
+		c.out = append(c.out, it.val)
 	}
 }

@@ -6,19 +6,80 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
 	"whoelse/room"
+	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
+	"whoelse/room/log"
 )
+
+// Finding is one thing that is to be reported about a folder of histories.
+type Finding struct {
+	File   string // in the folder, with slashes
+	Offset int64  // where in it; -1 for all of it
+	Size   int64  // how many bytes
+	What   string
+	Grade  Grade
+}
+
+// Grade is how bad a [Finding] is.
+type Grade int
+
+const (
+	Remark  Grade = iota // nothing is wrong
+	Damage               // [Repair] mends it
+	Trouble              // somebody has to see to it
+)
+
+// String is the finding in one line.
+func (f Finding) String() string {
+	name := Clean(f.File)
+	switch {
+	case f.Offset < 0:
+		return fmt.Sprintf("%s: %s", name, f.What)
+	case f.Size == 1:
+		return fmt.Sprintf("%s: byte %d: %s (1 byte)", name, f.Offset, f.What)
+	}
+	return fmt.Sprintf("%s: byte %d: %s (%d bytes)", name, f.Offset, f.What, f.Size)
+}
+
+// Clean is s with all escaped that is not printable, fit for a terminal.
+func Clean(s string) string {
+	quoted := jsonl.AppendString(nil, s)
+	return strings.ReplaceAll(string(quoted[1:len(quoted)-1]), `\"`, `"`)
+}
+
+// damaged says what is wrong with a line of a history, in which these records were found.
+func damaged(name string, l jsonl.Line, found []record.Record) Finding {
+	f := Finding{File: name, Offset: l.Off, Size: l.End - l.Off, Grade: Damage}
+	junk := len(l.Data)
+	for _, r := range found {
+		junk -= r.Len
+	}
+	switch n := len(found); {
+	case n == 1 && junk == 0:
+		f.What = "the last line lacks its newline"
+	case n == 2 && junk <= 1:
+		f.What = "a newline was lost, both records found"
+	case n > 0:
+		f.What = fmt.Sprintf("damaged beside a record; whole records found in it: %d", n)
+	case l.Torn:
+		f.What = "torn end"
+	default:
+		f.What = "damaged"
+	}
+	return f
+}
 
 // Checking is how [Check] and [Repair] report what they find and how far they are. Its
 // functions are called one at a time.
 type Checking struct {
 	Tell func(Finding)
-	Step func(bytes int64) // now and then: so much more was read; if set
+	Step func(bytes int64) // so much more was read; if set
 }
 
 // Summary counts what [Check] went over.
@@ -45,6 +106,15 @@ func Check(ctx context.Context, dir string, how Checking) (Summary, error) {
 	c.inUse = usedNow(dir)
 	err = c.all()
 	return c.sum, err
+}
+
+// usedNow asks [InUse] when it matters: to ask takes the lock for a moment, in which a
+// server could not start. Where it can't be asked, a server may be there.
+func usedNow(dir string) func() bool {
+	return func() bool {
+		used, err := InUse(dir)
+		return used || err != nil
+	}
 }
 
 // checker goes over one folder.
@@ -78,202 +148,228 @@ func (c *checker) tell(f Finding) {
 	c.how.Tell(f)
 }
 
-func (c *checker) note(grade Grade, name, what string) {
-	c.tell(Finding{File: name, Offset: -1, What: what, Grade: grade})
+func (c *checker) note(grade Grade, name, format string, args ...any) {
+	c.tell(Finding{File: name, Offset: -1, What: fmt.Sprintf(format, args...), Grade: grade})
 }
 
 func (c *checker) all() error {
-	v, err := ReadVersion(c.root)
-	if err == nil && v != 0 && v < Version {
-		err = fmt.Errorf("the histories have version %d; a start of the server brings them up to date", v)
+	_, err := checkVersion(c.root)
+	if err == nil {
+		err = c.checkLog()
 	}
-	if err != nil {
-		return err
+	for _, folder := range []string{"", roomsFolder, usersFolder} {
+		if err == nil {
+			err = c.folder(folder)
+		}
 	}
-	if err := c.checkLog(); err != nil {
-		return err
-	}
-	if err := c.folder(c.root, "", c.shared); err != nil {
-		return err
-	}
-	if err := c.below("rooms", c.rooms); err != nil {
-		return err
-	}
-	return c.below("users", c.nicks)
+	return err
 }
 
-// below calls each for everything in a folder of the root, if that is there.
-func (c *checker) below(name string, each func(in disk.Folder, path, name string) error) error {
-	in, err := c.root.Sub(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// folder looks at everything in one of the folders, in order.
+func (c *checker) folder(name string) error {
+	in, prefix := c.root, ""
+	if name != "" {
+		var err error
+		if in, err = c.root.Sub(name); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			c.note(Trouble, name, "can't be used (%v); move it away", err)
+			return nil
+		}
+		defer func() { _ = in.Close() }() // it was only looked at
+		prefix = name + "/"
 	}
-	if err != nil {
-		c.note(Trouble, name, fmt.Sprintf("can't be used (%v); move it away", err))
-		return nil
-	}
-	defer func() { _ = in.Close() }() // it was only looked at
-	return c.folder(in, name+"/", each)
-}
-
-// folder calls each for everything in a folder, in order. path goes before the names.
-func (c *checker) folder(in disk.Folder, path string, each func(in disk.Folder, path, name string) error) error {
 	names, err := in.Names()
 	if err != nil {
 		return err
 	}
 	slices.Sort(names)
-	for _, name := range names {
+	for _, base := range names {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		if err := each(in, path+name, name); err != nil {
+		if err := c.entry(in, prefix+base, base); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// shared looks at one name beside the other folders.
-func (c *checker) shared(in disk.Folder, path, name string) error {
-	switch name {
-	case "presence.jsonl":
-		return c.history(in, path, name)
-	case "users", "rooms", logFolder, checkpointFile:
-		return nil // their turn comes, or was
-	case versionFile, "lock", backupLock:
-		return nil
-	}
-	return c.other(in, path, name)
-}
+// known are the paths that are no histories, or are looked at on their own.
+var known = []string{versionFile, serverLock, backupLock, checkpointFile, logFolder, usersFolder, roomsFolder, usersFolder + "/" + retiredFolder}
 
-func (c *checker) rooms(in disk.Folder, path, name string) error {
-	if name == room.Lobby+".jsonl" {
-		return c.history(in, path, name)
-	}
-	return c.other(in, path, name)
-}
-
-func (c *checker) nicks(in disk.Folder, path, name string) error {
-	nick, isHistory := strings.CutSuffix(name, ".jsonl")
+func (c *checker) entry(in disk.Folder, at, base string) error {
+	nick, jsonLines := strings.CutSuffix(base, ".jsonl")
+	jsonLines = jsonLines && strings.HasPrefix(at, usersFolder+"/")
 	switch {
-	case name == retiredFolder:
-		return nil // nothing reads it, until somebody is given theirs back
-	case !isHistory:
-		return c.other(in, path, name)
-	case !ValidNick(nick):
-		c.note(Remark, path, "not the history of a nick: nothing reads it")
-		return nil
-	}
-	return c.history(in, path, name)
-}
-
-// other looks at what is not a history.
-func (c *checker) other(in disk.Folder, path, name string) error {
-	switch {
-	case strings.HasSuffix(name, ".torn"):
-		if f, size := c.open(in, path, name); f != nil {
-			c.sum.Aside += size
-			c.note(Remark, path, fmt.Sprintf("set aside earlier: %d bytes", size))
+	case at == path(room.RoomHistory), at == path(room.PresenceHistory), jsonLines && ValidNick(nick):
+		return c.history(in, at, base)
+	case slices.Contains(known, at):
+	case jsonLines:
+		c.note(Remark, at, "not the history of a nick: nothing reads it")
+	case strings.HasPrefix(at, logFolder+"/") && firstSegment([]string{base}) > 0:
+		if f, size := c.open(in, at, base); f != nil {
+			c.how.Step(size)
 			return f.Close()
 		}
-	case !strings.HasSuffix(name, ".tmp"):
-		c.note(Remark, path, "not a file of whoelse: nothing reads it")
+	case strings.HasSuffix(base, ".torn"):
+		if f, size := c.open(in, at, base); f != nil {
+			c.sum.Aside += size
+			c.note(Remark, at, "set aside earlier: %d bytes", size)
+			return f.Close()
+		}
+	case !strings.HasSuffix(base, ".tmp"):
+		c.note(Remark, at, "not a file of whoelse: nothing reads it")
 	case !c.inUse():
-		c.note(Remark, path, "left over from something that was interrupted; it can be deleted")
+		c.note(Remark, at, "left over from something that was interrupted; it can be deleted")
 	}
 	return nil
 }
 
 // open reports what is wrong when it gives no file. A file that is gone is none.
-func (c *checker) open(in disk.Folder, path, name string) (disk.File, int64) {
-	f, st, err := openStat(in, name, false)
+func (c *checker) open(in disk.Folder, at, base string) (disk.File, int64) {
+	f, st, err := openStat(in, base, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, 0
 	case errors.Is(err, disk.ErrNotRegular):
-		c.note(Trouble, path, "is not a file; move it away")
+		c.note(Trouble, at, "is not a file; move it away")
 		return nil, 0
 	case err != nil:
-		c.note(Trouble, path, fmt.Sprintf("can't be read: %v", err))
+		c.note(Trouble, at, "can't be read: %v", err)
 		return nil, 0
 	case st.Links > 1:
-		c.note(Trouble, path, "has another name (a hard link), and is not used; put a copy in its place")
+		c.note(Trouble, at, "has another name (a hard link), and is not used; put a copy in its place")
 	}
 	c.sum.Files++
 	return f, st.Size
 }
 
-// openStat opens a file.
-func openStat(in disk.Folder, name string, create bool) (disk.File, disk.Stat, error) {
-	f, err := in.Open(name, create)
-	if err != nil {
-		return nil, disk.Stat{}, err
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, st, errors.Join(err, f.Close())
-	}
-	return f, st, nil
-}
-
-// unreadable reports a file that can't be read to its end, unless a server has cut it.
-func (c *checker) unreadable(path string, off, size int64, err error) error {
-	if c.ctx.Err() != nil {
-		return c.ctx.Err()
-	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) || !c.inUse() {
-		c.tell(Finding{File: path, Offset: off, Size: size - off, What: fmt.Sprintf("can't be read: %v", err), Grade: Trouble})
-	}
-	return nil
-}
-
-// stepEvery is after how many bytes it is reported how far it is.
-const stepEvery = 1 << 20
-
 // history looks at one history's file.
-func (c *checker) history(in disk.Folder, path, name string) error {
-	f, size := c.open(in, path, name)
+func (c *checker) history(in disk.Folder, at, base string) error {
+	f, size := c.open(in, at, base)
 	if f == nil {
 		return nil
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	var seq, most uint64
-	off, stepped, ordered := int64(0), int64(0), true
-	err := eachLine(f, 0, size, func(l jsonl.Line, next int64) error {
-		off = next
-		found, whole := split(l)
-		for _, g := range found {
-			if g.Seq < seq && ordered {
-				ordered = false
-				c.tell(Finding{File: path, Offset: g.Off, Size: int64(len(g.data)) + 1, What: "out of order", Grade: Damage})
+	off, ordered := int64(0), true
+	for l, err := range jsonl.Lines(f, 0, size) {
+		if c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+		if err != nil {
+			if !errors.Is(err, io.ErrUnexpectedEOF) || !c.inUse() { // else a server has cut it
+				c.tell(Finding{at, off, size - off, fmt.Sprintf("can't be read: %v", err), Trouble})
 			}
-			seq, most = g.Seq, max(most, g.Seq)
+			return nil
+		}
+		c.how.Step(l.End - off)
+		off = l.End
+		found, whole := record.Parse(l)
+		for _, r := range found {
+			if r.Seq < seq && ordered {
+				ordered = false
+				c.tell(Finding{at, r.Off, int64(r.Len) + 1, "out of order", Damage})
+			}
+			seq, most = r.Seq, max(most, r.Seq)
 			c.sum.Records++
-			if g.Message != nil {
-				c.sum.LastID = max(c.sum.LastID, g.Message.ID)
+			if r.Message != nil {
+				c.sum.LastID = max(c.sum.LastID, r.Message.ID)
 			}
 		}
-		if cut := torn(l, next); !whole || cut {
-			bad := damaged(path, l, next, found)
-			if cut && c.inUse() {
+		if !whole || l.Torn {
+			bad := damaged(at, l, found)
+			if l.Torn && c.inUse() {
 				bad.Grade, bad.What = Remark, "being written, or a torn end that the server sets aside at its next use"
 			}
 			c.tell(bad)
 		}
-		if next-stepped >= stepEvery {
-			c.how.Step(next - stepped)
-			stepped = next
-		}
-		return c.ctx.Err()
-	})
-	c.how.Step(off - stepped)
-	if err != nil {
-		return c.unreadable(path, off, size, err)
 	}
 	c.most = max(c.most, most)
 	if most > c.last && !c.inUse() {
-		c.note(Damage, path, fmt.Sprintf("has the number %d, and the log comes only to %d: it is from another folder, and nothing more would be kept in it", most, c.last))
+		c.note(Damage, at, "has the number %d, and the log comes only to %d: it is from another folder, and nothing more would be kept in it", most, c.last)
 	}
 	return nil
+}
+
+// checkLog looks at the log and at the checkpoint.
+func (c *checker) checkLog() error {
+	before := c.checkpoint()
+	if c.last = before.Seq; before.Seq == 0 {
+		c.last = math.MaxUint64 // without a log a start goes on after the greatest in the histories
+	}
+	if err := c.folder(logFolder); err != nil {
+		return err
+	}
+	in, err := c.root.Sub(logFolder)
+	if err != nil {
+		return nil // what is in the folder's place was reported
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	segments, err := in.Names()
+	prev, damagedTo, hurt := uint64(0), uint64(0), false
+	var gaps [][2]uint64
+	if err == nil {
+		err = log.ReadSegments(in, 0, func(e room.Entry) error {
+			if prev > 0 && e.Seq > prev+1 && !hurt {
+				gaps = append(gaps, [2]uint64{prev + 1, e.Seq - 1})
+			}
+			prev, hurt = e.Seq, false
+			if e.Seq > before.Seq {
+				c.sum.Waiting++
+			}
+			return c.ctx.Err()
+		}, func(d log.Damage) {
+			hurt = true
+			damagedTo = prev + uint64(d.Size)
+			f := Finding{logFolder + "/" + d.Segment, d.Off, d.Size, "damaged; the events there are lost", Damage}
+			if d.Torn {
+				f.Grade, f.What = Remark, "torn end, as a crash leaves of what was not acknowledged"
+			}
+			if !d.Torn || !c.inUse() {
+				c.tell(f)
+			}
+		})
+	}
+	if c.ctx.Err() != nil {
+		return c.ctx.Err()
+	}
+	if err != nil {
+		c.note(Trouble, logFolder, "can't be read: %v", err)
+		return nil
+	}
+	after, err := ReadCheckpoint(c.root)
+	if err != nil {
+		after = before // it was reported
+	}
+	if first := firstSegment(segments); first > after.Seq+1 && err == nil {
+		gaps = append([][2]uint64{{after.Seq + 1, first - 1}}, gaps...)
+	}
+	for _, g := range gaps {
+		if g[1] > after.Seq {
+			c.note(Damage, logFolder, "the events %d to %d are missing", max(g[0], after.Seq+1), g[1])
+		}
+	}
+	if prev > 0 && prev < before.Seq && !hurt {
+		c.note(Damage, checkpointFile, "comes to %d, and the log only to %d", before.Seq, prev)
+	}
+	if last := max(after.Seq, prev, damagedTo); last > 0 {
+		c.last = last
+	}
+	return nil
+}
+
+// checkpoint reads it, and reports what is wrong with it.
+func (c *checker) checkpoint() Checkpoint {
+	f, size := c.open(c.root, checkpointFile, checkpointFile)
+	if f == nil {
+		return Checkpoint{}
+	}
+	_ = f.Close() // it was only looked at
+	point, err := ReadCheckpoint(c.root)
+	if err != nil {
+		c.tell(Finding{File: checkpointFile, Size: size, What: "can't be understood", Grade: Damage})
+	}
+	return point
 }

@@ -5,20 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"whoelse/room"
-	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
+	"whoelse/room/log"
 )
-
-// checkpointFile says up to which event all histories are on disk.
-const checkpointFile = "checkpoint.json"
 
 // Checkpoint is what the checkpoint file holds.
 type Checkpoint struct {
@@ -54,18 +50,138 @@ func WriteCheckpoint(in disk.Folder, c Checkpoint) error {
 	return disk.WriteFile(in, checkpointFile, jsonl.Seal(b[:len(b)-1], 0))
 }
 
+// prepare locks the folder root and brings the histories up to the end of the log. When it
+// fails it closes everything.
+func prepare(root disk.Folder, opts Options) (*Store, error) {
+	s := newStore(opts)
+	s.dirs.root = root
+	var err error
+	if s.lock, err = root.Lock(serverLock); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if err := s.recover(); err != nil {
+		if s.Log != nil {
+			err = errors.Join(err, s.Log.Close())
+		}
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	return s, nil
+}
+
+func (s *Store) recover() error {
+	root := s.dirs.root
+	v, err := checkVersion(root)
+	if err == nil && v == 0 {
+		err = disk.WriteFile(root, versionFile, fmt.Appendf(nil, "%d\n", Version))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = root.Lstat(logFolder)
+	logLost := errors.Is(err, fs.ErrNotExist)
+	if s.dirs, err = openDirs(root, false); err != nil {
+		return err
+	}
+	if s.saved, err = s.readCheckpoint(logLost); err != nil {
+		return err
+	}
+	s.applied, s.synced, s.lastID = s.saved.Seq, s.saved.Seq, s.saved.LastID
+	if s.Log, err = log.Open(s.dirs.log, log.Options{
+		Log: s.log, SegmentBytes: s.opts.SegmentBytes, Next: s.saved.Seq + 1, Check: root.Replaced,
+	}); err != nil {
+		return err
+	}
+	if err := s.replay(); err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
+	for _, shared := range sharedHistories {
+		if it, err := s.owner(shared); err == nil {
+			s.owners.release(it)
+		} else {
+			s.log.Error("history: can't be used until it is repaired", "file", path(shared), "error", err)
+		}
+	}
+	return nil
+}
+
+// readCheckpoint reads the checkpoint. Where it is lost or damaged, all of the log is applied again: no
+// segment goes before all histories have it, so they have durably what is before the first one. Where
+// there is no log, the numbers go on after the greatest in the histories, which can be beyond
+// the checkpoint.
+func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
+	c, err := ReadCheckpoint(s.dirs.root)
+	if err == nil && c.Seq > 0 && !logLost {
+		return c, nil
+	}
+	if err != nil {
+		s.damaged.Add(1)
+		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
+	}
+	segments, err := s.dirs.log.Names()
+	if first := firstSegment(segments); err != nil || first > 0 {
+		return Checkpoint{Seq: max(first, 1) - 1}, err
+	}
+	names, err := s.Nicks()
+	for _, name := range append(names, sharedHistories...) {
+		err := s.reading(name, func(v *view) error {
+			for rec, err := range s.backward(v) {
+				if err != nil {
+					return err
+				}
+				c.Seq = max(c.Seq, rec.Seq)
+				if rec.Message != nil {
+					c.LastID = max(c.LastID, rec.Message.ID)
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.log.Error("history: can't be read", "file", path(name), "error", err)
+		}
+	}
+	return c, err
+}
+
+// firstSegment is where the first segment of the log begins whose files have these names, 0 without one.
+func firstSegment(names []string) (first uint64) {
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, ".jsonl")
+		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && len(base) == 20 && (first == 0 || n < first) {
+			first = n
+		}
+	}
+	return first
+}
+
+// replay applies what the log has beyond the checkpoint.
+func (s *Store) replay() error {
+	last := s.Log.Last()
+	if last <= s.saved.Seq {
+		return nil
+	}
+	s.recovering = true
+	err := s.makeAgain(batch{}, s.saved.Seq, last)
+	s.recovering = false
+	if err != nil {
+		return err
+	}
+	for name, l := range s.late {
+		return fmt.Errorf("%s: %w", path(name), l.err)
+	}
+	s.applied = last
+	return s.checkpoint()
+}
+
 // checkpoint makes all that was applied durable in the histories, and lets the log remove
 // what they have. One at a time. After an error nothing is lost: the log has it.
 func (s *Store) checkpoint() error {
-	if err := s.resync(); err != nil {
-		return err
-	}
 	s.applying.Lock()
 	s.mu.Lock()
 	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
 	late := len(s.late) > 0
 	if !late {
-		s.dirty = make(map[string]inodes)
+		s.dirty = make(map[string][]uint64)
 	}
 	s.mu.Unlock()
 	s.applying.Unlock()
@@ -73,14 +189,7 @@ func (s *Store) checkpoint() error {
 		return errLate
 	}
 	if err := s.syncHistories(dirty); err != nil {
-		s.mu.Lock()
-		for name, was := range dirty {
-			if _, again := s.dirty[name]; !again { // else it may have been shortened
-				s.dirty[name] = was
-			}
-		}
-		s.mu.Unlock()
-		s.syncFailed = true
+		s.distrust(dirty, err)
 		return err
 	}
 	s.synced = c.Seq // also when the checkpoint can't be saved, or is and nobody can tell
@@ -90,15 +199,7 @@ func (s *Store) checkpoint() error {
 		}
 		s.saved = c
 	}
-	return s.release(c.Seq)
-}
-
-// errLate keeps a checkpoint from being made.
-var errLate = errors.New("some histories can't be written")
-
-// release lets the log remove what all histories have, unless a backup runs.
-func (s *Store) release(seq uint64) error {
-	err := WithoutBackup(s.dirs.root, func() error { return s.Log.Release(seq) })
+	err := s.WithoutBackup(func() error { return s.Log.Release(c.Seq) })
 	if errors.Is(err, ErrBackup) { // the next checkpoint does it
 		s.held.Store(int64(s.Log.Stats().Segments))
 		return nil
@@ -107,203 +208,65 @@ func (s *Store) release(seq uint64) error {
 	return err
 }
 
+// errLate keeps a checkpoint from being made.
+var errLate = errors.New("some histories can't be written")
+
 // due reports whether there are segments that a checkpoint may free.
 func (s *Store) due() bool { return int64(s.Log.Stats().Segments) > max(1, s.held.Load()) }
 
 // syncHistories makes these histories durable, and the names of all.
-func (s *Store) syncHistories(names map[string]inodes) error {
-	all := false
-	if len(names) >= s.opts.ManyFiles {
-		var err error
-		if all, err = s.dirs.root.SyncAll(); err != nil {
-			return err
-		}
-	}
-	for name, was := range names {
-		if err := s.syncFile(name, was, all); err != nil {
-			return err
-		}
-	}
-	s.syncs.Add(uint64(len(names)))
-	return errors.Join(s.dirs.users.Sync(), s.dirs.rooms.Sync(), s.dirs.root.Sync())
-}
-
-// syncFile makes the content of one history durable, unless it is already. It has to be the
-// file that was written.
-func (s *Store) syncFile(name string, was inodes, synced bool) error {
-	if !synced && was.ino != 0 {
-		h, err := s.handle(name, false)
-		if err == nil {
-			err = h.val.Sync()
-			s.files.release(h)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (s *Store) syncHistories(dirty map[string][]uint64) error {
+	for name, was := range dirty {
+		if err := s.syncFile(name, was); err != nil {
 			return fmt.Errorf("%s: %w", path(name), err)
 		}
 	}
-	now, err := s.inode(name)
-	if err != nil || was.has(now) || was.ino == 0 {
-		return err
-	}
-	s.renaming.Lock() // it may have been shortened or set aside just now
-	defer s.renaming.Unlock()
-	s.mu.Lock()
-	expected, changed := s.dirty[name]
-	s.mu.Unlock()
-	if now, err = s.inode(name); err == nil && (!changed || !expected.has(now)) {
-		err = fmt.Errorf("%s: %w", path(name), errReplaced)
-	}
-	return err
+	s.syncs.Add(uint64(len(dirty)))
+	return s.dirs.sync()
 }
 
-// inode returns that of a history's file, 0 when there is none.
-func (s *Store) inode(name string) (uint64, error) {
+// syncFile makes the content of one history durable. It has to be the file that was written, or
+// the one that took its place since.
+func (s *Store) syncFile(name string, was []uint64) error {
 	in, base := s.dirs.place(name)
-	st, err := in.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+	f, st, err := openStat(in, base, false)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	} else if errors.Is(err, fs.ErrNotExist) {
+		st.Ino, err = 0, nil
 	}
-	return st.Ino, err
-}
-
-// resync, after a sync that failed, writes what the histories have beyond the checkpoint again, from the
-// log: the kernel may have dropped it, and a second sync could falsely succeed. If that fails in the
-// middle of it, they are late until it is done.
-func (s *Store) resync() error {
-	if !s.syncFailed {
-		return nil
+	if err != nil || slices.Contains(was, st.Ino) {
+		return err
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.mu.Lock()
-	names, applied := maps.Clone(s.dirty), s.applied
-	for name, l := range s.late {
-		if !l.again {
-			s.mu.Unlock()
-			return errLate
-		}
-		if _, dirty := names[name]; !dirty {
-			names[name] = inodes{}
-		}
-	}
-	clear(s.late)
+	is := s.dirty[name]
 	s.mu.Unlock()
-	err := s.rewrite(slices.Sorted(maps.Keys(names)), applied)
-	if err != nil {
-		s.mu.Lock()
-		for name := range names {
-			if l := s.late[name]; l != nil && l.it != nil {
-				s.owners.release(l.it)
-			}
-			s.late[name] = &lateOwner{err: err, again: true}
-		}
-		s.mu.Unlock()
-		return err
-	}
-	s.syncFailed = false
-	return nil
-}
-
-// rewrite writes what these histories have beyond the last sync that succeeded, up to the event applied,
-// again. The checkpoint on disk may be as new as that, so what is before it must stay.
-func (s *Store) rewrite(names []string, applied uint64) error {
-	for _, name := range names {
-		if err := s.cutBack(name, s.synced); err != nil {
-			return fmt.Errorf("%s: %w", path(name), err)
-		}
-	}
-	return s.applyFrom(s.synced, applied)
-}
-
-// cutBack removes what a history has beyond the event seq. What it gives there may be
-// anything: the kernel has dropped what it could not write.
-func (s *Store) cutBack(name string, seq uint64) error {
-	it, err := s.owner(name)
-	if unusable(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer s.owners.release(it)
-	o := it.val
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	v, _, err := s.view(o)
-	if err != nil || v.file == nil {
-		return err
-	}
-	defer v.close()
-	if cut, _, err := suspect(v, v.size, seq); err != nil {
-		return err
-	} else if cut < v.size {
-		o.gone = true // also when cutting fails: that can have its effect
-		s.owners.forget(name)
-		f := v.file.(disk.File)
-		if err := errors.Join(f.Truncate(cut), f.Sync()); err != nil {
-			return err
-		}
-	}
-	s.changed(name, v.ino)
-	return nil
-}
-
-// suspect returns where the lines begin that a file of this size has beyond the event seq, or
-// may have, and where the first bad one of these is.
-func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error) {
-	from, bad = size, size
-	b := jsonl.NewBackward(f, size)
-	for {
-		l, err := b.Next()
-		if errors.Is(err, io.EOF) {
-			return from, bad, nil
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		found, whole := record.Parse(l)
-		if whole && found[0].Seq <= seq {
-			return from, bad, nil
-		}
-		if from = l.Off; !whole {
-			bad = l.Off
-		}
-	}
-}
-
-// applyFrom applies what the log has after one event and up to another again. applying is
-// held.
-func (s *Store) applyFrom(after, upTo uint64) error {
-	b := batchOf{owners: map[string]*item[*owner]{}, aside: map[string][]byte{}}
-	n := 0
-	err := s.Log.Read(after, func(e room.Entry) error {
-		if e.Seq > upTo {
-			return errEnough
-		}
-		s.applyEntry(&e, &b)
-		s.mu.Lock()
-		s.lastID = max(s.lastID, e.ID)
-		s.mu.Unlock()
-		if n++; n%replayBatch == 0 {
-			s.finish(&b)
-		}
-		return nil
-	})
-	s.finish(&b)
-	if errors.Is(err, errEnough) {
-		err = nil
+	now, err := s.inode(name)
+	if err == nil && !slices.Contains(is, now) {
+		err = errReplaced
 	}
 	return err
 }
 
-// replayBatch is after how many events from the log their lines are written.
-const replayBatch = 1000
-
-var errEnough = errors.New("enough")
+// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the kernel may have
+// dropped what it could not write, and a second sync could falsely succeed.
+func (s *Store) distrust(dirty map[string][]uint64, err error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	for name, was := range dirty {
+		s.mu.Lock()
+		if _, again := s.dirty[name]; !again { // else it may have been shortened
+			s.dirty[name] = was
+		}
+		s.mu.Unlock()
+		s.setLate(name, s.synced, nil, err)
+	}
+}
 
 // tend makes checkpoints and retries what is late, until the store is closed.
 func (s *Store) tend() {
-	defer close(s.tended)
 	retry := time.NewTimer(retryAfter)
 	retry.Stop()
 	defer retry.Stop()
@@ -317,33 +280,23 @@ func (s *Store) tend() {
 		if !s.catchUp() {
 			retry.Reset(retryAfter)
 		}
-		if s.due() || s.syncFailed {
-			err := s.checkpoint()
-			s.report(err)
-			if err != nil {
-				retry.Reset(retryAfter)
-			}
+		if !s.due() {
+			continue
 		}
+		err := s.checkpoint()
+		switch {
+		case err != nil:
+			s.catchUp() // what the checkpoint left
+			retry.Reset(retryAfter)
+			if !s.unwell {
+				s.log.Error("history: no checkpoint can be made; the log keeps what it would free", "error", err)
+			}
+		case s.unwell:
+			s.log.Info("history: checkpoints are made again")
+		}
+		s.unwell = err != nil
 	}
 }
 
 // retryAfter is how long after a failure the disk is tried again.
 const retryAfter = time.Second
-
-// report logs that no checkpoint can be made, and once more when they can.
-func (s *Store) report(err error) {
-	switch was := s.unwell; {
-	case err != nil && !was:
-		s.log.Error("history: no checkpoint can be made; the log keeps what it would free", "error", err)
-	case err == nil && was:
-		s.log.Info("history: checkpoints are made again")
-	}
-	s.unwell = err != nil
-}
-
-func (s *Store) wakeUp() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}

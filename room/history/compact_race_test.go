@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -104,8 +105,8 @@ func asideOf(fs *disktest.FS, nick string) (list []string) {
 func TestCutBackWhileShortened(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
 		s, all, goOn := tooLarge(t, fs, Options{MaxBytes: 6000, SegmentBytes: 3000}, "sync", "bob.jsonl.tmp")
-		s.syncFailed = true // tend has nothing to do yet
 		all = append(all, conversationBeside(t, s, 60, 40)...)
+		distrustAll(s)
 		time.Sleep(3 * retryAfter)
 		fs.Watch(nil)
 		goOn <- true
@@ -127,6 +128,15 @@ func TestCutBackWhileShortened(t *testing.T) {
 	})
 }
 
+// distrustAll does what a failed sync does.
+func distrustAll(s *Store) {
+	s.mu.Lock()
+	dirty := maps.Clone(s.dirty)
+	s.mu.Unlock()
+	s.distrust(dirty, syscall.EIO)
+	wake(s.wake)
+}
+
 // conversationBeside has ann write to bob while something else waits.
 func conversationBeside(t *testing.T, s *Store, from, n int) (all []*room.Message) {
 	t.Helper()
@@ -146,51 +156,20 @@ func TestShortenedDuringACheckpoint(t *testing.T) {
 		s := openIn(t, fs, Options{})
 		mustPut(t, s, event(direct(1, "ann", "bob")))
 		was, _ := s.inode("bob")
-		s.renaming.Lock()
+		s.applying.Lock()
 		replace(t, fs, "bob", bytes.Clone)
 		is, _ := s.inode("bob")
 		synced := make(chan error, 1)
-		go func() { synced <- s.syncFile("bob", inodes{ino: was}, false) }()
+		go func() { synced <- s.syncFile("bob", []uint64{was}) }()
 		if !foreign {
 			s.changed("bob", is)
 		}
-		s.renaming.Unlock()
+		s.applying.Unlock()
 		if err := <-synced; errors.Is(err, errReplaced) != foreign {
 			t.Errorf("foreign %v: %v", foreign, err)
 		}
 		_ = s.Close()
 	}
-}
-
-// TestReceiptsWhileShortened: of one event bob gets several receipts, and between them a
-// shorter file takes the place of his. None is lost, or doubled.
-func TestReceiptsWhileShortened(t *testing.T) {
-	inMemory(t, func(t *testing.T, fs *disktest.FS) {
-		s := openIn(t, fs, Options{})
-		defer func() { _ = s.Close() }()
-		mustPut(t, s, event(direct(1, "ann", "bob")))
-		it, err := s.owner("bob")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.owners.release(it)
-		o := it.val
-		lines, err := project(room.Entry{Seq: 2, Event: receiptsTo(10, "bob", 3)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.mu.Lock()
-		o.shorter = shorter{ino: 77, size: o.size, last: o.last}
-		o.mu.Unlock()
-		o.add(lines[1])
-		o.adopt(77)
-		o.add(lines[2])
-		o.add(lines[3])
-		o.add(lines[3]) // again
-		if len(o.unread) != 4 || o.count != 3 {
-			t.Errorf("%d are unread, %d lines", len(o.unread), o.count)
-		}
-	})
 }
 
 // TestShorteningOfAReplacedFile: somebody has put another file in the place of one, and nobody

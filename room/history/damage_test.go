@@ -215,7 +215,7 @@ func TestDamageIsToldOnce(t *testing.T) {
 	for range 3 {
 		_ = tail(t, s, "carol", 10)
 	}
-	if n := strings.Count(l.String(), "damaged line"); n != maxNoticed || s.Stats().Damaged != maxNoticed {
+	if n := strings.Count(l.String(), "damaged line"); n != maxTold || s.Stats().Damaged != maxTold {
 		t.Errorf("%d lines tell of it, %d are counted", n, s.Stats().Damaged)
 	}
 }

@@ -21,7 +21,7 @@ import (
 var small = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2}
 
 // tight shortens the histories all the time, too, and takes few files for many.
-var tight = Options{ManyFiles: 3, SegmentBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
+var tight = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
 
 // aged has what is read go after a moment.
 var aged = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2, Retention: 1500 * time.Millisecond}

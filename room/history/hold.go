@@ -1,23 +1,113 @@
 package history
 
 import (
-	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
+
+// ErrBackup is wrapped where something has to wait for a backup to end, or, by
+// [HoldSegments], for another one.
+var ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
+
+// patience is how long a backup waits for its lock: a server that is removing a
+// segment has it for a moment.
+const patience = 5 * time.Second
+
+// HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or
+// at its start, until the closer is closed or the process ends. Copying the checkpoint, then the
+// histories and then the log meanwhile gives a copy that a start makes consistent. It is [ErrBackup]
+// when somebody else holds them. A folder that nobody can write to, and that no server has, needs no
+// lock.
+func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
+	in, err := disk.OpenExisting(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }() // it was only used to find the file
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrBackup)
+	defer cancel()
+	for {
+		lock, err := lockBackups(in)
+		if errors.Is(err, syscall.EROFS) {
+			if used, err := InUse(dir); err == nil && !used {
+				return io.NopCloser(nil), nil
+			}
+		}
+		if !errors.Is(err, ErrBackup) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(patience / 100):
+		}
+	}
+}
+
+func lockBackups(in disk.Folder) (io.Closer, error) {
+	lock, err := in.Lock(backupLock)
+	if errors.Is(err, disk.ErrInUse) {
+		return nil, ErrBackup
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", backupLock, err)
+	}
+	return lock, nil
+}
+
+// WithoutBackup calls do while no backup can begin. While one runs it is ErrBackup, and
+// do is not called.
+func (s *Store) WithoutBackup(do func() error) error {
+	lock, err := lockBackups(s.dirs.root)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), lock.Close())
+}
+
+// InUse reports whether a server, or work on whole histories, has the folder dir now.
+// It changes nothing. A folder that does not exist is not in use.
+func InUse(dir string) (used bool, err error) {
+	in, err := disk.OpenReadOnly(dir)
+	if err == nil {
+		defer func() { _ = in.Close() }() // it was only looked at
+		var lock io.Closer
+		if lock, err = in.Lock(serverLock); err == nil {
+			return false, lock.Close()
+		}
+	}
+	switch {
+	case errors.Is(err, disk.ErrInUse):
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, err
+}
+
+// LayoutVersion returns the version of the histories in dir, 0 where none is written
+// down yet. A newer one than [Version] is an error.
+func LayoutVersion(dir string) (int, error) {
+	in, err := disk.OpenReadOnly(dir)
+	if err != nil {
+		return 0, err
+	}
+	v, err := readVersion(in)
+	return v, errors.Join(err, in.Close())
+}
 
 // Held is a folder of histories that no server has, and that none gets until it is
 // closed. It is for what has to be done to whole histories; nothing is appended
@@ -31,14 +121,7 @@ type Held struct {
 // undone: the histories have all that the log had, and the log is empty. The error is as Open's,
 // [ErrInUse] while a server runs, [ErrBackup] while a backup does.
 func Hold(dir string, log *slog.Logger) (*Held, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := upgrade(dir, log); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
-	}
-	root, err := disk.OpenDir(dir)
+	root, err := openRoot(dir, log, disk.OpenDir)
 	if err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
@@ -99,29 +182,25 @@ func (h *Held) Check(from, to string) error {
 // Rename gives the history of the nick from to the nick to, durably: its file, and
 // what was set aside as torn. A nick without a history is no error, and no file is
 // ever replaced: one that is in the way is an error (fs.ErrExist), and then nothing
-// was moved.
+// was moved. What was said stays as it is; only messages that are still unread are addressed to the new
+// nick, since nobody would be shown them otherwise.
 //
-// What was said under the old nick stays so: the lines name who wrote to whom when
-// it was written, here and in everybody else's history. Only messages that are still
-// unread are addressed to the new nick, since nobody would be shown them otherwise.
-//
-// It can be interrupted anywhere and called again: the unread messages are addressed
-// anew by replacing the file under its old name, in one step; a second look finds
-// none that are unread for the old nick. Then the files are moved one by one, and
-// those that have been are not found again.
+// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old name, and the
+// files are moved one by one.
 func (h *Held) Rename(from, to string) error {
-	if err := areNicks(from, to); err != nil {
-		return err
+	err := areNicks(from, to)
+	if err == nil {
+		_, err = h.movable(from, to)
 	}
-	if _, err := h.movable(from, to); err != nil {
-		return err
+	if err == nil {
+		err = h.s.rewrite(from, to)
 	}
-	if err := h.readdress(from, to); err != nil {
-		return fmt.Errorf("history of %s: %w", from, err)
+	var ends []string
+	if err == nil {
+		ends, err = h.movable(from, to) // there may be more to set aside now
 	}
-	ends, err := h.movable(from, to) // there may be more to set aside now
 	if err != nil {
-		return err
+		return fmt.Errorf("history of %s: %w", from, err)
 	}
 	users := h.s.dirs.users
 	for _, end := range ends {
@@ -135,15 +214,13 @@ func (h *Held) Rename(from, to string) error {
 // movable returns which of the files from has. It is an fs.ErrExist if to has one of these.
 func (h *Held) movable(from, to string) (ends []string, err error) {
 	for _, end := range historyFiles {
-		switch err := h.free(from + end); {
-		case err == nil:
-		case !errors.Is(err, fs.ErrExist):
-			return nil, err
-		default:
-			if err := h.free(to + end); err != nil {
-				return nil, err
-			}
+		err := h.free(from + end)
+		if errors.Is(err, fs.ErrExist) {
 			ends = append(ends, end)
+			err = h.free(to + end)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return ends, nil
@@ -208,139 +285,63 @@ func areNicks(names ...string) error {
 	return nil
 }
 
-// readdress has what is unread in from's history addressed to to. Where nothing is
-// unread the file stays as it is.
-func (h *Held) readdress(from, to string) error {
-	it, err := h.s.owner(from)
-	if err != nil {
-		return err
-	}
-	unread := make(map[string]bool)
-	for _, u := range it.val.unread {
-		unread[u.id] = true
-	}
-	h.s.owners.release(it)
-	if len(unread) == 0 {
-		return nil
-	}
-	return h.rewrite(from, func(m *room.Message) *room.Message {
-		if !unread[m.ID] {
-			return m
-		}
-		c := *m
-		c.To = slices.Clone(m.To)
-		for i, nick := range c.To {
-			if nick == from {
-				c.To[i] = to
-			}
-		}
-		return &c
-	})
-}
-
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
 // order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
-// change may return another message for one.
-func (h *Held) rewrite(name string, change func(*room.Message) *room.Message) error {
-	it, err := h.s.owner(name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		h.s.owners.release(it)
-		h.s.owners.forget(name)
-		h.s.files.forget(name)
-	}()
-	v, _, err := h.s.view(it.val)
-	if err != nil {
-		return err
-	}
-	defer v.close()
-	places, err := h.sort(name, v)
-	if err != nil {
-		return err
-	}
-	in, base := h.s.dirs.place(name)
-	f, err := in.Open(base+".tmp", true)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		err = write(f, v, places, it.val, change)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := in.Rename(base+".tmp", base); err != nil {
-		return err
-	}
-	return in.Sync()
-}
-
-// extent is where a record is.
-type extent struct {
-	seq uint64
-	off int64
-	len int
-}
-
-// sort returns where the records are, state lines left out, in the order of their numbers, and sets
-// aside what is damaged.
-func (h *Held) sort(name string, v *view) (list []extent, err error) {
-	err = eachLine(v, 0, v.end(), func(l jsonl.Line, next int64) error {
-		found, whole := split(l)
-		junk := len(l.Data)
-		for _, g := range found {
-			junk -= len(g.data)
-			if g.State == nil {
-				list = append(list, extent{g.Seq, g.Off, len(g.data)})
+// Unread messages are addressed to the nick to, if that is given; then nothing is done where there are none.
+func (s *Store) rewrite(name, to string) error {
+	in, base := s.dirs.place(name)
+	err := s.replace(name, func(d *draft) (bool, error) {
+		unread := make(map[string]bool)
+		for _, u := range d.v.unread {
+			unread[u.id] = to != ""
+		}
+		if to != "" && len(unread) == 0 {
+			return false, nil
+		}
+		type part struct {
+			record.Record
+			text []byte // of a message that was changed
+		}
+		var list []part
+		for l, err := range jsonl.Lines(d.v, 0, d.v.size) {
+			if err != nil {
+				return false, err
 			}
-		}
-		if whole || len(found) > 0 && junk == 0 { // newlines were lost
-			return nil
-		}
-		return h.s.dirs.setAside(name, v, []piece{{l.Off, next}})
-	})
-	slices.SortStableFunc(list, func(a, b extent) int { return cmp.Compare(a.seq, b.seq) })
-	return list, err
-}
-
-// write writes the records at these places to f, and then a state line.
-func write(f disk.File, v *view, places []extent, is *owner, change func(*room.Message) *room.Message) error {
-	out := bufio.NewWriterSize(io.NewOffsetWriter(f, 0), 64<<10)
-	now := &owner{name: is.name} // what is unread stays so, whoever it is addressed to then
-	for _, p := range places {
-		text := make([]byte, p.len, p.len+1)
-		if _, err := v.ReadAt(text, p.off); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		recs, whole := record.Parse(jsonl.Line{Off: p.off, Data: text})
-		if !whole {
-			return fmt.Errorf("at byte %d: the line has changed", p.off)
-		}
-		text = append(text, '\n')
-		rec := recs[0]
-		if rec.Message != nil && change != nil {
-			if m := change(rec.Message); m != rec.Message {
-				var err error
-				if text, err = record.AppendMessage(nil, rec.Seq, m); err != nil {
-					return err
+			found, whole := record.Parse(l)
+			junk := len(l.Data)
+			for _, r := range found {
+				if junk -= r.Len; r.State != nil {
+					continue
 				}
+				p := part{Record: record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len}}
+				if m := r.Message; m != nil && unread[m.ID] && m.For(name) {
+					m.To[slices.Index(m.To, name)] = to
+					if p.text, err = record.AppendMessage(nil, r.Seq, m); err != nil {
+						return false, err
+					}
+				}
+				list = append(list, p)
+			}
+			if whole || len(found) > 0 && junk == 0 { // newlines were lost
+				continue
+			}
+			if err := setAside(in, base, d.v, piece{l.Off, l.End}); err != nil {
+				return false, err
 			}
 		}
-		now.follow(now.index(rec), rec)
-		if _, err := out.Write(text); err != nil {
-			return err
+		slices.SortStableFunc(list, func(a, b part) int { return cmp.Compare(a.Seq, b.Seq) })
+		for _, p := range list {
+			err := error(nil)
+			if p.text != nil {
+				err = d.put(p.text)
+			} else {
+				err = d.copyRecord(p.Record)
+			}
+			if err != nil {
+				return false, err
+			}
 		}
-	}
-	if !shared(is.name) && is.last > 0 {
-		if _, err := out.Write(record.AppendState(nil, is.last, time.Now(), now.places())); err != nil {
-			return err
-		}
-	}
-	return out.Flush()
+		return true, nil
+	})
+	return errors.Join(err, in.Sync())
 }

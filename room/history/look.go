@@ -16,7 +16,6 @@ import (
 // without a [Store]: also beside a running server, and without
 // changing anything. One goroutine uses it.
 type Look struct {
-	file   string    // below the folder
 	f      disk.File // nil when all of it is in the log
 	view   *view
 	unread map[string]bool // ids
@@ -27,16 +26,23 @@ type Look struct {
 // [room.PresenceHistory], in the folder dir. Without one it is fs.ErrNotExist, with another
 // layout an error.
 func OpenLook(dir, name string) (*Look, error) {
-	if !shared(name) && !ValidNick(name) {
-		return nil, fmt.Errorf("%w: %q: %w", errOwner, name, fs.ErrNotExist)
+	if err := areOwners(name); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
 	root, err := disk.OpenReadOnly(dir)
 	if err != nil {
 		return nil, err
 	}
+	l := &Look{unread: make(map[string]bool), inUse: usedNow(dir)}
+	_, err = checkVersion(root)
 	d := dirs{root: root}
-	l := &Look{file: path(name), unread: make(map[string]bool), inUse: usedNow(dir)}
-	if err := errors.Join(l.open(&d, name), d.close()); err != nil {
+	if err == nil {
+		d, err = openDirs(root, true)
+	}
+	if err == nil {
+		err = l.open(d, name)
+	}
+	if err := errors.Join(err, d.close()); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -50,44 +56,31 @@ func (l *Look) Close() error {
 	return l.f.Close()
 }
 
-// open reads the log before it opens the file: if a segment goes in
+// open makes of the file and the log what a start would. It reads the log first: if a segment goes in
 // between, its lines are in the file too.
-func (l *Look) open(d *dirs, name string) error {
-	if v, err := ReadVersion(d.root); err != nil || v != 0 && v < Version {
-		return errors.Join(err, fmt.Errorf("the histories have version %d; a start of the server brings them up to date", v))
-	}
-	for dir, folder := range map[string]*disk.Folder{logFolder: &d.log, "users": &d.users, "rooms": &d.rooms} {
-		var err error
-		if *folder, err = d.root.Sub(dir); errors.Is(err, fs.ErrNotExist) {
-			*folder = nil
-		} else if err != nil {
-			return err
-		}
-	}
-	point, waiting, err := l.fromLog(d, name)
+func (l *Look) open(d dirs, name string) error {
+	point, waiting, err := linesInLog(d, name)
 	if err != nil {
 		return fmt.Errorf("the log: %w", err)
 	}
-	o := &owner{name: name, noticed: make(map[int64]bool)}
-	l.view = &view{}
+	var st disk.Stat
 	if in, base := d.place(name); in != nil {
-		var st disk.Stat
 		if l.f, st, err = openStat(in, base, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		l.view.size = st.Size
 	}
 	if l.f == nil && len(waiting) == 0 {
 		return fs.ErrNotExist
 	}
+	o := &owner{name: name, size: st.Size}
+	l.view = &view{o: o, file: l.f, size: st.Size}
 	if l.f != nil {
-		l.view.file = l.f
-		if len(waiting) > 0 { // as a start does
-			if _, l.view.size, err = suspect(l.f, l.view.size, point); err != nil {
+		if len(waiting) > 0 {
+			if _, l.view.size, err = suspect(l.f, st.Size, point); err != nil {
 				return err
 			}
 		}
-		if err := l.load(o); err != nil {
+		if err := newStore(Options{}).scan(o, l.view); err != nil {
 			return err
 		}
 	}
@@ -95,7 +88,7 @@ func (l *Look) open(d *dirs, name string) error {
 		if w.retired.IsZero() {
 			o.add(w)
 		} else if o.last <= w.rec.Seq { // it is set aside here
-			o, l.view.size = &owner{name: name, noticed: make(map[int64]bool)}, 0
+			o, l.view.size = &owner{name: name}, 0
 		}
 	}
 	l.view.tail = o.pending
@@ -105,24 +98,12 @@ func (l *Look) open(d *dirs, name string) error {
 	return nil
 }
 
-// load finds what is known of the file.
-func (l *Look) load(o *owner) error {
-	r := &reader{s: newStore(Options{}), o: o, v: l.view}
-	if shared(o.name) {
-		return r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
-	}
-	return r.loadUnread()
-}
-
-// fromLog returns the checkpoint, and the lines for name of the events after it.
-func (l *Look) fromLog(d *dirs, name string) (point uint64, list []line, err error) {
+// linesInLog returns the checkpoint, and the lines for name of the events after it.
+func linesInLog(d dirs, name string) (point uint64, list []line, err error) {
 	if d.log == nil {
 		return 0, nil, nil
 	}
-	c, err := ReadCheckpoint(d.root)
-	if err != nil {
-		c = Checkpoint{} // all of the log counts, as for a start
-	}
+	c, _ := ReadCheckpoint(d.root) // without one all of the log counts, as for a start
 	err = log.ReadSegments(d.log, c.Seq, func(e room.Entry) error {
 		lines, _ := project(e) // a start reports what it can't keep
 		for _, ln := range lines {
@@ -148,13 +129,13 @@ func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(
 	skip := 0
 	if n > 0 {
 		skip = -n
-		if err := l.each(want, func(Finding, bool) {}, func(Line) error { skip++; return nil }); err != nil {
+		if err := l.each(want, func(jsonl.Line, []record.Record) {}, func(Line) error { skip++; return nil }); err != nil {
 			return err
 		}
 	}
-	return l.each(want, func(f Finding, cut bool) {
-		if (n == 0 || skip < 0) && !(cut && l.inUse()) { // a server may be writing the last line right now
-			tell(f)
+	return l.each(want, func(ln jsonl.Line, found []record.Record) {
+		if (n == 0 || skip < 0) && !(ln.Torn && l.inUse()) { // a server may be writing the last line right now
+			tell(damaged(path(l.view.o.name), ln, found))
 		}
 	}, func(line Line) error {
 		if skip--; skip >= 0 {
@@ -164,16 +145,18 @@ func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(
 	})
 }
 
-// each calls visit with the lines that want accepts. It also reports whether what is damaged has no
-// newline.
-func (l *Look) each(want func(Line) bool, tell func(f Finding, cut bool), visit func(Line) error) error {
-	return eachLine(l.view, 0, l.view.end(), func(ln jsonl.Line, next int64) error {
-		good, whole := split(ln)
-		if cut := torn(ln, next); !whole || cut {
-			tell(damaged(l.file, ln, next, good), cut)
+// each calls visit with the lines that want accepts, and bad with those that are damaged.
+func (l *Look) each(want func(Line) bool, bad func(jsonl.Line, []record.Record), visit func(Line) error) error {
+	for ln, err := range jsonl.Lines(l.view, 0, l.view.end()) {
+		if err != nil {
+			return err
 		}
-		for _, g := range good {
-			line := Line{g.data, g.Message, g.Message != nil && l.unread[g.Message.ID]}
+		found, whole := record.Parse(ln)
+		if !whole || ln.Torn {
+			bad(ln, found)
+		}
+		for _, r := range found {
+			line := Line{ln.Data[r.Off-ln.Off:][:r.Len], r.Message, r.Message != nil && l.unread[r.Message.ID]}
 			if !want(line) {
 				continue
 			}
@@ -181,6 +164,6 @@ func (l *Look) each(want func(Line) bool, tell func(f Finding, cut bool), visit 
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }

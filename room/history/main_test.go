@@ -110,7 +110,7 @@ var followers sync.Map // *Store: *follower
 func follow(s *Store) *Store {
 	f := &follower{wait: map[string]chan room.Entry{}}
 	followers.Store(s, f)
-	err := s.Follow(func(batch []room.Entry) {
+	s.Follow(func(batch []room.Entry) {
 		for _, e := range batch {
 			f.mu.Lock()
 			done := f.wait[e.ID]
@@ -121,9 +121,6 @@ func follow(s *Store) *Store {
 			}
 		}
 	})
-	if err != nil {
-		panic(err)
-	}
 	return s
 }
 

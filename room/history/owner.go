@@ -15,59 +15,11 @@ import (
 	"whoelse/room/internal/jsonl"
 )
 
-// errOwner is the error for what can't have a history.
-var errOwner = errors.New("not a valid owner of a history")
-
-// ValidNick is the allow-list that keeps nicks from ever being paths.
-func ValidNick(name string) bool {
-	if len(name) == 0 || len(name) > 32 {
-		return false
-	}
-	for i, c := range []byte(name) {
-		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		if !alnum && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return false
-		}
-	}
-	return true
-}
-
-// shared reports whether a history is no nick's: nothing is ever unread there.
-func shared(owner string) bool { return owner == room.RoomHistory || owner == room.PresenceHistory }
-
-// dirs are the folders of a store.
-type dirs struct {
-	root, log, users, rooms disk.Folder
-}
-
-// place returns the folder and the name of owner's file.
-func (d dirs) place(owner string) (disk.Folder, string) {
-	switch owner {
-	case room.PresenceHistory:
-		return d.root, "presence.jsonl"
-	case room.RoomHistory:
-		return d.rooms, owner[1:] + ".jsonl"
-	}
-	return d.users, owner + ".jsonl"
-}
-
-// path is where owner's file is in the folder of the histories, for people.
-func path(owner string) string {
-	switch owner {
-	case room.PresenceHistory:
-		return "presence.jsonl"
-	case room.RoomHistory:
-		return "rooms/" + owner[1:] + ".jsonl"
-	}
-	return "users/" + owner + ".jsonl"
-}
-
-// owner is one history: its file and what is known of it. Only the applying goroutine, or
-// whoever holds writing, changes it; they hold mu while they do, and never over I/O.
+// owner is one history: its file and what is known of it. When another file takes the place of this
+// one, by a shortening for instance, it is loaded anew. Whoever holds Store.applying changes it, and
+// holds mu while doing so, but never over I/O.
 type owner struct {
 	name string
-
-	writing sync.Mutex // held while the file is written or replaced; taken before mu
 
 	mu      sync.Mutex
 	ino     uint64 // of the file; 0 when there is none
@@ -76,24 +28,20 @@ type owner struct {
 	last    uint64 // number of the newest line
 	count   int    // lines with that number; all there can be, after a state line
 	unread  []unread
-	waiting int // how many of these are no receipts
-	state   stateAt
-	noticed map[int64]bool // damage that was reported
-	shorter shorter        // takes or has taken the file's place
+	waiting int                      // how many of these are no receipts
+	state   struct{ end, len int64 } // of the newest state line
 
-	// compactAt is the size from which on the history is to be shortened. Guarded by writing.
+	// Guarded by Store.applying: the size from which on the history is to be shortened, and that
+	// there may be something behind size.
 	compactAt int64
-	// torn is that a write may have left something behind size. Guarded by writing.
-	torn bool
-	// gone is that the file was set aside or cut, and is loaded again for whoever asks next.
-	// Guarded by writing.
-	gone bool
+	torn      bool
+	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
 }
 
 // unread is a message that the owner has not read.
 type unread struct {
 	at      record.Place
-	off     int64 // where its line is, as long as no shorter file took this one's place; -1 after that
+	off     int64 // where its line is
 	id      string
 	receipt bool // it only tells that something was read
 }
@@ -104,42 +52,6 @@ const allOfThem = 1 << 30
 // stateEvery is how many bytes may follow a state line before the next one is
 // due. A long one is repeated less often, so that they stay a small part of the file.
 const stateEvery = 4 << 10
-
-// stateAt is where the newest state line ends, and how long it is.
-type stateAt struct{ end, len int64 }
-
-// due reports whether a state line is due at end.
-func (a stateAt) due(end int64) bool { return end-a.end > stateEvery+8*a.len }
-
-// shorter is a file that was made to take the place of a history's.
-type shorter struct {
-	ino     uint64
-	size    int64
-	state   stateAt
-	last    uint64   // number of its newest line
-	dropped []string // ids of the unread receipts that it lacks
-}
-
-// adopt makes the shorter file the history's, if it is the one with that inode: a rename that fails
-// can have its effect nevertheless.
-func (o *owner) adopt(ino uint64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.shorter.ino != ino || ino == 0 {
-		return false
-	}
-	o.ino, o.size, o.state = ino, o.shorter.size, o.shorter.state
-	if o.last == o.shorter.last { // of a newer event more lines may come
-		o.count = allOfThem
-	}
-	o.forget(o.shorter.dropped)
-	for i := range o.unread {
-		o.unread[i].off = -1
-	}
-	o.noticed = make(map[int64]bool)
-	o.shorter = shorter{}
-	return true
-}
 
 // add appends a line, unless it is there already: the log is applied again after a crash. It
 // reports whether the owner does not get the message since the inbox is full.
@@ -178,15 +90,15 @@ func (o *owner) follow(index int, r record.Record) {
 	case r.Seq == o.last:
 		o.count++
 	}
-	switch {
-	case r.Message != nil && r.Message.For(o.name):
-		o.noteUnread(unread{record.Place{Seq: r.Seq, Index: index}, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt})
-	case len(r.Read) > 0:
+	if r.Message != nil && r.Message.For(o.name) {
+		o.noteUnread(record.Place{Seq: r.Seq, Index: index}, r)
+	} else if len(r.Read) > 0 {
 		o.forget(r.Read)
 	}
 }
 
-func (o *owner) noteUnread(u unread) {
+func (o *owner) noteUnread(at record.Place, r record.Record) {
+	u := unread{at, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt}
 	o.unread = append(o.unread, u)
 	if !u.receipt {
 		o.waiting++
@@ -197,47 +109,31 @@ func (o *owner) noteUnread(u unread) {
 // oldest, so it costs what it takes out and not what is there.
 func (o *owner) forget(ids []string) {
 	read := setOf(ids)
-	first := 0
-	for first < len(o.unread) && read[o.unread[first].id] {
-		delete(read, o.unread[first].id)
-		if !o.unread[first].receipt {
+	kept := 0 // of those that were looked at
+	i := 0
+	for ; i < len(o.unread) && len(read) > 0; i++ {
+		u := o.unread[i]
+		switch {
+		case !read[u.id]:
+			o.unread[kept] = u
+			kept++
+			continue
+		case !u.receipt:
 			o.waiting--
 		}
-		first++
+		delete(read, u.id)
 	}
-	clear(o.unread[:first])
-	o.unread = o.unread[first:]
-	kept := 0
-	for i, u := range o.unread {
-		if len(read) == 0 {
-			kept += copy(o.unread[kept:], o.unread[i:])
-			break
-		}
-		if read[u.id] {
-			delete(read, u.id)
-			if !u.receipt {
-				o.waiting--
-			}
-			continue
-		}
-		o.unread[kept] = u
-		kept++
-	}
-	clear(o.unread[kept:])
-	o.unread = o.unread[:kept]
+	copy(o.unread[i-kept:i], o.unread[:kept])
+	clear(o.unread[:i-kept])
+	o.unread = o.unread[i-kept:]
 }
 
-// places are where the unread messages are. o.mu is held.
-func (o *owner) places() []record.Place {
-	return o.placesWithout(nil)
-}
-
-// placesWithout leaves out those with these ids.
-func (o *owner) placesWithout(ids []string) []record.Place {
+// places are where the unread messages are, without those with these ids.
+func (o *owner) places(without []string) []record.Place {
 	list := make([]record.Place, 0, len(o.unread))
-	without := setOf(ids)
+	not := setOf(without)
 	for _, u := range o.unread {
-		if !without[u.id] {
+		if !not[u.id] {
 			list = append(list, u.at)
 		}
 	}
@@ -258,36 +154,134 @@ func (o *owner) addState(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	end := o.size + int64(len(o.pending))
-	if shared(o.name) || !o.state.due(end) {
+	if shared(o.name) || end-o.state.end <= stateEvery+8*o.state.len {
 		return
 	}
-	line := record.AppendState(nil, o.last, now, o.places())
-	o.pending = append(o.pending, line...)
+	before := len(o.pending)
+	o.pending = record.AppendState(o.pending, o.last, now, o.places(nil))
 	o.count = allOfThem
-	o.state = stateAt{end + int64(len(line)), int64(len(line))}
+	o.state.len = int64(len(o.pending) - before)
+	o.state.end = end + o.state.len
 }
 
-// snapshot returns all of a view but its file.
-func (o *owner) snapshot() *view {
+// view is one history up to a certain size. What is below that size never changes, so a
+// view is read without a lock while others append, also when another file takes
+// the place of its own.
+type view struct {
+	o      *owner
+	file   io.ReaderAt // nil when all is in tail
+	ino    uint64      // of the file
+	size   int64       // of the lines in the file
+	tail   []byte      // the lines that follow, which are not in the file yet
+	unread []unread
+	close  func()
+}
+
+func (v *view) end() int64 { return v.size + int64(len(v.tail)) }
+
+// ReadAt implements io.ReaderAt.
+func (v *view) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < v.size {
+		part := p[:min(int64(len(p)), v.size-off)]
+		if n, err = v.file.ReadAt(part, off); n < len(part) {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return n, err
+		}
+	}
+	if at := off + int64(n) - v.size; at >= 0 && at < int64(len(v.tail)) {
+		n += copy(p[n:], v.tail[at:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// snapshot returns a view, with what is unread if asked for, and without its file.
+func (o *owner) snapshot(unread bool) *view {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.snapshotLocked()
+	v := &view{o: o, ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)], close: func() {}}
+	if unread {
+		v.unread = slices.Clone(o.unread)
+	}
+	return v
 }
 
-func (o *owner) snapshotLocked() *view {
-	return &view{ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}
+// errReplaced is given when the file is no longer the one that the store wrote.
+var errReplaced = errors.New("the file was replaced or changed while the server runs; stop it before that, and start it now to use the new one")
+
+// view returns a history as it is now. The caller closes it.
+func (s *Store) view(o *owner) (*view, error) {
+	v := o.snapshot(true)
+	if v.size == 0 {
+		return v, nil
+	}
+	h, err := s.handle(o.name, false)
+	if err != nil {
+		return nil, err
+	}
+	st, err := h.val.Stat()
+	if err == nil && st.Ino != v.ino {
+		err = errReplaced
+	}
+	if err != nil {
+		s.files.release(h)
+		return nil, err
+	}
+	v.file, v.close = h.val, func() { s.files.release(h) }
+	return v, nil
 }
 
-// snapshotUnread is snapshot, with what is unread in it.
-func (o *owner) snapshotUnread() (*view, []unread) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.snapshotLocked(), slices.Clone(o.unread)
+// owner returns the state of a history, loading it when it is not in memory. The
+// caller releases it.
+func (s *Store) owner(name string) (*item[*owner], error) {
+	it, err := s.anyOwner(name)
+	if err == nil && it.val.unusable != nil {
+		err = it.val.unusable
+		s.owners.forget(name)
+		s.owners.release(it)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("history of %s: %w", name, err)
+	}
+	return it, nil
 }
 
-// load reads what is needed of a history: its end, and what is unread.
+// anyOwner is owner also for one whose file is unusable.
+func (s *Store) anyOwner(name string) (*item[*owner], error) {
+	if err := areOwners(name); err != nil {
+		return nil, err
+	}
+	return s.owners.get(name, func() (*owner, error) {
+		o, err := s.load(name)
+		if unusable(err) {
+			o, err = &owner{name: name, unusable: err}, nil
+		}
+		return o, err
+	})
+}
+
+// handle returns the open file of a history. The caller releases it.
+func (s *Store) handle(name string, create bool) (*item[disk.File], error) {
+	return s.files.get(name, func() (disk.File, error) {
+		in, base := s.dirs.place(name)
+		return in.Open(base, create)
+	})
+}
+
+// drop has a history loaded anew. applying is held.
+func (s *Store) drop(name string) {
+	s.files.forget(name)
+	s.owners.forget(name)
+}
+
+// load reads what is needed of a history: its end, and what is unread. Of one that is late it leaves
+// out what is to be made again from the log.
 func (s *Store) load(name string) (*owner, error) {
-	o := &owner{name: name, noticed: make(map[int64]bool), compactAt: s.limit(name)}
+	o := &owner{name: name, compactAt: s.limit(name)}
 	h, err := s.handle(name, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil
@@ -302,69 +296,89 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	s.mu.Lock()
 	expected, changed := s.dirty[name]
+	late, applied := s.late[name], s.applied
 	s.mu.Unlock()
-	if changed && !expected.has(st.Ino) {
+	if changed && !slices.Contains(expected, st.Ino) {
 		return nil, errReplaced
 	}
-	o.ino = st.Ino
-	if o.size, err = s.mendEnd(name, h.val, st.Size); err != nil {
-		return nil, err
+	o.ino, o.size = st.Ino, st.Size
+	switch {
+	case late != nil:
+		o.torn = true
+		o.size, _, err = suspect(h.val, st.Size, late.since)
+	case s.recovering:
+		_, o.size, err = suspect(h.val, st.Size, s.saved.Seq)
 	}
-	r := &reader{s: s, o: o, v: &view{file: h.val, size: o.size}}
-	if shared(name) {
-		err = r.newest(func(rec record.Record) bool { o.follow(0, rec); return false })
-	} else {
-		err = r.loadUnread()
+	if err == nil && (late == nil || o.size == st.Size) {
+		o.size, err = s.mendEnd(name, h.val, o.size, st.Size)
 	}
-	if err == nil && s.isAhead(o.last) {
+	if err == nil {
+		err = s.scan(o, &view{o: o, file: h.val, size: o.size})
+	}
+	if err == nil && s.Log != nil && o.last > max(applied, s.Log.Last()) {
 		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
 }
 
-// errAhead is given when the log has lost the newest of its events.
+// errAhead is given when the log has lost the newest of a history's events.
 var errAhead = errors.New("has events that the log does not have; put back the log, or stop the server and run: whoelse check --repair")
 
-// isAhead reports whether the log has not come to an event yet.
-func (s *Store) isAhead(seq uint64) bool {
-	s.mu.Lock()
-	applied := s.applied
-	s.mu.Unlock()
-	return s.Log != nil && seq > max(applied, s.Log.Last())
+// unusable reports whether what is in a file's place is not one that a store may use.
+func unusable(err error) bool {
+	return errors.Is(err, disk.ErrNotRegular) || errors.Is(err, errAhead)
 }
 
-// mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
-// whole; else it was torn by a crash, and is set aside.
-func (s *Store) mendEnd(name string, f disk.File, size int64) (int64, error) {
-	l, err := jsonl.NewBackward(f, size).Next()
-	if errors.Is(err, io.EOF) {
-		return 0, nil
+// suspect returns where the lines begin that a file of this size has beyond the event seq, or
+// may have, and where the first bad one of these is.
+func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error) {
+	from, bad = size, size
+	for l, err := range jsonl.Backward(f, size) {
+		if err != nil {
+			return 0, 0, err
+		}
+		found, whole := record.Parse(l)
+		if whole && found[0].Seq <= seq {
+			break
+		}
+		if from = l.Off; !whole {
+			bad = l.Off
+		}
 	}
-	if err != nil {
-		return 0, err
+	return from, bad, nil
+}
+
+// mendEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has behind that, or
+// a last line without a newline, is what a crash left, and is set aside; but for the beginning of a single line, as a
+// power cut leaves it as a rule, where the log has it. A last line that is whole gets its newline.
+func (s *Store) mendEnd(name string, f disk.File, end, size int64) (int64, error) {
+	for l, err := range jsonl.Backward(f, size) {
+		if err != nil {
+			return 0, err
+		}
+		if !l.Torn {
+			break
+		}
+		if _, whole := record.Parse(l); whole && end == size {
+			_, err := f.WriteAt([]byte("\n"), size)
+			return size + 1, err
+		}
+		if l.Off == end {
+			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", end)
+			return end, s.truncate(name, f, end)
+		}
+		end = min(end, l.Off)
 	}
-	var end [1]byte
-	if _, err := f.ReadAt(end[:], size-1); err != nil {
-		return 0, err
-	}
-	switch _, whole := record.Parse(l); {
-	case end[0] == '\n':
+	if end == size {
 		return size, nil
-	case whole:
-		_, err := f.WriteAt([]byte("\n"), size)
-		return size + 1, err
 	}
-	return l.Off, s.cut(name, f, l.Off, size)
-}
-
-// cut sets aside what a file has from off on, and then removes it from there.
-func (s *Store) cut(name string, f disk.File, off, size int64) error {
-	if err := s.dirs.setAside(name, f, []piece{{off, size}}); err != nil {
-		return err
+	in, base := s.dirs.place(name)
+	if err := setAside(in, base, f, piece{end, size}); err != nil {
+		return 0, err
 	}
 	s.damaged.Add(1)
-	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", size-off)
-	return s.truncate(name, f, off)
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", end, "bytes", size-end)
+	return end, s.truncate(name, f, end)
 }
 
 func (s *Store) truncate(name string, f disk.File, off int64) error {
@@ -377,64 +391,4 @@ func (s *Store) truncate(name string, f disk.File, off int64) error {
 	}
 	s.changed(name, st.Ino)
 	return f.Sync() // or what was there could come back between the lines that follow
-}
-
-// piece is a part of a file.
-type piece struct{ off, end int64 }
-
-// setAside appends pieces of from to the .torn file of owner's history, durably.
-func (d dirs) setAside(owner string, from io.ReaderAt, pieces []piece) error {
-	in, base := d.place(owner)
-	return appendTorn(in, base, from, pieces)
-}
-
-// appendTorn appends pieces of from to the .torn file of a file, durably. It has little
-// of them in memory.
-func appendTorn(in disk.Folder, base string, from io.ReaderAt, pieces []piece) error {
-	f, err := in.Open(base+".torn", true)
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
-	to := io.NewOffsetWriter(f, st.Size)
-	for _, p := range pieces {
-		var last [1]byte
-		if err == nil {
-			_, err = io.Copy(to, io.NewSectionReader(from, p.off, p.end-p.off))
-		}
-		if err == nil {
-			_, err = from.ReadAt(last[:], p.end-1)
-		}
-		if err == nil && last[0] != '\n' {
-			_, err = to.Write([]byte("\n"))
-		}
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s.torn: %w", base, err)
-	}
-	return in.Sync()
-}
-
-// owner returns the state of a history, loading it when it is not in memory. The
-// caller releases it.
-func (s *Store) owner(name string) (*item[*owner], error) {
-	if !shared(name) && !ValidNick(name) {
-		return nil, fmt.Errorf("%w: %q", errOwner, name)
-	}
-	it, err := s.owners.get(name, func() (*owner, error) { return s.load(name) })
-	if err != nil {
-		return nil, fmt.Errorf("history of %s: %w", name, err)
-	}
-	return it, nil
-}
-
-// handle returns the open file of a history. The caller releases it.
-func (s *Store) handle(name string, create bool) (*item[disk.File], error) {
-	return s.files.get(name, func() (disk.File, error) {
-		in, base := s.dirs.place(name)
-		return in.Open(base, create)
-	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/room/history/record"
+	"whoelse/room/internal/jsonl"
 )
 
 // olderInARow is how many consecutive messages from before the time asked for
@@ -21,50 +22,38 @@ const olderInARow = 100
 // It keeps the file open that it began with, also when a shorter one takes its place, and
 // eight bytes for each message that is still to come.
 func (s *Store) Tail(owner string, n int, keep func(*room.Message) (bool, error)) iter.Seq2[*room.Message, error] {
-	return func(yield func(*room.Message, error) bool) {
-		wanted := true
-		var end error
-		err := s.reading(owner, func(r *reader, _ []unread) (err error) {
-			var offs []int64
-			if offs, end, err = s.search(r, n, keep); err != nil {
-				return err
-			}
-			for _, off := range offs {
-				r.reset(off)
-				recs, err := r.next()
-				if err != nil {
-					return err
-				}
-				for _, rec := range recs {
-					if rec.Off == off && rec.Message != nil {
-						wanted = yield(rec.Message, nil)
-					}
-				}
-				if !wanted {
-					return nil
-				}
-			}
-			return nil
-		})
-		if err = cmp.Or(err, end); err != nil && wanted {
-			yield(nil, err)
-		}
-	}
+	return s.messages(owner, func(v *view) (offs []int64, end, err error) { return s.search(v, n, keep) })
 }
 
 // Unread implements [room.Histories]. Errors wrap [room.ErrStorage]. It keeps the file open
 // as Tail does.
 func (s *Store) Unread(nick string) iter.Seq2[*room.Message, error] {
+	return s.messages(nick, func(v *view) (offs []int64, end, err error) {
+		for _, u := range v.unread {
+			offs = append(offs, u.off)
+		}
+		return offs, nil, nil
+	})
+}
+
+// messages gives the messages at the offsets that find returns, then its error end.
+func (s *Store) messages(name string, find func(*view) (offs []int64, end, err error)) iter.Seq2[*room.Message, error] {
 	return func(yield func(*room.Message, error) bool) {
 		wanted := true
-		err := s.reading(nick, func(r *reader, list []unread) error {
-			for _, u := range list {
-				rec, ok, err := r.unread(u)
+		var end error
+		err := s.reading(name, func(v *view) (err error) {
+			var offs []int64
+			if offs, end, err = find(v); err != nil {
+				return err
+			}
+			lines := jsonl.NewForward(v, 0, v.end())
+			for _, off := range offs {
+				rec, err := s.recordAt(v, lines, off)
 				if err != nil {
 					return err
 				}
-				if !ok {
-					continue // its line was damaged meanwhile, which was reported
+				if rec.Message == nil {
+					continue // the line was damaged meanwhile, which was reported
 				}
 				if wanted = yield(rec.Message, nil); !wanted {
 					return nil
@@ -72,7 +61,7 @@ func (s *Store) Unread(nick string) iter.Seq2[*room.Message, error] {
 			}
 			return nil
 		})
-		if err != nil && wanted {
+		if err = cmp.Or(err, end); err != nil && wanted {
 			yield(nil, err)
 		}
 	}
@@ -103,18 +92,19 @@ func (s *Store) Waiting(nick string) (n int, err error) {
 func (s *Store) Since(owner string, t time.Time) ([]*room.Message, error) {
 	var out []*room.Message
 	older := 0
-	err := s.reading(owner, func(r *reader, _ []unread) error {
-		return r.newest(func(rec record.Record) bool {
-			switch m := rec.Message; {
-			case m == nil:
-			case m.Time.Before(t):
+	err := s.reading(owner, func(v *view) error {
+		for rec, err := range s.backward(v) {
+			if err != nil || older == olderInARow {
+				return err
+			}
+			if m := rec.Message; m != nil && m.Time.Before(t) {
 				older++
-			default:
+			} else if m != nil {
 				older = 0
 				out = append(out, m)
 			}
-			return older < olderInARow
-		})
+		}
+		return nil
 	})
 	slices.Reverse(out)
 	return out, err
@@ -126,16 +116,19 @@ const searchTurn = 500
 // search returns where the newest n messages that keep accepts are, in the order of
 // the file, and the error of keep that ended it. Searches take turns, so that many of
 // them together leave a processor to the rest.
-func (s *Store) search(r *reader, n int, keep func(*room.Message) (bool, error)) (offs []int64, end, err error) {
+func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (offs []int64, end, err error) {
 	if n <= 0 {
 		return nil, nil, nil
 	}
 	s.searching.Lock()
 	defer s.searching.Unlock()
 	looked := 0
-	err = r.newest(func(rec record.Record) bool {
+	for rec, err := range s.backward(v) {
+		if err != nil {
+			return nil, nil, err
+		}
 		if rec.Message == nil {
-			return true
+			continue
 		}
 		if looked++; looked%searchTurn == 0 {
 			s.searching.Unlock()
@@ -148,11 +141,13 @@ func (s *Store) search(r *reader, n int, keep func(*room.Message) (bool, error))
 		if kept {
 			offs = append(offs, rec.Off)
 		}
-		return len(offs) < n && end == nil
-	})
+		if len(offs) == n || end != nil {
+			break
+		}
+	}
 	s.searched.Add(uint64(looked))
 	slices.Reverse(offs)
-	return offs, end, err
+	return offs, end, nil
 }
 
 // knowing calls look with what is known of a history, with its mu held.
@@ -168,23 +163,33 @@ func (s *Store) knowing(name string, look func(*owner)) error {
 	return nil
 }
 
-// reading calls read with a history as it is now and what is unread in it. No lock is
-// held meanwhile.
-func (s *Store) reading(name string, read func(*reader, []unread) error) error {
+// reading calls read with a history as it is now. No lock is held meanwhile.
+func (s *Store) reading(name string, read func(*view) error) error {
 	it, err := s.known(name)
 	if err != nil {
 		return err
 	}
+	v, err := s.view(it.val)
+	if errors.Is(err, errReplaced) && !s.stays(it) {
+		s.owners.release(it)
+		return s.reading(name, read)
+	}
 	defer s.owners.release(it)
-	v, list, err := s.view(it.val)
 	if err == nil {
-		defer v.close()
-		err = read(&reader{s: s, o: it.val, v: v}, list)
+		err = read(v)
+		v.close()
 	}
 	if err != nil {
 		return fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
 	return nil
+}
+
+// stays reports whether no other file takes the place of a history's right now.
+func (s *Store) stays(it *item[*owner]) bool {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	return s.owners.has(it)
 }
 
 // known returns the state of a history, as long as the store is open. The caller
@@ -193,8 +198,11 @@ func (s *Store) known(name string) (*item[*owner], error) {
 	if s.isClosed() {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
 	}
-	if s.unloaded(name) && !s.catchUp() && s.unloaded(name) {
-		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, cmp.Or(s.lateness(name), errLate))
+	if s.incomplete(name) != nil {
+		s.catchUp()
+	}
+	if err := s.incomplete(name); err != nil {
+		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
 	it, err := s.owner(name)
 	if unusable(err) {
@@ -206,33 +214,66 @@ func (s *Store) known(name string) (*item[*owner], error) {
 	return it, nil
 }
 
-// errReplaced is given when the file is no longer the one that the store wrote.
-var errReplaced = errors.New("the file was replaced or changed while the server runs; stop it before that, and start it now to use the new one")
+// backward gives the records of a view, the newest first, and reports damage.
+func (s *Store) backward(v *view) iter.Seq2[record.Record, error] {
+	return s.records(v, jsonl.Backward(v, v.end()), -1)
+}
 
-// view returns a history and its unread messages as they are now. The caller closes
-// the view.
-func (s *Store) view(o *owner) (*view, []unread, error) {
-	for {
-		v, list := o.snapshotUnread()
-		if v.size == 0 {
-			return v, list, nil
-		}
-		h, err := s.handle(o.name, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		v.file = h.val
-		v.closer = func() { s.files.release(h) }
-		st, err := h.val.Stat()
-		if err == nil && st.Ino == v.ino {
-			return v, list, nil
-		}
-		v.close()
-		if err != nil {
-			return nil, nil, err
-		}
-		if now := o.snapshot(); now.ino == v.ino && !o.adopt(st.Ino) { // it was not shortened in between
-			return nil, nil, errReplaced
+// forward gives the records of a view from off, the start of a line, on, and reports damage.
+func (s *Store) forward(v *view, off int64) iter.Seq2[record.Record, error] {
+	return s.records(v, jsonl.Lines(v, off, v.end()), 1)
+}
+
+func (s *Store) records(v *view, lines iter.Seq2[jsonl.Line, error], order int) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		for l, err := range lines {
+			if err != nil {
+				yield(record.Record{}, err)
+				return
+			}
+			found := s.decode(v.o, l)
+			if order < 0 {
+				slices.Reverse(found)
+			}
+			for _, rec := range found {
+				if !yield(rec, nil) {
+					return
+				}
+			}
 		}
 	}
+}
+
+// recordAt reads the record at off, a place where one was found before. It is cheap when these are asked for
+// in the order of the file.
+func (s *Store) recordAt(v *view, lines *jsonl.Forward, off int64) (record.Record, error) {
+	lines.SeekTo(off)
+	l, err := lines.Next()
+	if err != nil {
+		return record.Record{}, err
+	}
+	if found := s.decode(v.o, l); len(found) > 0 && found[0].Off == off {
+		return found[0], nil
+	}
+	return record.Record{}, nil
+}
+
+// decode returns what a line holds, and reports damage, once for each place.
+func (s *Store) decode(o *owner, l jsonl.Line) []record.Record {
+	found, whole := record.Parse(l)
+	if !whole && s.once(damagedPlace{o.name, o.ino, l.Off}) {
+		s.damaged.Add(1)
+		what := "history: a damaged line"
+		if len(found) > 0 {
+			what = "history: a damaged line; what is whole in it is used"
+		}
+		s.log.Error(what, "file", path(o.name), "byte", l.Off)
+	}
+	return found
+}
+
+type damagedPlace struct {
+	owner string
+	ino   uint64
+	off   int64
 }

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
+	"slices"
 	"strings"
 
-	"whoelse/room"
 	"whoelse/room/internal/disk"
 )
 
@@ -18,14 +17,7 @@ import (
 // deleted. Interrupted anywhere it can be run again; then bytes may be set aside twice.
 // What it did is reported as Damage, what it could not mend as Trouble.
 func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	if err := upgrade(dir, log); err != nil {
-		return err
-	}
-	root, err := disk.OpenExisting(dir)
+	root, err := openRoot(dir, log, disk.OpenExisting)
 	if err != nil {
 		return err
 	}
@@ -37,7 +29,10 @@ func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) err
 
 // repair is Repair on any folder, which it closes.
 func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checking) error {
-	_, err := ReadVersion(root)
+	if how.Tell == nil {
+		how.Tell = func(Finding) {}
+	}
+	_, err := readVersion(root)
 	if err == nil {
 		err = salvage(ctx, root, how)
 	}
@@ -54,22 +49,21 @@ func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checkin
 // salvage sets aside what is damaged in the log and in the checkpoint, since a start leaves it out
 // and removes it.
 func salvage(ctx context.Context, root disk.Folder, how Checking) error {
-	lock, err := root.Lock("lock") // no server starts meanwhile; if one does later, all is as well
+	lock, err := root.Lock(serverLock) // no server starts meanwhile; if one does later, all is as well
 	if err != nil {
 		return err
 	}
 	var found []Finding
-	c := newChecker(ctx, root, Checking{Tell: func(f Finding) {
+	err = newChecker(ctx, root, Checking{Tell: func(f Finding) {
 		if f.Grade == Damage {
 			found = append(found, f)
 		}
-	}})
-	err = c.checkLog()
+	}}).checkLog()
 	for _, f := range found {
 		if err == nil && f.Offset >= 0 {
 			err = keepAside(root, f)
 		}
-		if err == nil && how.Tell != nil {
+		if err == nil {
 			how.Tell(f)
 		}
 	}
@@ -91,9 +85,8 @@ func keepAside(in disk.Folder, found Finding) error {
 	if err != nil {
 		return err
 	}
-	end := min(found.Offset+found.Size, st.Size)
-	if end > found.Offset {
-		err = appendTorn(in, name, f, []piece{{found.Offset, end}})
+	if end := min(found.Offset+found.Size, st.Size); end > found.Offset {
+		err = setAside(in, name, f, piece{found.Offset, end})
 	}
 	return errors.Join(err, f.Close())
 }
@@ -101,23 +94,22 @@ func keepAside(in disk.Folder, found Finding) error {
 // repair mends every history. The log is empty, and its numbers go on after the greatest in the
 // histories.
 func (h *Held) repair(ctx context.Context, how Checking) error {
-	nicks, err := h.s.Nicks()
+	s := h.s
+	nicks, err := s.Nicks()
 	if err != nil {
 		return err
 	}
-	h.s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
-	most, lastID := h.s.applied, h.s.LastID()
+	s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
+	most, lastID := s.applied, s.LastID()
 	var bad []string
-	for _, name := range append([]string{room.RoomHistory, room.PresenceHistory}, nicks...) {
+	for _, name := range slices.Concat(sharedHistories, nicks) {
 		found := false
-		in, base := h.s.dirs.place(name)
+		in, base := s.dirs.place(name)
 		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Finding) {
 			found = found || f.Grade == Damage && f.Offset >= 0
-			if how.Tell != nil {
-				how.Tell(f)
-			}
+			how.Tell(f)
 		}})
-		c.last = h.s.applied
+		c.last = s.applied
 		if err := c.history(in, path(name), base); err != nil {
 			return err
 		}
@@ -126,20 +118,19 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 			bad = append(bad, name)
 		}
 	}
-	h.s.applied = most
+	s.applied = most
 	for _, name := range bad {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.rewrite(name, nil); err != nil {
+		if err := s.rewrite(name, ""); err != nil {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}
-	if saved, err := ReadCheckpoint(h.s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
-		if err := WriteCheckpoint(h.s.dirs.root, Checkpoint{most, lastID}); err != nil {
+	if saved, err := ReadCheckpoint(s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
+		if err := WriteCheckpoint(s.dirs.root, Checkpoint{most, lastID}); err != nil {
 			return err
 		}
 	}
-	// Also of what an interrupted call has replaced, which is well now.
-	return errors.Join(h.s.dirs.users.Sync(), h.s.dirs.rooms.Sync(), h.s.dirs.root.Sync())
+	return s.dirs.sync() // also of what an interrupted call has replaced, which is well now
 }

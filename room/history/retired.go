@@ -3,9 +3,8 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"slices"
+	"iter"
 	"strings"
 	"time"
 
@@ -25,91 +24,66 @@ const retiredStamp = "20060102T150405Z"
 // goes first, so that a history that is not moved yet still has its own name.
 var historyFiles = []string{".jsonl.torn", ".jsonl"}
 
-// Nicks lists who has a history.
-func (s *Store) Nicks() ([]string, error) {
-	names, err := s.dirs.users.Names()
-	if err != nil {
-		return nil, err
-	}
-	var nicks []string
-	for _, file := range names {
-		if name, ok := strings.CutSuffix(file, ".jsonl"); ok && ValidNick(name) {
-			nicks = append(nicks, name)
-		}
-	}
-	slices.Sort(nicks)
-	return nicks, nil
-}
-
-// retire sets nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
+// retire sets a nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
 // this time, which may be applied again after a crash: a history with later lines is the next
 // holder's, and of one that was set aside already, all that is in the file was applied again. That
 // is in the former, too, since it was synced before it was moved. All its lines have to be in
 // the file.
-func (s *Store) retire(nick string, seq uint64, at time.Time) error {
-	it, err := s.owner(nick)
-	if unusable(err) {
-		s.complain(nick, "history: the file is unusable, and not set aside", err)
+func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
+	if o.unusable != nil {
+		s.complain(o.name, "history: the file is unusable, and not set aside", o.unusable)
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	defer s.owners.release(it)
-	o := it.val
-	o.writing.Lock()
-	defer o.writing.Unlock()
 	if o.ino == 0 || o.last > seq {
 		return nil
 	}
-	in, _ := s.dirs.place(nick)
+	in, base := s.dirs.place(o.name)
 	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = aside.Close() }() // it was only synced
-	if err := s.syncFile(nick, inodes{ino: o.ino}, false); err != nil {
-		return err
-	}
-	as, again, err := s.retiredAs(aside, o, at)
+	v, err := s.view(o)
 	if err != nil {
 		return err
 	}
-	s.renaming.Lock()
-	defer s.renaming.Unlock()
+	defer v.close()
+	if named, err := in.Lstat(base); err != nil || named.Ino != o.ino {
+		return errors.Join(errReplaced, err)
+	}
+	if err := v.file.(disk.File).Sync(); err != nil {
+		return err
+	}
+	as, again, err := retiredAs(aside, v, at)
+	if err != nil {
+		return err
+	}
 	for _, end := range historyFiles {
 		if again {
-			err = in.Remove(nick + end)
+			err = in.Remove(o.name + end)
 		} else {
-			err = in.Rename(nick+end, retiredFolder+"/"+as+end)
+			err = in.Rename(o.name+end, retiredFolder+"/"+as+end)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("history of %s: %w", nick, err)
+			return fmt.Errorf("history of %s: %w", o.name, err)
 		}
 	}
-	o.gone = true
-	s.changed(nick, 0)
-	s.owners.forget(nick)
-	s.files.forget(nick)
-	s.log.Info("history: set aside, nobody holds the nick any more", "owner", nick, "as", as+".jsonl")
+	s.changed(o.name, 0)
+	s.drop(o.name)
+	s.log.Info("history: set aside, nobody holds the nick any more", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
 }
 
 // retiredAs returns the name for a history that is set aside, without its end, and whether
 // it has that name already: another one of the same second ends before this one begins.
-func (s *Store) retiredAs(aside disk.Folder, o *owner, at time.Time) (as string, again bool, err error) {
-	v, _, err := s.view(o)
-	if err != nil {
-		return "", false, err
-	}
-	defer v.close()
-	first, err := edge(jsonl.NewForward(v, 0, v.end()))
+func retiredAs(aside disk.Folder, v *view, at time.Time) (as string, again bool, err error) {
+	first, err := numberOf(jsonl.Lines(v, 0, v.end()))
 	if err != nil {
 		return "", false, err
 	}
 	for ; ; at = at.Add(time.Second) {
-		as = o.name + "-" + at.UTC().Format(retiredStamp)
-		f, err := aside.Open(as+".jsonl", false)
+		as = v.o.name + "-" + at.UTC().Format(retiredStamp)
+		f, st, err := openStat(aside, as+".jsonl", false)
 		if errors.Is(err, fs.ErrNotExist) {
 			return as, false, nil
 		}
@@ -119,24 +93,16 @@ func (s *Store) retiredAs(aside disk.Folder, o *owner, at time.Time) (as string,
 		if err != nil {
 			return "", false, err
 		}
-		st, err := f.Stat()
-		var last uint64
-		if err == nil {
-			last, err = edge(jsonl.NewBackward(f, st.Size))
-		}
+		last, err := numberOf(jsonl.Backward(f, st.Size))
 		if err = errors.Join(err, f.Close()); err != nil || last >= first && first > 0 {
 			return as, true, err
 		}
 	}
 }
 
-// edge returns the number of the first good line, 0 when there is none.
-func edge(lines interface{ Next() (jsonl.Line, error) }) (uint64, error) {
-	for {
-		l, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
+// numberOf returns that of the first good line, 0 when there is none.
+func numberOf(lines iter.Seq2[jsonl.Line, error]) (uint64, error) {
+	for l, err := range lines {
 		if err != nil {
 			return 0, err
 		}
@@ -144,6 +110,7 @@ func edge(lines interface{ Next() (jsonl.Line, error) }) (uint64, error) {
 			return found[0].Seq, nil
 		}
 	}
+	return 0, nil
 }
 
 // sweepRetired removes histories that were set aside so long ago that all in them is

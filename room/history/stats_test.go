@@ -111,7 +111,7 @@ func TestLateIsTold(t *testing.T) {
 func TestPiledUpIsTold(t *testing.T) {
 	watched(t, Options{SegmentBytes: 1000}, func(fs *disktest.FS, s *Store, l *logs) {
 		fs.Fail(func(_ int, op string) disktest.Fault {
-			if op == "syncfs" || op == "lock" {
+			if op == "lock" {
 				return disktest.Fault{Err: syscall.EACCES}
 			}
 			return disktest.Fault{}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"whoelse/room"
 	"whoelse/room/internal/disk"
 	"whoelse/room/log"
@@ -27,7 +29,6 @@ type Options struct {
 	OpenFiles    int          // how many histories' files stay open; 0: 1024, or fewer where the system allows few
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 4 MiB
-	ManyFiles    int          // from how many on files are not fsynced one by one; 0: 64
 
 	// What is kept. Of a history that is too large, and of what is too old,
 	// the oldest goes first; messages that their recipient has not read stay
@@ -42,14 +43,12 @@ type Options struct {
 type Store struct {
 	*log.Log // Append, Probe
 
-	opts      Options
-	log       *slog.Logger
-	lock      io.Closer
-	dirs      dirs
-	owners    *cache[*owner]
-	files     *cache[disk.File] // by owner
-	compactor compactor
-	said      sync.Map // what was complained of
+	opts   Options
+	log    *slog.Logger
+	lock   io.Closer
+	dirs   dirs
+	owners *cache[*owner]
+	files  *cache[disk.File] // by owner
 
 	searching sync.Mutex // held while a history is searched from its end
 	searched  atomic.Uint64
@@ -57,29 +56,27 @@ type Store struct {
 	held      atomic.Int64 // how many segments there were when a backup kept them, 0: none did
 	syncs     atomic.Uint64
 
-	applying sync.Mutex // held while entries are applied; taken before owner.writing
-	renaming sync.Mutex // held while a shorter file takes a history's place; taken after owner.writing
+	applying sync.Mutex // held while a history, or which file it is, changes; taken before mu
 
 	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
 	applied uint64     // number of the last event that was applied
 	lastID  string
-	dirty   map[string]inodes // histories that changed since the last checkpoint
-	late    map[string]*lateOwner
+	dirty   map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
+	late    map[string]*late
+	told    map[any]bool // what was logged
 	closed  bool
 
-	// Of whoever makes checkpoints: tend, then Close.
+	// Of whoever makes checkpoints: Open, tend, then Close.
+	recovering bool // the log is applied after a crash
 	saved      Checkpoint
 	synced     uint64 // all events up to this one are durably in the histories; never below saved
-	syncFailed bool
-	unwell     bool // no checkpoint could be made, which was reported
+	unwell     bool   // no checkpoint could be made, which was reported
 
-	wake      chan struct{} // tend has something to do
-	closing   chan struct{}
-	tended    chan struct{} // closed when tend has ended
-	shortened chan struct{} // closed when shorten has ended
-	followed  chan struct{} // closed when Follow has ended; nil before
-	close     sync.Once
-	closeErr  error // of Close; set in close
+	wake     chan struct{} // tend has something to do
+	tooLarge chan string   // histories that are to be shortened
+	closing  chan struct{}
+	working  sync.WaitGroup // tend and shorten
+	close    func() error
 }
 
 var (
@@ -92,14 +89,7 @@ var (
 // is logged and never keeps it from opening; what does is a folder that is in
 // use ([ErrInUse]), is of a newer version, or can't be written.
 func Open(dir string, opts Options) (*Store, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := upgrade(dir, opts.Log); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
-	}
-	root, err := disk.OpenDir(dir)
+	root, err := openRoot(dir, opts.Log, disk.OpenDir)
 	if err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
@@ -110,73 +100,86 @@ func Open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
+// openRoot opens the folder of the histories, with this layout.
+func openRoot(dir string, log *slog.Logger, open func(string) (disk.Folder, error)) (disk.Folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = upgrade(dir, log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return open(dir)
+}
+
 // open is Open on any folder, which it closes when it fails.
 func open(root disk.Folder, opts Options) (*Store, error) {
 	s, err := prepare(root, opts)
 	if err != nil {
 		return nil, err
 	}
-	go s.tend()
-	if s.limited() {
-		go s.shorten()
-	} else {
-		close(s.shortened)
+	s.working.Go(s.tend)
+	if opts.MaxBytes > 0 || opts.RoomMaxBytes > 0 || opts.Retention > 0 {
+		s.working.Go(s.shorten)
 	}
 	return s, nil
 }
 
 func newStore(opts Options) *Store {
-	opts.OpenFiles = or(opts.OpenFiles, openFiles())
-	opts.ManyFiles = or(opts.ManyFiles, 64)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Store{
-		opts:      opts,
-		log:       opts.Log,
-		owners:    newCache(or(opts.Owners, 4096), func(*owner) {}),
-		files:     newCache(opts.OpenFiles, func(f disk.File) { _ = f.Close() }),
-		compactor: compactor{names: make(map[string]bool), wake: make(chan struct{}, 1)},
-		dirty:     make(map[string]inodes),
-		late:      make(map[string]*lateOwner),
-		wake:      make(chan struct{}, 1),
-		closing:   make(chan struct{}),
-		tended:    make(chan struct{}),
-		shortened: make(chan struct{}),
+		opts:     opts,
+		log:      opts.Log,
+		owners:   newCache(or(opts.Owners, 4096), func(*owner) {}),
+		files:    newCache(or(opts.OpenFiles, openFiles()), func(f disk.File) { _ = f.Close() }),
+		dirty:    make(map[string][]uint64),
+		late:     make(map[string]*late),
+		told:     make(map[any]bool),
+		wake:     make(chan struct{}, 1),
+		tooLarge: make(chan string, 1024),
+		closing:  make(chan struct{}),
 	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
+	s.close = sync.OnceValue(s.shutDown)
 	return s
 }
 
-func or[T int | int64](v, preset T) T {
+func or(v, preset int) int {
 	if v <= 0 {
 		return preset
 	}
 	return v
 }
 
+// openFiles is how many histories' files stay open: a quarter of what the process may
+// open, since connections need most of that.
+func openFiles() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 64
+	}
+	return int(max(8, min(limit.Cur/4, 1024)))
+}
+
 // Follow gives every entry that is committed from now on to then, batch by batch and in
 // order, when the histories have it. It returns at once. Without it nothing is
 // applied, so it has to be called once, before anything is appended.
-func (s *Store) Follow(then func([]room.Entry)) error {
-	f, err := s.Log.Subscribe(s.applied)
-	if err != nil {
-		return err
-	}
-	s.followed = make(chan struct{})
-	go func() {
-		defer close(s.followed)
-		err := f.Run(func(batch []room.Entry) {
-			s.apply(batch)
-			then(batch)
-			if s.due() {
-				s.wakeUp()
-			}
-		})
-		if err != nil { // there was nothing to read
-			s.log.Error("history: the log can't be followed", "error", err)
+func (s *Store) Follow(then func([]room.Entry)) {
+	s.Log.Follow(func(batch []room.Entry) {
+		s.apply(batch)
+		then(batch)
+		if s.due() {
+			wake(s.wake)
 		}
-	}()
-	return nil
+	})
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // Close waits until everything appended so far is on disk and was given to the follower,
@@ -184,25 +187,15 @@ func (s *Store) Follow(then func([]room.Entry)) error {
 // called by the follower. What is appended later fails. More calls do nothing and
 // return the same. After an error nothing acknowledged is lost: the next Open
 // completes what Close could not.
-func (s *Store) Close() error {
-	s.close.Do(func() {
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		close(s.closing)
-		<-s.tended
-		<-s.shortened
-		s.closeErr = s.shutDown()
-	})
-	return s.closeErr
-}
+func (s *Store) Close() error { return s.close() }
 
-// shutDown ends the log, applies what it has, and closes everything.
 func (s *Store) shutDown() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	close(s.closing)
+	s.working.Wait()
 	err := s.Log.Close()
-	if s.followed != nil {
-		<-s.followed
-	}
 	s.catchUp()
 	return errors.Join(err, s.checkpoint(), s.closeFiles())
 }
@@ -213,21 +206,14 @@ func (s *Store) closeFiles() error {
 	return errors.Join(s.dirs.close(), s.lock.Close())
 }
 
-func (d dirs) close() error {
-	var errs []error
-	for _, folder := range []disk.Folder{d.log, d.users, d.rooms, d.root} {
-		if folder != nil {
-			errs = append(errs, folder.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (s *Store) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
 }
+
+// Nicks lists who has a history.
+func (s *Store) Nicks() ([]string, error) { return s.dirs.nicks() }
 
 // LastID implements [room.Histories].
 func (s *Store) LastID() string {
@@ -253,4 +239,25 @@ func (s *Store) Stats() Stats {
 	defer s.mu.Unlock()
 	st.Late = len(s.late)
 	return st
+}
+
+// maxTold bounds how much of what was logged is remembered; no more is logged then.
+const maxTold = 2000
+
+// once reports whether something that may be found again and again is to be logged.
+func (s *Store) once(key any) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told[key] || len(s.told) == maxTold {
+		return false
+	}
+	s.told[key] = true
+	return true
+}
+
+// complain logs something about a history, once.
+func (s *Store) complain(name, what string, err error) {
+	if s.once(name + what) {
+		s.log.Error(what, "file", path(name), "error", err)
+	}
 }

@@ -17,7 +17,7 @@ import (
 // succeed: what the histories have beyond the checkpoint is cut, and applied again from the log.
 // Nothing in front of it is taken for damaged.
 func TestAfterAFailedSync(t *testing.T) {
-	for _, opts := range []Options{{SegmentBytes: 3000}, {SegmentBytes: 3000, MaxBytes: 20_000}, {SegmentBytes: 3000, ManyFiles: 1}} {
+	for _, opts := range []Options{{SegmentBytes: 3000}, {SegmentBytes: 3000, MaxBytes: 20_000}} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
 			var l *logs
 			l, opts.Log = newLog()
@@ -27,21 +27,21 @@ func TestAfterAFailedSync(t *testing.T) {
 			conversation(t, s, 40, 20, func(n int) bool { return n == 43 })
 			fails := 0
 			fs.Fail(func(_ int, op string) disktest.Fault {
-				if (op == "sync" || op == "syncfs") && fails == 0 {
+				if op == "sync" && fails == 0 {
 					fails++
 					return disktest.Fault{Err: syscall.EIO}
 				}
 				return disktest.Fault{}
 			})
 			s.held.Store(0)
-			s.wakeUp()
+			wake(s.wake)
 			synctest.Wait()
 			if fails == 0 {
 				t.Fatal("no sync failed")
 			}
 			time.Sleep(10 * retryAfter) // each file that was not synced tells of it once
 			synctest.Wait()
-			if s.syncFailed {
+			if s.Stats().Late > 0 {
 				t.Errorf("%+v: it is not made good:\n%s", opts, l)
 			}
 			fs.Fail(nil)
@@ -75,9 +75,8 @@ func TestDroppedByTheKernel(t *testing.T) {
 			hole := max(saved, bytes.Index(text, []byte(want[from])))
 			clear(text[hole:min(len(text), hole+300)])
 			setFile(fs, "users", "bob.jsonl", text)
-			s.syncFailed = true
 			s.held.Store(0)
-			s.wakeUp()
+			distrustAll(s)
 			synctest.Wait()
 			got := ids(unreadOf(t, s, "bob"))
 			mustClose(t, s)
@@ -89,26 +88,6 @@ func TestDroppedByTheKernel(t *testing.T) {
 			mustClose(t, s)
 		})
 	}
-}
-
-// TestManyFilesOnAnotherFileSystem: what is synced together is all that is in the folders, also
-// where they have file systems of their own.
-func TestManyFiles(t *testing.T) {
-	inMemory(t, func(t *testing.T, fs *disktest.FS) {
-		s := openIn(t, fs, Options{ManyFiles: 1, SegmentBytes: 300})
-		for n := range 20 {
-			mustPut(t, s, event(direct(n, "ann", "bob")), event(said(100+n, "ann")))
-			synctest.Wait()
-		}
-		after := fs.Crash(rand.New(rand.NewPCG(1, 2)))
-		mustClose(t, s)
-		s = openIn(t, after, Options{})
-		got, said := tail(t, s, "bob", 100), tail(t, s, room.RoomHistory, 100)
-		mustClose(t, s)
-		if len(got) != 20 || len(said) != 20 {
-			t.Errorf("%d and %d messages of 20", len(got), len(said))
-		}
-	})
 }
 
 // TestFewOpenFiles: of many histories in use few are open, as many as were asked for

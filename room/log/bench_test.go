@@ -53,13 +53,11 @@ func benchmarkAppend(b *testing.B, senders int) {
 	for n := range back {
 		back[n] = make(chan struct{}, 1)
 	}
-	go func() {
-		_ = l.Follow(0, func(batch []room.Entry) {
-			for _, e := range batch {
-				back[e.Max] <- struct{}{}
-			}
-		})
-	}()
+	l.Follow(func(batch []room.Entry) {
+		for _, e := range batch {
+			back[e.Max] <- struct{}{}
+		}
+	})
 	var sent atomic.Int64
 	var wg sync.WaitGroup
 	b.ResetTimer()

@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,8 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var quiet = slog.New(slog.DiscardHandler)
 
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
 
@@ -54,6 +57,7 @@ func newLogger() (*logs, *slog.Logger) {
 
 func mustOpen(t testing.TB, in disk.Folder, opts Options) *Log {
 	t.Helper()
+	opts.Log = cmp.Or(opts.Log, quiet)
 	l, err := Open(in, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +112,7 @@ func newLedger() *ledger { return &ledger{byID: map[string]*told{}} }
 func (l *ledger) options() Options {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Options{SegmentBytes: 600, Next: l.released + 1}
+	return Options{Log: quiet, SegmentBytes: 600, Next: l.released + 1}
 }
 
 // soFar is what the clients know now.
@@ -150,58 +154,56 @@ func (l *ledger) append(lg *Log, fs *disktest.FS) *told {
 	return u
 }
 
-// follow notes what is handed over, and makes sure that all of it would survive a power cut
-// right then.
-func (l *ledger) follow(t *testing.T, what func() string, lg *Log, fs *disktest.FS) (stop func()) {
+// follow notes what was committed and is handed over, and makes sure that all of it would survive a
+// power cut right then.
+func (l *ledger) follow(t *testing.T, what func() string, lg *Log, fs *disktest.FS) {
 	t.Helper()
-	ended := make(chan struct{})
 	l.mu.Lock()
 	after := l.released
 	l.mu.Unlock()
 	rng := rand.New(rand.NewPCG(7, 7))
-	go func() {
-		defer close(ended)
-		apply := func(batch []room.Entry) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			for _, e := range batch {
-				u := l.byID[e.ID]
-				switch {
-				case u == nil:
-					t.Errorf("%s: %s was never sent", what(), e.ID)
-					continue
-				case u.fate == refused:
-					t.Errorf("%s: %s was refused and is handed over", what(), e.ID)
-				case u.fate == acked:
-					if u.seq != e.Seq {
-						t.Errorf("%s: %s has number %d, and had %d", what(), e.ID, e.Seq, u.seq)
-					}
-					continue
-				case e.Seq <= l.last:
-					t.Errorf("%s: %s has number %d, after %d", what(), e.ID, e.Seq, l.last)
+	apply := func(batch []room.Entry) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, e := range batch {
+			u := l.byID[e.ID]
+			switch {
+			case u == nil:
+				t.Errorf("%s: %s was never sent", what(), e.ID)
+				continue
+			case u.fate == refused:
+				t.Errorf("%s: %s was refused and is handed over", what(), e.ID)
+			case u.fate == acked:
+				if u.seq != e.Seq {
+					t.Errorf("%s: %s has number %d, and had %d", what(), e.ID, e.Seq, u.seq)
 				}
-				u.fate, u.seq, l.last = acked, e.Seq, e.Seq
-				u.finish()
+				continue
+			case e.Seq <= l.last:
+				t.Errorf("%s: %s has number %d, after %d", what(), e.ID, e.Seq, l.last)
 			}
-			if fs.IsDead() {
-				return
-			}
-			left := mustSub(t, fs.Crash(rng))
-			there := map[uint64]bool{}
-			if err := ReadSegments(left, 0, func(e room.Entry) error { there[e.Seq] = true; return nil }, func(Damage) {}); err != nil {
-				t.Error(err)
-			}
-			for _, e := range batch {
-				if !there[e.Seq] && e.Seq > l.released {
-					t.Errorf("%s: %d is handed over and not durable", what(), e.Seq)
-				}
+			u.fate, u.seq, l.last = acked, e.Seq, e.Seq
+			u.finish()
+		}
+		if fs.IsDead() {
+			return
+		}
+		left := mustSub(t, fs.Crash(rng))
+		there := map[uint64]bool{}
+		if err := ReadSegments(left, 0, func(e room.Entry) error { there[e.Seq] = true; return nil }, func(Damage) {}); err != nil {
+			t.Error(err)
+		}
+		for _, e := range batch {
+			if !there[e.Seq] && e.Seq > l.released {
+				t.Errorf("%s: %d is handed over and not durable", what(), e.Seq)
 			}
 		}
-		for lg.Follow(after, apply) != nil && !fs.IsDead() { // it could not be read
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	return func() { <-ended }
+	}
+	var found []room.Entry
+	for lg.Read(after, func(e room.Entry) error { found = append(found, e); return nil }) != nil && !fs.IsDead() {
+		found = nil // it could not be read
+	}
+	apply(found)
+	lg.Follow(apply)
 }
 
 func mustSub(t testing.TB, fs *disktest.FS) disk.Folder {
@@ -263,7 +265,7 @@ func recheck(t *testing.T, what string, fs *disktest.FS, l *ledger) {
 		}
 		l.check(t, what, lg)
 		l.settle(t, lg)
-		done := l.follow(t, func() string { return what }, lg, fs)
+		l.follow(t, func() string { return what }, lg, fs)
 		u := l.append(lg, fs)
 		<-u.done
 		if u.fate != acked {
@@ -271,7 +273,6 @@ func recheck(t *testing.T, what string, fs *disktest.FS, l *ledger) {
 		}
 		l.check(t, what+", and one more", lg)
 		_ = lg.Close()
-		done()
 		if n, _ := fs.Open(); n != 0 {
 			t.Errorf("%s: %d files stay open", what, n)
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,15 +24,9 @@ import (
 // retryAfter is how long after trouble it is tried again.
 const retryAfter = time.Second
 
-// readBatch is how many events from the disk Follow hands over at once.
-const readBatch = 256
-
-// ErrClosed is wrapped by the errors of what is appended after Close.
-var ErrClosed = errors.New("the log is closed")
-
-// Options are how a [Log] works. The zero value is good.
+// Options are how a [Log] works. Log is needed.
 type Options struct {
-	Log *slog.Logger // nil: nothing is logged
+	Log *slog.Logger
 	// SegmentBytes is the size at which the next segment begins; 0 is 4 MiB.
 	SegmentBytes int64
 	// Next is a lower bound for the number of the next event; 0 is none. The segments can't
@@ -47,55 +42,47 @@ type Stats struct {
 	Trouble  error  // why nothing is accepted, wraps room.ErrStorage; nil when all is well
 	Refused  uint64 // events that were not kept
 	Syncs    uint64 // batches that were written and fsynced
-	Bytes    int64  // size of the open segment, 0 when there is none
+	Bytes    int64  // size of the open segment, all of which is durable; 0 when there is none
 	Segments int    // how many there are
 	Damaged  uint64 // damaged places that were found, without torn ends of segments
 }
 
-// Log is the log in segment files. All methods may be called concurrently.
+// Log is the log in segment files. All methods may be called concurrently, Release with others.
 type Log struct {
 	in   disk.Folder
 	opts Options
-	log  *slog.Logger
 
-	// The writer is the one goroutine that writes. These are its own.
-	f        disk.File // the open segment; nil: none
-	name     string
-	ino      uint64
-	next     uint64    // the number of the next event
-	tried    time.Time // when there was trouble last
-	spare    []byte    // memory for the next batch
-	finished chan struct{}
+	running sync.WaitGroup // the writer, and the follower
+	batches chan []item    // from the one to the other
 
-	mu        sync.Mutex // guards what follows; it is not held during I/O
-	work      sync.Cond  // there may be something to do for the writer
-	news      sync.Cond  // or for the follower
-	queue     []item
-	closed    bool // nothing is appended any more
-	ended     bool // nothing is committed any more
-	seal      bool // the next batch begins a segment
-	last      uint64
-	segments  []uint64 // where they begin; the last one is f while that is open
-	open      bool     // f is
-	size      int64    // of the open segment; all of it is durable
-	trouble   error
-	following bool
-	pending   []outcome // is for the follower to take
-	refused   uint64
-	syncs     uint64
-	damaged   uint64
-	found     map[Damage]bool // what was reported
+	// These are the writer's, which is the one goroutine that writes.
+	f     disk.File // the open segment; nil: none
+	name  string
+	ino   uint64
+	tried time.Time // when there was trouble last
 
-	releasing sync.Mutex // one Release at a time
+	mu       sync.Mutex // guards what follows; it is not held during I/O
+	work     sync.Cond  // there may be something to do for the writer
+	queue    []item
+	closed   bool // nothing is appended any more
+	followed bool
+	ended    bool // nothing is committed any more: the newest segment can be released too
+	found    map[Damage]bool
+
+	// The writer alone changes these, but for segments that are released and damage that is found.
+	last     uint64
+	segments []uint64 // where they begin; the last one is the open one, if one is
+	stats    Stats
 }
 
 var _ room.Log = (*Log)(nil)
 
-// item is what waits for the writer.
+// item waits for the writer, and then for the follower.
 type item struct {
 	e    *room.Event // nil: it is only to be answered
-	err  error       // with this, or with how the log is
-	done func(error) // of an event it is only called with an error
+	seq  uint64      // its place
+	err  error       // why it has none
+	done func(error) // of an event it is only called with an error; may be nil
 }
 
 // Open opens the log in a folder, which belongs to it until Close. Damage is logged and
@@ -107,11 +94,8 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 4 << 20
 	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	l := &Log{in: in, opts: opts, log: opts.Log, next: max(opts.Next, 1), found: map[Damage]bool{}, finished: make(chan struct{})}
-	l.work.L, l.news.L = &l.mu, &l.mu
+	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}}
+	l.batches, l.work.L = make(chan []item), &l.mu
 	var err error
 	if l.segments, err = listSegments(in); err == nil && len(l.segments) > 0 {
 		err = l.findEnd(l.segments[len(l.segments)-1])
@@ -119,33 +103,32 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the log: %w", err)
 	}
-	l.last = l.next - 1
-	go l.write()
+	l.running.Go(l.write)
 	return l, nil
 }
 
 // minLine is below the length of every line, in bytes.
 const minLine = 64
 
-// findEnd finds the next number, and makes durable what is in the last segment.
-func (l *Log) findEnd(last uint64) error {
-	end := last
-	r := reader{in: l.in, firsts: []uint64{last}, upTo: maxSeq, damaged: func(d Damage) {
+// findEnd finds the last number, and makes durable what is in the last segment.
+func (l *Log) findEnd(first uint64) error {
+	last := first - 1
+	visit := func(e room.Entry) error { last = e.Seq; return nil }
+	err := read(l.in, []uint64{first}, maxSeq, 0, visit, func(d Damage) {
 		l.report(d)
 		if d.Torn {
 			// These may be acknowledged lines that were damaged later: their numbers, as many
 			// as fit into the bytes, are not given again.
-			end += uint64(d.Size / minLine)
+			last += uint64(d.Size / minLine)
 		}
-	}}
-	r.visit = func(e room.Entry) error { end = e.Seq + 1; return nil }
-	if err := r.read(0); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	if l.next = max(l.next, end); l.next >= maxSeq/2 {
-		return fmt.Errorf("%s: a number that is too great", segmentName(last))
+	if l.last = max(l.last, last); l.last >= maxSeq/2 {
+		return fmt.Errorf("%s: a number that is too great", segmentName(first))
 	}
-	f, err := l.in.Open(segmentName(last), false)
+	f, err := l.in.Open(segmentName(first), false)
 	if err != nil {
 		return err
 	}
@@ -158,16 +141,17 @@ func (l *Log) report(d Damage) {
 	known := l.found[d]
 	l.found[d] = true
 	if !known && !d.Torn {
-		l.damaged++
+		l.stats.Damaged++
 	}
 	l.mu.Unlock()
 	switch {
 	case known:
 	case d.Torn:
-		l.log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
+		l.opts.Log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
 			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	default:
-		l.log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
+		l.opts.Log.Error("log: a segment is damaged; the events there are lost",
+			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	}
 }
 
@@ -182,14 +166,12 @@ func (l *Log) Refuse(err error, failed func(error)) { l.add(item{err: err, done:
 func (l *Log) add(it item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		if it.done != nil {
-			go it.done(fmt.Errorf("%w: %w", room.ErrStorage, ErrClosed)) // the caller may hold locks
-		}
-		return
+	if !l.closed {
+		l.queue = append(l.queue, it)
+		l.work.Signal()
+	} else if it.done != nil {
+		go it.done(fmt.Errorf("%w: the log is closed", room.ErrStorage)) // the caller may hold locks
 	}
-	l.queue = append(l.queue, it)
-	l.work.Signal()
 }
 
 // Probe asks whether the log accepts at the moment, and waits for the answer until ctx is
@@ -214,168 +196,66 @@ func (l *Log) Last() uint64 {
 	return l.last
 }
 
-// First is the number of the first event in the segments, damaged or not; Last()+1 when
-// there is none. If it is above the number that a follower needs next, events are missing.
-func (l *Log) First() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.segments) == 0 {
-		return l.last + 1
-	}
-	return l.segments[0]
-}
-
-// Seal has the next batch begin a new segment, so that what is there now can be released.
-func (l *Log) Seal() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seal = true
-}
-
 // Stats returns the log's statistics. It does not wait for the disk.
 func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Stats{l.trouble, l.refused, l.syncs, l.size, len(l.segments), l.damaged}
+	st := l.stats
+	st.Segments = len(l.segments)
+	return st
 }
 
 // Read visits what was committed when it began and has numbers above after, in order, up to
-// the first error of visit, which it returns.
+// the first error of visit, which it returns. While a failed write is cut off it can fail, too.
 func (l *Log) Read(after uint64, visit func(room.Entry) error) error {
 	l.mu.Lock()
-	r := l.reader(visit)
+	segments, last := slices.Clone(l.segments), l.last
 	l.mu.Unlock()
-	return r.read(after)
+	return read(l.in, segments, last, after, visit, l.report)
 }
 
-// reader reads what is committed. It is called with mu held.
-func (l *Log) reader(visit func(room.Entry) error) reader {
-	r := reader{in: l.in, firsts: append([]uint64(nil), l.segments...), upTo: l.last, visit: visit, damaged: l.report}
-	if l.open {
-		if r.end = l.size; r.end == 0 { // nothing of it
-			r.firsts = r.firsts[:len(r.firsts)-1]
-		}
-	}
-	return r
-}
-
-// Follow hands over all events with numbers above after: first those in the segments, then
-// each batch once it is durable, in order, none left out. It returns nil after Close,
-// once apply has returned from the last batch, and an error when the segments can't be
-// read; it may then be called again. Only one can follow at a time. While apply works on a
-// batch, one more is committed; the next waits.
-func (l *Log) Follow(after uint64, apply func([]room.Entry)) error {
-	f, err := l.Subscribe(after)
-	if err != nil {
-		return err
-	}
-	return f.Run(apply)
-}
-
-// Follower is somebody who follows a [Log].
-type Follower struct {
-	l     *Log
-	r     reader
-	after uint64
-	batch []room.Entry // read from the segments
-	apply func([]room.Entry)
-}
-
-// Subscribe is the first half of Follow: what is committed from now on waits for
-// [Follower.Run], which has to be called.
-func (l *Log) Subscribe(after uint64) (*Follower, error) {
+// Follow has apply called with each batch that is committed from now on, once it is durable, in
+// order; [Log.Read] has what was committed before. It returns at once, and may be called once. While
+// apply works on a batch one more is committed; the next waits.
+func (l *Log) Follow(apply func([]room.Entry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.following {
-		return nil, errors.New("the log is followed already")
-	}
-	l.following = true
-	f := &Follower{l: l, after: after}
-	f.r = l.reader(func(e room.Entry) error {
-		if f.batch = append(f.batch, e); len(f.batch) == readBatch {
-			f.flush()
+	l.followed = true
+	l.running.Go(func() {
+		for batch := range l.batches {
+			handOver(batch, apply)
 		}
-		return nil
 	})
-	return f, nil
 }
 
-// Run is the second half of Follow.
-func (f *Follower) Run(apply func([]room.Entry)) error {
-	defer f.l.unfollow()
-	f.apply = apply
-	if err := f.r.read(f.after); err != nil {
-		return err
-	}
-	f.flush()
-	for {
-		outcomes := f.l.take()
-		if outcomes == nil {
-			return nil
-		}
-		for _, o := range outcomes {
-			if o.failed == nil {
-				f.batch = append(f.batch, o.entry)
-				continue
-			}
-			f.flush()
-			o.failed(o.err)
-		}
-		f.flush()
-	}
-}
-
-func (f *Follower) flush() {
-	if len(f.batch) > 0 {
-		f.apply(f.batch)
-		f.batch = nil
-	}
-}
-
-// outcome is what became of an event: it has its place, or whoever appended it is to hear why not.
-type outcome struct {
-	entry  room.Entry
-	failed func(error) // nil: it has its place
-	err    error
-}
-
-func (l *Log) unfollow() {
-	l.mu.Lock()
-	left := l.pending
-	l.following, l.pending = false, nil
-	l.work.Signal()
-	l.mu.Unlock()
-	for _, o := range left {
-		if o.failed != nil {
-			o.failed(o.err)
+// handOver gives to apply what has its place, and answers the rest in its turn.
+func handOver(items []item, apply func([]room.Entry)) {
+	var batch []room.Entry
+	flush := func() {
+		if len(batch) > 0 {
+			apply(batch)
+			batch = nil
 		}
 	}
-}
-
-// take waits for a batch; it returns none when there will be none.
-func (l *Log) take() []outcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.pending == nil && !l.ended {
-		l.news.Wait()
+	for _, it := range items {
+		if it.seq > 0 {
+			batch = append(batch, room.Entry{Seq: it.seq, Event: it.e})
+		} else if it.done != nil {
+			flush()
+			it.done(it.err)
+		}
 	}
-	batch := l.pending
-	l.pending = nil
-	l.work.Signal()
-	return batch
+	flush()
 }
 
 // Release removes the segments that have only events with numbers up to upTo. Each removal is
 // durable before the next segment goes, which disowns what may be at its end. The newest
-// segment stays until the log is closed; Release may be called after that.
+// segment stays until the log is closed; Release may be called after that. It is called by one
+// goroutine at a time.
 func (l *Log) Release(upTo uint64) error {
-	l.releasing.Lock()
-	defer l.releasing.Unlock()
 	for {
 		l.mu.Lock()
-		n := len(l.segments)
-		ok := n > 1 && l.segments[1] <= upTo+1 || n == 1 && l.ended && l.last <= upTo
-		if !ok {
+		if n := len(l.segments); n == 0 || n == 1 && (!l.ended || l.last > upTo) || n > 1 && l.segments[1] > upTo+1 {
 			l.mu.Unlock()
 			return nil
 		}
@@ -397,14 +277,13 @@ func (l *Log) Release(upTo uint64) error {
 	}
 }
 
-// Close waits until everything appended is committed and the follower has taken all but the
-// last batch; Follow returns after that one. Later appends fail. It must not be called from
-// within apply, and always returns nil.
+// Close waits until everything appended is committed and the follower has it. Later appends fail. It
+// must not be called from within apply, and always returns nil.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.work.Signal()
 	l.mu.Unlock()
-	<-l.finished
+	l.running.Wait()
 	return nil
 }

@@ -119,7 +119,7 @@ func realDir(t testing.TB) disk.Folder {
 func TestAppendAndReopen(t *testing.T) {
 	in := realDir(t)
 	l := mustOpen(t, in, Options{})
-	if l.First() != 1 || l.Last() != 0 || len(all(t, l, 0)) != 0 {
+	if l.Last() != 0 || len(all(t, l, 0)) != 0 {
 		t.Error("a new log is not empty")
 	}
 	mustPut(t, l, 1, 3)
@@ -143,8 +143,8 @@ func TestAppendAndReopen(t *testing.T) {
 	if d := cmp.Diff(e, got[3].Event); d != "" {
 		t.Error(d)
 	}
-	if l.First() != 1 || l.Last() != 5 {
-		t.Errorf("first %d, last %d", l.First(), l.Last())
+	if l.Last() != 5 {
+		t.Errorf("last %d", l.Last())
 	}
 	if st := l.Stats(); st.Segments != 2 || st.Syncs != 1 || st.Bytes == 0 || st.Damaged != 0 || st.Trouble != nil {
 		t.Errorf("%+v", st)
@@ -163,16 +163,15 @@ func TestClosed(t *testing.T) {
 	_ = l.Close()
 	failed := make(chan error)
 	l.Append(direct(1), func(err error) { failed <- err })
-	if err := <-failed; !errors.Is(err, ErrClosed) || !errors.Is(err, room.ErrStorage) {
+	if err := <-failed; !errors.Is(err, room.ErrStorage) {
 		t.Error(err)
 	}
 	l.Append(direct(1), nil)
-	if err := l.Probe(t.Context()); !errors.Is(err, ErrClosed) {
+	if err := l.Probe(t.Context()); !errors.Is(err, room.ErrStorage) {
 		t.Error(err)
 	}
-	if err := l.Follow(0, func([]room.Entry) { t.Error("there is nothing") }); err != nil {
-		t.Error(err)
-	}
+	l.Follow(func([]room.Entry) { t.Error("there is nothing") })
+	_ = l.Close()
 }
 
 // TestProbe answers when it is asked, or when the asking is over.
@@ -250,17 +249,10 @@ func TestFollowerHoldsBack(t *testing.T) {
 		l := mustOpen(t, mustSub(t, disktest.New()), Options{})
 		step := make(chan struct{})
 		var got []room.Entry
-		ended := make(chan error, 1)
-		go func() {
-			ended <- l.Follow(0, func(batch []room.Entry) {
-				<-step
-				got = append(got, batch...)
-			})
-		}()
-		synctest.Wait()
-		if err := l.Follow(0, nil); err == nil {
-			t.Error("two follow")
-		}
+		l.Follow(func(batch []room.Entry) {
+			<-step
+			got = append(got, batch...)
+		})
 		for n := 1; n <= 5; n++ {
 			l.Append(direct(n), nil)
 			synctest.Wait()
@@ -276,24 +268,22 @@ func TestFollowerHoldsBack(t *testing.T) {
 		l.Append(direct(6), nil)
 		close(step)
 		_ = l.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 		wantSeqs(t, "handed over", got, 1, 6)
 	})
 }
 
-// TestFollowFromAnywhere: from every number, over segments, while others append and segments
-// are begun; everything comes once and in order.
-func TestFollowFromAnywhere(t *testing.T) {
+// TestReadThenFollow: from every number, over segments, while others append and segments are begun;
+// everything comes once and in order.
+func TestReadThenFollow(t *testing.T) {
 	in := realDir(t)
 	for from := range uint64(12) {
 		l := mustOpen(t, in, Options{SegmentBytes: 500})
-		start := l.Last()
-		if start < from {
+		if start := l.Last(); start < from {
 			mustPut(t, l, int(start)+1, int(from))
-			start = from
 		}
+		start := l.Last()
+		got := all(t, l, from)
+		l.Follow(func(batch []room.Entry) { got = append(got, batch...) })
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
@@ -302,16 +292,10 @@ func TestFollowFromAnywhere(t *testing.T) {
 				}
 			})
 		}
-		var got []room.Entry
-		ended := make(chan error, 1)
-		go func() { ended <- l.Follow(from, func(batch []room.Entry) { got = append(got, batch...) }) }()
 		read := all(t, l, from)
-		wantSeqs(t, "read meanwhile", read, from+1, max(from, start, uint64(len(read))+from))
+		wantSeqs(t, "read meanwhile", read, from+1, max(start, uint64(len(read))+from))
 		wg.Wait()
 		_ = l.Close()
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
 		wantSeqs(t, fmt.Sprint("followed from ", from), got, from+1, start+80)
 	}
 }
@@ -326,8 +310,8 @@ func TestRelease(t *testing.T) {
 		if err := l.Release(step.upTo); err != nil {
 			t.Fatal(err)
 		}
-		if l.First() != step.first || segments(t, in)[0] != step.first {
-			t.Errorf("released up to %d: first is %d, in %v", step.upTo, l.First(), segments(t, in))
+		if segments(t, in)[0] != step.first {
+			t.Errorf("released up to %d: there are %v", step.upTo, segments(t, in))
 		}
 		if got := segments(t, mustSub(t, m.Crash(rand.New(rand.NewPCG(1, 1))))); got[0] != step.first {
 			t.Errorf("not durable: %v", got)
@@ -340,27 +324,9 @@ func TestRelease(t *testing.T) {
 	if err := l.Release(5); err != nil || len(segments(t, in)) != 0 {
 		t.Errorf("%v, %v", err, segments(t, in))
 	}
-	if l.First() != 6 {
-		t.Errorf("first is %d", l.First())
-	}
 	l = mustOpen(t, in, Options{Next: 6})
 	mustPut(t, l, 6, 6)
 	wantSeqs(t, "goes on", all(t, l, 0), 6, 6)
-}
-
-// TestSeal: the next event begins a segment, once, and none where there is nothing to seal.
-func TestSeal(t *testing.T) {
-	in := mustSub(t, disktest.New())
-	l := mustOpen(t, in, Options{})
-	mustPut(t, l, 1, 2)
-	l.Seal()
-	mustPut(t, l, 3, 4)
-	if got := segments(t, in); !slices.Equal(got, []uint64{1, 3}) {
-		t.Errorf("segments %v", got)
-	}
-	if err := l.Release(2); err != nil || l.First() != 3 {
-		t.Errorf("first is %d: %v", l.First(), err)
-	}
 }
 
 // TestNewSegmentAfterFailure: the file whose write or fsync failed is never written to again,
@@ -462,7 +428,7 @@ func TestDisowned(t *testing.T) {
 				from := m.Steps()
 				m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == from+die} })
 				if put(l, direct(2)) == nil {
-					l.Seal()
+					l.opts.SegmentBytes = 1
 					_ = put(l, direct(3))
 					_ = l.Release(2)
 				}
@@ -647,12 +613,12 @@ func TestNothingSegment(t *testing.T) {
 	if _, err := in.Sub(segmentName(2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(in, Options{}); !errors.Is(err, disk.ErrNotRegular) {
+	if _, err := Open(in, Options{Log: quiet}); !errors.Is(err, disk.ErrNotRegular) {
 		t.Errorf("got %v", err)
 	}
 	in = mustSub(t, disktest.New())
 	write(t, in, segmentName(maxSeq-1), nil)
-	if _, err := Open(in, Options{}); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(in, Options{Log: quiet}); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

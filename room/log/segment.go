@@ -22,18 +22,13 @@ const (
 // segmentName is the name of the segment whose events have numbers from first on.
 func segmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, suffix) }
 
-// segmentFirst is the inverse of segmentName.
-func segmentFirst(name string) (uint64, bool) {
-	first, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 10, 64)
-	return first, err == nil && first > 0 && first < maxSeq && segmentName(first) == name
-}
-
 // listSegments returns where the segments in a folder begin, in order.
 func listSegments(in disk.Folder) ([]uint64, error) {
 	names, err := in.Names()
 	var firsts []uint64
 	for _, name := range names {
-		if first, ok := segmentFirst(name); ok {
+		first, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 10, 64)
+		if err == nil && first > 0 && first < maxSeq && segmentName(first) == name {
 			firsts = append(firsts, first)
 		}
 	}
@@ -60,73 +55,68 @@ func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, da
 	if err != nil {
 		return err
 	}
-	r := reader{in: in, firsts: firsts, upTo: maxSeq, visit: visit, damaged: damaged}
-	return r.read(after)
+	return read(in, firsts, maxSeq, after, visit, damaged)
 }
 
-// reader reads segments.
-type reader struct {
-	in      disk.Folder
-	firsts  []uint64 // where the segments begin
-	upTo    uint64   // the last number that counts
-	end     int64    // how much of the last segment counts, if not 0
-	visit   func(room.Entry) error
-	damaged func(Damage)
-}
-
-func (r *reader) read(after uint64) error {
-	for i, first := range r.firsts {
-		next, end := r.upTo+1, int64(0)
-		if i+1 < len(r.firsts) {
-			next = min(next, r.firsts[i+1])
-		} else {
-			end = r.end
+// read visits the events with numbers above after and up to upTo in the segments that begin at firsts.
+func read(in disk.Folder, firsts []uint64, upTo, after uint64,
+	visit func(room.Entry) error, damaged func(Damage),
+) error {
+	for i, first := range firsts {
+		next := upTo + 1
+		if i+1 < len(firsts) {
+			next = min(next, firsts[i+1])
 		}
 		if next <= after+1 {
 			continue
 		}
-		if err := r.segment(first, next, end, after); err != nil {
+		name := segmentName(first)
+		f, err := in.Open(name, false)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was released meanwhile
+		}
+		if err != nil {
 			return err
+		}
+		st, err := f.Stat()
+		if err == nil {
+			err = readSegment(jsonl.NewForward(f, 0, st.Size), name, first, next, damaged, func(e room.Entry) error {
+				if e.Seq <= after {
+					return nil
+				}
+				return visit(e)
+			})
+		}
+		_ = f.Close() // it was only read
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// segment reads the events of one segment with numbers in [first, next) and above after.
-func (r *reader) segment(first, next uint64, end int64, after uint64) error {
-	name := segmentName(first)
-	f, err := r.in.Open(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was released meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	if end == 0 {
-		st, err := f.Stat()
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		end = st.Size
-	}
+// readSegment reads the events of one segment with numbers from first on and below next.
+func readSegment(lines *jsonl.Forward, name string, first, next uint64,
+	damaged func(Damage), visit func(room.Entry) error,
+) error {
 	seen, bad := first-1, Damage{Segment: name}
-	lines := jsonl.NewForward(f, 0, end)
-	disowned := false
-	for !disowned {
+	for disowned := false; !disowned; {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return err
 		}
 		records, whole := jsonl.Records(line.Data)
 		var good []room.Entry
 		for _, rec := range records {
 			e, ok := ParseLine(rec.Data)
-			ok = ok && e.Seq > seen
-			if disowned = disowned || ok && e.Seq >= next; ok && !disowned {
+			if ok = ok && e.Seq > seen; ok && e.Seq >= next {
+				disowned = true
+				break
+			}
+			if ok {
 				good = append(good, e)
 				seen = e.Seq
 			}
@@ -138,21 +128,18 @@ func (r *reader) segment(first, next uint64, end int64, after uint64) error {
 			bad.Size = lines.Offset() - bad.Off
 		}
 		if len(good) > 0 && bad.Size > 0 {
-			r.damaged(bad)
+			damaged(bad)
 			bad.Size = 0
 		}
 		for _, e := range good {
-			if e.Seq <= after {
-				continue
-			}
-			if err := r.visit(e); err != nil {
+			if err := visit(e); err != nil {
 				return err
 			}
 		}
 	}
 	if bad.Size > 0 && seen+1 != next { // else nothing is missing
 		bad.Torn = true
-		r.damaged(bad)
+		damaged(bad)
 	}
 	return nil
 }

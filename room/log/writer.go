@@ -7,127 +7,106 @@ import (
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/internal/disk"
 )
 
-// maxSpare bounds the memory that is kept from one batch to the next.
-const maxSpare = 1 << 20
-
 // errMoved is returned while the open segment is not as the writer left it.
-var errMoved = errors.New("the log's file was removed or replaced while the server runs; stop it, put the file back, and start it again")
+var errMoved = errors.New("the log's file was removed or replaced while the server runs; " +
+	"stop it, put the file back, and start it again")
 
 // write is the writer. It ends after Close.
 func (l *Log) write() {
-	defer close(l.finished)
+	defer close(l.batches)
 	for {
 		l.mu.Lock()
-		for len(l.queue) == 0 && !l.closed || len(l.queue) > 0 && l.pending != nil {
+		for len(l.queue) == 0 && !l.closed {
 			l.work.Wait()
 		}
 		items := l.queue
 		l.queue = nil
 		l.mu.Unlock()
-		if len(items) > 0 {
-			l.commit(items)
-			continue
+		if len(items) == 0 {
+			l.closeSegment()
+			l.update(func() { l.ended = true })
+			return
 		}
-		l.closeSegment()
-		l.mu.Lock()
-		l.ended = true
-		l.news.Broadcast()
-		l.mu.Unlock()
-		return
+		if followed := l.commit(items); followed {
+			l.batches <- items
+		} else {
+			handOver(items, func([]room.Entry) {})
+		}
 	}
 }
 
-// commit makes a batch durable, hands it over, and tells whoever must know.
-func (l *Log) commit(items []item) {
-	unable := l.ready(time.Now())
-	errs := make([]error, len(items))
-	outcomes := make([]outcome, len(items))
-	b, seq := l.spare[:0], l.next
-	for i, it := range items {
+// update changes what others read.
+func (l *Log) update(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+}
+
+// commit makes a batch durable, and gives each item its place or its error. It reports whether it is
+// to be handed to a follower.
+func (l *Log) commit(items []item) (followed bool) {
+	unable := l.ready()
+	b, seq := make([]byte, 0, 256*len(items)), l.last
+	for i := range items {
+		it := &items[i]
 		if it.e == nil {
-			errs[i] = it.err
 			continue
 		}
-		if b, errs[i] = AppendLine(b, seq, it.e); errs[i] == nil {
-			outcomes[i].entry = room.Entry{Seq: seq, Event: it.e}
+		if b, it.err = AppendLine(b, seq+1, it.e); it.err == nil {
 			seq++
+			it.seq = seq
 		}
 	}
 	if unable == nil && len(b) > 0 {
 		unable = l.append(b)
 	}
-	if cap(b) <= maxSpare {
-		l.spare = b
-	}
-
-	l.mu.Lock()
-	if unable == nil && len(b) > 0 {
-		l.next, l.last = seq, seq-1
-		l.size += int64(len(b))
-		l.syncs++
-	}
-	answered := outcomes[:0] // through the follower, so that answers have the order of the events
-	for i, it := range items {
-		if errs[i] == nil {
-			errs[i] = unable
+	l.update(func() {
+		if unable == nil && len(b) > 0 {
+			l.last = seq
+			l.stats.Bytes += int64(len(b))
+			l.stats.Syncs++
 		}
-		if errs[i] != nil && (it.e != nil || it.err != nil) {
-			l.refused++
+		for i := range items {
+			it := &items[i]
+			if it.err != nil || it.e != nil && unable != nil {
+				l.stats.Refused++
+			}
+			if it.err == nil && unable != nil {
+				it.seq, it.err = 0, unable
+			}
 		}
-		if errs[i] == nil && it.e != nil {
-			answered = append(answered, outcomes[i])
-		} else if it.done != nil {
-			answered = append(answered, outcome{failed: it.done, err: errs[i]})
-		}
-	}
-	following := l.following
-	if following && len(answered) > 0 {
-		l.pending = answered
-		l.news.Signal()
-	}
-	l.mu.Unlock()
-	for _, o := range answered {
-		if !following && o.failed != nil {
-			o.failed(o.err)
-		}
-	}
+		followed = l.followed
+	})
+	return followed
 }
 
 // ready sees to it that a segment is open that can take a batch.
-func (l *Log) ready(now time.Time) error {
-	if l.trouble != nil && now.Sub(l.tried) < retryAfter {
-		return l.trouble
+func (l *Log) ready() error {
+	trouble := l.stats.Trouble
+	if trouble != nil && time.Since(l.tried) < retryAfter {
+		return trouble
 	}
-	if err := l.prepare(); err != nil {
+	var err error
+	if l.opts.Check != nil {
+		err = l.opts.Check()
+	}
+	if err == nil && l.f != nil {
+		err = l.intact(l.stats.Bytes)
+	}
+	if err == nil && (l.f == nil || l.stats.Bytes >= l.opts.SegmentBytes) {
+		err = l.begin()
+	}
+	if err != nil {
 		return l.fail(err)
 	}
-	if l.trouble != nil {
-		l.setTrouble(nil)
-		l.log.Info("log: it can be written again; what is sent is accepted")
+	if trouble != nil {
+		l.update(func() { l.stats.Trouble = nil })
+		l.opts.Log.Info("log: it can be written again; what is sent is accepted")
 	}
 	return nil
-}
-
-func (l *Log) prepare() error {
-	if l.opts.Check != nil {
-		if err := l.opts.Check(); err != nil {
-			return err
-		}
-	}
-	if l.f != nil {
-		if err := l.intact(l.size); err != nil {
-			return err
-		}
-	}
-	l.mu.Lock()
-	due := l.f == nil || l.size >= l.opts.SegmentBytes || l.seal && l.size > 0
-	l.mu.Unlock()
-	if !due {
-		return nil
-	}
-	return l.begin()
 }
 
 // intact makes sure that the name of the open segment leads to it, and that nobody else
@@ -152,52 +131,48 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
-	if l.trouble != nil { // creating a file may work on a full disk; a write shows it
-		_, err = f.WriteAt(make([]byte, 4096), 0)
-		if err == nil {
-			err = f.Sync()
+	first, st := l.last+1, disk.Stat{}
+	steps := []func() error{
+		func() error { return l.in.Rename(newName, segmentName(first)) },
+		l.in.Sync,
+		func() (err error) { st, err = f.Stat(); return err },
+	}
+	if l.stats.Trouble != nil { // creating a file may work on a full disk; a write shows it
+		write := func() error { _, err := f.WriteAt(make([]byte, 4096), 0); return err }
+		steps = append([]func() error{write, f.Sync, func() error { return f.Truncate(0) }}, steps...)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			_ = f.Close()
+			return err
 		}
-		if err == nil {
-			err = f.Truncate(0)
+	}
+	l.f, l.name, l.ino = f, segmentName(first), st.Ino
+	l.update(func() {
+		if n := len(l.segments); n == 0 || l.segments[n-1] != first {
+			l.segments = append(l.segments, first)
 		}
-	}
-	name := segmentName(l.next)
-	if err == nil {
-		err = l.in.Rename(newName, name)
-	}
-	if err == nil {
-		err = l.in.Sync()
-	}
-	st, statErr := f.Stat()
-	if err = errors.Join(err, statErr); err != nil {
-		_ = f.Close()
-		return err
-	}
-	l.f, l.name, l.ino = f, name, st.Ino
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.segments); n == 0 || l.segments[n-1] != l.next {
-		l.segments = append(l.segments, l.next)
-	}
-	l.open, l.size, l.seal = true, 0, false
+		l.stats.Bytes = 0
+	})
 	return nil
 }
 
 // append makes b durable at the end of the open segment. When that fails, b is cut off
-// again, before anybody is told that it failed.
+// again, before anybody hears that it failed.
 func (l *Log) append(b []byte) error {
-	_, err := l.f.WriteAt(b, l.size)
+	size := l.stats.Bytes
+	_, err := l.f.WriteAt(b, size)
 	if err == nil {
 		err = l.f.Sync()
 	}
 	broken := err != nil
 	if err == nil {
-		err = l.intact(l.size + int64(len(b)))
+		err = l.intact(size + int64(len(b)))
 	}
 	if err == nil {
 		return nil
 	}
-	cut := l.f.Truncate(l.size)
+	cut := l.f.Truncate(size)
 	if cut == nil {
 		cut = l.f.Sync()
 	}
@@ -205,37 +180,29 @@ func (l *Log) append(b []byte) error {
 		// After a failed fsync a later one proves nothing about the same file.
 		l.closeSegment()
 	}
-	failed := l.fail(err)
+	err = l.fail(err)
 	if cut != nil && l.begin() != nil { // a new segment disowns it as well
-		l.log.Error("log: what was refused could not be cut off; it may turn up after a crash", "segment", l.name, "error", cut)
+		l.opts.Log.Error("log: what was refused could not be cut off; it may turn up after a crash",
+			"segment", l.name, "error", cut)
 	}
-	return failed
+	return err
 }
 
 func (l *Log) closeSegment() {
-	if l.f == nil {
-		return
+	if l.f != nil {
+		_ = l.f.Close() // all that counts is on disk
+		l.f = nil
+		l.update(func() { l.stats.Bytes = 0 })
 	}
-	_ = l.f.Close() // all that counts is on disk
-	l.f = nil
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open, l.size = false, 0
 }
 
 // fail notes trouble.
 func (l *Log) fail(err error) error {
 	err = fmt.Errorf("%w: %w", room.ErrStorage, err)
-	if l.trouble == nil {
-		l.log.Error("log: it can't be written; nothing is accepted until it can", "error", err)
+	if l.stats.Trouble == nil {
+		l.opts.Log.Error("log: it can't be written; nothing is accepted until it can", "error", err)
 	}
 	l.tried = time.Now()
-	l.setTrouble(err)
+	l.update(func() { l.stats.Trouble = err })
 	return err
-}
-
-func (l *Log) setTrouble(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.trouble = err
 }

@@ -24,7 +24,7 @@ func (r *rig) remember(all []past) {
 	r.Helper()
 	store, err := history.Open(filepath.Join(r.dir, "history"), history.Options{})
 	r.must(err)
-	r.must(store.Follow(func([]room.Entry) {}))
+	store.Follow(func([]room.Entry) {})
 	id := 0
 	for _, p := range all {
 		p.Time, p.Text = time.Now().UTC(), strings.Repeat("x", p.size)
@@ -52,7 +52,7 @@ func asks(c *rawssh.Client, what string, terminal bool) {
 
 // visits counts the sessions and commands of a nick.
 func (r *rig) visits(nick string) (n int) {
-	r.host.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
 		if l.Nick == nick {
 			n++
 		}

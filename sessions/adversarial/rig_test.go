@@ -23,7 +23,6 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
-	"whoelse/keys/mutes"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -39,6 +38,14 @@ var raceOn bool
 
 // full has everything tested at its full length, however long that takes.
 var full = os.Getenv("WHOELSE_TEST") == "full"
+
+// onlyFull is for tests that wait for long limits.
+func onlyFull(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Skip("takes long; runs with WHOELSE_TEST=full")
+	}
+}
 
 // many is a count for a flood: a tenth of n, unless all of it is asked for and the race
 // detector does not slow it down.
@@ -71,12 +78,12 @@ type rig struct {
 	store     *history.Store
 	registry  *keys.Registry
 	bans      *bans.List
-	mutes     *mutes.List
+	mutes     *bans.Mutes
 	used      *lastused.Times
 	audit     *audit.Log
 	settings  *settings.Store
 	room      *room.Room
-	host      *sessions.Host
+	manager   *sessions.Manager
 	admission *admission.Controller
 	quota     *quota.Limiter
 	ssh       *sshd.Server
@@ -112,17 +119,17 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
 	r.must(err)
-	r.must(r.store.Follow(r.room.Apply))
+	r.store.Follow(r.room.Apply)
 	r.quota = quota.New(o.quota)
 	r.bans, err = bans.Open(filepath.Join(r.dir, "bans.json"))
 	r.must(err)
-	r.mutes, err = mutes.Open(filepath.Join(r.dir, "mutes.json"))
+	r.mutes, err = bans.OpenMutes(filepath.Join(r.dir, "mutes.json"))
 	r.must(err)
 	r.audit, err = audit.Open(filepath.Join(r.dir, "audit.jsonl"))
 	r.must(err)
 	r.used = lastused.Open(filepath.Join(r.dir, "used.json"), log)
 	codes := invites.Open(filepath.Join(r.dir, "invites.json"))
-	r.host = sessions.New(sessions.Config{
+	r.manager = sessions.New(sessions.Config{
 		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
 		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
 	})
@@ -130,7 +137,7 @@ func (r *rig) start(o options) {
 	r.admission = admission.New(o.limits, r.bans)
 	r.ssh, err = sshd.New(sshd.Config{
 		HostKey: signer("host"), Registry: r.registry, Invites: codes, Claims: claims.New(o.claims, log), Bans: r.bans,
-		Handle: r.host.Handle, Log: log,
+		Handle: r.manager.Handle, Log: log,
 		Admission: r.admission, LoginWithin: o.within, ShellWithin: o.within,
 	})
 	r.must(err)
@@ -147,7 +154,7 @@ func (r *rig) serve() {
 	go func() { r.served <- r.ssh.Serve(r.listener) }()
 	r.registry.OnChange(func(keys.Change) {
 		r.recheck()
-		r.host.EndGuests(r.registry.Free)
+		r.manager.EndGuests(r.registry.Free)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
@@ -157,7 +164,7 @@ func (r *rig) serve() {
 
 // recheck is what the command does.
 func (r *rig) recheck() {
-	r.host.EndWhere(r.ssh.Stale)
+	r.manager.EndWhere(r.ssh.Stale)
 	r.ssh.EndStale()
 }
 
@@ -171,11 +178,11 @@ func (r *rig) stop() {
 	r.listener.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	r.host.Shutdown(ctx)
+	r.manager.Shutdown(ctx)
 	r.ssh.Close()
 	r.room.Close()
 	r.unwatch()
-	r.used.Close()
+	r.used.Write()
 	r.must(r.audit.Close())
 	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
 		r.Error(err)

@@ -24,6 +24,7 @@ func (m modem) Read(p []byte) (int, error) {
 // A command's output comes to its end on a slow line, too, and so does its status.
 func TestCommandOnASlowLine(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	along(t, options{}, func(r *rig) {
 		const lines = 40
 		carol := r.connect(visit{user: "carol", key: "carol"})

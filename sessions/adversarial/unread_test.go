@@ -13,6 +13,7 @@ import (
 // stands, and they are let go nevertheless.
 func TestHugeWindow(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	along(t, options{}, func(r *rig) {
 		c := r.raw("mallory")
 		c.Session(1<<31, 1<<15)

@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,250 +21,215 @@ const (
 	maxTarget = 100 // bytes; a fingerprint has 50
 )
 
-// The functions below are for [Syntax.Args]: they parse what follows a command into
-// call. They return what is wrong, in words, or "".
+// arg takes an argument off the front of rest and into call. It returns what is left, and
+// what is wrong, in words, or "".
+type arg func(rest string, call *Call) (tail, problem string)
 
-// NoArgs takes nothing.
-func NoArgs(rest string, _ *Call) string {
-	if rest != "" {
-		return unexpected(rest)
-	}
-	return ""
-}
+// These are for [Syntax.Args]. More than their names say is unexpected.
+var (
+	NoArgs          = args()
+	OptionalText    = args(optional(anyText))
+	NeedText        = args(anyText)
+	ShowArgs        = args(messageID)
+	OptionalNick    = args(optional(oneNick))
+	NeedNick        = args(oneNick)
+	Minutes         = args(optional(number(maxMinutes)))
+	Lines           = args(optional(number(maxLines)))
+	NeedTarget      = args(target)
+	KickArgs        = args(oneNick, reason)
+	NickAndDuration = args(oneNick, optional(forDuration))
+	BanArgs         = args(target, optional(durationOrReason), optional(anyway), reason)
+	SendArgs        = args(nicks, anyText)
+)
 
-func unexpected(s string) string { return "unexpected argument " + text.Quote(s, 24) }
-
-// OptionalText takes any text, or none.
-func OptionalText(rest string, call *Call) string {
-	call.Text = rest
-	return ""
-}
-
-// NeedText takes a text.
-func NeedText(rest string, call *Call) string {
-	if rest == "" {
-		return noText
-	}
-	return OptionalText(rest, call)
-}
-
-// ShowArgs takes the end of a message's id.
-func ShowArgs(rest string, call *Call) string {
-	if rest == "" {
-		return "missing ID; a message that was cut has its ID in its last line"
-	}
-	return OptionalText(strings.ToLower(rest), call)
-}
-
-// OptionalNick takes nothing, or a nick.
-func OptionalNick(rest string, call *Call) string {
-	if rest == "" {
+func args(list ...arg) func(string, *Call) string {
+	return func(rest string, call *Call) (problem string) {
+		for _, take := range list {
+			if rest, problem = take(rest, call); problem != "" {
+				return problem
+			}
+		}
+		if rest != "" {
+			return "unexpected argument " + text.Quote(rest, 24)
+		}
 		return ""
 	}
-	return NeedNick(rest, call)
 }
 
-// Minutes takes nothing, or how far back to look; Lines, how many lines to show.
-func Minutes(rest string, call *Call) string { return number(maxMinutes, rest, call) }
-
-// Lines is like Minutes.
-func Lines(rest string, call *Call) string { return number(maxLines, rest, call) }
-
-func number(limit int, rest string, call *Call) string {
-	if rest == "" {
-		return ""
+func optional(take arg) arg {
+	return func(rest string, call *Call) (string, string) {
+		if rest == "" {
+			return "", ""
+		}
+		return take(rest, call)
 	}
-	n, err := strconv.Atoi(rest)
-	if err != nil || n < 1 || n > limit {
-		return text.Quote(rest, 24) + " is not a number from 1 to " + strconv.Itoa(limit)
-	}
-	call.N = n
-	return ""
-}
-
-// NeedNick takes a nick.
-func NeedNick(rest string, call *Call) string {
-	if rest == "" {
-		return "missing nick"
-	}
-	n, err := nick.ParseAny(rest)
-	if err != nil {
-		return text.Quote(rest, 34) + " can't be a nick"
-	}
-	call.Nick = n
-	return ""
 }
 
 // InboxArgs takes nothing, all [N], or NICK [N].
 func InboxArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if word == "" {
-		return ""
-	}
-	if problem := Lines(tail, call); problem != "" {
-		return problem
-	}
-	if strings.EqualFold(word, "all") {
+	if word, tail := cut(rest); strings.EqualFold(word, "all") {
 		call.All = true
-		return ""
+		return Lines(tail, call)
 	}
-	return NeedNick(word, call)
+	return args(optional(oneNick), optional(number(maxLines)))(rest, call)
 }
 
-// SendArgs takes NICK[,NICK...] TEXT.
-func SendArgs(rest string, call *Call) string {
-	list, body := nickList(rest)
+// BroadcastArgs takes TEXT, or user NICK[,NICK...] TEXT.
+func BroadcastArgs(rest string, call *Call) string {
+	if word, tail := cut(rest); strings.EqualFold(word, "user") {
+		return SendArgs(tail, call)
+	}
+	return NeedText(rest, call)
+}
+
+// KeyArgs takes nothing, add KEY, remove FINGERPRINT or leave NICK.
+func KeyArgs(rest string, call *Call) string {
+	word, tail := cut(rest)
+	call.Verb = strings.ToLower(word)
+	verb, known := keyVerbs[call.Verb]
+	switch {
+	case word == "":
+		return ""
+	case !known:
+		return text.Quote(word, 24) + " is not add, remove or leave"
+	case tail == "":
+		return verb.missing
+	}
+	return verb.args(tail, call)
+}
+
+var keyVerbs = map[string]struct {
+	missing string
+	args    func(string, *Call) string
+}{
+	"add":    {"missing key; paste the contents of your .pub file", NeedText},
+	"remove": {"missing fingerprint; /key shows yours", NeedTarget},
+	"leave":  {"to give your nick up, type it once more: /key leave NICK", NeedNick},
+}
+
+const noText = "missing text"
+
+func anyText(rest string, call *Call) (tail, problem string) {
+	if rest == "" {
+		return "", noText
+	}
+	call.Text = rest
+	return "", ""
+}
+
+// messageID takes the end of a message's id.
+func messageID(rest string, call *Call) (tail, problem string) {
+	if rest == "" {
+		return "", "missing ID; a message that was cut has its ID in its last line"
+	}
+	return anyText(strings.ToLower(rest), call)
+}
+
+func number(limit int) arg {
+	return func(rest string, call *Call) (tail, problem string) {
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 1 || n > limit {
+			return "", text.Quote(rest, 24) + " is not a number from 1 to " + strconv.Itoa(limit)
+		}
+		call.N = n
+		return "", ""
+	}
+}
+
+func oneNick(rest string, call *Call) (tail, problem string) {
+	word, tail := cut(rest)
+	call.Nick, problem = parseNick(word)
+	return tail, problem
+}
+
+func parseNick(s string) (n, problem string) {
+	if s == "" {
+		return "", "missing nick"
+	}
+	n, err := nick.ParseAny(s)
+	if err != nil {
+		return "", text.Quote(s, 34) + " can't be a nick"
+	}
+	return n, ""
+}
+
+func nicks(rest string, call *Call) (tail, problem string) {
+	list, tail := cutNicks(rest)
 	if len(list) > maxRecipients {
-		return "at most " + strconv.Itoa(maxRecipients) + " people at once"
+		return "", "at most " + strconv.Itoa(maxRecipients) + " people at once"
 	}
 	for _, item := range list {
-		if item == "" {
-			return "missing nick"
-		}
-		n, err := nick.ParseAny(item)
-		if err != nil {
-			return text.Quote(item, 34) + " can't be a nick"
+		n, problem := parseNick(item)
+		if problem != "" {
+			return "", problem
 		}
 		if !slices.Contains(call.To, n) {
 			call.To = append(call.To, n)
 		}
 	}
-	return NeedText(body, call)
+	return tail, ""
 }
 
-// BroadcastArgs takes TEXT, or user NICK[,NICK...] TEXT.
-func BroadcastArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if !strings.EqualFold(word, "user") {
-		return NeedText(rest, call)
+// nickList is nicks and commas. White space around the commas does not count, so that what
+// follows never begins with a comma: that would be text for the wrong people.
+var nickList = regexp.MustCompile(strings.ReplaceAll(`^[^,_]*([_]*,[_]*[^,_]*)*`, "_", `\s\v\x{85}\pZ`))
+
+// cutNicks cuts a list of nicks off s.
+func cutNicks(s string) (list []string, rest string) {
+	found := nickList.FindString(s)
+	for item := range strings.SplitSeq(found, ",") {
+		list = append(list, strings.TrimSpace(item))
 	}
-	return SendArgs(tail, call)
+	return list, strings.TrimSpace(s[len(found):])
 }
 
-// nickList cuts a list of nicks off s. White space around its commas does not count,
-// so that body never begins with a comma: that would be text for the wrong people.
-func nickList(s string) (list []string, body string) {
-	item, body := listItem(s)
-	list = append(list, item)
-	for strings.HasPrefix(body, ",") {
-		item, body = listItem(strings.TrimSpace(body[1:]))
-		list = append(list, item)
-	}
-	return list, body
-}
-
-// listItem cuts one item off a list whose commas may have spaces around them.
-func listItem(s string) (item, rest string) {
-	i := strings.IndexAny(s, " \n\t,")
-	if i < 0 {
-		return s, ""
-	}
-	return s[:i], strings.TrimSpace(s[i:])
-}
-
-// KeyArgs takes nothing, add KEY or remove FINGERPRINT.
-func KeyArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	call.Verb = strings.ToLower(word)
-	switch call.Verb {
-	case "":
-		return ""
-	case "add":
-		if tail == "" {
-			return "missing key; paste the contents of your .pub file"
-		}
-		return OptionalText(tail, call)
-	case "remove":
-		if tail == "" {
-			return "missing fingerprint; /key shows yours"
-		}
-		return NeedTarget(tail, call)
-	case "leave":
-		if tail == "" {
-			return "to give your nick up, type it once more: /key leave NICK"
-		}
-		return NeedNick(tail, call)
-	}
-	return text.Quote(word, 24) + " is not add, remove or leave"
-}
-
-// NeedTarget takes one word that names a ban or a key.
-func NeedTarget(rest string, call *Call) string {
+// target takes one word that names a ban or a key.
+func target(rest string, call *Call) (tail, problem string) {
 	word, tail := cut(rest)
 	switch {
 	case word == "":
-		return "missing nick, fingerprint or address"
-	case tail != "":
-		return unexpected(tail)
+		return "", "missing nick, fingerprint or address"
 	case len(word) > maxTarget:
-		return text.Quote(word, 24) + " is too long"
+		return "", text.Quote(word, 24) + " is too long"
 	}
 	call.Target = word
-	return ""
+	return tail, ""
 }
 
-// BanArgs takes TARGET [DURATION] [anyway] [REASON].
-func BanArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if problem := NeedTarget(word, call); problem != "" {
-		return problem
-	}
-	tail, problem := parseDuration(tail, call)
-	if problem != "" {
-		return problem
-	}
-	if word, after := cut(tail); strings.EqualFold(word, "anyway") {
-		call.Anyway, tail = true, after
-	}
-	return reason(tail, call)
-}
-
-// KickArgs takes NICK [REASON].
-func KickArgs(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if problem := NeedNick(word, call); problem != "" {
-		return problem
-	}
-	return reason(tail, call)
-}
-
-// NickAndDuration takes NICK [DURATION].
-func NickAndDuration(rest string, call *Call) string {
-	word, tail := cut(rest)
-	if problem := NeedNick(word, call); problem != "" {
-		return problem
-	}
-	after, problem := parseDuration(tail, call)
-	if problem == "" && after != "" {
-		return text.Quote(after, 24) + " is not a duration; write 30m, 24h or 90d, or nothing"
-	}
-	return problem
-}
-
-// parseDuration takes how long something is to last off the front of rest, if that is
-// there. What begins like a number has to be one, so that a slip in it does not
-// become part of a reason, and the ban one for good.
-func parseDuration(rest string, call *Call) (tail, problem string) {
-	word, after := cut(rest)
-	switch {
-	case strings.EqualFold(word, "forever"):
-		return after, ""
-	case word == "" || word[0] < '0' || word[0] > '9':
-		return rest, ""
-	}
-	d, err := duration.Parse(word)
-	if err != nil {
+func forDuration(rest string, call *Call) (tail, problem string) {
+	d, err := duration.Parse(rest)
+	if err != nil && !strings.EqualFold(rest, "forever") {
 		return "", err.Error()
 	}
 	call.For = d
-	return after, ""
+	return "", ""
+}
+
+// durationOrReason takes how long something is to last, if a reason does not begin there.
+// What begins like a number has to be one, so that a slip in it does not become part of
+// the reason, and the ban one for good.
+func durationOrReason(rest string, call *Call) (tail, problem string) {
+	word, tail := cut(rest)
+	if (word[0] < '0' || word[0] > '9') && !strings.EqualFold(word, "forever") {
+		return rest, ""
+	}
+	_, problem = forDuration(word, call)
+	return tail, problem
+}
+
+func anyway(rest string, call *Call) (tail, problem string) {
+	word, tail := cut(rest)
+	if call.Anyway = strings.EqualFold(word, "anyway"); call.Anyway {
+		return tail, ""
+	}
+	return rest, ""
 }
 
 // reason takes why something is done, which goes into files and on other screens.
-func reason(rest string, call *Call) string {
+func reason(rest string, call *Call) (tail, problem string) {
 	if len(rest) > maxReason {
-		return "the reason is " + strconv.Itoa(len(rest)) + " bytes long, more than " + strconv.Itoa(maxReason)
+		return "", "the reason is " + strconv.Itoa(len(rest)) + " bytes long, more than " + strconv.Itoa(maxReason)
 	}
 	call.Why = text.CleanLine(rest)
-	return ""
+	return "", ""
 }

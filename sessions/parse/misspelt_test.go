@@ -37,13 +37,13 @@ func TestMisspelt(t *testing.T) {
 	}
 }
 
-// From a shell an unknown word is named, and both ways out can be copied.
+// From a shell an unknown word is named, and so are both ways out.
 func TestUnknownCommandFromAShell(t *testing.T) {
 	for line, want := range map[string]string{
-		"hello room":              `no command "hello"; did you mean help? (to say it to everyone: ssh HOST say hello room; for the list of commands: ssh HOST help)`,
+		"hello room":              `no command "hello"; did you mean help? (to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help)`,
 		"it's $HOME":              `no command "it's" (to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help)`,
 		strings.Repeat("la ", 99): `no command "la" (to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help)`,
-		"sned bob hi":             `no command "sned"; did you mean send? (ssh HOST help lists the commands)`,
+		"sned bob hi":             `no command "sned"; did you mean send? (to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help)`,
 		"send":                    "send: missing nick; usage: send NICK[,NICK...] TEXT, for example: send bob see you at 8 (ssh HOST help lists the commands)",
 	} {
 		if _, err := sessions.Grammar.Command(line); err == nil || err.Error() != want {

@@ -1,10 +1,9 @@
-// Package parse turns one typed line into what it asks for. It is a pure function
-// of the line and a table of commands: who is online, and whether a nick exists, are
-// not its business.
+// Package parse turns one typed line into a Call. It is a pure function of the line and a
+// table of commands, and knows nothing of the people online or the nicks that exist.
 //
-// Plain text is said. Commands begin with '/'; some also work as a bare word. What begins like a command and does not fit its
-// syntax is an [*Error], never text: a private message with a typing mistake must
-// not end up in front of everybody.
+// Plain text is said. Commands begin with '/'; some also work as a bare word. What begins
+// like a command and does not fit its syntax is an [*Error], never text: a private message
+// with a typing mistake must not end up in front of everybody.
 package parse
 
 import (
@@ -12,13 +11,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"whoelse/keys/nick"
 	"whoelse/sessions/text"
 )
 
-// Call is what a line asks for. Which fields are set depends on the command.
+// Call is a parsed line. The command determines which fields are set.
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
@@ -27,7 +25,7 @@ type Call struct {
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
 
-	Target string        // whom a ban is about, or the fingerprint of a key, as typed
+	Target string        // of a ban, or the fingerprint of a key, as typed
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
@@ -50,7 +48,7 @@ type Syntax struct {
 	Args func(rest string, call *Call) string
 }
 
-// Forms are the ways to type the command: of its usage the parts.
+// Forms are the ways to type the command: the parts of its usage.
 func (c *Syntax) Forms() []string {
 	forms := strings.Split(c.Usage, ", ")
 	for i, f := range forms {
@@ -59,14 +57,12 @@ func (c *Syntax) Forms() []string {
 	return forms
 }
 
-// Table is all commands that there are, "say" and "send" among them, in the order in
-// which help lists them.
+// Table is all commands, "say" and "send" among them, in the order of the help.
 type Table []*Syntax
 
 // Find returns the command with this name or alias, with or without '/', or nil.
-func (t Table) Find(name string) *Syntax { return t.find(strings.TrimPrefix(name, "/")) }
-
-func (t Table) find(name string) *Syntax {
+func (t Table) Find(name string) *Syntax {
+	name = strings.TrimPrefix(name, "/")
 	for _, c := range t {
 		if c.Name == name || slices.Contains(c.Aliases, name) || slices.Contains(c.BareWords, name) {
 			return c
@@ -75,42 +71,20 @@ func (t Table) find(name string) *Syntax {
 	return nil
 }
 
-// names lists what an unknown word may have been meant as.
-func (t Table) names() []string {
-	var all []string
-	for _, c := range t {
-		all = append(all, c.Name)
-		all = append(all, c.Aliases...)
-	}
-	return all
-}
-
-// Error is a line that begins like a command and is none. Its text is fit to show:
-// at most two lines, with the input quoted and cut.
+// Error is for a line that begins like a command and is not a valid one. Its text is fit to
+// show: at most two lines, with the input quoted and cut.
 type Error struct {
 	Command string // canonical name; "" for an unknown one
-	Problem string // what is wrong, in words
-	Usage   string // how the command is typed; "" for an unknown command
-	Example string // a line that would do; may be empty
-	Hint    string // the way out
-	slip    bool   // of an unknown command: another one is one slip away
+	Problem string // what is wrong, and the usage of the command
+	Hint    string // the way out, or ""
 }
 
 func (e *Error) Error() string {
-	s := e.Problem
-	if e.Usage != "" {
-		s += "; usage: " + e.Usage
+	if e.Hint == "" {
+		return e.Problem
 	}
-	if e.Example != "" {
-		s += ", for example: " + e.Example
-	}
-	if e.Hint != "" {
-		s += " (" + e.Hint + ")"
-	}
-	return s
+	return e.Problem + " (" + e.Hint + ")"
 }
-
-const noText = "missing text"
 
 const sayHint = "to say it to everyone, put a space in front"
 
@@ -120,10 +94,11 @@ func (t Table) Line(line string) (Call, error) {
 	switch {
 	case strings.TrimSpace(line) == "":
 		return Call{}, nil
-	case line[0] == ' ' || line[0] == '\n':
-		return Call{Name: "say", Text: literal(line)}, nil
+	case line[0] == ' ' || line[0] == '\n': // all behind that space is said
+		line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
+		return Call{Name: "say", Text: strings.TrimPrefix(line, " ")}, nil
 	case line[0] == '@':
-		return run(t.find("send"), line[1:], sayHint)
+		return run(t.Find("send"), line[1:], sayHint)
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
@@ -135,75 +110,58 @@ func (t Table) Line(line string) (Call, error) {
 	return Call{Name: "say", Text: strings.TrimSpace(line)}, nil
 }
 
-// literal is what a line that begins with a space says: all behind that space.
-func literal(line string) string {
-	line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
-	return strings.TrimPrefix(line, " ")
-}
-
-// Command parses a command that needs no '/': what is given to ssh after the host.
+// Command parses a command that needs no '/': one that is given to ssh after the host.
 func (t Table) Command(line string) (Call, error) {
 	line = strings.TrimSpace(line)
 	word, rest := cut(line)
 	var call Call
 	var err error
 	if strings.HasPrefix(word, "@") {
-		call, err = run(t.find("send"), line[1:], "")
+		call, err = run(t.Find("send"), line[1:], "")
 	} else {
 		call, err = t.named("", strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
-		if e.Usage == "" && !e.slip {
-			e.Hint = "to say it to everyone: ssh HOST say " + retyped(line) + "; for the list of commands: ssh HOST help"
+		if e.Command == "" {
+			e.Hint = "to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help"
 		}
 	}
 	return call, err
 }
 
-// retyped is line, if a shell would read it as it stands, and it is not long.
-func retyped(line string) string {
-	const most = 40
-	special := func(r rune) bool {
-		return r != ' ' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".,:@%+-_/", r)
-	}
-	if line == "" || len(line) > most || strings.ContainsFunc(line, special) {
-		return "TEXT"
-	}
-	return line
-}
-
 // named runs the command called name, which was typed with mark in front.
 func (t Table) named(mark, name, rest string) (Call, error) {
-	if c := t.find(strings.ToLower(name)); c != nil {
+	lower := strings.ToLower(name)
+	if c := t.Find(lower); c != nil && !strings.HasPrefix(name, "/") {
 		return run(c, rest, "")
 	}
+	var names []string // that it may have been meant as
+	for _, c := range t {
+		names = append(append(names, c.Name), c.Aliases...)
+	}
 	e := &Error{Problem: "no command " + text.Quote(mark+name, 24), Hint: sayHint + "; /help lists the commands"}
-	if near, ok := nick.Nearest(strings.ToLower(name), t.names()); ok {
+	if near, ok := nick.Nearest(lower, names); ok {
 		e.Problem += "; did you mean " + mark + near + "?"
-		e.slip = nick.OneSlip(strings.ToLower(name), near)
 	}
 	return Call{}, e
 }
 
 // bare finds the command that word names without a '/', if it does.
 func (t Table) bare(word, rest string) *Syntax {
-	c := t.find(strings.ToLower(word))
-	switch {
-	case c == nil || !slices.Contains(c.BareWords, strings.ToLower(word)):
+	word = strings.ToLower(word)
+	c := t.Find(word)
+	if c == nil || !slices.Contains(c.BareWords, word) {
 		return nil
-	case c.Alone && rest != "" && !(c.Name == "help" && t.isTopic(rest)):
-		return nil // "help me", "exit through the gift shop"
+	}
+	if c.Alone && rest != "" { // "help me", "exit through the gift shop"; but "help send" is one
+		topic := strings.ToLower(rest)
+		about := t.Find(topic)
+		if c.Name != "help" || about == nil || topic[0] != '/' && (topic != about.Name || topic == "me") {
+			return nil
+		}
 	}
 	return c
-}
-
-// isTopic reports whether "help rest" asks for help about a command, rather than for
-// somebody's help.
-func (t Table) isTopic(rest string) bool {
-	name := strings.ToLower(rest)
-	c := t.Find(name)
-	return c != nil && (name[0] == '/' || name == c.Name && name != "me")
 }
 
 // Misspelt reports whether line looks like a command for one person whose name has a
@@ -212,30 +170,20 @@ func (t Table) isTopic(rest string) bool {
 func (t Table) Misspelt(line string) (to []string, slip *Error) {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.find(word) != nil || everyday[word] {
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.Find(word) != nil || everyday[word] {
 		return nil, nil
 	}
-	c := t.misspelt(word)
-	if c == nil {
+	i := slices.IndexFunc(t, func(c *Syntax) bool { return c.ToNick && nick.OneSlip(word, c.Name) })
+	if i < 0 {
 		return nil, nil
 	}
-	list, _ := nickList(rest)
+	list, _ := cutNicks(rest)
 	for _, item := range list {
 		if n, err := nick.ParseAny(item); err == nil {
 			to = append(to, n)
 		}
 	}
-	return to, &Error{Problem: "not said: did you mean " + text.Quote(c.Name+" "+rest, 40) + "?", Hint: sayHint}
-}
-
-// misspelt finds the command for one person that is one slip away from word.
-func (t Table) misspelt(word string) *Syntax {
-	for _, c := range t {
-		if c.ToNick && nick.OneSlip(word, c.Name) {
-			return c
-		}
-	}
-	return nil
+	return to, &Error{Problem: "not said: did you mean " + text.Quote(t[i].Name+" "+rest, 40) + "?", Hint: sayHint}
 }
 
 // everyday has words of everyday language that are one slip away from a command.
@@ -244,16 +192,22 @@ var everyday = map[string]bool{
 	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true,
 }
 
-// run gives hint with what is wrong, unless there is nothing to be said but the command.
+// run parses the arguments of a command. A failure comes with hint, unless there was no text
+// to say.
 func run(c *Syntax, rest, hint string) (Call, error) {
 	call := Call{Name: c.Name}
-	if problem := c.Args(rest, &call); problem != "" {
-		if problem == noText {
-			hint = ""
-		}
-		return Call{}, &Error{Command: c.Name, Problem: c.Name + ": " + problem, Usage: c.Usage, Example: c.Example, Hint: hint}
+	problem := c.Args(rest, &call)
+	switch problem {
+	case "":
+		return call, nil
+	case noText:
+		hint = ""
 	}
-	return call, nil
+	problem = c.Name + ": " + problem + "; usage: " + c.Usage
+	if c.Example != "" {
+		problem += ", for example: " + c.Example
+	}
+	return Call{}, &Error{Command: c.Name, Problem: problem, Hint: hint}
 }
 
 // cut splits s at its first white space; rest has none around it.

@@ -110,7 +110,7 @@ func checkError(t *testing.T, line string, err error) {
 		t.Fatalf("Line(%.40q): a %T", line, err)
 	}
 	// Who types / and a command's name, or nothing to be said, means the command.
-	meant := line[0] == '/' && e.Usage != "" || strings.HasSuffix(e.Problem, "missing text")
+	meant := line[0] == '/' && e.Command != "" || strings.Contains(e.Problem, ": missing text;")
 	switch s := err.Error(); {
 	case strings.Contains(e.Hint, "put a space in front") == meant:
 		t.Errorf("Line(%.40q): the way out does not fit: %q", line, s)

@@ -1,8 +1,8 @@
-// Package render makes what a person reads of messages and events. Its functions
+// Package render makes lines of text of messages, events and results. Its functions
 // are pure and may be called concurrently. Every line they make ends in '\n'.
 //
-// Text comes cleaned from the room, and is cleaned once more here, so that nothing
-// that found its way into a history by another road can move a cursor either.
+// Text comes cleaned from the room, and is cleaned once more here, so that text that got
+// into a history in another way can't move a cursor either.
 package render
 
 import (
@@ -26,30 +26,33 @@ type Style struct {
 	Whole bool // long messages are not cut
 	Zone  *time.Location
 
-	Colors *Colors // of nicks; nil: those that nicks have by themselves
+	Colors *Colors // of nicks; may be nil
+}
+
+// in gives t in the person's zone.
+func (st Style) in(t time.Time) time.Time {
+	if st.Zone == nil {
+		return t.UTC()
+	}
+	return t.In(st.Zone)
 }
 
 // Event renders e for viewer and appends it to dst.
 func Event(dst []byte, e *room.Update, viewer string, st Style) []byte {
-	if e.Presence != nil {
-		return presence(dst, e, viewer, st)
-	}
-	return message(dst, e, viewer, st)
-}
-
-func message(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	m := e.Message
-	switch m.Kind {
-	case room.KindSay, room.KindMe, room.KindNotice:
-		if st.Bell && m.Kind == room.KindNotice && m.From != viewer {
-			dst = append(dst, '\a')
+	if m == nil {
+		c := e.Presence
+		if slices.Contains(c.Joined, viewer) || slices.Contains(c.Left, viewer) || slices.Contains(c.Lost, viewer) {
+			return change(dst, c, viewer, st)
 		}
-		if !marked(m, viewer, st) {
-			return shared(dst, e, st)
-		}
+		return shared(dst, e, st)
 	}
-	if st.Bell && marked(m, viewer, st) {
+	mark := marked(m, viewer, st)
+	if st.Bell && (mark || m.Kind == room.KindNotice && m.From != viewer) {
 		dst = append(dst, '\a')
+	}
+	if !mark && (m.Kind == room.KindSay || m.Kind == room.KindMe || m.Kind == room.KindNotice) {
+		return shared(dst, e, st)
 	}
 	return Message(dst, m, viewer, st, m.Time)
 }
@@ -68,8 +71,8 @@ func marked(m *room.Message, viewer string, st Style) bool {
 	return false
 }
 
-// mostStyles is in how many styles an event is kept rendered. Those who chat together
-// have a few; hundreds, each of another width, would keep a copy each.
+// mostStyles is the number of styles in which an event is kept rendered. There usually
+// are a few; with hundreds, each of another width, there would be a copy for each.
 const mostStyles = 4
 
 // styleKey is a Style that can be compared: each session has a *time.Location of its own.
@@ -78,121 +81,98 @@ type styleKey struct {
 	zone string
 }
 
-// shared appends what all sessions of the same style see of an event. It is made once,
-// by the first of them, while others wait: a burst would have hundreds make the same.
+// shared appends the rendering of an event that is the same for all sessions of a style. It
+// is made once, by the first of them, while the others wait: in a burst, hundreds would
+// make the same.
 func shared(dst []byte, e *room.Update, st Style) []byte {
 	key := styleKey{Style: st, zone: st.Zone.String()}
 	key.Zone = nil
 	once, ok := e.Rendered.Load(key)
 	if !ok {
-		if e.Styles.Add(1) > mostStyles {
-			return forAll(dst, e, st)
+		forAll := func() []byte {
+			if e.Message != nil {
+				return bytes.Clone(Message(nil, e.Message, "", st, e.Message.Time))
+			}
+			return bytes.Clone(change(nil, e.Presence, "", st))
 		}
-		once, _ = e.Rendered.LoadOrStore(key, sync.OnceValue(func() []byte { return bytes.Clone(forAll(nil, e, st)) }))
+		if e.Styles.Add(1) > mostStyles {
+			return append(dst, forAll()...)
+		}
+		once, _ = e.Rendered.LoadOrStore(key, sync.OnceValue(forAll))
 	}
 	return append(dst, once.(func() []byte)()...)
 }
 
-// forAll renders an event as those see it whom it does not name.
-func forAll(dst []byte, e *room.Update, st Style) []byte {
-	if e.Message != nil {
-		return Message(dst, e.Message, "", st, e.Message.Time)
+// change renders joins and leaves, without the viewer's own. On a terminal a line names some
+// people of many; for programs it names all.
+func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
+	most := 5
+	if st.Width <= 0 {
+		most = math.MaxInt - 1
 	}
-	return change(dst, e.Presence, "", st)
+	var parts []string
+	for i, nicks := range [][]string{c.Joined, c.Left, c.Lost} {
+		if slices.Contains(nicks, viewer) {
+			nicks = slices.DeleteFunc(slices.Clone(nicks), func(n string) bool { return n == viewer })
+		}
+		people := People(nicks, most)
+		switch {
+		case len(nicks) == 0:
+		case i == 0:
+			parts = append(parts, people+" joined")
+		case i == 1:
+			parts = append(parts, people+" left")
+		case len(nicks) == 1:
+			parts = append(parts, people+"'s connection was lost")
+		default:
+			parts = append(parts, "the connections of "+people+" were lost")
+		}
+	}
+	if len(parts) == 0 {
+		return dst
+	}
+	return Notice(dst, strings.Join(parts, ", "), st)
 }
 
-// Message renders one message as viewer sees it, as of now, which decides whether
-// the time needs its date.
-func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time) []byte {
-	if m.Kind == room.KindReceipt && m.Text == room.ReceiptGone {
-		return Notice(dst, m.From+" is gone; your message of "+Clock(m.RefTime, now, st)+" was not read", st)
+// Notice renders a word from the server: " * text", grey.
+func Notice(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, grey, st) }
+
+// Refusal renders a failure or an announcement: as a notice, but in red.
+func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, red, st) }
+
+// starred renders a notice with body in a column of its own: next to head, or below it
+// where head is too long.
+func starred(dst []byte, head, body string, column int, color string, st Style) []byte {
+	const star = " * "
+	dst = append(colored(dst, color, st), star...)
+	if space := column - text.Width(head); space >= 2 || column == 0 {
+		head += strings.Repeat(" ", space)
+	} else {
+		body = "\n" + body
 	}
-	if m.Kind == room.KindReceipt {
-		return receipts(dst, []*room.Message{m}, now, st)
-	}
-	if m.Kind == room.KindNotice {
-		return Refusal(dst, Clock(m.Time, now, st)+" "+m.From+" announces: "+m.Text, st)
-	}
-	col := 0
-	mark := marked(m, viewer, st)
-	if mark && !st.Color {
-		dst, col = append(dst, "! "...), 2
-	}
-	clock := Clock(m.Time, now, st)
-	dst = append(append(dst, clock...), ' ')
-	col += len(clock) + 1
-	switch m.Kind {
-	case room.KindMe:
-		dst = append(dst, "* "...)
-		dst = Nick(dst, m.From, st)
-		dst = append(dst, ' ')
-		col += 3 + len(m.From)
-	case room.KindDirect, room.KindGroup:
-		var n int
-		dst, n = addresses(dst, m, viewer, st)
-		col += n
-	default:
-		dst = Nick(dst, m.From, st)
-		dst = append(dst, ": "...)
-		col += 2 + len(m.From)
-	}
-	from := len(dst)
-	if mark && st.Color {
-		dst = append(dst, bold...)
-	}
-	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, col, col)
-	dst = cutRows(dst, from, m, col, st)
-	if mark && st.Color {
-		dst = append(dst, reset...)
-	}
-	return append(dst, '\n')
+	dst = text.AppendWrapped(dst, head, st.Width, len(star))
+	dst = text.AppendWrapped(dst, text.Clean(body), st.Width, len(star)+column)
+	return append(colored(dst, reset, st), '\n')
 }
 
-// addresses appends "[bob -> you, carol] " and returns its width. A long list is cut.
-func addresses(dst []byte, m *room.Message, viewer string, st Style) ([]byte, int) {
-	const most = 8
-	width := 0
-	put := func(nick string) {
-		if nick == viewer {
-			dst, width = append(dst, "you"...), width+3
-			return
-		}
-		dst, width = Nick(dst, nick, st), width+len(nick)
-	}
-	plain := func(s string) { dst, width = append(dst, s...), width+len(s) }
-	plain("[")
-	put(m.From)
-	plain(" -> ")
-	for i, nick := range yourselfFirst(m.To, viewer) {
-		if i == most {
-			plain(", ...")
-			break
-		}
-		if i > 0 {
-			plain(", ")
-		}
-		put(nick)
-	}
-	plain("] ")
-	return dst, width
-}
+const (
+	grey  = "\x1b[90m"
+	red   = "\x1b[31m"
+	bold  = "\x1b[1m"
+	reset = "\x1b[0m"
+)
 
-func yourselfFirst(to []string, viewer string) []string {
-	i := slices.Index(to, viewer)
-	if i <= 0 {
-		return to
+func colored(dst []byte, color string, st Style) []byte {
+	if !st.Color {
+		return dst
 	}
-	return append([]string{viewer}, slices.Delete(slices.Clone(to), i, i+1)...)
+	return append(dst, color...)
 }
 
 // Clock renders t in the person's zone: hours and minutes, with the date when it
 // is not today's.
 func Clock(t, now time.Time, st Style) string {
-	zone := st.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	t, now = t.In(zone), now.In(zone)
+	t, now = st.in(t), st.in(now)
 	switch {
 	case t.YearDay() == now.YearDay() && t.Year() == now.Year():
 		return t.Format("15:04")
@@ -200,89 +180,4 @@ func Clock(t, now time.Time, st Style) string {
 		return t.Format("2 Jan 15:04")
 	}
 	return t.Format("2 Jan 2006 15:04")
-}
-
-// Notice renders a word from the server: " * text", grey.
-func Notice(dst []byte, s string, st Style) []byte { return starred(dst, s, grey, st) }
-
-// Refusal renders why something was not done, or an announcement: as a notice, but
-// not to be missed.
-func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, s, red, st) }
-
-func starred(dst []byte, s, color string, st Style) []byte {
-	return hanging(dst, s, 3, color, st)
-}
-
-// Entry renders a notice of two columns: body begins at column, counted like head's, and
-// in a row of its own when head is too long.
-func Entry(dst []byte, head, body string, column int, st Style) []byte {
-	head = text.Clean(head)
-	if width := text.Width(head); width+2 > column {
-		head += "\n"
-	} else {
-		head += strings.Repeat(" ", column-width)
-	}
-	return hanging(dst, head+body, 3+column, grey, st)
-}
-
-// hanging renders s behind a star, with indent before all rows but the first.
-func hanging(dst []byte, s string, indent int, color string, st Style) []byte {
-	if st.Color {
-		dst = append(dst, color...)
-	}
-	dst = append(dst, " * "...)
-	dst = text.AppendWrapped(dst, text.Clean(s), st.Width, 3, indent)
-	if st.Color {
-		dst = append(dst, reset...)
-	}
-	return append(dst, '\n')
-}
-
-// mostNames is how many people a line about joins and leaves names on a terminal.
-// Without one, for programs, it names all.
-func mostNames(st Style) int {
-	if st.Width <= 0 {
-		return math.MaxInt - 1
-	}
-	return 5
-}
-
-// presence renders who came and went. Only who is named in it sees another line
-// than the others.
-func presence(dst []byte, e *room.Update, viewer string, st Style) []byte {
-	if c := e.Presence; named(c.Joined, viewer, st) || named(c.Left, viewer, st) || named(c.Lost, viewer, st) {
-		return change(dst, e.Presence, viewer, st)
-	}
-	return shared(dst, e, st)
-}
-
-func named(nicks []string, viewer string, st Style) bool {
-	return slices.Contains(nicks[:min(len(nicks), mostNames(st)+1)], viewer)
-}
-
-func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
-	var parts []string
-	for _, half := range []struct {
-		nicks []string
-		verb  string
-		lost  bool
-	}{{nicks: c.Joined, verb: " joined"}, {nicks: c.Left, verb: " left"}, {nicks: c.Lost, lost: true}} {
-		others := half.nicks
-		if named(others, viewer, st) {
-			others = slices.DeleteFunc(slices.Clone(others), func(n string) bool { return n == viewer })
-		}
-		switch {
-		case len(others) == 0:
-		case half.lost && len(others) == 1:
-			parts = append(parts, others[0]+"'s connection was lost")
-		case half.lost:
-			parts = append(parts, "the connections of "+People(others, mostNames(st))+" were lost")
-		default:
-			parts = append(parts, People(others, mostNames(st))+half.verb)
-		}
-	}
-	if len(parts) == 0 {
-		return dst
-	}
-	return Notice(dst, strings.Join(parts, ", "), st)
 }

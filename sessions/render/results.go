@@ -1,11 +1,10 @@
 package render
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
+	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -13,12 +12,11 @@ import (
 	"whoelse/sessions/text"
 )
 
-// What people read of results stands here, and of messages and events beside the
-// functions that make lines of them. Words are lower case, without a full stop; they
-// name the thing, the cause and the way out, and never an internal error.
+// listed is the number of people or operators that are named.
+const listed = 20
 
-// Result renders what a command gave back, but for [result.Pages], of which Messages
-// renders one after the other.
+// Result renders the result of a command, except [result.Pages], whose pages Messages
+// renders.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
 	case result.Failure:
@@ -27,62 +25,94 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		if !r.Taken() {
 			return Refusal(dst, Receipt(r), st)
 		}
-		return Notice(dst, Receipt(r), st)
-	case result.Done:
-		return Notice(dst, strings.ReplaceAll(done[r.What], "{nick}", r.Nick), st)
-	case result.Text:
-		return Notice(dst, r.Words, st)
-	case result.Online:
-		return online(dst, r.People, st, now)
-	case result.Lately:
-		return lately(dst, r, st, now)
-	case result.Back:
-		if r.Unread.Messages > 0 {
-			return Notice(dst, "welcome back; "+unread(r.Unread), st)
-		}
-		return Notice(dst, "welcome back", st)
-	case result.BlockList:
-		if len(r.Nicks) == 0 {
-			return Notice(dst, "you block nobody", st)
-		}
-		return Notice(dst, "you block "+People(r.Nicks, len(r.Nicks)), st)
-	case result.Identity:
-		if r.Fingerprint == "" {
-			return Notice(dst, "you are "+r.Nick+", a guest: nothing is kept for you when you leave; connect with a key to have a nick of your own", st)
-		}
-		return Notice(dst, "you are "+r.Nick+", by the key "+r.Fingerprint, st)
 	case result.Help:
 		return help(dst, r.Commands, st)
-	case result.HelpOn:
-		return helpOn(dst, r.Syntax, st)
-	case result.Moderation:
-		return Notice(dst, Moderation(r), st)
-	case result.Invitation:
-		dst = Notice(dst, "one-time invitation for "+r.Nick+", valid for "+duration.Format(r.For)+", code "+r.Code+":", st)
-		return Notice(dst, "  "+r.Join, st)
-	case result.Bans:
-		return banned(dst, r.List, st)
-	case result.Keys:
-		return ownKeys(dst, r, st, now)
-	case result.KeysAdded:
-		for _, k := range r.List {
-			words := "added " + key(k, "", st, now) + "; whoever has it can join as " + r.Nick
-			if r.Operator {
-				words += ", but not as an operator"
-			}
-			dst = Notice(dst, words, st)
-		}
-		return dst
 	case result.MOTD:
 		if lines := MOTD(dst, r.Text); len(lines) > len(dst) {
 			return lines
 		}
-		return Notice(dst, "there is no message of the day", st)
+	}
+	return notices(dst, st, notes(r, st, now)...)
+}
+
+// notices renders each of the words that apply.
+func notices(dst []byte, st Style, words ...string) []byte {
+	for _, s := range words {
+		if s != "" {
+			dst = Notice(dst, s, st)
+		}
 	}
 	return dst
 }
 
-// done says what was done, or found to be so.
+// notes has the words of each line about a result that is no failure.
+func notes(r result.Result, st Style, now time.Time) []string {
+	words := ""
+	switch r := r.(type) {
+	case result.Receipt:
+		words = Receipt(r)
+	case result.Done:
+		words = fill(done[r.What], "{nick}", r.Nick)
+	case result.Text:
+		words = r.Words
+	case result.Online:
+		head := Number(len(r.People), "other person is", "other people are") + " here:"
+		return list(head, "nobody else is here", r.People, func(p result.Person) string { return person(p, st, now) })
+	case result.Lately:
+		within := "within the last " + Number(r.Minutes, "minute", "minutes")
+		none := "nobody else was here " + within
+		return list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
+	case result.Back:
+		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
+	case result.BlockList:
+		words = "you block " + People(r.Nicks, len(r.Nicks)) + when(len(r.Nicks) == 0, "nobody")
+	case result.Identity:
+		words = "you are " + r.Nick + ", by the key " + r.Fingerprint
+		if r.Fingerprint == "" {
+			words = "you are " + r.Nick + asGuest + "; connect with a key to have a nick of your own"
+		}
+	case result.HelpOn:
+		example := when(r.Example != "", "for example: "+r.Example)
+		aliases := when(len(r.Aliases) > 0, "also /"+strings.Join(r.Aliases, ", /"))
+		return []string{r.Usage + ": " + r.Help, example, r.More, aliases}
+	case result.Moderation:
+		words = Moderation(r)
+	case result.Invitation:
+		words = "one-time invitation for " + r.Nick + ", valid for " + duration.Format(r.For) + ", code " + r.Code
+		return []string{words + ":", "  " + r.Join}
+	case result.Bans:
+		head := Number(len(r.List), "ban", "bans") + ":"
+		return list(head, "nobody is banned", r.List, func(b bans.Ban) string { return ban(b, st) })
+	case result.Keys:
+		none := "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"
+		head := Number(len(r.List), "key is", "keys are") + " yours:"
+		return list(head, none, r.List, func(k result.Key) string { return key(k, r.In, st, now) })
+	case result.KeysAdded:
+		var all []string
+		for _, k := range r.List {
+			words := "added " + key(k, "", st, now) + "; it lets its owner in as " + r.Nick
+			all = append(all, words+when(r.Operator, ", but not as an operator"))
+		}
+		return all
+	case result.MOTD:
+		words = "there is no message of the day"
+	}
+	return []string{words}
+}
+
+// list is a heading, and words for each of all below it, or none.
+func list[T any](head, none string, all []T, words func(T) string) []string {
+	if len(all) == 0 {
+		return []string{none}
+	}
+	lines := []string{head}
+	for _, one := range all {
+		lines = append(lines, "  "+words(one))
+	}
+	return lines
+}
+
+// done has the words for [result.Done].
 var done = map[result.What]string{
 	result.MarkedAway:      "you are marked away; direct messages will wait; /back to return",
 	result.MarkedAwayGuest: "you are marked away, but nothing is kept for guests; /back to return",
@@ -101,133 +131,86 @@ var done = map[result.What]string{
 	result.NotSearched:     "older lines were not searched; there may be more",
 }
 
-// Failure says in one line why something was not done.
+// Failure renders a failure in one line.
 func Failure(f result.Failure, st Style, now time.Time) string {
-	words := failed[f.Reason]
-	switch f.Reason {
-	case "":
+	if f.Reason == "" {
 		return f.Err.Error()
-	case result.NoSuchNick:
-		return nobody(f.Nick, f.Near)
-	case result.KeysOnly:
-		switch f.About {
-		case "key":
-			words = "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)"
-		case "inbox":
-			words = "nothing is kept for guests; connect with a key to have an inbox"
-		}
-	case result.Muted:
-		if !f.Until.IsZero() {
-			words += " until " + Clock(f.Until, now, st)
-		}
-	case result.NickKept:
-		if f.Guest {
-			words = "your nick can't be changed here; to be {nick}, leave and connect with: {about}"
-		}
-	case result.Self:
-		if f.About == "kick" {
-			words += "; quit leaves"
-		}
-	case result.WouldBan:
-		if len(f.Nicks) > 1 {
-			words = strings.Replace(words, "operator", "operators", 1)
-		}
-	case result.NotBanned:
-		if f.About != "" {
-			words = "{nick} is not banned by itself, but covered by the ban of {about}"
-		}
 	}
-	return strings.NewReplacer(
-		"{nick}", f.Nick, "{own}", f.Own, "{about}", f.About, "{id}", text.Quote(f.About, 24), "{nicks}", People(f.Nicks, listed),
-		"{n}", Count(f.N), "{most}", Count(f.Most), "{error}", Error(f.Err),
-	).Replace(words)
+	words, ok := failed[f.Reason+result.Reason(" "+f.About)]
+	switch {
+	case ok:
+	case f.Reason == result.NickKept && f.Guest:
+		words = "your nick can't be changed here; to be {nick}, leave and connect with: {about}"
+	case f.Reason == result.NotBanned && f.About != "":
+		words = "{nick} is not banned by itself, but covered by the ban of {about}"
+	default:
+		words = failed[f.Reason]
+	}
+	if words == "" { // the reason is the action that failed
+		words = strings.ReplaceAll(string(f.Reason), "-", " ") + " failed: {error}"
+	}
+	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
+	return fill(words,
+		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators,
+		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
+		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
+	)
 }
 
-// failed says why something was not done; Failure has the exceptions.
+// near suggests a similar nick.
+func near(nick string) string { return when(nick != "", "; did you mean "+nick+"?") }
+
+// failed has the words for failures; Failure has exceptions. "REASON ABOUT" goes before
+// "REASON".
 var failed = map[result.Reason]string{
-	result.OperatorsOnly:   "only operators can do that",
-	result.KeysOnly:        "nothing is kept for guests, so {about} works only in the room; connect with a key to have a nick of your own",
-	result.RoomOnly:        "{about} works only in the room; to enter it, connect without a command",
-	result.Muted:           "not sent: {nick} muted you",
-	result.TooLong:         "not sent: that is {n} characters, and a message can have at most {most}",
-	result.NotAffordable:   "not sent: {error}",
-	result.NothingToReply:  "nobody has written to you yet; write to someone with send NICK TEXT",
-	result.Self:            "you can't {about} yourself",
-	result.NotBlocked:      "you do not block {nick}",
-	result.NickKept:        "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
-	result.NoSuchCommand:   "no such command; type help for a list of commands",
-	result.NoSuchMessage:   "no recent message has the ID {id}; a message that was cut has its ID in its last line",
-	result.NoInput:         "there is no text on the input",
-	result.AnswersMissing:  "not confirmed: the server did not finish in time; it may or may not arrive",
-	result.MarkingMissing:  "not confirmed: the server did not finish in time; these messages may be shown as new again",
-	result.NotHere:         "{nick} is not here",
-	result.WouldBanYou:     "not banned: {nick} would ban you, too",
-	result.WouldBan:        "not banned: {nick} covers the operator {nicks}; if you mean it, put the word anyway after {nick}, or after the duration",
-	result.NotBanned:       "{nick} is not banned; /bans lists who is",
-	result.NotMuted:        "{nick} is not muted",
-	result.GuestInvited:    "guests need no invitation",
-	result.NickHeld:        "{nick} is held by a key already; whoever has that key can /key add another one",
-	result.CertificateOnly: "you logged in with a certificate; only its issuer can add keys",
-	result.BadKey:          "not added: {error}",
-	result.TooManyKeys:     "not added: that would be more than {most} keys; remove some",
-	result.LimitedKey:      "not added: your key is limited in a way that can't be passed on from here",
-	result.KeyGone:         "not added: the key you logged in with no longer holds {own}",
-	result.NoSuchKey:       "none of your keys has this fingerprint; /key lists them",
-	result.NotConfirmed:    "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
-	result.NoKeyHere:       "no key holds {own} here; it is for whoever made your certificate to take it back",
-
-	result.Sending:         "not sent: {error}",
-	result.FindingWriter:   "finding who wrote to you failed: {error}",
-	result.MarkingAway:     "marking you away failed: {error}",
-	result.MarkingBack:     "marking you back failed: {error}",
-	result.Blocking:        "blocking {nick} failed: {error}",
-	result.Unblocking:      "unblocking {nick} failed: {error}",
-	result.ReadingBlocked:  "reading your list failed: {error}",
-	result.ReadingInbox:    "reading your inbox failed: {error}",
-	result.ReadingHistory:  "reading your history failed: {error}",
-	result.ReadingRoom:     "reading the room's history failed: {error}",
-	result.FindingMessage:  "looking for that message failed: {error}",
-	result.MarkingMessages: "marking your messages as read failed: {error}",
-	result.Recording:       "not done: writing the audit log failed: {error}",
-	result.RecordingFailed: "recording in the audit log that it was not done failed: {error}",
-	result.Acting:          "{about} failed: {error}",
-	result.AddingKey:       "adding the key failed: {error}",
-	result.RemovingKey:     "removing the key failed: {error}",
-	result.GivingNickUp:    "giving up {nick} failed: {error}",
+	result.NoSuchNick:          "nobody is called {nick}{near}",
+	result.OperatorsOnly:       "only operators can do that",
+	result.KeysOnly:            "nothing is kept for guests, so {about} works only in the room; connect with a key to have a nick of your own",
+	result.KeysOnly + " key":   "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)",
+	result.KeysOnly + " inbox": "nothing is kept for guests; connect with a key to have an inbox",
+	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
+	result.Muted:               "not sent: {nick} muted you{until}",
+	result.TooLong:             "not sent: that is {n} characters, and a message can have at most {most}",
+	result.NotAffordable:       "not sent: {error}",
+	result.NothingToReply:      "nobody has written to you yet; write to someone with send NICK TEXT",
+	result.Self:                "you can't {about} yourself",
+	result.Self + " kick":      "you can't kick yourself; quit leaves",
+	result.NotBlocked:          "you do not block {nick}",
+	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
+	result.NoSuchCommand:       "no such command; type help for a list of commands",
+	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
+	result.NoInput:             "there is no text on the input",
+	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
+	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",
+	result.NotHere:             "{nick} is not here",
+	result.WouldBanYou:         "not banned: {nick} would ban you, too",
+	result.WouldBan:            "not banned: {nick} covers {operators}; if you mean it, put the word anyway after {nick}, or after the duration",
+	result.NotBanned:           "{nick} is not banned; /bans lists who is",
+	result.NotMuted:            "{nick} is not muted",
+	result.GuestInvited:        "guests need no invitation",
+	result.NickHeld:            "a key holds {nick} already; its owner can add another one with /key add",
+	result.CertificateOnly:     "you logged in with a certificate; only its issuer can add keys",
+	result.BadKey:              "not added: {error}",
+	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
+	result.LimitedKey:          "not added: your key is limited in a way that can't be passed on from here",
+	result.KeyGone:             "not added: the key you logged in with no longer holds {own}",
+	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",
+	result.NotConfirmed:        "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
+	result.NoKeyHere:           "no key holds {own} here; only the issuer of your certificate can take it back",
+	result.Sending:             "not sent: {error}",
+	result.Recording:           "not done: writing the audit log failed: {error}",
+	result.RecordingFailed:     "recording in the audit log that it was not done failed: {error}",
+	result.Acting:              "{about} failed: {error}",
 }
 
-const storageTrouble = "storage trouble; please try again in a moment"
-
-// Error says an error, or nil, in words for people: those of the storage are for the log.
-func Error(err error) string {
-	if err == nil {
-		return ""
-	}
-	if errors.Is(err, room.ErrStorage) {
-		return storageTrouble
-	}
-	if f, ok := errors.AsType[result.Failure](err); ok {
-		return Failure(f, Style{}, time.Now())
-	}
-	return err.Error()
-}
-
-func nobody(nick, near string) string {
-	words := "nobody is called " + nick
-	if near != "" {
-		words += "; did you mean " + near + "?"
-	}
-	return words
-}
-
-// became says what became of a message.
+// became has the words for receipts.
 var became = map[room.Outcome]string{
 	room.Delivered:      "delivered to {to}",
 	room.KeptOffline:    "kept for {to} (offline)",
 	room.KeptAway:       "kept for {to} (away{reason})",
 	room.KeptBroken:     "kept for {to} (connection lost)",
 	room.KeptSilent:     "kept for {to} (not answering)",
-	room.RefusedUnknown: "{nobody}",
+	room.RefusedUnknown: "nobody is called {to}{near}",
 	room.RefusedSelf:    "that is you",
 	room.RefusedGone:    "{to} is not here, and nothing is kept for guests",
 	room.RefusedBlocked: "{to} does not accept messages from you",
@@ -236,15 +219,11 @@ var became = map[room.Outcome]string{
 	room.Failed:         storageTrouble,
 }
 
-// Receipt says in one line what became of a message.
+// Receipt renders a receipt in one line.
 func Receipt(r result.Receipt) string {
-	reason := r.Reason
-	if reason != "" {
-		reason = ": " + reason
-	}
-	words := strings.NewReplacer(
-		"{to}", r.To, "{reason}", reason, "{nobody}", nobody(r.To, r.Near), "{most}", Number(r.Most, "unread message", "unread messages"),
-	).Replace(became[r.Outcome])
+	words := fill(became[r.Outcome],
+		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near),
+		"{most}", Number(r.Most, "unread message", "unread messages"))
 	switch {
 	case r.Taken():
 		return words
@@ -254,103 +233,114 @@ func Receipt(r result.Receipt) string {
 	return "not sent to " + r.To + ": " + words
 }
 
-func online(dst []byte, people []result.Person, st Style, now time.Time) []byte {
-	if len(people) == 0 {
-		return Notice(dst, "nobody else is here", st)
-	}
-	dst = Notice(dst, Number(len(people), "other person is", "other people are")+" here:", st)
-	for _, p := range people {
-		dst = Notice(dst, "  "+person(p, st, now), st)
-	}
-	return dst
-}
-
-// person describes someone who is here.
+// person describes somebody present.
 func person(p result.Person, st Style, now time.Time) string {
-	words := p.Nick
-	if strings.HasPrefix(p.Nick, "~") {
-		words += " (guest)"
-	}
-	words += ": since " + Clock(p.Since, now, st)
-	if idle := now.Sub(p.Active); idle >= time.Minute {
-		words += ", idle " + Ago(idle)
-	}
-	switch {
-	case p.Away && p.Reason != "":
-		words += ", away: " + p.Reason
-	case p.Away:
-		words += ", away"
-	}
-	switch {
-	case p.Sessions == 0:
-		words += ", connection lost just now"
-	case p.Sessions > 1:
-		words += fmt.Sprintf(", %d sessions", p.Sessions)
-	}
-	if p.Silent && p.Sessions > 0 {
-		words += ", not answering"
-	}
-	if p.Quiet {
-		words += ", not announced"
-	}
-	return words
+	idle := now.Sub(p.Active)
+	return p.Nick + when(strings.HasPrefix(p.Nick, "~"), " (guest)") + ": " + commas(
+		"since "+Clock(p.Since, now, st),
+		when(idle >= time.Minute, "idle "+Ago(idle)),
+		when(p.Away, because("away", p.Reason)),
+		when(p.Sessions == 0, "connection lost just now"),
+		when(p.Sessions > 1, Number(p.Sessions, "session", "sessions")),
+		when(p.Silent && p.Sessions > 0, "not answering"),
+		when(p.Quiet, "not announced"),
+	)
 }
 
-func lately(dst []byte, r result.Lately, st Style, now time.Time) []byte {
-	within := "within the last " + Number(r.Minutes, "minute", "minutes")
-	if len(r.People) == 0 {
-		return Notice(dst, "nobody else was here "+within, st)
+// seen describes somebody who was here lately.
+func seen(p room.Presence, now time.Time) string {
+	ago := Ago(now.Sub(p.Active)) + " ago"
+	switch {
+	case p.Online:
+		return p.Nick + ": online now"
+	case p.Lost:
+		return p.Nick + ": connection lost " + ago
 	}
-	dst = Notice(dst, within+":", st)
-	for _, p := range r.People {
-		words := ": left " + Ago(now.Sub(p.Active)) + " ago"
-		switch {
-		case p.Online:
-			words = ": online now"
-		case p.Lost:
-			words = ": connection lost " + Ago(now.Sub(p.Active)) + " ago"
-		}
-		dst = Notice(dst, "  "+p.Nick+words, st)
-	}
-	return dst
+	return p.Nick + ": left " + ago
 }
 
-// helpColumn is how wide the column of commands in the help gets.
-const helpColumn = 26
+func ban(b bans.Ban, st Style) string {
+	until := "for good"
+	if !b.Until.IsZero() {
+		until = "until " + st.in(b.Until).Format("2 Jan 2006 15:04 MST")
+	}
+	return because(commas(b.Target.String()+" by "+b.By+" on "+st.in(b.Made).Format(day), until), b.Reason)
+}
+
+const day = "2 Jan 2006"
+
+// key describes a key; in is the fingerprint of the one in use.
+func key(k result.Key, in string, st Style, now time.Time) string {
+	added := "added on " + k.Added.Format(day)
+	if now.UTC().Format(day) == k.Added.Format(day) { // it is given at its beginning in UTC
+		added = "added today"
+	}
+	expires := "until "
+	if !now.Before(k.Expires) {
+		expires = "expired "
+	}
+	return commas(
+		k.Fingerprint+" ("+k.Type+")",
+		when(!k.Added.IsZero(), added),
+		when(k.Fingerprint == in, "in use here"),
+		when(k.Fingerprint != in && !k.Used.IsZero(), "last used "+Ago(now.Sub(k.Used))+" ago"),
+		when(k.From != "", "only from "+k.From),
+		when(!k.Expires.IsZero(), expires+Clock(k.Expires, now, st)),
+		when(k.Disabled != "", "not in force: "+k.Disabled),
+	)
+}
+
+// moderated has the words for the actions of operators, indexed by [result.Reader]: for the
+// operator, the other operators and the people concerned.
+var moderated = map[string][3]string{
+	"kick":   {"kicked {whom}: {sessions}, from {from}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
+	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
+	"unban":  {"{whom} can join again", "{by} unbanned {whom}", ""},
+	"mute":   {"muted {whom} {lasts}; /unmute {whom} ends it", "{by} muted {whom} {lasts}", "{by} muted you {lasts}: you can read, but not write"},
+	"unmute": {"{whom} can write again", "{by} unmuted {whom}", "{by} unmuted you"},
+	"invite": {"", "{by} invited {whom}", ""},
+}
+
+// Moderation renders an operator's action in one line, for its reader.
+func Moderation(m result.Moderation) string {
+	const most = 5 // addresses that are named
+	from := strings.Join(m.From[:min(most, len(m.From))], ", ") + when(len(m.From) > most, ", ...")
+	lasts := "for good"
+	switch {
+	case m.For != 0:
+		lasts = "for " + duration.Format(m.For)
+	case m.What == "mute":
+		lasts = "indefinitely"
+	}
+	hit := "it ended the sessions of " + People(m.Hit, listed)
+	switch {
+	case len(m.Hit) == 0:
+		hit = "nobody online was affected"
+	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // the address, since another name would get in again
+		hit = "connected from " + from
+	}
+	you := "you are"
+	if m.ByKey {
+		you = "your key is"
+	}
+	return fill(moderated[m.What][m.Reader],
+		"{by}", m.By, "{whom}", m.Whom, "{why}", because("", m.Why), "{lasts}", lasts, "{you}", you,
+		"{hit}", hit, "{from}", from, "{sessions}", Number(m.Sessions, "session", "sessions"),
+		"{block}", when(m.ByBlock, ", with everyone from "+m.Whom))
+}
 
 func help(dst []byte, commands parse.Table, st Style) []byte {
+	const widest = 30
 	dst = Notice(dst, "just type to talk to everyone; commands:", st)
 	short := func(c *parse.Syntax) string { return "  " + c.Forms()[0] }
 	column := 0
 	for _, c := range commands {
-		if n := len(short(c)) + 2; n <= helpColumn+4 { // one that is long stands alone, and widens nothing
+		if n := len(short(c)) + 2; n <= widest { // a longer one has a row of its own
 			column = max(column, n)
 		}
 	}
 	for _, c := range commands {
-		dst = Entry(dst, short(c), c.Help, column, st)
+		dst = starred(dst, short(c), c.Help, column, grey, st)
 	}
 	return Notice(dst, "Tab completes; up and down recall what you typed; /help COMMAND tells more", st)
-}
-
-func helpOn(dst []byte, c *parse.Syntax, st Style) []byte {
-	dst = Notice(dst, c.Usage+": "+c.Help, st)
-	if c.Example != "" {
-		dst = Notice(dst, "for example: "+c.Example, st)
-	}
-	if c.More != "" {
-		dst = Notice(dst, c.More, st)
-	}
-	if len(c.Aliases) > 0 {
-		dst = Notice(dst, "also /"+strings.Join(c.Aliases, ", /"), st)
-	}
-	return dst
-}
-
-// MOTD cleans the message of the day: it is the operator's, but a file all the same.
-func MOTD(dst []byte, raw string) []byte {
-	if raw = strings.TrimRight(text.Clean(raw), "\n"); raw == "" {
-		return dst
-	}
-	return append(dst, raw+"\n"...)
 }

@@ -64,6 +64,10 @@ func TestEveryResultHasWords(t *testing.T) {
 		if f.Reason == result.NotAffordable || f.Reason == result.BadKey { // whose error is for the person
 			f.Err = errors.New("you have reached your limit")
 		}
-		check(reason, string(render.Result(nil, f, render.Style{}, time.Time{})))
+		words := string(render.Result(nil, f, render.Style{}, time.Time{}))
+		check(reason, words)
+		if doing, _, _ := strings.Cut(reason, "-"); strings.Contains(words, " failed: ") && !strings.HasSuffix(doing, "ing") {
+			t.Errorf("%s has no words", reason)
+		}
 	}
 }

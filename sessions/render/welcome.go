@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,54 +11,66 @@ import (
 	"whoelse/sessions/text"
 )
 
-// greetMost is how many people a greeting names before it only counts them, and of how
-// many senders it counts what is unread.
+// The last words of a session or a command, by the reason for its end.
 const (
-	greetMost   = 20
-	sendersMost = 8
+	Bye      = "bye"
+	TooSlow  = "disconnected: your connection is too slow to keep up"
+	Shutdown = "the server is shutting down; kept messages are safe; come back in a moment"
 )
 
-// Greeting says who one is, what waits, and who else is here.
+// asGuest follows the name of a guest.
+const asGuest = ", a guest: nothing is kept for you when you leave"
+
+// Greeting renders the newcomer's name, their unread messages, and who else is here.
 func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
-	add := func(words string) { dst = Notice(dst, words, st) }
-	you := "you are " + w.Nick
-	switch {
-	case w.Returned:
+	you, _ := identity(w)
+	if w.Returned {
 		you = "welcome back, " + w.Nick
-	case w.Guest:
-		you += ", a guest: nothing is kept for you when you leave"
-		if w.Asked != w.Nick {
-			you += " (" + w.Asked + " is in use)"
-		}
-	case w.Claimed:
-		you += "; this nick is now registered to your key"
-	case !strings.EqualFold(w.Asked, w.Nick):
-		you += ", by your key, not " + text.Quote(w.Asked, 32)
 	}
-	add(you)
-	if w.Unused != "" {
-		add("your key was not accepted: " + w.Unused)
-	}
+	away := ""
 	if w.Absence.Away() {
-		words := "you have been away since " + Clock(w.Absence.Since, now, st)
-		if w.Absence.Reason != "" {
-			words += " (" + w.Absence.Reason + ")"
-		}
-		add(words + "; /back to return")
+		away = "you have been away since " + Clock(w.Absence.Since, now, st) +
+			when(w.Absence.Reason != "", " ("+w.Absence.Reason+")") + "; /back to return"
 	}
-	add(here(w.Others, w.OthersOnline) + "; type help for a list of commands")
-	if w.Unread.Messages > 0 {
-		add(unread(result.Unread{Waiting: w.Unread, Full: w.Full}))
+	return notices(dst, st,
+		you,
+		when(w.Unused != "", "your key was not accepted: "+w.Unused),
+		away,
+		here(w.Others, w.OthersOnline)+"; type help for a list of commands",
+		when(w.Unread.Messages > 0, unread(result.Unread{Waiting: w.Unread, Full: w.Full})),
+	)
+}
+
+// identity tells somebody their name, and reports whether it is not the one they asked for.
+func identity(w result.Welcome) (words string, otherwise bool) {
+	words = "you are " + w.Nick
+	switch {
+	case w.Guest && w.Asked != w.Nick:
+		return words + asGuest + " (" + w.Asked + " is in use)", true
+	case w.Guest:
+		return words + asGuest, false
+	case w.Claimed:
+		return words + "; this nick is now registered to your key", true
+	case !strings.EqualFold(w.Asked, w.Nick):
+		return words + ", by your key, not " + text.Quote(w.Asked, 32), true
 	}
-	return dst
+	return words, false
+}
+
+// CommandAs tells somebody who runs a command from a shell under which name it runs, where
+// that may be a surprise; otherwise it is "".
+func CommandAs(w result.Welcome) string {
+	words, otherwise := identity(w)
+	return when(otherwise, words)
 }
 
 func here(others []room.Presence, total int) string {
+	const most = 20 // people are named, or else counted
 	switch {
 	case total == 0:
 		return "nobody else is here"
 	case total > len(others):
-		return fmt.Sprintf("%d others are here; whoelse lists them", total)
+		return Count(total) + " others are here; whoelse lists them"
 	}
 	nicks := make([]string, len(others))
 	for i, p := range others {
@@ -66,38 +79,26 @@ func here(others []room.Presence, total int) string {
 	if len(nicks) == 1 {
 		return nicks[0] + " is here"
 	}
-	return People(nicks, greetMost) + " are here"
+	return People(nicks, most) + " are here"
 }
 
-// unread counts the inbox: "3 unread: bob (2), carol (1); type inbox". Of a full one it
-// tells what that means for its owner.
+// unread counts the inbox: "3 unread: bob (2), carol (1); type inbox".
 func unread(u result.Unread) string {
+	const most = 8
 	var parts []string
-	for i, from := range u.Senders {
-		if i == sendersMost {
-			parts = append(parts, "...")
-			break
-		}
+	for _, from := range u.Senders[:min(most, len(u.Senders))] {
 		parts = append(parts, fmt.Sprintf("%s (%d)", from, u.Of[from]))
 	}
-	words := fmt.Sprintf("%d unread: %s; ", u.Messages, strings.Join(parts, ", "))
-	if u.Full {
-		words += "your inbox is full, and nobody can write to you until you have read them: "
-	}
-	return words + "type inbox"
+	parts = append(parts, when(len(u.Senders) > most, "..."))
+	full := when(u.Full, "your inbox is full, and nobody can write to you until you have read them: ")
+	return fmt.Sprintf("%d unread: %s; %stype inbox", u.Messages, commas(parts...), full)
 }
 
-// Missed renders what is shown before the last lines of the room: how much was said
-// there since the person left and is not among them. Whose connection was lost is told
-// so, with the count of all that was said.
+// Missed renders the line before the last lines of the room: how many more there are since
+// the person left. After a lost connection it says so, and counts all of them.
 func Missed(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
-	if words := missed(w, st, now); words != "" {
-		dst = Notice(dst, words, st)
-	}
-	if w.Returned && w.Shown > 0 {
-		dst = Notice(dst, "your connection was lost; meanwhile:", st)
-	}
-	return dst
+	meanwhile := when(w.Returned && w.Shown > 0, "your connection was lost; meanwhile:")
+	return notices(dst, st, missed(w, st, now), meanwhile)
 }
 
 func missed(w result.Welcome, st Style, now time.Time) string {
@@ -105,24 +106,14 @@ func missed(w result.Welcome, st Style, now time.Time) string {
 		return ""
 	}
 	left := w.Left.Truncate(time.Millisecond) // as the times of messages are
-	all, above, mentions := 0, 0, 0
-	for i, m := range w.Recent {
-		if m.Time.Before(left) {
-			continue
-		}
-		all++
-		if i >= len(w.Recent)-w.Shown {
-			continue
-		}
-		above++
+	since := slices.DeleteFunc(slices.Clone(w.Recent), func(m *room.Message) bool { return m.Time.Before(left) })
+	all, above, mentions := len(since), max(0, len(since)-w.Shown), 0
+	for _, m := range since[:above] {
 		if m.From != w.Nick && Mentions(m.Text, w.Nick) {
 			mentions++
 		}
 	}
-	atLeast := ""
-	if all == room.MissedLines {
-		atLeast = "at least "
-	}
+	atLeast := when(all == room.MissedLines, "at least ")
 	lost := "your connection was lost at " + Clock(w.Left, now, st) + "; "
 	var words string
 	switch {
@@ -140,35 +131,16 @@ func missed(w result.Welcome, st Style, now time.Time) string {
 	if above == 0 {
 		return words
 	}
-	if mentions > 0 {
-		words += ", " + Number(mentions, "mentions you", "mention you")
-	}
-	return fmt.Sprintf("%s: /history %d", words, above+w.Shown)
+	mention := when(mentions > 0, Number(mentions, "mentions you", "mention you"))
+	return fmt.Sprintf("%s: /history %d", commas(words, mention), above+w.Shown)
 }
 
-// CommandAs tells who runs a command from a shell where that may be a surprise, "" where
-// it is none.
-func CommandAs(w result.Welcome) string {
-	switch {
-	case w.Guest && w.Nick != w.Asked:
-		return "you are " + w.Nick + " for this command (" + w.Asked + " is in use)"
-	case w.Claimed:
-		return "the nick " + w.Nick + " is now your key's"
-	case !w.Guest && !strings.EqualFold(w.Asked, w.Nick):
-		return "you are " + w.Nick + ", by your key, not " + text.Quote(w.Asked, 32)
+// MOTD cleans the message of the day: it is the operator's, but a file all the same.
+func MOTD(dst []byte, raw string) []byte {
+	if raw = strings.TrimRight(text.Clean(raw), "\n"); raw == "" {
+		return dst
 	}
-	return ""
-}
-
-// Ending says why a session or a command ends.
-func Ending(why result.Ending) string {
-	switch why {
-	case result.Bye:
-		return "bye"
-	case result.TooSlow:
-		return "disconnected: your connection is too slow to keep up"
-	}
-	return "the server is shutting down; kept messages are safe; come back in a moment"
+	return append(dst, raw+"\n"...)
 }
 
 // TooFast tells somebody that their lines wait; rate is messages a second.

@@ -1,18 +1,56 @@
 package render
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"whoelse/room"
+	"whoelse/sessions/result"
 )
 
-const (
-	grey  = "\x1b[90m"
-	red   = "\x1b[31m"
-	bold  = "\x1b[1m"
-	reset = "\x1b[0m"
-)
+// The words that people read are lower case, without a full stop; they name the thing, the
+// cause and the way out, and never an internal error. For results they are in tables, in
+// results.go.
+
+// fill replaces the names in words by the values that follow them.
+func fill(words string, values ...string) string {
+	return strings.NewReplacer(values...).Replace(words)
+}
+
+// when is words, or "" where they do not apply.
+func when(applies bool, words string) string {
+	if applies {
+		return words
+	}
+	return ""
+}
+
+// commas joins those words that apply.
+func commas(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
+}
+
+// because appends a reason, if there is one.
+func because(words, why string) string { return words + when(why != "", ": "+why) }
+
+const storageTrouble = "storage trouble; please try again in a moment"
+
+// Error renders an error, or nil, in words for people. Errors of the storage are for the log.
+func Error(err error) string {
+	if err == nil {
+		return ""
+	}
+	if errors.Is(err, room.ErrStorage) {
+		return storageTrouble
+	}
+	if f, ok := errors.AsType[result.Failure](err); ok {
+		return Failure(f, Style{}, time.Now())
+	}
+	return err.Error()
+}
 
 // Count renders n with a comma between thousands.
 func Count(n int) string {
@@ -27,7 +65,7 @@ func Number(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, more)
+	return Count(n) + " " + more
 }
 
 // People joins nicks as one does in a sentence, of more than most the first ones.
@@ -35,7 +73,7 @@ func People(nicks []string, most int) string {
 	n := len(nicks)
 	switch {
 	case n > most+1: // one more is as long as the word about it
-		return fmt.Sprintf("%s and %s others", strings.Join(nicks[:most], ", "), Count(n-most))
+		return strings.Join(nicks[:most], ", ") + " and " + Count(n-most) + " others"
 	case n > 1:
 		return strings.Join(nicks[:n-1], ", ") + " and " + nicks[n-1]
 	}
@@ -65,28 +103,17 @@ func Mentions(s, nick string) bool {
 		if s[i]|0x20 != nick[0]|0x20 { // cheap: most places are not even the first letter
 			continue
 		}
-		if strings.EqualFold(s[i:i+len(nick)], nick) && wordEnds(s[:i], false) && wordEnds(s[i+len(nick):], true) {
-			return true
+		if strings.EqualFold(s[i:i+len(nick)], nick) && !isNickByte(s[max(0, i-1):i]) {
+			// Full stops and hyphens behind a nick are punctuation, unless it goes on behind them.
+			if after := strings.TrimLeft(s[i+len(nick):], ".-"); !isNickByte(after[:min(1, len(after))]) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// wordEnds reports whether s ends (or, with after, begins) without being part of a
-// longer nick. Full stops and hyphens behind a nick are punctuation if nothing follows.
-func wordEnds(s string, after bool) bool {
-	if s == "" {
-		return true
-	}
-	if !after {
-		r, _ := utf8.DecodeLastRuneInString(s)
-		return !nickRune(r)
-	}
-	s = strings.TrimLeft(s, ".-") // unless the nick goes on behind them
-	r, _ := utf8.DecodeRuneInString(s)
-	return s == "" || !nickRune(r)
-}
-
-func nickRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.'
+// isNickByte reports whether s, a byte or none, may be part of a nick.
+func isNickByte(s string) bool {
+	return s != "" && strings.Contains("abcdefghijklmnopqrstuvwxyz0123456789._-", strings.ToLower(s))
 }

@@ -1,12 +1,12 @@
-// Package result has what commands give back: facts, and no words. Package render
-// makes lines of them for people; what writes JSON for programs would be a second
-// function of the same values.
+// Package result has the results of commands: facts, and no words. Package render
+// makes lines of them for people; a writer of JSON would use the same values.
 package result
 
 import (
 	"iter"
 	"time"
 
+	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -20,19 +20,19 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is what needs nothing but its name, and perhaps whom it is about.
+// Done is a result with nothing but a name, and perhaps a nick.
 type Done struct {
 	value
 	What What
 	Nick string
 }
 
-// What was done, or found to be so. The strings are stable.
+// What names what was done, or found to be so. The strings are stable.
 type What string
 
 const (
 	MarkedAway      What = "marked-away"
-	MarkedAwayGuest What = "marked-away-guest" // of whom nothing is kept
+	MarkedAwayGuest What = "marked-away-guest" // nothing is kept for them
 	WasNotAway      What = "was-not-away"
 	Blocked         What = "blocked"
 	AlreadyBlocked  What = "already-blocked"
@@ -67,8 +67,8 @@ type Failure struct {
 	value
 	Code    Code
 	Reason  Reason // "" where Err, in words for the person, is all there is to say
-	Nick    string // whom it is about
-	Near    string // who may have been meant instead; "" for nobody
+	Nick    string // that it is about
+	Near    string // a similar nick that may have been meant, or ""
 	Own     string // one's own nick
 	Guest   bool   // one is a guest
 	About   string // a command, an ID, or how to join
@@ -82,8 +82,7 @@ type Failure struct {
 // people are made by render.
 func (f Failure) Error() string { return string(f.Code) + ": " + string(f.Reason) }
 
-// Reason is which failure it is. The strings are stable. With [Storage] they are what was
-// being done.
+// Reason is which failure it is. The strings are stable.
 type Reason string
 
 const (
@@ -96,7 +95,7 @@ const (
 	NotAffordable   Reason = "not-affordable"
 	NothingToReply  Reason = "nothing-to-reply"
 	Self            Reason = "self"
-	WouldBanYou     Reason = "would-ban-you" // Nick is what the ban is about
+	WouldBanYou     Reason = "would-ban-you" // Nick is the target of the ban
 	WouldBan        Reason = "would-ban"     // the operators Nicks, too
 	NotMuted        Reason = "not-muted"
 	GuestInvited    Reason = "guest-invited"
@@ -118,32 +117,35 @@ const (
 	NoInput         Reason = "no-input"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
+
+	// With [Storage] the reason names the action that failed. Where render has no words for
+	// it, people read the code itself.
 	Sending         Reason = "sending"
-	FindingWriter   Reason = "finding-writer"
-	MarkingAway     Reason = "marking-away"
-	MarkingBack     Reason = "marking-back"
-	Blocking        Reason = "blocking"
-	Unblocking      Reason = "unblocking"
-	ReadingBlocked  Reason = "reading-blocked"
-	ReadingInbox    Reason = "reading-inbox"
-	ReadingHistory  Reason = "reading-history"
-	ReadingRoom     Reason = "reading-room"
-	FindingMessage  Reason = "finding-message"
-	MarkingMessages Reason = "marking-messages"
 	Recording       Reason = "recording"
 	RecordingFailed Reason = "recording-failed"
 	Acting          Reason = "acting" // About is the command
-	AddingKey       Reason = "adding-key"
-	RemovingKey     Reason = "removing-key"
-	GivingNickUp    Reason = "giving-nick-up"
+	FindingWriter   Reason = "finding-who-wrote-to-you"
+	MarkingAway     Reason = "marking-you-away"
+	MarkingBack     Reason = "marking-you-back"
+	Blocking        Reason = "blocking"
+	Unblocking      Reason = "unblocking"
+	ReadingBlocked  Reason = "reading-your-block-list"
+	ReadingInbox    Reason = "reading-your-inbox"
+	ReadingHistory  Reason = "reading-your-history"
+	ReadingRoom     Reason = "reading-the-room-history"
+	FindingMessage  Reason = "looking-for-that-message"
+	MarkingMessages Reason = "marking-your-messages-as-read"
+	AddingKey       Reason = "adding-the-key"
+	RemovingKey     Reason = "removing-the-key"
+	GivingNickUp    Reason = "giving-up-your-nick"
 )
 
-// Receipt is what became of a message for one recipient.
+// Receipt is the outcome of a message for one recipient.
 type Receipt struct {
 	value
 	room.Receipt
 	Only bool   // there is no other recipient
-	Near string // who may have been meant by an unknown nick; "" for nobody
+	Near string // a nick similar to an unknown one, or ""
 }
 
 // Taken reports whether the recipient has the message, or will have it.
@@ -151,60 +153,60 @@ func (r Receipt) Taken() bool {
 	return r.Outcome <= room.KeptSilent // the refusals follow
 }
 
-// Online is who else is here.
+// Online lists the others who are here.
 type Online struct {
 	value
 	People []Person
 }
 
-// Person is somebody who is here; Silent if their client does not answer.
+// Person is one of them; Silent if their client does not answer.
 type Person struct {
 	room.Presence
 	Silent bool
 }
 
-// Lately is who else was here in the last Minutes.
+// Lately lists the others who were here in the last Minutes.
 type Lately struct {
 	value
 	Minutes int
 	People  []room.Presence
 }
 
-// Back is that one is not away any more.
+// Back is the end of being away.
 type Back struct {
 	value
 	Unread Unread
 }
 
-// Unread is what waits in the inbox; Full is that nothing more fits.
+// Unread counts the messages in the inbox; Full if nothing more fits.
 type Unread struct {
 	room.Waiting
 	Full bool
 }
 
-// BlockList is whom one blocks.
+// BlockList has the nicks that one blocks.
 type BlockList struct {
 	value
 	Nicks []string
 }
 
-// Identity is who one is, and by which key, "" of a guest.
+// Identity is one's nick, and the key that it is by, "" for a guest.
 type Identity struct {
 	value
 	Nick, Fingerprint string
 }
 
-// Help is all commands that one may give, HelpOn one of them.
-type (
-	Help struct {
-		value
-		Commands parse.Table
-	}
-	HelpOn struct {
-		value
-		*parse.Syntax
-	}
-)
+// Help is all commands that one may give.
+type Help struct {
+	value
+	Commands parse.Table
+}
+
+// HelpOn is one command.
+type HelpOn struct {
+	value
+	*parse.Syntax
+}
 
 // MOTD is the message of the day, "" for none.
 type MOTD struct {
@@ -212,39 +214,39 @@ type MOTD struct {
 	Text string
 }
 
-// Pages is what was said earlier. It is read, and shown, page by page.
+// Pages is earlier messages. They are read, and shown, page by page.
 type Pages struct {
 	value
 	Each   iter.Seq2[room.Page, error]
-	Unread bool   // what was shown is to be marked as read
+	Unread bool   // messages are to be marked as read once they were shown
 	Whole  bool   // long messages are not cut
-	Doing  Reason // that fails with an error of Each
+	Doing  Reason // of the failure when Each has an error
 	None   Result // if there are no messages
 }
 
-// Moderation is what an operator did to others. The operator, the other operators and
-// those whom it is about each read it in their own way.
+// Moderation is an operator's action against others. The operator, the other operators
+// and the people concerned each read it in their own way.
 type Moderation struct {
 	value
 	What     string // the command
-	By, Whom string // Whom is a nick or, of a ban, what it is about
+	By, Whom string // Whom is a nick or the target of a ban
 	ByKey    bool   // it is about a key
 	ByBlock  bool   // it is about addresses
 	For      time.Duration
 	Why      string
-	Hit      []string // whose sessions it ended
-	Sessions int      // how many of them
+	Hit      []string // nicks whose sessions it ended
+	Sessions int      // the number of these
 	From     []string // their addresses
 	Reader   Reader
 }
 
-// Reader is who reads of a Moderation.
+// Reader is the reader of a Moderation.
 type Reader int
 
 const (
-	Actor     Reader = iota // who did it
+	Actor     Reader = iota // the operator who did it
 	Operator                // another operator
-	Concerned               // whom it is about
+	Concerned               // somebody it is done to
 )
 
 // Invitation is a one-time code for Nick, with the command to join.
@@ -254,43 +256,39 @@ type Invitation struct {
 	For              time.Duration
 }
 
-// Bans is who is banned.
+// Bans lists all bans.
 type Bans struct {
 	value
 	List []bans.Ban
 }
 
-// Keys is one's own keys, KeysAdded those that have just become so. In is the
-// fingerprint of the one in use, Operator that one is an operator by it.
-type (
-	Keys struct {
-		value
-		List []Key
-		In   string
-	}
-	KeysAdded struct {
-		value
-		Nick     string
-		List     []Key
-		Operator bool
-	}
-)
-
-// Key is one of somebody's keys.
-type Key struct {
-	Fingerprint, Type string
-	Added             time.Time // the day; zero where nothing tells it
-	Used              time.Time // zero where not known
-	Expires           time.Time // zero is never
-	From              string    // the addresses it is good for; "" is all
-	Disabled          string    // why it lets nobody in; "" where it does
+// Keys is one's own keys. In is the fingerprint of the one in use.
+type Keys struct {
+	value
+	List []Key
+	In   string
 }
 
-// Quit ends the session, Clear clears its screen.
-type (
-	Quit  struct{ value }
-	Clear struct{ value }
-)
+// KeysAdded is keys that have just become Nick's. Operator is that Nick is one by the key
+// in use.
+type KeysAdded struct {
+	value
+	Nick     string
+	List     []Key
+	Operator bool
+}
+
+// Key is one of somebody's keys, and when it was last used, zero where not known.
+type Key struct {
+	keys.Entry
+	Used time.Time
+}
+
+// Quit ends the session.
+type Quit struct{ value }
+
+// Clear clears the session's screen.
+type Clear struct{ value }
 
 // Text is words from the server that are no command's.
 type Text struct {
@@ -298,7 +296,7 @@ type Text struct {
 	Words string
 }
 
-// Welcome greets who has joined.
+// Welcome greets a newcomer.
 type Welcome struct {
 	value
 	*room.Welcome
@@ -310,12 +308,3 @@ type Welcome struct {
 	Shown   int    // how many lines of Recent are shown
 	Full    bool   // so many messages are unread that nothing more fits
 }
-
-// Ending is why a session or a command ends.
-type Ending string
-
-const (
-	Bye      Ending = "bye" // the person wants it
-	Shutdown Ending = "shutdown"
-	TooSlow  Ending = "too-slow"
-)

@@ -7,7 +7,6 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
@@ -67,27 +66,6 @@ func (s *Server) otherwise(err error) error {
 		return fmt.Errorf("%w; ask an operator for an invitation", err)
 	}
 	return fmt.Errorf("%w; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation", err)
-}
-
-// checkInvitation says whether a code is good for a nick. Whoever guesses has to wait. It is
-// asked once for all keys of a client, which come with the same code: a slip of the hand is
-// one wrong guess.
-func (c *conn) checkInvitation(name, code string) error {
-	s, a, from := c.server, &c.attempts, addrOf(c.RemoteAddr())
-	if a.invitation == name+"+"+code {
-		return a.invited
-	}
-	var err error
-	if wait := s.guesses.Wait(from); wait > 0 {
-		err = errors.New("too many wrong invitations came from your address; try again in " + limit.Wait(wait))
-	} else if err = s.cfg.Invites.Check(name, code); err != nil {
-		if errors.Is(err, invites.ErrWrong) {
-			s.guesses.Wrong(from)
-		}
-		err = s.publicError(name, err)
-	}
-	a.invitation, a.invited = name+"+"+code, err
-	return err
 }
 
 // redeem enrols a key that has signed, and uses the code up. It does not count as a claim.

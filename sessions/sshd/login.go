@@ -51,9 +51,6 @@ type attempts struct {
 	why     error // the best reason for the log
 	user    string
 	told    []string // what the person was shown, cleaned
-
-	invitation string // NICK+CODE that was asked about last
-	invited    error  // what was said against it
 }
 
 // refusal is why somebody is not let in: in words for them, and as a reason for the log,
@@ -132,7 +129,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) 
 	case !invited:
 		err = s.checkAvailable(login.Nick)
 	default:
-		if err = c.checkInvitation(login.Nick, code); err != nil {
+		if err = s.publicError(login.Nick, s.cfg.Invites.Check(login.Nick, code)); err != nil {
 			err = unfit("wrong-invite", err)
 		}
 	}

@@ -75,10 +75,9 @@ type Config struct {
 
 // Server serves ssh connections. Its methods may be called concurrently.
 type Server struct {
-	cfg     Config
-	ssh     *ssh.Server
-	certs   *certs.Checker
-	guesses invites.Guard
+	cfg   Config
+	ssh   *ssh.Server
+	certs *certs.Checker
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{} // every open connection, also before login

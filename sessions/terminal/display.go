@@ -3,211 +3,215 @@ package terminal
 import (
 	"bytes"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
+	"unicode/utf8"
+
+	"whoelse/sessions/text"
 )
 
-// keepOutput is the largest buffer that is kept when its content was taken.
-const keepOutput = 1 << 10
+const (
+	prompt     = "> "
+	keepOutput = 1 << 10 // the largest buffer that is kept when its content was taken
+	maxAbove   = 3 << 10 // bytes of what was shown that are kept: enough for most windows
+)
 
 type size struct{ width, height int }
+
+// place is a position on the screen, relative to where the prompt begins.
+type place struct{ row, col int }
+
+// add goes over one character, as a terminal does that knows no clusters. It
+// tells whether the character begins a row.
+func (p *place) add(r rune, width int) (wraps bool) {
+	w := text.RuneWidth(r)
+	if wraps = w > 0 && p.col+w > width; wraps {
+		*p = place{row: p.row + 1}
+	}
+	p.col += w
+	return wraps
+}
+
+// rest is where the cursor is put: never behind a filled last column, where terminals
+// differ, but in the next row.
+func (p place) rest(width int) place {
+	if p.col >= width {
+		return place{row: p.row + 1}
+	}
+	return p
+}
+
+// after is where the cursor is behind s.
+func after(s string, width int) (p place) {
+	for _, r := range s {
+		p.add(r, width)
+	}
+	return p.rest(width)
+}
 
 // display draws the line being edited, below everything that was printed, and
 // collects what it draws for Take. It locks by itself, for no longer than that
 // takes, so any goroutine may call its methods.
 type display struct {
-	mu     sync.Mutex
-	size   size
-	prompt string // with its colours
-	bare   string // what of it takes up cells
+	mu   sync.Mutex
+	size size
 
-	// The line on the screen, if shown, and the cursor, relative to where the
-	// prompt begins. The cursor never rests behind a filled last column, where
-	// terminals differ, but in the next row.
-	shown    bool
-	line     string
-	pos      int // the cursor's, in bytes of line
-	row, col int
-	low      int // the lowest row that was reached
+	line  string // on the screen, with the prompt; "" if there is none
+	pos   int    // the cursor's, in bytes of line
+	place        // the cursor's on the screen
+	low   int    // the lowest row that was reached
 
-	above above // what was shown above it last
+	above []byte // the last lines that were shown above it, the first one perhaps cut
 
 	buf    []byte
 	echoed int  // bytes of it that the reader had drawn
 	max    int  // of echoed
-	over   bool // it was more: the reader draws nothing any more
-	closed bool // nobody does
-	tell   bool // something was drawn since untold was last asked
-}
+	over   bool // it was more: nothing is drawn for the reader any more
+	closed bool // nothing is drawn at all
 
-// setPrompt takes a prompt, or a default for one that cannot be used.
-func (d *display) setPrompt(p string) {
-	d.prompt, d.bare = p, withoutColours(p)
-	if d.bare == "" || strings.ContainsAny(d.bare, "\r\n\t") {
-		d.prompt, d.bare = "> ", "> "
-	}
-}
-
-// withoutColours returns s without its escape sequences, which end in a letter.
-func withoutColours(s string) string {
-	escape := false
-	return strings.Map(func(r rune) rune {
-		switch {
-		case escape:
-			escape = (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-			return -1
-		case r == '\x1b':
-			escape = true
-			return -1
-		}
-		return r
-	}, s)
+	wake func() // Config.Wake
 }
 
 // echo draws for the reader, unless too much of what it has drawn is not taken.
-// The limit is for somebody whose terminal takes nothing and who types on. What
-// the writer draws does not count: it takes that at once, and nothing of it is
-// ever left out.
-func (d *display) echo(draw func()) {
+// The limit is for a client that takes no output while its user types on. The
+// writer's output does not count: it is taken at once, and never left out.
+func (d *display) echo(draw func()) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.over || d.closed {
-		return
+	if !d.over && !d.closed {
+		before := len(d.buf)
+		draw()
+		d.echoed += len(d.buf) - before
+		d.over = d.echoed > d.max
 	}
-	before := len(d.buf)
-	draw()
-	d.echoed += len(d.buf) - before
-	d.over = d.echoed > d.max
+	if d.over {
+		return ErrOverflow
+	}
+	return nil
 }
 
-// edit shows the line as it is now, and the prompt if that is not there.
-func (d *display) edit(line string, pos int) {
-	d.echo(func() {
-		if d.shown && line == d.line && pos == d.pos {
-			return
+// show shows the line as it is now, and the prompt if that is not there.
+func (d *display) show(line string, pos int) error {
+	drawn := false
+	err := d.echo(func() {
+		if drawn = d.line == "" || line != d.line[len(prompt):] || len(prompt)+pos != d.pos; drawn {
+			d.draw(prompt+line, len(prompt)+pos)
 		}
-		d.draw(line, pos)
-		d.tell = true
 	})
+	if drawn {
+		d.wake()
+	}
+	return err
 }
 
 // enter ends the line: its rows are erased, or stay as they are.
 func (d *display) enter(line string, gone bool) {
-	d.echo(func() {
-		if gone && d.top() > 0 {
+	_ = d.echo(func() { // show will tell
+		switch {
+		case gone && d.top() > 0:
 			d.wipe(d.size.height-1, d.size.width)
-			return
-		}
-		if gone {
+		case gone:
 			d.erase()
-			return
+		default:
+			d.draw(prompt+line, len(prompt+line))
+			if d.col > 0 || d.row == 0 {
+				d.emit("\r\n")
+			}
+			d.remember([]byte(prompt + line + "\n"))
+			d.home()
 		}
-		d.draw(line, len(line))
-		if d.col > 0 || d.row == 0 {
-			d.emit("\r\n")
-		}
-		d.above.add([]byte(d.prompt + line + "\n"))
-		d.home()
 	})
 }
 
-func (d *display) print(p []byte) {
+// Print shows p, which is whole lines ending in "\n", above the line being
+// edited. One call for all there is to show is much cheaper than one for each
+// line. p may hold SGR sequences and BEL, and is not kept. All of it waits for Take
+// then, whatever its length: its bounds are the writer's. The writer's only.
+func (d *display) Print(p []byte) {
+	d.around(func() {
+		d.erase()
+		d.lines(p)
+		d.remember(p)
+	})
+}
+
+// Resize follows a change of the person's window. Some terminals wrap the rows on the screen
+// anew, others cut or extend them, so nobody knows where the rows of a long line are
+// then: all is erased, and what stood above it shown again as far as it is known.
+// The writer's only.
+func (d *display) Resize(width, height int) {
+	to := clampSize(width, height)
+	d.around(func() {
+		row := after(d.line, min(to.width, d.size.width)).row
+		switch {
+		case to == d.size:
+			return
+		case row > 0 && to.width != d.size.width:
+			// Rows that are too many are kept in the terminal's history.
+			d.wipe(max(to.height, d.size.height), max(to.width, d.size.width))
+		default:
+			d.erase()
+		}
+		d.size = to
+	})
+}
+
+// around calls draw and then shows the line again if it is gone.
+func (d *display) around(draw func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return
 	}
-	shown, line, pos := d.shown, d.line, d.pos
-	d.erase()
-	d.lines(p)
-	d.above.add(p)
-	if shown {
+	d.redraw(draw)
+}
+
+func (d *display) redraw(draw func()) {
+	line, pos := d.line, d.pos
+	draw()
+	if line != "" {
 		d.draw(line, pos)
 	}
 }
 
-// resize draws the line for another size. Some terminals wrap the rows on the screen
-// anew, others cut or extend them, so nobody knows where the rows of a long line are
-// then: all is erased, and what stood above it shown again as far as it is known.
-func (d *display) resize(to size) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if to == d.size || d.closed {
-		return
-	}
-	shown, line, pos := d.shown, d.line, d.pos
-	rows := 1 + place{}.over(d.bare+line, min(to.width, d.size.width)).row
-	if shown && rows > 1 && to.width != d.size.width {
-		d.wipe(max(to.height, d.size.height), to.width) // what is too much is kept in the terminal's history
-	} else {
-		d.erase()
-	}
-	d.size = to
-	if shown {
-		d.draw(line, pos)
-	}
-}
-
-// wipe erases the screen and shows what stood above the line again, as many rows as are
-// known. The first row is erased last: a screen erased from its top at once is kept in
-// the history of some terminals.
-func (d *display) wipe(rows, width int) {
-	d.emit("\x1b[2H\x1b[J\x1b[H\x1b[K")
-	d.home()
-	d.lines(d.above.last(rows, width))
-}
-
-func (d *display) clear() {
-	d.echo(func() {
-		shown, line, pos := d.shown, d.line, d.pos
-		d.emit("\x1b[H\x1b[2J")
-		d.above.forget()
-		d.home()
-		if shown {
-			d.draw(line, pos)
-		}
+// Clear erases the screen; the prompt and what is being typed move to its top.
+func (d *display) Clear() {
+	defer d.wake()
+	_ = d.echo(func() {
+		d.redraw(func() {
+			d.emit("\x1b[H\x1b[2J")
+			d.above = d.above[:0]
+			d.home()
+		})
 	})
 }
 
-// close ends all output and returns what is left to write.
-func (d *display) close(last string) []byte {
+// Restore returns what to write last, so that the person's terminal is left as
+// it was: without the prompt, the cursor at the start of a row, and pastes no
+// longer marked. Nothing is shown after it.
+func (d *display) Restore() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	waiting := d.buf
-	d.buf = nil
 	d.erase()
-	out := append(d.buf, last...)
-	d.buf, d.closed = waiting, true
+	out := append(d.buf, "\x1b[?2004l"...)
+	d.buf, d.closed = nil, true
 	return out
 }
 
-// untold tells, once, whether something was drawn.
-func (d *display) untold() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	tell := d.tell
-	d.tell = false
-	return tell
-}
-
-func (d *display) take(dst []byte) []byte {
+// Take appends all output that waits to dst and forgets it.
+func (d *display) Take(dst []byte) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dst = append(dst, d.buf...)
-	d.buf, d.echoed, d.tell = d.buf[:0], 0, false
+	d.buf, d.echoed = d.buf[:0], 0
 	if cap(d.buf) > keepOutput {
 		d.buf = nil
 	}
 	return dst
 }
 
-func (d *display) overflowed() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.over
-}
+// The caller of all below holds mu.
 
-// emit appends to the output. The caller of this and all below holds mu.
 func (d *display) emit(s string) { d.buf = append(d.buf, s...) }
 
 // lines appends p with a CR before each LF, and an LF at the end.
@@ -218,4 +222,149 @@ func (d *display) lines(p []byte) {
 		d.buf = append(append(d.buf, line...), '\r', '\n')
 		p = rest
 	}
+}
+
+// remember keeps p, which was shown last.
+func (d *display) remember(p []byte) {
+	p = p[max(0, len(p)-maxAbove):]
+	old := d.above[max(0, len(d.above)+len(p)-maxAbove):]
+	d.above = append(append(d.above[:0], old...), p...)
+}
+
+// wipe erases the screen and shows what stood above the line again, as many rows as are
+// known. The first row is erased last: a screen erased from its top at once is kept in
+// the history of some terminals.
+func (d *display) wipe(rows, width int) {
+	d.emit("\x1b[2H\x1b[J\x1b[H\x1b[K")
+	d.home()
+	from := len(d.above)
+	for from > 0 && rows > 0 {
+		start := bytes.LastIndexByte(d.above[:from-1], '\n') + 1
+		if start == 0 && len(d.above) == maxAbove {
+			break // a piece of a line
+		}
+		cells := text.Width(string(d.above[start : from-1]))
+		rows -= max(1, (cells+width-1)/width)
+		from = start
+	}
+	d.lines(bytes.ReplaceAll(d.above[from:], []byte{'\a'}, nil))
+}
+
+// draw brings line onto the screen, from the first difference on to what is
+// there, and puts the cursor at pos.
+func (d *display) draw(line string, pos int) {
+	width := d.size.width
+	if line != d.line {
+		same := commonStart(d.line, line)
+		at := after(line[:same], width)
+		if at.row < d.top() {
+			d.erase()
+			same, at = 0, d.place
+		}
+		d.moveTo(at)
+		if same < len(d.line) {
+			d.emit(d.eraser())
+		}
+		d.write(line[same:])
+		d.line = line
+	}
+	d.pos = pos
+	d.moveTo(after(line[:pos], width))
+}
+
+// home notes that there is no line on the screen.
+func (d *display) home() {
+	d.line, d.pos, d.place, d.low = "", 0, place{}, 0
+}
+
+// write writes text where the cursor is, beginning rows by itself, and gets the cursor out
+// of a filled last column.
+func (d *display) write(s string) {
+	at, width := d.place, d.size.width
+	for _, r := range s {
+		if at.add(r, width) {
+			d.emit("\r\n")
+		}
+		d.buf = utf8.AppendRune(d.buf, r)
+	}
+	if d.place = at.rest(width); d.place != at {
+		d.emit("\r\n")
+	}
+	d.low = max(d.low, d.row)
+}
+
+// erase removes the line from the screen and leaves the cursor where the prompt
+// began. Should that have scrolled off, it is left at the screen's top.
+func (d *display) erase() {
+	if d.line == "" {
+		return
+	}
+	d.move(d.row, 'A')
+	d.place = place{}
+	d.emit("\r" + d.eraser())
+	d.home()
+}
+
+// eraser erases from the cursor to the line's end. In the usual case, a line of
+// one row, that is not the rest of the screen: some terminals take a screen
+// erased from its top for one to be kept in their history.
+func (d *display) eraser() string {
+	if d.row == d.low {
+		return "\x1b[K"
+	}
+	return "\x1b[J"
+}
+
+// top returns the uppermost row that is on the screen. It is not the first one
+// when the line is so long that its lowest row must be at the bottom.
+func (d *display) top() int { return max(0, d.low-d.size.height+1) }
+
+// moveTo moves the cursor, or as near as the screen allows.
+func (d *display) moveTo(at place) {
+	at.row = max(at.row, d.top())
+	d.move(d.row-at.row, 'A')
+	d.move(at.row-d.row, 'B')
+	if at.col == 0 && d.col > 0 {
+		d.emit("\r")
+	} else {
+		d.move(at.col-d.col, 'C')
+		d.move(d.col-at.col, 'D')
+	}
+	d.place = at
+}
+
+// move emits a cursor movement, if there is any.
+func (d *display) move(n int, final byte) {
+	if n <= 0 {
+		return
+	}
+	d.emit("\x1b[")
+	if n > 1 {
+		d.buf = strconv.AppendInt(d.buf, int64(n), 10)
+	}
+	d.buf = append(d.buf, final)
+}
+
+// commonStart returns how many bytes of a and b are the same at their beginning
+// and need not be drawn again: in neither is the next character drawn onto them.
+func commonStart(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	for n > 0 && (drawnOnto(a[n:]) || drawnOnto(b[n:])) {
+		_, size := utf8.DecodeLastRuneInString(a[:n])
+		n -= size
+	}
+	return n
+}
+
+// drawnOnto tells whether s goes on with what belongs to the character before:
+// a mark, or bytes within a character.
+func drawnOnto(s string) bool {
+	if s == "" || s[0] < utf8.RuneSelf {
+		return false
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return r == utf8.RuneError || text.RuneWidth(r) == 0
 }

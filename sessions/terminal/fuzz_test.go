@@ -16,15 +16,15 @@ import (
 // nothing below.
 func (r *rig) checkScreen() {
 	r.show()
-	d, width, height := &r.term.out, r.term.out.size.width, r.term.out.size.height
+	d, width, height := &r.term.display, r.term.size.width, r.term.size.height
 	row, col := r.screen.Cursor()
 	if col != d.col {
 		r.fail("the cursor is in column %d, not %d", col, d.col)
 	}
-	if !d.shown {
+	if d.line == "" {
 		return
 	}
-	want := rowsOf(d.bare+d.line, width)
+	want := rowsOf(d.line, width)
 	all, first := r.screen.All(), r.screen.Scrolled()+row-d.row
 	if len(all) > first+len(want) {
 		r.fail("below the line stands %q", all[first+len(want):])
@@ -39,7 +39,7 @@ func (r *rig) checkScreen() {
 			return
 		}
 	}
-	at := rowsOf(d.bare+d.line[:d.pos]+"x", width)
+	at := rowsOf(d.line[:d.pos]+"x", width)
 	if wanted := len(at) - 1; d.row != wanted && wanted > d.low-height {
 		r.fail("the cursor is in row %d of the line, not %d", d.row, wanted)
 	}
@@ -112,7 +112,7 @@ func (r *rig) session(data []byte) {
 // checkLines asserts what is promised of any line.
 func (r *rig) checkLines() {
 	r.t.Helper()
-	for _, l := range append(r.lines, r.end) {
+	for _, l := range r.lines {
 		if !utf8.ValidString(l.Text) || utf8.RuneCountInString(l.Text) > r.term.in.max || l.Over > 0 && l.Over <= r.term.in.max {
 			r.t.Fatalf("%+v", l)
 		}

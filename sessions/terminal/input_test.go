@@ -106,8 +106,8 @@ func TestInvalidUTF8(t *testing.T) {
 
 func TestEndOfInput(t *testing.T) {
 	r := newRig(t, Config{}, "said\r", "never", " entered").run()
-	if r.err != io.EOF || r.end.Text != "never entered" || len(r.lines) != 1 {
-		t.Errorf("%v %+v %+v", r.err, r.end, r.lines)
+	if r.err != io.EOF || len(r.lines) != 1 {
+		t.Errorf("%v %+v", r.err, r.lines)
 	}
 	for range 3 {
 		if line, err := r.term.ReadLine(r.erase); err != io.EOF || line != (Line{}) {
@@ -115,8 +115,8 @@ func TestEndOfInput(t *testing.T) {
 		}
 	}
 	r = newRig(t, Config{}, "x\x7f\x04more\r").run()
-	if r.err != io.EOF || r.end.Text != "" || len(r.lines) != 0 {
-		t.Errorf("^D: %v %+v %+v", r.err, r.end, r.lines)
+	if r.err != io.EOF || len(r.lines) != 0 {
+		t.Errorf("^D: %v %+v", r.err, r.lines)
 	}
 	if line, err := r.term.ReadLine(r.erase); err != io.EOF || line != (Line{}) {
 		t.Errorf("after ^D: %+v %v", line, err)
@@ -128,10 +128,7 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestReadErrors(t *testing.T) {
-	if _, err := New(failing{io.ErrClosedPipe}, Config{}).ReadLine(nil); err != io.ErrClosedPipe {
-		t.Error(err)
-	}
-	if _, err := New(failing{nil}, Config{}).ReadLine(nil); err != io.ErrNoProgress {
+	if _, err := newTerminal(failing{io.ErrClosedPipe}, Config{}).ReadLine(erased); err != io.ErrClosedPipe {
 		t.Error(err)
 	}
 }
@@ -158,38 +155,30 @@ func TestCalledBackIsWhatCounts(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	var h history
+	var f filter
 	for i := range 1000 {
-		h.add(fmt.Sprint(i))
+		f.remember(fmt.Sprint(i))
 	}
-	if n := len(h.lines); n != maxPast || h.lines[0] != "950" || h.lines[n-1] != "999" {
-		t.Errorf("%d %q", n, h.lines)
+	if n := f.Len(); n != maxPast || f.At(n-1) != "950" || f.At(0) != "999" {
+		t.Errorf("%d %q", n, f.past)
 	}
 	for i := range 100 {
-		h.add(fmt.Sprint(i) + strings.Repeat("x", 4000))
+		f.remember(fmt.Sprint(i) + strings.Repeat("x", 4000))
 	}
 	total := 0
-	for _, l := range h.lines {
+	for _, l := range f.past {
 		total += len(l)
 	}
-	if total != h.bytes || total > maxPastBytes || len(h.lines) < 10 {
-		t.Errorf("%d of %d bytes in %d", total, h.bytes, len(h.lines))
+	if total > maxPastBytes || len(f.past) < 10 {
+		t.Errorf("%d bytes in %d", total, len(f.past))
 	}
 }
 
-func TestBadCompletions(t *testing.T) {
-	for _, c := range []struct {
-		line string
-		pos  int
-	}{
-		{"x", 2}, {"x", -1}, {"日", 1}, {"\x1b[2J", 0}, {"a\nb", 1}, {"\xff", 0},
-		{strings.Repeat("x", DefaultMaxText+1), 0}, {"\u202e", 0},
-	} {
-		cfg := Config{Complete: func(string, int) (string, int, bool) { return c.line, c.pos, true }}
-		r := newRig(t, cfg, "ab\tc\r").run()
-		if diff := cmp.Diff([]string{"abc"}, r.texts()); diff != "" {
-			t.Errorf("%.20q: %s", c.line, diff)
-		}
+// A completion that is too long for a line does nothing.
+func TestLongCompletion(t *testing.T) {
+	cfg := Config{MaxText: 5, Complete: func(string, int) (string, int, bool) { return "abcdef", 6, true }}
+	if r := newRig(t, cfg, "ab\tc\r").run(); r.texts()[0] != "abc" {
+		t.Errorf("%q", r.texts())
 	}
 }
 
@@ -211,7 +200,7 @@ func TestPanics(t *testing.T) {
 			}()
 			r.run()
 		}()
-		if !r.term.out.mu.TryLock() {
+		if !r.term.mu.TryLock() {
 			t.Errorf("%s: the screen is left locked", want)
 		}
 	}

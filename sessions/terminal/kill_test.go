@@ -17,8 +17,9 @@ func TestYank(t *testing.T) {
 	enters(t, "a\x19b\r", "ab")
 	enters(t, "one\x15\r\x19\r", "", "one")
 	enters(t, "one\x15\x0b\x15\x17\x19\r", "one") // what takes nothing away is no loss
+	enters(t, "abcdef\x02\x02\x02\x0b\x01\x19\r", "defabc")
 	r := newRig(t, Config{MaxText: 6}, "abcd\x15\x19\x19\r", paste("a\nb")+"\x15\x19\r").run()
-	if diff := cmp.Diff([]Line{{Text: "abcdab", Over: 8}, {Text: "a\nb", Pasted: true}}, r.lines); diff != "" {
+	if diff := cmp.Diff([]Line{{Text: "abcdab", Over: 8}, {Text: "a\nb"}}, r.lines); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -45,8 +46,8 @@ func TestLongLines(t *testing.T) {
 		"one more":         {x + "é", Line{Text: x, Over: most + 1}},
 		"edited":           {x + "\x7f\x7f" + "ab", Line{Text: x[:2*most-4] + "ab"}},
 		"in the middle":    {x[:2*most-4] + "\x02" + "ab", Line{Text: x[:2*most-6] + "abé"}},
-		"with a paste":     {x[:2*most-6] + paste("a\nb"), Line{Text: x[:2*most-6] + "a\nb", Pasted: true}},
-		"between pastes":   {paste(x[:2*most-8]) + "ab" + paste("cd") + "e", Line{Text: x[:2*most-8] + "abcd", Over: most + 1, Pasted: true}},
+		"with a paste":     {x[:2*most-6] + paste("a\nb"), Line{Text: x[:2*most-6] + "a\nb"}},
+		"between pastes":   {paste(x[:2*most-8]) + "ab" + paste("cd") + "e", Line{Text: x[:2*most-8] + "abcd", Over: most + 1}},
 		"with Alt-Enter":   {x[:2*most-4] + "\x1b\ra", Line{Text: x[:2*most-4] + "\na"}},
 		"what is no UTF-8": {x[:2*most-6] + "\xffab", Line{Text: x[:2*most-6] + "\ufffdab"}},
 	} {

@@ -11,7 +11,7 @@ import (
 // of echoes, and typing goes on after it.
 func TestPrintIsNeverDropped(t *testing.T) {
 	in := &repeated{first: "hello\r", n: 0}
-	term := New(in, Config{MaxOutput: 100})
+	term := newTerminal(in, Config{MaxOutput: 100})
 	batch := strings.Repeat(strings.Repeat("x", 79)+"\n", 1000)
 	for range 3 {
 		term.Print([]byte(batch))
@@ -19,7 +19,7 @@ func TestPrintIsNeverDropped(t *testing.T) {
 	if got := bytes.Count(term.Take(nil), []byte(strings.Repeat("x", 79)+"\r\n")); got != 3000 {
 		t.Errorf("%d of 3000 lines are shown", got)
 	}
-	if line, err := term.ReadLine(nil); err != nil || line.Text != "hello" {
+	if line, err := term.ReadLine(erased); err != nil || line.Text != "hello" {
 		t.Errorf("%q, %v", line.Text, err)
 	}
 }
@@ -34,8 +34,8 @@ func TestOverflowEndsAtOnce(t *testing.T) {
 		_, err := io.WriteString(keys, strings.Repeat("abcdefgh", 4))
 		typed <- err
 	}()
-	term := New(in, Config{MaxOutput: 20})
-	if _, err := term.ReadLine(nil); err != ErrOverflow {
+	term := newTerminal(in, Config{MaxOutput: 20})
+	if _, err := term.ReadLine(erased); err != ErrOverflow {
 		t.Error(err)
 	}
 	if err := <-typed; err != nil {

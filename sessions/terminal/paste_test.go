@@ -49,14 +49,6 @@ func TestInterruptedPaste(t *testing.T) {
 	}
 }
 
-func TestPasteIsSaid(t *testing.T) {
-	r := newRig(t, Config{}, paste("a")+"b\r", "c\r", "d"+paste("e")+"\x03f\r").run()
-	want := []Line{{Text: "ab", Pasted: true}, {Text: "c"}, {Text: "f"}}
-	if diff := cmp.Diff(want, r.lines); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestPasteOnTheScreen(t *testing.T) {
 	play(t, small, func(r *rig) []any {
 		return []any{
@@ -68,7 +60,7 @@ func TestPasteOnTheScreen(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
-	const max = DefaultMaxText
+	const max = maxText
 	tests := []struct {
 		name, keys string
 		want       Line
@@ -76,20 +68,20 @@ func TestLimits(t *testing.T) {
 		{"typed to the limit", x(max), Line{Text: x(max)}},
 		{"typed one over", x(max + 1), Line{Text: x(max), Over: max + 1}},
 		{"typed far over", x(1 << 20), Line{Text: x(max), Over: 1 << 20}},
-		{"pasted to the limit", paste(x(max)), Line{Text: x(max), Pasted: true}},
-		{"pasted over", paste(x(5000)), Line{Text: x(max), Over: 5000, Pasted: true}},
-		{"pasted over, with newlines", paste(strings.Repeat("x\n", 2500) + "y"), Line{Text: strings.Repeat("x\n", max/2), Over: 5001, Pasted: true}},
-		{"newlines count as one", paste(strings.Repeat("x\n", 1999) + "y"), Line{Text: strings.Repeat("x\n", 1999) + "y", Pasted: true}},
-		{"pasted into a line", x(3000) + paste(x(3000)), Line{Text: x(max), Over: 6000, Pasted: true}},
-		{"typed after a paste", paste(x(3999)) + "abc", Line{Text: x(3999) + "a", Over: 4002, Pasted: true}},
+		{"pasted to the limit", paste(x(max)), Line{Text: x(max)}},
+		{"pasted over", paste(x(5000)), Line{Text: x(max), Over: 5000}},
+		{"pasted over, with newlines", paste(strings.Repeat("x\n", 2500) + "y"), Line{Text: strings.Repeat("x\n", max/2), Over: 5001}},
+		{"newlines count as one", paste(strings.Repeat("x\n", 1999) + "y"), Line{Text: strings.Repeat("x\n", 1999) + "y"}},
+		{"pasted into a line", x(3000) + paste(x(3000)), Line{Text: x(max), Over: 6000}},
+		{"typed after a paste", paste(x(3999)) + "abc", Line{Text: x(3999) + "a", Over: 4002}},
 		{"wide ones to the limit", strings.Repeat("日", max), Line{Text: strings.Repeat("日", max)}},
 		{"wide ones", strings.Repeat("日", max+1), Line{Text: strings.Repeat("日", max), Over: max + 1}},
-		{"pasted wide ones", paste(x(max-1) + "日日x"), Line{Text: x(max-1) + "日", Over: max + 2, Pasted: true}},
+		{"pasted wide ones", paste(x(max-1) + "日日x"), Line{Text: x(max-1) + "日", Over: max + 2}},
 		{"edited after it was over", x(max+10) + "\x7f\x7f!", Line{Text: x(max-2) + "!"}},
 		{"begun anew after it was over", x(max+10) + "\x15" + "short", Line{Text: "short"}},
 		{"filled again", x(max) + "\x7f" + "ab", Line{Text: x(max-1) + "a", Over: max + 1}},
 		{"over in the middle", x(max) + "\x01" + "ab", Line{Text: x(max), Over: max + 2}},
-		{"pasted in the middle", x(max-1) + "\x02" + paste("日é"), Line{Text: x(max-2) + "日x", Over: max + 1, Pasted: true}},
+		{"pasted in the middle", x(max-1) + "\x02" + paste("日é"), Line{Text: x(max-2) + "日x", Over: max + 1}},
 		{"another line called back", x(max+10) + "\x1b[A\x1b[B" + "\x7f", Line{Text: x(max - 1)}},
 		{"interrupted", x(max+10) + "\x03" + "short", Line{Text: "short"}},
 	}
@@ -116,7 +108,7 @@ func TestLimits(t *testing.T) {
 
 func TestSmallLimit(t *testing.T) {
 	r := newRig(t, Config{MaxText: 5}, "abcdefg\r", paste("1234567")+"\r", "abc\xffd\r").run()
-	want := []Line{{Text: "abcde", Over: 7}, {Text: "12345", Over: 7, Pasted: true}, {Text: "abc\ufffdd"}}
+	want := []Line{{Text: "abcde", Over: 7}, {Text: "12345", Over: 7}, {Text: "abc\ufffdd"}}
 	if diff := cmp.Diff(want, r.lines); diff != "" {
 		t.Error(diff)
 	}
@@ -145,10 +137,10 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestFloodsAreDropped(t *testing.T) {
 	for _, start := range []string{pasteStart, "typed", "\x1b[", "\x1b[M", "\x1b]"} {
-		term := New(&endless{start, 16 << 20}, Config{})
+		term := newTerminal(&endless{start, 16 << 20}, Config{})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := term.ReadLine(nil)
+		_, err := term.ReadLine(erased)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > 512<<10 || err != io.EOF {
 			t.Errorf("%q: %d bytes allocated, %v", start, n, err)

@@ -51,3 +51,17 @@ func TestResizeFillsTheWindow(t *testing.T) {
 		}
 	})
 }
+
+// What the window showed is not lost where it gets narrower and rows become more.
+func TestResizeLosesNothing(t *testing.T) {
+	play(t, Config{Width: 60, Height: 8}, func(r *rig) []any {
+		r.erase = func(Line) bool { return false }
+		return []any{
+			r.print("one\ntwo\n"), strings.Repeat("entered ", 13), "\r", r.print("three\n"), strings.Repeat("typed ", 12),
+			r.resize(14, 8), func() {
+				r.show()
+				r.checkSaid([]string{"one", "two", "three"})
+			},
+		}
+	})
+}

@@ -27,7 +27,6 @@ type rig struct {
 
 	failed string // what is wrong; it ends the script
 	lines  []Line
-	end    Line // what came with the error
 	err    error
 	out    int // bytes taken
 	buf    []byte
@@ -38,12 +37,33 @@ type fatal interface {
 	Fatalf(format string, args ...any)
 }
 
+const maxText = 4000 // unless a test says otherwise
+
 func newRig(t fatal, cfg Config, script ...any) *rig {
-	r := &rig{t: t, script: script, erase: func(Line) bool { return true }}
-	r.term = New(r, cfg)
+	r := &rig{t: t, script: script, erase: erased}
+	r.term = newTerminal(r, cfg)
 	s := clampSize(cfg.Width, cfg.Height)
 	r.screen = screen.New(s.width, s.height)
 	return r
+}
+
+func erased(Line) bool { return true }
+
+// newTerminal fills in what cfg says nothing of.
+func newTerminal(in io.Reader, cfg Config) *Terminal {
+	if cfg.MaxText == 0 {
+		cfg.MaxText = maxText
+	}
+	if cfg.MaxOutput == 0 {
+		cfg.MaxOutput = 256 << 10
+	}
+	if cfg.Complete == nil {
+		cfg.Complete = func(string, int) (string, int, bool) { return "", 0, false }
+	}
+	if cfg.Wake == nil {
+		cfg.Wake = func() {}
+	}
+	return New(in, cfg)
 }
 
 // Read gives the next keys of the script to the Terminal.
@@ -80,7 +100,7 @@ func (r *rig) run() *rig {
 	for {
 		line, err := r.term.ReadLine(r.erase)
 		if err != nil {
-			r.end, r.err = line, err
+			r.err = err
 			break
 		}
 		r.lines = append(r.lines, line)
@@ -89,10 +109,10 @@ func (r *rig) run() *rig {
 	if r.failed != "" {
 		r.t.Fatalf("%s", r.failed)
 	}
-	if !r.term.out.mu.TryLock() {
+	if !r.term.mu.TryLock() {
 		r.t.Fatalf("the screen is left locked")
 	}
-	r.term.out.mu.Unlock()
+	r.term.mu.Unlock()
 	if len(r.screen.Unknown) > 0 || r.screen.Bells > 0 {
 		r.t.Fatalf("%d bells and unknown output %q", r.screen.Bells, r.screen.Unknown)
 	}

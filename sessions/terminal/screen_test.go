@@ -194,19 +194,3 @@ func TestRestore(t *testing.T) {
 		t.Errorf("after the end: %q", out)
 	}
 }
-
-func TestPrompts(t *testing.T) {
-	for prompt, want := range map[string]string{
-		"": ">", "\x1b[1m\x1b[0m": ">", "a\nb": ">", "\x1b[32mbob\x1b[m> ": "bob>", "日> ": "日>",
-	} {
-		play(t, Config{Width: 20, Height: 6, Prompt: prompt}, func(r *rig) []any {
-			return []any{
-				r.expect(want), "x\x01y", r.print("one\n"), func() {
-					if rows := r.screen.Screen(); !strings.HasPrefix(rows[1], want) || rows[0] != "one" {
-						t.Errorf("%q", rows)
-					}
-				}, "\r", r.expect("one", want),
-			}
-		})
-	}
-}

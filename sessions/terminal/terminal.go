@@ -5,48 +5,55 @@
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
 // and then writes what Take returns. Nothing here ever blocks on the network
-// but ReadLine, and that while it holds no lock: what a person types who does not
-// take what is written only makes Take's buffer grow, until ErrOverflow.
+// but ReadLine, and that while it holds no lock. If the person's client takes no
+// output, typing on only makes Take's buffer grow, until ErrOverflow.
 //
 // x/term only edits: it decides what a key does to the line. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
 // follows the cursor again for every key, so its echo is off (it reads lines as
-// it reads passwords). After each burst of keys the filter asks it for the line
-// and the cursor, and display changes on the screen what has to be changed.
+// it reads passwords). After each burst of keys it is asked for the line and the
+// cursor, and display makes the changes on the screen.
 package terminal
 
 import (
+	"errors"
 	"io"
+	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
 
-// Limits and defaults of Config.
-const (
-	DefaultMaxText   = 4000
-	DefaultMaxOutput = 256 << 10
-
-	// maxTyped is how many runes x/term lets a line have by typing; more can be inserted.
-	maxTyped = 4096
-)
-
-// Config says how a Terminal is to be. The zero value of a field is its default.
+// Config says how a Terminal is to be.
 type Config struct {
-	Width, Height int    // of the window; 0 is 80 by 24, else clamped to 10..500 by 2..500
-	Prompt        string // plain text or with SGR sequences, at least one visible character; default "> "
-	MaxText       int    // characters of one line; default 4,000
-	MaxOutput     int    // bytes of echoes that may wait for Take; default 256 KiB
+	Width, Height int // of the window, as announced
+	MaxText       int // characters of one line
+	MaxOutput     int // bytes of echoes that may wait for Take
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
-	// has U+2424 where a pasted text had newlines. An answer that does not fit
-	// the editor (position outside the line or inside a character, control
-	// characters, too long) is ignored. Nil: Tab does nothing.
+	// has U+2424 where a pasted text had newlines.
 	Complete func(line string, pos int) (newLine string, newPos int, ok bool)
 
 	// Wake is told that output has come to wait for Take by another way than
-	// Print and Resize, whose caller takes it anyhow: an echo or Clear. It must
+	// Print and Resize, whose caller takes it anyway: an echo or Clear. It must
 	// not block and not call the Terminal.
 	Wake func()
+}
+
+// ErrOverflow is what ReadLine returns, at once, when more echoes wait than Config
+// allows, because the person types on and their client takes no output. Later
+// changes were not drawn: the session is to be ended.
+var ErrOverflow = errors.New("terminal: output not taken")
+
+// Line is what a person entered.
+type Line struct {
+	// Text holds runes that text.Allowed lets through, and '\n' where a paste had
+	// newlines. It is still to be cleaned by text.Clean.
+	Text string
+	// Over is 0, or the number of characters of all that was typed or pasted, when that
+	// is more than MaxText; Text is the part of it that the editor kept. It is not
+	// added to the history, since it is only a part of a message.
+	Over int
 }
 
 // Terminal is one session's screen and line editor. Make it with New.
@@ -54,95 +61,81 @@ type Config struct {
 // ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
-	edit *term.Terminal // the reader's, and so is all in it
-	in   filter         // the reader's
-	out  display        // locks by itself
-	wake func()         // never changes
+	display        // locks by itself
+	in      filter // the reader's
 }
 
 // New returns a Terminal that reads keys from in. Its first output, which waits
 // for Take already, asks the person's terminal to mark pastes.
 func New(in io.Reader, cfg Config) *Terminal {
-	t := &Terminal{wake: cfg.Wake}
-	if t.wake == nil {
-		t.wake = func() {}
-	}
-	t.in = filter{t: t, src: in, max: DefaultMaxText, complete: cfg.Complete, exact: true}
-	t.in.callback = t.in.answer
-	t.in.past.forgetPlace()
-	if cfg.MaxText > 0 {
-		t.in.max = cfg.MaxText
-	}
-	t.out.max = DefaultMaxOutput
-	if cfg.MaxOutput > 0 {
-		t.out.max = cfg.MaxOutput
-	}
-	t.out.size = clampSize(cfg.Width, cfg.Height)
-	t.out.setPrompt(cfg.Prompt)
-	t.out.buf = append(t.out.buf, pasteOn...)
-	t.renew()
+	t := &Terminal{display: display{
+		size: clampSize(cfg.Width, cfg.Height), max: cfg.MaxOutput, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
+	}}
+	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	return t
 }
 
-const (
-	pasteOn  = "\x1b[?2004h"
-	pasteOff = "\x1b[?2004l"
-)
-
-// renew replaces x/term's terminal, which never gives back the memory that a
-// long line took. The reader's, and only between two lines.
-func (t *Terminal) renew() {
-	t.edit = term.NewTerminal(keyboard{&t.in}, "")
-}
-
-// keyboard is what x/term sits on: the filter to read from, and nothing to draw
-// on.
-type keyboard struct{ *filter }
-
-func (keyboard) Write(p []byte) (int, error) { return len(p), nil }
-
-// Print shows p, which is whole lines ending in "\n", above the line being
-// edited. One call for all there is to show is much cheaper than one for each
-// line. p may hold SGR sequences and BEL, and is not kept. All of it waits for Take
-// then, whatever its length: its bounds are the writer's. The writer's only.
-func (t *Terminal) Print(p []byte) {
-	if len(p) > 0 {
-		t.out.print(p)
+// ReadLine shows the prompt and returns the next line that the person enters.
+//
+// When Enter was pressed, erase is asked whether the rows with the typed line are
+// to be erased, because the text will come back as the room shows it, or stay.
+// Output that is printed before it has answered is shown above those rows. Between two
+// ReadLines there is no prompt.
+//
+// The error is io.EOF after ^D on an empty line and at the end of input, else
+// the error of reading. Text that was typed and not entered is lost. All later calls
+// return the error.
+func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
+	f := &t.in
+	if f.ended != nil {
+		return Line{}, f.ended
+	}
+	defer t.wake()
+	for {
+		// Another one for each line, since x/term never gives back the memory of a long one, nor
+		// begins a walk through the history again.
+		f.editor = term.NewTerminal(f, "")
+		f.editor.History = f
+		s, err := f.editor.ReadPassword("")
+		if p := f.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
+			f.panicked = nil
+			panic(p)
+		}
+		if err != nil {
+			f.ended = err
+			return Line{}, err
+		}
+		last := f.current
+		f.current = current{}
+		if last.interrupted {
+			continue
+		}
+		line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n")}
+		if all := utf8.RuneCountInString(s) + last.dropped; last.dropped > 0 && all > f.max {
+			line.Over = all
+		} else {
+			f.remember(s)
+		}
+		t.enter(s, erase(line))
+		return line, nil
 	}
 }
 
-// Resize follows a change of the person's window; sizes are clamped like those
-// of Config. The writer's only.
-func (t *Terminal) Resize(w, h int) {
-	t.out.resize(clampSize(w, h))
-}
-
-// Clear erases the screen; the prompt and what is being typed move to its top.
-func (t *Terminal) Clear() {
-	t.out.clear()
-	t.wake()
-}
-
-// Take appends all output that waits to dst and forgets it.
-func (t *Terminal) Take(dst []byte) []byte {
-	return t.out.take(dst)
-}
-
-// Restore returns what to write last, so that the person's terminal is left as
-// it was: without the prompt, the cursor at the start of a row, and pastes no
-// longer marked. What waits has to be taken and written first. Nothing is
-// shown after it.
-func (t *Terminal) Restore() []byte {
-	return t.out.close(pasteOff)
-}
-
-// clampSize makes a usable size of what a client announced.
-func clampSize(w, h int) size {
+// ClampWidth returns the number of cells in a row that is reckoned with for a
+// window that was announced as w wide.
+func ClampWidth(w int) int {
 	if w <= 0 {
 		w = 80
 	}
+	return min(max(w, 10), 500)
+}
+
+// ClampHeight is ClampWidth for the number of rows.
+func ClampHeight(h int) int {
 	if h <= 0 {
 		h = 24
 	}
-	return size{min(max(w, 10), 500), min(max(h, 2), 500)}
+	return min(max(h, 2), 500)
 }
+
+func clampSize(w, h int) size { return size{ClampWidth(w), ClampHeight(h)} }

@@ -1,9 +1,9 @@
-// Package text makes what people type fit to be shown on other people's
-// screens, and measures and wraps it in terminal cells.
+// Package text makes typed text fit to be shown on other people's screens, and
+// measures and wraps it in terminal cells.
 //
-// Clean is applied once to what a person says, on the way in. CleanLine is for
-// everything else that somebody else chose and that ends up in one line of a
-// screen or a log: nicks in errors, environment values, exec commands, reasons,
+// Clean is applied once to all that a person says, on the way in. CleanLine is for
+// everything else that a client chose and that ends up in one line of a screen or
+// a log: nicks in errors, environment values, exec commands, reasons,
 // TERM, client versions. Quote shows a piece of such input in an error.
 //
 // Everything here is a pure function of its arguments and safe to call
@@ -13,53 +13,90 @@ package text
 import (
 	"bytes"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
-// maxMarks is how many combining marks stay on one base: enough for every
-// living script, too few to paint over the rows above and below.
-const maxMarks = 4
+const (
+	// maxMarks is how many combining marks stay on one base: enough for every
+	// living script, too few to paint over the rows above and below.
+	maxMarks = 4
 
-// tabSpaces is what a tab becomes: a real tab has a width only the terminal knows.
-const tabSpaces = "    "
+	// tabSpaces is what a tab becomes: a real tab has a width only the terminal knows.
+	tabSpaces = "    "
+
+	joiner     = '\u200d' // zero-width joiner
+	textStyle  = '\ufe0e' // variation selector 15
+	emojiStyle = '\ufe0f' // variation selector 16
+)
 
 // Clean returns s as it may be said in the room: valid UTF-8 whose only control
 // character is '\n', without anything that moves a cursor, reorders text, hides
-// text or stacks marks, and without blanks at the ends of lines: what has nothing to
-// see becomes empty. CRLF and
-// a lone CR are newlines, a tab is four spaces, each run of invalid bytes is one
-// U+FFFD. Clean is idempotent, its cost is linear, and its result is at most
-// four times as long as s. Printable ASCII is returned as it is.
+// text or stacks marks, and without blanks at the ends of lines, so that invisible
+// text becomes empty. CRLF and a lone CR are newlines, a tab is four spaces, each run
+// of invalid bytes is one U+FFFD. Clean is idempotent, its cost is linear, and its
+// result is at most four times as long as s. Printable ASCII is returned as it is.
 func Clean(s string) string {
 	if isPlain(s) {
 		return strings.TrimRight(s, " ")
 	}
-	c := cleaner{out: make([]byte, 0, len(s)+len(s)/8)}
+	out := make([]byte, 0, len(s)+len(s)/8)
+	line := 0         // where the current line begins in out
+	marks := maxMarks // on the current base, which a line begins without
+	selects := false  // what came last may be followed by a variation selector
+	joins := false    // or by a joiner
+	bad := false      // what came last was not UTF-8
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		i += size
-		if r == '\r' && i < len(s) && s[i] == '\n' {
+		again := bad
+		bad = r == utf8.RuneError && size == 1
+		keep := true
+		switch {
+		case r == '\r' && strings.HasPrefix(s[i:], "\n"):
 			continue
-		}
-		if r == utf8.RuneError && size == 1 {
-			c.invalid()
+		case r == '\n' || r == '\r':
+			out = append(trimLine(out, line), '\n')
+			line, marks, selects, joins = len(out), maxMarks, false, false
 			continue
+		case r == '\t':
+			out = append(out, tabSpaces...)
+			marks, selects, joins = 0, false, false
+			continue
+		case bad && again, !Allowed(r):
+			continue
+		case r == joiner: // only between two emoji
+			next, _ := utf8.DecodeRuneInString(s[i:])
+			keep = joins && isEmoji(next)
+			selects, joins = selects && !keep, joins && !keep
+		case r == textStyle || r == emojiStyle:
+			// Only directly after what has two styles. One elsewhere is invisible, which is how
+			// data is smuggled through text.
+			keep, selects = selects, false
+		case isMark(r):
+			keep = marks < maxMarks
+			marks++
+			selects, joins = selects && !keep, joins && !keep
+		default:
+			joins = isEmoji(r)
+			marks, selects = 0, joins || strings.ContainsRune("0123456789#*", r) // with one: a keycap
 		}
-		c.put(r, s[i:])
-		c.bad = false
+		if keep {
+			out = utf8.AppendRune(out, r)
+		}
 	}
-	c.trimLine()
-	return string(c.out)
+	return string(trimLine(out, line))
+}
+
+// trimLine takes the blanks off the end of the line that begins at out[line:].
+func trimLine(out []byte, line int) []byte {
+	return out[:line+len(bytes.TrimRightFunc(out[line:], isBlank))]
 }
 
 // CleanLine is Clean for text that has to stay on one line: newlines become
 // spaces.
 func CleanLine(s string) string {
-	s = Clean(s)
-	if strings.IndexByte(s, '\n') < 0 {
-		return s
-	}
-	return strings.TrimRightFunc(strings.ReplaceAll(s, "\n", " "), isBlank)
+	return strings.TrimRightFunc(strings.ReplaceAll(Clean(s), "\n", " "), isBlank)
 }
 
 // isPlain tells whether s is printable ASCII with newlines that follow no
@@ -77,89 +114,50 @@ func isPlain(s string) bool {
 	return true
 }
 
-// cleaner holds what Clean has to remember between two runes.
-type cleaner struct {
-	out       []byte
-	lineStart int  // where the current line begins in out
-	marks     int  // marks kept on the current base
-	based     bool // the current line has a base to put marks on
-	selects   bool // the last rune kept may be followed by a variation selector
-	joins     bool // the last rune kept may be followed by a joiner
-	bad       bool // the last bytes read were invalid
+// forbidden has the characters that are not sent to other screens: controls, format
+// characters (bidirectional, zero-width, tags, annotations), private use, surrogates,
+// separators, variation selectors, noncharacters and invisible fillers.
+var forbidden = []*unicode.RangeTable{
+	unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
+	unicode.Noncharacter_Code_Point, unicode.Other_Default_Ignorable_Code_Point,
 }
 
-// invalid notes a byte that is not UTF-8.
-func (c *cleaner) invalid() {
-	if !c.bad {
-		c.base(utf8.RuneError)
-	}
-	c.bad = true
-}
-
-// put keeps or drops r; rest is what follows it.
-func (c *cleaner) put(r rune, rest string) {
+// Allowed tells whether a typed or pasted r may enter an editor at all: it is
+// printable, a combining mark, or one of the few format characters that Clean
+// keeps in some places, by what stands beside them. Newlines and tabs are keys, not
+// text, and are not allowed.
+func Allowed(r rune) bool {
 	switch {
-	case r == '\n' || r == '\r':
-		c.newline()
-	case r == '\t':
-		c.out = append(c.out, tabSpaces...)
-		c.based, c.marks, c.selects, c.joins = true, 0, false, false
-	case !Allowed(r):
-	case r == joiner:
-		c.join(rest)
-	case r == textStyle || r == emojiStyle:
-		c.variation(r)
-	case isMark(r):
-		c.mark(r)
-	default:
-		c.base(r)
+	case r < 0x7f:
+		return r >= 0x20
+	case r == joiner || r == textStyle || r == emojiStyle:
+		return true
 	}
+	return r <= unicode.MaxRune && !unicode.In(r, forbidden...)
 }
 
-func (c *cleaner) base(r rune) {
-	c.out = utf8.AppendRune(c.out, r)
-	c.based, c.marks = true, 0
-	c.joins = isEmoji(r)
-	c.selects = c.joins || isKeycap(r)
-}
-
-func (c *cleaner) mark(r rune) {
-	if !c.based || c.marks == maxMarks {
-		return
+// isBlank tells whether r looks like a space: it is one, or a character without ink.
+func isBlank(r rune) bool {
+	switch r {
+	case '\u2800', '\U00013441', '\U00013442', '\U00016fe4', '\U0001d159': // Braille, Egyptian, Khitan, music
+		return true
 	}
-	c.out = utf8.AppendRune(c.out, r)
-	c.marks++
-	c.selects, c.joins = false, false
+	return unicode.IsSpace(r)
 }
 
-// variation keeps one selector directly after what has two styles. A selector
-// elsewhere is invisible, which is how data is smuggled through text.
-func (c *cleaner) variation(r rune) {
-	if !c.selects {
-		return
+// isMark tells whether r is drawn onto the character before it.
+func isMark(r rune) bool {
+	return r >= 0x300 && (unicode.Is(unicode.M, r) || RuneWidth(r) == 0)
+}
+
+// isEmoji tells whether r may be joined to others like it: that is wider than Unicode's
+// Extended_Pictographic, by symbols for which it does no harm.
+func isEmoji(r rune) bool {
+	switch {
+	case r < 0xa9 || isBlank(r) || r == utf8.RuneError:
+		return false
+	case r >= 0x1f000 && r <= 0x1faff || unicode.Is(unicode.So, r):
+		return true
 	}
-	c.out = utf8.AppendRune(c.out, r)
-	c.selects = false
-}
-
-// join keeps a joiner only between two emoji.
-func (c *cleaner) join(rest string) {
-	next, _ := utf8.DecodeRuneInString(rest)
-	if !c.joins || !isEmoji(next) {
-		return
-	}
-	c.out = utf8.AppendRune(c.out, joiner)
-	c.selects, c.joins = false, false
-}
-
-func (c *cleaner) newline() {
-	c.trimLine()
-	c.out = append(c.out, '\n')
-	c.lineStart = len(c.out)
-	c.based, c.marks, c.selects, c.joins = false, 0, false, false
-}
-
-func (c *cleaner) trimLine() {
-	line := bytes.TrimRightFunc(c.out[c.lineStart:], isBlank)
-	c.out = c.out[:c.lineStart+len(line)]
+	return strings.ContainsRune("‼⁉ℹ↔◻◼◽◾⤴⤵〰〽", r)
 }

@@ -187,7 +187,7 @@ func TestCleanProperties(t *testing.T) {
 func TestNaughtyStrings(t *testing.T) {
 	for _, s := range naughty(t) {
 		checkClean(t, s)
-		checkWrap(t, s, 20, 5, 3)
+		checkWrap(t, s, 20, 5)
 	}
 }
 

@@ -10,57 +10,58 @@ import (
 
 func TestAppendWrapped(t *testing.T) {
 	tests := []struct {
-		name               string
-		s                  string
-		width, col, indent int
-		want               string
+		name       string
+		s          string
+		width, col int
+		want       string
 	}{
-		{"fits", "hello", 20, 5, 5, "hello"},
-		{"fits to the last column", "hello", 10, 5, 5, "hello"},
-		{"breaks at a space", "hello world", 12, 4, 4, "hello\n    world"},
-		{"swallows spaces", "hello   world", 12, 4, 4, "hello\n    world"},
-		{"keeps spaces inside", "a  b", 12, 4, 4, "a  b"},
-		{"newline", "a\nb", 12, 4, 4, "a\n    b"},
-		{"empty line", "a\n\nb", 12, 4, 4, "a\n\n    b"},
-		{"indented line", "if x:\n  y", 20, 2, 2, "if x:\n    y"},
-		{"first word does not fit", "hello", 12, 10, 2, "\n  hello"},
-		{"long word", "abcdefghijklmnop", 10, 2, 2, "abcdefgh\n  ijklmnop"},
-		{"long word after a short one", "hi abcdefghijklmnop", 10, 2, 2, "hi abcde\n  fghijklm\n  nop"},
-		{"no width", strings.Repeat("long ", 50) + "\nx", 0, 4, 4, strings.Repeat("long ", 50) + "\n    x"},
-		{"wide", "日本語日本語", 10, 2, 2, "日本語日\n  本語"},
-		{"wide at the edge", "日本語日本語", 9, 2, 2, "日本語\n  日本語"},
-		{"wide after words", "ab cd日本語", 8, 0, 0, "ab cd日\n本語"},
-		{"cluster", "👩\u200d💻👩\u200d💻👩\u200d💻", 6, 2, 2, "👩\u200d💻👩\u200d💻\n  👩\u200d💻"},
-		{"marks", "e\u0301e\u0301 e\u0301e\u0301e\u0301", 5, 0, 1, "e\u0301e\u0301\n e\u0301e\u0301e\u0301"},
-		{"huge indent", "aaaa bbbb cccc", 8, 0, 7, "aaaa\n  bbbb\n  cccc"},
-		{"column past the width", "abc def", 10, 23, 2, "abc def"},
-		{"trailing space", "abc ", 3, 0, 0, "abc"},
-		{"indented too far", "    word", 6, 0, 0, "  word"},
-		{"mark on a space", "abcd \u0301x", 5, 0, 0, "abcd\n \u0301x"},
-		{"one column", "ab日", 1, 0, 5, "a\nb\n日"},
-		{"negative", "ab", 10, -3, -3, "ab"},
+		{"fits", "hello", 20, 5, "hello"},
+		{"fits to the last column", "hello", 10, 5, "hello"},
+		{"breaks at a space", "hello world", 12, 4, "hello\n    world"},
+		{"swallows spaces", "hello   world", 12, 4, "hello\n    world"},
+		{"keeps spaces inside", "a  b", 12, 4, "a  b"},
+		{"newline", "a\nb", 12, 4, "a\n    b"},
+		{"newline first", "\nb", 12, 4, "\n    b"},
+		{"empty line", "a\n\nb", 12, 4, "a\n\n    b"},
+		{"indented line", "if x:\n  y", 20, 2, "if x:\n    y"},
+		{"first word does not fit", "hello", 12, 10, "\n  hello"},
+		{"long word", "abcdefghijklmnop", 10, 2, "abcdefgh\n  ijklmnop"},
+		{"long word after a short one", "hi abcdefghijklmnop", 10, 2, "hi\n  abcdefgh\n  ijklmnop"},
+		{"no width", strings.Repeat("long ", 50) + "\nx", 0, 4, strings.Repeat("long ", 50) + "\n    x"},
+		{"wide", "日本語日本語", 10, 2, "日本語日\n  本語"},
+		{"wide at the edge", "日本語日本語", 9, 2, "日本語\n  日本語"},
+		{"wide after words", "ab cd日本語", 8, 0, "ab cd日\n本語"},
+		{"cluster", "👩\u200d💻👩\u200d💻👩\u200d💻", 6, 2, "👩\u200d💻👩\u200d💻\n  👩\u200d💻"},
+		{"marks", "e\u0301e\u0301 e\u0301e\u0301e\u0301", 6, 1, "e\u0301e\u0301\n e\u0301e\u0301e\u0301"},
+		{"far right", "aaaa bbbb cccc", 8, 7, "\n  aaaa\n  bbbb\n  cccc"},
+		{"column past the width", "abc def", 10, 23, "abc def"},
+		{"trailing space", "abc ", 3, 0, "abc"},
+		{"indented too far", "    word", 6, 0, "word"},
+		{"mark on a space", "abcd \u0301x", 5, 0, "abcd \u0301\nx"},
+		{"one column", "ab日", 1, 0, "a\nb\n日"},
+		{"negative", "ab", 10, -3, "ab"},
 	}
 	for _, tt := range tests {
-		got := string(AppendWrapped(nil, tt.s, tt.width, tt.col, tt.indent))
+		got := string(AppendWrapped(nil, tt.s, tt.width, tt.col))
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		checkWrap(t, tt.s, tt.width, tt.col, tt.indent)
+		checkWrap(t, tt.s, tt.width, tt.col)
 	}
 }
 
 func TestAppendWrappedAppends(t *testing.T) {
-	if got := string(AppendWrapped([]byte("x: "), "y", 10, 3, 3)); got != "x: y" {
+	if got := string(AppendWrapped([]byte("x: "), "y", 10, 3)); got != "x: y" {
 		t.Error(got)
 	}
 }
 
 // checkWrap asserts what wrapping promises: nothing lost but spaces, no row too
 // wide unless by a single cluster, all later rows indented.
-func checkWrap(t fatal, in string, width, col, indent int) {
+func checkWrap(t fatal, in string, width, col int) {
 	t.Helper()
 	s := Clean(in)
-	out := string(AppendWrapped(nil, s, width, col, indent))
+	out := string(AppendWrapped(nil, s, width, col))
 	if bare(out) != bare(s) {
 		t.Fatalf("wrapping %q at %d lost text: %q", s, width, out)
 	}
@@ -68,7 +69,7 @@ func checkWrap(t fatal, in string, width, col, indent int) {
 		return
 	}
 	if strings.Count(out, "\n") > strings.Count(s, "\n")+len(s) {
-		t.Fatalf("wrapping %q at %d,%d,%d has empty rows: %q", s, width, col, indent, out)
+		t.Fatalf("wrapping %q at %d,%d has empty rows: %q", s, width, col, out)
 	}
 	for i, row := range strings.Split(out, "\n") {
 		cells := displaywidth.String(row)
@@ -76,7 +77,7 @@ func checkWrap(t fatal, in string, width, col, indent int) {
 			cells += max(col, 0) % width
 		}
 		if cells > width && clusters(strings.TrimLeft(row, " ")) > 1 {
-			t.Fatalf("wrapping %q at %d,%d,%d: row %q takes %d", s, width, col, indent, row, cells)
+			t.Fatalf("wrapping %q at %d,%d: row %q takes %d", s, width, col, row, cells)
 		}
 	}
 }
@@ -99,18 +100,17 @@ func TestWrapProperties(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		s := strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")
-		checkWrap(t, s, rapid.IntRange(0, 40).Draw(t, "width"),
-			rapid.IntRange(0, 50).Draw(t, "col"), rapid.IntRange(0, 50).Draw(t, "indent"))
+		checkWrap(t, s, rapid.IntRange(0, 40).Draw(t, "width"), rapid.IntRange(0, 50).Draw(t, "col"))
 	})
 }
 
 func FuzzAppendWrapped(f *testing.F) {
-	f.Add("hello world", 10, 3, 3)
-	f.Add("日本語 👩\u200d💻\n e\u0301", 4, 1, 2)
-	f.Add(" \u0301 \u200d ", 2, 9, 9)
-	f.Add("x \ud7cf\n00x", 36, 9, 2) // a mark by its width, not by its cluster
-	f.Fuzz(func(t *testing.T, s string, width, col, indent int) {
-		checkWrap(t, s, width%200, col%300, indent%300)
+	f.Add("hello world", 10, 3)
+	f.Add("日本語 👩\u200d💻\n e\u0301", 4, 1)
+	f.Add(" \u0301 \u200d ", 2, 9)
+	f.Add("x \ud7cf\n00x", 36, 9) // a mark by its width, not by its cluster
+	f.Fuzz(func(t *testing.T, s string, width, col int) {
+		checkWrap(t, s, width%200, col%300)
 	})
 }
 
@@ -158,7 +158,7 @@ func BenchmarkAppendWrapped(b *testing.B) {
 			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
-				dst = AppendWrapped(dst[:0], s, 80, 12, 12)
+				dst = AppendWrapped(dst[:0], s, 80, 12)
 			}
 		})
 	}

@@ -14,7 +14,7 @@ const textMax = 100
 
 // Text makes text from a file safe to show: no control, format (bidi, zero-width,
 // tag), private or unassigned characters, no combining marks, nothing invalid, and
-// not long. What is taken out leaves a '?' so that one sees that something was there.
+// not long. Each character taken out leaves a '?'.
 func Text(s string) string { return Most(s, textMax) }
 
 // Most is Text with up to n characters.
@@ -35,16 +35,12 @@ func Most(s string, n int) string {
 
 // Quote quotes the beginning of s in pure ASCII, for use inside an error's text.
 func Quote(s string) string {
-	const most = 40
-	cut := s
-	if len(s) > most {
-		cut = s[:most]
-		for len(cut) > 0 && !utf8.RuneStart(s[len(cut)]) {
-			cut = cut[:len(cut)-1]
-		}
+	end := min(len(s), 40)
+	for 0 < end && end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	q := strconv.QuoteToASCII(cut)
-	if len(cut) < len(s) {
+	q := strconv.QuoteToASCII(s[:end])
+	if end < len(s) {
 		q += "..."
 	}
 	return q

@@ -25,7 +25,7 @@ func TestTakeOfWhatCantBeWritten(t *testing.T) {
 	t.Cleanup(func() { must(t, unix.Unmount(data, unix.MNT_DETACH)) })
 	must(t, unix.Mount("", data, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 	to, taken := mustTake(t, data)
-	if got := paths(&taken.Manifest); got != kept {
+	if got := paths(taken); got != kept {
 		t.Errorf("copied\n%s, want\n%s", got, kept)
 	}
 	wantRestored(t, "restored", mustRestore(t, to))

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,18 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whoelse/room/history"
+	"whoelse/room/internal/disk"
 )
 
 // stagingEnd is added to the data folder's name for the folder in which it is built.
 const stagingEnd = ".restoring"
 
-// stagingLock is held in that folder, and tells that it is one.
-const stagingLock = "restore.lock"
-
 // Restore makes the data folder of the backup in from. data must be missing or empty.
 // All is copied, compared with the manifest and finished as a start does it, in a folder
-// beside it, which then becomes data in one step: after an error, or when it was
-// interrupted, there is no data folder yet, and it can be run again. log is told what a
+// beside it, which then becomes data in one step; after an error there is neither. log is told what a
 // start would log.
 func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Options) (*Manifest, error) {
 	m, err := ReadManifest(from)
@@ -34,180 +32,132 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	if real, err := filepath.EvalSymlinks(from); err == nil && within(real, data) {
-		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
-	}
-	r := &restoring{copier: newCopier(ctx, from, data+stagingEnd, opts), m: m, data: data}
-	if err := r.stage(); err != nil {
+	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
+	if err := c.do("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(r.run(log), r.lock.Close()); err != nil {
-		return nil, err
+	if err = c.restore(m, log); err == nil {
+		// Unlike os.Rename it replaces an empty folder.
+		err = c.do("rename", data, func() error { return unix.Rename(c.to, data) })
 	}
-	return m, nil
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(c.to))
+	}
+	return m, c.syncDir(filepath.Dir(data))
+}
+
+// makeNew makes a folder, durably, which must not be there.
+func makeNew(path string) error {
+	above, err := disk.OpenDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s is in the way: another restore is running, or was killed; if none is running, remove it", path)
+	}
+	return errors.Join(err, above.Close())
 }
 
 // target is where the data folder is to be, without links, if it may.
 func target(data string) (string, error) {
-	exists, empty, err := emptyOrMissing(data)
-	if err != nil {
-		return "", err
-	}
-	if !empty {
+	exists, err := vacant(data)
+	if errors.Is(err, errNotEmpty) {
 		if used, err := history.InUse(filepath.Join(data, "history")); err == nil && used {
-			return "", fmt.Errorf("a whoelse is running on the data folder %s; stop it and move the folder away, or name another one with --data", data)
+			return "", fmt.Errorf("a whoelse is running on the data folder %s; stop it and move the folder away, "+
+				"or name another one with --data", data)
 		}
 		return "", fmt.Errorf("the data folder %s is not empty; move it away, or name another one with --data", data)
 	}
-	if exists {
-		data, err = filepath.EvalSymlinks(data)
-	}
-	if err == nil {
+	if err == nil && exists {
+		data, err = real(data)
+	} else if err == nil {
 		data, err = filepath.Abs(data)
 	}
-	if err == nil && exists && mounted(data) {
-		err = fmt.Errorf("%s is where a file system is mounted, and can't be replaced; name a folder in it with --data, and start the server with that one", data)
+	if err != nil {
+		return "", err
 	}
-	return data, err
-}
-
-// mounted reports whether path is on another file system than the folder above it.
-func mounted(path string) bool {
 	var here, above unix.Stat_t
-	return unix.Stat(path, &here) == nil && unix.Stat(filepath.Dir(path), &above) == nil && here.Dev != above.Dev
+	if unix.Stat(data, &here) == nil && unix.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
+		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
+			"name a folder in it with --data, and start the server with that one", data)
+	}
+	return data, nil
 }
 
-// restoring is one restore.
-type restoring struct {
-	*copier
-	m    *Manifest
-	data string
-	lock *os.File // in the folder to
-}
-
-// stage takes the folder in which all is built. What an interrupted restore has left
-// there is removed, and anything else not touched.
-func (r *restoring) stage() (err error) {
-	if err := r.fault("mkdir", r.to); err != nil {
-		return err
-	}
-	if err := r.make(filepath.Dir(r.to)); err != nil {
-		return err
-	}
-	path := filepath.Join(r.to, stagingLock)
-	_, lockErr := os.Lstat(path)
-	if err := os.Mkdir(r.to, 0o700); errors.Is(err, fs.ErrExist) {
-		if _, empty, err := emptyOrMissing(r.to); err != nil || !empty && lockErr != nil {
-			return errors.Join(fmt.Errorf("%s is in the way, and not from a restore; move it away", r.to), err)
-		}
-	} else if err != nil {
-		return err
-	}
-	r.lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	err = unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("another restore to %s is running", r.data)
-	}
-	if err == nil {
-		err = r.clear()
-	}
-	if err != nil {
-		return errors.Join(err, r.lock.Close())
-	}
-	return nil
-}
-
-func (r *restoring) clear() error {
-	list, err := os.ReadDir(r.to)
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		if e.Name() == stagingLock {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(r.to, e.Name())); err != nil {
+// restore copies all, compares it with the manifest, and does what a start does about the log, so
+// that nothing waits in it, and about an older layout.
+func (c *copier) restore(m *Manifest, log *slog.Logger) error {
+	for i, f := range m.Files {
+		if err := c.copy(f.Path); err != nil {
 			return err
 		}
+		path := filepath.Join(c.from, f.Path)
+		if len(c.files) == i {
+			return fmt.Errorf("the backup was altered: %s is missing", path)
+		}
+		if c.files[i] != f {
+			return fmt.Errorf("the backup was altered: %s is not what was copied then", path)
+		}
 	}
-	return nil
-}
-
-func (r *restoring) run(log *slog.Logger) error {
-	var paths []string
-	for _, f := range r.m.Files {
-		paths = append(paths, filepath.FromSlash(f.Path))
+	if err := c.syncDirs(); err != nil {
+		return err
 	}
-	expected := make(map[string]File, len(r.m.Files))
-	for _, f := range r.m.Files {
-		expected[f.Path] = f
-	}
-	err := r.all(paths, func(ctx context.Context, rel string) error {
-		return r.one(ctx, rel, expected[filepath.ToSlash(rel)])
+	dir := filepath.Join(c.to, "history")
+	return c.do("finish", dir, func() error {
+		h, err := history.Hold(dir, log)
+		if err != nil {
+			return err
+		}
+		return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
 	})
-	if err == nil {
-		err = r.syncDirs()
-	}
-	if err == nil {
-		err = r.finish(log)
-	}
-	if err != nil {
-		return fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, r.to)
-	}
-	return r.arrive()
 }
 
-// one copies a file and compares it with what the manifest says of it.
-func (r *restoring) one(ctx context.Context, rel string, want File) error {
-	in, _, err := r.open(rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(r.from, rel))
+// ErrNone is wrapped where a folder has no manifest.
+var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or one that was not completed")
+
+// ReadManifest reads the manifest of the backup in dir, and refuses one that this
+// program cannot restore.
+func ReadManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestName)
+	text, err := os.ReadFile(path)
+	if _, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
 	}
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
+	case err != nil:
+		return nil, err
 	}
-	got, err := r.write(ctx, rel, in, want.Size+1)
-	if err := errors.Join(err, in.Close()); err != nil {
-		return err
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", path, err)
 	}
-	if got != want {
-		return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(r.from, rel))
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r.done(got)
+	return &m, nil
+}
+
+func (m *Manifest) check() error {
+	if m.Format > format || m.Layout > history.Version {
+		return fmt.Errorf("the backup is of a newer whoelse (%s); restore it with that one", history.Clean(m.Program))
+	}
+	bytes, last := int64(0), ""
+	for _, f := range m.Files {
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName || f.Path <= last {
+			return fmt.Errorf("it was altered: %q is not the path of a file in a backup, or not in order", f.Path)
+		}
+		last = f.Path
+		bytes += f.Size
+	}
+	if m.Format < 1 || m.Count != len(m.Files) || m.Bytes != bytes {
+		return errors.New("it was altered: the numbers in it do not fit")
+	}
 	return nil
-}
-
-// finish does what a start does about the log, so that nothing waits in it, and about an older layout.
-func (r *restoring) finish(log *slog.Logger) error {
-	if !r.dirs["history"] {
-		return nil
-	}
-	if err := r.fault("finish", r.to); err != nil {
-		return err
-	}
-	dir := filepath.Join(r.to, "history")
-	h, err := history.Hold(dir, log)
-	if err != nil {
-		return err
-	}
-	return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
-}
-
-// arrive gives the folder its name.
-func (r *restoring) arrive() error {
-	if err := r.fault("rename", r.data); err != nil {
-		return err
-	}
-	if err := unix.Rename(r.to, r.data); err != nil { // unlike os.Rename it replaces an empty folder
-		return fmt.Errorf("%s is complete, but can't become %s: %w", r.to, r.data, err)
-	}
-	if err := r.syncDir(filepath.Dir(r.data)); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(r.data, stagingLock))
 }
 
 // Histories counts the nicks that have one in the backup.

@@ -1,209 +1,201 @@
+// Package backup copies a whole data folder, also of a running server, and back.
+//
+//	m, err := backup.Take(ctx, "data", "/backups/monday", backup.Options{Program: version})
+//	m, err = backup.Restore(ctx, "/backups/monday", "data", log, backup.Options{})
+//
+// A message to several people is in several histories, which are copied at different moments. But
+// whatever is in a history was in the log before. So while the copy is made no segment of it is
+// removed ([history.HoldSegments]), and the log is copied after the histories: it then has all that
+// any copied history has beyond the checkpoint, which is copied first. Restoring applies it, as a
+// start after a crash does, and so brings every history up to the moment at which the log was copied.
+//
+// All else, such as who holds which nick, is copied after that: a nick that was claimed meanwhile
+// must not come back without its key, or whoever asks for it next would get its messages.
+//
+// backup.json, the [Manifest], is written last, when all else is on disk. A folder without it is no
+// backup, or an incomplete one.
 package backup
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"whoelse/room/history"
+	"whoelse/room/internal/disk"
 )
 
-// Taken is a backup that was made.
-type Taken struct {
-	Manifest
-	LeftOut []string // what is no file, and was not copied
+// ManifestName is the file that makes a folder a backup.
+const ManifestName = "backup.json"
+
+// format is that of the manifest.
+const format = 1
+
+// Manifest says what is in a backup.
+type Manifest struct {
+	Format  int       `json:"format"`
+	When    time.Time `json:"when"`    // when it was begun, UTC
+	Program string    `json:"program"` // the version that took it
+	Layout  int       `json:"layout"`  // of the histories, see [history.Version]
+	Count   int       `json:"count"`   // of files
+	Bytes   int64     `json:"bytes"`   // in all of them
+	Files   []File    `json:"files"`   // in the order of their paths
+
+	LeftOut []string `json:"-"` // what is not a file, and was not copied
+}
+
+// File is one file in a backup.
+type File struct {
+	Path   string `json:"path"` // below the folder, with slashes
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
 }
 
 // Take copies the data folder to the folder to, which it makes, or which is empty. A
 // server may be running. When it returns without an error all is on disk; after an
 // error to has no manifest. [history.ErrBackup]: another one is running.
-func Take(ctx context.Context, data, to string, opts Options) (*Taken, error) {
-	data, err := filepath.EvalSymlinks(data)
+func Take(ctx context.Context, data, to string, opts Options) (*Manifest, error) {
+	data, err := real(data)
+	if err == nil {
+		to, err = filepath.Abs(to)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if to, err = filepath.Abs(to); err != nil {
+	if _, err := vacant(to); errors.Is(err, errNotEmpty) {
+		return nil, fmt.Errorf("%s is not empty; name a new folder", to)
+	} else if err != nil {
 		return nil, err
 	}
-	if err := mayGoTo(data, to); err != nil {
+	if within(data, to) {
+		return nil, fmt.Errorf("%s is in the data folder; name one beside it, better on another disk", to)
+	}
+	m := &Manifest{Format: format, When: time.Now().UTC().Truncate(time.Millisecond), Program: opts.Program}
+	if m.Layout, err = history.LayoutVersion(filepath.Join(data, "history")); err != nil {
 		return nil, err
 	}
-	t := &taking{copier: newCopier(ctx, data, to, opts)}
-	if err := t.holdSegments(); err != nil {
+	held, err := history.HoldSegments(ctx, filepath.Join(data, "history"))
+	if err != nil {
 		return nil, err
 	}
-	err = t.make(to)
+	root, err := disk.OpenDir(to)
 	if err == nil {
-		if err = t.copy(); err != nil {
+		c := &copier{ctx: ctx, opts: opts, from: data, to: to}
+		if err = errors.Join(c.take(m), root.Close()); err != nil {
 			err = fmt.Errorf("%w; what is in %s is incomplete, remove it", err, to)
 		}
 	}
-	if err := errors.Join(err, t.release()); err != nil {
+	if err := errors.Join(err, held.Close()); err != nil {
 		return nil, err
 	}
-	return &t.taken, nil
+	return m, nil
 }
 
-// mayGoTo refuses a folder that has something, and one that would be copied into
-// itself.
-func mayGoTo(data, to string) error {
-	_, empty, err := emptyOrMissing(to)
+const (
+	checkpoint = "history/checkpoint.json"
+	segments   = "history/log"
+	journals   = "history/journal" // the log of an older layout
+	invites    = "invites.json"
+)
+
+// phases are what is copied one after the other. The log comes after all that it makes consistent; who
+// holds which nick, before the open invitations: one that was redeemed meanwhile is used up then,
+// rather than good for another key.
+var phases = []struct {
+	dir          string
+	only, except []string
+}{
+	{dir: "history", only: []string{checkpoint}},
+	{dir: "history", except: []string{checkpoint, segments, journals}},
+	{dir: segments},
+	{dir: journals},
+	{dir: ".", except: []string{invites, "history", "history" + history.OldEnd, "history" + history.NewEnd}},
+	{dir: ".", only: []string{invites}},
+}
+
+// take copies all, and makes a backup of it.
+func (c *copier) take(m *Manifest) error {
+	for _, p := range phases {
+		if p.dir == segments && c.opts.between != nil {
+			c.opts.between()
+		}
+		files, err := c.list(p.dir, func(path string) bool {
+			return slices.Contains(p.except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
+		})
+		if err != nil {
+			return err
+		}
+		for _, path := range files {
+			if err := c.copy(path); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.syncDirs(); err != nil {
+		return err
+	}
+	m.Files, m.Count, m.Bytes, m.LeftOut = c.files, len(c.files), c.bytes, c.leftOut
+	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	text, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		return err
 	}
-	if !empty {
-		return fmt.Errorf("%s is not empty; name a new folder", to)
+	tmp, path := ManifestName+".tmp", filepath.Join(c.to, ManifestName)
+	if _, err := c.write(tmp, bytes.NewReader(append(text, '\n'))); err != nil {
+		return err
 	}
-	if within(data, to) {
-		return fmt.Errorf("%s is in the data folder; name one beside it, better on another disk", to)
+	if err := c.do("rename", path, func() error { return os.Rename(filepath.Join(c.to, tmp), path) }); err != nil {
+		return err
 	}
-	return nil
+	return c.syncDir(c.to)
 }
 
-// within reports whether path, which need not be there, is dir or in it. dir is without
-// links, path absolute.
-func within(dir, path string) bool {
-	for {
-		real, err := filepath.EvalSymlinks(path)
-		if err == nil {
-			path = real
-			break
+// list returns the files below rel that are to be copied, in order. Only at the top may there be links.
+func (c *copier) list(rel string, skip func(path string) bool) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(c.from, rel))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		at := filepath.Join(rel, e.Name())
+		if temporary(at) || skip(at) {
+			continue
 		}
-		path = filepath.Dir(path)
-	}
-	rel, err := filepath.Rel(absolute(dir), path)
-	return err == nil && filepath.IsLocal(rel)
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
-
-// taking is one backup.
-type taking struct {
-	*copier
-	taken Taken
-	lock  io.Closer // holds the log; nil without histories
-}
-
-// holdSegments begins the time in which no segment of the log is removed.
-func (t *taking) holdSegments() (err error) {
-	t.taken.Format, t.taken.When, t.taken.Program = format, time.Now().UTC().Truncate(time.Millisecond), t.opts.Program
-	dir := filepath.Join(t.from, "history")
-	if t.taken.Layout, err = history.LayoutVersion(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil // no server has run here yet
-	}
-	if err == nil {
-		t.lock, err = history.HoldSegments(t.ctx, dir)
-	}
-	return err
-}
-
-func (t *taking) release() error {
-	if t.lock == nil {
-		return nil
-	}
-	lock := t.lock
-	t.lock = nil
-	return lock.Close()
-}
-
-// copy is the backup; the order is what makes it consistent.
-func (t *taking) copy() error {
-	if t.lock != nil { // else no server has run here
-		if err := t.copyHistories(); err != nil {
-			return err
+		mode := e.Type()
+		if info, err := os.Stat(filepath.Join(c.from, at)); rel == "." && err == nil {
+			mode = info.Mode()
+		}
+		switch {
+		case mode.IsDir():
+			below, err := c.list(at, skip)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, below...)
+		case mode.IsRegular() && utf8.ValidString(at):
+			files = append(files, at)
+		default:
+			c.leftOut = append(c.leftOut, at)
 		}
 	}
-	if err := t.release(); err != nil {
-		return err
-	}
-	if err := t.copyOthers(); err != nil {
-		return err
-	}
-	return t.finish()
+	return files, nil
 }
 
-// copyOthers copies who holds which nick before the open invitations: one that was
-// redeemed meanwhile is used up then, rather than good for another key.
-func (t *taking) copyOthers() error {
-	var others []string
-	if err := t.list(".", func(rel string) { others = append(others, rel) }); err != nil {
-		return err
-	}
-	last := slices.DeleteFunc(slices.Clone(others), func(rel string) bool { return rel != "invites.json" })
-	others = slices.DeleteFunc(others, func(rel string) bool { return rel == "invites.json" })
-	if err := t.all(others, t.settled); err != nil {
-		return err
-	}
-	return t.all(last, t.settled)
-}
-
-// copyHistories copies what says how far the histories are on disk, then them, and then the log.
-func (t *taking) copyHistories() error {
-	const point = "history/checkpoint.json"
-	if err := t.all([]string{point}, t.one); err != nil {
-		return err
-	}
-	var files, logs []string
-	if err := t.list("history", func(rel string) {
-		if !isLog(rel) && rel != point {
-			files = append(files, rel)
-		}
-	}); err != nil {
-		return err
-	}
-	if err := t.all(files, t.one); err != nil {
-		return err
-	}
-	if t.opts.between != nil {
-		t.opts.between()
-	}
-	for _, dir := range logFolders {
-		if err := t.list(dir, func(rel string) { logs = append(logs, rel) }); err != nil {
-			return err
-		}
-	}
-	return t.all(logs, t.one)
-}
-
-// logFolders have the log; in older layouts it was journals.
-var logFolders = []string{"history/log", "history/journal"}
-
-func isLog(rel string) bool { return slices.Contains(logFolders, filepath.Dir(rel)) }
-
-// finish makes a backup of what was copied.
-func (t *taking) finish() error {
-	if err := t.syncDirs(); err != nil {
-		return err
-	}
-	t.taken.Files = t.files
-	t.taken.fill()
-	text, err := json.MarshalIndent(t.taken.Manifest, "", " ")
-	if err != nil {
-		return err
-	}
-	tmp := ManifestName + ".tmp"
-	if _, err := t.write(t.ctx, tmp, strings.NewReader(string(text)+"\n"), int64(len(text))+1); err != nil {
-		return err
-	}
-	path := filepath.Join(t.to, ManifestName)
-	if err := t.fault("rename", path); err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(t.to, tmp), path); err != nil {
-		return err
-	}
-	return t.syncDir(t.to)
+// temporary reports whether a file is nothing to keep: locks, what is being written
+// and will be renamed, and what is the file system's or a backup's own.
+func temporary(rel string) bool {
+	name := filepath.Base(rel)
+	hidden := strings.HasPrefix(name, ".") && strings.TrimRight(name, "0123456789") != name
+	return strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".lock") || hidden ||
+		rel == "history/lock" || rel == lostFound || rel == ManifestName
 }

@@ -1,21 +1,28 @@
 package command
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room/history"
 )
 
-func (k *commands) check() *cobra.Command {
+func check(cfg Config) *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
-		Use: "check [--repair] [--data FOLDER]", Short: "Go over all that is stored, and tell what is damaged", Args: k.exactly(),
+		Use: "check [--repair] [--data FOLDER]", Args: cfg.exactly(),
+		Short: "Go over all that is stored, and tell what is damaged",
 		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
 			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
 			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +
@@ -23,116 +30,128 @@ func (k *commands) check() *cobra.Command {
 			"With --repair, which needs the server stopped, what only the log has after a crash is written\n" +
 			"to the histories first, as a start does it. Then damaged bytes go to the .torn file beside\n" +
 			"their file. Nothing is deleted. If it was interrupted, run it again.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := k.histories()
-			if err != nil {
-				return err
-			}
-			if repair {
-				if err := k.runRepair(c, dir); err != nil {
-					return err
-				}
-			}
-			return k.runCheck(c, dir)
-		},
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
-	return c
+	return framed(cfg, c, func(k *command, _ []string) error {
+		dir, err := k.histories(repair)
+		if err == nil && repair {
+			err = k.repair(dir)
+		}
+		if err != nil {
+			return err
+		}
+		return k.check(dir)
+	})
 }
 
-// checking shows what is found, and how far it is.
-type checking struct {
-	c    *cobra.Command
-	verb string
-	bar  *progress
-	read int64
-	err  error // of writing to standard output
-}
-
-func (s *checking) tell(f history.Finding) {
-	s.bar.clear()
-	f.File = filepath.Join("history", f.File)
-	s.say(f.String())
-}
-
-func (s *checking) say(text string) {
-	if err := say(s.c, "%s", text); s.err == nil {
-		s.err = err
+// checking has what is found told, and how far it is.
+func (k *command) checking(verb string, tell func(history.Finding)) history.Checking {
+	read := int64(0)
+	return history.Checking{
+		Tell: func(f history.Finding) {
+			f.File = filepath.Join("history", f.File)
+			tell(f)
+		},
+		Step: func(bytes int64) {
+			read += bytes
+			k.progress("%s %s", verb, size(read))
+		},
 	}
 }
 
-func (s *checking) step(bytes int64) {
-	s.read += bytes
-	s.bar.show("%s %s", s.verb, size(s.read))
-}
-
-func (k *commands) runCheck(c *cobra.Command, dir string) error {
-	s := &checking{c: c, verb: "checked", bar: newProgress(c)}
-	defer s.bar.clear()
-	sum, err := history.Check(c.Context(), dir, history.Checking{Tell: s.tell, Step: s.step})
+func (k *command) check(dir string) error {
+	sum, err := history.Check(k.ctx, dir, k.checking("checked", func(f history.Finding) { k.say("%s", f) }))
 	if err != nil {
-		return interrupted(k.because(fmt.Errorf("the histories can't be checked: %w", err), ""), "")
+		return k.failed("the histories can't be checked", err, "")
 	}
-	broken := k.checkOthers(c.Context(), s)
-	s.bar.clear()
-	s.say(fmt.Sprintf("%s, %s, %d damaged, %s set aside, %s in the log", count(sum.Files, "file"),
-		count(sum.Records, "record"), sum.Damaged, size(sum.Aside), count(sum.Waiting, "event")))
-	if s.err != nil {
-		return s.err
-	}
-	return k.verdict(sum, broken)
-}
-
-// verdict is what is to be done about what was found; broken files are no histories.
-func (k *commands) verdict(sum history.Summary, broken int) error {
-	rest, repair := sum.Trouble+broken, k.again("check --repair")
+	rest := sum.Trouble + k.checkOthers()
+	k.say("%s, %s, %d damaged, %s set aside, %s in the log", count(sum.Files, "file"),
+		count(sum.Records, "record"), sum.Damaged, size(sum.Aside), count(sum.Waiting, "event"))
+	found := fmt.Sprintf("%s found in %s", count(sum.Damaged+rest, "problem"), k.data)
 	mend := "set aside"
 	if sum.Waiting > 0 { // the log may have what is damaged
 		mend = "put back from the log or set aside"
 	}
+	repair := "whoelse check --repair"
+	if k.data != "data" {
+		repair += " --data " + quoted(k.data)
+	}
 	switch {
-	case sum.Damaged > 0 && rest > 0:
-		return fmt.Errorf("%s found in %s; %d of them can be %s while no server runs, with: %s", count(sum.Damaged+rest, "problem"), k.data, sum.Damaged, mend, repair)
 	case sum.Damaged > 0:
-		return fmt.Errorf("%s found in %s; stop the server, and what is damaged can be %s with: %s", count(sum.Damaged, "problem"), k.data, mend, repair)
+		return fmt.Errorf("%s; stop the server, and %d can be %s with: %s", found, sum.Damaged, mend, repair)
 	case rest > 0:
-		return fmt.Errorf("%s found in %s, which somebody has to see to", count(rest, "problem"), k.data)
+		return fmt.Errorf("%s, to be mended by hand", found)
 	}
 	return nil
 }
 
-func (k *commands) runRepair(c *cobra.Command, dir string) error {
-	if err := k.mayWrite(); err != nil {
-		return err
-	}
-	s := &checking{c: c, verb: "repaired", bar: newProgress(c)}
-	defer s.bar.clear()
+func (k *command) repair(dir string) error {
 	mended := 0
-	tell := func(f history.Finding) {
+	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Finding) {
 		if f.Grade == history.Damage {
 			mended++
 			f.What = "mended: " + f.What
-			s.tell(f)
+			k.say("%s", f)
 		}
-	}
-	log := &remarks{c: c}
-	err := history.Repair(c.Context(), dir, slog.New(log), history.Checking{Tell: tell, Step: s.step})
+	}))
 	if err != nil {
-		return interrupted(k.because(err, "repair"), "; run the same command again")
+		return k.failed("the histories can't be repaired", err, "; run the same command again")
 	}
-	s.bar.clear()
 	also := ""
-	if log.n > 0 {
+	if k.logged > 0 {
 		also = "; what was mended as a start does it is reported on standard error"
 	}
-	s.say(count(mended, "problem") + " mended" + also)
-	return s.err
+	k.say("%s mended%s", count(mended, "problem"), also)
+	return nil
 }
 
-// interrupted puts the end of a context into words.
-func interrupted(err error, then string) error {
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("interrupted%s", then)
+// checkOthers sees that the other files in the data folder that are JSON can be
+// understood, and returns how many can't.
+func (k *command) checkOthers() (broken int) {
+	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
+		names, _ := fs.Glob(os.DirFS(k.data), pattern) // the pattern is a good one
+		for _, name := range names {
+			k.progress("checked %s", history.Clean(name))
+			if err := checkJSON(filepath.Join(k.data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				broken++
+				k.say("%s: %v; mend it by hand, or move it away", history.Clean(name), err)
+			}
+		}
+	}
+	return broken
+}
+
+// checkJSON sees that a file has a JSON value, or one in each line, of which the last may be half written.
+func checkJSON(path string) error {
+	f, err := atomicfile.OpenRegular(path)
+	if errors.Is(err, atomicfile.ErrNotRegular) {
+		return errors.New("is not a file")
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(path, ".jsonl") {
+		at := 0
+		for l := range bytes.Lines(text) {
+			if bytes.HasSuffix(l, []byte("\n")) && !json.Valid(l) {
+				return fmt.Errorf("byte %d: not a line of it", at)
+			}
+			at += len(l)
+		}
+		return nil
+	}
+	if len(text) == 0 {
+		return errors.New("is empty")
+	}
+	var value json.RawMessage
+	err = json.Unmarshal(text, &value)
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
+		err = fmt.Errorf("byte %d: %w", at.Offset, err)
 	}
 	return err
 }

@@ -8,6 +8,8 @@
 package command
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,173 +34,128 @@ type Config struct {
 	Version string
 }
 
-// commands is what they have in common.
-type commands struct {
+// command is one of them while it runs.
+type command struct {
 	Config
+	*output
+	ctx  context.Context
 	data string
 }
 
 // New makes the commands.
 func New(cfg Config) []*cobra.Command {
-	var list []*cobra.Command
-	for _, make := range []func(*commands) *cobra.Command{
-		(*commands).check, (*commands).backup, (*commands).restore, (*commands).history,
-	} {
-		k := &commands{Config: cfg}
-		list = append(list, k.withData(make(k)))
-	}
-	return list
+	return []*cobra.Command{check(cfg), backupCommand(cfg), restore(cfg), historyCommand(cfg)}
 }
 
-// withData gives c the flag --data, and has it looked at before c runs.
-func (k *commands) withData(c *cobra.Command) *cobra.Command {
+// framed gives c the flag --data, and has it run run.
+func framed(cfg Config, c *cobra.Command, run func(k *command, args []string) error) *cobra.Command {
+	k := &command{Config: cfg}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.StringVar(&k.data, "data", "data", "the server's data `folder`; also by WHOELSE_DATA")
 	c.Flags().AddFlagSet(flags)
 	c.DisableFlagsInUseLine = true // each names its own
-	c.PreRunE = func(*cobra.Command, []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := k.Environment(flags); err != nil {
 			return err
 		}
 		if k.data == "" {
 			return k.Usage(errors.New("--data: a folder is needed"))
 		}
-		return nil
+		k.ctx, k.output = c.Context(), newOutput(c)
+		err := run(k, args)
+		k.clear()
+		return cmp.Or(err, k.outErr)
 	}
 	return c
 }
 
 // exactly asks for one argument for each of the names.
-func (k *commands) exactly(names ...string) cobra.PositionalArgs {
+func (cfg Config) exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		for i, name := range names {
 			if len(args) <= i || args[i] == "" {
-				return k.Usage(fmt.Errorf("%s is missing; usage: %s", name, c.UseLine()))
+				return cfg.Usage(fmt.Errorf("%s is missing; usage: %s", name, c.UseLine()))
 			}
 		}
 		if len(args) > len(names) {
-			return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
+			return cfg.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
 		}
 		return nil
 	}
 }
 
-// histories is the folder below the data folder. Both have to be there.
-func (k *commands) histories() (string, error) {
-	if err := k.exists(); err != nil {
-		return "", err
+// histories is the folder below the data folder. Both have to be there, and be ours for writing.
+func (k *command) histories(write bool) (string, error) {
+	info, err := os.Stat(k.data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
+		return "", fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
+	case err != nil:
+		return "", fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	dir := filepath.Join(k.data, "history")
-	info, err := os.Stat(dir)
+	info, err = os.Stat(dir)
+	_, keyErr := os.Lstat(filepath.Join(k.data, "host_key"))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && keyErr == nil:
+		return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: "+
+			"it was removed, moved away, or is not mounted", dir)
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(filepath.Join(k.data, "host_key")); err == nil {
-			return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: it was removed, moved away, or is not mounted", dir)
-		}
-		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, name another one with --data", k.data)
+		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, "+
+			"name another one with --data", k.data)
 	case err != nil:
-		return "", k.because(fmt.Errorf("the histories can't be read: %w", err), "")
+		return "", k.failed("the histories can't be read", err, "")
 	case !info.IsDir():
 		return "", fmt.Errorf("the histories can't be read: %s is not a folder; move it away", dir)
+	case write:
+		return dir, mayWrite(k.data, os.Geteuid(), k.owner())
 	}
 	return dir, nil
 }
 
-func (k *commands) exists() error {
-	info, err := os.Stat(k.data)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
-	case err != nil:
-		return fmt.Errorf("the data folder can't be used: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("the data folder can't be used: %s is not a folder; name the server's with --data", k.data)
+// owner is the uid that the data folder belongs to.
+func (k *command) owner() int {
+	if info, err := os.Stat(k.data); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			return int(st.Uid)
+		}
 	}
-	return nil
+	return os.Geteuid()
 }
 
 // mayWrite keeps root from leaving files in a server's folder that the server, being
-// somebody else, could not read or lock then.
-func (k *commands) mayWrite() error {
-	owner, err := k.owner()
-	if err != nil {
-		return err
-	}
-	return writing(k.data, os.Geteuid(), owner)
-}
-
-// owner is the uid of whom the data folder belongs to.
-func (k *commands) owner() (int, error) {
-	info, err := os.Stat(k.data)
-	if err != nil {
-		return 0, err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid), nil
-	}
-	return os.Geteuid(), nil
-}
-
-func writing(data string, me, owner int) error {
+// another user, could not read or lock then.
+func mayWrite(data string, me, owner int) error {
 	if me != 0 || owner == 0 {
 		return nil
 	}
-	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d'", data, owner, owner)
+	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; "+
+		"run this as that user, with sudo -u '#%d'", data, owner, owner)
 }
 
-// because puts what stands in the way of work on the histories into words.
-func (k *commands) because(err error, what string) error {
+// failed says what went wrong, and what helps; then is what to do after an interruption.
+func (k *command) failed(what string, err error, then string) error {
+	owner := k.owner()
 	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted%s", then)
 	case errors.Is(err, history.ErrInUse):
-		return fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; stop it, %s, and start it again", k.data, what)
+		return fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; "+
+			"stop it, repair, and start it again", k.data)
 	case errors.Is(err, history.ErrBackup):
 		return fmt.Errorf("%s: %w", k.data, history.ErrBackup)
-	case errors.Is(err, fs.ErrPermission):
-		if owner, e := k.owner(); e == nil && owner != os.Geteuid() {
-			return fmt.Errorf("%w; the data folder %s belongs to uid %d, run this as that user", err, k.data, owner)
-		}
+	case errors.Is(err, fs.ErrPermission) && owner != os.Geteuid():
+		return fmt.Errorf("%s: %w; the data folder %s belongs to uid %d, run this as that user", what, err, k.data, owner)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%s, the disk is full: %w", what, err)
 	}
-	return err
-}
-
-// again is how to call another command for the same data folder.
-func (k *commands) again(what string) string {
-	if k.data == "data" {
-		return "whoelse " + what
-	}
-	return "whoelse " + what + " --data " + quoted(k.data)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%=", r)
+	if strings.ContainsAny(path, "\t\n !\"#$&'()*;<>?[\\]^`{|}~") || strings.HasPrefix(path, "-") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	if strings.TrimFunc(path, plain) == "" && !strings.HasPrefix(path, "-") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
-
-// remark tells something on standard error that is no failure.
-func remark(c *cobra.Command, format string, args ...any) {
-	fmt.Fprintf(c.ErrOrStderr(), "whoelse: "+format+"\n", args...)
-}
-
-// say writes a line to standard output, which can fail: who reads it is to be told so.
-func say(c *cobra.Command, format string, args ...any) error {
-	_, err := fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
-	return err
-}
-
-// count is "1 line", "2 lines".
-func count[T int | int64](n T, what string) string {
-	switch {
-	case n == 1:
-	case what == "history":
-		what = "histories"
-	default:
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+	return path
 }

@@ -1,12 +1,14 @@
 package migrate
 
 import (
-	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,204 +19,250 @@ import (
 	"whoelse/room/internal/jsonl"
 )
 
-// tornEnd is added to the name of a history for what was damaged in it.
-const tornEnd = ".torn"
+// building is the new folder while it is made.
+type building struct {
+	log     *slog.Logger
+	opened  []disk.Folder
+	journal map[string][]pending // by owner
+	seq     uint64               // the greatest
+	lastID  string
+}
 
-// do makes one file.
-func (b *building) do(t task) error {
-	f, size, err := b.old.open(t.from, false)
-	switch {
-	case errors.Is(err, disk.ErrNotRegular):
-		b.opts.Log.Error("history: the path is not a regular file; it is left out", "file", t.from, "error", err)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+// task is one history to be made.
+type task struct {
+	from, to         disk.Folder
+	fromName, toName string
+	owner            string // whose lines in the journals belong to it, if any's
+	nick             string // whose unread messages are in it, if anybody's
+}
+
+const progressEvery = 5 * time.Second
+
+// build makes the folder called name in parent from old, durably. The version is last: it says that
+// all is there.
+func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) error {
+	if err := removeAll(parent, name); err != nil {
 		return err
 	}
-	if f == nil && len(b.journal[t.owner]) == 0 {
-		return nil
-	}
-	if f != nil {
-		defer func() { _ = f.Close() }() // it was only read
-	}
-	to, _, err := b.new.open(t.to, true)
+	b := &building{log: log}
+	defer func() {
+		for _, in := range b.opened {
+			_ = in.Close() // what was made is durable by then
+		}
+	}()
+	root, err := b.sub(parent, name)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(io.NewOffsetWriter(to, 0), 64<<10)
-	if strings.HasSuffix(t.from, tornEnd) {
-		_, err = io.Copy(out, io.NewSectionReader(f, 0, size))
-	} else {
-		c := &converting{b: b, t: t, f: f, size: size, out: out, unread: make(map[string]uint64)}
-		err = c.all()
+	tasks, err := b.list(old, root)
+	if err != nil {
+		return err
 	}
+	told := time.Now()
+	for i, t := range tasks {
+		if err := b.convert(t); err != nil {
+			return fmt.Errorf("%s: %w", t.fromName, err)
+		}
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			log.Info("history: the layout is brought up to date", "files", i+1, "of", len(tasks))
+		}
+	}
+	for _, in := range b.opened {
+		if err := in.Sync(); err != nil {
+			return err
+		}
+	}
+	point := strconv.AppendUint([]byte(`{"seq":`), b.seq, 10)
+	point = jsonl.AppendString(append(point, `,"last_id":`...), b.lastID)
+	if err := disk.WriteFile(root, "checkpoint.json", jsonl.Seal(point, 0)); err != nil {
+		return err
+	}
+	return errors.Join(disk.WriteFile(root, "version", []byte("3\n")), parent.Sync())
+}
+
+// sub opens a folder until the end.
+func (b *building) sub(in disk.Folder, name string) (disk.Folder, error) {
+	sub, err := in.Sub(name)
 	if err == nil {
-		err = out.Flush()
+		b.opened = append(b.opened, sub)
 	}
-	if err == nil && !b.whole {
+	return sub, err
+}
+
+// list finds out what is to be made.
+func (b *building) list(old, root disk.Folder) ([]task, error) {
+	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var state struct{ Last string }
+	if text = bytes.TrimSuffix(text, []byte("\n")); jsonl.Sealed(text) && json.Unmarshal(text, &state) == nil {
+		b.lastID = state.Last // else the ids in the histories count
+	}
+	journal, err1 := b.sub(old, "journal")
+	users, err2 := b.sub(old, "users")
+	newUsers, err3 := b.sub(root, "users")
+	rooms, err4 := b.sub(root, "rooms")
+	_, err5 := b.sub(root, "log")
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return nil, err
+	}
+	if b.journal, err = readJournals(journal, b.log); err != nil {
+		return nil, err
+	}
+	tasks := []task{
+		{old, rooms, "room.jsonl", "lobby.jsonl", "#room", ""},
+		{old, root, "presence.jsonl", "presence.jsonl", "#presence", ""},
+	}
+	files, err := users.Names()
+	for nick := range b.journal {
+		files = append(files, nick+".jsonl")
+	}
+	slices.Sort(files)
+	for _, file := range slices.Compact(files) {
+		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && !strings.HasPrefix(nick, "#") { // those are shared
+			tasks = append(tasks, task{users, newUsers, file, file, nick, nick})
+		}
+	}
+	const retiredFolder = ".retired"
+	if err != nil || !slices.Contains(files, retiredFolder) {
+		return tasks, err
+	}
+	retired, err1 := b.sub(users, retiredFolder)
+	newRetired, err2 := b.sub(newUsers, retiredFolder)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	files, err = retired.Names()
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file, ".jsonl"); ok { // NICK-TIME
+			nick := name[:max(0, strings.LastIndex(name, "-"))]
+			tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
+		}
+	}
+	return tasks, err
+}
+
+// conversion is one history on its way to the new layout.
+type conversion struct {
+	*building
+	task
+	out     []byte
+	seq     uint64            // of the last line
+	time    time.Time         // and when
+	cut     int64             // lines of the journals from before were removed from the file
+	unread  map[string]uint64 // by id, the numbers
+	damaged int
+}
+
+// convert makes one history: of the lines of the file and, each before the next one that the file has,
+// those of the journals that it lacks. So it is as it was when the server was killed.
+func (b *building) convert(t task) error {
+	text, err := disk.ReadFile(t.from, t.fromName, math.MaxInt64)
+	missing := b.journal[t.owner]
+	switch {
+	case errors.Is(err, disk.ErrNotRegular):
+		b.log.Error("history: the path is not a regular file; it is left out", "file", t.fromName, "error", err)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err != nil && len(missing) == 0 {
+		return nil
+	}
+	place := make(map[string]int, len(missing))
+	for i, p := range slices.Backward(missing) {
+		place[string(p.data)] = i
+	}
+	c := &conversion{building: b, task: t, unread: make(map[string]uint64)}
+	next := 0
+	for l := range bytes.Lines(text) {
+		found, whole := jsonl.Records(bytes.TrimSuffix(l, []byte("\n")))
+		if !whole {
+			c.damaged++
+		}
+		for _, r := range found {
+			if i, is := place[string(r.Data)]; is && i >= next {
+				c.pending(missing[next:i])
+				next = i + 1
+			}
+			c.line(r.Data)
+		}
+	}
+	c.pending(missing[next:])
+	if t.nick != "" && c.seq > 0 { // nobody has to read all of it then to find out what is unread
+		var unread []record.Place
+		for _, seq := range slices.Sorted(maps.Values(c.unread)) {
+			unread = append(unread, record.Place{Seq: seq})
+		}
+		c.out = record.AppendState(c.out, c.seq, c.time, unread)
+	}
+	if c.damaged > 0 {
+		b.log.Warn("history: damaged lines are left out; the old folder keeps them",
+			"file", t.fromName, "lines", c.damaged)
+	}
+	b.seq = max(b.seq, c.seq)
+	to, err := t.to.Open(t.toName, true)
+	if err != nil {
+		return err
+	}
+	if _, err = to.WriteAt(c.out, 0); err == nil {
 		err = to.Sync()
 	}
 	return errors.Join(err, to.Close())
 }
 
-// converting is one history on its way to the new layout.
-type converting struct {
-	b    *building
-	t    task
-	f    disk.File // nil: there is none
-	size int64
-
-	out     *bufio.Writer
-	seq     uint64            // of the last line
-	time    time.Time         // and when
-	unread  map[string]uint64 // by id, the numbers
-	damaged int
+// pending adds lines of the journals, unless they were removed from the file.
+func (c *conversion) pending(list []pending) {
+	for _, p := range list {
+		if p.off >= c.cut {
+			c.line(p.data)
+		}
+	}
 }
 
-// all writes the lines of the file, and among them, where they belong, those of the
-// journals that it lacks: it is as it was when the server was killed.
-func (c *converting) all() error {
-	missing, shift, err := c.missing()
-	if err != nil {
-		return err
-	}
-	lines := jsonl.NewForward(c.f, 0, c.size)
-	for c.size > 0 {
-		l, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		for len(missing) > 0 && missing[0].off-shift <= l.Off {
-			if err := c.line(missing[0].data); err != nil {
-				return err
-			}
-			missing = missing[1:]
-		}
-		found, whole := jsonl.Records(l.Data)
-		for _, r := range found {
-			if err := c.line(r.Data); err != nil {
-				return err
-			}
-		}
-		if !whole {
-			if err := c.setAside(io.NewSectionReader(c.f, l.Off, lines.Offset()-l.Off)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range missing {
-		if err := c.line(p.data); err != nil {
-			return err
-		}
-	}
-	if c.damaged > 0 {
-		c.b.opts.Log.Warn("history: damaged lines set aside", "file", c.t.from, "lines", c.damaged, "in", c.t.to+tornEnd)
-	}
-	c.b.seq = max(c.b.seq, c.seq)
-	return c.state()
+// Kinds of lines in a history that are no messages.
+const (
+	kindRead  = "read"  // messages with these ids are read
+	kindState = "state" // what is unread, by offsets
+	kindTrim  = "trim"  // lines were removed: what comes next was at the offset Was
+)
+
+// line is what has to be known of one.
+type line struct {
+	ID   string
+	Time time.Time
+	Kind string
+	From string
+	To   []string
+	IDs  []string
+	Was  int64
 }
 
-// missing returns the lines of the journals that the file lacks, and what their offsets
-// are greater by than the file's. What was removed from the file is not missing.
-func (c *converting) missing() (list []pending, shift int64, err error) {
-	pend := c.b.journal[c.t.owner]
-	if len(pend) == 0 || c.size == 0 {
-		return pend, 0, nil
-	}
-	there := make(map[string]bool, len(pend))
-	for _, p := range pend {
-		there[string(p.data)] = false
-	}
-	cut := int64(0)
-	lines := jsonl.NewForward(c.f, 0, c.size)
-	for {
-		l, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		found, _ := jsonl.Records(l.Data)
-		for _, r := range found {
-			if _, wanted := there[string(r.Data)]; wanted {
-				there[string(r.Data)] = true
-			}
-		}
-		if len(found) > 0 && l.Off == 0 {
-			if first, ok := decode(found[0].Data); ok && first.Kind == kindTrim {
-				cut, shift = first.Was, first.Was-first.At
-			}
-		}
-	}
-	for _, p := range pend {
-		if p.off >= cut && !there[string(p.data)] {
-			list = append(list, p)
-		}
-	}
-	return list, shift, nil
-}
-
-// line writes one that is good, with its number. What only the old layout needs is left
-// out.
-func (c *converting) line(data []byte) error {
-	l, ok := decode(data)
+// line adds one that is sealed, with its number. What only the old layout needs is left out.
+func (c *conversion) line(data []byte) {
+	var l line
+	bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == kindRead && len(l.IDs) == 0
 	numbered := append(strconv.AppendUint([]byte(`{"seq":`), c.seq+1, 10), ',')
 	numbered = jsonl.Seal(append(numbered, data[1:len(data)-jsonl.Trailer]...), 0)
-	if !ok || len(numbered) > jsonl.MaxLine {
-		return c.setAside(bytes.NewReader(append(bytes.Clone(data), '\n')))
-	}
-	switch l.Kind {
-	case kindState, kindTrim:
-		return nil
-	case kindRead:
+	switch {
+	case bad || len(numbered) > jsonl.MaxLine:
+		c.damaged++
+		return
+	case l.Kind == kindState:
+		return
+	case l.Kind == kindTrim:
+		c.cut = l.Was
+		return
+	case l.Kind == kindRead:
 		for _, id := range l.IDs {
 			delete(c.unread, id)
 		}
-	default:
-		if c.t.nick != l.From && slices.Contains(l.To, c.t.nick) {
-			c.unread[l.ID] = c.seq + 1
-		}
-		c.b.lastID = max(c.b.lastID, l.ID)
+	case c.nick != l.From && slices.Contains(l.To, c.nick):
+		c.unread[l.ID] = c.seq + 1
 	}
+	c.lastID = max(c.lastID, l.ID)
 	c.seq++
 	c.time = l.Time
-	_, err := c.out.Write(numbered)
-	return err
-}
-
-// state ends a nick's history with a line that says what is unread, so that nobody has to
-// read all of it to find out.
-func (c *converting) state() error {
-	if c.t.nick == "" || c.seq == 0 {
-		return nil
-	}
-	var unread []record.Place
-	for _, seq := range slices.Sorted(maps.Values(c.unread)) {
-		unread = append(unread, record.Place{Seq: seq})
-	}
-	_, err := c.out.Write(record.AppendState(nil, c.seq, c.time, unread))
-	return err
-}
-
-// setAside keeps what is damaged beside the new file.
-func (c *converting) setAside(r io.Reader) error {
-	c.damaged++
-	torn, size, err := c.b.new.open(c.t.to+tornEnd, true)
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(io.NewOffsetWriter(torn, size), r)
-	last := make([]byte, 1)
-	if err == nil {
-		_, err = torn.ReadAt(last, size+n-1)
-	}
-	if err == nil && last[0] != '\n' {
-		_, err = torn.WriteAt([]byte("\n"), size+n)
-	}
-	if err == nil && !c.b.whole {
-		err = torn.Sync()
-	}
-	return errors.Join(err, torn.Close())
+	c.out = append(c.out, numbered...)
 }

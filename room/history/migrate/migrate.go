@@ -1,17 +1,16 @@
-// Package migrate brings a folder of histories that an earlier program has left up to
-// date. It knows the old layout, so that nothing else has to.
+// Package migrate brings a folder of histories with layout 2 up to date. It knows that layout, so
+// that nothing else has to.
 package migrate
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 
 	"whoelse/room/internal/disk"
 )
@@ -25,170 +24,105 @@ const (
 // ErrBackup is wrapped by [FromVersion2] while a backup of the old folder is made.
 var ErrBackup = errors.New("a backup of the histories is running")
 
-// Options are for [FromVersion2]. The zero value is good.
-type Options struct {
-	Log      *slog.Logger          // where damage is reported; nil: nowhere
-	Progress func(files, of int)   // called after each file; may be nil
-	free     func() (uint64, bool) // bytes on the disk
-	fixed    bool                  // the folder can't be renamed
-}
-
-// FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 1
-// or 2, and reports whether it had. The old folder may be one that a crash has left; it
-// is kept, with the name [OldEnd] after its own. The new one is built beside it and takes
-// its place when it is complete and durable. It can be interrupted anywhere and
-// called again. While another server has the folder the error is [disk.ErrInUse].
+// FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 2 (or 1, which
+// is the same without shortened histories). The folder may be one that a crash has left. It is kept,
+// with [OldEnd] after its name; the new one is built beside it and takes its place when it is
+// complete and durable. It can be interrupted anywhere and called again. While another server has
+// the folder the error is [disk.ErrInUse].
 //
-// It needs as much free space as the histories take, and a quarter more. It holds one
-// line in memory, the numbers of what is unread in one history, and the journals.
-func FromVersion2(dir string, opts Options) (bool, error) {
-	dir, err := followed(dir)
-	if err != nil {
-		return false, err
-	}
-	above := filepath.Dir(dir)
-	if _, err := os.Stat(above); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	parent, err := disk.OpenDir(above)
-	if err != nil {
-		return false, err
-	}
-	opts.fixed = mounted(dir)
-	opts.free = func() (uint64, bool) { return free(above) }
-	done, err := fromVersion2(parent, filepath.Base(dir), opts)
-	if err != nil {
-		err = fmt.Errorf("bringing %s to layout 3: %w", dir, err)
-	}
-	return done, errors.Join(err, parent.Close())
-}
-
-// followed is where a link at dir leads to, which may be missing.
-func followed(dir string) (string, error) {
-	for range 40 {
-		to, err := os.Readlink(dir)
-		if err != nil { // no link
-			return filepath.Abs(dir)
-		}
+// It needs as much free space as the histories take, and a quarter more. It holds one history in
+// memory, and the journals.
+func FromVersion2(dir string, log *slog.Logger) error {
+	if to, err := os.Readlink(dir); err == nil { // the folder is replaced, not the link to it
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(filepath.Dir(dir), to)
 		}
 		dir = to
 	}
-	return "", fmt.Errorf("%s: too many links", dir)
+	parent, err := disk.OpenExisting(filepath.Dir(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err = fromVersion2(parent, filepath.Base(dir), log); err != nil {
+		err = fmt.Errorf("bringing %s to layout 3: %w", dir, err)
+	}
+	return errors.Join(err, parent.Close())
 }
 
 // fromVersion2 is FromVersion2 for the folder called name in parent.
-func fromVersion2(parent disk.Folder, name string, opts Options) (done bool, err error) {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
+func fromVersion2(parent disk.Folder, name string, log *slog.Logger) error {
+	from := name
+	is, err := version(parent, name)
+	if err == nil && is == "" { // perhaps it was interrupted between the two renames
+		var made string
+		if made, err = version(parent, name+NewEnd); err == nil && made == "3" {
+			from = name + OldEnd
+			is, err = version(parent, from)
+		}
 	}
-	there, err := has(parent, name)
+	if err != nil || is != "1" && is != "2" {
+		return err
+	}
+	old, err := parent.Sub(from)
 	if err != nil {
-		return false, err
+		return err
 	}
-	at := name
-	if !there { // perhaps it was interrupted between the two renames
-		at = name + OldEnd
-		if kept, err := has(parent, at); err != nil || !kept {
-			return false, err
+	defer func() { _ = old.Close() }() // it was only read
+	for lock, busy := range map[string]error{"lock": disk.ErrInUse, "backup.lock": ErrBackup} {
+		held, err := old.Lock(lock)
+		if errors.Is(err, disk.ErrInUse) {
+			return busy
 		}
-		if made, err := isMade(parent, name+NewEnd); err != nil || !made {
-			return false, err
+		if err != nil {
+			return err
 		}
+		defer func() { _ = held.Close() }() // nobody relies on when it ends
 	}
-	old, err := parent.Sub(at)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, old.Close()) }()
-	if is, err := isOld(old); err != nil || !is {
-		return false, err
-	}
-	if opts.fixed {
-		return false, fmt.Errorf("%s is where a file system is mounted, and can't be replaced; move all that is in it to a plain folder, and that to its place", name)
-	}
-	locks, err := lockAll(old)
-	defer func() { err = errors.Join(err, locks()) }()
-	if err != nil {
-		return false, err
-	}
-	if there {
-		if kept, err := has(parent, name+OldEnd); err != nil || kept {
-			return false, errors.Join(err, fmt.Errorf("%s is in the way: it has histories from before; move it away", name+OldEnd))
+	if from == name {
+		if _, err := parent.Lstat(name + OldEnd); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, fmt.Errorf("%s is in the way: it has histories from before; move it away", name+OldEnd))
 		}
-		if err := build(parent, name+NewEnd, old, opts); err != nil {
-			return false, err
+		if err := build(parent, name+NewEnd, old, log); err != nil {
+			return errors.Join(err, removeAll(parent, name+NewEnd))
 		}
-		if err := parent.Rename(name, name+OldEnd); err != nil {
-			return false, err
+		err := parent.Rename(name, name+OldEnd)
+		if errors.Is(err, syscall.EBUSY) {
+			err = fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
+				"move all that is in it to a plain folder, and that to its place: %w", name, err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := parent.Sync(); err != nil { // the old one is kept before the new one takes its place
-		return false, err
+		return err
 	}
 	if err := parent.Rename(name+NewEnd, name); err != nil {
-		return false, err
+		return err
 	}
-	return true, parent.Sync()
+	log.Info("history: the layout is up to date; delete the old folder when all is well", "old", name+OldEnd)
+	return parent.Sync()
 }
 
-// lockAll keeps servers and backups off, until the function it returns is called.
-func lockAll(old disk.Folder) (release func() error, err error) {
-	var locks []io.Closer
-	release = func() error {
-		var errs []error
-		for _, l := range locks {
-			errs = append(errs, l.Close())
-		}
-		return errors.Join(errs...)
-	}
-	for _, name := range []string{"lock", "backup.lock"} {
-		l, err := old.Lock(name)
-		if name == "backup.lock" && errors.Is(err, disk.ErrInUse) {
-			err = ErrBackup
-		}
-		if err != nil {
-			return release, err
-		}
-		locks = append(locks, l)
-	}
-	return release, nil
-}
-
-// isOld reports whether a folder has layout 1 or 2. The first programs wrote no version.
-// What can't be understood is for who opens it to refuse.
-func isOld(in disk.Folder) (bool, error) {
-	text, err := disk.ReadFile(in, "version", 100)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
-		return has(in, "journal")
-	}
-	if err != nil {
-		return false, err
-	}
-	v, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	return err == nil && (v == 1 || v == 2), nil
-}
-
-// isMade reports whether a folder has all of the new layout.
-func isMade(parent disk.Folder, name string) (bool, error) {
-	if there, err := has(parent, name); err != nil || !there {
-		return false, err
+// version is what the folder called name in parent says of its layout, "" without either.
+func version(parent disk.Folder, name string) (string, error) {
+	if _, err := parent.Lstat(name); errors.Is(err, fs.ErrNotExist) { // Sub would make it
+		return "", nil
+	} else if err != nil {
+		return "", err
 	}
 	in, err := parent.Sub(name)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	made, err := has(in, "version")
-	return made, errors.Join(err, in.Close())
-}
-
-func has(in disk.Folder, name string) (bool, error) {
-	_, err := in.Lstat(name)
+	text, err := disk.ReadFile(in, "version", 100)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		err = nil
 	}
-	return err == nil, err
+	return strings.TrimSpace(string(text)), errors.Join(err, in.Close())
 }
 
 // removeAll removes what an interrupted call has left.

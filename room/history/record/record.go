@@ -4,7 +4,6 @@ package record
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,7 +18,8 @@ import (
 // Record is one decoded line. Exactly one of Message, Read and State is set.
 type Record struct {
 	Seq     uint64 // of the event it was made from; of a state, the last one before it
-	Off     int64  // where it stands; set by whoever read it
+	Off     int64  // where it is in its file
+	Len     int    // how long it is there, without a newline
 	Message *room.Message
 	Read    []string // ids of messages that the owner has read
 	State   *State
@@ -45,14 +45,6 @@ const MaxIndex = 999
 // Compare is -1 for places before q, 0 for q and 1 for those after it.
 func (p Place) Compare(q Place) int {
 	return cmp.Or(cmp.Compare(p.Seq, q.Seq), cmp.Compare(p.Index, q.Index))
-}
-
-func (p Place) append(b []byte) []byte {
-	b = strconv.AppendUint(b, p.Seq, 10)
-	if p.Index > 0 {
-		b = fmt.Appendf(b, ".%03d", p.Index)
-	}
-	return b
 }
 
 // UnmarshalJSON reads 44, or 44.001 for Index 1.
@@ -82,8 +74,7 @@ func AppendMessage(b []byte, seq uint64, m *room.Message) ([]byte, error) {
 	}
 	from := len(b)
 	b = slices.Grow(b, 176+len(m.Text)+24*len(m.To))
-	b = log.AppendMessage(append(appendSeq(b, seq), ','), m)
-	return sealed(b, from)
+	return sealed(log.AppendMessage(append(appendSeq(b, seq), ','), m), from)
 }
 
 // AppendRead appends a mark that the owner has read the messages with these ids. The
@@ -94,8 +85,7 @@ func AppendRead(b []byte, seq uint64, at time.Time, ids []string) ([]byte, error
 	}
 	from := len(b)
 	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
-	b = jsonl.AppendStrings(append(b, `,"kind":"read","ids":`...), ids)
-	return sealed(b, from)
+	return sealed(jsonl.AppendStrings(append(b, `,"kind":"read","ids":`...), ids), from)
 }
 
 // AppendState appends a state line. unread is in ascending order; only [MaxListed] of it
@@ -104,11 +94,9 @@ func AppendState(b []byte, seq uint64, at time.Time, unread []Place) []byte {
 	then, from := seq, len(b)
 	if len(unread) > MaxListed {
 		// What has the number of the last one listed may be more than one message.
-		unread = unread[:MaxListed]
 		then = unread[MaxListed-1].Seq - 1
-		for len(unread) > 0 && unread[len(unread)-1].Seq > then {
-			unread = unread[:len(unread)-1]
-		}
+		n, _ := slices.BinarySearchFunc(unread, Place{Seq: then + 1}, Place.Compare)
+		unread = unread[:n]
 	}
 	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
 	b = append(b, `,"kind":"state","unread":[`...)
@@ -116,7 +104,10 @@ func AppendState(b []byte, seq uint64, at time.Time, unread []Place) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = p.append(b)
+		b = strconv.AppendUint(b, p.Seq, 10)
+		if p.Index > 0 {
+			b = fmt.Appendf(b, ".%03d", p.Index)
+		}
 	}
 	b = strconv.AppendUint(append(b, `],"then":`...), then, 10)
 	return jsonl.Seal(b, from)
@@ -150,42 +141,40 @@ type wire struct {
 	Then    uint64    `json:"then"`
 }
 
-var errNone = errors.New("not a record")
-
-// parse decodes a sealed object.
-func parse(data []byte) (Record, error) {
-	w, ok := parseWire(data)
-	if !ok && json.Unmarshal(data, &w) != nil || w.Kind == "" || w.Seq == 0 {
-		return Record{}, errNone
-	}
-	switch w.Kind {
-	case room.KindRead:
-		if len(w.IDs) == 0 {
-			return Record{}, errNone
-		}
-		return Record{Seq: w.Seq, Read: w.IDs}, nil
-	case KindState:
-		return Record{Seq: w.Seq, State: &State{w.Unread, w.Then}}, nil
-	}
-	return Record{Seq: w.Seq, Message: &room.Message{
-		ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
-		Text: w.Text, Ref: w.Ref, RefTime: w.RefTime.UTC(),
-	}}, nil
-}
-
-// Parse decodes a line, without its newline. It returns what good records are in it: where
-// a newline was lost there are two. whole reports that it is one good record and
-// nothing else; if not, the line is damaged.
+// Parse decodes a line. It returns what good records are in it: where a newline was lost there are
+// two. whole reports that it is one good record and nothing else; if not, the line is damaged.
 func Parse(l jsonl.Line) (found []Record, whole bool) {
-	sealed, whole := jsonl.Records(l.Data)
-	for _, s := range sealed {
-		r, err := parse(s.Data)
-		if err != nil {
+	objects, whole := jsonl.Records(l.Data)
+	for _, o := range objects {
+		r, ok := parse(o.Data)
+		if !ok {
 			whole = false
 			continue
 		}
-		r.Off = l.Off + s.Off
+		r.Off, r.Len = l.Off+o.Off, len(o.Data)
 		found = append(found, r)
 	}
 	return found, whole
+}
+
+// parse decodes a sealed object.
+func parse(data []byte) (Record, bool) {
+	var w wire
+	if json.Unmarshal(data, &w) != nil || w.Kind == "" || w.Seq == 0 {
+		return Record{}, false
+	}
+	r := Record{Seq: w.Seq}
+	switch w.Kind {
+	case room.KindRead:
+		r.Read = w.IDs
+		return r, len(w.IDs) > 0
+	case KindState:
+		r.State = &State{w.Unread, w.Then}
+	default:
+		r.Message = &room.Message{
+			ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
+			Text: w.Text, Ref: w.Ref, RefTime: w.RefTime.UTC(),
+		}
+	}
+	return r, true
 }

@@ -17,36 +17,22 @@ import (
 // dir is the real folder: names are resolved by os.Root, so that none of them
 // leads out of it.
 type dir struct {
-	root *os.Root
-
-	self *os.File // open for as long as the store has it, see syncFS; nil where that is not asked
-	path string   // of a store's own folder
+	root     *os.Root
+	path     string // by which it was opened, for Replaced
+	readOnly bool
 }
 
 // OpenDir opens the folder at path, which it creates with its parents, each
 // durable in the one above it.
 func OpenDir(path string) (Folder, error) {
 	path, err := filepath.Abs(path)
+	if err == nil {
+		err = makeDirs(path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDirs(path); err != nil {
-		return nil, err
-	}
-	return openPath(path)
-}
-
-// openPath opens the folder of a store.
-func openPath(path string) (Folder, error) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, err
-	}
-	self, err := root.Open(".")
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return dir{root, self, path}, nil
+	return OpenExisting(path)
 }
 
 func makeDirs(path string) error {
@@ -70,14 +56,34 @@ func makeDirs(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// OpenExisting is OpenDir for a folder that has to be there.
+func OpenExisting(path string) (Folder, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return dir{root: root, path: path}, nil
+}
+
+// OpenReadOnly opens an existing folder in which nothing is made or changed. Files that can only be
+// read can be opened there, also those with a second name, and a lock is tried as a reader: it fails
+// while somebody holds it.
+func OpenReadOnly(path string) (Folder, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return dir{root: root, readOnly: true}, nil
+}
+
 func (d dir) Open(name string, create bool) (File, error) {
 	was, err := d.root.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) && create {
+	if errors.Is(err, fs.ErrNotExist) && create && !d.readOnly {
 		f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		return diskFile{f}, nil
+		return file{File: f}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -85,30 +91,36 @@ func (d dir) Open(name string, create bool) (File, error) {
 	if !was.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s %w", name, ErrNotRegular)
 	}
-	f, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
-	readOnly := errors.Is(err, unix.EROFS)
-	if readOnly { // reading goes on where writing can't
-		f, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f := file{readOnly: d.readOnly}
+	if !f.readOnly {
+		f.File, err = d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
+		f.readOnly = errors.Is(err, unix.EROFS)
+	}
+	if f.readOnly { // reading goes on where writing can't
+		f.File, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if is, err := f.Stat(); err != nil || !os.SameFile(was, is) {
-		_ = f.Close()
-		return nil, fmt.Errorf("%s was replaced while it was opened: %w", name, errors.Join(err, ErrNotRegular))
-	} else if sys, ok := is.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 {
-		_ = f.Close()
-		return nil, fmt.Errorf("%s %w", name, errLinked)
+	is, err := f.File.Stat()
+	switch {
+	case err != nil:
+	case !is.Mode().IsRegular(), !d.readOnly && !os.SameFile(was, is): // to a reader another file is as good
+		err = fmt.Errorf("was replaced while it was opened: %w", ErrNotRegular)
+	case !d.readOnly && statOf(is).Links > 1:
+		err = errLinked
+	default:
+		return f, nil
 	}
-	if readOnly {
-		return readOnlyFile{diskFile{f}}, nil
-	}
-	return diskFile{f}, nil
+	return nil, errors.Join(fmt.Errorf("%s %w", name, err), f.Close())
 }
 
 func (d dir) Lstat(name string) (Stat, error) {
 	info, err := d.root.Lstat(name)
-	return statOf(info, err)
+	if err != nil {
+		return Stat{}, err
+	}
+	return statOf(info), nil
 }
 
 func (d dir) Names() ([]string, error) {
@@ -120,39 +132,58 @@ func (d dir) Names() ([]string, error) {
 	return names, errors.Join(err, f.Close())
 }
 
-func (d dir) Remove(name string) error     { return d.root.Remove(name) }
-func (d dir) Rename(from, to string) error { return d.root.Rename(from, to) }
-
-func (d dir) Close() error {
-	if d.self == nil {
-		return d.root.Close()
+// writable is nil where the folder may be changed.
+func (d dir) writable() error {
+	if d.readOnly {
+		return unix.EROFS
 	}
-	return errors.Join(d.self.Close(), d.root.Close())
+	return nil
 }
 
-func (d dir) Sub(name string) (Folder, error) {
-	err := d.root.Mkdir(name, 0o700)
-	if err == nil {
-		err = d.Sync()
+func (d dir) Remove(name string) error {
+	if err := d.writable(); err != nil {
+		return err
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	return d.root.Remove(name)
+}
+
+func (d dir) Rename(from, to string) error {
+	if err := d.writable(); err != nil {
+		return err
+	}
+	return d.root.Rename(from, to)
+}
+
+func (d dir) Close() error { return d.root.Close() }
+
+func (d dir) Sub(name string) (Folder, error) {
+	if !d.readOnly {
+		err := d.root.Mkdir(name, 0o700)
+		if err == nil {
+			err = d.Sync()
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	info, err := d.root.Stat(name)
+	if err != nil {
 		return nil, err
 	}
-	if info, err := d.root.Stat(name); err != nil || !info.IsDir() { // OpenRoot would wait for a pipe's other end
-		return nil, errors.Join(fmt.Errorf("%s is not a folder", name), err)
+	if !info.IsDir() { // OpenRoot would wait for a pipe's other end
+		return nil, fmt.Errorf("%s is not a folder", name)
 	}
 	root, err := d.root.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	self, err := root.Open(".")
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return dir{root: root, self: self}, nil
+	return dir{root: root, readOnly: d.readOnly}, nil
 }
 
 func (d dir) Sync() error {
+	if err := d.writable(); err != nil {
+		return err
+	}
 	f, err := d.root.Open(".")
 	if err != nil {
 		return err
@@ -175,8 +206,6 @@ func (d dir) Replaced() error {
 	return err
 }
 
-func (d dir) SyncAll() (bool, error) { return syncFS(d.self) }
-
 func (d dir) Lock(name string) (io.Closer, error) {
 	opened, err := d.Open(name, true)
 	if errors.Is(err, fs.ErrExist) { // somebody else has made it just now
@@ -185,49 +214,53 @@ func (d dir) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := opened.(interface {
-		io.Closer
-		Fd() uintptr
-	})
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	how := unix.LOCK_EX
+	if d.readOnly {
+		how = unix.LOCK_SH
+	}
+	f := opened.(file)
+	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrInUse
 	}
 	if err != nil {
-		_ = f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// diskFile is the real file.
-type diskFile struct{ *os.File }
-
-func (f diskFile) Sync() error { return syncData(f.File) }
-
-func (f diskFile) Stat() (Stat, error) {
-	info, err := f.File.Stat()
-	return statOf(info, err)
+// file is the real file.
+type file struct {
+	*os.File
+	readOnly bool // what is written fails with that as the cause, not with what the handle makes of it
 }
 
-func statOf(info fs.FileInfo, err error) (Stat, error) {
+func (f file) WriteAt(p []byte, off int64) (int, error) {
+	if f.readOnly {
+		return 0, &fs.PathError{Op: "write", Path: f.Name(), Err: unix.EROFS}
+	}
+	return f.File.WriteAt(p, off)
+}
+
+func (f file) Truncate(size int64) error {
+	if f.readOnly {
+		return &fs.PathError{Op: "truncate", Path: f.Name(), Err: unix.EROFS}
+	}
+	return f.File.Truncate(size)
+}
+
+func (f file) Stat() (Stat, error) {
+	info, err := f.File.Stat()
 	if err != nil {
 		return Stat{}, err
 	}
+	return statOf(info), nil
+}
+
+func statOf(info fs.FileInfo) Stat {
 	st := Stat{Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		st.Ino, st.Links = uint64(sys.Ino), uint64(sys.Nlink)
 	}
-	return st, nil
-}
-
-// readOnlyFile is a file of a file system that can't be written to. What is written
-// fails with that as the cause, and not with what the mode of the handle makes of it.
-type readOnlyFile struct{ diskFile }
-
-func (f readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, f.refusal("write") }
-func (f readOnlyFile) Truncate(int64) error               { return f.refusal("truncate") }
-
-func (f readOnlyFile) refusal(op string) error {
-	return &fs.PathError{Op: op, Path: f.Name(), Err: unix.EROFS}
+	return st
 }

@@ -6,10 +6,13 @@ package jsonl
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"hash/crc32"
-	"strconv"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -33,34 +36,20 @@ const (
 // Seal appends the checksum of b[from:], a JSON object that lacks only its closing
 // brace, and the newline.
 func Seal(b []byte, from int) []byte {
-	sum := crc32.Checksum(b[from:], castagnoli)
-	b = append(b, crcOpen...)
-	const digits = "0123456789abcdef"
-	for shift := 28; shift >= 0; shift -= 4 {
-		b = append(b, digits[sum>>shift&15])
-	}
-	return append(b, crcClose+"\n"...)
+	return append(appendTrailer(b, b[from:]), '\n')
 }
 
 // Sealed reports whether a line, without its newline, ends with its own checksum.
 func Sealed(line []byte) bool {
 	body := len(line) - Trailer
-	if body < 0 {
-		return false
-	}
-	sum, ok := checksum(line[body:])
-	return ok && sum == crc32.Checksum(line[:body], castagnoli)
+	var want [Trailer]byte
+	return body >= 0 && bytes.Equal(line[body:], appendTrailer(want[:0], line[:body]))
 }
 
-// checksum reads the last Trailer bytes of a line.
-func checksum(b []byte) (uint32, bool) {
-	digits := b[len(crcOpen) : len(crcOpen)+8]
-	// No capitals: a flipped bit in a digit must not go unnoticed.
-	if !bytes.HasPrefix(b, []byte(crcOpen)) || string(b[Trailer-len(crcClose):]) != crcClose || bytes.ContainsAny(digits, "ABCDEF+-_") {
-		return 0, false
-	}
-	v, err := strconv.ParseUint(string(digits), 16, 32)
-	return uint32(v), err == nil
+func appendTrailer(b, body []byte) []byte {
+	sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli))
+	b = append(b, crcOpen...)
+	return append(hex.AppendEncode(b, sum), crcClose...)
 }
 
 // Record is a sealed object within a line.
@@ -121,44 +110,23 @@ func AppendStrings(b []byte, list []string) []byte {
 // becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	plain := 0 // s[plain:i] is still to be copied as it is
-	for i := 0; i < len(s); {
-		r, size := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s[i:])
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\n':
+			b = append(b, '\\', 'n')
+		case r == '\t':
+			b = append(b, '\\', 't')
+		case r >= ' ' && r < 0x7f:
+			b = append(b, byte(r))
+		case !unicode.IsPrint(r):
+			for _, unit := range utf16.AppendRune(nil, r) {
+				b = fmt.Appendf(b, `\u%04x`, unit)
+			}
+		default:
+			b = utf8.AppendRune(b, r)
 		}
-		broken := r == utf8.RuneError && size == 1
-		if r == '"' || r == '\\' || broken || !printable(r) {
-			b = append(b, s[plain:i]...)
-			b = appendEscape(b, r)
-			plain = i + size
-		}
-		i += size
 	}
-	b = append(b, s[plain:]...)
 	return append(b, '"')
-}
-
-func printable(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r >= ' ' && r < 0x7f
-	}
-	return unicode.IsPrint(r)
-}
-
-func appendEscape(b []byte, r rune) []byte {
-	switch {
-	case r == '"' || r == '\\':
-		return append(b, '\\', byte(r))
-	case r == '\n':
-		return append(b, '\\', 'n')
-	case r == '\t':
-		return append(b, '\\', 't')
-	case r > 0xffff:
-		r -= 0x10000
-		b = appendEscape(b, 0xd800+r>>10)
-		r = 0xdc00 + r&0x3ff
-	}
-	const digits = "0123456789abcdef"
-	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }

@@ -4,27 +4,40 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 )
 
 // blockSize is how much is read at once.
 const blockSize = 16 << 10
 
-// noEOF tells a file that became shorter from the end of what is asked for.
-func noEOF(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// Line is one line without its newline. Data is only good until the next one
-// is asked for. Data is nil when the line is longer than any record.
+// Line is one line without its newline. Data is only good until the next one is asked for, and nil
+// when the line is longer than any record.
 type Line struct {
-	Off  int64
-	Data []byte
+	Off, End int64 // where it and the next line begin
+	Data     []byte
+	Torn     bool // it has no newline, as only the last one can
 }
 
-// Forward walks the lines of [off, end). off must be the start of a line.
+func newLine(off, end int64, data []byte, torn, long bool) Line {
+	if long || len(data) >= MaxLine {
+		data = nil
+	}
+	return Line{off, end, data, torn}
+}
+
+// Lines gives the lines of r in [off, end), up to the first error. off must be the start of a line.
+func Lines(r io.ReaderAt, off, end int64) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		for f := NewForward(r, off, end); ; {
+			l, err := f.Next()
+			if errors.Is(err, io.EOF) || !yield(l, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Forward walks the lines of a file.
 type Forward struct {
 	r   io.ReaderAt
 	off int64 // of buf[0]
@@ -43,7 +56,7 @@ func (f *Forward) SeekTo(off int64) {
 		f.take(int(skip))
 		return
 	}
-	f.off, f.buf = off, f.buf[:0]
+	f.off, f.buf = off, nil
 }
 
 // Offset is where the next line begins.
@@ -51,26 +64,23 @@ func (f *Forward) Offset() int64 { return f.off }
 
 // Next returns the next line; after the last one it returns io.EOF.
 func (f *Forward) Next() (Line, error) {
-	seen, long := 0, false
-	start := f.off
+	start, seen, long := f.off, 0, false
 	for {
 		if i := bytes.IndexByte(f.buf[seen:], '\n'); i >= 0 {
-			data := f.buf[:seen+i]
-			f.take(seen + i + 1)
-			return f.line(start, data, long), nil
-		}
-		if len(f.buf) > MaxLine {
-			f.take(len(f.buf))
-			long = true
+			data := f.take(seen + i + 1)
+			return newLine(start, f.off, data[:seen+i], false, long), nil
 		}
 		seen = len(f.buf)
 		if f.off+int64(seen) >= f.end {
-			data := f.buf
-			f.take(seen)
+			data := f.take(seen)
 			if start >= f.end {
 				return Line{}, io.EOF
 			}
-			return f.line(start, data, long), nil
+			return newLine(start, f.off, data, true, long), nil
+		}
+		if seen > MaxLine {
+			f.take(seen)
+			seen, long = 0, true
 		}
 		if err := f.fill(); err != nil {
 			return Line{}, err
@@ -78,92 +88,83 @@ func (f *Forward) Next() (Line, error) {
 	}
 }
 
-func (f *Forward) line(start int64, data []byte, long bool) Line {
-	if long || len(data) >= MaxLine {
-		data = nil
-	}
-	return Line{start, data}
-}
-
-func (f *Forward) take(n int) {
+func (f *Forward) take(n int) []byte {
+	data := f.buf[:n]
 	f.buf = f.buf[n:]
 	f.off += int64(n)
+	return data
 }
 
 // fill reads one more block behind what is there.
 func (f *Forward) fill() error {
 	have := len(f.buf)
-	more := int(min(blockSize, f.end-f.off-int64(have)))
-	if cap(f.mem) < have+more {
-		f.mem = make([]byte, max(have+more, 2*cap(f.mem)))
+	need := have + int(min(blockSize, f.end-f.off-int64(have)))
+	if cap(f.mem) < need {
+		f.mem = make([]byte, max(need, 2*cap(f.mem)))
 	}
 	f.mem = f.mem[:cap(f.mem)]
 	copy(f.mem, f.buf)
-	n, err := f.r.ReadAt(f.mem[have:have+more], f.off+int64(have))
-	f.buf = f.mem[:have+n]
-	if n < more {
-		return noEOF(err)
+	f.buf = f.mem[:have]
+	if err := readFull(f.r, f.mem[have:need], f.off+int64(have)); err != nil {
+		return err
 	}
+	f.buf = f.mem[:need]
 	return nil
 }
 
-// Backward walks the lines of a file from its end.
-type Backward struct {
-	r   io.ReaderAt
-	off int64  // of buf[0]
-	buf []byte // what is read but not handed out yet
-	mem []byte // what buf is a part of
+// readFull tells a file that became shorter from the end of what is asked for.
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
-// NewBackward walks the lines of r before end, the last one first. end must be that of a
-// line, after its newline, or of a last line without one.
-func NewBackward(r io.ReaderAt, end int64) *Backward { return &Backward{r: r, off: end} }
-
-// Next returns the line before; before the first one it returns io.EOF.
-func (b *Backward) Next() (Line, error) {
-	if len(b.buf) == 0 {
-		if b.off == 0 {
-			return Line{}, io.EOF
-		}
-		if err := b.fill(); err != nil {
-			return Line{}, err
-		}
-	}
-	b.buf = bytes.TrimSuffix(b.buf, []byte("\n"))
-	long := false
-	for {
-		if i := bytes.LastIndexByte(b.buf, '\n'); i >= 0 || b.off == 0 {
-			l := Line{b.off + int64(i) + 1, b.buf[i+1:]}
-			if long || len(l.Data) >= MaxLine {
-				l.Data = nil
+// Backward gives the lines of r before end, the last one first, up to the first error. end must be
+// that of a line, after its newline, or of a last line without one.
+func Backward(r io.ReaderAt, end int64) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		var mem, buf []byte // buf is a part of mem, and what is read but not handed out yet
+		off := end          // of buf[0]
+		fill := func() error {
+			more := int(min(blockSize, off))
+			need := more + len(buf)
+			if cap(mem) < need {
+				mem = make([]byte, max(need, 2*cap(mem)))
 			}
-			b.buf = b.buf[:i+1]
-			return l, nil
+			mem = mem[:cap(mem)]
+			copy(mem[more:], buf)
+			off -= int64(more)
+			buf = mem[:need]
+			return readFull(r, buf[:more], off)
 		}
-		if len(b.buf) > MaxLine {
-			b.buf, long = b.buf[:0], true
-		}
-		if err := b.fill(); err != nil {
-			return Line{}, err
+		for end > 0 {
+			torn := false
+			for long := false; ; {
+				text := bytes.TrimSuffix(buf, []byte("\n"))
+				if !long && len(buf) > 0 {
+					torn = len(text) == len(buf)
+				}
+				if i := bytes.LastIndexByte(text, '\n'); len(buf) > 0 && (i >= 0 || off == 0) {
+					start := off + int64(i) + 1
+					if !yield(newLine(start, end, text[i+1:], torn, long), nil) {
+						return
+					}
+					buf, end = buf[:i+1], start
+					break
+				}
+				if len(buf) > MaxLine { // its end is not needed; a byte that is no newline stands for it
+					buf, long = append(buf[:0], ' '), true
+				}
+				if err := fill(); err != nil {
+					yield(Line{}, err)
+					return
+				}
+			}
 		}
 	}
-}
-
-// fill reads one more block before what is there.
-func (b *Backward) fill() error {
-	more := int(min(blockSize, b.off))
-	need := more + len(b.buf)
-	if cap(b.mem) < need {
-		b.mem = make([]byte, max(need, 2*cap(b.mem)))
-	}
-	b.mem = b.mem[:cap(b.mem)]
-	copy(b.mem[more:], b.buf)
-	n, err := b.r.ReadAt(b.mem[:more], b.off-int64(more))
-	if n < more {
-		b.buf = nil
-		return noEOF(err)
-	}
-	b.buf = b.mem[:need]
-	b.off -= int64(more)
-	return nil
 }

@@ -63,9 +63,7 @@ type node struct {
 	data    []byte // as a reader sees it
 	disk    []byte // as it was last synced
 	pending []edit // what is not synced
-	failed  bool   // writing it back failed, which its next sync tells
 
-	mounted   bool             // it is the topmost folder of another file system
 	names     map[string]*node // of a folder; nil for a file
 	diskNames map[string]*node
 	moves     []map[string]*node // names not synced: nil is removed
@@ -157,7 +155,7 @@ func (m *FS) Killed() *FS {
 }
 
 func (n *node) survive(rng *rand.Rand) *node {
-	c := &node{ino: n.ino, mounted: n.mounted}
+	c := &node{ino: n.ino}
 	if n.names == nil {
 		c.data = n.tear(rng)
 		c.disk = slices.Clone(c.data)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"syscall"
 
 	"whoelse/room/internal/disk"
 )
@@ -139,25 +138,6 @@ func (d dir) Sub(name string) (disk.Folder, error) {
 	return dir{d.m, n}, nil
 }
 
-func (d dir) SyncAll() (bool, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	x := d.m.step("syncfs")
-	d.n.syncTree(x.Err != nil && !x.Takes)
-	return true, x.Err
-}
-
-// syncTree syncs every file below n, or has none of them ever be.
-func (n *node) syncTree(lost bool) {
-	n.sync(lost)
-	n.failed = n.failed || lost && len(n.pending) > 0
-	for _, child := range n.names {
-		if !child.mounted {
-			child.syncTree(lost)
-		}
-	}
-}
-
 func (d dir) Replaced() error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
@@ -274,10 +254,6 @@ func (f *file) Sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	x := f.m.step("sync")
-	if f.n.failed && x.Err == nil {
-		x.Err = syscall.EIO
-	}
-	f.n.failed = false
 	f.n.sync(x.Err != nil && !x.Takes)
 	return x.Err
 }

@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/duration"
+	"whoelse/room"
+)
+
+// storedNicks are all nicks that have a history or settings.
+func (s *server) storedNicks() (map[string]bool, error) {
+	nicks := make(map[string]bool)
+	for _, list := range []func() ([]string, error){s.histories.Nicks, s.settings.Nicks} {
+		some, err := list()
+		if err != nil {
+			return nil, err
+		}
+		for _, nick := range some {
+			nicks[nick] = true
+		}
+	}
+	return nicks, nil
+}
+
+// speakers are all who said something in the room, as far back as its history goes.
+func (s *server) speakers() (map[string]bool, error) {
+	spoke := make(map[string]bool)
+	_, err := room.Collect(s.histories.Tail(room.RoomHistory, 1, func(m *room.Message) (bool, error) {
+		spoke[m.From] = true
+		return false, nil
+	}))
+	return spoke, err
+}
+
+// traces returns a function that reports whether a nick has left any: a history, settings, or
+// something that was said in the room. Where that can't be found out, it has. Files are listed when
+// the first nick is asked about; what each has written since is looked at every time.
+func (s *server) traces() func(nick string) bool {
+	nicks, speakers := sync.OnceValues(s.storedNicks), sync.OnceValues(s.speakers)
+	return func(nick string) bool {
+		if listed, err := nicks(); err != nil || listed[nick] {
+			return true
+		}
+		if last, err := room.Collect(s.histories.Tail(nick, 1, nil)); err != nil || len(last) > 0 {
+			return true
+		}
+		if set, err := s.settings.Load(nick); err != nil || len(set.Blocked) > 0 || set.Absence.Away() {
+			return true
+		}
+		spoke, err := speakers()
+		return err != nil || spoke[nick]
+	}
+}
+
+// nickInUse returns a function that reports whether a nick has done anything: it was here lately,
+// or has left traces. Where that can't be found out, and when ctx is over, it has.
+func (s *server) nickInUse(ctx context.Context) func(nick string) bool {
+	left := s.traces()
+	return func(nick string) bool {
+		return ctx.Err() != nil || s.room.Known(nick) || left(nick)
+	}
+}
+
+// expireNicks frees nicks that were claimed and not used for --nick-expiry.
+func (s *server) expireNicks(ctx context.Context) {
+	if err := s.expire(s.cfg.NickExpiry, s.nickInUse(ctx)); err != nil {
+		s.log.Error("unused nicks could not be freed", "err", err)
+	}
+}
+
+// whomMost is how many nicks the audit log has on a line: it cuts long ones.
+const whomMost = 25
+
+// expire frees nicks that were claimed, and not used for so long, and puts that on
+// record. inUse is asked about each of them, before and after.
+func (s *server) expire(unused time.Duration, inUse func(nick string) bool) error {
+	before := time.Now().Add(-unused)
+	busy := make(map[string]bool) // a nick that is in use is asked about once
+	asked := func(n string) bool {
+		busy[n] = busy[n] || inUse(n)
+		return busy[n]
+	}
+	for {
+		freed, err := s.registry.Expire(before, s.used.Last, asked)
+		if err != nil || len(freed) == 0 {
+			return err
+		}
+		nicks, err := s.restore(freed, inUse)
+		if err != nil {
+			return err
+		}
+		for whom := range slices.Chunk(nicks, whomMost) {
+			err := s.audit.Append(audit.Entry{
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// restore gives nicks back that came into use while they were freed: somebody else would
+// get what was just sent to them. It returns the others.
+func (s *server) restore(freed []keys.Entry, inUse func(nick string) bool) (others []string, err error) {
+	back := make(map[string]bool) // by nick, which is asked about once
+	for _, e := range freed {
+		if _, asked := back[e.Nick]; !asked {
+			back[e.Nick] = inUse(e.Nick)
+		}
+		if !back[e.Nick] {
+			others = append(others, e.Nick)
+			continue
+		}
+		if _, err := s.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowConfusable: true}); err != nil {
+			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others), nil
+}
+
+// retireAfter is how long a nick has to be without a key, and nobody online with it, until
+// what belongs to it is set aside: editors remove lines and put them back.
+const retireAfter = 5 * time.Second
+
+// retireFound sets aside what belongs to nicks that lost their keys while no server ran.
+// With certificates it is not known who held a nick: the line is their authority's. And
+// without a file nothing is known.
+func (s *server) retireFound() error {
+	if len(s.registry.Authorities()) > 0 || !s.registry.Exists() {
+		return nil
+	}
+	nicks, err := s.storedNicks()
+	if err != nil {
+		return err
+	}
+	for nick := range nicks {
+		s.registry.Depart(nick, time.Time{})
+	}
+	s.retireDeparted(context.Background())
+	return nil
+}
+
+// retireDeparted retires those nicks that have departed for long enough. What fails is tried
+// again with the next call. Only one goroutine calls it at a time.
+func (s *server) retireDeparted(ctx context.Context) {
+	departed, known := s.registry.Departed()
+	if !known {
+		return
+	}
+	maps.DeleteFunc(s.onRecord, func(nick string, _ bool) bool { _, still := departed[nick]; return !still })
+	now, used := time.Now(), s.nickInUse(ctx)
+	for nick, since := range departed {
+		if now.Sub(since) < retireAfter || s.room.Here(nick) {
+			continue
+		}
+		if used(nick) {
+			if err := s.retire(nick, s.cfg.NickReserve, now); err != nil {
+				s.notRetired.Do(func() {
+					s.log.Error("what belongs to a nick that nobody holds can't be set aside yet, and the nick stays taken", "nick", nick, "err", err)
+				})
+				continue
+			}
+		}
+		s.registry.Release(nick)
+	}
+}
+
+// retire reserves a nick, sets aside its history and settings, and tells those whose
+// messages were not read. Where there are authorities it only reserves it: the holder
+// may have been given a certificate instead, which a reservation does not keep out. Done
+// again after it was interrupted, it completes that.
+func (s *server) retire(nick string, reserve time.Duration, now time.Time) error {
+	if !s.onRecord[nick] {
+		action := audit.Entry{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone"}
+		if reserve > 0 {
+			action.For = duration.Format(reserve)
+		}
+		if err := s.audit.Append(action); err != nil {
+			return err
+		}
+		s.onRecord[nick] = true
+	}
+	if reserve > 0 {
+		if err := s.reserved.Add(nick, reserve); err != nil {
+			return err
+		}
+	}
+	if len(s.registry.Authorities()) > 0 {
+		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
+		return nil
+	}
+	if err := s.settings.Retire(nick, now); err != nil {
+		return err
+	}
+	unread := 0
+	err := s.histories.WithoutBackup(func() (err error) { // a copy could have half of each
+		unread, err = s.room.Retire(nick)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", unread, "reserved", reserve)
+	return nil
+}

@@ -1,0 +1,181 @@
+package keys
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"whoelse/keys/nick"
+
+	"github.com/gliderlabs/ssh"
+)
+
+// Selector says which lines are meant. Of Nick and Fingerprint one at least is
+// given; both together mean the lines that fit both.
+type Selector struct {
+	Nick        string // as Parse gave it
+	Fingerprint string // "SHA256:..."
+	// KeepLast refuses (ErrLastKey) to leave a nick without a key that is in force: with
+	// an expired one, or one for certain addresses only, its holder might never get in again.
+	KeepLast bool
+}
+
+func (s Selector) selects(l *line) bool {
+	if s.Nick == "" && s.Fingerprint == "" {
+		return false
+	}
+	return (s.Nick == "" || slices.Contains(l.holds(), s.Nick)) &&
+		(s.Fingerprint == "" || l.key != nil && Fingerprint(l.key) == s.Fingerprint)
+}
+
+// Remove takes the selected lines out of the file, and leaves all others, and all
+// comments, as they are. It gives what was removed. Errors: ErrNoSuchKey,
+// ErrLastKey, the disk's.
+func (r *Registry) Remove(s Selector) ([]Entry, error) {
+	var gone []*line
+	err := r.change(func(t *table) ([]byte, error) {
+		gone = nil
+		for _, l := range t.entries {
+			if s.selects(l) {
+				gone = append(gone, l)
+			}
+		}
+		if len(gone) == 0 {
+			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(clean(s.Nick)+" "+clean(s.Fingerprint)))
+		}
+		if s.KeepLast && r.leavesNone(t, gone) {
+			return nil, fmt.Errorf("%w of %s, and cannot be removed; add another one first", ErrLastKey, gone[0].Nick)
+		}
+		return t.without(gone), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries(gone), nil
+}
+
+// leavesNone tells whether some nick would be left without a key in force.
+func (r *Registry) leavesNone(t *table, gone []*line) bool {
+	stays := func(l *line) bool {
+		return !slices.Contains(gone, l) && l.from == nil && l.refusal(r.now()) == ""
+	}
+	return slices.ContainsFunc(gone, func(l *line) bool {
+		return l.Nick != "" && !slices.ContainsFunc(t.byNick[l.Nick], stays)
+	})
+}
+
+// Rename gives all keys of one nick to another one, which must not be held. Nothing
+// else of their lines changes. It gives the lines as they are now.
+//
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, ErrReserved and
+// *ConfusableError about the new one; one that names the line if the file says it in a
+// way that cannot be changed mechanically; the disk's.
+func (r *Registry) Rename(from, to string) ([]Entry, error) {
+	from, err := nick.Parse(from)
+	if err != nil {
+		return nil, err
+	}
+	if to, err = nick.Parse(to); err != nil {
+		return nil, err
+	}
+	err = r.change(func(t *table) ([]byte, error) {
+		if len(t.byNick[from]) == 0 {
+			return nil, fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
+		}
+		failed := r.available(to)
+		if like, ok := errors.AsType[*ConfusableError](failed); ok && like.Like == from {
+			failed = nil
+		}
+		data := t.rewritten(func(l *line, text []byte) []byte {
+			if !slices.Contains(l.holds(), from) {
+				return text
+			}
+			renamed, err := renameLine(l, text, to)
+			failed = cmp.Or(failed, err)
+			return renamed
+		})
+		return data, failed
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.Keys(to), nil
+}
+
+// renameLine changes one line, in NICK= or else in its comment, and then reads it: whatever
+// is odd about its text, it has to mean the same as before for another nick, or it is left
+// to a human.
+func renameLine(l *line, text []byte, to string) ([]byte, error) {
+	body := withoutEnd(text)
+	start, end := -1, -1
+	if i := bytes.Index(body, []byte(`"NICK=`)); i >= 0 {
+		start = i + len(`"NICK=`)
+		end = start + bytes.IndexByte(body[start:], '"')
+	} else if _, comment, _, _, err := ssh.ParseAuthorizedKey(body); err == nil {
+		name, _, _ := strings.Cut(comment, "@")
+		start = bytes.LastIndex(body, []byte(comment))
+		end = start + len(name)
+	}
+	want := *l
+	want.Nick = to
+	if 0 <= start && start <= end {
+		renamed := slices.Concat(body[:start], []byte(to), body[end:])
+		if parseLine(l.Line, renamed).equivalent(&want) {
+			return append(renamed, text[len(body):]...), nil
+		}
+	}
+	return nil, fmt.Errorf("line %d cannot be renamed by itself; edit it by hand", l.Line)
+}
+
+// maxExpired bounds the nicks that one call of Expire frees: other changes of the file wait
+// for it.
+const maxExpired = 500
+
+// Expire frees nicks that people claimed and then did not use: it takes the lines that
+// Claim wrote out of the file, and gives them. Nicks go if they were claimed before
+// a time, none of their keys was used since, and inUse does not know them; up to some
+// hundred at once, so it is called until it gives none.
+//
+// A nick that has any other line stays, with one that was added, invited or edited: a
+// person decided on it. lastUsed gives when a key was used, by its fingerprint, zero where
+// that is not known. inUse must not call the registry.
+func (r *Registry) Expire(before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool) ([]Entry, error) {
+	var gone []*line
+	err := r.change(func(t *table) ([]byte, error) {
+		keeps := func(l *line) bool {
+			return !t.asClaimed(l) ||
+				l.Added.Add(24*time.Hour).After(before) || // that day may have ended after it
+				lastUsed(Fingerprint(l.key)).After(before)
+		}
+		gone = nil
+		freed := 0
+		for _, l := range t.entries {
+			lines := t.byNick[l.Nick]
+			if len(lines) == 0 || lines[0] != l || slices.ContainsFunc(lines, keeps) || inUse(l.Nick) {
+				continue // not its nick's first line, or in use
+			}
+			gone = append(gone, lines...)
+			if freed++; freed == maxExpired {
+				break
+			}
+		}
+		return t.without(gone), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range gone {
+		r.Release(l.Nick) // unused, so that nothing is kept for its holder
+	}
+	return entries(gone), nil
+}
+
+// asClaimed tells whether a line is as Claim wrote it.
+func (t *table) asClaimed(l *line) bool {
+	return l.Nick != "" && l.Disabled == "" &&
+		string(withoutEnd(t.text(l))) == keyLine(l.key, commentFor(l.Nick, "claimed", l.Added))
+}

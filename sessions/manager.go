@@ -1,0 +1,234 @@
+// Package sessions runs what a person has in front of them: a terminal, a pipe or
+// a single command. It reads lines, carries out what they ask of the room, and
+// shows what the room has to tell.
+//
+// A [Manager] serves all sessions; each session is a reading goroutine, which is the
+// one that [Manager.Handle] is called on, and a writing goroutine, which alone writes
+// to the person (see outbox).
+package sessions
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"whoelse/keys"
+	"whoelse/keys/audit"
+	"whoelse/keys/bans"
+	"whoelse/keys/invites"
+	"whoelse/keys/lastused"
+	"whoelse/room"
+	"whoelse/sessions/floodlog"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+	"whoelse/sessions/space"
+	"whoelse/sessions/sshd"
+)
+
+// Limits that people meet. They stand in the README.
+const (
+	maxText      = 10_000           // characters of one message
+	maxLine      = maxText + 4_000  // of a line: with the command and the recipients in front
+	queueLimit   = 256 << 10        // bytes that may wait behind a write that stands, or for a sign that they came
+	slowWrite    = time.Second      // then a write stands
+	burstLimit   = 4 << 20          // bytes that may wait in any case; all sessions share them
+	stallLimit   = 10 * time.Second // one write may stand this long, and that sign take
+	goodbyeLimit = 2 * time.Second  // whoever is sent away is gone
+	tellTooFast  = 10 * time.Second // a word about being too fast, at most this often
+	lastReceipts = 7 * time.Second  // a pipe's end waits for what was sent
+	lingerLimit  = 30 * time.Second // and each end for more than lingerAfter to be taken
+	lingerAfter  = 16 << 10         // bytes
+
+	// receiptsTogether is how long the receipt of something read waits for others.
+	receiptsTogether = 200 * time.Millisecond
+)
+
+// What is written at once, and after how much the client is asked whether it came.
+const (
+	pieceLimit = 64 << 10
+	askAfter   = queueLimit / 2
+)
+
+// How far apart two writes to a busy session are kept: flushEvery, and up to
+// flushMost when there are so many sessions that writesPerSecond would be passed.
+// A write costs some 20 us of a processor, most of it the system call and the
+// cipher, whether it carries one line or five: docs/measurements.md.
+const (
+	flushEvery      = 10 * time.Millisecond
+	flushMost       = 20 * time.Millisecond
+	writesPerSecond = 15_000
+)
+
+// Config is what a Manager needs.
+type Config struct {
+	Room *room.Room
+	// Who holds which nick, who may not come in or not speak, who is invited, when keys
+	// were last used, and what operators did.
+	Registry *keys.Registry
+	Bans     *bans.List
+	Mutes    *bans.Mutes
+	Invites  *invites.Store
+	Used     *lastused.Times
+	Audit    *audit.Log
+	// MessageRate is how many lines a second one nick may send, with a burst of
+	// four times that; 0 is no limit.
+	MessageRate float64
+	// MOTD returns the message of the day, "" for none. Called for every join.
+	MOTD func() string
+	// JoinLine gives the command with which somebody joins as user; nil where that
+	// is not known. at is where the connection of who asks came in.
+	JoinLine func(user string, at netip.AddrPort) string
+	// Came, unless nil, is told from where each session comes.
+	Came func(netip.Addr)
+	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
+	Quota *quota.Limiter
+	Space *space.Guard
+	Log   *slog.Logger
+}
+
+// Manager serves sessions. Its methods may be called concurrently.
+type Manager struct {
+	cfg        Config
+	rate       *rateLimit
+	sessionLog floodlog.Handler
+	colors     render.Colors
+
+	mu       sync.Mutex // owns the fields below
+	open     map[*commandContext]*openSession
+	stopping bool
+	all      sync.WaitGroup
+
+	crowd      atomic.Int64   // how many are open
+	complaints rate.Sometimes // to the log
+}
+
+// complainEvery is how often the log is told that people meet trouble.
+const complainEvery = time.Minute
+
+// complain logs what went wrong for somebody, though not each time: where a disk is
+// full everybody meets the same, the storage logs the cause itself, and the log may
+// be on that very disk.
+func (m *Manager) complain(what, nick string, err error) {
+	m.complaints.Do(func() { m.cfg.Log.Error(what, "nick", nick, "err", err) })
+}
+
+// New returns a host for cfg's room.
+func New(cfg Config) *Manager {
+	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
+	cfg.Log = slog.New(sessionLog)
+	return &Manager{
+		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
+		open:       map[*commandContext]*openSession{},
+		complaints: rate.Sometimes{Interval: complainEvery},
+	}
+}
+
+// Handle runs one session or command to its end.
+func (m *Manager) Handle(ch *sshd.Channel) {
+	var c *commandContext
+	var run func()
+	if ch.Command == "" {
+		s := newSession(m, ch)
+		c, run = &s.commandContext, s.run
+	} else {
+		c = newCommand(m, ch)
+		run = c.runCommand
+	}
+	defer c.stop()
+	if !m.enter(c) {
+		c.turnAway(errShutdown)
+		return
+	}
+	defer m.leave(c)
+	if err := m.admit(ch); err != nil {
+		c.turnAway(err)
+		return
+	}
+	run()
+}
+
+// admit refuses who is banned, and notes the use of the key. It is asked about each session
+// once EndWhere would find it, so that nobody slips in between.
+func (m *Manager) admit(ch *sshd.Channel) error {
+	who := personOf(ch.Login, ch.Login.Nick, ch.From())
+	if m.cfg.Came != nil {
+		m.cfg.Came(who.Addr)
+	}
+	if ban, banned := m.cfg.Bans.Find(who); banned {
+		return errors.New(ban.Words())
+	}
+	if who.Key != "" {
+		m.cfg.Used.Note(who.Key)
+	}
+	return nil
+}
+
+// enter makes a session or command known to those who may end it, unless the server is
+// shutting down.
+func (m *Manager) enter(c *commandContext) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopping {
+		return false
+	}
+	v := &openSession{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
+	if c.tally.source == fromShell {
+		v.tell, v.silent = func(result.Result) {}, nil
+	}
+	m.open[c] = v
+	m.crowd.Store(int64(len(m.open)))
+	m.all.Add(1)
+	return true
+}
+
+func (m *Manager) leave(c *commandContext) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.open, c)
+	m.crowd.Store(int64(len(m.open)))
+	m.all.Done()
+}
+
+// flushInterval is how far apart two writes to the same session are kept right now.
+func (m *Manager) flushInterval() time.Duration {
+	shared := time.Duration(m.crowd.Load()) * time.Second / writesPerSecond
+	return min(max(shared, flushEvery), flushMost)
+}
+
+// Shutdown tells everyone that the server is going down, ends all sessions and
+// commands and waits for them until ctx is over.
+func (m *Manager) Shutdown(ctx context.Context) {
+	m.mu.Lock()
+	m.stopping = true
+	for c := range m.open {
+		c.end(errShutdown)
+	}
+	m.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		m.all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	m.sessionLog.Flush()
+}
+
+// recoverPanic keeps a panic in one session's writing goroutine from ending the server:
+// it is logged, and the session's connection ends.
+func (m *Manager) recoverPanic(ch *sshd.Channel) {
+	if p := recover(); p != nil {
+		m.cfg.Log.Error("panic in a session's writer", "panic", p, "from", ch.From(), "stack", string(debug.Stack()))
+		ch.Abort()
+	}
+}
