@@ -143,7 +143,9 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 }
 
 // withKeys gives the file with lines for those of the keys that n does not have yet.
-func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (data []byte, fresh []PublicKey, err error) {
+func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (
+	data []byte, fresh []PublicKey, err error,
+) {
 	options, err := opt.text()
 	if err != nil {
 		return nil, nil, err

@@ -82,15 +82,16 @@ func (r *Registry) read() (atomicfile.File, error) {
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
 func checkSafe(path string, st atomicfile.Stamp) error {
-	if !st.Exists() {
+	me, owner := os.Geteuid(), int(st.UID())
+	switch {
+	case !st.Exists():
 		return nil
-	}
-	if st.Perm()&0o002 != 0 {
-		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it", ErrUnsafeFile, path, st.Perm())
-	}
-	if me := os.Geteuid(); int(st.UID()) != me && st.UID() != 0 {
-		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file",
-			ErrUnsafeFile, path, st.UID(), me)
+	case st.Perm()&0o002 != 0:
+		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it",
+			ErrUnsafeFile, path, st.Perm())
+	case owner != me && owner != 0:
+		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; "+
+			"run it as that user, or chown the file", ErrUnsafeFile, path, owner, me)
 	}
 	return nil
 }

@@ -162,7 +162,8 @@ func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.A
 	case c.revoked.Certificate(cert):
 		return refuse("it was revoked; %s", askAgain)
 	case len(unknown) > 0:
-		return refuse("its option %s can't be enforced here; ask its issuer for one without", names(slices.Sorted(maps.Keys(unknown))))
+		return refuse("its option %s can't be enforced here; ask its issuer for one without",
+			names(slices.Sorted(maps.Keys(unknown))))
 	case after < 0 || before < 0 && !endless:
 		return refuse("its validity is not a time; %s", askAgain)
 	case now < after:

@@ -32,6 +32,9 @@ const GuestMark = "~"
 // ErrBad is what every error of this package is (errors.Is).
 var ErrBad = errors.New("not a nick")
 
+// allowed is the one place that says in words what Parse checks.
+const allowed = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+
 // Error says why a text is not a nick. It is plain ASCII whatever the input was, short,
 // and fit to show to the person who typed it.
 type Error struct{ text string }
@@ -44,7 +47,7 @@ func (e *Error) Is(target error) bool { return target == ErrBad }
 // Parse folds ASCII capitals and gives the nick, or an *Error.
 func Parse(s string) (string, error) {
 	n := fold(s)
-	why, hint := fault(n), "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+	why, hint := fault(n), allowed
 	if why == "" && reserved[Skeleton(n)] == n {
 		why, hint = "it is reserved", "choose another name"
 	}
