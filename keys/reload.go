@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -128,16 +129,14 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 // noteDeparted notes which nicks lost their last line with a new table, and which are
 // back. r.mu is held.
 func (r *Registry) noteDeparted(old, fresh *table) {
-	for n := range old.byNick {
-		if len(fresh.byNick[n]) == 0 {
-			r.departed[n] = r.now()
+	if old != fresh { // or it has only grown
+		for n := range old.byNick {
+			if len(fresh.byNick[n]) == 0 {
+				r.departed[n] = r.now()
+			}
 		}
 	}
-	for n := range r.departed {
-		if len(fresh.byNick[n]) > 0 {
-			delete(r.departed, n)
-		}
-	}
+	maps.DeleteFunc(r.departed, func(n string, _ time.Time) bool { return len(fresh.byNick[n]) > 0 })
 	r.emptied = len(fresh.byNick) == 0 && (len(old.byNick) > 1 || r.emptied)
 }
 
