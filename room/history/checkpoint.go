@@ -232,7 +232,7 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	f, st, err := openStat(in, base, false)
 	if err == nil {
 		err = errors.Join(f.Sync(), f.Close())
-	} else if errors.Is(err, fs.ErrNotExist) {
+	} else if errors.Is(err, fs.ErrNotExist) || unusable(err) {
 		st.Ino, err = 0, nil
 	}
 	if err != nil || slices.Contains(was, st.Ino) {
@@ -246,6 +246,7 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	now, err := s.inode(name)
 	if err == nil && !slices.Contains(is, now) {
 		err = errReplaced
+		s.setLate(name, s.synced, nil, err)
 	}
 	return err
 }
@@ -261,7 +262,9 @@ func (s *Store) distrust(dirty map[string][]uint64, err error) {
 			s.dirty[name] = was
 		}
 		s.mu.Unlock()
-		s.setLate(name, s.synced, nil, err)
+		if !errors.Is(err, errReplaced) { // of one, which is late already
+			s.setLate(name, s.synced, nil, err)
+		}
 	}
 }
 
