@@ -93,6 +93,6 @@ func ParseLine(line []byte) (room.Entry, bool) {
 		V   int
 		room.Event
 	}
-	ok := jsonl.Sealed(line) && json.Unmarshal(line, &l) == nil && l.V == lineVersion && l.Seq > 0 && l.Seq < maxSeq
-	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok && writable(&l.Event)
+	ok := jsonl.Sealed(line) && json.Unmarshal(line, &l) == nil && l.V == lineVersion
+	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok && l.Seq > 0 && l.Seq < maxSeq && writable(&l.Event)
 }

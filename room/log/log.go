@@ -24,9 +24,6 @@ import (
 // retryAfter is how long after trouble it is tried again.
 const retryAfter = time.Second
 
-// ErrClosed is wrapped by the errors of what is appended after Close.
-var ErrClosed = errors.New("the log is closed")
-
 // Options are how a [Log] works. Log is needed.
 type Options struct {
 	Log *slog.Logger
@@ -50,19 +47,19 @@ type Stats struct {
 	Damaged  uint64 // damaged places that were found, without torn ends of segments
 }
 
-// Log is the log in segment files. All methods may be called concurrently.
+// Log is the log in segment files. All methods may be called concurrently, Release with others.
 type Log struct {
 	in   disk.Folder
 	opts Options
 
-	running sync.WaitGroup // the writer, and who follows
+	running sync.WaitGroup // the writer, and the follower
 	batches chan []item    // from the one to the other
 
 	// These are the writer's, which is the one goroutine that writes.
-	name  string // of the open segment
+	f     disk.File // the open segment; nil: none
+	name  string
 	ino   uint64
 	tried time.Time // when there was trouble last
-	spare []byte    // memory for the next batch
 
 	mu       sync.Mutex // guards what follows; it is not held during I/O
 	work     sync.Cond  // there may be something to do for the writer
@@ -73,15 +70,14 @@ type Log struct {
 	found    map[Damage]bool
 
 	// The writer alone changes these, but for segments that are released and damage that is found.
-	f        disk.File // the open segment; nil: none
 	last     uint64
-	segments []uint64 // where they begin; the last one is f while that is open
+	segments []uint64 // where they begin; the last one is the open one, if one is
 	stats    Stats
 }
 
 var _ room.Log = (*Log)(nil)
 
-// item is what waits for the writer, and then for who follows.
+// item waits for the writer, and then for the follower.
 type item struct {
 	e    *room.Event // nil: it is only to be answered
 	seq  uint64      // its place
@@ -98,8 +94,8 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 4 << 20
 	}
-	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}, batches: make(chan []item)}
-	l.work.L = &l.mu
+	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}}
+	l.batches, l.work.L = make(chan []item), &l.mu
 	var err error
 	if l.segments, err = listSegments(in); err == nil && len(l.segments) > 0 {
 		err = l.findEnd(l.segments[len(l.segments)-1])
@@ -117,17 +113,16 @@ const minLine = 64
 // findEnd finds the last number, and makes durable what is in the last segment.
 func (l *Log) findEnd(first uint64) error {
 	last := first - 1
-	r := reader{in: l.in, firsts: []uint64{first}, upTo: maxSeq, size: -1}
-	r.visit = func(e room.Entry) error { last = e.Seq; return nil }
-	r.damaged = func(d Damage) {
+	visit := func(e room.Entry) error { last = e.Seq; return nil }
+	err := read(l.in, []uint64{first}, maxSeq, 0, visit, func(d Damage) {
 		l.report(d)
 		if d.Torn {
 			// These may be acknowledged lines that were damaged later: their numbers, as many
 			// as fit into the bytes, are not given again.
 			last += uint64(d.Size / minLine)
 		}
-	}
-	if err := r.read(0); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if l.last = max(l.last, last); l.last >= maxSeq/2 {
@@ -155,7 +150,8 @@ func (l *Log) report(d Damage) {
 		l.opts.Log.Warn("log: the last write to a segment is incomplete, as after a crash; it was not acknowledged",
 			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	default:
-		l.opts.Log.Error("log: a segment is damaged; the events there are lost", "segment", d.Segment, "byte", d.Off, "bytes", d.Size)
+		l.opts.Log.Error("log: a segment is damaged; the events there are lost",
+			"segment", d.Segment, "byte", d.Off, "bytes", d.Size)
 	}
 }
 
@@ -174,7 +170,7 @@ func (l *Log) add(it item) {
 		l.queue = append(l.queue, it)
 		l.work.Signal()
 	} else if it.done != nil {
-		go it.done(fmt.Errorf("%w: %w", room.ErrStorage, ErrClosed)) // the caller may hold locks
+		go it.done(fmt.Errorf("%w: the log is closed", room.ErrStorage)) // the caller may hold locks
 	}
 }
 
@@ -210,15 +206,12 @@ func (l *Log) Stats() Stats {
 }
 
 // Read visits what was committed when it began and has numbers above after, in order, up to
-// the first error of visit, which it returns.
+// the first error of visit, which it returns. While a failed write is cut off it can fail, too.
 func (l *Log) Read(after uint64, visit func(room.Entry) error) error {
 	l.mu.Lock()
-	r := reader{in: l.in, firsts: slices.Clone(l.segments), upTo: l.last, size: -1, visit: visit, damaged: l.report}
-	if l.f != nil {
-		r.size = l.stats.Bytes
-	}
+	segments, last := slices.Clone(l.segments), l.last
 	l.mu.Unlock()
-	return r.read(after)
+	return read(l.in, segments, last, after, visit, l.report)
 }
 
 // Follow has apply called with each batch that is committed from now on, once it is durable, in
@@ -284,7 +277,7 @@ func (l *Log) Release(upTo uint64) error {
 	}
 }
 
-// Close waits until everything appended is committed and who follows has it. Later appends fail. It
+// Close waits until everything appended is committed and the follower has it. Later appends fail. It
 // must not be called from within apply, and always returns nil.
 func (l *Log) Close() error {
 	l.mu.Lock()

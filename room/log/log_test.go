@@ -163,11 +163,11 @@ func TestClosed(t *testing.T) {
 	_ = l.Close()
 	failed := make(chan error)
 	l.Append(direct(1), func(err error) { failed <- err })
-	if err := <-failed; !errors.Is(err, ErrClosed) || !errors.Is(err, room.ErrStorage) {
+	if err := <-failed; !errors.Is(err, room.ErrStorage) {
 		t.Error(err)
 	}
 	l.Append(direct(1), nil)
-	if err := l.Probe(t.Context()); !errors.Is(err, ErrClosed) {
+	if err := l.Probe(t.Context()); !errors.Is(err, room.ErrStorage) {
 		t.Error(err)
 	}
 	l.Follow(func([]room.Entry) { t.Error("there is nothing") })

@@ -55,31 +55,23 @@ func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, da
 	if err != nil {
 		return err
 	}
-	r := reader{in: in, firsts: firsts, upTo: maxSeq, size: -1, visit: visit, damaged: damaged}
-	return r.read(after)
+	return read(in, firsts, maxSeq, after, visit, damaged)
 }
 
-// reader reads segments.
-type reader struct {
-	in      disk.Folder
-	firsts  []uint64 // where the segments begin
-	upTo    uint64   // the last number that counts
-	size    int64    // how much of the last segment counts; -1: all of it
-	visit   func(room.Entry) error
-	damaged func(Damage)
-}
-
-func (r *reader) read(after uint64) error {
-	for i, first := range r.firsts {
-		next, size := r.upTo+1, r.size
-		if i+1 < len(r.firsts) {
-			next, size = min(next, r.firsts[i+1]), -1
+// read visits the events with numbers above after and up to upTo in the segments that begin at firsts.
+func read(in disk.Folder, firsts []uint64, upTo, after uint64,
+	visit func(room.Entry) error, damaged func(Damage),
+) error {
+	for i, first := range firsts {
+		next := upTo + 1
+		if i+1 < len(firsts) {
+			next = min(next, firsts[i+1])
 		}
 		if next <= after+1 {
 			continue
 		}
 		name := segmentName(first)
-		f, err := r.in.Open(name, false)
+		f, err := in.Open(name, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was released meanwhile
 		}
@@ -87,11 +79,13 @@ func (r *reader) read(after uint64) error {
 			return err
 		}
 		st, err := f.Stat()
-		if size < 0 {
-			size = st.Size
-		}
 		if err == nil {
-			err = r.segment(f, size, Damage{Segment: name}, first-1, next, after)
+			err = readSegment(jsonl.NewForward(f, 0, st.Size), name, first, next, damaged, func(e room.Entry) error {
+				if e.Seq <= after {
+					return nil
+				}
+				return visit(e)
+			})
 		}
 		_ = f.Close() // it was only read
 		if err != nil {
@@ -101,9 +95,11 @@ func (r *reader) read(after uint64) error {
 	return nil
 }
 
-// segment reads the events of one segment with numbers between seen and next, and above after.
-func (r *reader) segment(f disk.File, size int64, bad Damage, seen, next, after uint64) error {
-	lines := jsonl.NewForward(f, 0, size)
+// readSegment reads the events of one segment with numbers from first on and below next.
+func readSegment(lines *jsonl.Forward, name string, first, next uint64,
+	damaged func(Damage), visit func(room.Entry) error,
+) error {
+	seen, bad := first-1, Damage{Segment: name}
 	for disowned := false; !disowned; {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -132,21 +128,18 @@ func (r *reader) segment(f disk.File, size int64, bad Damage, seen, next, after 
 			bad.Size = lines.Offset() - bad.Off
 		}
 		if len(good) > 0 && bad.Size > 0 {
-			r.damaged(bad)
+			damaged(bad)
 			bad.Size = 0
 		}
 		for _, e := range good {
-			if e.Seq <= after {
-				continue
-			}
-			if err := r.visit(e); err != nil {
+			if err := visit(e); err != nil {
 				return err
 			}
 		}
 	}
 	if bad.Size > 0 && seen+1 != next { // else nothing is missing
 		bad.Torn = true
-		r.damaged(bad)
+		damaged(bad)
 	}
 	return nil
 }

@@ -10,11 +10,9 @@ import (
 	"whoelse/room/internal/disk"
 )
 
-// maxSpare bounds the memory that is kept from one batch to the next.
-const maxSpare = 1 << 20
-
 // errMoved is returned while the open segment is not as the writer left it.
-var errMoved = errors.New("the log's file was removed or replaced while the server runs; stop it, put the file back, and start it again")
+var errMoved = errors.New("the log's file was removed or replaced while the server runs; " +
+	"stop it, put the file back, and start it again")
 
 // write is the writer. It ends after Close.
 func (l *Log) write() {
@@ -51,7 +49,7 @@ func (l *Log) update(change func()) {
 // to be handed to a follower.
 func (l *Log) commit(items []item) (followed bool) {
 	unable := l.ready()
-	b, seq := l.spare[:0], l.last
+	b, seq := make([]byte, 0, 256*len(items)), l.last
 	for i := range items {
 		it := &items[i]
 		if it.e == nil {
@@ -64,9 +62,6 @@ func (l *Log) commit(items []item) (followed bool) {
 	}
 	if unable == nil && len(b) > 0 {
 		unable = l.append(b)
-	}
-	if cap(b) <= maxSpare {
-		l.spare = b
 	}
 	l.update(func() {
 		if unable == nil && len(b) > 0 {
@@ -152,18 +147,18 @@ func (l *Log) begin() error {
 			return err
 		}
 	}
-	l.name, l.ino = segmentName(first), st.Ino
+	l.f, l.name, l.ino = f, segmentName(first), st.Ino
 	l.update(func() {
 		if n := len(l.segments); n == 0 || l.segments[n-1] != first {
 			l.segments = append(l.segments, first)
 		}
-		l.f, l.stats.Bytes = f, 0
+		l.stats.Bytes = 0
 	})
 	return nil
 }
 
 // append makes b durable at the end of the open segment. When that fails, b is cut off
-// again, before anybody is told that it failed.
+// again, before anybody hears that it failed.
 func (l *Log) append(b []byte) error {
 	size := l.stats.Bytes
 	_, err := l.f.WriteAt(b, size)
@@ -187,7 +182,8 @@ func (l *Log) append(b []byte) error {
 	}
 	err = l.fail(err)
 	if cut != nil && l.begin() != nil { // a new segment disowns it as well
-		l.opts.Log.Error("log: what was refused could not be cut off; it may turn up after a crash", "segment", l.name, "error", cut)
+		l.opts.Log.Error("log: what was refused could not be cut off; it may turn up after a crash",
+			"segment", l.name, "error", cut)
 	}
 	return err
 }
@@ -195,7 +191,8 @@ func (l *Log) append(b []byte) error {
 func (l *Log) closeSegment() {
 	if l.f != nil {
 		_ = l.f.Close() // all that counts is on disk
-		l.update(func() { l.f, l.stats.Bytes = nil, 0 })
+		l.f = nil
+		l.update(func() { l.stats.Bytes = 0 })
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -21,15 +20,12 @@ import (
 // Options are for [Take] and [Restore].
 type Options struct {
 	Program string // the version of this program, for the manifest
-	// Step, if set, is told after each file how far it is; one call at a time.
+	// Step, if set, is told after each file how far it is.
 	Step func(files int, bytes int64)
 
 	fault   func(op, path string) error // in tests: fails a step on the disk
 	between func()                      // in tests: between the histories and the log
 }
-
-// copiers is how many files are copied at the same time: each waits for the disk.
-const copiers = 8
 
 // copier copies files from one folder to another, and knows what it has copied.
 type copier struct {
@@ -37,11 +33,9 @@ type copier struct {
 	opts     Options
 	from, to string
 
+	files   []File
+	bytes   int64
 	leftOut []string // what was not copied
-
-	mu    sync.Mutex // guards the rest
-	files []File
-	bytes int64
 }
 
 // do takes a step on the disk.
@@ -54,42 +48,16 @@ func (c *copier) do(op, path string, step func() error) error {
 	return step()
 }
 
-// all copies the files at these paths, several at a time.
-func (c *copier) all(paths []string) error {
-	made := ""
-	for _, path := range paths {
-		dir := filepath.Join(c.to, filepath.Dir(path))
-		if dir == made {
-			continue
-		}
-		if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
-			return err
-		}
-		made = dir
-	}
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	defer cancel(nil)
-	var working sync.WaitGroup
-	slots := make(chan struct{}, copiers)
-	for _, path := range paths {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		working.Go(func() {
-			if err := c.one(path); err != nil {
-				cancel(err)
-			}
-			<-slots
-		})
-	}
-	working.Wait()
-	return context.Cause(ctx)
-}
-
-// one copies a file as far as it was when it was opened: it is only appended to, or replaced as a
+// copy copies a file as far as it was when it was opened: it is only appended to, or replaced as a
 // whole. One that is gone is left out.
-func (c *copier) one(rel string) error {
+func (c *copier) copy(rel string) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	dir := filepath.Dir(filepath.Join(c.to, rel))
+	if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+		return err
+	}
 	in, err := atomicfile.OpenRegular(filepath.Join(c.from, rel))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -106,8 +74,6 @@ func (c *copier) one(rel string) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.files = append(c.files, f)
 	c.bytes += f.Size
 	if c.opts.Step != nil {
@@ -119,7 +85,7 @@ func (c *copier) one(rel string) error {
 // write makes the file rel, which is on disk then, but for its name.
 func (c *copier) write(rel string, in io.Reader) (File, error) {
 	path, sum := filepath.Join(c.to, rel), sha256.New()
-	f := File{Path: filepath.ToSlash(rel)}
+	f := File{Path: rel}
 	var out *os.File
 	err := c.do("write", path, func() (err error) {
 		if out, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
@@ -140,6 +106,9 @@ func (c *copier) write(rel string, in io.Reader) (File, error) {
 // syncDirs makes the names of all that was copied durable.
 func (c *copier) syncDirs() error {
 	return filepath.WalkDir(c.to, func(path string, d fs.DirEntry, err error) error {
+		if path == filepath.Join(c.to, lostFound) {
+			return fs.SkipDir
+		}
 		if err == nil && d.IsDir() {
 			err = c.syncDir(path)
 		}
@@ -164,16 +133,11 @@ const lostFound = "lost+found"
 // is an error.
 func vacant(path string) (exists bool, err error) {
 	list, err := os.ReadDir(path)
-	_, lstatErr := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && lstatErr == nil:
-		return false, fmt.Errorf("%s is a link to nowhere", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
-	case errors.Is(err, unix.ENOTDIR) && lstatErr == nil:
-		return false, fmt.Errorf("%s is not a folder; name another one", path)
 	case errors.Is(err, unix.ENOTDIR):
-		return false, fmt.Errorf("%s can't be made, something above it is not a folder; name another one", path)
+		return false, fmt.Errorf("%s is not a folder, or is below something that is not one; name another one", path)
 	}
 	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() != lostFound }) {
 		err = errNotEmpty

@@ -149,7 +149,7 @@ func wantRestored(t testing.TB, what, data string) {
 	if left, _ := filepath.Glob(data + "/history/log/*"); len(left) > 0 {
 		t.Errorf("%s: %v is left", what, left)
 	}
-	for _, name := range []string{"authorized_keys.lock", ".bans.json12345", "bans.json.tmp", stagingLock, ManifestName} {
+	for _, name := range []string{"authorized_keys.lock", ".bans.json12345", "bans.json.tmp", ManifestName} {
 		if _, err := os.Lstat(filepath.Join(data, name)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: there is %s", what, name)
 		}

@@ -2,12 +2,14 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,13 +20,9 @@ import (
 // stagingEnd is added to the data folder's name for the folder in which it is built.
 const stagingEnd = ".restoring"
 
-// stagingLock is held in that folder, and tells that it is one.
-const stagingLock = "restore.lock"
-
 // Restore makes the data folder of the backup in from. data must be missing or empty.
 // All is copied, compared with the manifest and finished as a start does it, in a folder
-// beside it, which then becomes data in one step: after an error, or when it was
-// interrupted, there is no data folder yet, and it can be run again. log is told what a
+// beside it, which then becomes data in one step; after an error there is neither. log is told what a
 // start would log.
 func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Options) (*Manifest, error) {
 	m, err := ReadManifest(from)
@@ -34,26 +32,31 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	if at, err := real(from); err != nil {
-		return nil, err
-	} else if within(at, data) {
-		return nil, fmt.Errorf("%s is in the backup; name one beside it with --data", data)
-	}
 	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
-	var lock io.Closer
-	if err := c.do("mkdir", c.to, func() (err error) { lock, err = stage(c.to); return err }); err != nil {
+	if err := c.do("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
 		return nil, err
 	}
-	err = c.restore(m, log)
+	if err = c.restore(m, log); err == nil {
+		// Unlike os.Rename it replaces an empty folder.
+		err = c.do("rename", data, func() error { return unix.Rename(c.to, data) })
+	}
 	if err != nil {
-		err = fmt.Errorf("%w; %s is incomplete: remove it, unless you run the same command again", err, c.to)
-	} else {
-		err = c.arrive(data)
+		return nil, errors.Join(err, os.RemoveAll(c.to))
 	}
-	if err := errors.Join(err, lock.Close()); err != nil {
-		return nil, err
+	return m, c.syncDir(filepath.Dir(data))
+}
+
+// makeNew makes a folder, durably, which must not be there.
+func makeNew(path string) error {
+	above, err := disk.OpenDir(filepath.Dir(path))
+	if err != nil {
+		return err
 	}
-	return m, nil
+	err = os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s is in the way: another restore is running, or was killed; if none is running, remove it", path)
+	}
+	return errors.Join(err, above.Close())
 }
 
 // target is where the data folder is to be, without links, if it may.
@@ -76,62 +79,25 @@ func target(data string) (string, error) {
 	}
 	var here, above unix.Stat_t
 	if unix.Stat(data, &here) == nil && unix.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
-		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; name a folder in it with --data, "+
-			"and start the server with that one", data)
+		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
+			"name a folder in it with --data, and start the server with that one", data)
 	}
 	return data, nil
-}
-
-// stage takes the folder in which all is built, and removes what an interrupted restore has left there.
-func stage(dir string) (io.Closer, error) {
-	if _, err := os.Lstat(filepath.Join(dir, stagingLock)); err != nil {
-		if _, err := vacant(dir); err != nil {
-			return nil, fmt.Errorf("%s is in the way, and not from a restore; move it away: %w", dir, err)
-		}
-	}
-	in, err := disk.OpenDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = in.Close() }() // the lock has its own file
-	lock, err := in.Lock(stagingLock)
-	if errors.Is(err, disk.ErrInUse) {
-		err = fmt.Errorf("another restore to %s is running", dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	names, err := in.Names()
-	for _, name := range names {
-		if name != stagingLock {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return lock, nil
 }
 
 // restore copies all, compares it with the manifest, and does what a start does about the log, so
 // that nothing waits in it, and about an older layout.
 func (c *copier) restore(m *Manifest, log *slog.Logger) error {
-	var paths []string
-	for _, f := range m.Files {
-		paths = append(paths, filepath.FromSlash(f.Path))
-	}
-	if err := c.all(paths); err != nil {
-		return err
-	}
-	copied := make(map[string]File)
-	for _, f := range c.files {
-		copied[f.Path] = f
-	}
 	for i, f := range m.Files {
-		if got, ok := copied[f.Path]; !ok {
-			return fmt.Errorf("the backup was altered: %s is missing", filepath.Join(c.from, paths[i]))
-		} else if got != f {
-			return fmt.Errorf("the backup was altered: %s is not what was copied then", filepath.Join(c.from, paths[i]))
+		if err := c.copy(f.Path); err != nil {
+			return err
+		}
+		path := filepath.Join(c.from, f.Path)
+		if len(c.files) == i {
+			return fmt.Errorf("the backup was altered: %s is missing", path)
+		}
+		if c.files[i] != f {
+			return fmt.Errorf("the backup was altered: %s is not what was copied then", path)
 		}
 	}
 	if err := c.syncDirs(); err != nil {
@@ -147,14 +113,60 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 	})
 }
 
-// arrive gives the folder its name.
-func (c *copier) arrive(data string) error {
-	// Unlike os.Rename it replaces an empty folder.
-	if err := c.do("rename", data, func() error { return unix.Rename(c.to, data) }); err != nil {
-		return fmt.Errorf("%s is complete, but can't become %s: %w", c.to, data, err)
+// ErrNone is wrapped where a folder has no manifest.
+var ErrNone = errors.New("there is no " + ManifestName + ": it is no backup, or one that was not completed")
+
+// ReadManifest reads the manifest of the backup in dir, and refuses one that this
+// program cannot restore.
+func ReadManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestName)
+	text, err := os.ReadFile(path)
+	if _, e := os.Stat(dir); errors.Is(e, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
 	}
-	if err := c.syncDir(filepath.Dir(data)); err != nil {
-		return err
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
+	case err != nil:
+		return nil, err
 	}
-	return os.Remove(filepath.Join(data, stagingLock))
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%s can't be understood, it was altered: %w", path, err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &m, nil
+}
+
+func (m *Manifest) check() error {
+	if m.Format > format || m.Layout > history.Version {
+		return fmt.Errorf("the backup is of a newer whoelse (%s); restore it with that one", history.Clean(m.Program))
+	}
+	bytes, last := int64(0), ""
+	for _, f := range m.Files {
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path == ManifestName || f.Path <= last {
+			return fmt.Errorf("it was altered: %q is not the path of a file in a backup, or not in order", f.Path)
+		}
+		last = f.Path
+		bytes += f.Size
+	}
+	if m.Format < 1 || m.Count != len(m.Files) || m.Bytes != bytes {
+		return errors.New("it was altered: the numbers in it do not fit")
+	}
+	return nil
+}
+
+// Histories counts the nicks that have one in the backup.
+func (m *Manifest) Histories() int {
+	n := 0
+	for _, f := range m.Files {
+		if strings.HasPrefix(f.Path, "history/users/") && strings.HasSuffix(f.Path, ".jsonl") {
+			n++
+		}
+	}
+	return n
 }

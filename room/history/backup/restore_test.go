@@ -65,16 +65,12 @@ func TestRestoreRefuses(t *testing.T) {
 	refuses(dir+"/used", "a whoelse is running")
 	must(t, s.Close())
 	write(t, dir+"/file", "")
-	refuses(dir+"/file", "/file is not a folder; name another one")
-	refuses(dir+"/file/below", "something above it is not a folder")
-	refuses(from+"/below", "is in the backup; name one beside it")
-	if _, err := os.Stat(from + "/below.restoring"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the backup was written to: %v", err)
-	}
+	refuses(dir+"/file", "/file is not a folder")
+	refuses(dir+"/file/below", "is below something that is not one")
 	must(t, os.Symlink("nowhere", dir+"/link"))
-	refuses(dir+"/link", "a link to nowhere")
+	refuses(dir+"/link", "not a directory")
 	write(t, dir+"/other.restoring/precious", "")
-	refuses(dir+"/other", "is in the way, and not from a restore")
+	refuses(dir+"/other", "is in the way: another restore")
 	if _, err := os.Stat(dir + "/other.restoring/precious"); err != nil {
 		t.Error("what is no restore's was removed")
 	}
@@ -140,8 +136,8 @@ func TestAlteredManifest(t *testing.T) {
 	for want, change := range map[string]func(*Manifest){
 		"a newer whoelse":        func(m *Manifest) { m.Layout = history.Version + 1 },
 		"of a newer whoelse":     func(m *Manifest) { m.Format++ },
-		"is no path":             func(m *Manifest) { m.Files[0].Path = "../outside" },
-		"is no path of":          func(m *Manifest) { m.Files[0].Path = "/etc/passwd" },
+		"is not the path":        func(m *Manifest) { m.Files[0].Path = "../outside" },
+		"is not the path of":     func(m *Manifest) { m.Files[0].Path = "/etc/passwd" },
 		"not in order":           func(m *Manifest) { m.Files[1] = m.Files[0] },
 		"numbers in it":          func(m *Manifest) { m.Files = m.Files[1:] },
 		"the numbers in it":      func(m *Manifest) { m.Bytes++ },

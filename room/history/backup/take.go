@@ -34,6 +34,32 @@ import (
 	"whoelse/room/internal/disk"
 )
 
+// ManifestName is the file that makes a folder a backup.
+const ManifestName = "backup.json"
+
+// format is that of the manifest.
+const format = 1
+
+// Manifest says what is in a backup.
+type Manifest struct {
+	Format  int       `json:"format"`
+	When    time.Time `json:"when"`    // when it was begun, UTC
+	Program string    `json:"program"` // the version that took it
+	Layout  int       `json:"layout"`  // of the histories, see [history.Version]
+	Count   int       `json:"count"`   // of files
+	Bytes   int64     `json:"bytes"`   // in all of them
+	Files   []File    `json:"files"`   // in the order of their paths
+
+	LeftOut []string `json:"-"` // what is not a file, and was not copied
+}
+
+// File is one file in a backup.
+type File struct {
+	Path   string `json:"path"` // below the folder, with slashes
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
 // Take copies the data folder to the folder to, which it makes, or which is empty. A
 // server may be running. When it returns without an error all is on disk; after an
 // error to has no manifest. [history.ErrBackup]: another one is running.
@@ -105,11 +131,13 @@ func (c *copier) take(m *Manifest) error {
 		files, err := c.list(p.dir, func(path string) bool {
 			return slices.Contains(p.except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
 		})
-		if err == nil {
-			err = c.all(files)
-		}
 		if err != nil {
 			return err
+		}
+		for _, path := range files {
+			if err := c.copy(path); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.syncDirs(); err != nil {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 
@@ -13,7 +12,8 @@ import (
 
 func backupCommand(cfg Config) *cobra.Command {
 	return framed(cfg, &cobra.Command{
-		Use: "backup DIR [--data FOLDER]", Short: "Copy all that is stored to a new folder, also while the server runs", Args: cfg.exactly("DIR"),
+		Use: "backup DIR [--data FOLDER]", Args: cfg.exactly("DIR"),
+		Short: "Copy all that is stored to a new folder, also while the server runs",
 		Long: "Copies the whole data folder, the host key included, to DIR, which must be new or empty.\n" +
 			"The copy is that of one moment: a message to several people is in all of their histories\n" +
 			"or in none. When it has ended well all is on disk, and DIR has a backup.json; without one\n" +
@@ -22,15 +22,12 @@ func backupCommand(cfg Config) *cobra.Command {
 		Example: "  whoelse backup /backups/2026-11-21 --data /var/lib/whoelse",
 	}, func(k *command, args []string) error {
 		to := args[0]
-		if _, err := k.histories(); err != nil { // a backup without them would be believed in
-			return err
-		}
-		if err := mayWrite(k.data, os.Geteuid(), k.owner()); err != nil {
+		if _, err := k.histories(true); err != nil { // a backup without them would be believed in
 			return err
 		}
 		taken, err := backup.Take(k.ctx, k.data, to, backup.Options{Program: k.Version, Step: k.copied})
 		if err != nil {
-			return k.failed("the backup failed", err, fmt.Sprintf("; if there is a folder %s it is incomplete, remove it", to))
+			return k.failed("the backup failed", err, "; if there is a folder "+to+" it is incomplete, remove it")
 		}
 		for _, name := range taken.LeftOut {
 			k.remark("left out %s, which is not a file", history.Clean(name))
@@ -50,8 +47,8 @@ func restore(cfg Config) *cobra.Command {
 	return framed(cfg, &cobra.Command{
 		Use: "restore BACKUP [--data FOLDER]", Short: "Make a data folder from a backup", Args: cfg.exactly("BACKUP"),
 		Long: "Makes the data folder, which must be missing or empty, from what whoelse backup copied to\n" +
-			"BACKUP. Every file is compared with what was copied then. If it was interrupted, there is\n" +
-			"no data folder yet, only one that ends with .restoring; the same command begins again.\n" +
+			"BACKUP. Every file is compared with what was copied then. All is made in a folder beside it that\n" +
+			"ends with .restoring: if this is killed remove that one, and run it again.\n" +
 			"Run it as the user that the server runs as.",
 		Example: "  whoelse restore /backups/2026-11-21 --data /var/lib/whoelse-restored",
 	}, func(k *command, args []string) error {

@@ -1,7 +1,7 @@
 package command
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +21,8 @@ import (
 func check(cfg Config) *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
-		Use: "check [--repair] [--data FOLDER]", Short: "Go over all that is stored, and tell what is damaged", Args: cfg.exactly(),
+		Use: "check [--repair] [--data FOLDER]", Args: cfg.exactly(),
+		Short: "Go over all that is stored, and tell what is damaged",
 		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
 			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
 			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +
@@ -32,7 +33,7 @@ func check(cfg Config) *cobra.Command {
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
 	return framed(cfg, c, func(k *command, _ []string) error {
-		dir, err := k.histories()
+		dir, err := k.histories(repair)
 		if err == nil && repair {
 			err = k.repair(dir)
 		}
@@ -76,20 +77,15 @@ func (k *command) check(dir string) error {
 		repair += " --data " + quoted(k.data)
 	}
 	switch {
-	case sum.Damaged > 0 && rest > 0:
-		return fmt.Errorf("%s; %d of them can be %s while no server runs, with: %s", found, sum.Damaged, mend, repair)
 	case sum.Damaged > 0:
-		return fmt.Errorf("%s; stop the server, and what is damaged can be %s with: %s", found, mend, repair)
+		return fmt.Errorf("%s; stop the server, and %d can be %s with: %s", found, sum.Damaged, mend, repair)
 	case rest > 0:
-		return fmt.Errorf("%s, which somebody has to see to", found)
+		return fmt.Errorf("%s, to be mended by hand", found)
 	}
 	return nil
 }
 
 func (k *command) repair(dir string) error {
-	if err := mayWrite(k.data, os.Geteuid(), k.owner()); err != nil {
-		return err
-	}
 	mended := 0
 	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Finding) {
 		if f.Grade == history.Damage {
@@ -125,6 +121,7 @@ func (k *command) checkOthers() (broken int) {
 	return broken
 }
 
+// checkJSON sees that a file has a JSON value, or one in each line, of which the last may be half written.
 func checkJSON(path string) error {
 	f, err := atomicfile.OpenRegular(path)
 	if errors.Is(err, atomicfile.ErrNotRegular) {
@@ -134,37 +131,27 @@ func checkJSON(path string) error {
 		return err
 	}
 	defer f.Close()
-	if strings.HasSuffix(path, ".jsonl") {
-		return validLines(f)
-	}
 	text, err := io.ReadAll(f)
-	if err == nil && len(text) == 0 {
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(path, ".jsonl") {
+		at := 0
+		for l := range bytes.Lines(text) {
+			if bytes.HasSuffix(l, []byte("\n")) && !json.Valid(l) {
+				return fmt.Errorf("byte %d: not a line of it", at)
+			}
+			at += len(l)
+		}
+		return nil
+	}
+	if len(text) == 0 {
 		return errors.New("is empty")
 	}
 	var value json.RawMessage
-	if err == nil {
-		err = json.Unmarshal(text, &value)
-	}
+	err = json.Unmarshal(text, &value)
 	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		err = fmt.Errorf("byte %d: %w", at.Offset, err)
 	}
 	return err
-}
-
-// maxAudit bounds one line of the record of what operators did.
-const maxAudit = 1 << 20
-
-// validLines sees that each line is a JSON value. The last one may be half written.
-func validLines(r io.Reader) error {
-	lines := bufio.NewReaderSize(r, maxAudit)
-	for at := 0; ; {
-		l, err := lines.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil || !json.Valid(l) {
-			return fmt.Errorf("byte %d: not a line of it", at)
-		}
-		at += len(l)
-	}
 }

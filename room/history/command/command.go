@@ -84,16 +84,14 @@ func (cfg Config) exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// histories is the folder below the data folder. Both have to be there.
-func (k *command) histories() (string, error) {
+// histories is the folder below the data folder. Both have to be there, and be ours for writing.
+func (k *command) histories(write bool) (string, error) {
 	info, err := os.Stat(k.data)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
 		return "", fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
 	case err != nil:
 		return "", fmt.Errorf("the data folder can't be used: %w", err)
-	case !info.IsDir():
-		return "", fmt.Errorf("the data folder can't be used: %s is not a folder; name the server's with --data", k.data)
 	}
 	dir := filepath.Join(k.data, "history")
 	info, err = os.Stat(dir)
@@ -103,11 +101,14 @@ func (k *command) histories() (string, error) {
 		return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: "+
 			"it was removed, moved away, or is not mounted", dir)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, name another one with --data", k.data)
+		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, "+
+			"name another one with --data", k.data)
 	case err != nil:
 		return "", k.failed("the histories can't be read", err, "")
 	case !info.IsDir():
 		return "", fmt.Errorf("the histories can't be read: %s is not a folder; move it away", dir)
+	case write:
+		return dir, mayWrite(k.data, os.Geteuid(), k.owner())
 	}
 	return dir, nil
 }
@@ -153,11 +154,8 @@ func (k *command) failed(what string, err error, then string) error {
 
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%=", r)
+	if strings.ContainsAny(path, "\t\n !\"#$&'()*;<>?[\\]^`{|}~") || strings.HasPrefix(path, "-") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	if strings.TrimFunc(path, plain) == "" && !strings.HasPrefix(path, "-") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return path
 }

@@ -1,8 +1,8 @@
 package command
 
 import (
-	"bytes"
-	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,26 +19,23 @@ func TestRootKeepsOut(t *testing.T) {
 	}
 }
 
-func TestValidLines(t *testing.T) {
-	long := `"` + strings.Repeat("x", 2*maxAudit) + `"` + "\n"
-	for text, want := range map[string]string{
-		"": "", "{}\n{}\n": "", "{}\n{\"half": "", "{}\n{x}\n{}\n": "byte 3", "\n": "byte 0", "{}\n" + long: "byte 3",
+// TestCheckJSON: what is damaged is told with its byte; a last line may be half written.
+func TestCheckJSON(t *testing.T) {
+	for name, texts := range map[string]map[string]string{
+		"a.json":  {"{}": "", "[1]\n": "", "": "is empty", "{}{}": "byte 3", `{"a":`: "byte 5"},
+		"a.jsonl": {"": "", "{}\n{}\n": "", "{}\n{\"half": "", "{}\n{x}\n{}\n": "byte 3", "\n": "byte 0"},
 	} {
-		err := validLines(strings.NewReader(text))
-		if got := errorText(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
-			t.Errorf("%.20q: %s, want %q", text, got, want)
+		path := filepath.Join(t.TempDir(), name)
+		for text, want := range texts {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := checkJSON(path)
+			if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s with %q: %v, want %q", name, text, err, want)
+			}
 		}
 	}
-	if err := validLines(io.MultiReader(bytes.NewReader(bytes.Repeat([]byte("{}\n"), maxAudit)))); err != nil {
-		t.Error(err)
-	}
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 func TestSize(t *testing.T) {

@@ -15,11 +15,7 @@ import (
 	"whoelse/room/history"
 )
 
-// Progress is shown after a while, and then now and then.
-const (
-	progressAfter = 1500 * time.Millisecond
-	progressEvery = 200 * time.Millisecond
-)
+const progressEvery = 200 * time.Millisecond
 
 // output is what a command says. It is used by one goroutine at a time. As a slog.Handler it shows
 // what a start would warn of in its log as remarks of the command that does the same work.
@@ -35,7 +31,8 @@ type output struct {
 }
 
 func newOutput(c *cobra.Command) *output {
-	o := &output{Handler: slog.DiscardHandler, out: c.OutOrStdout(), errs: c.ErrOrStderr(), next: time.Now().Add(progressAfter)}
+	o := &output{Handler: slog.DiscardHandler, out: c.OutOrStdout(), errs: c.ErrOrStderr()}
+	o.next = time.Now().Add(progressEvery)
 	f, ok := o.errs.(*os.File)
 	o.terminal = ok && term.IsTerminal(int(f.Fd()))
 	return o
@@ -83,11 +80,7 @@ func (o *output) Handle(_ context.Context, record slog.Record) error {
 		about = append(about, a.Key+" "+history.Clean(a.Value.String()))
 		return true
 	})
-	words := history.Clean(strings.TrimPrefix(record.Message, "history: "))
-	if len(about) > 0 {
-		words += fmt.Sprintf(" (%s)", strings.Join(about, ", "))
-	}
-	o.remark("%s", words)
+	o.remark("%s (%s)", history.Clean(strings.TrimPrefix(record.Message, "history: ")), strings.Join(about, ", "))
 	return nil
 }
 

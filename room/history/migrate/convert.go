@@ -1,16 +1,14 @@
 package migrate
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
-	"regexp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +22,6 @@ import (
 // building is the new folder while it is made.
 type building struct {
 	log     *slog.Logger
-	opened  []disk.Folder
 	journal map[string][]pending // by owner
 	seq     uint64               // the greatest
 	lastID  string
@@ -40,23 +37,70 @@ type task struct {
 
 const progressEvery = 5 * time.Second
 
-// build makes the folder called name in parent from old, durably. The version is last: it says that
-// all is there.
-func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) error {
+// build makes the folder called name in parent from old, durably.
+func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (err error) {
 	if err := removeAll(parent, name); err != nil {
 		return err
 	}
-	b := &building{log: log}
+	var opened []disk.Folder
 	defer func() {
-		for _, in := range b.opened {
+		for _, in := range opened {
 			_ = in.Close() // what was made is durable by then
 		}
 	}()
-	root, err := b.sub(parent, name)
+	sub := func(in disk.Folder, name string) (sub disk.Folder) {
+		if err == nil {
+			if sub, err = in.Sub(name); err == nil {
+				opened = append(opened, sub)
+			}
+		}
+		return sub
+	}
+	root := sub(parent, name)
+	rooms, newUsers, _ := sub(root, "rooms"), sub(root, "users"), sub(root, "log")
+	users, journal := sub(old, "users"), sub(old, "journal")
 	if err != nil {
 		return err
 	}
-	tasks, err := b.list(old, root)
+	b := &building{log: log}
+	if b.journal, err = readJournals(journal, log); err != nil {
+		return err
+	}
+	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var state struct{ Last string }
+	if text = bytes.TrimSuffix(text, []byte("\n")); jsonl.Sealed(text) && json.Unmarshal(text, &state) == nil {
+		b.lastID = state.Last // else the ids in the histories count
+	}
+	tasks := []task{
+		{old, rooms, "room.jsonl", "lobby.jsonl", "#room", ""},
+		{old, root, "presence.jsonl", "presence.jsonl", "#presence", ""},
+	}
+	files, err := users.Names()
+	for nick := range b.journal {
+		files = append(files, nick+".jsonl")
+	}
+	slices.Sort(files)
+	for _, file := range slices.Compact(files) {
+		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && !strings.HasPrefix(nick, "#") { // those are shared
+			tasks = append(tasks, task{users, newUsers, file, file, nick, nick})
+		}
+	}
+	const retiredFolder = ".retired"
+	if err == nil && slices.Contains(files, retiredFolder) {
+		retired, newRetired := sub(users, retiredFolder), sub(newUsers, retiredFolder)
+		if err == nil {
+			files, err = retired.Names()
+		}
+		for _, file := range files {
+			nick := file[:max(0, strings.LastIndex(file, "-"))] // NICK-TIME.jsonl
+			if strings.HasSuffix(file, ".jsonl") {
+				tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
+			}
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -70,7 +114,7 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) e
 			log.Info("history: the layout is brought up to date", "files", i+1, "of", len(tasks))
 		}
 	}
-	for _, in := range b.opened {
+	for _, in := range opened {
 		if err := in.Sync(); err != nil {
 			return err
 		}
@@ -80,79 +124,17 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) e
 	if err := disk.WriteFile(root, "checkpoint.json", jsonl.Seal(point, 0)); err != nil {
 		return err
 	}
-	return errors.Join(disk.WriteFile(root, "version", []byte("3\n")), parent.Sync())
-}
-
-// sub opens a folder until the end.
-func (b *building) sub(in disk.Folder, name string) (disk.Folder, error) {
-	sub, err := in.Sub(name)
-	if err == nil {
-		b.opened = append(b.opened, sub)
+	if err := disk.WriteFile(root, "version", []byte("3\n")); err != nil { // it says that all is there
+		return err
 	}
-	return sub, err
-}
-
-var nickName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-
-// list finds out what is to be made.
-func (b *building) list(old, root disk.Folder) ([]task, error) {
-	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var state struct{ Last string }
-	if text = bytes.TrimSuffix(text, []byte("\n")); jsonl.Sealed(text) && json.Unmarshal(text, &state) == nil {
-		b.lastID = state.Last // else the ids in the histories count
-	}
-	journal, err1 := b.sub(old, "journal")
-	users, err2 := b.sub(old, "users")
-	newUsers, err3 := b.sub(root, "users")
-	rooms, err4 := b.sub(root, "rooms")
-	_, err5 := b.sub(root, "log")
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
-		return nil, err
-	}
-	if b.journal, err = readJournals(journal, b.log); err != nil {
-		return nil, err
-	}
-	tasks := []task{
-		{old, rooms, "room.jsonl", "lobby.jsonl", "#room", ""},
-		{old, root, "presence.jsonl", "presence.jsonl", "#presence", ""},
-	}
-	files, err := users.Names()
-	for nick := range b.journal {
-		files = append(files, nick+".jsonl")
-	}
-	slices.Sort(files)
-	for _, file := range slices.Compact(files) {
-		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && nickName.MatchString(nick) {
-			tasks = append(tasks, task{users, newUsers, file, file, nick, nick})
-		}
-	}
-	const retiredFolder = ".retired"
-	if err != nil || !slices.Contains(files, retiredFolder) {
-		return tasks, err
-	}
-	retired, err1 := b.sub(users, retiredFolder)
-	newRetired, err2 := b.sub(newUsers, retiredFolder)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
-	files, err = retired.Names()
-	for _, file := range files {
-		if name, ok := strings.CutSuffix(file, ".jsonl"); ok { // NICK-TIME
-			nick := name[:max(0, strings.LastIndex(name, "-"))]
-			tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
-		}
-	}
-	return tasks, err
+	return parent.Sync()
 }
 
 // conversion is one history on its way to the new layout.
 type conversion struct {
 	*building
 	task
-	out     *bufio.Writer
+	out     []byte
 	seq     uint64            // of the last line
 	time    time.Time         // and when
 	cut     int64             // lines of the journals from before were removed from the file
@@ -160,100 +142,69 @@ type conversion struct {
 	damaged int
 }
 
-// convert makes one history.
+// convert makes one history: of the lines of the file and, each before the next one that the file has,
+// those of the journals that it lacks. So it is as it was when the server was killed.
 func (b *building) convert(t task) error {
-	f, err := t.from.Open(t.fromName, false)
+	text, err := disk.ReadFile(t.from, t.fromName, math.MaxInt64)
+	missing := b.journal[t.owner]
 	switch {
 	case errors.Is(err, disk.ErrNotRegular):
 		b.log.Error("history: the path is not a regular file; it is left out", "file", t.fromName, "error", err)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	size := int64(0)
-	if f != nil {
-		defer func() { _ = f.Close() }() // it was only read
-		st, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		size = st.Size
-	} else if len(b.journal[t.owner]) == 0 {
+	if err != nil && len(missing) == 0 {
 		return nil
 	}
-	to, err := t.to.Open(t.toName, true)
-	if err != nil {
-		return err
-	}
-	c := &conversion{building: b, task: t, unread: make(map[string]uint64)}
-	c.out = bufio.NewWriterSize(io.NewOffsetWriter(to, 0), 64<<10)
-	if err = c.lines(f, size); err == nil {
-		err = c.out.Flush()
-	}
-	if err == nil {
-		err = to.Sync()
-	}
-	if c.damaged > 0 {
-		b.log.Warn("history: damaged lines are left out; the old folder keeps them", "file", t.fromName, "lines", c.damaged)
-	}
-	b.seq = max(b.seq, c.seq)
-	return errors.Join(err, to.Close())
-}
-
-// lines writes the lines of the file and, each before the next one that the file has, those of the
-// journals that it lacks: it is as it was when the server was killed.
-func (c *conversion) lines(f io.ReaderAt, size int64) error {
-	missing := c.journal[c.owner]
 	place := make(map[string]int, len(missing))
 	for i, p := range slices.Backward(missing) {
 		place[string(p.data)] = i
 	}
+	c := &conversion{building: b, task: t, unread: make(map[string]uint64)}
 	next := 0
-	for lines := jsonl.NewForward(f, 0, size); ; {
-		l, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		found, whole := jsonl.Records(l.Data)
+	for l := range bytes.Lines(text) {
+		found, whole := jsonl.Records(bytes.TrimSuffix(l, []byte("\n")))
 		if !whole {
 			c.damaged++
 		}
 		for _, r := range found {
 			if i, is := place[string(r.Data)]; is && i >= next {
-				if err := c.pending(missing[next:i]); err != nil {
-					return err
-				}
+				c.pending(missing[next:i])
 				next = i + 1
 			}
-			if err := c.line(r.Data); err != nil {
-				return err
-			}
+			c.line(r.Data)
 		}
 	}
-	if err := c.pending(missing[next:]); err != nil || c.nick == "" || c.seq == 0 {
+	c.pending(missing[next:])
+	if t.nick != "" && c.seq > 0 { // nobody has to read all of it then to find out what is unread
+		var unread []record.Place
+		for _, seq := range slices.Sorted(maps.Values(c.unread)) {
+			unread = append(unread, record.Place{Seq: seq})
+		}
+		c.out = record.AppendState(c.out, c.seq, c.time, unread)
+	}
+	if c.damaged > 0 {
+		b.log.Warn("history: damaged lines are left out; the old folder keeps them",
+			"file", t.fromName, "lines", c.damaged)
+	}
+	b.seq = max(b.seq, c.seq)
+	to, err := t.to.Open(t.toName, true)
+	if err != nil {
 		return err
 	}
-	var unread []record.Place // nobody has to read all of the file then to find out
-	for _, seq := range slices.Sorted(maps.Values(c.unread)) {
-		unread = append(unread, record.Place{Seq: seq})
+	if _, err = to.WriteAt(c.out, 0); err == nil {
+		err = to.Sync()
 	}
-	_, err := c.out.Write(record.AppendState(nil, c.seq, c.time, unread))
-	return err
+	return errors.Join(err, to.Close())
 }
 
-// pending writes lines of the journals, unless they were removed from the file.
-func (c *conversion) pending(list []pending) error {
+// pending adds lines of the journals, unless they were removed from the file.
+func (c *conversion) pending(list []pending) {
 	for _, p := range list {
-		if p.off < c.cut {
-			continue
-		}
-		if err := c.line(p.data); err != nil {
-			return err
+		if p.off >= c.cut {
+			c.line(p.data)
 		}
 	}
-	return nil
 }
 
 // Kinds of lines in a history that are no messages.
@@ -274,8 +225,8 @@ type line struct {
 	Was  int64
 }
 
-// line writes one that is sealed, with its number. What only the old layout needs is left out.
-func (c *conversion) line(data []byte) error {
+// line adds one that is sealed, with its number. What only the old layout needs is left out.
+func (c *conversion) line(data []byte) {
 	var l line
 	bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == kindRead && len(l.IDs) == 0
 	numbered := append(strconv.AppendUint([]byte(`{"seq":`), c.seq+1, 10), ',')
@@ -283,12 +234,12 @@ func (c *conversion) line(data []byte) error {
 	switch {
 	case bad || len(numbered) > jsonl.MaxLine:
 		c.damaged++
-		return nil
+		return
 	case l.Kind == kindState:
-		return nil
+		return
 	case l.Kind == kindTrim:
 		c.cut = l.Was
-		return nil
+		return
 	case l.Kind == kindRead:
 		for _, id := range l.IDs {
 			delete(c.unread, id)
@@ -299,6 +250,5 @@ func (c *conversion) line(data []byte) error {
 	c.lastID = max(c.lastID, l.ID)
 	c.seq++
 	c.time = l.Time
-	_, err := c.out.Write(numbered)
-	return err
+	c.out = append(c.out, numbered...)
 }

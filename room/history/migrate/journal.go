@@ -79,7 +79,7 @@ func readJournal(found map[string][]pending, text []byte) (torn bool) {
 		for _, p := range unit {
 			list := found[p.owner]
 			if n := len(list); n > 0 && p.off < list[n-1].off+int64(len(list[n-1].data)) {
-				list = nil // the file was set aside, and begun anew
+				list = nil // the file was set aside, and begun again
 			}
 			found[p.owner] = append(list, p)
 		}
@@ -107,9 +107,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // unsealed returns what follows the checksum that a line of a journal begins with.
 func unsealed(l []byte) ([]byte, bool) {
-	if len(l) < 9 || l[8] != ' ' || bytes.ContainsAny(l[:8], "ABCDEF+-_") {
-		return nil, false
-	}
-	sum, err := strconv.ParseUint(string(l[:8]), 16, 32)
-	return l[9:], err == nil && uint32(sum) == crc32.Checksum(l[9:], castagnoli)
+	sum, rest, _ := bytes.Cut(l, []byte(" "))
+	return rest, string(sum) == fmt.Sprintf("%08x", crc32.Checksum(rest, castagnoli))
 }

@@ -30,8 +30,8 @@ var ErrBackup = errors.New("a backup of the histories is running")
 // complete and durable. It can be interrupted anywhere and called again. While another server has
 // the folder the error is [disk.ErrInUse].
 //
-// It needs as much free space as the histories take, and a quarter more. It holds one line in memory,
-// the numbers of what is unread in one history, what is damaged in it, and the journals.
+// It needs as much free space as the histories take, and a quarter more. It holds one history in
+// memory, and the journals.
 func FromVersion2(dir string, log *slog.Logger) error {
 	if to, err := os.Readlink(dir); err == nil { // the folder is replaced, not the link to it
 		if !filepath.IsAbs(to) {
