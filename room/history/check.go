@@ -126,6 +126,8 @@ type checker struct {
 	sum   Summary
 	last  uint64 // no event has a greater number
 	most  uint64 // the greatest in the histories
+
+	segments []uint64 // of the log, where they begin
 }
 
 func newChecker(ctx context.Context, root disk.Folder, how Checking) *checker {
@@ -207,7 +209,7 @@ func (c *checker) entry(in disk.Folder, at, base string) error {
 	case slices.Contains(known, at):
 	case jsonLines:
 		c.note(Remark, at, "not the history of a nick: nothing reads it")
-	case strings.HasPrefix(at, logFolder+"/") && firstSegment([]string{base}) > 0:
+	case strings.HasPrefix(at, logFolder+"/") && slices.ContainsFunc(c.segments, func(n uint64) bool { return log.SegmentName(n) == base }):
 		if f, size := c.open(in, at, base); f != nil {
 			c.how.Step(size)
 			return f.Close()
@@ -299,15 +301,14 @@ func (c *checker) checkLog() error {
 	if c.last = before.Seq; before.Seq == 0 {
 		c.last = math.MaxUint64 // without a log a start goes on after the greatest in the histories
 	}
-	if err := c.folder(logFolder); err != nil {
-		return err
-	}
 	in, err := c.root.Sub(logFolder)
 	if err != nil {
-		return nil // what is in the folder's place was reported
+		return c.folder(logFolder) // which reports what is in its place
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	segments, err := in.Names()
+	if c.segments, err = log.Segments(in); err == nil {
+		err = c.folder(logFolder)
+	}
 	prev, damagedTo, hurt := uint64(0), uint64(0), false
 	var gaps [][2]uint64
 	if err == nil {
@@ -343,8 +344,8 @@ func (c *checker) checkLog() error {
 	if err != nil {
 		after = before // it was reported
 	}
-	if first := firstSegment(segments); first > after.Seq+1 && err == nil {
-		gaps = append([][2]uint64{{after.Seq + 1, first - 1}}, gaps...)
+	if len(c.segments) > 0 && c.segments[0] > after.Seq+1 && err == nil {
+		gaps = append([][2]uint64{{after.Seq + 1, c.segments[0] - 1}}, gaps...)
 	}
 	for _, g := range gaps {
 		if g[1] > after.Seq {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,11 +111,11 @@ func (d dirs) sync() error { return errors.Join(d.users.Sync(), d.rooms.Sync(), 
 
 // place returns the folder and the name of owner's file.
 func (d dirs) place(owner string) (disk.Folder, string) {
-	base := filepath.Base(path(owner))
-	switch owner {
-	case room.PresenceHistory:
-		return d.root, base
-	case room.RoomHistory:
+	folder, base, below := strings.Cut(path(owner), "/")
+	switch {
+	case !below:
+		return d.root, folder
+	case folder == roomsFolder:
 		return d.rooms, base
 	}
 	return d.users, base

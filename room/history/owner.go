@@ -282,11 +282,18 @@ func (s *Store) drop(name string) {
 // out what is to be made again from the log.
 func (s *Store) load(name string) (*owner, error) {
 	o := &owner{name: name, compactAt: s.limit(name)}
+	s.mu.Lock()
+	expected, changed := s.dirty[name]
+	late, applied := s.late[name], s.applied
+	s.mu.Unlock()
 	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case changed && (unusable(err) || missing && !slices.Contains(expected, 0)):
+		return nil, errReplaced
+	case missing:
 		return o, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	defer s.files.release(h)
@@ -294,10 +301,6 @@ func (s *Store) load(name string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	expected, changed := s.dirty[name]
-	late, applied := s.late[name], s.applied
-	s.mu.Unlock()
 	if changed && !slices.Contains(expected, st.Ino) {
 		return nil, errReplaced
 	}
