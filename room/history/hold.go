@@ -325,7 +325,7 @@ func (s *Store) rewrite(name, to string) error {
 			if whole || len(found) > 0 && junk == 0 { // newlines were lost
 				continue
 			}
-			if err := setAside(in, base, d.v, piece{l.Off, l.End}); err != nil {
+			if err := quarantine(in, base, d.v, extent{l.Off, l.End}); err != nil {
 				return false, err
 			}
 		}

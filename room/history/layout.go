@@ -161,18 +161,18 @@ func openStat(in disk.Folder, name string, create bool) (disk.File, disk.Stat, e
 	return f, st, nil
 }
 
-// piece is a part of a file.
-type piece struct{ off, end int64 }
+// extent is a part of a file, from off to end.
+type extent struct{ off, end int64 }
 
-// setAside appends pieces of from to the .torn file of a file, durably. It has little of them in
+// quarantine appends extents of from to the .torn file of a file, durably. It has little of them in
 // memory.
-func setAside(in disk.Folder, base string, from io.ReaderAt, pieces ...piece) error {
+func quarantine(in disk.Folder, base string, from io.ReaderAt, extents ...extent) error {
 	f, st, err := openStat(in, base+".torn", true)
 	if err != nil {
 		return err
 	}
 	to := io.NewOffsetWriter(f, st.Size)
-	for _, p := range pieces {
+	for _, p := range extents {
 		var last [1]byte
 		if err == nil {
 			_, err = io.Copy(to, io.NewSectionReader(from, p.off, p.end-p.off))

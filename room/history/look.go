@@ -125,7 +125,7 @@ type Line struct {
 
 // Each calls visit with the newest n lines that want accepts, oldest first; with all of
 // them if n is 0. What is damaged is reported, and left out. It holds one line at a time.
-func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(Line) error) error {
+func (l *Look) Each(n int, want func(Line) bool, tell func(Problem), visit func(Line) error) error {
 	skip := 0
 	if n > 0 {
 		skip = -n
