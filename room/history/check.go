@@ -209,7 +209,7 @@ func (c *checker) entry(in disk.Folder, at, base string) error {
 	case slices.Contains(known, at):
 	case jsonLines:
 		c.note(Remark, at, "not the history of a nick: nothing reads it")
-	case strings.HasPrefix(at, logFolder+"/") && slices.ContainsFunc(c.segments, func(n uint64) bool { return log.SegmentName(n) == base }):
+	case slices.ContainsFunc(c.segments, func(n uint64) bool { return at == logFolder+"/"+log.SegmentName(n) }):
 		if f, size := c.open(in, at, base); f != nil {
 			c.how.Step(size)
 			return f.Close()

@@ -185,8 +185,8 @@ func (h *Held) Check(from, to string) error {
 // was moved. What was said stays as it is; only messages that are still unread are addressed to the new
 // nick, since nobody would be shown them otherwise.
 //
-// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old name, and the
-// files are moved one by one.
+// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old
+// name, and the files are moved one by one.
 func (h *Held) Rename(from, to string) error {
 	err := areNicks(from, to)
 	if err == nil {

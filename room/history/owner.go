@@ -351,9 +351,10 @@ func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error)
 	return from, bad, nil
 }
 
-// repairEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has behind that, or
-// a last line without a newline, is what a crash left, and is set aside; but for the beginning of a single line, as a
-// power cut leaves it as a rule, where the log has it. A last line that is whole gets its newline.
+// repairEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has
+// behind that, or a last line without a newline, is what a crash left, and is set aside; but for the
+// beginning of a single line, as a power cut leaves it as a rule, where the log has it. A last line that
+// is whole gets its newline.
 func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, error) {
 	for l, err := range jsonl.Backward(f, size) {
 		if err != nil {
