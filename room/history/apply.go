@@ -61,7 +61,7 @@ func project(e room.Entry) (lines []line, err error) {
 		if strings.HasPrefix(owner, "~") {
 			return // guests have no history
 		}
-		if bad := areOwners(owner); bad != nil {
+		if bad := checkOwner(owner); bad != nil {
 			err = fmt.Errorf("%w: %w", room.ErrInvalid, bad)
 			return
 		}

@@ -275,16 +275,6 @@ func (h *Held) free(name string) error {
 	return cmp.Or(err, fmt.Errorf("users/%s: %w", name, fs.ErrExist))
 }
 
-// areNicks keeps the shared histories, and paths, out.
-func areNicks(names ...string) error {
-	for _, name := range names {
-		if !ValidNick(name) {
-			return fmt.Errorf("%w: %q", errOwner, name)
-		}
-	}
-	return nil
-}
-
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
 // order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
 // Unread messages are addressed to the nick to, if that is given; then nothing is done where there are none.

@@ -66,14 +66,22 @@ var sharedHistories = []string{room.RoomHistory, room.PresenceHistory}
 
 func shared(owner string) bool { return slices.Contains(sharedHistories, owner) }
 
-// areOwners is an errOwner if one of them can't have a history.
-func areOwners(names ...string) error {
+// areNicks keeps the shared histories, and paths, out.
+func areNicks(names ...string) error {
 	for _, name := range names {
-		if !shared(name) && !ValidNick(name) {
+		if !ValidNick(name) {
 			return fmt.Errorf("%w: %q", errOwner, name)
 		}
 	}
 	return nil
+}
+
+// checkOwner is an errOwner for what can't have a history.
+func checkOwner(name string) error {
+	if shared(name) {
+		return nil
+	}
+	return areNicks(name)
 }
 
 // dirs are the folders of a store. Those that are missing are nil, where nothing may be changed.

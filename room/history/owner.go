@@ -252,7 +252,7 @@ func (s *Store) owner(name string) (*item[*owner], error) {
 
 // anyOwner is owner also for one whose file is unusable.
 func (s *Store) anyOwner(name string) (*item[*owner], error) {
-	if err := areOwners(name); err != nil {
+	if err := checkOwner(name); err != nil {
 		return nil, err
 	}
 	return s.owners.get(name, func() (*owner, error) {
