@@ -238,8 +238,8 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	return err
 }
 
-// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the kernel may have
-// dropped what it could not write, and a second sync could falsely succeed.
+// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the
+// kernel may have dropped what it could not write, and a second sync could falsely succeed.
 func (s *Store) distrust(dirty map[string][]uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()

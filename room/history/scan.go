@@ -12,8 +12,8 @@ import (
 // near is how far a record is looked for ahead before its place is bisected.
 const near = 32 << 10
 
-// scan notes what is needed of a history: the number of its newest line, and what is unread, which is what the
-// newest state line says and what follows it. Where that doesn't add up, because somebody edited the
+// scan notes what is needed of a history: the number of its newest line, and what is unread, which is what
+// the newest state line says and what follows it. Where that doesn't add up, because somebody edited the
 // file while the server was stopped, all of it is read.
 func (s *Store) scan(o *owner, v *view) error {
 	if shared(o.name) {
@@ -66,8 +66,8 @@ func (s *Store) scan(o *owner, v *view) error {
 	return nil
 }
 
-// newestState returns the newest state line. It is nil when there is none, or when a number is
-// less than one before it, behind the state line or a little before it: what was moved across that is in no list.
+// newestState returns the newest state line. It is nil when there is none, or when a number is less than
+// one before it, behind the state line or a little before it: what was moved across that is in no list.
 func (s *Store) newestState(v *view) (state *record.Record, err error) {
 	before := ^uint64(0)
 	for rec, err := range s.backward(v) {
@@ -116,8 +116,8 @@ func (s *Store) scanAll(o *owner, v *view) error {
 	return nil
 }
 
-// locate calls visit with the records at these places, which are in ascending order, until it returns false. It reports
-// whether it never did, and all are there.
+// locate calls visit with the records at these places, which are in ascending order, until it returns
+// false. It reports whether it never did, and all are there.
 func (s *Store) locate(v *view, places []record.Place, visit func(record.Place, record.Record) bool) (bool, error) {
 	lines := jsonl.NewForward(v, 0, v.end())
 	var at record.Place // of the next record, if that has the same number as the one before
