@@ -24,7 +24,7 @@ var ErrBackup = errors.New("a backup of the histories, or other work on them, is
 
 // patience is how long a backup waits for its lock: a server that is removing a
 // segment has it for a moment.
-const patience = 5 * time.Second
+var patience = 5 * time.Second // shorter in tests
 
 // HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or
 // at its start, until the closer is closed or the process ends. Copying the checkpoint, then the
