@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-const (
-	maxObservers = 10      // of one nick at a time, those who wait for somebody among them
-	maxReplay    = 100_000 // messages
-)
+// MaxObservers is how many observers one nick has at a time, those who wait for somebody with
+// AwaitOnline among them.
+const MaxObservers = 10
+
+// maxReplay is how many messages Replay gives at most.
+const maxReplay = 100_000
 
 // ErrObservers is returned where a nick has as many observers as it may have.
 var ErrObservers = errors.New("too many observers of one nick")
@@ -65,7 +67,7 @@ func (r *Room) listen(nick string) error {
 	switch {
 	case r.closed:
 		return ErrClosed
-	case r.people.listening[nick] >= maxObservers:
+	case r.people.listening[nick] >= MaxObservers:
 		return ErrObservers
 	}
 	r.people.listening[nick]++

@@ -228,7 +228,7 @@ func TestReplayHasNoGap(t *testing.T) {
 func TestObserversAreFew(t *testing.T) {
 	inHouse(t, func(h *house) {
 		var all []*Observer
-		for range maxObservers - 1 {
+		for range MaxObservers - 1 {
 			o, _ := h.observe("carol")
 			all = append(all, o)
 		}

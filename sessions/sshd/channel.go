@@ -38,7 +38,8 @@ type Channel struct {
 	start *time.Timer // closes the connection when no shell or command comes
 	over  *time.Timer // closes it when the client does not close its channel
 
-	exited atomic.Bool // closed by Exit, and not by the client before that
+	exited  atomic.Bool   // closed by Exit, and not by the client before that
+	closing chan struct{} // closed when the channel is
 
 	mu            sync.Mutex // owns the fields below
 	gone          bool       // closed by the client
@@ -84,7 +85,7 @@ func (s *Server) openChannel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.New
 	if err != nil {
 		return
 	}
-	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}}
+	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}, closing: make(chan struct{})}
 	ch.start = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	ch.over = time.AfterFunc(time.Hour, func() { c.Close() })
 	ch.over.Stop()
@@ -148,6 +149,7 @@ func (ch *Channel) ending() {
 func (ch *Channel) closed() {
 	ch.start.Stop()
 	ch.in.end()
+	close(ch.closing)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.gone = true
@@ -205,6 +207,10 @@ func (ch *Channel) Silent() bool { return ch.conn.silent() }
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }
+
+// Closed is closed when the channel is, by either end, or the connection has ended. The end of the
+// input does not close it.
+func (ch *Channel) Closed() <-chan struct{} { return ch.closing }
 
 // Context is over when the connection has ended.
 func (ch *Channel) Context() context.Context { return ch.sess.Context() }

@@ -252,7 +252,7 @@ func TestEndsAfterItsClientClosedIt(t *testing.T) {
 		timer.Stop()
 		return timer
 	}
-	ch := &Channel{start: stopped(), over: stopped(), in: newInput(nil, &conn{})}
+	ch := &Channel{start: stopped(), over: stopped(), in: newInput(nil, &conn{}), closing: make(chan struct{})}
 	ch.ending()
 	if !ch.over.Stop() {
 		t.Error("a client that does not close it may take as long as it likes")

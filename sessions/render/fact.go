@@ -1,0 +1,25 @@
+package render
+
+import (
+	"strings"
+
+	"whoelse/room"
+	"whoelse/sessions/text"
+)
+
+// factTime sorts as the times do.
+const factTime = "2006-01-02T15:04:05.000Z"
+
+var factEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
+
+// Fact renders a message for programs, as the README says: one line with time, ID, kind, sender,
+// recipients and text, tabs between them.
+func Fact(dst []byte, m *room.Message) []byte {
+	to := "#" + room.Lobby
+	if len(m.To) > 0 {
+		to = strings.Join(m.To, ",")
+	}
+	said := factEscapes.Replace(text.Clean(m.Text))
+	columns := []string{m.Time.UTC().Format(factTime), m.ID, string(m.Kind), m.From, to, said}
+	return append(append(dst, strings.Join(columns, "\t")...), '\n')
+}
