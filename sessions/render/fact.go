@@ -19,7 +19,10 @@ func Fact(dst []byte, m *room.Message) []byte {
 	if len(m.To) > 0 {
 		to = strings.Join(m.To, ",")
 	}
-	said := factEscapes.Replace(text.Clean(m.Text))
-	columns := []string{m.Time.UTC().Format(factTime), m.ID, string(m.Kind), m.From, to, said}
-	return append(append(dst, strings.Join(columns, "\t")...), '\n')
+	dst = m.Time.UTC().AppendFormat(dst, factTime)
+	for _, column := range []string{m.ID, string(m.Kind), m.From, to} {
+		dst = append(append(dst, '\t'), text.CleanLine(column)...)
+	}
+	dst = append(append(dst, '\t'), factEscapes.Replace(text.Clean(m.Text))...)
+	return append(dst, '\n')
 }
