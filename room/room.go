@@ -10,6 +10,8 @@
 //	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
 //	member.Leave(room.Quit)
 //
+// A program that follows the room without being in it has an [Observer], by [Member.Observe].
+//
 // Messages go to the log first, and nothing is shown or answered before it comes back
 // through [Room.Apply], durable and in the log's order: every screen and the histories
 // tell the same story.
