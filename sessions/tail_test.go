@@ -305,6 +305,12 @@ func TestTailEnds(t *testing.T) {
 	removed.expects("your key was removed")
 	removed.expects("(exit status 1)")
 
+	banned := r.follows("erin", "watch carol")
+	r.awaitVisits("erin", 1)
+	olivia.typed("/ban erin 1h\n")
+	banned.expects("you are banned by olivia")
+	banned.expects("(exit status 1)")
+
 	tail, watch := r.follows("bob", "tail"), r.follows("bob", "watch carol")
 	r.awaitVisits("bob", 2)
 	stop()
