@@ -12,8 +12,8 @@ import (
 // AwaitOnline among them.
 const MaxObservers = 10
 
-// maxReplay is how many messages Replay gives at most.
-const maxReplay = 100_000
+// maxReplay is how many messages Replay gives at most: about as many as searchMost passes over.
+const maxReplay = 50_000
 
 // ErrObservers is returned where a nick has as many observers as it may have.
 var ErrObservers = errors.New("too many observers of one nick")
@@ -142,15 +142,16 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 					return false, nil
 				case ask.After != "" && m.ID <= ask.After:
 					return false, errEnough
-				case inVain >= searchMost || kept > maxReplay:
-					limited = true
-					return false, errEnough
+				case inVain >= searchMost:
 				case m.Kind == KindReceipt || set.hides(m) || !ask.Keep(m):
 					inVain += searchCost(m)
 					return false, nil
+				case kept < maxReplay:
+					kept++
+					return true, nil
 				}
-				kept++
-				return true, nil
+				limited = true
+				return false, errEnough
 			}))
 		}
 		messages := iter.Seq2[*Message, error](func(func(*Message, error) bool) {})

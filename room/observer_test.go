@@ -296,3 +296,23 @@ func TestAwaitOnline(t *testing.T) {
 		same(t, "bob is back", came, "carol", "dave", "erin", "~sam")
 	})
 }
+
+// So is what is too many messages.
+func TestReplayOfTooMany(t *testing.T) {
+	var records []record
+	for n := range maxReplay + 1 {
+		m := &Message{ID: encodeID(uint64(n + 1)), Kind: KindSay, From: "bob", Text: "x"}
+		records = append(records, record{owner: RoomHistory, message: m})
+	}
+	inHouse(t, func(h *house) {
+		o, _ := h.observe("carol")
+		ask := Replay{Room: true, Keep: everything, After: encodeID(1)}
+		if got, err := whole(o.Replay(context.Background(), ask)); len(got) != maxReplay || err != nil {
+			t.Errorf("%d messages, %v", len(got), err)
+		}
+		ask.After = After(time.Time{})
+		if got, err := whole(o.Replay(context.Background(), ask)); len(got) > 0 || !errors.Is(err, ErrSearchLimit) {
+			t.Errorf("one more: %d messages, %v", len(got), err)
+		}
+	}, records...)
+}
