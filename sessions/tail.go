@@ -61,9 +61,9 @@ func (c *commandContext) replay(ctx context.Context, o *room.Observer, ask room.
 		case errors.Is(err, room.ErrSearchLimit):
 			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
 		case err != nil && ask.Room:
-			return c.failed(result.ReadingRoom, err)
+			return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 		case err != nil:
-			return c.failed(result.ReadingHistory, err)
+			return c.failed(result.Failure{Reason: result.ReadingHistory, Err: err})
 		case !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, ctx.Done()):
 			return nil
 		}
@@ -112,7 +112,7 @@ func (c *commandContext) notListening(err error) result.Result {
 	case errors.Is(err, room.ErrClosed): // they are told so
 		return nil
 	}
-	return c.failed(result.ReadingRoom, err)
+	return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
 // interruptible returns a context for a command that waits: over also when the client closes the
