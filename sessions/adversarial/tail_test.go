@@ -104,3 +104,21 @@ func TestTailOfHostileText(t *testing.T) {
 		}
 	})
 }
+
+// A tail that has nothing to print, and a watch, end when their client answers nothing any more.
+func TestTailOfADeadClient(t *testing.T) {
+	t.Parallel()
+	onlyFull(t)
+	along(t, options{}, func(r *rig) {
+		r.tails(1, "tail --direct")
+		r.connect(visit{user: "dora", key: "dora", command: "nick"}).leaves()
+		r.tails(1, "watch dora")
+		eventually(t, "they do not begin", func() bool { return r.visits("mallory") == 2 })
+		for range 4 { // questions, each of them 15 s after the one before
+			if soon(func() bool { return r.visits("mallory") == 0 }) {
+				return
+			}
+		}
+		t.Error("they go on")
+	})
+}
