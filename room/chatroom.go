@@ -38,8 +38,8 @@ func openChatroom(name string, histories Histories) (*chatroom, error) {
 	return c, nil
 }
 
-// publish shows l to everyone in it who does not block its sender.
-func (c *chatroom) publish(l line) {
+// publish shows l to everyone in it who does not block its sender, and returns the update.
+func (c *chatroom) publish(l line) *Update {
 	c.recent = append(c.recent, l)
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
@@ -50,6 +50,7 @@ func (c *chatroom) publish(l line) {
 			p.put(u)
 		}
 	}
+	return u
 }
 
 // recentFor returns the lines for p's new session: the last ones and all since p left, if that
@@ -76,6 +77,8 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 // wraps ErrStorage if it is shown to nobody. stored must not block.
 func (s *Member) Say(kind Kind, text string, stored func(error)) {
 	s.Active()
+	s.room.speaking.Lock()
+	defer s.room.speaking.Unlock()
 	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
 	s.room.append(e, func(got Receipt) {
 		if stored != nil {

@@ -49,7 +49,7 @@ func TestOneOrder(t *testing.T) {
 	})
 }
 
-func increasing(t *testing.T, messages []*Message) {
+func increasing(t testing.TB, messages []*Message) {
 	t.Helper()
 	for i, m := range messages[1:] {
 		if m.ID <= messages[i].ID {

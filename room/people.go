@@ -17,6 +17,10 @@ type people struct {
 	visiting map[string]*Member   // guests who run a command, by name
 	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
+
+	observers map[string][]*Observer // by their nicks
+	listening map[string]int         // how many observe, or wait for somebody, by their nicks
+	awaited   map[string]*arrival    // by the nick that they wait for
 }
 
 // person is a nick that is present, with one or more sessions, or with none for
@@ -51,7 +55,10 @@ const (
 )
 
 func newPeople() people {
-	return people{here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{}}
+	return people{
+		here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
+		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
+	}
 }
 
 func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }

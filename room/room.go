@@ -10,6 +10,8 @@
 //	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
 //	member.Leave(room.Quit)
 //
+// A program that follows the room without being in it has an [Observer], by [Member.Observe].
+//
 // Messages go to the log first, and nothing is shown or answered before it comes back
 // through [Room.Apply], durable and in the log's order: every screen and the histories
 // tell the same story.
@@ -77,12 +79,17 @@ type Room struct {
 	ids       idSource
 
 	setting sync.Mutex // held while settings are changed, or read to join with; taken before mu
+	// speaking is held from making a message until the log has it: IDs of messages are in the
+	// order of the log. Taken before mu.
+	speaking sync.Mutex
 
 	mu         sync.Mutex // owns everything below; held for map work and puts only
 	people     people
 	rooms      map[string]*chatroom // by name: there is one, the Lobby
 	attendance attendance
 	applied    uint64 // the number of the last event
+	// lastMessage is the ID of the last message; at the start, of the last event.
+	lastMessage string
 	// pending has, by ID, the callback of each event on its way through the log, and of each
 	// receipt in it.
 	pending map[string]func(Receipt)
@@ -95,17 +102,18 @@ type Room struct {
 // Close it.
 func New(log Log, histories Histories, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
-		log:        log,
-		histories:  histories,
-		directory:  directory,
-		settings:   settings,
-		options:    options,
-		ids:        idSource{last: decodeID(histories.LastID())},
-		people:     newPeople(),
-		rooms:      map[string]*chatroom{},
-		attendance: newAttendance(),
-		pending:    map[string]func(Receipt){},
-		said:       map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
+		log:         log,
+		histories:   histories,
+		directory:   directory,
+		settings:    settings,
+		options:     options,
+		ids:         idSource{last: decodeID(histories.LastID())},
+		people:      newPeople(),
+		rooms:       map[string]*chatroom{},
+		attendance:  newAttendance(),
+		pending:     map[string]func(Receipt){},
+		lastMessage: histories.LastID(),
+		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
 	// A history that can't be used was logged by the server; the room goes on without it.
 	var err error
@@ -211,10 +219,12 @@ func (r *Room) apply(e Entry) {
 	switch e.Kind {
 	case KindSay, KindMe, KindNotice:
 		r.said[e.Kind]++
+		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
-			c.publish(line{&e.Message, e.Seq})
+			r.people.observe(c.publish(line{&e.Message, e.Seq}))
 		}
 	case KindDirect, KindGroup:
+		r.lastMessage = e.ID
 		receipts = r.dispatch(e, told)
 	case KindRead:
 		r.people.release(e.From, e.Read)

@@ -52,6 +52,8 @@ func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
 	if len(accepted) > 1 {
 		kind = KindGroup
 	}
+	r.speaking.Lock()
+	defer r.speaking.Unlock()
 	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
 	r.append(e, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
@@ -136,6 +138,7 @@ func (r *Room) waiting(nick string) (int, error) {
 // receipts that are known already; told is called for the others. r.mu is held.
 func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	u := &Update{Message: &e.Message}
+	r.people.observeDirect(u, e.Full)
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
 		if sender := r.people.here[e.From]; sender != nil {

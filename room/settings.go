@@ -114,7 +114,14 @@ func (s *Member) set(change func(*Preferences) error) error {
 			return err
 		}
 	}
-	r.withPerson(s.nick, func(p *person) { p.Preferences = after })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.people.here[s.nick]; p != nil {
+		p.Preferences = after
+	}
+	for _, o := range r.people.observers[s.nick] {
+		o.Preferences = after
+	}
 	return nil
 }
 

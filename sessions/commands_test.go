@@ -63,7 +63,7 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	}
 	for operator, forms := range tables {
 		for _, form := range forms {
-			name, _, _ := strings.Cut(form, " ")
+			name, _, _ := strings.Cut(strings.TrimPrefix(form, "ssh HOST "), " ")
 			c := Grammar.Find(strings.Replace(name, "@NICK", "send", 1))
 			switch {
 			case c == nil:

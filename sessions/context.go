@@ -102,6 +102,8 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
+	case command.shellOnly && !c.seat.Visiting():
+		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
 		if m, muted := c.manager.cfg.Mutes.Find(c.seat.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}

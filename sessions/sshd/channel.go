@@ -36,8 +36,9 @@ type Channel struct {
 	in   *input
 	late *time.Timer // closes the connection: no shell or command, or the client leaves the channel open
 
-	exit   sync.Once
-	exited atomic.Bool // closed by Exit, and not by the client before that
+	exit    sync.Once
+	exited  atomic.Bool   // closed by Exit, and not by the client before that
+	closing chan struct{} // closed when the channel is
 
 	mu            sync.Mutex // owns the fields below
 	gone          bool       // closed by the client
@@ -68,7 +69,7 @@ func (s *Server) openChannel(_ *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 	if err != nil {
 		return
 	}
-	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}}
+	ch := &Channel{conn: c, raw: raw, in: newInput(raw, c), Env: map[string]string{}, closing: make(chan struct{})}
 	ch.late = time.AfterFunc(s.cfg.ShellWithin, func() { c.Close() })
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -116,6 +117,7 @@ func (ch *Channel) ending() {
 // closed ends what goes on with the channel: the client has closed it, or is gone.
 func (ch *Channel) closed() {
 	ch.in.end()
+	close(ch.closing)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.gone = true
@@ -166,6 +168,10 @@ func (ch *Channel) Silent() bool { return ch.conn.unanswered() > keepaliveEvery 
 // Broke reports, after Read has returned io.EOF, whether the connection was lost,
 // as opposed to the person having left.
 func (ch *Channel) Broke() bool { return ch.conn.broke() }
+
+// Closed is closed when the channel is, by either end, or the connection has ended. The end of the
+// input does not close it.
+func (ch *Channel) Closed() <-chan struct{} { return ch.closing }
 
 // Context is over when the connection has ended.
 func (ch *Channel) Context() context.Context { return ch.conn.ctx }

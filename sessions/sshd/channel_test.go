@@ -247,7 +247,7 @@ func TestAlgorithms(t *testing.T) {
 // A session that ends after its client has closed it takes no other session of the
 // connection along.
 func TestEndsAfterItsClientClosedIt(t *testing.T) {
-	ch := &Channel{late: time.NewTimer(time.Hour), in: newInput(nil, &conn{})}
+	ch := &Channel{late: time.NewTimer(time.Hour), in: newInput(nil, &conn{}), closing: make(chan struct{})}
 	ch.late.Stop()
 	ch.ending()
 	if !ch.late.Stop() {
