@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
 	"whoelse/keys/duration"
 	"whoelse/keys/internal/sanitize"
@@ -21,9 +22,8 @@ import (
 
 const keyFlag = "`file` of public keys, may be given several times; - is standard input, and the default"
 
-func (k *commands) add() *cobra.Command {
+func add() *cobra.Command {
 	var files []string
-	var list []keys.PublicKey
 	var opt keys.AddOptions
 	var expires string
 	c := &cobra.Command{
@@ -37,24 +37,30 @@ func (k *commands) add() *cobra.Command {
 	f.StringVar(&expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
 	f.StringVar(&opt.From, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
 	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
-	c.PreRunE = func(*cobra.Command, []string) (err error) {
+	return unopened(c, func(k *command, args []string) error {
 		if f.Changed("expires") {
 			lasts, err := duration.Parse(expires)
 			if err != nil {
-				return k.Usage(fmt.Errorf("--expires: %w", err))
+				return cli.Usage("--expires: %w", err)
 			}
 			opt.Expires = time.Now().Add(lasts)
 		}
 		if f.Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
-			return k.Usage(errors.New("--from: an address or a block such as 192.0.2.0/24 is needed"))
+			return cli.Usage("--from: an address or a block such as 192.0.2.0/24 is needed")
 		}
 		if err := opt.Check(); err != nil {
-			return k.Usage(fmt.Errorf("--from %s: %w", sanitize.Quote(opt.From), err))
+			return cli.Usage("--from %q: %w", opt.From, err)
 		}
-		list, err = k.readKeys(files)
-		return err
-	}
-	return k.framed(c, true, func(args []string) error {
+		list, err := k.readKeys(files)
+		if err != nil {
+			return err
+		}
+		if err := k.makeFolder(); err != nil {
+			return err
+		}
+		if err := k.open(); err != nil {
+			return err
+		}
 		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })
 		for _, e := range already {
 			if err := checkUnchanged(e, opt); err != nil {
@@ -68,10 +74,11 @@ func (k *commands) add() *cobra.Command {
 		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
 		for _, p := range problems {
 			if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
-				k.remark("%s", p) // such as a from= that fits nobody
+				k.Remark("%s", p) // such as a from= that fits nobody
 			}
 		}
-		k.say(append(report("already", already), report("added", added)...)...)
+		k.report("already", already)
+		k.report("added", added)
 		return nil
 	})
 }
@@ -99,7 +106,7 @@ func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 }
 
 // explainKnown names the key that is in the file already.
-func (k *commands) explainKnown(err error) error {
+func (k *command) explainKnown(err error) error {
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
 		for _, e := range k.reg.List() {
 			if e.Line == known.Line {
@@ -117,11 +124,10 @@ const inputMax = 2 << 20
 var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
 
 // readKeys reads public keys from files. All of them have to be good.
-func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
+func (k *command) readKeys(files []string) (all []keys.PublicKey, err error) {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
-	var all []keys.PublicKey
 	for _, file := range files {
 		name := "--key " + file
 		if file == "-" {
@@ -136,7 +142,7 @@ func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
 		}
 		rest := certificate.ReplaceAll(text, nil) // alone they stay, to be refused
 		if n := len(certificate.FindAll(text, -1)); n > 0 && len(bytes.TrimSpace(rest)) > 0 {
-			k.remark("%s: left out %s", name, count(n, "certificate"))
+			k.Remark("%s: left out %s", name, cli.Count(n, "certificate"))
 			text = rest
 		}
 		list, err := keys.ParseKeys(text)
@@ -148,8 +154,8 @@ func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
 	return all, nil
 }
 
-func (k *commands) readInput(file string) ([]byte, error) {
-	in := k.running.InOrStdin()
+func (k *command) readInput(file string) ([]byte, error) {
+	in := k.InOrStdin()
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -158,7 +164,7 @@ func (k *commands) readInput(file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		k.remark("paste public keys, one a line, and end with ^D")
+		k.Remark("paste public keys, one a line, and end with ^D")
 	}
 	return io.ReadAll(io.LimitReader(in, inputMax))
 }

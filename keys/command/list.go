@@ -10,22 +10,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
+	"whoelse/keys/nick"
 )
 
-func (k *commands) list() *cobra.Command {
+func list() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List who holds which nick, by which key",
 		Long: "Each line has a nick, the key's fingerprint and its type, and what there is to say\n" +
 			"about it: operator, authority, added=, expires= or expired=, from=, disabled=.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.framed(c, false, func([]string) error {
+	return framed(c, func(k *command, _ []string) error {
 		if *asJSON {
-			return k.sayJSON(k.reg.List())
+			return k.printJSON(k.reg.List())
 		}
-		var text strings.Builder
-		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		w := tabwriter.NewWriter(k, 0, 0, 2, ' ', 0)
 		for _, e := range k.reg.List() {
 			words := describe(e)
 			line := strings.Join(words[:3], "\t")
@@ -34,9 +35,7 @@ func (k *commands) list() *cobra.Command {
 			}
 			fmt.Fprintln(w, line)
 		}
-		_ = w.Flush() // into memory
-		k.print(text.String())
-		return nil
+		return w.Flush()
 	})
 }
 
@@ -79,45 +78,53 @@ func describe(e keys.Entry) []string {
 
 func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
 
-// report is lines about keys that something happened to.
-func report(what string, list []keys.Entry) (lines []string) {
+// report prints keys that something happened to.
+func (k *command) report(what string, list []keys.Entry) {
 	for _, e := range list {
-		lines = append(lines, what+" "+strings.Join(describe(e), " "))
+		k.Say("%s %s", what, strings.Join(describe(e), " "))
 	}
-	return lines
 }
 
-func (k *commands) export() *cobra.Command {
-	return k.framed(&cobra.Command{
+func export() *cobra.Command {
+	return framed(&cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
 		Long: "Prints the lines that are in force now, of the given nicks or of all.",
-	}, false, func(nicks []string) error {
+		Args: func(_ *cobra.Command, args []string) (err error) {
+			for i := range args {
+				if args[i], err = nick.Parse(args[i]); err != nil {
+					return cli.Usage("%w", err)
+				}
+			}
+			return nil
+		},
+	}, func(k *command, nicks []string) error {
 		for _, n := range nicks {
-			if err := k.held(n); err != nil {
+			if err := k.checkHeld(n); err != nil {
 				return err
 			}
 		}
-		k.print(string(k.reg.Export(nicks...)))
-		return nil
+		_, err := k.Write(k.reg.Export(nicks...))
+		return err
 	})
 }
 
-func (k *commands) check() *cobra.Command {
+func check() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "Report mistakes and oddities in authorized_keys",
 		Long: "Reports lines that are disabled, and warns of what may not be meant.\n" +
 			"The exit status is 1 if a line is disabled; warnings alone leave it 0.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.framed(c, false, func([]string) error {
+	return framed(c, func(k *command, _ []string) error {
 		found, err := k.reg.Check()
 		if err != nil {
 			return err
 		}
-		var lines []string
 		disabled, inForce := 0, 0
 		for _, p := range found {
-			lines = append(lines, p.String())
+			if !*asJSON {
+				k.Say("%s", p)
+			}
 			if p.Disabled {
 				disabled++
 			}
@@ -128,13 +135,13 @@ func (k *commands) check() *cobra.Command {
 			}
 		}
 		if *asJSON {
-			err = k.sayJSON(append([]keys.Problem{}, found...)) // [], not null
+			err = k.printJSON(append([]keys.Problem{}, found...)) // [], not null
 		} else {
-			k.say(append(lines, fmt.Sprintf("%s in force, %d disabled, %s",
-				count(inForce, "key"), disabled, count(len(found)-disabled, "warning")))...)
+			k.Say("%s in force, %d disabled, %s",
+				cli.Count(inForce, "key"), disabled, cli.Count(len(found)-disabled, "warning"))
 		}
-		if err = cmp.Or(err, keys.Unfinished(k.data)); err == nil && disabled > 0 {
-			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", count(disabled, "line"), k.reg.Path())
+		if err = cmp.Or(err, keys.Unfinished(k.Data)); err == nil && disabled > 0 {
+			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", cli.Count(disabled, "line"), k.reg.Path())
 		}
 		return err
 	})

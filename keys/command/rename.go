@@ -6,30 +6,35 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/cli"
 	"whoelse/keys"
 )
 
-func (k *commands) rename() *cobra.Command {
-	return k.framed(&cobra.Command{
+func rename(hold Hold, inUse error) *cobra.Command {
+	return framed(&cobra.Command{
 		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
 			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
-		PreRunE: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
+			if err := nicks(c, args); err != nil {
+				return err
+			}
 			if args[0] == args[1] {
-				return k.Usage(fmt.Errorf("OLD and NEW are both %s", args[0]))
+				return cli.Usage("OLD and NEW are both %s", args[0])
 			}
 			return nil
 		},
-	}, false, func(args []string) error {
+	}, func(k *command, args []string) error {
 		from, to := args[0], args[1]
-		histories, err := k.hold()
+		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err
 		}
@@ -37,10 +42,19 @@ func (k *commands) rename() *cobra.Command {
 		if err := cmp.Or(r.perform(), histories.Close()); err != nil {
 			return err
 		}
-		k.say(fmt.Sprintf("renamed %s to %s", from, to))
+		k.Say("renamed %s to %s", from, to)
 		_, err = k.closeInvitations(from) // they would enrol a stranger
 		return err
 	})
+}
+
+// hold takes the histories.
+func (k *command) hold(hold Hold, inUse error) (Histories, error) {
+	h, err := hold(k.file("history"), k.Log())
+	if errors.Is(err, inUse) {
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s; stop it, %s, and start it again", k.Data, k.Name())
+	}
+	return h, err
 }
 
 // renaming is one rename. Keys, history and settings are three places that cannot be
@@ -55,12 +69,12 @@ func (k *commands) rename() *cobra.Command {
 // and until then nothing is changed, so that the note can be taken back.
 type renaming struct {
 	note keys.Renaming
-	*commands
+	*command
 	histories Histories
 }
 
 func (r renaming) perform() error {
-	begun, err := keys.ReadRenaming(r.data)
+	begun, err := keys.ReadRenaming(r.Data)
 	switch {
 	case err != nil:
 		return err
@@ -81,18 +95,18 @@ func (r renaming) perform() error {
 
 func (r renaming) steps() []func() error {
 	return []func() error{
-		func() error { return r.note.Write(r.data) },
+		func() error { return r.note.Write(r.Data) },
 		r.renameKeys,
 		func() error { return r.interrupted(r.histories.Rename(r.note.From, r.note.To)) },
 		func() error { return r.interrupted(r.moveSettings()) },
-		func() error { return r.note.Remove(r.data) },
+		func() error { return r.note.Remove(r.Data) },
 	}
 }
 
 // precheck finds out beforehand what it can.
 func (r renaming) precheck() error {
 	from, to := r.note.From, r.note.To
-	if err := r.held(from); err != nil {
+	if err := r.checkHeld(from); err != nil {
 		return err
 	}
 	if r.reg.Held(to) {
@@ -119,7 +133,7 @@ func (r renaming) precheck() error {
 func (r renaming) renameKeys() error {
 	from, to := r.note.From, r.note.To
 	if !r.reg.Held(from) {
-		return atomicfile.Store{}.SyncDir(r.data)
+		return atomicfile.Store{}.SyncDir(r.Data)
 	}
 	_, err := r.reg.Rename(from, to)
 	if err == nil {
@@ -128,7 +142,7 @@ func (r renaming) renameKeys() error {
 	if !r.reg.Held(from) || r.reg.Held(to) {
 		return r.interrupted(err)
 	}
-	if ending := r.note.Remove(r.data); ending != nil {
+	if ending := r.note.Remove(r.Data); ending != nil {
 		return fmt.Errorf("%w; and then: %w", err, ending)
 	}
 	return err
@@ -137,24 +151,24 @@ func (r renaming) renameKeys() error {
 func (r renaming) moveSettings() error {
 	from, to := r.settingsOf(r.note.From), r.settingsOf(r.note.To)
 	_, err := os.Lstat(from)
-	none := errors.Is(err, fs.ErrNotExist)
-	if !none {
+	if err == nil {
 		if _, err := os.Lstat(to); err == nil {
 			return fmt.Errorf("%s is in the way", to)
 		}
-		if err := os.Rename(from, to); err != nil {
-			return err
-		}
+		err = os.Rename(from, to)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	err = atomicfile.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
-	if none && errors.Is(err, fs.ErrNotExist) {        // no server has run here
+	if errors.Is(err, fs.ErrNotExist) {                // no server has run here
 		return nil
 	}
 	return err
 }
 
 // settingsOf is where room/settings keeps a nick's.
-func (k *commands) settingsOf(n string) string { return filepath.Join(k.data, "settings", n+".json") }
+func (k *command) settingsOf(n string) string { return filepath.Join(k.Data, "settings", n+".json") }
 
 // interrupted is an error in the middle, if there is one.
 func (r renaming) interrupted(err error) error {
@@ -166,22 +180,21 @@ func (r renaming) interrupted(err error) error {
 }
 
 // restore adds the key last: until then the next server sets everything aside again.
-func (k *commands) restore() *cobra.Command {
+func restore(hold Hold, inUse error) *cobra.Command {
 	var files []string
-	var list []keys.PublicKey
 	c := &cobra.Command{
 		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
 		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
 			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
 			"back, to the owner of the key. If it was interrupted, the same command completes it.",
-		PreRunE: func(*cobra.Command, []string) (err error) {
-			list, err = k.readKeys(files)
-			return err
-		},
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
-	return k.framed(c, false, func(args []string) error {
+	return framed(c, func(k *command, args []string) error {
 		n := args[0]
+		list, err := k.readKeys(files)
+		if err != nil {
+			return err
+		}
 		if k.reg.Held(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
@@ -190,7 +203,7 @@ func (k *commands) restore() *cobra.Command {
 				return k.explainKnown(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
 			}
 		}
-		histories, err := k.hold()
+		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err
 		}
@@ -219,14 +232,15 @@ func (k *commands) restore() *cobra.Command {
 		if there {
 			with = "with the history"
 		}
-		k.say(append(report("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		k.report("added", added)
+		k.Say("restored %s, %s", n, with)
 		return nil
 	})
 }
 
 // restoreSettings gives n the settings back that were set aside last, and reports whether
 // it has any.
-func (k *commands) restoreSettings(n string) (bool, error) {
+func (k *command) restoreSettings(n string) (bool, error) {
 	to := k.settingsOf(n)
 	if _, err := os.Lstat(to); err == nil {
 		return true, nil
@@ -236,18 +250,11 @@ func (k *commands) restoreSettings(n string) (bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	theirs := regexp.MustCompile(`^` + regexp.QuoteMeta(n) + `-\d{8}T\d{6}Z\.json$`)
-	last := ""
-	for _, f := range files { // in order
-		if theirs.MatchString(f.Name()) {
-			last = f.Name()
+	for _, f := range slices.Backward(files) { // the last one first
+		if theirs, _ := path.Match(n+"-????????T??????Z.json", f.Name()); theirs {
+			err := os.Rename(filepath.Join(retired, f.Name()), to)
+			return true, cmp.Or(err, atomicfile.Store{}.SyncDir(filepath.Dir(to)))
 		}
 	}
-	if last == "" {
-		return false, nil
-	}
-	if err := os.Rename(filepath.Join(retired, last), to); err != nil {
-		return false, err
-	}
-	return true, atomicfile.Store{}.SyncDir(filepath.Dir(to))
+	return false, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
 )
 
@@ -72,7 +73,7 @@ func TestRenameInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		half := renaming{keys.Renaming{From: "bob", To: "robert"}, &commands{data: r.data, reg: reg}, r}
+		half := renaming{keys.Renaming{From: "bob", To: "robert"}, &command{Run: &cli.Run{Data: r.data}, reg: reg}, r}
 		steps := half.steps()
 		if n >= len(steps) {
 			break
@@ -180,7 +181,7 @@ func TestRenameAfterTheOldNickWasTaken(t *testing.T) {
 
 func TestRenameClosesInvitationsForTheOldNick(t *testing.T) {
 	r := bobs(t)
-	if _, err := (&commands{data: r.data}).invitations().Create("bob", "alice", 1e12); err != nil {
+	if _, err := (&command{Run: &cli.Run{Data: r.data}}).invitations().Create("bob", "alice", 1e12); err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintln("renamed bob to robert") + fmt.Sprintln("closed 1 invitation for bob")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/cli"
 	"whoelse/room/history"
 )
 
-func check(cfg Config) *cobra.Command {
+func check() *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
-		Use: "check [--repair] [--data FOLDER]", Args: cfg.exactly(),
+		Use: "check [--repair] [--data FOLDER]", Args: cli.Args(),
 		Short: "Go over all that is stored, and tell what is damaged",
 		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
 			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
@@ -32,20 +32,20 @@ func check(cfg Config) *cobra.Command {
 			"their file. Nothing is deleted. If it was interrupted, run it again.",
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
-	return framed(cfg, c, func(k *command, _ []string) error {
-		dir, err := k.histories(repair)
+	return cli.Command(c, func(r *cli.Run, _ []string) error {
+		dir, err := historiesIn(r, repair)
 		if err == nil && repair {
-			err = k.repair(dir)
+			err = repairHistories(r, dir)
 		}
 		if err != nil {
 			return err
 		}
-		return k.check(dir)
+		return checkFolder(r, dir)
 	})
 }
 
 // checking has what is found told, and how far it is.
-func (k *command) checking(verb string, tell func(history.Finding)) history.Checking {
+func checking(r *cli.Run, verb string, tell func(history.Finding)) history.Checking {
 	read := int64(0)
 	return history.Checking{
 		Tell: func(f history.Finding) {
@@ -54,27 +54,27 @@ func (k *command) checking(verb string, tell func(history.Finding)) history.Chec
 		},
 		Step: func(bytes int64) {
 			read += bytes
-			k.progress("%s %s", verb, size(read))
+			r.Progress("%s %s", verb, size(read))
 		},
 	}
 }
 
-func (k *command) check(dir string) error {
-	sum, err := history.Check(k.ctx, dir, k.checking("checked", func(f history.Finding) { k.say("%s", f) }))
+func checkFolder(r *cli.Run, dir string) error {
+	sum, err := history.Check(r.Context(), dir, checking(r, "checked", func(f history.Finding) { r.Say("%s", f) }))
 	if err != nil {
-		return k.failed("the histories can't be checked", err, "")
+		return explain(r, "the histories can't be checked", err, "")
 	}
-	rest := sum.Trouble + k.checkOthers()
-	k.say("%s, %s, %d damaged, %s set aside, %s in the log", count(sum.Files, "file"),
-		count(sum.Records, "record"), sum.Damaged, size(sum.Aside), count(sum.Waiting, "event"))
-	found := fmt.Sprintf("%s found in %s", count(sum.Damaged+rest, "problem"), k.data)
+	rest := sum.Trouble + checkOthers(r)
+	r.Say("%s, %s, %d damaged, %s set aside, %s in the log", cli.Count(sum.Files, "file"),
+		cli.Count(sum.Records, "record"), sum.Damaged, size(sum.Aside), cli.Count(sum.Waiting, "event"))
+	found := fmt.Sprintf("%s found in %s", cli.Count(sum.Damaged+rest, "problem"), r.Data)
 	mend := "set aside"
 	if sum.Waiting > 0 { // the log may have what is damaged
 		mend = "put back from the log or set aside"
 	}
 	repair := "whoelse check --repair"
-	if k.data != "data" {
-		repair += " --data " + quoted(k.data)
+	if r.Data != "data" {
+		repair += " --data " + quoted(r.Data)
 	}
 	switch {
 	case sum.Damaged > 0:
@@ -85,36 +85,36 @@ func (k *command) check(dir string) error {
 	return nil
 }
 
-func (k *command) repair(dir string) error {
+func repairHistories(r *cli.Run, dir string) error {
 	mended := 0
-	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Finding) {
+	err := history.Repair(r.Context(), dir, r.Log(), checking(r, "repaired", func(f history.Finding) {
 		if f.Grade == history.Damage {
 			mended++
 			f.What = "mended: " + f.What
-			k.say("%s", f)
+			r.Say("%s", f)
 		}
 	}))
 	if err != nil {
-		return k.failed("the histories can't be repaired", err, "; run the same command again")
+		return explain(r, "the histories can't be repaired", err, "; run the same command again")
 	}
 	also := ""
-	if k.logged > 0 {
+	if r.Remarks > 0 {
 		also = "; what was mended as a start does it is reported on standard error"
 	}
-	k.say("%s mended%s", count(mended, "problem"), also)
+	r.Say("%s mended%s", cli.Count(mended, "problem"), also)
 	return nil
 }
 
 // checkOthers sees that the other files in the data folder that are JSON can be
 // understood, and returns how many can't.
-func (k *command) checkOthers() (broken int) {
+func checkOthers(r *cli.Run) (broken int) {
 	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
-		names, _ := fs.Glob(os.DirFS(k.data), pattern) // the pattern is a good one
+		names, _ := fs.Glob(os.DirFS(r.Data), pattern) // the pattern is a good one
 		for _, name := range names {
-			k.progress("checked %s", history.Clean(name))
-			if err := checkJSON(filepath.Join(k.data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.Progress("checked %s", name)
+			if err := checkJSON(filepath.Join(r.Data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				broken++
-				k.say("%s: %v; mend it by hand, or move it away", history.Clean(name), err)
+				r.Say("%s: %v; mend it by hand, or move it away", name, err)
 			}
 		}
 	}

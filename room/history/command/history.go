@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/cli"
 	"whoelse/room"
 	"whoelse/room/history"
 )
 
-func historyCommand(cfg Config) *cobra.Command {
+func historyCommand() *cobra.Command {
 	var asJSON, ofRoom, ofPresence bool
 	var n int
 	c := &cobra.Command{
@@ -30,13 +30,13 @@ func historyCommand(cfg Config) *cobra.Command {
 		Args: func(c *cobra.Command, args []string) error {
 			switch {
 			case ofRoom && ofPresence:
-				return cfg.Usage(errors.New("--room and --presence are two histories; name one of them"))
+				return cli.Usage("--room and --presence are two histories; name one of them")
 			case n < 0:
-				return cfg.Usage(errors.New("-n: a number of 0 or more is needed"))
+				return cli.Usage("-n: a number of 0 or more is needed")
 			case ofRoom || ofPresence:
-				return cfg.exactly()(c, args)
+				return cli.Args()(c, args)
 			}
-			return cfg.exactly("NICK")(c, args)
+			return cli.Args("NICK")(c, args)
 		},
 	}
 	f := c.Flags()
@@ -44,19 +44,28 @@ func historyCommand(cfg Config) *cobra.Command {
 	f.BoolVar(&ofRoom, "room", false, "what was said to everyone")
 	f.BoolVar(&ofPresence, "presence", false, "who came and went")
 	f.IntVarP(&n, "number", "n", 0, "only the newest `N`; 0 is all")
-	return framed(cfg, c, func(k *command, args []string) error {
-		look, err := k.look(ofRoom, ofPresence, args)
+	return cli.Command(c, func(r *cli.Run, args []string) error {
+		var owner, called string
+		switch {
+		case ofRoom:
+			owner, called = room.RoomHistory, "the room"
+		case ofPresence:
+			owner, called = room.PresenceHistory, "who came and went"
+		default:
+			owner, called = strings.ToLower(args[0]), args[0]
+		}
+		look, err := openLook(r, owner, called)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = look.Close() }() // it was only read
-		out := bufio.NewWriter(k.out)
+		out := bufio.NewWriter(r)
 		want := func(l history.Line) bool { // marks of who is still there say nothing to people
 			return asJSON || l.Message != nil && l.Message.Kind != room.KindAlive
 		}
 		err = look.Each(n, want, func(f history.Finding) {
 			_ = out.Flush() // it fails again below
-			k.remark("left out: history/%s", f)
+			r.Remark("left out: history/%s", f)
 		}, func(l history.Line) error {
 			text := string(l.Text)
 			if !asJSON {
@@ -72,35 +81,23 @@ func historyCommand(cfg Config) *cobra.Command {
 	})
 }
 
-// look opens the history that is asked for.
-func (k *command) look(ofRoom, ofPresence bool, args []string) (*history.Look, error) {
-	dir, err := k.histories(false)
+// openLook opens an owner's history, which people are told of as the one of called.
+func openLook(r *cli.Run, owner, called string) (*history.Look, error) {
+	dir, err := historiesIn(r, false)
 	if err != nil {
 		return nil, err
-	}
-	var owner, called string
-	switch {
-	case ofRoom:
-		owner, called = room.RoomHistory, "the room"
-	case ofPresence:
-		owner, called = room.PresenceHistory, "who came and went"
-	default:
-		owner, called = strings.ToLower(args[0]), history.Clean(args[0])
 	}
 	look, err := history.OpenLook(dir, owner)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && (owner == "room" || owner == "presence"):
-		return nil, fmt.Errorf("no history of %s in %s; whoelse history --%s prints the one of all", called, k.data, owner)
+		return nil, fmt.Errorf("no history of %s in %s; whoelse history --%s prints the one of all", called, r.Data, owner)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no history of %s in %s", called, k.data)
+		return nil, fmt.Errorf("no history of %s in %s", called, r.Data)
 	case err != nil:
-		return nil, k.failed("the history of "+called+" can't be read", err, "")
+		return nil, explain(r, "the history of "+called+" can't be read", err, "")
 	}
 	return look, nil
 }
-
-// withZone is how times are printed.
-const withZone = time.DateTime + " MST"
 
 // line is a message in one line, harmless on a terminal.
 func line(l history.Line) string {
@@ -108,7 +105,7 @@ func line(l history.Line) string {
 	if l.Unread {
 		mark = "*"
 	}
-	text := fmt.Sprintf("%s %s %s %s", mark, m.Time.Local().Format(withZone), m.Kind, m.From)
+	text := fmt.Sprintf("%s %s %s %s", mark, local(m.Time), m.Kind, m.From)
 	if len(m.To) > 0 {
 		text += " -> " + strings.Join(m.To, ",")
 	}
@@ -116,7 +113,7 @@ func line(l history.Line) string {
 		text += ": " + m.Text
 	}
 	if m.Kind == room.KindReceipt {
-		text += " has read the message of " + m.RefTime.Local().Format(withZone)
+		text += " has read the message of " + local(m.RefTime)
 	}
 	return history.Clean(text)
 }

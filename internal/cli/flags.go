@@ -1,4 +1,4 @@
-package config
+package cli
 
 import (
 	"errors"
@@ -6,13 +6,13 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// FromEnvironment sets every flag that was not given from its variable, if there is one:
-// --message-rate from WHOELSE_MESSAGE_RATE. The flags may be those of any command; the error is
-// about the first variable that does not fit.
-func FromEnvironment(flags *pflag.FlagSet) error {
+// Environment sets every flag that was not given from its variable, if there is one:
+// --message-rate from WHOELSE_MESSAGE_RATE. The error is about the first variable that does not fit.
+func Environment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -21,19 +21,18 @@ func FromEnvironment(flags *pflag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, text); err != nil && failed == nil {
-			failed = fmt.Errorf("environment variable %s=%s: %w", name, text, cause(err))
+			failed = Usage("environment variable %s=%s: %w", name, text, cause(err))
 		}
 	})
 	return failed
 }
 
-// FlagError says in plain words which text does not fit which flag, if that is what err, from
-// parsing flags, is about. Other errors stay as they are.
-func FlagError(err error) error {
+// FlagError is for cobra: it says in plain words which text does not fit which flag.
+func FlagError(c *cobra.Command, err error) error {
 	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s %s: %w", bad.GetFlag().Name, bad.GetValue(), cause(err))
+		err = fmt.Errorf("--%s %s: %w", bad.GetFlag().Name, bad.GetValue(), cause(err))
 	}
-	return err
+	return Usage("%w; %s --help lists the flags", err, c.CommandPath())
 }
 
 // cause is what is wrong with a flag's text, in plain words where the flag is one of pflag's own.

@@ -1,0 +1,125 @@
+// Package cli is what the commands of the binary share: arguments, flags and their variables, the data
+// folder, output and exit statuses.
+//
+//	c := cli.Command(&cobra.Command{Use: "check", Args: cli.Args()}, func(r *cli.Run, _ []string) error {
+//		if err := r.CheckFolder(false); err != nil {
+//			return err
+//		}
+//		r.Say("%s checked", cli.Count(n, "file"))
+//		return nil
+//	})
+//
+// Results go to standard output, remarks and progress to standard error. A failure is the command's
+// error, which main shows.
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError is about something to type differently.
+type usageError struct{ error }
+
+// Usage is an error about what was typed, which has an exit status of its own.
+func Usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// ExitStatus is what the process ends with.
+func ExitStatus(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return 2
+	} else if err != nil {
+		return 1
+	}
+	return 0
+}
+
+// Args asks for one argument for each of the names, and none for a command with subcommands.
+func Args(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		for i, name := range names {
+			if len(args) <= i || args[i] == "" {
+				return Usage("%s is missing; usage: %s", name, c.UseLine())
+			}
+		}
+		switch {
+		case len(args) == len(names):
+			return nil
+		case c.HasSubCommands():
+			return Usage("no command %q; %s --help lists them", args[0], c.CommandPath())
+		}
+		return Usage("unexpected argument %q; see %s --help", args[len(names)], c.CommandPath())
+	}
+}
+
+// Run is a command while it runs. One goroutine at a time may use it.
+type Run struct {
+	*cobra.Command
+	Data string // the data folder
+	output
+}
+
+// Command gives c the flag --data, and has it call run.
+func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Command {
+	r := &Run{Command: c}
+	data := pflag.NewFlagSet("", pflag.ContinueOnError)
+	data.StringVar(&r.Data, "data", "data", "the server's data `folder`; also by WHOELSE_DATA")
+	c.Flags().AddFlagSet(data)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if err := Environment(data); err != nil {
+			return err
+		}
+		if r.Data == "" {
+			return Usage("--data: a folder is needed")
+		}
+		r.output = newOutput(c)
+		err := run(r, args)
+		r.clear()
+		return cmp.Or(r.failed, err)
+	}
+	return c
+}
+
+// CheckFolder fails without a data folder, and for writing if it is another user's.
+func (r *Run) CheckFolder(write bool) error {
+	info, err := os.Stat(r.Data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no data folder %s; name the server's with --data", r.Data)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("the data folder can't be used: %s is not a folder", r.Data)
+	case err != nil:
+		return fmt.Errorf("the data folder can't be used: %w", err)
+	case write:
+		return CheckOwner(r.Data, os.Geteuid())
+	}
+	return nil
+}
+
+// CheckOwner keeps root from leaving files in another user's folder: a server that runs as that user
+// could not read or lock them. uid is who would write; a missing folder is nobody's.
+func CheckOwner(folder string, uid int) error {
+	owner := Owner(folder)
+	if uid != 0 || owner <= 0 {
+		return nil
+	}
+	return fmt.Errorf("%s belongs to uid %d, which could not use what root writes there; run this as that user, "+
+		"with sudo -u '#%d', or give root all of the data folder with chown -R", folder, owner, owner)
+}
+
+// Owner is the uid that a file belongs to, or -1 if that can't be known.
+func Owner(path string) int {
+	if info, err := os.Stat(path); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			return int(st.Uid)
+		}
+	}
+	return -1
+}
