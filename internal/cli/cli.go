@@ -9,8 +9,8 @@
 //		return nil
 //	})
 //
-// Results go to standard output, remarks and progress to standard error. A failure is the command's
-// error, which main shows.
+// Results go to standard output, remarks to standard error. A failure is the command's error, which
+// main shows.
 package cli
 
 import (
@@ -62,8 +62,9 @@ func Args(names ...string) cobra.PositionalArgs {
 // Run is a command while it runs. One goroutine at a time may use it.
 type Run struct {
 	*cobra.Command
-	Data string // the data folder
-	output
+	Data    string // the data folder
+	Remarks int    // how many there were
+	failed  error  // of writing to standard output
 }
 
 // Command gives c the flag --data, and has it call run.
@@ -79,9 +80,7 @@ func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Com
 		if r.Data == "" {
 			return Usage("--data: a folder is needed")
 		}
-		r.output = newOutput(c)
 		err := run(r, args)
-		r.clear()
 		return cmp.Or(r.failed, err)
 	}
 	return c

@@ -84,7 +84,6 @@ func TestExitStatus(t *testing.T) {
 // Results, remarks and what a server would log are one clean line each.
 func TestOutput(t *testing.T) {
 	out, errs, err := ran(Command(&cobra.Command{Use: "try"}, func(r *Run, _ []string) error {
-		r.Progress("not on a terminal")
 		r.Say("caf\u00e9 %s", "\x1b[2J\u202e\r")
 		r.Remark("%s", "a\nb")
 		r.Log().Warn("history: odd", "file", "a\x07")

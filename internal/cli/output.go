@@ -4,83 +4,37 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"strings"
-	"time"
 	"unicode"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
-
-const progressEvery = 200 * time.Millisecond
-
-// output is where a command writes.
-type output struct {
-	out, errs io.Writer
-	failed    error     // of writing to out
-	terminal  bool      // errs is one
-	next      time.Time // when progress is shown
-	shown     bool      // it is
-	Remarks   int       // how many there were
-}
-
-func newOutput(c *cobra.Command) output {
-	f, ok := c.ErrOrStderr().(*os.File)
-	return output{
-		out: c.OutOrStdout(), errs: c.ErrOrStderr(),
-		terminal: ok && term.IsTerminal(int(f.Fd())), next: time.Now().Add(progressEvery),
-	}
-}
 
 // Write writes to standard output as it is. A failure is the command's in the end, since scripts rely
 // on what it prints.
-func (o *output) Write(text []byte) (int, error) {
-	o.clear()
-	n, err := o.out.Write(text)
-	o.failed = cmp.Or(o.failed, err)
+func (r *Run) Write(text []byte) (int, error) {
+	n, err := r.OutOrStdout().Write(text)
+	r.failed = cmp.Or(r.failed, err)
 	return n, err
 }
 
 // Say writes a line to standard output.
-func (o *output) Say(format string, args ...any) {
-	fmt.Fprintln(o, Clean(fmt.Sprintf(format, args...)))
+func (r *Run) Say(format string, args ...any) {
+	fmt.Fprintln(r, Clean(fmt.Sprintf(format, args...)))
 }
 
 // Remark writes a line to standard error that is not about a failure.
-func (o *output) Remark(format string, args ...any) {
-	o.clear()
-	o.Remarks++
-	fmt.Fprintln(o.errs, "whoelse:", Clean(fmt.Sprintf(format, args...)))
-}
-
-// Progress replaces the line on a terminal that tells how far the command is, if it is time to.
-func (o *output) Progress(format string, args ...any) {
-	if o.terminal && !time.Now().Before(o.next) {
-		o.next = time.Now().Add(progressEvery)
-		o.shown = true
-		fmt.Fprintf(o.errs, "\r%s\x1b[K", Clean(fmt.Sprintf(format, args...)))
-	}
-}
-
-// clear takes that line away, before something else is written.
-func (o *output) clear() {
-	if o.shown {
-		o.shown = false
-		fmt.Fprint(o.errs, "\r\x1b[K")
-	}
-}
-
-// remarks shows what a server would warn of in its log as remarks of the command that does the same.
-type remarks struct {
-	slog.Handler // discards; nobody adds attributes or groups
-	to           *output
+func (r *Run) Remark(format string, args ...any) {
+	r.Remarks++
+	fmt.Fprintln(r.ErrOrStderr(), "whoelse:", Clean(fmt.Sprintf(format, args...)))
 }
 
 // Log is for what a server logs while it does the same work: warnings become remarks.
-func (o *output) Log() *slog.Logger { return slog.New(remarks{slog.DiscardHandler, o}) }
+func (r *Run) Log() *slog.Logger { return slog.New(remarks{slog.DiscardHandler, r}) }
+
+type remarks struct {
+	slog.Handler // nobody adds attributes or groups
+	to           *Run
+}
 
 // Enabled implements slog.Handler.
 func (remarks) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }

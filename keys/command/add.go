@@ -55,10 +55,7 @@ func add() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := k.makeFolder(); err != nil {
-			return err
-		}
-		if err := k.open(); err != nil {
+		if err := k.create(); err != nil {
 			return err
 		}
 		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })

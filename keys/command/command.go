@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -104,20 +105,19 @@ func nicks(c *cobra.Command, args []string) (err error) {
 // nickOrFingerprint is an argument that is a nick or a fingerprint.
 const nickOrFingerprint = "NICK|FINGERPRINT"
 
-// makeFolder makes the data folder, durably, for a server that has not run yet.
-func (k *command) makeFolder() error {
-	if _, err := os.Stat(k.Data); !errors.Is(err, os.ErrNotExist) {
-		return nil // open says what is wrong with it, if anything is
+// create is open for a data folder that is made, durably, if no server has run there yet.
+func (k *command) create() error {
+	if _, err := os.Stat(k.Data); errors.Is(err, fs.ErrNotExist) {
+		err := os.MkdirAll(k.Data, 0o700)
+		if err == nil {
+			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.Data)))
+		}
+		if err != nil {
+			return fmt.Errorf("the data folder can't be made: %w", err)
+		}
+		k.Remark("made the data folder %s", k.Data)
 	}
-	err := os.MkdirAll(k.Data, 0o700)
-	if err == nil {
-		err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.Data)))
-	}
-	if err != nil {
-		return fmt.Errorf("the data folder can't be made: %w", err)
-	}
-	k.Remark("made the data folder %s", k.Data)
-	return nil
+	return k.open()
 }
 
 func (k *command) open() (err error) {

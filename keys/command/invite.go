@@ -50,10 +50,7 @@ func invite() *cobra.Command {
 		if port < 1 || port > 65535 {
 			return cli.Usage("--port: a number from 1 to 65535 is needed")
 		}
-		if err := k.makeFolder(); err != nil {
-			return err
-		}
-		if err := k.open(); err != nil {
+		if err := k.create(); err != nil {
 			return err
 		}
 		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {

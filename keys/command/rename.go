@@ -198,11 +198,6 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		if k.reg.Held(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
-		for _, e := range k.reg.List() {
-			if holdsOneOf(list, e) {
-				return k.explainKnown(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
-			}
-		}
 		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err

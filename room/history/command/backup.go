@@ -25,7 +25,7 @@ func backupCommand(version string) *cobra.Command {
 		if _, err := historiesIn(r, true); err != nil { // a backup without them would be believed in
 			return err
 		}
-		taken, err := backup.Take(r.Context(), r.Data, to, backup.Options{Program: version, Step: copied(r)})
+		taken, err := backup.Take(r.Context(), r.Data, to, backup.Options{Program: version})
 		if err != nil {
 			return explain(r, "the backup failed", err, "; if there is a folder "+to+" it is incomplete, remove it")
 		}
@@ -36,11 +36,6 @@ func backupCommand(version string) *cobra.Command {
 			cli.Count(taken.Count, "file"), size(taken.Bytes), r.Data, to, quoted(to))
 		return nil
 	})
-}
-
-// copied shows how far a copy is.
-func copied(r *cli.Run) func(files int, bytes int64) {
-	return func(files int, bytes int64) { r.Progress("copied %s, %s", cli.Count(files, "file"), size(bytes)) }
 }
 
 func restore() *cobra.Command {
@@ -55,7 +50,7 @@ func restore() *cobra.Command {
 		if err := cli.CheckOwner(r.Data, os.Geteuid()); err != nil {
 			return err
 		}
-		m, err := backup.Restore(r.Context(), args[0], r.Data, r.Log(), backup.Options{Step: copied(r)})
+		m, err := backup.Restore(r.Context(), args[0], r.Data, r.Log(), backup.Options{})
 		if err != nil {
 			return explain(r, "restoring failed", err, "; there is no data folder yet, run the same command again")
 		}

@@ -44,23 +44,14 @@ func check() *cobra.Command {
 	})
 }
 
-// checking has what is found told, and how far it is.
-func checking(r *cli.Run, verb string, tell func(history.Finding)) history.Checking {
-	read := int64(0)
-	return history.Checking{
-		Tell: func(f history.Finding) {
-			f.File = filepath.Join("history", f.File)
-			tell(f)
-		},
-		Step: func(bytes int64) {
-			read += bytes
-			r.Progress("%s %s", verb, size(read))
-		},
-	}
+// report prints a finding, with its path in the data folder.
+func report(r *cli.Run, f history.Finding) {
+	f.File = filepath.Join("history", f.File)
+	r.Say("%s", f)
 }
 
 func checkFolder(r *cli.Run, dir string) error {
-	sum, err := history.Check(r.Context(), dir, checking(r, "checked", func(f history.Finding) { r.Say("%s", f) }))
+	sum, err := history.Check(r.Context(), dir, history.Checking{Tell: func(f history.Finding) { report(r, f) }})
 	if err != nil {
 		return explain(r, "the histories can't be checked", err, "")
 	}
@@ -87,13 +78,13 @@ func checkFolder(r *cli.Run, dir string) error {
 
 func repairHistories(r *cli.Run, dir string) error {
 	mended := 0
-	err := history.Repair(r.Context(), dir, r.Log(), checking(r, "repaired", func(f history.Finding) {
+	err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Finding) {
 		if f.Grade == history.Damage {
 			mended++
 			f.What = "mended: " + f.What
-			r.Say("%s", f)
+			report(r, f)
 		}
-	}))
+	}})
 	if err != nil {
 		return explain(r, "the histories can't be repaired", err, "; run the same command again")
 	}
@@ -111,7 +102,6 @@ func checkOthers(r *cli.Run) (broken int) {
 	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
 		names, _ := fs.Glob(os.DirFS(r.Data), pattern) // the pattern is a good one
 		for _, name := range names {
-			r.Progress("checked %s", name)
 			if err := checkJSON(filepath.Join(r.Data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				broken++
 				r.Say("%s: %v; mend it by hand, or move it away", name, err)
