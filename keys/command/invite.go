@@ -19,8 +19,8 @@ import (
 )
 
 func invite() *cobra.Command {
-	var expires, host string
-	var port int
+	var expires string
+	host, port := serverAddress()
 	c := &cobra.Command{
 		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
 		Long: "Prints a code, and the line with which it is used: the first key that comes with the\n" +
@@ -29,20 +29,13 @@ func invite() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
-	f.StringVar(&host, "host", "HOST", "`name` of the server, for the line that is printed")
-	f.IntVar(&port, "port", 2222, "`port` of the server, for the line that is printed")
+	f.StringVar(&host, "host", host, "`name` of the server, for the line that is printed")
+	f.IntVar(&port, "port", port, "`port` of the server, for the line that is printed")
 	return unopened(c, func(k *command, args []string) error {
 		n := args[0]
 		lasts, err := duration.Parse(expires)
 		if err != nil {
 			return cli.Usage("--expires: %w", err)
-		}
-		knownHost, knownPort := serverAddress()
-		if knownHost != "" && !f.Changed("host") {
-			host = knownHost
-		}
-		if knownPort != 0 && !f.Changed("port") {
-			port = knownPort
 		}
 		if host == "" || strings.ContainsAny(host, " \t\r\n@") || host[0] == '-' {
 			return cli.Usage("--host: a name or an address is needed")
@@ -72,6 +65,7 @@ func invite() *cobra.Command {
 // serverAddress is the server's as far as the environment has it: the address to listen
 // on, and the name, which goes first.
 func serverAddress() (host string, port int) {
+	host, port = "HOST", 2222
 	for _, variable := range []string{"WHOELSE_LISTEN", "WHOELSE_HOSTNAME"} {
 		text := os.Getenv(variable)
 		h, service, err := net.SplitHostPort(text)

@@ -33,17 +33,16 @@ func rename(hold Hold, inUse error) *cobra.Command {
 			return nil
 		},
 	}, func(k *command, args []string) error {
-		from, to := args[0], args[1]
+		note := keys.Renaming{From: args[0], To: args[1]}
 		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err
 		}
-		r := renaming{keys.Renaming{From: from, To: to}, k, histories}
-		if err := cmp.Or(r.perform(), histories.Close()); err != nil {
+		if err := cmp.Or(k.rename(note, histories), histories.Close()); err != nil {
 			return err
 		}
-		k.Say("renamed %s to %s", from, to)
-		_, err = k.closeInvitations(from) // they would enrol a stranger
+		k.Say("renamed %s to %s", note.From, note.To)
+		_, err = k.closeInvitations(note.From) // they would enrol a stranger
 		return err
 	})
 }
@@ -57,99 +56,74 @@ func (k *command) hold(hold Hold, inUse error) (Histories, error) {
 	return h, err
 }
 
-// renaming is one rename. Keys, history and settings are three places that cannot be
-// changed in one step, so a note of the rename is written first, on disk, and
-// removed last. As long as it is there the steps are repeated: each of them finds out
-// whether it was done before. No server has the histories meanwhile.
+// rename changes keys, history and settings. These are three places that cannot be changed in one
+// step, so the note is written first, on disk, and removed last. As long as it is there the steps are
+// repeated: each of them finds out whether it was done before. No server has the histories meanwhile.
 //
 // Without the note, a history of NEW beside none of OLD could be half of a rename as well
 // as that of an earlier holder of the nick, and must not be given away.
-//
-// The keys go first: they are the one step that can be refused when all was checked,
-// and until then nothing is changed, so that the note can be taken back.
-type renaming struct {
-	note keys.Renaming
-	*command
-	histories Histories
-}
-
-func (r renaming) perform() error {
-	begun, err := keys.ReadRenaming(r.Data)
+func (k *command) rename(note keys.Renaming, histories Histories) error {
+	from, to := note.From, note.To
+	begun, err := keys.ReadRenaming(k.Data)
 	switch {
 	case err != nil:
 		return err
 	case begun == keys.Renaming{}:
-		if err := r.precheck(); err != nil {
+		if err := k.checkRename(note, histories); err != nil {
 			return err
 		}
-	case begun != r.note:
+	case begun != note:
 		return begun.Unfinished()
 	}
-	for _, step := range r.steps() {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r renaming) steps() []func() error {
-	return []func() error{
-		func() error { return r.note.Write(r.Data) },
-		r.renameKeys,
-		func() error { return r.interrupted(r.histories.Rename(r.note.From, r.note.To)) },
-		func() error { return r.interrupted(r.moveSettings()) },
-		func() error { return r.note.Remove(r.Data) },
-	}
-}
-
-// precheck finds out beforehand what it can.
-func (r renaming) precheck() error {
-	from, to := r.note.From, r.note.To
-	if err := r.checkHeld(from); err != nil {
+	if err := note.Write(k.Data); err != nil {
 		return err
 	}
-	if r.reg.Held(to) {
+	if k.reg.Held(from) { // first what can be refused when all was checked
+		_, err = k.reg.Rename(from, to)
+		if err != nil && k.reg.Held(from) && !k.reg.Held(to) { // it was, and nothing is changed
+			return errors.Join(err, note.Remove(k.Data))
+		}
+	} else {
+		err = atomicfile.Store{}.SyncDir(k.Data) // it may have been done just before
+	}
+	if err == nil {
+		err = histories.Rename(from, to)
+	}
+	if err == nil {
+		err = k.moveSettings(from, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", from, to, err)
+	}
+	return note.Remove(k.Data)
+}
+
+// checkRename finds out beforehand what it can.
+func (k *command) checkRename(note keys.Renaming, histories Histories) error {
+	from, to := note.From, note.To
+	if err := k.checkHeld(from); err != nil {
+		return err
+	}
+	if k.reg.Held(to) {
 		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
 	}
-	if err := r.histories.Check(from, to); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, r.file("history"))
+	if err := histories.Check(from, to); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, k.file("history"))
 	} else if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(r.settingsOf(to)); err == nil {
-		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, r.settingsOf(to))
+	if _, err := os.Lstat(k.settingsOf(to)); err == nil {
+		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, k.settingsOf(to))
 	}
-	open, err := r.invited(to)
+	open, err := k.invited(to)
 	if open {
 		return fmt.Errorf("there is an open invitation for %s; close it with: whoelse keys remove %s", to, to)
 	}
 	return err
 }
 
-// renameKeys renames in authorized_keys, unless that is done. If it is refused, nothing was
-// done and there is nothing to complete. A failure after which it is there
-// nevertheless (it may not survive a power cut) leaves the note.
-func (r renaming) renameKeys() error {
-	from, to := r.note.From, r.note.To
-	if !r.reg.Held(from) {
-		return atomicfile.Store{}.SyncDir(r.Data)
-	}
-	_, err := r.reg.Rename(from, to)
-	if err == nil {
-		return nil
-	}
-	if !r.reg.Held(from) || r.reg.Held(to) {
-		return r.interrupted(err)
-	}
-	if ending := r.note.Remove(r.Data); ending != nil {
-		return fmt.Errorf("%w; and then: %w", err, ending)
-	}
-	return err
-}
-
-func (r renaming) moveSettings() error {
-	from, to := r.settingsOf(r.note.From), r.settingsOf(r.note.To)
+func (k *command) moveSettings(old, new string) error {
+	from, to := k.settingsOf(old), k.settingsOf(new)
 	_, err := os.Lstat(from)
 	if err == nil {
 		if _, err := os.Lstat(to); err == nil {
@@ -169,15 +143,6 @@ func (r renaming) moveSettings() error {
 
 // settingsOf is where room/settings keeps a nick's.
 func (k *command) settingsOf(n string) string { return filepath.Join(k.Data, "settings", n+".json") }
-
-// interrupted is an error in the middle, if there is one.
-func (r renaming) interrupted(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again",
-		r.note.From, r.note.To, err)
-}
 
 // restore adds the key last: until then the next server sets everything aside again.
 func restore(hold Hold, inUse error) *cobra.Command {
