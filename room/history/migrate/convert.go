@@ -124,13 +124,6 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (
 	return parent.Sync()
 }
 
-// Kinds of lines in a history that are no messages.
-const (
-	kindRead  = "read"  // messages with these ids are read
-	kindState = "state" // what is unread, by offsets
-	kindTrim  = "trim"  // lines were removed: what comes next was at the offset Was
-)
-
 // line is what has to be known of one.
 type line struct {
 	ID   string
@@ -138,8 +131,8 @@ type line struct {
 	Kind string
 	From string
 	To   []string
-	IDs  []string
-	Was  int64
+	IDs  []string // of messages that are read
+	Was  int64    // the offset of a trim
 }
 
 // convert makes one history: of the lines of the file and, each before the next one that the file has,
@@ -166,19 +159,19 @@ func (b *building) convert(t task) error {
 	)
 	add := func(data []byte) { // a sealed line, with its number; without what only the old layout needs
 		var l line
-		bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == kindRead && len(l.IDs) == 0
+		bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == "read" && len(l.IDs) == 0
 		numbered := append(strconv.AppendUint([]byte(`{"seq":`), seq+1, 10), ',')
 		numbered = jsonl.Seal(append(numbered, data[1:len(data)-jsonl.Trailer]...), 0)
 		switch {
 		case bad || len(numbered) > jsonl.MaxLine:
 			damaged++
 			return
-		case l.Kind == kindState:
+		case l.Kind == "state": // what is unread, by offsets
 			return
-		case l.Kind == kindTrim:
+		case l.Kind == "trim": // lines were removed: what comes next was at this offset
 			cut = l.Was
 			return
-		case l.Kind == kindRead:
+		case l.Kind == "read":
 			for _, id := range l.IDs {
 				delete(unread, id)
 			}

@@ -188,7 +188,7 @@ func describeOne(t *testing.T, owner string, text []byte) (k known, last uint64)
 			t.Fatalf("%s: after line %d: %q: %v", owner, last, data, err)
 		}
 		last = l.Seq
-		if l.Kind == kindState {
+		if l.Kind == "state" {
 			if l.Then != last || l.Time.IsZero() {
 				t.Errorf("%s: %s", owner, data)
 			}
