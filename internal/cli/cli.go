@@ -73,6 +73,7 @@ func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Com
 	data := pflag.NewFlagSet("", pflag.ContinueOnError)
 	data.StringVar(&r.Data, "data", "data", "the server's data `folder`; also by WHOELSE_DATA")
 	c.Flags().AddFlagSet(data)
+	c.DisableFlagsInUseLine = true // some name their own
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if err := Environment(data); err != nil {
 			return err

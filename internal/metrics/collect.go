@@ -11,7 +11,7 @@ import (
 	"whoelse/sessions/space"
 )
 
-// Sources are asked for statistics when metrics are asked for. The functions may be
+// Sources are asked for statistics when metrics are asked for. The functions and methods may be
 // called concurrently.
 type Sources struct {
 	Version   string // the program's
@@ -25,23 +25,20 @@ type Sources struct {
 // registry has all metrics: ours, of Go and of the process.
 func (s Sources) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// collector makes metrics of the sources. Its methods may be called concurrently.
-type collector struct{ Sources }
-
 // Describe implements prometheus.Collector: without descriptions, Collect alone says what
 // there is.
-func (collector) Describe(chan<- *prometheus.Desc) {}
+func (Sources) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector. docs/metrics.md lists its metrics, too.
-func (c collector) Collect(out chan<- prometheus.Metric) {
+func (s Sources) Collect(out chan<- prometheus.Metric) {
 	w := metricWriter{out}
-	w.gauge("info", "1, with the version.", 1, "version", c.Version)
+	w.gauge("info", "1, with the version.", 1, "version", s.Version)
 
-	people := c.Room()
+	people := s.Room()
 	w.gauge("sessions", "Sessions in the room.", people.Sessions)
 	w.gauge("members", "Nicks in the room, guests among them.", people.Members)
 	w.gauge("guests", "Guests in the room.", people.Guests)
@@ -49,7 +46,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		w.counter("messages_total", "Messages that were shown or kept.", n, "kind", string(kind))
 	}
 
-	conns := c.Admission()
+	conns := s.Admission()
 	w.gauge("connections", "Connections, by whether they have logged in.", conns.Handshakes, "state", "login")
 	w.gauge("connections", "Connections, by whether they have logged in.", conns.Sessions, "state", "in")
 	w.counter("connections_admitted_total", "Connections that were let try to log in.", conns.Admitted)
@@ -60,7 +57,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		w.counter("logins_failed_total", "Logins that failed.", n, "how", string(how))
 	}
 
-	store := c.Store()
+	store := s.Store()
 	w.gauge("storage_trouble", "1 while nothing is accepted.", one(store.Log.Trouble != nil))
 	w.counter("storage_refused_total", "Messages and marks that could not be kept.", store.Log.Refused)
 	w.counter("storage_damaged_total", "Damaged lines and ends of files that were found.", store.Damaged)
@@ -70,7 +67,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	w.gauge("histories_late", "Histories that lack lines which only the log has.", store.Late)
 	w.counter("history_syncs_total", "Fsyncs of histories.", store.Synced)
 
-	stored := c.Quota()
+	stored := s.Quota()
 	w.gauge("quota_charged_bytes", "Bytes that messages were charged for since the start.", int(stored.Charged))
 	for limit, n := range stored.Refused {
 		w.counter("quota_refused_total", "Messages that were refused, by whose limit was reached.", n, "limit", string(limit))
@@ -79,7 +76,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		w.gauge("quota_accounts", "Nicks, addresses and networks that are remembered.", n, "limit", string(limit))
 	}
 
-	data := c.Space()
+	data := s.Space()
 	w.gauge("data_bytes", "Size of the data folder; 0 without --data-max.", int(data.Bytes))
 	w.gauge("data_max_bytes", "--data-max; 0 is no limit.", int(data.Max))
 	w.gauge("data_stage", "0; 1 when guests can't send, 2 when no nicks can be claimed, 3 when nobody can send.", int(data.Stage))

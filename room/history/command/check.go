@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -122,26 +123,18 @@ func checkJSON(path string) error {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(f)
-	if err != nil {
-		return err
-	}
+	values := [][]byte{text}
 	if strings.HasSuffix(path, ".jsonl") {
-		at := 0
-		for l := range bytes.Lines(text) {
-			if bytes.HasSuffix(l, []byte("\n")) && !json.Valid(l) {
-				return fmt.Errorf("byte %d: not a line of it", at)
-			}
-			at += len(l)
+		values = slices.Collect(bytes.Lines(text[:bytes.LastIndexByte(text, '\n')+1]))
+	} else if err == nil && len(text) == 0 {
+		err = errors.New("is empty")
+	}
+	at := int64(0)
+	for _, v := range values {
+		if bad, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(v, new(json.RawMessage))); ok && err == nil {
+			err = fmt.Errorf("byte %d: %w", at+bad.Offset, bad)
 		}
-		return nil
-	}
-	if len(text) == 0 {
-		return errors.New("is empty")
-	}
-	var value json.RawMessage
-	err = json.Unmarshal(text, &value)
-	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
-		err = fmt.Errorf("byte %d: %w", at.Offset, err)
+		at += int64(len(v))
 	}
 	return err
 }

@@ -20,11 +20,7 @@ import (
 
 // New makes the commands. Backups name the program's version.
 func New(version string) []*cobra.Command {
-	all := []*cobra.Command{check(), backupCommand(version), restore(), historyCommand()}
-	for _, c := range all {
-		c.DisableFlagsInUseLine = true // each names its own
-	}
-	return all
+	return []*cobra.Command{check(), backupCommand(version), restore(), historyCommand()}
 }
 
 // historiesIn is the folder below the data folder. Both have to be there, and be ours for writing.

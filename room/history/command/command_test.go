@@ -11,7 +11,7 @@ import (
 func TestCheckJSON(t *testing.T) {
 	for name, texts := range map[string]map[string]string{
 		"a.json":  {"{}": "", "[1]\n": "", "": "is empty", "{}{}": "byte 3", `{"a":`: "byte 5"},
-		"a.jsonl": {"": "", "{}\n{}\n": "", "{}\n{\"half": "", "{}\n{x}\n{}\n": "byte 3", "\n": "byte 0"},
+		"a.jsonl": {"": "", "{}\n{}\n": "", "{}\n{\"half": "", "{}\n{x}\n{}\n": "byte 5", "\n": "byte 1"},
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		for text, want := range texts {
