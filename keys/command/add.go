@@ -58,7 +58,9 @@ func add() *cobra.Command {
 		if err := k.create(); err != nil {
 			return err
 		}
-		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })
+		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool {
+			return !slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
+		})
 		for _, e := range already {
 			if err := checkUnchanged(e, opt); err != nil {
 				return err
@@ -78,11 +80,6 @@ func add() *cobra.Command {
 		k.report("added", added)
 		return nil
 	})
-}
-
-// holdsOneOf reports whether e has one of the keys.
-func holdsOneOf(list []keys.PublicKey, e keys.Entry) bool {
-	return slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 }
 
 // checkUnchanged refuses an option that a key which stays as it is does not have.

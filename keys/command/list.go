@@ -28,12 +28,7 @@ func list() *cobra.Command {
 		}
 		w := tabwriter.NewWriter(k, 0, 0, 2, ' ', 0)
 		for _, e := range k.reg.List() {
-			words := describe(e)
-			line := strings.Join(words[:3], "\t")
-			if len(words) > 3 {
-				line += "\t" + strings.Join(words[3:], " ")
-			}
-			fmt.Fprintln(w, line)
+			fmt.Fprintln(w, strings.Replace(describe(e), " ", "\t", 3))
 		}
 		return w.Flush()
 	})
@@ -42,7 +37,7 @@ func list() *cobra.Command {
 // describe is a line of authorized_keys as people are shown it: nick, fingerprint and
 // type, '-' where there is none, and then only the options it has. Scripts read it:
 // words do not move or change, and new ones come at the end.
-func describe(e keys.Entry) []string {
+func describe(e keys.Entry) string {
 	words := []string{cmp.Or(e.Nick, "-"), cmp.Or(e.Fingerprint, "-"), cmp.Or(e.Type, "-")}
 	add := func(name, value string) {
 		if strings.ContainsAny(value, " \"\\") {
@@ -73,7 +68,7 @@ func describe(e keys.Entry) []string {
 		add("line", strconv.Itoa(e.Line))
 		add("disabled", e.Disabled)
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
 func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
@@ -81,7 +76,7 @@ func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Befo
 // report prints keys that something happened to.
 func (k *command) report(what string, list []keys.Entry) {
 	for _, e := range list {
-		k.Say("%s %s", what, strings.Join(describe(e), " "))
+		k.Say("%s %s", what, describe(e))
 	}
 }
 
