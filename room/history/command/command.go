@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,14 +29,10 @@ func historiesIn(r *cli.Run, write bool) (string, error) {
 	}
 	dir := filepath.Join(r.Data, "history")
 	info, err := os.Stat(dir)
-	_, keyErr := os.Lstat(filepath.Join(r.Data, "host_key"))
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && keyErr == nil:
-		return "", fmt.Errorf("there is no folder %s, though a server has run with this data folder: "+
-			"it was removed, moved away, or is not mounted", dir)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder, "+
-			"name another one with --data", r.Data)
+		return "", fmt.Errorf("there are no histories in %s; no server has run with this data folder (name another one "+
+			"with --data), or %s was removed, moved away, or is not mounted", r.Data, dir)
 	case err != nil:
 		return "", explain(r, "the histories can't be read", err, "")
 	case !info.IsDir():
@@ -55,12 +50,8 @@ func explain(r *cli.Run, what string, err error, then string) error {
 	case errors.Is(err, history.ErrInUse):
 		return fmt.Errorf("a whoelse is running on the data folder %s, and holds the history; "+
 			"stop it, repair, and start it again", r.Data)
-	case errors.Is(err, history.ErrBackup):
-		return fmt.Errorf("%s: %w", r.Data, history.ErrBackup)
 	case errors.Is(err, fs.ErrPermission) && owner >= 0 && owner != os.Geteuid():
 		return fmt.Errorf("%s: %w; the data folder %s belongs to uid %d, run this as that user", what, err, r.Data, owner)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s, the disk is full: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
