@@ -76,15 +76,16 @@ func framed(c *cobra.Command, run func(k *command, args []string) error) *cobra.
 
 // unopened is framed for what has to see to something before the files are opened.
 func unopened(c *cobra.Command, run func(k *command, args []string) error) *cobra.Command {
-	if c.Args == nil {
-		c.Args = nicks
-	}
+	c.Args = nicks
 	return cli.Command(c, func(r *cli.Run, args []string) error { return run(&command{Run: r}, args) })
 }
 
 // nicks compares arguments with the syntax, such as "rename OLD NEW", and folds nicks in their place.
 func nicks(c *cobra.Command, args []string) (err error) {
 	names := strings.Fields(c.Use)[1:]
+	if strings.HasSuffix(c.Use, " [NICK...]") {
+		names = make([]string, len(args))
+	}
 	if err := cli.Args(names...)(c, args); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 
 	"whoelse/internal/cli"
 	"whoelse/keys"
-	"whoelse/keys/nick"
 )
 
 func list() *cobra.Command {
@@ -84,14 +83,6 @@ func export() *cobra.Command {
 	return framed(&cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
 		Long: "Prints the lines that are in force now, of the given nicks or of all.",
-		Args: func(_ *cobra.Command, args []string) (err error) {
-			for i := range args {
-				if args[i], err = nick.Parse(args[i]); err != nil {
-					return cli.Usage("%w", err)
-				}
-			}
-			return nil
-		},
 	}, func(k *command, nicks []string) error {
 		for _, n := range nicks {
 			if err := k.checkHeld(n); err != nil {

@@ -23,10 +23,7 @@ func rename(hold Hold, inUse error) *cobra.Command {
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
 			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
-		Args: func(c *cobra.Command, args []string) error {
-			if err := nicks(c, args); err != nil {
-				return err
-			}
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == args[1] {
 				return cli.Usage("OLD and NEW are both %s", args[0])
 			}
