@@ -18,8 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,9 +65,8 @@ func Args(names ...string) cobra.PositionalArgs {
 // Run is a command while it runs. One goroutine at a time may use it.
 type Run struct {
 	*cobra.Command
-	Data    string // the data folder
-	Remarks int    // how many there were
-	failed  error  // of writing to standard output
+	Data   string // the data folder
+	failed error  // of writing to standard output
 }
 
 // Command gives c the flag --data, and has it call run.
@@ -85,6 +87,29 @@ func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Com
 		return cmp.Or(r.failed, err)
 	}
 	return c
+}
+
+// Write writes to standard output as it is. A failure is the command's in the end, since scripts rely
+// on what it prints.
+func (r *Run) Write(text []byte) (int, error) {
+	n, err := r.OutOrStdout().Write(text)
+	r.failed = cmp.Or(r.failed, err)
+	return n, err
+}
+
+// Say writes a line to standard output.
+func (r *Run) Say(format string, args ...any) {
+	fmt.Fprintln(r, Clean(fmt.Sprintf(format, args...)))
+}
+
+// Remark writes a line to standard error that is not about a failure.
+func (r *Run) Remark(format string, args ...any) {
+	fmt.Fprintln(r.ErrOrStderr(), "whoelse:", Clean(fmt.Sprintf(format, args...)))
+}
+
+// Log has the warnings of what a server does as well.
+func (r *Run) Log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(r.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // CheckFolder fails without a data folder, and for writing if it is another user's.
@@ -122,4 +147,22 @@ func Owner(path string) int {
 		}
 	}
 	return -1
+}
+
+// Clean makes one line of text that moves no cursor, wherever it comes from.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.ReplaceAll(text, "\n", "; "))
+}
+
+// Count is "1 line", "2 lines", "3 histories".
+func Count[T int | int64](n T, what string) string {
+	if n != 1 {
+		what = strings.Replace(what+"s", "rys", "ries", 1)
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

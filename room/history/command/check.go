@@ -89,11 +89,7 @@ func repairHistories(r *cli.Run, dir string) error {
 	if err != nil {
 		return explain(r, "the histories can't be repaired", err, "; run the same command again")
 	}
-	also := ""
-	if r.Remarks > 0 {
-		also = "; what was mended as a start does it is reported on standard error"
-	}
-	r.Say("%s mended%s", cli.Count(mended, "problem"), also)
+	r.Say("%s mended", cli.Count(mended, "problem"))
 	return nil
 }
 
