@@ -60,17 +60,10 @@ func checkFolder(r *cli.Run, dir string) error {
 	r.Say("%s, %s, %d damaged, %s set aside, %s in the log", cli.Count(sum.Files, "file"),
 		cli.Count(sum.Records, "record"), sum.Damaged, size(sum.Aside), cli.Count(sum.Waiting, "event"))
 	found := fmt.Sprintf("%s found in %s", cli.Count(sum.Damaged+rest, "problem"), r.Data)
-	mend := "set aside"
-	if sum.Waiting > 0 { // the log may have what is damaged
-		mend = "put back from the log or set aside"
-	}
-	repair := "whoelse check --repair"
-	if r.Data != "data" {
-		repair += " --data " + quoted(r.Data)
-	}
 	switch {
 	case sum.Damaged > 0:
-		return fmt.Errorf("%s; stop the server, and %d can be %s with: %s", found, sum.Damaged, mend, repair)
+		return fmt.Errorf("%s; stop the server, and %d can be mended with: whoelse check --repair --data %s",
+			found, sum.Damaged, quoted(r.Data))
 	case rest > 0:
 		return fmt.Errorf("%s, to be mended by hand", found)
 	}

@@ -69,10 +69,11 @@ func size(n int64) string {
 	if n < 1024 {
 		return cli.Count(n, "byte")
 	}
-	units := []string{"KiB", "MiB", "GiB", "TiB"}
-	v, i := float64(n)/1024, 0
-	for ; v >= 1024 && i < len(units)-1; i++ {
-		v /= 1024
+	v, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v /= 1024; v < 1024 {
+			break
+		}
 	}
-	return fmt.Sprintf("%.1f %s", v, units[i])
+	return fmt.Sprintf("%.1f %s", v, unit)
 }
