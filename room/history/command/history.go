@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +44,10 @@ func historyCommand() *cobra.Command {
 	f.BoolVar(&ofPresence, "presence", false, "who came and went")
 	f.IntVarP(&n, "number", "n", 0, "only the newest `N`; 0 is all")
 	return cli.Command(c, func(r *cli.Run, args []string) error {
+		dir, err := historiesIn(r, false)
+		if err != nil {
+			return err
+		}
 		var owner, called string
 		switch {
 		case ofRoom:
@@ -54,49 +57,30 @@ func historyCommand() *cobra.Command {
 		default:
 			owner, called = strings.ToLower(args[0]), args[0]
 		}
-		look, err := openLook(r, owner, called)
-		if err != nil {
-			return err
+		look, err := history.OpenLook(dir, owner)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && (owner == "room" || owner == "presence"):
+			return fmt.Errorf("no history of %s in %s; whoelse history --%s prints the one of all", called, r.Data, owner)
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("no history of %s in %s", called, r.Data)
+		case err != nil:
+			return explain(r, "the history of "+called+" can't be read", err, "")
 		}
 		defer func() { _ = look.Close() }() // it was only read
-		out := bufio.NewWriter(r)
 		want := func(l history.Line) bool { // marks of who is still there say nothing to people
 			return asJSON || l.Message != nil && l.Message.Kind != room.KindAlive
 		}
-		err = look.Each(n, want, func(f history.Finding) {
-			_ = out.Flush() // it fails again below
+		return look.Each(n, want, func(f history.Finding) {
 			r.Remark("left out: history/%s", f)
 		}, func(l history.Line) error {
 			text := string(l.Text)
 			if !asJSON {
 				text = line(l)
 			}
-			_, err := out.WriteString(text + "\n")
+			_, err := fmt.Fprintln(r, text)
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		return out.Flush()
 	})
-}
-
-// openLook opens an owner's history, which people are told of as the one of called.
-func openLook(r *cli.Run, owner, called string) (*history.Look, error) {
-	dir, err := historiesIn(r, false)
-	if err != nil {
-		return nil, err
-	}
-	look, err := history.OpenLook(dir, owner)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && (owner == "room" || owner == "presence"):
-		return nil, fmt.Errorf("no history of %s in %s; whoelse history --%s prints the one of all", called, r.Data, owner)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no history of %s in %s", called, r.Data)
-	case err != nil:
-		return nil, explain(r, "the history of "+called+" can't be read", err, "")
-	}
-	return look, nil
 }
 
 // line is a message in one line, harmless on a terminal.
