@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"whoelse/room"
 	"whoelse/room/history"
@@ -22,13 +21,6 @@ type Sources struct {
 	Admission func() admission.Stats
 	Quota     func() quota.Stats
 	Space     func() space.Stats
-}
-
-// registry has all metrics: ours, of Go and of the process.
-func (s Sources) registry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }
 
 // Describe implements prometheus.Collector: without descriptions, Collect alone says what

@@ -35,55 +35,44 @@ func check() *cobra.Command {
 	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
 	return cli.Command(c, func(r *cli.Run, _ []string) error {
 		dir, err := historiesIn(r, repair)
-		if err == nil && repair {
-			err = repairHistories(r, dir)
-		}
 		if err != nil {
 			return err
 		}
-		return checkFolder(r, dir)
-	})
-}
-
-// report prints a finding, with its path in the data folder.
-func report(r *cli.Run, f history.Finding) {
-	f.File = filepath.Join("history", f.File)
-	r.Say("%s", f)
-}
-
-func checkFolder(r *cli.Run, dir string) error {
-	sum, err := history.Check(r.Context(), dir, history.Checking{Tell: func(f history.Finding) { report(r, f) }})
-	if err != nil {
-		return explain(r, "the histories can't be checked", err, "")
-	}
-	rest := sum.Trouble + checkOthers(r)
-	r.Say("%s, %s, %d damaged, %s set aside, %s in the log", cli.Count(sum.Files, "file"),
-		cli.Count(sum.Records, "record"), sum.Damaged, size(sum.Aside), cli.Count(sum.Waiting, "event"))
-	found := fmt.Sprintf("%s found in %s", cli.Count(sum.Damaged+rest, "problem"), r.Data)
-	switch {
-	case sum.Damaged > 0:
-		return fmt.Errorf("%s; stop the server, and %d can be mended with: whoelse check --repair --data %s",
-			found, sum.Damaged, quoted(r.Data))
-	case rest > 0:
-		return fmt.Errorf("%s, to be mended by hand", found)
-	}
-	return nil
-}
-
-func repairHistories(r *cli.Run, dir string) error {
-	mended := 0
-	err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Finding) {
-		if f.Grade == history.Damage {
-			mended++
-			f.What = "mended: " + f.What
-			report(r, f)
+		say := func(f history.Finding) {
+			f.File = filepath.Join("history", f.File)
+			r.Say("%s", f)
 		}
-	}})
-	if err != nil {
-		return explain(r, "the histories can't be repaired", err, "; run the same command again")
-	}
-	r.Say("%s mended", cli.Count(mended, "problem"))
-	return nil
+		if repair {
+			mended := 0
+			err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Finding) {
+				if f.Grade == history.Damage {
+					mended++
+					f.What = "mended: " + f.What
+					say(f)
+				}
+			}})
+			if err != nil {
+				return explain(r, "the histories can't be repaired", err, "; run the same command again")
+			}
+			r.Say("%s mended", cli.Count(mended, "problem"))
+		}
+		sum, err := history.Check(r.Context(), dir, history.Checking{Tell: say})
+		if err != nil {
+			return explain(r, "the histories can't be checked", err, "")
+		}
+		rest := sum.Trouble + checkOthers(r)
+		r.Say("%s, %s, %d damaged, %s set aside, %s in the log", cli.Count(sum.Files, "file"),
+			cli.Count(sum.Records, "record"), sum.Damaged, size(sum.Aside), cli.Count(sum.Waiting, "event"))
+		found := fmt.Sprintf("%s found in %s", cli.Count(sum.Damaged+rest, "problem"), r.Data)
+		switch {
+		case sum.Damaged > 0:
+			return fmt.Errorf("%s; stop the server, and %d can be mended with: whoelse check --repair --data %s",
+				found, sum.Damaged, quoted(r.Data))
+		case rest > 0:
+			return fmt.Errorf("%s, to be mended by hand", found)
+		}
+		return nil
+	})
 }
 
 // checkOthers sees that the other files in the data folder that are JSON can be
