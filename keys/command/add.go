@@ -111,9 +111,6 @@ func (k *command) explainKnown(err error) error {
 	return err
 }
 
-// inputMax is more than ParseKeys takes, which says that it is too much.
-const inputMax = 2 << 20
-
 // certificate is a line that ssh-add -L prints beside the key that it is for.
 var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
 
@@ -123,11 +120,17 @@ func (k *command) readKeys(files []string) (all []keys.PublicKey, err error) {
 		files = []string{"-"}
 	}
 	for _, file := range files {
-		name := "--key " + file
-		if file == "-" {
+		var text []byte
+		name, in := "--key "+file, k.InOrStdin()
+		if file != "-" {
+			text, err = os.ReadFile(file)
+		} else {
 			name = "standard input"
+			if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+				k.Remark("paste public keys, one a line, and end with ^D")
+			}
+			text, err = io.ReadAll(io.LimitReader(in, 2<<20)) // more than ParseKeys takes
 		}
-		text, err := k.readInput(file)
 		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathError.Err // the path is in name
 		}
@@ -146,19 +149,4 @@ func (k *command) readKeys(files []string) (all []keys.PublicKey, err error) {
 		all = append(all, list...)
 	}
 	return all, nil
-}
-
-func (k *command) readInput(file string) ([]byte, error) {
-	in := k.InOrStdin()
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		k.Remark("paste public keys, one a line, and end with ^D")
-	}
-	return io.ReadAll(io.LimitReader(in, inputMax))
 }
