@@ -25,7 +25,6 @@ const keyFlag = "`file` of public keys, may be given several times; - is standar
 func add() *cobra.Command {
 	var files []string
 	var opt keys.AddOptions
-	var expires string
 	c := &cobra.Command{
 		Use: "add NICK", Short: "Bind public keys to a nick",
 		Long: "Reads public keys from files or from standard input, one a line, as .pub files have\n" +
@@ -34,23 +33,19 @@ func add() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringArrayVar(&files, "key", nil, keyFlag)
-	f.StringVar(&expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
-	f.StringVar(&opt.From, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
+	f.Func("expires", "how `long` the keys are good for: 24h, 90d, 2w", func(text string) error {
+		lasts, err := duration.Parse(text)
+		opt.Expires = time.Now().Add(lasts)
+		return err
+	})
+	f.Func("from", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7", func(text string) error {
+		if opt.From = text; text == "" { // a script's mistake, which must not lift a limit
+			return errors.New("must be an address or a block such as 192.0.2.0/24")
+		}
+		return opt.Check()
+	})
 	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
 	return unopened(c, func(k *command, args []string) error {
-		if f.Changed("expires") {
-			lasts, err := duration.Parse(expires)
-			if err != nil {
-				return cli.Usage("--expires: %w", err)
-			}
-			opt.Expires = time.Now().Add(lasts)
-		}
-		if f.Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
-			return cli.Usage("--from: an address or a block such as 192.0.2.0/24 is needed")
-		}
-		if err := opt.Check(); err != nil {
-			return cli.Usage("--from %q: %w", opt.From, err)
-		}
 		list, err := k.readKeys(files)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ import (
 )
 
 func invite() *cobra.Command {
-	var expires string
+	lasts := 24 * time.Hour
 	host, port := serverAddress()
 	c := &cobra.Command{
 		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
@@ -28,15 +28,14 @@ func invite() *cobra.Command {
 			"(whoelse keys remove NICK) closes the invitation.",
 	}
 	f := c.Flags()
-	f.StringVar(&expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
+	f.Func("expires", "how `long` the code is good for: 30m, 24h, 7d (default 24h)", func(text string) (err error) {
+		lasts, err = duration.Parse(text)
+		return err
+	})
 	f.StringVar(&host, "host", host, "`name` of the server, for the line that is printed")
 	f.IntVar(&port, "port", port, "`port` of the server, for the line that is printed")
 	return unopened(c, func(k *command, args []string) error {
 		n := args[0]
-		lasts, err := duration.Parse(expires)
-		if err != nil {
-			return cli.Usage("--expires: %w", err)
-		}
 		if host == "" || strings.ContainsAny(host, " \t\r\n@") || host[0] == '-' {
 			return cli.Usage("--host: a name or an address is needed")
 		}
