@@ -13,12 +13,11 @@ import (
 func backupCommand(version string) *cobra.Command {
 	return cli.Command(&cobra.Command{
 		Use: "backup DIR [--data FOLDER]", Args: cli.Args("DIR"),
-		Short: "Copy all that is stored to a new folder, also while the server runs",
+		Short: "Copy the data folder, also while the server runs",
 		Long: "Copies the whole data folder, the host key included, to DIR, which must be new or empty.\n" +
-			"The copy is that of one moment: a message to several people is in all of their histories\n" +
-			"or in none. When it has ended well all is on disk, and DIR has a backup.json; without one\n" +
-			"it is incomplete. It is as secret as the data folder.\n" +
-			"Run it as the user that the server runs as.",
+			"The copy is of one moment: a message to several people is in all of their histories or in\n" +
+			"none. A complete copy is on disk and has a backup.json. Keep it as secret as the data folder.\n" +
+			"Run this as the server's user.",
 		Example: "  whoelse backup /backups/2026-11-21 --data /var/lib/whoelse",
 	}, func(r *cli.Run, args []string) error {
 		to := args[0]
@@ -41,10 +40,10 @@ func backupCommand(version string) *cobra.Command {
 func restore() *cobra.Command {
 	return cli.Command(&cobra.Command{
 		Use: "restore BACKUP [--data FOLDER]", Short: "Make a data folder from a backup", Args: cli.Args("BACKUP"),
-		Long: "Makes the data folder, which must be missing or empty, from what whoelse backup copied to\n" +
-			"BACKUP. Every file is compared with what was copied then. All is made in a folder beside it that\n" +
-			"ends with .restoring: if this is killed remove that one, and run it again.\n" +
-			"Run it as the user that the server runs as.",
+		Long: "Makes the data folder, which must be missing or empty, from a copy that whoelse backup has\n" +
+			"made. Every file is compared with its checksum. The folder is built beside its place, with\n" +
+			".restoring after its name: if this is killed, remove that one and run it again.\n" +
+			"Run this as the server's user.",
 		Example: "  whoelse restore /backups/2026-11-21 --data /var/lib/whoelse-restored",
 	}, func(r *cli.Run, args []string) error {
 		if err := cli.CheckOwner(r.Data, os.Geteuid()); err != nil {

@@ -23,16 +23,15 @@ func check() *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
 		Use: "check [--repair] [--data FOLDER]", Args: cli.Args(),
-		Short: "Go over all that is stored, and tell what is damaged",
-		Long: "Reads every history, the log and the JSON files in the data folder, and changes\n" +
-			"nothing; a server may be running. Each damage is reported with its file and byte. What was\n" +
-			"set aside earlier, and files that nothing reads, are mentioned and are no error.\n" +
-			"The exit status is 1 if anything is wrong.\n\n" +
-			"With --repair, which needs the server stopped, what only the log has after a crash is written\n" +
-			"to the histories first, as a start does it. Then damaged bytes go to the .torn file beside\n" +
-			"their file. Nothing is deleted. If it was interrupted, run it again.",
+		Short: "Check the data folder for damage, and repair it",
+		Long: "Reads every history, the log and the JSON files in the data folder, and changes nothing;\n" +
+			"a server may be running. Damage is reported with its file and byte. Bytes set aside earlier,\n" +
+			"and unknown files, are mentioned and are no error. The exit status is 1 if anything is wrong.\n\n" +
+			"With --repair, which needs the server stopped, the log is applied first, as at a start. Then\n" +
+			"damaged bytes go to the .torn file beside their file. Nothing is deleted. If it was\n" +
+			"interrupted, run it again.",
 	}
-	c.Flags().BoolVar(&repair, "repair", false, "set aside what is damaged in the histories")
+	c.Flags().BoolVar(&repair, "repair", false, "set aside damaged bytes of the histories")
 	return cli.Command(c, func(r *cli.Run, _ []string) error {
 		dir, err := historiesIn(r, repair)
 		if err != nil {
@@ -75,8 +74,7 @@ func check() *cobra.Command {
 	})
 }
 
-// checkOthers sees that the other files in the data folder that are JSON can be
-// understood, and returns how many can't.
+// checkOthers parses the other JSON files in the data folder, and returns how many are broken.
 func checkOthers(r *cli.Run) (broken int) {
 	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
 		names, _ := fs.Glob(os.DirFS(r.Data), pattern) // the pattern is a good one
@@ -90,7 +88,7 @@ func checkOthers(r *cli.Run) (broken int) {
 	return broken
 }
 
-// checkJSON sees that a file has a JSON value, or one in each line, of which the last may be half written.
+// checkJSON parses a JSON file, or the whole lines of a .jsonl one.
 func checkJSON(path string) error {
 	f, err := atomicfile.OpenRegular(path)
 	if errors.Is(err, atomicfile.ErrNotRegular) {

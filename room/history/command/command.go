@@ -1,5 +1,5 @@
-// Package command is what the operator does about storage from the command line:
-// `whoelse check`, `backup`, `restore` and `history`.
+// Package command is `whoelse check`, `backup`, `restore` and `history`: what an operator does about
+// storage from the command line.
 package command
 
 import (
@@ -41,7 +41,7 @@ func historiesIn(r *cli.Run, write bool) (string, error) {
 	return dir, nil
 }
 
-// explain says what failed, and what helps. then is what to do after an interruption.
+// explain adds to err what failed, and what helps; then is for an interruption.
 func explain(r *cli.Run, what string, err error, then string) error {
 	owner := cli.Owner(r.Data)
 	switch {

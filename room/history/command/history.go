@@ -18,12 +18,12 @@ func historyCommand() *cobra.Command {
 	var n int
 	c := &cobra.Command{
 		Use:   "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]",
-		Short: "Print what somebody sent and got, or what was said to all",
-		Long: "Prints what NICK sent and got, or with --room or --presence what was said to everyone or\n" +
-			"who came and went; oldest first. A * stands before what NICK has not read. Times are local.\n" +
-			"A server may be running, and after a crash what only the log has is there too; nothing\n" +
-			"is changed. Damaged lines are reported on standard error and left out.\n\n" +
-			"With --json the lines are as they are in the file, those that are no messages included.",
+		Short: "Print a nick's history, or the room's",
+		Long: "Prints all that NICK sent and received, or with --room the messages to everyone, or with\n" +
+			"--presence joins and leaves; oldest first. A * marks unread messages. Times are local. A server\n" +
+			"may be running; events that only the log has after a crash are included, and nothing is\n" +
+			"changed. Damaged lines are reported on standard error and left out.\n\n" +
+			"With --json the lines are as they are in the file, read marks and state lines included.",
 		Example: "  whoelse history carol -n 20\n" +
 			"  whoelse history --room --json | jq -r 'select(.text) | \"\\(.from): \\(.text)\"'",
 		Args: func(c *cobra.Command, args []string) error {
@@ -39,9 +39,9 @@ func historyCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&asJSON, "json", false, "the lines as they are in the file")
-	f.BoolVar(&ofRoom, "room", false, "what was said to everyone")
-	f.BoolVar(&ofPresence, "presence", false, "who came and went")
+	f.BoolVar(&asJSON, "json", false, "print the lines as they are in the file")
+	f.BoolVar(&ofRoom, "room", false, "the room's history")
+	f.BoolVar(&ofPresence, "presence", false, "joins and leaves")
 	f.IntVarP(&n, "number", "n", 0, "only the newest `N`; 0 is all")
 	return cli.Command(c, func(r *cli.Run, args []string) error {
 		dir, err := historiesIn(r, false)
