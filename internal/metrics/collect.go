@@ -29,26 +29,20 @@ func (Sources) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector. docs/metrics.md lists its metrics, too.
 func (s Sources) Collect(out chan<- prometheus.Metric) {
-	put(out, "info", "1, with the version.", 1, "version", s.Version)
+	putEach(out, "info", "1, with the version.", "version", map[string]int{s.Version: 1})
 
 	people := s.Room()
 	put(out, "sessions", "Sessions in the room.", people.Sessions)
 	put(out, "members", "Nicks in the room, guests among them.", people.Members)
 	put(out, "guests", "Guests in the room.", people.Guests)
-	for kind, n := range people.Messages {
-		put(out, "messages_total", "Messages that were shown or kept.", n, "kind", string(kind))
-	}
+	putEach(out, "messages_total", "Messages that were shown or kept.", "kind", people.Messages)
 
 	conns := s.Admission()
-	put(out, "connections", "Connections, by whether they have logged in.", conns.Handshakes, "state", "login")
-	put(out, "connections", "Connections, by whether they have logged in.", conns.Sessions, "state", "in")
-	put(out, "connections_admitted_total", "Connections that were let try to log in.", conns.Admitted)
-	for why, n := range conns.Refused {
-		put(out, "connections_refused_total", "Connections that were refused before the login.", n, "reason", string(why))
-	}
-	for how, n := range conns.Failed {
-		put(out, "logins_failed_total", "Logins that failed.", n, "how", string(how))
-	}
+	putEach(out, "connections", "Connections, by whether they have logged in.", "state",
+		map[string]int{"login": conns.Handshakes, "in": conns.Sessions})
+	put(out, "connections_admitted_total", "Connections that were allowed to log in.", conns.Admitted)
+	putEach(out, "connections_refused_total", "Connections refused before the login.", "reason", conns.Refused)
+	putEach(out, "logins_failed_total", "Logins that failed.", "how", conns.Failed)
 
 	store := s.Store()
 	put(out, "storage_trouble", "1 while nothing is accepted.", one(store.Log.Trouble != nil))
@@ -62,17 +56,13 @@ func (s Sources) Collect(out chan<- prometheus.Metric) {
 
 	stored := s.Quota()
 	put(out, "quota_charged_bytes", "Bytes that messages were charged for since the start.", stored.Charged)
-	for limit, n := range stored.Refused {
-		put(out, "quota_refused_total", "Messages that were refused, by whose limit was reached.", n, "limit", string(limit))
-	}
-	for limit, n := range stored.Remembered {
-		put(out, "quota_accounts", "Nicks, addresses and networks that are remembered.", n, "limit", string(limit))
-	}
+	putEach(out, "quota_refused_total", "Messages refused, by the limit that was reached.", "limit", stored.Refused)
+	putEach(out, "quota_accounts", "Nicks, addresses and networks remembered.", "limit", stored.Remembered)
 
 	data := s.Space()
 	put(out, "data_bytes", "Size of the data folder; 0 without --data-max.", data.Bytes)
 	put(out, "data_max_bytes", "--data-max; 0 is no limit.", data.Max)
-	put(out, "data_stage", "0; 1 when guests can't send, 2 when no nicks can be claimed, 3 when nobody can send.", data.Stage)
+	put(out, "data_stage", "1: guests can't send; 2: no nicks can be claimed; 3: nobody can send.", data.Stage)
 	put(out, "disk_low", "1 while less than 5 % of the data folder's disk is free.", one(data.DiskLow))
 }
 
@@ -83,15 +73,24 @@ func one(yes bool) int {
 	return 0
 }
 
-// put writes a metric with a label and its value, or without. Names of counters end in _total.
-func put[N ~int | ~int64 | ~uint64](out chan<- prometheus.Metric, name, help string, n N, label ...string) {
+// number is what a metric can be.
+type number interface{ ~int | ~int64 | ~uint64 }
+
+func put[N number](out chan<- prometheus.Metric, name, help string, n N) {
+	putEach(out, name, help, "", map[string]N{"": n})
+}
+
+// putEach writes a metric for each value of its label. Names of counters end in _total.
+func putEach[K ~string, N number](out chan<- prometheus.Metric, name, help, label string, values map[K]N) {
 	kind := prometheus.GaugeValue
 	if strings.HasSuffix(name, "_total") {
 		kind = prometheus.CounterValue
 	}
-	labels := prometheus.Labels{}
-	if len(label) > 0 {
-		labels[label[0]] = label[1]
+	for value, n := range values {
+		var labels prometheus.Labels
+		if label != "" {
+			labels = prometheus.Labels{label: string(value)}
+		}
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("whoelse_"+name, help, nil, labels), kind, float64(n))
 	}
-	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("whoelse_"+name, help, nil, labels), kind, float64(n))
 }

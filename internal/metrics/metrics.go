@@ -1,12 +1,11 @@
-// Package metrics tells those who watch the server how it is: /metrics, for Prometheus,
-// and /healthz, over HTTP.
+// Package metrics serves /metrics, for Prometheus, and /healthz over HTTP.
 //
 //	m, err := metrics.Listen(addr, log) // early, since the address may be taken
 //	m.Serve(metrics.Sources{...}, probe)
 //	defer m.Stop()
 //
 // Nothing is counted here: each part of the server has a plain struct of statistics, which
-// is asked for when somebody asks for metrics.
+// is read for each scrape.
 package metrics
 
 import (

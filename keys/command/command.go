@@ -1,12 +1,9 @@
-// Package command is `whoelse keys`: who holds which nick, managed from the command
-// line.
+// Package command is `whoelse keys`, which manages the nicks' keys in a data folder.
 //
-// The commands work on the data folder, with or without a server running on it: both
-// take the same locks for each change, and the server notices changes by itself. Only
-// rename and restore need the server stopped, since that holds the histories.
+// A server may be running: both take the same locks for each change, and the server notices changes
+// by itself. Only rename and restore need it stopped, since it holds the histories.
 //
-// Standard output has what was done, and is on disk by then, in lines whose first word says
-// what happened.
+// Lines on standard output begin with a word for what was done, and is on disk by then.
 package command
 
 import (
