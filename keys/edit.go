@@ -20,8 +20,8 @@ import (
 const editAttempts = 20
 
 // change replaces the file by what edit makes of its newest version, under the lock
-// that all processes that write it share, and puts that in force. edit
-// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
+// that all processes that write it share, and puts that in force. edit is called again if an
+// editor saves the file meanwhile, and may return t.raw as it is.
 func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
 	defer r.deliver()
 	r.updating.Lock()
@@ -69,12 +69,6 @@ func (r *Registry) awaitSettled() {
 	}
 }
 
-// room is how many bytes of lines people may add to the file by themselves. A tenth of
-// what can be read is left to operators: a file that is full could not even be mended.
-func (r *Registry) room(t *table) int {
-	return int(r.store.Max()/10*9) - len(t.raw) - len("\n")
-}
-
 // Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
@@ -111,8 +105,8 @@ type AddOptions struct {
 }
 
 // Add makes all keys wanted's, also if that nick is held already: the caller has checked
-// that it is for them to decide. It adds all or none, skips
-// those that hold the nick already and are in force, and gives the lines added.
+// that it is for them to decide. It adds all or none, skips those that hold the nick already
+// and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
 // nick, or not in force; ErrReserved if the nick is kept for a former holder;
@@ -139,7 +133,9 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 }
 
 // withKeys gives the file with lines for those of the keys that n does not have yet.
-func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (data []byte, fresh []PublicKey, err error) {
+func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (
+	data []byte, fresh []PublicKey, err error,
+) {
 	options, err := opt.text()
 	if err != nil {
 		return nil, nil, err
@@ -165,13 +161,15 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 	if len(fresh) == 0 {
 		return t.raw, nil, nil
 	}
+	// A tenth of what can be read is left to operators: a full file could not even be mended.
+	full := int64(len(t.raw)+len(text)) >= r.store.Max()/10*9
 	err = r.available(n)
 	switch {
 	case errors.Is(err, ErrHeld) && opt.OnlyNew,
 		errors.Is(err, ErrReserved) && !opt.Restore,
 		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
 		return nil, nil, err
-	case opt.LeaveRoom && len(text) > r.room(t):
+	case opt.LeaveRoom && full:
 		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
 		return nil, nil, ErrFull
 	}

@@ -46,7 +46,8 @@ func (e *HeldError) Is(target error) bool { return target == ErrHeld }
 type ConfusableError struct{ Nick, Like string }
 
 func (e *ConfusableError) Error() string {
-	return fmt.Sprintf("%s reads like %s, which is taken; choose a name that cannot be mistaken for it", e.Nick, e.Like)
+	const text = "%s reads like %s, which is taken; choose a name that cannot be mistaken for it"
+	return fmt.Sprintf(text, e.Nick, e.Like)
 }
 
 func (e *ConfusableError) Is(target error) bool { return target == ErrConfusable }

@@ -34,7 +34,8 @@ func parseAddressList(s string) (list addressList, err error) {
 		} else if p.block, err = netip.ParsePrefix(one); err != nil {
 			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", show(one))
 		} else if p.block != p.block.Masked() { // refused by sshd, too: 10.0.0.1/8 means something else
-			return nil, fmt.Errorf("from= has %s, whose address goes beyond its mask; %s is the block", show(one), p.block.Masked())
+			const text = "from= has %s, whose address goes beyond its mask; %s is the block"
+			return nil, fmt.Errorf(text, show(one), p.block.Masked())
 		}
 		list = append(list, p)
 	}

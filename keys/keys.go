@@ -101,9 +101,11 @@ func checkRSA(key PublicKey) error {
 	}
 	switch bits := k.N.BitLen(); {
 	case bits < minRSABits:
-		return refuse(ErrKeyRefused, "an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)
+		return refuse(ErrKeyRefused,
+			"an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)
 	case bits > maxRSABits:
-		return refuse(ErrKeyRefused, "an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)
+		return refuse(ErrKeyRefused,
+			"an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)
 	}
 	return nil
 }

@@ -143,7 +143,9 @@ const maxExpired = 500
 // A nick that has any other line stays, with one that was added, invited or edited: a
 // person decided on it. lastUsed gives when a key was used, by its fingerprint, zero where
 // that is not known. inUse must not call the registry.
-func (r *Registry) Expire(before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool) ([]Entry, error) {
+func (r *Registry) Expire(
+	before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool,
+) ([]Entry, error) {
 	var gone []*line
 	err := r.change(func(t *table) ([]byte, error) {
 		keeps := func(l *line) bool {

@@ -77,16 +77,16 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 // Path is the file's.
 func (r *Registry) Path() string { return r.path }
 
-// Lookup tells whose key this is, for a client from an address. The
-// first line that lets the key in decides, as with sshd. ErrUnknownKey means that
-// no line has it; ErrNotValid that some line has it and none lets
-// it in, and that it must not be treated as unknown.
+// Lookup tells whose key this is, for a client from an address. The first line that lets the
+// key in decides, as with sshd. ErrUnknownKey means that no line has it; ErrNotValid that some
+// line has it and none lets it in, and that it must not be treated as unknown.
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
 	}
 	if IsCertificate(key) {
-		return Holder{}, refuse(ErrNotValid, "this key is not accepted: it is a certificate, and a plain public key is expected")
+		return Holder{}, refuse(ErrNotValid,
+			"this key is not accepted: it is a certificate, and a plain public key is expected")
 	}
 	if err := r.checkRevoked(key); err != nil {
 		return Holder{}, err
@@ -224,7 +224,8 @@ func (r *Registry) reservation(nick string) error {
 	}
 	if until, ok := r.reserved(nick); ok {
 		return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
-			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)", nick, until.UTC().Format("2 Jan 2006"))
+			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)",
+			nick, until.UTC().Format("2 Jan 2006"))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -82,15 +83,16 @@ func (r *Registry) read() (atomicfile.File, error) {
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
 func checkSafe(path string, st atomicfile.Stamp) error {
-	if !st.Exists() {
+	me, owner := os.Geteuid(), int(st.UID())
+	switch {
+	case !st.Exists():
 		return nil
-	}
-	if st.Perm()&0o002 != 0 {
-		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it", ErrUnsafeFile, path, st.Perm())
-	}
-	if me := os.Geteuid(); int(st.UID()) != me && st.UID() != 0 {
-		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file",
-			ErrUnsafeFile, path, st.UID(), me)
+	case st.Perm()&0o002 != 0:
+		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it",
+			ErrUnsafeFile, path, st.Perm())
+	case owner != me && owner != 0:
+		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; "+
+			"run it as that user, or chown the file", ErrUnsafeFile, path, owner, me)
 	}
 	return nil
 }
@@ -127,16 +129,14 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 // noteDeparted notes which nicks lost their last line with a new table, and which are
 // back. r.mu is held.
 func (r *Registry) noteDeparted(old, fresh *table) {
-	for n := range old.byNick {
-		if len(fresh.byNick[n]) == 0 {
-			r.departed[n] = r.now()
+	if old != fresh { // or it has only grown
+		for n := range old.byNick {
+			if len(fresh.byNick[n]) == 0 {
+				r.departed[n] = r.now()
+			}
 		}
 	}
-	for n := range r.departed {
-		if len(fresh.byNick[n]) > 0 {
-			delete(r.departed, n)
-		}
-	}
+	maps.DeleteFunc(r.departed, func(n string, _ time.Time) bool { return len(fresh.byNick[n]) > 0 })
 	r.emptied = len(fresh.byNick) == 0 && (len(old.byNick) > 1 || r.emptied)
 }
 

@@ -29,16 +29,12 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// ErrRefused is what every error of Authenticate is (errors.Is).
-var ErrRefused = errors.New("certificate refused")
+// ErrRefused is wrapped by every error of Authenticate.
+var ErrRefused = errors.New("this certificate is not accepted")
 
-type refusal struct{ why error }
-
-func (r refusal) Error() string        { return "this certificate is not accepted: " + r.why.Error() }
-func (r refusal) Unwrap() error        { return r.why }
-func (r refusal) Is(target error) bool { return target == ErrRefused }
-
-func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
+}
 
 // Checker decides about certificates. Its methods may be called concurrently.
 type Checker struct {
@@ -51,14 +47,14 @@ func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker { return &Checker
 
 // Authenticate gives the nick and role that a certificate gives a client that connects as
 // username from an address. The nick is the certificate's principal; of several, the one that
-// is asked for by username. All errors are ErrRefused, in words for its owner.
+// is asked for by username. All errors wrap ErrRefused, in words for its owner.
 func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (keys.Holder, error) {
 	cert, ok := key.(*gossh.Certificate)
 	if !ok {
 		return keys.Holder{}, refuse("it is a plain key")
 	}
 	if err := keys.CheckKey(cert.Key); err != nil {
-		return keys.Holder{}, refusal{err}
+		return keys.Holder{}, refuse("%w", err)
 	}
 	authority, err := c.authority(cert, from)
 	if err != nil {
@@ -73,7 +69,7 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	}
 	if c.reg.Held(n) { // by a plain key, which may be the certificate's own
 		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
-			return keys.Holder{}, refusal{&keys.HeldError{Nick: n}}
+			return keys.Holder{}, refuse("%w", &keys.HeldError{Nick: n})
 		}
 	}
 	_, noTouch := cert.Extensions["no-touch-required"]
@@ -162,7 +158,8 @@ func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.A
 	case c.revoked.Certificate(cert):
 		return refuse("it was revoked; %s", askAgain)
 	case len(unknown) > 0:
-		return refuse("its option %s can't be enforced here; ask its issuer for one without", names(slices.Sorted(maps.Keys(unknown))))
+		return refuse("its option %s can't be enforced here; ask its issuer for one without",
+			names(slices.Sorted(maps.Keys(unknown))))
 	case after < 0 || before < 0 && !endless:
 		return refuse("its validity is not a time; %s", askAgain)
 	case now < after:

@@ -71,7 +71,8 @@ func (r *Revoked) load() error {
 	}
 	if err != nil {
 		if again := r.file.Failed(looked, err); !again {
-			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
+			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is",
+				"err", err)
 		}
 		return err
 	}

@@ -61,7 +61,7 @@ func project(e room.Entry) (lines []line, err error) {
 		if strings.HasPrefix(owner, "~") {
 			return // guests have no history
 		}
-		if bad := areOwners(owner); bad != nil {
+		if bad := checkOwner(owner); bad != nil {
 			err = fmt.Errorf("%w: %w", room.ErrInvalid, bad)
 			return
 		}
@@ -215,10 +215,10 @@ func (s *Store) finish(b batch) {
 	}
 }
 
-// putAside sets the lines aside that go to a history whose file is unusable.
-func (s *Store) putAside(o *owner) {
+// quarantinePending sets the lines aside that go to a history whose file is unusable.
+func (s *Store) quarantinePending(o *owner) {
 	in, base := s.dirs.place(o.name)
-	err := setAside(in, base, bytes.NewReader(o.pending), piece{0, int64(len(o.pending))})
+	err := quarantine(in, base, bytes.NewReader(o.pending), extent{0, int64(len(o.pending))})
 	if err != nil {
 		s.log.Error("history: lines are lost", "file", path(o.name), "bytes", len(o.pending), "error", err)
 	} else {
@@ -231,7 +231,7 @@ func (s *Store) putAside(o *owner) {
 func (s *Store) flush(o *owner) error {
 	if o.unusable != nil {
 		if len(o.pending) > 0 {
-			s.putAside(o)
+			s.quarantinePending(o)
 		}
 		s.owners.forget(o.name)
 		return nil

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"whoelse/room/internal/disk"
@@ -117,9 +115,9 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 		s.damaged.Add(1)
 		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
 	}
-	segments, err := s.dirs.log.Names()
-	if first := firstSegment(segments); err != nil || first > 0 {
-		return Checkpoint{Seq: max(first, 1) - 1}, err
+	segments, err := log.Segments(s.dirs.log)
+	if err != nil || len(segments) > 0 {
+		return Checkpoint{Seq: append(segments, 1)[0] - 1}, err
 	}
 	names, err := s.Nicks()
 	for _, name := range append(names, sharedHistories...) {
@@ -141,17 +139,6 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 		}
 	}
 	return c, err
-}
-
-// firstSegment is where the first segment of the log begins whose files have these names, 0 without one.
-func firstSegment(names []string) (first uint64) {
-	for _, name := range names {
-		base, ok := strings.CutSuffix(name, ".jsonl")
-		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && len(base) == 20 && (first == 0 || n < first) {
-			first = n
-		}
-	}
-	return first
 }
 
 // replay applies what the log has beyond the checkpoint.
@@ -232,7 +219,7 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	f, st, err := openStat(in, base, false)
 	if err == nil {
 		err = errors.Join(f.Sync(), f.Close())
-	} else if errors.Is(err, fs.ErrNotExist) {
+	} else if errors.Is(err, fs.ErrNotExist) || unusable(err) {
 		st.Ino, err = 0, nil
 	}
 	if err != nil || slices.Contains(was, st.Ino) {
@@ -246,12 +233,13 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	now, err := s.inode(name)
 	if err == nil && !slices.Contains(is, now) {
 		err = errReplaced
+		s.setLate(name, s.synced, nil, err)
 	}
 	return err
 }
 
-// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the kernel may have
-// dropped what it could not write, and a second sync could falsely succeed.
+// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the
+// kernel may have dropped what it could not write, and a second sync could falsely succeed.
 func (s *Store) distrust(dirty map[string][]uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -261,7 +249,9 @@ func (s *Store) distrust(dirty map[string][]uint64, err error) {
 			s.dirty[name] = was
 		}
 		s.mu.Unlock()
-		s.setLate(name, s.synced, nil, err)
+		if !errors.Is(err, errReplaced) { // of one, which is late already
+			s.setLate(name, s.synced, nil, err)
+		}
 	}
 }
 

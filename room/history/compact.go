@@ -73,7 +73,8 @@ func (s *Store) compact(name string) error {
 	in, base := s.dirs.place(name)
 	limit := s.limit(name)
 	st, err := in.Lstat(base)
-	if s.isClosed() || errors.Is(err, fs.ErrNotExist) || err == nil && s.opts.Retention == 0 && (limit == 0 || st.Size <= limit) {
+	within := err == nil && s.opts.Retention == 0 && (limit == 0 || st.Size <= limit)
+	if within || s.isClosed() || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return s.replace(name, func(d *draft) (bool, error) {
@@ -82,7 +83,7 @@ func (s *Store) compact(name string) error {
 			return false, err
 		}
 		if len(damaged) > 0 {
-			err = setAside(in, base, d.v, damaged...)
+			err = quarantine(in, base, d.v, damaged...)
 		}
 		if err == nil {
 			err = d.keepUnread(from)
@@ -94,10 +95,10 @@ func (s *Store) compact(name string) error {
 	})
 }
 
-// plan returns where the lines begin that stay in any case, and what is damaged before that; 0 where
-// too little goes. A cut is never between the lines of one event. Where the history is too large, three quarters
-// of its limit are left, so that this is not due again soon.
-func (d *draft) plan(now time.Time, limit int64) (from int64, damaged []piece, err error) {
+// plan returns where the lines begin that stay in any case, and what is damaged before that; 0 where too
+// little goes. A cut is never between the lines of one event. Where the history is too large, three
+// quarters of its limit are left, so that this is not due again soon.
+func (d *draft) plan(now time.Time, limit int64) (from int64, damaged []extent, err error) {
 	target, retention := d.v.size, d.s.opts.Retention
 	if limit > 0 && target > limit {
 		target = limit / 4 * 3
@@ -123,7 +124,7 @@ lines:
 		if n := len(damaged); !whole && n > 0 && damaged[n-1].end == l.Off {
 			damaged[n-1].end = l.End
 		} else if !whole {
-			damaged = append(damaged, piece{l.Off, l.End})
+			damaged = append(damaged, extent{l.Off, l.End})
 		}
 		for _, rec := range found {
 			m := rec.Message

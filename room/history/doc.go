@@ -9,10 +9,10 @@
 //
 // docs/storage.md describes every file to operators, docs/decisions/015-one-log.md why.
 //
-// [whoelse/room/log] makes events durable and gives them their numbers. apply.go appends the lines of each event to
-// the histories it belongs to, and then the room gets it. A checkpoint makes the histories durable now and then,
-// and lets the log go. Whatever goes wrong with a history, it is made again from the log: each line has the number of
-// its event.
+// [whoelse/room/log] makes events durable and gives them their numbers. apply.go appends the lines of each
+// event to the histories it belongs to, and then the room gets it. A checkpoint makes the histories
+// durable now and then, and lets the log go. Whatever goes wrong with a history, it is made again from the
+// log: each line has the number of its event.
 //
 // [Check] and [OpenLook] read a folder that a server may be using, and change nothing. [Repair] and
 // [Hold] take the folder when nobody has it. [HoldSegments] is what makes a copy of a folder in use

@@ -23,8 +23,8 @@ type draft struct {
 	dropped []string  // ids of unread messages that it lacks
 }
 
-// replace has a file take the place of a history's, in one step. fill puts there what is in the view, or reports
-// that nothing is to be done; the history may be written to meanwhile.
+// replace has a file take the place of a history's, in one step. fill puts there what is in the view, or
+// reports that nothing is to be done; the history may be written to meanwhile.
 func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error) {
 	it, err := s.owner(name)
 	if err != nil {

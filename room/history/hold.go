@@ -185,8 +185,8 @@ func (h *Held) Check(from, to string) error {
 // was moved. What was said stays as it is; only messages that are still unread are addressed to the new
 // nick, since nobody would be shown them otherwise.
 //
-// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old name, and the
-// files are moved one by one.
+// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old
+// name, and the files are moved one by one.
 func (h *Held) Rename(from, to string) error {
 	err := areNicks(from, to)
 	if err == nil {
@@ -275,16 +275,6 @@ func (h *Held) free(name string) error {
 	return cmp.Or(err, fmt.Errorf("users/%s: %w", name, fs.ErrExist))
 }
 
-// areNicks keeps the shared histories, and paths, out.
-func areNicks(names ...string) error {
-	for _, name := range names {
-		if !ValidNick(name) {
-			return fmt.Errorf("%w: %q", errOwner, name)
-		}
-	}
-	return nil
-}
-
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
 // order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
 // Unread messages are addressed to the nick to, if that is given; then nothing is done where there are none.
@@ -325,7 +315,7 @@ func (s *Store) rewrite(name, to string) error {
 			if whole || len(found) > 0 && junk == 0 { // newlines were lost
 				continue
 			}
-			if err := setAside(in, base, d.v, piece{l.Off, l.End}); err != nil {
+			if err := quarantine(in, base, d.v, extent{l.Off, l.End}); err != nil {
 				return false, err
 			}
 		}

@@ -252,7 +252,7 @@ func (s *Store) owner(name string) (*item[*owner], error) {
 
 // anyOwner is owner also for one whose file is unusable.
 func (s *Store) anyOwner(name string) (*item[*owner], error) {
-	if err := areOwners(name); err != nil {
+	if err := checkOwner(name); err != nil {
 		return nil, err
 	}
 	return s.owners.get(name, func() (*owner, error) {
@@ -282,11 +282,18 @@ func (s *Store) drop(name string) {
 // out what is to be made again from the log.
 func (s *Store) load(name string) (*owner, error) {
 	o := &owner{name: name, compactAt: s.limit(name)}
+	s.mu.Lock()
+	expected, changed := s.dirty[name]
+	late, applied := s.late[name], s.applied
+	s.mu.Unlock()
 	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case changed && (unusable(err) || missing && !slices.Contains(expected, 0)):
+		return nil, errReplaced
+	case missing:
 		return o, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	defer s.files.release(h)
@@ -294,10 +301,6 @@ func (s *Store) load(name string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	expected, changed := s.dirty[name]
-	late, applied := s.late[name], s.applied
-	s.mu.Unlock()
 	if changed && !slices.Contains(expected, st.Ino) {
 		return nil, errReplaced
 	}
@@ -310,7 +313,7 @@ func (s *Store) load(name string) (*owner, error) {
 		_, o.size, err = suspect(h.val, st.Size, s.saved.Seq)
 	}
 	if err == nil && (late == nil || o.size == st.Size) {
-		o.size, err = s.mendEnd(name, h.val, o.size, st.Size)
+		o.size, err = s.repairEnd(name, h.val, o.size, st.Size)
 	}
 	if err == nil {
 		err = s.scan(o, &view{o: o, file: h.val, size: o.size})
@@ -348,10 +351,11 @@ func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error)
 	return from, bad, nil
 }
 
-// mendEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has behind that, or
-// a last line without a newline, is what a crash left, and is set aside; but for the beginning of a single line, as a
-// power cut leaves it as a rule, where the log has it. A last line that is whole gets its newline.
-func (s *Store) mendEnd(name string, f disk.File, end, size int64) (int64, error) {
+// repairEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has
+// behind that, or a last line without a newline, is what a crash left, and is set aside; but for the
+// beginning of a single line, as a power cut leaves it as a rule, where the log has it. A last line that
+// is whole gets its newline.
+func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, error) {
 	for l, err := range jsonl.Backward(f, size) {
 		if err != nil {
 			return 0, err
@@ -373,7 +377,7 @@ func (s *Store) mendEnd(name string, f disk.File, end, size int64) (int64, error
 		return size, nil
 	}
 	in, base := s.dirs.place(name)
-	if err := setAside(in, base, f, piece{end, size}); err != nil {
+	if err := quarantine(in, base, f, extent{end, size}); err != nil {
 		return 0, err
 	}
 	s.damaged.Add(1)

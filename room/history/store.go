@@ -84,10 +84,10 @@ var (
 	_ room.Histories = (*Store)(nil)
 )
 
-// Open opens the histories in the folder dir, which it creates when missing,
-// with mode 0700. It finishes what a crash left undone, and brings an older layout up to date. Damage in single files
-// is logged and never keeps it from opening; what does is a folder that is in
-// use ([ErrInUse]), is of a newer version, or can't be written.
+// Open opens the histories in the folder dir, which it creates when missing, with mode 0700. It finishes
+// what a crash left undone, and brings an older layout up to date. Damage in single files is logged and
+// never keeps it from opening; what does is a folder that is in use ([ErrInUse]), is of a newer version,
+// or can't be written.
 func Open(dir string, opts Options) (*Store, error) {
 	root, err := openRoot(dir, opts.Log, disk.OpenDir)
 	if err != nil {

@@ -110,17 +110,15 @@ func (g *Guard) Stats() Stats {
 
 // Run measures again and again until ctx is over.
 func (g *Guard) Run(ctx context.Context) {
-	next := time.NewTimer(walkEvery)
-	defer next.Stop()
-	for {
+	for wait := walkEvery; ; {
 		select {
-		case <-next.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
 		began := time.Now()
 		g.Measure(ctx)
-		next.Reset(max(walkEvery, walkShare*time.Since(began)))
+		wait = max(walkEvery, walkShare*time.Since(began))
 	}
 }
 

@@ -2,7 +2,6 @@ package sshd
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/netip"
 	"slices"
@@ -95,7 +94,6 @@ func (ch *Channel) run() {
 	ch.late.Stop()
 	login, err := c.identify()
 	if err != nil {
-		c.server.logHidden(login, err)
 		ch.ending() // the client has closeWithin to go
 		io.WriteString(ch.raw.Stderr(), "whoelse: "+err.Error()+"\r\n")
 		ch.Exit(1)
@@ -104,13 +102,6 @@ func (ch *Channel) run() {
 	ch.Login = login
 	c.server.cfg.Handle(ch)
 	ch.Exit(0)
-}
-
-// logHidden logs what people are not told of an error.
-func (s *Server) logHidden(login *Login, err error) {
-	if t, ok := errors.AsType[*StorageError](err); ok && login != nil {
-		s.cfg.Log.Error("a new user could not be let in", "nick", login.Nick, "err", t.Err)
-	}
 }
 
 // ending gives the client closeWithin to close the channel, unless it has.

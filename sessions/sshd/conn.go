@@ -32,10 +32,7 @@ type conn struct {
 	early     atomic.Bool       // the login has not begun
 	received  atomic.Int64      // bytes until then
 	unread    unread
-
-	identity sync.Once // the first session has set the two below; all others are the same person's
-	login    *Login
-	denied   error
+	proven    func() (*Login, error) // prove, once: all sessions are the same person's
 
 	mu       sync.Mutex // owns the fields below, and setting ticket
 	known    *Login     // whose key has signed, as far as a nick is bound to it: for EndStale
@@ -60,6 +57,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.early.Store(true)
 	c.unread.conn = c
+	c.proven = sync.OnceValues(c.prove)
 	c.deadline = time.AfterFunc(s.cfg.LoginWithin, func() {
 		c.late.Store(true)
 		c.Close()

@@ -74,7 +74,7 @@ func reasonOf(err error) string {
 	if r, ok := errors.AsType[*admission.Refusal](err); ok {
 		return string(r.Why)
 	}
-	if _, ok := errors.AsType[*StorageError](err); ok {
+	if errors.Is(err, errStorage) {
 		return "storage"
 	}
 	return "other"
@@ -129,8 +129,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) 
 	case !invited:
 		err = s.checkAvailable(login.Nick)
 	default:
-		if err = publicError(s.cfg.Invites.Check(login.Nick, code)); err != nil {
-			s.logHidden(login, err)
+		if err = s.publicError(login.Nick, s.cfg.Invites.Check(login.Nick, code)); err != nil {
 			err = unfit("wrong-invite", err)
 		}
 	}
@@ -259,34 +258,39 @@ func (a *attempts) fresh(words string) string {
 	return "whoelse: " + words + "\r\n"
 }
 
-// identify derives who the connection belongs to, once, from what was proven, and
-// asks for each channel whether that still holds.
+// prove derives who the connection belongs to from what was proven.
+func (c *conn) prove() (*Login, error) {
+	if c.ssh.Permissions == nil {
+		return nil, errors.New("nothing was proven")
+	}
+	login, ok := c.ssh.Permissions.ExtraData[loginKey{}].(*Login)
+	if !ok {
+		return nil, errors.New("nothing was proven")
+	}
+	if login.Asked != text.CleanLine(c.ssh.User()) {
+		return nil, errors.New("the username changed while logging in")
+	}
+	if login.Claimed {
+		if err := c.enrol(login); err != nil {
+			return nil, err
+		}
+	}
+	c.knows(login)
+	return login, nil
+}
+
+// identify says who the connection belongs to, which is found out once, as long as that
+// still holds.
 func (c *conn) identify() (*Login, error) {
-	c.identity.Do(func() {
-		c.denied = errors.New("nothing was proven")
-		if c.ssh.Permissions == nil {
-			return
-		}
-		login, ok := c.ssh.Permissions.ExtraData[loginKey{}].(*Login)
-		if !ok {
-			return
-		}
-		c.login, c.denied = login, nil
-		if login.Asked != text.CleanLine(c.ssh.User()) {
-			c.denied = errors.New("the username changed while logging in")
-		} else if login.Claimed {
-			c.denied = c.enrol(login)
-		}
-		c.knows(login)
-	})
-	if c.denied != nil {
-		return c.login, c.denied
+	login, err := c.proven()
+	if err != nil {
+		return nil, err
 	}
-	if why, stale := c.server.Stale(c.login, c.RemoteAddr().String()); stale {
+	if why, stale := c.server.Stale(login, c.RemoteAddr().String()); stale {
 		time.AfterFunc(closeWithin, c.abort) // its other sessions have until then
-		return c.login, errors.New(why)
+		return nil, errors.New(why)
 	}
-	return c.login, nil
+	return login, nil
 }
 
 // enrol binds a nick to the key that has signed.

@@ -37,14 +37,14 @@ func check() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		say := func(f history.Finding) {
+		say := func(f history.Problem) {
 			f.File = filepath.Join("history", f.File)
 			r.Say("%s", f)
 		}
 		if repair {
 			mended := 0
-			err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Finding) {
-				if f.Grade == history.Damage {
+			err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Problem) {
+				if f.Severity == history.Damage {
 					mended++
 					f.What = "mended: " + f.What
 					say(f)

@@ -70,7 +70,7 @@ func historyCommand() *cobra.Command {
 		want := func(l history.Line) bool { // marks of who is still there say nothing to people
 			return asJSON || l.Message != nil && l.Message.Kind != room.KindAlive
 		}
-		return look.Each(n, want, func(f history.Finding) {
+		return look.Each(n, want, func(f history.Problem) {
 			r.Remark("left out: history/%s", f)
 		}, func(l history.Line) error {
 			text := string(l.Text)
