@@ -68,7 +68,8 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 
 // turnAway ends the channel of who has no session, in words, if they are taken.
 func (c *commandContext) turnAway(cause error) {
-	newWriter(c.ch.Abort).write(c.ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
+	defer time.AfterFunc(goodbyeLimit, c.ch.Abort).Stop()
+	c.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
 	c.ch.Exit(c.tally.exit(cause))
 }
 

@@ -32,6 +32,7 @@ type outbox struct {
 	flushInterval func() time.Duration // how far apart two writes are kept
 	wake          chan struct{}        // has room for one
 	done          chan struct{}        // closed when the writer has ended
+	buf           []byte               // the writer's, to compose in
 
 	mu    sync.Mutex // owns the fields below
 	taken *sync.Cond // signalled when the queue was taken, or something confirmed
@@ -44,8 +45,8 @@ type outbox struct {
 
 	unconfirmed int         // bytes written since the last question that was answered
 	asking      bool        // a question about them is open
-	behind      time.Time   // since when they are more than queueLimit; zero: they are not
-	late        *time.Timer // runs meanwhile; nil until the first time
+	due         time.Time   // the deadline, if a write goes on or they are more than queueLimit
+	late        *time.Timer // fires then, or for nothing
 }
 
 // client is what an outbox needs of an [sshd.Channel].
@@ -136,6 +137,7 @@ func newOutbox(ch client, compose composer, flushInterval func() time.Duration) 
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	o.taken = sync.NewCond(&o.mu)
+	o.late = time.AfterFunc(stallLimit, o.stalled)
 	return o
 }
 
@@ -270,7 +272,6 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
 	o.bytes = 0
-	o.writing = time.Now()
 	select {
 	case <-o.full:
 	default:
@@ -284,12 +285,15 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 func (o *outbox) run(last func(cause error) (words, errors string)) {
 	defer close(o.done)
 	defer o.abandon()
-	w := newWriter(o.stalled)
-	pause := newPause()
+	pause := time.NewTimer(0) // since the last write
 	var spare []item
 	for {
 		<-o.wake
-		pause.wait(o.flushInterval(), o.full)
+		select {
+		case <-pause.C:
+		case <-o.full:
+		}
+		pause.Reset(o.flushInterval())
 		items, cause := o.take(spare)
 		var words, errors string
 		if cause != nil {
@@ -297,19 +301,17 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 				items = append(items, item{text: words})
 			}
 		}
-		err := o.send(w, items, cause != nil)
-		spare = reuse(items)
-		switch {
-		case err != nil:
-			o.close(errLost)
+		if o.send(items, cause != nil) != nil {
 			return
-		case cause != nil:
-			w.write(o.ch.Stderr(), []byte(errors), stallLimit) // nobody is left to be told
+		}
+		if cause != nil {
+			o.write(o.ch.Stderr(), []byte(errors)) // nobody is left to be told
 			if voluntary(cause) {
 				o.linger()
 			}
 			return
 		}
+		spare = reuse(items, 64)
 	}
 }
 
@@ -334,99 +336,96 @@ func (o *outbox) linger() {
 }
 
 // send writes items, piece by piece, and has all of them reported.
-func (o *outbox) send(w *writer, items []item, last bool) error {
+func (o *outbox) send(items []item, last bool) error {
 	defer func() { o.report(items, false) }() // those that are left
-	for more := true; more; {
-		out, whole := o.compose(items, w.buf[:0], last)
-		rest := items[whole:]
-		more = len(rest) > 0
-		err := w.write(o.ch, out, stallLimit)
-		o.written(len(out), more)
-		if err != nil {
+	for {
+		out, whole := o.compose(items, o.buf, last)
+		if err := o.write(o.ch, out); err != nil {
 			return err
 		}
 		o.report(items[:whole], true)
-		items = rest
-		w.keep(out)
+		o.buf = reuse(out, 4<<10)
+		if items = items[whole:]; len(items) == 0 {
+			return nil
+		}
 	}
-	return nil
 }
 
-// stalled ends a connection that takes nothing any more; the write returns by it.
-func (o *outbox) stalled() {
-	o.close(errSlow)
-	o.ch.Abort()
+// write writes p, within the deadline.
+func (o *outbox) write(to io.Writer, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	o.progress(time.Now(), 0)
+	_, err := to.Write(p)
+	o.progress(time.Time{}, len(p))
+	return err
 }
 
-// written notes that n bytes were written, and whether the next write follows at
-// once.
-func (o *outbox) written(n int, more bool) {
+// progress notes that a write has begun, or that one of n bytes has ended. The client
+// that owes a confirmation gets no more time by that.
+func (o *outbox) progress(writing time.Time, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.writing = time.Time{}
-	if more {
-		o.writing = time.Now()
+	if o.unconfirmed <= queueLimit {
+		o.extend()
 	}
+	o.writing = writing
 	o.unconfirmed += n
-	o.follow()
+	o.ask()
 }
 
-// follow asks the client now and then what it has taken, because a write that
-// returned has only filled a window of up to 2 MiB and the buffers of two kernels.
-// It runs with mu held.
-func (o *outbox) follow() {
-	if asked := o.unconfirmed; asked > askAfter && !o.asking {
-		o.asking = true
-		o.ch.Confirm(func(ok bool) { o.answered(asked, ok) })
-	}
-	if o.unconfirmed <= queueLimit || !o.behind.IsZero() {
+// extend puts the deadline off, with mu held.
+func (o *outbox) extend() {
+	o.due = time.Now().Add(stallLimit)
+	o.late.Reset(stallLimit)
+}
+
+// ask asks the client now and then what it has taken, because a write that returned has
+// only filled a window of up to 2 MiB and the buffers of two kernels. At most one question
+// is open at a time, so during a write few are. It runs with mu held.
+func (o *outbox) ask() {
+	asked := o.unconfirmed
+	if asked <= askAfter || o.asking {
 		return
 	}
-	o.behind = time.Now()
-	if o.late == nil {
-		o.late = time.AfterFunc(stallLimit, o.tooLate)
-	} else {
-		o.late.Reset(stallLimit)
-	}
+	o.asking = true
+	o.ch.Confirm(func(ok bool) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if !ok {
+			o.shut(errLost)
+			return
+		}
+		o.asking = false
+		o.unconfirmed -= asked
+		o.extend()
+		o.taken.Broadcast()
+		o.ask()
+	})
 }
 
-// answered takes the client's answer, that it has received the bytes in question, or
-// the end of the connection.
-func (o *outbox) answered(asked int, ok bool) {
+// stalled ends the session of a client that has made no progress until the deadline, and
+// the connection if a write is to return by it. A late timer finds nothing overdue.
+func (o *outbox) stalled() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !ok {
-		o.shut(errLost)
-		return
-	}
-	o.asking, o.unconfirmed, o.behind = false, o.unconfirmed-asked, time.Time{}
-	if o.late != nil {
-		o.late.Stop()
-	}
-	o.taken.Broadcast()
-	o.follow()
-}
-
-// tooLate ends the session of a client that has not confirmed anything in time. It
-// may be called late itself, when there was an answer meanwhile.
-func (o *outbox) tooLate() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.behind.IsZero() && time.Since(o.behind) >= stallLimit {
+	writing := !o.writing.IsZero()
+	overdue := (writing || o.unconfirmed > queueLimit) && !time.Now().Before(o.due)
+	if overdue {
 		o.shut(errSlow)
+	}
+	o.mu.Unlock()
+	if overdue && writing {
+		o.ch.Abort()
 	}
 }
 
 // abandon answers for what came after the last write.
 func (o *outbox) abandon() {
-	o.close(errLost) // it is closed, unless the writer has panicked
+	o.close(errLost) // unless there is a cause already
 	items, _ := o.take(nil)
 	o.report(items, false)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.late != nil {
-		o.late.Stop()
-	}
+	o.late.Stop()
 }
 
 // report has everyone who waits for items told whether the client has them.
@@ -437,27 +436,24 @@ func (o *outbox) report(items []item, written bool) {
 			waiting = append(waiting, it.shown)
 		}
 	}
-	if len(waiting) == 0 {
-		return
-	}
 	tell := func(ok bool) {
 		for _, f := range waiting {
 			f(ok)
 		}
 	}
-	if written {
-		o.ch.Confirm(tell)
-	} else {
+	switch {
+	case !written:
 		tell(false)
+	case len(waiting) > 0:
+		o.ch.Confirm(tell)
 	}
 }
 
-// reuse empties items for the next round, unless it is too big to be kept by an
-// idle session.
-func reuse(items []item) []item {
-	clear(items)
-	if cap(items) > 64 {
+// reuse empties s for the next round, unless it is too big to be kept by an idle session.
+func reuse[T any](s []T, most int) []T {
+	if cap(s) > most {
 		return nil
 	}
-	return items[:0]
+	clear(s)
+	return s[:0]
 }
