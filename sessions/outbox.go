@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"whoelse/room"
-	"whoelse/sessions/sshd"
 )
 
 // outbox is what waits to be shown to one person: a queue bounded in bytes, with
@@ -49,15 +48,13 @@ type outbox struct {
 	late        *time.Timer // fires then, or for nothing
 }
 
-// client is what an outbox needs of an [sshd.Channel].
+// client is what an outbox needs of an sshd.Channel.
 type client interface {
 	io.Writer
 	Stderr() io.Writer
 	Confirm(func(bool))
 	Abort()
 }
-
-var _ client = (*sshd.Channel)(nil)
 
 // item is an event of the room or a text for this session alone.
 type item struct {
@@ -66,11 +63,8 @@ type item struct {
 	shown func(bool)
 }
 
-// itemOverhead is what an item counts beside its text.
-const itemOverhead = 64
-
 func (it item) size() int {
-	n := len(it.text) + itemOverhead
+	n := len(it.text) + 64
 	if it.event != nil && it.event.Message != nil {
 		n += len(it.event.Message.Text)
 	}
@@ -105,7 +99,13 @@ func piece(items []item, buf []byte, events func([]byte, []item) []byte) (lines 
 			}
 			lines = events(lines, items[first:i+1])
 		} else {
-			n := fitting(it.text, pieceLimit-len(lines), len(lines) == 0)
+			n := len(it.text)
+			if left := pieceLimit - len(lines); n > left {
+				n = strings.LastIndexByte(it.text[:left], '\n') + 1
+				if n == 0 && len(lines) == 0 {
+					n = left // of a line that does not even fit alone
+				}
+			}
 			lines = append(lines, it.text[:n]...)
 			if it.text = it.text[n:]; it.text != "" {
 				return lines, i
@@ -116,19 +116,6 @@ func piece(items []item, buf []byte, events func([]byte, []item) []byte) (lines 
 		}
 	}
 	return lines, len(items)
-}
-
-// fitting returns how many of text's bytes, in whole lines, fit into limit. A line
-// that would not even fit alone is cut.
-func fitting(text string, limit int, alone bool) int {
-	if len(text) <= limit {
-		return len(text)
-	}
-	n := strings.LastIndexByte(text[:limit], '\n') + 1
-	if n == 0 && alone {
-		return limit
-	}
-	return n
 }
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
@@ -142,64 +129,38 @@ func newOutbox(ch client, compose composer, flushInterval func() time.Duration) 
 }
 
 // Put implements room.Sink.
-func (o *outbox) Put(e *room.Update, shown func(bool)) { o.put(item{event: e, shown: shown}) }
-
-// first queues what has to be seen before anything that is queued already. It is
-// for before the writer runs.
-func (o *outbox) first(items ...item) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	later := o.queue
-	o.queue = nil
-	for _, it := range items {
-		o.add(it)
-	}
-	o.queue = append(o.queue, later...)
-}
+func (o *outbox) Put(e *room.Update, shown func(bool)) { o.put(item{event: e, shown: shown}, false) }
 
 // tell queues text for this session alone, as Put does.
-func (o *outbox) tell(text string) { o.put(item{text: text}) }
-
-func (o *outbox) put(it item) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.cause == nil && o.overflows(o.bytes+it.size()) {
-		o.shut(errSlow)
-	}
-	if o.cause == nil {
-		o.add(it)
-	} else if it.shown != nil {
-		go it.shown(false)
-	}
-}
-
-// overflows reports whether so many bytes are too many. A burst that finds the
-// writer ready to take it is not the person's fault: only a write that stands makes
-// queueLimit count. Nothing but the references is copied for each session.
-func (o *outbox) overflows(bytes int) bool {
-	stands := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
-	return bytes > queueLimit && stands || bytes > burstLimit
-}
+func (o *outbox) tell(text string) { o.put(item{text: text}, false) }
 
 // print queues text, waiting while much is queued or not confirmed already: nobody
 // is too slow because of what they have asked for.
-func (o *outbox) print(text string, shown func(bool)) {
+func (o *outbox) print(text string, shown func(bool)) { o.put(item{text: text, shown: shown}, true) }
+
+// put queues it. A burst that finds the writer ready to take it is not the person's
+// fault: only a write that stands makes queueLimit count. Nothing but the references is
+// copied for each session.
+func (o *outbox) put(it item, wait bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
+	for wait && o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
 		o.taken.Wait()
 	}
-	if o.cause == nil {
-		o.add(item{text: text, shown: shown})
-	} else if shown != nil {
-		go shown(false)
+	bytes := o.bytes + it.size()
+	stands := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
+	if o.cause == nil && (bytes > burstLimit || bytes > queueLimit && stands) {
+		o.shut(errSlow)
 	}
-}
-
-func (o *outbox) add(it item) {
+	if o.cause != nil {
+		if it.shown != nil {
+			go it.shown(false)
+		}
+		return
+	}
 	o.queue = append(o.queue, it)
-	o.bytes += it.size()
-	if o.bytes > queueLimit/4 {
+	o.bytes = bytes
+	if bytes > queueLimit/4 {
 		o.hurry()
 	}
 	if it.reader() != "" { // the next ones of the same reader make one line with it
@@ -209,19 +170,28 @@ func (o *outbox) add(it item) {
 	o.poke()
 }
 
-// poke wakes the writer. It never blocks and may be called by anybody.
-func (o *outbox) poke() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+// first queues what has to be seen before anything that is queued already. It is
+// for before the writer runs.
+func (o *outbox) first(items ...item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(items, o.queue...)
+	for _, it := range items {
+		o.bytes += it.size()
 	}
+	o.poke()
 }
+
+// poke wakes the writer. It never blocks and may be called by anybody.
+func (o *outbox) poke() { signal(o.wake) }
 
 // hurry has what is queued written at once: it ends what a person asked for, and perhaps waits
 // for before going on. It never blocks and may be called by anybody.
-func (o *outbox) hurry() {
+func (o *outbox) hurry() { signal(o.full) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case o.full <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -241,22 +211,21 @@ func (o *outbox) shut(cause error) {
 		o.taken.Broadcast()
 		o.poke()
 	}
-	if !voluntary(cause) {
-		time.AfterFunc(goodbyeLimit, o.abortUnlessDone)
+	if voluntary(cause) {
+		return
 	}
+	time.AfterFunc(goodbyeLimit, func() {
+		select {
+		case <-o.done:
+		default:
+			o.ch.Abort()
+		}
+	})
 }
 
 // voluntary tells whether it is the person who ends the session.
 func voluntary(cause error) bool {
 	return errors.Is(cause, errQuit) || errors.Is(cause, errInputEnd)
-}
-
-func (o *outbox) abortUnlessDone() {
-	select {
-	case <-o.done:
-	default:
-		o.ch.Abort()
-	}
 }
 
 // why returns the cause of the end, nil while there is none.
@@ -327,11 +296,9 @@ func (o *outbox) linger() {
 	}
 	taken := make(chan struct{})
 	o.ch.Confirm(func(bool) { close(taken) })
-	late := time.NewTimer(lingerLimit)
-	defer late.Stop()
 	select {
 	case <-taken:
-	case <-late.C:
+	case <-time.After(lingerLimit):
 	}
 }
 

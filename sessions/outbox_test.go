@@ -229,7 +229,7 @@ func TestShownIsWritten(t *testing.T) {
 				o.Put(said(size/2), tell(i))
 			}
 			o.tell(strings.Repeat("z", 100_000))
-			o.put(item{text: strings.Repeat("z", 200_000), shown: tell(10)})
+			o.put(item{text: strings.Repeat("z", 200_000), shown: tell(10)}, false)
 			o.Put(said(size/2), tell(11))
 			o.ended(time.Second)
 		})
