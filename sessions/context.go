@@ -142,19 +142,8 @@ func (c *commandContext) report(r result.Result) {
 // note reports words that are no command's.
 func (c *commandContext) note(words string) { c.report(result.Text{Words: words}) }
 
-// print prints output in pieces that fit the queue. shown is for the last.
-func (c *commandContext) print(lines string, shown func(bool)) {
-	const piece = 16 << 10
-	for len(lines) > piece {
-		cut := strings.LastIndexByte(lines[:piece], '\n') + 1
-		if cut == 0 {
-			cut = piece
-		}
-		c.out.print(lines[:cut], nil)
-		lines = lines[cut:]
-	}
-	c.out.print(lines, shown)
-}
+// print prints output of any length, waiting while much is queued.
+func (c *commandContext) print(lines string, shown func(bool)) { c.out.print(lines, shown) }
 
 // publicErrors are the errors of keys that are in words for people.
 var publicErrors = []error{

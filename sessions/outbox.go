@@ -59,12 +59,12 @@ type client interface {
 // item is an event of the room or a text for this session alone.
 type item struct {
 	event *room.Update
-	text  string // rendered, lines ending in '\n'; what of it is not written yet
+	text  string // rendered, lines ending in '\n'
 	shown func(bool)
 }
 
 func (it item) size() int {
-	n := len(it.text) + 64
+	n := len(it.text) + 64 // which an item takes beside its text
 	if it.event != nil && it.event.Message != nil {
 		n += len(it.event.Message.Text)
 	}
@@ -84,38 +84,38 @@ func (it item) reader() string {
 // session's end. It is called on the writing goroutine.
 type composer func(items []item, buf []byte, last bool) (out []byte, whole int)
 
-// piece renders items until there is enough for one write. Of a text that is too
-// long for that, the rest stays in its item. Width and colours can make lines much
-// longer than what was said, so rendered bytes are what counts. events renders one event,
-// or several receipts of one reader.
-func piece(items []item, buf []byte, events func([]byte, []item) []byte) (lines []byte, whole int) {
-	lines = buf
-	for i := 0; i < len(items); i++ {
-		it := &items[i]
-		if it.event != nil {
-			first := i
-			for it.reader() != "" && i+1 < len(items) && items[i+1].reader() == it.reader() {
-				i++
-			}
-			lines = events(lines, items[first:i+1])
+// piece renders items until there is enough for one write. Width and colours can make
+// lines much longer than what was said, so rendered bytes are what counts. events renders
+// one event, or several receipts of one reader.
+func piece(items []item, lines []byte, events func([]byte, []item) []byte) (_ []byte, whole int) {
+	for whole < len(items) && len(lines) < pieceLimit {
+		it, next := items[whole], whole+1
+		if it.event == nil {
+			lines = append(lines, it.text...)
 		} else {
-			n := len(it.text)
-			if left := pieceLimit - len(lines); n > left {
-				n = strings.LastIndexByte(it.text[:left], '\n') + 1
-				if n == 0 && len(lines) == 0 {
-					n = left // of a line that does not even fit alone
-				}
+			for it.reader() != "" && next < len(items) && items[next].reader() == it.reader() {
+				next++
 			}
-			lines = append(lines, it.text[:n]...)
-			if it.text = it.text[n:]; it.text != "" {
-				return lines, i
-			}
+			lines = events(lines, items[whole:next])
 		}
-		if len(lines) >= pieceLimit {
-			return lines, i + 1
-		}
+		whole = next
 	}
-	return lines, len(items)
+	return lines, whole
+}
+
+// parts are the items of a text of any length: each fits the queue and a write, and ends with
+// a line if it can. shown is for the last.
+func parts(text string, shown func(bool)) (items []item) {
+	const most = 16 << 10
+	for len(text) > most {
+		cut := strings.LastIndexByte(text[:most], '\n') + 1
+		if cut == 0 {
+			cut = most
+		}
+		items = append(items, item{text: text[:cut]})
+		text = text[cut:]
+	}
+	return append(items, item{text: text, shown: shown})
 }
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
@@ -136,7 +136,11 @@ func (o *outbox) tell(text string) { o.put(item{text: text}, false) }
 
 // print queues text, waiting while much is queued or not confirmed already: nobody
 // is too slow because of what they have asked for.
-func (o *outbox) print(text string, shown func(bool)) { o.put(item{text: text, shown: shown}, true) }
+func (o *outbox) print(text string, shown func(bool)) {
+	for _, it := range parts(text, shown) {
+		o.put(it, true)
+	}
+}
 
 // put queues it. A burst that finds the writer ready to take it is not the person's
 // fault: only a write that stands makes queueLimit count. Nothing but the references is
@@ -170,15 +174,16 @@ func (o *outbox) put(it item, wait bool) {
 	o.poke()
 }
 
-// first queues what has to be seen before anything that is queued already. It is
+// first queues text that has to be seen before anything that is queued already. It is
 // for before the writer runs.
-func (o *outbox) first(items ...item) {
+func (o *outbox) first(text string, shown func(bool)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue = append(items, o.queue...)
+	items := parts(text, shown)
 	for _, it := range items {
 		o.bytes += it.size()
 	}
+	o.queue = append(items, o.queue...)
 	o.poke()
 }
 
@@ -253,7 +258,11 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 // words among the rest, and errors for standard error.
 func (o *outbox) run(last func(cause error) (words, errors string)) {
 	defer close(o.done)
-	defer o.abandon()
+	defer func() { // for what came after the last write
+		o.close(errLost) // unless there is a cause already
+		items, _ := o.take(nil)
+		o.report(items, false)
+	}()
 	pause := time.NewTimer(0) // since the last write
 	var spare []item
 	for {
@@ -385,14 +394,6 @@ func (o *outbox) stalled() {
 	if overdue && writing {
 		o.ch.Abort()
 	}
-}
-
-// abandon answers for what came after the last write.
-func (o *outbox) abandon() {
-	o.close(errLost) // unless there is a cause already
-	items, _ := o.take(nil)
-	o.report(items, false)
-	o.late.Stop()
 }
 
 // report has everyone who waits for items told whether the client has them.
