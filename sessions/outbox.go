@@ -13,38 +13,36 @@ import (
 // outbox is what waits to be shown to one person: a queue bounded in bytes, with
 // one goroutine that writes it out.
 //
-//   - Put and tell MUST NOT block; what finds no place (see overflows) ends the
-//     session instead.
+//   - Put and tell MUST NOT block; what finds no place (see put) ends the session
+//     instead.
 //   - print MAY block, but only the session's own reading goroutine.
-//   - All that waits goes out as one write, or as several of about pieceLimit: at
-//     once when the last one was long enough ago (see Manager.flushInterval), else when that
-//     time has come.
+//   - All that waits goes out as one write, or as several of about pieceLimit: at once
+//     when the last one was long enough ago (see Manager.flushInterval), much waits or
+//     somebody waits for it (see hurry), else when that time has come.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.
-//   - A write that stands for stallLimit ends the connection. So does more than
-//     queueLimit that is written and not confirmed for as long.
+//   - A write that stands for stallLimit ends the connection, unless the client confirms
+//     earlier ones meanwhile. More than queueLimit that is written, and nothing of it
+//     confirmed for as long, ends the session.
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
 	ch            client
 	compose       composer
 	flushInterval func() time.Duration // how far apart two writes are kept
-	wake          chan struct{}        // has room for one
+	wake          chan struct{}        // has one when there is something to write
+	full          chan struct{}        // has one when that is not to wait
 	done          chan struct{}        // closed when the writer has ended
-	buf           []byte               // the writer's, to compose in
 
-	mu    sync.Mutex // owns the fields below
-	taken *sync.Cond // signalled when the queue was taken, or something confirmed
-	queue []item
-	bytes int   // in the queue
-	cause error // why nothing more is taken; nil while open
-
-	writing time.Time     // since when a write goes on; zero while none does
-	full    chan struct{} // has one when what is queued is not to wait
-
+	mu          sync.Mutex // owns the fields below
+	taken       *sync.Cond // signalled when the queue was taken, or something confirmed
+	queue       []item
+	bytes       int         // in the queue
+	cause       error       // why nothing more is taken; nil while open
+	writing     time.Time   // since when a write goes on; zero while none does
 	unconfirmed int         // bytes written since the last question that was answered
 	asking      bool        // a question about them is open
-	due         time.Time   // the deadline, if a write goes on or they are more than queueLimit
+	due         time.Time   // when a write, or more than queueLimit unconfirmed, is too late
 	late        *time.Timer // fires then, or for nothing
 }
 
@@ -142,9 +140,9 @@ func (o *outbox) print(text string, shown func(bool)) {
 	}
 }
 
-// put queues it. A burst that finds the writer ready to take it is not the person's
-// fault: only a write that stands makes queueLimit count. Nothing but the references is
-// copied for each session.
+// put queues it, unless that is too much. A burst that finds the writer ready to take it is
+// not the person's fault: only a write that stands makes queueLimit count. Nothing but the
+// references is copied for each session.
 func (o *outbox) put(it item, wait bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -190,8 +188,8 @@ func (o *outbox) first(text string, shown func(bool)) {
 // poke wakes the writer. It never blocks and may be called by anybody.
 func (o *outbox) poke() { signal(o.wake) }
 
-// hurry has what is queued written at once: it ends what a person asked for, and perhaps waits
-// for before going on. It never blocks and may be called by anybody.
+// hurry has what is queued written at once: a person may wait for it before going on. It
+// never blocks and may be called by anybody.
 func (o *outbox) hurry() { signal(o.full) }
 
 func signal(c chan<- struct{}) {
@@ -257,14 +255,16 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 // run is the writing goroutine. last returns what is said at the end, for a cause:
 // words among the rest, and errors for standard error.
 func (o *outbox) run(last func(cause error) (words, errors string)) {
+	var items []item // taken and not reported yet
 	defer close(o.done)
-	defer func() { // for what came after the last write
+	defer func() {
 		o.close(errLost) // unless there is a cause already
-		items, _ := o.take(nil)
-		o.report(items, false)
+		left, _ := o.take(nil)
+		o.report(append(items, left...), false)
 	}()
-	pause := time.NewTimer(0) // since the last write
 	var spare []item
+	var buf []byte
+	pause := time.NewTimer(0) // since the last write
 	for {
 		<-o.wake
 		select {
@@ -272,15 +272,21 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 		case <-o.full:
 		}
 		pause.Reset(o.flushInterval())
-		items, cause := o.take(spare)
+		taken, cause := o.take(spare)
+		items = taken
 		var words, errors string
 		if cause != nil {
 			if words, errors = last(cause); words != "" {
 				items = append(items, item{text: words})
 			}
 		}
-		if o.send(items, cause != nil) != nil {
-			return
+		for more := true; more; more = len(items) > 0 {
+			out, whole := o.compose(items, buf, cause != nil)
+			if o.write(o.ch, out) != nil {
+				return
+			}
+			o.report(items[:whole], true)
+			items, buf = items[whole:], reuse(out, 4<<10)
 		}
 		if cause != nil {
 			o.write(o.ch.Stderr(), []byte(errors)) // nobody is left to be told
@@ -289,7 +295,7 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 			}
 			return
 		}
-		spare = reuse(items, 64)
+		spare = reuse(taken, 64)
 	}
 }
 
@@ -311,22 +317,6 @@ func (o *outbox) linger() {
 	}
 }
 
-// send writes items, piece by piece, and has all of them reported.
-func (o *outbox) send(items []item, last bool) error {
-	defer func() { o.report(items, false) }() // those that are left
-	for {
-		out, whole := o.compose(items, o.buf, last)
-		if err := o.write(o.ch, out); err != nil {
-			return err
-		}
-		o.report(items[:whole], true)
-		o.buf = reuse(out, 4<<10)
-		if items = items[whole:]; len(items) == 0 {
-			return nil
-		}
-	}
-}
-
 // write writes p, within the deadline.
 func (o *outbox) write(to io.Writer, p []byte) error {
 	if len(p) == 0 {
@@ -338,8 +328,8 @@ func (o *outbox) write(to io.Writer, p []byte) error {
 	return err
 }
 
-// progress notes that a write has begun, or that one of n bytes has ended. The client
-// that owes a confirmation gets no more time by that.
+// progress notes that a write has begun, or that one of n bytes has ended. A client that
+// has too much to confirm gets no more time by that.
 func (o *outbox) progress(writing time.Time, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -358,8 +348,9 @@ func (o *outbox) extend() {
 }
 
 // ask asks the client now and then what it has taken, because a write that returned has
-// only filled a window of up to 2 MiB and the buffers of two kernels. At most one question
-// is open at a time, so during a write few are. It runs with mu held.
+// only filled a window of up to 2 MiB and the buffers of two kernels. No answer is for
+// bytes that another was for, so a write that stands is put off twice at most. It runs with
+// mu held.
 func (o *outbox) ask() {
 	asked := o.unconfirmed
 	if asked <= askAfter || o.asking {
@@ -381,8 +372,8 @@ func (o *outbox) ask() {
 	})
 }
 
-// stalled ends the session of a client that has made no progress until the deadline, and
-// the connection if a write is to return by it. A late timer finds nothing overdue.
+// stalled ends the session of a client that has taken too long, and its connection where
+// nothing else makes a write return. A late timer finds that nothing is due.
 func (o *outbox) stalled() {
 	o.mu.Lock()
 	writing := !o.writing.IsZero()
