@@ -267,3 +267,32 @@ func TestGoodbyeEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestWriteThatStands: it ends the connection after stallLimit, or as long after the last
+// sign that what was written before is coming in.
+func TestWriteThatStands(t *testing.T) {
+	for _, confirms := range []bool{false, true} {
+		p := newPeer(0, 3*pieceLimit)
+		outboxTo(t, p, func(o *outbox) {
+			for range 4 {
+				o.Put(said(pieceLimit/2), nil)
+			}
+			if confirms {
+				time.Sleep(stallLimit - time.Second) // the bubble's
+				p.allow(all)
+			}
+			if cause := o.ended(stallLimit - time.Second/2); cause != nil {
+				t.Errorf("too early: %v, confirms %t", cause, confirms)
+			}
+			time.Sleep(time.Second)
+			select {
+			case <-o.done:
+			default:
+				t.Errorf("it goes on, confirms %t", confirms)
+			}
+			if cause := o.why(); !errors.Is(cause, errSlow) {
+				t.Errorf("%v, confirms %t", cause, confirms)
+			}
+		})
+	}
+}
