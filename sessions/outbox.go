@@ -31,7 +31,7 @@ type outbox struct {
 	compose       composer
 	flushInterval func() time.Duration // how far apart two writes are kept
 	wake          chan struct{}        // has one when there is something to write
-	full          chan struct{}        // has one when that is not to wait
+	pause         *time.Timer          // until the next write
 	done          chan struct{}        // closed when the writer has ended
 
 	mu          sync.Mutex // owns the fields below
@@ -118,8 +118,8 @@ func parts(text string, shown func(bool)) (items []item) {
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{
-		ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{}),
-		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
+		ch: ch, compose: compose, flushInterval: flushInterval,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), pause: time.NewTimer(0),
 	}
 	o.taken = sync.NewCond(&o.mu)
 	o.late = time.AfterFunc(stallLimit, o.stalled)
@@ -186,18 +186,16 @@ func (o *outbox) first(text string, shown func(bool)) {
 }
 
 // poke wakes the writer. It never blocks and may be called by anybody.
-func (o *outbox) poke() { signal(o.wake) }
-
-// hurry has what is queued written at once: a person may wait for it before going on. It
-// never blocks and may be called by anybody.
-func (o *outbox) hurry() { signal(o.full) }
-
-func signal(c chan<- struct{}) {
+func (o *outbox) poke() {
 	select {
-	case c <- struct{}{}:
+	case o.wake <- struct{}{}:
 	default:
 	}
 }
+
+// hurry has what is queued written at once: a person may wait for it before going on. It
+// never blocks and may be called by anybody.
+func (o *outbox) hurry() { o.pause.Reset(0) }
 
 // close lets the writer write what is queued and then end, for cause. Only the
 // first call's cause counts. Unless the person wants it, all that is over in
@@ -244,10 +242,6 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
 	o.bytes = 0
-	select {
-	case <-o.full:
-	default:
-	}
 	o.taken.Broadcast()
 	return items, o.cause
 }
@@ -264,14 +258,10 @@ func (o *outbox) run(last func(cause error) (words, errors string)) {
 	}()
 	var spare []item
 	var buf []byte
-	pause := time.NewTimer(0) // since the last write
 	for {
 		<-o.wake
-		select {
-		case <-pause.C:
-		case <-o.full:
-		}
-		pause.Reset(o.flushInterval())
+		<-o.pause.C
+		o.pause.Reset(o.flushInterval()) // before take: nothing taken later is to miss its hurry
 		taken, cause := o.take(spare)
 		items = taken
 		var words, errors string
