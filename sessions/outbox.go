@@ -10,20 +10,19 @@ import (
 	"whoelse/room"
 )
 
-// outbox is what waits to be shown to one person: a queue bounded in bytes, with
-// one goroutine that writes it out.
+// outbox queues what one person is to be shown. It is bounded in bytes, and one goroutine
+// writes it out.
 //
-//   - Put and tell MUST NOT block; what finds no place (see put) ends the session
-//     instead.
+//   - Put and tell MUST NOT block; overflow (see put) ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write, or as several of about pieceLimit: at once
 //     when the last one was long enough ago (see Manager.flushInterval), much waits or
 //     somebody waits for it (see hurry), else when that time has come.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.
-//   - A write that stands for stallLimit ends the connection, unless the client confirms
-//     earlier ones meanwhile. More than queueLimit that is written, and nothing of it
-//     confirmed for as long, ends the session.
+//   - A write that blocks for stallLimit ends the connection, unless the client confirms
+//     earlier ones meanwhile. More than queueLimit unconfirmed ends the session when no
+//     confirmation comes for as long.
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
@@ -69,7 +68,7 @@ func (it item) size() int {
 	return n
 }
 
-// reader is who has read what this is the receipt of, "" if it is none.
+// reader is the person who has read a message, in the receipt of that; else "".
 func (it item) reader() string {
 	if it.event == nil || it.event.Message == nil || it.event.Message.Kind != room.KindReceipt || it.event.Message.Text != "" {
 		return ""
@@ -141,8 +140,8 @@ func (o *outbox) print(text string, shown func(bool)) {
 }
 
 // put queues it, unless that is too much. A burst that finds the writer ready to take it is
-// not the person's fault: only a write that stands makes queueLimit count. Nothing but the
-// references is copied for each session.
+// not the person's fault: queueLimit counts only behind a write that blocks. Nothing but
+// the references is copied for each session.
 func (o *outbox) put(it item, wait bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -150,8 +149,8 @@ func (o *outbox) put(it item, wait bool) {
 		o.taken.Wait()
 	}
 	bytes := o.bytes + it.size()
-	stands := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
-	if o.cause == nil && (bytes > burstLimit || bytes > queueLimit && stands) {
+	blocks := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
+	if o.cause == nil && (bytes > burstLimit || bytes > queueLimit && blocks) {
 		o.shut(errSlow)
 	}
 	if o.cause != nil {
@@ -309,9 +308,6 @@ func (o *outbox) linger() {
 
 // write writes p, within the deadline.
 func (o *outbox) write(to io.Writer, p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
 	o.progress(time.Now(), 0)
 	_, err := to.Write(p)
 	o.progress(time.Time{}, len(p))
@@ -339,7 +335,7 @@ func (o *outbox) extend() {
 
 // ask asks the client now and then what it has taken, because a write that returned has
 // only filled a window of up to 2 MiB and the buffers of two kernels. No answer is for
-// bytes that another was for, so a write that stands is put off twice at most. It runs with
+// bytes that another was for, so a write that blocks is put off twice at most. It runs with
 // mu held.
 func (o *outbox) ask() {
 	asked := o.unconfirmed
@@ -377,7 +373,7 @@ func (o *outbox) stalled() {
 	}
 }
 
-// report has everyone who waits for items told whether the client has them.
+// report calls the shown functions of items, once the client has them or never will.
 func (o *outbox) report(items []item, written bool) {
 	var waiting []func(bool)
 	for _, it := range items {
