@@ -70,10 +70,12 @@ func (it item) size() int {
 
 // reader is the person who has read a message, in the receipt of that; else "".
 func (it item) reader() string {
-	if it.event == nil || it.event.Message == nil || it.event.Message.Kind != room.KindReceipt || it.event.Message.Text != "" {
-		return ""
+	if it.event != nil && it.event.Message != nil {
+		if m := it.event.Message; m.Kind == room.KindReceipt && m.Text == "" {
+			return m.From
+		}
 	}
-	return it.event.Message.From
+	return ""
 }
 
 // composer renders the first of items into one write, a piece or less, using buf's
