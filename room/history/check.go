@@ -75,10 +75,11 @@ func damaged(name string, l jsonl.Line, found []record.Record) Problem {
 	return f
 }
 
-// Checking is how [Check] and [Repair] report what they find. Its
-// function is called for one problem at a time.
+// Checking is how [Check] and [Repair] report what they find and how far they are. Its
+// functions are called one at a time.
 type Checking struct {
 	Tell func(Problem)
+	Step func(bytes int64) // so much more was read; if set
 }
 
 // Summary counts what [Check] went over.
@@ -132,6 +133,9 @@ type checker struct {
 func newChecker(ctx context.Context, root disk.Folder, how Checking) *checker {
 	if how.Tell == nil {
 		how.Tell = func(Problem) {}
+	}
+	if how.Step == nil {
+		how.Step = func(int64) {}
 	}
 	return &checker{ctx: ctx, how: how, root: root, inUse: func() bool { return false }}
 }
@@ -206,7 +210,8 @@ func (c *checker) entry(in disk.Folder, at, base string) error {
 	case jsonLines:
 		c.note(Remark, at, "not the history of a nick: nothing reads it")
 	case slices.ContainsFunc(c.segments, func(n uint64) bool { return at == logFolder+"/"+log.SegmentName(n) }):
-		if f, _ := c.open(in, at, base); f != nil {
+		if f, size := c.open(in, at, base); f != nil {
+			c.how.Step(size)
 			return f.Close()
 		}
 	case strings.HasSuffix(base, ".torn"):
@@ -261,6 +266,7 @@ func (c *checker) history(in disk.Folder, at, base string) error {
 			}
 			return nil
 		}
+		c.how.Step(l.End - off)
 		off = l.End
 		found, whole := record.Parse(l)
 		for _, r := range found {

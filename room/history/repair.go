@@ -105,7 +105,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 	for _, name := range slices.Concat(sharedHistories, nicks) {
 		found := false
 		in, base := s.dirs.place(name)
-		c := newChecker(ctx, in, Checking{Tell: func(f Problem) {
+		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Problem) {
 			found = found || f.Severity == Damage && f.Offset >= 0
 			how.Tell(f)
 		}})

@@ -20,6 +20,8 @@ import (
 // Options are for [Take] and [Restore].
 type Options struct {
 	Program string // the version of this program, for the manifest
+	// Step, if set, is told after each file how far it is.
+	Step func(files int, bytes int64)
 
 	fault   func(op, path string) error // in tests: fails a step on the disk
 	between func()                      // in tests: between the histories and the log
@@ -74,6 +76,9 @@ func (c *copier) copy(rel string) error {
 	}
 	c.files = append(c.files, f)
 	c.bytes += f.Size
+	if c.opts.Step != nil {
+		c.opts.Step(len(c.files), c.bytes)
+	}
 	return nil
 }
 
