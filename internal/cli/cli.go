@@ -22,10 +22,12 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // usageError is about something to type differently.
@@ -104,6 +106,9 @@ type Run struct {
 	*cobra.Command
 	Data   string // the data folder
 	failed error  // of writing to standard output
+
+	next  time.Time // when progress is shown again
+	shown bool      // it is
 }
 
 // Command gives c the flag --data, and has it call run.
@@ -129,6 +134,7 @@ func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Com
 // Write writes to standard output as it is. A failure is the command's in the end, since scripts rely
 // on what it prints.
 func (r *Run) Write(text []byte) (int, error) {
+	r.clear()
 	n, err := r.OutOrStdout().Write(text)
 	r.failed = cmp.Or(r.failed, err)
 	return n, err
@@ -141,7 +147,28 @@ func (r *Run) Say(format string, args ...any) {
 
 // Remark writes a line to standard error that is not about a failure.
 func (r *Run) Remark(format string, args ...any) {
+	r.clear()
 	fmt.Fprintln(r.ErrOrStderr(), "whoelse:", Clean(fmt.Sprintf(format, args...)))
+}
+
+// progressEvery is how far apart progress is shown.
+const progressEvery = 200 * time.Millisecond
+
+// Progress shows how far a long command is, on a terminal only, in a line that whatever is printed next
+// replaces.
+func (r *Run) Progress(format string, args ...any) {
+	f, ok := r.ErrOrStderr().(*os.File)
+	if now := time.Now(); ok && now.After(r.next) && term.IsTerminal(int(f.Fd())) {
+		r.next, r.shown = now.Add(progressEvery), true
+		fmt.Fprintf(f, "\r%s\x1b[K", Clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+func (r *Run) clear() {
+	if r.shown {
+		r.shown = false
+		fmt.Fprint(r.ErrOrStderr(), "\r\x1b[K")
+	}
 }
 
 // Log has the warnings of what a server does as well.

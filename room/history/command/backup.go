@@ -24,7 +24,7 @@ func backupCommand(version string) *cobra.Command {
 		if _, err := historiesIn(r, true); err != nil { // a backup without them would be believed in
 			return err
 		}
-		taken, err := backup.Take(r.Context(), r.Data, to, backup.Options{Program: version})
+		taken, err := backup.Take(r.Context(), r.Data, to, backup.Options{Program: version, Step: copied(r)})
 		if err != nil {
 			return explain(r, "the backup failed", err, "; if there is a folder "+to+" it is incomplete, remove it")
 		}
@@ -49,7 +49,7 @@ func restore() *cobra.Command {
 		if err := cli.CheckOwner(r.Data, os.Geteuid()); err != nil {
 			return err
 		}
-		m, err := backup.Restore(r.Context(), args[0], r.Data, r.Log(), backup.Options{})
+		m, err := backup.Restore(r.Context(), args[0], r.Data, r.Log(), backup.Options{Step: copied(r)})
 		if err != nil {
 			return explain(r, "restoring failed", err, "; there is no data folder yet, run the same command again")
 		}
@@ -64,3 +64,8 @@ func restore() *cobra.Command {
 
 // local is how times are printed.
 func local(t time.Time) string { return t.Local().Format(time.DateTime + " MST") }
+
+// copied shows how far a copy is.
+func copied(r *cli.Run) func(files int, bytes int64) {
+	return func(files int, bytes int64) { r.Progress("copied %s, %s", cli.Count(files, "file"), size(bytes)) }
+}

@@ -41,9 +41,14 @@ func check() *cobra.Command {
 			f.File = filepath.Join("history", f.File)
 			r.Say("%s", f)
 		}
+		read := int64(0)
+		step := func(bytes int64) {
+			read += bytes
+			r.Progress("%s read", size(read))
+		}
 		if repair {
 			mended := 0
-			err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Tell: func(f history.Problem) {
+			err := history.Repair(r.Context(), dir, r.Log(), history.Checking{Step: step, Tell: func(f history.Problem) {
 				if f.Severity == history.Damage {
 					mended++
 					f.What = "mended: " + f.What
@@ -55,7 +60,7 @@ func check() *cobra.Command {
 			}
 			r.Say("%s mended", cli.Count(mended, "problem"))
 		}
-		sum, err := history.Check(r.Context(), dir, history.Checking{Tell: say})
+		sum, err := history.Check(r.Context(), dir, history.Checking{Step: step, Tell: say})
 		if err != nil {
 			return explain(r, "the histories can't be checked", err, "")
 		}
