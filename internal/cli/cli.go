@@ -125,6 +125,7 @@ func Command(c *cobra.Command, run func(r *Run, args []string) error) *cobra.Com
 		if r.Data == "" {
 			return Usage("--data: a folder is needed")
 		}
+		r.next = time.Now().Add(progressEvery)
 		err := run(r, args)
 		return cmp.Or(r.failed, err)
 	}
