@@ -10,6 +10,7 @@ import (
 // meanwhile, of which nothing but the clock tells.
 func TestCommandOfAnExpiredKey(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	until := time.Now().Add(4 * time.Second).UTC().Truncate(time.Second)
 	line := `expiry-time="` + until.Format("20060102150405Z") + `" ` + keyLine("mallory")
 	along(t, options{lines: []string{line}}, func(r *rig) {
