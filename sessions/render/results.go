@@ -179,7 +179,7 @@ var failed = map[result.Reason]string{
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
 	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
-	result.NoInput:             "there is no text on the input",
+	result.NoInput:             "standard input has no text",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",
 	result.NotHere:             "{nick} is not here",
