@@ -41,7 +41,7 @@ func TestALargeFile(t *testing.T) {
 	r := reopen(t, path, atomicfile.Store{})
 	r.wantHolder(one, fmt.Sprintf("p%d", crowd/2))
 	var wg sync.WaitGroup
-	for i := range 500 {
+	for i := range 50 {
 		key := newKey(t)
 		wg.Go(func() {
 			n := fmt.Sprintf("q%d", i)
@@ -52,7 +52,7 @@ func TestALargeFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(r.NicksAround("", 0, 2*crowd)); n != crowd+500 {
+	if n := len(r.NicksAround("", 0, 2*crowd)); n != crowd+50 {
 		t.Errorf("%d nicks", n)
 	}
 }

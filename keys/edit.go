@@ -2,8 +2,10 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,42 +15,37 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// editAttempts is how often edit starts over because the file was saved by another program in
+// editAttempts is how often change starts over because the file was saved by another program in
 // the very moment in which we wrote it.
 const editAttempts = 20
 
-// change is edit for callers that do not hold r.updating.
-func (r *Registry) change(change func(t *table) ([]byte, error)) error {
+// change replaces the file by what edit makes of its newest version, under the lock
+// that all processes that write it share, and puts that in force. edit is called again if an
+// editor saves the file meanwhile, and may return t.raw as it is.
+func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
 	defer r.deliver()
 	r.updating.Lock()
 	defer r.updating.Unlock()
-	return r.edit(change)
-}
-
-// edit replaces the file by what change makes of its newest version, under the lock
-// that all processes that write it share, and puts that in force. r.updating is held. change
-// is called again if the file is saved by an editor meanwhile, and may return t.raw as it is.
-func (r *Registry) edit(change func(t *table) ([]byte, error)) error {
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
 	defer unlock()
 	for range editAttempts {
-		if err = r.tryEdit(change); !errors.Is(err, atomicfile.ErrChanged) {
+		if err = r.tryEdit(edit); !errors.Is(err, atomicfile.ErrChanged) {
 			return err
 		}
 	}
 	return fmt.Errorf("authorized_keys: %w", err)
 }
 
-func (r *Registry) tryEdit(change func(t *table) ([]byte, error)) error {
+func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 	r.awaitSettled()
 	f, err := r.load()
 	if err != nil {
 		return err
 	}
-	data, err := change(r.table)
+	data, err := edit(r.table)
 	if err != nil || bytes.Equal(data, f.Data) && !r.unsynced {
 		return err
 	}
@@ -72,32 +69,12 @@ func (r *Registry) awaitSettled() {
 	}
 }
 
-// room is how many bytes of lines people may add to the file by themselves. A tenth of
-// what can be read is left to operators: a file that is full could not even be mended.
-func (r *Registry) room(t *table) int {
-	return int(r.store.Max()/10*9) - len(t.raw) - len("\n")
-}
-
-// claim is one caller of Claim, and its outcome. The holder of Registry.updating settles
-// it.
-type claim struct {
-	nick    string
-	key     PublicKey
-	settled bool
-	err     error
-}
-
 // Claim makes nick, as Parse gave it, the key's: a line is added to the file. When
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
 //
-// Errors: CheckKey's and Parse's; *NotValidError if the key is revoked; *HeldError
-// (ErrHeld) if another key holds the nick; *ReservedError (ErrReserved) if it is kept for a
-// former holder; *ConfusableError (ErrConfusable) if it reads like a held or reserved one;
-// *KeyKnownError (ErrKeyKnown) if the file has the key already, for another nick or
-// not in force; ErrFull; otherwise the disk's, and then nothing was claimed.
-//
-// Claims that come at the same time share one rewriting of the file.
+// Errors: ErrNotValid if the key is revoked; *HeldError if another key holds the nick;
+// otherwise Add's, and then nothing was claimed.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
 		return err
@@ -105,82 +82,8 @@ func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := r.checkRevoked(key); err != nil {
 		return err
 	}
-	n, err := nick.Parse(wanted)
-	if err != nil {
-		return err
-	}
-	c := &claim{nick: n, key: key}
-	r.waitingMu.Lock()
-	r.waiting = append(r.waiting, c)
-	r.waitingMu.Unlock()
-
-	defer r.deliver()
-	r.updating.Lock()
-	defer r.updating.Unlock()
-	if !c.settled {
-		r.settleWaiting()
-	}
-	return c.err
-}
-
-// settleWaiting writes all claims that wait, the caller's among them.
-func (r *Registry) settleWaiting() {
-	r.waitingMu.Lock()
-	group := r.waiting
-	r.waiting = nil
-	r.waitingMu.Unlock()
-	err := r.edit(func(t *table) ([]byte, error) { return t.with(r.decide(t, group)), nil })
-	for _, c := range group {
-		c.settled = true
-		if c.err == nil {
-			c.err = err
-		}
-	}
-}
-
-// decide settles the claims that are refused, and gives the lines for the others.
-func (r *Registry) decide(t *table, group []*claim) string {
-	var text strings.Builder
-	taken := parseTable(nil) // by the earlier claims of the group
-	for _, c := range group {
-		var had bool
-		had, c.err = r.against(t, c)
-		if !had && c.err == nil {
-			had, c.err = r.against(taken, c)
-		}
-		if had || c.err != nil {
-			continue
-		}
-		one := keyLine(c.key, commentFor(c.nick, "claimed", r.now()))
-		if text.Len()+len(one)+len("\n") > r.room(t) {
-			c.err = ErrFull
-			r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", c.nick) })
-			continue
-		}
-		taken.add(parseLine(0, []byte(one)))
-		text.WriteString(one + "\n")
-	}
-	return text.String()
-}
-
-// against tells whether the key has the nick by t already, or why it cannot.
-func (r *Registry) against(t *table, c *claim) (had bool, err error) {
-	for _, l := range t.find(c.key) {
-		why := l.refusal(r.now())
-		if why == "" && l.Nick == c.nick {
-			if l.from == nil {
-				return true, nil
-			}
-			why = "only for some addresses"
-		}
-		if err == nil {
-			err = &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
-		}
-	}
-	if err == nil {
-		err = r.availableIn(t, c.nick)
-	}
-	return false, err
+	_, err := r.Add(wanted, []PublicKey{key}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
+	return err
 }
 
 // keyLine is a line of the file without options and its end.
@@ -190,37 +93,26 @@ func keyLine(key PublicKey, comment string) string {
 
 // AddOptions say how keys are added.
 type AddOptions struct {
-	// How says in the comment how it came about: "added", which is the default, or
-	// "invited".
-	How string
-	// Expires, unless zero, is when the keys stop being valid, to the second.
-	Expires time.Time
-	// From, unless empty, is the value of from=.
-	From string
-	// Operator gives the keys ROLE=operator.
-	Operator bool
-	// AllowConfusable lets a new nick read like another one.
-	AllowConfusable bool
-	// LeaveRoom refuses (ErrFull) what a claim would be refused for.
-	LeaveRoom bool
-	// OnlyNew refuses a nick that is held already (ErrHeld).
-	OnlyNew bool
-	// Restore also takes a nick that is reserved.
-	Restore bool
+	How      string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
+	Expires  time.Time // unless zero, when the keys stop being valid, to the second
+	From     string    // unless empty, the value of from=
+	Operator bool      // the keys get ROLE=operator
+
+	AllowConfusable bool // a new nick may read like another one
+	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
+	OnlyNew         bool // a nick that another key holds is refused (ErrHeld)
+	Restore         bool // a nick that is reserved is taken, too
 }
 
 // Add makes all keys wanted's, also if that nick is held already: the caller has checked
-// that it is for them to decide. It adds all or none, skips
-// those that hold the nick already and are in force, and gives the lines added.
+// that it is for them to decide. It adds all or none, skips those that hold the nick already
+// and are in force, and gives the lines added.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
-// nick, or not in force; *ConfusableError; *ReservedError; one about opt; the disk's.
+// nick, or not in force; ErrReserved if the nick is kept for a former holder;
+// *ConfusableError if it reads like a held or reserved one; one about opt; the disk's.
 func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry, error) {
 	n, err := nick.Parse(wanted)
-	if err != nil {
-		return nil, err
-	}
-	options, err := opt.text()
 	if err != nil {
 		return nil, err
 	}
@@ -229,58 +121,59 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 			return nil, err
 		}
 	}
-	if opt.How == "" {
-		opt.How = "added"
-	}
-	comment := commentFor(n, opt.How, r.now())
 	var fresh []PublicKey
-	err = r.change(func(t *table) ([]byte, error) {
-		fresh, err = r.addable(t, n, list, opt)
-		if err != nil {
-			return nil, err
-		}
-		var text strings.Builder
-		for _, key := range fresh {
-			text.WriteString(options + keyLine(key, comment) + "\n")
-		}
-		if opt.LeaveRoom && text.Len() > r.room(t) {
-			return nil, ErrFull
-		}
-		return t.with(text.String()), nil
+	err = r.change(func(t *table) (data []byte, err error) {
+		data, fresh, err = r.withKeys(t, n, list, opt)
+		return data, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	var added []Entry
-	for _, e := range r.Keys(n) {
-		if e.key != nil && contains(fresh, e.key) {
-			added = append(added, e)
-		}
-	}
-	return added, nil
+	return slices.DeleteFunc(r.Keys(n), func(e Entry) bool { return e.key == nil || !contains(fresh, e.key) }), nil
 }
 
-// addable gives those of the keys that n does not have yet.
-func (r *Registry) addable(t *table, n string, list []PublicKey, opt AddOptions) (fresh []PublicKey, err error) {
-	err = r.availableIn(t, n)
-	switch {
-	case errors.Is(err, ErrHeld) && opt.OnlyNew,
-		errors.Is(err, ErrReserved) && !opt.Restore,
-		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
-		return nil, err
+// withKeys gives the file with lines for those of the keys that n does not have yet.
+func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (
+	data []byte, fresh []PublicKey, err error,
+) {
+	options, err := opt.text()
+	if err != nil {
+		return nil, nil, err
 	}
+	comment := commentFor(n, cmp.Or(opt.How, "added"), r.now())
+	text := ""
 	for _, key := range list {
 		known := t.find(key)
 		for _, l := range known {
-			if why := l.refusal(r.now()); why != "" || l.Nick != n {
-				return nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+			why := l.refusal(r.now())
+			if why == "" && l.from != nil && opt.OnlyNew {
+				why = "only for some addresses"
+			}
+			if why != "" || l.Nick != n {
+				return nil, nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
 			}
 		}
 		if len(known) == 0 && !contains(fresh, key) {
 			fresh = append(fresh, key)
+			text += options + keyLine(key, comment) + "\n"
 		}
 	}
-	return fresh, nil
+	if len(fresh) == 0 {
+		return t.raw, nil, nil
+	}
+	// A tenth of what can be read is left to operators: a full file could not even be mended.
+	full := int64(len(t.raw)+len(text)) >= r.store.Max()/10*9
+	err = r.available(n)
+	switch {
+	case errors.Is(err, ErrHeld) && opt.OnlyNew,
+		errors.Is(err, ErrReserved) && !opt.Restore,
+		errors.Is(err, ErrConfusable) && !opt.AllowConfusable:
+		return nil, nil, err
+	case opt.LeaveRoom && full:
+		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
+		return nil, nil, ErrFull
+	}
+	return t.with(text), fresh, nil
 }
 
 // Check tells what Add would say about the options, before anything else is done.
@@ -292,9 +185,6 @@ func (opt AddOptions) Check() error {
 // text is what precedes the key: nothing, or options and a space.
 func (opt AddOptions) text() (string, error) {
 	var list []string
-	if strings.Trim(opt.How, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return "", fmt.Errorf("how a key came about is one word, not %s", show(opt.How))
-	}
 	if opt.Operator {
 		list = append(list, `environment="ROLE=`+roleOperator+`"`)
 	}

@@ -2,8 +2,7 @@ package keys
 
 import (
 	"net/netip"
-	"slices"
-	"strings"
+	"regexp"
 	"time"
 )
 
@@ -41,43 +40,32 @@ type Entry struct {
 // Key is the entry's public key, or nil where none could be read.
 func (e Entry) Key() PublicKey { return e.key }
 
-// entry fills in what lines do not keep in memory.
-func (l *line) entry() Entry {
-	e := l.Entry
-	if e.key != nil {
-		e.Fingerprint = Fingerprint(e.key)
-	}
-	return e
-}
-
+// entries fills in what lines do not keep in memory.
 func entries(lines []*line) []Entry {
-	list := make([]Entry, 0, len(lines))
-	for _, l := range lines {
-		list = append(list, l.entry())
+	list := make([]Entry, len(lines))
+	for i, l := range lines {
+		list[i] = l.Entry
+		if l.key != nil {
+			list[i].Fingerprint = Fingerprint(l.key)
+		}
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return a.Line - b.Line })
 	return list
 }
 
 // Comments of lines that we write end in the day and how they came about:
 // bob@claimed-2026-11-21.
-var addedMarks = []string{"@claimed-", "@added-", "@invited-"}
+var addedMark = regexp.MustCompile(`@(?:claimed|added|invited|restored)-(\d{4}-\d\d-\d\d)`)
 
 func commentFor(nick, how string, now time.Time) string {
 	return nick + "@" + how + "-" + now.UTC().Format(time.DateOnly)
 }
 
 // added reads the day back from such a comment; zero where there is none.
-func added(comment string) time.Time {
-	for _, mark := range addedMarks {
-		if _, after, ok := strings.Cut(comment, mark); ok {
-			t, err := time.Parse(time.DateOnly, after[:min(len(after), len(time.DateOnly))])
-			if err == nil {
-				return t
-			}
-		}
+func added(comment string) (day time.Time) {
+	if m := addedMark.FindStringSubmatch(comment); m != nil {
+		day, _ = time.Parse(time.DateOnly, m[1])
 	}
-	return time.Time{}
+	return day
 }
 
 // Authority is a cert-authority line in force: certificates that its key signed let in.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"strings"
 )
 
@@ -33,7 +34,8 @@ func parseAddressList(s string) (list addressList, err error) {
 		} else if p.block, err = netip.ParsePrefix(one); err != nil {
 			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", show(one))
 		} else if p.block != p.block.Masked() { // refused by sshd, too: 10.0.0.1/8 means something else
-			return nil, fmt.Errorf("from= has %s, whose address goes beyond its mask; %s is the block", show(one), p.block.Masked())
+			const text = "from= has %s, whose address goes beyond its mask; %s is the block"
+			return nil, fmt.Errorf(text, show(one), p.block.Masked())
 		}
 		list = append(list, p)
 	}
@@ -64,32 +66,14 @@ func (p addressPattern) matches(a netip.Addr) bool {
 	if p.block.IsValid() {
 		return p.block.Contains(a)
 	}
-	return glob(p.glob, a.String())
+	matched, _ := path.Match(globSyntax.Replace(p.glob), a.String()) // without classes it can't be malformed
+	return matched
 }
+
+// globSyntax keeps of path.Match's syntax what sshd has: '*' and '?'.
+var globSyntax = strings.NewReplacer(`\`, `\\`, `[`, `\[`)
 
 // isName tells a host name's pattern from an address's.
 func (p addressPattern) isName() bool {
 	return !p.block.IsValid() && strings.Trim(p.glob, "0123456789abcdef:.*?") != ""
-}
-
-// glob matches '*' and '?' without backtracking over more than the last '*', so
-// that no pattern is slow.
-func glob(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }

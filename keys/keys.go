@@ -26,11 +26,11 @@ package keys
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -55,22 +55,25 @@ func IsCertificate(key PublicKey) bool {
 	return key != nil && strings.Contains(key.Type(), "-cert-v")
 }
 
-// Bounds of RSA keys. Below, they can be forged; above, each look at a signature
-// costs more than a stranger should be able to make us spend.
 const (
+	// Bounds of RSA keys. Below, they can be forged; above, each look at a signature
+	// costs more than a stranger should be able to make us spend.
 	minRSABits = 2048
 	maxRSABits = 4096
-)
 
-// typeDSA is spelt out because the library's name for it is marked as not to be used.
-const typeDSA = "ssh-dss"
+	typeDSA = "ssh-dss" // the library's name for it is deprecated
+
+	// Bounds of what ParseKeys takes.
+	pasteMax     = 1 << 20
+	pasteMaxKeys = 1000
+)
 
 // CheckKey refuses what is no fit plain public key (ErrKeyRefused), in words for the
 // key's owner. It costs next to nothing and is meant to be asked before anything else is
 // done with a key. It may be called concurrently.
 func CheckKey(key PublicKey) error {
 	if key == nil {
-		return keyError{"there is no key"}
+		return refuse(ErrKeyRefused, "there is no key")
 	}
 	switch t := key.Type(); t {
 	case gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519,
@@ -79,41 +82,33 @@ func CheckKey(key PublicKey) error {
 	case gossh.KeyAlgoRSA:
 		return checkRSA(key)
 	case typeDSA:
-		return keyError{"DSA keys are too weak; make a new one with: ssh-keygen -t ed25519"}
+		return refuse(ErrKeyRefused, "DSA keys are too weak; make a new one with: ssh-keygen -t ed25519")
 	default:
 		if IsCertificate(key) {
-			return keyError{"this is a certificate, and a plain public key is expected"}
+			return refuse(ErrKeyRefused, "this is a certificate, and a plain public key is expected")
 		}
-		return keyError{fmt.Sprintf("keys of type %s are not known here; use an ed25519 key", show(t))}
+		return refuse(ErrKeyRefused, "keys of type %s are not known here; use an ed25519 key", show(t))
 	}
 }
 
 func checkRSA(key PublicKey) error {
-	c, ok := key.(gossh.CryptoPublicKey)
-	if parsed, err := gossh.ParsePublicKey(key.Marshal()); !ok && err == nil { // a library's own type
-		c, ok = parsed.(gossh.CryptoPublicKey)
+	var k struct {
+		Type string
+		E, N *big.Int
 	}
-	if !ok {
-		return keyError{"this RSA key cannot be read"}
+	if gossh.Unmarshal(key.Marshal(), &k) != nil {
+		return refuse(ErrKeyRefused, "this RSA key cannot be read")
 	}
-	pub, ok := c.CryptoPublicKey().(*rsa.PublicKey)
-	if !ok {
-		return keyError{"this RSA key cannot be read"}
-	}
-	switch bits := pub.N.BitLen(); {
+	switch bits := k.N.BitLen(); {
 	case bits < minRSABits:
-		return keyError{fmt.Sprintf("an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)}
+		return refuse(ErrKeyRefused,
+			"an RSA key of %d bits is too weak, %d are needed; better: ssh-keygen -t ed25519", bits, minRSABits)
 	case bits > maxRSABits:
-		return keyError{fmt.Sprintf("an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)}
+		return refuse(ErrKeyRefused,
+			"an RSA key of %d bits is too long, at most %d are taken; better: ssh-keygen -t ed25519", bits, maxRSABits)
 	}
 	return nil
 }
-
-// Bounds of what ParseKeys takes.
-const (
-	pasteMax     = 1 << 20
-	pasteMaxKeys = 1000
-)
 
 // ParseKeys reads public keys as people have them: a .pub file, several of them, the
 // output of ssh-add -L, or what was pasted from these. Blank lines and comments are
@@ -139,7 +134,13 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		if !hasEntry(one) {
 			continue
 		}
-		key, err := parseKey(one)
+		key, _, options, err := readKey(one, "it is not a public key (%s); give the whole line of a .pub file")
+		if len(options) > 0 {
+			err = fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))
+		}
+		if err == nil {
+			err = CheckKey(key)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", num, err)
 		}
@@ -154,23 +155,6 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		return nil, errors.New("there is no key in it")
 	}
 	return list, nil
-}
-
-func parseKey(text []byte) (PublicKey, error) {
-	if len(text) > lineMax {
-		return nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
-	}
-	if bytes.ContainsAny(text, "\x00\r") {
-		return nil, errors.New("it has control characters")
-	}
-	key, _, options, _, err := ssh.ParseAuthorizedKey(text)
-	if err != nil {
-		return nil, errors.New("it is not a public key (" + parseReason(err) + "); give the whole line of a .pub file")
-	}
-	if len(options) > 0 {
-		return nil, fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))
-	}
-	return key, CheckKey(key)
 }
 
 func contains(list []PublicKey, key PublicKey) bool {

@@ -21,7 +21,7 @@ const lineMax = 16 << 10
 // line is one line of the file that is neither blank nor a comment. It does not change
 // once parsed.
 type line struct {
-	Entry          // without Fingerprint. Disabled holds whoever asks
+	Entry          // without its Fingerprint
 	start, end int // its text in the file, with the line end
 	from       addressList
 	noTouch    bool
@@ -44,34 +44,38 @@ func parseLine(num int, text []byte) *line {
 }
 
 func (l *line) parse(text []byte) error {
-	switch {
-	case len(text) > lineMax:
-		return fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
-	case bytes.IndexByte(text, 0) >= 0:
-		return errors.New("it has a NUL byte")
-	case bytes.IndexByte(text, '\r') >= 0:
-		return errors.New("it has a carriage return in the middle; is the file from an old Macintosh?")
-	}
-	key, comment, options, _, err := ssh.ParseAuthorizedKey(text)
+	key, comment, options, err := readKey(text, "no key can be read from it (%s)")
 	if err != nil {
-		return errors.New("no key can be read from it (" + parseReason(err) + ")")
+		return err
 	}
 	l.key, l.Type, l.Comment, l.Added = key, key.Type(), clean(comment), added(comment)
 	// Who a line is for matters also where its options are wrong.
 	return cmp.Or(l.setOptions(options), CheckKey(key), l.setNick(comment))
 }
 
-// parseReason puts the parser's error into words for people.
-func parseReason(err error) string {
+// readKey reads a line of authorized_keys or of a .pub file. noKey is the error where the
+// parser finds none, for the reason in words for people.
+func readKey(text []byte, noKey string) (key PublicKey, comment string, options []string, err error) {
+	if len(text) > lineMax {
+		return nil, "", nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), lineMax)
+	}
+	if bytes.ContainsAny(text, "\x00\r") {
+		return nil, "", nil, errors.New("it has control characters")
+	}
+	key, comment, options, _, err = ssh.ParseAuthorizedKey(text)
+	if err == nil {
+		return key, comment, options, nil
+	}
+	why := "its base64 is cut off or mistyped"
 	switch s := err.Error(); {
 	case strings.HasSuffix(s, "no key found"):
-		return "type, base64 and comment are expected"
+		why = "type, base64 and comment are expected"
 	case strings.Contains(s, "unknown key algorithm"):
-		return "its type is not known"
+		why = "its type is not known"
 	case strings.Contains(s, "type mismatch"):
-		return "its base64 is of another type than it says"
+		why = "its base64 is of another type than it says"
 	}
-	return "its base64 is cut off or mistyped"
+	return nil, "", nil, fmt.Errorf(noKey, why)
 }
 
 // setNick finds the nick in the comment, unless NICK= gave it.
@@ -168,17 +172,7 @@ var harmless = map[string]bool{
 // restrict, and a restriction that is skipped is a hole.
 func (l *line) setOptions(list []string) (wrong error) {
 	for _, one := range list {
-		name, quoted, hasValue := strings.Cut(one, "=")
-		name = strings.ToLower(name)
-		var err error
-		if !hasValue {
-			err = l.setFlag(name)
-		} else if value, ok := dequote(quoted); ok {
-			err = l.setValue(name, value)
-		} else {
-			err = fmt.Errorf("the value of %s is not in double quotes", show(name))
-		}
-		wrong = cmp.Or(wrong, err)
+		wrong = cmp.Or(wrong, l.setOption(one))
 	}
 	switch {
 	case wrong != nil:
@@ -191,37 +185,42 @@ func (l *line) setOptions(list []string) (wrong error) {
 	return nil
 }
 
-func (l *line) setFlag(name string) error {
-	switch {
-	case name == "cert-authority":
-		l.Authority = true
-	case name == "no-touch-required":
-		l.noTouch = true
-	case name == "touch-required":
-		l.noTouch = false
-	case name == "verify-required":
-		return errors.New("verify-required cannot be enforced here")
-	case !harmless[name]:
-		return fmt.Errorf("unknown option %s", show(name))
+func (l *line) setOption(option string) (err error) {
+	name, quoted, hasValue := strings.Cut(option, "=")
+	name = strings.ToLower(name)
+	value, ok := dequote(quoted)
+	if hasValue && !ok {
+		return fmt.Errorf("the value of %s is not in double quotes", show(name))
 	}
-	return nil
-}
-
-func (l *line) setValue(name, value string) (err error) {
-	switch {
-	case name == "from" && l.from != nil:
-		return errors.New("from= is given twice")
-	case name == "from":
+	if hasValue {
+		name += "="
+	}
+	switch name {
+	case "cert-authority":
+		l.Authority = true
+	case "no-touch-required":
+		l.noTouch = true
+	case "touch-required":
+		l.noTouch = false
+	case "verify-required":
+		return errors.New("verify-required cannot be enforced here")
+	case "command=":
+		return errors.New("command= restricts a key to what this server does not have")
+	case "from=":
+		if l.from != nil {
+			return errors.New("from= is given twice")
+		}
 		l.From = clean(value)
 		l.from, err = parseAddressList(value)
-	case name == "expiry-time":
+	case "expiry-time=":
 		var t time.Time
 		if t, err = parseExpiry(value); err == nil && (l.Expires.IsZero() || t.Before(l.Expires)) {
 			l.Expires = t // the earliest of several, as with sshd
 		}
-	case name == "principals" && l.Principals != nil:
-		return errors.New("principals= is given twice")
-	case name == "principals":
+	case "principals=":
+		if l.Principals != nil {
+			return errors.New("principals= is given twice")
+		}
 		for p := range strings.SplitSeq(value, ",") {
 			if p = strings.TrimSpace(p); p != "" {
 				l.Principals = append(l.Principals, clean(p))
@@ -230,12 +229,12 @@ func (l *line) setValue(name, value string) (err error) {
 		if l.Principals == nil {
 			return errors.New("principals= names nobody")
 		}
-	case name == "environment":
+	case "environment=":
 		return l.setEnvironment(value)
-	case name == "command":
-		return errors.New("command= restricts a key to what this server does not have")
-	case !harmless[name]:
-		return fmt.Errorf("unknown option %s", show(name))
+	default:
+		if name = strings.TrimSuffix(name, "="); !harmless[name] {
+			return fmt.Errorf("unknown option %s", show(name))
+		}
 	}
 	return err
 }

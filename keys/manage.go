@@ -24,10 +24,6 @@ type Selector struct {
 	KeepLast bool
 }
 
-func (s Selector) String() string {
-	return strings.TrimSpace(clean(s.Nick) + " " + clean(s.Fingerprint))
-}
-
 func (s Selector) selects(l *line) bool {
 	if s.Nick == "" && s.Fingerprint == "" {
 		return false
@@ -49,7 +45,7 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 			}
 		}
 		if len(gone) == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, s)
+			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(clean(s.Nick)+" "+clean(s.Fingerprint)))
 		}
 		if s.KeepLast && r.leavesNone(t, gone) {
 			return nil, fmt.Errorf("%w of %s, and cannot be removed; add another one first", ErrLastKey, gone[0].Nick)
@@ -75,7 +71,7 @@ func (r *Registry) leavesNone(t *table, gone []*line) bool {
 // Rename gives all keys of one nick to another one, which must not be held. Nothing
 // else of their lines changes. It gives the lines as they are now.
 //
-// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, *ReservedError and
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, ErrReserved and
 // *ConfusableError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {
@@ -90,7 +86,7 @@ func (r *Registry) Rename(from, to string) ([]Entry, error) {
 		if len(t.byNick[from]) == 0 {
 			return nil, fmt.Errorf("%w: nobody holds %s", ErrNoSuchKey, from)
 		}
-		failed := r.availableIn(t, to)
+		failed := r.available(to)
 		if like, ok := errors.AsType[*ConfusableError](failed); ok && like.Like == from {
 			failed = nil
 		}
@@ -147,7 +143,9 @@ const maxExpired = 500
 // A nick that has any other line stays, with one that was added, invited or edited: a
 // person decided on it. lastUsed gives when a key was used, by its fingerprint, zero where
 // that is not known. inUse must not call the registry.
-func (r *Registry) Expire(before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool) ([]Entry, error) {
+func (r *Registry) Expire(
+	before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool,
+) ([]Entry, error) {
 	var gone []*line
 	err := r.change(func(t *table) ([]byte, error) {
 		keeps := func(l *line) bool {
@@ -157,9 +155,10 @@ func (r *Registry) Expire(before time.Time, lastUsed func(fingerprint string) ti
 		}
 		gone = nil
 		freed := 0
-		for n, lines := range t.byNick {
-			if slices.ContainsFunc(lines, keeps) || inUse(n) {
-				continue
+		for _, l := range t.entries {
+			lines := t.byNick[l.Nick]
+			if len(lines) == 0 || lines[0] != l || slices.ContainsFunc(lines, keeps) || inUse(l.Nick) {
+				continue // not its nick's first line, or in use
 			}
 			gone = append(gone, lines...)
 			if freed++; freed == maxExpired {

@@ -113,7 +113,6 @@ func TestAddRefuses(t *testing.T) {
 		"weak":      {"bob", []PublicKey{fresh, rsaKey(t, 1024)}, AddOptions{}, ErrKeyRefused},
 		"from":      {"bob", []PublicKey{fresh}, AddOptions{From: `10.0.0.1/8`}, nil},
 		"quote":     {"bob", []PublicKey{fresh}, AddOptions{From: `x",environment="ROLE=operator`}, nil},
-		"how":       {"bob", []PublicKey{fresh}, AddOptions{How: "x\ny"}, nil},
 		"nick":      {"../x", []PublicKey{fresh}, AddOptions{}, nil},
 	} {
 		if list, err := r.Add(c.nick, c.keys, c.opt); err == nil || c.want != nil && !errors.Is(err, c.want) {

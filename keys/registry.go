@@ -44,10 +44,6 @@ type Registry struct {
 	opened   bool           // the file was read once
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	full     rate.Sometimes // limits what the log gets about a full file
-
-	// waiting are claims that nobody has written yet.
-	waitingMu sync.Mutex
-	waiting   []*claim
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder
@@ -81,16 +77,16 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 // Path is the file's.
 func (r *Registry) Path() string { return r.path }
 
-// Lookup tells whose key this is, for a client from an address. The
-// first line that lets the key in decides, as with sshd. ErrUnknownKey means that
-// no line has it; a *NotValidError (ErrNotValid) that some line has it and none lets
-// it in, and that it must not be treated as unknown.
+// Lookup tells whose key this is, for a client from an address. The first line that lets the
+// key in decides, as with sshd. ErrUnknownKey means that no line has it; ErrNotValid that some
+// line has it and none lets it in, and that it must not be treated as unknown.
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
 	}
 	if IsCertificate(key) {
-		return Holder{}, &NotValidError{Reason: "it is a certificate, and a plain public key is expected"}
+		return Holder{}, refuse(ErrNotValid,
+			"this key is not accepted: it is a certificate, and a plain public key is expected")
 	}
 	if err := r.checkRevoked(key); err != nil {
 		return Holder{}, err
@@ -102,7 +98,7 @@ func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 			return Holder{Nick: l.Nick, Role: l.Role, NoTouch: l.noTouch}, nil
 		}
 		if err == ErrUnknownKey {
-			err = &NotValidError{Nick: l.Nick, Line: l.Line, Reason: why}
+			err = refuse(ErrNotValid, "this key is listed on line %d, but %s", l.Line, why)
 		}
 	}
 	return Holder{}, err
@@ -129,7 +125,7 @@ func (r *Registry) checkRevoked(key PublicKey) error {
 	f := r.revoked
 	r.mu.RUnlock()
 	if f != nil && f(key) {
-		return &NotValidError{Reason: "it is revoked"}
+		return refuse(ErrNotValid, "this key is not accepted: it is revoked")
 	}
 	return nil
 }
@@ -153,8 +149,8 @@ func (r *Registry) List() []Entry {
 // file's order.
 func (r *Registry) Authorities() []Authority {
 	var list []Authority
-	for _, l := range r.lines(func(t *table) []*line { return t.authorities }) {
-		if !l.expired(r.now()) {
+	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
+		if l.Authority && l.Disabled == "" && !l.expired(r.now()) {
 			list = append(list, Authority{Key: l.key, Principals: l.Principals, Role: l.Role, from: l.from})
 		}
 	}
@@ -173,31 +169,27 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
-// Available says why nobody can get nick now: it is held (*HeldError), reserved
-// (*ReservedError), or reads like another one (*ConfusableError); nil if not so.
+// Available says why nobody can get nick now: it is held (*HeldError),
+// reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
-	return r.availableIn(nil, nick)
+	return r.available(nick)
 }
 
 // Free is Available by what was last read of the file, so that it can be
 // asked with a lock held: it does no I/O and has no OnChange called.
-func (r *Registry) Free(nick string) bool { return r.availableIn(nil, nick) == nil }
+func (r *Registry) Free(nick string) bool { return r.available(nick) == nil }
 
-// availableIn is Available by t, or by the table in force. r.mu is not held.
-func (r *Registry) availableIn(t *table, nick string) error {
+func (r *Registry) available(nick string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if t == nil {
-		t = r.table
-	}
-	if len(t.byNick[nick]) > 0 {
+	if len(r.table.byNick[nick]) > 0 {
 		return &HeldError{Nick: nick}
 	}
 	if err := r.reservation(nick); err != nil {
 		return err
 	}
-	if like, ok := t.confusable(nick); ok {
+	if like, ok := r.table.confusable(nick); ok {
 		return &ConfusableError{Nick: nick, Like: like}
 	}
 	return nil
@@ -211,7 +203,7 @@ func (r *Registry) Reserve(until func(nick string) (time.Time, bool)) {
 	r.reserved = until
 }
 
-// Reserved gives a *ReservedError (ErrReserved) if nobody holds nick, and nobody may get
+// Reserved gives ErrReserved if nobody holds nick, and nobody may get
 // it now. It goes by what was last read of the file, as Free does.
 func (r *Registry) Reserved(nick string) error {
 	r.mu.RLock()
@@ -225,12 +217,15 @@ func (r *Registry) reservation(nick string) error {
 		return nil
 	}
 	if _, ok := r.departed[nick]; ok {
-		return &ReservedError{Nick: nick}
+		return refuse(ErrReserved, "%s has just lost its last key, and is not free yet; choose another name", nick)
 	}
-	if r.reserved != nil {
-		if until, ok := r.reserved(nick); ok {
-			return &ReservedError{Nick: nick, Until: until}
-		}
+	if r.reserved == nil {
+		return nil
+	}
+	if until, ok := r.reserved(nick); ok {
+		return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
+			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)",
+			nick, until.UTC().Format("2 Jan 2006"))
 	}
 	return nil
 }

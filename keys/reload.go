@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"whoelse/internal/atomicfile"
@@ -33,12 +35,11 @@ func (r *Registry) Watch(ctx context.Context) {
 // where it has not. While another goroutine reads or writes the file, the version before
 // counts.
 func (r *Registry) refresh() {
-	if !r.file.Due() || !r.updating.TryLock() {
-		return
+	if r.file.Due() && r.updating.TryLock() {
+		defer r.deliver()
+		defer r.updating.Unlock()
+		_, _ = r.load() // logged there; the last good version stays in force
 	}
-	_, _ = r.load() // logged there; the last good version stays in force
-	r.updating.Unlock()
-	r.deliver()
 }
 
 // Reload reads the file now, changed or not. If it cannot be read, or is not safe,
@@ -82,15 +83,16 @@ func (r *Registry) read() (atomicfile.File, error) {
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
 func checkSafe(path string, st atomicfile.Stamp) error {
-	if !st.Exists() {
+	me, owner := os.Geteuid(), int(st.UID())
+	switch {
+	case !st.Exists():
 		return nil
-	}
-	if st.Perm()&0o002 != 0 {
-		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it", ErrUnsafeFile, path, st.Perm())
-	}
-	if me := os.Geteuid(); int(st.UID()) != me && st.UID() != 0 {
-		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; run it as that user, or chown the file",
-			ErrUnsafeFile, path, st.UID(), me)
+	case st.Perm()&0o002 != 0:
+		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it",
+			ErrUnsafeFile, path, st.Perm())
+	case owner != me && owner != 0:
+		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; "+
+			"run it as that user, or chown the file", ErrUnsafeFile, path, owner, me)
 	}
 	return nil
 }
@@ -114,62 +116,52 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 	r.mu.Lock()
 	if grows {
 		read = fresh.grow(f.Data)
-		for _, l := range read {
-			if l.Disabled == "" {
-				c.Added = append(c.Added, l.entry())
-			}
-		}
+		c.Added = slices.DeleteFunc(entries(read), func(e Entry) bool { return e.Disabled != "" })
 	}
 	r.table = fresh
 	r.file.Read(f.Stamp)
 	r.noteDeparted(old, fresh)
 	r.untold = append(r.untold, c)
 	r.mu.Unlock()
-	r.logChange(c, read, grows && ours)
+	r.logChange(c, fresh, read, grows && ours)
 }
 
 // noteDeparted notes which nicks lost their last line with a new table, and which are
 // back. r.mu is held.
 func (r *Registry) noteDeparted(old, fresh *table) {
-	for n := range old.byNick {
-		if len(fresh.byNick[n]) == 0 {
-			r.departed[n] = r.now()
+	if old != fresh { // or it has only grown
+		for n := range old.byNick {
+			if len(fresh.byNick[n]) == 0 {
+				r.departed[n] = r.now()
+			}
 		}
 	}
-	for n := range r.departed {
-		if len(fresh.byNick[n]) > 0 {
-			delete(r.departed, n)
-		}
-	}
+	maps.DeleteFunc(r.departed, func(n string, _ time.Time) bool { return len(fresh.byNick[n]) > 0 })
 	r.emptied = len(fresh.byNick) == 0 && (len(old.byNick) > 1 || r.emptied)
 }
 
 // logMax bounds the lines a single change can put into the log, each kind.
 const logMax = 100
 
-// logChange logs a change and the lines that were read for it; of lines that we added, only
-// what is wrong with them.
-func (r *Registry) logChange(c Change, read []*line, quiet bool) {
-	bad := 0
-	for _, l := range read {
-		if l.Disabled == "" {
-			continue
-		}
-		if bad++; bad <= logMax {
-			r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
-		}
+// logChange logs a change of the table and the lines that were read for it; of lines that we
+// added, only what is wrong with them.
+func (r *Registry) logChange(c Change, t *table, read []*line, quiet bool) {
+	bad := disabled(read)
+	for _, l := range bad[:min(len(bad), logMax)] {
+		r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
 	}
 	if !quiet {
-		r.log.Info("authorized_keys read", "keys", len(read)-bad, "disabled", bad, "added", len(c.Added), "removed", len(c.Removed))
-	}
-	if len(c.Added) <= logMax {
-		for _, e := range c.Added {
-			r.log.Debug("key added", "nick", e.Nick, "key", e.Fingerprint, "line", e.Line)
-		}
+		bad = disabled(t.entries)
+		r.log.Info("authorized_keys read", "lines", t.lines, "keys", len(t.entries)-len(bad), "disabled", len(bad),
+			"added", len(c.Added), "removed", len(c.Removed))
 	}
 	for _, e := range c.Removed[:min(len(c.Removed), logMax)] {
 		r.log.Info("key removed", "nick", e.Nick, "key", e.Fingerprint)
 	}
+}
+
+func disabled(lines []*line) []*line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l *line) bool { return l.Disabled == "" })
 }
 
 // Change tells what a new version of the file brought. It is about lines in force:
@@ -199,15 +191,20 @@ func (r *Registry) deliver() {
 	r.telling = true
 	defer func() { r.telling = false }()
 	for len(r.untold) > 0 {
-		c, fs := r.untold[0], r.onChange
+		c := r.untold[0]
 		r.untold = r.untold[1:]
-		if len(c.Added)+len(c.Removed) == 0 {
-			continue
+		if len(c.Added)+len(c.Removed) > 0 {
+			r.tell(c)
 		}
-		r.mu.Unlock()
-		for _, f := range fs {
-			f(c)
-		}
-		r.mu.Lock()
+	}
+}
+
+// tell is called with r.mu held, and lets go of it meanwhile.
+func (r *Registry) tell(c Change) {
+	fs := r.onChange
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	for _, f := range fs {
+		f(c)
 	}
 }

@@ -204,3 +204,35 @@ func TestChangesAreToldOneAfterTheOther(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// However long the disk takes over a step of a claim, lookups go by what was read before.
+func TestLookupsDoNotWaitForTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	alice := newKey(t)
+	write(t, path, keyText(alice)+" alice\n")
+	var r *fixture
+	steps := 0
+	r = reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
+		if r == nil { // it is being opened
+			return nil
+		}
+		steps++
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			r.wantHolder(alice, "alice")
+		}()
+		select {
+		case <-answered:
+		case <-time.After(10 * time.Second):
+			t.Errorf("a lookup waits for %q", op)
+		}
+		return nil
+	}})
+	if err := r.Claim("bob", newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if steps < 5 {
+		t.Errorf("only %d steps", steps)
+	}
+}

@@ -11,14 +11,13 @@ import (
 // Registry.updating read it; all others read it with Registry.mu held, too, and grow is
 // called with both.
 type table struct {
-	raw         []byte // the file, byte for byte
-	lines       int    // how many, also blank ones
-	entries     []*line
-	byKey       map[string][]*line // by the key's wire form, in the file's order
-	byNick      map[string][]*line // all that hold it, in force or not
-	bySkeleton  map[string]string  // the first nick that reads so
-	nicks       []string           // byNick's, sorted
-	authorities []*line            // in force or expired, not the disabled
+	raw        []byte // the file, byte for byte
+	lines      int    // how many, also blank ones
+	entries    []*line
+	byKey      map[string][]*line // by the key's wire form, in the file's order
+	byNick     map[string][]*line // all that hold it, in force or not
+	bySkeleton map[string]string  // the first nick that reads so
+	nicks      []string           // byNick's, sorted
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -80,9 +79,6 @@ func (t *table) add(l *line) {
 		k := string(l.key.Marshal())
 		t.byKey[k] = append(t.byKey[k], l)
 	}
-	if l.Authority && l.Disabled == "" {
-		t.authorities = append(t.authorities, l)
-	}
 	for _, n := range l.holds() {
 		if len(t.byNick[n]) == 0 {
 			t.nicks = append(t.nicks, n)
@@ -106,13 +102,14 @@ func (t *table) confusable(n string) (string, bool) {
 }
 
 // missingFrom gives the lines in force of t that other does not have in force.
-func (t *table) missingFrom(other *table) (missing []Entry) {
+func (t *table) missingFrom(other *table) []Entry {
+	var missing []*line
 	for _, l := range t.entries {
 		if l.Disabled == "" && !slices.ContainsFunc(other.find(l.key), l.equivalent) {
-			missing = append(missing, l.entry())
+			missing = append(missing, l)
 		}
 	}
-	return missing
+	return entries(missing)
 }
 
 // text is what the file has for a line, its end included.
@@ -145,9 +142,6 @@ func (t *table) without(gone []*line) []byte {
 
 // with gives the file with text added, also where its last line lacks its end.
 func (t *table) with(text string) []byte {
-	if text == "" {
-		return t.raw
-	}
 	data := make([]byte, 0, len(t.raw)+len(text)+1)
 	data = append(data, t.raw...)
 	if unfinished(data) {

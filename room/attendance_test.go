@@ -62,14 +62,14 @@ func TestNamesWithoutEnd(t *testing.T) {
 		if n := h.presences(""); n > writtenMost*(minutes+1) {
 			t.Errorf("%d records in %d minutes", n, minutes)
 		}
-		if n := len(h.present.late); n > writtenMost {
+		if n := len(h.attendance.late); n > writtenMost {
 			t.Errorf("%d changes are remembered", n)
 		}
 		pass(3 * time.Minute)
 		if h.presences("bob") != 1 {
 			t.Error("bob is not written down")
 		}
-		if n := len(h.present.late); n > 0 {
+		if n := len(h.attendance.late); n > 0 {
 			t.Errorf("%d changes are late for ever", n)
 		}
 	})
@@ -79,7 +79,7 @@ func TestNamesWithoutEnd(t *testing.T) {
 func TestHistoryOfPresenceIsRight(t *testing.T) {
 	inHouse(t, func(h *house) {
 		rnd := rand.New(rand.NewPCG(1, 2))
-		here := map[string]*person{}
+		here := map[string]*user{}
 		left := map[string]time.Time{}
 		for range 20_000 {
 			nick := fmt.Sprint("nick", rnd.IntN(300))

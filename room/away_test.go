@@ -10,7 +10,7 @@ import (
 func TestAwayIsKept(t *testing.T) {
 	inHouse(t, func(h *house) {
 		began := time.Now()
-		if err := h.Visit(Who{Nick: "bob"}).Away("lunch"); err != nil {
+		if err := h.Visit(Identity{Nick: "bob"}).Away("lunch"); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Hour)
@@ -24,7 +24,7 @@ func TestAwayIsKept(t *testing.T) {
 			h = h.restart(true)
 		}
 		h.join("bob")
-		if was, err := h.Visit(Who{Nick: "bob"}).Back(); !was || err != nil {
+		if was, err := h.Visit(Identity{Nick: "bob"}).Back(); !was || err != nil {
 			t.Errorf("%v, %v", was, err)
 		}
 		same(t, "back", h.join("carol").send("hi", "bob").words(), "bob delivered")
@@ -45,8 +45,8 @@ func TestGuestsAwayIsNotKept(t *testing.T) {
 		if a := h.join("~ann").welcome.Absence; a.Away() {
 			t.Errorf("%+v", a)
 		}
-		if len(h.settings.away) > 0 {
-			t.Errorf("kept for guests: %v", h.settings.away)
+		if len(h.settings.of) > 0 {
+			t.Errorf("kept for guests: %v", h.settings.of)
 		}
 	})
 }

@@ -75,11 +75,12 @@ func TestNote(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var c presenceBatch
+			var a attendance
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
-				c.note(s[1:2], map[byte]way{'+': joined, '-': left, '!': lost}[s[0]])
+				a.note(s[1:2], map[byte]Kind{'+': KindJoin, '-': KindLeave, '!': KindLeave}[s[0]], s[0] == '!')
 			}
-			if got := fmt.Sprintf("+%v -%v !%v", c.of[joined], c.of[left], c.of[lost]); got != tt.want {
+			c := a.takeChanges()
+			if got := fmt.Sprintf("+%v -%v !%v", c.Joined, c.Left, c.Lost); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.changes, got, tt.want)
 			}
 		})
@@ -95,7 +96,7 @@ func TestManyJoinsCostFewEvents(t *testing.T) {
 		crowd := make([]*screen, people)
 		for i := range crowd {
 			crowd[i] = &screen{}
-			if _, _, err := h.Join(Who{Nick: fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
+			if _, _, err := h.Join(Identity{Nick: fmt.Sprintf("~guest%d", i)}, crowd[i]); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Millisecond)

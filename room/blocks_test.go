@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -68,14 +69,14 @@ func TestBlocksSurvive(t *testing.T) {
 			t.Error("a guest inherits the list of one who has the name")
 		}
 		same(t, "guest's", lists(t, ann), "carol")
-		if _, kept := h.settings.blocked["~ann"]; kept {
+		if _, kept := h.settings.of["~ann"]; kept {
 			t.Error("a guest's list is kept")
 		}
 		ann.Leave(Quit)
 		same(t, "forgotten", lists(t, h.join("~ann")))
 		same(t, "bob's", lists(t, bob), "carol", "dave")
 		bob.Leave(Quit)
-		same(t, "while offline", lists(t, &person{Seat: h.Visit(Who{Nick: "bob"})}), "carol", "dave")
+		same(t, "while offline", lists(t, &user{Member: h.Visit(Identity{Nick: "bob"})}), "carol", "dave")
 		h = h.restart(true)
 		same(t, "refused", h.join("carol").send("hi", "bob").words(), "bob blocked")
 		same(t, "after a restart", lists(t, h.join("bob")), "carol", "dave")
@@ -83,7 +84,7 @@ func TestBlocksSurvive(t *testing.T) {
 	})
 }
 
-func lists(t *testing.T, p *person) []string {
+func lists(t *testing.T, p *user) []string {
 	t.Helper()
 	list, err := p.Blocked()
 	if err != nil {
@@ -138,8 +139,8 @@ func TestBlockFails(t *testing.T) {
 		}
 		same(t, "not in effect", carol.send("hi", "bob").words(), "bob delivered")
 		bob.Leave(Quit)
-		same(t, "a guest has none to fail", lists(t, &person{Seat: h.Visit(Who{Nick: "~ann"})}))
-		visitor := &person{Seat: h.Visit(Who{Nick: "bob"})}
+		same(t, "a guest has none to fail", lists(t, &user{Member: h.Visit(Identity{Nick: "~ann"})}))
+		visitor := &user{Member: h.Visit(Identity{Nick: "bob"})}
 		_, err := visitor.Blocked()
 		_, err2 := whole(visitor.History(context.Background(), 1))
 		_, err3 := visitor.Block("carol")
@@ -154,11 +155,19 @@ func TestBlockFails(t *testing.T) {
 // A list that changes while its owner joins is in effect afterwards.
 func TestBlockWhileJoining(t *testing.T) {
 	inHouse(t, func(h *house) {
+		blocked := make(chan bool)
 		h.settings.onRead = func() {
 			h.settings.onRead = nil
-			block(h, &person{Seat: h.Visit(Who{Nick: "bob"})}, "carol")
+			go func() {
+				changed, err := h.Visit(Identity{Nick: "bob"}).Block("carol")
+				blocked <- changed && err == nil
+			}()
+			runtime.Gosched()
 		}
 		bob := h.join("bob")
+		if !<-blocked {
+			t.Error("not blocked")
+		}
 		same(t, "list", lists(t, bob), "carol")
 		same(t, "refused", h.join("carol").send("hi", "bob").words(), "bob blocked")
 	})

@@ -34,25 +34,25 @@ func TestCrowd(t *testing.T) {
 		for i := range 16 {
 			crowd.Go(func() {
 				for n := range 40 {
-					seat, _, err := h.Join(Who{Nick: cast[i%len(cast)]}, moody{})
+					member, _, err := h.Join(Identity{Nick: cast[i%len(cast)]}, moody{})
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					seat.Say(KindSay, "hi", nil)
+					member.Say(KindSay, "hi", nil)
 					mu.Lock()
 					for _, nick := range append(cast, "erin", "nobody") {
 						told[fmt.Sprint(i, n, nick)] = 0
 					}
 					mu.Unlock()
-					seat.Send(append(cast, "erin", "nobody"), "hi", func(r Receipt) {
+					member.Send(append(cast, "erin", "nobody"), "hi", func(r Receipt) {
 						mu.Lock()
 						defer mu.Unlock()
 						told[fmt.Sprint(i, n, r.To)]++
 					})
-					doAnything(t, h, seat)
+					doAnything(t, h, member)
 					time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
-					seat.Leave(Cause(rand.IntN(2)))
+					member.Leave(Cause(rand.IntN(2)))
 				}
 			})
 		}
@@ -68,23 +68,23 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-func doAnything(t *testing.T, h *house, seat *Seat) {
-	if unread, err := whole(seat.Inbox()); err == nil && rand.IntN(2) == 0 {
-		if err := seat.MarkRead(unread); err != nil {
+func doAnything(t *testing.T, h *house, member *Member) {
+	if unread, err := whole(member.Inbox()); err == nil && rand.IntN(2) == 0 {
+		if err := member.MarkRead(unread); err != nil {
 			t.Error(err)
 		}
 	}
 	switch rand.IntN(6) {
 	case 0:
-		seat.Away("")
+		member.Away("")
 	case 1:
-		seat.Back()
+		member.Back()
 	case 2:
-		_, _ = seat.Block("erin")
+		_, _ = member.Block("erin")
 	case 3:
-		_, _ = seat.Unblock("erin")
+		_, _ = member.Unblock("erin")
 	case 4:
-		seat.OnlineSince(time.Now().Add(-time.Hour))
+		member.OnlineSince(time.Now().Add(-time.Hour))
 	default:
 		h.NicksAround("bob", 2, 2)
 	}

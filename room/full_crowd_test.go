@@ -43,8 +43,8 @@ func crowd(h *house, n int, to ...string) (refused int) {
 	got := make([]*receipts, n)
 	for i := range n {
 		got[i] = &receipts{}
-		seat := h.Visit(Who{Nick: fmt.Sprint("writer", i)})
-		go seat.Send(to, "me too", got[i].add)
+		member := h.Visit(Identity{Nick: fmt.Sprint("writer", i)})
+		go member.Send(to, "me too", got[i].add)
 	}
 	pass(time.Minute)
 	for _, g := range got {
@@ -70,7 +70,7 @@ func TestManyAtOnce(t *testing.T) {
 		got := make([]*receipts, 50)
 		for i := range got {
 			got[i] = &receipts{}
-			go h.Visit(Who{Nick: fmt.Sprint("writer", i)}).Send([]string{"bob"}, "me too", got[i].add)
+			go h.Visit(Identity{Nick: fmt.Sprint("writer", i)}).Send([]string{"bob"}, "me too", got[i].add)
 		}
 		synctest.Wait()
 		h.store.set(func() { h.store.hold = false })

@@ -28,7 +28,7 @@ func (h *house) waiting(nick string) int {
 }
 
 // fill writes to nick until the inbox is full.
-func (p *person) fill(h *house, nick string) {
+func (p *user) fill(h *house, nick string) {
 	for h.waiting(nick) < h.options.InboxMax {
 		if got := p.send("one more", nick).got[0]; got.Outcome != KeptOffline && got.Outcome != KeptAway {
 			h.t.Fatalf("filling: %v", got)
@@ -115,7 +115,7 @@ func TestWhatTakesNoPlace(t *testing.T) {
 	})
 }
 
-func (h *house) visit(nick string) *person { return &person{Seat: h.Visit(Who{Nick: nick})} }
+func (h *house) visit(nick string) *user { return &user{Member: h.Visit(Identity{Nick: nick})} }
 
 // A message to somebody online is unread until it was shown.
 func TestFullWhileShowing(t *testing.T) {

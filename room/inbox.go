@@ -10,14 +10,14 @@ import (
 // Inbox gives the direct and group messages that the person has not read, oldest
 // first; pages can be empty. Call MarkRead when those of a page have been shown. The
 // error, if there is one, comes last and wraps ErrStorage.
-func (s *Seat) Inbox() iter.Seq2[Page, error] {
+func (s *Member) Inbox() iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		if s.Guest() {
 			return
 		}
 		for page, err := range s.room.unread(s.nick) {
 			page.Messages = slices.DeleteFunc(page.Messages, func(m *Message) bool { return m.Kind == KindReceipt })
-			s.room.wroteLast(s.nick, page.Messages)
+			s.room.wasWritten(s.nick, page.Messages)
 			if !yield(page, err) {
 				return
 			}
@@ -43,7 +43,7 @@ func (w *Waiting) add(m *Message) {
 }
 
 // Waiting sums up what Inbox would give.
-func (s *Seat) Waiting() (Waiting, error) {
+func (s *Member) Waiting() (Waiting, error) {
 	var w Waiting
 	for page, err := range s.Inbox() {
 		if err != nil {
@@ -59,7 +59,7 @@ func (s *Seat) Waiting() (Waiting, error) {
 // Past gives the newest n of the person's direct and group messages, sent and
 // received, oldest first; with a nick only those from or to it. Errors are those
 // of History.
-func (s *Seat) Past(ctx context.Context, with string, n int) iter.Seq2[Page, error] {
+func (s *Member) Past(ctx context.Context, with string, n int) iter.Seq2[Page, error] {
 	if s.Guest() {
 		return func(func(Page, error) bool) {}
 	}
@@ -78,53 +78,64 @@ const maxRead = pageMessages
 // senders. Of several sessions that show the same message, one tells. It returns when
 // that is on disk and the senders were told, so it must not be called on the log's
 // goroutine. The error wraps ErrStorage: they, or some of them, stay unread.
-func (s *Seat) MarkRead(shown []*Message) error {
+func (s *Member) MarkRead(shown []*Message) error {
+	r := s.room
 	for some := range slices.Chunk(shown, maxRead) {
-		if err := s.room.markRead(s.nick, some); err != nil {
+		read, err := r.unreadAmong(s.nick, some, true)
+		if err != nil {
+			return err
+		}
+		if len(read) == 0 {
+			continue
+		}
+		if err := r.wait(r.reading(s.nick, read, r.receiptsFor(s.nick, read, ""))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Room) markRead(nick string, shown []*Message) error {
-	mine := r.claimFree(nick, shown)
-	if len(mine) == 0 {
-		return nil
+// unreadAmong returns those of messages to nick that are unread and not in flight. Claimed, these
+// are in flight from now on. Which are in flight is looked at first: what is released after
+// that is not taken for unread because the histories were asked before. A message that no session
+// confirmed in time counts as unread; a pending one is about to be delivered, though the
+// histories may have it.
+func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread []*Message, err error) {
+	var free, others []*Message
+	r.mu.Lock()
+	for _, m := range messages {
+		_, pending := r.pending[m.ID]
+		d, taken := r.people.inflight[nick][m.ID]
+		if pending || taken && (d == nil || !d.answered) {
+			continue
+		}
+		free = append(free, m)
+		if claim {
+			r.people.inflight.set(nick, m.ID, nil)
+		}
 	}
-	unread, err := r.histories.StillUnread(nick, idsOf(mine))
-	var read, others []*Message
-	for _, m := range mine {
-		if unread[m.ID] && err == nil {
-			read = append(read, m)
+	r.mu.Unlock()
+	if len(free) == 0 {
+		return nil, nil
+	}
+	still, err := r.histories.StillUnread(nick, idsOf(free))
+	for _, m := range free {
+		if still[m.ID] && err == nil {
+			unread = append(unread, m)
 		} else {
 			others = append(others, m)
 		}
 	}
-	r.mu.Lock()
-	r.people.release(nick, idsOf(others))
-	r.mu.Unlock()
-	if len(read) == 0 {
-		return err
+	if claim {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.people.release(nick, idsOf(others))
 	}
-	return r.wait(r.reading(nick, read, r.receiptsFor(nick, read, "")))
+	return unread, err
 }
 
-// claimFree claims those of nick's messages that are free.
-func (r *Room) claimFree(nick string, messages []*Message) (mine []*Message) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range messages {
-		if r.free(nick, m.ID) {
-			r.people.inflight.set(nick, m.ID, nil)
-			mine = append(mine, m)
-		}
-	}
-	return mine
-}
-
-// reading makes the event that nick has read messages, which nick has claimed, and that this is
-// told with receipts. When it was applied, or failed, they are released.
+// reading makes the event that nick has read messages, which are claimed, with receipts for their
+// senders. When it is applied, or fails, they are released.
 func (r *Room) reading(nick string, messages, receipts []*Message) *Event {
 	return &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages), Receipts: receipts}
 }
@@ -142,18 +153,29 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 	return receipts
 }
 
-// wroteThis reports whether the guest who is called nick now is the one who wrote
-// m, and not another one who came later.
+// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name.
 func (r *Room) wroteThis(nick string, m *Message) (same bool) {
-	r.withMember(nick, func(guest *member) { same = guest.firstID < m.ID })
+	r.withPerson(nick, func(guest *person) { same = guest.firstID < m.ID })
 	return same
 }
 
-// Retire has nick's history set aside, since nick is nobody's any more, and tells the
-// senders of what waited in it that it will not be read. It returns how much that was, once all
+// wasWritten notes, for replies, that nick was shown these direct messages. One that is shown
+// late does not hide a newer one.
+func (r *Room) wasWritten(nick string, messages []*Message) {
+	r.withPerson(nick, func(p *person) {
+		for _, m := range messages {
+			if p.last == nil || p.last.ID < m.ID {
+				p.last = m
+			}
+		}
+	})
+}
+
+// Retire has nick's history set aside, since the nick has no holder any more, and tells the
+// senders of unread messages that they will not be read. It returns how many there were, once all
 // is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
 func (r *Room) Retire(nick string) (unread int, err error) {
-	for page, err := range paged(r.histories.Unread(nick), new(int)) {
+	for page, err := range paged(r.histories.Unread(nick)) {
 		unread += len(page.Messages)
 		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
 		if err == nil && len(receipts) > 0 {
@@ -166,68 +188,16 @@ func (r *Room) Retire(nick string) (unread int, err error) {
 	return unread, r.wait(&Event{Message: r.newMessage(KindRetired, nick, nil, "")})
 }
 
-// unread gives nick's unread messages and receipts but for those that are in flight.
+// unread gives nick's unread messages and receipts but for those that are in flight, checked
+// again for each page, since pages are taken slowly.
 func (r *Room) unread(nick string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		for page, err := range paged(r.histories.Unread(nick), new(int)) {
-			for _, m := range page.Messages {
-				page.Searched += searchCost(m)
-			}
-			still, stillErr := r.stillUnread(nick, page.Messages)
+		for page, err := range paged(r.histories.Unread(nick)) {
+			still, stillErr := r.unreadAmong(nick, page.Messages, false)
 			page.Messages = still
 			if !yield(page, cmp.Or(err, stillErr)) || stillErr != nil {
 				return
 			}
 		}
 	}
-}
-
-// unreadTries bounds how often stillUnread asks the histories for one answer.
-const unreadTries = 3
-
-// stillUnread returns those of nick's messages that are unread now and not in flight.
-// The histories are asked again when something was released meanwhile, because they may
-// have been asked before it was read; too much of that only shows one twice.
-func (r *Room) stillUnread(nick string, messages []*Message) (still []*Message, err error) {
-	ids := idsOf(messages)
-	for range unreadTries {
-		before := r.count(&r.people.released)
-		unread, err := r.histories.StillUnread(nick, ids)
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		still = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return !unread[m.ID] || !r.free(nick, m.ID) })
-		same := before == r.people.released
-		r.mu.Unlock()
-		if same {
-			break
-		}
-	}
-	return still, nil
-}
-
-// sort fills the parts of welcome that come from what the person has not read. What is more
-// than a page stays unread: messages in the inbox, receipts for the next time.
-func (welcome *Welcome) sort(unread []*Message) {
-	for _, m := range unread {
-		switch {
-		case m.Kind == KindReceipt:
-			if len(welcome.Receipts) < pageMessages {
-				welcome.Receipts = append(welcome.Receipts, m)
-			}
-		case welcome.missed[m.ID]:
-			welcome.Missed = append(welcome.Missed, m)
-		default:
-			welcome.Unread.add(m)
-		}
-	}
-}
-
-func idsOf(messages []*Message) []string {
-	ids := make([]string, len(messages))
-	for i, m := range messages {
-		ids[i] = m.ID
-	}
-	return ids
 }

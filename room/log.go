@@ -20,15 +20,14 @@ type Event struct {
 	Max int
 	// Read, of a KindRead, is ids of messages to From that From has read.
 	Read []string
-	// Receipts are what that tells their senders; each has one recipient, and a smaller id than
-	// the event.
+	// Receipts tell their senders; each has one recipient, and a smaller id than the event.
 	Receipts []*Message
 }
 
 // Kinds of events that are no messages.
 const (
-	KindRead    Kind = "read"    // From has read messages, or nobody will: see Event.Read and Receipts
-	KindRetired Kind = "retired" // From is nobody's nick any more: its history is set aside
+	KindRead    Kind = "read"    // From has read messages, or never will: see Event.Read and Receipts
+	KindRetired Kind = "retired" // From has no holder any more: its history is set aside
 )
 
 // Lobby is the name of the one room.

@@ -34,7 +34,7 @@ func TestNothingBeforeItIsApplied(t *testing.T) {
 			carol.send("before", "dave")
 			dave := h.join("dave")
 			pass(2 * time.Second)
-			for _, p := range []*person{carol, bob, dave} {
+			for _, p := range []*user{carol, bob, dave} {
 				p.screen.take()
 			}
 			h.store.set(func() { h.store.hold, h.store.holding = hold, !hold })
@@ -47,7 +47,7 @@ func TestNothingBeforeItIsApplied(t *testing.T) {
 			dave.markRead(t, dave.inbox(t))
 			pass(time.Minute)
 			erin := h.join("erin")
-			for _, p := range []*person{carol, bob, dave, erin} {
+			for _, p := range []*user{carol, bob, dave, erin} {
 				for _, m := range p.screen.messages() {
 					t.Errorf("%s was shown %q", p.Nick(), m.Text)
 				}
@@ -86,10 +86,10 @@ func TestTwoRoomsTellTheSameStory(t *testing.T) {
 		var talking sync.WaitGroup
 		for i := range 4 {
 			talking.Go(func() {
-				seat := h.Visit(Who{Nick: fmt.Sprint("n", i)})
+				member := h.Visit(Identity{Nick: fmt.Sprint("n", i)})
 				for n := range 50 {
-					seat.Say(KindSay, fmt.Sprint(i, " ", n), nil)
-					seat.Send([]string{"bob"}, fmt.Sprint("to bob ", i, " ", n), func(Receipt) {})
+					member.Say(KindSay, fmt.Sprint(i, " ", n), nil)
+					member.Send([]string{"bob"}, fmt.Sprint("to bob ", i, " ", n), func(Receipt) {})
 					h.store.Append(event(fmt.Sprint("x", i, n), KindSay, "zoe", fmt.Sprint("from elsewhere ", i, n)), func(error) {})
 				}
 			})
@@ -262,7 +262,7 @@ func TestRetire(t *testing.T) {
 		ann.send("of a guest who stays", "bob")
 		h.join("dave").send("hi", "bob")
 		for _, p := range []string{"dave", "~eve"} {
-			h.withMember(p, func(m *member) { go m.seats[0].Leave(Quit) })
+			h.withPerson(p, func(m *person) { go m.sessions[0].Leave(Quit) })
 		}
 		bob := h.join("bob")
 		bob.send("to be read", "carol")

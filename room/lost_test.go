@@ -22,7 +22,7 @@ func TestLostConnection(t *testing.T) {
 		erin.Leave(Quit)
 		pass(2 * time.Second)
 		same(t, "erin", dave.screen.take(), "+[] -[erin]")
-		lost := func(h *house, p *person) (nicks []string) {
+		lost := func(h *house, p *user) (nicks []string) {
 			for _, who := range p.OnlineSince(time.Now().Add(-time.Hour)) {
 				if who.Lost {
 					nicks = append(nicks, who.Nick)
@@ -50,13 +50,13 @@ func TestQuietSessions(t *testing.T) {
 		carol := h.join("carol")
 		pass(2 * time.Second)
 		carol.screen.take()
-		quiet := func() *person {
+		quiet := func() *user {
 			s := &screen{}
-			seat, welcome, err := h.Join(Who{Nick: "bob", Quiet: true}, s)
+			member, welcome, err := h.Join(Identity{Nick: "bob", Quiet: true}, s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return &person{seat, s, welcome}
+			return &user{member, s, welcome}
 		}
 		build := quiet()
 		pass(2 * time.Second)

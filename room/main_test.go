@@ -32,7 +32,7 @@ var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true,
 func inHouse(t *testing.T, test func(h *house), records ...record) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := build(t, &fakeSettings{blocked: map[string][]string{}}, records)
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, records)
 		test(h)
 		h.Close()
 		h.store.close()
@@ -63,14 +63,14 @@ func (h *house) restart(crash bool) *house {
 	return build(h.t, h.settings, left)
 }
 
-// person is a session with its screen.
-type person struct {
-	*Seat
+// user is a session with its screen.
+type user struct {
+	*Member
 	screen  *screen
 	welcome *Welcome
 }
 
-func (h *house) join(nick string) *person {
+func (h *house) join(nick string) *user {
 	h.t.Helper()
 	p, err := h.tryJoin(nick)
 	if err != nil {
@@ -79,27 +79,27 @@ func (h *house) join(nick string) *person {
 	return p
 }
 
-func (h *house) tryJoin(nick string) (*person, error) {
+func (h *house) tryJoin(nick string) (*user, error) {
 	s := &screen{}
-	seat, welcome, err := h.Join(Who{Nick: nick}, s)
+	member, welcome, err := h.Join(Identity{Nick: nick}, s)
 	synctest.Wait()
-	return &person{seat, s, welcome}, err
+	return &user{member, s, welcome}, err
 }
 
 // send sends text and returns where its receipts go.
-func (p *person) send(text string, to ...string) *receipts {
+func (p *user) send(text string, to ...string) *receipts {
 	got := &receipts{}
 	p.Send(to, text, got.add)
 	synctest.Wait()
 	return got
 }
 
-func (p *person) say(text string) {
+func (p *user) say(text string) {
 	p.Say(KindSay, text, nil)
 	synctest.Wait()
 }
 
-func (p *person) inbox(t testing.TB) []*Message {
+func (p *user) inbox(t testing.TB) []*Message {
 	t.Helper()
 	messages, err := whole(p.Inbox())
 	if err != nil {
@@ -118,7 +118,7 @@ func whole(pages iter.Seq2[Page, error]) (all []*Message, err error) {
 
 // markRead waits until messages are marked as read, or only the log is still to
 // do that.
-func (p *person) markRead(t testing.TB, messages []*Message) {
+func (p *user) markRead(t testing.TB, messages []*Message) {
 	t.Helper()
 	go func() {
 		if err := p.MarkRead(messages); err != nil {
@@ -266,7 +266,7 @@ func pass(d time.Duration) {
 // has reports whether nick is a member.
 func (h *house) has(nick string) bool {
 	found := false
-	h.withMember(nick, func(*member) { found = true })
+	h.withPerson(nick, func(*person) { found = true })
 	return found
 }
 

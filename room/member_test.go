@@ -30,33 +30,33 @@ func TestOneMemberForManySessions(t *testing.T) {
 func TestLeave(t *testing.T) {
 	tests := []struct {
 		name, nick string
-		leave      func(h *house, p *person)
+		leave      func(h *house, p *user)
 		wait       time.Duration
 		here       bool
 	}{
-		{"quit", "bob", func(_ *house, p *person) { p.Leave(Quit) }, 0, false},
-		{"broke", "bob", func(_ *house, p *person) { p.Leave(Broke) }, graceAfterBreak - 1, true},
-		{"broke for long", "bob", func(_ *house, p *person) { p.Leave(Broke) }, graceAfterBreak, false},
-		{"broke twice", "bob", func(_ *house, p *person) {
+		{"quit", "bob", func(_ *house, p *user) { p.Leave(Quit) }, 0, false},
+		{"broke", "bob", func(_ *house, p *user) { p.Leave(Broke) }, graceAfterBreak - 1, true},
+		{"broke for long", "bob", func(_ *house, p *user) { p.Leave(Broke) }, graceAfterBreak, false},
+		{"broke twice", "bob", func(_ *house, p *user) {
 			p.Leave(Broke)
 			pass(graceAfterBreak / 2)
 			p.Leave(Broke)
 			p.Leave(Quit)
 		}, graceAfterBreak/2 - 1, true},
-		{"guest broke", "~bob", func(_ *house, p *person) { p.Leave(Broke) }, 0, false},
-		{"came back", "bob", func(h *house, p *person) { p.Leave(Broke); h.join("bob") }, time.Hour, true},
-		{"came back and broke", "bob", func(h *house, p *person) {
+		{"guest broke", "~bob", func(_ *house, p *user) { p.Leave(Broke) }, 0, false},
+		{"came back", "bob", func(h *house, p *user) { p.Leave(Broke); h.join("bob") }, time.Hour, true},
+		{"came back and broke", "bob", func(h *house, p *user) {
 			p.Leave(Broke)
 			pass(graceAfterBreak - 1)
 			h.join("bob").Leave(Broke)
 		}, graceAfterBreak - 1, true},
-		{"other session stays", "bob", func(h *house, p *person) { h.join("bob"); p.Leave(Broke) }, time.Hour, true},
-		{"other session quits", "bob", func(h *house, p *person) {
+		{"other session stays", "bob", func(h *house, p *user) { h.join("bob"); p.Leave(Broke) }, time.Hour, true},
+		{"other session quits", "bob", func(h *house, p *user) {
 			other := h.join("bob")
 			p.Leave(Broke)
 			other.Leave(Quit)
 		}, 0, false},
-		{"visitor", "bob", func(h *house, _ *person) { h.Visit(Who{Nick: "bob"}).Leave(Quit) }, time.Hour, true},
+		{"visitor", "bob", func(h *house, _ *user) { h.Visit(Identity{Nick: "bob"}).Leave(Quit) }, time.Hour, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,15 +75,15 @@ func TestLeave(t *testing.T) {
 func TestStaleGraceTimer(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.join("bob").Leave(Broke)
-		var bob *member
-		h.withMember("bob", func(m *member) { bob = m })
+		var bob *person
+		h.withPerson("bob", func(m *person) { bob = m })
 		h.join("bob").Leave(Broke)
-		h.graceOver(bob, 1)
+		h.graceOver(bob)
 		if !h.has("bob") {
 			t.Error("the timer of an earlier break ended the second grace")
 		}
-		h.graceOver(bob, 2)
-		h.graceOver(bob, 2)
+		pass(graceAfterBreak)
+		h.graceOver(bob)
 		if h.has("bob") {
 			t.Error("still here after the grace")
 		}
@@ -174,7 +174,7 @@ func TestMissedIsBounded(t *testing.T) {
 		if len(lines) != MissedLines || lines[MissedLines-1].Text != "last" {
 			t.Errorf("%d lines", len(lines))
 		}
-		if n := len(h.lobby.recent); n > 2*MissedLines {
+		if n := len(h.rooms[Lobby].recent); n > 2*MissedLines {
 			t.Errorf("%d lines in memory", n)
 		}
 	})

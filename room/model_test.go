@@ -16,7 +16,7 @@ import (
 type story struct {
 	*house
 	rt    *rapid.T
-	seats []*person
+	users []*user
 	sent  []*sending
 	broke bool                 // the log has failed at some time
 	seen  map[[2]string]bool   // what was confirmed or marked as read, by nick and id
@@ -36,7 +36,7 @@ func TestStories(t *testing.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			h := build(t, &fakeSettings{blocked: map[string][]string{}}, nil)
+			h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
 			defer h.store.close()
 			defer h.Close()
 			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
@@ -56,16 +56,16 @@ func (s *story) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"join":    act(s.joins),
 		"join 2":  act(s.joins),
-		"quit":    act(func() { s.leaves(s.someSeat(), Quit) }),
-		"break":   act(func() { s.leaves(s.someSeat(), Broke) }),
+		"quit":    act(func() { s.leaves(s.someone(), Quit) }),
+		"break":   act(func() { s.leaves(s.someone(), Broke) }),
 		"send":    act(s.sends),
 		"send 2":  act(s.sends),
 		"send 3":  act(s.sends),
-		"confirm": act(func() { s.answer(s.someSeat(), true) }),
-		"fail":    act(func() { s.answer(s.someSeat(), false) }),
-		"inbox":   act(func() { p := s.someSeat(); m, _ := whole(p.Inbox()); s.reads(p, m) }),
-		"away":    act(func() { s.someSeat().Away("") }),
-		"back":    act(func() { s.someSeat().Back() }),
+		"confirm": act(func() { s.answer(s.someone(), true) }),
+		"fail":    act(func() { s.answer(s.someone(), false) }),
+		"inbox":   act(func() { p := s.someone(); m, _ := whole(p.Inbox()); s.reads(p, m) }),
+		"away":    act(func() { s.someone().Away("") }),
+		"back":    act(func() { s.someone().Back() }),
 		"wait":    act(func() { pass(time.Duration(rapid.IntRange(1, 6).Draw(s.rt, "seconds")) * time.Second) }),
 		"disk": act(func() {
 			on := rapid.Bool().Draw(s.rt, "broken")
@@ -80,43 +80,43 @@ func (s *story) actions() map[string]func(*rapid.T) {
 	}
 }
 
-func (s *story) someSeat() *person {
-	if len(s.seats) == 0 {
+func (s *story) someone() *user {
+	if len(s.users) == 0 {
 		s.rt.Skip("nobody is here")
 	}
-	return s.seats[rapid.IntRange(0, len(s.seats)-1).Draw(s.rt, "seat")]
+	return s.users[rapid.IntRange(0, len(s.users)-1).Draw(s.rt, "member")]
 }
 
 func (s *story) joins() {
-	if len(s.seats) == 8 {
+	if len(s.users) == 8 {
 		s.rt.Skip("enough are here")
 	}
 	screen := &screen{manual: true}
-	seat, welcome, _ := s.Join(Who{Nick: rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
-	p := &person{seat, screen, welcome}
-	s.seats = append(s.seats, p)
+	member, welcome, _ := s.Join(Identity{Nick: rapid.SampledFrom(cast).Draw(s.rt, "nick")}, screen)
+	p := &user{member, screen, welcome}
+	s.users = append(s.users, p)
 	s.reads(p, slices.Concat(welcome.Receipts, welcome.Missed))
 }
 
 // leaves ends a session as sessions end: it answers what it was given first.
-func (s *story) leaves(p *person, cause Cause) {
+func (s *story) leaves(p *user, cause Cause) {
 	s.answer(p, false)
 	p.Leave(cause)
-	s.seats = slices.DeleteFunc(s.seats, func(q *person) bool { return q == p })
+	s.users = slices.DeleteFunc(s.users, func(q *user) bool { return q == p })
 	if rapid.Bool().Draw(s.rt, "twice") {
 		p.Leave(Broke)
 	}
 }
 
 func (s *story) sends() {
-	p := s.someSeat()
+	p := s.someone()
 	to := rapid.SliceOfNDistinct(rapid.SampledFrom(append(cast, "erin", "nobody")), 1, 3, rapid.ID).Draw(s.rt, "to")
 	text := fmt.Sprint("message ", len(s.sent))
 	s.sent = append(s.sent, &sending{p.Nick(), text, to, p.send(text, to...)})
 }
 
 // answer confirms or fails all that a session has got.
-func (s *story) answer(p *person, ok bool) {
+func (s *story) answer(p *user, ok bool) {
 	if ok {
 		s.note(p, p.screen.messages())
 	}
@@ -125,7 +125,7 @@ func (s *story) answer(p *person, ok bool) {
 }
 
 // reads marks messages as read that a session found elsewhere.
-func (s *story) reads(p *person, messages []*Message) {
+func (s *story) reads(p *user, messages []*Message) {
 	failed := make(chan error, 1)
 	go func() { failed <- p.MarkRead(messages) }()
 	synctest.Wait() // until it is done, or the log is held
@@ -140,7 +140,7 @@ func (s *story) reads(p *person, messages []*Message) {
 }
 
 // note remembers what a person has seen.
-func (s *story) note(p *person, messages []*Message) {
+func (s *story) note(p *user, messages []*Message) {
 	for _, m := range messages {
 		switch {
 		case !m.For(p.Nick()):
@@ -161,12 +161,12 @@ func (s *story) end() {
 	s.store.set(func() { s.store.broken, s.store.hold, s.store.holding = false, false, false })
 	for range 3 { // what is confirmed makes receipts, which are to be confirmed too
 		synctest.Wait()
-		for _, p := range s.seats {
+		for _, p := range s.users {
 			s.answer(p, true)
 		}
 		pass(time.Minute)
 	}
-	for _, p := range slices.Clone(s.seats) {
+	for _, p := range slices.Clone(s.users) {
 		p.Leave(Quit)
 	}
 	for range 2 {

@@ -14,7 +14,7 @@ import (
 func TestOneOrder(t *testing.T) {
 	inHouse(t, func(h *house) {
 		const people, lines = 8, 50
-		var everyone []*person
+		var everyone []*user
 		for i := range people {
 			everyone = append(everyone, h.join(fmt.Sprintf("~g%d", i)))
 		}
@@ -49,7 +49,7 @@ func TestOneOrder(t *testing.T) {
 	})
 }
 
-func increasing(t *testing.T, messages []*Message) {
+func increasing(t testing.TB, messages []*Message) {
 	t.Helper()
 	for i, m := range messages[1:] {
 		if m.ID <= messages[i].ID {
@@ -113,7 +113,7 @@ func TestIDsSurviveClockSteps(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
-	s := newIDSource("")
+	s := &idSource{}
 	last := ""
 	for i, step := range []time.Duration{0, 0, time.Microsecond, time.Hour, -24 * time.Hour, 0, 48 * time.Hour} {
 		now = now.Add(step)

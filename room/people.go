@@ -9,87 +9,101 @@ import (
 	"time"
 )
 
-// people is who is here, and who was lately. Owned by Room.mu.
+// people has everyone who is present, or was lately, and the messages on their way to them.
+// Owned by Room.mu.
 type people struct {
-	members  map[string]*member
-	online   []string             // the members' nicks, sorted
-	visiting map[string]*Seat     // guests who run a command, by name
-	seen     map[string]departure // when who is not online now was last
-	edits    int                  // changes of wishes, so that none is missed by who joins
+	here     map[string]*person
+	online   []string             // their nicks, sorted
+	visiting map[string]*Member   // guests who run a command, by name
+	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
-	released int // how often something no longer was
+
+	observers map[string][]*Observer // by their nicks
+	listening map[string]int         // how many observe, or wait for somebody, by their nicks
+	awaited   map[string]*arrival    // by the nick that they wait for
 }
 
-// departure is when somebody was last online, and how that ended.
+// person is a nick that is present, with one or more sessions, or with none for
+// the moment when its last connection broke. Owned by Room.mu.
+type person struct {
+	nick   string
+	since  time.Time
+	active time.Time // when the person last typed something
+	Preferences
+	sessions []*Member
+	last     *Message // the last direct message, for replies
+
+	broken    *time.Timer     // runs while there is no session
+	graceEnds time.Time       // when it fires
+	brokeAt   uint64          // Room.applied when it was started
+	missed    map[string]bool // ids of what came directly since, a page at most
+
+	firstID string    // of the record of joining: what this person wrote is newer
+	renewed time.Time // when the presence history last had this person as online
+	told    bool      // the others were told of the joining, and will be of the leaving
+}
+
+// departure is when a nick was last online, and how that ended.
 type departure struct {
 	at   time.Time
 	lost bool // the connection
 }
 
+const (
+	maxGuestName = 32      // of a name that got a number
+	seenMost     = 100_000 // nicks remembered for wholast
+)
+
 func newPeople() people {
-	return people{members: map[string]*member{}, visiting: map[string]*Seat{}, seen: map[string]departure{}, inflight: inflight{}}
+	return people{
+		here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
+		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
+	}
 }
 
-// add makes nick a member.
-func (p *people) add(nick string) *member {
+func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
+
+func (ps *people) add(nick string) *person {
 	now := time.Now()
-	m := &member{nick: nick, since: now, active: now, renewed: now}
-	p.members[nick] = m
-	i, _ := slices.BinarySearch(p.online, nick)
-	p.online = slices.Insert(p.online, i, nick)
-	delete(p.seen, nick)
-	return m
+	p := &person{nick: nick, since: now, active: now, renewed: now}
+	ps.here[nick] = p
+	i, _ := slices.BinarySearch(ps.online, nick)
+	ps.online = slices.Insert(ps.online, i, nick)
+	delete(ps.seen, nick)
+	return p
 }
 
-// remove ends that, and remembers how.
-func (p *people) remove(nick string, d departure) {
-	delete(p.members, nick)
-	if i, found := slices.BinarySearch(p.online, nick); found {
-		p.online = slices.Delete(p.online, i, i+1)
+func (ps *people) remove(nick string, how departure) {
+	delete(ps.here, nick)
+	if i, found := slices.BinarySearch(ps.online, nick); found {
+		ps.online = slices.Delete(ps.online, i, i+1)
 	}
-	p.remember(nick, d)
+	ps.remember(nick, how)
 }
 
-// remember notes how nick left and forgets the oldest when there are too many.
-func (p *people) remember(nick string, d departure) {
-	p.seen[nick] = d
-	if len(p.seen) > seenMost {
-		p.forget(seenMost / 2)
+// remember notes how nick left. When there are too many it forgets the older half. Guests go
+// first: a flood of names, which costs nothing, must not push out people.
+func (ps *people) remember(nick string, how departure) {
+	ps.seen[nick] = how
+	if len(ps.seen) <= seenMost {
+		return
 	}
-}
-
-// forget reduces seen to the newest most nicks. Guests go first: a flood of
-// names, which costs nothing, must not push out people.
-func (p *people) forget(most int) {
-	nicks := slices.SortedFunc(maps.Keys(p.seen), func(a, b string) int {
+	nicks := slices.SortedFunc(maps.Keys(ps.seen), func(a, b string) int {
 		if isGuest(a) != isGuest(b) {
 			return strings.Compare(b, a) // '~' is above all that nicks begin with
 		}
-		return p.seen[a].at.Compare(p.seen[b].at)
+		return ps.seen[a].at.Compare(ps.seen[b].at)
 	})
-	for _, nick := range nicks[:len(nicks)-most] {
-		delete(p.seen, nick)
+	for _, nick := range nicks[:len(nicks)-seenMost/2] {
+		delete(ps.seen, nick)
 	}
-}
-
-// putAll gives u to every session.
-func (p *people) putAll(u *Update) {
-	for _, m := range p.members {
-		m.put(u)
-	}
-}
-
-// around returns up to before of the nicks before name, and up to after from it on.
-func (p *people) around(name string, before, after int) []string {
-	i, _ := slices.BinarySearch(p.online, name)
-	return slices.Clone(p.online[max(0, i-before):min(len(p.online), i+after)])
 }
 
 // freeGuest returns name, or name with the least number behind it that is free,
 // cut where it would be too long. What a key holds, or could be taken for it, is not.
-func (p *people) freeGuest(name string, directory Directory) string {
+func (ps *people) freeGuest(name string, directory Directory) string {
 	free := name
-	for n := 2; p.members[free] != nil || p.visiting[free] != nil || !directory.Free(free[1:]); n++ {
+	for n := 2; ps.here[free] != nil || ps.visiting[free] != nil || !directory.Free(free[1:]); n++ {
 		number := strconv.Itoa(n)
 		free = name[:min(len(name), maxGuestName-len(number))] + number
 	}
@@ -97,25 +111,98 @@ func (p *people) freeGuest(name string, directory Directory) string {
 }
 
 // others returns who is online beside nick, by nick.
-func (p *people) others(nick string) []Presence {
-	all := make([]Presence, 0, len(p.online))
-	for _, other := range p.online {
+func (ps *people) others(nick string) []Presence {
+	all := make([]Presence, 0, len(ps.online))
+	for _, other := range ps.online {
 		if other != nick {
-			all = append(all, p.members[other].presence())
+			p := ps.here[other]
+			all = append(all, Presence{
+				Nick: p.nick, Online: true, Since: p.since, Active: p.active,
+				Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
+			})
 		}
 	}
 	return all
 }
 
-// leftSince returns who beside nick left since t and is not back, newest first.
-func (p *people) leftSince(t time.Time, nick string) (left []Presence) {
-	for other, d := range p.seen {
-		if !d.at.Before(t) && other != nick {
-			left = append(left, Presence{Nick: other, Active: d.at, Lost: d.lost})
+func (p *person) put(u *Update) {
+	for _, s := range p.sessions {
+		s.sink.Put(u, nil)
+	}
+}
+
+// withPerson calls f under the lock, if nick is present.
+func (r *Room) withPerson(nick string, f func(*person)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.people.here[nick]; p != nil {
+		f(p)
+	}
+}
+
+// Presence is what everyone may know of a nick.
+type Presence struct {
+	Nick     string
+	Online   bool
+	Since    time.Time // online since; zero when not online
+	Active   time.Time // last typed something; when not online: left
+	Away     bool
+	Reason   string // for being away
+	Sessions int    // 0 while a broken connection is waited for
+	Quiet    bool   // the others were not told of the joining
+	Lost     bool   // when not online: the connection was lost
+}
+
+// Others returns who else is online, by nick.
+func (s *Member) Others() []Presence {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	return s.room.people.others(s.nick)
+}
+
+// OnlineSince returns who else was online at any time since t: first who is online
+// now, by nick, then who left, newest first.
+func (s *Member) OnlineSince(t time.Time) []Presence {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	var left []Presence
+	for nick, d := range s.room.people.seen {
+		if !d.at.Before(t) && nick != s.nick {
+			left = append(left, Presence{Nick: nick, Active: d.at, Lost: d.lost})
 		}
 	}
 	slices.SortFunc(left, func(a, b Presence) int {
 		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
 	})
-	return left
+	return append(s.room.people.others(s.nick), left...)
+}
+
+// NicksAround returns nicks that are online, in alphabetical order, for completion and
+// suggestions: up to before of those before name, and up to after of those from it on. Its cost
+// does not grow with the number of people.
+func (r *Room) NicksAround(name string, before, after int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	online := r.people.online
+	i, _ := slices.BinarySearch(online, name)
+	return slices.Clone(online[max(0, i-before):min(len(online), i+after)])
+}
+
+// Known reports whether nick is online or, unless it is a guest's, was lately.
+func (r *Room) Known(nick string) bool {
+	return r.Here(nick) || !isGuest(nick) && r.wasHere(nick)
+}
+
+// Here reports whether nick is online, or its connection broke just now.
+func (r *Room) Here(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.people.here[nick] != nil
+}
+
+func (r *Room) wasHere(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, was := r.people.seen[nick]
+	return was
 }

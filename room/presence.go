@@ -1,75 +1,200 @@
 package room
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Presence is what everyone may know of a nick.
-type Presence struct {
-	Nick     string
-	Online   bool
-	Since    time.Time // online since; zero when not online
-	Active   time.Time // last typed something; when not online: left
-	Away     bool
-	Reason   string // for being away
-	Sessions int    // 0 while a broken connection is waited for
-	Quiet    bool   // the others were not told of the joining
-	Lost     bool   // when not online: the connection was lost
+const (
+	mergeChanges = time.Second // joins and leaves are told at most this often
+	aliveEvery   = time.Minute
+	seenFor      = 7 * 24 * time.Hour
+	renewEvery   = 24 * time.Hour // who stays longer than seenFor is on record again by then
+
+	// How many changes of presence are on record as they happen within a minute: of a nick, and of all.
+	writtenEach = 2
+	writtenMost = 1000
+)
+
+// attendance is about joins and leaves: announcing them to the others, and recording them in the
+// presence history.
+//
+// A change is announced at once if none was within the last second, else together with all others
+// of that second, so that a thousand people joining cost everyone a few lines, not a thousand.
+//
+// Connecting again and again must not fill the disk: within a minute, writtenEach changes of a
+// nick are written as they happen, and writtenMost of all together. Of those beyond, the last one
+// of each nick is written in the next minute, so the history is late by a minute or two at most,
+// and then says the same. Only guests whose joining is not written either leave no record: there
+// is no end to guests' names.
+//
+// Owned by Room.mu.
+type attendance struct {
+	changes []announcement
+	greeted int         // sessions that were told who is here
+	pause   *time.Timer // runs for mergeChanges after each telling
+
+	written map[string]int        // records within this minute, by nick
+	total   int                   // of them all
+	late    map[string]lateRecord // what is to be written yet, by nick
+	alive   *time.Timer
 }
 
-// Others returns who else is online, by nick.
-func (s *Seat) Others() []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	return s.room.people.others(s.nick)
+// announcement is a change of presence that is not announced yet.
+type announcement struct {
+	nick    string
+	kind    Kind // KindJoin or KindLeave
+	lost    bool // the connection was
+	greeted int  // attendance.greeted when it happened
 }
 
-// OnlineSince returns who else was online at any time since t: first who is online
-// now, by nick, then who left, newest first.
-func (s *Seat) OnlineSince(t time.Time) []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	return append(s.room.people.others(s.nick), s.room.people.leftSince(t, s.nick)...)
+// Change lists who joined and who left within the last second, and whose connection was
+// lost. Nobody is in two of them.
+type Change struct {
+	Joined, Left, Lost []string // canonical nicks, in the order of the events
 }
 
-// NicksAround returns nicks that are online, in alphabetical order: up to before of
-// those that stand before name, and up to after of those from it on. It costs what it
-// gives, however many there are. It is for completion and for suggesting what may
-// have been meant.
-func (r *Room) NicksAround(name string, before, after int) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.people.around(name, before, after)
+// lateRecord is the last change of a nick's presence.
+type lateRecord struct {
+	message Message
+	online  bool // what the history says, without it
 }
 
-// Known reports whether nick is online or, unless it is a guest's, was lately.
-func (r *Room) Known(nick string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, left := r.people.seen[nick]
-	return r.people.members[nick] != nil || left && !isGuest(nick)
+func newAttendance() attendance {
+	return attendance{written: map[string]int{}, late: map[string]lateRecord{}}
 }
 
-// Here reports whether nick is online, or its connection broke just now.
-func (r *Room) Here(nick string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.people.members[nick] != nil
-}
-
-// flushPresence hands what recordPresence has gathered to the log. r.mu is held.
-func (r *Room) flushPresence() {
-	for _, e := range r.batch.unrecorded {
-		r.log.Append(e, func(error) {}) // the next sign of life makes up for it
+func (a *attendance) stop() {
+	a.alive.Stop()
+	if a.pause != nil {
+		a.pause.Stop()
 	}
-	r.batch.unrecorded = nil
 }
 
-// heartbeat leaves a mark in the presence history, so that after a crash it is
-// known until when those who were online were. Who has been online for long gets
-// one by name, because nobody looks for a join further back than seenFor.
+// announce announces a change, now or with the others of this second. r.mu is held.
+func (r *Room) announce(nick string, kind Kind, lost bool) {
+	if r.closed {
+		return
+	}
+	r.attendance.note(nick, kind, lost)
+	if r.attendance.pause == nil {
+		r.announceNow()
+	}
+}
+
+// note adds a change. A leave cancels an unannounced join, and vice versa, unless a newcomer
+// has been greeted with the state in between.
+func (a *attendance) note(nick string, kind Kind, lost bool) {
+	newcomers := a.greeted
+	if kind == KindJoin {
+		newcomers-- // not counting nick's own session
+	}
+	if i := slices.IndexFunc(a.changes, func(c announcement) bool { return c.nick == nick }); i >= 0 {
+		before := a.changes[i]
+		a.changes = slices.Delete(a.changes, i, i+1)
+		if newcomers <= before.greeted {
+			return
+		}
+	}
+	a.changes = append(a.changes, announcement{nick, kind, lost, a.greeted})
+}
+
+// announceNow announces all changes and starts the next second. r.mu is held.
+func (r *Room) announceNow() {
+	a := &r.attendance
+	if len(a.changes) == 0 {
+		a.pause = nil
+		return
+	}
+	u := &Update{Presence: a.takeChanges()}
+	for _, p := range r.people.here {
+		p.put(u)
+	}
+	a.pause = time.AfterFunc(mergeChanges, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.closed {
+			r.announceNow()
+		}
+	})
+}
+
+func (a *attendance) takeChanges() *Change {
+	all := &Change{}
+	for _, c := range a.changes {
+		switch {
+		case c.kind == KindJoin:
+			all.Joined = append(all.Joined, c.nick)
+		case c.lost:
+			all.Lost = append(all.Lost, c.nick)
+		default:
+			all.Left = append(all.Left, c.nick)
+		}
+	}
+	a.changes = nil
+	return all
+}
+
+// connectionLost is the text of a KindLeave for a lost connection.
+const connectionLost = "connection lost"
+
+// recordChange notes a change for the presence history and returns its id. r.mu is held.
+func (r *Room) recordChange(kind Kind, nick string, lost bool) (id string) {
+	text := ""
+	if lost {
+		text = connectionLost
+	}
+	m := r.newMessage(kind, nick, nil, text)
+	if r.attendance.mayRecord(m) {
+		r.record(m)
+	}
+	return m.ID
+}
+
+// record puts m on record. Nobody waits for it: what fails, the next sign of life makes up for.
+func (r *Room) record(m Message) { r.log.Append(&Event{Message: m}, func(error) {}) }
+
+// mayRecord reports whether a change is to be written as it happens; if not, it is late.
+func (a *attendance) mayRecord(m Message) bool {
+	before, waits := a.late[m.From]
+	if !waits && a.written[m.From] < writtenEach && a.total < writtenMost {
+		a.written[m.From]++
+		a.total++
+		return true
+	}
+	online := m.Kind == KindLeave
+	if waits {
+		online = before.online
+	}
+	if isGuest(m.From) && m.Kind == KindLeave && !online && a.written[m.From] == 0 {
+		delete(a.late, m.From)
+	} else {
+		a.late[m.From] = lateRecord{m, online}
+	}
+	return false
+}
+
+// nextMinute begins another minute with what is late, the oldest most of it.
+func (a *attendance) nextMinute(most int) (due []Message) {
+	clear(a.written)
+	late := slices.SortedFunc(maps.Values(a.late), func(a, b lateRecord) int {
+		return strings.Compare(a.message.ID, b.message.ID)
+	})
+	for _, l := range late[:min(most, len(late))] {
+		delete(a.late, l.message.From)
+		a.written[l.message.From]++
+		due = append(due, l.message)
+	}
+	a.total = len(due)
+	return due
+}
+
+// heartbeat leaves a mark in the presence history, so that after a crash it is known until when
+// people were online. Long sessions get one by name, because a start reads only the
+// last seenFor of the history.
 func (r *Room) heartbeat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,28 +202,28 @@ func (r *Room) heartbeat() {
 		return
 	}
 	now := time.Now()
-	r.recordLate(writtenMost / 2)
-	for _, m := range r.people.members {
-		if now.Sub(m.renewed) >= renewEvery {
-			r.unrecorded(r.newMessage(KindAlive, m.nick, nil, ""))
-			m.renewed = now
+	for _, m := range r.attendance.nextMinute(writtenMost / 2) {
+		r.record(m)
+	}
+	for _, p := range r.people.here {
+		if now.Sub(p.renewed) >= renewEvery {
+			r.record(r.newMessage(KindAlive, p.nick, nil, ""))
+			p.renewed = now
 		}
 	}
-	if len(r.people.members) > 0 {
-		r.unrecorded(r.newMessage(KindAlive, "", nil, ""))
+	if len(r.people.here) > 0 {
+		r.record(r.newMessage(KindAlive, "", nil, ""))
 	}
-	r.flushPresence()
-	r.alive.Reset(aliveEvery)
+	r.attendance.alive.Reset(aliveEvery)
 }
 
-// loadSeen fills people.seen from the presence history. Who joined and never left was
-// online until the last sign of life before a crash. That is put on record with
-// the next change of presence, so that the next start does not take them for having been
-// online since.
-func (r *Room) loadSeen(now time.Time) error {
+// loadPresence reads from the presence history who was here lately. Those who joined and never
+// left were online until the last mark before a crash. Their leaving is recorded within
+// a minute, so that the next start does not take them for online since.
+func (r *Room) loadPresence(now time.Time) error {
 	records, err := r.histories.Since(PresenceHistory, now.Add(-seenFor))
 	if err != nil {
-		return err
+		return fmt.Errorf("reading who was here: %w", err)
 	}
 	online := map[string]bool{}
 	var last time.Time
@@ -117,7 +242,7 @@ func (r *Room) loadSeen(now time.Time) error {
 	for _, nick := range slices.Sorted(maps.Keys(online)) {
 		m := r.newMessage(KindLeave, nick, nil, "")
 		m.Time = last
-		r.unrecorded(m)
+		r.attendance.late[nick] = lateRecord{m, true}
 		r.people.remember(nick, departure{at: last})
 	}
 	return nil

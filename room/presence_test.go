@@ -10,7 +10,7 @@ import (
 )
 
 // ago lists who was online within d, with how long ago they left.
-func (p *person) ago(d time.Duration) (all []string) {
+func (p *user) ago(d time.Duration) (all []string) {
 	now := time.Now()
 	for _, who := range p.OnlineSince(now.Add(-d)) {
 		if who.Online {

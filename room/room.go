@@ -1,29 +1,28 @@
+// Package room is the chat itself: who is here, what is said, in which order, and what
+// becomes of a message. It knows nothing of ssh, terminals, files or keys; it asks for what
+// it needs through [Log], [Histories], [Directory] and [Settings], and hands what happens
+// to each session's [Sink].
+//
+// A session gets a [Member] with [Room.Join] and speaks through it:
+//
+//	member, welcome, err := r.Join(room.Identity{Nick: "bob"}, sink)
+//	member.Say(room.KindSay, "hello", nil)
+//	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
+//	member.Leave(room.Quit)
+//
+// A program that follows the room without being in it has an [Observer], by [Member.Observe].
+//
+// Messages go to the log first, and nothing is shown or answered before it comes back
+// through [Room.Apply], durable and in the log's order: every screen and the histories
+// tell the same story.
 package room
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
-)
-
-// Times and counts that people notice. They stand in the README.
-const (
-	graceAfterBreak = 10 * time.Second // a broken session's nick stays this long
-	confirmWithin   = 5 * time.Second  // a sender hears "delivered" or "kept" by then
-	mergeChanges    = time.Second      // joins and leaves are told at most this often
-	greetByName     = 20               // more people than these are only counted on joining
-	seenFor         = 7 * 24 * time.Hour
-	seenMost        = 100_000 // nicks remembered for wholast
-	aliveEvery      = time.Minute
-	renewEvery      = 24 * time.Hour // who stays longer than seenFor is on record again by then
-	maxGuestName    = 32             // of a name that got a number
-)
-
-// How many lines of the room a Welcome has. They stand in the README.
-const (
-	RecentLines = 20  // at least, if there are so many
-	MissedLines = 500 // at most, of what was said since the person was here
 )
 
 // Directory knows which nicks exist, whether online or not.
@@ -36,6 +35,30 @@ type Directory interface {
 	Free(nick string) bool
 }
 
+// Sink is a session's end of the room: a bounded queue with one reader.
+//
+// Put MUST NOT block and MUST NOT call the room: it is called with the room's
+// lock held. A full sink ends its session; nobody waits for it.
+// If shown is not nil it is called exactly once, not from within Put: with true
+// when the person's client has confirmed that the update arrived, with false when
+// the session ended before.
+type Sink interface {
+	Put(u *Update, shown func(bool))
+}
+
+// Update is something for a session to show. One update is shared by all
+// sessions it is put to; only Rendered and Styles change after that.
+type Update struct {
+	// Exactly one of these is set.
+	Message  *Message // something said, to everyone or to this person
+	Presence *Change  // people came or went
+
+	// Rendered is room for the sinks to share what they make of the update, and Styles
+	// for how many tried to.
+	Rendered sync.Map
+	Styles   atomic.Int32
+}
+
 // Options are the settings of a [Room]. The zero value sets no limits.
 type Options struct {
 	// InboxMax is how many unread direct and group messages one nick can have;
@@ -44,59 +67,65 @@ type Options struct {
 }
 
 // Room is what sessions talk to. It turns what they do into events for the log, and
-// what comes back from there into what they are shown. All methods may be called
-// concurrently, except Apply.
+// what comes back from there into what they are shown. It connects the [people], the
+// [chatroom] they talk in, and their presence. All methods may be called concurrently,
+// except Apply.
 type Room struct {
 	log       Log
 	histories Histories
 	directory Directory
 	settings  Settings
 	options   Options
-	ids       *idSource
+	ids       idSource
 
-	blocking sync.Mutex // one change of a block list at a time; taken before mu
+	setting sync.Mutex // held while settings are changed, or read to join with; taken before mu
+	// speaking is held from making a message until the log has it: IDs of messages are in the
+	// order of the log. Taken before mu.
+	speaking sync.Mutex
 
-	mu      sync.Mutex // owns everything below; held for map work and puts only
-	people  people
-	lobby   lines
-	batch   presenceBatch
-	present attendance
-	// pending has, by its ID, each event on its way through the log, and each receipt in
-	// it: who is to be told what became of it.
+	mu         sync.Mutex // owns everything below; held for map work and puts only
+	people     people
+	rooms      map[string]*chatroom // by name: there is one, the Lobby
+	attendance attendance
+	applied    uint64 // the number of the last event
+	// lastMessage is the ID of the last message; at the start, of the last event.
+	lastMessage string
+	// pending has, by ID, the callback of each event on its way through the log, and of each
+	// receipt in it.
 	pending map[string]func(Receipt)
 	said    map[Kind]uint64 // how many messages there were
-	alive   *time.Timer
 	closed  bool
 }
 
-// New returns a room that goes on where histories end: the last lines, who was
-// online when, and ids. What is applied to histories after that is to be given to Apply.
+// New returns a room that goes on where histories end: the last lines, when people were
+// online, and ids. What is applied to histories after that is to be given to Apply.
 // Close it.
 func New(log Log, histories Histories, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
-		log:       log,
-		histories: histories,
-		directory: directory,
-		settings:  settings,
-		options:   options,
-		ids:       newIDSource(histories.LastID()),
-		people:    newPeople(),
-		present:   newAttendance(),
-		pending:   map[string]func(Receipt){},
-		said:      map[Kind]uint64{},
+		log:         log,
+		histories:   histories,
+		directory:   directory,
+		settings:    settings,
+		options:     options,
+		ids:         idSource{last: decodeID(histories.LastID())},
+		people:      newPeople(),
+		rooms:       map[string]*chatroom{},
+		attendance:  newAttendance(),
+		pending:     map[string]func(Receipt){},
+		lastMessage: histories.LastID(),
+		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
-	// The log of the server tells of a history that can't be used; the room goes on without it.
-	recent, err := Collect(histories.Tail(RoomHistory, MissedLines, nil))
-	if err != nil && !errors.Is(err, ErrUnusable) {
-		return nil, fmt.Errorf("reading the room's history: %w", err)
+	// A history that can't be used was logged by the server; the room goes on without it.
+	var err error
+	if r.rooms[Lobby], err = openChatroom(Lobby, histories); err != nil && !errors.Is(err, ErrUnusable) {
+		return nil, err
 	}
-	r.lobby.recent = recent
-	if err := r.loadSeen(time.Now()); err != nil && !errors.Is(err, ErrUnusable) {
-		return nil, fmt.Errorf("reading who was here: %w", err)
+	if err := r.loadPresence(time.Now()); err != nil && !errors.Is(err, ErrUnusable) {
+		return nil, err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock() // the timer's function reads r.alive
-	r.alive = time.AfterFunc(aliveEvery, r.heartbeat)
+	defer r.mu.Unlock() // the timer's function reads it
+	r.attendance.alive = time.AfterFunc(aliveEvery, r.heartbeat)
 	return r, nil
 }
 
@@ -106,13 +135,13 @@ func (r *Room) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.alive.Stop()
-	r.batch.stop()
-	for _, m := range r.people.members {
-		r.depart(m, Quit)
+	r.attendance.stop()
+	for _, p := range r.people.here {
+		r.depart(p, Quit)
 	}
-	r.recordLate(len(r.present.late))
-	r.flushPresence()
+	for _, m := range r.attendance.nextMinute(len(r.attendance.late)) {
+		r.record(m)
+	}
 }
 
 // newMessage makes a message of now.
@@ -125,9 +154,9 @@ func (r *Room) newMessage(kind Kind, from string, to []string, text string) Mess
 	}
 }
 
-// append hands e to the log. told is called, after everybody was given what happened,
-// once for each recipient of a message to some people, and once for all else; its Err is
-// set if e is not on record. It is called on the log's goroutine and must not block.
+// append hands e to the log. told is called when e was applied, or failed, with Err set: once for
+// each recipient of a direct or group message, once for any other event. It is called on the
+// log's goroutine and must not block.
 func (r *Room) append(e *Event, told func(Receipt)) {
 	r.mu.Lock()
 	r.pending[e.ID] = told
@@ -145,34 +174,35 @@ func (r *Room) wait(e *Event) error {
 	return <-done
 }
 
-// noLonger takes e out of pending, and returns who waits for it. r.mu is held.
-func (r *Room) noLonger(e *Event) (told func(Receipt)) {
+// takePending takes e out of pending, and returns its callback. r.mu is held.
+func (r *Room) takePending(e *Event) (told func(Receipt)) {
 	told = r.pending[e.ID]
 	delete(r.pending, e.ID)
 	for _, receipt := range e.Receipts {
 		delete(r.pending, receipt.ID)
 	}
-	if told == nil { // another server's, or nobody waits
+	if told == nil { // another server's, or a change of presence
 		return func(Receipt) {}
 	}
 	return told
 }
 
-// failed tells who waits for e that it is not on record. What was read stays unread.
+// failed tells whoever waits for e that it is not on record. What was read stays unread.
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
-	told := r.noLonger(e)
+	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
-	if len(e.To) == 0 {
-		told(failure("", err))
+	to := e.To
+	if len(to) == 0 {
+		to = []string{""}
 	}
-	for _, nick := range e.To {
-		told(failure(nick, err))
+	for _, nick := range to {
+		told(Receipt{To: nick, Outcome: Failed, Err: err})
 	}
 }
 
-// Apply shows what happened to those it concerns, and tells who waits for it. The one
+// Apply shows what happened to those it concerns, and answers whoever waits for it. The one
 // goroutine of the log calls it, with all entries in their order, after the histories
 // have them. It does not block.
 func (r *Room) Apply(batch []Entry) {
@@ -183,12 +213,18 @@ func (r *Room) Apply(batch []Entry) {
 
 func (r *Room) apply(e Entry) {
 	r.mu.Lock()
-	told := r.noLonger(e.Event)
+	r.applied = e.Seq
+	told := r.takePending(e.Event)
 	receipts := []Receipt{{}}
 	switch e.Kind {
 	case KindSay, KindMe, KindNotice:
-		r.publish(&e.Message)
+		r.said[e.Kind]++
+		r.lastMessage = e.ID
+		if c := r.rooms[e.Room]; c != nil {
+			r.people.observe(c.publish(line{&e.Message, e.Seq}))
+		}
 	case KindDirect, KindGroup:
+		r.lastMessage = e.ID
 		receipts = r.dispatch(e, told)
 	case KindRead:
 		r.people.release(e.From, e.Read)
@@ -200,4 +236,28 @@ func (r *Room) apply(e Entry) {
 	for _, receipt := range receipts {
 		told(receipt)
 	}
+}
+
+// Stats is how many are here, and what was said since the room was made.
+type Stats struct {
+	Members  int // nicks, guests among them
+	Guests   int
+	Sessions int
+	// Messages has how many were shown to everyone, or kept for or shown to those
+	// they are for. Receipts and presence do not count.
+	Messages map[Kind]uint64
+}
+
+// Stats returns a copy of the room's statistics.
+func (r *Room) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Stats{Members: len(r.people.here), Messages: maps.Clone(r.said)}
+	for nick, p := range r.people.here {
+		s.Sessions += len(p.sessions)
+		if isGuest(nick) {
+			s.Guests++
+		}
+	}
+	return s
 }

@@ -48,7 +48,7 @@ func TestAfterClose(t *testing.T) {
 		if _, err := h.tryJoin("~ann"); !errors.Is(err, ErrClosed) {
 			t.Errorf("joining as a guest: %v", err)
 		}
-		if h.heartbeat(); h.alive.Stop() {
+		if h.heartbeat(); h.attendance.alive.Stop() {
 			t.Error("a timer runs")
 		}
 		carol.Leave(Broke)
@@ -72,12 +72,12 @@ func TestAfterClose(t *testing.T) {
 
 // Whoever reads histories, which can take long, holds up nobody else.
 func TestNoLockWhileReading(t *testing.T) {
-	calls := map[string]func(h *house, p *person){
-		"join":     func(h *house, _ *person) { _, _ = h.tryJoin("dave") },
-		"inbox":    func(_ *house, p *person) { _, _ = whole(p.Inbox()) },
-		"past":     func(_ *house, p *person) { _, _ = whole(p.Past(context.Background(), "", 1)) },
-		"history":  func(_ *house, p *person) { _, _ = whole(p.History(context.Background(), 1)) },
-		"markRead": func(_ *house, p *person) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
+	calls := map[string]func(h *house, p *user){
+		"join":     func(h *house, _ *user) { _, _ = h.tryJoin("dave") },
+		"inbox":    func(_ *house, p *user) { _, _ = whole(p.Inbox()) },
+		"past":     func(_ *house, p *user) { _, _ = whole(p.Past(context.Background(), "", 1)) },
+		"history":  func(_ *house, p *user) { _, _ = whole(p.History(context.Background(), 1)) },
+		"markRead": func(_ *house, p *user) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestNoLockWhileReading(t *testing.T) {
 				ended := make(chan struct{})
 				go func() { defer close(ended); call(h, bob) }()
 				pass(mergeChanges + mergeChanges/2) // between two timers of the room
-				for lock, mu := range map[string]*sync.Mutex{"mu": &h.mu, "blocking": &h.blocking} {
+				for lock, mu := range map[string]*sync.Mutex{"mu": &h.mu, "setting": &h.setting} {
 					if !mu.TryLock() {
 						h.t.Fatalf("%s is held", lock)
 					}

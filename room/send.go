@@ -1,6 +1,14 @@
 package room
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// confirmWithin is after how long a sender is told "delivered" or "kept".
+const confirmWithin = 5 * time.Second
 
 // Outcome is what became of a message for one recipient.
 type Outcome int
@@ -15,7 +23,7 @@ const (
 	RefusedUnknown                // nobody has this nick
 	RefusedGone                   // a guest who left: nothing is kept for guests
 	RefusedBlocked                // the recipient does not want the sender's messages
-	RefusedYours                  // the sender blocks the recipient, who could not answer
+	RefusedYours                  // the sender blocks the recipient
 	RefusedFull                   // Receipt.Most messages wait unread in the inbox already
 	Failed                        // Receipt.Err; nothing was kept
 )
@@ -31,11 +39,11 @@ type Receipt struct {
 
 // Send sends text to each of the recipients, one message with one id for all of
 // them, and calls receipt once for each, from any goroutine, within about
-// confirmWithin of the message being on disk. It must not block. Nothing is said
-// to be delivered or kept before it is on disk. Nicks must be canonical; a
-// repeated one counts once.
-func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
+// confirmWithin of the message being on disk, and not before that where it says delivered or
+// kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
+func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
 	s.Active()
+	r := s.room
 	accepted, away := s.accept(to, receipt)
 	if len(accepted) == 0 {
 		return
@@ -44,7 +52,8 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	if len(accepted) > 1 {
 		kind = KindGroup
 	}
-	r := s.room
+	r.speaking.Lock()
+	defer r.speaking.Unlock()
 	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
 	r.append(e, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
@@ -54,82 +63,70 @@ func (s *Seat) Send(to []string, text string, receipt func(Receipt)) {
 	})
 }
 
-// accept answers for the recipients who can't be written to and returns the others, and
-// who of them is away.
-func (s *Seat) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
+// accept answers for the recipients who can't be written to and returns the others, with
+// their absences.
+func (s *Member) accept(to []string, receipt func(Receipt)) (accepted []string, away map[string]Absence) {
 	away = map[string]Absence{}
-	mine, err := s.room.wishesOf(s.nick)
+	mine, err := s.room.preferences(s.nick)
 	if err == nil {
 		_, err = s.room.waiting(s.nick)
 	}
-	var seen []string
-	for _, nick := range to {
-		if slices.Contains(seen, nick) {
+	for i, nick := range to {
+		if slices.Contains(to[:i], nick) {
 			continue
 		}
-		seen = append(seen, nick)
-		answer, theirs := s.refusal(nick, mine)
-		if answer.Outcome == Delivered && err != nil {
-			answer = failure(nick, err)
+		theirs, outcome, why := s.check(nick, mine)
+		if outcome == Delivered && err != nil {
+			outcome, why = Failed, err
 		}
-		if answer.Outcome != Delivered {
-			receipt(answer)
+		if outcome != Delivered {
+			receipt(Receipt{To: nick, Outcome: outcome, Most: s.room.options.InboxMax, Err: why})
 			continue
 		}
 		accepted = append(accepted, nick)
-		away[nick] = theirs.absence
+		away[nick] = theirs.Absence
 	}
 	return accepted, away
 }
 
-// refusal says why nick can't be written to; Outcome Delivered means it can, and comes with
-// nick's wishes.
-func (s *Seat) refusal(nick string, mine wishes) (Receipt, wishes) {
-	no := func(o Outcome) (Receipt, wishes) { return Receipt{To: nick, Outcome: o}, wishes{} }
+// check returns what is known of a message to nick before it is sent: Delivered if nothing is
+// against it.
+func (s *Member) check(nick string, mine Preferences) (theirs Preferences, o Outcome, err error) {
 	r := s.room
+	here := r.Here(nick)
 	switch {
 	case nick == s.nick:
-		return no(RefusedSelf)
-	case !r.known(nick):
-		if isGuest(nick) && r.wasHere(nick) {
-			return no(RefusedGone)
-		}
-		return no(RefusedUnknown)
-	case mine.blocked[nick]:
-		return no(RefusedYours)
+		return theirs, RefusedSelf, nil
+	case !here && isGuest(nick) && r.wasHere(nick):
+		return theirs, RefusedGone, nil
+	case !here && (isGuest(nick) || !r.directory.Held(nick)):
+		return theirs, RefusedUnknown, nil
+	case mine.blocks(nick):
+		return theirs, RefusedYours, nil
 	}
-	theirs, err := r.wishesOf(nick)
-	if err == nil && theirs.blocked[s.nick] {
-		return no(RefusedBlocked)
+	if theirs, err = r.preferences(nick); err != nil {
+		return theirs, Failed, err
 	}
-	unread := 0
-	if err == nil {
-		unread, err = r.waiting(nick)
+	if theirs.blocks(s.nick) {
+		return theirs, RefusedBlocked, nil
 	}
+	unread, err := r.waiting(nick)
 	switch {
 	case err != nil:
-		return failure(nick, err), theirs
+		return theirs, Failed, err
 	case r.InboxFull(unread):
-		return full(nick, r.options.InboxMax), theirs
+		return theirs, RefusedFull, nil
 	}
-	return Receipt{To: nick}, theirs
+	return theirs, Delivered, nil
 }
 
-func failure(nick string, err error) Receipt {
-	return Receipt{To: nick, Outcome: Failed, Err: err}
-}
-
-func full(nick string, most int) Receipt {
-	return Receipt{To: nick, Outcome: RefusedFull, Most: most}
-}
-
-// InboxFull reports whether nobody can write to a nick with so many unread messages.
+// InboxFull reports whether an inbox with so many unread messages takes no more.
 func (r *Room) InboxFull(unread int) bool {
 	return r.options.InboxMax > 0 && unread >= r.options.InboxMax
 }
 
 // waiting returns how many messages wait for nick. The error says that nick's history
-// can take none. A guest has none that could not.
+// can take none. Guests have no history.
 func (r *Room) waiting(nick string) (int, error) {
 	if isGuest(nick) {
 		return 0, nil
@@ -137,33 +134,176 @@ func (r *Room) waiting(nick string) (int, error) {
 	return r.histories.Waiting(nick)
 }
 
-func (r *Room) known(nick string) bool {
-	return !isGuest(nick) && r.directory.Held(nick) || r.Here(nick)
-}
-
-func (r *Room) wasHere(nick string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.people.seen[nick]
-	return ok
-}
-
-// dispatch shows a message to its sender's sessions and to each recipient. It returns
-// what is known already of what became of it; told is called for the others. r.mu is held.
+// dispatch shows a message to its sender's sessions and to each recipient. It returns the
+// receipts that are known already; told is called for the others. r.mu is held.
 func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	u := &Update{Message: &e.Message}
+	r.people.observeDirect(u, e.Full)
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
-		if sender := r.people.members[e.From]; sender != nil {
+		if sender := r.people.here[e.From]; sender != nil {
 			sender.put(u)
 		}
 	}
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
-			known = append(known, full(nick, e.Max))
+			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
 		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
 			known = append(known, kept)
 		}
 	}
 	return known
+}
+
+// inflight holds, for each recipient and message id, what is neither unread nor read
+// at the moment: messages on their way to a screen, and those whose reading is on its
+// way through the log. The value is the delivery that shows the message; nil while its
+// reading is recorded.
+type inflight map[string]map[string]*delivery
+
+func (f inflight) set(nick, id string, d *delivery) {
+	if f[nick] == nil {
+		f[nick] = map[string]*delivery{}
+	}
+	f[nick][id] = d
+}
+
+// release ends that nick's messages are in flight.
+func (ps *people) release(nick string, ids []string) {
+	for _, id := range ids {
+		delete(ps.inflight[nick], id)
+	}
+	if len(ps.inflight[nick]) == 0 {
+		delete(ps.inflight, nick)
+	}
+}
+
+// delivery follows one message to one recipient's sessions until one of them has
+// shown it or all have failed to. It answers the sender once.
+type delivery struct {
+	room   *Room
+	update *Update
+	seq    uint64
+	nick   string
+	told   func(Receipt)
+	timer  *time.Timer
+
+	// Owned by Room.mu.
+	open     int  // sessions that have not answered
+	done     bool // shown on one of them
+	answered bool // the sender has the receipt
+}
+
+// deliver puts u, of the event seq, to nick's sessions. If it can't, it returns the receipt
+// and false; otherwise told is called when the outcome is known. Being away does not hold up
+// read receipts. r.mu is held.
+func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (Receipt, bool) {
+	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
+	switch {
+	case p == nil && isGuest(nick):
+		return Receipt{To: nick, Outcome: RefusedGone}, false
+	case p == nil:
+		return Receipt{To: nick, Outcome: KeptOffline}, false
+	case len(p.sessions) == 0:
+		if !isReceipt && len(p.missed) < pageMessages {
+			p.missed[u.Message.ID] = true
+		}
+		return Receipt{To: nick, Outcome: KeptBroken}, false
+	case p.Absence.Away() && !isGuest(nick) && !isReceipt:
+		return Receipt{To: nick, Outcome: KeptAway, Reason: p.Absence.Reason}, false
+	}
+	if !isReceipt {
+		p.last = u.Message
+	}
+	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told}
+	d.timer = time.AfterFunc(confirmWithin, d.timeout)
+	r.people.inflight.set(nick, u.Message.ID, d)
+	for _, s := range p.sessions {
+		d.putTo(s)
+	}
+	return Receipt{}, true
+}
+
+// putTo gives the message to one more session. r.mu is held.
+func (d *delivery) putTo(s *Member) {
+	d.open++
+	s.sink.Put(d.update, d.shown)
+}
+
+// catchUp gives a new session the messages on their way to p's other ones, which may be
+// dead connections.
+func (ps *people) catchUp(p *person, s *Member) {
+	var open []*delivery
+	for _, d := range ps.inflight[p.nick] {
+		if d != nil && !d.answered {
+			open = append(open, d)
+		}
+	}
+	slices.SortFunc(open, func(a, b *delivery) int {
+		return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.update.Message.ID, b.update.Message.ID))
+	})
+	for _, d := range open {
+		d.putTo(s)
+	}
+}
+
+// shown takes one session's answer: the first that has shown the message, or the last
+// that has not, decides. It records the reading, unless the message was read in the
+// inbox meanwhile.
+func (d *delivery) shown(ok bool) {
+	r, m := d.room, d.update.Message
+	r.mu.Lock()
+	d.open--
+	first := ok && !d.done
+	d.done = d.done || ok
+	if !first && (d.done || d.open > 0) {
+		r.mu.Unlock()
+		return
+	}
+	d.timer.Stop()
+	answered := d.answered
+	d.answered = true
+	tell := answered && m.Kind != KindReceipt // a sender who was told "kept" gets a receipt of its own
+	ours := r.people.inflight[d.nick][m.ID] == d
+	record := ours && first && (tell || !isGuest(d.nick))
+	if record {
+		r.people.inflight.set(d.nick, m.ID, nil)
+	} else if ours {
+		r.people.release(d.nick, []string{m.ID})
+	}
+	r.mu.Unlock()
+	if record {
+		var receipts []*Message
+		if tell {
+			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
+		}
+		r.append(r.reading(d.nick, []*Message{m}, receipts), func(Receipt) {})
+	}
+	switch {
+	case answered:
+	case first:
+		d.told(Receipt{To: d.nick, Outcome: Delivered})
+	default:
+		d.tellKept(KeptBroken)
+	}
+}
+
+// timeout answers the sender when no session has confirmed in time; the message
+// counts as unread until one does.
+func (d *delivery) timeout() {
+	d.room.mu.Lock()
+	answered := d.answered
+	d.answered = true
+	d.room.mu.Unlock()
+	if !answered {
+		d.tellKept(KeptSilent)
+	}
+}
+
+// tellKept tells the sender that the message was not seen yet. Nothing is kept for guests.
+func (d *delivery) tellKept(o Outcome) {
+	if isGuest(d.nick) {
+		o = RefusedGone
+	}
+	d.told(Receipt{To: d.nick, Outcome: o})
 }

@@ -8,21 +8,21 @@ import (
 func TestReceipts(t *testing.T) {
 	tests := []struct {
 		name string
-		set  func(h *house, carol *person) // carol writes; bob, dave and erin have keys
+		set  func(h *house, carol *user) // carol writes; bob, dave and erin have keys
 		to   []string
 		want []string
 	}{
-		{"online", func(h *house, _ *person) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
-		{"two sessions", func(h *house, _ *person) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
+		{"online", func(h *house, _ *user) { h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
+		{"two sessions", func(h *house, _ *user) { h.join("bob"); h.join("bob") }, []string{"bob"}, []string{"bob delivered"}},
 		{"offline", nil, []string{"bob"}, []string{"bob offline"}},
-		{"away and not here", func(h *house, _ *person) { h.Visit(Who{Nick: "bob"}).Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
-		{"left while away", func(h *house, _ *person) {
+		{"away and not here", func(h *house, _ *user) { h.Visit(Identity{Nick: "bob"}).Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
+		{"left while away", func(h *house, _ *user) {
 			bob := h.join("bob")
 			bob.Away("lunch")
 			bob.Leave(Quit)
 		}, []string{"bob"}, []string{"bob away: lunch"}},
-		{"away", func(h *house, _ *person) { h.join("bob").Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
-		{"back", func(h *house, _ *person) {
+		{"away", func(h *house, _ *user) { h.join("bob").Away("lunch") }, []string{"bob"}, []string{"bob away: lunch"}},
+		{"back", func(h *house, _ *user) {
 			bob := h.join("bob")
 			bob.Away("lunch")
 			was, err := bob.Back()
@@ -31,22 +31,22 @@ func TestReceipts(t *testing.T) {
 				h.t.Error("Back does not say whether one was away")
 			}
 		}, []string{"bob"}, []string{"bob delivered"}},
-		{"broken", func(h *house, _ *person) { h.join("bob").Leave(Broke) }, []string{"bob"}, []string{"bob broken"}},
+		{"broken", func(h *house, _ *user) { h.join("bob").Leave(Broke) }, []string{"bob"}, []string{"bob broken"}},
 		{"self", nil, []string{"carol"}, []string{"carol self"}},
 		{"unknown", nil, []string{"zoe", "~zoe"}, []string{"zoe unknown", "~zoe unknown"}},
-		{"online without a known key", func(h *house, _ *person) { h.join("zoe") }, []string{"zoe"}, []string{"zoe delivered"}},
-		{"guest", func(h *house, _ *person) { h.join("~ann") }, []string{"~ann"}, []string{"~ann delivered"}},
-		{"whose key is gone", func(h *house, _ *person) { h.join("zoe").Leave(Quit) }, []string{"zoe"}, []string{"zoe unknown"}},
-		{"guest is away", func(h *house, _ *person) { h.join("~ann").Away("") }, []string{"~ann"}, []string{"~ann delivered"}},
-		{"guest left", func(h *house, _ *person) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
-		{"blocked by recipient", func(h *house, _ *person) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
-		{"blocked by one offline", func(h *house, _ *person) {
-			block(h, &person{Seat: h.Visit(Who{Nick: "bob"})}, "carol")
+		{"online without a known key", func(h *house, _ *user) { h.join("zoe") }, []string{"zoe"}, []string{"zoe delivered"}},
+		{"guest", func(h *house, _ *user) { h.join("~ann") }, []string{"~ann"}, []string{"~ann delivered"}},
+		{"whose key is gone", func(h *house, _ *user) { h.join("zoe").Leave(Quit) }, []string{"zoe"}, []string{"zoe unknown"}},
+		{"guest is away", func(h *house, _ *user) { h.join("~ann").Away("") }, []string{"~ann"}, []string{"~ann delivered"}},
+		{"guest left", func(h *house, _ *user) { h.join("~ann").Leave(Quit) }, []string{"~ann"}, []string{"~ann gone"}},
+		{"blocked by recipient", func(h *house, _ *user) { block(h, h.join("bob"), "carol") }, []string{"bob"}, []string{"bob blocked"}},
+		{"blocked by one offline", func(h *house, _ *user) {
+			block(h, &user{Member: h.Visit(Identity{Nick: "bob"})}, "carol")
 		}, []string{"bob"}, []string{"bob blocked"}},
-		{"blocked by me", func(h *house, carol *person) { block(h, carol, "bob") }, []string{"bob"}, []string{"bob yours"}},
+		{"blocked by me", func(h *house, carol *user) { block(h, carol, "bob") }, []string{"bob"}, []string{"bob yours"}},
 		{"nobody", nil, nil, nil},
 		{"twice", nil, []string{"bob", "carol", "bob", "carol"}, []string{"bob offline", "carol self"}},
-		{"group", func(h *house, _ *person) { h.join("bob"); h.join("dave").Away("out") },
+		{"group", func(h *house, _ *user) { h.join("bob"); h.join("dave").Away("out") },
 			[]string{"bob", "carol", "dave", "erin", "zoe"},
 			[]string{"bob delivered", "carol self", "dave away: out", "erin offline", "zoe unknown"}},
 	}
@@ -67,7 +67,7 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
-func block(h *house, p *person, nick string) {
+func block(h *house, p *user, nick string) {
 	h.t.Helper()
 	if changed, err := p.Block(nick); err != nil || !changed {
 		h.t.Fatalf("blocking %s: %v, %v", nick, changed, err)
@@ -78,12 +78,12 @@ func TestGroupIsOneMessage(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob, dave := h.join("carol"), h.join("bob"), h.join("dave")
 		pass(2 * time.Second)
-		for _, p := range []*person{carol, bob, dave} {
+		for _, p := range []*user{carol, bob, dave} {
 			p.screen.take()
 		}
 		carol.send("hi all", "bob", "dave", "~ann", "erin")
 		m := carol.screen.messages()[0]
-		for _, p := range []*person{carol, bob, dave} {
+		for _, p := range []*user{carol, bob, dave} {
 			got := p.screen.messages()
 			if len(got) != 1 || got[0] != m || m.Kind != KindGroup || len(m.To) != 3 {
 				t.Errorf("%s was shown %+v", p.Nick(), got)
@@ -121,7 +121,7 @@ func TestSettingsFail(t *testing.T) {
 		carol := h.join("carol")
 		h.settings.err = ErrStorage
 		same(t, "unreadable list of the recipient", carol.send("hi", "bob").words(), "bob failed")
-		same(t, "nor of a visitor", (&person{Seat: h.Visit(Who{Nick: "dave"})}).send("hi", "carol").words(), "carol failed")
+		same(t, "nor of a visitor", (&user{Member: h.Visit(Identity{Nick: "dave"})}).send("hi", "carol").words(), "carol failed")
 		if _, err := h.tryJoin("bob"); err == nil {
 			t.Error("bob joins without a block list")
 		}

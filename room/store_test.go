@@ -313,49 +313,30 @@ type fakeDirectory map[string]bool
 func (d fakeDirectory) Held(nick string) bool { return d[nick] }
 func (d fakeDirectory) Free(nick string) bool { return !d[nick] }
 
-// fakeSettings keeps block lists in memory.
+// fakeSettings keeps what people set in memory.
 type fakeSettings struct {
-	mu      sync.Mutex
-	blocked map[string][]string
-	away    map[string]Absence
-	err     error
-	onRead  func() // called by Blocked after reading
+	mu     sync.Mutex
+	of     map[string]Preferences
+	err    error
+	onRead func() // called by Load after reading
 }
 
-func (s *fakeSettings) Blocked(nick string) ([]string, error) {
+func (s *fakeSettings) Load(nick string) (Preferences, error) {
 	s.mu.Lock()
-	list, err, after := slices.Clone(s.blocked[nick]), s.err, s.onRead
+	p, err, after := s.of[nick], s.err, s.onRead
 	s.mu.Unlock()
 	if after != nil {
 		after()
 	}
-	return list, err
+	return p, err
 }
 
-func (s *fakeSettings) SetBlocked(nick string, blocked []string) error {
+func (s *fakeSettings) Save(nick string, p Preferences) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	runtime.Gosched() // as a disk would
 	if s.err == nil {
-		s.blocked[nick] = slices.Clone(blocked)
-	}
-	return s.err
-}
-
-func (s *fakeSettings) Absence(nick string) (Absence, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.away[nick], s.err
-}
-
-func (s *fakeSettings) SetAbsence(nick string, a Absence) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away == nil {
-		s.away = map[string]Absence{}
-	}
-	if s.err == nil {
-		s.away[nick] = a
+		s.of[nick] = p
 	}
 	return s.err
 }

@@ -166,7 +166,7 @@ func TestKickOfStuckSession(t *testing.T) {
 		defer close(gone)
 		stuck.Wait()
 	}()
-	bob, line := r.room.Visit(room.Who{Nick: "bob"}), strings.Repeat("x", 3900)
+	bob, line := r.room.Visit(room.Identity{Nick: "bob"}), strings.Repeat("x", 3900)
 	for range 560 { // more than a client's window, less than that and the queue
 		said := make(chan error, 1)
 		bob.Say(room.KindSay, line, func(err error) { said <- err })

@@ -7,7 +7,7 @@ import (
 )
 
 // runs is one command with what it printed, standard error marked with "! ".
-func runs(t *testing.T, r *rig, d dial) string {
+func runs(t testing.TB, r *rig, d dial) string {
 	t.Helper()
 	c := connect(t, r.addr, d)
 	rows, ok := c.await(patience, func(rows []string) bool {

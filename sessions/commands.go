@@ -10,11 +10,12 @@ import (
 // command is a command that people type: who may, where, and what runs it.
 type command struct {
 	parse.Syntax
-	may      permission
-	roomOnly bool // not from a shell (ssh host COMMAND)
-	speaks   bool // puts a text before others: counts by its size, and is refused to the muted
-	silent   bool // though it speaks, it puts nothing before others when no text was given
-	echoes   bool // the typed row is erased, because the room's line replaces it
+	may       permission
+	roomOnly  bool // not from a shell (ssh host COMMAND)
+	shellOnly bool // only from there
+	speaks    bool // puts a text before others: counts by its size, and is refused to the muted
+	silent    bool // though it speaks, it puts nothing before others when no text was given
+	echoes    bool // the typed row is erased, because the room's line replaces it
 
 	// run carries the command out, on the reading goroutine. What is known only later it
 	// reports later; pending counts what that is waited for.
@@ -104,6 +105,13 @@ func init() {
 		{echoes: true, roomOnly: true, run: (*commandContext).clear, Syntax: parse.Syntax{
 			Name: "clear", Args: parse.NoArgs,
 			Usage: "/clear", Help: "clear the screen"}},
+		{shellOnly: true, run: (*commandContext).tail, Syntax: parse.Syntax{
+			Name: "tail", Args: parse.TailArgs,
+			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: messages as they come",
+			More: "It begins with the last N (10) messages, those after the message ID, or those of the last DURATION (10m), and goes on until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
+		{shellOnly: true, run: (*commandContext).watch, Syntax: parse.Syntax{
+			Name: "watch", Args: parse.NeedNick,
+			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
 		{run: (*commandContext).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,
 			Usage: "/help [COMMAND]", Help: "this list, or more about one command"}},

@@ -63,7 +63,7 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	}
 	for operator, forms := range tables {
 		for _, form := range forms {
-			name, _, _ := strings.Cut(form, " ")
+			name, _, _ := strings.Cut(strings.TrimPrefix(form, "ssh HOST "), " ")
 			c := Grammar.Find(strings.Replace(name, "@NICK", "send", 1))
 			switch {
 			case c == nil:
@@ -104,7 +104,7 @@ func TestMutedCommands(t *testing.T) {
 	c := &commandContext{
 		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
 		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
-		seat:    new(room.Room).Visit(room.Who{Nick: "bob"}),
+		seat:    new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	for _, command := range commands {
 		for _, text := range []string{"", "text"} {

@@ -64,9 +64,9 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 func commandWords(operator, slash bool) (all []string) {
 	for _, c := range commandsFor(operator) {
 		switch {
-		case slash:
+		case slash && !commandNamed(c.Name).shellOnly:
 			all = append(all, "/"+c.Name)
-		default:
+		case !slash:
 			all = append(all, c.BareWords...)
 		}
 	}

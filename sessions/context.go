@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +12,9 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/keys"
 	"whoelse/keys/bans"
+	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -32,7 +35,7 @@ type commandContext struct {
 	ch      *sshd.Channel
 	login   *sshd.Login
 	from    string // the client's address and port
-	seat    *room.Seat
+	seat    *room.Member
 	style   func() render.Style
 	out     *outbox
 	pending pending       // results that are still to come
@@ -99,6 +102,8 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
+	case command.shellOnly && !c.seat.Visiting():
+		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
 		if m, muted := c.manager.cfg.Mutes.Find(c.seat.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
@@ -152,10 +157,24 @@ func (c *commandContext) print(lines string, shown func(bool)) {
 	c.out.print(lines, shown)
 }
 
-// failed is a failure of the storage, which it logs.
-func (c *commandContext) failed(doing result.Reason, err error) result.Failure {
-	c.manager.complain(string(doing)+" failed", c.seat.Nick(), err)
-	return result.Failure{Code: result.Storage, Reason: doing, Err: err}
+// publicErrors are the errors of keys that are in words for people.
+var publicErrors = []error{
+	keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrReserved, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
+	bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad,
+}
+
+// failed completes a failure whose Err has the cause: a Failure of its own, an error in words for
+// people, or else trouble with the storage, which is logged.
+func (c *commandContext) failed(f result.Failure) result.Failure {
+	if known, ok := errors.AsType[result.Failure](f.Err); ok {
+		return known
+	}
+	if slices.ContainsFunc(publicErrors, func(known error) bool { return errors.Is(f.Err, known) }) {
+		return result.Failure{Code: result.Refused, Err: f.Err}
+	}
+	c.manager.complain(string(f.Reason)+" failed", c.seat.Nick(), f.Err)
+	f.Code, f.Err = result.Storage, fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
+	return f
 }
 
 // nobody is that nobody has this nick, and who may have been meant.
@@ -193,14 +212,15 @@ func (c *commandContext) known(n string) bool {
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
-// nothing is counted.
+// nothing is counted, and the error is the Failure.
 func (c *commandContext) charge(bytes int64) error {
 	cfg := &c.manager.cfg
-	if err := cfg.Space.Messages(c.seat.Guest()); err != nil {
-		return err
+	err := cfg.Space.Messages(c.seat.Guest())
+	if err == nil {
+		err = cfg.Quota.Charge(c.payer(), bytes)
 	}
-	if err := cfg.Quota.Charge(c.payer(), bytes); err != nil {
-		return err
+	if err != nil {
+		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
 	}
 	cfg.Space.Add(bytes)
 	return nil

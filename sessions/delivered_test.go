@@ -47,10 +47,10 @@ var recipients = []string{"reads", "slow", "stops", "hangs", "breaks"}
 func (d *deliveries) play() {
 	w := newWire(d.t, d.addr)
 	way := map[string]string{"slow": slowWire(d.t, d.addr), "hangs": w.addr}
-	all, seats := map[string]*client{}, map[string]*room.Seat{}
+	all, seats := map[string]*client{}, map[string]*room.Member{}
 	for _, nick := range recipients {
 		all[nick] = d.terminal(nick, cmp.Or(way[nick], d.addr))
-		seats[nick] = d.room.Visit(room.Who{Nick: nick})
+		seats[nick] = d.room.Visit(room.Identity{Nick: nick})
 	}
 
 	const rounds = 6
@@ -95,7 +95,7 @@ func (d *deliveries) play() {
 
 // burst has some 600 KiB said, and a few messages sent in the middle of it.
 func (d *deliveries) burst() {
-	bob := d.room.Visit(room.Who{Nick: "bob"})
+	bob := d.room.Visit(room.Identity{Nick: "bob"})
 	var said sync.WaitGroup
 	for range 150 + d.rand.IntN(50) {
 		said.Add(1)
@@ -121,7 +121,7 @@ func (d *deliveries) text() string {
 	return strings.Repeat("x", 1+d.rand.IntN(4)*1300)
 }
 
-func (d *deliveries) send(from *room.Seat, to string) {
+func (d *deliveries) send(from *room.Member, to string) {
 	text := fmt.Sprintf("<%d>", len(d.sent))
 	m := to + " " + text
 	d.sent = append(d.sent, m)
@@ -135,7 +135,7 @@ func (d *deliveries) send(from *room.Seat, to string) {
 }
 
 // lost lists what was sent and is neither received nor unread.
-func (d *deliveries) lost(all map[string]*client, seats map[string]*room.Seat) (lost []string) {
+func (d *deliveries) lost(all map[string]*client, seats map[string]*room.Member) (lost []string) {
 	unread := map[string]bool{}
 	for nick, seat := range seats {
 		for page, err := range seat.Inbox() {

@@ -29,7 +29,7 @@ func (s *session) greet(joined *room.Welcome, err error) {
 	kept, shown := s.kept(joined)
 	s.out.first(item{text: string(past) + kept, shown: shown}, item{text: string(render.Greeting(nil, w, style, now))})
 	if err != nil {
-		s.show(s.failed(result.ReadingInbox, err))
+		s.show(s.failed(result.Failure{Reason: result.ReadingInbox, Err: err}))
 	}
 }
 

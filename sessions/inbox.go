@@ -77,7 +77,7 @@ func (c *commandContext) showPages(pages result.Pages) {
 		case c.ctx.Err() != nil:
 			return
 		case err != nil:
-			c.show(c.failed(pages.Doing, err))
+			c.show(c.failed(result.Failure{Reason: pages.Doing, Err: err}))
 			return
 		}
 		if !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, c.ctx.Done()) || c.out.why() != nil {
@@ -111,6 +111,6 @@ func (c *commandContext) haveRead(messages []*room.Message, shown bool) {
 		return // they stay unread
 	}
 	if err := c.seat.MarkRead(messages); err != nil {
-		c.report(c.failed(result.MarkingMessages, err))
+		c.report(c.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
 	}
 }

@@ -39,7 +39,7 @@ func (c *commandContext) addKey(pasted string) result.Result {
 	added, err := c.register(pasted)
 	switch {
 	case err != nil:
-		return c.refused(result.Failure{Reason: result.AddingKey, Err: err})
+		return c.failed(result.Failure{Reason: result.AddingKey, Err: err})
 	case len(added) == 0:
 		return result.Done{What: result.KeyAlreadyYours}
 	}
@@ -71,7 +71,7 @@ func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
 	added, err := c.manager.cfg.Registry.Add(c.seat.Nick(), list, limits)
-	return added, publicError(err)
+	return added, err
 }
 
 // limits gives the options of the one of the person's keys that lets them in.
@@ -97,7 +97,7 @@ func (c *commandContext) removeKey(fingerprint string) result.Result {
 	case errors.Is(err, keys.ErrNoSuchKey):
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchKey}
 	case err != nil:
-		return c.refused(result.Failure{Reason: result.RemovingKey, Err: publicError(err)})
+		return c.failed(result.Failure{Reason: result.RemovingKey, Err: err})
 	}
 	c.manager.cfg.Log.Info("key removed", "nick", c.seat.Nick(), "key", fingerprint, "by", c.person().Key, "from", c.from)
 	return result.Done{What: result.KeyRemoved, Nick: fingerprint}
@@ -121,7 +121,7 @@ func (c *commandContext) leaveNick(typed string) result.Result {
 	if errors.Is(err, keys.ErrNoSuchKey) {
 		return result.Failure{Code: result.Refused, Reason: result.NoKeyHere, Own: own}
 	}
-	return c.refused(result.Failure{Reason: result.GivingNickUp, Nick: own, Err: publicError(err)})
+	return c.failed(result.Failure{Reason: result.GivingNickUp, Nick: own, Err: err})
 }
 
 // endedBy is why the person's session or command ends that somebody ends: not against

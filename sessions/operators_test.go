@@ -216,6 +216,7 @@ func TestAuditFirst(t *testing.T) {
 		{"who": "olivia", "what": "invite", "whom": "carol", "for": "1d"},
 		{"who": "olivia", "what": "invite", "whom": "carol", "for": "1d", "failed": trouble},
 		{"who": "olivia", "what": "unmute", "whom": "bob"},
+		{"who": "olivia", "what": "unmute", "whom": "bob", "failed": "bob is not muted"},
 	}
 	if got := r.audited(); !cmp.Equal(got, want) {
 		t.Errorf("on record (-want +got):\n%s", cmp.Diff(want, got))

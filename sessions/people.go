@@ -64,7 +64,7 @@ func (c *commandContext) away(call parse.Call) result.Result {
 	err := c.seat.Away(call.Text)
 	switch {
 	case err != nil:
-		return c.failed(result.MarkingAway, err)
+		return c.failed(result.Failure{Reason: result.MarkingAway, Err: err})
 	case c.seat.Guest():
 		return result.Done{What: result.MarkedAwayGuest}
 	}
@@ -75,7 +75,7 @@ func (c *commandContext) back(parse.Call) result.Result {
 	was, err := c.seat.Back()
 	switch {
 	case err != nil:
-		return c.failed(result.MarkingBack, err)
+		return c.failed(result.Failure{Reason: result.MarkingBack, Err: err})
 	case !was:
 		return result.Done{What: result.WasNotAway}
 	}
@@ -96,9 +96,7 @@ func (c *commandContext) block(call parse.Call) result.Result {
 	changed, err := c.seat.Block(call.Nick)
 	switch {
 	case err != nil:
-		f := c.failed(result.Blocking, err)
-		f.Nick = call.Nick
-		return f
+		return c.failed(result.Failure{Reason: result.Blocking, Nick: call.Nick, Err: err})
 	case changed:
 		return result.Done{What: result.Blocked, Nick: call.Nick}
 	}
@@ -109,9 +107,7 @@ func (c *commandContext) unblock(call parse.Call) result.Result {
 	changed, err := c.seat.Unblock(call.Nick)
 	switch {
 	case err != nil:
-		f := c.failed(result.Unblocking, err)
-		f.Nick = call.Nick
-		return f
+		return c.failed(result.Failure{Reason: result.Unblocking, Nick: call.Nick, Err: err})
 	case changed:
 		return result.Done{What: result.Unblocked, Nick: call.Nick}
 	}
@@ -121,7 +117,7 @@ func (c *commandContext) unblock(call parse.Call) result.Result {
 func (c *commandContext) blocked(parse.Call) result.Result {
 	list, err := c.seat.Blocked()
 	if err != nil {
-		return c.failed(result.ReadingBlocked, err)
+		return c.failed(result.Failure{Reason: result.ReadingBlocked, Err: err})
 	}
 	return result.BlockList{Nicks: list}
 }

@@ -18,7 +18,7 @@ func reader(rate float64) *commandContext {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &commandContext{
 		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
-		seat:  new(room.Room).Visit(room.Who{Nick: "bob"}),
+		seat:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
 		style: func() render.Style { return render.Style{} },
 	}
 	go func() {

@@ -19,7 +19,7 @@ func (c *commandContext) say(call parse.Call) result.Result {
 	}
 	bytes := quota.Record(call.Text, nil)
 	if err := c.charge(bytes); err != nil {
-		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
+		return c.failed(result.Failure{Err: err})
 	}
 	c.seat.Say(kind, call.Text, c.stored(bytes))
 	return nil
@@ -33,7 +33,7 @@ func (c *commandContext) stored(bytes int64) func(error) {
 		defer c.pending.add(-1)
 		if err != nil {
 			c.refund(bytes)
-			c.report(c.failed(result.Sending, err))
+			c.report(c.failed(result.Failure{Reason: result.Sending, Err: err}))
 		}
 	}
 }
@@ -49,7 +49,7 @@ func (c *commandContext) reply(call parse.Call) result.Result {
 	to, err := c.lastFrom()
 	switch {
 	case err != nil:
-		return c.failed(result.FindingWriter, err)
+		return c.failed(result.Failure{Reason: result.FindingWriter, Err: err})
 	case to == "":
 		return result.Failure{Code: result.Refused, Reason: result.NothingToReply}
 	}
@@ -98,7 +98,7 @@ func (c *commandContext) send(call parse.Call) result.Result {
 		total += cost(to)
 	}
 	if err := c.charge(total); err != nil {
-		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
+		return c.failed(result.Failure{Err: err})
 	}
 	c.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine

@@ -91,9 +91,9 @@ func zoneOf(name string) *time.Location {
 // run is the reading goroutine: it joins, handles lines until the input ends, and
 // leaves. The writing goroutine is waited for.
 func (s *session) run() {
-	seat, welcome, err := s.manager.cfg.Room.Join(room.Who{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
+	seat, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
-		s.seat = s.manager.cfg.Room.Visit(room.Who{Nick: s.login.Nick})
+		s.seat = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
 		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
 		s.write(s.lastWords)

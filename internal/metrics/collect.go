@@ -11,7 +11,7 @@ import (
 	"whoelse/sessions/space"
 )
 
-// Sources are who is asked for statistics when metrics are asked for. The functions may be
+// Sources are asked for statistics when metrics are asked for. The functions may be
 // called concurrently.
 type Sources struct {
 	Version   string // the program's
@@ -22,9 +22,6 @@ type Sources struct {
 	Space     func() space.Stats
 }
 
-// collector makes metrics of them. Its methods may be called concurrently.
-type collector struct{ Sources }
-
 // registry has all metrics: ours, of Go and of the process.
 func (s Sources) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
@@ -32,130 +29,85 @@ func (s Sources) registry() *prometheus.Registry {
 	return r
 }
 
-func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("whoelse_"+name, help, labels, nil)
-}
+// collector makes metrics of the sources. Its methods may be called concurrently.
+type collector struct{ Sources }
 
-// What is told. docs/metrics.md lists it too.
-var (
-	infoDesc     = describe("info", "1, with the version.", "version")
-	sessionsDesc = describe("sessions", "Sessions in the room.")
-	membersDesc  = describe("members", "Nicks in the room, guests among them.")
-	guestsDesc   = describe("guests", "Guests in the room.")
-	messagesDesc = describe("messages_total", "Messages that were shown or kept.", "kind")
+// Describe implements prometheus.Collector: without descriptions, Collect alone says what
+// there is.
+func (collector) Describe(chan<- *prometheus.Desc) {}
 
-	connectionsDesc = describe("connections", "Connections, by whether they have logged in.", "state")
-	admittedDesc    = describe("connections_admitted_total", "Connections that were let try to log in.")
-	refusedDesc     = describe("connections_refused_total", "Connections that were refused before the login.", "reason")
-	failedDesc      = describe("logins_failed_total", "Logins that failed.", "how")
-
-	troubleDesc      = describe("storage_trouble", "1 while nothing is accepted.")
-	storeRefusedDesc = describe("storage_refused_total", "Messages and marks that could not be kept.")
-	damagedDesc      = describe("storage_damaged_total", "Damaged lines and ends of files that were found.")
-	logBytesDesc     = describe("log_bytes", "Size of the log's open segment.")
-	logSyncsDesc     = describe("log_syncs_total", "Fsyncs of the log; each is for all that waited.")
-	segmentsDesc     = describe("log_segments", "Segments of the log, with the open one.")
-	lateDesc         = describe("histories_late", "Histories that lack lines which only the log has.")
-	historySyncsDesc = describe("history_syncs_total", "Fsyncs of histories.")
-
-	chargedDesc   = describe("quota_charged_bytes", "Bytes that messages were charged for since the start.")
-	overQuotaDesc = describe("quota_refused_total", "Messages that were refused, by whose limit was reached.", "limit")
-	accountsDesc  = describe("quota_accounts", "Nicks, addresses and networks that are remembered.", "limit")
-	dataDesc      = describe("data_bytes", "Size of the data folder; 0 without --data-max.")
-	dataMaxDesc   = describe("data_max_bytes", "--data-max; 0 is no limit.")
-	dataStageDesc = describe("data_stage", "0; 1 when guests can't send, 2 when no nicks can be claimed, 3 when nobody can send.")
-	diskLowDesc   = describe("disk_low", "1 while less than 5 % of the data folder's disk is free.")
-
-	allDescs = []*prometheus.Desc{
-		infoDesc, sessionsDesc, membersDesc, guestsDesc, messagesDesc, connectionsDesc, admittedDesc, refusedDesc, failedDesc,
-		troubleDesc, storeRefusedDesc, damagedDesc, logBytesDesc, logSyncsDesc, segmentsDesc, lateDesc, historySyncsDesc,
-		chargedDesc, overQuotaDesc, accountsDesc, dataDesc, dataMaxDesc, dataStageDesc, diskLowDesc,
-	}
-)
-
-// Describe implements prometheus.Collector.
-func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range allDescs {
-		out <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. docs/metrics.md lists its metrics, too.
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	to := sheet{out}
-	to.gauge(infoDesc, 1, c.Version)
-	c.collectRoom(to)
-	c.collectDoor(to)
-	c.collectStore(to)
-	c.collectQuota(to)
+	w := metricWriter{out}
+	w.gauge("info", "1, with the version.", 1, "version", c.Version)
+
+	people := c.Room()
+	w.gauge("sessions", "Sessions in the room.", people.Sessions)
+	w.gauge("members", "Nicks in the room, guests among them.", people.Members)
+	w.gauge("guests", "Guests in the room.", people.Guests)
+	for kind, n := range people.Messages {
+		w.counter("messages_total", "Messages that were shown or kept.", n, "kind", string(kind))
+	}
+
+	conns := c.Admission()
+	w.gauge("connections", "Connections, by whether they have logged in.", conns.Handshakes, "state", "login")
+	w.gauge("connections", "Connections, by whether they have logged in.", conns.Sessions, "state", "in")
+	w.counter("connections_admitted_total", "Connections that were let try to log in.", conns.Admitted)
+	for why, n := range conns.Refused {
+		w.counter("connections_refused_total", "Connections that were refused before the login.", n, "reason", string(why))
+	}
+	for how, n := range conns.Failed {
+		w.counter("logins_failed_total", "Logins that failed.", n, "how", string(how))
+	}
+
+	store := c.Store()
+	w.gauge("storage_trouble", "1 while nothing is accepted.", one(store.Log.Trouble != nil))
+	w.counter("storage_refused_total", "Messages and marks that could not be kept.", store.Log.Refused)
+	w.counter("storage_damaged_total", "Damaged lines and ends of files that were found.", store.Damaged)
+	w.gauge("log_bytes", "Size of the log's open segment.", int(store.Log.Bytes))
+	w.counter("log_syncs_total", "Fsyncs of the log; each is for all that waited.", store.Log.Syncs)
+	w.gauge("log_segments", "Segments of the log, with the open one.", store.Log.Segments)
+	w.gauge("histories_late", "Histories that lack lines which only the log has.", store.Late)
+	w.counter("history_syncs_total", "Fsyncs of histories.", store.Synced)
+
+	stored := c.Quota()
+	w.gauge("quota_charged_bytes", "Bytes that messages were charged for since the start.", int(stored.Charged))
+	for limit, n := range stored.Refused {
+		w.counter("quota_refused_total", "Messages that were refused, by whose limit was reached.", n, "limit", string(limit))
+	}
+	for limit, n := range stored.Remembered {
+		w.gauge("quota_accounts", "Nicks, addresses and networks that are remembered.", n, "limit", string(limit))
+	}
+
+	data := c.Space()
+	w.gauge("data_bytes", "Size of the data folder; 0 without --data-max.", int(data.Bytes))
+	w.gauge("data_max_bytes", "--data-max; 0 is no limit.", int(data.Max))
+	w.gauge("data_stage", "0; 1 when guests can't send, 2 when no nicks can be claimed, 3 when nobody can send.", int(data.Stage))
+	w.gauge("disk_low", "1 while less than 5 % of the data folder's disk is free.", one(data.DiskLow))
 }
 
-func (c collector) collectRoom(to sheet) {
-	s := c.Room()
-	to.gauge(sessionsDesc, s.Sessions)
-	to.gauge(membersDesc, s.Members)
-	to.gauge(guestsDesc, s.Guests)
-	for kind, n := range s.Messages {
-		to.counter(messagesDesc, n, string(kind))
+func one(yes bool) int {
+	if yes {
+		return 1
 	}
+	return 0
 }
 
-func (c collector) collectDoor(to sheet) {
-	s := c.Admission()
-	to.gauge(connectionsDesc, s.Handshakes, "login")
-	to.gauge(connectionsDesc, s.Sessions, "in")
-	to.counter(admittedDesc, s.Admitted)
-	for why, n := range s.Refused {
-		to.counter(refusedDesc, n, why.String())
-	}
-	for how, n := range s.Failed {
-		to.counter(failedDesc, n, how.String())
-	}
+// metricWriter writes metrics, each with a label and its value, or without.
+type metricWriter struct{ out chan<- prometheus.Metric }
+
+func (w metricWriter) gauge(name, help string, n int, label ...string) {
+	w.write(prometheus.GaugeValue, name, help, float64(n), label)
 }
 
-func (c collector) collectStore(to sheet) {
-	s := c.Store()
-	trouble := 0
-	if s.Log.Trouble != nil {
-		trouble = 1
-	}
-	to.gauge(troubleDesc, trouble)
-	to.counter(storeRefusedDesc, s.Log.Refused)
-	to.counter(damagedDesc, s.Damaged)
-	to.gauge(logBytesDesc, int(s.Log.Bytes))
-	to.counter(logSyncsDesc, s.Log.Syncs)
-	to.gauge(segmentsDesc, s.Log.Segments)
-	to.gauge(lateDesc, s.Late)
-	to.counter(historySyncsDesc, s.Synced)
+func (w metricWriter) counter(name, help string, n uint64, label ...string) {
+	w.write(prometheus.CounterValue, name, help, float64(n), label)
 }
 
-func (c collector) collectQuota(to sheet) {
-	s := c.Quota()
-	to.gauge(chargedDesc, int(s.Charged))
-	for limit, n := range s.Refused {
-		to.counter(overQuotaDesc, n, limit.String())
+func (w metricWriter) write(kind prometheus.ValueType, name, help string, n float64, label []string) {
+	labels := prometheus.Labels{}
+	if len(label) > 0 {
+		labels[label[0]] = label[1]
 	}
-	for limit, n := range s.Remembered {
-		to.gauge(accountsDesc, n, limit.String())
-	}
-	d := c.Space()
-	to.gauge(dataDesc, int(d.Bytes))
-	to.gauge(dataMaxDesc, int(d.Max))
-	to.gauge(dataStageDesc, int(d.Stage))
-	low := 0
-	if d.DiskLow {
-		low = 1
-	}
-	to.gauge(diskLowDesc, low)
-}
-
-// sheet is what is being filled in.
-type sheet struct{ out chan<- prometheus.Metric }
-
-func (s sheet) gauge(d *prometheus.Desc, n int, labels ...string) {
-	s.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
-}
-
-func (s sheet) counter(d *prometheus.Desc, n uint64, labels ...string) {
-	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	w.out <- prometheus.MustNewConstMetric(prometheus.NewDesc("whoelse_"+name, help, nil, labels), kind, n)
 }

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -39,12 +38,9 @@ func TestMetricsDocs(t *testing.T) {
 	}
 }
 
-func names[K interface {
-	comparable
-	fmt.Stringer
-}](of map[K]uint64) (all []string) {
+func names[K ~string](of map[K]uint64) (all []string) {
 	for k := range maps.Keys(of) {
-		all = append(all, k.String())
+		all = append(all, string(k))
 	}
 	slices.Sort(all)
 	return all

@@ -106,9 +106,9 @@ var errNoAnswer = fmt.Errorf("no answer within %v", probeWithin)
 
 // health answers whether storage accepts. Only so many ask it at once, since what is
 // asked of a disk that hangs stays in memory.
-func health(probe Probe) http.Handler {
+func health(probe Probe) http.HandlerFunc {
 	places := make(chan struct{}, metricsAtOnce)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeoutCause(r.Context(), probeWithin, errNoAnswer)
 		defer cancel()
 		var remark string
@@ -120,22 +120,16 @@ func health(probe Probe) http.Handler {
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		if err != nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintln(w, wordsTrouble(err))
-			return
-		}
+		words, code := "ok", http.StatusOK
 		if remark != "" {
-			remark = ", but " + remark
+			words += ", but " + remark
 		}
-		fmt.Fprintln(w, "ok"+remark)
-	})
-}
-
-// wordsTrouble is one line, which begins with "storage trouble: ".
-func wordsTrouble(err error) string {
-	words := strings.ReplaceAll(err.Error(), "\n", "; ")
-	return "storage trouble: " + strings.TrimPrefix(words, "storage trouble: ")
+		if err != nil {
+			words = strings.ReplaceAll(err.Error(), "\n", "; ")
+			words = "storage trouble: " + strings.TrimPrefix(words, "storage trouble: ")
+			code = http.StatusServiceUnavailable
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, words, code) // in plain text
+	}
 }

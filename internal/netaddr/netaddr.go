@@ -3,7 +3,10 @@
 // IPv4-mapped one is the IPv4 address.
 package netaddr
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Of is what counts as one address: an IPv4 address, or an IPv6 /64, which is what one
 // customer has, and every host in it can be the same person. Of the zero Addr it is the
@@ -24,4 +27,11 @@ func Block(a netip.Addr, v4, v6 int) netip.Prefix {
 	}
 	block, _ := a.Prefix(bits) // the zero Addr's is zero
 	return block
+}
+
+// Exempt reports whether a is in one of the networks, none of which is IPv4-mapped, or is
+// no address at all: a unix socket's.
+func Exempt(a netip.Addr, networks []netip.Prefix) bool {
+	a = a.Unmap().WithZone("")
+	return !a.IsValid() || slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -52,10 +52,7 @@ func (s *server) traces() func(nick string) bool {
 		if last, err := room.Collect(s.histories.Tail(nick, 1, nil)); err != nil || len(last) > 0 {
 			return true
 		}
-		if blocked, err := s.settings.Blocked(nick); err != nil || len(blocked) > 0 {
-			return true
-		}
-		if absence, err := s.settings.Absence(nick); err != nil || absence.Away() {
+		if set, err := s.settings.Load(nick); err != nil || len(set.Blocked) > 0 || set.Absence.Away() {
 			return true
 		}
 		spoke, err := speakers()

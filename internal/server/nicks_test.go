@@ -30,7 +30,7 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.stop() })
-	block := func(nick string) error { return st.settings.SetBlocked(nick, []string{"mallory"}) }
+	block := func(nick string) error { return st.settings.Save(nick, room.Preferences{Blocked: []string{"mallory"}}) }
 	for what, err := range map[string]error{
 		"a history": os.WriteFile(filepath.Join(data, "history/users/reader.jsonl"), nil, 0o600),
 		"settings":  block("blocker"),
@@ -49,7 +49,7 @@ func TestTraces(t *testing.T) {
 	if err := block("later"); err != nil || !left("later") {
 		t.Errorf("who has set something since: %v", err)
 	}
-	if err := st.settings.SetAbsence("gone", room.Absence{Since: time.Now()}); err != nil || !left("gone") {
+	if err := st.settings.Save("gone", room.Preferences{Absence: room.Absence{Since: time.Now()}}); err != nil || !left("gone") {
 		t.Errorf("who went away since: %v", err)
 	}
 }

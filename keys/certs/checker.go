@@ -29,39 +29,32 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// ErrRefused is what every error of Authenticate is (errors.Is).
-var ErrRefused = errors.New("certificate refused")
+// ErrRefused is wrapped by every error of Authenticate.
+var ErrRefused = errors.New("this certificate is not accepted")
 
-type refusal struct{ why error }
-
-func (r refusal) Error() string        { return "this certificate is not accepted: " + r.why.Error() }
-func (r refusal) Unwrap() error        { return r.why }
-func (r refusal) Is(target error) bool { return target == ErrRefused }
-
-func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
+}
 
 // Checker decides about certificates. Its methods may be called concurrently.
 type Checker struct {
 	reg     *keys.Registry
-	revoked *Revoked // nil is none
-	now     func() time.Time
+	revoked *Revoked
 }
 
 // NewChecker makes one. revoked may be nil.
-func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker {
-	return &Checker{reg: reg, revoked: revoked, now: time.Now}
-}
+func NewChecker(reg *keys.Registry, revoked *Revoked) *Checker { return &Checker{reg, revoked} }
 
 // Authenticate gives the nick and role that a certificate gives a client that connects as
 // username from an address. The nick is the certificate's principal; of several, the one that
-// is asked for by username. All errors are ErrRefused, in words for its owner.
+// is asked for by username. All errors wrap ErrRefused, in words for its owner.
 func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.Addr) (keys.Holder, error) {
 	cert, ok := key.(*gossh.Certificate)
 	if !ok {
 		return keys.Holder{}, refuse("it is a plain key")
 	}
 	if err := keys.CheckKey(cert.Key); err != nil {
-		return keys.Holder{}, refusal{err}
+		return keys.Holder{}, refuse("%w", err)
 	}
 	authority, err := c.authority(cert, from)
 	if err != nil {
@@ -76,7 +69,7 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	}
 	if c.reg.Held(n) { // by a plain key, which may be the certificate's own
 		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
-			return keys.Holder{}, refusal{&keys.HeldError{Nick: n}}
+			return keys.Holder{}, refuse("%w", &keys.HeldError{Nick: n})
 		}
 	}
 	_, noTouch := cert.Extensions["no-touch-required"]
@@ -152,19 +145,21 @@ const askAgain = "ask its issuer for a new one"
 // verify checks all that the library does, too, to say in our words what is wrong, and has
 // the library check the signature. The address is left to us by it.
 func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.Addr) error {
-	now := c.now().Unix()
+	now := time.Now().Unix()
 	after, before := int64(cert.ValidAfter), int64(cert.ValidBefore)
 	endless := cert.ValidBefore == gossh.CertTimeInfinity
 	sources, restricted := cert.CriticalOptions[sourceAddress]
-	option := unknownOption(cert)
-	checker := gossh.CertChecker{SupportedCriticalOptions: []string{sourceAddress}, Clock: c.now}
+	unknown := maps.Clone(cert.CriticalOptions)
+	delete(unknown, sourceAddress)
+	checker := gossh.CertChecker{SupportedCriticalOptions: []string{sourceAddress}}
 	switch {
 	case cert.CertType != gossh.UserCert:
 		return refuse("it is for hosts, not for people; sign one with: ssh-keygen, without -h")
 	case c.revoked.Certificate(cert):
 		return refuse("it was revoked; %s", askAgain)
-	case option != "":
-		return refuse("its option %s can't be enforced here; ask its issuer for one without", sanitize.Quote(option))
+	case len(unknown) > 0:
+		return refuse("its option %s can't be enforced here; ask its issuer for one without",
+			names(slices.Sorted(maps.Keys(unknown))))
 	case after < 0 || before < 0 && !endless:
 		return refuse("its validity is not a time; %s", askAgain)
 	case now < after:
@@ -184,30 +179,18 @@ func minute(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01
 // sourceAddress is the one critical option that is understood.
 const sourceAddress = "source-address"
 
-// unknownOption gives the first critical option that is not understood, "" for none.
-func unknownOption(cert *gossh.Certificate) string {
-	for _, name := range slices.Sorted(maps.Keys(cert.CriticalOptions)) {
-		if name != sourceAddress {
-			return name
-		}
-	}
-	return ""
-}
-
 // sourceAllowed is sshd's rule for source-address: addresses and CIDR blocks only.
 func sourceAllowed(list string, from netip.Addr) bool {
-	from = from.Unmap().WithZone("")
 	allowed := false
 	for one := range strings.SplitSeq(list, ",") {
 		block, err := netip.ParsePrefix(one)
-		if err != nil {
-			a, aerr := netip.ParseAddr(one)
-			if aerr != nil {
-				return false // one that cannot be read spoils them all
-			}
-			block = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		if a, aerr := netip.ParseAddr(one); aerr == nil {
+			block, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
 		}
-		allowed = allowed || block.Contains(from)
+		if err != nil {
+			return false // one that cannot be read spoils them all
+		}
+		allowed = allowed || block.Contains(from.Unmap().WithZone(""))
 	}
 	return allowed
 }

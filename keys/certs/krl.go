@@ -109,12 +109,9 @@ func (s *set) section(kind byte, body []byte) error {
 			return err
 		}
 		return eachBlock(of.Parts, s.of(of.Authority).part)
-	case krlKeys:
-		return addStrings(s.keys, body, 0)
-	case krlSHA1:
-		return addStrings(s.keys, body, sha1.Size)
-	case krlSHA256:
-		return addStrings(s.keys, body, sha256.Size)
+	case krlKeys, krlSHA1, krlSHA256:
+		size := map[byte]int{krlSHA1: sha1.Size, krlSHA256: sha256.Size}[kind]
+		return addStrings(s.keys, body, size)
 	case krlSignature:
 		return errors.New("the KRL is signed, which cannot be checked here; make one without")
 	case krlExtension:

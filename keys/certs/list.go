@@ -56,7 +56,7 @@ func (s *set) addLine(text string) error {
 		return s.addSerials(value)
 	case "id":
 		if value == "" {
-			return errors.New("no id follows id:")
+			return errors.New("id: names no certificate")
 		}
 		s.of("").ids[value] = true
 		return nil

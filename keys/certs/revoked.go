@@ -59,33 +59,28 @@ func (r *Revoked) Reload() error {
 
 func (r *Revoked) load() error {
 	looked := r.file.Look()
-	stamp, fresh, err := r.read()
+	f, err := atomicfile.Store{}.Read(r.path)
+	if err == nil && !f.Stamp.Exists() {
+		err = fmt.Errorf("%s is not there; if nothing is revoked, make an empty file (touch %[1]s)", r.path)
+	}
+	var fresh *set
+	if err == nil {
+		if fresh, err = parse(f.Data); err != nil {
+			err = fmt.Errorf("%s: %w", r.path, err)
+		}
+	}
 	if err != nil {
 		if again := r.file.Failed(looked, err); !again {
-			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is", "err", err)
+			r.log.Error("the revoked keys can't be read; what was revoked before stays revoked, and nothing new is",
+				"err", err)
 		}
 		return err
 	}
-	r.file.Read(stamp)
+	r.file.Read(f.Stamp)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set = fresh
 	return nil
-}
-
-func (r *Revoked) read() (atomicfile.Stamp, *set, error) {
-	f, err := atomicfile.Store{}.Read(r.path)
-	if err != nil {
-		return f.Stamp, nil, err
-	}
-	if !f.Stamp.Exists() {
-		return f.Stamp, nil, fmt.Errorf("%s does not exist; if nothing is revoked, make an empty file (touch %[1]s)", r.path)
-	}
-	s, err := parse(f.Data)
-	if err != nil {
-		return f.Stamp, nil, fmt.Errorf("%s: %w", r.path, err)
-	}
-	return f.Stamp, s, nil
 }
 
 // Key tells whether a plain key is revoked; or a certificate, by itself, by the key in it,

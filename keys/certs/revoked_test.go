@@ -87,7 +87,7 @@ func TestARevokedPlainKey(t *testing.T) {
 func TestALineThatIsNotUnderstoodSpoilsTheList(t *testing.T) {
 	for text, why := range map[string]string{
 		"nonsense": "line 1", "serial: 1\nserial: x": "line 2", "serial: 5-3": "range", "serial: 0": "serial",
-		"SHA256:short": "43 characters", "sha1: abc": "sha1", "key: x": "not a key", "id:": "no id",
+		"SHA256:short": "43 characters", "sha1: abc": "sha1", "key: x": "not a key", "id:": "names no certificate",
 		"no-pty ssh-ed25519 AAAA": "not a key", "\x1b[2J": "not a key", "a\x00b": "neither text", "serial: 18446744073709551616": "serial",
 		"MD5:00:11": "not a key",
 	} {
@@ -167,7 +167,7 @@ func TestTheLogOfTheList(t *testing.T) {
 			t.Error("no error")
 		}
 	}
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "stays revoked") || !strings.Contains(got, path+" does not exist") {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "stays revoked") || !strings.Contains(got, path+" is not there") {
 		t.Errorf("in the log: %q", got)
 	}
 }

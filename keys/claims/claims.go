@@ -24,8 +24,8 @@ import (
 	"whoelse/internal/netaddr"
 )
 
-// ErrOver is what every error of Take is (errors.Is).
-var ErrOver = errors.New("too many nicks were claimed")
+// ErrOver is wrapped by every error of Take, which is in words for the person who claims.
+var ErrOver = errors.New("too many new nicks were claimed")
 
 // Limits are how many nicks may be claimed. 0 is no limit.
 type Limits struct {
@@ -67,18 +67,6 @@ func New(limits Limits, log *slog.Logger) *Limiter {
 		warned: rate.Sometimes{Interval: time.Hour},
 	}
 }
-
-// overError says in words for the person who is over a limit, and when that ends.
-type overError struct {
-	where string
-	wait  time.Duration
-}
-
-func (e overError) Error() string {
-	return fmt.Sprintf("too many new nicks were claimed %s; try again in %s", e.where, roughly(e.wait))
-}
-
-func (e overError) Is(target error) bool { return target == ErrOver }
 
 // roughly is a duration in whole minutes or hours, rounded up.
 func roughly(d time.Duration) string {
@@ -127,7 +115,7 @@ func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 			if r.block == everyone {
 				l.warned.Do(func() { l.log.Warn("no more nicks can be claimed for now", "claimed", c.n, "until", c.end) })
 			}
-			return nil, overError{r.where, c.end.Sub(now)}
+			return nil, fmt.Errorf("%w %s; try again in %s", ErrOver, r.where, roughly(c.end.Sub(now)))
 		}
 		taken[r.block] = c
 	}

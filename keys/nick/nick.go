@@ -29,27 +29,22 @@ const MaxLen = 32
 // so a guest's name is never equal to a nick that a key holds.
 const GuestMark = "~"
 
-// ErrBad is what every error of this package is (errors.Is).
-var ErrBad = errors.New("not a nick")
+// ErrBad is wrapped by every error of this package. Their texts are plain ASCII whatever the
+// input was, short, and fit to show to the person who typed it.
+var ErrBad = errors.New("cannot be a nick")
 
-// Error says why a text is not a nick. It is plain ASCII whatever the input was, short,
-// and fit to show to the person who typed it.
-type Error struct{ text string }
+// allowed is the one place that says in words what Parse checks.
+const allowed = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
 
-func (e *Error) Error() string { return e.text }
-
-// Is makes every *Error an ErrBad.
-func (e *Error) Is(target error) bool { return target == ErrBad }
-
-// Parse folds ASCII capitals and gives the nick, or an *Error.
+// Parse folds ASCII capitals and gives the nick.
 func Parse(s string) (string, error) {
 	n := fold(s)
-	why, hint := fault(n), "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+	why, hint := fault(n), allowed
 	if why == "" && reserved[Skeleton(n)] == n {
 		why, hint = "it is reserved", "choose another name"
 	}
 	if why != "" {
-		return "", &Error{fmt.Sprintf("%s cannot be a nick: %s; %s", sanitize.Quote(s), why, hint)}
+		return "", fmt.Errorf("%s %w: %s; %s", sanitize.Quote(s), ErrBad, why, hint)
 	}
 	return n, nil
 }

@@ -8,7 +8,9 @@ import "strings"
 var readsAs = strings.NewReplacer(".", "", "_", "", "-", "", "0", "o", "1", "l", "i", "l", "m", "rn", "w", "vv")
 
 // spell writes letters for the digits that are put in their place.
-var spell = strings.NewReplacer("0", "o", "1", "l", "2", "z", "3", "e", "4", "a", "5", "s", "6", "g", "7", "t", "8", "b", "9", "g")
+var spell = strings.NewReplacer(
+	"0", "o", "1", "l", "2", "z", "3", "e", "4", "a", "5", "s", "6", "g", "7", "t", "8", "b", "9", "g",
+)
 
 // Skeleton maps nicks that read the same to the same string: 0 and o; 1, i and l;
 // rn and m; vv and w; and with or without separators (bob, bob_ and b.ob). It is for

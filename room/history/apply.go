@@ -61,7 +61,7 @@ func project(e room.Entry) (lines []line, err error) {
 		if strings.HasPrefix(owner, "~") {
 			return // guests have no history
 		}
-		if bad := areOwners(owner); bad != nil {
+		if bad := checkOwner(owner); bad != nil {
 			err = fmt.Errorf("%w: %w", room.ErrInvalid, bad)
 			return
 		}
@@ -125,15 +125,8 @@ type late struct {
 	told  bool          // it was logged
 }
 
-// batch is the histories that are being changed.
-type batch map[string]*target
-
-type target struct {
-	it       *item[*owner] // nil: it takes no lines now
-	again    bool          // it is made again, and a backup may be running
-	unusable bool
-	aside    []byte // the lines of one that is unusable
-}
+// batch is the histories that are being changed; nil is one that takes no lines now.
+type batch map[string]*item[*owner]
 
 // apply brings a batch of committed entries into the histories, in order. The lines of one
 // history are written with one write. A history that can't be written is late: the
@@ -145,10 +138,10 @@ func (s *Store) apply(entries []room.Entry) {
 	for i := range entries {
 		e := &entries[i]
 		for _, l := range s.project(*e) {
-			if b[l.owner] == nil {
-				b[l.owner] = s.target(l.owner)
+			if _, begun := b[l.owner]; !begun {
+				b[l.owner] = s.take(l.owner)
 			}
-			if s.give(l, b[l.owner]) {
+			if s.give(l, b, s.retire) {
 				e.Full = append(e.Full, l.owner)
 			}
 		}
@@ -170,78 +163,79 @@ func (s *Store) project(e room.Entry) []line {
 	return lines
 }
 
-// target takes a history for a batch.
-func (s *Store) target(name string) *target {
+// take takes a history for a batch, nil where that can't be.
+func (s *Store) take(name string) *item[*owner] {
 	if l := s.late[name]; l != nil && l.it == nil {
-		return &target{}
+		return nil
 	}
-	it, err := s.owner(name)
-	if err != nil && !unusable(err) {
+	it, err := s.anyOwner(name)
+	if err != nil {
 		s.setLate(name, s.applied, nil, err)
 	}
-	return &target{it: it, unusable: unusable(err)}
+	return it
 }
 
 // give hands a line to its history, and reports whether that is an inbox which is full. While
 // that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
 // nothing may be lost of which its sender was told that it is kept.
-func (s *Store) give(l line, t *target) (full bool) {
-	switch {
-	case t.unusable && l.retired.IsZero():
-		t.aside = append(t.aside, l.text...)
-	case t.unusable:
-		s.complain(l.owner, "history: the file is unusable, and not set aside", nil)
-	case t.it == nil:
+func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.Time) error) (full bool) {
+	it := b[l.owner]
+	if it == nil {
 		return l.inbox > 0
-	case l.retired.IsZero():
-		return t.it.val.add(l)
-	default:
-		err := s.flush(t.it.val)
-		retire := func() error { return s.retire(t.it.val, l.rec.Seq, l.retired) }
-		if err == nil && t.again {
-			err = s.WithoutBackup(retire)
-		} else if err == nil {
-			err = retire()
-		}
-		s.owners.release(t.it)
-		if t.it = nil; err == nil {
-			t.it, err = s.owner(l.owner) // the next holder's
-		}
-		if err != nil {
-			s.setLate(l.owner, s.applied, nil, err)
-		}
+	}
+	if l.retired.IsZero() {
+		return it.val.add(l)
+	}
+	err := s.flush(it.val)
+	if err == nil {
+		err = retire(it.val, l.rec.Seq, l.retired)
+	}
+	s.owners.release(it)
+	if it = nil; err == nil {
+		it, err = s.anyOwner(l.owner) // the next holder's
+	}
+	if b[l.owner] = it; err != nil {
+		s.setLate(l.owner, s.applied, nil, err)
 	}
 	return false
 }
 
 // finish writes what a batch changed.
 func (s *Store) finish(b batch) {
-	for name, t := range b {
-		if t.it != nil {
-			if err := s.flush(t.it.val); err != nil {
-				s.setLate(name, s.applied, t.it, err)
-			} else {
-				s.owners.release(t.it)
-				s.wellAgain(name)
-			}
-		}
-		if t.unusable {
-			s.wellAgain(name)
-		}
-		if len(t.aside) == 0 {
+	for name, it := range b {
+		if it == nil {
 			continue
 		}
-		in, base := s.dirs.place(name)
-		if err := setAside(in, base, bytes.NewReader(t.aside), piece{0, int64(len(t.aside))}); err != nil {
-			s.log.Error("history: lines are lost", "file", path(name), "bytes", len(t.aside), "error", err)
+		if err := s.flush(it.val); err != nil {
+			s.setLate(name, s.applied, it, err)
 		} else {
-			s.complain(name, "history: the file is unusable, its lines go to the .torn file beside it", nil)
+			s.owners.release(it)
+			s.wellAgain(name)
 		}
 	}
 }
 
+// quarantinePending sets the lines aside that go to a history whose file is unusable.
+func (s *Store) quarantinePending(o *owner) {
+	in, base := s.dirs.place(o.name)
+	err := quarantine(in, base, bytes.NewReader(o.pending), extent{0, int64(len(o.pending))})
+	if err != nil {
+		s.log.Error("history: lines are lost", "file", path(o.name), "bytes", len(o.pending), "error", err)
+	} else {
+		s.complain(o.name, "history: the file is unusable, its lines go to the .torn file beside it", o.unusable)
+	}
+	o.pending = nil
+}
+
 // flush appends the lines of a history that are not in its file yet.
 func (s *Store) flush(o *owner) error {
+	if o.unusable != nil {
+		if len(o.pending) > 0 {
+			s.quarantinePending(o)
+		}
+		s.owners.forget(o.name)
+		return nil
+	}
 	o.addState(time.Now())
 	v := o.snapshot(false)
 	if len(v.tail) == 0 && !o.torn {
@@ -272,7 +266,11 @@ func (s *Store) flush(o *owner) error {
 	o.mu.Unlock()
 	s.changed(o.name, ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
-		s.askShorter(o.name)
+		select {
+		case s.tooLarge <- o.name:
+			o.compactAt = v.end() + s.limit(o.name)/8 // when it is looked at again if it can't be shorter
+		default: // the next time
+		}
 	}
 	return nil
 }
@@ -373,60 +371,71 @@ func (s *Store) catchUp() bool {
 	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
 		if l.it != nil {
-			complete[name] = &target{it: l.it}
+			complete[name] = l.it
 			s.mu.Lock()
 			l.it = nil
 			s.mu.Unlock()
 			continue
 		}
-		it, err := s.owner(name)
-		if err != nil && !unusable(err) {
+		it, err := s.anyOwner(name)
+		if err != nil {
 			s.setLate(name, l.since, nil, err)
 			continue
 		}
-		again[name] = &target{it: it, again: true, unusable: unusable(err)}
+		again[name] = it
 		after = min(after, l.since)
 	}
 	s.finish(complete)
 	if len(again) > 0 {
-		s.makeAgain(again, after, s.applied)
+		_ = s.makeAgain(again, after, s.applied) // they stay late
 	}
 	s.tellLate()
 	return len(s.late) == 0
 }
 
 // makeAgain gives histories their lines of the events after one, up to another, and writes them. A line
-// that is there already is skipped, by its number.
-func (s *Store) makeAgain(b batch, after, upTo uint64) {
+// that is there already is skipped, by its number. In a recovery that is done for all that have any.
+func (s *Store) makeAgain(b batch, after, upTo uint64) error {
+	retire := s.retire
+	if !s.recovering { // else a backup that runs has the log, too
+		retire = func(o *owner, seq uint64, at time.Time) error {
+			return s.WithoutBackup(func() error { return s.retire(o, seq, at) })
+		}
+	}
 	n := 0
 	err := s.Log.Read(after, func(e room.Entry) error {
 		if e.Seq > upTo {
 			return errEnough
 		}
 		for _, l := range s.project(e) {
-			if t := b[l.owner]; t != nil {
-				s.give(l, t)
+			if _, begun := b[l.owner]; !begun && s.recovering {
+				b[l.owner] = s.take(l.owner)
 			}
+			s.give(l, b, retire)
 		}
 		if n++; n%1000 == 0 { // bounds what is in memory
-			for _, t := range b {
-				if t.it != nil && len(t.it.val.pending) > 0 {
-					_ = s.flush(t.it.val) // finish tries again
+			for _, it := range b {
+				if it != nil && len(it.val.pending) > 0 {
+					_ = s.flush(it.val) // finish tries again
 				}
 			}
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lastID = max(s.lastID, e.ID)
 		return nil
 	})
-	if err != nil && !errors.Is(err, errEnough) {
-		for name, t := range b {
-			if t.it != nil {
-				s.owners.release(t.it)
-			}
+	if err == nil || errors.Is(err, errEnough) {
+		s.finish(b)
+		return nil
+	}
+	for name, it := range b {
+		if it != nil {
+			s.owners.release(it)
 			s.setLate(name, after, nil, err)
 		}
-		return
 	}
-	s.finish(b)
+	return err
 }
 
 var errEnough = errors.New("enough")

@@ -17,26 +17,26 @@ import (
 	"whoelse/room/log"
 )
 
-// Finding is one thing that is to be reported about a folder of histories.
-type Finding struct {
-	File   string // in the folder, with slashes
-	Offset int64  // where in it; -1 for all of it
-	Size   int64  // how many bytes
-	What   string
-	Grade  Grade
+// Problem is one thing that is to be reported about a folder of histories.
+type Problem struct {
+	File     string // in the folder, with slashes
+	Offset   int64  // where in it; -1 for all of it
+	Size     int64  // how many bytes
+	What     string
+	Severity Severity
 }
 
-// Grade is how bad a [Finding] is.
-type Grade int
+// Severity is how bad a [Problem] is.
+type Severity int
 
 const (
-	Remark  Grade = iota // nothing is wrong
-	Damage               // [Repair] mends it
-	Trouble              // somebody has to see to it
+	Remark  Severity = iota // nothing is wrong
+	Damage                  // [Repair] mends it
+	Trouble                 // somebody has to see to it
 )
 
-// String is the finding in one line.
-func (f Finding) String() string {
+// String is the problem in one line.
+func (f Problem) String() string {
 	name := Clean(f.File)
 	switch {
 	case f.Offset < 0:
@@ -49,21 +49,13 @@ func (f Finding) String() string {
 
 // Clean is s with all escaped that is not printable, fit for a terminal.
 func Clean(s string) string {
-	b := make([]byte, 0, len(s))
-	for _, r := range s { // what is not UTF-8 is U+FFFD here
-		if r == '"' || r >= ' ' && r < 0x7f && r != '\\' {
-			b = append(b, byte(r))
-			continue
-		}
-		quoted := jsonl.AppendString(nil, string(r))
-		b = append(b, quoted[1:len(quoted)-1]...)
-	}
-	return string(b)
+	quoted := jsonl.AppendString(nil, s)
+	return strings.ReplaceAll(string(quoted[1:len(quoted)-1]), `\"`, `"`)
 }
 
 // damaged says what is wrong with a line of a history, in which these records were found.
-func damaged(name string, l jsonl.Line, found []record.Record) Finding {
-	f := Finding{File: name, Offset: l.Off, Size: l.End - l.Off, Grade: Damage}
+func damaged(name string, l jsonl.Line, found []record.Record) Problem {
+	f := Problem{File: name, Offset: l.Off, Size: l.End - l.Off, Severity: Damage}
 	junk := len(l.Data)
 	for _, r := range found {
 		junk -= r.Len
@@ -86,7 +78,7 @@ func damaged(name string, l jsonl.Line, found []record.Record) Finding {
 // Checking is how [Check] and [Repair] report what they find and how far they are. Its
 // functions are called one at a time.
 type Checking struct {
-	Tell func(Finding)
+	Tell func(Problem)
 	Step func(bytes int64) // so much more was read; if set
 }
 
@@ -134,11 +126,13 @@ type checker struct {
 	sum   Summary
 	last  uint64 // no event has a greater number
 	most  uint64 // the greatest in the histories
+
+	segments []uint64 // of the log, where they begin
 }
 
 func newChecker(ctx context.Context, root disk.Folder, how Checking) *checker {
 	if how.Tell == nil {
-		how.Tell = func(Finding) {}
+		how.Tell = func(Problem) {}
 	}
 	if how.Step == nil {
 		how.Step = func(int64) {}
@@ -146,8 +140,8 @@ func newChecker(ctx context.Context, root disk.Folder, how Checking) *checker {
 	return &checker{ctx: ctx, how: how, root: root, inUse: func() bool { return false }}
 }
 
-func (c *checker) tell(f Finding) {
-	switch f.Grade {
+func (c *checker) tell(f Problem) {
+	switch f.Severity {
 	case Damage:
 		c.sum.Damaged++
 	case Trouble:
@@ -156,8 +150,8 @@ func (c *checker) tell(f Finding) {
 	c.how.Tell(f)
 }
 
-func (c *checker) note(grade Grade, name, format string, args ...any) {
-	c.tell(Finding{File: name, Offset: -1, What: fmt.Sprintf(format, args...), Grade: grade})
+func (c *checker) note(severity Severity, name, format string, args ...any) {
+	c.tell(Problem{File: name, Offset: -1, What: fmt.Sprintf(format, args...), Severity: severity})
 }
 
 func (c *checker) all() error {
@@ -215,7 +209,7 @@ func (c *checker) entry(in disk.Folder, at, base string) error {
 	case slices.Contains(known, at):
 	case jsonLines:
 		c.note(Remark, at, "not the history of a nick: nothing reads it")
-	case strings.HasPrefix(at, logFolder+"/") && firstSegment([]string{base}) > 0:
+	case slices.ContainsFunc(c.segments, func(n uint64) bool { return at == logFolder+"/"+log.SegmentName(n) }):
 		if f, size := c.open(in, at, base); f != nil {
 			c.how.Step(size)
 			return f.Close()
@@ -268,7 +262,7 @@ func (c *checker) history(in disk.Folder, at, base string) error {
 		}
 		if err != nil {
 			if !errors.Is(err, io.ErrUnexpectedEOF) || !c.inUse() { // else a server has cut it
-				c.tell(Finding{at, off, size - off, fmt.Sprintf("can't be read: %v", err), Trouble})
+				c.tell(Problem{at, off, size - off, fmt.Sprintf("can't be read: %v", err), Trouble})
 			}
 			return nil
 		}
@@ -278,7 +272,7 @@ func (c *checker) history(in disk.Folder, at, base string) error {
 		for _, r := range found {
 			if r.Seq < seq && ordered {
 				ordered = false
-				c.tell(Finding{at, r.Off, int64(r.Len) + 1, "out of order", Damage})
+				c.tell(Problem{at, r.Off, int64(r.Len) + 1, "out of order", Damage})
 			}
 			seq, most = r.Seq, max(most, r.Seq)
 			c.sum.Records++
@@ -289,7 +283,7 @@ func (c *checker) history(in disk.Folder, at, base string) error {
 		if !whole || l.Torn {
 			bad := damaged(at, l, found)
 			if l.Torn && c.inUse() {
-				bad.Grade, bad.What = Remark, "being written, or a torn end that the server sets aside at its next use"
+				bad.Severity, bad.What = Remark, "being written, or a torn end that the server sets aside at its next use"
 			}
 			c.tell(bad)
 		}
@@ -307,15 +301,14 @@ func (c *checker) checkLog() error {
 	if c.last = before.Seq; before.Seq == 0 {
 		c.last = math.MaxUint64 // without a log a start goes on after the greatest in the histories
 	}
-	if err := c.folder(logFolder); err != nil {
-		return err
-	}
 	in, err := c.root.Sub(logFolder)
 	if err != nil {
-		return nil // what is in the folder's place was reported
+		return c.folder(logFolder) // which reports what is in its place
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	segments, err := in.Names()
+	if c.segments, err = log.Segments(in); err == nil {
+		err = c.folder(logFolder)
+	}
 	prev, damagedTo, hurt := uint64(0), uint64(0), false
 	var gaps [][2]uint64
 	if err == nil {
@@ -331,9 +324,9 @@ func (c *checker) checkLog() error {
 		}, func(d log.Damage) {
 			hurt = true
 			damagedTo = prev + uint64(d.Size)
-			f := Finding{logFolder + "/" + d.Segment, d.Off, d.Size, "damaged; the events there are lost", Damage}
+			f := Problem{logFolder + "/" + d.Segment, d.Off, d.Size, "damaged; the events there are lost", Damage}
 			if d.Torn {
-				f.Grade, f.What = Remark, "torn end, as a crash leaves of what was not acknowledged"
+				f.Severity, f.What = Remark, "torn end, as a crash leaves of what was not acknowledged"
 			}
 			if !d.Torn || !c.inUse() {
 				c.tell(f)
@@ -351,8 +344,8 @@ func (c *checker) checkLog() error {
 	if err != nil {
 		after = before // it was reported
 	}
-	if first := firstSegment(segments); first > after.Seq+1 && err == nil {
-		gaps = append([][2]uint64{{after.Seq + 1, first - 1}}, gaps...)
+	if len(c.segments) > 0 && c.segments[0] > after.Seq+1 && err == nil {
+		gaps = append([][2]uint64{{after.Seq + 1, c.segments[0] - 1}}, gaps...)
 	}
 	for _, g := range gaps {
 		if g[1] > after.Seq {
@@ -377,7 +370,7 @@ func (c *checker) checkpoint() Checkpoint {
 	_ = f.Close() // it was only looked at
 	point, err := ReadCheckpoint(c.root)
 	if err != nil {
-		c.tell(Finding{File: checkpointFile, Size: size, What: "can't be understood", Grade: Damage})
+		c.tell(Problem{File: checkpointFile, Size: size, What: "can't be understood", Severity: Damage})
 	}
 	return point
 }

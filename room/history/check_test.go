@@ -70,10 +70,10 @@ func contentOf(t testing.TB, m *disktest.FS, dir, name string) []byte {
 }
 
 // checkIn checks a folder in memory and returns what was reported.
-func checkIn(t testing.TB, m *disktest.FS) (Summary, []Finding) {
+func checkIn(t testing.TB, m *disktest.FS) (Summary, []Problem) {
 	t.Helper()
-	var list []Finding
-	c := newChecker(t.Context(), m.Folder(), Checking{Tell: func(f Finding) { list = append(list, f) }})
+	var list []Problem
+	c := newChecker(t.Context(), m.Folder(), Checking{Tell: func(f Problem) { list = append(list, f) }})
 	if err := c.all(); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func checkDir(t testing.TB, dir string) (Summary, string) {
 	t.Helper()
 	before := everything(t, dir)
 	var text strings.Builder
-	sum, err := Check(t.Context(), dir, Checking{Tell: func(f Finding) { fmt.Fprintln(&text, f) }})
+	sum, err := Check(t.Context(), dir, Checking{Tell: func(f Problem) { fmt.Fprintln(&text, f) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,8 +377,8 @@ func TestCheckAndLookBesideABusyServer(t *testing.T) {
 		if got := countLook(t, dir); got < want {
 			t.Errorf("a look shows %d messages, %d were acknowledged", got, want)
 		}
-		_, err := Check(t.Context(), dir, Checking{Tell: func(f Finding) {
-			if f.Grade != Remark {
+		_, err := Check(t.Context(), dir, Checking{Tell: func(f Problem) {
+			if f.Severity != Remark {
 				t.Errorf("beside a busy server: %v", f)
 			}
 		}})
@@ -400,7 +400,7 @@ func countLook(t *testing.T, dir string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.Each(0, isMessage, func(f Finding) { t.Errorf("a look: %v", f) }, func(Line) error { n++; return nil })
+	err = l.Each(0, isMessage, func(f Problem) { t.Errorf("a look: %v", f) }, func(Line) error { n++; return nil })
 	if err := errors.Join(err, l.Close()); err != nil {
 		t.Error(err)
 	}

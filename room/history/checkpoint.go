@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
@@ -119,9 +115,9 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 		s.damaged.Add(1)
 		s.log.Error("history: the checkpoint is damaged; all of the log is applied again", "error", err)
 	}
-	segments, err := s.dirs.log.Names()
-	if first := firstSegment(segments); err != nil || first > 0 {
-		return Checkpoint{Seq: max(first, 1) - 1}, err
+	segments, err := log.Segments(s.dirs.log)
+	if err != nil || len(segments) > 0 {
+		return Checkpoint{Seq: append(segments, 1)[0] - 1}, err
 	}
 	names, err := s.Nicks()
 	for _, name := range append(names, sharedHistories...) {
@@ -145,78 +141,23 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	return c, err
 }
 
-// firstSegment is where the first segment of the log begins whose files have these names, 0 without one.
-func firstSegment(names []string) (first uint64) {
-	for _, name := range names {
-		base, ok := strings.CutSuffix(name, ".jsonl")
-		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && len(base) == 20 && (first == 0 || n < first) {
-			first = n
-		}
-	}
-	return first
-}
-
 // replay applies what the log has beyond the checkpoint.
 func (s *Store) replay() error {
 	last := s.Log.Last()
 	if last <= s.saved.Seq {
 		return nil
 	}
-	names := map[string]bool{}
-	err := s.Log.Read(s.saved.Seq, func(e room.Entry) error {
-		lines, _ := project(e) // it is reported later
-		for _, l := range lines {
-			names[l.owner] = true
-		}
-		s.lastID = max(s.lastID, e.ID)
-		return nil
-	})
+	s.recovering = true
+	err := s.makeAgain(batch{}, s.saved.Seq, last)
+	s.recovering = false
 	if err != nil {
 		return err
 	}
-	b := batch{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if err := s.mendSuspect(name); err != nil {
-			return fmt.Errorf("%s: %w", path(name), err)
-		}
-		b[name] = s.target(name)
-	}
-	s.makeAgain(b, s.saved.Seq, last)
 	for name, l := range s.late {
 		return fmt.Errorf("%s: %w", path(name), l.err)
 	}
 	s.applied = last
 	return s.checkpoint()
-}
-
-// mendSuspect cuts a file at the first bad line that it has beyond the checkpoint: what
-// a crash left there may be anything, and the log has it. The beginning of a single line is what
-// a power cut leaves of one as a rule; anything else is set aside.
-func (s *Store) mendSuspect(name string) error {
-	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer s.files.release(h)
-	st, err := h.val.Stat()
-	if err != nil {
-		return err
-	}
-	_, bad, err := suspect(h.val, st.Size, s.saved.Seq)
-	if err != nil || bad == st.Size {
-		return err
-	}
-	for l, err := range jsonl.Backward(h.val, st.Size) {
-		if err == nil && l.Off == bad && l.Torn {
-			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", bad)
-			return s.truncate(name, h.val, bad)
-		}
-		break
-	}
-	return s.cut(name, h.val, bad, st.Size)
 }
 
 // checkpoint makes all that was applied durable in the histories, and lets the log remove
@@ -278,7 +219,7 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	f, st, err := openStat(in, base, false)
 	if err == nil {
 		err = errors.Join(f.Sync(), f.Close())
-	} else if errors.Is(err, fs.ErrNotExist) {
+	} else if errors.Is(err, fs.ErrNotExist) || unusable(err) {
 		st.Ino, err = 0, nil
 	}
 	if err != nil || slices.Contains(was, st.Ino) {
@@ -292,12 +233,13 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	now, err := s.inode(name)
 	if err == nil && !slices.Contains(is, now) {
 		err = errReplaced
+		s.setLate(name, s.synced, nil, err)
 	}
 	return err
 }
 
-// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the kernel may have
-// dropped what it could not write, and a second sync could falsely succeed.
+// distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the
+// kernel may have dropped what it could not write, and a second sync could falsely succeed.
 func (s *Store) distrust(dirty map[string][]uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -307,7 +249,9 @@ func (s *Store) distrust(dirty map[string][]uint64, err error) {
 			s.dirty[name] = was
 		}
 		s.mu.Unlock()
-		s.setLate(name, s.synced, nil, err)
+		if !errors.Is(err, errReplaced) { // of one, which is late already
+			s.setLate(name, s.synced, nil, err)
+		}
 	}
 }
 

@@ -151,7 +151,11 @@ func TestEditedWhileStopped(t *testing.T) {
 			return swap(l, rng.IntN(last), after)
 		}
 	}
-	for what, edit := range edits {
+	n := 0
+	for what, edit := range edits { // in no order, so that the thinned out ones differ each time
+		if n++; n%stride(100, 1) != 0 {
+			continue
+		}
 		fs, lines := long(t)
 		edited := edit(lines)
 		setFile(fs, "users", "carol.jsonl", bytes.Join(edited, nil))

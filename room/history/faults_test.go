@@ -175,10 +175,13 @@ func TestFaultsInARow(t *testing.T) {
 	})
 }
 
+// full has the tests do all that they can, however long that takes.
+var full = os.Getenv("WHOELSE_TEST") == "full"
+
 // stride thins out long loops: without WHOELSE_TEST=full in the environment, and under
 // the race detector, which finds what it does in any of them, few operations fail.
 func stride(steps, ways int) int {
-	if os.Getenv("WHOELSE_TEST") == "full" && !raceDetector {
+	if full && !raceDetector {
 		return 1
 	}
 	return max(ways, steps/25)

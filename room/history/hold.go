@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
@@ -26,7 +24,7 @@ var ErrBackup = errors.New("a backup of the histories, or other work on them, is
 
 // patience is how long a backup waits for its lock: a server that is removing a
 // segment has it for a moment.
-const patience = 5 * time.Second
+var patience = 5 * time.Second // shorter in tests
 
 // HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or
 // at its start, until the closer is closed or the process ends. Copying the checkpoint, then the
@@ -184,29 +182,25 @@ func (h *Held) Check(from, to string) error {
 // Rename gives the history of the nick from to the nick to, durably: its file, and
 // what was set aside as torn. A nick without a history is no error, and no file is
 // ever replaced: one that is in the way is an error (fs.ErrExist), and then nothing
-// was moved.
+// was moved. What was said stays as it is; only messages that are still unread are addressed to the new
+// nick, since nobody would be shown them otherwise.
 //
-// What was said under the old nick stays so: the lines name who wrote to whom when
-// it was written, here and in everybody else's history. Only messages that are still
-// unread are addressed to the new nick, since nobody would be shown them otherwise.
-//
-// It can be interrupted anywhere and called again: the file is replaced under its old name, in one step, by one
-// in which the unread messages are addressed to the new nick; a second look finds
-// none that are unread for the old nick. Then the files are moved one by one, and
-// those that have been are not found again.
+// It can be interrupted anywhere and called again: messages are addressed anew in one step, under the old
+// name, and the files are moved one by one.
 func (h *Held) Rename(from, to string) error {
-	if err := areNicks(from, to); err != nil {
-		return err
+	err := areNicks(from, to)
+	if err == nil {
+		_, err = h.movable(from, to)
 	}
-	if _, err := h.movable(from, to); err != nil {
-		return err
+	if err == nil {
+		err = h.s.rewrite(from, to)
 	}
-	if err := h.readdress(from, to); err != nil {
-		return fmt.Errorf("history of %s: %w", from, err)
+	var ends []string
+	if err == nil {
+		ends, err = h.movable(from, to) // there may be more to set aside now
 	}
-	ends, err := h.movable(from, to) // there may be more to set aside now
 	if err != nil {
-		return err
+		return fmt.Errorf("history of %s: %w", from, err)
 	}
 	users := h.s.dirs.users
 	for _, end := range ends {
@@ -281,126 +275,63 @@ func (h *Held) free(name string) error {
 	return cmp.Or(err, fmt.Errorf("users/%s: %w", name, fs.ErrExist))
 }
 
-// areNicks keeps the shared histories, and paths, out.
-func areNicks(names ...string) error {
-	for _, name := range names {
-		if !ValidNick(name) {
-			return fmt.Errorf("%w: %q", errOwner, name)
-		}
-	}
-	return nil
-}
-
-// readdress has what is unread in from's history addressed to to. Where nothing is
-// unread the file stays as it is.
-func (h *Held) readdress(from, to string) error {
-	it, err := h.s.owner(from)
-	if err != nil {
-		return err
-	}
-	unread := make(map[string]bool)
-	for _, u := range it.val.unread {
-		unread[u.id] = true
-	}
-	h.s.owners.release(it)
-	if len(unread) == 0 {
-		return nil
-	}
-	return h.rewrite(from, func(m *room.Message) bool {
-		for i := range m.To {
-			if unread[m.ID] && m.To[i] == from {
-				m.To[i] = to
-			}
-		}
-		return unread[m.ID]
-	})
-}
-
 // rewrite replaces the file of a history, in one step, by one that has all its good records, in the
 // order of their numbers, and nothing else; what is damaged is durable in the .torn file before.
-// change may change a message, and reports whether it did.
-func (h *Held) rewrite(name string, change func(*room.Message) bool) error {
-	it, err := h.s.owner(name)
-	if err != nil {
-		return err
-	}
-	defer h.s.drop(name)
-	defer h.s.owners.release(it)
-	v, err := h.s.view(it.val)
-	if err != nil {
-		return err
-	}
-	defer v.close()
-	in, base := h.s.dirs.place(name)
-	var list []record.Record // where they are; they hold nothing
-	for l, err := range jsonl.Lines(v, 0, v.end()) {
-		if err != nil {
-			return err
+// Unread messages are addressed to the nick to, if that is given; then nothing is done where there are none.
+func (s *Store) rewrite(name, to string) error {
+	in, base := s.dirs.place(name)
+	err := s.replace(name, func(d *draft) (bool, error) {
+		unread := make(map[string]bool)
+		for _, u := range d.v.unread {
+			unread[u.id] = to != ""
 		}
-		found, whole := record.Parse(l)
-		junk := len(l.Data)
-		for _, r := range found {
-			if junk -= r.Len; r.State == nil {
-				list = append(list, record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len})
+		if to != "" && len(unread) == 0 {
+			return false, nil
+		}
+		type part struct {
+			record.Record
+			text []byte // of a message that was changed
+		}
+		var list []part
+		for l, err := range jsonl.Lines(d.v, 0, d.v.size) {
+			if err != nil {
+				return false, err
+			}
+			found, whole := record.Parse(l)
+			junk := len(l.Data)
+			for _, r := range found {
+				if junk -= r.Len; r.State != nil {
+					continue
+				}
+				p := part{Record: record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len}}
+				if m := r.Message; m != nil && unread[m.ID] && m.For(name) {
+					m.To[slices.Index(m.To, name)] = to
+					if p.text, err = record.AppendMessage(nil, r.Seq, m); err != nil {
+						return false, err
+					}
+				}
+				list = append(list, p)
+			}
+			if whole || len(found) > 0 && junk == 0 { // newlines were lost
+				continue
+			}
+			if err := quarantine(in, base, d.v, extent{l.Off, l.End}); err != nil {
+				return false, err
 			}
 		}
-		if whole || len(found) > 0 && junk == 0 { // newlines were lost
-			continue
-		}
-		if err := setAside(in, base, v, piece{l.Off, l.End}); err != nil {
-			return err
-		}
-	}
-	slices.SortStableFunc(list, func(a, b record.Record) int { return cmp.Compare(a.Seq, b.Seq) })
-	f, err := in.Open(base+".tmp", true)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		err = write(f, v, list, change)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := in.Rename(base+".tmp", base); err != nil {
-		return err
-	}
-	return in.Sync()
-}
-
-// write writes the records at these places to f, and then a state line.
-func write(f disk.File, v *view, places []record.Record, change func(*room.Message) bool) error {
-	out := bufio.NewWriterSize(io.NewOffsetWriter(f, 0), 64<<10)
-	now := &owner{name: v.o.name} // what is unread stays so, whoever it is addressed to then
-	for _, p := range places {
-		text := make([]byte, p.Len, p.Len+1)
-		if _, err := v.ReadAt(text, p.Off); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		recs, whole := record.Parse(jsonl.Line{Off: p.Off, Data: text})
-		if !whole {
-			return fmt.Errorf("at byte %d: the line has changed", p.Off)
-		}
-		now.follow(now.index(recs[0]), recs[0])
-		text = append(text, '\n')
-		if m := recs[0].Message; m != nil && change != nil && change(m) {
-			var err error
-			if text, err = record.AppendMessage(nil, p.Seq, m); err != nil {
-				return err
+		slices.SortStableFunc(list, func(a, b part) int { return cmp.Compare(a.Seq, b.Seq) })
+		for _, p := range list {
+			err := error(nil)
+			if p.text != nil {
+				err = d.put(p.text)
+			} else {
+				err = d.copyRecord(p.Record)
+			}
+			if err != nil {
+				return false, err
 			}
 		}
-		if _, err := out.Write(text); err != nil {
-			return err
-		}
-	}
-	if last := v.o.last; !shared(v.o.name) && last > 0 {
-		if _, err := out.Write(record.AppendState(nil, last, time.Now(), now.places(nil))); err != nil {
-			return err
-		}
-	}
-	return out.Flush()
+		return true, nil
+	})
+	return errors.Join(err, in.Sync())
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,14 +66,22 @@ var sharedHistories = []string{room.RoomHistory, room.PresenceHistory}
 
 func shared(owner string) bool { return slices.Contains(sharedHistories, owner) }
 
-// areOwners is an errOwner if one of them can't have a history.
-func areOwners(names ...string) error {
+// areNicks keeps the shared histories, and paths, out.
+func areNicks(names ...string) error {
 	for _, name := range names {
-		if !shared(name) && !ValidNick(name) {
+		if !ValidNick(name) {
 			return fmt.Errorf("%w: %q", errOwner, name)
 		}
 	}
 	return nil
+}
+
+// checkOwner is an errOwner for what can't have a history.
+func checkOwner(name string) error {
+	if shared(name) {
+		return nil
+	}
+	return areNicks(name)
 }
 
 // dirs are the folders of a store. Those that are missing are nil, where nothing may be changed.
@@ -112,11 +119,11 @@ func (d dirs) sync() error { return errors.Join(d.users.Sync(), d.rooms.Sync(), 
 
 // place returns the folder and the name of owner's file.
 func (d dirs) place(owner string) (disk.Folder, string) {
-	base := filepath.Base(path(owner))
-	switch owner {
-	case room.PresenceHistory:
-		return d.root, base
-	case room.RoomHistory:
+	folder, base, below := strings.Cut(path(owner), "/")
+	switch {
+	case !below:
+		return d.root, folder
+	case folder == roomsFolder:
 		return d.rooms, base
 	}
 	return d.users, base
@@ -162,18 +169,18 @@ func openStat(in disk.Folder, name string, create bool) (disk.File, disk.Stat, e
 	return f, st, nil
 }
 
-// piece is a part of a file.
-type piece struct{ off, end int64 }
+// extent is a part of a file, from off to end.
+type extent struct{ off, end int64 }
 
-// setAside appends pieces of from to the .torn file of a file, durably. It has little of them in
+// quarantine appends extents of from to the .torn file of a file, durably. It has little of them in
 // memory.
-func setAside(in disk.Folder, base string, from io.ReaderAt, pieces ...piece) error {
+func quarantine(in disk.Folder, base string, from io.ReaderAt, extents ...extent) error {
 	f, st, err := openStat(in, base+".torn", true)
 	if err != nil {
 		return err
 	}
 	to := io.NewOffsetWriter(f, st.Size)
-	for _, p := range pieces {
+	for _, p := range extents {
 		var last [1]byte
 		if err == nil {
 			_, err = io.Copy(to, io.NewSectionReader(from, p.off, p.end-p.off))

@@ -26,7 +26,7 @@ type Look struct {
 // [room.PresenceHistory], in the folder dir. Without one it is fs.ErrNotExist, with another
 // layout an error.
 func OpenLook(dir, name string) (*Look, error) {
-	if err := areOwners(name); err != nil {
+	if err := checkOwner(name); err != nil {
 		return nil, fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
 	root, err := disk.OpenReadOnly(dir)
@@ -125,43 +125,34 @@ type Line struct {
 
 // Each calls visit with the newest n lines that want accepts, oldest first; with all of
 // them if n is 0. What is damaged is reported, and left out. It holds one line at a time.
-func (l *Look) Each(n int, want func(Line) bool, tell func(Finding), visit func(Line) error) error {
-	skip := 0
-	if n > 0 {
-		skip = -n
-		if err := l.each(want, func(jsonl.Line, []record.Record) {}, func(Line) error { skip++; return nil }); err != nil {
-			return err
+func (l *Look) Each(n int, want func(Line) bool, tell func(Problem), visit func(Line) error) error {
+	skip := -n // when all are counted, how many come before the newest n
+	for _, counting := range []bool{true, false} {
+		if counting && n == 0 {
+			continue
 		}
-	}
-	return l.each(want, func(ln jsonl.Line, found []record.Record) {
-		if (n == 0 || skip < 0) && !(ln.Torn && l.inUse()) { // a server may be writing the last line right now
-			tell(damaged(path(l.view.o.name), ln, found))
-		}
-	}, func(line Line) error {
-		if skip--; skip >= 0 {
-			return nil
-		}
-		return visit(line)
-	})
-}
-
-// each calls visit with the lines that want accepts, and bad with those that are damaged.
-func (l *Look) each(want func(Line) bool, bad func(jsonl.Line, []record.Record), visit func(Line) error) error {
-	for ln, err := range jsonl.Lines(l.view, 0, l.view.end()) {
-		if err != nil {
-			return err
-		}
-		found, whole := record.Parse(ln)
-		if !whole || ln.Torn {
-			bad(ln, found)
-		}
-		for _, r := range found {
-			line := Line{ln.Data[r.Off-ln.Off:][:r.Len], r.Message, r.Message != nil && l.unread[r.Message.ID]}
-			if !want(line) {
-				continue
-			}
-			if err := visit(line); err != nil {
+		for ln, err := range jsonl.Lines(l.view, 0, l.view.end()) {
+			if err != nil {
 				return err
+			}
+			found, whole := record.Parse(ln)
+			told := !counting && (n == 0 || skip < 0)
+			if told && (!whole || ln.Torn) && !(ln.Torn && l.inUse()) { // a server may be writing it right now
+				tell(damaged(path(l.view.o.name), ln, found))
+			}
+			for _, r := range found {
+				text := ln.Data[r.Off-ln.Off:][:r.Len]
+				line := Line{text, r.Message, r.Message != nil && l.unread[r.Message.ID]}
+				if !want(line) {
+					continue
+				}
+				if counting {
+					skip++
+				} else if skip--; skip < 0 {
+					if err := visit(line); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func looked(t testing.TB, dir, owner string, n int) (all []string, damaged strin
 		t.Fatal(err)
 	}
 	var bad strings.Builder
-	err = l.Each(n, isMessage, func(f Finding) { fmt.Fprintln(&bad, f) }, func(l Line) error {
+	err = l.Each(n, isMessage, func(f Problem) { fmt.Fprintln(&bad, f) }, func(l Line) error {
 		all = append(all, short(l.Message, l.Unread))
 		return nil
 	})
@@ -102,14 +102,14 @@ func TestLookGivesLinesAsTheyAre(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	var got [][]byte
-	err = l.Each(0, anything, func(Finding) {}, func(l Line) error {
+	err = l.Each(0, anything, func(Problem) {}, func(l Line) error {
 		got = append(got, bytes.Clone(l.Text))
 		return nil
 	})
 	if err != nil || !slices.EqualFunc(got, want, bytes.Equal) {
 		t.Errorf("%v %q, want %q", err, got, want)
 	}
-	if err := l.Each(1, anything, func(Finding) {}, func(Line) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) {
+	if err := l.Each(1, anything, func(Problem) {}, func(Line) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the visitor's error: %v", err)
 	}
 }

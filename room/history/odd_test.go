@@ -110,6 +110,34 @@ func TestOddBetween(t *testing.T) {
 	sameIDs(t, "bob", unreadOf(t, s, "bob"), "id-000000001", "id-000000002")
 }
 
+// TestOddBeforeACheckpoint: the checkpoint finds it, and nobody has written to that nick since. Nobody else's history
+// is made again for it, and nothing goes to the .torn file.
+func TestOddBeforeACheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	mustPut(t, s, toOne(1, "bob"), toOne(2, "dan"))
+	if err := errors.Join(os.Rename(userFile(dir, "bob"), dir+"/away"), os.Mkdir(userFile(dir, "bob"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if s.checkpoint() == nil || s.catchUp() || s.Stats().Late != 1 {
+			t.Fatalf("%+v", s.Stats())
+		}
+	}
+	wantStorage(t, put(s, toOne(9, "bob")))
+	mustPut(t, s, toOne(3, "dan"))
+	if _, err := os.Lstat(userFile(dir, "bob") + ".torn"); err == nil {
+		t.Error("lines were set aside")
+	}
+	if err := errors.Join(os.Remove(userFile(dir, "bob")), os.Rename(dir+"/away", userFile(dir, "bob"))); err != nil {
+		t.Fatal(err)
+	}
+	if !s.catchUp() || s.checkpoint() != nil {
+		t.Error("it is late still")
+	}
+	sameIDs(t, "bob", unreadOf(t, s, "bob"), "id-000000001")
+}
+
 // TestPipeForAFolder: it is not waited for.
 func TestPipeForAFolder(t *testing.T) {
 	for _, name := range []string{"users", "rooms", "log"} {

@@ -35,6 +35,7 @@ type owner struct {
 	// there may be something behind size.
 	compactAt int64
 	torn      bool
+	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
 }
 
 // unread is a message that the owner has not read.
@@ -237,14 +238,30 @@ func (s *Store) view(o *owner) (*view, error) {
 // owner returns the state of a history, loading it when it is not in memory. The
 // caller releases it.
 func (s *Store) owner(name string) (*item[*owner], error) {
-	if err := areOwners(name); err != nil {
-		return nil, err
+	it, err := s.anyOwner(name)
+	if err == nil && it.val.unusable != nil {
+		err = it.val.unusable
+		s.owners.forget(name)
+		s.owners.release(it)
 	}
-	it, err := s.owners.get(name, func() (*owner, error) { return s.load(name) })
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", name, err)
 	}
 	return it, nil
+}
+
+// anyOwner is owner also for one whose file is unusable.
+func (s *Store) anyOwner(name string) (*item[*owner], error) {
+	if err := checkOwner(name); err != nil {
+		return nil, err
+	}
+	return s.owners.get(name, func() (*owner, error) {
+		o, err := s.load(name)
+		if unusable(err) {
+			o, err = &owner{name: name, unusable: err}, nil
+		}
+		return o, err
+	})
 }
 
 // handle returns the open file of a history. The caller releases it.
@@ -265,11 +282,18 @@ func (s *Store) drop(name string) {
 // out what is to be made again from the log.
 func (s *Store) load(name string) (*owner, error) {
 	o := &owner{name: name, compactAt: s.limit(name)}
+	s.mu.Lock()
+	expected, changed := s.dirty[name]
+	late, applied := s.late[name], s.applied
+	s.mu.Unlock()
 	h, err := s.handle(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case changed && (unusable(err) || missing && !slices.Contains(expected, 0)):
+		return nil, errReplaced
+	case missing:
 		return o, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	defer s.files.release(h)
@@ -277,20 +301,19 @@ func (s *Store) load(name string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	expected, changed := s.dirty[name]
-	late, applied := s.late[name], s.applied
-	s.mu.Unlock()
 	if changed && !slices.Contains(expected, st.Ino) {
 		return nil, errReplaced
 	}
 	o.ino, o.size = st.Ino, st.Size
-	if late != nil {
+	switch {
+	case late != nil:
 		o.torn = true
 		o.size, _, err = suspect(h.val, st.Size, late.since)
+	case s.recovering:
+		_, o.size, err = suspect(h.val, st.Size, s.saved.Seq)
 	}
-	if err == nil && o.size == st.Size {
-		o.size, err = s.mendEnd(name, h.val, st.Size)
+	if err == nil && (late == nil || o.size == st.Size) {
+		o.size, err = s.repairEnd(name, h.val, o.size, st.Size)
 	}
 	if err == nil {
 		err = s.scan(o, &view{o: o, file: h.val, size: o.size})
@@ -328,9 +351,11 @@ func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error)
 	return from, bad, nil
 }
 
-// mendEnd returns where the lines of a file of that size end. A last line without a newline gets one if it is
-// whole; else it was torn by a crash, and is set aside.
-func (s *Store) mendEnd(name string, f disk.File, size int64) (int64, error) {
+// repairEnd returns where the lines of a file end that is good up to end, and cuts it there. What it has
+// behind that, or a last line without a newline, is what a crash left, and is set aside; but for the
+// beginning of a single line, as a power cut leaves it as a rule, where the log has it. A last line that
+// is whole gets its newline.
+func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, error) {
 	for l, err := range jsonl.Backward(f, size) {
 		if err != nil {
 			return 0, err
@@ -338,24 +363,26 @@ func (s *Store) mendEnd(name string, f disk.File, size int64) (int64, error) {
 		if !l.Torn {
 			break
 		}
-		if _, whole := record.Parse(l); whole {
+		if _, whole := record.Parse(l); whole && end == size {
 			_, err := f.WriteAt([]byte("\n"), size)
 			return size + 1, err
 		}
-		return l.Off, s.cut(name, f, l.Off, size)
+		if l.Off == end {
+			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", end)
+			return end, s.truncate(name, f, end)
+		}
+		end = min(end, l.Off)
 	}
-	return size, nil
-}
-
-// cut sets aside what a file has from off on, and then removes it from there.
-func (s *Store) cut(name string, f disk.File, off, size int64) error {
+	if end == size {
+		return size, nil
+	}
 	in, base := s.dirs.place(name)
-	if err := setAside(in, base, f, piece{off, size}); err != nil {
-		return err
+	if err := quarantine(in, base, f, extent{end, size}); err != nil {
+		return 0, err
 	}
 	s.damaged.Add(1)
-	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", off, "bytes", size-off)
-	return s.truncate(name, f, off)
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", end, "bytes", size-end)
+	return end, s.truncate(name, f, end)
 }
 
 func (s *Store) truncate(name string, f disk.File, off int64) error {

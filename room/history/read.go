@@ -216,30 +216,26 @@ func (s *Store) known(name string) (*item[*owner], error) {
 
 // backward gives the records of a view, the newest first, and reports damage.
 func (s *Store) backward(v *view) iter.Seq2[record.Record, error] {
-	return func(yield func(record.Record, error) bool) {
-		for l, err := range jsonl.Backward(v, v.end()) {
-			if err != nil {
-				yield(record.Record{}, err)
-				return
-			}
-			for _, rec := range slices.Backward(s.decode(v.o, l)) {
-				if !yield(rec, nil) {
-					return
-				}
-			}
-		}
-	}
+	return s.records(v, jsonl.Backward(v, v.end()), -1)
 }
 
 // forward gives the records of a view from off, the start of a line, on, and reports damage.
 func (s *Store) forward(v *view, off int64) iter.Seq2[record.Record, error] {
+	return s.records(v, jsonl.Lines(v, off, v.end()), 1)
+}
+
+func (s *Store) records(v *view, lines iter.Seq2[jsonl.Line, error], order int) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
-		for l, err := range jsonl.Lines(v, off, v.end()) {
+		for l, err := range lines {
 			if err != nil {
 				yield(record.Record{}, err)
 				return
 			}
-			for _, rec := range s.decode(v.o, l) {
+			found := s.decode(v.o, l)
+			if order < 0 {
+				slices.Reverse(found)
+			}
+			for _, rec := range found {
 				if !yield(rec, nil) {
 					return
 				}

@@ -30,7 +30,7 @@ func Repair(ctx context.Context, dir string, log *slog.Logger, how Checking) err
 // repair is Repair on any folder, which it closes.
 func repair(ctx context.Context, root disk.Folder, log *slog.Logger, how Checking) error {
 	if how.Tell == nil {
-		how.Tell = func(Finding) {}
+		how.Tell = func(Problem) {}
 	}
 	_, err := readVersion(root)
 	if err == nil {
@@ -53,9 +53,9 @@ func salvage(ctx context.Context, root disk.Folder, how Checking) error {
 	if err != nil {
 		return err
 	}
-	var found []Finding
-	err = newChecker(ctx, root, Checking{Tell: func(f Finding) {
-		if f.Grade == Damage {
+	var found []Problem
+	err = newChecker(ctx, root, Checking{Tell: func(f Problem) {
+		if f.Severity == Damage {
 			found = append(found, f)
 		}
 	}}).checkLog()
@@ -70,8 +70,8 @@ func salvage(ctx context.Context, root disk.Folder, how Checking) error {
 	return errors.Join(err, lock.Close())
 }
 
-// keepAside copies the bytes of a finding to the .torn file.
-func keepAside(in disk.Folder, found Finding) error {
+// keepAside copies the bytes of a problem to the .torn file.
+func keepAside(in disk.Folder, found Problem) error {
 	name := found.File
 	if dir, base, ok := strings.Cut(name, "/"); ok {
 		sub, err := in.Sub(dir)
@@ -86,7 +86,7 @@ func keepAside(in disk.Folder, found Finding) error {
 		return err
 	}
 	if end := min(found.Offset+found.Size, st.Size); end > found.Offset {
-		err = setAside(in, name, f, piece{found.Offset, end})
+		err = quarantine(in, name, f, extent{found.Offset, end})
 	}
 	return errors.Join(err, f.Close())
 }
@@ -105,8 +105,8 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 	for _, name := range slices.Concat(sharedHistories, nicks) {
 		found := false
 		in, base := s.dirs.place(name)
-		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Finding) {
-			found = found || f.Grade == Damage && f.Offset >= 0
+		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Problem) {
+			found = found || f.Severity == Damage && f.Offset >= 0
 			how.Tell(f)
 		}})
 		c.last = s.applied
@@ -123,7 +123,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.rewrite(name, nil); err != nil {
+		if err := s.rewrite(name, ""); err != nil {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}

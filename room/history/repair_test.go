@@ -193,8 +193,8 @@ func TestRepairLeavesTheGoodAlone(t *testing.T) {
 	}
 	before := everything(t, dir)
 	told := 0
-	if err := Repair(t.Context(), dir, nil, Checking{Tell: func(f Finding) {
-		if f.Grade == Damage {
+	if err := Repair(t.Context(), dir, nil, Checking{Tell: func(f Problem) {
+		if f.Severity == Damage {
 			told++
 		}
 	}}); err != nil || told != 0 {

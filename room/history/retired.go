@@ -30,6 +30,10 @@ var historyFiles = []string{".jsonl.torn", ".jsonl"}
 // is in the former, too, since it was synced before it was moved. All its lines have to be in
 // the file.
 func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
+	if o.unusable != nil {
+		s.complain(o.name, "history: the file is unusable, and not set aside", o.unusable)
+		return nil
+	}
 	if o.ino == 0 || o.last > seq {
 		return nil
 	}

@@ -12,8 +12,8 @@ import (
 // near is how far a record is looked for ahead before its place is bisected.
 const near = 32 << 10
 
-// scan notes what is needed of a history: the number of its newest line, and what is unread, which is what the
-// newest state line says and what follows it. Where that doesn't add up, because somebody edited the
+// scan notes what is needed of a history: the number of its newest line, and what is unread, which is what
+// the newest state line says and what follows it. Where that doesn't add up, because somebody edited the
 // file while the server was stopped, all of it is read.
 func (s *Store) scan(o *owner, v *view) error {
 	if shared(o.name) {
@@ -32,16 +32,19 @@ func (s *Store) scan(o *owner, v *view) error {
 	if state == nil {
 		return s.scanAll(o, v)
 	}
-	unread, err := s.locate(v, state.State.Unread)
+	found, err := s.locate(v, state.State.Unread, func(at record.Place, rec record.Record) bool {
+		unread := rec.Message != nil && rec.Message.For(o.name)
+		if unread {
+			o.noteUnread(at, rec)
+		}
+		return unread
+	})
 	if err != nil {
 		return err
 	}
-	for i, rec := range unread {
-		if rec.Message == nil || !rec.Message.For(o.name) {
-			o.unread, o.waiting = nil, 0
-			return s.scanAll(o, v)
-		}
-		o.noteUnread(state.State.Unread[i], rec)
+	if !found {
+		o.unread, o.waiting = nil, 0
+		return s.scanAll(o, v)
 	}
 	from, then := state.Off, state.State.Then
 	if then < state.Seq {
@@ -63,8 +66,8 @@ func (s *Store) scan(o *owner, v *view) error {
 	return nil
 }
 
-// newestState returns the newest state line. It is nil when there is none, or when a number is
-// less than one before it, behind the state line or a little before it: what was moved across that is in no list.
+// newestState returns the newest state line. It is nil when there is none, or when a number is less than
+// one before it, behind the state line or a little before it: what was moved across that is in no list.
 func (s *Store) newestState(v *view) (state *record.Record, err error) {
 	before := ^uint64(0)
 	for rec, err := range s.backward(v) {
@@ -113,9 +116,9 @@ func (s *Store) scanAll(o *owner, v *view) error {
 	return nil
 }
 
-// locate returns the records at these places, which are in ascending order. The zero record stands for the
-// first that is missing, and ends the list.
-func (s *Store) locate(v *view, places []record.Place) (list []record.Record, err error) {
+// locate calls visit with the records at these places, which are in ascending order, until it returns
+// false. It reports whether it never did, and all are there.
+func (s *Store) locate(v *view, places []record.Place, visit func(record.Place, record.Record) bool) (bool, error) {
 	lines := jsonl.NewForward(v, 0, v.end())
 	var at record.Place // of the next record, if that has the same number as the one before
 	for i, want := range places {
@@ -125,17 +128,17 @@ func (s *Store) locate(v *view, places []record.Place) (list []record.Record, er
 			if !jumped && (i == 0 || lines.Offset()-start > near) {
 				off, err := s.bisect(v, want.Seq)
 				if err != nil {
-					return nil, err
+					return false, err
 				}
 				lines.SeekTo(off)
 				at, jumped = record.Place{}, true
 			}
 			l, err := lines.Next()
 			if errors.Is(err, io.EOF) || err == nil && at.Seq > want.Seq {
-				return append(list, record.Record{}), nil
+				return false, nil
 			}
 			if err != nil {
-				return nil, err
+				return false, err
 			}
 			for _, rec := range s.decode(v.o, l) {
 				if rec.State != nil {
@@ -150,9 +153,11 @@ func (s *Store) locate(v *view, places []record.Place) (list []record.Record, er
 				at.Index++
 			}
 		}
-		list = append(list, hit)
+		if !visit(want, hit) {
+			return false, nil
+		}
 	}
-	return list, nil
+	return true, nil
 }
 
 // bisect returns where a line begins that is before the first one with the number seq, and near it.

@@ -58,25 +58,25 @@ type Store struct {
 
 	applying sync.Mutex // held while a history, or which file it is, changes; taken before mu
 
-	mu       sync.Mutex // guards the rest of this block; late is changed with applying held, too
-	applied  uint64     // number of the last event that was applied
-	lastID   string
-	dirty    map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
-	late     map[string]*late
-	tooLarge map[string]bool // histories that are to be shortened
-	told     map[any]bool    // what was logged
-	closed   bool
+	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
+	applied uint64     // number of the last event that was applied
+	lastID  string
+	dirty   map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
+	late    map[string]*late
+	told    map[any]bool // what was logged
+	closed  bool
 
-	// Of whoever makes checkpoints: tend, then Close.
-	saved  Checkpoint
-	synced uint64 // all events up to this one are durably in the histories; never below saved
-	unwell bool   // no checkpoint could be made, which was reported
+	// Of whoever makes checkpoints: Open, tend, then Close.
+	recovering bool // the log is applied after a crash
+	saved      Checkpoint
+	synced     uint64 // all events up to this one are durably in the histories; never below saved
+	unwell     bool   // no checkpoint could be made, which was reported
 
-	wake    chan struct{} // tend has something to do
-	shorter chan struct{} // shorten has something to do
-	closing chan struct{}
-	working sync.WaitGroup // tend and shorten
-	close   func() error
+	wake     chan struct{} // tend has something to do
+	tooLarge chan string   // histories that are to be shortened
+	closing  chan struct{}
+	working  sync.WaitGroup // tend and shorten
+	close    func() error
 }
 
 var (
@@ -84,10 +84,10 @@ var (
 	_ room.Histories = (*Store)(nil)
 )
 
-// Open opens the histories in the folder dir, which it creates when missing,
-// with mode 0700. It finishes what a crash left undone, and brings an older layout up to date. Damage in single files
-// is logged and never keeps it from opening; what does is a folder that is in
-// use ([ErrInUse]), is of a newer version, or can't be written.
+// Open opens the histories in the folder dir, which it creates when missing, with mode 0700. It finishes
+// what a crash left undone, and brings an older layout up to date. Damage in single files is logged and
+// never keeps it from opening; what does is a folder that is in use ([ErrInUse]), is of a newer version,
+// or can't be written.
 func Open(dir string, opts Options) (*Store, error) {
 	root, err := openRoot(dir, opts.Log, disk.OpenDir)
 	if err != nil {
@@ -136,10 +136,9 @@ func newStore(opts Options) *Store {
 		files:    newCache(or(opts.OpenFiles, openFiles()), func(f disk.File) { _ = f.Close() }),
 		dirty:    make(map[string][]uint64),
 		late:     make(map[string]*late),
-		tooLarge: make(map[string]bool),
 		told:     make(map[any]bool),
 		wake:     make(chan struct{}, 1),
-		shorter:  make(chan struct{}, 1),
+		tooLarge: make(chan string, 1024),
 		closing:  make(chan struct{}),
 	}
 	s.close = sync.OnceValue(s.shutDown)

@@ -71,7 +71,7 @@ func TestInvalid(t *testing.T) {
 			continue
 		}
 		in := four(t)
-		write(t, in, segmentName(1), line)
+		write(t, in, SegmentName(1), line)
 		if got := all(t, mustOpen(t, in, Options{}), 0); err != nil || len(got) != 3 || got[0].Text != longest.Text {
 			t.Errorf("the longest line: %v, %d events", err, len(got))
 		}

@@ -28,7 +28,7 @@ func four(t testing.TB) disk.Folder {
 // there, is reported where it does, and the event's number is never given again.
 func TestEveryByte(t *testing.T) {
 	for seg, at := range map[uint64]int{1: 1, 3: 3} {
-		whole := content(t, four(t), segmentName(seg))
+		whole := content(t, four(t), SegmentName(seg))
 		for i := range whole {
 			hit := uint64(at + bytes.Count(whole[:i], []byte("\n")))
 			for what, b := range map[string][]byte{
@@ -42,7 +42,7 @@ func TestEveryByte(t *testing.T) {
 				}
 				what = fmt.Sprintf("byte %d of segment %d %s", i, seg, what)
 				in := four(t)
-				write(t, in, segmentName(seg), b)
+				write(t, in, SegmentName(seg), b)
 				logged, logger := newLogger()
 				l := mustOpen(t, in, Options{Log: logger})
 				got := seqs(all(t, l, 0))
@@ -55,7 +55,7 @@ func TestEveryByte(t *testing.T) {
 						t.Errorf("%s: lost %d", what, s)
 					}
 				}
-				if lost > 0 && logged.count("segment="+segmentName(seg)) == 0 {
+				if lost > 0 && logged.count("segment="+SegmentName(seg)) == 0 {
 					t.Errorf("%s: %d is lost and nobody is told", what, hit)
 				}
 				before := l.Stats().Damaged
@@ -74,10 +74,10 @@ func TestEveryByte(t *testing.T) {
 
 // TestEveryEnd cuts the last segment anywhere. All whole lines are there, and it goes on.
 func TestEveryEnd(t *testing.T) {
-	whole := content(t, four(t), segmentName(3))
+	whole := content(t, four(t), SegmentName(3))
 	for i := range whole {
 		in := four(t)
-		write(t, in, segmentName(3), whole[:i])
+		write(t, in, SegmentName(3), whole[:i])
 		l := mustOpen(t, in, Options{})
 		lines := uint64(bytes.Count(append(slices.Clone(whole[:i]), whole[i]), []byte("\n"))) // without its newline it counts
 		wantSeqs(t, fmt.Sprint("cut at ", i), all(t, l, 0), 1, 2+lines)
@@ -95,11 +95,11 @@ func TestEveryEnd(t *testing.T) {
 // TestWhatIsReported: each place once, several bad lines in a row as one, the end as torn.
 func TestWhatIsReported(t *testing.T) {
 	in := four(t)
-	a, b := content(t, in, segmentName(1)), content(t, in, segmentName(3))
+	a, b := content(t, in, SegmentName(1)), content(t, in, SegmentName(3))
 	one := int64(bytes.IndexByte(a, '\n') + 1)
-	write(t, in, segmentName(1), append([]byte("x\ny\n"), a...))
+	write(t, in, SegmentName(1), append([]byte("x\ny\n"), a...))
 	copy(b[one+20:], "####")
-	write(t, in, segmentName(3), append(b, `{"seq":5`...))
+	write(t, in, SegmentName(3), append(b, `{"seq":5`...))
 	var got []Damage
 	var entries []room.Entry
 	err := ReadSegments(in, 0, func(e room.Entry) error { entries = append(entries, e); return nil },
@@ -108,7 +108,7 @@ func TestWhatIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSeqs(t, "read", entries, 1, 3)
-	want := []Damage{{segmentName(1), 0, 4, false}, {segmentName(3), one, int64(len(b)) - one + 8, true}}
+	want := []Damage{{SegmentName(1), 0, 4, false}, {SegmentName(3), one, int64(len(b)) - one + 8, true}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -124,9 +124,9 @@ func TestWhatIsReported(t *testing.T) {
 // TestOrder: lines that somebody copied or moved count once, where they belong.
 func TestOrder(t *testing.T) {
 	in := four(t)
-	a, b := content(t, in, segmentName(1)), content(t, in, segmentName(3))
-	write(t, in, segmentName(1), slices.Concat(a, a, b)) // 3 and 4 are not this segment's
-	write(t, in, segmentName(3), slices.Concat(a, b, a))
+	a, b := content(t, in, SegmentName(1)), content(t, in, SegmentName(3))
+	write(t, in, SegmentName(1), slices.Concat(a, a, b)) // 3 and 4 are not this segment's
+	write(t, in, SegmentName(3), slices.Concat(a, b, a))
 	l := mustOpen(t, in, Options{})
 	wantSeqs(t, "read", all(t, l, 0), 1, 4)
 	wantSeqs(t, "read", all(t, l, 2), 3, 4)
@@ -147,7 +147,7 @@ func TestReadBeside(t *testing.T) {
 		}
 	}()
 	released := func(seq uint64) bool { // a file goes before First says so
-		firsts, err := listSegments(in)
+		firsts, err := Segments(in)
 		return err == nil && len(firsts) > 0 && firsts[0] > seq
 	}
 	for {
@@ -177,15 +177,15 @@ func TestReadBeside(t *testing.T) {
 // FuzzFolder opens a folder with anything in two segments, appends to it, and opens it again.
 func FuzzFolder(f *testing.F) {
 	in := four(f)
-	a, b := content(f, in, segmentName(1)), content(f, in, segmentName(3))
+	a, b := content(f, in, SegmentName(1)), content(f, in, SegmentName(3))
 	f.Add(a, b)
 	f.Add(b, a)
 	f.Add([]byte(nil), slices.Concat(b, []byte{0, 0, 0}))
 	f.Add(a[:len(a)-9], slices.Concat(b[:40], []byte("\n\n"), b))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		in := mustSub(t, disktest.New())
-		write(t, in, segmentName(1), a)
-		write(t, in, segmentName(3), b)
+		write(t, in, SegmentName(1), a)
+		write(t, in, SegmentName(3), b)
 		l, err := Open(in, Options{Log: quiet})
 		if err != nil {
 			return // a number that is too great

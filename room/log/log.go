@@ -97,7 +97,7 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}}
 	l.batches, l.work.L = make(chan []item), &l.mu
 	var err error
-	if l.segments, err = listSegments(in); err == nil && len(l.segments) > 0 {
+	if l.segments, err = Segments(in); err == nil && len(l.segments) > 0 {
 		err = l.findEnd(l.segments[len(l.segments)-1])
 	}
 	if err != nil {
@@ -126,9 +126,9 @@ func (l *Log) findEnd(first uint64) error {
 		return err
 	}
 	if l.last = max(l.last, last); l.last >= maxSeq/2 {
-		return fmt.Errorf("%s: a number that is too great", segmentName(first))
+		return fmt.Errorf("%s: a number that is too great", SegmentName(first))
 	}
-	f, err := l.in.Open(segmentName(first), false)
+	f, err := l.in.Open(SegmentName(first), false)
 	if err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (l *Log) Release(upTo uint64) error {
 		}
 		first := l.segments[0]
 		l.mu.Unlock()
-		err := l.in.Remove(segmentName(first))
+		err := l.in.Remove(SegmentName(first))
 		if errors.Is(err, fs.ErrNotExist) { // removed, and perhaps not durably
 			err = nil
 		}

@@ -69,7 +69,7 @@ func wantSeqs(t testing.TB, what string, got []room.Entry, from, to uint64) {
 
 func segments(t testing.TB, in disk.Folder) []uint64 {
 	t.Helper()
-	s, err := listSegments(in)
+	s, err := Segments(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,10 +356,10 @@ func TestNewSegmentAfterFailure(t *testing.T) {
 			}
 			failOnce()
 			wantStorage(t, put(l, direct(1)))
-			was := inode(segmentName(1))
+			was := inode(SegmentName(1))
 			time.Sleep(retryAfter)
 			mustPut(t, l, 2, 2)
-			if inode(segmentName(1)) == was {
+			if inode(SegmentName(1)) == was {
 				t.Error("the file of a failed write is used again")
 			}
 			failOnce()
@@ -496,7 +496,7 @@ func TestOpenMakesDurable(t *testing.T) {
 	for seed := range uint64(20) {
 		m := disktest.New()
 		in := mustSub(t, m)
-		write(t, in, segmentName(1), line)
+		write(t, in, SegmentName(1), line)
 		l := mustOpen(t, in, Options{})
 		wantSeqs(t, "opened", all(t, l, 0), 1, 1)
 		again := mustOpen(t, mustSub(t, m.Crash(rand.New(rand.NewPCG(seed, 0)))), Options{})
@@ -506,7 +506,7 @@ func TestOpenMakesDurable(t *testing.T) {
 
 // TestMoved: while the open segment is removed, replaced or changed, nothing is acknowledged.
 func TestMoved(t *testing.T) {
-	name := segmentName(1)
+	name := SegmentName(1)
 	for what, change := range map[string]struct {
 		do, undo func(t *testing.T, in disk.Folder)
 	}{
@@ -603,21 +603,21 @@ func TestCheck(t *testing.T) {
 // are nobody's concern.
 func TestNothingSegment(t *testing.T) {
 	in := mustSub(t, disktest.New())
-	for _, name := range []string{"1.jsonl", segmentName(0), "x.jsonl", segmentName(1) + ".torn", "new.tmp"} {
+	for _, name := range []string{"1.jsonl", SegmentName(0), "x.jsonl", SegmentName(1) + ".torn", "new.tmp"} {
 		write(t, in, name, []byte("rubbish\n"))
 	}
 	l := mustOpen(t, in, Options{})
 	mustPut(t, l, 1, 1)
 	wantSeqs(t, "there", all(t, l, 0), 1, 1)
 	_ = l.Close()
-	if _, err := in.Sub(segmentName(2)); err != nil {
+	if _, err := in.Sub(SegmentName(2)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(in, Options{Log: quiet}); !errors.Is(err, disk.ErrNotRegular) {
 		t.Errorf("got %v", err)
 	}
 	in = mustSub(t, disktest.New())
-	write(t, in, segmentName(maxSeq-1), nil)
+	write(t, in, SegmentName(maxSeq-1), nil)
 	if _, err := Open(in, Options{Log: quiet}); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

@@ -3,8 +3,8 @@ package log
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,16 +19,16 @@ const (
 	newName = "new.tmp" // a segment before it gets its name
 )
 
-// segmentName is the name of the segment whose events have numbers from first on.
-func segmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, suffix) }
+// SegmentName is the name of the segment whose events have numbers from first on.
+func SegmentName(first uint64) string { return fmt.Sprintf("%020d%s", first, suffix) }
 
-// listSegments returns where the segments in a folder begin, in order.
-func listSegments(in disk.Folder) ([]uint64, error) {
+// Segments returns where the segments in a folder begin, in order.
+func Segments(in disk.Folder) ([]uint64, error) {
 	names, err := in.Names()
 	var firsts []uint64
 	for _, name := range names {
 		first, err := strconv.ParseUint(strings.TrimSuffix(name, suffix), 10, 64)
-		if err == nil && first > 0 && first < maxSeq && segmentName(first) == name {
+		if err == nil && first > 0 && first < maxSeq && SegmentName(first) == name {
 			firsts = append(firsts, first)
 		}
 	}
@@ -51,7 +51,7 @@ type Damage struct {
 // releases meanwhile may be missing. What can't be read is reported to damaged and costs
 // nothing else.
 func ReadSegments(in disk.Folder, after uint64, visit func(room.Entry) error, damaged func(Damage)) error {
-	firsts, err := listSegments(in)
+	firsts, err := Segments(in)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func read(in disk.Folder, firsts []uint64, upTo, after uint64,
 		if next <= after+1 {
 			continue
 		}
-		name := segmentName(first)
+		name := SegmentName(first)
 		f, err := in.Open(name, false)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was released meanwhile
@@ -80,7 +80,7 @@ func read(in disk.Folder, firsts []uint64, upTo, after uint64,
 		}
 		st, err := f.Stat()
 		if err == nil {
-			err = readSegment(jsonl.NewForward(f, 0, st.Size), name, first, next, damaged, func(e room.Entry) error {
+			err = readSegment(jsonl.Lines(f, 0, st.Size), name, first, next, damaged, func(e room.Entry) error {
 				if e.Seq <= after {
 					return nil
 				}
@@ -96,20 +96,17 @@ func read(in disk.Folder, firsts []uint64, upTo, after uint64,
 }
 
 // readSegment reads the events of one segment with numbers from first on and below next.
-func readSegment(lines *jsonl.Forward, name string, first, next uint64,
+func readSegment(lines iter.Seq2[jsonl.Line, error], name string, first, next uint64,
 	damaged func(Damage), visit func(room.Entry) error,
 ) error {
 	seen, bad := first-1, Damage{Segment: name}
-	for disowned := false; !disowned; {
-		line, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	for line, err := range lines {
 		if err != nil {
 			return err
 		}
 		records, whole := jsonl.Records(line.Data)
 		var good []room.Entry
+		disowned := false
 		for _, rec := range records {
 			e, ok := ParseLine(rec.Data)
 			if ok = ok && e.Seq > seen; ok && e.Seq >= next {
@@ -125,7 +122,7 @@ func readSegment(lines *jsonl.Forward, name string, first, next uint64,
 			if bad.Size == 0 {
 				bad.Off = line.Off
 			}
-			bad.Size = lines.Offset() - bad.Off
+			bad.Size = line.End - bad.Off
 		}
 		if len(good) > 0 && bad.Size > 0 {
 			damaged(bad)
@@ -135,6 +132,9 @@ func readSegment(lines *jsonl.Forward, name string, first, next uint64,
 			if err := visit(e); err != nil {
 				return err
 			}
+		}
+		if disowned {
+			break
 		}
 	}
 	if bad.Size > 0 && seen+1 != next { // else nothing is missing

@@ -133,7 +133,7 @@ func (l *Log) begin() error {
 	}
 	first, st := l.last+1, disk.Stat{}
 	steps := []func() error{
-		func() error { return l.in.Rename(newName, segmentName(first)) },
+		func() error { return l.in.Rename(newName, SegmentName(first)) },
 		l.in.Sync,
 		func() (err error) { st, err = f.Stat(); return err },
 	}
@@ -147,7 +147,7 @@ func (l *Log) begin() error {
 			return err
 		}
 	}
-	l.f, l.name, l.ino = f, segmentName(first), st.Ino
+	l.f, l.name, l.ino = f, SegmentName(first), st.Ino
 	l.update(func() {
 		if n := len(l.segments); n == 0 || l.segments[n-1] != first {
 			l.segments = append(l.segments, first)

@@ -27,7 +27,7 @@ func TestOddFiles(t *testing.T) {
 	for _, nick := range []string{"pipe", "folder", "piped"} {
 		asked := make(chan error, 1)
 		go func() {
-			_, err := s.Blocked(nick)
+			_, err := s.Load(nick)
 			asked <- err
 		}()
 		select {
@@ -41,8 +41,8 @@ func TestOddFiles(t *testing.T) {
 				f.Close() // lets it go
 			}
 		}
-		if list, err := s.Blocked("carol"); err != nil || len(list) > 0 {
-			t.Errorf("carol blocks %q, %v", list, err)
+		if p, err := s.Load("carol"); err != nil || len(p.Blocked) > 0 {
+			t.Errorf("carol blocks %q, %v", p.Blocked, err)
 		}
 	}
 }

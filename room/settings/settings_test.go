@@ -9,56 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"whoelse/room"
 )
-
-func TestBlockedSurvivesReopen(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "settings")
-	s := open(t, dir)
-	if list, err := s.Blocked("bob"); err != nil || len(list) != 0 {
-		t.Fatalf("Blocked of somebody new = %v, %v", list, err)
-	}
-	if err := s.SetBlocked("bob", []string{"mallory", "~eve"}); err != nil {
-		t.Fatal(err)
-	}
-	again := open(t, dir)
-	list, err := again.Blocked("bob")
-	if err != nil || !slices.Equal(list, []string{"mallory", "~eve"}) {
-		t.Fatalf("Blocked after reopening = %v, %v", list, err)
-	}
-	if err := again.SetBlocked("bob", nil); err != nil {
-		t.Fatal(err)
-	}
-	if list, _ := open(t, dir).Blocked("bob"); len(list) != 0 {
-		t.Fatalf("Blocked after unblocking = %v", list)
-	}
-}
-
-func TestNoPaths(t *testing.T) {
-	s := open(t, t.TempDir())
-	for _, nick := range []string{"", "..", "../x", "a/b", "~guest", "BOB", "-rf"} {
-		if _, err := s.Blocked(nick); err == nil {
-			t.Errorf("Blocked(%q) reads a file", nick)
-		}
-		if err := s.SetBlocked(nick, nil); err == nil {
-			t.Errorf("SetBlocked(%q) writes a file", nick)
-		}
-	}
-}
-
-func TestBrokenFileIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bob.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, dir)
-	if _, err := s.Blocked("bob"); err == nil {
-		t.Error("a broken file reads as if nobody were blocked")
-	}
-	if err := s.SetBlocked("bob", []string{"x"}); err == nil {
-		t.Error("a broken file is overwritten")
-	}
-}
 
 func open(t *testing.T, dir string) *Store {
 	t.Helper()
@@ -69,39 +23,75 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
-func TestAbsenceSurvivesReopen(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
+var mallory = room.Preferences{Blocked: []string{"mallory"}}
+
+func TestSurvivesReopen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "settings")
 	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	if err := errors.Join(s.SetBlocked("bob", []string{"mallory"}), s.SetAbsence("bob", room.Absence{Since: since, Reason: "lunch"})); err != nil {
-		t.Fatal(err)
+	for _, want := range []room.Preferences{
+		{},
+		{Blocked: []string{"mallory", "~eve"}, Absence: room.Absence{Since: since, Reason: "lunch"}},
+		{Absence: room.Absence{Since: since}},
+		mallory,
+		{},
+	} {
+		if err := open(t, dir).Save("bob", want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := open(t, dir).Load("bob")
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
 	}
-	again := open(t, dir)
-	if a, err := again.Absence("bob"); err != nil || !a.Since.Equal(since) || a.Reason != "lunch" {
-		t.Errorf("%+v, %v", a, err)
-	}
-	if err := again.SetAbsence("bob", room.Absence{}); err != nil {
-		t.Fatal(err)
-	}
-	if a, err := open(t, dir).Absence("bob"); err != nil || a.Away() {
-		t.Errorf("back, and %+v, %v", a, err)
-	}
-	if list, _ := open(t, dir).Blocked("bob"); !slices.Equal(list, []string{"mallory"}) {
-		t.Errorf("blocked are %q", list)
+	if p, err := open(t, dir).Load("carol"); err != nil || len(p.Blocked) > 0 || p.Absence.Away() {
+		t.Errorf("somebody new has set %+v, %v", p, err)
 	}
 }
 
-// What is set aside is nobody's who gets the nick next.
+// Files of older versions are read as they are; their lists are in the order of blocking.
+func TestOlderFile(t *testing.T) {
+	dir := t.TempDir()
+	text := `{"blocked":["zoe","~eve","mallory"],"away":{"since":"2026-11-25T12:00:00Z","reason":"lunch"}}`
+	if err := os.WriteFile(filepath.Join(dir, "bob.json"), []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := open(t, dir).Load("bob")
+	if !slices.Equal(p.Blocked, []string{"mallory", "zoe", "~eve"}) || p.Absence.Reason != "lunch" || p.Absence.Since.Hour() != 12 || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestNoPaths(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, nick := range []string{"", "..", "../x", "a/b", "~guest", "BOB", "-rf"} {
+		if _, err := s.Load(nick); err == nil {
+			t.Errorf("Load(%q) reads a file", nick)
+		}
+		if err := s.Save(nick, mallory); err == nil {
+			t.Errorf("Save(%q) writes a file", nick)
+		}
+	}
+}
+
+func TestBrokenFileIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bob.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, dir).Load("bob"); err == nil {
+		t.Error("a broken file reads as if nobody were blocked")
+	}
+}
+
+// Whoever gets the nick next has nothing of what is set aside.
 func TestRetire(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	if err := errors.Join(s.SetBlocked("bob", []string{"mallory"}), s.Retire("nobody", time.Now()), s.Retire("bob", time.Now())); err != nil {
+	if err := errors.Join(s.Save("bob", mallory), s.Retire("nobody", time.Now()), s.Retire("bob", time.Now())); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []*Store{s, open(t, dir)} {
-		if list, err := s.Blocked("bob"); err != nil || len(list) > 0 {
-			t.Errorf("blocked are %q, %v", list, err)
-		}
+	if p, err := s.Load("bob"); err != nil || len(p.Blocked) > 0 {
+		t.Errorf("%+v, %v", p, err)
 	}
 	if nicks, err := s.Nicks(); err != nil || len(nicks) > 0 {
 		t.Errorf("%q, %v", nicks, err)
@@ -113,17 +103,14 @@ func TestRetire(t *testing.T) {
 
 // What could not be read again is not written, and what was set before stays.
 func TestTooLargeIsNotWritten(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	if err := s.SetBlocked("bob", []string{"mallory"}); err != nil {
+	s := open(t, t.TempDir())
+	if err := s.Save("bob", mallory); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetBlocked("bob", []string{strings.Repeat("x", maxFile)}); !errors.Is(err, room.ErrStorage) {
+	if err := s.Save("bob", room.Preferences{Blocked: []string{strings.Repeat("x", maxFile)}}); !errors.Is(err, room.ErrStorage) {
 		t.Errorf("%v", err)
 	}
-	for _, s := range []*Store{s, open(t, dir)} {
-		if list, err := s.Blocked("bob"); err != nil || !slices.Equal(list, []string{"mallory"}) {
-			t.Errorf("blocked are %q, %v", list, err)
-		}
+	if p, err := s.Load("bob"); err != nil || !slices.Equal(p.Blocked, mallory.Blocked) {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

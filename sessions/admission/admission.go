@@ -1,35 +1,36 @@
 // Package admission decides who may connect: from where, how many at a time and how
 // often. It knows addresses, clocks and bans, and nothing of logins or keys; the one
-// thing of ssh in it is how to turn somebody away in words ([Refuse]).
+// thing of ssh in it is how to turn somebody away in words.
 //
-// For every accepted connection, before its first byte is answered, in a goroutine
-// of its own:
+// For every accepted connection, before its first byte is answered:
 //
-//	visit, err := d.Admit(address)
+//	ticket, err := c.Admit(address)
 //	if err != nil {
-//		d.TurnAway(conn, version, err) // up to two seconds
+//		c.TurnAway(conn, version, err) // up to two seconds
 //		return
 //	}
-//	defer visit.Close()
+//	defer ticket.Close()
 //
 // and then [Ticket.LoggedIn] once the person is known, or [Ticket.Failed] with how
 // it went wrong instead.
 //
 // An address, here, is one IPv4 address or one IPv6 /64, see [netaddr.Of].
-//
-// What is remembered of addresses is bounded whatever connects: see memory.
-// Nothing runs in the background: what is over is found to be over when somebody
-// looks.
 package admission
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"whoelse/internal/limit"
+	"whoelse/internal/netaddr"
 	"whoelse/keys/bans"
+	"whoelse/sessions/text"
 )
 
 // Limits are what a controller holds to. A field that is zero has its default; a
@@ -38,194 +39,400 @@ type Limits struct {
 	Sessions   int // connections that have logged in; 10,000
 	Handshakes int // connections that have not yet; 100
 	PerAddress int // connections of an address, both kinds together; 20
-	// PerMinute is how many new connections an address may make at once, and then
-	// in a minute; 30. It is a bucket that refills evenly: whoever used it up may
-	// come again after a minute's thirtieth part.
+	// PerMinute is how many new connections an address may make at once, and then in a
+	// minute, evenly; 30.
 	PerMinute int
 	// Unread is how many bytes that nobody has read yet the connections of an address
 	// may leave with the server, and UnreadInAll those of everybody; 4 and 32 MiB.
 	Unread, UnreadInAll int
-	// Exempt are the operator's own addresses. They answer for no limit but
-	// Sessions and UnreadInAll, which are what the machine can carry, so that an attack that fills
-	// the handshakes does not lock the operator out. They are counted, and bans
-	// hold for them too. Also exempt is what has no address: a unix socket or pipe.
-	//
-	// Networks whose hosts all live in one /64 (a VPN's, or link-local) belong here,
-	// or they share what one address may do. None of them is IPv4-mapped.
+	// Exempt are the operator's own addresses, none of them IPv4-mapped. Of the limits only
+	// Sessions and UnreadInAll, which are what the machine can carry, hold for them, so that
+	// an attack that fills the handshakes does not lock the operator out; and so do bans.
+	// Also exempt is what has no address.
 	Exempt []netip.Prefix
-	// Sources is how many addresses that have gone are remembered, of IPv4 and of
-	// IPv6 each; 65,536.
+	// Sources is how many addresses are remembered, of IPv4 and of IPv6 each; 65,536.
 	Sources int
 }
+
+// Failure is how a login ended that did not let anybody in, as logs and metrics name it.
+type Failure string
+
+const (
+	NoAuth        Failure = "noauth"         // it left without trying to log in, as port scanners do
+	AuthFailed    Failure = "authfail"       // it tried and was not let in
+	GraceExceeded Failure = "grace-exceeded" // its time to log in ran out
+	Crashed       Failure = "crash"          // it made the server panic
+)
+
+// penalties are those of OpenSSH's PerSourcePenalties, with the words for them: they add
+// up, pass with time, and shut the address out once more than penaltyMin has come
+// together, until all of it has passed.
+var penalties = map[Failure]struct {
+	cost  time.Duration
+	words string
+}{
+	NoAuth:        {time.Second, "too many connections from your address that did not log in"},
+	AuthFailed:    {5 * time.Second, "too many failed logins from your address"},
+	GraceExceeded: {10 * time.Second, "too many logins from your address that took too long"},
+	Crashed:       {90 * time.Second, "a connection from your address made the server fail"},
+}
+
+const (
+	penaltyMin = 15 * time.Second // nothing happens before more than this
+	penaltyMax = 10 * time.Minute // never more than this lies ahead
+)
+
+// Why is a reason to keep somebody out, as logs and metrics name it.
+type Why string
+
+const (
+	Banned             Why = "banned"      // by an operator
+	Penalised          Why = "penalised"   // for what the address did before
+	TooManyFromAddress Why = "per-address" // open connections
+	TooManySessions    Why = "sessions"    // in all
+	TooManyHandshakes  Why = "handshakes"  // in all, or of one network
+	TooFast            Why = "rate"        // new connections of an address
+)
+
+// Refusal is the error that keeps somebody out. Its words are for the person who
+// is kept out, and are clean: one line of plain text.
+type Refusal struct {
+	Why   Why
+	Until time.Time // for Banned, Penalised and TooFast; zero means for good
+	words string
+}
+
+func (r *Refusal) Error() string {
+	if r.Why == Penalised || r.Why == TooFast {
+		return r.words + "; try again in " + limit.Wait(time.Until(r.Until))
+	}
+	return r.words
+}
+
+// ErrOver is the error of a ticket that was closed before.
+var ErrOver = errors.New("the connection has ended")
 
 // Controller lets connections in. Its methods may be called concurrently.
 type Controller struct {
 	limits  Limits
 	bans    *bans.List    // may be nil
 	every   time.Duration // one more connection is allowed to an address
-	began   time.Time     // the clock's zero
+	began   time.Time     // the clock's zero, which setting the clock does not disturb
 	leaving atomic.Int64  // people being turned away in words
 
-	mu         sync.Mutex // owns all below, and the visits and entries
-	sessions   int
-	handshakes int
-	unread     int                  // bytes
-	networks   map[netip.Prefix]int // handshakes by network; no zeros in it
-	v4, v6     memory               // apart: addresses of IPv6 cost nothing and must not push out others
-	stats      tally
+	mu       sync.Mutex // owns all below, and the tickets
+	networks map[netip.Prefix]int
+	unread   int // bytes
+	stats    Stats
+	// What is remembered of addresses, each as long as it matters. IPv4 and IPv6 are
+	// apart: addresses of IPv6 cost nothing and must not push out others.
+	v4, v6 *limit.Table[netip.Prefix, source]
+}
+
+// source is what is known of an address. Times are the controller's.
+type source struct {
+	open    int           // connections
+	unread  int           // bytes that they have sent and nobody has read
+	rested  time.Duration // when the last of its connections stops counting as new
+	penalty time.Duration // when the last of it is over
+	barred  bool          // more than penaltyMin had come together; stays until it is over
+	last    Failure
+}
+
+// Stats is what a controller has seen since it was made, and holds now.
+type Stats struct {
+	Handshakes int // now
+	Sessions   int // now
+	Admitted   uint64
+	Refused    map[Why]uint64     // all reasons, also those that never happened
+	Failed     map[Failure]uint64 // what was counted, exempt addresses included
+	Remembered int                // addresses
 }
 
 // New returns a controller that nobody has come through yet. bans may be nil.
 func New(l Limits, bans *bans.List) *Controller {
-	l.Sessions = limit(l.Sessions, 10_000)
-	l.Handshakes = limit(l.Handshakes, 100)
-	l.PerAddress = limit(l.PerAddress, 20)
-	l.PerMinute = limit(l.PerMinute, 30)
-	l.Unread = limit(l.Unread, 4<<20)
-	l.UnreadInAll = limit(l.UnreadInAll, 32<<20)
-	l.Sources = limit(l.Sources, 65_536)
-	return &Controller{
-		limits:   l,
-		bans:     bans,
-		every:    time.Minute / time.Duration(l.PerMinute),
-		began:    time.Now(),
-		networks: map[netip.Prefix]int{},
-		v4:       newMemory(l.Sources),
-		v6:       newMemory(l.Sources),
-	}
-}
-
-func limit(n, otherwise int) int {
-	switch {
-	case n == 0:
-		return otherwise
-	case n < 0:
-		return math.MaxInt
-	}
-	return n
-}
-
-// Admit lets a new connection in, or returns a [*Refusal]. A refused connection
-// leaves no trace but in the statistics: it is neither counted nor remembered, so
-// refusing costs the same however many there are. Whoever is admitted has to be
-// closed.
-//
-// Bans are enforced before all else and for everybody, exempt addresses too: an
-// operator who bans one of them means it.
-func (d *Controller) Admit(from netip.Addr) (*Ticket, error) {
-	v := d.ticket(from)
-	banned := d.banned(v.from)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	r := banned
-	if r == nil {
-		r = d.full(v, now)
-	}
-	if r != nil {
-		return nil, d.refuse(v, r)
-	}
-	d.enter(v, now)
-	return v, nil
-}
-
-func (d *Controller) ticket(from netip.Addr) *Ticket {
-	from = from.Unmap().WithZone("")
-	return &Ticket{ctl: d, from: from, source: sourceOf(from), exempt: d.isExempt(from)}
-}
-
-func (d *Controller) isExempt(from netip.Addr) bool {
-	if !from.IsValid() {
-		return true
-	}
-	for _, p := range d.limits.Exempt {
-		if p.Contains(from) {
-			return true
+	for field, standard := range map[*int]int{
+		&l.Sessions: 10_000, &l.Handshakes: 100, &l.PerAddress: 20, &l.PerMinute: 30,
+		&l.Unread: 4 << 20, &l.UnreadInAll: 32 << 20, &l.Sources: 65_536,
+	} {
+		if *field == 0 {
+			*field = standard
+		} else if *field < 0 {
+			*field = math.MaxInt
 		}
 	}
-	return false
+	c := &Controller{
+		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
+		networks: map[netip.Prefix]int{},
+		v4:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		v6:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
+	}
+	c.stats.Refused = map[Why]uint64{
+		Banned: 0, Penalised: 0, TooManyFromAddress: 0, TooManySessions: 0, TooManyHandshakes: 0, TooFast: 0,
+	}
+	c.stats.Failed = map[Failure]uint64{NoAuth: 0, AuthFailed: 0, GraceExceeded: 0, Crashed: 0}
+	return c
+}
+
+// Stats returns a copy of the controller's statistics.
+func (c *Controller) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Refused, s.Failed = maps.Clone(s.Refused), maps.Clone(s.Failed)
+	s.Remembered = c.v4.Len() + c.v6.Len()
+	return s
+}
+
+func (c *Controller) now() time.Duration { return time.Since(c.began) }
+
+func (c *Controller) table(of netip.Prefix) *limit.Table[netip.Prefix, source] {
+	if of.Addr().Is6() {
+		return c.v6
+	}
+	return c.v4
+}
+
+func (c *Controller) look(of netip.Prefix) source {
+	s, _ := c.table(of).Get(of)
+	return s
+}
+
+// change changes what is known of an address, which is kept while a connection of it is
+// open. The caller holds the lock.
+func (c *Controller) change(of netip.Prefix, f func(*source)) {
+	s := c.look(of)
+	f(&s)
+	until := max(s.rested, s.penalty)
+	if s.open > 0 {
+		until = limit.Forever
+	}
+	c.table(of).Set(of, s, until, c.now())
+}
+
+// Admit lets a new connection in, or returns a [*Refusal]. A refused connection leaves no
+// trace but in the statistics, so refusing costs the same however many there are. Bans
+// come first and hold for exempt addresses too: an operator who bans one of them means it.
+func (c *Controller) Admit(from netip.Addr) (*Ticket, error) {
+	from = from.Unmap().WithZone("")
+	t := &Ticket{
+		ctl: c, from: from, source: netaddr.Of(from), network: netaddr.Block(from, 16, 32),
+		exempt: netaddr.Exempt(from, c.limits.Exempt),
+	}
+	r := c.banned(from)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r == nil {
+		r = c.full(t)
+	}
+	if r != nil {
+		c.stats.Refused[r.Why]++
+		return nil, r
+	}
+	c.stats.Handshakes++
+	c.stats.Admitted++
+	if !t.exempt {
+		c.networks[t.network]++
+		c.change(t.source, func(s *source) {
+			s.open++
+			s.rested = max(s.rested, c.now()) + c.every
+		})
+	}
+	return t, nil
 }
 
 // banned asks outside of the controller's lock: the bans have their own.
-func (d *Controller) banned(from netip.Addr) *Refusal {
-	if d.bans == nil || !from.IsValid() {
+func (c *Controller) banned(from netip.Addr) *Refusal {
+	if c.bans == nil || !from.IsValid() {
 		return nil
 	}
-	ban, ok := d.bans.Address(from)
-	if !ok {
+	ban, banned := c.bans.Address(from)
+	if !banned {
 		return nil
 	}
-	return &Refusal{Why: Banned, Until: ban.Until, Reason: ban.Reason}
+	words := "your address is banned"
+	if !ban.Until.IsZero() {
+		words += " until " + ban.Until.UTC().Format("2 Jan 2006 15:04 UTC")
+	}
+	if reason := text.CleanLine(ban.Reason); reason != "" {
+		words += ": " + reason
+	}
+	return &Refusal{Banned, ban.Until, words}
 }
 
-// full finds the limit that keeps v out, the one that is most its own fault
+// full finds the limit that keeps t out, the one that is most its own fault
 // first. The rate is last, so that nobody pays for a connection that another limit
 // refuses.
-func (d *Controller) full(v *Ticket, now time.Duration) *Refusal {
-	if v.exempt {
-		return d.fullRoom()
+func (c *Controller) full(t *Ticket) *Refusal {
+	if t.exempt {
+		return c.fullRoom()
 	}
-	e := d.memoryOf(v.source).look(v.source)
-	if r := d.penalised(e, now); r != nil {
+	s, now := c.look(t.source), c.now()
+	if s.barred && s.penalty > now {
+		return &Refusal{Penalised, time.Now().Add(s.penalty - now), penalties[s.last].words}
+	}
+	if s.open >= c.limits.PerAddress {
+		words := "too many connections from your address: %d at the same time are allowed"
+		return &Refusal{Why: TooManyFromAddress, words: fmt.Sprintf(words, c.limits.PerAddress)}
+	}
+	if r := c.fullRoom(); r != nil {
 		return r
 	}
-	if e.visits >= d.limits.PerAddress {
-		return &Refusal{Why: TooManyFromAddress, Limit: d.limits.PerAddress}
+	if c.stats.Handshakes >= c.limits.Handshakes || c.shareTaken(t) {
+		words := "too many people are logging in at this moment; try again in a few seconds"
+		return &Refusal{Why: TooManyHandshakes, words: words}
 	}
-	if r := d.fullRoom(); r != nil {
-		return r
+	if wait := s.rested - now - c.every*time.Duration(c.limits.PerMinute-1); wait > 0 {
+		words := "too many new connections from your address: %d a minute are allowed"
+		return &Refusal{TooFast, time.Now().Add(wait), fmt.Sprintf(words, c.limits.PerMinute)}
 	}
-	if d.handshakes >= d.limits.Handshakes || d.shareTaken(v) {
-		return &Refusal{Why: TooManyHandshakes, Limit: d.limits.Handshakes}
-	}
-	return d.tooFast(e, now)
+	return nil
 }
 
-func (d *Controller) fullRoom() *Refusal {
-	if d.sessions < d.limits.Sessions {
+func (c *Controller) fullRoom() *Refusal {
+	if c.stats.Sessions < c.limits.Sessions {
 		return nil
 	}
-	return &Refusal{Why: TooManySessions, Limit: d.limits.Sessions}
+	words := fmt.Sprintf("the room is full: %d connections; try again later", c.limits.Sessions)
+	return &Refusal{Why: TooManySessions, words: words}
 }
 
-// shareTaken keeps half of the handshakes for others than v's network, because
+// shareTaken keeps half of the handshakes for others than t's network, because
 // who owns a network has addresses without end: a hundred of them, silent after
 // the banner, would shut everybody else out.
-func (d *Controller) shareTaken(v *Ticket) bool {
-	return !v.from.IsPrivate() && !v.from.IsLoopback() &&
-		d.networks[networkOf(v.from)] >= max(1, d.limits.Handshakes/2)
+func (c *Controller) shareTaken(t *Ticket) bool {
+	return !t.from.IsPrivate() && !t.from.IsLoopback() && c.networks[t.network] >= max(1, c.limits.Handshakes/2)
 }
 
-func (d *Controller) tooFast(e entry, now time.Duration) *Refusal {
-	room := d.every * time.Duration(d.limits.PerMinute-1)
-	wait := max(e.rested, now) - now - room
-	if wait <= 0 {
+// Ticket is one connection that the controller let in. Its methods may be called
+// concurrently.
+type Ticket struct {
+	ctl     *Controller
+	from    netip.Addr   // unmapped, without zone; the zero Addr has none
+	source  netip.Prefix // what counts as its address
+	network netip.Prefix // what probably has one owner, who may have a lot: an IPv4 /16 or IPv6 /32
+	exempt  bool
+
+	// Owned by Controller.mu.
+	loggedIn, closed bool
+	counted          bool // how its login went
+	unread           int  // bytes
+}
+
+// LoggedIn makes a session of a handshake. It returns a [*Refusal] when there are
+// too many sessions, or when the address was banned since it was admitted, and
+// [ErrOver] after Close. Refused, the connection stays a handshake until it is closed;
+// called again once logged in, it does nothing.
+func (t *Ticket) LoggedIn() error {
+	c := t.ctl
+	r := c.banned(t.from)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.closed {
+		return ErrOver
+	}
+	if t.loggedIn {
 		return nil
 	}
-	return &Refusal{Why: TooFast, Limit: d.limits.PerMinute, Until: time.Now().Add(wait)}
+	if r == nil {
+		r = c.fullRoom()
+	}
+	t.counted = true // it could log in: nothing is held against it from now on
+	if r != nil {
+		c.stats.Refused[r.Why]++
+		return r
+	}
+	t.endHandshake()
+	t.loggedIn = true
+	c.stats.Sessions++
+	return nil
 }
 
-// enter counts v as a handshake.
-func (d *Controller) enter(v *Ticket, now time.Duration) {
-	d.handshakes++
-	d.stats.admitted++
-	if v.exempt {
+// Failed counts how the login ended against its address. It counts once a ticket and never
+// after LoggedIn, so the caller may say what it saw without keeping book. It may be called
+// after Close. Exempt addresses are not penalised.
+func (t *Ticket) Failed(f Failure) {
+	c := t.ctl
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.counted {
 		return
 	}
-	d.networks[networkOf(v.from)]++
-	m := d.memoryOf(v.source)
-	e := m.take(v.source)
-	e.visits++
-	e.rested = max(e.rested, now) + d.every
-	m.settle(e, now)
-}
-
-func (d *Controller) memoryOf(s source) *memory {
-	if s.v6 {
-		return &d.v6
+	t.counted = true
+	c.stats.Failed[f]++
+	if t.exempt {
+		return
 	}
-	return &d.v4
+	c.change(t.source, func(s *source) {
+		now := c.now()
+		if s.penalty <= now {
+			s.penalty, s.barred = now, false
+		}
+		s.penalty = min(s.penalty+penalties[f].cost, now+penaltyMax)
+		s.barred = s.barred || s.penalty-now > penaltyMin
+		s.last = f
+	})
 }
 
-// now is the time since the controller was made, which no clock that is set disturbs.
-func (d *Controller) now() time.Duration { return time.Since(d.began) }
+// Hold counts n bytes that the client has sent and nobody has read yet. It reports
+// false, and counts nothing, when its address or all together have sent too many:
+// the connection is to be ended.
+func (t *Ticket) Hold(n int) bool {
+	c := t.ctl
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.closed || c.unread+n > c.limits.UnreadInAll ||
+		!t.exempt && c.look(t.source).unread+n > c.limits.Unread {
+		return false
+	}
+	t.hold(n)
+	return true
+}
+
+// Release gives back n bytes that Hold has counted. After Close there are none.
+func (t *Ticket) Release(n int) {
+	t.ctl.mu.Lock()
+	defer t.ctl.mu.Unlock()
+	t.hold(-min(n, t.unread))
+}
+
+// hold counts n bytes, or fewer; the caller holds the lock.
+func (t *Ticket) hold(n int) {
+	t.unread += n
+	t.ctl.unread += n
+	if !t.exempt && n != 0 {
+		t.ctl.change(t.source, func(s *source) { s.unread += n })
+	}
+}
+
+// Close ends the connection's part in the limits. Only the first call counts.
+func (t *Ticket) Close() {
+	c := t.ctl
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.closed {
+		return
+	}
+	if t.loggedIn {
+		c.stats.Sessions--
+	} else {
+		t.endHandshake()
+	}
+	t.closed = true
+	t.hold(-t.unread)
+	if !t.exempt {
+		c.change(t.source, func(s *source) { s.open-- })
+	}
+}
+
+// endHandshake gives back what a handshake holds. The caller holds the lock.
+func (t *Ticket) endHandshake() {
+	c := t.ctl
+	c.stats.Handshakes--
+	if t.exempt {
+		return
+	}
+	if c.networks[t.network]--; c.networks[t.network] == 0 {
+		delete(c.networks, t.network)
+	}
+}

@@ -70,11 +70,6 @@ func empty(t *testing.T, d *Controller) {
 	if s.Handshakes != 0 || s.Sessions != 0 || len(d.networks) != 0 {
 		t.Fatalf("after all have left: %d handshakes, %d sessions, %d networks", s.Handshakes, s.Sessions, len(d.networks))
 	}
-	for _, m := range d.memories() {
-		if len(m.of) != len(m.idle) {
-			t.Fatalf("%d addresses known, %d of them idle", len(m.of), len(m.idle))
-		}
-	}
 }
 
 func TestHandshakes(t *testing.T) {
@@ -219,21 +214,36 @@ func TestBans(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		now := time.Now()
-		for want, r := range map[string]Refusal{
-			"your address is banned": {Why: Banned},
-			"too many failed logins from your address; try again in 1 second":             {Why: Penalised, For: AuthFailed, Until: now.Add(time.Millisecond)},
-			"too many failed logins from your address; try again in 120 seconds":          {Why: Penalised, For: AuthFailed, Until: now.Add(2 * time.Minute)},
-			"too many failed logins from your address; try again in 3 minutes":            {Why: Penalised, For: AuthFailed, Until: now.Add(2*time.Minute + 1)},
-			"too many connections from your address: 20 at the same time are allowed":     {Why: TooManyFromAddress, Limit: 20},
-			"the room is full: 10000 connections; try again later":                        {Why: TooManySessions, Limit: 10000},
-			"too many people are logging in at this moment; try again in a few seconds":   {Why: TooManyHandshakes},
-			"too many logins from your address that took too long; try again in 1 second": {Why: Penalised, For: GraceExceeded},
-			"a connection from your address made the server fail; try again in 1 second":  {Why: Penalised, For: Crashed},
+		for _, c := range []struct {
+			limits Limits
+			failed Failure
+			times  int
+			want   string
+		}{
+			{Limits{}, AuthFailed, 4, "too many failed logins from your address; try again in 20 seconds"},
+			{Limits{}, GraceExceeded, 2, "too many logins from your address that took too long; try again in 20 seconds"},
+			{Limits{}, NoAuth, 16, "too many connections from your address that did not log in; try again in 16 seconds"},
+			{Limits{}, Crashed, 2, "a connection from your address made the server fail; try again in 3 minutes"},
+			{Limits{PerAddress: 1}, "", 0, "too many connections from your address: 1 at the same time are allowed"},
+			{Limits{Handshakes: 1}, "", 0, "too many people are logging in at this moment; try again in a few seconds"},
+			{Limits{PerMinute: 1}, "", 0, "too many new connections from your address: 1 a minute are allowed; try again in 60 seconds"},
 		} {
-			if got := r.Error(); got != want {
-				t.Errorf("got  %q\nwant %q", got, want)
+			d := New(c.limits, nil)
+			var open []*Ticket
+			for range max(1, c.times) {
+				open = append(open, admit(t, d, "192.0.2.1"))
 			}
+			for _, v := range open[:c.times] {
+				v.Failed(c.failed)
+			}
+			if _, err := d.Admit(addr("192.0.2.1")); err == nil || err.Error() != c.want {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		}
+		d := New(Limits{Sessions: 1}, nil)
+		admit(t, d, "192.0.2.1").LoggedIn()
+		if err := try(d, "192.0.2.2"); err.Error() != "the room is full: 1 connections; try again later" {
+			t.Error(err)
 		}
 	})
 }
@@ -253,7 +263,7 @@ func TestConcurrently(t *testing.T) {
 				case 0:
 					v.LoggedIn()
 				case 1:
-					v.Failed(Failure(i) % failures)
+					v.Failed(failures[i%len(failures)])
 				}
 				d.Stats()
 				v.Close()

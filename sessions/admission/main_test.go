@@ -12,6 +12,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// failures are all there are.
+var failures = []Failure{NoAuth, AuthFailed, GraceExceeded, Crashed}
+
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // nth returns the n-th of a range of addresses that are sources of their own.
@@ -31,7 +34,7 @@ func why(err error) string {
 		return ""
 	}
 	if r, ok := err.(*Refusal); ok {
-		return r.Why.String()
+		return string(r.Why)
 	}
 	return err.Error()
 }

@@ -89,7 +89,7 @@ func TestFailedAfterLogin(t *testing.T) {
 	v.Close()
 	v.Failed(NoAuth)
 	full := admit(t, New(Limits{Sessions: 1}, nil), "192.0.2.1")
-	full.ctl.sessions = 1
+	full.ctl.stats.Sessions = 1
 	wantWhy(t, full.LoggedIn(), "sessions")
 	full.Failed(NoAuth) // could have logged in
 	for _, d := range []*Controller{d, full.ctl} {

@@ -22,7 +22,7 @@ import (
 
 const version = "SSH-2.0-whoelse"
 
-var errFull = &Refusal{Why: TooManySessions, Limit: 10000}
+var errFull = &Refusal{Why: TooManySessions, words: "the room is full: 10000 connections; try again later"}
 
 // refuser turns everybody away on 127.0.0.1 until the test ends.
 func refuser(t *testing.T, why error) *net.TCPAddr {
@@ -38,7 +38,7 @@ func refuser(t *testing.T, why error) *net.TCPAddr {
 			if err != nil {
 				return
 			}
-			all.Go(func() { Refuse(conn, version, why) })
+			all.Go(func() { New(Limits{}, nil).TurnAway(conn, version, why) })
 		}
 	})
 	t.Cleanup(func() {
@@ -92,7 +92,7 @@ func TestRefuseGoClient(t *testing.T) {
 		want string
 	}{
 		{errFull, `reason 12: "the room is full: 10000 connections; try again later"`},
-		{&Refusal{Why: Banned, Reason: "spam"}, `reason 1: "your address is banned: spam"`},
+		{&Refusal{Why: Banned, words: "your address is banned: spam"}, `reason 1: "your address is banned: spam"`},
 		{errors.New("closed for today\r\n\x1b]0;"), `reason 12: "closed for today ]0;"`},
 	} {
 		_, err := gossh.Dial("tcp", refuser(t, c.why).String(), &gossh.ClientConfig{
@@ -157,7 +157,7 @@ func TestRefuseStuck(t *testing.T) {
 				var all sync.WaitGroup
 				all.Go(func() { peer(theirs) })
 				began := time.Now()
-				Refuse(ours, version, errFull)
+				New(Limits{}, nil).TurnAway(ours, version, errFull)
 				if took := time.Since(began); took > 2*time.Second {
 					t.Errorf("took %v", took)
 				}
@@ -199,27 +199,10 @@ func TestTurnAwayFlood(t *testing.T) {
 			t.Errorf("afterwards was told %q", got)
 		}
 		theirs.Close()
-		if got := d.Stats().Unspoken; got != 1 {
-			t.Errorf("%d without words, want 1", got)
-		}
 		for _, c := range stuck {
 			c.Close()
 		}
 	})
-}
-
-func TestShorten(t *testing.T) {
-	for _, c := range []struct {
-		s    string
-		n    int
-		want string
-	}{
-		{"été", 5, "été"}, {"été", 4, "ét"}, {"été", 3, "ét"}, {"été", 2, "é"}, {"été", 1, ""}, {"", 0, ""},
-	} {
-		if got := shorten(c.s, c.n); got != c.want {
-			t.Errorf("%q in %d bytes: %q, want %q", c.s, c.n, got, c.want)
-		}
-	}
 }
 
 // A packet is whole blocks, padded as the protocol asks, and its words are one

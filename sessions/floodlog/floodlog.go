@@ -3,16 +3,24 @@
 package floodlog
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"whoelse/internal/netaddr"
+)
+
+// What is listed within a minute, and how many nicks and addresses are named at its end.
+const (
+	listedOfNick    = 20
+	listedOfAddress = 40
+	listedInAll     = 400
+	namedMost       = 20
 )
 
 // Handler leaves out lines about people where there are too many within a minute: of
@@ -26,55 +34,43 @@ import (
 // minute's end. Warnings and errors are never left out.
 type Handler struct {
 	slog.Handler
-	nick, from string
+	nick, from name
 	*counts
 }
 
-// What is listed within a minute.
-const (
-	listedOfNick    = 20
-	listedOfAddress = 40
-	listedInAll     = 400
-)
+// name is an attribute that tells who a line is about.
+type name struct{ key, value string }
 
 // counts are of one minute. Safe for concurrent use.
 type counts struct {
-	out   slog.Handler // for what is said at the minute's end
+	log   *slog.Logger // for what is said at the minute's end
 	words string       // which is this
 
-	mu       sync.Mutex // owns the rest
-	nicks    map[string]int
-	address  map[string]int
-	listed   int
-	left     map[who]int // left out
-	leftMore int         // of more than are named
-	end      *time.Timer // runs while anything is counted
+	mu     sync.Mutex // owns the rest
+	listed map[name]int
+	inAll  int
+	left   map[name]int // left out; those that are not named are counted under the zero name
+	end    *time.Timer  // runs while anything is counted
 }
-
-// who is named at the minute's end: by nick or, where there is none, by address.
-type who struct{ key, name string }
-
-// namedMost is how many nicks and addresses are named in the lines at the minute's end.
-const namedMost = 20
 
 // New returns a handler in front of log's. words say at a minute's end that lines were
 // left out.
 func New(log *slog.Logger, words string) Handler {
-	return Handler{Handler: log.Handler(), counts: &counts{out: log.Handler(), words: words}}
+	return Handler{Handler: log.Handler(), counts: &counts{log: log, words: words}}
 }
 
 // WithAttrs implements slog.Handler.
-func (l Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
-		switch a.Key {
+		switch value := a.Value.String(); a.Key {
 		case "nick":
-			l.nick = a.Value.String()
+			h.nick = name{"nick", value}
 		case "from":
-			l.from = addressOf(a.Value.String())
+			h.from = name{"from", addressOf(value)}
 		}
 	}
-	l.Handler = l.Handler.WithAttrs(attrs)
-	return l
+	h.Handler = h.Handler.WithAttrs(attrs)
+	return h
 }
 
 // addressOf is what counts as one address, as it is written in a log.
@@ -91,53 +87,51 @@ func addressOf(from string) string {
 }
 
 // Handle implements slog.Handler.
-func (l Handler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelWarn && l.from != "" && !l.list(l.nick, l.from) {
+func (h Handler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn && h.from != (name{}) && !h.list(h.nick, h.from) {
 		return nil
 	}
-	return l.Handler.Handle(ctx, r)
+	return h.Handler.Handle(ctx, r)
 }
 
 // list counts a line and reports whether it is listed.
-func (c *counts) list(nick, address string) bool {
+func (c *counts) list(nick, from name) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end == nil {
-		c.nicks, c.address, c.left = map[string]int{}, map[string]int{}, map[who]int{}
-		c.listed, c.leftMore = 0, 0
+		c.listed, c.inAll, c.left = map[name]int{}, 0, map[name]int{}
 		c.end = time.AfterFunc(time.Minute, c.minuteOver)
 	}
-	if c.listed < listedInAll && (nick == "" || c.nicks[nick] < listedOfNick) && c.address[address] < listedOfAddress {
-		c.listed++
-		c.nicks[nick]++
-		c.address[address]++
+	if c.inAll < listedInAll && c.listed[nick] < listedOfNick && c.listed[from] < listedOfAddress {
+		c.inAll++
+		c.listed[from]++
+		if nick != (name{}) {
+			c.listed[nick]++
+		}
 		return true
 	}
-	w := who{"nick", nick}
-	if nick == "" {
-		w = who{"from", address}
+	who := cmp.Or(nick, from)
+	if _, named := c.left[who]; !named && len(c.left) >= namedMost {
+		who = name{}
 	}
-	if _, named := c.left[w]; named || len(c.left) < namedMost {
-		c.left[w]++
-	} else {
-		c.leftMore++
-	}
+	c.left[who]++
 	return false
 }
 
 // minuteOver tells what was left out.
 func (c *counts) minuteOver() {
 	c.mu.Lock()
-	left, more := c.left, c.leftMore
-	c.end, c.left, c.leftMore = nil, nil, 0
+	left := c.left
+	c.end, c.left = nil, nil
 	c.mu.Unlock()
-	log := slog.New(c.out)
-	byName := func(a, b who) int { return strings.Compare(a.key+a.name, b.key+b.name) }
-	for _, w := range slices.SortedFunc(maps.Keys(left), byName) {
-		log.Info(c.words, w.key, w.name, "lines", left[w])
+	others := left[name{}]
+	delete(left, name{})
+	byName := func(a, b name) int { return cmp.Compare(a.key+a.value, b.key+b.value) }
+	for _, who := range slices.SortedFunc(maps.Keys(left), byName) {
+		c.log.Info(c.words, who.key, who.value, "lines", left[who])
 	}
-	if more > 0 {
-		log.Info(c.words, "others", true, "lines", more)
+	if others > 0 {
+		c.log.Info(c.words, "others", true, "lines", others)
 	}
 }
 

@@ -30,6 +30,9 @@ type Call struct {
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
 	Verb   string        // key: "", "add", "remove" or "leave"
+
+	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
+	Direct, Mentions bool   // tail
 }
 
 // Syntax is one command as people type it and read about it.

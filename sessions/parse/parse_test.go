@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -136,6 +137,30 @@ func TestCommand(t *testing.T) {
 	for _, line := range []string{"", " ", "hello everyone", "send bob", "@", "/", "it's"} {
 		if call, err := sessions.Grammar.Command(line); err == nil {
 			t.Errorf("Command(%q) = %+v", line, call)
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	const id = "1hm8p2kq4t0"
+	for line, want := range map[string]parse.Call{
+		"tail": {N: 10}, "tail -n 3": {N: 3}, "tail -n=3": {N: 3}, "tail -n 0": {}, "tail --since " + id: {Since: id}, "tail --since=" + strings.ToUpper(id): {Since: id},
+		"tail --since 10m": {For: 10 * time.Minute}, "tail --since 1h30m --direct": {For: 90 * time.Minute, Direct: true},
+		"tail --mentions -n 7": {N: 7, Mentions: true}, "tail  --direct  --since " + id: {Since: id, Direct: true}, "/tail --direct": {N: 10, Direct: true},
+	} {
+		want.Name = "tail"
+		if got, err := sessions.Grammar.Command(line); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%s: %+v, %v", line, got, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"tail -n": "1 to 10000", "tail -n -1": "1 to 10000", "tail -n 10001": "1 to 10000", "tail -n=": "1 to 10000", "tail -f": `unexpected argument "-f"`, "tail bob": `unexpected argument "bob"`,
+		"tail --direct=yes": "unexpected argument", "tail --since": "neither the ID", "tail --since now": "neither the ID", "tail --since " + id + "0": "neither the ID",
+		"tail --since 1hm8p2kq4tu": "neither the ID", "tail --since 10m -n 3": "one of -n and --since", "tail -n 0 --since 10m": "one of -n and --since",
+		"tail --direct --mentions": "leave out --direct", "tail --since " + strings.Repeat("x", 5000): "neither the ID",
+	} {
+		if call, err := sessions.Grammar.Command(line); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 500 {
+			t.Errorf("%s: %+v, %v", line, call, err)
 		}
 	}
 }

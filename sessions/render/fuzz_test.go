@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,18 @@ func FuzzEvent(f *testing.F) {
 		} {
 			checkRows(t, string(out), st)
 		}
+		checkFact(t, string(render.Fact(nil, m)))
 	})
+}
+
+// checkFact asserts that a fact is one line of six columns, and text.
+func checkFact(t *testing.T, fact string) {
+	t.Helper()
+	columns := strings.Split(strings.TrimSuffix(fact, "\n"), "\t")
+	bad := func(r rune) bool { return r == '\n' || !text.Allowed(r) }
+	if len(columns) != 6 || !strings.HasSuffix(fact, "\n") || slices.ContainsFunc(columns, func(c string) bool { return strings.ContainsFunc(c, bad) }) {
+		t.Fatalf("the fact %q", fact)
+	}
 }
 
 // longestHead is what stands before the text, at most.

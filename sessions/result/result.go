@@ -88,10 +88,11 @@ type Reason string
 const (
 	NoSuchNick      Reason = "no-such-nick"
 	OperatorsOnly   Reason = "operators-only"
-	KeysOnly        Reason = "keys-only" // About is not for guests, or not for them from a shell
-	RoomOnly        Reason = "room-only" // About is not for a shell
-	Muted           Reason = "muted"     // by Nick
-	TooLong         Reason = "too-long"  // N characters of Most
+	KeysOnly        Reason = "keys-only"  // About is not for guests, or not for them from a shell
+	RoomOnly        Reason = "room-only"  // About is not for a shell
+	ShellOnly       Reason = "shell-only" // About is only for a shell
+	Muted           Reason = "muted"      // by Nick
+	TooLong         Reason = "too-long"   // N characters of Most
 	NotAffordable   Reason = "not-affordable"
 	NothingToReply  Reason = "nothing-to-reply"
 	Self            Reason = "self"
@@ -115,6 +116,8 @@ const (
 	NoSuchCommand   Reason = "no-such-command"
 	NoSuchMessage   Reason = "no-such-message" // About is the ID
 	NoInput         Reason = "no-input"
+	TooManyTails    Reason = "too-many-tails" // Most of them go on already
+	TooLongAgo      Reason = "too-long-ago"   // more was said since than is printed
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 

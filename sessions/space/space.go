@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stage is how full the folder is.
@@ -31,14 +33,34 @@ const (
 	Full         // and nobody sends anything
 )
 
-// from is the part of the maximum, in percent, at which each stage begins. One ends
-// when there is slack less than that, so that nobody is told of each message back and forth.
-var from = [...]int64{Free: 0, Guests: 80, Claims: 90, Full: 95}
+// stages have the part of the maximum, in percent, at which each begins, and the words for
+// operators. One ends when there is slack less than that, so that nobody is told of each
+// message back and forth.
+var stages = [...]struct {
+	from  int64
+	words string
+}{
+	Free:   {0, "back to normal"},
+	Guests: {80, "guests can't send messages"},
+	Claims: {90, "guests can't send messages, and nobody can claim a nick"},
+	Full:   {95, "nobody can send messages"},
+}
 
 const slack = 2
 
-// String is the stage as metrics name it.
-func (s Stage) String() string { return [...]string{"free", "guests", "claims", "full"}[s] }
+// The part of the disk, in percent, that is free when it begins to be nearly full, and
+// when that ends.
+const (
+	lowBelow = 5
+	lowUntil = 7
+)
+
+// How often the folder is walked: every minute, or less often where a walk takes so
+// long that it would take more than a twentieth of the time.
+const (
+	walkEvery = time.Minute
+	walkShare = 20
+)
 
 // What is refused, in words for the person.
 var (
@@ -56,41 +78,47 @@ type Config struct {
 	Tell func(words string)
 }
 
+// Stats is how full it is.
+type Stats struct {
+	Bytes, Max int64 // 0 without a maximum
+	Stage      Stage
+	DiskLow    bool
+}
+
 // Guard watches one folder. Its methods may be called concurrently; those of nil, which
 // refuses nothing, too.
 type Guard struct {
 	cfg Config
 
-	mu     sync.Mutex // owns the rest
-	walked int64      // bytes, at the last walk
-	added  int64      // since that began
-	stage  Stage
-	low    bool // the disk is nearly full
+	mu    sync.Mutex // owns the rest
+	added int64      // bytes, since the last walk began
+	stats Stats
 }
 
 // New returns a guard that knows nothing of the folder yet: call Measure, and then Run.
-func New(cfg Config) *Guard { return &Guard{cfg: cfg} }
+func New(cfg Config) *Guard { return &Guard{cfg: cfg, stats: Stats{Max: cfg.Max}} }
 
-// How often the folder is walked: every minute, or less often where a walk takes so
-// long that it would take more than a twentieth of the time.
-const (
-	walkEvery = time.Minute
-	walkShare = 20
-)
+// Stats returns how full it is, without looking again.
+func (g *Guard) Stats() Stats {
+	if g == nil {
+		return Stats{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stats
+}
 
 // Run measures again and again until ctx is over.
 func (g *Guard) Run(ctx context.Context) {
-	next := time.NewTimer(walkEvery)
-	defer next.Stop()
-	for {
+	for wait := walkEvery; ; {
 		select {
-		case <-next.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
 		began := time.Now()
 		g.Measure(ctx)
-		next.Reset(max(walkEvery, walkShare*time.Since(began)))
+		wait = max(walkEvery, walkShare*time.Since(began))
 	}
 }
 
@@ -98,16 +126,13 @@ func (g *Guard) Run(ctx context.Context) {
 func (g *Guard) Measure(ctx context.Context) {
 	if g.cfg.Max > 0 {
 		g.mu.Lock()
-		before := g.added
+		g.added = 0
 		g.mu.Unlock()
 		size := sizeOf(ctx, g.cfg.Dir)
 		if ctx.Err() != nil {
 			return
 		}
-		g.mu.Lock()
-		g.walked, g.added = size, g.added-before
-		g.mu.Unlock()
-		g.settle()
+		g.update(func() { g.stats.Bytes = size + max(0, g.added) })
 	}
 	g.watchDisk()
 }
@@ -137,29 +162,33 @@ func (g *Guard) Add(bytes int64) {
 	if g == nil || g.cfg.Max <= 0 {
 		return
 	}
-	g.mu.Lock()
-	g.added = max(0, g.added+bytes)
-	g.mu.Unlock()
-	g.settle()
+	g.update(func() {
+		g.added += bytes
+		g.stats.Bytes = max(0, g.stats.Bytes+bytes)
+	})
 }
 
-// settle finds the stage that the folder is at, and tells when that has changed.
-func (g *Guard) settle() {
+// update changes the size, under the lock, and tells when that has changed the stage.
+func (g *Guard) update(size func()) {
 	g.mu.Lock()
-	was, used := g.stage, g.walked+g.added
-	g.stage = g.stageOf(used)
-	now := g.stage
+	was := g.stats.Stage
+	size()
+	used, now := g.stats.Bytes, Free
+	for s := Full; s > Free && now == Free; s-- {
+		at := stages[s].from
+		if s <= was {
+			at -= slack
+		}
+		if used >= g.cfg.Max/100*at {
+			now = s
+		}
+	}
+	g.stats.Stage = now
 	g.mu.Unlock()
 	if now == was {
 		return
 	}
-	words := map[Stage]string{
-		Free:   "back to normal",
-		Guests: "guests can't send messages",
-		Claims: "guests can't send messages, and nobody can claim a nick",
-		Full:   "nobody can send messages",
-	}[now]
-	words = fmt.Sprintf("the data folder is at %d %% of --data-max: %s", used*100/g.cfg.Max, words)
+	words := fmt.Sprintf("the data folder is at %d %% of --data-max: %s", used*100/g.cfg.Max, stages[now].words)
 	if now < was {
 		g.cfg.Log.Info(words, "bytes", used, "max", g.cfg.Max)
 	} else {
@@ -174,23 +203,9 @@ func (g *Guard) tell(words string) {
 	}
 }
 
-// stageOf is the stage that so many bytes make, coming from the one it is at.
-func (g *Guard) stageOf(used int64) Stage {
-	for s := Full; s > Free; s-- {
-		at := from[s]
-		if s <= g.stage {
-			at -= slack
-		}
-		if used >= g.cfg.Max/100*at {
-			return s
-		}
-	}
-	return Free
-}
-
 // Messages says why nothing can be sent now, by a guest or by somebody with a key.
 func (g *Guard) Messages(guest bool) error {
-	switch stage := g.now(); {
+	switch stage := g.Stats().Stage; {
 	case stage >= Full:
 		return ErrFull
 	case stage >= Guests && guest:
@@ -201,27 +216,21 @@ func (g *Guard) Messages(guest bool) error {
 
 // Claims says why nobody can claim a nick now.
 func (g *Guard) Claims() error {
-	if g.now() >= Claims {
+	if g.Stats().Stage >= Claims {
 		return ErrClaims
 	}
 	return nil
 }
 
-func (g *Guard) now() Stage {
-	if g == nil {
-		return Free
+// diskOf is how many bytes of the folder's disk are free, and how many there are. It is
+// replaced in tests.
+var diskOf = func(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.stage
+	return uint64(st.Bavail) * uint64(st.Bsize), uint64(st.Blocks) * uint64(st.Bsize), nil
 }
-
-// The part of the disk, in percent, that is free when it begins to be nearly full, and
-// when that ends.
-const (
-	lowBelow = 5
-	lowUntil = 7
-)
 
 func (g *Guard) watchDisk() {
 	free, total, err := diskOf(g.cfg.Dir)
@@ -229,9 +238,9 @@ func (g *Guard) watchDisk() {
 		return // the histories tell what is wrong with the folder
 	}
 	g.mu.Lock()
-	was := g.low
-	g.low = free < total/100*lowBelow || was && free < total/100*lowUntil
-	low := g.low
+	was := g.stats.DiskLow
+	low := free < total/100*lowBelow || was && free < total/100*lowUntil
+	g.stats.DiskLow = low
 	g.mu.Unlock()
 	switch {
 	case low && !was:
@@ -241,18 +250,4 @@ func (g *Guard) watchDisk() {
 	case was && !low:
 		g.cfg.Log.Info("the data folder's disk has enough space again", "free", free, "size", total)
 	}
-}
-
-// Stats is how full it is.
-type Stats struct {
-	Bytes, Max int64 // 0 without a maximum
-	Stage      Stage
-	DiskLow    bool
-}
-
-// Stats returns how full it is, without looking again.
-func (g *Guard) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return Stats{Bytes: g.walked + g.added, Max: g.cfg.Max, Stage: g.stage, DiskLow: g.low}
 }

@@ -247,19 +247,15 @@ func TestAlgorithms(t *testing.T) {
 // A session that ends after its client has closed it takes no other session of the
 // connection along.
 func TestEndsAfterItsClientClosedIt(t *testing.T) {
-	stopped := func() *time.Timer {
-		timer := time.NewTimer(time.Hour)
-		timer.Stop()
-		return timer
-	}
-	ch := &Channel{start: stopped(), over: stopped(), in: newInput(nil, &conn{})}
+	ch := &Channel{late: time.NewTimer(time.Hour), in: newInput(nil, &conn{}), closing: make(chan struct{})}
+	ch.late.Stop()
 	ch.ending()
-	if !ch.over.Stop() {
+	if !ch.late.Stop() {
 		t.Error("a client that does not close it may take as long as it likes")
 	}
 	ch.closed()
 	ch.ending()
-	if ch.over.Stop() {
+	if ch.late.Stop() {
 		t.Error("the connection would be closed")
 	}
 }

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"context"
 	"io"
 	"math"
 	"sync"
@@ -22,17 +23,16 @@ const (
 type input struct {
 	raw    io.Reader
 	unread *unread
-	gone   <-chan struct{} // closed with the connection
+	ctx    context.Context // over with the connection
 
 	mu      sync.Mutex
 	changed *sync.Cond // when any of these has
 	buf     []byte
-	err     error // what the library's Read ended with
-	over    bool  // the channel is closed
+	over    bool // the channel is closed, or the library's Read ended
 }
 
 func newInput(raw io.Reader, c *conn) *input {
-	in := &input{raw: raw, unread: &c.unread, gone: c.gone}
+	in := &input{raw: raw, unread: &c.unread, ctx: c.ctx}
 	in.changed = sync.NewCond(&in.mu)
 	return in
 }
@@ -41,7 +41,7 @@ func newInput(raw io.Reader, c *conn) *input {
 func (in *input) take() {
 	p := make([]byte, 256)
 	behind := false
-	for {
+	for more := true; more; {
 		n, err := in.raw.Read(p)
 		switch {
 		case behind && n < len(p): // the library has no more
@@ -50,52 +50,34 @@ func (in *input) take() {
 		case behind:
 			in.unread.took(n)
 		}
-		if in.put(p[:n], err) && !behind {
+		in.mu.Lock()
+		in.buf = append(in.buf, p[:n]...)
+		in.over = in.over || err != nil
+		in.changed.Broadcast()
+		if len(in.buf) >= maxInput && !behind {
 			behind = true
 			in.unread.pause()
 		}
-		if !in.await() {
-			break
+		for len(in.buf) >= maxInput && !in.over {
+			in.changed.Wait()
 		}
+		more = !in.over
+		in.mu.Unlock()
 	}
 	if behind {
 		in.unread.resume()
 	}
 }
 
-// put adds to the buffer and reports whether it is full.
-func (in *input) put(p []byte, err error) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.buf, in.err = append(in.buf, p...), err
-	in.changed.Broadcast()
-	return len(in.buf) >= maxInput
-}
-
-// await waits until there is room, and reports whether there can be more input.
-func (in *input) await() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for len(in.buf) >= maxInput && !in.over && in.err == nil {
-		in.changed.Wait()
-	}
-	return !in.over && in.err == nil
-}
-
-// Read implements io.Reader for one goroutine. What a client has sent that is gone
-// is not worked off: its input ends with the connection.
+// Read implements io.Reader for one goroutine. Input ends with the connection: the rest of
+// what a client sent before it went is not processed.
 func (in *input) Read(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for len(in.buf) == 0 && !in.over && in.err == nil {
+	for len(in.buf) == 0 && !in.over {
 		in.changed.Wait()
 	}
-	select {
-	case <-in.gone:
-		return 0, io.EOF
-	default:
-	}
-	if len(in.buf) == 0 {
+	if in.ctx.Err() != nil || len(in.buf) == 0 {
 		return 0, io.EOF
 	}
 	n := copy(p, in.buf)
@@ -114,22 +96,11 @@ func (in *input) end() {
 	in.changed.Broadcast()
 }
 
-// drop reads and forgets what nobody asks for: clients have nothing to send on
-// their standard error, and it would be kept.
-func drop(r io.Reader) {
-	p := make([]byte, 64)
-	for {
-		if _, err := r.Read(p); err != nil {
-			return
-		}
-	}
-}
-
 // unread counts the bytes that come from the network while what came before them
-// is not taken: because a channel's buffer is full, or a write stands and the
+// is not taken: because a channel's buffer is full, or a write blocks and the
 // library waits behind it. It counts them as they come, encrypted, so that packets
-// count too: the smallest has 28 bytes and takes some 50 of memory. Who goes on
-// sending those gets ever deeper into debt, since what is read pays for text alone.
+// count too: the smallest has 28 bytes and takes some 50 of memory. A client
+// that goes on sending those gets ever deeper into debt, since what is read pays for text alone.
 type unread struct {
 	conn   *conn
 	behind atomic.Int32 // full channels and writes that go on
@@ -149,18 +120,15 @@ func (u *unread) resume() {
 
 // add counts n more bytes, and reports whether there is room for them.
 func (u *unread) add(n int) bool {
-	if u.behind.Load() == 0 || u.conn.visit == nil {
+	if u.behind.Load() == 0 || u.conn.ticket == nil {
 		return true
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.held += n
-	more := u.held - freeInput - u.charged
-	if more <= 0 {
-		return true
-	}
+	more := max(0, u.held-freeInput-u.charged)
 	u.charged += more
-	return u.conn.visit.Hold(more)
+	return more == 0 || u.conn.ticket.Hold(more)
 }
 
 // took notes that n bytes of text were read.
@@ -170,6 +138,6 @@ func (u *unread) took(n int) {
 	u.held -= min(n, u.held)
 	if back := u.charged - max(0, u.held-freeInput); back > 0 {
 		u.charged -= back
-		u.conn.visit.Release(back)
+		u.conn.ticket.Release(back)
 	}
 }

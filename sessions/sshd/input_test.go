@@ -1,15 +1,16 @@
 package sshd
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 )
 
-func newTestInput(text string) (*input, chan struct{}) {
-	gone := make(chan struct{})
-	return newInput(strings.NewReader(text), &conn{gone: gone}), gone
+func newTestInput(text string) (in *input, end func()) {
+	ctx, end := context.WithCancel(context.Background())
+	return newInput(strings.NewReader(text), &conn{ctx: ctx}), end
 }
 
 func TestInput(t *testing.T) {
@@ -39,9 +40,9 @@ func TestInputIsBounded(t *testing.T) {
 
 // What is left of the input of a client that is gone is not worked off.
 func TestInputEndsWithTheConnection(t *testing.T) {
-	in, gone := newTestInput("quit\n")
+	in, end := newTestInput("quit\n")
 	in.take()
-	close(gone)
+	end()
 	if n, err := in.Read(make([]byte, 10)); n > 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d bytes, %v", n, err)
 	}

@@ -57,7 +57,7 @@ func (s *Server) claim(name string, key gossh.PublicKey, from netip.Addr) error 
 	if errors.Is(err, keys.ErrFull) {
 		return s.otherwise(err)
 	}
-	return publicError(err)
+	return s.publicError(name, err)
 }
 
 // otherwise says how somebody gets in who can claim no nick now.
@@ -70,22 +70,18 @@ func (s *Server) otherwise(err error) error {
 
 // redeem enrols a key that has signed, and uses the code up. It does not count as a claim.
 func (s *Server) redeem(name, code string, key gossh.PublicKey) error {
-	return publicError(s.cfg.Invites.Redeem(name, code, func() error {
+	return s.publicError(name, s.cfg.Invites.Redeem(name, code, func() error {
 		_, err := s.cfg.Registry.Add(name, []keys.PublicKey{key}, keys.AddOptions{How: "invited", AllowConfusable: true, OnlyNew: true})
 		return err
 	}))
 }
 
-// StorageError is an error of the disk while somebody is let in. They are told that there
-// is trouble; what it is goes to the log.
-type StorageError struct{ Err error }
+// errStorage is what people are told when the disk fails while they are let in.
+var errStorage = errors.New("storage trouble; please try again in a moment")
 
-func (e *StorageError) Error() string { return "storage trouble; please try again in a moment" }
-
-func (e *StorageError) Unwrap() error { return e.Err }
-
-// publicError gives an error as it may be shown to somebody who is not in yet.
-func publicError(err error) error {
+// publicError gives an error as it may be shown to somebody who is not in yet. What is not
+// in words for people goes to the log instead.
+func (s *Server) publicError(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -96,5 +92,6 @@ func publicError(err error) error {
 			return err
 		}
 	}
-	return &StorageError{Err: err}
+	s.cfg.Log.Error("a new user could not be let in", "nick", name, "err", err)
+	return errStorage
 }

@@ -1,11 +1,14 @@
 package sshd
 
 import (
-	"cmp"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -13,36 +16,34 @@ import (
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/nick"
+	"whoelse/sessions/admission"
+	"whoelse/sessions/text"
 )
 
 // Login is who a session belongs to.
+//
+// While somebody logs in, one is made for each attempt and kept with its permissions. The
+// library hands on those of the attempt that succeeded, so nothing that was merely offered
+// gets to a session.
 type Login struct {
 	Nick    string          // canonical; a guest's starts with '~'
 	Asked   string          // the username, cleaned
 	Key     gossh.PublicKey // nil for a guest
 	Role    string          // "operator", or empty
-	Claimed bool            // the nick was bound to the key just now
+	Claimed bool            // the nick is bound to the key with its first session
 	Unused  string          // why a key that was offered did not count; "" for none
+
+	code    string // the invitation that Claimed is by
+	noTouch bool   // the key may sign without being touched
 }
 
-// What authentication found out, kept with the attempt that it belongs to. The
-// library hands on the permissions of the attempt that succeeded, so nothing that
-// was merely offered can get here.
-const (
-	extKnown = "whoelse-nick"  // the key is this nick's
-	extClaim = "whoelse-claim" // the key asks for this nick
-	extGuest = "whoelse-guest" // no key: this guest name
-	extCode  = "whoelse-code"  // the key came with this invitation for extClaim
-	extRole  = "whoelse-role"  // of extKnown
+// loginKey is where permissions have the Login.
+type loginKey struct{}
 
-	// extNoTouch is read by the ssh library.
-	extNoTouch = "no-touch-required"
-)
-
-// login is what a connection remembers of its attempts: to find words for a person
+// attempts are what a connection remembers of a login's: to find words for a person
 // whom none of them lets in, and not to ask twice about an invitation. Nothing here
 // lets anybody in.
-type login struct {
+type attempts struct {
 	pre     gossh.ServerPreAuthConn
 	tried   bool  // anything but "none"
 	refused int   // keys
@@ -52,74 +53,157 @@ type login struct {
 	told    []string // what the person was shown, cleaned
 }
 
+// refusal is why somebody is not let in: in words for them, and as a reason for the log,
+// which docs/operations.md lists and which never changes its meaning.
+type refusal struct {
+	reason string
+	unfit  bool // the key could not be used by any name
+	error
+}
+
+func refused(reason, words string) error { return refusal{reason: reason, error: errors.New(words)} }
+
+// unfit is a key's refusal, whatever name it comes with.
+func unfit(reason string, why error) error { return refusal{reason: reason, unfit: true, error: why} }
+
+// reasonOf names err for the log.
+func reasonOf(err error) string {
+	if r, ok := errors.AsType[refusal](err); ok {
+		return r.reason
+	}
+	if r, ok := errors.AsType[*admission.Refusal](err); ok {
+		return string(r.Why)
+	}
+	if errors.Is(err, errStorage) {
+		return "storage"
+	}
+	return "other"
+}
+
 // offerKey decides whether a key may prove itself. It runs for every key that the
 // client has, before any signature.
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 	c := connOf(ctx)
 	defer s.recoverPanic("login", c)
-	c.login.tried, c.login.user = true, ctx.User()
-	ext, err := s.grant(c, ctx.User(), key)
+	c.attempts.tried, c.attempts.user = true, ctx.User()
+	login, err := s.grant(c, ctx.User(), key)
 	if err == nil {
-		err = s.welcome(cmp.Or(ext[extKnown], ext[extClaim]), key, c)
+		err = s.checkBans(login.Nick, key, c)
 	}
 	if err != nil {
 		c.refuse(key, err)
 		return false
 	}
-	ctx.Permissions().Extensions = ext
+	perms := ctx.Permissions()
+	perms.ExtraData = map[any]any{loginKey{}: login}
+	if login.noTouch {
+		perms.Extensions = map[string]string{"no-touch-required": ""} // read by the ssh library
+	}
 	return true
 }
 
-// grant says what the key would make its owner once it has signed.
-func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (map[string]string, error) {
-	from := addrOf(c.RemoteAddr())
-	holder, err := s.holder(key, user, from)
-	switch {
-	case err == nil:
-		ext := map[string]string{extKnown: holder.Nick, extRole: holder.Role}
-		if holder.NoTouch {
-			ext[extNoTouch] = ""
-		}
-		return ext, nil
-	case !errors.Is(err, keys.ErrUnknownKey):
+// grant says who the key would make its owner once it has signed.
+func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) {
+	login := &Login{Asked: text.CleanLine(user), Key: key}
+	holder, err := s.holder(key, user, addrOf(c.RemoteAddr()))
+	if err == nil {
+		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
+		return login, nil
+	}
+	if !errors.Is(err, keys.ErrUnknownKey) {
 		return nil, unfit("key-refused", err)
 	}
-	if invited, code, ok := strings.Cut(user, "+"); ok {
-		return s.invited(invited, code)
-	}
-	if s.cfg.Closed {
+	asked, code, invited := strings.Cut(user, "+")
+	switch {
+	case invited:
+	case s.cfg.Closed:
 		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
-	}
-	return s.claimable(user)
-}
-
-// claimable says whether an unknown key may have the nick that it asks for.
-func (s *Server) claimable(user string) (map[string]string, error) {
-	if nick.IsGuest(user) {
+	case nick.IsGuest(user):
 		return nil, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
 	}
-	asked, err := nick.Parse(user)
-	if err != nil {
-		return nil, refused("bad-name", err.Error())
+	login.Claimed, login.code = true, code
+	login.Nick, err = nick.Parse(asked)
+	switch {
+	case err != nil:
+		err = refused("bad-name", err.Error())
+	case !invited:
+		err = s.checkAvailable(login.Nick)
+	default:
+		if err = s.publicError(login.Nick, s.cfg.Invites.Check(login.Nick, code)); err != nil {
+			err = unfit("wrong-invite", err)
+		}
 	}
-	return map[string]string{extClaim: asked}, s.checkAvailable(asked)
+	return login, err
 }
 
-// invited says whether a key may be enrolled by an invitation.
-func (s *Server) invited(asked, code string) (map[string]string, error) {
-	name, err := nick.Parse(asked)
-	if err != nil {
-		return nil, refused("bad-name", err.Error())
+// signed is called when a key has proven itself.
+func (c *conn) signed(_ gossh.ConnMetadata, _ gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
+	if err := c.loggedIn(); err != nil {
+		c.attempts.note(err)
+		return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
 	}
-	if err := publicError(s.cfg.Invites.Check(name, code)); err != nil {
-		s.logHidden(&Login{Nick: name}, err)
-		return nil, unfit("wrong-invite", err)
+	if login, ok := p.ExtraData[loginKey{}].(*Login); ok && !login.Claimed {
+		c.knows(login)
 	}
-	return map[string]string{extClaim: name, extCode: code}, nil
+	return p, nil
 }
 
-// welcome refuses who is banned.
-func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
+// enterAsGuest lets people without a key in, without asking them anything. It is
+// the last thing a client tries, so here is where a refusal gets its words.
+func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteractiveChallenge) (ok bool) {
+	c := connOf(ctx)
+	defer s.recoverPanic("login", c)
+	c.attempts.tried, c.attempts.user = true, ctx.User()
+	login, err := s.guest(c, ctx.User())
+	if err == nil {
+		err = c.loggedIn()
+	}
+	if err != nil {
+		// The instruction of a challenge without questions is shown right where a password
+		// would be asked for. The answer is a refusal anyway.
+		c.attempts.note(err)
+		if words := c.attempts.fresh(err.Error()); words != "" {
+			challenge("", strings.TrimSuffix(words, "\r\n"), nil, nil)
+		}
+		return false
+	}
+	if _, err := challenge("", "", nil, nil); err != nil {
+		return false
+	}
+	ctx.Permissions().ExtraData = map[any]any{loginKey{}: login}
+	return true
+}
+
+// guest says who somebody without a key is.
+func (s *Server) guest(c *conn, user string) (*Login, error) {
+	unfit, invited := c.attempts.unfit, strings.Contains(user, "+")
+	if unfit != nil && invited {
+		return nil, unfit // which says it better
+	}
+	if invited {
+		return nil, refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
+	}
+	name, err := nick.Guest(user)
+	switch {
+	case err != nil:
+		return nil, refused("bad-name", err.Error())
+	case s.cfg.NoGuests && unfit != nil:
+		return nil, unfit
+	case s.cfg.NoGuests:
+		return nil, refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
+	}
+	if err := s.checkAvailable(name[1:]); err != nil {
+		return nil, err
+	}
+	login := &Login{Nick: name, Asked: text.CleanLine(user)}
+	if unfit != nil {
+		login.Unused = unfit.Error()
+	}
+	return login, s.checkBans(name, nil, c)
+}
+
+// checkBans refuses who is banned.
+func (s *Server) checkBans(name string, key ssh.PublicKey, c *conn) error {
 	if s.cfg.Bans == nil {
 		return nil
 	}
@@ -130,11 +214,199 @@ func (s *Server) welcome(name string, key ssh.PublicKey, c *conn) error {
 	return nil
 }
 
+// refuse counts a refused key, and says why at once: a client that asks nothing of
+// people (ssh -o BatchMode=yes) never comes to enterAsGuest, and one that has as many
+// keys as it may try is hung up on by the library.
+func (c *conn) refuse(key ssh.PublicKey, why error) {
+	a := &c.attempts
+	a.refused++
+	a.note(why)
+	if a.pre == nil {
+		return
+	}
+	words := a.fresh(why.Error())
+	aboutKey := []string{"nick-held", "key-refused", "unknown-key"} // another key would do
+	if words != "" && slices.Contains(aboutKey, reasonOf(why)) {
+		words = a.fresh("the key "+fingerprint(key)+" does not let you in:") + words
+	}
+	if a.refused == maxAuthTries {
+		words += a.fresh(fmt.Sprintf("%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries))
+	}
+	if words != "" {
+		a.pre.SendAuthBanner(words) // a lost banner changes nothing
+	}
+}
+
+// note keeps why an attempt was refused. What a key can't be used for at all says more
+// than what a name can't be.
+func (a *attempts) note(why error) {
+	if a.unfit == nil {
+		a.why = why
+	}
+	if r, ok := errors.AsType[refusal](why); ok && r.unfit {
+		a.unfit, a.why = why, why
+	}
+}
+
+// fresh is words as a line, unless the person was shown them.
+func (a *attempts) fresh(words string) string {
+	words = text.CleanLine(words)
+	if words == "" || slices.Contains(a.told, words) {
+		return ""
+	}
+	a.told = append(a.told, words)
+	return "whoelse: " + words + "\r\n"
+}
+
+// prove derives who the connection belongs to from what was proven.
+func (c *conn) prove() (*Login, error) {
+	if c.ssh.Permissions == nil {
+		return nil, errors.New("nothing was proven")
+	}
+	login, ok := c.ssh.Permissions.ExtraData[loginKey{}].(*Login)
+	if !ok {
+		return nil, errors.New("nothing was proven")
+	}
+	if login.Asked != text.CleanLine(c.ssh.User()) {
+		return nil, errors.New("the username changed while logging in")
+	}
+	if login.Claimed {
+		if err := c.enrol(login); err != nil {
+			return nil, err
+		}
+	}
+	c.knows(login)
+	return login, nil
+}
+
+// identify says who the connection belongs to, which is found out once, as long as that
+// still holds.
+func (c *conn) identify() (*Login, error) {
+	login, err := c.proven()
+	if err != nil {
+		return nil, err
+	}
+	if why, stale := c.server.Stale(login, c.RemoteAddr().String()); stale {
+		time.AfterFunc(closeWithin, c.abort) // its other sessions have until then
+		return nil, errors.New(why)
+	}
+	return login, nil
+}
+
+// enrol binds a nick to the key that has signed.
+func (c *conn) enrol(login *Login) error {
+	code := login.code
+	var err error
+	if code == "" {
+		err = c.server.claim(login.Nick, login.Key, addrOf(c.RemoteAddr()))
+	} else {
+		login.Asked = login.Nick // and not the code
+		err = c.server.redeem(login.Nick, code, login.Key)
+	}
+	if err != nil {
+		c.log().Info("login refused", "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
+		return err
+	}
+	c.log().Info("nick claimed", "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
+	return nil
+}
+
+// knows notes whose connection it is, for EndStale.
+func (c *conn) knows(l *Login) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = l
+}
+
+// Stale reports whether the key of somebody who has logged in from address would not
+// let them in any more as who they are, and why, in words for them. It is as cheap
+// as a look at the file of keys.
+func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
+	if l == nil || l.Key == nil {
+		return "", false
+	}
+	from, _ := netip.ParseAddrPort(address) // none: then only the key counts
+	holder, err := s.holder(l.Key, l.Asked, from.Addr().Unmap())
+	switch {
+	case errors.Is(err, keys.ErrUnknownKey):
+		return "your key was removed", true
+	case err != nil:
+		return "your key is not accepted any more: " + err.Error(), true
+	case holder.Nick != l.Nick:
+		return "your key is " + holder.Nick + "'s now; connect again", true
+	case holder.Role != l.Role:
+		return "your key's role has changed; connect again", true
+	}
+	return "", false
+}
+
+// EndStale ends the connections that are Stale: those without a session or command
+// at once, the others when these had the time to say why.
+func (s *Server) EndStale() {
+	for _, c := range s.connections() {
+		c.mu.Lock()
+		known := c.known
+		c.mu.Unlock()
+		switch _, stale := s.Stale(known, c.RemoteAddr().String()); {
+		case !stale:
+		case len(c.running) == 0:
+			c.Close()
+		default:
+			time.AfterFunc(closeWithin, c.abort)
+		}
+	}
+}
+
+// log is the bounded one about who is not let in. Its messages and attributes are for
+// fail2ban and the like, and do not change: docs/operations.md.
+func (c *conn) log() *slog.Logger {
+	return slog.New(c.server.refusals).With("from", c.RemoteAddr().String())
+}
+
+// recordFailure tells the log and admission how a connection ended that nobody logged in on.
+func (c *conn) recordFailure() {
+	if c.in.Load() || c.server.isStopped() {
+		return
+	}
+	how := admission.NoAuth
+	switch {
+	case c.late.Load():
+		how = admission.GraceExceeded
+	case c.attempts.tried:
+		how = admission.AuthFailed
+	}
+	why := c.attempts.why
+	if why == nil && how == admission.AuthFailed {
+		why = refused("not-proven", "the key did not sign")
+	}
+	if why == nil {
+		c.log().Info("no login", "how", how)
+	} else {
+		user, _, coded := strings.Cut(c.attempts.user, "+")
+		if coded {
+			user += "+..." // without the code of an invitation, which may be a good one
+		}
+		c.log().Info("login refused", "user", text.Cut(text.CleanLine(user), 64), "reason", reasonOf(why),
+			"why", text.CleanLine(why.Error()), "keys", c.attempts.refused)
+	}
+	if c.ticket != nil {
+		c.ticket.Failed(how)
+	}
+}
+
+// fingerprint is what people know a key by: of a certificate, the key in it.
+func fingerprint(key gossh.PublicKey) string {
+	if key == nil {
+		return ""
+	}
+	if cert, ok := key.(*gossh.Certificate); ok {
+		key = cert.Key
+	}
+	return gossh.FingerprintSHA256(key)
+}
+
 // addrOf returns the address of a, without port; the zero Addr where it has none.
 func addrOf(a net.Addr) netip.Addr {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
+	ap, _ := netip.ParseAddrPort(a.String())
 	return ap.Addr().Unmap()
 }

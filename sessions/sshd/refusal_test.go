@@ -127,7 +127,7 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 			runtime.Gosched()
 		}
 	})
-	r.server.limit.Flush()
+	r.server.refusals.Flush()
 	r.wantLogged(40, `msg="login refused"`)
 	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
 }

@@ -3,15 +3,17 @@
 // [Channel]. What people say and see is not its business.
 //
 // It serves with charm.land's wish and ssh, but keeps the accept loop, the
-// timers and the channel requests to itself, where the library has no bounds.
+// timers and the channels to itself, where the library has no bounds.
 package sshd
 
 import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +21,6 @@ import (
 	"charm.land/ssh"
 	"charm.land/wish/v2"
 	gossh "golang.org/x/crypto/ssh"
-	"golang.org/x/time/rate"
 
 	"whoelse/keys"
 	"whoelse/keys/bans"
@@ -39,13 +40,15 @@ const (
 	loginWithin    = 20 * time.Second // unless Config says so; from accept to a proven identity
 	shellWithin    = 10 * time.Second // the same; from there to a shell or command
 	closeWithin    = 2 * time.Second  // from a session's end to its channel's
+	writeWithin    = 10 * time.Second // one write to the network
 	keepaliveEvery = 15 * time.Second
-	keepaliveMiss  = 3
-	maxChannels    = 4        // sessions at the same time on one connection
-	maxRunning     = 8        // also those whose channel is closed and that have not noticed yet
-	maxOpening     = 64       // also those that are being refused
-	maxAuthTries   = 6        // what sshd allows
-	socketBuffer   = 64 << 10 // bytes, each way: what a client that takes nothing makes the kernel hold
+	keepaliveLate  = 40 * time.Second // an answer; found at the next question
+	maxChannels    = 4                // sessions at the same time on one connection
+	maxRunning     = 8                // also those whose channel is closed and that have not noticed yet
+	maxOpening     = 64               // also those that are being refused
+	maxAuthTries   = 6                // what sshd allows
+	maxBeforeAuth  = 32 << 10         // bytes before a login: some 5 KiB with all algorithms there are
+	socketBuffer   = 64 << 10         // bytes, each way: what a client that takes nothing makes the kernel hold
 )
 
 // Config is what a server needs.
@@ -79,43 +82,36 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{} // every open connection, also before login
 	stopped  bool
-	all      sync.WaitGroup // the connections' goroutines
-	floods   rate.Sometimes // to the log
-	refusals *slog.Logger   // bounded
-	limit    floodlog.Handler
+	all      sync.WaitGroup   // the connections' goroutines
+	refusals floodlog.Handler // the log about who is not let in
 }
 
 // New returns a server. It does not listen yet.
 func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
-	s := &Server{cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{}, floods: rate.Sometimes{Interval: time.Minute}}
-	s.limit = floodlog.New(cfg.Log, "too many refusals within a minute; some were left out")
-	s.refusals = slog.New(s.limit)
-	srv, err := wish.NewServer(
-		hostSigner(cfg.HostKey),
+	s := &Server{
+		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
+		refusals: floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
+	}
+	var err error
+	s.ssh, err = wish.NewServer(
 		wish.WithVersion(strings.TrimPrefix(serverVersion, "SSH-2.0-")),
 		wish.WithPublicKeyAuth(s.offerKey),
 		wish.WithKeyboardInteractiveAuth(s.enterAsGuest),
-		wish.WithMiddleware(s.session),
+		func(srv *ssh.Server) error {
+			srv.AddHostKey(cfg.HostKey)
+			srv.ConnCallback = func(ctx ssh.Context, nc net.Conn) net.Conn {
+				ctx.SetValue(connKey{}, nc)
+				return nc
+			}
+			srv.ServerConfigCallback = s.protocol
+			srv.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.openChannel}
+			srv.RequestHandlers = map[string]ssh.RequestHandler{} // none: no forwarding
+			return nil
+		},
 	)
-	if err != nil {
-		return nil, err
-	}
-	srv.ConnCallback = attachConn
-	srv.ServerConfigCallback = s.protocol
-	srv.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.openChannel}
-	srv.RequestHandlers = map[string]ssh.RequestHandler{} // none: no forwarding
-	srv.SubsystemHandlers = map[string]ssh.SubsystemHandler{}
-	s.ssh = srv
-	return s, nil
-}
-
-func hostSigner(key gossh.Signer) ssh.Option {
-	return func(srv *ssh.Server) error {
-		srv.AddHostKey(key)
-		return nil
-	}
+	return s, err
 }
 
 // protocol configures one connection: only algorithms without known weaknesses,
@@ -125,7 +121,7 @@ func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 	cfg := &gossh.ServerConfig{
 		MaxAuthTries: maxAuthTries,
 		PreAuthConnCallback: func(pre gossh.ServerPreAuthConn) {
-			c.login.pre = pre
+			c.attempts.pre = pre
 			c.early.Store(false)
 		},
 		AuthLogCallback: func(_ gossh.ConnMetadata, _ string, err error) {
@@ -133,16 +129,7 @@ func (s *Server) protocol(ctx ssh.Context) *gossh.ServerConfig {
 				c.deadline.Reset(s.cfg.ShellWithin)
 			}
 		},
-	}
-	cfg.VerifiedPublicKeyCallback = func(meta gossh.ConnMetadata, key gossh.PublicKey, p *gossh.Permissions, _ string) (*gossh.Permissions, error) {
-		if err := c.loggedIn(); err != nil {
-			c.login.note(err)
-			return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
-		}
-		if nick, ok := p.Extensions[extKnown]; ok {
-			c.knows(&Login{Nick: nick, Role: p.Extensions[extRole], Key: key, Asked: text.CleanLine(meta.User())})
-		}
-		return p, nil
+		VerifiedPublicKeyCallback: c.signed,
 	}
 	cfg.KeyExchanges = []string{gossh.KeyExchangeMLKEM768X25519}
 	if !s.cfg.Strict {
@@ -177,30 +164,40 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 func (s *Server) start(nc net.Conn) {
-	c := newConn(s, nc)
-	if !s.add(c) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
 		nc.Close()
 		return
 	}
-	go func() {
-		defer s.all.Done()
+	c := newConn(s, nc)
+	s.conns[c] = struct{}{}
+	s.all.Go(func() {
 		defer s.remove(c)
 		defer s.recoverPanic("connection", c)
 		s.serve(c)
-	}()
+	})
+}
+
+func (s *Server) remove(c *conn) {
+	c.deadline.Stop()
+	c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
 
 // serve asks admission and then runs the connection. With a proxy in front, its
 // address is known only when the proxy's header has come, so this waits for it.
 func (s *Server) serve(c *conn) {
 	if s.cfg.Admission != nil {
-		visit, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
+		ticket, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
 		if err != nil {
-			c.logDoor(err)
+			c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
 			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
 			return
 		}
-		if !c.enter(visit) {
+		if !c.enter(ticket) {
 			return
 		}
 	}
@@ -219,43 +216,25 @@ func (s *Server) serve(c *conn) {
 // against anybody, and logs to slog's default.
 func (s *Server) recoverPanic(what string, c *conn) {
 	if p := recover(); p != nil {
-		if c.visit != nil {
-			c.visit.Failed(admission.Crashed) // which counts nothing after a login
+		if c.ticket != nil {
+			c.ticket.Failed(admission.Crashed) // which counts nothing after a login
 		}
 		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
 		c.Close()
 	}
 }
 
-// flooded logs that a connection is ended for what it sent, though not each time.
-func (s *Server) flooded(c *conn) {
-	s.floods.Do(func() {
-		s.cfg.Log.Warn("connection closed: it sent faster than the server could read; more of these are not logged for a minute", "from", c.RemoteAddr())
-	})
-}
-
-func (s *Server) add(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return false
-	}
-	s.conns[c] = struct{}{}
-	s.all.Add(1)
-	return true
-}
-
-func (s *Server) remove(c *conn) {
-	c.end()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-}
-
 func (s *Server) isStopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopped
+}
+
+// connections lists those that are open.
+func (s *Server) connections() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 // Stop lets nobody in any more; connections that are open go on. The listener is
@@ -269,11 +248,9 @@ func (s *Server) Stop() {
 // Close ends all connections and waits until their goroutines have ended.
 func (s *Server) Close() {
 	s.Stop()
-	s.mu.Lock()
-	for c := range s.conns {
+	for _, c := range s.connections() {
 		c.Close()
 	}
-	s.mu.Unlock()
 	s.all.Wait()
-	s.limit.Flush()
+	s.refusals.Flush()
 }

@@ -36,7 +36,7 @@ func TestTakeOfWhatCantBeWritten(t *testing.T) {
 	l, err := history.OpenLook(filepath.Join(data, "history"), "bob")
 	must(t, err)
 	n := 0
-	must(t, l.Each(0, func(history.Line) bool { return true }, func(f history.Finding) { t.Error(f) }, func(history.Line) error { n++; return nil }))
+	must(t, l.Each(0, func(history.Line) bool { return true }, func(f history.Problem) { t.Error(f) }, func(history.Line) error { n++; return nil }))
 	must(t, l.Close())
 	if n != 2 {
 		t.Errorf("bob has %d lines", n)

@@ -45,10 +45,10 @@ func check(cfg Config) *cobra.Command {
 }
 
 // checking has what is found told, and how far it is.
-func (k *command) checking(verb string, tell func(history.Finding)) history.Checking {
+func (k *command) checking(verb string, tell func(history.Problem)) history.Checking {
 	read := int64(0)
 	return history.Checking{
-		Tell: func(f history.Finding) {
+		Tell: func(f history.Problem) {
 			f.File = filepath.Join("history", f.File)
 			tell(f)
 		},
@@ -60,7 +60,7 @@ func (k *command) checking(verb string, tell func(history.Finding)) history.Chec
 }
 
 func (k *command) check(dir string) error {
-	sum, err := history.Check(k.ctx, dir, k.checking("checked", func(f history.Finding) { k.say("%s", f) }))
+	sum, err := history.Check(k.ctx, dir, k.checking("checked", func(f history.Problem) { k.say("%s", f) }))
 	if err != nil {
 		return k.failed("the histories can't be checked", err, "")
 	}
@@ -87,8 +87,8 @@ func (k *command) check(dir string) error {
 
 func (k *command) repair(dir string) error {
 	mended := 0
-	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Finding) {
-		if f.Grade == history.Damage {
+	err := history.Repair(k.ctx, dir, slog.New(k), k.checking("repaired", func(f history.Problem) {
+		if f.Severity == history.Damage {
 			mended++
 			f.What = "mended: " + f.What
 			k.say("%s", f)

@@ -54,7 +54,7 @@ func historyCommand(cfg Config) *cobra.Command {
 		want := func(l history.Line) bool { // marks of who is still there say nothing to people
 			return asJSON || l.Message != nil && l.Message.Kind != room.KindAlive
 		}
-		err = look.Each(n, want, func(f history.Finding) {
+		err = look.Each(n, want, func(f history.Problem) {
 			_ = out.Flush() // it fails again below
 			k.remark("left out: history/%s", f)
 		}, func(l history.Line) error {

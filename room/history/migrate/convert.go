@@ -22,7 +22,6 @@ import (
 // building is the new folder while it is made.
 type building struct {
 	log     *slog.Logger
-	opened  []disk.Folder
 	journal map[string][]pending // by owner
 	seq     uint64               // the greatest
 	lastID  string
@@ -38,78 +37,42 @@ type task struct {
 
 const progressEvery = 5 * time.Second
 
-// build makes the folder called name in parent from old, durably. The version is last: it says that
-// all is there.
-func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) error {
+// build makes the folder called name in parent from old, durably.
+func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (err error) {
 	if err := removeAll(parent, name); err != nil {
 		return err
 	}
-	b := &building{log: log}
+	var opened []disk.Folder
 	defer func() {
-		for _, in := range b.opened {
+		for _, in := range opened {
 			_ = in.Close() // what was made is durable by then
 		}
 	}()
-	root, err := b.sub(parent, name)
+	sub := func(in disk.Folder, name string) (sub disk.Folder) {
+		if err == nil {
+			if sub, err = in.Sub(name); err == nil {
+				opened = append(opened, sub)
+			}
+		}
+		return sub
+	}
+	root := sub(parent, name)
+	rooms, newUsers, _ := sub(root, "rooms"), sub(root, "users"), sub(root, "log")
+	users, journal := sub(old, "users"), sub(old, "journal")
 	if err != nil {
 		return err
 	}
-	tasks, err := b.list(old, root)
-	if err != nil {
+	b := &building{log: log}
+	if b.journal, err = readJournals(journal, log); err != nil {
 		return err
 	}
-	told := time.Now()
-	for i, t := range tasks {
-		if err := b.convert(t); err != nil {
-			return fmt.Errorf("%s: %w", t.fromName, err)
-		}
-		if time.Since(told) > progressEvery {
-			told = time.Now()
-			log.Info("history: the layout is brought up to date", "files", i+1, "of", len(tasks))
-		}
-	}
-	for _, in := range b.opened {
-		if err := in.Sync(); err != nil {
-			return err
-		}
-	}
-	point := strconv.AppendUint([]byte(`{"seq":`), b.seq, 10)
-	point = jsonl.AppendString(append(point, `,"last_id":`...), b.lastID)
-	if err := disk.WriteFile(root, "checkpoint.json", jsonl.Seal(point, 0)); err != nil {
-		return err
-	}
-	return errors.Join(disk.WriteFile(root, "version", []byte("3\n")), parent.Sync())
-}
-
-// sub opens a folder until the end.
-func (b *building) sub(in disk.Folder, name string) (disk.Folder, error) {
-	sub, err := in.Sub(name)
-	if err == nil {
-		b.opened = append(b.opened, sub)
-	}
-	return sub, err
-}
-
-// list finds out what is to be made.
-func (b *building) list(old, root disk.Folder) ([]task, error) {
 	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return err
 	}
 	var state struct{ Last string }
 	if text = bytes.TrimSuffix(text, []byte("\n")); jsonl.Sealed(text) && json.Unmarshal(text, &state) == nil {
 		b.lastID = state.Last // else the ids in the histories count
-	}
-	journal, err1 := b.sub(old, "journal")
-	users, err2 := b.sub(old, "users")
-	newUsers, err3 := b.sub(root, "users")
-	rooms, err4 := b.sub(root, "rooms")
-	_, err5 := b.sub(root, "log")
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
-		return nil, err
-	}
-	if b.journal, err = readJournals(journal, b.log); err != nil {
-		return nil, err
 	}
 	tasks := []task{
 		{old, rooms, "room.jsonl", "lobby.jsonl", "#room", ""},
@@ -126,22 +89,45 @@ func (b *building) list(old, root disk.Folder) ([]task, error) {
 		}
 	}
 	const retiredFolder = ".retired"
-	if err != nil || !slices.Contains(files, retiredFolder) {
-		return tasks, err
-	}
-	retired, err1 := b.sub(users, retiredFolder)
-	newRetired, err2 := b.sub(newUsers, retiredFolder)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
-	files, err = retired.Names()
-	for _, file := range files {
-		if name, ok := strings.CutSuffix(file, ".jsonl"); ok { // NICK-TIME
-			nick := name[:max(0, strings.LastIndex(name, "-"))]
-			tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
+	if err == nil && slices.Contains(files, retiredFolder) {
+		retired, newRetired := sub(users, retiredFolder), sub(newUsers, retiredFolder)
+		if err == nil {
+			files, err = retired.Names()
+		}
+		for _, file := range files {
+			nick := file[:max(0, strings.LastIndex(file, "-"))] // NICK-TIME.jsonl
+			if strings.HasSuffix(file, ".jsonl") {
+				tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
+			}
 		}
 	}
-	return tasks, err
+	if err != nil {
+		return err
+	}
+	told := time.Now()
+	for i, t := range tasks {
+		if err := b.convert(t); err != nil {
+			return fmt.Errorf("%s: %w", t.fromName, err)
+		}
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			log.Info("history: the layout is brought up to date", "files", i+1, "of", len(tasks))
+		}
+	}
+	for _, in := range opened {
+		if err := in.Sync(); err != nil {
+			return err
+		}
+	}
+	point := strconv.AppendUint([]byte(`{"seq":`), b.seq, 10)
+	point = jsonl.AppendString(append(point, `,"last_id":`...), b.lastID)
+	if err := disk.WriteFile(root, "checkpoint.json", jsonl.Seal(point, 0)); err != nil {
+		return err
+	}
+	if err := disk.WriteFile(root, "version", []byte("3\n")); err != nil { // it says that all is there
+		return err
+	}
+	return parent.Sync()
 }
 
 // conversion is one history on its way to the new layout.

@@ -5,6 +5,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -56,17 +57,11 @@ type Stat struct {
 	Links uint64 // names of the file; 0 where that is not known
 }
 
-// notRegular is an error of Open about what has the name. All are ErrNotRegular.
-type notRegular string
-
-const (
-	ErrNotRegular = notRegular("is not a regular file")
-	errLinked     = notRegular("has another name (a hard link) and may be somebody else's; put a copy in its place")
+// ErrNotRegular is wrapped by the error of Open about what has the name.
+var (
+	ErrNotRegular = errors.New("is not a regular file")
+	errLinked     = fmt.Errorf("%w of its own: it has another name (a hard link); put a copy in its place", ErrNotRegular)
 )
-
-func (e notRegular) Error() string { return string(e) }
-
-func (e notRegular) Is(target error) bool { return target == ErrNotRegular }
 
 // ReadFile returns all of a file of at most max bytes.
 func ReadFile(in Folder, name string, max int64) ([]byte, error) {
@@ -74,16 +69,8 @@ func ReadFile(in Folder, name string, max int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	b := make([]byte, min(st.Size, max))
-	n, err := f.ReadAt(b, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return b[:n], errors.Join(err, f.Close())
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, max))
+	return b, errors.Join(err, f.Close())
 }
 
 // WriteFile replaces a file durably and in one step: after a crash the old or the new

@@ -65,9 +65,9 @@ func OpenExisting(path string) (Folder, error) {
 	return dir{root: root, path: path}, nil
 }
 
-// OpenReadOnly opens an existing folder in which nothing is made or changed. Files that can only be
-// read can be opened there, also those with a second name, and a lock is tried as a reader: it fails
-// while somebody holds it.
+// OpenReadOnly opens an existing folder in which Open, Sub and Lock make nothing, and no file can be written.
+// Files that can only be read can be opened there, also those with a second name, and a lock is tried as a
+// reader: it fails while somebody holds it.
 func OpenReadOnly(path string) (Folder, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -132,29 +132,9 @@ func (d dir) Names() ([]string, error) {
 	return names, errors.Join(err, f.Close())
 }
 
-// writable is nil where the folder may be changed.
-func (d dir) writable() error {
-	if d.readOnly {
-		return unix.EROFS
-	}
-	return nil
-}
-
-func (d dir) Remove(name string) error {
-	if err := d.writable(); err != nil {
-		return err
-	}
-	return d.root.Remove(name)
-}
-
-func (d dir) Rename(from, to string) error {
-	if err := d.writable(); err != nil {
-		return err
-	}
-	return d.root.Rename(from, to)
-}
-
-func (d dir) Close() error { return d.root.Close() }
+func (d dir) Remove(name string) error     { return d.root.Remove(name) }
+func (d dir) Rename(from, to string) error { return d.root.Rename(from, to) }
+func (d dir) Close() error                 { return d.root.Close() }
 
 func (d dir) Sub(name string) (Folder, error) {
 	if !d.readOnly {
@@ -181,9 +161,6 @@ func (d dir) Sub(name string) (Folder, error) {
 }
 
 func (d dir) Sync() error {
-	if err := d.writable(); err != nil {
-		return err
-	}
 	f, err := d.root.Open(".")
 	if err != nil {
 		return err

@@ -1,0 +1,276 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+)
+
+// MaxObservers is how many observers one nick has at a time, those who wait for somebody with
+// AwaitOnline among them.
+const MaxObservers = 10
+
+// maxReplay is how many messages Replay gives at most: about as many as searchMost passes over.
+const maxReplay = 50_000
+
+// ErrObservers is returned where a nick has as many observers as it may have.
+var ErrObservers = errors.New("too many observers of one nick")
+
+// Observer is how a program follows what its nick may read, without being present: what is
+// said in the room, and the nick's direct messages. Nothing is delivered or read by it.
+type Observer struct {
+	member *Member
+	sink   Sink
+	before string // the ID of the last message before it began
+
+	Preferences // owned by Room.mu
+}
+
+// Observe puts to sink, from now on, what is said in the room, unless the person hides it, and each
+// direct message to and from the person, as they stand in the histories. shown is always nil.
+// Replay gives what was before. The error is ErrClosed or ErrObservers, or wraps ErrStorage.
+func (s *Member) Observe(sink Sink) (*Observer, error) {
+	r := s.room
+	r.setting.Lock() // no change of the preferences is missed
+	defer r.setting.Unlock()
+	set, err := r.preferences(s.nick)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.listen(s.nick); err != nil {
+		return nil, err
+	}
+	o := &Observer{member: s, sink: sink, before: r.lastMessage, Preferences: set}
+	r.people.observers[s.nick] = append(r.people.observers[s.nick], o)
+	return o, nil
+}
+
+// Close ends the updates. It is to be called once.
+func (o *Observer) Close() {
+	r, nick := o.member.room, o.member.nick
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.people.stopListening(nick)
+	left := slices.DeleteFunc(r.people.observers[nick], func(other *Observer) bool { return other == o })
+	r.people.observers[nick] = left
+	if len(left) == 0 {
+		delete(r.people.observers, nick)
+	}
+}
+
+// listen counts one who observes or waits. r.mu is held.
+func (r *Room) listen(nick string) error {
+	switch {
+	case r.closed:
+		return ErrClosed
+	case r.people.listening[nick] >= MaxObservers:
+		return ErrObservers
+	}
+	r.people.listening[nick]++
+	return nil
+}
+
+func (ps *people) stopListening(nick string) {
+	if ps.listening[nick]--; ps.listening[nick] == 0 {
+		delete(ps.listening, nick)
+	}
+}
+
+// observe puts a line of the room to all observers who do not hide it.
+func (ps *people) observe(u *Update) {
+	for _, of := range ps.observers {
+		for _, o := range of {
+			if !o.hides(u.Message) {
+				o.sink.Put(u, nil)
+			}
+		}
+	}
+}
+
+// observeDirect puts a direct message to those whose histories have it.
+func (ps *people) observeDirect(u *Update, full []string) {
+	for _, nick := range append([]string{u.Message.From}, u.Message.To...) {
+		if slices.Contains(full, nick) {
+			continue
+		}
+		for _, o := range ps.observers[nick] {
+			o.sink.Put(u, nil)
+		}
+	}
+}
+
+// Replay selects messages from before an observer began.
+type Replay struct {
+	Room, Direct bool                // the room's, and the person's direct ones
+	Keep         func(*Message) bool // of these; it must not block
+	After        string              // all with a greater ID than this; "": the Newest
+	Newest       int
+}
+
+// After is for [Replay.After]: messages from t on have greater IDs.
+func After(t time.Time) string { return encodeID(uint64(max(t.UnixMicro(), 1)) - 1) }
+
+// errEnough ends a search that needs nothing older.
+var errEnough = errors.New("nothing older is needed")
+
+// Replay gives messages from before the observer's first update, oldest first. With After, it
+// gives all of them or, where that is more than may be searched for or given, [ErrSearchLimit] and none;
+// else as many as were found within that limit. Other errors are those of History.
+//
+// IDs of messages are in the order of the log, and so are histories: an ID says which
+// of two messages from different histories was first, and what the observer gets itself.
+func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error] {
+	r := o.member.room
+	return func(yield func(Page, error) bool) {
+		r.mu.Lock()
+		set := o.Preferences
+		r.mu.Unlock()
+		n, kept, inVain, limited := ask.Newest, 0, 0, false
+		if ask.After != "" {
+			n = maxReplay + 1
+		}
+		search := func(owner string) iter.Seq2[*Message, error] {
+			return without(errEnough, r.histories.Tail(owner, n, func(m *Message) (bool, error) {
+				switch {
+				case ctx.Err() != nil:
+					return false, ctx.Err()
+				case m.ID > o.before:
+					return false, nil
+				case ask.After != "" && m.ID <= ask.After:
+					return false, errEnough
+				case inVain >= searchMost:
+				case m.Kind == KindReceipt || set.hides(m) || !ask.Keep(m):
+					inVain += searchCost(m)
+					return false, nil
+				case kept < maxReplay:
+					kept++
+					return true, nil
+				}
+				limited = true
+				return false, errEnough
+			}))
+		}
+		messages := iter.Seq2[*Message, error](func(func(*Message, error) bool) {})
+		if ask.Room {
+			messages = search(RoomHistory)
+		}
+		if ask.Direct && !o.member.Guest() {
+			messages = merged(messages, search(o.member.nick))
+		}
+		skipped := 0
+		found := func(yield func(*Message, error) bool) {
+			for m, err := range messages { // all is searched before the first comes
+				if limited && ask.After != "" {
+					break
+				}
+				if err == nil && ask.After == "" && skipped < kept-n {
+					skipped++
+					continue
+				}
+				if !yield(m, err) {
+					return
+				}
+			}
+			if limited && ask.After != "" {
+				yield(nil, ErrSearchLimit)
+			}
+		}
+		charged := 0
+		for page, err := range paged(found) {
+			page.Searched += inVain - charged
+			charged = inVain
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// without gives messages, and no error that is end.
+func without(end error, messages iter.Seq2[*Message, error]) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		for m, err := range messages {
+			if errors.Is(err, end) || !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+// merged gives the messages of both by ID, as each of them does.
+func merged(a, b iter.Seq2[*Message, error]) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		next, stop := iter.Pull2(b)
+		defer stop()
+		other, failed, more := next()
+		for m, err := range a {
+			for err == nil && more && (failed != nil || other.ID < m.ID) {
+				if !yield(other, failed) || failed != nil {
+					return
+				}
+				other, failed, more = next()
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+		for ; more; other, failed, more = next() {
+			if !yield(other, failed) {
+				return
+			}
+		}
+	}
+}
+
+// arrival is somebody whom others wait for.
+type arrival struct {
+	came    chan struct{} // closed when they come
+	waiting int
+}
+
+// AwaitOnline returns nil as soon as a session of nick is present, at once if one is. The error is
+// ErrClosed or ErrObservers, or ctx's cause.
+func (s *Member) AwaitOnline(ctx context.Context, nick string) error {
+	r := s.room
+	r.mu.Lock()
+	if p := r.people.here[nick]; p != nil && len(p.sessions) > 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	if err := r.listen(s.nick); err != nil {
+		r.mu.Unlock()
+		return err
+	}
+	a := r.people.awaited[nick]
+	if a == nil {
+		a = &arrival{came: make(chan struct{})}
+		r.people.awaited[nick] = a
+	}
+	a.waiting++
+	r.mu.Unlock()
+	var err error
+	select {
+	case <-a.came:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.people.stopListening(s.nick)
+	if a.waiting--; a.waiting == 0 && r.people.awaited[nick] == a {
+		delete(r.people.awaited, nick)
+	}
+	return err
+}
+
+// arrived tells those who wait for nick.
+func (ps *people) arrived(nick string) {
+	if a := ps.awaited[nick]; a != nil {
+		close(a.came)
+		delete(ps.awaited, nick)
+	}
+}

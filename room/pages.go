@@ -1,0 +1,94 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// Page is a part of a history, oldest message first. A history is handed out page
+// by page, so that a slow reader has little of it in memory.
+type Page struct {
+	Messages []*Message
+	Searched int // about how many bytes were looked at to find these, since the page before
+}
+
+// A page ends with whichever it reaches first.
+const (
+	pageMessages = 100
+	pageBytes    = 64 << 10 // of text
+)
+
+// searchMost bounds a search, by the cost of the messages that it passes over.
+const searchMost = 4 << 20
+
+// ErrSearchLimit ends a history that was not searched to its beginning.
+var ErrSearchLimit = errors.New("the search ended before the beginning of the history")
+
+// searchCost is what looking at m costs, in bytes.
+func searchCost(m *Message) int { return len(m.Text) + 100 }
+
+// tail gives the newest n messages of owner that keep accepts. The error, if there
+// is one, comes with the last page and is [ErrSearchLimit], or wraps [ErrStorage].
+// Once ctx is over it is ctx's, soon: nothing is searched for a client that has gone.
+func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		inVain := 0
+		messages := r.histories.Tail(owner, n, func(m *Message) (bool, error) {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			if inVain >= searchMost {
+				return false, ErrSearchLimit
+			}
+			if keep(m) {
+				return true, nil
+			}
+			inVain += searchCost(m)
+			return false, nil
+		})
+		charged := 0
+		for page, err := range paged(messages) {
+			page.Searched += inVain - charged
+			charged = inVain
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// paged makes pages of messages. The error, and the last page, may come with no messages.
+func paged(messages iter.Seq2[*Message, error]) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		var page Page
+		size := 0
+		for m, err := range messages {
+			if err != nil {
+				yield(page, err)
+				return
+			}
+			page.Messages = append(page.Messages, m)
+			page.Searched += searchCost(m)
+			if size += len(m.Text); len(page.Messages) == pageMessages || size >= pageBytes {
+				if !yield(page, nil) {
+					return
+				}
+				page, size = Page{}, 0
+			}
+		}
+		yield(page, nil)
+	}
+}
+
+// Collect returns all of messages, and the error that ends them.
+func Collect(messages iter.Seq2[*Message, error]) ([]*Message, error) {
+	var all []*Message
+	for m, err := range messages {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}

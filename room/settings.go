@@ -1,0 +1,139 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Settings keeps what people have set for themselves, over restarts. Its methods
+// may be called concurrently; Save for one nick only once at a time.
+type Settings interface {
+	// Load returns what nick has set, the zero value if nothing. It may read a small file.
+	Load(nick string) (Preferences, error)
+	// Save replaces that; it is on disk when this returns nil.
+	Save(nick string, p Preferences) error
+}
+
+// Preferences are what a person has set. They are never changed in place. The JSON is that of
+// the files.
+type Preferences struct {
+	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
+	Absence Absence  `json:"away,omitzero"`
+}
+
+// Absence is being away, online or not, which lasts until the person ends it.
+type Absence struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Away reports whether it is any.
+func (a Absence) Away() bool { return !a.Since.IsZero() }
+
+// maxBlocked bounds one person's list.
+const maxBlocked = 1000
+
+func (p *Preferences) blocks(nick string) bool {
+	_, found := slices.BinarySearch(p.Blocked, nick)
+	return found
+}
+
+// hides reports whether a line of the room is hidden by p.
+func (p *Preferences) hides(m *Message) bool {
+	return len(p.Blocked) > 0 && m.Kind != KindNotice && p.blocks(m.From)
+}
+
+// Block refuses nick's direct messages and hides its room messages from now on,
+// and reports whether that is new. For a guest it lasts until the guest leaves.
+func (s *Member) Block(nick string) (changed bool, err error) {
+	err = s.set(func(p *Preferences) error {
+		i, found := slices.BinarySearch(p.Blocked, nick)
+		switch {
+		case found:
+			return nil
+		case len(p.Blocked) >= maxBlocked:
+			return fmt.Errorf("you block %d people already; /unblock some first", maxBlocked)
+		}
+		p.Blocked, changed = slices.Insert(slices.Clone(p.Blocked), i, nick), true
+		return nil
+	})
+	return changed && err == nil, err
+}
+
+// Unblock ends Block and reports whether nick was blocked.
+func (s *Member) Unblock(nick string) (changed bool, err error) {
+	err = s.set(func(p *Preferences) error {
+		changed = p.blocks(nick)
+		p.Blocked = slices.DeleteFunc(slices.Clone(p.Blocked), func(n string) bool { return n == nick })
+		return nil
+	})
+	return changed && err == nil, err
+}
+
+// Blocked lists who is blocked, sorted.
+func (s *Member) Blocked() ([]string, error) {
+	p, err := s.room.preferences(s.nick)
+	return p.Blocked, err
+}
+
+// Away marks the person as away: direct messages are kept for the inbox, until Back. The person
+// need not be present. A guest's absence ends with the guest.
+func (s *Member) Away(reason string) error {
+	return s.set(func(p *Preferences) error {
+		p.Absence = Absence{Since: time.Now().UTC().Truncate(time.Second), Reason: reason}
+		return nil
+	})
+}
+
+// Back ends Away and reports whether the person was away.
+func (s *Member) Back() (was bool, err error) {
+	err = s.set(func(p *Preferences) error {
+		was, p.Absence = p.Absence.Away(), Absence{}
+		return nil
+	})
+	return was, err
+}
+
+// set has the person's preferences changed, on disk first. One change at a time.
+func (s *Member) set(change func(*Preferences) error) error {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	before, err := r.preferences(s.nick)
+	if err != nil {
+		return err
+	}
+	after := before
+	if err := change(&after); err != nil {
+		return err
+	}
+	same := after.Absence == before.Absence && slices.Equal(after.Blocked, before.Blocked)
+	if !same && !s.Guest() {
+		if err := r.settings.Save(s.nick, after); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.people.here[s.nick]; p != nil {
+		p.Preferences = after
+	}
+	for _, o := range r.people.observers[s.nick] {
+		o.Preferences = after
+	}
+	return nil
+}
+
+// preferences returns what nick has set: from memory if present, else from the settings.
+func (r *Room) preferences(nick string) (set Preferences, err error) {
+	present := false
+	r.withPerson(nick, func(p *person) { set, present = p.Preferences, true })
+	if present || isGuest(nick) {
+		return set, nil
+	}
+	if set, err = r.settings.Load(nick); err != nil {
+		return Preferences{}, fmt.Errorf("%w: reading the settings of %s: %w", ErrStorage, nick, err)
+	}
+	return set, nil
+}

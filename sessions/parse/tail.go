@@ -1,0 +1,71 @@
+package parse
+
+import (
+	"regexp"
+	"strings"
+
+	"whoelse/keys/duration"
+	"whoelse/sessions/text"
+)
+
+// defaultTail is how many messages tail begins with unless it is told.
+const defaultTail = 10
+
+var wholeID = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{11}$`)
+
+// TailArgs takes the options of tail, in any order.
+func TailArgs(rest string, call *Call) (problem string) {
+	numbered := false
+	for rest != "" && problem == "" {
+		var word string
+		word, rest = cut(rest)
+		name, value, given := strings.Cut(word, "=")
+		if !given && (name == "-n" || name == "--since") {
+			value, rest = cut(rest)
+		}
+		switch {
+		case name == "-n":
+			numbered = true
+			problem = call.tailFrom(value)
+		case name == "--since":
+			problem = call.tailSince(value)
+		case word == "--direct":
+			call.Direct = true
+		case word == "--mentions":
+			call.Mentions = true
+		default:
+			return "unexpected argument " + text.Quote(word, 24)
+		}
+	}
+	since := call.Since != "" || call.For != 0
+	switch {
+	case problem != "":
+	case call.Direct && call.Mentions:
+		return "--mentions has direct messages, too; leave out --direct"
+	case numbered && since:
+		return "give one of -n and --since"
+	case !numbered && !since:
+		call.N = defaultTail
+	}
+	return problem
+}
+
+func (call *Call) tailFrom(value string) (problem string) {
+	if value == "0" {
+		return ""
+	}
+	_, problem = number(maxLines)(value, call)
+	return problem
+}
+
+func (call *Call) tailSince(value string) (problem string) {
+	if id := strings.ToLower(value); wholeID.MatchString(id) {
+		call.Since = id
+		return ""
+	}
+	d, err := duration.Parse(value)
+	if call.For = d; err != nil {
+		return text.Quote(value, 24) + " is neither the ID of a message nor a duration (10m, 2h)"
+	}
+	return ""
+}

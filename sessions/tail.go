@@ -1,0 +1,187 @@
+package sessions
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+)
+
+// tail prints what is said, or the person's direct messages, until the client ends it. What came
+// before is read from the histories, as /history does; what comes meanwhile waits.
+func (c *commandContext) tail(call parse.Call) result.Result {
+	if call.Direct && c.seat.Guest() {
+		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: call.Name}
+	}
+	ctx, stop := c.interruptible()
+	defer stop()
+	f := &follower{out: c.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
+	o, err := c.seat.Observe(f)
+	if err != nil {
+		return c.notListening(err)
+	}
+	defer o.Close()
+	wanted := func(m *room.Message) bool { return true }
+	if nick := c.seat.Nick(); call.Mentions {
+		wanted = func(m *room.Message) bool {
+			return m.From != nick && (isDirect(m) || render.Mentions(m.Text, nick))
+		}
+	}
+	ask := room.Replay{Room: f.room, Direct: f.direct, Keep: wanted, After: call.Since, Newest: call.N}
+	if call.For != 0 {
+		ask.After = room.After(time.Now().Add(-call.For))
+	}
+	if failed := c.replay(ctx, o, ask); failed != nil {
+		return failed
+	}
+	for {
+		select {
+		case <-f.wake:
+			c.printFacts(f.take(), wanted)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// replay prints what was before o. It counts against the rate, as reading does.
+func (c *commandContext) replay(ctx context.Context, o *room.Observer, ask room.Replay) result.Result {
+	work := 0
+	for page, err := range o.Replay(ctx, ask) {
+		work += page.Searched/searchedWorth + c.printFacts(page.Messages, ask.Keep)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, room.ErrSearchLimit):
+			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
+		case err != nil && ask.Room:
+			return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+		case err != nil:
+			return c.failed(result.Failure{Reason: result.ReadingHistory, Err: err})
+		case !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, ctx.Done()):
+			return nil
+		}
+		work %= messageWorth
+	}
+	return nil
+}
+
+// printFacts prints the messages that are wanted and returns how many bytes that were. It waits
+// while much is queued.
+func (c *commandContext) printFacts(messages []*room.Message, wanted func(*room.Message) bool) int {
+	var lines []byte
+	for _, m := range messages {
+		if wanted(m) {
+			lines = render.Fact(lines, m)
+		}
+	}
+	if len(lines) > 0 {
+		c.print(string(lines), nil)
+	}
+	return len(lines)
+}
+
+// watch waits until somebody is online.
+func (c *commandContext) watch(call parse.Call) result.Result {
+	if !c.known(call.Nick) {
+		return c.nobody(call.Nick)
+	}
+	ctx, stop := c.interruptible()
+	defer stop()
+	err := c.seat.AwaitOnline(ctx, call.Nick)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
+	}
+	return c.notListening(err)
+}
+
+// notListening is why somebody can't observe the room.
+func (c *commandContext) notListening(err error) result.Result {
+	switch {
+	case errors.Is(err, room.ErrObservers):
+		return result.Failure{Code: result.Refused, Reason: result.TooManyTails, Most: room.MaxObservers}
+	case errors.Is(err, room.ErrClosed): // they are told so
+		return nil
+	}
+	return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+}
+
+// interruptible returns a context for a command that waits: over also when the client closes the
+// channel, or at a terminal with ^C and ^D, which a client sends then. The rest of the input is
+// dropped, on a goroutine that ends with the channel.
+func (c *commandContext) interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(c.ctx)
+	_, _, _, pty := c.ch.Pty()
+	go func() {
+		defer c.manager.recoverPanic(c.ch)
+		p := make([]byte, 256)
+		for {
+			n, err := c.ch.Read(p)
+			if pty && bytes.ContainsAny(p[:n], "\x03\x04") {
+				stop()
+			}
+			if err != nil {
+				break
+			}
+		}
+		select { // the input may end long before the channel
+		case <-c.ch.Closed():
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
+// follower is what an observer has got and tail has not printed yet. It is bounded like what
+// waits for a session: beyond that, the command ends.
+type follower struct {
+	out          *outbox
+	room, direct bool          // what is wanted
+	wake         chan struct{} // has one when something came
+
+	mu    sync.Mutex // owns the fields below
+	queue []*room.Message
+	bytes int
+}
+
+func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind == room.KindGroup }
+
+// Put implements room.Sink.
+func (f *follower) Put(u *room.Update, _ func(bool)) {
+	if m := u.Message; isDirect(m) && f.direct || !isDirect(m) && f.room {
+		f.add(item{event: u})
+	}
+}
+
+func (f *follower) add(it item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.bytes += it.size(); f.bytes > burstLimit {
+		f.queue = nil
+		f.out.close(errSlow)
+		return
+	}
+	f.queue = append(f.queue, it.event.Message)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the queue.
+func (f *follower) take() (all []*room.Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all, f.queue, f.bytes = f.queue, nil, 0
+	return all
+}
