@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,19 +16,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"whoelse/internal/cli"
 	"whoelse/internal/config"
 	"whoelse/internal/server"
 	keyscmd "whoelse/keys/command"
 	"whoelse/room/history"
 	historycmd "whoelse/room/history/command"
-)
-
-// Exit statuses. A usage error is something to type differently.
-const (
-	exitFailure = 1
-	exitUsage   = 2
 )
 
 func main() {
@@ -38,11 +31,6 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// usageError marks errors that are answered with exitUsage.
-type usageError struct{ error }
-
-func usage(err error) error { return usageError{err} }
-
 // run executes the command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
@@ -50,15 +38,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	if err != nil {
+		fmt.Fprintln(stderr, "whoelse:", cli.Clean(err.Error()))
 	}
-	fmt.Fprintln(stderr, "whoelse:", err)
-	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage
-	}
-	return exitFailure
+	return cli.ExitStatus(err)
 }
+
+// aboutVariables is for the help of what has many flags.
+const aboutVariables = "Every flag of the server can also be set by an environment variable, such as\n" +
+	"WHOELSE_MAX_SESSIONS for --max-sessions; a flag overrides its variable. The other\n" +
+	"commands read WHOELSE_DATA. Exit status: 0 for success, 1 for failure, 2 for a usage error."
 
 func rootCommand() *cobra.Command {
 	serve := serveCommand()
@@ -67,7 +56,7 @@ func rootCommand() *cobra.Command {
 		Short:         "A chat room that people join with plain ssh",
 		Long:          "A chat room that people join with plain ssh.\n\n" + aboutVariables,
 		Version:       version(),
-		Args:          noArguments,
+		Args:          cli.Args(),
 		RunE:          serve.RunE, // serve is what whoelse does
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -75,83 +64,45 @@ func rootCommand() *cobra.Command {
 	root.Flags().AddFlagSet(serve.Flags())
 	root.Flags().Bool("version", false, "print the version") // without a letter
 	root.SetVersionTemplate("whoelse {{.Version}}\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; %s --help lists the flags", config.FlagError(err), c.CommandPath()))
-	})
+	root.SetFlagErrorFunc(cli.FlagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serve, keysCommand(), versionCommand())
-	root.AddCommand(storageCommands()...)
-	root.SetHelpCommand(helpCommand())
-	return root
-}
-
-// aboutVariables is for the help of what has many flags.
-const aboutVariables = "Every flag of the server can also be set by an environment variable, such as\n" +
-	"WHOELSE_MAX_SESSIONS for --max-sessions; a flag overrides its variable. The other\n" +
-	"commands read WHOELSE_DATA. Exit status: 0 for success, 1 for failure, 2 for a usage error."
-
-// helpCommand is cobra's, except for its words about an unknown command.
-func helpCommand() *cobra.Command {
-	return &cobra.Command{
+	hold := func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) }
+	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cli.Args(),
+		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
+	})
+	root.AddCommand(historycmd.New(version())...)
+	root.SetHelpCommand(&cobra.Command{ // cobra's, except for its words about an unknown command
 		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			about, rest, err := c.Root().Find(args)
+			about, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return usage(fmt.Errorf("no command %q; %s --help lists them", strings.Join(args, " "), c.Root().CommandPath()))
+				return cli.Usage("no command %q; whoelse --help lists them", strings.Join(args, " "))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
 		},
-	}
+	})
+	return root
 }
 
 func serveCommand() *cobra.Command {
 	var cfg config.Config
 	c := &cobra.Command{
-		Use: "serve", Short: "Run the chat room (the default)", Args: noArgs,
+		Use: "serve", Short: "Run the chat room (the default)", Args: cli.Args(),
 		Long: "Runs the chat room until SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := fromEnvironment(c.Flags()); err != nil {
+			if err := cli.Environment(c.Flags()); err != nil {
 				return err
 			}
 			if err := cfg.Check(); err != nil {
-				return usage(err)
+				return cli.Usage("%w", err)
 			}
 			return server.Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
 		},
 	}
 	cfg.Flags(c.Flags())
 	return c
-}
-
-// fromEnvironment sets the flags that were not given from their variables.
-func fromEnvironment(flags *pflag.FlagSet) error {
-	if err := config.FromEnvironment(flags); err != nil {
-		return usage(err)
-	}
-	return nil
-}
-
-func noArguments(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
-	}
-	return nil
-}
-
-// noArgs is noArguments for a command without subcommands.
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage(fmt.Errorf("unexpected argument %q; see %s --help", args[0], c.CommandPath()))
-	}
-	return nil
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
-	}
 }
 
 // release is set by the linker for released binaries.
@@ -165,18 +116,4 @@ func version() string {
 		return info.Main.Version
 	}
 	return "(devel)"
-}
-
-// storageCommands are check, backup, restore and history.
-func storageCommands() []*cobra.Command {
-	return historycmd.New(historycmd.Config{Usage: usage, Environment: fromEnvironment, Version: version()})
-}
-
-// keysCommand has the commands for managing keys.
-func keysCommand() *cobra.Command {
-	return keyscmd.New(keyscmd.Config{
-		Usage: usage, Environment: fromEnvironment,
-		Hold:  func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) },
-		InUse: history.ErrInUse,
-	})
 }

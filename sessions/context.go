@@ -68,7 +68,8 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 
 // turnAway ends the channel of who has no session, in words, if they are taken.
 func (c *commandContext) turnAway(cause error) {
-	newWriter(c.ch.Abort).write(c.ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
+	defer time.AfterFunc(goodbyeLimit, c.ch.Abort).Stop()
+	c.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
 	c.ch.Exit(c.tally.exit(cause))
 }
 
@@ -143,19 +144,8 @@ func (c *commandContext) report(r result.Result) {
 // note reports words that are no command's.
 func (c *commandContext) note(words string) { c.report(result.Text{Words: words}) }
 
-// print prints output in pieces that fit the queue. shown is for the last.
-func (c *commandContext) print(lines string, shown func(bool)) {
-	const piece = 16 << 10
-	for len(lines) > piece {
-		cut := strings.LastIndexByte(lines[:piece], '\n') + 1
-		if cut == 0 {
-			cut = piece
-		}
-		c.out.print(lines[:cut], nil)
-		lines = lines[cut:]
-	}
-	c.out.print(lines, shown)
-}
+// print prints output of any length, waiting while much is queued.
+func (c *commandContext) print(lines string, shown func(bool)) { c.out.print(lines, shown) }
 
 // publicErrors are the errors of keys that are in words for people.
 var publicErrors = []error{

@@ -27,7 +27,7 @@ func (s *session) greet(joined *room.Welcome, err error) {
 	}
 	past = append(render.Missed(past, w, style, now), rows...)
 	kept, shown := s.kept(joined)
-	s.out.first(item{text: string(past) + kept, shown: shown}, item{text: string(render.Greeting(nil, w, style, now))})
+	s.out.first(string(past)+kept+string(render.Greeting(nil, w, style, now)), shown)
 	if err != nil {
 		s.show(s.failed(result.Failure{Reason: result.ReadingInbox, Err: err}))
 	}

@@ -8,47 +8,44 @@ import (
 	"time"
 
 	"whoelse/room"
-	"whoelse/sessions/sshd"
 )
 
-// outbox is what waits to be shown to one person: a queue bounded in bytes, with
-// one goroutine that writes it out.
+// outbox queues what one person is to be shown. It is bounded in bytes, and one goroutine
+// writes it out.
 //
-//   - Put and tell MUST NOT block; what finds no place (see overflows) ends the
-//     session instead.
+//   - Put and tell MUST NOT block; overflow (see put) ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.
-//   - All that waits goes out as one write, or as several of about pieceLimit: at
-//     once when the last one was long enough ago (see Manager.flushInterval), else when that
-//     time has come.
+//   - All that waits goes out as one write, or as several of about pieceLimit: at once
+//     when the last one was long enough ago (see Manager.flushInterval), much waits or
+//     somebody waits for it (see hurry), else when that time has come.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.
-//   - A write that stands for stallLimit ends the connection. So does more than
-//     queueLimit that is written and not confirmed for as long.
+//   - A write that blocks for stallLimit ends the connection, unless the client confirms
+//     earlier ones meanwhile. More than queueLimit unconfirmed ends the session when no
+//     confirmation comes for as long.
 //   - A session that is ended from outside, or too slow, is over in goodbyeLimit,
 //     with its connection if need be.
 type outbox struct {
 	ch            client
 	compose       composer
 	flushInterval func() time.Duration // how far apart two writes are kept
-	wake          chan struct{}        // has room for one
+	wake          chan struct{}        // has one when there is something to write
+	pause         *time.Timer          // until the next write
 	done          chan struct{}        // closed when the writer has ended
 
-	mu    sync.Mutex // owns the fields below
-	taken *sync.Cond // signalled when the queue was taken, or something confirmed
-	queue []item
-	bytes int   // in the queue
-	cause error // why nothing more is taken; nil while open
-
-	writing time.Time     // since when a write goes on; zero while none does
-	full    chan struct{} // has one when what is queued is not to wait
-
+	mu          sync.Mutex // owns the fields below
+	taken       *sync.Cond // signalled when the queue was taken, or something confirmed
+	queue       []item
+	bytes       int         // in the queue
+	cause       error       // why nothing more is taken; nil while open
+	writing     time.Time   // since when a write goes on; zero while none does
 	unconfirmed int         // bytes written since the last question that was answered
 	asking      bool        // a question about them is open
-	behind      time.Time   // since when they are more than queueLimit; zero: they are not
-	late        *time.Timer // runs meanwhile; nil until the first time
+	due         time.Time   // when a write, or more than queueLimit unconfirmed, is too late
+	late        *time.Timer // fires then, or for nothing
 }
 
-// client is what an outbox needs of an [sshd.Channel].
+// client is what an outbox needs of an sshd.Channel.
 type client interface {
 	io.Writer
 	Stderr() io.Writer
@@ -56,32 +53,29 @@ type client interface {
 	Abort()
 }
 
-var _ client = (*sshd.Channel)(nil)
-
 // item is an event of the room or a text for this session alone.
 type item struct {
 	event *room.Update
-	text  string // rendered, lines ending in '\n'; what of it is not written yet
+	text  string // rendered, lines ending in '\n'
 	shown func(bool)
 }
 
-// itemOverhead is what an item counts beside its text.
-const itemOverhead = 64
-
 func (it item) size() int {
-	n := len(it.text) + itemOverhead
+	n := len(it.text) + 64 // which an item takes beside its text
 	if it.event != nil && it.event.Message != nil {
 		n += len(it.event.Message.Text)
 	}
 	return n
 }
 
-// reader is who has read what this is the receipt of, "" if it is none.
+// reader is the person who has read a message, in the receipt of that; else "".
 func (it item) reader() string {
-	if it.event == nil || it.event.Message == nil || it.event.Message.Kind != room.KindReceipt || it.event.Message.Text != "" {
-		return ""
+	if it.event != nil && it.event.Message != nil {
+		if m := it.event.Message; m.Kind == room.KindReceipt && m.Text == "" {
+			return m.From
+		}
 	}
-	return it.event.Message.From
+	return ""
 }
 
 // composer renders the first of items into one write, a piece or less, using buf's
@@ -89,121 +83,106 @@ func (it item) reader() string {
 // session's end. It is called on the writing goroutine.
 type composer func(items []item, buf []byte, last bool) (out []byte, whole int)
 
-// piece renders items until there is enough for one write. Of a text that is too
-// long for that, the rest stays in its item. Width and colours can make lines much
-// longer than what was said, so rendered bytes are what counts. events renders one event,
-// or several receipts of one reader.
-func piece(items []item, buf []byte, events func([]byte, []item) []byte) (lines []byte, whole int) {
-	lines = buf
-	for i := 0; i < len(items); i++ {
-		it := &items[i]
-		if it.event != nil {
-			first := i
-			for it.reader() != "" && i+1 < len(items) && items[i+1].reader() == it.reader() {
-				i++
-			}
-			lines = events(lines, items[first:i+1])
+// piece renders items until there is enough for one write. Width and colours can make
+// lines much longer than what was said, so rendered bytes are what counts. events renders
+// one event, or several receipts of one reader.
+func piece(items []item, lines []byte, events func([]byte, []item) []byte) (_ []byte, whole int) {
+	for whole < len(items) && len(lines) < pieceLimit {
+		it, next := items[whole], whole+1
+		if it.event == nil {
+			lines = append(lines, it.text...)
 		} else {
-			n := fitting(it.text, pieceLimit-len(lines), len(lines) == 0)
-			lines = append(lines, it.text[:n]...)
-			if it.text = it.text[n:]; it.text != "" {
-				return lines, i
+			for it.reader() != "" && next < len(items) && items[next].reader() == it.reader() {
+				next++
 			}
+			lines = events(lines, items[whole:next])
 		}
-		if len(lines) >= pieceLimit {
-			return lines, i + 1
-		}
+		whole = next
 	}
-	return lines, len(items)
+	return lines, whole
 }
 
-// fitting returns how many of text's bytes, in whole lines, fit into limit. A line
-// that would not even fit alone is cut.
-func fitting(text string, limit int, alone bool) int {
-	if len(text) <= limit {
-		return len(text)
+// parts are the items of a text of any length: each fits the queue and a write, and ends with
+// a line if it can. shown is for the last.
+func parts(text string, shown func(bool)) (items []item) {
+	const most = 16 << 10
+	for len(text) > most {
+		cut := strings.LastIndexByte(text[:most], '\n') + 1
+		if cut == 0 {
+			cut = most
+		}
+		items = append(items, item{text: text[:cut]})
+		text = text[cut:]
 	}
-	n := strings.LastIndexByte(text[:limit], '\n') + 1
-	if n == 0 && alone {
-		return limit
-	}
-	return n
+	return append(items, item{text: text, shown: shown})
 }
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{
-		ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{}),
-		wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
+		ch: ch, compose: compose, flushInterval: flushInterval,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), pause: time.NewTimer(0),
 	}
 	o.taken = sync.NewCond(&o.mu)
+	o.late = time.AfterFunc(stallLimit, o.stalled)
 	return o
 }
 
 // Put implements room.Sink.
-func (o *outbox) Put(e *room.Update, shown func(bool)) { o.put(item{event: e, shown: shown}) }
-
-// first queues what has to be seen before anything that is queued already. It is
-// for before the writer runs.
-func (o *outbox) first(items ...item) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	later := o.queue
-	o.queue = nil
-	for _, it := range items {
-		o.add(it)
-	}
-	o.queue = append(o.queue, later...)
-}
+func (o *outbox) Put(e *room.Update, shown func(bool)) { o.put(item{event: e, shown: shown}, false) }
 
 // tell queues text for this session alone, as Put does.
-func (o *outbox) tell(text string) { o.put(item{text: text}) }
-
-func (o *outbox) put(it item) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.cause == nil && o.overflows(o.bytes+it.size()) {
-		o.shut(errSlow)
-	}
-	if o.cause == nil {
-		o.add(it)
-	} else if it.shown != nil {
-		go it.shown(false)
-	}
-}
-
-// overflows reports whether so many bytes are too many. A burst that finds the
-// writer ready to take it is not the person's fault: only a write that stands makes
-// queueLimit count. Nothing but the references is copied for each session.
-func (o *outbox) overflows(bytes int) bool {
-	stands := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
-	return bytes > queueLimit && stands || bytes > burstLimit
-}
+func (o *outbox) tell(text string) { o.put(item{text: text}, false) }
 
 // print queues text, waiting while much is queued or not confirmed already: nobody
 // is too slow because of what they have asked for.
 func (o *outbox) print(text string, shown func(bool)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
-		o.taken.Wait()
-	}
-	if o.cause == nil {
-		o.add(item{text: text, shown: shown})
-	} else if shown != nil {
-		go shown(false)
+	for _, it := range parts(text, shown) {
+		o.put(it, true)
 	}
 }
 
-func (o *outbox) add(it item) {
+// put queues it, unless that is too much. A burst that finds the writer ready to take it is
+// not the person's fault: queueLimit counts only behind a write that blocks. Nothing but
+// the references is copied for each session.
+func (o *outbox) put(it item, wait bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for wait && o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
+		o.taken.Wait()
+	}
+	bytes := o.bytes + it.size()
+	blocks := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
+	if o.cause == nil && (bytes > burstLimit || bytes > queueLimit && blocks) {
+		o.shut(errSlow)
+	}
+	if o.cause != nil {
+		if it.shown != nil {
+			go it.shown(false)
+		}
+		return
+	}
 	o.queue = append(o.queue, it)
-	o.bytes += it.size()
-	if o.bytes > queueLimit/4 {
+	o.bytes = bytes
+	if bytes > queueLimit/4 {
 		o.hurry()
 	}
 	if it.reader() != "" { // the next ones of the same reader make one line with it
 		time.AfterFunc(receiptsTogether, o.poke)
 		return
 	}
+	o.poke()
+}
+
+// first queues text that has to be seen before anything that is queued already. It is
+// for before the writer runs.
+func (o *outbox) first(text string, shown func(bool)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	items := parts(text, shown)
+	for _, it := range items {
+		o.bytes += it.size()
+	}
+	o.queue = append(items, o.queue...)
 	o.poke()
 }
 
@@ -215,14 +194,9 @@ func (o *outbox) poke() {
 	}
 }
 
-// hurry has what is queued written at once: it ends what a person asked for, and perhaps waits
-// for before going on. It never blocks and may be called by anybody.
-func (o *outbox) hurry() {
-	select {
-	case o.full <- struct{}{}:
-	default:
-	}
-}
+// hurry has what is queued written at once: a person may wait for it before going on. It
+// never blocks and may be called by anybody.
+func (o *outbox) hurry() { o.pause.Reset(0) }
 
 // close lets the writer write what is queued and then end, for cause. Only the
 // first call's cause counts. Unless the person wants it, all that is over in
@@ -239,22 +213,21 @@ func (o *outbox) shut(cause error) {
 		o.taken.Broadcast()
 		o.poke()
 	}
-	if !voluntary(cause) {
-		time.AfterFunc(goodbyeLimit, o.abortUnlessDone)
+	if voluntary(cause) {
+		return
 	}
+	time.AfterFunc(goodbyeLimit, func() {
+		select {
+		case <-o.done:
+		default:
+			o.ch.Abort()
+		}
+	})
 }
 
 // voluntary tells whether it is the person who ends the session.
 func voluntary(cause error) bool {
 	return errors.Is(cause, errQuit) || errors.Is(cause, errInputEnd)
-}
-
-func (o *outbox) abortUnlessDone() {
-	select {
-	case <-o.done:
-	default:
-		o.ch.Abort()
-	}
 }
 
 // why returns the cause of the end, nil while there is none.
@@ -270,11 +243,6 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 	defer o.mu.Unlock()
 	items, o.queue = o.queue, spare[:0]
 	o.bytes = 0
-	o.writing = time.Now()
-	select {
-	case <-o.full:
-	default:
-	}
 	o.taken.Broadcast()
 	return items, o.cause
 }
@@ -282,34 +250,43 @@ func (o *outbox) take(spare []item) (items []item, cause error) {
 // run is the writing goroutine. last returns what is said at the end, for a cause:
 // words among the rest, and errors for standard error.
 func (o *outbox) run(last func(cause error) (words, errors string)) {
+	var items []item // taken and not reported yet
 	defer close(o.done)
-	defer o.abandon()
-	w := newWriter(o.stalled)
-	pause := newPause()
+	defer func() {
+		o.close(errLost) // unless there is a cause already
+		left, _ := o.take(nil)
+		o.report(append(items, left...), false)
+	}()
 	var spare []item
+	var buf []byte
 	for {
 		<-o.wake
-		pause.wait(o.flushInterval(), o.full)
-		items, cause := o.take(spare)
+		<-o.pause.C
+		o.pause.Reset(o.flushInterval()) // before take: nothing taken later is to miss its hurry
+		taken, cause := o.take(spare)
+		items = taken
 		var words, errors string
 		if cause != nil {
 			if words, errors = last(cause); words != "" {
 				items = append(items, item{text: words})
 			}
 		}
-		err := o.send(w, items, cause != nil)
-		spare = reuse(items)
-		switch {
-		case err != nil:
-			o.close(errLost)
-			return
-		case cause != nil:
-			w.write(o.ch.Stderr(), []byte(errors), stallLimit) // nobody is left to be told
+		for more := true; more; more = len(items) > 0 {
+			out, whole := o.compose(items, buf, cause != nil)
+			if o.write(o.ch, out) != nil {
+				return
+			}
+			o.report(items[:whole], true)
+			items, buf = items[whole:], reuse(out, 4<<10)
+		}
+		if cause != nil {
+			o.write(o.ch.Stderr(), []byte(errors)) // nobody is left to be told
 			if voluntary(cause) {
 				o.linger()
 			}
 			return
 		}
+		spare = reuse(taken, 64)
 	}
 }
 
@@ -325,111 +302,80 @@ func (o *outbox) linger() {
 	}
 	taken := make(chan struct{})
 	o.ch.Confirm(func(bool) { close(taken) })
-	late := time.NewTimer(lingerLimit)
-	defer late.Stop()
 	select {
 	case <-taken:
-	case <-late.C:
+	case <-time.After(lingerLimit):
 	}
 }
 
-// send writes items, piece by piece, and has all of them reported.
-func (o *outbox) send(w *writer, items []item, last bool) error {
-	defer func() { o.report(items, false) }() // those that are left
-	for more := true; more; {
-		out, whole := o.compose(items, w.buf[:0], last)
-		rest := items[whole:]
-		more = len(rest) > 0
-		err := w.write(o.ch, out, stallLimit)
-		o.written(len(out), more)
-		if err != nil {
-			return err
-		}
-		o.report(items[:whole], true)
-		items = rest
-		w.keep(out)
-	}
-	return nil
+// write writes p, within the deadline.
+func (o *outbox) write(to io.Writer, p []byte) error {
+	o.progress(time.Now(), 0)
+	_, err := to.Write(p)
+	o.progress(time.Time{}, len(p))
+	return err
 }
 
-// stalled ends a connection that takes nothing any more; the write returns by it.
-func (o *outbox) stalled() {
-	o.close(errSlow)
-	o.ch.Abort()
-}
-
-// written notes that n bytes were written, and whether the next write follows at
-// once.
-func (o *outbox) written(n int, more bool) {
+// progress notes that a write has begun, or that one of n bytes has ended. A client that
+// has too much to confirm gets no more time by that.
+func (o *outbox) progress(writing time.Time, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.writing = time.Time{}
-	if more {
-		o.writing = time.Now()
+	if o.unconfirmed <= queueLimit {
+		o.extend()
 	}
+	o.writing = writing
 	o.unconfirmed += n
-	o.follow()
+	o.ask()
 }
 
-// follow asks the client now and then what it has taken, because a write that
-// returned has only filled a window of up to 2 MiB and the buffers of two kernels.
-// It runs with mu held.
-func (o *outbox) follow() {
-	if asked := o.unconfirmed; asked > askAfter && !o.asking {
-		o.asking = true
-		o.ch.Confirm(func(ok bool) { o.answered(asked, ok) })
-	}
-	if o.unconfirmed <= queueLimit || !o.behind.IsZero() {
+// extend puts the deadline off, with mu held.
+func (o *outbox) extend() {
+	o.due = time.Now().Add(stallLimit)
+	o.late.Reset(stallLimit)
+}
+
+// ask asks the client now and then what it has taken, because a write that returned has
+// only filled a window of up to 2 MiB and the buffers of two kernels. No answer is for
+// bytes that another was for, so a write that blocks is put off twice at most. It runs with
+// mu held.
+func (o *outbox) ask() {
+	asked := o.unconfirmed
+	if asked <= askAfter || o.asking {
 		return
 	}
-	o.behind = time.Now()
-	if o.late == nil {
-		o.late = time.AfterFunc(stallLimit, o.tooLate)
-	} else {
-		o.late.Reset(stallLimit)
-	}
+	o.asking = true
+	o.ch.Confirm(func(ok bool) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if !ok {
+			o.shut(errLost)
+			return
+		}
+		o.asking = false
+		o.unconfirmed -= asked
+		o.extend()
+		o.taken.Broadcast()
+		o.ask()
+	})
 }
 
-// answered takes the client's answer, that it has received the bytes in question, or
-// the end of the connection.
-func (o *outbox) answered(asked int, ok bool) {
+// stalled ends the session of a client that has taken too long, and its connection where
+// nothing else makes a write return. A late timer finds that nothing is due.
+func (o *outbox) stalled() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !ok {
-		o.shut(errLost)
-		return
-	}
-	o.asking, o.unconfirmed, o.behind = false, o.unconfirmed-asked, time.Time{}
-	if o.late != nil {
-		o.late.Stop()
-	}
-	o.taken.Broadcast()
-	o.follow()
-}
-
-// tooLate ends the session of a client that has not confirmed anything in time. It
-// may be called late itself, when there was an answer meanwhile.
-func (o *outbox) tooLate() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.behind.IsZero() && time.Since(o.behind) >= stallLimit {
+	writing := !o.writing.IsZero()
+	overdue := (writing || o.unconfirmed > queueLimit) && !time.Now().Before(o.due)
+	if overdue {
 		o.shut(errSlow)
 	}
-}
-
-// abandon answers for what came after the last write.
-func (o *outbox) abandon() {
-	o.close(errLost) // it is closed, unless the writer has panicked
-	items, _ := o.take(nil)
-	o.report(items, false)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.late != nil {
-		o.late.Stop()
+	o.mu.Unlock()
+	if overdue && writing {
+		o.ch.Abort()
 	}
 }
 
-// report has everyone who waits for items told whether the client has them.
+// report calls the shown functions of items, once the client has them or never will.
 func (o *outbox) report(items []item, written bool) {
 	var waiting []func(bool)
 	for _, it := range items {
@@ -437,27 +383,24 @@ func (o *outbox) report(items []item, written bool) {
 			waiting = append(waiting, it.shown)
 		}
 	}
-	if len(waiting) == 0 {
-		return
-	}
 	tell := func(ok bool) {
 		for _, f := range waiting {
 			f(ok)
 		}
 	}
-	if written {
-		o.ch.Confirm(tell)
-	} else {
+	switch {
+	case !written:
 		tell(false)
+	case len(waiting) > 0:
+		o.ch.Confirm(tell)
 	}
 }
 
-// reuse empties items for the next round, unless it is too big to be kept by an
-// idle session.
-func reuse(items []item) []item {
-	clear(items)
-	if cap(items) > 64 {
+// reuse empties s for the next round, unless it is too big to be kept by an idle session.
+func reuse[T any](s []T, most int) []T {
+	if cap(s) > most {
 		return nil
 	}
-	return items[:0]
+	clear(s)
+	return s[:0]
 }

@@ -229,7 +229,7 @@ func TestShownIsWritten(t *testing.T) {
 				o.Put(said(size/2), tell(i))
 			}
 			o.tell(strings.Repeat("z", 100_000))
-			o.put(item{text: strings.Repeat("z", 200_000), shown: tell(10)})
+			o.put(item{text: strings.Repeat("z", 200_000), shown: tell(10)}, false)
 			o.Put(said(size/2), tell(11))
 			o.ended(time.Second)
 		})
@@ -263,6 +263,35 @@ func TestGoodbyeEnds(t *testing.T) {
 			case <-o.done:
 			default:
 				t.Errorf("it goes on, closed with %v before", before)
+			}
+		})
+	}
+}
+
+// TestWriteThatStands: it ends the connection after stallLimit, or as long after the last
+// sign that what was written before is coming in.
+func TestWriteThatStands(t *testing.T) {
+	for _, confirms := range []bool{false, true} {
+		p := newPeer(0, 3*pieceLimit)
+		outboxTo(t, p, func(o *outbox) {
+			for range 4 {
+				o.Put(said(pieceLimit/2), nil)
+			}
+			if confirms {
+				time.Sleep(stallLimit - time.Second) // the bubble's
+				p.allow(all)
+			}
+			if cause := o.ended(stallLimit - time.Second/2); cause != nil {
+				t.Errorf("too early: %v, confirms %t", cause, confirms)
+			}
+			time.Sleep(time.Second)
+			select {
+			case <-o.done:
+			default:
+				t.Errorf("it goes on, confirms %t", confirms)
+			}
+			if cause := o.why(); !errors.Is(cause, errSlow) {
+				t.Errorf("%v, confirms %t", cause, confirms)
 			}
 		})
 	}

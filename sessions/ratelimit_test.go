@@ -29,7 +29,6 @@ func reader(rate float64) *commandContext {
 			if _, cause := a.out.take(nil); cause != nil {
 				return
 			}
-			a.out.written(0, false)
 		}
 	}()
 	return a

@@ -41,7 +41,7 @@ func TestDocumentsNameTests(t *testing.T) {
 // TestMetricsAreListed: docs/metrics.md lists the metrics that the program has.
 func TestMetricsAreListed(t *testing.T) {
 	var want, got []string
-	for _, m := range regexp.MustCompile(`w\.(?:gauge|counter)\("(\w+)"`).FindAllStringSubmatch(document(t, "internal/metrics/collect.go"), -1) {
+	for _, m := range regexp.MustCompile(`put(?:Each)?\(out, "(\w+)"`).FindAllStringSubmatch(document(t, "internal/metrics/collect.go"), -1) {
 		if name := "whoelse_" + m[1]; !slices.Contains(want, name) { // one for each value of a label
 			want = append(want, name)
 		}

@@ -4,7 +4,7 @@
 //	var cfg config.Config
 //	cfg.Flags(command.Flags())
 //	...
-//	err := config.FromEnvironment(command.Flags()) // once they are parsed
+//	err := cli.Environment(command.Flags()) // once they are parsed
 //	err = cfg.Check()
 //
 // The errors are in words for operators.

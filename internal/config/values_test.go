@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"whoelse/internal/cli"
 )
 
 func TestSizes(t *testing.T) {
@@ -76,15 +79,15 @@ func TestWrongValues(t *testing.T) {
 	} {
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
 		new(Config).Flags(f)
-		err := FlagError(f.Parse([]string{"--" + c.flag + "=" + c.text}))
-		if want := "--" + c.flag + " " + c.text + ": " + c.words; err == nil || err.Error() != want {
+		err := cli.FlagError(&cobra.Command{Use: "x"}, f.Parse([]string{"--" + c.flag + "=" + c.text}))
+		if want := "--" + c.flag + " " + c.text + ": " + c.words + "; x --help lists the flags"; err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 		name := "WHOELSE_" + strings.ToUpper(strings.ReplaceAll(c.flag, "-", "_"))
 		t.Setenv(name, c.text)
 		f = pflag.NewFlagSet("", pflag.ContinueOnError)
 		new(Config).Flags(f)
-		err = FromEnvironment(f)
+		err = cli.Environment(f)
 		if want := "environment variable " + name + "=" + c.text + ": " + c.words; err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -1,12 +1,10 @@
-// Package metrics tells those who watch the server how it is: /metrics, for Prometheus,
-// and /healthz, over HTTP.
+// Package metrics serves /metrics, for Prometheus, and /healthz over HTTP.
 //
-//	m, err := metrics.Listen(addr, log) // early, since the address may be taken
-//	m.Serve(metrics.Sources{...}, probe)
-//	defer m.Stop()
+//	l, err := metrics.Listen(addr) // early, since the address may be taken
+//	stop := metrics.Serve(l, log, metrics.Sources{...}, probe)
 //
 // Nothing is counted here: each part of the server has a plain struct of statistics, which
-// is asked for when somebody asks for metrics.
+// is read for each scrape.
 package metrics
 
 import (
@@ -19,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -31,18 +31,9 @@ const (
 	metricsEnd     = 300 * time.Millisecond // for requests that are being answered
 )
 
-// Server is the HTTP listener. nil is none, and its methods do nothing. They are not called
-// concurrently.
-type Server struct {
-	listener net.Listener
-	http     *http.Server
-	log      *slog.Logger
-	ended    chan struct{}
-}
-
 // Listen binds addr, which is on the loopback interface where it names no host. Without
-// addr there are no metrics. The error is in words for the operator.
-func Listen(addr string, log *slog.Logger) (*Server, error) {
+// addr there is no listener. The error is in words for the operator.
+func Listen(addr string) (net.Listener, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -53,49 +44,44 @@ func Listen(addr string, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics %s: can't listen there (%w); name another address", addr, errors.Unwrap(err))
 	}
-	return &Server{listener: l, log: log}, nil
+	return l, nil
 }
 
-// Serve answers from now on, in goroutines of its own, until Stop.
-func (m *Server) Serve(from Sources, probe Probe) {
-	if m == nil {
-		return
+// Serve answers on l, in goroutines of its own, until it is stopped, which ends slow requests, too.
+// Without a listener it does nothing.
+func Serve(l net.Listener, log *slog.Logger, from Sources, probe Probe) (stop func() error) {
+	if l == nil {
+		return func() error { return nil }
 	}
-	errorLog := slog.NewLogLogger(m.log.Handler(), slog.LevelWarn)
+	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	all := prometheus.NewRegistry()
+	all.MustRegister(from, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(from.registry(), promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{
 		ErrorLog: errorLog, MaxRequestsInFlight: metricsAtOnce, Timeout: metricsWithin / 2, EnableOpenMetrics: true,
 	}))
 	mux.Handle("GET /healthz", health(probe))
-	m.http = &http.Server{
-		Handler: mux, ErrorLog: errorLog, MaxHeaderBytes: metricsHeaders,
-		ReadHeaderTimeout: metricsWithin / 2, ReadTimeout: metricsWithin, WriteTimeout: metricsWithin, IdleTimeout: 6 * metricsWithin,
+	server := &http.Server{
+		Handler: mux, ErrorLog: errorLog, MaxHeaderBytes: metricsHeaders, ReadHeaderTimeout: metricsWithin / 2,
+		ReadTimeout: metricsWithin, WriteTimeout: metricsWithin, IdleTimeout: 6 * metricsWithin,
 	}
-	m.ended = make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(m.ended)
-		if err := m.http.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("serving metrics failed", "err", err)
+		defer close(ended)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("serving metrics failed", "err", err)
 		}
 	}()
-	m.log.Info("serving metrics", "url", "http://"+m.listener.Addr().String()+"/metrics")
-}
-
-// Stop ends it, and requests too that take long.
-func (m *Server) Stop() {
-	switch {
-	case m == nil:
-		return
-	case m.http == nil: // it never served
-		m.listener.Close()
-		return
+	log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), metricsEnd)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+		<-ended
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), metricsEnd)
-	defer cancel()
-	if m.http.Shutdown(ctx) != nil {
-		m.http.Close()
-	}
-	<-m.ended
 }
 
 // Probe asks whether storage accepts, and returns what else there is to say. It may be

@@ -210,6 +210,7 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 	if err != nil {
 		return err
 	}
+	s.registry.Release(nick) // first: whoever reads the log may go and claim it
 	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", unread, "reserved", reserve)
 	return nil
 }

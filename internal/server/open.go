@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/cli"
 	"whoelse/internal/config"
 	"whoelse/keys"
 	"whoelse/keys/audit"
@@ -30,7 +30,7 @@ func (s *server) file(name string) string { return filepath.Join(s.cfg.Data, nam
 // whether another server is at work here.
 func (s *server) openFiles() (err error) {
 	if err = os.MkdirAll(s.cfg.Data, 0o700); err == nil {
-		err = mayServe(s.file("history"), os.Geteuid())
+		err = cli.CheckOwner(s.file("history"), os.Geteuid())
 	}
 	if err == nil {
 		s.histories, err = history.Open(s.file("history"), historyOptions(s.cfg, s.log))
@@ -53,21 +53,6 @@ func (s *server) openFiles() (err error) {
 
 func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {
 	return history.Options{Log: log, MaxBytes: cfg.HistoryMax, RoomMaxBytes: cfg.RoomMax, Retention: cfg.Retention}
-}
-
-// mayServe keeps root from serving somebody else's folder: the owner could not read what
-// root writes there.
-func mayServe(folder string, uid int) error {
-	info, err := os.Stat(folder)
-	if err != nil {
-		return nil // it is made, or history.Open says what is wrong
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || uid != 0 || st.Uid == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s belongs to uid %d, which could not use what root writes there; run this as that user, with sudo -u '#%d', or give root all of the data folder with chown -R",
-		folder, st.Uid, st.Uid)
 }
 
 // openKeys opens what says who may come in and as whom.

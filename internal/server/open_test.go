@@ -1,9 +1,6 @@
 package server
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,28 +8,6 @@ import (
 
 	"whoelse/internal/config"
 )
-
-// Root must not write among the files of another user.
-func TestRootServesNobodyElse(t *testing.T) {
-	dir := t.TempDir()
-	if err := mayServe(dir, os.Geteuid()); err != nil {
-		t.Errorf("one's own folder: %v", err)
-	}
-	if err := mayServe(filepath.Join(dir, "missing"), 0); err != nil {
-		t.Errorf("a new folder: %v", err)
-	}
-	if os.Geteuid() == 0 { // else it belongs to somebody who is not root anyway
-		if err := os.Chown(dir, 1000, 1000); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := mayServe(dir, 0); err == nil || !strings.Contains(err.Error(), dir+" belongs to uid ") {
-		t.Errorf("root in another user's folder: %v", err)
-	}
-	if err := mayServe(dir, 1001); err != nil {
-		t.Errorf("an ordinary user in another's folder, which the file system decides: %v", err)
-	}
-}
 
 // The limits get to the histories.
 func TestLimitsOfHistories(t *testing.T) {

@@ -112,7 +112,7 @@ func (s *server) start() (err error) {
 	if s.listener, err = listen(cfg); err != nil {
 		return err
 	}
-	monitor, err := metrics.Listen(cfg.Metrics, s.log)
+	monitor, err := metrics.Listen(cfg.Metrics)
 	if err != nil {
 		return err
 	}
@@ -156,10 +156,10 @@ func (s *server) start() (err error) {
 	}
 	s.onStop(s.watch())
 	s.onStop(s.endConnections)
-	monitor.Serve(metrics.Sources{
-		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats, Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
-	}, s.probe)
-	s.onStop(func() error { monitor.Stop(); return nil })
+	s.onStop(metrics.Serve(monitor, s.log, metrics.Sources{
+		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats,
+		Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
+	}, s.probe))
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
 	"whoelse/keys/duration"
 	"whoelse/keys/internal/sanitize"
@@ -21,11 +22,9 @@ import (
 
 const keyFlag = "`file` of public keys, may be given several times; - is standard input, and the default"
 
-func (k *commands) add() *cobra.Command {
+func add() *cobra.Command {
 	var files []string
-	var list []keys.PublicKey
 	var opt keys.AddOptions
-	var expires string
 	c := &cobra.Command{
 		Use: "add NICK", Short: "Bind public keys to a nick",
 		Long: "Reads public keys from files or from standard input, one a line, as .pub files have\n" +
@@ -34,28 +33,29 @@ func (k *commands) add() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringArrayVar(&files, "key", nil, keyFlag)
-	f.StringVar(&expires, "expires", "", "how `long` the keys are good for: 24h, 90d, 2w")
-	f.StringVar(&opt.From, "from", "", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7")
-	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
-	c.PreRunE = func(*cobra.Command, []string) (err error) {
-		if f.Changed("expires") {
-			lasts, err := duration.Parse(expires)
-			if err != nil {
-				return k.Usage(fmt.Errorf("--expires: %w", err))
-			}
-			opt.Expires = time.Now().Add(lasts)
-		}
-		if f.Changed("from") && opt.From == "" { // a script's mistake, which must not lift a limit
-			return k.Usage(errors.New("--from: an address or a block such as 192.0.2.0/24 is needed"))
-		}
-		if err := opt.Check(); err != nil {
-			return k.Usage(fmt.Errorf("--from %s: %w", sanitize.Quote(opt.From), err))
-		}
-		list, err = k.readKeys(files)
+	f.Func("expires", "how `long` the keys are good for: 24h, 90d, 2w", func(text string) error {
+		lasts, err := duration.Parse(text)
+		opt.Expires = time.Now().Add(lasts)
 		return err
-	}
-	return k.framed(c, true, func(args []string) error {
-		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool { return !holdsOneOf(list, e) })
+	})
+	f.Func("from", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7", func(text string) error {
+		if opt.From = text; text == "" { // a script's mistake, which must not lift a limit
+			return errors.New("must be an address or a block such as 192.0.2.0/24")
+		}
+		return opt.Check()
+	})
+	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
+	return unopened(c, func(k *command, args []string) error {
+		list, err := k.readKeys(files)
+		if err != nil {
+			return err
+		}
+		if err := k.create(); err != nil {
+			return err
+		}
+		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool {
+			return !slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
+		})
 		for _, e := range already {
 			if err := checkUnchanged(e, opt); err != nil {
 				return err
@@ -68,17 +68,13 @@ func (k *commands) add() *cobra.Command {
 		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
 		for _, p := range problems {
 			if slices.ContainsFunc(added, func(e keys.Entry) bool { return e.Line == p.Line }) {
-				k.remark("%s", p) // such as a from= that fits nobody
+				k.Remark("%s", p) // such as a from= that fits nobody
 			}
 		}
-		k.say(append(report("already", already), report("added", added)...)...)
+		k.report("already", already)
+		k.report("added", added)
 		return nil
 	})
-}
-
-// holdsOneOf reports whether e has one of the keys.
-func holdsOneOf(list []keys.PublicKey, e keys.Entry) bool {
-	return slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 }
 
 // checkUnchanged refuses an option that a key which stays as it is does not have.
@@ -99,7 +95,7 @@ func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 }
 
 // explainKnown names the key that is in the file already.
-func (k *commands) explainKnown(err error) error {
+func (k *command) explainKnown(err error) error {
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
 		for _, e := range k.reg.List() {
 			if e.Line == known.Line {
@@ -110,24 +106,26 @@ func (k *commands) explainKnown(err error) error {
 	return err
 }
 
-// inputMax is more than ParseKeys takes, which says that it is too much.
-const inputMax = 2 << 20
-
 // certificate is a line that ssh-add -L prints beside the key that it is for.
 var certificate = regexp.MustCompile(`(?m)^[ \t]*\S+-cert-v01@openssh\.com[ \t].*$`)
 
 // readKeys reads public keys from files. All of them have to be good.
-func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
+func (k *command) readKeys(files []string) (all []keys.PublicKey, err error) {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
-	var all []keys.PublicKey
 	for _, file := range files {
-		name := "--key " + file
-		if file == "-" {
+		var text []byte
+		name, in := "--key "+file, k.InOrStdin()
+		if file != "-" {
+			text, err = os.ReadFile(file)
+		} else {
 			name = "standard input"
+			if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+				k.Remark("paste public keys, one a line, and end with ^D")
+			}
+			text, err = io.ReadAll(io.LimitReader(in, 2<<20)) // more than ParseKeys takes
 		}
-		text, err := k.readInput(file)
 		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathError.Err // the path is in name
 		}
@@ -136,7 +134,7 @@ func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
 		}
 		rest := certificate.ReplaceAll(text, nil) // alone they stay, to be refused
 		if n := len(certificate.FindAll(text, -1)); n > 0 && len(bytes.TrimSpace(rest)) > 0 {
-			k.remark("%s: left out %s", name, count(n, "certificate"))
+			k.Remark("%s: left out %s", name, cli.Count(n, "certificate"))
 			text = rest
 		}
 		list, err := keys.ParseKeys(text)
@@ -146,19 +144,4 @@ func (k *commands) readKeys(files []string) ([]keys.PublicKey, error) {
 		all = append(all, list...)
 	}
 	return all, nil
-}
-
-func (k *commands) readInput(file string) ([]byte, error) {
-	in := k.running.InOrStdin()
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	} else if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		k.remark("paste public keys, one a line, and end with ^D")
-	}
-	return io.ReadAll(io.LimitReader(in, inputMax))
 }

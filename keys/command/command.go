@@ -1,51 +1,30 @@
-// Package command is `whoelse keys`: who holds which nick, managed from the command
-// line.
+// Package command is `whoelse keys`, which manages the nicks' keys in a data folder.
 //
-//	root.AddCommand(command.New(command.Config{
-//		Usage: ..., Environment: ..., Hold: ..., InUse: history.ErrInUse,
-//	}))
+// A server may be running: both take the same locks for each change, and the server notices changes
+// by itself. Only rename and restore need it stopped, since it holds the histories.
 //
-// The commands work on the data folder, with or without a server running on it: both
-// take the same locks for each change, and the server notices changes by itself. Only
-// rename and restore need the server stopped, since that holds the histories.
-//
-// Standard output has what was done, and is on disk by then, in lines whose first word says
-// what happened. Failures are errors for main to show. Remarks are on standard error.
+// Lines on standard output begin with a word for what was done, and is on disk by then.
 package command
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/cli"
 	"whoelse/keys"
-	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 	"whoelse/keys/reserved"
 )
-
-// Config is what the commands need of the program that they are part of.
-type Config struct {
-	// Usage marks an error as one about what was typed, for the exit status.
-	Usage func(error) error
-	// Environment sets the flags that were not given from their variables.
-	Environment func(*pflag.FlagSet) error
-	// Hold takes the histories in DATA/history, and logs damage there.
-	Hold func(dir string, log *slog.Logger) (Histories, error)
-	// InUse is what Hold's error is (errors.Is) while a server has the folder.
-	InUse error
-}
 
 // Histories is a folder of histories that no server gets until it is closed.
 type Histories interface {
@@ -59,73 +38,53 @@ type Histories interface {
 	Close() error
 }
 
-// commands is the state that they share; one of them runs.
-type commands struct {
-	Config
-	data     string
-	running  *cobra.Command
+// Hold takes the histories in a folder, and logs damage there.
+type Hold func(dir string, log *slog.Logger) (Histories, error)
+
+// command is one of them while it runs.
+type command struct {
+	*cli.Run
 	reg      *keys.Registry
 	reserved *reserved.List
-	outErr   error // of writing to standard output
 }
 
-// New makes the command with its subcommands.
-func New(cfg Config) *cobra.Command {
-	k := &commands{Config: cfg}
+// New makes the command with its subcommands. The error of hold is inUse while a server has the folder.
+func New(hold Hold, inUse error) *cobra.Command {
 	c := &cobra.Command{
-		Use: "keys", Short: "Manage who holds which nick",
+		Use: "keys", Short: "Manage who holds which nick", Args: cli.Args(),
 		Long: "DATA/authorized_keys says who holds which nick, one key a line: the nick is the\n" +
 			"comment up to the first '@'. It may be edited while the server runs.",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return k.Usage(fmt.Errorf("no command %q; %s --help lists them", args[0], c.CommandPath()))
-			}
-			return nil
-		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.PersistentFlags().StringVar(&k.data, "data", "data", "the server's `folder`")
-	c.PersistentPreRunE = func(running *cobra.Command, _ []string) error {
-		k.running = running
-		if err := k.Environment(c.PersistentFlags()); err != nil {
-			return err
-		}
-		if k.data == "" {
-			return k.Usage(errors.New("--data: a folder is needed"))
-		}
-		return nil
-	}
-	c.AddCommand(k.list(), k.add(), k.remove(), k.rename(), k.restore(), k.check(), k.invite(), k.export())
+	c.AddCommand(list(), add(), remove(), rename(hold, inUse), restore(hold, inUse), check(), invite(), export())
 	return c
 }
 
 // framed completes c: run is called with the nicks or the fingerprint that were typed, and the
-// registry open. The data folder is made, where create is set, for a server that has not run
-// yet.
-func (k *commands) framed(c *cobra.Command, create bool, run func(args []string) error) *cobra.Command {
-	c.Args = k.arguments
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		if err := k.open(create); err != nil {
+// files open.
+func framed(c *cobra.Command, run func(k *command, args []string) error) *cobra.Command {
+	return unopened(c, func(k *command, args []string) error {
+		if err := k.open(); err != nil {
 			return err
 		}
-		err := run(args)
-		return cmp.Or(k.outErr, err)
-	}
-	return c
+		return run(k, args)
+	})
 }
 
-// arguments compares them with the syntax, such as "rename OLD NEW", and folds nicks in
-// their place.
-func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
+// unopened is framed for what has to see to something before the files are opened.
+func unopened(c *cobra.Command, run func(k *command, args []string) error) *cobra.Command {
+	c.Args = nicks
+	return cli.Command(c, func(r *cli.Run, args []string) error { return run(&command{Run: r}, args) })
+}
+
+// nicks compares arguments with the syntax, such as "rename OLD NEW", and folds nicks in their place.
+func nicks(c *cobra.Command, args []string) (err error) {
 	names := strings.Fields(c.Use)[1:]
 	if strings.HasSuffix(c.Use, " [NICK...]") {
 		names = make([]string, len(args))
 	}
-	switch {
-	case len(args) < len(names):
-		return k.Usage(fmt.Errorf("%s is missing; usage: %s", names[len(args)], c.UseLine()))
-	case len(args) > len(names):
-		return k.Usage(fmt.Errorf("unexpected argument %q; usage: %s", args[len(names)], c.UseLine()))
+	if err := cli.Args(names...)(c, args); err != nil {
+		return err
 	}
 	for i, name := range names {
 		if name == nickOrFingerprint && strings.HasPrefix(args[i], "SHA256:") {
@@ -135,7 +94,7 @@ func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
 			err = fmt.Errorf("%w; and a fingerprint begins with SHA256", err)
 		}
 		if err != nil {
-			return k.Usage(err)
+			return cli.Usage("%w", err)
 		}
 	}
 	return nil
@@ -144,25 +103,23 @@ func (k *commands) arguments(c *cobra.Command, args []string) (err error) {
 // nickOrFingerprint is an argument that is a nick or a fingerprint.
 const nickOrFingerprint = "NICK|FINGERPRINT"
 
-func (k *commands) open(create bool) error {
-	st, err := atomicfile.Stat(k.data)
-	if create && err == nil && !st.Exists() {
-		if err := os.MkdirAll(k.data, 0o700); err != nil {
+// create is open for a data folder that is made, durably, if no server has run there yet.
+func (k *command) create() error {
+	if _, err := os.Stat(k.Data); errors.Is(err, fs.ErrNotExist) {
+		err := os.MkdirAll(k.Data, 0o700)
+		if err == nil {
+			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.Data)))
+		}
+		if err != nil {
 			return fmt.Errorf("the data folder can't be made: %w", err)
 		}
-		if err := (atomicfile.Store{}).SyncDir(filepath.Dir(filepath.Clean(k.data))); err != nil {
-			return fmt.Errorf("the data folder can't be made: %w", err)
-		}
-		k.remark("made the data folder %s", k.data)
-		st, err = atomicfile.Stat(k.data)
+		k.Remark("made the data folder %s", k.Data)
 	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("the data folder can't be used: %w", err)
-	case !st.Exists():
-		return fmt.Errorf("there is no data folder %s; name the server's with --data", k.data)
-	}
-	if err := mayWrite(k.data, os.Geteuid(), int(st.UID())); err != nil {
+	return k.open()
+}
+
+func (k *command) open() (err error) {
+	if err := k.CheckFolder(true); err != nil {
 		return err
 	}
 	if k.reg, err = keys.Open(k.file("authorized_keys"), nil); err != nil {
@@ -175,75 +132,21 @@ func (k *commands) open(create bool) error {
 	return nil
 }
 
-func (k *commands) file(name string) string { return filepath.Join(k.data, name) }
+func (k *command) file(name string) string { return filepath.Join(k.Data, name) }
 
-// mayWrite keeps root from leaving files in the folder of a server that runs as another
-// user, and could not read or lock them.
-func mayWrite(data string, me, owner int) error {
-	if me != 0 || owner == 0 {
-		return nil
-	}
-	return fmt.Errorf("the data folder %s belongs to uid %d, which could not use what root writes there; "+
-		"run this as that user, with sudo -u '#%d'", data, owner, owner)
-}
+func (k *command) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
 
-func (k *commands) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
-
-// hold takes the histories, for a command that needs the server stopped.
-func (k *commands) hold() (Histories, error) {
-	log := slog.New(slog.NewTextHandler(k.running.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, err := k.Hold(k.file("history"), log)
-	if errors.Is(err, k.InUse) {
-		return nil, fmt.Errorf("a whoelse is running on the data folder %s; stop it, %s, and start it again",
-			k.data, k.running.Name())
-	}
-	return h, err
-}
-
-func (k *commands) held(n string) error {
+func (k *command) checkHeld(n string) error {
 	if !k.reg.Held(n) {
 		return fmt.Errorf("nobody holds %s; whoelse keys list shows who there is", n)
 	}
 	return nil
 }
 
-// mostShown is longer than any line that the commands print.
-const mostShown = 32 << 10
-
-// remark writes to standard error what is not a failure.
-func (k *commands) remark(format string, args ...any) {
-	fmt.Fprintf(k.running.ErrOrStderr(), "whoelse: %s\n", sanitize.Most(fmt.Sprintf(format, args...), mostShown))
-}
-
-// print writes to standard output. Its failure is the command's, since scripts rely on it.
-func (k *commands) print(text string) {
-	_, err := io.WriteString(k.running.OutOrStdout(), text)
-	k.outErr = cmp.Or(k.outErr, err)
-}
-
-func (k *commands) say(lines ...string) {
-	var text strings.Builder
-	for _, line := range lines {
-		text.WriteString(sanitize.Most(line, mostShown) + "\n")
-	}
-	k.print(text.String())
-}
-
-// sayJSON prints v for another program.
-func (k *commands) sayJSON(v any) error {
-	var text strings.Builder
-	e := json.NewEncoder(&text)
+// printJSON prints v for another program.
+func (k *command) printJSON(v any) error {
+	e := json.NewEncoder(k)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode(v)
-	k.print(text.String())
-	return err
-}
-
-// count is "1 line", "2 lines".
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+	return e.Encode(v)
 }

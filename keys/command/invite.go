@@ -12,15 +12,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
 	"whoelse/keys/duration"
 	"whoelse/keys/invites"
 )
 
-func (k *commands) invite() *cobra.Command {
-	var expires, host string
-	var lasts time.Duration
-	var port int
+func invite() *cobra.Command {
+	lasts := 24 * time.Hour
+	host, port := serverAddress()
 	c := &cobra.Command{
 		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
 		Long: "Prints a code, and the line with which it is used: the first key that comes with the\n" +
@@ -28,30 +28,23 @@ func (k *commands) invite() *cobra.Command {
 			"(whoelse keys remove NICK) closes the invitation.",
 	}
 	f := c.Flags()
-	f.StringVar(&expires, "expires", "24h", "how `long` the code is good for: 30m, 24h, 7d")
-	f.StringVar(&host, "host", "HOST", "`name` of the server, for the line that is printed")
-	f.IntVar(&port, "port", 2222, "`port` of the server, for the line that is printed")
-	c.PreRunE = func(*cobra.Command, []string) (err error) {
-		if lasts, err = duration.Parse(expires); err != nil {
-			return k.Usage(fmt.Errorf("--expires: %w", err))
-		}
-		knownHost, knownPort := serverAddress()
-		if knownHost != "" && !f.Changed("host") {
-			host = knownHost
-		}
-		if knownPort != 0 && !f.Changed("port") {
-			port = knownPort
-		}
+	f.Func("expires", "how `long` the code is good for: 30m, 24h, 7d (default 24h)", func(text string) (err error) {
+		lasts, err = duration.Parse(text)
+		return err
+	})
+	f.StringVar(&host, "host", host, "`name` of the server, for the line that is printed")
+	f.IntVar(&port, "port", port, "`port` of the server, for the line that is printed")
+	return unopened(c, func(k *command, args []string) error {
+		n := args[0]
 		if host == "" || strings.ContainsAny(host, " \t\r\n@") || host[0] == '-' {
-			return k.Usage(errors.New("--host: a name or an address is needed"))
+			return cli.Usage("--host: a name or an address is needed")
 		}
 		if port < 1 || port > 65535 {
-			return k.Usage(errors.New("--port: a number from 1 to 65535 is needed"))
+			return cli.Usage("--port: a number from 1 to 65535 is needed")
 		}
-		return nil
-	}
-	return k.framed(c, true, func(args []string) error {
-		n := args[0]
+		if err := k.create(); err != nil {
+			return err
+		}
 		if err := k.reg.Available(n); errors.Is(err, keys.ErrHeld) {
 			return fmt.Errorf("%s is held already; add a key of the same person with: whoelse keys add %s", n, n)
 		} else if err != nil {
@@ -61,10 +54,9 @@ func (k *commands) invite() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		k.say(
-			fmt.Sprintf("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339)),
-			"code "+code,
-			fmt.Sprintf("ssh -p %d %s+%s@%s", port, n, code, host))
+		k.Say("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339))
+		k.Say("code %s", code)
+		k.Say("ssh -p %d %s+%s@%s", port, n, code, host)
 		return nil
 	})
 }
@@ -72,6 +64,7 @@ func (k *commands) invite() *cobra.Command {
 // serverAddress is the server's as far as the environment has it: the address to listen
 // on, and the name, which goes first.
 func serverAddress() (host string, port int) {
+	host, port = "HOST", 2222
 	for _, variable := range []string{"WHOELSE_LISTEN", "WHOELSE_HOSTNAME"} {
 		text := os.Getenv(variable)
 		h, service, err := net.SplitHostPort(text)
@@ -90,12 +83,12 @@ func serverAddress() (host string, port int) {
 
 // remove takes the keys away first: a broken list of invitations must not keep anybody
 // in. If it is interrupted in between, removing again closes them.
-func (k *commands) remove() *cobra.Command {
-	return k.framed(&cobra.Command{
+func remove() *cobra.Command {
+	return framed(&cobra.Command{
 		Use: "remove " + nickOrFingerprint, Short: "Remove all keys of a nick, or one key",
 		Long: "Removes the keys that hold the nick, and closes its open invitations; or removes the\n" +
 			"key with the fingerprint (SHA256:...). A server ends the sessions of removed keys.",
-	}, false, func(args []string) error {
+	}, func(k *command, args []string) error {
 		meant := keys.Selector{Nick: args[0]}
 		if strings.HasPrefix(args[0], "SHA256:") {
 			meant = keys.Selector{Fingerprint: args[0]}
@@ -105,7 +98,7 @@ func (k *commands) remove() *cobra.Command {
 		if err != nil && !missing {
 			return err
 		}
-		k.say(report("removed", gone)...)
+		k.report("removed", gone)
 		closed, closing := k.closeInvitations(meant.Nick)
 		if closing != nil {
 			return closing
@@ -116,7 +109,7 @@ func (k *commands) remove() *cobra.Command {
 		reported := map[string]bool{"": true}
 		for _, e := range gone {
 			if !reported[e.Nick] && !k.reg.Held(e.Nick) {
-				k.remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
+				k.Remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
 					"give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
 			}
 			reported[e.Nick] = true
@@ -127,7 +120,7 @@ func (k *commands) remove() *cobra.Command {
 
 // closeInvitations closes those of a nick and reports how many. It makes no file where none
 // is needed.
-func (k *commands) closeInvitations(n string) (closed int, err error) {
+func (k *command) closeInvitations(n string) (closed int, err error) {
 	if n == "" { // a single key was named
 		return 0, nil
 	}
@@ -136,13 +129,13 @@ func (k *commands) closeInvitations(n string) (closed int, err error) {
 	}
 	closed, err = k.invitations().Revoke(n)
 	if err == nil {
-		k.say(fmt.Sprintf("closed %s for %s", count(closed, "invitation"), n))
+		k.Say("closed %s for %s", cli.Count(closed, "invitation"), n)
 	}
 	return closed, err
 }
 
 // invited reports whether there is an open invitation for n.
-func (k *commands) invited(n string) (bool, error) {
+func (k *command) invited(n string) (bool, error) {
 	open, err := k.invitations().List()
 	return slices.ContainsFunc(open, func(one invites.Invite) bool { return one.Nick == n }), err
 }

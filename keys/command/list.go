@@ -10,40 +10,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"whoelse/internal/cli"
 	"whoelse/keys"
 )
 
-func (k *commands) list() *cobra.Command {
+func list() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List who holds which nick, by which key",
 		Long: "Each line has a nick, the key's fingerprint and its type, and what there is to say\n" +
 			"about it: operator, authority, added=, expires= or expired=, from=, disabled=.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.framed(c, false, func([]string) error {
+	return framed(c, func(k *command, _ []string) error {
 		if *asJSON {
-			return k.sayJSON(k.reg.List())
+			return k.printJSON(k.reg.List())
 		}
-		var text strings.Builder
-		w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		w := tabwriter.NewWriter(k, 0, 0, 2, ' ', 0)
 		for _, e := range k.reg.List() {
-			words := describe(e)
-			line := strings.Join(words[:3], "\t")
-			if len(words) > 3 {
-				line += "\t" + strings.Join(words[3:], " ")
-			}
-			fmt.Fprintln(w, line)
+			fmt.Fprintln(w, strings.Replace(describe(e), " ", "\t", 3))
 		}
-		_ = w.Flush() // into memory
-		k.print(text.String())
-		return nil
+		return w.Flush()
 	})
 }
 
 // describe is a line of authorized_keys as people are shown it: nick, fingerprint and
 // type, '-' where there is none, and then only the options it has. Scripts read it:
 // words do not move or change, and new ones come at the end.
-func describe(e keys.Entry) []string {
+func describe(e keys.Entry) string {
 	words := []string{cmp.Or(e.Nick, "-"), cmp.Or(e.Fingerprint, "-"), cmp.Or(e.Type, "-")}
 	add := func(name, value string) {
 		if strings.ContainsAny(value, " \"\\") {
@@ -74,50 +67,50 @@ func describe(e keys.Entry) []string {
 		add("line", strconv.Itoa(e.Line))
 		add("disabled", e.Disabled)
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
 func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
 
-// report is lines about keys that something happened to.
-func report(what string, list []keys.Entry) (lines []string) {
+// report prints keys that something happened to.
+func (k *command) report(what string, list []keys.Entry) {
 	for _, e := range list {
-		lines = append(lines, what+" "+strings.Join(describe(e), " "))
+		k.Say("%s %s", what, describe(e))
 	}
-	return lines
 }
 
-func (k *commands) export() *cobra.Command {
-	return k.framed(&cobra.Command{
+func export() *cobra.Command {
+	return framed(&cobra.Command{
 		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
 		Long: "Prints the lines that are in force now, of the given nicks or of all.",
-	}, false, func(nicks []string) error {
+	}, func(k *command, nicks []string) error {
 		for _, n := range nicks {
-			if err := k.held(n); err != nil {
+			if err := k.checkHeld(n); err != nil {
 				return err
 			}
 		}
-		k.print(string(k.reg.Export(nicks...)))
-		return nil
+		_, err := k.Write(k.reg.Export(nicks...))
+		return err
 	})
 }
 
-func (k *commands) check() *cobra.Command {
+func check() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "Report mistakes and oddities in authorized_keys",
 		Long: "Reports lines that are disabled, and warns of what may not be meant.\n" +
 			"The exit status is 1 if a line is disabled; warnings alone leave it 0.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
-	return k.framed(c, false, func([]string) error {
+	return framed(c, func(k *command, _ []string) error {
 		found, err := k.reg.Check()
 		if err != nil {
 			return err
 		}
-		var lines []string
 		disabled, inForce := 0, 0
 		for _, p := range found {
-			lines = append(lines, p.String())
+			if !*asJSON {
+				k.Say("%s", p)
+			}
 			if p.Disabled {
 				disabled++
 			}
@@ -128,13 +121,13 @@ func (k *commands) check() *cobra.Command {
 			}
 		}
 		if *asJSON {
-			err = k.sayJSON(append([]keys.Problem{}, found...)) // [], not null
+			err = k.printJSON(append([]keys.Problem{}, found...)) // [], not null
 		} else {
-			k.say(append(lines, fmt.Sprintf("%s in force, %d disabled, %s",
-				count(inForce, "key"), disabled, count(len(found)-disabled, "warning")))...)
+			k.Say("%s in force, %d disabled, %s",
+				cli.Count(inForce, "key"), disabled, cli.Count(len(found)-disabled, "warning"))
 		}
-		if err = cmp.Or(err, keys.Unfinished(k.data)); err == nil && disabled > 0 {
-			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", count(disabled, "line"), k.reg.Path())
+		if err = cmp.Or(err, keys.Unfinished(k.Data)); err == nil && disabled > 0 {
+			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", cli.Count(disabled, "line"), k.reg.Path())
 		}
 		return err
 	})

@@ -6,191 +6,161 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/cli"
 	"whoelse/keys"
 )
 
-func (k *commands) rename() *cobra.Command {
-	return k.framed(&cobra.Command{
+func rename(hold Hold, inUse error) *cobra.Command {
+	return framed(&cobra.Command{
 		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
 		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
 			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
 			"If it was interrupted, the same command completes it.",
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == args[1] {
-				return k.Usage(fmt.Errorf("OLD and NEW are both %s", args[0]))
+				return cli.Usage("OLD and NEW are both %s", args[0])
 			}
 			return nil
 		},
-	}, false, func(args []string) error {
-		from, to := args[0], args[1]
-		histories, err := k.hold()
+	}, func(k *command, args []string) error {
+		note := keys.Renaming{From: args[0], To: args[1]}
+		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err
 		}
-		r := renaming{keys.Renaming{From: from, To: to}, k, histories}
-		if err := cmp.Or(r.perform(), histories.Close()); err != nil {
+		if err := cmp.Or(k.rename(note, histories), histories.Close()); err != nil {
 			return err
 		}
-		k.say(fmt.Sprintf("renamed %s to %s", from, to))
-		_, err = k.closeInvitations(from) // they would enrol a stranger
+		k.Say("renamed %s to %s", note.From, note.To)
+		_, err = k.closeInvitations(note.From) // they would enrol a stranger
 		return err
 	})
 }
 
-// renaming is one rename. Keys, history and settings are three places that cannot be
-// changed in one step, so a note of the rename is written first, on disk, and
-// removed last. As long as it is there the steps are repeated: each of them finds out
-// whether it was done before. No server has the histories meanwhile.
+// hold takes the histories.
+func (k *command) hold(hold Hold, inUse error) (Histories, error) {
+	h, err := hold(k.file("history"), k.Log())
+	if errors.Is(err, inUse) {
+		return nil, fmt.Errorf("a whoelse is running on the data folder %s; stop it, %s, and start it again", k.Data, k.Name())
+	}
+	return h, err
+}
+
+// rename changes keys, history and settings. These are three places that cannot be changed in one
+// step, so the note is written first, on disk, and removed last. As long as it is there the steps are
+// repeated: each of them finds out whether it was done before. No server has the histories meanwhile.
 //
 // Without the note, a history of NEW beside none of OLD could be half of a rename as well
 // as that of an earlier holder of the nick, and must not be given away.
-//
-// The keys go first: they are the one step that can be refused when all was checked,
-// and until then nothing is changed, so that the note can be taken back.
-type renaming struct {
-	note keys.Renaming
-	*commands
-	histories Histories
-}
-
-func (r renaming) perform() error {
-	begun, err := keys.ReadRenaming(r.data)
+func (k *command) rename(note keys.Renaming, histories Histories) error {
+	from, to := note.From, note.To
+	begun, err := keys.ReadRenaming(k.Data)
 	switch {
 	case err != nil:
 		return err
 	case begun == keys.Renaming{}:
-		if err := r.precheck(); err != nil {
+		if err := k.checkRename(note, histories); err != nil {
 			return err
 		}
-	case begun != r.note:
+	case begun != note:
 		return begun.Unfinished()
 	}
-	for _, step := range r.steps() {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r renaming) steps() []func() error {
-	return []func() error{
-		func() error { return r.note.Write(r.data) },
-		r.renameKeys,
-		func() error { return r.interrupted(r.histories.Rename(r.note.From, r.note.To)) },
-		func() error { return r.interrupted(r.moveSettings()) },
-		func() error { return r.note.Remove(r.data) },
-	}
-}
-
-// precheck finds out beforehand what it can.
-func (r renaming) precheck() error {
-	from, to := r.note.From, r.note.To
-	if err := r.held(from); err != nil {
+	if err := note.Write(k.Data); err != nil {
 		return err
 	}
-	if r.reg.Held(to) {
+	if k.reg.Held(from) { // first what can be refused when all was checked
+		_, err = k.reg.Rename(from, to)
+		if err != nil && k.reg.Held(from) && !k.reg.Held(to) { // it was, and nothing is changed
+			return errors.Join(err, note.Remove(k.Data))
+		}
+	} else {
+		err = atomicfile.Store{}.SyncDir(k.Data) // it may have been done just before
+	}
+	if err == nil {
+		err = histories.Rename(from, to)
+	}
+	if err == nil {
+		err = k.moveSettings(from, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", from, to, err)
+	}
+	return note.Remove(k.Data)
+}
+
+// checkRename finds out beforehand what it can.
+func (k *command) checkRename(note keys.Renaming, histories Histories) error {
+	from, to := note.From, note.To
+	if err := k.checkHeld(from); err != nil {
+		return err
+	}
+	if k.reg.Held(to) {
 		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
 	}
-	if err := r.histories.Check(from, to); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, r.file("history"))
+	if err := histories.Check(from, to); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, k.file("history"))
 	} else if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(r.settingsOf(to)); err == nil {
-		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, r.settingsOf(to))
+	if _, err := os.Lstat(k.settingsOf(to)); err == nil {
+		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, k.settingsOf(to))
 	}
-	open, err := r.invited(to)
+	open, err := k.invited(to)
 	if open {
 		return fmt.Errorf("there is an open invitation for %s; close it with: whoelse keys remove %s", to, to)
 	}
 	return err
 }
 
-// renameKeys renames in authorized_keys, unless that is done. If it is refused, nothing was
-// done and there is nothing to complete. A failure after which it is there
-// nevertheless (it may not survive a power cut) leaves the note.
-func (r renaming) renameKeys() error {
-	from, to := r.note.From, r.note.To
-	if !r.reg.Held(from) {
-		return atomicfile.Store{}.SyncDir(r.data)
-	}
-	_, err := r.reg.Rename(from, to)
-	if err == nil {
-		return nil
-	}
-	if !r.reg.Held(from) || r.reg.Held(to) {
-		return r.interrupted(err)
-	}
-	if ending := r.note.Remove(r.data); ending != nil {
-		return fmt.Errorf("%w; and then: %w", err, ending)
-	}
-	return err
-}
-
-func (r renaming) moveSettings() error {
-	from, to := r.settingsOf(r.note.From), r.settingsOf(r.note.To)
+func (k *command) moveSettings(old, new string) error {
+	from, to := k.settingsOf(old), k.settingsOf(new)
 	_, err := os.Lstat(from)
-	none := errors.Is(err, fs.ErrNotExist)
-	if !none {
+	if err == nil {
 		if _, err := os.Lstat(to); err == nil {
 			return fmt.Errorf("%s is in the way", to)
 		}
-		if err := os.Rename(from, to); err != nil {
-			return err
-		}
+		err = os.Rename(from, to)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	err = atomicfile.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
-	if none && errors.Is(err, fs.ErrNotExist) {        // no server has run here
+	if errors.Is(err, fs.ErrNotExist) {                // no server has run here
 		return nil
 	}
 	return err
 }
 
 // settingsOf is where room/settings keeps a nick's.
-func (k *commands) settingsOf(n string) string { return filepath.Join(k.data, "settings", n+".json") }
-
-// interrupted is an error in the middle, if there is one.
-func (r renaming) interrupted(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again",
-		r.note.From, r.note.To, err)
-}
+func (k *command) settingsOf(n string) string { return filepath.Join(k.Data, "settings", n+".json") }
 
 // restore adds the key last: until then the next server sets everything aside again.
-func (k *commands) restore() *cobra.Command {
+func restore(hold Hold, inUse error) *cobra.Command {
 	var files []string
-	var list []keys.PublicKey
 	c := &cobra.Command{
 		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
 		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
 			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
 			"back, to the owner of the key. If it was interrupted, the same command completes it.",
-		PreRunE: func(*cobra.Command, []string) (err error) {
-			list, err = k.readKeys(files)
-			return err
-		},
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
-	return k.framed(c, false, func(args []string) error {
+	return framed(c, func(k *command, args []string) error {
 		n := args[0]
+		list, err := k.readKeys(files)
+		if err != nil {
+			return err
+		}
 		if k.reg.Held(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
-		for _, e := range k.reg.List() {
-			if holdsOneOf(list, e) {
-				return k.explainKnown(&keys.KeyKnownError{Nick: e.Nick, Line: e.Line, Reason: e.Disabled})
-			}
-		}
-		histories, err := k.hold()
+		histories, err := k.hold(hold, inUse)
 		if err != nil {
 			return err
 		}
@@ -219,14 +189,15 @@ func (k *commands) restore() *cobra.Command {
 		if there {
 			with = "with the history"
 		}
-		k.say(append(report("added", added), fmt.Sprintf("restored %s, %s", n, with))...)
+		k.report("added", added)
+		k.Say("restored %s, %s", n, with)
 		return nil
 	})
 }
 
 // restoreSettings gives n the settings back that were set aside last, and reports whether
 // it has any.
-func (k *commands) restoreSettings(n string) (bool, error) {
+func (k *command) restoreSettings(n string) (bool, error) {
 	to := k.settingsOf(n)
 	if _, err := os.Lstat(to); err == nil {
 		return true, nil
@@ -236,18 +207,11 @@ func (k *commands) restoreSettings(n string) (bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	theirs := regexp.MustCompile(`^` + regexp.QuoteMeta(n) + `-\d{8}T\d{6}Z\.json$`)
-	last := ""
-	for _, f := range files { // in order
-		if theirs.MatchString(f.Name()) {
-			last = f.Name()
+	for _, f := range slices.Backward(files) { // the last one first
+		if theirs, _ := path.Match(n+"-????????T??????Z.json", f.Name()); theirs {
+			err := os.Rename(filepath.Join(retired, f.Name()), to)
+			return true, cmp.Or(err, atomicfile.Store{}.SyncDir(filepath.Dir(to)))
 		}
 	}
-	if last == "" {
-		return false, nil
-	}
-	if err := os.Rename(filepath.Join(retired, last), to); err != nil {
-		return false, err
-	}
-	return true, atomicfile.Store{}.SyncDir(filepath.Dir(to))
+	return false, nil
 }

@@ -225,7 +225,7 @@ func readVersion(root disk.Folder) (int, error) {
 		return 0, nil
 	}
 	v, err := strconv.Atoi(word)
-	if err != nil || v < 1 {
+	if err != nil || v < 2 { // no released program wrote layout 1
 		return 0, fmt.Errorf("the file %s among the histories says %.20q, which is not a version; put back the one that a backup has", versionFile, word)
 	}
 	if v > Version {

@@ -19,7 +19,7 @@ import (
 	"whoelse/room/internal/jsonl"
 )
 
-// building is the new folder while it is made.
+// building is what the histories of the new folder have in common.
 type building struct {
 	log     *slog.Logger
 	journal map[string][]pending // by owner
@@ -34,8 +34,6 @@ type task struct {
 	owner            string // whose lines in the journals belong to it, if any's
 	nick             string // whose unread messages are in it, if anybody's
 }
-
-const progressEvery = 5 * time.Second
 
 // build makes the folder called name in parent from old, durably.
 func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (err error) {
@@ -104,14 +102,10 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (
 	if err != nil {
 		return err
 	}
-	told := time.Now()
-	for i, t := range tasks {
+	log.Info("history: bringing the layout up to date", "files", len(tasks))
+	for _, t := range tasks {
 		if err := b.convert(t); err != nil {
 			return fmt.Errorf("%s: %w", t.fromName, err)
-		}
-		if time.Since(told) > progressEvery {
-			told = time.Now()
-			log.Info("history: the layout is brought up to date", "files", i+1, "of", len(tasks))
 		}
 	}
 	for _, in := range opened {
@@ -130,16 +124,15 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (
 	return parent.Sync()
 }
 
-// conversion is one history on its way to the new layout.
-type conversion struct {
-	*building
-	task
-	out     []byte
-	seq     uint64            // of the last line
-	time    time.Time         // and when
-	cut     int64             // lines of the journals from before were removed from the file
-	unread  map[string]uint64 // by id, the numbers
-	damaged int
+// line is what has to be known of one.
+type line struct {
+	ID   string
+	Time time.Time
+	Kind string
+	From string
+	To   []string
+	IDs  []string // of messages that are read
+	Was  int64    // the offset of a trim
 }
 
 // convert makes one history: of the lines of the file and, each before the next one that the file has,
@@ -156,99 +149,84 @@ func (b *building) convert(t task) error {
 	if err != nil && len(missing) == 0 {
 		return nil
 	}
+	var (
+		out     []byte
+		seq     uint64                    // of the last line
+		when    time.Time                 // its time
+		cut     int64                     // lines of the journals from before were removed from the file
+		unread  = make(map[string]uint64) // by id, the numbers
+		damaged int
+	)
+	add := func(data []byte) { // a sealed line, with its number; without what only the old layout needs
+		var l line
+		bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == "read" && len(l.IDs) == 0
+		numbered := append(strconv.AppendUint([]byte(`{"seq":`), seq+1, 10), ',')
+		numbered = jsonl.Seal(append(numbered, data[1:len(data)-jsonl.Trailer]...), 0)
+		switch {
+		case bad || len(numbered) > jsonl.MaxLine:
+			damaged++
+			return
+		case l.Kind == "state": // what is unread, by offsets
+			return
+		case l.Kind == "trim": // lines were removed: what comes next was at this offset
+			cut = l.Was
+			return
+		case l.Kind == "read":
+			for _, id := range l.IDs {
+				delete(unread, id)
+			}
+		case t.nick != l.From && slices.Contains(l.To, t.nick):
+			unread[l.ID] = seq + 1
+		}
+		b.lastID = max(b.lastID, l.ID)
+		seq++
+		when = l.Time
+		out = append(out, numbered...)
+	}
+	next := 0
+	addMissing := func(end int) { // of the journals, unless they were removed from the file
+		for _, p := range missing[next:end] {
+			if p.off >= cut {
+				add(p.data)
+			}
+		}
+		next = end
+	}
 	place := make(map[string]int, len(missing))
 	for i, p := range slices.Backward(missing) {
 		place[string(p.data)] = i
 	}
-	c := &conversion{building: b, task: t, unread: make(map[string]uint64)}
-	next := 0
 	for l := range bytes.Lines(text) {
 		found, whole := jsonl.Records(bytes.TrimSuffix(l, []byte("\n")))
 		if !whole {
-			c.damaged++
+			damaged++
 		}
 		for _, r := range found {
 			if i, is := place[string(r.Data)]; is && i >= next {
-				c.pending(missing[next:i])
-				next = i + 1
+				addMissing(i)
+				next++
 			}
-			c.line(r.Data)
+			add(r.Data)
 		}
 	}
-	c.pending(missing[next:])
-	if t.nick != "" && c.seq > 0 { // nobody has to read all of it then to find out what is unread
-		var unread []record.Place
-		for _, seq := range slices.Sorted(maps.Values(c.unread)) {
-			unread = append(unread, record.Place{Seq: seq})
+	addMissing(len(missing))
+	if t.nick != "" && seq > 0 { // nobody has to read all of it then to find out what is unread
+		var places []record.Place
+		for _, seq := range slices.Sorted(maps.Values(unread)) {
+			places = append(places, record.Place{Seq: seq})
 		}
-		c.out = record.AppendState(c.out, c.seq, c.time, unread)
+		out = record.AppendState(out, seq, when, places)
 	}
-	if c.damaged > 0 {
-		b.log.Warn("history: damaged lines are left out; the old folder keeps them",
-			"file", t.fromName, "lines", c.damaged)
+	if damaged > 0 {
+		b.log.Warn("history: damaged lines are left out; the old folder keeps them", "file", t.fromName, "lines", damaged)
 	}
-	b.seq = max(b.seq, c.seq)
+	b.seq = max(b.seq, seq)
 	to, err := t.to.Open(t.toName, true)
 	if err != nil {
 		return err
 	}
-	if _, err = to.WriteAt(c.out, 0); err == nil {
+	if _, err = to.WriteAt(out, 0); err == nil {
 		err = to.Sync()
 	}
 	return errors.Join(err, to.Close())
-}
-
-// pending adds lines of the journals, unless they were removed from the file.
-func (c *conversion) pending(list []pending) {
-	for _, p := range list {
-		if p.off >= c.cut {
-			c.line(p.data)
-		}
-	}
-}
-
-// Kinds of lines in a history that are no messages.
-const (
-	kindRead  = "read"  // messages with these ids are read
-	kindState = "state" // what is unread, by offsets
-	kindTrim  = "trim"  // lines were removed: what comes next was at the offset Was
-)
-
-// line is what has to be known of one.
-type line struct {
-	ID   string
-	Time time.Time
-	Kind string
-	From string
-	To   []string
-	IDs  []string
-	Was  int64
-}
-
-// line adds one that is sealed, with its number. What only the old layout needs is left out.
-func (c *conversion) line(data []byte) {
-	var l line
-	bad := json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Kind == kindRead && len(l.IDs) == 0
-	numbered := append(strconv.AppendUint([]byte(`{"seq":`), c.seq+1, 10), ',')
-	numbered = jsonl.Seal(append(numbered, data[1:len(data)-jsonl.Trailer]...), 0)
-	switch {
-	case bad || len(numbered) > jsonl.MaxLine:
-		c.damaged++
-		return
-	case l.Kind == kindState:
-		return
-	case l.Kind == kindTrim:
-		c.cut = l.Was
-		return
-	case l.Kind == kindRead:
-		for _, id := range l.IDs {
-			delete(c.unread, id)
-		}
-	case c.nick != l.From && slices.Contains(l.To, c.nick):
-		c.unread[l.ID] = c.seq + 1
-	}
-	c.lastID = max(c.lastID, l.ID)
-	c.seq++
-	c.time = l.Time
-	c.out = append(c.out, numbered...)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -22,9 +21,10 @@ type pending struct {
 	data  []byte // without the newline
 }
 
-// readJournals returns, by owner, what the journals in the folder in have for each, in order. A line
-// of a journal is a checksum over the rest, whether the unit of lines that are kept together goes on
-// ('+') or ends here ('.'), the offset, the owner, and the line:
+// readJournals returns, by owner, what the journals in the folder in have for each, in order: of each
+// journal up to its last whole unit before anything torn. A line of a journal is a checksum over the
+// rest, whether the unit of lines that are kept together goes on ('+') or ends here ('.'), the offset,
+// the owner, and the line:
 //
 //	1a2b3c4d . 4096 bob {"id":...}
 //
@@ -36,12 +36,10 @@ func readJournals(in disk.Folder, log *slog.Logger) (map[string][]pending, error
 	if err != nil {
 		return nil, err
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") })
 	slices.Sort(names) // numbers with leading zeros: each is cut by those after it
 	texts := make(map[string][]byte)
 	for _, name := range names {
-		if !strings.HasSuffix(name, ".log") {
-			continue
-		}
 		if texts[name], err = disk.ReadFile(in, name, math.MaxInt64); err != nil {
 			return nil, err
 		}
@@ -54,38 +52,31 @@ func readJournals(in disk.Folder, log *slog.Logger) (map[string][]pending, error
 		}
 	}
 	found := make(map[string][]pending)
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		if torn := readJournal(found, texts[name]); torn {
+	for _, name := range names {
+		var unit []pending
+		for l := range bytes.Lines(texts[name]) {
+			p, last, ok := journalLine(bytes.TrimSuffix(l, []byte("\n")))
+			if unit = append(unit, p); !ok {
+				break
+			}
+			if !last {
+				continue
+			}
+			for _, p := range unit {
+				list := found[p.owner]
+				if n := len(list); n > 0 && p.off < list[n-1].off+int64(len(list[n-1].data)) {
+					list = nil // the file was set aside, and begun again
+				}
+				found[p.owner] = append(list, p)
+			}
+			unit = nil
+		}
+		if len(unit) > 0 {
 			log.Warn("history: a journal has a torn end", "journal", name)
 		}
 	}
+	delete(found, "") // the first lines
 	return found, nil
-}
-
-// readJournal adds what text has, up to its last whole unit before anything torn.
-func readJournal(found map[string][]pending, text []byte) (torn bool) {
-	var unit []pending
-	for l := range bytes.Lines(text) {
-		p, last, ok := journalLine(bytes.TrimSuffix(l, []byte("\n")))
-		if !ok {
-			return true
-		}
-		if p.owner != "" {
-			unit = append(unit, p)
-		}
-		if !last {
-			continue
-		}
-		for _, p := range unit {
-			list := found[p.owner]
-			if n := len(list); n > 0 && p.off < list[n-1].off+int64(len(list[n-1].data)) {
-				list = nil // the file was set aside, and begun again
-			}
-			found[p.owner] = append(list, p)
-		}
-		unit = nil
-	}
-	return len(unit) > 0
 }
 
 // journalLine reads one line, and reports whether its unit ends with it. The first one of a journal

@@ -24,11 +24,10 @@ const (
 // ErrBackup is wrapped by [FromVersion2] while a backup of the old folder is made.
 var ErrBackup = errors.New("a backup of the histories is running")
 
-// FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 2 (or 1, which
-// is the same without shortened histories). The folder may be one that a crash has left. It is kept,
-// with [OldEnd] after its name; the new one is built beside it and takes its place when it is
-// complete and durable. It can be interrupted anywhere and called again. While another server has
-// the folder the error is [disk.ErrInUse].
+// FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 2. The folder may
+// be one that a crash has left. It is kept, with [OldEnd] after its name; the new one is built beside
+// it and takes its place when it is complete and durable. It can be interrupted anywhere and called
+// again. While another server has the folder the error is [disk.ErrInUse].
 //
 // It needs as much free space as the histories take, and a quarter more. It holds one history in
 // memory, and the journals.
@@ -54,19 +53,37 @@ func FromVersion2(dir string, log *slog.Logger) error {
 
 // fromVersion2 is FromVersion2 for the folder called name in parent.
 func fromVersion2(parent disk.Folder, name string, log *slog.Logger) error {
-	from := name
 	is, err := version(parent, name)
-	if err == nil && is == "" { // perhaps it was interrupted between the two renames
-		var made string
-		if made, err = version(parent, name+NewEnd); err == nil && made == "3" {
-			from = name + OldEnd
-			is, err = version(parent, from)
-		}
-	}
-	if err != nil || is != "1" && is != "2" {
+	if err != nil {
 		return err
 	}
-	old, err := parent.Sub(from)
+	switch is {
+	case "2":
+		if err := replace(parent, name, log); err != nil {
+			return err
+		}
+	case "": // perhaps it was interrupted between the two renames
+		old, oldErr := version(parent, name+OldEnd)
+		made, newErr := version(parent, name+NewEnd)
+		if err := errors.Join(oldErr, newErr); err != nil || old != "2" || made != "3" {
+			return err
+		}
+	default:
+		return nil
+	}
+	if err := parent.Sync(); err != nil { // the old one is kept before the new one takes its place
+		return err
+	}
+	if err := parent.Rename(name+NewEnd, name); err != nil {
+		return err
+	}
+	log.Info("history: the layout is up to date; delete the old folder when all is well", "old", name+OldEnd)
+	return parent.Sync()
+}
+
+// replace builds the new folder, and moves the old one, called name, out of its way.
+func replace(parent disk.Folder, name string, log *slog.Logger) error {
+	old, err := parent.Sub(name)
 	if err != nil {
 		return err
 	}
@@ -81,30 +98,18 @@ func fromVersion2(parent disk.Folder, name string, log *slog.Logger) error {
 		}
 		defer func() { _ = held.Close() }() // nobody relies on when it ends
 	}
-	if from == name {
-		if _, err := parent.Lstat(name + OldEnd); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(err, fmt.Errorf("%s is in the way: it has histories from before; move it away", name+OldEnd))
-		}
-		if err := build(parent, name+NewEnd, old, log); err != nil {
-			return errors.Join(err, removeAll(parent, name+NewEnd))
-		}
-		err := parent.Rename(name, name+OldEnd)
-		if errors.Is(err, syscall.EBUSY) {
-			err = fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
-				"move all that is in it to a plain folder, and that to its place: %w", name, err)
-		}
-		if err != nil {
-			return err
-		}
+	if _, err := parent.Lstat(name + OldEnd); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("%s is in the way: it has histories from before; move it away", name+OldEnd))
 	}
-	if err := parent.Sync(); err != nil { // the old one is kept before the new one takes its place
-		return err
+	if err := build(parent, name+NewEnd, old, log); err != nil {
+		return errors.Join(err, removeAll(parent, name+NewEnd))
 	}
-	if err := parent.Rename(name+NewEnd, name); err != nil {
-		return err
+	err = parent.Rename(name, name+OldEnd)
+	if errors.Is(err, syscall.EBUSY) {
+		err = fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
+			"move all that is in it to a plain folder, and that to its place: %w", name, err)
 	}
-	log.Info("history: the layout is up to date; delete the old folder when all is well", "old", name+OldEnd)
-	return parent.Sync()
+	return err
 }
 
 // version is what the folder called name in parent says of its layout, "" without either.
