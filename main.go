@@ -1,4 +1,4 @@
-// Command whoelse is a chat room that people join with nothing but ssh.
+// Command whoelse is a chat room that people join with plain ssh.
 //
 // This file holds the command line. What serve can be told is in internal/config, what it
 // runs in internal/server.
@@ -45,16 +45,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // aboutVariables is for the help of what has many flags.
-const aboutVariables = "Every flag of the server has a variable, which counts where the flag is not given:\n" +
-	"WHOELSE_MAX_SESSIONS for --max-sessions. The other commands know WHOELSE_DATA. The exit\n" +
-	"status is 0 when all went well, 1 when it could not be done, 2 when it was typed wrongly."
+const aboutVariables = "Every flag of the server can also be set by an environment variable, such as\n" +
+	"WHOELSE_MAX_SESSIONS for --max-sessions; a flag overrides its variable. The other\n" +
+	"commands read WHOELSE_DATA. Exit status: 0 for success, 1 for failure, 2 for a usage error."
 
 func rootCommand() *cobra.Command {
 	serve := serveCommand()
 	root := &cobra.Command{
 		Use:           "whoelse",
-		Short:         "A chat room that people join with nothing but ssh",
-		Long:          "A chat room that people join with nothing but ssh.\n\n" + aboutVariables,
+		Short:         "A chat room that people join with plain ssh",
+		Long:          "A chat room that people join with plain ssh.\n\n" + aboutVariables,
 		Version:       version(),
 		Args:          cli.Args(),
 		RunE:          serve.RunE, // serve is what whoelse does
@@ -90,7 +90,7 @@ func serveCommand() *cobra.Command {
 	var cfg config.Config
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the chat room (the default)", Args: cli.Args(),
-		Long: "Runs the chat room until it is told to end with SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
+		Long: "Runs the chat room until SIGTERM or SIGINT (^C).\n\n" + aboutVariables,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.Environment(c.Flags()); err != nil {
 				return err

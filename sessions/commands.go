@@ -43,15 +43,15 @@ func init() {
 	commands = []*command{
 		{run: (*commandContext).whoelse, Syntax: parse.Syntax{
 			Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, Args: parse.NoArgs,
-			Usage: "whoelse", Help: "everyone else who is here"}},
+			Usage: "whoelse", Help: "list everyone else here"}},
 		{run: (*commandContext).wholast, Syntax: parse.Syntax{
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.Minutes,
-			Usage: "wholast [MINUTES]", Help: "who was here in the last MINUTES (60)",
+			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
 			More: "MINUTES goes up to 10080, which is a week."}},
 		{speaks: true, echoes: true, run: (*commandContext).send, Syntax: parse.Syntax{
 			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
-			More: "You are told for each of them whether it was delivered or is kept until they return."}},
+			More: "For each of them you see whether it was delivered, or is kept until they return."}},
 		{speaks: true, echoes: true, run: (*commandContext).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
@@ -74,7 +74,7 @@ func init() {
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
 		{speaks: true, echoes: true, run: (*commandContext).say, Syntax: parse.Syntax{
 			Name: "me", Args: parse.NeedText,
-			Usage: "/me TEXT", Help: "say what you do: * you TEXT"}},
+			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*commandContext).away, Syntax: parse.Syntax{
 			Name: "away", Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
@@ -90,10 +90,10 @@ func init() {
 			Usage: "/unblock NICK", Help: "show NICK's messages again"}},
 		{run: (*commandContext).blocked, Syntax: parse.Syntax{
 			Name: "blocked", Args: parse.NoArgs,
-			Usage: "/blocked", Help: "who you block"}},
+			Usage: "/blocked", Help: "list whom you block"}},
 		{run: (*commandContext).whoami, Syntax: parse.Syntax{
 			Name: "nick", Aliases: []string{"whoami"}, Args: parse.OptionalNick,
-			Usage: "/nick", Help: "who you are, and by which key",
+			Usage: "/nick", Help: "show your nick and your key",
 			More: "A key keeps its nick. To have another nick, connect under it with another key: ssh -i FILE NICK@HOST."}},
 		{may: keyed, run: (*commandContext).key, Syntax: parse.Syntax{
 			Name: "key", Aliases: []string{"keys"}, Args: parse.KeyArgs,
@@ -107,8 +107,8 @@ func init() {
 			Usage: "/clear", Help: "clear the screen"}},
 		{shellOnly: true, run: (*commandContext).tail, Syntax: parse.Syntax{
 			Name: "tail", Args: parse.TailArgs,
-			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: messages as they come",
-			More: "It begins with the last N (10) messages, those after the message ID, or those of the last DURATION (10m), and goes on until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
+			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
+			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), then new ones until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
 		{shellOnly: true, run: (*commandContext).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
@@ -121,20 +121,20 @@ func init() {
 		{may: operators, run: (*commandContext).invite, Syntax: parse.Syntax{
 			Name: "invite", Args: parse.NickAndDuration,
 			Usage: "/invite NICK [DURATION]", Help: "a one-time code for someone new",
-			More: "Whoever connects with the code and a new key gets the nick. It works once, within DURATION (24h)."}},
+			More: "The first new key to connect with the code gets the nick. The code works once, within DURATION (24h)."}},
 		{may: operators, run: (*commandContext).kick, Syntax: parse.Syntax{
 			Name: "kick", Args: parse.KickArgs,
 			Usage: "/kick NICK [REASON]", Help: "end all sessions of NICK"}},
 		{may: operators, run: (*commandContext).ban, Syntax: parse.Syntax{
 			Name: "ban", Args: parse.BanArgs,
 			Usage: "/ban NICK|FINGERPRINT|ADDRESS|CIDR [DURATION] [REASON]", Example: "/ban bob 1d spam", Help: "ban someone and end their sessions",
-			More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, the ban is permanent. A ban that covers another operator is refused unless the word anyway stands before the reason."}},
+			More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, the ban is permanent. A ban that covers another operator is refused unless the word anyway comes before the reason."}},
 		{may: operators, run: (*commandContext).unban, Syntax: parse.Syntax{
 			Name: "unban", Args: parse.NeedTarget,
 			Usage: "/unban NICK|FINGERPRINT|ADDRESS|CIDR", Help: "end a ban"}},
 		{may: operators, run: (*commandContext).bans, Syntax: parse.Syntax{
 			Name: "bans", Args: parse.NoArgs,
-			Usage: "/bans", Help: "who is banned, by whom and why"}},
+			Usage: "/bans", Help: "list all bans, by whom and why"}},
 		{may: operators, run: (*commandContext).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.NickAndDuration,
 			Usage: "/mute NICK [DURATION]", Help: "let NICK read but not write"}},

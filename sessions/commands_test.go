@@ -123,7 +123,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 	for _, operator := range []bool{false, true} {
 		help := render.Result(nil, result.Help{Commands: commandsFor(operator)}, render.Style{Width: 80}, time.Time{})
 		rows := strings.Split(strings.TrimSuffix(string(help), "\n"), "\n")
-		wrapped, column := 0, strings.Index(rows[1], "everyone else")
+		wrapped, column := 0, strings.Index(rows[1], "list everyone")
 		for _, row := range rows {
 			switch text := strings.TrimLeft(row, " "); {
 			case len(row) > 80:

@@ -15,7 +15,7 @@ const module = "whoelse"
 // TestArchitecturePackages: the first table of docs/architecture.md has one row for each
 // package, and none for what is gone.
 func TestArchitecturePackages(t *testing.T) {
-	table, _, _ := strings.Cut(after(t, architecture(t), "\n## What is where\n"), "\n## ")
+	table, _, _ := strings.Cut(after(t, architecture(t), "\n## Packages\n"), "\n## ")
 	var rows []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
 		rows = append(rows, row[1])

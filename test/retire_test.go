@@ -89,7 +89,7 @@ func TestRemovedNick(t *testing.T) {
 
 	p.manages(0, "whoelse keys restore carol --key FILE", "remove", "carol")
 	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
-	bob.sees("carol is gone; your message of ", " was not read")
+	bob.sees("carol's nick was removed; your message of ", " was not read")
 	for range 2 {
 		p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
 		p.does("", "carol", "say hello", 255, "ask an operator to give it back")
@@ -216,7 +216,7 @@ func TestLeaveNick(t *testing.T) {
 	p.does("carol", "carol", "inbox", 255, "carol is reserved until")
 
 	bob := sitDown(t, "bob", p.s.openSSH("bob", []string{p.keys["bob"]}, nil))
-	bob.sees("carol is gone; your message of ", "> ")
+	bob.sees("carol's nick was removed; your message of ", "> ")
 	bob.types("/key leave bob")
 	bob.sees("giving up bob", "bye")
 	if status := bob.leaves(); status != 0 {

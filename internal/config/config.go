@@ -88,30 +88,30 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&cfg.MOTD, "motd", "", "`file` with a message of the day, shown on joining")
 	f.Var(choice(&cfg.logFormat, "text", "text", "json"), "log-format", "`format` of the log on standard error: text or json")
 	f.Var(address(&cfg.Metrics, ""), "metrics", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")
-	f.Var(hostname(&cfg.Host), "hostname", "`name` of the server, for the lines in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
+	f.Var(hostname(&cfg.Host), "hostname", "`name` of the server in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
 
 	// How much is kept.
 	f.Var(number(&cfg.InboxMax, 1000, 0), "inbox-max", "unread `messages` one nick may have; more are refused; 0 is no limit")
 	f.Var(size(&cfg.HistoryMax, 16<<20, minSize), "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest messages are dropped; 0 is no limit")
-	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of the room's history, and of the record of who came and went; the oldest lines are dropped; 0 is no limit")
+	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of the room's history, and of the presence history (joins and leaves); the oldest lines are dropped; 0 is no limit")
 	f.Var(span(&cfg.Retention, 0, minRetention, "no limit"), "retention", "how long messages are kept, a `duration` such as 90d or 12h (default forever)")
-	f.Var(size(&cfg.DataMax, 0, minDataMax), "data-max", "most `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
+	f.Var(size(&cfg.DataMax, 0, minDataMax), "data-max", "maximum `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
 	q := &cfg.Quota
 	f.Var(size(&q.Nick, 16<<20, minSize), "max-bytes-per-nick", "`size` one nick may store in a day, and a 16th of that in a minute; a message counts once for each history it goes to; 0 is no limit")
-	f.Var(size(&q.Address, 64<<20, minSize), "max-bytes-per-address", "the same `size` for one address (IPv6: one /64); 0 is no limit")
-	f.Var(size(&q.Network, 256<<20, minSize), "max-bytes-per-network", "the same `size` for one network (IPv4: a /24, IPv6: a /48); 0 is no limit")
+	f.Var(size(&q.Address, 64<<20, minSize), "max-bytes-per-address", "`size` one address (IPv6: one /64) may store in a day, and a 16th of that in a minute; 0 is no limit")
+	f.Var(size(&q.Network, 256<<20, minSize), "max-bytes-per-network", "`size` one network (IPv4: a /24, IPv6: a /48) may store in a day, and a 16th of that in a minute; 0 is no limit")
 	f.Var(size(&q.All, 64<<20, minSize), "max-bytes-per-minute", "`size` everyone together may store in a minute; 0 is no limit")
 
 	// Who gets in, and as whom.
-	f.Var(choice(&cfg.Access, "open", "open", "keys"), "access", "`who` may join: open (a new key claims a free nick) or keys (only known keys, certificates and invitations)")
-	f.Var(choice(&cfg.guests, "", "on", "off"), "guests", "`on` lets people without a key in, off does not (default on with --access open, else off)")
+	f.Var(choice(&cfg.Access, "open", "open", "keys"), "access", "`mode`: open (a new key claims a free nick) or keys (only registered keys, certificates and invitations)")
+	f.Var(choice(&cfg.guests, "", "on", "off"), "guests", "`on` admits guests (people without a key), off refuses them (default on with --access open, else off)")
 	f.StringVar(&cfg.RevokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only")
 	a := &cfg.Admission
-	f.Var(number(&a.Sessions, 10_000, 1), "max-sessions", "most `connections` that have logged in; further people are told that the room is full")
-	f.Var(number(&a.Handshakes, 100, 1), "max-handshakes", "most `connections` that are logging in at a time, which takes 20 seconds at most")
-	f.Var(number(&a.PerAddress, 20, 1), "max-per-address", "most `connections` of one address (IPv6: one /64)")
-	f.Var(number(&a.PerMinute, 30, 1), "max-per-minute", "most new `connections` of one address in a minute")
+	f.Var(number(&a.Sessions, 10_000, 1), "max-sessions", "maximum `connections` that have logged in; the room is then full")
+	f.Var(number(&a.Handshakes, 100, 1), "max-handshakes", "maximum `connections` logging in at a time; each has 20 seconds")
+	f.Var(number(&a.PerAddress, 20, 1), "max-per-address", "maximum `connections` from one address (IPv6: one /64)")
+	f.Var(number(&a.PerMinute, 30, 1), "max-per-minute", "maximum new `connections` from one address in a minute")
 	a.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	f.Var(&networkList{to: &a.Exempt}, "exempt", "`networks` exempt from per-address limits; none for no network")
 	f.Var(&networkList{to: &cfg.Proxies}, "trusted-proxy", "`networks` whose PROXY protocol headers are trusted")
@@ -120,7 +120,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(number(&c.PerNetwork, 20, 0), "max-claims-per-network", "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
 	f.Var(number(&c.PerHour, 100, 0), "max-claims-per-hour", "`nicks` that everyone together may claim in an hour; 0 is no limit")
 	f.Var(span(&cfg.NickExpiry, 30*day, minExpiry, "never"), "nick-expiry", "`duration` after which a nick that was claimed and never used is freed; 0 is never")
-	f.Var(span(&cfg.NickReserve, 90*day, time.Second, "none"), "nick-reserve", "`duration` for which a nick is kept from others when its last key is gone; 0 is none")
+	f.Var(span(&cfg.NickReserve, 90*day, time.Second, "none"), "nick-reserve", "`duration` for which a nick stays reserved after its last key was removed; 0 is none")
 }
 
 // Check completes the values once all are set, and finds what no flag can find alone.

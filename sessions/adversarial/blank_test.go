@@ -17,7 +17,7 @@ func TestBlankMessages(t *testing.T) {
 			c.types(blank + "\n" + blank + "\n")
 			c.ch.CloseWrite()
 			c.leaves()
-			if got := c.received(); !strings.Contains(got, "there is no text on the input") {
+			if got := c.received(); !strings.Contains(got, "standard input has no text") {
 				t.Errorf("%+q as a text: %q", blank, got)
 			}
 		}

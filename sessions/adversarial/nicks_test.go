@@ -33,7 +33,7 @@ func TestGuestOfAClaimedName(t *testing.T) {
 		dave, alike, dave2 := r.connect(visit{user: "dave"}), r.connect(visit{user: "d.ave", term: "xterm"}), r.connect(visit{user: "dave"})
 		r.connect(visit{user: "dave", key: "dave"}).sees("you are dave")
 		for _, guest := range []*client{dave, alike} {
-			guest.sees("now belongs to somebody's key")
+			guest.sees("is now registered to a key")
 			guest.leaves()
 		}
 		dave2.types("nick\n")

@@ -36,7 +36,7 @@ func receipts(dst []byte, of []*room.Message, st Style, now time.Time) []byte {
 	from, since := of[0].From, Clock(oldest.RefTime, now, st)
 	switch {
 	case of[0].Text == room.ReceiptGone:
-		return Notice(dst, from+" is gone; your message of "+since+" was not read", st)
+		return Notice(dst, from+"'s nick was removed; your message of "+since+" was not read", st)
 	case len(of) > 1:
 		return Notice(dst, from+" has read your "+Count(len(of))+" messages since "+since, st)
 	}

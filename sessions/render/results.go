@@ -85,12 +85,12 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		return list(head, "nobody is banned", r.List, func(b bans.Ban) string { return ban(b, st) })
 	case result.Keys:
 		none := "you logged in with a certificate for the key " + r.In + "; no key of yours is stored here"
-		head := Number(len(r.List), "key is", "keys are") + " yours:"
+		head := "you have " + Number(len(r.List), "key", "keys") + ":"
 		return list(head, none, r.List, func(k result.Key) string { return key(k, r.In, st, now) })
 	case result.KeysAdded:
 		var all []string
 		for _, k := range r.List {
-			words := "added " + key(k, "", st, now) + "; it lets its owner in as " + r.Nick
+			words := "added " + key(k, "", st, now) + "; it logs in as " + r.Nick
 			all = append(all, words+when(r.Operator, ", but not as an operator"))
 		}
 		return all
@@ -183,13 +183,13 @@ var failed = map[result.Reason]string{
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
 	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
-	result.NoInput:             "there is no text on the input",
+	result.NoInput:             "standard input has no text",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",
 	result.NotHere:             "{nick} is not here",
 	result.WouldBanYou:         "not banned: {nick} would ban you, too",
 	result.WouldBan:            "not banned: {nick} covers {operators}; if you mean it, put the word anyway after {nick}, or after the duration",
-	result.NotBanned:           "{nick} is not banned; /bans lists who is",
+	result.NotBanned:           "{nick} is not banned; /bans lists all bans",
 	result.NotMuted:            "{nick} is not muted",
 	result.GuestInvited:        "guests need no invitation",
 	result.NickHeld:            "a key holds {nick} already; its owner can add another one with /key add",
@@ -290,7 +290,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 		when(k.Fingerprint != in && !k.Used.IsZero(), "last used "+Ago(now.Sub(k.Used))+" ago"),
 		when(k.From != "", "only from "+k.From),
 		when(!k.Expires.IsZero(), expires+Clock(k.Expires, now, st)),
-		when(k.Disabled != "", "not in force: "+k.Disabled),
+		when(k.Disabled != "", "disabled: "+k.Disabled),
 	)
 }
 

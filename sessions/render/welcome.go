@@ -150,5 +150,5 @@ func TooFast(rate float64) string {
 
 // NickTaken tells a guest that a key now holds their name, or one that it reads like.
 func NickTaken(name string) string {
-	return name + " now belongs to somebody's key; come back under another name"
+	return name + " is now registered to a key; come back under another name"
 }
