@@ -27,18 +27,18 @@ func add() *cobra.Command {
 	var opt keys.AddOptions
 	c := &cobra.Command{
 		Use: "add NICK", Short: "Bind public keys to a nick",
-		Long: "Reads public keys from files or from standard input, one a line, as .pub files have\n" +
-			"them and ssh-add -L prints them. All of them are added, or none. Keys that hold the\n" +
-			"nick already stay as they are.",
+		Long: "Reads public keys from files or from standard input, one per line, as in .pub files and\n" +
+			"in the output of ssh-add -L. All keys are added, or none. Keys that hold the nick\n" +
+			"already stay as they are.",
 	}
 	f := c.Flags()
 	f.StringArrayVar(&files, "key", nil, keyFlag)
-	f.Func("expires", "how `long` the keys are good for: 24h, 90d, 2w", func(text string) error {
+	f.Func("expires", "`duration` for which the keys are valid: 24h, 90d, 2w", func(text string) error {
 		lasts, err := duration.Parse(text)
 		opt.Expires = time.Now().Add(lasts)
 		return err
 	})
-	f.Func("from", "`addresses` that they are good from: 192.0.2.0/24,!192.0.2.7", func(text string) error {
+	f.Func("from", "`addresses` from which the keys are valid: 192.0.2.0/24,!192.0.2.7", func(text string) error {
 		if opt.From = text; text == "" { // a script's mistake, which must not lift a limit
 			return errors.New("must be an address or a block such as 192.0.2.0/24")
 		}

@@ -51,9 +51,9 @@ type command struct {
 // New makes the command with its subcommands. The error of hold is inUse while a server has the folder.
 func New(hold Hold, inUse error) *cobra.Command {
 	c := &cobra.Command{
-		Use: "keys", Short: "Manage who holds which nick", Args: cli.Args(),
-		Long: "DATA/authorized_keys says who holds which nick, one key a line: the nick is the\n" +
-			"comment up to the first '@'. It may be edited while the server runs.",
+		Use: "keys", Short: "Manage keys and nicks", Args: cli.Args(),
+		Long: "DATA/authorized_keys maps keys to nicks, one key per line: the nick is the comment up\n" +
+			"to the first '@'. It can be edited while the server runs.",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(list(), add(), remove(), rename(hold, inUse), restore(hold, inUse), check(), invite(), export())

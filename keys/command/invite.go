@@ -22,18 +22,18 @@ func invite() *cobra.Command {
 	lasts := 24 * time.Hour
 	host, port := serverAddress()
 	c := &cobra.Command{
-		Use: "invite NICK", Short: "Make a one-time code to enrol a key with",
-		Long: "Prints a code, and the line with which it is used: the first key that comes with the\n" +
-			"code gets the nick. The code is shown once and stored nowhere. Removing the nick\n" +
-			"(whoelse keys remove NICK) closes the invitation.",
+		Use: "invite NICK", Short: "Make a one-time invitation for a nick",
+		Long: "Prints a one-time code, and the ssh command that uses it: the first key to connect with\n" +
+			"the code gets the nick. The code is shown once and only its hash is stored. Removing the\n" +
+			"nick (whoelse keys remove NICK) closes the invitation.",
 	}
 	f := c.Flags()
-	f.Func("expires", "how `long` the code is good for: 30m, 24h, 7d (default 24h)", func(text string) (err error) {
+	f.Func("expires", "`duration` for which the code is valid: 30m, 24h, 7d (default 24h)", func(text string) (err error) {
 		lasts, err = duration.Parse(text)
 		return err
 	})
-	f.StringVar(&host, "host", host, "`name` of the server, for the line that is printed")
-	f.IntVar(&port, "port", port, "`port` of the server, for the line that is printed")
+	f.StringVar(&host, "host", host, "`name` of the server, for the printed command")
+	f.IntVar(&port, "port", port, "`port` of the server, for the printed command")
 	return unopened(c, func(k *command, args []string) error {
 		n := args[0]
 		if host == "" || strings.ContainsAny(host, " \t\r\n@") || host[0] == '-' {
@@ -86,8 +86,8 @@ func serverAddress() (host string, port int) {
 func remove() *cobra.Command {
 	return framed(&cobra.Command{
 		Use: "remove " + nickOrFingerprint, Short: "Remove all keys of a nick, or one key",
-		Long: "Removes the keys that hold the nick, and closes its open invitations; or removes the\n" +
-			"key with the fingerprint (SHA256:...). A server ends the sessions of removed keys.",
+		Long: "Removes all keys of the nick, and closes its open invitations; or removes the key with\n" +
+			"the fingerprint (SHA256:...). A running server ends the sessions of removed keys.",
 	}, func(k *command, args []string) error {
 		meant := keys.Selector{Nick: args[0]}
 		if strings.HasPrefix(args[0], "SHA256:") {

@@ -16,9 +16,9 @@ import (
 
 func list() *cobra.Command {
 	c := &cobra.Command{
-		Use: "list", Short: "List who holds which nick, by which key",
-		Long: "Each line has a nick, the key's fingerprint and its type, and what there is to say\n" +
-			"about it: operator, authority, added=, expires= or expired=, from=, disabled=.",
+		Use: "list", Short: "List nicks and their keys",
+		Long: "Each line has a nick, the key's fingerprint and type, and any of: operator, authority,\n" +
+			"added=, expires= or expired=, from=, line=, disabled=.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
 	return framed(c, func(k *command, _ []string) error {
@@ -81,8 +81,8 @@ func (k *command) report(what string, list []keys.Entry) {
 
 func export() *cobra.Command {
 	return framed(&cobra.Command{
-		Use: "export [NICK...]", Short: "Print the lines in force, as they stand in authorized_keys",
-		Long: "Prints the lines that are in force now, of the given nicks or of all.",
+		Use: "export [NICK...]", Short: "Print the lines in force, as they are in authorized_keys",
+		Long: "Prints the lines in force, for the given nicks or for all.",
 	}, func(k *command, nicks []string) error {
 		for _, n := range nicks {
 			if err := k.checkHeld(n); err != nil {
@@ -96,8 +96,8 @@ func export() *cobra.Command {
 
 func check() *cobra.Command {
 	c := &cobra.Command{
-		Use: "check", Short: "Report mistakes and oddities in authorized_keys",
-		Long: "Reports lines that are disabled, and warns of what may not be meant.\n" +
+		Use: "check", Short: "Report mistakes in authorized_keys",
+		Long: "Reports disabled lines, and warns of expired ones, duplicate keys and look-alike nicks.\n" +
 			"The exit status is 1 if a line is disabled; warnings alone leave it 0.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")

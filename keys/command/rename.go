@@ -19,10 +19,10 @@ import (
 
 func rename(hold Hold, inUse error) *cobra.Command {
 	return framed(&cobra.Command{
-		Use: "rename OLD NEW", Short: "Give a nick's keys, history and settings another nick",
-		Long: "The server has to be stopped. What was said keeps the old nick, here and in other\n" +
-			"people's histories; what is unread stays unread. Blocks of OLD do not apply to NEW.\n" +
-			"If it was interrupted, the same command completes it.",
+		Use: "rename OLD NEW", Short: "Move a nick's keys, history and settings to a new nick",
+		Long: "The server has to be stopped. Past messages keep the old nick, in all histories; unread\n" +
+			"messages stay unread. Blocks of OLD do not apply to NEW. After an interruption, run the\n" +
+			"same command again.",
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == args[1] {
 				return cli.Usage("OLD and NEW are both %s", args[0])
@@ -145,10 +145,10 @@ func (k *command) settingsOf(n string) string { return filepath.Join(k.Data, "se
 func restore(hold Hold, inUse error) *cobra.Command {
 	var files []string
 	c := &cobra.Command{
-		Use: "restore NICK", Short: "Give a nick that lost its keys back, with its history",
-		Long: "The server has to be stopped. When the last key of a nick goes, its history, with what\n" +
-			"is unread, and its settings are set aside, and the nick is reserved. This gives them\n" +
-			"back, to the owner of the key. If it was interrupted, the same command completes it.",
+		Use: "restore NICK", Short: "Give back a nick that lost its keys, with its history",
+		Long: "The server has to be stopped. When the last key of a nick is removed, its history and\n" +
+			"settings are set aside, and the nick is reserved. This command gives them to a new key,\n" +
+			"unread messages included. After an interruption, run the same command again.",
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
 	return framed(c, func(k *command, args []string) error {
