@@ -36,6 +36,7 @@ type commandContext struct {
 	login   *sshd.Login
 	from    string // the client's address and port
 	seat    *room.Member
+	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
 	style   func() render.Style
 	out     *outbox
 	pending pending       // results that are still to come
@@ -70,6 +71,29 @@ func (c *commandContext) write(last func(cause error) (words, errors string)) {
 func (c *commandContext) turnAway(cause error) {
 	newWriter(c.ch.Abort).write(c.ch.Stderr(), []byte("whoelse: "+text.CleanLine(endWords(cause))+"\r\n"), goodbyeLimit)
 	c.ch.Exit(c.tally.exit(cause))
+}
+
+// take notes the place in the room. A guest's name becomes clear only by it.
+func (c *commandContext) take(seat *room.Member) {
+	n := seat.Nick()
+	c.seat = seat
+	c.seated.Store(&n)
+}
+
+// nick is under which name this session or command is known. Safe on any goroutine, as are
+// tell, end and person.
+func (c *commandContext) nick() string {
+	if n := c.seated.Load(); n != nil {
+		return *n
+	}
+	return c.login.Nick
+}
+
+// tell shows what others did, unless this is a command, which is told nothing. It does not wait.
+func (c *commandContext) tell(r result.Result) {
+	if c.tally.source != fromShell {
+		c.report(r)
+	}
 }
 
 // end ends the session or command from outside, in words. It does not wait.
@@ -234,7 +258,7 @@ func (c *commandContext) payer() quota.Who {
 	return quota.Who{Nick: c.seat.Nick(), Addr: addrOf(c.from)}
 }
 
-func (c *commandContext) person() bans.Who { return personOf(c.login, c.seat.Nick(), c.from) }
+func (c *commandContext) person() bans.Who { return personOf(c.login, c.nick(), c.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use.

@@ -99,8 +99,7 @@ func (s *session) run() {
 		s.write(s.lastWords)
 		return
 	}
-	s.seat = seat
-	s.manager.seated(&s.commandContext)
+	s.take(seat)
 	s.manager.colors.Enter(seat.Nick())
 	defer s.manager.colors.Leave(seat.Nick())
 	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())

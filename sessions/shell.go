@@ -27,9 +27,8 @@ func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
 // runCommand carries out the channel's command to its end, without the person
 // being present: when it exits, all that the command acknowledged is on disk.
 func (c *commandContext) runCommand() {
-	c.seat = c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick})
+	c.take(c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick}))
 	defer c.seat.Leave(room.Quit)
-	c.manager.seated(c)
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(c.lastLines) })
 	c.runLine(text.Clean(c.ch.Command))
