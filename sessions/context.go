@@ -37,7 +37,7 @@ type commandContext struct {
 	from    string // the client's address and port
 	seat    *room.Member
 	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
-	style   func() render.Style
+	current atomic.Pointer[render.Style]
 	out     *outbox
 	pending pending       // results that are still to come
 	tally   tally         // of what was reported
@@ -45,16 +45,15 @@ type commandContext struct {
 	tabs    *rate.Limiter // of complete; nil until the first one
 }
 
-// newContext returns the context of ch's person, without a seat and a style, which
-// follow.
-func newContext(m *Manager, ch *sshd.Channel, compose composer) commandContext {
-	ctx, stop := context.WithCancel(ch.Context())
-	out := newOutbox(ch, compose, m.flushInterval)
-	return commandContext{
-		ctx: ctx, stop: stop, manager: m, ch: ch, login: ch.Login, from: ch.From(),
-		out: out, pending: pending{idle: out.hurry},
-	}
+// init makes c the context of ch's person, without a seat and a style, which follow.
+func (c *commandContext) init(m *Manager, ch *sshd.Channel, compose composer) {
+	c.ctx, c.stop = context.WithCancel(ch.Context())
+	c.manager, c.ch, c.login, c.from = m, ch, ch.Login, ch.From()
+	c.out = newOutbox(ch, compose, m.flushInterval)
+	c.pending.idle = c.out.hurry
 }
+
+func (c *commandContext) style() render.Style { return *c.current.Load() }
 
 // write is the writing goroutine. It ends the channel after the last words, so
 // that a reader who still waits for input wakes up.

@@ -17,11 +17,11 @@ import (
 
 // newCommand returns the context of ch's command.
 func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
-	c := newContext(m, ch, plainLines(ch))
-	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
-	c.style = func() render.Style { return style }
+	c := &commandContext{}
+	c.init(m, ch, plainLines(ch))
+	c.current.Store(&render.Style{Zone: zoneOf(ch.Env["TZ"])})
 	c.tally.source = fromShell
-	return &c
+	return c
 }
 
 // runCommand carries out the channel's command to its end, without the person
