@@ -37,7 +37,10 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 		done = commonPrefix(candidates)
 	}
 	if len(candidates) == 1 {
-		done = candidates[0] + s.after(start, candidates[0])
+		done = candidates[0] + " "
+		if start == 0 && Grammar.Find(candidates[0]) == nil {
+			done = candidates[0] + ": " // a sentence that starts with a nick
+		}
 		tail = strings.TrimPrefix(tail, " ")
 	} else if strings.EqualFold(done, word) {
 		s.note(strings.Join(candidates[:min(len(candidates), mostShown)], "  "))
@@ -53,33 +56,18 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 		list = s.nicksAround(word, 0, mostNicks)
 	}
 	if start == 0 {
-		list = append(list, commandWords(s.operator(), slash)...)
+		for _, c := range commandsFor(s.operator()) {
+			if !slash {
+				list = append(list, c.BareWords...)
+			} else if !commandNamed(c.Name).shellOnly {
+				list = append(list, "/"+c.Name)
+			}
+		}
 	}
 	list = slices.DeleteFunc(list, func(c string) bool { return !strings.HasPrefix(c, word) })
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return list, len(list) < mostNicks-1 // of as many as were asked for, one's own may be left out
-}
-
-func commandWords(operator, slash bool) (all []string) {
-	for _, c := range commandsFor(operator) {
-		switch {
-		case slash && !commandNamed(c.Name).shellOnly:
-			all = append(all, "/"+c.Name)
-		case !slash:
-			all = append(all, c.BareWords...)
-		}
-	}
-	return all
-}
-
-// after is what follows a whole word: a colon after a nick that a sentence starts
-// with, else a space.
-func (s *session) after(start int, word string) string {
-	if start == 0 && Grammar.Find(word) == nil {
-		return ": "
-	}
-	return " "
 }
 
 func commonPrefix(words []string) string {

@@ -36,7 +36,8 @@ type commandContext struct {
 	login   *sshd.Login
 	from    string // the client's address and port
 	seat    *room.Member
-	style   func() render.Style
+	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
+	current atomic.Pointer[render.Style]
 	out     *outbox
 	pending pending       // results that are still to come
 	tally   tally         // of what was reported
@@ -44,16 +45,15 @@ type commandContext struct {
 	tabs    *rate.Limiter // of complete; nil until the first one
 }
 
-// newContext returns the context of ch's person, without a seat and a style, which
-// follow.
-func newContext(m *Manager, ch *sshd.Channel, compose composer) commandContext {
-	ctx, stop := context.WithCancel(ch.Context())
-	out := newOutbox(ch, compose, m.flushInterval)
-	return commandContext{
-		ctx: ctx, stop: stop, manager: m, ch: ch, login: ch.Login, from: ch.From(),
-		out: out, pending: pending{idle: out.hurry},
-	}
+// init makes c the context of ch's person, without a seat and a style, which follow.
+func (c *commandContext) init(m *Manager, ch *sshd.Channel, compose composer) {
+	c.ctx, c.stop = context.WithCancel(ch.Context())
+	c.manager, c.ch, c.login, c.from = m, ch, ch.Login, ch.From()
+	c.out = newOutbox(ch, compose, m.flushInterval)
+	c.pending.idle = c.out.hurry
 }
+
+func (c *commandContext) style() render.Style { return *c.current.Load() }
 
 // write is the writing goroutine. It ends the channel after the last words, so
 // that a reader who still waits for input wakes up.
@@ -71,6 +71,29 @@ func (c *commandContext) turnAway(cause error) {
 	defer time.AfterFunc(goodbyeLimit, c.ch.Abort).Stop()
 	c.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
 	c.ch.Exit(c.tally.exit(cause))
+}
+
+// take notes the place in the room. A guest's name becomes clear only by it.
+func (c *commandContext) take(seat *room.Member) {
+	n := seat.Nick()
+	c.seat = seat
+	c.seated.Store(&n)
+}
+
+// nick is under which name this session or command is known. Safe on any goroutine, as are
+// tell, end and person.
+func (c *commandContext) nick() string {
+	if n := c.seated.Load(); n != nil {
+		return *n
+	}
+	return c.login.Nick
+}
+
+// tell shows what others did, unless this is a command, which is told nothing. It does not wait.
+func (c *commandContext) tell(r result.Result) {
+	if c.tally.source != fromShell {
+		c.report(r)
+	}
 }
 
 // end ends the session or command from outside, in words. It does not wait.
@@ -226,7 +249,7 @@ func (c *commandContext) payer() quota.Who {
 	return quota.Who{Nick: c.seat.Nick(), Addr: addrOf(c.from)}
 }
 
-func (c *commandContext) person() bans.Who { return personOf(c.login, c.seat.Nick(), c.from) }
+func (c *commandContext) person() bans.Who { return personOf(c.login, c.nick(), c.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use.

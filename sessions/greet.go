@@ -16,7 +16,7 @@ import (
 // are and who is here, so that this is what they see. Without a terminal it is brief,
 // and nothing is replayed, so that a program does not take the past for news.
 func (s *session) greet(joined *room.Welcome, err error) {
-	style, now := s.styleNow(), time.Now()
+	style, now := s.style(), time.Now()
 	recent, rows := s.recent(joined, style)
 	w := s.welcome(joined)
 	w.Shown = len(recent)
@@ -82,7 +82,7 @@ func (s *session) kept(w *room.Welcome) (text string, then func(shown bool)) {
 	if s.term == nil {
 		shown = kept
 	}
-	text = string(render.Messages(nil, shown, s.seat.Nick(), s.styleNow(), time.Now()))
+	text = string(render.Messages(nil, shown, s.seat.Nick(), s.style(), time.Now()))
 	s.pending.add(1)
 	return text, func(shown bool) { go s.haveRead(kept, shown) }
 }

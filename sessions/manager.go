@@ -28,7 +28,6 @@ import (
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
-	"whoelse/sessions/result"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
@@ -102,7 +101,7 @@ type Manager struct {
 	colors     render.Colors
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*commandContext]*openSession
+	open     map[*commandContext]bool
 	stopping bool
 	all      sync.WaitGroup
 
@@ -126,7 +125,7 @@ func New(cfg Config) *Manager {
 	cfg.Log = slog.New(sessionLog)
 	return &Manager{
 		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
-		open:       map[*commandContext]*openSession{},
+		open:       map[*commandContext]bool{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
 }
@@ -179,11 +178,7 @@ func (m *Manager) enter(c *commandContext) bool {
 	if m.stopping {
 		return false
 	}
-	v := &openSession{login: c.login, from: c.from, nick: c.login.Nick, tell: c.report, end: c.end, silent: c.ch.Silent}
-	if c.tally.source == fromShell {
-		v.tell, v.silent = func(result.Result) {}, nil
-	}
-	m.open[c] = v
+	m.open[c] = true
 	m.crowd.Store(int64(len(m.open)))
 	m.all.Add(1)
 	return true

@@ -21,7 +21,7 @@ import (
 // that is not; do (nil for nothing) makes it so for everyone who comes from now on; the other
 // operators are shown it; and whoever is here and concerned (nil for nobody) is shown it, or
 // their sessions end.
-func (c *commandContext) moderate(m result.Moderation, do func() error, concerned func(openSession) bool) result.Result {
+func (c *commandContext) moderate(m result.Moderation, do func() error, concerned func(*commandContext) bool) result.Result {
 	m.By = c.seat.Nick()
 	entry := audit.Entry{Who: m.By, What: m.What, Whom: m.Whom, Why: m.Why}
 	if m.For > 0 {
@@ -30,7 +30,7 @@ func (c *commandContext) moderate(m result.Moderation, do func() error, concerne
 	if failed := c.act(entry, do); failed != nil {
 		return failed
 	}
-	var hit []openSession
+	var hit []*commandContext
 	if concerned != nil {
 		hit = c.manager.matching(concerned)
 	}
@@ -46,7 +46,7 @@ func (c *commandContext) moderate(m result.Moderation, do func() error, concerne
 	own := m
 	m.Reader = result.Operator
 	for _, v := range c.manager.openSessions() {
-		if v.login.Role == roleOperator && v.nick != m.By {
+		if v.operator() && v.nick() != m.By {
 			v.tell(m)
 		}
 	}
@@ -174,13 +174,13 @@ func (c *commandContext) ban(call parse.Call) result.Result {
 	return c.moderate(m, func() error {
 		_, err := c.manager.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
 		return err
-	}, func(v openSession) bool { return target.Covers(v.person()) })
+	}, func(v *commandContext) bool { return target.Covers(v.person()) })
 }
 
 // coversOperator says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
 func (c *commandContext) coversOperator(target bans.Target, meant bool) result.Result {
-	covered := c.manager.matching(func(v openSession) bool { return target.Covers(v.person()) })
+	covered := c.manager.matching(func(v *commandContext) bool { return target.Covers(v.person()) })
 	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
 		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
 	}
@@ -192,7 +192,7 @@ func (c *commandContext) coversOperator(target bans.Target, meant bool) result.R
 	}
 	for _, v := range covered {
 		if v.login.Role == roleOperator {
-			operators = append(operators, v.nick)
+			operators = append(operators, v.nick())
 		}
 	}
 	slices.Sort(operators)

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,17 +15,6 @@ import (
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 )
-
-// openSession is one session or command that is open, as others may act on it.
-type openSession struct {
-	login *sshd.Login
-	from  string              // address and port
-	nick  string              // as seated, which a guest's name becomes clear by; owned by Manager.mu
-	tell  func(result.Result) // does not wait
-	end   func(cause error)   // does not wait
-
-	silent func() bool // the client does not answer; nil of a command
-}
 
 // expelled ends a session by somebody's decision, in these words.
 type expelled string
@@ -46,62 +36,48 @@ func (m *Manager) EndWhere(match func(login *sshd.Login, address string) (reason
 // are not free any more: a key holds them now, or one that they read like.
 func (m *Manager) EndGuests(free func(name string) bool) {
 	for _, v := range m.openSessions() {
-		if name, guest := strings.CutPrefix(v.nick, nick.GuestMark); guest && !free(name) {
+		if name, guest := strings.CutPrefix(v.nick(), nick.GuestMark); guest && !free(name) {
 			v.end(expelled(render.NickTaken(name)))
 		}
 	}
 }
 
 // openSessions lists who is here now.
-func (m *Manager) openSessions() []openSession {
+func (m *Manager) openSessions() []*commandContext {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]openSession, 0, len(m.open))
-	for _, v := range m.open {
-		all = append(all, *v)
-	}
-	return all
+	return slices.Collect(maps.Keys(m.open))
 }
 
 // TellOperators shows words from the server to the operators who are here.
 func (m *Manager) TellOperators(words string) {
 	for _, v := range m.openSessions() {
-		if v.login.Role == roleOperator {
+		if v.operator() {
 			v.tell(result.Text{Words: words})
 		}
 	}
 }
 
 // matching lists the open sessions that a filter is right about.
-func (m *Manager) matching(which func(openSession) bool) []openSession {
-	return slices.DeleteFunc(m.openSessions(), func(v openSession) bool { return !which(v) })
+func (m *Manager) matching(which func(*commandContext) bool) []*commandContext {
+	return slices.DeleteFunc(m.openSessions(), func(v *commandContext) bool { return !which(v) })
 }
 
-func named(nick string) func(openSession) bool {
-	return func(v openSession) bool { return v.nick == nick }
+func named(nick string) func(*commandContext) bool {
+	return func(v *commandContext) bool { return v.nick() == nick }
 }
 
 // silent has the nicks in the room none of whose sessions answers.
 func (m *Manager) silent() map[string]bool {
 	all := make(map[string]bool)
 	for _, v := range m.openSessions() {
-		if v.silent != nil {
-			others, any := all[v.nick]
-			all[v.nick] = v.silent() && (others || !any)
+		if v.tally.source != fromShell {
+			others, any := all[v.nick()]
+			all[v.nick()] = v.ch.Silent() && (others || !any)
 		}
 	}
 	return all
 }
-
-// seated notes under which name a session or command is known.
-func (m *Manager) seated(c *commandContext) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.open[c].nick = c.seat.Nick()
-}
-
-// person is who has this session, as bans know people.
-func (v openSession) person() bans.Who { return personOf(v.login, v.nick, v.from) }
 
 func personOf(l *sshd.Login, nick, from string) bans.Who {
 	who := bans.Who{Nick: nick, Addr: addrOf(from)}
@@ -122,10 +98,10 @@ func addrOf(from string) netip.Addr {
 }
 
 // nicksOf names whose sessions these are, each once, sorted.
-func nicksOf(sessions []openSession) []string {
+func nicksOf(sessions []*commandContext) []string {
 	var nicks []string
 	for _, v := range sessions {
-		nicks = append(nicks, v.nick)
+		nicks = append(nicks, v.nick())
 	}
 	slices.Sort(nicks)
 	return slices.Compact(nicks)

@@ -18,9 +18,9 @@ func reader(rate float64) *commandContext {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &commandContext{
 		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
-		seat:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
-		style: func() render.Style { return render.Style{} },
+		seat: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
+	a.current.Store(&render.Style{})
 	go func() {
 		defer stop()
 		defer close(a.out.done)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -31,39 +32,34 @@ var (
 // session is one person's terminal or pipe.
 type session struct {
 	commandContext
-	term *terminal.Terminal // nil without a pty
+	term    *terminal.Terminal // nil without a pty
+	resized atomic.Bool        // the window changed; the writer follows
 
 	// Owned by the reading goroutine.
 	warned   time.Time // when the person was last told of being too fast
 	toldAway bool      // that they talk while they are away
 
-	mu      sync.Mutex // owns current
-	current render.Style
-	size    chan struct{} // has one when the window changed
 }
 
 func newSession(m *Manager, ch *sshd.Channel) *session {
-	s := &session{size: make(chan struct{}, 1)}
-	s.commandContext = newContext(m, ch, s.compose)
-	s.style = s.styleNow
+	s := &session{}
+	s.commandContext.init(m, ch, s.compose)
 	termName, width, height, pty := ch.Pty()
-	s.current = styleOf(ch, termName, width, pty)
-	s.current.Colors = &m.colors
+	style := styleOf(ch, termName, width, pty)
+	style.Colors = &m.colors
+	s.current.Store(&style)
 	if pty {
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
 			Complete: s.complete, Wake: s.out.poke,
 		})
-		ch.OnResize(s.resized)
+		ch.OnResize(func() { // must not block
+			s.resized.Store(true)
+			s.out.poke()
+		})
 	}
 	return s
-}
-
-func (s *session) styleNow() render.Style {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current
 }
 
 func styleOf(ch *sshd.Channel, termName string, width int, pty bool) render.Style {
@@ -99,8 +95,7 @@ func (s *session) run() {
 		s.write(s.lastWords)
 		return
 	}
-	s.seat = seat
-	s.manager.seated(&s.commandContext)
+	s.take(seat)
 	s.manager.colors.Enter(seat.Nick())
 	defer s.manager.colors.Leave(seat.Nick())
 	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
@@ -130,9 +125,9 @@ func (s *session) lastWords(cause error) (words, errors string) {
 		words = endWords(cause)
 	}
 	if words != "" {
-		words = string(render.Notice(nil, words, s.styleNow()))
+		words = string(render.Notice(nil, words, s.style()))
 	}
-	return words, s.tally.stderr(s.styleNow())
+	return words, s.tally.stderr(s.style())
 }
 
 // endWords says why somebody's session or command ends, "" if there is nobody any more
@@ -330,19 +325,15 @@ func (s *session) tooFast() {
 	s.note(render.TooFast(s.manager.cfg.MessageRate))
 }
 
-// resized notes a change of the window for the writer. It must not block.
-func (s *session) resized() {
-	select {
-	case s.size <- struct{}{}:
-	default:
-	}
-	s.out.poke()
-}
-
 // compose makes one write of what is queued. It runs on the writing goroutine.
 func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
-	s.followSize()
-	style := s.styleNow()
+	style := s.style()
+	if s.resized.Swap(false) {
+		_, width, height, _ := s.ch.Pty()
+		style.Width = terminal.ClampWidth(width)
+		s.current.Store(&style)
+		s.term.Resize(width, height)
+	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		if len(events) == 1 {
 			return render.Event(dst, events[0].event, s.seat.Nick(), style)
@@ -364,17 +355,4 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 		out = append(out, s.term.Restore()...)
 	}
 	return out, whole
-}
-
-func (s *session) followSize() {
-	select {
-	case <-s.size:
-	default:
-		return
-	}
-	_, width, height, _ := s.ch.Pty()
-	s.mu.Lock()
-	s.current.Width = terminal.ClampWidth(width)
-	s.mu.Unlock()
-	s.term.Resize(width, height)
 }

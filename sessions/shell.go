@@ -17,19 +17,18 @@ import (
 
 // newCommand returns the context of ch's command.
 func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
-	c := newContext(m, ch, plainLines(ch))
-	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
-	c.style = func() render.Style { return style }
+	c := &commandContext{}
+	c.init(m, ch, plainLines(ch))
+	c.current.Store(&render.Style{Zone: zoneOf(ch.Env["TZ"])})
 	c.tally.source = fromShell
-	return &c
+	return c
 }
 
 // runCommand carries out the channel's command to its end, without the person
 // being present: when it exits, all that the command acknowledged is on disk.
 func (c *commandContext) runCommand() {
-	c.seat = c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick})
+	c.take(c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick}))
 	defer c.seat.Leave(room.Quit)
-	c.manager.seated(c)
 	var writer sync.WaitGroup
 	writer.Go(func() { c.write(c.lastLines) })
 	c.runLine(text.Clean(c.ch.Command))
