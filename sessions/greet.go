@@ -34,10 +34,10 @@ func (s *session) greet(joined *room.Welcome, err error) {
 }
 
 // welcome is who somebody has become, as they may not have expected it.
-func (c *commandContext) welcome(joined *room.Welcome) result.Welcome {
-	w := result.Welcome{Welcome: joined, Nick: c.seat.Nick(), Asked: c.login.Asked, Guest: c.login.Key == nil, Claimed: c.login.Claimed, Unused: c.login.Unused}
+func (s *session) welcome(joined *room.Welcome) result.Welcome {
+	w := result.Welcome{Welcome: joined, Nick: s.seat.Nick(), Asked: s.login.Asked, Guest: s.login.Key == nil, Claimed: s.login.Claimed, Unused: s.login.Unused}
 	if w.Guest {
-		w.Asked = c.login.Nick
+		w.Asked = s.login.Nick
 	}
 	return w
 }

@@ -1,12 +1,12 @@
 package sessions
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -29,26 +29,19 @@ var (
 	errLost     = errors.New("the connection was lost")
 )
 
-// session is one person's terminal or pipe.
-type session struct {
-	commandContext
-	term    *terminal.Terminal // nil without a pty
-	resized atomic.Bool        // the window changed; the writer follows
-
-	// Owned by the reading goroutine.
-	warned   time.Time // when the person was last told of being too fast
-	toldAway bool      // that they talk while they are away
-
-}
-
 func newSession(m *Manager, ch *sshd.Channel) *session {
-	s := &session{}
-	s.commandContext.init(m, ch, s.compose)
+	s := &session{manager: m, ch: ch, login: ch.Login, from: ch.From()}
+	s.ctx, s.stop = context.WithCancel(ch.Context())
+	s.out = newOutbox(ch, s.compose, m.flushInterval)
+	s.pending.idle = s.out.hurry
 	termName, width, height, pty := ch.Pty()
-	style := styleOf(ch, termName, width, pty)
+	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
 	s.current.Store(&style)
-	if pty {
+	switch {
+	case ch.Command != "":
+		s.tally.source = fromShell
+	case pty:
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
@@ -262,7 +255,7 @@ func (s *session) handle(call parse.Call, bad error) error {
 		return expelled(why)
 	}
 	s.seat.Active()
-	if !s.manager.rate.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
+	if !s.paced(weight(call), s.tooFast) {
 		return s.out.why()
 	}
 	if bad != nil {
@@ -345,7 +338,7 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 		return render.Messages(dst, receipts, s.seat.Nick(), style, receipts[0].Time)
 	})
 	if s.term == nil {
-		return lines, whole
+		return crlf(s.ch, lines), whole
 	}
 	if len(lines) > 0 {
 		s.term.Print(lines)
