@@ -56,13 +56,13 @@ func (s *session) style() render.Style { return *s.current.Load() }
 
 // write is the writing goroutine. It ends the channel after the last words, so
 // that a reader who still waits for input wakes up.
-func (s *session) write(last func(cause error) (words, errors string)) {
+func (s *session) write() {
 	defer func() {
 		s.stop()
 		s.ch.Exit(s.tally.exit(s.out.why()))
 	}()
 	defer s.manager.recoverPanic(s.ch)
-	s.out.run(last)
+	s.out.run(s.lastWords)
 }
 
 // turnAway ends the channel of who has no session, in words, if they are taken.

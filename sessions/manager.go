@@ -143,11 +143,7 @@ func (m *Manager) Handle(ch *sshd.Channel) {
 		c.turnAway(err)
 		return
 	}
-	if ch.Command == "" {
-		c.run()
-	} else {
-		c.runCommand()
-	}
+	c.run()
 }
 
 // admit refuses who is banned, and notes the use of the key. It is asked about each session

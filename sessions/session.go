@@ -78,14 +78,23 @@ func zoneOf(name string) *time.Location {
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
-// leaves. The writing goroutine is waited for.
+// leaves. A command is carried out without the person being present.
 func (s *session) run() {
+	if s.tally.source == fromShell {
+		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
+		defer s.seat.Leave(room.Quit) // also after a panic
+		s.serve(func() error {
+			s.runLine(text.Clean(s.ch.Command))
+			return errQuit
+		})
+		return
+	}
 	seat, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if seat == nil {
 		s.seat = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
 		defer s.seat.Leave(room.Quit)
 		s.out.close(err)
-		s.write(s.lastWords)
+		s.write()
 		return
 	}
 	s.take(seat)
@@ -94,14 +103,19 @@ func (s *session) run() {
 	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
-	var writing sync.WaitGroup
-	writing.Go(func() { s.write(s.lastWords) })
-	cause := s.readAll()
-	s.out.close(cause)
-	<-s.out.done
-	seat.Leave(s.leaving())
+	s.serve(s.readAll)
 	log.Info("session ended", "cause", s.out.why())
-	writing.Wait() // the library ends the channel with status 0 when this returns
+}
+
+// serve reads while the writing goroutine writes, and leaves the room before it waits for
+// that one, which a peer who takes nothing can hold up.
+func (s *session) serve(read func() error) {
+	var writing sync.WaitGroup
+	writing.Go(s.write)
+	s.out.close(read())
+	<-s.out.done
+	s.seat.Leave(s.leaving())
+	writing.Wait() // the library ends the channel with status 0 when the handler returns
 }
 
 // quiet reports whether a program asks that nobody be told when it comes and goes:
@@ -114,6 +128,9 @@ func quiet(ch *sshd.Channel) bool {
 // lastWords is what a session is shown at its end, and for standard error what a
 // pipe has asked for and nobody knows the outcome of.
 func (s *session) lastWords(cause error) (words, errors string) {
+	if s.tally.source == fromShell {
+		return s.lastLines(cause)
+	}
 	if s.term != nil || !voluntary(cause) {
 		words = endWords(cause)
 	}

@@ -5,27 +5,13 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
-	"whoelse/room"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
-
-// runCommand carries out the channel's command to its end, without the person
-// being present: when it exits, all that the command acknowledged is on disk.
-func (s *session) runCommand() {
-	s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
-	defer s.seat.Leave(room.Quit)
-	var writer sync.WaitGroup
-	writer.Go(func() { s.write(s.lastLines) })
-	s.runLine(text.Clean(s.ch.Command))
-	s.out.close(errQuit)
-	writer.Wait() // the library ends the channel with 0 when this returns
-}
 
 // lastLines is what goes to standard error at a command's end.
 func (s *session) lastLines(cause error) (words, errors string) {
@@ -74,7 +60,7 @@ func (s *session) runLine(line string) {
 		return
 	}
 	s.do(call)
-	if !s.pending.wait(s.ctx, lastReceipts) {
+	if !s.pending.wait(s.ctx, lastReceipts) { // all that was acknowledged is on disk
 		s.show(unconfirmed(call))
 	}
 }
