@@ -104,7 +104,7 @@ func TestMutedCommands(t *testing.T) {
 	c := &session{
 		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
 		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
-		seat:    new(room.Room).Visit(room.Identity{Nick: "bob"}),
+		member:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	for _, command := range commands {
 		for _, text := range []string{"", "text"} {

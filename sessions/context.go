@@ -36,7 +36,7 @@ type session struct {
 	ch      *sshd.Channel
 	login   *sshd.Login
 	from    string // the client's address and port
-	seat    *room.Member
+	member  *room.Member
 	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
 	current atomic.Pointer[render.Style]
 	out     *outbox
@@ -72,9 +72,9 @@ func (s *session) turnAway(cause error) {
 }
 
 // take notes the place in the room. A guest's name becomes clear only by it.
-func (s *session) take(seat *room.Member) {
-	n := seat.Nick()
-	s.seat = seat
+func (s *session) take(member *room.Member) {
+	n := member.Nick()
+	s.member = member
 	s.seated.Store(&n)
 }
 
@@ -118,14 +118,14 @@ func (s *session) do(call parse.Call) (r result.Result) {
 
 // refusal is why somebody may not give a command, nil if they may.
 func (s *session) refusal(command *command, call parse.Call) result.Result {
-	guest := s.seat.Guest()
+	guest := s.member.Guest()
 	switch {
 	case command.may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
-	case command.may == keyed && guest, command.may == keyedInShell && guest && s.seat.Visiting():
+	case command.may == keyed && guest, command.may == keyedInShell && guest && s.member.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
-		if m, muted := s.manager.cfg.Mutes.Find(s.seat.Nick()); muted {
+		if m, muted := s.manager.cfg.Mutes.Find(s.member.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 		}
 	}
@@ -192,7 +192,7 @@ func (s *session) failed(f result.Failure) result.Failure {
 	if slices.ContainsFunc(publicErrors, func(known error) bool { return errors.Is(f.Err, known) }) {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
-	s.manager.complain(string(f.Reason)+" failed", s.seat.Nick(), f.Err)
+	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
 	f.Code, f.Err = result.Storage, fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
 	return f
 }
@@ -223,7 +223,7 @@ func (s *session) nicksAround(name string, before, after int) []string {
 	if !nick.IsGuest(name) { // which no key holds
 		all = append(all, s.manager.cfg.Registry.NicksAround(name, before, after)...)
 	}
-	return slices.DeleteFunc(all, func(n string) bool { return n == s.seat.Nick() })
+	return slices.DeleteFunc(all, func(n string) bool { return n == s.member.Nick() })
 }
 
 // known reports whether there is somebody called n: here, lately, or with a key.
@@ -235,7 +235,7 @@ func (s *session) known(n string) bool {
 // nothing is counted, and the error is the Failure.
 func (s *session) charge(bytes int64) error {
 	cfg := &s.manager.cfg
-	err := cfg.Space.Messages(s.seat.Guest())
+	err := cfg.Space.Messages(s.member.Guest())
 	if err == nil {
 		err = cfg.Quota.Charge(s.payer(), bytes)
 	}
@@ -253,7 +253,7 @@ func (s *session) refund(bytes int64) {
 }
 
 func (s *session) payer() quota.Who {
-	return quota.Who{Nick: s.seat.Nick(), Addr: addrOf(s.from)}
+	return quota.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
 }
 
 func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }

@@ -29,13 +29,13 @@ func linesAsked(call parse.Call) int {
 
 func (s *session) inbox(call parse.Call) result.Result {
 	if !call.All && call.Nick == "" {
-		return result.Pages{Each: s.seat.Inbox(), Unread: true, Doing: result.ReadingInbox, None: result.Done{What: result.InboxEmpty}}
+		return result.Pages{Each: s.member.Inbox(), Unread: true, Doing: result.ReadingInbox, None: result.Done{What: result.InboxEmpty}}
 	}
-	pages := result.Pages{Each: s.seat.Past(s.ctx, call.Nick, linesAsked(call)), Doing: result.ReadingHistory}
+	pages := result.Pages{Each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), Doing: result.ReadingHistory}
 	switch n := call.Nick; {
 	case n == "":
 		pages.None = result.Done{What: result.NoMessages}
-	case n == s.seat.Nick() || s.known(n):
+	case n == s.member.Nick() || s.known(n):
 		pages.None = result.Done{What: result.NoMessagesWith, Nick: n}
 	default:
 		pages.None = s.nobody(n)
@@ -44,7 +44,7 @@ func (s *session) inbox(call parse.Call) result.Result {
 }
 
 func (s *session) history(call parse.Call) result.Result {
-	return result.Pages{Each: s.seat.History(s.ctx, linesAsked(call)), Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid}}
+	return result.Pages{Each: s.member.History(s.ctx, linesAsked(call)), Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid}}
 }
 
 // minID is how much of an id is needed at least, to search for it.
@@ -56,7 +56,7 @@ func (s *session) showMessage(call parse.Call) result.Result {
 	if len(call.Text) < minID {
 		return none
 	}
-	return result.Pages{Each: s.seat.Find(s.ctx, call.Text), Whole: true, Doing: result.FindingMessage, None: none}
+	return result.Pages{Each: s.member.Find(s.ctx, call.Text), Whole: true, Doing: result.FindingMessage, None: none}
 }
 
 // showPages shows what was said earlier, page by page. It waits while much is queued,
@@ -94,7 +94,7 @@ func (s *session) showPages(pages result.Pages) {
 func (s *session) showPage(pages result.Pages, messages []*room.Message) int {
 	style := s.style()
 	style.Whole = pages.Whole
-	lines := render.Messages(nil, messages, s.seat.Nick(), style, time.Now())
+	lines := render.Messages(nil, messages, s.member.Nick(), style, time.Now())
 	var shown func(bool)
 	if pages.Unread {
 		s.pending.add(1)
@@ -110,7 +110,7 @@ func (s *session) haveRead(messages []*room.Message, shown bool) {
 	if !shown {
 		return // they stay unread
 	}
-	if err := s.seat.MarkRead(messages); err != nil {
+	if err := s.member.MarkRead(messages); err != nil {
 		s.report(s.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
 	}
 }

@@ -21,7 +21,7 @@ func (s *session) key(call parse.Call) result.Result {
 	case "leave":
 		return s.leaveNick(call.Nick)
 	}
-	return result.Keys{List: s.withUse(s.manager.cfg.Registry.Keys(s.seat.Nick())), In: s.person().Key}
+	return result.Keys{List: s.withUse(s.manager.cfg.Registry.Keys(s.member.Nick())), In: s.person().Key}
 }
 
 // withUse adds to keys when they were last used.
@@ -44,9 +44,9 @@ func (s *session) addKey(pasted string) result.Result {
 		return result.Done{What: result.KeyAlreadyYours}
 	}
 	for _, k := range added {
-		s.manager.cfg.Log.Info("key added", "nick", s.seat.Nick(), "key", k.Fingerprint, "by", s.person().Key, "from", s.from)
+		s.manager.cfg.Log.Info("key added", "nick", s.member.Nick(), "key", k.Fingerprint, "by", s.person().Key, "from", s.from)
 	}
-	return result.KeysAdded{Nick: s.seat.Nick(), List: s.withUse(added), Operator: s.operator()}
+	return result.KeysAdded{Nick: s.member.Nick(), List: s.withUse(added), Operator: s.operator()}
 }
 
 // mostKeys bounds how many keys one person has by adding them: the file is read by
@@ -62,7 +62,7 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 	if err != nil {
 		return nil, result.Failure{Code: result.Refused, Reason: result.BadKey, Err: err}
 	}
-	own := s.manager.cfg.Registry.Keys(s.seat.Nick())
+	own := s.manager.cfg.Registry.Keys(s.member.Nick())
 	limits, err := s.limits(own)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 	if len(own)+len(list) > mostKeys {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
-	added, err := s.manager.cfg.Registry.Add(s.seat.Nick(), list, limits)
+	added, err := s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
 	return added, err
 }
 
@@ -85,28 +85,28 @@ func (s *session) limits(own []keys.Entry) (keys.AddOptions, error) {
 		}
 		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
 	}
-	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: s.seat.Nick()}
+	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: s.member.Nick()}
 }
 
 func (s *session) removeKey(fingerprint string) result.Result {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: s.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: s.member.Nick(), Fingerprint: fingerprint, KeepLast: true})
 	switch {
 	case errors.Is(err, keys.ErrNoSuchKey):
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchKey}
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.RemovingKey, Err: err})
 	}
-	s.manager.cfg.Log.Info("key removed", "nick", s.seat.Nick(), "key", fingerprint, "by", s.person().Key, "from", s.from)
+	s.manager.cfg.Log.Info("key removed", "nick", s.member.Nick(), "key", fingerprint, "by", s.person().Key, "from", s.from)
 	return result.Done{What: result.KeyRemoved, Nick: fingerprint}
 }
 
 // leaveNick gives the person's nick up. Their sessions end with it, this one as if they
 // had quit, so that they are told before.
 func (s *session) leaveNick(typed string) result.Result {
-	own := s.seat.Nick()
+	own := s.member.Nick()
 	if typed != own {
 		return result.Failure{Code: result.Refused, Reason: result.NotConfirmed, Nick: typed, Own: own}
 	}

@@ -22,7 +22,7 @@ import (
 // operators are shown it; and whoever is here and concerned (nil for nobody) is shown it, or
 // their sessions end.
 func (s *session) moderate(m result.Moderation, do func() error, concerned func(*session) bool) result.Result {
-	m.By = s.seat.Nick()
+	m.By = s.member.Nick()
 	entry := audit.Entry{Who: m.By, What: m.What, Whom: m.Whom, Why: m.Why}
 	if m.For > 0 {
 		entry.For = duration.Format(m.For)
@@ -86,7 +86,7 @@ func (s *session) act(entry audit.Entry, do func() error) result.Result {
 }
 
 func (s *session) kick(call parse.Call) result.Result {
-	if call.Nick == s.seat.Nick() {
+	if call.Nick == s.member.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
 	if len(s.manager.matching(named(call.Nick))) == 0 {
@@ -117,7 +117,7 @@ func (s *session) invite(call parse.Call) result.Result {
 	var code string
 	done := s.moderate(result.Moderation{What: "invite", Whom: call.Nick, For: lasts}, func() (err error) {
 		if err = s.invitable(call.Nick); err == nil {
-			code, err = s.manager.cfg.Invites.Create(call.Nick, s.seat.Nick(), lasts)
+			code, err = s.manager.cfg.Invites.Create(call.Nick, s.member.Nick(), lasts)
 		}
 		return err
 	}, nil)
@@ -139,13 +139,13 @@ func (s *session) invitable(n string) error {
 
 func (s *session) mute(call parse.Call) result.Result {
 	switch {
-	case call.Nick == s.seat.Nick():
+	case call.Nick == s.member.Nick():
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	case !s.known(call.Nick):
 		return s.nobody(call.Nick)
 	}
 	return s.moderate(result.Moderation{What: "mute", Whom: call.Nick, For: call.For}, func() error {
-		_, err := s.manager.cfg.Mutes.Add(call.Nick, s.seat.Nick(), call.For)
+		_, err := s.manager.cfg.Mutes.Add(call.Nick, s.member.Nick(), call.For)
 		return err
 	}, named(call.Nick))
 }
@@ -172,7 +172,7 @@ func (s *session) ban(call parse.Call) result.Result {
 		What: "ban", Whom: target.String(), ByKey: target.Key != "", ByBlock: target.Block.IsValid(), For: call.For, Why: call.Why,
 	}
 	return s.moderate(m, func() error {
-		_, err := s.manager.cfg.Bans.Add(target, s.seat.Nick(), call.Why, call.For)
+		_, err := s.manager.cfg.Bans.Add(target, s.member.Nick(), call.Why, call.For)
 		return err
 	}, func(v *session) bool { return target.Covers(v.person()) })
 }
@@ -181,7 +181,7 @@ func (s *session) ban(call parse.Call) result.Result {
 // who asks for it or, unless that is meant, another one.
 func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 	covered := s.manager.matching(func(v *session) bool { return target.Covers(v.person()) })
-	if slices.ContainsFunc(covered, named(s.seat.Nick())) {
+	if slices.ContainsFunc(covered, named(s.member.Nick())) {
 		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
 	}
 	var operators []string
@@ -196,7 +196,7 @@ func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 		}
 	}
 	slices.Sort(operators)
-	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == s.seat.Nick() })
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == s.member.Nick() })
 	if len(operators) == 0 || meant {
 		return nil
 	}
@@ -236,9 +236,9 @@ func (s *session) bans(parse.Call) result.Result {
 
 func (s *session) announce(call parse.Call) result.Result {
 	bytes := quota.Record(call.Text, nil)
-	failed := s.act(audit.Entry{Who: s.seat.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
+	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
 	if failed == nil {
-		s.seat.Say(room.KindNotice, call.Text, s.stored(bytes))
+		s.member.Say(room.KindNotice, call.Text, s.stored(bytes))
 	}
 	return failed
 }

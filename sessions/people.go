@@ -14,7 +14,7 @@ import (
 func (s *session) whoelse(parse.Call) result.Result {
 	silent := s.manager.silent()
 	var online result.Online
-	for _, p := range s.seat.Others() {
+	for _, p := range s.member.Others() {
 		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
 	}
 	return online
@@ -28,12 +28,12 @@ func (s *session) wholast(call parse.Call) result.Result {
 	if minutes == 0 {
 		minutes = lately
 	}
-	return result.Lately{Minutes: minutes, People: s.seat.OnlineSince(time.Now().Add(-time.Duration(minutes) * time.Minute))}
+	return result.Lately{Minutes: minutes, People: s.member.OnlineSince(time.Now().Add(-time.Duration(minutes) * time.Minute))}
 }
 
 // whoami is /nick: it tells, and changes nothing.
 func (s *session) whoami(call parse.Call) result.Result {
-	own, guest := s.seat.Nick(), s.login.Key == nil
+	own, guest := s.member.Nick(), s.login.Key == nil
 	if call.Nick != "" && call.Nick != own {
 		return result.Failure{
 			Code: result.Refused, Reason: result.NickKept, Nick: call.Nick, Own: own, Guest: guest,
@@ -61,25 +61,25 @@ func (s *session) motd(parse.Call) result.Result {
 // Being left alone.
 
 func (s *session) away(call parse.Call) result.Result {
-	err := s.seat.Away(call.Text)
+	err := s.member.Away(call.Text)
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.MarkingAway, Err: err})
-	case s.seat.Guest():
+	case s.member.Guest():
 		return result.Done{What: result.MarkedAwayGuest}
 	}
 	return result.Done{What: result.MarkedAway}
 }
 
 func (s *session) back(parse.Call) result.Result {
-	was, err := s.seat.Back()
+	was, err := s.member.Back()
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.MarkingBack, Err: err})
 	case !was:
 		return result.Done{What: result.WasNotAway}
 	}
-	unread, err := s.seat.Waiting()
+	unread, err := s.member.Waiting()
 	if err != nil {
 		return result.Back{}
 	}
@@ -87,13 +87,13 @@ func (s *session) back(parse.Call) result.Result {
 }
 
 func (s *session) block(call parse.Call) result.Result {
-	if call.Nick == s.seat.Nick() {
+	if call.Nick == s.member.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
 	if !s.known(call.Nick) {
 		return s.nobody(call.Nick)
 	}
-	changed, err := s.seat.Block(call.Nick)
+	changed, err := s.member.Block(call.Nick)
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.Blocking, Nick: call.Nick, Err: err})
@@ -104,7 +104,7 @@ func (s *session) block(call parse.Call) result.Result {
 }
 
 func (s *session) unblock(call parse.Call) result.Result {
-	changed, err := s.seat.Unblock(call.Nick)
+	changed, err := s.member.Unblock(call.Nick)
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.Unblocking, Nick: call.Nick, Err: err})
@@ -115,7 +115,7 @@ func (s *session) unblock(call parse.Call) result.Result {
 }
 
 func (s *session) blocked(parse.Call) result.Result {
-	list, err := s.seat.Blocked()
+	list, err := s.member.Blocked()
 	if err != nil {
 		return s.failed(result.Failure{Reason: result.ReadingBlocked, Err: err})
 	}

@@ -18,7 +18,7 @@ func reader(rate float64) *session {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &session{
 		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
-		seat: new(room.Room).Visit(room.Identity{Nick: "bob"}),
+		member: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	a.current.Store(&render.Style{})
 	go func() {

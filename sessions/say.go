@@ -21,7 +21,7 @@ func (s *session) say(call parse.Call) result.Result {
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
-	s.seat.Say(kind, call.Text, s.stored(bytes))
+	s.member.Say(kind, call.Text, s.stored(bytes))
 	return nil
 }
 
@@ -60,16 +60,16 @@ func (s *session) reply(call parse.Call) result.Result {
 // lastFrom is who last wrote to the person, "" when nobody did. Who only runs a
 // command was told nothing: for them it is in the history.
 func (s *session) lastFrom() (string, error) {
-	if to := s.seat.ReplyTo(); to != "" {
+	if to := s.member.ReplyTo(); to != "" {
 		return to, nil
 	}
 	var last string
-	for page, err := range s.seat.Past(s.ctx, "", defaultLines) {
+	for page, err := range s.member.Past(s.ctx, "", defaultLines) {
 		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
 			return "", err
 		}
 		for _, m := range page.Messages {
-			if m.For(s.seat.Nick()) {
+			if m.For(s.member.Nick()) {
 				last = m.From
 			}
 		}
@@ -90,7 +90,7 @@ func (s *session) send(call parse.Call) result.Result {
 		return record + quota.Recipient()
 	}
 	own := record
-	if s.seat.Guest() {
+	if s.member.Guest() {
 		own = 0
 	}
 	total := own
@@ -103,7 +103,7 @@ func (s *session) send(call parse.Call) result.Result {
 	s.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
-	s.seat.Send(call.To, call.Text, func(r room.Receipt) {
+	s.member.Send(call.To, call.Text, func(r room.Receipt) {
 		defer s.pending.add(-1)
 		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
 		if !receipt.Taken() {
@@ -116,7 +116,7 @@ func (s *session) send(call parse.Call) result.Result {
 			receipt.Near = s.nearest(r.To)
 		}
 		if r.Err != nil {
-			s.manager.complain("a message was not sent", s.seat.Nick(), r.Err)
+			s.manager.complain("a message was not sent", s.member.Nick(), r.Err)
 		}
 		s.report(receipt)
 	})

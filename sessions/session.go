@@ -82,25 +82,25 @@ func zoneOf(name string) *time.Location {
 func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
-		defer s.seat.Leave(room.Quit) // also after a panic
+		defer s.member.Leave(room.Quit) // also after a panic
 		s.serve(func() error {
 			s.runLine(text.Clean(s.ch.Command))
 			return errQuit
 		})
 		return
 	}
-	seat, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
-	if seat == nil {
-		s.seat = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
-		defer s.seat.Leave(room.Quit)
+	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
+	if member == nil {
+		s.member = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
+		defer s.member.Leave(room.Quit)
 		s.out.close(err)
 		s.write()
 		return
 	}
-	s.take(seat)
-	s.manager.colors.Enter(seat.Nick())
-	defer s.manager.colors.Leave(seat.Nick())
-	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
+	s.take(member)
+	s.manager.colors.Enter(member.Nick())
+	defer s.manager.colors.Leave(member.Nick())
+	log := s.manager.cfg.Log.With("nick", member.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
 	s.serve(s.readAll)
@@ -114,7 +114,7 @@ func (s *session) serve(read func() error) {
 	writing.Go(s.write)
 	s.out.close(read())
 	<-s.out.done
-	s.seat.Leave(s.leaving())
+	s.member.Leave(s.leaving())
 	writing.Wait() // the library ends the channel with status 0 when the handler returns
 }
 
@@ -226,7 +226,7 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 	case !commandNamed(call.Name).echoes:
 		return false
 	}
-	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.seat.Nick() && s.known(n) })
+	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.member.Nick() && s.known(n) })
 }
 
 // readPipe handles lines of plain input. What was typed is handled to its end,
@@ -271,7 +271,7 @@ func (s *session) handle(call parse.Call, bad error) error {
 	if why, stale := s.ch.Stale(); stale {
 		return expelled(why)
 	}
-	s.seat.Active()
+	s.member.Active()
 	if !s.paced(weight(call), s.tooFast) {
 		return s.out.why()
 	}
@@ -308,7 +308,7 @@ func tooLong(text string) result.Result {
 // back.
 func (s *session) mentionAway(talking bool) {
 	switch {
-	case !s.seat.IsAway():
+	case !s.member.IsAway():
 		s.toldAway = false
 	case talking && !s.toldAway:
 		s.toldAway = true
@@ -346,13 +346,13 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		if len(events) == 1 {
-			return render.Event(dst, events[0].event, s.seat.Nick(), style)
+			return render.Event(dst, events[0].event, s.member.Nick(), style)
 		}
 		receipts := make([]*room.Message, len(events))
 		for i, it := range events {
 			receipts[i] = it.event.Message
 		}
-		return render.Messages(dst, receipts, s.seat.Nick(), style, receipts[0].Time)
+		return render.Messages(dst, receipts, s.member.Nick(), style, receipts[0].Time)
 	})
 	if s.term == nil {
 		return crlf(s.ch, lines), whole
