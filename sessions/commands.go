@@ -19,7 +19,7 @@ type command struct {
 
 	// run carries the command out, on the reading goroutine. What is known only later it
 	// reports later; pending counts what that is waited for.
-	run func(*commandContext, parse.Call) result.Result
+	run func(*session, parse.Call) result.Result
 }
 
 // permission is who may give a command.
@@ -41,107 +41,107 @@ var (
 
 func init() {
 	commands = []*command{
-		{run: (*commandContext).whoelse, Syntax: parse.Syntax{
+		{run: (*session).whoelse, Syntax: parse.Syntax{
 			Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, Args: parse.NoArgs,
 			Usage: "whoelse", Help: "list everyone else here"}},
-		{run: (*commandContext).wholast, Syntax: parse.Syntax{
+		{run: (*session).wholast, Syntax: parse.Syntax{
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.Minutes,
 			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
 			More: "MINUTES goes up to 10080, which is a week."}},
-		{speaks: true, echoes: true, run: (*commandContext).send, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
 			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
 			More: "For each of them you see whether it was delivered, or is kept until they return."}},
-		{speaks: true, echoes: true, run: (*commandContext).reply, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
-		{speaks: true, echoes: true, run: (*commandContext).broadcast, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
 			Name: "broadcast", BareWords: []string{"broadcast"}, Args: parse.BroadcastArgs,
 			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people"}},
-		{may: keyed, run: (*commandContext).inbox, Syntax: parse.Syntax{
+		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
 			More: "inbox shows unread messages and marks them read. inbox all shows your newest N (50) messages, sent and received; inbox NICK shows only those with NICK."}},
-		{run: (*commandContext).history, Syntax: parse.Syntax{
+		{run: (*session).history, Syntax: parse.Syntax{
 			Name: "history", Args: parse.Lines,
 			Usage: "/history [N]", Help: "the last N (50) lines of the room"}},
-		{run: (*commandContext).showMessage, Syntax: parse.Syntax{
+		{run: (*session).showMessage, Syntax: parse.Syntax{
 			Name: "show", Args: parse.ShowArgs,
 			Usage: "/show ID", Help: "all of a long message",
 			More: "A message that was cut has its ID in its last line."}},
-		{speaks: true, echoes: true, run: (*commandContext).say, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
 			Name: "say", Args: parse.NeedText,
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
-		{speaks: true, echoes: true, run: (*commandContext).say, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
 			Name: "me", Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
-		{may: keyedInShell, speaks: true, silent: true, run: (*commandContext).away, Syntax: parse.Syntax{
+		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
 			More: "You stay away until /back, even if you leave and return."}},
-		{may: keyedInShell, run: (*commandContext).back, Syntax: parse.Syntax{
+		{may: keyedInShell, run: (*session).back, Syntax: parse.Syntax{
 			Name: "back", Args: parse.NoArgs,
 			Usage: "/back", Help: "stop being away"}},
-		{may: keyedInShell, run: (*commandContext).block, Syntax: parse.Syntax{
+		{may: keyedInShell, run: (*session).block, Syntax: parse.Syntax{
 			Name: "block", Aliases: []string{"ignore"}, Args: parse.NeedNick,
 			Usage: "/block NICK", Help: "hide NICK's messages"}},
-		{may: keyedInShell, run: (*commandContext).unblock, Syntax: parse.Syntax{
+		{may: keyedInShell, run: (*session).unblock, Syntax: parse.Syntax{
 			Name: "unblock", Aliases: []string{"unignore"}, Args: parse.NeedNick,
 			Usage: "/unblock NICK", Help: "show NICK's messages again"}},
-		{run: (*commandContext).blocked, Syntax: parse.Syntax{
+		{run: (*session).blocked, Syntax: parse.Syntax{
 			Name: "blocked", Args: parse.NoArgs,
 			Usage: "/blocked", Help: "list whom you block"}},
-		{run: (*commandContext).whoami, Syntax: parse.Syntax{
+		{run: (*session).whoami, Syntax: parse.Syntax{
 			Name: "nick", Aliases: []string{"whoami"}, Args: parse.OptionalNick,
 			Usage: "/nick", Help: "show your nick and your key",
 			More: "A key keeps its nick. To have another nick, connect under it with another key: ssh -i FILE NICK@HOST."}},
-		{may: keyed, run: (*commandContext).key, Syntax: parse.Syntax{
+		{may: keyed, run: (*session).key, Syntax: parse.Syntax{
 			Name: "key", Aliases: []string{"keys"}, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
-		{run: (*commandContext).motd, Syntax: parse.Syntax{
+		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},
-		{echoes: true, roomOnly: true, run: (*commandContext).clear, Syntax: parse.Syntax{
+		{echoes: true, roomOnly: true, run: (*session).clear, Syntax: parse.Syntax{
 			Name: "clear", Args: parse.NoArgs,
 			Usage: "/clear", Help: "clear the screen"}},
-		{shellOnly: true, run: (*commandContext).tail, Syntax: parse.Syntax{
+		{shellOnly: true, run: (*session).tail, Syntax: parse.Syntax{
 			Name: "tail", Args: parse.TailArgs,
 			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
 			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), then new ones until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
-		{shellOnly: true, run: (*commandContext).watch, Syntax: parse.Syntax{
+		{shellOnly: true, run: (*session).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
-		{run: (*commandContext).help, Syntax: parse.Syntax{
+		{run: (*session).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,
 			Usage: "/help [COMMAND]", Help: "this list, or more about one command"}},
-		{roomOnly: true, run: (*commandContext).quit, Syntax: parse.Syntax{
+		{roomOnly: true, run: (*session).quit, Syntax: parse.Syntax{
 			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},
-		{may: operators, run: (*commandContext).invite, Syntax: parse.Syntax{
+		{may: operators, run: (*session).invite, Syntax: parse.Syntax{
 			Name: "invite", Args: parse.NickAndDuration,
 			Usage: "/invite NICK [DURATION]", Help: "a one-time code for someone new",
 			More: "The first new key to connect with the code gets the nick. The code works once, within DURATION (24h)."}},
-		{may: operators, run: (*commandContext).kick, Syntax: parse.Syntax{
+		{may: operators, run: (*session).kick, Syntax: parse.Syntax{
 			Name: "kick", Args: parse.KickArgs,
 			Usage: "/kick NICK [REASON]", Help: "end all sessions of NICK"}},
-		{may: operators, run: (*commandContext).ban, Syntax: parse.Syntax{
+		{may: operators, run: (*session).ban, Syntax: parse.Syntax{
 			Name: "ban", Args: parse.BanArgs,
 			Usage: "/ban NICK|FINGERPRINT|ADDRESS|CIDR [DURATION] [REASON]", Example: "/ban bob 1d spam", Help: "ban someone and end their sessions",
 			More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, the ban is permanent. A ban that covers another operator is refused unless the word anyway comes before the reason."}},
-		{may: operators, run: (*commandContext).unban, Syntax: parse.Syntax{
+		{may: operators, run: (*session).unban, Syntax: parse.Syntax{
 			Name: "unban", Args: parse.NeedTarget,
 			Usage: "/unban NICK|FINGERPRINT|ADDRESS|CIDR", Help: "end a ban"}},
-		{may: operators, run: (*commandContext).bans, Syntax: parse.Syntax{
+		{may: operators, run: (*session).bans, Syntax: parse.Syntax{
 			Name: "bans", Args: parse.NoArgs,
 			Usage: "/bans", Help: "list all bans, by whom and why"}},
-		{may: operators, run: (*commandContext).mute, Syntax: parse.Syntax{
+		{may: operators, run: (*session).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.NickAndDuration,
 			Usage: "/mute NICK [DURATION]", Help: "let NICK read but not write"}},
-		{may: operators, run: (*commandContext).unmute, Syntax: parse.Syntax{
+		{may: operators, run: (*session).unmute, Syntax: parse.Syntax{
 			Name: "unmute", Args: parse.NeedNick,
 			Usage: "/unmute NICK", Help: "let NICK write again"}},
-		{may: operators, speaks: true, run: (*commandContext).announce, Syntax: parse.Syntax{
+		{may: operators, speaks: true, run: (*session).announce, Syntax: parse.Syntax{
 			Name: "announce", Args: parse.NeedText,
 			Usage: "/announce TEXT", Help: "show TEXT to everyone as an announcement"}},
 	}
@@ -170,20 +170,20 @@ func commandsFor(operator bool) (all parse.Table) {
 	return all
 }
 
-func (c *commandContext) help(call parse.Call) result.Result {
+func (s *session) help(call parse.Call) result.Result {
 	if call.Text == "" {
-		return result.Help{Commands: commandsFor(c.operator())}
+		return result.Help{Commands: commandsFor(s.operator())}
 	}
 	about := Grammar.Find(strings.ToLower(call.Text))
 	switch {
 	case about == nil:
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchCommand}
-	case commandNamed(about.Name).may == operators && !c.operator():
+	case commandNamed(about.Name).may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}
 	return result.HelpOn{Syntax: about}
 }
 
-func (c *commandContext) quit(parse.Call) result.Result { return result.Quit{} }
+func (s *session) quit(parse.Call) result.Result { return result.Quit{} }
 
-func (c *commandContext) clear(parse.Call) result.Result { return result.Clear{} }
+func (s *session) clear(parse.Call) result.Result { return result.Clear{} }

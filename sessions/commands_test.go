@@ -101,10 +101,10 @@ func TestMutedCommands(t *testing.T) {
 	if _, err := muted.Add("bob", "olivia", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	c := &commandContext{
+	c := &session{
 		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
 		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
-		seat:    new(room.Room).Visit(room.Identity{Nick: "bob"}),
+		member:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	for _, command := range commands {
 		for _, text := range []string{"", "text"} {

@@ -22,114 +22,113 @@ import (
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
+	"whoelse/sessions/terminal"
 	"whoelse/sessions/text"
 )
 
-// commandContext is who gives commands, and where their results go: to a terminal, a
+// session is one person who gives commands, and where the results go: to a terminal, a
 // pipe or the shell that a single command was given from. Its methods are for the
 // reading goroutine, except where one says otherwise.
-type commandContext struct {
+type session struct {
 	ctx     context.Context // over when the session or command is to end, or the connection has
 	stop    context.CancelFunc
 	manager *Manager
 	ch      *sshd.Channel
 	login   *sshd.Login
 	from    string // the client's address and port
-	seat    *room.Member
+	member  *room.Member
 	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
 	current atomic.Pointer[render.Style]
 	out     *outbox
-	pending pending       // results that are still to come
-	tally   tally         // of what was reported
-	gaveUp  atomic.Bool   // by /key leave
-	tabs    *rate.Limiter // of complete; nil until the first one
+	pending pending            // results that are still to come
+	tally   tally              // of what was reported
+	gaveUp  atomic.Bool        // by /key leave
+	term    *terminal.Terminal // nil without a pty, and of a command
+	resized atomic.Bool        // the window changed; the writer follows
+
+	// Owned by the reading goroutine.
+	warned   time.Time     // when the person was last told of being too fast
+	toldAway bool          // that they talk while they are away
+	tabs     *rate.Limiter // of complete; nil until the first one
 }
 
-// init makes c the context of ch's person, without a seat and a style, which follow.
-func (c *commandContext) init(m *Manager, ch *sshd.Channel, compose composer) {
-	c.ctx, c.stop = context.WithCancel(ch.Context())
-	c.manager, c.ch, c.login, c.from = m, ch, ch.Login, ch.From()
-	c.out = newOutbox(ch, compose, m.flushInterval)
-	c.pending.idle = c.out.hurry
-}
-
-func (c *commandContext) style() render.Style { return *c.current.Load() }
+func (s *session) style() render.Style { return *s.current.Load() }
 
 // write is the writing goroutine. It ends the channel after the last words, so
 // that a reader who still waits for input wakes up.
-func (c *commandContext) write(last func(cause error) (words, errors string)) {
+func (s *session) write() {
 	defer func() {
-		c.stop()
-		c.ch.Exit(c.tally.exit(c.out.why()))
+		s.stop()
+		s.ch.Exit(s.tally.exit(s.out.why()))
 	}()
-	defer c.manager.recoverPanic(c.ch)
-	c.out.run(last)
+	defer s.manager.recoverPanic(s.ch)
+	s.out.run(s.lastWords)
 }
 
 // turnAway ends the channel of who has no session, in words, if they are taken.
-func (c *commandContext) turnAway(cause error) {
-	defer time.AfterFunc(goodbyeLimit, c.ch.Abort).Stop()
-	c.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
-	c.ch.Exit(c.tally.exit(cause))
+func (s *session) turnAway(cause error) {
+	defer time.AfterFunc(goodbyeLimit, s.ch.Abort).Stop()
+	s.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
+	s.ch.Exit(s.tally.exit(cause))
 }
 
 // take notes the place in the room. A guest's name becomes clear only by it.
-func (c *commandContext) take(seat *room.Member) {
-	n := seat.Nick()
-	c.seat = seat
-	c.seated.Store(&n)
+func (s *session) take(member *room.Member) {
+	n := member.Nick()
+	s.member = member
+	s.seated.Store(&n)
 }
 
 // nick is under which name this session or command is known. Safe on any goroutine, as are
 // tell, end and person.
-func (c *commandContext) nick() string {
-	if n := c.seated.Load(); n != nil {
+func (s *session) nick() string {
+	if n := s.seated.Load(); n != nil {
 		return *n
 	}
-	return c.login.Nick
+	return s.login.Nick
 }
 
 // tell shows what others did, unless this is a command, which is told nothing. It does not wait.
-func (c *commandContext) tell(r result.Result) {
-	if c.tally.source != fromShell {
-		c.report(r)
+func (s *session) tell(r result.Result) {
+	if s.tally.source != fromShell {
+		s.report(r)
 	}
 }
 
 // end ends the session or command from outside, in words. It does not wait.
-func (c *commandContext) end(cause error) {
-	c.out.close(c.endedBy(cause))
-	c.stop()
+func (s *session) end(cause error) {
+	s.out.close(s.endedBy(cause))
+	s.stop()
 }
 
 // do carries out a call, if the person may, and shows what it gave back.
-func (c *commandContext) do(call parse.Call) (r result.Result) {
+func (s *session) do(call parse.Call) (r result.Result) {
 	command := commandNamed(call.Name)
-	if r = c.refusal(command, call); r == nil {
-		r = command.run(c, call)
+	if r = s.refusal(command, call); r == nil {
+		r = command.run(s, call)
 	}
 	switch r := r.(type) {
 	case nil, result.Quit, result.Clear: // the session's business
 	case result.Pages:
-		c.showPages(r)
+		s.showPages(r)
 	default:
-		c.show(r)
+		s.show(r)
 	}
 	return r
 }
 
 // refusal is why somebody may not give a command, nil if they may.
-func (c *commandContext) refusal(command *command, call parse.Call) result.Result {
-	guest := c.seat.Guest()
+func (s *session) refusal(command *command, call parse.Call) result.Result {
+	guest := s.member.Guest()
 	switch {
-	case command.may == operators && !c.operator():
+	case command.may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
-	case command.may == keyed && guest, command.may == keyedInShell && guest && c.seat.Visiting():
+	case command.may == keyed && guest, command.may == keyedInShell && guest && s.member.Visiting():
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
-	case command.shellOnly && !c.seat.Visiting():
+	case command.shellOnly && !s.member.Visiting():
 		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
-		if m, muted := c.manager.cfg.Mutes.Find(c.seat.Nick()); muted {
+		if m, muted := s.manager.cfg.Mutes.Find(s.member.Nick()); muted {
 			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 		}
 	}
@@ -137,8 +136,8 @@ func (c *commandContext) refusal(command *command, call parse.Call) result.Resul
 }
 
 // misread is what is wrong with a line.
-func (c *commandContext) misread(err error) result.Result {
-	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !c.operator() {
+func (s *session) misread(err error) result.Result {
+	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !s.operator() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}
 	return result.Failure{Code: result.Usage, Err: err}
@@ -147,28 +146,28 @@ func (c *commandContext) misread(err error) result.Result {
 // roleOperator is what the login of an operator says.
 const roleOperator = "operator"
 
-func (c *commandContext) operator() bool { return c.login.Role == roleOperator }
+func (s *session) operator() bool { return s.login.Role == roleOperator }
 
 // show shows a result, of whatever length. It waits while much is queued.
-func (c *commandContext) show(r result.Result) {
-	if !c.tally.add(r) {
-		c.print(string(render.Result(nil, r, c.style(), time.Now())), nil)
+func (s *session) show(r result.Result) {
+	if !s.tally.add(r) {
+		s.print(string(render.Result(nil, r, s.style(), time.Now())), nil)
 	}
 }
 
 // report shows a result that came later, or while a command runs. It does not wait and
 // may be called on any goroutine, such as the log's.
-func (c *commandContext) report(r result.Result) {
-	if !c.tally.add(r) {
-		c.out.tell(string(render.Result(nil, r, c.style(), time.Now())))
+func (s *session) report(r result.Result) {
+	if !s.tally.add(r) {
+		s.out.tell(string(render.Result(nil, r, s.style(), time.Now())))
 	}
 }
 
 // note reports words that are no command's.
-func (c *commandContext) note(words string) { c.report(result.Text{Words: words}) }
+func (s *session) note(words string) { s.report(result.Text{Words: words}) }
 
 // print prints output of any length, waiting while much is queued.
-func (c *commandContext) print(lines string, shown func(bool)) { c.out.print(lines, shown) }
+func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
 
 // publicErrors are the errors of keys that are in words for people.
 var publicErrors = []error{
@@ -178,27 +177,27 @@ var publicErrors = []error{
 
 // failed completes a failure whose Err has the cause: a Failure of its own, an error in words for
 // people, or else trouble with the storage, which is logged.
-func (c *commandContext) failed(f result.Failure) result.Failure {
+func (s *session) failed(f result.Failure) result.Failure {
 	if known, ok := errors.AsType[result.Failure](f.Err); ok {
 		return known
 	}
 	if slices.ContainsFunc(publicErrors, func(known error) bool { return errors.Is(f.Err, known) }) {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
-	c.manager.complain(string(f.Reason)+" failed", c.seat.Nick(), f.Err)
+	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
 	f.Code, f.Err = result.Storage, fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
 	return f
 }
 
 // nobody is that nobody has this nick, and who may have been meant.
-func (c *commandContext) nobody(n string) result.Failure {
-	return result.Failure{Code: result.NotFound, Reason: result.NoSuchNick, Nick: n, Near: c.nearest(n)}
+func (s *session) nobody(n string) result.Failure {
+	return result.Failure{Code: result.NotFound, Reason: result.NoSuchNick, Nick: n, Near: s.nearest(n)}
 }
 
 // nearest is who may have been meant by a nick that nobody has, "" for nobody.
-func (c *commandContext) nearest(n string) string {
+func (s *session) nearest(n string) string {
 	bare := strings.TrimPrefix(n, nick.GuestMark)
-	among := append(c.nicksAround(bare, nearby, nearby), c.nicksAround(nick.GuestMark+bare, nearby, nearby)...)
+	among := append(s.nicksAround(bare, nearby, nearby), s.nicksAround(nick.GuestMark+bare, nearby, nearby)...)
 	near, _ := nick.Nearest(n, among)
 	return near
 }
@@ -211,26 +210,26 @@ const nearby = 2000
 // nicksAround gives whom one can write to, who is here or holds a key: up to before
 // on one side of name and up to after on the other, of each kind. Who is both is in
 // it twice.
-func (c *commandContext) nicksAround(name string, before, after int) []string {
-	all := c.manager.cfg.Room.NicksAround(name, before, after)
+func (s *session) nicksAround(name string, before, after int) []string {
+	all := s.manager.cfg.Room.NicksAround(name, before, after)
 	if !nick.IsGuest(name) { // which no key holds
-		all = append(all, c.manager.cfg.Registry.NicksAround(name, before, after)...)
+		all = append(all, s.manager.cfg.Registry.NicksAround(name, before, after)...)
 	}
-	return slices.DeleteFunc(all, func(n string) bool { return n == c.seat.Nick() })
+	return slices.DeleteFunc(all, func(n string) bool { return n == s.member.Nick() })
 }
 
 // known reports whether there is somebody called n: here, lately, or with a key.
-func (c *commandContext) known(n string) bool {
-	return c.manager.cfg.Registry.Held(n) || c.manager.cfg.Room.Known(n)
+func (s *session) known(n string) bool {
+	return s.manager.cfg.Registry.Held(n) || s.manager.cfg.Room.Known(n)
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
 // nothing is counted, and the error is the Failure.
-func (c *commandContext) charge(bytes int64) error {
-	cfg := &c.manager.cfg
-	err := cfg.Space.Messages(c.seat.Guest())
+func (s *session) charge(bytes int64) error {
+	cfg := &s.manager.cfg
+	err := cfg.Space.Messages(s.member.Guest())
 	if err == nil {
-		err = cfg.Quota.Charge(c.payer(), bytes)
+		err = cfg.Quota.Charge(s.payer(), bytes)
 	}
 	if err != nil {
 		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
@@ -240,16 +239,16 @@ func (c *commandContext) charge(bytes int64) error {
 }
 
 // refund takes back what was charged and is not stored. It may be called on any goroutine.
-func (c *commandContext) refund(bytes int64) {
-	c.manager.cfg.Quota.Refund(c.payer(), bytes)
-	c.manager.cfg.Space.Add(-bytes)
+func (s *session) refund(bytes int64) {
+	s.manager.cfg.Quota.Refund(s.payer(), bytes)
+	s.manager.cfg.Space.Add(-bytes)
 }
 
-func (c *commandContext) payer() quota.Who {
-	return quota.Who{Nick: c.seat.Nick(), Addr: addrOf(c.from)}
+func (s *session) payer() quota.Who {
+	return quota.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
 }
 
-func (c *commandContext) person() bans.Who { return personOf(c.login, c.nick(), c.from) }
+func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use.

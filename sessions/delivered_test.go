@@ -137,8 +137,8 @@ func (d *deliveries) send(from *room.Member, to string) {
 // lost lists what was sent and is neither received nor unread.
 func (d *deliveries) lost(all map[string]*client, seats map[string]*room.Member) (lost []string) {
 	unread := map[string]bool{}
-	for nick, seat := range seats {
-		for page, err := range seat.Inbox() {
+	for nick, member := range seats {
+		for page, err := range member.Inbox() {
 			d.must(err)
 			for _, m := range page.Messages {
 				unread[nick+" "+m.Text] = true

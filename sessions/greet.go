@@ -34,10 +34,10 @@ func (s *session) greet(joined *room.Welcome, err error) {
 }
 
 // welcome is who somebody has become, as they may not have expected it.
-func (c *commandContext) welcome(joined *room.Welcome) result.Welcome {
-	w := result.Welcome{Welcome: joined, Nick: c.seat.Nick(), Asked: c.login.Asked, Guest: c.login.Key == nil, Claimed: c.login.Claimed, Unused: c.login.Unused}
+func (s *session) welcome(joined *room.Welcome) result.Welcome {
+	w := result.Welcome{Welcome: joined, Nick: s.member.Nick(), Asked: s.login.Asked, Guest: s.login.Key == nil, Claimed: s.login.Claimed, Unused: s.login.Unused}
 	if w.Guest {
-		w.Asked = c.login.Nick
+		w.Asked = s.login.Nick
 	}
 	return w
 }
@@ -58,7 +58,7 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
 		first := len(w.Recent)
 		for first > most {
-			left -= bytes.Count(render.Message(nil, w.Recent[first-1], s.seat.Nick(), style, now), []byte{'\n'})
+			left -= bytes.Count(render.Message(nil, w.Recent[first-1], s.member.Nick(), style, now), []byte{'\n'})
 			if left < 0 && first < len(w.Recent) {
 				break
 			}
@@ -66,7 +66,7 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 		}
 		shown = w.Recent[first:]
 	}
-	return shown, render.Messages(nil, shown, s.seat.Nick(), style, now)
+	return shown, render.Messages(nil, shown, s.member.Nick(), style, now)
 }
 
 // kept renders which messages of this person's were read, and without a terminal what
@@ -82,7 +82,7 @@ func (s *session) kept(w *room.Welcome) (text string, then func(shown bool)) {
 	if s.term == nil {
 		shown = kept
 	}
-	text = string(render.Messages(nil, shown, s.seat.Nick(), s.style(), time.Now()))
+	text = string(render.Messages(nil, shown, s.member.Nick(), s.style(), time.Now()))
 	s.pending.add(1)
 	return text, func(shown bool) { go s.haveRead(kept, shown) }
 }

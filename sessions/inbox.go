@@ -27,90 +27,90 @@ func linesAsked(call parse.Call) int {
 	return call.N
 }
 
-func (c *commandContext) inbox(call parse.Call) result.Result {
+func (s *session) inbox(call parse.Call) result.Result {
 	if !call.All && call.Nick == "" {
-		return result.Pages{Each: c.seat.Inbox(), Unread: true, Doing: result.ReadingInbox, None: result.Done{What: result.InboxEmpty}}
+		return result.Pages{Each: s.member.Inbox(), Unread: true, Doing: result.ReadingInbox, None: result.Done{What: result.InboxEmpty}}
 	}
-	pages := result.Pages{Each: c.seat.Past(c.ctx, call.Nick, linesAsked(call)), Doing: result.ReadingHistory}
+	pages := result.Pages{Each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), Doing: result.ReadingHistory}
 	switch n := call.Nick; {
 	case n == "":
 		pages.None = result.Done{What: result.NoMessages}
-	case n == c.seat.Nick() || c.known(n):
+	case n == s.member.Nick() || s.known(n):
 		pages.None = result.Done{What: result.NoMessagesWith, Nick: n}
 	default:
-		pages.None = c.nobody(n)
+		pages.None = s.nobody(n)
 	}
 	return pages
 }
 
-func (c *commandContext) history(call parse.Call) result.Result {
-	return result.Pages{Each: c.seat.History(c.ctx, linesAsked(call)), Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid}}
+func (s *session) history(call parse.Call) result.Result {
+	return result.Pages{Each: s.member.History(s.ctx, linesAsked(call)), Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid}}
 }
 
 // minID is how much of an id is needed at least, to search for it.
 const minID = 4
 
 // show shows a recent message whole, of which only the first rows were shown.
-func (c *commandContext) showMessage(call parse.Call) result.Result {
+func (s *session) showMessage(call parse.Call) result.Result {
 	none := result.Failure{Code: result.Refused, Reason: result.NoSuchMessage, About: call.Text}
 	if len(call.Text) < minID {
 		return none
 	}
-	return result.Pages{Each: c.seat.Find(c.ctx, call.Text), Whole: true, Doing: result.FindingMessage, None: none}
+	return result.Pages{Each: s.member.Find(s.ctx, call.Text), Whole: true, Doing: result.FindingMessage, None: none}
 }
 
 // showPages shows what was said earlier, page by page. It waits while much is queued,
 // and for the rate, so that however much is asked for, and however slowly it is taken,
 // little more than a page of it is in memory.
-func (c *commandContext) showPages(pages result.Pages) {
+func (s *session) showPages(pages result.Pages) {
 	empty, work := true, 0
 	for page, err := range pages.Each {
 		work += page.Searched / searchedWorth
 		if len(page.Messages) > 0 {
 			empty = false
-			work += c.showPage(pages, page.Messages)
+			work += s.showPage(pages, page.Messages)
 		}
 		switch {
 		case errors.Is(err, room.ErrSearchLimit):
 			empty = false
-			c.show(result.Done{What: result.NotSearched})
-		case c.ctx.Err() != nil:
+			s.show(result.Done{What: result.NotSearched})
+		case s.ctx.Err() != nil:
 			return
 		case err != nil:
-			c.show(c.failed(result.Failure{Reason: pages.Doing, Err: err}))
+			s.show(s.failed(result.Failure{Reason: pages.Doing, Err: err}))
 			return
 		}
-		if !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, c.ctx.Done()) || c.out.why() != nil {
+		if !s.paced(work/messageWorth, func() {}) {
 			return
 		}
 		work %= messageWorth
 	}
 	if empty {
-		c.show(pages.None)
+		s.show(pages.None)
 	}
 }
 
 // showPage shows messages and returns how many bytes that are.
-func (c *commandContext) showPage(pages result.Pages, messages []*room.Message) int {
-	style := c.style()
+func (s *session) showPage(pages result.Pages, messages []*room.Message) int {
+	style := s.style()
 	style.Whole = pages.Whole
-	lines := render.Messages(nil, messages, c.seat.Nick(), style, time.Now())
+	lines := render.Messages(nil, messages, s.member.Nick(), style, time.Now())
 	var shown func(bool)
 	if pages.Unread {
-		c.pending.add(1)
-		shown = func(ok bool) { go c.haveRead(messages, ok) }
+		s.pending.add(1)
+		shown = func(ok bool) { go s.haveRead(messages, ok) }
 	}
-	c.print(string(lines), shown)
+	s.print(string(lines), shown)
 	return len(lines)
 }
 
 // haveRead marks messages as read once they were shown.
-func (c *commandContext) haveRead(messages []*room.Message, shown bool) {
-	defer c.pending.add(-1)
+func (s *session) haveRead(messages []*room.Message, shown bool) {
+	defer s.pending.add(-1)
 	if !shown {
 		return // they stay unread
 	}
-	if err := c.seat.MarkRead(messages); err != nil {
-		c.report(c.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
+	if err := s.member.MarkRead(messages); err != nil {
+		s.report(s.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
 	}
 }

@@ -12,41 +12,41 @@ import (
 )
 
 // key is what people do about their own keys.
-func (c *commandContext) key(call parse.Call) result.Result {
+func (s *session) key(call parse.Call) result.Result {
 	switch call.Verb {
 	case "add":
-		return c.addKey(call.Text)
+		return s.addKey(call.Text)
 	case "remove":
-		return c.removeKey(call.Target)
+		return s.removeKey(call.Target)
 	case "leave":
-		return c.leaveNick(call.Nick)
+		return s.leaveNick(call.Nick)
 	}
-	return result.Keys{List: c.withUse(c.manager.cfg.Registry.Keys(c.seat.Nick())), In: c.person().Key}
+	return result.Keys{List: s.withUse(s.manager.cfg.Registry.Keys(s.member.Nick())), In: s.person().Key}
 }
 
 // withUse adds to keys when they were last used.
-func (c *commandContext) withUse(list []keys.Entry) (all []result.Key) {
+func (s *session) withUse(list []keys.Entry) (all []result.Key) {
 	for _, e := range list {
-		all = append(all, result.Key{Entry: e, Used: c.manager.cfg.Used.Last(e.Fingerprint)})
+		all = append(all, result.Key{Entry: e, Used: s.manager.cfg.Used.Last(e.Fingerprint)})
 	}
 	return all
 }
 
-func (c *commandContext) addKey(pasted string) result.Result {
-	if _, ok := c.login.Key.(*gossh.Certificate); ok {
+func (s *session) addKey(pasted string) result.Result {
+	if _, ok := s.login.Key.(*gossh.Certificate); ok {
 		return result.Failure{Code: result.Refused, Reason: result.CertificateOnly}
 	}
-	added, err := c.register(pasted)
+	added, err := s.register(pasted)
 	switch {
 	case err != nil:
-		return c.failed(result.Failure{Reason: result.AddingKey, Err: err})
+		return s.failed(result.Failure{Reason: result.AddingKey, Err: err})
 	case len(added) == 0:
 		return result.Done{What: result.KeyAlreadyYours}
 	}
 	for _, k := range added {
-		c.manager.cfg.Log.Info("key added", "nick", c.seat.Nick(), "key", k.Fingerprint, "by", c.person().Key, "from", c.from)
+		s.manager.cfg.Log.Info("key added", "nick", s.member.Nick(), "key", k.Fingerprint, "by", s.person().Key, "from", s.from)
 	}
-	return result.KeysAdded{Nick: c.seat.Nick(), List: c.withUse(added), Operator: c.operator()}
+	return result.KeysAdded{Nick: s.member.Nick(), List: s.withUse(added), Operator: s.operator()}
 }
 
 // mostKeys bounds how many keys one person has by adding them: the file is read by
@@ -57,27 +57,27 @@ const mostKeys = 20
 // durably. They are no operator's, whoever asks, and are limited as the one is that the
 // person came with: who may only come from the office, or until Friday, does not get around
 // that by another key.
-func (c *commandContext) register(pasted string) ([]keys.Entry, error) {
+func (s *session) register(pasted string) ([]keys.Entry, error) {
 	list, err := keys.ParseKeys([]byte(pasted))
 	if err != nil {
 		return nil, result.Failure{Code: result.Refused, Reason: result.BadKey, Err: err}
 	}
-	own := c.manager.cfg.Registry.Keys(c.seat.Nick())
-	limits, err := c.limits(own)
+	own := s.manager.cfg.Registry.Keys(s.member.Nick())
+	limits, err := s.limits(own)
 	if err != nil {
 		return nil, err
 	}
 	if len(own)+len(list) > mostKeys {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
-	added, err := c.manager.cfg.Registry.Add(c.seat.Nick(), list, limits)
+	added, err := s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
 	return added, err
 }
 
 // limits gives the options of the one of the person's keys that lets them in.
-func (c *commandContext) limits(own []keys.Entry) (keys.AddOptions, error) {
+func (s *session) limits(own []keys.Entry) (keys.AddOptions, error) {
 	for _, e := range own {
-		if e.Fingerprint != keys.Fingerprint(c.login.Key) || e.Disabled != "" {
+		if e.Fingerprint != keys.Fingerprint(s.login.Key) || e.Disabled != "" {
 			continue
 		}
 		if strings.HasSuffix(e.From, "...") { // cut for being shown
@@ -85,49 +85,49 @@ func (c *commandContext) limits(own []keys.Entry) (keys.AddOptions, error) {
 		}
 		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
 	}
-	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: c.seat.Nick()}
+	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: s.member.Nick()}
 }
 
-func (c *commandContext) removeKey(fingerprint string) result.Result {
+func (s *session) removeKey(fingerprint string) result.Result {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	_, err := c.manager.cfg.Registry.Remove(keys.Selector{Nick: c.seat.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: s.member.Nick(), Fingerprint: fingerprint, KeepLast: true})
 	switch {
 	case errors.Is(err, keys.ErrNoSuchKey):
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchKey}
 	case err != nil:
-		return c.failed(result.Failure{Reason: result.RemovingKey, Err: err})
+		return s.failed(result.Failure{Reason: result.RemovingKey, Err: err})
 	}
-	c.manager.cfg.Log.Info("key removed", "nick", c.seat.Nick(), "key", fingerprint, "by", c.person().Key, "from", c.from)
+	s.manager.cfg.Log.Info("key removed", "nick", s.member.Nick(), "key", fingerprint, "by", s.person().Key, "from", s.from)
 	return result.Done{What: result.KeyRemoved, Nick: fingerprint}
 }
 
 // leaveNick gives the person's nick up. Their sessions end with it, this one as if they
 // had quit, so that they are told before.
-func (c *commandContext) leaveNick(typed string) result.Result {
-	own := c.seat.Nick()
+func (s *session) leaveNick(typed string) result.Result {
+	own := s.member.Nick()
 	if typed != own {
 		return result.Failure{Code: result.Refused, Reason: result.NotConfirmed, Nick: typed, Own: own}
 	}
-	c.show(result.Done{What: result.GivingUp, Nick: own})
-	c.gaveUp.Store(true)
-	_, err := c.manager.cfg.Registry.Remove(keys.Selector{Nick: own})
+	s.show(result.Done{What: result.GivingUp, Nick: own})
+	s.gaveUp.Store(true)
+	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: own})
 	if err == nil {
-		c.manager.cfg.Log.Info("nick given up", "nick", own, "by", c.person().Key, "from", c.from)
+		s.manager.cfg.Log.Info("nick given up", "nick", own, "by", s.person().Key, "from", s.from)
 		return nil
 	}
-	c.gaveUp.Store(false)
+	s.gaveUp.Store(false)
 	if errors.Is(err, keys.ErrNoSuchKey) {
 		return result.Failure{Code: result.Refused, Reason: result.NoKeyHere, Own: own}
 	}
-	return c.failed(result.Failure{Reason: result.GivingNickUp, Nick: own, Err: err})
+	return s.failed(result.Failure{Reason: result.GivingNickUp, Nick: own, Err: err})
 }
 
 // endedBy is why the person's session or command ends that somebody ends: not against
 // the will of whoever has just given up the nick.
-func (c *commandContext) endedBy(cause error) error {
-	if _, sentAway := cause.(expelled); sentAway && c.gaveUp.Load() {
+func (s *session) endedBy(cause error) error {
+	if _, sentAway := cause.(expelled); sentAway && s.gaveUp.Load() {
 		return errQuit
 	}
 	return cause

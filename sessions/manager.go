@@ -101,7 +101,7 @@ type Manager struct {
 	colors     render.Colors
 
 	mu       sync.Mutex // owns the fields below
-	open     map[*commandContext]bool
+	open     map[*session]bool
 	stopping bool
 	all      sync.WaitGroup
 
@@ -125,22 +125,14 @@ func New(cfg Config) *Manager {
 	cfg.Log = slog.New(sessionLog)
 	return &Manager{
 		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
-		open:       map[*commandContext]bool{},
+		open:       map[*session]bool{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}
 }
 
 // Handle runs one session or command to its end.
 func (m *Manager) Handle(ch *sshd.Channel) {
-	var c *commandContext
-	var run func()
-	if ch.Command == "" {
-		s := newSession(m, ch)
-		c, run = &s.commandContext, s.run
-	} else {
-		c = newCommand(m, ch)
-		run = c.runCommand
-	}
+	c := newSession(m, ch)
 	defer c.stop()
 	if !m.enter(c) {
 		c.turnAway(errShutdown)
@@ -151,7 +143,7 @@ func (m *Manager) Handle(ch *sshd.Channel) {
 		c.turnAway(err)
 		return
 	}
-	run()
+	c.run()
 }
 
 // admit refuses who is banned, and notes the use of the key. It is asked about each session
@@ -172,7 +164,7 @@ func (m *Manager) admit(ch *sshd.Channel) error {
 
 // enter makes a session or command known to those who may end it, unless the server is
 // shutting down.
-func (m *Manager) enter(c *commandContext) bool {
+func (m *Manager) enter(c *session) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopping {
@@ -184,7 +176,7 @@ func (m *Manager) enter(c *commandContext) bool {
 	return true
 }
 
-func (m *Manager) leave(c *commandContext) {
+func (m *Manager) leave(c *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.open, c)

@@ -21,18 +21,18 @@ import (
 // that is not; do (nil for nothing) makes it so for everyone who comes from now on; the other
 // operators are shown it; and whoever is here and concerned (nil for nobody) is shown it, or
 // their sessions end.
-func (c *commandContext) moderate(m result.Moderation, do func() error, concerned func(*commandContext) bool) result.Result {
-	m.By = c.seat.Nick()
+func (s *session) moderate(m result.Moderation, do func() error, concerned func(*session) bool) result.Result {
+	m.By = s.member.Nick()
 	entry := audit.Entry{Who: m.By, What: m.What, Whom: m.Whom, Why: m.Why}
 	if m.For > 0 {
 		entry.For = duration.Format(m.For)
 	}
-	if failed := c.act(entry, do); failed != nil {
+	if failed := s.act(entry, do); failed != nil {
 		return failed
 	}
-	var hit []*commandContext
+	var hit []*session
 	if concerned != nil {
-		hit = c.manager.matching(concerned)
+		hit = s.manager.matching(concerned)
 	}
 	ends := m.What == "kick" || m.What == "ban"
 	if ends {
@@ -45,7 +45,7 @@ func (c *commandContext) moderate(m result.Moderation, do func() error, concerne
 	}
 	own := m
 	m.Reader = result.Operator
-	for _, v := range c.manager.openSessions() {
+	for _, v := range s.manager.openSessions() {
 		if v.operator() && v.nick() != m.By {
 			v.tell(m)
 		}
@@ -62,10 +62,10 @@ func (c *commandContext) moderate(m result.Moderation, do func() error, concerne
 }
 
 // act puts an action on record and then does it. It returns why it was not done, or nil.
-func (c *commandContext) act(entry audit.Entry, do func() error) result.Result {
-	log := c.manager.cfg.Audit
+func (s *session) act(entry audit.Entry, do func() error) result.Result {
+	log := s.manager.cfg.Audit
 	if err := log.Append(entry); err != nil {
-		return c.failed(result.Failure{Reason: result.Recording, Err: err})
+		return s.failed(result.Failure{Reason: result.Recording, Err: err})
 	}
 	if do == nil {
 		return nil
@@ -74,39 +74,39 @@ func (c *commandContext) act(entry audit.Entry, do func() error) result.Result {
 	if err == nil {
 		return nil
 	}
-	failed := c.failed(result.Failure{Reason: result.Acting, About: entry.What, Err: err})
+	failed := s.failed(result.Failure{Reason: result.Acting, About: entry.What, Err: err})
 	if failed.Code == result.Storage {
 		err = room.ErrStorage
 	}
 	entry.Failed = render.Error(err)
 	if err := log.Append(entry); err != nil {
-		c.report(c.failed(result.Failure{Reason: result.RecordingFailed, Err: err}))
+		s.report(s.failed(result.Failure{Reason: result.RecordingFailed, Err: err}))
 	}
 	return failed
 }
 
-func (c *commandContext) kick(call parse.Call) result.Result {
-	if call.Nick == c.seat.Nick() {
+func (s *session) kick(call parse.Call) result.Result {
+	if call.Nick == s.member.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
-	if len(c.manager.matching(named(call.Nick))) == 0 {
-		return c.absent(call.Nick)
+	if len(s.manager.matching(named(call.Nick))) == 0 {
+		return s.absent(call.Nick)
 	}
-	return c.moderate(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, nil, named(call.Nick))
+	return s.moderate(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, nil, named(call.Nick))
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.
-func (c *commandContext) absent(n string) result.Failure {
-	if c.known(n) {
+func (s *session) absent(n string) result.Failure {
+	if s.known(n) {
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: n}
 	}
-	return c.nobody(n)
+	return s.nobody(n)
 }
 
 // defaultInvite is how long an invitation is good for.
 const defaultInvite = 24 * time.Hour
 
-func (c *commandContext) invite(call parse.Call) result.Result {
+func (s *session) invite(call parse.Call) result.Result {
 	if nick.IsGuest(call.Nick) {
 		return result.Failure{Code: result.Refused, Reason: result.GuestInvited}
 	}
@@ -115,44 +115,44 @@ func (c *commandContext) invite(call parse.Call) result.Result {
 		lasts = defaultInvite
 	}
 	var code string
-	done := c.moderate(result.Moderation{What: "invite", Whom: call.Nick, For: lasts}, func() (err error) {
-		if err = c.invitable(call.Nick); err == nil {
-			code, err = c.manager.cfg.Invites.Create(call.Nick, c.seat.Nick(), lasts)
+	done := s.moderate(result.Moderation{What: "invite", Whom: call.Nick, For: lasts}, func() (err error) {
+		if err = s.invitable(call.Nick); err == nil {
+			code, err = s.manager.cfg.Invites.Create(call.Nick, s.member.Nick(), lasts)
 		}
 		return err
 	}, nil)
 	if code == "" {
 		return done // why not
 	}
-	return result.Invitation{Nick: call.Nick, Code: code, Join: c.joinLine(call.Nick + "+" + code), For: lasts}
+	return result.Invitation{Nick: call.Nick, Code: code, Join: s.joinLine(call.Nick + "+" + code), For: lasts}
 }
 
 // invitable says why nobody is invited as n. A nick that somebody holds is not given to
 // somebody else: an operator does not become bob that way.
-func (c *commandContext) invitable(n string) error {
-	err := c.manager.cfg.Registry.Available(n)
+func (s *session) invitable(n string) error {
+	err := s.manager.cfg.Registry.Available(n)
 	if errors.Is(err, keys.ErrHeld) {
 		return result.Failure{Code: result.Refused, Reason: result.NickHeld, Nick: n}
 	}
 	return err
 }
 
-func (c *commandContext) mute(call parse.Call) result.Result {
+func (s *session) mute(call parse.Call) result.Result {
 	switch {
-	case call.Nick == c.seat.Nick():
+	case call.Nick == s.member.Nick():
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
-	case !c.known(call.Nick):
-		return c.nobody(call.Nick)
+	case !s.known(call.Nick):
+		return s.nobody(call.Nick)
 	}
-	return c.moderate(result.Moderation{What: "mute", Whom: call.Nick, For: call.For}, func() error {
-		_, err := c.manager.cfg.Mutes.Add(call.Nick, c.seat.Nick(), call.For)
+	return s.moderate(result.Moderation{What: "mute", Whom: call.Nick, For: call.For}, func() error {
+		_, err := s.manager.cfg.Mutes.Add(call.Nick, s.member.Nick(), call.For)
 		return err
 	}, named(call.Nick))
 }
 
-func (c *commandContext) unmute(call parse.Call) result.Result {
-	return c.moderate(result.Moderation{What: "unmute", Whom: call.Nick}, func() error {
-		was, err := c.manager.cfg.Mutes.Remove(call.Nick)
+func (s *session) unmute(call parse.Call) result.Result {
+	return s.moderate(result.Moderation{What: "unmute", Whom: call.Nick}, func() error {
+		was, err := s.manager.cfg.Mutes.Remove(call.Nick)
 		if err == nil && !was {
 			err = result.Failure{Code: result.Refused, Reason: result.NotMuted, Nick: call.Nick}
 		}
@@ -160,32 +160,32 @@ func (c *commandContext) unmute(call parse.Call) result.Result {
 	}, named(call.Nick))
 }
 
-func (c *commandContext) ban(call parse.Call) result.Result {
+func (s *session) ban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
 		return result.Failure{Code: result.Refused, Err: err}
 	}
-	if bad := c.coversOperator(target, call.Anyway); bad != nil {
+	if bad := s.coversOperator(target, call.Anyway); bad != nil {
 		return bad
 	}
 	m := result.Moderation{
 		What: "ban", Whom: target.String(), ByKey: target.Key != "", ByBlock: target.Block.IsValid(), For: call.For, Why: call.Why,
 	}
-	return c.moderate(m, func() error {
-		_, err := c.manager.cfg.Bans.Add(target, c.seat.Nick(), call.Why, call.For)
+	return s.moderate(m, func() error {
+		_, err := s.manager.cfg.Bans.Add(target, s.member.Nick(), call.Why, call.For)
 		return err
-	}, func(v *commandContext) bool { return target.Covers(v.person()) })
+	}, func(v *session) bool { return target.Covers(v.person()) })
 }
 
 // coversOperator says why a ban is not to be made: it would lock out the operator
 // who asks for it or, unless that is meant, another one.
-func (c *commandContext) coversOperator(target bans.Target, meant bool) result.Result {
-	covered := c.manager.matching(func(v *commandContext) bool { return target.Covers(v.person()) })
-	if slices.ContainsFunc(covered, named(c.seat.Nick())) {
+func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
+	covered := s.manager.matching(func(v *session) bool { return target.Covers(v.person()) })
+	if slices.ContainsFunc(covered, named(s.member.Nick())) {
 		return result.Failure{Code: result.Refused, Reason: result.WouldBanYou, Nick: target.String()}
 	}
 	var operators []string
-	for _, e := range c.manager.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
+	for _, e := range s.manager.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
 		if e.Role == roleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
 			operators = append(operators, e.Nick)
 		}
@@ -196,49 +196,49 @@ func (c *commandContext) coversOperator(target bans.Target, meant bool) result.R
 		}
 	}
 	slices.Sort(operators)
-	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == c.seat.Nick() })
+	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == s.member.Nick() })
 	if len(operators) == 0 || meant {
 		return nil
 	}
 	return result.Failure{Code: result.Refused, Reason: result.WouldBan, Nick: target.String(), Nicks: operators}
 }
 
-func (c *commandContext) unban(call parse.Call) result.Result {
+func (s *session) unban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
 		return result.Failure{Code: result.Refused, Err: err}
 	}
-	return c.moderate(result.Moderation{What: "unban", Whom: call.Target}, func() error {
-		was, err := c.manager.cfg.Bans.Remove(target)
+	return s.moderate(result.Moderation{What: "unban", Whom: call.Target}, func() error {
+		was, err := s.manager.cfg.Bans.Remove(target)
 		if err == nil && !was {
-			err = c.notBanned(target)
+			err = s.notBanned(target)
 		}
 		return err
 	}, nil)
 }
 
 // notBanned says that a target is not banned, or by what other ban it is.
-func (c *commandContext) notBanned(target bans.Target) error {
+func (s *session) notBanned(target bans.Target) error {
 	who := bans.Who{Nick: target.Nick, Key: target.Key}
 	if target.Block.IsValid() && target.Block.IsSingleIP() {
 		who.Addr = target.Block.Addr()
 	}
 	failure := result.Failure{Code: result.Refused, Reason: result.NotBanned, Nick: target.String()}
-	if b, ok := c.manager.cfg.Bans.Find(who); ok {
+	if b, ok := s.manager.cfg.Bans.Find(who); ok {
 		failure.About = b.Target.String()
 	}
 	return failure
 }
 
-func (c *commandContext) bans(parse.Call) result.Result {
-	return result.Bans{List: c.manager.cfg.Bans.All()}
+func (s *session) bans(parse.Call) result.Result {
+	return result.Bans{List: s.manager.cfg.Bans.All()}
 }
 
-func (c *commandContext) announce(call parse.Call) result.Result {
+func (s *session) announce(call parse.Call) result.Result {
 	bytes := quota.Record(call.Text, nil)
-	failed := c.act(audit.Entry{Who: c.seat.Nick(), What: "announce", Why: call.Text}, func() error { return c.charge(bytes) })
+	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
 	if failed == nil {
-		c.seat.Say(room.KindNotice, call.Text, c.stored(bytes))
+		s.member.Say(room.KindNotice, call.Text, s.stored(bytes))
 	}
 	return failed
 }

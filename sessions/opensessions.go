@@ -43,7 +43,7 @@ func (m *Manager) EndGuests(free func(name string) bool) {
 }
 
 // openSessions lists who is here now.
-func (m *Manager) openSessions() []*commandContext {
+func (m *Manager) openSessions() []*session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Keys(m.open))
@@ -59,12 +59,12 @@ func (m *Manager) TellOperators(words string) {
 }
 
 // matching lists the open sessions that a filter is right about.
-func (m *Manager) matching(which func(*commandContext) bool) []*commandContext {
-	return slices.DeleteFunc(m.openSessions(), func(v *commandContext) bool { return !which(v) })
+func (m *Manager) matching(which func(*session) bool) []*session {
+	return slices.DeleteFunc(m.openSessions(), func(v *session) bool { return !which(v) })
 }
 
-func named(nick string) func(*commandContext) bool {
-	return func(v *commandContext) bool { return v.nick() == nick }
+func named(nick string) func(*session) bool {
+	return func(v *session) bool { return v.nick() == nick }
 }
 
 // silent has the nicks in the room none of whose sessions answers.
@@ -98,7 +98,7 @@ func addrOf(from string) netip.Addr {
 }
 
 // nicksOf names whose sessions these are, each once, sorted.
-func nicksOf(sessions []*commandContext) []string {
+func nicksOf(sessions []*session) []string {
 	var nicks []string
 	for _, v := range sessions {
 		nicks = append(nicks, v.nick())

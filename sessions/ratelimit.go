@@ -56,6 +56,12 @@ func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}
 	}
 }
 
+// paced waits until the person may send n messages, and reports whether the session still
+// goes on then. slow is called before a wait.
+func (s *session) paced(n int, slow func()) bool {
+	return s.manager.rate.charge(s.member.Nick(), n, slow, s.ctx.Done()) && s.out.why() == nil
+}
+
 // maxLimiters is when limiters that have filled up again are dropped.
 const maxLimiters = 1024
 

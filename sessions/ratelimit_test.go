@@ -14,11 +14,11 @@ import (
 )
 
 // reader is somebody whose queue is emptied, but not written anywhere.
-func reader(rate float64) *commandContext {
+func reader(rate float64) *session {
 	ctx, stop := context.WithCancel(context.Background())
-	a := &commandContext{
+	a := &session{
 		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
-		seat: new(room.Room).Visit(room.Identity{Nick: "bob"}),
+		member: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	a.current.Store(&render.Style{})
 	go func() {
@@ -35,9 +35,9 @@ func reader(rate float64) *commandContext {
 }
 
 // read has bob shown pages, and returns how many were taken and how long that took.
-func (c *commandContext) read(pages ...room.Page) (taken int, took time.Duration) {
+func (s *session) read(pages ...room.Page) (taken int, took time.Duration) {
 	began := time.Now()
-	c.showPages(result.Pages{Each: func(yield func(room.Page, error) bool) {
+	s.showPages(result.Pages{Each: func(yield func(room.Page, error) bool) {
 		for _, p := range pages {
 			if taken++; !yield(p, nil) {
 				return

@@ -12,64 +12,64 @@ import (
 )
 
 // say is /say and /me. The room's line is the answer, unless it fails.
-func (c *commandContext) say(call parse.Call) result.Result {
+func (s *session) say(call parse.Call) result.Result {
 	kind := room.KindSay
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
 	bytes := quota.Record(call.Text, nil)
-	if err := c.charge(bytes); err != nil {
-		return c.failed(result.Failure{Err: err})
+	if err := s.charge(bytes); err != nil {
+		return s.failed(result.Failure{Err: err})
 	}
-	c.seat.Say(kind, call.Text, c.stored(bytes))
+	s.member.Say(kind, call.Text, s.stored(bytes))
 	return nil
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were
 // charged, is on record. It is waited for.
-func (c *commandContext) stored(bytes int64) func(error) {
-	c.pending.add(1)
+func (s *session) stored(bytes int64) func(error) {
+	s.pending.add(1)
 	return func(err error) {
-		defer c.pending.add(-1)
+		defer s.pending.add(-1)
 		if err != nil {
-			c.refund(bytes)
-			c.report(c.failed(result.Failure{Reason: result.Sending, Err: err}))
+			s.refund(bytes)
+			s.report(s.failed(result.Failure{Reason: result.Sending, Err: err}))
 		}
 	}
 }
 
-func (c *commandContext) broadcast(call parse.Call) result.Result {
+func (s *session) broadcast(call parse.Call) result.Result {
 	if len(call.To) > 0 {
-		return c.send(call)
+		return s.send(call)
 	}
-	return c.say(call)
+	return s.say(call)
 }
 
-func (c *commandContext) reply(call parse.Call) result.Result {
-	to, err := c.lastFrom()
+func (s *session) reply(call parse.Call) result.Result {
+	to, err := s.lastFrom()
 	switch {
 	case err != nil:
-		return c.failed(result.Failure{Reason: result.FindingWriter, Err: err})
+		return s.failed(result.Failure{Reason: result.FindingWriter, Err: err})
 	case to == "":
 		return result.Failure{Code: result.Refused, Reason: result.NothingToReply}
 	}
 	call.To = []string{to}
-	return c.send(call)
+	return s.send(call)
 }
 
 // lastFrom is who last wrote to the person, "" when nobody did. Who only runs a
 // command was told nothing: for them it is in the history.
-func (c *commandContext) lastFrom() (string, error) {
-	if to := c.seat.ReplyTo(); to != "" {
+func (s *session) lastFrom() (string, error) {
+	if to := s.member.ReplyTo(); to != "" {
 		return to, nil
 	}
 	var last string
-	for page, err := range c.seat.Past(c.ctx, "", defaultLines) {
+	for page, err := range s.member.Past(s.ctx, "", defaultLines) {
 		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
 			return "", err
 		}
 		for _, m := range page.Messages {
-			if m.For(c.seat.Nick()) {
+			if m.For(s.member.Nick()) {
 				last = m.From
 			}
 		}
@@ -81,7 +81,7 @@ func (c *commandContext) lastFrom() (string, error) {
 // each recipient, but for guests, who have no history; each recipient counts with what
 // follows when they have read it, too. What is not sent is refunded. For each recipient
 // a receipt is reported.
-func (c *commandContext) send(call parse.Call) result.Result {
+func (s *session) send(call parse.Call) result.Result {
 	record := quota.Record(call.Text, call.To)
 	cost := func(recipient string) int64 {
 		if nick.IsGuest(recipient) {
@@ -90,35 +90,35 @@ func (c *commandContext) send(call parse.Call) result.Result {
 		return record + quota.Recipient()
 	}
 	own := record
-	if c.seat.Guest() {
+	if s.member.Guest() {
 		own = 0
 	}
 	total := own
 	for _, to := range call.To {
 		total += cost(to)
 	}
-	if err := c.charge(total); err != nil {
-		return c.failed(result.Failure{Err: err})
+	if err := s.charge(total); err != nil {
+		return s.failed(result.Failure{Err: err})
 	}
-	c.pending.add(len(call.To))
+	s.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
-	c.seat.Send(call.To, call.Text, func(r room.Receipt) {
-		defer c.pending.add(-1)
+	s.member.Send(call.To, call.Text, func(r room.Receipt) {
+		defer s.pending.add(-1)
 		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
 		if !receipt.Taken() {
-			c.refund(cost(r.To))
+			s.refund(cost(r.To))
 			if int(refused.Add(1)) == len(call.To) {
-				c.refund(own)
+				s.refund(own)
 			}
 		}
 		if r.Outcome == room.RefusedUnknown && !suggested.Swap(true) { // one suggestion for each line is enough
-			receipt.Near = c.nearest(r.To)
+			receipt.Near = s.nearest(r.To)
 		}
 		if r.Err != nil {
-			c.manager.complain("a message was not sent", c.seat.Nick(), r.Err)
+			s.manager.complain("a message was not sent", s.member.Nick(), r.Err)
 		}
-		c.report(receipt)
+		s.report(receipt)
 	})
 	return nil
 }

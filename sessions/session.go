@@ -1,12 +1,12 @@
 package sessions
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -29,26 +29,19 @@ var (
 	errLost     = errors.New("the connection was lost")
 )
 
-// session is one person's terminal or pipe.
-type session struct {
-	commandContext
-	term    *terminal.Terminal // nil without a pty
-	resized atomic.Bool        // the window changed; the writer follows
-
-	// Owned by the reading goroutine.
-	warned   time.Time // when the person was last told of being too fast
-	toldAway bool      // that they talk while they are away
-
-}
-
 func newSession(m *Manager, ch *sshd.Channel) *session {
-	s := &session{}
-	s.commandContext.init(m, ch, s.compose)
+	s := &session{manager: m, ch: ch, login: ch.Login, from: ch.From()}
+	s.ctx, s.stop = context.WithCancel(ch.Context())
+	s.out = newOutbox(ch, s.compose, m.flushInterval)
+	s.pending.idle = s.out.hurry
 	termName, width, height, pty := ch.Pty()
-	style := styleOf(ch, termName, width, pty)
+	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
 	s.current.Store(&style)
-	if pty {
+	switch {
+	case ch.Command != "":
+		s.tally.source = fromShell
+	case pty:
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
@@ -85,30 +78,44 @@ func zoneOf(name string) *time.Location {
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
-// leaves. The writing goroutine is waited for.
+// leaves. A command is carried out without the person being present.
 func (s *session) run() {
-	seat, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
-	if seat == nil {
-		s.seat = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
-		defer s.seat.Leave(room.Quit)
-		s.out.close(err)
-		s.write(s.lastWords)
+	if s.tally.source == fromShell {
+		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
+		defer s.member.Leave(room.Quit) // also after a panic
+		s.serve(func() error {
+			s.runLine(text.Clean(s.ch.Command))
+			return errQuit
+		})
 		return
 	}
-	s.take(seat)
-	s.manager.colors.Enter(seat.Nick())
-	defer s.manager.colors.Leave(seat.Nick())
-	log := s.manager.cfg.Log.With("nick", seat.Nick(), "from", s.ch.From())
+	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
+	if member == nil {
+		s.member = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
+		defer s.member.Leave(room.Quit)
+		s.out.close(err)
+		s.write()
+		return
+	}
+	s.take(member)
+	s.manager.colors.Enter(member.Nick())
+	defer s.manager.colors.Leave(member.Nick())
+	log := s.manager.cfg.Log.With("nick", member.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
-	var writing sync.WaitGroup
-	writing.Go(func() { s.write(s.lastWords) })
-	cause := s.readAll()
-	s.out.close(cause)
-	<-s.out.done
-	seat.Leave(s.leaving())
+	s.serve(s.readAll)
 	log.Info("session ended", "cause", s.out.why())
-	writing.Wait() // the library ends the channel with status 0 when this returns
+}
+
+// serve reads while the writing goroutine writes, and leaves the room before it waits for
+// that one, which a peer who takes nothing can hold up.
+func (s *session) serve(read func() error) {
+	var writing sync.WaitGroup
+	writing.Go(s.write)
+	s.out.close(read())
+	<-s.out.done
+	s.member.Leave(s.leaving())
+	writing.Wait() // the library ends the channel with status 0 when the handler returns
 }
 
 // quiet reports whether a program asks that nobody be told when it comes and goes:
@@ -121,6 +128,9 @@ func quiet(ch *sshd.Channel) bool {
 // lastWords is what a session is shown at its end, and for standard error what a
 // pipe has asked for and nobody knows the outcome of.
 func (s *session) lastWords(cause error) (words, errors string) {
+	if s.tally.source == fromShell {
+		return s.lastLines(cause)
+	}
 	if s.term != nil || !voluntary(cause) {
 		words = endWords(cause)
 	}
@@ -216,7 +226,7 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 	case !commandNamed(call.Name).echoes:
 		return false
 	}
-	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.seat.Nick() && s.known(n) })
+	return len(call.To) == 0 || slices.ContainsFunc(call.To, func(n string) bool { return n != s.member.Nick() && s.known(n) })
 }
 
 // readPipe handles lines of plain input. What was typed is handled to its end,
@@ -261,8 +271,8 @@ func (s *session) handle(call parse.Call, bad error) error {
 	if why, stale := s.ch.Stale(); stale {
 		return expelled(why)
 	}
-	s.seat.Active()
-	if !s.manager.rate.charge(s.seat.Nick(), weight(call), s.tooFast, s.ctx.Done()) {
+	s.member.Active()
+	if !s.paced(weight(call), s.tooFast) {
 		return s.out.why()
 	}
 	if bad != nil {
@@ -298,7 +308,7 @@ func tooLong(text string) result.Result {
 // back.
 func (s *session) mentionAway(talking bool) {
 	switch {
-	case !s.seat.IsAway():
+	case !s.member.IsAway():
 		s.toldAway = false
 	case talking && !s.toldAway:
 		s.toldAway = true
@@ -336,16 +346,16 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		if len(events) == 1 {
-			return render.Event(dst, events[0].event, s.seat.Nick(), style)
+			return render.Event(dst, events[0].event, s.member.Nick(), style)
 		}
 		receipts := make([]*room.Message, len(events))
 		for i, it := range events {
 			receipts[i] = it.event.Message
 		}
-		return render.Messages(dst, receipts, s.seat.Nick(), style, receipts[0].Time)
+		return render.Messages(dst, receipts, s.member.Nick(), style, receipts[0].Time)
 	})
 	if s.term == nil {
-		return lines, whole
+		return crlf(s.ch, lines), whole
 	}
 	if len(lines) > 0 {
 		s.term.Print(lines)

@@ -5,86 +5,63 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
-	"whoelse/room"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
 
-// newCommand returns the context of ch's command.
-func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
-	c := &commandContext{}
-	c.init(m, ch, plainLines(ch))
-	c.current.Store(&render.Style{Zone: zoneOf(ch.Env["TZ"])})
-	c.tally.source = fromShell
-	return c
-}
-
-// runCommand carries out the channel's command to its end, without the person
-// being present: when it exits, all that the command acknowledged is on disk.
-func (c *commandContext) runCommand() {
-	c.take(c.manager.cfg.Room.Visit(room.Identity{Nick: c.login.Nick}))
-	defer c.seat.Leave(room.Quit)
-	var writer sync.WaitGroup
-	writer.Go(func() { c.write(c.lastLines) })
-	c.runLine(text.Clean(c.ch.Command))
-	c.out.close(errQuit)
-	writer.Wait() // the library ends the channel with 0 when this returns
-}
-
 // lastLines is what goes to standard error at a command's end.
-func (c *commandContext) lastLines(cause error) (words, errors string) {
+func (s *session) lastLines(cause error) (words, errors string) {
 	if voluntary(cause) {
-		words = render.CommandAs(c.welcome(nil))
-		errors = c.tally.stderr(c.style())
+		words = render.CommandAs(s.welcome(nil))
+		errors = s.tally.stderr(s.style())
 	} else {
 		words = text.CleanLine(endWords(cause))
 	}
 	if words != "" {
 		errors = "whoelse: " + words + "\n" + errors
 	}
-	return "", string(crlf(c.ch, []byte(errors)))
+	return "", string(crlf(s.ch, []byte(errors)))
 }
 
 // runLine carries out one command. A text of "-" is read from the channel, which may take
 // longer than the person's key is good for.
-func (c *commandContext) runLine(line string) {
+func (s *session) runLine(line string) {
 	call, err := Grammar.Command(line)
 	switch {
 	case err != nil:
-		c.show(c.misread(err))
+		s.show(s.misread(err))
 		return
 	case commandNamed(call.Name).roomOnly:
-		c.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name})
+		s.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name})
 		return
 	case call.Text == "-":
-		if call.Text, err = readText(c.ch); err != nil {
-			c.show(result.Failure{Code: result.Usage, Err: err})
+		if call.Text, err = readText(s.ch); err != nil {
+			s.show(result.Failure{Code: result.Usage, Err: err})
 			return
 		}
 		if call.Text == "" {
-			c.show(result.Failure{Code: result.Usage, Reason: result.NoInput})
+			s.show(result.Failure{Code: result.Usage, Reason: result.NoInput})
 			return
 		}
 	}
 	if long := tooLong(call.Text); long != nil {
-		c.show(long)
+		s.show(long)
 		return
 	}
-	if !c.manager.rate.charge(c.seat.Nick(), weight(call), func() {}, c.ctx.Done()) || c.out.why() != nil {
+	if !s.paced(weight(call), func() {}) {
 		return // half a text of somebody who was sent away, perhaps
 	}
-	if why, stale := c.ch.Stale(); stale {
-		c.show(result.Failure{Code: result.NotAllowed, Err: errors.New(why)})
+	if why, stale := s.ch.Stale(); stale {
+		s.show(result.Failure{Code: result.NotAllowed, Err: errors.New(why)})
 		return
 	}
-	c.do(call)
-	if !c.pending.wait(c.ctx, lastReceipts) {
-		c.show(unconfirmed(call))
+	s.do(call)
+	if !s.pending.wait(s.ctx, lastReceipts) { // all that was acknowledged is on disk
+		s.show(unconfirmed(call))
 	}
 }
 
@@ -97,14 +74,6 @@ func readText(in io.Reader) (string, error) {
 		message = ""
 	}
 	return message, err
-}
-
-// plainLines composes what a command prints.
-func plainLines(ch *sshd.Channel) composer {
-	return func(items []item, buf []byte, _ bool) ([]byte, int) {
-		lines, whole := piece(items, buf, nil) // the room puts nothing to a command
-		return crlf(ch, lines), whole
-	}
 }
 
 // crlf puts in the carriage returns that a terminal wants.

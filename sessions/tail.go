@@ -15,20 +15,20 @@ import (
 
 // tail prints what is said, or the person's direct messages, until the client ends it. What came
 // before is read from the histories, as /history does; what comes meanwhile waits.
-func (c *commandContext) tail(call parse.Call) result.Result {
-	if call.Direct && c.seat.Guest() {
+func (s *session) tail(call parse.Call) result.Result {
+	if call.Direct && s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: call.Name}
 	}
-	ctx, stop := c.interruptible()
+	ctx, stop := s.interruptible()
 	defer stop()
-	f := &follower{out: c.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
-	o, err := c.seat.Observe(f)
+	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
+	o, err := s.member.Observe(f)
 	if err != nil {
-		return c.notListening(err)
+		return s.notListening(err)
 	}
 	defer o.Close()
 	wanted := func(m *room.Message) bool { return true }
-	if nick := c.seat.Nick(); call.Mentions {
+	if nick := s.member.Nick(); call.Mentions {
 		wanted = func(m *room.Message) bool {
 			return m.From != nick && (isDirect(m) || render.Mentions(m.Text, nick))
 		}
@@ -37,13 +37,13 @@ func (c *commandContext) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
-	if failed := c.replay(ctx, o, ask); failed != nil {
+	if failed := s.replay(ctx, o, ask); failed != nil {
 		return failed
 	}
 	for {
 		select {
 		case <-f.wake:
-			c.printFacts(f.take(), wanted)
+			s.printFacts(f.take(), wanted)
 		case <-ctx.Done():
 			return nil
 		}
@@ -51,20 +51,20 @@ func (c *commandContext) tail(call parse.Call) result.Result {
 }
 
 // replay prints what was before o. It counts against the rate, as reading does.
-func (c *commandContext) replay(ctx context.Context, o *room.Observer, ask room.Replay) result.Result {
+func (s *session) replay(ctx context.Context, o *room.Observer, ask room.Replay) result.Result {
 	work := 0
 	for page, err := range o.Replay(ctx, ask) {
-		work += page.Searched/searchedWorth + c.printFacts(page.Messages, ask.Keep)
+		work += page.Searched/searchedWorth + s.printFacts(page.Messages, ask.Keep)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, room.ErrSearchLimit):
 			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
 		case err != nil && ask.Room:
-			return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+			return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 		case err != nil:
-			return c.failed(result.Failure{Reason: result.ReadingHistory, Err: err})
-		case !c.manager.rate.charge(c.seat.Nick(), work/messageWorth, func() {}, ctx.Done()):
+			return s.failed(result.Failure{Reason: result.ReadingHistory, Err: err})
+		case !s.manager.rate.charge(s.member.Nick(), work/messageWorth, func() {}, ctx.Done()):
 			return nil
 		}
 		work %= messageWorth
@@ -74,7 +74,7 @@ func (c *commandContext) replay(ctx context.Context, o *room.Observer, ask room.
 
 // printFacts prints the messages that are wanted and returns how many bytes that were. It waits
 // while much is queued.
-func (c *commandContext) printFacts(messages []*room.Message, wanted func(*room.Message) bool) int {
+func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message) bool) int {
 	var lines []byte
 	for _, m := range messages {
 		if wanted(m) {
@@ -82,50 +82,50 @@ func (c *commandContext) printFacts(messages []*room.Message, wanted func(*room.
 		}
 	}
 	if len(lines) > 0 {
-		c.print(string(lines), nil)
+		s.print(string(lines), nil)
 	}
 	return len(lines)
 }
 
 // watch waits until somebody is online.
-func (c *commandContext) watch(call parse.Call) result.Result {
-	if !c.known(call.Nick) {
-		return c.nobody(call.Nick)
+func (s *session) watch(call parse.Call) result.Result {
+	if !s.known(call.Nick) {
+		return s.nobody(call.Nick)
 	}
-	ctx, stop := c.interruptible()
+	ctx, stop := s.interruptible()
 	defer stop()
-	err := c.seat.AwaitOnline(ctx, call.Nick)
+	err := s.member.AwaitOnline(ctx, call.Nick)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
 	}
-	return c.notListening(err)
+	return s.notListening(err)
 }
 
 // notListening is why somebody can't observe the room.
-func (c *commandContext) notListening(err error) result.Result {
+func (s *session) notListening(err error) result.Result {
 	switch {
 	case errors.Is(err, room.ErrObservers):
 		return result.Failure{Code: result.Refused, Reason: result.TooManyTails, Most: room.MaxObservers}
 	case errors.Is(err, room.ErrClosed): // they are told so
 		return nil
 	}
-	return c.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
 // interruptible returns a context for a command that waits: over also when the client closes the
 // channel, or at a terminal with ^C and ^D, which a client sends then. The rest of the input is
 // dropped, on a goroutine that ends with the channel.
-func (c *commandContext) interruptible() (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(c.ctx)
-	_, _, _, pty := c.ch.Pty()
+func (s *session) interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(s.ctx)
+	_, _, _, pty := s.ch.Pty()
 	go func() {
-		defer c.manager.recoverPanic(c.ch)
+		defer s.manager.recoverPanic(s.ch)
 		p := make([]byte, 256)
 		for {
-			n, err := c.ch.Read(p)
+			n, err := s.ch.Read(p)
 			if pty && bytes.ContainsAny(p[:n], "\x03\x04") {
 				stop()
 			}
@@ -134,7 +134,7 @@ func (c *commandContext) interruptible() (context.Context, context.CancelFunc) {
 			}
 		}
 		select { // the input may end long before the channel
-		case <-c.ch.Closed():
+		case <-s.ch.Closed():
 			stop()
 		case <-ctx.Done():
 		}
