@@ -158,7 +158,7 @@ func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind
 
 // Put implements room.Sink.
 func (f *follower) Put(u *room.Update, _ func(bool)) {
-	if m := u.Message; isDirect(m) && f.direct || !isDirect(m) && f.room {
+	if m := u.Message; m != nil && (isDirect(m) && f.direct || !isDirect(m) && f.room) {
 		f.add(item{event: u})
 	}
 }
