@@ -42,6 +42,7 @@ type commandContext struct {
 	tally   tally         // of what was reported
 	gaveUp  atomic.Bool   // by /key leave
 	tabs    *rate.Limiter // of complete; nil until the first one
+	frames  atomic.Bool   // a program is told in frames: see program
 }
 
 // newContext returns the context of ch's person, without a seat and a style, which

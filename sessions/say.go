@@ -82,6 +82,11 @@ func (c *commandContext) lastFrom() (string, error) {
 // follows when they have read it, too. What is not sent is refunded. For each recipient
 // a receipt is reported.
 func (c *commandContext) send(call parse.Call) result.Result {
+	return c.sendTo(call, func(r result.Receipt) { c.report(r) })
+}
+
+// sendTo is send with the receipts for tell, which must not block.
+func (c *commandContext) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
 	record := quota.Record(call.Text, call.To)
 	cost := func(recipient string) int64 {
 		if nick.IsGuest(recipient) {
@@ -118,7 +123,7 @@ func (c *commandContext) send(call parse.Call) result.Result {
 		if r.Err != nil {
 			c.manager.complain("a message was not sent", c.seat.Nick(), r.Err)
 		}
-		c.report(receipt)
+		tell(receipt)
 	})
 	return nil
 }

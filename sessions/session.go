@@ -152,9 +152,9 @@ func endWords(cause error) string {
 }
 
 // leaving says how the session ended, once it has.
-func (s *session) leaving() room.Cause {
-	cause := s.out.why()
-	if errors.Is(cause, errSlow) || errors.Is(cause, errLost) && s.ch.Broke() {
+func (c *commandContext) leaving() room.Cause {
+	cause := c.out.why()
+	if errors.Is(cause, errSlow) || errors.Is(cause, errLost) && c.ch.Broke() {
 		return room.Broke
 	}
 	return room.Quit
@@ -171,13 +171,18 @@ func (s *session) readAll() error {
 			s.show(unconfirmed(parse.Call{}))
 		}
 	}
-	cause := s.out.why()
+	return s.endedWith(err)
+}
+
+// endedWith is why a session ends whose input ended with err.
+func (c *commandContext) endedWith(err error) error {
+	cause := c.out.why()
 	switch {
 	case cause != nil:
 		return cause
 	case err != io.EOF:
 		return err
-	case s.ch.Broke():
+	case c.ch.Broke():
 		return errLost
 	}
 	return errInputEnd

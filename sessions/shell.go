@@ -17,7 +17,7 @@ import (
 
 // newCommand returns the context of ch's command.
 func newCommand(m *Manager, ch *sshd.Channel) *commandContext {
-	c := newContext(m, ch, plainLines(ch))
+	c := newContext(m, ch, plainLines(m, ch))
 	style := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	c.style = func() render.Style { return style }
 	c.tally.source = fromShell
@@ -39,6 +39,9 @@ func (c *commandContext) runCommand() {
 
 // lastLines is what goes to standard error at a command's end.
 func (c *commandContext) lastLines(cause error) (words, errors string) {
+	if c.frames.Load() {
+		return bye(cause), ""
+	}
 	if voluntary(cause) {
 		words = render.CommandAs(c.welcome(nil))
 		errors = c.tally.stderr(c.style())
@@ -100,10 +103,10 @@ func readText(in io.Reader) (string, error) {
 	return message, err
 }
 
-// plainLines composes what a command prints.
-func plainLines(ch *sshd.Channel) composer {
+// plainLines composes what a command prints. The room puts nothing to one, but for a program.
+func plainLines(m *Manager, ch *sshd.Channel) composer {
 	return func(items []item, buf []byte, _ bool) ([]byte, int) {
-		lines, whole := piece(items, buf, nil) // the room puts nothing to a command
+		lines, whole := piece(items, buf, m.frames)
 		return crlf(ch, lines), whole
 	}
 }

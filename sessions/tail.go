@@ -37,7 +37,7 @@ func (c *commandContext) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
-	if failed := c.replay(ctx, o, ask); failed != nil {
+	if failed := c.replay(ctx, o, ask, func(m []*room.Message) int { return c.printFacts(m, wanted) }); failed != nil {
 		return failed
 	}
 	for {
@@ -50,11 +50,14 @@ func (c *commandContext) tail(call parse.Call) result.Result {
 	}
 }
 
-// replay prints what was before o. It counts against the rate, as reading does.
-func (c *commandContext) replay(ctx context.Context, o *room.Observer, ask room.Replay) result.Result {
+// replay shows what was before o; show returns how many bytes that are. It counts against the
+// rate, as reading does.
+func (c *commandContext) replay(
+	ctx context.Context, o *room.Observer, ask room.Replay, show func([]*room.Message) int,
+) result.Result {
 	work := 0
 	for page, err := range o.Replay(ctx, ask) {
-		work += page.Searched/searchedWorth + c.printFacts(page.Messages, ask.Keep)
+		work += page.Searched/searchedWorth + show(page.Messages)
 		switch {
 		case ctx.Err() != nil:
 			return nil
