@@ -323,3 +323,68 @@ func TestProgramsLedger(t *testing.T) {
 		t.Errorf("got %s", ledger)
 	}
 }
+
+// What holds for people holds for programs: mutes, kicks, absence, the end of the server.
+func TestProgramsAreTreatedLikePeople(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "olivia")
+	olivia := r.terminal("olivia", r.addr)
+	bob, sam := r.joins("bob"), r.joins("guestsam")
+	r.registers("carol")
+	olivia.enters("/mute bob", "muted bob")
+	if f := bob.frame(); f.Code != protocol.Notice || !strings.Contains(f.Reason, "muted") {
+		t.Errorf("got %+v", f)
+	}
+	bob.writes(`{"CMD":"SEND","MSG":"x"}`, `{"CMD":"SEND","MSG":"x","TO":"carol"}`)
+	for range 2 {
+		if f := bob.frame(); f.Code != protocol.Muted {
+			t.Errorf("got %+v", f)
+		}
+	}
+	sam.writes(`{"CMD":"SEND","MSG":"x","TO":"bob"}`)
+	sam.gets(`{"CMD":"MSG","TYPE":"PRIVATE","FROM":"~guestsam","MSG":"x","TO":["bob"]}`)
+	if said := runs(t, r, dial{user: "bob", key: "bob", command: "away"}); !strings.Contains(said, "status 0") {
+		t.Error(said)
+	}
+	sam.writes(`{"CMD":"SEND","MSG":"y","TO":"bob","REF":"y"}`)
+	for f := sam.frame(); ; f = sam.frame() {
+		if f.Ref == "y" {
+			if f.Status != "kept" || f.Code != "away" {
+				t.Errorf("got %+v", f)
+			}
+			break
+		}
+	}
+	olivia.enters("/kick bob too chatty", "bob")
+	for f := bob.frame(); ; f = bob.frame() {
+		if f.CMD == protocol.Bye {
+			if f.Code != "ended" || !strings.Contains(f.Reason, "too chatty") {
+				t.Errorf("got %+v", f)
+			}
+			break
+		}
+	}
+	bob.expects("(exit status 1)")
+	r.stop()
+	r.start()
+	for f := sam.frame(); f.CMD != protocol.Bye; f = sam.frame() {
+	}
+	if !strings.Contains(sam.received(), `"CODE":"shutdown"`) {
+		t.Error(sam.received())
+	}
+}
+
+// Words are cleaned, and lines and REFs are what they were, whatever is in them.
+func TestProgramsText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.joins("bob")
+	bob.writes(`{"CMD":"SEND","MSG":"a\u001b[31m\u202eb\n<&>\u2028c\ud800","REF":"ü✓"}`)
+	said := bob.frame()
+	if strings.ContainsAny(said.Msg, "\x1b\u202e") || !strings.Contains(said.Msg, "<&>") {
+		t.Errorf("got %q", said.Msg)
+	}
+	if f := bob.frame(); f.Ref != "ü✓" {
+		t.Errorf("got %+v", f)
+	}
+}
