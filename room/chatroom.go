@@ -76,15 +76,20 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 // called once: with nil when everyone has been given the message, or with an error that
 // wraps ErrStorage if it is shown to nobody. stored must not block.
 func (s *Member) Say(kind Kind, text string, stored func(error)) {
-	s.Active()
-	s.room.speaking.Lock()
-	defer s.room.speaking.Unlock()
-	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
-	s.room.append(e, func(got Receipt) {
+	s.Speak(kind, text, func(got Receipt) {
 		if stored != nil {
 			stored(got.Err)
 		}
 	})
+}
+
+// Speak is Say for who wants to know the message's ID: told has it, or Err, and no recipient.
+func (s *Member) Speak(kind Kind, text string, told func(Receipt)) {
+	s.Active()
+	s.room.speaking.Lock()
+	defer s.room.speaking.Unlock()
+	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
+	s.room.append(e, told)
 }
 
 // History gives the newest n lines of the room from its file, oldest first. The

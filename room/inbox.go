@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 )
@@ -93,6 +94,29 @@ func (s *Member) MarkRead(shown []*Message) error {
 		}
 	}
 	return nil
+}
+
+// AwaitRead returns once it is on disk that messages to the person, which a session has just
+// confirmed, were read. The error wraps ErrStorage: they stay unread. It must not be called on the
+// log's goroutine.
+func (s *Member) AwaitRead(ids []string) error {
+	r := s.room
+	r.mu.Lock()
+	for slices.ContainsFunc(ids, func(id string) bool {
+		d, taken := r.people.inflight[s.nick][id]
+		return taken && d == nil
+	}) {
+		r.people.released.Wait()
+	}
+	r.mu.Unlock()
+	if s.Guest() {
+		return nil
+	}
+	still, err := r.histories.StillUnread(s.nick, ids)
+	if err == nil && slices.ContainsFunc(ids, func(id string) bool { return still[id] }) {
+		err = fmt.Errorf("%w: it is not on record that messages were read", ErrStorage)
+	}
+	return err
 }
 
 // unreadAmong returns those of messages to nick that are unread and not in flight. Claimed, these

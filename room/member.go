@@ -89,6 +89,9 @@ type Welcome struct {
 	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
 
+	// Before gives, with Replay, what was said before the session's first update. It gets none itself.
+	Before *Observer
+
 	missed map[string]bool // ids of what may go to Missed
 }
 
@@ -134,6 +137,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
 	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
+	welcome.Before = &Observer{member: member, before: r.lastMessage, Preferences: set}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
 	switch {

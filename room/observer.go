@@ -28,8 +28,9 @@ type Observer struct {
 	Preferences // owned by Room.mu
 }
 
-// Observe puts to sink, from now on, what is said in the room, unless the person hides it, and each
-// direct message to and from the person, as they stand in the histories. shown is always nil.
+// Observe puts to sink, from now on, what is said in the room, unless the person hides it, each
+// direct message to and from the person, as they stand in the histories, and changes of presence.
+// shown is always nil.
 // Replay gives what was before. The error is ErrClosed or ErrObservers, or wraps ErrStorage.
 func (s *Member) Observe(sink Sink) (*Observer, error) {
 	r := s.room
@@ -48,6 +49,9 @@ func (s *Member) Observe(sink Sink) (*Observer, error) {
 	r.people.observers[s.nick] = append(r.people.observers[s.nick], o)
 	return o, nil
 }
+
+// Precedes reports whether m is from before the first update: Replay gives it.
+func (o *Observer) Precedes(m *Message) bool { return m.ID <= o.before }
 
 // Close ends the updates. It is to be called once.
 func (o *Observer) Close() {
@@ -80,11 +84,11 @@ func (ps *people) stopListening(nick string) {
 	}
 }
 
-// observe puts a line of the room to all observers who do not hide it.
+// observe puts a line of the room to all observers who do not hide it, or a change of presence.
 func (ps *people) observe(u *Update) {
 	for _, of := range ps.observers {
 		for _, o := range of {
-			if !o.hides(u.Message) {
+			if u.Message == nil || !o.hides(u.Message) {
 				o.sink.Put(u, nil)
 			}
 		}

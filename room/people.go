@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type people struct {
 	visiting map[string]*Member   // guests who run a command, by name
 	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
+	released *sync.Cond // when something is not in flight any more; its lock is Room.mu
 
 	observers map[string][]*Observer // by their nicks
 	listening map[string]int         // how many observe, or wait for somebody, by their nicks
@@ -54,9 +56,9 @@ const (
 	seenMost     = 100_000 // nicks remembered for wholast
 )
 
-func newPeople() people {
+func newPeople(mu *sync.Mutex) people {
 	return people{
-		here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
+		released: sync.NewCond(mu), here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
 		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
 	}
 }
@@ -158,6 +160,13 @@ func (s *Member) Others() []Presence {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	return s.room.people.others(s.nick)
+}
+
+// Everyone returns all who are online, by nick.
+func (r *Room) Everyone() []Presence {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.people.others("")
 }
 
 // OnlineSince returns who else was online at any time since t: first who is online

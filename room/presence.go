@@ -113,6 +113,7 @@ func (r *Room) announceNow() {
 	for _, p := range r.people.here {
 		p.put(u)
 	}
+	r.people.observe(u)
 	a.pause = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -108,13 +108,13 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		settings:    settings,
 		options:     options,
 		ids:         idSource{last: decodeID(histories.LastID())},
-		people:      newPeople(),
 		rooms:       map[string]*chatroom{},
 		attendance:  newAttendance(),
 		pending:     map[string]func(Receipt){},
 		lastMessage: histories.LastID(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
+	r.people = newPeople(&r.mu)
 	// A history that can't be used was logged by the server; the room goes on without it.
 	var err error
 	if r.rooms[Lobby], err = openChatroom(Lobby, histories); err != nil && !errors.Is(err, ErrUnusable) {
@@ -154,10 +154,14 @@ func (r *Room) newMessage(kind Kind, from string, to []string, text string) Mess
 	}
 }
 
-// append hands e to the log. told is called when e was applied, or failed, with Err set: once for
+// append hands e to the log. tell is called when e was applied, or failed, with Err set: once for
 // each recipient of a direct or group message, once for any other event. It is called on the
 // log's goroutine and must not block.
-func (r *Room) append(e *Event, told func(Receipt)) {
+func (r *Room) append(e *Event, tell func(Receipt)) {
+	told := func(got Receipt) {
+		got.ID = e.ID
+		tell(got)
+	}
 	r.mu.Lock()
 	r.pending[e.ID] = told
 	for _, receipt := range e.Receipts {

@@ -35,6 +35,7 @@ type Receipt struct {
 	Reason  string
 	Most    int
 	Err     error
+	ID      string // of the message; "" where it was refused before it was made
 }
 
 // Send sends text to each of the recipients, one message with one id for all of
@@ -176,6 +177,7 @@ func (ps *people) release(nick string, ids []string) {
 	if len(ps.inflight[nick]) == 0 {
 		delete(ps.inflight, nick)
 	}
+	ps.released.Broadcast()
 }
 
 // delivery follows one message to one recipient's sessions until one of them has

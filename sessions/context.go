@@ -40,11 +40,13 @@ type session struct {
 	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
 	current atomic.Pointer[render.Style]
 	out     *outbox
-	pending pending            // results that are still to come
-	tally   tally              // of what was reported
-	gaveUp  atomic.Bool        // by /key leave
-	term    *terminal.Terminal // nil without a pty, and of a command
-	resized atomic.Bool        // the window changed; the writer follows
+	pending pending                 // results that are still to come
+	tally   tally                   // of what was reported
+	gaveUp  atomic.Bool             // by /key leave
+	term    *terminal.Terminal      // nil without a pty, and of a command
+	resized atomic.Bool             // the window changed; the writer follows
+	frames  atomic.Bool             // a program is told in frames
+	program atomic.Pointer[program] // that has joined; nil of a person
 
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
@@ -90,7 +92,9 @@ func (s *session) nick() string {
 
 // tell shows what others did, unless this is a command, which is told nothing. It does not wait.
 func (s *session) tell(r result.Result) {
-	if s.tally.source != fromShell {
+	if p := s.program.Load(); p != nil {
+		p.notice(r)
+	} else if s.tally.source != fromShell {
 		s.report(r)
 	}
 }

@@ -82,6 +82,11 @@ func (s *session) lastFrom() (string, error) {
 // follows when they have read it, too. What is not sent is refunded. For each recipient
 // a receipt is reported.
 func (s *session) send(call parse.Call) result.Result {
+	return s.sendTo(call, func(r result.Receipt) { s.report(r) })
+}
+
+// sendTo is send with the receipts for tell, which must not block.
+func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
 	record := quota.Record(call.Text, call.To)
 	cost := func(recipient string) int64 {
 		if nick.IsGuest(recipient) {
@@ -118,7 +123,7 @@ func (s *session) send(call parse.Call) result.Result {
 		if r.Err != nil {
 			s.manager.complain("a message was not sent", s.member.Nick(), r.Err)
 		}
-		s.report(receipt)
+		tell(receipt)
 	})
 	return nil
 }

@@ -176,6 +176,11 @@ func (s *session) readAll() error {
 			s.show(unconfirmed(parse.Call{}))
 		}
 	}
+	return s.endedWith(err)
+}
+
+// endedWith is why a session ends whose input ended with err.
+func (s *session) endedWith(err error) error {
 	cause := s.out.why()
 	switch {
 	case cause != nil:
@@ -343,6 +348,9 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 		style.Width = terminal.ClampWidth(width)
 		s.current.Store(&style)
 		s.term.Resize(width, height)
+	}
+	if s.frames.Load() {
+		return piece(items, buf, s.manager.frames)
 	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		if len(events) == 1 {

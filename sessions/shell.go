@@ -15,6 +15,9 @@ import (
 
 // lastLines is what goes to standard error at a command's end.
 func (s *session) lastLines(cause error) (words, errors string) {
+	if s.frames.Load() {
+		return bye(cause), ""
+	}
 	if voluntary(cause) {
 		words = render.CommandAs(s.welcome(nil))
 		errors = s.tally.stderr(s.style())

@@ -37,7 +37,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
-	if failed := s.replay(ctx, o, ask); failed != nil {
+	if failed := s.replay(ctx, o, ask, func(m []*room.Message) int { return s.printFacts(m, wanted) }); failed != nil {
 		return failed
 	}
 	for {
@@ -50,11 +50,14 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 }
 
-// replay prints what was before o. It counts against the rate, as reading does.
-func (s *session) replay(ctx context.Context, o *room.Observer, ask room.Replay) result.Result {
+// replay shows what was before o; show returns how many bytes that are. It counts against the
+// rate, as reading does.
+func (s *session) replay(
+	ctx context.Context, o *room.Observer, ask room.Replay, show func([]*room.Message) int,
+) result.Result {
 	work := 0
 	for page, err := range o.Replay(ctx, ask) {
-		work += page.Searched/searchedWorth + s.printFacts(page.Messages, ask.Keep)
+		work += page.Searched/searchedWorth + show(page.Messages)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -158,7 +161,7 @@ func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind
 
 // Put implements room.Sink.
 func (f *follower) Put(u *room.Update, _ func(bool)) {
-	if m := u.Message; isDirect(m) && f.direct || !isDirect(m) && f.room {
+	if m := u.Message; m != nil && (isDirect(m) && f.direct || !isDirect(m) && f.room) {
 		f.add(item{event: u})
 	}
 }

@@ -69,3 +69,6 @@ func (call *Call) tailSince(value string) (problem string) {
 	}
 	return ""
 }
+
+// IsID reports whether s is the whole ID of a message.
+func IsID(s string) bool { return wholeID.MatchString(s) }

@@ -1,0 +1,524 @@
+package sessions
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"whoelse/keys/nick"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/protocol"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+	"whoelse/sessions/text"
+)
+
+const (
+	maxBadLines = 3    // in a row
+	maxHeld     = 1000 // direct messages that a program has got and not read
+)
+
+var errBadLines = errors.New("too many lines in a row that are no frames")
+
+// program is the session of a program that speaks the protocol of docs/protocol.md. Its methods
+// are for the reading goroutine, except Put.
+type program struct {
+	*session
+	joined   bool
+	present  atomic.Bool    // in the room
+	observer *room.Observer // of a hidden one
+
+	mu    sync.Mutex // owns the fields below
+	live  bool       // updates go to the outbox; before, they wait in queue
+	queue []item
+	bytes int                   // in queue
+	held  map[string]func(bool) // the shown functions of direct messages, by ID; nil once it ended
+}
+
+// json is the session of a program.
+func (s *session) json(parse.Call) result.Result {
+	p := &program{session: s, held: map[string]func(bool){}}
+	s.frames.Store(true)
+	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
+	log.Info("session began", "program", true)
+	cause := p.readAll()
+	s.pending.wait(s.ctx, lastReceipts)
+	p.end(cause)
+	log.Info("session ended", "cause", s.out.why())
+	return nil
+}
+
+// end ends the session: what was not read stays unread.
+func (p *program) end(cause error) {
+	p.out.close(cause)
+	<-p.out.done
+	p.mu.Lock()
+	held, queue := p.held, p.queue
+	p.held, p.queue, p.live = nil, nil, true
+	p.mu.Unlock()
+	for _, shown := range held {
+		shown(false)
+	}
+	for _, it := range queue {
+		if it.shown != nil {
+			it.shown(false)
+		}
+	}
+	if p.observer != nil {
+		p.observer.Close()
+	}
+	if p.present.Load() {
+		p.member.Leave(p.leaving())
+		p.manager.colors.Leave(p.member.Nick())
+	}
+}
+
+// bye is the last frame, "" if nobody is left to be told.
+func bye(cause error) string {
+	f := protocol.Frame{CMD: protocol.Bye, Code: "ended", Reason: text.CleanLine(endWords(cause))}
+	switch {
+	case errors.Is(cause, errLost):
+		return ""
+	case voluntary(cause):
+		f.Code, f.Reason = "quit", ""
+	case errors.Is(cause, errShutdown):
+		f.Code = "shutdown"
+	case errors.Is(cause, errSlow):
+		f.Code = "too-slow"
+	case errors.Is(cause, errBadLines):
+		f.Code = "bad-lines"
+	}
+	return string(protocol.Append(nil, f))
+}
+
+// frames renders what the room puts to a program.
+func (m *Manager) frames(dst []byte, events []item) []byte {
+	for _, it := range events {
+		f := protocol.Frame{}
+		if it.event.Message != nil {
+			f = protocol.OfMessage(it.event.Message)
+		} else {
+			f = protocol.ListOf(m.cfg.Room.Everyone())
+		}
+		dst = protocol.Append(dst, f)
+	}
+	return dst
+}
+
+// print queues a frame, waiting while much is queued.
+func (p *program) print(f protocol.Frame) int {
+	line := protocol.Append(nil, f)
+	p.out.print(string(line), nil)
+	return len(line)
+}
+
+// tell queues a frame without waiting, on any goroutine.
+func (p *program) tell(f protocol.Frame) { p.out.tell(string(protocol.Append(nil, f))) }
+
+// notice tells what is no answer, such as an operator's decision.
+func (p *program) notice(r result.Result) {
+	words := strings.TrimPrefix(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))), "* ")
+	p.tell(protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})
+}
+
+// fail answers f with a failure.
+func (p *program) fail(f protocol.Frame, r result.Result) {
+	failure, ok := r.(result.Failure)
+	if !ok {
+		return
+	}
+	code := protocol.NotAllowed
+	switch {
+	case failure.Reason == result.Muted:
+		code = protocol.Muted
+	case failure.Reason == result.TooLong:
+		code = protocol.TextTooLong
+	case failure.Reason == result.TooManyTails, failure.Code == result.Limit:
+		code = protocol.Limit
+	case failure.Code == result.NotFound:
+		code = protocol.NoSuchNick
+	case failure.Code == result.Storage:
+		code = protocol.Storage
+	}
+	p.print(f.Failed(code, text.CleanLine(render.Failure(failure, p.style(), time.Now()))))
+}
+
+// readAll handles lines until the input or the session ends, and says why.
+func (p *program) readAll() error {
+	lines := frameReader{in: bufio.NewReaderSize(p.ch, 4<<10)}
+	for bad := 0; bad < maxBadLines; {
+		line, err := lines.next()
+		if err != nil {
+			return p.endedWith(err)
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		f, wrong := protocol.Decode(line)
+		if cause := p.admits(f); cause != nil {
+			return cause
+		}
+		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
+			bad++
+			p.print(e.Frame())
+			continue
+		}
+		bad = 0
+		if f.CMD == protocol.Quit {
+			return errQuit
+		}
+		p.handle(f)
+	}
+	return errBadLines
+}
+
+// admits waits for the rate, and is why a frame is not handled any more.
+func (p *program) admits(f protocol.Frame) error {
+	call := parse.Call{Name: "json"}
+	if f.CMD == protocol.Send {
+		call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
+	}
+	if !p.manager.rate.charge(p.member.Nick(), weight(call), func() {}, p.ctx.Done()) || p.out.why() != nil {
+		return p.endedWith(io.EOF)
+	}
+	if why, stale := p.ch.Stale(); stale {
+		return expelled(why)
+	}
+	return nil
+}
+
+func (p *program) handle(f protocol.Frame) {
+	if !p.joined && f.CMD != protocol.Join {
+		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
+		return
+	}
+	switch f.CMD {
+	case protocol.Join:
+		p.join(f)
+	case protocol.Send:
+		p.send(f)
+	case protocol.Read:
+		p.read(f)
+	case protocol.Inbox:
+		p.pages(f, p.member.Inbox(), result.ReadingInbox)
+	case protocol.History:
+		p.history(f)
+	case protocol.Who:
+		who := protocol.WhoOf(p.manager.cfg.Room.Everyone(), p.manager.silent())
+		who.Ref = f.Ref
+		p.print(who)
+	case protocol.Ping:
+		p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref})
+	}
+}
+
+// you reports whether all of names are the person's, or "".
+func (p *program) you(names ...string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool {
+		return !protocol.IsNick(n, p.login.Nick) && !protocol.IsNick(n, p.member.Nick())
+	})
+}
+
+func (p *program) join(f protocol.Frame) {
+	since := strings.ToLower(f.Since)
+	switch {
+	case p.joined:
+		p.print(f.Failed(protocol.Joined, "you have joined already"))
+		return
+	case !p.you(f.UN, f.UID):
+		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
+		return
+	case since != "" && !parse.IsID(since):
+		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
+		return
+	}
+	past, err := p.enter(f.Hidden)
+	if err != nil {
+		p.out.close(err)
+		return
+	}
+	if past == nil { // too many observers
+		p.fail(f, p.notListening(room.ErrObservers))
+		return
+	}
+	p.joined = true
+	ack := f.Done()
+	ack.UID = p.member.Nick()
+	p.print(ack)
+	if since != "" && !p.since(f, past, since) {
+		return
+	}
+	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
+	p.goLive(past, since != "")
+}
+
+// enter begins the updates, and returns what gives those from before. Both are nil for somebody
+// with too many observers.
+func (p *program) enter(hidden bool) (past *room.Observer, err error) {
+	if hidden {
+		p.observer, err = p.member.Observe(p)
+		if errors.Is(err, room.ErrObservers) {
+			return nil, nil
+		}
+		p.session.program.Store(p)
+		return p.observer, err
+	}
+	p.member.Leave(room.Quit) // a guest's name is free for the next line
+	seat, welcome, err := p.manager.cfg.Room.Join(room.Identity{Nick: p.login.Nick, Quiet: quiet(p.ch)}, p)
+	if seat == nil {
+		return nil, err
+	}
+	if err != nil { // of the inbox: INBOX says so
+		p.manager.complain("reading an inbox failed", seat.Nick(), err)
+	}
+	p.take(seat)
+	p.present.Store(true)
+	p.manager.colors.Enter(seat.Nick())
+	p.session.program.Store(p)
+	return welcome.Before, nil
+}
+
+// since replays what was said after id, and reports whether the session goes on.
+func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
+	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
+	failed := p.replay(p.ctx, past, ask, p.showPast)
+	switch failure, ok := failed.(result.Failure); {
+	case ok && failure.Reason == result.TooLongAgo:
+		p.print(protocol.Frame{
+			CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap, Reason: "more was said since than is replayed",
+		})
+	case ok:
+		p.out.close(failure.Err)
+	}
+	return p.out.why() == nil
+}
+
+// showPast prints messages of the past and returns how many bytes that are.
+func (p *program) showPast(messages []*room.Message) (bytes int) {
+	for _, m := range messages {
+		f := protocol.OfMessage(m)
+		f.Replay = true
+		bytes += p.print(f)
+	}
+	return bytes
+}
+
+// goLive lets updates through, first those that came meanwhile, unless they were replayed.
+func (p *program) goLive(past *room.Observer, replayed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, it := range p.queue {
+		if m := it.event.Message; m != nil && isDirect(m) && replayed && past.Precedes(m) {
+			continue // it was on its way to another session
+		}
+		p.out.put(it, false)
+	}
+	p.queue, p.bytes, p.live = nil, 0, true
+}
+
+// Put implements room.Sink. A direct message is shown when READ names it.
+func (p *program) Put(u *room.Update, shown func(bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if shown != nil && isDirect(u.Message) {
+		if p.held == nil || len(p.held) >= maxHeld {
+			go shown(false)
+		} else {
+			p.held[u.Message.ID] = shown
+		}
+		shown = nil
+	}
+	it := item{event: u, shown: shown}
+	if p.live {
+		p.out.put(it, false)
+		return
+	}
+	if p.bytes += it.size(); p.bytes > burstLimit {
+		p.out.close(errSlow)
+	}
+	p.queue = append(p.queue, it)
+}
+
+func (p *program) send(f protocol.Frame) {
+	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n")}
+	if f.Me {
+		call.Name = "me"
+	}
+	switch long := tooLong(call.Text); {
+	case !p.you(f.From):
+		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
+		return
+	case strings.TrimSpace(call.Text) == "":
+		p.print(f.Failed(protocol.Empty, "MSG is empty"))
+		return
+	case long != nil:
+		p.fail(f, long)
+		return
+	}
+	if refused := p.refusal(commandNamed("say"), call); refused != nil {
+		p.fail(f, refused)
+		return
+	}
+	if len(f.To) == 0 {
+		p.say(f, call)
+		return
+	}
+	for _, name := range f.To {
+		n, err := nick.ParseAny(name)
+		switch {
+		case err != nil:
+			none := result.Receipt{Receipt: room.Receipt{To: text.Cut(text.CleanLine(name), 64), Outcome: room.RefusedUnknown}}
+			p.answer(f, none)
+		case !slices.Contains(call.To, n):
+			call.To = append(call.To, n)
+		}
+	}
+	if len(call.To) > 0 {
+		p.fail(f, p.sendTo(call, func(r result.Receipt) { p.answer(f, r) }))
+	}
+}
+
+// answer answers a SEND for one recipient. It does not wait and is for any goroutine.
+func (p *program) answer(f protocol.Frame, r result.Receipt) {
+	p.tell(f.OfReceipt(r, text.CleanLine(render.Receipt(r))))
+}
+
+// say says something to everyone.
+func (p *program) say(f protocol.Frame, call parse.Call) {
+	bytes := quota.Record(call.Text, nil)
+	if err := p.charge(bytes); err != nil {
+		p.fail(f, p.failed(result.Failure{Err: err}))
+		return
+	}
+	kind := room.KindSay
+	if f.Me {
+		kind = room.KindMe
+	}
+	p.pending.add(1)
+	p.member.Speak(kind, call.Text, func(got room.Receipt) {
+		defer p.pending.add(-1)
+		if got.Err != nil {
+			p.refund(bytes)
+			p.manager.complain("a line was not said", p.member.Nick(), got.Err)
+		}
+		p.answer(f, result.Receipt{Receipt: got, Only: true})
+	})
+}
+
+// read marks messages as read: those that this session has got, and those in the inbox.
+func (p *program) read(f protocol.Frame) {
+	var held []string
+	wanted := map[string]bool{}
+	for _, id := range f.IDs {
+		p.mu.Lock()
+		shown := p.held[id]
+		delete(p.held, id)
+		p.mu.Unlock()
+		if shown != nil {
+			shown(true)
+			held = append(held, id)
+		} else if !slices.Contains(held, id) {
+			wanted[id] = true
+		}
+	}
+	err := p.member.AwaitRead(held)
+	if len(wanted) > 0 && err == nil {
+		err = p.readInbox(wanted)
+	}
+	if err != nil {
+		p.fail(f, p.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
+		return
+	}
+	p.print(f.Done())
+}
+
+// readInbox marks those of the inbox as read that are wanted.
+func (p *program) readInbox(wanted map[string]bool) error {
+	work := 0
+	for page, err := range p.member.Inbox() {
+		if err != nil {
+			return err
+		}
+		work += page.Searched / searchedWorth
+		read := slices.DeleteFunc(page.Messages, func(m *room.Message) bool { return !wanted[m.ID] })
+		if err := p.member.MarkRead(read); err != nil {
+			return err
+		}
+	}
+	p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done())
+	return nil
+}
+
+func (p *program) history(f protocol.Frame) {
+	n := linesAsked(parse.Call{N: f.N})
+	if f.With == "" {
+		p.pages(f, p.member.History(p.ctx, n), result.ReadingRoom)
+		return
+	}
+	with, err := nick.ParseAny(f.With)
+	if err != nil || with != p.member.Nick() && !p.known(with) {
+		p.print(f.Failed(protocol.NoSuchNick, "nobody has this nick"))
+		return
+	}
+	p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
+}
+
+// pages prints earlier messages, and then the answer to f. It waits while much is queued, and
+// for the rate.
+func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
+	work := 0
+	for page, err := range pages {
+		work += page.Searched/searchedWorth + p.showPast(page.Messages)
+		switch {
+		case p.ctx.Err() != nil:
+			return
+		case err != nil && !errors.Is(err, room.ErrSearchLimit):
+			p.fail(f, p.failed(result.Failure{Reason: doing, Err: err}))
+			return
+		}
+		if !p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done()) {
+			return
+		}
+		work %= messageWorth
+	}
+	p.print(f.Done())
+}
+
+// frameReader cuts input into lines. Of one that is too long for a frame it gives a little more
+// than a frame has, as soon as it has that.
+type frameReader struct {
+	in       *bufio.Reader
+	skipping bool // the rest of a line
+}
+
+func (r *frameReader) next() (line []byte, err error) {
+	for {
+		part, err := r.in.ReadSlice('\n')
+		ended := err == nil
+		if !r.skipping {
+			line = append(line, part...)
+		}
+		switch {
+		case ended && r.skipping:
+			r.skipping = false
+		case ended, err != bufio.ErrBufferFull && len(line) > 0:
+			return bytes.TrimRight(line, "\r\n"), nil
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		case len(line) > protocol.MaxLine:
+			r.skipping = true
+			return line, nil
+		}
+	}
+}
+
+var _ room.Sink = (*program)(nil)

@@ -1,0 +1,390 @@
+package sessions_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"whoelse/sessions/protocol"
+)
+
+// bot is a program that speaks the protocol. Every frame that it gets is held against the schema.
+type bot struct {
+	*client
+	schema *jsonschema.Schema
+	seen   int // lines
+}
+
+// serverFrames is the schema of what the server sends.
+func serverFrames(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	schema, err := jsonschema.NewCompiler().Compile("../docs/protocol.schema.json#/$defs/server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func (r *rig) bot(name string) *bot {
+	d := dial{user: name, command: "json"}
+	if !strings.HasPrefix(name, "guest") {
+		d.key = name
+	}
+	return &bot{client: connect(r.t, r.addr, d), schema: serverFrames(r.t)}
+}
+
+// writes sends frames, given as JSON.
+func (b *bot) writes(frames ...string) {
+	b.t.Helper()
+	b.typed(strings.Join(frames, "\n") + "\n")
+}
+
+// next returns the next frame.
+func (b *bot) next() (f protocol.Frame) {
+	b.t.Helper()
+	var line string
+	if !b.Await(patience, func() bool {
+		lines := strings.SplitAfter(b.received(), "\n")
+		if len(lines) <= b.seen+1 {
+			return false
+		}
+		line = lines[b.seen]
+		return true
+	}) {
+		b.t.Fatalf("no more frames after\n%s", b.received())
+	}
+	b.seen++
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+	if err == nil {
+		err = b.schema.Validate(value)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &f)
+	}
+	if err != nil {
+		b.t.Fatalf("%s\n%v", line, err)
+	}
+	return f
+}
+
+// short is a frame without what differs each time.
+func short(f protocol.Frame) string {
+	f.ID, f.At = "", ""
+	if f.CMD == protocol.List {
+		var nicks []string
+		for _, p := range f.Data {
+			nicks = append(nicks, p.UID)
+		}
+		return "LIST " + strings.Join(nicks, ",")
+	}
+	return strings.TrimSuffix(string(protocol.Append(nil, f)), "\n")
+}
+
+// gets expects these frames next, and returns them.
+func (b *bot) gets(want ...string) (all []protocol.Frame) {
+	b.t.Helper()
+	for _, w := range want {
+		f := b.next()
+		for f.CMD == protocol.List && short(f) != w { // they come as presence is announced
+			f = b.next()
+		}
+		if got := short(f); got != w {
+			b.t.Fatalf("got  %s\nwant %s\nof\n%s", got, w, b.received())
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// frame returns the next one that is no LIST.
+func (b *bot) frame() protocol.Frame {
+	b.t.Helper()
+	for {
+		if f := b.next(); f.CMD != protocol.List {
+			return f
+		}
+	}
+}
+
+// joins is a bot that has joined.
+func (r *rig) joins(name string, more ...string) *bot {
+	r.t.Helper()
+	b := r.bot(name)
+	b.writes(`{"CMD":"JOIN"` + strings.Join(more, "") + `}`)
+	for b.next().CMD != protocol.List {
+	}
+	return b
+}
+
+func TestProgramsConversation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("carol")
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	bob := r.bot("bob")
+	bob.writes(`{"CMD":"SEND","MSG":"early","REF":"0"}`, `{"CMD":"JOIN","UN":"bob","UID":"bob"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"FAIL","OF":"SEND","REF":"0","CODE":"not-joined","REASON":"JOIN comes first"}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"bob"}`, "LIST alice,bob")
+	alice.expects("bob joined")
+	bob.writes(`{"CMD":"SEND","MSG":"hi all","TO":[],"FROM":"bob","REF":"1"}`)
+	said := bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi all","ROOM":"lobby"}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","REF":"1","STATUS":"delivered"}`)
+	if said[0].ID != said[1].ID || said[0].ID == "" {
+		t.Errorf("the message is %s, the answer about %s", said[0].ID, said[1].ID)
+	}
+	alice.expects("bob: hi all")
+	bob.writes(`{"CMD":"SEND","MSG":"lunch?","TO":["Alice","carol","alice"],"REF":"2"}`)
+	bob.gets(`{"CMD":"MSG","TYPE":"GROUP","FROM":"bob","MSG":"lunch?","TO":["alice","carol"]}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","REF":"2","UID":"carol","STATUS":"kept","CODE":"offline"}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","REF":"2","UID":"alice","STATUS":"delivered"}`)
+	alice.typed("@bob yes!\n")
+	id := bob.gets(`{"CMD":"MSG","TYPE":"PRIVATE","FROM":"alice","MSG":"yes!","TO":["bob"]}`)[0].ID
+	bob.writes(`{"CMD":"READ","IDS":["`+id+`"]}`, `{"CMD":"INBOX"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	alice.expects("delivered to bob")
+	if said := runs(t, r, dial{user: "carol", key: "carol", command: "inbox"}); !strings.Contains(said, "lunch?") {
+		t.Error(said)
+	}
+	if f := bob.frame(); f.CMD != protocol.Status || f.UID != "carol" || f.Status != "read" {
+		t.Errorf("got %+v", f)
+	}
+	bob.writes(`{"CMD":"PING","REF":"p"}`, `{"CMD":"WHO","REF":"w"}`, `{"CMD":"HISTORY","N":1}`, `{"CMD":"JOIN"}`, `{"CMD":"QUIT"}`)
+	bob.gets(`{"CMD":"PONG","REF":"p"}`)
+	if who := bob.frame(); who.Ref != "w" || len(who.Data) != 2 {
+		t.Errorf("got %+v", who)
+	}
+	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi all","ROOM":"lobby","REPLAY":true}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`,
+		`{"CMD":"ACK","TYPE":"FAIL","OF":"JOIN","CODE":"joined-already","REASON":"you have joined already"}`,
+		`{"CMD":"BYE","CODE":"quit"}`)
+	bob.expects("(exit status 0)")
+	alice.expects("bob left")
+}
+
+// What a program may not do is answered with a code.
+func TestProgramsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("carol")
+	bob := r.bot("bob")
+	bob.writes(`{"CMD":"JOIN","UN":"alice"}`, `{"CMD":"JOIN","SINCE":"yesterday"}`, `{"CMD":"JOIN"}`)
+	for _, want := range []protocol.Code{protocol.NotYou, protocol.BadField} {
+		if f := bob.frame(); f.Code != want {
+			t.Errorf("got %+v, want %s", f, want)
+		}
+	}
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"bob"}`, "LIST bob")
+	for frame, want := range map[string]protocol.Code{
+		`{"CMD":"SEND","MSG":"x","FROM":"alice"}`:                          protocol.NotYou,
+		`{"CMD":"SEND","MSG":" \n "}`:                                      protocol.Empty,
+		`{"CMD":"SEND","MSG":"` + strings.Repeat("x", 10001) + `"}`:        protocol.TextTooLong,
+		`{"CMD":"SEND","MSG":"x","TO":"bob"}`:                              "self",
+		`{"CMD":"SEND","MSG":"x","TO":["zebra"]}`:                          "unknown-nick",
+		`{"CMD":"SEND","MSG":"x","TO":["what is that"]}`:                   "unknown-nick",
+		`{"CMD":"SEND","MSG":"x","TO":["carol"],"ME":true}`:                protocol.BadField,
+		`{"CMD":"SEND","MSG":"x","TO":[1]}`:                                protocol.BadField,
+		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 protocol.NoSuchNick,
+		`{"CMD":"HISTORY","N":10001}`:                                      protocol.BadField,
+		`{"CMD":"DANCE","REF":"7"}`:                                        protocol.UnknownCmd,
+		`{"CMD":"SEND","MSG":"x","REF":"` + strings.Repeat("r", 65) + `"}`: protocol.BadField,
+	} {
+		bob.writes(frame, `{"CMD":"PING"}`)
+		if f := bob.frame(); f.Code != want || f.Reason == "" {
+			t.Errorf("%s: got %+v, want %s", frame, f, want)
+		}
+		bob.gets(`{"CMD":"PONG"}`)
+	}
+}
+
+// Three lines in a row that are no frames end the session; a good one between them begins anew.
+func TestProgramsBadLines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.joins("bob")
+	long := `{"CMD":"SEND","MSG":"` + strings.Repeat("x", protocol.MaxLine) + `"}`
+	bob.writes("hello", "[1]", `{"CMD":"PING"}`, "", "null", long, "{\"CMD\":\"PING\xff\"}", `{"CMD":"PING"}`)
+	for _, want := range []protocol.Code{"not-json", "not-json", "", "not-json", "too-long", "not-json", "bad-lines"} {
+		if f := bob.frame(); f.Code != want {
+			t.Errorf("got %+v, want %s", f, want)
+		}
+	}
+	bob.expects("(exit status 1)")
+}
+
+// A direct message is delivered when the program has sent READ.
+func TestProgramsRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.joins("bob")
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	alice.typed("@bob one\n")
+	for bob.next().Msg != "one" {
+	}
+	alice.expects("kept for bob (not answering)")
+	bob.writes(`{"CMD":"INBOX"}`)
+	one := bob.gets(`{"CMD":"MSG","TYPE":"PRIVATE","FROM":"alice","MSG":"one","TO":["bob"],"REPLAY":true}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)[0]
+	bob.writes(`{"CMD":"READ","IDS":"`+one.ID+`"}`, `{"CMD":"INBOX"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	alice.expects("bob has read")
+
+	alice.typed("@bob two\n")
+	for bob.next().Msg != "two" {
+	}
+	bob.end() // without a word
+	alice.expects("kept for bob (connection lost)")
+	again := r.joins("bob")
+	again.writes(`{"CMD":"INBOX"}`)
+	two := again.frame()
+	if two.Msg != "two" || !two.Replay {
+		t.Errorf("got %+v", two)
+	}
+	again.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	again.writes(`{"CMD":"READ","IDS":["`+two.ID+`","00000000000"]}`, `{"CMD":"INBOX"}`)
+	again.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	alice.expects("bob has read")
+}
+
+// A hidden program is in no list and hears all the same; what it hears is not delivered.
+func TestProgramsHidden(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("carol")
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	carol := r.bot("carol")
+	carol.writes(`{"CMD":"JOIN","HIDDEN":true}`)
+	carol.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"carol"}`, "LIST alice")
+	alice.typed("whoelse\n@carol psst\nhello\n")
+	carol.gets(`{"CMD":"MSG","TYPE":"PRIVATE","FROM":"alice","MSG":"psst","TO":["carol"]}`,
+		`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"hello","ROOM":"lobby"}`)
+	alice.expects("kept for carol (offline)")
+	connect(t, r.addr, dial{user: "dave", key: "dave"}).end()
+	carol.gets("LIST alice,dave")
+	carol.writes(`{"CMD":"SEND","MSG":"I am here","ME":true}`)
+	for carol.next().Kind != "me" {
+	}
+	alice.expects("* carol I am here")
+	if strings.Contains(alice.received(), "carol joined") {
+		t.Error("alice sees a hidden program come")
+	}
+}
+
+// A program whose connection breaks again and again has a ledger of what was said to it without a
+// gap or a repeat, by SINCE.
+func TestProgramsLedger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	var ledger []string
+	since := ""
+	const all = 60
+	next := 0
+	say := func(n int) {
+		for range n {
+			if next%3 == 0 && next > 0 {
+				alice.typed(fmt.Sprintf("@bob %d\n", next))
+			} else {
+				alice.typed(fmt.Sprintf("/say %d\n", next))
+			}
+			next++
+		}
+	}
+	for round := 0; len(ledger) < all; round++ {
+		bob := r.bot("bob")
+		bob.writes(`{"CMD":"JOIN"` + since + `}`)
+		if round == 0 {
+			for bob.next().CMD != protocol.List {
+			}
+			say(all / 3)
+		}
+		for n := 0; n < 7 && len(ledger) < all; {
+			f := bob.frame()
+			if f.CMD != protocol.Msg {
+				continue
+			}
+			n++
+			ledger = append(ledger, f.Msg)
+			since = `,"SINCE":"` + f.ID + `"`
+			if next < all && n == 3 {
+				say(5)
+			}
+		}
+		bob.conn.Close()
+	}
+	want := make([]string, all)
+	for i := range want {
+		want[i] = fmt.Sprint(i)
+	}
+	if !slices.Equal(ledger, want) {
+		t.Errorf("got %s", ledger)
+	}
+}
+
+// What holds for people holds for programs: mutes, kicks, absence, the end of the server.
+func TestProgramsAreTreatedLikePeople(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "olivia")
+	olivia := r.terminal("olivia", r.addr)
+	bob, sam := r.joins("bob"), r.joins("guestsam")
+	r.registers("carol")
+	olivia.enters("/mute bob", "muted bob")
+	if f := bob.frame(); f.Code != protocol.Notice || !strings.Contains(f.Reason, "muted") {
+		t.Errorf("got %+v", f)
+	}
+	bob.writes(`{"CMD":"SEND","MSG":"x"}`, `{"CMD":"SEND","MSG":"x","TO":"carol"}`)
+	for range 2 {
+		if f := bob.frame(); f.Code != protocol.Muted {
+			t.Errorf("got %+v", f)
+		}
+	}
+	sam.writes(`{"CMD":"SEND","MSG":"x","TO":"bob"}`)
+	sam.gets(`{"CMD":"MSG","TYPE":"PRIVATE","FROM":"~guestsam","MSG":"x","TO":["bob"]}`)
+	if said := runs(t, r, dial{user: "bob", key: "bob", command: "away"}); !strings.Contains(said, "status 0") {
+		t.Error(said)
+	}
+	sam.writes(`{"CMD":"SEND","MSG":"y","TO":"bob","REF":"y"}`)
+	for f := sam.frame(); ; f = sam.frame() {
+		if f.Ref == "y" {
+			if f.Status != "kept" || f.Code != "away" {
+				t.Errorf("got %+v", f)
+			}
+			break
+		}
+	}
+	olivia.enters("/kick bob too chatty", "bob")
+	for f := bob.frame(); ; f = bob.frame() {
+		if f.CMD == protocol.Bye {
+			if f.Code != "ended" || !strings.Contains(f.Reason, "too chatty") {
+				t.Errorf("got %+v", f)
+			}
+			break
+		}
+	}
+	bob.expects("(exit status 1)")
+	r.stop()
+	r.start()
+	for f := sam.frame(); f.CMD != protocol.Bye; f = sam.frame() {
+	}
+	if !strings.Contains(sam.received(), `"CODE":"shutdown"`) {
+		t.Error(sam.received())
+	}
+}
+
+// Words are cleaned, and lines and REFs are what they were, whatever is in them.
+func TestProgramsText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.joins("bob")
+	bob.writes(`{"CMD":"SEND","MSG":"a\u001b[31m\u202eb\n<&>\u2028c\ud800","REF":"ü✓"}`)
+	said := bob.frame()
+	if strings.ContainsAny(said.Msg, "\x1b\u202e") || !strings.Contains(said.Msg, "<&>") {
+		t.Errorf("got %q", said.Msg)
+	}
+	if f := bob.frame(); f.Ref != "ü✓" {
+		t.Errorf("got %+v", f)
+	}
+}

@@ -1,0 +1,297 @@
+// Package protocol has the frames that programs and the server exchange: one JSON object a line,
+// as docs/protocol.md says. It knows nothing of ssh.
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"whoelse/room"
+	"whoelse/sessions/result"
+	"whoelse/sessions/text"
+)
+
+// Limits of a line and of what is in it.
+const (
+	MaxLine    = 64 << 10 // bytes
+	maxRef     = 64       // characters
+	maxTo      = 100      // recipients
+	MaxHistory = 10_000   // messages
+)
+
+// The values of CMD: first those of programs, then those of the server.
+const (
+	Join    = "JOIN"
+	Send    = "SEND"
+	Read    = "READ"
+	Inbox   = "INBOX"
+	History = "HISTORY"
+	Who     = "WHO" // the answer, too
+	Ping    = "PING"
+	Quit    = "QUIT"
+
+	Ack    = "ACK"
+	List   = "LIST"
+	Msg    = "MSG"
+	Status = "STATUS"
+	Pong   = "PONG"
+	Err    = "ERROR"
+	Bye    = "BYE"
+)
+
+// The values of TYPE.
+const (
+	Okay    = "OKAY"
+	Fail    = "FAIL"
+	All     = "ALL"
+	Private = "PRIVATE"
+	Group   = "GROUP"
+)
+
+// Code says why something failed. The strings are stable.
+type Code string
+
+// Codes of ACK with FAIL, and of ERROR.
+const (
+	NotJSON     Code = "not-json"
+	TooLong     Code = "too-long"
+	UnknownCmd  Code = "unknown-cmd"
+	BadField    Code = "bad-field"
+	NotJoined   Code = "not-joined"
+	Joined      Code = "joined-already"
+	NotYou      Code = "not-you"
+	TextTooLong Code = "text-too-long"
+	Empty       Code = "empty"
+	Muted       Code = "muted"
+	Limit       Code = "limit"
+	NotAllowed  Code = "not-allowed"
+	Gap         Code = "gap"
+	NoSuchNick  Code = "no-such-nick"
+	Storage     Code = "storage"
+	Notice      Code = "notice" // of ERROR: words from the server or its operators
+)
+
+// Names is one string, or a list of them.
+type Names []string
+
+// UnmarshalJSON takes a list, or a string for a list of one.
+func (n *Names) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte(`"`)) {
+		*n = make(Names, 1)
+		return json.Unmarshal(b, &(*n)[0])
+	}
+	return json.Unmarshal(b, (*[]string)(n))
+}
+
+// Person is somebody in LIST and WHO. In LIST only UN and UID are set.
+type Person struct {
+	UN       string `json:"UN"`
+	UID      string `json:"UID"`
+	Since    string `json:"SINCE,omitempty"`
+	Active   string `json:"ACTIVE,omitempty"`
+	Sessions int    `json:"SESSIONS,omitempty"`
+	Away     bool   `json:"AWAY,omitempty"`
+	Reason   string `json:"REASON,omitempty"`
+	Silent   bool   `json:"SILENT,omitempty"`
+}
+
+// Frame is one line, either way. docs/protocol.md says which fields belong to which CMD.
+type Frame struct {
+	CMD    string   `json:"CMD"`
+	Type   string   `json:"TYPE,omitempty"`
+	Of     string   `json:"OF,omitempty"`
+	Ref    string   `json:"REF,omitempty"`
+	UN     string   `json:"UN,omitempty"`
+	UID    string   `json:"UID,omitempty"`
+	Hidden bool     `json:"HIDDEN,omitempty"`
+	Since  string   `json:"SINCE,omitempty"`
+	From   string   `json:"FROM,omitempty"`
+	Msg    string   `json:"MSG,omitempty"`
+	To     Names    `json:"TO,omitempty"`
+	Me     bool     `json:"ME,omitempty"`
+	IDs    Names    `json:"IDS,omitempty"`
+	N      int      `json:"N,omitempty"`
+	With   string   `json:"WITH,omitempty"`
+	Status string   `json:"STATUS,omitempty"`
+	Code   Code     `json:"CODE,omitempty"`
+	Reason string   `json:"REASON,omitempty"`
+	ID     string   `json:"ID,omitempty"`
+	At     string   `json:"AT,omitempty"`
+	Room   string   `json:"ROOM,omitempty"`
+	Kind   string   `json:"KIND,omitempty"`
+	Replay bool     `json:"REPLAY,omitempty"`
+	Data   []Person `json:"DATA,omitzero"`
+}
+
+// Error is what is wrong with a line. Ref is the line's, where it could be read.
+type Error struct {
+	Code   Code
+	Reason string
+	Ref    string
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Reason }
+
+// Frame is the ERROR that answers the line.
+func (e *Error) Frame() Frame {
+	return Frame{CMD: Err, Code: e.Code, Reason: e.Reason, Ref: e.Ref}
+}
+
+// Failed answers f with FAIL.
+func (f Frame) Failed(code Code, reason string) Frame {
+	return Frame{CMD: Ack, Type: Fail, Of: f.CMD, Ref: f.Ref, Code: code, Reason: reason}
+}
+
+// Done answers f with OKAY.
+func (f Frame) Done() Frame { return Frame{CMD: Ack, Type: Okay, Of: f.CMD, Ref: f.Ref} }
+
+// Decode reads a program's line. The error is an [*Error].
+func Decode(line []byte) (f Frame, err error) {
+	switch {
+	case len(line) > MaxLine:
+		return f, &Error{Code: TooLong, Reason: "a line has at most 64 KiB"}
+	case !utf8.Valid(line):
+		return f, &Error{Code: NotJSON, Reason: "the line is not UTF-8"}
+	}
+	if err := json.Unmarshal(line, &f); err != nil {
+		if e, ok := err.(*json.UnmarshalTypeError); ok && e.Field != "" {
+			return f, &Error{Code: BadField, Reason: e.Field + " can't be a " + e.Value, Ref: refOf(f)}
+		}
+		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // null, which Go takes for no change
+		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
+	}
+	wrong := func(code Code, reason string) (Frame, error) {
+		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
+	}
+	switch f.CMD {
+	case Join, Send, Read, Inbox, History, Who, Ping, Quit:
+	case "":
+		return wrong(BadField, "CMD is missing")
+	default:
+		return wrong(UnknownCmd, "there is no CMD "+text.Quote(f.CMD, 24))
+	}
+	switch {
+	case refOf(f) != f.Ref:
+		return wrong(BadField, fmt.Sprintf("REF has at most %d characters, and none that can't be printed", maxRef))
+	case len(f.To) > maxTo:
+		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
+	case f.Me && len(f.To) > 0:
+		return wrong(BadField, "ME is for what is said to everyone")
+	case f.N < 0 || f.N > MaxHistory:
+		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
+	}
+	return f, nil
+}
+
+// refOf is f's REF, "" if it is not one.
+func refOf(f Frame) string {
+	if utf8.RuneCountInString(f.Ref) > maxRef || text.CleanLine(f.Ref) != f.Ref {
+		return ""
+	}
+	return f.Ref
+}
+
+// Append appends f as a line. LIST and WHO have DATA even if it is empty.
+func Append(dst []byte, f Frame) []byte {
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(f); err != nil {
+		panic(err) // a Frame has nothing that can't be encoded
+	}
+	return append(dst, line.Bytes()...)
+}
+
+// Time is how frames have times.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// OfMessage is the frame of a message, or of a receipt: news of an earlier message.
+func OfMessage(m *room.Message) Frame {
+	if m.Kind == room.KindReceipt {
+		f := Frame{CMD: Status, ID: m.Ref, UID: m.From, Status: "read"}
+		if m.Text == room.ReceiptGone {
+			f.Status, f.Code = "refused", "gone"
+		}
+		return f
+	}
+	f := Frame{CMD: Msg, Type: All, From: m.From, Msg: text.Clean(m.Text), ID: m.ID, At: Time(m.Time)}
+	switch m.Kind {
+	case room.KindDirect:
+		f.Type, f.To = Private, m.To
+	case room.KindGroup:
+		f.Type, f.To = Group, m.To
+	case room.KindMe, room.KindNotice:
+		f.Kind = string(m.Kind)
+	}
+	if f.Type == All {
+		f.Room = room.Lobby
+	}
+	return f
+}
+
+// outcomes has STATUS and CODE of receipts.
+var outcomes = map[room.Outcome]struct {
+	status string
+	code   Code
+}{
+	room.Delivered:      {"delivered", ""},
+	room.KeptOffline:    {"kept", "offline"},
+	room.KeptAway:       {"kept", "away"},
+	room.KeptBroken:     {"kept", "lost"},
+	room.KeptSilent:     {"kept", "silent"},
+	room.RefusedSelf:    {"refused", "self"},
+	room.RefusedUnknown: {"refused", "unknown-nick"},
+	room.RefusedGone:    {"refused", "gone"},
+	room.RefusedBlocked: {"refused", "blocked"},
+	room.RefusedYours:   {"refused", "you-block"},
+	room.RefusedFull:    {"refused", "inbox-full"},
+	room.Failed:         {"unknown", Storage},
+}
+
+// OfReceipt answers f for one recipient. words are for the REASON of a refusal.
+func (f Frame) OfReceipt(r result.Receipt, words string) Frame {
+	o := outcomes[r.Outcome]
+	ack := f.Done()
+	ack.UID, ack.Status, ack.Code, ack.Reason, ack.ID = r.To, o.status, o.code, text.CleanLine(r.Reason), r.ID
+	if !r.Taken() {
+		ack.Type, ack.Reason = Fail, words
+	}
+	return ack
+}
+
+// ListOf is the LIST of these people.
+func ListOf(all []room.Presence) Frame {
+	f := Frame{CMD: List, Data: make([]Person, len(all))}
+	for i, p := range all {
+		f.Data[i] = Person{UN: p.Nick, UID: p.Nick}
+	}
+	return f
+}
+
+// WhoOf is the WHO of these people, some of whose clients are silent.
+func WhoOf(all []room.Presence, silent map[string]bool) Frame {
+	f := Frame{CMD: Who, Data: make([]Person, len(all))}
+	for i, p := range all {
+		f.Data[i] = Person{
+			UN: p.Nick, UID: p.Nick, Since: Time(p.Since), Active: Time(p.Active), Sessions: p.Sessions,
+			Away: p.Away, Reason: text.CleanLine(p.Reason), Silent: silent[p.Nick],
+		}
+	}
+	return f
+}
+
+// IsNick reports whether name stands for nick: with or without a guest's mark.
+func IsNick(name, nick string) bool {
+	return name == "" || strings.EqualFold(strings.TrimPrefix(name, "~"), strings.TrimPrefix(nick, "~"))
+}
