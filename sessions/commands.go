@@ -114,7 +114,7 @@ func init() {
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
 		{shellOnly: true, run: (*session).json, Syntax: parse.Syntax{
 			Name: "json", Args: parse.NoArgs,
-			Usage: "ssh -T HOST json", Help: "for programs: JSON, one object a line each way",
+			Usage: "ssh HOST json", Help: "for programs: JSON, one object a line each way",
 			More: "docs/protocol.md describes it."}},
 		{run: (*session).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,

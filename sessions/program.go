@@ -90,7 +90,7 @@ func bye(cause error) string {
 		return ""
 	case voluntary(cause):
 		f.Code, f.Reason = "quit", ""
-	case errors.Is(cause, errShutdown):
+	case errors.Is(cause, errShutdown), errors.Is(cause, room.ErrClosed):
 		f.Code = "shutdown"
 	case errors.Is(cause, errSlow):
 		f.Code = "too-slow"
@@ -254,11 +254,9 @@ func (p *program) join(f protocol.Frame) {
 	ack := f.Done()
 	ack.UID = p.member.Nick()
 	p.print(ack)
-	if since != "" && !p.since(f, past, since) {
-		return
-	}
+	replayed := since != "" && p.since(f, past, since)
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
-	p.goLive(past, since != "")
+	p.goLive(past, replayed)
 }
 
 // enter begins the updates, and returns what gives those from before. Both are nil for somebody
@@ -287,7 +285,7 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 	return welcome.Before, nil
 }
 
-// since replays what was said after id, and reports whether the session goes on.
+// since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
 	failed := p.replay(p.ctx, past, ask, p.showPast)
@@ -299,7 +297,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	case ok:
 		p.out.close(failure.Err)
 	}
-	return p.out.why() == nil
+	return failed == nil
 }
 
 // showPast prints messages of the past and returns how many bytes that are.
