@@ -18,7 +18,7 @@ func TestProgramsEndlessLines(t *testing.T) {
 			c.types(strings.Repeat("x", 64<<10))
 		}
 		c.sees(`"CODE":"too-long"`)
-		if after := now(); after.heap > before.heap+4<<20 {
+		if after := now(); after.heap > before.heap+8<<20 {
 			t.Errorf("%v for a line of 16 MiB, before %v", after, before)
 		}
 		c.types("\n" + strings.Repeat("[", 60<<10) + "\n" + strings.Repeat(`{"TO":`, 10_000) + "\n")
