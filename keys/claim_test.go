@@ -31,8 +31,8 @@ func TestClaimAddsOneLine(t *testing.T) {
 	if h := r.wantHolder(key, "bob"); h.Role != "" {
 		t.Errorf("%+v", h)
 	}
-	if !r.Held("bob") || r.Held("alice") {
-		t.Error("Held")
+	if !r.Registered("bob") || r.Registered("alice") {
+		t.Error("Registered")
 	}
 	e := r.Keys("bob")
 	if len(e) != 1 || e[0].Added.Format(time.DateOnly) != anHourAhead().UTC().Format(time.DateOnly) || e[0].Key() == nil {

@@ -155,7 +155,7 @@ func TestClaimWithoutExchange(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantHolder(alice, "alice")
-	if !r.Held("bob") || !strings.Contains(r.text(), "bob@claimed") {
+	if !r.Registered("bob") || !strings.Contains(r.text(), "bob@claimed") {
 		t.Errorf("%q", r.text())
 	}
 }

@@ -63,7 +63,7 @@ func TestExpire(t *testing.T) {
 	}
 	for n := range key {
 		want := n == "idle" || n == "both"
-		if held := r.Held(n); held == want {
+		if held := r.Registered(n); held == want {
 			t.Errorf("%s is held: %v", n, held)
 		}
 	}
@@ -89,7 +89,7 @@ func TestExpireInParts(t *testing.T) {
 		}
 		got = append(got, len(gone))
 	}
-	if fmt.Sprint(got) != "[500 500 199]" || !r.Held("p7") || len(r.List()) != 1 {
+	if fmt.Sprint(got) != "[500 500 199]" || !r.Registered("p7") || len(r.List()) != 1 {
 		t.Errorf("%v; left are %v", got, r.List())
 	}
 }

@@ -12,7 +12,7 @@
 //	h, err := reg.Lookup(pub, addr)         // whose key is this?
 //	switch {
 //	case err == nil:                        // h.Nick, whatever the username says
-//	case errors.Is(err, keys.ErrUnknownKey) && !reg.Held(n):
+//	case errors.Is(err, keys.ErrUnknownKey) && !reg.Registered(n):
 //		err = reg.Claim(n, pub)         // from now on n is this key's
 //	default:                                // errors.Is(err, keys.ErrNotValid): refuse
 //	}

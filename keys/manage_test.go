@@ -206,7 +206,7 @@ func TestRename(t *testing.T) {
 	r.wantHolder(a, "robert")
 	r.wantHolder(b, "robert")
 	r.wantHolder(c, "carol")
-	if r.Held("bob") {
+	if r.Registered("bob") {
 		t.Error("bob is still held")
 	}
 }

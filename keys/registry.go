@@ -130,8 +130,8 @@ func (r *Registry) checkRevoked(key PublicKey) error {
 	return nil
 }
 
-// Held tells whether a line holds nick, in force or not. nick is as Parse gave it.
-func (r *Registry) Held(nick string) bool {
+// Registered reports whether a line holds nick, in force or not. nick is as Parse gave it.
+func (r *Registry) Registered(nick string) bool {
 	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 

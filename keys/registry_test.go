@@ -82,7 +82,7 @@ func TestKnownButNotValidIsNotUnknown(t *testing.T) {
 		if !strings.Contains(reason, why) || strings.ContainsAny(err.Error(), "\x1b\u202e\n") {
 			t.Errorf("%s: %q does not say %q", options, err, why)
 		}
-		if !strings.Contains(options, "cert-authority") && !r.Held("bob") {
+		if !strings.Contains(options, "cert-authority") && !r.Registered("bob") {
 			t.Errorf("%s: bob is free", options)
 		}
 	}

@@ -20,7 +20,7 @@ func TestARemovedKeyIsOutAtOnce(t *testing.T) {
 	r := registry(t, keyText(alice)+" alice", keyText(bob)+" bob")
 	var changes []Change
 	r.OnChange(func(c Change) {
-		r.Held("x") // must not deadlock
+		r.Registered("x") // must not deadlock
 		changes = append(changes, c)
 	})
 	write(t, r.path, keyText(bob)+" robert\n")
@@ -157,7 +157,7 @@ func TestLookupsDuringChanges(t *testing.T) {
 				default:
 				}
 				r.wantHolder(fixed, "bob")
-				r.Held("carol")
+				r.Registered("carol")
 				r.Keys("bob")
 			}
 		})

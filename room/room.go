@@ -27,9 +27,9 @@ import (
 
 // Directory knows which nicks exist, whether online or not.
 type Directory interface {
-	// Held reports whether nick belongs to someone who can come back for
+	// Registered reports whether nick belongs to someone who can come back for
 	// what is kept. It is called often and must answer from memory.
-	Held(nick string) bool
+	Registered(nick string) bool
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.
 	Free(nick string) bool

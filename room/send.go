@@ -100,7 +100,7 @@ func (s *Member) check(nick string, mine Preferences) (theirs Preferences, o Out
 		return theirs, RefusedSelf, nil
 	case !here && isGuest(nick) && r.wasHere(nick):
 		return theirs, RefusedGone, nil
-	case !here && (isGuest(nick) || !r.directory.Held(nick)):
+	case !here && (isGuest(nick) || !r.directory.Registered(nick)):
 		return theirs, RefusedUnknown, nil
 	case mine.blocks(nick):
 		return theirs, RefusedYours, nil

@@ -310,7 +310,7 @@ func (a *fakeStore) applied() []Entry {
 // fakeDirectory lists the nicks that keys hold.
 type fakeDirectory map[string]bool
 
-func (d fakeDirectory) Held(nick string) bool { return d[nick] }
+func (d fakeDirectory) Registered(nick string) bool { return d[nick] }
 func (d fakeDirectory) Free(nick string) bool { return !d[nick] }
 
 // fakeSettings keeps what people set in memory.

@@ -224,7 +224,7 @@ func (s *session) nicksAround(name string, before, after int) []string {
 
 // known reports whether there is somebody called n: here, lately, or with a key.
 func (s *session) known(n string) bool {
-	return s.manager.cfg.Registry.Held(n) || s.manager.cfg.Room.Known(n)
+	return s.manager.cfg.Registry.Registered(n) || s.manager.cfg.Room.Known(n)
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,

@@ -101,7 +101,7 @@ func TestExpireInUseMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.registry.Held("idle") || len(s.registry.Keys("lucky")) != 2 {
+	if s.registry.Registered("idle") || len(s.registry.Keys("lucky")) != 2 {
 		t.Errorf("left are %+v", s.registry.List())
 	}
 	record, err := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
@@ -127,7 +127,7 @@ func TestExpireWithoutTimes(t *testing.T) {
 	if err := s.expire(24*time.Hour, func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
-	if !s.registry.Held("reader") {
+	if !s.registry.Registered("reader") {
 		t.Error("a nick that was used is freed")
 	}
 }

@@ -67,7 +67,7 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	if err := c.verify(cert, principal, from); err != nil {
 		return keys.Holder{}, err
 	}
-	if c.reg.Held(n) { // by a plain key, which may be the certificate's own
+	if c.reg.Registered(n) { // by a plain key, which may be the certificate's own
 		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
 			return keys.Holder{}, refuse("%w", &keys.HeldError{Nick: n})
 		}

@@ -137,7 +137,7 @@ func (k *command) file(name string) string { return filepath.Join(k.Data, name) 
 func (k *command) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
 
 func (k *command) checkHeld(n string) error {
-	if !k.reg.Held(n) {
+	if !k.reg.Registered(n) {
 		return fmt.Errorf("nobody holds %s; whoelse keys list shows who there is", n)
 	}
 	return nil

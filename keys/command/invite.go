@@ -108,7 +108,7 @@ func remove() *cobra.Command {
 		}
 		reported := map[string]bool{"": true}
 		for _, e := range gone {
-			if !reported[e.Nick] && !k.reg.Held(e.Nick) {
+			if !reported[e.Nick] && !k.reg.Registered(e.Nick) {
 				k.Remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
 					"give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
 			}

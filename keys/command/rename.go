@@ -75,9 +75,9 @@ func (k *command) rename(note keys.Renaming, histories Histories) error {
 	if err := note.Write(k.Data); err != nil {
 		return err
 	}
-	if k.reg.Held(from) { // first what can be refused when all was checked
+	if k.reg.Registered(from) { // first what can be refused when all was checked
 		_, err = k.reg.Rename(from, to)
-		if err != nil && k.reg.Held(from) && !k.reg.Held(to) { // it was, and nothing is changed
+		if err != nil && k.reg.Registered(from) && !k.reg.Registered(to) { // it was, and nothing is changed
 			return errors.Join(err, note.Remove(k.Data))
 		}
 	} else {
@@ -101,7 +101,7 @@ func (k *command) checkRename(note keys.Renaming, histories Histories) error {
 	if err := k.checkHeld(from); err != nil {
 		return err
 	}
-	if k.reg.Held(to) {
+	if k.reg.Registered(to) {
 		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
 	}
 	if err := histories.Check(from, to); errors.Is(err, fs.ErrExist) {
@@ -157,7 +157,7 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if k.reg.Held(n) {
+		if k.reg.Registered(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
 		histories, err := k.hold(hold, inUse)
