@@ -311,7 +311,7 @@ func (a *fakeStore) applied() []Entry {
 type fakeDirectory map[string]bool
 
 func (d fakeDirectory) Registered(nick string) bool { return d[nick] }
-func (d fakeDirectory) Free(nick string) bool { return !d[nick] }
+func (d fakeDirectory) Free(nick string) bool       { return !d[nick] }
 
 // fakeSettings keeps what people set in memory.
 type fakeSettings struct {
