@@ -104,6 +104,16 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 
 // grant says who the key would make its owner once it has signed.
 func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) {
+	login, err := s.granted(c, user, key)
+	if err != nil && login != nil { // another connection with the key may have claimed the nick between two looks
+		if known, again := s.granted(c, user, key); again == nil {
+			return known, nil
+		}
+	}
+	return login, err
+}
+
+func (s *Server) granted(c *conn, user string, key ssh.PublicKey) (*Login, error) {
 	login := &Login{Asked: text.CleanLine(user), Key: key}
 	holder, err := s.holder(key, user, addrOf(c.RemoteAddr()))
 	if err == nil {
