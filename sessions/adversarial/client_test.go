@@ -226,6 +226,8 @@ func (r *rig) raw(nick string) *rawssh.Client {
 	c := rawssh.Dial(r.T, r.addr)
 	r.visitors = append(r.visitors, c)
 	if got := c.Prove(nick, signer(nick)); got != rawssh.AuthSuccess {
+		c.Close() // which has the server log why
+		eventually(r.T, "the server does not log why "+nick+" is refused", func() bool { return strings.Contains(r.log.text(), "login refused") })
 		r.Fatalf("logging in as %s: %d", nick, got)
 	}
 	return c

@@ -219,6 +219,13 @@ func (d *diary) Write(p []byte) (int, error) {
 	return d.all.Write(p)
 }
 
+// text is the log so far.
+func (d *diary) text() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all.String()
+}
+
 // check asserts that nothing in the log is more than a line of text, and that
 // nothing went wrong that a client could have brought about.
 func (d *diary) check(t *testing.T) {

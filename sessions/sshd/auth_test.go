@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -30,6 +31,39 @@ func TestUnknownKeyClaims(t *testing.T) {
 	r.wantIn(a, "nick=alice asked=Alice claimed=true key=true")
 	r.wantIn(r.login("alice", "alice"), "nick=alice asked=alice claimed=false key=true")
 	r.wantClaims(1)
+}
+
+// Connections with a new key that come at once are all let in, also those that log in while
+// another one claims the nick.
+func TestFirstConnectionsAtOnce(t *testing.T) {
+	r := newRig(t)
+	for n := range 30 {
+		nick := fmt.Sprint("first", n)
+		var all sync.WaitGroup
+		for wait := range 8 {
+			all.Go(func() {
+				for range wait { // so that they do not all log in at the same moment
+					r.registry.Registered(nick)
+				}
+				var a attempt
+				c, err := gossh.Dial("tcp", r.addr, a.config(nick, gossh.PublicKeys(signer(nick))))
+				if err != nil {
+					t.Errorf("%s: %v %s", nick, err, a.words)
+					return
+				}
+				defer c.Close()
+				s, err := c.NewSession()
+				if err == nil {
+					_, err = s.Output("hello")
+				}
+				if err != nil {
+					t.Errorf("%s: %v", nick, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	r.wantClaims(30)
 }
 
 // Clients offer all the keys they have: those that do not fit must not end the
