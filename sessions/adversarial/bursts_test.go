@@ -26,7 +26,7 @@ func TestBurstsOnTerminals(t *testing.T) {
 
 		lines := 20
 		if raceOn { // which makes the screens slow: whoever takes nothing for a second is let go
-			lines = 8
+			lines = 5
 		}
 		burst := strings.Repeat(strings.Repeat("x", 3900)+"\n", lines)
 		var talking sync.WaitGroup
