@@ -88,7 +88,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 		}
 		asked := len(all)
 		eventually(t, "some of them are not there", func() bool { return r.visits("mallory") == asked })
-		const most = 3 << 20 // bytes for each: what is written and not confirmed, queued, and the page that follows
+		const most = 5 << 20 // bytes for each: what is written and not confirmed, queued, and the page that follows; alone it is 1.1 MiB, the rest is garbage that a busy machine collects late
 		peak, measured, read := before, time.Now(), uint64(0)
 		eventually(t, "the last of them is not let go, or nothing is read for them", func() bool {
 			if time.Since(measured) > 100*time.Millisecond { // it takes all goroutines' time
