@@ -41,6 +41,9 @@ type rig struct {
 	listener net.Listener
 }
 
+// motdPanics is a message of the day that makes whoever asks for it panic.
+const motdPanics = "panic"
+
 // newRig starts a server and stops it at the test's end.
 func newRig(t testing.TB) *rig {
 	r := &rig{t: t, dir: t.TempDir()}
@@ -68,7 +71,12 @@ func (r *rig) start() {
 	r.store.Follow(r.room.Apply)
 	r.openFiles(lines)
 	cfg := r.files
-	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string { return r.motd }
+	cfg.Room, cfg.Registry, cfg.MessageRate, cfg.MOTD = r.room, r.registry, r.rate, func() string {
+		if r.motd == motdPanics {
+			panic("as asked")
+		}
+		return r.motd
+	}
 	cfg.Log, cfg.JoinLine = lines, joinLine
 	r.manager = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)

@@ -82,7 +82,6 @@ func zoneOf(name string) *time.Location {
 func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
-		defer s.member.Leave(room.Quit) // also after a panic
 		s.serve(func() error {
 			s.runLine(text.Clean(s.ch.Command))
 			return errQuit
@@ -110,6 +109,10 @@ func (s *session) run() {
 // serve reads while the writing goroutine writes, and leaves the room before it waits for
 // that one, which a peer who takes nothing can hold up.
 func (s *session) serve(read func() error) {
+	defer func() { // after a panic; else both were done
+		s.out.close(errLost)
+		s.member.Leave(room.Broke)
+	}()
 	var writing sync.WaitGroup
 	writing.Go(s.write)
 	s.out.close(read())
