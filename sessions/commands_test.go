@@ -52,7 +52,7 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	for _, c := range commands {
 		for _, form := range c.Forms() {
 			if !slices.Contains(tables[c.may == operators], form) {
-				t.Errorf("%s: the README's table lacks `%s`", c.Name, form)
+				t.Errorf("%s: the README's table of commands lacks `%s`, a form of its Usage", c.Name, form)
 			}
 		}
 		for _, alias := range append(slices.Clone(c.Aliases), c.BareWords...) {
@@ -80,7 +80,10 @@ func TestTableOfCommands(t *testing.T) {
 	var names []string
 	for _, c := range commands {
 		if c.run == nil || c.Args == nil || c.Usage == "" || c.Help == "" || c.echoes && !c.speaks && !c.roomOnly {
-			t.Errorf("%s is not complete", c.Name)
+			t.Errorf("%s is not complete: it needs run, Args, Usage and Help, and for echoes also speaks or roomOnly", c.Name)
+		}
+		if c.ToNick && len(c.BareWords) == 0 {
+			t.Errorf("%s has ToNick, which is for names that work without '/' (BareWords): a line that begins like %s would not be said", c.Name, c.Name)
 		}
 		names = append(append(names, c.Name), c.Aliases...)
 	}
@@ -136,7 +139,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 			}
 		}
 		if wrapped > 4 {
-			t.Errorf("operator %v: %d rows are wrapped:\n%s", operator, wrapped, strings.Join(rows, "\n"))
+			t.Errorf("operator %v: %d rows are wrapped, and at most 4 may be; shorten Help:\n%s", operator, wrapped, strings.Join(rows, "\n"))
 		}
 	}
 }

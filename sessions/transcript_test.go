@@ -222,7 +222,7 @@ func (tr *transcript) shows(who, _ string) {
 	}
 	got, ok := tr.client(who).await(patience, func(rows []string) bool { return slices.Equal(normal(rows), want) })
 	if !ok {
-		tr.fatalf("%s sees (-want +got):\n%s", who, cmp.Diff(want, normal(got)))
+		tr.fatalf("%s sees (-want +got):\n%s\nif that is right, record it: go test ./sessions -run '%s$' -update", who, cmp.Diff(want, normal(got)), strings.TrimPrefix(tr.Name(), "Test"))
 	}
 }
 

@@ -23,8 +23,8 @@ func (s *server) plink(user string) *exec.Cmd {
 	return clientCommand(s.t, "plink", "-batch", "-ssh", "-t", "-no-antispoof", "-P", s.port, "-i", key, "-hostkey", s.hostKey, user+"@127.0.0.1")
 }
 
-// Two people on OpenSSH and one on another client hold a conversation with every
-// command there is.
+// Two people on OpenSSH and one on another client hold a conversation with most
+// commands.
 func TestConversation(t *testing.T) {
 	needClient(t, "ssh")
 	for name, other := range map[string]func(*server, string) *exec.Cmd{

@@ -41,7 +41,7 @@ type Syntax struct {
 	Aliases   []string
 	BareWords []string // which of its names also work without '/'
 	Alone     bool     // the bare words only count when nothing follows
-	ToNick    bool     // what follows begins with a nick: see Misspelt
+	ToNick    bool     // a nick follows, and people type it without '/': see Misspelt
 	Usage     string   // its forms, separated by ", "
 	Example   string   // a line of it, where mistakes are likely; may be empty
 	Help      string   // what it does, one line

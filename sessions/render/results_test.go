@@ -40,7 +40,7 @@ func constants(t *testing.T, of string) (all []string) {
 	return all
 }
 
-// Whatever a command gives back, there are words for it, and no two mean the same. An
+// Whatever was done, and whatever failed, there are words for it, and no two mean the same. An
 // error of the storage is never shown itself.
 func TestEveryResultHasWords(t *testing.T) {
 	said := map[string]string{}
