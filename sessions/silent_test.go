@@ -10,6 +10,7 @@ import (
 // long as the server waits between two questions.
 func TestWhoDoesNotAnswer(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	r := newRig(t)
 	w := newWire(t, r.addr)
 	connect(t, w.addr, dial{user: "bob", key: "bob"})
@@ -40,6 +41,7 @@ func TestWhoDoesNotAnswer(t *testing.T) {
 // was, and how much was said since.
 func TestBackAfterALostConnection(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	r := newRig(t)
 	bob := r.screen("bob", 80, 24)
 	carol := r.pipe("carol")

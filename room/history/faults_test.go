@@ -181,10 +181,13 @@ var full = os.Getenv("WHOELSE_TEST") == "full"
 // stride thins out long loops: without WHOELSE_TEST=full in the environment, and under
 // the race detector, which finds what it does in any of them, few operations fail.
 func stride(steps, ways int) int {
-	if full && !raceDetector {
-		return 1
+	switch {
+	case !full:
+		return max(ways, steps/8)
+	case raceDetector:
+		return max(ways, steps/25)
 	}
-	return max(ways, steps/25)
+	return 1
 }
 
 // oneFault plays the scenario with row faults from operation n on.

@@ -132,7 +132,11 @@ func TestLookIsWhatAStartMakes(t *testing.T) {
 		}
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for round := range 60 {
+	rounds := 60
+	if !full {
+		rounds = 15
+	}
+	for round := range rounds {
 		dir := copyOf(t, dir)
 		for _, nick := range []string{"carol", "dan"} {
 			b := readAll(t, userFile(dir, nick))

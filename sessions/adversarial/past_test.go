@@ -64,7 +64,7 @@ func (r *rig) visits(nick string) (n int) {
 // What somebody asks for and does not take is hardly in memory, however much it is,
 // and nothing of it counts as read.
 func TestMuchThatIsNotTaken(t *testing.T) {
-	const each, lines = 4, 3000
+	each, lines := 4, many(3000)
 	while(t, options{within: time.Hour, past: []past{
 		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
 		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
@@ -101,7 +101,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 				measured = time.Now()
 			}
 			if !full || raceOn { // the rest is to wait until writes have stood for too long
-				return r.store.Stats().Searched-searched >= 4*each*lines
+				return r.store.Stats().Searched-searched >= uint64(4*each*lines)
 			}
 			return r.visits("mallory") == 0
 		})
@@ -110,7 +110,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 			t.Errorf("%v for %d who take nothing, before %v", peak, asked, before)
 		}
 		t.Logf("%d KiB for each of %d", (peak.heap-before.heap)>>10/uint64(asked), asked)
-		if n := r.store.Stats().Searched - searched; n < 4*each*lines {
+		if n := r.store.Stats().Searched - searched; n < uint64(4*each*lines) {
 			t.Errorf("%d messages were searched", n)
 		}
 		if n, err := r.store.Waiting("mallory"); n != lines || err != nil {

@@ -113,6 +113,7 @@ func (c *crowd) check(t *testing.T, data string, acked []string) int {
 
 // TestTakeUnderLoad: each copy of a busy server is one of a moment.
 func TestTakeUnderLoad(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	s := openStore(t, data, history.Options{SegmentBytes: 20_000, OpenFiles: 4, Owners: 8})
 	c := newCrowd(t, s)

@@ -89,7 +89,15 @@ func TestTakeRefuses(t *testing.T) {
 	}
 	write(t, data+"/history/version", "99\n")
 	refuses(filepath.Join(t.TempDir(), "new"), "99")
-	write(t, data+"/history/version", "3\n")
+}
+
+// A second backup waits for the first one, and in the end is refused.
+func TestTakeBesideAnother(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("WHOELSE_TEST") != "full" {
+		t.Skip("takes long; runs with WHOELSE_TEST=full")
+	}
+	data := makeData(t)
 	kept, err := history.HoldSegments(t.Context(), data+"/history")
 	must(t, err)
 	defer kept.Close()
@@ -123,6 +131,7 @@ func (s *steps) options() Options { return Options{fault: s.fault} }
 // TestTakeFails at each operation in turn: then there is no backup, and the error
 // names what is to be removed; a backup that is said to be taken is whole.
 func TestTakeFails(t *testing.T) {
+	t.Parallel()
 	data := makeData(t)
 	for n := 1; ; n++ {
 		to := filepath.Join(t.TempDir(), "backup")
