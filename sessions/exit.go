@@ -18,6 +18,7 @@ const (
 	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
 	exitPartly      = 3  // done for some of several recipients
+	exitNotAllowed  = 4  // may not; or kicked, banned, or without a valid key
 	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
 	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
 )
@@ -31,6 +32,8 @@ func exitOf(r result.Result) int {
 			return exitUsage
 		case result.NotFound:
 			return exitUnknown
+		case result.NotAllowed:
+			return exitNotAllowed
 		case result.Unconfirmed:
 			return exitUnconfirmed
 		}
@@ -104,9 +107,12 @@ func (t *tally) add(r result.Result) (kept bool) {
 func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	_, sentAway := cause.(expelled)
 	switch {
 	case t.source == fromShell && errors.Is(cause, errShutdown):
 		return exitUnconfirmed
+	case t.source == fromShell && sentAway:
+		return exitNotAllowed
 	case !voluntary(cause): // ended from outside, or never let in
 		return exitFailed
 	case t.source == fromTerminal:

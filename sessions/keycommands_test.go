@@ -73,7 +73,7 @@ func TestKeyRefusals(t *testing.T) {
 		t.Errorf("bob got %q", strange)
 	}
 	guest := connect(t, r.addr, dial{user: "eve", command: "key"})
-	guest.sees("guests have no keys", "(exit status 1)")
+	guest.sees("guests have no keys", "(exit status 4)")
 	connect(t, r.addr, dial{user: "eve", command: "key add " + public("x")}).sees("guests have no keys")
 	if raw, _ := os.ReadFile(filepath.Join(r.dir, "authorized_keys")); strings.Count(string(raw), "\n") != 2 || strings.Contains(string(raw), "ROLE") {
 		t.Errorf("the file is now:\n%s", raw)

@@ -364,7 +364,7 @@ func TestProgramsAreTreatedLikePeople(t *testing.T) {
 			break
 		}
 	}
-	bob.expects("(exit status 1)")
+	bob.expects("(exit status 4)")
 	r.stop()
 	r.start()
 	for f := sam.frame(); f.CMD != protocol.Bye; f = sam.frame() {

@@ -211,7 +211,7 @@ func TestLeaveNick(t *testing.T) {
 	p.does("bob", "bob", "send carol a secret", 0, "kept for carol")
 	p.does("carol", "carol", "key leave", 2, "type it once more")
 	p.does("carol", "carol", "key leave bob", 1, "you are carol, not bob")
-	p.does("", "guest1", "key leave bob", 1, "guests have no keys")
+	p.does("", "guest1", "key leave bob", 4, "guests have no keys")
 	p.does("carol", "carol", "key leave carol", 0, "giving up carol")
 	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
 	p.does("carol", "carol", "inbox", 255, "carol is reserved until")
