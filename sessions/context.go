@@ -18,6 +18,7 @@ import (
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/protocol"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
@@ -46,6 +47,7 @@ type session struct {
 	term    *terminal.Terminal      // nil without a pty, and of a command
 	resized atomic.Bool             // the window changed; the writer follows
 	frames  atomic.Bool             // a program is told in frames
+	asked   *protocol.Frame         // that frames answer, of a command with --json; set before it runs
 	program atomic.Pointer[program] // that has joined; nil of a person
 
 	// Owned by the reading goroutine.
@@ -154,17 +156,29 @@ func (s *session) operator() bool { return s.login.Role == roleOperator }
 
 // show shows a result, of whatever length. It waits while much is queued.
 func (s *session) show(r result.Result) {
-	if !s.tally.add(r) {
-		s.print(string(render.Result(nil, r, s.style(), time.Now())), nil)
+	if lines := s.rendered(r); lines != "" {
+		s.print(lines, nil)
 	}
 }
 
 // report shows a result that came later, or while a command runs. It does not wait and
 // may be called on any goroutine, such as the log's.
 func (s *session) report(r result.Result) {
-	if !s.tally.add(r) {
-		s.out.tell(string(render.Result(nil, r, s.style(), time.Now())))
+	if lines := s.rendered(r); lines != "" {
+		s.out.tell(lines)
 	}
+}
+
+// rendered counts a result and is what goes to standard output for it.
+func (s *session) rendered(r result.Result) string {
+	failed := s.tally.add(r) // for standard error
+	switch {
+	case s.asked != nil:
+		return string(protocol.AppendResult(nil, *s.asked, r, render.Reason(r, s.style(), time.Now())))
+	case failed:
+		return ""
+	}
+	return string(render.Result(nil, r, s.style(), time.Now()))
 }
 
 // note reports words that are no command's.

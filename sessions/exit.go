@@ -133,12 +133,7 @@ func (t *tally) stderr(st render.Style) string {
 	defer t.mu.Unlock()
 	var lines strings.Builder
 	for _, r := range t.failures {
-		switch r := r.(type) {
-		case result.Failure:
-			lines.WriteString("whoelse: " + render.Failure(r, st, time.Now()) + "\n")
-		case result.Receipt:
-			lines.WriteString("whoelse: " + render.Receipt(r) + "\n")
-		}
+		lines.WriteString("whoelse: " + render.Reason(r, st, time.Now()) + "\n")
 	}
 	return lines.String()
 }

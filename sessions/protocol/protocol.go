@@ -87,7 +87,7 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST and WHO. In LIST only UN and UID are set.
+// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN and UID.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
@@ -97,6 +97,8 @@ type Person struct {
 	Away     bool   `json:"AWAY,omitempty"`
 	Reason   string `json:"REASON,omitempty"`
 	Silent   bool   `json:"SILENT,omitempty"`
+	Left     string `json:"LEFT,omitempty"` // of somebody who is not here
+	Lost     bool   `json:"LOST,omitempty"` // by a broken connection
 }
 
 // Frame is one line, either way. docs/protocol.md says which fields belong to which CMD.
@@ -198,12 +200,14 @@ func refOf(f Frame) string {
 }
 
 // Append appends f as a line. LIST and WHO have DATA even if it is empty.
-func Append(dst []byte, f Frame) []byte {
+func Append(dst []byte, f Frame) []byte { return appendLine(dst, f) }
+
+func appendLine(dst []byte, f any) []byte {
 	var line bytes.Buffer
 	e := json.NewEncoder(&line)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(f); err != nil {
-		panic(err) // a Frame has nothing that can't be encoded
+		panic(err) // a Frame or Answer has nothing that can't be encoded
 	}
 	return append(dst, line.Bytes()...)
 }

@@ -3,6 +3,8 @@ package protocol
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -66,7 +68,11 @@ func server(t testing.TB) *jsonschema.Schema {
 
 func valid(t *testing.T, schema *jsonschema.Schema, f Frame) {
 	t.Helper()
-	line := string(Append(nil, f))
+	validLine(t, schema, string(Append(nil, f)))
+}
+
+func validLine(t *testing.T, schema *jsonschema.Schema, line string) {
+	t.Helper()
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
 	if err == nil {
 		err = schema.Validate(value)
@@ -104,6 +110,56 @@ func TestFramesFollowTheSchema(t *testing.T) {
 		valid(t, schema, WhoOf(people, map[string]bool{"bob": true}))
 	}
 	valid(t, schema, (&Error{Code: NotJSON, Reason: "x"}).Frame())
+}
+
+// Whatever a command can fail with, or find, has a CODE of the schema.
+func TestCodesOfCommandsFollowTheSchema(t *testing.T) {
+	schema := server(t)
+	source, err := os.ReadFile("../result/result.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := func(of string) (all []string) {
+		for _, m := range regexp.MustCompile(of+` += "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	kinds, reasons, whats := constants("Code"), constants("Reason"), constants("What")
+	if len(kinds) < 5 || len(reasons) < 20 || len(whats) < 10 {
+		t.Fatalf("%d, %d, %d constants", len(kinds), len(reasons), len(whats))
+	}
+	all := []result.Result{result.Done{Nick: "bob"}}
+	for _, what := range whats {
+		all = append(all, result.Done{What: result.What(what)})
+	}
+	for _, kind := range kinds {
+		if result.Code(kind) != result.NotFound { // which always has a reason
+			all = append(all, result.Failure{Code: result.Code(kind)})
+		}
+	}
+	for _, reason := range reasons {
+		f := result.Failure{Code: result.Refused, Reason: result.Reason(reason)}
+		switch f.Reason {
+		case result.NotAffordable, result.TooManyTails:
+			f.Code = result.Limit
+		case result.AnswersMissing, result.MarkingMissing:
+			f.Code = result.Unconfirmed
+		}
+		if slices.Index(reasons, reason) >= slices.Index(reasons, string(result.Sending)) {
+			f.Code = result.Storage
+		}
+		all = append(all, f)
+	}
+	for _, r := range all {
+		for _, name := range []string{"SEND", ""} {
+			for line := range strings.Lines(string(AppendResult(nil, Frame{CMD: name}, r, "words"))) {
+				if name != "" || strings.Contains(line, "ERROR") {
+					validLine(t, schema, line)
+				}
+			}
+		}
+	}
 }
 
 // Whatever a line is, it is a frame within the limits or an error that answers it.

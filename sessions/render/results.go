@@ -157,6 +157,18 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	)
 }
 
+// Reason renders why something was not done in one line, without a mark: for standard error and for
+// frames. It is "" for other results.
+func Reason(r result.Result, st Style, now time.Time) string {
+	switch r := r.(type) {
+	case result.Failure:
+		return text.CleanLine(Failure(r, st, now))
+	case result.Receipt:
+		return text.CleanLine(Receipt(r))
+	}
+	return ""
+}
+
 // near suggests a similar nick.
 func near(nick string) string { return when(nick != "", "; did you mean "+nick+"?") }
 

@@ -20,7 +20,8 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is a result with nothing but a name, and perhaps a nick.
+// Done is a result with nothing but a name, and perhaps a nick. Without a name there are no words
+// about it.
 type Done struct {
 	value
 	What What
