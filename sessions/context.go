@@ -177,6 +177,8 @@ func (s *session) rendered(r result.Result) string {
 		return string(protocol.AppendResult(nil, *s.asked, r, render.Reason(r, s.style(), time.Now())))
 	case failed:
 		return ""
+	case s.tally.source == fromShell:
+		return string(render.Facts(nil, r, s.style(), time.Now()))
 	}
 	return string(render.Result(nil, r, s.style(), time.Now()))
 }

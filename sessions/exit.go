@@ -66,7 +66,7 @@ type tally struct {
 	done     int        // recipients
 	status   int        // of all failures so far
 	doubtful bool
-	failures []result.Result // for standard error
+	failures []result.Result // and warnings, for standard error
 }
 
 // source is where calls come from.
@@ -87,6 +87,10 @@ func (t *tally) add(r result.Result) (kept bool) {
 	case status == exitOK:
 		if _, ok := r.(result.Receipt); ok {
 			t.done++
+		}
+		if r == (result.Done{What: result.NotSearched}) && t.source == fromShell { // a warning, not a fact
+			t.failures = append(t.failures, r)
+			return true
 		}
 		return false
 	case status == exitUnconfirmed:

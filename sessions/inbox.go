@@ -90,7 +90,7 @@ func (s *session) showPages(pages result.Pages) {
 // showPage shows messages and returns how many bytes that are.
 func (s *session) showPage(pages result.Pages, messages []*room.Message) int {
 	var lines []byte
-	if s.asked != nil {
+	if s.tally.source == fromShell {
 		for _, m := range messages {
 			lines = s.appendFact(lines, m, true)
 		}

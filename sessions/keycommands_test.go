@@ -45,7 +45,7 @@ func TestKeyFromInput(t *testing.T) {
 	run := connect(t, r.addr, dial{user: "bob", key: "bob", command: "key add -"})
 	run.typed(public("laptop") + "\n")
 	run.ch.CloseWrite()
-	run.sees("added "+fingerprint("laptop"), "(exit status 0)")
+	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "(exit status 0)")
 }
 
 // What is no key, or somebody else's, is refused in words that move no cursor.

@@ -165,7 +165,7 @@ func TestAnnounce(t *testing.T) {
 	if strange := bob.strange(); len(strange) > 0 {
 		t.Errorf("bob got %q", strange)
 	}
-	connect(t, r.addr, dial{user: "bob", key: "bob", command: "history 1"}).sees("olivia announces: down at ")
+	connect(t, r.addr, dial{user: "bob", key: "bob", command: "history 1"}).sees("\tnotice\tolivia\t#lobby\tdown at ")
 	r.terminal("carol", r.addr).sees("olivia announces: down at ")
 }
 

@@ -111,8 +111,8 @@ func TestRemovedNick(t *testing.T) {
 	p.manages(1, "carol is held by a key", "restore", "carol", "--key", p.keys["carol"]+".pub")
 	p.manages(1, "nothing of zebra was set aside", "restore", "zebra", "--key", newKey(t)+".pub")
 	p.s = startServer(t, p.s.data)
-	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
-	p.does("carol", "carol", "blocked", 0, "you block dave")
+	p.does("carol", "carol", "inbox", 0, "\tbob\tcarol\ta secret")
+	p.does("carol", "carol", "blocked", 0, "dave\n")
 }
 
 // An operator who takes a nick out of reserved.json frees it with SIGHUP. A file that can't
@@ -242,5 +242,5 @@ func TestCertificateInPlaceOfAKey(t *testing.T) {
 	writeFile(t, file, bobs+"cert-authority "+readFile(t, authority+".pub"))
 	p.s.logs(1, `msg="a nick has no key any more; its history stays`)
 	p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
-	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
+	p.does("carol", "carol", "inbox", 0, "\tbob\tcarol\ta secret")
 }

@@ -157,14 +157,16 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	)
 }
 
-// Reason renders why something was not done in one line, without a mark: for standard error and for
-// frames. It is "" for other results.
+// Reason renders in one line, without a mark, why something was not done, what became of a message,
+// or a fact without data: for standard error and frames. It is "" for other results.
 func Reason(r result.Result, st Style, now time.Time) string {
 	switch r := r.(type) {
 	case result.Failure:
 		return text.CleanLine(Failure(r, st, now))
 	case result.Receipt:
 		return text.CleanLine(Receipt(r))
+	case result.Done:
+		return fill(done[r.What], "{nick}", r.Nick)
 	}
 	return ""
 }
