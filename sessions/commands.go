@@ -99,9 +99,15 @@ func init() {
 			Name: "key", Aliases: []string{"keys"}, Text: true, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
+		{run: (*session).settings, Syntax: parse.Syntax{
+			Name: "settings", Args: parse.NoArgs,
+			Usage: "/settings", Help: "what you have set: away, blocks, time zone"}},
 		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},
+		{run: (*session).version, Syntax: parse.Syntax{
+			Name: "version", Args: parse.NoArgs,
+			Usage: "/version", Help: "the version of the server"}},
 		{echoes: true, roomOnly: true, run: (*session).clear, Syntax: parse.Syntax{
 			Name: "clear", Args: parse.NoArgs,
 			Usage: "/clear", Help: "clear the screen"}},
@@ -118,7 +124,8 @@ func init() {
 			More: "docs/protocol.md describes it."}},
 		{run: (*session).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,
-			Usage: "/help [COMMAND]", Help: "this list, or more about one command"}},
+			Usage: "/help [COMMAND]", Help: "this list, or more about one command",
+			More: "Commands also work from a shell: ssh HOST COMMAND, or ssh HOST COMMAND --json for JSON. Exit codes: 0 done, 1 not done, 2 usage, 3 done for some of several recipients, 4 not allowed, 67 nobody has that nick, 75 not confirmed: try again."}},
 		{roomOnly: true, run: (*session).quit, Syntax: parse.Syntax{
 			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},

@@ -90,6 +90,8 @@ type Config struct {
 	Quota *quota.Limiter
 	Space *space.Guard
 	Log   *slog.Logger
+	// Version is the program's, for people.
+	Version string
 }
 
 // Manager serves sessions. Its methods may be called concurrently.

@@ -65,6 +65,15 @@ type Command struct {
 	Aliases []string `json:"ALIASES,omitempty"`
 }
 
+// Settings is what the person has set.
+type Settings struct {
+	Away    bool     `json:"AWAY,omitempty"`
+	Since   string   `json:"SINCE,omitempty"`
+	Reason  string   `json:"REASON,omitempty"`
+	Blocked []string `json:"BLOCKED"`
+	Zone    string   `json:"ZONE"`
+}
+
 // CodeOf is the CODE of a failure: its reason, or its kind where that says more to a program.
 func CodeOf(f result.Failure) Code {
 	switch {
@@ -103,7 +112,9 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		ack.Data = each(r.Nicks, func(n string) Person { return Person{UN: n, UID: n} })
 	case result.MOTD:
 		ack.Msg = text.Clean(r.Text)
-	case result.Identity, result.Keys, result.KeysAdded, result.Moderation, result.Invitation, result.Bans, result.Help, result.HelpOn:
+	case result.Version:
+		ack.Msg = r.Version
+	case result.Settings, result.Identity, result.Keys, result.KeysAdded, result.Moderation, result.Invitation, result.Bans, result.Help, result.HelpOn:
 		return appendLine(dst, found(ack, r))
 	default:
 		return dst
@@ -115,6 +126,12 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 func found(ack Frame, r result.Result) Answer {
 	a := Answer{Frame: ack}
 	switch r := r.(type) {
+	case result.Settings:
+		away := r.Absence
+		a.Data = []Settings{{
+			Away: away.Away(), Since: Time(away.Since), Reason: text.CleanLine(away.Reason),
+			Blocked: append([]string{}, r.Blocked...), Zone: r.Zone.String(),
+		}}
 	case result.Identity:
 		a.UID = r.Nick
 		own := []Key{}

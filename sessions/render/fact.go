@@ -50,6 +50,10 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			}
 			return []string{p.Nick, state, at(p.Active)}
 		})
+	case result.Settings:
+		dst = columns(dst, "away", at(r.Absence.Since), r.Absence.Reason)
+		dst = columns(dst, "blocked", strings.Join(r.Blocked, ","))
+		return columns(dst, "zone", r.Zone.String())
 	case result.BlockList:
 		return facts(dst, r.Nicks, func(nick string) []string { return []string{nick} })
 	case result.Keys:

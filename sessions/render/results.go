@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -64,6 +65,14 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		return list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
+	case result.Settings:
+		return []string{
+			cmp.Or(awaySince(r.Absence, st, now), "you are not away; /away marks you so"),
+			"you block " + cmp.Or(People(r.Blocked, len(r.Blocked)), "nobody"),
+			"times are in " + r.Zone.String() + "; to change that, connect with -o SetEnv=TZ=Europe/Berlin",
+		}
+	case result.Version:
+		words = "whoelse " + r.Version
 	case result.BlockList:
 		words = "you block " + People(r.Nicks, len(r.Nicks)) + when(len(r.Nicks) == 0, "nobody")
 	case result.Identity:
