@@ -186,9 +186,16 @@ func (p *program) handle(f protocol.Frame) {
 		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
 		return
 	}
+	inRoom := f.CMD == protocol.JoinRoom || f.CMD == protocol.Send && f.Room != ""
+	if inRoom && f.Room != room.Lobby {
+		p.print(f.Failed(protocol.NoSuchRoom, "there is one room: "+room.Lobby))
+		return
+	}
 	switch f.CMD {
 	case protocol.Join:
 		p.join(f)
+	case protocol.JoinRoom: // JOIN has entered it
+		p.print(f.Done())
 	case protocol.Send:
 		p.send(f)
 	case protocol.Read:

@@ -187,6 +187,9 @@ func TestProgramsAreRefused(t *testing.T) {
 		`{"CMD":"SEND","MSG":"x","TO":["what is that"]}`:                   "unknown-nick",
 		`{"CMD":"SEND","MSG":"x","TO":["carol"],"ME":true}`:                protocol.BadField,
 		`{"CMD":"SEND","MSG":"x","TO":[1]}`:                                protocol.BadField,
+		`{"CMD":"JOINROOM"}`:                                               protocol.BadField,
+		`{"CMD":"JOINROOM","ROOM":"attic"}`:                                protocol.NoSuchRoom,
+		`{"CMD":"SEND","MSG":"x","ROOM":"attic"}`:                          protocol.NoSuchRoom,
 		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 protocol.NoSuchNick,
 		`{"CMD":"HISTORY","N":10001}`:                                      protocol.BadField,
 		`{"CMD":"DANCE","REF":"7"}`:                                        protocol.UnknownCmd,
@@ -198,6 +201,16 @@ func TestProgramsAreRefused(t *testing.T) {
 		}
 		bob.gets(`{"CMD":"PONG"}`)
 	}
+}
+
+// There is one room, which programs may name.
+func TestProgramsRoom(t *testing.T) {
+	t.Parallel()
+	bob := newRig(t).joins("bob")
+	bob.writes(`{"CMD":"JOINROOM","ROOM":"lobby","REF":"1"}`, `{"CMD":"SEND","MSG":"hi","ROOM":"lobby"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOINROOM","REF":"1"}`,
+		`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi","ROOM":"lobby"}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","STATUS":"delivered"}`)
 }
 
 // Three lines in a row that are no frames end the session; a good one between them begins anew.

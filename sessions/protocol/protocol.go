@@ -25,14 +25,15 @@ const (
 
 // The values of CMD: first those of programs, then those of the server.
 const (
-	Join    = "JOIN"
-	Send    = "SEND"
-	Read    = "READ"
-	Inbox   = "INBOX"
-	History = "HISTORY"
-	Who     = "WHO" // the answer, too
-	Ping    = "PING"
-	Quit    = "QUIT"
+	Join     = "JOIN"
+	JoinRoom = "JOINROOM"
+	Send     = "SEND"
+	Read     = "READ"
+	Inbox    = "INBOX"
+	History  = "HISTORY"
+	Who      = "WHO" // the answer, too
+	Ping     = "PING"
+	Quit     = "QUIT"
 
 	Ack    = "ACK"
 	List   = "LIST"
@@ -71,6 +72,7 @@ const (
 	NotAllowed  Code = "not-allowed"
 	Gap         Code = "gap"
 	NoSuchNick  Code = "no-such-nick"
+	NoSuchRoom  Code = "no-such-room"
 	Storage     Code = "storage"
 	Notice      Code = "notice" // of ERROR: words from the server or its operators
 )
@@ -172,7 +174,7 @@ func Decode(line []byte) (f Frame, err error) {
 		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
 	}
 	switch f.CMD {
-	case Join, Send, Read, Inbox, History, Who, Ping, Quit:
+	case Join, JoinRoom, Send, Read, Inbox, History, Who, Ping, Quit:
 	case "":
 		return wrong(BadField, "CMD is missing")
 	default:
@@ -185,6 +187,8 @@ func Decode(line []byte) (f Frame, err error) {
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
 		return wrong(BadField, "ME is for what is said to everyone")
+	case f.CMD == JoinRoom && f.Room == "":
+		return wrong(BadField, "ROOM is missing")
 	case f.N < 0 || f.N > MaxHistory:
 		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
 	}
