@@ -9,6 +9,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"whoelse/room"
 	"whoelse/sessions/protocol"
 )
 
@@ -399,5 +400,75 @@ func TestProgramsText(t *testing.T) {
 	}
 	if f := bob.frame(); f.Ref != "ü✓" {
 		t.Errorf("got %+v", f)
+	}
+}
+
+// After more than can be searched for, a program is told so, gets nothing of the past, and goes on
+// live.
+func TestProgramsGap(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.say("alice", "long ago")
+	hidden := r.joins("bob", `,"HIDDEN":true`)
+	hidden.writes(`{"CMD":"HISTORY","N":1}`)
+	since := hidden.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"long ago","ROOM":"lobby","REPLAY":true}`)[0].ID
+	r.registers("carol")
+	runs(t, r, dial{user: "bob", key: "bob", command: "block carol"})
+	carol := r.room.Visit(room.Identity{Nick: "carol"})
+	const lines = 420 // that are hidden: 4 MiB
+	said := make(chan error, lines)
+	for range lines {
+		carol.Say(room.KindSay, strings.Repeat("x", 10_000), func(err error) { said <- err })
+	}
+	for range lines {
+		r.must(<-said)
+	}
+	r.say("alice", "lately")
+	bob := r.bot("bob")
+	bob.writes(`{"CMD":"JOIN","SINCE":"` + since + `","REF":"j"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","REF":"j","UID":"bob"}`,
+		`{"CMD":"ERROR","REF":"j","CODE":"gap","REASON":"more was said since than is replayed"}`, "LIST bob")
+	r.say("alice", "now")
+	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"now","ROOM":"lobby"}`)
+}
+
+// So many direct messages wait for a program's READ; further ones are kept at once, until it has read
+// some.
+func TestProgramsHeld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const most = 1000
+	bob, alice := r.joins("bob"), r.joins("alice")
+	send := func(ref int) { alice.writes(fmt.Sprintf(`{"CMD":"SEND","MSG":"%d","TO":"bob","REF":"%[1]d"}`, ref)) }
+	answer := func(ref int) protocol.Frame {
+		for {
+			if f := alice.next(); f.CMD == protocol.Ack && f.Ref == fmt.Sprint(ref) {
+				return f
+			}
+		}
+	}
+	ids := map[string]string{}
+	for n := range most + 1 {
+		send(n)
+	}
+	for len(ids) <= most {
+		if f := bob.next(); f.CMD == protocol.Msg {
+			ids[f.Msg] = f.ID
+		}
+	}
+	if f := answer(most); f.Status != "kept" || f.Code != "lost" {
+		t.Errorf("one too many: %+v", f)
+	}
+	bob.writes(`{"CMD":"READ","IDS":["` + ids["0"] + `"]}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`)
+	send(most + 1)
+	for bob.next().Msg != fmt.Sprint(most+1) {
+	}
+	bob.writes(`{"CMD":"INBOX"}`)
+	for f := bob.frame(); f.Msg != fmt.Sprint(most) || !f.Replay; f = bob.frame() { // on a slow machine after others
+		if f.CMD != protocol.Msg {
+			t.Fatalf("it is not in the inbox: %+v", f)
+		}
 	}
 }
