@@ -146,7 +146,8 @@ func found(ack Frame, r result.Result) Answer {
 		a.Data = each(r.List, func(k result.Key) Key { return keyOf(k, "") })
 	case result.Moderation:
 		a.Data = []Action{{
-			Target: r.Whom, Seconds: int(r.For / time.Second), Reason: r.Why, Sessions: r.Sessions, Nicks: r.Hit, Addresses: r.From,
+			Target: text.CleanLine(r.Whom), Seconds: int(r.For / time.Second), Reason: text.CleanLine(r.Why),
+			Sessions: r.Sessions, Nicks: r.Hit, Addresses: r.From,
 		}}
 	case result.Invitation:
 		a.Data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"os"
@@ -13,8 +14,11 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/result"
+	"whoelse/sessions/text"
 )
 
 func TestDecode(t *testing.T) {
@@ -166,6 +170,7 @@ func TestCodesOfCommandsFollowTheSchema(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"CMD":"SEND","MSG":"x","TO":["a","b"],"REF":"1"}`))
 	f.Add([]byte(`{"CMD":"READ","IDS":"1","N":5}`))
+	f.Add([]byte(`{"CMD":"JOINROOM","ROOM":"lobby"}`))
 	f.Add([]byte("null"))
 	schema := server(f)
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -185,4 +190,56 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: %v", line, err)
 		}
 	})
+}
+
+// Whatever people have typed, and whatever is in the server's files, an answer is a line of the schema
+// whose text moves no cursor.
+func FuzzAppendResult(f *testing.F) {
+	f.Add("lunch", "not done: \"x\"")
+	f.Add("\x1b[2J\u202e\u2028\x00", "a\nb\xff<b>")
+	schema := server(f)
+	now := time.Now()
+	f.Fuzz(func(t *testing.T, typed, words string) {
+		words = cmp.Or(text.CleanLine(words), "why") // as render has it
+		nick := room.Presence{Nick: "bob", Online: true, Since: now, Active: now, Sessions: 1, Away: true, Reason: typed}
+		target := bans.Target{Nick: "bob"}
+		for _, r := range []result.Result{
+			result.Failure{Code: result.Usage}, result.Failure{Reason: result.Muted},
+			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.KeptAway, Reason: typed}},
+			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.RefusedFull}},
+			result.Online{People: []result.Person{{Presence: nick, Silent: true}}}, result.Lately{People: []room.Presence{nick, {Nick: "~sam", Lost: true, Active: now}}},
+			result.MOTD{Text: typed}, result.Back{}, result.BlockList{Nicks: []string{"bob"}}, result.Version{Version: "1"},
+			result.Settings{Preferences: room.Preferences{Absence: room.Absence{Since: now, Reason: typed}}, Zone: time.UTC},
+			result.Bans{List: []bans.Ban{{Target: target, By: "olivia", Made: now, Reason: typed}}},
+			result.Moderation{What: "kick", Whom: typed + ".", Why: typed, Hit: []string{"bob"}, Sessions: 1, From: []string{"::1"}, For: time.Hour},
+			result.Keys{List: []result.Key{{Entry: keys.Entry{Fingerprint: "SHA256:x", Added: now, Disabled: typed}}}},
+		} {
+			line := string(AppendResult(nil, Frame{CMD: "BANS"}, r, words))
+			validLine(t, schema, line)
+			var frame map[string]any
+			if err := json.Unmarshal([]byte(line), &frame); err != nil {
+				t.Fatal(err)
+			}
+			checkText(t, frame)
+		}
+	})
+}
+
+// checkText asserts that all strings in a value are clean.
+func checkText(t *testing.T, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case string:
+		if text.Clean(value) != value {
+			t.Errorf("%q is not clean", value)
+		}
+	case []any:
+		for _, v := range value {
+			checkText(t, v)
+		}
+	case map[string]any:
+		for _, v := range value {
+			checkText(t, v)
+		}
+	}
 }
