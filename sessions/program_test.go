@@ -47,6 +47,15 @@ func (b *bot) writes(frames ...string) {
 // next returns the next frame.
 func (b *bot) next() (f protocol.Frame) {
 	b.t.Helper()
+	if err := json.Unmarshal(b.line(), &f); err != nil {
+		b.t.Fatal(err)
+	}
+	return f
+}
+
+// line returns the next frame as it comes.
+func (b *bot) line() []byte {
+	b.t.Helper()
 	var line string
 	if !b.Await(patience, func() bool {
 		lines := strings.SplitAfter(b.received(), "\n")
@@ -63,13 +72,10 @@ func (b *bot) next() (f protocol.Frame) {
 	if err == nil {
 		err = b.schema.Validate(value)
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &f)
-	}
 	if err != nil {
 		b.t.Fatalf("%s\n%v", line, err)
 	}
-	return f
+	return []byte(line)
 }
 
 // short is a frame without what differs each time.
@@ -470,5 +476,66 @@ func TestProgramsHeld(t *testing.T) {
 		if f.CMD != protocol.Msg {
 			t.Fatalf("it is not in the inbox: %+v", f)
 		}
+	}
+}
+
+// A client of the course's protocol, written from the names of its fields alone: it knows JOIN, SEND,
+// ACK, LIST and MSG, fills in all fields it knows, and ignores others.
+func TestClientOfTheCourse(t *testing.T) {
+	t.Parallel()
+	type user struct{ UN, UID string }
+	type frame struct {
+		CMD, TYPE, MSG, FROM string
+		DATA                 []user
+	}
+	r := newRig(t)
+	join := func(name string) (next func(cmd string) frame, send func(any)) {
+		c := r.bot(name)
+		next = func(cmd string) (f frame) {
+			for f.CMD != cmd {
+				f = frame{}
+				r.must(json.Unmarshal(c.line(), &f))
+			}
+			return f
+		}
+		send = func(f any) {
+			line, err := json.Marshal(f)
+			r.must(err)
+			c.typed(string(line) + "\n")
+		}
+		send(struct{ CMD, UN, UID string }{"JOIN", name, name})
+		if f := next("ACK"); f.TYPE != "OKAY" {
+			t.Errorf("%s joins: %+v", name, f)
+		}
+		return next, send
+	}
+	type message struct {
+		CMD, MSG string
+		TO       []string
+		FROM     string
+	}
+	alice, toAlice := join("alice")
+	bob, toBob := join("bob")
+	if list := bob("LIST").DATA; !slices.Equal(list, []user{{"alice", "alice"}, {"bob", "bob"}}) {
+		t.Errorf("bob sees %+v", list)
+	}
+	for list := alice("LIST").DATA; len(list) < 2; list = alice("LIST").DATA {
+	}
+	toBob(message{"SEND", "to all", []string{}, "bob"})
+	if f := alice("MSG"); f.TYPE != "ALL" || f.FROM != "bob" || f.MSG != "to all" {
+		t.Errorf("alice gets %+v", f)
+	}
+	toAlice(message{"SEND", "to one", []string{"bob"}, "alice"})
+	f := bob("MSG")
+	for ; f.FROM == "bob"; f = bob("MSG") { // what it said itself comes, too
+	}
+	if f.TYPE != "PRIVATE" || f.FROM != "alice" || f.MSG != "to one" {
+		t.Errorf("bob gets %+v", f)
+	}
+	toAlice(message{"SEND", "to nobody", []string{"zebra"}, "alice"})
+	for f := alice("ACK"); f.TYPE != "FAIL"; f = alice("ACK") {
+	}
+	toBob(struct{ CMD, MSG, FROM string }{"SEND", "without a list", "bob"})
+	for f := alice("MSG"); f.MSG != "without a list"; f = alice("MSG") {
 	}
 }
