@@ -35,7 +35,8 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
 	case result.Online:
 		return facts(dst, r.People, func(p result.Person) []string {
-			states := commas(when(p.Away, "away"), when(p.Sessions == 0, "lost"), when(p.Silent && p.Sessions > 0, "silent"))
+			states := commas(when(p.Away, "away"), when(p.Sessions == 0, "lost"),
+				when(p.Silent && p.Sessions > 0, "silent"), when(p.Quiet, "quiet"))
 			state := cmp.Or(strings.ReplaceAll(states, " ", ""), "here")
 			return []string{p.Nick, at(p.Since), at(p.Active), strconv.Itoa(p.Sessions), state, p.Reason}
 		})
@@ -67,7 +68,7 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	case result.Invitation:
 		return columns(dst, r.Nick, r.Code, duration.Format(r.For), r.Join)
 	case result.Help:
-		return facts(dst, r.Commands, func(c *parse.Syntax) []string { return []string{c.Forms()[0], c.Help} })
+		return facts(dst, r.Commands, func(c *parse.Syntax) []string { return []string{strings.TrimPrefix(c.Forms()[0], "/"), c.Help} })
 	case result.MOTD:
 		return MOTD(dst, r.Text)
 	case result.Done:
