@@ -53,7 +53,8 @@ func (r *rig) inJSON(schema *jsonschema.Schema, nick, command string) string {
 			got = append(got, secrets.ReplaceAllString(varies.ReplaceAllString(row, ""), "$1"))
 			continue
 		}
-		got = append(got, strings.Join(strings.Fields(strings.Join([]string{cmp.Or(f.Type, f.CMD), f.Of, string(f.Code), f.UID}, " ")), " "))
+		words := fmt.Sprint(cmp.Or(f.Type, f.CMD), " ", f.Of, " ", f.Code, " ", f.UID)
+		got = append(got, strings.Join(strings.Fields(words), " "))
 		if !strings.Contains(said, "\n! whoelse: "+f.Reason+"\n") {
 			r.t.Errorf("%s: its failure is not on standard error:\n%s", command, said)
 		}
@@ -87,8 +88,8 @@ func TestTailInJSON(t *testing.T) {
 	}
 }
 
-// Every command of the table answers in frames, with words only on standard error, and nobody sees
-// who gives it. A new command needs a line here.
+// Every command of the table answers in frames, with words only on standard error, or without --json
+// with facts, and nobody sees who gives it. A new command needs a line here.
 func TestEveryCommandAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	r := newRigOf(t, "olivia")
@@ -190,6 +191,16 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	for _, c := range sessions.Grammar {
 		if !tried[c.Name] {
 			t.Errorf("%s was not tried with --json", c.Name)
+		}
+	}
+	for _, c := range sessions.Grammar { // without --json, most with a mistake
+		if c.Name == "json" || c.Name == "tail" {
+			continue
+		}
+		for row := range strings.SplitSeq(runs(t, r, dial{user: "olivia", key: "olivia", command: c.Name}), "\n") {
+			if strings.HasPrefix(row, " ") || strings.Contains(row, "* ") && c.Name != "help" {
+				t.Errorf("%s is no fact: %q", c.Name, row)
+			}
 		}
 	}
 	alice.typed("/say still here\n")

@@ -38,7 +38,8 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
-	if failed := s.replay(ctx, o, ask, func(m []*room.Message) int { return s.printFacts(m, wanted, true) }); failed != nil {
+	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
+	if failed := s.replay(ctx, o, ask, past); failed != nil {
 		return failed
 	}
 	for {

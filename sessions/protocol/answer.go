@@ -89,6 +89,7 @@ func CodeOf(f result.Failure) Code {
 // there is no such command. words are for the REASON of a failure.
 func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 	ack := f.Done()
+	var data any // of an Answer
 	switch r := r.(type) {
 	case result.Failure:
 		ack = f.Failed(CodeOf(r), words)
@@ -114,51 +115,31 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		ack.Msg = text.Clean(r.Text)
 	case result.Version:
 		ack.Msg = r.Version
-	case result.Settings, result.Identity, result.Keys, result.KeysAdded, result.Moderation, result.Invitation, result.Bans, result.Help, result.HelpOn:
-		return appendLine(dst, found(ack, r))
+	case result.Settings:
+		data = []Settings{settingsOf(r)}
+	case result.Identity:
+		ack.UID, data = r.Nick, ownKey(r.Fingerprint)
+	case result.Keys:
+		data = each(r.List, func(k result.Key) Key { return keyOf(k, r.In) })
+	case result.KeysAdded:
+		ack.UID, data = r.Nick, each(r.List, func(k result.Key) Key { return keyOf(k, "") })
+	case result.Bans:
+		data = each(r.List, banOf)
+	case result.Moderation:
+		data = []Action{actionOf(r)}
+	case result.Invitation:
+		data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
+	case result.Help:
+		data = each(r.Commands, commandOf)
+	case result.HelpOn:
+		data = []Command{commandOf(r.Syntax)}
 	default:
 		return dst
 	}
-	return Append(dst, ack)
-}
-
-// found is the answer to a command that finds things, each of which is an object of DATA.
-func found(ack Frame, r result.Result) Answer {
-	a := Answer{Frame: ack}
-	switch r := r.(type) {
-	case result.Settings:
-		away := r.Absence
-		a.Data = []Settings{{
-			Away: away.Away(), Since: Time(away.Since), Reason: text.CleanLine(away.Reason),
-			Blocked: append([]string{}, r.Blocked...), Zone: r.Zone.String(),
-		}}
-	case result.Identity:
-		a.UID = r.Nick
-		own := []Key{}
-		if r.Fingerprint != "" {
-			own = append(own, Key{Key: r.Fingerprint, Current: true})
-		}
-		a.Data = own
-	case result.Keys:
-		a.Data = each(r.List, func(k result.Key) Key { return keyOf(k, r.In) })
-	case result.KeysAdded:
-		a.UID = r.Nick
-		a.Data = each(r.List, func(k result.Key) Key { return keyOf(k, "") })
-	case result.Moderation:
-		a.Data = []Action{{
-			Target: text.CleanLine(r.Whom), Seconds: int(r.For / time.Second), Reason: text.CleanLine(r.Why),
-			Sessions: r.Sessions, Nicks: r.Hit, Addresses: r.From,
-		}}
-	case result.Invitation:
-		a.Data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
-	case result.Bans:
-		a.Data = each(r.List, banOf)
-	case result.Help:
-		a.Data = each(r.Commands, commandOf)
-	case result.HelpOn:
-		a.Data = []Command{commandOf(r.Syntax)}
+	if data != nil {
+		return appendLine(dst, Answer{ack, data})
 	}
-	return a
+	return Append(dst, ack)
 }
 
 // each converts all of list; the result is not nil.
@@ -170,6 +151,22 @@ func each[T, To any](list []T, convert func(T) To) []To {
 	return all
 }
 
+func settingsOf(r result.Settings) Settings {
+	away := r.Absence
+	return Settings{
+		Away: away.Away(), Since: Time(away.Since), Reason: text.CleanLine(away.Reason),
+		Blocked: append([]string{}, r.Blocked...), Zone: r.Zone.String(),
+	}
+}
+
+// ownKey is the key that somebody has logged in with; guests have none.
+func ownKey(fingerprint string) []Key {
+	if fingerprint == "" {
+		return []Key{}
+	}
+	return []Key{{Key: fingerprint, Current: true}}
+}
+
 func keyOf(k result.Key, in string) Key {
 	return Key{
 		Key: k.Fingerprint, Type: k.Type, Current: k.Fingerprint == in, Added: Time(k.Added), Used: Time(k.Used),
@@ -178,7 +175,16 @@ func keyOf(k result.Key, in string) Key {
 }
 
 func banOf(b bans.Ban) Ban {
-	return Ban{Target: b.Target.String(), By: b.By, Since: Time(b.Made), Until: Time(b.Until), Reason: text.CleanLine(b.Reason)}
+	return Ban{
+		Target: b.Target.String(), By: b.By, Since: Time(b.Made), Until: Time(b.Until), Reason: text.CleanLine(b.Reason),
+	}
+}
+
+func actionOf(m result.Moderation) Action {
+	return Action{
+		Target: text.CleanLine(m.Whom), Seconds: int(m.For / time.Second), Reason: text.CleanLine(m.Why),
+		Sessions: m.Sessions, Nicks: m.Hit, Addresses: m.From,
+	}
 }
 
 func commandOf(c *parse.Syntax) Command {

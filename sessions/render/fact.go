@@ -68,7 +68,9 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	case result.Invitation:
 		return columns(dst, r.Nick, r.Code, duration.Format(r.For), r.Join)
 	case result.Help:
-		return facts(dst, r.Commands, func(c *parse.Syntax) []string { return []string{strings.TrimPrefix(c.Forms()[0], "/"), c.Help} })
+		return facts(dst, r.Commands, func(c *parse.Syntax) []string {
+			return []string{strings.TrimPrefix(c.Forms()[0], "/"), c.Help}
+		})
 	case result.MOTD:
 		return MOTD(dst, r.Text)
 	case result.Done:

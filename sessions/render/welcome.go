@@ -38,7 +38,8 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 
 // awaySince tells somebody that they are away, if so.
 func awaySince(a room.Absence, st Style, now time.Time) string {
-	return when(a.Away(), "you have been away since "+Clock(a.Since, now, st)+when(a.Reason != "", " ("+a.Reason+")")+"; /back to return")
+	why := when(a.Reason != "", " ("+a.Reason+")")
+	return when(a.Away(), "you have been away since "+Clock(a.Since, now, st)+why+"; /back to return")
 }
 
 // identity tells somebody their name, and reports whether it is not the one they asked for.
