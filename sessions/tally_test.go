@@ -2,6 +2,9 @@ package sessions
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"whoelse/room"
@@ -56,6 +59,22 @@ func TestExitStatus(t *testing.T) {
 		}
 		if got, want := terminal.exit(c.cause) == exitOK, voluntary(c.cause); got != want {
 			t.Errorf("%s, at a terminal: well %v, want %v", name, got, want)
+		}
+	}
+}
+
+// The README and help list every exit status.
+func TestExitStatusesAreDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{exitOK, exitFailed, exitUsage, exitPartly, exitNotAllowed, exitUnknown, exitUnconfirmed} {
+		if !strings.Contains(string(readme), fmt.Sprintf("\n| %d | ", status)) {
+			t.Errorf("the README lacks %d", status)
+		}
+		if !strings.Contains(Grammar.Find("help").More, fmt.Sprintf(" %d ", status)) {
+			t.Errorf("help lacks %d", status)
 		}
 	}
 }
