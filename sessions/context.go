@@ -47,8 +47,10 @@ type session struct {
 	term    *terminal.Terminal      // nil without a pty, and of a command
 	resized atomic.Bool             // the window changed; the writer follows
 	frames  atomic.Bool             // a program is told in frames
-	asked   *protocol.Frame         // that frames answer, of a command with --json; set before it runs
 	program atomic.Pointer[program] // that has joined; nil of a person
+
+	// asked is of a command with --json: the frames of its results answer this one.
+	asked atomic.Pointer[protocol.Frame]
 
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
@@ -172,9 +174,10 @@ func (s *session) report(r result.Result) {
 // rendered counts a result and is what goes to standard output for it.
 func (s *session) rendered(r result.Result) string {
 	failed := s.tally.add(r) // for standard error
+	asked := s.asked.Load()
 	switch {
-	case s.asked != nil:
-		return string(protocol.AppendResult(nil, *s.asked, r, render.Reason(r, s.style(), time.Now())))
+	case asked != nil:
+		return string(protocol.AppendResult(nil, *asked, r, render.Reason(r, s.style(), time.Now())))
 	case failed:
 		return ""
 	case s.tally.source == fromShell:

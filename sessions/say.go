@@ -29,7 +29,7 @@ func (s *session) say(call parse.Call) result.Result {
 // about it.
 func (s *session) speak(kind room.Kind, text string, bytes int64) {
 	stored := s.stored(bytes)
-	if s.asked == nil {
+	if s.asked.Load() == nil {
 		s.member.Say(kind, text, stored)
 		return
 	}

@@ -21,7 +21,7 @@ func (s *session) lastLines(cause error) (words, errors string) {
 		return bye(cause), ""
 	}
 	last := ""
-	if s.asked != nil && !voluntary(cause) {
+	if s.asked.Load() != nil && !voluntary(cause) {
 		last = bye(cause)
 	}
 	if voluntary(cause) {
@@ -41,7 +41,7 @@ func (s *session) lastLines(cause error) (words, errors string) {
 func (s *session) runLine(line string) {
 	call, err := Grammar.Command(line)
 	if call.JSON {
-		s.asked = &protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))}
+		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))})
 	}
 	switch {
 	case err != nil:

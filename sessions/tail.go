@@ -94,7 +94,7 @@ func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message
 
 // appendFact appends a message, of the past or as it comes, as scripts get it.
 func (s *session) appendFact(dst []byte, m *room.Message, past bool) []byte {
-	if s.asked == nil {
+	if s.asked.Load() == nil {
 		return render.Fact(dst, m)
 	}
 	f := protocol.OfMessage(m)
