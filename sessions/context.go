@@ -74,6 +74,9 @@ func (s *session) write() {
 // turnAway ends the channel of who has no session, in words, if they are taken.
 func (s *session) turnAway(cause error) {
 	defer time.AfterFunc(goodbyeLimit, s.ch.Abort).Stop()
+	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
+		s.ch.Write([]byte(bye(cause)))
+	}
 	s.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
 	s.ch.Exit(s.tally.exit(cause))
 }
