@@ -77,6 +77,9 @@ func (s *Member) Blocked() ([]string, error) {
 	return p.Blocked, err
 }
 
+// Preferences returns what the person has set.
+func (s *Member) Preferences() (Preferences, error) { return s.room.preferences(s.nick) }
+
 // Away marks the person as away: direct messages are kept for the inbox, until Back. The person
 // need not be present. A guest's absence ends with the guest.
 func (s *Member) Away(reason string) error {

@@ -37,7 +37,11 @@ func TestBanOfAddress(t *testing.T) {
 		c.sees("you are banned by olivia for 2h, with everyone from 127.0.0.2: noise", "(exit status 1)")
 	}
 	oscar.sees("olivia banned 127.0.0.2 for 2h: noise")
-	connect(t, office, dial{user: "dave", key: "dave", command: "say hello"}).sees("whoelse: you are banned until", "(exit status 1)")
+	connect(t, office, dial{user: "dave", key: "dave", command: "say hello"}).sees("whoelse: you are banned until", "(exit status 4)")
+	for _, command := range []string{"say --json hello", "json"} {
+		dave := connect(t, office, dial{user: "dave", key: "dave", command: command})
+		dave.sees(`{"CMD":"BYE","CODE":"ended","REASON":"you are banned until`, "(exit status 4)")
+	}
 	connect(t, office, dial{user: "dave", key: "dave", width: 80, height: 9}).sees("noise")
 	olivia.enters("/bans", "1 ban:", "127.0.0.2 by olivia on ", " UTC: noise")
 	carol.enters("not me", "carol: not me")

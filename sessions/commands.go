@@ -49,14 +49,14 @@ func init() {
 			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
 			More: "MINUTES goes up to 10080, which is a week."}},
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
-			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Args: parse.SendArgs,
+			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
 			More: "For each of them you see whether it was delivered, or is kept until they return."}},
 		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
-			Name: "reply", Aliases: []string{"r"}, Args: parse.NeedText,
+			Name: "reply", Aliases: []string{"r"}, Text: true, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
-			Name: "broadcast", BareWords: []string{"broadcast"}, Args: parse.BroadcastArgs,
+			Name: "broadcast", BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
 			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people"}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
@@ -70,13 +70,13 @@ func init() {
 			Usage: "/show ID", Help: "all of a long message",
 			More: "A message that was cut has its ID in its last line."}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "say", Args: parse.NeedText,
+			Name: "say", Text: true, Args: parse.NeedText,
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "me", Args: parse.NeedText,
+			Name: "me", Text: true, Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
-			Name: "away", Args: parse.OptionalText,
+			Name: "away", Text: true, Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
 			More: "You stay away until /back, even if you leave and return."}},
 		{may: keyedInShell, run: (*session).back, Syntax: parse.Syntax{
@@ -96,12 +96,18 @@ func init() {
 			Usage: "/nick", Help: "show your nick and your key",
 			More: "A key keeps its nick. To have another nick, connect under it with another key: ssh -i FILE NICK@HOST."}},
 		{may: keyed, run: (*session).key, Syntax: parse.Syntax{
-			Name: "key", Aliases: []string{"keys"}, Args: parse.KeyArgs,
+			Name: "key", Aliases: []string{"keys"}, Text: true, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
+		{run: (*session).settings, Syntax: parse.Syntax{
+			Name: "settings", Args: parse.NoArgs,
+			Usage: "/settings", Help: "what you have set: away, blocks, time zone"}},
 		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},
+		{run: (*session).version, Syntax: parse.Syntax{
+			Name: "version", Args: parse.NoArgs,
+			Usage: "/version", Help: "the version of the server"}},
 		{echoes: true, roomOnly: true, run: (*session).clear, Syntax: parse.Syntax{
 			Name: "clear", Args: parse.NoArgs,
 			Usage: "/clear", Help: "clear the screen"}},
@@ -118,7 +124,8 @@ func init() {
 			More: "docs/protocol.md describes it."}},
 		{run: (*session).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,
-			Usage: "/help [COMMAND]", Help: "this list, or more about one command"}},
+			Usage: "/help [COMMAND]", Help: "this list, or more about one command",
+			More: "Commands also work from a shell: ssh HOST COMMAND, or ssh HOST COMMAND --json for JSON. Exit codes: 0 done, 1 not done, 2 usage, 3 done for some of several recipients, 4 not allowed, 67 nobody has that nick, 75 not confirmed: try again."}},
 		{roomOnly: true, run: (*session).quit, Syntax: parse.Syntax{
 			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},
@@ -127,10 +134,10 @@ func init() {
 			Usage: "/invite NICK [DURATION]", Help: "a one-time code for someone new",
 			More: "The first new key to connect with the code gets the nick. The code works once, within DURATION (24h)."}},
 		{may: operators, run: (*session).kick, Syntax: parse.Syntax{
-			Name: "kick", Args: parse.KickArgs,
+			Name: "kick", Text: true, Args: parse.KickArgs,
 			Usage: "/kick NICK [REASON]", Help: "end all sessions of NICK"}},
 		{may: operators, run: (*session).ban, Syntax: parse.Syntax{
-			Name: "ban", Args: parse.BanArgs,
+			Name: "ban", Text: true, Args: parse.BanArgs,
 			Usage: "/ban NICK|FINGERPRINT|ADDRESS|CIDR [DURATION] [REASON]", Example: "/ban bob 1d spam", Help: "ban someone and end their sessions",
 			More: "DURATION looks like 30m, 24h or 90d; without one, or with forever, the ban is permanent. A ban that covers another operator is refused unless the word anyway comes before the reason."}},
 		{may: operators, run: (*session).unban, Syntax: parse.Syntax{
@@ -146,7 +153,7 @@ func init() {
 			Name: "unmute", Args: parse.NeedNick,
 			Usage: "/unmute NICK", Help: "let NICK write again"}},
 		{may: operators, speaks: true, run: (*session).announce, Syntax: parse.Syntax{
-			Name: "announce", Args: parse.NeedText,
+			Name: "announce", Text: true, Args: parse.NeedText,
 			Usage: "/announce TEXT", Help: "show TEXT to everyone as an announcement"}},
 	}
 	for _, c := range commands {

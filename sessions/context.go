@@ -18,6 +18,7 @@ import (
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/protocol"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
@@ -48,6 +49,9 @@ type session struct {
 	frames  atomic.Bool             // a program is told in frames
 	program atomic.Pointer[program] // that has joined; nil of a person
 
+	// asked is of a command with --json: the frames of its results answer this one.
+	asked atomic.Pointer[protocol.Frame]
+
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
@@ -70,6 +74,9 @@ func (s *session) write() {
 // turnAway ends the channel of who has no session, in words, if they are taken.
 func (s *session) turnAway(cause error) {
 	defer time.AfterFunc(goodbyeLimit, s.ch.Abort).Stop()
+	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
+		s.ch.Write([]byte(bye(cause)))
+	}
 	s.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
 	s.ch.Exit(s.tally.exit(cause))
 }
@@ -154,17 +161,32 @@ func (s *session) operator() bool { return s.login.Role == roleOperator }
 
 // show shows a result, of whatever length. It waits while much is queued.
 func (s *session) show(r result.Result) {
-	if !s.tally.add(r) {
-		s.print(string(render.Result(nil, r, s.style(), time.Now())), nil)
+	if lines := s.rendered(r); lines != "" {
+		s.print(lines, nil)
 	}
 }
 
 // report shows a result that came later, or while a command runs. It does not wait and
 // may be called on any goroutine, such as the log's.
 func (s *session) report(r result.Result) {
-	if !s.tally.add(r) {
-		s.out.tell(string(render.Result(nil, r, s.style(), time.Now())))
+	if lines := s.rendered(r); lines != "" {
+		s.out.tell(lines)
 	}
+}
+
+// rendered counts a result and is what goes to standard output for it.
+func (s *session) rendered(r result.Result) string {
+	failed := s.tally.add(r) // for standard error
+	asked := s.asked.Load()
+	switch {
+	case asked != nil:
+		return string(protocol.AppendResult(nil, *asked, r, render.Reason(r, s.style(), time.Now())))
+	case failed:
+		return ""
+	case s.tally.source == fromShell:
+		return string(render.Facts(nil, r, s.style(), time.Now()))
+	}
+	return string(render.Result(nil, r, s.style(), time.Now()))
 }
 
 // note reports words that are no command's.

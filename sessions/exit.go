@@ -18,6 +18,7 @@ const (
 	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
 	exitPartly      = 3  // done for some of several recipients
+	exitNotAllowed  = 4  // may not; or kicked, banned, or without a valid key
 	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
 	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
 )
@@ -31,6 +32,8 @@ func exitOf(r result.Result) int {
 			return exitUsage
 		case result.NotFound:
 			return exitUnknown
+		case result.NotAllowed:
+			return exitNotAllowed
 		case result.Unconfirmed:
 			return exitUnconfirmed
 		}
@@ -63,7 +66,7 @@ type tally struct {
 	done     int        // recipients
 	status   int        // of all failures so far
 	doubtful bool
-	failures []result.Result // for standard error
+	failures []result.Result // and warnings, for standard error
 }
 
 // source is where calls come from.
@@ -85,6 +88,10 @@ func (t *tally) add(r result.Result) (kept bool) {
 		if _, ok := r.(result.Receipt); ok {
 			t.done++
 		}
+		if r == (result.Done{What: result.NotSearched}) && t.source == fromShell { // a warning, not a fact
+			t.failures = append(t.failures, r)
+			return true
+		}
 		return false
 	case status == exitUnconfirmed:
 		t.doubtful = true
@@ -104,9 +111,12 @@ func (t *tally) add(r result.Result) (kept bool) {
 func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	_, sentAway := cause.(expelled)
 	switch {
 	case t.source == fromShell && errors.Is(cause, errShutdown):
 		return exitUnconfirmed
+	case t.source == fromShell && sentAway:
+		return exitNotAllowed
 	case !voluntary(cause): // ended from outside, or never let in
 		return exitFailed
 	case t.source == fromTerminal:
@@ -127,12 +137,7 @@ func (t *tally) stderr(st render.Style) string {
 	defer t.mu.Unlock()
 	var lines strings.Builder
 	for _, r := range t.failures {
-		switch r := r.(type) {
-		case result.Failure:
-			lines.WriteString("whoelse: " + render.Failure(r, st, time.Now()) + "\n")
-		case result.Receipt:
-			lines.WriteString("whoelse: " + render.Receipt(r) + "\n")
-		}
+		lines.WriteString("whoelse: " + render.Reason(r, st, time.Now()) + "\n")
 	}
 	return lines.String()
 }

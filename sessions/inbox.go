@@ -63,17 +63,16 @@ func (s *session) showMessage(call parse.Call) result.Result {
 // and for the rate, so that however much is asked for, and however slowly it is taken,
 // little more than a page of it is in memory.
 func (s *session) showPages(pages result.Pages) {
-	empty, work := true, 0
+	end, work := pages.None, 0
 	for page, err := range pages.Each {
 		work += page.Searched / searchedWorth
 		if len(page.Messages) > 0 {
-			empty = false
+			end = result.Done{}
 			work += s.showPage(pages, page.Messages)
 		}
 		switch {
 		case errors.Is(err, room.ErrSearchLimit):
-			empty = false
-			s.show(result.Done{What: result.NotSearched})
+			end = result.Done{What: result.NotSearched}
 		case s.ctx.Err() != nil:
 			return
 		case err != nil:
@@ -85,16 +84,21 @@ func (s *session) showPages(pages result.Pages) {
 		}
 		work %= messageWorth
 	}
-	if empty {
-		s.show(pages.None)
-	}
+	s.show(end)
 }
 
 // showPage shows messages and returns how many bytes that are.
 func (s *session) showPage(pages result.Pages, messages []*room.Message) int {
-	style := s.style()
-	style.Whole = pages.Whole
-	lines := render.Messages(nil, messages, s.member.Nick(), style, time.Now())
+	var lines []byte
+	if s.tally.source == fromShell {
+		for _, m := range messages {
+			lines = s.appendFact(lines, m, true)
+		}
+	} else {
+		style := s.style()
+		style.Whole = pages.Whole
+		lines = render.Messages(nil, messages, s.member.Nick(), style, time.Now())
+	}
 	var shown func(bool)
 	if pages.Unread {
 		s.pending.add(1)

@@ -45,7 +45,7 @@ func TestKeyFromInput(t *testing.T) {
 	run := connect(t, r.addr, dial{user: "bob", key: "bob", command: "key add -"})
 	run.typed(public("laptop") + "\n")
 	run.ch.CloseWrite()
-	run.sees("added "+fingerprint("laptop"), "(exit status 0)")
+	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "(exit status 0)")
 }
 
 // What is no key, or somebody else's, is refused in words that move no cursor.
@@ -73,7 +73,7 @@ func TestKeyRefusals(t *testing.T) {
 		t.Errorf("bob got %q", strange)
 	}
 	guest := connect(t, r.addr, dial{user: "eve", command: "key"})
-	guest.sees("guests have no keys", "(exit status 1)")
+	guest.sees("guests have no keys", "(exit status 4)")
 	connect(t, r.addr, dial{user: "eve", command: "key add " + public("x")}).sees("guests have no keys")
 	if raw, _ := os.ReadFile(filepath.Join(r.dir, "authorized_keys")); strings.Count(string(raw), "\n") != 2 || strings.Contains(string(raw), "ROLE") {
 		t.Errorf("the file is now:\n%s", raw)

@@ -9,7 +9,6 @@ package sessions
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
@@ -91,6 +90,8 @@ type Config struct {
 	Quota *quota.Limiter
 	Space *space.Guard
 	Log   *slog.Logger
+	// Version is the program's, for people.
+	Version string
 }
 
 // Manager serves sessions. Its methods may be called concurrently.
@@ -154,7 +155,7 @@ func (m *Manager) admit(ch *sshd.Channel) error {
 		m.cfg.Came(who.Addr)
 	}
 	if ban, banned := m.cfg.Bans.Find(who); banned {
-		return errors.New(ban.Words())
+		return expelled(ban.Words())
 	}
 	if who.Key != "" {
 		m.cfg.Used.Note(who.Key)

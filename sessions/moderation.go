@@ -238,7 +238,7 @@ func (s *session) announce(call parse.Call) result.Result {
 	bytes := quota.Record(call.Text, nil)
 	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
 	if failed == nil {
-		s.member.Say(room.KindNotice, call.Text, s.stored(bytes))
+		s.speak(room.KindNotice, call.Text, bytes)
 	}
 	return failed
 }

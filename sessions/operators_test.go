@@ -92,7 +92,7 @@ func TestKickEndsEverySession(t *testing.T) {
 			t.Errorf("bob got %q", strange)
 		}
 	}
-	waits.sees("! whoelse: you were kicked by olivia: evil", "(exit status 1)")
+	waits.sees("! whoelse: you were kicked by olivia: evil", "(exit status 4)")
 	carol.sees("bob left")
 	carol.neverSaw("half a mess")
 	if got, want := r.audited(), []map[string]string{{"who": "olivia", "what": "kick", "whom": "bob", "why": "evil[2J <b>?"}}; !cmp.Equal(got, want) {
@@ -128,7 +128,7 @@ func TestMute(t *testing.T) {
 	bob.sees("olivia: do you hear me")
 	for _, line := range []string{"aloud", "@olivia aloud", "/me is aloud", "broadcast aloud", "broadcast user olivia,zoe aloud", "/r aloud", "/away aloud"} {
 		run := connect(t, r.addr, dial{user: "bob", key: "bob", command: strings.TrimPrefix(commandOf(line), "/")})
-		run.sees("not sent: olivia muted you until", "(exit status 1)")
+		run.sees("not sent: olivia muted you until", "(exit status 4)")
 		before := strings.Count(bob.received(), "not sent: olivia muted you until")
 		bob.typed(line + "\r")
 		bob.counts("not sent: olivia muted you until", before+1)
@@ -165,7 +165,7 @@ func TestAnnounce(t *testing.T) {
 	if strange := bob.strange(); len(strange) > 0 {
 		t.Errorf("bob got %q", strange)
 	}
-	connect(t, r.addr, dial{user: "bob", key: "bob", command: "history 1"}).sees("olivia announces: down at ")
+	connect(t, r.addr, dial{user: "bob", key: "bob", command: "history 1"}).sees("\tnotice\tolivia\t#lobby\tdown at ")
 	r.terminal("carol", r.addr).sees("olivia announces: down at ")
 }
 

@@ -132,24 +132,9 @@ func (p *program) notice(r result.Result) {
 
 // fail answers f with a failure.
 func (p *program) fail(f protocol.Frame, r result.Result) {
-	failure, ok := r.(result.Failure)
-	if !ok {
-		return
+	if failure, ok := r.(result.Failure); ok {
+		p.print(f.Failed(protocol.CodeOf(failure), render.Reason(failure, p.style(), time.Now())))
 	}
-	code := protocol.NotAllowed
-	switch {
-	case failure.Reason == result.Muted:
-		code = protocol.Muted
-	case failure.Reason == result.TooLong:
-		code = protocol.TextTooLong
-	case failure.Reason == result.TooManyTails, failure.Code == result.Limit:
-		code = protocol.Limit
-	case failure.Code == result.NotFound:
-		code = protocol.NoSuchNick
-	case failure.Code == result.Storage:
-		code = protocol.Storage
-	}
-	p.print(f.Failed(code, text.CleanLine(render.Failure(failure, p.style(), time.Now()))))
 }
 
 // readAll handles lines until the input or the session ends, and says why.
@@ -201,9 +186,16 @@ func (p *program) handle(f protocol.Frame) {
 		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
 		return
 	}
+	inRoom := f.CMD == protocol.JoinRoom || f.CMD == protocol.Send && f.Room != ""
+	if inRoom && f.Room != room.Lobby {
+		p.print(f.Failed(protocol.NoSuchRoom, "there is one room: "+room.Lobby))
+		return
+	}
 	switch f.CMD {
 	case protocol.Join:
 		p.join(f)
+	case protocol.JoinRoom: // JOIN has entered it
+		p.print(f.Done())
 	case protocol.Send:
 		p.send(f)
 	case protocol.Read:
@@ -387,7 +379,7 @@ func (p *program) send(f protocol.Frame) {
 
 // answer answers a SEND for one recipient. It does not wait and is for any goroutine.
 func (p *program) answer(f protocol.Frame, r result.Receipt) {
-	p.tell(f.OfReceipt(r, text.CleanLine(render.Receipt(r))))
+	p.tell(f.OfReceipt(r, render.Reason(r, p.style(), time.Now())))
 }
 
 // say says something to everyone.

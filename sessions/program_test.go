@@ -9,6 +9,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"whoelse/room"
 	"whoelse/sessions/protocol"
 )
 
@@ -46,6 +47,15 @@ func (b *bot) writes(frames ...string) {
 // next returns the next frame.
 func (b *bot) next() (f protocol.Frame) {
 	b.t.Helper()
+	if err := json.Unmarshal(b.line(), &f); err != nil {
+		b.t.Fatal(err)
+	}
+	return f
+}
+
+// line returns the next frame as it comes.
+func (b *bot) line() []byte {
+	b.t.Helper()
 	var line string
 	if !b.Await(patience, func() bool {
 		lines := strings.SplitAfter(b.received(), "\n")
@@ -62,13 +72,10 @@ func (b *bot) next() (f protocol.Frame) {
 	if err == nil {
 		err = b.schema.Validate(value)
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &f)
-	}
 	if err != nil {
 		b.t.Fatalf("%s\n%v", line, err)
 	}
-	return f
+	return []byte(line)
 }
 
 // short is a frame without what differs each time.
@@ -187,6 +194,9 @@ func TestProgramsAreRefused(t *testing.T) {
 		`{"CMD":"SEND","MSG":"x","TO":["what is that"]}`:                   "unknown-nick",
 		`{"CMD":"SEND","MSG":"x","TO":["carol"],"ME":true}`:                protocol.BadField,
 		`{"CMD":"SEND","MSG":"x","TO":[1]}`:                                protocol.BadField,
+		`{"CMD":"JOINROOM"}`:                                               protocol.BadField,
+		`{"CMD":"JOINROOM","ROOM":"attic"}`:                                protocol.NoSuchRoom,
+		`{"CMD":"SEND","MSG":"x","ROOM":"attic"}`:                          protocol.NoSuchRoom,
 		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 protocol.NoSuchNick,
 		`{"CMD":"HISTORY","N":10001}`:                                      protocol.BadField,
 		`{"CMD":"DANCE","REF":"7"}`:                                        protocol.UnknownCmd,
@@ -198,6 +208,16 @@ func TestProgramsAreRefused(t *testing.T) {
 		}
 		bob.gets(`{"CMD":"PONG"}`)
 	}
+}
+
+// There is one room, which programs may name.
+func TestProgramsRoom(t *testing.T) {
+	t.Parallel()
+	bob := newRig(t).joins("bob")
+	bob.writes(`{"CMD":"JOINROOM","ROOM":"lobby","REF":"1"}`, `{"CMD":"SEND","MSG":"hi","ROOM":"lobby"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOINROOM","REF":"1"}`,
+		`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi","ROOM":"lobby"}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","STATUS":"delivered"}`)
 }
 
 // Three lines in a row that are no frames end the session; a good one between them begins anew.
@@ -364,7 +384,7 @@ func TestProgramsAreTreatedLikePeople(t *testing.T) {
 			break
 		}
 	}
-	bob.expects("(exit status 1)")
+	bob.expects("(exit status 4)")
 	r.stop()
 	r.start()
 	for f := sam.frame(); f.CMD != protocol.Bye; f = sam.frame() {
@@ -386,5 +406,136 @@ func TestProgramsText(t *testing.T) {
 	}
 	if f := bob.frame(); f.Ref != "ü✓" {
 		t.Errorf("got %+v", f)
+	}
+}
+
+// After more than can be searched for, a program is told so, gets nothing of the past, and goes on
+// live.
+func TestProgramsGap(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.say("alice", "long ago")
+	hidden := r.joins("bob", `,"HIDDEN":true`)
+	hidden.writes(`{"CMD":"HISTORY","N":1}`)
+	since := hidden.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"long ago","ROOM":"lobby","REPLAY":true}`)[0].ID
+	r.registers("carol")
+	runs(t, r, dial{user: "bob", key: "bob", command: "block carol"})
+	carol := r.room.Visit(room.Identity{Nick: "carol"})
+	const lines = 420 // that are hidden: 4 MiB
+	said := make(chan error, lines)
+	for range lines {
+		carol.Say(room.KindSay, strings.Repeat("x", 10_000), func(err error) { said <- err })
+	}
+	for range lines {
+		r.must(<-said)
+	}
+	r.say("alice", "lately")
+	bob := r.bot("bob")
+	bob.writes(`{"CMD":"JOIN","SINCE":"` + since + `","REF":"j"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","REF":"j","UID":"bob"}`,
+		`{"CMD":"ERROR","REF":"j","CODE":"gap","REASON":"more was said since than is replayed"}`, "LIST bob")
+	r.say("alice", "now")
+	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"now","ROOM":"lobby"}`)
+}
+
+// So many direct messages wait for a program's READ; further ones are kept at once, until it has read
+// some.
+func TestProgramsHeld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const most = 1000
+	bob, alice := r.joins("bob"), r.joins("alice")
+	send := func(ref int) { alice.writes(fmt.Sprintf(`{"CMD":"SEND","MSG":"%d","TO":"bob","REF":"%[1]d"}`, ref)) }
+	answer := func(ref int) protocol.Frame {
+		for {
+			if f := alice.next(); f.CMD == protocol.Ack && f.Ref == fmt.Sprint(ref) {
+				return f
+			}
+		}
+	}
+	ids := map[string]string{}
+	for n := range most + 1 {
+		send(n)
+	}
+	for len(ids) <= most {
+		if f := bob.next(); f.CMD == protocol.Msg {
+			ids[f.Msg] = f.ID
+		}
+	}
+	if f := answer(most); f.Status != "kept" || f.Code != "lost" {
+		t.Errorf("one too many: %+v", f)
+	}
+	bob.writes(`{"CMD":"READ","IDS":["` + ids["0"] + `"]}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`)
+	send(most + 1)
+	for bob.next().Msg != fmt.Sprint(most+1) {
+	}
+	bob.writes(`{"CMD":"INBOX"}`)
+	for f := bob.frame(); f.Msg != fmt.Sprint(most) || !f.Replay; f = bob.frame() { // on a slow machine after others
+		if f.CMD != protocol.Msg {
+			t.Fatalf("it is not in the inbox: %+v", f)
+		}
+	}
+}
+
+// A client of the course's protocol, written from the names of its fields alone: it knows JOIN, SEND,
+// ACK, LIST and MSG, fills in all fields it knows, and ignores others.
+func TestClientOfTheCourse(t *testing.T) {
+	t.Parallel()
+	type user struct{ UN, UID string }
+	type frame struct {
+		CMD, TYPE, MSG, FROM string
+		DATA                 []user
+	}
+	r := newRig(t)
+	join := func(name string) (next func(cmd string) frame, send func(any)) {
+		c := r.bot(name)
+		next = func(cmd string) (f frame) {
+			for f.CMD != cmd {
+				f = frame{}
+				r.must(json.Unmarshal(c.line(), &f))
+			}
+			return f
+		}
+		send = func(f any) {
+			line, err := json.Marshal(f)
+			r.must(err)
+			c.typed(string(line) + "\n")
+		}
+		send(struct{ CMD, UN, UID string }{"JOIN", name, name})
+		if f := next("ACK"); f.TYPE != "OKAY" {
+			t.Errorf("%s joins: %+v", name, f)
+		}
+		return next, send
+	}
+	type message struct {
+		CMD, MSG string
+		TO       []string
+		FROM     string
+	}
+	alice, toAlice := join("alice")
+	bob, toBob := join("bob")
+	if list := bob("LIST").DATA; !slices.Equal(list, []user{{"alice", "alice"}, {"bob", "bob"}}) {
+		t.Errorf("bob sees %+v", list)
+	}
+	for list := alice("LIST").DATA; len(list) < 2; list = alice("LIST").DATA {
+	}
+	toBob(message{"SEND", "to all", []string{}, "bob"})
+	if f := alice("MSG"); f.TYPE != "ALL" || f.FROM != "bob" || f.MSG != "to all" {
+		t.Errorf("alice gets %+v", f)
+	}
+	toAlice(message{"SEND", "to one", []string{"bob"}, "alice"})
+	f := bob("MSG")
+	for ; f.FROM == "bob"; f = bob("MSG") { // what it said itself comes, too
+	}
+	if f.TYPE != "PRIVATE" || f.FROM != "alice" || f.MSG != "to one" {
+		t.Errorf("bob gets %+v", f)
+	}
+	toAlice(message{"SEND", "to nobody", []string{"zebra"}, "alice"})
+	for f := alice("ACK"); f.TYPE != "FAIL"; f = alice("ACK") {
+	}
+	toBob(struct{ CMD, MSG, FROM string }{"SEND", "without a list", "bob"})
+	for f := alice("MSG"); f.MSG != "without a list"; f = alice("MSG") {
 	}
 }

@@ -77,7 +77,7 @@ func (r *rig) start() {
 		}
 		return r.motd
 	}
-	cfg.Log, cfg.JoinLine = lines, joinLine
+	cfg.Log, cfg.JoinLine, cfg.Version = lines, joinLine, "1.2.3"
 	r.manager = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{

@@ -21,8 +21,24 @@ func (s *session) say(call parse.Call) result.Result {
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
-	s.member.Say(kind, call.Text, s.stored(bytes))
+	s.speak(kind, call.Text, bytes)
 	return nil
+}
+
+// speak says to everyone a text for which bytes were charged. A script that wants frames gets one
+// about it.
+func (s *session) speak(kind room.Kind, text string, bytes int64) {
+	stored := s.stored(bytes)
+	if s.asked.Load() == nil {
+		s.member.Say(kind, text, stored)
+		return
+	}
+	s.member.Speak(kind, text, func(got room.Receipt) {
+		if got.Err == nil {
+			s.report(result.Receipt{Receipt: got})
+		}
+		stored(got.Err)
+	})
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were

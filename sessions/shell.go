@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"whoelse/sessions/parse"
+	"whoelse/sessions/protocol"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
@@ -18,6 +20,10 @@ func (s *session) lastLines(cause error) (words, errors string) {
 	if s.frames.Load() {
 		return bye(cause), ""
 	}
+	last := ""
+	if s.asked.Load() != nil && !voluntary(cause) {
+		last = bye(cause)
+	}
 	if voluntary(cause) {
 		words = render.CommandAs(s.welcome(nil))
 		errors = s.tally.stderr(s.style())
@@ -27,13 +33,16 @@ func (s *session) lastLines(cause error) (words, errors string) {
 	if words != "" {
 		errors = "whoelse: " + words + "\n" + errors
 	}
-	return "", string(crlf(s.ch, []byte(errors)))
+	return last, string(crlf(s.ch, []byte(errors)))
 }
 
 // runLine carries out one command. A text of "-" is read from the channel, which may take
 // longer than the person's key is good for.
 func (s *session) runLine(line string) {
 	call, err := Grammar.Command(line)
+	if call.JSON {
+		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))})
+	}
 	switch {
 	case err != nil:
 		s.show(s.misread(err))
@@ -66,6 +75,14 @@ func (s *session) runLine(line string) {
 	if !s.pending.wait(s.ctx, lastReceipts) { // all that was acknowledged is on disk
 		s.show(unconfirmed(call))
 	}
+}
+
+// nameOf is the name of the command that was given, "" if there is no such command.
+func nameOf(call parse.Call, err error) string {
+	if wrong, ok := errors.AsType[*parse.Error](err); ok {
+		return wrong.Command
+	}
+	return call.Name
 }
 
 // readText reads one message from a command's input, "" if it is blank. What is too long

@@ -37,7 +37,7 @@ func TestShow(t *testing.T) {
 
 	r.stop()
 	r.start()
-	for id, want := range map[string]string{room: " last", direct[1]: " end"} {
+	for id, want := range map[string]string{room: "\\nlast", direct[1]: "\\nend"} {
 		connect(t, r.addr, dial{user: "bob", key: "bob", command: "show " + id}).sees(want)
 	}
 	bob = r.pipe("bob")

@@ -9,6 +9,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/protocol"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 )
@@ -37,13 +38,14 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
-	if failed := s.replay(ctx, o, ask, func(m []*room.Message) int { return s.printFacts(m, wanted) }); failed != nil {
+	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
+	if failed := s.replay(ctx, o, ask, past); failed != nil {
 		return failed
 	}
 	for {
 		select {
 		case <-f.wake:
-			s.printFacts(f.take(), wanted)
+			s.printFacts(f.take(), wanted, false)
 		case <-ctx.Done():
 			return nil
 		}
@@ -77,17 +79,27 @@ func (s *session) replay(
 
 // printFacts prints the messages that are wanted and returns how many bytes that were. It waits
 // while much is queued.
-func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message) bool) int {
+func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message) bool, past bool) int {
 	var lines []byte
 	for _, m := range messages {
 		if wanted(m) {
-			lines = render.Fact(lines, m)
+			lines = s.appendFact(lines, m, past)
 		}
 	}
 	if len(lines) > 0 {
 		s.print(string(lines), nil)
 	}
 	return len(lines)
+}
+
+// appendFact appends a message, of the past or as it comes, as scripts get it.
+func (s *session) appendFact(dst []byte, m *room.Message, past bool) []byte {
+	if s.asked.Load() == nil {
+		return render.Fact(dst, m)
+	}
+	f := protocol.OfMessage(m)
+	f.Replay = past
+	return protocol.Append(dst, f)
 }
 
 // watch waits until somebody is online.
@@ -100,7 +112,7 @@ func (s *session) watch(call parse.Call) result.Result {
 	err := s.member.AwaitOnline(ctx, call.Nick)
 	switch {
 	case err == nil:
-		return nil
+		return result.Done{Nick: call.Nick}
 	case ctx.Err() != nil:
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
 	}
@@ -111,7 +123,7 @@ func (s *session) watch(call parse.Call) result.Result {
 func (s *session) notListening(err error) result.Result {
 	switch {
 	case errors.Is(err, room.ErrObservers):
-		return result.Failure{Code: result.Refused, Reason: result.TooManyTails, Most: room.MaxObservers}
+		return result.Failure{Code: result.Limit, Reason: result.TooManyTails, Most: room.MaxObservers}
 	case errors.Is(err, room.ErrClosed): // they are told so
 		return nil
 	}

@@ -153,7 +153,7 @@ func TestTailRefuses(t *testing.T) {
 		}
 	}
 	said := runs(t, r, dial{user: "sam", command: "tail --direct"})
-	if !strings.Contains(said, "guests have no direct messages") || !strings.HasSuffix(said, "(exit status 1)") {
+	if !strings.Contains(said, "guests have no direct messages") || !strings.HasSuffix(said, "(exit status 4)") {
 		t.Errorf("a guest: %s", said)
 	}
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
@@ -278,7 +278,7 @@ func TestTailEnds(t *testing.T) {
 		c := r.follows("bob", command)
 		r.awaitVisits("bob", 1)
 		olivia.typed("/kick bob enough\n")
-		c.expects("(exit status 1)")
+		c.expects("(exit status 4)")
 		r.awaitVisits("bob", 0)
 
 		c = r.follows("bob", command) // closes the channel, and keeps the connection
@@ -303,13 +303,13 @@ func TestTailEnds(t *testing.T) {
 	_, err := r.registry.Remove(keys.Selector{Nick: "dave"})
 	r.must(err)
 	removed.expects("your key was removed")
-	removed.expects("(exit status 1)")
+	removed.expects("(exit status 4)")
 
 	banned := r.follows("erin", "watch carol")
 	r.awaitVisits("erin", 1)
 	olivia.typed("/ban erin 1h\n")
 	banned.expects("you are banned by olivia")
-	banned.expects("(exit status 1)")
+	banned.expects("(exit status 4)")
 
 	tail, watch := r.follows("bob", "tail"), r.follows("bob", "watch carol")
 	r.awaitVisits("bob", 2)

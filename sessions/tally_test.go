@@ -2,6 +2,9 @@ package sessions
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"whoelse/room"
@@ -32,13 +35,13 @@ func TestExitStatus(t *testing.T) {
 		"no such nick":              {[]result.Result{failure(result.NotFound)}, errQuit, 67, 1},
 		"usage":                     {[]result.Result{failure(result.Usage)}, errQuit, 2, 1},
 		"refused":                   {[]result.Result{failure(result.Refused)}, errQuit, 1, 1},
-		"not allowed":               {[]result.Result{failure(result.NotAllowed)}, errQuit, 1, 1},
+		"not allowed":               {[]result.Result{failure(result.NotAllowed)}, errQuit, 4, 1},
 		"a limit":                   {[]result.Result{failure(result.Limit)}, errQuit, 1, 1},
 		"storage":                   {[]result.Result{failure(result.Storage)}, errInputEnd, 1, 1},
 		"not confirmed":             {[]result.Result{receipt(room.Delivered), failure(result.Unconfirmed)}, errInputEnd, 75, 75},
 		"not confirmed and refused": {[]result.Result{receipt(room.RefusedFull), failure(result.Unconfirmed)}, errQuit, 75, 75},
 		"shutdown":                  {[]result.Result{receipt(room.Delivered)}, errShutdown, 75, 1},
-		"kicked":                    {nil, kicked, 1, 1},
+		"kicked":                    {nil, kicked, 4, 1},
 		"too slow":                  {nil, errSlow, 1, 1},
 	} {
 		for from, want := range map[source]int{fromShell: c.shell, fromPipe: c.pipe} {
@@ -56,6 +59,22 @@ func TestExitStatus(t *testing.T) {
 		}
 		if got, want := terminal.exit(c.cause) == exitOK, voluntary(c.cause); got != want {
 			t.Errorf("%s, at a terminal: well %v, want %v", name, got, want)
+		}
+	}
+}
+
+// The README and help list every exit status.
+func TestExitStatusesAreDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{exitOK, exitFailed, exitUsage, exitPartly, exitNotAllowed, exitUnknown, exitUnconfirmed} {
+		if !strings.Contains(string(readme), fmt.Sprintf("\n| %d | ", status)) {
+			t.Errorf("the README lacks %d", status)
+		}
+		if !strings.Contains(Grammar.Find("help").More, fmt.Sprintf(" %d ", status)) {
+			t.Errorf("help lacks %d", status)
 		}
 	}
 }

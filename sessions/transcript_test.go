@@ -230,13 +230,15 @@ var variable = []struct {
 	is   *regexp.Regexp
 	want string
 }{
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[\d:.]+Z\b`), "TIME"},
+	{regexp.MustCompile(`\bTIME\t1[0-9a-z]{10}\t`), "TIME\tID\t"},
 	{regexp.MustCompile(`\b\d\d:\d\d\b`), "HH:MM"},
 	{regexp.MustCompile(`\b\d+ s ago`), "N s ago"},
 	{regexp.MustCompile(`more lines; type /show \w{4}\b`), "more lines; type /show ID"},
 }
 
 // receipt is a row that tells what became of a message for one recipient.
-var receipt = regexp.MustCompile(`^ \* (delivered to|kept for) `)
+var receipt = regexp.MustCompile(`^( \* )?(delivered to|kept for) `)
 
 // normal replaces what differs from run to run. Receipts of several recipients come in
 // no certain order: rows of them that stand together are sorted.

@@ -75,7 +75,7 @@ func TestNothingIsConfirmedByWaiting(t *testing.T) {
 			t.Errorf("%s:\n%s", name, strings.Join(rows, "\n"))
 		}
 	}
-	inbox.sees("[carol -> you] one that is kept", "these messages may be shown as new again", "(exit status 75)")
+	inbox.sees("\tdirect\tcarol\tbob\tone that is kept", "these messages may be shown as new again", "(exit status 75)")
 	help.sees("(exit status 0)")
 
 	disk.stall(false)

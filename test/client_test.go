@@ -51,15 +51,15 @@ func TestSingleCommands(t *testing.T) {
 		{[]string{"send", "bob", "it's"}, 0, "delivered to bob"},
 		{[]string{"send bob \"quoted\" and 'single"}, 0, "delivered to bob"},
 		{[]string{"@bob", "hello"}, 0, "delivered to bob"},
-		{[]string{"whoelse"}, 0, "bob: since"},
-		{[]string{"/whoelse"}, 0, "bob: since"},
+		{[]string{"whoelse"}, 0, "bob\t20"},
+		{[]string{"/whoelse"}, 0, "bob\t20"},
 		{[]string{"send", "zebra", "hi"}, 67, "nobody is called zebra"},
 		{[]string{"send", "bob"}, 2, "usage:"},
 		{[]string{"nonsense"}, 2, "no command"},
 		{[]string{"wholast", "x"}, 2, "usage:"},
 		{[]string{"say", "hello", "room"}, 0, ""},
-		{[]string{"history", "1"}, 0, "carol: hello room"},
-		{[]string{"inbox"}, 0, "empty"},
+		{[]string{"history", "1"}, 0, "\troom\tcarol\t#lobby\thello room\n"},
+		{[]string{"inbox"}, 0, ""},
 	} {
 		out, status := output(t, s.openSSH("carol", carolKey, nil, tt.command...), "")
 		if status != tt.status || !strings.Contains(out, tt.shows) {

@@ -146,7 +146,7 @@ func TestClosedRoom(t *testing.T) {
 		t.Errorf("unban: %d %q", status, out)
 	}
 	s.enters("bob", bob, "bob")
-	if out, status := output(t, s.openSSH("bob", []string{bob}, nil, "kick", "alice"), ""); status != 1 || !strings.Contains(out, "only operators") {
+	if out, status := output(t, s.openSSH("bob", []string{bob}, nil, "kick", "alice"), ""); status != 4 || !strings.Contains(out, "only operators") {
 		t.Errorf("bob kicks: %d %q", status, out)
 	}
 	audit, err := os.ReadFile(filepath.Join(s.data, "audit.jsonl"))

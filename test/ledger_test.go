@@ -96,10 +96,12 @@ func (l *ledger) forget() {
 	l.words, l.screens = map[string]*word{}, nil
 }
 
-// What is shown: "12:00 bob: text" and "12:00 [bob -> you, carol] text".
+// What is shown: "12:00 bob: text" and "12:00 [bob -> you, carol] text", or by a command a line with
+// tabs.
 var (
 	shownRoom   = regexp.MustCompile(`^\d\d:\d\d [\w~]+: (.*)$`)
 	shownDirect = regexp.MustCompile(`^\d\d:\d\d \[([^\]]* -> [^\]]*)\] (.*)$`)
+	shownFact   = regexp.MustCompile(`^\S+Z\t\w+\t(\w+)\t[\w~]+\t\S+\t(.*)$`)
 	shownFate   = regexp.MustCompile(`^ \* (?:delivered to|kept for) (\w+)`)
 )
 
@@ -110,6 +112,10 @@ func shownIn(nick, output string) screenful {
 		if m := shownRoom.FindStringSubmatch(line); m != nil {
 			s.room = append(s.room, m[1])
 		} else if m := shownDirect.FindStringSubmatch(line); m != nil {
+			s.direct = append(s.direct, m[2])
+		} else if m := shownFact.FindStringSubmatch(line); m != nil && m[1] == "room" {
+			s.room = append(s.room, m[2])
+		} else if m != nil {
 			s.direct = append(s.direct, m[2])
 		}
 	}

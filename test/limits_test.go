@@ -52,7 +52,7 @@ func TestHistoriesStaySmall(t *testing.T) {
 	<-s.ended
 	s = startServer(t, data, flags...)
 	out, _ := output(t, s.openSSH("carol", carolKey, nil, "inbox"), "")
-	if strings.Count(out, "bob -> you") != 1 || !strings.Contains(out, "the first of all") {
+	if strings.Count(out, "\tbob\tcarol\t") != 1 || !strings.Contains(out, "the first of all") {
 		t.Errorf("carol's inbox: %q", out)
 	}
 	out, _ = output(t, s.openSSH("carol", carolKey, nil, "history", "50"), "")

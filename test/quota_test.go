@@ -88,7 +88,7 @@ func TestDataMax(t *testing.T) {
 		try("a claim", step.claim, "whoelse: the server is short of space, so no new nicks can be claimed for now", out, got)
 		out, got = output(t, s.openSSH("ann", nil, []string{"-T"}), "hello\n")
 		try("a guest", step.guest, "not sent: the server is ", out, got)
-		if out, got = output(t, s.openSSH("bob", bobKey, nil, "history"), ""); got != 0 || !strings.Contains(out, "bob: hello") {
+		if out, got = output(t, s.openSSH("bob", bobKey, nil, "history"), ""); got != 0 || !strings.Contains(out, "\tbob\t#lobby\thello") {
 			t.Errorf("reading: exit status %d: %q", got, out)
 		}
 		m.healthy(step.health, step.words)

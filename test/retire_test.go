@@ -111,8 +111,8 @@ func TestRemovedNick(t *testing.T) {
 	p.manages(1, "carol is held by a key", "restore", "carol", "--key", p.keys["carol"]+".pub")
 	p.manages(1, "nothing of zebra was set aside", "restore", "zebra", "--key", newKey(t)+".pub")
 	p.s = startServer(t, p.s.data)
-	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
-	p.does("carol", "carol", "blocked", 0, "you block dave")
+	p.does("carol", "carol", "inbox", 0, "\tbob\tcarol\ta secret")
+	p.does("carol", "carol", "blocked", 0, "dave\n")
 }
 
 // An operator who takes a nick out of reserved.json frees it with SIGHUP. A file that can't
@@ -211,7 +211,7 @@ func TestLeaveNick(t *testing.T) {
 	p.does("bob", "bob", "send carol a secret", 0, "kept for carol")
 	p.does("carol", "carol", "key leave", 2, "type it once more")
 	p.does("carol", "carol", "key leave bob", 1, "you are carol, not bob")
-	p.does("", "guest1", "key leave bob", 1, "guests have no keys")
+	p.does("", "guest1", "key leave bob", 4, "guests have no keys")
 	p.does("carol", "carol", "key leave carol", 0, "giving up carol")
 	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
 	p.does("carol", "carol", "inbox", 255, "carol is reserved until")
@@ -242,5 +242,5 @@ func TestCertificateInPlaceOfAKey(t *testing.T) {
 	writeFile(t, file, bobs+"cert-authority "+readFile(t, authority+".pub"))
 	p.s.logs(1, `msg="a nick has no key any more; its history stays`)
 	p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
-	p.does("carol", "carol", "inbox", 0, "[bob -> you] a secret")
+	p.does("carol", "carol", "inbox", 0, "\tbob\tcarol\ta secret")
 }

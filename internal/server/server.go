@@ -142,7 +142,7 @@ func (s *server) start() (err error) {
 		Room: s.room, MessageRate: cfg.MessageRate,
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
-		Quota: s.quota, Space: s.space,
+		Quota: s.quota, Space: s.space, Version: s.version,
 	})
 	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{

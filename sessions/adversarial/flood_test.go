@@ -223,7 +223,7 @@ func TestSmallestWindow(t *testing.T) {
 			t.Fatal("packets of 9 bytes are refused")
 		}
 		least.Write(rawssh.Request(0, "exec", false, rawssh.Str(nil, "help")))
-		if got, err := least.Said(); err != nil || !strings.Contains(got, "just type to talk to everyone") || !strings.Contains(got, "quit") {
+		if got, err := least.Said(); err != nil || !strings.Contains(got, "list everyone else here") || !strings.Contains(got, "quit") {
 			t.Errorf("in packets of 9 bytes: %q, %v", got, err)
 		}
 		for _, size := range []uint32{0, 1, 8, 1<<31 + 1, 1<<32 - 1} {

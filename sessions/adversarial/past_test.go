@@ -150,7 +150,9 @@ func TestMuchThatIsTaken(t *testing.T) {
 	while(t, options{past: []past{{lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}}}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
 		c.leaves()
-		c.clean("mallory")
+		if bad := unclean(strings.ReplaceAll(c.received(), "\t", " ")); bad != "" {
+			t.Errorf("mallory gets %s", bad)
+		}
 		if n := strings.Count(c.received(), strings.Repeat("x", 100)); n != lines {
 			t.Errorf("%d messages are shown", n)
 		}

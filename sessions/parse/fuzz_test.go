@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"whoelse/keys/nick"
 	"whoelse/sessions"
 	"whoelse/sessions/parse"
@@ -39,17 +41,34 @@ func FuzzLine(f *testing.F) {
 }
 
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x"} {
+	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x", "inbox bob 3 --json", "say --json x --json", "ban bob 1h --json"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		if call, err := sessions.Grammar.Command(line); err == nil {
-			checkCall(t, line, call)
-			if call.Name == "" {
-				t.Fatalf("%q is nothing", line)
-			}
+		call, err := sessions.Grammar.Command(line)
+		if err != nil {
+			return
 		}
+		checkCall(t, line, call)
+		if call.Name == "" {
+			t.Fatalf("%q is nothing", line)
+		}
+		checkJSON(t, line, call)
 	})
+}
+
+// checkJSON asserts that --json behind the name changes nothing but the form of the answer.
+func checkJSON(t *testing.T, line string, call parse.Call) {
+	t.Helper()
+	line = strings.TrimSpace(line)
+	if call.JSON || line[0] == '@' {
+		return
+	}
+	name := firstWord(line)
+	again, err := sessions.Grammar.Command(name + " --json" + line[len(name):])
+	if call.JSON = true; err != nil || !cmp.Equal(again, call) {
+		t.Fatalf("%q with --json: %+v, %v", line, again, err)
+	}
 }
 
 // checkCall asserts that call is whole, and that its text is a piece of line.

@@ -33,6 +33,8 @@ type Call struct {
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
+
+	JSON bool // from a shell: the answer is to be frames; set with an error, too
 }
 
 // Syntax is one command as people type it and read about it.
@@ -42,6 +44,7 @@ type Syntax struct {
 	BareWords []string // which of its names also work without '/'
 	Alone     bool     // the bare words only count when nothing follows
 	ToNick    bool     // a nick follows, and people type it without '/': see Misspelt
+	Text      bool     // what follows ends with a text, which is taken as it is: options come first
 	Usage     string   // its forms, separated by ", "
 	Example   string   // a line of it, where mistakes are likely; may be empty
 	Help      string   // what it does, one line
@@ -122,7 +125,10 @@ func (t Table) Command(line string) (Call, error) {
 	if strings.HasPrefix(word, "@") {
 		call, err = run(t.Find("send"), line[1:], "")
 	} else {
-		call, err = t.named("", strings.TrimPrefix(word, "/"), rest)
+		name, json := strings.TrimPrefix(word, "/"), false
+		rest, json = t.Find(strings.ToLower(name)).cutJSON(rest)
+		call, err = t.named("", name, rest)
+		call.JSON = json
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
@@ -131,6 +137,20 @@ func (t Table) Command(line string) (Call, error) {
 		}
 	}
 	return call, err
+}
+
+// cutJSON takes --json out of the arguments of a command, or of an unknown one, nil. Only at the
+// front it is an option of a command with a text.
+func (c *Syntax) cutJSON(rest string) (left string, found bool) {
+	const option = "--json"
+	if first, after := cut(rest); first == option {
+		return after, true
+	}
+	words := strings.Fields(rest)
+	if c != nil && c.Text || !slices.Contains(words, option) {
+		return rest, false
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == option }), " "), true
 }
 
 // named runs the command called name, which was typed with mark in front.

@@ -25,14 +25,15 @@ const (
 
 // The values of CMD: first those of programs, then those of the server.
 const (
-	Join    = "JOIN"
-	Send    = "SEND"
-	Read    = "READ"
-	Inbox   = "INBOX"
-	History = "HISTORY"
-	Who     = "WHO" // the answer, too
-	Ping    = "PING"
-	Quit    = "QUIT"
+	Join     = "JOIN"
+	JoinRoom = "JOINROOM"
+	Send     = "SEND"
+	Read     = "READ"
+	Inbox    = "INBOX"
+	History  = "HISTORY"
+	Who      = "WHO" // the answer, too
+	Ping     = "PING"
+	Quit     = "QUIT"
 
 	Ack    = "ACK"
 	List   = "LIST"
@@ -71,6 +72,7 @@ const (
 	NotAllowed  Code = "not-allowed"
 	Gap         Code = "gap"
 	NoSuchNick  Code = "no-such-nick"
+	NoSuchRoom  Code = "no-such-room"
 	Storage     Code = "storage"
 	Notice      Code = "notice" // of ERROR: words from the server or its operators
 )
@@ -87,7 +89,7 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST and WHO. In LIST only UN and UID are set.
+// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN and UID.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
@@ -97,6 +99,8 @@ type Person struct {
 	Away     bool   `json:"AWAY,omitempty"`
 	Reason   string `json:"REASON,omitempty"`
 	Silent   bool   `json:"SILENT,omitempty"`
+	Left     string `json:"LEFT,omitempty"` // of somebody who is not here
+	Lost     bool   `json:"LOST,omitempty"` // by a broken connection
 }
 
 // Frame is one line, either way. docs/protocol.md says which fields belong to which CMD.
@@ -170,7 +174,7 @@ func Decode(line []byte) (f Frame, err error) {
 		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
 	}
 	switch f.CMD {
-	case Join, Send, Read, Inbox, History, Who, Ping, Quit:
+	case Join, JoinRoom, Send, Read, Inbox, History, Who, Ping, Quit:
 	case "":
 		return wrong(BadField, "CMD is missing")
 	default:
@@ -183,6 +187,8 @@ func Decode(line []byte) (f Frame, err error) {
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
 		return wrong(BadField, "ME is for what is said to everyone")
+	case f.CMD == JoinRoom && f.Room == "":
+		return wrong(BadField, "ROOM is missing")
 	case f.N < 0 || f.N > MaxHistory:
 		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
 	}
@@ -198,12 +204,14 @@ func refOf(f Frame) string {
 }
 
 // Append appends f as a line. LIST and WHO have DATA even if it is empty.
-func Append(dst []byte, f Frame) []byte {
+func Append(dst []byte, f Frame) []byte { return appendLine(dst, f) }
+
+func appendLine(dst []byte, f any) []byte {
 	var line bytes.Buffer
 	e := json.NewEncoder(&line)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(f); err != nil {
-		panic(err) // a Frame has nothing that can't be encoded
+		panic(err) // a Frame or Answer has nothing that can't be encoded
 	}
 	return append(dst, line.Bytes()...)
 }

@@ -1,8 +1,11 @@
 package protocol
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +14,11 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"whoelse/keys"
+	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/result"
+	"whoelse/sessions/text"
 )
 
 func TestDecode(t *testing.T) {
@@ -66,7 +72,11 @@ func server(t testing.TB) *jsonschema.Schema {
 
 func valid(t *testing.T, schema *jsonschema.Schema, f Frame) {
 	t.Helper()
-	line := string(Append(nil, f))
+	validLine(t, schema, string(Append(nil, f)))
+}
+
+func validLine(t *testing.T, schema *jsonschema.Schema, line string) {
+	t.Helper()
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
 	if err == nil {
 		err = schema.Validate(value)
@@ -106,10 +116,61 @@ func TestFramesFollowTheSchema(t *testing.T) {
 	valid(t, schema, (&Error{Code: NotJSON, Reason: "x"}).Frame())
 }
 
+// Whatever a command can fail with, or find, has a CODE of the schema.
+func TestCodesOfCommandsFollowTheSchema(t *testing.T) {
+	schema := server(t)
+	source, err := os.ReadFile("../result/result.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := func(of string) (all []string) {
+		for _, m := range regexp.MustCompile(of+` += "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	kinds, reasons, whats := constants("Code"), constants("Reason"), constants("What")
+	if len(kinds) < 5 || len(reasons) < 20 || len(whats) < 10 {
+		t.Fatalf("%d, %d, %d constants", len(kinds), len(reasons), len(whats))
+	}
+	all := []result.Result{result.Done{Nick: "bob"}}
+	for _, what := range whats {
+		all = append(all, result.Done{What: result.What(what)})
+	}
+	for _, kind := range kinds {
+		if result.Code(kind) != result.NotFound { // which always has a reason
+			all = append(all, result.Failure{Code: result.Code(kind)})
+		}
+	}
+	for _, reason := range reasons {
+		f := result.Failure{Code: result.Refused, Reason: result.Reason(reason)}
+		switch f.Reason {
+		case result.NotAffordable, result.TooManyTails:
+			f.Code = result.Limit
+		case result.AnswersMissing, result.MarkingMissing:
+			f.Code = result.Unconfirmed
+		}
+		if slices.Index(reasons, reason) >= slices.Index(reasons, string(result.Sending)) {
+			f.Code = result.Storage
+		}
+		all = append(all, f)
+	}
+	for _, r := range all {
+		for _, name := range []string{"SEND", ""} {
+			for line := range strings.Lines(string(AppendResult(nil, Frame{CMD: name}, r, "words"))) {
+				if name != "" || strings.Contains(line, "ERROR") {
+					validLine(t, schema, line)
+				}
+			}
+		}
+	}
+}
+
 // Whatever a line is, it is a frame within the limits or an error that answers it.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"CMD":"SEND","MSG":"x","TO":["a","b"],"REF":"1"}`))
 	f.Add([]byte(`{"CMD":"READ","IDS":"1","N":5}`))
+	f.Add([]byte(`{"CMD":"JOINROOM","ROOM":"lobby"}`))
 	f.Add([]byte("null"))
 	schema := server(f)
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -129,4 +190,57 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: %v", line, err)
 		}
 	})
+}
+
+// Whatever people have typed, and whatever is in the server's files, an answer is a line of the schema
+// whose text moves no cursor.
+func FuzzAppendResult(f *testing.F) {
+	f.Add("lunch", "not done: \"x\"")
+	f.Add("\x1b[2J\u202e\u2028\x00", "a\nb\xff<b>")
+	schema := server(f)
+	now := time.Now()
+	f.Fuzz(func(t *testing.T, typed, words string) {
+		words = cmp.Or(text.CleanLine(words), "why") // as render has it
+		nick := room.Presence{Nick: "bob", Online: true, Since: now, Active: now, Sessions: 1, Away: true, Reason: typed}
+		target := bans.Target{Nick: "bob"}
+		for _, r := range []result.Result{
+			result.Failure{Code: result.Usage}, result.Failure{Reason: result.Muted},
+			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.KeptAway, Reason: typed}},
+			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.RefusedFull}},
+			result.Online{People: []result.Person{{Presence: nick, Silent: true}}},
+			result.Lately{People: []room.Presence{nick, {Nick: "~sam", Lost: true, Active: now}}},
+			result.MOTD{Text: typed}, result.Back{}, result.BlockList{Nicks: []string{"bob"}}, result.Version{Version: "1"},
+			result.Settings{Preferences: room.Preferences{Absence: room.Absence{Since: now, Reason: typed}}, Zone: time.UTC},
+			result.Bans{List: []bans.Ban{{Target: target, By: "olivia", Made: now, Reason: typed}}},
+			result.Moderation{What: "kick", Whom: typed + ".", Why: typed, Hit: []string{"bob"}, Sessions: 1, From: []string{"::1"}, For: time.Hour},
+			result.Keys{List: []result.Key{{Entry: keys.Entry{Fingerprint: "SHA256:x", Added: now, Disabled: typed}}}},
+		} {
+			line := string(AppendResult(nil, Frame{CMD: "BANS"}, r, words))
+			validLine(t, schema, line)
+			var frame map[string]any
+			if err := json.Unmarshal([]byte(line), &frame); err != nil {
+				t.Fatal(err)
+			}
+			checkText(t, frame)
+		}
+	})
+}
+
+// checkText asserts that all strings in a value are clean.
+func checkText(t *testing.T, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case string:
+		if text.Clean(value) != value {
+			t.Errorf("%q is not clean", value)
+		}
+	case []any:
+		for _, v := range value {
+			checkText(t, v)
+		}
+	case map[string]any:
+		for _, v := range value {
+			checkText(t, v)
+		}
+	}
 }

@@ -1,9 +1,16 @@
 package render
 
 import (
+	"cmp"
+	"strconv"
 	"strings"
+	"time"
 
+	"whoelse/keys/bans"
+	"whoelse/keys/duration"
 	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
 
@@ -19,10 +26,112 @@ func Fact(dst []byte, m *room.Message) []byte {
 	if len(m.To) > 0 {
 		to = strings.Join(m.To, ",")
 	}
-	dst = m.Time.UTC().AppendFormat(dst, factTime)
-	for _, column := range []string{m.ID, string(m.Kind), m.From, to} {
-		dst = append(append(dst, '\t'), text.CleanLine(column)...)
+	return columns(dst, at(m.Time), m.ID, string(m.Kind), m.From, to, m.Text)
+}
+
+// Facts renders the result of a command for scripts: a fact a line. Lists have columns, as the
+// README says; an empty list has no lines. What is not in a list is one line of words.
+func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
+	switch r := r.(type) {
+	case result.Online:
+		return facts(dst, r.People, func(p result.Person) []string {
+			states := commas(when(p.Away, "away"), when(p.Sessions == 0, "lost"),
+				when(p.Silent && p.Sessions > 0, "silent"), when(p.Quiet, "quiet"))
+			state := cmp.Or(strings.ReplaceAll(states, " ", ""), "here")
+			return []string{p.Nick, at(p.Since), at(p.Active), strconv.Itoa(p.Sessions), state, p.Reason}
+		})
+	case result.Lately:
+		return facts(dst, r.People, func(p room.Presence) []string {
+			state := "left"
+			switch {
+			case p.Online:
+				state = "here"
+			case p.Lost:
+				state = "lost"
+			}
+			return []string{p.Nick, state, at(p.Active)}
+		})
+	case result.Settings:
+		dst = columns(dst, "away", at(r.Absence.Since), r.Absence.Reason)
+		dst = columns(dst, "blocked", strings.Join(r.Blocked, ","))
+		return columns(dst, "zone", r.Zone.String())
+	case result.BlockList:
+		return facts(dst, r.Nicks, func(nick string) []string { return []string{nick} })
+	case result.Keys:
+		return facts(dst, r.List, func(k result.Key) []string { return keyFact(k, r.In) })
+	case result.KeysAdded:
+		return facts(dst, r.List, func(k result.Key) []string { return keyFact(k, "") })
+	case result.Bans:
+		return facts(dst, r.List, func(b bans.Ban) []string {
+			return []string{b.Target.String(), b.By, at(b.Made), at(b.Until), b.Reason}
+		})
+	case result.Invitation:
+		return columns(dst, r.Nick, r.Code, duration.Format(r.For), r.Join)
+	case result.Help:
+		return facts(dst, r.Commands, func(c *parse.Syntax) []string {
+			return []string{strings.TrimPrefix(c.Forms()[0], "/"), c.Help}
+		})
+	case result.MOTD:
+		return MOTD(dst, r.Text)
+	case result.Done:
+		if noMessages[r.What] {
+			return dst
+		}
 	}
-	dst = append(append(dst, '\t'), factEscapes.Replace(text.Clean(m.Text))...)
+	return facts(dst, words(r, st, now), func(s string) []string { return []string{s} })
+}
+
+// noMessages is that a list of messages is empty.
+var noMessages = map[result.What]bool{
+	result.InboxEmpty: true, result.NoMessages: true, result.NoMessagesWith: true, result.NothingSaid: true,
+}
+
+// words are the lines about a result that is one fact.
+func words(r result.Result, st Style, now time.Time) (lines []string) {
+	if reason := Reason(r, st, now); reason != "" {
+		return []string{reason}
+	}
+	for _, s := range notes(r, st, now) {
+		if s != "" {
+			lines = append(lines, s)
+		}
+	}
+	return lines
+}
+
+func keyFact(k result.Key, in string) []string {
+	state := "valid"
+	switch {
+	case k.Disabled != "":
+		state = "disabled"
+	case k.Fingerprint == in:
+		state = "in-use"
+	}
+	return []string{k.Fingerprint, k.Type, at(k.Added), at(k.Used), at(k.Expires), k.From, state}
+}
+
+func facts[T any](dst []byte, all []T, fact func(T) []string) []byte {
+	for _, one := range all {
+		dst = columns(dst, fact(one)...)
+	}
+	return dst
+}
+
+// columns is one line. Where there is nothing is a "-", so that awk counts the columns right.
+func columns(dst []byte, all ...string) []byte {
+	for i, s := range all {
+		if i > 0 {
+			dst = append(dst, '\t')
+		}
+		dst = append(dst, cmp.Or(factEscapes.Replace(text.Clean(s)), "-")...)
+	}
 	return append(dst, '\n')
+}
+
+// at is a time in a fact, "" for none.
+func at(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(factTime)
 }

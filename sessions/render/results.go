@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -64,6 +65,14 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		return list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
+	case result.Settings:
+		return []string{
+			cmp.Or(awaySince(r.Absence, st, now), "you are not away; /away marks you so"),
+			"you block " + cmp.Or(People(r.Blocked, len(r.Blocked)), "nobody"),
+			"times are in " + r.Zone.String() + "; to change that, connect with -o SetEnv=TZ=Europe/Berlin",
+		}
+	case result.Version:
+		words = "whoelse " + r.Version
 	case result.BlockList:
 		words = "you block " + People(r.Nicks, len(r.Nicks)) + when(len(r.Nicks) == 0, "nobody")
 	case result.Identity:
@@ -155,6 +164,20 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
 		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
 	)
+}
+
+// Reason renders in one line, without a mark, why something was not done, what became of a message,
+// or a fact without data: for standard error and frames. It is "" for other results.
+func Reason(r result.Result, st Style, now time.Time) string {
+	switch r := r.(type) {
+	case result.Failure:
+		return text.CleanLine(Failure(r, st, now))
+	case result.Receipt:
+		return text.CleanLine(Receipt(r))
+	case result.Done:
+		return fill(done[r.What], "{nick}", r.Nick)
+	}
+	return ""
 }
 
 // near suggests a similar nick.

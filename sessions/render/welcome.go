@@ -27,18 +27,19 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	if w.Returned {
 		you = "welcome back, " + w.Nick
 	}
-	away := ""
-	if w.Absence.Away() {
-		away = "you have been away since " + Clock(w.Absence.Since, now, st) +
-			when(w.Absence.Reason != "", " ("+w.Absence.Reason+")") + "; /back to return"
-	}
 	return notices(dst, st,
 		you,
 		when(w.Unused != "", "your key was not accepted: "+w.Unused),
-		away,
+		awaySince(w.Absence, st, now),
 		here(w.Others, w.OthersOnline)+"; type help for a list of commands",
 		when(w.Unread.Messages > 0, unread(result.Unread{Waiting: w.Unread, Full: w.Full})),
 	)
+}
+
+// awaySince tells somebody that they are away, if so.
+func awaySince(a room.Absence, st Style, now time.Time) string {
+	why := when(a.Reason != "", " ("+a.Reason+")")
+	return when(a.Away(), "you have been away since "+Clock(a.Since, now, st)+why+"; /back to return")
 }
 
 // identity tells somebody their name, and reports whether it is not the one they asked for.

@@ -20,7 +20,8 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is a result with nothing but a name, and perhaps a nick.
+// Done is a result with nothing but a name, and perhaps a nick. Without a name there are no words
+// about it.
 type Done struct {
 	value
 	What What
@@ -133,6 +134,7 @@ const (
 	Blocking        Reason = "blocking"
 	Unblocking      Reason = "unblocking"
 	ReadingBlocked  Reason = "reading-your-block-list"
+	ReadingSettings Reason = "reading-your-settings"
 	ReadingInbox    Reason = "reading-your-inbox"
 	ReadingHistory  Reason = "reading-your-history"
 	ReadingRoom     Reason = "reading-the-room-history"
@@ -191,6 +193,19 @@ type Unread struct {
 type BlockList struct {
 	value
 	Nicks []string
+}
+
+// Settings is what one has set. Times are shown in Zone.
+type Settings struct {
+	value
+	room.Preferences
+	Zone *time.Location
+}
+
+// Version is the server's version.
+type Version struct {
+	value
+	Version string
 }
 
 // Identity is one's nick, and the key that it is by, "" for a guest.

@@ -1,0 +1,213 @@
+package protocol
+
+import (
+	"time"
+
+	"whoelse/keys/bans"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/result"
+	"whoelse/sessions/text"
+)
+
+// Answer is an ACK with what a command has found: Data is a slice of one of the types below.
+type Answer struct {
+	Frame
+	Data any `json:"DATA"`
+}
+
+// Key is one of the person's keys.
+type Key struct {
+	Key      string `json:"KEY"` // fingerprint
+	Type     string `json:"TYPE,omitempty"`
+	Current  bool   `json:"CURRENT,omitempty"` // in use here
+	Added    string `json:"ADDED,omitempty"`
+	Used     string `json:"USED,omitempty"`
+	From     string `json:"FROM,omitempty"`
+	Until    string `json:"UNTIL,omitempty"`
+	Disabled string `json:"DISABLED,omitempty"` // why
+}
+
+// Ban is a ban; without Until it is for good.
+type Ban struct {
+	Target string `json:"TARGET"`
+	By     string `json:"BY"`
+	Since  string `json:"SINCE,omitempty"`
+	Until  string `json:"UNTIL,omitempty"`
+	Reason string `json:"REASON,omitempty"`
+}
+
+// Action is what an operator has done.
+type Action struct {
+	Target    string   `json:"TARGET"`
+	Seconds   int      `json:"SECONDS,omitempty"` // it lasts
+	Reason    string   `json:"REASON,omitempty"`
+	Sessions  int      `json:"SESSIONS,omitempty"`  // that it ended,
+	Nicks     []string `json:"NICKS,omitempty"`     // of these people,
+	Addresses []string `json:"ADDRESSES,omitempty"` // from there
+}
+
+// Invitation is a one-time code, and the command that uses it.
+type Invitation struct {
+	UID     string `json:"UID"`
+	Code    string `json:"CODE"`
+	Join    string `json:"JOIN"`
+	Seconds int    `json:"SECONDS"`
+}
+
+// Command is a command, as help describes it.
+type Command struct {
+	Name    string   `json:"NAME"`
+	Usage   []string `json:"USAGE"`
+	Help    string   `json:"HELP"`
+	More    string   `json:"MORE,omitempty"`
+	Example string   `json:"EXAMPLE,omitempty"`
+	Aliases []string `json:"ALIASES,omitempty"`
+}
+
+// Settings is what the person has set.
+type Settings struct {
+	Away    bool     `json:"AWAY,omitempty"`
+	Since   string   `json:"SINCE,omitempty"`
+	Reason  string   `json:"REASON,omitempty"`
+	Blocked []string `json:"BLOCKED"`
+	Zone    string   `json:"ZONE"`
+}
+
+// CodeOf is the CODE of a failure: its reason, or its kind where that says more to a program.
+func CodeOf(f result.Failure) Code {
+	switch {
+	case f.Reason == result.TooLong: // of a text; in frames it is a line that is
+		return TextTooLong
+	case f.Reason == "", f.Code == result.Storage, f.Code == result.Limit, f.Code == result.Unconfirmed:
+		return Code(f.Code)
+	}
+	return Code(f.Reason)
+}
+
+// AppendResult appends the result of a command as frames. f has the command's name as CMD, "" where
+// there is no such command. words are for the REASON of a failure.
+func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
+	ack := f.Done()
+	var data any // of an Answer
+	switch r := r.(type) {
+	case result.Failure:
+		ack = f.Failed(CodeOf(r), words)
+		if f.CMD == "" {
+			ack = Frame{CMD: Err, Code: UnknownCmd, Reason: words}
+		}
+	case result.Receipt:
+		ack = f.OfReceipt(r, words)
+	case result.Done:
+		ack.Code = Code(r.What)
+		if r.What != result.KeyRemoved {
+			ack.UID = r.Nick
+		}
+	case result.Online:
+		ack = whoOfOthers(r.People)
+	case result.Lately:
+		ack = whoOfLately(r.People)
+	case result.Back:
+		ack.N = r.Unread.Messages
+	case result.BlockList:
+		ack.Data = each(r.Nicks, func(n string) Person { return Person{UN: n, UID: n} })
+	case result.MOTD:
+		ack.Msg = text.Clean(r.Text)
+	case result.Version:
+		ack.Msg = r.Version
+	case result.Settings:
+		data = []Settings{settingsOf(r)}
+	case result.Identity:
+		ack.UID, data = r.Nick, ownKey(r.Fingerprint)
+	case result.Keys:
+		data = each(r.List, func(k result.Key) Key { return keyOf(k, r.In) })
+	case result.KeysAdded:
+		ack.UID, data = r.Nick, each(r.List, func(k result.Key) Key { return keyOf(k, "") })
+	case result.Bans:
+		data = each(r.List, banOf)
+	case result.Moderation:
+		data = []Action{actionOf(r)}
+	case result.Invitation:
+		data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
+	case result.Help:
+		data = each(r.Commands, commandOf)
+	case result.HelpOn:
+		data = []Command{commandOf(r.Syntax)}
+	default:
+		return dst
+	}
+	if data != nil {
+		return appendLine(dst, Answer{ack, data})
+	}
+	return Append(dst, ack)
+}
+
+// each converts all of list; the result is not nil.
+func each[T, To any](list []T, convert func(T) To) []To {
+	all := make([]To, len(list))
+	for i, one := range list {
+		all[i] = convert(one)
+	}
+	return all
+}
+
+func settingsOf(r result.Settings) Settings {
+	away := r.Absence
+	return Settings{
+		Away: away.Away(), Since: Time(away.Since), Reason: text.CleanLine(away.Reason),
+		Blocked: append([]string{}, r.Blocked...), Zone: r.Zone.String(),
+	}
+}
+
+// ownKey is the key that somebody has logged in with; guests have none.
+func ownKey(fingerprint string) []Key {
+	if fingerprint == "" {
+		return []Key{}
+	}
+	return []Key{{Key: fingerprint, Current: true}}
+}
+
+func keyOf(k result.Key, in string) Key {
+	return Key{
+		Key: k.Fingerprint, Type: k.Type, Current: k.Fingerprint == in, Added: Time(k.Added), Used: Time(k.Used),
+		From: k.From, Until: Time(k.Expires), Disabled: text.CleanLine(k.Disabled),
+	}
+}
+
+func banOf(b bans.Ban) Ban {
+	return Ban{
+		Target: b.Target.String(), By: b.By, Since: Time(b.Made), Until: Time(b.Until), Reason: text.CleanLine(b.Reason),
+	}
+}
+
+func actionOf(m result.Moderation) Action {
+	return Action{
+		Target: text.CleanLine(m.Whom), Seconds: int(m.For / time.Second), Reason: text.CleanLine(m.Why),
+		Sessions: m.Sessions, Nicks: m.Hit, Addresses: m.From,
+	}
+}
+
+func commandOf(c *parse.Syntax) Command {
+	return Command{Name: c.Name, Usage: c.Forms(), Help: c.Help, More: c.More, Example: c.Example, Aliases: c.Aliases}
+}
+
+// whoOfOthers is the WHO of these people.
+func whoOfOthers(people []result.Person) Frame {
+	silent := map[string]bool{}
+	all := each(people, func(p result.Person) room.Presence {
+		silent[p.Nick] = p.Silent
+		return p.Presence
+	})
+	return WhoOf(all, silent)
+}
+
+// whoOfLately is the WHO of people some of whom have left.
+func whoOfLately(people []room.Presence) Frame {
+	f := WhoOf(people, nil)
+	for i, p := range people {
+		if !p.Online {
+			f.Data[i].Left, f.Data[i].Active, f.Data[i].Lost = Time(p.Active), "", p.Lost
+		}
+	}
+	return f
+}
