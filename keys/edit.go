@@ -93,10 +93,10 @@ func keyLine(key PublicKey, comment string) string {
 
 // AddOptions say how keys are added.
 type AddOptions struct {
-	How      string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
-	Expires  time.Time // unless zero, when the keys stop being valid, to the second
-	From     string    // unless empty, the value of from=
-	Operator bool      // the keys get ROLE=operator
+	How     string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
+	Expires time.Time // unless zero, when the keys stop being valid, to the second
+	From    string    // unless empty, the value of from=
+	Role    string    // unless empty, the value of ROLE=
 
 	AllowConfusable bool // a new nick may read like another one
 	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
@@ -185,8 +185,8 @@ func (opt AddOptions) Check() error {
 // text is what precedes the key: nothing, or options and a space.
 func (opt AddOptions) text() (string, error) {
 	var list []string
-	if opt.Operator {
-		list = append(list, `environment="ROLE=`+roleOperator+`"`)
+	if opt.Role != "" {
+		list = append(list, `environment="ROLE=`+opt.Role+`"`)
 	}
 	if opt.From != "" {
 		if _, err := parseAddressList(opt.From); err != nil {

@@ -9,7 +9,7 @@ import (
 // Holder is whose a key is.
 type Holder struct {
 	Nick string
-	Role string // "operator" or empty
+	Role string // RoleOperator, RoleBot or empty
 	// NoTouch says that the line allows signatures of a hardware key without a
 	// touch. The connection's permissions need the extension "no-touch-required"
 	// then, or the ssh library refuses such a signature.

@@ -38,7 +38,7 @@ func TestAFullFile(t *testing.T) {
 		t.Errorf("another key of one's own: %v", err)
 	}
 	last := newKey(t)
-	if _, err := r.Add("operator1", []PublicKey{last}, AddOptions{Operator: true}); err != nil {
+	if _, err := r.Add("operator1", []PublicKey{last}, AddOptions{Role: RoleOperator}); err != nil {
 		t.Errorf("an operator's: %v", err)
 	}
 	many := make([]PublicKey, 5)

@@ -155,8 +155,11 @@ func (l *line) equivalent(o *line) bool {
 		l.Expires.Equal(o.Expires) && l.noTouch == o.noTouch
 }
 
-// roleOperator is the one role there is.
-const roleOperator = "operator"
+// Roles of keys.
+const (
+	RoleOperator = "operator"
+	RoleBot      = "bot" // a program's
+)
 
 // harmless options take away what nobody gets here anyway, or give it back.
 var harmless = map[string]bool{
@@ -179,6 +182,8 @@ func (l *line) setOptions(list []string) (wrong error) {
 		return wrong
 	case l.Authority && l.Nick != "":
 		return errors.New("an authority cannot hold a nick: NICK= and cert-authority exclude each other")
+	case l.Authority && l.Role == RoleBot:
+		return errors.New("an authority cannot make bots: ROLE=bot and cert-authority exclude each other")
 	case !l.Authority && l.Principals != nil:
 		return errors.New("principals= needs cert-authority")
 	}
@@ -270,8 +275,8 @@ func (l *line) setEnvironment(text string) error {
 		}
 		l.Nick = n
 	case "ROLE":
-		if value != roleOperator {
-			return fmt.Errorf("ROLE=%s is not known; there is only ROLE=%s", show(value), roleOperator)
+		if value != RoleOperator && value != RoleBot {
+			return fmt.Errorf("ROLE=%s is not known; there are ROLE=%s and ROLE=%s", show(value), RoleOperator, RoleBot)
 		}
 		l.Role = value
 	}

@@ -79,7 +79,7 @@ func TestAdd(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	until := anHourAhead().Add(time.Hour).Truncate(time.Second)
-	opt := AddOptions{How: "invited", Expires: until, From: "192.0.2.0/24,!192.0.2.9", Operator: true}
+	opt := AddOptions{How: "invited", Expires: until, From: "192.0.2.0/24,!192.0.2.9", Role: RoleOperator}
 	if _, err := r.Add("boss", []PublicKey{op}, opt); err != nil {
 		t.Fatal(err)
 	}

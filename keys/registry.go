@@ -135,6 +135,12 @@ func (r *Registry) Registered(nick string) bool {
 	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 
+// Bot reports whether nick is a program's: one of the lines that hold it has [RoleBot].
+func (r *Registry) Bot(nick string) bool {
+	bot := func(l *line) bool { return l.Role == RoleBot }
+	return slices.ContainsFunc(r.lines(func(t *table) []*line { return t.byNick[nick] }), bot)
+}
+
 // Keys are the lines that hold nick, in the file's order.
 func (r *Registry) Keys(nick string) []Entry {
 	return entries(r.lines(func(t *table) []*line { return t.byNick[nick] }))

@@ -20,6 +20,8 @@ func TestLookup(t *testing.T) {
 		keyText(alice)+" Alice@laptop.example",
 		`environment="ROLE=operator" `+keyText(op)+" oper8or@x",
 		keyText(laptop)+" alice",
+		`environment="ROLE=bot" `+keyText(newKey(t))+" kay@ci",
+		keyText(newKey(t))+" kay@desk",
 		`restrict,no-pty,environment="NICK=Dave",environment="LANG=C" `+keyText(env)+" root@box",
 	)
 	r.wantHolder(alice, "alice")
@@ -29,6 +31,9 @@ func TestLookup(t *testing.T) {
 	if h := r.wantHolder(op, "oper8or"); h.Role != "operator" {
 		t.Errorf("%+v", h)
 	}
+	if !r.Bot("kay") || r.Bot("alice") || r.Bot("oper8or") || r.Bot("~kay") {
+		t.Error("kay, and nobody else, is a bot")
+	}
 	r.wantHolder(laptop, "alice")
 	r.wantHolder(env, "dave")
 	if _, err := r.Lookup(newKey(t), here); !errors.Is(err, ErrUnknownKey) {
@@ -37,13 +42,13 @@ func TestLookup(t *testing.T) {
 	if _, err := r.Lookup(nil, here); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("no key: %v", err)
 	}
-	if got := fmt.Sprint(r.NicksAround("", 0, 100)); got != "[alice dave oper8or]" {
+	if got := fmt.Sprint(r.NicksAround("", 0, 100)); got != "[alice dave kay oper8or]" {
 		t.Error(got)
 	}
 	if e := r.Keys("alice"); len(e) != 2 || e[0].Line != 2 || e[1].Line != 4 {
 		t.Errorf("%+v", e)
 	}
-	if len(r.List()) != 4 || r.Path() != r.path {
+	if len(r.List()) != 6 || r.Path() != r.path {
 		t.Errorf("%+v", r.List())
 	}
 }

@@ -78,14 +78,14 @@ func (r *Room) Visit(who Identity) *Member {
 
 // Welcome is what a session learns when it joins.
 type Welcome struct {
-	Others       []Presence // who else is online, if they are not many
+	Others       []Presence // which other people are online, if they are not many; bots do not count
 	Recent       []*Message // room lines, oldest first: RecentLines, or all since Left or the break, up to MissedLines
 	Left         time.Time  // when this person was last here; zero if that is now, or not known
 	LeftLost     bool       // and that ended because the connection was lost
 	Unread       Waiting    // what waits in the inbox
 	Missed       []*Message // beside that, a page of what came while the connection was broken
 	Receipts     []*Message // a page of them: others have read what was kept for them
-	OthersOnline int        // how many others are online
+	OthersOnline int        // how many other people are online
 	Absence      Absence    // how they are away
 	Returned     bool       // the connection had broken and the nick was still held
 
@@ -142,7 +142,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	p := r.people.here[who.Nick]
 	switch {
 	case p == nil:
-		p = r.people.add(who.Nick)
+		p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
 		p.Preferences = set
 		r.rooms[Lobby].here[who.Nick] = p
 		p.firstID = r.recordChange(KindJoin, who.Nick, false)
@@ -160,9 +160,12 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	r.people.arrived(p.nick)
 	r.people.catchUp(p, member)
 	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)
-	welcome.OthersOnline = len(r.people.here) - 1
+	welcome.OthersOnline = len(r.people.here) - r.people.bots
+	if !p.bot {
+		welcome.OthersOnline--
+	}
 	if welcome.OthersOnline <= greetByName {
-		welcome.Others = r.people.others(who.Nick)
+		welcome.Others = slices.DeleteFunc(r.people.others(who.Nick), func(p Presence) bool { return p.Bot })
 	}
 	return member, welcome, nil
 }

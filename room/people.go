@@ -15,6 +15,7 @@ import (
 type people struct {
 	here     map[string]*person
 	online   []string             // their nicks, sorted
+	bots     int                  // how many of them are programs'
 	visiting map[string]*Member   // guests who run a command, by name
 	seen     map[string]departure // of nicks that are not online now
 	inflight inflight
@@ -29,6 +30,7 @@ type people struct {
 // the moment when its last connection broke. Owned by Room.mu.
 type person struct {
 	nick   string
+	bot    bool // it is a program's nick
 	since  time.Time
 	active time.Time // when the person last typed something
 	Preferences
@@ -65,10 +67,13 @@ func newPeople(mu *sync.Mutex) people {
 
 func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
 
-func (ps *people) add(nick string) *person {
+func (ps *people) add(nick string, bot bool) *person {
 	now := time.Now()
-	p := &person{nick: nick, since: now, active: now, renewed: now}
+	p := &person{nick: nick, bot: bot, since: now, active: now, renewed: now}
 	ps.here[nick] = p
+	if bot {
+		ps.bots++
+	}
 	i, _ := slices.BinarySearch(ps.online, nick)
 	ps.online = slices.Insert(ps.online, i, nick)
 	delete(ps.seen, nick)
@@ -76,6 +81,9 @@ func (ps *people) add(nick string) *person {
 }
 
 func (ps *people) remove(nick string, how departure) {
+	if ps.here[nick].bot {
+		ps.bots--
+	}
 	delete(ps.here, nick)
 	if i, found := slices.BinarySearch(ps.online, nick); found {
 		ps.online = slices.Delete(ps.online, i, i+1)
@@ -119,7 +127,7 @@ func (ps *people) others(nick string) []Presence {
 		if other != nick {
 			p := ps.here[other]
 			all = append(all, Presence{
-				Nick: p.nick, Online: true, Since: p.since, Active: p.active,
+				Nick: p.nick, Bot: p.bot, Online: true, Since: p.since, Active: p.active,
 				Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
 			})
 		}
@@ -145,6 +153,7 @@ func (r *Room) withPerson(nick string, f func(*person)) {
 // Presence is what everyone may know of a nick.
 type Presence struct {
 	Nick     string
+	Bot      bool // a program
 	Online   bool
 	Since    time.Time // online since; zero when not online
 	Active   time.Time // last typed something; when not online: left
@@ -177,7 +186,7 @@ func (s *Member) OnlineSince(t time.Time) []Presence {
 	var left []Presence
 	for nick, d := range s.room.people.seen {
 		if !d.at.Before(t) && nick != s.nick {
-			left = append(left, Presence{Nick: nick, Active: d.at, Lost: d.lost})
+			left = append(left, Presence{Nick: nick, Bot: s.room.directory.Bot(nick), Active: d.at, Lost: d.lost})
 		}
 	}
 	slices.SortFunc(left, func(a, b Presence) int {

@@ -54,7 +54,8 @@ type announcement struct {
 // Change lists who joined and who left within the last second, and whose connection was
 // lost. Nobody is in two of them.
 type Change struct {
-	Joined, Left, Lost []string // canonical nicks, in the order of the events
+	Joined, Left, Lost []string        // canonical nicks, in the order of the events
+	Bots               map[string]bool // those of them that are programs
 }
 
 // lateRecord is the last change of a nick's presence.
@@ -109,7 +110,7 @@ func (r *Room) announceNow() {
 		a.pause = nil
 		return
 	}
-	u := &Update{Presence: a.takeChanges()}
+	u := &Update{Presence: a.takeChanges(r.directory)}
 	for _, p := range r.people.here {
 		p.put(u)
 	}
@@ -123,9 +124,12 @@ func (r *Room) announceNow() {
 	})
 }
 
-func (a *attendance) takeChanges() *Change {
-	all := &Change{}
+func (a *attendance) takeChanges(directory Directory) *Change {
+	all := &Change{Bots: map[string]bool{}}
 	for _, c := range a.changes {
+		if directory.Bot(c.nick) {
+			all.Bots[c.nick] = true
+		}
 		switch {
 		case c.kind == KindJoin:
 			all.Joined = append(all.Joined, c.nick)

@@ -33,6 +33,8 @@ type Directory interface {
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.
 	Free(nick string) bool
+	// Bot reports whether nick is a program's. It is called as Free is.
+	Bot(nick string) bool
 }
 
 // Sink is a session's end of the room: a bounded queue with one reader.
@@ -244,8 +246,9 @@ func (r *Room) apply(e Entry) {
 
 // Stats is how many are here, and what was said since the room was made.
 type Stats struct {
-	Members  int // nicks, guests among them
+	Members  int // people: nicks, guests among them
 	Guests   int
+	Bots     int // nicks that are programs'
 	Sessions int
 	// Messages has how many were shown to everyone, or kept for or shown to those
 	// they are for. Receipts and presence do not count.
@@ -256,7 +259,7 @@ type Stats struct {
 func (r *Room) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Stats{Members: len(r.people.here), Messages: maps.Clone(r.said)}
+	s := Stats{Bots: r.people.bots, Members: len(r.people.here) - r.people.bots, Messages: maps.Clone(r.said)}
 	for nick, p := range r.people.here {
 		s.Sessions += len(p.sessions)
 		if isGuest(nick) {

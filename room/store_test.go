@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -312,6 +313,7 @@ type fakeDirectory map[string]bool
 
 func (d fakeDirectory) Registered(nick string) bool { return d[nick] }
 func (d fakeDirectory) Free(nick string) bool       { return !d[nick] }
+func (d fakeDirectory) Bot(nick string) bool        { return strings.HasSuffix(nick, "bot") }
 
 // fakeSettings keeps what people set in memory.
 type fakeSettings struct {

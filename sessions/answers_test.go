@@ -105,6 +105,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	}{
 		{"bob", "whoelse --json", 0, `{"CMD":"WHO","DATA":[{"UN":"alice","UID":"alice","SESSIONS":1}]}`},
 		{"bob", "wholast 5 --json", 0, `{"CMD":"WHO","DATA":[{"UN":"alice","UID":"alice","SESSIONS":1}]}`},
+		{"bob", "bots --json", 0, `{"CMD":"WHO","DATA":[]}`},
 		{"guestsam", "whoelse --json", 0, `{"CMD":"WHO","DATA":[{"UN":"alice","UID":"alice","SESSIONS":1}]}`},
 		{"bob", "send --json alice,carol,zebra lunch --json?", 3, `FAIL SEND unknown-nick zebra
 			OKAY {"OF":"SEND","UID":"carol","STATUS":"kept","CODE":"offline"}

@@ -48,6 +48,9 @@ func init() {
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.Minutes,
 			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
 			More: "MINUTES goes up to 10080, which is a week."}},
+		{run: (*session).bots, Syntax: parse.Syntax{
+			Name: "bots", Args: parse.NoArgs,
+			Usage: "/bots", Help: "list the bots (programs) that are here"}},
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
 			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",

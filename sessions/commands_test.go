@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -106,7 +107,7 @@ func TestMutedCommands(t *testing.T) {
 	}
 	c := &session{
 		manager: New(Config{Mutes: muted, Log: slog.New(slog.DiscardHandler)}),
-		login:   &sshd.Login{Nick: "bob", Role: roleOperator},
+		login:   &sshd.Login{Nick: "bob", Role: keys.RoleOperator},
 		member:  new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	for _, command := range commands {

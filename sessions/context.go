@@ -154,10 +154,7 @@ func (s *session) misread(err error) result.Result {
 	return result.Failure{Code: result.Usage, Err: err}
 }
 
-// roleOperator is what the login of an operator says.
-const roleOperator = "operator"
-
-func (s *session) operator() bool { return s.login.Role == roleOperator }
+func (s *session) operator() bool { return s.login.Role == keys.RoleOperator }
 
 // show shows a result, of whatever length. It waits while much is queued.
 func (s *session) show(r result.Result) {

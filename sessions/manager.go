@@ -77,8 +77,8 @@ type Config struct {
 	Used     *lastused.Times
 	Audit    *audit.Log
 	// MessageRate is how many lines a second one nick may send, with a burst of
-	// four times that; 0 is no limit.
-	MessageRate float64
+	// four times that, and BotRate that of a bot; 0 is no limit.
+	MessageRate, BotRate float64
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
 	// JoinLine gives the command with which somebody joins as user; nil where that
@@ -125,7 +125,7 @@ func New(cfg Config) *Manager {
 	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(sessionLog)
 	return &Manager{
-		cfg: cfg, rate: newRateLimit(cfg.MessageRate), sessionLog: sessionLog,
+		cfg: cfg, rate: newRateLimit(cfg.MessageRate, cfg.BotRate, cfg.Registry.Bot), sessionLog: sessionLog,
 		open:       map[*session]bool{},
 		complaints: rate.Sometimes{Interval: complainEvery},
 	}

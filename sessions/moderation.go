@@ -186,12 +186,12 @@ func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 	}
 	var operators []string
 	for _, e := range s.manager.cfg.Registry.List() { // here or not; whom an address covers is not known before they come
-		if e.Role == roleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
+		if e.Role == keys.RoleOperator && !e.Authority && target.Covers(bans.Who{Nick: e.Nick, Key: e.Fingerprint}) {
 			operators = append(operators, e.Nick)
 		}
 	}
 	for _, v := range covered {
-		if v.login.Role == roleOperator {
+		if v.login.Role == keys.RoleOperator {
 			operators = append(operators, v.nick())
 		}
 	}

@@ -45,9 +45,12 @@ func (r *rig) revoke(c keys.Change) {
 }
 
 // trust makes nick's key an operator's, before nick is first here.
-func (r *rig) trust(nick string) {
+func (r *rig) trust(nick string) { r.hasRole(nick, keys.RoleOperator) }
+
+// hasRole registers nick, with its key, in a role.
+func (r *rig) hasRole(nick, role string) {
 	r.t.Helper()
-	_, err := r.registry.Add(nick, []keys.PublicKey{signer(nick).PublicKey()}, keys.AddOptions{Operator: true})
+	_, err := r.registry.Add(nick, []keys.PublicKey{signer(nick).PublicKey()}, keys.AddOptions{Role: role})
 	r.must(err)
 }
 

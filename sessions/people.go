@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,13 @@ func (s *session) whoelse(parse.Call) result.Result {
 		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
 	}
 	return online
+}
+
+// bots is whoelse for programs.
+func (s *session) bots(call parse.Call) result.Result {
+	online := s.whoelse(call).(result.Online)
+	online.People = slices.DeleteFunc(online.People, func(p result.Person) bool { return !p.Bot })
+	return result.Bots(online)
 }
 
 // lately is how many minutes wholast looks back when not asked for a number.

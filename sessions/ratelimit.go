@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -10,35 +11,49 @@ import (
 // rateLimit bounds how fast each nick may send, whatever the number of its sessions.
 // Who is over the limit waits; nothing is lost by it. Safe for concurrent use.
 type rateLimit struct {
-	limit rate.Limit
-	burst int
+	people, bots rate.Limit
+	isBot        func(nick string) bool
 
 	mu    sync.Mutex
-	nicks map[string]*rate.Limiter
+	nicks map[limited]*rate.Limiter
+}
+
+// limited is a nick, with the limit that it had.
+type limited struct {
+	nick  string
+	limit rate.Limit
 }
 
 // burstFactor times the rate is what may come at once, for pasted and piped lines.
 const burstFactor = 4
 
-func newRateLimit(perSecond float64) *rateLimit {
-	if perSecond <= 0 {
-		return &rateLimit{limit: rate.Inf}
+func newRateLimit(people, bots float64, isBot func(nick string) bool) *rateLimit {
+	limit := func(perSecond float64) rate.Limit {
+		if perSecond <= 0 {
+			return rate.Inf
+		}
+		return rate.Limit(perSecond)
 	}
-	return &rateLimit{
-		limit: rate.Limit(perSecond),
-		burst: max(1, int(burstFactor*perSecond)),
-		nicks: map[string]*rate.Limiter{},
+	return &rateLimit{people: limit(people), bots: limit(bots), isBot: isBot, nicks: map[limited]*rate.Limiter{}}
+}
+
+// of is how many messages a second nick may send.
+func (r *rateLimit) of(nick string) rate.Limit {
+	if r.isBot(nick) {
+		return r.bots
 	}
+	return r.people
 }
 
 // charge counts n messages against what nick may send, and waits until that many may
 // be sent; slow is called before that wait. It reports false when over was closed
 // meanwhile; they count all the same.
 func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}) bool {
-	if r.limit == rate.Inf {
+	limit := r.of(nick)
+	if limit == rate.Inf {
 		return true
 	}
-	l := r.limiter(nick)
+	l := r.limiter(limited{nick, limit})
 	var wait time.Duration
 	for range n { // more than a burst can't be taken at once
 		wait = l.Reserve().Delay()
@@ -65,24 +80,16 @@ func (s *session) paced(n int, slow func()) bool {
 // maxLimiters is when limiters that have filled up again are dropped.
 const maxLimiters = 1024
 
-func (r *rateLimit) limiter(nick string) *rate.Limiter {
+func (r *rateLimit) limiter(of limited) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.nicks[nick]
+	l := r.nicks[of]
 	if l == nil {
 		if len(r.nicks) >= maxLimiters {
-			r.dropFull()
+			maps.DeleteFunc(r.nicks, func(_ limited, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) })
 		}
-		l = rate.NewLimiter(r.limit, r.burst)
-		r.nicks[nick] = l
+		l = rate.NewLimiter(of.limit, max(1, int(burstFactor*of.limit)))
+		r.nicks[of] = l
 	}
 	return l
-}
-
-func (r *rateLimit) dropFull() {
-	for nick, l := range r.nicks {
-		if l.Tokens() >= float64(r.burst) {
-			delete(r.nicks, nick)
-		}
-	}
 }

@@ -16,8 +16,10 @@ import (
 // reader is somebody whose queue is emptied, but not written anywhere.
 func reader(rate float64) *session {
 	ctx, stop := context.WithCancel(context.Background())
+	manager := New(Config{MessageRate: rate, BotRate: 2 * rate, Log: slog.New(slog.DiscardHandler)})
+	manager.rate.isBot = func(nick string) bool { return nick == "bot" }
 	a := &session{
-		ctx: ctx, manager: New(Config{MessageRate: rate, Log: slog.New(slog.DiscardHandler)}), out: newOutbox(nil, nil, nil),
+		ctx: ctx, manager: manager, out: newOutbox(nil, nil, nil),
 		member: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	a.current.Store(&render.Style{})
@@ -95,6 +97,25 @@ func TestReadingEndsWithTheSession(t *testing.T) {
 		}
 		if !a.manager.rate.charge("bob", 1, func() {}, nil) {
 			t.Error("no more may be said")
+		}
+	})
+}
+
+// A bot has a rate of its own.
+func TestRateOfBots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := reader(1)
+		defer a.out.close(errQuit)
+		began := time.Now()
+		for _, test := range []struct {
+			nick string
+			n    int
+			took time.Duration
+		}{{"bot", 8, 0}, {"bob", 4, 0}, {"bot", 2, time.Second}, {"bob", 1, time.Second}} {
+			a.manager.rate.charge(test.nick, test.n, func() {}, nil)
+			if took := time.Since(began); took != test.took {
+				t.Errorf("%s says %d after %v, want %v", test.nick, test.n, took, test.took)
+			}
 		}
 	})
 }

@@ -340,7 +340,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(s.manager.cfg.MessageRate))
+	s.note(render.TooFast(float64(s.manager.rate.of(s.member.Nick()))))
 }
 
 // compose makes one write of what is queued. It runs on the writing goroutine.

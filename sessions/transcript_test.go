@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"whoelse/keys"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -82,6 +83,7 @@ var verbs = map[string]func(tr *transcript, who, rest string){
 	"restarts": (*transcript).restarts,
 	"counts":   (*transcript).counts,
 	"trusts":   func(tr *transcript, _, rest string) { tr.rig.trust(rest) },
+	"employs":  func(tr *transcript, _, rest string) { tr.rig.hasRole(rest, keys.RoleBot) },
 	"greets":   func(tr *transcript, _, rest string) { tr.rig.motd = tr.unquote(rest) },
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	Listen      string  // an address; port 0 is any that is free
 	Data        string  // a folder
 	MessageRate float64 // messages a second, of one nick
+	BotRate     float64 // that of a bot
 	MOTD        string  // a file or, for none, empty
 	Metrics     string  // an address or, for none, empty
 	Host        Hostname
@@ -85,6 +86,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(address(&cfg.Listen, ":2222"), "listen", "`address` to listen on; port 0 picks a free one")
 	f.StringVar(&cfg.Data, "data", "data", "`folder` for keys, histories and settings; made if missing")
 	f.Var(perSecond(&cfg.MessageRate, 5), "message-rate", "`messages` a second for one nick, with bursts of four times that; 0 is no limit")
+	f.Var(perSecond(&cfg.BotRate, 10), "bot-rate", "`messages` a second for one bot, with bursts of four times that; 0 is no limit")
 	f.StringVar(&cfg.MOTD, "motd", "", "`file` with a message of the day, shown on joining")
 	f.Var(choice(&cfg.logFormat, "text", "text", "json"), "log-format", "`format` of the log on standard error: text or json")
 	f.Var(address(&cfg.Metrics, ""), "metrics", "`address` for HTTP with /metrics and /healthz, such as 127.0.0.1:9222; without a host it is 127.0.0.1 (default none)")

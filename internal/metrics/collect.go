@@ -33,8 +33,9 @@ func (s Sources) Collect(out chan<- prometheus.Metric) {
 
 	people := s.Room()
 	put(out, "sessions", "Sessions in the room.", people.Sessions)
-	put(out, "members", "Nicks in the room, guests among them.", people.Members)
+	put(out, "members", "People in the room: nicks, guests among them, without bots.", people.Members)
 	put(out, "guests", "Guests in the room.", people.Guests)
+	put(out, "bots", "Bots in the room.", people.Bots)
 	putEach(out, "messages_total", "Messages that were shown or kept.", "kind", people.Messages)
 
 	conns := s.Admission()

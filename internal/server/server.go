@@ -139,7 +139,7 @@ func (s *server) start() (err error) {
 	}})
 	s.space.Measure(context.Background())
 	s.manager = sessions.New(sessions.Config{
-		Room: s.room, MessageRate: cfg.MessageRate,
+		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate,
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
 		Quota: s.quota, Space: s.space, Version: s.version,

@@ -44,8 +44,17 @@ func add() *cobra.Command {
 		}
 		return opt.Check()
 	})
-	f.BoolVar(&opt.Operator, "operator", false, "make their owner an operator")
+	operator := f.Bool("operator", false, "make their owner an operator")
+	bot := f.Bool("bot", false, "the keys are a program's")
 	return unopened(c, func(k *command, args []string) error {
+		switch {
+		case *operator && *bot:
+			return cli.Usage("--operator and --bot exclude each other")
+		case *operator:
+			opt.Role = keys.RoleOperator
+		case *bot:
+			opt.Role = keys.RoleBot
+		}
 		list, err := k.readKeys(files)
 		if err != nil {
 			return err
@@ -81,8 +90,8 @@ func add() *cobra.Command {
 func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 	what := ""
 	switch {
-	case opt.Operator && e.Role == "":
-		what = "--operator"
+	case opt.Role != "" && e.Role != opt.Role:
+		what = "--" + opt.Role
 	case opt.From != "" && e.From != sanitize.Text(opt.From):
 		what = "--from"
 	case !opt.Expires.IsZero() && !e.Expires.Equal(opt.Expires):

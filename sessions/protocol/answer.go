@@ -105,6 +105,8 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		}
 	case result.Online:
 		ack = whoOfOthers(r.People)
+	case result.Bots:
+		ack = whoOfOthers(r.People)
 	case result.Lately:
 		ack = whoOfLately(r.People)
 	case result.Back:

@@ -89,10 +89,11 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN and UID.
+// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN, UID and BOT.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
+	Bot      bool   `json:"BOT,omitempty"`
 	Since    string `json:"SINCE,omitempty"`
 	Active   string `json:"ACTIVE,omitempty"`
 	Sessions int    `json:"SESSIONS,omitempty"`
@@ -282,7 +283,7 @@ func (f Frame) OfReceipt(r result.Receipt, words string) Frame {
 func ListOf(all []room.Presence) Frame {
 	f := Frame{CMD: List, Data: make([]Person, len(all))}
 	for i, p := range all {
-		f.Data[i] = Person{UN: p.Nick, UID: p.Nick}
+		f.Data[i] = Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot}
 	}
 	return f
 }
@@ -292,7 +293,7 @@ func WhoOf(all []room.Presence, silent map[string]bool) Frame {
 	f := Frame{CMD: Who, Data: make([]Person, len(all))}
 	for i, p := range all {
 		f.Data[i] = Person{
-			UN: p.Nick, UID: p.Nick, Since: Time(p.Since), Active: Time(p.Active), Sessions: p.Sessions,
+			UN: p.Nick, UID: p.Nick, Bot: p.Bot, Since: Time(p.Since), Active: Time(p.Active), Sessions: p.Sessions,
 			Away: p.Away, Reason: text.CleanLine(p.Reason), Silent: silent[p.Nick],
 		}
 	}

@@ -33,9 +33,11 @@ func Fact(dst []byte, m *room.Message) []byte {
 // README says; an empty list has no lines. What is not in a list is one line of words.
 func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
+	case result.Bots:
+		return Facts(dst, result.Online(r), st, now)
 	case result.Online:
 		return facts(dst, r.People, func(p result.Person) []string {
-			states := commas(when(p.Away, "away"), when(p.Sessions == 0, "lost"),
+			states := commas(when(p.Bot, "bot"), when(p.Away, "away"), when(p.Sessions == 0, "lost"),
 				when(p.Silent && p.Sessions > 0, "silent"), when(p.Quiet, "quiet"))
 			state := cmp.Or(strings.ReplaceAll(states, " ", ""), "here")
 			return []string{p.Nick, at(p.Since), at(p.Active), strconv.Itoa(p.Sessions), state, p.Reason}

@@ -115,7 +115,11 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		if slices.Contains(nicks, viewer) {
 			nicks = slices.DeleteFunc(slices.Clone(nicks), func(n string) bool { return n == viewer })
 		}
-		people := People(nicks, most)
+		named := make([]string, len(nicks))
+		for i, n := range nicks {
+			named[i] = n + when(c.Bots[n], asBot)
+		}
+		people := People(named, most)
 		switch {
 		case len(nicks) == 0:
 		case i == 0:

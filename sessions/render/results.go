@@ -57,8 +57,23 @@ func notes(r result.Result, st Style, now time.Time) []string {
 	case result.Text:
 		words = r.Words
 	case result.Online:
-		head := Number(len(r.People), "other person is", "other people are") + " here:"
-		return list(head, "nobody else is here", r.People, func(p result.Person) string { return person(p, st, now) })
+		var people, bots []result.Person
+		for _, p := range r.People {
+			if p.Bot {
+				bots = append(bots, p)
+			} else {
+				people = append(people, p)
+			}
+		}
+		head := Number(len(people), "other person is", "other people are") + " here:"
+		lines := list(head, "nobody else is here", people, func(p result.Person) string { return person(p, st, now) })
+		if len(bots) > 0 {
+			lines = append(lines, notes(result.Bots{People: bots}, st, now)...)
+		}
+		return lines
+	case result.Bots:
+		head := Number(len(r.People), "bot is", "bots are") + " here:"
+		return list(head, "no bot is here", r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was here " + within
@@ -277,13 +292,14 @@ func person(p result.Person, st Style, now time.Time) string {
 // seen describes somebody who was here lately.
 func seen(p room.Presence, now time.Time) string {
 	ago := Ago(now.Sub(p.Active)) + " ago"
+	name := p.Nick + when(p.Bot, asBot)
 	switch {
 	case p.Online:
-		return p.Nick + ": online now"
+		return name + ": online now"
 	case p.Lost:
-		return p.Nick + ": connection lost " + ago
+		return name + ": connection lost " + ago
 	}
-	return p.Nick + ": left " + ago
+	return name + ": left " + ago
 }
 
 func ban(b bans.Ban, st Style) string {

@@ -18,6 +18,9 @@ const (
 	Shutdown = "the server is shutting down; kept messages are safe; come back in a moment"
 )
 
+// asBot follows the nick of a program where people's are, too.
+const asBot = " (bot)"
+
 // asGuest follows the name of a guest.
 const asGuest = ", a guest: nothing is kept for you when you leave"
 

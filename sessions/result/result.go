@@ -164,6 +164,9 @@ type Online struct {
 	People []Person
 }
 
+// Bots lists the programs among them.
+type Bots Online
+
 // Person is one of them; Silent if their client does not answer.
 type Person struct {
 	room.Presence

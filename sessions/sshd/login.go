@@ -29,7 +29,7 @@ type Login struct {
 	Nick    string          // canonical; a guest's starts with '~'
 	Asked   string          // the username, cleaned
 	Key     gossh.PublicKey // nil for a guest
-	Role    string          // "operator", or empty
+	Role    string          // keys.RoleOperator, keys.RoleBot, or empty
 	Claimed bool            // the nick is bound to the key with its first session
 	Unused  string          // why a key that was offered did not count; "" for none
 
