@@ -288,7 +288,7 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 // since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	failed := p.replay(p.ctx, past, ask, p.showPast)
+	failed := p.replay(p.ctx, past, ask, func(m []*room.Message) int { return p.showPast(f, m) })
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		p.print(protocol.Frame{
@@ -300,12 +300,12 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	return failed == nil
 }
 
-// showPast prints messages of the past and returns how many bytes that are.
-func (p *program) showPast(messages []*room.Message) (bytes int) {
+// showPast prints messages of the past, which f asked for, and returns how many bytes that are.
+func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes int) {
 	for _, m := range messages {
-		f := protocol.OfMessage(m)
-		f.Replay = true
-		bytes += p.print(f)
+		past := protocol.OfMessage(m)
+		past.Replay, past.Ref = true, f.Ref
+		bytes += p.print(past)
 	}
 	return bytes
 }
@@ -475,7 +475,7 @@ func (p *program) history(f protocol.Frame) {
 func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
 	work := 0
 	for page, err := range pages {
-		work += page.Searched/searchedWorth + p.showPast(page.Messages)
+		work += page.Searched/searchedWorth + p.showPast(f, page.Messages)
 		switch {
 		case p.ctx.Err() != nil:
 			return

@@ -152,13 +152,13 @@ func TestProgramsConversation(t *testing.T) {
 	if f := bob.frame(); f.CMD != protocol.Status || f.UID != "carol" || f.Status != "read" {
 		t.Errorf("got %+v", f)
 	}
-	bob.writes(`{"CMD":"PING","REF":"p"}`, `{"CMD":"WHO","REF":"w"}`, `{"CMD":"HISTORY","N":1}`, `{"CMD":"JOIN"}`, `{"CMD":"QUIT"}`)
+	bob.writes(`{"CMD":"PING","REF":"p"}`, `{"CMD":"WHO","REF":"w"}`, `{"CMD":"HISTORY","N":1,"REF":"h"}`, `{"CMD":"JOIN"}`, `{"CMD":"QUIT"}`)
 	bob.gets(`{"CMD":"PONG","REF":"p"}`)
 	if who := bob.frame(); who.Ref != "w" || len(who.Data) != 2 {
 		t.Errorf("got %+v", who)
 	}
-	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi all","ROOM":"lobby","REPLAY":true}`,
-		`{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`,
+	bob.gets(`{"CMD":"MSG","TYPE":"ALL","REF":"h","FROM":"bob","MSG":"hi all","ROOM":"lobby","REPLAY":true}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY","REF":"h"}`,
 		`{"CMD":"ACK","TYPE":"FAIL","OF":"JOIN","CODE":"joined-already","REASON":"you have joined already"}`,
 		`{"CMD":"BYE","CODE":"quit"}`)
 	bob.expects("(exit status 0)")
