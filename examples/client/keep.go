@@ -1,0 +1,45 @@
+package client
+
+import (
+	"errors"
+	"io/fs"
+	"log"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+)
+
+// Forever runs session, and again whenever it ends: a second later, or up to a minute after many short ones.
+func Forever(session func() error) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		began := time.Now()
+		log.Print("the session ended: ", session())
+		if time.Since(began) > time.Minute {
+			pause = time.Second
+		}
+		time.Sleep(pause/2 + rand.N(pause/2)) // so that not all come back at once
+	}
+}
+
+// LoadPlace reads a place from a file; without one, it is the Start.
+func LoadPlace(file string) (string, error) {
+	id, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Start, nil
+	}
+	return strings.TrimSpace(string(id)), err
+}
+
+// SavePlace replaces the file: after a crash, it has the old place or the new one.
+func SavePlace(file, id string) error {
+	f, err := os.Create(file + ".new")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(id + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}

@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// patience is how long a server may take to answer.
+const patience = time.Minute
+
+// login begins a session of the command json, for as long as ctx lasts.
+func (c *Client) login(ctx context.Context) (conn net.Conn, in io.Writer, out io.Reader, err error) {
+	conn, err = (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	conn.SetDeadline(time.Now().Add(patience)) // ssh.Dial has none for the handshake
+	transport, channels, requests, err := ssh.NewClientConn(conn, c.address, c.config)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	client := ssh.NewClient(transport, channels, requests)
+	go keepalive(ctx, client, conn)
+	session, err := client.NewSession()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	session.Stderr = os.Stderr
+	in, inErr := session.StdinPipe()
+	out, outErr := session.StdoutPipe()
+	err = errors.Join(inErr, outErr, session.Start("json"))
+	return conn, in, out, err
+}
+
+// keepalive asks for an answer now and then. Without one, the connection ends.
+func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
+	for {
+		conn.SetDeadline(time.Now().Add(patience))
+		if _, _, err := client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			return
+		}
+		select {
+		case <-time.After(patience / 4):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Client) attach(send *json.Encoder) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send = send
+}
