@@ -34,15 +34,15 @@ var examples = sync.OnceValues(func() (folder string, err error) {
 	return folder, err
 })
 
-// example starts one of examples/ that talks ssh itself, as nick.
-func (s *server) example(name, nick, key string, args ...string) *server {
+// example is one of examples/ that talks ssh itself.
+func (s *server) example(name, key string, args ...string) *exec.Cmd {
 	s.t.Helper()
 	folder, err := examples()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	flags := []string{"-key", key, "-known-hosts", s.knownHosts()}
-	return s.beside(exec.Command(filepath.Join(folder, name), append(flags, args...)...))
+	return exec.Command(filepath.Join(folder, name), append(flags, args...)...)
 }
 
 // beside starts a program that is killed at the test's end, and logs to standard error.
@@ -221,7 +221,7 @@ func TestKilledBotMissesNothing(t *testing.T) {
 			bob.sends(fmt.Sprint("bob ", i), [][]string{nil, {"archive"}, {"archive", "alice"}}[i%3]...)
 		}
 	})
-	start := func() *server { return s.example("archive", "archive", key, s.at("archive"), file) }
+	start := func() *server { return s.beside(s.example("archive", key, s.at("archive"), file)) }
 	for round := range rounds {
 		bot := start()
 		if random.IntN(3) > 0 {
@@ -272,4 +272,12 @@ func TestKilledBotMissesNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d messages", len(want))
+}
+
+// A program of examples/ talks to no server but the one that it knows.
+func TestExamplesKnowTheServer(t *testing.T) {
+	t.Parallel()
+	s, other := startServer(t, t.TempDir()), startServer(t, t.TempDir())
+	archive := other.beside(other.example("archive", goKey(t), s.at("archive"), filepath.Join(t.TempDir(), "archive.jsonl")))
+	archive.logs(2, "the session ended: ssh: handshake failed: knownhosts: key is unknown")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -14,9 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
-
-// Start is the place before the first message.
-const Start = "00000000000"
 
 // ErrAway is for what can't be sent, since there is no session.
 var ErrAway = errors.New("the room can't be reached")
@@ -62,14 +60,17 @@ func (c *Client) Send(f Frame) error {
 // A direct message is marked as read when handle has returned: by then, its ID has to be on disk as the new
 // place. Without a place the past is left out, and direct messages that waited come in no order.
 func (c *Client) Session(ctx context.Context, place string, handle func(Frame) error) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	conn, in, out, err := c.login(ctx)
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	ctx, end := context.WithCancel(ctx)
+	context.AfterFunc(ctx, func() { conn.Close() })
+	defer end()
+	in, out, err := c.login(ctx, conn)
+	if err != nil {
+		return err
+	}
 	send, frames := json.NewEncoder(in), json.NewDecoder(out)
 	err = errors.Join(send.Encode(Frame{CMD: "JOIN", Since: place}), send.Encode(Frame{CMD: "INBOX", Ref: "inbox"}))
 	c.attach(send)

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Start is the place before the first message, for those who want all of the past.
+const Start = "00000000000"
+
 // Forever runs session, and again whenever it ends: a second later, or up to a minute after many short ones.
 func Forever(session func() error) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
@@ -22,11 +25,11 @@ func Forever(session func() error) {
 	}
 }
 
-// LoadPlace reads a place from a file; without one, it is the Start.
+// LoadPlace reads a place from a file. Without one it is "": the past is left out.
 func LoadPlace(file string) (string, error) {
 	id, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Start, nil
+		return "", nil
 	}
 	return strings.TrimSpace(string(id)), err
 }

@@ -15,33 +15,23 @@ import (
 // patience is how long a server may take to answer.
 const patience = time.Minute
 
-// login begins a session of the command json, for as long as ctx lasts.
-func (c *Client) login(ctx context.Context) (conn net.Conn, in io.Writer, out io.Reader, err error) {
-	conn, err = (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", c.address)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			conn.Close()
-		}
-	}()
+// login begins a session of the command json on conn. The answers to keepalives put off conn's deadline.
+func (c *Client) login(ctx context.Context, conn net.Conn) (in io.Writer, out io.Reader, err error) {
 	conn.SetDeadline(time.Now().Add(patience)) // ssh.Dial has none for the handshake
 	transport, channels, requests, err := ssh.NewClientConn(conn, c.address, c.config)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	client := ssh.NewClient(transport, channels, requests)
 	go keepalive(ctx, client, conn)
 	session, err := client.NewSession()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	session.Stderr = os.Stderr
 	in, inErr := session.StdinPipe()
 	out, outErr := session.StdoutPipe()
-	err = errors.Join(inErr, outErr, session.Start("json"))
-	return conn, in, out, err
+	return in, out, errors.Join(inErr, outErr, session.Start("json"))
 }
 
 // keepalive asks for an answer now and then. Without one, the connection ends.
