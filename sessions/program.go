@@ -100,18 +100,27 @@ func bye(cause error) string {
 	return string(protocol.Append(nil, f))
 }
 
-// frames renders what the room puts to a program.
+// framed is the key of an update's frame in Update.Rendered.
+type framed struct{}
+
+// frames renders what the room puts to a program. A frame is the same for all of them: it is made
+// once, by the first.
 func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
-		f := protocol.Frame{}
-		if it.event.Message != nil {
-			f = protocol.OfMessage(it.event.Message)
-		} else {
-			f = protocol.ListOf(m.cfg.Room.Everyone())
+		once, ok := it.event.Rendered.Load(framed{})
+		if !ok {
+			once, _ = it.event.Rendered.LoadOrStore(framed{}, sync.OnceValue(func() []byte { return m.frame(it.event) }))
 		}
-		dst = protocol.Append(dst, f)
+		dst = append(dst, once.(func() []byte)()...)
 	}
 	return dst
+}
+
+func (m *Manager) frame(u *room.Update) []byte {
+	if u.Message != nil {
+		return protocol.Append(nil, protocol.OfMessage(u.Message))
+	}
+	return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
 }
 
 // print queues a frame, waiting while much is queued.
@@ -255,6 +264,7 @@ func (p *program) join(f protocol.Frame) {
 	ack.UID = p.member.Nick()
 	p.print(ack)
 	replayed := since != "" && p.since(f, past, since)
+	p.dropChanges() // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	p.goLive(past, replayed)
 }
@@ -308,6 +318,13 @@ func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes in
 		bytes += p.print(past)
 	}
 	return bytes
+}
+
+// dropChanges forgets the changes of presence that came meanwhile.
+func (p *program) dropChanges() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = slices.DeleteFunc(p.queue, func(it item) bool { return it.event.Presence != nil })
 }
 
 // goLive lets updates through, first those that came meanwhile, unless they were replayed.
