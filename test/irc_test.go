@@ -2,25 +2,27 @@ package test
 
 import (
 	"bufio"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// ircServer starts an ngircd at an address.
-func ircServer(t *testing.T, address string) *server {
+// ircServer starts an ngircd, at an address with TLS and one without. cert is for the former.
+func ircServer(t *testing.T, address, secure, cert string) *server {
 	t.Helper()
 	ngircd := needClient(t, "ngircd")
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	config := filepath.Join(t.TempDir(), "ngircd.conf")
 	text := fmt.Sprintf(`[Global]
 Name = irc.test
@@ -28,14 +30,18 @@ Info = test
 AdminInfo1 = test
 MotdPhrase = hello
 Listen = 127.0.0.1
-Ports = %s
+Ports = %[1]s
 [Limits]
 MaxConnectionsIP = 0
 [Options]
 DNS = no
 Ident = no
 PAM = no
-`, port)
+[SSL]
+CertFile = %[3]s
+KeyFile = %[3]s
+Ports = %[2]s
+`, port(t, address), port(t, secure), cert)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +61,42 @@ PAM = no
 			t.Fatal("ngircd does not listen")
 		}
 	}
+}
+
+func port(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// selfSigned makes a certificate for 127.0.0.1, in one file with its key.
+func selfSigned(t *testing.T) string {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "cert.pem")
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := os.WriteFile(file, both, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // ircUser is somebody on IRC.
@@ -110,16 +152,22 @@ func (u *ircUser) sees(texts ...string) (line string) {
 // The bridge relays in both directions, each message once, and outlives both servers.
 func TestExampleIRC(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	irc := ircServer(t, address)
+	address, secure, cert := freeAddress(t), freeAddress(t), selfSigned(t)
+	irc := ircServer(t, address, secure, cert)
 	s := startServer(t, t.TempDir())
 	carolKey := []string{newKey(t)}
 	carol := plug(t, "carol", s.openSSH("carol", carolKey, []string{"-T"}))
 	carol.sees("you are carol")
 	ivy := onIRC(t, "ivy", address)
 	start := func(nick, ircNick string) *server {
-		return s.beside(s.example("irc", goKey(t), "-plain", "-server", address, "-nick", ircNick, "-channel", "#room",
-			"-place", filepath.Join(t.TempDir(), nick), s.at(nick)))
+		how := []string{"-server", secure}
+		if runtime.GOOS != "linux" { // only there, Go trusts the certificates of a variable
+			how = []string{"-plain", "-server", address}
+		}
+		bridge := s.example("irc", goKey(t), append(how, "-nick", ircNick, "-channel", "#room",
+			"-place", filepath.Join(t.TempDir(), nick), s.at(nick))...)
+		bridge.Env = append(os.Environ(), "SSL_CERT_FILE="+cert)
+		return s.beside(bridge)
 	}
 	bridge := start("bridge", "relay")
 	carol.sees("bridge joined")
@@ -145,7 +193,7 @@ func TestExampleIRC(t *testing.T) {
 	bridge.logs(1, "the session ended")
 	bridge.cmd.Process.Signal(syscall.SIGSTOP)
 	carol.types("while you were away")
-	ircServer(t, address)
+	ircServer(t, address, secure, cert)
 	ivy2 := onIRC(t, "ivy", address)
 	bridge.cmd.Process.Signal(syscall.SIGCONT)
 	if line := ivy2.sees("<carol> while you were away"); !strings.Contains(line, " UTC] <carol>") {

@@ -64,6 +64,9 @@ func main() {
 	key := flag.String("key", "", "`FILE` with the archive's private key")
 	known := flag.String("known-hosts", "", "`FILE` with the server's host key")
 	flag.Parse()
+	if flag.NArg() != 2 {
+		log.Fatal("usage: archive -key FILE -known-hosts FILE NICK@HOST:PORT FILE")
+	}
 	c, err := client.New(flag.Arg(0), *key, *known)
 	if err != nil {
 		log.Fatal(err)

@@ -30,7 +30,10 @@ type Client struct {
 
 // New is for logins at NICK@HOST:PORT, with the key in a file, at no server that the file known does not have.
 func New(target, key, known string) (*Client, error) {
-	user, address, _ := strings.Cut(target, "@")
+	user, address, found := strings.Cut(target, "@")
+	if !found {
+		return nil, fmt.Errorf("%q is not NICK@HOST:PORT", target)
+	}
 	pem, err := os.ReadFile(key)
 	if err != nil {
 		return nil, err
@@ -42,17 +45,8 @@ func New(target, key, known string) (*Client, error) {
 	hostKey, err := knownhosts.New(known)
 	return &Client{address: address, config: &ssh.ClientConfig{
 		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: hostKey,
+		BannerCallback: func(why string) error { log.Print(strings.TrimSpace(why)); return nil }, // of a refusal
 	}}, err
-}
-
-// Send sends f. Whether it arrived, only its ACK says.
-func (c *Client) Send(f Frame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.send == nil {
-		return ErrAway
-	}
-	return c.send.Encode(f)
 }
 
 // Session enters the room and gives handle each frame, until the session ends, handle fails or ctx is done. All

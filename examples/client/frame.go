@@ -21,6 +21,5 @@ type Frame struct {
 	Reason string   `json:"REASON,omitempty"`
 }
 
-// Room and Direct report whether f is a message to everyone, and to some.
-func (f Frame) Room() bool   { return f.CMD == "MSG" && f.Type == "ALL" }
+// Direct reports whether f is a message to one person or to several, not to everyone.
 func (f Frame) Direct() bool { return f.CMD == "MSG" && f.Type != "ALL" }

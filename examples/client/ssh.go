@@ -49,8 +49,19 @@ func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
 	}
 }
 
+// attach is for the session that Send is to use, or for none.
 func (c *Client) attach(send *json.Encoder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.send = send
+}
+
+// Send sends f. Whether it arrived, only its ACK says.
+func (c *Client) Send(f Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send == nil {
+		return ErrAway
+	}
+	return c.send.Encode(f)
 }

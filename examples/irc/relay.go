@@ -44,6 +44,9 @@ func (b *bridge) toIRC(ctx context.Context, irc *conn, f client.Frame) error {
 			}
 		}
 	}
+	if f.Ref != "" { // it waited, from before the first place
+		return nil
+	}
 	b.place = f.ID
 	return client.SavePlace(b.file, f.ID)
 }
