@@ -249,6 +249,23 @@ func TestProgramsRead(t *testing.T) {
 	alice.expects("bob has read")
 }
 
+// All sessions of a nick get a message, and one READ is enough. READ of anything else changes nothing.
+func TestProgramsConnectedTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one, two := r.joins("bob"), r.joins("bob")
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	alice.typed("@bob psst\n")
+	const psst = `{"CMD":"MSG","TYPE":"PRIVATE","FROM":"alice","MSG":"psst","TO":["bob"]}`
+	id := one.gets(psst)[0].ID
+	two.gets(psst)
+	two.writes(`{"CMD":"READ","IDS":["`+id+`"]}`, `{"CMD":"INBOX"}`)
+	two.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	alice.expects("delivered to bob")
+	one.writes(`{"CMD":"READ","IDS":["` + id + `"]}`)
+	one.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`)
+}
+
 // A hidden program is in no list and hears all the same; what it hears is not delivered.
 func TestProgramsHidden(t *testing.T) {
 	t.Parallel()
