@@ -53,7 +53,8 @@ func TestMeasurements(t *testing.T) {
 			map[string]float64{"delivered": 20, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{
-			"bots --sessions 4 --bots 2 --rate 100 --duration 200ms --rounds 1 --only server", "server with people,server with bots",
+			"bots --sessions 4 --bots 2 --rate 100 --duration 200ms --rounds 1 --only server",
+			"server with people,server with bots",
 			map[string]float64{"delivered": 100, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{

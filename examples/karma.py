@@ -15,7 +15,6 @@ import time
 
 SSH = ["ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15"]
 VOTE = re.compile(r"(?<!\S)([a-z0-9][a-z0-9._-]*?)(\+\+|--)(?!\S)")
-HELP = "bob++ and bob-- in the room count; ask me: karma bob"
 
 
 class Bot:
@@ -36,8 +35,7 @@ class Bot:
         os.replace(self.file + ".new", self.file)
 
     def session(self, ssh):
-        """Everything comes in order and once, but for what INBOX gives: that came before, to a run
-        that ended before its READ."""
+        """Handles messages in order. Those of INBOX came to a session that ended before READ."""
         self.ssh, gap = ssh, False
         self.send(CMD="JOIN", SINCE=self.state["place"])
         self.send(CMD="INBOX", REF="inbox")
@@ -47,7 +45,8 @@ class Bot:
                 self.me = frame.get("UID")
             if frame["CMD"] == "MSG" and frame["FROM"] != self.me:
                 if "REF" not in frame:
-                    self.said(frame) if frame["TYPE"] == "ALL" else self.asked(frame)
+                    handle = self.said if frame["TYPE"] == "ALL" else self.asked
+                    handle(frame)
                 if frame["TYPE"] != "ALL" and not ("REF" in frame and gap):
                     self.send(CMD="READ", IDS=[frame["ID"]])
             elif frame["CMD"] in ("ERROR", "BYE") or frame.get("TYPE") == "FAIL":
@@ -72,7 +71,7 @@ class Bot:
         """Answers questions. No answer is a question, so two bots do not talk for ever."""
         match m["MSG"].lower().split():
             case ["karma"]:
-                self.send(CMD="SEND", MSG=HELP, **to)
+                self.send(CMD="SEND", MSG="bob++ and bob-- in the room count; ask me: karma bob", **to)
             case ["karma", nick]:
                 self.send(CMD="SEND", MSG=f"{nick} has {self.state['karma'].get(nick, 0)}", **to)
 
@@ -95,4 +94,6 @@ def main(file, *ssh_arguments):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if len(sys.argv) > 2 else sys.exit(__doc__)
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -109,7 +109,8 @@ func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
 		once, ok := it.event.Rendered.Load(framed{})
 		if !ok {
-			once, _ = it.event.Rendered.LoadOrStore(framed{}, sync.OnceValue(func() []byte { return m.frame(it.event) }))
+			forAll := sync.OnceValue(func() []byte { return m.frame(it.event) })
+			once, _ = it.event.Rendered.LoadOrStore(framed{}, forAll)
 		}
 		dst = append(dst, once.(func() []byte)()...)
 	}

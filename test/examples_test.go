@@ -26,7 +26,7 @@ import (
 // examples has the programs of examples/, once they are built.
 var examples = sync.OnceValues(func() (folder string, err error) {
 	folder = filepath.Join(filepath.Dir(binary), "examples")
-	args := append(append([]string{"build"}, buildFlags...), "-o", folder+string(filepath.Separator), "../examples/...")
+	args := slices.Concat([]string{"build"}, buildFlags, []string{"-o", folder + "/", "../examples/..."})
 	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("go build: %w\n%s", err, out)
@@ -263,7 +263,8 @@ func TestKilledBotMissesNothing(t *testing.T) {
 		got = append(got, f.ID+" "+f.From+": "+f.Msg)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("missing: %q\ntoo much: %q\n%d archived, %d said", difference(want, got), difference(got, want), len(got), len(want))
+		t.Errorf("%d archived, %d said\nmissing: %q\ntoo much: %q",
+			len(got), len(want), difference(want, got), difference(got, want))
 	}
 	frames, _ := s.joins("archive", key).heard()
 	for _, f := range frames {
@@ -278,6 +279,7 @@ func TestKilledBotMissesNothing(t *testing.T) {
 func TestExamplesKnowTheServer(t *testing.T) {
 	t.Parallel()
 	s, other := startServer(t, t.TempDir()), startServer(t, t.TempDir())
-	archive := other.beside(other.example("archive", goKey(t), s.at("archive"), filepath.Join(t.TempDir(), "archive.jsonl")))
+	file := filepath.Join(t.TempDir(), "archive.jsonl")
+	archive := other.beside(other.example("archive", goKey(t), s.at("archive"), file))
 	archive.logs(2, "the session ended: ssh: handshake failed: knownhosts: key is unknown")
 }

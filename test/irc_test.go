@@ -80,7 +80,8 @@ func selfSigned(t *testing.T) string {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	if err != nil {
@@ -179,11 +180,13 @@ func TestExampleIRC(t *testing.T) {
 	words := strings.Repeat("éa word ", 100)
 	carol.types("long: " + words)
 	ivy.sees("<carol> long: éa word", "<carol> ", "<carol> éa word")
-	if out, status := output(t, s.openSSH("carol", carolKey, nil, "say -"), strings.Repeat("a line\n", 9)); status != 0 {
+	say := s.openSSH("carol", carolKey, nil, "say -")
+	if out, status := output(t, say, strings.Repeat("a line\n", 9)); status != 0 {
 		t.Fatal(out)
 	}
 	ivy.sees("<carol> a line", "<carol> (and 4 more lines)")
-	ivy.types("PRIVMSG #room :\x01VERSION\x01", "NOTICE #room :beep", "PRIVMSG #room :\x02h\x02i \x0304,05red\x0f \x1b[31m", "PRIVMSG #room :\x01ACTION waves\x01")
+	ivy.types("PRIVMSG #room :\x01VERSION\x01", "NOTICE #room :beep",
+		"PRIVMSG #room :\x02h\x02i \x0304,05red\x0f \x1b[31m", "PRIVMSG #room :\x01ACTION waves\x01")
 	carol.sees("bridge: <ivy@irc> hi red [31m\n", "bridge: * ivy@irc waves\n")
 	carol.types("@bridge psst")
 	carol.sees("delivered to bridge")

@@ -28,7 +28,7 @@ type Client struct {
 	send *json.Encoder // nil without a session
 }
 
-// New is for logins at NICK@HOST:PORT, with the key in a file, at no server that the file known does not have.
+// New is for logins at NICK@HOST:PORT, with the key in a file, if the file known has the server's.
 func New(target, key, known string) (*Client, error) {
 	user, address, found := strings.Cut(target, "@")
 	if !found {
@@ -49,15 +49,17 @@ func New(target, key, known string) (*Client, error) {
 	}}, err
 }
 
-// Session enters the room and gives handle each frame, until the session ends, handle fails or ctx is done. All
-// messages after place, to everyone and to this nick, come once and in order; those of the past have Replay set.
-// A direct message is marked as read when handle has returned: by then, its ID has to be on disk as the new
-// place. Without a place the past is left out, and direct messages that waited come in no order.
+// Session enters the room and gives handle each frame, until the session ends, handle fails or ctx is
+// done. All messages after place, to everyone and to this nick, come once and in order; those of the past
+// have Replay set. A direct message is marked as read when handle has returned: by then, its ID has to be
+// on disk as the new place. Without a place the past is left out, and direct messages that waited come in
+// no order.
 func (c *Client) Session(ctx context.Context, place string, handle func(Frame) error) error {
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return err
 	}
+	defer c.attach(nil) // after end: that makes a Send fail that does not get through
 	ctx, end := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { conn.Close() })
 	defer end()
@@ -66,9 +68,11 @@ func (c *Client) Session(ctx context.Context, place string, handle func(Frame) e
 		return err
 	}
 	send, frames := json.NewEncoder(in), json.NewDecoder(out)
-	err = errors.Join(send.Encode(Frame{CMD: "JOIN", Since: place}), send.Encode(Frame{CMD: "INBOX", Ref: "inbox"}))
+	err = errors.Join(
+		send.Encode(Frame{CMD: "JOIN", Since: place}),
+		send.Encode(Frame{CMD: "INBOX", Ref: "inbox"}),
+	)
 	c.attach(send)
-	defer c.attach(nil)
 	for nick, gap := "", false; err == nil; {
 		var f Frame
 		if err = frames.Decode(&f); err != nil {

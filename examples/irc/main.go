@@ -54,7 +54,8 @@ func main() {
 	flag.StringVar(&b.channel, "channel", "", "`CHANNEL` on IRC")
 	flag.Parse()
 	if b.server == "" || b.nick == "" || b.channel == "" {
-		log.Fatal("usage: irc -server HOST:PORT -nick NICK -channel CHANNEL -key FILE -known-hosts FILE NICK@HOST:PORT")
+		log.Fatal("usage: irc -server HOST:PORT -nick NICK -channel CHANNEL -key FILE -known-hosts FILE" +
+			" NICK@HOST:PORT")
 	}
 	var err error
 	if b.room, err = client.New(flag.Arg(0), *key, *known); err != nil {
