@@ -6,6 +6,7 @@
 //	go run ./bench joins       what a crowd that joins costs
 //	go run ./bench stuck       what sessions that stop reading do to the others
 //	go run ./bench dm          what a direct message costs
+//	go run ./bench bots        what a message delivered to a program costs
 //	go run ./bench abuse       what attackers can take, and what others notice
 //	go run ./bench all         all but abuse, as in docs/measurements.md
 //
@@ -41,11 +42,11 @@ import (
 type options struct {
 	server, old, only string
 
-	sessions, stuck, rounds int
-	rate                    float64
-	duration, settle        time.Duration
-	newKeys                 bool // an option of joins
-	kinds, addresses        string
+	sessions, stuck, bots, rounds int
+	rate                          float64
+	duration, settle              time.Duration
+	newKeys                       bool // an option of joins
+	kinds, addresses              string
 }
 
 // measurement is one command.
@@ -61,6 +62,7 @@ var measurements = []measurement{
 	{"joins", options{sessions: 2000, rounds: 3}, joins},
 	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
 	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
+	{"bots", options{sessions: 200, bots: 100, rate: 250, duration: 10 * time.Second, rounds: 3}, bots},
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
@@ -70,7 +72,7 @@ var measurements = []measurement{
 // keep up there.
 var full = [][]string{
 	{"fanout"}, {"fanout", "--rate", "1000", "--only", "server"}, {"idle"},
-	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"},
+	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"}, {"bots"},
 }
 
 // quick is the same in a minute, to see that all of it runs.
@@ -81,6 +83,7 @@ var quick = [][]string{
 	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
 	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
 	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
+	{"bots", "--sessions", "20", "--bots", "10", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 }
 
 func main() {
@@ -133,7 +136,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 // measureOne carries out one measurement and prints its report.
 func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) == 0 || find(args[0]) == nil {
-		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|abuse [--help], or all [--quick]")
+		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|abuse [--help], or all [--quick]")
 	}
 	m := find(args[0])
 	b := &bench{options: m.defaults, calm: 2 * time.Second, log: os.Stderr}
@@ -177,6 +180,9 @@ func (o *options) parse(args []string) error {
 	}
 	if o.stuck > 0 {
 		flags.IntVar(&o.stuck, "stuck", o.stuck, "sessions beside them that stop reading")
+	}
+	if o.bots > 0 {
+		flags.IntVar(&o.bots, "bots", o.bots, "programs beside them")
 	}
 	if o.rounds > 0 {
 		flags.IntVar(&o.rounds, "rounds", o.rounds, "how often each is measured, in turn")

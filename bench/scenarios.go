@@ -17,6 +17,7 @@ const (
 	idleKilobytes = 95.0 // a session
 	joinRatio     = 1.3  // of the floor's time
 	stuckRatio    = 1.2  // of the p99 without those who do not read
+	botRatio      = 1.0  // of the CPU that a delivery to a person costs
 )
 
 const cpuName = "CPU us/delivery"
@@ -64,6 +65,62 @@ func (b *bench) everyoneTalks(ctx context.Context, direct bool) error {
 			[]figure{{"generator us/delivery", micros(spent.generator, out.Delivered), 2}, {othersName, spent.others, 1}})...)
 		return nil
 	})
+}
+
+// bots is a room in which people talk, in turn with as many more people who listen and with programs in
+// their place. The people cost what people cost in the stage before; the rest is the programs'.
+func bots(ctx context.Context, b *bench) error {
+	b.skipFloor()
+	kinds := []string{" with people", " with bots"}
+	messages := int(b.rate * b.duration.Seconds())
+	stage := func(r *room, n int) error {
+		newcomers, err := load.Gather(ctx, r.Addr, b.bots,
+			load.Config{Number: b.sessions + n*b.bots, Columns: columns, Bot: n%2 == 1})
+		if err != nil {
+			return err
+		}
+		defer newcomers.Close()
+		if err := load.Pause(ctx, b.calm); err != nil {
+			return err
+		}
+		all := &room{Server: r.Server, crowd: r.crowd.With(newcomers)}
+		out, spent, err := all.talk(ctx, load.Talk{
+			First: n * messages, Messages: messages, Rate: b.rate, Size: messageSize, Speakers: b.sessions,
+		})
+		if err != nil {
+			return err
+		}
+		b.add(r.Name+kinds[n%2], slices.Concat([]figure{{cpuName, micros(spent.server, out.Delivered), 2}},
+			heard(out), []figure{{othersName, spent.others, 1}})...)
+		return nil
+	}
+	err := b.each(ctx, 1, setup{b.sessions, columns, 2 * b.rounds * b.bots}, func(r *room) error {
+		for n := range 2 * b.rounds {
+			fmt.Fprintf(b.log, "%s, stage %d of %d\n", r.Name, n+1, 2*b.rounds)
+			if err := stage(r, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, p := range b.programs {
+		var ratios []float64
+		people := b.values(p.name+kinds[0], cpuName)
+		for i, mixed := range b.values(p.name+kinds[1], cpuName) {
+			// The one who speaks is among the people, and not delivered to.
+			heard := float64(b.sessions - 1)
+			bot := (mixed*(heard+float64(b.bots)) - people[i]*heard) / float64(b.bots)
+			ratios = append(ratios, bot/people[i])
+		}
+		b.note("%s: CPU of a delivery to a bot, to a person's: %.2f, median %.2f", p.name, ratios, median(ratios))
+		if p.name == "server" {
+			b.hold("CPU of a delivery to a bot, to a person's", median(ratios), botRatio)
+		}
+		for _, kind := range kinds {
+			b.holdNone(p.name+kind, "lost", "duplicates", "ended")
+		}
+	}
+	return err
 }
 
 // talk measures a talk of the room's crowd.

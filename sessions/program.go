@@ -100,18 +100,28 @@ func bye(cause error) string {
 	return string(protocol.Append(nil, f))
 }
 
-// frames renders what the room puts to a program.
+// framed is the key of an update's frame in Update.Rendered.
+type framed struct{}
+
+// frames renders what the room puts to a program. A frame is the same for all of them: it is made
+// once, by the first.
 func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
-		f := protocol.Frame{}
-		if it.event.Message != nil {
-			f = protocol.OfMessage(it.event.Message)
-		} else {
-			f = protocol.ListOf(m.cfg.Room.Everyone())
+		once, ok := it.event.Rendered.Load(framed{})
+		if !ok {
+			forAll := sync.OnceValue(func() []byte { return m.frame(it.event) })
+			once, _ = it.event.Rendered.LoadOrStore(framed{}, forAll)
 		}
-		dst = protocol.Append(dst, f)
+		dst = append(dst, once.(func() []byte)()...)
 	}
 	return dst
+}
+
+func (m *Manager) frame(u *room.Update) []byte {
+	if u.Message != nil {
+		return protocol.Append(nil, protocol.OfMessage(u.Message))
+	}
+	return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
 }
 
 // print queues a frame, waiting while much is queued.
@@ -247,6 +257,7 @@ func (p *program) join(f protocol.Frame) {
 	ack.UID = p.member.Nick()
 	p.print(ack)
 	replayed := since != "" && p.since(f, past, since)
+	p.dropChanges() // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	p.goLive(past, replayed)
 }
@@ -280,7 +291,7 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 // since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	failed := p.replay(p.ctx, past, ask, p.showPast)
+	failed := p.replay(p.ctx, past, ask, func(m []*room.Message) int { return p.showPast(f, m) })
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		p.print(protocol.Frame{
@@ -292,14 +303,21 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	return failed == nil
 }
 
-// showPast prints messages of the past and returns how many bytes that are.
-func (p *program) showPast(messages []*room.Message) (bytes int) {
+// showPast prints messages of the past, which f asked for, and returns how many bytes that are.
+func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes int) {
 	for _, m := range messages {
-		f := protocol.OfMessage(m)
-		f.Replay = true
-		bytes += p.print(f)
+		past := protocol.OfMessage(m)
+		past.Replay, past.Ref = true, f.Ref
+		bytes += p.print(past)
 	}
 	return bytes
+}
+
+// dropChanges forgets the changes of presence that came meanwhile.
+func (p *program) dropChanges() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = slices.DeleteFunc(p.queue, func(it item) bool { return it.event.Presence != nil })
 }
 
 // goLive lets updates through, first those that came meanwhile, unless they were replayed.
@@ -467,7 +485,7 @@ func (p *program) history(f protocol.Frame) {
 func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
 	work := 0
 	for page, err := range pages {
-		work += page.Searched/searchedWorth + p.showPast(page.Messages)
+		work += page.Searched/searchedWorth + p.showPast(f, page.Messages)
 		switch {
 		case p.ctx.Err() != nil:
 			return

@@ -159,13 +159,13 @@ func TestProgramsConversation(t *testing.T) {
 	if f := bob.frame(); f.CMD != protocol.Status || f.UID != "carol" || f.Status != "read" {
 		t.Errorf("got %+v", f)
 	}
-	bob.writes(`{"CMD":"PING","REF":"p"}`, `{"CMD":"WHO","REF":"w"}`, `{"CMD":"HISTORY","N":1}`, `{"CMD":"JOIN"}`, `{"CMD":"QUIT"}`)
+	bob.writes(`{"CMD":"PING","REF":"p"}`, `{"CMD":"WHO","REF":"w"}`, `{"CMD":"HISTORY","N":1,"REF":"h"}`, `{"CMD":"JOIN"}`, `{"CMD":"QUIT"}`)
 	bob.gets(`{"CMD":"PONG","REF":"p"}`)
 	if who := bob.frame(); who.Ref != "w" || len(who.Data) != 2 {
 		t.Errorf("got %+v", who)
 	}
-	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi all","ROOM":"lobby","REPLAY":true}`,
-		`{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`,
+	bob.gets(`{"CMD":"MSG","TYPE":"ALL","REF":"h","FROM":"bob","MSG":"hi all","ROOM":"lobby","REPLAY":true}`,
+		`{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY","REF":"h"}`,
 		`{"CMD":"ACK","TYPE":"FAIL","OF":"JOIN","CODE":"joined-already","REASON":"you have joined already"}`,
 		`{"CMD":"BYE","CODE":"quit"}`)
 	bob.expects("(exit status 0)")
@@ -267,6 +267,23 @@ func TestProgramsRead(t *testing.T) {
 	again.writes(`{"CMD":"READ","IDS":["`+two.ID+`","00000000000"]}`, `{"CMD":"INBOX"}`)
 	again.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
 	alice.expects("bob has read")
+}
+
+// All sessions of a nick get a message, and one READ is enough. READ of anything else changes nothing.
+func TestProgramsConnectedTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one, two := r.joins("bob"), r.joins("bob")
+	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	alice.typed("@bob psst\n")
+	const psst = `{"CMD":"MSG","TYPE":"PRIVATE","FROM":"alice","MSG":"psst","TO":["bob"]}`
+	id := one.gets(psst)[0].ID
+	two.gets(psst)
+	two.writes(`{"CMD":"READ","IDS":["`+id+`"]}`, `{"CMD":"INBOX"}`)
+	two.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
+	alice.expects("delivered to bob")
+	one.writes(`{"CMD":"READ","IDS":["` + id + `"]}`)
+	one.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`)
 }
 
 // A hidden program is in no list and hears all the same; what it hears is not delivered.

@@ -37,6 +37,7 @@ type Config struct {
 	Number  int
 	Guest   bool   // has no key
 	Columns int    // of its terminal; 0: it has none
+	Bot     bool   // speaks the JSON protocol, and has no terminal
 	From    net.IP // the address that it comes from; nil: the kernel's choice
 	// Line has it connected as over an ordinary line: a small receive buffer and
 	// small segments. On loopback a segment has 64 KiB, and the kernel then gives
@@ -137,12 +138,12 @@ func (c *Client) login(addr string, config Config) error {
 			_ = offered.Reject(ssh.Prohibited, "")
 		}
 	})
-	return c.shell(config.Columns)
+	return c.session(config)
 }
 
-// shell opens a bare channel and not an ssh.Session, whose output pipes would
+// session opens a bare channel and not an ssh.Session, whose output pipes would
 // cost a goroutine and a copy for every packet.
-func (c *Client) shell(columns int) error {
+func (c *Client) session(config Config) error {
 	channel, requests, err := c.Open()
 	if err != nil {
 		return err
@@ -150,13 +151,20 @@ func (c *Client) shell(columns int) error {
 	c.channel = channel
 	c.workers.Go(func() { ssh.DiscardRequests(requests) })
 	c.enter = '\n'
-	if columns > 0 {
+	if config.Bot {
+		if err := request(channel, "exec", ssh.Marshal(struct{ Command string }{"json"})); err != nil {
+			return err
+		}
+		_, err := channel.Write([]byte(`{"CMD":"JOIN"}` + "\n"))
+		return err
+	}
+	if config.Columns > 0 {
 		c.enter = '\r'
 		terminal := ssh.Marshal(struct {
 			Term                         string
 			Columns, Rows, Width, Height uint32
 			Modes                        string
-		}{Term: "xterm-256color", Columns: uint32(columns), Rows: 50, Modes: "\x00"})
+		}{Term: "xterm-256color", Columns: uint32(config.Columns), Rows: 50, Modes: "\x00"})
 		if err := request(channel, "pty-req", terminal); err != nil {
 			return err
 		}

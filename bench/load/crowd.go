@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -50,6 +51,11 @@ func Gather(ctx context.Context, addr string, n int, config Config) (*Crowd, err
 	return c, nil
 }
 
+// With is a crowd of the clients of both, those of c first.
+func (c *Crowd) With(other *Crowd) *Crowd {
+	return &Crowd{slices.Concat(c.Clients, other.Clients), slices.Concat(c.tallies, other.tallies)}
+}
+
 // Close ends all clients and waits for them. Nobody may be talking.
 func (c *Crowd) Close() {
 	var closing sync.WaitGroup
@@ -75,10 +81,12 @@ func (c *Crowd) Ended() (n int) {
 type Talk struct {
 	First    int // number of the first message; later talks of a crowd start higher
 	Messages int
-	Rate     float64 // messages a second, all clients taking turns
+	Rate     float64 // messages a second, the speakers taking turns
 	Size     int     // bytes of one message, about
 	// Direct has each message sent to the next client alone.
 	Direct bool
+	// Speakers is how many of the clients speak, the first ones. 0 is all of them.
+	Speakers int
 }
 
 // Outcome is what came of a talk.
@@ -157,13 +165,14 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []int, err error) {
 	expected = make([]int, len(c.Clients))
 	line := make([]byte, 0, talk.Size+markerLength)
+	speakers := cmp.Or(talk.Speakers, len(c.Clients))
 	start := now()
 	for n := range talk.Messages {
 		due := start + time.Duration(float64(n)/talk.Rate*float64(time.Second))
 		if err := Pause(ctx, due-now()); err != nil {
 			return nil, err
 		}
-		speaker, next := n%len(c.Clients), (n+1)%len(c.Clients)
+		speaker, next := n%speakers, (n+1)%speakers
 		client := c.Clients[speaker]
 		if client.Ended() {
 			continue

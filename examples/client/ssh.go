@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// patience is how long a server may take to answer.
+const patience = time.Minute
+
+// login begins a session of the command json on conn. The answers to keepalives put off conn's deadline.
+func (c *Client) login(ctx context.Context, conn net.Conn) (in io.Writer, out io.Reader, err error) {
+	conn.SetDeadline(time.Now().Add(patience)) // ssh.Dial has none for the handshake
+	transport, channels, requests, err := ssh.NewClientConn(conn, c.address, c.config)
+	if err != nil {
+		return nil, nil, err
+	}
+	client := ssh.NewClient(transport, channels, requests)
+	go keepalive(ctx, client, conn)
+	session, err := client.NewSession()
+	if err != nil {
+		return nil, nil, err
+	}
+	session.Stderr = os.Stderr
+	in, inErr := session.StdinPipe()
+	out, outErr := session.StdoutPipe()
+	return in, out, errors.Join(inErr, outErr, session.Start("json"))
+}
+
+// keepalive asks for an answer now and then. Without one, the connection ends.
+func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
+	for {
+		conn.SetDeadline(time.Now().Add(patience))
+		if _, _, err := client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			return
+		}
+		select {
+		case <-time.After(patience / 4):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// attach is for the session that Send is to use, or for none.
+func (c *Client) attach(send *json.Encoder) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send = send
+}
+
+// Send sends f. Whether it arrived, only its ACK says.
+func (c *Client) Send(f Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.send == nil {
+		return ErrAway
+	}
+	return c.send.Encode(f)
+}
