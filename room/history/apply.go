@@ -96,7 +96,7 @@ func project(e room.Entry) (lines []line, err error) {
 		add(e.From, line{retired: e.Time})
 	case room.KindRead:
 		if len(e.Read) > 0 {
-			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read); bad != nil {
+			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read, e.Extra); bad != nil {
 				err = bad
 			} else {
 				add(e.From, line{rec: record.Record{Read: e.Read}, text: text})

@@ -306,7 +306,12 @@ func (s *Store) rewrite(name, to string) error {
 				p := part{Record: record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len}}
 				if m := r.Message; m != nil && unread[m.ID] && m.For(name) {
 					m.To[slices.Index(m.To, name)] = to
-					if p.text, err = record.AppendMessage(nil, r.Seq, m); err != nil {
+					ours, err := record.AppendMessage(nil, r.Seq, m)
+					m.Extra = jsonl.Unknown(l.Data[r.Off-l.Off:][:r.Len], ours)
+					if err == nil {
+						p.text, err = record.AppendMessage(nil, r.Seq, m)
+					}
+					if err != nil {
 						return false, err
 					}
 				}
