@@ -172,10 +172,7 @@ func (h *Held) Check(from, to string) error {
 			return err
 		}
 	}
-	it, err := h.s.owner(from)
-	if err == nil {
-		h.s.owners.release(it)
-	}
+	_, err := h.s.owner(from)
 	return err
 }
 

@@ -37,7 +37,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if o.ino == 0 || o.last > seq {
 		return nil
 	}
-	in, base := s.dirs.place(o.name)
+	in, _ := s.dirs.place(o.name)
 	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return err
@@ -48,9 +48,6 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 		return err
 	}
 	defer v.close()
-	if named, err := in.Lstat(base); err != nil || named.Ino != o.ino {
-		return errors.Join(errReplaced, err)
-	}
 	if err := v.file.(disk.File).Sync(); err != nil {
 		return err
 	}
@@ -69,7 +66,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 		}
 	}
 	s.changed(o.name, 0)
-	s.drop(o.name)
+	s.forget(o.name)
 	s.log.Info("history: set aside, nobody holds the nick any more", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
 }

@@ -83,7 +83,7 @@ func lives(s *Store, pause time.Duration, put func(*room.Event) error) (sent [][
 // it when the next start dies too.
 func TestRetireDies(t *testing.T) {
 	for _, opts := range []Options{
-		{SegmentBytes: 700, OpenFiles: 1, Owners: 1}, {}, {MaxBytes: 500, OpenFiles: 1, Owners: 1},
+		{SegmentBytes: 700, Owners: 1}, {}, {MaxBytes: 500, Owners: 1},
 	} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
 			play := func(fs *disktest.FS) (sent [][]string) {
@@ -190,7 +190,7 @@ func TestRetireInOneSecond(t *testing.T) {
 func TestRetireFails(t *testing.T) {
 	for _, op := range []string{"rename", "sub", "sync", "syncdir", "open"} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
-			s := openIn(t, fs, Options{OpenFiles: 1})
+			s := openIn(t, fs, Options{})
 			mustPut(t, s, event(direct(1, "bob", "carol")), event(direct(2, "bob", "dan")))
 			syncs := 0
 			fs.Fail(func(_ int, is string) disktest.Fault {

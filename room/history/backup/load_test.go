@@ -114,7 +114,7 @@ func (c *crowd) check(t *testing.T, data string, acked []string) int {
 // TestTakeUnderLoad: each copy of a busy server is one of a moment.
 func TestTakeUnderLoad(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s := openStore(t, data, history.Options{SegmentBytes: 20_000, OpenFiles: 4, Owners: 8})
+	s := openStore(t, data, history.Options{SegmentBytes: 20_000, Owners: 8})
 	c := newCrowd(t, s)
 	last := 0
 	for range 5 {

@@ -105,8 +105,11 @@ func (d dir) Open(name string, create bool) (File, error) {
 	is, err := f.File.Stat()
 	switch {
 	case err != nil:
-	case !is.Mode().IsRegular(), !d.readOnly && !os.SameFile(was, is): // to a reader another file is as good
-		err = fmt.Errorf("was replaced while it was opened: %w", ErrNotRegular)
+	case !d.readOnly && !os.SameFile(was, is): // a shorter history has just taken its place, say; or a link
+		_ = f.Close() // nothing was done with it
+		return d.Open(name, create)
+	case !is.Mode().IsRegular():
+		err = ErrNotRegular
 	case !d.readOnly && statOf(is).Links > 1:
 		err = errLinked
 	default:
