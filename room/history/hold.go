@@ -245,7 +245,7 @@ func (h *Held) RestoreNick(nick string) (restored bool, err error) {
 	}
 	last := ""
 	for _, file := range names {
-		if n, _, ok := retiredName(file); ok && n == nick && strings.HasSuffix(file, ".jsonl") {
+		if m := retiredName.FindStringSubmatch(file); m != nil && m[1] == nick && m[4] == "" {
 			last = max(last, strings.TrimSuffix(file, ".jsonl"))
 		}
 	}
