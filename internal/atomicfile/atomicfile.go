@@ -48,7 +48,8 @@ func (s Store) Max() int64 {
 	return MaxSize
 }
 
-func (s Store) step(op, path string, do func() error) error {
+// Step takes a step on the disk, unless Fault makes it fail.
+func (s Store) Step(op, path string, do func() error) error {
 	if s.Fault != nil {
 		if err := s.Fault(op, path); err != nil {
 			return err
@@ -59,7 +60,7 @@ func (s Store) step(op, path string, do func() error) error {
 
 // SyncDir makes names created, removed or replaced in dir durable.
 func (s Store) SyncDir(dir string) error {
-	err := s.step("syncdir", dir, func() error {
+	err := s.Step("syncdir", dir, func() error {
 		d, err := os.Open(dir)
 		if err != nil {
 			return err
@@ -77,7 +78,7 @@ func (s Store) SyncDir(dir string) error {
 // It is for files that nobody edits by hand.
 func (s Store) Write(path string, data []byte) error {
 	return s.install(path, data, Stamp{}, func(tmp string) error {
-		return s.step("rename", path, func() error { return os.Rename(tmp, path) })
+		return s.Step("rename", path, func() error { return os.Rename(tmp, path) })
 	})
 }
 
@@ -95,7 +96,7 @@ func (s Store) Replace(old File, data []byte) (fresh Stamp, err error) {
 		if fresh, err = Stat(tmp); err != nil {
 			return err
 		}
-		return s.step("rename", old.Path, func() error { return s.swap(tmp, old, fresh) })
+		return s.Step("rename", old.Path, func() error { return s.swap(tmp, old, fresh) })
 	})
 	return fresh, err
 }
@@ -109,7 +110,7 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	if !old.Stamp.Exists() {
 		put = os.Link // which fails where there is a file
 	}
-	err := s.step("swap", path, func() error { return put(tmp, path) })
+	err := s.Step("swap", path, func() error { return put(tmp, path) })
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return os.Rename(tmp, path)
@@ -125,7 +126,7 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	}
 	// A save in between came out, and is put back. If what comes out then is not ours
 	// either, it is a still newer save, and takes the place for good.
-	if err := s.step("putback", path, func() error { return exchange(tmp, path) }); err == nil {
+	if err := s.Step("putback", path, func() error { return exchange(tmp, path) }); err == nil {
 		if out, err := Stat(tmp); err == nil && out == fresh {
 			return ErrChanged
 		}
@@ -154,7 +155,7 @@ func (s Store) install(path string, data []byte, old Stamp, put func(tmp string)
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	var f *os.File
-	err := s.step("temp", path, func() (err error) {
+	err := s.Step("temp", path, func() (err error) {
 		f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
 		return err
 	})
@@ -162,7 +163,7 @@ func (s Store) install(path string, data []byte, old Stamp, put func(tmp string)
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = s.step("write", path, func() error {
+	err = s.Step("write", path, func() error {
 		_, err := f.Write(data)
 		if err == nil && old.Exists() {
 			err = old.give(f)
@@ -170,7 +171,7 @@ func (s Store) install(path string, data []byte, old Stamp, put func(tmp string)
 		return err
 	})
 	if err == nil {
-		err = s.step("sync", path, f.Sync)
+		err = s.Step("sync", path, f.Sync)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -20,7 +20,7 @@ const (
 // would let two hold it. The lock dies with its process. unlock is called once.
 func (s Store) Lock(path string) (unlock func(), err error) {
 	var f *os.File
-	err = s.step("lock", path, func() (err error) {
+	err = s.Step("lock", path, func() (err error) {
 		f, err = OpenOwn(path, os.O_RDWR|os.O_CREATE)
 		return err
 	})

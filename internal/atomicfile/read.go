@@ -92,7 +92,7 @@ const readAttempts = 10
 // if it changed meanwhile. Read never waits for a pipe, and refuses what is not a regular
 // file, and what is longer than Max.
 func (s Store) Read(path string) (file File, err error) {
-	err = s.step("read", path, func() error {
+	err = s.Step("read", path, func() error {
 		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced
 		if errors.Is(err, fs.ErrNotExist) {
 			real, err = path, nil

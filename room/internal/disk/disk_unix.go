@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"whoelse/internal/atomicfile"
 )
 
 // dir is the real folder: names are resolved by os.Root, so that none of them
@@ -49,11 +51,7 @@ func makeDirs(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	f, err := os.Open(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return atomicfile.Store{}.SyncDir(parent)
 }
 
 // OpenExisting is OpenDir for a folder that has to be there.
