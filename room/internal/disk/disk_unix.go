@@ -83,11 +83,11 @@ func (d dir) Open(name string, create bool) (File, error) {
 		}
 		return file{File: f}, nil
 	}
+	if err == nil {
+		err = atomicfile.CheckOwn(name, was, !d.readOnly)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !was.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %w", name, ErrNotRegular)
 	}
 	f := file{readOnly: d.readOnly}
 	if !f.readOnly {
@@ -101,19 +101,14 @@ func (d dir) Open(name string, create bool) (File, error) {
 		return nil, err
 	}
 	is, err := f.File.Stat()
-	switch {
-	case err != nil:
-	case !d.readOnly && !os.SameFile(was, is): // a shorter history has just taken its place, say; or a link
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !os.SameFile(was, is) { // a shorter history has just taken its place, say; or a link
 		_ = f.Close() // nothing was done with it
 		return d.Open(name, create)
-	case !is.Mode().IsRegular():
-		err = ErrNotRegular
-	case !d.readOnly && statOf(is).Links > 1:
-		err = errLinked
-	default:
-		return f, nil
 	}
-	return nil, errors.Join(fmt.Errorf("%s %w", name, err), f.Close())
+	return f, nil
 }
 
 func (d dir) Lstat(name string) (Stat, error) {
