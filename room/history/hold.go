@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"whoelse/room/history/migrate"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
@@ -20,7 +21,7 @@ import (
 
 // ErrBackup is wrapped where something has to wait for a backup to end, or, by
 // [HoldSegments], for another one.
-var ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
+var ErrBackup = migrate.ErrBackup
 
 // patience is how long a backup waits for its lock: a server that is removing a
 // segment has it for a moment.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"whoelse/room"
+	"whoelse/room/history/migrate"
 	"whoelse/room/internal/disk"
 	"whoelse/room/log"
 )
@@ -96,11 +98,13 @@ func Open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// openRoot opens the folder of the histories, with this layout.
+var discard = slog.New(slog.DiscardHandler)
+
+// openRoot opens the folder of the histories, and brings an older layout up to date.
 func openRoot(dir string, log *slog.Logger, open func(string) (disk.Folder, error)) (disk.Folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
-		err = upgrade(dir, log)
+		err = migrate.FromVersion2(dir, cmp.Or(log, discard))
 	}
 	if err != nil {
 		return nil, err
@@ -122,12 +126,7 @@ func open(root disk.Folder, opts Options) (*Store, error) {
 }
 
 func newStore(opts Options) *Store {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Owners == 0 {
-		opts.Owners = 4096
-	}
+	opts.Log, opts.Owners = cmp.Or(opts.Log, discard), cmp.Or(opts.Owners, 4096)
 	s := &Store{
 		opts:     opts,
 		log:      opts.Log,
