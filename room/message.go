@@ -42,6 +42,9 @@ type Message struct {
 	// Ref and RefTime name the message that a receipt is about.
 	Ref     string
 	RefTime time.Time
+	// Extra is what a newer program has written of it and this one does not know, as in the log:
+	// ,"name":value for each member. It is kept, and nothing else.
+	Extra []byte `json:"-"`
 }
 
 // For reports whether m is addressed to nick by somebody else, which makes it

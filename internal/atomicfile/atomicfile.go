@@ -48,7 +48,8 @@ func (s Store) Max() int64 {
 	return MaxSize
 }
 
-func (s Store) step(op, path string, do func() error) error {
+// Step takes a step on the disk, unless Fault makes it fail.
+func (s Store) Step(op, path string, do func() error) error {
 	if s.Fault != nil {
 		if err := s.Fault(op, path); err != nil {
 			return err
@@ -59,7 +60,7 @@ func (s Store) step(op, path string, do func() error) error {
 
 // SyncDir makes names created, removed or replaced in dir durable.
 func (s Store) SyncDir(dir string) error {
-	err := s.step("syncdir", dir, func() error {
+	err := s.Step("syncdir", dir, func() error {
 		d, err := os.Open(dir)
 		if err != nil {
 			return err
@@ -76,13 +77,13 @@ func (s Store) SyncDir(dir string) error {
 // Write replaces path by data whatever was there, atomically and durably, with mode 0600.
 // It is for files that nobody edits by hand.
 func (s Store) Write(path string, data []byte) error {
-	return s.install(path, data, 0o600, func(tmp string) error {
-		return s.step("rename", path, func() error { return os.Rename(tmp, path) })
+	return s.install(path, data, Stamp{}, func(tmp string) error {
+		return s.Step("rename", path, func() error { return os.Rename(tmp, path) })
 	})
 }
 
-// Replace puts data in the place of the file that Read gave, keeping its mode (0600 where
-// there was none), and returns the new file's stamp. ErrChanged means that the file is no
+// Replace puts data in the place of the file that Read gave, keeping its owner and group, as far
+// as the system lets us, and its mode (0600 where there was none), and returns the new file's stamp. ErrChanged means that the file is no
 // longer what was read, or that there is one now, and that nothing was done: read it and
 // decide again.
 //
@@ -91,15 +92,11 @@ func (s Store) Write(path string, data []byte) error {
 // back. There remain a few microseconds in which an editor that had already opened the
 // old file can write into it after the comparison.
 func (s Store) Replace(old File, data []byte) (fresh Stamp, err error) {
-	perm := os.FileMode(0o600)
-	if old.Stamp.Exists() {
-		perm = old.Stamp.Perm()
-	}
-	err = s.install(old.Path, data, perm, func(tmp string) (err error) {
+	err = s.install(old.Path, data, old.Stamp, func(tmp string) (err error) {
 		if fresh, err = Stat(tmp); err != nil {
 			return err
 		}
-		return s.step("rename", old.Path, func() error { return s.swap(tmp, old, fresh) })
+		return s.Step("rename", old.Path, func() error { return s.swap(tmp, old, fresh) })
 	})
 	return fresh, err
 }
@@ -113,7 +110,7 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	if !old.Stamp.Exists() {
 		put = os.Link // which fails where there is a file
 	}
-	err := s.step("swap", path, func() error { return put(tmp, path) })
+	err := s.Step("swap", path, func() error { return put(tmp, path) })
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return os.Rename(tmp, path)
@@ -129,7 +126,7 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	}
 	// A save in between came out, and is put back. If what comes out then is not ours
 	// either, it is a still newer save, and takes the place for good.
-	if err := s.step("putback", path, func() error { return exchange(tmp, path) }); err == nil {
+	if err := s.Step("putback", path, func() error { return exchange(tmp, path) }); err == nil {
 		if out, err := Stat(tmp); err == nil && out == fresh {
 			return ErrChanged
 		}
@@ -137,15 +134,28 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	return errors.Join(ErrChanged, os.Rename(tmp, path))
 }
 
-// install writes data to a new file beside path, synced, and has put give it that name,
-// durably. A process that is killed meanwhile can leave that file, .NAME and a number, which
+// give makes f look like the file with this stamp. Only root gives files away; everybody may hand
+// them to a group of theirs.
+func (st Stamp) give(f *os.File) error {
+	err := f.Chown(int(st.uid), int(st.gid))
+	if errors.Is(err, fs.ErrPermission) {
+		err = f.Chown(-1, int(st.gid))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return errors.Join(err, f.Chmod(st.Perm()))
+}
+
+// install writes data to a new file beside path, synced, with the owner and mode of old, and has
+// put give it that name, durably. A process that is killed meanwhile can leave that file, .NAME and a number, which
 // nothing reads.
-func (s Store) install(path string, data []byte, perm os.FileMode, put func(tmp string) error) error {
+func (s Store) install(path string, data []byte, old Stamp, put func(tmp string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	var f *os.File
-	err := s.step("temp", path, func() (err error) {
+	err := s.Step("temp", path, func() (err error) {
 		f, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
 		return err
 	})
@@ -153,12 +163,15 @@ func (s Store) install(path string, data []byte, perm os.FileMode, put func(tmp 
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = s.step("write", path, func() error {
+	err = s.Step("write", path, func() error {
 		_, err := f.Write(data)
-		return errors.Join(err, f.Chmod(perm))
+		if err == nil && old.Exists() {
+			err = old.give(f)
+		}
+		return err
 	})
 	if err == nil {
-		err = s.step("sync", path, f.Sync)
+		err = s.Step("sync", path, f.Sync)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

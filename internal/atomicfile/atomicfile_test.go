@@ -99,12 +99,34 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-func TestReplaceKeepsTheModeAndSeesChanges(t *testing.T) {
+func TestReplaceKeepsOwnerAndMode(t *testing.T) {
+	uid, gids := os.Geteuid(), []int{os.Getegid()}
+	if uid == 0 {
+		uid, gids = 12345, []int{23456}
+	} else if more, err := os.Getgroups(); err == nil {
+		gids = append(gids, more...) // those that we may give files to
+	}
+	for _, gid := range gids {
+		path := filepath.Join(t.TempDir(), "f")
+		write(t, path, "old")
+		if err := errors.Join(os.Chown(path, uid, gid), os.Chmod(path, 0o664)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := (Store{}).Read(path)
+		if err == nil {
+			_, err = (Store{}).Replace(f, []byte("new"))
+		}
+		now, statErr := Stat(path)
+		if err != nil || statErr != nil || now.uid != uint32(uid) || now.gid != uint32(gid) || now.Perm() != 0o664 {
+			t.Errorf("of %d:%d with 0664 became %+v, %v, %v", uid, gid, now, err, statErr)
+		}
+		wantText(t, path, "new")
+	}
+}
+
+func TestReplaceSeesChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	write(t, path, "old")
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
 	f, err := (Store{}).Read(path)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +136,7 @@ func TestReplaceKeepsTheModeAndSeesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, path, "new")
-	if now, err := Stat(path); err != nil || now != stamp || now.Perm() != 0o644 {
+	if now, err := Stat(path); err != nil || now != stamp {
 		t.Errorf("%+v, %+v, %v", now, stamp, err)
 	}
 	if _, err := (Store{}).Replace(f, []byte("newer")); !errors.Is(err, ErrChanged) {

@@ -20,7 +20,7 @@ const (
 // would let two hold it. The lock dies with its process. unlock is called once.
 func (s Store) Lock(path string) (unlock func(), err error) {
 	var f *os.File
-	err = s.step("lock", path, func() (err error) {
+	err = s.Step("lock", path, func() (err error) {
 		f, err = OpenOwn(path, os.O_RDWR|os.O_CREATE)
 		return err
 	})
@@ -56,7 +56,7 @@ func OpenOwn(path string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	if info != nil { // which often says more than err
-		err = notOwn(path, info, flags&os.O_APPEND != 0)
+		err = CheckOwn(path, info, flags&os.O_APPEND != 0)
 	}
 	if err != nil {
 		f.Close() // which may be nil
@@ -65,17 +65,19 @@ func OpenOwn(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// notOwn says why a file is not used, if so; alone is that it must have one name only.
-func notOwn(path string, info os.FileInfo, alone bool) error {
+// CheckOwn says why a file is not used, if so, by an [ErrNotRegular]; alone is that it must have one
+// name only. info does not follow links.
+func CheckOwn(path string, info os.FileInfo, alone bool) error {
 	st, _ := info.Sys().(*syscall.Stat_t)
 	switch {
 	case info.Mode()&os.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, which is not followed here; put the file itself in its place", path)
+		return fmt.Errorf("%s %w but a symbolic link, which is not followed here; put the file itself in its place",
+			path, ErrNotRegular)
 	case !info.Mode().IsRegular():
 		return notRegular(path)
 	case alone && st != nil && st.Nlink > 1:
-		return fmt.Errorf("%s has another name (a hard link), which would share what is added; "+
-			"make it a file of its own: cp -p %[1]s %[1]s.new && mv %[1]s.new %[1]s", path)
+		return fmt.Errorf("%s %w of its own: it has another name (a hard link), which would share what is added; "+
+			"put a copy in its place: cp -p %[1]s %[1]s.new && mv %[1]s.new %[1]s", path, ErrNotRegular)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type Stamp struct {
 	dev, ino    uint64
 	size, mtime int64 // mtime in nanoseconds since 1970
 	mode        os.FileMode
-	uid         uint32
+	uid, gid    uint32
 }
 
 // Exists reports whether there was a file.
@@ -53,7 +53,8 @@ func Stat(path string) (Stamp, error) {
 func stampOf(info os.FileInfo) Stamp {
 	st := Stamp{size: info.Size(), mtime: info.ModTime().UnixNano(), mode: info.Mode()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.dev, st.ino, st.uid = uint64(sys.Dev), uint64(sys.Ino), sys.Uid // whose widths differ by system
+		st.dev, st.ino = uint64(sys.Dev), uint64(sys.Ino) // whose widths differ by system
+		st.uid, st.gid = sys.Uid, sys.Gid
 	}
 	return st
 }
@@ -91,7 +92,7 @@ const readAttempts = 10
 // if it changed meanwhile. Read never waits for a pipe, and refuses what is not a regular
 // file, and what is longer than Max.
 func (s Store) Read(path string) (file File, err error) {
-	err = s.step("read", path, func() error {
+	err = s.Step("read", path, func() error {
 		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced
 		if errors.Is(err, fs.ErrNotExist) {
 			real, err = path, nil

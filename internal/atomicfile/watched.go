@@ -55,34 +55,30 @@ func (w *Watched) Look() State {
 
 // Due reports whether the file has changed since it was last read, and settled.
 func (w *Watched) Due() bool {
-	s := w.Look()
-	return w.changed(s) && w.settled(s)
+	changed, settled := w.check()
+	return changed && settled
 }
 
 // Settling reports whether the file has changed, and not settled.
 func (w *Watched) Settling() bool {
-	s := w.Look()
-	return w.changed(s) && !w.settled(s)
+	changed, settled := w.check()
+	return changed && !settled
 }
 
-// changed reports whether a state is to be read: it is another one than last, or that could
-// not be read a while ago.
-func (w *Watched) changed(s State) bool {
+// check reports whether the file is to be read: its state is another one than last, or could not be
+// read a while ago; and whether a change has stood for long enough, by the file's own time or, since
+// that can be anything, by having been seen so.
+func (w *Watched) check() (changed, settled bool) {
+	s, now := w.Look(), w.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return s != w.last || w.failure != "" && w.Now().Sub(w.failedAt) >= RetryTime
-}
-
-// settled reports whether a change has stood for long enough, by the file's own time
-// or, since that can be anything, by having been seen so.
-func (w *Watched) settled(s State) bool {
-	now := w.Now()
+	if s == w.last && (w.failure == "" || now.Sub(w.failedAt) < RetryTime) {
+		return false, true
+	}
 	age := now.Sub(time.Unix(0, s.stamp.mtime))
 	if !s.stamp.Exists() || age >= SettleTime {
-		return true
+		return true, true
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.unreadSince.IsZero() {
 		w.unreadSince = now
 	}
@@ -93,7 +89,7 @@ func (w *Watched) settled(s State) bool {
 	if now.Sub(w.unreadSince) >= settleMost {
 		quiet = QuietTime
 	}
-	return max(now.Sub(w.freshSince), age) >= quiet
+	return true, max(now.Sub(w.freshSince), age) >= quiet
 }
 
 // Read notes what was read.

@@ -10,7 +10,6 @@ import (
 
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 )
 
 // Append implements [room.Log]. An event that concerns a nick whose history is late is refused, in its
@@ -96,7 +95,7 @@ func project(e room.Entry) (lines []line, err error) {
 		add(e.From, line{retired: e.Time})
 	case room.KindRead:
 		if len(e.Read) > 0 {
-			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read); bad != nil {
+			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read, e.Extra); bad != nil {
 				err = bad
 			} else {
 				add(e.From, line{rec: record.Record{Read: e.Read}, text: text})
@@ -119,14 +118,14 @@ func project(e room.Entry) (lines []line, err error) {
 
 // late is a history that lacks lines which the log has: in its file, or in memory, too.
 type late struct {
-	since uint64        // it has all events up to this one
-	it    *item[*owner] // has the rest as pending; nil: only the log does, and nobody may read it
-	err   error         // why
-	told  bool          // it was logged
+	since uint64 // it has all events up to this one
+	o     *owner // has the rest as pending; nil: only the log does, and nobody may read it
+	err   error  // why
+	told  bool   // it was logged
 }
 
 // batch is the histories that are being changed; nil is one that takes no lines now.
-type batch map[string]*item[*owner]
+type batch map[string]*owner
 
 // apply brings a batch of committed entries into the histories, in order. The lines of one
 // history are written with one write. A history that can't be written is late: the
@@ -164,55 +163,56 @@ func (s *Store) project(e room.Entry) []line {
 }
 
 // take takes a history for a batch, nil where that can't be.
-func (s *Store) take(name string) *item[*owner] {
-	if l := s.late[name]; l != nil && l.it == nil {
+func (s *Store) take(name string) *owner {
+	if l := s.late[name]; l != nil && l.o == nil {
 		return nil
 	}
-	it, err := s.anyOwner(name)
+	o, err := s.anyOwner(name)
 	if err != nil {
 		s.setLate(name, s.applied, nil, err)
+		return nil
 	}
-	return it
+	return o
 }
 
 // give hands a line to its history, and reports whether that is an inbox which is full. While
 // that can't be known it counts as full: whether the line is kept has to follow from the log alone, and
 // nothing may be lost of which its sender was told that it is kept.
 func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.Time) error) (full bool) {
-	it := b[l.owner]
-	if it == nil {
+	o := b[l.owner]
+	if o == nil {
 		return l.inbox > 0
 	}
 	if l.retired.IsZero() {
-		return it.val.add(l)
+		return o.add(l)
 	}
-	err := s.flush(it.val)
+	err := s.flush(o)
 	if err == nil {
-		err = retire(it.val, l.rec.Seq, l.retired)
+		err = retire(o, l.rec.Seq, l.retired)
 	}
-	s.owners.release(it)
-	if it = nil; err == nil {
-		it, err = s.anyOwner(l.owner) // the next holder's
+	if err == nil {
+		o, err = s.anyOwner(l.owner) // the next holder's
 	}
-	if b[l.owner] = it; err != nil {
+	if b[l.owner] = o; err != nil {
+		b[l.owner] = nil
 		s.setLate(l.owner, s.applied, nil, err)
 	}
 	return false
 }
 
-// finish writes what a batch changed.
+// finish writes what a batch changed. applying is held.
 func (s *Store) finish(b batch) {
-	for name, it := range b {
-		if it == nil {
+	for name, o := range b {
+		if o == nil {
 			continue
 		}
-		if err := s.flush(it.val); err != nil {
-			s.setLate(name, s.applied, it, err)
+		if err := s.flush(o); err != nil {
+			s.setLate(name, s.applied, o, err)
 		} else {
-			s.owners.release(it)
 			s.wellAgain(name)
 		}
 	}
+	s.evict()
 }
 
 // quarantinePending sets the lines aside that go to a history whose file is unusable.
@@ -233,7 +233,6 @@ func (s *Store) flush(o *owner) error {
 		if len(o.pending) > 0 {
 			s.quarantinePending(o)
 		}
-		s.owners.forget(o.name)
 		return nil
 	}
 	o.addState(time.Now())
@@ -241,30 +240,34 @@ func (s *Store) flush(o *owner) error {
 	if len(v.tail) == 0 && !o.torn {
 		return nil
 	}
-	h, err := s.handle(o.name, v.ino == 0)
+	f, st, err := s.openFile(o.name, v.ino == 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errReplaced
 	}
 	if err != nil {
 		return err
 	}
-	defer s.files.release(h)
-	ino, err := s.verify(o, h.val)
-	if err == nil && o.torn {
-		err = s.truncate(o.name, h.val, v.size)
+	defer func() { _ = f.Close() }() // a checkpoint syncs it
+	if v.ino != 0 && v.ino != st.Ino || st.Size != v.size && !o.torn {
+		return errReplaced
 	}
-	if err != nil {
-		return err
+	o.mu.Lock()
+	o.ino = st.Ino
+	o.mu.Unlock()
+	if o.torn {
+		if err := s.truncate(o.name, f, v.size); err != nil {
+			return err
+		}
 	}
 	o.torn = true
-	if _, err := h.val.WriteAt(v.tail, v.size); err != nil {
+	if _, err := f.WriteAt(v.tail, v.size); err != nil {
 		return err
 	}
 	o.torn = false
 	o.mu.Lock()
-	o.ino, o.size, o.pending = ino, v.end(), nil
+	o.size, o.pending = v.end(), nil
 	o.mu.Unlock()
-	s.changed(o.name, ino)
+	s.changed(o.name, st.Ino)
 	if o.compactAt > 0 && v.end() > o.compactAt {
 		select {
 		case s.tooLarge <- o.name:
@@ -273,21 +276,6 @@ func (s *Store) flush(o *owner) error {
 		}
 	}
 	return nil
-}
-
-// verify makes sure that a file is the one that the store left, and how it left it, before
-// it is appended to.
-func (s *Store) verify(o *owner, f disk.File) (ino uint64, err error) {
-	st, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	named, err := s.inode(o.name)
-	if err == nil && (named != st.Ino || o.ino != 0 && o.ino != st.Ino || st.Size != o.size && !o.torn) {
-		s.files.forget(o.name) // the next try looks at what is there then
-		err = errReplaced
-	}
-	return st.Ino, err
 }
 
 // inode returns that of a history's file, 0 when there is none.
@@ -309,19 +297,16 @@ func (s *Store) changed(name string, inodes ...uint64) {
 }
 
 // setLate notes that a history lacks what is after an event. applying is held.
-func (s *Store) setLate(name string, since uint64, it *item[*owner], err error) {
-	l := &late{since: since, it: it, err: err}
+func (s *Store) setLate(name string, since uint64, o *owner, err error) {
+	l := &late{since: since, o: o, err: err}
 	if was := s.late[name]; was != nil {
 		l.since, l.told = min(since, was.since), was.told
-		if was.it != nil {
-			s.owners.release(was.it)
-		}
 	}
 	s.mu.Lock()
 	s.late[name] = l
 	s.mu.Unlock()
-	if it == nil {
-		s.owners.forget(name)
+	if o == nil {
+		s.forget(name)
 	}
 }
 
@@ -341,9 +326,6 @@ func (s *Store) wellAgain(name string) {
 	if l == nil {
 		return
 	}
-	if l.it != nil {
-		s.owners.release(l.it)
-	}
 	s.mu.Lock()
 	delete(s.late, name)
 	s.mu.Unlock()
@@ -357,7 +339,7 @@ func (s *Store) wellAgain(name string) {
 func (s *Store) incomplete(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.late[name]; l != nil && l.it == nil {
+	if l := s.late[name]; l != nil && l.o == nil {
 		return l.err
 	}
 	return nil
@@ -370,19 +352,16 @@ func (s *Store) catchUp() bool {
 	defer s.applying.Unlock()
 	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
-		if l.it != nil {
-			complete[name] = l.it
-			s.mu.Lock()
-			l.it = nil
-			s.mu.Unlock()
+		if l.o != nil {
+			complete[name] = l.o
 			continue
 		}
-		it, err := s.anyOwner(name)
+		o, err := s.anyOwner(name)
 		if err != nil {
 			s.setLate(name, l.since, nil, err)
 			continue
 		}
-		again[name] = it
+		again[name] = o
 		after = min(after, l.since)
 	}
 	s.finish(complete)
@@ -414,9 +393,9 @@ func (s *Store) makeAgain(b batch, after, upTo uint64) error {
 			s.give(l, b, retire)
 		}
 		if n++; n%1000 == 0 { // bounds what is in memory
-			for _, it := range b {
-				if it != nil && len(it.val.pending) > 0 {
-					_ = s.flush(it.val) // finish tries again
+			for _, o := range b {
+				if o != nil && len(o.pending) > 0 {
+					_ = s.flush(o) // finish tries again
 				}
 			}
 		}
@@ -429,9 +408,8 @@ func (s *Store) makeAgain(b batch, after, upTo uint64) error {
 		s.finish(b)
 		return nil
 	}
-	for name, it := range b {
-		if it != nil {
-			s.owners.release(it)
+	for name, o := range b {
+		if o != nil {
 			s.setLate(name, after, nil, err)
 		}
 	}

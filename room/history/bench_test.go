@@ -85,7 +85,7 @@ func BenchmarkUnread(b *testing.B) {
 			b.Run(fmt.Sprintf("%d/cold=%v", n, cold), func(b *testing.B) {
 				for b.Loop() {
 					if cold {
-						s.owners.forget("carol")
+						s.forget("carol")
 					}
 					if got := unreadOf(b, s, "carol"); len(got) != 3 {
 						b.Fatal(len(got), "unread")

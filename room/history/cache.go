@@ -1,129 +1,85 @@
 package history
 
 import (
-	"container/list"
 	"sync"
+
+	"whoelse/room/internal/disk"
 )
 
-// cache keeps at most max values, of which those that nobody uses go first, least recently used
-// ones before others; those in use stay in any case. All methods may be called concurrently.
-type cache[V any] struct {
-	max  int
-	drop func(V) // called for each value that goes, without the lock
-
-	mu    sync.Mutex // guards the rest, and the fields of items marked so
-	items map[string]*item[V]
-	idle  list.List // of *item[V] without users, least recently used first
-	out   []V       // to be dropped
+// cached is an owner in memory, in Store.owners. It is loaded when it is first asked for, and leaves
+// only with Store.applying held: whoever holds that has the only one of its history.
+type cached struct {
+	once   sync.Once
+	o      *owner
+	err    error // why it could not be loaded
+	loaded bool  // guarded by Store.mu
 }
 
-// item is a value in the cache. Whoever got it from get must release it.
-type item[V any] struct {
-	key  string
-	refs int           // guarded by cache.mu
-	elem *list.Element // guarded by cache.mu: its place in idle
-
-	loading sync.Mutex // guards the rest until loaded is true, then it is fixed
-	loaded  bool
-	val     V
-}
-
-func newCache[V any](max int, drop func(V)) *cache[V] {
-	return &cache[V]{max: max, drop: drop, items: make(map[string]*item[V])}
-}
-
-// get returns the item for key, loading it when needed; others who ask for it meanwhile wait. After an
-// error, which is load's, there is nothing to release and the next get loads again.
-func (c *cache[V]) get(key string, load func() (V, error)) (*item[V], error) {
-	c.mu.Lock()
-	it := c.items[key]
-	if it == nil {
-		it = &item[V]{key: key}
-		c.items[key] = it
-	}
-	if it.refs++; it.elem != nil {
-		c.idle.Remove(it.elem)
-		it.elem = nil
-	}
-	c.mu.Unlock()
-	it.loading.Lock()
-	var err error
-	if !it.loaded {
-		it.val, err = load()
-		it.loaded = err == nil
-	}
-	it.loading.Unlock()
-	if err != nil {
-		c.release(it)
+// anyOwner returns the state of a history, also of one whose file is unusable, loading it when it is
+// not in memory; others who ask for it meanwhile wait, and get the same error.
+func (s *Store) anyOwner(name string) (*owner, error) {
+	if err := checkOwner(name); err != nil {
 		return nil, err
 	}
-	return it, nil
-}
-
-// release ends one use of it.
-func (c *cache[V]) release(it *item[V]) {
-	c.update(func() {
-		it.refs--
-		switch {
-		case it.refs > 0:
-		case it.loaded && c.items[it.key] == it:
-			it.elem = c.idle.PushBack(it)
-		default:
-			c.unlink(it)
+	s.mu.Lock()
+	c := s.owners[name]
+	if c == nil {
+		c = &cached{}
+		s.owners[name] = c
+	}
+	many := len(s.owners) > s.opts.Owners
+	s.mu.Unlock()
+	if many && s.applying.TryLock() { // else who has it does so
+		s.evict()
+		s.applying.Unlock()
+	}
+	c.once.Do(func() {
+		c.o, c.err = s.load(name)
+		failed := c.err != nil
+		if unusable(c.err) {
+			c.o, c.err = &owner{name: name, unusable: c.err}, nil
 		}
-		for len(c.items) > c.max && c.idle.Len() > 0 {
-			c.unlink(c.idle.Front().Value.(*item[V]))
-		}
-	})
-}
-
-// forget makes the next get of key load it again. Whoever still uses the old value
-// may go on.
-func (c *cache[V]) forget(key string) {
-	c.update(func() {
-		if it := c.items[key]; it != nil {
-			c.unlink(it)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.loaded = true
+		if failed && s.owners[name] == c {
+			delete(s.owners, name) // it is loaded again when it is asked for again
 		}
 	})
+	return c.o, c.err
 }
 
-// has reports whether get still gives it.
-func (c *cache[V]) has(it *item[V]) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.items[it.key] == it
-}
-
-// clear forgets everything.
-func (c *cache[V]) clear() {
-	c.update(func() {
-		for _, it := range c.items {
-			c.unlink(it)
+// evict forgets owners that nobody changes until few enough are in memory. applying is held.
+func (s *Store) evict() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, c := range s.owners {
+		if len(s.owners) <= s.opts.Owners {
+			return
 		}
-	})
-}
-
-func (c *cache[V]) update(change func()) {
-	c.mu.Lock()
-	change()
-	out := c.out
-	c.out = nil
-	c.mu.Unlock()
-	for _, v := range out {
-		c.drop(v)
+		if c.loaded && !c.o.drafted && s.late[name] == nil {
+			delete(s.owners, name)
+		}
 	}
 }
 
-// unlink takes it out of the cache, and drops it when nobody uses it.
-func (c *cache[V]) unlink(it *item[V]) {
-	if c.items[it.key] == it {
-		delete(c.items, it.key)
-	}
-	if it.elem != nil {
-		c.idle.Remove(it.elem)
-		it.elem = nil
-	}
-	if it.refs == 0 && it.loaded {
-		c.out = append(c.out, it.val)
-	}
+// forget has a history loaded anew. applying is held.
+func (s *Store) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.owners, name)
+}
+
+// current reports whether o is still what is known of its history.
+func (s *Store) current(o *owner) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.owners[o.name]
+	return c != nil && c.loaded && c.o == o
+}
+
+// openFile opens the file of a history, which the caller closes.
+func (s *Store) openFile(name string, create bool) (disk.File, disk.Stat, error) {
+	in, base := s.dirs.place(name)
+	return openStat(in, base, create)
 }

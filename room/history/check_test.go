@@ -347,7 +347,7 @@ func TestCheckOfAnotherFoldersHistory(t *testing.T) {
 // is damaged, and everything that was acknowledged is there.
 func TestCheckAndLookBesideABusyServer(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, Options{SegmentBytes: 5000, OpenFiles: 3, Owners: 4})
+	s := mustOpen(t, dir, Options{SegmentBytes: 5000, Owners: 4})
 	stop := make(chan struct{})
 	var mu sync.Mutex
 	acked := 0

@@ -93,9 +93,7 @@ func (s *Store) recover() error {
 		return fmt.Errorf("recovery: %w", err)
 	}
 	for _, shared := range sharedHistories {
-		if it, err := s.owner(shared); err == nil {
-			s.owners.release(it)
-		} else {
+		if _, err := s.owner(shared); err != nil {
 			s.log.Error("history: can't be used until it is repaired", "file", path(shared), "error", err)
 		}
 	}
@@ -147,9 +145,11 @@ func (s *Store) replay() error {
 	if last <= s.saved.Seq {
 		return nil
 	}
+	s.applying.Lock()
 	s.recovering = true
 	err := s.makeAgain(batch{}, s.saved.Seq, last)
 	s.recovering = false
+	s.applying.Unlock()
 	if err != nil {
 		return err
 	}

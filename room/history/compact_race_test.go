@@ -276,7 +276,7 @@ func TestShorteningFails(t *testing.T) {
 // TestShorteningUnderLoad has people write and read while histories are shortened.
 func TestShorteningUnderLoad(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, Options{MaxBytes: 8000, RoomMaxBytes: 20_000, Owners: 3, OpenFiles: 2, SegmentBytes: 20_000})
+	s := mustOpen(t, dir, Options{MaxBytes: 8000, RoomMaxBytes: 20_000, Owners: 3, SegmentBytes: 20_000})
 	writers, each := 4, 140
 	if !full {
 		each = 60

@@ -107,7 +107,7 @@ func TestCostAfterShortening(t *testing.T) {
 			}
 		}
 		reads := countReads(fs, func() {
-			s.owners.forget("carol")
+			s.forget("carol")
 			if got := unreadOf(t, s, "carol"); len(got) != 3 {
 				t.Errorf("%d unread", len(got))
 			}
@@ -192,7 +192,7 @@ func TestShortenedReceipts(t *testing.T) {
 			if size := len(fileIn(fs, "users", "bob.jsonl")); size > 20_500 || len(got) < 20 {
 				t.Errorf("%s: %d bytes, %d receipts", what, size, len(got))
 			}
-			if o := s.owners.items["bob"].val; len(o.unread) != len(got) {
+			if o := s.owners["bob"].o; len(o.unread) != len(got) {
 				t.Errorf("%s: %d are remembered, %d are there", what, len(o.unread), len(got))
 			}
 		}
@@ -362,7 +362,7 @@ func TestRetentionBesideALimit(t *testing.T) {
 func TestShortenedAgain(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
 		play := func(fs *disktest.FS) (unread, was []string) {
-			s, err := open(fs.Folder(), Options{MaxBytes: 6000, SegmentBytes: 5000, Owners: 1, OpenFiles: 1})
+			s, err := open(fs.Folder(), Options{MaxBytes: 6000, SegmentBytes: 5000, Owners: 1})
 			if err != nil {
 				return nil, nil
 			}

@@ -59,7 +59,7 @@ func TestCostOfLongHistory(t *testing.T) {
 		s := openIn(t, fs, Options{})
 		fillHistory(t, s, n)
 		cold := countReads(fs, func() {
-			s.owners.forget("carol")
+			s.forget("carol")
 			if got := unreadOf(t, s, "carol"); len(got) != 3 {
 				t.Errorf("%d unread of %d", len(got), n)
 			}
@@ -90,7 +90,7 @@ func TestUnreadFarBack(t *testing.T) {
 		s.Append(event(direct(n, "carol", "~guest")), nil)
 	}
 	mustPut(t, s, read("~guest", "x"))
-	s.owners.forget("carol")
+	s.forget("carol")
 	reads := countReads(fs, func() { sameIDs(t, "unread", unreadOf(t, s, "carol"), "id-000000000") })
 	if reads > 40 { // it is bisected
 		t.Errorf("%d reads", reads)
@@ -145,7 +145,7 @@ func TestMissingBytes(t *testing.T) {
 		s := mustOpen(t, dir, Options{})
 		sameIDs(t, fmt.Sprint("without byte ", at), unreadOf(t, s, "carol"), "id-000000497", "id-000000498", "id-000000499")
 		mustPut(t, s, read("carol", "id-000000498"))
-		s.owners.forget("carol")
+		s.forget("carol")
 		sameIDs(t, "after a mark", unreadOf(t, s, "carol"), "id-000000497", "id-000000499")
 		_ = s.Close()
 	}

@@ -12,9 +12,9 @@ import (
 
 // draft is a file that is to take the place of a history's.
 type draft struct {
-	s  *Store
-	it *item[*owner]
-	v  *view // of the history, without what is only in memory
+	s *Store
+	o *owner
+	v *view // of the history, without what is only in memory
 
 	in      disk.Folder
 	base    string
@@ -26,13 +26,22 @@ type draft struct {
 // replace has a file take the place of a history's, in one step. fill puts there what is in the view, or
 // reports that nothing is to be done; the history may be written to meanwhile.
 func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error) {
-	it, err := s.owner(name)
+	s.applying.Lock()
+	o, err := s.owner(name)
+	if err == nil {
+		o.drafted = true
+	}
+	s.applying.Unlock()
 	if err != nil {
 		return err
 	}
-	defer s.owners.release(it)
-	v, err := s.view(it.val)
-	if err != nil && !s.owners.has(it) {
+	defer func() {
+		s.applying.Lock()
+		defer s.applying.Unlock()
+		o.drafted = false
+	}()
+	v, err := s.view(o)
+	if err != nil && !s.current(o) {
 		return nil // it was set aside just now
 	}
 	if err != nil {
@@ -40,7 +49,7 @@ func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error
 	}
 	defer v.close()
 	v.tail = nil
-	d := draft{s: s, it: it, v: v}
+	d := draft{s: s, o: o, v: v}
 	d.in, d.base = s.dirs.place(name)
 	defer func() {
 		if d.out != nil {
@@ -104,10 +113,10 @@ func (d *draft) copyRecord(r record.Record) error {
 // install adds what was appended meanwhile, and a state line, so that the number of the newest
 // line is known however much went, and then renames the file. The history is loaded anew from it.
 func (d *draft) install() error {
-	s, o := d.s, d.it.val
+	s, o := d.s, d.o
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if !s.owners.has(d.it) || s.late[o.name] != nil {
+	if !s.current(o) || s.late[o.name] != nil {
 		return nil // what it was is no more, or is made again
 	}
 	was := d.v.size
@@ -134,7 +143,7 @@ func (d *draft) install() error {
 		return err
 	}
 	s.changed(o.name, st.Ino, o.ino) // a rename that fails may have its effect
-	defer s.drop(o.name)
+	defer s.forget(o.name)
 	if err := d.in.Rename(d.base+".tmp", d.base); err != nil {
 		return err
 	}

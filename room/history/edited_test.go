@@ -232,8 +232,7 @@ func TestReplacedWhileRunning(t *testing.T) {
 			mustPut(t, s, toOne(4, "bob")) // the editor has not read this one
 			replace(t, fs, "bob", func([]byte) []byte { return was })
 			if evicted {
-				s.owners.forget("bob")
-				s.files.forget("bob")
+				s.forget("bob")
 			}
 			mustPut(t, s, toOne(5, "bob")) // it is kept in the log
 			err := put(s, toOne(9, "bob"))

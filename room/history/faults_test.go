@@ -18,13 +18,13 @@ import (
 
 // small makes everything happen in a short scenario: journals of a few records,
 // files and owners that leave memory all the time.
-var small = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2}
+var small = Options{SegmentBytes: 1500, Owners: 2}
 
 // tight shortens the histories all the time, too, and takes few files for many.
-var tight = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
+var tight = Options{SegmentBytes: 1500, Owners: 2, MaxBytes: 1500, RoomMaxBytes: 800}
 
 // aged has what is read go after a moment.
-var aged = Options{SegmentBytes: 1500, OpenFiles: 2, Owners: 2, Retention: 1500 * time.Millisecond}
+var aged = Options{SegmentBytes: 1500, Owners: 2, Retention: 1500 * time.Millisecond}
 
 // each runs a test with any of them.
 func each(t *testing.T, test func(*testing.T, Options)) {

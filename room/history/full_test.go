@@ -85,7 +85,7 @@ func (o *outcomes) check(t *testing.T, what string, s *Store, most int) {
 // TestInboxesAreNeverFuller: many race for the places in an inbox; as many messages are
 // kept as there are places, and no more, and each sender is told what became of their own.
 func TestInboxesAreNeverFuller(t *testing.T) {
-	for _, opts := range []Options{{}, {Owners: 1, OpenFiles: 1}} {
+	for _, opts := range []Options{{}, {Owners: 1}} {
 		s := openIn(t, disktest.New(), opts)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -129,7 +129,7 @@ func TestInboxesAreNeverFuller(t *testing.T) {
 // TestFullIsDecidedOnce: what a sender was told of an inbox is so after a kill and a power
 // cut at every operation, when the log is applied again.
 func TestFullIsDecidedOnce(t *testing.T) {
-	for _, opts := range []Options{{SegmentBytes: 900, Owners: 1, OpenFiles: 1}, {SegmentBytes: 900, MaxBytes: 900}, {}} {
+	for _, opts := range []Options{{SegmentBytes: 900, Owners: 1}, {SegmentBytes: 900, MaxBytes: 900}, {}} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
 			const most = 4
 			play := func(fs *disktest.FS) *outcomes {
@@ -170,7 +170,7 @@ func TestFullIsDecidedOnce(t *testing.T) {
 func TestReceiptsOfOneEvent(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
 		play := func(fs *disktest.FS) (told int) {
-			s, err := open(fs.Folder(), Options{SegmentBytes: 900, Owners: 1, OpenFiles: 1, MaxBytes: 2500})
+			s, err := open(fs.Folder(), Options{SegmentBytes: 900, Owners: 1, MaxBytes: 2500})
 			if err != nil {
 				return 0
 			}
@@ -238,7 +238,7 @@ func fullWhileUnknown(t *testing.T, before int) {
 		for n := range before {
 			mustPut(t, s, limited(n, 4, "~guest", "bob"))
 		}
-		s.owners.forget("bob")
+		s.forget("bob")
 		fs.Fail(func(_ int, op string) disktest.Fault {
 			if op == "read" {
 				return disktest.Fault{Err: syscall.EIO}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"whoelse/room/history/migrate"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
@@ -20,7 +21,7 @@ import (
 
 // ErrBackup is wrapped where something has to wait for a backup to end, or, by
 // [HoldSegments], for another one.
-var ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
+var ErrBackup = migrate.ErrBackup
 
 // patience is how long a backup waits for its lock: a server that is removing a
 // segment has it for a moment.
@@ -172,10 +173,7 @@ func (h *Held) Check(from, to string) error {
 			return err
 		}
 	}
-	it, err := h.s.owner(from)
-	if err == nil {
-		h.s.owners.release(it)
-	}
+	_, err := h.s.owner(from)
 	return err
 }
 
@@ -248,7 +246,7 @@ func (h *Held) RestoreNick(nick string) (restored bool, err error) {
 	}
 	last := ""
 	for _, file := range names {
-		if n, _, ok := retiredName(file); ok && n == nick && strings.HasSuffix(file, ".jsonl") {
+		if m := retiredName.FindStringSubmatch(file); m != nil && m[1] == nick && m[4] == "" {
 			last = max(last, strings.TrimSuffix(file, ".jsonl"))
 		}
 	}
@@ -306,7 +304,12 @@ func (s *Store) rewrite(name, to string) error {
 				p := part{Record: record.Record{Seq: r.Seq, Off: r.Off, Len: r.Len}}
 				if m := r.Message; m != nil && unread[m.ID] && m.For(name) {
 					m.To[slices.Index(m.To, name)] = to
-					if p.text, err = record.AppendMessage(nil, r.Seq, m); err != nil {
+					ours, err := record.AppendMessage(nil, r.Seq, m)
+					m.Extra = jsonl.Unknown(l.Data[r.Off-l.Off:][:r.Len], ours)
+					if err == nil {
+						p.text, err = record.AppendMessage(nil, r.Seq, m)
+					}
+					if err != nil {
 						return false, err
 					}
 				}

@@ -61,7 +61,7 @@ const childFolder = "HISTORY_TEST_CHILD"
 
 // talk has eight people write and read, and prints what was acknowledged.
 func talk(dir string) {
-	s, err := Open(dir, Options{SegmentBytes: 30_000, MaxBytes: 40_000, RoomMaxBytes: 20_000, OpenFiles: 4, Owners: 5})
+	s, err := Open(dir, Options{SegmentBytes: 30_000, MaxBytes: 40_000, RoomMaxBytes: 20_000, Owners: 5})
 	if err != nil {
 		fmt.Println("error", err)
 		return

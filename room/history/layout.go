@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -199,18 +198,6 @@ func quarantine(in disk.Folder, base string, from io.ReaderAt, extents ...extent
 		return fmt.Errorf("%s.torn: %w", base, err)
 	}
 	return in.Sync()
-}
-
-// upgrade brings an older layout up to date.
-func upgrade(dir string, log *slog.Logger) error {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	err := migrate.FromVersion2(dir, log)
-	if errors.Is(err, migrate.ErrBackup) {
-		return ErrBackup
-	}
-	return err
 }
 
 // readVersion returns the layout of a folder, 0 when none is written down yet. A newer one than [Version]

@@ -82,10 +82,10 @@ func anyMessage(t *rapid.T, n int) *room.Message {
 // TestModel plays anything against the model: appends, marks, restarts, kills.
 func TestModel(t *testing.T) {
 	t.Run("whole", func(t *testing.T) {
-		playModel(t, Options{SegmentBytes: 4000, Owners: 2, OpenFiles: 1}, compare)
+		playModel(t, Options{SegmentBytes: 4000, Owners: 2}, compare)
 	})
 	t.Run("shortened", func(t *testing.T) {
-		playModel(t, Options{SegmentBytes: 4000, Owners: 2, OpenFiles: 1, MaxBytes: 4000, RoomMaxBytes: 2000}, compareShortened)
+		playModel(t, Options{SegmentBytes: 4000, Owners: 2, MaxBytes: 4000, RoomMaxBytes: 2000}, compareShortened)
 	})
 }
 

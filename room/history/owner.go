@@ -31,10 +31,11 @@ type owner struct {
 	waiting int                      // how many of these are no receipts
 	state   struct{ end, len int64 } // of the newest state line
 
-	// Guarded by Store.applying: the size from which on the history is to be shortened, and that
-	// there may be something behind size.
+	// Guarded by Store.applying: the size from which on the history is to be shortened, that
+	// there may be something behind size, and that a draft of it is being made.
 	compactAt int64
 	torn      bool
+	drafted   bool
 	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
 }
 
@@ -216,66 +217,33 @@ var errReplaced = errors.New("the file was replaced or changed while the server 
 // view returns a history as it is now. The caller closes it.
 func (s *Store) view(o *owner) (*view, error) {
 	v := o.snapshot(true)
-	if v.size == 0 {
+	if v.ino == 0 {
 		return v, nil
 	}
-	h, err := s.handle(o.name, false)
+	f, st, err := s.openFile(o.name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errReplaced
+	}
 	if err != nil {
 		return nil, err
 	}
-	st, err := h.val.Stat()
-	if err == nil && st.Ino != v.ino {
-		err = errReplaced
+	if st.Ino != v.ino {
+		return nil, errors.Join(errReplaced, f.Close())
 	}
-	if err != nil {
-		s.files.release(h)
-		return nil, err
-	}
-	v.file, v.close = h.val, func() { s.files.release(h) }
+	v.file, v.close = f, func() { _ = f.Close() } // it was only read
 	return v, nil
 }
 
-// owner returns the state of a history, loading it when it is not in memory. The
-// caller releases it.
-func (s *Store) owner(name string) (*item[*owner], error) {
-	it, err := s.anyOwner(name)
-	if err == nil && it.val.unusable != nil {
-		err = it.val.unusable
-		s.owners.forget(name)
-		s.owners.release(it)
+// owner returns the state of a history whose file can be used.
+func (s *Store) owner(name string) (*owner, error) {
+	o, err := s.anyOwner(name)
+	if err == nil {
+		err = o.unusable
 	}
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", name, err)
 	}
-	return it, nil
-}
-
-// anyOwner is owner also for one whose file is unusable.
-func (s *Store) anyOwner(name string) (*item[*owner], error) {
-	if err := checkOwner(name); err != nil {
-		return nil, err
-	}
-	return s.owners.get(name, func() (*owner, error) {
-		o, err := s.load(name)
-		if unusable(err) {
-			o, err = &owner{name: name, unusable: err}, nil
-		}
-		return o, err
-	})
-}
-
-// handle returns the open file of a history. The caller releases it.
-func (s *Store) handle(name string, create bool) (*item[disk.File], error) {
-	return s.files.get(name, func() (disk.File, error) {
-		in, base := s.dirs.place(name)
-		return in.Open(base, create)
-	})
-}
-
-// drop has a history loaded anew. applying is held.
-func (s *Store) drop(name string) {
-	s.files.forget(name)
-	s.owners.forget(name)
+	return o, nil
 }
 
 // load reads what is needed of a history: its end, and what is unread. Of one that is late it leaves
@@ -286,7 +254,7 @@ func (s *Store) load(name string) (*owner, error) {
 	expected, changed := s.dirty[name]
 	late, applied := s.late[name], s.applied
 	s.mu.Unlock()
-	h, err := s.handle(name, false)
+	f, st, err := s.openFile(name, false)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case changed && (unusable(err) || missing && !slices.Contains(expected, 0)):
@@ -296,11 +264,7 @@ func (s *Store) load(name string) (*owner, error) {
 	case err != nil:
 		return nil, err
 	}
-	defer s.files.release(h)
-	st, err := h.val.Stat()
-	if err != nil {
-		return nil, err
-	}
+	defer func() { _ = f.Close() }() // what was cut is synced
 	if changed && !slices.Contains(expected, st.Ino) {
 		return nil, errReplaced
 	}
@@ -308,15 +272,15 @@ func (s *Store) load(name string) (*owner, error) {
 	switch {
 	case late != nil:
 		o.torn = true
-		o.size, _, err = suspect(h.val, st.Size, late.since)
+		o.size, _, err = suspect(f, st.Size, late.since)
 	case s.recovering:
-		_, o.size, err = suspect(h.val, st.Size, s.saved.Seq)
+		_, o.size, err = suspect(f, st.Size, s.saved.Seq)
 	}
 	if err == nil && (late == nil || o.size == st.Size) {
-		o.size, err = s.repairEnd(name, h.val, o.size, st.Size)
+		o.size, err = s.repairEnd(name, f, o.size, st.Size)
 	}
 	if err == nil {
-		err = s.scan(o, &view{o: o, file: h.val, size: o.size})
+		err = s.scan(o, &view{o: o, file: f, size: o.size})
 	}
 	if err == nil && s.Log != nil && o.last > max(applied, s.Log.Last()) {
 		err = errAhead // what would be appended would count as there already

@@ -21,7 +21,7 @@ func TestPastInPieces(t *testing.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			s := openIn(t, disktest.New(), Options{MaxBytes: 3000, RoomMaxBytes: 3000, Owners: 1, OpenFiles: 1})
+			s := openIn(t, disktest.New(), Options{MaxBytes: 3000, RoomMaxBytes: 3000, Owners: 1})
 			defer s.Close()
 			(&pieces{T: rt, s: s}).play()
 		})

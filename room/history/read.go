@@ -152,29 +152,26 @@ func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (
 
 // knowing calls look with what is known of a history, with its mu held.
 func (s *Store) knowing(name string, look func(*owner)) error {
-	it, err := s.known(name)
+	o, err := s.known(name)
 	if err != nil {
 		return err
 	}
-	defer s.owners.release(it)
-	it.val.mu.Lock()
-	defer it.val.mu.Unlock()
-	look(it.val)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	look(o)
 	return nil
 }
 
 // reading calls read with a history as it is now. No lock is held meanwhile.
 func (s *Store) reading(name string, read func(*view) error) error {
-	it, err := s.known(name)
+	o, err := s.known(name)
 	if err != nil {
 		return err
 	}
-	v, err := s.view(it.val)
-	if errors.Is(err, errReplaced) && !s.stays(it) {
-		s.owners.release(it)
+	v, err := s.view(o)
+	if errors.Is(err, errReplaced) && !s.stays(o) {
 		return s.reading(name, read)
 	}
-	defer s.owners.release(it)
 	if err == nil {
 		err = read(v)
 		v.close()
@@ -186,15 +183,14 @@ func (s *Store) reading(name string, read func(*view) error) error {
 }
 
 // stays reports whether no other file takes the place of a history's right now.
-func (s *Store) stays(it *item[*owner]) bool {
+func (s *Store) stays(o *owner) bool {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	return s.owners.has(it)
+	return s.current(o)
 }
 
-// known returns the state of a history, as long as the store is open. The caller
-// releases it. The error wraps [room.ErrStorage], and [room.ErrUnusable] where that is so.
-func (s *Store) known(name string) (*item[*owner], error) {
+// known returns the state of a history, as long as the store is open. The error wraps [room.ErrStorage], and [room.ErrUnusable] where that is so.
+func (s *Store) known(name string) (*owner, error) {
 	if s.isClosed() {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
 	}
@@ -204,14 +200,14 @@ func (s *Store) known(name string) (*item[*owner], error) {
 	if err := s.incomplete(name); err != nil {
 		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
-	it, err := s.owner(name)
+	o, err := s.owner(name)
 	if unusable(err) {
 		return nil, fmt.Errorf("%w: %w: %w", room.ErrStorage, room.ErrUnusable, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}
-	return it, nil
+	return o, nil
 }
 
 // backward gives the records of a view, the newest first, and reports damage.

@@ -99,7 +99,7 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 	if err != nil {
 		return err
 	}
-	s.log = slog.New(slog.DiscardHandler) // what it would log from here on is reported
+	s.log = discard // what it would log from here on is reported
 	most, lastID := s.applied, s.LastID()
 	var bad []string
 	for _, name := range slices.Concat(sharedHistories, nicks) {

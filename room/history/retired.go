@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
-	"strings"
+	"regexp"
 	"time"
 
-	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
-	"whoelse/room/internal/jsonl"
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as
-// NICK-STAMP.jsonl. Nothing reads them there.
+// NICK-STAMP-SEQ.jsonl. Nothing reads them there.
 const retiredFolder = ".retired"
 
 // retiredStamp is when a history was set aside, in UTC.
@@ -26,9 +23,9 @@ var historyFiles = []string{".jsonl.torn", ".jsonl"}
 
 // retire sets a nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
 // this time, which may be applied again after a crash: a history with later lines is the next
-// holder's, and of one that was set aside already, all that is in the file was applied again. That
-// is in the former, too, since it was synced before it was moved. All its lines have to be in
-// the file.
+// holder's, and where one was set aside by the same event already, all that is in the file was applied
+// again. That is in the former, too, since it was synced before it was moved. All its lines have to be
+// in the file.
 func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if o.unusable != nil {
 		s.complain(o.name, "history: the file is unusable, and not set aside", o.unusable)
@@ -37,7 +34,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if o.ino == 0 || o.last > seq {
 		return nil
 	}
-	in, base := s.dirs.place(o.name)
+	in, _ := s.dirs.place(o.name)
 	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return err
@@ -48,14 +45,13 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 		return err
 	}
 	defer v.close()
-	if named, err := in.Lstat(base); err != nil || named.Ino != o.ino {
-		return errors.Join(errReplaced, err)
-	}
 	if err := v.file.(disk.File).Sync(); err != nil {
 		return err
 	}
-	as, again, err := retiredAs(aside, v, at)
-	if err != nil {
+	as := fmt.Sprintf("%s-%s-%020d", o.name, at.UTC().Format(retiredStamp), seq)
+	_, err = aside.Lstat(as + ".jsonl")
+	again := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, end := range historyFiles {
@@ -69,48 +65,9 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 		}
 	}
 	s.changed(o.name, 0)
-	s.drop(o.name)
+	s.forget(o.name)
 	s.log.Info("history: set aside, nobody holds the nick any more", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
-}
-
-// retiredAs returns the name for a history that is set aside, without its end, and whether
-// it has that name already: another one of the same second ends before this one begins.
-func retiredAs(aside disk.Folder, v *view, at time.Time) (as string, again bool, err error) {
-	first, err := numberOf(jsonl.Lines(v, 0, v.end()))
-	if err != nil {
-		return "", false, err
-	}
-	for ; ; at = at.Add(time.Second) {
-		as = v.o.name + "-" + at.UTC().Format(retiredStamp)
-		f, st, err := openStat(aside, as+".jsonl", false)
-		if errors.Is(err, fs.ErrNotExist) {
-			return as, false, nil
-		}
-		if unusable(err) {
-			continue
-		}
-		if err != nil {
-			return "", false, err
-		}
-		last, err := numberOf(jsonl.Backward(f, st.Size))
-		if err = errors.Join(err, f.Close()); err != nil || last >= first && first > 0 {
-			return as, true, err
-		}
-	}
-}
-
-// numberOf returns that of the first good line, 0 when there is none.
-func numberOf(lines iter.Seq2[jsonl.Line, error]) (uint64, error) {
-	for l, err := range lines {
-		if err != nil {
-			return 0, err
-		}
-		if found, whole := record.Parse(l); whole {
-			return found[0].Seq, nil
-		}
-	}
-	return 0, nil
 }
 
 // sweepRetired removes histories that were set aside so long ago that all in them is
@@ -129,19 +86,13 @@ func (s *Store) sweepRetired(now time.Time) {
 		s.log.Error("history: can't look for what was set aside and is too old", "error", err)
 	}
 	for _, file := range names {
-		if _, at, ok := retiredName(file); ok && at.Before(now.Add(-s.opts.Retention)) {
+		m := retiredName.FindStringSubmatch(file)
+		if m != nil && m[2] < now.Add(-s.opts.Retention).UTC().Format(retiredStamp) {
 			_ = aside.Remove(file)
 		}
 	}
 }
 
-// retiredName reads the name of a history that was set aside, or of what was torn of one.
-func retiredName(file string) (nick string, at time.Time, ok bool) {
-	base := strings.TrimSuffix(strings.TrimSuffix(file, ".torn"), ".jsonl")
-	cut := len(base) - len(retiredStamp) - 1
-	if base == file || cut < 1 || base[cut] != '-' || !ValidNick(base[:cut]) {
-		return "", time.Time{}, false
-	}
-	at, err := time.Parse(retiredStamp, base[cut+1:])
-	return base[:cut], at, err == nil
-}
+// retiredName matches the name of a history that was set aside, or of what was torn of one: its nick,
+// its time, and the number of the event, which older programs left out. Nicks have no capitals.
+var retiredName = regexp.MustCompile(`^([a-z0-9._-]+)-(\d{8}T\d{6}Z)(?:-(\d{20}))?\.jsonl(\.torn)?$`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -83,7 +84,7 @@ func lives(s *Store, pause time.Duration, put func(*room.Event) error) (sent [][
 // it when the next start dies too.
 func TestRetireDies(t *testing.T) {
 	for _, opts := range []Options{
-		{SegmentBytes: 700, OpenFiles: 1, Owners: 1}, {}, {MaxBytes: 500, OpenFiles: 1, Owners: 1},
+		{SegmentBytes: 700, Owners: 1}, {}, {MaxBytes: 500, Owners: 1},
 	} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
 			play := func(fs *disktest.FS) (sent [][]string) {
@@ -190,7 +191,7 @@ func TestRetireInOneSecond(t *testing.T) {
 func TestRetireFails(t *testing.T) {
 	for _, op := range []string{"rename", "sub", "sync", "syncdir", "open"} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
-			s := openIn(t, fs, Options{OpenFiles: 1})
+			s := openIn(t, fs, Options{})
 			mustPut(t, s, event(direct(1, "bob", "carol")), event(direct(2, "bob", "dan")))
 			syncs := 0
 			fs.Fail(func(_ int, is string) disktest.Fault {
@@ -292,4 +293,46 @@ func TestRetentionOfRetired(t *testing.T) {
 		}
 		mustClose(t, s)
 	})
+}
+
+// TestRetireEmpty: a history in which a power cut has left nothing is set aside as any other.
+func TestRetireEmpty(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	mustPut(t, s, toOne(1, "dave"))
+	writeAll(t, userFile(dir, "carol"), nil)
+	mustPut(t, s, retired("carol", 2), toOne(3, "carol"))
+	s = reopen(t, s, dir)
+	sameIDs(t, "the next one", unreadOf(t, s, "carol"), "id-000000003")
+}
+
+// TestRestoreOfSeveral: of several holders in one second the last one's history comes back, and one
+// that an older program set aside is found, too.
+func TestRestoreOfSeveral(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	for n := 1; n < 24; n += 2 {
+		mustPut(t, s, toOne(n, "carol"), retired("carol", n+1))
+	}
+	mustClose(t, s)
+	h, err := Hold(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if restored, err := h.RestoreNick("carol"); !restored || err != nil {
+		t.Fatal(restored, err)
+	}
+	aside := filepath.Join(dir, "users", retiredFolder)
+	old := filepath.Join(aside, "dave-20261121T063103Z.jsonl")
+	if err := os.Rename(userFile(dir, "carol"), old); err != nil {
+		t.Fatal(err)
+	}
+	if restored, err := h.RestoreNick("dave"); !restored || err != nil {
+		t.Fatal(restored, err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir, Options{})
+	sameIDs(t, "the last one's", tail(t, s, "dave", 9), "id-000000023")
 }

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"whoelse/room"
+	"whoelse/room/history/migrate"
 	"whoelse/room/internal/disk"
 	"whoelse/room/log"
 )
@@ -26,7 +26,6 @@ var errClosed = errors.New("the store is closed")
 // Options are the settings of a [Store]. The zero value is good.
 type Options struct {
 	Log          *slog.Logger // where damage and repairs are told; nil: nowhere
-	OpenFiles    int          // how many histories' files stay open; 0: 1024, or fewer where the system allows few
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 4 MiB
 
@@ -43,12 +42,10 @@ type Options struct {
 type Store struct {
 	*log.Log // Append, Probe
 
-	opts   Options
-	log    *slog.Logger
-	lock   io.Closer
-	dirs   dirs
-	owners *cache[*owner]
-	files  *cache[disk.File] // by owner
+	opts Options
+	log  *slog.Logger
+	lock io.Closer
+	dirs dirs
 
 	searching sync.Mutex // held while a history is searched from its end
 	searched  atomic.Uint64
@@ -59,7 +56,8 @@ type Store struct {
 	applying sync.Mutex // held while a history, or which file it is, changes; taken before mu
 
 	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
-	applied uint64     // number of the last event that was applied
+	owners  map[string]*cached
+	applied uint64 // number of the last event that was applied
 	lastID  string
 	dirty   map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
 	late    map[string]*late
@@ -100,11 +98,13 @@ func Open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// openRoot opens the folder of the histories, with this layout.
+var discard = slog.New(slog.DiscardHandler)
+
+// openRoot opens the folder of the histories, and brings an older layout up to date.
 func openRoot(dir string, log *slog.Logger, open func(string) (disk.Folder, error)) (disk.Folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
-		err = upgrade(dir, log)
+		err = migrate.FromVersion2(dir, cmp.Or(log, discard))
 	}
 	if err != nil {
 		return nil, err
@@ -126,14 +126,11 @@ func open(root disk.Folder, opts Options) (*Store, error) {
 }
 
 func newStore(opts Options) *Store {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
+	opts.Log, opts.Owners = cmp.Or(opts.Log, discard), cmp.Or(opts.Owners, 4096)
 	s := &Store{
 		opts:     opts,
 		log:      opts.Log,
-		owners:   newCache(or(opts.Owners, 4096), func(*owner) {}),
-		files:    newCache(or(opts.OpenFiles, openFiles()), func(f disk.File) { _ = f.Close() }),
+		owners:   make(map[string]*cached),
 		dirty:    make(map[string][]uint64),
 		late:     make(map[string]*late),
 		told:     make(map[any]bool),
@@ -143,23 +140,6 @@ func newStore(opts Options) *Store {
 	}
 	s.close = sync.OnceValue(s.shutDown)
 	return s
-}
-
-func or(v, preset int) int {
-	if v <= 0 {
-		return preset
-	}
-	return v
-}
-
-// openFiles is how many histories' files stay open: a quarter of what the process may
-// open, since connections need most of that.
-func openFiles() int {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
-		return 64
-	}
-	return int(max(8, min(limit.Cur/4, 1024)))
 }
 
 // Follow gives every entry that is committed from now on to then, batch by batch and in
@@ -201,8 +181,6 @@ func (s *Store) shutDown() error {
 }
 
 func (s *Store) closeFiles() error {
-	s.owners.clear()
-	s.files.clear()
 	return errors.Join(s.dirs.close(), s.lock.Close())
 }
 

@@ -90,12 +90,11 @@ func TestDroppedByTheKernel(t *testing.T) {
 	}
 }
 
-// TestFewOpenFiles: of many histories in use few are open, as many as were asked for
-// and those of the batch in work.
+// TestFewOpenFiles: of many histories in use few are open, however large the batch in work is.
 func TestFewOpenFiles(t *testing.T) {
-	const most = 8
+	const most = 5 // with a segment that is written and one that is read
 	fs := disktest.New()
-	s := openIn(t, fs, Options{OpenFiles: most, Owners: 16, SegmentBytes: 10_000})
+	s := openIn(t, fs, Options{Owners: 16, SegmentBytes: 10_000})
 	done := make(chan error, 300)
 	for n := range 300 {
 		enter(s, event(direct(n, string(rune('a'+n%26))+"x", string(rune('a'+n%26))+"y")), func(_ room.Entry, err error) { done <- err })
@@ -106,29 +105,7 @@ func TestFewOpenFiles(t *testing.T) {
 		}
 	}
 	mustClose(t, s)
-	if open, worst := fs.Open(); open != 0 || worst > most+6 { // a segment that is written and one that is read
+	if open, worst := fs.Open(); open != 0 || worst > most {
 		t.Errorf("%d files were open at once, %d still are", worst, open)
-	}
-}
-
-// TestOpenFilesFitTheLimit: most of what a process may open is left to connections.
-func TestOpenFilesFitTheLimit(t *testing.T) {
-	var was syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) }()
-	for may, want := range map[uint64]int{256: 64, 20: 8, 1024: 256} {
-		if may > was.Max {
-			continue
-		}
-		now := was
-		now.Cur = may
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
-			t.Fatal(err)
-		}
-		if got := openFiles(); got != want {
-			t.Errorf("of %d: %d, want %d", may, got, want)
-		}
 	}
 }

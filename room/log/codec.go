@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -10,7 +11,7 @@ import (
 )
 
 // lineVersion is the member v of every line. Members that only add something don't
-// change it: programs that don't know them leave them out.
+// change it: programs that don't know them keep them, see room.Message.Extra.
 const lineVersion = 1
 
 // maxSeq bounds sequence numbers, so that counting on never overflows.
@@ -81,7 +82,7 @@ func AppendMessage(b []byte, m *room.Message) []byte {
 	if !m.RefTime.IsZero() {
 		b = jsonl.AppendTime(append(b, `,"reftime":`...), m.RefTime)
 	}
-	return b
+	return append(b, m.Extra...)
 }
 
 // ParseLine is the inverse of [AppendLine]; line has no newline. It reports false where
@@ -94,5 +95,23 @@ func ParseLine(line []byte) (room.Entry, bool) {
 		room.Event
 	}
 	ok := jsonl.Sealed(line) && json.Unmarshal(line, &l) == nil && l.V == lineVersion
-	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok && l.Seq > 0 && l.Seq < maxSeq && writable(&l.Event)
+	ok = ok && l.Seq > 0 && l.Seq < maxSeq && writable(&l.Event)
+	if ok {
+		keepUnknown(line, l.Seq, &l.Event)
+	}
+	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok
+}
+
+// keepUnknown gives e, and its receipts, the members of its line that this program would not write.
+func keepUnknown(line []byte, seq uint64, e *room.Event) {
+	ours, err := AppendLine(nil, seq, e)
+	if err != nil || bytes.Equal(ours[:len(ours)-1], line) {
+		return
+	}
+	e.Extra = jsonl.Unknown(line, ours)
+	var raw struct{ Receipts []json.RawMessage }
+	_ = json.Unmarshal(line, &raw) // it went well before
+	for i, m := range e.Receipts {
+		m.Extra = jsonl.Unknown(raw.Receipts[i], append(AppendMessage([]byte("{"), m), '}'))
+	}
 }

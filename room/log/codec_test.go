@@ -26,13 +26,18 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestUnknownMembers: what only a newer program knows is left out.
+// TestUnknownMembers: what only a newer program knows is kept as it is, of receipts too.
 func TestUnknownMembers(t *testing.T) {
-	line := jsonl.Seal([]byte(`{"seq":7,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"new","from":"bob","x":{"y":[1,2.50]}`), 0)
+	line := jsonl.Seal([]byte(`{"seq":7,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"new","from":"bob","x":{"y":[1,2.50]},`+
+		`"receipts":[{"id":"02","time":"2026-11-21T06:31:03.123Z","kind":"receipt","from":"bob","to":["carol"],"z":null}],"text2":"\u202e"`), 0)
 	en, ok := ParseLine(line[:len(line)-1])
-	want := room.Message{ID: "01", Time: epoch, Kind: "new", From: "bob"}
-	if !ok || en.Seq != 7 || !reflect.DeepEqual(en.Message, want) {
-		t.Errorf("%v, %+v", ok, en.Event)
+	want := room.Message{ID: "01", Time: epoch, Kind: "new", From: "bob", Extra: []byte(`,"x":{"y":[1,2.50]},"text2":"\u202e"`)}
+	if !ok || en.Seq != 7 || !reflect.DeepEqual(en.Message, want) || string(en.Receipts[0].Extra) != `,"z":null` {
+		t.Errorf("%v, %+v, %+v", ok, en.Event, en.Receipts[0])
+	}
+	again, err := AppendLine(nil, 8, en.Event)
+	if got, ok := ParseLine(again[:len(again)-1]); err != nil || !ok || !reflect.DeepEqual(got.Event, en.Event) {
+		t.Errorf("written again: %v, %s", err, again)
 	}
 }
 

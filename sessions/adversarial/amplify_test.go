@@ -36,7 +36,7 @@ func TestGroupsFlood(t *testing.T) {
 		nickDay = 8 << 20 // 512 KiB a minute
 		all     = 4 << 20 // a minute
 	)
-	o := options{files: 4, quota: quota.Limits{Nick: nickDay, All: all}}
+	o := options{quota: quota.Limits{Nick: nickDay, All: all}}
 	var to []string
 	for i := range 100 {
 		to = append(to, fmt.Sprint("victim", i))

@@ -65,7 +65,6 @@ type options struct {
 	limits admission.Limits
 	claims claims.Limits
 	quota  quota.Limits
-	files  int // of histories that stay open
 	past   []past
 }
 
@@ -111,7 +110,7 @@ func (r *rig) start(o options) {
 	if o.past != nil {
 		r.remember(o.past)
 	}
-	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log, OpenFiles: o.files})
+	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: log})
 	r.must(err)
 	r.registry, err = keys.Open(r.file(), log)
 	r.must(err)

@@ -23,8 +23,8 @@ type Options struct {
 	// Step, if set, is told after each file how far it is.
 	Step func(files int, bytes int64)
 
-	fault   func(op, path string) error // in tests: fails a step on the disk
-	between func()                      // in tests: between the histories and the log
+	disk    atomicfile.Store // in tests it fails
+	between func()           // in tests: between the histories and the log
 }
 
 // copier copies files from one folder to another, and knows what it has copied.
@@ -38,16 +38,6 @@ type copier struct {
 	leftOut []string // what was not copied
 }
 
-// do takes a step on the disk.
-func (c *copier) do(op, path string, step func() error) error {
-	if c.opts.fault != nil {
-		if err := c.opts.fault(op, path); err != nil {
-			return err
-		}
-	}
-	return step()
-}
-
 // copy copies a file as far as it was when it was opened: it is only appended to, or replaced as a
 // whole. One that is gone is left out.
 func (c *copier) copy(rel string) error {
@@ -55,7 +45,7 @@ func (c *copier) copy(rel string) error {
 		return context.Cause(c.ctx)
 	}
 	dir := filepath.Dir(filepath.Join(c.to, rel))
-	if err := c.do("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+	if err := c.opts.disk.Step("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
 		return err
 	}
 	in, err := atomicfile.OpenRegular(filepath.Join(c.from, rel))
@@ -87,14 +77,14 @@ func (c *copier) write(rel string, in io.Reader) (File, error) {
 	path, sum := filepath.Join(c.to, rel), sha256.New()
 	f := File{Path: rel}
 	var out *os.File
-	err := c.do("write", path, func() (err error) {
+	err := c.opts.disk.Step("write", path, func() (err error) {
 		if out, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 			f.Size, err = io.Copy(io.MultiWriter(out, sum), in)
 		}
 		return err
 	})
 	if err == nil {
-		err = c.do("sync", path, out.Sync)
+		err = c.opts.disk.Step("sync", path, out.Sync)
 	}
 	if out != nil {
 		err = errors.Join(err, out.Close())
@@ -110,19 +100,9 @@ func (c *copier) syncDirs() error {
 			return fs.SkipDir
 		}
 		if err == nil && d.IsDir() {
-			err = c.syncDir(path)
+			err = c.opts.disk.SyncDir(path)
 		}
 		return err
-	})
-}
-
-func (c *copier) syncDir(path string) error {
-	return c.do("syncdir", path, func() error {
-		d, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return errors.Join(d.Sync(), d.Close())
 	})
 }
 

@@ -115,7 +115,7 @@ func (c *crowd) check(t *testing.T, data string, acked []string) int {
 func TestTakeUnderLoad(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
-	s := openStore(t, data, history.Options{SegmentBytes: 20_000, OpenFiles: 4, Owners: 8})
+	s := openStore(t, data, history.Options{SegmentBytes: 20_000, Owners: 8})
 	c := newCrowd(t, s)
 	last := 0
 	for range 5 {

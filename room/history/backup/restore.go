@@ -33,17 +33,17 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 		return nil, err
 	}
 	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
-	if err := c.do("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
+	if err := c.opts.disk.Step("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
 		return nil, err
 	}
 	if err = c.restore(m, log); err == nil {
 		// Unlike os.Rename it replaces an empty folder.
-		err = c.do("rename", data, func() error { return unix.Rename(c.to, data) })
+		err = c.opts.disk.Step("rename", data, func() error { return unix.Rename(c.to, data) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(c.to))
 	}
-	return m, c.syncDir(filepath.Dir(data))
+	return m, c.opts.disk.SyncDir(filepath.Dir(data))
 }
 
 // makeNew makes a folder, durably, which must not be there.
@@ -104,7 +104,7 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 		return err
 	}
 	dir := filepath.Join(c.to, "history")
-	return c.do("finish", dir, func() error {
+	return c.opts.disk.Step("finish", dir, func() error {
 		h, err := history.Hold(dir, log)
 		if err != nil {
 			return err

@@ -17,12 +17,12 @@
 package backup
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,14 +149,8 @@ func (c *copier) take(m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	tmp, path := ManifestName+".tmp", filepath.Join(c.to, ManifestName)
-	if _, err := c.write(tmp, bytes.NewReader(append(text, '\n'))); err != nil {
-		return err
-	}
-	if err := c.do("rename", path, func() error { return os.Rename(filepath.Join(c.to, tmp), path) }); err != nil {
-		return err
-	}
-	return c.syncDir(c.to)
+	c.opts.disk.Limit = math.MaxInt64 // it has a line for each file
+	return c.opts.disk.Write(filepath.Join(c.to, ManifestName), append(text, '\n'))
 }
 
 // list returns the files below rel that are to be copied, in order. Only at the top may there be links.

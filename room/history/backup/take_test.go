@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room/history"
 )
 
@@ -55,12 +56,12 @@ func TestTakeOfWhatIsNoFile(t *testing.T) {
 func TestTakeOfWhatGoes(t *testing.T) {
 	data := makeData(t)
 	to := filepath.Join(t.TempDir(), "backup")
-	taken, err := Take(t.Context(), data, to, Options{fault: func(op, path string) error {
+	taken, err := Take(t.Context(), data, to, Options{disk: atomicfile.Store{Fault: func(op, path string) error {
 		if op == "mkdir" && strings.HasSuffix(path, "history/users") {
 			return os.RemoveAll(data + "/history/users/dan.jsonl")
 		}
 		return nil
-	}})
+	}}})
 	must(t, err)
 	if strings.Contains(paths(taken), "dan") || taken.Count != 11 {
 		t.Errorf("copied %s", paths(taken))
@@ -126,7 +127,7 @@ func (s *steps) fault(op, path string) error {
 	return s.err
 }
 
-func (s *steps) options() Options { return Options{fault: s.fault} }
+func (s *steps) options() Options { return Options{disk: atomicfile.Store{Fault: s.fault}} }
 
 // TestTakeFails at each operation in turn: then there is no backup, and the error
 // names what is to be removed; a backup that is said to be taken is whole.
@@ -178,10 +179,10 @@ func TestTakeInterrupted(t *testing.T) {
 // each file after it was written, each folder after everything in it was made.
 func TestAllIsSynced(t *testing.T) {
 	var log []string
-	opts := Options{fault: func(op, path string) error {
+	opts := Options{disk: atomicfile.Store{Fault: func(op, path string) error {
 		log = append(log, op+" "+path)
 		return nil
-	}}
+	}}}
 	to := filepath.Join(t.TempDir(), "a", "backup")
 	must(t, os.MkdirAll(to+"/lost+found", 0o700)) // a disk's topmost folder, where only root may look into that
 	_, err := Take(t.Context(), makeData(t), to, opts)
@@ -219,7 +220,7 @@ func wantSynced(t *testing.T, log []string, end string) {
 		if !slices.Contains(log[i:last], "sync "+path) {
 			t.Errorf("%s is not synced", path)
 		}
-		if folder := "syncdir " + filepath.Dir(path); !slices.Contains(log[i:last], folder) && !strings.HasSuffix(path, ".tmp") {
+		if folder := "syncdir " + filepath.Dir(path); !slices.Contains(log[i:last], folder) && "rename "+path != end {
 			t.Errorf("the name of %s is not synced", path)
 		}
 	}

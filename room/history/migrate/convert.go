@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
@@ -27,13 +25,7 @@ type building struct {
 	lastID  string
 }
 
-// task is one history to be made.
-type task struct {
-	from, to         disk.Folder
-	fromName, toName string
-	owner            string // whose lines in the journals belong to it, if any's
-	nick             string // whose unread messages are in it, if anybody's
-}
+const retiredFolder = ".retired" // in users: histories of nicks without a holder, NICK-TIME.jsonl
 
 // build makes the folder called name in parent from old, durably.
 func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (err error) {
@@ -64,54 +56,36 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (
 	if b.journal, err = readJournals(journal, log); err != nil {
 		return err
 	}
-	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if b.lastID, err = lastID(old); err != nil {
 		return err
 	}
-	var state struct{ Last string }
-	if text = bytes.TrimSuffix(text, []byte("\n")); jsonl.Sealed(text) && json.Unmarshal(text, &state) == nil {
-		b.lastID = state.Last // else the ids in the histories count
-	}
-	tasks := []task{
-		{old, rooms, "room.jsonl", "lobby.jsonl", "#room", ""},
-		{old, root, "presence.jsonl", "presence.jsonl", "#presence", ""},
-	}
 	files, err := users.Names()
-	for nick := range b.journal {
-		files = append(files, nick+".jsonl")
+	if err != nil {
+		return err
 	}
-	slices.Sort(files)
-	for _, file := range slices.Compact(files) {
-		if nick, ok := strings.CutSuffix(file, ".jsonl"); ok && !strings.HasPrefix(nick, "#") { // those are shared
-			tasks = append(tasks, task{users, newUsers, file, file, nick, nick})
-		}
-	}
-	const retiredFolder = ".retired"
-	if err == nil && slices.Contains(files, retiredFolder) {
+	log.Info("history: bringing the layout up to date", "files", len(files))
+	if slices.Contains(files, retiredFolder) {
 		retired, newRetired := sub(users, retiredFolder), sub(newUsers, retiredFolder)
 		if err == nil {
-			files, err = retired.Names()
+			err = b.convertAll(retired, newRetired, nil)
 		}
-		for _, file := range files {
-			nick := file[:max(0, strings.LastIndex(file, "-"))] // NICK-TIME.jsonl
-			if strings.HasSuffix(file, ".jsonl") {
-				tasks = append(tasks, task{retired, newRetired, file, file, "", nick})
-			}
+	}
+	if err == nil {
+		err = b.convertAll(users, newUsers, b.journal)
+	}
+	if err == nil {
+		err = b.convert(old, "room.jsonl", rooms, "lobby.jsonl", b.journal["#room"])
+	}
+	if err == nil {
+		err = b.convert(old, "presence.jsonl", root, "presence.jsonl", b.journal["#presence"])
+	}
+	for _, in := range opened {
+		if err == nil {
+			err = in.Sync()
 		}
 	}
 	if err != nil {
 		return err
-	}
-	log.Info("history: bringing the layout up to date", "files", len(tasks))
-	for _, t := range tasks {
-		if err := b.convert(t); err != nil {
-			return fmt.Errorf("%s: %w", t.fromName, err)
-		}
-	}
-	for _, in := range opened {
-		if err := in.Sync(); err != nil {
-			return err
-		}
 	}
 	point := strconv.AppendUint([]byte(`{"seq":`), b.seq, 10)
 	point = jsonl.AppendString(append(point, `,"last_id":`...), b.lastID)
@@ -124,37 +98,53 @@ func build(parent disk.Folder, name string, old disk.Folder, log *slog.Logger) (
 	return parent.Sync()
 }
 
-// line is what has to be known of one.
-type line struct {
-	ID   string
-	Time time.Time
-	Kind string
-	From string
-	To   []string
-	IDs  []string // of messages that are read
-	Was  int64    // the offset of a trim
+// lastID returns the greatest id that was given, as far as the old folder says so beside its histories.
+func lastID(old disk.Folder) (string, error) {
+	text, err := disk.ReadFile(old, "state.json", jsonl.MaxLine)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	var state struct{ Last string }
+	if text = bytes.TrimSuffix(text, []byte("\n")); !jsonl.Sealed(text) || json.Unmarshal(text, &state) != nil {
+		return "", nil // the ids in the histories count
+	}
+	return state.Last, nil
+}
+
+// convertAll makes the histories of the nicks that have a file or lines in the journals.
+func (b *building) convertAll(from, to disk.Folder, journal map[string][]pending) error {
+	files, err := from.Names()
+	for nick := range journal {
+		files = append(files, nick+".jsonl")
+	}
+	slices.Sort(files)
+	for _, file := range slices.Compact(files) {
+		nick, ok := strings.CutSuffix(file, ".jsonl")
+		if ok && err == nil && !strings.HasPrefix(nick, "#") { // those are shared
+			err = b.convert(from, file, to, file, journal[nick])
+		}
+	}
+	return err
 }
 
 // convert makes one history: of the lines of the file and, each before the next one that the file has,
-// those of the journals that it lacks. So it is as it was when the server was killed.
-func (b *building) convert(t task) error {
-	text, err := disk.ReadFile(t.from, t.fromName, math.MaxInt64)
-	missing := b.journal[t.owner]
+// those of the journals that it lacks. So it is as it was when the server was killed. What is unread
+// follows from its lines.
+func (b *building) convert(from disk.Folder, name string, to disk.Folder, toName string, missing []pending) error {
+	text, err := disk.ReadFile(from, name, math.MaxInt64)
 	switch {
 	case errors.Is(err, disk.ErrNotRegular):
-		b.log.Error("history: the path is not a regular file; it is left out", "file", t.fromName, "error", err)
+		b.log.Error("history: the path is not a regular file; it is left out", "file", name, "error", err)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if err != nil && len(missing) == 0 {
 		return nil
 	}
 	var (
 		out     []byte
-		seq     uint64                    // of the last line
-		when    time.Time                 // its time
-		cut     int64                     // lines of the journals from before were removed from the file
-		unread  = make(map[string]uint64) // by id, the numbers
+		seq     uint64 // of the last line
+		cut     int64  // lines of the journals from before were removed from the file
 		damaged int
 	)
 	add := func(data []byte) { // a sealed line, with its number; without what only the old layout needs
@@ -165,23 +155,14 @@ func (b *building) convert(t task) error {
 		switch {
 		case bad || len(numbered) > jsonl.MaxLine:
 			damaged++
-			return
 		case l.Kind == "state": // what is unread, by offsets
-			return
 		case l.Kind == "trim": // lines were removed: what comes next was at this offset
 			cut = l.Was
-			return
-		case l.Kind == "read":
-			for _, id := range l.IDs {
-				delete(unread, id)
-			}
-		case t.nick != l.From && slices.Contains(l.To, t.nick):
-			unread[l.ID] = seq + 1
+		default:
+			b.lastID = max(b.lastID, l.ID)
+			seq++
+			out = append(out, numbered...)
 		}
-		b.lastID = max(b.lastID, l.ID)
-		seq++
-		when = l.Time
-		out = append(out, numbered...)
 	}
 	next := 0
 	addMissing := func(end int) { // of the journals, unless they were removed from the file
@@ -210,23 +191,21 @@ func (b *building) convert(t task) error {
 		}
 	}
 	addMissing(len(missing))
-	if t.nick != "" && seq > 0 { // nobody has to read all of it then to find out what is unread
-		var places []record.Place
-		for _, seq := range slices.Sorted(maps.Values(unread)) {
-			places = append(places, record.Place{Seq: seq})
-		}
-		out = record.AppendState(out, seq, when, places)
-	}
 	if damaged > 0 {
-		b.log.Warn("history: damaged lines are left out; the old folder keeps them", "file", t.fromName, "lines", damaged)
+		b.log.Warn("history: damaged lines are left out; the old folder keeps them", "file", name, "lines", damaged)
 	}
 	b.seq = max(b.seq, seq)
-	to, err := t.to.Open(t.toName, true)
-	if err != nil {
-		return err
+	if err := disk.WriteFile(to, toName, out); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	if _, err = to.WriteAt(out, 0); err == nil {
-		err = to.Sync()
-	}
-	return errors.Join(err, to.Close())
+	return nil
+}
+
+// line is what has to be known of one.
+type line struct {
+	ID   string
+	Time time.Time
+	Kind string
+	IDs  []string // of messages that are read
+	Was  int64    // the offset of a trim
 }

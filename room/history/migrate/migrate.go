@@ -22,7 +22,7 @@ const (
 )
 
 // ErrBackup is wrapped by [FromVersion2] while a backup of the old folder is made.
-var ErrBackup = errors.New("a backup of the histories is running")
+var ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
 
 // FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 2. The folder may
 // be one that a crash has left. It is kept, with [OldEnd] after its name; the new one is built beside

@@ -77,15 +77,16 @@ func AppendMessage(b []byte, seq uint64, m *room.Message) ([]byte, error) {
 	return sealed(log.AppendMessage(append(appendSeq(b, seq), ','), m), from)
 }
 
-// AppendRead appends a mark that the owner has read the messages with these ids. The
-// error wraps [room.ErrInvalid].
-func AppendRead(b []byte, seq uint64, at time.Time, ids []string) ([]byte, error) {
+// AppendRead appends a mark that the owner has read the messages with these ids, with extra as in
+// [room.Message]. The error wraps [room.ErrInvalid].
+func AppendRead(b []byte, seq uint64, at time.Time, ids []string, extra []byte) ([]byte, error) {
 	if len(ids) == 0 || !jsonl.Writable(at) {
 		return b, fmt.Errorf("%w: an empty read mark, or its time", room.ErrInvalid)
 	}
 	from := len(b)
 	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
-	return sealed(jsonl.AppendStrings(append(b, `,"kind":"read","ids":`...), ids), from)
+	b = jsonl.AppendStrings(append(b, `,"kind":"read","ids":`...), ids)
+	return sealed(append(b, extra...), from)
 }
 
 // AppendState appends a state line. unread is in ascending order; only [MaxListed] of it

@@ -67,7 +67,7 @@ func TestMessageLine(t *testing.T) {
 }
 
 func TestReadLine(t *testing.T) {
-	l, err := AppendRead(nil, 44, epoch, []string{"a", "b\u202e"})
+	l, err := AppendRead(nil, 44, epoch, []string{"a", "b\u202e"}, nil)
 	if want := `{"seq":44,"time":"2026-11-21T06:31:03.123Z","kind":"read","ids":["a","b\u202e"],"crc":"`; err != nil || !strings.HasPrefix(string(l), want) {
 		t.Errorf("got %s, %v", l, err)
 	}
@@ -130,7 +130,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for _, list := range [][]string{nil, {strings.Repeat("x", jsonl.MaxLine)}} {
-		if b, err := AppendRead([]byte("before"), 1, epoch, list); !errors.Is(err, room.ErrInvalid) || string(b) != "before" {
+		if b, err := AppendRead([]byte("before"), 1, epoch, list, nil); !errors.Is(err, room.ErrInvalid) || string(b) != "before" {
 			t.Errorf("%q %v", b, err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestFlippedBits(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	m := direct(1, "bob", "carol")
 	m.Text = "a\nb\u202e\"\\"
-	mark, _ := AppendRead(nil, 3, epoch, []string{"a", "b"})
+	mark, _ := AppendRead(nil, 3, epoch, []string{"a", "b"}, nil)
 	for _, l := range [][]byte{
 		mustLine(f, m), mark, AppendState(nil, 500, epoch, []Place{{Seq: 100}, {100, 1}}),
 		append(mustLine(f, m)[:20], mustLine(f, m)...), slices.Concat(mustLine(f, m), mark),

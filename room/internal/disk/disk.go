@@ -5,8 +5,9 @@ package disk
 
 import (
 	"errors"
-	"fmt"
 	"io"
+
+	"whoelse/internal/atomicfile"
 )
 
 // ErrInUse is returned by [Folder.Lock] while somebody else holds the lock.
@@ -58,10 +59,7 @@ type Stat struct {
 }
 
 // ErrNotRegular is wrapped by the error of Open about what has the name.
-var (
-	ErrNotRegular = errors.New("is not a regular file")
-	errLinked     = fmt.Errorf("%w of its own: it has another name (a hard link); put a copy in its place", ErrNotRegular)
-)
+var ErrNotRegular = atomicfile.ErrNotRegular
 
 // ReadFile returns all of a file of at most max bytes.
 func ReadFile(in Folder, name string, max int64) ([]byte, error) {

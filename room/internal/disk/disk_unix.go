@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"whoelse/internal/atomicfile"
 )
 
 // dir is the real folder: names are resolved by os.Root, so that none of them
@@ -49,11 +51,7 @@ func makeDirs(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	f, err := os.Open(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return atomicfile.Store{}.SyncDir(parent)
 }
 
 // OpenExisting is OpenDir for a folder that has to be there.
@@ -85,11 +83,11 @@ func (d dir) Open(name string, create bool) (File, error) {
 		}
 		return file{File: f}, nil
 	}
+	if err == nil {
+		err = atomicfile.CheckOwn(name, was, !d.readOnly)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !was.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %w", name, ErrNotRegular)
 	}
 	f := file{readOnly: d.readOnly}
 	if !f.readOnly {
@@ -103,16 +101,14 @@ func (d dir) Open(name string, create bool) (File, error) {
 		return nil, err
 	}
 	is, err := f.File.Stat()
-	switch {
-	case err != nil:
-	case !is.Mode().IsRegular(), !d.readOnly && !os.SameFile(was, is): // to a reader another file is as good
-		err = fmt.Errorf("was replaced while it was opened: %w", ErrNotRegular)
-	case !d.readOnly && statOf(is).Links > 1:
-		err = errLinked
-	default:
-		return f, nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return nil, errors.Join(fmt.Errorf("%s %w", name, err), f.Close())
+	if !os.SameFile(was, is) { // a shorter history has just taken its place, say; or a link
+		_ = f.Close() // nothing was done with it
+		return d.Open(name, create)
+	}
+	return f, nil
 }
 
 func (d dir) Lstat(name string) (Stat, error) {

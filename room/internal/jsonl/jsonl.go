@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -81,6 +82,28 @@ func Records(line []byte) (found []Record, whole bool) {
 		start = end
 	}
 	return found, false
+}
+
+// Unknown returns the members that object has and known has not, as they are: ,"name":value each.
+// Both are JSON objects.
+func Unknown(object, known []byte) (members []byte) {
+	var names map[string]json.RawMessage
+	err := json.Unmarshal(known, &names)
+	d := json.NewDecoder(bytes.NewReader(object))
+	if err == nil {
+		_, err = d.Token()
+	}
+	for err == nil && d.More() {
+		var value json.RawMessage
+		var name json.Token
+		if name, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+		if word, ok := name.(string); ok && err == nil && names[word] == nil {
+			members = append(append(AppendString(append(members, ','), word), ':'), value...)
+		}
+	}
+	return members
 }
 
 // Writable reports whether the year of t has the four digits that the layout needs.
