@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"whoelse/room/history"
 )
@@ -94,9 +95,11 @@ func TestTakeRefuses(t *testing.T) {
 	must(t, err)
 	defer kept.Close()
 	to := filepath.Join(t.TempDir(), "second")
-	if _, err := Take(t.Context(), data, to, Options{}); !errors.Is(err, history.ErrBackup) {
-		t.Errorf("a second backup: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) { // it waits for seconds
+		if _, err := Take(t.Context(), data, to, Options{}); !errors.Is(err, history.ErrBackup) {
+			t.Errorf("a second backup: %v", err)
+		}
+	})
 	if _, err := os.Lstat(to); err == nil {
 		t.Error("a refused backup made a folder")
 	}
@@ -123,6 +126,7 @@ func (s *steps) options() Options { return Options{fault: s.fault} }
 // TestTakeFails at each operation in turn: then there is no backup, and the error
 // names what is to be removed; a backup that is said to be taken is whole.
 func TestTakeFails(t *testing.T) {
+	t.Parallel()
 	data := makeData(t)
 	for n := 1; ; n++ {
 		to := filepath.Join(t.TempDir(), "backup")
