@@ -278,6 +278,9 @@ func (l *line) setEnvironment(text string) error {
 		if value != RoleOperator && value != RoleBot {
 			return fmt.Errorf("ROLE=%s is not known; there are ROLE=%s and ROLE=%s", show(value), RoleOperator, RoleBot)
 		}
+		if l.Role != "" && l.Role != value {
+			return errors.New("ROLE is given twice")
+		}
 		l.Role = value
 	}
 	return nil

@@ -8,19 +8,21 @@ import (
 	"go.uber.org/goleak"
 )
 
+// full has the tests do all that they can, however long that takes.
+var full = os.Getenv("WHOELSE_TEST") == "full"
+
+// onlyFull is for tests that wait for long limits, of what others test with less.
+func onlyFull(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Skip("takes long; runs with WHOELSE_TEST=full")
+	}
+}
+
 // TestMain lets the transcripts be played side by side on few cores too: they wait
 // most of the time.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m)
-}
-
-// onlyFull is for tests that wait for long limits. What they are about is tested without waiting in
-// package room; these show it with real connections.
-func onlyFull(t *testing.T) {
-	t.Helper()
-	if os.Getenv("WHOELSE_TEST") != "full" {
-		t.Skip("takes long; runs with WHOELSE_TEST=full")
-	}
 }

@@ -9,6 +9,7 @@ import (
 // Who does not answer is shown as that, before the connection is given up. It takes as
 // long as the server waits between two questions.
 func TestWhoDoesNotAnswer(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	onlyFull(t)
 	r := newRig(t)

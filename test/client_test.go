@@ -136,6 +136,7 @@ func TestKeys(t *testing.T) {
 // Who quits leaves at once; whose client is killed, 10 seconds later, unless back
 // by then.
 func TestKilledClientLeavesLater(t *testing.T) {
+	onlyFull(t)
 	t.Parallel()
 	s := startServer(t, t.TempDir())
 	carolKey, daveKey := []string{newKey(t)}, []string{newKey(t)}

@@ -35,8 +35,8 @@ var binary string
 // full has the tests do all that they can, however long that takes.
 var full = os.Getenv("WHOELSE_TEST") == "full"
 
-// onlyFull is for tests that break disks, for which they need strace, root and loop devices, and
-// half a minute.
+// onlyFull is for tests that take long: those that break disks, for which they need strace, root
+// and loop devices, and those that wait for long limits, which others test with less.
 func onlyFull(t *testing.T) {
 	t.Helper()
 	if !full {

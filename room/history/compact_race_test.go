@@ -277,9 +277,10 @@ func TestShorteningFails(t *testing.T) {
 func TestShorteningUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{MaxBytes: 8000, RoomMaxBytes: 20_000, Owners: 3, SegmentBytes: 20_000})
-	writers, each := 4, 140
-	if !full {
-		each = 60
+	const writers = 4
+	each := 42
+	if full {
+		each = 140
 	}
 	var wg sync.WaitGroup
 	for w := range writers {

@@ -154,8 +154,9 @@ func TestEveryFault(t *testing.T) {
 			{Err: syscall.ENOSPC}, {Err: syscall.EIO}, {Err: syscall.EINTR},
 			{Err: syscall.ENOSPC, Part: true}, {Err: syscall.EIO, Takes: true},
 		}
+		by := stride(steps, len(faults))
 		for i, f := range faults {
-			for n := 1 + i; n <= steps; n += stride(steps, len(faults)) {
+			for n := 1 + i*by/len(faults); n <= steps; n += by { // each way at other operations
 				oneFault(t, opts, fmt.Sprintf("%+v at %d", f, n), n, 1, f)
 			}
 		}
@@ -167,8 +168,10 @@ func TestEveryFault(t *testing.T) {
 func TestFaultsInARow(t *testing.T) {
 	each(t, func(t *testing.T, opts Options) {
 		steps := countSteps(t, opts)
-		for i, row := range []int{2, 3, 5} {
-			for n := 1 + i; n <= steps; n += stride(steps, 3) {
+		rows := []int{2, 3, 5}
+		by := stride(steps, len(rows))
+		for i, row := range rows {
+			for n := 1 + i*by/len(rows); n <= steps; n += by {
 				oneFault(t, opts, fmt.Sprintf("%d from %d", row, n), n, row, disktest.Fault{Err: syscall.EIO, Takes: true})
 			}
 		}
@@ -179,15 +182,13 @@ func TestFaultsInARow(t *testing.T) {
 var full = os.Getenv("WHOELSE_TEST") == "full"
 
 // stride thins out long loops: without WHOELSE_TEST=full in the environment, and under
-// the race detector, which finds what it does in any of them, few operations fail.
+// the race detector, which finds what it does in any of them, few operations fail, about
+// as many for several ways as for one.
 func stride(steps, ways int) int {
-	switch {
-	case !full:
-		return max(ways, steps/8)
-	case raceDetector:
-		return max(ways, steps/25)
+	if full && !raceDetector {
+		return 1
 	}
-	return 1
+	return max(1, steps*ways/25)
 }
 
 // oneFault plays the scenario with row faults from operation n on.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	patience = time.Second
+	debug.SetGCPercent(400) // disks in memory make much garbage: a quarter of the time
 	if !full {
 		if err := flag.Set("rapid.checks", "30"); err != nil {
 			panic(err)

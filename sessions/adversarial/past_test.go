@@ -64,7 +64,11 @@ func (r *rig) visits(nick string) (n int) {
 // What somebody asks for and does not take is hardly in memory, however much it is,
 // and nothing of it counts as read.
 func TestMuchThatIsNotTaken(t *testing.T) {
-	each, lines := 4, many(3000)
+	const lines = 3000
+	each := uint64(2)
+	if full {
+		each = 4
+	}
 	while(t, options{within: time.Hour, past: []past{
 		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
 		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
@@ -72,7 +76,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 		before, searched := now(), r.store.Stats().Searched
 		questions := []string{"/history 10000", "inbox all 10000", "inbox"}
 		var all []*rawssh.Client // all come before the first of them asks, who will not be here for long
-		for range 2 * each * len(questions) {
+		for range 2 * int(each) * len(questions) {
 			c := r.raw("mallory")
 			if !c.Session(1<<16, 1<<15) {
 				t.Fatal("there is no session")
@@ -101,7 +105,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 				measured = time.Now()
 			}
 			if !full || raceOn { // the rest is to wait until writes have stood for too long
-				return r.store.Stats().Searched-searched >= uint64(4*each*lines)
+				return r.store.Stats().Searched-searched >= 4*each*lines
 			}
 			return r.visits("mallory") == 0
 		})
@@ -110,7 +114,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 			t.Errorf("%v for %d who take nothing, before %v", peak, asked, before)
 		}
 		t.Logf("%d KiB for each of %d", (peak.heap-before.heap)>>10/uint64(asked), asked)
-		if n := r.store.Stats().Searched - searched; n < uint64(4*each*lines) {
+		if n := r.store.Stats().Searched - searched; n < 4*each*lines {
 			t.Errorf("%d messages were searched", n)
 		}
 		if n, err := r.store.Waiting("mallory"); n != lines || err != nil {
@@ -150,9 +154,7 @@ func TestMuchThatIsTaken(t *testing.T) {
 	while(t, options{past: []past{{lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}}}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
 		c.leaves()
-		if bad := unclean(strings.ReplaceAll(c.received(), "\t", " ")); bad != "" {
-			t.Errorf("mallory gets %s", bad)
-		}
+		c.clean("mallory")
 		if n := strings.Count(c.received(), strings.Repeat("x", 100)); n != lines {
 			t.Errorf("%d messages are shown", n)
 		}

@@ -19,6 +19,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// full has the tests do all that they can, however long that takes.
+var full = os.Getenv("WHOELSE_TEST") == "full"
+
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
 
 func message(n int, from string, to ...string) *room.Message {
