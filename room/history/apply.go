@@ -193,10 +193,11 @@ func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.
 	if err == nil {
 		o, err = s.anyOwner(l.owner) // the next holder's
 	}
-	if b[l.owner] = o; err != nil {
-		b[l.owner] = nil
+	if err != nil {
+		o = nil
 		s.setLate(l.owner, s.applied, nil, err)
 	}
+	b[l.owner] = o
 	return false
 }
 

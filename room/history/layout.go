@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,19 +47,10 @@ var ErrNewer = errors.New("written by a newer whoelse")
 // errOwner is the error for what can't have a history.
 var errOwner = errors.New("not a valid owner of a history")
 
+var nickName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
 // ValidNick is the allow-list that keeps nicks from ever being paths.
-func ValidNick(name string) bool {
-	if len(name) == 0 || len(name) > 32 {
-		return false
-	}
-	for i, c := range []byte(name) {
-		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		if !alnum && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return false
-		}
-	}
-	return true
-}
+func ValidNick(name string) bool { return nickName.MatchString(name) }
 
 // sharedHistories are no nick's: nothing is ever unread there.
 var sharedHistories = []string{room.RoomHistory, room.PresenceHistory}

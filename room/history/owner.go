@@ -170,12 +170,11 @@ func (o *owner) addState(now time.Time) {
 // the place of its own.
 type view struct {
 	o      *owner
-	file   io.ReaderAt // nil when all is in tail
-	ino    uint64      // of the file
-	size   int64       // of the lines in the file
-	tail   []byte      // the lines that follow, which are not in the file yet
+	file   disk.File // nil when all is in tail
+	ino    uint64    // of the file
+	size   int64     // of the lines in the file
+	tail   []byte    // the lines that follow, which are not in the file yet
 	unread []unread
-	close  func()
 }
 
 func (v *view) end() int64 { return v.size + int64(len(v.tail)) }
@@ -204,7 +203,7 @@ func (v *view) ReadAt(p []byte, off int64) (n int, err error) {
 func (o *owner) snapshot(unread bool) *view {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	v := &view{o: o, ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)], close: func() {}}
+	v := &view{o: o, ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}
 	if unread {
 		v.unread = slices.Clone(o.unread)
 	}
@@ -230,8 +229,14 @@ func (s *Store) view(o *owner) (*view, error) {
 	if st.Ino != v.ino {
 		return nil, errors.Join(errReplaced, f.Close())
 	}
-	v.file, v.close = f, func() { _ = f.Close() } // it was only read
+	v.file = f
 	return v, nil
+}
+
+func (v *view) close() {
+	if v.file != nil {
+		_ = v.file.Close() // it was only read
+	}
 }
 
 // owner returns the state of a history whose file can be used.

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"regexp"
 	"time"
-
-	"whoelse/room/internal/disk"
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as
@@ -45,7 +43,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 		return err
 	}
 	defer v.close()
-	if err := v.file.(disk.File).Sync(); err != nil {
+	if err := v.file.Sync(); err != nil {
 		return err
 	}
 	as := fmt.Sprintf("%s-%s-%020d", o.name, at.UTC().Format(retiredStamp), seq)

@@ -36,12 +36,14 @@ const (
 // name allows what is a nick, and so no path.
 var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
-// Open opens, or makes, the folder dir.
+// Open opens, or makes, the folder dir, durably.
 func Open(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+	s := &Store{dir: dir, disk: atomicfile.Store{Limit: maxFile}}
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = s.disk.SyncDir(filepath.Dir(dir)) // or a power cut could take all that was saved
 	}
-	return &Store{dir: dir, disk: atomicfile.Store{Limit: maxFile}}, nil
+	return s, err
 }
 
 func (s *Store) file(nick string) (string, error) {
