@@ -39,6 +39,10 @@ var (
 	Grammar  parse.Table
 )
 
+// optionsHelp is about what takes [parse.Syntax.Options] and recipients.
+const optionsHelp = "From a shell: --id KEY before the nicks makes it safe to run the command again; " +
+	"--wait 10m waits until everyone has the message."
+
 func init() {
 	commands = []*command{
 		{run: (*session).whoelse, Syntax: parse.Syntax{
@@ -49,15 +53,16 @@ func init() {
 			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
 			More: "MINUTES goes up to 10080, which is a week."}},
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
-			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Args: parse.SendArgs,
+			Name: "send", Options: true, Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
-			More: "For each of them you see whether it was delivered, or is kept until they return."}},
+			More: "For each of them you see whether it was delivered, or is kept until they return. " + optionsHelp}},
 		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
-			Name: "broadcast", BareWords: []string{"broadcast"}, Args: parse.BroadcastArgs,
-			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people"}},
+			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Args: parse.BroadcastArgs,
+			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people",
+			More: optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
@@ -70,10 +75,10 @@ func init() {
 			Usage: "/show ID", Help: "all of a long message",
 			More: "A message that was cut has its ID in its last line."}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "say", Args: parse.NeedText,
+			Name: "say", Options: true, Args: parse.NeedText,
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "me", Args: parse.NeedText,
+			Name: "me", Options: true, Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Args: parse.OptionalText,

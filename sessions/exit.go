@@ -17,9 +17,10 @@ const (
 	exitOK          = 0
 	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
-	exitPartly      = 3  // done for some of several recipients
-	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
-	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
+	exitPartly      = 3   // done for some of several recipients
+	exitUnknown     = 67  // EX_NOUSER: nobody has that nick
+	exitTimedOut    = 124 // as of timeout(1): --wait is over
+	exitUnconfirmed = 75  // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
 )
 
 // exitOf is the exit status that one result stands for.
@@ -33,6 +34,8 @@ func exitOf(r result.Result) int {
 			return exitUnknown
 		case result.Unconfirmed:
 			return exitUnconfirmed
+		case result.TimedOut:
+			return exitTimedOut
 		}
 		return exitFailed
 	case result.Receipt:
@@ -63,6 +66,7 @@ type tally struct {
 	done     int        // recipients
 	status   int        // of all failures so far
 	doubtful bool
+	late     bool            // not all have the message in time
 	failures []result.Result // for standard error
 }
 
@@ -88,6 +92,8 @@ func (t *tally) add(r result.Result) (kept bool) {
 		return false
 	case status == exitUnconfirmed:
 		t.doubtful = true
+	case status == exitTimedOut:
+		t.late = true
 	case t.status != exitOK && t.status != status:
 		t.status = exitFailed
 	default:
@@ -113,6 +119,8 @@ func (t *tally) exit(cause error) int {
 		return exitOK
 	case t.doubtful:
 		return exitUnconfirmed
+	case t.late && t.status == exitOK:
+		return exitTimedOut
 	case t.status == exitOK || t.source == fromShell && t.done == 0:
 		return t.status
 	case t.source == fromShell:

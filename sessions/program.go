@@ -140,6 +140,8 @@ func (p *program) fail(f protocol.Frame, r result.Result) {
 	switch {
 	case failure.Reason == result.Muted:
 		code = protocol.Muted
+	case failure.Reason == result.KeyUsed:
+		code = protocol.KeyUsed
 	case failure.Reason == result.TooLong:
 		code = protocol.TextTooLong
 	case failure.Reason == result.TooManyTails, failure.Code == result.Limit:
@@ -347,7 +349,7 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 }
 
 func (p *program) send(f protocol.Frame) {
-	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n")}
+	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n"), Key: f.Key}
 	if f.Me {
 		call.Name = "me"
 	}
@@ -402,14 +404,21 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 		kind = room.KindMe
 	}
 	p.pending.add(1)
-	p.member.Speak(kind, call.Text, func(got room.Receipt) {
+	err := p.member.Once(call.Key, kind, nil, call.Text, func(got room.Receipt) {
 		defer p.pending.add(-1)
-		if got.Err != nil {
+		if got.Err != nil || got.Again {
 			p.refund(bytes)
+		}
+		if got.Err != nil {
 			p.manager.complain("a line was not said", p.member.Nick(), got.Err)
 		}
 		p.answer(f, result.Receipt{Receipt: got, Only: true})
 	})
+	if err != nil {
+		p.pending.add(-1)
+		p.refund(bytes)
+		p.fail(f, p.notOnce(call.Key, err))
+	}
 }
 
 // read marks messages as read: those that this session has got, and those in the inbox.

@@ -21,8 +21,32 @@ func (s *session) say(call parse.Call) result.Result {
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
-	s.member.Say(kind, call.Text, s.stored(bytes))
+	stored := s.stored(bytes)
+	err := s.member.Once(call.Key, kind, nil, call.Text, func(r room.Receipt) {
+		if r.Again {
+			s.refund(bytes)
+		}
+		stored(r.Err)
+	})
+	if err != nil {
+		s.pending.add(-1)
+		s.refund(bytes)
+		return s.notOnce(call.Key, err)
+	}
 	return nil
+}
+
+// notOnce is why something can't be sent with a key.
+func (s *session) notOnce(key string, err error) result.Result {
+	switch {
+	case errors.Is(err, room.ErrKeyUsed):
+		return result.Failure{Code: result.Refused, Reason: result.KeyUsed, About: key}
+	case errors.Is(err, room.ErrKeys):
+		return result.Failure{Code: result.Limit, Reason: result.TooManyTries, Most: room.MaxKeys}
+	case errors.Is(err, room.ErrKeysGuest):
+		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "id"}
+	}
+	return s.failed(result.Failure{Reason: result.Sending, Err: err})
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were
@@ -82,6 +106,9 @@ func (s *session) lastFrom() (string, error) {
 // follows when they have read it, too. What is not sent is refunded. For each recipient
 // a receipt is reported.
 func (s *session) send(call parse.Call) result.Result {
+	if call.Wait > 0 {
+		return s.sendAndWait(call)
+	}
 	return s.sendTo(call, func(r result.Receipt) { s.report(r) })
 }
 
@@ -108,10 +135,10 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 	s.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
-	s.member.Send(call.To, call.Text, func(r room.Receipt) {
+	err := s.member.Once(call.Key, room.KindDirect, call.To, call.Text, func(r room.Receipt) {
 		defer s.pending.add(-1)
 		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
-		if !receipt.Taken() {
+		if !receipt.Taken() || r.Again {
 			s.refund(cost(r.To))
 			if int(refused.Add(1)) == len(call.To) {
 				s.refund(own)
@@ -125,5 +152,10 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 		}
 		tell(receipt)
 	})
+	if err != nil {
+		s.pending.add(-len(call.To))
+		s.refund(total)
+		return s.notOnce(call.Key, err)
+	}
 	return nil
 }

@@ -33,6 +33,9 @@ type Call struct {
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
+
+	Key  string        // --id of what is sent from a shell, for retries
+	Wait time.Duration // --wait of that; 0 when not given
 }
 
 // Syntax is one command as people type it and read about it.
@@ -41,6 +44,7 @@ type Syntax struct {
 	Aliases   []string
 	BareWords []string // which of its names also work without '/'
 	Alone     bool     // the bare words only count when nothing follows
+	Options   bool     // from a shell it takes --id and, with recipients, --wait
 	ToNick    bool     // what follows begins with a nick: see Misspelt
 	Usage     string   // its forms, separated by ", "
 	Example   string   // a line of it, where mistakes are likely; may be empty
@@ -122,13 +126,31 @@ func (t Table) Command(line string) (Call, error) {
 	if strings.HasPrefix(word, "@") {
 		call, err = run(t.Find("send"), line[1:], "")
 	} else {
-		call, err = t.named("", strings.TrimPrefix(word, "/"), rest)
+		call, err = t.optioned(strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
 		if e.Command == "" {
 			e.Hint = "to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help"
 		}
+	}
+	return call, err
+}
+
+// optioned is named with options in front of rest, where the command takes some.
+func (t Table) optioned(name, rest string) (Call, error) {
+	c := t.Find(strings.ToLower(name))
+	if c == nil || !c.Options {
+		return t.named("", name, rest)
+	}
+	var options Call
+	rest, problem := options.options(rest)
+	if problem != "" {
+		return Call{}, &Error{Command: c.Name, Problem: c.Name + ": " + problem}
+	}
+	call, err := t.named("", name, rest)
+	if call.Key, call.Wait = options.Key, options.Wait; err == nil && call.Wait != 0 && len(call.To) == 0 {
+		return Call{}, &Error{Command: c.Name, Problem: c.Name + ": --wait is for messages to people, not for the room"}
 	}
 	return call, err
 }

@@ -118,6 +118,7 @@ var done = map[result.What]string{
 	result.MarkedAwayGuest: "you are marked away, but nothing is kept for guests; /back to return",
 	result.WasNotAway:      "you were not away",
 	result.StillAway:       "you are still away; /back to return",
+	result.HasRead:         "read by {nick}",
 	result.Blocked:         "{nick}'s messages are hidden; /unblock {nick} shows them again",
 	result.AlreadyBlocked:  "you already block {nick}",
 	result.Unblocked:       "{nick}'s messages are shown again",
@@ -151,7 +152,7 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
 	return fill(words,
-		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators,
+		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators, "{nicks}", People(f.Nicks, listed),
 		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
 		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
 	)
@@ -167,6 +168,12 @@ var failed = map[result.Reason]string{
 	result.OperatorsOnly:       "only operators can do that",
 	result.KeysOnly:            "nothing is kept for guests, so {about} works only in the room; connect with a key to have a nick of your own",
 	result.KeysOnly + " key":   "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)",
+	result.KeysOnly + " id":    "--id is not for guests; connect with a key to have a nick of your own",
+	result.KeysOnly + " wait":  "--wait is not for guests; connect with a key to have a nick of your own",
+	result.KeyUsed:             "not sent: the key {id} was used for another message within a day; use a new one",
+	result.TooManyTries:        "not sent: keys are for {most} recipients a day, and fewer when many people use some; leave the key out",
+	result.NotRead:             "not received in time by {nicks}; it is not lost",
+	result.NeverRead:           "{nick}'s nick was removed; the message was not read",
 	result.KeysOnly + " inbox": "nothing is kept for guests; connect with a key to have an inbox",
 	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
 	result.KeysOnly + " tail":  "guests have no direct messages; connect with a key to have some",
