@@ -40,8 +40,8 @@ var (
 )
 
 // optionsHelp is about what takes [parse.Syntax.Options] and recipients.
-const optionsHelp = "From a shell: --id KEY before the nicks makes it safe to run the command again; " +
-	"--wait 10m waits until everyone has the message."
+const optionsHelp = "From a shell, --id KEY after the command makes it safe to run again, " +
+	"and --wait 10m waits until all recipients have the message."
 
 func init() {
 	commands = []*command{

@@ -172,7 +172,7 @@ var failed = map[result.Reason]string{
 	result.KeysOnly + " wait":  "--wait is not for guests; connect with a key to have a nick of your own",
 	result.KeyUsed:             "not sent: the key {id} was used for another message within a day; use a new one",
 	result.TooManyTries:        "not sent: keys are for {most} recipients a day, and fewer when many people use some; leave the key out",
-	result.NotRead:             "not received in time by {nicks}; it is not lost",
+	result.NotRead:             "not received in time by {nicks}; the message is not lost",
 	result.NeverRead:           "{nick}'s nick was removed; the message was not read",
 	result.KeysOnly + " inbox": "nothing is kept for guests; connect with a key to have an inbox",
 	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
