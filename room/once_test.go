@@ -164,6 +164,26 @@ func TestOnceLimits(t *testing.T) {
 	})
 }
 
+// TestOnceFull: a retry after a crash knows whose inbox was full when the message got its place.
+func TestOnceFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		h.options.InboxMax = 1
+		carol := h.join("carol")
+		h.store.set(func() { h.store.hold = true })
+		carol.send("one", "bob")
+		two := carol.once(t, "2", "two", "bob", "dave")
+		h.store.set(func() { h.store.hold = false })
+		synctest.Wait()
+		same(t, "the first", two.words(), "bob full", "dave offline")
+		h = h.restart(true)
+		h.options.InboxMax = 1
+		like(t, two, h.join("carol").once(t, "2", "two", "bob", "dave"))
+		h.Close()
+		h.store.close()
+	})
+}
+
 // TestOnceAnotherHolder: the keys of a nick go with its holder.
 func TestOnceAnotherHolder(t *testing.T) {
 	inHouse(t, func(h *house) {

@@ -21,7 +21,7 @@ func TestWait(t *testing.T) {
 	for _, nick := range []string{"bob", "carol", "dave"} {
 		r.registers(nick)
 	}
-	waits := r.follows("bob", "send --wait 10m carol,dave lunch?")
+	waits := r.follows("bob", "send --id w --wait 10m carol,dave lunch?")
 	waits.expects("kept for dave (offline)")
 	waits.expects("kept for carol (offline)")
 	r.command("carol", "inbox")
@@ -37,6 +37,10 @@ func TestWait(t *testing.T) {
 	bot.writes(`{"CMD":"READ","IDS":"` + bot.idOf("lunch?") + `"}`)
 	waits.expects("read by dave")
 	waits.expects("(exit status 0)")
+	again := r.follows("bob", "send --id w --wait 10m carol,dave lunch?") // as if it had been killed
+	again.expects("read by carol")
+	again.expects("read by dave")
+	again.expects("(exit status 0)")
 
 	present := r.follows("bob", "send --wait 10m dave soon")
 	bot.expects("soon")

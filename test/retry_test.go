@@ -86,3 +86,32 @@ func storedOnce(t testing.TB, path, text string) {
 		t.Errorf("%s has %q %d times", filepath.Base(path), text, n)
 	}
 }
+
+// TestWaitAgain: a client that is killed while it waits has lost nothing; with the same key it waits again.
+func TestWaitAgain(t *testing.T) {
+	t.Parallel()
+	needClient(t, "ssh")
+	s := startServer(t, t.TempDir(), keepAll...)
+	bob, carol := []string{newKey(t)}, []string{newKey(t)}
+	output(t, s.openSSH("carol", carol, nil, "nick"), "")
+	command := []string{"send", "--id", "w", "--wait", "1s", "carol", "hello"}
+	if said, status := output(t, s.openSSH("bob", bob, nil, command...), ""); status != 124 || !strings.Contains(said, "not received in time by carol") {
+		t.Errorf("in vain: %d, %s", status, said)
+	}
+	command[4] = "10m"
+	first := plug(t, "bob", s.openSSH("bob", bob, nil, command...))
+	first.sees("kept for carol")
+	first.vanishes()
+	again := plug(t, "bob", s.openSSH("bob", bob, nil, command...))
+	again.sees("kept for carol")
+	if said, status := output(t, s.openSSH("carol", carol, nil, "inbox"), ""); status != 0 || strings.Count(said, "hello") != 1 {
+		t.Errorf("carol's inbox: %d, %s", status, said)
+	}
+	again.sees("read by carol")
+	if status := again.leaves(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if said, status := output(t, s.openSSH("bob", bob, nil, command...), ""); status != 0 || !strings.Contains(said, "read by carol") {
+		t.Errorf("afterwards: %d, %s", status, said)
+	}
+}
