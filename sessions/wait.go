@@ -43,7 +43,10 @@ func (a *awaited) Put(u *room.Update, _ func(bool)) {
 // receipt notes a receipt. It is for any goroutine.
 func (a *awaited) receipt(r result.Receipt) {
 	a.mu.Lock()
-	if a.id = r.ID; r.Taken() && r.Outcome != room.Delivered {
+	if r.ID != "" { // not of a recipient who was refused
+		a.id = r.ID
+	}
+	if r.Taken() && r.Outcome != room.Delivered {
 		a.open[r.To] = true
 	}
 	a.mu.Unlock()

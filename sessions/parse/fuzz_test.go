@@ -39,7 +39,7 @@ func FuzzLine(f *testing.F) {
 }
 
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x"} {
+	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "send --id 1 --wait 5s bob x", "say -- --id", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
