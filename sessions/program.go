@@ -394,7 +394,7 @@ func (p *program) answer(f protocol.Frame, r result.Receipt) {
 
 // say says something to everyone.
 func (p *program) say(f protocol.Frame, call parse.Call) {
-	bytes := quota.Record(call.Text, nil)
+	bytes := quota.Record(call.Key+call.Text, nil)
 	if err := p.charge(bytes); err != nil {
 		p.fail(f, p.failed(result.Failure{Err: err}))
 		return

@@ -17,7 +17,7 @@ func (s *session) say(call parse.Call) result.Result {
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
-	bytes := quota.Record(call.Text, nil)
+	bytes := quota.Record(call.Key+call.Text, nil)
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
@@ -114,7 +114,7 @@ func (s *session) send(call parse.Call) result.Result {
 
 // sendTo is send with the receipts for tell, which must not block.
 func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
-	record := quota.Record(call.Text, call.To)
+	record := quota.Record(call.Key+call.Text, call.To)
 	cost := func(recipient string) int64 {
 		if nick.IsGuest(recipient) {
 			return quota.Recipient()
