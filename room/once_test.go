@@ -118,6 +118,32 @@ func TestOnceTogether(t *testing.T) {
 	})
 }
 
+// TestOnceAtOnce: of many tries at the same time one is the first, and all get its answer.
+func TestOnceAtOnce(t *testing.T) {
+	inHouse(t, func(h *house) {
+		got := &receipts{}
+		for _, p := range []*user{h.join("carol"), h.join("carol")} {
+			for range 10 {
+				go func() {
+					if err := p.Once("1", KindSay, []string{"bob"}, "hi", got.add); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+		}
+		synctest.Wait()
+		first := slices.DeleteFunc(slices.Clone(got.got), func(r Receipt) bool { return r.Again })
+		if len(got.got) != 20 || len(first) != 1 || h.stored("hi") != 1 {
+			t.Errorf("%d answers, %d of them the first, stored %d times", len(got.got), len(first), h.stored("hi"))
+		}
+		for _, r := range got.got {
+			if r.ID != first[0].ID || r.Outcome != KeptOffline {
+				t.Errorf("answered %+v", r)
+			}
+		}
+	})
+}
+
 // TestOnceRefused: of what was stored for nobody a retry is a first try.
 func TestOnceRefused(t *testing.T) {
 	inHouse(t, func(h *house) {
