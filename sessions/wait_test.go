@@ -21,11 +21,16 @@ func TestWait(t *testing.T) {
 	for _, nick := range []string{"bob", "carol", "dave"} {
 		r.registers(nick)
 	}
+	tail := r.follows("bob", "tail")
+	hidden := r.bot("bob")
+	hidden.writes(`{"CMD":"JOIN","HIDDEN":true}`)
+	hidden.expects(`"LIST"`)
 	waits := r.follows("bob", "send --id w --wait 10m carol,dave lunch?")
 	waits.expects("kept for dave (offline)")
 	waits.expects("kept for carol (offline)")
 	r.command("carol", "inbox")
 	waits.expects("read by carol")
+	hidden.expects(`"UID":"carol","STATUS":"read"`)
 	if strings.Contains(waits.received(), "exit status") {
 		t.Error("it ended before dave has read it")
 	}
@@ -53,6 +58,8 @@ func TestWait(t *testing.T) {
 	bot.writes(`{"CMD":"READ","IDS":"` + bot.idOf("later") + `"}`)
 	silent.expects("read by dave")
 	silent.expects("(exit status 0)")
+	r.say("carol", "the end")
+	tail.prints("room carol #lobby the end") // and no receipts
 }
 
 // idOf is the ID of the message with this text, "" before it came.
