@@ -85,10 +85,15 @@ func (s *Member) Say(kind Kind, text string, stored func(error)) {
 
 // Speak is Say for who wants to know the message's ID: told has it, or Err, and no recipient.
 func (s *Member) Speak(kind Kind, text string, told func(Receipt)) {
+	s.speak("", kind, text, told)
+}
+
+func (s *Member) speak(key string, kind Kind, text string, told func(Receipt)) {
 	s.Active()
 	s.room.speaking.Lock()
 	defer s.room.speaking.Unlock()
 	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
+	e.Key = key
 	s.room.append(e, told)
 }
 

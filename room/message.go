@@ -39,6 +39,7 @@ type Message struct {
 	From string   // canonical nick; a guest's starts with '~'
 	To   []string // recipients of direct, group and receipt; empty otherwise
 	Text string   // cleaned; lines are separated by '\n'
+	Key  string   // that From has sent it with, for retries; "" without one
 	// Ref and RefTime name the message that a receipt is about.
 	Ref     string
 	RefTime time.Time

@@ -27,6 +27,7 @@ type sending struct {
 	from, text string
 	to         []string
 	got        *receipts
+	tries      []*receipts // of those with keys, got among them
 }
 
 var cast = []string{"bob", "carol", "dave", "~ann"}
@@ -61,6 +62,7 @@ func (s *story) actions() map[string]func(*rapid.T) {
 		"send":    act(s.sends),
 		"send 2":  act(s.sends),
 		"send 3":  act(s.sends),
+		"retry":   act(s.retries),
 		"confirm": act(func() { s.answer(s.someone(), true) }),
 		"fail":    act(func() { s.answer(s.someone(), false) }),
 		"inbox":   act(func() { p := s.someone(); m, _ := whole(p.Inbox()); s.reads(p, m) }),
@@ -112,7 +114,52 @@ func (s *story) sends() {
 	p := s.someone()
 	to := rapid.SliceOfNDistinct(rapid.SampledFrom(append(cast, "erin", "nobody")), 1, 3, rapid.ID).Draw(s.rt, "to")
 	text := fmt.Sprint("message ", len(s.sent))
-	s.sent = append(s.sent, &sending{p.Nick(), text, to, p.send(text, to...)})
+	m := &sending{from: p.Nick(), text: text, to: to}
+	if m.try(p); len(m.tries) == 0 {
+		m.got = p.send(text, to...)
+	}
+	s.sent = append(s.sent, m)
+}
+
+// try sends m with a key, unless that can't be.
+func (m *sending) try(p *user) {
+	got := &receipts{}
+	if p.Once(m.text, KindSay, m.to, m.text, got.add) == nil {
+		m.got, m.tries = got, append(m.tries, got)
+	}
+	synctest.Wait()
+}
+
+// retries sends something again that was sent with a key.
+func (s *story) retries() {
+	p := s.someone()
+	mine := slices.DeleteFunc(slices.Clone(s.sent), func(m *sending) bool { return m.from != p.Nick() || len(m.tries) == 0 })
+	if len(mine) == 0 {
+		s.rt.Skip("nothing to send again")
+	}
+	rapid.SampledFrom(mine).Draw(s.rt, "again").try(p)
+}
+
+// checkTries checks that all tries were answered as the one that stored the message, if any did.
+func (s *story) checkTries(m *sending) {
+	first := map[string]Receipt{}
+	stored := false
+	for _, try := range m.tries {
+		for _, r := range try.got {
+			if !r.Again {
+				if stored {
+					s.rt.Errorf("%s is sent again, though it is stored", m.text)
+				}
+				first[r.To] = r
+			}
+		}
+		stored = slices.ContainsFunc(try.got, func(r Receipt) bool { return r.ID != "" && r.Outcome != Failed })
+		for _, r := range try.got {
+			if f := first[r.To]; r.Outcome != f.Outcome || r.ID != f.ID {
+				s.rt.Errorf("%s for %s: first %+v, again %+v", m.text, r.To, f, r)
+			}
+		}
+	}
 }
 
 // answer confirms or fails all that a session has got.
@@ -181,6 +228,7 @@ func (s *story) end() {
 
 func (s *story) check() {
 	for _, m := range s.sent {
+		s.checkTries(m)
 		told := map[string]int{}
 		for _, r := range m.got.got {
 			told[r.To]++

@@ -29,7 +29,7 @@ type Observer struct {
 }
 
 // Observe puts to sink, from now on, what is said in the room, unless the person hides it, each
-// direct message to and from the person, as they stand in the histories, and changes of presence.
+// direct message to and from the person, as they stand in the histories, receipts, and changes of presence.
 // shown is always nil.
 // Replay gives what was before. The error is ErrClosed or ErrObservers, or wraps ErrStorage.
 func (s *Member) Observe(sink Sink) (*Observer, error) {
@@ -104,6 +104,13 @@ func (ps *people) observeDirect(u *Update, full []string) {
 		for _, o := range ps.observers[nick] {
 			o.sink.Put(u, nil)
 		}
+	}
+}
+
+// observeReceipt puts a receipt to those whom it tells.
+func (ps *people) observeReceipt(u *Update) {
+	for _, o := range ps.observers[u.Message.To[0]] {
+		o.sink.Put(u, nil)
 	}
 }
 
@@ -228,6 +235,13 @@ func merged(a, b iter.Seq2[*Message, error]) iter.Seq2[*Message, error] {
 			}
 		}
 	}
+}
+
+// HasRead reports whether it is on record that nick, who has a key, has read the message with this ID.
+// The error wraps [ErrStorage].
+func (r *Room) HasRead(nick, id string) (bool, error) {
+	still, err := r.histories.StillUnread(nick, []string{id})
+	return err == nil && !still[id], err
 }
 
 // arrival is somebody whom others wait for.

@@ -62,7 +62,12 @@ func TestObserver(t *testing.T) {
 		o.Close()
 		bob.say("goodbye")
 		same(t, "after the end", seen.take())
-		same(t, "carol's inbox", texts(h.join("carol").inbox(t)), "bob: for carol")
+		_, bobs := h.observe("bob")
+		carol := h.join("carol")
+		unread := carol.inbox(t)
+		same(t, "carol's inbox", texts(unread), "bob: for carol")
+		carol.markRead(t, unread)
+		same(t, "bob's observer", bobs.take(), "carol has read")
 		h.quiet()
 	})
 }

@@ -84,6 +84,7 @@ type Room struct {
 	// speaking is held from making a message until the log has it: IDs of messages are in the
 	// order of the log. Taken before mu.
 	speaking sync.Mutex
+	keys     usedKeys
 
 	mu         sync.Mutex // owns everything below; held for map work and puts only
 	people     people
@@ -112,6 +113,7 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		ids:         idSource{last: decodeID(histories.LastID())},
 		rooms:       map[string]*chatroom{},
 		attendance:  newAttendance(),
+		keys:        usedKeys{started: time.Now(), loaded: map[string]bool{}, of: map[string]map[string]*use{}},
 		pending:     map[string]func(Receipt){},
 		lastMessage: histories.LastID(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
@@ -235,8 +237,12 @@ func (r *Room) apply(e Entry) {
 	case KindRead:
 		r.people.release(e.From, e.Read)
 		for _, receipt := range e.Receipts {
-			r.deliver(&Update{Message: receipt}, e.Seq, receipt.To[0], func(Receipt) {})
+			u := &Update{Message: receipt}
+			r.people.observeReceipt(u)
+			r.deliver(u, e.Seq, receipt.To[0], func(Receipt) {})
 		}
+	case KindRetired:
+		r.keys.forget(e.From)
 	}
 	r.mu.Unlock()
 	for _, receipt := range receipts {

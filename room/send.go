@@ -36,6 +36,7 @@ type Receipt struct {
 	Most    int
 	Err     error
 	ID      string // of the message; "" where it was refused before it was made
+	Again   bool   // it answers a retry, as the first was answered: see Member.Once
 }
 
 // Send sends text to each of the recipients, one message with one id for all of
@@ -43,6 +44,10 @@ type Receipt struct {
 // confirmWithin of the message being on disk, and not before that where it says delivered or
 // kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
 func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
+	s.send("", to, text, receipt)
+}
+
+func (s *Member) send(key string, to []string, text string, receipt func(Receipt)) {
 	s.Active()
 	r := s.room
 	accepted, away := s.accept(to, receipt)
@@ -56,6 +61,7 @@ func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
+	e.Key = key
 	r.append(e, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
 			got.Outcome, got.Reason = KeptAway, a.Reason

@@ -39,6 +39,10 @@ var (
 	Grammar  parse.Table
 )
 
+// optionsHelp is about what takes [parse.Syntax.Options] and recipients.
+const optionsHelp = "From a shell, --id KEY after the command makes it safe to run again, " +
+	"and --wait 10m waits until all recipients have the message."
+
 func init() {
 	commands = []*command{
 		{run: (*session).whoelse, Syntax: parse.Syntax{
@@ -52,15 +56,16 @@ func init() {
 			Name: "bots", Args: parse.NoArgs,
 			Usage: "/bots", Help: "list the bots (programs) that are here"}},
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
-			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Args: parse.SendArgs,
+			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Options: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
-			More: "For each of them you see whether it was delivered, or is kept until they return."}},
+			More: "For each of them you see whether it was delivered, or is kept until they return. " + optionsHelp}},
 		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Text: true, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
-			Name: "broadcast", BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
-			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people"}},
+			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
+			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people",
+			More: optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
@@ -73,10 +78,10 @@ func init() {
 			Usage: "/show ID", Help: "all of a long message",
 			More: "A message that was cut has its ID in its last line."}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "say", Text: true, Args: parse.NeedText,
+			Name: "say", Text: true, Options: true, Args: parse.NeedText,
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
-			Name: "me", Text: true, Args: parse.NeedText,
+			Name: "me", Text: true, Options: true, Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Text: true, Args: parse.OptionalText,

@@ -17,10 +17,11 @@ const (
 	exitOK          = 0
 	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
-	exitPartly      = 3  // done for some of several recipients
-	exitNotAllowed  = 4  // may not; or kicked, banned, or without a valid key
-	exitUnknown     = 67 // EX_NOUSER: nobody has that nick
-	exitUnconfirmed = 75 // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
+	exitPartly      = 3   // done for some of several recipients
+	exitNotAllowed  = 4   // may not; or kicked, banned, or without a valid key
+	exitUnknown     = 67  // EX_NOUSER: nobody has that nick
+	exitUnconfirmed = 75  // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
+	exitTimedOut    = 124 // as of timeout(1): --wait is over
 )
 
 // exitOf is the exit status that one result stands for.
@@ -36,6 +37,8 @@ func exitOf(r result.Result) int {
 			return exitNotAllowed
 		case result.Unconfirmed:
 			return exitUnconfirmed
+		case result.TimedOut:
+			return exitTimedOut
 		}
 		return exitFailed
 	case result.Receipt:
@@ -66,6 +69,7 @@ type tally struct {
 	done     int        // recipients
 	status   int        // of all failures so far
 	doubtful bool
+	late     bool            // not all have the message in time
 	failures []result.Result // and warnings, for standard error
 }
 
@@ -95,6 +99,8 @@ func (t *tally) add(r result.Result) (kept bool) {
 		return false
 	case status == exitUnconfirmed:
 		t.doubtful = true
+	case status == exitTimedOut:
+		t.late = true
 	case t.status != exitOK && t.status != status:
 		t.status = exitFailed
 	default:
@@ -123,6 +129,8 @@ func (t *tally) exit(cause error) int {
 		return exitOK
 	case t.doubtful:
 		return exitUnconfirmed
+	case t.late && t.status == exitOK:
+		return exitTimedOut
 	case t.status == exitOK || t.source == fromShell && t.done == 0:
 		return t.status
 	case t.source == fromShell:

@@ -237,8 +237,8 @@ func (s *session) bans(parse.Call) result.Result {
 func (s *session) announce(call parse.Call) result.Result {
 	bytes := quota.Record(call.Text, nil)
 	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
-	if failed == nil {
-		s.speak(room.KindNotice, call.Text, bytes)
+	if failed != nil {
+		return failed
 	}
-	return failed
+	return s.speak("", room.KindNotice, call.Text, bytes)
 }

@@ -357,7 +357,7 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 }
 
 func (p *program) send(f protocol.Frame) {
-	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n")}
+	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n"), Key: f.Key}
 	if f.Me {
 		call.Name = "me"
 	}
@@ -402,7 +402,7 @@ func (p *program) answer(f protocol.Frame, r result.Receipt) {
 
 // say says something to everyone.
 func (p *program) say(f protocol.Frame, call parse.Call) {
-	bytes := quota.Record(call.Text, nil)
+	bytes := quota.Record(call.Key+call.Text, nil)
 	if err := p.charge(bytes); err != nil {
 		p.fail(f, p.failed(result.Failure{Err: err}))
 		return
@@ -412,14 +412,21 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 		kind = room.KindMe
 	}
 	p.pending.add(1)
-	p.member.Speak(kind, call.Text, func(got room.Receipt) {
+	err := p.member.Once(call.Key, kind, nil, call.Text, func(got room.Receipt) {
 		defer p.pending.add(-1)
-		if got.Err != nil {
+		if got.Err != nil || got.Again {
 			p.refund(bytes)
+		}
+		if got.Err != nil {
 			p.manager.complain("a line was not said", p.member.Nick(), got.Err)
 		}
 		p.answer(f, result.Receipt{Receipt: got, Only: true})
 	})
+	if err != nil {
+		p.pending.add(-1)
+		p.refund(bytes)
+		p.fail(f, p.notOnce(call.Key, err))
+	}
 }
 
 // read marks messages as read: those that this session has got, and those in the inbox.

@@ -17,28 +17,45 @@ func (s *session) say(call parse.Call) result.Result {
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
-	bytes := quota.Record(call.Text, nil)
+	bytes := quota.Record(call.Key+call.Text, nil)
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
-	s.speak(kind, call.Text, bytes)
-	return nil
+	return s.speak(call.Key, kind, call.Text, bytes)
 }
 
-// speak says to everyone a text for which bytes were charged. A script that wants frames gets one
-// about it.
-func (s *session) speak(kind room.Kind, text string, bytes int64) {
+// speak says to everyone a text for which bytes were charged, with a key or "". A script that wants frames
+// gets one about it.
+func (s *session) speak(key string, kind room.Kind, text string, bytes int64) result.Result {
 	stored := s.stored(bytes)
-	if s.asked.Load() == nil {
-		s.member.Say(kind, text, stored)
-		return
-	}
-	s.member.Speak(kind, text, func(got room.Receipt) {
-		if got.Err == nil {
+	err := s.member.Once(key, kind, nil, text, func(got room.Receipt) {
+		if got.Again {
+			s.refund(bytes)
+		}
+		if got.Err == nil && s.asked.Load() != nil {
 			s.report(result.Receipt{Receipt: got})
 		}
 		stored(got.Err)
 	})
+	if err != nil {
+		s.pending.add(-1)
+		s.refund(bytes)
+		return s.notOnce(key, err)
+	}
+	return nil
+}
+
+// notOnce is why something can't be sent with a key.
+func (s *session) notOnce(key string, err error) result.Result {
+	switch {
+	case errors.Is(err, room.ErrKeyUsed):
+		return result.Failure{Code: result.Refused, Reason: result.KeyUsed, About: key}
+	case errors.Is(err, room.ErrKeys):
+		return result.Failure{Code: result.Limit, Reason: result.TooManyTries, Most: room.MaxKeys}
+	case errors.Is(err, room.ErrKeysGuest):
+		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "id"}
+	}
+	return s.failed(result.Failure{Reason: result.Sending, Err: err})
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were
@@ -98,12 +115,15 @@ func (s *session) lastFrom() (string, error) {
 // follows when they have read it, too. What is not sent is refunded. For each recipient
 // a receipt is reported.
 func (s *session) send(call parse.Call) result.Result {
+	if call.Wait > 0 {
+		return s.sendAndWait(call)
+	}
 	return s.sendTo(call, func(r result.Receipt) { s.report(r) })
 }
 
 // sendTo is send with the receipts for tell, which must not block.
 func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
-	record := quota.Record(call.Text, call.To)
+	record := quota.Record(call.Key+call.Text, call.To)
 	cost := func(recipient string) int64 {
 		if nick.IsGuest(recipient) {
 			return quota.Recipient()
@@ -124,10 +144,10 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 	s.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
-	s.member.Send(call.To, call.Text, func(r room.Receipt) {
+	err := s.member.Once(call.Key, room.KindDirect, call.To, call.Text, func(r room.Receipt) {
 		defer s.pending.add(-1)
 		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
-		if !receipt.Taken() {
+		if !receipt.Taken() || r.Again {
 			s.refund(cost(r.To))
 			if int(refused.Add(1)) == len(call.To) {
 				s.refund(own)
@@ -141,5 +161,10 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 		}
 		tell(receipt)
 	})
+	if err != nil {
+		s.pending.add(-len(call.To))
+		s.refund(total)
+		return s.notOnce(call.Key, err)
+	}
 	return nil
 }

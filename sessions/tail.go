@@ -173,7 +173,10 @@ func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind
 
 // Put implements room.Sink.
 func (f *follower) Put(u *room.Update, _ func(bool)) {
-	if m := u.Message; m != nil && (isDirect(m) && f.direct || !isDirect(m) && f.room) {
+	m := u.Message
+	switch {
+	case m == nil, m.Kind == room.KindReceipt:
+	case isDirect(m) && f.direct, !isDirect(m) && f.room:
 		f.add(item{event: u})
 	}
 }

@@ -76,6 +76,9 @@ func AppendMessage(b []byte, m *room.Message) []byte {
 	if m.Text != "" {
 		b = jsonl.AppendString(append(b, `,"text":`...), m.Text)
 	}
+	if m.Key != "" {
+		b = jsonl.AppendString(append(b, `,"key":`...), m.Key)
+	}
 	if m.Ref != "" {
 		b = jsonl.AppendString(append(b, `,"ref":`...), m.Ref)
 	}

@@ -15,12 +15,12 @@ import (
 // TestLine is what a line looks like, as docs/decisions/015-one-log.md has it.
 func TestLine(t *testing.T) {
 	e := &room.Event{
-		Message: room.Message{ID: "01", Time: epoch, Kind: room.KindDirect, From: "bob", To: []string{"carol", "dan"}, Text: "h\u00a0i\x1b\u202e\"\\\n"},
+		Message: room.Message{ID: "01", Time: epoch, Kind: room.KindDirect, From: "bob", To: []string{"carol", "dan"}, Text: "h\u00a0i\x1b\u202e\"\\\n", Key: "k1"},
 		Max:     1000,
 	}
 	b, err := AppendLine([]byte("before"), 41, e)
 	want := `before{"seq":41,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"direct","from":"bob","to":["carol","dan"],` +
-		`"text":"h\u00a0i\u001b\u202e\"\\\n","max":1000,"crc":"`
+		`"text":"h\u00a0i\u001b\u202e\"\\\n","key":"k1","max":1000,"crc":"`
 	if err != nil || !strings.HasPrefix(string(b), want) || !strings.HasSuffix(string(b), "\"}\n") || len(b) != len(want)+11 {
 		t.Errorf("%v, got\n%s want\n%s", err, b, want)
 	}

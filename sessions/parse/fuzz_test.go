@@ -41,7 +41,7 @@ func FuzzLine(f *testing.F) {
 }
 
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x", "inbox bob 3 --json", "say --json x --json", "ban bob 1h --json"} {
+	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "send --id 1 --wait 5s bob x", "say --json --id 2 -- --id", "say -- --id", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x", "inbox bob 3 --json", "say --json x --json", "ban bob 1h --json"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

@@ -34,7 +34,9 @@ type Call struct {
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
 
-	JSON bool // from a shell: the answer is to be frames; set with an error, too
+	JSON bool          // from a shell: the answer is to be frames; set with an error, too
+	Key  string        // --id of what is sent from a shell, for retries
+	Wait time.Duration // --wait of that; 0 when not given
 }
 
 // Syntax is one command as people type it and read about it.
@@ -45,6 +47,7 @@ type Syntax struct {
 	Alone     bool     // the bare words only count when nothing follows
 	ToNick    bool     // a nick follows, and people type it without '/': see Misspelt
 	Text      bool     // what follows ends with a text, which is taken as it is: options come first
+	Options   bool     // from a shell it takes --id and, with recipients, --wait
 	Usage     string   // its forms, separated by ", "
 	Example   string   // a line of it, where mistakes are likely; may be empty
 	Help      string   // what it does, one line
@@ -125,10 +128,7 @@ func (t Table) Command(line string) (Call, error) {
 	if strings.HasPrefix(word, "@") {
 		call, err = run(t.Find("send"), line[1:], "")
 	} else {
-		name, json := strings.TrimPrefix(word, "/"), false
-		rest, json = t.Find(strings.ToLower(name)).cutJSON(rest)
-		call, err = t.named("", name, rest)
-		call.JSON = json
+		call, err = t.optioned(strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
@@ -139,18 +139,21 @@ func (t Table) Command(line string) (Call, error) {
 	return call, err
 }
 
-// cutJSON takes --json out of the arguments of a command, or of an unknown one, nil. Only at the
-// front it is an option of a command with a text.
-func (c *Syntax) cutJSON(rest string) (left string, found bool) {
-	const option = "--json"
-	if first, after := cut(rest); first == option {
-		return after, true
+// optioned is named with options in rest.
+func (t Table) optioned(name, rest string) (call Call, err error) {
+	var options Call
+	c := t.Find(strings.ToLower(name))
+	rest, problem := options.options(c, rest)
+	if problem != "" {
+		err = &Error{Command: c.Name, Problem: c.Name + ": " + problem}
+	} else {
+		call, err = t.named("", name, rest)
 	}
-	words := strings.Fields(rest)
-	if c != nil && c.Text || !slices.Contains(words, option) {
-		return rest, false
+	if err == nil && options.Wait != 0 && len(call.To) == 0 {
+		err = &Error{Command: c.Name, Problem: c.Name + ": --wait is for messages to people, not for the room"}
 	}
-	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == option }), " "), true
+	call.JSON, call.Key, call.Wait = options.JSON, options.Key, options.Wait
+	return call, err
 }
 
 // named runs the command called name, which was typed with mark in front.

@@ -18,7 +18,7 @@ import (
 // Limits of a line and of what is in it.
 const (
 	MaxLine    = 64 << 10 // bytes
-	maxRef     = 64       // characters
+	maxRef     = 64       // characters, of a KEY, too
 	maxTo      = 100      // recipients
 	MaxHistory = 10_000   // messages
 )
@@ -74,6 +74,7 @@ const (
 	NoSuchNick  Code = "no-such-nick"
 	NoSuchRoom  Code = "no-such-room"
 	Storage     Code = "storage"
+	KeyUsed     Code = "key-used"
 	Notice      Code = "notice" // of ERROR: words from the server or its operators
 )
 
@@ -118,6 +119,7 @@ type Frame struct {
 	Msg    string   `json:"MSG,omitempty"`
 	To     Names    `json:"TO,omitempty"`
 	Me     bool     `json:"ME,omitempty"`
+	Key    string   `json:"KEY,omitempty"`
 	IDs    Names    `json:"IDS,omitempty"`
 	N      int      `json:"N,omitempty"`
 	With   string   `json:"WITH,omitempty"`
@@ -184,6 +186,8 @@ func Decode(line []byte) (f Frame, err error) {
 	switch {
 	case refOf(f) != f.Ref:
 		return wrong(BadField, fmt.Sprintf("REF has at most %d characters, and none that can't be printed", maxRef))
+	case !printable(f.Key):
+		return wrong(BadField, fmt.Sprintf("KEY has at most %d characters, and none that can't be printed", maxRef))
 	case len(f.To) > maxTo:
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
@@ -198,10 +202,15 @@ func Decode(line []byte) (f Frame, err error) {
 
 // refOf is f's REF, "" if it is not one.
 func refOf(f Frame) string {
-	if utf8.RuneCountInString(f.Ref) > maxRef || text.CleanLine(f.Ref) != f.Ref {
+	if !printable(f.Ref) {
 		return ""
 	}
 	return f.Ref
+}
+
+// printable reports whether s can be a REF or KEY.
+func printable(s string) bool {
+	return utf8.RuneCountInString(s) <= maxRef && text.CleanLine(s) == s
 }
 
 // Append appends f as a line. LIST and WHO have DATA even if it is empty.

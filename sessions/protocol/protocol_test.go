@@ -32,6 +32,8 @@ func TestDecode(t *testing.T) {
 		`{"CMD":"SEND","MSG":["x"]}`:                BadField,
 		`{"CMD":"SEND","TO":{"a":"b"}}`:             BadField,
 		`{"CMD":"PING","REF":"a\u0007"}`:            BadField,
+		`{"CMD":"SEND","KEY":"a\u0007"}`:            BadField,
+		`{"CMD":"SEND","KEY":"a b"}`:                "",
 		`{"CMD":"HISTORY","N":-1}`:                  BadField,
 		`{"CMD":"HISTORY","N":1.5}`:                 BadField,
 		`{"CMD":"ping"}`:                            UnknownCmd,
@@ -40,8 +42,8 @@ func TestDecode(t *testing.T) {
 		`"PING"`:                                    NotJSON,
 		``:                                          NotJSON,
 		strings.Repeat("[", 60<<10):                 NotJSON,
-		`{"X":` + strings.Repeat(`{"a":`, 11_000): NotJSON,
-		`{"CMD":"` + strings.Repeat("x", MaxLine): TooLong,
+		`{"X":` + strings.Repeat(`{"a":`, 11_000):   NotJSON,
+		`{"CMD":"` + strings.Repeat("x", MaxLine):   TooLong,
 	} {
 		_, err := Decode([]byte(line))
 		e, _ := errors.AsType[*Error](err)

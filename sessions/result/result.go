@@ -43,6 +43,7 @@ const (
 	NoMessagesWith  What = "no-messages-with"
 	NothingSaid     What = "nothing-said"
 	StillAway       What = "still-away"
+	HasRead         What = "has-read"
 	KeyAlreadyYours What = "key-already-yours"
 	KeyRemoved      What = "key-removed" // Nick is the fingerprint
 	GivingUp        What = "giving-up"
@@ -60,6 +61,7 @@ const (
 	NotAllowed  Code = "not-allowed"
 	Limit       Code = "limit" // too much is stored
 	Storage     Code = "storage"
+	TimedOut    Code = "timed-out"
 	Unconfirmed Code = "unconfirmed" // nobody knows yet whether it is done
 )
 
@@ -119,6 +121,10 @@ const (
 	NoInput         Reason = "no-input"
 	TooManyTails    Reason = "too-many-tails" // Most of them go on already
 	TooLongAgo      Reason = "too-long-ago"   // more was said since than is printed
+	KeyUsed         Reason = "key-used"       // the key About, for another message
+	TooManyTries    Reason = "too-many-tries" // with keys: Most in a day
+	NotRead         Reason = "not-read"       // in time by Nicks
+	NeverRead       Reason = "never-read"     // by Nick, whose nick has no holder any more
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 

@@ -135,6 +135,7 @@ type wire struct {
 	From    string    `json:"from"`
 	To      []string  `json:"to"`
 	Text    string    `json:"text"`
+	Key     string    `json:"key"`
 	Ref     string    `json:"ref"`
 	RefTime time.Time `json:"reftime"`
 	IDs     []string  `json:"ids"`
@@ -174,7 +175,7 @@ func parse(data []byte) (Record, bool) {
 	default:
 		r.Message = &room.Message{
 			ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
-			Text: w.Text, Ref: w.Ref, RefTime: w.RefTime.UTC(),
+			Text: w.Text, Key: w.Key, Ref: w.Ref, RefTime: w.RefTime.UTC(),
 		}
 	}
 	return r, true

@@ -46,9 +46,9 @@ func one(l []byte) (Record, bool) {
 func TestMessageLine(t *testing.T) {
 	m := direct(1, "bob", "carol", "dave")
 	m.Text = "say \"hi\"\n\x1b[2J\u009b é 日 \U0001f600 \U000e0041 \u202e \xff"
-	m.Ref, m.RefTime = "id-0", epoch
+	m.Key, m.Ref, m.RefTime = "nightly-1", "id-0", epoch
 	want := `{"seq":7,"id":"id-000000001","time":"2026-11-21T06:31:04.123Z","kind":"direct","from":"bob","to":["carol","dave"],` +
-		`"text":"say \"hi\"\n\u001b[2J\u009b é 日 😀 \udb40\udc41 \u202e �","ref":"id-0","reftime":"2026-11-21T06:31:03.123Z","crc":"`
+		`"text":"say \"hi\"\n\u001b[2J\u009b é 日 😀 \udb40\udc41 \u202e �","key":"nightly-1","ref":"id-0","reftime":"2026-11-21T06:31:03.123Z","crc":"`
 	got := string(mustLine(t, m))
 	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "\"}\n") || len(got) != len(want)+11 {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -1,0 +1,321 @@
+package room
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// keyTime is how long a key stays used.
+const keyTime = 24 * time.Hour
+
+// How many answers are remembered for keys: one for each recipient, or one for everyone.
+const (
+	MaxKeys    = 1_000   // of one nick in keyTime
+	maxKeysAll = 100_000 // of all together
+)
+
+// Errors of [Member.Once].
+var (
+	ErrKeyUsed   = errors.New("the key was used for another message")
+	ErrKeys      = errors.New("too many keys within a day")
+	ErrKeysGuest = errors.New("keys are not for guests")
+)
+
+// Once is Send or, where to is empty, Speak, with a key that makes it safe to try again. The
+// message of a key is stored and shown once: who comes with the same key, message and recipients
+// within a day of the first is answered as the first was, with Receipt.Again set, and waits for that
+// answer if need be. Where nothing was stored for anybody the key is free again. Keys are
+// found again after a restart, as far back as the histories go. With the key "" it is just Send or Speak.
+//
+// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], or wraps [ErrStorage]; told is not called
+// then. It must not be called on the log's goroutine.
+func (s *Member) Once(key string, kind Kind, to []string, text string, told func(Receipt)) error {
+	if key != "" {
+		first, answer, err := s.room.claim(s, key, kind, to, text, told)
+		if err != nil || !first {
+			return err
+		}
+		told = answer
+	}
+	if len(to) == 0 {
+		s.speak(key, kind, text, told)
+	} else {
+		s.send(key, to, text, told)
+	}
+	return nil
+}
+
+// usedKeys has the keys of the last day. Safe for concurrent use.
+type usedKeys struct {
+	started time.Time
+	loading sync.Mutex // held while keys from before the start are looked for; taken before mu
+
+	mu     sync.Mutex                 // owns the fields below; nothing else is locked with it held
+	loaded map[string]bool            // whose histories were looked through
+	of     map[string]map[string]*use // by nick and key
+	count  int                        // answers in of
+	swept  time.Time                  // when all of it was last looked through for what is too old
+}
+
+// use is the message that a key was used for, and what its sender was told.
+type use struct {
+	at      time.Time
+	sum     [sha256.Size]byte // of the text
+	to      []string          // all who were named, sorted; of a loaded one those it was sent to
+	id      string            // of a loaded one
+	told    []Receipt
+	waiting []func(Receipt)
+}
+
+// answers is how many answers u has or will have.
+func (u *use) answers() int { return max(1, len(u.to)) }
+
+// over reports whether u is too old, and nobody waits for it.
+func (u *use) over(now time.Time) bool { return now.Sub(u.at) >= keyTime && len(u.told) == u.answers() }
+
+func sumOf(kind Kind, to []string, text string) [sha256.Size]byte {
+	if len(to) > 0 {
+		kind = KindDirect
+	}
+	return sha256.Sum256([]byte(string(kind) + "\x00" + text))
+}
+
+// claim takes key for a new message: first is true then, and answer is to be told its receipts. For
+// a key that was used for the same message, told gets what its sender was told.
+func (r *Room) claim(s *Member, key string, kind Kind, to []string, text string, told func(Receipt)) (
+	first bool, answer func(Receipt), err error,
+) {
+	if s.Guest() {
+		return false, nil, ErrKeysGuest
+	}
+	for _, owner := range []string{RoomHistory, s.nick} {
+		if err := r.loadKeys(owner); err != nil {
+			return false, nil, err
+		}
+	}
+	now, ks := time.Now(), &r.keys
+	to = slices.Compact(slices.Sorted(slices.Values(to)))
+	u := &use{at: now, sum: sumOf(kind, to, text), to: to}
+	ks.mu.Lock()
+	ks.sweep(s.nick, now)
+	if old := ks.of[s.nick][key]; old != nil {
+		ks.mu.Unlock()
+		return false, nil, r.repeat(s, old, u, told)
+	}
+	defer ks.mu.Unlock()
+	if ks.full(s.nick, u) {
+		return false, nil, ErrKeys
+	}
+	ks.add(s.nick, key, u)
+	return true, func(got Receipt) {
+		waiting := ks.note(s.nick, key, u, got)
+		told(got)
+		got.Again = true
+		for _, w := range waiting {
+			w(got)
+		}
+	}, nil
+}
+
+// repeat tells what the sender of old was told, if u is the same.
+func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
+	if old.sum != u.sum {
+		return ErrKeyUsed
+	}
+	var known []Receipt
+	if old.id != "" {
+		var err error
+		if known, err = r.answersOf(s, old, u.to); err != nil {
+			return err
+		}
+	} else {
+		if !slices.Equal(old.to, u.to) {
+			return ErrKeyUsed
+		}
+		r.keys.mu.Lock()
+		known = slices.Clone(old.told)
+		if len(known) < old.answers() {
+			old.waiting = append(old.waiting, told)
+		}
+		r.keys.mu.Unlock()
+	}
+	for _, got := range known {
+		got.Again = true
+		told(got)
+	}
+	return nil
+}
+
+// answersOf is what became of a message from before the start. Recipients that it was refused for are
+// not on record: they are checked again.
+func (r *Room) answersOf(s *Member, old *use, to []string) (known []Receipt, err error) {
+	for _, nick := range old.to {
+		if !slices.Contains(to, nick) {
+			return nil, ErrKeyUsed
+		}
+	}
+	if len(old.to) == 0 {
+		if len(to) > 0 {
+			return nil, ErrKeyUsed
+		}
+		return []Receipt{{ID: old.id}}, nil
+	}
+	mine, err := r.preferences(s.nick)
+	if err != nil {
+		return nil, err
+	}
+	for _, nick := range to {
+		got := Receipt{To: nick, ID: old.id}
+		if !slices.Contains(old.to, nick) {
+			_, outcome, err := s.check(nick, mine)
+			if outcome == Delivered || err != nil {
+				return nil, errors.Join(ErrKeyUsed, err)
+			}
+			known = append(known, Receipt{To: nick, Outcome: outcome, Most: r.options.InboxMax})
+			continue
+		}
+		if got.Outcome, err = r.outcomeOf(nick, old.id); err != nil {
+			return nil, err
+		}
+		got.Most = r.options.InboxMax
+		known = append(known, got)
+	}
+	return known, nil
+}
+
+// outcomeOf is what became of a message to nick, by the histories.
+func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
+	if isGuest(nick) {
+		return RefusedGone, nil // with the server, at the latest
+	}
+	waits, err := r.histories.StillUnread(nick, []string{id})
+	if err != nil || waits[id] {
+		return KeptOffline, err
+	}
+	has, err := Collect(without(errEnough, r.histories.Tail(nick, 1, func(m *Message) (bool, error) {
+		if m.ID < id && m.Kind != KindReceipt {
+			return false, errEnough
+		}
+		return m.ID == id, nil
+	})))
+	if err == nil && len(has) == 0 && r.options.InboxMax > 0 {
+		return RefusedFull, nil
+	}
+	return Delivered, err
+}
+
+// loadKeys finds the keys of the last day in a history, once.
+func (r *Room) loadKeys(owner string) error {
+	ks := &r.keys
+	ks.loading.Lock()
+	defer ks.loading.Unlock()
+	ks.mu.Lock()
+	loaded := ks.loaded[owner]
+	ks.mu.Unlock()
+	since := time.Now().Add(-keyTime)
+	if loaded || ks.started.Before(since) {
+		return nil
+	}
+	most := MaxKeys
+	if owner == RoomHistory {
+		most = maxKeysAll
+	}
+	first := After(since)
+	keyed, err := Collect(without(errEnough, r.histories.Tail(owner, most, func(m *Message) (bool, error) {
+		if m.ID <= first && m.Kind != KindReceipt {
+			return false, errEnough
+		}
+		return m.Key != "" && (owner == RoomHistory || m.From == owner), nil
+	})))
+	if err != nil && !(owner == RoomHistory && errors.Is(err, ErrUnusable)) {
+		return fmt.Errorf("looking for keys: %w", err)
+	}
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.loaded[owner] = true
+	for _, m := range keyed {
+		to := slices.Sorted(slices.Values(m.To))
+		u := &use{at: m.Time, sum: sumOf(m.Kind, to, m.Text), to: to, id: m.ID, told: make([]Receipt, max(1, len(to)))}
+		if ks.of[m.From][m.Key] == nil {
+			ks.add(strings.Clone(m.From), strings.Clone(m.Key), u)
+		}
+	}
+	return nil
+}
+
+// add notes a use. ks.mu is held, as in full, sweep and remove.
+func (ks *usedKeys) add(nick, key string, u *use) {
+	if ks.of[nick] == nil {
+		ks.of[nick] = map[string]*use{}
+	}
+	ks.of[nick][key] = u
+	ks.count += u.answers()
+}
+
+// full reports whether u would be too much.
+func (ks *usedKeys) full(nick string, u *use) bool {
+	n := u.answers()
+	for _, other := range ks.of[nick] {
+		n += other.answers()
+	}
+	return n > MaxKeys || ks.count+u.answers() > maxKeysAll
+}
+
+// sweep removes nick's keys that are too old, and every minute everyone's.
+func (ks *usedKeys) sweep(nick string, now time.Time) {
+	nicks := []string{nick}
+	if now.Sub(ks.swept) >= time.Minute {
+		ks.swept, nicks = now, nicks[:0]
+		for nick := range ks.of {
+			nicks = append(nicks, nick)
+		}
+	}
+	for _, nick := range nicks {
+		for key, u := range ks.of[nick] {
+			if u.over(now) {
+				ks.remove(nick, key, u)
+			}
+		}
+	}
+}
+
+func (ks *usedKeys) remove(nick, key string, u *use) {
+	if ks.of[nick][key] != u {
+		return // it was forgotten
+	}
+	delete(ks.of[nick], key)
+	if ks.count -= u.answers(); len(ks.of[nick]) == 0 {
+		delete(ks.of, nick)
+	}
+}
+
+// note remembers an answer, and returns who waits for it. When all are there and nothing was stored,
+// the key is free again.
+func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(Receipt)) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	u.told, waiting = append(u.told, got), u.waiting
+	if len(u.told) < u.answers() {
+		return slices.Clone(waiting)
+	}
+	u.waiting = nil
+	if !slices.ContainsFunc(u.told, func(r Receipt) bool { return r.ID != "" && r.Outcome != Failed && r.Err == nil }) {
+		ks.remove(nick, key, u)
+	}
+	return waiting
+}
+
+// forget frees the keys of a nick that has no holder any more.
+func (ks *usedKeys) forget(nick string) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	for key, u := range ks.of[nick] {
+		ks.remove(nick, key, u)
+	}
+	delete(ks.loaded, nick) // the next holder's history has none
+}
