@@ -34,6 +34,9 @@ func (a Absence) Away() bool { return !a.Since.IsZero() }
 // maxBlocked bounds one person's list.
 const maxBlocked = 1000
 
+// ErrBlocked is returned where one who blocks maxBlocked people would block one more. It is in words for people.
+var ErrBlocked = fmt.Errorf("you block %d people already; /unblock some first", maxBlocked)
+
 func (p *Preferences) blocks(nick string) bool {
 	_, found := slices.BinarySearch(p.Blocked, nick)
 	return found
@@ -53,7 +56,7 @@ func (s *Member) Block(nick string) (changed bool, err error) {
 		case found:
 			return nil
 		case len(p.Blocked) >= maxBlocked:
-			return fmt.Errorf("you block %d people already; /unblock some first", maxBlocked)
+			return ErrBlocked
 		}
 		p.Blocked, changed = slices.Insert(slices.Clone(p.Blocked), i, nick), true
 		return nil

@@ -192,10 +192,10 @@ func (s *session) note(words string) { s.report(result.Text{Words: words}) }
 // print prints output of any length, waiting while much is queued.
 func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
 
-// publicErrors are the errors of keys that are in words for people.
+// publicErrors are the errors of keys and room that are in words for people.
 var publicErrors = []error{
 	keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrReserved, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-	bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad,
+	bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad, room.ErrBlocked,
 }
 
 // failed completes a failure whose Err has the cause: a Failure of its own, an error in words for
