@@ -42,6 +42,15 @@ type Message struct {
 	// Ref and RefTime name the message that a receipt is about.
 	Ref     string
 	RefTime time.Time
+	// File is what a direct or group message carries instead of a text, nil for none.
+	File *File
+}
+
+// File is a fact about a file that was sent; its bytes are elsewhere.
+type File struct {
+	Name string // as the sender named it, cleaned
+	Size int64  // bytes
+	Ref  string // under which the bytes are stored; has their SHA-256
 }
 
 // For reports whether m is addressed to nick by somebody else, which makes it

@@ -25,6 +25,7 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/room"
+	"whoelse/room/attachments"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
@@ -90,6 +91,7 @@ type Config struct {
 	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
 	Quota *quota.Limiter
 	Space *space.Guard
+	Files *attachments.Store
 	Log   *slog.Logger
 }
 

@@ -33,6 +33,7 @@ type Call struct {
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
+	File             string // paste: its name, as typed; "" when not given
 }
 
 // Syntax is one command as people type it and read about it.

@@ -23,6 +23,10 @@ func Fact(dst []byte, m *room.Message) []byte {
 	for _, column := range []string{m.ID, string(m.Kind), m.From, to} {
 		dst = append(append(dst, '\t'), text.CleanLine(column)...)
 	}
-	dst = append(append(dst, '\t'), factEscapes.Replace(text.Clean(m.Text))...)
+	words := text.Clean(m.Text)
+	if m.File != nil {
+		words = File(m.File)
+	}
+	dst = append(append(dst, '\t'), factEscapes.Replace(words)...)
 	return append(dst, '\n')
 }
