@@ -31,6 +31,11 @@ var errUploadSlow = errors.New("the file did not arrive within 5 minutes")
 
 // paste sends standard input as a file.
 func (s *session) paste(call parse.Call) result.Result {
+	place, failed := s.enterSending()
+	if failed != nil {
+		return failed
+	}
+	defer place.Stop()
 	up, failed := s.receive(call)
 	if failed != nil {
 		return failed
@@ -45,8 +50,30 @@ func (s *session) paste(call parse.Call) result.Result {
 	if call.File == "" {
 		call.File = defaultName
 	}
-	s.sendFile(up, call, func(r result.Receipt) { s.report(r) }, func(f result.Failure) { s.show(f) })
+	s.sendFile(up, call, func(r result.Result) { s.report(r) })
 	return nil
+}
+
+// sending is a session's place among those that send files. It ends the session when that takes
+// too long, so that nobody keeps a place for ever.
+type sending struct {
+	*time.Timer
+	leave func()
+}
+
+// Stop gives the place back.
+func (s sending) Stop() {
+	s.Timer.Stop()
+	s.leave()
+}
+
+// enterSending takes a place. The failure is that there is none.
+func (s *session) enterSending() (place sending, failed result.Result) {
+	leave, err := s.manager.cfg.Files.Enter(s.member.Nick(), addrOf(s.from))
+	if err != nil {
+		return place, s.uploadFailed(err)
+	}
+	return sending{time.AfterFunc(uploadWithin, func() { s.end(errUploadSlow) }), leave}, nil
 }
 
 // hungUp reports whether the client has given up, or was sent away: what came may be half of a file.
@@ -62,14 +89,13 @@ func (s *session) hungUp() bool {
 // upload is a file on its way from a person to others.
 type upload struct {
 	*attachments.Upload
-	late *time.Timer
-	sent atomic.Bool // it is the receipts' to keep or to discard
+	failed atomic.Bool // some of it could not be written
+	sent   bool        // it is the receipts' to keep or to discard
 }
 
 // discard removes what was not sent.
 func (u *upload) discard() {
-	u.late.Stop()
-	if !u.sent.Load() {
+	if !u.sent {
 		u.Discard() // what is left is removed at the next start
 	}
 }
@@ -79,11 +105,11 @@ func (s *session) receive(call parse.Call) (*upload, result.Result) {
 	if failed := s.mayNotSend(call); failed != nil {
 		return nil, failed
 	}
-	up, err := s.manager.cfg.Files.Create(s.member.Nick(), addrOf(s.from))
+	up, err := s.manager.cfg.Files.Create(s.member.Nick())
 	if err != nil {
 		return nil, s.uploadFailed(err)
 	}
-	return &upload{Upload: up, late: time.AfterFunc(uploadWithin, func() { s.end(errUploadSlow) })}, nil
+	return &upload{Upload: up}, nil
 }
 
 // mayNotSend is why a file can't be sent, nil if it can. What comes from scp or sftp has no other
@@ -124,40 +150,42 @@ func (s *session) mayNotSend(call parse.Call) result.Result {
 func (s *session) uploadFailed(err error) result.Failure {
 	switch {
 	case errors.Is(err, attachments.ErrTooLarge):
-		return result.Failure{
-			Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max()),
-		}
+		return s.tooLarge()
 	case errors.Is(err, attachments.ErrBusy), errors.Is(err, attachments.ErrBusyNick):
 		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
 	}
 	return s.failed(result.Failure{Reason: result.StoringFile, Err: err})
 }
 
-// sendFile sends a file that is complete. Its receipts go to tell, which must not block; what keeps
-// it from being sent, to fail. It returns at once: pending counts the receipts.
-func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Receipt), fail func(result.Failure)) {
-	if failed, ok := s.mayNotSend(call).(result.Failure); ok {
-		fail(failed)
-		return
+func (s *session) tooLarge() result.Failure {
+	return result.Failure{Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max())}
+}
+
+// sendFile sends a file that is complete. It returns at once, and how many answers will come to tell,
+// which must not block: a receipt for each recipient, or why nobody gets it.
+func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)) (answers int) {
+	if failed := s.mayNotSend(call); failed != nil {
+		tell(failed)
+		return 1
 	}
 	size, err := up.Size()
 	if err != nil {
-		fail(s.uploadFailed(err))
-		return
+		tell(s.uploadFailed(err))
+		return 1
 	}
 	own := s.record(call) + quota.File(size)
 	total := s.total(call, own)
 	if err := s.charge(total); err != nil {
-		fail(s.failed(result.Failure{Err: err}))
-		return
+		tell(s.failed(result.Failure{Err: err}))
+		return 1
 	}
 	file, err := up.Finish(fileName(call.File))
 	if err != nil {
 		s.refund(total)
-		fail(s.uploadFailed(err))
-		return
+		tell(s.uploadFailed(err))
+		return 1
 	}
-	up.sent.Store(true)
+	up.sent = true
 	var taken atomic.Bool
 	var left atomic.Int32
 	left.Store(int32(len(call.To)))
@@ -170,6 +198,7 @@ func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Receipt
 		}
 		tell(r)
 	})
+	return len(call.To)
 }
 
 // settle ends an upload whose message is on record, or is not.

@@ -86,7 +86,9 @@ func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
 		s.serve(func() error {
-			s.runLine(text.Clean(s.ch.Command))
+			if !s.runDrop() {
+				s.runLine(text.Clean(s.ch.Command))
+			}
 			return errQuit
 		})
 		return

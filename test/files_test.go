@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -306,4 +307,95 @@ func TestFilesInTheFolder(t *testing.T) {
 	carol.s = startServer(t, restored, "--retention", "24h")
 	carol.s.holds(0)
 	carol.run("", 1, "whoelse: paste.txt is no longer kept", "fetch", id)
+}
+
+// scp runs the real scp in one of its modes: -s, by sftp, or -O, by its old protocol.
+func (f filer) scp(mode string, status int, words string, args ...string) {
+	f.s.t.Helper()
+	needClient(f.s.t, "scp")
+	ssh := f.s.openSSH(f.nick, f.keys, nil).Args
+	flags := append(slices.Clone(ssh[1:len(ssh)-1]), mode)
+	flags[slices.Index(flags, "-p")] = "-P"
+	for i, arg := range args {
+		if to, remote := strings.CutPrefix(arg, "HOST:"); remote {
+			args[i] = f.nick + "@127.0.0.1:" + to
+		}
+	}
+	out, got := output(f.s.t, clientCommand(f.s.t, "scp", append(flags, args...)...), "")
+	if got != status || !strings.Contains(out, words) {
+		f.s.t.Errorf("%s scp %s %q: exit status %d, want %d; %q lacks %q", f.nick, mode, args, got, status, out, words)
+	}
+	if n := strings.Count(out, words); words != "" && n > 1 {
+		f.s.t.Errorf("%s scp %s %q: it is said %d times:\n%s", f.nick, mode, args, n, out)
+	}
+}
+
+func TestSCP(t *testing.T)           { t.Parallel(); testSCP(t, "-s") }
+func TestSCPOfOldTimes(t *testing.T) { t.Parallel(); testSCP(t, "-O") }
+
+func testSCP(t *testing.T, mode string) {
+	s := startServer(t, t.TempDir(), "--attachment-max", "200K", "--message-rate", "0")
+	all := filers(t, s, "bob", "carol", "dave")
+	bob, carol, dave := all[0], all[1], all[2]
+	dir := t.TempDir()
+	local := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	notes, empty := local("notes.txt", []byte("hello")), local("empty", nil)
+	large := make([]byte, 200<<10)
+	for i := range large {
+		large[i] = byte(i * i >> 8)
+	}
+	whole, over := local("whole", large), local("over", append(large, 0))
+	odd := local("a \x1b[2J b.txt", []byte("odd"))
+	bob.scp(mode, 0, "", notes, "HOST:carol/")
+	bob.scp(mode, 0, "", notes, "HOST:carol")
+	bob.scp(mode, 0, "", notes, "HOST:carol/other.txt")
+	bob.scp(mode, 0, "", notes, "HOST:/carol,dave/")
+	bob.scp(mode, 0, "", "-p", empty, odd, "HOST:carol/")
+	bob.scp(mode, 0, "", whole, "HOST:carol/")
+	inbox := carol.run("", 0, "", "inbox")
+	for _, words := range []string{
+		"[bob -> you] sent notes.txt (5 bytes); ", "[bob -> you] sent other.txt (5 bytes); ", "[bob -> you, dave] sent notes.txt (5 bytes)",
+		"sent empty (0 bytes)", "sent a [2J b.txt (3 bytes)", "sent whole (200.0 KB)",
+	} {
+		if !strings.Contains(inbox, words) {
+			t.Errorf("%q is not in\n%s", words, inbox)
+		}
+	}
+	ids := fetchID.FindAllStringSubmatch(inbox, -1)
+	if len(ids) != 7 {
+		t.Fatalf("%d files are offered:\n%s", len(ids), inbox)
+	}
+	for i, want := range map[int]string{0: "hello", 3: "hello", 4: "", 5: "odd", 6: string(large)} {
+		if got := carol.run("", 0, "", "fetch", ids[i][2]); got != want {
+			t.Errorf("file %d: %d bytes, want %d", i, len(got), len(want))
+		}
+	}
+	if got := dave.offered(); len(got) != 1 {
+		t.Errorf("dave was offered %q", got)
+	}
+	folder := filepath.Join(dir, "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	bob.scp(mode, 1, "whoelse: not sent: the file is larger than 200.0 KB, the limit of this server", over, "HOST:carol/")
+	bob.scp(mode, 1, "whoelse: nobody is called carrol; did you mean carol?", notes, "HOST:carrol/")
+	bob.scp(mode, 1, "whoelse: nobody is called nosuch", notes, "HOST:carol,nosuch/")
+	bob.scp(mode, 1, "whoelse: folders can't be sent", "-r", folder, "HOST:carol/")
+	bob.scp(mode, 1, "whoelse: to whom? name a nick", notes, "HOST:")
+	bob.scp(mode, 1, "", notes, "HOST:carol/a/b")
+	bob.scp(mode, 1, "", notes, "HOST:../../etc/passwd")
+	bob.scp(mode, 1, "", "HOST:carol/notes.txt", dir)
+	bob.scp(mode, 1, "whoelse: not sent: that is you", notes, "HOST:bob/")
+	guest := filer{s, "mallory", nil}
+	guest.scp(mode, map[string]int{"-s": 255, "-O": 1}[mode], "guests can't send files", notes, "HOST:carol/")
+	s.holds(7)
+	if got := carol.offered(); len(got) > 0 {
+		t.Errorf("carol was offered %q", got)
+	}
 }

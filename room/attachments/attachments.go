@@ -1,6 +1,7 @@
 // Package attachments stores the files that people send each other. It knows bytes, and who sent
 // them when; which message a file belongs to, and who may read it, is the room's and its caller's.
 //
+//	leave, err := store.Enter("bob", address) // there are limits
 //	up, err := store.Create("bob")
 //	... up.Write(p) or up.WriteAt(p, off), which fail beyond the limit
 //	file, err := up.Finish("notes.txt") // on disk, under file.Ref
@@ -38,20 +39,20 @@ const Folder = "attachments"
 // pendingFolder has the uploads that are no message yet.
 const pendingFolder = "new"
 
-// How many uploads there may be at a time. Each takes Options.Max bytes of the disk at most.
+// How many may send files at a time. Each has one upload, of Store.Max bytes at most.
 const (
-	MaxUploads     = 64
-	MaxUploadsEach = 4  // by one nick
-	MaxUploadsFrom = 16 // from one address
+	MaxSenders     = 64
+	MaxSendersEach = 4  // of one nick
+	MaxSendersFrom = 16 // from one address
 )
 
 var (
 	// ErrTooLarge says that a file is larger than Options.Max.
 	ErrTooLarge = errors.New("the file is too large")
-	// ErrBusy says that there are too many uploads at the moment.
+	// ErrBusy says that too many send files at the moment.
 	ErrBusy = errors.New("too many files are being sent at the moment; please try again later")
 	// ErrBusyNick says that one nick has too many.
-	ErrBusyNick = fmt.Errorf("you are sending %d files already; please wait for them to end", MaxUploadsEach)
+	ErrBusyNick = fmt.Errorf("you are sending %d files already; please wait for them to end", MaxSendersEach)
 	// ErrGone says that a file is not kept any more.
 	ErrGone = errors.New("the file is no longer kept")
 	// ErrDamaged says that a file is not what was sent.
@@ -64,9 +65,9 @@ type Store struct {
 	max  int64
 	keep time.Duration
 
-	mu   sync.Mutex     // owns the fields below
-	open map[string]int // uploads by nick, and by address
-	all  int
+	mu      sync.Mutex     // owns the fields below
+	senders map[string]int // by nick, and by address
+	all     int
 }
 
 // Open opens the folder dir, and makes it if it is missing. max bounds each file, in bytes; files
@@ -82,7 +83,7 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 	if err := root.Mkdir(pendingFolder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, errors.Join(err, root.Close())
 	}
-	return &Store{root: root, max: max, keep: keep, open: map[string]int{}}, nil
+	return &Store{root: root, max: max, keep: keep, senders: map[string]int{}}, nil
 }
 
 // Close closes the folder.
@@ -99,7 +100,6 @@ func (s *Store) Keep() time.Duration { return s.keep }
 type Upload struct {
 	store *Store
 	nick  string
-	from  string // the address
 	file  *os.File
 	temp  string // in pendingFolder, before Finish
 	size  int64  // of what was written with Write
@@ -107,30 +107,44 @@ type Upload struct {
 	ended bool
 }
 
-// Create begins an upload by nick from an address. The errors are [ErrBusy], [ErrBusyNick], and those
-// of the disk.
-func (s *Store) Create(nick string, from netip.Addr) (*Upload, error) {
+// Enter lets nick, at an address, send files until leave is called. The errors are [ErrBusy] and
+// [ErrBusyNick].
+func (s *Store) Enter(nick string, from netip.Addr) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	keys := []string{nick, address(from)}
 	switch {
-	case s.open[nick] >= MaxUploadsEach:
+	case s.senders[nick] >= MaxSendersEach:
 		return nil, ErrBusyNick
-	case s.all >= MaxUploads, s.open[address(from)] >= MaxUploadsFrom:
+	case s.all >= MaxSenders, s.senders[keys[1]] >= MaxSendersFrom:
 		return nil, ErrBusy
 	}
-	u := &Upload{store: s, nick: nick, from: address(from), temp: pendingFolder + "/" + rand.Text() + ".part"}
-	var err error
-	if u.file, err = s.root.OpenFile(u.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-		return nil, err
-	}
-	s.open[nick]++
-	s.open[u.from]++
 	s.all++
-	return u, nil
+	for _, key := range keys {
+		s.senders[key]++
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		for _, key := range keys {
+			if s.senders[key]--; s.senders[key] == 0 {
+				delete(s.senders, key)
+			}
+		}
+	}, nil
 }
 
-// address is the key of an address among the uploads, which no nick is equal to.
+// address is the key of an address among the senders, which no nick is equal to.
 func address(from netip.Addr) string { return netaddr.Of(from).String() }
+
+// Create begins an upload by nick, who has entered.
+func (s *Store) Create(nick string) (*Upload, error) {
+	u := &Upload{store: s, nick: nick, temp: pendingFolder + "/" + rand.Text() + ".part"}
+	var err error
+	u.file, err = s.root.OpenFile(u.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	return u, err
+}
 
 // Write implements io.Writer. It fails with [ErrTooLarge] beyond the limit.
 func (u *Upload) Write(p []byte) (int, error) {
@@ -216,15 +230,6 @@ func (u *Upload) end() bool {
 	}
 	u.ended = true
 	u.file.Close() // it was synced if it matters
-	s := u.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	for _, who := range []string{u.nick, u.from} {
-		if s.open[who]--; s.open[who] == 0 {
-			delete(s.open, who)
-		}
-	}
 	return true
 }
 

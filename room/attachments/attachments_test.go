@@ -16,8 +16,6 @@ import (
 	"whoelse/room"
 )
 
-var here = netip.MustParseAddr("192.0.2.1")
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -36,7 +34,7 @@ func open(t testing.TB, dir string, max int64, keep time.Duration) *Store {
 // put stores a file that is not on record yet.
 func put(t testing.TB, s *Store, nick, content string) (*Upload, *room.File) {
 	t.Helper()
-	u, err := s.Create(nick, here)
+	u, err := s.Create(nick)
 	must(t, err)
 	_, err = io.Copy(u, strings.NewReader(content))
 	must(t, err)
@@ -90,7 +88,7 @@ func TestKeepAndDiscard(t *testing.T) {
 	if _, err := s.Open(g.Ref); !errors.Is(err, ErrGone) {
 		t.Error(err)
 	}
-	half, err := s.Create("bob", here)
+	half, err := s.Create("bob")
 	must(t, err)
 	_, err = half.Write([]byte("hel"))
 	must(t, err)
@@ -102,7 +100,7 @@ func TestKeepAndDiscard(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	s := open(t, t.TempDir(), 100, 0)
-	u, err := s.Create("bob", here)
+	u, err := s.Create("bob")
 	must(t, err)
 	defer u.Discard()
 	for _, at := range []int64{-1, 51, 100, 101, 1 << 62, 1<<63 - 1} {
@@ -112,7 +110,7 @@ func TestLimit(t *testing.T) {
 	}
 	_, err = u.WriteAt(make([]byte, 50), 50)
 	must(t, err)
-	v, err := s.Create("bob", here)
+	v, err := s.Create("bob")
 	must(t, err)
 	defer v.Discard()
 	n, err := io.Copy(v, io.LimitReader(zeros{}, 1<<20))
@@ -125,40 +123,37 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestManyUploads(t *testing.T) {
+func TestManySenders(t *testing.T) {
 	s := open(t, t.TempDir(), 100, 0)
-	var all []*Upload
-	create := func(want error, n int, nick, from string) {
+	var all []func()
+	enter := func(want error, n int, nick, from string) {
 		t.Helper()
 		for i := range n {
-			u, err := s.Create(strings.Replace(nick, "#", fmt.Sprint(i), 1), netip.MustParseAddr(from))
+			leave, err := s.Enter(strings.Replace(nick, "#", fmt.Sprint(i), 1), netip.MustParseAddr(from))
 			if !errors.Is(err, want) {
 				t.Fatalf("%s %d: %v", nick, i, err)
 			}
 			if err == nil {
-				all = append(all, u)
+				all = append(all, leave)
 			}
 		}
 	}
-	create(nil, MaxUploadsEach, "bob", "192.0.2.1")
-	create(ErrBusyNick, 1, "bob", "192.0.2.2")
-	create(nil, MaxUploadsFrom-MaxUploadsEach, "carol#", "192.0.2.1")
-	create(ErrBusy, 1, "dan", "192.0.2.1")
-	create(nil, MaxUploadsFrom, "eve#", "2001:db8::1")
-	create(ErrBusy, 1, "dan", "2001:db8::2")
-	create(nil, MaxUploadsFrom, "fay#", "192.0.2.3")
-	create(nil, MaxUploadsFrom, "gus#", "192.0.2.4")
-	create(ErrBusy, 1, "dan", "192.0.2.5")
-	for _, u := range all {
-		must(t, u.Discard())
+	enter(nil, MaxSendersEach, "bob", "192.0.2.1")
+	enter(ErrBusyNick, 1, "bob", "192.0.2.2")
+	enter(nil, MaxSendersFrom-MaxSendersEach, "carol#", "192.0.2.1")
+	enter(ErrBusy, 1, "dan", "192.0.2.1")
+	enter(nil, MaxSendersFrom, "eve#", "2001:db8::1")
+	enter(ErrBusy, 1, "dan", "2001:db8::2")
+	enter(nil, MaxSendersFrom, "fay#", "192.0.2.3")
+	enter(nil, MaxSendersFrom, "gus#", "192.0.2.4")
+	enter(ErrBusy, 1, "dan", "192.0.2.5")
+	for _, leave := range all {
+		leave()
 	}
-	create(nil, MaxUploadsEach, "bob", "192.0.2.1")
-	for _, u := range all[len(all)-MaxUploadsEach:] {
-		must(t, u.Discard())
+	if len(s.senders) != 0 || s.all != 0 {
+		t.Errorf("%v, %d are remembered", s.senders, s.all)
 	}
-	if len(s.open) != 0 || s.all != 0 {
-		t.Errorf("%v, %d are remembered", s.open, s.all)
-	}
+	enter(nil, MaxSendersEach, "bob", "192.0.2.1")
 }
 
 // A crash at any point leaves nothing of what no message has, and all of what one has.
@@ -170,7 +165,7 @@ func TestRecover(t *testing.T) {
 	_, unsure := put(t, s, "carol", "unsure")
 	kept, f := put(t, s, "bob", "kept")
 	must(t, kept.Keep())
-	half, err := s.Create("bob", here)
+	half, err := s.Create("bob")
 	must(t, err)
 	_, err = half.Write([]byte("half"))
 	must(t, err)

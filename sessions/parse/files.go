@@ -41,3 +41,13 @@ func FetchArgs(rest string, call *Call) string {
 	}
 	return ShowArgs(rest, call)
 }
+
+// Nicks reads a list of nicks with commas between them, as in commands. The problem is in words.
+func Nicks(list string) (to []string, problem string) {
+	var call Call
+	rest, problem := nicks(list, &call)
+	if problem == "" && rest != "" {
+		problem = text.Quote(list, 34) + " can't be a nick"
+	}
+	return call.To, problem
+}
