@@ -139,6 +139,18 @@ func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error]
 	}
 }
 
+// FindFile gives the newest direct or group message to or from this person that has a file and whose
+// id ends in suffix. Errors are those of History.
+func (s *Member) FindFile(ctx context.Context, suffix string) iter.Seq2[Page, error] {
+	set, err := s.room.preferences(s.nick)
+	if err != nil || s.Guest() {
+		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+	}
+	return s.room.tail(ctx, s.nick, 1, func(m *Message) bool {
+		return m.File != nil && strings.HasSuffix(m.ID, suffix) && !set.hides(m)
+	})
+}
+
 // findRecent is Find among what is in memory, where a guest's last direct message is, too.
 func (s *Member) findRecent(is func(*Message) bool) *Message {
 	r := s.room

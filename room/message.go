@@ -43,9 +43,18 @@ type Message struct {
 	// Ref and RefTime name the message that a receipt is about.
 	Ref     string
 	RefTime time.Time
+	// File is what a direct or group message carries instead of a text, nil for none.
+	File *File
 	// Extra is what a newer program has written of it and this one does not know, as in the log:
 	// ,"name":value for each member. It is kept, and nothing else.
 	Extra []byte `json:"-"`
+}
+
+// File is a fact about a file that was sent; its bytes are elsewhere.
+type File struct {
+	Name string // as the sender named it, cleaned
+	Size int64  // bytes
+	Ref  string // under which the bytes are stored; has their SHA-256
 }
 
 // For reports whether m is addressed to nick by somebody else, which makes it

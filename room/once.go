@@ -45,7 +45,7 @@ func (s *Member) Once(key string, kind Kind, to []string, text string, told func
 	if len(to) == 0 {
 		s.speak(key, kind, text, told)
 	} else {
-		s.send(key, to, text, told)
+		s.send(key, to, text, nil, told)
 	}
 	return nil
 }

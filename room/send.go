@@ -44,10 +44,15 @@ type Receipt struct {
 // confirmWithin of the message being on disk, and not before that where it says delivered or
 // kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
 func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
-	s.send("", to, text, receipt)
+	s.send("", to, text, nil, receipt)
 }
 
-func (s *Member) send(key string, to []string, text string, receipt func(Receipt)) {
+// SendFile is Send with a file, whose bytes are durable, instead of a text.
+func (s *Member) SendFile(to []string, file *File, receipt func(Receipt)) {
+	s.send("", to, "", file, receipt)
+}
+
+func (s *Member) send(key string, to []string, text string, file *File, receipt func(Receipt)) {
 	s.Active()
 	r := s.room
 	accepted, away := s.accept(to, receipt)
@@ -61,7 +66,7 @@ func (s *Member) send(key string, to []string, text string, receipt func(Receipt
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
-	e.Key = key
+	e.Key, e.File = key, file
 	r.append(e, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
 			got.Outcome, got.Reason = KeptAway, a.Reason

@@ -126,6 +126,14 @@ func init() {
 		{shellOnly: true, run: (*session).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
+		{may: keyed, shellOnly: true, speaks: true, run: (*session).paste, Syntax: parse.Syntax{
+			Name: "paste", Args: parse.PasteArgs,
+			Usage: "ssh HOST paste NICK", Help: "for scripts: send standard input as a file",
+			More: "NICK can be several nicks, with commas between them. They see the file's name and size, and a command to fetch it. Its name is paste.txt, or follows --name."}},
+		{may: keyed, shellOnly: true, run: (*session).fetch, Syntax: parse.Syntax{
+			Name: "fetch", Args: parse.FetchArgs,
+			Usage: "ssh HOST fetch ID > FILE", Help: "for scripts: print a file sent to you",
+			More: "ID is the end of the message's ID, as the line that announced the file shows it. You can also fetch what you have sent yourself."}},
 		{shellOnly: true, run: (*session).json, Syntax: parse.Syntax{
 			Name: "json", Args: parse.NoArgs,
 			Usage: "ssh HOST json", Help: "for programs: JSON, one object a line each way",

@@ -64,6 +64,7 @@ func unconfirmed(call parse.Call) result.Result {
 // goes to standard error. Safe for concurrent use.
 type tally struct {
 	source source // set once, before use
+	told   bool   // the same: failures are told in another way than by standard error
 
 	mu       sync.Mutex // owns the fields below
 	done     int        // recipients
@@ -106,7 +107,7 @@ func (t *tally) add(r result.Result) (kept bool) {
 	default:
 		t.status = status
 	}
-	if kept = t.source == fromShell || status == exitUnconfirmed; kept {
+	if kept = t.source == fromShell && !t.told || status == exitUnconfirmed; kept {
 		t.failures = append(t.failures, r)
 	}
 	return kept

@@ -24,6 +24,7 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/room"
+	"whoelse/room/attachments"
 	"whoelse/sessions/floodlog"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
@@ -89,6 +90,7 @@ type Config struct {
 	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
 	Quota *quota.Limiter
 	Space *space.Guard
+	Files *attachments.Store
 	Log   *slog.Logger
 	// Version is the program's, for people.
 	Version string

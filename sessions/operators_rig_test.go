@@ -14,6 +14,7 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
+	"whoelse/room/attachments"
 	"whoelse/sessions/sshd"
 )
 
@@ -28,6 +29,9 @@ func (r *rig) openFiles(log *slog.Logger) {
 	r.must(err)
 	r.files.Audit, err = audit.Open(in("audit.jsonl"))
 	r.must(err)
+	r.files.Files, err = attachments.Open(in("attachments"), 1<<20, 0)
+	r.must(err)
+	r.t.Cleanup(func() { r.files.Files.Close() })
 	r.files.Invites, r.files.Used = invites.Open(in("invites.json")), lastused.Open(in("used.json"), log)
 }
 

@@ -123,32 +123,50 @@ func (s *session) send(call parse.Call) result.Result {
 
 // sendTo is send with the receipts for tell, which must not block.
 func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
-	record := quota.Record(call.Key+call.Text, call.To)
-	cost := func(recipient string) int64 {
-		if nick.IsGuest(recipient) {
-			return quota.Recipient()
-		}
-		return record + quota.Recipient()
-	}
-	own := record
-	if s.member.Guest() {
-		own = 0
-	}
-	total := own
-	for _, to := range call.To {
-		total += cost(to)
-	}
-	if err := s.charge(total); err != nil {
+	own := s.record(call)
+	if err := s.charge(s.total(call, own)); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
+	return s.deliver(call, own, func(receipt func(room.Receipt)) error {
+		return s.member.Once(call.Key, room.KindDirect, call.To, call.Text, receipt)
+	}, tell)
+}
+
+// record is what a direct message adds to the sender's history, in bytes.
+func (s *session) record(call parse.Call) int64 {
+	if s.member.Guest() {
+		return 0
+	}
+	return quota.Record(call.Key+call.Text, call.To)
+}
+
+// cost is what a direct message costs for one recipient.
+func cost(call parse.Call, recipient string) int64 {
+	if nick.IsGuest(recipient) {
+		return quota.Recipient()
+	}
+	return quota.Record(call.Key+call.Text, call.To) + quota.Recipient()
+}
+
+// total is what a message costs, with own for the sender.
+func (s *session) total(call parse.Call, own int64) int64 {
+	for _, to := range call.To {
+		own += cost(call, to)
+	}
+	return own
+}
+
+// deliver sends a message for which total was charged, and refunds what is not sent. The receipts
+// go to tell.
+func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receipt)) error, tell func(result.Receipt)) result.Result {
 	s.pending.add(len(call.To))
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
-	err := s.member.Once(call.Key, room.KindDirect, call.To, call.Text, func(r room.Receipt) {
+	err := send(func(r room.Receipt) {
 		defer s.pending.add(-1)
 		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
 		if !receipt.Taken() || r.Again {
-			s.refund(cost(r.To))
+			s.refund(cost(call, r.To))
 			if int(refused.Add(1)) == len(call.To) {
 				s.refund(own)
 			}
@@ -163,7 +181,7 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 	})
 	if err != nil {
 		s.pending.add(-len(call.To))
-		s.refund(total)
+		s.refund(s.total(call, own))
 		return s.notOnce(call.Key, err)
 	}
 	return nil

@@ -37,6 +37,9 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	termName, width, height, pty := ch.Pty()
 	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
+	if m.cfg.JoinLine != nil && ch.Login != nil {
+		style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
+	}
 	s.current.Store(&style)
 	switch {
 	case ch.Command != "":
@@ -83,7 +86,9 @@ func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
 		s.serve(func() error {
-			s.runLine(text.Clean(s.ch.Command))
+			if !s.runDrop() {
+				s.runLine(text.Clean(s.ch.Command))
+			}
 			return errQuit
 		})
 		return

@@ -53,6 +53,9 @@ type Config struct {
 	Quota      quota.Limits
 	DataMax    int64 // bytes
 
+	AttachmentMax  int64         // bytes, of one file
+	AttachmentKeep time.Duration // of files
+
 	logFormat string // text or json
 	guests    string // on, off or, where access decides, empty
 }
@@ -98,6 +101,10 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of the room's history, and of the presence history (joins and leaves); the oldest lines are dropped; 0 is no limit")
 	f.Var(span(&cfg.Retention, 0, minRetention, "no limit"), "retention", "how long messages are kept, a `duration` such as 90d or 12h (default forever)")
 	f.Var(size(&cfg.DataMax, 0, minDataMax), "data-max", "maximum `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
+	attachment := size(&cfg.AttachmentMax, 1<<20, 1<<10)
+	attachment.kind = "a size of 1K or more, such as 1M, or 0 to turn files off"
+	f.Var(attachment, "attachment-max", "maximum `size` of a file that is sent with scp or paste; 0 turns files off")
+	f.Var(span(&cfg.AttachmentKeep, 30*day, minRetention, "as long as messages"), "attachment-keep", "how long files are kept, a `duration` such as 30d; never longer than --retention; 0 is as long as messages")
 	q := &cfg.Quota
 	f.Var(size(&q.Nick, 16<<20, minSize), "max-bytes-per-nick", "`size` one nick may store in a day, and a 16th of that in a minute; a message counts once for each history it goes to; 0 is no limit")
 	f.Var(size(&q.Address, 64<<20, minSize), "max-bytes-per-address", "`size` one address (IPv6: one /64) may store in a day, and a 16th of that in a minute; 0 is no limit")

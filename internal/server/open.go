@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
@@ -19,6 +21,8 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/keys/reserved"
+	"whoelse/room"
+	"whoelse/room/attachments"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 )
@@ -47,8 +51,40 @@ func (s *server) openFiles() (err error) {
 	if s.hostKey, err = keys.HostKey(s.file("host_key")); err != nil {
 		return err
 	}
-	s.settings, err = settings.Open(s.file("settings"))
+	if s.settings, err = settings.Open(s.file("settings")); err != nil {
+		return err
+	}
+	keep := s.cfg.AttachmentKeep
+	if s.cfg.Retention > 0 && (keep == 0 || keep > s.cfg.Retention) {
+		keep = s.cfg.Retention
+	}
+	if s.files, err = attachments.Open(s.file(attachments.Folder), s.cfg.AttachmentMax, keep); err != nil {
+		return err
+	}
+	s.onStop(s.files.Close)
+	return nil
+}
+
+// recoverFiles removes files whose messages a crash has prevented: the histories have all that was
+// acknowledged by now. Where a history can't be read, its files stay for the next start.
+func (s *server) recoverFiles() error {
+	err := s.files.Recover(func(nick, ref string, at time.Time) (bool, error) {
+		// The clock may have been set back a little since the upload.
+		sent, err := s.histories.Since(nick, at.Add(-time.Hour))
+		return slices.ContainsFunc(sent, func(m *room.Message) bool { return m.File != nil && m.File.Ref == ref }), err
+	})
+	if errors.Is(err, room.ErrUnusable) || errors.Is(err, room.ErrStorage) {
+		s.log.Warn("whether files of the last run were sent can't be found out; they stay", "err", err)
+		return nil
+	}
 	return err
+}
+
+// sweepFiles removes files that are too old.
+func (s *server) sweepFiles() {
+	if err := s.files.Sweep(time.Now()); err != nil {
+		s.log.Error("files that are too old can't be removed", "err", err)
+	}
 }
 
 func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {

@@ -18,6 +18,8 @@ const (
 	recheckEvery = 30 * time.Second
 	// retireEvery is how often nicks without a key are looked for.
 	retireEvery = time.Second
+	// sweepEvery is how often files that are too old are removed.
+	sweepEvery = time.Hour
 	// expireEvery is how often nicks that nobody uses are looked for.
 	expireEvery = 24 * time.Hour
 )
@@ -41,6 +43,7 @@ func (s *server) watch() (end func() error) {
 	all.Go(func() { s.space.Run(ctx) })
 	all.Go(func() { every(ctx, recheckEvery, s.recheck) })
 	all.Go(func() { every(ctx, time.Minute, s.used.Write) })
+	all.Go(func() { every(ctx, sweepEvery, s.sweepFiles) })
 	all.Go(func() { every(ctx, retireEvery, func() { s.retireDeparted(ctx) }) })
 	if s.cfg.NickExpiry > 0 {
 		all.Go(func() { every(ctx, expireEvery, func() { s.expireNicks(ctx) }) })

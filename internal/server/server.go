@@ -31,6 +31,7 @@ import (
 	"whoelse/keys/lastused"
 	"whoelse/keys/reserved"
 	"whoelse/room"
+	"whoelse/room/attachments"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
@@ -56,6 +57,7 @@ type server struct {
 	listener  net.Listener
 	histories *history.Store
 	settings  *settings.Store
+	files     *attachments.Store
 	hostKey   gossh.Signer
 	registry  *keys.Registry
 	reserved  *reserved.List
@@ -128,6 +130,9 @@ func (s *server) start() (err error) {
 	}
 	s.onStop(func() error { s.room.Close(); return nil })
 	s.histories.Follow(s.room.Apply)
+	if err := s.recoverFiles(); err != nil {
+		return err
+	}
 	if err := s.retireFound(); err != nil {
 		return err
 	}
@@ -142,7 +147,7 @@ func (s *server) start() (err error) {
 		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate,
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
-		Quota: s.quota, Space: s.space, Version: s.version,
+		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files,
 	})
 	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{

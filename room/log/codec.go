@@ -85,6 +85,11 @@ func AppendMessage(b []byte, m *room.Message) []byte {
 	if !m.RefTime.IsZero() {
 		b = jsonl.AppendTime(append(b, `,"reftime":`...), m.RefTime)
 	}
+	if f := m.File; f != nil {
+		b = jsonl.AppendString(append(b, `,"file":{"name":`...), f.Name)
+		b = strconv.AppendInt(append(b, `,"size":`...), f.Size, 10)
+		b = append(jsonl.AppendString(append(b, `,"ref":`...), f.Ref), '}')
+	}
 	return append(b, m.Extra...)
 }
 

@@ -33,6 +33,7 @@ type Call struct {
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
+	File             string // paste: its name, as typed; "" when not given
 
 	JSON bool          // from a shell: the answer is to be frames; set with an error, too
 	Key  string        // --id of what is sent from a shell, for retries

@@ -131,7 +131,14 @@ type Frame struct {
 	Room   string   `json:"ROOM,omitempty"`
 	Kind   string   `json:"KIND,omitempty"`
 	Replay bool     `json:"REPLAY,omitempty"`
+	File   *File    `json:"FILE,omitempty"`
 	Data   []Person `json:"DATA,omitzero"`
+}
+
+// File is a file in MSG. "ssh HOST fetch ID" prints its bytes.
+type File struct {
+	Name string `json:"NAME"`
+	Size int64  `json:"SIZE"` // bytes
 }
 
 // Error is what is wrong with a line. Ref is the line's, where it could be read.
@@ -244,6 +251,10 @@ func OfMessage(m *room.Message) Frame {
 		return f
 	}
 	f := Frame{CMD: Msg, Type: All, From: m.From, Msg: text.Clean(m.Text), ID: m.ID, At: Time(m.Time)}
+	if m.File != nil {
+		f.Msg = text.CleanLine(m.File.Name)
+		f.File = &File{Name: f.Msg, Size: m.File.Size}
+	}
 	switch m.Kind {
 	case room.KindDirect:
 		f.Type, f.To = Private, m.To

@@ -26,7 +26,11 @@ func Fact(dst []byte, m *room.Message) []byte {
 	if len(m.To) > 0 {
 		to = strings.Join(m.To, ",")
 	}
-	return columns(dst, at(m.Time), m.ID, string(m.Kind), m.From, to, m.Text)
+	words := m.Text
+	if m.File != nil {
+		words = File(m.File)
+	}
+	return columns(dst, at(m.Time), m.ID, string(m.Kind), m.From, to, words)
 }
 
 // Facts renders the result of a command for scripts: a fact a line. Lists have columns, as the

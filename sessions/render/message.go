@@ -2,6 +2,8 @@ package render
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -72,13 +74,38 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		dst = colored(dst, bold, st)
 	}
 	begin = len(dst)
-	dst = text.AppendWrapped(dst, text.Clean(m.Text), st.Width, column)
+	dst = text.AppendWrapped(dst, text.Clean(body(m, st)), st.Width, column)
 	dst = cutRows(dst, begin, m, column, st)
 	if mark {
 		dst = colored(dst, reset, st)
 	}
 	return append(dst, '\n')
 }
+
+// body is the text of m, or of a file with the way to get it.
+func body(m *room.Message, st Style) string {
+	if m.File == nil {
+		return m.Text
+	}
+	return "sent " + File(m.File) + "; to get it: " + cmp.Or(st.Fetch, "ssh HOST fetch ") + shortID(m)
+}
+
+// File renders the name and the size of a file: notes.txt (1.2 KB).
+func File(f *room.File) string { return text.CleanLine(f.Name) + " (" + Bytes(f.Size) + ")" }
+
+// Bytes renders a size: 1 byte, 850 bytes, 1.2 KB, 3.0 MB.
+func Bytes(n int64) string {
+	switch {
+	case n < 1000:
+		return Number(int(n), "byte", "bytes")
+	case n < 1000<<10:
+		return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+}
+
+// shortID is the end of m's ID: 20 bits of microseconds, enough to tell recent messages apart.
+func shortID(m *room.Message) string { return m.ID[max(0, len(m.ID)-4):] }
 
 // addresses appends "[bob -> you, carol] ". A long list is cut.
 func addresses(dst []byte, m *room.Message, viewer string, st Style) []byte {
@@ -129,8 +156,7 @@ func cutRows(dst []byte, from int, m *room.Message, column int, st Style) []byte
 		end += 1 + bytes.IndexByte(dst[end:], '\n')
 	}
 	dst = colored(dst[:end-1], reset+grey, st)
-	id := m.ID[max(0, len(m.ID)-4):] // 20 bits of microseconds: enough to tell recent messages apart
-	words := "\n... " + Count(rows-most) + " more lines; type /show " + id + " to see all"
+	words := "\n... " + Count(rows-most) + " more lines; type /show " + shortID(m) + " to see all"
 	return colored(text.AppendWrapped(dst, words, st.Width, column), reset, st)
 }
 

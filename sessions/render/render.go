@@ -20,10 +20,11 @@ import (
 // Style is how one session wants to see things. It is comparable: two sessions
 // with equal styles see the same bytes of what is said to everyone.
 type Style struct {
-	Width int  // cells in a row; 0 is no wrapping
-	Color bool // ANSI colours
-	Bell  bool // BEL on a mention or a direct message
-	Whole bool // long messages are not cut
+	Width int    // cells in a row; 0 is no wrapping
+	Color bool   // ANSI colours
+	Bell  bool   // BEL on a mention or a direct message
+	Whole bool   // long messages are not cut
+	Fetch string // begins the command that fetches a file, whose ID follows; "" where it is not known
 	Zone  *time.Location
 
 	Colors *Colors // of nicks; may be nil
@@ -87,6 +88,7 @@ type styleKey struct {
 func shared(dst []byte, e *room.Update, st Style) []byte {
 	key := styleKey{Style: st, zone: st.Zone.String()}
 	key.Zone = nil
+	key.Fetch = "" // nothing that is said to everyone has a file
 	once, ok := e.Rendered.Load(key)
 	if !ok {
 		forAll := func() []byte {

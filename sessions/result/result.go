@@ -119,12 +119,19 @@ const (
 	NoSuchCommand   Reason = "no-such-command"
 	NoSuchMessage   Reason = "no-such-message" // About is the ID
 	NoInput         Reason = "no-input"
-	TooManyTails    Reason = "too-many-tails" // Most of them go on already
-	TooLongAgo      Reason = "too-long-ago"   // more was said since than is printed
-	KeyUsed         Reason = "key-used"       // the key About, for another message
-	TooManyTries    Reason = "too-many-tries" // with keys: Most in a day
-	NotRead         Reason = "not-read"       // in time by Nicks
-	NeverRead       Reason = "never-read"     // by Nick, whose nick has no holder any more
+	TooManyTails    Reason = "too-many-tails"    // Most of them go on already
+	TooLongAgo      Reason = "too-long-ago"      // more was said since than is printed
+	KeyUsed         Reason = "key-used"          // the key About, for another message
+	TooManyTries    Reason = "too-many-tries"    // with keys: Most in a day
+	NotRead         Reason = "not-read"          // in time by Nicks
+	NeverRead       Reason = "never-read"        // by Nick, whose nick has no holder any more
+	FilesOff        Reason = "files-off"         // Most characters can be sent as a message
+	NoGuestFiles    Reason = "no-guest-files"    // Nick is a guest
+	FileTooLarge    Reason = "file-too-large"    // larger than About
+	FileGone        Reason = "file-gone"         // About was kept for N days
+	NoSuchFile      Reason = "no-such-file"      // About is the ID
+	FetchOnTerminal Reason = "fetch-on-terminal" // which the bytes are not for
+	Incomplete      Reason = "incomplete"        // the input ended before the file
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
@@ -148,6 +155,8 @@ const (
 	MarkingMessages Reason = "marking-your-messages-as-read"
 	AddingKey       Reason = "adding-the-key"
 	RemovingKey     Reason = "removing-the-key"
+	StoringFile     Reason = "storing-the-file"
+	ReadingFile     Reason = "reading-the-file"
 	GivingNickUp    Reason = "giving-up-your-nick"
 )
 

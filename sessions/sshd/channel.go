@@ -27,9 +27,10 @@ const (
 // Read is for one goroutine, and so is Write, which blocks while the client takes
 // nothing; only Abort frees it. Everything else may be called concurrently.
 type Channel struct {
-	Login   *Login
-	Command string // what is to be run; "" for a shell
-	Env     map[string]string
+	Login     *Login
+	Command   string // what is to be run; "" for a shell
+	Subsystem bool   // Command is the name of a subsystem: sftp
+	Env       map[string]string
 
 	conn *conn
 	raw  gossh.Channel
@@ -207,8 +208,8 @@ func (ch *Channel) requests(in <-chan *gossh.Request) {
 	for req := range in {
 		ok, start := false, false
 		switch req.Type {
-		case "shell", "exec":
-			start = !started && ch.takeCommand(req.Payload)
+		case "shell", "exec", "subsystem":
+			start = !started && ch.takeCommand(req.Type, req.Payload)
 			started = started || start
 			ok = start
 		case "pty-req":
@@ -227,8 +228,14 @@ func (ch *Channel) requests(in <-chan *gossh.Request) {
 
 // takeCommand reports whether a shell or command may run. A client that opens and closes
 // channels at will has no more of them than one that leaves them open.
-func (ch *Channel) takeCommand(payload []byte) bool {
+func (ch *Channel) takeCommand(kind string, payload []byte) bool {
 	if len(payload) > maxCommand+4 {
+		return false
+	}
+	var p struct{ Command string }
+	gossh.Unmarshal(payload, &p) // of a shell there is none
+	subsystem := kind == "subsystem"
+	if subsystem && p.Command != "sftp" {
 		return false
 	}
 	select {
@@ -236,9 +243,7 @@ func (ch *Channel) takeCommand(payload []byte) bool {
 	default:
 		return false
 	}
-	var p struct{ Command string }
-	gossh.Unmarshal(payload, &p) // of a shell there is none
-	ch.Command = p.Command
+	ch.Command, ch.Subsystem = p.Command, subsystem
 	return true
 }
 

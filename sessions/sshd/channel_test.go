@@ -114,7 +114,7 @@ func TestSessionRequests(t *testing.T) {
 	ch := r.session(r.login("bob", "bob").client)
 	wantAnswer(t, ch, false, "auth-agent-req@openssh.com", nil)
 	wantAnswer(t, ch, false, "x11-req", nil)
-	wantAnswer(t, ch, false, "subsystem", oneString{"sftp"})
+	wantAnswer(t, ch, false, "subsystem", oneString{"shell"})
 	wantAnswer(t, ch, false, "window-change", resize{W: 80, H: 24}) // without a pty
 	wantAnswer(t, ch, false, "pty-req", oneString{"cut short"})
 	wantAnswer(t, ch, true, "pty-req", ptyRequest{Term: "xterm", W: 80, H: 24})
@@ -133,10 +133,14 @@ func TestSessionRequests(t *testing.T) {
 	said(t, ch)
 }
 
-func TestSubsystemAloneIsRefused(t *testing.T) {
+func TestOtherSubsystemsAreRefused(t *testing.T) {
 	r := newRig(t)
 	ch := r.session(r.login("bob", "bob").client)
+	wantAnswer(t, ch, false, "subsystem", oneString{"shell"})
+	wantAnswer(t, ch, true, "subsystem", oneString{"sftp"})
 	wantAnswer(t, ch, false, "subsystem", oneString{"sftp"})
+	wantAnswer(t, ch, false, "shell", nil)
+	said(t, ch)
 }
 
 func TestEnvironmentIsBounded(t *testing.T) {

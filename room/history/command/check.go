@@ -16,6 +16,7 @@ import (
 
 	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
+	"whoelse/room/attachments"
 	"whoelse/room/history"
 )
 
@@ -64,7 +65,7 @@ func check() *cobra.Command {
 		if err != nil {
 			return explain(r, "the histories can't be checked", err, "")
 		}
-		rest := sum.Trouble + checkOthers(r)
+		rest := sum.Trouble + checkOthers(r) + checkFiles(r)
 		r.Say("%s, %s, %d damaged, %s set aside, %s in the log", cli.Count(sum.Files, "file"),
 			cli.Count(sum.Records, "record"), sum.Damaged, size(sum.Aside), cli.Count(sum.Waiting, "event"))
 		found := fmt.Sprintf("%s found in %s", cli.Count(sum.Damaged+rest, "problem"), r.Data)
@@ -89,6 +90,19 @@ func checkOthers(r *cli.Run) (broken int) {
 				r.Say("%s: %v; mend it by hand, or move it away", name, err)
 			}
 		}
+	}
+	return broken
+}
+
+// checkFiles reads the files that people sent, and returns how many are damaged.
+func checkFiles(r *cli.Run) (broken int) {
+	_, err := attachments.Check(filepath.Join(r.Data, attachments.Folder), func(name, problem string) {
+		broken++
+		r.Say("%s/%s: %s; move it away", attachments.Folder, name, problem)
+	})
+	if err != nil {
+		broken++
+		r.Say("%s: %v", attachments.Folder, err)
 	}
 	return broken
 }

@@ -128,19 +128,20 @@ func sealed(b []byte, from int) ([]byte, error) {
 
 // wire is every member that a line can have.
 type wire struct {
-	Seq     uint64    `json:"seq"`
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Kind    room.Kind `json:"kind"`
-	From    string    `json:"from"`
-	To      []string  `json:"to"`
-	Text    string    `json:"text"`
-	Key     string    `json:"key"`
-	Ref     string    `json:"ref"`
-	RefTime time.Time `json:"reftime"`
-	IDs     []string  `json:"ids"`
-	Unread  []Place   `json:"unread"`
-	Then    uint64    `json:"then"`
+	Seq     uint64     `json:"seq"`
+	ID      string     `json:"id"`
+	Time    time.Time  `json:"time"`
+	Kind    room.Kind  `json:"kind"`
+	From    string     `json:"from"`
+	To      []string   `json:"to"`
+	Text    string     `json:"text"`
+	Key     string     `json:"key"`
+	Ref     string     `json:"ref"`
+	RefTime time.Time  `json:"reftime"`
+	File    *room.File `json:"file"` // its members in small letters, which encoding/json takes for the fields
+	IDs     []string   `json:"ids"`
+	Unread  []Place    `json:"unread"`
+	Then    uint64     `json:"then"`
 }
 
 // Parse decodes a line. It returns what good records are in it: where a newline was lost there are
@@ -175,7 +176,7 @@ func parse(data []byte) (Record, bool) {
 	default:
 		r.Message = &room.Message{
 			ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
-			Text: w.Text, Key: w.Key, Ref: w.Ref, RefTime: w.RefTime.UTC(),
+			Text: w.Text, Key: w.Key, Ref: w.Ref, RefTime: w.RefTime.UTC(), File: w.File,
 		}
 	}
 	return r, true

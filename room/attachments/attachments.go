@@ -1,0 +1,374 @@
+// Package attachments stores the files that people send each other. It knows bytes, and who sent
+// them when; which message a file belongs to, and who may read it, is the room's and its caller's.
+//
+//	leave, err := store.Enter("bob", address) // there are limits
+//	up, err := store.Create("bob")
+//	... up.Write(p) or up.WriteAt(p, off), which fail beyond the limit
+//	file, err := up.Finish("notes.txt") // on disk, under file.Ref
+//	... the event with file is appended to the log
+//	up.Keep()    // it is on record
+//	up.Discard() // or it is not: nothing is left
+//
+// Files are never named by their senders: a Ref is made of the time, the sender's nick and the
+// SHA-256 of the content. Until Keep there is a second link to the file in the folder "new"; the
+// next start finds there what a crash has left, and Recover removes what no message has.
+package attachments
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"whoelse/internal/netaddr"
+	"whoelse/room"
+)
+
+// Folder is the name of the store in the data folder.
+const Folder = "attachments"
+
+// pendingFolder has the uploads that are no message yet.
+const pendingFolder = "new"
+
+// How many may send files at a time. Each has one upload, of Store.Max bytes at most.
+const (
+	MaxSenders     = 64
+	MaxSendersEach = 4  // of one nick
+	MaxSendersFrom = 16 // from one address
+)
+
+var (
+	// ErrTooLarge says that a file is larger than Options.Max.
+	ErrTooLarge = errors.New("the file is too large")
+	// ErrBusy says that too many send files at the moment.
+	ErrBusy = errors.New("too many files are being sent at the moment; please try again later")
+	// ErrBusyNick says that one nick has too many.
+	ErrBusyNick = fmt.Errorf("you are sending %d files already; please wait for them to end", MaxSendersEach)
+	// ErrGone says that a file is not kept any more.
+	ErrGone = errors.New("the file is no longer kept")
+	// ErrDamaged says that a file is not what was sent.
+	ErrDamaged = errors.New("the file is damaged")
+)
+
+// Store is a folder of files. Its methods may be called concurrently.
+type Store struct {
+	root *os.Root
+	max  int64
+	keep time.Duration
+
+	mu      sync.Mutex     // owns the fields below
+	senders map[string]int // by nick, and by address
+	all     int
+}
+
+// Open opens the folder dir, and makes it if it is missing. max bounds each file, in bytes; files
+// are kept for keep, or for ever if it is 0. Call Recover before the first Create.
+func Open(dir string, max int64, keep time.Duration) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := root.Mkdir(pendingFolder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &Store{root: root, max: max, keep: keep, senders: map[string]int{}}, nil
+}
+
+// Close closes the folder.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Max is the most bytes of a file.
+func (s *Store) Max() int64 { return s.max }
+
+// Keep is for how long files are kept; 0 is for ever.
+func (s *Store) Keep() time.Duration { return s.keep }
+
+// Upload is a file that is being received. WriteAt may be called concurrently, nothing else. Each
+// upload ends with one call of Keep or Discard.
+type Upload struct {
+	store *Store
+	nick  string
+	file  *os.File
+	temp  string // in pendingFolder, before Finish
+	size  int64  // of what was written with Write
+	ref   string // "" before Finish
+	ended bool
+}
+
+// Enter lets nick, at an address, send files until leave is called. The errors are [ErrBusy] and
+// [ErrBusyNick].
+func (s *Store) Enter(nick string, from netip.Addr) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := []string{nick, address(from)}
+	switch {
+	case s.senders[nick] >= MaxSendersEach:
+		return nil, ErrBusyNick
+	case s.all >= MaxSenders, s.senders[keys[1]] >= MaxSendersFrom:
+		return nil, ErrBusy
+	}
+	s.all++
+	for _, key := range keys {
+		s.senders[key]++
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		for _, key := range keys {
+			if s.senders[key]--; s.senders[key] == 0 {
+				delete(s.senders, key)
+			}
+		}
+	}, nil
+}
+
+// address is the key of an address among the senders, which no nick is equal to.
+func address(from netip.Addr) string { return netaddr.Of(from).String() }
+
+// Create begins an upload by nick, who has entered.
+func (s *Store) Create(nick string) (*Upload, error) {
+	u := &Upload{store: s, nick: nick, temp: pendingFolder + "/" + rand.Text() + ".part"}
+	var err error
+	u.file, err = s.root.OpenFile(u.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	return u, err
+}
+
+// Write implements io.Writer. It fails with [ErrTooLarge] beyond the limit.
+func (u *Upload) Write(p []byte) (int, error) {
+	n, err := u.WriteAt(p, u.size)
+	u.size += int64(n)
+	return n, err
+}
+
+// WriteAt implements io.WriterAt. It fails with [ErrTooLarge] beyond the limit.
+func (u *Upload) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > u.store.max || int64(len(p)) > u.store.max-off {
+		return 0, ErrTooLarge
+	}
+	return u.file.WriteAt(p, off)
+}
+
+// Size is how many bytes there are.
+func (u *Upload) Size() (int64, error) {
+	info, err := u.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Finish makes the file durable, and returns it under this name for people, which it does not look
+// at. After an error, Discard it.
+func (u *Upload) Finish(name string) (*room.File, error) {
+	sum := sha256.New()
+	size, err := io.Copy(sum, io.NewSectionReader(u.file, 0, u.store.max))
+	if err == nil {
+		err = u.file.Sync()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for at := time.Now().UTC(); u.ref == ""; at = at.Add(time.Microsecond) {
+		ref := at.Format(stamp) + "-" + u.nick + "-" + hex.EncodeToString(sum.Sum(nil))
+		err := u.store.root.Link(u.temp, ref)
+		switch {
+		case err == nil:
+			u.ref = ref
+		case !errors.Is(err, fs.ErrExist):
+			return nil, err
+		}
+	}
+	// The name in new is what Recover looks for.
+	if err := u.store.root.Rename(u.temp, pendingFolder+"/"+u.ref); err != nil {
+		return nil, err
+	}
+	u.temp = pendingFolder + "/" + u.ref
+	for _, dir := range []string{pendingFolder, "."} {
+		if err := u.store.sync(dir); err != nil {
+			return nil, err
+		}
+	}
+	return &room.File{Name: name, Size: size, Ref: u.ref}, nil
+}
+
+// Keep ends the upload of a file that a message on record has.
+func (u *Upload) Keep() error {
+	if !u.end() {
+		return nil
+	}
+	return u.store.root.Remove(u.temp) // if that does not last, Recover does it again
+}
+
+// Discard ends the upload, unless it has ended, and removes the file.
+func (u *Upload) Discard() error {
+	if !u.end() {
+		return nil
+	}
+	var err error
+	if u.ref != "" {
+		err = u.store.root.Remove(u.ref)
+	}
+	return errors.Join(err, u.store.root.Remove(u.temp))
+}
+
+func (u *Upload) end() bool {
+	if u.ended {
+		return false
+	}
+	u.ended = true
+	u.file.Close() // it was synced if it matters
+	return true
+}
+
+// Open opens the file ref, whose content was compared with what was sent. It fails with [ErrGone] or
+// [ErrDamaged].
+func (s *Store) Open(ref string) (io.ReadCloser, error) {
+	_, _, sum, ok := parse(ref)
+	if !ok {
+		return nil, ErrGone
+	}
+	f, err := s.root.Open(ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrGone
+	} else if err != nil {
+		return nil, err
+	}
+	got, err := sumOf(f)
+	if err == nil && got != sum {
+		err = ErrDamaged
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func sumOf(r io.Reader) (string, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, r)
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// Recover removes what uploads have left that a crash ended. sent reports whether a message
+// of nick at about this time has the file ref; where it can't tell, the file is left for the next time.
+func (s *Store) Recover(sent func(nick, ref string, at time.Time) (bool, error)) error {
+	names, err := s.names(pendingFolder)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if nick, at, _, ok := parse(name); ok {
+			has, err := sent(nick, name, at)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if !has {
+				if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					errs = append(errs, err)
+					continue
+				}
+			}
+		} else if !strings.HasSuffix(name, ".part") {
+			continue // not ours
+		}
+		errs = append(errs, s.root.Remove(pendingFolder+"/"+name))
+	}
+	return errors.Join(errs...)
+}
+
+// Sweep removes the files that are too old at now.
+func (s *Store) Sweep(now time.Time) error {
+	if s.keep == 0 {
+		return nil
+	}
+	names, err := s.names(".")
+	errs := []error{err}
+	for _, name := range names {
+		if _, at, _, ok := parse(name); ok && at.Before(now.Add(-s.keep)) {
+			errs = append(errs, s.root.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Check reads all files in the folder dir and tells of those that are damaged. It changes nothing.
+// It returns how many files it has read; a folder that is missing has none.
+func Check(dir string, tell func(name, problem string)) (files int, err error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	s := &Store{root: root}
+	names, err := s.names(".")
+	for _, name := range names {
+		if _, _, _, ok := parse(name); !ok {
+			tell(name, "is no attachment")
+			continue
+		}
+		files++
+		f, err := s.Open(name)
+		switch {
+		case err == nil:
+			f.Close()
+		case !errors.Is(err, ErrGone): // which it is if it became too old meanwhile
+			tell(name, err.Error())
+		}
+	}
+	return files, err
+}
+
+// names lists what is in a folder of the store, but for folders.
+func (s *Store) names(dir string) (names []string, err error) {
+	list, err := fs.ReadDir(s.root.FS(), dir)
+	for _, e := range list {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+func (s *Store) sync(dir string) error {
+	d, err := s.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// stamp begins a Ref: when the file was received, in UTC.
+const stamp = "20060102T150405.000000Z"
+
+var refs = regexp.MustCompile(`^([0-9T.]+Z)-([a-z0-9][a-z0-9._-]{0,31})-([0-9a-f]{64})$`)
+
+// parse reads a Ref.
+func parse(ref string) (nick string, at time.Time, sum string, ok bool) {
+	parts := refs.FindStringSubmatch(ref)
+	if parts == nil {
+		return "", time.Time{}, "", false
+	}
+	at, err := time.Parse(stamp, parts[1])
+	return parts[2], at, parts[3], err == nil
+}

@@ -1,0 +1,250 @@
+package attachments
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"whoelse/room"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, dir string, max int64, keep time.Duration) *Store {
+	t.Helper()
+	s, err := Open(dir, max, keep)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// put stores a file that is not on record yet.
+func put(t testing.TB, s *Store, nick, content string) (*Upload, *room.File) {
+	t.Helper()
+	u, err := s.Create(nick)
+	must(t, err)
+	_, err = io.Copy(u, strings.NewReader(content))
+	must(t, err)
+	f, err := u.Finish("notes.txt")
+	must(t, err)
+	return u, f
+}
+
+func content(t testing.TB, s *Store, ref string) string {
+	t.Helper()
+	f, err := s.Open(ref)
+	must(t, err)
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	must(t, err)
+	return string(b)
+}
+
+// files lists all in dir, below it too, and sees that nobody else may read it.
+func files(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode() != 0o600 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		rel, _ := filepath.Rel(dir, path)
+		names = append(names, rel)
+		return err
+	}))
+	return names
+}
+
+func TestKeepAndDiscard(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	s := open(t, dir, 100, 0)
+	kept, f := put(t, s, "bob", "hello")
+	if f.Name != "notes.txt" || f.Size != 5 || content(t, s, f.Ref) != "hello" {
+		t.Errorf("%+v", f)
+	}
+	must(t, kept.Keep())
+	must(t, kept.Discard()) // has ended
+	gone, g := put(t, s, "bob", "hello")
+	if g.Ref == f.Ref {
+		t.Error("two files have one name")
+	}
+	must(t, gone.Discard())
+	if _, err := s.Open(g.Ref); !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+	half, err := s.Create("bob")
+	must(t, err)
+	_, err = half.Write([]byte("hel"))
+	must(t, err)
+	must(t, half.Discard())
+	if got := files(t, dir); len(got) != 1 || got[0] != f.Ref || content(t, s, f.Ref) != "hello" {
+		t.Errorf("there are %q", got)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	s := open(t, t.TempDir(), 100, 0)
+	u, err := s.Create("bob")
+	must(t, err)
+	defer u.Discard()
+	for _, at := range []int64{-1, 51, 100, 101, 1 << 62, 1<<63 - 1} {
+		if _, err := u.WriteAt(make([]byte, 50), at); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("at %d: %v", at, err)
+		}
+	}
+	_, err = u.WriteAt(make([]byte, 50), 50)
+	must(t, err)
+	v, err := s.Create("bob")
+	must(t, err)
+	defer v.Discard()
+	n, err := io.Copy(v, io.LimitReader(zeros{}, 1<<20))
+	if size, _ := v.Size(); !errors.Is(err, ErrTooLarge) || n > 100 || size > 100 {
+		t.Errorf("%d, %d, %v", n, size, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestManySenders(t *testing.T) {
+	s := open(t, t.TempDir(), 100, 0)
+	var all []func()
+	enter := func(want error, n int, nick, from string) {
+		t.Helper()
+		for i := range n {
+			leave, err := s.Enter(strings.Replace(nick, "#", fmt.Sprint(i), 1), netip.MustParseAddr(from))
+			if !errors.Is(err, want) {
+				t.Fatalf("%s %d: %v", nick, i, err)
+			}
+			if err == nil {
+				all = append(all, leave)
+			}
+		}
+	}
+	enter(nil, MaxSendersEach, "bob", "192.0.2.1")
+	enter(ErrBusyNick, 1, "bob", "192.0.2.2")
+	enter(nil, MaxSendersFrom-MaxSendersEach, "carol#", "192.0.2.1")
+	enter(ErrBusy, 1, "dan", "192.0.2.1")
+	enter(nil, MaxSendersFrom, "eve#", "2001:db8::1")
+	enter(ErrBusy, 1, "dan", "2001:db8::2")
+	enter(nil, MaxSendersFrom, "fay#", "192.0.2.3")
+	enter(nil, MaxSendersFrom, "gus#", "192.0.2.4")
+	enter(ErrBusy, 1, "dan", "192.0.2.5")
+	for _, leave := range all {
+		leave()
+	}
+	if len(s.senders) != 0 || s.all != 0 {
+		t.Errorf("%v, %d are remembered", s.senders, s.all)
+	}
+	enter(nil, MaxSendersEach, "bob", "192.0.2.1")
+}
+
+// A crash at any point leaves nothing of what no message has, and all of what one has.
+func TestRecover(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 100, 0)
+	_, sent := put(t, s, "bob", "sent")
+	_, lost := put(t, s, "bob", "lost")
+	_, unsure := put(t, s, "carol", "unsure")
+	kept, f := put(t, s, "bob", "kept")
+	must(t, kept.Keep())
+	half, err := s.Create("bob")
+	must(t, err)
+	_, err = half.Write([]byte("half"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, pendingFolder, "README"), nil, 0o600))
+	trouble := errors.New("trouble")
+	again := open(t, dir, 100, 0)
+	ask := func(nick, ref string, at time.Time) (bool, error) {
+		if since := time.Since(at); since < 0 || since > time.Hour {
+			t.Errorf("%s is of %v", ref, at)
+		}
+		if nick == "carol" {
+			return false, trouble
+		}
+		return ref == sent.Ref, nil
+	}
+	for range 2 {
+		if err := again.Recover(ask); !errors.Is(err, trouble) {
+			t.Error(err)
+		}
+		for ref, want := range map[string]string{sent.Ref: "sent", unsure.Ref: "unsure", f.Ref: "kept"} {
+			if got := content(t, again, ref); got != want {
+				t.Errorf("%s has %s", ref, got)
+			}
+		}
+		if got := files(t, dir); len(got) != 5 || strings.Contains(fmt.Sprint(got), lost.Ref) {
+			t.Errorf("there are %q", got)
+		}
+	}
+}
+
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 100, time.Hour)
+	u, f := put(t, s, "bob", "x")
+	must(t, u.Keep())
+	must(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
+	must(t, s.Sweep(time.Now().Add(59*time.Minute)))
+	content(t, s, f.Ref)
+	must(t, open(t, dir, 100, 0).Sweep(time.Now().Add(1e6*time.Hour)))
+	content(t, s, f.Ref)
+	must(t, s.Sweep(time.Now().Add(61*time.Minute)))
+	if _, err := s.Open(f.Ref); !errors.Is(err, ErrGone) || len(files(t, dir)) != 1 {
+		t.Error(err, files(t, dir))
+	}
+}
+
+// What stands in a line of a history, whoever wrote it there, opens nothing but files of the store.
+func TestForeignRefs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "a"), 100, 0)
+	_, f := put(t, s, "bob", "x")
+	must(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o600))
+	must(t, os.Remove(filepath.Join(dir, "a", f.Ref)))
+	must(t, os.Symlink("../secret", filepath.Join(dir, "a", f.Ref)))
+	for _, ref := range []string{"", ".", "../secret", "/etc/passwd", "new", "new/" + f.Ref, f.Ref, f.Ref + "\n", "x" + f.Ref} {
+		if got, err := s.Open(ref); err == nil {
+			b, _ := io.ReadAll(got)
+			t.Errorf("%q: %q", ref, b)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 100, 0)
+	_, good := put(t, s, "bob", "good")
+	_, bad := put(t, s, "bob", "bad")
+	must(t, os.WriteFile(filepath.Join(dir, bad.Ref), []byte("bud"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
+	var told bytes.Buffer
+	n, err := Check(dir, func(name, problem string) { fmt.Fprintln(&told, name, problem) })
+	want := bad.Ref + " the file is damaged\nREADME is no attachment\n"
+	if err != nil || n != 2 || told.String() != want {
+		t.Errorf("%d, %v, %s; %s is good", n, err, told.String(), good.Ref)
+	}
+	if _, err := s.Open(bad.Ref); !errors.Is(err, ErrDamaged) {
+		t.Error(err)
+	}
+	if n, err := Check(filepath.Join(dir, "none"), nil); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+}

@@ -1,0 +1,284 @@
+package sessions
+
+import (
+	"errors"
+	"io"
+	"path"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"whoelse/keys/nick"
+	"whoelse/room"
+	"whoelse/room/attachments"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
+	"whoelse/sessions/result"
+	"whoelse/sessions/text"
+)
+
+// Limits of files beside those of the store.
+const (
+	maxFileName  = 100             // characters
+	uploadWithin = 5 * time.Minute // one upload
+	defaultName  = "paste.txt"
+)
+
+// errUploadSlow ends a session whose upload goes on for too long.
+var errUploadSlow = errors.New("the file did not arrive within 5 minutes")
+
+// paste sends standard input as a file.
+func (s *session) paste(call parse.Call) result.Result {
+	place, failed := s.enterSending()
+	if failed != nil {
+		return failed
+	}
+	defer place.Stop()
+	up, failed := s.receive(call)
+	if failed != nil {
+		return failed
+	}
+	defer up.discard()
+	if _, err := io.Copy(up.Upload, s.ch); err != nil {
+		return s.uploadFailed(err)
+	}
+	if s.ch.Broke() || s.hungUp() {
+		return result.Failure{Code: result.Refused, Reason: result.Incomplete}
+	}
+	if call.File == "" {
+		call.File = defaultName
+	}
+	s.sendFile(up, call, func(r result.Result) { s.report(r) })
+	return nil
+}
+
+// sending is a session's place among those that send files. It ends the session when that takes
+// too long, so that nobody keeps a place for ever.
+type sending struct {
+	*time.Timer
+	leave func()
+}
+
+// Stop gives the place back.
+func (s sending) Stop() {
+	s.Timer.Stop()
+	s.leave()
+}
+
+// enterSending takes a place. The failure is that there is none.
+func (s *session) enterSending() (place sending, failed result.Result) {
+	leave, err := s.manager.cfg.Files.Enter(s.member.Nick(), addrOf(s.from))
+	if err != nil {
+		return place, s.uploadFailed(err)
+	}
+	return sending{time.AfterFunc(uploadWithin, func() { s.end(errUploadSlow) }), leave}, nil
+}
+
+// hungUp reports whether the client has given up, or was sent away: what came may be half of a file.
+func (s *session) hungUp() bool {
+	select {
+	case <-s.ch.Closed():
+		return true
+	default:
+		return s.ctx.Err() != nil
+	}
+}
+
+// upload is a file on its way from a person to others.
+type upload struct {
+	*attachments.Upload
+	failed atomic.Bool // some of it could not be written
+	sent   bool        // it is the receipts' to keep or to discard
+}
+
+// discard removes what was not sent.
+func (u *upload) discard() {
+	if !u.sent {
+		u.Discard() // what is left is removed at the next start
+	}
+}
+
+// receive begins a file for some people. The failure is why it can't be sent.
+func (s *session) receive(call parse.Call) (*upload, result.Result) {
+	if failed := s.mayNotSend(call); failed != nil {
+		return nil, failed
+	}
+	up, err := s.manager.cfg.Files.Create(s.member.Nick())
+	if err != nil {
+		return nil, s.uploadFailed(err)
+	}
+	return &upload{Upload: up}, nil
+}
+
+// mayNotSend is why a file can't be sent, nil if it can. What comes from scp or sftp has no other
+// check, and an upload may take longer than a key is good for.
+func (s *session) mayNotSend(call parse.Call) result.Result {
+	if why, stale := s.ch.Stale(); stale {
+		return result.Failure{Code: result.NotAllowed, Err: errors.New(why)}
+	}
+	if failed := s.refusal(commandNamed("paste"), call); failed != nil {
+		return failed
+	}
+	if s.manager.cfg.Files.Max() == 0 {
+		return result.Failure{Code: result.Refused, Reason: result.FilesOff, Most: maxText}
+	}
+	var unknown result.Result
+	for _, to := range call.To {
+		switch {
+		case nick.IsGuest(to):
+			return result.Failure{Code: result.Refused, Reason: result.NoGuestFiles, Nick: to}
+		case s.known(to):
+			call.To = nil // the others' receipts say so
+		case unknown == nil:
+			unknown = s.nobody(to)
+		}
+	}
+	if call.To != nil && unknown != nil {
+		return unknown
+	}
+	// A limit that is reached is told before the bytes are sent.
+	if err := s.charge(1); err != nil {
+		return s.failed(result.Failure{Err: err})
+	}
+	s.refund(1)
+	return nil
+}
+
+// uploadFailed is why a file could not be received.
+func (s *session) uploadFailed(err error) result.Failure {
+	switch {
+	case errors.Is(err, attachments.ErrTooLarge):
+		return s.tooLarge()
+	case errors.Is(err, attachments.ErrBusy), errors.Is(err, attachments.ErrBusyNick):
+		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
+	}
+	return s.failed(result.Failure{Reason: result.StoringFile, Err: err})
+}
+
+func (s *session) tooLarge() result.Failure {
+	return result.Failure{Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max())}
+}
+
+// sendFile sends a file that is complete. It returns at once, and how many answers will come to tell,
+// which must not block: a receipt for each recipient, or why nobody gets it.
+func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)) (answers int) {
+	if failed := s.mayNotSend(call); failed != nil {
+		tell(failed)
+		return 1
+	}
+	size, err := up.Size()
+	if err != nil {
+		tell(s.uploadFailed(err))
+		return 1
+	}
+	own := s.record(call) + quota.File(size)
+	total := s.total(call, own)
+	if err := s.charge(total); err != nil {
+		tell(s.failed(result.Failure{Err: err}))
+		return 1
+	}
+	file, err := up.Finish(fileName(call.File))
+	if err != nil {
+		s.refund(total)
+		tell(s.uploadFailed(err))
+		return 1
+	}
+	up.sent = true
+	var taken atomic.Bool
+	var left atomic.Int32
+	left.Store(int32(len(call.To)))
+	send := func(receipt func(room.Receipt)) error {
+		s.member.SendFile(call.To, file, receipt)
+		return nil
+	}
+	s.deliver(call, own, send, func(r result.Receipt) {
+		if r.Taken() {
+			taken.Store(true)
+		}
+		if left.Add(-1) == 0 { // removing a name must not hold up the log
+			go s.settle(up, taken.Load())
+		}
+		tell(r)
+	})
+	return len(call.To)
+}
+
+// settle ends an upload whose message is on record, or is not.
+func (s *session) settle(up *upload, taken bool) {
+	end := up.Discard
+	if taken {
+		end = up.Keep
+	}
+	if err := end(); err != nil {
+		s.manager.complain("ending an upload failed; the next start does", s.member.Nick(), err)
+	}
+}
+
+// fileName makes of what a sender calls a file a name without folders, fit to be shown.
+func fileName(name string) string {
+	name = text.CleanLine(path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "?"), `\`, "/")))
+	if name = strings.TrimSpace(name); strings.Trim(name, "./ ") == "" {
+		return "file"
+	}
+	for utf8.RuneCountInString(name) > maxFileName {
+		_, last := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-last]
+	}
+	return name
+}
+
+// fetch prints a file that was sent to the person, or by them.
+func (s *session) fetch(call parse.Call) result.Result {
+	if _, _, _, pty := s.ch.Pty(); pty {
+		return result.Failure{Code: result.Usage, Reason: result.FetchOnTerminal}
+	}
+	m, failed := s.messageWithFile(call.Text)
+	if failed != nil {
+		return failed
+	}
+	file, err := s.manager.cfg.Files.Open(m.File.Ref)
+	switch {
+	case errors.Is(err, attachments.ErrGone):
+		return result.Failure{
+			Code: result.Refused, Reason: result.FileGone, About: fileName(m.File.Name),
+			N: int(s.manager.cfg.Files.Keep().Hours() / 24),
+		}
+	case err != nil:
+		return s.failed(result.Failure{Reason: result.ReadingFile, Err: err})
+	}
+	defer file.Close()
+	if _, err := io.Copy(printer{s}, file); err != nil && s.ctx.Err() == nil {
+		return s.failed(result.Failure{Reason: result.ReadingFile, Err: err})
+	}
+	return nil
+}
+
+func (s *session) messageWithFile(id string) (found *room.Message, failed result.Result) {
+	none := result.Failure{Code: result.Refused, Reason: result.NoSuchFile, About: id}
+	if len(id) < minID {
+		return nil, none
+	}
+	for page, err := range s.member.FindFile(s.ctx, id) {
+		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
+			return nil, s.failed(result.Failure{Reason: result.FindingMessage, Err: err})
+		}
+		if len(page.Messages) > 0 {
+			return page.Messages[0], nil
+		}
+	}
+	return nil, none
+}
+
+// printer prints bytes as they are. It waits while much is queued, and for the rate.
+type printer struct{ s *session }
+
+// Write implements io.Writer.
+func (p printer) Write(b []byte) (int, error) {
+	if !p.s.paced(len(b)/messageWorth, func() {}) || p.s.ctx.Err() != nil {
+		return 0, io.ErrClosedPipe
+	}
+	p.s.print(string(b), nil)
+	return len(b), nil
+}

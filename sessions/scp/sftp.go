@@ -1,0 +1,167 @@
+package scp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/pkg/sftp"
+)
+
+// maxPacket bounds a packet of sftp, which the library keeps some two dozen of: what servers have to
+// take, and clients to be content with. The library takes eight times as much.
+const maxPacket = 34_000
+
+// ServeSFTP serves a client until its input ends. log is told of panics, with their stack: the
+// library calls handlers on goroutines of its own, where they would end the process.
+func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte)) error {
+	h := handlers{to, log}
+	server := sftp.NewRequestServer(&packets{ReadWriter: conn}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
+	err := server.Serve()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // files that were open are discarded
+		return nil
+	}
+	return err
+}
+
+// packets is a connection without packets that are too long.
+type packets struct {
+	io.ReadWriter
+	header []byte // of the next packet
+	left   int    // of this one
+}
+
+// Read implements io.Reader.
+func (p *packets) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		b = b[:min(len(b), 4-len(p.header))]
+	} else {
+		b = b[:min(len(b), p.left)]
+	}
+	n, err := p.ReadWriter.Read(b)
+	if p.left > 0 {
+		p.left -= n
+		return n, err
+	}
+	if p.header = append(p.header, b[:n]...); len(p.header) == 4 {
+		length := binary.BigEndian.Uint32(p.header)
+		if length > maxPacket {
+			return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
+		}
+		p.left, p.header = int(length), p.header[:0]
+	}
+	return n, err
+}
+
+// Close implements io.Closer: the library ends a client that breaks the protocol by it.
+func (p *packets) Close() error { return nil }
+
+// handlers answer an sftp client. The library calls one of them at a time, but for WriteAt.
+type handlers struct {
+	to  Drop
+	log func(what string, stack []byte)
+}
+
+// recover makes a panic an error.
+func (h handlers) recover(err *error) {
+	if p := recover(); p != nil {
+		h.log(fmt.Sprint(p), debug.Stack())
+		*err = sftp.ErrSSHFxFailure
+	}
+}
+
+// Filewrite implements sftp.FileWriter.
+func (h handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
+	defer h.recover(&err)
+	people, name, err := split(r.Filepath)
+	if err == nil && name == "" {
+		err = ErrNoPeople
+	}
+	if err != nil {
+		return nil, h.to.Refuse(err)
+	}
+	f, err := h.to.Create(people, name, -1)
+	if err != nil {
+		return nil, err
+	}
+	return &incoming{File: f, h: h}, nil
+}
+
+// incoming is a file that an sftp client writes.
+type incoming struct {
+	File
+	h      handlers
+	broken bool // the connection ended
+}
+
+// TransferError implements sftp.TransferError: Close follows.
+func (f *incoming) TransferError(error) { f.broken = true }
+
+// Close implements io.Closer.
+func (f *incoming) Close() (err error) {
+	defer f.h.recover(&err)
+	defer f.Discard()
+	if f.broken {
+		return nil
+	}
+	return f.Finish()
+}
+
+// Fileread implements sftp.FileReader.
+func (h handlers) Fileread(*sftp.Request) (_ io.ReaderAt, err error) {
+	defer h.recover(&err)
+	return nil, h.to.Refuse(ErrOnlySend)
+}
+
+// Filecmd implements sftp.FileCmder. Times and modes, which scp -p sends, are taken for nothing.
+func (h handlers) Filecmd(r *sftp.Request) (err error) {
+	defer h.recover(&err)
+	switch r.Method {
+	case "Setstat":
+		return nil
+	case "Mkdir":
+		return h.to.Refuse(ErrFolder)
+	}
+	return h.to.Refuse(ErrOnlySend)
+}
+
+// Filelist implements sftp.FileLister.
+func (h handlers) Filelist(r *sftp.Request) (_ sftp.ListerAt, err error) {
+	defer h.recover(&err)
+	if r.Method != "Stat" {
+		return nil, h.to.Refuse(ErrOnlySend)
+	}
+	people, name, err := split(r.Filepath)
+	switch {
+	case err != nil || name != "":
+		return nil, os.ErrNotExist
+	case people != "":
+		if err := h.to.Check(people); err != nil {
+			return nil, os.ErrNotExist
+		}
+	}
+	return folder{}, nil
+}
+
+// folder is the only thing there is.
+type folder struct{}
+
+// ListAt implements sftp.ListerAt.
+func (f folder) ListAt(to []os.FileInfo, at int64) (int, error) {
+	if at > 0 || len(to) == 0 {
+		return 0, io.EOF
+	}
+	to[0] = f
+	return 1, io.EOF
+}
+
+func (folder) Name() string       { return "/" }
+func (folder) Size() int64        { return 0 }
+func (folder) Mode() os.FileMode  { return os.ModeDir | 0o300 }
+func (folder) ModTime() time.Time { return time.Unix(0, 0) }
+func (folder) IsDir() bool        { return true }
+func (folder) Sys() any           { return nil }

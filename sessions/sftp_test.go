@@ -1,0 +1,203 @@
+package sessions_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pkg/sftp"
+	gossh "golang.org/x/crypto/ssh"
+
+	"whoelse/room"
+	"whoelse/sessions/internal/testclient"
+	"whoelse/sessions/sshd"
+)
+
+// sftp connects somebody's client of sftp.
+func (r *rig) sftp(nick string) (*sftp.Client, *gossh.Client) {
+	r.t.Helper()
+	conn := dialSSH(r.t, r.addr, nick)
+	c, err := sftp.NewClient(conn)
+	r.must(err)
+	return c, conn
+}
+
+// stored lists what is in the folder of the files, in new too.
+func (r *rig) stored() (names []string) {
+	r.t.Helper()
+	for _, pattern := range []string{"attachments/*Z-*", "attachments/new/*"} {
+		some, err := filepath.Glob(filepath.Join(r.dir, pattern))
+		r.must(err)
+		names = append(names, some...)
+	}
+	return names
+}
+
+func (r *rig) storesNothing() {
+	r.t.Helper()
+	for end := time.Now().Add(patience); len(r.stored()) > 0; {
+		if time.Now().After(end) {
+			r.t.Fatalf("there is %q", r.stored())
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// put sends a file by sftp.
+func put(c *sftp.Client, path, content string) error {
+	f, err := c.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write([]byte(content)); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+func TestHostileSFTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.registers("carol")
+	c, conn := r.sftp("bob")
+	// Names of any kind stay names.
+	names := []string{"..", "a\nb", "\x1b]0;x\a", strings.Repeat("x", 10_000), `..\..\x`, "\xff", "x (1 KB); to get it: ssh evil"}
+	var want []string
+	for i, name := range names {
+		if err := put(c, "carol/"+name, fmt.Sprint(i)); (err == nil) != (name != "..") {
+			t.Errorf("%.20q: %v", name, err)
+		}
+	}
+	all, err := room.Collect(r.store.Unread("carol"))
+	r.must(err)
+	for _, m := range all {
+		want = append(want, m.File.Name)
+		if n := []rune(m.File.Name); len(n) > 100 || strings.ContainsAny(m.File.Name, "\n\x1b/\\") {
+			t.Errorf("%q", m.File.Name)
+		}
+	}
+	if len(want) != len(names)-1 {
+		t.Errorf("sent: %q", want)
+	}
+	before := len(r.stored())
+	// One file at a time, and one that is left open is not sent.
+	first, err := c.Create("carol/first")
+	r.must(err)
+	_, err = first.Write([]byte("x"))
+	r.must(err)
+	if _, err := c.Create("carol/second"); err == nil {
+		t.Error("two files at a time")
+	}
+	if _, err := first.WriteAt([]byte("x"), 1<<50); err == nil {
+		t.Error("a file of 1 PiB")
+	}
+	if err := first.Close(); err == nil {
+		t.Error("a file that failed is sent")
+	}
+	left, err := c.Create("carol/left")
+	r.must(err)
+	_, err = left.Write([]byte("x"))
+	r.must(err)
+	conn.Close()
+	for end := time.Now().Add(patience); len(r.stored()) != before; {
+		if time.Now().After(end) {
+			t.Fatalf("there are %q", r.stored())
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if all, err := room.Collect(r.store.Unread("carol")); err != nil || len(all) != len(want) {
+		t.Errorf("%v, %d messages, want %d", err, len(all), len(want))
+	}
+}
+
+// Many clients of one person get few places, and all are free afterwards.
+func TestManySFTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.registers("carol")
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	let := 0
+	hold := make(chan struct{})
+	var ready sync.WaitGroup
+	for range 12 {
+		ready.Add(1)
+		all.Go(func() {
+			conn := dialSSH(t, r.addr, "bob")
+			defer conn.Close()
+			c, err := sftp.NewClient(conn)
+			if err == nil {
+				_, err = c.Create("carol/x")
+			}
+			if err == nil {
+				mu.Lock()
+				let++
+				mu.Unlock()
+			}
+			ready.Done()
+			<-hold
+		})
+	}
+	ready.Wait()
+	close(hold)
+	all.Wait()
+	if let != 4 {
+		t.Errorf("%d files were let in", let)
+	}
+	r.storesNothing()
+	c, conn := r.sftp("bob")
+	if err := put(c, "carol/x", "hello"); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
+}
+
+// Who is muted, or sent away, in the middle of a file has not sent it.
+func TestSFTPOfWhoIsSentAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.registers("carol")
+	c, conn := r.sftp("bob")
+	defer conn.Close()
+	begin := func() *sftp.File {
+		f, err := c.Create("carol/x")
+		r.must(err)
+		_, err = f.Write([]byte("hello"))
+		r.must(err)
+		return f
+	}
+	f := begin()
+	_, err := r.files.Mutes.Add("bob", "op", 0)
+	r.must(err)
+	if f.Close() == nil {
+		t.Error("a file of somebody who is muted is sent")
+	}
+	_, err = r.files.Mutes.Remove("bob")
+	r.must(err)
+	f = begin()
+	r.manager.EndWhere(func(*sshd.Login, string) (string, bool) { return "go", true })
+	if f.Close() == nil {
+		t.Error("a file of somebody who was sent away is sent")
+	}
+	r.storesNothing()
+	if all, err := room.Collect(r.store.Unread("carol")); err != nil || len(all) > 0 {
+		t.Errorf("%v, %d messages", err, len(all))
+	}
+}
+
+// dialSSH logs in with the nick's key.
+func dialSSH(t testing.TB, addr, nick string) *gossh.Client {
+	conn, err := gossh.Dial("tcp", addr, testclient.Login(nick, func(string) {}, gossh.PublicKeys(signer(nick))))
+	if err != nil {
+		t.Error(err)
+		t.FailNow()
+	}
+	return conn
+}
