@@ -162,6 +162,28 @@ func TestFileLimits(t *testing.T) {
 	off.holds(sent + 1)
 }
 
+// What one address, and one network, may store in files is added up over nicks.
+func TestFilesOfAnAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flag, words string }{
+		{"--max-bytes-per-address", "not sent: your address has reached its limit for one minute"},
+		{"--max-bytes-per-network", "not sent: your network has reached its limit for one minute"},
+		{"--max-bytes-per-minute", "not sent: the room has reached its limit for one minute"},
+	} {
+		limit := "1M" // and a 16th of it in a minute
+		if c.flag == "--max-bytes-per-minute" {
+			limit = "64K"
+		}
+		s := startServer(t, t.TempDir(), "--exempt", "none", c.flag, limit, "--max-claims-per-address", "0")
+		all := filers(t, s, "bob", "carol", "dave")
+		large := strings.Repeat("x", 20<<10)
+		all[0].run(large, 0, "kept for dave", "paste", "dave")
+		all[1].run(large, 0, "kept for dave", "paste", "dave")
+		all[1].run(large, 1, c.words, "paste", "dave")
+		s.holds(2)
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
