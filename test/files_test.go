@@ -85,6 +85,15 @@ func (s *server) holds(n int) {
 	}
 }
 
+// receives reports whether a file that begins like that is coming in.
+func (s *server) receives(content string) bool {
+	parts, _ := filepath.Glob(filepath.Join(s.data, "attachments", "new", "*.part")) // the pattern is a good one
+	return slices.ContainsFunc(parts, func(part string) bool {
+		got, err := os.ReadFile(part)
+		return err == nil && string(got) == content
+	})
+}
+
 // A file goes to those it was sent to, as it is, and to nobody else.
 func TestFiles(t *testing.T) {
 	t.Parallel()
@@ -264,7 +273,25 @@ func TestFilesSurviveKills(t *testing.T) {
 			})
 		}
 		<-enough
+		half := s.openSSH("carol", carol.keys, nil, "paste", "bob")
+		in, err := half.StdinPipe()
+		if err == nil {
+			err = half.Start()
+		}
+		if err == nil {
+			_, err = io.WriteString(in, "half of a file")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(patience); !s.receives("half of a file"); {
+			if time.Now().After(end) {
+				t.Fatal("nothing is written")
+			}
+			<-time.After(10 * time.Millisecond)
+		}
 		s.kill()
+		half.Wait()
 		senders.Wait()
 		s = startServer(t, data)
 		for i := range all {
@@ -320,6 +347,10 @@ func TestFilesInTheFolder(t *testing.T) {
 	if err == nil || !bytes.Contains(out, []byte("the file is damaged")) {
 		t.Errorf("%v: %s", err, out)
 	}
+	if err := os.Remove(filepath.Join(restored, "attachments", "new")); err != nil {
+		t.Fatal(err)
+	}
+	carol.run("x", 1, "whoelse: storing the file failed: storage trouble", "paste", "bob")
 	// It is two days old, by its name.
 	old := "20260101T000000.000000Z" + filepath.Base(file)[len("20260101T000000.000000Z"):]
 	if err := os.Rename(file, filepath.Join(filepath.Dir(file), old)); err != nil {
