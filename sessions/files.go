@@ -44,7 +44,7 @@ func (s *session) paste(call parse.Call) result.Result {
 	if _, err := io.Copy(up.Upload, s.ch); err != nil {
 		return s.uploadFailed(err)
 	}
-	if s.ch.Broke() || s.hungUp() {
+	if !s.ended() {
 		return result.Failure{Code: result.Refused, Reason: result.Incomplete}
 	}
 	if call.File == "" {
@@ -52,6 +52,13 @@ func (s *session) paste(call parse.Call) result.Result {
 	}
 	s.sendFile(up, call, func(r result.Result) { s.report(r) })
 	return nil
+}
+
+// ended reports whether the client has ended its input, rather than closed the channel or gone.
+func (s *session) ended() bool {
+	open := make(chan bool, 1)
+	s.ch.Confirm(func(ok bool) { open <- ok })
+	return <-open && !s.hungUp()
 }
 
 // sending is a session's place among those that send files. It ends the session when that takes

@@ -13,6 +13,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/internal/testclient"
+	"whoelse/sessions/protocol"
 	"whoelse/sessions/sshd"
 )
 
@@ -189,6 +190,55 @@ func TestSFTPOfWhoIsSentAway(t *testing.T) {
 	r.storesNothing()
 	if all, err := room.Collect(r.store.Unread("carol")); err != nil || len(all) > 0 {
 		t.Errorf("%v, %d messages", err, len(all))
+	}
+}
+
+// A client that closes the channel in the middle of its input has sent nothing, though the
+// connection stays open.
+func TestPasteIsClosed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	r.registers("carol")
+	conn := dialSSH(t, r.addr, "bob")
+	defer conn.Close()
+	other, err := conn.NewSession() // keeps the connection open
+	r.must(err)
+	r.must(other.Start("tail"))
+	for range 20 {
+		s, err := conn.NewSession()
+		r.must(err)
+		in, err := s.StdinPipe()
+		r.must(err)
+		r.must(s.Start("paste carol"))
+		_, err = in.Write([]byte("half"))
+		r.must(err)
+		s.Close()
+		r.storesNothing()
+	}
+	if all, err := room.Collect(r.store.Unread("carol")); err != nil || len(all) > 0 {
+		t.Errorf("%v, %d messages", err, len(all))
+	}
+}
+
+// A program is told of a file in a frame that the schema describes.
+func TestProgramsFiles(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	carol := r.joins("carol")
+	c, conn := r.sftp("bob")
+	defer conn.Close()
+	sent := make(chan error, 1)
+	go func() { sent <- put(c, "carol/notes.txt", "hello") }()
+	f := carol.frame()
+	carol.writes(`{"CMD":"READ","IDS":"` + f.ID + `"}`)
+	r.must(<-sent)
+	if f.File == nil || *f.File != (protocol.File{Name: "notes.txt", Size: 5}) || f.Msg != "notes.txt" || f.Type != protocol.Private {
+		t.Errorf("%+v", f)
+	}
+	if got := runs(t, r, dial{user: "carol", key: "carol", command: "fetch " + f.ID}); !strings.HasPrefix(got, "hello") {
+		t.Errorf("%q", got)
 	}
 }
 

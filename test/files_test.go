@@ -83,6 +83,15 @@ func (s *server) holds(n int) {
 	}
 }
 
+// receives reports whether a file that begins like that is coming in.
+func (s *server) receives(content string) bool {
+	parts, _ := filepath.Glob(filepath.Join(s.data, "attachments", "new", "*.part")) // the pattern is a good one
+	return slices.ContainsFunc(parts, func(part string) bool {
+		got, err := os.ReadFile(part)
+		return err == nil && string(got) == content
+	})
+}
+
 // A file goes to those it was sent to, as it is, and to nobody else.
 func TestFiles(t *testing.T) {
 	t.Parallel()
@@ -158,6 +167,28 @@ func TestFileLimits(t *testing.T) {
 	bob.s, carol.s = off, off
 	bob.run("x", 1, "not sent: files are turned off on this server", "paste", "carol")
 	off.holds(sent + 1)
+}
+
+// What one address, and one network, may store in files is added up over nicks.
+func TestFilesOfAnAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flag, words string }{
+		{"--max-bytes-per-address", "not sent: your address has reached its limit for one minute"},
+		{"--max-bytes-per-network", "not sent: your network has reached its limit for one minute"},
+		{"--max-bytes-per-minute", "not sent: the room has reached its limit for one minute"},
+	} {
+		limit := "1M" // and a 16th of it in a minute
+		if c.flag == "--max-bytes-per-minute" {
+			limit = "64K"
+		}
+		s := startServer(t, t.TempDir(), "--exempt", "none", c.flag, limit, "--max-claims-per-address", "0")
+		all := filers(t, s, "bob", "carol", "dave")
+		large := strings.Repeat("x", 20<<10)
+		all[0].run(large, 0, "kept for dave", "paste", "dave")
+		all[1].run(large, 0, "kept for dave", "paste", "dave")
+		all[1].run(large, 1, c.words, "paste", "dave")
+		s.holds(2)
+	}
 }
 
 type zeros struct{}
@@ -240,7 +271,25 @@ func TestFilesSurviveKills(t *testing.T) {
 			})
 		}
 		<-enough
+		half := s.openSSH("carol", carol.keys, nil, "paste", "bob")
+		in, err := half.StdinPipe()
+		if err == nil {
+			err = half.Start()
+		}
+		if err == nil {
+			_, err = io.WriteString(in, "half of a file")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(patience); !s.receives("half of a file"); {
+			if time.Now().After(end) {
+				t.Fatal("nothing is written")
+			}
+			<-time.After(10 * time.Millisecond)
+		}
 		s.kill()
+		half.Wait()
 		senders.Wait()
 		s = startServer(t, data)
 		for i := range all {
@@ -296,6 +345,10 @@ func TestFilesInTheFolder(t *testing.T) {
 	if err == nil || !bytes.Contains(out, []byte("the file is damaged")) {
 		t.Errorf("%v: %s", err, out)
 	}
+	if err := os.Remove(filepath.Join(restored, "attachments", "new")); err != nil {
+		t.Fatal(err)
+	}
+	carol.run("x", 1, "whoelse: storing the file failed: storage trouble", "paste", "bob")
 	// It is two days old, by its name.
 	old := "20260101T000000.000000Z" + filepath.Base(file)[len("20260101T000000.000000Z"):]
 	if err := os.Rename(file, filepath.Join(filepath.Dir(file), old)); err != nil {

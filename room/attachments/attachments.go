@@ -24,11 +24,14 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/internal/netaddr"
 	"whoelse/room"
 )
@@ -80,10 +83,15 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := root.Mkdir(pendingFolder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	s := &Store{root: root, max: max, keep: keep, senders: map[string]int{}}
+	err = root.Mkdir(pendingFolder, 0o700)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = errors.Join(s.sync("."), atomicfile.Store{}.SyncDir(filepath.Dir(dir)))
+	}
+	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	return &Store{root: root, max: max, keep: keep, senders: map[string]int{}}, nil
+	return s, nil
 }
 
 // Close closes the folder.
@@ -181,27 +189,34 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for at := time.Now().UTC(); u.ref == ""; at = at.Add(time.Microsecond) {
-		ref := at.Format(stamp) + "-" + u.nick + "-" + hex.EncodeToString(sum.Sum(nil))
-		err := u.store.root.Link(u.temp, ref)
-		switch {
-		case err == nil:
-			u.ref = ref
-		case !errors.Is(err, fs.ErrExist):
-			return nil, err
+	for at := time.Now().UTC(); u.ref == "" && err == nil; at = at.Add(time.Microsecond) {
+		err = u.link(at.Format(stamp) + "-" + u.nick + "-" + hex.EncodeToString(sum.Sum(nil)))
+		if errors.Is(err, fs.ErrExist) { // the same, at the same moment
+			err = nil
 		}
 	}
-	// The name in new is what Recover looks for.
-	if err := u.store.root.Rename(u.temp, pendingFolder+"/"+u.ref); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	u.temp = pendingFolder + "/" + u.ref
-	for _, dir := range []string{pendingFolder, "."} {
-		if err := u.store.sync(dir); err != nil {
-			return nil, err
-		}
-	}
 	return &room.File{Name: name, Size: size, Ref: u.ref}, nil
+}
+
+// link gives the file its name, durably: first in pendingFolder, where Recover looks for it.
+func (u *Upload) link(ref string) error {
+	root, pending := u.store.root, pendingFolder+"/"+ref
+	err := root.Link(u.temp, pending)
+	if err != nil {
+		return err
+	}
+	if err = u.store.sync(pendingFolder); err == nil {
+		err = root.Link(u.temp, ref)
+	}
+	if err != nil {
+		return errors.Join(err, root.Remove(pending))
+	}
+	err = root.Remove(u.temp)
+	u.ref, u.temp = ref, pending
+	return errors.Join(err, u.store.sync("."))
 }
 
 // Keep ends the upload of a file that a message on record has.
@@ -240,13 +255,17 @@ func (s *Store) Open(ref string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, ErrGone
 	}
-	f, err := s.root.Open(ref)
+	f, err := s.root.OpenFile(ref, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrGone
 	} else if err != nil {
 		return nil, err
 	}
-	got, err := sumOf(f)
+	info, err := f.Stat()
+	got := ""
+	if err == nil && info.Mode().IsRegular() {
+		got, err = sumOf(f)
+	}
 	if err == nil && got != sum {
 		err = ErrDamaged
 	}

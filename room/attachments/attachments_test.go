@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -220,7 +221,10 @@ func TestForeignRefs(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o600))
 	must(t, os.Remove(filepath.Join(dir, "a", f.Ref)))
 	must(t, os.Symlink("../secret", filepath.Join(dir, "a", f.Ref)))
-	for _, ref := range []string{"", ".", "../secret", "/etc/passwd", "new", "new/" + f.Ref, f.Ref, f.Ref + "\n", "x" + f.Ref} {
+	_, g := put(t, s, "bob", "y")
+	must(t, os.Remove(filepath.Join(dir, "a", g.Ref)))
+	must(t, syscall.Mkfifo(filepath.Join(dir, "a", g.Ref), 0o600))
+	for _, ref := range []string{g.Ref, "", ".", "../secret", "/etc/passwd", "new", "new/" + f.Ref, f.Ref, f.Ref + "\n", "x" + f.Ref} {
 		if got, err := s.Open(ref); err == nil {
 			b, _ := io.ReadAll(got)
 			t.Errorf("%q: %q", ref, b)

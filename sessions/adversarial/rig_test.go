@@ -24,6 +24,7 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/room"
+	"whoelse/room/attachments"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
@@ -85,6 +86,7 @@ type rig struct {
 	manager   *sessions.Manager
 	admission *admission.Controller
 	quota     *quota.Limiter
+	files     *attachments.Store
 	ssh       *sshd.Server
 	listener  net.Listener
 	served    chan error
@@ -127,10 +129,13 @@ func (r *rig) start(o options) {
 	r.audit, err = audit.Open(filepath.Join(r.dir, "audit.jsonl"))
 	r.must(err)
 	r.used = lastused.Open(filepath.Join(r.dir, "used.json"), log)
+	r.files, err = attachments.Open(filepath.Join(r.dir, "attachments"), 1<<20, 0)
+	r.must(err)
 	codes := invites.Open(filepath.Join(r.dir, "invites.json"))
 	r.manager = sessions.New(sessions.Config{
 		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
 		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
+		Files: r.files,
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.admission = admission.New(o.limits, r.bans)
@@ -183,7 +188,7 @@ func (r *rig) stop() {
 	r.unwatch()
 	r.used.Write()
 	r.must(r.audit.Close())
-	if err := cmp.Or(r.store.Close(), <-r.served); err != nil {
+	if err := cmp.Or(r.store.Close(), r.files.Close(), <-r.served); err != nil {
 		r.Error(err)
 	}
 	r.log.check(r.T)

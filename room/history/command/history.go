@@ -96,6 +96,9 @@ func line(l history.Line) string {
 	if m.Text != "" {
 		text += ": " + m.Text
 	}
+	if m.File != nil {
+		text += fmt.Sprintf(": file %s, %s", m.File.Name, cli.Count(int(m.File.Size), "byte"))
+	}
 	if m.Kind == room.KindReceipt {
 		text += " has read the message of " + local(m.RefTime)
 	}
