@@ -45,7 +45,7 @@ func (f filer) run(input string, status int, words string, command ...string) st
 	return out
 }
 
-var fetchID = regexp.MustCompile(`to get it: ssh -p \d+ (\S+)@localhost fetch ([0-9a-z]{4})\n`)
+var fetchID = regexp.MustCompile(`: ssh -p \d+ (\S+)@localhost fetch ([0-9a-z]{4})\n`)
 
 // offered returns the IDs of the files that the inbox has, which is read by that.
 func (f filer) offered() (ids []string) {
@@ -102,7 +102,7 @@ func TestFiles(t *testing.T) {
 	bob, carol, dave, eve := all[0], all[1], all[2], all[3]
 	content := "one\r\ntwo\x00\x1b[2J\xff\n\n"
 	bob.run(content, 0, "kept for dave", "paste", "carol,dave", "--name", "notes.txt")
-	inbox := carol.run("", 0, "[bob -> you, dave] sent notes.txt (16 bytes); to get it: ssh -p "+s.port+" carol@localhost fetch ", "inbox")
+	inbox := carol.run("", 0, "[bob -> you, dave] sent notes.txt (16 bytes): ssh -p "+s.port+" carol@localhost fetch ", "inbox")
 	id := fetchID.FindStringSubmatch(inbox)[2]
 	for _, f := range []filer{bob, carol, dave} {
 		if got := f.run("", 0, "", "fetch", id); got != content {
@@ -413,7 +413,7 @@ func testSCP(t *testing.T, mode string) {
 	bob.scp(mode, 0, "", whole, "HOST:carol/")
 	inbox := carol.run("", 0, "", "inbox")
 	for _, words := range []string{
-		"[bob -> you] sent notes.txt (5 bytes); ", "[bob -> you] sent other.txt (5 bytes); ", "[bob -> you, dave] sent notes.txt (5 bytes)",
+		"[bob -> you] sent notes.txt (5 bytes): ", "[bob -> you] sent other.txt (5 bytes): ", "[bob -> you, dave] sent notes.txt (5 bytes)",
 		"sent empty (0 bytes)", "sent a [2J b.txt (3 bytes)", "sent whole (200.0 KB)",
 	} {
 		if !strings.Contains(inbox, words) {
@@ -450,5 +450,22 @@ func testSCP(t *testing.T, mode string) {
 	s.holds(7)
 	if got := carol.offered(); len(got) > 0 {
 		t.Errorf("carol was offered %q", got)
+	}
+}
+
+// Whoever has a nick after somebody else can't fetch that one's files; the sender can.
+func TestFilesOfARetiredNick(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), "--nick-reserve", "0")
+	all := filers(t, s, "bob", "carol")
+	bob, carol := all[0], all[1]
+	bob.run("hello", 0, "", "paste", "carol")
+	id := carol.offered()[0]
+	carol.run("", 0, "", "key", "leave", "carol")
+	s.logs(1, "set aside, nobody holds the nick any more")
+	next := filers(t, s, "carol")[0]
+	next.run("", 1, "no message to or from you", "fetch", id)
+	if got := bob.run("", 0, "", "fetch", id); got != "hello" {
+		t.Errorf("bob got %q", got)
 	}
 }
