@@ -171,6 +171,19 @@ func TestFileLimits(t *testing.T) {
 	off.holds(sent + 1)
 }
 
+// The largest file takes all of a minute's limit, and goes through in spite of a message before it.
+func TestLargestFile(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	all := filers(t, s, "bob", "carol")
+	all[0].run("", 0, "kept for carol", "send", "carol", "a file follows")
+	all[0].run(strings.Repeat("x", 1<<20), 0, "kept for carol", "paste", "carol")
+	all[0].run(strings.Repeat("x", 1<<20), 1, "not sent: you have reached your limit for one minute; try again in ", "paste", "carol")
+	if got := all[1].run("", 0, "", "fetch", all[1].offered()[0]); got != strings.Repeat("x", 1<<20) {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
 // What one address, and one network, may store in files is added up over nicks.
 func TestFilesOfAnAddress(t *testing.T) {
 	t.Parallel()
