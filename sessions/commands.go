@@ -129,7 +129,7 @@ func init() {
 		{may: keyed, shellOnly: true, speaks: true, run: (*session).paste, Syntax: parse.Syntax{
 			Name: "paste", Args: parse.PasteArgs,
 			Usage: "ssh HOST paste NICK", Help: "for scripts: send standard input as a file",
-			More: "NICK can be several nicks, with commas between them. They see the file's name and size, and a command to fetch it. Its name is paste.txt, or follows --name."}},
+			More: "NICK can be several nicks, with commas between them. They see the file's name and size, and a command to fetch it. Its name is paste.txt, or follows --name. scp FILE HOST:NICK/ sends files, too."}},
 		{may: keyed, shellOnly: true, run: (*session).fetch, Syntax: parse.Syntax{
 			Name: "fetch", Args: parse.FetchArgs,
 			Usage: "ssh HOST fetch ID > FILE", Help: "for scripts: print a file sent to you",

@@ -23,6 +23,7 @@ import (
 const (
 	maxFileName  = 100             // characters
 	uploadWithin = 5 * time.Minute // one upload
+	chargeWithin = 2 * time.Second // for a limit that is reached
 	defaultName  = "paste.txt"
 )
 
@@ -182,7 +183,7 @@ func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)
 	}
 	own := s.record(call) + quota.File(size)
 	total := s.total(call, own)
-	if err := s.charge(total); err != nil {
+	if err := s.chargeSoon(total); err != nil {
 		tell(s.failed(result.Failure{Err: err}))
 		return 1
 	}
@@ -210,6 +211,21 @@ func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)
 		tell(r)
 	})
 	return len(call.To)
+}
+
+// chargeSoon is charge for bytes that may be more than a minute's: these fit once the little that was
+// sent before is forgotten, which is worth a moment.
+func (s *session) chargeSoon(bytes int64) error {
+	err := s.charge(bytes)
+	failed, _ := errors.AsType[result.Failure](err)
+	if full, ok := errors.AsType[*quota.Refusal](failed.Err); ok && full.Wait < chargeWithin {
+		select {
+		case <-time.After(full.Wait + time.Millisecond):
+			return s.charge(bytes)
+		case <-s.ctx.Done():
+		}
+	}
+	return err
 }
 
 // settle ends an upload whose message is on record, or is not.

@@ -169,6 +169,19 @@ func TestFileLimits(t *testing.T) {
 	off.holds(sent + 1)
 }
 
+// The largest file takes all of a minute's limit, and goes through in spite of a message before it.
+func TestLargestFile(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	all := filers(t, s, "bob", "carol")
+	all[0].run("", 0, "kept for carol", "send", "carol", "a file follows")
+	all[0].run(strings.Repeat("x", 1<<20), 0, "kept for carol", "paste", "carol")
+	all[0].run(strings.Repeat("x", 1<<20), 1, "not sent: you have reached your limit for one minute; try again in ", "paste", "carol")
+	if got := all[1].run("", 0, "", "fetch", all[1].offered()[0]); got != strings.Repeat("x", 1<<20) {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
 // What one address, and one network, may store in files is added up over nicks.
 func TestFilesOfAnAddress(t *testing.T) {
 	t.Parallel()
@@ -448,5 +461,22 @@ func testSCP(t *testing.T, mode string) {
 	s.holds(7)
 	if got := carol.offered(); len(got) > 0 {
 		t.Errorf("carol was offered %q", got)
+	}
+}
+
+// Whoever has a nick after somebody else can't fetch that one's files; the sender can.
+func TestFilesOfARetiredNick(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), "--nick-reserve", "0")
+	all := filers(t, s, "bob", "carol")
+	bob, carol := all[0], all[1]
+	bob.run("hello", 0, "", "paste", "carol")
+	id := carol.offered()[0]
+	carol.run("", 0, "", "key", "leave", "carol")
+	s.logs(1, "set aside, nobody holds the nick any more")
+	next := filers(t, s, "carol")[0]
+	next.run("", 1, "no message to or from you", "fetch", id)
+	if got := bob.run("", 0, "", "fetch", id); got != "hello" {
+		t.Errorf("bob got %q", got)
 	}
 }

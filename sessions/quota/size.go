@@ -25,10 +25,10 @@ func Record(text string, to []string) int64 {
 // Recipient is what else is stored for each recipient, once they have read it.
 func Recipient() int64 { return answerBytes }
 
-// File is how many bytes a file of this size and what messages say of it take.
+// File is how many bytes a file of this size takes, an empty one too.
 func File(size int64) int64 {
 	const block = 4 << 10 // what file systems round up to
-	return (size+block-1)/block*block + 2*block
+	return (size/block + 1) * block
 }
 
 // escaped is the size of text as a JSON string of printable characters.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -87,11 +88,18 @@ func body(m *room.Message, st Style) string {
 	if m.File == nil {
 		return m.Text
 	}
-	return "sent " + File(m.File) + "; to get it: " + cmp.Or(st.Fetch, "ssh HOST fetch ") + shortID(m)
+	return "sent " + File(m.File) + ": " + cmp.Or(st.Fetch, "ssh HOST fetch ") + shortID(m)
 }
 
-// File renders the name and the size of a file: notes.txt (1.2 KB).
-func File(f *room.File) string { return text.CleanLine(f.Name) + " (" + Bytes(f.Size) + ")" }
+// File renders the name and the size of a file: notes.txt (1.2 KB). What could be taken for the
+// size and the command that follow a name is quoted.
+func File(f *room.File) string {
+	name := text.CleanLine(f.Name)
+	if strings.ContainsAny(name, `:()"`) {
+		name = strconv.Quote(name)
+	}
+	return name + " (" + Bytes(f.Size) + ")"
+}
 
 // Bytes renders a size: 1 byte, 850 bytes, 1.2 KB, 3.0 MB.
 func Bytes(n int64) string {

@@ -63,19 +63,3 @@ func TestWeight(t *testing.T) {
 		}
 	}
 }
-
-// A file is announced with the command that fetches it. Its name can't be taken for more than a name.
-func TestFile(t *testing.T) {
-	m := message(room.KindDirect, "bob", "", "me")
-	m.ID = "1k14awd7f3k"
-	m.File = &room.File{Name: "notes\x1b[2J.txt", Size: 1234}
-	for fetch, want := range map[string]string{
-		"":                           "[bob -> you] sent notes[2J.txt (1.2 KB); to get it: ssh HOST fetch 7f3k\n",
-		"ssh -p 2222 me@chat fetch ": "[bob -> you] sent notes[2J.txt (1.2 KB); to get it: ssh -p 2222 me@chat fetch 7f3k\n",
-	} {
-		got := string(render.Message(nil, m, "me", render.Style{Fetch: fetch}, m.Time))
-		if !strings.HasSuffix(got, want) {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
+	"whoelse/room/log"
 )
 
 var epoch = time.Date(2026, 11, 21, 6, 31, 3, 123e6, time.UTC)
@@ -63,6 +64,22 @@ func TestMessageLine(t *testing.T) {
 	}
 	if d := cmp.Diff(Record{Seq: 7, Len: len(got) - 1, Message: m}, r); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestFileInALine(t *testing.T) {
+	m := direct(1, "bob", "carol")
+	m.Text, m.File = "", &room.File{Name: "a \"b\".txt", Size: 1 << 40, Ref: "20261126T030227.917439Z-bob-58"}
+	l := mustLine(t, m)
+	if want := `,"file":{"name":"a \"b\".txt","size":1099511627776,"ref":"20261126T030227.917439Z-bob-58"},"crc":"`; !strings.Contains(string(l), want) {
+		t.Errorf("%s lacks %s", l, want)
+	}
+	if r, ok := one(l); !ok || !cmp.Equal(r.Message, m) {
+		t.Errorf("%+v, want %+v", r.Message, m)
+	}
+	event, err := log.AppendLine(nil, 7, &room.Event{Message: *m})
+	if e, ok := log.ParseLine(event[:len(event)-1]); err != nil || !ok || !cmp.Equal(e.Message, *m) {
+		t.Errorf("%s: %+v, %v", event, e.Event, err)
 	}
 }
 
