@@ -88,7 +88,8 @@ func (s *Member) Speak(kind Kind, text string, told func(Receipt)) {
 	s.Active()
 	s.room.speaking.Lock()
 	defer s.room.speaking.Unlock()
-	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
+	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text)}
+	e.Room = Lobby
 	s.room.append(e, told)
 }
 

@@ -14,17 +14,17 @@ import (
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as
-// NICK-STAMP.jsonl. Nothing reads them there.
+// NICK-STAMP.jsonl, and in rooms those of rooms that were closed. Nothing reads them there.
 const retiredFolder = ".retired"
 
 // retiredStamp is when a history was set aside, in UTC.
 const retiredStamp = "20060102T150405Z"
 
-// historyFiles are the ends of the names of one nick's files. What was set aside
+// historyFiles are the ends of the names of one history's files. What was set aside
 // goes first, so that a history that is not moved yet still has its own name.
 var historyFiles = []string{".jsonl.torn", ".jsonl"}
 
-// retire sets a nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
+// retire sets a history aside: whoever gets the nick, or room, next has an empty one. It is the event seq, of
 // this time, which may be applied again after a crash: a history with later lines is the next
 // holder's, and of one that was set aside already, all that is in the file was applied again. That
 // is in the former, too, since it was synced before it was moved. All its lines have to be in
@@ -58,11 +58,12 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	name := strings.TrimSuffix(base, ".jsonl")
 	for _, end := range historyFiles {
 		if again {
-			err = in.Remove(o.name + end)
+			err = in.Remove(name + end)
 		} else {
-			err = in.Rename(o.name+end, retiredFolder+"/"+as+end)
+			err = in.Rename(name+end, retiredFolder+"/"+as+end)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("history of %s: %w", o.name, err)
@@ -70,7 +71,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	}
 	s.changed(o.name, 0)
 	s.drop(o.name)
-	s.log.Info("history: set aside, nobody holds the nick any more", "owner", o.name, "as", as+".jsonl")
+	s.log.Info("history: set aside, its nick or room has no holder any more", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
 }
 
@@ -82,7 +83,7 @@ func retiredAs(aside disk.Folder, v *view, at time.Time) (as string, again bool,
 		return "", false, err
 	}
 	for ; ; at = at.Add(time.Second) {
-		as = v.o.name + "-" + at.UTC().Format(retiredStamp)
+		as = strings.TrimPrefix(v.o.name, "#") + "-" + at.UTC().Format(retiredStamp)
 		f, st, err := openStat(aside, as+".jsonl", false)
 		if errors.Is(err, fs.ErrNotExist) {
 			return as, false, nil
@@ -116,10 +117,16 @@ func numberOf(lines iter.Seq2[jsonl.Line, error]) (uint64, error) {
 // sweepRetired removes histories that were set aside so long ago that all in them is
 // too old.
 func (s *Store) sweepRetired(now time.Time) {
-	if _, err := s.dirs.users.Lstat(retiredFolder); err != nil {
+	for _, in := range []disk.Folder{s.dirs.users, s.dirs.rooms} {
+		s.sweepIn(in, now)
+	}
+}
+
+func (s *Store) sweepIn(in disk.Folder, now time.Time) {
+	if _, err := in.Lstat(retiredFolder); err != nil {
 		return // there are none
 	}
-	aside, err := s.dirs.users.Sub(retiredFolder)
+	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return
 	}
@@ -136,7 +143,7 @@ func (s *Store) sweepRetired(now time.Time) {
 }
 
 // retiredName reads the name of a history that was set aside, or of what was torn of one.
-func retiredName(file string) (nick string, at time.Time, ok bool) {
+func retiredName(file string) (name string, at time.Time, ok bool) {
 	base := strings.TrimSuffix(strings.TrimSuffix(file, ".torn"), ".jsonl")
 	cut := len(base) - len(retiredStamp) - 1
 	if base == file || cut < 1 || base[cut] != '-' || !ValidNick(base[:cut]) {
