@@ -36,7 +36,7 @@ func TestStories(t *testing.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+			h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 			defer h.store.close()
 			defer h.Close()
 			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")

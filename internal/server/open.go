@@ -47,7 +47,10 @@ func (s *server) openFiles() (err error) {
 	if s.hostKey, err = keys.HostKey(s.file("host_key")); err != nil {
 		return err
 	}
-	s.settings, err = settings.Open(s.file("settings"))
+	if s.settings, err = settings.Open(s.file("settings")); err != nil {
+		return err
+	}
+	s.rooms, err = settings.OpenRooms(s.file("rooms"), s.log)
 	return err
 }
 
