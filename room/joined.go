@@ -64,8 +64,8 @@ func (t *tally) add(m *Message, registered func(string) bool) {
 	if len(t.ids) > 2*unreadMost {
 		t.ids = slices.Clone(t.ids[len(t.ids)-unreadMost:])
 	}
-	for _, nick := range mentioned(m.Text) {
-		if nick != m.From && registered(nick) {
+	for _, nick := range mentioned(m.Text, registered) {
+		if nick != m.From {
 			t.mentions = append(t.mentions, mention{id, nick})
 		}
 	}
@@ -86,17 +86,26 @@ func (t *tally) since(read, nick string) (unread, mentions int) {
 	return min(len(t.ids)-i, unreadMost), mentions
 }
 
-// mentioned returns the words of text that may be nicks, each once, a few dozen at most.
-func mentioned(text string) (words []string) {
-	for word := range strings.FieldsFuncSeq(text, func(c rune) bool {
-		return !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c))
-	}) {
-		word = strings.ToLower(strings.TrimRight(word, ".-"))
-		if word != "" && len(word) <= 32 && len(words) < 50 && !slices.Contains(words, word) {
-			words = append(words, word)
+// mentioned returns the words of text that are registered nicks, each once, a few at most.
+func mentioned(text string, registered func(string) bool) (nicks []string) {
+	for len(text) > 0 && len(nicks) < 16 {
+		end := strings.IndexFunc(text, func(c rune) bool { return !isNickRune(c) })
+		if end < 0 {
+			end = len(text)
 		}
+		word := strings.TrimRight(text[:end], ".-")
+		if len(word) > 0 && len(word) <= 32 {
+			if word = strings.ToLower(word); registered(word) && !slices.Contains(nicks, word) {
+				nicks = append(nicks, word)
+			}
+		}
+		text = text[min(end+1, len(text)):]
 	}
-	return words
+	return nicks
+}
+
+func isNickRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
 // count has c's tally made from its history, once. r.setting is held.

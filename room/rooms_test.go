@@ -473,9 +473,9 @@ func TestUnusableRoom(t *testing.T) {
 
 func TestMentioned(t *testing.T) {
 	for text, want := range map[string]string{
-		"Carol: hi": "carol hi", "ask bob, dave-- or (erin).": "ask bob dave or erin", "...": "", "é carol\ncarol": "carol",
+		"Carol: hi": "carol", "ask bob, dave-- or (erin).": "bob dave erin", "...": "", "éé carol\ncarol": "carol", "carolina": "",
 	} {
-		if got := strings.Join(mentioned(text), " "); got != want {
+		if got := strings.Join(mentioned(text, held.Registered), " "); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
