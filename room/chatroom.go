@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // How many lines of the room a Welcome has.
@@ -14,10 +16,21 @@ const (
 	MissedLines = 500 // at most, of what was said since the person was here
 )
 
-// chatroom is one room: who is in it, and what was said there lately. Owned by Room.mu.
+// chatroom is one room: what it is, who is in it, and what was said there lately. Owned by Room.mu;
+// RoomInfo changes with Room.setting held, too.
 type chatroom struct {
-	here   map[string]*person // by nick
-	recent []line             // at least the newest MissedLines, if there are so many, oldest first
+	RoomInfo
+	here      map[string]*person // online and in it, by nick
+	muted     map[string]bool    // those of them who have muted it for themselves
+	observers map[*Observer]bool
+	visited   time.Time // when somebody was last in it, as far as that is known
+
+	recent []line // of the lobby: at least the newest MissedLines, if there are so many, oldest first
+	tally         // of any other room
+}
+
+func newChatroom(info RoomInfo) *chatroom {
+	return &chatroom{RoomInfo: info, here: map[string]*person{}, muted: map[string]bool{}, observers: map[*Observer]bool{}}
 }
 
 // line is something said in a room.
@@ -26,31 +39,73 @@ type line struct {
 	seq uint64 // its place in the log; 0: before this server started
 }
 
-// openChatroom returns the room called name with the end of its history, if that can be read.
-func openChatroom(name string, histories Histories) (*chatroom, error) {
-	c := &chatroom{here: map[string]*person{}}
-	for m, err := range histories.Tail("#"+name, MissedLines, nil) {
+// openLobby returns the lobby with the end of its history, if that can be read.
+func openLobby(histories Histories) (*chatroom, error) {
+	c := newChatroom(RoomInfo{Name: Lobby})
+	for m, err := range histories.Tail(RoomHistory, MissedLines, nil) {
 		if err != nil {
-			return c, fmt.Errorf("reading the history of #%s: %w", name, err)
+			return c, fmt.Errorf("reading the history of #%s: %w", Lobby, err)
 		}
 		c.recent = append(c.recent, line{m, 0})
 	}
 	return c, nil
 }
 
-// publish shows l to everyone in it who does not block its sender, and returns the update.
-func (c *chatroom) publish(l line) *Update {
-	c.recent = append(c.recent, l)
+// publish shows l to everyone in it, and observing it, who does not block its sender.
+func (c *chatroom) publish(l line, registered func(string) bool) {
+	if c.Name == Lobby {
+		c.recent = append(c.recent, l)
+	} else {
+		c.tally.add(l.Message, registered)
+	}
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
 	u := &Update{Message: l.Message}
-	for _, p := range c.here {
-		if !p.hides(l.Message) {
+	for nick, p := range c.here {
+		if !p.hides(l.Message) && !c.muted[nick] {
 			p.put(u)
 		}
 	}
-	return u
+	for o := range c.observers {
+		if !o.hides(l.Message) {
+			o.sink.Put(u, nil)
+		}
+	}
+}
+
+// enter makes p present, and follows what p has set.
+func (c *chatroom) enter(p *person) {
+	c.here[p.nick], c.visited = p, time.Now()
+	if p.joined(c).Muted {
+		c.muted[p.nick] = true
+	} else {
+		delete(c.muted, p.nick)
+	}
+}
+
+func (c *chatroom) leave(nick string) {
+	delete(c.here, nick)
+	delete(c.muted, nick)
+}
+
+// tell shows a change of who is in it to those who are.
+func (c *chatroom) tell(change *Change) {
+	u := &Update{Presence: change}
+	for _, p := range c.here {
+		p.put(u)
+	}
+}
+
+// admit ends the presence and the observing of those who may not read it any more.
+func (c *chatroom) admit() {
+	for nick, p := range c.here {
+		if !c.access(nick).Read {
+			c.leave(nick)
+			p.Rooms, p.unsaved = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name }), true
+		}
+	}
+	maps.DeleteFunc(c.observers, func(o *Observer, _ bool) bool { return !c.access(o.member.nick).Read })
 }
 
 // recentFor returns the lines for p's new session: the last ones and all since p left, if that
@@ -85,16 +140,9 @@ func (s *Member) Say(kind Kind, text string, stored func(error)) {
 
 // Speak is Say for who wants to know the message's ID: told has it, or Err, and no recipient.
 func (s *Member) Speak(kind Kind, text string, told func(Receipt)) {
-	s.speak("", kind, text, told)
-}
-
-func (s *Member) speak(key string, kind Kind, text string, told func(Receipt)) {
-	s.Active()
-	s.room.speaking.Lock()
-	defer s.room.speaking.Unlock()
-	e := &Event{Message: s.room.newMessage(kind, s.nick, nil, text), Room: Lobby}
-	e.Key = key
-	s.room.append(e, told)
+	if err := s.SpeakIn(Lobby, kind, text, told); err != nil {
+		told(Receipt{Outcome: Failed, Err: err})
+	}
 }
 
 // History gives the newest n lines of the room from its file, oldest first. The
@@ -109,8 +157,8 @@ func (s *Member) History(ctx context.Context, n int) iter.Seq2[Page, error] {
 }
 
 // Find gives the newest message that this person may see whose id ends in suffix: one
-// of the room's or, if there is none, one to or from this person. Errors are those of
-// History.
+// of the lobby's or, if there is none, one to or from this person, or among the newest of the
+// rooms that they are in. Errors are those of History.
 func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		set, err := s.room.preferences(s.nick)
@@ -129,12 +177,21 @@ func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error]
 		if !s.Guest() {
 			owners = append(owners, s.nick)
 		}
-		for _, owner := range owners {
-			for page, err := range s.room.tail(ctx, owner, 1, is) {
+		give := func(pages iter.Seq2[Page, error]) (more bool) {
+			for page, err := range pages {
 				if !yield(page, err) || len(page.Messages) > 0 {
-					return
+					return false
 				}
 			}
+			return true
+		}
+		for _, owner := range owners {
+			if !give(s.room.tail(ctx, owner, 1, is)) {
+				return
+			}
+		}
+		if name := s.roomWith(suffix, &set); name != "" {
+			give(s.room.tailOf(ctx, s.nick, name, 1, is))
 		}
 	}
 }
@@ -149,6 +206,25 @@ func (s *Member) FindFile(ctx context.Context, suffix string) iter.Seq2[Page, er
 	return s.room.tail(ctx, s.nick, 1, func(m *Message) bool {
 		return m.File != nil && strings.HasSuffix(m.ID, suffix) && !set.hides(m)
 	})
+}
+
+// roomWith returns the room, of those that the person is in, that has lately had a message whose id
+// ends in suffix; "" if none has.
+func (s *Member) roomWith(suffix string, set *Preferences) string {
+	if len(suffix) > idLen {
+		return ""
+	}
+	end, digits := decodeID(strings.Repeat("0", idLen-len(suffix))+suffix), uint64(1)<<(5*len(suffix))-1
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, j := range set.Rooms {
+		c, may := r.lookup(j.Room, s.nick)
+		if may.Read && set.joined(c).Room != "" && slices.ContainsFunc(c.ids, func(id uint64) bool { return id&digits == end }) {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // findRecent is Find among what is in memory, where a guest's last direct message is, too.

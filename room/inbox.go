@@ -196,7 +196,7 @@ func (r *Room) wasWritten(nick string, messages []*Message) {
 }
 
 // Retire has nick's history set aside, since the nick has no holder any more, and tells the
-// senders of unread messages that they will not be read. It returns how many there were, once all
+// senders of unread messages that they will not be read; LeaveRooms is to be called before. It returns how many there were, once all
 // is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
 func (r *Room) Retire(nick string) (unread int, err error) {
 	for page, err := range paged(r.histories.Unread(nick)) {

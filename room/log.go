@@ -13,8 +13,6 @@ type Event struct {
 	// Message is what was said, sent, or became of somebody; of all events it has ID,
 	// Time, Kind and From.
 	Message
-	// Room is where something was said, without '#'.
-	Room string
 	// Max is how many unread messages fill an inbox: a recipient who has as many when the
 	// event gets its place does not get it. 0 is no limit.
 	Max int
@@ -27,16 +25,16 @@ type Event struct {
 // Kinds of events that are no messages.
 const (
 	KindRead    Kind = "read"    // From has read messages, or never will: see Event.Read and Receipts
-	KindRetired Kind = "retired" // From has no holder any more: its history is set aside
+	KindRetired Kind = "retired" // From has no holder any more, or Room was closed: its history is set aside
 )
 
-// Lobby is the name of the one room.
+// Lobby is the name of the room where everybody is.
 const Lobby = "lobby"
 
 // Owners of histories that are no nick's. They can't collide with one: '#' and '!'
 // are not allowed in nicks.
 const (
-	RoomHistory     = "#" + Lobby // what was said to everyone
+	RoomHistory     = "#" + Lobby // what was said to everyone; that of another room is "#" and its name
 	PresenceHistory = "!presence" // who came and went
 )
 
@@ -74,7 +72,7 @@ var ErrInvalid = errors.New("invalid event")
 
 // Histories are what people read back: made from the log, one for each nick, each room
 // and for who came and went. All methods may be called concurrently. They see all
-// that Room.Apply was given. Errors wrap [ErrStorage].
+// that Room.Apply was given, and set Message.Room. Errors wrap [ErrStorage].
 type Histories interface {
 	// Tail gives the newest n messages of owner that keep accepts (all when keep
 	// is nil), oldest first. It reads from the end: its cost does not grow with the

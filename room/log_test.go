@@ -78,7 +78,7 @@ func TestNothingBeforeItIsApplied(t *testing.T) {
 // batches are and whoever appended what.
 func TestTwoRoomsTellTheSameStory(t *testing.T) {
 	inHouse(t, func(h *house) {
-		other := build(h.t, h.settings, nil)
+		other := build(h.t, h.settings, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 		defer other.store.close()
 		defer other.Close()
 		here, there := h.join("bob"), other.join("bob")

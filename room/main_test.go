@@ -23,6 +23,7 @@ type house struct {
 	*Room
 	store    *fakeStore
 	settings *fakeSettings
+	files    *fakeRooms
 }
 
 // held are the nicks that a key holds in the tests.
@@ -32,18 +33,19 @@ var held = fakeDirectory{"bob": true, "carol": true, "dave": true, "erin": true,
 func inHouse(t *testing.T, test func(h *house), records ...record) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := build(t, &fakeSettings{of: map[string]Preferences{}}, records)
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, records)
 		test(h)
 		h.Close()
 		h.store.close()
 	})
 }
 
-func build(t testing.TB, settings *fakeSettings, records []record) *house {
+func build(t testing.TB, settings *fakeSettings, files *fakeRooms, records []record) *house {
 	t.Helper()
-	h := &house{t: t, store: newStore(t, records...), settings: settings}
+	h := &house{t: t, store: newStore(t, records...), settings: settings, files: files}
 	var err error
-	if h.Room, err = New(h.store, h.store, held, settings, Options{}); err != nil {
+	options := Options{Rooms: RoomOptions{Store: files, Idle: 90 * day, Skeleton: strings.NewReplacer("0", "o").Replace}}
+	if h.Room, err = New(h.store, h.store, held, settings, options); err != nil {
 		t.Fatal(err)
 	}
 	h.store.follow(h.Room.Apply)
@@ -54,13 +56,16 @@ func build(t testing.TB, settings *fakeSettings, records []record) *house {
 func (h *house) restart(crash bool) *house {
 	h.t.Helper()
 	synctest.Wait()
-	left := h.store.snapshot()
+	snapshot := func() []record { // with the last id, which may be of an event that left no line
+		return append(h.store.snapshot(), record{owner: "!last", message: &Message{ID: h.store.LastID()}})
+	}
+	left := snapshot()
 	h.Room.Close()
 	h.store.close()
 	if !crash {
-		left = h.store.snapshot()
+		left = snapshot()
 	}
-	return build(h.t, h.settings, left)
+	return build(h.t, h.settings, h.files, left)
 }
 
 // user is a session with its screen.

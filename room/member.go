@@ -92,6 +92,8 @@ type Welcome struct {
 	// Before gives, with Replay, what was said before the session's first update. It gets none itself.
 	Before *Observer
 
+	Rooms []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+
 	missed map[string]bool // ids of what may go to Missed
 }
 
@@ -123,6 +125,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		if set, err = r.preferences(who.Nick); err != nil {
 			return nil, nil, err
 		}
+		_ = r.countAll(&set) // of a history that can't be read, nothing is counted
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +147,9 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	case p == nil:
 		p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
 		p.Preferences = set
-		r.rooms[Lobby].here[who.Nick] = p
+		r.rooms[Lobby].enter(p)
+		_, p.unsaved = r.people.unsaved[p.nick]
+		delete(r.people.unsaved, p.nick)
 		p.firstID = r.recordChange(KindJoin, who.Nick, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()
@@ -154,6 +159,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		p.told = true
 		r.announce(p.nick, KindJoin, false)
 	}
+	welcome.Rooms = r.enterRooms(p)
 	p.active = time.Now()
 	welcome.Absence = p.Absence
 	p.sessions = append(p.sessions, member)
@@ -193,8 +199,14 @@ func (r *Room) depart(p *person, cause Cause) {
 		p.broken.Stop()
 	}
 	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
-	for _, c := range r.rooms {
-		delete(c.here, p.nick)
+	r.rooms[Lobby].leave(p.nick)
+	for _, j := range p.Rooms {
+		if c := r.rooms[j.Room]; c != nil {
+			c.leave(p.nick)
+		}
+	}
+	if p.unsaved && !isGuest(p.nick) {
+		r.people.unsaved[p.nick] = p.Preferences
 	}
 	r.recordChange(KindLeave, p.nick, cause == Broke)
 	r.announceLeaving(p, cause)
@@ -231,6 +243,9 @@ func (s *Member) Leave(cause Cause) {
 		return
 	}
 	p.sessions = slices.DeleteFunc(p.sessions, func(other *Member) bool { return other == s })
+	if len(p.sessions) == 0 {
+		r.markRead(p)
+	}
 	switch {
 	case len(p.sessions) > 0:
 		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {

@@ -13,9 +13,9 @@ import (
 type Kind string
 
 const (
-	KindSay     Kind = "room"    // said to everyone
-	KindMe      Kind = "me"      // said to everyone, in the third person
-	KindNotice  Kind = "notice"  // an operator's word to everyone, also to those who block them
+	KindSay     Kind = "room"    // said in a room
+	KindMe      Kind = "me"      // said in a room, in the third person
+	KindNotice  Kind = "notice"  // an operator's word to a room, also to those who block them
 	KindDirect  Kind = "direct"  // to one nick
 	KindGroup   Kind = "group"   // to several nicks
 	KindReceipt Kind = "receipt" // tells To that From has read the message Ref, or never will: see ReceiptGone
@@ -37,6 +37,7 @@ type Message struct {
 	Time time.Time // when the room took it, UTC, millisecond precision
 	Kind Kind
 	From string   // canonical nick; a guest's starts with '~'
+	Room string   // where it was said, without '#'; "" for what is not said in a room
 	To   []string // recipients of direct, group and receipt; empty otherwise
 	Text string   // cleaned; lines are separated by '\n'
 	Key  string   // that From has sent it with, for retries; "" without one

@@ -37,7 +37,7 @@ func TestStories(t *testing.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+			h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 			defer h.store.close()
 			defer h.Close()
 			h.options.InboxMax = rapid.SampledFrom([]int{0, 2}).Draw(rt, "inbox")
@@ -124,7 +124,7 @@ func (s *story) sends() {
 // try sends m with a key, unless that can't be.
 func (m *sending) try(p *user) {
 	got := &receipts{}
-	if p.Once(m.text, KindSay, m.to, m.text, got.add) == nil {
+	if p.Once(m.text, Lobby, KindSay, m.to, m.text, got.add) == nil {
 		m.got, m.tries = got, append(m.tries, got)
 	}
 	synctest.Wait()

@@ -28,11 +28,16 @@ type Observer struct {
 	Preferences // owned by Room.mu
 }
 
-// Observe puts to sink, from now on, what is said in the room, unless the person hides it, each
+// Observe puts to sink, from now on, what is said in the rooms, unless the person hides it, each
 // direct message to and from the person, as they stand in the histories, receipts, and changes of presence.
-// shown is always nil.
-// Replay gives what was before. The error is ErrClosed or ErrObservers, or wraps ErrStorage.
-func (s *Member) Observe(sink Sink) (*Observer, error) {
+// Without rooms that is the lobby; the person has to be in others, and hears nothing more of one that
+// they may not read any more. shown is always nil.
+// Replay gives what was before. The error is ErrClosed or ErrObservers, ErrNoRoom or ErrNotJoined, or
+// wraps ErrStorage.
+func (s *Member) Observe(sink Sink, rooms ...string) (*Observer, error) {
+	if len(rooms) == 0 {
+		rooms = []string{Lobby}
+	}
 	r := s.room
 	r.setting.Lock() // no change of the preferences is missed
 	defer r.setting.Unlock()
@@ -40,12 +45,23 @@ func (s *Member) Observe(sink Sink) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var chosen []*chatroom
+	for _, name := range rooms {
+		c, _, err := s.inRoom(name, &set)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, c)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.listen(s.nick); err != nil {
 		return nil, err
 	}
 	o := &Observer{member: s, sink: sink, before: r.lastMessage, Preferences: set}
+	for _, c := range chosen {
+		c.observers[o] = true
+	}
 	r.people.observers[s.nick] = append(r.people.observers[s.nick], o)
 	return o, nil
 }
@@ -59,6 +75,9 @@ func (o *Observer) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.people.stopListening(nick)
+	for _, c := range r.rooms {
+		delete(c.observers, o)
+	}
 	left := slices.DeleteFunc(r.people.observers[nick], func(other *Observer) bool { return other == o })
 	r.people.observers[nick] = left
 	if len(left) == 0 {
@@ -84,13 +103,11 @@ func (ps *people) stopListening(nick string) {
 	}
 }
 
-// observe puts a line of the room to all observers who do not hide it, or a change of presence.
+// observe puts a change of presence to all observers.
 func (ps *people) observe(u *Update) {
 	for _, of := range ps.observers {
 		for _, o := range of {
-			if u.Message == nil || !o.hides(u.Message) {
-				o.sink.Put(u, nil)
-			}
+			o.sink.Put(u, nil)
 		}
 	}
 }
@@ -116,7 +133,8 @@ func (ps *people) observeReceipt(u *Update) {
 
 // Replay selects messages from before an observer began.
 type Replay struct {
-	Room, Direct bool                // the room's, and the person's direct ones
+	Room, Direct bool                // the lobby's, and the person's direct ones
+	Rooms        []string            // those of other rooms that the person may read, if not ErrNoRoom
 	Keep         func(*Message) bool // of these; it must not block
 	After        string              // all with a greater ID than this; "": the Newest
 	Newest       int
@@ -168,6 +186,9 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 		messages := iter.Seq2[*Message, error](func(func(*Message, error) bool) {})
 		if ask.Room {
 			messages = search(RoomHistory)
+		}
+		for _, name := range ask.Rooms {
+			messages = merged(messages, guarded(r.mayRead(o.member.nick, name), search("#"+name)))
 		}
 		if ask.Direct && !o.member.Guest() {
 			messages = merged(messages, search(o.member.nick))

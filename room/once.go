@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,26 +27,31 @@ var (
 	ErrKeysGuest = errors.New("keys are not for guests")
 )
 
-// Once is Send or, where to is empty, Speak, with a key that makes it safe to try again. The
+// Once is Send or, where to is empty, SpeakIn the room called in, with a key that makes it safe to try again. The
 // message of a key is stored and shown once: who comes with the same key, message and recipients
 // within a day of the first is answered as the first was, with Receipt.Again set, and waits for that
 // answer if need be. Where nothing was stored for anybody the key is free again. Keys are
-// found again after a restart, as far back as the histories go. With the key "" it is just Send or Speak.
+// found again after a restart, as far back as the histories go. With the key "" it is just Send or SpeakIn.
 //
-// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], or wraps [ErrStorage]; told is not called
-// then. It must not be called on the log's goroutine.
-func (s *Member) Once(key string, kind Kind, to []string, text string, told func(Receipt)) error {
+// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], one of SpeakIn, or wraps [ErrStorage]; told is
+// not called then. It must not be called on the log's goroutine.
+func (s *Member) Once(key, in string, kind Kind, to []string, text string, told func(Receipt)) error {
+	if len(to) > 0 {
+		in = ""
+	} else if err := s.maySpeak(in); err != nil {
+		return err
+	}
 	if key != "" {
-		first, answer, err := s.room.claim(s, key, kind, to, text, told)
+		first, answer, err := s.room.claim(s, key, in, kind, to, text, told)
 		if err != nil || !first {
 			return err
 		}
 		told = answer
 	}
-	if len(to) == 0 {
-		s.speak(key, kind, text, told)
-	} else {
+	if in == "" {
 		s.send(key, to, text, nil, told)
+	} else if err := s.speakIn(key, in, kind, text, told); err != nil { // since it was asked
+		told(Receipt{Outcome: Failed, Err: err})
 	}
 	return nil
 }
@@ -78,29 +84,29 @@ func (u *use) answers() int { return max(1, len(u.to)) }
 // over reports whether u is too old, and nobody waits for it.
 func (u *use) over(now time.Time) bool { return now.Sub(u.at) >= keyTime && len(u.told) == u.answers() }
 
-func sumOf(kind Kind, to []string, text string) [sha256.Size]byte {
-	if len(to) > 0 {
+func sumOf(kind Kind, in, text string) [sha256.Size]byte {
+	if in == "" {
 		kind = KindDirect
 	}
-	return sha256.Sum256([]byte(string(kind) + "\x00" + text))
+	return sha256.Sum256([]byte(string(kind) + "\x00" + in + "\x00" + text))
 }
 
 // claim takes key for a new message: first is true then, and answer is to be told its receipts. For
 // a key that was used for the same message, told gets what its sender was told.
-func (r *Room) claim(s *Member, key string, kind Kind, to []string, text string, told func(Receipt)) (
+func (r *Room) claim(s *Member, key, in string, kind Kind, to []string, text string, told func(Receipt)) (
 	first bool, answer func(Receipt), err error,
 ) {
 	if s.Guest() {
 		return false, nil, ErrKeysGuest
 	}
-	for _, owner := range []string{RoomHistory, s.nick} {
+	for _, owner := range []string{"#" + cmp.Or(in, Lobby), s.nick} {
 		if err := r.loadKeys(owner); err != nil {
 			return false, nil, err
 		}
 	}
 	now, ks := time.Now(), &r.keys
 	to = slices.Compact(slices.Sorted(slices.Values(to)))
-	u := &use{at: now, sum: sumOf(kind, to, text), to: to}
+	u := &use{at: now, sum: sumOf(kind, in, text), to: to}
 	ks.mu.Lock()
 	ks.sweep(s.nick, now)
 	if old := ks.of[s.nick][key]; old != nil {
@@ -222,7 +228,7 @@ func (r *Room) loadKeys(owner string) error {
 		return nil
 	}
 	most := MaxKeys
-	if owner == RoomHistory {
+	if owner[0] == '#' {
 		most = maxKeysAll
 	}
 	first := After(since)
@@ -230,17 +236,21 @@ func (r *Room) loadKeys(owner string) error {
 		if m.ID <= first && m.Kind != KindReceipt {
 			return false, errEnough
 		}
-		return m.Key != "" && (owner == RoomHistory || m.From == owner), nil
+		return m.Key != "" && (owner[0] == '#' || m.From == owner), nil
 	})))
-	if err != nil && !(owner == RoomHistory && errors.Is(err, ErrUnusable)) {
+	if err != nil && !(owner[0] == '#' && errors.Is(err, ErrUnusable)) {
 		return fmt.Errorf("looking for keys: %w", err)
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	ks.loaded[owner] = true
+	in, isRoom := strings.CutPrefix(owner, "#")
+	if !isRoom {
+		in = ""
+	}
 	for _, m := range keyed {
 		to := slices.Sorted(slices.Values(m.To))
-		u := &use{at: m.Time, sum: sumOf(m.Kind, to, m.Text), to: to, id: m.ID, told: make([]Receipt, max(1, len(to)))}
+		u := &use{at: m.Time, sum: sumOf(m.Kind, in, m.Text), to: to, id: m.ID, told: make([]Receipt, max(1, len(to)))}
 		if ks.of[m.From][m.Key] == nil {
 			ks.add(strings.Clone(m.From), strings.Clone(m.Key), u)
 		}

@@ -13,7 +13,7 @@ import (
 func (p *user) once(t testing.TB, key, text string, to ...string) *receipts {
 	t.Helper()
 	got := &receipts{}
-	if err := p.Once(key, KindSay, to, text, got.add); err != nil {
+	if err := p.Once(key, Lobby, KindSay, to, text, got.add); err != nil {
 		t.Errorf("%s %q to %v: %v", key, text, to, err)
 	}
 	synctest.Wait()
@@ -23,7 +23,7 @@ func (p *user) once(t testing.TB, key, text string, to ...string) *receipts {
 // refusesOnce fails the test unless sending fails with want, and nobody is told.
 func (p *user) refusesOnce(t testing.TB, want error, key, text string, to ...string) {
 	t.Helper()
-	err := p.Once(key, KindSay, to, text, func(r Receipt) { t.Errorf("told %+v", r) })
+	err := p.Once(key, Lobby, KindSay, to, text, func(r Receipt) { t.Errorf("told %+v", r) })
 	synctest.Wait()
 	if !errors.Is(err, want) {
 		t.Errorf("%s %q to %v: %v, want %v", key, text, to, err, want)
@@ -55,7 +55,7 @@ func TestOnce(t *testing.T) {
 	for _, crash := range []string{"", "stop", "crash"} {
 		t.Run(crash, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+				h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 				carol := h.join("carol")
 				bob := h.join("bob")
 				lines := []*receipts{
@@ -125,7 +125,7 @@ func TestOnceAtOnce(t *testing.T) {
 		for _, p := range []*user{h.join("carol"), h.join("carol")} {
 			for range 10 {
 				go func() {
-					if err := p.Once("1", KindSay, []string{"bob"}, "hi", got.add); err != nil {
+					if err := p.Once("1", Lobby, KindSay, []string{"bob"}, "hi", got.add); err != nil {
 						t.Error(err)
 					}
 				}()
@@ -193,7 +193,7 @@ func TestOnceLimits(t *testing.T) {
 // TestOnceFull: a retry after a crash knows whose inbox was full when the message got its place.
 func TestOnceFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 		h.options.InboxMax = 1
 		carol := h.join("carol")
 		h.store.set(func() { h.store.hold = true })

@@ -14,10 +14,11 @@ import (
 // Owned by Room.mu.
 type people struct {
 	here     map[string]*person
-	online   []string             // their nicks, sorted
-	bots     int                  // how many of them are programs'
-	visiting map[string]*Member   // guests who run a command, by name
-	seen     map[string]departure // of nicks that are not online now
+	online   []string               // their nicks, sorted
+	bots     int                    // how many of them are programs'
+	visiting map[string]*Member     // guests who run a command, by name
+	seen     map[string]departure   // of nicks that are not online now
+	unsaved  map[string]Preferences // of nicks that left, with read marks that are not on disk yet
 	inflight inflight
 	released *sync.Cond // when something is not in flight any more; its lock is Room.mu
 
@@ -45,6 +46,7 @@ type person struct {
 	firstID string    // of the record of joining: what this person wrote is newer
 	renewed time.Time // when the presence history last had this person as online
 	told    bool      // the others were told of the joining, and will be of the leaving
+	unsaved bool      // the read marks of Preferences are not on disk yet
 }
 
 // departure is when a nick was last online, and how that ended.
@@ -61,6 +63,7 @@ const (
 func newPeople(mu *sync.Mutex) people {
 	return people{
 		released: sync.NewCond(mu), here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
+		unsaved:   map[string]Preferences{},
 		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
 	}
 }
@@ -125,14 +128,17 @@ func (ps *people) others(nick string) []Presence {
 	all := make([]Presence, 0, len(ps.online))
 	for _, other := range ps.online {
 		if other != nick {
-			p := ps.here[other]
-			all = append(all, Presence{
-				Nick: p.nick, Bot: p.bot, Online: true, Since: p.since, Active: p.active,
-				Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
-			})
+			all = append(all, ps.here[other].presence())
 		}
 	}
 	return all
+}
+
+func (p *person) presence() Presence {
+	return Presence{
+		Nick: p.nick, Bot: p.bot, Online: true, Since: p.since, Active: p.active,
+		Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
+	}
 }
 
 func (p *person) put(u *Update) {

@@ -54,6 +54,7 @@ type announcement struct {
 // Change lists who joined and who left within the last second, and whose connection was
 // lost. Nobody is in two of them.
 type Change struct {
+	Room               string   // who joined or left it; "": came to or left the server
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
 	Bots               map[string]bool // those of them that are programs
 }
@@ -201,6 +202,12 @@ func (a *attendance) nextMinute(most int) (due []Message) {
 // people were online. Long sessions get one by name, because a start reads only the
 // last seenFor of the history.
 func (r *Room) heartbeat() {
+	r.signOfLife()
+	r.saveMarks(tendMost)
+	r.tendRooms(time.Now())
+}
+
+func (r *Room) signOfLife() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

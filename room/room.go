@@ -66,6 +66,7 @@ type Options struct {
 	// InboxMax is how many unread direct and group messages one nick can have;
 	// what would be one more is refused. 0 is no limit.
 	InboxMax int
+	Rooms    RoomOptions
 }
 
 // Room is what sessions talk to. It turns what they do into events for the log, and
@@ -80,7 +81,7 @@ type Room struct {
 	options   Options
 	ids       idSource
 
-	setting sync.Mutex // held while settings are changed, or read to join with; taken before mu
+	setting sync.Mutex // held while settings, or rooms, are changed, or read to join with; taken before speaking and mu
 	// speaking is held from making a message until the log has it: IDs of messages are in the
 	// order of the log. Taken before mu.
 	speaking sync.Mutex
@@ -88,7 +89,7 @@ type Room struct {
 
 	mu         sync.Mutex // owns everything below; held for map work and puts only
 	people     people
-	rooms      map[string]*chatroom // by name: there is one, the Lobby
+	rooms      map[string]*chatroom // by name
 	attendance attendance
 	applied    uint64 // the number of the last event
 	// lastMessage is the ID of the last message; at the start, of the last event.
@@ -97,7 +98,10 @@ type Room struct {
 	// receipt in it.
 	pending map[string]func(Receipt)
 	said    map[Kind]uint64 // how many messages there were
-	closed  bool
+
+	made      map[string]int // rooms, by nick, since madeSince; under setting
+	madeSince time.Time      // a day ago at most
+	closed    bool
 }
 
 // New returns a room that goes on where histories end: the last lines, when people were
@@ -116,12 +120,17 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		keys:        usedKeys{started: time.Now(), loaded: map[string]bool{}, of: map[string]map[string]*use{}},
 		pending:     map[string]func(Receipt){},
 		lastMessage: histories.LastID(),
+		made:        map[string]int{},
+		madeSince:   time.Now(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
 	r.people = newPeople(&r.mu)
 	// A history that can't be used was logged by the server; the room goes on without it.
 	var err error
-	if r.rooms[Lobby], err = openChatroom(Lobby, histories); err != nil && !errors.Is(err, ErrUnusable) {
+	if r.rooms[Lobby], err = openLobby(histories); err != nil && !errors.Is(err, ErrUnusable) {
+		return nil, err
+	}
+	if err := r.openRooms(); err != nil {
 		return nil, err
 	}
 	if err := r.loadPresence(time.Now()); err != nil && !errors.Is(err, ErrUnusable) {
@@ -136,11 +145,17 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 // Close records that everybody left and stops the room's timers. Sessions are to
 // be ended before; the log is to be closed after.
 func (r *Room) Close() {
+	r.shut()
+	r.saveMarks(0) // of all, who have left by now
+}
+
+func (r *Room) shut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
 	r.attendance.stop()
 	for _, p := range r.people.here {
+		r.markRead(p)
 		r.depart(p, Quit)
 	}
 	for _, m := range r.attendance.nextMinute(len(r.attendance.late)) {
@@ -229,7 +244,7 @@ func (r *Room) apply(e Entry) {
 		r.said[e.Kind]++
 		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
-			r.people.observe(c.publish(line{&e.Message, e.Seq}))
+			c.publish(line{&e.Message, e.Seq}, r.directory.Registered)
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID

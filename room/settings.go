@@ -20,6 +20,7 @@ type Settings interface {
 type Preferences struct {
 	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
 	Absence Absence  `json:"away,omitzero"`
+	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.
@@ -103,9 +104,14 @@ func (s *Member) Back() (was bool, err error) {
 
 // set has the person's preferences changed, on disk first. One change at a time.
 func (s *Member) set(change func(*Preferences) error) error {
+	s.room.setting.Lock()
+	defer s.room.setting.Unlock()
+	return s.setNow(change)
+}
+
+// setNow is set with Room.setting held.
+func (s *Member) setNow(change func(*Preferences) error) error {
 	r := s.room
-	r.setting.Lock()
-	defer r.setting.Unlock()
 	before, err := r.preferences(s.nick)
 	if err != nil {
 		return err
@@ -114,16 +120,16 @@ func (s *Member) set(change func(*Preferences) error) error {
 	if err := change(&after); err != nil {
 		return err
 	}
-	same := after.Absence == before.Absence && slices.Equal(after.Blocked, before.Blocked)
-	if !same && !s.Guest() {
+	if !s.Guest() && !r.saved(s.nick, before, after) {
 		if err := r.settings.Save(s.nick, after); err != nil {
 			return err
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.people.unsaved, s.nick)
 	if p := r.people.here[s.nick]; p != nil {
-		p.Preferences = after
+		p.Preferences, p.unsaved = after, false
 	}
 	for _, o := range r.people.observers[s.nick] {
 		o.Preferences = after
@@ -131,11 +137,26 @@ func (s *Member) set(change func(*Preferences) error) error {
 	return nil
 }
 
-// preferences returns what nick has set: from memory if present, else from the settings.
+// saved reports whether after is on disk, where before was, apart from read marks.
+func (r *Room) saved(nick string, before, after Preferences) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, unsaved := r.people.unsaved[nick]
+	p := r.people.here[nick]
+	return !unsaved && (p == nil || !p.unsaved) && after.Absence == before.Absence &&
+		slices.Equal(after.Blocked, before.Blocked) && slices.Equal(after.Rooms, before.Rooms)
+}
+
+// preferences returns what nick has set: from memory if present, or read marks are not saved yet, else
+// from the settings.
 func (r *Room) preferences(nick string) (set Preferences, err error) {
-	present := false
-	r.withPerson(nick, func(p *person) { set, present = p.Preferences, true })
-	if present || isGuest(nick) {
+	r.mu.Lock()
+	set, known := r.people.unsaved[nick]
+	if p := r.people.here[nick]; p != nil {
+		set, known = p.Preferences, true
+	}
+	r.mu.Unlock()
+	if known || isGuest(nick) {
 		return set, nil
 	}
 	if set, err = r.settings.Load(nick); err != nil {

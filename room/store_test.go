@@ -3,6 +3,7 @@ package room
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -145,7 +146,11 @@ func (a *fakeStore) project(e *Entry) {
 			a.write(receipt.To[0], receipt)
 		}
 	case KindRetired:
-		a.records = slices.DeleteFunc(a.records, func(rec record) bool { return rec.owner == e.From })
+		owner := e.From
+		if e.Room != "" {
+			owner = "#" + e.Room
+		}
+		a.records = slices.DeleteFunc(a.records, func(rec record) bool { return rec.owner == owner })
 	default:
 		a.write(PresenceHistory, m)
 	}
@@ -341,4 +346,40 @@ func (s *fakeSettings) Save(nick string, p Preferences) error {
 		s.of[nick] = p
 	}
 	return s.err
+}
+
+// fakeRooms keeps what rooms are in memory.
+type fakeRooms struct {
+	mu  sync.Mutex
+	of  map[string]RoomInfo
+	err error
+}
+
+func (s *fakeRooms) Load() ([]RoomInfo, error) {
+	return slices.Collect(maps.Values(s.of)), nil
+}
+
+func (s *fakeRooms) Save(info RoomInfo) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.of[info.Name] = info
+	}
+	return s.err
+}
+
+func (s *fakeRooms) Close(name string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		delete(s.of, name)
+	}
+	return s.err
+}
+
+// fail has all that follows fail, or not.
+func (s *fakeRooms) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }

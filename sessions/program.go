@@ -412,7 +412,7 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 		kind = room.KindMe
 	}
 	p.pending.add(1)
-	err := p.member.Once(call.Key, kind, nil, call.Text, func(got room.Receipt) {
+	err := p.member.Once(call.Key, room.Lobby, kind, nil, call.Text, func(got room.Receipt) {
 		defer p.pending.add(-1)
 		if got.Err != nil || got.Again {
 			p.refund(bytes)

@@ -28,7 +28,7 @@ func (s *session) say(call parse.Call) result.Result {
 // gets one about it.
 func (s *session) speak(key string, kind room.Kind, text string, bytes int64) result.Result {
 	stored := s.stored(bytes)
-	err := s.member.Once(key, kind, nil, text, func(got room.Receipt) {
+	err := s.member.Once(key, room.Lobby, kind, nil, text, func(got room.Receipt) {
 		if got.Again {
 			s.refund(bytes)
 		}
@@ -128,7 +128,7 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 		return s.failed(result.Failure{Err: err})
 	}
 	return s.deliver(call, own, func(receipt func(room.Receipt)) error {
-		return s.member.Once(call.Key, room.KindDirect, call.To, call.Text, receipt)
+		return s.member.Once(call.Key, "", room.KindDirect, call.To, call.Text, receipt)
 	}, tell)
 }
 

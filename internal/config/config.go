@@ -98,7 +98,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	// How much is kept.
 	f.Var(number(&cfg.InboxMax, 1000, 0), "inbox-max", "unread `messages` one nick may have; more are refused; 0 is no limit")
 	f.Var(size(&cfg.HistoryMax, 16<<20, minSize), "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest messages are dropped; 0 is no limit")
-	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of the room's history, and of the presence history (joins and leaves); the oldest lines are dropped; 0 is no limit")
+	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of each room's history, and of the presence history (joins and leaves); the oldest lines are dropped; 0 is no limit")
 	f.Var(span(&cfg.Retention, 0, minRetention, "no limit"), "retention", "how long messages are kept, a `duration` such as 90d or 12h (default forever)")
 	f.Var(size(&cfg.DataMax, 0, minDataMax), "data-max", "maximum `size` of the data folder; at 80 % of it guests can no longer send, at 90 % no nicks can be claimed, at 95 % nobody can send; 0 is no limit (default none)")
 	attachment := size(&cfg.AttachmentMax, 1<<20, 1<<10)

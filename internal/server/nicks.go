@@ -41,7 +41,7 @@ func (s *server) speakers() (map[string]bool, error) {
 }
 
 // traces returns a function that reports whether a nick has left any: a history, settings, or
-// something that was said in the room. Where that can't be found out, it has. Files are listed when
+// something that was said in the lobby. Where that can't be found out, it has. Files are listed when
 // the first nick is asked about; what each has written since is looked at every time.
 func (s *server) traces() func(nick string) bool {
 	nicks, speakers := sync.OnceValues(s.storedNicks), sync.OnceValues(s.speakers)
@@ -61,11 +61,11 @@ func (s *server) traces() func(nick string) bool {
 }
 
 // nickInUse returns a function that reports whether a nick has done anything: it was here lately,
-// or has left traces. Where that can't be found out, and when ctx is over, it has.
+// is in a room's lists, or has left traces. Where that can't be found out, and when ctx is over, it has.
 func (s *server) nickInUse(ctx context.Context) func(nick string) bool {
 	left := s.traces()
 	return func(nick string) bool {
-		return ctx.Err() != nil || s.room.Known(nick) || left(nick)
+		return ctx.Err() != nil || s.room.Known(nick) || s.room.HasRoom(nick) || left(nick)
 	}
 }
 
@@ -143,6 +143,7 @@ func (s *server) retireFound() error {
 	if err != nil {
 		return err
 	}
+	maps.Copy(nicks, s.room.NicksInRooms())
 	for nick := range nicks {
 		s.registry.Depart(nick, time.Time{})
 	}
@@ -198,6 +199,9 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 	if len(s.registry.Authorities()) > 0 {
 		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
 		return nil
+	}
+	if err := s.room.LeaveRooms(nick); err != nil {
+		return err
 	}
 	if err := s.settings.Retire(nick, now); err != nil {
 		return err

@@ -54,6 +54,9 @@ func (s *server) openFiles() (err error) {
 	if s.settings, err = settings.Open(s.file("settings")); err != nil {
 		return err
 	}
+	if s.rooms, err = settings.OpenRooms(s.file("rooms"), s.log); err != nil {
+		return err
+	}
 	keep := s.cfg.AttachmentKeep
 	if s.cfg.Retention > 0 && (keep == 0 || keep > s.cfg.Retention) {
 		keep = s.cfg.Retention

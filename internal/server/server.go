@@ -29,6 +29,7 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
+	"whoelse/keys/nick"
 	"whoelse/keys/reserved"
 	"whoelse/room"
 	"whoelse/room/attachments"
@@ -58,6 +59,7 @@ type server struct {
 	histories *history.Store
 	settings  *settings.Store
 	files     *attachments.Store
+	rooms     *settings.Rooms
 	hostKey   gossh.Signer
 	registry  *keys.Registry
 	reserved  *reserved.List
@@ -125,7 +127,10 @@ func (s *server) start() (err error) {
 	if err := s.openKeys(); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.histories, s.histories, s.registry, s.settings, room.Options{InboxMax: cfg.InboxMax}); err != nil {
+	if s.room, err = room.New(s.histories, s.histories, s.registry, s.settings, room.Options{
+		InboxMax: cfg.InboxMax,
+		Rooms:    room.RoomOptions{Store: s.rooms, Skeleton: nick.Skeleton, Retiring: s.histories.WithoutBackup},
+	}); err != nil {
 		return err
 	}
 	s.onStop(func() error { s.room.Close(); return nil })

@@ -88,11 +88,15 @@ func project(e room.Entry) (lines []line, err error) {
 	}
 	switch e.Kind {
 	case room.KindSay, room.KindMe, room.KindNotice:
-		message(&e.Message, 0, room.RoomHistory)
+		message(&e.Message, 0, "#"+e.Room)
 	case room.KindJoin, room.KindLeave, room.KindAlive:
 		message(&e.Message, 0, room.PresenceHistory)
 	case room.KindRetired:
-		add(e.From, line{retired: e.Time})
+		owner := e.From
+		if e.Room != "" {
+			owner = "#" + e.Room
+		}
+		add(owner, line{retired: e.Time})
 	case room.KindRead:
 		if len(e.Read) > 0 {
 			if text, bad := record.AppendRead(nil, e.Seq, e.Time, e.Read, e.Extra); bad != nil {

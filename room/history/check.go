@@ -198,17 +198,20 @@ func (c *checker) folder(name string) error {
 }
 
 // known are the paths that are no histories, or are looked at on their own.
-var known = []string{versionFile, serverLock, backupLock, checkpointFile, logFolder, usersFolder, roomsFolder, usersFolder + "/" + retiredFolder}
+var known = []string{versionFile, serverLock, backupLock, checkpointFile, logFolder, usersFolder, roomsFolder,
+	usersFolder + "/" + retiredFolder, roomsFolder + "/" + retiredFolder}
 
 func (c *checker) entry(in disk.Folder, at, base string) error {
-	nick, jsonLines := strings.CutSuffix(base, ".jsonl")
-	jsonLines = jsonLines && strings.HasPrefix(at, usersFolder+"/")
+	name, jsonLines := strings.CutSuffix(base, ".jsonl")
+	ofNick, ofRoom := jsonLines && strings.HasPrefix(at, usersFolder+"/"), jsonLines && strings.HasPrefix(at, roomsFolder+"/")
 	switch {
-	case at == path(room.RoomHistory), at == path(room.PresenceHistory), jsonLines && ValidNick(nick):
+	case at == path(room.PresenceHistory), (ofNick || ofRoom) && ValidNick(name):
 		return c.history(in, at, base)
 	case slices.Contains(known, at):
-	case jsonLines:
+	case ofNick:
 		c.note(Remark, at, "not the history of a nick: nothing reads it")
+	case ofRoom:
+		c.note(Remark, at, "not the history of a room: nothing reads it")
 	case slices.ContainsFunc(c.segments, func(n uint64) bool { return at == logFolder+"/"+log.SegmentName(n) }):
 		if f, size := c.open(in, at, base); f != nil {
 			c.how.Step(size)

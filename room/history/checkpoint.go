@@ -117,8 +117,8 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	if err != nil || len(segments) > 0 {
 		return Checkpoint{Seq: append(segments, 1)[0] - 1}, err
 	}
-	names, err := s.Nicks()
-	for _, name := range append(names, sharedHistories...) {
+	names, err := s.dirs.owners()
+	for _, name := range names {
 		err := s.reading(name, func(v *view) error {
 			for rec, err := range s.backward(v) {
 				if err != nil {

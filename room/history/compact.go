@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,12 +35,11 @@ func (s *Store) shorten() {
 		case name := <-s.tooLarge:
 			names = []string{name}
 		case <-age.C:
-			nicks, err := s.Nicks()
-			if err != nil {
+			var err error
+			if names, err = s.dirs.owners(); err != nil {
 				s.log.Error("history: can't look for histories to shorten", "error", err)
 			}
 			s.removeUnfinished()
-			names = slices.Concat(nicks, sharedHistories)
 			if s.opts.Retention > 0 {
 				s.sweepRetired(time.Now())
 				age.Reset(max(time.Second, min(24*time.Hour, s.opts.Retention/12)))

@@ -87,7 +87,7 @@ func nowDirect(n int, from string, to ...string) *room.Message {
 
 func nowSaid(n int, from string) *room.Message {
 	m := nowDirect(n, from)
-	m.Kind = room.KindSay
+	m.Kind, m.Room = room.KindSay, room.Lobby
 	return m
 }
 

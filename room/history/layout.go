@@ -52,10 +52,11 @@ var nickName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 // ValidNick is the allow-list that keeps nicks from ever being paths.
 func ValidNick(name string) bool { return nickName.MatchString(name) }
 
-// sharedHistories are no nick's: nothing is ever unread there.
+// sharedHistories are looked at by every start; those of other rooms when they are used.
 var sharedHistories = []string{room.RoomHistory, room.PresenceHistory}
 
-func shared(owner string) bool { return slices.Contains(sharedHistories, owner) }
+// shared reports whether a history is a room's or of who comes and goes: nothing is ever unread there.
+func shared(owner string) bool { return owner == room.PresenceHistory || strings.HasPrefix(owner, "#") }
 
 // areNicks keeps the shared histories, and paths, out.
 func areNicks(names ...string) error {
@@ -69,10 +70,10 @@ func areNicks(names ...string) error {
 
 // checkOwner is an errOwner for what can't have a history.
 func checkOwner(name string) error {
-	if shared(name) {
+	if name == room.PresenceHistory {
 		return nil
 	}
-	return areNicks(name)
+	return areNicks(strings.TrimPrefix(name, "#")) // a room's name has the characters of a nick
 }
 
 // dirs are the folders of a store. Those that are missing are nil, where nothing may be changed.
@@ -122,29 +123,36 @@ func (d dirs) place(owner string) (disk.Folder, string) {
 
 // path is where owner's file is in the folder of the histories.
 func path(owner string) string {
-	switch owner {
-	case room.PresenceHistory:
+	name, isRoom := strings.CutPrefix(owner, "#")
+	switch {
+	case owner == room.PresenceHistory:
 		return "presence.jsonl"
-	case room.RoomHistory:
-		return roomsFolder + "/" + owner[1:] + ".jsonl"
+	case isRoom:
+		return roomsFolder + "/" + name + ".jsonl"
 	}
 	return usersFolder + "/" + owner + ".jsonl"
 }
 
 // nicks lists who has a history.
-func (d dirs) nicks() ([]string, error) {
-	names, err := d.users.Names()
-	if err != nil {
-		return nil, err
-	}
-	var nicks []string
+func (d dirs) nicks() ([]string, error) { return ownersIn(d.users, "") }
+
+// owners lists what has a history, or may have: nicks, rooms and [room.PresenceHistory].
+func (d dirs) owners() ([]string, error) {
+	nicks, err := d.nicks()
+	rooms, roomsErr := ownersIn(d.rooms, "#")
+	return slices.Concat(nicks, rooms, []string{room.PresenceHistory}), errors.Join(err, roomsErr)
+}
+
+// ownersIn lists the owners of the histories in a folder, of which each begins with mark.
+func ownersIn(in disk.Folder, mark string) (owners []string, err error) {
+	names, err := in.Names()
 	for _, file := range names {
 		if name, ok := strings.CutSuffix(file, ".jsonl"); ok && ValidNick(name) {
-			nicks = append(nicks, name)
+			owners = append(owners, mark+name)
 		}
 	}
-	slices.Sort(nicks)
-	return nicks, nil
+	slices.Sort(owners)
+	return owners, err
 }
 
 // openStat opens a file.

@@ -48,7 +48,14 @@ func direct(n int, from string, to ...string) *room.Message {
 
 func said(n int, from string) *room.Message {
 	m := direct(n, from)
-	m.Kind = room.KindSay
+	m.Kind, m.Room = room.KindSay, room.Lobby
+	return m
+}
+
+// saidIn is said in another room.
+func saidIn(name string, n int, from string) *room.Message {
+	m := said(n, from)
+	m.Room = name
 	return m
 }
 
@@ -60,13 +67,7 @@ type rec struct {
 }
 
 // event makes an event of a message.
-func event(m *room.Message) *room.Event {
-	e := &room.Event{Message: *m}
-	if m.Kind == room.KindSay {
-		e.Room = room.Lobby
-	}
-	return e
-}
+func event(m *room.Message) *room.Event { return &room.Event{Message: *m} }
 
 var marks atomic.Int64
 
@@ -90,7 +91,7 @@ func recsOf(e *room.Event) (recs []rec) {
 	m := e.Message
 	switch e.Kind {
 	case room.KindSay:
-		return []rec{{Owner: room.RoomHistory, Message: &m}}
+		return []rec{{Owner: "#" + m.Room, Message: &m}}
 	case room.KindRead:
 		recs = append(recs, rec{Owner: e.From, Read: e.Read})
 		for _, r := range e.Receipts {

@@ -62,7 +62,7 @@ func (m *model) since(owner string, t time.Time) (out []*room.Message) {
 
 var anyNick = rapid.SampledFrom([]string{"ann", "bob", "cid"})
 
-var anyOwner = rapid.SampledFrom([]string{"ann", "bob", "cid", room.RoomHistory})
+var anyOwner = rapid.SampledFrom([]string{"ann", "bob", "cid", room.RoomHistory, "#ops"})
 
 // anyMessage has a clock that goes on.
 func anyMessage(t *rapid.T, n int) *room.Message {
@@ -73,7 +73,9 @@ func anyMessage(t *rapid.T, n int) *room.Message {
 		From: anyNick.Draw(t, "from"),
 		Text: rapid.StringN(0, 40, -1).Draw(t, "text"),
 	}
-	if m.Kind != room.KindSay {
+	if m.Kind == room.KindSay {
+		m.Room = rapid.SampledFrom([]string{room.Lobby, "ops"}).Draw(t, "room")
+	} else {
 		m.To = rapid.SliceOfNDistinct(anyNick, 1, 3, rapid.ID[string]).Draw(t, "to")
 	}
 	return m

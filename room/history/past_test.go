@@ -80,7 +80,7 @@ func (p *pieces) appends(n int) {
 		p.n++
 		m := direct(p.n, []string{"ann", "cid"}[p.n%3/2], "bob")
 		hello := *m
-		hello.ID, hello.Kind = m.ID+"-said", room.KindSay
+		hello.ID, hello.Kind, hello.Room = m.ID+"-said", room.KindSay, room.Lobby
 		for _, e := range []*room.Event{event(m), event(&hello)} {
 			if err := put(p.s, e); err != nil {
 				p.Fatal(err)

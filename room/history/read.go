@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"whoelse/room"
@@ -257,6 +258,13 @@ func (s *Store) recordAt(v *view, lines *jsonl.Forward, off int64) (record.Recor
 // decode returns what a line holds, and reports damage, once for each place.
 func (s *Store) decode(o *owner, l jsonl.Line) []record.Record {
 	found, whole := record.Parse(l)
+	if name, isRoom := strings.CutPrefix(o.name, "#"); isRoom {
+		for _, rec := range found {
+			if rec.Message != nil {
+				rec.Message.Room = name
+			}
+		}
+	}
 	if !whole && s.once(damagedPlace{o.name, o.ino, l.Off}) {
 		s.damaged.Add(1)
 		what := "history: a damaged line"

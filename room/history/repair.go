@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"whoelse/room/internal/disk"
@@ -95,14 +94,14 @@ func keepAside(in disk.Folder, found Problem) error {
 // histories.
 func (h *Held) repair(ctx context.Context, how Checking) error {
 	s := h.s
-	nicks, err := s.Nicks()
+	names, err := s.dirs.owners()
 	if err != nil {
 		return err
 	}
 	s.log = discard // what it would log from here on is reported
 	most, lastID := s.applied, s.LastID()
 	var bad []string
-	for _, name := range slices.Concat(sharedHistories, nicks) {
+	for _, name := range names {
 		found := false
 		in, base := s.dirs.place(name)
 		c := newChecker(ctx, in, Checking{Step: how.Step, Tell: func(f Problem) {

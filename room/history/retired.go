@@ -5,21 +5,24 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"strings"
 	"time"
+
+	"whoelse/room/internal/disk"
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as
-// NICK-STAMP-SEQ.jsonl. Nothing reads them there.
+// NICK-STAMP-SEQ.jsonl, and in rooms those of rooms that were closed. Nothing reads them there.
 const retiredFolder = ".retired"
 
 // retiredStamp is when a history was set aside, in UTC.
 const retiredStamp = "20060102T150405Z"
 
-// historyFiles are the ends of the names of one nick's files. What was set aside
+// historyFiles are the ends of the names of one history's files. What was set aside
 // goes first, so that a history that is not moved yet still has its own name.
 var historyFiles = []string{".jsonl.torn", ".jsonl"}
 
-// retire sets a nick's history aside: whoever gets the nick next has an empty one. It is the event seq, of
+// retire sets a history aside: whoever gets the nick, or room, next has an empty one. It is the event seq, of
 // this time, which may be applied again after a crash: a history with later lines is the next
 // holder's, and where one was set aside by the same event already, all that is in the file was applied
 // again. That is in the former, too, since it was synced before it was moved. All its lines have to be
@@ -32,7 +35,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if o.ino == 0 || o.last > seq {
 		return nil
 	}
-	in, _ := s.dirs.place(o.name)
+	in, base := s.dirs.place(o.name)
 	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return err
@@ -46,7 +49,8 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	if err := v.file.Sync(); err != nil {
 		return err
 	}
-	as := fmt.Sprintf("%s-%s-%020d", o.name, at.UTC().Format(retiredStamp), seq)
+	name := strings.TrimSuffix(base, ".jsonl")
+	as := fmt.Sprintf("%s-%s-%020d", name, at.UTC().Format(retiredStamp), seq)
 	_, err = aside.Lstat(as + ".jsonl")
 	again := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,9 +58,9 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	}
 	for _, end := range historyFiles {
 		if again {
-			err = in.Remove(o.name + end)
+			err = in.Remove(name + end)
 		} else {
-			err = in.Rename(o.name+end, retiredFolder+"/"+as+end)
+			err = in.Rename(name+end, retiredFolder+"/"+as+end)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("history of %s: %w", o.name, err)
@@ -64,17 +68,23 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	}
 	s.changed(o.name, 0)
 	s.forget(o.name)
-	s.log.Info("history: set aside, nobody holds the nick any more", "owner", o.name, "as", as+".jsonl")
+	s.log.Info("history: set aside, its nick or room has no holder any more", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
 }
 
 // sweepRetired removes histories that were set aside so long ago that all in them is
 // too old.
 func (s *Store) sweepRetired(now time.Time) {
-	if _, err := s.dirs.users.Lstat(retiredFolder); err != nil {
+	for _, in := range []disk.Folder{s.dirs.users, s.dirs.rooms} {
+		s.sweepIn(in, now)
+	}
+}
+
+func (s *Store) sweepIn(in disk.Folder, now time.Time) {
+	if _, err := in.Lstat(retiredFolder); err != nil {
 		return // there are none
 	}
-	aside, err := s.dirs.users.Sub(retiredFolder)
+	aside, err := in.Sub(retiredFolder)
 	if err != nil {
 		return
 	}
@@ -91,6 +101,7 @@ func (s *Store) sweepRetired(now time.Time) {
 	}
 }
 
-// retiredName matches the name of a history that was set aside, or of what was torn of one: its nick,
+// retiredName matches the name of a history that was set aside, or of what was torn of one: its nick or
+// room,
 // its time, and the number of the event, which older programs left out. Nicks have no capitals.
 var retiredName = regexp.MustCompile(`^([a-z0-9._-]+)-(\d{8}T\d{6}Z)(?:-(\d{20}))?\.jsonl(\.torn)?$`)

@@ -267,7 +267,7 @@ func TestUnknownMembersSurvive(t *testing.T) {
 func TestOddOwners(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})
-	odd := []string{"", "../bob", ".bob", "Bob", "b\x00", strings.Repeat("b", 33), "#other", "a/b", ".."}
+	odd := []string{"", "../bob", ".bob", "Bob", "b\x00", strings.Repeat("b", 33), "#../other", "a/b", ".."}
 	for n, nick := range odd {
 		mustPut(t, s, event(direct(10+n, "ann", nick, "dan")), event(direct(30+n, nick, "dan")), read(nick, "x"), retired(nick, 50+n))
 		if _, err := room.Collect(s.Tail(nick, 1, nil)); !errors.Is(err, room.ErrStorage) || !errors.Is(err, errOwner) {

@@ -1,11 +1,10 @@
-// Package settings keeps what people set for themselves in DATA/settings/NICK.json,
-// one small file for each nick that has set anything. It implements [room.Settings].
+// Package settings keeps what people set for themselves in DATA/settings/NICK.json, one small
+// file for each nick that has set anything, and what rooms are in DATA/rooms/NAME.json. It
+// implements [room.Settings] and [room.Rooms].
 package settings
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,15 +95,5 @@ func (s *Store) Retire(nick string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	aside := filepath.Join(s.dir, retired)
-	if err := os.Mkdir(aside, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := os.Rename(file, filepath.Join(aside, nick+"-"+now.UTC().Format("20060102T150405Z")+".json")); err != nil {
-		return err
-	}
-	return errors.Join(s.disk.SyncDir(aside), s.disk.SyncDir(s.dir))
+	return aside(s.disk, file, filepath.Join(s.dir, retired), nick, now)
 }

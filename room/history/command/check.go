@@ -82,7 +82,7 @@ func check() *cobra.Command {
 
 // checkOthers parses the other JSON files in the data folder, and returns how many are broken.
 func checkOthers(r *cli.Run) (broken int) {
-	for _, pattern := range []string{"*.json", "settings/*.json", "*.jsonl"} {
+	for _, pattern := range []string{"*.json", "settings/*.json", "rooms/*.json", "*.jsonl"} {
 		names, _ := fs.Glob(os.DirFS(r.Data), pattern) // the pattern is a good one
 		for _, name := range names {
 			if err := checkJSON(filepath.Join(r.Data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

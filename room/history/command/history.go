@@ -17,14 +17,15 @@ func historyCommand() *cobra.Command {
 	var asJSON, ofRoom, ofPresence bool
 	var n int
 	c := &cobra.Command{
-		Use:   "history {NICK|--room|--presence} [-n N] [--json] [--data FOLDER]",
-		Short: "Print a nick's history, or the room's",
-		Long: "Prints all that NICK sent and received, or with --room the messages to everyone, or with\n" +
-			"--presence joins and leaves; oldest first. A * marks unread messages. Times are local. A server\n" +
-			"may be running; events that only the log has after a crash are included, and nothing is\n" +
-			"changed. Damaged lines are reported on standard error and left out.\n\n" +
+		Use:   "history {NICK|'#ROOM'|--room|--presence} [-n N] [--json] [--data FOLDER]",
+		Short: "Print a nick's history, or a room's",
+		Long: "Prints all that NICK sent and received, or what was said in '#ROOM' (quoted for the shell), or with\n" +
+			"--room in the lobby, or with --presence joins and leaves; oldest first. A * marks unread messages.\n" +
+			"Times are local. A server may be running; events that only the log has after a crash are included,\n" +
+			"and nothing is changed. Damaged lines are reported on standard error and left out.\n\n" +
 			"With --json the lines are as they are in the file, read marks and state lines included.",
 		Example: "  whoelse history carol -n 20\n" +
+			"  whoelse history '#ops' -n 20\n" +
 			"  whoelse history --room --json | jq -r 'select(.text) | \"\\(.from): \\(.text)\"'",
 		Args: func(c *cobra.Command, args []string) error {
 			switch {
@@ -40,7 +41,7 @@ func historyCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&asJSON, "json", false, "print the lines as they are in the file")
-	f.BoolVar(&ofRoom, "room", false, "the room's history")
+	f.BoolVar(&ofRoom, "room", false, "the history of the lobby, the room where everybody is")
 	f.BoolVar(&ofPresence, "presence", false, "joins and leaves")
 	f.IntVarP(&n, "number", "n", 0, "only the newest `N`; 0 is all")
 	return cli.Command(c, func(r *cli.Run, args []string) error {
@@ -51,7 +52,7 @@ func historyCommand() *cobra.Command {
 		var owner, called string
 		switch {
 		case ofRoom:
-			owner, called = room.RoomHistory, "the room"
+			owner, called = room.RoomHistory, "the lobby"
 		case ofPresence:
 			owner, called = room.PresenceHistory, "who came and went"
 		default:

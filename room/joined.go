@@ -1,0 +1,563 @@
+package room
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Joined is a room that a person is in, online or not.
+type Joined struct {
+	Room  string `json:"room"`
+	Read  string `json:"read"`            // the ID of the last message when the lines were shown; never less than the room's ID
+	Muted bool   `json:"muted,omitempty"` // its lines are counted, not shown
+}
+
+// joined returns what p has of a room, the zero value if p is not in it: what is older than the room
+// is about another one of that name.
+func (p *Preferences) joined(c *chatroom) (j Joined) {
+	if i := slices.IndexFunc(p.Rooms, func(j Joined) bool { return j.Room == c.Name }); i >= 0 && p.Rooms[i].Read >= c.ID {
+		j = p.Rooms[i]
+	}
+	return j
+}
+
+// change returns the rooms of p with one of them changed.
+func (p *Preferences) change(name string, f func(*Joined)) []Joined {
+	rooms := slices.Clone(p.Rooms)
+	for i := range rooms {
+		if rooms[i].Room == name {
+			f(&rooms[i])
+		}
+	}
+	return rooms
+}
+
+// unreadMost is how many of the newest lines of a room count as unread.
+const unreadMost = 1000
+
+// mentionsMost is how many of the mentions in a room's lines are known.
+const mentionsMost = 200
+
+// mention is a nick that a line has in it.
+type mention struct {
+	id   uint64
+	nick string
+}
+
+// tally counts the newest lines of a room, and who is mentioned in them, from memory. Owned by Room.mu.
+type tally struct {
+	counting bool // add is called for each line since
+	ids      []uint64
+	mentions []mention
+}
+
+func (t *tally) add(m *Message, registered func(string) bool) {
+	if !t.counting {
+		return
+	}
+	id := decodeID(m.ID)
+	t.ids = append(t.ids, id)
+	if len(t.ids) > 2*unreadMost {
+		t.ids = slices.Clone(t.ids[len(t.ids)-unreadMost:])
+	}
+	for _, nick := range mentioned(m.Text, registered) {
+		if nick != m.From {
+			t.mentions = append(t.mentions, mention{id, nick})
+		}
+	}
+	if len(t.mentions) > 2*mentionsMost {
+		t.mentions = slices.Clone(t.mentions[len(t.mentions)-mentionsMost:])
+	}
+}
+
+// since counts the lines after the one with this ID, and those of them that mention nick.
+func (t *tally) since(read, nick string) (unread, mentions int) {
+	after := decodeID(read) + 1
+	i, _ := slices.BinarySearch(t.ids, after)
+	for _, m := range t.mentions {
+		if m.id >= after && m.nick == nick {
+			mentions++
+		}
+	}
+	return min(len(t.ids)-i, unreadMost), mentions
+}
+
+// mentioned returns the words of text that are registered nicks, each once, a few at most.
+func mentioned(text string, registered func(string) bool) (nicks []string) {
+	for len(text) > 0 && len(nicks) < 16 {
+		end := strings.IndexFunc(text, func(c rune) bool { return !isNickRune(c) })
+		if end < 0 {
+			end = len(text)
+		}
+		word := strings.TrimRight(text[:end], ".-")
+		if len(word) > 0 && len(word) <= 32 {
+			if word = strings.ToLower(word); registered(word) && !slices.Contains(nicks, word) {
+				nicks = append(nicks, word)
+			}
+		}
+		text = text[min(end+1, len(text)):]
+	}
+	return nicks
+}
+
+func isNickRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
+}
+
+// count has c's tally made from its history, once. r.setting is held.
+func (r *Room) count(c *chatroom) error {
+	r.mu.Lock()
+	name, before, known := c.Name, r.lastMessage, c.counting
+	c.counting = true
+	r.mu.Unlock()
+	if known {
+		return nil
+	}
+	past := tally{counting: true}
+	var err error
+	for m, failed := range r.histories.Tail("#"+name, unreadMost, nil) {
+		if err = failed; err == nil && m.ID <= before { // what is newer comes through Apply
+			past.add(m, r.directory.Registered)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		c.tally = tally{} // the next one tries again
+		return err
+	}
+	c.ids, c.mentions = append(past.ids, c.ids...), append(past.mentions, c.mentions...)
+	return nil
+}
+
+// RoomSummary is what a person sees of a room in a list.
+type RoomSummary struct {
+	Name, Topic string
+	Owners      []string
+	People      int // who are in it and online
+	Private     bool
+	Joined      bool
+	Muted       bool // by the person, for themselves
+	Unread      int  // lines since the person saw the last one; of a room that was joined
+	More        bool // and perhaps more than that: older ones are not counted
+	Mentions    int  // how many of these mention the person, at least
+}
+
+// summary is about c for nick, who may see it. r.mu is held.
+func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
+	s := RoomSummary{Name: c.Name, Topic: c.Topic, Owners: c.Owners, People: len(c.here), Private: c.Private}
+	var j Joined
+	if c.access(nick).Read {
+		j = set.joined(c)
+	}
+	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
+	shown := j.Room == "" || !j.Muted && c.here[nick] != nil && len(c.here[nick].sessions) > 0
+	if !shown {
+		s.Unread, s.Mentions = c.since(j.Read, nick)
+		s.More = s.Unread == unreadMost
+	}
+	return s
+}
+
+// Rooms returns the rooms that the person may know of: the lobby, those joined, in the order of
+// joining, then the others by name. Errors wrap [ErrStorage]: the counts of some are missing.
+func (s *Member) Rooms() ([]RoomSummary, error) {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	set, err := r.preferences(s.nick)
+	if err == nil {
+		err = r.countAll(&set)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []RoomSummary
+	for _, c := range r.rooms {
+		if c.access(s.nick).See {
+			all = append(all, r.summary(c, s.nick, &set))
+		}
+	}
+	place := func(of RoomSummary) int {
+		if of.Name == Lobby {
+			return -1
+		}
+		i := slices.IndexFunc(set.Rooms, func(j Joined) bool { return of.Joined && j.Room == of.Name })
+		if i < 0 {
+			return len(set.Rooms)
+		}
+		return i
+	}
+	slices.SortFunc(all, func(a, b RoomSummary) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a.Name, b.Name))
+	})
+	return all, err
+}
+
+// countAll is count for all rooms that a person is in. r.setting is held.
+func (r *Room) countAll(set *Preferences) (err error) {
+	for _, j := range set.Rooms {
+		r.mu.Lock()
+		c := r.rooms[j.Room]
+		r.mu.Unlock()
+		if c != nil {
+			err = cmp.Or(err, r.count(c))
+		}
+	}
+	return err
+}
+
+// enterRooms makes p present in the rooms that p has joined, and sums them up. Those that are gone, or
+// that p may not read any more, are forgotten. r.mu is held.
+func (r *Room) enterRooms(p *person) (found []RoomSummary) {
+	var rooms []Joined
+	for _, j := range p.Rooms {
+		c, may := r.lookup(j.Room, p.nick)
+		switch {
+		case c != nil && c.Unusable: // until its file is repaired
+			rooms = append(rooms, j)
+		case may.Read && p.joined(c).Room != "":
+			rooms = append(rooms, j)
+			found = append(found, r.summary(c, p.nick, &p.Preferences)) // before p is in it: what p has missed
+			c.enter(p)
+		}
+	}
+	p.unsaved = p.unsaved || len(rooms) < len(p.Rooms)
+	p.Rooms = rooms
+	return found
+}
+
+// markRead notes, as p's last session ends, that all that was said in p's rooms was shown. r.mu is held.
+func (r *Room) markRead(p *person) {
+	for _, j := range p.Rooms {
+		c := r.rooms[j.Room]
+		if c == nil || j.Muted || c.here[p.nick] != p {
+			continue
+		}
+		if unread, _ := c.since(j.Read, ""); unread > 0 {
+			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastMessage) })
+			p.unsaved = true
+		}
+	}
+}
+
+// room returns the room called name, and what nick may do in it. r.mu is held.
+func (r *Room) lookup(name, nick string) (*chatroom, Access) {
+	if c := r.rooms[name]; c != nil {
+		return c, c.access(nick)
+	}
+	return nil, Access{Why: ErrNoRoom}
+}
+
+// JoinRoom makes the person be in a room, over restarts, and reports whether it was made for that;
+// mayMake is whether the server lets the person make rooms. A person who is in it already stays, and
+// a room without an owner gets one. The name is canonical.
+//
+// A name that can't be had because of a private room is refused as if the person might not make
+// rooms. That such names are not free can't be hidden, so attempts count as rooms made.
+func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	set, err := r.preferences(s.nick)
+	if err != nil || name == Lobby {
+		return false, err
+	}
+	r.mu.Lock()
+	c, may := r.lookup(name, s.nick)
+	in := c != nil && may.Read && set.joined(c).Room != ""
+	set.Rooms = slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool { // those that are gone
+		c, may := r.lookup(j.Room, s.nick)
+		return c == nil || !c.Unusable && (!may.Read || set.joined(c).Room == "")
+	})
+	r.mu.Unlock()
+	if may.Read && len(c.Owners) == 0 && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
+		if err := r.saveRoom(c.RoomInfo, func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case in:
+		return false, nil
+	case len(set.Rooms) >= MaxJoined:
+		return false, ErrJoinedMost
+	case !may.Read && may.See:
+		return false, may.Why
+	case !may.Read:
+		if c, err = r.make(name, s.nick, mayMake); err == nil {
+			made = true
+		}
+	}
+	if err == nil {
+		err = r.count(c)
+	}
+	if err != nil {
+		return made, err
+	}
+	r.mu.Lock()
+	mark := max(c.ID, r.lastMessage)
+	r.mu.Unlock()
+	err = s.setNow(func(p *Preferences) error {
+		p.Rooms = append(set.Rooms, Joined{Room: name, Read: mark})
+		return nil
+	})
+	if err != nil {
+		return made, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.people.here[s.nick]; p != nil {
+		c.enter(p)
+		c.tell(&Change{Room: name, Joined: []string{s.nick}})
+	}
+	return made, nil
+}
+
+// LeaveRoom ends JoinRoom. The last owner who leaves hands the room on: see [Room.handOn].
+func (s *Member) LeaveRoom(name string) error {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	if name == Lobby {
+		return ErrLobby
+	}
+	set, err := r.preferences(s.nick)
+	if err != nil {
+		return err
+	}
+	c, _, err := s.inRoom(name, &set)
+	if err != nil {
+		return err
+	}
+	err = s.setNow(func(p *Preferences) error {
+		p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == name })
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	if c.here[s.nick] != nil {
+		c.leave(s.nick)
+		c.tell(&Change{Room: name, Left: []string{s.nick}})
+	}
+	r.mu.Unlock()
+	if slices.Contains(c.Owners, s.nick) {
+		return r.handOn(c, s.nick)
+	}
+	return nil
+}
+
+// inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.
+func (s *Member) inRoom(name string, set *Preferences) (*chatroom, Access, error) {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	c, may := s.room.lookup(name, s.nick)
+	switch {
+	case !may.Read:
+		return nil, may, may.Why
+	case name != Lobby && set.joined(c).Room == "":
+		return nil, may, ErrNotJoined
+	}
+	return c, may, nil
+}
+
+// maySpeak is why the person may not speak in a room, or nil.
+func (s *Member) maySpeak(name string) error {
+	set, err := s.room.preferences(s.nick)
+	if err != nil {
+		return err
+	}
+	_, may, err := s.inRoom(name, &set)
+	if err == nil && !may.Speak {
+		err = may.Why
+	}
+	return err
+}
+
+// SpeakIn says text in a room that the person is in, as [Member.Speak] does in the lobby. If it returns
+// an error, nothing was said and told is not called.
+func (s *Member) SpeakIn(name string, kind Kind, text string, told func(Receipt)) error {
+	return s.speakIn("", name, kind, text, told)
+}
+
+func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Receipt)) error {
+	s.Active()
+	r := s.room
+	var set Preferences
+	if name != Lobby {
+		var err error
+		if set, err = r.preferences(s.nick); err != nil {
+			return err
+		}
+	}
+	r.speaking.Lock() // nobody is muted or removed until the log has the line
+	defer r.speaking.Unlock()
+	_, may, err := s.inRoom(name, &set)
+	if err != nil {
+		return err
+	}
+	if !may.Speak {
+		return may.Why
+	}
+	e := &Event{Message: r.newMessage(kind, s.nick, nil, text)}
+	e.Room, e.Key = name, key
+	r.append(e, told)
+	return nil
+}
+
+// MuteRoom has the lines of a room that the person is in counted and not shown, or ends that.
+func (s *Member) MuteRoom(name string, muted bool) error {
+	if name == Lobby {
+		return ErrLobby
+	}
+	r := s.room
+	return s.setJoined(name, func(j *Joined) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p := r.people.here[s.nick]; muted && !j.Muted && p != nil && len(p.sessions) > 0 {
+			j.Read = max(j.Read, r.lastMessage) // all until now was shown
+		}
+		j.Muted = muted
+	})
+}
+
+// ReadUpTo notes that the person has read a room up to the message id; in memory at first. The lines of
+// a room that is not muted count as read when the person's last session ends.
+func (s *Member) ReadUpTo(name, id string) error {
+	r := s.room
+	read := func(j *Joined) { j.Read = max(j.Read, id) }
+	r.mu.Lock()
+	id = min(id, r.lastMessage) // what a program says it has read
+	p := r.people.here[s.nick]
+	if c := r.rooms[name]; p != nil && c != nil && c.here[s.nick] == p {
+		p.Rooms, p.unsaved = p.change(name, read), true
+	}
+	r.mu.Unlock()
+	if p != nil {
+		return nil
+	}
+	return s.setJoined(name, read)
+}
+
+// setJoined changes what the person has of a room that they are in, on disk first.
+func (s *Member) setJoined(name string, f func(*Joined)) error {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	set, err := r.preferences(s.nick)
+	if err != nil {
+		return err
+	}
+	c, _, err := s.inRoom(name, &set)
+	if err != nil {
+		return err
+	}
+	if err := s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil }); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := c.here[s.nick]; p != nil {
+		c.enter(p)
+	}
+	return nil
+}
+
+// In returns who is in a room that the person may read, and online, by nick.
+func (s *Member) In(name string) ([]Presence, error) {
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, may := r.lookup(name, s.nick)
+	if !may.Read {
+		return nil, may.Why
+	}
+	all := make([]Presence, 0, len(c.here))
+	for _, p := range c.here {
+		all = append(all, p.presence())
+	}
+	slices.SortFunc(all, func(a, b Presence) int { return strings.Compare(a.Nick, b.Nick) })
+	return all, nil
+}
+
+// HistoryOf is [Member.History] of a room that the person may read. It ends where the person may not
+// any more.
+func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Page, error] {
+	set, err := s.room.preferences(s.nick)
+	if err != nil {
+		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+	}
+	return s.room.tailOf(ctx, s.nick, name, n, func(m *Message) bool { return !set.hides(m) })
+}
+
+// tailOf is tail of a room's history, for nick.
+func (r *Room) tailOf(ctx context.Context, nick, name string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for page, err := range guarded(r.mayRead(nick, name), r.tail(ctx, "#"+name, n, keep)) {
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// mayRead returns a function that returns why nick may not read the room called name now, nil if it
+// is the same room and nick may.
+func (r *Room) mayRead(nick, name string) func() error {
+	id := ""
+	return func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		c, may := r.lookup(name, nick)
+		switch {
+		case !may.Read:
+			return may.Why
+		case id != "" && id != c.ID:
+			return ErrNoRoom
+		}
+		id = c.ID
+		return nil
+	}
+}
+
+// guarded gives a sequence as long as may returns nil before each step, then its error.
+func guarded[T any](may func() error, of iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		if err := may(); err != nil {
+			yield(zero, err)
+			return
+		}
+		for x, err := range of {
+			if bad := may(); bad != nil {
+				yield(zero, bad)
+				return
+			}
+			if !yield(x, err) {
+				return
+			}
+		}
+	}
+}
+
+// saveMarks saves read marks that are only in memory: of those who have left, and of up to most
+// who are here.
+func (r *Room) saveMarks(most int) {
+	r.mu.Lock()
+	due := slices.Collect(maps.Keys(r.people.unsaved))
+	for nick, p := range r.people.here {
+		if p.unsaved && !isGuest(nick) && most > 0 {
+			due = append(due, nick)
+			most--
+		}
+	}
+	r.mu.Unlock()
+	for _, nick := range due {
+		m := &Member{room: r, nick: nick}
+		_ = m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+	}
+}

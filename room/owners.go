@@ -1,0 +1,497 @@
+package room
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// RoomOptions are the settings of rooms beside the lobby.
+type RoomOptions struct {
+	Store Rooms // nil: there are none, and none can be made
+	// Idle is after how long without anybody in it a room is closed; 0: never.
+	Idle time.Duration
+	// Skeleton maps names that read the same to the same string; nil: each to itself.
+	Skeleton func(name string) string
+	// Retiring runs what sets a history aside, when no backup is being made; nil: at once.
+	Retiring func(func() error) error
+}
+
+// openRooms loads the rooms.
+func (r *Room) openRooms() error {
+	o := &r.options.Rooms
+	if o.Skeleton == nil {
+		o.Skeleton = func(name string) string { return name }
+	}
+	if o.Retiring == nil {
+		o.Retiring = func(f func() error) error { return f() }
+	}
+	if o.Store == nil {
+		return nil
+	}
+	infos, err := o.Store.Load()
+	for _, info := range infos {
+		r.ids.last = max(r.ids.last, decodeID(info.ID))
+		r.rooms[info.Name] = newChatroom(info)
+		if time.Since(info.Made) < day {
+			r.made[info.MadeBy]++
+		}
+	}
+	return err
+}
+
+const day = 24 * time.Hour
+
+// make makes the room called name. r.setting is held.
+func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
+	if !mayMake || isGuest(nick) || r.options.Rooms.Store == nil {
+		return nil, ErrNoRoom
+	}
+	if r.made[nick] >= MaxMade { // also if there is such a room: see JoinRoom
+		return nil, ErrMadeMost
+	}
+	r.made[nick]++
+	if err := r.nameFree(name, nick); err != nil {
+		return nil, err
+	}
+	last, err := Collect(r.histories.Tail("#"+name, 1, nil))
+	if err == nil && len(last) > 0 { // of a room whose file was lost
+		err = r.retireHistory(name, nick)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	info := RoomInfo{Name: name, ID: r.ids.next(now), Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
+	if err := r.options.Rooms.Store.Save(info); err != nil {
+		return nil, err
+	}
+	c := newChatroom(info)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rooms[name] = c
+	return c, nil
+}
+
+// nameFree returns why there can be no room of this name for nick to make.
+func (r *Room) nameFree(name, nick string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rooms) > MaxRooms { // the lobby is none of them
+		return ErrRoomsMost
+	}
+	like := r.options.Rooms.Skeleton(name)
+	var hidden, alike error
+	for other, c := range r.rooms {
+		switch {
+		case r.options.Rooms.Skeleton(other) != like:
+		case c.access(nick).See:
+			alike = &AlikeError{other}
+		default:
+			hidden = ErrNoRoom
+		}
+	}
+	return cmp.Or(hidden, alike)
+}
+
+// retireHistory sets what was said in a room aside. That is an event in any case: the next room of this
+// name has a greater ID than all that people have of this one, also after a restart. r.setting is held.
+func (r *Room) retireHistory(name, by string) error {
+	return r.options.Rooms.Retiring(func() error {
+		e := &Event{Message: r.newMessage(KindRetired, by, nil, "")}
+		e.Room = name
+		return r.wait(e)
+	})
+}
+
+// saveRoom changes what a room is, on disk first, and has those leave it who may not be in it any more.
+// r.setting is held.
+func (r *Room) saveRoom(info RoomInfo, change func(*RoomInfo)) error {
+	change(&info)
+	if err := r.options.Rooms.Store.Save(info); err != nil {
+		return err
+	}
+	r.install(info)
+	return nil
+}
+
+// install makes info what a room is. When it returns, nothing more is said by those who may not.
+func (r *Room) install(info RoomInfo) {
+	r.speaking.Lock()
+	defer r.speaking.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.rooms[info.Name]
+	c.RoomInfo = info
+	c.admit()
+}
+
+// changeRoom changes a room as one of its owners.
+func (s *Member) changeRoom(name string, change func(*RoomInfo) error) error {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	info, err := s.owned(name)
+	if err == nil {
+		err = change(&info)
+	}
+	if err != nil {
+		return err
+	}
+	return r.saveRoom(info, func(*RoomInfo) {})
+}
+
+// owned returns what a room is that the person owns.
+func (s *Member) owned(name string) (RoomInfo, error) {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	c, may := s.room.lookup(name, s.nick)
+	switch {
+	case !may.See:
+		return RoomInfo{}, may.Why
+	case name == Lobby:
+		return RoomInfo{}, ErrLobby
+	case !may.Own:
+		return RoomInfo{}, ErrNotOwner
+	}
+	return c.RoomInfo, nil
+}
+
+// SetTopic sets what a room is about. This and the following are for its owners, and durable when they
+// return nil. Errors are ErrNoRoom, ErrNotOwner, ErrLobby and those that are named, or wrap ErrStorage.
+// Topics are cleaned, nicks canonical.
+func (s *Member) SetTopic(name, topic string) error {
+	return s.changeRoom(name, func(i *RoomInfo) error { i.Topic = topic; return nil })
+}
+
+// GuestsIn lets guests join a room, or keeps them out. A private room takes none: ErrNotAllowed.
+func (s *Member) GuestsIn(name string, allowed bool) error {
+	return s.changeRoom(name, func(i *RoomInfo) error {
+		if i.Private {
+			return ErrNotAllowed
+		}
+		i.NoGuests = !allowed
+		return nil
+	})
+}
+
+// SetPrivate makes a room private: those with a key who are in it and online are its members, others have
+// to be invited. A room that is not private any more begins without what was said before.
+func (s *Member) SetPrivate(name string, private bool) error {
+	r := s.room
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	info, err := s.owned(name)
+	if err != nil || info.Private == private {
+		return err
+	}
+	if private {
+		r.mu.Lock()
+		for _, p := range r.longest(r.rooms[name]) {
+			if !slices.Contains(info.Owners, p) && len(info.Members) < maxListed {
+				info.Members = append(slices.Clip(info.Members), p)
+			}
+		}
+		r.mu.Unlock()
+		return r.saveRoom(info, func(i *RoomInfo) { i.Private = true })
+	}
+	return r.publicAgain(info, s.nick)
+}
+
+// publicAgain ends that a room is private. r.setting is held.
+func (r *Room) publicAgain(info RoomInfo, by string) error {
+	err := r.silently(info, by, func() error {
+		info.Private, info.Members = false, nil
+		return r.options.Rooms.Store.Save(info)
+	})
+	if err != nil {
+		return err
+	}
+	r.install(info)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rooms[info.Name].tally = tally{counting: true}
+	return nil
+}
+
+// silently sets what was said in a room aside, and then calls f. Nobody speaks in it from before the one
+// until f returns; after an error, all is as before but for what was said. r.setting is held.
+func (r *Room) silently(info RoomInfo, by string, f func() error) error {
+	silent := info
+	silent.silent = true
+	r.install(silent)
+	err := r.retireHistory(info.Name, by)
+	if err == nil {
+		err = f()
+	}
+	if err != nil {
+		r.install(info)
+	}
+	return err
+}
+
+// CloseRoom ends a room for all, and sets it and what was said in it aside. It does not ask whether by may:
+// it is for operators. Errors are ErrNoRoom and ErrLobby, or wrap [ErrStorage].
+func (r *Room) CloseRoom(name, by string) error {
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	return r.closeRoom(name, by)
+}
+
+// closeRoom is CloseRoom with r.setting held.
+func (r *Room) closeRoom(name, by string) error {
+	if name == Lobby {
+		return ErrLobby
+	}
+	r.mu.Lock()
+	c := r.rooms[name]
+	r.mu.Unlock()
+	if c == nil || c.Unusable {
+		return ErrNoRoom
+	}
+	gone := c.RoomInfo
+	err := r.silently(gone, by, func() error { return r.options.Rooms.Store.Close(name, time.Now()) })
+	if err != nil {
+		return err
+	}
+	gone.Unusable = true
+	r.install(gone)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.rooms, name)
+	return nil
+}
+
+// AllRooms returns all rooms but the lobby, by name, for operators: of private ones neither topic nor who is
+// in it.
+func (r *Room) AllRooms() []RoomSummary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []RoomSummary
+	for _, c := range r.rooms {
+		if c.Name == Lobby {
+			continue
+		}
+		s := RoomSummary{Name: c.Name, Topic: c.Topic, Owners: c.Owners, People: len(c.here), Private: c.Private}
+		if c.Private {
+			s.Topic = ""
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b RoomSummary) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Invite lets nick join a private room, and a public one from which nick was removed. Guests can't be
+// invited to a private room, since anybody may have their names: ErrNotAllowed. It may be ErrListFull.
+func (s *Member) Invite(name, nick string) error {
+	return s.changeRoom(name, func(i *RoomInfo) (err error) {
+		i.Removed = dropped(i.Removed, nick)
+		switch {
+		case !i.Private || slices.Contains(i.Owners, nick):
+		case isGuest(nick):
+			return ErrNotAllowed
+		default:
+			i.Members, err = added(i.Members, nick)
+		}
+		return err
+	})
+}
+
+// Remove ends that nick is in a room, or may join it, until Invite. Owners can't be removed: ErrNotAllowed.
+// It may be ErrListFull.
+func (s *Member) Remove(name, nick string) error {
+	err := s.changeRoom(name, func(i *RoomInfo) (err error) {
+		switch {
+		case slices.Contains(i.Owners, nick):
+			return ErrNotAllowed
+		case i.Private:
+			i.Members = dropped(i.Members, nick)
+		default:
+			i.Removed, err = added(i.Removed, nick)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// Else nick, when invited again, is in it at once: no reason to fail.
+	_ = (&Member{room: s.room, nick: nick}).set(func(p *Preferences) error {
+		p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == name })
+		return nil
+	})
+	return nil
+}
+
+// MuteIn keeps nick from speaking in a room, or ends that. Owners can't be muted: ErrNotAllowed. It may be
+// ErrListFull.
+func (s *Member) MuteIn(name, nick string, muted bool) error {
+	return s.changeRoom(name, func(i *RoomInfo) (err error) {
+		switch {
+		case !muted:
+			i.Muted = dropped(i.Muted, nick)
+		case slices.Contains(i.Owners, nick):
+			return ErrNotAllowed
+		default:
+			i.Muted, err = added(i.Muted, nick)
+		}
+		return err
+	})
+}
+
+// AddOwner makes nick an owner of a room, too. Guests can't be: ErrNotAllowed. It may be ErrListFull.
+func (s *Member) AddOwner(name, nick string) error {
+	return s.changeRoom(name, func(i *RoomInfo) (err error) {
+		if isGuest(nick) || !s.room.directory.Registered(nick) {
+			return ErrNotAllowed
+		}
+		i.Muted, i.Removed, i.Members = dropped(i.Muted, nick), dropped(i.Removed, nick), dropped(i.Members, nick)
+		i.Owners, err = added(i.Owners, nick)
+		return err
+	})
+}
+
+// handOn ends that nick owns a room, which then is a member of a private one. If no owner is left, the
+// first member of a private room becomes it, or who has been online longest of those in a public one.
+// A public room may be without an owner until somebody joins it; a private one that nobody could ever
+// join again is closed. r.setting is held.
+func (r *Room) handOn(c *chatroom, nick string) error {
+	info := c.RoomInfo
+	info.Owners = dropped(info.Owners, nick)
+	if len(info.Owners) == 0 {
+		r.mu.Lock()
+		heirs := r.longest(c)
+		r.mu.Unlock()
+		if info.Private {
+			heirs = slices.DeleteFunc(slices.Clone(info.Members), func(nick string) bool { return !r.directory.Registered(nick) })
+		}
+		switch {
+		case len(heirs) > 0:
+			info.Owners, info.Members = heirs[:1:1], dropped(info.Members, heirs[0])
+		case info.Private:
+			return r.closeRoom(info.Name, nick)
+		}
+	}
+	if info.Private {
+		info.Members, _ = added(info.Members, nick) // in a full list nick is no member
+	}
+	return r.saveRoom(info, func(*RoomInfo) {})
+}
+
+// HasRoom reports whether nick is named in a room's lists. Somebody else with that nick could read a
+// private room, so a nick is not free before [Room.LeaveRooms].
+func (r *Room) HasRoom(nick string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.rooms {
+		if slices.Contains(c.Owners, nick) || slices.Contains(c.Members, nick) {
+			return true
+		}
+	}
+	return false
+}
+
+// NicksInRooms returns all nicks for which HasRoom reports true.
+func (r *Room) NicksInRooms() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	nicks := map[string]bool{}
+	for _, c := range r.rooms {
+		for _, nick := range slices.Concat(c.Owners, c.Members) {
+			nicks[nick] = true
+		}
+	}
+	return nicks
+}
+
+// LeaveRooms takes nick, which has no holder any more, out of the lists of all rooms; those that it owns
+// alone are handed on. Errors wrap [ErrStorage], or are those of RoomOptions.Retiring.
+func (r *Room) LeaveRooms(nick string) error {
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	r.mu.Lock()
+	delete(r.people.unsaved, nick) // else it would be saved as the next holder's
+	r.mu.Unlock()
+	for _, c := range r.roomsOf(func(c *chatroom) bool {
+		return slices.Contains(slices.Concat(c.Owners, c.Members, c.Muted, c.Removed), nick)
+	}) {
+		if slices.Contains(c.Owners, nick) {
+			if err := r.handOn(c, nick); err != nil {
+				return err
+			}
+		}
+		if c.Unusable { // closed: nobody is left
+			continue
+		}
+		err := r.saveRoom(c.RoomInfo, func(i *RoomInfo) {
+			i.Members, i.Muted, i.Removed = dropped(i.Members, nick), dropped(i.Muted, nick), dropped(i.Removed, nick)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roomsOf returns the rooms, but for the lobby, for which is reports true, by name. r.setting is held.
+func (r *Room) roomsOf(is func(*chatroom) bool) (found []*chatroom) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.rooms {
+		if c.Name != Lobby && !c.Unusable && is(c) {
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b *chatroom) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+// tendMost is how many rooms, and read marks of people who are here, are saved at a time.
+const tendMost = 20
+
+// tendRooms notes which rooms are used, to the day, and closes those that nobody came to for too long.
+// What fails is tried again.
+func (r *Room) tendRooms(now time.Time) {
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	if now.Sub(r.madeSince) >= day {
+		r.madeSince = now
+		clear(r.made)
+	}
+	saved := 0
+	for _, c := range r.roomsOf(func(*chatroom) bool { return true }) {
+		r.mu.Lock()
+		empty, closed := len(c.here) == 0, r.closed
+		if !empty {
+			c.visited = now
+		}
+		used := c.Used
+		if c.visited.After(used) {
+			used = c.visited
+		}
+		r.mu.Unlock()
+		switch {
+		case closed:
+			return
+		case empty && r.options.Rooms.Idle > 0 && now.Sub(used) > r.options.Rooms.Idle:
+			_ = r.closeRoom(c.Name, c.MadeBy)
+		case used.Sub(c.Used) >= day && saved < tendMost:
+			saved++
+			_ = r.saveRoom(c.RoomInfo, func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
+		}
+	}
+}
+
+// longest returns the nicks with a key that are in c, the longest online first. r.mu is held.
+func (r *Room) longest(c *chatroom) (nicks []string) {
+	for nick := range c.here {
+		if !isGuest(nick) {
+			nicks = append(nicks, nick)
+		}
+	}
+	slices.SortFunc(nicks, func(a, b string) int {
+		return cmp.Or(c.here[a].since.Compare(c.here[b].since), cmp.Compare(a, b))
+	})
+	return nicks
+}
