@@ -185,9 +185,9 @@ func Decode(line []byte) (f Frame, err error) {
 	}
 	switch {
 	case refOf(f) != f.Ref:
-		return wrong(BadField, fmt.Sprintf("REF has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("REF takes at most %d printable characters", maxRef))
 	case !printable(f.Key):
-		return wrong(BadField, fmt.Sprintf("KEY has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("KEY takes at most %d printable characters", maxRef))
 	case len(f.To) > maxTo:
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:

@@ -73,7 +73,7 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		return lines
 	case result.Bots:
 		head := Number(len(r.People), "bot is", "bots are") + " here:"
-		return list(head, "no bot is here", r.People, func(p result.Person) string { return person(p, st, now) })
+		return list(head, "no bots are here", r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was here " + within
@@ -208,10 +208,10 @@ var failed = map[result.Reason]string{
 	result.KeysOnly + " key":   "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)",
 	result.KeysOnly + " id":    "--id is not for guests; connect with a key to have a nick of your own",
 	result.KeysOnly + " wait":  "--wait is not for guests; connect with a key to have a nick of your own",
-	result.KeyUsed:             "not sent: the key {id} was used for another message within a day; use a new one",
-	result.TooManyTries:        "not sent: keys are for {most} recipients a day, and fewer when many people use some; leave the key out",
+	result.KeyUsed:             "not sent: another message used the retry key {id} in the last day; choose a new one",
+	result.TooManyTries:        "not sent: too many retry keys today, yours ({most} recipients) or everyone's; send without one",
 	result.NotRead:             "not received in time by {nicks}; the message is not lost",
-	result.NeverRead:           "{nick}'s nick was removed; the message was not read",
+	result.NeverRead:           "{nick}'s last key was removed before the message was read",
 	result.KeysOnly + " inbox": "nothing is kept for guests; connect with a key to have an inbox",
 	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
 	result.KeysOnly + " tail":  "guests have no direct messages; connect with a key to have some",
