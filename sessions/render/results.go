@@ -216,7 +216,7 @@ var failed = map[result.Reason]string{
 	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
 	result.KeysOnly + " tail":  "guests have no direct messages; connect with a key to have some",
 	result.ShellOnly:           "{about} works only from a shell: ssh HOST {about}",
-	result.TooManyTails:        "you have {most} running already, tail, watch and send --wait together; end one first",
+	result.TooManyTails:        "you have {most} running already (tail, watch, send --wait and hidden programs); end one first",
 	result.TooLongAgo:          "more was said since then than can be printed; begin later, or with -n",
 	result.Muted:               "not sent: {nick} muted you{until}",
 	result.TooLong:             "not sent: that is {n} characters, and a message can have at most {most}",
