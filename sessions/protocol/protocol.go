@@ -90,7 +90,7 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN, UID and BOT.
+// Person is an entry of LIST, WHO or a list of nicks. Only WHO has more than UN, UID and BOT.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
@@ -101,7 +101,7 @@ type Person struct {
 	Away     bool   `json:"AWAY,omitempty"`
 	Reason   string `json:"REASON,omitempty"`
 	Silent   bool   `json:"SILENT,omitempty"`
-	Left     string `json:"LEFT,omitempty"` // of somebody who is not here
+	Left     string `json:"LEFT,omitempty"` // when they left; "" if they are here
 	Lost     bool   `json:"LOST,omitempty"` // by a broken connection
 }
 

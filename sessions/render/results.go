@@ -182,8 +182,8 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	)
 }
 
-// Reason renders in one line, without a mark, why something was not done, what became of a message,
-// or a fact without data: for standard error and frames. It is "" for other results.
+// Reason renders a failure, a receipt or a [result.Done] in one line without a mark, for standard
+// error and frames. It is "" for other results.
 func Reason(r result.Result, st Style, now time.Time) string {
 	switch r := r.(type) {
 	case result.Failure:
