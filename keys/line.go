@@ -158,7 +158,7 @@ func (l *line) equivalent(o *line) bool {
 // Roles of keys.
 const (
 	RoleOperator = "operator"
-	RoleBot      = "bot" // a program's
+	RoleBot      = "bot" // a program
 )
 
 // harmless options take away what nobody gets here anyway, or give it back.

@@ -135,7 +135,7 @@ func (r *Registry) Registered(nick string) bool {
 	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 
-// Bot reports whether nick is a program's: one of the lines that hold it has [RoleBot].
+// Bot reports whether nick is a bot's: one of the lines that hold it has [RoleBot].
 func (r *Registry) Bot(nick string) bool {
 	bot := func(l *line) bool { return l.Role == RoleBot }
 	return slices.ContainsFunc(r.lines(func(t *table) []*line { return t.byNick[nick] }), bot)

@@ -55,7 +55,7 @@ type announcement struct {
 // lost. Nobody is in two of them.
 type Change struct {
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
-	Bots               map[string]bool // those of them that are programs
+	Bots               map[string]bool // those of them that are bots
 }
 
 // lateRecord is the last change of a nick's presence.

@@ -82,7 +82,7 @@ func (p *program) end(cause error) {
 	}
 }
 
-// bye is the last frame, "" if nobody is left to be told.
+// bye is the last frame, "" if the connection is lost.
 func bye(cause error) string {
 	f := protocol.Frame{CMD: protocol.Bye, Code: "ended", Reason: text.CleanLine(endWords(cause))}
 	switch {

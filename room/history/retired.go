@@ -91,6 +91,6 @@ func (s *Store) sweepRetired(now time.Time) {
 	}
 }
 
-// retiredName matches the name of a history that was set aside, or of what was torn of one: its nick,
-// its time, and the number of the event, which older programs left out. Nicks have no capitals.
+// retiredName matches the name of a history that was set aside, or of its torn part: the nick, the
+// time, and the number of the event, which older versions left out. Nicks have no capitals.
 var retiredName = regexp.MustCompile(`^([a-z0-9._-]+)-(\d{8}T\d{6}Z)(?:-(\d{20}))?\.jsonl(\.torn)?$`)

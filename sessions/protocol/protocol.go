@@ -90,7 +90,7 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN, UID and BOT.
+// Person is an entry of LIST, WHO or a list of nicks. Only WHO has more than UN, UID and BOT.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
@@ -101,7 +101,7 @@ type Person struct {
 	Away     bool   `json:"AWAY,omitempty"`
 	Reason   string `json:"REASON,omitempty"`
 	Silent   bool   `json:"SILENT,omitempty"`
-	Left     string `json:"LEFT,omitempty"` // of somebody who is not here
+	Left     string `json:"LEFT,omitempty"` // when they left; "" if they are here
 	Lost     bool   `json:"LOST,omitempty"` // by a broken connection
 }
 
@@ -192,9 +192,9 @@ func Decode(line []byte) (f Frame, err error) {
 	}
 	switch {
 	case refOf(f) != f.Ref:
-		return wrong(BadField, fmt.Sprintf("REF has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("REF takes at most %d printable characters", maxRef))
 	case !printable(f.Key):
-		return wrong(BadField, fmt.Sprintf("KEY has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("KEY takes at most %d printable characters", maxRef))
 	case len(f.To) > maxTo:
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
