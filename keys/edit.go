@@ -23,9 +23,8 @@ const editAttempts = 20
 // that all processes that write it share, and puts that in force. edit is called again if an
 // editor saves the file meanwhile, and may return t.raw as it is.
 func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
-	defer r.deliver()
 	r.updating.Lock()
-	defer r.updating.Unlock()
+	defer r.release()
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)

@@ -175,7 +175,7 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !there && !set && k.reg.Reserved(n) == nil {
+		if !there && !set && !errors.Is(k.reg.Available(n), keys.ErrReserved) {
 			return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
 		}
 		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
