@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,14 @@ func parseAddressList(s string) (list addressList, err error) {
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// SourceAllowed is sshd's rule for a certificate's source-address: of from='s forms only addresses
+// and blocks, and one entry that is anything else spoils them all.
+func SourceAllowed(list string, from netip.Addr) bool {
+	parsed, err := parseAddressList(list)
+	odd := func(p addressPattern) bool { return p.negated || !p.block.IsValid() }
+	return err == nil && !slices.ContainsFunc(parsed, odd) && parsed.matches(from)
 }
 
 // plain makes one address of its several forms: 4-in-6, and with a zone.

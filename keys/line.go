@@ -23,7 +23,6 @@ const lineMax = 16 << 10
 type line struct {
 	Entry          // without its Fingerprint
 	start, end int // its text in the file, with the line end
-	from       addressList
 	noTouch    bool
 	// maybe are nicks that a line without a readable key was probably for. They stay
 	// held: a slip of the hand in bob's line must not make bob free to take.
@@ -132,7 +131,7 @@ func (l *line) refusal(now time.Time) string {
 		return "the line is disabled: " + l.Disabled
 	case l.Authority:
 		return "as a certificate authority, and does not log in itself"
-	case l.expired(now):
+	case l.Expired(now):
 		return "it expired on " + l.Expires.Format("2006-01-02 15:04 MST")
 	}
 	return ""
@@ -140,13 +139,11 @@ func (l *line) refusal(now time.Time) string {
 
 func (l *line) refusalFrom(a netip.Addr, now time.Time) string {
 	why := l.refusal(now)
-	if why == "" && l.from != nil && !l.from.matches(a) {
+	if why == "" && !l.Allows(a) {
 		return "not for the address you come from"
 	}
 	return why
 }
-
-func (l *line) expired(now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }
 
 // equivalent tells whether two lines say the same of the same key.
 func (l *line) equivalent(o *line) bool {

@@ -153,14 +153,14 @@ func (r *Registry) List() []Entry {
 
 // Authorities gives the lines of certificate authorities, but for the expired ones, in the
 // file's order.
-func (r *Registry) Authorities() []Authority {
-	var list []Authority
+func (r *Registry) Authorities() []Entry {
+	var list []*line
 	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
-		if l.Authority && l.Disabled == "" && !l.expired(r.now()) {
-			list = append(list, Authority{Key: l.key, Principals: l.Principals, Role: l.Role, from: l.from})
+		if l.Authority && l.Disabled == "" && !l.Expired(r.now()) {
+			list = append(list, l)
 		}
 	}
-	return list
+	return entries(list)
 }
 
 // NicksAround gives held nicks in alphabetical order: up to before of those less than
