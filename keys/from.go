@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"whoelse/keys/internal/sanitize"
 )
 
 // addressList is the value of from=: addresses, CIDR blocks and wildcard patterns,
@@ -33,10 +35,10 @@ func parseAddressList(s string) (list addressList, err error) {
 		} else if !strings.Contains(one, "/") {
 			p.glob = strings.ToLower(one)
 		} else if p.block, err = netip.ParsePrefix(one); err != nil {
-			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", show(one))
+			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", sanitize.Quote(one))
 		} else if p.block != p.block.Masked() { // refused by sshd, too: 10.0.0.1/8 means something else
 			const text = "from= has %s, whose address goes beyond its mask; %s is the block"
-			return nil, fmt.Errorf(text, show(one), p.block.Masked())
+			return nil, fmt.Errorf(text, sanitize.Quote(one), p.block.Masked())
 		}
 		list = append(list, p)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
 	"github.com/gliderlabs/ssh"
@@ -46,7 +47,7 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 			}
 		}
 		if len(gone) == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(clean(s.Nick)+" "+clean(s.Fingerprint)))
+			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(sanitize.Text(s.Nick)+" "+sanitize.Text(s.Fingerprint)))
 		}
 		if s.KeepLast && r.leavesNone(t, gone) {
 			return nil, fmt.Errorf("%w of %s, and cannot be removed; add another one first", ErrLastKey, gone[0].Nick)
@@ -72,7 +73,7 @@ func (r *Registry) leavesNone(t *table, gone []*line) bool {
 // Rename gives all keys of one nick to another one, which must not be held. Nothing
 // else of their lines changes. It gives the lines as they are now.
 //
-// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, ErrReserved and
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; ErrHeld, ErrReserved and
 // *ConfusableError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {

@@ -175,7 +175,7 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
-// Available says why nobody can get nick now: it is held (*HeldError),
+// Available says why nobody can get nick now: it is held (ErrHeld),
 // reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
@@ -190,7 +190,7 @@ func (r *Registry) available(nick string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if len(r.table.byNick[nick]) > 0 {
-		return &HeldError{Nick: nick}
+		return Held(nick)
 	}
 	if err := r.reservation(nick); err != nil {
 		return err

@@ -69,7 +69,7 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	}
 	if c.reg.Registered(n) { // by a plain key, which may be the certificate's own
 		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
-			return keys.Holder{}, refuse("%w", &keys.HeldError{Nick: n})
+			return keys.Holder{}, refuse("%w", keys.Held(n))
 		}
 	}
 	_, noTouch := cert.Extensions["no-touch-required"]

@@ -102,7 +102,7 @@ func (k *command) checkRename(note keys.Renaming, histories Histories) error {
 		return err
 	}
 	if k.reg.Registered(to) {
-		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
+		return fmt.Errorf("%w; choose another one", keys.Held(to))
 	}
 	if err := histories.Check(from, to); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, k.file("history"))
