@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -171,17 +172,24 @@ func Decode(line []byte) (f Frame, err error) {
 	case !utf8.Valid(line):
 		return f, &Error{Code: NotJSON, Reason: "the line is not UTF-8"}
 	}
-	if err := json.Unmarshal(line, &f); err != nil {
-		if e, ok := err.(*json.UnmarshalTypeError); ok && e.Field != "" {
-			return f, &Error{Code: BadField, Reason: e.Field + " can't be a " + e.Value, Ref: refOf(f)}
-		}
-		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // null, which Go takes for no change
-		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
-	}
 	wrong := func(code Code, reason string) (Frame, error) {
 		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
+	}
+	if err := json.Unmarshal(line, &f); err != nil {
+		e, ok := err.(*json.UnmarshalTypeError)
+		if !ok {
+			return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
+		}
+		if e.Field != "" {
+			var asked struct{ Ref string }
+			_ = json.Unmarshal(line, &asked) // which may stand behind what is wrong
+			f.Ref = asked.Ref
+			value, _, _ := strings.Cut(e.Value, " ") // without the number
+			return wrong(BadField, e.Field+" has the wrong type: "+value)
+		}
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // a list, or null, which Go takes for no change
+		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
 	}
 	switch f.CMD {
 	case Join, JoinRoom, Send, Read, Inbox, History, Who, Ping, Quit:
@@ -199,8 +207,12 @@ func Decode(line []byte) (f Frame, err error) {
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
 		return wrong(BadField, "ME is for what is said to everyone")
+	case slices.Contains(f.To, ""):
+		return wrong(BadField, "a name in TO is empty")
 	case f.CMD == JoinRoom && f.Room == "":
 		return wrong(BadField, "ROOM is missing")
+	case f.CMD == Read && f.IDs == nil:
+		return wrong(BadField, "IDS is missing")
 	case f.N < 0 || f.N > MaxHistory:
 		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
 	}
