@@ -17,7 +17,7 @@ const (
 	idleKilobytes = 95.0 // a session
 	joinRatio     = 1.3  // of the floor's time
 	stuckRatio    = 1.2  // of the p99 without those who do not read
-	botRatio      = 1.0  // of the CPU that a delivery to a person costs
+	botRatio      = 1.0  // of the CPU of a delivery to a person
 )
 
 const cpuName = "CPU us/delivery"
@@ -67,8 +67,8 @@ func (b *bench) everyoneTalks(ctx context.Context, direct bool) error {
 	})
 }
 
-// bots is a room in which people talk, in turn with as many more people who listen and with programs in
-// their place. The people cost what people cost in the stage before; the rest is the programs'.
+// bots compares two stages: people talk, with more people who listen or, in their place, as many programs. The
+// CPU of a delivery to a person is known from the first stage; the rest of the second is the programs'.
 func bots(ctx context.Context, b *bench) error {
 	b.skipFloor()
 	kinds := []string{" with people", " with bots"}
@@ -107,7 +107,7 @@ func bots(ctx context.Context, b *bench) error {
 		var ratios []float64
 		people := b.values(p.name+kinds[0], cpuName)
 		for i, mixed := range b.values(p.name+kinds[1], cpuName) {
-			// The one who speaks is among the people, and not delivered to.
+			// The speaker is one of the people, and gets no delivery.
 			heard := float64(b.sessions - 1)
 			bot := (mixed*(heard+float64(b.bots)) - people[i]*heard) / float64(b.bots)
 			ratios = append(ratios, bot/people[i])

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A bot that keeps karma: `bob++` and `bob--` in the room count, `karma bob` asks.
+"""A bot that keeps karma: `bob++` and `bob--` in the room count, and `karma bob` shows the count.
 
     ./karma.py karma.json -p 2222 karma@chat.example.org
 
-The first argument is the file for the counts, the others are ssh's. The bot needs a key of its own.
+The first argument is the file for the counts, the others go to ssh. The bot needs an ssh key of its own.
 """
 import json
 import os
@@ -35,7 +35,7 @@ class Bot:
         os.replace(self.file + ".new", self.file)
 
     def session(self, ssh):
-        """Handles messages in order. Those of INBOX came to a session that ended before READ."""
+        """Handles messages in order. Those of INBOX were handled by a session that ended before its READ."""
         self.ssh, gap = ssh, False
         self.send(CMD="JOIN", SINCE=self.state["place"])
         self.send(CMD="INBOX", REF="inbox")
@@ -54,7 +54,7 @@ class Bot:
                 gap = gap or frame["CODE"] == "gap"
 
     def said(self, m):
-        """Counts what was said in the room, in the past too. Only the present is answered."""
+        """Counts the votes of all room messages, past ones too. Answers only live messages."""
         for nick, sign in VOTE.findall(m["MSG"].lower()):
             if nick != m["FROM"]:
                 self.state["karma"][nick] = self.state["karma"].get(nick, 0) + (1 if sign == "++" else -1)
@@ -63,7 +63,7 @@ class Bot:
             self.answer(m)
 
     def asked(self, m):
-        """Answers a direct message, however long it has waited: first, so rather twice than never."""
+        """Answers a direct message, however long it has waited. It answers before it saves: rather twice than never."""
         self.answer(m, TO=[m["FROM"]])
         self.save(m["ID"])
 
@@ -88,7 +88,7 @@ def main(file, *ssh_arguments):
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ssh:
                 bot.session(ssh)
         except BrokenPipeError:
-            pass  # the session ended while the bot wrote; ssh says why
+            pass  # the session ended while the bot wrote; ssh reports why
         pause = 1 if time.monotonic() - began > 60 else min(2 * pause, 60)
         time.sleep(pause * random.uniform(0.5, 1))
 

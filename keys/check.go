@@ -58,7 +58,7 @@ func (r *Registry) Check() ([]Problem, error) {
 		}
 		for _, p := range l.from {
 			if p.isName() {
-				warn("from= has %s, but names are not looked up, only addresses compared", show(p.glob))
+				warn("from= has %s, but names are not looked up, only addresses compared", sanitize.Quote(p.glob))
 			}
 		}
 		if before := firstWith(skeletons, nick.Skeleton(l.Nick), l); l.Nick != "" && before.Nick != l.Nick {

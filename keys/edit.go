@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -23,9 +24,8 @@ const editAttempts = 20
 // that all processes that write it share, and puts that in force. edit is called again if an
 // editor saves the file meanwhile, and may return t.raw as it is.
 func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
-	defer r.deliver()
 	r.updating.Lock()
-	defer r.updating.Unlock()
+	defer r.release()
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
@@ -73,7 +73,7 @@ func (r *Registry) awaitSettled() {
 // it returns nil that line is on the disk to stay; it also returns nil if the key
 // held that nick already.
 //
-// Errors: ErrNotValid if the key is revoked; *HeldError if another key holds the nick;
+// Errors: ErrNotValid if the key is revoked; ErrHeld if another key holds the nick;
 // otherwise Add's, and then nothing was claimed.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
 	if err := CheckKey(key); err != nil {
@@ -193,7 +193,7 @@ func (opt AddOptions) text() (string, error) {
 			return "", err
 		}
 		if strings.ContainsAny(opt.From, "\"\\\r\n\x00") {
-			return "", fmt.Errorf("from= cannot be %s", show(opt.From))
+			return "", fmt.Errorf("from= cannot be %s", sanitize.Quote(opt.From))
 		}
 		list = append(list, `from="`+opt.From+`"`)
 	}

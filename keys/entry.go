@@ -34,11 +34,18 @@ type Entry struct {
 	// expired key is not disabled, see Expires.
 	Disabled string `json:"disabled,omitempty"`
 
-	key PublicKey
+	key  PublicKey
+	from addressList // nil is any address
 }
 
 // Key is the entry's public key, or nil where none could be read.
 func (e Entry) Key() PublicKey { return e.key }
+
+// Expired tells whether the key's time is over.
+func (e Entry) Expired(now time.Time) bool { return !e.Expires.IsZero() && !now.Before(e.Expires) }
+
+// Allows tells whether the line's from= lets anybody in from an address.
+func (e Entry) Allows(from netip.Addr) bool { return e.from == nil || e.from.matches(from) }
 
 // entries fills in what lines do not keep in memory.
 func entries(lines []*line) []Entry {
@@ -67,15 +74,3 @@ func added(comment string) (day time.Time) {
 	}
 	return day
 }
-
-// Authority is a cert-authority line in force: certificates that its key signed let in.
-type Authority struct {
-	Key        PublicKey
-	Principals []string // which of a certificate's names count; none is all
-	Role       string   // of everybody with such a certificate
-
-	from addressList
-}
-
-// Allows tells whether the line lets anybody in from an address.
-func (a Authority) Allows(from netip.Addr) bool { return a.from == nil || a.from.matches(from) }

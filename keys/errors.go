@@ -10,7 +10,7 @@ var (
 	ErrKeyRefused = errors.New("key refused")                        // by CheckKey
 	ErrUnknownKey = errors.New("this key is not known here")         // no line has it, not even a disabled one
 	ErrNotValid   = errors.New("this key is not valid here and now") // a line has it, and does not let it in
-	ErrHeld       = errors.New("the nick is held by another key")    // see HeldError
+	ErrHeld       = errors.New("the nick is held by another key")    // see Held
 	ErrReserved   = errors.New("the nick is reserved")               // for its former holder
 	ErrConfusable = errors.New("the nick reads like another")        // see ConfusableError
 	ErrKeyKnown   = errors.New("the key is already known")           // see KeyKnownError
@@ -35,11 +35,8 @@ func refuse(kind error, format string, args ...any) error {
 	return &refusal{kind, fmt.Sprintf(format, args...)}
 }
 
-// HeldError (ErrHeld) names the nick that another key holds.
-type HeldError struct{ Nick string }
-
-func (e *HeldError) Error() string        { return e.Nick + " is held by another key" }
-func (e *HeldError) Is(target error) bool { return target == ErrHeld }
+// Held is an ErrHeld that names the nick.
+func Held(nick string) error { return refuse(ErrHeld, "%s is held by another key", nick) }
 
 // ConfusableError (ErrConfusable) names the nick, or the reserved word, that the wanted one
 // reads like.

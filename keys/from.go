@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
+
+	"whoelse/keys/internal/sanitize"
 )
 
 // addressList is the value of from=: addresses, CIDR blocks and wildcard patterns,
@@ -32,14 +35,22 @@ func parseAddressList(s string) (list addressList, err error) {
 		} else if !strings.Contains(one, "/") {
 			p.glob = strings.ToLower(one)
 		} else if p.block, err = netip.ParsePrefix(one); err != nil {
-			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", show(one))
+			return nil, fmt.Errorf("from= has %s, which is not a CIDR block", sanitize.Quote(one))
 		} else if p.block != p.block.Masked() { // refused by sshd, too: 10.0.0.1/8 means something else
 			const text = "from= has %s, whose address goes beyond its mask; %s is the block"
-			return nil, fmt.Errorf(text, show(one), p.block.Masked())
+			return nil, fmt.Errorf(text, sanitize.Quote(one), p.block.Masked())
 		}
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// SourceAllowed is sshd's rule for a certificate's source-address: of from='s forms only addresses
+// and blocks, and one entry that is anything else spoils them all.
+func SourceAllowed(list string, from netip.Addr) bool {
+	parsed, err := parseAddressList(list)
+	odd := func(p addressPattern) bool { return p.negated || !p.block.IsValid() }
+	return err == nil && !slices.ContainsFunc(parsed, odd) && parsed.matches(from)
 }
 
 // plain makes one address of its several forms: 4-in-6, and with a zone.

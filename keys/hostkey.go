@@ -32,7 +32,17 @@ func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)
 	}
-	return parseHostKey(path, f)
+	if perm := f.Stamp.Perm(); perm&0o077 != 0 {
+		return nil, fmt.Errorf("host key: %w: permissions %04o for %s are too open; "+
+			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, path, path)
+	}
+	signer, err := gossh.ParsePrivateKey(f.Data)
+	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {
+		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", path)
+	} else if err != nil {
+		return nil, fmt.Errorf("host key: %s is not a private key: %w", path, err)
+	}
+	return signer, nil
 }
 
 func makeHostKey(store atomicfile.Store, path string) error {
@@ -46,19 +56,4 @@ func makeHostKey(store atomicfile.Store, path string) error {
 	}
 	_, err = store.Replace(atomicfile.File{Path: path}, pem.EncodeToMemory(block))
 	return err
-}
-
-func parseHostKey(path string, f atomicfile.File) (gossh.Signer, error) {
-	if perm := f.Stamp.Perm(); perm&0o077 != 0 {
-		return nil, fmt.Errorf("host key: %w: permissions %04o for %s are too open; "+
-			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, path, path)
-	}
-	signer, err := gossh.ParsePrivateKey(f.Data)
-	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {
-		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("host key: %s is not a private key: %w", path, err)
-	}
-	return signer, nil
 }

@@ -87,7 +87,7 @@ func CheckKey(key PublicKey) error {
 		if IsCertificate(key) {
 			return refuse(ErrKeyRefused, "this is a certificate, and a plain public key is expected")
 		}
-		return refuse(ErrKeyRefused, "keys of type %s are not known here; use an ed25519 key", show(t))
+		return refuse(ErrKeyRefused, "keys of type %s are not known here; use an ed25519 key", sanitize.Quote(t))
 	}
 }
 
@@ -136,7 +136,7 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		}
 		key, _, options, err := readKey(one, "it is not a public key (%s); give the whole line of a .pub file")
 		if len(options) > 0 {
-			err = fmt.Errorf("it has options (%s) before the key; give only the key", show(options[0]))
+			err = fmt.Errorf("it has options (%s) before the key; give only the key", sanitize.Quote(options[0]))
 		}
 		if err == nil {
 			err = CheckKey(key)
@@ -160,8 +160,3 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 func contains(list []PublicKey, key PublicKey) bool {
 	return slices.ContainsFunc(list, func(k PublicKey) bool { return ssh.KeysEqual(k, key) })
 }
-
-// clean and show make text from the file or from a peer fit to be shown: clean as a text
-// of its own, show quoted inside another one.
-func clean(s string) string { return sanitize.Text(s) }
-func show(s string) string  { return sanitize.Quote(s) }

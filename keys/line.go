@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
 	"github.com/gliderlabs/ssh"
@@ -23,7 +24,6 @@ const lineMax = 16 << 10
 type line struct {
 	Entry          // without its Fingerprint
 	start, end int // its text in the file, with the line end
-	from       addressList
 	noTouch    bool
 	// maybe are nicks that a line without a readable key was probably for. They stay
 	// held: a slip of the hand in bob's line must not make bob free to take.
@@ -48,7 +48,7 @@ func (l *line) parse(text []byte) error {
 	if err != nil {
 		return err
 	}
-	l.key, l.Type, l.Comment, l.Added = key, key.Type(), clean(comment), added(comment)
+	l.key, l.Type, l.Comment, l.Added = key, key.Type(), sanitize.Text(comment), added(comment)
 	// Who a line is for matters also where its options are wrong.
 	return cmp.Or(l.setOptions(options), CheckKey(key), l.setNick(comment))
 }
@@ -132,7 +132,7 @@ func (l *line) refusal(now time.Time) string {
 		return "the line is disabled: " + l.Disabled
 	case l.Authority:
 		return "as a certificate authority, and does not log in itself"
-	case l.expired(now):
+	case l.Expired(now):
 		return "it expired on " + l.Expires.Format("2006-01-02 15:04 MST")
 	}
 	return ""
@@ -140,13 +140,11 @@ func (l *line) refusal(now time.Time) string {
 
 func (l *line) refusalFrom(a netip.Addr, now time.Time) string {
 	why := l.refusal(now)
-	if why == "" && l.from != nil && !l.from.matches(a) {
+	if why == "" && !l.Allows(a) {
 		return "not for the address you come from"
 	}
 	return why
 }
-
-func (l *line) expired(now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }
 
 // equivalent tells whether two lines say the same of the same key.
 func (l *line) equivalent(o *line) bool {
@@ -158,7 +156,7 @@ func (l *line) equivalent(o *line) bool {
 // Roles of keys.
 const (
 	RoleOperator = "operator"
-	RoleBot      = "bot" // a program's
+	RoleBot      = "bot" // a program
 )
 
 // harmless options take away what nobody gets here anyway, or give it back.
@@ -195,7 +193,7 @@ func (l *line) setOption(option string) (err error) {
 	name = strings.ToLower(name)
 	value, ok := dequote(quoted)
 	if hasValue && !ok {
-		return fmt.Errorf("the value of %s is not in double quotes", show(name))
+		return fmt.Errorf("the value of %s is not in double quotes", sanitize.Quote(name))
 	}
 	if hasValue {
 		name += "="
@@ -215,7 +213,7 @@ func (l *line) setOption(option string) (err error) {
 		if l.from != nil {
 			return errors.New("from= is given twice")
 		}
-		l.From = clean(value)
+		l.From = sanitize.Text(value)
 		l.from, err = parseAddressList(value)
 	case "expiry-time=":
 		var t time.Time
@@ -228,7 +226,7 @@ func (l *line) setOption(option string) (err error) {
 		}
 		for p := range strings.SplitSeq(value, ",") {
 			if p = strings.TrimSpace(p); p != "" {
-				l.Principals = append(l.Principals, clean(p))
+				l.Principals = append(l.Principals, sanitize.Text(p))
 			}
 		}
 		if l.Principals == nil {
@@ -238,7 +236,7 @@ func (l *line) setOption(option string) (err error) {
 		return l.setEnvironment(value)
 	default:
 		if name = strings.TrimSuffix(name, "="); !harmless[name] {
-			return fmt.Errorf("unknown option %s", show(name))
+			return fmt.Errorf("unknown option %s", sanitize.Quote(name))
 		}
 	}
 	return err
@@ -262,7 +260,7 @@ func (l *line) setEnvironment(text string) error {
 	name, value, ok := strings.Cut(text, "=")
 	const letters = "_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if !ok || name == "" || strings.Trim(name, letters) != "" {
-		return fmt.Errorf("environment=%s is not NAME=value", show(text))
+		return fmt.Errorf("environment=%s is not NAME=value", sanitize.Quote(text))
 	}
 	switch name {
 	case "NICK":
@@ -276,7 +274,7 @@ func (l *line) setEnvironment(text string) error {
 		l.Nick = n
 	case "ROLE":
 		if value != RoleOperator && value != RoleBot {
-			return fmt.Errorf("ROLE=%s is not known; there are ROLE=%s and ROLE=%s", show(value), RoleOperator, RoleBot)
+			return fmt.Errorf("ROLE=%s is not known; there are ROLE=%s and ROLE=%s", sanitize.Quote(value), RoleOperator, RoleBot)
 		}
 		if l.Role != "" && l.Role != value {
 			return errors.New("ROLE is given twice")
@@ -298,11 +296,11 @@ func parseExpiry(s string) (time.Time, error) {
 	}
 	form, ok := expiryForms[len(digits)]
 	if !ok || strings.Trim(digits, "0123456789") != "" {
-		return time.Time{}, fmt.Errorf("expiry-time %s is not YYYYMMDD[Z] or YYYYMMDDHHMM[SS][Z]", show(s))
+		return time.Time{}, fmt.Errorf("expiry-time %s is not YYYYMMDD[Z] or YYYYMMDDHHMM[SS][Z]", sanitize.Quote(s))
 	}
 	t, err := time.ParseInLocation(form, digits, zone)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("expiry-time %s is not a date", show(s))
+		return time.Time{}, fmt.Errorf("expiry-time %s is not a date", sanitize.Quote(s))
 	}
 	return t, nil
 }

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
 	"github.com/gliderlabs/ssh"
@@ -45,7 +47,7 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 			}
 		}
 		if len(gone) == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(clean(s.Nick)+" "+clean(s.Fingerprint)))
+			return nil, fmt.Errorf("%w: %s", ErrNoSuchKey, strings.TrimSpace(sanitize.Text(s.Nick)+" "+sanitize.Text(s.Fingerprint)))
 		}
 		if s.KeepLast && r.leavesNone(t, gone) {
 			return nil, fmt.Errorf("%w of %s, and cannot be removed; add another one first", ErrLastKey, gone[0].Nick)
@@ -71,7 +73,7 @@ func (r *Registry) leavesNone(t *table, gone []*line) bool {
 // Rename gives all keys of one nick to another one, which must not be held. Nothing
 // else of their lines changes. It gives the lines as they are now.
 //
-// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; *HeldError, ErrReserved and
+// Errors: Parse's; ErrNoSuchKey if nobody holds the old one; ErrHeld, ErrReserved and
 // *ConfusableError about the new one; one that names the line if the file says it in a
 // way that cannot be changed mechanically; the disk's.
 func (r *Registry) Rename(from, to string) ([]Entry, error) {
@@ -131,48 +133,46 @@ func renameLine(l *line, text []byte, to string) ([]byte, error) {
 	return nil, fmt.Errorf("line %d cannot be renamed by itself; edit it by hand", l.Line)
 }
 
-// maxExpired bounds the nicks that one call of Expire frees: other changes of the file wait
-// for it.
-const maxExpired = 500
-
 // Expire frees nicks that people claimed and then did not use: it takes the lines that
 // Claim wrote out of the file, and gives them. Nicks go if they were claimed before
-// a time, none of their keys was used since, and inUse does not know them; up to some
-// hundred at once, so it is called until it gives none.
+// a time, none of their keys was used since, and inUse does not know them. They have
+// departed then, see [Registry.Departed]: who came meanwhile, or was written to, is seen to
+// before anybody else gets the nick.
 //
 // A nick that has any other line stays, with one that was added, invited or edited: a
 // person decided on it. lastUsed gives when a key was used, by its fingerprint, zero where
-// that is not known. inUse must not call the registry.
+// that is not known. inUse is called with no lock held.
 func (r *Registry) Expire(
 	before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool,
 ) ([]Entry, error) {
+	unused := func(t *table) map[string][]*line {
+		keeps := func(l *line) bool {
+			return l.Added.Add(24*time.Hour).After(before) || // that day may have ended after it
+				!t.asClaimed(l) || lastUsed(Fingerprint(l.key)).After(before)
+		}
+		nicks := maps.Clone(t.byNick)
+		maps.DeleteFunc(nicks, func(_ string, lines []*line) bool { return slices.ContainsFunc(lines, keeps) })
+		return nicks
+	}
+	r.updating.Lock()
+	nicks := slices.Sorted(maps.Keys(unused(r.table)))
+	r.updating.Unlock()
+	nicks = slices.DeleteFunc(nicks, inUse)
 	var gone []*line
 	err := r.change(func(t *table) ([]byte, error) {
-		keeps := func(l *line) bool {
-			return !t.asClaimed(l) ||
-				l.Added.Add(24*time.Hour).After(before) || // that day may have ended after it
-				lastUsed(Fingerprint(l.key)).After(before)
-		}
 		gone = nil
-		freed := 0
-		for _, l := range t.entries {
-			lines := t.byNick[l.Nick]
-			if len(lines) == 0 || lines[0] != l || slices.ContainsFunc(lines, keeps) || inUse(l.Nick) {
-				continue // not its nick's first line, or in use
-			}
-			gone = append(gone, lines...)
-			if freed++; freed == maxExpired {
-				break
-			}
+		still := unused(t)
+		for _, n := range nicks {
+			gone = append(gone, still[n]...)
 		}
 		return t.without(gone), nil
 	})
-	if err != nil {
+	if err != nil || len(gone) == 0 {
 		return nil, err
 	}
-	for _, l := range gone {
-		r.Release(l.Nick) // unused, so that nothing is kept for its holder
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emptied = false // if it is empty now, that is no operator's mistake
 	return entries(gone), nil
 }
 

@@ -35,12 +35,12 @@ type Registry struct {
 	reserved func(nick string) (time.Time, bool)
 	departed map[string]time.Time // see Departed
 	emptied  bool                 // with the last reading all nicks had gone, and there were several
-	onChange []func(Change)
-	untold   []Change // changes that onChange has not been called for yet
-	telling  bool     // a goroutine is calling it
 
-	// updating is held, before mu, while the file is read to be put in force, or written.
+	// updating is held, before mu, while the file is read to be put in force, or written. It
+	// guards what follows.
 	updating sync.Mutex
+	onChange []func(Change)
+	untold   []Change       // changes that onChange has not been called for yet
 	opened   bool           // the file was read once
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	full     rate.Sometimes // limits what the log gets about a full file
@@ -135,7 +135,7 @@ func (r *Registry) Registered(nick string) bool {
 	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 
-// Bot reports whether nick is a program's: one of the lines that hold it has [RoleBot].
+// Bot reports whether nick is a bot's: one of the lines that hold it has [RoleBot].
 func (r *Registry) Bot(nick string) bool {
 	bot := func(l *line) bool { return l.Role == RoleBot }
 	return slices.ContainsFunc(r.lines(func(t *table) []*line { return t.byNick[nick] }), bot)
@@ -153,14 +153,14 @@ func (r *Registry) List() []Entry {
 
 // Authorities gives the lines of certificate authorities, but for the expired ones, in the
 // file's order.
-func (r *Registry) Authorities() []Authority {
-	var list []Authority
+func (r *Registry) Authorities() []Entry {
+	var list []*line
 	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
-		if l.Authority && l.Disabled == "" && !l.expired(r.now()) {
-			list = append(list, Authority{Key: l.key, Principals: l.Principals, Role: l.Role, from: l.from})
+		if l.Authority && l.Disabled == "" && !l.Expired(r.now()) {
+			list = append(list, l)
 		}
 	}
-	return list
+	return entries(list)
 }
 
 // NicksAround gives held nicks in alphabetical order: up to before of those less than
@@ -175,7 +175,7 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 	return slices.Clone(all[max(0, i-before):min(len(all), i+after)])
 }
 
-// Available says why nobody can get nick now: it is held (*HeldError),
+// Available says why nobody can get nick now: it is held (ErrHeld),
 // reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
@@ -190,7 +190,7 @@ func (r *Registry) available(nick string) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if len(r.table.byNick[nick]) > 0 {
-		return &HeldError{Nick: nick}
+		return Held(nick)
 	}
 	if err := r.reservation(nick); err != nil {
 		return err
@@ -209,19 +209,8 @@ func (r *Registry) Reserve(until func(nick string) (time.Time, bool)) {
 	r.reserved = until
 }
 
-// Reserved gives ErrReserved if nobody holds nick, and nobody may get
-// it now. It goes by what was last read of the file, as Free does.
-func (r *Registry) Reserved(nick string) error {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.reservation(nick)
-}
-
-// reservation is Reserved with r.mu held.
+// reservation gives ErrReserved if nobody may get nick, which nobody holds. r.mu is held.
 func (r *Registry) reservation(nick string) error {
-	if len(r.table.byNick[nick]) > 0 {
-		return nil
-	}
 	if _, ok := r.departed[nick]; ok {
 		return refuse(ErrReserved, "%s has just lost its last key, and is not free yet; choose another name", nick)
 	}

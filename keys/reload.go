@@ -36,8 +36,7 @@ func (r *Registry) Watch(ctx context.Context) {
 // counts.
 func (r *Registry) refresh() {
 	if r.file.Due() && r.updating.TryLock() {
-		defer r.deliver()
-		defer r.updating.Unlock()
+		defer r.release()
 		_, _ = r.load() // logged there; the last good version stays in force
 	}
 }
@@ -45,9 +44,8 @@ func (r *Registry) refresh() {
 // Reload reads the file now, changed or not. If it cannot be read, or is not safe,
 // the last good version stays in force and the error says why.
 func (r *Registry) Reload() error {
-	defer r.deliver()
 	r.updating.Lock()
-	defer r.updating.Unlock()
+	defer r.release()
 	_, err := r.load()
 	return err
 }
@@ -121,8 +119,10 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 	r.table = fresh
 	r.file.Read(f.Stamp)
 	r.noteDeparted(old, fresh)
-	r.untold = append(r.untold, c)
 	r.mu.Unlock()
+	if len(c.Added)+len(c.Removed) > 0 {
+		r.untold = append(r.untold, c)
+	}
 	r.logChange(c, fresh, read, grows && ours)
 }
 
@@ -171,40 +171,23 @@ type Change struct {
 }
 
 // OnChange has f called after each change of the file that is in force, be it ours
-// or another's, with no lock held. f is called from the goroutine that noticed, and
-// ought to be quick. A key that is in Removed, and no longer found by Lookup, has lost its
-// access.
+// or another's, with no lock held. f is called from the goroutines that noticed, which may be
+// several at the same time, and may call the registry, which can notice a further change. A key
+// that is in Removed, and no longer found by Lookup, has lost its access.
 func (r *Registry) OnChange(f func(Change)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.updating.Lock()
+	defer r.updating.Unlock()
 	r.onChange = append(r.onChange, f)
 }
 
-// deliver calls onChange for the changes it was not called for, in order. No lock is held
-// by its caller. Changes that onChange itself brings about follow after it has returned.
-func (r *Registry) deliver() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.telling {
-		return // that goroutine goes on with ours
-	}
-	r.telling = true
-	defer func() { r.telling = false }()
-	for len(r.untold) > 0 {
-		c := r.untold[0]
-		r.untold = r.untold[1:]
-		if len(c.Added)+len(c.Removed) > 0 {
-			r.tell(c)
+// release lets go of r.updating, and then tells of the changes that were made under it.
+func (r *Registry) release() {
+	changes, tell := r.untold, r.onChange
+	r.untold = nil
+	r.updating.Unlock()
+	for _, c := range changes {
+		for _, f := range tell {
+			f(c)
 		}
-	}
-}
-
-// tell is called with r.mu held, and lets go of it meanwhile.
-func (r *Registry) tell(c Change) {
-	fs := r.onChange
-	r.mu.Unlock()
-	defer r.mu.Lock()
-	for _, f := range fs {
-		f(c)
 	}
 }

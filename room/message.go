@@ -40,13 +40,13 @@ type Message struct {
 	Room string   // where it was said, without '#'; "" for what is not said in a room
 	To   []string // recipients of direct, group and receipt; empty otherwise
 	Text string   // cleaned; lines are separated by '\n'
-	Key  string   // that From has sent it with, for retries; "" without one
+	Key  string   // From's retry key, "" without one
 	// Ref and RefTime name the message that a receipt is about.
 	Ref     string
 	RefTime time.Time
 	// File is what a direct or group message carries instead of a text, nil for none.
 	File *File
-	// Extra is what a newer program has written of it and this one does not know, as in the log:
+	// Extra has the members of a newer version that this one does not know, as in the log:
 	// ,"name":value for each member. It is kept, and nothing else.
 	Extra []byte `json:"-"`
 }

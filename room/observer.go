@@ -124,7 +124,7 @@ func (ps *people) observeDirect(u *Update, full []string) {
 	}
 }
 
-// observeReceipt puts a receipt to those whom it tells.
+// observeReceipt passes a receipt to the observers that it concerns.
 func (ps *people) observeReceipt(u *Update) {
 	for _, o := range ps.observers[u.Message.To[0]] {
 		o.sink.Put(u, nil)

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// keyTime is how long a key stays used.
+// keyTime is how long a retry key is remembered.
 const keyTime = 24 * time.Hour
 
-// How many answers are remembered for keys: one for each recipient, or one for everyone.
+// How many receipts are remembered for retry keys: one for each recipient, or one for a message to everyone.
 const (
 	MaxKeys    = 1_000   // of one nick in keyTime
 	maxKeysAll = 100_000 // of all together
@@ -22,19 +22,19 @@ const (
 
 // Errors of [Member.Once].
 var (
-	ErrKeyUsed   = errors.New("the key was used for another message")
-	ErrKeys      = errors.New("too many keys within a day")
-	ErrKeysGuest = errors.New("keys are not for guests")
+	ErrKeyUsed   = errors.New("the retry key was used for another message")
+	ErrKeys      = errors.New("too many retry keys within a day")
+	ErrKeysGuest = errors.New("guests can't use retry keys")
 )
 
-// Once is Send or, where to is empty, SpeakIn the room called in, with a key that makes it safe to try again. The
-// message of a key is stored and shown once: who comes with the same key, message and recipients
-// within a day of the first is answered as the first was, with Receipt.Again set, and waits for that
-// answer if need be. Where nothing was stored for anybody the key is free again. Keys are
-// found again after a restart, as far back as the histories go. With the key "" it is just Send or SpeakIn.
+// Once is Send or, if to is empty, SpeakIn the room called in, with a retry key that makes it safe to try again. Within a day,
+// calls with the same key, message and recipients store and show the message once. Each is answered
+// as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
+// stored, the key is free again. Keys are found again after a restart, as far back as the histories
+// go. With the key "" it is just Send or SpeakIn.
 //
-// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], one of SpeakIn, or wraps [ErrStorage]; told is
-// not called then. It must not be called on the log's goroutine.
+// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], one of SpeakIn, or wraps [ErrStorage]; then told is not
+// called. Once must not be called on the log's goroutine.
 func (s *Member) Once(key, in string, kind Kind, to []string, text string, told func(Receipt)) error {
 	if len(to) > 0 {
 		in = ""
@@ -56,32 +56,32 @@ func (s *Member) Once(key, in string, kind Kind, to []string, text string, told 
 	return nil
 }
 
-// usedKeys has the keys of the last day. Safe for concurrent use.
+// usedKeys has the retry keys of the last day. Safe for concurrent use.
 type usedKeys struct {
 	started time.Time
-	loading sync.Mutex // held while keys from before the start are looked for; taken before mu
+	loading sync.Mutex // held while histories are searched for keys from before the start; taken before mu
 
 	mu     sync.Mutex                 // owns the fields below; nothing else is locked with it held
-	loaded map[string]bool            // whose histories were looked through
+	loaded map[string]bool            // owners of the histories that were searched
 	of     map[string]map[string]*use // by nick and key
 	count  int                        // answers in of
-	swept  time.Time                  // when all of it was last looked through for what is too old
+	swept  time.Time                  // when old keys of all nicks were last removed
 }
 
 // use is the message that a key was used for, and what its sender was told.
 type use struct {
 	at      time.Time
 	sum     [sha256.Size]byte // of the text
-	to      []string          // all who were named, sorted; of a loaded one those it was sent to
-	id      string            // of a loaded one
+	to      []string          // all recipients given, sorted; of a loaded use, those it was sent to
+	id      string            // of a loaded use
 	told    []Receipt
 	waiting []func(Receipt)
 }
 
-// answers is how many answers u has or will have.
+// answers is the number of receipts that u has or will have.
 func (u *use) answers() int { return max(1, len(u.to)) }
 
-// over reports whether u is too old, and nobody waits for it.
+// over reports whether u can be removed: it is too old, and no receipts are missing.
 func (u *use) over(now time.Time) bool { return now.Sub(u.at) >= keyTime && len(u.told) == u.answers() }
 
 func sumOf(kind Kind, in, text string) [sha256.Size]byte {
@@ -91,8 +91,8 @@ func sumOf(kind Kind, in, text string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(string(kind) + "\x00" + in + "\x00" + text))
 }
 
-// claim takes key for a new message: first is true then, and answer is to be told its receipts. For
-// a key that was used for the same message, told gets what its sender was told.
+// claim takes key for a new message: then first is true, and the caller passes the receipts to answer.
+// If key was used for the same message, told gets the receipts of that message.
 func (r *Room) claim(s *Member, key, in string, kind Kind, to []string, text string, told func(Receipt)) (
 	first bool, answer func(Receipt), err error,
 ) {
@@ -128,7 +128,7 @@ func (r *Room) claim(s *Member, key, in string, kind Kind, to []string, text str
 	}, nil
 }
 
-// repeat tells what the sender of old was told, if u is the same.
+// repeat passes the receipts of old to told, if u is the same message.
 func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
 	if old.sum != u.sum {
 		return ErrKeyUsed
@@ -157,8 +157,8 @@ func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
 	return nil
 }
 
-// answersOf is what became of a message from before the start. Recipients that it was refused for are
-// not on record: they are checked again.
+// answersOf returns the receipts of a message from before the start, from the histories. Refused recipients
+// are not on record: they are checked again.
 func (r *Room) answersOf(s *Member, old *use, to []string) (known []Receipt, err error) {
 	for _, nick := range old.to {
 		if !slices.Contains(to, nick) {
@@ -194,10 +194,10 @@ func (r *Room) answersOf(s *Member, old *use, to []string) (known []Receipt, err
 	return known, nil
 }
 
-// outcomeOf is what became of a message to nick, by the histories.
+// outcomeOf returns the outcome of a message to nick, from the histories.
 func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
 	if isGuest(nick) {
-		return RefusedGone, nil // with the server, at the latest
+		return RefusedGone, nil // the guest left when the server stopped, at the latest
 	}
 	waits, err := r.histories.StillUnread(nick, []string{id})
 	if err != nil || waits[id] {
@@ -215,7 +215,7 @@ func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
 	return Delivered, err
 }
 
-// loadKeys finds the keys of the last day in a history, once.
+// loadKeys searches the last day of a history for retry keys, once.
 func (r *Room) loadKeys(owner string) error {
 	ks := &r.keys
 	ks.loading.Lock()
@@ -239,7 +239,7 @@ func (r *Room) loadKeys(owner string) error {
 		return m.Key != "" && (owner[0] == '#' || m.From == owner), nil
 	})))
 	if err != nil && !(owner[0] == '#' && errors.Is(err, ErrUnusable)) {
-		return fmt.Errorf("looking for keys: %w", err)
+		return fmt.Errorf("looking for retry keys: %w", err)
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
@@ -258,7 +258,7 @@ func (r *Room) loadKeys(owner string) error {
 	return nil
 }
 
-// add notes a use. ks.mu is held, as in full, sweep and remove.
+// add records a use. ks.mu is held, as in full, sweep and remove.
 func (ks *usedKeys) add(nick, key string, u *use) {
 	if ks.of[nick] == nil {
 		ks.of[nick] = map[string]*use{}
@@ -267,7 +267,7 @@ func (ks *usedKeys) add(nick, key string, u *use) {
 	ks.count += u.answers()
 }
 
-// full reports whether u would be too much.
+// full reports whether u would exceed a limit.
 func (ks *usedKeys) full(nick string, u *use) bool {
 	n := u.answers()
 	for _, other := range ks.of[nick] {
@@ -276,7 +276,7 @@ func (ks *usedKeys) full(nick string, u *use) bool {
 	return n > MaxKeys || ks.count+u.answers() > maxKeysAll
 }
 
-// sweep removes nick's keys that are too old, and every minute everyone's.
+// sweep removes old keys: those of nick and, once a minute, those of all nicks.
 func (ks *usedKeys) sweep(nick string, now time.Time) {
 	nicks := []string{nick}
 	if now.Sub(ks.swept) >= time.Minute {
@@ -296,7 +296,7 @@ func (ks *usedKeys) sweep(nick string, now time.Time) {
 
 func (ks *usedKeys) remove(nick, key string, u *use) {
 	if ks.of[nick][key] != u {
-		return // it was forgotten
+		return // forget has removed it
 	}
 	delete(ks.of[nick], key)
 	if ks.count -= u.answers(); len(ks.of[nick]) == 0 {
@@ -304,8 +304,8 @@ func (ks *usedKeys) remove(nick, key string, u *use) {
 	}
 }
 
-// note remembers an answer, and returns who waits for it. When all are there and nothing was stored,
-// the key is free again.
+// note records a receipt, and returns the callers that wait for it. When all receipts are there and nothing
+// was stored, the key is free again.
 func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(Receipt)) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
@@ -320,7 +320,7 @@ func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(
 	return waiting
 }
 
-// forget frees the keys of a nick that has no holder any more.
+// forget frees a nick's retry keys when the nick has no holder any more.
 func (ks *usedKeys) forget(nick string) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 type people struct {
 	here     map[string]*person
 	online   []string               // their nicks, sorted
-	bots     int                    // how many of them are programs'
+	bots     int                    // number of them that are bots
 	visiting map[string]*Member     // guests who run a command, by name
 	seen     map[string]departure   // of nicks that are not online now
 	unsaved  map[string]Preferences // of nicks that left, with read marks that are not on disk yet
@@ -31,7 +31,7 @@ type people struct {
 // the moment when its last connection broke. Owned by Room.mu.
 type person struct {
 	nick   string
-	bot    bool // it is a program's nick
+	bot    bool // a bot's nick
 	since  time.Time
 	active time.Time // when the person last typed something
 	Preferences

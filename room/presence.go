@@ -56,7 +56,7 @@ type announcement struct {
 type Change struct {
 	Room               string   // who joined or left it; "": came to or left the server
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
-	Bots               map[string]bool // those of them that are programs
+	Bots               map[string]bool // those of them that are bots
 }
 
 // lateRecord is the last change of a nick's presence.

@@ -33,7 +33,7 @@ type Directory interface {
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.
 	Free(nick string) bool
-	// Bot reports whether nick is a program's. It is called as Free is.
+	// Bot reports whether nick is a bot's. It is called like Free.
 	Bot(nick string) bool
 }
 
@@ -267,9 +267,9 @@ func (r *Room) apply(e Entry) {
 
 // Stats is how many are here, and what was said since the room was made.
 type Stats struct {
-	Members  int // people: nicks, guests among them
+	Members  int // nicks of people, including guests
 	Guests   int
-	Bots     int // nicks that are programs'
+	Bots     int // nicks of bots
 	Sessions int
 	// Messages has how many were shown to everyone, or kept for or shown to those
 	// they are for. Receipts and presence do not count.

@@ -36,7 +36,7 @@ type Receipt struct {
 	Most    int
 	Err     error
 	ID      string // of the message; "" where it was refused before it was made
-	Again   bool   // it answers a retry, as the first was answered: see Member.Once
+	Again   bool   // it repeats the receipt of an earlier try: see Member.Once
 }
 
 // Send sends text to each of the recipients, one message with one id for all of

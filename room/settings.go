@@ -81,7 +81,7 @@ func (s *Member) Blocked() ([]string, error) {
 	return p.Blocked, err
 }
 
-// Preferences returns what the person has set.
+// Preferences returns the person's settings.
 func (s *Member) Preferences() (Preferences, error) { return s.room.preferences(s.nick) }
 
 // Away marks the person as away: direct messages are kept for the inbox, until Back. The person

@@ -39,9 +39,9 @@ var (
 	Grammar  parse.Table
 )
 
-// optionsHelp is about what takes [parse.Syntax.Options] and recipients.
-const optionsHelp = "From a shell, --id KEY after the command makes it safe to run again, " +
-	"and --wait 10m waits until all recipients have the message."
+// optionsHelp explains --id and --wait, for commands with [parse.Syntax.Options] that can have recipients.
+const optionsHelp = "From a shell, --id KEY directly after the command makes it safe to run again (KEY is any word, not an ssh key), " +
+	"and --wait 10m waits up to 10 minutes until all recipients have the message."
 
 func init() {
 	commands = []*command{
@@ -58,7 +58,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
 			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Options: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
-			More: "For each of them you see whether it was delivered, or is kept until they return. " + optionsHelp}},
+			More: "For each recipient you see whether the message was delivered or is kept until they return. " + optionsHelp}},
 		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Text: true, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
@@ -92,7 +92,8 @@ func init() {
 			Usage: "/back", Help: "stop being away"}},
 		{may: keyedInShell, run: (*session).block, Syntax: parse.Syntax{
 			Name: "block", Aliases: []string{"ignore"}, Args: parse.NeedNick,
-			Usage: "/block NICK", Help: "hide NICK's messages"}},
+			Usage: "/block NICK", Help: "hide NICK's messages",
+			More: "NICK's direct messages are refused, and NICK sees that."}},
 		{may: keyedInShell, run: (*session).unblock, Syntax: parse.Syntax{
 			Name: "unblock", Aliases: []string{"unignore"}, Args: parse.NeedNick,
 			Usage: "/unblock NICK", Help: "show NICK's messages again"}},
@@ -122,7 +123,7 @@ func init() {
 		{shellOnly: true, run: (*session).tail, Syntax: parse.Syntax{
 			Name: "tail", Args: parse.TailArgs,
 			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
-			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), then new ones until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
+			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), and then new ones until you end it. Nobody sees you. --direct prints only your direct messages, --mentions only messages to you and lines that mention you. Nothing is marked as read."}},
 		{shellOnly: true, run: (*session).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
@@ -136,12 +137,12 @@ func init() {
 			More: "ID is the end of the message's ID, as the line that announced the file shows it. You can also fetch what you have sent yourself."}},
 		{shellOnly: true, run: (*session).json, Syntax: parse.Syntax{
 			Name: "json", Args: parse.NoArgs,
-			Usage: "ssh HOST json", Help: "for programs: JSON, one object a line each way",
+			Usage: "ssh HOST json", Help: "for programs: JSON, one object per line each way",
 			More: "docs/protocol.md describes it."}},
 		{run: (*session).help, Syntax: parse.Syntax{
 			Name: "help", Aliases: []string{"h", "?", "commands"}, BareWords: []string{"help", "?"}, Alone: true, Args: parse.OptionalText,
 			Usage: "/help [COMMAND]", Help: "this list, or more about one command",
-			More: "Commands also work from a shell: ssh HOST COMMAND, or ssh HOST COMMAND --json for JSON. Exit codes: 0 done, 1 not done, 2 usage, 3 done for some of several recipients, 4 not allowed, 67 nobody has that nick, 75 not confirmed: try again."}},
+			More: "Commands also work from a shell: ssh HOST COMMAND, or ssh HOST COMMAND --json for JSON. Exit codes: 0 done, 1 not done, 2 usage, 3 done for some of several recipients, 4 not allowed, 67 nobody has that nick, 75 unknown: perhaps done (safe to try again with --id), 124 --wait timed out."}},
 		{roomOnly: true, run: (*session).quit, Syntax: parse.Syntax{
 			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},

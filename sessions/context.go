@@ -49,7 +49,7 @@ type session struct {
 	frames  atomic.Bool             // a program is told in frames
 	program atomic.Pointer[program] // that has joined; nil of a person
 
-	// asked is of a command with --json: the frames of its results answer this one.
+	// asked is set for a command with --json: the frames of its results answer it.
 	asked atomic.Pointer[protocol.Frame]
 
 	// Owned by the reading goroutine.

@@ -17,11 +17,11 @@ const (
 	exitOK          = 0
 	exitFailed      = 1 // it was refused, or could not be done
 	exitUsage       = 2
-	exitPartly      = 3   // done for some of several recipients
-	exitNotAllowed  = 4   // may not; or kicked, banned, or without a valid key
+	exitPartly      = 3   // done for only some of the recipients
+	exitNotAllowed  = 4   // no permission; or kicked, banned, or without a valid key
 	exitUnknown     = 67  // EX_NOUSER: nobody has that nick
-	exitUnconfirmed = 75  // EX_TEMPFAIL: nobody knows yet whether it is done, or the server is shutting down
-	exitTimedOut    = 124 // as of timeout(1): --wait is over
+	exitUnconfirmed = 75  // EX_TEMPFAIL: it may or may not be done, or the server is shutting down
+	exitTimedOut    = 124 // like timeout(1): --wait is over
 )
 
 // exitOf is the exit status that one result stands for.
@@ -70,7 +70,7 @@ type tally struct {
 	done     int        // recipients
 	status   int        // of all failures so far
 	doubtful bool
-	late     bool            // not all have the message in time
+	late     bool            // --wait timed out
 	failures []result.Result // and warnings, for standard error
 }
 

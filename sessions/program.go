@@ -82,7 +82,7 @@ func (p *program) end(cause error) {
 	}
 }
 
-// bye is the last frame, "" if nobody is left to be told.
+// bye is the last frame, "" if the connection is lost.
 func bye(cause error) string {
 	f := protocol.Frame{CMD: protocol.Bye, Code: "ended", Reason: text.CleanLine(endWords(cause))}
 	switch {
@@ -290,13 +290,18 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 
 // since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
+	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
+	if !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
+		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
+		p.print(gap)
+		return false
+	}
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
 	failed := p.replay(p.ctx, past, ask, func(m []*room.Message) int { return p.showPast(f, m) })
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
-		p.print(protocol.Frame{
-			CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap, Reason: "more was said since than is replayed",
-		})
+		gap.Reason = "more was said since than is replayed"
+		p.print(gap)
 	case ok:
 		p.out.close(failure.Err)
 	}

@@ -454,6 +454,13 @@ func TestProgramsGap(t *testing.T) {
 		`{"CMD":"ERROR","REF":"j","CODE":"gap","REASON":"more was said since than is replayed"}`, "LIST bob")
 	r.say("alice", "now")
 	bob.gets(`{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"now","ROOM":"lobby"}`)
+	// Nor does a place move on from an ID that there is not yet.
+	bob = r.bot("bob")
+	bob.writes(`{"CMD":"JOIN","SINCE":"zzzzzzzzzzz","REF":"k"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","REF":"k","UID":"bob"}`)
+	if f := bob.next(); f.CMD != protocol.Err || f.Code != protocol.Gap || f.Ref != "k" {
+		t.Errorf("got %+v", f)
+	}
 }
 
 // So many direct messages wait for a program's READ; further ones are kept at once, until it has read

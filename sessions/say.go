@@ -24,8 +24,8 @@ func (s *session) say(call parse.Call) result.Result {
 	return s.speak(call.Key, kind, call.Text, bytes)
 }
 
-// speak says to everyone a text for which bytes were charged, with a key or "". A script that wants frames
-// gets one about it.
+// speak says text to everyone; bytes were charged for it. key is a retry key or "". With --json, the
+// receipt is reported as a frame.
 func (s *session) speak(key string, kind room.Kind, text string, bytes int64) result.Result {
 	stored := s.stored(bytes)
 	err := s.member.Once(key, room.Lobby, kind, nil, text, func(got room.Receipt) {
@@ -45,7 +45,7 @@ func (s *session) speak(key string, kind room.Kind, text string, bytes int64) re
 	return nil
 }
 
-// notOnce is why something can't be sent with a key.
+// notOnce is the failure of a message with a retry key.
 func (s *session) notOnce(key string, err error) result.Result {
 	switch {
 	case errors.Is(err, room.ErrKeyUsed):

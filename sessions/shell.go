@@ -77,7 +77,7 @@ func (s *session) runLine(line string) {
 	}
 }
 
-// nameOf is the name of the command that was given, "" if there is no such command.
+// nameOf is the name of the command, "" if there is no such command.
 func nameOf(call parse.Call, err error) string {
 	if wrong, ok := errors.AsType[*parse.Error](err); ok {
 		return wrong.Command

@@ -92,7 +92,7 @@ func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message
 	return len(lines)
 }
 
-// appendFact appends a message, of the past or as it comes, as scripts get it.
+// appendFact appends a message, past or new, as a line for scripts.
 func (s *session) appendFact(dst []byte, m *room.Message, past bool) []byte {
 	if s.asked.Load() == nil {
 		return render.Fact(dst, m)

@@ -10,20 +10,21 @@ import (
 	"whoelse/sessions/result"
 )
 
-// news is what became of a message for one recipient: a receipt, or later that it was read or never will be.
+// news is about one recipient of a message: a receipt or, later, a read mark.
 type news struct {
 	result.Receipt
-	later, never bool
+	later bool // the recipient has read it
+	never bool // with later: the recipient never will
 }
 
-// awaited follows one message until its recipients have it. As a sink it waits for the receipts of
-// those it was kept for.
+// awaited follows one message until all recipients have it. As a sink, it gets the receipts of recipients
+// for whom the message was kept.
 type awaited struct {
-	news chan news // has room for all there can be
+	news chan news // never blocks: two for each recipient fit
 
 	mu   sync.Mutex // owns the fields below
 	id   string
-	open map[string]bool // it is kept for them
+	open map[string]bool // recipients for whom it is kept
 }
 
 // Put implements room.Sink.
@@ -40,10 +41,10 @@ func (a *awaited) Put(u *room.Update, _ func(bool)) {
 	}
 }
 
-// receipt notes a receipt. It is for any goroutine.
+// receipt records a receipt. Safe for concurrent use.
 func (a *awaited) receipt(r result.Receipt) {
 	a.mu.Lock()
-	if r.ID != "" { // not of a recipient who was refused
+	if r.ID != "" { // refused recipients have none
 		a.id = r.ID
 	}
 	if r.Taken() && r.Outcome != room.Delivered {
@@ -53,7 +54,7 @@ func (a *awaited) receipt(r result.Receipt) {
 	a.news <- news{Receipt: r}
 }
 
-// read notes, once, that nick has read the message, or never will. It is for any goroutine.
+// read records, once, that nick has read the message, or never will. Safe for concurrent use.
 func (a *awaited) read(nick string, never bool) {
 	a.mu.Lock()
 	open := a.open[nick]
@@ -102,8 +103,8 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	return nil
 }
 
-// settled shows news, and reports whether there is nothing more to wait for. Of a message that was kept
-// it may have been missed that it was read: before its ID was known, or long before a retry.
+// settled shows news, and reports whether there is nothing more to wait for. A kept message may have been read
+// unnoticed: before its ID was known, or long before a retry. So settled looks it up.
 func (s *session) settled(a *awaited, n news) bool {
 	switch {
 	case n.never:

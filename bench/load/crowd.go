@@ -51,7 +51,7 @@ func Gather(ctx context.Context, addr string, n int, config Config) (*Crowd, err
 	return c, nil
 }
 
-// With is a crowd of the clients of both, those of c first.
+// With returns a crowd with the clients of both, those of c first.
 func (c *Crowd) With(other *Crowd) *Crowd {
 	return &Crowd{slices.Concat(c.Clients, other.Clients), slices.Concat(c.tallies, other.tallies)}
 }
@@ -81,11 +81,11 @@ func (c *Crowd) Ended() (n int) {
 type Talk struct {
 	First    int // number of the first message; later talks of a crowd start higher
 	Messages int
-	Rate     float64 // messages a second, the speakers taking turns
+	Rate     float64 // messages a second; the speakers take turns
 	Size     int     // bytes of one message, about
 	// Direct has each message sent to the next client alone.
 	Direct bool
-	// Speakers is how many of the clients speak, the first ones. 0 is all of them.
+	// Speakers is the number of clients that speak, the first ones; 0 means all.
 	Speakers int
 }
 

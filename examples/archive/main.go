@@ -1,5 +1,5 @@
-// Archive keeps what is said in the room, and to it, in a file: one JSON object a line, each message once,
-// over restarts and crashes.
+// Archive writes all messages of the room, and all direct messages to it, to a file: one JSON object per
+// line, each message once, even across restarts and crashes.
 //
 //	archive -key ~/.ssh/archive -known-hosts ~/.ssh/known_hosts archive@chat.example.org:2222 archive.jsonl
 package main
@@ -44,7 +44,7 @@ func open(name string) (*archive, error) {
 	return &archive{file, last.ID}, err
 }
 
-// handle has a message on disk before it is marked as read, and before the next one.
+// handle writes a message to disk before it is marked as read, and before the next one.
 func (a *archive) handle(f client.Frame) error {
 	if f.CMD != "MSG" {
 		return nil
@@ -54,7 +54,7 @@ func (a *archive) handle(f client.Frame) error {
 		_, err = a.file.Write(append(line, '\n'))
 	}
 	if err := errors.Join(err, a.file.Sync()); err != nil {
-		log.Fatal(err) // the next start cuts off what may be half a line
+		log.Fatal(err) // the next start cuts off a half-written line
 	}
 	a.place = f.ID
 	return nil

@@ -1,4 +1,4 @@
-// Package client keeps a program in a room of whoelse, as docs/protocol.md describes.
+// Package client keeps a program connected to a whoelse room, with the protocol of docs/protocol.md.
 package client
 
 import (
@@ -16,10 +16,10 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// ErrAway is for what can't be sent, since there is no session.
+// ErrAway is the error of Send while there is no session.
 var ErrAway = errors.New("the room can't be reached")
 
-// Client logs in with a key. Send may be called at any time, the others one at a time.
+// Client logs in with an ssh key. Send is safe for concurrent use; the other methods are not.
 type Client struct {
 	address string
 	config  *ssh.ClientConfig
@@ -28,7 +28,8 @@ type Client struct {
 	send *json.Encoder // nil without a session
 }
 
-// New is for logins at NICK@HOST:PORT, with the key in a file, if the file known has the server's.
+// New returns a client for target, NICK@HOST:PORT. key is the file of the private key, and known a
+// known_hosts file with the server's host key.
 func New(target, key, known string) (*Client, error) {
 	user, address, found := strings.Cut(target, "@")
 	if !found {
@@ -49,17 +50,17 @@ func New(target, key, known string) (*Client, error) {
 	}}, err
 }
 
-// Session enters the room and gives handle each frame, until the session ends, handle fails or ctx is
-// done. All messages after place, to everyone and to this nick, come once and in order; those of the past
-// have Replay set. A direct message is marked as read when handle has returned: by then, its ID has to be
-// on disk as the new place. Without a place the past is left out, and direct messages that waited come in
-// no order.
+// Session enters the room and passes each frame to handle, until the session ends, handle fails or ctx is
+// done. All messages after place, to everyone and to this nick, come once and in order; past ones have
+// Replay set. When handle returns, a direct message is marked as read, so handle must first write its ID to
+// disk as the new place. With the place "", past messages are left out, and direct messages that waited come
+// in any order.
 func (c *Client) Session(ctx context.Context, place string, handle func(Frame) error) error {
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return err
 	}
-	defer c.attach(nil) // after end: that makes a Send fail that does not get through
+	defer c.attach(nil) // after end, which makes a blocked Send fail
 	ctx, end := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { conn.Close() })
 	defer end()

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Start is the place before the first message, for those who want all of the past.
+// Start is the place before the first message.
 const Start = "00000000000"
 
-// Forever runs session, and again whenever it ends: a second later, or up to a minute after many short ones.
+// Forever runs session again and again. The pause between is a second, and grows to a minute if sessions are short.
 func Forever(session func() error) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		began := time.Now()
@@ -21,11 +21,11 @@ func Forever(session func() error) {
 		if time.Since(began) > time.Minute {
 			pause = time.Second
 		}
-		time.Sleep(pause/2 + rand.N(pause/2)) // so that not all come back at once
+		time.Sleep(pause/2 + rand.N(pause/2)) // so that not all clients reconnect at once
 	}
 }
 
-// LoadPlace reads a place from a file. Without one it is "": the past is left out.
+// LoadPlace reads a place from a file. If there is no file, it is "", and past messages are left out.
 func LoadPlace(file string) (string, error) {
 	id, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

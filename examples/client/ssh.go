@@ -15,9 +15,9 @@ import (
 // patience is how long a server may take to answer.
 const patience = time.Minute
 
-// login begins a session of the command json on conn. The answers to keepalives put off conn's deadline.
+// login starts the command json on conn. Each answer to a keepalive extends conn's deadline.
 func (c *Client) login(ctx context.Context, conn net.Conn) (in io.Writer, out io.Reader, err error) {
-	conn.SetDeadline(time.Now().Add(patience)) // ssh.Dial has none for the handshake
+	conn.SetDeadline(time.Now().Add(patience)) // ssh.Dial sets none for the handshake
 	transport, channels, requests, err := ssh.NewClientConn(conn, c.address, c.config)
 	if err != nil {
 		return nil, nil, err
@@ -34,7 +34,7 @@ func (c *Client) login(ctx context.Context, conn net.Conn) (in io.Writer, out io
 	return in, out, errors.Join(inErr, outErr, session.Start("json"))
 }
 
-// keepalive asks for an answer now and then. Without one, the connection ends.
+// keepalive asks for an answer at regular intervals. Without an answer, the connection ends.
 func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
 	for {
 		conn.SetDeadline(time.Now().Add(patience))
@@ -49,14 +49,14 @@ func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
 	}
 }
 
-// attach is for the session that Send is to use, or for none.
+// attach sets the session that Send uses, nil for none.
 func (c *Client) attach(send *json.Encoder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.send = send
 }
 
-// Send sends f. Whether it arrived, only its ACK says.
+// Send sends f. Only its ACK says whether it arrived.
 func (c *Client) Send(f Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,23 +11,23 @@ import (
 
 const (
 	patience = time.Minute
-	silence  = 5 * time.Minute // no server is silent for longer: it sends PING before
+	silence  = 5 * time.Minute // longer than the time between two PINGs of a server
 )
 
-// conn is a connection to an IRC server, in a channel.
+// conn is a connection to an IRC server, and has joined a channel.
 type conn struct {
 	net.Conn
 	lines *bufio.Reader
-	pongs chan string // what the server answers to PING
+	pongs chan string // the server's answers to PING
 }
 
-// message is a line from the server. params has two or more; those that are missing are "".
+// message is a line from the server. params has at least two; missing ones are "".
 type message struct {
 	from, command string
 	params        []string
 }
 
-// dial connects to the server and enters the channel.
+// dial connects to the server and joins the channel.
 func (b *bridge) dial() (*conn, error) {
 	dialer := &net.Dialer{Timeout: patience}
 	c, err := dialer.Dial("tcp", b.server)
@@ -35,7 +35,7 @@ func (b *bridge) dial() (*conn, error) {
 		return nil, err
 	}
 	if host, _, _ := net.SplitHostPort(b.server); !b.plain {
-		c = tls.Client(c, &tls.Config{ServerName: host}) // it shakes hands with the first line
+		c = tls.Client(c, &tls.Config{ServerName: host}) // the handshake comes with the first line
 	}
 	irc := &conn{c, bufio.NewReaderSize(c, 8<<10), make(chan string)}
 	if b.password != "" {

@@ -1,10 +1,10 @@
-// Irc is a bridge between the room and a channel on IRC: what people say in one is said in the other.
+// Irc is a bridge that relays messages between the room and a channel on IRC.
 //
 //	irc -key ~/.ssh/bridge -known-hosts ~/.ssh/known_hosts -place bridge.place \
 //	    -server irc.libera.chat:6697 -nick roombridge -channel '#room' bridge@chat.example.org:2222
 //
-// Without one of the two it leaves the other, and comes back with what was said in the room meanwhile. IRC
-// keeps nothing: what is said there while the bridge is away is not relayed.
+// If one of the two connections ends, the bridge closes the other and reconnects both. Then it relays the room's
+// messages of the meantime. It can't relay those of IRC, which keeps no messages.
 package main
 
 import (
@@ -17,18 +17,18 @@ import (
 	"whoelse/examples/client"
 )
 
-// bridge is a nick in both.
+// bridge has a nick in the room and one on IRC.
 type bridge struct {
 	server, password, nick, channel string // of IRC
 	plain                           bool   // without TLS
 
 	room  *client.Client
 	me    string // in the room
-	file  string // has the place
+	file  string // where the place is kept
 	place string // the ID of the last message of the room that IRC has
 }
 
-// session is in both until one of them ends.
+// session connects to both, until one connection ends.
 func (b *bridge) session() error {
 	irc, err := b.dial()
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"whoelse/examples/client"
 )
 
-// tooOld is for what IRC is spared after a long absence.
+// tooOld is the age from which messages are not relayed to IRC after an outage.
 const tooOld = 15 * time.Minute
 
-// toIRC relays a message of the room, as NOTICE: nobody on IRC may answer that automatically or relay it, so
-// bridges make no loops. The place moves once the server has answered the PING behind the lines; waiting
-// for that also makes the bridge as slow as the server wants its clients.
+// toIRC relays a message of the room as NOTICE. IRC programs must not answer or relay NOTICEs, so bridges make
+// no loops. The place moves when the server has answered the PING after the lines. Waiting for that also keeps
+// the bridge within the server's rate.
 func (b *bridge) toIRC(ctx context.Context, irc *conn, f client.Frame) error {
 	switch at, _ := time.Parse(time.RFC3339, f.At); {
 	case f.Of == "JOIN":
@@ -44,14 +44,14 @@ func (b *bridge) toIRC(ctx context.Context, irc *conn, f client.Frame) error {
 			}
 		}
 	}
-	if f.Ref != "" { // it waited, from before the first place
+	if f.Ref != "" { // from the inbox, before the first place
 		return nil
 	}
 	b.place = f.ID
 	return client.SavePlace(b.file, f.ID)
 }
 
-// toRoom relays what people say in the channel, until the connection ends.
+// toRoom relays the messages of the channel, until the connection ends.
 func (b *bridge) toRoom(ctx context.Context, irc *conn) error {
 	for {
 		m, err := irc.next()
@@ -73,7 +73,7 @@ func (b *bridge) toRoom(ctx context.Context, irc *conn) error {
 		case m.command == "ERROR", m.command == "404", m.command == "KICK" && m.params[1] == b.nick:
 			return m.failure()
 		case m.command != "PRIVMSG", !strings.EqualFold(m.params[0], b.channel):
-		case strings.HasPrefix(m.params[1], "\x01") && !acts: // a question to a client
+		case strings.HasPrefix(m.params[1], "\x01") && !acts: // a CTCP request to a client
 		default:
 			if err := b.room.Send(client.Frame{CMD: "SEND", Msg: clean(text)}); err != nil {
 				log.Print("not relayed: ", err)

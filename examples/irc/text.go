@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	maxLine = 350 // bytes of text: with all that servers put around it, less than 512
+	maxLine = 350 // bytes of text; with what servers add, a line stays under 512
 	maxRows = 5   // lines of one message
 )
 
-// formatting is what IRC clients and terminals take for colours and the like, and what ends a line.
+// formatting matches the codes of IRC for colours and the like, and all other control characters.
 var formatting = regexp.MustCompile(`\x03(\d{1,2}(,\d{1,2})?)?|\x04([0-9A-Fa-f]{6})?|\p{Cc}`)
 
 // clean is s without control codes.

@@ -1,5 +1,5 @@
-// Webhook says in the room what is posted to it, such as the result of a build. It answers with the ID of
-// the message once that is on the server's disk. Direct messages to it go to its log.
+// Webhook posts the texts that it gets over HTTP, such as the results of builds, to the room. It answers with
+// the ID of the message when the message is on the server's disk. Direct messages to it go to its log.
 //
 //	export WEBHOOK_TOKEN=SECRET
 //	webhook -key ~/.ssh/ci -known-hosts ~/.ssh/known_hosts -listen 127.0.0.1:8080 ci@chat.example.org:2222
@@ -35,7 +35,7 @@ type webhook struct {
 	waiting sync.Map // by REF: channels for the ACK
 }
 
-// ServeHTTP answers when the room has. Until then it may be cut short, by [http.TimeoutHandler].
+// ServeHTTP answers when the room has answered, unless [http.TimeoutHandler] is faster.
 func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	given := []byte(r.Header.Get("Authorization"))
 	if subtle.ConstantTimeCompare(given, []byte("Bearer "+h.token)) != 1 {
@@ -89,7 +89,7 @@ func main() {
 		log.Fatal("WEBHOOK_TOKEN needs 16 characters or more")
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", http.TimeoutHandler(h, patience, "no answer in time: it may be sent, or not\n"))
+	mux.Handle("POST /{$}", http.TimeoutHandler(h, patience, "no answer in time: the message may or may not be sent\n"))
 	server := &http.Server{
 		Addr: *listen, Handler: mux, MaxHeaderBytes: 8 << 10,
 		ReadTimeout: patience, WriteTimeout: 2 * patience, IdleTimeout: time.Minute,

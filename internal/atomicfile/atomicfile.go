@@ -48,7 +48,7 @@ func (s Store) Max() int64 {
 	return MaxSize
 }
 
-// Step takes a step on the disk, unless Fault makes it fail.
+// Step runs one operation on the disk, unless Fault makes it fail.
 func (s Store) Step(op, path string, do func() error) error {
 	if s.Fault != nil {
 		if err := s.Fault(op, path); err != nil {
@@ -82,10 +82,9 @@ func (s Store) Write(path string, data []byte) error {
 	})
 }
 
-// Replace puts data in the place of the file that Read gave, keeping its owner and group, as far
-// as the system lets us, and its mode (0600 where there was none), and returns the new file's stamp. ErrChanged means that the file is no
-// longer what was read, or that there is one now, and that nothing was done: read it and
-// decide again.
+// Replace replaces the file that Read gave with data, and returns the new file's stamp. It keeps the mode (0600
+// for a new file) and, as far as the system permits, the owner and group. ErrChanged means that the
+// file has changed since Read, or exists now, and that nothing was done: read it and decide again.
 //
 // Editors do not know our lock. So the new file is exchanged with the old one, where the
 // system can, and what came out is compared with what was read: a save in between is put
@@ -134,8 +133,8 @@ func (s Store) swap(tmp string, old File, fresh Stamp) error {
 	return errors.Join(ErrChanged, os.Rename(tmp, path))
 }
 
-// give makes f look like the file with this stamp. Only root gives files away; everybody may hand
-// them to a group of theirs.
+// give gives f the owner and group of this stamp, as far as permitted: only root can change the owner, and
+// others can only choose one of their own groups.
 func (st Stamp) give(f *os.File) error {
 	err := f.Chown(int(st.uid), int(st.gid))
 	if errors.Is(err, fs.ErrPermission) {
@@ -147,9 +146,8 @@ func (st Stamp) give(f *os.File) error {
 	return errors.Join(err, f.Chmod(st.Perm()))
 }
 
-// install writes data to a new file beside path, synced, with the owner and mode of old, and has
-// put give it that name, durably. A process that is killed meanwhile can leave that file, .NAME and a number, which
-// nothing reads.
+// install writes data to a new file beside path, with the owner and mode of old, and syncs it. Then put gives it
+// its name, durably. A killed process can leave the new file behind, as .NAME and a number; nothing reads it.
 func (s Store) install(path string, data []byte, old Stamp, put func(tmp string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())

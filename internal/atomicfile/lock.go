@@ -65,8 +65,8 @@ func OpenOwn(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// CheckOwn says why a file is not used, if so, by an [ErrNotRegular]; alone is that it must have one
-// name only. info does not follow links.
+// CheckOwn returns an [ErrNotRegular] if the file must not be used. With alone, it must not have hard links.
+// info does not follow links.
 func CheckOwn(path string, info os.FileInfo, alone bool) error {
 	st, _ := info.Sys().(*syscall.Stat_t)
 	switch {
@@ -76,7 +76,7 @@ func CheckOwn(path string, info os.FileInfo, alone bool) error {
 	case !info.Mode().IsRegular():
 		return notRegular(path)
 	case alone && st != nil && st.Nlink > 1:
-		return fmt.Errorf("%s %w of its own: it has another name (a hard link), which would share what is added; "+
+		return fmt.Errorf("%s %w of its own: it has another name (a hard link), which would share all changes; "+
 			"put a copy in its place: cp -p %[1]s %[1]s.new && mv %[1]s.new %[1]s", path, ErrNotRegular)
 	}
 	return nil

@@ -53,7 +53,7 @@ func Stat(path string) (Stamp, error) {
 func stampOf(info os.FileInfo) Stamp {
 	st := Stamp{size: info.Size(), mtime: info.ModTime().UnixNano(), mode: info.Mode()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		st.dev, st.ino = uint64(sys.Dev), uint64(sys.Ino) // whose widths differ by system
+		st.dev, st.ino = uint64(sys.Dev), uint64(sys.Ino) // their widths differ by system
 		st.uid, st.gid = sys.Uid, sys.Gid
 	}
 	return st

@@ -65,9 +65,9 @@ func (w *Watched) Settling() bool {
 	return changed && !settled
 }
 
-// check reports whether the file is to be read: its state is another one than last, or could not be
-// read a while ago; and whether a change has stood for long enough, by the file's own time or, since
-// that can be anything, by having been seen so.
+// check reports whether the file must be read, because its state has changed or an earlier read failed a while
+// ago. settled is whether the change is old enough, by the file's own time or, since that can be wrong,
+// by the time since check first saw it.
 func (w *Watched) check() (changed, settled bool) {
 	s, now := w.Look(), w.Now()
 	w.mu.Lock()

@@ -32,7 +32,7 @@ type Config struct {
 	Listen      string  // an address; port 0 is any that is free
 	Data        string  // a folder
 	MessageRate float64 // messages a second, of one nick
-	BotRate     float64 // that of a bot
+	BotRate     float64 // the same for a bot
 	MOTD        string  // a file or, for none, empty
 	Metrics     string  // an address or, for none, empty
 	Host        Hostname

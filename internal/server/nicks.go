@@ -2,14 +2,12 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/duration"
 	"whoelse/room"
@@ -80,52 +78,27 @@ func (s *server) expireNicks(ctx context.Context) {
 const whomMost = 25
 
 // expire frees nicks that were claimed, and not used for so long, and puts that on
-// record. inUse is asked about each of them, before and after.
+// record. Like others that lost their keys they are nobody's until retireDeparted has looked
+// whether one came into use meanwhile.
 func (s *server) expire(unused time.Duration, inUse func(nick string) bool) error {
-	before := time.Now().Add(-unused)
-	busy := make(map[string]bool) // a nick that is in use is asked about once
-	asked := func(n string) bool {
-		busy[n] = busy[n] || inUse(n)
-		return busy[n]
+	freed, err := s.registry.Expire(time.Now().Add(-unused), s.used.Last, inUse)
+	if err != nil {
+		return err
 	}
-	for {
-		freed, err := s.registry.Expire(before, s.used.Last, asked)
-		if err != nil || len(freed) == 0 {
-			return err
-		}
-		nicks, err := s.restore(freed, inUse)
+	nicks := make([]string, len(freed))
+	for i, e := range freed {
+		nicks[i] = e.Nick
+	}
+	slices.Sort(nicks)
+	for whom := range slices.Chunk(slices.Compact(nicks), whomMost) {
+		err := s.audit.Append(audit.Entry{
+			Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
+		})
 		if err != nil {
 			return err
 		}
-		for whom := range slices.Chunk(nicks, whomMost) {
-			err := s.audit.Append(audit.Entry{
-				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
-			})
-			if err != nil {
-				return err
-			}
-		}
 	}
-}
-
-// restore gives nicks back that came into use while they were freed: somebody else would
-// get what was just sent to them. It returns the others.
-func (s *server) restore(freed []keys.Entry, inUse func(nick string) bool) (others []string, err error) {
-	back := make(map[string]bool) // by nick, which is asked about once
-	for _, e := range freed {
-		if _, asked := back[e.Nick]; !asked {
-			back[e.Nick] = inUse(e.Nick)
-		}
-		if !back[e.Nick] {
-			others = append(others, e.Nick)
-			continue
-		}
-		if _, err := s.registry.Add(e.Nick, []keys.PublicKey{e.Key()}, keys.AddOptions{How: "claimed", AllowConfusable: true}); err != nil {
-			return nil, fmt.Errorf("%s is in use again, and can't be restored: %w", e.Nick, err)
-		}
-	}
-	slices.Sort(others)
-	return slices.Compact(others), nil
+	return nil
 }
 
 // retireAfter is how long a nick has to be without a key, and nobody online with it, until

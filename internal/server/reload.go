@@ -80,10 +80,7 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 
 // reload reads the operator's files again. What can't be read stays as it was.
 func (s *server) reload() {
-	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.mutes.Reload())
-	if s.revoked != nil {
-		err = errors.Join(err, s.revoked.Reload())
-	}
+	err := errors.Join(s.registry.Reload(), s.bans.Reload(), s.reserved.Reload(), s.mutes.Reload(), s.revoked.Reload())
 	if err != nil {
 		s.log.Error("reload failed; what was read before stays in force", "err", err)
 		return

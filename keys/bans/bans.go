@@ -46,8 +46,11 @@ func (b Ban) Key() Target { return b.Target }
 func (b Ban) Expired(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 
 // Words tell the banned person so, until when and why.
-func (b Ban) Words() string {
-	words := "you are banned"
+func (b Ban) Words() string { return "you are " + b.Terms() }
+
+// Terms are "banned", until when and why.
+func (b Ban) Terms() string {
+	words := "banned"
 	if !b.Until.IsZero() {
 		words += " until " + b.Until.UTC().Format("2 Jan 2006 15:04 UTC")
 	}

@@ -60,7 +60,7 @@ func ParseTarget(s string) (Target, error) {
 func parseBlock(s string) (Target, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return Target{}, fmt.Errorf("%s is no network; write it as 203.0.113.0/24 or 2001:db8::/48", sanitize.Quote(s))
+		return Target{}, fmt.Errorf("%s is not a network; write it as 203.0.113.0/24 or 2001:db8::/48", sanitize.Quote(s))
 	}
 	if p.Addr().Is4In6() {
 		p = netip.PrefixFrom(p.Addr().Unmap(), max(p.Bits()-96, 0))

@@ -69,7 +69,7 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 	}
 	if c.reg.Registered(n) { // by a plain key, which may be the certificate's own
 		if h, err := c.reg.Lookup(cert.Key, from); err != nil || h.Nick != n {
-			return keys.Holder{}, refuse("%w", &keys.HeldError{Nick: n})
+			return keys.Holder{}, refuse("%w", keys.Held(n))
 		}
 	}
 	_, noTouch := cert.Extensions["no-touch-required"]
@@ -78,17 +78,17 @@ func (c *Checker) Authenticate(key keys.PublicKey, username string, from netip.A
 
 // authority finds the signer's line, before any signature is looked at: a stranger's
 // certificates cost nothing.
-func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Authority, error) {
+func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Entry, error) {
 	if err := keys.CheckKey(cert.SignatureKey); err != nil {
-		return keys.Authority{}, refuse("its authority's key: %w", err)
+		return keys.Entry{}, refuse("its authority's key: %w", err)
 	}
 	if cert.Signature == nil || cert.Signature.Format == gossh.KeyAlgoRSA {
-		return keys.Authority{}, refuse("it is signed with SHA-1; sign it again with: ssh-keygen -t rsa-sha2-512")
+		return keys.Entry{}, refuse("it is signed with SHA-1; sign it again with: ssh-keygen -t rsa-sha2-512")
 	}
 	signer := string(cert.SignatureKey.Marshal())
 	err := refuse("it is signed by an authority that is not known here")
 	for _, a := range c.reg.Authorities() {
-		if string(a.Key.Marshal()) != signer {
+		if string(a.Key().Marshal()) != signer {
 			continue
 		}
 		if a.Allows(from) {
@@ -96,11 +96,11 @@ func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Auth
 		}
 		err = refuse("not for the address you come from")
 	}
-	return keys.Authority{}, err
+	return keys.Entry{}, err
 }
 
 // choose picks the principal that counts and gives the nick it is.
-func choose(cert *gossh.Certificate, a keys.Authority, username string) (principal, n string, err error) {
+func choose(cert *gossh.Certificate, a keys.Entry, username string) (principal, n string, err error) {
 	if len(cert.ValidPrincipals) == 0 {
 		return "", "", refuse("it names no principal, and would fit everybody; sign one with: ssh-keygen -n NICK")
 	}
@@ -168,7 +168,7 @@ func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.A
 		return refuse("it expired on %s; %s", minute(before), askAgain)
 	case checker.CheckCert(principal, cert) != nil:
 		return refuse("its signature does not fit it; %s", askAgain)
-	case restricted && !sourceAllowed(sources, from):
+	case restricted && !keys.SourceAllowed(sources, from):
 		return refuse("not for the address you come from")
 	}
 	return nil
@@ -178,19 +178,3 @@ func minute(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01
 
 // sourceAddress is the one critical option that is understood.
 const sourceAddress = "source-address"
-
-// sourceAllowed is sshd's rule for source-address: addresses and CIDR blocks only.
-func sourceAllowed(list string, from netip.Addr) bool {
-	allowed := false
-	for one := range strings.SplitSeq(list, ",") {
-		block, err := netip.ParsePrefix(one)
-		if a, aerr := netip.ParseAddr(one); aerr == nil {
-			block, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
-		}
-		if err != nil {
-			return false // one that cannot be read spoils them all
-		}
-		allowed = allowed || block.Contains(from.Unmap().WithZone(""))
-	}
-	return allowed
-}

@@ -31,15 +31,10 @@ func TestTheListRevokes(t *testing.T) {
 	cert := certificate(t, ca, nil)
 	for name, text := range map[string]string{
 		"key":             keyText(cert.Key) + " carol",
-		"key:":            "key: " + keyText(cert.Key),
 		"fingerprint":     keys.Fingerprint(cert.Key) + "  # lost",
-		"sha256:":         "sha256: " + keys.Fingerprint(cert.Key),
-		"hash:":           "hash: " + keys.Fingerprint(cert.Key),
 		"authority":       keyText(ca.PublicKey()),
 		"the certificate": keyText(cert),
 		"serial":          "serial: 17",
-		"hexadecimal":     "serial: 0x11",
-		"range":           "SERIAL: 10 - 20",
 		"id":              "id: carol's laptop",
 		"among others":    "\xef\xbb\xbf# lost\r\n\r\nserial: 1\r\nid:carol's laptop\r\n",
 	} {
@@ -86,8 +81,8 @@ func TestARevokedPlainKey(t *testing.T) {
 
 func TestALineThatIsNotUnderstoodSpoilsTheList(t *testing.T) {
 	for text, why := range map[string]string{
-		"nonsense": "line 1", "serial: 1\nserial: x": "line 2", "serial: 5-3": "range", "serial: 0": "serial",
-		"SHA256:short": "43 characters", "sha1: abc": "sha1", "key: x": "not a key", "id:": "names no certificate",
+		"nonsense": "line 1", "serial: 1\nserial: x": "line 2", "serial: 5-9": "a KRL", "serial: 0": "serial",
+		"SHA256:short": "43 characters", "key: x": "not a key", "id:": "names no certificate",
 		"no-pty ssh-ed25519 AAAA": "not a key", "\x1b[2J": "not a key", "a\x00b": "neither text", "serial: 18446744073709551616": "serial",
 		"MD5:00:11": "not a key",
 	} {
@@ -200,7 +195,6 @@ func TestKRLsThatAreRefused(t *testing.T) {
 		"critical":  krl(part(krlExtension, 0, 0, 0, 1, 'x', 1, 0, 0, 0, 0)),
 		"sha1 size": krl(part(krlSHA1, 0, 0, 0, 1, 'x')),
 		"size":      krl(part(krlSHA256, 0, 0, 0, 1, 'x')),
-		"range":     krl(part(krlCertificates, append(authority, part(krlSerialRange, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 8)...)...)),
 		"version":   append([]byte(krlMagic), 0, 0, 0, 2),
 	} {
 		if s, err := parse(data); err == nil {

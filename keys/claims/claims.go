@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -21,6 +20,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/internal/limit"
 	"whoelse/internal/netaddr"
 )
 
@@ -47,38 +47,25 @@ var everyone netip.Prefix
 type Limiter struct {
 	limits Limits
 	log    *slog.Logger
-	now    func() time.Time
+	began  time.Time // the clock's zero
 
 	mu     sync.Mutex // owns the fields below, and the counts
-	counts map[netip.Prefix]*count
+	counts *limit.Table[netip.Prefix, *count]
 	warned rate.Sometimes
 }
 
 // count is of one span of time, which begins with the first claim that is counted.
 type count struct {
 	n   int
-	end time.Time
+	end time.Duration // on the limiter's clock
 }
 
 // New makes a limiter that has counted nothing.
 func New(limits Limits, log *slog.Logger) *Limiter {
 	return &Limiter{
-		limits: limits, log: log, now: time.Now, counts: make(map[netip.Prefix]*count),
-		warned: rate.Sometimes{Interval: time.Hour},
+		limits: limits, log: log, began: time.Now(),
+		counts: limit.NewTable[netip.Prefix, *count](maxCounts, nil), warned: rate.Sometimes{Interval: time.Hour},
 	}
-}
-
-// roughly is a duration in whole minutes or hours, rounded up.
-func roughly(d time.Duration) string {
-	unit, name := time.Minute, "minute"
-	if d > time.Hour {
-		unit, name = time.Hour, "hour"
-	}
-	n := max(1, (d+unit-1)/unit)
-	if n > 1 {
-		name += "s"
-	}
-	return fmt.Sprintf("%d %s", n, name)
 }
 
 // rule is a limit on the claims of one block in a span of time.
@@ -91,7 +78,7 @@ type rule struct {
 
 func (l *Limiter) rules(from netip.Addr) []rule {
 	rules := []rule{{everyone, l.limits.PerHour, time.Hour, "on this server"}}
-	if from.IsValid() && !slices.ContainsFunc(l.limits.Exempt, func(p netip.Prefix) bool { return p.Contains(from) }) {
+	if !netaddr.Exempt(from, l.limits.Exempt) {
 		rules = append(rules,
 			rule{netaddr.Of(from), l.limits.PerAddress, 24 * time.Hour, "from your address"},
 			rule{netaddr.Network(from), l.limits.PerNetwork, 24 * time.Hour, "from your network"})
@@ -104,25 +91,31 @@ func (l *Limiter) rules(from netip.Addr) []rule {
 func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
+	now := time.Since(l.began)
 	taken := make(map[netip.Prefix]*count)
-	for _, r := range l.rules(from.Unmap().WithZone("")) {
-		c := l.counts[r.block]
-		if c == nil || c.n == 0 || !now.Before(c.end) {
-			c = &count{end: now.Add(r.span)}
+	for _, r := range l.rules(from) {
+		c, ok := l.counts.Get(r.block)
+		if !ok || c.n == 0 || now >= c.end {
+			c = &count{end: now + r.span}
 		}
 		if c.n >= r.most {
+			wait := c.end - now
 			if r.block == everyone {
-				l.warned.Do(func() { l.log.Warn("no more nicks can be claimed for now", "claimed", c.n, "until", c.end) })
+				l.warned.Do(func() {
+					l.log.Warn("no more nicks can be claimed for now", "claimed", c.n, "until", time.Now().Add(wait))
+				})
 			}
-			return nil, fmt.Errorf("%w %s; try again in %s", ErrOver, r.where, roughly(c.end.Sub(now)))
+			return nil, fmt.Errorf("%w %s; try again in %s", ErrOver, r.where, limit.Wait(wait))
 		}
 		taken[r.block] = c
 	}
-	l.makeRoom(now)
 	for block, c := range taken {
 		c.n++
-		l.counts[block] = c
+		until := c.end
+		if block == everyone {
+			until = limit.Forever
+		}
+		l.counts.Set(block, c, until, now)
 	}
 	return func() {
 		l.mu.Lock()
@@ -131,22 +124,4 @@ func (l *Limiter) Take(from netip.Addr) (giveBack func(), err error) {
 			c.n--
 		}
 	}, nil
-}
-
-// makeRoom makes room for the counts of a claim: when there are too many, it forgets those
-// that have ended, and if that is not enough, any. To have one's own count forgotten takes
-// claims from about as many other networks as are remembered. l.mu is held.
-func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.counts) <= maxCounts-3 {
-		return
-	}
-	maps.DeleteFunc(l.counts, func(_ netip.Prefix, c *count) bool { return !now.Before(c.end) })
-	for block := range l.counts {
-		if len(l.counts) <= maxCounts-3 {
-			return
-		}
-		if block != everyone {
-			delete(l.counts, block)
-		}
-	}
 }

@@ -45,7 +45,7 @@ func add() *cobra.Command {
 		return opt.Check()
 	})
 	operator := f.Bool("operator", false, "make their owner an operator")
-	bot := f.Bool("bot", false, "the keys are a program's")
+	bot := f.Bool("bot", false, "mark the nick as a bot's, a program's")
 	return unopened(c, func(k *command, args []string) error {
 		switch {
 		case *operator && *bot:

@@ -57,7 +57,7 @@ func describe(e keys.Entry) string {
 	if !e.Added.IsZero() {
 		add("added", e.Added.Format(time.DateOnly))
 	}
-	if expired(e) {
+	if e.Expired(time.Now()) {
 		add("expired", e.Expires.UTC().Format(time.RFC3339))
 	} else if !e.Expires.IsZero() {
 		add("expires", e.Expires.UTC().Format(time.RFC3339))
@@ -69,8 +69,6 @@ func describe(e keys.Entry) string {
 	}
 	return strings.Join(words, " ")
 }
-
-func expired(e keys.Entry) bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
 
 // report prints keys that something happened to.
 func (k *command) report(what string, list []keys.Entry) {
@@ -116,7 +114,7 @@ func check() *cobra.Command {
 			}
 		}
 		for _, e := range k.reg.List() {
-			if e.Disabled == "" && !expired(e) {
+			if e.Disabled == "" && !e.Expired(time.Now()) {
 				inForce++
 			}
 		}

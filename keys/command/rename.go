@@ -102,7 +102,7 @@ func (k *command) checkRename(note keys.Renaming, histories Histories) error {
 		return err
 	}
 	if k.reg.Registered(to) {
-		return fmt.Errorf("%w; choose another one", &keys.HeldError{Nick: to})
+		return fmt.Errorf("%w; choose another one", keys.Held(to))
 	}
 	if err := histories.Check(from, to); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("there is a history of an earlier %s (%w); move it away from %s", to, err, k.file("history"))
@@ -175,7 +175,7 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !there && !set && k.reg.Reserved(n) == nil {
+		if !there && !set && !errors.Is(k.reg.Available(n), keys.ErrReserved) {
 			return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
 		}
 		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})

@@ -6,8 +6,8 @@ import (
 	"whoelse/room/internal/disk"
 )
 
-// cached is an owner in memory, in Store.owners. It is loaded when it is first asked for, and leaves
-// only with Store.applying held: whoever holds that has the only one of its history.
+// cached is an owner in memory, in Store.owners. The first request loads it, and it is removed only with
+// Store.applying held: so the holder of applying never sees two owners of one history.
 type cached struct {
 	once   sync.Once
 	o      *owner
@@ -15,8 +15,8 @@ type cached struct {
 	loaded bool  // guarded by Store.mu
 }
 
-// anyOwner returns the state of a history, also of one whose file is unusable, loading it when it is
-// not in memory; others who ask for it meanwhile wait, and get the same error.
+// anyOwner returns the state of a history, even if its file is unusable, and loads it if it is not in
+// memory. Concurrent callers wait for the same load, and get the same error.
 func (s *Store) anyOwner(name string) (*owner, error) {
 	if err := checkOwner(name); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (s *Store) anyOwner(name string) (*owner, error) {
 	}
 	many := len(s.owners) > s.opts.Owners
 	s.mu.Unlock()
-	if many && s.applying.TryLock() { // else who has it does so
+	if many && s.applying.TryLock() { // otherwise its holder evicts
 		s.evict()
 		s.applying.Unlock()
 	}
@@ -43,13 +43,13 @@ func (s *Store) anyOwner(name string) (*owner, error) {
 		defer s.mu.Unlock()
 		c.loaded = true
 		if failed && s.owners[name] == c {
-			delete(s.owners, name) // it is loaded again when it is asked for again
+			delete(s.owners, name) // the next request loads it again
 		}
 	})
 	return c.o, c.err
 }
 
-// evict forgets owners that nobody changes until few enough are in memory. applying is held.
+// evict forgets owners without changes until few enough are in memory. applying is held.
 func (s *Store) evict() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,14 +63,14 @@ func (s *Store) evict() {
 	}
 }
 
-// forget has a history loaded anew. applying is held.
+// forget makes the next request load the history again. applying is held.
 func (s *Store) forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.owners, name)
 }
 
-// current reports whether o is still what is known of its history.
+// current reports whether o is still the state of its history.
 func (s *Store) current(o *owner) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,8 +31,8 @@ type owner struct {
 	waiting int                      // how many of these are no receipts
 	state   struct{ end, len int64 } // of the newest state line
 
-	// Guarded by Store.applying: the size from which on the history is to be shortened, that
-	// there may be something behind size, and that a draft of it is being made.
+	// Guarded by Store.applying: the size at which the history is compacted, whether the file may have
+	// something after size, and whether a draft of it is being made.
 	compactAt int64
 	torn      bool
 	drafted   bool

@@ -101,7 +101,6 @@ func (s *Store) sweepIn(in disk.Folder, now time.Time) {
 	}
 }
 
-// retiredName matches the name of a history that was set aside, or of what was torn of one: its nick or
-// room,
-// its time, and the number of the event, which older programs left out. Nicks have no capitals.
+// retiredName matches the name of a history that was set aside, or of its torn part: the nick or
+// room, the time, and the number of the event, which older versions left out. Nicks have no capitals.
 var retiredName = regexp.MustCompile(`^([a-z0-9._-]+)-(\d{8}T\d{6}Z)(?:-(\d{20}))?\.jsonl(\.torn)?$`)

@@ -110,7 +110,7 @@ func ParseLine(line []byte) (room.Entry, bool) {
 	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok
 }
 
-// keepUnknown gives e, and its receipts, the members of its line that this program would not write.
+// keepUnknown adds to e and its receipts the members of their line that this version does not know.
 func keepUnknown(line []byte, seq uint64, e *room.Event) {
 	ours, err := AppendLine(nil, seq, e)
 	if err != nil || bytes.Equal(ours[:len(ours)-1], line) {
@@ -118,7 +118,7 @@ func keepUnknown(line []byte, seq uint64, e *room.Event) {
 	}
 	e.Extra = jsonl.Unknown(line, ours)
 	var raw struct{ Receipts []json.RawMessage }
-	_ = json.Unmarshal(line, &raw) // it went well before
+	_ = json.Unmarshal(line, &raw) // it was decoded before
 	for i, m := range e.Receipts {
 		m.Extra = jsonl.Unknown(raw.Receipts[i], append(AppendMessage([]byte("{"), m), '}'))
 	}

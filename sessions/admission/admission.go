@@ -18,10 +18,10 @@
 package admission
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -33,8 +33,7 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Limits are what a controller holds to. A field that is zero has its default; a
-// negative one means no limit.
+// Limits are what a controller holds to. A field that is zero has its default.
 type Limits struct {
 	Sessions   int // connections that have logged in; 10,000
 	Handshakes int // connections that have not yet; 100
@@ -151,16 +150,9 @@ type Stats struct {
 
 // New returns a controller that nobody has come through yet. bans may be nil.
 func New(l Limits, bans *bans.List) *Controller {
-	for field, standard := range map[*int]int{
-		&l.Sessions: 10_000, &l.Handshakes: 100, &l.PerAddress: 20, &l.PerMinute: 30,
-		&l.Unread: 4 << 20, &l.UnreadInAll: 32 << 20, &l.Sources: 65_536,
-	} {
-		if *field == 0 {
-			*field = standard
-		} else if *field < 0 {
-			*field = math.MaxInt
-		}
-	}
+	l.Sessions, l.Handshakes = cmp.Or(l.Sessions, 10_000), cmp.Or(l.Handshakes, 100)
+	l.PerAddress, l.PerMinute = cmp.Or(l.PerAddress, 20), cmp.Or(l.PerMinute, 30)
+	l.Unread, l.UnreadInAll, l.Sources = cmp.Or(l.Unread, 4<<20), cmp.Or(l.UnreadInAll, 32<<20), cmp.Or(l.Sources, 65_536)
 	c := &Controller{
 		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
 		networks: map[netip.Prefix]int{},
@@ -250,14 +242,7 @@ func (c *Controller) banned(from netip.Addr) *Refusal {
 	if !banned {
 		return nil
 	}
-	words := "your address is banned"
-	if !ban.Until.IsZero() {
-		words += " until " + ban.Until.UTC().Format("2 Jan 2006 15:04 UTC")
-	}
-	if reason := text.CleanLine(ban.Reason); reason != "" {
-		words += ": " + reason
-	}
-	return &Refusal{Banned, ban.Until, words}
+	return &Refusal{Banned, ban.Until, "your address is " + text.CleanLine(ban.Terms())}
 }
 
 // full finds the limit that keeps t out, the one that is most its own fault

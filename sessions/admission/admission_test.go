@@ -250,7 +250,7 @@ func TestWords(t *testing.T) {
 
 // Many at once: run with -race.
 func TestConcurrently(t *testing.T) {
-	d := New(Limits{Handshakes: 50, PerMinute: -1, Sources: 8, Sessions: 30}, openBans(t))
+	d := New(Limits{Handshakes: 50, PerMinute: 1 << 30, Sources: 8, Sessions: 30}, openBans(t))
 	var all sync.WaitGroup
 	for g := range 16 {
 		all.Go(func() {

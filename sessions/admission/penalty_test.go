@@ -30,7 +30,7 @@ func TestPenalties(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := New(Limits{PerMinute: -1, PerAddress: -1}, nil)
+				d := New(Limits{PerMinute: 1 << 30, PerAddress: 1 << 30}, nil)
 				var visits []*Ticket // open from the start: penalties do not touch them
 				for range 30 {
 					visits = append(visits, admit(t, d, "192.0.2.1"))

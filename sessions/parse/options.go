@@ -12,12 +12,12 @@ import (
 
 const (
 	maxWait = 10 * time.Minute
-	maxKey  = 64 // characters of the key of a message
+	maxKey  = 64 // characters of a retry key
 )
 
-// options takes the options off rest, which follows the name of c, or of an unknown command, nil. Before
-// a text they come first, and "--" ends them where the text begins like one. Without a text, --json
-// may stand anywhere.
+// options parses the options in rest, the words after the name of c, which is nil for an unknown command,
+// and returns the other words. In a command with a text, options come first, and "--" before a text that
+// begins with "--" ends them. Otherwise --json may be anywhere.
 func (call *Call) options(c *Syntax, rest string) (tail, problem string) {
 	for strings.HasPrefix(rest, "--") {
 		word, after := cut(rest)
@@ -49,7 +49,7 @@ func (call *Call) options(c *Syntax, rest string) (tail, problem string) {
 	return call.jsonAnywhere(c, rest), ""
 }
 
-// jsonAnywhere takes --json out of the arguments of a command without a text.
+// jsonAnywhere removes --json from the arguments of a command without a text.
 func (call *Call) jsonAnywhere(c *Syntax, rest string) string {
 	words := strings.Fields(rest)
 	if c == nil || c.Text || !slices.Contains(words, "--json") {
@@ -61,7 +61,7 @@ func (call *Call) jsonAnywhere(c *Syntax, rest string) string {
 
 func badKey(key string) (problem string) {
 	if key == "" || utf8.RuneCountInString(key) > maxKey || text.CleanLine(key) != key {
-		return "--id takes a key of 1 to 64 printable characters"
+		return "--id takes a retry key of 1 to 64 printable characters"
 	}
 	return ""
 }
@@ -69,7 +69,7 @@ func badKey(key string) (problem string) {
 func (call *Call) waitFor(value string) (problem string) {
 	d, err := duration.Parse(value)
 	if call.Wait = d; err != nil || d > maxWait {
-		return "--wait takes a duration of up to 10m (30s, 2m)"
+		return "--wait takes a duration of up to 10m, such as 30s or 2m"
 	}
 	return ""
 }

@@ -35,9 +35,9 @@ type Call struct {
 	Direct, Mentions bool   // tail
 	File             string // paste: its name, as typed; "" when not given
 
-	JSON bool          // from a shell: the answer is to be frames; set with an error, too
-	Key  string        // --id of what is sent from a shell, for retries
-	Wait time.Duration // --wait of that; 0 when not given
+	JSON bool          // --json, from a shell: answer in frames. Set with an error, too
+	Key  string        // --id, from a shell: the retry key
+	Wait time.Duration // --wait, from a shell; 0 when not given
 }
 
 // Syntax is one command as people type it and read about it.
@@ -140,7 +140,7 @@ func (t Table) Command(line string) (Call, error) {
 	return call, err
 }
 
-// optioned is named with options in rest.
+// optioned is named, and parses the options in rest.
 func (t Table) optioned(name, rest string) (call Call, err error) {
 	var options Call
 	c := t.Find(strings.ToLower(name))

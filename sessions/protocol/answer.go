@@ -10,13 +10,13 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Answer is an ACK with what a command has found: Data is a slice of one of the types below.
+// Answer is an ACK with the data of a command: Data is a slice of one of the types below.
 type Answer struct {
 	Frame
 	Data any `json:"DATA"`
 }
 
-// Key is one of the person's keys.
+// Key is one of the caller's ssh keys.
 type Key struct {
 	Key      string `json:"KEY"` // fingerprint
 	Type     string `json:"TYPE,omitempty"`
@@ -28,7 +28,7 @@ type Key struct {
 	Disabled string `json:"DISABLED,omitempty"` // why
 }
 
-// Ban is a ban; without Until it is for good.
+// Ban is a ban; without Until it is permanent.
 type Ban struct {
 	Target string `json:"TARGET"`
 	By     string `json:"BY"`
@@ -37,14 +37,14 @@ type Ban struct {
 	Reason string `json:"REASON,omitempty"`
 }
 
-// Action is what an operator has done.
+// Action is an operator's action.
 type Action struct {
 	Target    string   `json:"TARGET"`
-	Seconds   int      `json:"SECONDS,omitempty"` // it lasts
+	Seconds   int      `json:"SECONDS,omitempty"` // how long it lasts
 	Reason    string   `json:"REASON,omitempty"`
-	Sessions  int      `json:"SESSIONS,omitempty"`  // that it ended,
-	Nicks     []string `json:"NICKS,omitempty"`     // of these people,
-	Addresses []string `json:"ADDRESSES,omitempty"` // from there
+	Sessions  int      `json:"SESSIONS,omitempty"`  // number that were ended,
+	Nicks     []string `json:"NICKS,omitempty"`     // whose they were,
+	Addresses []string `json:"ADDRESSES,omitempty"` // and where from
 }
 
 // Invitation is a one-time code, and the command that uses it.
@@ -65,7 +65,7 @@ type Command struct {
 	Aliases []string `json:"ALIASES,omitempty"`
 }
 
-// Settings is what the person has set.
+// Settings are the caller's settings.
 type Settings struct {
 	Away    bool     `json:"AWAY,omitempty"`
 	Since   string   `json:"SINCE,omitempty"`
@@ -85,7 +85,7 @@ func CodeOf(f result.Failure) Code {
 	return Code(f.Reason)
 }
 
-// AppendResult appends the result of a command as frames. f has the command's name as CMD, "" where
+// AppendResult appends the result of a command as frames. f has the command's name as CMD, "" if
 // there is no such command. words are for the REASON of a failure.
 func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 	ack := f.Done()
@@ -161,7 +161,7 @@ func settingsOf(r result.Settings) Settings {
 	}
 }
 
-// ownKey is the key that somebody has logged in with; guests have none.
+// ownKey is the ssh key of this login; guests have none.
 func ownKey(fingerprint string) []Key {
 	if fingerprint == "" {
 		return []Key{}

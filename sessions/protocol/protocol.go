@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -90,7 +91,7 @@ func (n *Names) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(n))
 }
 
-// Person is somebody in LIST, WHO and a list of nicks. Only WHO has more than UN, UID and BOT.
+// Person is an entry of LIST, WHO or a list of nicks. Only WHO has more than UN, UID and BOT.
 type Person struct {
 	UN       string `json:"UN"`
 	UID      string `json:"UID"`
@@ -101,7 +102,7 @@ type Person struct {
 	Away     bool   `json:"AWAY,omitempty"`
 	Reason   string `json:"REASON,omitempty"`
 	Silent   bool   `json:"SILENT,omitempty"`
-	Left     string `json:"LEFT,omitempty"` // of somebody who is not here
+	Left     string `json:"LEFT,omitempty"` // when they left; "" if they are here
 	Lost     bool   `json:"LOST,omitempty"` // by a broken connection
 }
 
@@ -171,17 +172,24 @@ func Decode(line []byte) (f Frame, err error) {
 	case !utf8.Valid(line):
 		return f, &Error{Code: NotJSON, Reason: "the line is not UTF-8"}
 	}
-	if err := json.Unmarshal(line, &f); err != nil {
-		if e, ok := err.(*json.UnmarshalTypeError); ok && e.Field != "" {
-			return f, &Error{Code: BadField, Reason: e.Field + " can't be a " + e.Value, Ref: refOf(f)}
-		}
-		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // null, which Go takes for no change
-		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
-	}
 	wrong := func(code Code, reason string) (Frame, error) {
 		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
+	}
+	if err := json.Unmarshal(line, &f); err != nil {
+		e, ok := err.(*json.UnmarshalTypeError)
+		if !ok {
+			return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
+		}
+		if e.Field != "" {
+			var asked struct{ Ref string }
+			_ = json.Unmarshal(line, &asked) // which may stand behind what is wrong
+			f.Ref = asked.Ref
+			value, _, _ := strings.Cut(e.Value, " ") // without the number
+			return wrong(BadField, e.Field+" has the wrong type: "+value)
+		}
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // a list, or null, which Go takes for no change
+		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
 	}
 	switch f.CMD {
 	case Join, JoinRoom, Send, Read, Inbox, History, Who, Ping, Quit:
@@ -192,15 +200,19 @@ func Decode(line []byte) (f Frame, err error) {
 	}
 	switch {
 	case refOf(f) != f.Ref:
-		return wrong(BadField, fmt.Sprintf("REF has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("REF takes at most %d printable characters", maxRef))
 	case !printable(f.Key):
-		return wrong(BadField, fmt.Sprintf("KEY has at most %d characters, and none that can't be printed", maxRef))
+		return wrong(BadField, fmt.Sprintf("KEY takes at most %d printable characters", maxRef))
 	case len(f.To) > maxTo:
 		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
 		return wrong(BadField, "ME is for what is said to everyone")
+	case slices.Contains(f.To, ""):
+		return wrong(BadField, "a name in TO is empty")
 	case f.CMD == JoinRoom && f.Room == "":
 		return wrong(BadField, "ROOM is missing")
+	case f.CMD == Read && f.IDs == nil:
+		return wrong(BadField, "IDS is missing")
 	case f.N < 0 || f.N > MaxHistory:
 		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
 	}

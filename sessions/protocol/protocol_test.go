@@ -36,6 +36,9 @@ func TestDecode(t *testing.T) {
 		`{"CMD":"SEND","KEY":"a b"}`:                "",
 		`{"CMD":"HISTORY","N":-1}`:                  BadField,
 		`{"CMD":"HISTORY","N":1.5}`:                 BadField,
+		`{"CMD":"READ"}`:                            BadField,
+		`{"CMD":"SEND","MSG":"x","TO":["bob",""]}`:  BadField,
+		`[{"CMD":"PING"}]`:                          NotJSON,
 		`{"CMD":"ping"}`:                            UnknownCmd,
 		`{"CMD":"PING"} {}`:                         NotJSON,
 		`null`:                                      NotJSON,
@@ -58,8 +61,10 @@ func TestDecode(t *testing.T) {
 	if err != nil || !slices.Equal(to.To, []string{"bob"}) {
 		t.Errorf("got %v, %v", to, err)
 	}
-	if _, err := Decode([]byte(`{"REF":"7","CMD":"SEND","ME":"yes"}`)); err.(*Error).Ref != "7" {
-		t.Errorf("got %v", err)
+	for _, line := range []string{`{"REF":"7","CMD":"SEND","ME":"yes"}`, `{"CMD":"SEND","TO":5,"REF":"7"}`} {
+		if _, err := Decode([]byte(line)); err.(*Error).Ref != "7" {
+			t.Errorf("%s: got %v", line, err)
+		}
 	}
 }
 

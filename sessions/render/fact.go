@@ -33,8 +33,8 @@ func Fact(dst []byte, m *room.Message) []byte {
 	return columns(dst, at(m.Time), m.ID, string(m.Kind), m.From, to, words)
 }
 
-// Facts renders the result of a command for scripts: a fact a line. Lists have columns, as the
-// README says; an empty list has no lines. What is not in a list is one line of words.
+// Facts renders the result of a command for scripts, one item per line. Lists have the columns of the
+// README; an empty list has no lines. Other results are one line of words.
 func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
 	case result.Bots:
@@ -87,12 +87,12 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	return facts(dst, words(r, st, now), func(s string) []string { return []string{s} })
 }
 
-// noMessages is that a list of messages is empty.
+// noMessages are the results for an empty list of messages.
 var noMessages = map[result.What]bool{
 	result.InboxEmpty: true, result.NoMessages: true, result.NoMessagesWith: true, result.NothingSaid: true,
 }
 
-// words are the lines about a result that is one fact.
+// words are the lines of a result that is not a list.
 func words(r result.Result, st Style, now time.Time) (lines []string) {
 	if reason := Reason(r, st, now); reason != "" {
 		return []string{reason}
@@ -123,7 +123,7 @@ func facts[T any](dst []byte, all []T, fact func(T) []string) []byte {
 	return dst
 }
 
-// columns is one line. Where there is nothing is a "-", so that awk counts the columns right.
+// columns renders one line. An empty column is "-", so that awk counts the columns correctly.
 func columns(dst []byte, all ...string) []byte {
 	for i, s := range all {
 		if i > 0 {
@@ -134,7 +134,7 @@ func columns(dst []byte, all ...string) []byte {
 	return append(dst, '\n')
 }
 
-// at is a time in a fact, "" for none.
+// at formats the time of a column, "" for none.
 func at(t time.Time) string {
 	if t.IsZero() {
 		return ""

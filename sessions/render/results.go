@@ -73,7 +73,7 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		return lines
 	case result.Bots:
 		head := Number(len(r.People), "bot is", "bots are") + " here:"
-		return list(head, "no bot is here", r.People, func(p result.Person) string { return person(p, st, now) })
+		return list(head, "no bots are here", r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was here " + within
@@ -182,8 +182,8 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	)
 }
 
-// Reason renders in one line, without a mark, why something was not done, what became of a message,
-// or a fact without data: for standard error and frames. It is "" for other results.
+// Reason renders a failure, a receipt or a [result.Done] in one line without a mark, for standard
+// error and frames. It is "" for other results.
 func Reason(r result.Result, st Style, now time.Time) string {
 	switch r := r.(type) {
 	case result.Failure:
@@ -208,17 +208,17 @@ var failed = map[result.Reason]string{
 	result.KeysOnly + " key":   "guests have no keys; connect with one to have a nick of your own (ssh-keygen -t ed25519 makes one)",
 	result.KeysOnly + " id":    "--id is not for guests; connect with a key to have a nick of your own",
 	result.KeysOnly + " wait":  "--wait is not for guests; connect with a key to have a nick of your own",
-	result.KeyUsed:             "not sent: the key {id} was used for another message within a day; use a new one",
-	result.TooManyTries:        "not sent: keys are for {most} recipients a day, and fewer when many people use some; leave the key out",
+	result.KeyUsed:             "not sent: another message used the retry key {id} in the last day; choose a new one",
+	result.TooManyTries:        "not sent: too many retry keys today, yours ({most} recipients) or everyone's; send without one",
 	result.NotRead:             "not received in time by {nicks}; the message is not lost",
-	result.NeverRead:           "{nick}'s nick was removed; the message was not read",
+	result.NeverRead:           "{nick}'s last key was removed before the message was read",
 	result.KeysOnly + " inbox": "nothing is kept for guests; connect with a key to have an inbox",
 	result.KeysOnly + " paste": "guests can't send files; connect with a key (ssh-keygen -t ed25519 makes one)",
 	result.KeysOnly + " fetch": "guests have no files; connect with a key (ssh-keygen -t ed25519 makes one)",
 	result.RoomOnly:            "{about} works only in the room; to enter it, connect without a command",
 	result.KeysOnly + " tail":  "guests have no direct messages; connect with a key to have some",
 	result.ShellOnly:           "{about} works only from a shell: ssh HOST {about}",
-	result.TooManyTails:        "you have {most} running already, tail, watch and send --wait together; end one first",
+	result.TooManyTails:        "you have {most} running already (tail, watch, send --wait and hidden programs); end one first",
 	result.TooLongAgo:          "more was said since then than can be printed; begin later, or with -n",
 	result.Muted:               "not sent: {nick} muted you{until}",
 	result.TooLong:             "not sent: that is {n} characters, and a message can have at most {most}",

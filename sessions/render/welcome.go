@@ -18,7 +18,7 @@ const (
 	Shutdown = "the server is shutting down; kept messages are safe; come back in a moment"
 )
 
-// asBot follows the nick of a program where people's are, too.
+// asBot follows a bot's nick in places where people's nicks appear, too.
 const asBot = " (bot)"
 
 // asGuest follows the name of a guest.
@@ -39,7 +39,7 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	)
 }
 
-// awaySince tells somebody that they are away, if so.
+// awaySince reminds an away person of that; "" for others.
 func awaySince(a room.Absence, st Style, now time.Time) string {
 	why := when(a.Reason != "", " ("+a.Reason+")")
 	return when(a.Away(), "you have been away since "+Clock(a.Since, now, st)+why+"; /back to return")

@@ -121,10 +121,10 @@ const (
 	NoInput         Reason = "no-input"
 	TooManyTails    Reason = "too-many-tails"    // Most of them go on already
 	TooLongAgo      Reason = "too-long-ago"      // more was said since than is printed
-	KeyUsed         Reason = "key-used"          // the key About, for another message
-	TooManyTries    Reason = "too-many-tries"    // with keys: Most in a day
-	NotRead         Reason = "not-read"          // in time by Nicks
-	NeverRead       Reason = "never-read"        // by Nick, whose nick has no holder any more
+	KeyUsed         Reason = "key-used"          // the retry key About, for another message
+	TooManyTries    Reason = "too-many-tries"    // with retry keys: Most recipients in a day
+	NotRead         Reason = "not-read"          // by Nicks, in time
+	NeverRead       Reason = "never-read"        // by Nick, which has no holder any more
 	FilesOff        Reason = "files-off"         // Most characters can be sent as a message
 	NoGuestFiles    Reason = "no-guest-files"    // Nick is a guest
 	FileTooLarge    Reason = "file-too-large"    // larger than About
@@ -213,7 +213,7 @@ type BlockList struct {
 	Nicks []string
 }
 
-// Settings is what one has set. Times are shown in Zone.
+// Settings are the caller's settings. Times are shown in Zone.
 type Settings struct {
 	value
 	room.Preferences

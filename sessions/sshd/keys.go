@@ -77,7 +77,7 @@ func (s *Server) redeem(name, code string, key gossh.PublicKey) error {
 }
 
 // errStorage is what people are told when the disk fails while they are let in.
-var errStorage = errors.New("storage trouble; please try again in a moment")
+var errStorage = refused("storage", "storage trouble; please try again in a moment")
 
 // publicError gives an error as it may be shown to somebody who is not in yet. What is not
 // in words for people goes to the log instead.

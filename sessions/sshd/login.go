@@ -74,9 +74,6 @@ func reasonOf(err error) string {
 	if r, ok := errors.AsType[*admission.Refusal](err); ok {
 		return string(r.Why)
 	}
-	if errors.Is(err, errStorage) {
-		return "storage"
-	}
 	return "other"
 }
 

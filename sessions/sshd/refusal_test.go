@@ -129,7 +129,7 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 	})
 	r.server.refusals.Flush()
 	r.wantLogged(40, `msg="login refused"`)
-	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" from=127\.0\.0\.1 lines=\d+`)
+	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" lines=\d+`)
 }
 
 // Who does not get admitted is logged, too.

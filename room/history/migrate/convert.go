@@ -127,9 +127,8 @@ func (b *building) convertAll(from, to disk.Folder, journal map[string][]pending
 	return err
 }
 
-// convert makes one history: of the lines of the file and, each before the next one that the file has,
-// those of the journals that it lacks. So it is as it was when the server was killed. What is unread
-// follows from its lines.
+// convert makes one history, as it was when the server stopped: from the lines of the file and, in order,
+// the lines of the journals that the file lacks. Its lines tell what is unread.
 func (b *building) convert(from disk.Folder, name string, to disk.Folder, toName string, missing []pending) error {
 	text, err := disk.ReadFile(from, name, math.MaxInt64)
 	switch {
@@ -201,7 +200,7 @@ func (b *building) convert(from disk.Folder, name string, to disk.Folder, toName
 	return nil
 }
 
-// line is what has to be known of one.
+// line has the members of a line that the conversion needs.
 type line struct {
 	ID   string
 	Time time.Time
