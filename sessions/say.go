@@ -17,12 +17,7 @@ func (s *session) say(call parse.Call) result.Result {
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
-	bytes := quota.Record(call.Text, nil)
-	if err := s.charge(bytes); err != nil {
-		return s.failed(result.Failure{Err: err})
-	}
-	s.member.Say(kind, call.Text, s.stored(bytes))
-	return nil
+	return s.sayIn(s.here(call), kind, call.Text)
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were
@@ -42,7 +37,7 @@ func (s *session) broadcast(call parse.Call) result.Result {
 	if len(call.To) > 0 {
 		return s.send(call)
 	}
-	return s.say(call)
+	return s.sayIn(room.Lobby, room.KindSay, call.Text)
 }
 
 func (s *session) reply(call parse.Call) result.Result {

@@ -55,9 +55,14 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		words = fill(done[r.What], "{nick}", r.Nick)
 	case result.Text:
 		words = r.Words
+	case result.RoomDone:
+		return roomDone(r)
+	case result.Rooms:
+		return rooms(r)
 	case result.Online:
-		head := Number(len(r.People), "other person is", "other people are") + " here:"
-		return list(head, "nobody else is here", r.People, func(p result.Person) string { return person(p, st, now) })
+		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
+		head := Number(len(r.People), "other person is", "other people are") + " " + where + ":"
+		return list(head, "nobody else is "+where, r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was here " + within
@@ -151,7 +156,7 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
 	return fill(words,
-		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators,
+		"{nick}", f.Nick, "{room}", "#"+f.Room, "{alike}", "#"+f.Near, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators,
 		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
 		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
 	)
@@ -183,6 +188,19 @@ var failed = map[result.Reason]string{
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
 	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
+	result.NoSuchRoom:          "there is no room {room}, or it is not open to you; /rooms lists those that are",
+	result.RoomAlike:           "{room} reads like {alike}; take another name",
+	result.RemovedFromRoom:     "you were removed from {room}; its owners can let you back with /room invite",
+	result.NoGuestsInRoom:      "{room} takes no guests; connect with a key to join it",
+	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
+	result.NotInRoom:           "you are not in {room}; /join {room} first",
+	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
+	result.NotForLobby:         "the lobby is where everybody is: it can't be changed, muted or left",
+	result.NotInThisRoom:       "that is not possible in {room}: not with an owner, a guest, or a room as it is now",
+	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
+	result.TooManyMade:         "you have made, or tried to make, 5 rooms today; try again tomorrow",
+	result.TooManyRooms:        "there are 1,000 rooms already; none can be made",
+	result.RoomListFull:        "that list of {room} is full",
 	result.NoInput:             "standard input has no text",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",

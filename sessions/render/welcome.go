@@ -32,6 +32,7 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 		away = "you have been away since " + Clock(w.Absence.Since, now, st) +
 			when(w.Absence.Reason != "", " ("+w.Absence.Reason+")") + "; /back to return"
 	}
+	dst = notices(dst, st, waiting(w.Rooms)...)
 	return notices(dst, st,
 		you,
 		when(w.Unused != "", "your key was not accepted: "+w.Unused),
