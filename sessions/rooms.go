@@ -3,12 +3,14 @@ package sessions
 import (
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	"whoelse/keys/audit"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/result"
+	"whoelse/sessions/text"
 )
 
 // RoomMakers says who may make rooms.
@@ -121,12 +123,18 @@ func (s *session) rooms(parse.Call) result.Result {
 	return list
 }
 
+// maxTopic is how many characters a topic has at most: everybody sees it in a list.
+const maxTopic = 160
+
 func (s *session) topic(call parse.Call) result.Result {
 	name := s.here(call)
 	if call.Text == "" {
 		return s.describe(result.RoomTopic, name)
 	}
-	if err := s.member.SetTopic(name, call.Text); err != nil {
+	if n := utf8.RuneCountInString(call.Text); n > maxTopic {
+		return result.Failure{Code: result.Usage, Reason: result.TopicTooLong, N: n, Most: maxTopic}
+	}
+	if err := s.member.SetTopic(name, text.CleanLine(call.Text)); err != nil {
 		return s.roomFailed(name, err)
 	}
 	return result.RoomDone{What: result.RoomTopicSet, Room: name}
@@ -137,14 +145,14 @@ func (s *session) inRoom(call parse.Call) result.Result {
 	return s.sayIn(call.Room, room.KindSay, call.Text)
 }
 
-// sayIn says text in a room; charged as a line of it.
-func (s *session) sayIn(name string, kind room.Kind, text string) result.Result {
-	bytes := quota.Record(text, nil)
+// sayIn says words in a room; charged as a line of it.
+func (s *session) sayIn(name string, kind room.Kind, words string) result.Result {
+	bytes := quota.Record(words, nil)
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
 	stored := s.stored(bytes)
-	err := s.member.SpeakIn(name, kind, text, func(got room.Receipt) { stored(got.Err) })
+	err := s.member.SpeakIn(name, kind, words, func(got room.Receipt) { stored(got.Err) })
 	if err != nil {
 		s.pending.add(-1)
 		s.refund(bytes)

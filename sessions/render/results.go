@@ -200,6 +200,7 @@ var failed = map[result.Reason]string{
 	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
 	result.TooManyMade:         "you have made, or tried to make, 5 rooms today; try again tomorrow",
 	result.TooManyRooms:        "there are 1,000 rooms already; none can be made",
+	result.TopicTooLong:        "not set: that is {n} characters, and a topic can have at most {most}",
 	result.RoomListFull:        "that list of {room} is full",
 	result.NoInput:             "standard input has no text",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",

@@ -163,6 +163,7 @@ const (
 	TooManyMade     Reason = "too-many-made"
 	TooManyRooms    Reason = "too-many-rooms"
 	RoomListFull    Reason = "room-list-full"
+	TopicTooLong    Reason = "topic-too-long" // N characters of Most
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
