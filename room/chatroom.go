@@ -61,9 +61,12 @@ func (c *chatroom) publish(l line, registered func(string) bool) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
+	if p := c.here[l.From]; p != nil && c.muted[l.From] { // who speaks has read what others said
+		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), true
+	}
 	u := &Update{Message: l.Message}
 	for nick, p := range c.here {
-		if !p.hides(l.Message) && !c.muted[nick] {
+		if !p.hides(l.Message) && (!c.muted[nick] || nick == l.From) {
 			p.put(u)
 		}
 	}

@@ -221,8 +221,10 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 			rooms = append(rooms, j)
 		case may.Read && p.joined(c).Room != "":
 			rooms = append(rooms, j)
-			found = append(found, r.summary(c, p.nick, &p.Preferences)) // before p is in it: what p has missed
+			sum := r.summary(c, p.nick, &p.Preferences) // before p is in it: what p has missed
 			c.enter(p)
+			sum.People = len(c.here)
+			found = append(found, sum)
 		}
 	}
 	p.unsaved = p.unsaved || len(rooms) < len(p.Rooms)

@@ -54,7 +54,7 @@ type announcement struct {
 // Change lists who joined and who left within the last second, and whose connection was
 // lost. Nobody is in two of them.
 type Change struct {
-	Room               string   // who joined or left it; "": came to or left the server
+	Room               string          // who joined or left it; "": came to or left the server
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
 	Bots               map[string]bool // those of them that are bots
 }

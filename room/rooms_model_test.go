@@ -250,7 +250,9 @@ func (s *neighbours) says(nick, name, _ string) {
 	s.expect("say", err, nil)
 	s.said[text] = &saying{name, k, k.private, k.era}
 	for other := range k.joined {
-		if s.online[other] == nil || k.quiet[other] {
+		if other == nick && s.online[nick] != nil {
+			delete(s.unread, [2]string{nick, name})
+		} else if s.online[other] == nil || k.quiet[other] {
 			s.unread[[2]string{other, name}]++
 		}
 	}

@@ -46,8 +46,8 @@ const optionsHelp = "From a shell, --id KEY directly after the command makes it 
 func init() {
 	commands = []*command{
 		{run: (*session).whoelse, Syntax: parse.Syntax{
-			Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, Args: parse.NoArgs,
-			Usage: "whoelse", Help: "list everyone else here"}},
+			Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, Args: parse.OptionalRoom,
+			Usage: "whoelse [#ROOM]", Help: "list everyone else here, or in a room"}},
 		{run: (*session).wholast, Syntax: parse.Syntax{
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.Minutes,
 			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
@@ -71,8 +71,8 @@ func init() {
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
 			More: "inbox shows unread messages and marks them read. inbox all shows your newest N (50) messages, sent and received; inbox NICK shows only those with NICK."}},
 		{run: (*session).history, Syntax: parse.Syntax{
-			Name: "history", Args: parse.Lines,
-			Usage: "/history [N]", Help: "the last N (50) lines of the room"}},
+			Name: "history", Args: parse.HistoryArgs,
+			Usage: "/history [#ROOM] [N]", Help: "the last N (50) lines of a room"}},
 		{run: (*session).showMessage, Syntax: parse.Syntax{
 			Name: "show", Args: parse.ShowArgs,
 			Usage: "/show ID", Help: "all of a long message",
@@ -83,6 +83,34 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
 			Name: "me", Text: true, Options: true, Args: parse.NeedText,
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
+		{run: (*session).join, Syntax: parse.Syntax{
+			Name: "join", Args: parse.NeedRoom,
+			Usage: "/join #ROOM", Help: "be in a room, and write there; it is made if new",
+			More: "You can be in many rooms, and stay in them until /leave. /join #lobby returns to where everybody is, and leaves nothing."}},
+		{run: (*session).leave, Syntax: parse.Syntax{
+			Name: "leave", Args: parse.OptionalRoom,
+			Usage: "/leave [#ROOM]", Help: "leave a room; in the lobby, quit"}},
+		{run: (*session).rooms, Syntax: parse.Syntax{
+			Name: "rooms", Args: parse.NoArgs,
+			Usage: "/rooms", Help: "list the rooms open to you, and what is unread"}},
+		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
+			Name: "in", Args: parse.InArgs,
+			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT"}},
+		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
+			Name: "topic", Args: parse.TopicArgs,
+			Usage: "/topic [#ROOM] [TEXT]", Help: "what a room is about; owners can set it"}},
+		{run: (*session).mute, Syntax: parse.Syntax{
+			Name: "mute", Args: parse.MuteArgs,
+			Usage: "/mute #ROOM, or /mute NICK [DURATION]", Help: "count a room's lines instead of showing them",
+			More: "For operators, with a nick: let NICK read but not write."}},
+		{run: (*session).unmute, Syntax: parse.Syntax{
+			Name: "unmute", Args: parse.UnmuteArgs,
+			Usage: "/unmute #ROOM, or /unmute NICK", Help: "show a room's lines again",
+			More: "For operators, with a nick: let NICK write again."}},
+		{run: (*session).roomCommand, Syntax: parse.Syntax{
+			Name: "room", Args: parse.RoomArgs,
+			Usage: "/room [#ROOM] [VERB]", Example: "/room invite bob", Help: "where you are; owners: private, invite and more",
+			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. Only those invited see a private room; in public again, it begins without what was said."}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Text: true, Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
@@ -144,7 +172,7 @@ func init() {
 			Usage: "/help [COMMAND]", Help: "this list, or more about one command",
 			More: "Commands also work from a shell: ssh HOST COMMAND, or ssh HOST COMMAND --json for JSON. Exit codes: 0 done, 1 not done, 2 usage, 3 done for some of several recipients, 4 not allowed, 67 nobody has that nick, 75 unknown: perhaps done (safe to try again with --id), 124 --wait timed out."}},
 		{roomOnly: true, run: (*session).quit, Syntax: parse.Syntax{
-			Name: "quit", Aliases: []string{"exit", "q", "leave"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
+			Name: "quit", Aliases: []string{"exit", "q"}, BareWords: []string{"quit", "exit", `\q`, ":q", ":q!"}, Alone: true, Args: parse.OptionalText,
 			Usage: "quit", Help: `leave; also exit, \q, :q and ^D`}},
 		{may: operators, run: (*session).invite, Syntax: parse.Syntax{
 			Name: "invite", Args: parse.NickAndDuration,
@@ -163,12 +191,6 @@ func init() {
 		{may: operators, run: (*session).bans, Syntax: parse.Syntax{
 			Name: "bans", Args: parse.NoArgs,
 			Usage: "/bans", Help: "list all bans, by whom and why"}},
-		{may: operators, run: (*session).mute, Syntax: parse.Syntax{
-			Name: "mute", Args: parse.NickAndDuration,
-			Usage: "/mute NICK [DURATION]", Help: "let NICK read but not write"}},
-		{may: operators, run: (*session).unmute, Syntax: parse.Syntax{
-			Name: "unmute", Args: parse.NeedNick,
-			Usage: "/unmute NICK", Help: "let NICK write again"}},
 		{may: operators, speaks: true, run: (*session).announce, Syntax: parse.Syntax{
 			Name: "announce", Text: true, Args: parse.NeedText,
 			Usage: "/announce TEXT", Help: "show TEXT to everyone as an announcement"}},

@@ -65,7 +65,7 @@ func TestReadmeListsTheCommands(t *testing.T) {
 	for operator, forms := range tables {
 		for _, form := range forms {
 			name, _, _ := strings.Cut(strings.TrimPrefix(form, "ssh HOST "), " ")
-			c := Grammar.Find(strings.Replace(name, "@NICK", "send", 1))
+			c := Grammar.Find(strings.NewReplacer("@NICK", "send", "#ROOM", "in").Replace(name))
 			switch {
 			case c == nil:
 				t.Errorf("the README has `%s`, and there is no such command", form)

@@ -55,6 +55,8 @@ type session struct {
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
+	room     string        // where plain text goes; "" is the lobby
+	inRooms  bool          // the person has been in rooms: "#ROOM TEXT" is a command
 	tabs     *rate.Limiter // of complete; nil until the first one
 }
 

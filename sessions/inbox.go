@@ -44,7 +44,10 @@ func (s *session) inbox(call parse.Call) result.Result {
 }
 
 func (s *session) history(call parse.Call) result.Result {
-	return result.Pages{Each: s.member.History(s.ctx, linesAsked(call)), Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid}}
+	name := s.here(call)
+	return result.Pages{
+		Each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), Room: name, Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid},
+	}
 }
 
 // minID is how much of an id is needed at least, to search for it.
@@ -63,17 +66,23 @@ func (s *session) showMessage(call parse.Call) result.Result {
 // and for the rate, so that however much is asked for, and however slowly it is taken,
 // little more than a page of it is in memory.
 func (s *session) showPages(pages result.Pages) {
-	end, work := pages.None, 0
+	end, work, last := pages.None, 0, ""
 	for page, err := range pages.Each {
 		work += page.Searched / searchedWorth
 		if len(page.Messages) > 0 {
 			end = result.Done{}
 			work += s.showPage(pages, page.Messages)
+			if pages.Room != "" && pages.Room != room.Lobby {
+				last = page.Messages[len(page.Messages)-1].ID
+			}
 		}
 		switch {
 		case errors.Is(err, room.ErrSearchLimit):
 			end = result.Done{What: result.NotSearched}
 		case s.ctx.Err() != nil:
+			return
+		case err != nil && pages.Room != "" && notThere(err):
+			s.show(s.roomFailed(pages.Room, err))
 			return
 		case err != nil:
 			s.show(s.failed(result.Failure{Reason: pages.Doing, Err: err}))
@@ -85,6 +94,9 @@ func (s *session) showPages(pages result.Pages) {
 		work %= messageWorth
 	}
 	s.show(end)
+	if last != "" {
+		_ = s.member.ReadUpTo(pages.Room, last) // or it is unread again
+	}
 }
 
 // showPage shows messages and returns how many bytes that are.

@@ -80,6 +80,8 @@ type Config struct {
 	// MessageRate is how many lines a second one nick may send, with a burst of
 	// four times that, and BotRate that of a bot; 0 is no limit.
 	MessageRate, BotRate float64
+	// RoomMakers says who may make rooms; "" is nobody.
+	RoomMakers RoomMakers
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
 	// JoinLine gives the command with which somebody joins as user; nil where that

@@ -139,6 +139,10 @@ func (s *session) invitable(n string) error {
 
 func (s *session) mute(call parse.Call) result.Result {
 	switch {
+	case call.Room != "":
+		return s.muteRoom(call, true)
+	case !s.operator():
+		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case call.Nick == s.member.Nick():
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	case !s.known(call.Nick):
@@ -151,6 +155,12 @@ func (s *session) mute(call parse.Call) result.Result {
 }
 
 func (s *session) unmute(call parse.Call) result.Result {
+	switch {
+	case call.Room != "":
+		return s.muteRoom(call, false)
+	case !s.operator():
+		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
+	}
 	return s.moderate(result.Moderation{What: "unmute", Whom: call.Nick}, func() error {
 		was, err := s.manager.cfg.Mutes.Remove(call.Nick)
 		if err == nil && !was {
@@ -240,5 +250,5 @@ func (s *session) announce(call parse.Call) result.Result {
 	if failed != nil {
 		return failed
 	}
-	return s.speak("", room.KindNotice, call.Text, bytes)
+	return s.speak("", room.Lobby, room.KindNotice, call.Text, bytes)
 }

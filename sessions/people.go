@@ -8,14 +8,23 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys/nick"
+	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
 )
 
-func (s *session) whoelse(parse.Call) result.Result {
+func (s *session) whoelse(call parse.Call) result.Result {
 	silent := s.manager.silent()
-	var online result.Online
-	for _, p := range s.member.Others() {
+	online := result.Online{Room: call.Room}
+	others := s.member.Others()
+	if call.Room != "" {
+		all, err := s.member.In(call.Room)
+		if err != nil {
+			return s.roomFailed(call.Room, err)
+		}
+		others = slices.DeleteFunc(all, func(p room.Presence) bool { return p.Nick == s.member.Nick() })
+	}
+	for _, p := range others {
 		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
 	}
 	return online

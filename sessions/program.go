@@ -338,8 +338,19 @@ func (p *program) goLive(past *room.Observer, replayed bool) {
 	p.queue, p.bytes, p.live = nil, 0, true
 }
 
+// ofOtherRoom reports whether u is about a room beside the lobby.
+func ofOtherRoom(u *room.Update) bool {
+	if u.Message == nil {
+		return u.Presence.Room != ""
+	}
+	return u.Message.Room != "" && u.Message.Room != room.Lobby
+}
+
 // Put implements room.Sink. A direct message is shown when READ names it.
 func (p *program) Put(u *room.Update, shown func(bool)) {
+	if ofOtherRoom(u) { // the protocol knows the lobby alone
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if shown != nil && isDirect(u.Message) {
@@ -430,7 +441,7 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 	if err != nil {
 		p.pending.add(-1)
 		p.refund(bytes)
-		p.fail(f, p.notOnce(call.Key, err))
+		p.fail(f, p.notOnce(call.Key, room.Lobby, err))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
+	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/room/history"
 	"whoelse/room/settings"
@@ -66,7 +67,12 @@ func (r *rig) start() {
 	if r.before != nil {
 		log = r.before(log)
 	}
-	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{InboxMax: r.most})
+	rooms, err := settings.OpenRooms(filepath.Join(r.dir, "rooms"), lines)
+	r.must(err)
+	r.room, err = room.New(log, r.store, r.registry, r.settings, room.Options{
+		InboxMax: r.most,
+		Rooms:    room.RoomOptions{Store: rooms, Skeleton: nick.Skeleton, Retiring: r.store.WithoutBackup},
+	})
 	r.must(err)
 	r.store.Follow(r.room.Apply)
 	r.openFiles(lines)
@@ -77,7 +83,7 @@ func (r *rig) start() {
 		}
 		return r.motd
 	}
-	cfg.Log, cfg.JoinLine, cfg.Version = lines, joinLine, "1.2.3"
+	cfg.Log, cfg.JoinLine, cfg.Version, cfg.RoomMakers = lines, joinLine, "1.2.3", sessions.EverybodyMakes
 	r.manager = sessions.New(cfg)
 	r.registry.OnChange(r.revoke)
 	r.ssh, err = sshd.New(sshd.Config{

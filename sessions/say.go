@@ -17,18 +17,22 @@ func (s *session) say(call parse.Call) result.Result {
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
-	bytes := quota.Record(call.Key+call.Text, nil)
+	return s.sayIn(call.Key, s.here(call), kind, call.Text)
+}
+
+// sayIn says words in a room; charged as a line of it. key is a retry key or "".
+func (s *session) sayIn(key, name string, kind room.Kind, words string) result.Result {
+	bytes := quota.Record(key+words, nil)
 	if err := s.charge(bytes); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
-	return s.speak(call.Key, kind, call.Text, bytes)
+	return s.speak(key, name, kind, words, bytes)
 }
 
-// speak says text to everyone; bytes were charged for it. key is a retry key or "". With --json, the
-// receipt is reported as a frame.
-func (s *session) speak(key string, kind room.Kind, text string, bytes int64) result.Result {
+// speak is sayIn where bytes were charged for it. With --json, the receipt is reported as a frame.
+func (s *session) speak(key, name string, kind room.Kind, words string, bytes int64) result.Result {
 	stored := s.stored(bytes)
-	err := s.member.Once(key, room.Lobby, kind, nil, text, func(got room.Receipt) {
+	err := s.member.Once(key, name, kind, nil, words, func(got room.Receipt) {
 		if got.Again {
 			s.refund(bytes)
 		}
@@ -40,13 +44,13 @@ func (s *session) speak(key string, kind room.Kind, text string, bytes int64) re
 	if err != nil {
 		s.pending.add(-1)
 		s.refund(bytes)
-		return s.notOnce(key, err)
+		return s.notOnce(key, name, err)
 	}
 	return nil
 }
 
 // notOnce is the failure of a message with a retry key.
-func (s *session) notOnce(key string, err error) result.Result {
+func (s *session) notOnce(key, name string, err error) result.Result {
 	switch {
 	case errors.Is(err, room.ErrKeyUsed):
 		return result.Failure{Code: result.Refused, Reason: result.KeyUsed, About: key}
@@ -55,7 +59,7 @@ func (s *session) notOnce(key string, err error) result.Result {
 	case errors.Is(err, room.ErrKeysGuest):
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "id"}
 	}
-	return s.failed(result.Failure{Reason: result.Sending, Err: err})
+	return s.failedIn(name, result.Sending, err)
 }
 
 // stored returns what is to be told whether a line of the room, for which bytes were
@@ -75,7 +79,7 @@ func (s *session) broadcast(call parse.Call) result.Result {
 	if len(call.To) > 0 {
 		return s.send(call)
 	}
-	return s.say(call)
+	return s.sayIn(call.Key, room.Lobby, room.KindSay, call.Text)
 }
 
 func (s *session) reply(call parse.Call) result.Result {
@@ -182,7 +186,7 @@ func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receip
 	if err != nil {
 		s.pending.add(-len(call.To))
 		s.refund(s.total(call, own))
-		return s.notOnce(call.Key, err)
+		return s.notOnce(call.Key, "", err)
 	}
 	return nil
 }

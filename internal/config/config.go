@@ -50,6 +50,8 @@ type Config struct {
 	HistoryMax int64         // bytes, for each nick
 	RoomMax    int64         // bytes, for each of the shared histories
 	Retention  time.Duration // of messages
+	RoomMakers string        // off, operators or everyone
+	RoomIdle   time.Duration // of rooms, until they are closed
 	Quota      quota.Limits
 	DataMax    int64 // bytes
 
@@ -110,6 +112,10 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(size(&q.Address, 64<<20, minSize), "max-bytes-per-address", "`size` one address (IPv6: one /64) may store in a day, and a 16th of that in a minute; 0 is no limit")
 	f.Var(size(&q.Network, 256<<20, minSize), "max-bytes-per-network", "`size` one network (IPv4: a /24, IPv6: a /48) may store in a day, and a 16th of that in a minute; 0 is no limit")
 	f.Var(size(&q.All, 64<<20, minSize), "max-bytes-per-minute", "`size` everyone together may store in a minute; 0 is no limit")
+
+	// Rooms beside the lobby.
+	f.Var(choice(&cfg.RoomMakers, "everyone", "off", "operators", "everyone"), "rooms", "`who` may make rooms beside the lobby: off, operators or everyone (with a key)")
+	f.Var(span(&cfg.RoomIdle, 90*day, minExpiry, "never"), "room-idle", "after what `duration` without anybody in it a room is closed, and set aside; 0 is never")
 
 	// Who gets in, and as whom.
 	f.Var(choice(&cfg.Access, "open", "open", "keys"), "access", "`mode`: open (a new key claims a free nick) or keys (only registered keys, certificates and invitations)")

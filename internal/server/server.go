@@ -129,7 +129,7 @@ func (s *server) start() (err error) {
 	}
 	if s.room, err = room.New(s.histories, s.histories, s.registry, s.settings, room.Options{
 		InboxMax: cfg.InboxMax,
-		Rooms:    room.RoomOptions{Store: s.rooms, Skeleton: nick.Skeleton, Retiring: s.histories.WithoutBackup},
+		Rooms:    room.RoomOptions{Store: s.rooms, Skeleton: nick.Skeleton, Idle: cfg.RoomIdle, Retiring: s.histories.WithoutBackup},
 	}); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (s *server) start() (err error) {
 	}})
 	s.space.Measure(context.Background())
 	s.manager = sessions.New(sessions.Config{
-		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate,
+		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate, RoomMakers: sessions.RoomMakers(cfg.RoomMakers),
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
 		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files,

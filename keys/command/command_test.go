@@ -38,7 +38,7 @@ type rig struct {
 func newRig(t *testing.T, lines ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, data: t.TempDir()}
-	for _, dir := range []string{"history/users", "settings"} {
+	for _, dir := range []string{"history/users", "settings", "rooms"} {
 		if err := os.MkdirAll(filepath.Join(r.data, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,7 @@ func (k *command) hold(hold Hold, inUse error) (Histories, error) {
 	return h, err
 }
 
-// rename changes keys, history and settings. These are three places that cannot be changed in one
+// rename changes keys, history, settings and rooms. These are places that cannot be changed in one
 // step, so the note is written first, on disk, and removed last. As long as it is there the steps are
 // repeated: each of them finds out whether it was done before. No server has the histories meanwhile.
 //
@@ -88,6 +88,9 @@ func (k *command) rename(note keys.Renaming, histories Histories) error {
 	}
 	if err == nil {
 		err = k.moveSettings(from, to)
+	}
+	if err == nil {
+		err = k.renameInRooms(from, to)
 	}
 	if err != nil {
 		return fmt.Errorf("%s has become %s only in part: %w; mend that, and run the same command again", from, to, err)

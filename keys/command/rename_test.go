@@ -18,6 +18,8 @@ func bobs(t *testing.T) *rig {
 	r := newRig(t, "# people", keyLine(t)+" bob@laptop", `environment="NICK=bob" `+keyLine(t)+" phone", keyLine(t)+" carol")
 	r.write("history/users/bob.jsonl", "history\n")
 	r.write("settings/bob.json", "{}\n")
+	r.write("rooms/ops.json", `{"id":"1","topic":"bob","owners":["bob","carol"],"muted":["robert","bob"],"later":{"bob":1}}`)
+	r.write("rooms/den.json", `{"id":"2","members":["carol"]}`)
 	return r
 }
 
@@ -34,6 +36,13 @@ func (r *rig) wantRenamed() {
 		if r.has(name) != want {
 			r.t.Errorf("%s is there: %v", name, !want)
 		}
+	}
+	if !r.has("rooms/ops.json") { // a folder of before there were rooms
+		return
+	}
+	ops := strings.Join(strings.Fields(r.read("rooms/ops.json")), "")
+	if want := `{"id":"1","later":{"bob":1},"muted":["robert"],"owners":["robert","carol"],"topic":"bob"}`; ops != want {
+		r.t.Errorf("the room: %s", ops)
 	}
 }
 

@@ -179,8 +179,8 @@ func TestRoomsOverRestarts(t *testing.T) {
 	}
 	carol, w := s.join(t, "carol")
 	want := []room.RoomSummary{
-		{Name: "plans", Topic: "a party", Owners: []string{"bob"}, Private: true, Joined: true, Unread: 1, Mentions: 1},
-		{Name: "ops", Owners: []string{"bob"}, Joined: true, Muted: true, Unread: 1},
+		{Name: "plans", Topic: "a party", Owners: []string{"bob"}, People: 1, Private: true, Joined: true, Unread: 1, Mentions: 1},
+		{Name: "ops", Owners: []string{"bob"}, People: 1, Joined: true, Muted: true, Unread: 1},
 	}
 	if diff := cmp.Diff(want, w.Rooms); diff != "" {
 		t.Error(diff)

@@ -21,6 +21,7 @@ type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
 	Nick string   // canonical nick: inbox of one, block, unblock, kick, mute, invite, key leave
+	Room string   // canonical name of a room, without '#'; "" where none is named
 	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
 	All  bool     // inbox all
@@ -29,7 +30,7 @@ type Call struct {
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
-	Verb   string        // key: "", "add", "remove" or "leave"
+	Verb   string        // key: "", "add", "remove" or "leave"; room: see RoomArgs
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail

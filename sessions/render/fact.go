@@ -22,7 +22,7 @@ var factEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
 // Fact renders a message for programs, as the README says: one line with time, ID, kind, sender,
 // recipients and text, tabs between them.
 func Fact(dst []byte, m *room.Message) []byte {
-	to := "#" + room.Lobby
+	to := "#" + cmp.Or(m.Room, room.Lobby)
 	if len(m.To) > 0 {
 		to = strings.Join(m.To, ",")
 	}

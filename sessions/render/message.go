@@ -54,14 +54,14 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 	case room.KindReceipt:
 		return receipts(dst, []*room.Message{m}, st, now)
 	case room.KindNotice:
-		return Refusal(dst, clock+" "+m.From+" announces: "+m.Text, st)
+		return Refusal(dst, clock+" "+roomTag(m.Room)+m.From+" announces: "+m.Text, st)
 	}
 	begin := len(dst)
 	mark := marked(m, viewer, st)
 	if mark && !st.Color {
 		dst = append(dst, "! "...)
 	}
-	dst = append(append(dst, clock...), ' ')
+	dst = append(append(append(dst, clock...), ' '), roomTag(m.Room)...)
 	switch m.Kind {
 	case room.KindMe:
 		dst = append(Nick(append(dst, "* "...), m.From, st), ' ')

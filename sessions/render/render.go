@@ -112,6 +112,7 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 	if st.Width <= 0 {
 		most = math.MaxInt - 1
 	}
+	in := when(c.Room != "", " #"+c.Room)
 	var parts []string
 	for i, nicks := range [][]string{c.Joined, c.Left, c.Lost} {
 		if slices.Contains(nicks, viewer) {
@@ -125,9 +126,9 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 		switch {
 		case len(nicks) == 0:
 		case i == 0:
-			parts = append(parts, people+" joined")
+			parts = append(parts, people+" joined"+in)
 		case i == 1:
-			parts = append(parts, people+" left")
+			parts = append(parts, people+" left"+in)
 		case len(nicks) == 1:
 			parts = append(parts, people+"'s connection was lost")
 		default:

@@ -56,6 +56,10 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		words = fill(done[r.What], "{nick}", r.Nick)
 	case result.Text:
 		words = r.Words
+	case result.RoomDone:
+		return roomDone(r)
+	case result.Rooms:
+		return rooms(r)
 	case result.Online:
 		var people, bots []result.Person
 		for _, p := range r.People {
@@ -65,15 +69,17 @@ func notes(r result.Result, st Style, now time.Time) []string {
 				people = append(people, p)
 			}
 		}
-		head := Number(len(people), "other person is", "other people are") + " here:"
-		lines := list(head, "nobody else is here", people, func(p result.Person) string { return person(p, st, now) })
+		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
+		head := Number(len(people), "other person is", "other people are") + " " + where + ":"
+		lines := list(head, "nobody else is "+where, people, func(p result.Person) string { return person(p, st, now) })
 		if len(bots) > 0 {
-			lines = append(lines, notes(result.Bots{People: bots}, st, now)...)
+			lines = append(lines, notes(result.Bots{Room: r.Room, People: bots}, st, now)...)
 		}
 		return lines
 	case result.Bots:
-		head := Number(len(r.People), "bot is", "bots are") + " here:"
-		return list(head, "no bots are here", r.People, func(p result.Person) string { return person(p, st, now) })
+		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
+		head := Number(len(r.People), "bot is", "bots are") + " " + where + ":"
+		return list(head, "no bots are "+where, r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was here " + within
@@ -176,7 +182,7 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
 	return fill(words,
-		"{nick}", f.Nick, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators, "{nicks}", People(f.Nicks, listed),
+		"{nick}", f.Nick, "{room}", "#"+f.Room, "{alike}", "#"+f.Near, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators, "{nicks}", People(f.Nicks, listed),
 		"{about}", f.About, "{id}", text.Quote(f.About, 24), "{n}", Count(f.N), "{most}", Count(f.Most),
 		"{until}", when(!f.Until.IsZero(), " until "+Clock(f.Until, now, st)), "{error}", Error(f.Err),
 	)
@@ -230,6 +236,20 @@ var failed = map[result.Reason]string{
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
 	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
+	result.NoSuchRoom:          "there is no room {room}, or it is not open to you; /rooms lists those that are",
+	result.RoomAlike:           "{room} reads like {alike}; take another name",
+	result.RemovedFromRoom:     "you were removed from {room}; its owners can let you back with /room invite",
+	result.NoGuestsInRoom:      "{room} takes no guests; connect with a key to join it",
+	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
+	result.NotInRoom:           "you are not in {room}; /join {room} first",
+	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
+	result.NotForLobby:         "the lobby is where everybody is: it can't be changed, muted or left",
+	result.NotInThisRoom:       "that is not possible in {room}: not with an owner, a guest, or a room as it is now",
+	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
+	result.TooManyMade:         "you have made, or tried to make, 5 rooms today; try again tomorrow",
+	result.TooManyRooms:        "there are 1,000 rooms already; none can be made",
+	result.TopicTooLong:        "not set: that is {n} characters, and a topic can have at most {most}",
+	result.RoomListFull:        "that list of {room} is full",
 	result.NoInput:             "standard input has no text",
 	result.FilesOff:            "not sent: files are turned off on this server; a text of up to {most} characters can be sent with: send NICK -",
 	result.NoGuestFiles:        "not sent: {nick} is a guest, and files are only for people with a key",

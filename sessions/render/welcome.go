@@ -30,6 +30,7 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	if w.Returned {
 		you = "welcome back, " + w.Nick
 	}
+	dst = notices(dst, st, waiting(w.Rooms)...)
 	return notices(dst, st,
 		you,
 		when(w.Unused != "", "your key was not accepted: "+w.Unused),

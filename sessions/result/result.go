@@ -50,6 +50,37 @@ const (
 	NotSearched     What = "not-searched" // older lines than those that were shown
 )
 
+// RoomWhat names what was done with a room, or asked about it. The strings are stable.
+type RoomWhat string
+
+const (
+	RoomMade     RoomWhat = "room-made"
+	RoomJoined   RoomWhat = "room-joined"
+	RoomLeft     RoomWhat = "room-left"
+	RoomIs       RoomWhat = "room"
+	RoomTopic    RoomWhat = "room-topic"
+	RoomTopicSet RoomWhat = "room-topic-set"
+	RoomMuted    RoomWhat = "room-muted"
+	RoomUnmuted  RoomWhat = "room-unmuted"
+	RoomChanged  RoomWhat = "room-changed" // by the Verb
+	RoomClosed   RoomWhat = "room-closed"
+)
+
+// RoomDone is what was done with a room, or found to be so.
+type RoomDone struct {
+	value
+	What       RoomWhat
+	Room       string
+	Verb, Nick string           // of RoomChanged
+	Summary    room.RoomSummary // of RoomJoined, RoomIs and RoomTopic
+}
+
+// Rooms lists the rooms that one may know of, and for operators the others in Hidden.
+type Rooms struct {
+	value
+	List, Hidden []room.RoomSummary
+}
+
 // Code is the kind of a failure, from which the exit status follows. The strings are
 // stable.
 type Code string
@@ -71,6 +102,7 @@ type Failure struct {
 	Code    Code
 	Reason  Reason // "" where Err, in words for the person, is all there is to say
 	Nick    string // that it is about
+	Room    string // that it is about, without '#'
 	Near    string // a similar nick that may have been meant, or ""
 	Own     string // one's own nick
 	Guest   bool   // one is a guest
@@ -132,6 +164,20 @@ const (
 	NoSuchFile      Reason = "no-such-file"      // About is the ID
 	FetchOnTerminal Reason = "fetch-on-terminal" // which the bytes are not for
 	Incomplete      Reason = "incomplete"        // the input ended before the file
+	NoSuchRoom      Reason = "no-such-room"      // or not for this person to know of
+	RoomAlike       Reason = "room-alike"        // Near has a name that reads the same
+	RemovedFromRoom Reason = "removed-from-room"
+	NoGuestsInRoom  Reason = "no-guests-in-room"
+	MutedInRoom     Reason = "muted-in-room"
+	NotInRoom       Reason = "not-in-room"
+	NotRoomOwner    Reason = "not-room-owner"
+	NotForLobby     Reason = "not-for-lobby"
+	NotInThisRoom   Reason = "not-in-this-room"
+	TooManyJoined   Reason = "too-many-joined"
+	TooManyMade     Reason = "too-many-made"
+	TooManyRooms    Reason = "too-many-rooms"
+	RoomListFull    Reason = "room-list-full"
+	TopicTooLong    Reason = "topic-too-long" // N characters of Most
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
@@ -151,6 +197,7 @@ const (
 	ReadingInbox    Reason = "reading-your-inbox"
 	ReadingHistory  Reason = "reading-your-history"
 	ReadingRoom     Reason = "reading-the-room-history"
+	ChangingRoom    Reason = "changing-the-room"
 	FindingMessage  Reason = "looking-for-that-message"
 	MarkingMessages Reason = "marking-your-messages-as-read"
 	AddingKey       Reason = "adding-the-key"
@@ -176,6 +223,7 @@ func (r Receipt) Taken() bool {
 // Online lists the others who are here.
 type Online struct {
 	value
+	Room   string // in which; "" for the whole server
 	People []Person
 }
 
@@ -255,6 +303,7 @@ type Pages struct {
 	value
 	Each   iter.Seq2[room.Page, error]
 	Unread bool   // messages are to be marked as read once they were shown
+	Room   string // of which they are, if of one
 	Whole  bool   // long messages are not cut
 	Doing  Reason // of the failure when Each has an error
 	None   Result // if there are no messages

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	prompt     = "> "
+	usual      = "> "    // the prompt, until SetPrompt
 	keepOutput = 1 << 10 // the largest buffer that is kept when its content was taken
 	maxAbove   = 3 << 10 // bytes of what was shown that are kept: enough for most windows
 )
@@ -56,10 +57,11 @@ type display struct {
 	mu   sync.Mutex
 	size size
 
-	line  string // on the screen, with the prompt; "" if there is none
-	pos   int    // the cursor's, in bytes of line
-	place        // the cursor's on the screen
-	low   int    // the lowest row that was reached
+	prompt string // "" is the usual one
+	line   string // on the screen, with the prompt; "" if there is none
+	pos    int    // the cursor's, in bytes of line
+	place         // the cursor's on the screen
+	low    int    // the lowest row that was reached
 
 	above []byte // the last lines that were shown above it, the first one perhaps cut
 
@@ -90,11 +92,28 @@ func (d *display) echo(draw func()) error {
 	return nil
 }
 
+// SetPrompt changes the prompt of the next line; "" is the usual one. It is one row of ASCII.
+func (d *display) SetPrompt(prompt string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.prompt = prompt
+}
+
+// promptNow is the prompt. d.mu is held.
+func (d *display) promptNow() string {
+	if d.prompt == "" {
+		return usual
+	}
+	return d.prompt
+}
+
 // show shows the line as it is now, and the prompt if that is not there.
 func (d *display) show(line string, pos int) error {
 	drawn := false
 	err := d.echo(func() {
-		if drawn = d.line == "" || line != d.line[len(prompt):] || len(prompt)+pos != d.pos; drawn {
+		prompt := d.promptNow()
+		shown, same := strings.CutPrefix(d.line, prompt)
+		if drawn = !same || shown != line || len(prompt)+pos != d.pos; drawn {
 			d.draw(prompt+line, len(prompt)+pos)
 		}
 	})
@@ -113,6 +132,7 @@ func (d *display) enter(line string, gone bool) {
 		case gone:
 			d.erase()
 		default:
+			prompt := d.promptNow()
 			d.draw(prompt+line, len(prompt+line))
 			if d.col > 0 || d.row == 0 {
 				d.emit("\r\n")

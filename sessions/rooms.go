@@ -1,0 +1,244 @@
+package sessions
+
+import (
+	"errors"
+	"slices"
+	"unicode/utf8"
+
+	"whoelse/keys/audit"
+	"whoelse/room"
+	"whoelse/sessions/parse"
+	"whoelse/sessions/result"
+	"whoelse/sessions/text"
+)
+
+// RoomMakers says who may make rooms.
+type RoomMakers string
+
+// The values of [Config.RoomMakers].
+const (
+	NobodyMakes    RoomMakers = "off"
+	OperatorsMake  RoomMakers = "operators"
+	EverybodyMakes RoomMakers = "everyone" // with a key
+)
+
+// here is the room that a call is about: the one it names, or else the person's current one.
+func (s *session) here(call parse.Call) string {
+	switch {
+	case call.Room != "":
+		return call.Room
+	case s.room != "":
+		return s.room
+	}
+	return room.Lobby
+}
+
+// enterRoom makes a room the current one. What is typed goes there, which the prompt shows.
+func (s *session) enterRoom(name string) {
+	s.inRooms = true
+	if s.room = name; name == room.Lobby {
+		s.room = ""
+	}
+	if s.term == nil {
+		return
+	}
+	prompt := ""
+	if s.room != "" {
+		prompt = "#" + s.room + "> "
+	}
+	s.term.SetPrompt(prompt)
+}
+
+func (s *session) join(call parse.Call) result.Result {
+	makers := s.manager.cfg.RoomMakers
+	made, err := s.member.JoinRoom(call.Room, makers == EverybodyMakes || makers == OperatorsMake && s.operator())
+	if err != nil {
+		return s.roomFailed(call.Room, err)
+	}
+	s.enterRoom(call.Room)
+	if made {
+		s.manager.cfg.Log.Info("a room was made", "room", call.Room, "nick", s.member.Nick())
+		return result.RoomDone{What: result.RoomMade, Room: call.Room}
+	}
+	return s.describe(result.RoomJoined, call.Room)
+}
+
+// describe is a result with the facts about a room.
+func (s *session) describe(what result.RoomWhat, name string) result.Result {
+	rooms, err := s.member.Rooms()
+	if err != nil {
+		return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+	}
+	i := slices.IndexFunc(rooms, func(r room.RoomSummary) bool { return r.Name == name })
+	if i < 0 {
+		return s.roomFailed(name, room.ErrNoRoom)
+	}
+	return result.RoomDone{What: what, Room: name, Summary: rooms[i]}
+}
+
+// leave leaves a room or, in the lobby, the server.
+func (s *session) leave(call parse.Call) result.Result {
+	name := s.here(call)
+	switch {
+	case call.Room == room.Lobby:
+		return s.roomFailed(name, room.ErrLobby)
+	case name == room.Lobby && s.member.Visiting():
+		return result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name}
+	case name == room.Lobby:
+		return result.Quit{}
+	}
+	err := s.member.LeaveRoom(name)
+	if name == s.room && (err == nil || notThere(err)) {
+		s.enterRoom(room.Lobby)
+		if err != nil {
+			return result.RoomDone{What: result.RoomLeft, Room: name}
+		}
+	}
+	if err != nil {
+		return s.roomFailed(name, err)
+	}
+	return result.RoomDone{What: result.RoomLeft, Room: name}
+}
+
+// notThere reports whether err says that the person is not in a room.
+func notThere(err error) bool {
+	return errors.Is(err, room.ErrNoRoom) || errors.Is(err, room.ErrNotJoined) ||
+		errors.Is(err, room.ErrRemoved) || errors.Is(err, room.ErrNoGuests)
+}
+
+func (s *session) rooms(parse.Call) result.Result {
+	rooms, err := s.member.Rooms()
+	if err != nil {
+		return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+	}
+	list := result.Rooms{List: rooms}
+	if s.operator() {
+		for _, r := range s.manager.cfg.Room.AllRooms() {
+			if !slices.ContainsFunc(rooms, func(own room.RoomSummary) bool { return own.Name == r.Name }) {
+				list.Hidden = append(list.Hidden, r)
+			}
+		}
+	}
+	return list
+}
+
+// maxTopic is how many characters a topic has at most: everybody sees it in a list.
+const maxTopic = 160
+
+func (s *session) topic(call parse.Call) result.Result {
+	name := s.here(call)
+	if call.Text == "" {
+		return s.describe(result.RoomTopic, name)
+	}
+	if n := utf8.RuneCountInString(call.Text); n > maxTopic {
+		return result.Failure{Code: result.Usage, Reason: result.TopicTooLong, N: n, Most: maxTopic}
+	}
+	if err := s.member.SetTopic(name, text.CleanLine(call.Text)); err != nil {
+		return s.roomFailed(name, err)
+	}
+	return result.RoomDone{What: result.RoomTopicSet, Room: name}
+}
+
+// inRoom says one line in a room.
+func (s *session) inRoom(call parse.Call) result.Result {
+	return s.sayIn(call.Key, call.Room, room.KindSay, call.Text)
+}
+
+// muteRoom has a room's lines counted instead of shown, or ends that.
+func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
+	if err := s.member.MuteRoom(call.Room, muted); err != nil {
+		return s.roomFailed(call.Room, err)
+	}
+	what := result.RoomUnmuted
+	if muted {
+		what = result.RoomMuted
+	}
+	return result.RoomDone{What: what, Room: call.Room}
+}
+
+// roomCommand is /room.
+func (s *session) roomCommand(call parse.Call) result.Result {
+	name := s.here(call)
+	var err error
+	switch call.Verb {
+	case "":
+		return s.describe(result.RoomIs, name)
+	case "private", "public":
+		err = s.member.SetPrivate(name, call.Verb == "private")
+	case "invite", "owner":
+		if !s.known(call.Nick) {
+			return s.nobody(call.Nick)
+		}
+		if call.Verb == "owner" {
+			err = s.member.AddOwner(name, call.Nick)
+		} else {
+			err = s.member.Invite(name, call.Nick)
+		}
+	case "remove":
+		err = s.member.Remove(name, call.Nick)
+	case "mute", "unmute":
+		err = s.member.MuteIn(name, call.Nick, call.Verb == "mute")
+	case "guests":
+		err = s.member.GuestsIn(name, call.Text == "on")
+	case "close":
+		return s.closeRoom(name)
+	}
+	if err != nil {
+		return s.roomFailed(name, err)
+	}
+	return result.RoomDone{What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick}
+}
+
+// closeRoom is for operators, who see that a private room exists.
+func (s *session) closeRoom(name string) result.Result {
+	if !s.operator() {
+		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
+	}
+	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "close-room", Whom: "#" + name}, func() error {
+		if err := s.manager.cfg.Room.CloseRoom(name, s.member.Nick()); err != nil {
+			return s.roomFailed(name, err)
+		}
+		return nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return result.RoomDone{What: result.RoomClosed, Room: name}
+}
+
+// roomFailures has the reasons for the errors of rooms.
+var roomFailures = []struct {
+	err    error
+	reason result.Reason
+}{
+	{room.ErrNoRoom, result.NoSuchRoom},
+	{room.ErrRemoved, result.RemovedFromRoom},
+	{room.ErrNoGuests, result.NoGuestsInRoom},
+	{room.ErrMutedInRoom, result.MutedInRoom},
+	{room.ErrNotJoined, result.NotInRoom},
+	{room.ErrNotOwner, result.NotRoomOwner},
+	{room.ErrLobby, result.NotForLobby},
+	{room.ErrJoinedMost, result.TooManyJoined},
+	{room.ErrMadeMost, result.TooManyMade},
+	{room.ErrRoomsMost, result.TooManyRooms},
+	{room.ErrListFull, result.RoomListFull},
+	{room.ErrNotAllowed, result.NotInThisRoom},
+}
+
+// roomFailed is why something was not done in a room.
+func (s *session) roomFailed(name string, err error) result.Failure {
+	return s.failedIn(name, result.ChangingRoom, err)
+}
+
+// failedIn is the same for what has failed if it is not the room's rules: doing.
+func (s *session) failedIn(name string, doing result.Reason, err error) result.Failure {
+	if alike, ok := errors.AsType[*room.AlikeError](err); ok {
+		return result.Failure{Code: result.Refused, Reason: result.RoomAlike, Room: name, Near: alike.Name}
+	}
+	for _, known := range roomFailures {
+		if errors.Is(err, known.err) {
+			return result.Failure{Code: result.Refused, Reason: known.reason, Room: name}
+		}
+	}
+	return s.failed(result.Failure{Reason: doing, Err: err})
+}
