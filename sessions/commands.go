@@ -94,10 +94,10 @@ func init() {
 			Name: "rooms", Args: parse.NoArgs,
 			Usage: "/rooms", Help: "list the rooms open to you, and what is unread"}},
 		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
-			Name: "in", Args: parse.InArgs,
+			Name: "in", Text: true, Options: true, Args: parse.InArgs,
 			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT"}},
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
-			Name: "topic", Args: parse.TopicArgs,
+			Name: "topic", Text: true, Args: parse.TopicArgs,
 			Usage: "/topic [#ROOM] [TEXT]", Help: "what a room is about; owners can set it"}},
 		{run: (*session).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.MuteArgs,

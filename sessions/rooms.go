@@ -225,6 +225,11 @@ var roomFailures = []struct {
 	{room.ErrNotAllowed, result.NotInThisRoom},
 }
 
+// notAllowedIn are those of them that others have decided.
+var notAllowedIn = []result.Reason{
+	result.RemovedFromRoom, result.NoGuestsInRoom, result.MutedInRoom, result.NotRoomOwner,
+}
+
 // roomFailed is why something was not done in a room.
 func (s *session) roomFailed(name string, err error) result.Failure {
 	return s.failedIn(name, result.ChangingRoom, err)
@@ -237,7 +242,11 @@ func (s *session) failedIn(name string, doing result.Reason, err error) result.F
 	}
 	for _, known := range roomFailures {
 		if errors.Is(err, known.err) {
-			return result.Failure{Code: result.Refused, Reason: known.reason, Room: name}
+			code := result.Refused
+			if slices.Contains(notAllowedIn, known.reason) {
+				code = result.NotAllowed
+			}
+			return result.Failure{Code: code, Reason: known.reason, Room: name}
 		}
 	}
 	return s.failed(result.Failure{Reason: doing, Err: err})

@@ -43,7 +43,7 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 			}
 		}
 	}
-	if got := ask(people["olivia"], "rooms"); !strings.Contains(got, "#plans: 1 person, private") {
+	if got := ask(people["olivia"], "rooms"); !strings.Contains(got, "#plans\tprivate\t1\t") {
 		t.Errorf("an operator sees %q", got)
 	}
 	if got := ask(people["dave"], "room #plans close"); !strings.Contains(got, "only operators") {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"time"
 
 	"whoelse/keys/bans"
@@ -63,6 +64,20 @@ type Command struct {
 	More    string   `json:"MORE,omitempty"`
 	Example string   `json:"EXAMPLE,omitempty"`
 	Aliases []string `json:"ALIASES,omitempty"`
+}
+
+// Room is a room, as the person sees it.
+type Room struct {
+	Room     string   `json:"ROOM"`
+	Topic    string   `json:"TOPIC,omitempty"`
+	Owners   []string `json:"OWNERS,omitempty"`
+	People   int      `json:"PEOPLE,omitempty"` // in it and online
+	Private  bool     `json:"PRIVATE,omitempty"`
+	Joined   bool     `json:"JOINED,omitempty"`
+	Muted    bool     `json:"MUTED,omitempty"`  // by the person
+	Unread   int      `json:"UNREAD,omitempty"` // lines,
+	More     bool     `json:"MORE,omitempty"`   // or more than so many
+	Mentions int      `json:"MENTIONS,omitempty"`
 }
 
 // Settings are the caller's settings.
@@ -131,6 +146,13 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		data = []Action{actionOf(r)}
 	case result.Invitation:
 		data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
+	case result.RoomDone:
+		ack.Code, ack.Room, ack.UID = Code(r.What), r.Room, r.Nick
+		if r.Summary.Name != "" {
+			data = []Room{roomOf(r.Summary)}
+		}
+	case result.Rooms:
+		data = each(append(slices.Clone(r.List), r.Hidden...), roomOf)
 	case result.Help:
 		data = each(r.Commands, commandOf)
 	case result.HelpOn:
@@ -186,6 +208,13 @@ func actionOf(m result.Moderation) Action {
 	return Action{
 		Target: text.CleanLine(m.Whom), Seconds: int(m.For / time.Second), Reason: text.CleanLine(m.Why),
 		Sessions: m.Sessions, Nicks: m.Hit, Addresses: m.From,
+	}
+}
+
+func roomOf(r room.RoomSummary) Room {
+	return Room{
+		Room: r.Name, Topic: text.CleanLine(r.Topic), Owners: r.Owners, People: r.People, Private: r.Private,
+		Joined: r.Joined, Muted: r.Muted, Unread: r.Unread, More: r.More, Mentions: r.Mentions,
 	}
 }
 

@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -276,7 +277,7 @@ func OfMessage(m *room.Message) Frame {
 		f.Kind = string(m.Kind)
 	}
 	if f.Type == All {
-		f.Room = room.Lobby
+		f.Room = cmp.Or(m.Room, room.Lobby)
 	}
 	return f
 }

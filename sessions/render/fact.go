@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,11 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 				state = "lost"
 			}
 			return []string{p.Nick, state, at(p.Active)}
+		})
+	case result.Rooms:
+		return facts(dst, append(slices.Clone(r.List), r.Hidden...), func(one room.RoomSummary) []string {
+			states := strings.ReplaceAll(commas(when(one.Joined, "joined"), when(one.Private, "private"), when(one.Muted, "muted")), " ", "")
+			return []string{"#" + one.Name, states, strconv.Itoa(one.People), strconv.Itoa(one.Unread), strconv.Itoa(one.Mentions), one.Topic}
 		})
 	case result.Settings:
 		dst = columns(dst, "away", at(r.Absence.Since), r.Absence.Reason)
