@@ -135,8 +135,8 @@ func init() {
 			Usage: "/clear", Help: "clear the screen"}},
 		{shellOnly: true, run: (*session).tail, Syntax: parse.Syntax{
 			Name: "tail", Args: parse.TailArgs,
-			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
-			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), then new ones until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read."}},
+			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, ssh HOST tail --room '#ROOM', or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
+			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), then new ones until you end it; nobody sees you. --direct prints your direct messages instead, --mentions those and the lines that mention you; neither marks anything as read. --room prints another room that you are in."}},
 		{shellOnly: true, run: (*session).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},
