@@ -28,7 +28,7 @@ import (
 // Directory knows which nicks exist, whether online or not.
 type Directory interface {
 	// Registered reports whether nick belongs to someone who can come back for
-	// what is kept. It is called often and must answer from memory.
+	// what is kept. It is called often, also with the room's lock held, and must answer from memory.
 	Registered(nick string) bool
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.

@@ -150,8 +150,8 @@ func init() {
 			Usage: "/clear", Help: "clear the screen"}},
 		{shellOnly: true, run: (*session).tail, Syntax: parse.Syntax{
 			Name: "tail", Args: parse.TailArgs,
-			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
-			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), and then new ones until you end it. Nobody sees you. --direct prints only your direct messages, --mentions only messages to you and lines that mention you. Nothing is marked as read."}},
+			Usage: "ssh HOST tail [-n N], ssh HOST tail --since ID|DURATION, ssh HOST tail --room '#ROOM', or ssh HOST tail --direct|--mentions", Help: "for scripts: print messages as they come",
+			More: "It prints the last N (10) messages, all after the message ID, or those of the last DURATION (10m), and then new ones until you end it. Nobody sees you. --direct prints only your direct messages, --mentions only messages to you and lines that mention you. --room prints another room that you are in. Nothing is marked as read."}},
 		{shellOnly: true, run: (*session).watch, Syntax: parse.Syntax{
 			Name: "watch", Args: parse.NeedNick,
 			Usage: "ssh HOST watch NICK", Help: "for scripts: wait until NICK is online"}},

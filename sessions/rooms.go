@@ -165,15 +165,13 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 		return s.describe(result.RoomIs, name)
 	case "private", "public":
 		err = s.member.SetPrivate(name, call.Verb == "private")
-	case "invite", "owner":
+	case "invite":
+		return s.inviteTo(name, call.Nick)
+	case "owner":
 		if !s.known(call.Nick) {
 			return s.nobody(call.Nick)
 		}
-		if call.Verb == "owner" {
-			err = s.member.AddOwner(name, call.Nick)
-		} else {
-			err = s.member.Invite(name, call.Nick)
-		}
+		err = s.member.AddOwner(name, call.Nick)
 	case "remove":
 		err = s.member.Remove(name, call.Nick)
 	case "mute", "unmute":
@@ -187,6 +185,18 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 		return s.roomFailed(name, err)
 	}
 	return result.RoomDone{What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick}
+}
+
+// inviteTo lets somebody into a room, and tells them so with a direct message from the person.
+func (s *session) inviteTo(name, nick string) result.Result {
+	if !s.known(nick) {
+		return s.nobody(nick)
+	}
+	if err := s.member.Invite(name, nick); err != nil {
+		return s.roomFailed(name, err)
+	}
+	s.show(result.RoomDone{What: result.RoomChanged, Room: name, Verb: "invite", Nick: nick})
+	return s.send(parse.Call{Name: "send", To: []string{nick}, Text: "I invite you to #" + name + "; to join, type /join #" + name})
 }
 
 // closeRoom is for operators, who see that a private room exists.

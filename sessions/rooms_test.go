@@ -98,3 +98,27 @@ func TestRoomTextIsClean(t *testing.T) {
 	}
 	bob.enters("/topic "+strings.Repeat("x", 161), "at most 160")
 }
+
+// TestTailOfARoom: a program that follows a room prints it alone, and only for those who are in it.
+func TestTailOfARoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
+	bob.enters("/join #ops", "you made #ops")
+	bob.enters("before", "#ops bob: before")
+	if got := runs(t, r, dial{user: "carol", key: "carol", command: "tail --room #ops"}); !strings.Contains(got, "you are not in #ops") {
+		t.Errorf("carol follows it: %q", got)
+	}
+	carol.enters("/join #ops", "you are in #ops")
+	tail := r.follows("carol", "tail --room #ops -n 5")
+	tail.sees("\tbob\t#ops\tbefore")
+	bob.enters("after", "#ops bob: after")
+	bob.enters("#lobby elsewhere", "bob: elsewhere")
+	tail.sees("\tbob\t#ops\tafter")
+	bob.enters("/room private", "#ops is private")
+	bob.enters("/room remove carol", "carol is removed")
+	bob.enters("secret", "#ops bob: secret")
+	carol.enters("send bob hi", "delivered to bob")
+	tail.neverSaw("secret")
+	tail.neverSaw("elsewhere")
+}

@@ -23,8 +23,15 @@ func (s *session) tail(call parse.Call) result.Result {
 	ctx, stop := s.interruptible()
 	defer stop()
 	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
-	o, err := s.member.Observe(f)
-	if err != nil {
+	var rooms []string // beside the lobby
+	if call.Room != "" && call.Room != room.Lobby {
+		rooms = []string{call.Room}
+	}
+	o, err := s.member.Observe(f, rooms...)
+	switch {
+	case err != nil && notThere(err):
+		return s.roomFailed(call.Room, err)
+	case err != nil:
 		return s.notListening(err)
 	}
 	defer o.Close()
@@ -34,7 +41,7 @@ func (s *session) tail(call parse.Call) result.Result {
 			return m.From != nick && (isDirect(m) || render.Mentions(m.Text, nick))
 		}
 	}
-	ask := room.Replay{Room: f.room, Direct: f.direct, Keep: wanted, After: call.Since, Newest: call.N}
+	ask := room.Replay{Room: f.room && rooms == nil, Rooms: rooms, Direct: f.direct, Keep: wanted, After: call.Since, Newest: call.N}
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}

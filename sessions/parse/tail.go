@@ -20,7 +20,7 @@ func TailArgs(rest string, call *Call) (problem string) {
 		var word string
 		word, rest = cut(rest)
 		name, value, given := strings.Cut(word, "=")
-		if !given && (name == "-n" || name == "--since") {
+		if !given && (name == "-n" || name == "--since" || name == "--room") {
 			value, rest = cut(rest)
 		}
 		switch {
@@ -29,6 +29,8 @@ func TailArgs(rest string, call *Call) (problem string) {
 			problem = call.tailFrom(value)
 		case name == "--since":
 			problem = call.tailSince(value)
+		case name == "--room":
+			_, problem = oneRoom(value, call)
 		case word == "--direct":
 			call.Direct = true
 		case word == "--mentions":
@@ -40,6 +42,8 @@ func TailArgs(rest string, call *Call) (problem string) {
 	since := call.Since != "" || call.For != 0
 	switch {
 	case problem != "":
+	case call.Room != "" && (call.Direct || call.Mentions):
+		return "--room has what is said in one room; leave out --direct and --mentions"
 	case call.Direct && call.Mentions:
 		return "--mentions has direct messages, too; leave out --direct"
 	case numbered && since:

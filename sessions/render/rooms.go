@@ -48,7 +48,7 @@ func roomDone(r result.RoomDone) []string {
 var changed = map[string]string{
 	"private": "{room} is private: those who are in it and online stay, others need /room invite NICK; nobody else sees that it exists",
 	"public":  "{room} is public; what was said in it while it was private is set aside",
-	"invite":  "{nick} may join {room} now, and read what was said in it; tell them",
+	"invite":  "{nick} may join {room} now, and read what was said in it",
 	"remove":  "{nick} is removed from {room}",
 	"owner":   "{nick} owns {room} as well",
 	"mute":    "{nick} can read {room}, and not write in it",

@@ -109,7 +109,8 @@ const (
 
 // phases are what is copied one after the other. The log comes after all that it makes consistent; who
 // holds which nick, before the open invitations: one that was redeemed meanwhile is used up then,
-// rather than good for another key.
+// rather than good for another key. What rooms are comes after what was said in them: who was removed meanwhile
+// stays out.
 var phases = []struct {
 	dir          string
 	only, except []string
