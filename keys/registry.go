@@ -238,9 +238,6 @@ func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	return maps.Clone(r.departed), true
 }
 
-// Exists tells whether there was a file when it was last read.
-func (r *Registry) Exists() bool { return r.file.Existed() }
-
 // Depart enters a nick that was found to be without any line.
 func (r *Registry) Depart(nick string, since time.Time) {
 	r.mu.Lock()
