@@ -26,8 +26,6 @@ package keys
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -45,10 +43,7 @@ import (
 type PublicKey = ssh.PublicKey
 
 // Fingerprint is what ssh-keygen -l shows: "SHA256:" and unpadded base64.
-func Fingerprint(key PublicKey) string {
-	sum := sha256.Sum256(key.Marshal())
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
-}
+func Fingerprint(key PublicKey) string { return gossh.FingerprintSHA256(key) }
 
 // IsCertificate tells whether key is an OpenSSH certificate and not a plain key.
 func IsCertificate(key PublicKey) bool {

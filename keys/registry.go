@@ -74,9 +74,6 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 	return r, nil
 }
 
-// Path is the file's.
-func (r *Registry) Path() string { return r.path }
-
 // Lookup tells whose key this is, for a client from an address. The first line that lets the
 // key in decides, as with sshd. ErrUnknownKey means that no line has it; ErrNotValid that some
 // line has it and none lets it in, and that it must not be treated as unknown.
@@ -240,9 +237,6 @@ func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	}
 	return maps.Clone(r.departed), true
 }
-
-// Exists tells whether there was a file when it was last read.
-func (r *Registry) Exists() bool { return r.file.Existed() }
 
 // Depart enters a nick that was found to be without any line.
 func (r *Registry) Depart(nick string, since time.Time) {

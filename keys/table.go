@@ -71,8 +71,6 @@ func hasEntry(text []byte) bool {
 	return len(text) > 0 && text[0] != '#'
 }
 
-func unfinished(data []byte) bool { return len(data) > 0 && data[len(data)-1] != '\n' }
-
 func (t *table) add(l *line) {
 	t.entries = append(t.entries, l)
 	if l.key != nil {
@@ -144,7 +142,7 @@ func (t *table) without(gone []*line) []byte {
 func (t *table) with(text string) []byte {
 	data := make([]byte, 0, len(t.raw)+len(text)+1)
 	data = append(data, t.raw...)
-	if unfinished(data) {
+	if len(data) > 0 && !bytes.HasSuffix(data, []byte("\n")) {
 		data = append(data, '\n')
 	}
 	return append(data, text...)

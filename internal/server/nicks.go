@@ -106,10 +106,10 @@ func (s *server) expire(unused time.Duration, inUse func(nick string) bool) erro
 const retireAfter = 5 * time.Second
 
 // retireFound sets aside what belongs to nicks that lost their keys while no server ran.
-// With certificates it is not known who held a nick: the line is their authority's. And
-// without a file nothing is known.
+// With certificates it is not known who held a nick: the line is their authority's. Without
+// a file nothing is known, see checkKeysFile.
 func (s *server) retireFound() error {
-	if len(s.registry.Authorities()) > 0 || !s.registry.Exists() {
+	if len(s.registry.Authorities()) > 0 {
 		return nil
 	}
 	nicks, err := s.storedNicks()

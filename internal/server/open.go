@@ -128,19 +128,19 @@ func (s *server) openKeys() (err error) {
 	return nil
 }
 
-// checkKeysFile refuses to start without authorized_keys where nicks have histories:
+// checkKeysFile refuses to start without authorized_keys where nicks have histories or settings:
 // every nick would be free, for anyone to claim.
 func (s *server) checkKeysFile() error {
 	path := s.file("authorized_keys")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // the registry says what is wrong with it, if anything is
 	}
-	nicks, err := s.histories.Nicks()
+	nicks, err := s.storedNicks()
 	if err != nil || len(nicks) == 0 {
 		return err
 	}
-	return fmt.Errorf("%s is gone, and %s has the histories of nicks, which anybody could claim now; "+
-		"restore the file from a backup, or make an empty one to start over", path, s.file("history/users"))
+	return fmt.Errorf("%s is gone, and nicks have histories or settings in %s, which anybody could claim now; "+
+		"restore the file from a backup, or make an empty one to start over", path, s.cfg.Data)
 }
 
 // openUsed opens the times of last use. Where they can't be read, all keys count as used

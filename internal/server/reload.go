@@ -89,9 +89,6 @@ func (s *server) reload() {
 	s.recheck()
 }
 
-// recheck ends the sessions, commands and connections of those whose key would not
-// let them in any more.
-func (s *server) recheck() {
-	s.manager.EndWhere(s.ssh.Stale)
-	s.ssh.EndStale()
-}
+// recheck ends the sessions and commands of those whose key would not let them in any more.
+// Their connections end with these or, where there are none, for that.
+func (s *server) recheck() { s.manager.EndWhere(s.ssh.Stale) }

@@ -155,7 +155,7 @@ func (c *Checker) verify(cert *gossh.Certificate, principal string, from netip.A
 	switch {
 	case cert.CertType != gossh.UserCert:
 		return refuse("it is for hosts, not for people; sign one with: ssh-keygen, without -h")
-	case c.revoked.Certificate(cert):
+	case c.revoked.Key(cert):
 		return refuse("it was revoked; %s", askAgain)
 	case len(unknown) > 0:
 		return refuse("its option %s can't be enforced here; ask its issuer for one without",

@@ -48,7 +48,7 @@ func (s *set) addLine(text string) error {
 		digest, _, _ := strings.Cut(value, " ") // a comment may follow
 		sum, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(digest, "="))
 		if err != nil || len(sum) != sha256.Size {
-			return fmt.Errorf("%s is not a fingerprint; one has 43 characters after SHA256:", sanitize.Quote(text))
+			return fmt.Errorf("%s is not a fingerprint; one is SHA256: and 43 characters", sanitize.Quote(text))
 		}
 		s.keys[string(sum)] = true
 		return nil

@@ -106,14 +106,14 @@ func TestKRLsOfOpenSSH(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !r.Certificate(carol) {
+		if !r.Key(carol) {
 			t.Errorf("%s: carol is not revoked", name)
 		}
-		if r.Certificate(dave) {
+		if r.Key(dave) {
 			t.Errorf("%s: dave is revoked", name)
 		}
 		other := certificate(t, newSigner(t), nil) // serial 17 and carol's id, of another authority
-		if r.Certificate(other) {
+		if r.Key(other) {
 			t.Errorf("%s: another authority's is revoked", name)
 		}
 		if text, err := os.ReadFile(o.path("spec")); err != nil || string(text) != spec {
@@ -125,7 +125,7 @@ func TestKRLsOfOpenSSH(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	o.run("-k", "-f", o.path("krl"), "ca.pub")
-	if r, err := OpenRevoked(o.path("krl"), nil); err != nil || !r.Certificate(carol) {
+	if r, err := OpenRevoked(o.path("krl"), nil); err != nil || !r.Key(carol) {
 		t.Errorf("a revoked authority: %v", err)
 	}
 }

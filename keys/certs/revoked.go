@@ -103,9 +103,6 @@ func (r *Revoked) Key(key keys.PublicKey) bool {
 	return s.key(key)
 }
 
-// Certificate is Key for certificates.
-func (r *Revoked) Certificate(cert *gossh.Certificate) bool { return r.Key(cert) }
-
 // set is what a file says. It does not change once parsed.
 type set struct {
 	keys  map[string]bool     // wire forms, and SHA-256 and SHA-1 sums of them, which are shorter

@@ -125,7 +125,7 @@ func check() *cobra.Command {
 				cli.Count(inForce, "key"), disabled, cli.Count(len(found)-disabled, "warning"))
 		}
 		if err = cmp.Or(err, keys.Unfinished(k.Data)); err == nil && disabled > 0 {
-			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", cli.Count(disabled, "line"), k.reg.Path())
+			err = fmt.Errorf("%s in %s let nobody in; mend or remove them", cli.Count(disabled, "line"), k.file("authorized_keys"))
 		}
 		return err
 	})

@@ -15,9 +15,8 @@ package nick
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"whoelse/keys/internal/sanitize"
 )
@@ -33,18 +32,20 @@ const GuestMark = "~"
 // input was, short, and fit to show to the person who typed it.
 var ErrBad = errors.New("cannot be a nick")
 
-// allowed is the one place that says in words what Parse checks.
-const allowed = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+// allowed is what a folded nick is. Parse has it in words.
+var allowed = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 // Parse folds ASCII capitals and gives the nick.
 func Parse(s string) (string, error) {
 	n := fold(s)
-	why, hint := fault(n), allowed
-	if why == "" && reserved[Skeleton(n)] == n {
-		why, hint = "it is reserved", "choose another name"
+	why := ""
+	if !allowed.MatchString(n) {
+		why = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+	} else if reserved[Skeleton(n)] == n {
+		why = "it is reserved; choose another name"
 	}
 	if why != "" {
-		return "", fmt.Errorf("%s %w: %s; %s", sanitize.Quote(s), ErrBad, why, hint)
+		return "", fmt.Errorf("%s %w: %s", sanitize.Quote(s), ErrBad, why)
 	}
 	return n, nil
 }
@@ -84,24 +85,3 @@ func fold(s string) string {
 	}
 	return string(b)
 }
-
-// fault names the first thing wrong with a folded nick, or nothing.
-func fault(n string) string {
-	switch {
-	case n == "":
-		return "it is empty"
-	case len(n) > MaxLen:
-		return fmt.Sprintf("it is %d bytes long", len(n))
-	case isSeparator(n[0]):
-		return fmt.Sprintf("it begins with %q", n[0])
-	}
-	for i := range len(n) {
-		if c := n[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || isSeparator(c)) {
-			r, _ := utf8.DecodeRuneInString(n[i:])
-			return strconv.QuoteRuneToASCII(r) + " is not allowed"
-		}
-	}
-	return ""
-}
-
-func isSeparator(c byte) bool { return c == '.' || c == '_' || c == '-' }

@@ -23,37 +23,38 @@ func TestParseFoldsAndAccepts(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
+	const syntax = "a nick has 1 to 32 characters of a-z, 0-9, '.', '_' and '-'"
 	for in, words := range map[string]string{
-		"":                        "it is empty",
-		"../x":                    "begins with '.'",
-		".":                       "begins with '.'",
-		"-rf":                     "begins with '-'",
-		"_a":                      "begins with '_'",
-		"a/b":                     "'/' is not allowed",
-		"a b":                     "' ' is not allowed",
-		"a\x00":                   `'\x00' is not allowed`,
-		"a\r\nb":                  `'\r' is not allowed`,
-		"\x1b]0;x":                `'\x1b' is not allowed`,
-		"~bob":                    "'~' is not allowed",
-		"bob+code":                "'+' is not allowed",
-		"bob@host":                "'@' is not allowed",
-		"\u0430lice":              `'\u0430' is not allowed`, // Cyrillic a
-		"\u0130van":               `'\u0130' is not allowed`, // dotted capital I
-		"\u212aai":                `'\u212a' is not allowed`, // Kelvin sign
-		"\u017fam":                `'\u017f' is not allowed`, // long s
-		"\ufb01n":                 `'\ufb01' is not allowed`, // ligature fi
-		"al\u200dice":             `'\u200d' is not allowed`,
-		"bob\u202e":               `'\u202e' is not allowed`,
-		"e\u0301":                 `'\u0301' is not allowed`,
-		"\xff\xfe":                `'\ufffd' is not allowed`,
-		strings.Repeat("a", 33):   "33 bytes long",
-		strings.Repeat("x", 1e5):  "100000 bytes long",
+		"":                        syntax,
+		"../x":                    syntax,
+		".":                       syntax,
+		"-rf":                     syntax,
+		"_a":                      syntax,
+		"a/b":                     syntax,
+		"a b":                     syntax,
+		"a\x00":                   syntax,
+		"a\r\nb":                  syntax,
+		"\x1b]0;x":                syntax,
+		"~bob":                    syntax,
+		"bob+code":                syntax,
+		"bob@host":                syntax,
+		"\u0430lice":              syntax, // Cyrillic a
+		"\u0130van":               syntax, // dotted capital I
+		"\u212aai":                syntax, // Kelvin sign
+		"\u017fam":                syntax, // long s
+		"\ufb01n":                 syntax, // ligature fi
+		"al\u200dice":             syntax,
+		"bob\u202e":               syntax,
+		"e\u0301":                 syntax,
+		"\xff\xfe":                syntax,
+		strings.Repeat("a", 33):   syntax,
+		strings.Repeat("x", 1e5):  syntax,
 		"admin":                   "reserved",
 		"ROOT":                    "reserved",
 		"Everyone":                "reserved",
 		"me":                      "reserved",
 		"whoelse":                 "reserved",
-		strings.Repeat("\x00", 9): "is not allowed",
+		strings.Repeat("\x00", 9): syntax,
 	} {
 		got, err := nick.Parse(in)
 		if !errors.Is(err, nick.ErrBad) || got != "" {

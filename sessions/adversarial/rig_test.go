@@ -167,10 +167,7 @@ func (r *rig) serve() {
 }
 
 // recheck is what the command does.
-func (r *rig) recheck() {
-	r.manager.EndWhere(r.ssh.Stale)
-	r.ssh.EndStale()
-}
+func (r *rig) recheck() { r.manager.EndWhere(r.ssh.Stale) }
 
 // stop ends the server the way the command does.
 func (r *rig) stop() {

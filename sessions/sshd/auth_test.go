@@ -99,7 +99,7 @@ func TestBadNames(t *testing.T) {
 	const allowed = "a-z, 0-9, '.', '_' and '-'"
 	for user, want := range map[string][]string{
 		"root": {"reserved"}, "Everyone": {"reserved"}, "../etc": {allowed}, "": {allowed}, "-bob": {allowed},
-		"a b": {allowed}, "b\u00f6b": {allowed}, "bob\x1b[2J": {allowed}, strings.Repeat("x", 33): {"33 bytes", allowed},
+		"a b": {allowed}, "b\u00f6b": {allowed}, "bob\x1b[2J": {allowed}, strings.Repeat("x", 33): {"1 to 32 characters", allowed},
 	} {
 		for _, a := range []*attempt{r.login(user), r.login(user, "key of "+user)} {
 			r.wantOut(a, want...)

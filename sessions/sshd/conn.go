@@ -35,7 +35,6 @@ type conn struct {
 	proven    func() (*Login, error) // prove, once: all sessions are the same person's
 
 	mu       sync.Mutex // owns the fields below, and setting ticket
-	known    *Login     // whose key has signed, as far as a nick is bound to it: for EndStale
 	ssh      *gossh.ServerConn
 	channels int
 

@@ -149,9 +149,6 @@ func (c *conn) signed(_ gossh.ConnMetadata, _ gossh.PublicKey, p *gossh.Permissi
 		c.attempts.note(err)
 		return nil, &gossh.BannerError{Err: err, Message: "whoelse: " + err.Error() + "\r\n"}
 	}
-	if login, ok := p.ExtraData[loginKey{}].(*Login); ok && !login.Claimed {
-		c.knows(login)
-	}
 	return p, nil
 }
 
@@ -282,7 +279,6 @@ func (c *conn) prove() (*Login, error) {
 			return nil, err
 		}
 	}
-	c.knows(login)
 	return login, nil
 }
 
@@ -318,13 +314,6 @@ func (c *conn) enrol(login *Login) error {
 	return nil
 }
 
-// knows notes whose connection it is, for EndStale.
-func (c *conn) knows(l *Login) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known = l
-}
-
 // Stale reports whether the key of somebody who has logged in from address would not
 // let them in any more as who they are, and why, in words for them. It is as cheap
 // as a look at the file of keys.
@@ -345,23 +334,6 @@ func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
 		return "your key's role has changed; connect again", true
 	}
 	return "", false
-}
-
-// EndStale ends the connections that are Stale: those without a session or command
-// at once, the others when these had the time to say why.
-func (s *Server) EndStale() {
-	for _, c := range s.connections() {
-		c.mu.Lock()
-		known := c.known
-		c.mu.Unlock()
-		switch _, stale := s.Stale(known, c.RemoteAddr().String()); {
-		case !stale:
-		case len(c.running) == 0:
-			c.Close()
-		default:
-			time.AfterFunc(closeWithin, c.abort)
-		}
-	}
 }
 
 // log is the bounded one about who is not let in. Its messages and attributes are for
