@@ -1,4 +1,4 @@
-// Package audit records what operators did, one JSON object a line.
+// Package audit records what operators did, one JSON object per line.
 //
 //	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
 //	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})

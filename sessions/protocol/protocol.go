@@ -1,4 +1,4 @@
-// Package protocol has the frames that programs and the server exchange: one JSON object a line,
+// Package protocol has the frames that programs and the server exchange: one JSON object per line,
 // as docs/protocol.md says. It knows nothing of ssh.
 package protocol
 

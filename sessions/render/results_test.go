@@ -71,3 +71,17 @@ func TestEveryResultHasWords(t *testing.T) {
 		}
 	}
 }
+
+// A command that runs as a guest, although a key was offered, says why the key was not accepted.
+func TestCommandAs(t *testing.T) {
+	for want, w := range map[string]result.Welcome{
+		"":                                      {Nick: "bob", Asked: "bob"},
+		"you are bob, by your key, not \"eve\"": {Nick: "bob", Asked: "eve"},
+		"you are ~eve, a guest: nothing is kept for you when you leave; your key was not accepted: you are banned: spam": {
+			Nick: "~eve", Asked: "~eve", Guest: true, Unused: "you are banned: spam"},
+	} {
+		if got := render.CommandAs(w); got != want {
+			t.Errorf("%+v: %q, want %q", w, got, want)
+		}
+	}
+}

@@ -62,10 +62,13 @@ func identity(w result.Welcome) (words string, otherwise bool) {
 	return words, false
 }
 
-// CommandAs tells somebody who runs a command from a shell under which name it runs, where
-// that may be a surprise; otherwise it is "".
+// CommandAs is the name under which a command from a shell runs, if the caller may be surprised by it,
+// and why their key was not accepted, if so; otherwise it is "".
 func CommandAs(w result.Welcome) string {
 	words, otherwise := identity(w)
+	if w.Unused != "" {
+		return words + "; your key was not accepted: " + w.Unused
+	}
 	return when(otherwise, words)
 }
 
