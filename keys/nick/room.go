@@ -13,13 +13,9 @@ const RoomMark = "#"
 
 // Room folds ASCII capitals and gives the name of a room, without its mark, from "#name".
 func Room(s string) (string, error) {
-	name, marked := strings.CutPrefix(fold(s), RoomMark)
-	why := "it does not begin with '#'"
-	if marked {
-		why = fault(name)
-	}
-	if why != "" {
-		return "", fmt.Errorf("%s cannot be a room: %s; a room is '#' and 1 to 32 characters as in a nick", sanitize.Quote(s), why)
+	name, marked := strings.CutPrefix(s, RoomMark)
+	if name = fold(name); !marked || !allowed.MatchString(name) {
+		return "", fmt.Errorf("%s cannot be a room: a room is '#' and 1 to 32 characters as in a nick", sanitize.Quote(s))
 	}
 	return name, nil
 }
