@@ -236,6 +236,7 @@ func TestKilledBotMissesNothing(t *testing.T) {
 	talk.Wait()
 	bot := start()
 	alice.isRead("goodbye", "archive")
+	alice.isRead("and once more", "archive") // what INBOX gave is read before it
 	bot.kill()
 
 	said := map[string]string{}
