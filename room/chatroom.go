@@ -51,12 +51,13 @@ func openLobby(histories Histories) (*chatroom, error) {
 	return c, nil
 }
 
-// publish shows l to everyone in it, and observing it, who does not block its sender.
-func (c *chatroom) publish(l line, registered func(string) bool) {
+// publish shows l, which mentions some nicks, to everyone in it, and observing it, who does not block
+// its sender.
+func (c *chatroom) publish(l line, mentioned []string) {
 	if c.Name == Lobby {
 		c.recent = append(c.recent, l)
 	} else {
-		c.tally.add(l.Message, registered)
+		c.tally.add(l.Message, mentioned)
 	}
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])

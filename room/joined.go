@@ -55,7 +55,7 @@ type tally struct {
 	mentions []mention
 }
 
-func (t *tally) add(m *Message, registered func(string) bool) {
+func (t *tally) add(m *Message, nicks []string) {
 	if !t.counting {
 		return
 	}
@@ -64,10 +64,8 @@ func (t *tally) add(m *Message, registered func(string) bool) {
 	if len(t.ids) > 2*unreadMost {
 		t.ids = slices.Clone(t.ids[len(t.ids)-unreadMost:])
 	}
-	for _, nick := range mentioned(m.Text, registered) {
-		if nick != m.From {
-			t.mentions = append(t.mentions, mention{id, nick})
-		}
+	for _, nick := range nicks {
+		t.mentions = append(t.mentions, mention{id, nick})
 	}
 	if len(t.mentions) > 2*mentionsMost {
 		t.mentions = slices.Clone(t.mentions[len(t.mentions)-mentionsMost:])
@@ -86,16 +84,25 @@ func (t *tally) since(read, nick string) (unread, mentions int) {
 	return min(len(t.ids)-i, unreadMost), mentions
 }
 
-// mentioned returns the words of text that are registered nicks, each once, a few at most.
-func mentioned(text string, registered func(string) bool) (nicks []string) {
-	for len(text) > 0 && len(nicks) < 16 {
+// mentionedBy returns the nicks that m, a line of a room, mentions. r.mu need not be held.
+func (r *Room) mentionedBy(m *Message) []string {
+	if m.Room == Lobby {
+		return nil // there the last lines themselves are known
+	}
+	return mentioned(m.Text, func(word string) bool { return word != m.From && !r.directory.Free(word) })
+}
+
+// mentioned returns the words of text that may be nicks, each once: a few of its first ones.
+func mentioned(text string, nick func(string) bool) (nicks []string) {
+	for words := 0; len(text) > 0 && words < 100 && len(nicks) < 16; {
 		end := strings.IndexFunc(text, func(c rune) bool { return !isNickRune(c) })
 		if end < 0 {
 			end = len(text)
 		}
 		word := strings.TrimRight(text[:end], ".-")
 		if len(word) > 0 && len(word) <= 32 {
-			if word = strings.ToLower(word); registered(word) && !slices.Contains(nicks, word) {
+			words++
+			if word = strings.ToLower(word); !slices.Contains(nicks, word) && nick(word) {
 				nicks = append(nicks, word)
 			}
 		}
@@ -121,7 +128,7 @@ func (r *Room) count(c *chatroom) error {
 	var err error
 	for m, failed := range r.histories.Tail("#"+name, unreadMost, nil) {
 		if err = failed; err == nil && m.ID <= before { // what is newer comes through Apply
-			past.add(m, r.directory.Registered)
+			past.add(m, r.mentionedBy(m))
 		}
 	}
 	r.mu.Lock()

@@ -342,8 +342,9 @@ func (s *Member) MuteIn(name, nick string, muted bool) error {
 
 // AddOwner makes nick an owner of a room, too. Guests can't be: ErrNotAllowed. It may be ErrListFull.
 func (s *Member) AddOwner(name, nick string) error {
+	registered := !isGuest(nick) && s.room.directory.Registered(nick) // which is not asked with a lock held
 	return s.changeRoom(name, func(i *RoomInfo) (err error) {
-		if isGuest(nick) || !s.room.directory.Registered(nick) {
+		if !registered {
 			return ErrNotAllowed
 		}
 		i.Muted, i.Removed, i.Members = dropped(i.Muted, nick), dropped(i.Removed, nick), dropped(i.Members, nick)
@@ -364,7 +365,7 @@ func (r *Room) handOn(c *chatroom, nick string) error {
 		heirs := r.longest(c)
 		r.mu.Unlock()
 		if info.Private {
-			heirs = slices.DeleteFunc(slices.Clone(info.Members), func(nick string) bool { return !r.directory.Registered(nick) })
+			heirs = slices.DeleteFunc(slices.Clone(info.Members), r.directory.Free)
 		}
 		switch {
 		case len(heirs) > 0:

@@ -28,7 +28,7 @@ import (
 // Directory knows which nicks exist, whether online or not.
 type Directory interface {
 	// Registered reports whether nick belongs to someone who can come back for
-	// what is kept. It is called often, also with the room's lock held, and must answer from memory.
+	// what is kept. It is called often and must answer from memory.
 	Registered(nick string) bool
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.
@@ -235,6 +235,10 @@ func (r *Room) Apply(batch []Entry) {
 }
 
 func (r *Room) apply(e Entry) {
+	var mentioned []string
+	if e.Kind == KindSay || e.Kind == KindMe || e.Kind == KindNotice {
+		mentioned = r.mentionedBy(&e.Message)
+	}
 	r.mu.Lock()
 	r.applied = e.Seq
 	told := r.takePending(e.Event)
@@ -244,7 +248,7 @@ func (r *Room) apply(e Entry) {
 		r.said[e.Kind]++
 		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
-			c.publish(line{&e.Message, e.Seq}, r.directory.Registered)
+			c.publish(line{&e.Message, e.Seq}, mentioned)
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID
