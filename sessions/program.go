@@ -291,7 +291,8 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 // since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	failed := p.replay(p.ctx, past, ask, func(m []*room.Message) int { return p.showPast(f, m) })
+	show := func(m []*room.Message) int { return p.showPast(f, m) }
+	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), result.ReadingRoom, show)
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		p.print(protocol.Frame{
