@@ -15,7 +15,7 @@ const keyTime = 24 * time.Hour
 
 // How many answers are remembered for keys: one for each recipient, or one for everyone.
 const (
-	MaxKeys    = 1_000   // of one nick in keyTime
+	MaxKeys    = 1_000   // of one nick in keyTime, fewer when others have many: see full
 	maxKeysAll = 100_000 // of all together
 )
 
@@ -257,13 +257,15 @@ func (ks *usedKeys) add(nick, key string, u *use) {
 	ks.count += u.answers()
 }
 
-// full reports whether u would be too much.
+// full reports whether u would be too much. A nick may have a hundredth of what the others leave, so
+// that a few hundred nicks can't use up everyone's keys.
 func (ks *usedKeys) full(nick string, u *use) bool {
-	n := u.answers()
+	own := 0
 	for _, other := range ks.of[nick] {
-		n += other.answers()
+		own += other.answers()
 	}
-	return n > MaxKeys || ks.count+u.answers() > maxKeysAll
+	left := maxKeysAll - (ks.count - own)
+	return own+u.answers() > min(MaxKeys, left/100)
 }
 
 // sweep removes nick's keys that are too old, and every minute everyone's.

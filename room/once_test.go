@@ -190,6 +190,32 @@ func TestOnceLimits(t *testing.T) {
 	})
 }
 
+// TestOnceOfMany: nicks that use as many keys as they can leave some for everyone who comes later.
+func TestOnceOfMany(t *testing.T) {
+	ks := usedKeys{of: map[string]map[string]*use{}}
+	uses := func(nick string, most int) (n int) {
+		for ; n < most; n++ {
+			u := &use{}
+			if ks.full(nick, u) {
+				break
+			}
+			ks.add(nick, fmt.Sprint(n), u)
+		}
+		return n
+	}
+	for i := range 200 {
+		uses(fmt.Sprint("greedy", i), MaxKeys)
+	}
+	for i := range 100 {
+		if n := uses(fmt.Sprint("modest", i), 50); n < 50 {
+			t.Fatalf("after %d nicks, one may use %d keys", 200+i, n)
+		}
+	}
+	if ks.count > maxKeysAll {
+		t.Errorf("%d keys are remembered", ks.count)
+	}
+}
+
 // TestOnceFull: a retry after a crash knows whose inbox was full when the message got its place.
 func TestOnceFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
