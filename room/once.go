@@ -105,7 +105,7 @@ func (r *Room) claim(s *Member, key string, kind Kind, to []string, text string,
 	ks.sweep(s.nick, now)
 	if old := ks.of[s.nick][key]; old != nil {
 		ks.mu.Unlock()
-		return false, nil, r.repeat(s, old, u, told)
+		return false, nil, r.repeat(s, key, old, u, told)
 	}
 	defer ks.mu.Unlock()
 	if ks.full(s.nick, u) {
@@ -123,7 +123,7 @@ func (r *Room) claim(s *Member, key string, kind Kind, to []string, text string,
 }
 
 // repeat tells what the sender of old was told, if u is the same.
-func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
+func (r *Room) repeat(s *Member, key string, old, u *use, told func(Receipt)) error {
 	if old.sum != u.sum {
 		return ErrKeyUsed
 	}
@@ -133,6 +133,8 @@ func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
 		if known, err = r.answersOf(s, old, u.to); err != nil {
 			return err
 		}
+		u.at, u.told = old.at, slices.Clone(known)
+		r.keys.replace(s.nick, key, old, u)
 	} else {
 		if !slices.Equal(old.to, u.to) {
 			return ErrKeyUsed
@@ -294,6 +296,20 @@ func (ks *usedKeys) remove(nick, key string, u *use) {
 	if ks.count -= u.answers(); len(ks.of[nick]) == 0 {
 		delete(ks.of, nick)
 	}
+}
+
+// replace has u in place of a loaded use, unless that is too much: it knows the answers.
+func (ks *usedKeys) replace(nick, key string, old, u *use) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.of[nick][key] != old {
+		return
+	}
+	ks.remove(nick, key, old)
+	if ks.full(nick, u) {
+		u = old
+	}
+	ks.add(nick, key, u)
 }
 
 // note remembers an answer, and returns who waits for it. When all are there and nothing was stored,

@@ -236,6 +236,50 @@ func TestOnceFull(t *testing.T) {
 	})
 }
 
+// TestOnceReadsOnce: after a restart only the first retry looks into the recipients' histories.
+func TestOnceReadsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		first := h.join("carol").once(t, "1", "hi", "bob", "dave", "nobody")
+		h = h.restart(true)
+		carol := h.join("carol")
+		like(t, first, carol.once(t, "1", "hi", "bob", "dave", "nobody"))
+		h.store.set(func() { h.store.broken = true })
+		like(t, first, carol.once(t, "1", "hi", "bob", "dave", "nobody"))
+		h.store.set(func() { h.store.broken = false })
+		carol.refusesOnce(t, ErrKeyUsed, "1", "hi", "bob")
+		h.Close()
+		h.store.close()
+	})
+}
+
+// TestOnceRefusedCount: recipients who are named only in retries count, too.
+func TestOnceRefusedCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		carol := h.join("carol")
+		for i := range 20 {
+			carol.once(t, fmt.Sprint(i), "hi", "bob")
+		}
+		h = h.restart(true)
+		carol = h.join("carol")
+		to := []string{"bob"}
+		for i := range 99 {
+			to = append(to, fmt.Sprint("nobody", i))
+		}
+		for i := range 20 {
+			carol.once(t, fmt.Sprint(i), "hi", to...)
+		}
+		h.keys.mu.Lock()
+		if h.keys.count > MaxKeys {
+			t.Errorf("%d answers are remembered", h.keys.count)
+		}
+		h.keys.mu.Unlock()
+		h.Close()
+		h.store.close()
+	})
+}
+
 // TestOnceAnotherHolder: the keys of a nick go with its holder.
 func TestOnceAnotherHolder(t *testing.T) {
 	inHouse(t, func(h *house) {
