@@ -159,6 +159,7 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 		set := o.Preferences
 		r.mu.Unlock()
 		n, kept, inVain, limited := ask.Newest, 0, 0, false
+		found := 0 // what the kept ones cost
 		if ask.After != "" {
 			n = maxReplay + 1
 		}
@@ -177,6 +178,7 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 					return false, nil
 				case kept < maxReplay:
 					kept++
+					found += searchCost(m)
 					return true, nil
 				}
 				limited = true
@@ -194,13 +196,15 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 			messages = merged(messages, search(o.member.nick))
 		}
 		skipped := 0
-		found := func(yield func(*Message, error) bool) {
+		given := func(yield func(*Message, error) bool) {
 			for m, err := range messages { // all is searched before the first comes
 				if limited && ask.After != "" {
+					inVain += found
 					break
 				}
 				if err == nil && ask.After == "" && skipped < kept-n {
 					skipped++
+					inVain += searchCost(m)
 					continue
 				}
 				if !yield(m, err) {
@@ -212,7 +216,7 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 			}
 		}
 		charged := 0
-		for page, err := range paged(found) {
+		for page, err := range paged(given) {
 			page.Searched += inVain - charged
 			charged = inVain
 			if !yield(page, err) {

@@ -174,6 +174,29 @@ func TestReplayLimit(t *testing.T) {
 	})
 }
 
+// TestReplayCountsWhatItDoesNotGive: what was searched counts, also where nothing of it is given.
+func TestReplayCountsWhatItDoesNotGive(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, text := h.join("bob"), strings.Repeat("x", 10_000)
+		for range 600 {
+			bob.Say(KindSay, text, nil)
+		}
+		synctest.Wait()
+		o, _ := h.observe("carol")
+		seen, searched := 0, 0
+		newest := func(*Message) bool { seen++; return seen <= 100 }
+		for page, err := range o.Replay(context.Background(), Replay{Room: true, After: After(time.Time{}), Keep: newest}) {
+			searched += page.Searched
+			if len(page.Messages) > 0 || !errors.Is(err, ErrSearchLimit) {
+				t.Errorf("%d messages, %v", len(page.Messages), err)
+			}
+		}
+		if least := searchMost + 100*len(text); searched < least {
+			t.Errorf("%d bytes count as searched, want at least %d", searched, least)
+		}
+	})
+}
+
 // Whoever observes again and again, each time after what came last, misses nothing and gets nothing
 // twice, whatever is said and sent meanwhile.
 func TestReplayHasNoGap(t *testing.T) {

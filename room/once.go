@@ -16,7 +16,7 @@ const keyTime = 24 * time.Hour
 
 // How many receipts are remembered for retry keys: one for each recipient, or one for a message to everyone.
 const (
-	MaxKeys    = 1_000   // of one nick in keyTime
+	MaxKeys    = 1_000   // of one nick in keyTime, fewer when others have many: see full
 	maxKeysAll = 100_000 // of all together
 )
 
@@ -111,7 +111,7 @@ func (r *Room) claim(s *Member, key, in string, kind Kind, to []string, text str
 	ks.sweep(s.nick, now)
 	if old := ks.of[s.nick][key]; old != nil {
 		ks.mu.Unlock()
-		return false, nil, r.repeat(s, old, u, told)
+		return false, nil, r.repeat(s, key, old, u, told)
 	}
 	defer ks.mu.Unlock()
 	if ks.full(s.nick, u) {
@@ -129,7 +129,7 @@ func (r *Room) claim(s *Member, key, in string, kind Kind, to []string, text str
 }
 
 // repeat passes the receipts of old to told, if u is the same message.
-func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
+func (r *Room) repeat(s *Member, key string, old, u *use, told func(Receipt)) error {
 	if old.sum != u.sum {
 		return ErrKeyUsed
 	}
@@ -139,6 +139,8 @@ func (r *Room) repeat(s *Member, old, u *use, told func(Receipt)) error {
 		if known, err = r.answersOf(s, old, u.to); err != nil {
 			return err
 		}
+		u.at, u.told = old.at, slices.Clone(known)
+		r.keys.replace(s.nick, key, old, u)
 	} else {
 		if !slices.Equal(old.to, u.to) {
 			return ErrKeyUsed
@@ -267,13 +269,15 @@ func (ks *usedKeys) add(nick, key string, u *use) {
 	ks.count += u.answers()
 }
 
-// full reports whether u would exceed a limit.
+// full reports whether u would be too much. A nick may have a hundredth of what the others leave, so
+// that a few hundred nicks can't use up everyone's keys.
 func (ks *usedKeys) full(nick string, u *use) bool {
-	n := u.answers()
+	own := 0
 	for _, other := range ks.of[nick] {
-		n += other.answers()
+		own += other.answers()
 	}
-	return n > MaxKeys || ks.count+u.answers() > maxKeysAll
+	left := maxKeysAll - (ks.count - own)
+	return own+u.answers() > min(MaxKeys, left/100)
 }
 
 // sweep removes old keys: those of nick and, once a minute, those of all nicks.
@@ -304,8 +308,22 @@ func (ks *usedKeys) remove(nick, key string, u *use) {
 	}
 }
 
-// note records a receipt, and returns the callers that wait for it. When all receipts are there and nothing
-// was stored, the key is free again.
+// replace has u in place of a loaded use, unless that is too much: it knows the answers.
+func (ks *usedKeys) replace(nick, key string, old, u *use) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.of[nick][key] != old {
+		return
+	}
+	ks.remove(nick, key, old)
+	if ks.full(nick, u) {
+		u = old
+	}
+	ks.add(nick, key, u)
+}
+
+// note remembers an answer, and returns who waits for it. When all are there and nothing was stored,
+// the key is free again.
 func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(Receipt)) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()

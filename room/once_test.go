@@ -190,6 +190,32 @@ func TestOnceLimits(t *testing.T) {
 	})
 }
 
+// TestOnceOfMany: nicks that use as many keys as they can leave some for everyone who comes later.
+func TestOnceOfMany(t *testing.T) {
+	ks := usedKeys{of: map[string]map[string]*use{}}
+	uses := func(nick string, most int) (n int) {
+		for ; n < most; n++ {
+			u := &use{}
+			if ks.full(nick, u) {
+				break
+			}
+			ks.add(nick, fmt.Sprint(n), u)
+		}
+		return n
+	}
+	for i := range 200 {
+		uses(fmt.Sprint("greedy", i), MaxKeys)
+	}
+	for i := range 100 {
+		if n := uses(fmt.Sprint("modest", i), 50); n < 50 {
+			t.Fatalf("after %d nicks, one may use %d keys", 200+i, n)
+		}
+	}
+	if ks.count > maxKeysAll {
+		t.Errorf("%d keys are remembered", ks.count)
+	}
+}
+
 // TestOnceFull: a retry after a crash knows whose inbox was full when the message got its place.
 func TestOnceFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -205,6 +231,50 @@ func TestOnceFull(t *testing.T) {
 		h = h.restart(true)
 		h.options.InboxMax = 1
 		like(t, two, h.join("carol").once(t, "2", "two", "bob", "dave"))
+		h.Close()
+		h.store.close()
+	})
+}
+
+// TestOnceReadsOnce: after a restart only the first retry looks into the recipients' histories.
+func TestOnceReadsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
+		first := h.join("carol").once(t, "1", "hi", "bob", "dave", "nobody")
+		h = h.restart(true)
+		carol := h.join("carol")
+		like(t, first, carol.once(t, "1", "hi", "bob", "dave", "nobody"))
+		h.store.set(func() { h.store.broken = true })
+		like(t, first, carol.once(t, "1", "hi", "bob", "dave", "nobody"))
+		h.store.set(func() { h.store.broken = false })
+		carol.refusesOnce(t, ErrKeyUsed, "1", "hi", "bob")
+		h.Close()
+		h.store.close()
+	})
+}
+
+// TestOnceRefusedCount: recipients who are named only in retries count, too.
+func TestOnceRefusedCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		carol := h.join("carol")
+		for i := range 20 {
+			carol.once(t, fmt.Sprint(i), "hi", "bob")
+		}
+		h = h.restart(true)
+		carol = h.join("carol")
+		to := []string{"bob"}
+		for i := range 99 {
+			to = append(to, fmt.Sprint("nobody", i))
+		}
+		for i := range 20 {
+			carol.once(t, fmt.Sprint(i), "hi", to...)
+		}
+		h.keys.mu.Lock()
+		if h.keys.count > MaxKeys {
+			t.Errorf("%d answers are remembered", h.keys.count)
+		}
+		h.keys.mu.Unlock()
 		h.Close()
 		h.store.close()
 	})

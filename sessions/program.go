@@ -297,7 +297,8 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 		return false
 	}
 	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	failed := p.replay(p.ctx, past, ask, func(m []*room.Message) int { return p.showPast(f, m) })
+	show := func(m []*room.Message) int { return p.showPast(f, m) }
+	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), result.ReadingRoom, show)
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"

@@ -86,6 +86,22 @@ func TestReadingCountsAgainstTheRate(t *testing.T) {
 	}
 }
 
+// What tail and SINCE search counts, also where it is too much to be given.
+func TestRefusedReplayCountsAgainstTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := reader(5)
+		began := time.Now()
+		refused := func(yield func(room.Page, error) bool) {
+			yield(room.Page{Searched: 25 * messageWorth * searchedWorth}, room.ErrSearchLimit)
+		}
+		got := a.replay(a.ctx, refused, result.ReadingRoom, func([]*room.Message) int { return 0 })
+		if f, _ := got.(result.Failure); f.Reason != result.TooLongAgo || time.Since(began) != time.Second {
+			t.Errorf("%+v after %v, want a refusal after a second", got, time.Since(began))
+		}
+		a.out.close(errQuit)
+	})
+}
+
 // Whoever is gone has no more read for them, and waits no longer.
 func TestReadingEndsWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -45,8 +46,12 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
+	doing := result.ReadingRoom
+	if call.Direct {
+		doing = result.ReadingHistory
+	}
 	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
-	if failed := s.replay(ctx, o, ask, past); failed != nil {
+	if failed := s.replay(ctx, o.Replay(ctx, ask), doing, past); failed != nil {
 		return failed
 	}
 	for {
@@ -59,27 +64,24 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 }
 
-// replay shows what was before o; show returns how many bytes that are. It counts against the
-// rate, as reading does.
+// replay shows pages of the past; show returns how many bytes one is. It counts against the rate, as
+// reading does, also where too much would have to be shown, and nothing is.
 func (s *session) replay(
-	ctx context.Context, o *room.Observer, ask room.Replay, show func([]*room.Message) int,
+	ctx context.Context, pages iter.Seq2[room.Page, error], doing result.Reason, show func([]*room.Message) int,
 ) result.Result {
 	work := 0
-	for page, err := range o.Replay(ctx, ask) {
+	for page, err := range pages {
 		work += page.Searched/searchedWorth + show(page.Messages)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, room.ErrSearchLimit):
-			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
-		case err != nil && ask.Room:
-			return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
-		case err != nil:
-			return s.failed(result.Failure{Reason: result.ReadingHistory, Err: err})
-		case !s.manager.rate.charge(s.member.Nick(), work/messageWorth, func() {}, ctx.Done()):
+		if ctx.Err() != nil || !s.manager.rate.charge(s.member.Nick(), work/messageWorth, func() {}, ctx.Done()) {
 			return nil
 		}
 		work %= messageWorth
+		switch {
+		case errors.Is(err, room.ErrSearchLimit):
+			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
+		case err != nil:
+			return s.failed(result.Failure{Reason: doing, Err: err})
+		}
 	}
 	return nil
 }
