@@ -256,7 +256,7 @@ func TestOnceReadsOnce(t *testing.T) {
 // TestOnceRefusedCount: recipients who are named only in retries count, too.
 func TestOnceRefusedCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := build(t, &fakeSettings{of: map[string]Preferences{}}, nil)
+		h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 		carol := h.join("carol")
 		for i := range 20 {
 			carol.once(t, fmt.Sprint(i), "hi", "bob")
