@@ -28,6 +28,9 @@ func (r *rig) remember(all []past) {
 	id := 0
 	for _, p := range all {
 		p.Time, p.Text = time.Now().UTC(), strings.Repeat("x", p.size)
+		if len(p.To) == 0 {
+			p.Room = room.Lobby
+		}
 		for range p.n {
 			id++
 			p.ID = fmt.Sprintf("%011d", id)
@@ -152,7 +155,7 @@ func TestSearchBehindWhoIsBlocked(t *testing.T) {
 func TestMuchThatIsTaken(t *testing.T) {
 	const lines = 1234
 	while(t, options{past: []past{{lines, 100, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}}}}, func(r *rig) {
-		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox"})
+		c := r.connect(visit{user: "mallory", key: "mallory", command: "inbox --json"})
 		c.leaves()
 		c.clean("mallory")
 		if n := strings.Count(c.received(), strings.Repeat("x", 100)); n != lines {
@@ -162,7 +165,7 @@ func TestMuchThatIsTaken(t *testing.T) {
 			n, err := r.store.Waiting("mallory")
 			return n == 0 && err == nil
 		})
-		all := r.connect(visit{user: "mallory", key: "mallory", command: "inbox all 10000"})
+		all := r.connect(visit{user: "mallory", key: "mallory", command: "inbox all 10000 --json"})
 		all.leaves()
 		if n := strings.Count(all.received(), strings.Repeat("x", 100)); n != lines {
 			t.Errorf("%d messages are in the past", n)
