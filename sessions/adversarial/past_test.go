@@ -66,7 +66,7 @@ func (r *rig) visits(nick string) (n int) {
 func TestMuchThatIsNotTaken(t *testing.T) {
 	const each, lines = 4, 3000
 	while(t, options{within: time.Hour, past: []past{
-		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
+		{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}},
 		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
 	}}, func(r *rig) {
 		before, searched := now(), r.store.Stats().Searched
@@ -124,7 +124,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 func TestSearchBehindWhoIsBlocked(t *testing.T) {
 	const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
 	while(t, options{past: []past{
-		{1, 10, room.Message{Kind: room.KindSay, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, From: "carol"}},
+		{1, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "carol"}},
 	}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory"})
 		c.types("/block carol\n/block bob\n")

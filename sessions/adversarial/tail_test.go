@@ -28,7 +28,7 @@ func (r *rig) tails(n int, command string) (all []*rawssh.Client) {
 // limit of a session; then it is ended. Nobody else is any slower for it.
 func TestTailsThatAreNotRead(t *testing.T) {
 	const lines = 3000
-	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}}}
+	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}}
 	while(t, options{within: time.Hour, past: past}, func(r *rig) {
 		before := now()
 		for _, c := range r.tails(room.MaxObservers, "tail --since 00000000000") {
