@@ -93,11 +93,17 @@ func (c *chatroom) leave(nick string) {
 	delete(c.muted, nick)
 }
 
-// tell shows a change of who is in it to those who are.
+// tell shows a change of who is in it to those who are, if it is private. In a public room anybody could
+// fill all screens by joining and leaving.
 func (c *chatroom) tell(change *Change) {
+	if !c.Private {
+		return
+	}
 	u := &Update{Presence: change}
-	for _, p := range c.here {
-		p.put(u)
+	for nick, p := range c.here {
+		if !c.muted[nick] {
+			p.put(u)
+		}
 	}
 }
 

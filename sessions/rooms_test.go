@@ -122,3 +122,22 @@ func TestTailOfARoom(t *testing.T) {
 	tail.neverSaw("secret")
 	tail.neverSaw("elsewhere")
 }
+
+// TestJoiningAPrivateRoom: who is in it sees who comes and goes; an invitation is a message.
+func TestJoiningAPrivateRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol, dave := r.terminal("bob", r.addr), r.terminal("carol", r.addr), r.terminal("dave", r.addr)
+	bob.enters("/join #plans", "you made #plans")
+	bob.enters("/room private", "#plans is private")
+	bob.enters("/room invite carol", "delivered to carol")
+	carol.sees("[bob -> you] I invite you to #plans")
+	carol.enters("/join #plans", "you are in #plans")
+	bob.sees("carol joined #plans")
+	carol.enters("/leave", "you left #plans")
+	bob.sees("carol left #plans")
+	bob.enters("/leave", "you left #plans")
+	carol.enters("/join #plans", "you are in #plans")
+	carol.enters("/room", "owned by carol")
+	dave.neverSaw("plans")
+}

@@ -28,9 +28,6 @@ func (r *rig) remember(all []past) {
 	id := 0
 	for _, p := range all {
 		p.Time, p.Text = time.Now().UTC(), strings.Repeat("x", p.size)
-		if len(p.To) == 0 {
-			p.Room = room.Lobby
-		}
 		for range p.n {
 			id++
 			p.ID = fmt.Sprintf("%011d", id)
@@ -73,7 +70,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 		each = 4
 	}
 	while(t, options{within: time.Hour, past: []past{
-		{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}},
+		{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}},
 		{lines, 4000, room.Message{Kind: room.KindDirect, From: "dora", To: []string{"mallory"}}},
 	}}, func(r *rig) {
 		before, searched := now(), r.store.Stats().Searched
@@ -131,7 +128,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 func TestSearchBehindWhoIsBlocked(t *testing.T) {
 	const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
 	while(t, options{past: []past{
-		{1, 10, room.Message{Kind: room.KindSay, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, From: "carol"}},
+		{1, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "carol"}},
 	}}, func(r *rig) {
 		c := r.connect(visit{user: "mallory"})
 		c.types("/block carol\n/block bob\n")

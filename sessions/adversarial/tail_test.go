@@ -31,7 +31,7 @@ func TestTailsThatAreNotRead(t *testing.T) {
 	if full {
 		lines = 3000
 	}
-	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, From: "dora"}}}
+	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}}
 	while(t, options{within: time.Hour, past: past}, func(r *rig) {
 		before := now()
 		for _, c := range r.tails(room.MaxObservers, "tail --since 00000000000") {
