@@ -151,7 +151,8 @@ func (p *program) tell(f protocol.Frame) { p.out.tell(string(protocol.Append(nil
 
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
-	words := strings.TrimPrefix(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))), "* ")
+	line := strings.TrimSpace(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))))
+	words := strings.TrimPrefix(line, "* ")
 	p.tell(protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})
 }
 
