@@ -214,13 +214,13 @@ func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
 // loadKeys finds the keys of the last day in a history, once.
 func (r *Room) loadKeys(owner string) error {
 	ks := &r.keys
+	since := time.Now().Add(-keyTime)
+	if ks.started.Before(since) || ks.hasLoaded(owner) {
+		return nil
+	}
 	ks.loading.Lock()
 	defer ks.loading.Unlock()
-	ks.mu.Lock()
-	loaded := ks.loaded[owner]
-	ks.mu.Unlock()
-	since := time.Now().Add(-keyTime)
-	if loaded || ks.started.Before(since) {
+	if ks.hasLoaded(owner) { // meanwhile
 		return nil
 	}
 	most := MaxKeys
@@ -248,6 +248,12 @@ func (r *Room) loadKeys(owner string) error {
 		}
 	}
 	return nil
+}
+
+func (ks *usedKeys) hasLoaded(owner string) bool {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return ks.loaded[owner]
 }
 
 // add notes a use. ks.mu is held, as in full, sweep and remove.
