@@ -14,7 +14,8 @@ import sys
 import time
 
 SSH = ["ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15"]
-VOTE = re.compile(r"(?<!\S)([a-z0-9][a-z0-9._-]*?)(\+\+|--)(?!\S)")
+MOST = 10_000  # names that are counted: people can make up any number of them
+VOTE = re.compile(r"(?<!\S)([a-z0-9][a-z0-9._-]{0,31}?)(\+\+|--)(?!\S)")
 
 
 class Bot:
@@ -56,8 +57,9 @@ class Bot:
     def said(self, m):
         """Counts the votes of all room messages, past ones too. Answers only live messages."""
         for nick, sign in VOTE.findall(m["MSG"].lower()):
-            if nick != m["FROM"]:
-                self.state["karma"][nick] = self.state["karma"].get(nick, 0) + (1 if sign == "++" else -1)
+            karma = self.state["karma"]
+            if nick != m["FROM"] and (nick in karma or len(karma) < MOST):
+                karma[nick] = karma.get(nick, 0) + (1 if sign == "++" else -1)
         self.save(m["ID"])
         if not m.get("REPLAY"):
             self.answer(m)

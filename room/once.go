@@ -220,13 +220,13 @@ func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
 // loadKeys searches the last day of a history for retry keys, once.
 func (r *Room) loadKeys(owner string) error {
 	ks := &r.keys
+	since := time.Now().Add(-keyTime)
+	if ks.started.Before(since) || ks.hasLoaded(owner) {
+		return nil
+	}
 	ks.loading.Lock()
 	defer ks.loading.Unlock()
-	ks.mu.Lock()
-	loaded := ks.loaded[owner]
-	ks.mu.Unlock()
-	since := time.Now().Add(-keyTime)
-	if loaded || ks.started.Before(since) {
+	if ks.hasLoaded(owner) { // meanwhile
 		return nil
 	}
 	most := MaxKeys
@@ -260,7 +260,13 @@ func (r *Room) loadKeys(owner string) error {
 	return nil
 }
 
-// add records a use. ks.mu is held, as in full, sweep and remove.
+func (ks *usedKeys) hasLoaded(owner string) bool {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return ks.loaded[owner]
+}
+
+// add notes a use. ks.mu is held, as in full, sweep and remove.
 func (ks *usedKeys) add(nick, key string, u *use) {
 	if ks.of[nick] == nil {
 		ks.of[nick] = map[string]*use{}

@@ -253,6 +253,17 @@ func TestOnceReadsOnce(t *testing.T) {
 	})
 }
 
+// TestOnceDoesNotWait: who has sent with a key does not wait while somebody else's history is read.
+func TestOnceDoesNotWait(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol := h.join("carol")
+		carol.once(t, "1", "hi", "bob")
+		h.keys.loading.Lock()
+		defer h.keys.loading.Unlock()
+		same(t, "meanwhile", carol.once(t, "2", "hi", "bob").words(), "bob offline")
+	})
+}
+
 // TestOnceRefusedCount: recipients who are named only in retries count, too.
 func TestOnceRefusedCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,6 +20,26 @@ func TestFramesAreShared(t *testing.T) {
 	}
 }
 
+// LIST grows with the number of people: a program that is slow has many changes waiting, but no LIST for
+// each of them. The newest serves for all.
+func TestListsAreNotKept(t *testing.T) {
+	m := &Manager{cfg: Config{Room: new(room.Room)}}
+	slow := &program{session: &session{manager: m}}
+	for range 3 {
+		u := &room.Update{Presence: &room.Change{}}
+		slow.Put(u, nil)
+		m.frames(nil, []item{{event: u}}) // a program that is not slow
+	}
+	for _, it := range slow.queue {
+		for _, kept := range it.event.Rendered.Range {
+			t.Errorf("%s is kept", kept.(func() []byte)())
+		}
+	}
+	if got := m.frames(nil, slow.queue[:1]); string(got) != `{"CMD":"LIST","DATA":[]}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What came before LIST is not told behind it, except messages.
 func TestListIsNewerThanChanges(t *testing.T) {
 	said, came := item{event: &room.Update{Message: &room.Message{}}}, item{event: &room.Update{Presence: &room.Change{}}}

@@ -100,28 +100,43 @@ func bye(cause error) string {
 	return string(protocol.Append(nil, f))
 }
 
-// framed is the key of an update's frame in Update.Rendered.
+// framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
+
+// list is everyone who is here, after the newest change that programs were told. Those who are slow get
+// this one for older changes, too: a LIST for each would be much to keep.
+type list struct {
+	of    *room.Update
+	frame func() []byte
+}
+
+// noteChange makes LIST new. It is called for each program in turn, with the room's lock held.
+func (m *Manager) noteChange(u *room.Update) {
+	if now := m.list.Load(); now == nil || now.of != u {
+		m.list.Store(&list{u, sync.OnceValue(func() []byte {
+			return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
+		})})
+	}
+}
 
 // frames renders what the room puts to a program. A frame is the same for all of them: it is made
 // once, by the first.
 func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
+		if it.event.Presence != nil {
+			dst = append(dst, m.list.Load().frame()...)
+			continue
+		}
 		once, ok := it.event.Rendered.Load(framed{})
 		if !ok {
-			forAll := sync.OnceValue(func() []byte { return m.frame(it.event) })
+			forAll := sync.OnceValue(func() []byte {
+				return protocol.Append(nil, protocol.OfMessage(it.event.Message))
+			})
 			once, _ = it.event.Rendered.LoadOrStore(framed{}, forAll)
 		}
 		dst = append(dst, once.(func() []byte)()...)
 	}
 	return dst
-}
-
-func (m *Manager) frame(u *room.Update) []byte {
-	if u.Message != nil {
-		return protocol.Append(nil, protocol.OfMessage(u.Message))
-	}
-	return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
 }
 
 // print queues a frame, waiting while much is queued.
@@ -136,7 +151,8 @@ func (p *program) tell(f protocol.Frame) { p.out.tell(string(protocol.Append(nil
 
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
-	words := strings.TrimPrefix(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))), "* ")
+	line := strings.TrimSpace(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))))
+	words := strings.TrimPrefix(line, "* ")
 	p.tell(protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})
 }
 
@@ -361,6 +377,9 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 			p.held[u.Message.ID] = shown
 		}
 		shown = nil
+	}
+	if u.Presence != nil {
+		p.manager.noteChange(u)
 	}
 	it := item{event: u, shown: shown}
 	if p.live {

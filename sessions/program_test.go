@@ -369,7 +369,7 @@ func TestProgramsAreTreatedLikePeople(t *testing.T) {
 	bob, sam := r.joins("bob"), r.joins("guestsam")
 	r.registers("carol")
 	olivia.enters("/mute bob", "muted bob")
-	if f := bob.frame(); f.Code != protocol.Notice || !strings.Contains(f.Reason, "muted") {
+	if f := bob.frame(); f.Code != protocol.Notice || !strings.HasPrefix(f.Reason, "olivia muted you") {
 		t.Errorf("got %+v", f)
 	}
 	bob.writes(`{"CMD":"SEND","MSG":"x"}`, `{"CMD":"SEND","MSG":"x","TO":"carol"}`)
