@@ -170,6 +170,20 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
+// RoomNames returns the names of the rooms that the person may know of, in any order, for completion. It
+// answers from memory.
+func (s *Member) RoomNames() (names []string) {
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, c := range r.rooms {
+		if c.access(s.nick).See {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Rooms returns the rooms that the person may know of: the lobby, those joined, in the order of
 // joining, then the others by name. Errors wrap [ErrStorage]: the counts of some are missing.
 func (s *Member) Rooms() ([]RoomSummary, error) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"whoelse/keys/nick"
 )
 
 // What Tab may cost. Over the rate, which is more than anybody presses it, it does
@@ -16,7 +18,7 @@ const (
 	mostShown     = 40
 )
 
-// complete answers Tab: commands at the beginning of a line, nicks everywhere. It
+// complete answers Tab: commands at the beginning of a line, nicks and rooms everywhere. It
 // runs on the reading goroutine.
 func (s *session) complete(line string, pos int) (string, int, bool) {
 	if s.tabs == nil {
@@ -38,7 +40,7 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 	}
 	if len(candidates) == 1 {
 		done = candidates[0] + " "
-		if start == 0 && Grammar.Find(candidates[0]) == nil {
+		if start == 0 && Grammar.Find(candidates[0]) == nil && !strings.HasPrefix(word, nick.RoomMark) {
 			done = candidates[0] + ": " // a sentence that starts with a nick
 		}
 		tail = strings.TrimPrefix(tail, " ")
@@ -52,7 +54,12 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 func (s *session) candidates(start int, word string) (list []string, all bool) {
 	slash := strings.HasPrefix(word, "/")
 	word = strings.ToLower(word)
-	if !slash {
+	switch {
+	case strings.HasPrefix(word, nick.RoomMark):
+		for _, name := range s.member.RoomNames() {
+			list = append(list, nick.RoomMark+name)
+		}
+	case !slash:
 		list = s.nicksAround(word, 0, mostNicks)
 	}
 	if start == 0 {

@@ -50,6 +50,8 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 		t.Errorf("dave closes it: %q", got)
 	}
 	dave.typed("\t")
+	dave.enters("/topic #pl\t", "there is no room #pl,")
+	bob.enters("/topic #pl\t", "topic of #plans: a secret party")
 	dave.enters("/rooms", "#lobby")
 	dave.neverSaw("plans")
 	dave.neverSaw("secret")
