@@ -3,6 +3,7 @@ package sessions
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -41,12 +42,13 @@ type program struct {
 	live  bool       // updates go to the outbox; before, they wait in queue
 	queue []item
 	bytes int                   // in queue
+	rooms map[string]bool       // beside the lobby, that it hears
 	held  map[string]func(bool) // the shown functions of direct messages, by ID; nil once it ended
 }
 
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
-	p := &program{session: s, held: map[string]func(bool){}}
+	p := &program{session: s, rooms: map[string]bool{}, held: map[string]func(bool){}}
 	s.frames.Store(true)
 	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
 	log.Info("session began", "program", true)
@@ -212,16 +214,19 @@ func (p *program) handle(f protocol.Frame) {
 		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
 		return
 	}
-	inRoom := f.CMD == protocol.JoinRoom || f.CMD == protocol.Send && f.Room != ""
-	if inRoom && f.Room != room.Lobby {
-		p.print(f.Failed(protocol.NoSuchRoom, "there is one room: "+room.Lobby))
-		return
+	if f.Room != "" {
+		name, err := nick.Room(nick.RoomMark + strings.TrimPrefix(f.Room, nick.RoomMark))
+		if err != nil {
+			p.fail(f, p.roomFailed(text.Cut(text.CleanLine(f.Room), 32), room.ErrNoRoom))
+			return
+		}
+		f.Room = name
 	}
 	switch f.CMD {
 	case protocol.Join:
 		p.join(f)
-	case protocol.JoinRoom: // JOIN has entered it
-		p.print(f.Done())
+	case protocol.JoinRoom:
+		p.joinRoom(f)
 	case protocol.Send:
 		p.send(f)
 	case protocol.Read:
@@ -365,11 +370,11 @@ func ofOtherRoom(u *room.Update) bool {
 
 // Put implements room.Sink. A direct message is shown when READ names it.
 func (p *program) Put(u *room.Update, shown func(bool)) {
-	if ofOtherRoom(u) { // the protocol knows the lobby alone
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ofOtherRoom(u) && (u.Message == nil || !p.rooms[u.Message.Room]) {
+		return // which another session of this nick is in
+	}
 	if shown != nil && isDirect(u.Message) {
 		if p.held == nil || len(p.held) >= maxHeld {
 			go shown(false)
@@ -436,7 +441,27 @@ func (p *program) answer(f protocol.Frame, r result.Receipt) {
 	p.tell(f.OfReceipt(r, render.Reason(r, p.style(), time.Now())))
 }
 
-// say says something to everyone.
+// joinRoom has the program hear a room from now on, and its nick be in it.
+func (p *program) joinRoom(f protocol.Frame) {
+	if f.Room != room.Lobby { // where JOIN has brought it
+		if p.observer != nil {
+			p.print(f.Failed(protocol.NotAllowed, "a hidden program hears the lobby alone"))
+			return
+		}
+		if _, err := p.member.JoinRoom(f.Room, p.mayMakeRooms()); err != nil {
+			p.fail(f, p.roomFailed(f.Room, err))
+			return
+		}
+		p.mu.Lock()
+		p.rooms[f.Room] = true
+		p.mu.Unlock()
+	}
+	ack := f.Done()
+	ack.Room = f.Room
+	p.print(ack)
+}
+
+// say says something to everyone in a room.
 func (p *program) say(f protocol.Frame, call parse.Call) {
 	bytes := quota.Record(call.Key+call.Text, nil)
 	if err := p.charge(bytes); err != nil {
@@ -448,7 +473,8 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 		kind = room.KindMe
 	}
 	p.pending.add(1)
-	err := p.member.Once(call.Key, room.Lobby, kind, nil, call.Text, func(got room.Receipt) {
+	in := cmp.Or(f.Room, room.Lobby)
+	err := p.member.Once(call.Key, in, kind, nil, call.Text, func(got room.Receipt) {
 		defer p.pending.add(-1)
 		if got.Err != nil || got.Again {
 			p.refund(bytes)
@@ -461,7 +487,7 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 	if err != nil {
 		p.pending.add(-1)
 		p.refund(bytes)
-		p.fail(f, p.notOnce(call.Key, room.Lobby, err))
+		p.fail(f, p.notOnce(call.Key, in, err))
 	}
 }
 
@@ -512,7 +538,7 @@ func (p *program) readInbox(wanted map[string]bool) error {
 func (p *program) history(f protocol.Frame) {
 	n := linesAsked(parse.Call{N: f.N})
 	if f.With == "" {
-		p.pages(f, p.member.History(p.ctx, n), result.ReadingRoom)
+		p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
 		return
 	}
 	with, err := nick.ParseAny(f.With)
@@ -533,7 +559,7 @@ func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doi
 		case p.ctx.Err() != nil:
 			return
 		case err != nil && !errors.Is(err, room.ErrSearchLimit):
-			p.fail(f, p.failed(result.Failure{Reason: doing, Err: err}))
+			p.fail(f, p.failedIn(f.Room, doing, err))
 			return
 		}
 		if !p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done()) {

@@ -195,7 +195,8 @@ func TestProgramsAreRefused(t *testing.T) {
 		`{"CMD":"SEND","MSG":"x","TO":["carol"],"ME":true}`:                protocol.BadField,
 		`{"CMD":"SEND","MSG":"x","TO":[1]}`:                                protocol.BadField,
 		`{"CMD":"JOINROOM"}`:                                               protocol.BadField,
-		`{"CMD":"JOINROOM","ROOM":"attic"}`:                                protocol.NoSuchRoom,
+		`{"CMD":"JOINROOM","ROOM":"-attic"}`:                               protocol.NoSuchRoom,
+		`{"CMD":"HISTORY","ROOM":"attic"}`:                                 protocol.NoSuchRoom,
 		`{"CMD":"SEND","MSG":"x","ROOM":"attic"}`:                          protocol.NoSuchRoom,
 		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 protocol.NoSuchNick,
 		`{"CMD":"HISTORY","N":10001}`:                                      protocol.BadField,
@@ -210,14 +211,32 @@ func TestProgramsAreRefused(t *testing.T) {
 	}
 }
 
-// There is one room, which programs may name.
-func TestProgramsRoom(t *testing.T) {
+// A program hears the lobby and the rooms that it joins, not those where its nick is otherwise.
+func TestProgramsRooms(t *testing.T) {
 	t.Parallel()
-	bob := newRig(t).joins("bob")
-	bob.writes(`{"CMD":"JOINROOM","ROOM":"lobby","REF":"1"}`, `{"CMD":"SEND","MSG":"hi","ROOM":"lobby"}`)
-	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOINROOM","REF":"1"}`,
-		`{"CMD":"MSG","TYPE":"ALL","FROM":"bob","MSG":"hi","ROOM":"lobby"}`,
-		`{"CMD":"ACK","TYPE":"OKAY","OF":"SEND","STATUS":"delivered"}`)
+	r := newRig(t)
+	bob, alice := r.joins("bob"), r.joins("alice")
+	joined := `{"CMD":"ACK","TYPE":"OKAY","OF":"JOINROOM","ROOM":"ops"}`
+	bob.writes(`{"CMD":"JOINROOM","ROOM":"lobby","REF":"1"}`, `{"CMD":"JOINROOM","ROOM":"#Ops"}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOINROOM","REF":"1","ROOM":"lobby"}`, joined)
+	other := r.joins("bob")
+	alice.writes(`{"CMD":"SEND","MSG":"x","ROOM":"ops"}`)
+	if f := alice.frame(); f.Code != "not-in-room" {
+		t.Errorf("got %+v", f)
+	}
+	alice.writes(`{"CMD":"JOINROOM","ROOM":"ops"}`, `{"CMD":"SEND","MSG":"red","ROOM":"ops"}`, `{"CMD":"SEND","MSG":"hi"}`)
+	red := `{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"red","ROOM":"ops"}`
+	hi := `{"CMD":"MSG","TYPE":"ALL","FROM":"alice","MSG":"hi","ROOM":"lobby"}`
+	bob.gets(red, hi)
+	other.gets(hi)
+	alice.gets(joined, red)
+	bob.writes(`{"CMD":"HISTORY","ROOM":"ops"}`)
+	bob.gets(strings.Replace(red, "}", `,"REPLAY":true}`, 1), `{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`)
+	hidden := r.joins("bob", `,"HIDDEN":true`)
+	hidden.writes(`{"CMD":"JOINROOM","ROOM":"ops"}`)
+	if f := hidden.frame(); f.Code != protocol.NotAllowed {
+		t.Errorf("got %+v", f)
+	}
 }
 
 // Three lines in a row that are no frames end the session; a good one between them begins anew.

@@ -49,9 +49,13 @@ func (s *session) enterRoom(name string) {
 	s.term.SetPrompt(prompt)
 }
 
-func (s *session) join(call parse.Call) result.Result {
+func (s *session) mayMakeRooms() bool {
 	makers := s.manager.cfg.RoomMakers
-	made, err := s.member.JoinRoom(call.Room, makers == EverybodyMakes || makers == OperatorsMake && s.operator())
+	return makers == EverybodyMakes || makers == OperatorsMake && s.operator()
+}
+
+func (s *session) join(call parse.Call) result.Result {
+	made, err := s.member.JoinRoom(call.Room, s.mayMakeRooms())
 	if err != nil {
 		return s.roomFailed(call.Room, err)
 	}
