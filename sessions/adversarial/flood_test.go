@@ -128,6 +128,7 @@ func TestSessionsOpenedAndClosed(t *testing.T) {
 
 // Whoever reads no answers is held up by that, and costs next to nothing meanwhile.
 func TestUnreadAnswers(t *testing.T) {
+	onlyFull(t)
 	global := func(name string) []byte { return append(rawssh.Str([]byte{rawssh.GlobalRequest}, name), 1) }
 	session := rawssh.Opening("session", 0, 1<<20, 1<<15, nil)
 	for name, next := range map[string]func(i int) []byte{

@@ -24,6 +24,7 @@ func (r *rig) hungUp(c *rawssh.Client) {
 // they stopped.
 func TestSilence(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	const within = 4 * time.Second
 	cases := map[string]func(r *rig) *rawssh.Client{
 		"nothing":        func(r *rig) *rawssh.Client { return r.stranger(rawssh.Connect) },

@@ -14,6 +14,7 @@ import (
 // holds: a command that waits for input at once, and nothing, or a channel without a shell,
 // when its time for a shell is over.
 func TestStaleConnections(t *testing.T) {
+	t.Parallel()
 	holds := map[string]func(r *rig, c *gossh.Client){
 		"nothing": func(*rig, *gossh.Client) {},
 		"a channel": func(r *rig, c *gossh.Client) {

@@ -27,10 +27,8 @@ func (r *rig) tails(n int, command string) (all []*rawssh.Client) {
 // A tail that is not read holds a page of what was said, and what is said meanwhile up to the
 // limit of a session; then it is ended. Nobody else is any slower for it.
 func TestTailsThatAreNotRead(t *testing.T) {
-	lines := 1000 // 4 MB, more than each may cost
-	if full {
-		lines = 3000
-	}
+	onlyFull(t)
+	const lines = 3000
 	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}}
 	while(t, options{within: time.Hour, past: past}, func(r *rig) {
 		before := now()
