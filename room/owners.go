@@ -177,7 +177,7 @@ func (s *Member) GuestsIn(name string, allowed bool) error {
 }
 
 // SetPrivate makes a room private: those with a key who are in it and online are its members, others have
-// to be invited. A room that is not private any more begins without what was said before.
+// to be invited. A room that is not private any more begins without a topic and what was said before.
 func (s *Member) SetPrivate(name string, private bool) error {
 	r := s.room
 	r.setting.Lock()
@@ -202,7 +202,7 @@ func (s *Member) SetPrivate(name string, private bool) error {
 // publicAgain ends that a room is private. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
 	err := r.silently(info, by, func() error {
-		info.Private, info.Members = false, nil
+		info.Private, info.Members, info.Topic = false, nil, ""
 		return r.options.Rooms.Store.Save(info)
 	})
 	if err != nil {
