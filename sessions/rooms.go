@@ -51,8 +51,12 @@ func (s *session) enterRoom(name string) {
 
 func (s *session) join(call parse.Call) result.Result {
 	makers := s.manager.cfg.RoomMakers
-	made, err := s.member.JoinRoom(call.Room, makers == EverybodyMakes || makers == OperatorsMake && s.operator())
+	muted := s.muted() // the name of a new room would be read by others
+	made, err := s.member.JoinRoom(call.Room, muted == nil && (makers == EverybodyMakes || makers == OperatorsMake && s.operator()))
 	if err != nil {
+		if muted != nil && errors.Is(err, room.ErrNoRoom) {
+			return muted
+		}
 		return s.roomFailed(call.Room, err)
 	}
 	s.enterRoom(call.Room)
@@ -189,6 +193,9 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 
 // inviteTo lets somebody into a room, and tells them so with a direct message from the person.
 func (s *session) inviteTo(name, nick string) result.Result {
+	if muted := s.muted(); muted != nil {
+		return muted
+	}
 	if !s.known(nick) {
 		return s.nobody(nick)
 	}
