@@ -177,7 +177,8 @@ func (s *Member) GuestsIn(name string, allowed bool) error {
 }
 
 // SetPrivate makes a room private: those with a key who are in it and online are its members, others have
-// to be invited. A room that is not private any more begins without a topic and what was said before.
+// to be invited. A room that is not private any more begins without a topic and what was said before,
+// and counts as one made: ErrMadeMost.
 func (s *Member) SetPrivate(name string, private bool) error {
 	r := s.room
 	r.setting.Lock()
@@ -196,6 +197,10 @@ func (s *Member) SetPrivate(name string, private bool) error {
 		r.mu.Unlock()
 		return r.saveRoom(info, func(i *RoomInfo) { i.Private = true })
 	}
+	if r.made[s.nick] >= MaxMade { // each sets a file aside that nothing removes
+		return ErrMadeMost
+	}
+	r.made[s.nick]++
 	return r.publicAgain(info, s.nick)
 }
 

@@ -2,9 +2,13 @@ package sessions_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"whoelse/room"
 )
 
 // TestMutedInvites: a muted person puts nothing before others by way of an invitation, and lets nobody in.
@@ -36,6 +40,27 @@ func TestPublicAgainIsSilent(t *testing.T) {
 	dave.enters("/rooms", "#plans")
 	dave.enters("/topic", "topic")
 	dave.neverSaw("secret")
+}
+
+// TestPublicAgainAndAgain: a room that becomes public sets a file aside, so that one nick can do that only so often.
+func TestPublicAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.terminal("bob", r.addr)
+	bob.enters("/join #plans", "you made #plans")
+	for i := range room.MaxMade {
+		bob.enters("/room private", "#plans is private")
+		bob.enters(fmt.Sprint("secret", i), fmt.Sprint("bob: secret", i))
+		bob.enters("/room public")
+	}
+	bob.sees("5 rooms")
+	aside, err := os.ReadDir(filepath.Join(r.dir, "history", "rooms", ".retired"))
+	if err != nil || len(aside) != room.MaxMade-1 {
+		t.Errorf("%d files are set aside, error %v", len(aside), err)
+	}
+	if got := runs(t, r, dial{user: "dave", key: "dave", command: "history #plans"}); !strings.Contains(got, "there is no room") {
+		t.Errorf("dave reads %q", got)
+	}
 }
 
 // TestRemovedAsksEverything: who was in a room before it was private learns nothing more of it by any command, as
@@ -74,9 +99,9 @@ func TestRemovedAsksEverything(t *testing.T) {
 				"send %s x", "inbox %s", "watch %s", "help %s",
 			} {
 				for _, json := range []string{"", " --json"} {
-					ask := func(room string) string {
-						who.command = fmt.Sprintf(command, room) + json
-						return strings.ReplaceAll(withoutTimes(runs(t, r, who)), room, "#ROOM")
+					ask := func(name string) string {
+						who.command = fmt.Sprintf(command, name) + json
+						return strings.ReplaceAll(withoutTimes(runs(t, r, who)), name, "#ROOM")
 					}
 					if got, want := ask("#plans"), ask("#plaid"); got != want {
 						t.Errorf("%s, %s%s: %q, not %q", who.user, command, json, got, want)
