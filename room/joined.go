@@ -194,23 +194,23 @@ func (s *Member) Rooms() ([]RoomSummary, error) {
 	if err == nil {
 		err = r.countAll(&set)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var all []RoomSummary
+	r.mu.Lock()
 	for _, c := range r.rooms {
 		if c.access(s.nick).See {
 			all = append(all, r.summary(c, s.nick, &set))
 		}
 	}
+	r.mu.Unlock()
+	places := map[string]int{Lobby: -1}
+	for i, j := range set.Rooms {
+		places[j.Room] = i
+	}
 	place := func(of RoomSummary) int {
-		if of.Name == Lobby {
-			return -1
+		if i, known := places[of.Name]; known && of.Joined {
+			return i
 		}
-		i := slices.IndexFunc(set.Rooms, func(j Joined) bool { return of.Joined && j.Room == of.Name })
-		if i < 0 {
-			return len(set.Rooms)
-		}
-		return i
+		return len(set.Rooms)
 	}
 	slices.SortFunc(all, func(a, b RoomSummary) int {
 		return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a.Name, b.Name))

@@ -177,7 +177,8 @@ func (s *Member) GuestsIn(name string, allowed bool) error {
 }
 
 // SetPrivate makes a room private: those with a key who are in it and online are its members, others have
-// to be invited. A room that is not private any more begins without what was said before.
+// to be invited. A room that is not private any more begins without a topic and what was said before,
+// and counts as one made: ErrMadeMost.
 func (s *Member) SetPrivate(name string, private bool) error {
 	r := s.room
 	r.setting.Lock()
@@ -196,13 +197,17 @@ func (s *Member) SetPrivate(name string, private bool) error {
 		r.mu.Unlock()
 		return r.saveRoom(info, func(i *RoomInfo) { i.Private = true })
 	}
+	if r.made[s.nick] >= MaxMade { // each sets a file aside that nothing removes
+		return ErrMadeMost
+	}
+	r.made[s.nick]++
 	return r.publicAgain(info, s.nick)
 }
 
 // publicAgain ends that a room is private. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
 	err := r.silently(info, by, func() error {
-		info.Private, info.Members = false, nil
+		info.Private, info.Members, info.Topic = false, nil, ""
 		return r.options.Rooms.Store.Save(info)
 	})
 	if err != nil {

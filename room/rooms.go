@@ -41,7 +41,7 @@ type RoomInfo struct {
 const (
 	MaxRooms  = 1000 // in all
 	MaxJoined = 50   // that one nick is in, beside the lobby
-	MaxMade   = 5    // that one nick makes a day. Attempts at names that are taken count
+	MaxMade   = 5    // that one nick makes, or makes public again, a day; attempts at taken names count
 	maxListed = 1000 // nicks in each list of a room
 )
 

@@ -141,9 +141,15 @@ func (s *session) refusal(command *command, call parse.Call) result.Result {
 	case command.shellOnly && !s.member.Visiting():
 		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
-		if m, muted := s.manager.cfg.Mutes.Find(s.member.Nick()); muted {
-			return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
-		}
+		return s.muted()
+	}
+	return nil
+}
+
+// muted is the refusal of what would put a text before others, nil if the person is not muted.
+func (s *session) muted() result.Result {
+	if m, muted := s.manager.cfg.Mutes.Find(s.member.Nick()); muted {
+		return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 	}
 	return nil
 }

@@ -448,8 +448,8 @@ func (p *program) joinRoom(f protocol.Frame) {
 			p.print(f.Failed(protocol.NotAllowed, "a hidden program hears the lobby alone"))
 			return
 		}
-		if _, err := p.member.JoinRoom(f.Room, p.mayMakeRooms()); err != nil {
-			p.fail(f, p.roomFailed(f.Room, err))
+		if _, failed := p.enterNamed(f.Room); failed != nil {
+			p.fail(f, failed)
 			return
 		}
 		p.mu.Lock()

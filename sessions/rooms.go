@@ -49,15 +49,10 @@ func (s *session) enterRoom(name string) {
 	s.term.SetPrompt(prompt)
 }
 
-func (s *session) mayMakeRooms() bool {
-	makers := s.manager.cfg.RoomMakers
-	return makers == EverybodyMakes || makers == OperatorsMake && s.operator()
-}
-
 func (s *session) join(call parse.Call) result.Result {
-	made, err := s.member.JoinRoom(call.Room, s.mayMakeRooms())
-	if err != nil {
-		return s.roomFailed(call.Room, err)
+	made, failed := s.enterNamed(call.Room)
+	if failed != nil {
+		return failed
 	}
 	s.enterRoom(call.Room)
 	if made {
@@ -65,6 +60,20 @@ func (s *session) join(call parse.Call) result.Result {
 		return result.RoomDone{What: result.RoomMade, Room: call.Room}
 	}
 	return s.describe(result.RoomJoined, call.Room)
+}
+
+// enterNamed has the person join a room, or make it.
+func (s *session) enterNamed(name string) (made bool, failed result.Result) {
+	makers := s.manager.cfg.RoomMakers
+	muted := s.muted() // the name of a new room would be read by others
+	made, err := s.member.JoinRoom(name, muted == nil && (makers == EverybodyMakes || makers == OperatorsMake && s.operator()))
+	switch {
+	case muted != nil && errors.Is(err, room.ErrNoRoom):
+		return false, muted
+	case err != nil:
+		return false, s.roomFailed(name, err)
+	}
+	return made, nil
 }
 
 // describe is a result with the facts about a room.
@@ -193,6 +202,9 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 
 // inviteTo lets somebody into a room, and tells them so with a direct message from the person.
 func (s *session) inviteTo(name, nick string) result.Result {
+	if muted := s.muted(); muted != nil {
+		return muted
+	}
 	if !s.known(nick) {
 		return s.nobody(nick)
 	}

@@ -23,6 +23,7 @@ import (
 	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
+	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/room/attachments"
 	"whoelse/room/history"
@@ -118,7 +119,11 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
-	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{})
+	rooms, err := settings.OpenRooms(filepath.Join(r.dir, "rooms"), log)
+	r.must(err)
+	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{
+		Rooms: room.RoomOptions{Store: rooms, Skeleton: nick.Skeleton, Retiring: r.store.WithoutBackup},
+	})
 	r.must(err)
 	r.store.Follow(r.room.Apply)
 	r.quota = quota.New(o.quota)
@@ -135,7 +140,7 @@ func (r *rig) start(o options) {
 	r.manager = sessions.New(sessions.Config{
 		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
 		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
-		Files: r.files,
+		Files: r.files, RoomMakers: sessions.EverybodyMakes,
 	})
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.admission = admission.New(o.limits, r.bans)

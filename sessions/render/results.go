@@ -246,7 +246,7 @@ var failed = map[result.Reason]string{
 	result.NotForLobby:         "the lobby is where everybody is: it can't be changed, muted or left",
 	result.NotInThisRoom:       "that is not possible in {room}: not with an owner, a guest, or a room as it is now",
 	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
-	result.TooManyMade:         "you have made, or tried to make, 5 rooms today; try again tomorrow",
+	result.TooManyMade:         "you have made, tried to make, or made public 5 rooms today; try again tomorrow",
 	result.TooManyRooms:        "there are 1,000 rooms already; none can be made",
 	result.TopicTooLong:        "not set: that is {n} characters, and a topic can have at most {most}",
 	result.RoomListFull:        "that list of {room} is full",
