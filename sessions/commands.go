@@ -95,7 +95,8 @@ func init() {
 			Usage: "/rooms", Help: "list the rooms open to you, and what is unread"}},
 		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
 			Name: "in", Text: true, Options: true, Args: parse.InArgs,
-			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT"}},
+			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT",
+			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT. --id KEY directly after in makes it safe to run again."}},
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
 			Name: "topic", Text: true, Args: parse.TopicArgs,
 			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it"}},
@@ -110,7 +111,8 @@ func init() {
 		{run: (*session).roomCommand, Syntax: parse.Syntax{
 			Name: "room", Args: parse.RoomArgs,
 			Usage: "/room [#ROOM] [VERB]", Example: "/room invite bob", Help: "show a room; owners: private, invite and more",
-			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. Only owners, people they invite and operators see that a private room exists; operators can't read it. When it is public again, what was said in it is set aside."}},
+			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. " +
+				"Only owners, people they invite and operators see that a private room exists; operators can't read it. When it is public again, what was said in it is set aside."}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Text: true, Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
