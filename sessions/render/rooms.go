@@ -42,6 +42,9 @@ func roomDone(r result.RoomDone) []string {
 	case result.RoomClosed:
 		return []string{name + " is closed; what was said in it is set aside"}
 	}
+	if r.Guests {
+		return []string{"guests can join " + name}
+	}
 	return []string{fill(changed[r.Verb], "{room}", name, "{nick}", r.Nick)}
 }
 
@@ -54,7 +57,7 @@ var changed = map[string]string{
 	"owner":   "{nick} is now an owner of {room}, too",
 	"mute":    "{nick} can read {room}, but not write in it",
 	"unmute":  "{nick} can write in {room} again",
-	"guests":  "the rule for guests in {room} is changed",
+	"guests":  "{room} takes no guests",
 }
 
 func topicOf(r room.RoomSummary) string {
