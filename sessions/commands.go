@@ -85,8 +85,8 @@ func init() {
 			Usage: "/me TEXT", Help: "describe an action: * you TEXT"}},
 		{run: (*session).join, Syntax: parse.Syntax{
 			Name: "join", Args: parse.NeedRoom,
-			Usage: "/join #ROOM", Help: "be in a room, and write there; it is made if new",
-			More: "You can be in many rooms, and stay in them until /leave. /join #lobby returns to where everybody is, and leaves nothing."}},
+			Usage: "/join #ROOM", Help: "join a room and write there; a new name makes one",
+			More: "You can be in many rooms, and stay in them until /leave. /join #lobby takes you back to the lobby and leaves no room."}},
 		{run: (*session).leave, Syntax: parse.Syntax{
 			Name: "leave", Args: parse.OptionalRoom,
 			Usage: "/leave [#ROOM]", Help: "leave a room; in the lobby, quit"}},
@@ -95,10 +95,11 @@ func init() {
 			Usage: "/rooms", Help: "list the rooms open to you, and what is unread"}},
 		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
 			Name: "in", Text: true, Options: true, Args: parse.InArgs,
-			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT"}},
+			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT",
+			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT. --id KEY directly after in makes it safe to run again."}},
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
 			Name: "topic", Text: true, Args: parse.TopicArgs,
-			Usage: "/topic [#ROOM] [TEXT]", Help: "what a room is about; owners can set it"}},
+			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it"}},
 		{run: (*session).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.MuteArgs,
 			Usage: "/mute #ROOM, or /mute NICK [DURATION]", Help: "count a room's lines instead of showing them",
@@ -109,8 +110,9 @@ func init() {
 			More: "For operators, with a nick: let NICK write again."}},
 		{run: (*session).roomCommand, Syntax: parse.Syntax{
 			Name: "room", Args: parse.RoomArgs,
-			Usage: "/room [#ROOM] [VERB]", Example: "/room invite bob", Help: "where you are; owners: private, invite and more",
-			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. Only those invited see a private room; in public again, it begins without what was said."}},
+			Usage: "/room [#ROOM] [VERB]", Example: "/room invite bob", Help: "show a room; owners: private, invite and more",
+			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. " +
+				"Only owners, people they invite and operators see that a private room exists; operators can't read it. When it is public again, what was said in it is set aside."}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Text: true, Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
@@ -158,7 +160,7 @@ func init() {
 		{may: keyed, shellOnly: true, speaks: true, run: (*session).paste, Syntax: parse.Syntax{
 			Name: "paste", Args: parse.PasteArgs,
 			Usage: "ssh HOST paste NICK", Help: "for scripts: send standard input as a file",
-			More: "NICK can be several nicks, with commas between them. They see the file's name and size, and a command to fetch it. Its name is paste.txt, or follows --name. scp FILE HOST:NICK/ sends files, too."}},
+			More: "NICK can be several nicks, with commas between them. They see the file's name and size, and a command to fetch it. The name is paste.txt unless you add --name NAME. scp FILE HOST:NICK/ sends files, too."}},
 		{may: keyed, shellOnly: true, run: (*session).fetch, Syntax: parse.Syntax{
 			Name: "fetch", Args: parse.FetchArgs,
 			Usage: "ssh HOST fetch ID > FILE", Help: "for scripts: print a file sent to you",

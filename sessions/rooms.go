@@ -197,7 +197,10 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 	if err != nil {
 		return s.roomFailed(name, err)
 	}
-	return result.RoomDone{What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick}
+	return result.RoomDone{
+		What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick,
+		Guests: call.Verb == "guests" && call.Text == "on",
+	}
 }
 
 // inviteTo lets somebody into a room, and tells them so with a direct message from the person.

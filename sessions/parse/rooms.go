@@ -24,7 +24,7 @@ func oneRoom(rest string, call *Call) (tail, problem string) {
 	}
 	name, err := nick.Room(word)
 	if err != nil {
-		return "", text.Quote(word, 34) + " can't be a room"
+		return "", text.Quote(word, 34) + " can't be a room; a room looks like #ops"
 	}
 	call.Room = name
 	return tail, ""
@@ -38,8 +38,14 @@ func roomIfAny(rest string, call *Call) (tail, problem string) {
 	return oneRoom(rest, call)
 }
 
+// missingTarget is the problem of a command that takes a nick or a room.
+const missingTarget = "missing nick or #ROOM"
+
 // MuteArgs takes #ROOM, or NICK [DURATION].
 func MuteArgs(rest string, call *Call) string {
+	if rest == "" {
+		return missingTarget
+	}
 	if strings.HasPrefix(rest, nick.RoomMark) {
 		return NeedRoom(rest, call)
 	}
@@ -48,6 +54,9 @@ func MuteArgs(rest string, call *Call) string {
 
 // UnmuteArgs takes #ROOM, or NICK.
 func UnmuteArgs(rest string, call *Call) string {
+	if rest == "" {
+		return missingTarget
+	}
 	if strings.HasPrefix(rest, nick.RoomMark) {
 		return NeedRoom(rest, call)
 	}

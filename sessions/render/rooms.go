@@ -16,12 +16,13 @@ func roomDone(r result.RoomDone) []string {
 	name := "#" + r.Room
 	switch r.What {
 	case result.RoomMade:
-		return []string{"you made " + name + ", and own it; what you type goes there. /room private closes it to others; /leave returns to the lobby"}
+		return []string{"you made " + name + " and own it; what you type goes there; /join #lobby takes you back; " +
+			"/room private closes it to others"}
 	case result.RoomJoined:
 		if r.Room == room.Lobby {
 			return []string{"you are in the lobby"}
 		}
-		return []string{"you are in " + name + "; what you type goes there; /leave returns to the lobby", topicOf(r.Summary)}
+		return []string{"you are in " + name + "; what you type goes there; /join #lobby takes you back, /leave leaves " + name, topicOf(r.Summary)}
 	case result.RoomLeft:
 		return []string{"you left " + name + "; what you type goes to the lobby"}
 	case result.RoomIs:
@@ -41,19 +42,22 @@ func roomDone(r result.RoomDone) []string {
 	case result.RoomClosed:
 		return []string{name + " is closed; what was said in it is set aside"}
 	}
+	if r.Guests {
+		return []string{"guests can join " + name}
+	}
 	return []string{fill(changed[r.Verb], "{room}", name, "{nick}", r.Nick)}
 }
 
 // changed has the words for what /room did.
 var changed = map[string]string{
-	"private": "{room} is private: those who are in it and online stay, others need /room invite NICK; nobody else sees that it exists",
+	"private": "{room} is private: people who are in it and online stay; others need /room invite NICK. Of all others, only operators see that it exists",
 	"public":  "{room} is public; what was said in it while it was private is set aside",
-	"invite":  "{nick} may join {room} now, and read what was said in it",
+	"invite":  "{nick} can now join {room}, and read what was said in it",
 	"remove":  "{nick} is removed from {room}",
-	"owner":   "{nick} owns {room} as well",
-	"mute":    "{nick} can read {room}, and not write in it",
+	"owner":   "{nick} is now an owner of {room}, too",
+	"mute":    "{nick} can read {room}, but not write in it",
 	"unmute":  "{nick} can write in {room} again",
-	"guests":  "changed for guests: {room}",
+	"guests":  "{room} takes no guests",
 }
 
 func topicOf(r room.RoomSummary) string {
@@ -90,8 +94,8 @@ func rooms(r result.Rooms) []string {
 		}
 	}
 	part("you are in:", r.List, func(one room.RoomSummary) bool { return one.Joined })
-	part("open to you, with /join:", r.List, func(one room.RoomSummary) bool { return !one.Joined })
-	part("private, seen by operators:", r.Hidden, func(room.RoomSummary) bool { return true })
+	part("you can /join:", r.List, func(one room.RoomSummary) bool { return !one.Joined })
+	part("private (only operators see these here):", r.Hidden, func(room.RoomSummary) bool { return true })
 	return lines
 }
 

@@ -72,6 +72,7 @@ type RoomDone struct {
 	What       RoomWhat
 	Room       string
 	Verb, Nick string           // of RoomChanged
+	Guests     bool             // of RoomChanged by "guests": they may join
 	Summary    room.RoomSummary // of RoomJoined, RoomIs and RoomTopic
 }
 
