@@ -16,7 +16,7 @@ func (r *rig) den(others ...string) *client {
 	for _, other := range others {
 		r.connect(visit{user: other, key: other}).registers("nick")
 		c.types("/room invite " + other + "\n")
-		c.sees(other + " may join #den")
+		c.sees(other + " can now join #den")
 		in := r.connect(visit{user: other, key: other})
 		in.types("/join #den\n")
 		in.sees("you are in #den")
