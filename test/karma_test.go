@@ -31,7 +31,10 @@ func TestExampleKarma(t *testing.T) {
 	carol.types("karma carol") // nobody praises themselves
 	carol.sees("karma: carol has 0")
 	carol.types("@karma karma")
-	carol.sees("[karma -> you] bob++ and bob--", "delivered to karma")
+	carol.sees("[karma -> you] bob++ and bob--")
+	if !strings.Contains(carol.all(), "delivered to karma") { // which can come before the answer
+		carol.sees("delivered to karma")
+	}
 
 	bot.kill()
 	carol.types("dave++")
