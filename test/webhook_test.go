@@ -78,14 +78,16 @@ func TestExampleWebhook(t *testing.T) {
 	carol.sees("delivered to ci")
 	running.logs(1, `carol writes: "hello"`)
 
-	slow, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slow.Close()
-	io.WriteString(slow, "POST / HTTP/1.1\r\n")
-	if _, err := io.Copy(io.Discard, slow); err != nil { // until the webhook has had enough
-		t.Error(err)
+	if full { // it takes ten seconds
+		slow, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		io.WriteString(slow, "POST / HTTP/1.1\r\n")
+		if _, err := io.Copy(io.Discard, slow); err != nil { // until the webhook has had enough
+			t.Error(err)
+		}
 	}
 
 	s.kill()

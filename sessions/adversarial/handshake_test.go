@@ -89,6 +89,7 @@ func (r *rig) says(text string) *rawssh.Client {
 // A byte now and then does not buy time.
 func TestDribble(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	along(t, options{within: 4 * time.Second}, func(r *rig) {
 		var all sync.WaitGroup
 		for range 10 {
