@@ -116,6 +116,7 @@ func (r *rig) dribble(c *rawssh.Client) {
 // What is no ssh, or broken ssh, ends its own connection and nothing else.
 func TestBrokenPackets(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	packet := func(length uint32, rest string) string {
 		return rawssh.Version + "\r\n" + string(binary.BigEndian.AppendUint32(nil, length)) + rest
 	}
