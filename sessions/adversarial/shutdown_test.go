@@ -12,6 +12,7 @@ import (
 // The server goes down in the middle of all of it, in time, and tells whoever
 // listens.
 func TestShutdownInTheMiddle(t *testing.T) {
+	onlyFull(t)
 	r := newRig(t, options{rate: 100})
 	c := r.canary()
 	var attack sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 // when its time for a shell is over.
 func TestStaleConnections(t *testing.T) {
 	t.Parallel()
+	onlyFull(t)
 	holds := map[string]func(r *rig, c *gossh.Client){
 		"nothing": func(*rig, *gossh.Client) {},
 		"a channel": func(r *rig, c *gossh.Client) {
