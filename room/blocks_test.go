@@ -28,7 +28,7 @@ func TestBlockHides(t *testing.T) {
 		same(t, "could not answer", bob.send("hi", "carol").words(), "carol yours")
 		second := h.join("bob")
 		same(t, "recent", texts(second.welcome.Recent), "dave: shown")
-		past, err := whole(second.History(context.Background(), 10))
+		past, err := whole(second.HistoryOf(context.Background(), Lobby, 10))
 		if err != nil {
 			t.Error(err)
 		}
@@ -142,7 +142,7 @@ func TestBlockFails(t *testing.T) {
 		same(t, "a guest has none to fail", lists(t, &user{Member: h.Visit(Identity{Nick: "~ann"})}))
 		visitor := &user{Member: h.Visit(Identity{Nick: "bob"})}
 		_, err := visitor.Blocked()
-		_, err2 := whole(visitor.History(context.Background(), 1))
+		_, err2 := whole(visitor.HistoryOf(context.Background(), Lobby, 1))
 		_, err3 := visitor.Block("carol")
 		for _, err := range []error{err, err2, err3} {
 			if !errors.Is(err, ErrStorage) {

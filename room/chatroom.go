@@ -141,29 +141,14 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 // called once: with nil when everyone has been given the message, or with an error that
 // wraps ErrStorage if it is shown to nobody. stored must not block.
 func (s *Member) Say(kind Kind, text string, stored func(error)) {
-	s.Speak(kind, text, func(got Receipt) {
+	told := func(got Receipt) {
 		if stored != nil {
 			stored(got.Err)
 		}
-	})
-}
-
-// Speak is Say for who wants to know the message's ID: told has it, or Err, and no recipient.
-func (s *Member) Speak(kind Kind, text string, told func(Receipt)) {
-	if err := s.SpeakIn(Lobby, kind, text, told); err != nil {
-		told(Receipt{Outcome: Failed, Err: err})
 	}
-}
-
-// History gives the newest n lines of the room from its file, oldest first. The
-// error, if there is one, comes with the last page and is [ErrSearchLimit], or
-// wraps [ErrStorage].
-func (s *Member) History(ctx context.Context, n int) iter.Seq2[Page, error] {
-	set, err := s.room.preferences(s.nick)
-	if err != nil {
-		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+	if err := s.speakIn("", Lobby, kind, text, told); err != nil {
+		told(Receipt{Err: err})
 	}
-	return s.room.tail(ctx, RoomHistory, n, func(m *Message) bool { return !set.hides(m) })
 }
 
 // Find gives the newest message that this person may see whose id ends in suffix: one

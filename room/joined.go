@@ -267,7 +267,7 @@ func (r *Room) markRead(p *person) {
 	}
 }
 
-// room returns the room called name, and what nick may do in it. r.mu is held.
+// lookup returns the room called name, and what nick may do in it. r.mu is held.
 func (r *Room) lookup(name, nick string) (*chatroom, Access) {
 	if c := r.rooms[name]; c != nil {
 		return c, c.access(nick)
@@ -388,8 +388,11 @@ func (s *Member) inRoom(name string, set *Preferences) (*chatroom, Access, error
 	return c, may, nil
 }
 
-// maySpeak is why the person may not speak in a room, or nil.
+// maySpeak is why the person may not speak in a room, or nil. The room "" is for what is sent to people.
 func (s *Member) maySpeak(name string) error {
+	if name == "" || name == Lobby {
+		return nil
+	}
 	set, err := s.room.preferences(s.nick)
 	if err != nil {
 		return err
@@ -401,12 +404,8 @@ func (s *Member) maySpeak(name string) error {
 	return err
 }
 
-// SpeakIn says text in a room that the person is in, as [Member.Speak] does in the lobby. If it returns
-// an error, nothing was said and told is not called.
-func (s *Member) SpeakIn(name string, kind Kind, text string, told func(Receipt)) error {
-	return s.speakIn("", name, kind, text, told)
-}
-
+// speakIn says text in a room that the person is in, with a retry key or "". If it returns an error, nothing
+// was said and told is not called.
 func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Receipt)) error {
 	s.Active()
 	r := s.room
@@ -507,8 +506,9 @@ func (s *Member) In(name string) ([]Presence, error) {
 	return all, nil
 }
 
-// HistoryOf is [Member.History] of a room that the person may read. It ends where the person may not
-// any more.
+// HistoryOf gives the newest n lines of a room that the person may read, oldest first. It ends where the person
+// may not any more. The error, if there is one, comes with the last page and is [ErrSearchLimit], one of
+// rooms, or wraps [ErrStorage].
 func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Page, error] {
 	set, err := s.room.preferences(s.nick)
 	if err != nil {

@@ -27,21 +27,22 @@ var (
 	ErrKeysGuest = errors.New("guests can't use retry keys")
 )
 
-// Once is Send or, if to is empty, SpeakIn the room called in, with a retry key that makes it safe to try again. Within a day,
+// Once says text in the room called in or, if to is not empty, is Send. A retry key makes it safe to try again: within a day,
 // calls with the same key, message and recipients store and show the message once. Each is answered
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories
-// go. With the key "" it is just Send or SpeakIn.
+// go. The key "" is none.
 //
-// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], one of SpeakIn, or wraps [ErrStorage]; then told is not
+// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], why the person may not speak there, or wraps [ErrStorage]; then told is not
 // called. Once must not be called on the log's goroutine.
 func (s *Member) Once(key, in string, kind Kind, to []string, text string, told func(Receipt)) error {
 	if len(to) > 0 {
 		in = ""
-	} else if err := s.maySpeak(in); err != nil {
-		return err
 	}
 	if key != "" {
+		if err := s.maySpeak(in); err != nil { // before it is asked whether the key was used there
+			return err
+		}
 		first, answer, err := s.room.claim(s, key, in, kind, to, text, told)
 		if err != nil || !first {
 			return err
@@ -50,10 +51,14 @@ func (s *Member) Once(key, in string, kind Kind, to []string, text string, told 
 	}
 	if in == "" {
 		s.send(key, to, text, nil, told)
-	} else if err := s.speakIn(key, in, kind, text, told); err != nil { // since it was asked
-		told(Receipt{Outcome: Failed, Err: err})
+		return nil
 	}
-	return nil
+	err := s.speakIn(key, in, kind, text, told)
+	if err != nil && key != "" { // since it was asked: the key is free again, and others may wait
+		told(Receipt{Outcome: Failed, Err: err})
+		err = nil
+	}
+	return err
 }
 
 // usedKeys has the retry keys of the last day. Safe for concurrent use.

@@ -33,7 +33,7 @@ func TestOneOrder(t *testing.T) {
 		}
 		talking.Wait()
 		synctest.Wait()
-		file, err := whole(everyone[0].History(context.Background(), 2*people*lines))
+		file, err := whole(everyone[0].HistoryOf(context.Background(), Lobby, 2*people*lines))
 		if err != nil || len(file) != people*lines {
 			t.Fatalf("%d lines in the file, error %v", len(file), err)
 		}
@@ -98,7 +98,7 @@ func TestIDsSurviveClockSteps(t *testing.T) {
 		defer h2.Close()
 		carol := h2.join("carol")
 		carol.say("after the restart")
-		all, err := whole(carol.History(context.Background(), 10))
+		all, err := whole(carol.HistoryOf(context.Background(), Lobby, 10))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,13 +63,13 @@ func TestSearchLimit(t *testing.T) {
 	records := append(past(1, RoomHistory, KindSay, "dave"), past(searchMost/100, RoomHistory, KindSay, "carol")...)
 	inHouse(t, func(h *house) {
 		bob := h.join("bob")
-		lines, err := whole(bob.History(context.Background(), 10_000))
+		lines, err := whole(bob.HistoryOf(context.Background(), Lobby, 10_000))
 		if len(lines) != 10_000 || err != nil {
 			t.Errorf("%d lines, %v", len(lines), err)
 		}
 		block(h, bob, "carol")
 		searched := 0
-		for page, err := range bob.History(context.Background(), 10) {
+		for page, err := range bob.HistoryOf(context.Background(), Lobby, 10) {
 			searched += page.Searched
 			if len(page.Messages) > 0 || !errors.Is(err, ErrSearchLimit) {
 				t.Errorf("%v, %v", texts(page.Messages), err)
@@ -147,7 +147,7 @@ func TestSearchEndsWithItsContext(t *testing.T) {
 		bob := h.join("bob")
 		ctx, gone := context.WithCancel(context.Background())
 		gone()
-		if lines, err := whole(bob.History(ctx, 10)); len(lines) > 0 || !errors.Is(err, context.Canceled) {
+		if lines, err := whole(bob.HistoryOf(ctx, Lobby, 10)); len(lines) > 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("%d lines, %v", len(lines), err)
 		}
 	}, past(3, RoomHistory, KindSay, "carol")...)

@@ -76,7 +76,7 @@ func TestNoLockWhileReading(t *testing.T) {
 		"join":     func(h *house, _ *user) { _, _ = h.tryJoin("dave") },
 		"inbox":    func(_ *house, p *user) { _, _ = whole(p.Inbox()) },
 		"past":     func(_ *house, p *user) { _, _ = whole(p.Past(context.Background(), "", 1)) },
-		"history":  func(_ *house, p *user) { _, _ = whole(p.History(context.Background(), 1)) },
+		"history":  func(_ *house, p *user) { _, _ = whole(p.HistoryOf(context.Background(), Lobby, 1)) },
 		"markRead": func(_ *house, p *user) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
 	}
 	for name, call := range calls {

@@ -232,7 +232,7 @@ func (s *neighbours) says(nick, name, _ string) {
 	s.n++
 	text := fmt.Sprintf("%s says %d", nick, s.n)
 	k := s.rooms[name]
-	err := s.member(nick).SpeakIn(name, KindSay, text, func(Receipt) {})
+	err := s.member(nick).speakIn("", name, KindSay, text, func(Receipt) {})
 	switch {
 	case !k.inside(nick):
 		s.expect("say from outside", err, ErrNoRoom)

@@ -22,7 +22,7 @@ func (p *user) in(t testing.TB, name string) {
 
 func (p *user) sayIn(t testing.TB, name, text string) {
 	t.Helper()
-	if err := p.SpeakIn(name, KindSay, text, func(Receipt) {}); err != nil {
+	if err := p.speakIn("", name, KindSay, text, func(Receipt) {}); err != nil {
 		t.Fatalf("%s in #%s: %v", p.Nick(), name, err)
 	}
 	synctest.Wait()
@@ -101,7 +101,7 @@ func TestRoomLines(t *testing.T) {
 		same(t, "dave", dave.screen.lines(), want[2])
 		same(t, "bob's list", bob.list(t), "#lobby 3 in", "#ops 2 in")
 		same(t, "dave's list", dave.list(t), "#lobby 3 in", "#ops 2")
-		is(t, "dave speaks", dave.SpeakIn("ops", KindSay, "no", func(Receipt) {}), ErrNotJoined)
+		is(t, "dave speaks", dave.speakIn("", "ops", KindSay, "no", func(Receipt) {}), ErrNotJoined)
 		got, err := dave.historyOf("ops")
 		same(t, "a public history", got, "bob: one", "carol: two")
 		is(t, "reading", err, nil)
@@ -110,7 +110,7 @@ func TestRoomLines(t *testing.T) {
 		same(t, "carol after leaving", carol.screen.lines())
 		is(t, "leaving again", carol.LeaveRoom("ops"), ErrNotJoined)
 		is(t, "leaving the lobby", carol.LeaveRoom(Lobby), ErrLobby)
-		is(t, "a room that nobody has", dave.SpeakIn("none", KindSay, "no", nil), ErrNoRoom)
+		is(t, "a room that nobody has", dave.speakIn("", "none", KindSay, "no", nil), ErrNoRoom)
 	})
 }
 
@@ -147,7 +147,7 @@ func TestPrivateRoom(t *testing.T) {
 				is(t, "who is there", err, ErrNoRoom)
 				_, err = who.historyOf(name)
 				is(t, "the history", err, ErrNoRoom)
-				is(t, "speaking", who.SpeakIn(name, KindSay, "hi", nil), ErrNoRoom)
+				is(t, "speaking", who.speakIn("", name, KindSay, "hi", nil), ErrNoRoom)
 				is(t, "leaving", who.LeaveRoom(name), ErrNoRoom)
 				is(t, "muting", who.MuteRoom(name, true), ErrNoRoom)
 				is(t, "reading", who.ReadUpTo(name, id), nil)
@@ -331,7 +331,7 @@ func TestOwners(t *testing.T) {
 		is(t, "removing an owner", bob.Remove("ops", "dave"), ErrNotAllowed)
 		is(t, "muting an owner", bob.MuteIn("ops", "dave", true), ErrNotAllowed)
 		is(t, "mute", bob.MuteIn("ops", "carol", true), nil)
-		is(t, "muted", carol.SpeakIn("ops", KindSay, "no", nil), ErrMutedInRoom)
+		is(t, "muted", carol.speakIn("", "ops", KindSay, "no", nil), ErrMutedInRoom)
 		is(t, "unmute", bob.MuteIn("ops", "carol", false), nil)
 		carol.sayIn(t, "ops", "yes")
 		is(t, "bob leaves", bob.LeaveRoom("ops"), nil)
@@ -381,7 +381,7 @@ func TestWhatWasSaidInPrivate(t *testing.T) {
 
 		is(t, "close", h.CloseRoom("ops", "op"), nil)
 		is(t, "close again", h.CloseRoom("ops", "op"), ErrNoRoom)
-		is(t, "bob speaks", bob.SpeakIn("ops", KindSay, "no", nil), ErrNoRoom)
+		is(t, "bob speaks", bob.speakIn("", "ops", KindSay, "no", nil), ErrNoRoom)
 		h.join("carol").in(t, "ops")
 		same(t, "bob is not in another room of that name", bob.list(t), "#lobby 3 in", "#ops 1")
 		bob.in(t, "ops")
@@ -397,7 +397,7 @@ func TestGuestsInRooms(t *testing.T) {
 		ann.in(t, "ops")
 		ann.sayIn(t, "ops", "hi")
 		is(t, "no guests", bob.GuestsIn("ops", false), nil)
-		is(t, "ann speaks", ann.SpeakIn("ops", KindSay, "hi", nil), ErrNoGuests)
+		is(t, "ann speaks", ann.speakIn("", "ops", KindSay, "hi", nil), ErrNoGuests)
 		_, err := ann.JoinRoom("ops", true)
 		is(t, "ann joins", err, ErrNoGuests)
 		same(t, "ann's list", ann.list(t), "#lobby 2 in", "#ops 1")

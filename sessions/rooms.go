@@ -96,7 +96,7 @@ func (s *session) leave(call parse.Call) result.Result {
 	case call.Room == room.Lobby:
 		return s.roomFailed(name, room.ErrLobby)
 	case name == room.Lobby && s.member.Visiting():
-		return result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name}
+		return result.Failure{Code: result.Usage, Err: errors.New("leave: missing room; usage: ssh HOST leave '#ROOM'")}
 	case name == room.Lobby:
 		return result.Quit{}
 	}
@@ -235,28 +235,24 @@ func (s *session) closeRoom(name string) result.Result {
 	return result.RoomDone{What: result.RoomClosed, Room: name}
 }
 
-// roomFailures has the reasons for the errors of rooms.
+// roomFailures has the failures for the errors of rooms.
 var roomFailures = []struct {
 	err    error
 	reason result.Reason
+	code   result.Code
 }{
-	{room.ErrNoRoom, result.NoSuchRoom},
-	{room.ErrRemoved, result.RemovedFromRoom},
-	{room.ErrNoGuests, result.NoGuestsInRoom},
-	{room.ErrMutedInRoom, result.MutedInRoom},
-	{room.ErrNotJoined, result.NotInRoom},
-	{room.ErrNotOwner, result.NotRoomOwner},
-	{room.ErrLobby, result.NotForLobby},
-	{room.ErrJoinedMost, result.TooManyJoined},
-	{room.ErrMadeMost, result.TooManyMade},
-	{room.ErrRoomsMost, result.TooManyRooms},
-	{room.ErrListFull, result.RoomListFull},
-	{room.ErrNotAllowed, result.NotInThisRoom},
-}
-
-// notAllowedIn are those of them that others have decided.
-var notAllowedIn = []result.Reason{
-	result.RemovedFromRoom, result.NoGuestsInRoom, result.MutedInRoom, result.NotRoomOwner,
+	{room.ErrNoRoom, result.NoSuchRoom, result.Refused},
+	{room.ErrRemoved, result.RemovedFromRoom, result.NotAllowed},
+	{room.ErrNoGuests, result.NoGuestsInRoom, result.NotAllowed},
+	{room.ErrMutedInRoom, result.MutedInRoom, result.NotAllowed},
+	{room.ErrNotJoined, result.NotInRoom, result.Refused},
+	{room.ErrNotOwner, result.NotRoomOwner, result.NotAllowed},
+	{room.ErrLobby, result.NotForLobby, result.Refused},
+	{room.ErrJoinedMost, result.TooManyJoined, result.Refused},
+	{room.ErrMadeMost, result.TooManyMade, result.Refused},
+	{room.ErrRoomsMost, result.TooManyRooms, result.Refused},
+	{room.ErrListFull, result.RoomListFull, result.Refused},
+	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
 }
 
 // roomFailed is why something was not done in a room.
@@ -271,11 +267,7 @@ func (s *session) failedIn(name string, doing result.Reason, err error) result.F
 	}
 	for _, known := range roomFailures {
 		if errors.Is(err, known.err) {
-			code := result.Refused
-			if slices.Contains(notAllowedIn, known.reason) {
-				code = result.NotAllowed
-			}
-			return result.Failure{Code: code, Reason: known.reason, Room: name}
+			return result.Failure{Code: known.code, Reason: known.reason, Room: name}
 		}
 	}
 	return s.failed(result.Failure{Reason: doing, Err: err})

@@ -143,3 +143,20 @@ func TestJoiningAPrivateRoom(t *testing.T) {
 	carol.enters("/room", "owned by carol")
 	dave.neverSaw("plans")
 }
+
+// TestRoomsFromAShell: after a command from a shell nothing is typed, so nothing is said of that.
+func TestRoomsFromAShell(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("bob")
+	for _, step := range []struct{ command, want string }{
+		{"join #ops", "you made #ops and own it\n(exit status 0)"},
+		{"join #ops", "you are in #ops\n(exit status 0)"},
+		{"leave", "! whoelse: leave: missing room; usage: ssh HOST leave '#ROOM'\n(exit status 2)"},
+		{"leave #ops", "you left #ops\n(exit status 0)"},
+	} {
+		if got := runs(t, r, dial{user: "bob", key: "bob", command: step.command}); got != step.want {
+			t.Errorf("%s: got %q, want %q", step.command, got, step.want)
+		}
+	}
+}

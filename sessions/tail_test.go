@@ -238,7 +238,7 @@ func TestTailGoesOn(t *testing.T) {
 			var want []*room.Message
 			gather := func(page room.Page) { want = append(want, page.Messages...) }
 			if options != " --direct" {
-				for page, err := range bob.History(t.Context(), 1<<20) {
+				for page, err := range bob.HistoryOf(t.Context(), room.Lobby, 1<<20) {
 					r.must(err)
 					gather(page)
 				}

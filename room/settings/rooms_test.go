@@ -130,7 +130,7 @@ func (s server) join(t *testing.T, nick string) (*room.Member, *room.Welcome) {
 func say(t *testing.T, m *room.Member, name, text string) {
 	t.Helper()
 	said := make(chan error, 1)
-	if err := m.SpeakIn(name, room.KindSay, text, func(got room.Receipt) { said <- got.Err }); err != nil {
+	if err := m.Once("", name, room.KindSay, nil, text, func(got room.Receipt) { said <- got.Err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-said; err != nil {

@@ -58,6 +58,10 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			}
 			return []string{p.Nick, state, at(p.Active)}
 		})
+	case result.RoomDone:
+		if short := roomDoneShort[r.What]; short != "" {
+			return columns(dst, fill(short, "{room}", "#"+r.Room))
+		}
 	case result.Rooms:
 		return facts(dst, append(slices.Clone(r.List), r.Hidden...), func(one room.RoomSummary) []string {
 			states := strings.ReplaceAll(commas(when(one.Joined, "joined"), when(one.Private, "private"), when(one.Muted, "muted")), " ", "")
@@ -109,6 +113,13 @@ func words(r result.Result, st Style, now time.Time) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// roomDoneShort is for a shell, where nothing is typed afterwards.
+var roomDoneShort = map[result.RoomWhat]string{
+	result.RoomMade:   "you made {room} and own it",
+	result.RoomJoined: "you are in {room}",
+	result.RoomLeft:   "you left {room}",
 }
 
 func keyFact(k result.Key, in string) []string {
