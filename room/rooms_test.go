@@ -480,3 +480,20 @@ func TestMentioned(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadBeforeJoining: what was said in a room before one joined it is not unread.
+func TestUnreadBeforeJoining(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		bob.in(t, "ops")
+		bob.sayIn(t, "ops", "before")
+		if _, err := h.Visit(Identity{Nick: "carol"}).JoinRoom("ops", false); err != nil { // as from a shell
+			t.Fatal(err)
+		}
+		bob.sayIn(t, "ops", "after")
+		rooms := h.join("carol").welcome.Rooms
+		if len(rooms) != 1 || rooms[0].Unread != 1 {
+			t.Errorf("%+v", rooms)
+		}
+	})
+}

@@ -50,7 +50,7 @@ const (
 )
 
 var (
-	// ErrTooLarge says that a file is larger than Options.Max.
+	// ErrTooLarge says that a file is larger than Store.Max.
 	ErrTooLarge = errors.New("the file is too large")
 	// ErrBusy says that too many send files at the moment.
 	ErrBusy = errors.New("too many files are being sent at the moment; please try again later")
@@ -67,6 +67,9 @@ type Store struct {
 	root *os.Root
 	max  int64
 	keep time.Duration
+
+	// fault, if set, is asked before each step that makes a file durable, and can fail it: for tests.
+	fault func(step string) error
 
 	mu      sync.Mutex     // owns the fields below
 	senders map[string]int // by nick, and by address
@@ -184,7 +187,7 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 	sum := sha256.New()
 	size, err := io.Copy(sum, io.NewSectionReader(u.file, 0, u.store.max))
 	if err == nil {
-		err = u.file.Sync()
+		err = u.store.step("sync the file", u.file.Sync)
 	}
 	if err != nil {
 		return nil, err
@@ -204,12 +207,12 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 // link gives the file its name, durably: first in pendingFolder, where Recover looks for it.
 func (u *Upload) link(ref string) error {
 	root, pending := u.store.root, pendingFolder+"/"+ref
-	err := root.Link(u.temp, pending)
+	err := u.store.step("link "+pendingFolder, func() error { return root.Link(u.temp, pending) })
 	if err != nil {
 		return err
 	}
 	if err = u.store.sync(pendingFolder); err == nil {
-		err = root.Link(u.temp, ref)
+		err = u.store.step("link .", func() error { return root.Link(u.temp, ref) })
 	}
 	if err != nil {
 		return errors.Join(err, root.Remove(pending))
@@ -370,11 +373,22 @@ func (s *Store) names(dir string) (names []string, err error) {
 }
 
 func (s *Store) sync(dir string) error {
-	d, err := s.root.Open(dir)
-	if err != nil {
-		return err
+	return s.step("sync "+dir, func() error {
+		d, err := s.root.Open(dir)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.Sync(), d.Close())
+	})
+}
+
+func (s *Store) step(name string, do func() error) error {
+	if s.fault != nil {
+		if err := s.fault(name); err != nil {
+			return err
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return do()
 }
 
 // stamp begins a Ref: when the file was received, in UTC.

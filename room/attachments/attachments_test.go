@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,5 +251,34 @@ func TestCheck(t *testing.T) {
 	}
 	if n, err := Check(filepath.Join(dir, "none"), nil); n != 0 || err != nil {
 		t.Error(n, err)
+	}
+}
+
+// A file is durable before it has its name, and its note before that; where a step fails, nothing is left of it.
+func TestFinish(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	s := open(t, dir, 100, 0)
+	want := []string{"sync the file", "link new", "sync new", "link .", "sync ."}
+	for failing := range len(want) + 1 {
+		var steps []string
+		s.fault = func(step string) error {
+			if steps = append(steps, step); len(steps) == failing+1 {
+				return syscall.EIO
+			}
+			return nil
+		}
+		u, err := s.Create("bob")
+		must(t, err)
+		_, err = u.Write([]byte("hello"))
+		must(t, err)
+		_, err = u.Finish("notes.txt")
+		if done := min(failing+1, len(want)); !slices.Equal(steps, want[:done]) || (err == nil) != (failing == len(want)) {
+			t.Errorf("%q, %v", steps, err)
+		}
+		s.fault = nil
+		must(t, u.Discard())
+		if got := files(t, dir); len(got) > 0 {
+			t.Errorf("after %q there are %q", steps, got)
+		}
 	}
 }
