@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -52,11 +53,12 @@ func TestEndlessLine(t *testing.T) {
 	const million = 1_000_000
 	while(t, options{}, func(r *rig) {
 		a := r.audience()
-		for _, s := range []string{"x", "日", "e\u0301", "\u0301", "\x00", "\xff", " "} {
+		for i, s := range []string{"x", "日", "e\u0301", "\u0301", "\x00", "\xff", " "} {
 			for _, term := range []string{"xterm", ""} {
 				c := r.connect(visit{user: "mallory", key: "mallory", term: term})
-				io.WriteString(c.ch, strings.Repeat(s, million/len(s))+"\r\nafter it\r\n")
-				if !c.await(func() bool { return strings.Contains(c.shown(), "mallory: after it") }) {
+				after := fmt.Sprintf("after %d at %q", i, term) // other than what the greeting repeats
+				io.WriteString(c.ch, strings.Repeat(s, million/len(s))+"\r\n"+after+"\r\n")
+				if !c.await(func() bool { return strings.Contains(c.shown(), "mallory: "+after) }) {
 					t.Fatalf("after many %q at %q, mallory sees %.2000q", s, term, c.received())
 				}
 				c.clean("mallory")
