@@ -34,6 +34,9 @@ func (s *Server) checkAvailable(name string) error {
 	if confusable, ok := errors.AsType[*keys.ConfusableError](err); ok {
 		return refused("nick-alike", fmt.Sprintf("%s could be taken for %s; connect under another name", name, confusable.Like))
 	}
+	if errors.Is(err, keys.ErrReserved) {
+		return refused("nick-reserved", err.Error())
+	}
 	return err
 }
 

@@ -88,13 +88,14 @@ func TestRefusalsAreSaidOnce(t *testing.T) {
 func TestRefusalsAreLogged(t *testing.T) {
 	r := newRig(t).holds("bob")
 	r.revokes("old")
+	r.registry.Reserve(func(nick string) (time.Time, bool) { return time.Now().Add(time.Hour), nick == "former" })
 	for _, c := range []struct {
 		user, reason string
 		keys         []string
 	}{
 		{"bob", "nick-held", []string{"wrong", "another"}}, {"bob", "nick-held", nil}, {"b0b", "nick-alike", []string{"wrong"}},
 		{"root", "bad-name", nil}, {"bob", "key-refused", []string{"old"}}, {"carol+abcd-efgh", "wrong-invite", []string{"wrong"}},
-		{"carol+abcd-efgh", "no-key", nil},
+		{"carol+abcd-efgh", "no-key", nil}, {"former", "nick-reserved", []string{"wrong"}},
 	} {
 		before := strings.Count(r.log.String(), "login refused")
 		r.wantOut(r.login(c.user, c.keys...))
