@@ -176,8 +176,8 @@ func TestKickOfStuckSession(t *testing.T) {
 		bob.Say(room.KindSay, line, func(err error) { said <- err })
 		r.must(<-said)
 	}
-	began := time.Now()
 	connect(t, r.addr, dial{user: "olivia", key: "olivia", command: "kick stuck"}).sees("kicked stuck: 1 session", "(exit status 0)")
+	began := time.Now()
 	select {
 	case <-gone:
 	case <-time.After(patience):

@@ -285,7 +285,7 @@ func TestProgramsRead(t *testing.T) {
 	again.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
 	again.writes(`{"CMD":"READ","IDS":["`+two.ID+`","00000000000"]}`, `{"CMD":"INBOX"}`)
 	again.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`, `{"CMD":"ACK","TYPE":"OKAY","OF":"INBOX"}`)
-	alice.expects("bob has read")
+	alice.counts("bob has read", 2)
 }
 
 // All sessions of a nick get a message, and one READ is enough. READ of anything else changes nothing.

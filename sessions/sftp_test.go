@@ -39,9 +39,15 @@ func (r *rig) stored() (names []string) {
 
 func (r *rig) storesNothing() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); len(r.stored()) > 0; {
+	r.stores(0)
+}
+
+// stores waits until there are so many files.
+func (r *rig) stores(n int) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); len(r.stored()) != n; {
 		if time.Now().After(end) {
-			r.t.Fatalf("there is %q", r.stored())
+			r.t.Fatalf("there is %q, want %d", r.stored(), n)
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -105,12 +111,7 @@ func TestHostileSFTP(t *testing.T) {
 	_, err = left.Write([]byte("x"))
 	r.must(err)
 	conn.Close()
-	for end := time.Now().Add(patience); len(r.stored()) != before; {
-		if time.Now().After(end) {
-			t.Fatalf("there are %q", r.stored())
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	r.stores(before)
 	if all, err := room.Collect(r.store.Unread("carol")); err != nil || len(all) != len(want) {
 		t.Errorf("%v, %d messages, want %d", err, len(all), len(want))
 	}
@@ -152,6 +153,7 @@ func TestManySFTP(t *testing.T) {
 		t.Errorf("%d files were let in", let)
 	}
 	r.storesNothing()
+	r.awaitVisits("bob", 0) // a place is free a moment after its file is gone
 	c, conn := r.sftp("bob")
 	if err := put(c, "carol/x", "hello"); err != nil {
 		t.Error(err)
@@ -213,6 +215,7 @@ func TestPasteIsClosed(t *testing.T) {
 		r.must(s.Start("paste carol"))
 		_, err = in.Write([]byte("half"))
 		r.must(err)
+		r.stores(1)
 		s.Close()
 		r.storesNothing()
 	}

@@ -327,6 +327,7 @@ func TestWatch(t *testing.T) {
 	}
 	carol.typed("quit\n")
 	carol.expects("(exit status 0)")
+	r.awaitVisits("carol", 0) // the status comes a moment before she is gone
 	watch := r.follows("bob", "watch Carol")
 	guest := connect(t, r.addr, dial{user: "sam", command: "watch carol"})
 	r.awaitVisits("bob", 1)

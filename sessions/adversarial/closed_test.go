@@ -30,7 +30,7 @@ func TestMessageToAClosedSession(t *testing.T) {
 				answers(c, 2, rawssh.ChannelOpened)
 				c.Write(rawssh.Request(0, "shell", true, nil))
 				answers(c, 1, rawssh.ChannelSuccess)
-				eventually(t, "mallory has not joined", func() bool { return r.visits("mallory") == 1 })
+				carol.sees("mallory joined")
 				carol.types("send mallory a secret\n")
 				said, err := c.Asked()
 				if r.must(err); !strings.Contains(said, "a secret") {

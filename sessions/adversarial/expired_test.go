@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,14 @@ import (
 func TestCommandOfAnExpiredKey(t *testing.T) {
 	t.Parallel()
 	onlyFull(t)
-	until := time.Now().Add(4 * time.Second).UTC().Truncate(time.Second)
-	line := `expiry-time="` + until.Format("20060102150405Z") + `" ` + keyLine("mallory")
-	along(t, options{lines: []string{line}}, func(r *rig) {
+	along(t, options{lines: []string{keyLine("mallory")}}, func(r *rig) {
 		carol := r.connect(visit{user: "carol", key: "carol"})
 		c := r.connect(visit{user: "mallory", key: "mallory", command: "say -"})
 		c.types("too late\n")
+		until := time.Now().Add(2 * time.Second).UTC().Truncate(time.Second) // now that she is in, however long that took
+		limit := `expiry-time="` + until.Format("20060102150405Z") + `" `
+		r.must(os.WriteFile(r.file(), []byte(limit+keyLine("mallory")+"\n"+keyLine("bob")+"\n"+keyLine("carol")+"\n"), 0o600))
+		r.must(r.registry.Reload())
 		eventually(t, "time stands still", func() bool { return time.Now().After(until.Add(time.Second)) })
 		c.ch.CloseWrite()
 		c.leaves()

@@ -58,7 +58,8 @@ var tunnel = gossh.Marshal(struct {
 
 // Channels that nobody may open, as fast as they can be asked for.
 func TestForwardingFlood(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	// Not ended by the time that a connection may be without a shell.
+	while(t, options{within: time.Hour}, func(r *rig) {
 		n := many(100_000)
 		c := r.raw("mallory")
 		var reading sync.WaitGroup
@@ -79,7 +80,8 @@ func TestForwardingFlood(t *testing.T) {
 
 // Session after session on one connection, each answered before the next.
 func TestSessionFlood(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	// Not ended by the time that a channel may be without a shell.
+	while(t, options{within: time.Hour}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory"})
 		refused := 0
 		for range many(10_000) {

@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,9 +48,9 @@ func TestProgramsThatDoNotRead(t *testing.T) {
 		}
 		dora := r.connect(visit{user: "dora", key: "dora"})
 		line := strings.Repeat("x", 9900) + "\n"
-		for range 20 {
-			dora.types(strings.Repeat(line, 25) + "more\n")
-			dora.sees("dora: more")
+		for n := range 20 {
+			dora.types(strings.Repeat(line, 25) + fmt.Sprintf("more %d\n", n))
+			dora.sees(fmt.Sprintf("dora: more %d", n))
 		}
 		eventually(t, "a program that reads nothing goes on", func() bool { return r.visits("mallory") == 0 })
 	})

@@ -54,7 +54,7 @@ func TestShutdownInTheMiddle(t *testing.T) {
 
 	began := time.Now()
 	r.stop()
-	if took := time.Since(began); took > 4500*time.Millisecond {
+	if took := time.Since(began); took > 9*time.Second { // less than a write may stand; sessions have 3 s
 		t.Errorf("it takes %v", took)
 	}
 	attack.Wait()

@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ func TestUntakenErrors(t *testing.T) {
 	t.Parallel()
 	olivia := `environment="ROLE=operator" ` + keyLine("olivia")
 	along(t, options{lines: []string{olivia}}, func(r *rig) {
-		var all []*rawssh.Client
+		var all sync.WaitGroup
 		for _, test := range []struct{ nick, command, operator, told string }{
 			{"ben", "nonsense", "kick ben", "kicked ben: 1 session"},
 			{"cora", "nonsense", "ban cora", "banned cora"},
@@ -34,18 +35,17 @@ func TestUntakenErrors(t *testing.T) {
 			} else {
 				c.Write(rawssh.Request(0, "exec", false, rawssh.Str(nil, test.command)))
 			}
-			all = append(all, c)
 			if test.operator == "" {
+				all.Go(func() { r.hungUp(c) })
 				continue
 			}
 			eventually(t, "nothing runs for "+test.nick, func() bool { return r.runs(test.nick) })
 			o := r.connect(visit{user: "olivia", key: "olivia", command: test.operator})
 			o.sees(test.told)
 			c.Conn.SetDeadline(time.Now().Add(8 * time.Second)) // less than a write may stand
+			all.Go(func() { r.hungUp(c) })
 		}
-		for _, c := range all {
-			r.hungUp(c)
-		}
+		all.Wait()
 	})
 }
 

@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -29,9 +30,9 @@ func TestHugeWindow(t *testing.T) {
 		taking.Go(func() { r.hungUp(c) })
 		dora := r.connect(visit{user: "dora", key: "dora"})
 		line := strings.Repeat("x", 3900) + "\n"
-		for range 4 {
-			dora.types(strings.Repeat(line, 25) + "more\n")
-			dora.sees("dora: more")
+		for n := range 4 {
+			dora.types(strings.Repeat(line, 25) + fmt.Sprintf("more %d\n", n))
+			dora.sees(fmt.Sprintf("dora: more %d", n))
 		}
 		eventually(t, "who reads nothing is still here", func() bool {
 			return r.log.has("session ended", "nick=mallory", "too slow")

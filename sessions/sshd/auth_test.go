@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -143,7 +144,7 @@ func TestCrashBeforeTheLogin(t *testing.T) {
 		t.Fatalf("the first time: %v", a.err)
 	}
 	var a *attempt
-	for range 5 { // it is counted once the connection has ended
+	for late := time.Now().Add(patience); time.Now().Before(late); { // it is counted once the connection has ended
 		if a = r.login("carol", "carol"); a.err != nil {
 			break
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every expectation.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // rig is a server whose sessions say who they belong to and then echo.
 type rig struct {
