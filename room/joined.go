@@ -170,6 +170,15 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
+// InRooms reports whether the person is in rooms beside the lobby, or has been since they are online, by
+// whichever session or command. It answers from memory.
+func (s *Member) InRooms() bool {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	p := s.room.people.here[s.nick]
+	return p != nil && (p.inRooms || len(p.Rooms) > 0)
+}
+
 // RoomNames returns the names of the rooms that the person may know of, in any order, for completion. It
 // answers from memory.
 func (s *Member) RoomNames() (names []string) {
