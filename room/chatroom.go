@@ -81,7 +81,6 @@ func (c *chatroom) publish(l line, mentioned []string) {
 // enter makes p present, and follows what p has set.
 func (c *chatroom) enter(p *person) {
 	c.here[p.nick], c.visited = p, time.Now()
-	p.inRooms = p.inRooms || c.Name != Lobby
 	if p.joined(c).Muted {
 		c.muted[p.nick] = true
 	} else {

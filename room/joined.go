@@ -170,13 +170,13 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
-// InRooms reports whether the person is in rooms beside the lobby, or has been since they are online, by
-// whichever session or command. It answers from memory.
-func (s *Member) InRooms() bool {
+// KnowsRooms reports whether the person, who is here, has ever been in a room beside the lobby, by whichever
+// session or command. It answers from memory.
+func (s *Member) KnowsRooms() bool {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	p := s.room.people.here[s.nick]
-	return p != nil && (p.inRooms || len(p.Rooms) > 0)
+	return p != nil && p.KnowsRooms
 }
 
 // RoomNames returns the names of the rooms that the person may know of, in any order, for completion. It
@@ -333,7 +333,7 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
 	err = s.setNow(func(p *Preferences) error {
-		p.Rooms = append(set.Rooms, Joined{Room: name, Read: mark})
+		p.Rooms, p.KnowsRooms = append(set.Rooms, Joined{Room: name, Read: mark}), true
 		return nil
 	})
 	if err != nil {

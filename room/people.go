@@ -46,7 +46,6 @@ type person struct {
 	firstID string    // of the record of joining: what this person wrote is newer
 	renewed time.Time // when the presence history last had this person as online
 	told    bool      // the others were told of the joining, and will be of the leaving
-	inRooms bool      // has been in one beside the lobby since joining
 	unsaved bool      // the read marks of Preferences are not on disk yet
 }
 

@@ -86,7 +86,7 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 }
 
 // TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also
-// when they have left it again.
+// when they have left it again, and after that.
 func TestRoomJoinedElsewhere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -99,6 +99,12 @@ func TestRoomJoinedElsewhere(t *testing.T) {
 	dave.sees("bob: #1 is a number")
 	bob.enters("/broadcast the end", "bob: the end")
 	dave.sees("bob: the end")
+	bob.enters("/quit")
+	r.awaitVisits("bob", 0)
+	bob = r.terminal("bob", r.addr)
+	bob.enters("#plans a third secret", "/join #plans")
+	bob.enters("/broadcast once more", "bob: once more")
+	dave.sees("bob: once more")
 	dave.neverSaw("secret")
 }
 

@@ -269,7 +269,7 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
 		return parse.Call{}, slip
 	}
-	if call, err, ok := Grammar.InRoom(line); ok && s.member.InRooms() {
+	if call, err, ok := Grammar.InRoom(line); ok && s.member.KnowsRooms() {
 		return call, err
 	}
 	return Grammar.Line(line)
