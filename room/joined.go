@@ -170,6 +170,15 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
+// KnowsRooms reports whether the person, who is here, has ever been in a room beside the lobby, by whichever
+// session or command. It answers from memory.
+func (s *Member) KnowsRooms() bool {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	p := s.room.people.here[s.nick]
+	return p != nil && p.KnowsRooms
+}
+
 // RoomNames returns the names of the rooms that the person may know of, in any order, for completion. It
 // answers from memory.
 func (s *Member) RoomNames() (names []string) {
@@ -324,7 +333,7 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
 	err = s.setNow(func(p *Preferences) error {
-		p.Rooms = append(set.Rooms, Joined{Room: name, Read: mark})
+		p.Rooms, p.KnowsRooms = append(set.Rooms, Joined{Room: name, Read: mark}), true
 		return nil
 	})
 	if err != nil {

@@ -21,6 +21,8 @@ type Preferences struct {
 	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
 	Absence Absence  `json:"away,omitzero"`
 	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
+
+	KnowsRooms bool `json:"knows_rooms,omitempty"` // has been in one beside the lobby
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.

@@ -56,7 +56,6 @@ type session struct {
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
 	room     string        // where plain text goes; "" is the lobby
-	inRooms  bool          // the person has been in rooms: "#ROOM TEXT" is a command
 	tabs     *rate.Limiter // of complete; nil until the first one
 }
 

@@ -35,7 +35,6 @@ func (s *session) here(call parse.Call) string {
 
 // enterRoom makes a room the current one. What is typed goes there, which the prompt shows.
 func (s *session) enterRoom(name string) {
-	s.inRooms = true
 	if s.room = name; name == room.Lobby {
 		s.room = ""
 	}

@@ -85,6 +85,29 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	}
 }
 
+// TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also
+// when they have left it again, and after that.
+func TestRoomJoinedElsewhere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, dave := r.terminal("bob", r.addr), r.terminal("dave", r.addr)
+	bob.enters("#1 is a number", "bob: #1 is a number")
+	runs(t, r, dial{user: "bob", key: "bob", command: "join #plans"})
+	bob.enters("#plans a secret", "#plans bob: a secret")
+	runs(t, r, dial{user: "bob", key: "bob", command: "leave #plans"})
+	bob.enters("#plans another secret", "/join #plans")
+	dave.sees("bob: #1 is a number")
+	bob.enters("/broadcast the end", "bob: the end")
+	dave.sees("bob: the end")
+	bob.enters("/quit")
+	r.awaitVisits("bob", 0)
+	bob = r.terminal("bob", r.addr)
+	bob.enters("#plans a third secret", "/join #plans")
+	bob.enters("/broadcast once more", "bob: once more")
+	dave.sees("bob: once more")
+	dave.neverSaw("secret")
+}
+
 // TestRoomTextIsClean: neither a topic nor a line of a room moves anybody's cursor.
 func TestRoomTextIsClean(t *testing.T) {
 	t.Parallel()

@@ -106,7 +106,6 @@ func (s *session) run() {
 	defer s.manager.colors.Leave(member.Nick())
 	log := s.manager.cfg.Log.With("nick", member.Nick(), "from", s.ch.From())
 	log.Info("session began", "terminal", s.term != nil)
-	s.inRooms = len(welcome.Rooms) > 0
 	s.greet(welcome, err)
 	s.serve(s.readAll)
 	log.Info("session ended", "cause", s.out.why())
@@ -270,10 +269,8 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
 		return parse.Call{}, slip
 	}
-	if s.inRooms {
-		if call, err, ok := Grammar.InRoom(line); ok {
-			return call, err
-		}
+	if call, err, ok := Grammar.InRoom(line); ok && s.member.KnowsRooms() {
+		return call, err
 	}
 	return Grammar.Line(line)
 }
