@@ -24,10 +24,20 @@ type chatroom struct {
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
 	visited   time.Time // when somebody was last in it, as far as that is known
+	left      []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
 
 	recent []line // of the lobby: at least the newest MissedLines, if there are so many, oldest first
 	tally         // of any other room
 }
+
+// parting is that somebody who was in a room and online is not any more.
+type parting struct {
+	nick string
+	departure
+}
+
+// partingsMost is how many a room knows.
+const partingsMost = 200
 
 func newChatroom(info RoomInfo) *chatroom {
 	return &chatroom{RoomInfo: info, here: map[string]*person{}, muted: map[string]bool{}, observers: map[*Observer]bool{}}
@@ -81,6 +91,7 @@ func (c *chatroom) publish(l line, mentioned []string) {
 // enter makes p present, and follows what p has set.
 func (c *chatroom) enter(p *person) {
 	c.here[p.nick], c.visited = p, time.Now()
+	c.left = slices.DeleteFunc(c.left, func(l parting) bool { return l.nick == p.nick })
 	if p.joined(c).Muted {
 		c.muted[p.nick] = true
 	} else {
@@ -88,7 +99,10 @@ func (c *chatroom) enter(p *person) {
 	}
 }
 
-func (c *chatroom) leave(nick string) {
+func (c *chatroom) leave(nick string, how departure) {
+	if c.here[nick] != nil && c.Name != Lobby { // of which people.seen knows, over restarts
+		c.left = append(c.left[max(0, len(c.left)+1-partingsMost):], parting{nick, how})
+	}
 	delete(c.here, nick)
 	delete(c.muted, nick)
 }
@@ -111,7 +125,7 @@ func (c *chatroom) tell(change *Change) {
 func (c *chatroom) admit() {
 	for nick, p := range c.here {
 		if !c.access(nick).Read {
-			c.leave(nick)
+			c.leave(nick, departure{at: time.Now()})
 			p.Rooms, p.unsaved = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name }), true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Joined is a room that a person is in, online or not.
@@ -364,7 +365,7 @@ func (s *Member) LeaveRoom(name string) error {
 	}
 	r.mu.Lock()
 	if c.here[s.nick] != nil {
-		c.leave(s.nick)
+		c.leave(s.nick, departure{at: time.Now()})
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
@@ -503,6 +504,33 @@ func (s *Member) In(name string) ([]Presence, error) {
 		all = append(all, p.presence())
 	}
 	slices.SortFunc(all, func(a, b Presence) int { return strings.Compare(a.Nick, b.Nick) })
+	return all, nil
+}
+
+// InSince returns who else was in a room that the person may read, and online, at any time since t: first
+// who is now, by nick, then who left it or the server, newest first. Of a room other than the lobby it
+// knows partingsMost who left, and nobody from before this server started.
+func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
+	if name == Lobby {
+		return s.OnlineSince(t), nil
+	}
+	all, err := s.In(name)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, may := r.lookup(name, s.nick)
+	if !may.Read {
+		return nil, may.Why
+	}
+	for _, l := range slices.Backward(c.left) {
+		if !l.at.Before(t) && l.nick != s.nick {
+			all = append(all, Presence{Nick: l.nick, Bot: r.directory.Bot(l.nick), Active: l.at, Lost: l.lost})
+		}
+	}
 	return all, nil
 }
 

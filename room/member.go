@@ -198,11 +198,12 @@ func (r *Room) depart(p *person, cause Cause) {
 	if p.broken != nil {
 		p.broken.Stop()
 	}
-	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
-	r.rooms[Lobby].leave(p.nick)
+	how := departure{time.Now(), cause == Broke}
+	r.people.remove(p.nick, how)
+	r.rooms[Lobby].leave(p.nick, how)
 	for _, j := range p.Rooms {
 		if c := r.rooms[j.Room]; c != nil {
-			c.leave(p.nick)
+			c.leave(p.nick, how)
 		}
 	}
 	if p.unsaved && !isGuest(p.nick) {

@@ -114,6 +114,45 @@ func TestRoomLines(t *testing.T) {
 	})
 }
 
+// Who was in a room lately is who is in it, and who left it or the server.
+func TestWhoWasInARoom(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol, dave := h.join("bob"), h.join("carol"), h.join("dave")
+		for _, p := range []*user{bob, carol, dave} {
+			p.in(t, "ops")
+		}
+		lately := func(within time.Duration) (words []string) {
+			people, err := bob.InSince("ops", time.Now().Add(-within))
+			is(t, "asking", err, nil)
+			for _, p := range people {
+				words = append(words, fmt.Sprint(p.Nick, " ", p.Online, " ", p.Lost))
+			}
+			return words
+		}
+		h.join("erin") // is not in it
+		carol.Leave(Broke)
+		same(t, "while carol may come back", lately(time.Hour), "carol true false", "dave true false")
+		pass(time.Minute)
+		is(t, "dave leaves it", dave.LeaveRoom("ops"), nil)
+		same(t, "afterwards", lately(time.Hour), "dave false false", "carol false true")
+		same(t, "within seconds", lately(10*time.Second), "dave false false")
+		carol = h.join("carol")
+		same(t, "back", lately(time.Hour), "carol true false", "dave false false")
+		for i := range partingsMost {
+			guest := h.join(fmt.Sprint("~g", i))
+			guest.in(t, "ops")
+			guest.Leave(Quit)
+		}
+		if n := len(lately(time.Hour)); n != partingsMost+1 {
+			t.Errorf("%d are listed", n)
+		}
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		carol.Leave(Quit)
+		is(t, "public again", bob.SetPrivate("ops", false), nil)
+		same(t, "those of the private room", lately(time.Hour))
+	})
+}
+
 // Who is outside a private room gets the answers that a room which does not exist gives.
 func TestPrivateRoom(t *testing.T) {
 	inHouse(t, func(h *house) {

@@ -23,7 +23,7 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	people := map[string]dial{"dave": {user: "dave", key: "dave"}, "olivia": {user: "olivia", key: "olivia"}, "a guest": {user: "ann"}}
 	for name, who := range people {
 		for _, command := range []string{
-			"whoelse %s", "history %s", "history %s 5", "in %s hello", "topic %s", "topic %s mine", "leave %s", "mute %s", "unmute %s",
+			"whoelse %s", "wholast %s", "wholast %s 5", "history %s", "history %s 5", "in %s hello", "topic %s", "topic %s mine", "leave %s", "mute %s", "unmute %s",
 			"room %s", "room %s private", "room %s public", "room %s invite dave", "room %s remove bob", "room %s owner dave",
 			"room %s mute bob", "room %s guests on", "join %s",
 		} {
@@ -52,6 +52,8 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	dave.typed("\t")
 	dave.enters("/topic #pl\t", "there is no room #pl,")
 	bob.enters("/topic #pl\t", "topic of #plans: a secret party")
+	dave.enters("wholast #pl\t", "there is no room #pl,")
+	bob.enters("wholast #pl\t 5", "nobody else was in #plans within the last 5 minutes")
 	dave.enters("/rooms", "#lobby")
 	dave.neverSaw("plans")
 	dave.neverSaw("secret")

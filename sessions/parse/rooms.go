@@ -12,6 +12,7 @@ var (
 	NeedRoom     = args(oneRoom)
 	OptionalRoom = args(roomIfAny)
 	InArgs       = args(oneRoom, anyText)
+	WholastArgs  = args(roomIfAny, optional(number(maxMinutes)))
 	HistoryArgs  = args(roomIfAny, optional(number(maxLines)))
 	TopicArgs    = args(roomIfAny, optional(anyText))
 )
