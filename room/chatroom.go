@@ -72,13 +72,19 @@ func (c *chatroom) publish(l line, mentioned []string) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[l.From]; p != nil && c.muted[l.From] { // who speaks has read what others said
+	if p := c.here[l.From]; p.watched() && c.muted[l.From] { // who speaks has read what others said
 		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), true
 	}
 	u := &Update{Message: l.Message}
 	for nick, p := range c.here {
-		if !p.hides(l.Message) && (!c.muted[nick] || nick == l.From) {
-			p.put(u)
+		if p.hides(l.Message) {
+			continue
+		}
+		quiet := c.muted[nick] && nick != l.From
+		for _, s := range p.sessions {
+			if !quiet || s.program { // which has asked for it
+				s.sink.Put(u, nil)
+			}
 		}
 	}
 	for o := range c.observers {

@@ -163,7 +163,7 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 		j = set.joined(c)
 	}
 	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
-	shown := j.Room == "" || !j.Muted && c.here[nick] != nil && len(c.here[nick].sessions) > 0
+	shown := j.Room == "" || !j.Muted && c.here[nick].watched()
 	if !shown {
 		s.Unread, s.Mentions = c.since(j.Read, nick)
 		s.More = s.Unread == unreadMost
@@ -254,8 +254,17 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 	return found
 }
 
-// markRead notes, as p's last session ends, that all that was said in p's rooms was shown. r.mu is held.
+// watched reports whether a session of p shows what is said, or did until it ends now: one that is not a
+// program's. p may be nil.
+func (p *person) watched() bool {
+	return p != nil && slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program })
+}
+
+// markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.
 func (r *Room) markRead(p *person) {
+	if !p.watched() {
+		return
+	}
 	for _, j := range p.Rooms {
 		c := r.rooms[j.Room]
 		if c == nil || j.Muted || c.here[p.nick] != p {
@@ -441,7 +450,7 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 	return s.setJoined(name, func(j *Joined) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if p := r.people.here[s.nick]; muted && !j.Muted && p != nil && len(p.sessions) > 0 {
+		if p := r.people.here[s.nick]; muted && !j.Muted && p.watched() {
 			j.Read = max(j.Read, r.lastMessage) // all until now was shown
 		}
 		j.Muted = muted
@@ -449,18 +458,19 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 }
 
 // ReadUpTo notes that the person has read a room up to the message id; in memory at first. The lines of
-// a room that is not muted count as read when the person's last session ends.
+// a room that is not muted count as read when a session that showed them ends.
 func (s *Member) ReadUpTo(name, id string) error {
 	r := s.room
 	read := func(j *Joined) { j.Read = max(j.Read, id) }
 	r.mu.Lock()
 	id = min(id, r.lastMessage) // what a program says it has read
-	p := r.people.here[s.nick]
-	if c := r.rooms[name]; p != nil && c != nil && c.here[s.nick] == p {
+	p, c := r.people.here[s.nick], r.rooms[name]
+	in := p != nil && c != nil && c.here[s.nick] == p
+	if in {
 		p.Rooms, p.unsaved = p.change(name, read), true
 	}
 	r.mu.Unlock()
-	if p != nil {
+	if in || name == Lobby {
 		return nil
 	}
 	return s.setJoined(name, read)

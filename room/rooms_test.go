@@ -153,6 +153,49 @@ func TestWhoWasInARoom(t *testing.T) {
 	})
 }
 
+// What a program gets is not read by that, while no other session shows it; the program can say that it is.
+// A program gets the lines of a room that its nick has muted for the eyes.
+func TestProgramIsNoScreen(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		bob.in(t, "ops")
+		carol.in(t, "ops")
+		program := &screen{}
+		member, _, err := h.Join(Identity{Nick: "carol", Program: true}, program)
+		is(t, "a program of carol's", err, nil)
+		last := func() string { all := h.store.messages("#ops", nil); return all[len(all)-1].ID }
+		bob.sayIn(t, "ops", "one")
+		same(t, "with a screen", carol.list(t), "#lobby 2 in", "#ops 2 in")
+		carol.Leave(Quit)
+		bob.sayIn(t, "ops", "two")
+		same(t, "the program", program.lines(), "#ops bob: one", "#ops bob: two")
+		same(t, "without", carol.list(t), "#lobby 2 in", "#ops 2 in unread:1/0")
+		is(t, "the program reads", member.ReadUpTo("ops", last()), nil)
+		same(t, "read", carol.list(t), "#lobby 2 in", "#ops 2 in")
+		bob.sayIn(t, "ops", "three")
+		carol = h.join("carol")
+		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+		is(t, "mute", carol.MuteRoom("ops", true), nil)
+		program.take()
+		bob.sayIn(t, "ops", "four")
+		same(t, "the program", program.lines(), "#ops bob: four")
+		same(t, "the screen", carol.screen.lines())
+		is(t, "unmute", carol.MuteRoom("ops", false), nil)
+		carol.Leave(Quit)
+		member.Leave(Quit)
+		program2, _, err := h.Join(Identity{Nick: "carol", Program: true}, program)
+		is(t, "again", err, nil)
+		bob.sayIn(t, "ops", "five")
+		program2.Leave(Quit)
+		carol = h.join("carol")
+		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+	})
+}
+
 // Who is outside a private room gets the answers that a room which does not exist gives.
 func TestPrivateRoom(t *testing.T) {
 	inHouse(t, func(h *house) {
@@ -189,7 +232,7 @@ func TestPrivateRoom(t *testing.T) {
 				is(t, "speaking", who.speakIn("", name, KindSay, "hi", nil), ErrNoRoom)
 				is(t, "leaving", who.LeaveRoom(name), ErrNoRoom)
 				is(t, "muting", who.MuteRoom(name, true), ErrNoRoom)
-				is(t, "reading", who.ReadUpTo(name, id), nil)
+				is(t, "reading", who.ReadUpTo(name, id), ErrNoRoom)
 				is(t, "a topic", who.SetTopic(name, "mine"), ErrNoRoom)
 				is(t, "inviting oneself", who.Invite(name, who.Nick()), ErrNoRoom)
 				is(t, "owning", who.AddOwner(name, who.Nick()), ErrNoRoom)
