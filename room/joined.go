@@ -153,6 +153,7 @@ type RoomSummary struct {
 	Unread      int  // lines since the person saw the last one; of a room that was joined
 	More        bool // and perhaps more than that: older ones are not counted
 	Mentions    int  // how many of these mention the person, at least
+	Shown       bool // in a Welcome: all of these are in it
 }
 
 // summary is about c for nick, who may see it. r.mu is held.
@@ -258,6 +259,42 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 // program's. p may be nil.
 func (p *person) watched() bool {
 	return p != nil && slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program })
+}
+
+// missedBytes bounds what readMissed reads, as searchCost counts.
+const missedBytes = 256 << 10
+
+// readMissed reads what was said in the rooms since the connection broke, but for those that the person has
+// muted: the newest lines of each, as long as there is room. What can't be read is only counted.
+func (w *Welcome) readMissed() {
+	o, lines, bytes := w.Before, MissedLines, missedBytes
+	for i := range w.Rooms {
+		s := &w.Rooms[i]
+		if s.Muted || s.Unread == 0 || lines == 0 {
+			continue
+		}
+		r, read := o.member.room, o.Rooms[slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })].Read
+		whole := s.Unread <= lines
+		newest := r.histories.Tail("#"+s.Name, min(s.Unread, lines), func(m *Message) (bool, error) {
+			switch {
+			case m.ID > o.before || o.hides(m): // the session gets it, or is not to
+				return false, nil
+			case m.ID <= read:
+				return false, errEnough
+			case bytes < searchCost(m):
+				whole = false
+				return false, errEnough
+			}
+			bytes -= searchCost(m)
+			return true, nil
+		})
+		found, err := Collect(guarded(r.mayRead(o.member.nick, s.Name), without(errEnough, newest)))
+		if err == nil {
+			w.InThem = append(w.InThem, found...)
+			lines -= len(found)
+			s.Shown = whole
+		}
+	}
 }
 
 // markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.

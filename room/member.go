@@ -94,7 +94,8 @@ type Welcome struct {
 	// Before gives, with Replay, what was said before the session's first update. It gets none itself.
 	Before *Observer
 
-	Rooms []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+	Rooms  []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+	InThem []*Message    // after the break, lines of these, oldest first in each: up to MissedLines, if they are short
 
 	missed map[string]bool // ids of what may go to Missed
 }
@@ -107,6 +108,9 @@ func (r *Room) Join(who Identity, sink Sink) (*Member, *Welcome, error) {
 	member, welcome, err := r.enter(who, sink)
 	if err != nil || who.Guest() {
 		return member, welcome, err
+	}
+	if welcome.Returned && !who.Program {
+		welcome.readMissed()
 	}
 	for page, unreadErr := range r.unread(member.nick) {
 		welcome.addUnread(page.Messages)

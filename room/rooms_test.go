@@ -196,6 +196,61 @@ func TestProgramIsNoScreen(t *testing.T) {
 	})
 }
 
+// Who is back after a broken connection gets what was said in the rooms meanwhile, but not of those that are
+// muted, nor more than some lines; the rest is counted.
+func TestMissedInRooms(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol, dave := h.join("bob"), h.join("carol"), h.join("dave")
+		for _, p := range []*user{bob, carol, dave} {
+			p.in(t, "ops")
+			p.in(t, "noise")
+		}
+		bob.sayIn(t, "ops", "shown")
+		is(t, "mute", carol.MuteRoom("noise", true), nil)
+		block(h, carol, "dave")
+		missed := func(want ...string) {
+			t.Helper()
+			carol = h.join("carol")
+			if !carol.welcome.Returned {
+				t.Error("carol is not back")
+			}
+			same(t, "meanwhile", texts(carol.welcome.InThem), want...)
+		}
+		carol.Leave(Broke)
+		missed()
+		carol.Leave(Broke)
+		bob.sayIn(t, "ops", "one")
+		bob.sayIn(t, "noise", "not for carol")
+		dave.sayIn(t, "ops", "blocked")
+		bob.sayIn(t, "ops", "two")
+		missed("bob: one", "bob: two")
+		if w := carol.welcome.Rooms; !w[0].Shown || w[0].Unread != 3 || w[1].Shown || w[1].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+		carol.Leave(Broke)
+		for range MissedLines + 1 {
+			bob.sayIn(t, "ops", "x")
+		}
+		carol = h.join("carol")
+		if w := carol.welcome; len(w.InThem) != MissedLines || w.Rooms[0].Shown {
+			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
+		}
+		carol.Leave(Broke)
+		for range 4 {
+			bob.sayIn(t, "ops", strings.Repeat("x", missedBytes/3))
+		}
+		carol = h.join("carol")
+		if w := carol.welcome; len(w.InThem) != 2 || w.Rooms[0].Shown {
+			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
+		}
+		carol.Leave(Broke)
+		bob.sayIn(t, "ops", "in private")
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		is(t, "remove", bob.Remove("ops", "carol"), nil)
+		missed()
+	})
+}
+
 // Who is outside a private room gets the answers that a room which does not exist gives.
 func TestPrivateRoom(t *testing.T) {
 	inHouse(t, func(h *house) {
@@ -270,7 +325,7 @@ func TestPrivateRoom(t *testing.T) {
 			t.Errorf("carol is in it again without joining: %q", got)
 		}
 		is(t, "a guest", bob.Invite("plans", "~ann"), ErrNotAllowed)
-		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false 0 false 0}]")
+		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false 0 false 0 false}]")
 	})
 }
 
