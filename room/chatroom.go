@@ -24,10 +24,20 @@ type chatroom struct {
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
 	visited   time.Time // when somebody was last in it, as far as that is known
+	left      []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
 
 	recent []line // of the lobby: at least the newest MissedLines, if there are so many, oldest first
 	tally         // of any other room
 }
+
+// parting is that somebody who was in a room and online is not any more.
+type parting struct {
+	nick string
+	departure
+}
+
+// partingsMost is how many a room knows.
+const partingsMost = 200
 
 func newChatroom(info RoomInfo) *chatroom {
 	return &chatroom{RoomInfo: info, here: map[string]*person{}, muted: map[string]bool{}, observers: map[*Observer]bool{}}
@@ -62,13 +72,19 @@ func (c *chatroom) publish(l line, mentioned []string) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[l.From]; p != nil && c.muted[l.From] { // who speaks has read what others said
+	if p := c.here[l.From]; p.watched() && c.muted[l.From] { // who speaks has read what others said
 		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), true
 	}
 	u := &Update{Message: l.Message}
 	for nick, p := range c.here {
-		if !p.hides(l.Message) && (!c.muted[nick] || nick == l.From) {
-			p.put(u)
+		if p.hides(l.Message) {
+			continue
+		}
+		quiet := c.muted[nick] && nick != l.From
+		for _, s := range p.sessions {
+			if !quiet || s.program { // which has asked for it
+				s.sink.Put(u, nil)
+			}
 		}
 	}
 	for o := range c.observers {
@@ -81,6 +97,7 @@ func (c *chatroom) publish(l line, mentioned []string) {
 // enter makes p present, and follows what p has set.
 func (c *chatroom) enter(p *person) {
 	c.here[p.nick], c.visited = p, time.Now()
+	c.left = slices.DeleteFunc(c.left, func(l parting) bool { return l.nick == p.nick })
 	if p.joined(c).Muted {
 		c.muted[p.nick] = true
 	} else {
@@ -88,7 +105,10 @@ func (c *chatroom) enter(p *person) {
 	}
 }
 
-func (c *chatroom) leave(nick string) {
+func (c *chatroom) leave(nick string, how departure) {
+	if c.here[nick] != nil && c.Name != Lobby { // of which people.seen knows, over restarts
+		c.left = append(c.left[max(0, len(c.left)+1-partingsMost):], parting{nick, how})
+	}
 	delete(c.here, nick)
 	delete(c.muted, nick)
 }
@@ -111,7 +131,7 @@ func (c *chatroom) tell(change *Change) {
 func (c *chatroom) admit() {
 	for nick, p := range c.here {
 		if !c.access(nick).Read {
-			c.leave(nick)
+			c.leave(nick, departure{at: time.Now()})
 			p.Rooms, p.unsaved = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name }), true
 		}
 	}

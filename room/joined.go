@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Joined is a room that a person is in, online or not.
@@ -152,6 +153,7 @@ type RoomSummary struct {
 	Unread      int  // lines since the person saw the last one; of a room that was joined
 	More        bool // and perhaps more than that: older ones are not counted
 	Mentions    int  // how many of these mention the person, at least
+	Shown       bool // in a Welcome: all of these are in it
 }
 
 // summary is about c for nick, who may see it. r.mu is held.
@@ -162,7 +164,7 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 		j = set.joined(c)
 	}
 	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
-	shown := j.Room == "" || !j.Muted && c.here[nick] != nil && len(c.here[nick].sessions) > 0
+	shown := j.Room == "" || !j.Muted && c.here[nick].watched()
 	if !shown {
 		s.Unread, s.Mentions = c.since(j.Read, nick)
 		s.More = s.Unread == unreadMost
@@ -262,8 +264,53 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 	return found
 }
 
-// markRead notes, as p's last session ends, that all that was said in p's rooms was shown. r.mu is held.
+// watched reports whether a session of p shows what is said, or did until it ends now: one that is not a
+// program's. p may be nil.
+func (p *person) watched() bool {
+	return p != nil && slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program })
+}
+
+// missedBytes bounds what readMissed reads, as searchCost counts.
+const missedBytes = 256 << 10
+
+// readMissed reads what was said in the rooms since the connection broke, but for those that the person has
+// muted: the newest lines of each, as long as there is room. What can't be read is only counted.
+func (w *Welcome) readMissed() {
+	o, lines, bytes := w.Before, MissedLines, missedBytes
+	for i := range w.Rooms {
+		s := &w.Rooms[i]
+		if s.Muted || s.Unread == 0 || lines == 0 {
+			continue
+		}
+		r, read := o.member.room, o.Rooms[slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })].Read
+		whole := s.Unread <= lines
+		newest := r.histories.Tail("#"+s.Name, min(s.Unread, lines), func(m *Message) (bool, error) {
+			switch {
+			case m.ID > o.before || o.hides(m): // the session gets it, or is not to
+				return false, nil
+			case m.ID <= read:
+				return false, errEnough
+			case bytes < searchCost(m):
+				whole = false
+				return false, errEnough
+			}
+			bytes -= searchCost(m)
+			return true, nil
+		})
+		found, err := Collect(guarded(r.mayRead(o.member.nick, s.Name), without(errEnough, newest)))
+		if err == nil {
+			w.InThem = append(w.InThem, found...)
+			lines -= len(found)
+			s.Shown = whole
+		}
+	}
+}
+
+// markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.
 func (r *Room) markRead(p *person) {
+	if !p.watched() {
+		return
+	}
 	for _, j := range p.Rooms {
 		c := r.rooms[j.Room]
 		if c == nil || j.Muted || c.here[p.nick] != p {
@@ -373,7 +420,7 @@ func (s *Member) LeaveRoom(name string) error {
 	}
 	r.mu.Lock()
 	if c.here[s.nick] != nil {
-		c.leave(s.nick)
+		c.leave(s.nick, departure{at: time.Now()})
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
@@ -449,7 +496,7 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 	return s.setJoined(name, func(j *Joined) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if p := r.people.here[s.nick]; muted && !j.Muted && p != nil && len(p.sessions) > 0 {
+		if p := r.people.here[s.nick]; muted && !j.Muted && p.watched() {
 			j.Read = max(j.Read, r.lastMessage) // all until now was shown
 		}
 		j.Muted = muted
@@ -457,18 +504,19 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 }
 
 // ReadUpTo notes that the person has read a room up to the message id; in memory at first. The lines of
-// a room that is not muted count as read when the person's last session ends.
+// a room that is not muted count as read when a session that showed them ends.
 func (s *Member) ReadUpTo(name, id string) error {
 	r := s.room
 	read := func(j *Joined) { j.Read = max(j.Read, id) }
 	r.mu.Lock()
 	id = min(id, r.lastMessage) // what a program says it has read
-	p := r.people.here[s.nick]
-	if c := r.rooms[name]; p != nil && c != nil && c.here[s.nick] == p {
+	p, c := r.people.here[s.nick], r.rooms[name]
+	in := p != nil && c != nil && c.here[s.nick] == p
+	if in {
 		p.Rooms, p.unsaved = p.change(name, read), true
 	}
 	r.mu.Unlock()
-	if p != nil {
+	if in || name == Lobby {
 		return nil
 	}
 	return s.setJoined(name, read)
@@ -512,6 +560,33 @@ func (s *Member) In(name string) ([]Presence, error) {
 		all = append(all, p.presence())
 	}
 	slices.SortFunc(all, func(a, b Presence) int { return strings.Compare(a.Nick, b.Nick) })
+	return all, nil
+}
+
+// InSince returns who else was in a room that the person may read, and online, at any time since t: first
+// who is now, by nick, then who left it or the server, newest first. Of a room other than the lobby it
+// knows partingsMost who left, and nobody from before this server started.
+func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
+	if name == Lobby {
+		return s.OnlineSince(t), nil
+	}
+	all, err := s.In(name)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
+	r := s.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, may := r.lookup(name, s.nick)
+	if !may.Read {
+		return nil, may.Why
+	}
+	for _, l := range slices.Backward(c.left) {
+		if !l.at.Before(t) && l.nick != s.nick {
+			all = append(all, Presence{Nick: l.nick, Bot: r.directory.Bot(l.nick), Active: l.at, Lost: l.lost})
+		}
+	}
 	return all, nil
 }
 

@@ -16,8 +16,9 @@ const (
 
 // Identity is a nick, as proven to the server, and how its session takes part.
 type Identity struct {
-	Nick  string // canonical; a guest's starts with '~'
-	Quiet bool   // for a program's session: its joining and leaving are not announced
+	Nick    string // canonical; a guest's starts with '~'
+	Quiet   bool   // for a program's session: its joining and leaving are not announced
+	Program bool   // nobody looks at it: lines of rooms that it gets are not read by that
 }
 
 // Guest reports whether the person came without a key: nothing is kept for guests.
@@ -26,10 +27,11 @@ func (i Identity) Guest() bool { return isGuest(i.Nick) }
 // Member is a session's handle: with it, one of a person's sessions speaks and asks. Its methods
 // may be called concurrently.
 type Member struct {
-	room  *Room
-	nick  string
-	quiet bool
-	sink  Sink // nil for a visitor, who runs a command without being present
+	room    *Room
+	nick    string
+	quiet   bool
+	program bool
+	sink    Sink // nil for a visitor, who runs a command without being present
 }
 
 // Nick is the session's nick: for a guest perhaps not the name that was asked for.
@@ -92,7 +94,8 @@ type Welcome struct {
 	// Before gives, with Replay, what was said before the session's first update. It gets none itself.
 	Before *Observer
 
-	Rooms []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+	Rooms  []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+	InThem []*Message    // after the break, lines of these, oldest first in each: up to MissedLines, if they are short
 
 	missed map[string]bool // ids of what may go to Missed
 }
@@ -105,6 +108,9 @@ func (r *Room) Join(who Identity, sink Sink) (*Member, *Welcome, error) {
 	member, welcome, err := r.enter(who, sink)
 	if err != nil || who.Guest() {
 		return member, welcome, err
+	}
+	if welcome.Returned && !who.Program {
+		welcome.readMissed()
 	}
 	for page, unreadErr := range r.unread(member.nick) {
 		welcome.addUnread(page.Messages)
@@ -139,7 +145,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		last := r.people.seen[who.Nick]
 		welcome.Left, welcome.LeftLost = last.at, last.lost
 	}
-	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
+	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, program: who.Program, sink: sink}
 	welcome.Before = &Observer{member: member, before: r.lastMessage, Preferences: set}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
@@ -198,11 +204,12 @@ func (r *Room) depart(p *person, cause Cause) {
 	if p.broken != nil {
 		p.broken.Stop()
 	}
-	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
-	r.rooms[Lobby].leave(p.nick)
+	how := departure{time.Now(), cause == Broke}
+	r.people.remove(p.nick, how)
+	r.rooms[Lobby].leave(p.nick, how)
 	for _, j := range p.Rooms {
 		if c := r.rooms[j.Room]; c != nil {
-			c.leave(p.nick)
+			c.leave(p.nick, how)
 		}
 	}
 	if p.unsaved && !isGuest(p.nick) {
@@ -242,10 +249,8 @@ func (s *Member) Leave(cause Cause) {
 	if p == nil || !slices.Contains(p.sessions, s) {
 		return
 	}
+	r.markRead(p)
 	p.sessions = slices.DeleteFunc(p.sessions, func(other *Member) bool { return other == s })
-	if len(p.sessions) == 0 {
-		r.markRead(p)
-	}
 	switch {
 	case len(p.sessions) > 0:
 		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {

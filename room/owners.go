@@ -216,7 +216,8 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 	r.install(info)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rooms[info.Name].tally = tally{counting: true}
+	c := r.rooms[info.Name]
+	c.tally, c.left = tally{counting: true}, nil
 	return nil
 }
 

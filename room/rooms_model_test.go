@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -33,6 +34,7 @@ type known struct {
 	members        []string // of a private room, in the order of invitations
 	removed, muted map[string]bool
 	joined         map[string]bool
+	came           map[string]bool // who was in it and online, since it was last private
 	quiet          map[string]bool // who has muted it for themselves
 	era            int             // grows whenever what was said is set aside
 }
@@ -137,6 +139,7 @@ func (s *neighbours) comes(nick string) {
 		if !k.mayRead(nick) {
 			delete(k.joined, nick)
 		}
+		k.came[nick] = k.came[nick] || k.joined[nick]
 		if !k.quiet[nick] {
 			delete(s.unread, [2]string{nick, name})
 		}
@@ -159,7 +162,7 @@ func (s *neighbours) joins(nick, name, _ string) {
 	switch {
 	case k == nil:
 		s.expect("make", err, nil)
-		k = &known{removed: map[string]bool{}, muted: map[string]bool{}, joined: map[string]bool{}, quiet: map[string]bool{}}
+		k = &known{removed: map[string]bool{}, muted: map[string]bool{}, joined: map[string]bool{}, came: map[string]bool{}, quiet: map[string]bool{}}
 		k.owners = []string{nick}
 		s.rooms[name] = k
 	case !k.inside(nick):
@@ -187,6 +190,7 @@ func (s *neighbours) joins(nick, name, _ string) {
 		delete(k.quiet, nick)
 	}
 	k.joined[nick] = true
+	k.came[nick] = k.came[nick] || s.online[nick] != nil
 }
 
 func (s *neighbours) leaves(nick, name, _ string) {
@@ -282,6 +286,7 @@ func (s *neighbours) private(nick, name, _ string) {
 	if !to {
 		k.members = nil
 		k.era++
+		maps.DeleteFunc(k.came, func(other string, _ bool) bool { return !k.joined[other] || s.online[other] == nil })
 		for _, other := range neighbourhood {
 			delete(s.unread, [2]string{other, name})
 		}
@@ -509,10 +514,11 @@ func (s *neighbours) checkLists(nick string) {
 func (s *neighbours) checkRoom(nick, name string) {
 	k, m := s.rooms[name], s.member(nick)
 	here, err := m.In(name)
+	lately, latelyErr := m.InSince(name, time.Time{})
 	history, historyErr := whole(m.HistoryOf(context.Background(), name, 1000))
 	if !k.mayRead(nick) {
-		if err == nil || historyErr == nil || len(here)+len(history) > 0 {
-			s.rt.Fatalf("%s gets of #%s: %v, %q", nick, name, here, texts(history))
+		if err == nil || historyErr == nil || !errors.Is(latelyErr, err) || len(here)+len(lately)+len(history) > 0 {
+			s.rt.Fatalf("%s gets of #%s: %v, %v, %q", nick, name, here, lately, texts(history))
 		}
 	} else {
 		s.expect("who", err, nil)
@@ -529,6 +535,11 @@ func (s *neighbours) checkRoom(nick, name string) {
 		for _, p := range here {
 			if !k.joined[p.Nick] || s.online[p.Nick] == nil {
 				s.rt.Fatalf("%s is in #%s", p.Nick, name)
+			}
+		}
+		for _, p := range lately {
+			if in := k.joined[p.Nick] && s.online[p.Nick] != nil; p.Online != in || !k.came[p.Nick] {
+				s.rt.Fatalf("%s was in #%s, and is: %v", p.Nick, name, p.Online)
 			}
 		}
 	}

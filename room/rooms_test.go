@@ -114,6 +114,143 @@ func TestRoomLines(t *testing.T) {
 	})
 }
 
+// Who was in a room lately is who is in it, and who left it or the server.
+func TestWhoWasInARoom(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol, dave := h.join("bob"), h.join("carol"), h.join("dave")
+		for _, p := range []*user{bob, carol, dave} {
+			p.in(t, "ops")
+		}
+		lately := func(within time.Duration) (words []string) {
+			people, err := bob.InSince("ops", time.Now().Add(-within))
+			is(t, "asking", err, nil)
+			for _, p := range people {
+				words = append(words, fmt.Sprint(p.Nick, " ", p.Online, " ", p.Lost))
+			}
+			return words
+		}
+		h.join("erin") // is not in it
+		carol.Leave(Broke)
+		same(t, "while carol may come back", lately(time.Hour), "carol true false", "dave true false")
+		pass(time.Minute)
+		is(t, "dave leaves it", dave.LeaveRoom("ops"), nil)
+		same(t, "afterwards", lately(time.Hour), "dave false false", "carol false true")
+		same(t, "within seconds", lately(10*time.Second), "dave false false")
+		carol = h.join("carol")
+		same(t, "back", lately(time.Hour), "carol true false", "dave false false")
+		for i := range partingsMost {
+			guest := h.join(fmt.Sprint("~g", i))
+			guest.in(t, "ops")
+			guest.Leave(Quit)
+		}
+		if n := len(lately(time.Hour)); n != partingsMost+1 {
+			t.Errorf("%d are listed", n)
+		}
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		carol.Leave(Quit)
+		is(t, "public again", bob.SetPrivate("ops", false), nil)
+		same(t, "those of the private room", lately(time.Hour))
+	})
+}
+
+// What a program gets is not read by that, while no other session shows it; the program can say that it is.
+// A program gets the lines of a room that its nick has muted for the eyes.
+func TestProgramIsNoScreen(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		bob.in(t, "ops")
+		carol.in(t, "ops")
+		program := &screen{}
+		member, _, err := h.Join(Identity{Nick: "carol", Program: true}, program)
+		is(t, "a program of carol's", err, nil)
+		last := func() string { all := h.store.messages("#ops", nil); return all[len(all)-1].ID }
+		bob.sayIn(t, "ops", "one")
+		same(t, "with a screen", carol.list(t), "#lobby 2 in", "#ops 2 in")
+		carol.Leave(Quit)
+		bob.sayIn(t, "ops", "two")
+		same(t, "the program", program.lines(), "#ops bob: one", "#ops bob: two")
+		same(t, "without", carol.list(t), "#lobby 2 in", "#ops 2 in unread:1/0")
+		is(t, "the program reads", member.ReadUpTo("ops", last()), nil)
+		same(t, "read", carol.list(t), "#lobby 2 in", "#ops 2 in")
+		bob.sayIn(t, "ops", "three")
+		carol = h.join("carol")
+		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+		is(t, "mute", carol.MuteRoom("ops", true), nil)
+		program.take()
+		bob.sayIn(t, "ops", "four")
+		same(t, "the program", program.lines(), "#ops bob: four")
+		same(t, "the screen", carol.screen.lines())
+		is(t, "unmute", carol.MuteRoom("ops", false), nil)
+		carol.Leave(Quit)
+		member.Leave(Quit)
+		program2, _, err := h.Join(Identity{Nick: "carol", Program: true}, program)
+		is(t, "again", err, nil)
+		bob.sayIn(t, "ops", "five")
+		program2.Leave(Quit)
+		carol = h.join("carol")
+		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+	})
+}
+
+// Who is back after a broken connection gets what was said in the rooms meanwhile, but not of those that are
+// muted, nor more than some lines; the rest is counted.
+func TestMissedInRooms(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol, dave := h.join("bob"), h.join("carol"), h.join("dave")
+		for _, p := range []*user{bob, carol, dave} {
+			p.in(t, "ops")
+			p.in(t, "noise")
+		}
+		bob.sayIn(t, "ops", "shown")
+		is(t, "mute", carol.MuteRoom("noise", true), nil)
+		block(h, carol, "dave")
+		missed := func(want ...string) {
+			t.Helper()
+			carol = h.join("carol")
+			if !carol.welcome.Returned {
+				t.Error("carol is not back")
+			}
+			same(t, "meanwhile", texts(carol.welcome.InThem), want...)
+		}
+		carol.Leave(Broke)
+		missed()
+		carol.Leave(Broke)
+		bob.sayIn(t, "ops", "one")
+		bob.sayIn(t, "noise", "not for carol")
+		dave.sayIn(t, "ops", "blocked")
+		bob.sayIn(t, "ops", "two")
+		missed("bob: one", "bob: two")
+		if w := carol.welcome.Rooms; !w[0].Shown || w[0].Unread != 3 || w[1].Shown || w[1].Unread != 1 {
+			t.Errorf("welcome: %+v", w)
+		}
+		carol.Leave(Broke)
+		for range MissedLines + 1 {
+			bob.sayIn(t, "ops", "x")
+		}
+		carol = h.join("carol")
+		if w := carol.welcome; len(w.InThem) != MissedLines || w.Rooms[0].Shown {
+			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
+		}
+		carol.Leave(Broke)
+		for range 4 {
+			bob.sayIn(t, "ops", strings.Repeat("x", missedBytes/3))
+		}
+		carol = h.join("carol")
+		if w := carol.welcome; len(w.InThem) != 2 || w.Rooms[0].Shown {
+			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
+		}
+		carol.Leave(Broke)
+		bob.sayIn(t, "ops", "in private")
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		is(t, "remove", bob.Remove("ops", "carol"), nil)
+		missed()
+	})
+}
+
 // Who is outside a private room gets the answers that a room which does not exist gives.
 func TestPrivateRoom(t *testing.T) {
 	inHouse(t, func(h *house) {
@@ -150,7 +287,7 @@ func TestPrivateRoom(t *testing.T) {
 				is(t, "speaking", who.speakIn("", name, KindSay, "hi", nil), ErrNoRoom)
 				is(t, "leaving", who.LeaveRoom(name), ErrNoRoom)
 				is(t, "muting", who.MuteRoom(name, true), ErrNoRoom)
-				is(t, "reading", who.ReadUpTo(name, id), nil)
+				is(t, "reading", who.ReadUpTo(name, id), ErrNoRoom)
 				is(t, "a topic", who.SetTopic(name, "mine"), ErrNoRoom)
 				is(t, "inviting oneself", who.Invite(name, who.Nick()), ErrNoRoom)
 				is(t, "owning", who.AddOwner(name, who.Nick()), ErrNoRoom)
@@ -188,7 +325,7 @@ func TestPrivateRoom(t *testing.T) {
 			t.Errorf("carol is in it again without joining: %q", got)
 		}
 		is(t, "a guest", bob.Invite("plans", "~ann"), ErrNotAllowed)
-		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false 0 false 0}]")
+		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false 0 false 0 false}]")
 	})
 }
 

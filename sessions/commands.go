@@ -49,9 +49,9 @@ func init() {
 			Name: "whoelse", Aliases: []string{"who", "names", "list"}, BareWords: []string{"whoelse"}, Args: parse.OptionalRoom,
 			Usage: "whoelse [#ROOM]", Help: "list everyone else here, or in a room"}},
 		{run: (*session).wholast, Syntax: parse.Syntax{
-			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.Minutes,
-			Usage: "wholast [MINUTES]", Help: "list who was here in the last MINUTES (60)",
-			More: "MINUTES goes up to 10080, which is a week."}},
+			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.WholastArgs,
+			Usage: "wholast [#ROOM] [MINUTES]", Help: "list who was here in the last MINUTES (60)",
+			More: "MINUTES goes up to 10080, which is a week. Of a room, it does not go back beyond the last start of the server."}},
 		{run: (*session).bots, Syntax: parse.Syntax{
 			Name: "bots", Args: parse.NoArgs,
 			Usage: "/bots", Help: "list the bots (programs) that are here"}},
@@ -64,8 +64,8 @@ func init() {
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
 			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
-			Usage: "broadcast TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, or to a list of people",
-			More: optionsHelp}},
+			Usage: "broadcast TEXT, broadcast #ROOM TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, a room, or a list of people",
+			More: "While you are in no room but the lobby, #ROOM is part of the text. " + optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
@@ -96,7 +96,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
 			Name: "in", Text: true, Options: true, Args: parse.InArgs,
 			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT",
-			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT. --id KEY directly after in makes it safe to run again."}},
+			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT, or ssh HOST say '#ops' - for a text from standard input. --id KEY directly after in makes it safe to run again."}},
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
 			Name: "topic", Text: true, Args: parse.TopicArgs,
 			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it"}},

@@ -51,7 +51,12 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 	}
 	now := time.Now()
 	if w.Returned {
-		shown = slices.Concat(w.Recent, w.Missed)
+		shown = slices.Concat(w.Recent, w.InThem, w.Missed)
+		for i := range w.Rooms {
+			if w.Rooms[i].Shown {
+				w.Rooms[i].Unread, w.Rooms[i].Mentions = 0, 0
+			}
+		}
 		slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
 	} else {
 		_, _, height, _ := s.ch.Pty()

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,12 @@ func (s *session) wholast(call parse.Call) result.Result {
 	if minutes == 0 {
 		minutes = lately
 	}
-	return result.Lately{Minutes: minutes, People: s.member.OnlineSince(time.Now().Add(-time.Duration(minutes) * time.Minute))}
+	in := cmp.Or(call.Room, room.Lobby) // where everybody is
+	people, err := s.member.InSince(in, time.Now().Add(-time.Duration(minutes)*time.Minute))
+	if err != nil {
+		return s.roomFailed(in, err)
+	}
+	return result.Lately{Room: call.Room, Minutes: minutes, People: people}
 }
 
 // whoami is /nick: it tells, and changes nothing.

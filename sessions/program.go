@@ -161,7 +161,9 @@ func (p *program) notice(r result.Result) {
 // fail answers f with a failure.
 func (p *program) fail(f protocol.Frame, r result.Result) {
 	if failure, ok := r.(result.Failure); ok {
-		p.print(f.Failed(protocol.CodeOf(failure), render.Reason(failure, p.style(), time.Now())))
+		ack := f.Failed(protocol.CodeOf(failure), render.Reason(failure, p.style(), time.Now()))
+		ack.Room = f.Room
+		p.print(ack)
 	}
 }
 
@@ -215,18 +217,19 @@ func (p *program) handle(f protocol.Frame) {
 		return
 	}
 	if f.Room != "" {
-		name, err := nick.Room(nick.RoomMark + strings.TrimPrefix(f.Room, nick.RoomMark))
-		if err != nil {
-			p.fail(f, p.roomFailed(text.Cut(text.CleanLine(f.Room), 32), room.ErrNoRoom))
+		var bad result.Result
+		if f.Room, bad = p.named(f.Room); bad != nil {
+			p.fail(f, bad)
 			return
 		}
-		f.Room = name
 	}
 	switch f.CMD {
 	case protocol.Join:
 		p.join(f)
 	case protocol.JoinRoom:
 		p.joinRoom(f)
+	case protocol.LeaveRoom:
+		p.leaveRoom(f)
 	case protocol.Send:
 		p.send(f)
 	case protocol.Read:
@@ -236,12 +239,19 @@ func (p *program) handle(f protocol.Frame) {
 	case protocol.History:
 		p.history(f)
 	case protocol.Who:
-		who := protocol.WhoOf(p.manager.cfg.Room.Everyone(), p.manager.silent())
-		who.Ref = f.Ref
-		p.print(who)
+		p.who(f)
 	case protocol.Ping:
 		p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref})
 	}
+}
+
+// named is the canonical name of a room in a frame, with '#' or without.
+func (p *program) named(name string) (string, result.Result) {
+	canonical, err := nick.Room(nick.RoomMark + strings.TrimPrefix(name, nick.RoomMark))
+	if err != nil {
+		return "", p.roomFailed(text.Cut(text.CleanLine(name), 32), room.ErrNoRoom)
+	}
+	return canonical, nil
 }
 
 // you reports whether all of names are the person's, or "".
@@ -264,7 +274,17 @@ func (p *program) join(f protocol.Frame) {
 		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
 		return
 	}
-	past, err := p.enter(f.Hidden)
+	rooms, bad, failed := p.enterAll(f.Rooms)
+	if failed != nil {
+		f.Room = text.Cut(text.CleanLine(bad), 32)
+		p.fail(f, failed)
+		return
+	}
+	past, err := p.enter(f.Hidden, rooms)
+	if err != nil && notThere(err) { // since a moment
+		p.fail(f, p.roomFailed(strings.Join(rooms, ", #"), err))
+		return
+	}
 	if err != nil {
 		p.out.close(err)
 		return
@@ -277,17 +297,46 @@ func (p *program) join(f protocol.Frame) {
 	ack := f.Done()
 	ack.UID = p.member.Nick()
 	p.print(ack)
-	replayed := since != "" && p.since(f, past, since)
+	replayed := since != "" && p.since(f, past, since, rooms)
 	p.dropChanges() // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	p.goLive(past, replayed)
 }
 
-// enter begins the updates, and returns what gives those from before. Both are nil for somebody
-// with too many observers.
-func (p *program) enter(hidden bool) (past *room.Observer, err error) {
+// enterAll has the person be in these rooms, and returns their names without the lobby's, or which one
+// failed, and why.
+func (p *program) enterAll(named []string) (rooms []string, bad string, failed result.Result) {
+	for _, bad = range named {
+		name, failed := p.named(bad)
+		switch {
+		case failed != nil:
+		case name == room.Lobby || slices.Contains(rooms, name):
+			continue
+		case p.member.Guest(): // who is nobody before JOIN
+			failed = result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "ROOMS"}
+		default:
+			bad = name
+			_, failed = p.enterNamed(name)
+		}
+		if failed != nil {
+			return nil, bad, failed
+		}
+		rooms = append(rooms, name)
+	}
+	return rooms, "", nil
+}
+
+// enter begins the updates, of these rooms and the lobby, and returns what gives those from before. Both are
+// nil for somebody with too many observers.
+func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err error) {
+	p.mu.Lock()
+	clear(p.rooms) // of a JOIN that failed
+	for _, name := range rooms {
+		p.rooms[name] = true
+	}
+	p.mu.Unlock()
 	if hidden {
-		p.observer, err = p.member.Observe(p)
+		p.observer, err = p.member.Observe(p, append([]string{room.Lobby}, rooms...)...)
 		if errors.Is(err, room.ErrObservers) {
 			return nil, nil
 		}
@@ -295,7 +344,7 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 		return p.observer, err
 	}
 	p.member.Leave(room.Quit) // a guest's name is free for the next line
-	seat, welcome, err := p.manager.cfg.Room.Join(room.Identity{Nick: p.login.Nick, Quiet: quiet(p.ch)}, p)
+	seat, welcome, err := p.manager.cfg.Room.Join(room.Identity{Nick: p.login.Nick, Quiet: quiet(p.ch), Program: true}, p)
 	if seat == nil {
 		return nil, err
 	}
@@ -309,23 +358,25 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 	return welcome.Before, nil
 }
 
-// since replays what was said after id, and reports whether it did.
-func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
+// since replays what was said after id, in these rooms, too, and reports whether it did.
+func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms []string) bool {
 	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
 	if !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
 		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
 		p.print(gap)
 		return false
 	}
-	ask := room.Replay{Room: true, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
+	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
 	show := func(m []*room.Message) int { return p.showPast(f, m) }
-	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), result.ReadingRoom, show)
+	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), strings.Join(rooms, ", #"), result.ReadingRoom, show)
 	switch failure, ok := failed.(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
-	case ok:
+	case ok && failure.Err != nil:
 		p.out.close(failure.Err)
+	case ok: // a room is not open to them any more, since a moment
+		p.out.close(failure)
 	}
 	return failed == nil
 }
@@ -445,7 +496,7 @@ func (p *program) answer(f protocol.Frame, r result.Receipt) {
 func (p *program) joinRoom(f protocol.Frame) {
 	if f.Room != room.Lobby { // where JOIN has brought it
 		if p.observer != nil {
-			p.print(f.Failed(protocol.NotAllowed, "a hidden program hears the lobby alone"))
+			p.print(f.Failed(protocol.NotAllowed, "a hidden program hears the lobby and the ROOMS of its JOIN"))
 			return
 		}
 		if _, failed := p.enterNamed(f.Room); failed != nil {
@@ -459,6 +510,35 @@ func (p *program) joinRoom(f protocol.Frame) {
 	ack := f.Done()
 	ack.Room = f.Room
 	p.print(ack)
+}
+
+// leaveRoom has the nick leave a room.
+func (p *program) leaveRoom(f protocol.Frame) {
+	p.mu.Lock()
+	delete(p.rooms, f.Room)
+	p.mu.Unlock()
+	if err := p.member.LeaveRoom(f.Room); err != nil {
+		p.fail(f, p.roomFailed(f.Room, err))
+		return
+	}
+	ack := f.Done()
+	ack.Room = f.Room
+	p.print(ack)
+}
+
+// who tells who is here, or in a room.
+func (p *program) who(f protocol.Frame) {
+	people := p.manager.cfg.Room.Everyone()
+	if f.Room != "" {
+		var err error
+		if people, err = p.member.In(f.Room); err != nil {
+			p.fail(f, p.roomFailed(f.Room, err))
+			return
+		}
+	}
+	who := protocol.WhoOf(people, p.manager.silent())
+	who.Ref = f.Ref
+	p.print(who)
 }
 
 // say says something to everyone in a room.
@@ -491,8 +571,17 @@ func (p *program) say(f protocol.Frame, call parse.Call) {
 	}
 }
 
-// read marks messages as read: those that this session has got, and those in the inbox.
+// read marks messages as read: those that this session has got, and those in the inbox; or a room up to the
+// last of them.
 func (p *program) read(f protocol.Frame) {
+	if f.Room != "" {
+		if err := p.member.ReadUpTo(f.Room, slices.Max(append(f.IDs, ""))); err != nil {
+			p.fail(f, p.roomFailed(f.Room, err))
+			return
+		}
+		p.print(f.Done())
+		return
+	}
 	var held []string
 	wanted := map[string]bool{}
 	for _, id := range f.IDs {

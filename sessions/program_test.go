@@ -232,11 +232,78 @@ func TestProgramsRooms(t *testing.T) {
 	alice.gets(joined, red)
 	bob.writes(`{"CMD":"HISTORY","ROOM":"ops"}`)
 	bob.gets(strings.Replace(red, "}", `,"REPLAY":true}`, 1), `{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`)
-	hidden := r.joins("bob", `,"HIDDEN":true`)
+	hidden := r.joins("bob", `,"HIDDEN":true,"ROOMS":"ops"`)
 	hidden.writes(`{"CMD":"JOINROOM","ROOM":"ops"}`)
 	if f := hidden.frame(); f.Code != protocol.NotAllowed {
 		t.Errorf("got %+v", f)
 	}
+	alice.writes(`{"CMD":"SEND","MSG":"blue","ROOM":"ops"}`)
+	hidden.gets(strings.Replace(red, "red", "blue", 1))
+	bob.writes(`{"CMD":"WHO","ROOM":"ops"}`)
+	bob.gets(strings.Replace(red, "red", "blue", 1))
+	if f := bob.frame(); f.CMD != protocol.Who || len(f.Data) != 2 || f.Data[0].UID != "alice" {
+		t.Errorf("got %+v", f)
+	}
+	left := `{"CMD":"ACK","TYPE":"OKAY","OF":"LEAVEROOM","ROOM":"ops"}`
+	hidden.writes(`{"CMD":"LEAVEROOM","ROOM":"ops"}`)
+	hidden.gets(left)
+	alice.writes(`{"CMD":"SEND","MSG":"green","ROOM":"ops"}`, `{"CMD":"SEND","MSG":"hi"}`)
+	hidden.gets(hi)
+	bob.gets(hi)
+	bob.writes(`{"CMD":"LEAVEROOM","ROOM":"ops"}`, `{"CMD":"READ","ROOM":"ops","IDS":"00000000001"}`)
+	for range 2 {
+		if f := bob.frame(); f.Code != "not-in-room" || f.Room != "ops" {
+			t.Errorf("got %+v", f)
+		}
+	}
+}
+
+// A JOIN with a room that is not open fails, and can be tried again. Guests have no rooms before they join.
+func TestProgramsRoomsNotOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := r.terminal("bob", r.addr)
+	bob.enters("/join #plans", "you made #plans")
+	bob.enters("/room private", "#plans is private")
+	dave, sam := r.bot("dave"), r.bot("guestsam")
+	for range 5 { // as many rooms as one may make
+		dave.writes(`{"CMD":"JOIN","ROOMS":["#plans"]}`)
+		if f := dave.frame(); f.Type != protocol.Fail || f.Code != protocol.NoSuchRoom || f.Room != "plans" {
+			t.Errorf("got %+v", f)
+		}
+	}
+	dave.writes(`{"CMD":"JOIN","ROOMS":["lobby"]}`)
+	dave.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"dave"}`)
+	sam.writes(`{"CMD":"JOIN","ROOMS":["ops"]}`)
+	if f := sam.frame(); f.Code != "keys-only" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// What a program gets is unread for the person whose nick it has, until the program reads it.
+func TestProgramsReadRooms(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	alice := r.terminal("alice", r.addr)
+	alice.enters("/join #ops", "you made #ops")
+	bob := r.joins("bob", `,"ROOMS":["ops"]`)
+	alice.enters("one", "alice: one")
+	alice.enters("two", "alice: two")
+	one := bob.frame()
+	bob.frame()
+	unread := func(want string) {
+		t.Helper()
+		if got := runs(t, r, dial{user: "bob", key: "bob", command: "rooms"}); !strings.Contains(got, "#ops\tjoined\t2\t"+want+"\t") {
+			t.Errorf("got %q, want %s unread", got, want)
+		}
+	}
+	unread("2")
+	bob.writes(`{"CMD":"READ","ROOM":"ops","IDS":["` + one.ID + `"]}`)
+	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"READ"}`)
+	unread("1")
+	screen := r.terminal("bob", r.addr)
+	screen.sees("#ops: 2 people, 1 unread")
+	unread("0")
 }
 
 // Three lines in a row that are no frames end the session; a good one between them begins anew.
@@ -329,29 +396,36 @@ func TestProgramsHidden(t *testing.T) {
 	}
 }
 
-// A program whose connection breaks again and again has a ledger of what was said to it without a
-// gap or a repeat, by SINCE.
+// A program whose connection breaks again and again has a ledger of what was said to it, and in its rooms,
+// without a gap or a repeat, by SINCE.
 func TestProgramsLedger(t *testing.T) {
 	t.Parallel()
+	for name, how := range map[string]string{"present": "", "hidden": `,"HIDDEN":true`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keepsLedger(t, `,"ROOMS":["lobby","#Ops"]`+how)
+		})
+	}
+}
+
+func keepsLedger(t *testing.T, how string) {
 	r := newRig(t)
 	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
+	alice.typed("/join #ops\n/join #lobby\n")
+	alice.expects("you are in the lobby")
 	var ledger []string
 	since := ""
 	const all = 60
 	next := 0
 	say := func(n int) {
 		for range n {
-			if next%3 == 0 && next > 0 {
-				alice.typed(fmt.Sprintf("@bob %d\n", next))
-			} else {
-				alice.typed(fmt.Sprintf("/say %d\n", next))
-			}
+			alice.typed(fmt.Sprintf([]string{"@bob %d\n", "#ops %d\n", "/say %d\n"}[next%3], next))
 			next++
 		}
 	}
 	for round := 0; len(ledger) < all; round++ {
 		bob := r.bot("bob")
-		bob.writes(`{"CMD":"JOIN"` + since + `}`)
+		bob.writes(`{"CMD":"JOIN"` + how + since + `}`)
 		if round == 0 {
 			for bob.next().CMD != protocol.List {
 			}

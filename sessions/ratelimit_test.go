@@ -94,7 +94,7 @@ func TestRefusedReplayCountsAgainstTheRate(t *testing.T) {
 		refused := func(yield func(room.Page, error) bool) {
 			yield(room.Page{Searched: 25 * messageWorth * searchedWorth}, room.ErrSearchLimit)
 		}
-		got := a.replay(a.ctx, refused, result.ReadingRoom, func([]*room.Message) int { return 0 })
+		got := a.replay(a.ctx, refused, "", result.ReadingRoom, func([]*room.Message) int { return 0 })
 		if f, _ := got.(result.Failure); f.Reason != result.TooLongAgo || time.Since(began) != time.Second {
 			t.Errorf("%+v after %v, want a refusal after a second", got, time.Since(began))
 		}

@@ -55,7 +55,6 @@ func (s *session) join(call parse.Call) result.Result {
 	}
 	s.enterRoom(call.Room)
 	if made {
-		s.manager.cfg.Log.Info("a room was made", "room", call.Room, "nick", s.member.Nick())
 		return result.RoomDone{What: result.RoomMade, Room: call.Room}
 	}
 	return s.describe(result.RoomJoined, call.Room)
@@ -71,6 +70,9 @@ func (s *session) enterNamed(name string) (made bool, failed result.Result) {
 		return false, muted
 	case err != nil:
 		return false, s.roomFailed(name, err)
+	}
+	if made {
+		s.manager.cfg.Log.Info("a room was made", "room", name, "nick", s.member.Nick())
 	}
 	return made, nil
 }

@@ -23,7 +23,7 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	people := map[string]dial{"dave": {user: "dave", key: "dave"}, "olivia": {user: "olivia", key: "olivia"}, "a guest": {user: "ann"}}
 	for name, who := range people {
 		for _, command := range []string{
-			"whoelse %s", "history %s", "history %s 5", "in %s hello", "topic %s", "topic %s mine", "leave %s", "mute %s", "unmute %s",
+			"whoelse %s", "wholast %s", "wholast %s 5", "history %s", "history %s 5", "in %s hello", "topic %s", "topic %s mine", "leave %s", "mute %s", "unmute %s",
 			"room %s", "room %s private", "room %s public", "room %s invite dave", "room %s remove bob", "room %s owner dave",
 			"room %s mute bob", "room %s guests on", "join %s",
 		} {
@@ -52,6 +52,8 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	dave.typed("\t")
 	dave.enters("/topic #pl\t", "there is no room #pl,")
 	bob.enters("/topic #pl\t", "topic of #plans: a secret party")
+	dave.enters("wholast #pl\t", "there is no room #pl,")
+	bob.enters("wholast #pl\t 5", "nobody else was in #plans within the last 5 minutes")
 	dave.enters("/rooms", "#lobby")
 	dave.neverSaw("plans")
 	dave.neverSaw("secret")
@@ -72,15 +74,19 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	bob.enters("/join #plans", "you made #plans")
 	carol.enters("/join #plans", "you are in #plans")
 	carol.enters("one", "#plans carol: one")
+	carol.enters("broadcast #plans by name", "#plans carol: by name")
+	carol.enters("broadcast to all", "carol: to all")
+	dave.enters("broadcast #plans is plain text for dave", "dave: #plans is plain text for dave")
 	bob.enters("/room remove carol", "carol is removed")
 	carol.enters("two", "you were removed from #plans")
 	carol.enters("#plans three", "you were removed from #plans")
+	carol.enters("broadcast #plans six", "you were removed from #plans")
 	carol.enters("#typo four", "there is no room #typo")
 	carol.enters("#plans", "missing text")
 	carol.enters("/leave", "you left #plans")
 	carol.enters("five", "carol: five")
 	dave.sees("carol: five")
-	for _, line := range []string{"one", "two", "three", "four"} {
+	for _, line := range []string{"one", "two", "three", "four", "six", "by name"} {
 		dave.neverSaw("carol: " + line)
 	}
 }
@@ -176,9 +182,33 @@ func TestRoomsFromAShell(t *testing.T) {
 		{"join #ops", "you made #ops and own it\n(exit status 0)"},
 		{"join #ops", "you are in #ops\n(exit status 0)"},
 		{"leave", "! whoelse: leave: missing room; usage: ssh HOST leave '#ROOM'\n(exit status 2)"},
+		{"in #ops one", "(exit status 0)"},
+		{"#ops two", "(exit status 0)"},
+		{"say #Ops three", "(exit status 0)"},
+		{"broadcast --id k1 #ops four", "(exit status 0)"},
+		{"say #ops -", "(exit status 0)"},
+		{"say #nope five", "! whoelse: there is no room #nope, or it is not open to you; /rooms lists those that are\n(exit status 1)"},
+		{"say #o!ps six", "! whoelse: in: \"#o!ps\" can't be a room; a room looks like #ops; usage: /in #ROOM TEXT, " +
+			"for example: /in #ops back in 5 minutes (to say it to everyone: ssh HOST in '#lobby' TEXT)\n(exit status 2)"},
+		{"broadcast seven", "(exit status 0)"},
+		{"in #lobby #ops eight", "(exit status 0)"},
+		{"history", "bob\t#lobby\tseven\nbob\t#lobby\t#ops eight\n(exit status 0)"},
+		{"history #ops", "bob\t#ops\tone\nbob\t#ops\ttwo\nbob\t#ops\tthree\nbob\t#ops\tfour\nbob\t#ops\tfrom a file\n(exit status 0)"},
 		{"leave #ops", "you left #ops\n(exit status 0)"},
+		{"#ops nine", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
+		{"say #ops -", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
+		{"say #1 of the lobby", "(exit status 0)"},
+		{"broadcast #2 of the lobby", "(exit status 0)"},
+		{"history 2", "bob\t#lobby\t#1 of the lobby\nbob\t#lobby\t#2 of the lobby\n(exit status 0)"},
 	} {
-		if got := runs(t, r, dial{user: "bob", key: "bob", command: step.command}); got != step.want {
+		c := connect(t, r.addr, dial{user: "bob", key: "bob", command: step.command})
+		if strings.HasSuffix(step.command, " -") {
+			c.typed("from a file\n")
+			c.ch.CloseWrite()
+		}
+		c.expects("(exit status")
+		got := strings.Join(c.rows(), "\n")
+		if got = strings.ReplaceAll(withoutTimes(got), "...\t...\troom\t", ""); got != step.want {
 			t.Errorf("%s: got %q, want %q", step.command, got, step.want)
 		}
 	}

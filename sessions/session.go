@@ -272,7 +272,11 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if call, err, ok := Grammar.InRoom(line); ok && s.member.KnowsRooms() {
 		return call, err
 	}
-	return Grammar.Line(line)
+	call, err := Grammar.Line(line)
+	if err == nil && call.Name == "broadcast" && s.inRooms {
+		return Grammar.Addressed(call)
+	}
+	return call, err
 }
 
 // handle carries out what a line asks for; bad is what is wrong with it. The error ends

@@ -43,6 +43,9 @@ func (s *session) runLine(line string) {
 	if call.JSON {
 		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))})
 	}
+	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
+		call, err = s.addressed(call)
+	}
 	switch {
 	case err != nil:
 		s.show(s.misread(err))
@@ -75,6 +78,23 @@ func (s *session) runLine(line string) {
 	if !s.pending.wait(s.ctx, lastReceipts) { // all that was acknowledged is on disk
 		s.show(unconfirmed(call))
 	}
+}
+
+// addressed is what is said in a room because its text begins with one, if the person is in rooms or a text
+// from standard input follows.
+func (s *session) addressed(call parse.Call) (parse.Call, error) {
+	in, err := Grammar.Addressed(call)
+	if in.Name == call.Name || in.Text == "-" {
+		return in, err
+	}
+	set, failed := s.member.Preferences()
+	if failed == nil && len(set.Rooms) == 0 {
+		return call, nil
+	}
+	if e, ok := errors.AsType[*parse.Error](err); ok {
+		e.Hint = "to say it to everyone: ssh HOST in '#lobby' TEXT"
+	}
+	return in, err
 }
 
 // nameOf is the name of the command, "" if there is no such command.

@@ -51,7 +51,7 @@ func (s *session) tail(call parse.Call) result.Result {
 		doing = result.ReadingHistory
 	}
 	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
-	if failed := s.replay(ctx, o.Replay(ctx, ask), doing, past); failed != nil {
+	if failed := s.replay(ctx, o.Replay(ctx, ask), call.Room, doing, past); failed != nil {
 		return failed
 	}
 	for {
@@ -64,10 +64,10 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 }
 
-// replay shows pages of the past; show returns how many bytes one is. It counts against the rate, as
+// replay shows pages of the past, also of the room called name; show returns how many bytes one is. It counts against the rate, as
 // reading does, also where too much would have to be shown, and nothing is.
 func (s *session) replay(
-	ctx context.Context, pages iter.Seq2[room.Page, error], doing result.Reason, show func([]*room.Message) int,
+	ctx context.Context, pages iter.Seq2[room.Page, error], name string, doing result.Reason, show func([]*room.Message) int,
 ) result.Result {
 	work := 0
 	for page, err := range pages {
@@ -80,7 +80,7 @@ func (s *session) replay(
 		case errors.Is(err, room.ErrSearchLimit):
 			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
 		case err != nil:
-			return s.failed(result.Failure{Reason: doing, Err: err})
+			return s.failedIn(name, doing, err)
 		}
 	}
 	return nil

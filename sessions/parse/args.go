@@ -33,7 +33,6 @@ var (
 	ShowArgs        = args(messageID)
 	OptionalNick    = args(optional(oneNick))
 	NeedNick        = args(oneNick)
-	Minutes         = args(optional(number(maxMinutes)))
 	Lines           = args(optional(number(maxLines)))
 	NeedTarget      = args(target)
 	KickArgs        = args(oneNick, reason)

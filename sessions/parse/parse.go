@@ -127,9 +127,12 @@ func (t Table) Command(line string) (Call, error) {
 	word, rest := cut(line)
 	var call Call
 	var err error
-	if strings.HasPrefix(word, "@") {
+	switch {
+	case strings.HasPrefix(word, "@"):
 		call, err = run(t.Find("send"), line[1:], "")
-	} else {
+	case strings.HasPrefix(word, nick.RoomMark):
+		call, err = run(t.Find("in"), line, "")
+	default:
 		call, err = t.optioned(strings.TrimPrefix(word, "/"), rest)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {

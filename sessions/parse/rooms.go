@@ -12,6 +12,7 @@ var (
 	NeedRoom     = args(oneRoom)
 	OptionalRoom = args(roomIfAny)
 	InArgs       = args(oneRoom, anyText)
+	WholastArgs  = args(roomIfAny, optional(number(maxMinutes)))
 	HistoryArgs  = args(roomIfAny, optional(number(maxLines)))
 	TopicArgs    = args(roomIfAny, optional(anyText))
 )
@@ -93,4 +94,14 @@ func (t Table) InRoom(line string) (call Call, err error, ok bool) {
 	}
 	call, err = run(t.Find("in"), line, sayHint)
 	return call, err, true
+}
+
+// Addressed is call, or what it becomes if its text begins with a room: that of "in", or an error.
+func (t Table) Addressed(call Call) (Call, error) {
+	in, err, ok := t.InRoom(call.Text)
+	if !ok || len(call.To) > 0 {
+		return call, nil
+	}
+	in.JSON, in.Key = call.JSON, call.Key
+	return in, err
 }

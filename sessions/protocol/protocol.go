@@ -27,15 +27,16 @@ const (
 
 // The values of CMD: first those of programs, then those of the server.
 const (
-	Join     = "JOIN"
-	JoinRoom = "JOINROOM"
-	Send     = "SEND"
-	Read     = "READ"
-	Inbox    = "INBOX"
-	History  = "HISTORY"
-	Who      = "WHO" // the answer, too
-	Ping     = "PING"
-	Quit     = "QUIT"
+	Join      = "JOIN"
+	JoinRoom  = "JOINROOM"
+	LeaveRoom = "LEAVEROOM"
+	Send      = "SEND"
+	Read      = "READ"
+	Inbox     = "INBOX"
+	History   = "HISTORY"
+	Who       = "WHO" // the answer, too
+	Ping      = "PING"
+	Quit      = "QUIT"
 
 	Ack    = "ACK"
 	List   = "LIST"
@@ -117,6 +118,7 @@ type Frame struct {
 	UID    string   `json:"UID,omitempty"`
 	Hidden bool     `json:"HIDDEN,omitempty"`
 	Since  string   `json:"SINCE,omitempty"`
+	Rooms  Names    `json:"ROOMS,omitempty"`
 	From   string   `json:"FROM,omitempty"`
 	Msg    string   `json:"MSG,omitempty"`
 	To     Names    `json:"TO,omitempty"`
@@ -193,7 +195,7 @@ func Decode(line []byte) (f Frame, err error) {
 		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
 	}
 	switch f.CMD {
-	case Join, JoinRoom, Send, Read, Inbox, History, Who, Ping, Quit:
+	case Join, JoinRoom, LeaveRoom, Send, Read, Inbox, History, Who, Ping, Quit:
 	case "":
 		return wrong(BadField, "CMD is missing")
 	default:
@@ -210,7 +212,9 @@ func Decode(line []byte) (f Frame, err error) {
 		return wrong(BadField, "ME is for what is said to everyone")
 	case slices.Contains(f.To, ""):
 		return wrong(BadField, "a name in TO is empty")
-	case f.CMD == JoinRoom && f.Room == "":
+	case len(f.Rooms) > room.MaxJoined:
+		return wrong(BadField, fmt.Sprintf("ROOMS has at most %d rooms", room.MaxJoined))
+	case (f.CMD == JoinRoom || f.CMD == LeaveRoom) && f.Room == "":
 		return wrong(BadField, "ROOM is missing")
 	case f.CMD == Read && f.IDs == nil:
 		return wrong(BadField, "IDS is missing")

@@ -81,8 +81,8 @@ func notes(r result.Result, st Style, now time.Time) []string {
 		head := Number(len(r.People), "bot is", "bots are") + " " + where + ":"
 		return list(head, "no bots are "+where, r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
-		within := "within the last " + Number(r.Minutes, "minute", "minutes")
-		none := "nobody else was here " + within
+		within := when(r.Room != "", "in #"+r.Room+" ") + "within the last " + Number(r.Minutes, "minute", "minutes")
+		none := "nobody else was " + when(r.Room == "", "here ") + within
 		return list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))

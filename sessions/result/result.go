@@ -240,6 +240,7 @@ type Person struct {
 // Lately lists the others who were here in the last Minutes.
 type Lately struct {
 	value
+	Room    string // in which; "" for the whole server
 	Minutes int
 	People  []room.Presence
 }
