@@ -11,7 +11,8 @@ import (
 type Settings interface {
 	// Load returns what nick has set, the zero value if nothing. It may read a small file.
 	Load(nick string) (Preferences, error)
-	// Save replaces that; it is on disk when this returns nil.
+	// Save replaces that; it is on disk when this returns nil. It is an [ErrConflict] if another server of a
+	// cluster has changed it since p was loaded, as p.Version tells.
 	Save(nick string, p Preferences) error
 }
 
@@ -21,6 +22,9 @@ type Preferences struct {
 	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
 	Absence Absence  `json:"away,omitzero"`
 	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
+
+	// Version is of the file that these were loaded from, "" if there was none. Only the servers of a cluster have it.
+	Version string `json:"-"`
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.
