@@ -115,8 +115,12 @@ func (s *Member) set(change func(*Preferences) error) error {
 
 // setNow is set with Room.setting held.
 func (s *Member) setNow(change func(*Preferences) error) error {
+	return s.room.despiteOthers(func() error { return s.setOnce(change) })
+}
+
+func (s *Member) setOnce(change func(*Preferences) error) error {
 	r := s.room
-	before, err := r.preferences(s.nick)
+	before, err := r.latest(s.nick)
 	if err != nil {
 		return err
 	}
@@ -124,6 +128,7 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 	if err := change(&after); err != nil {
 		return err
 	}
+	states := r.ownStates()
 	if !s.Guest() && !r.saved(s.nick, before, after) {
 		if err := r.settings.Save(s.nick, after); err != nil {
 			return err
@@ -131,6 +136,15 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.peers != nil && !s.Guest() {
+		if r.states == states { // else Apply has done that, and perhaps more
+			r.adopt(s.nick, after)
+		}
+		return nil
+	}
+	if r.peers != nil { // they see a guest's absence there
+		r.peers.RosterChanged()
+	}
 	delete(r.people.unsaved, s.nick)
 	if p := r.people.here[s.nick]; p != nil {
 		p.Preferences, p.unsaved = after, false
@@ -163,6 +177,10 @@ func (r *Room) preferences(nick string) (set Preferences, err error) {
 	if known || isGuest(nick) {
 		return set, nil
 	}
+	return r.loadSettings(nick)
+}
+
+func (r *Room) loadSettings(nick string) (set Preferences, err error) {
 	if set, err = r.settings.Load(nick); err != nil {
 		return Preferences{}, fmt.Errorf("%w: reading the settings of %s: %w", ErrStorage, nick, err)
 	}
