@@ -139,24 +139,42 @@ func (d delta) applied(file []byte) []byte {
 	return t.with(fresh.String())
 }
 
-// proposal is what edit comes to, or nil for nothing.
-func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error) {
+// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they all have.
+func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
+	for range editAttempts {
+		edited := false
+		err := r.share(func() (data []byte, err error) {
+			data, edited, err = r.proposal(edit)
+			return data, err
+		})
+		if err != nil || !edited {
+			return err
+		}
+	}
+	return fmt.Errorf("authorized_keys: %w", atomicfile.ErrChanged)
+}
+
+// proposal is what edit comes to, or nil for nothing; or, with edited, what has to be shared before.
+func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, edited bool, err error) {
 	r.updating.Lock()
 	defer r.release()
 	r.awaitSettled()
 	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
-	data, err := edit(r.table)
-	if err != nil {
-		return nil, err
+	if data, edited = r.edited(); edited {
+		return data, true, nil
+	}
+	if data, err = edit(r.table); err != nil {
+		return nil, false, err
 	}
 	d := differenceOf(r.table.raw, data)
 	if d.empty() {
-		return nil, nil
+		return nil, false, nil
 	}
 	if _, whole := d.bounded(); !whole {
-		return nil, fmt.Errorf("authorized_keys: these are too many lines for one change of a cluster; change fewer at once")
+		return nil, false, errors.New("authorized_keys: these are too many lines for one change; change fewer at once")
 	}
-	return json.Marshal(d)
+	data, err = json.Marshal(d)
+	return data, false, err
 }
 
 // Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
@@ -276,6 +294,11 @@ func (r *Registry) Edited() (data []byte, ok bool) {
 	r.refresh()
 	r.updating.Lock()
 	defer r.release()
+	return r.edited()
+}
+
+// edited is Edited by what was last read. r.updating is held.
+func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil, false
 	}
