@@ -46,13 +46,14 @@ type Options struct {
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
 // the [room.Peers] of its server's room.
 type Cluster struct {
-	opts   Options
-	run    string // marks what this process publishes
-	log    *slog.Logger
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	id     time.Time // when the stream was created: another one has another time
+	opts    Options
+	mayMiss bool   // the stream may be missing; stream is nil then
+	run     string // marks what this process publishes
+	log     *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+	id      time.Time // when the stream was created: another one has another time
 
 	ending  context.Context
 	end     context.CancelCauseFunc
@@ -76,6 +77,17 @@ var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 // Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
 // reached, for half a minute or until ctx is over; what the operator has to change is an error at once.
 func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	return connect(ctx, opts, false)
+}
+
+// Dial connects to look, or to prepare a data folder: opts.Node is no server of the cluster, and the stream may be missing,
+// see [Cluster.Found].
+func Dial(ctx context.Context, opts Options) (*Cluster, error) {
+	opts.Node = ""
+	return connect(ctx, opts, true)
+}
+
+func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
 	if opts.Name == "" {
 		opts.Name = "whoelse"
 	}
@@ -89,7 +101,7 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
 			"at most 32; choose others", opts.Name, opts.Node)
 	}
-	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text()}
+	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text()}
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -188,6 +200,9 @@ func (c *Cluster) connect(ctx context.Context) error {
 func (c *Cluster) subject(parts ...string) string {
 	return c.opts.Name + "." + strings.Join(parts, ".")
 }
+
+// Name is the cluster's.
+func (c *Cluster) Name() string { return c.opts.Name }
 
 // Node implements [room.Peers].
 func (c *Cluster) Node() string { return c.opts.Node }

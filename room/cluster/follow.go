@@ -126,20 +126,30 @@ type bound struct {
 
 // bind makes sure that the data folder has followed this stream and no other.
 func (c *Cluster) bind() error {
-	b, err := os.ReadFile(c.opts.Bound)
+	err := c.CheckBound(c.opts.Bound)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if n := c.following.local.Last(); n > 0 {
+		return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
+			"or bring it in first: whoelse cluster import", n, c.opts.Name)
+	}
+	return c.Bind(c.opts.Bound)
+}
+
+// CheckBound reads what Bind has noted: an error says that the data folder follows another stream, or, with
+// fs.ErrNotExist, none.
+func (c *Cluster) CheckBound(path string) error {
+	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if n := c.following.local.Last(); n > 0 {
-			return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
-				"or bring it in first: whoelse cluster import", n, c.opts.Name)
-		}
-		return c.Bind(c.opts.Bound)
+		return err
 	}
 	var is bound
 	if err == nil {
 		err = json.Unmarshal(b, &is)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; put back the one that a backup has", c.opts.Bound, err)
+		return fmt.Errorf("%s: %w; put back the one that a backup has", path, err)
 	}
 	if is.Stream != c.streamName() || !is.Created.Equal(c.id) {
 		return fmt.Errorf("the data folder follows the stream %s of %v, and this is %s of %v; connect to the engine that has it, "+

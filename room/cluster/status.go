@@ -36,6 +36,9 @@ type Replica struct {
 // Status asks the engine how the stream is. The nodes are those that were heard since Connect: all are
 // within a second, as a rule.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
+	if c.stream == nil {
+		return Status{}, fmt.Errorf("there is no cluster %s: the first server that starts with --cluster founds it, or whoelse cluster import", c.opts.Name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	info, err := c.stream.Info(ctx)
