@@ -59,10 +59,11 @@ type Cluster struct {
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
-	down       atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
-	publishing publisher
-	following  follower
-	rosters    rosters
+	down        atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
+	reconnected chan struct{}
+	publishing  publisher
+	following   follower
+	rosters     rosters
 }
 
 var (
@@ -89,7 +90,7 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
 			"at most 32; choose others", opts.Name, opts.Node)
 	}
-	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text()}
+	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -154,6 +155,10 @@ func (c *Cluster) connect(ctx context.Context) error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			c.down.Store(nil)
+			select {
+			case c.reconnected <- struct{}{}:
+			default:
+			}
 			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
