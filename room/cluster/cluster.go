@@ -60,10 +60,11 @@ type Cluster struct {
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
-	down       atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
-	publishing publisher
-	following  follower
-	rosters    rosters
+	down        atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
+	reconnected chan struct{}
+	publishing  publisher
+	following   follower
+	rosters     rosters
 }
 
 var (
@@ -101,7 +102,7 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
 			"at most 32; choose others", opts.Name, opts.Node)
 	}
-	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text()}
+	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -166,6 +167,10 @@ func (c *Cluster) connect(ctx context.Context) error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			c.down.Store(nil)
+			select {
+			case c.reconnected <- struct{}{}:
+			default:
+			}
 			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -23,6 +23,9 @@ import (
 // maxBatch is how many events are made durable together at most.
 const maxBatch = 1000
 
+// silentAfter is after how long it is looked whether something should have come.
+const silentAfter = 5 * time.Second
+
 // retryAfter is how long after trouble it is tried again.
 const retryAfter = time.Second
 
@@ -108,7 +111,7 @@ func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Rec
 		return err
 	}
 	if err := c.again(ctx, "the stream does not answer yet", func(ctx context.Context) (bool, error) {
-		err := c.continues(ctx)
+		_, err := c.continues(ctx)
 		return errors.Is(err, errStuck), err
 	}); err != nil {
 		return err
@@ -170,8 +173,8 @@ func (c *Cluster) Bind(path string) error {
 // errStuck is wrapped where only the operator can help.
 var errStuck = errors.New("this server can't go on")
 
-// continues makes sure that the stream goes on where the local log ends.
-func (c *Cluster) continues(ctx context.Context) error {
+// continues makes sure that the stream goes on where the local log ends, and returns where the stream ends.
+func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 	info, err := c.stream.Info(ctx)
 	next, st := c.following.next, jetstream.StreamState{}
 	if info != nil {
@@ -179,20 +182,20 @@ func (c *Cluster) continues(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
+		return 0, fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
 	case err != nil:
-		return err
+		return 0, err
 	case !info.Created.Equal(c.id):
-		return fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
+		return 0, fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
 			"or start with an empty data folder", errStuck, c.streamName())
 	case st.LastSeq+1 < next:
-		return fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
+		return 0, fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
 			"keeps events; restore its data folder from a backup of another server, which is newer", errStuck, st.FirstSeq, next-1)
 	}
-	return nil
+	return st.LastSeq, nil
 }
 
 // consume follows the stream until Close.
@@ -231,7 +234,7 @@ func (c *Cluster) setTrouble(err error) {
 func (c *Cluster) copy(ctx context.Context) error {
 	once, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := c.continues(once); err != nil {
+	if _, err := c.continues(once); err != nil {
 		return err
 	}
 	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
@@ -271,6 +274,13 @@ func (c *Cluster) copy(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-c.reconnected:
+			return errors.New("connected again") // what was on its way does not come again
+		case <-time.After(silentAfter):
+			if err := c.upToDate(); err != nil {
+				return err
+			}
+			continue
 		case msg, ok := <-arrived:
 			if !ok {
 				return <-failed
@@ -286,6 +296,17 @@ func (c *Cluster) copy(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// upToDate makes sure that the stream has nothing that should have come.
+func (c *Cluster) upToDate() error {
+	ctx, cancel := context.WithTimeout(c.ending, patience)
+	defer cancel()
+	last, err := c.continues(ctx)
+	if err == nil && last >= c.following.next {
+		err = errors.New("nothing comes")
+	}
+	return err
 }
 
 // take brings messages into the local log.
@@ -338,7 +359,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 func (c *Cluster) missing(next, seq uint64) error {
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
-	if err := c.continues(ctx); err != nil {
+	if _, err := c.continues(ctx); err != nil {
 		return err
 	}
 	for ; next < seq; next++ {

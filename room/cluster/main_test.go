@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +63,11 @@ func newServer(t testing.TB, name string, urls ...string) *server {
 	s := &server{t: t, dir: t.TempDir(), logs: &logs{}, states: map[string]Receive{}}
 	s.opts = options(urls, name, s.logs)
 	s.opts.Bound = filepath.Join(s.dir, "cluster.json")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s: %s", name, strings.Join(s.logs.lines, ""))
+		}
+	})
 	return s
 }
 
