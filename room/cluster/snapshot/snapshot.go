@@ -156,6 +156,9 @@ func Import(ctx context.Context, c *cluster.Cluster, data string, opts Options) 
 	if err := h.Close(); err != nil {
 		return err
 	}
+	if err := c.KeepFiles(ctx, 0); err != nil { // until a server says for how long
+		return err
+	}
 	if err := sendFiles(ctx, c, filepath.Join(data, attachments.Folder), opts); err != nil {
 		return err
 	}
