@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long the engine may take for an answer, until who waits for it is told.
-const patience = 3 * time.Second
+var patience = 3 * time.Second // shorter in tests
 
 // headerRoom is what a message has besides the line, at most, in bytes.
 const headerRoom = 4 << 10

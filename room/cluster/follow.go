@@ -53,11 +53,11 @@ type follower struct {
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
-	moved   chan struct{} // is closed when applied changes
 	err     error         // why nothing can be followed at the moment
+	changed chan struct{} // is closed when these change
 }
 
-func (f *follower) init() { f.moved = make(chan struct{}) }
+func (f *follower) init() { f.changed = make(chan struct{}) }
 
 // started reports whether anything is followed.
 func (f *follower) started() bool { return f.local != nil }
@@ -69,30 +69,38 @@ func (f *follower) trouble() error {
 	return f.err
 }
 
-// move notes that all up to the message seq is in the local log.
-func (f *follower) move(seq uint64) {
+// update changes what others wait for.
+func (f *follower) update(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.applied = seq
-	close(f.moved)
-	f.moved = make(chan struct{})
+	change()
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
-func (f *follower) at() (applied uint64, moved chan struct{}) {
+// move notes that all up to the message seq is in the local log.
+func (f *follower) move(seq uint64) { f.update(func() { f.applied = seq }) }
+
+func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
+
+// at is the number of the last message that is in the local log.
+func (f *follower) at() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.applied, f.moved
+	return f.applied
 }
 
 // reach waits until all up to the message seq is in the local log.
 func (f *follower) reach(ctx context.Context, seq uint64) error {
 	for {
-		applied, moved := f.at()
-		if applied >= seq {
-			return nil
+		f.mu.Lock()
+		applied, changed, err := f.applied, f.changed, f.err
+		f.mu.Unlock()
+		if applied >= seq || err != nil {
+			return err
 		}
 		select {
-		case <-moved:
+		case <-changed:
 		case <-ctx.Done():
 			return fmt.Errorf("%w: this server is %d events behind", room.ErrCluster, seq-applied)
 		}
@@ -203,7 +211,7 @@ func (c *Cluster) consume() {
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
 		if errors.Is(err, errStuck) {
-			c.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
 			c.log.Error("cluster: nothing is followed any more", "error", err)
 			if c.opts.OnTrouble != nil {
 				c.opts.OnTrouble(err)
@@ -222,12 +230,6 @@ func (c *Cluster) wait(d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
-}
-
-func (c *Cluster) setTrouble(err error) {
-	c.following.mu.Lock()
-	defer c.following.mu.Unlock()
-	c.following.err = err
 }
 
 // copy follows the stream until something goes wrong.
@@ -466,13 +468,13 @@ func (c *Cluster) until(what string, try func() error) error {
 		err := try()
 		switch {
 		case err == nil && n > 0:
-			c.setTrouble(nil)
+			c.following.setTrouble(nil)
 			c.log.Info("cluster: the stream is followed again")
 			return nil
 		case err == nil:
 			return nil
 		case n == 0:
-			c.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
+			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
 			c.log.Error("cluster: "+what+"; this server stays behind until it can, and takes no messages", "error", err)
 		}
 		if !c.wait(retryAfter) {

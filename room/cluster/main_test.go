@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,8 +19,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))
+	patience = time.Second
+	goleak.VerifyTestMain(m)
 }
+
+var full = os.Getenv("WHOELSE_TEST") == "full"
 
 // logs is what a server told its operator.
 type logs struct {

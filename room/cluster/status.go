@@ -60,7 +60,7 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		s.Trouble = err.Error()
 	}
 	if c.following.started() {
-		applied, _ := c.following.at()
+		applied := c.following.at()
 		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, People: c.rosters.own()})
 	}
 	slices.SortFunc(s.Nodes, byName)
