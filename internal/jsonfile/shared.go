@@ -48,9 +48,14 @@ func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) er
 	} else if err == nil {
 		l.shared.agreed, err = l.readFile(copied)
 	}
+	var all []item[K, T]
+	if err == nil {
+		all, err = l.read()
+	}
 	if err != nil {
 		return fmt.Errorf("sharing %s: %w", l.what, err)
 	}
+	l.put(values(all)) // they differ if the file was lost
 	l.shared.share = share
 	l.shared.file.Path, l.shared.file.Now = l.path, time.Now
 	return nil
