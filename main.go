@@ -21,6 +21,7 @@ import (
 	"whoelse/internal/config"
 	"whoelse/internal/server"
 	keyscmd "whoelse/keys/command"
+	clustercmd "whoelse/room/cluster/command"
 	"whoelse/room/history"
 	historycmd "whoelse/room/history/command"
 )
@@ -67,11 +68,12 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	hold := func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) }
-	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), &cobra.Command{
+	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), keyscmd.NewHostKey(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cli.Args(),
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	})
 	root.AddCommand(historycmd.New(version())...)
+	root.AddCommand(clustercmd.New(version()))
 	root.SetHelpCommand(&cobra.Command{ // cobra's, except for its words about an unknown command
 		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {

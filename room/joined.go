@@ -265,9 +265,9 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 }
 
 // watched reports whether a session of p shows what is said, or did until it ends now: one that is not a
-// program's. p may be nil.
+// program's. Of sessions on other servers that is not known: they count. p may be nil.
 func (p *person) watched() bool {
-	return p != nil && slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program })
+	return p != nil && (slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program }) || p.connectedElsewhere())
 }
 
 // missedBytes bounds what readMissed reads, as searchCost counts.
@@ -316,7 +316,7 @@ func (r *Room) markRead(p *person) {
 		if c == nil || j.Muted || c.here[p.nick] != p {
 			continue
 		}
-		if unread, _ := c.since(j.Read, ""); unread > 0 {
+		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
 			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastMessage) })
 			p.unsaved = true
 		}
@@ -341,6 +341,15 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	r := s.room
 	r.setting.Lock()
 	defer r.setting.Unlock()
+	err = r.despiteOthers(func() error {
+		made, err = s.joinRoom(name, mayMake)
+		return err
+	})
+	return made, err
+}
+
+func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
+	r := s.room
 	set, err := r.preferences(s.nick)
 	if err != nil || name == Lobby {
 		return false, err
@@ -348,13 +357,11 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	r.mu.Lock()
 	c, may := r.lookup(name, s.nick)
 	in := c != nil && may.Read && set.joined(c).Room != ""
-	set.Rooms = slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool { // those that are gone
-		c, may := r.lookup(j.Room, s.nick)
-		return c == nil || !c.Unusable && (!may.Read || set.joined(c).Room == "")
-	})
+	ownerless := may.Read && len(c.Owners) == 0
+	set.Rooms = r.notGone(&set, s.nick)
 	r.mu.Unlock()
-	if may.Read && len(c.Owners) == 0 && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
-		if err := r.saveRoom(c.RoomInfo, func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
+	if ownerless && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
+		if err := r.saveRoom(r.infoOf(c), func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
 			return false, err
 		}
 	}
@@ -380,7 +387,10 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
 	err = s.setNow(func(p *Preferences) error {
-		p.Rooms, p.KnowsRooms = append(set.Rooms, Joined{Room: name, Read: mark}), true
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		rooms := slices.DeleteFunc(r.notGone(p, s.nick), func(j Joined) bool { return j.Room == name })
+		p.Rooms, p.KnowsRooms = append(rooms, Joined{Room: name, Read: mark}), true
 		return nil
 	})
 	if err != nil {
@@ -388,11 +398,42 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.people.here[s.nick]; p != nil {
+	if p := r.people.here[s.nick]; p != nil && c.here[s.nick] == nil {
 		c.enter(p)
 		c.tell(&Change{Room: name, Joined: []string{s.nick}})
 	}
 	return made, nil
+}
+
+// notGone returns the rooms of nick's preferences but for those that are gone, or that nick may not
+// read any more. r.mu is held.
+func (r *Room) notGone(set *Preferences, nick string) []Joined {
+	return slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool {
+		c, may := r.lookup(j.Room, nick)
+		return c == nil || !c.Unusable && (!may.Read || set.joined(c).Room == "")
+	})
+}
+
+// place makes p present in the rooms that p has joined, and not in those that p has left: before has
+// those joined before. r.mu is held.
+func (r *Room) place(p *person, before []Joined) {
+	for _, j := range slices.Concat(before, p.Rooms) {
+		c, may := r.lookup(j.Room, p.nick)
+		if c == nil {
+			continue
+		}
+		in, was := may.Read && p.joined(c).Room != "", c.here[p.nick] != nil
+		switch {
+		case in:
+			c.enter(p)
+			if !was {
+				c.tell(&Change{Room: c.Name, Joined: []string{p.nick}})
+			}
+		case was:
+			c.leave(p.nick, departure{at: time.Now()})
+			c.tell(&Change{Room: c.Name, Left: []string{p.nick}})
+		}
+	}
 }
 
 // LeaveRoom ends JoinRoom. The last owner who leaves hands the room on: see [Room.handOn].
@@ -424,10 +465,7 @@ func (s *Member) LeaveRoom(name string) error {
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
-	if slices.Contains(c.Owners, s.nick) {
-		return r.handOn(c, s.nick)
-	}
-	return nil
+	return r.despiteOthers(func() error { return r.disown(c, s.nick) })
 }
 
 // inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.
@@ -511,7 +549,7 @@ func (s *Member) ReadUpTo(name, id string) error {
 	r.mu.Lock()
 	id = min(id, r.lastMessage) // what a program says it has read
 	p, c := r.people.here[s.nick], r.rooms[name]
-	in := p != nil && c != nil && c.here[s.nick] == p
+	in := p != nil && p.local && c != nil && c.here[s.nick] == p
 	if in {
 		p.Rooms, p.unsaved = p.change(name, read), true
 	}
@@ -665,6 +703,9 @@ func (r *Room) saveMarks(most int) {
 	r.mu.Unlock()
 	for _, nick := range due {
 		m := &Member{room: r, nick: nick}
-		_ = m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+		err := m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+		if err != nil && r.peers != nil {                     // each would wait, with r.setting held
+			return
+		}
 	}
 }

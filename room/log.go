@@ -20,12 +20,23 @@ type Event struct {
 	Read []string
 	// Receipts tell their senders; each has one recipient, and a smaller id than the event.
 	Receipts []*Message
+	// Doc, of a KindState, names what changed, and Data is how: see the package that keeps it. The room
+	// knows "settings/NICK" and "rooms/NAME".
+	Doc  string
+	Data []byte
+
+	// Node is the server of a cluster that appended the event, and Tag the ID that it had there: the
+	// log gives it another. They are not on record. On a single server both are "".
+	Node string `json:"-"`
+	Tag  string `json:"-"`
 }
 
 // Kinds of events that are no messages.
 const (
 	KindRead    Kind = "read"    // From has read messages, or never will: see Event.Read and Receipts
 	KindRetired Kind = "retired" // From has no holder any more, or Room was closed: its history is set aside
+	KindState   Kind = "state"   // what all servers of a cluster have alike changed: see Event.Doc
+	KindEnd     Kind = "end"     // From, an operator, ends all sessions of To[0]; Text is why
 )
 
 // Lobby is the name of the room where everybody is.

@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"time"
 
@@ -172,6 +173,8 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case ok:
 	case f.Reason == result.NickKept && f.Guest:
 		words = "your nick can't be changed here; to be {nick}, leave and connect with: {about}"
+	case f.Reason == result.Sending && errors.Is(f.Err, room.ErrUncertain):
+		words = "not confirmed: {error}; the message may still arrive"
 	case f.Reason == result.NotBanned && f.About != "":
 		words = "{nick} is not banned by itself, but covered by the ban of {about}"
 	default:
@@ -294,21 +297,26 @@ var became = map[room.Outcome]string{
 	room.RefusedBlocked: "{to} does not accept messages from you",
 	room.RefusedYours:   "you block {to} and would not see the answer; /unblock {to} first",
 	room.RefusedFull:    "{to}'s inbox is full ({most}); {to} has to read some first",
-	room.Failed:         storageTrouble,
+	room.Failed:         "{error}",
 }
 
 // Receipt renders a receipt in one line.
 func Receipt(r result.Receipt) string {
 	words := fill(became[r.Outcome],
 		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near),
-		"{most}", Number(r.Most, "unread message", "unread messages"))
+		"{most}", Number(r.Most, "unread message", "unread messages"),
+		"{error}", cmp.Or(Error(r.Err), storageTrouble))
+	not := "not sent"
+	if errors.Is(r.Err, room.ErrUncertain) {
+		not, words = "not confirmed", words+"; the message may still arrive"
+	}
 	switch {
 	case r.Taken():
 		return words
 	case r.Only:
-		return "not sent: " + words
+		return not + ": " + words
 	}
-	return "not sent to " + r.To + ": " + words
+	return not + " to " + r.To + ": " + words
 }
 
 // person describes somebody present.
@@ -372,7 +380,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 // moderated has the words for the actions of operators, indexed by [result.Reader]: for the
 // operator, the other operators and the people concerned.
 var moderated = map[string][3]string{
-	"kick":   {"kicked {whom}: {sessions}, from {from}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
+	"kick":   {"kicked {whom}: {ended}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
 	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
 	"unban":  {"{whom} can join again", "{by} unbanned {whom}", ""},
 	"mute":   {"muted {whom} {lasts}; /unmute {whom} ends it", "{by} muted {whom} {lasts}", "{by} muted you {lasts}: you can read, but not write"},
@@ -393,10 +401,19 @@ func Moderation(m result.Moderation) string {
 	}
 	hit := "it ended the sessions of " + People(m.Hit, listed)
 	switch {
+	case len(m.Hit) == 0 && m.Others:
+		hit = "nobody on this server was affected, and the other servers end the sessions that it covers"
 	case len(m.Hit) == 0:
 		hit = "nobody online was affected"
 	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // the address, since another name would get in again
 		hit = "connected from " + from
+	}
+	ended := Number(m.Sessions, "session", "sessions") + ", from " + from
+	switch {
+	case m.Others && m.Sessions == 0:
+		ended = "the sessions are on another server"
+	case m.Others:
+		ended += "; and any on other servers"
 	}
 	you := "you are"
 	if m.ByKey {
@@ -404,7 +421,7 @@ func Moderation(m result.Moderation) string {
 	}
 	return fill(moderated[m.What][m.Reader],
 		"{by}", m.By, "{whom}", m.Whom, "{why}", because("", m.Why), "{lasts}", lasts, "{you}", you,
-		"{hit}", hit, "{from}", from, "{sessions}", Number(m.Sessions, "session", "sessions"),
+		"{hit}", hit, "{ended}", ended,
 		"{block}", when(m.ByBlock, ", with everyone from "+m.Whom))
 }
 
