@@ -257,7 +257,9 @@ func (s *roomsOf) Load() (all []RoomInfo, err error) {
 
 func (s *roomsOf) Save(info RoomInfo) error { return (*node)(s).propose("rooms/"+info.Name, info) }
 
-func (s *roomsOf) Close(name string, _ time.Time) error { return (*node)(s).propose("rooms/"+name, nil) }
+func (s *roomsOf) Close(name string, _ time.Time) error {
+	return (*node)(s).propose("rooms/"+name, nil)
+}
 
 // peersOf passes what a room says to the other ones.
 type peersOf node

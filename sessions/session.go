@@ -273,7 +273,7 @@ func (s *session) parse(line string) (parse.Call, error) {
 		return call, err
 	}
 	call, err := Grammar.Line(line)
-	if err == nil && call.Name == "broadcast" && s.inRooms {
+	if err == nil && call.Name == "broadcast" && s.member.KnowsRooms() {
 		return Grammar.Addressed(call)
 	}
 	return call, err
