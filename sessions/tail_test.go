@@ -193,12 +193,20 @@ func TestTailGoesOn(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.registers("bob")
-			stop := make(chan struct{})
+			// So much may be said: who talks without end gets further ahead of a slow tail than it may look back.
+			words, stop := make(chan struct{}, 1000), make(chan struct{})
 			var talking sync.WaitGroup
+			quiet := sync.OnceFunc(func() { close(stop); talking.Wait() })
+			defer quiet()
 			for i := range 3 {
 				member := r.room.Visit(room.Identity{Nick: fmt.Sprint("talker", i)})
 				talking.Go(func() {
 					for n := 0; ; n++ {
+						select {
+						case <-words:
+						case <-stop:
+							return
+						}
 						stored := make(chan error, 2)
 						member.Say(room.KindSay, fmt.Sprintf("bob, %d %d", i, n), func(err error) { stored <- err })
 						member.Send([]string{"bob"}, fmt.Sprintf("%d %d", i, n), func(got room.Receipt) { stored <- got.Err })
@@ -207,11 +215,6 @@ func TestTailGoesOn(t *testing.T) {
 								t.Error(err)
 							}
 						}
-						select {
-						case <-stop:
-							return
-						default:
-						}
 					}
 				})
 			}
@@ -219,17 +222,23 @@ func TestTailGoesOn(t *testing.T) {
 			after := "10m"
 			turn := func(enough func(lines int) bool) {
 				c := r.follows("bob", "tail"+options+" --since "+after)
-				c.Await(patience, func() bool { return enough(strings.Count(c.received(), "\n")) })
+				if !c.Await(patience, func() bool { return enough(strings.Count(c.received(), "\n")) }) {
+					t.Errorf("after %s it prints no more than %d lines", after, strings.Count(c.received(), "\n"))
+				}
 				c.conn.Close()
 				c.end()
 				ledger = append(ledger, facts(t, c.received())...)
 				after = ledger[len(ledger)-1][1]
 			}
 			for n := range 50 {
-				turn(func(lines int) bool { return lines > n*3 })
+				for range n*3 + 20 {
+					words <- struct{}{}
+				}
+				if turn(func(lines int) bool { return lines > n*3 }); t.Failed() {
+					return
+				}
 			}
-			close(stop)
-			talking.Wait()
+			quiet()
 			r.say("dave", "bob, the end")
 			bob := r.room.Visit(room.Identity{Nick: "bob"})
 			told := make(chan room.Receipt)

@@ -154,7 +154,7 @@ func TestKilledClientLeavesLater(t *testing.T) {
 	bob.sees("kept for carol (connection lost)")
 	dave = sitDown(t, "dave", s.openSSH("dave", daveKey, nil)) // back in time
 	dave.sees("welcome back, dave")
-	bob.seesWithin(15*time.Second, "carol's connection was lost")
+	bob.sees("carol's connection was lost")
 	if late := time.Since(died); late < 9*time.Second {
 		t.Errorf("carol's connection was lost after %v already", late)
 	}
@@ -164,7 +164,7 @@ func TestKilledClientLeavesLater(t *testing.T) {
 		t.Error("dave was back and left all the same")
 	}
 	dave.types("quit")
-	bob.seesWithin(5*time.Second, "dave left")
+	bob.sees("dave left")
 	if status := dave.leaves(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
@@ -178,7 +178,7 @@ func TestShutdown(t *testing.T) {
 	bob.sees("you are bob", "> ")
 	carol := plug(t, "carol", s.openSSH("carol", []string{newKey(t)}, []string{"-T"}))
 	carol.sees("you are carol")
-	if err := s.signal(syscall.SIGTERM, 5*time.Second); err != nil {
+	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 	for _, p := range []*person{bob, carol} {
@@ -201,7 +201,7 @@ func TestShutdownWithStoppedClient(t *testing.T) {
 	if err := bob.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.signal(syscall.SIGTERM, 5*time.Second); err != nil {
+	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 }

@@ -67,11 +67,10 @@ func (s *server) beside(cmd *exec.Cmd) *server {
 // at is how a program that talks ssh itself names the server.
 func (s *server) at(nick string) string { return nick + "@127.0.0.1:" + s.port }
 
-// again starts the server as it was, on the same port.
+// again starts the server as it was, on the same port if that was chosen.
 func (s *server) again() *server {
 	s.t.Helper()
-	cmd := exec.Command(binary, append(s.cmd.Args[1:], "--listen", "127.0.0.1:"+s.port)...)
-	next, err := launch(s.t, cmd)
+	next, err := launch(s.t, exec.Command(binary, s.cmd.Args[1:]...))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // manage runs whoelse keys on the server's folder and wants it done.
@@ -173,7 +172,7 @@ func TestRenameKeepsTheInbox(t *testing.T) {
 	if out, status := s.tryManage("rename", "bob", "robert"); status != 1 || !strings.Contains(out, "a whoelse is running") {
 		t.Errorf("%d %q", status, out)
 	}
-	s.signal(syscall.SIGTERM, 5*time.Second)
+	s.signal(syscall.SIGTERM, stopLimit)
 	s.manage("rename", "bob", "robert")
 
 	s = startServer(t, data)

@@ -26,6 +26,10 @@ import (
 // it longer.
 var patience = 20 * time.Second
 
+// stopLimit is how long a server takes to end at most. It gives up half a second earlier. The race
+// detector makes it longer.
+var stopLimit = 5 * time.Second
+
 // buildFlags has the race detector in the binary when it is in the tests.
 var buildFlags []string
 

@@ -93,11 +93,11 @@ func TestDataMax(t *testing.T) {
 		}
 		m.healthy(step.health, step.words)
 		m.tells(fmt.Sprintf("whoelse_data_max_bytes %g", float64(max)))
+		if err := s.signal(syscall.SIGTERM, patience); err != nil { // then the log is whole
+			t.Error(err)
+		}
 		if warned := strings.Contains(s.log(), "free some space or raise --data-max"); warned != (step.percent > 80) {
 			t.Errorf("at %d %% the log says:\n%s", step.percent, s.log())
-		}
-		if err := s.signal(syscall.SIGTERM, patience); err != nil {
-			t.Error(err)
 		}
 	}
 }
@@ -138,6 +138,9 @@ func TestEverybodyFromLoopback(t *testing.T) {
 			if err := s.visits(); err != nil {
 				t.Error(err)
 			}
+		}
+		if err := s.signal(syscall.SIGTERM, patience); err != nil { // then the log is whole
+			t.Error(err)
 		}
 		log := s.log()
 		if n, m := strings.Count(log, atStart), strings.Count(log, later); n != c.start || m != c.later {

@@ -5,4 +5,5 @@ package test
 func init() {
 	buildFlags = []string{"-race"}
 	patience *= 3
+	stopLimit *= 3
 }

@@ -126,7 +126,7 @@ func endNamed(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s := ts.Value("servers").(map[string]*server)[args[0]]
 	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[1]]
-	err := s.signal(sig, 5*time.Second)
+	err := s.signal(sig, stopLimit)
 	if err != nil && sig != syscall.SIGKILL {
 		ts.Fatalf("%v: %v\n%s", sig, err, s.log())
 	}

@@ -24,6 +24,12 @@ func (p *person) seesOneOf(texts ...string) int {
 	}
 }
 
+// meets waits until nick is here, the only other one, who may have come before p.
+func (p *person) meets(nick string) {
+	p.t.Helper()
+	p.seesOneOf(nick+" joined", nick+" is here")
+}
+
 func (p *person) findOneOf(texts []string) (first, behind int, news <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -224,3 +224,12 @@ func BenchmarkCharge(b *testing.B) {
 		l.Charge(Who{Nick: fmt.Sprint("n", i%100_000), Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, 300)
 	}
 }
+
+// A file takes whole blocks, and a small one is not for nothing.
+func TestFilesAreCountedInBlocks(t *testing.T) {
+	for size, want := range map[int64]int64{0: 4096, 1: 4096, 4095: 4096, 4097: 8192, 1 << 20: 1<<20 + 4096} {
+		if got := File(size); got != want {
+			t.Errorf("%d bytes count as %d, want %d", size, got, want)
+		}
+	}
+}
