@@ -71,7 +71,7 @@ var insideLines = []string{
 // What everybody hears, or is told, from those in it.
 var publicLines = []string{
 	"say hello", "send dave hi", "send dave,eve,erin hi", "me waves", "away {N}", "back",
-	"say {DEN} is a name",
+	"say the name is {DEN}",
 }
 
 // roomLines are commands about a room.
