@@ -58,6 +58,11 @@ func TestMeasurements(t *testing.T) {
 			map[string]float64{"delivered": 100, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{
+			"rooms --sessions 20 --rooms 2 --rate 100 --duration 200ms --settle 100ms --rounds 1 --only server",
+			"server in one room by lines,server in one room by deliveries,server in rooms",
+			map[string]float64{"lost": 0, "duplicates": 0, "ended": 0}, []string{"delivered"},
+		},
+		{
 			"abuse --kinds tiny,group,handshakes,churn --addresses 1 --duration 500ms --settle 100ms --only server",
 			"server none 0 x 0,server tiny 1 x 20,server group 1 x 20,server handshakes 1 x 20,server churn 1 x 20",
 			map[string]float64{"of": 40}, []string{"chat p50 ms"},

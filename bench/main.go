@@ -7,6 +7,7 @@
 //	go run ./bench stuck       what sessions that stop reading do to the others
 //	go run ./bench dm          what a direct message costs
 //	go run ./bench bots        what a message delivered to a program costs
+//	go run ./bench rooms       what a message costs in many small rooms
 //	go run ./bench abuse       what attackers can take, and what others notice
 //	go run ./bench all         all but abuse, as in docs/measurements.md
 //
@@ -42,11 +43,11 @@ import (
 type options struct {
 	server, old, only string
 
-	sessions, stuck, bots, rounds int
-	rate                          float64
-	duration, settle              time.Duration
-	newKeys                       bool // an option of joins
-	kinds, addresses              string
+	sessions, stuck, bots, rooms, rounds int
+	rate                                 float64
+	duration, settle                     time.Duration
+	newKeys                              bool // an option of joins
+	kinds, addresses                     string
 }
 
 // measurement is one command.
@@ -63,6 +64,7 @@ var measurements = []measurement{
 	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
 	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
 	{"bots", options{sessions: 200, bots: 100, rate: 250, duration: 10 * time.Second, rounds: 3}, bots},
+	{"rooms", options{sessions: 3000, rooms: 100, rate: 1000, duration: 10 * time.Second, settle: 10 * time.Second, rounds: 3}, rooms},
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
@@ -72,7 +74,7 @@ var measurements = []measurement{
 // keep up there.
 var full = [][]string{
 	{"fanout"}, {"fanout", "--rate", "1000", "--only", "server"}, {"idle"},
-	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"}, {"bots"},
+	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"}, {"bots"}, {"rooms"},
 }
 
 // quick is the same in a minute, to see that all of it runs.
@@ -83,6 +85,7 @@ var quick = [][]string{
 	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
 	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
 	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
+	{"rooms", "--sessions", "60", "--rooms", "3", "--rate", "100", "--duration", "1s", "--settle", "1s", "--rounds", "1"},
 	{"bots", "--sessions", "20", "--bots", "10", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 }
 
@@ -136,7 +139,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 // measureOne carries out one measurement and prints its report.
 func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) == 0 || find(args[0]) == nil {
-		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|abuse [--help], or all [--quick]")
+		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|rooms|abuse [--help], or all [--quick]")
 	}
 	m := find(args[0])
 	b := &bench{options: m.defaults, calm: 2 * time.Second, log: os.Stderr}
@@ -183,6 +186,9 @@ func (o *options) parse(args []string) error {
 	}
 	if o.bots > 0 {
 		flags.IntVar(&o.bots, "bots", o.bots, "programs beside them")
+	}
+	if o.rooms > 0 {
+		flags.IntVar(&o.rooms, "rooms", o.rooms, "rooms that the sessions share")
 	}
 	if o.rounds > 0 {
 		flags.IntVar(&o.rounds, "rounds", o.rounds, "how often each is measured, in turn")

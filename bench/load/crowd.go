@@ -85,6 +85,9 @@ type Talk struct {
 	Size     int     // bytes of one message, about
 	// Direct has each message sent to the next client alone.
 	Direct bool
+	// Rooms is in how many rooms the clients are, each in one: those with the same remainder are
+	// together. 0 is one room.
+	Rooms int
 	// Speakers is the number of clients that speak, the first ones; 0 means all.
 	Speakers int
 }
@@ -165,7 +168,7 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []int, err error) {
 	expected = make([]int, len(c.Clients))
 	line := make([]byte, 0, talk.Size+markerLength)
-	speakers := cmp.Or(talk.Speakers, len(c.Clients))
+	speakers, rooms := cmp.Or(talk.Speakers, len(c.Clients)), cmp.Or(talk.Rooms, 1)
 	start := now()
 	for n := range talk.Messages {
 		due := start + time.Duration(float64(n)/talk.Rate*float64(time.Second))
@@ -188,7 +191,7 @@ func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []
 			continue // Ended tells
 		}
 		for i := range expected {
-			if i == next || i != speaker && !talk.Direct {
+			if i == next && talk.Direct || i != speaker && i%rooms == speaker%rooms && !talk.Direct {
 				expected[i]++
 			}
 		}
