@@ -158,6 +158,12 @@ func (s *Member) owned(name string) (RoomInfo, error) {
 	return c.RoomInfo, nil
 }
 
+// MayChange returns why the person may not change a room as one of its owners, nil if they may.
+func (s *Member) MayChange(name string) error {
+	_, err := s.owned(name)
+	return err
+}
+
 // SetTopic sets what a room is about. This and the following are for its owners, and durable when they
 // return nil. Errors are ErrNoRoom, ErrNotOwner, ErrLobby and those that are named, or wrap ErrStorage.
 // Topics are cleaned, nicks canonical.

@@ -8,6 +8,7 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
@@ -174,30 +175,20 @@ func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
 // roomCommand is /room.
 func (s *session) roomCommand(call parse.Call) result.Result {
 	name := s.here(call)
-	var err error
 	switch call.Verb {
 	case "":
 		return s.describe(result.RoomIs, name)
-	case "private", "public":
-		err = s.member.SetPrivate(name, call.Verb == "private")
+	case "close":
+		return s.closeRoom(name)
 	case "invite":
-		return s.inviteTo(name, call.Nick)
+		return s.inviteTo(name, call)
 	case "owner":
 		if !s.known(call.Nick) {
 			return s.nobody(call.Nick)
 		}
-		err = s.member.AddOwner(name, call.Nick)
-	case "remove":
-		err = s.member.Remove(name, call.Nick)
-	case "mute", "unmute":
-		err = s.member.MuteIn(name, call.Nick, call.Verb == "mute")
-	case "guests":
-		err = s.member.GuestsIn(name, call.Text == "on")
-	case "close":
-		return s.closeRoom(name)
 	}
-	if err != nil {
-		return s.roomFailed(name, err)
+	if failed := s.changeRoom(name, call); failed != nil {
+		return failed
 	}
 	return result.RoomDone{
 		What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick,
@@ -205,16 +196,49 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 	}
 }
 
+// changeRoom does what an owner asks for. It is put on record first; what that adds to the file, which is never
+// shortened, is charged like messages.
+func (s *session) changeRoom(name string, call parse.Call) result.Result {
+	if err := s.member.MayChange(name); err != nil {
+		return s.roomFailed(name, err)
+	}
+	entry := audit.Entry{Who: s.member.Nick(), What: "room-" + call.Verb, Whom: call.Nick, Room: "#" + name, Why: call.Text}
+	if err := s.charge(quota.Record(entry.What+entry.Why, []string{call.Nick})); err != nil {
+		return s.failed(result.Failure{Err: err})
+	}
+	return s.act(entry, func() (err error) {
+		switch call.Verb {
+		case "private", "public":
+			err = s.member.SetPrivate(name, call.Verb == "private")
+		case "invite":
+			err = s.member.Invite(name, call.Nick)
+		case "owner":
+			err = s.member.AddOwner(name, call.Nick)
+		case "remove":
+			err = s.member.Remove(name, call.Nick)
+		case "mute", "unmute":
+			err = s.member.MuteIn(name, call.Nick, call.Verb == "mute")
+		case "guests":
+			err = s.member.GuestsIn(name, call.Text == "on")
+		}
+		if err != nil {
+			return s.roomFailed(name, err)
+		}
+		return nil
+	})
+}
+
 // inviteTo lets somebody into a room, and tells them so with a direct message from the person.
-func (s *session) inviteTo(name, nick string) result.Result {
+func (s *session) inviteTo(name string, call parse.Call) result.Result {
+	nick := call.Nick
 	if muted := s.muted(); muted != nil {
 		return muted
 	}
 	if !s.known(nick) {
 		return s.nobody(nick)
 	}
-	if err := s.member.Invite(name, nick); err != nil {
-		return s.roomFailed(name, err)
+	if failed := s.changeRoom(name, call); failed != nil {
+		return failed
 	}
 	s.show(result.RoomDone{What: result.RoomChanged, Room: name, Verb: "invite", Nick: nick})
 	return s.send(parse.Call{Name: "send", To: []string{nick}, Text: "I invite you to #" + name + "; to join, type /join #" + name})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestPrivateRoomFromOutside: whatever somebody outside asks about a private room, the words and the exit status
@@ -148,6 +150,39 @@ func TestJoiningAPrivateRoom(t *testing.T) {
 	carol.enters("/join #plans", "you are in #plans")
 	carol.enters("/room", "owned by carol")
 	dave.neverSaw("plans")
+}
+
+// TestOwnersAreOnRecord: what an owner does is in the audit log, and also that it was not done; what others try is not.
+func TestOwnersAreOnRecord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
+	bob.enters("/join #ops", "you made #ops")
+	bob.enters("/room guests off", "takes no guests")
+	carol.enters("/room #ops private", "only owners of #ops")
+	carol.enters("/room #nope private", "there is no room #nope")
+	bob.enters("/room private", "#ops is private")
+	bob.enters("/room invite carol", "delivered to carol")
+	bob.enters("/room mute carol", "carol can read #ops")
+	bob.enters("/room unmute carol", "carol can write")
+	bob.enters("/room remove bob", "not possible in #ops")
+	bob.enters("/room owner carol", "carol is now an owner")
+	bob.enters("/room public", "#ops is public")
+	want := []map[string]string{
+		{"what": "room-guests", "why": "off"}, {"what": "room-private"}, {"what": "room-invite", "whom": "carol"},
+		{"what": "room-mute", "whom": "carol"}, {"what": "room-unmute", "whom": "carol"}, {"what": "room-remove", "whom": "bob"},
+		{"what": "room-remove", "whom": "bob", "failed": "..."}, {"what": "room-owner", "whom": "carol"}, {"what": "room-public"},
+	}
+	got := r.audited()
+	for i, one := range want {
+		one["who"], one["room"] = "bob", "#ops"
+		if i < len(got) && one["failed"] != "" {
+			one["failed"] = got[i]["failed"]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestRoomsFromAShell: after a command from a shell nothing is typed, so nothing is said of that.
