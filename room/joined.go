@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -149,6 +150,7 @@ type RoomSummary struct {
 	People      int // who are in it and online
 	Private     bool
 	Joined      bool
+	Own         bool // the person is one of the owners
 	Muted       bool // by the person, for themselves
 	Unread      int  // lines since the person saw the last one; of a room that was joined
 	More        bool // and perhaps more than that: older ones are not counted
@@ -163,7 +165,7 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	if c.access(nick).Read {
 		j = set.joined(c)
 	}
-	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
+	s.Joined, s.Own, s.Muted = c.Name == Lobby || j.Room != "", slices.Contains(c.Owners, nick), j.Muted
 	shown := j.Room == "" || !j.Muted && c.here[nick].watched()
 	if !shown {
 		s.Unread, s.Mentions = c.since(j.Read, nick)
@@ -416,7 +418,9 @@ func (s *Member) LeaveRoom(name string) error {
 	}
 	r.mu.Unlock()
 	if slices.Contains(c.Owners, s.nick) {
-		return r.handOn(c, s.nick)
+		if err := r.handOn(c, s.nick); !errors.Is(err, ErrBackup) { // then it is closed when nobody has come for long
+			return err
+		}
 	}
 	return nil
 }

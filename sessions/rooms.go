@@ -174,15 +174,23 @@ func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
 
 // roomCommand is /room.
 func (s *session) roomCommand(call parse.Call) result.Result {
-	name := s.here(call)
+	name, words := s.here(call), "" // for the other person
 	switch call.Verb {
 	case "":
 		return s.describe(result.RoomIs, name)
 	case "close":
 		return s.closeRoom(name)
 	case "invite":
-		return s.inviteTo(name, call)
+		words = "I invite you to #" + name + "; to join, type /join #" + name
 	case "owner":
+		if !s.manager.cfg.Room.Here(call.Nick) { // else the room says so
+			words = "you own #" + name + " now; to join, type /join #" + name
+		}
+	}
+	if words != "" {
+		if muted := s.muted(); muted != nil {
+			return muted
+		}
 		if !s.known(call.Nick) {
 			return s.nobody(call.Nick)
 		}
@@ -190,10 +198,15 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 	if failed := s.changeRoom(name, call); failed != nil {
 		return failed
 	}
-	return result.RoomDone{
+	done := result.RoomDone{
 		What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick,
 		Guests: call.Verb == "guests" && call.Text == "on",
 	}
+	if words == "" {
+		return done
+	}
+	s.show(done)
+	return s.send(parse.Call{Name: "send", To: []string{call.Nick}, Text: words})
 }
 
 // changeRoom does what an owner asks for. It is put on record first; what that adds to the file, which is never
@@ -226,22 +239,6 @@ func (s *session) changeRoom(name string, call parse.Call) result.Result {
 		}
 		return nil
 	})
-}
-
-// inviteTo lets somebody into a room, and tells them so with a direct message from the person.
-func (s *session) inviteTo(name string, call parse.Call) result.Result {
-	nick := call.Nick
-	if muted := s.muted(); muted != nil {
-		return muted
-	}
-	if !s.known(nick) {
-		return s.nobody(nick)
-	}
-	if failed := s.changeRoom(name, call); failed != nil {
-		return failed
-	}
-	s.show(result.RoomDone{What: result.RoomChanged, Room: name, Verb: "invite", Nick: nick})
-	return s.send(parse.Call{Name: "send", To: []string{nick}, Text: "I invite you to #" + name + "; to join, type /join #" + name})
 }
 
 // closeRoom is for operators, who see that a private room exists.
@@ -279,6 +276,7 @@ var roomFailures = []struct {
 	{room.ErrRoomsMost, result.TooManyRooms, result.Refused},
 	{room.ErrListFull, result.RoomListFull, result.Refused},
 	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
+	{room.ErrBackup, result.BackupRuns, result.Refused},
 }
 
 // roomFailed is why something was not done in a room.
