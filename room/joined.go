@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -149,6 +150,7 @@ type RoomSummary struct {
 	People      int // who are in it and online
 	Private     bool
 	Joined      bool
+	Own         bool // the person is one of the owners
 	Muted       bool // by the person, for themselves
 	Unread      int  // lines since the person saw the last one; of a room that was joined
 	More        bool // and perhaps more than that: older ones are not counted
@@ -163,7 +165,7 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	if c.access(nick).Read {
 		j = set.joined(c)
 	}
-	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
+	s.Joined, s.Own, s.Muted = c.Name == Lobby || j.Room != "", slices.Contains(c.Owners, nick), j.Muted
 	shown := j.Room == "" || !j.Muted && c.here[nick].watched()
 	if !shown {
 		s.Unread, s.Mentions = c.since(j.Read, nick)
@@ -465,7 +467,11 @@ func (s *Member) LeaveRoom(name string) error {
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
-	return r.despiteOthers(func() error { return r.disown(c, s.nick) })
+	err = r.despiteOthers(func() error { return r.disown(c, s.nick) })
+	if errors.Is(err, ErrBackup) { // then it is closed when nobody has come for long
+		return nil
+	}
+	return err
 }
 
 // inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.

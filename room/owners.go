@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ type RoomOptions struct {
 	Idle time.Duration
 	// Skeleton maps names that read the same to the same string; nil: each to itself.
 	Skeleton func(name string) string
-	// Retiring runs what sets a history aside, when no backup is being made; nil: at once.
+	// Retiring runs what sets a history aside; while a backup is made, it is ErrBackup instead. nil: at once.
 	Retiring func(func() error) error
 }
 
@@ -133,15 +134,27 @@ func (r *Room) installSaved(info RoomInfo, states int) {
 	r.install(info)
 }
 
-// install makes info what a room is. When it returns, nothing more is said by those who may not.
+// install makes info what a room is, and tells new owners. When it returns, nothing more is said by those
+// who may not.
 func (r *Room) install(info RoomInfo) {
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.rooms[info.Name]; c != nil && c.ID == info.ID { // else another server has closed it
-		c.RoomInfo = info
-		c.admit()
+		r.become(c, info)
+	}
+}
+
+// become makes info what c is, and tells new owners who are here. r.mu is held.
+func (r *Room) become(c *chatroom, info RoomInfo) {
+	before := c.Owners
+	c.RoomInfo = info
+	c.admit()
+	for _, nick := range info.Owners {
+		if p := r.people.here[nick]; p != nil && !slices.Contains(before, nick) {
+			p.put(&Update{Presence: &Change{Room: info.Name, Owner: true}})
+		}
 	}
 }
 
@@ -179,6 +192,12 @@ func (s *Member) owned(name string) (RoomInfo, error) {
 		return RoomInfo{}, ErrNotOwner
 	}
 	return c.RoomInfo, nil
+}
+
+// MayChange returns why the person may not change a room as one of its owners, nil if they may.
+func (s *Member) MayChange(name string) error {
+	_, err := s.owned(name)
+	return err
 }
 
 // SetTopic sets what a room is about. This and the following are for its owners, and durable when they
@@ -232,8 +251,11 @@ func (s *Member) setPrivate(name string, private bool) error {
 	if r.made[s.nick] >= MaxMade { // each sets a file aside that nothing removes
 		return ErrMadeMost
 	}
-	r.made[s.nick]++
-	return r.publicAgain(info, s.nick)
+	err = r.publicAgain(info, s.nick)
+	if !errors.Is(err, ErrBackup) { // then nothing is set aside
+		r.made[s.nick]++
+	}
+	return err
 }
 
 // publicAgain ends that a room is private. r.setting is held.

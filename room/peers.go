@@ -399,8 +399,7 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 		delete(r.rooms, info.Name)
 	}
 	info.silent = c.silent // until the one who changes it here is done
-	c.RoomInfo = info
-	c.admit()
+	r.become(c, info)
 }
 
 // ownStates returns how many changes of this server's own Apply has taken over.

@@ -57,6 +57,7 @@ type announcement struct {
 // lost. Nobody is in two of them.
 type Change struct {
 	Room               string          // who joined or left it; "": came to or left the server
+	Owner              bool            // beside all that: who gets this owns Room now
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
 	Bots               map[string]bool // those of them that are bots
 }

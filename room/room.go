@@ -115,6 +115,7 @@ type Room struct {
 	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
 	states  int                  // how many changes of this server's own were applied
 	said    map[Kind]uint64      // how many messages there were
+	outside uint64               // of them, lines outside the lobby
 
 	made      map[string]int // rooms, by nick, since madeSince; under setting
 	madeSince time.Time      // a day ago at most
@@ -291,6 +292,9 @@ func (r *Room) apply(e Entry) {
 	switch e.Kind {
 	case KindSay, KindMe, KindNotice:
 		r.said[e.Kind]++
+		if e.Room != Lobby {
+			r.outside++
+		}
 		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
 			c.publish(line{&e.Message, e.Seq}, mentioned)
@@ -354,13 +358,25 @@ type Stats struct {
 	// Messages has how many were shown to everyone, or kept for or shown to those
 	// they are for. Receipts and presence do not count.
 	Messages map[Kind]uint64
+	// Rooms is how many there are beside the lobby, Private how many of them are private, and RoomLines
+	// how many of Messages were said in them.
+	Rooms, Private int
+	RoomLines      uint64
 }
 
 // Stats returns a copy of the room's statistics.
 func (r *Room) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Stats{Bots: r.people.bots, Members: len(r.people.here) - r.people.bots, Messages: maps.Clone(r.said)}
+	s := Stats{Bots: r.people.bots, Members: len(r.people.here) - r.people.bots, Messages: maps.Clone(r.said), RoomLines: r.outside}
+	for _, c := range r.rooms {
+		if c.Name != Lobby {
+			s.Rooms++
+		}
+		if c.Private {
+			s.Private++
+		}
+	}
 	for nick, p := range r.people.here {
 		s.Sessions += len(p.sessions)
 		if isGuest(nick) {

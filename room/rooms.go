@@ -62,6 +62,7 @@ var (
 	ErrRoomsMost   = errors.New("too many rooms")
 	ErrListFull    = errors.New("too many nicks in a list of the room")
 	ErrNotAllowed  = errors.New("not possible in this room")
+	ErrBackup      = errors.New("not during a backup") // of RoomOptions.Retiring: try again later
 )
 
 // AlikeError refuses a new room whose name reads like that of one which everyone may see.

@@ -325,7 +325,7 @@ func TestPrivateRoom(t *testing.T) {
 			t.Errorf("carol is in it again without joining: %q", got)
 		}
 		is(t, "a guest", bob.Invite("plans", "~ann"), ErrNotAllowed)
-		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false 0 false 0 false}]")
+		same(t, "operators", []string{fmt.Sprint(h.AllRooms())}, "[{plans  [bob] 1 true false false false 0 false 0 false}]")
 	})
 }
 
@@ -498,6 +498,32 @@ func TestOwners(t *testing.T) {
 		is(t, "bob leaves", bob.LeaveRoom("ops"), nil)
 		if len(h.files.of) > 0 || len(h.rooms) > 1 {
 			t.Errorf("a private room that nobody can join is left: %v", h.files.of)
+		}
+	})
+}
+
+// A nick that lost its holder and is given back, with its settings, is in public rooms again, and in no private one.
+func TestRestoredNickInRooms(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		carol.in(t, "ops")
+		carol.in(t, "plans")
+		is(t, "private", carol.SetPrivate("plans", true), nil)
+		is(t, "invite", carol.Invite("plans", "bob"), nil)
+		bob.in(t, "ops")
+		bob.in(t, "plans")
+		bob.in(t, "own")
+		bob.Leave(Quit)
+		pass(2 * time.Minute)
+		is(t, "lost", h.LeaveRooms("bob"), nil)
+		bob = h.join("bob")
+		same(t, "bob's list", bob.list(t), "#lobby 2 in", "#ops 2 in", "#own 1 in")
+		if info := h.files.of["own"]; len(info.Owners) > 0 {
+			t.Errorf("it has owners: %q", info.Owners)
+		}
+		bob.in(t, "own")
+		if info := h.files.of["own"]; len(info.Owners) != 1 {
+			t.Errorf("bob does not own it")
 		}
 	})
 }

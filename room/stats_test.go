@@ -19,6 +19,10 @@ func TestStats(t *testing.T) {
 		h.join("dave").Leave(Broke)
 		carol.say("hello")
 		carol.Say(KindMe, "waves", nil)
+		carol.in(t, "ops")
+		carol.in(t, "plans")
+		is(t, "private", carol.SetPrivate("plans", true), nil)
+		carol.sayIn(t, "plans", "hello")
 		carol.send("hi", "bob")
 		carol.send("hi", "bob", "erin")
 		carol.send("hi", "erin", "zoe")
@@ -27,8 +31,8 @@ func TestStats(t *testing.T) {
 		bob.send("lost", "carol")
 		bob.say("shown to nobody")
 		want := Stats{Members: 4, Guests: 1, Bots: 1, Sessions: 5, Messages: map[Kind]uint64{
-			KindSay: 1, KindMe: 1, KindNotice: 0, KindDirect: 2, KindGroup: 1,
-		}}
+			KindSay: 2, KindMe: 1, KindNotice: 0, KindDirect: 2, KindGroup: 1,
+		}, Rooms: 2, Private: 1, RoomLines: 1}
 		if diff := cmp.Diff(want, h.Stats()); diff != "" {
 			t.Error(diff)
 		}

@@ -8,6 +8,7 @@ import (
 	"whoelse/keys/audit"
 	"whoelse/room"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
@@ -172,51 +173,71 @@ func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
 
 // roomCommand is /room.
 func (s *session) roomCommand(call parse.Call) result.Result {
-	name := s.here(call)
-	var err error
+	name, words := s.here(call), "" // for the other person
 	switch call.Verb {
 	case "":
 		return s.describe(result.RoomIs, name)
-	case "private", "public":
-		err = s.member.SetPrivate(name, call.Verb == "private")
+	case "close":
+		return s.closeRoom(name)
 	case "invite":
-		return s.inviteTo(name, call.Nick)
+		words = "I invite you to #" + name + "; to join, type /join #" + name
 	case "owner":
+		if !s.manager.cfg.Room.Here(call.Nick) { // else the room says so
+			words = "you own #" + name + " now; to join, type /join #" + name
+		}
+	}
+	if words != "" {
+		if muted := s.muted(); muted != nil {
+			return muted
+		}
 		if !s.known(call.Nick) {
 			return s.nobody(call.Nick)
 		}
-		err = s.member.AddOwner(name, call.Nick)
-	case "remove":
-		err = s.member.Remove(name, call.Nick)
-	case "mute", "unmute":
-		err = s.member.MuteIn(name, call.Nick, call.Verb == "mute")
-	case "guests":
-		err = s.member.GuestsIn(name, call.Text == "on")
-	case "close":
-		return s.closeRoom(name)
 	}
-	if err != nil {
-		return s.roomFailed(name, err)
+	if failed := s.changeRoom(name, call); failed != nil {
+		return failed
 	}
-	return result.RoomDone{
+	done := result.RoomDone{
 		What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick,
 		Guests: call.Verb == "guests" && call.Text == "on",
 	}
+	if words == "" {
+		return done
+	}
+	s.show(done)
+	return s.send(parse.Call{Name: "send", To: []string{call.Nick}, Text: words})
 }
 
-// inviteTo lets somebody into a room, and tells them so with a direct message from the person.
-func (s *session) inviteTo(name, nick string) result.Result {
-	if muted := s.muted(); muted != nil {
-		return muted
-	}
-	if !s.known(nick) {
-		return s.nobody(nick)
-	}
-	if err := s.member.Invite(name, nick); err != nil {
+// changeRoom does what an owner asks for. It is put on record first; what that adds to the file, which is never
+// shortened, is charged like messages.
+func (s *session) changeRoom(name string, call parse.Call) result.Result {
+	if err := s.member.MayChange(name); err != nil {
 		return s.roomFailed(name, err)
 	}
-	s.show(result.RoomDone{What: result.RoomChanged, Room: name, Verb: "invite", Nick: nick})
-	return s.send(parse.Call{Name: "send", To: []string{nick}, Text: "I invite you to #" + name + "; to join, type /join #" + name})
+	entry := audit.Entry{Who: s.member.Nick(), What: "room-" + call.Verb, Whom: call.Nick, Room: "#" + name, Why: call.Text}
+	if err := s.charge(quota.Record(entry.What+entry.Why, []string{call.Nick})); err != nil {
+		return s.failed(result.Failure{Err: err})
+	}
+	return s.act(entry, func() (err error) {
+		switch call.Verb {
+		case "private", "public":
+			err = s.member.SetPrivate(name, call.Verb == "private")
+		case "invite":
+			err = s.member.Invite(name, call.Nick)
+		case "owner":
+			err = s.member.AddOwner(name, call.Nick)
+		case "remove":
+			err = s.member.Remove(name, call.Nick)
+		case "mute", "unmute":
+			err = s.member.MuteIn(name, call.Nick, call.Verb == "mute")
+		case "guests":
+			err = s.member.GuestsIn(name, call.Text == "on")
+		}
+		if err != nil {
+			return s.roomFailed(name, err)
+		}
+		return nil
+	})
 }
 
 // closeRoom is for operators, who see that a private room exists.
@@ -254,6 +275,7 @@ var roomFailures = []struct {
 	{room.ErrRoomsMost, result.TooManyRooms, result.Refused},
 	{room.ErrListFull, result.RoomListFull, result.Refused},
 	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
+	{room.ErrBackup, result.BackupRuns, result.Refused},
 }
 
 // roomFailed is why something was not done in a room.

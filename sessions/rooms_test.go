@@ -2,8 +2,14 @@ package sessions_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"whoelse/room"
+	"whoelse/room/history"
 )
 
 // TestPrivateRoomFromOutside: whatever somebody outside asks about a private room, the words and the exit status
@@ -171,6 +177,81 @@ func TestJoiningAPrivateRoom(t *testing.T) {
 	carol.enters("/join #plans", "you are in #plans")
 	carol.enters("/room", "owned by carol")
 	dave.neverSaw("plans")
+}
+
+// TestOwnersAreOnRecord: what an owner does is in the audit log, and also that it was not done; what others try is not.
+func TestOwnersAreOnRecord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
+	bob.enters("/join #ops", "you made #ops")
+	bob.enters("/room guests off", "takes no guests")
+	carol.enters("/room #ops private", "only owners of #ops")
+	carol.enters("/room #nope private", "there is no room #nope")
+	bob.enters("/room private", "#ops is private")
+	bob.enters("/room invite carol", "delivered to carol")
+	bob.enters("/room mute carol", "carol can read #ops")
+	bob.enters("/room unmute carol", "carol can write")
+	bob.enters("/room remove bob", "not possible in #ops")
+	bob.enters("/room owner carol", "carol is now an owner")
+	bob.enters("/room public", "#ops is public")
+	want := []map[string]string{
+		{"what": "room-guests", "why": "off"}, {"what": "room-private"}, {"what": "room-invite", "whom": "carol"},
+		{"what": "room-mute", "whom": "carol"}, {"what": "room-unmute", "whom": "carol"}, {"what": "room-remove", "whom": "bob"},
+		{"what": "room-remove", "whom": "bob", "failed": "..."}, {"what": "room-owner", "whom": "carol"}, {"what": "room-public"},
+	}
+	got := r.audited()
+	for i, one := range want {
+		one["who"], one["room"] = "bob", "#ops"
+		if i < len(got) && one["failed"] != "" {
+			one["failed"] = got[i]["failed"]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNewOwnersAreTold: also who owns a room because its last owner left; who is not online by a message.
+func TestNewOwnersAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.registers("erin")
+	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
+	bob.enters("/join #ops", "you made #ops")
+	bob.enters("/rooms", "#ops: 1 person, yours")
+	carol.enters("/join #ops", "you are in #ops")
+	bob.enters("/leave", "you left #ops")
+	carol.sees("you own #ops now; /help room lists")
+	carol.enters("/room owner bob", "bob is now an owner")
+	bob.sees("you own #ops now; /help room lists")
+	carol.enters("/room owner erin", "kept for erin (offline)")
+	if got := runs(t, r, dial{user: "erin", key: "erin", command: "inbox"}); !strings.Contains(got, "you own #ops now; to join, type /join #ops") {
+		t.Errorf("erin has %q", got)
+	}
+}
+
+// TestRoomsDuringABackup: what has to wait for a backup says so, and nothing has changed.
+func TestRoomsDuringABackup(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "olivia")
+	bob, olivia := r.terminal("bob", r.addr), r.terminal("olivia", r.addr)
+	bob.enters("/join #ops", "you made #ops")
+	bob.enters("/room private", "#ops is private")
+	bob.enters("one", "#ops bob: one")
+	held, err := history.HoldSegments(t.Context(), filepath.Join(r.dir, "history"))
+	r.must(err)
+	for range room.MaxMade { // which does not count
+		bob.enters("/room public", "while a backup is running")
+	}
+	olivia.enters("/room #ops close", "while a backup is running")
+	bob.enters("two", "#ops bob: two")
+	r.must(held.Close())
+	bob.enters("/room public", "#ops is public")
+	olivia.enters("/room #ops close", "#ops is closed")
+	if a := r.audited(); a[len(a)-1]["failed"] != "" || !strings.Contains(a[1]["failed"]+a[2]["failed"], "a backup is running") {
+		t.Errorf("the audit log: %v", a)
+	}
 }
 
 // TestRoomsFromAShell: after a command from a shell nothing is typed, so nothing is said of that.

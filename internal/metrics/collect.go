@@ -38,6 +38,10 @@ func (s Sources) Collect(out chan<- prometheus.Metric) {
 	put(out, "bots", "Bots in the room.", people.Bots)
 	putEach(out, "messages_total", "Messages that were shown or kept.", "kind", people.Messages)
 
+	putEach(out, "rooms", "Rooms beside the lobby.", "access",
+		map[string]int{"public": people.Rooms - people.Private, "private": people.Private})
+	put(out, "room_lines_total", "Messages that were said in rooms beside the lobby.", people.RoomLines)
+
 	conns := s.Admission()
 	putEach(out, "connections", "Connections, by whether they have logged in.", "state",
 		map[string]int{"login": conns.Handshakes, "in": conns.Sessions})

@@ -1,4 +1,4 @@
-// Package audit records what operators did, one JSON object per line.
+// Package audit records what operators, and owners of rooms, did, one JSON object per line.
 //
 //	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
 //	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})
@@ -29,6 +29,7 @@ type Entry struct {
 	Who    string    `json:"who"`
 	What   string    `json:"what"`
 	Whom   string    `json:"whom,omitempty"`
+	Room   string    `json:"room,omitempty"` // in which, of owners' actions
 	Why    string    `json:"why,omitempty"`
 	For    string    `json:"for,omitempty"`    // how long
 	Failed string    `json:"failed,omitempty"` // why it was not done after all
@@ -103,7 +104,7 @@ var spaces = strings.NewReplacer("\n", " ", "\t", " ")
 // Append puts e on record. When it returns nil, e is on disk.
 func (l *Log) Append(e Entry) error {
 	e.When = time.Now().UTC().Truncate(time.Millisecond)
-	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Why, &e.For, &e.Failed} {
+	for _, s := range []*string{&e.Who, &e.What, &e.Whom, &e.Room, &e.Why, &e.For, &e.Failed} {
 		*s = sanitize.Most(spaces.Replace(*s), textMax)
 	}
 	var line bytes.Buffer

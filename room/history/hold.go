@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"whoelse/room"
 	"whoelse/room/history/migrate"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/disk"
@@ -70,9 +71,12 @@ func lockBackups(in disk.Folder) (io.Closer, error) {
 }
 
 // WithoutBackup calls do while no backup can begin. While one runs it is ErrBackup, and
-// do is not called.
+// [room.ErrBackup], and do is not called.
 func (s *Store) WithoutBackup(do func() error) error {
 	lock, err := lockBackups(s.dirs.root)
+	if errors.Is(err, ErrBackup) {
+		return fmt.Errorf("%w: %w", room.ErrBackup, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func shared(dst []byte, e *room.Update, st Style) []byte {
 // change renders joins and leaves, without the viewer's own. On a terminal a line names some
 // people of many; for programs it names all.
 func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
+	if c.Owner {
+		return Notice(dst, "you own #"+c.Room+" now; /help room lists what owners can do", st)
+	}
 	most := 5
 	if st.Width <= 0 {
 		most = math.MaxInt - 1

@@ -247,6 +247,7 @@ var failed = map[result.Reason]string{
 	result.NotInRoom:           "you are not in {room}; /join {room} first",
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
+	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
 	result.NotInThisRoom:       "not possible in {room}: owners can't be removed or muted, and guests can't own a room or enter a private one",
 	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
 	result.TooManyMade:         "you have made, tried to make, or made public 5 rooms today; try again tomorrow",

@@ -66,7 +66,7 @@ func topicOf(r room.RoomSummary) string {
 
 // roomLine is one room in a list: "#ops: 3 people, private, 12 unread".
 func roomLine(r room.RoomSummary) string {
-	return "#" + r.Name + ": " + commas(Number(r.People, "person", "people"), when(r.Private, "private"),
+	return "#" + r.Name + ": " + commas(Number(r.People, "person", "people"), when(r.Private, "private"), when(r.Own, "yours"),
 		when(r.Muted, "muted"), unreadIn(r))
 }
 

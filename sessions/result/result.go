@@ -178,6 +178,7 @@ const (
 	TooManyMade     Reason = "too-many-made"
 	TooManyRooms    Reason = "too-many-rooms"
 	RoomListFull    Reason = "room-list-full"
+	BackupRuns      Reason = "backup-runs"    // which has the room's history
 	TopicTooLong    Reason = "topic-too-long" // N characters of Most
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
