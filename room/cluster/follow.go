@@ -53,6 +53,7 @@ type follower struct {
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
+	behind  uint64        // so many messages came after it in the stream, as far as is known
 	err     error         // why nothing can be followed at the moment
 	changed chan struct{} // is closed when these change
 }
@@ -78,8 +79,8 @@ func (f *follower) update(change func()) {
 	f.changed = make(chan struct{})
 }
 
-// move notes that all up to the message seq is in the local log.
-func (f *follower) move(seq uint64) { f.update(func() { f.applied = seq }) }
+// move notes that all up to the message seq is in the local log, and how many are not.
+func (f *follower) move(seq, behind uint64) { f.update(func() { f.applied = seq }) }
 
 func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
 
@@ -114,7 +115,7 @@ func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Rec
 	f := &c.following
 	f.local, f.states = local, states
 	f.next, f.lastID = local.Last()+1, local.LastID()
-	f.move(local.Last())
+	f.move(local.Last(), 0)
 	if err := c.bind(); err != nil {
 		return err
 	}
@@ -316,7 +317,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 	f := &c.following
 	var entries []room.Entry
 	var err error
-	next, lastID := f.next, f.lastID
+	next, lastID, behind := f.next, f.lastID, uint64(0)
 	for _, msg := range batch {
 		var meta *jetstream.MsgMetadata
 		if meta, err = msg.Metadata(); err != nil {
@@ -343,7 +344,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 			lastID = e.ID
 			entries = append(entries, room.Entry{Seq: seq, Event: e})
 		}
-		next = seq + 1
+		next, behind = seq+1, meta.NumPending
 	}
 	if next == f.next {
 		return err
@@ -352,7 +353,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 		return stopped
 	}
 	f.next, f.lastID = next, lastID
-	f.move(next - 1)
+	f.move(next-1, behind)
 	return err
 }
 
