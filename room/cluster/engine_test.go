@@ -61,7 +61,7 @@ func TestAnswerLost(t *testing.T) {
 	})
 	failed := a.say("2")
 	b.entries(2)
-	got := a.entries(2)
+	a.entries(2)
 	if dropped.Load() == 0 {
 		t.Fatal("no answer was lost")
 	}
@@ -72,7 +72,7 @@ func TestAnswerLost(t *testing.T) {
 	if dropped.Load() == 0 {
 		t.Error("no answer to a change was lost")
 	}
-	if got = a.entries(3); len(got) != 3 || got[1].Text != "2" || got[2].Kind != room.KindState {
+	if got := a.entries(3); len(got) != 3 || got[1].Text != "2" || got[2].Kind != room.KindState {
 		t.Errorf("%d events", len(got))
 	}
 	select {
