@@ -203,8 +203,11 @@ func (r *Registry) Receive(data []byte) error {
 	}
 	mine := r.offered != nil && bytes.Equal(data, r.offered)
 	edit := func(t *table) ([]byte, error) {
+		if bytes.Equal(t.raw, r.agreed) {
+			return agreed, nil
+		}
 		file := d.applied(t.raw)
-		if !mine && !bytes.Equal(t.raw, r.agreed) {
+		if !mine {
 			file = r.overtaken(t, agreed, d).applied(file)
 		}
 		return file, nil
