@@ -351,6 +351,9 @@ func TestClusterRetires(t *testing.T) {
 	if out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "send bob a secret"), ""); status != 0 {
 		t.Fatal(out)
 	}
+	if out, status := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "say hello"), ""); status != 0 {
+		t.Fatal(out) // what is said in the lobby stays, and keeps the nick until it is retired
+	}
 	upToDate(nodes...)
 	whoelse(t, "", "keys", "remove", "bob", "--data", nodes[1].data)
 	for i, n := range nodes { // the last one retires nothing: the first one leads
