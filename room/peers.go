@@ -315,6 +315,48 @@ func (r *Room) readElsewhere(e *Event) (after []func()) {
 	return after
 }
 
+// heardMost is how many receipts are remembered, for servers that are behind.
+const heardMost = 10_000
+
+// heard has, in a cluster, the newest receipts by reader and message. Who reads the same on two servers before one
+// knows of the other makes two. Owned by Room.mu.
+type heard struct {
+	has  map[[2]string]bool
+	last [][2]string // in a ring
+	next int
+}
+
+// again notes a receipt, and reports whether there was one before.
+func (h *heard) again(receipt *Message) bool {
+	about := [2]string{receipt.From, receipt.Ref}
+	if h.has[about] {
+		return true
+	}
+	if h.has == nil {
+		h.has = map[[2]string]bool{}
+	}
+	if len(h.last) < heardMost {
+		h.last = append(h.last, about)
+	} else {
+		delete(h.has, h.last[h.next])
+		h.last[h.next] = about
+		h.next = (h.next + 1) % heardMost
+	}
+	h.has[about] = true
+	return false
+}
+
+// dropAgain returns what marks a receipt of e, which repeats another, as read: nobody needs to see it. The
+// server that appended e does that.
+func (r *Room) dropAgain(e *Event, receipt *Message) func() {
+	sender := receipt.To[0]
+	return func() {
+		if e.Node == r.node && !isGuest(sender) {
+			r.append(r.reading(sender, []*Message{receipt}, nil), func(Receipt) {})
+		}
+	}
+}
+
 // deliverForeign delivers a message that another server appended, if nick is present here, and answers that
 // server. r.mu is held.
 func (r *Room) deliverForeign(e Entry, u *Update, nick string) {

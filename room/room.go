@@ -112,6 +112,7 @@ type Room struct {
 	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
 	answers answers
+	heard   heard
 	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
 	states  int                  // how many changes of this server's own were applied
 	said    map[Kind]uint64      // how many messages there were
@@ -304,7 +305,11 @@ func (r *Room) apply(e Entry) {
 			after = r.readElsewhere(e.Event)
 		}
 		for _, receipt := range e.Receipts {
-			r.deliverReceipt(receipt, e.Seq)
+			if r.peers != nil && r.heard.again(receipt) {
+				after = append(after, r.dropAgain(e.Event, receipt))
+			} else {
+				r.deliverReceipt(receipt, e.Seq)
+			}
 		}
 	case KindRetired:
 		r.retired(e.Event)
