@@ -283,8 +283,11 @@ func (s *town) checkReceipt(l *letter, got Receipt) {
 		reading := n.store.messages(l.from.Nick(), func(m *Message) bool {
 			return m.Kind == KindReceipt && m.Ref == kept[0].ID && m.From == got.To
 		})
-		if want := got.Outcome != Delivered && !unread; want != (len(reading) > 0) && !isGuest(l.from.Nick()) && !s.loss {
-			s.rt.Errorf("%s for %s: %s; read: %v, and the reading told %d times", l.text, got.To, outcomes[got.Outcome], !unread, len(reading))
+		owed := got.Outcome != Delivered && !unread && !isGuest(l.from.Nick())
+		heard := s.heard[got.To+kept[0].ID] != ""
+		if (owed && len(reading) == 0 || got.Outcome == Delivered && heard) && !s.loss {
+			s.rt.Errorf("%s for %s: %s; read: %v, the reading told %d times, heard: %v",
+				l.text, got.To, outcomes[got.Outcome], !unread, len(reading), heard)
 		}
 	}
 }

@@ -305,8 +305,8 @@ func (r *Room) readElsewhere(e *Event) (after []func()) {
 			after = append(after, func() { a.told(got) })
 		case !told: // there it was taken for delivered, and here for kept
 			after = append(after, func() {
-				read := []*Message{a.message}
-				r.append(r.reading(a.nick, read, r.receiptsFor(a.nick, read, "")), func(Receipt) {})
+				receipts := r.receiptsFor(a.nick, []*Message{a.message}, "")
+				r.append(r.reading(a.nick, nil, receipts), func(Receipt) {})
 			})
 		}
 		a.done = true
@@ -315,35 +315,38 @@ func (r *Room) readElsewhere(e *Event) (after []func()) {
 	return after
 }
 
-// heardMost is how many receipts are remembered, for servers that are behind.
-const heardMost = 10_000
+// recentReadings is how many readings are remembered, for servers that are behind.
+const recentReadings = 10_000
 
-// heard has, in a cluster, the newest receipts by reader and message. Who reads the same on two servers before one
+// readings has, in a cluster, the newest ones by reader and message. Who reads the same on two servers before one
 // knows of the other makes two. Owned by Room.mu.
-type heard struct {
+type readings struct {
 	has  map[[2]string]bool
 	last [][2]string // in a ring
 	next int
 }
 
-// again notes a receipt, and reports whether there was one before.
-func (h *heard) again(receipt *Message) bool {
-	about := [2]string{receipt.From, receipt.Ref}
-	if h.has[about] {
-		return true
+// note notes that nick has read messages, and returns the IDs of those that nick had read before.
+func (rs *readings) note(nick string, ids []string) (before []string) {
+	if rs.has == nil {
+		rs.has = map[[2]string]bool{}
 	}
-	if h.has == nil {
-		h.has = map[[2]string]bool{}
+	for _, id := range ids {
+		one := [2]string{nick, id}
+		switch {
+		case rs.has[one]:
+			before = append(before, id)
+			continue
+		case len(rs.last) < recentReadings:
+			rs.last = append(rs.last, one)
+		default:
+			delete(rs.has, rs.last[rs.next])
+			rs.last[rs.next] = one
+			rs.next = (rs.next + 1) % recentReadings
+		}
+		rs.has[one] = true
 	}
-	if len(h.last) < heardMost {
-		h.last = append(h.last, about)
-	} else {
-		delete(h.has, h.last[h.next])
-		h.last[h.next] = about
-		h.next = (h.next + 1) % heardMost
-	}
-	h.has[about] = true
-	return false
+	return before
 }
 
 // dropAgain returns what marks a receipt of e, which repeats another, as read: nobody needs to see it. The
