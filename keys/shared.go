@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"whoelse/internal/atomicfile"
-
-	"github.com/gliderlabs/ssh"
 )
 
 // delta is a change of the file's lines, as it is proposed to the servers that share it. Receiving it again
@@ -39,11 +37,12 @@ func (r *Registry) Share(share func(change func() (data []byte, err error)) erro
 	}
 	r.share = share
 	r.unsynced = true // a crash may have come between writing the file and syncing its folder
+	r.restoreLost()
 	return nil
 }
 
-// sharedLines gives the file in lines, each with the text that is shared of it: "" for comments, blank lines, and what is
-// longer than any line in force; otherwise valid UTF-8, as JSON has it.
+// sharedLines gives the file in lines, each with the text that is shared of it: "" for comments, blank lines, and
+// what is longer than any line in force; otherwise valid UTF-8, as JSON has it.
 func sharedLines(file []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for whole := range bytes.Lines(file) {
@@ -139,7 +138,8 @@ func (d delta) applied(file []byte) []byte {
 	return t.with(fresh.String())
 }
 
-// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they all have.
+// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they
+// all have.
 func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 	for range editAttempts {
 		edited := false
@@ -205,8 +205,11 @@ func (r *Registry) Receive(data []byte) error {
 	}
 	mine := r.offered != nil && bytes.Equal(data, r.offered)
 	edit := func(t *table) ([]byte, error) {
+		if bytes.Equal(t.raw, r.agreed) {
+			return agreed, nil
+		}
 		file := d.applied(t.raw)
-		if !mine && !bytes.Equal(t.raw, r.agreed) {
+		if !mine {
 			file = r.overtaken(t, agreed, d).applied(file)
 		}
 		return file, nil
@@ -226,12 +229,7 @@ func (r *Registry) Receive(data []byte) error {
 
 // overtaken gives the lines of t to drop, which agreed does not have, since d gives their nick or key to others.
 func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
-	var given []*line
-	for _, text := range d.Add {
-		if l := parseLine(0, []byte(text)); l.key != nil && l.Nick != "" {
-			given = append(given, l)
-		}
-	}
+	given := parseTable([]byte(strings.Join(d.Add, "\n")))
 	shared := lineSet(agreed)
 	var before *table // parsed when it is needed, which takes long
 	for text, whole := range sharedLines(t.raw) {
@@ -242,21 +240,20 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 		if l.key == nil || l.Nick == "" {
 			continue
 		}
-		for _, other := range given {
-			sameKey := ssh.KeysEqual(l.key, other.key)
-			if sameKey == (l.Nick == other.Nick) {
-				continue
-			}
+		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick })
+		if len(given.find(l.key)) == 0 && len(given.byNick[l.Nick]) > 0 {
 			if before == nil {
 				before = parseTable(r.agreed)
 			}
-			if !sameKey && len(before.byNick[l.Nick]) > 0 { // several keys of one nick are an operator's decision
-				continue
+			if len(before.byNick[l.Nick]) == 0 { // several keys of one nick are an operator's decision
+				others = slices.DeleteFunc(slices.Clone(given.byNick[l.Nick]), func(o *line) bool { return o.key == nil })
 			}
+		}
+		if len(others) > 0 {
 			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave the nick, or the key, "+
-				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key), "held by", other.Nick)
+				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key),
+				"instead", others[0].Nick+" "+Fingerprint(others[0].key))
 			dropped.Remove = append(dropped.Remove, text)
-			break
 		}
 	}
 	return dropped
@@ -265,7 +262,8 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 // replaceUnusable makes the file again, of what is in force, where it is gone, can't be read or is not safe.
 // What is in its place is set aside. r.updating is held.
 func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
-	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, and what is in force takes its place")
+	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, " +
+		"and what is in force takes its place")
 	data, err := edit(r.table)
 	if err == nil {
 		err = r.store.SetAside(r.path)
@@ -285,11 +283,12 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 }
 
 // Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
-// file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
-// a stat where the file has not changed.
+// file, and reports whether there is one. It costs a stat where the file has not changed. If there is one,
+// share is to be called with a function that calls Edited again: only there it is compared with what all
+// servers have by then. A large edit takes several.
 //
-// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an editor
-// on a full disk, and gets the lines that all servers have.
+// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an
+// editor on a full disk, and gets the lines that all servers have.
 func (r *Registry) Edited() (data []byte, ok bool) {
 	r.refresh()
 	r.updating.Lock()
@@ -302,11 +301,7 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil, false
 	}
-	if len(r.table.entries) == 0 && (!r.file.Existed() || len(parseTable(r.agreed).byNick) > 1) {
-		r.log.Error("authorized_keys had no line left, and gets those of all servers again; to remove keys, use whoelse keys remove")
-		if err := r.changeFile(func(*table) ([]byte, error) { return r.agreed, nil }); err != nil {
-			r.log.Error("authorized_keys can't be made again", "err", err)
-		}
+	if r.restoreLost() {
 		return nil, false
 	}
 	d := differenceOf(r.agreed, r.table.raw)
@@ -322,4 +317,23 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	}
 	r.offered = data
 	return data, true
+}
+
+// restoreLost makes the file again if it is gone, or has no line any more, and reports whether that was so.
+// r.updating is held.
+func (r *Registry) restoreLost() bool {
+	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
+		return false
+	}
+	err := r.changeFile(func(t *table) ([]byte, error) {
+		if len(t.entries) > 0 { // an editor was faster
+			return t.raw, nil
+		}
+		return r.agreed, nil
+	})
+	r.lost.Do(func() {
+		r.log.Error("authorized_keys has no line left, and gets those of all servers again; "+
+			"to remove keys, use whoelse keys remove", "err", err)
+	})
+	return true
 }

@@ -20,6 +20,7 @@ package room
 import (
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,7 @@ type Room struct {
 	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
 	answers answers
+	recent  readings
 	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
 	states  int                  // how many changes of this server's own were applied
 	said    map[Kind]uint64      // how many messages there were
@@ -304,11 +306,17 @@ func (r *Room) apply(e Entry) {
 		receipts = r.dispatch(e, told, early)
 	case KindRead:
 		r.people.release(e.From, e.Read)
+		var before []string
 		if r.peers != nil {
 			after = r.readElsewhere(e.Event)
+			before = r.recent.note(e.From, e.Read)
 		}
 		for _, receipt := range e.Receipts {
-			r.deliverReceipt(receipt, e.Seq)
+			if slices.Contains(before, receipt.Ref) {
+				after = append(after, r.dropAgain(e.Event, receipt))
+			} else {
+				r.deliverReceipt(receipt, e.Seq)
+			}
 		}
 	case KindRetired:
 		r.retired(e.Event)

@@ -176,10 +176,14 @@ func (s *server) start(ctx context.Context) (err error) {
 	if s.cluster != nil {
 		s.cluster.Attach(s.room)
 	}
-	s.onStop(metrics.Serve(monitor, s.log, metrics.Sources{
+	sources := metrics.Sources{
 		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats,
 		Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
-	}, s.probe))
+	}
+	if s.cluster != nil {
+		sources.Cluster = s.cluster.Stats
+	}
+	s.onStop(metrics.Serve(monitor, s.log, sources, s.probe))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -38,7 +39,6 @@ type Options struct {
 	Replicas  int           // on how many of the engine's servers the stream is kept; 0: 3
 	Keep      time.Duration // how long the stream keeps an event; 0: 7 days
 	Bound     string        // a file in the data folder that notes which stream the folder follows
-	First     uint64        // number of the stream's first event when it is created; 0: 1
 	Log       *slog.Logger
 	OnTrouble func(error) // is told why this server can't go on without its operator; nil: only the log is
 }
@@ -189,7 +189,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
 			return true, fmt.Errorf("the engine refuses the credentials: %w; see --cluster-creds", err)
 		case err != nil:
-			return false, fmt.Errorf("the engine can't be reached: %w; start it, or see --cluster", err)
+			return false, fmt.Errorf("the engine can't be reached at %s: %w; start it, or see --cluster", redacted(c.opts.URLs), err)
 		}
 		if got, need := c.nc.MaxPayload(), int64(jsonl.MaxLine+headerRoom); got < need {
 			c.nc.Close()
@@ -199,6 +199,20 @@ func (c *Cluster) connect(ctx context.Context) error {
 		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
 		return true, err
 	})
+}
+
+// redacted are URLs without passwords.
+func redacted(urls []string) string {
+	var list []string
+	for _, u := range urls {
+		if parsed, err := url.Parse(u); err == nil {
+			u = parsed.Redacted()
+		} else {
+			u = "a URL that can't be read"
+		}
+		list = append(list, u)
+	}
+	return strings.Join(list, ", ")
 }
 
 // subject is the cluster's subject of these parts.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,7 @@ type follower struct {
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
+	behind  uint64        // so many messages came after it in the stream, as far as is known
 	err     error         // why nothing can be followed at the moment
 	changed chan struct{} // is closed when these change
 }
@@ -78,8 +80,8 @@ func (f *follower) update(change func()) {
 	f.changed = make(chan struct{})
 }
 
-// move notes that all up to the message seq is in the local log.
-func (f *follower) move(seq uint64) { f.update(func() { f.applied = seq }) }
+// move notes that all up to the message seq is in the local log, and how many are not.
+func (f *follower) move(seq, behind uint64) { f.update(func() { f.applied = seq }) }
 
 func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
 
@@ -114,7 +116,7 @@ func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Rec
 	f := &c.following
 	f.local, f.states = local, states
 	f.next, f.lastID = local.Last()+1, local.LastID()
-	f.move(local.Last())
+	f.move(local.Last(), 0)
 	if err := c.bind(); err != nil {
 		return err
 	}
@@ -200,8 +202,8 @@ func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 		return 0, fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
-			"keeps events; restore its data folder from a backup of another server, which is newer", errStuck, st.FirstSeq, next-1)
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
+			"restore its data folder from a newer backup of another server", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }
@@ -213,11 +215,9 @@ func (c *Cluster) consume() {
 		if errors.Is(err, errStuck) {
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
 			c.log.Error("cluster: nothing is followed any more", "error", err)
-			if c.opts.OnTrouble != nil {
-				c.opts.OnTrouble(err)
-			}
 			return
 		}
+		c.log.Debug("cluster: the stream is asked for again", "next", c.following.next, "why", err)
 		c.wait(pause)
 	}
 }
@@ -247,7 +247,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 		return err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch), jetstream.PullExpiry(10*time.Second),
-		jetstream.PullHeartbeat(time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 	f := &c.following
 	var entries []room.Entry
 	var err error
-	next, lastID := f.next, f.lastID
+	next, lastID, behind := f.next, f.lastID, uint64(0)
 	for _, msg := range batch {
 		var meta *jetstream.MsgMetadata
 		if meta, err = msg.Metadata(); err != nil {
@@ -343,7 +343,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 			lastID = e.ID
 			entries = append(entries, room.Entry{Seq: seq, Event: e})
 		}
-		next = seq + 1
+		next, behind = seq+1, meta.NumPending
 	}
 	if next == f.next {
 		return err
@@ -352,7 +352,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 		return stopped
 	}
 	f.next, f.lastID = next, lastID
-	f.move(next - 1)
+	f.move(next-1, behind)
 	return err
 }
 
@@ -392,12 +392,29 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 	if msg.Subject() != want {
 		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
 	}
+	if !sensible(e) {
+		return nil, errors.New("it names what nobody can be called")
+	}
 	stamp(e, msg.Headers(), stored, lastID)
 	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(nats.MsgIdHdr), c.opts.Node+"/"+c.run+"/") {
 		e.Tag = formerTag
 	}
 	_, err := log.AppendLine(nil, 0, e)
 	return e, err
+}
+
+// sensible reports whether histories and rooms can take e, whoever published it.
+func sensible(e *room.Event) bool {
+	named := func(m *room.Message) bool {
+		return (m.From == "" || nickName.MatchString(m.From)) && (m.Room == "" || nickName.MatchString(m.Room)) &&
+			!slices.ContainsFunc(m.To, func(nick string) bool { return !nickName.MatchString(nick) })
+	}
+	for _, receipt := range e.Receipts {
+		if !named(receipt) || len(receipt.To) != 1 {
+			return false
+		}
+	}
+	return named(&e.Message) && (e.Kind != room.KindEnd || len(e.To) == 1)
 }
 
 // formerTag is the Tag of what an earlier run of this server appended: nothing waits for it.

@@ -69,3 +69,23 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	}
 	return s, nil
 }
+
+// Stats is how one server's part of a cluster is. It is known without asking anybody.
+type Stats struct {
+	Connected bool   // to the engine
+	Trouble   bool   // it does not follow the stream, or can't
+	Behind    uint64 // events in the stream that it does not have yet
+	Servers   int    // that are alive, with this one
+}
+
+// Stats returns the statistics.
+func (c *Cluster) Stats() Stats {
+	s := Stats{Connected: c.nc.IsConnected(), Trouble: c.following.trouble() != nil}
+	c.following.mu.Lock()
+	s.Behind = c.following.behind
+	c.following.mu.Unlock()
+	c.rosters.mu.Lock()
+	s.Servers = len(c.rosters.of) + 1
+	c.rosters.mu.Unlock()
+	return s
+}
