@@ -280,6 +280,16 @@ func TestSharedEdits(t *testing.T) {
 	if text, _ := os.ReadFile(all[1].at); !strings.Contains(string(text), `"new"`) {
 		t.Errorf("a newer version's member is lost: %s", text)
 	}
+	n := all[0].Log.Len()
+	write(t, all[0].at, `[{"name":"a","until":"2999-01-01T00:00:00Z"},{"name":"x","until":"2997-01-01T00:00:00Z"},
+		{"name":"x","until":"2999-01-01T00:00:00Z"},{"name":"a","until":"2999-01-01T00:00:00Z"}]`)
+	settle(t, all)
+	if got := wantAlike(t, all); len(got) != 2 || got["x"].Until.Year() != 2999 || all[0].Log.Len() != n+1 {
+		t.Errorf("of several with one key: %v in %d changes", got, all[0].Log.Len()-n)
+	}
+	if was, err := all[1].Remove("x"); !was || err != nil {
+		t.Errorf("%v, %v", was, err)
+	}
 	stopped := all[1]
 	write(t, stopped.at, `[{"name":"a","until":"2998-01-01T00:00:00Z"},{"name":"c","until":"2998-01-01T00:00:00Z"}]`)
 	if was, err := all[0].Remove("a"); !was || err != nil {
