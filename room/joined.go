@@ -277,10 +277,10 @@ const missedBytes = 256 << 10
 
 // readMissed reads what was said in the rooms since the connection broke, but for those that the person has
 // muted: the newest lines of each, as long as there is room. What can't be read is only counted.
-func (w *Welcome) readMissed() {
-	o, lines, bytes := w.Before, MissedLines, missedBytes
-	for i := range w.Rooms {
-		s := &w.Rooms[i]
+func (welcome *Welcome) readMissed() {
+	o, lines, bytes := welcome.Before, MissedLines, missedBytes
+	for i := range welcome.Rooms {
+		s := &welcome.Rooms[i]
 		if s.Muted || s.Unread == 0 || lines == 0 {
 			continue
 		}
@@ -301,7 +301,7 @@ func (w *Welcome) readMissed() {
 		})
 		found, err := Collect(guarded(r.mayRead(o.member.nick, s.Name), without(errEnough, newest)))
 		if err == nil {
-			w.InThem = append(w.InThem, found...)
+			welcome.InThem = append(welcome.InThem, found...)
 			lines -= len(found)
 			s.Shown = whole
 		}
