@@ -1,13 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"whoelse/bench/load"
-	"whoelse/bench/target"
 )
 
 const (
@@ -68,6 +67,15 @@ func rooms(ctx context.Context, b *bench) error {
 
 // inRooms has everybody join rooms, and talk in the last one.
 func (b *bench) inRooms(ctx context.Context, r *room) error {
+	// What any commands leave in buffers, stacks and screens is not the rooms'.
+	for _, client := range r.crowd.Clients {
+		if _, err := client.Write(bytes.Repeat([]byte("/room\r"), joinedEach)); err != nil {
+			return err
+		}
+	}
+	if err := r.crowd.Settle(ctx, 1<<19); err != nil {
+		return err
+	}
 	if err := load.Pause(ctx, b.settle); err != nil {
 		return err
 	}
@@ -86,7 +94,10 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 				return err
 			}
 		}
-		if err := rests(ctx, r.Server); err != nil {
+		if wave > 0 && wave < joinedEach-1 {
+			continue
+		}
+		if err := r.crowd.Settle(ctx, wave<<16); err != nil {
 			return err
 		}
 	}
@@ -102,22 +113,6 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 		b.hold(fmt.Sprintf("KB/session for %d rooms", joinedEach), each, roomsKilobytes)
 	}
 	return b.talkAs(ctx, r, r.Name+" in rooms", b.rooms, 1<<20, b.rate)
-}
-
-// rests waits until a server has done what it was asked for: until it takes no CPU to speak of.
-func rests(ctx context.Context, server *target.Server) error {
-	const look, little = 300 * time.Millisecond, 20 * time.Millisecond
-	for last, spent := time.Duration(0), time.Hour; spent > little; {
-		if err := load.Pause(ctx, look); err != nil {
-			return err
-		}
-		cpu, err := target.CPU(server.PID())
-		if err != nil {
-			return err
-		}
-		last, spent = cpu, cpu-last
-	}
-	return nil
 }
 
 // talkAs is a talk of the crowd, in so many rooms, and its row in the report. The beginning is not measured.

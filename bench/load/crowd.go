@@ -199,6 +199,39 @@ func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []
 	return expected, nil
 }
 
+// Settle has each client say a line, numbered from first, and waits until it is shown its own: then all that it typed
+// before is done, too.
+func (c *Crowd) Settle(ctx context.Context, first int) error {
+	var line []byte
+	for i, client := range c.Clients {
+		c.tallies[i].begin(first+i, 1)
+		line = append(marker{seq: first + i, sender: noClient, sent: now()}.appendLine(line[:0], 0), client.enter)
+		if _, err := client.Write(line); err != nil {
+			return fmt.Errorf("client %s: %w", Nick(client.Number), err)
+		}
+	}
+	settled, moved := 0, now()
+	for settled < len(c.Clients) {
+		if err := Pause(ctx, drainStep); err != nil {
+			return err
+		}
+		last := settled
+		settled = 0
+		for _, t := range c.tallies {
+			settled += t.delivered()
+		}
+		if settled > last {
+			moved = now()
+		} else if now()-moved > drainLimit {
+			return fmt.Errorf("%d of %d clients are not answered", len(c.Clients)-settled, len(c.Clients))
+		}
+	}
+	return nil
+}
+
+// noClient is the sender of lines that count for all who see them.
+const noClient = 99999
+
 // Pause sleeps for d, if that is above 0, or returns ctx's error.
 func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 && ctx.Err() == nil {

@@ -208,11 +208,13 @@ const shareEvery = time.Second
 // shareEdits proposes to the cluster what was edited here, and ends sessions that a new ban covers.
 func (s *server) shareEdits() {
 	for _, d := range s.documents() {
-		data, ok := d.edited()
-		if !ok {
+		if _, ok := d.edited(); !ok {
 			continue
 		}
-		if err := s.cluster.Change(d.name, func() ([]byte, error) { return data, nil }); err != nil {
+		// Asked again, since this server may have been behind: a line for a nick that was claimed
+		// meanwhile is not shared.
+		err := s.cluster.Change(d.name, func() ([]byte, error) { data, _ := d.edited(); return data, nil })
+		if err != nil {
 			s.notShared.Do(func() {
 				s.log.Error("an edit can't be shared with the other servers yet; it is tried again", "of", d.name, "err", err)
 			})

@@ -3,6 +3,7 @@ package adversarial
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,15 +14,20 @@ import (
 // 256 KiB. Everybody's terminal shows all of it, goes on working, and has each
 // message that its sender was told of as delivered.
 func TestBurstsOnTerminals(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		terminals := map[string]*client{}
 		for _, nick := range []string{"dora", "emil", "finn", "gwen"} {
 			terminals[nick] = r.connect(visit{user: nick, key: nick, term: "xterm"})
 		}
 		hal := r.connect(visit{user: "hal", key: "hal"})
 		var guests []*client
+		speaks := "~guest%d: "
 		for i := range 10 {
-			guests = append(guests, r.connect(visit{user: fmt.Sprint("guest", i)}))
+			v := visit{user: fmt.Sprint("guest", i)}
+			if r.private { // which takes no guests
+				v.key, speaks = v.user, "#den guest%d: "
+			}
+			guests = append(guests, r.connect(v))
 		}
 
 		lines := 20
@@ -47,7 +53,7 @@ func TestBurstsOnTerminals(t *testing.T) {
 		}
 		for i := range guests {
 			for _, c := range terminals {
-				c.shows(fmt.Sprintf("~guest%d: ", i), lines)
+				c.shows(fmt.Sprintf(speaks, i), lines)
 			}
 		}
 
@@ -91,15 +97,18 @@ func (c *client) shows(text string, want int) {
 	}
 }
 
-// canaries asserts that every line of the canary since the first one on the screen
+// canaries asserts that a terminal shows what the canary says.
+func (c *client) canaries(who string) { c.t.Helper(); c.follows(canaryLine, who) }
+
+// follows asserts that every line of a canary since the first one on the screen
 // is on it, in order, and that the session goes on.
-func (c *client) canaries(who string) {
+func (c *client) follows(line *regexp.Regexp, who string) {
 	c.t.Helper()
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	first, n := 0, 0
 	for _, row := range c.Screen.All() {
-		m := canaryLine.FindStringSubmatch(row)
+		m := line.FindStringSubmatch(row)
 		if m == nil {
 			continue
 		}

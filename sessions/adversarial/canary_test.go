@@ -36,13 +36,41 @@ func along(t *testing.T, o options, f func(r *rig)) {
 func chats(t *testing.T, o options, f func(r *rig)) {
 	t.Helper()
 	r := newRig(t, o)
-	c := r.canary()
-	c.hears(3)
+	all := []*canary{r.canary()}
+	if r.private {
+		all = append(all, r.canaryOf(host, "hanna", "#den "))
+	}
+	for _, c := range all {
+		c.hears(3)
+	}
 	r.visitors = nil
 	f(r)
 	r.hangUp()
-	c.hears(3)
-	c.ends()
+	for _, c := range all {
+		c.hears(3)
+		c.ends()
+	}
+}
+
+// whileInRooms is while in the lobby and, with all that can be tested, in a private room.
+func whileInRooms(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	while(t, o, f)
+	inDen(t, o, f, while)
+}
+
+// alongInRooms is the same for along.
+func alongInRooms(t *testing.T, o options, f func(r *rig)) {
+	t.Helper()
+	along(t, o, f)
+	inDen(t, o, f, along)
+}
+
+func inDen(t *testing.T, o options, f func(*rig), run func(*testing.T, options, func(*rig))) {
+	if full {
+		o.den = true
+		t.Run("in a private room", func(t *testing.T) { run(t, o, f) })
+	}
 }
 
 // together are the cases that run beside each other. What the first of them found is
@@ -80,11 +108,12 @@ func (r *rig) hangUp() {
 	r.visitors = nil
 }
 
-// canary is bob, at a terminal, and carol, who counts what he says.
+// canary is bob, at a terminal, and carol, who counts what he says; or two others, in a room.
 type canary struct {
 	t          *testing.T
 	bob, carol *client
-	stop       func() // ends the chat; may be called again
+	line       *regexp.Regexp // what he says
+	stop       func()         // ends the chat; may be called again
 
 	mu    sync.Mutex // owns the fields below
 	sent  []time.Time
@@ -96,11 +125,14 @@ const canaryEvery = 20 * time.Millisecond
 
 var canaryLine = regexp.MustCompile(`^\d\d:\d\d bob: canary (\d+)$`)
 
-func (r *rig) canary() *canary {
+func (r *rig) canary() *canary { return r.canaryOf("bob", "carol", "") }
+
+// canaryOf is a canary of these two. What he says begins with where.
+func (r *rig) canaryOf(bob, carol, where string) *canary {
 	r.Helper()
-	c := &canary{t: r.T}
-	c.carol = r.connect(visit{user: "carol", key: "carol", line: c.heard})
-	c.bob = r.connect(visit{user: "bob", key: "bob", term: "xterm"})
+	c := &canary{t: r.T, line: regexp.MustCompile(`^\d\d:\d\d ` + where + bob + `: canary (\d+)$`)}
+	c.bob = r.connect(visit{user: bob, key: bob, term: "xterm"})
+	c.carol = r.connect(visit{user: carol, key: carol, line: c.heard})
 	quit := make(chan struct{})
 	var over sync.WaitGroup
 	over.Go(func() { c.chat(quit) })
@@ -132,7 +164,7 @@ func (c *canary) chat(quit <-chan struct{}) {
 }
 
 func (c *canary) heard(line string) {
-	m := canaryLine.FindStringSubmatch(line)
+	m := c.line.FindStringSubmatch(line)
 	if m == nil {
 		return
 	}
@@ -171,7 +203,7 @@ func (c *canary) ends() {
 		sent, heard := c.counts()
 		return sent == heard
 	})
-	c.bob.canaries("bob")
+	c.bob.follows(c.line, "who speaks")
 	c.bob.clean("bob")
 	c.carol.clean("carol")
 	c.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/room"
 	"whoelse/sessions/internal/rawssh"
 	"whoelse/sessions/internal/screen"
 	"whoelse/sessions/internal/testclient"
@@ -100,8 +101,34 @@ func (r *rig) connect(v visit) *client {
 	}
 	c.must("shell", nil)
 	c.sees("type help for a list of commands")
+	if r.private && v.key != "" && !slices.Contains(lobbyists, v.user) {
+		r.enterDen(c, v)
+	}
 	return c
 }
+
+// lobbyists are the canary of the lobby.
+var lobbyists = []string{"bob", "carol"}
+
+// enterDen has somebody write in the private room, which is there for cases that run in it.
+func (r *rig) enterDen(c *client, v visit) {
+	r.Helper()
+	enter := "\n"
+	if v.term != "" {
+		enter = "\r"
+	}
+	if v.user == host {
+		c.types("/join #den" + enter + "/room private" + enter)
+		c.sees("#den is private")
+		return
+	}
+	r.must(r.room.Visit(room.Identity{Nick: host}).Invite("den", v.user))
+	c.types("/join #den" + enter)
+	c.sees("you are in #den")
+}
+
+// host made the private room.
+const host = "harry"
 
 // Close hangs up, and may be called again.
 func (c *client) Close() {

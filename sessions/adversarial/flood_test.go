@@ -81,7 +81,7 @@ func TestForwardingFlood(t *testing.T) {
 // Session after session on one connection, each answered before the next.
 func TestSessionFlood(t *testing.T) {
 	// Not ended by the time that a channel may be without a shell.
-	while(t, options{within: time.Hour}, func(r *rig) {
+	whileInRooms(t, options{within: time.Hour}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory"})
 		refused := 0
 		for range many(10_000) {
@@ -171,7 +171,7 @@ func onFirst(i int, session []byte, name string, payload []byte) []byte {
 
 // Keys are exchanged anew every few lines.
 func TestRekeyStorm(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm", rekey: 1})
 		for range many(500) {
 			c.types("again and again, until new keys are needed, and again and again and again\r")

@@ -10,7 +10,7 @@ import (
 
 // Escape sequences without end cost nothing and end with the line.
 func TestEndlessEscapes(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, begin := range []string{"\x1b", "\x1b[", "\x1b]", "\x1bP", "\x1bO", "\x1b[200", "\u009b"} {
@@ -27,7 +27,7 @@ func TestEndlessEscapes(t *testing.T) {
 
 // A paste of any length, which may never end, is counted and not kept.
 func TestEndlessPaste(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		before := now()
 		piece := strings.Repeat("x", 1<<20)
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
@@ -51,7 +51,7 @@ func TestEndlessPaste(t *testing.T) {
 // A line of a million characters is refused in words, wherever it comes from.
 func TestEndlessLine(t *testing.T) {
 	const million = 1_000_000
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		for i, s := range []string{"x", "日", "e\u0301", "\u0301", "\x00", "\xff", " "} {
 			for _, term := range []string{"xterm", ""} {
@@ -77,7 +77,7 @@ func TestEndlessLine(t *testing.T) {
 func TestSplitUTF8(t *testing.T) {
 	t.Parallel()
 	const said = "h\u00e9llo \u65e5\u672c\u8a9e \U0001f680 \u0928\u092e\u0938\u094d\u0924\u0947 end"
-	along(t, options{}, func(r *rig) {
+	alongInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		for _, term := range []string{"xterm", ""} {
 			c := r.connect(visit{user: "mallory", key: "mallory", term: term})
@@ -104,7 +104,7 @@ func TestSplitUTF8(t *testing.T) {
 
 // Input that just ends: with and without a newline, after nothing, after a command.
 func TestInputThatEnds(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	whileInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		for i, input := range []string{"", "\n", "the last line", "\r", "@erin", "\x04", "\x00", "/", "@", "@erin psst"} {
 			c := r.connect(visit{user: "mallory", key: "mallory"})

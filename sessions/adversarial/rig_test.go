@@ -68,6 +68,8 @@ type options struct {
 	claims claims.Limits
 	quota  quota.Limits
 	past   []past
+	rooms  int  // how many private rooms there are of somebody who is not here
+	den    bool // everybody with a key is in a private room, and so is a second canary: see enterDen
 }
 
 // rig is a whole server on the loopback interface, as the command wires it.
@@ -75,6 +77,7 @@ type rig struct {
 	*testing.T
 	dir, addr string
 	log       *diary
+	private   bool
 
 	store     *history.Store
 	registry  *keys.Registry
@@ -98,7 +101,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, o options) *rig {
-	r := &rig{T: t, dir: t.TempDir(), log: &diary{}}
+	r := &rig{T: t, dir: t.TempDir(), log: &diary{}, private: o.den}
 	r.start(o)
 	t.Cleanup(r.stop)
 	return r
@@ -119,6 +122,7 @@ func (r *rig) start(o options) {
 	r.must(err)
 	r.settings, err = settings.Open(filepath.Join(r.dir, "settings"))
 	r.must(err)
+	r.haveRooms(o.rooms)
 	rooms, err := settings.OpenRooms(filepath.Join(r.dir, "rooms"), log)
 	r.must(err)
 	r.room, err = room.New(r.store, r.store, r.registry, r.settings, room.Options{

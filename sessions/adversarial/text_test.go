@@ -158,7 +158,7 @@ func TestReasons(t *testing.T) {
 // The same as text, typed and pasted at a terminal.
 func TestTyped(t *testing.T) {
 	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	alongInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		for _, s := range some(t, 1) {
@@ -180,7 +180,7 @@ var leaving = strings.NewReplacer("\x03", "", "\x04", "", "\x1b[200~", "")
 // what the client calls itself and its last words.
 func TestHostileSessions(t *testing.T) {
 	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	alongInRooms(t, options{}, func(r *rig) {
 		a := r.audience()
 		for _, s := range some(t, 10) {
 			env := map[string]string{"TZ": s, "LANG": s, "LC_ALL": s, "COLORTERM": s, "TERM": s, "LC_" + s: s}
