@@ -14,7 +14,8 @@ func claimedOn(key PublicKey, n string, day string) string {
 }
 
 func TestExpire(t *testing.T) {
-	day := func(ago int) string { return time.Now().AddDate(0, 0, -ago).UTC().Format(time.DateOnly) }
+	now := time.Now() // midnight may pass
+	day := func(ago int) string { return now.AddDate(0, 0, -ago).UTC().Format(time.DateOnly) }
 	key := map[string]PublicKey{}
 	of := func(n string) PublicKey {
 		key[n] = newKey(t)
@@ -39,15 +40,15 @@ func TestExpire(t *testing.T) {
 		claimedOn(newKey(t), "both", day(50)),
 		"bogus "+claimedOn(newKey(t), "broken", day(40)),
 	)
-	used[Fingerprint(key["user"])] = time.Now().AddDate(0, 0, -29)
-	used[Fingerprint(key["idle"])] = time.Now().AddDate(0, 0, -31)
+	used[Fingerprint(key["user"])] = now.AddDate(0, 0, -29)
+	used[Fingerprint(key["idle"])] = now.AddDate(0, 0, -31)
 	lastUsed := func(fingerprint string) time.Time { return used[fingerprint] }
 	asked := map[string]int{}
 	inUse := func(n string) bool {
 		asked[n]++
 		return n == "talker"
 	}
-	gone, err := r.Expire(time.Now().AddDate(0, 0, -30), lastUsed, inUse)
+	gone, err := r.Expire(now.AddDate(0, 0, -30), lastUsed, inUse)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestExpire(t *testing.T) {
 		}
 	}
 	text := r.text()
-	if gone, err := r.Expire(time.Now().AddDate(0, 0, -30), lastUsed, inUse); len(gone) > 0 || err != nil || r.text() != text {
+	if gone, err := r.Expire(now.AddDate(0, 0, -30), lastUsed, inUse); len(gone) > 0 || err != nil || r.text() != text {
 		t.Errorf("again: %v, %v", gone, err)
 	}
 }

@@ -56,14 +56,11 @@ func TestFromAsSSHD(t *testing.T) {
 	}
 }
 
+// Matching it by trying all ways would not end.
 func TestPatternsAreNeverSlow(t *testing.T) {
-	start := time.Now()
 	p := addressPattern{glob: strings.Repeat("*1", 5000) + "*2"}
 	if p.matches(netip.MustParseAddr("1111:1111:1111:1111:1111:1111:1111:1111")) {
 		t.Error("matches")
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Error(took)
 	}
 }
 

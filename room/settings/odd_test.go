@@ -35,7 +35,7 @@ func TestOddFiles(t *testing.T) {
 			if !errors.Is(err, atomicfile.ErrNotRegular) {
 				t.Errorf("%s: %v", nick, err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%s: it waits", nick)
 			if f, err := os.OpenFile(file(nick), os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
 				f.Close() // lets it go
