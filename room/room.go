@@ -73,8 +73,6 @@ type Options struct {
 	Peers Peers
 	// Leads reports whether this server does what one does for all; nil: always.
 	Leads func() bool
-	// End ends the sessions of nick, because of a [KindEnd]. It must not block.
-	End func(nick, by, why string)
 }
 
 // Room is what sessions talk to. It turns what they do into events for the log, and
@@ -326,10 +324,6 @@ func (r *Room) apply(e Entry) {
 		}
 	case KindState:
 		r.stateChanged(e.Event)
-	case KindEnd:
-		if r.options.End != nil {
-			after = append(after, func() { r.options.End(e.To[0], e.From, e.Text) })
-		}
 	}
 	if r.peers != nil && e.Key != "" {
 		r.keys.applied(&e.Message)
