@@ -67,7 +67,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	hold := func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) }
-	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), &cobra.Command{
+	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), keyscmd.NewHostKey(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cli.Args(),
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	})

@@ -22,10 +22,19 @@ const editAttempts = 20
 
 // change replaces the file by what edit makes of its newest version, under the lock
 // that all processes that write it share, and puts that in force. edit is called again if an
-// editor saves the file meanwhile, and may return t.raw as it is.
+// editor saves the file meanwhile, and may return t.raw as it is. Where servers share the file, the difference
+// is proposed to them instead, and edit is called again if another one was faster.
 func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
+	if r.share != nil {
+		return r.changeShared(edit)
+	}
 	r.updating.Lock()
 	defer r.release()
+	return r.changeFile(edit)
+}
+
+// changeFile is change on this server alone. r.updating is held.
+func (r *Registry) changeFile(edit func(t *table) ([]byte, error)) error {
 	unlock, err := r.store.Lock(r.path + ".lock")
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)

@@ -1,11 +1,13 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"whoelse/internal/atomicfile"
 
@@ -32,17 +34,73 @@ func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)
 	}
+	return signerOf(f)
+}
+
+func signerOf(f atomicfile.File) (gossh.Signer, error) {
 	if perm := f.Stamp.Perm(); perm&0o077 != 0 {
 		return nil, fmt.Errorf("host key: %w: permissions %04o for %s are too open; "+
-			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, path, path)
+			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, f.Path, f.Path)
 	}
-	signer, err := gossh.ParsePrivateKey(f.Data)
+	return parseHostKey(f.Path, f.Data)
+}
+
+func parseHostKey(name string, text []byte) (gossh.Signer, error) {
+	signer, err := gossh.ParsePrivateKey(text)
 	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {
-		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", path)
+		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", name)
 	} else if err != nil {
-		return nil, fmt.Errorf("host key: %s is not a private key: %w", path, err)
+		return nil, fmt.Errorf("host key: %s is not a private key: %w", name, err)
 	}
 	return signer, nil
+}
+
+// ExportHostKey gives the private key at path, for ImportHostKey of another server, and its
+// fingerprint. Without a file the error is fs.ErrNotExist.
+func ExportHostKey(path string) (private []byte, fingerprint string, err error) {
+	f, err := atomicfile.Store{}.Read(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("host key: %w", err)
+	} else if !f.Stamp.Exists() {
+		return nil, "", fmt.Errorf("host key: %s: %w", path, fs.ErrNotExist)
+	}
+	signer, err := signerOf(f)
+	if err != nil {
+		return nil, "", err
+	}
+	return f.Data, gossh.FingerprintSHA256(signer.PublicKey()), nil
+}
+
+// ErrOtherHostKey says that a host key is not replaced by another one.
+var ErrOtherHostKey = errors.New("there is another host key already")
+
+// ImportHostKey makes a private key the server's own at path, durably, with mode 0600, and returns
+// its fingerprint. Another key stays, and is [ErrOtherHostKey], unless force is set.
+func ImportHostKey(path string, private []byte, force bool) (fingerprint string, err error) {
+	signer, err := parseHostKey("the text", private)
+	if err != nil {
+		return "", err
+	}
+	fingerprint = gossh.FingerprintSHA256(signer.PublicKey())
+	store := atomicfile.Store{}
+	f, err := store.Read(path)
+	if err != nil {
+		return "", fmt.Errorf("host key: %w", err)
+	}
+	switch {
+	case force && f.Stamp.Exists():
+		err = store.Write(path, private)
+	case f.Stamp.Exists():
+		if is, err := parseHostKey(path, f.Data); err != nil || !bytes.Equal(is.PublicKey().Marshal(), signer.PublicKey().Marshal()) {
+			return "", fmt.Errorf("%s: %w", path, ErrOtherHostKey)
+		}
+	default:
+		_, err = store.Replace(f, private)
+	}
+	if err != nil {
+		return "", fmt.Errorf("host key: %w", err)
+	}
+	return fingerprint, nil
 }
 
 func makeHostKey(store atomicfile.Store, path string) error {

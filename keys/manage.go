@@ -133,6 +133,10 @@ func renameLine(l *line, text []byte, to string) ([]byte, error) {
 	return nil, fmt.Errorf("line %d cannot be renamed by itself; edit it by hand", l.Line)
 }
 
+// expireMost bounds how many nicks Expire frees at once where servers share the file: their lines have to fit
+// into one proposal.
+const expireMost = 500
+
 // Expire frees nicks that people claimed and then did not use: it takes the lines that
 // Claim wrote out of the file, and gives them. Nicks go if they were claimed before
 // a time, none of their keys was used since, and inUse does not know them. They have
@@ -158,6 +162,9 @@ func (r *Registry) Expire(
 	nicks := slices.Sorted(maps.Keys(unused(r.table)))
 	r.updating.Unlock()
 	nicks = slices.DeleteFunc(nicks, inUse)
+	if r.share != nil {
+		nicks = nicks[:min(len(nicks), expireMost)]
+	}
 	var gone []*line
 	err := r.change(func(t *table) ([]byte, error) {
 		gone = nil

@@ -27,6 +27,7 @@ type Registry struct {
 	store atomicfile.Store
 	now   func() time.Time
 	file  atomicfile.Watched
+	share func(change func() (data []byte, err error)) error // see Share; nil on a single server
 
 	// mu guards what follows. It is never held across I/O.
 	mu       sync.RWMutex
@@ -44,6 +45,8 @@ type Registry struct {
 	opened   bool           // the file was read once
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	full     rate.Sometimes // limits what the log gets about a full file
+	agreed   []byte         // with share, the file as last received: the other servers have no more of it
+	offered  []byte         // what Edited gave last
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder

@@ -21,6 +21,7 @@ const (
 type chatroom struct {
 	RoomInfo
 	here      map[string]*person // online and in it, by nick
+	local     map[string]*person // those of them who are on this server; of a single one, the same map
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
 	visited   time.Time // when somebody was last in it, as far as that is known
@@ -29,8 +30,13 @@ type chatroom struct {
 	tally         // of any other room
 }
 
-func newChatroom(info RoomInfo) *chatroom {
-	return &chatroom{RoomInfo: info, here: map[string]*person{}, muted: map[string]bool{}, observers: map[*Observer]bool{}}
+func (r *Room) newChatroom(info RoomInfo) *chatroom {
+	here := map[string]*person{}
+	c := &chatroom{RoomInfo: info, here: here, local: here, muted: map[string]bool{}, observers: map[*Observer]bool{}}
+	if r.peers != nil {
+		c.local = map[string]*person{}
+	}
+	return c
 }
 
 // line is something said in a room.
@@ -40,9 +46,9 @@ type line struct {
 }
 
 // openLobby returns the lobby with the end of its history, if that can be read.
-func openLobby(histories Histories) (*chatroom, error) {
-	c := newChatroom(RoomInfo{Name: Lobby})
-	for m, err := range histories.Tail(RoomHistory, MissedLines, nil) {
+func (r *Room) openLobby() (*chatroom, error) {
+	c := r.newChatroom(RoomInfo{Name: Lobby})
+	for m, err := range r.histories.Tail(RoomHistory, MissedLines, nil) {
 		if err != nil {
 			return c, fmt.Errorf("reading the history of #%s: %w", Lobby, err)
 		}
@@ -63,10 +69,10 @@ func (c *chatroom) publish(l line, mentioned []string) {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
 	if p := c.here[l.From]; p != nil && c.muted[l.From] { // who speaks has read what others said
-		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), true
+		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), p.local
 	}
 	u := &Update{Message: l.Message}
-	for nick, p := range c.here {
+	for nick, p := range c.local {
 		if !p.hides(l.Message) && (!c.muted[nick] || nick == l.From) {
 			p.put(u)
 		}
@@ -81,6 +87,9 @@ func (c *chatroom) publish(l line, mentioned []string) {
 // enter makes p present, and follows what p has set.
 func (c *chatroom) enter(p *person) {
 	c.here[p.nick], c.visited = p, time.Now()
+	if p.local {
+		c.local[p.nick] = p
+	}
 	if p.joined(c).Muted {
 		c.muted[p.nick] = true
 	} else {
@@ -90,6 +99,7 @@ func (c *chatroom) enter(p *person) {
 
 func (c *chatroom) leave(nick string) {
 	delete(c.here, nick)
+	delete(c.local, nick)
 	delete(c.muted, nick)
 }
 
@@ -100,7 +110,7 @@ func (c *chatroom) tell(change *Change) {
 		return
 	}
 	u := &Update{Presence: change}
-	for nick, p := range c.here {
+	for nick, p := range c.local {
 		if !c.muted[nick] {
 			p.put(u)
 		}
@@ -112,7 +122,8 @@ func (c *chatroom) admit() {
 	for nick, p := range c.here {
 		if !c.access(nick).Read {
 			c.leave(nick)
-			p.Rooms, p.unsaved = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name }), true
+			p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name })
+			p.unsaved = p.local
 		}
 	}
 	maps.DeleteFunc(c.observers, func(o *Observer, _ bool) bool { return !c.access(o.member.nick).Read })
@@ -122,7 +133,7 @@ func (c *chatroom) admit() {
 // is known; after a broken connection all since it broke.
 func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 	for _, l := range slices.Backward(c.recent) {
-		old := len(found) >= RecentLines && (w.Left.IsZero() || l.Time.Before(w.Left))
+		old := len(found) >= RecentLines && (w.Left.IsZero() || l.ID <= w.last)
 		if w.Returned {
 			old = l.seq <= p.brokeAt
 		}

@@ -129,6 +129,9 @@ func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread
 	r.mu.Lock()
 	for _, m := range messages {
 		_, pending := r.pending[m.ID]
+		if r.peers != nil { // IDs are the log's
+			pending = m.ID > r.lastID
+		}
 		d, taken := r.people.inflight[nick][m.ID]
 		if pending || taken && (d == nil || !d.answered) {
 			continue
@@ -177,9 +180,10 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 	return receipts
 }
 
-// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name.
+// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name. For one
+// on another server, that one finds it out: see deliverReceipt.
 func (r *Room) wroteThis(nick string, m *Message) (same bool) {
-	r.withPerson(nick, func(guest *person) { same = guest.firstID < m.ID })
+	r.withPerson(nick, func(guest *person) { same = !guest.local || guest.firstID < m.ID })
 	return same
 }
 

@@ -162,7 +162,7 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 		j = set.joined(c)
 	}
 	s.Joined, s.Muted = c.Name == Lobby || j.Room != "", j.Muted
-	shown := j.Room == "" || !j.Muted && c.here[nick] != nil && len(c.here[nick].sessions) > 0
+	shown := j.Room == "" || !j.Muted && c.here[nick] != nil && c.here[nick].connected()
 	if !shown {
 		s.Unread, s.Mentions = c.since(j.Read, nick)
 		s.More = s.Unread == unreadMost
@@ -260,7 +260,7 @@ func (r *Room) markRead(p *person) {
 		if c == nil || j.Muted || c.here[p.nick] != p {
 			continue
 		}
-		if unread, _ := c.since(j.Read, ""); unread > 0 {
+		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
 			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastMessage) })
 			p.unsaved = true
 		}
@@ -285,6 +285,15 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	r := s.room
 	r.setting.Lock()
 	defer r.setting.Unlock()
+	err = r.despiteOthers(func() error {
+		made, err = s.joinRoom(name, mayMake)
+		return err
+	})
+	return made, err
+}
+
+func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
+	r := s.room
 	set, err := r.preferences(s.nick)
 	if err != nil || name == Lobby {
 		return false, err
@@ -292,13 +301,11 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	r.mu.Lock()
 	c, may := r.lookup(name, s.nick)
 	in := c != nil && may.Read && set.joined(c).Room != ""
-	set.Rooms = slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool { // those that are gone
-		c, may := r.lookup(j.Room, s.nick)
-		return c == nil || !c.Unusable && (!may.Read || set.joined(c).Room == "")
-	})
+	ownerless := may.Read && len(c.Owners) == 0
+	set.Rooms = r.notGone(&set, s.nick)
 	r.mu.Unlock()
-	if may.Read && len(c.Owners) == 0 && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
-		if err := r.saveRoom(c.RoomInfo, func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
+	if ownerless && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
+		if err := r.saveRoom(r.infoOf(c), func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
 			return false, err
 		}
 	}
@@ -324,7 +331,10 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
 	err = s.setNow(func(p *Preferences) error {
-		p.Rooms = append(set.Rooms, Joined{Room: name, Read: mark})
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		rooms := slices.DeleteFunc(r.notGone(p, s.nick), func(j Joined) bool { return j.Room == name })
+		p.Rooms = append(rooms, Joined{Room: name, Read: mark})
 		return nil
 	})
 	if err != nil {
@@ -332,11 +342,42 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.people.here[s.nick]; p != nil {
+	if p := r.people.here[s.nick]; p != nil && c.here[s.nick] == nil {
 		c.enter(p)
 		c.tell(&Change{Room: name, Joined: []string{s.nick}})
 	}
 	return made, nil
+}
+
+// notGone returns the rooms of nick's preferences but for those that are gone, or that nick may not
+// read any more. r.mu is held.
+func (r *Room) notGone(set *Preferences, nick string) []Joined {
+	return slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool {
+		c, may := r.lookup(j.Room, nick)
+		return c == nil || !c.Unusable && (!may.Read || set.joined(c).Room == "")
+	})
+}
+
+// place makes p present in the rooms that p has joined, and not in those that p has left: before has
+// those joined before. r.mu is held.
+func (r *Room) place(p *person, before []Joined) {
+	for _, j := range slices.Concat(before, p.Rooms) {
+		c, may := r.lookup(j.Room, p.nick)
+		if c == nil {
+			continue
+		}
+		in, was := may.Read && p.joined(c).Room != "", c.here[p.nick] != nil
+		switch {
+		case in:
+			c.enter(p)
+			if !was {
+				c.tell(&Change{Room: c.Name, Joined: []string{p.nick}})
+			}
+		case was:
+			c.leave(p.nick)
+			c.tell(&Change{Room: c.Name, Left: []string{p.nick}})
+		}
+	}
 }
 
 // LeaveRoom ends JoinRoom. The last owner who leaves hands the room on: see [Room.handOn].
@@ -368,10 +409,12 @@ func (s *Member) LeaveRoom(name string) error {
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
-	if slices.Contains(c.Owners, s.nick) {
-		return r.handOn(c, s.nick)
-	}
-	return nil
+	return r.despiteOthers(func() error {
+		if info := r.infoOf(c); !info.Unusable && slices.Contains(info.Owners, s.nick) {
+			return r.handOn(c, s.nick)
+		}
+		return nil
+	})
 }
 
 // inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.
@@ -440,7 +483,7 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 	return s.setJoined(name, func(j *Joined) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if p := r.people.here[s.nick]; muted && !j.Muted && p != nil && len(p.sessions) > 0 {
+		if p := r.people.here[s.nick]; muted && !j.Muted && p != nil && p.connected() {
 			j.Read = max(j.Read, r.lastMessage) // all until now was shown
 		}
 		j.Muted = muted
@@ -455,11 +498,12 @@ func (s *Member) ReadUpTo(name, id string) error {
 	r.mu.Lock()
 	id = min(id, r.lastMessage) // what a program says it has read
 	p := r.people.here[s.nick]
-	if c := r.rooms[name]; p != nil && c != nil && c.here[s.nick] == p {
+	here := p != nil && p.local
+	if c := r.rooms[name]; here && c != nil && c.here[s.nick] == p {
 		p.Rooms, p.unsaved = p.change(name, read), true
 	}
 	r.mu.Unlock()
-	if p != nil {
+	if here {
 		return nil
 	}
 	return s.setJoined(name, read)
@@ -581,6 +625,9 @@ func (r *Room) saveMarks(most int) {
 	r.mu.Unlock()
 	for _, nick := range due {
 		m := &Member{room: r, nick: nick}
-		_ = m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+		err := m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+		if err != nil && r.peers != nil {                     // each would wait, with r.setting held
+			return
+		}
 	}
 }

@@ -94,6 +94,7 @@ type Welcome struct {
 
 	Rooms []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
 
+	last   string          // what has a greater ID was not shown before Left
 	missed map[string]bool // ids of what may go to Missed
 }
 
@@ -126,6 +127,13 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 			return nil, nil, err
 		}
 		_ = r.countAll(&set) // of a history that can't be read, nothing is counted
+		r.loading.Lock()
+		defer r.loading.Unlock()
+		if r.peers != nil { // another server may have changed them until now
+			if set, err = r.preferences(who.Nick); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -137,33 +145,40 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		who.Nick = r.people.freeGuest(who.Nick, r.directory)
 	} else {
 		last := r.people.seen[who.Nick]
-		welcome.Left, welcome.LeftLost = last.at, last.lost
+		welcome.Left, welcome.LeftLost, welcome.last = last.at, last.lost, last.last
 	}
 	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, sink: sink}
 	welcome.Before = &Observer{member: member, before: r.lastMessage, Preferences: set}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
 	switch {
-	case p == nil:
-		p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
-		p.Preferences = set
+	case p == nil || !p.local:
+		if p == nil {
+			p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
+		}
+		p.local, p.Preferences, p.renewed = true, set, time.Now()
 		r.rooms[Lobby].enter(p)
 		_, p.unsaved = r.people.unsaved[p.nick]
 		delete(r.people.unsaved, p.nick)
-		p.firstID = r.recordChange(KindJoin, who.Nick, false)
+		p.firstID = r.recordChange(KindJoin, p, false)
+		if r.peers != nil { // IDs are the log's
+			p.firstID = r.lastMessage
+		}
 	case len(p.sessions) == 0:
 		p.broken.Stop()
 		welcome.Returned, welcome.missed = true, p.missed
 	}
 	if !who.Quiet && !p.told {
+		before := p.announced()
 		p.told = true
-		r.announce(p.nick, KindJoin, false)
+		r.announceChange(p, before, false)
 	}
 	welcome.Rooms = r.enterRooms(p)
 	p.active = time.Now()
 	welcome.Absence = p.Absence
 	p.sessions = append(p.sessions, member)
 	r.people.arrived(p.nick)
+	r.rosterChanged()
 	r.people.catchUp(p, member)
 	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)
 	welcome.OthersOnline = len(r.people.here) - r.people.bots
@@ -193,31 +208,43 @@ func (welcome *Welcome) addUnread(unread []*Message) {
 	}
 }
 
-// depart ends a person's presence. r.mu is held.
+// depart ends a person's presence on this server. r.mu is held.
 func (r *Room) depart(p *person, cause Cause) {
 	if p.broken != nil {
 		p.broken.Stop()
 	}
-	r.people.remove(p.nick, departure{time.Now(), cause == Broke})
-	r.rooms[Lobby].leave(p.nick)
-	for _, j := range p.Rooms {
-		if c := r.rooms[j.Room]; c != nil {
-			c.leave(p.nick)
-		}
-	}
 	if p.unsaved && !isGuest(p.nick) {
 		r.people.unsaved[p.nick] = p.Preferences
 	}
-	r.recordChange(KindLeave, p.nick, cause == Broke)
+	p.local, p.unsaved, p.sessions = false, false, nil
+	r.removeGone(p, cause == Broke)
+	r.recordChange(KindLeave, p, cause == Broke)
 	r.announceLeaving(p, cause)
+	r.rosterChanged()
 }
 
-// announceLeaving announces that p left, if the joining was announced. r.mu is held.
-func (r *Room) announceLeaving(p *person, cause Cause) {
-	if p.told {
-		p.told = false
-		r.announce(p.nick, KindLeave, cause == Broke)
+// removeGone removes p, if p is on no server any more. r.mu is held.
+func (r *Room) removeGone(p *person, lost bool) {
+	gone := !p.local && len(p.elsewhere) == 0
+	if gone {
+		r.people.remove(p.nick, departure{time.Now(), lost, r.lastMessage})
 	}
+	for _, j := range append(slices.Clip(p.Rooms), Joined{Room: Lobby}) {
+		switch c := r.rooms[j.Room]; {
+		case c == nil:
+		case gone:
+			c.leave(p.nick)
+		case !p.local:
+			delete(c.local, p.nick)
+		}
+	}
+}
+
+// announceLeaving announces that p left this server, if the joining was announced. r.mu is held.
+func (r *Room) announceLeaving(p *person, cause Cause) {
+	before := p.announced()
+	p.told = false
+	r.announceChange(p, before, cause == Broke)
 }
 
 // Cause says how a session ended.
@@ -251,12 +278,14 @@ func (s *Member) Leave(cause Cause) {
 		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {
 			r.announceLeaving(p, cause)
 		}
+		r.rosterChanged()
 	case cause == Quit || s.Guest() || r.closed:
 		r.depart(p, cause)
 	default:
 		p.brokeAt, p.missed = r.applied, map[string]bool{}
 		p.graceEnds = time.Now().Add(graceAfterBreak)
 		p.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(p) })
+		r.rosterChanged()
 	}
 }
 
@@ -265,7 +294,7 @@ func (s *Member) Leave(cause Cause) {
 func (r *Room) graceOver(p *person) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people.here[p.nick] == p && len(p.sessions) == 0 && !time.Now().Before(p.graceEnds) {
+	if r.people.here[p.nick] == p && p.local && len(p.sessions) == 0 && !time.Now().Before(p.graceEnds) {
 		r.depart(p, Broke)
 	}
 }

@@ -94,6 +94,12 @@ func (s *idSource) next(now time.Time) string {
 	return encodeID(s.last)
 }
 
+// NextID is the ID of what follows the one with the ID last, at a time that others give it.
+func NextID(last string, at time.Time) string {
+	s := idSource{last: decodeID(last)}
+	return s.next(at)
+}
+
 func encodeID(v uint64) string {
 	return idEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, v<<9))[:idLen]
 }

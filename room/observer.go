@@ -41,6 +41,8 @@ func (s *Member) Observe(sink Sink, rooms ...string) (*Observer, error) {
 	r := s.room
 	r.setting.Lock() // no change of the preferences is missed
 	defer r.setting.Unlock()
+	r.loading.Lock()
+	defer r.loading.Unlock()
 	set, err := r.preferences(s.nick)
 	if err != nil {
 		return nil, err
@@ -280,7 +282,7 @@ type arrival struct {
 func (s *Member) AwaitOnline(ctx context.Context, nick string) error {
 	r := s.room
 	r.mu.Lock()
-	if p := r.people.here[nick]; p != nil && len(p.sessions) > 0 {
+	if p := r.people.here[nick]; p != nil && p.connected() {
 		r.mu.Unlock()
 		return nil
 	}

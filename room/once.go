@@ -31,7 +31,8 @@ var (
 // calls with the same key, message and recipients store and show the message once. Each is answered
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories
-// go. The key "" is none.
+// go. The key "" is none. On another server of a cluster, a try is known once the message was applied here;
+// of two that are made there before that, both can be stored.
 //
 // The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], why the person may not speak there, or wraps [ErrStorage]; then told is not
 // called. Once must not be called on the log's goroutine.
@@ -251,15 +252,9 @@ func (r *Room) loadKeys(owner string) error {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	ks.loaded[owner] = true
-	in, isRoom := strings.CutPrefix(owner, "#")
-	if !isRoom {
-		in = ""
-	}
 	for _, m := range keyed {
-		to := slices.Sorted(slices.Values(m.To))
-		u := &use{at: m.Time, sum: sumOf(m.Kind, in, m.Text), to: to, id: m.ID, told: make([]Receipt, max(1, len(to)))}
 		if ks.of[m.From][m.Key] == nil {
-			ks.add(strings.Clone(m.From), strings.Clone(m.Key), u)
+			ks.add(strings.Clone(m.From), strings.Clone(m.Key), usedFor(m, m.Time))
 		}
 	}
 	return nil
@@ -347,6 +342,24 @@ func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(
 		ks.remove(nick, key, u)
 	}
 	return waiting
+}
+
+// applied notes the key of a message that another server's first try has stored, or one here whose
+// sender was told that it is not known. [Room.mu] is held.
+func (ks *usedKeys) applied(m *Message) {
+	now := time.Now()
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.sweep(m.From, now)
+	if ks.of[m.From][m.Key] == nil {
+		ks.add(m.From, m.Key, usedFor(m, now))
+	}
+}
+
+// usedFor is the use of m's key, as loaded.
+func usedFor(m *Message, at time.Time) *use {
+	to := slices.Sorted(slices.Values(m.To))
+	return &use{at: at, sum: sumOf(m.Kind, m.Room, m.Text), to: to, id: m.ID, told: make([]Receipt, max(1, len(to)))}
 }
 
 // forget frees a nick's retry keys when the nick has no holder any more.

@@ -33,7 +33,7 @@ func (r *Room) openRooms() error {
 	infos, err := o.Store.Load()
 	for _, info := range infos {
 		r.ids.last = max(r.ids.last, decodeID(info.ID))
-		r.rooms[info.Name] = newChatroom(info)
+		r.rooms[info.Name] = r.newChatroom(info)
 		if time.Since(info.Made) < day {
 			r.made[info.MadeBy]++
 		}
@@ -64,14 +64,18 @@ func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	info := RoomInfo{Name: name, ID: r.ids.next(now), Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
+	if r.peers != nil { // IDs are the log's
+		info.ID = r.newestID()
+	}
 	if err := r.options.Rooms.Store.Save(info); err != nil {
 		return nil, err
 	}
-	c := newChatroom(info)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rooms[name] = c
-	return c, nil
+	if r.rooms[name] == nil { // else Apply has made it
+		r.rooms[name] = r.newChatroom(info)
+	}
+	return r.rooms[name], nil
 }
 
 // nameFree returns why there can be no room of this name for nick to make.
@@ -109,11 +113,24 @@ func (r *Room) retireHistory(name, by string) error {
 // r.setting is held.
 func (r *Room) saveRoom(info RoomInfo, change func(*RoomInfo)) error {
 	change(&info)
+	states := r.ownStates()
 	if err := r.options.Rooms.Store.Save(info); err != nil {
 		return err
 	}
-	r.install(info)
+	r.installSaved(info, states)
 	return nil
+}
+
+// installSaved is install, unless that was done by Apply, and perhaps more: states is ownStates from
+// before info was saved.
+func (r *Room) installSaved(info RoomInfo, states int) {
+	r.mu.Lock()
+	if c := r.rooms[info.Name]; c != nil && r.states != states {
+		info = c.RoomInfo
+		info.silent = false
+	}
+	r.mu.Unlock()
+	r.install(info)
 }
 
 // install makes info what a room is. When it returns, nothing more is said by those who may not.
@@ -122,9 +139,10 @@ func (r *Room) install(info RoomInfo) {
 	defer r.speaking.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.rooms[info.Name]
-	c.RoomInfo = info
-	c.admit()
+	if c := r.rooms[info.Name]; c != nil && c.ID == info.ID { // else another server has closed it
+		c.RoomInfo = info
+		c.admit()
+	}
 }
 
 // changeRoom changes a room as one of its owners.
@@ -132,14 +150,16 @@ func (s *Member) changeRoom(name string, change func(*RoomInfo) error) error {
 	r := s.room
 	r.setting.Lock()
 	defer r.setting.Unlock()
-	info, err := s.owned(name)
-	if err == nil {
-		err = change(&info)
-	}
-	if err != nil {
-		return err
-	}
-	return r.saveRoom(info, func(*RoomInfo) {})
+	return r.despiteOthers(func() error {
+		info, err := s.owned(name)
+		if err == nil {
+			err = change(&info)
+		}
+		if err != nil {
+			return err
+		}
+		return r.saveRoom(info, func(*RoomInfo) {})
+	})
 }
 
 // owned returns what a room is that the person owns.
@@ -180,16 +200,25 @@ func (s *Member) GuestsIn(name string, allowed bool) error {
 // to be invited. A room that is not private any more begins without a topic and what was said before,
 // and counts as one made: ErrMadeMost.
 func (s *Member) SetPrivate(name string, private bool) error {
+	s.room.setting.Lock()
+	defer s.room.setting.Unlock()
+	return s.room.despiteOthers(func() error { return s.setPrivate(name, private) })
+}
+
+func (s *Member) setPrivate(name string, private bool) error {
 	r := s.room
-	r.setting.Lock()
-	defer r.setting.Unlock()
 	info, err := s.owned(name)
 	if err != nil || info.Private == private {
 		return err
 	}
 	if private {
 		r.mu.Lock()
-		for _, p := range r.longest(r.rooms[name]) {
+		c, _ := r.lookup(name, s.nick)
+		if c == nil { // another server has closed it just now
+			r.mu.Unlock()
+			return ErrNoRoom
+		}
+		for _, p := range r.longest(c) {
 			if !slices.Contains(info.Owners, p) && len(info.Members) < maxListed {
 				info.Members = append(slices.Clip(info.Members), p)
 			}
@@ -206,17 +235,24 @@ func (s *Member) SetPrivate(name string, private bool) error {
 
 // publicAgain ends that a room is private. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
+	states := r.ownStates()
 	err := r.silently(info, by, func() error {
 		info.Private, info.Members, info.Topic = false, nil, ""
-		return r.options.Rooms.Store.Save(info)
+		err := r.options.Rooms.Store.Save(info)
+		if err == nil && r.peers != nil { // what was said on other servers before they knew, too
+			err = r.retireHistory(info.Name, by)
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	r.install(info)
+	r.installSaved(info, states)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rooms[info.Name].tally = tally{counting: true}
+	if c := r.rooms[info.Name]; c != nil && r.peers == nil {
+		c.tally = tally{counting: true}
+	}
 	return nil
 }
 
@@ -241,7 +277,7 @@ func (r *Room) silently(info RoomInfo, by string, f func() error) error {
 func (r *Room) CloseRoom(name, by string) error {
 	r.setting.Lock()
 	defer r.setting.Unlock()
-	return r.closeRoom(name, by)
+	return r.despiteOthers(func() error { return r.closeRoom(name, by) })
 }
 
 // closeRoom is CloseRoom with r.setting held.
@@ -252,10 +288,10 @@ func (r *Room) closeRoom(name, by string) error {
 	r.mu.Lock()
 	c := r.rooms[name]
 	r.mu.Unlock()
-	if c == nil || c.Unusable {
+	if c == nil || r.infoOf(c).Unusable {
 		return ErrNoRoom
 	}
-	gone := c.RoomInfo
+	gone := r.infoOf(c)
 	err := r.silently(gone, by, func() error { return r.options.Rooms.Store.Close(name, time.Now()) })
 	if err != nil {
 		return err
@@ -264,7 +300,9 @@ func (r *Room) closeRoom(name, by string) error {
 	r.install(gone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.rooms, name)
+	if r.rooms[name] == c {
+		delete(r.rooms, name)
+	}
 	return nil
 }
 
@@ -363,7 +401,7 @@ func (s *Member) AddOwner(name, nick string) error {
 // A public room may be without an owner until somebody joins it; a private one that nobody could ever
 // join again is closed. r.setting is held.
 func (r *Room) handOn(c *chatroom, nick string) error {
-	info := c.RoomInfo
+	info := r.infoOf(c)
 	info.Owners = dropped(info.Owners, nick)
 	if len(info.Owners) == 0 {
 		r.mu.Lock()
@@ -419,18 +457,23 @@ func (r *Room) LeaveRooms(nick string) error {
 	r.mu.Lock()
 	delete(r.people.unsaved, nick) // else it would be saved as the next holder's
 	r.mu.Unlock()
+	return r.despiteOthers(func() error { return r.leaveRooms(nick) })
+}
+
+func (r *Room) leaveRooms(nick string) error {
 	for _, c := range r.roomsOf(func(c *chatroom) bool {
 		return slices.Contains(slices.Concat(c.Owners, c.Members, c.Muted, c.Removed), nick)
 	}) {
-		if slices.Contains(c.Owners, nick) {
+		if slices.Contains(r.infoOf(c).Owners, nick) {
 			if err := r.handOn(c, nick); err != nil {
 				return err
 			}
 		}
-		if c.Unusable { // closed: nobody is left
+		info := r.infoOf(c)
+		if info.Unusable { // closed: nobody is left
 			continue
 		}
-		err := r.saveRoom(c.RoomInfo, func(i *RoomInfo) {
+		err := r.saveRoom(info, func(i *RoomInfo) {
 			i.Members, i.Muted, i.Removed = dropped(i.Members, nick), dropped(i.Muted, nick), dropped(i.Removed, nick)
 		})
 		if err != nil {
@@ -438,6 +481,13 @@ func (r *Room) LeaveRooms(nick string) error {
 		}
 	}
 	return nil
+}
+
+// infoOf returns what a room is.
+func (r *Room) infoOf(c *chatroom) RoomInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.RoomInfo
 }
 
 // roomsOf returns the rooms, but for the lobby, for which is reports true, by name. r.setting is held.
@@ -457,8 +507,8 @@ func (r *Room) roomsOf(is func(*chatroom) bool) (found []*chatroom) {
 const tendMost = 20
 
 // tendRooms notes which rooms are used, to the day, and closes those that nobody came to for too long.
-// What fails is tried again.
-func (r *Room) tendRooms(now time.Time) {
+// What fails is tried again. One server of a cluster, which leads, closes them.
+func (r *Room) tendRooms(now time.Time, leads bool) {
 	r.setting.Lock()
 	defer r.setting.Unlock()
 	if now.Sub(r.madeSince) >= day {
@@ -467,12 +517,13 @@ func (r *Room) tendRooms(now time.Time) {
 	}
 	saved := 0
 	for _, c := range r.roomsOf(func(*chatroom) bool { return true }) {
+		info := r.infoOf(c)
 		r.mu.Lock()
 		empty, closed := len(c.here) == 0, r.closed
 		if !empty {
 			c.visited = now
 		}
-		used := c.Used
+		used := info.Used
 		if c.visited.After(used) {
 			used = c.visited
 		}
@@ -481,10 +532,12 @@ func (r *Room) tendRooms(now time.Time) {
 		case closed:
 			return
 		case empty && r.options.Rooms.Idle > 0 && now.Sub(used) > r.options.Rooms.Idle:
-			_ = r.closeRoom(c.Name, c.MadeBy)
-		case used.Sub(c.Used) >= day && saved < tendMost:
+			if leads {
+				_ = r.closeRoom(info.Name, info.MadeBy)
+			}
+		case leads && used.Sub(info.Used) >= day && saved < tendMost:
 			saved++
-			_ = r.saveRoom(c.RoomInfo, func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
+			_ = r.saveRoom(info, func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
 		}
 	}
 }

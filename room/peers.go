@@ -1,6 +1,13 @@
 package room
 
-import "fmt"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Peers are the other servers of a cluster. Its methods are called with the room's lock held: they
 // must neither block nor call the room.
@@ -13,7 +20,7 @@ type Peers interface {
 	Answer(node, id string, got Receipt)
 }
 
-// Errors of a cluster's log. Both wrap [ErrStorage].
+// Errors of a cluster's log. All wrap [ErrStorage].
 var (
 	// ErrCluster says that the cluster can't store anything right now.
 	ErrCluster = fmt.Errorf("%w: the cluster can't store messages right now", ErrStorage)
@@ -22,3 +29,411 @@ var (
 	// ErrConflict says that another server changed the same at the same time, again and again.
 	ErrConflict = fmt.Errorf("%w: other servers are changing the same", ErrStorage)
 )
+
+// Roster returns who is present on this server, by nick, for the other ones.
+func (r *Room) Roster() []Presence {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Presence
+	for _, nick := range r.people.online {
+		if p := r.people.here[nick]; p.local {
+			all = append(all, p.presenceHere())
+		}
+	}
+	return all
+}
+
+// rosterChanged tells the other servers that Roster changed. r.mu is held.
+func (r *Room) rosterChanged() {
+	if r.peers != nil {
+		r.peers.RosterChanged()
+	}
+}
+
+// SetRoster notes who is present on another server, as its Roster says; its times are this server's. None are
+// when it is gone; lost says that their connections were. Somebody whose settings can't be read is not
+// present until they can be, since nobody knows whose messages they refuse.
+func (r *Room) SetRoster(node string, here []Presence, lost bool) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	set := r.settingsOfNew(here)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || node == r.node {
+		return
+	}
+	before, now := r.people.rosters[node], map[string]bool{}
+	for _, there := range here {
+		p := r.people.here[there.Nick]
+		if p == nil {
+			preferences, known := set[there.Nick]
+			if !known {
+				continue
+			}
+			p = r.appear(there, preferences)
+		}
+		now[p.nick] = true
+		r.presentAt(node, p, there)
+	}
+	for nick := range before {
+		if !now[nick] {
+			r.leftServer(node, r.people.here[nick], lost)
+		}
+	}
+	if r.people.rosters[node] = now; len(now) == 0 {
+		delete(r.people.rosters, node)
+	}
+}
+
+// settingsOfNew loads the settings of those who are not present yet, if they can be read. r.loading is held.
+func (r *Room) settingsOfNew(here []Presence) map[string]Preferences {
+	set := map[string]Preferences{}
+	for _, there := range here {
+		if !r.Here(there.Nick) {
+			if preferences, err := r.preferences(there.Nick); err == nil {
+				set[there.Nick] = preferences
+			}
+		}
+	}
+	return set
+}
+
+// appear adds a person who is present on another server. r.mu is held.
+func (r *Room) appear(there Presence, set Preferences) *person {
+	p := r.people.add(there.Nick, there.Bot)
+	p.Preferences, p.since, p.active = set, there.Since, there.Active
+	p.elsewhere = map[string]Presence{}
+	r.rooms[Lobby].enter(p)
+	for _, j := range p.Rooms {
+		if c, may := r.lookup(j.Room, p.nick); may.Read && p.joined(c).Room != "" {
+			c.enter(p)
+		}
+	}
+	return p
+}
+
+// presentAt notes that p is present on another server. r.mu is held.
+func (r *Room) presentAt(node string, p *person, there Presence) {
+	before := p.announced()
+	if p.elsewhere == nil {
+		p.elsewhere = map[string]Presence{}
+	}
+	if there.Since.Before(p.since) {
+		p.since = there.Since
+	}
+	if isGuest(p.nick) && !p.local && there.Away != p.Absence.Away() {
+		p.Absence = Absence{Reason: there.Reason}
+		if there.Away {
+			p.Absence.Since = time.Now()
+		}
+	}
+	if _, known := p.elsewhere[node]; !known {
+		r.attendance.greeted++ // its session was, there
+	}
+	p.elsewhere[node] = there
+	r.announceChange(p, before, false)
+	if there.Sessions > 0 {
+		r.people.arrived(p.nick)
+	}
+}
+
+// leftServer ends p's presence on another server; one who left without a session has lost it. r.mu is held.
+func (r *Room) leftServer(node string, p *person, lost bool) {
+	before := p.announced()
+	lost = lost || p.elsewhere[node].Sessions == 0
+	delete(p.elsewhere, node)
+	r.removeGone(p, lost)
+	r.announceChange(p, before, lost)
+}
+
+// lateReading is how long it is remembered that a sender was told "kept", for readings on servers that are
+// behind.
+const lateReading = 10 * time.Minute
+
+// answers has, twice, what this server has sent of late to each recipient: by the ID that it was appended with,
+// and by inLog and its ID; both with the recipient. Owned by Room.mu.
+type answers map[[2]string]*answer
+
+const inLog = "="
+
+// answer is what becomes of a message for one recipient, who may be present on several servers. The first
+// server that has shown it, or the last that has not, decides, or the time. It answers the sender once. A
+// server that this one does not know to have the recipient can show it, too: then its reading tells.
+type answer struct {
+	room    *Room
+	message *Message
+	tag     string // the ID that it was appended with
+	nick    string
+	told    func(Receipt)
+	servers int // that have not said what became of it
+	timer   *time.Timer
+	done    bool // the sender was told that it is kept
+}
+
+func (as answers) stop() {
+	for _, a := range as {
+		a.timer.Stop()
+	}
+}
+
+// ownTag returns the ID that e was appended with on this server; "" if another did.
+func (e *Event) ownTag(node string) string {
+	if e.Node != node {
+		return ""
+	}
+	return e.Tag
+}
+
+// deliverOn is deliver on all servers where nick is present: here, and for a message that this one appended
+// it waits for what the others say. r.mu is held.
+func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt)) (Receipt, bool) {
+	switch {
+	case r.peers == nil:
+		return r.deliver(u, e.Seq, nick, told)
+	case e.Node != r.node:
+		r.deliverForeign(e, u, nick)
+		return Receipt{}, true
+	}
+	a := &answer{room: r, message: &e.Message, tag: e.Tag, nick: nick, told: told}
+	a.timer = time.AfterFunc(confirmWithin, a.timeout)
+	r.answers[[2]string{a.tag, nick}], r.answers[[2]string{inLog + e.ID, nick}] = a, a
+	kept, ok := r.deliver(u, e.Seq, nick, a.tell)
+	if ok {
+		a.servers = 1
+	}
+	if p := r.people.here[nick]; p != nil && kept.Outcome != KeptAway {
+		a.servers += len(p.elsewhere)
+	}
+	return kept, a.servers > 0 || !a.over(kept, false)
+}
+
+// Answered notes what became, on another server, of the message that this one appended with an ID.
+func (r *Room) Answered(id string, got Receipt) {
+	r.mu.Lock()
+	a := r.answers[[2]string{id, got.To}]
+	r.mu.Unlock()
+	if a != nil {
+		a.tell(Receipt{To: got.To, Outcome: got.Outcome, Reason: got.Reason})
+	}
+}
+
+// tell takes what one server says.
+func (a *answer) tell(got Receipt) {
+	a.room.mu.Lock()
+	a.servers--
+	over := a.over(got, got.Outcome != Delivered && a.servers > 0)
+	a.room.mu.Unlock()
+	if over {
+		a.told(got)
+	}
+}
+
+// over reports whether the sender is to be told got now. r.mu is held.
+func (a *answer) over(got Receipt, more bool) bool {
+	switch {
+	case a.done || more:
+		return false
+	case got.Outcome == Delivered || isGuest(a.nick):
+		a.drop()
+	default:
+		a.timer.Reset(lateReading)
+	}
+	a.done = true
+	return true
+}
+
+func (a *answer) drop() {
+	a.timer.Stop()
+	delete(a.room.answers, [2]string{a.tag, a.nick})
+	delete(a.room.answers, [2]string{inLog + a.message.ID, a.nick})
+}
+
+// kept is what the sender is told where no server has shown the message.
+func (a *answer) kept() Receipt {
+	if isGuest(a.nick) {
+		return Receipt{To: a.nick, Outcome: RefusedGone}
+	}
+	return Receipt{To: a.nick, Outcome: KeptSilent}
+}
+
+func (a *answer) timeout() {
+	a.room.mu.Lock()
+	if a.done { // some time ago
+		a.drop()
+	}
+	over := a.over(a.kept(), false)
+	a.room.mu.Unlock()
+	if over {
+		a.told(a.kept())
+	}
+}
+
+// readElsewhere is for messages of this server that were read, perhaps on another one whose answer is late or
+// lost: each sender is told that once. It returns what is to be called without r.mu, which is held.
+func (r *Room) readElsewhere(e *Event) (after []func()) {
+	for _, id := range e.Read {
+		a := r.answers[[2]string{inLog + id, e.From}]
+		if a == nil {
+			continue
+		}
+		got := Receipt{To: a.nick, Outcome: Delivered}
+		told := slices.ContainsFunc(e.Receipts, func(receipt *Message) bool { return receipt.Ref == id })
+		if told {
+			got = a.kept()
+		}
+		switch {
+		case !a.done:
+			after = append(after, func() { a.told(got) })
+		case !told: // there it was taken for delivered, and here for kept
+			after = append(after, func() {
+				read := []*Message{a.message}
+				r.append(r.reading(a.nick, read, r.receiptsFor(a.nick, read, "")), func(Receipt) {})
+			})
+		}
+		a.done = true
+		a.drop()
+	}
+	return after
+}
+
+// deliverForeign delivers a message that another server appended, if nick is present here, and answers that
+// server. r.mu is held.
+func (r *Room) deliverForeign(e Entry, u *Update, nick string) {
+	answer := func(got Receipt) {
+		got.ID = e.ID
+		r.peers.Answer(e.Node, e.Tag, got)
+	}
+	switch p := r.people.here[nick]; {
+	case p == nil:
+	case !p.local:
+		r.deliver(u, e.Seq, nick, answer) // for replies
+	case isGuest(nick) && p.blocks(e.From): // which the other server does not know
+		answer(Receipt{To: nick, Outcome: RefusedBlocked})
+	default:
+		if kept, ok := r.deliver(u, e.Seq, nick, answer); !ok {
+			answer(kept)
+		}
+	}
+}
+
+// stateChanged takes over what a KindState says. r.loading and r.mu are held.
+func (r *Room) stateChanged(e *Event) {
+	if e.Node == r.node {
+		r.states++
+	}
+	kind, name, _ := strings.Cut(e.Doc, "/")
+	switch kind {
+	case "settings":
+		var set Preferences
+		if len(e.Data) == 0 || json.Unmarshal(e.Data, &set) == nil { // else it is as unusable as its file
+			r.adopt(name, set)
+		}
+	case "rooms":
+		info := RoomInfo{Unusable: true}
+		if len(e.Data) > 0 && json.Unmarshal(e.Data, &info) == nil {
+			info.Unusable = false
+		}
+		info.Name = name
+		r.adoptRoom(info, len(e.Data) == 0)
+	}
+}
+
+// adopt makes set what nick has set, in memory, but for read marks that are further there. r.mu is held.
+func (r *Room) adopt(nick string, set Preferences) {
+	if left, kept := r.people.unsaved[nick]; kept {
+		if left = set.furtherRead(left); slices.Equal(left.Rooms, set.Rooms) {
+			delete(r.people.unsaved, nick)
+		} else {
+			r.people.unsaved[nick] = left
+		}
+	}
+	for _, o := range r.people.observers[nick] {
+		o.Preferences = set
+	}
+	if p := r.people.here[nick]; p != nil {
+		before := p.Rooms
+		p.Preferences = set.furtherRead(p.Preferences)
+		p.unsaved = p.local && !slices.Equal(p.Rooms, set.Rooms)
+		r.place(p, before)
+	}
+}
+
+// furtherRead returns p with the read marks of other where these are further.
+func (p Preferences) furtherRead(other Preferences) Preferences {
+	for _, j := range other.Rooms {
+		p.Rooms = p.change(j.Room, func(mine *Joined) { mine.Read = max(mine.Read, j.Read) })
+	}
+	return p
+}
+
+// adoptRoom makes info what a room is, or ends the room. r.mu is held.
+func (r *Room) adoptRoom(info RoomInfo, closed bool) {
+	c := r.rooms[info.Name]
+	switch {
+	case info.Name == Lobby || c == nil && closed:
+		return
+	case c == nil:
+		r.rooms[info.Name] = r.newChatroom(info)
+		return
+	case closed:
+		delete(r.rooms, info.Name)
+	}
+	info.silent = c.silent // until the one who changes it here is done
+	c.RoomInfo = info
+	c.admit()
+}
+
+// ownStates returns how many changes of this server's own Apply has taken over.
+func (r *Room) ownStates() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.states
+}
+
+// latest returns what nick has set, to be changed: another server may have changed it, and Apply may not have
+// got that. r.setting is held.
+func (r *Room) latest(nick string) (Preferences, error) {
+	known, err := r.preferences(nick)
+	if err != nil || r.peers == nil || isGuest(nick) {
+		return known, err
+	}
+	set, err := r.loadSettings(nick)
+	return set.furtherRead(known), err
+}
+
+// maxConflicts is how often a change is repeated because others change the same.
+const maxConflicts = 5
+
+// despiteOthers makes a change, and repeats it from what another server has made of the same just then.
+func (r *Room) despiteOthers(change func() error) error {
+	err := change()
+	for tries := 0; tries < maxConflicts && errors.Is(err, ErrConflict); tries++ {
+		if err = r.rereadRooms(); err == nil {
+			err = change()
+		}
+	}
+	return err
+}
+
+// rereadRooms takes over what the rooms are now: Apply may not have got that.
+func (r *Room) rereadRooms() error {
+	if r.options.Rooms.Store == nil {
+		return nil
+	}
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	infos, err := r.options.Rooms.Store.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, info := range infos {
+		r.adoptRoom(info, false)
+	}
+	return err
+}
+
+// newestID returns an ID that is not less than that of anything applied.
+func (r *Room) newestID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(r.lastID, r.lastMessage, encodeID(1))
+}

@@ -22,16 +22,22 @@ type people struct {
 	inflight inflight
 	released *sync.Cond // when something is not in flight any more; its lock is Room.mu
 
+	rosters map[string]map[string]bool // the nicks on each other server of a cluster, by its name
+
 	observers map[string][]*Observer // by their nicks
 	listening map[string]int         // how many observe, or wait for somebody, by their nicks
 	awaited   map[string]*arrival    // by the nick that they wait for
 }
 
-// person is a nick that is present, with one or more sessions, or with none for
-// the moment when its last connection broke. Owned by Room.mu.
+// person is a nick that is present: on this server, with one or more sessions, or with none for
+// the moment when its last connection broke; or on other servers of the cluster; or both. Owned by
+// Room.mu.
 type person struct {
-	nick   string
-	bot    bool // a bot's nick
+	nick      string
+	bot       bool                // a bot's nick
+	local     bool                // present on this server
+	elsewhere map[string]Presence // by server
+
 	since  time.Time
 	active time.Time // when the person last typed something
 	Preferences
@@ -43,7 +49,7 @@ type person struct {
 	brokeAt   uint64          // Room.applied when it was started
 	missed    map[string]bool // ids of what came directly since, a page at most
 
-	firstID string    // of the record of joining: what this person wrote is newer
+	firstID string    // what this person wrote here is newer
 	renewed time.Time // when the presence history last had this person as online
 	told    bool      // the others were told of the joining, and will be of the leaving
 	unsaved bool      // the read marks of Preferences are not on disk yet
@@ -52,7 +58,8 @@ type person struct {
 // departure is when a nick was last online, and how that ended.
 type departure struct {
 	at   time.Time
-	lost bool // the connection
+	lost bool   // the connection
+	last string // no message with a greater ID was shown before
 }
 
 const (
@@ -63,7 +70,7 @@ const (
 func newPeople(mu *sync.Mutex) people {
 	return people{
 		released: sync.NewCond(mu), here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
-		unsaved:   map[string]Preferences{},
+		unsaved: map[string]Preferences{}, rosters: map[string]map[string]bool{},
 		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
 	}
 }
@@ -134,11 +141,45 @@ func (ps *people) others(nick string) []Presence {
 	return all
 }
 
+// presence is that on all servers.
 func (p *person) presence() Presence {
+	all := p.presenceHere()
+	for _, there := range p.elsewhere {
+		all.Sessions += there.Sessions
+		all.Quiet = all.Quiet && there.Quiet
+		if there.Active.After(all.Active) {
+			all.Active = there.Active
+		}
+	}
+	return all
+}
+
+// presenceHere is that on this server.
+func (p *person) presenceHere() Presence {
 	return Presence{
 		Nick: p.nick, Bot: p.bot, Online: true, Since: p.since, Active: p.active,
 		Away: p.Absence.Away(), Reason: p.Absence.Reason, Sessions: len(p.sessions), Quiet: !p.told,
 	}
+}
+
+// connected reports whether p has a session, on any server.
+func (p *person) connected() bool {
+	for _, there := range p.elsewhere {
+		if there.Sessions > 0 {
+			return true
+		}
+	}
+	return len(p.sessions) > 0
+}
+
+// announced reports whether the others were told of p's joining, on any server.
+func (p *person) announced() bool {
+	for _, there := range p.elsewhere {
+		if !there.Quiet {
+			return true
+		}
+	}
+	return p.told
 }
 
 func (p *person) put(u *Update) {

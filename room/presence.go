@@ -39,6 +39,8 @@ type attendance struct {
 
 	written map[string]int        // records within this minute, by nick
 	total   int                   // of them all
+	online  map[string]bool       // of a cluster: who is online as far as that is on record
+	missing map[string]bool       // of a cluster: those of them who were not at the last heartbeat
 	late    map[string]lateRecord // what is to be written yet, by nick
 	alive   *time.Timer
 }
@@ -66,13 +68,24 @@ type lateRecord struct {
 }
 
 func newAttendance() attendance {
-	return attendance{written: map[string]int{}, late: map[string]lateRecord{}}
+	return attendance{written: map[string]int{}, late: map[string]lateRecord{}, online: map[string]bool{}}
 }
 
 func (a *attendance) stop() {
 	a.alive.Stop()
 	if a.pause != nil {
 		a.pause.Stop()
+	}
+}
+
+// announceChange announces that p came or went, if that is so: before says whether p was announced to
+// be here. r.mu is held.
+func (r *Room) announceChange(p *person, before, lost bool) {
+	switch now := p.announced(); {
+	case now && !before:
+		r.announce(p.nick, KindJoin, false)
+	case before && !now:
+		r.announce(p.nick, KindLeave, lost)
 	}
 }
 
@@ -112,7 +125,7 @@ func (r *Room) announceNow() {
 		return
 	}
 	u := &Update{Presence: a.takeChanges(r.directory)}
-	for _, p := range r.people.here {
+	for _, p := range r.rooms[Lobby].local {
 		p.put(u)
 	}
 	r.people.observe(u)
@@ -147,13 +160,17 @@ func (a *attendance) takeChanges(directory Directory) *Change {
 // connectionLost is the text of a KindLeave for a lost connection.
 const connectionLost = "connection lost"
 
-// recordChange notes a change for the presence history and returns its id. r.mu is held.
-func (r *Room) recordChange(kind Kind, nick string, lost bool) (id string) {
+// recordChange notes for the presence history that p came or went and returns the record's id, "" if
+// there is none, since p is on another server, too. r.mu is held.
+func (r *Room) recordChange(kind Kind, p *person, lost bool) (id string) {
+	if len(p.elsewhere) > 0 {
+		return ""
+	}
 	text := ""
 	if lost {
 		text = connectionLost
 	}
-	m := r.newMessage(kind, nick, nil, text)
+	m := r.newMessage(kind, p.nick, nil, text)
 	if r.attendance.mayRecord(m) {
 		r.record(m)
 	}
@@ -202,9 +219,13 @@ func (a *attendance) nextMinute(most int) (due []Message) {
 // people were online. Long sessions get one by name, because a start reads only the
 // last seenFor of the history.
 func (r *Room) heartbeat() {
+	leads := r.options.Leads == nil || r.options.Leads()
 	r.signOfLife()
+	if r.peers != nil && leads {
+		r.recordMissing()
+	}
 	r.saveMarks(tendMost)
-	r.tendRooms(time.Now())
+	r.tendRooms(time.Now(), leads)
 }
 
 func (r *Room) signOfLife() {
@@ -217,13 +238,15 @@ func (r *Room) signOfLife() {
 	for _, m := range r.attendance.nextMinute(writtenMost / 2) {
 		r.record(m)
 	}
+	here := false
 	for _, p := range r.people.here {
-		if now.Sub(p.renewed) >= renewEvery {
+		here = here || p.local
+		if p.local && now.Sub(p.renewed) >= renewEvery {
 			r.record(r.newMessage(KindAlive, p.nick, nil, ""))
 			p.renewed = now
 		}
 	}
-	if len(r.people.here) > 0 {
+	if here {
 		r.record(r.newMessage(KindAlive, "", nil, ""))
 	}
 	r.attendance.alive.Reset(aliveEvery)
@@ -231,7 +254,8 @@ func (r *Room) signOfLife() {
 
 // loadPresence reads from the presence history who was here lately. Those who joined and never
 // left were online until the last mark before a crash. Their leaving is recorded within
-// a minute, so that the next start does not take them for online since.
+// a minute, so that the next start does not take them for online since. In a cluster they may be on
+// another server: see recordMissing.
 func (r *Room) loadPresence(now time.Time) error {
 	records, err := r.histories.Since(PresenceHistory, now.Add(-seenFor))
 	if err != nil {
@@ -246,7 +270,7 @@ func (r *Room) loadPresence(now time.Time) error {
 		switch {
 		case m.Kind == KindLeave:
 			delete(online, m.From)
-			r.people.remember(m.From, departure{m.Time, m.Text == connectionLost})
+			r.people.remember(m.From, departed(m))
 		case m.From != "":
 			online[m.From] = true
 		}
@@ -254,8 +278,60 @@ func (r *Room) loadPresence(now time.Time) error {
 	for _, nick := range slices.Sorted(maps.Keys(online)) {
 		m := r.newMessage(KindLeave, nick, nil, "")
 		m.Time = last
-		r.attendance.late[nick] = lateRecord{m, true}
-		r.people.remember(nick, departure{at: last})
+		if r.peers == nil {
+			r.attendance.late[nick] = lateRecord{m, true}
+		}
+		r.people.remember(nick, departed(&m))
+	}
+	if r.peers != nil {
+		r.attendance.online = online
 	}
 	return nil
+}
+
+// departed is what m, a KindLeave, says.
+func departed(m *Message) departure {
+	return departure{m.Time, m.Text == connectionLost, After(m.Time)}
+}
+
+// wasRecorded follows what is on record of who is online in a cluster. r.mu is held.
+func (r *Room) wasRecorded(e *Event) {
+	switch {
+	case e.Kind != KindLeave && e.From != "":
+		r.attendance.online[e.From] = true
+	case e.Kind == KindLeave:
+		delete(r.attendance.online, e.From)
+		if e.Node != r.node && r.people.here[e.From] == nil {
+			r.people.remember(e.From, departed(&e.Message))
+		}
+	}
+}
+
+// recordMissing records that those left who are on record as online and, for a minute, are on no server:
+// their server crashed, or they left two servers at once.
+func (r *Room) recordMissing() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := &r.attendance
+	before := a.missing
+	a.missing = map[string]bool{}
+	for nick := range a.online {
+		if _, waits := a.late[nick]; waits || r.people.here[nick] != nil || r.closed {
+			continue
+		}
+		if !before[nick] {
+			a.missing[nick] = true
+			continue
+		}
+		m := r.newMessage(KindLeave, nick, nil, "")
+		if left, known := r.people.seen[nick]; known {
+			m.Time = left.at.UTC().Truncate(time.Millisecond)
+			if left.lost {
+				m.Text = connectionLost
+			}
+		}
+		if a.mayRecord(m) {
+			r.record(m)
+		}
+	}
 }

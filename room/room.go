@@ -67,6 +67,13 @@ type Options struct {
 	// what would be one more is refused. 0 is no limit.
 	InboxMax int
 	Rooms    RoomOptions
+
+	// Peers are the other servers of a cluster; nil: there are none.
+	Peers Peers
+	// Leads reports whether this server does what one does for all; nil: always.
+	Leads func() bool
+	// End ends the sessions of nick, because of a [KindEnd]. It must not block.
+	End func(nick, by, why string)
 }
 
 // Room is what sessions talk to. It turns what they do into events for the log, and
@@ -81,7 +88,13 @@ type Room struct {
 	options   Options
 	ids       idSource
 
+	peers Peers  // nil on a single server
+	node  string // the name of this server among them, "" on a single one
+
 	setting sync.Mutex // held while settings, or rooms, are changed, or read to join with; taken before speaking and mu
+	// loading is held while settings are read into memory, and while Apply changes what is there of
+	// them. Nobody waits for Apply with it held. Taken after setting, and before speaking and mu.
+	loading sync.Mutex
 	// speaking is held from making a message until the log has it: IDs of messages are in the
 	// order of the log. Taken before mu.
 	speaking sync.Mutex
@@ -92,11 +105,14 @@ type Room struct {
 	rooms      map[string]*chatroom // by name
 	attendance attendance
 	applied    uint64 // the number of the last event
+	lastID     string // its ID; at the start, the greatest of all
 	// lastMessage is the ID of the last message; at the start, of the last event.
 	lastMessage string
-	// pending has, by ID, the callback of each event on its way through the log, and of each
-	// receipt in it.
+	// pending has, by the ID that it was appended with, the callback of each event on its way
+	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
+	answers answers
+	states  int             // how many changes of this server's own were applied
 	said    map[Kind]uint64 // how many messages there were
 
 	made      map[string]int // rooms, by nick, since madeSince; under setting
@@ -120,14 +136,20 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		keys:        usedKeys{started: time.Now(), loaded: map[string]bool{}, of: map[string]map[string]*use{}},
 		pending:     map[string]func(Receipt){},
 		lastMessage: histories.LastID(),
+		lastID:      histories.LastID(),
+		peers:       options.Peers,
+		answers:     answers{},
 		made:        map[string]int{},
 		madeSince:   time.Now(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
 	r.people = newPeople(&r.mu)
+	if r.peers != nil {
+		r.node = r.peers.Node()
+	}
 	// A history that can't be used was logged by the server; the room goes on without it.
 	var err error
-	if r.rooms[Lobby], err = openLobby(histories); err != nil && !errors.Is(err, ErrUnusable) {
+	if r.rooms[Lobby], err = r.openLobby(); err != nil && !errors.Is(err, ErrUnusable) {
 		return nil, err
 	}
 	if err := r.openRooms(); err != nil {
@@ -154,9 +176,12 @@ func (r *Room) shut() {
 	defer r.mu.Unlock()
 	r.closed = true
 	r.attendance.stop()
+	r.answers.stop()
 	for _, p := range r.people.here {
-		r.markRead(p)
-		r.depart(p, Quit)
+		if p.local {
+			r.markRead(p)
+			r.depart(p, Quit)
+		}
 	}
 	for _, m := range r.attendance.nextMinute(len(r.attendance.late)) {
 		r.record(m)
@@ -177,14 +202,12 @@ func (r *Room) newMessage(kind Kind, from string, to []string, text string) Mess
 // each recipient of a direct or group message, once for any other event. It is called on the
 // log's goroutine and must not block.
 func (r *Room) append(e *Event, tell func(Receipt)) {
-	told := func(got Receipt) {
-		got.ID = e.ID
-		tell(got)
-	}
 	r.mu.Lock()
-	r.pending[e.ID] = told
-	for _, receipt := range e.Receipts {
-		r.pending[receipt.ID] = told
+	r.pending[e.ID] = tell
+	if r.peers == nil { // in a cluster they get other IDs: see unreadAmong
+		for _, receipt := range e.Receipts {
+			r.pending[receipt.ID] = tell
+		}
 	}
 	r.mu.Unlock()
 	r.log.Append(e, func(err error) { r.failed(e, err) })
@@ -197,23 +220,29 @@ func (r *Room) wait(e *Event) error {
 	return <-done
 }
 
-// takePending takes e out of pending, and returns its callback. r.mu is held.
-func (r *Room) takePending(e *Event) (told func(Receipt)) {
-	told = r.pending[e.ID]
-	delete(r.pending, e.ID)
-	for _, receipt := range e.Receipts {
-		delete(r.pending, receipt.ID)
+// takePending takes e, which was appended with the ID tag, out of pending, and returns its callback, which
+// gets e's ID. r.mu is held.
+func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
+	tell := r.pending[tag]
+	delete(r.pending, tag)
+	if r.peers == nil {
+		for _, receipt := range e.Receipts {
+			delete(r.pending, receipt.ID)
+		}
 	}
-	if told == nil { // another server's, or a change of presence
+	if tell == nil { // another server's, or a change of presence
 		return func(Receipt) {}
 	}
-	return told
+	return func(got Receipt) {
+		got.ID = e.ID
+		tell(got)
+	}
 }
 
 // failed tells whoever waits for e that it is not on record. What was read stays unread.
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
-	told := r.takePending(e)
+	told := r.takePending(e, e.ID)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
 	to := e.To
@@ -239,10 +268,19 @@ func (r *Room) apply(e Entry) {
 	if e.Kind == KindSay || e.Kind == KindMe || e.Kind == KindNotice {
 		mentioned = r.mentionedBy(&e.Message)
 	}
+	if e.Kind == KindState {
+		r.loading.Lock()
+		defer r.loading.Unlock()
+	}
 	r.mu.Lock()
-	r.applied = e.Seq
-	told := r.takePending(e.Event)
+	r.applied, r.lastID = e.Seq, e.ID
+	tag := e.ID
+	if r.peers != nil {
+		tag = e.ownTag(r.node)
+	}
+	told := r.takePending(e.Event, tag)
 	receipts := []Receipt{{}}
+	var after []func() // to be called without r.mu
 	switch e.Kind {
 	case KindSay, KindMe, KindNotice:
 		r.said[e.Kind]++
@@ -255,21 +293,50 @@ func (r *Room) apply(e Entry) {
 		receipts = r.dispatch(e, told)
 	case KindRead:
 		r.people.release(e.From, e.Read)
+		if r.peers != nil {
+			after = r.readElsewhere(e.Event)
+		}
 		for _, receipt := range e.Receipts {
-			u := &Update{Message: receipt}
-			r.people.observeReceipt(u)
-			r.deliver(u, e.Seq, receipt.To[0], func(Receipt) {})
+			r.deliverReceipt(receipt, e.Seq)
 		}
 	case KindRetired:
-		r.keys.forget(e.From)
+		r.retired(e.Event)
+	case KindJoin, KindLeave, KindAlive:
+		if r.peers != nil {
+			r.wasRecorded(e.Event)
+		}
+	case KindState:
+		r.stateChanged(e.Event)
+	case KindEnd:
+		if r.options.End != nil {
+			after = append(after, func() { r.options.End(e.To[0], e.From, e.Text) })
+		}
+	}
+	if r.peers != nil && e.Key != "" {
+		r.keys.applied(&e.Message)
 	}
 	r.mu.Unlock()
 	for _, receipt := range receipts {
 		told(receipt)
 	}
+	for _, call := range after {
+		call()
+	}
 }
 
-// Stats is how many are here, and what was said since the room was made.
+// retired forgets what is known of a nick that has no holder any more, or of what was said in a room.
+// r.mu is held.
+func (r *Room) retired(e *Event) {
+	if e.Room == "" {
+		r.keys.forget(e.From)
+		delete(r.people.unsaved, e.From)
+	} else if c := r.rooms[e.Room]; c != nil && r.peers != nil {
+		c.tally = tally{counting: c.counting}
+	}
+}
+
+// Stats is how many are here, and what was said since the room was made. Of a cluster, Sessions are
+// those of this server, and all else is of all servers.
 type Stats struct {
 	Members  int // nicks of people, including guests
 	Guests   int

@@ -160,7 +160,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
 			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
-		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
+		} else if kept, ok := r.deliverOn(e, u, nick, told); !ok {
 			known = append(known, kept)
 		}
 	}
@@ -217,7 +217,7 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 		return Receipt{To: nick, Outcome: RefusedGone}, false
 	case p == nil:
 		return Receipt{To: nick, Outcome: KeptOffline}, false
-	case len(p.sessions) == 0:
+	case p.local && len(p.sessions) == 0:
 		if !isReceipt && len(p.missed) < pageMessages {
 			p.missed[u.Message.ID] = true
 		}
@@ -228,6 +228,9 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	if !isReceipt {
 		p.last = u.Message
 	}
+	if !p.local {
+		return Receipt{To: nick, Outcome: KeptSilent}, false
+	}
 	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told}
 	d.timer = time.AfterFunc(confirmWithin, d.timeout)
 	r.people.inflight.set(nick, u.Message.ID, d)
@@ -235,6 +238,16 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 		d.putTo(s)
 	}
 	return Receipt{}, true
+}
+
+// deliverReceipt shows a read receipt to whom it is for. r.mu is held.
+func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
+	u, nick := &Update{Message: receipt}, receipt.To[0]
+	if p := r.people.here[nick]; p != nil && p.local && r.peers != nil && isGuest(nick) && receipt.Ref <= p.firstID {
+		return // for an earlier guest of this name
+	}
+	r.people.observeReceipt(u)
+	r.deliver(u, seq, nick, func(Receipt) {})
 }
 
 // putTo gives the message to one more session. r.mu is held.

@@ -11,7 +11,8 @@ import (
 type Settings interface {
 	// Load returns what nick has set, the zero value if nothing. It may read a small file.
 	Load(nick string) (Preferences, error)
-	// Save replaces that; it is on disk when this returns nil.
+	// Save replaces that; it is on disk when this returns nil. It is an [ErrConflict] if another server of a
+	// cluster has changed it since p was loaded, as p.Version tells.
 	Save(nick string, p Preferences) error
 }
 
@@ -21,6 +22,9 @@ type Preferences struct {
 	Blocked []string `json:"blocked,omitempty"` // whose messages they do not want, sorted
 	Absence Absence  `json:"away,omitzero"`
 	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
+
+	// Version is of the file that these were loaded from, "" if there was none. Only the servers of a cluster have it.
+	Version string `json:"-"`
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.
@@ -111,8 +115,12 @@ func (s *Member) set(change func(*Preferences) error) error {
 
 // setNow is set with Room.setting held.
 func (s *Member) setNow(change func(*Preferences) error) error {
+	return s.room.despiteOthers(func() error { return s.setOnce(change) })
+}
+
+func (s *Member) setOnce(change func(*Preferences) error) error {
 	r := s.room
-	before, err := r.preferences(s.nick)
+	before, err := r.latest(s.nick)
 	if err != nil {
 		return err
 	}
@@ -120,6 +128,7 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 	if err := change(&after); err != nil {
 		return err
 	}
+	states := r.ownStates()
 	if !s.Guest() && !r.saved(s.nick, before, after) {
 		if err := r.settings.Save(s.nick, after); err != nil {
 			return err
@@ -127,6 +136,15 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.peers != nil && !s.Guest() {
+		if r.states == states { // else Apply has done that, and perhaps more
+			r.adopt(s.nick, after)
+		}
+		return nil
+	}
+	if r.peers != nil { // they see a guest's absence there
+		r.peers.RosterChanged()
+	}
 	delete(r.people.unsaved, s.nick)
 	if p := r.people.here[s.nick]; p != nil {
 		p.Preferences, p.unsaved = after, false
@@ -159,6 +177,10 @@ func (r *Room) preferences(nick string) (set Preferences, err error) {
 	if known || isGuest(nick) {
 		return set, nil
 	}
+	return r.loadSettings(nick)
+}
+
+func (r *Room) loadSettings(nick string) (set Preferences, err error) {
 	if set, err = r.settings.Load(nick); err != nil {
 		return Preferences{}, fmt.Errorf("%w: reading the settings of %s: %w", ErrStorage, nick, err)
 	}

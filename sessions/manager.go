@@ -93,7 +93,10 @@ type Config struct {
 	Quota *quota.Limiter
 	Space *space.Guard
 	Files *attachments.Store
-	Log   *slog.Logger
+	// TellServers, in a cluster, has Moderated called with data on all other servers, and returns once that
+	// is on record; nil on a single server.
+	TellServers func(data []byte) error
+	Log         *slog.Logger
 	// Version is the program's, for people.
 	Version string
 }

@@ -19,10 +19,10 @@ import (
 
 // moderate carries out what m says, in this order: it is put on record, so that nothing is done
 // that is not; do (nil for nothing) makes it so for everyone who comes from now on; the other
-// operators are shown it; and whoever is here and concerned (nil for nobody) is shown it, or
-// their sessions end.
-func (s *session) moderate(m result.Moderation, do func() error, concerned func(*session) bool) result.Result {
-	m.By = s.member.Nick()
+// operators are shown it; and whoever is here and concerned is shown it, or their sessions end. The
+// other servers do the same.
+func (s *session) moderate(m result.Moderation, do func() error) result.Result {
+	m.By, m.Others = s.member.Nick(), s.manager.cfg.TellServers != nil
 	entry := audit.Entry{Who: m.By, What: m.What, Whom: m.Whom, Why: m.Why}
 	if m.For > 0 {
 		entry.For = duration.Format(m.For)
@@ -30,12 +30,8 @@ func (s *session) moderate(m result.Moderation, do func() error, concerned func(
 	if failed := s.act(entry, do); failed != nil {
 		return failed
 	}
-	var hit []*session
-	if concerned != nil {
-		hit = s.manager.matching(concerned)
-	}
-	ends := m.What == "kick" || m.What == "ban"
-	if ends {
+	hit := s.manager.matching(concerned(m))
+	if m.Ends() {
 		m.Hit, m.Sessions = nicksOf(hit), len(hit)
 		for _, v := range hit {
 			m.From = append(m.From, v.person().Addr.String())
@@ -43,22 +39,13 @@ func (s *session) moderate(m result.Moderation, do func() error, concerned func(
 		slices.Sort(m.From)
 		m.From = slices.Compact(m.From)
 	}
-	own := m
-	m.Reader = result.Operator
-	for _, v := range s.manager.openSessions() {
-		if v.operator() && v.nick() != m.By {
-			v.tell(m)
+	s.manager.show(m, hit)
+	if m.What != "kick" { // which that is all of
+		if err := s.tellServers(m); err != nil {
+			s.manager.complain("an operator's action could not be told to the other servers; it is in force there", m.By, err)
 		}
 	}
-	m.Reader = result.Concerned
-	for _, v := range hit {
-		if ends {
-			v.end(expelled(render.Moderation(m)))
-		} else {
-			v.tell(m)
-		}
-	}
-	return own
+	return m
 }
 
 // act puts an action on record and then does it. It returns why it was not done, or nil.
@@ -89,10 +76,12 @@ func (s *session) kick(call parse.Call) result.Result {
 	if call.Nick == s.member.Nick() {
 		return result.Failure{Code: result.Refused, Reason: result.Self, About: call.Name}
 	}
-	if len(s.manager.matching(named(call.Nick))) == 0 {
+	elsewhere := s.manager.cfg.TellServers != nil && s.manager.cfg.Room.Here(call.Nick)
+	if !elsewhere && len(s.manager.matching(named(call.Nick))) == 0 {
 		return s.absent(call.Nick)
 	}
-	return s.moderate(result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}, nil, named(call.Nick))
+	m := result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}
+	return s.moderate(m, func() error { return s.tellServers(m) })
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.
@@ -120,7 +109,7 @@ func (s *session) invite(call parse.Call) result.Result {
 			code, err = s.manager.cfg.Invites.Create(call.Nick, s.member.Nick(), lasts)
 		}
 		return err
-	}, nil)
+	})
 	if code == "" {
 		return done // why not
 	}
@@ -151,7 +140,7 @@ func (s *session) mute(call parse.Call) result.Result {
 	return s.moderate(result.Moderation{What: "mute", Whom: call.Nick, For: call.For}, func() error {
 		_, err := s.manager.cfg.Mutes.Add(call.Nick, s.member.Nick(), call.For)
 		return err
-	}, named(call.Nick))
+	})
 }
 
 func (s *session) unmute(call parse.Call) result.Result {
@@ -167,7 +156,7 @@ func (s *session) unmute(call parse.Call) result.Result {
 			err = result.Failure{Code: result.Refused, Reason: result.NotMuted, Nick: call.Nick}
 		}
 		return err
-	}, named(call.Nick))
+	})
 }
 
 func (s *session) ban(call parse.Call) result.Result {
@@ -184,7 +173,7 @@ func (s *session) ban(call parse.Call) result.Result {
 	return s.moderate(m, func() error {
 		_, err := s.manager.cfg.Bans.Add(target, s.member.Nick(), call.Why, call.For)
 		return err
-	}, func(v *session) bool { return target.Covers(v.person()) })
+	})
 }
 
 // coversOperator says why a ban is not to be made: it would lock out the operator
@@ -224,7 +213,7 @@ func (s *session) unban(call parse.Call) result.Result {
 			err = s.notBanned(target)
 		}
 		return err
-	}, nil)
+	})
 }
 
 // notBanned says that a target is not banned, or by what other ban it is.

@@ -71,6 +71,13 @@ func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}
 	}
 }
 
+// count counts a message against what nick may send.
+func (r *rateLimit) count(nick string) {
+	if limit := r.of(nick); limit != rate.Inf {
+		r.limiter(limited{nick, limit}).Reserve()
+	}
+}
+
 // paced waits until the person may send n messages, and reports whether the session still
 // goes on then. slow is called before a wait.
 func (s *session) paced(n int, slow func()) bool {

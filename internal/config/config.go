@@ -58,6 +58,8 @@ type Config struct {
 	AttachmentMax  int64         // bytes, of one file
 	AttachmentKeep time.Duration // of files
 
+	Cluster Cluster
+
 	logFormat string // text or json
 	guests    string // on, off or, where access decides, empty
 }
@@ -136,6 +138,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(number(&c.PerHour, 100, 0), "max-claims-per-hour", "`nicks` that everyone together may claim in an hour; 0 is no limit")
 	f.Var(span(&cfg.NickExpiry, 30*day, minExpiry, "never"), "nick-expiry", "`duration` after which a nick that was claimed and never used is freed; 0 is never")
 	f.Var(span(&cfg.NickReserve, 90*day, time.Second, "none"), "nick-reserve", "`duration` for which a nick stays reserved after its last key was removed; 0 is none")
+	cfg.Cluster.Flags(f)
 }
 
 // Check completes the values once all are set, and finds what no flag can find alone.
@@ -149,5 +152,5 @@ func (cfg *Config) Check() error {
 		}
 	}
 	cfg.Quota.Exempt, cfg.Claims.Exempt = cfg.Admission.Exempt, cfg.Admission.Exempt
-	return nil
+	return cfg.Cluster.Check()
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -75,6 +77,11 @@ func TestWrongValues(t *testing.T) {
 		{"listen", "2222", "must be an address with a port from 0 to 65535, such as :2222, 127.0.0.1:2222 or [::1]:2222"},
 		{"metrics", "localhost:http", "must be an address with a port from 0 to 65535, such as :2222, 127.0.0.1:2222 or [::1]:2222"},
 		{"hostname", "a b", "must be a name such as chat.example.org or chat.example.org:22"},
+		{"cluster", "chat:4222", "must be addresses such as nats://a:4222,nats://b:4222, or tls:// for encryption"},
+		{"cluster-name", "a.b", "must be a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"},
+		{"cluster-replicas", "6", "must be a number from 1 to 5"},
+		{"cluster-keep", "1m", "must be a duration of 1h or more, such as 90d, or 0 for no limit"},
+		{"node", "a b", "must be a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"},
 		{"exempt", "10.0.0.0/33", `"10.0.0.0/33" is not an address or a network such as 192.0.2.0/24`},
 	} {
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -108,5 +115,44 @@ func TestNetworks(t *testing.T) {
 	}
 	if err := f.Parse([]string{"--trusted-proxy", "none"}); err != nil || len(cfg.Proxies) != 0 {
 		t.Error(cfg.Proxies, err)
+	}
+}
+
+// The name of a node is the host's, as far as it can be part of names in NATS.
+func TestNodeName(t *testing.T) {
+	for host, want := range map[string]string{
+		"chat1": "chat1", "Chat-1.example.org": "chat-1", "a_b": "a_b", "-x-": "x", "": "", "...": "", "b\u00fccher": "b-cher",
+		strings.Repeat("n", 63): strings.Repeat("n", 32),
+	} {
+		if got := nodeName(host); got != want || got != "" && !labels.MatchString(got) {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+}
+
+// A cluster is one of NATS servers by their URLs, whose files exist; a single server needs none of it.
+func TestCluster(t *testing.T) {
+	missing := ": the file can't be read (no such file or directory)"
+	for _, tt := range []struct {
+		args []string
+		want string
+		urls int
+	}{
+		{nil, "", 0},
+		{[]string{"--cluster=nats://a:4222, tls://b"}, "", 2},
+		{[]string{"--cluster=", "--cluster-creds=missing"}, "", 0},
+		{[]string{"--cluster=nats://a", "--cluster-creds=missing"}, "--cluster-creds missing" + missing, 1},
+		{[]string{"--cluster=nats://a", "--cluster-tls-ca=missing"}, "--cluster-tls-ca missing" + missing, 1},
+	} {
+		var cfg Config
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		cfg.Flags(f)
+		if err := f.Parse(tt.args); err != nil {
+			t.Fatal(err)
+		}
+		err := fmt.Sprint(cfg.Check())
+		if err != cmp.Or(tt.want, "<nil>") || len(cfg.Cluster.URLs) != tt.urls || (cfg.Cluster.Node == "") != (tt.urls == 0 || tt.want != "") {
+			t.Errorf("%q: %+v, %s", tt.args, cfg.Cluster, err)
+		}
 	}
 }

@@ -22,11 +22,19 @@ import (
 // Load reads the value in the file at path into v. A missing or empty file leaves v alone.
 func Load(store atomicfile.Store, path string, v any) error {
 	f, err := store.Read(path)
-	if err != nil || len(f.Data) == 0 {
+	if err != nil {
 		return err
 	}
+	return Decode(f, v)
+}
+
+// Decode is Load for a file that was read.
+func Decode(f atomicfile.File, v any) error {
+	if len(f.Data) == 0 {
+		return nil
+	}
 	if err := json.Unmarshal(f.Data, v); err != nil {
-		return fmt.Errorf("%s cannot be read, and is left alone: %w", path, err)
+		return fmt.Errorf("%s cannot be read, and is left alone: %w", f.Path, err)
 	}
 	return nil
 }
@@ -34,13 +42,20 @@ func Load(store atomicfile.Store, path string, v any) error {
 // Save replaces the file at path by v. The error is atomicfile's: after ErrUnsynced v is
 // in place, after any other the old file is.
 func Save(store atomicfile.Store, path string, v any, indent string) error {
+	text, err := Encode(v, indent)
+	if err != nil {
+		return err
+	}
+	return store.Write(path, text)
+}
+
+// Encode gives what Save writes.
+func Encode(v any, indent string) ([]byte, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	return store.Write(path, text.Bytes())
+	err := enc.Encode(v)
+	return text.Bytes(), err
 }
 
 // Entry is found by its key, and leaves its list with the next change once it expired.
@@ -59,6 +74,7 @@ type List[K comparable, T Entry[K]] struct {
 	Disk       atomicfile.Store // the real one; for tests
 
 	changing sync.Mutex // held while the file is changed or read; taken before mu
+	shared   shared[K, T]
 
 	mu    sync.RWMutex // guards those below; not held across I/O
 	all   []T
@@ -78,27 +94,64 @@ func (l *List[K, T]) Reload() error {
 	defer l.changing.Unlock()
 	all, err := l.read()
 	if err == nil {
-		l.put(all)
+		l.put(values(all))
 	}
 	return err
 }
 
-func (l *List[K, T]) read() ([]T, error) {
-	var all []T
-	if err := Load(l.Disk, l.path, &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", l.what, err)
-	}
-	for i := range all {
-		if err := l.check(&all[i]); err != nil {
-			return nil, fmt.Errorf("%s: %s: number %d %w", l.what, l.path, i+1, err)
-		}
-	}
-	return unexpired(all), nil
+// item is an entry as the file has it: text may have members that only newer versions know.
+type item[K comparable, T Entry[K]] struct {
+	value T
+	text  json.RawMessage
 }
 
-func unexpired[K comparable, T Entry[K]](all []T) []T {
-	now := time.Now()
-	return slices.DeleteFunc(all, func(one T) bool { return one.Expired(now) })
+func values[K comparable, T Entry[K]](items []item[K, T]) []T {
+	all := make([]T, len(items))
+	for i, one := range items {
+		all[i] = one.value
+	}
+	return all
+}
+
+// read gives what is in the file and has not expired.
+func (l *List[K, T]) read() ([]item[K, T], error) {
+	all, err := l.readFile(l.path)
+	if all == nil && err == nil {
+		all = slices.Clone(l.shared.agreed) // a file that was lost is made again
+	}
+	return unexpired(all, time.Now()), err
+}
+
+// readFile gives nil where there is no file, or an empty one.
+func (l *List[K, T]) readFile(path string) ([]item[K, T], error) {
+	var texts []json.RawMessage
+	if err := Load(l.Disk, path, &texts); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.what, err)
+	}
+	if texts == nil {
+		return nil, nil
+	}
+	all := make([]item[K, T], len(texts))
+	for i, text := range texts {
+		one, err := l.parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: number %d %w", l.what, path, i+1, err)
+		}
+		all[i] = one
+	}
+	return all, nil
+}
+
+func (l *List[K, T]) parse(text json.RawMessage) (item[K, T], error) {
+	one := item[K, T]{text: text}
+	if err := json.Unmarshal(text, &one.value); err != nil {
+		return one, fmt.Errorf("cannot be read, and is left alone: %w", err)
+	}
+	return one, l.check(&one.value)
+}
+
+func unexpired[K comparable, T Entry[K]](all []item[K, T], now time.Time) []item[K, T] {
+	return slices.DeleteFunc(all, func(one item[K, T]) bool { return one.value.Expired(now) })
 }
 
 func (l *List[K, T]) put(all []T) {
@@ -127,13 +180,18 @@ func (l *List[K, T]) Find(key K) (one T, ok bool) {
 func (l *List[K, T]) All() []T {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return unexpired[K](slices.Clone(l.all))
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(l.all), func(one T) bool { return one.Expired(now) })
 }
 
 // Change replaces the entries in the file by what change makes of those that have not
 // expired. After nil that is in force and on disk. An error of change is passed on, and
-// nothing is written.
+// nothing is written. Where servers share the list, change can be called several times,
+// and the last call counts.
 func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
+	if l.shared.share != nil {
+		return l.shared.share(func() ([]byte, error) { return l.proposal(change) })
+	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	unlock, err := l.Disk.Lock(l.path + ".lock")
@@ -141,11 +199,12 @@ func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 		return fmt.Errorf("%s: %w", l.what, err)
 	}
 	defer unlock()
-	all, err := l.read()
+	items, err := l.read()
 	if err != nil {
 		return err
 	}
-	if all, err = change(all); err != nil {
+	all, err := change(values(items))
+	if err != nil {
 		return err
 	}
 	err = Save(l.Disk, l.path, append([]T{}, all...), "  ")   // [], not null
@@ -173,7 +232,7 @@ func (l *List[K, T]) Set(one T, most int, full error) error {
 // Remove takes the entry with a key away, and reports whether there was one. Where none is
 // in force the file is left alone.
 func (l *List[K, T]) Remove(key K) (was bool, err error) {
-	if _, ok := l.Find(key); !ok {
+	if _, ok := l.Find(key); !ok && l.shared.share == nil {
 		return false, nil
 	}
 	err = l.Change(func(all []T) ([]T, error) {
@@ -181,5 +240,5 @@ func (l *List[K, T]) Remove(key K) (was bool, err error) {
 		was = len(others) < len(all)
 		return others, nil
 	})
-	return was, err
+	return was && err == nil, err
 }

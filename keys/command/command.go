@@ -103,8 +103,16 @@ func nicks(c *cobra.Command, args []string) (err error) {
 // nickOrFingerprint is an argument that is a nick or a fingerprint.
 const nickOrFingerprint = "NICK|FINGERPRINT"
 
-// create is open for a data folder that is made, durably, if no server has run there yet.
+// create is open for a data folder that is made if no server has run there yet.
 func (k *command) create() error {
+	if err := k.makeFolder(); err != nil {
+		return err
+	}
+	return k.open()
+}
+
+// makeFolder makes the data folder, durably, if it is missing.
+func (k *command) makeFolder() error {
 	if _, err := os.Stat(k.Data); errors.Is(err, fs.ErrNotExist) {
 		err := os.MkdirAll(k.Data, 0o700)
 		if err == nil {
@@ -115,7 +123,7 @@ func (k *command) create() error {
 		}
 		k.Remark("made the data folder %s", k.Data)
 	}
-	return k.open()
+	return nil
 }
 
 func (k *command) open() (err error) {

@@ -65,6 +65,18 @@ func Open(path string) *Store {
 	return &Store{jsonfile.New[string](path, "invitations", (*Invite).check)}
 }
 
+// Share, Receive and Edited are for servers that share the file, see jsonfile.List: a code is good once on all
+// of them together.
+func (s *Store) Share(share func(change func() (data []byte, err error)) error) error {
+	return s.list.Share(share)
+}
+
+// Receive is jsonfile.List's.
+func (s *Store) Receive(data []byte) error { return s.list.Receive(data) }
+
+// Edited is jsonfile.List's.
+func (s *Store) Edited() (data []byte, ok bool) { return s.list.Edited() }
+
 // Create makes an invitation for a nick, in the name of by, and gives its code, which
 // is nowhere else. Once it returns, the invitation is on disk. A nick may have several.
 func (s *Store) Create(wanted, by string, lasts time.Duration) (code string, err error) {

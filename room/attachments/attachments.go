@@ -15,6 +15,7 @@
 package attachments
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -62,11 +63,21 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 )
 
+// Others keep files for all servers of a cluster.
+type Others interface {
+	// PutFile stores a file under a name that no other file has. It is durable when PutFile returns.
+	PutFile(ctx context.Context, name string, content io.Reader) error
+	// GetFile gives the content. A file that is not kept any more is fs.ErrNotExist.
+	GetFile(ctx context.Context, name string) (io.ReadCloser, error)
+}
+
 // Store is a folder of files. Its methods may be called concurrently.
 type Store struct {
 	root *os.Root
 	max  int64
 	keep time.Duration
+	// others, if set, get each file before its message is sent, and have those that were sent elsewhere.
+	others Others
 
 	// fault, if set, is asked before each step that makes a file durable, and can fail it: for tests.
 	fault func(step string) error
@@ -96,6 +107,10 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Share has files stored with others as well, and fetched from there when they are asked for here. It
+// is called before anything else.
+func (s *Store) Share(others Others) { s.others = others }
 
 // Close closes the folder.
 func (s *Store) Close() error { return s.root.Close() }
@@ -198,6 +213,9 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 			err = nil
 		}
 	}
+	if err == nil {
+		err = u.share(size)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +238,20 @@ func (u *Upload) link(ref string) error {
 	err = root.Remove(u.temp)
 	u.ref, u.temp = ref, pending
 	return errors.Join(err, u.store.sync("."))
+}
+
+// transferWithin bounds how long a file may take to the other servers, or from there.
+const transferWithin = 20 * time.Second
+
+// share stores the file with the others. It stays there when the upload is discarded, since a message
+// that was not acknowledged may still come.
+func (u *Upload) share(size int64) error {
+	if u.store.others == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), transferWithin)
+	defer cancel()
+	return u.store.others.PutFile(ctx, u.ref, io.NewSectionReader(u.file, 0, size))
 }
 
 // Keep ends the upload of a file that a message on record has.
@@ -251,13 +283,60 @@ func (u *Upload) end() bool {
 	return true
 }
 
-// Open opens the file ref, whose content was compared with what was sent. It fails with [ErrGone] or
-// [ErrDamaged].
+// Open opens the file ref, whose content was compared with what was sent. One that was sent to
+// another server is fetched first. It fails with [ErrGone] or [ErrDamaged].
 func (s *Store) Open(ref string) (io.ReadCloser, error) {
-	_, _, sum, ok := parse(ref)
+	_, at, sum, ok := parse(ref)
 	if !ok {
 		return nil, ErrGone
 	}
+	f, err := s.open(ref, sum)
+	if !errors.Is(err, ErrGone) || s.others == nil || s.old(at, time.Now()) {
+		return f, err
+	}
+	if err := s.fetch(ref, sum); err != nil {
+		return nil, err
+	}
+	return s.open(ref, sum)
+}
+
+// fetch gets a file from the others, and keeps it.
+func (s *Store) fetch(ref, sum string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), transferWithin)
+	defer cancel()
+	in, err := s.others.GetFile(ctx, ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrGone
+	} else if err != nil {
+		return err
+	}
+	defer in.Close()
+	temp := pendingFolder + "/" + rand.Text() + ".part"
+	f, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer s.root.Remove(temp)
+	got := sha256.New()
+	_, err = io.Copy(io.MultiWriter(f, got), in)
+	if err == nil && hex.EncodeToString(got.Sum(nil)) != sum {
+		err = ErrDamaged
+	}
+	if err == nil {
+		err = s.step("sync the file", f.Sync)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	err = s.root.Link(temp, ref)
+	if errors.Is(err, fs.ErrExist) { // somebody else has fetched it
+		return nil
+	}
+	return errors.Join(err, s.sync("."))
+}
+
+// open opens a file that is here.
+func (s *Store) open(ref, sum string) (io.ReadCloser, error) {
 	f, err := s.root.OpenFile(ref, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrGone
@@ -325,12 +404,15 @@ func (s *Store) Sweep(now time.Time) error {
 	names, err := s.names(".")
 	errs := []error{err}
 	for _, name := range names {
-		if _, at, _, ok := parse(name); ok && at.Before(now.Add(-s.keep)) {
+		if _, at, _, ok := parse(name); ok && s.old(at, now) {
 			errs = append(errs, s.root.Remove(name))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// old reports whether what was received at a time is kept no more at now.
+func (s *Store) old(at, now time.Time) bool { return s.keep > 0 && at.Before(now.Add(-s.keep)) }
 
 // Check reads all files in the folder dir and tells of those that are damaged. It changes nothing.
 // It returns how many files it has read; a folder that is missing has none.

@@ -2,6 +2,7 @@ package attachments
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -281,4 +282,73 @@ func TestFinish(t *testing.T) {
 			t.Errorf("after %q there are %q", steps, got)
 		}
 	}
+}
+
+// others are those of a cluster, in memory.
+type others struct {
+	files map[string]string
+	err   error
+}
+
+func (o others) PutFile(_ context.Context, name string, content io.Reader) error {
+	if o.err != nil {
+		return o.err
+	}
+	b, err := io.ReadAll(content)
+	o.files[name] = string(b)
+	return err
+}
+
+func (o others) GetFile(_ context.Context, name string) (io.ReadCloser, error) {
+	text, ok := o.files[name]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader(text)), o.err
+}
+
+// TestShared: in a cluster a file is with the others before its message is sent, and every server fetches it
+// once, if it is what was sent.
+func TestShared(t *testing.T) {
+	all := others{files: map[string]string{}}
+	here, dir := open(t, filepath.Join(t.TempDir(), "here"), 100, time.Hour), filepath.Join(t.TempDir(), "there")
+	there := open(t, dir, 100, time.Hour)
+	here.Share(all)
+	there.Share(all)
+	u, f := put(t, here, "bob", "hello")
+	if all.files[f.Ref] != "hello" {
+		t.Fatalf("stored: %q", all.files)
+	}
+	if got := content(t, there, f.Ref); got != "hello" {
+		t.Errorf("fetched %q", got)
+	}
+	delete(all.files, f.Ref)
+	if got := content(t, there, f.Ref); got != "hello" || !slices.Equal(files(t, dir), []string{f.Ref}) {
+		t.Errorf("kept %q of %q", got, files(t, dir))
+	}
+	must(t, u.Keep())
+
+	// One that is not what was sent, or too old, is not believed in, and nothing is left of it.
+	u, f = put(t, here, "bob", "other")
+	all.files[f.Ref] = "wrong"
+	if _, err := there.Open(f.Ref); !errors.Is(err, ErrDamaged) || len(files(t, dir)) != 1 {
+		t.Errorf("a damaged file: %v, %q", err, files(t, dir))
+	}
+	must(t, u.Discard())
+	old := time.Now().UTC().Add(-2*time.Hour).Format(stamp) + f.Ref[len(stamp):]
+	all.files[old] = "other"
+	for _, ref := range []string{old, strings.Replace(f.Ref, "bob", "eve", 1)} {
+		if _, err := there.Open(ref); !errors.Is(err, ErrGone) {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+
+	// Where the others can't store it, it can't be sent.
+	here.Share(others{err: room.ErrCluster})
+	u, err := here.Create("bob")
+	must(t, err)
+	if _, err := u.Finish("x"); !errors.Is(err, room.ErrCluster) {
+		t.Errorf("the others failed: %v", err)
+	}
+	must(t, u.Discard())
 }

@@ -85,7 +85,8 @@ func (s *Store) recover() error {
 	}
 	s.applied, s.synced, s.lastID = s.saved.Seq, s.saved.Seq, s.saved.LastID
 	if s.Log, err = log.Open(s.dirs.log, log.Options{
-		Log: s.log, SegmentBytes: s.opts.SegmentBytes, Next: s.saved.Seq + 1, Check: root.Replaced,
+		Log: s.log, SegmentBytes: s.opts.SegmentBytes, Next: s.saved.Seq + 1, Given: s.opts.Given,
+		Check: root.Replaced,
 	}); err != nil {
 		return err
 	}

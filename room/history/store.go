@@ -28,6 +28,7 @@ type Options struct {
 	Log          *slog.Logger // where damage and repairs are told; nil: nowhere
 	Owners       int          // of how many owners the unread lists stay in memory; 0: 4096
 	SegmentBytes int64        // at what size a segment of the log is followed by another one; 0: 4 MiB
+	Given        bool         // events come with their numbers, by Commit: see [log.Options]
 
 	// What is kept. Of a history that is too large, and of what is too old,
 	// the oldest goes first; messages that their recipient has not read stay
@@ -40,7 +41,7 @@ type Options struct {
 // Store is the log and the histories in one folder. All its methods may be called
 // concurrently. It implements [room.Log] and [room.Histories].
 type Store struct {
-	*log.Log // Append, Probe
+	*log.Log // Append, Probe, Last; Commit, which a late history never refuses: the log keeps its lines
 
 	opts Options
 	log  *slog.Logger

@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -17,16 +18,24 @@ const lineVersion = 1
 // maxSeq bounds sequence numbers, so that counting on never overflows.
 const maxSeq = 1 << 62
 
+// numberRoom is how many bytes a line without a number leaves for one.
+const numberRoom = len(`"seq":4611686018427387904,`)
+
 // AppendLine appends the line of an event with its newline. All that is not printable
-// is escaped. The error wraps [room.ErrInvalid] where no line can hold the event; b is
-// then returned as it was.
+// is escaped. The number 0 stands for none: another log gives it, and the line leaves room for it. The
+// error wraps [room.ErrInvalid] where no line can hold the event; b is then returned as it was.
 func AppendLine(b []byte, seq uint64, e *room.Event) ([]byte, error) {
 	if !writable(e) {
 		return b, fmt.Errorf("%w: no kind, or a time that can't be written down", room.ErrInvalid)
 	}
-	from := len(b)
-	b = strconv.AppendUint(append(b, `{"seq":`...), seq, 10)
-	b = strconv.AppendInt(append(b, `,"v":`...), lineVersion, 10)
+	from, most := len(b), jsonl.MaxLine
+	b = append(b, '{')
+	if seq == 0 {
+		most -= numberRoom
+	} else {
+		b = append(strconv.AppendUint(append(b, `"seq":`...), seq, 10), ',')
+	}
+	b = strconv.AppendInt(append(b, `"v":`...), lineVersion, 10)
 	b = AppendMessage(append(b, ','), &e.Message)
 	if e.Room != "" {
 		b = jsonl.AppendString(append(b, `,"room":`...), e.Room)
@@ -46,9 +55,16 @@ func AppendLine(b []byte, seq uint64, e *room.Event) ([]byte, error) {
 	if len(e.Receipts) > 0 {
 		b = append(b, ']')
 	}
+	if e.Doc != "" {
+		b = jsonl.AppendString(append(b, `,"doc":`...), e.Doc)
+	}
+	if len(e.Data) > 0 {
+		b = base64.StdEncoding.AppendEncode(append(b, `,"data":"`...), e.Data)
+		b = append(b, '"')
+	}
 	b = jsonl.Seal(b, from)
-	if n := len(b) - from; n > jsonl.MaxLine {
-		return b[:from], fmt.Errorf("%w: %d bytes, over the limit of %d", room.ErrInvalid, n, jsonl.MaxLine)
+	if n := len(b) - from; n > most {
+		return b[:from], fmt.Errorf("%w: %d bytes, over the limit of %d", room.ErrInvalid, n, most)
 	}
 	return b, nil
 }
@@ -97,17 +113,34 @@ func AppendMessage(b []byte, m *room.Message) []byte {
 // the checksum is wrong or missing, or no event is what is left. The members have the names of the
 // fields in small letters, which encoding/json takes for them.
 func ParseLine(line []byte) (room.Entry, bool) {
+	e, ok := parse(line)
+	return e, ok && e.Seq > 0
+}
+
+// ParseEvent is ParseLine for a line without a number.
+func ParseEvent(line []byte) (*room.Event, bool) {
+	e, ok := parse(line)
+	return e.Event, ok && e.Seq == 0
+}
+
+func parse(line []byte) (room.Entry, bool) {
 	var l struct {
 		Seq uint64
 		V   int
 		room.Event
 	}
 	ok := jsonl.Sealed(line) && json.Unmarshal(line, &l) == nil && l.V == lineVersion
-	ok = ok && l.Seq > 0 && l.Seq < maxSeq && writable(&l.Event)
+	ok = ok && l.Seq < maxSeq && writable(&l.Event)
 	if ok {
 		keepUnknown(line, l.Seq, &l.Event)
 	}
 	return room.Entry{Seq: l.Seq, Event: &l.Event}, ok
+}
+
+// IsNewer reports whether line is whole and of a version that this program does not know.
+func IsNewer(line []byte) bool {
+	var l struct{ V int }
+	return jsonl.Sealed(line) && json.Unmarshal(line, &l) == nil && l.V > lineVersion
 }
 
 // keepUnknown adds to e and its receipts the members of their line that this version does not know.

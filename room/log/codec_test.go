@@ -26,6 +26,33 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// TestStateLine: what changed goes into the line, and what only memory has does not.
+func TestStateLine(t *testing.T) {
+	e := direct(1)
+	e.Kind, e.Doc, e.Data, e.Node, e.Tag = room.KindState, "settings/bob", []byte("{}\x00\xff"), "n1", "01"
+	for seq := range uint64(2) {
+		b, err := AppendLine(nil, seq, e)
+		if err != nil || !strings.Contains(string(b), `,"doc":"settings/bob","data":"e30A/w==","crc":"`) {
+			t.Errorf("%v, %s", err, b)
+		}
+		line := b[:len(b)-1]
+		en, numbered := ParseLine(line)
+		got, without := ParseEvent(line)
+		if numbered != (seq == 1) || without != (seq == 0) || en.Seq != seq {
+			t.Errorf("with the number %d: %v, %v", seq, numbered, without)
+		}
+		want := *e
+		want.Node, want.Tag = "", ""
+		if !reflect.DeepEqual(got, &want) || IsNewer(line) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	newer := jsonl.Seal([]byte(`{"v":2,"kind":"x"`), 0)
+	if _, ok := ParseEvent(newer[:len(newer)-1]); ok || !IsNewer(newer[:len(newer)-1]) {
+		t.Error("a newer line is not seen as one")
+	}
+}
+
 // TestUnknownMembers: what only a newer program knows is kept as it is, of receipts too.
 func TestUnknownMembers(t *testing.T) {
 	line := jsonl.Seal([]byte(`{"seq":7,"v":1,"id":"01","time":"2026-11-21T06:31:03.123Z","kind":"new","from":"bob","x":{"y":[1,2.50]},`+
@@ -112,6 +139,8 @@ func FuzzParseLine(f *testing.F) {
 		}
 		f.Add(b[:len(b)-1-jsonl.Trailer])
 	}
+	f.Add([]byte(`{"seq":1,"v":1,"id":"1","kind":"state","from":"","doc":"settings/bob","data":"e30A/w=="`))
+	f.Add([]byte(`{"v":1,"id":"1","kind":"state","doc":"","data":"AA="`))
 	f.Add([]byte(`{"seq":1,"v":1,"kind":"k","Kind":{"\u0000":[1e9,"\u202e"]},"x":null`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ParseLine(body)

@@ -5,6 +5,9 @@
 // any event in it with that number or a higher one was never acknowledged. Beginning a new
 // segment therefore disowns a failed write. A [Log] begins its own segments: it never
 // appends to one of an earlier Log, nor to one after a write or fsync of it failed.
+//
+// A log whose events have their numbers from elsewhere (see Options.Given) is the same, but for gaps
+// between the numbers.
 package log
 
 import (
@@ -32,6 +35,9 @@ type Options struct {
 	// Next is a lower bound for the number of the next event; 0 is none. The segments can't
 	// tell when they were released, or lost.
 	Next uint64
+	// Given says that events come with their numbers, by [Log.Commit], and can come again: after a crash
+	// the log ends where the first one is incomplete. Append is refused.
+	Given bool
 	// Check, if not nil, is called before every write, and refuses it with an error. It
 	// tells whether a parent of the folder was replaced.
 	Check func() error
@@ -79,10 +85,11 @@ var _ room.Log = (*Log)(nil)
 
 // item waits for the writer, and then for the follower.
 type item struct {
-	e    *room.Event // nil: it is only to be answered
-	seq  uint64      // its place
-	err  error       // why it has none
-	done func(error) // of an event it is only called with an error; may be nil
+	e     *room.Event  // nil: it is only to be answered
+	seq   uint64       // its place
+	given []room.Entry // have their places; instead of e
+	err   error        // why it has none
+	done  func(error)  // of an event it is only called with an error; may be nil
 }
 
 // Open opens the log in a folder, which belongs to it until Close. Damage is logged and
@@ -112,15 +119,22 @@ const minLine = 64
 
 // findEnd finds the last number, and makes durable what is in the last segment.
 func (l *Log) findEnd(first uint64) error {
-	last := first - 1
-	visit := func(e room.Entry) error { last = e.Seq; return nil }
-	err := read(l.in, []uint64{first}, maxSeq, 0, visit, func(d Damage) {
-		l.report(d)
-		if d.Torn {
+	last, cut := first-1, false
+	err := read(l.in, []uint64{first}, maxSeq, 0, func(e room.Entry) error {
+		if !cut {
+			last = e.Seq
+		}
+		return nil
+	}, func(d Damage) {
+		if l.opts.Given {
+			// Those behind it are not acknowledged, or come again.
+			cut, d.Torn = true, true
+		} else if d.Torn {
 			// These may be acknowledged lines that were damaged later: their numbers, as many
 			// as fit into the bytes, are not given again.
 			last += uint64(d.Size / minLine)
 		}
+		l.report(d)
 	})
 	if err != nil {
 		return err
@@ -158,7 +172,23 @@ func (l *Log) report(d Damage) {
 // Append implements [room.Log]. failed, which may be nil, is called in the order of the
 // Append calls, between what the follower is handed over; without a follower, and after
 // Close, by any goroutine.
-func (l *Log) Append(e *room.Event, failed func(error)) { l.add(item{e: e, done: failed}) }
+func (l *Log) Append(e *room.Event, failed func(error)) {
+	if l.opts.Given {
+		l.Refuse(fmt.Errorf("%w: another log gives the numbers", room.ErrInvalid), failed)
+		return
+	}
+	l.add(item{e: e, done: failed})
+}
+
+// Commit makes entries durable, all or none, which have greater numbers than all before, and returns
+// then; the follower gets them after that. The log has to be [Options.Given]. After an error, which wraps
+// [room.ErrStorage], none of them counts: they are to be committed again, unchanged, before any other.
+// [room.ErrInvalid] says that no try can succeed. One goroutine may call it.
+func (l *Log) Commit(entries []room.Entry) error {
+	done := make(chan error, 1)
+	l.add(item{given: entries, done: func(err error) { done <- err }})
+	return <-done
+}
 
 // Refuse has failed called with err, in its turn among what is appended.
 func (l *Log) Refuse(err error, failed func(error)) { l.add(item{err: err, done: failed}) }
@@ -238,9 +268,12 @@ func handOver(items []item, apply func([]room.Entry)) {
 		}
 	}
 	for _, it := range items {
-		if it.seq > 0 {
+		switch {
+		case it.seq > 0:
 			batch = append(batch, room.Entry{Seq: it.seq, Event: it.e})
-		} else if it.done != nil {
+		case it.given != nil && it.err == nil:
+			batch = append(batch, it.given...)
+		case it.given == nil && it.done != nil:
 			flush()
 			it.done(it.err)
 		}

@@ -45,13 +45,16 @@ func (l *Log) update(change func()) {
 	change()
 }
 
-// commit makes a batch durable, and gives each item its place or its error. It reports whether it is
-// to be handed to a follower.
+// commit makes a batch durable, and gives each item its place or its error. Who waits for what is given
+// hears it now. It reports whether the batch is to be handed to a follower.
 func (l *Log) commit(items []item) (followed bool) {
 	unable := l.ready()
 	b, seq := make([]byte, 0, 256*len(items)), l.last
 	for i := range items {
 		it := &items[i]
+		if it.given != nil {
+			b, seq, it.err = appendGiven(b, seq, it.given)
+		}
 		if it.e == nil {
 			continue
 		}
@@ -71,7 +74,7 @@ func (l *Log) commit(items []item) (followed bool) {
 		}
 		for i := range items {
 			it := &items[i]
-			if it.err != nil || it.e != nil && unable != nil {
+			if it.given == nil && (it.err != nil || it.e != nil && unable != nil) {
 				l.stats.Refused++
 			}
 			if it.err == nil && unable != nil {
@@ -80,7 +83,31 @@ func (l *Log) commit(items []item) (followed bool) {
 		}
 		followed = l.followed
 	})
+	for _, it := range items {
+		if it.given != nil {
+			it.done(it.err)
+		}
+	}
 	return followed
+}
+
+// appendGiven appends the lines of entries with numbers above last, all or none, and returns the last
+// number.
+func appendGiven(b []byte, last uint64, entries []room.Entry) ([]byte, uint64, error) {
+	from, seq := len(b), last
+	for _, e := range entries {
+		var err error
+		if e.Seq <= seq || e.Seq >= maxSeq {
+			err = fmt.Errorf("%w: number %d after %d", room.ErrInvalid, e.Seq, seq)
+		} else {
+			b, err = AppendLine(b, e.Seq, e.Event)
+		}
+		if err != nil {
+			return b[:from], last, err
+		}
+		seq = e.Seq
+	}
+	return b, seq, nil
 }
 
 // ready sees to it that a segment is open that can take a batch.

@@ -21,6 +21,7 @@ type Rooms struct {
 	dir  string
 	log  *slog.Logger
 	disk atomicfile.Store
+	shared
 }
 
 var _ room.Rooms = (*Rooms)(nil)
@@ -33,7 +34,9 @@ func OpenRooms(dir string, log *slog.Logger) (*Rooms, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Rooms{dir: dir, log: log, disk: atomicfile.Store{Limit: maxFile}}, nil
+	s := &Rooms{dir: dir, log: log, disk: atomicfile.Store{Limit: maxFile}}
+	s.shared = shared{prefix: "rooms/", file: s.file, disk: s.disk, aside: s.aside}
+	return s, nil
 }
 
 func (s *Rooms) file(room string) (string, error) {
@@ -57,7 +60,7 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 		}
 		path := filepath.Join(s.dir, f.Name())
 		var info room.RoomInfo
-		err := jsonfile.Load(s.disk, path, &info)
+		version, err := s.load(path, &info)
 		if err == nil && info.ID == "" {
 			err = errors.New("it has no id")
 		}
@@ -65,7 +68,7 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 			s.log.Error("rooms: a room can't be used; repair its file, or move it away, and restart the server", "file", path, "error", err)
 			info = room.RoomInfo{Unusable: true}
 		}
-		info.Name = base
+		info.Name, info.Version = base, version
 		all = append(all, info)
 	}
 	return all, nil
@@ -74,25 +77,31 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 // Save implements [room.Rooms].
 func (s *Rooms) Save(info room.RoomInfo) error {
 	file, err := s.file(info.Name)
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.share != nil:
+		err = s.proposeSave(info.Name, file, info.Version, info, "\t")
+	default:
 		err = jsonfile.Save(s.disk, file, info, "\t")
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", room.ErrStorage, err)
-	}
-	return nil
+	return storageError(err)
 }
 
 // Close implements [room.Rooms].
 func (s *Rooms) Close(name string, at time.Time) error {
 	file, err := s.file(name)
-	if err == nil {
-		err = aside(s.disk, file, filepath.Join(s.dir, closedFolder), name, at)
+	switch {
+	case err != nil:
+	case s.share != nil:
+		err = s.proposeAside(name, file)
+	default:
+		err = s.aside(file, name, at)
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", room.ErrStorage, err)
-	}
-	return nil
+	return storageError(err)
+}
+
+func (s *Rooms) aside(file, name string, at time.Time) error {
+	return aside(s.disk, file, filepath.Join(s.dir, closedFolder), name, at)
 }
 
 // aside moves a file to a folder beside it, durably, as NAME-TIME.json. One that is missing is there already.

@@ -21,6 +21,7 @@ import (
 type Store struct {
 	dir  string
 	disk atomicfile.Store
+	shared
 }
 
 var _ room.Settings = (*Store)(nil)
@@ -38,6 +39,7 @@ var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 // Open opens, or makes, the folder dir, durably.
 func Open(dir string) (*Store, error) {
 	s := &Store{dir: dir, disk: atomicfile.Store{Limit: maxFile}}
+	s.shared = shared{prefix: "settings/", file: s.file, disk: s.disk, aside: s.aside}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = s.disk.SyncDir(filepath.Dir(dir)) // or a power cut could take all that was saved
@@ -56,7 +58,7 @@ func (s *Store) file(nick string) (string, error) {
 func (s *Store) Load(nick string) (p room.Preferences, err error) {
 	file, err := s.file(nick)
 	if err == nil {
-		err = jsonfile.Load(s.disk, file, &p)
+		p.Version, err = s.load(file, &p)
 	}
 	slices.Sort(p.Blocked) // older versions appended to it
 	return p, err
@@ -65,13 +67,14 @@ func (s *Store) Load(nick string) (p room.Preferences, err error) {
 // Save implements [room.Settings].
 func (s *Store) Save(nick string, p room.Preferences) error {
 	file, err := s.file(nick)
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.share != nil:
+		err = s.proposeSave(nick, file, p.Version, p, "")
+	default:
 		err = jsonfile.Save(s.disk, file, p, "")
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", room.ErrStorage, err)
-	}
-	return nil
+	return storageError(err)
 }
 
 // Nicks lists who has set anything.
@@ -92,8 +95,15 @@ func (s *Store) Nicks() ([]string, error) {
 // Retire sets nick's settings aside, durably: the next holder of the nick has none.
 func (s *Store) Retire(nick string, now time.Time) error {
 	file, err := s.file(nick)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case s.share != nil:
+		return s.proposeAside(nick, file)
 	}
-	return aside(s.disk, file, filepath.Join(s.dir, retired), nick, now)
+	return s.aside(file, nick, now)
+}
+
+func (s *Store) aside(file, nick string, at time.Time) error {
+	return aside(s.disk, file, filepath.Join(s.dir, retired), nick, at)
 }

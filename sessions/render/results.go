@@ -372,7 +372,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 // moderated has the words for the actions of operators, indexed by [result.Reader]: for the
 // operator, the other operators and the people concerned.
 var moderated = map[string][3]string{
-	"kick":   {"kicked {whom}: {sessions}, from {from}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
+	"kick":   {"kicked {whom}: {ended}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
 	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
 	"unban":  {"{whom} can join again", "{by} unbanned {whom}", ""},
 	"mute":   {"muted {whom} {lasts}; /unmute {whom} ends it", "{by} muted {whom} {lasts}", "{by} muted you {lasts}: you can read, but not write"},
@@ -393,10 +393,19 @@ func Moderation(m result.Moderation) string {
 	}
 	hit := "it ended the sessions of " + People(m.Hit, listed)
 	switch {
+	case len(m.Hit) == 0 && m.Others:
+		hit = "nobody on this server was affected, and the other servers end the sessions that it covers"
 	case len(m.Hit) == 0:
 		hit = "nobody online was affected"
 	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // the address, since another name would get in again
 		hit = "connected from " + from
+	}
+	ended := Number(m.Sessions, "session", "sessions") + ", from " + from
+	switch {
+	case m.Others && m.Sessions == 0:
+		ended = "the sessions are on another server"
+	case m.Others:
+		ended += "; and any on other servers"
 	}
 	you := "you are"
 	if m.ByKey {
@@ -404,7 +413,7 @@ func Moderation(m result.Moderation) string {
 	}
 	return fill(moderated[m.What][m.Reader],
 		"{by}", m.By, "{whom}", m.Whom, "{why}", because("", m.Why), "{lasts}", lasts, "{you}", you,
-		"{hit}", hit, "{from}", from, "{sessions}", Number(m.Sessions, "session", "sessions"),
+		"{hit}", hit, "{ended}", ended,
 		"{block}", when(m.ByBlock, ", with everyone from "+m.Whom))
 }
 

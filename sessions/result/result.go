@@ -323,8 +323,12 @@ type Moderation struct {
 	Hit      []string // nicks whose sessions it ended
 	Sessions int      // the number of these
 	From     []string // their addresses
+	Others   bool     // there are other servers, which do it as well
 	Reader   Reader
 }
+
+// Ends reports whether it ends sessions.
+func (m Moderation) Ends() bool { return m.What == "kick" || m.What == "ban" }
 
 // Reader is the reader of a Moderation.
 type Reader int

@@ -22,6 +22,8 @@ type Options struct {
 	Program string // the version of this program, for the manifest
 	// Step, if set, is told after each file how far it is.
 	Step func(files int, bytes int64)
+	// Except names files and folders below the data folder that Take leaves out.
+	Except []string
 
 	disk    atomicfile.Store // in tests it fails
 	between func()           // in tests: between the histories and the log

@@ -130,7 +130,7 @@ func (c *copier) take(m *Manifest) error {
 			c.opts.between()
 		}
 		files, err := c.list(p.dir, func(path string) bool {
-			return slices.Contains(p.except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
+			return slices.Contains(p.except, path) || slices.Contains(c.opts.Except, path) || len(p.only) > 0 && !slices.Contains(p.only, path)
 		})
 		if err != nil {
 			return err

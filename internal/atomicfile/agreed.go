@@ -1,0 +1,41 @@
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// MaxProposal bounds a change of a file that is proposed to the other servers of a cluster, in bytes.
+// What is larger is proposed in parts, or refused: the cluster's messages have at most 1 MB.
+const MaxProposal = 512 << 10
+
+// Agreed is the path of a copy: of the file at path, which all servers of a cluster have alike, as they last
+// agreed on it. What the file has beyond that was edited here, and the others do not have it yet.
+func Agreed(path string) string {
+	return filepath.Join(filepath.Dir(path), "cluster", filepath.Base(path))
+}
+
+// WriteAgreed replaces that copy, durably.
+func (s Store) WriteAgreed(path string, data []byte) error {
+	agreed := Agreed(path)
+	err := os.Mkdir(filepath.Dir(agreed), 0o700)
+	if err == nil {
+		err = s.SyncDir(filepath.Dir(path))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return s.Write(agreed, data)
+}
+
+// SetAside moves the file at path, if there is any, out of the way of a new one: to the same name
+// with ".unusable" at its end.
+func (s Store) SetAside(path string) error {
+	err := s.Step("setaside", path, func() error { return os.Rename(path, path+".unusable") })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,248 @@
+package jsonfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"whoelse/internal/atomicfile"
+)
+
+// shared is what a [List] has beside its file where the servers of a cluster have it alike. List.changing
+// guards all but share.
+type shared[K comparable, T Entry[K]] struct {
+	share  func(change func() (data []byte, err error)) error // set once, before the list is used; nil on a single server
+	agreed []item[K, T]                                       // as last received: the others have no more
+	file   atomicfile.Watched
+}
+
+// delta is a change of a list, as it is proposed. Receiving it again changes nothing.
+type delta[K comparable, E any] struct {
+	Remove []K `json:"remove,omitempty"`
+	Set    []E `json:"set,omitempty"` // each takes the place of the entry with its key, if there is any, at the list's end
+}
+
+// Share has the list's changes go through a log that all servers of a cluster follow. A change is not written
+// to the file then, but proposed: share calls a function with this server's file as all changes so far have
+// made it, which gives the proposal, or nil where there is nothing to change. If another server was faster it
+// does that again. It returns nil once Receive was called for the proposal, on this server, or nothing was to
+// be done. A proposal that may have been accepted is not made again.
+//
+// Share is called before the list is used. The first time on a server, what is in its file counts as
+// shared; later, what was edited since the server stopped is proposed, see Edited.
+func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) error) error {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	copied := atomicfile.Agreed(l.path)
+	_, err := os.Lstat(copied)
+	if first := errors.Is(err, fs.ErrNotExist); first {
+		if l.shared.agreed, err = l.readFile(l.path); err == nil {
+			err = l.writeAgreed(l.shared.agreed)
+		}
+	} else if err == nil {
+		l.shared.agreed, err = l.readFile(copied)
+	}
+	if err != nil {
+		return fmt.Errorf("sharing %s: %w", l.what, err)
+	}
+	l.shared.share = share
+	l.shared.file.Path, l.shared.file.Now = l.path, time.Now
+	return nil
+}
+
+func texts[K comparable, T Entry[K]](items []item[K, T]) []json.RawMessage {
+	all := make([]json.RawMessage, len(items))
+	for i, one := range items {
+		all[i] = one.text
+	}
+	return all
+}
+
+func (l *List[K, T]) writeAgreed(items []item[K, T]) error {
+	text, err := json.Marshal(texts(items))
+	if err != nil {
+		return err
+	}
+	return l.Disk.WriteAgreed(l.path, text)
+}
+
+// Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
+// when Receive returns nil. One goroutine calls it with all changes in their order, and again with the last
+// ones after a crash. An error is the disk's, and worth another try. A change that is not understood is
+// logged and passed over.
+func (l *List[K, T]) Receive(data []byte) error {
+	var d delta[K, json.RawMessage]
+	err := json.Unmarshal(data, &d)
+	set := make([]item[K, T], len(d.Set))
+	for i := 0; i < len(set) && err == nil; i++ {
+		set[i], err = l.parse(d.Set[i])
+	}
+	if err != nil {
+		slog.Error("a change by another server can't be understood, and is passed over; is it of a newer version?", "of", l.what, "err", err)
+		return nil
+	}
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	if err := l.apply(delta[K, item[K, T]]{d.Remove, set}); err != nil {
+		return fmt.Errorf("%s: %w", l.what, err)
+	}
+	return nil
+}
+
+// apply applies d to the copy first. If only that is on disk when the server dies, d is received again.
+func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
+	unlock, err := l.Disk.Lock(l.path + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	all, err := l.read()
+	if err != nil {
+		all = slices.Clone(l.shared.agreed)
+		slog.Error("a file can't be used: it is set aside as FILE.unusable, and what all servers have takes its place", "err", err)
+		if err = l.Disk.SetAside(l.path); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	agreed := changed(l.shared.agreed, d, now)
+	all = changed(all, d, now)
+	if err := l.writeAgreed(agreed); err != nil {
+		return err
+	}
+	if err := Save(l.Disk, l.path, texts(all), "  "); err != nil {
+		return err
+	}
+	l.shared.agreed = agreed
+	l.put(values(all))
+	return nil
+}
+
+func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]], now time.Time) []item[K, T] {
+	gone := make(map[K]bool, len(d.Remove)+len(d.Set))
+	for _, key := range d.Remove {
+		gone[key] = true
+	}
+	for _, one := range d.Set {
+		gone[one.value.Key()] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(items), func(one item[K, T]) bool { return gone[one.value.Key()] })
+	return unexpired(append(kept, d.Set...), now)
+}
+
+// proposal is what change comes to, or nil for nothing.
+func (l *List[K, T]) proposal(change func([]T) ([]T, error)) ([]byte, error) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	items, err := l.read()
+	if err != nil {
+		return nil, err
+	}
+	before, err := encoded(values(items))
+	if err != nil {
+		return nil, err
+	}
+	all, err := change(values(items))
+	if err != nil {
+		return nil, err
+	}
+	after, err := encoded(all)
+	if err != nil {
+		return nil, err
+	}
+	data, whole, err := difference(before, after)
+	if err == nil && !whole {
+		err = atomicfile.ErrTooLarge
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.what, err)
+	}
+	return data, nil
+}
+
+func encoded[K comparable, T Entry[K]](all []T) ([]item[K, T], error) {
+	items := make([]item[K, T], len(all))
+	for i, one := range all {
+		text, err := json.Marshal(one)
+		if err != nil {
+			return nil, err
+		}
+		items[i] = item[K, T]{one, text}
+	}
+	return items, nil
+}
+
+// difference gives the delta that makes after of before, nil for none; or a part of it, if it is too large for
+// one proposal.
+func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []byte, whole bool, err error) {
+	old, kept := make(map[K][]byte, len(before)), make(map[K]bool, len(after))
+	for _, one := range before {
+		old[one.value.Key()] = one.text
+	}
+	var d delta[K, json.RawMessage]
+	size := 0
+	add := func(bytes int) bool { size += bytes + 10; return size < atomicfile.MaxProposal }
+	for _, one := range after {
+		key := one.value.Key()
+		kept[key] = true
+		if text, ok := old[key]; (!ok || !sameJSON(text, one.text)) && add(len(one.text)) {
+			d.Set = append(d.Set, one.text)
+		}
+	}
+	for _, one := range before {
+		if key := one.value.Key(); !kept[key] && add(100) {
+			d.Remove = append(d.Remove, key)
+		}
+	}
+	whole = size < atomicfile.MaxProposal
+	if len(d.Set)+len(d.Remove) > 0 {
+		data, err = json.Marshal(d)
+	}
+	return data, whole, err
+}
+
+// sameJSON compares two values but for white space.
+func sameJSON(a, b []byte) bool {
+	var x, y bytes.Buffer
+	return errors.Join(json.Compact(&x, a), json.Compact(&y, b)) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+// Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
+// file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
+// a stat where the file has not changed. Where the cluster has changed the same entry meanwhile, that counts.
+func (l *List[K, T]) Edited() (data []byte, ok bool) {
+	file := &l.shared.file
+	if !file.Due() {
+		return nil, false
+	}
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	state := file.Look()
+	stamp, err := atomicfile.Stat(l.path)
+	var all []item[K, T]
+	if err == nil {
+		all, err = l.read()
+	}
+	if err == nil {
+		var whole bool
+		data, whole, err = difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), all)
+		if data == nil && !whole {
+			err = fmt.Errorf("%s: an entry has over %d bytes", l.path, atomicfile.MaxProposal)
+		}
+	}
+	switch {
+	case err != nil:
+		if again := file.Failed(state, err); !again {
+			slog.Error("a file can't be used; what was last read stays in force", "err", err)
+		}
+	case data == nil:
+		file.Read(stamp)
+	}
+	return data, data != nil && err == nil
+}

@@ -1,0 +1,325 @@
+package keys
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"whoelse/internal/atomicfile"
+
+	"github.com/gliderlabs/ssh"
+)
+
+// delta is a change of the file's lines, as it is proposed to the servers that share it. Receiving it again
+// changes nothing. Comments, blank lines and the order of lines are each server's own.
+type delta struct {
+	Remove []string `json:"remove,omitempty"`
+	Add    []string `json:"add,omitempty"` // those that are not there, at the end
+}
+
+// Share has changes of the file go through a log that all servers of a cluster follow: they are not written,
+// but proposed to share, which calls Receive for them on each server. See jsonfile.List's Share, which says
+// what share has to do. It is called before the registry is used.
+func (r *Registry) Share(share func(change func() (data []byte, err error)) error) error {
+	r.updating.Lock()
+	defer r.release()
+	r.agreed = r.table.raw
+	copied, err := r.store.Read(atomicfile.Agreed(r.path))
+	if err == nil && !copied.Stamp.Exists() {
+		err = r.store.WriteAgreed(r.path, r.agreed)
+	} else if err == nil && !bytes.Equal(copied.Data, r.agreed) {
+		r.agreed = copied.Data
+	}
+	if err != nil {
+		return fmt.Errorf("sharing authorized_keys: %w", err)
+	}
+	r.share = share
+	r.unsynced = true // a crash may have come between writing the file and syncing its folder
+	return nil
+}
+
+// sharedLines gives the file in lines, each with the text that is shared of it: "" for comments, blank lines, and what is
+// longer than any line in force; otherwise valid UTF-8, as JSON has it.
+func sharedLines(file []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for whole := range bytes.Lines(file) {
+			text := ""
+			if t := bytes.TrimPrefix(withoutEnd(whole), bom); hasEntry(t) && len(t) <= lineMax {
+				text = strings.ToValidUTF8(string(t), "\ufffd")
+			}
+			if !yield(text, whole) {
+				return
+			}
+		}
+	}
+}
+
+func lineSet(file []byte) map[string]bool {
+	set := make(map[string]bool, bytes.Count(file, []byte("\n")))
+	for text := range sharedLines(file) {
+		set[text] = true
+	}
+	delete(set, "")
+	return set
+}
+
+// differenceOf gives what makes the lines of after from those of before.
+func differenceOf(before, after []byte) (d delta) {
+	if bytes.HasSuffix(before, []byte("\n")) && bytes.HasPrefix(after, before) { // as with each claim
+		before, after = nil, after[len(before):]
+	}
+	old, kept := lineSet(before), map[string]bool{"": true}
+	for text := range sharedLines(after) {
+		if !old[text] && !kept[text] {
+			d.Add = append(d.Add, text)
+		}
+		kept[text] = true
+	}
+	for text := range sharedLines(before) {
+		if !kept[text] {
+			d.Remove = append(d.Remove, text)
+			kept[text] = true
+		}
+	}
+	return d
+}
+
+// bounded cuts d to what fits into one proposal, and reports whether it did already.
+func (d delta) bounded() (part delta, whole bool) {
+	size := 0
+	fits := func(text string) bool { size += len(text) + 10; return size < atomicfile.MaxProposal }
+	for _, text := range d.Remove {
+		if fits(text) {
+			part.Remove = append(part.Remove, text)
+		}
+	}
+	for _, text := range d.Add {
+		if fits(text) {
+			part.Add = append(part.Add, text)
+		}
+	}
+	return part, size < atomicfile.MaxProposal
+}
+
+func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
+
+// applied gives the file with d's changes.
+func (d delta) applied(file []byte) []byte {
+	gone, there := make(map[string]bool, len(d.Remove)), make(map[string]bool, len(d.Add))
+	for _, text := range d.Remove {
+		gone[text] = true
+	}
+	for _, text := range d.Add {
+		there[text] = false
+	}
+	t := table{raw: make([]byte, 0, len(file))}
+	for text, whole := range sharedLines(file) {
+		if text != "" && gone[text] {
+			continue
+		}
+		t.raw = append(t.raw, whole...)
+		if _, wanted := there[text]; wanted {
+			there[text] = true
+		}
+	}
+	var fresh strings.Builder
+	for _, text := range d.Add {
+		if !there[text] {
+			fresh.WriteString(text + "\n")
+			there[text] = true
+		}
+	}
+	if fresh.Len() == 0 {
+		return t.raw
+	}
+	return t.with(fresh.String())
+}
+
+// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they all have.
+func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
+	for range editAttempts {
+		edited := false
+		err := r.share(func() (data []byte, err error) {
+			data, edited, err = r.proposal(edit)
+			return data, err
+		})
+		if err != nil || !edited {
+			return err
+		}
+	}
+	return fmt.Errorf("authorized_keys: %w", atomicfile.ErrChanged)
+}
+
+// proposal is what edit comes to, or nil for nothing; or, with edited, what has to be shared before.
+func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, edited bool, err error) {
+	r.updating.Lock()
+	defer r.release()
+	r.awaitSettled()
+	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
+	if data, edited = r.edited(); edited {
+		return data, true, nil
+	}
+	if data, err = edit(r.table); err != nil {
+		return nil, false, err
+	}
+	d := differenceOf(r.table.raw, data)
+	if d.empty() {
+		return nil, false, nil
+	}
+	if _, whole := d.bounded(); !whole {
+		return nil, false, errors.New("authorized_keys: these are too many lines for one change; change fewer at once")
+	}
+	data, err = json.Marshal(d)
+	return data, false, err
+}
+
+// Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
+// when Receive returns nil. One goroutine calls it with all changes in their order, and again with the last
+// ones after a crash. An error is the disk's, and worth another try. A change that is not understood is
+// logged and passed over.
+//
+// A line that was edited into this server's file for a nick that nobody held, and that a change gives to
+// another key before the others have that line, is dropped. The log names it.
+func (r *Registry) Receive(data []byte) error {
+	var d delta
+	err := json.Unmarshal(data, &d)
+	for _, text := range slices.Concat(d.Remove, d.Add) {
+		if err == nil && (strings.Contains(text, "\n") || !hasEntry([]byte(text))) {
+			err = errors.New("it has what is no line of the file")
+		}
+	}
+	if err != nil {
+		r.log.Error("authorized_keys: a change by another server can't be understood, and is passed over", "err", err)
+		return nil
+	}
+	r.updating.Lock()
+	defer r.release()
+	// The copy comes first: if only that is on disk when the server dies, d is received again.
+	agreed := d.applied(r.agreed)
+	if err := r.store.WriteAgreed(r.path, agreed); err != nil {
+		return fmt.Errorf("authorized_keys: %w", err)
+	}
+	mine := r.offered != nil && bytes.Equal(data, r.offered)
+	edit := func(t *table) ([]byte, error) {
+		file := d.applied(t.raw)
+		if !mine && !bytes.Equal(t.raw, r.agreed) {
+			file = r.overtaken(t, agreed, d).applied(file)
+		}
+		return file, nil
+	}
+	err = r.changeFile(edit)
+	if err != nil && r.file.Failing() {
+		err = r.replaceUnusable(edit)
+	}
+	if err != nil {
+		return err
+	}
+	if r.agreed = agreed; bytes.Equal(agreed, r.table.raw) {
+		r.agreed = r.table.raw // once in memory
+	}
+	return nil
+}
+
+// overtaken gives the lines of t to drop, which agreed does not have, since d gives their nick or key to others.
+func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
+	var given []*line
+	for _, text := range d.Add {
+		if l := parseLine(0, []byte(text)); l.key != nil && l.Nick != "" {
+			given = append(given, l)
+		}
+	}
+	shared := lineSet(agreed)
+	var before *table // parsed when it is needed, which takes long
+	for text, whole := range sharedLines(t.raw) {
+		if shared[text] || text == "" {
+			continue
+		}
+		l := parseLine(0, withoutEnd(whole))
+		if l.key == nil || l.Nick == "" {
+			continue
+		}
+		for _, other := range given {
+			sameKey := ssh.KeysEqual(l.key, other.key)
+			if sameKey == (l.Nick == other.Nick) {
+				continue
+			}
+			if before == nil {
+				before = parseTable(r.agreed)
+			}
+			if !sameKey && len(before.byNick[l.Nick]) > 0 { // several keys of one nick are an operator's decision
+				continue
+			}
+			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave the nick, or the key, "+
+				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key), "held by", other.Nick)
+			dropped.Remove = append(dropped.Remove, text)
+			break
+		}
+	}
+	return dropped
+}
+
+// replaceUnusable makes the file again, of what is in force, where it is gone, can't be read or is not safe.
+// What is in its place is set aside. r.updating is held.
+func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
+	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, and what is in force takes its place")
+	data, err := edit(r.table)
+	if err == nil {
+		err = r.store.SetAside(r.path)
+	}
+	if err == nil {
+		err = r.store.Write(r.path, data)
+	}
+	var stamp atomicfile.Stamp
+	if err == nil {
+		stamp, err = atomicfile.Stat(r.path)
+	}
+	if err != nil {
+		return fmt.Errorf("authorized_keys: %w", err)
+	}
+	r.install(atomicfile.File{Path: r.path, Data: data, Stamp: stamp}, true)
+	return nil
+}
+
+// Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
+// file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
+// a stat where the file has not changed.
+//
+// A file without any line is taken for an accident, such as an editor on a full disk, and gets the lines that
+// all servers have.
+func (r *Registry) Edited() (data []byte, ok bool) {
+	r.refresh()
+	r.updating.Lock()
+	defer r.release()
+	return r.edited()
+}
+
+// edited is Edited by what was last read. r.updating is held.
+func (r *Registry) edited() (data []byte, ok bool) {
+	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
+		return nil, false
+	}
+	if len(r.table.entries) == 0 && len(lineSet(r.agreed)) > 1 {
+		r.log.Error("authorized_keys had no line left, and gets those of all servers again; to remove keys, use whoelse keys remove")
+		if err := r.changeFile(func(*table) ([]byte, error) { return r.agreed, nil }); err != nil {
+			r.log.Error("authorized_keys can't be made again", "err", err)
+		}
+		return nil, false
+	}
+	d := differenceOf(r.agreed, r.table.raw)
+	if d.empty() {
+		r.agreed = r.table.raw
+		return nil, false
+	}
+	part, _ := d.bounded()
+	data, err := json.Marshal(part)
+	if err != nil {
+		r.log.Error("authorized_keys: an edit can't be shared", "err", err)
+		return nil, false
+	}
+	r.offered = data
+	return data, true
+}

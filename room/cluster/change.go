@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"whoelse/room"
+)
+
+// changeTries is how often a change is tried that other servers get ahead of.
+const changeTries = 20
+
+var (
+	docEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
+	docSeed     = maphash.MakeSeed()
+)
+
+// stateSubject is the subject of a document's changes, which no other document has.
+func (c *Cluster) stateSubject(doc string) string {
+	return c.subject("log", "state", strings.ToLower(docEncoding.EncodeToString([]byte(doc))))
+}
+
+// Change changes a document that all servers have alike, one change of it after the other over all of
+// them. change is called when this server's files have the document as it is; it returns what the
+// [Receive] functions of all servers then get, nil where there is nothing to do. If another server was
+// faster it is called again. Change returns when this server has received it.
+//
+// Errors are those of change, [room.ErrCluster] (nothing was changed), [room.ErrUncertain] (it may be, here too), and
+// [room.ErrConflict]. It must not be called by what the stream calls.
+func (c *Cluster) Change(doc string, change func() (data []byte, err error)) error {
+	if !docName.MatchString(doc) {
+		return fmt.Errorf("%w: a document called %.50q", room.ErrInvalid, doc)
+	}
+	turn := c.turns[maphash.String(docSeed, doc)%uint64(len(c.turns))]
+	select {
+	case turn <- struct{}{}:
+	case <-time.After(patience):
+		return fmt.Errorf("%w: other changes wait", room.ErrCluster)
+	}
+	defer func() { <-turn }()
+	for n := range changeTries {
+		again, err := c.changeOnce(doc, change)
+		if !again {
+			return err
+		}
+		c.wait(time.Duration(rand.Int64N(int64(n+1) * int64(2*time.Millisecond))))
+	}
+	return room.ErrConflict
+}
+
+// changeOnce is one try of Change. again says that another server was faster.
+func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again bool, err error) {
+	if err := c.following.trouble(); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(c.ending, patience)
+	defer cancel()
+	subject := c.stateSubject(doc)
+	last, err := c.catchUp(ctx, subject)
+	if err != nil {
+		return false, err
+	}
+	data, err := change()
+	if err != nil || data == nil {
+		return false, err
+	}
+	msg, err := c.message(subject, &room.Event{
+		Message: room.Message{ID: room.NextID("", time.Now()), Time: time.Now(), Kind: room.KindState},
+		Doc:     doc, Data: data,
+	})
+	if err != nil {
+		return false, err
+	}
+	seq, err := c.propose(ctx, msg, last)
+	if conflicts(err) {
+		return true, nil
+	}
+	if err == nil && c.following.reach(ctx, seq) != nil {
+		err = fmt.Errorf("%w: it is stored, and this server is behind", room.ErrUncertain)
+	}
+	return false, err
+}
+
+// catchUp returns the number of the newest message on a subject, once this server has it. Where the stream
+// has none any more this server has to be where the stream begins.
+func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err error) {
+	msg, err := c.stream.GetLastMsgForSubject(ctx, subject)
+	var info *jetstream.StreamInfo
+	due := uint64(0)
+	switch {
+	case err == nil:
+		last, due = msg.Sequence, msg.Sequence
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		if info, err = c.stream.Info(ctx); err == nil && info.State.FirstSeq > 0 {
+			due = info.State.FirstSeq - 1
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	return last, c.following.reach(ctx, due)
+}
+
+// propose publishes msg if last is still the newest message on its subject. Without an answer it is published
+// once more, which stores it once.
+func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq uint64, err error) {
+	maybe := false
+	for range 2 {
+		once, cancel := context.WithTimeout(ctx, resendAfter)
+		var ack *jetstream.PubAck
+		ack, err = c.js.PublishMsg(once, msg, jetstream.WithExpectLastSequencePerSubject(last))
+		cancel()
+		if err == nil {
+			c.publishing.stored(ack.Sequence)
+			return ack.Sequence, nil
+		}
+		if refused(err) {
+			break
+		}
+		maybe = maybe || !unheard(err)
+	}
+	switch {
+	case maybe:
+		return 0, fmt.Errorf("%w: %w", room.ErrUncertain, err)
+	case conflicts(err):
+		return 0, err
+	}
+	return 0, fmt.Errorf("%w: %w", room.ErrCluster, err)
+}
+
+// conflicts reports whether the stream has a newer message on the subject than was expected.
+func conflicts(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}

@@ -1,0 +1,229 @@
+// Package cluster joins servers into one chat over a NATS JetStream stream, which the operator runs. The
+// stream is the log of all: it gives every event its place, and each server follows it into a log of its
+// own, from which its histories and its room are made as on a single server. See docs/cluster.md.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"whoelse/room"
+	"whoelse/room/internal/jsonl"
+)
+
+// patience is how long the engine may take for an answer, until who waits for it is told.
+const patience = 3 * time.Second
+
+// headerRoom is what a message has besides the line, at most, in bytes.
+const headerRoom = 4 << 10
+
+// Options are how a server takes part in a cluster. Log is needed.
+type Options struct {
+	URLs      []string      // of the engine: nats://HOST:PORT
+	Creds     string        // a file with credentials of the engine; "": none
+	TLSCA     string        // a file with the certificates to trust instead of the system's; "": the system's
+	Name      string        // of the cluster; "": whoelse
+	Node      string        // of this server, unlike all others; "": it only looks, as a command does
+	Replicas  int           // on how many of the engine's servers the stream is kept; 0: 3
+	Keep      time.Duration // how long the stream keeps an event; 0: 7 days
+	Bound     string        // a file in the data folder that notes which stream the folder follows
+	First     uint64        // number of the stream's first event when it is created; 0: 1
+	Log       *slog.Logger
+	OnTrouble func(error) // is told why this server can't go on without its operator; nil: only the log is
+}
+
+// Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
+// the [room.Peers] of its server's room.
+type Cluster struct {
+	opts   Options
+	run    string // marks what this process publishes
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	id     time.Time // when the stream was created: another one has another time
+
+	ending  context.Context
+	end     context.CancelCauseFunc
+	running sync.WaitGroup
+	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
+
+	down       atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
+	publishing publisher
+	following  follower
+	rosters    rosters
+}
+
+var (
+	_ room.Log   = (*Cluster)(nil)
+	_ room.Peers = (*Cluster)(nil)
+)
+
+// token is what can be a part of a subject, and of the name of a stream.
+var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
+
+// Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
+// reached, for half a minute or until ctx is over; what the operator has to change is an error at once.
+func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	if opts.Name == "" {
+		opts.Name = "whoelse"
+	}
+	if opts.Replicas == 0 {
+		opts.Replicas = 3
+	}
+	if opts.Keep == 0 {
+		opts.Keep = 7 * 24 * time.Hour
+	}
+	if !token.MatchString(opts.Name) || opts.Node != "" && !token.MatchString(opts.Node) {
+		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
+			"at most 32; choose others", opts.Name, opts.Node)
+	}
+	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text()}
+	for i := range c.turns {
+		c.turns[i] = make(chan struct{}, 1)
+	}
+	c.ending, c.end = context.WithCancelCause(context.Background())
+	c.publishing.init()
+	c.following.init()
+	c.rosters.init()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err := c.connect(ctx)
+	if err == nil {
+		err = c.again(ctx, "the engine does not answer yet", c.open)
+	}
+	if err == nil {
+		err = c.listen()
+	}
+	if err != nil {
+		c.end(errClosed)
+		if c.nc != nil {
+			c.nc.Close()
+		}
+		return nil, fmt.Errorf("cluster %s: %w", opts.Name, err)
+	}
+	return c, nil
+}
+
+var errClosed = errors.New("the server is stopping")
+
+// again calls try until it succeeds, fails for good, or ctx is over.
+func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
+	for n := 0; ; n++ {
+		once, cancel := context.WithTimeout(ctx, patience)
+		final, err := try(once)
+		cancel()
+		if err == nil || final {
+			return err
+		}
+		if n == 0 {
+			c.log.Info("cluster: "+waiting+"; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (c *Cluster) connect(ctx context.Context) error {
+	options := []nats.Option{
+		nats.Name("whoelse " + c.opts.Node),
+		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(), // the operator may be changing it
+		nats.Timeout(2 * time.Second), nats.FlusherTimeout(patience),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			now := time.Now()
+			c.down.Store(&now)
+			if c.ending.Err() == nil {
+				c.log.Error("cluster: the connection to the engine broke; nothing can be sent until it is back", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			c.down.Store(nil)
+			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			c.log.Warn("cluster: the engine reports an error", "error", err)
+		}),
+	}
+	if c.opts.Creds != "" {
+		options = append(options, nats.UserCredentials(c.opts.Creds))
+	}
+	if c.opts.TLSCA != "" {
+		options = append(options, nats.RootCAs(c.opts.TLSCA))
+	}
+	return c.again(ctx, "the engine can't be reached yet", func(context.Context) (final bool, err error) {
+		c.nc, err = nats.Connect(strings.Join(c.opts.URLs, ","), options...)
+		switch {
+		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
+			return true, fmt.Errorf("the engine refuses the credentials: %w; see --cluster-creds", err)
+		case err != nil:
+			return false, fmt.Errorf("the engine can't be reached: %w; start it, or see --cluster", err)
+		}
+		if got, need := c.nc.MaxPayload(), int64(jsonl.MaxLine+headerRoom); got < need {
+			c.nc.Close()
+			return true, fmt.Errorf("the engine takes messages of at most %d bytes (max_payload), and %d are needed; "+
+				"raise max_payload in its configuration", got, need)
+		}
+		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
+		return true, err
+	})
+}
+
+// subject is the cluster's subject of these parts.
+func (c *Cluster) subject(parts ...string) string {
+	return c.opts.Name + "." + strings.Join(parts, ".")
+}
+
+// Node implements [room.Peers].
+func (c *Cluster) Node() string { return c.opts.Node }
+
+// Probe asks whether this server can take messages at the moment: it is connected, and follows the
+// stream up to where it ends now, which is waited for until ctx is over.
+func (c *Cluster) Probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := c.following.trouble(); err != nil {
+		return err
+	}
+	if !c.nc.IsConnected() {
+		return fmt.Errorf("%w: not connected to the engine", room.ErrCluster)
+	}
+	info, err := c.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	return c.following.reach(ctx, info.State.LastSeq)
+}
+
+// Close says that this server leaves, waits until what was appended is answered and followed, as long as
+// that is possible, and ends the connection. Later appends fail.
+func (c *Cluster) Close() error {
+	c.sayBye()
+	c.publishing.close()
+	c.publishing.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if c.following.started() {
+		_ = c.following.reach(ctx, c.publishing.acked()) // what is missing comes with the next start
+	}
+	c.end(errClosed)
+	c.running.Wait()
+	_ = c.nc.FlushTimeout(time.Second) // the roster that says so; it is no loss
+	c.nc.Close()
+	return nil
+}

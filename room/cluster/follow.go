@@ -1,0 +1,451 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"whoelse/internal/atomicfile"
+	"whoelse/room"
+	"whoelse/room/log"
+)
+
+// maxBatch is how many events are made durable together at most.
+const maxBatch = 1000
+
+// retryAfter is how long after trouble it is tried again.
+const retryAfter = time.Second
+
+// Local is this server's own log and histories.
+type Local interface {
+	// Commit makes entries durable and hands them on. After an error it is called again with the same.
+	Commit(entries []room.Entry) error
+	Last() uint64   // number of the last event that is there
+	LastID() string // the greatest ID of all events
+}
+
+// Receive makes a change of the document doc durable in this server's files. It may be called again with
+// the same. After an error it is called again, unless that wraps [room.ErrInvalid]: nothing can be made of
+// data.
+type Receive = func(doc string, data []byte) error
+
+// follower copies the stream into the local log.
+type follower struct {
+	local  Local
+	states map[string]Receive
+
+	// The goroutine of consume alone has these.
+	next   uint64 // number of the message that comes next
+	lastID string // of the event before
+
+	mu      sync.Mutex    // guards what follows
+	applied uint64        // everything up to this message is in the local log
+	moved   chan struct{} // is closed when applied changes
+	err     error         // why nothing can be followed at the moment
+}
+
+func (f *follower) init() { f.moved = make(chan struct{}) }
+
+// started reports whether anything is followed.
+func (f *follower) started() bool { return f.local != nil }
+
+// trouble is why this server can't follow the stream now, nil if it can.
+func (f *follower) trouble() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// move notes that all up to the message seq is in the local log.
+func (f *follower) move(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applied = seq
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+func (f *follower) at() (applied uint64, moved chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.applied, f.moved
+}
+
+// reach waits until all up to the message seq is in the local log.
+func (f *follower) reach(ctx context.Context, seq uint64) error {
+	for {
+		applied, moved := f.at()
+		if applied >= seq {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: this server is %d events behind", room.ErrCluster, seq-applied)
+		}
+	}
+}
+
+// Follow copies the stream into local from where that ends, until Close, and begins to publish. It is called once. The key of
+// states is the name of a document, or what is before the "/" in it: a change is received before its event
+// is committed. The error says what the operator has to do where local can't go on with this stream.
+func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Receive) error {
+	f := &c.following
+	f.local, f.states = local, states
+	f.next, f.lastID = local.Last()+1, local.LastID()
+	f.move(local.Last())
+	if err := c.bind(); err != nil {
+		return err
+	}
+	if err := c.again(ctx, "the stream does not answer yet", func(ctx context.Context) (bool, error) {
+		err := c.continues(ctx)
+		return errors.Is(err, errStuck), err
+	}); err != nil {
+		return err
+	}
+	c.running.Go(c.consume)
+	c.publishing.running.Go(c.publish)
+	return nil
+}
+
+// bound is what the file Options.Bound holds.
+type bound struct {
+	Stream  string    `json:"stream"`
+	Created time.Time `json:"created"`
+}
+
+// bind makes sure that the data folder has followed this stream and no other.
+func (c *Cluster) bind() error {
+	b, err := os.ReadFile(c.opts.Bound)
+	if errors.Is(err, fs.ErrNotExist) {
+		if n := c.following.local.Last(); n > 0 {
+			return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
+				"or bring it in first: whoelse cluster import", n, c.opts.Name)
+		}
+		return c.Bind(c.opts.Bound)
+	}
+	var is bound
+	if err == nil {
+		err = json.Unmarshal(b, &is)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; put back the one that a backup has", c.opts.Bound, err)
+	}
+	if is.Stream != c.streamName() || !is.Created.Equal(c.id) {
+		return fmt.Errorf("the data folder follows the stream %s of %v, and this is %s of %v; connect to the engine that has it, "+
+			"or start with an empty data folder", is.Stream, is.Created, c.streamName(), c.id)
+	}
+	return nil
+}
+
+// Bind notes in the file path that its data folder follows this cluster's stream.
+func (c *Cluster) Bind(path string) error {
+	b, err := json.Marshal(bound{c.streamName(), c.id})
+	if err != nil {
+		return err
+	}
+	return atomicfile.Store{}.Write(path, append(b, '\n'))
+}
+
+// errStuck is wrapped where only the operator can help.
+var errStuck = errors.New("this server can't go on")
+
+// continues makes sure that the stream goes on where the local log ends.
+func (c *Cluster) continues(ctx context.Context) error {
+	info, err := c.stream.Info(ctx)
+	next, st := c.following.next, jetstream.StreamState{}
+	if info != nil {
+		st = info.State
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
+	case err != nil:
+		return err
+	case !info.Created.Equal(c.id):
+		return fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
+			"or start with an empty data folder", errStuck, c.streamName())
+	case st.LastSeq+1 < next:
+		return fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
+			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
+	case st.FirstSeq > next:
+		return fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
+			"keeps events; restore its data folder from a backup of another server, which is newer", errStuck, st.FirstSeq, next-1)
+	}
+	return nil
+}
+
+// consume follows the stream until Close.
+func (c *Cluster) consume() {
+	for c.ending.Err() == nil {
+		err := c.copy(c.ending)
+		if errors.Is(err, errStuck) {
+			c.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+			c.log.Error("cluster: nothing is followed any more", "error", err)
+			if c.opts.OnTrouble != nil {
+				c.opts.OnTrouble(err)
+			}
+			return
+		}
+		c.wait(pause)
+	}
+}
+
+// wait waits, and reports false when this server is stopping.
+func (c *Cluster) wait(d time.Duration) bool {
+	select {
+	case <-c.ending.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (c *Cluster) setTrouble(err error) {
+	c.following.mu.Lock()
+	defer c.following.mu.Unlock()
+	c.following.err = err
+}
+
+// copy follows the stream until something goes wrong.
+func (c *Cluster) copy(ctx context.Context) error {
+	once, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := c.continues(once); err != nil {
+		return err
+	}
+	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.following.next,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch), jetstream.PullExpiry(10*time.Second),
+		jetstream.PullHeartbeat(time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return err
+	}
+	arrived := make(chan jetstream.Msg, maxBatch)
+	failed := make(chan error, 1)
+	var pumping sync.WaitGroup
+	pumping.Go(func() {
+		for {
+			msg, err := messages.Next()
+			if err != nil {
+				failed <- err
+				close(arrived)
+				return
+			}
+			arrived <- msg
+		}
+	})
+	defer pumping.Wait()
+	defer func() {
+		messages.Stop()
+		for range arrived { // what comes again
+		}
+	}()
+	for {
+		var batch []jetstream.Msg
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case msg, ok := <-arrived:
+			if !ok {
+				return <-failed
+			}
+			batch = append(batch, msg)
+		}
+		for len(arrived) > 0 && len(batch) < maxBatch {
+			if msg, ok := <-arrived; ok {
+				batch = append(batch, msg)
+			}
+		}
+		if err := c.take(batch); err != nil {
+			return err
+		}
+	}
+}
+
+// take brings messages into the local log.
+func (c *Cluster) take(batch []jetstream.Msg) error {
+	f := &c.following
+	var entries []room.Entry
+	var err error
+	next, lastID := f.next, f.lastID
+	for _, msg := range batch {
+		var meta *jetstream.MsgMetadata
+		if meta, err = msg.Metadata(); err != nil {
+			break
+		}
+		seq := meta.Sequence.Stream
+		if seq < next {
+			continue
+		}
+		if seq > next {
+			err = c.missing(next, seq)
+			if err != nil {
+				break
+			}
+		}
+		var e *room.Event
+		if e, err = c.read(msg, meta.Timestamp, lastID); err != nil {
+			if errors.Is(err, errStuck) {
+				break
+			}
+			c.log.Error("cluster: what is in the stream is no event, on no server", "number", seq, "error", err)
+			err = nil
+		} else {
+			lastID = e.ID
+			entries = append(entries, room.Entry{Seq: seq, Event: e})
+		}
+		next = seq + 1
+	}
+	if next == f.next {
+		return err
+	}
+	if stopped := c.commit(entries); stopped != nil {
+		return stopped
+	}
+	f.next, f.lastID = next, lastID
+	f.move(next - 1)
+	return err
+}
+
+// missing says what it means that the message seq came where next was due: messages in between that are not in
+// the stream any more are lost to this server; others come again.
+func (c *Cluster) missing(next, seq uint64) error {
+	ctx, cancel := context.WithTimeout(c.ending, patience)
+	defer cancel()
+	if err := c.continues(ctx); err != nil {
+		return err
+	}
+	for ; next < seq; next++ {
+		_, err := c.stream.GetMsg(ctx, next)
+		if err == nil {
+			return fmt.Errorf("%d came after %d", seq, next-1)
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// read makes the event of a message, with the ID and time that it has on every server.
+func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*room.Event, error) {
+	if log.IsNewer(msg.Data()) {
+		return nil, fmt.Errorf("%w: another server is of a newer version; upgrade this one", errStuck)
+	}
+	e, ok := log.ParseEvent(msg.Data())
+	if !ok {
+		return nil, errors.New("it is no line of a log")
+	}
+	want := c.subject("log", "event")
+	if e.Kind == room.KindState {
+		want = c.stateSubject(e.Doc)
+	}
+	if msg.Subject() != want {
+		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
+	}
+	stamp(e, msg.Headers(), stored, lastID)
+	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(nats.MsgIdHdr), c.opts.Node+"/"+c.run+"/") {
+		e.Tag = formerTag
+	}
+	_, err := log.AppendLine(nil, 0, e)
+	return e, err
+}
+
+// formerTag is the Tag of what an earlier run of this server appended: nothing waits for it.
+const formerTag = "-"
+
+// stamp gives e the ID and the time that follow from the log alone: they are the same on every server. The
+// time is by the clock of the stream, so that of the node which published does not matter.
+func stamp(e *room.Event, h nats.Header, stored time.Time, lastID string) {
+	e.Tag = e.ID
+	if node := h.Get(headerNode); token.MatchString(node) {
+		e.Node = node
+	}
+	clock, err := time.Parse(time.RFC3339Nano, h.Get(headerClock))
+	restamp := func(m *room.Message) {
+		lastID = room.NextID(lastID, stored)
+		m.ID = lastID
+		before := clock.Sub(m.Time) // how long it was on its way
+		if err != nil || before < 0 {
+			before = 0
+		}
+		m.Time = stored.Add(-before).UTC().Truncate(time.Millisecond)
+	}
+	for _, receipt := range e.Receipts {
+		restamp(receipt)
+	}
+	restamp(&e.Message)
+}
+
+// docName is what a document can be called.
+var docName = regexp.MustCompile(`^[a-z]{1,32}(/[a-z0-9][a-z0-9._-]{0,31})?$`)
+
+// receive has a change made in this server's files.
+func (c *Cluster) receive(e *room.Event) error {
+	prefix, _, _ := strings.Cut(e.Doc, "/")
+	to := c.following.states[prefix]
+	if to == nil || !docName.MatchString(e.Doc) {
+		c.log.Warn("cluster: a change of something that this version does not know", "doc", e.Doc)
+		return nil
+	}
+	err := to(e.Doc, e.Data)
+	if errors.Is(err, room.ErrInvalid) {
+		c.log.Error("cluster: a change makes no sense, on no server", "doc", e.Doc, "error", err)
+		return nil
+	}
+	return err
+}
+
+// commit receives the changes in a batch and makes the batch durable. It tries until it succeeds; the error says that this
+// server is stopping.
+func (c *Cluster) commit(entries []room.Entry) error {
+	for _, e := range entries {
+		if e.Kind != room.KindState {
+			continue
+		}
+		if err := c.until("a change can't be written to "+e.Doc, func() error { return c.receive(e.Event) }); err != nil {
+			return err
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return c.until("the log can't be written", func() error { return c.following.local.Commit(entries) })
+}
+
+// until calls try until it succeeds. Meanwhile nothing is appended here: it could not be shown.
+func (c *Cluster) until(what string, try func() error) error {
+	for n := 0; ; n++ {
+		err := try()
+		switch {
+		case err == nil && n > 0:
+			c.setTrouble(nil)
+			c.log.Info("cluster: the stream is followed again")
+			return nil
+		case err == nil:
+			return nil
+		case n == 0:
+			c.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
+			c.log.Error("cluster: "+what+"; this server stays behind until it can, and takes no messages", "error", err)
+		}
+		if !c.wait(retryAfter) {
+			return errClosed
+		}
+	}
+}

@@ -1,0 +1,405 @@
+package cluster
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+
+	"whoelse/room"
+)
+
+const (
+	sayEvery   = 3 * time.Second        // a server says who is there
+	sayAfter   = 100 * time.Millisecond // and so long after a change; of many people, longer
+	lostAfter  = 10 * time.Second       // of silence a server counts as lost
+	partPeople = 500                    // people in one message
+	maxPeople  = 100_000                // of one server
+	maxNodes   = 1000
+	maxText    = 1000 // bytes of a reason that somebody gave
+	maxAnswers = 4096 // that wait to be sent; more are not told
+)
+
+// Room is what the other servers' people are shown in; see [room.Room].
+type Room interface {
+	Roster() []room.Presence
+	SetRoster(node string, here []room.Presence, lost bool)
+	Answered(id string, got room.Receipt)
+}
+
+// rosterMessage is a part of who is on one server, as of Seq. Ages are in ms, since clocks differ.
+type rosterMessage struct {
+	V       int      `json:"v"`
+	Run     string   `json:"run"`
+	Seq     uint64   `json:"seq"` // of one run, ever greater
+	Part    int      `json:"part,omitempty"`
+	Parts   int      `json:"parts"`
+	Bye     bool     `json:"bye,omitempty"`     // it stops
+	Applied uint64   `json:"applied,omitempty"` // number of the last event that it has
+	Here    []person `json:"here,omitempty"`
+}
+
+type person struct {
+	Nick     string `json:"nick"`
+	Bot      bool   `json:"bot,omitempty"`
+	Since    int64  `json:"since"`
+	Active   int64  `json:"active"`
+	Away     bool   `json:"away,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Sessions int    `json:"sessions,omitempty"`
+	Quiet    bool   `json:"quiet,omitempty"`
+}
+
+// answerMessage is what became of an event for one recipient.
+type answerMessage struct {
+	V       int          `json:"v"`
+	ID      string       `json:"id"`
+	To      string       `json:"to"`
+	Outcome room.Outcome `json:"outcome"`
+	Reason  string       `json:"reason,omitempty"`
+	Most    int          `json:"most,omitempty"`
+	Err     string       `json:"err,omitempty"`
+}
+
+// rosters are what the servers say of who is there.
+type rosters struct {
+	changed chan struct{}
+	answers chan *nats.Msg
+	least   atomic.Pointer[string] // the least name of the others
+
+	mu   sync.Mutex // guards what follows; also held while the room hears of it, so that it does in order
+	room Room       // nil: not attached
+	seq  uint64     // of what this server said
+	bye  bool
+	of   map[string]*peer
+}
+
+// peer is another server.
+type peer struct {
+	run     string
+	seq     uint64          // of what is complete
+	parts   uint64          // seq of what is not
+	here    []room.Presence // of these parts
+	got     int
+	heard   time.Time
+	people  int
+	applied uint64
+}
+
+func (r *rosters) init() {
+	r.changed, r.answers, r.of = make(chan struct{}, 1), make(chan *nats.Msg, maxAnswers), map[string]*peer{}
+	r.set("", nil, false)
+}
+
+// nickName is what people of another server can be called.
+var nickName = regexp.MustCompile(`^~?[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// listen hears what other servers say.
+func (c *Cluster) listen() error {
+	_, err := c.nc.Subscribe(c.subject("roster", "*"), c.hearRoster)
+	if err == nil && c.opts.Node != "" {
+		_, err = c.nc.Subscribe(c.subject("answer", c.opts.Node), c.hearAnswer)
+	}
+	if err == nil {
+		_, err = c.nc.Subscribe(c.subject("hello"), func(*nats.Msg) { c.RosterChanged() })
+	}
+	if err == nil {
+		err = c.nc.Publish(c.subject("hello"), nil)
+	}
+	return err
+}
+
+// Attach tells r who is on other servers, and them who is on this one, from now until Close. It is called once.
+func (c *Cluster) Attach(r Room) {
+	c.rosters.mu.Lock()
+	c.rosters.room = r
+	c.rosters.mu.Unlock()
+	_ = c.nc.Publish(c.subject("hello"), nil) // else they say it within three seconds
+	c.running.Go(c.sayAll)
+	c.running.Go(func() {
+		for {
+			select {
+			case msg := <-c.rosters.answers:
+				_ = c.nc.PublishMsg(msg) // what is not answered counts as kept
+			case <-c.ending.Done():
+				return
+			}
+		}
+	})
+}
+
+// RosterChanged implements [room.Peers].
+func (c *Cluster) RosterChanged() {
+	select {
+	case c.rosters.changed <- struct{}{}:
+	default:
+	}
+}
+
+// sayAll says who is here, and finds out who is silent.
+func (c *Cluster) sayAll() {
+	for {
+		people := c.say(false)
+		c.expire()
+		if !c.wait(sayAfter * time.Duration(1+people/1000)) {
+			return
+		}
+		select {
+		case <-c.rosters.changed:
+		case <-time.After(sayEvery - sayAfter):
+		case <-c.ending.Done():
+			return
+		}
+	}
+}
+
+func (c *Cluster) sayBye() {
+	if c.opts.Node != "" {
+		c.say(true)
+	}
+}
+
+// say publishes who is here, and returns how many that are.
+func (c *Cluster) say(bye bool) int {
+	rs := &c.rosters
+	rs.mu.Lock()
+	attached := rs.room
+	rs.seq++
+	seq, stopped := rs.seq, rs.bye
+	rs.bye = bye
+	rs.mu.Unlock()
+	if attached == nil || stopped {
+		return 0
+	}
+	var here []person
+	if !bye {
+		here = outward(attached.Roster(), time.Now())
+	}
+	applied, _ := c.following.at()
+	parts := max(1, (len(here)+partPeople-1)/partPeople)
+	for n := range parts {
+		from := n * partPeople
+		b, err := json.Marshal(rosterMessage{
+			V: version, Run: c.run, Seq: seq, Part: n, Parts: parts, Bye: bye, Applied: applied,
+			Here: here[from:min(len(here), from+partPeople)],
+		})
+		if err == nil {
+			err = c.nc.Publish(c.subject("roster", c.opts.Node), b)
+		}
+		if err != nil {
+			break // they hear all of it again
+		}
+	}
+	return len(here)
+}
+
+func outward(here []room.Presence, now time.Time) []person {
+	people := make([]person, 0, len(here))
+	for _, p := range here {
+		people = append(people, person{
+			Nick: p.Nick, Bot: p.Bot, Since: now.Sub(p.Since).Milliseconds(), Active: now.Sub(p.Active).Milliseconds(),
+			Away: p.Away, Reason: p.Reason, Sessions: p.Sessions, Quiet: p.Quiet,
+		})
+	}
+	return people
+}
+
+// inward is the inverse of outward, without what nobody can be.
+func inward(people []person, now time.Time) []room.Presence {
+	here := make([]room.Presence, 0, len(people))
+	ago := func(ms int64) time.Time {
+		return now.Add(-time.Duration(min(max(ms, 0), int64(1e12))) * time.Millisecond) // 30 years
+	}
+	for _, p := range people {
+		if !nickName.MatchString(p.Nick) {
+			continue
+		}
+		here = append(here, room.Presence{
+			Nick: p.Nick, Bot: p.Bot, Online: true, Since: ago(p.Since), Active: ago(p.Active),
+			Away: p.Away, Reason: short(p.Reason), Sessions: min(max(p.Sessions, 0), 1000), Quiet: p.Quiet,
+		})
+	}
+	return here
+}
+
+// short is a text of another server, which can't be too long.
+func short(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText]
+	}
+	return strings.ToValidUTF8(s, string(utf8.RuneError))
+}
+
+// node is the server that a subject names at its end.
+func node(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+
+// hearRoster takes a part of what another server says.
+func (c *Cluster) hearRoster(msg *nats.Msg) {
+	from := node(msg.Subject)
+	var m rosterMessage
+	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version || m.Run == c.run ||
+		m.Parts < 1 || m.Parts > maxPeople/partPeople || m.Part < 0 || m.Part >= m.Parts || len(m.Here) > partPeople {
+		return
+	}
+	if from == c.opts.Node {
+		c.log.Error("cluster: another server has the name of this one; start one of them with another --node", "node", from)
+		return
+	}
+	rs := &c.rosters
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p := rs.of[from]
+	if p == nil {
+		if len(rs.of) == maxNodes {
+			return
+		}
+		p = &peer{}
+		rs.of[from] = p
+	}
+	if p.run != m.Run {
+		*p = peer{run: m.Run}
+	}
+	if m.Bye {
+		delete(rs.of, from)
+		rs.set(from, nil, false)
+		return
+	}
+	if !p.add(&m, time.Now()) {
+		return
+	}
+	rs.set(from, p.here, false)
+	p.here = nil
+}
+
+// add adds a part, and reports whether it was the last one.
+func (p *peer) add(m *rosterMessage, now time.Time) bool {
+	if m.Seq <= p.seq {
+		return false
+	}
+	if m.Part == 0 {
+		p.parts, p.got, p.here = m.Seq, 0, []room.Presence{}
+	}
+	if m.Seq != p.parts || m.Part != p.got {
+		return false
+	}
+	p.got++
+	p.here = append(p.here, inward(m.Here, now)...)
+	p.heard = now
+	if p.got < m.Parts {
+		return false
+	}
+	p.seq, p.people, p.applied = m.Seq, len(p.here), m.Applied
+	return true
+}
+
+// set tells the room who is on another server. mu is held.
+func (r *rosters) set(node string, here []room.Presence, lost bool) {
+	least := "\xff"
+	for name := range r.of {
+		least = min(least, name)
+	}
+	r.least.Store(&least)
+	if r.room != nil {
+		r.room.SetRoster(node, here, lost)
+	}
+}
+
+// expire takes away who was silent for too long.
+func (c *Cluster) expire() {
+	rs := &c.rosters
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for name, p := range rs.of {
+		if time.Since(p.heard) > lostAfter {
+			delete(rs.of, name)
+			c.log.Warn("cluster: a server is silent; its people count as lost", "node", name)
+			rs.set(name, nil, true)
+		}
+	}
+}
+
+// Leads reports whether this server does what one does for all: of those that are there, and so long as it is
+// connected, it has the least name.
+func (c *Cluster) Leads() bool {
+	return c.opts.Node != "" && c.opts.Node <= *c.rosters.least.Load() && c.nc.IsConnected()
+}
+
+// Answer implements [room.Peers].
+func (c *Cluster) Answer(node, id string, got room.Receipt) {
+	if !token.MatchString(node) {
+		return
+	}
+	a := answerMessage{V: version, ID: id, To: got.To, Outcome: got.Outcome, Reason: got.Reason, Most: got.Most}
+	if got.Err != nil {
+		a.Err = got.Err.Error()
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		return
+	}
+	select {
+	case c.rosters.answers <- &nats.Msg{Subject: c.subject("answer", node), Data: b}:
+	default:
+	}
+}
+
+// hearAnswer takes the answer of another server.
+func (c *Cluster) hearAnswer(msg *nats.Msg) {
+	var a answerMessage
+	if json.Unmarshal(msg.Data, &a) != nil || a.V > version || !nickName.MatchString(a.To) ||
+		a.Outcome < 0 || a.Outcome > room.Failed || len(a.ID) > 64 {
+		return
+	}
+	got := room.Receipt{To: a.To, Outcome: a.Outcome, Reason: short(a.Reason), Most: a.Most}
+	if a.Err != "" {
+		got.Err = fmt.Errorf("%w: %s", room.ErrStorage, short(a.Err))
+	} else if a.Outcome == room.Failed {
+		got.Err = errors.Join(room.ErrStorage)
+	}
+	c.rosters.mu.Lock()
+	r := c.rosters.room
+	c.rosters.mu.Unlock()
+	if r != nil {
+		r.Answered(a.ID, got)
+	}
+}
+
+// Node is one server, as the others hear it.
+type Node struct {
+	Name    string        `json:"name"`
+	Leads   bool          `json:"leads,omitempty"`
+	People  int           `json:"people"`
+	Applied uint64        `json:"applied"` // number of the last event that it has
+	Silent  time.Duration `json:"silent"`
+}
+
+// nodes lists the other servers.
+func (c *Cluster) nodes() (list []Node) {
+	c.rosters.mu.Lock()
+	defer c.rosters.mu.Unlock()
+	for name, p := range c.rosters.of {
+		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Silent: time.Since(p.heard)})
+	}
+	return list
+}
+
+func byName(a, b Node) int { return cmp.Compare(a.Name, b.Name) }
+
+// own is how many people are on this server.
+func (r *rosters) own() int {
+	r.mu.Lock()
+	attached := r.room
+	r.mu.Unlock()
+	if attached == nil {
+		return 0
+	}
+	return len(attached.Roster())
+}

@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"whoelse/room"
+)
+
+// Status is how a cluster is, as one of its servers, or a command, sees it.
+type Status struct {
+	Name     string        `json:"name"`
+	Engine   string        `json:"engine"` // the engine's server that this one is connected to
+	Stream   string        `json:"stream"`
+	Created  time.Time     `json:"created"`
+	First    uint64        `json:"first"` // number of the oldest event that the stream has
+	Last     uint64        `json:"last"`
+	Bytes    uint64        `json:"bytes"`
+	Keep     time.Duration `json:"keep"`
+	Leader   string        `json:"leader"` // the engine's server that gives events their places
+	Replicas []Replica     `json:"replicas"`
+	Nodes    []Node        `json:"nodes"`
+	Trouble  string        `json:"trouble,omitempty"` // why this server can't follow
+}
+
+// Replica is another copy of the stream.
+type Replica struct {
+	Name    string `json:"name"`
+	Current bool   `json:"current"`
+	Offline bool   `json:"offline,omitempty"`
+	Lag     uint64 `json:"lag"` // events that it lacks
+}
+
+// Status asks the engine how the stream is. The nodes are those that were heard since Connect: all are
+// within a second, as a rule.
+func (c *Cluster) Status(ctx context.Context) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	info, err := c.stream.Info(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	s := Status{
+		Name: c.opts.Name, Engine: c.nc.ConnectedUrlRedacted(), Stream: c.streamName(), Created: info.Created,
+		First: info.State.FirstSeq, Last: info.State.LastSeq, Bytes: info.State.Bytes, Keep: info.Config.MaxAge,
+		Nodes: c.nodes(),
+	}
+	if info.Cluster != nil {
+		s.Leader = info.Cluster.Leader
+		for _, p := range info.Cluster.Replicas {
+			s.Replicas = append(s.Replicas, Replica{Name: p.Name, Current: p.Current, Offline: p.Offline, Lag: p.Lag})
+		}
+	}
+	if err := c.following.trouble(); err != nil {
+		s.Trouble = err.Error()
+	}
+	if c.following.started() {
+		applied, _ := c.following.at()
+		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, People: c.rosters.own()})
+	}
+	slices.SortFunc(s.Nodes, byName)
+	if len(s.Nodes) > 0 {
+		s.Nodes[0].Leads = true
+	}
+	return s, nil
+}

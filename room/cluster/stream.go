@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// duplicates is for how long the stream knows the ids of its messages: what is published again within
+// that time is stored once.
+const duplicates = 2 * time.Minute
+
+func (c *Cluster) streamName() string { return c.opts.Name + "_LOG" }
+
+// config is how the stream has to be. A full one refuses what is new, rather than losing what is old.
+func (c *Cluster) config() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: c.streamName(), Description: "whoelse: the log of all servers",
+		Subjects: []string{c.subject("log", ">")},
+		Storage:  jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxBytes: -1, MaxMsgSize: -1,
+		MaxAge: c.opts.Keep, Duplicates: min(duplicates, c.opts.Keep), Replicas: c.opts.Replicas,
+		DenyDelete: true, DenyPurge: true, FirstSeq: c.opts.First,
+	}
+}
+
+// open finds the stream, or creates it.
+func (c *Cluster) open(ctx context.Context) (final bool, err error) {
+	stream, err := c.js.Stream(ctx, c.streamName())
+	if errors.Is(err, jetstream.ErrStreamNotFound) && c.opts.Node != "" {
+		stream, err = c.js.CreateStream(ctx, c.config())
+		if err == nil {
+			c.log.Info("cluster: created the stream", "stream", c.streamName(), "replicas", c.opts.Replicas, "keep", c.opts.Keep)
+		}
+	}
+	if err != nil {
+		return explain(c, err)
+	}
+	c.stream = stream
+	info := stream.CachedInfo()
+	c.id = info.Created
+	if differ := differences(info.Config, c.config()); len(differ) > 0 && c.opts.Node != "" {
+		return true, fmt.Errorf("the stream %s is not as this server needs it:\n  %s", c.streamName(), strings.Join(differ, "\n  "))
+	}
+	return true, nil
+}
+
+// explain says what an error of the engine means, and whether waiting is no help.
+func explain(c *Cluster, err error) (final bool, _ error) {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return true, fmt.Errorf("the engine runs without JetStream (%w); switch it on in its configuration, for this account", err)
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return true, fmt.Errorf("there is no stream %s; the first server that joins the cluster creates it", c.streamName())
+	case errors.As(err, &api) && api.Code < 500 && api.ErrorCode != jetstream.JSErrCodeStreamNameInUse:
+		return true, fmt.Errorf("the stream %s can't be used: %w", c.streamName(), err)
+	case errors.As(err, &api):
+		return false, fmt.Errorf("the engine can't create or open the stream %s with %d replicas now: %w; "+
+			"are as many of its servers running?", c.streamName(), c.opts.Replicas, err)
+	}
+	return false, fmt.Errorf("the engine's JetStream does not answer: %w; are most of its servers running?", err)
+}
+
+// differences lists how a stream is not as it has to be, and what to do.
+func differences(is, want jetstream.StreamConfig) (list []string) {
+	edit := "; change it: nats stream edit " + want.Name + " "
+	differ := func(what string, is, want any, way string) {
+		if is != want {
+			list = append(list, fmt.Sprintf("%s: is %v, has to be %v%s", what, is, want, way))
+		}
+	}
+	again := "; this can't be changed: use another --cluster-name"
+	if !slices.Equal(is.Subjects, want.Subjects) {
+		differ("subjects", fmt.Sprint(is.Subjects), fmt.Sprint(want.Subjects), edit+fmt.Sprintf("--subjects '%s'", want.Subjects[0]))
+	}
+	differ("storage", is.Storage, want.Storage, again)
+	differ("retention", is.Retention, want.Retention, again)
+	differ("replicas", is.Replicas, want.Replicas,
+		fmt.Sprintf("%s--replicas %d, or start with --cluster-replicas %d", edit, want.Replicas, is.Replicas))
+	differ("maximum age", is.MaxAge, want.MaxAge,
+		fmt.Sprintf("%s--max-age %v, or start with --cluster-keep %v", edit, want.MaxAge, is.MaxAge))
+	differ("duplicate window", is.Duplicates, want.Duplicates, edit+"--dupe-window "+want.Duplicates.String())
+	differ("discard policy", is.Discard, want.Discard, edit+"--discard new")
+	differ("maximum messages", is.MaxMsgs, want.MaxMsgs, edit+"--max-msgs -1")
+	differ("maximum messages for a subject", is.MaxMsgsPerSubject, want.MaxMsgsPerSubject, edit+"--max-msgs-per-subject -1")
+	differ("maximum message size", is.MaxMsgSize, want.MaxMsgSize, edit+"--max-msg-size -1")
+	differ("deleting is denied", is.DenyDelete, want.DenyDelete, again)
+	differ("purging is denied", is.DenyPurge, want.DenyPurge, again)
+	differ("acknowledgements are off", is.NoAck, false, edit+"--ack")
+	differ("sealed", is.Sealed, false, again)
+	differ("rollup is allowed", is.AllowRollup, false, edit+"--no-allow-rollup")
+	differ("times to live of messages are allowed", is.AllowMsgTTL, false, again)
+	differ("acknowledged before it is on disk", is.PersistMode == jetstream.AsyncPersistMode, false, again)
+	differ("a mirror or copy of others", is.Mirror != nil || len(is.Sources) > 0, false, again)
+	return list
+}
