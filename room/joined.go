@@ -409,12 +409,7 @@ func (s *Member) LeaveRoom(name string) error {
 		c.tell(&Change{Room: name, Left: []string{s.nick}})
 	}
 	r.mu.Unlock()
-	return r.despiteOthers(func() error {
-		if info := r.infoOf(c); !info.Unusable && slices.Contains(info.Owners, s.nick) {
-			return r.handOn(c, s.nick)
-		}
-		return nil
-	})
+	return r.despiteOthers(func() error { return r.disown(c, s.nick) })
 }
 
 // inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.

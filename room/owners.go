@@ -164,6 +164,9 @@ func (s *Member) changeRoom(name string, change func(*RoomInfo) error) error {
 
 // owned returns what a room is that the person owns.
 func (s *Member) owned(name string) (RoomInfo, error) {
+	if err := s.room.newestRooms(); err != nil {
+		return RoomInfo{}, err
+	}
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	c, may := s.room.lookup(name, s.nick)
@@ -401,6 +404,9 @@ func (s *Member) AddOwner(name, nick string) error {
 // A public room may be without an owner until somebody joins it; a private one that nobody could ever
 // join again is closed. r.setting is held.
 func (r *Room) handOn(c *chatroom, nick string) error {
+	if err := r.newestRooms(); err != nil {
+		return err
+	}
 	info := r.infoOf(c)
 	info.Owners = dropped(info.Owners, nick)
 	if len(info.Owners) == 0 {
@@ -457,30 +463,34 @@ func (r *Room) LeaveRooms(nick string) error {
 	r.mu.Lock()
 	delete(r.people.unsaved, nick) // else it would be saved as the next holder's
 	r.mu.Unlock()
-	return r.despiteOthers(func() error { return r.leaveRooms(nick) })
-}
-
-func (r *Room) leaveRooms(nick string) error {
 	for _, c := range r.roomsOf(func(c *chatroom) bool {
 		return slices.Contains(slices.Concat(c.Owners, c.Members, c.Muted, c.Removed), nick)
 	}) {
-		if slices.Contains(r.infoOf(c).Owners, nick) {
-			if err := r.handOn(c, nick); err != nil {
-				return err
+		if err := r.despiteOthers(func() error { return r.disown(c, nick) }); err != nil {
+			return err
+		}
+		err := r.despiteOthers(func() error {
+			info := r.infoOf(c)
+			if info.Unusable { // closed: nobody is left
+				return nil
 			}
-		}
-		info := r.infoOf(c)
-		if info.Unusable { // closed: nobody is left
-			continue
-		}
-		err := r.saveRoom(info, func(i *RoomInfo) {
-			i.Members, i.Muted, i.Removed = dropped(i.Members, nick), dropped(i.Muted, nick), dropped(i.Removed, nick)
+			return r.saveRoom(info, func(i *RoomInfo) {
+				i.Members, i.Muted, i.Removed = dropped(i.Members, nick), dropped(i.Muted, nick), dropped(i.Removed, nick)
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// disown hands a room on, if nick owns it. r.setting is held.
+func (r *Room) disown(c *chatroom, nick string) error {
+	if info := r.infoOf(c); info.Unusable || !slices.Contains(info.Owners, nick) {
+		return nil
+	}
+	return r.handOn(c, nick)
 }
 
 // infoOf returns what a room is.
@@ -537,7 +547,9 @@ func (r *Room) tendRooms(now time.Time, leads bool) {
 			}
 		case leads && used.Sub(info.Used) >= day && saved < tendMost:
 			saved++
-			_ = r.saveRoom(info, func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
+			_ = r.despiteOthers(func() error {
+				return r.saveRoom(r.infoOf(c), func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
+			})
 		}
 	}
 }

@@ -188,11 +188,13 @@ func (e *Event) ownTag(node string) string {
 // it waits for what the others say. r.mu is held.
 func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt)) (Receipt, bool) {
 	switch {
-	case r.peers == nil:
-		return r.deliver(u, e.Seq, nick, told)
 	case e.Node != r.node:
 		r.deliverForeign(e, u, nick)
 		return Receipt{}, true
+	case told == nil: // nobody waits for it: it was appended before a restart, or taken for lost
+		return r.deliver(u, e.Seq, nick, func(Receipt) {})
+	case r.peers == nil:
+		return r.deliver(u, e.Seq, nick, told)
 	}
 	a := &answer{room: r, message: &e.Message, tag: e.Tag, nick: nick, told: told}
 	a.timer = time.AfterFunc(confirmWithin, a.timeout)
@@ -326,6 +328,7 @@ func (r *Room) stateChanged(e *Event) {
 	case "settings":
 		var set Preferences
 		if len(e.Data) == 0 || json.Unmarshal(e.Data, &set) == nil { // else it is as unusable as its file
+			slices.Sort(set.Blocked)
 			r.adopt(name, set)
 		}
 	case "rooms":
@@ -413,6 +416,14 @@ func (r *Room) despiteOthers(change func() error) error {
 		}
 	}
 	return err
+}
+
+// newestRooms is rereadRooms for changes in a cluster, which start from what the rooms are.
+func (r *Room) newestRooms() error {
+	if r.peers == nil {
+		return nil
+	}
+	return r.rereadRooms()
 }
 
 // rereadRooms takes over what the rooms are now: Apply may not have got that.

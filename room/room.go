@@ -221,7 +221,7 @@ func (r *Room) wait(e *Event) error {
 }
 
 // takePending takes e, which was appended with the ID tag, out of pending, and returns its callback, which
-// gets e's ID. r.mu is held.
+// gets e's ID; nil if there is none. r.mu is held.
 func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
 	tell := r.pending[tag]
 	delete(r.pending, tag)
@@ -231,7 +231,7 @@ func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
 		}
 	}
 	if tell == nil { // another server's, or a change of presence
-		return func(Receipt) {}
+		return nil
 	}
 	return func(got Receipt) {
 		got.ID = e.ID
@@ -250,6 +250,9 @@ func (r *Room) failed(e *Event, err error) {
 		to = []string{""}
 	}
 	for _, nick := range to {
+		if told == nil {
+			break
+		}
 		told(Receipt{To: nick, Outcome: Failed, Err: err})
 	}
 }
@@ -317,7 +320,9 @@ func (r *Room) apply(e Entry) {
 	}
 	r.mu.Unlock()
 	for _, receipt := range receipts {
-		told(receipt)
+		if told != nil {
+			told(receipt)
+		}
 	}
 	for _, call := range after {
 		call()

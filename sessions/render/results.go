@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"time"
 
@@ -172,6 +173,8 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 	case ok:
 	case f.Reason == result.NickKept && f.Guest:
 		words = "your nick can't be changed here; to be {nick}, leave and connect with: {about}"
+	case f.Reason == result.Sending && errors.Is(f.Err, room.ErrUncertain):
+		words = "not confirmed: {error}; the message may still arrive"
 	case f.Reason == result.NotBanned && f.About != "":
 		words = "{nick} is not banned by itself, but covered by the ban of {about}"
 	default:
@@ -294,21 +297,26 @@ var became = map[room.Outcome]string{
 	room.RefusedBlocked: "{to} does not accept messages from you",
 	room.RefusedYours:   "you block {to} and would not see the answer; /unblock {to} first",
 	room.RefusedFull:    "{to}'s inbox is full ({most}); {to} has to read some first",
-	room.Failed:         storageTrouble,
+	room.Failed:         "{error}",
 }
 
 // Receipt renders a receipt in one line.
 func Receipt(r result.Receipt) string {
 	words := fill(became[r.Outcome],
 		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near),
-		"{most}", Number(r.Most, "unread message", "unread messages"))
+		"{most}", Number(r.Most, "unread message", "unread messages"),
+		"{error}", cmp.Or(Error(r.Err), storageTrouble))
+	not := "not sent"
+	if errors.Is(r.Err, room.ErrUncertain) {
+		not, words = "not confirmed", words+"; the message may still arrive"
+	}
 	switch {
 	case r.Taken():
 		return words
 	case r.Only:
-		return "not sent: " + words
+		return not + ": " + words
 	}
-	return "not sent to " + r.To + ": " + words
+	return not + " to " + r.To + ": " + words
 }
 
 // person describes somebody present.

@@ -43,7 +43,12 @@ func Error(err error) string {
 	if err == nil {
 		return ""
 	}
-	if errors.Is(err, room.ErrStorage) {
+	switch {
+	case errors.Is(err, room.ErrUncertain):
+		return "the cluster did not answer in time"
+	case errors.Is(err, room.ErrCluster):
+		return "the cluster can't store messages right now; try again"
+	case errors.Is(err, room.ErrStorage):
 		return storageTrouble
 	}
 	if f, ok := errors.AsType[result.Failure](err); ok {
