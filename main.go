@@ -21,6 +21,7 @@ import (
 	"whoelse/internal/config"
 	"whoelse/internal/server"
 	keyscmd "whoelse/keys/command"
+	clustercmd "whoelse/room/cluster/command"
 	"whoelse/room/history"
 	historycmd "whoelse/room/history/command"
 )
@@ -72,6 +73,7 @@ func rootCommand() *cobra.Command {
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	})
 	root.AddCommand(historycmd.New(version())...)
+	root.AddCommand(clustercmd.New(version()))
 	root.SetHelpCommand(&cobra.Command{ // cobra's, except for its words about an unknown command
 		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -288,8 +288,8 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 // file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
 // a stat where the file has not changed.
 //
-// A file without any line is taken for an accident, such as an editor on a full disk, and gets the lines that
-// all servers have.
+// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an editor
+// on a full disk, and gets the lines that all servers have.
 func (r *Registry) Edited() (data []byte, ok bool) {
 	r.refresh()
 	r.updating.Lock()
@@ -302,7 +302,7 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil, false
 	}
-	if len(r.table.entries) == 0 && len(lineSet(r.agreed)) > 1 {
+	if len(r.table.entries) == 0 && (!r.file.Existed() || len(parseTable(r.agreed).byNick) > 1) {
 		r.log.Error("authorized_keys had no line left, and gets those of all servers again; to remove keys, use whoelse keys remove")
 		if err := r.changeFile(func(*table) ([]byte, error) { return r.agreed, nil }); err != nil {
 			r.log.Error("authorized_keys can't be made again", "err", err)

@@ -185,8 +185,8 @@ func (e *Event) ownTag(node string) string {
 }
 
 // deliverOn is deliver on all servers where nick is present: here, and for a message that this one appended
-// it waits for what the others say. r.mu is held.
-func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt)) (Receipt, bool) {
+// it waits for what the others say, and have not said early. r.mu is held.
+func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt), early []Receipt) (Receipt, bool) {
 	switch {
 	case e.Node != r.node:
 		r.deliverForeign(e, u, nick)
@@ -206,34 +206,51 @@ func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt)) (R
 	if p := r.people.here[nick]; p != nil && kept.Outcome != KeptAway {
 		a.servers += len(p.elsewhere)
 	}
-	return kept, a.servers > 0 || !a.over(kept, false)
+	if a.servers == 0 && a.over(kept) {
+		return kept, false
+	}
+	for _, got := range early {
+		if got.To == nick && a.take(got) {
+			return got, false
+		}
+	}
+	return Receipt{}, true
 }
 
 // Answered notes what became, on another server, of the message that this one appended with an ID.
 func (r *Room) Answered(id string, got Receipt) {
+	got = Receipt{To: got.To, Outcome: got.Outcome, Reason: got.Reason}
 	r.mu.Lock()
 	a := r.answers[[2]string{id, got.To}]
+	if r.pending[id] != nil { // it was quicker than the log
+		r.early[id] = append(r.early[id], got)
+	}
 	r.mu.Unlock()
 	if a != nil {
-		a.tell(Receipt{To: got.To, Outcome: got.Outcome, Reason: got.Reason})
+		a.tell(got)
 	}
 }
 
 // tell takes what one server says.
 func (a *answer) tell(got Receipt) {
 	a.room.mu.Lock()
-	a.servers--
-	over := a.over(got, got.Outcome != Delivered && a.servers > 0)
+	over := a.take(got)
 	a.room.mu.Unlock()
 	if over {
 		a.told(got)
 	}
 }
 
-// over reports whether the sender is to be told got now. r.mu is held.
-func (a *answer) over(got Receipt, more bool) bool {
+// take takes what one server says, and reports whether the sender is to be told that. r.mu is held.
+func (a *answer) take(got Receipt) bool {
+	a.servers--
+	return (got.Outcome == Delivered || a.servers <= 0) && a.over(got)
+}
+
+// over ends the waiting, if it has not ended: then the sender is to be told got. r.mu is held.
+func (a *answer) over(got Receipt) bool {
 	switch {
-	case a.done || more:
+	case a.done:
 		return false
 	case got.Outcome == Delivered || isGuest(a.nick):
 		a.drop()
@@ -263,7 +280,7 @@ func (a *answer) timeout() {
 	if a.done { // some time ago
 		a.drop()
 	}
-	over := a.over(a.kept(), false)
+	over := a.over(a.kept())
 	a.room.mu.Unlock()
 	if over {
 		a.told(a.kept())

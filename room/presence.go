@@ -302,7 +302,9 @@ func (r *Room) wasRecorded(e *Event) {
 	case e.Kind == KindLeave:
 		delete(r.attendance.online, e.From)
 		if e.Node != r.node && r.people.here[e.From] == nil {
-			r.people.remember(e.From, departed(&e.Message))
+			left := departed(&e.Message)
+			left.last = max(left.last, r.people.seen[e.From].last) // by the roster, which may have come before
+			r.people.remember(e.From, left)
 		}
 	}
 }

@@ -112,6 +112,7 @@ type Room struct {
 	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
 	answers answers
+	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
 	states  int             // how many changes of this server's own were applied
 	said    map[Kind]uint64 // how many messages there were
 
@@ -139,6 +140,7 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		lastID:      histories.LastID(),
 		peers:       options.Peers,
 		answers:     answers{},
+		early:       map[string][]Receipt{},
 		made:        map[string]int{},
 		madeSince:   time.Now(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
@@ -225,6 +227,7 @@ func (r *Room) wait(e *Event) error {
 func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
 	tell := r.pending[tag]
 	delete(r.pending, tag)
+	delete(r.early, tag)
 	if r.peers == nil {
 		for _, receipt := range e.Receipts {
 			delete(r.pending, receipt.ID)
@@ -281,6 +284,7 @@ func (r *Room) apply(e Entry) {
 	if r.peers != nil {
 		tag = e.ownTag(r.node)
 	}
+	early := r.early[tag]
 	told := r.takePending(e.Event, tag)
 	receipts := []Receipt{{}}
 	var after []func() // to be called without r.mu
@@ -293,7 +297,7 @@ func (r *Room) apply(e Entry) {
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID
-		receipts = r.dispatch(e, told)
+		receipts = r.dispatch(e, told, early)
 	case KindRead:
 		r.people.release(e.From, e.Read)
 		if r.peers != nil {

@@ -147,8 +147,9 @@ func (r *Room) waiting(nick string) (int, error) {
 }
 
 // dispatch shows a message to its sender's sessions and to each recipient. It returns the
-// receipts that are known already; told is called for the others. r.mu is held.
-func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
+// receipts that are known already, some of them early from other servers; told is called for the others.
+// r.mu is held.
+func (r *Room) dispatch(e Entry, told func(Receipt), early []Receipt) (known []Receipt) {
 	u := &Update{Message: &e.Message}
 	r.people.observeDirect(u, e.Full)
 	if len(e.Full) < len(e.To) {
@@ -160,7 +161,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
 			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
-		} else if kept, ok := r.deliverOn(e, u, nick, told); !ok {
+		} else if kept, ok := r.deliverOn(e, u, nick, told, early); !ok {
 			known = append(known, kept)
 		}
 	}

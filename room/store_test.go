@@ -24,6 +24,7 @@ type fakeStore struct {
 	records []record
 	lastID  string
 	apply   func([]Entry)
+	receive func(*Event) // of a cluster: writes the files of a KindState
 	broken  bool // nothing is appended or read: ErrStorage
 	failing bool // nothing is appended
 	hold    bool // nothing gets a place
@@ -107,6 +108,11 @@ func (a *fakeStore) commit() {
 	if !failed {
 		a.seq++
 		e = Entry{Seq: a.seq, Event: q.Event}
+		if e.Kind == KindState {
+			a.mu.Unlock()
+			a.receive(e.Event)
+			a.mu.Lock()
+		}
 		a.project(&e)
 		a.entries = append(a.entries, e)
 	}
@@ -151,6 +157,7 @@ func (a *fakeStore) project(e *Entry) {
 			owner = "#" + e.Room
 		}
 		a.records = slices.DeleteFunc(a.records, func(rec record) bool { return rec.owner == owner })
+	case KindState, KindEnd:
 	default:
 		a.write(PresenceHistory, m)
 	}

@@ -31,7 +31,14 @@ func (c *Cluster) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.TLSCA, "cluster-tls-ca", "", "`file` with the certificate authorities of the NATS servers (default the system's)")
 	f.Var(label(&c.Name, "whoelse", false), "cluster-name", "`name` of the cluster in NATS, when several share the NATS servers")
 	f.Var(numberIn(&c.Replicas, 3, 1, 5), "cluster-replicas", "`number` of NATS servers that store each message: 1 to 5")
-	f.Var(span(&c.Keep, 7*day, minRetention, "no limit"), "cluster-keep", "how long NATS keeps messages for servers that are away, a `duration` such as 7d")
+	keep := span(&c.Keep, 7*day, minRetention, "")
+	parse := keep.read
+	keep.kind = "a duration of 1h or more, such as 7d"
+	keep.read = func(s string) (time.Duration, bool) {
+		d, ok := parse(s)
+		return d, ok && d > 0
+	}
+	f.Var(keep, "cluster-keep", "how long NATS keeps messages for servers that are away, a `duration` such as 7d")
 	f.Var(label(&c.Node, "", true), "node", "`name` of this server in the cluster (default the host name)")
 }
 

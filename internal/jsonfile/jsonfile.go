@@ -190,7 +190,7 @@ func (l *List[K, T]) All() []T {
 // and the last call counts.
 func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 	if l.shared.share != nil {
-		return l.shared.share(func() ([]byte, error) { return l.proposal(change) })
+		return l.changeShared(change)
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()

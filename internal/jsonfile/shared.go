@@ -48,9 +48,14 @@ func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) er
 	} else if err == nil {
 		l.shared.agreed, err = l.readFile(copied)
 	}
+	var all []item[K, T]
+	if err == nil {
+		all, err = l.read()
+	}
 	if err != nil {
 		return fmt.Errorf("sharing %s: %w", l.what, err)
 	}
+	l.put(values(all)) // they differ if the file was lost
 	l.shared.share = share
 	l.shared.file.Path, l.shared.file.Now = l.path, time.Now
 	return nil
@@ -136,34 +141,65 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 	return unexpired(append(kept, d.Set...), now)
 }
 
-// proposal is what change comes to, or nil for nothing.
-func (l *List[K, T]) proposal(change func([]T) ([]T, error)) ([]byte, error) {
+// changeAttempts bounds how often a change waits for edits of this server's file that are shared before it.
+const changeAttempts = 20
+
+// changeShared is Change for all servers. What was edited here goes first: change is asked about entries that they
+// all have.
+func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
+	for range changeAttempts {
+		edited := false
+		err := l.shared.share(func() (data []byte, err error) {
+			data, edited, err = l.proposal(change)
+			return data, err
+		})
+		if err != nil || !edited {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %w", l.what, atomicfile.ErrChanged)
+}
+
+// proposal is what change comes to, or nil for nothing; or, with edited, what has to be shared before.
+func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edited bool, err error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	items, err := l.read()
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if data, err = l.edit(items); data != nil || err != nil {
+		return data, true, err
 	}
 	before, err := encoded(values(items))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	all, err := change(values(items))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	after, err := encoded(all)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	data, whole, err := difference(before, after)
 	if err == nil && !whole {
 		err = atomicfile.ErrTooLarge
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.what, err)
+		return nil, false, fmt.Errorf("%s: %w", l.what, err)
 	}
-	return data, nil
+	return data, false, nil
+}
+
+// edit gives the proposal for what the file has beyond what all servers have, nil for none.
+func (l *List[K, T]) edit(file []item[K, T]) ([]byte, error) {
+	data, whole, err := difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), file)
+	if err == nil && data == nil && !whole {
+		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, atomicfile.MaxProposal)
+	}
+	return data, err
 }
 
 func encoded[K comparable, T Entry[K]](all []T) ([]item[K, T], error) {
@@ -230,11 +266,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 		all, err = l.read()
 	}
 	if err == nil {
-		var whole bool
-		data, whole, err = difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), all)
-		if data == nil && !whole {
-			err = fmt.Errorf("%s: an entry has over %d bytes", l.path, atomicfile.MaxProposal)
-		}
+		data, err = l.edit(all)
 	}
 	switch {
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"whoelse/room"
+	"whoelse/room/cluster"
 	"whoelse/room/history"
 	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
@@ -21,6 +22,7 @@ type Sources struct {
 	Admission func() admission.Stats
 	Quota     func() quota.Stats
 	Space     func() space.Stats
+	Cluster   func() cluster.Stats // nil: a single server
 }
 
 // Describe implements prometheus.Collector: without descriptions, Collect alone says what
@@ -65,6 +67,15 @@ func (s Sources) Collect(out chan<- prometheus.Metric) {
 	put(out, "data_max_bytes", "--data-max; 0 is no limit.", data.Max)
 	put(out, "data_stage", "1: guests can't send; 2: no nicks can be claimed; 3: nobody can send.", data.Stage)
 	put(out, "disk_low", "1 while less than 5 % of the data folder's disk is free.", one(data.DiskLow))
+
+	if s.Cluster == nil {
+		return
+	}
+	with := s.Cluster()
+	put(out, "cluster_connected", "1 while this server is connected to NATS.", one(with.Connected))
+	put(out, "cluster_trouble", "1 while this server can't follow the cluster's stream.", one(with.Trouble))
+	put(out, "cluster_events_behind", "Events in the stream that this server does not have yet.", with.Behind)
+	put(out, "cluster_servers", "Servers of the cluster that are alive, with this one.", with.Servers)
 }
 
 func one(yes bool) int {

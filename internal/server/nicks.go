@@ -69,6 +69,9 @@ func (s *server) nickInUse(ctx context.Context) func(nick string) bool {
 
 // expireNicks frees nicks that were claimed and not used for --nick-expiry.
 func (s *server) expireNicks(ctx context.Context) {
+	if !s.leads() {
+		return
+	}
 	if err := s.expire(s.cfg.NickExpiry, s.nickInUse(ctx)); err != nil {
 		s.log.Error("unused nicks could not be freed", "err", err)
 	}
@@ -137,7 +140,11 @@ func (s *server) retireDeparted(ctx context.Context) {
 		if now.Sub(since) < retireAfter || s.room.Here(nick) {
 			continue
 		}
-		if used(nick) {
+		if used(nick) && !s.leads() {
+			if !s.retiredElsewhere(nick) {
+				continue
+			}
+		} else if used(nick) {
 			if err := s.retire(nick, s.cfg.NickReserve, now); err != nil {
 				s.notRetired.Do(func() {
 					s.log.Error("what belongs to a nick that nobody holds can't be set aside yet, and the nick stays taken", "nick", nick, "err", err)
@@ -147,6 +154,16 @@ func (s *server) retireDeparted(ctx context.Context) {
 		}
 		s.registry.Release(nick)
 	}
+}
+
+// retiredElsewhere reports whether the server that does it for all is done with retiring a nick. As a rule it is
+// an event, and applied; with authorities it leaves no more than a reservation.
+func (s *server) retiredElsewhere(nick string) bool {
+	if len(s.registry.Authorities()) == 0 {
+		return false
+	}
+	_, reserved := s.reserved.Until(nick)
+	return reserved || s.cfg.NickReserve == 0
 }
 
 // retire reserves a nick, sets aside its history and settings, and tells those whose

@@ -45,6 +45,9 @@ func (s *server) openFiles() (err error) {
 		return fmt.Errorf("the data folder can't be used: %w", err)
 	}
 	s.onStop(s.histories.Close)
+	if s.cluster != nil {
+		s.onStop(s.closeCluster) // when what the room appends is in the histories
+	}
 	if err = keys.Unfinished(s.cfg.Data); err != nil {
 		return err
 	}
@@ -91,7 +94,8 @@ func (s *server) sweepFiles() {
 }
 
 func historyOptions(cfg *config.Config, log *slog.Logger) history.Options {
-	return history.Options{Log: log, MaxBytes: cfg.HistoryMax, RoomMaxBytes: cfg.RoomMax, Retention: cfg.Retention}
+	return history.Options{Log: log, MaxBytes: cfg.HistoryMax, RoomMaxBytes: cfg.RoomMax, Retention: cfg.Retention,
+		Given: len(cfg.Cluster.URLs) > 0}
 }
 
 // openKeys opens what says who may come in and as whom.

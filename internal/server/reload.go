@@ -48,6 +48,9 @@ func (s *server) watch() (end func() error) {
 	if s.cfg.NickExpiry > 0 {
 		all.Go(func() { every(ctx, expireEvery, func() { s.expireNicks(ctx) }) })
 	}
+	if s.cluster != nil {
+		all.Go(func() { every(ctx, shareEvery, s.shareEdits) })
+	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	all.Go(func() {

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // for the zones that clients name, where the system has none
 
@@ -33,6 +34,7 @@ import (
 	"whoelse/keys/reserved"
 	"whoelse/room"
 	"whoelse/room/attachments"
+	"whoelse/room/cluster"
 	"whoelse/room/history"
 	"whoelse/room/settings"
 	"whoelse/sessions"
@@ -56,6 +58,7 @@ type server struct {
 	closers []func() error // end what was started, the last one first
 
 	listener  net.Listener
+	cluster   *cluster.Cluster // nil: this server is on its own
 	histories *history.Store
 	settings  *settings.Store
 	files     *attachments.Store
@@ -75,6 +78,11 @@ type server struct {
 	manager   *sessions.Manager
 	ssh       *sshd.Server
 
+	open         atomic.Pointer[sessions.Manager] // manager, once there is one
+	closeCluster func() error                     // once
+	bansChanged  atomic.Bool
+	notShared    rate.Sometimes // to the log
+
 	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
 	notRetired rate.Sometimes  // to the log
 }
@@ -85,8 +93,8 @@ type server struct {
 // a process: log becomes the default one, and SIGHUP reloads the operator's files.
 func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logger, stdout io.Writer) error {
 	slog.SetDefault(log) // the ssh library's
-	s := &server{cfg: cfg, version: version, log: log, onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute}}
-	if err := s.start(); err != nil {
+	s := &server{cfg: cfg, version: version, log: log, onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute}, notShared: rate.Sometimes{Interval: time.Minute}}
+	if err := s.start(ctx); err != nil {
 		s.stop()
 		return err
 	}
@@ -111,13 +119,16 @@ func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 }
 
 // start makes and starts all parts. Nobody gets in before it has returned without an error.
-func (s *server) start() (err error) {
+func (s *server) start(ctx context.Context) (err error) {
 	cfg := s.cfg
 	if s.listener, err = listen(cfg); err != nil {
 		return err
 	}
 	monitor, err := metrics.Listen(cfg.Metrics)
 	if err != nil {
+		return err
+	}
+	if err := s.joinCluster(ctx); err != nil {
 		return err
 	}
 	if err := s.openFiles(); err != nil {
@@ -127,14 +138,9 @@ func (s *server) start() (err error) {
 	if err := s.openKeys(); err != nil {
 		return err
 	}
-	if s.room, err = room.New(s.histories, s.histories, s.registry, s.settings, room.Options{
-		InboxMax: cfg.InboxMax,
-		Rooms:    room.RoomOptions{Store: s.rooms, Skeleton: nick.Skeleton, Idle: cfg.RoomIdle, Retiring: s.histories.WithoutBackup},
-	}); err != nil {
+	if err := s.openRoom(ctx); err != nil {
 		return err
 	}
-	s.onStop(func() error { s.room.Close(); return nil })
-	s.histories.Follow(s.room.Apply)
 	if err := s.recoverFiles(); err != nil {
 		return err
 	}
@@ -152,8 +158,9 @@ func (s *server) start() (err error) {
 		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate, RoomMakers: sessions.RoomMakers(cfg.RoomMakers),
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
-		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files,
+		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files, TellServers: s.otherServers(),
 	})
+	s.open.Store(s.manager)
 	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.manager.Handle, Log: s.log,
@@ -166,11 +173,43 @@ func (s *server) start() (err error) {
 	}
 	s.onStop(s.watch())
 	s.onStop(s.endConnections)
-	s.onStop(metrics.Serve(monitor, s.log, metrics.Sources{
+	if s.cluster != nil {
+		s.cluster.Attach(s.room)
+	}
+	sources := metrics.Sources{
 		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats,
 		Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
-	}, s.probe))
+	}
+	if s.cluster != nil {
+		sources.Cluster = s.cluster.Stats
+	}
+	s.onStop(metrics.Serve(monitor, s.log, sources, s.probe))
 	return nil
+}
+
+// openRoom makes the room. In a cluster it returns once this server has all events.
+func (s *server) openRoom(ctx context.Context) (err error) {
+	opts := room.Options{
+		InboxMax: s.cfg.InboxMax,
+		Rooms:    room.RoomOptions{Store: s.rooms, Skeleton: nick.Skeleton, Idle: s.cfg.RoomIdle, Retiring: s.histories.WithoutBackup},
+	}
+	var log room.Log = s.histories
+	if s.cluster != nil {
+		if err := s.shareFiles(ctx); err != nil {
+			return err
+		}
+		log, opts.Peers, opts.Leads = s.cluster, s.cluster, s.cluster.Leads
+	}
+	if s.room, err = room.New(log, s.histories, s.registry, s.settings, opts); err != nil {
+		return err
+	}
+	s.onStop(func() error { s.room.Close(); return nil })
+	if s.cluster == nil {
+		s.histories.Follow(s.room.Apply)
+		return nil
+	}
+	s.histories.Follow(s.applied)
+	return s.follow(ctx)
 }
 
 // onStop has f called by stop, before what was given earlier.
@@ -206,6 +245,9 @@ func (s *server) logStart() {
 	if s.cfg.NoGuests() {
 		guests = "off"
 	}
+	if s.cluster != nil {
+		s.log.Info("this server is part of a cluster", "cluster", s.cfg.Cluster.Name, "node", s.cfg.Cluster.Node)
+	}
 	s.log.Info("whoelse starts", "version", s.version, "listen", s.listener.Addr().String(), "data", data,
 		"host_key", gossh.FingerprintSHA256(s.hostKey.PublicKey()), "access", s.cfg.Access, "guests", guests)
 }
@@ -232,5 +274,9 @@ func (s *server) probe(ctx context.Context) (remark string, err error) {
 	if stats.Stage >= space.Full {
 		return "", errors.New(remark)
 	}
-	return remark, s.histories.Probe(ctx)
+	err = s.histories.Probe(ctx)
+	if err == nil && s.cluster != nil {
+		err = s.cluster.Probe(ctx)
+	}
+	return remark, err
 }

@@ -142,6 +142,19 @@ func (k *command) open() (err error) {
 
 func (k *command) file(name string) string { return filepath.Join(k.Data, name) }
 
+// inCluster reports whether the data folder is that of a cluster's server.
+func (k *command) inCluster() bool {
+	_, err := os.Lstat(k.file("cluster"))
+	return err == nil
+}
+
+// remarkCluster tells when a change reaches the other servers of a cluster: a removed key lets in there until then.
+func (k *command) remarkCluster() {
+	if k.inCluster() {
+		k.Remark("the other servers of the cluster have it within a second or two; if this one is stopped, once it starts")
+	}
+}
+
 func (k *command) invitations() *invites.Store { return invites.Open(k.file("invites.json")) }
 
 func (k *command) checkHeld(n string) error {

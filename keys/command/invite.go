@@ -57,6 +57,7 @@ func invite() *cobra.Command {
 		k.Say("invited %s until %s", n, time.Now().Add(lasts).UTC().Format(time.RFC3339))
 		k.Say("code %s", code)
 		k.Say("ssh -p %d %s+%s@%s", port, n, code, host)
+		k.remarkCluster()
 		return nil
 	})
 }

@@ -75,6 +75,9 @@ func (k *command) report(what string, list []keys.Entry) {
 	for _, e := range list {
 		k.Say("%s %s", what, describe(e))
 	}
+	if len(list) > 0 && what != "already" {
+		k.remarkCluster()
+	}
 }
 
 func export() *cobra.Command {

@@ -22,7 +22,7 @@ func rename(hold Hold, inUse error) *cobra.Command {
 		Use: "rename OLD NEW", Short: "Move a nick's keys, history and settings to a new nick",
 		Long: "The server has to be stopped. Past messages keep the old nick, in all histories; unread\n" +
 			"messages stay unread. Blocks of OLD do not apply to NEW. After an interruption, run the\n" +
-			"same command again.",
+			"same command again. Not for a server of a cluster.",
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == args[1] {
 				return cli.Usage("OLD and NEW are both %s", args[0])
@@ -30,6 +30,10 @@ func rename(hold Hold, inUse error) *cobra.Command {
 			return nil
 		},
 	}, func(k *command, args []string) error {
+		if k.inCluster() {
+			return fmt.Errorf("the data folder %s is one of a cluster, whose servers all have the history of %s; remove its keys, and "+
+				"add them for %s: the history stays with %[2]s", k.Data, args[0], args[1])
+		}
 		note := keys.Renaming{From: args[0], To: args[1]}
 		histories, err := k.hold(hold, inUse)
 		if err != nil {
@@ -151,7 +155,9 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		Use: "restore NICK", Short: "Give back a nick that lost its keys, with its history",
 		Long: "The server has to be stopped. When the last key of a nick is removed, its history and\n" +
 			"settings are set aside, and the nick is reserved. This command gives them to a new key,\n" +
-			"unread messages included. After an interruption, run the same command again.",
+			"unread messages included. After an interruption, run the same command again.\n\n" +
+			"A server of a cluster need not be stopped. There the nick is given back alone: its history\n" +
+			"stays set aside on all servers.",
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
 	return framed(c, func(k *command, args []string) error {
@@ -163,20 +169,11 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		if k.reg.Registered(n) {
 			return fmt.Errorf("%s is held by a key; only a nick that lost all its keys can be given back", n)
 		}
-		histories, err := k.hold(hold, inUse)
-		if err != nil {
-			return err
-		}
-		there, err := histories.RestoreNick(n)
-		if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
-			there, err = true, nil
-		}
-		if err := cmp.Or(err, histories.Close()); err != nil {
-			return err
-		}
-		set, err := k.restoreSettings(n)
-		if err != nil {
-			return err
+		there, set := false, false
+		if !k.inCluster() {
+			if there, set, err = k.restoreFiles(n, hold, inUse); err != nil {
+				return err
+			}
 		}
 		if !there && !set && !errors.Is(k.reg.Available(n), keys.ErrReserved) {
 			return fmt.Errorf("nothing of %s was set aside; bind a key to it with: whoelse keys add %s", n, n)
@@ -196,6 +193,23 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		k.Say("restored %s, %s", n, with)
 		return nil
 	})
+}
+
+// restoreFiles gives n the history and the settings back that were set aside last, and reports which it has.
+func (k *command) restoreFiles(n string, hold Hold, inUse error) (history, settings bool, err error) {
+	histories, err := k.hold(hold, inUse)
+	if err != nil {
+		return false, false, err
+	}
+	history, err = histories.RestoreNick(n)
+	if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
+		history, err = true, nil
+	}
+	if err := cmp.Or(err, histories.Close()); err != nil {
+		return false, false, err
+	}
+	settings, err = k.restoreSettings(n)
+	return history, settings, err
 }
 
 // restoreSettings gives n the settings back that were set aside last, and reports whether

@@ -115,7 +115,7 @@ func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err
 func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq uint64, err error) {
 	maybe := false
 	for range 2 {
-		once, cancel := context.WithTimeout(ctx, resendAfter)
+		once, cancel := context.WithTimeout(ctx, patience/2)
 		var ack *jetstream.PubAck
 		ack, err = c.js.PublishMsg(once, msg, jetstream.WithExpectLastSequencePerSubject(last))
 		cancel()

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long the engine may take for an answer, until who waits for it is told.
-const patience = 3 * time.Second
+var patience = 3 * time.Second // shorter in tests
 
 // headerRoom is what a message has besides the line, at most, in bytes.
 const headerRoom = 4 << 10
@@ -46,23 +46,25 @@ type Options struct {
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
 // the [room.Peers] of its server's room.
 type Cluster struct {
-	opts   Options
-	run    string // marks what this process publishes
-	log    *slog.Logger
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	id     time.Time // when the stream was created: another one has another time
+	opts    Options
+	mayMiss bool   // the stream may be missing; stream is nil then
+	run     string // marks what this process publishes
+	log     *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+	id      time.Time // when the stream was created: another one has another time
 
 	ending  context.Context
 	end     context.CancelCauseFunc
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
-	down       atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
-	publishing publisher
-	following  follower
-	rosters    rosters
+	down        atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
+	reconnected chan struct{}
+	publishing  publisher
+	following   follower
+	rosters     rosters
 }
 
 var (
@@ -76,6 +78,17 @@ var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 // Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
 // reached, for half a minute or until ctx is over; what the operator has to change is an error at once.
 func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	return connect(ctx, opts, false)
+}
+
+// Dial connects to look, or to prepare a data folder: opts.Node is no server of the cluster, and the stream may be missing,
+// see [Cluster.Found].
+func Dial(ctx context.Context, opts Options) (*Cluster, error) {
+	opts.Node = ""
+	return connect(ctx, opts, true)
+}
+
+func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
 	if opts.Name == "" {
 		opts.Name = "whoelse"
 	}
@@ -89,7 +102,7 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
 			"at most 32; choose others", opts.Name, opts.Node)
 	}
-	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text()}
+	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -154,6 +167,10 @@ func (c *Cluster) connect(ctx context.Context) error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			c.down.Store(nil)
+			select {
+			case c.reconnected <- struct{}{}:
+			default:
+			}
 			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -188,6 +205,9 @@ func (c *Cluster) connect(ctx context.Context) error {
 func (c *Cluster) subject(parts ...string) string {
 	return c.opts.Name + "." + strings.Join(parts, ".")
 }
+
+// Name is the cluster's.
+func (c *Cluster) Name() string { return c.opts.Name }
 
 // Node implements [room.Peers].
 func (c *Cluster) Node() string { return c.opts.Node }

@@ -23,6 +23,9 @@ import (
 // maxBatch is how many events are made durable together at most.
 const maxBatch = 1000
 
+// silentAfter is after how long it is looked whether something should have come.
+const silentAfter = 5 * time.Second
+
 // retryAfter is how long after trouble it is tried again.
 const retryAfter = time.Second
 
@@ -50,11 +53,12 @@ type follower struct {
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
-	moved   chan struct{} // is closed when applied changes
+	behind  uint64        // so many messages came after it in the stream, as far as is known
 	err     error         // why nothing can be followed at the moment
+	changed chan struct{} // is closed when these change
 }
 
-func (f *follower) init() { f.moved = make(chan struct{}) }
+func (f *follower) init() { f.changed = make(chan struct{}) }
 
 // started reports whether anything is followed.
 func (f *follower) started() bool { return f.local != nil }
@@ -66,30 +70,38 @@ func (f *follower) trouble() error {
 	return f.err
 }
 
-// move notes that all up to the message seq is in the local log.
-func (f *follower) move(seq uint64) {
+// update changes what others wait for.
+func (f *follower) update(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.applied = seq
-	close(f.moved)
-	f.moved = make(chan struct{})
+	change()
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
-func (f *follower) at() (applied uint64, moved chan struct{}) {
+// move notes that all up to the message seq is in the local log, and how many are not.
+func (f *follower) move(seq, behind uint64) { f.update(func() { f.applied = seq }) }
+
+func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
+
+// at is the number of the last message that is in the local log.
+func (f *follower) at() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.applied, f.moved
+	return f.applied
 }
 
 // reach waits until all up to the message seq is in the local log.
 func (f *follower) reach(ctx context.Context, seq uint64) error {
 	for {
-		applied, moved := f.at()
-		if applied >= seq {
-			return nil
+		f.mu.Lock()
+		applied, changed, err := f.applied, f.changed, f.err
+		f.mu.Unlock()
+		if applied >= seq || err != nil {
+			return err
 		}
 		select {
-		case <-moved:
+		case <-changed:
 		case <-ctx.Done():
 			return fmt.Errorf("%w: this server is %d events behind", room.ErrCluster, seq-applied)
 		}
@@ -103,12 +115,12 @@ func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Rec
 	f := &c.following
 	f.local, f.states = local, states
 	f.next, f.lastID = local.Last()+1, local.LastID()
-	f.move(local.Last())
+	f.move(local.Last(), 0)
 	if err := c.bind(); err != nil {
 		return err
 	}
 	if err := c.again(ctx, "the stream does not answer yet", func(ctx context.Context) (bool, error) {
-		err := c.continues(ctx)
+		_, err := c.continues(ctx)
 		return errors.Is(err, errStuck), err
 	}); err != nil {
 		return err
@@ -126,20 +138,30 @@ type bound struct {
 
 // bind makes sure that the data folder has followed this stream and no other.
 func (c *Cluster) bind() error {
-	b, err := os.ReadFile(c.opts.Bound)
+	err := c.CheckBound(c.opts.Bound)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if n := c.following.local.Last(); n > 0 {
+		return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
+			"or bring it in first: whoelse cluster import", n, c.opts.Name)
+	}
+	return c.Bind(c.opts.Bound)
+}
+
+// CheckBound reads what Bind has noted: an error says that the data folder follows another stream, or, with
+// fs.ErrNotExist, none.
+func (c *Cluster) CheckBound(path string) error {
+	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if n := c.following.local.Last(); n > 0 {
-			return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
-				"or bring it in first: whoelse cluster import", n, c.opts.Name)
-		}
-		return c.Bind(c.opts.Bound)
+		return err
 	}
 	var is bound
 	if err == nil {
 		err = json.Unmarshal(b, &is)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; put back the one that a backup has", c.opts.Bound, err)
+		return fmt.Errorf("%s: %w; put back the one that a backup has", path, err)
 	}
 	if is.Stream != c.streamName() || !is.Created.Equal(c.id) {
 		return fmt.Errorf("the data folder follows the stream %s of %v, and this is %s of %v; connect to the engine that has it, "+
@@ -160,8 +182,8 @@ func (c *Cluster) Bind(path string) error {
 // errStuck is wrapped where only the operator can help.
 var errStuck = errors.New("this server can't go on")
 
-// continues makes sure that the stream goes on where the local log ends.
-func (c *Cluster) continues(ctx context.Context) error {
+// continues makes sure that the stream goes on where the local log ends, and returns where the stream ends.
+func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 	info, err := c.stream.Info(ctx)
 	next, st := c.following.next, jetstream.StreamState{}
 	if info != nil {
@@ -169,20 +191,20 @@ func (c *Cluster) continues(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
+		return 0, fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
 	case err != nil:
-		return err
+		return 0, err
 	case !info.Created.Equal(c.id):
-		return fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
+		return 0, fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
 			"or start with an empty data folder", errStuck, c.streamName())
 	case st.LastSeq+1 < next:
-		return fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
+		return 0, fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
 			"keeps events; restore its data folder from a backup of another server, which is newer", errStuck, st.FirstSeq, next-1)
 	}
-	return nil
+	return st.LastSeq, nil
 }
 
 // consume follows the stream until Close.
@@ -190,7 +212,7 @@ func (c *Cluster) consume() {
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
 		if errors.Is(err, errStuck) {
-			c.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
 			c.log.Error("cluster: nothing is followed any more", "error", err)
 			if c.opts.OnTrouble != nil {
 				c.opts.OnTrouble(err)
@@ -211,17 +233,11 @@ func (c *Cluster) wait(d time.Duration) bool {
 	}
 }
 
-func (c *Cluster) setTrouble(err error) {
-	c.following.mu.Lock()
-	defer c.following.mu.Unlock()
-	c.following.err = err
-}
-
 // copy follows the stream until something goes wrong.
 func (c *Cluster) copy(ctx context.Context) error {
 	once, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := c.continues(once); err != nil {
+	if _, err := c.continues(once); err != nil {
 		return err
 	}
 	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
@@ -261,6 +277,13 @@ func (c *Cluster) copy(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-c.reconnected:
+			return errors.New("connected again") // what was on its way does not come again
+		case <-time.After(silentAfter):
+			if err := c.upToDate(); err != nil {
+				return err
+			}
+			continue
 		case msg, ok := <-arrived:
 			if !ok {
 				return <-failed
@@ -278,12 +301,23 @@ func (c *Cluster) copy(ctx context.Context) error {
 	}
 }
 
+// upToDate makes sure that the stream has nothing that should have come.
+func (c *Cluster) upToDate() error {
+	ctx, cancel := context.WithTimeout(c.ending, patience)
+	defer cancel()
+	last, err := c.continues(ctx)
+	if err == nil && last >= c.following.next {
+		err = errors.New("nothing comes")
+	}
+	return err
+}
+
 // take brings messages into the local log.
 func (c *Cluster) take(batch []jetstream.Msg) error {
 	f := &c.following
 	var entries []room.Entry
 	var err error
-	next, lastID := f.next, f.lastID
+	next, lastID, behind := f.next, f.lastID, uint64(0)
 	for _, msg := range batch {
 		var meta *jetstream.MsgMetadata
 		if meta, err = msg.Metadata(); err != nil {
@@ -310,7 +344,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 			lastID = e.ID
 			entries = append(entries, room.Entry{Seq: seq, Event: e})
 		}
-		next = seq + 1
+		next, behind = seq+1, meta.NumPending
 	}
 	if next == f.next {
 		return err
@@ -319,7 +353,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 		return stopped
 	}
 	f.next, f.lastID = next, lastID
-	f.move(next - 1)
+	f.move(next-1, behind)
 	return err
 }
 
@@ -328,7 +362,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 func (c *Cluster) missing(next, seq uint64) error {
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
-	if err := c.continues(ctx); err != nil {
+	if _, err := c.continues(ctx); err != nil {
 		return err
 	}
 	for ; next < seq; next++ {
@@ -435,13 +469,13 @@ func (c *Cluster) until(what string, try func() error) error {
 		err := try()
 		switch {
 		case err == nil && n > 0:
-			c.setTrouble(nil)
+			c.following.setTrouble(nil)
 			c.log.Info("cluster: the stream is followed again")
 			return nil
 		case err == nil:
 			return nil
 		case n == 0:
-			c.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
+			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
 			c.log.Error("cluster: "+what+"; this server stays behind until it can, and takes no messages", "error", err)
 		}
 		if !c.wait(retryAfter) {

@@ -24,10 +24,8 @@ const (
 	version       = 1
 )
 
-const (
-	resendAfter = patience / 2           // without an answer something is published again
-	pause       = 250 * time.Millisecond // before anything is tried again
-)
+// pause is before anything is tried again.
+const pause = 250 * time.Millisecond
 
 // maxGroup is how many events are on their way to the stream at once.
 const maxGroup = 512
@@ -170,7 +168,7 @@ func (c *Cluster) send(waiting []*outgoing) {
 // sent again.
 func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 	left := time.Until(waiting[0].at.Add(patience))
-	ctx, cancel := context.WithTimeout(c.ending, min(resendAfter, left))
+	ctx, cancel := context.WithTimeout(c.ending, min(patience/2, left))
 	defer cancel()
 	for _, o := range waiting {
 		switch {

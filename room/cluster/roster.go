@@ -183,7 +183,7 @@ func (c *Cluster) say(bye bool) int {
 	if !bye {
 		here = outward(attached.Roster(), time.Now())
 	}
-	applied, _ := c.following.at()
+	applied := c.following.at()
 	parts := max(1, (len(here)+partPeople-1)/partPeople)
 	for n := range parts {
 		from := n * partPeople

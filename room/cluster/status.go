@@ -36,6 +36,9 @@ type Replica struct {
 // Status asks the engine how the stream is. The nodes are those that were heard since Connect: all are
 // within a second, as a rule.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
+	if c.stream == nil {
+		return Status{}, fmt.Errorf("there is no cluster %s: the first server that starts with --cluster founds it, or whoelse cluster import", c.opts.Name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	info, err := c.stream.Info(ctx)
@@ -57,7 +60,7 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		s.Trouble = err.Error()
 	}
 	if c.following.started() {
-		applied, _ := c.following.at()
+		applied := c.following.at()
 		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, People: c.rosters.own()})
 	}
 	slices.SortFunc(s.Nodes, byName)
@@ -65,4 +68,24 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		s.Nodes[0].Leads = true
 	}
 	return s, nil
+}
+
+// Stats is how one server's part of a cluster is. It is known without asking anybody.
+type Stats struct {
+	Connected bool   // to the engine
+	Trouble   bool   // it does not follow the stream, or can't
+	Behind    uint64 // events in the stream that it does not have yet
+	Servers   int    // that are alive, with this one
+}
+
+// Stats returns the statistics.
+func (c *Cluster) Stats() Stats {
+	s := Stats{Connected: c.nc.IsConnected(), Trouble: c.following.trouble() != nil}
+	c.following.mu.Lock()
+	s.Behind = c.following.behind
+	c.following.mu.Unlock()
+	c.rosters.mu.Lock()
+	s.Servers = len(c.rosters.of) + 1
+	c.rosters.mu.Unlock()
+	return s
 }

@@ -38,6 +38,9 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 			c.log.Info("cluster: created the stream", "stream", c.streamName(), "replicas", c.opts.Replicas, "keep", c.opts.Keep)
 		}
 	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) && c.mayMiss {
+		return true, nil
+	}
 	if err != nil {
 		return explain(c, err)
 	}
@@ -48,6 +51,37 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 		return true, fmt.Errorf("the stream %s is not as this server needs it:\n  %s", c.streamName(), strings.Join(differ, "\n  "))
 	}
 	return true, nil
+}
+
+// ErrFounded says that a cluster has events already, which are not those of a data folder that is to found it.
+var ErrFounded = errors.New("the cluster has a history already")
+
+// Found creates the stream, whose first event gets the number first. A stream that is there, and has no event
+// yet, is created again.
+func (c *Cluster) Found(ctx context.Context, first uint64) error {
+	if c.stream != nil {
+		info, err := c.stream.Info(ctx)
+		switch {
+		case err != nil:
+			return err
+		case info.State.Msgs > 0 || info.State.LastSeq > 0 && info.State.LastSeq+1 != first:
+			return fmt.Errorf("%w: the stream %s has events up to %d; to begin as a new server of it, use an empty data folder, "+
+				"or use another --cluster-name", ErrFounded, c.streamName(), info.State.LastSeq)
+		case info.State.LastSeq+1 == first:
+			return nil
+		}
+		if err := c.js.DeleteStream(ctx, c.streamName()); err != nil {
+			return err
+		}
+	}
+	c.opts.First = first
+	stream, err := c.js.CreateStream(ctx, c.config())
+	if err != nil {
+		_, err = explain(c, err)
+		return err
+	}
+	c.stream, c.id = stream, stream.CachedInfo().Created
+	return nil
 }
 
 // explain says what an error of the engine means, and whether waiting is no help.

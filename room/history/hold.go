@@ -152,6 +152,9 @@ func hold(root disk.Folder, log *slog.Logger) (*Held, error) {
 	return h, nil
 }
 
+// Last is the number of the last event.
+func (h *Held) Last() uint64 { return h.s.Last() }
+
 // Close gives the folder back.
 func (h *Held) Close() error {
 	err := h.s.Log.Close()

@@ -1,0 +1,226 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"whoelse/room"
+	"whoelse/room/cluster"
+	"whoelse/room/cluster/snapshot"
+	"whoelse/room/history"
+)
+
+// A server of a cluster has the log of all servers in place of its own, of which its histories keep a copy, and changes
+// of what all servers have alike go through that log, too: see docs/decisions/017-cluster.md.
+
+// joinCluster connects to the cluster, and readies the data folder, before that is opened.
+func (s *server) joinCluster(ctx context.Context) (err error) {
+	is := s.cfg.Cluster
+	if len(is.URLs) == 0 {
+		if name := snapshot.Belongs(s.cfg.Data); name != "" {
+			return fmt.Errorf("the data folder %s is one of the cluster's with the stream %s; name its NATS servers with --cluster, "+
+				"or make a folder for a single server of it: whoelse cluster export", s.cfg.Data, name)
+		}
+		return nil
+	}
+	opts := cluster.Options{
+		URLs: is.URLs, Creds: is.Creds, TLSCA: is.TLSCA, Name: is.Name, Node: is.Node,
+		Replicas: is.Replicas, Keep: is.Keep, Bound: snapshot.Bound(s.cfg.Data), Log: s.log,
+	}
+	look, err := cluster.Dial(ctx, opts)
+	if err != nil {
+		return err
+	}
+	err = snapshot.Join(ctx, look, s.cfg.Data, snapshot.Options{Program: s.version, Log: s.log, Step: s.progress("a new data folder is made of the cluster's snapshot")})
+	if err = errors.Join(err, look.Close()); err != nil {
+		return err
+	}
+	if s.cluster, err = cluster.Connect(ctx, opts); err != nil {
+		return err
+	}
+	s.closeCluster = sync.OnceValue(s.cluster.Close)
+	s.onStop(s.closeCluster) // if the histories can't be opened; else earlier, see openFiles
+	return nil
+}
+
+// progressEvery is how often the log is told how far something is.
+const progressEvery = 5 * time.Second
+
+// progress returns a function that tells the log now and then how far something is.
+func (s *server) progress(words string) func(what string, bytes int64) {
+	next := time.Now()
+	return func(what string, bytes int64) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(progressEvery)
+			s.log.Info(words, "step", what, "bytes", bytes)
+		}
+	}
+}
+
+// document is something that all servers of a cluster have alike, in files here.
+type document struct {
+	name    string
+	receive func(data []byte) error
+	edited  func() (data []byte, ok bool) // what was edited here by hand, or by whoelse keys
+}
+
+func (s *server) documents() []document {
+	return []document{
+		{"keys", s.registry.Receive, s.registry.Edited},
+		{"bans", s.bans.Receive, s.bans.Edited},
+		{"mutes", s.mutes.Receive, s.mutes.Edited},
+		{"invites", s.invites.Receive, s.invites.Edited},
+		{"reserved", s.reserved.Receive, s.reserved.Edited},
+	}
+}
+
+// moderation is the name of the document that has what an operator did last, for the sessions on other servers.
+const moderation = "moderation"
+
+// moderated is that document.
+type moderated struct {
+	Node   string          `json:"node"` // whose operator it is
+	Action json.RawMessage `json:"action"`
+}
+
+// shareFiles has all changes go through the cluster.
+func (s *server) shareFiles(ctx context.Context) error {
+	through := func(doc string) func(func() ([]byte, error)) error {
+		return func(change func() ([]byte, error)) error { return s.cluster.Change(doc, change) }
+	}
+	s.settings.Share(s.cluster.Change)
+	s.rooms.Share(s.cluster.Change)
+	s.files.Share(s.cluster)
+	return errors.Join(
+		s.registry.Share(through("keys")), s.bans.Share(through("bans")), s.mutes.Share(through("mutes")),
+		s.invites.Share(through("invites")), s.reserved.Share(through("reserved")),
+		s.cluster.KeepFiles(ctx, s.files.Keep()),
+	)
+}
+
+// follow follows the cluster's log, and returns once this server has all of it that there is.
+func (s *server) follow(ctx context.Context) error {
+	receive := map[string]cluster.Receive{"settings": s.settings.Receive, "rooms": s.rooms.Receive}
+	for _, d := range s.documents() {
+		receive[d.name] = func(_ string, data []byte) error { return d.receive(data) }
+	}
+	bans := receive["bans"]
+	receive["bans"] = func(doc string, data []byte) error {
+		defer s.bansChanged.Store(true)
+		return bans(doc, data)
+	}
+	receive[moderation] = s.receiveModeration
+	if err := s.cluster.Follow(ctx, s.histories, receive); err != nil {
+		return err
+	}
+	next := time.Now().Add(progressEvery)
+	for {
+		err := s.cluster.Probe(ctx)
+		if err == nil || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if now := time.Now(); now.After(next) {
+			next = now.Add(progressEvery)
+			s.log.Info("waiting for the cluster's events before anybody is let in", "why", err)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// otherServers is tellServers, nil on a single server.
+func (s *server) otherServers() func(action []byte) error {
+	if s.cluster == nil {
+		return nil
+	}
+	return s.tellServers
+}
+
+// tellServers has the sessions manager of every other server told of an operator's action.
+func (s *server) tellServers(action []byte) error {
+	data, err := json.Marshal(moderated{s.cfg.Cluster.Node, action})
+	if err != nil {
+		return err
+	}
+	return s.cluster.Change(moderation, func() ([]byte, error) { return data, nil })
+}
+
+func (s *server) receiveModeration(_ string, data []byte) error {
+	manager := s.open.Load()
+	var m moderated
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("%w: %w", room.ErrInvalid, err)
+	}
+	if manager == nil || m.Node == s.cfg.Cluster.Node { // nobody is here yet; or it is done here already
+		return nil
+	}
+	if err := manager.Moderated(bytes.Clone(m.Action)); err != nil {
+		return fmt.Errorf("%w: %w", room.ErrInvalid, err)
+	}
+	return nil
+}
+
+// applied shows what happened to those it concerns, and takes note of what people do on other servers.
+func (s *server) applied(batch []room.Entry) {
+	s.room.Apply(batch)
+	manager := s.open.Load()
+	for _, e := range batch {
+		elsewhere := e.Node != s.cfg.Cluster.Node
+		switch e.Kind {
+		case room.KindJoin:
+			if elsewhere {
+				s.noteUse(e.From)
+			}
+		case room.KindSay, room.KindMe, room.KindNotice, room.KindDirect, room.KindGroup:
+			if elsewhere && manager != nil {
+				manager.SentElsewhere(e.From)
+			}
+		case room.KindRetired:
+			if e.Room == "" {
+				s.registry.Release(e.From)
+			}
+		}
+	}
+}
+
+// noteUse notes that nick came to another server, with one of its keys: none is known to be unused any more.
+func (s *server) noteUse(nick string) {
+	for _, e := range s.registry.Keys(nick) {
+		if s.used.Last(e.Fingerprint).IsZero() {
+			s.used.Note(e.Fingerprint)
+		}
+	}
+}
+
+// leads reports whether this server does what one does for all.
+func (s *server) leads() bool { return s.cluster == nil || s.cluster.Leads() }
+
+// shareEvery is how often edits of files are looked for.
+const shareEvery = time.Second
+
+// shareEdits proposes to the cluster what was edited here, and ends sessions that a new ban covers.
+func (s *server) shareEdits() {
+	for _, d := range s.documents() {
+		data, ok := d.edited()
+		if !ok {
+			continue
+		}
+		if err := s.cluster.Change(d.name, func() ([]byte, error) { return data, nil }); err != nil {
+			s.notShared.Do(func() {
+				s.log.Error("an edit can't be shared with the other servers yet; it is tried again", "of", d.name, "err", err)
+			})
+		}
+	}
+	if s.bansChanged.CompareAndSwap(true, false) {
+		s.manager.EndBanned()
+	}
+}
+
+var _ cluster.Local = (*history.Store)(nil)

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"whoelse/internal/cli"
+	"whoelse/room/cluster"
+)
+
+// show prints a cluster's status. The error says what is wrong with it.
+func show(r *cli.Run, s cluster.Status, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(r)
+		e.SetIndent("", "  ")
+		if err := e.Encode(s); err != nil {
+			return err
+		}
+		return problem(s)
+	}
+	r.Say("cluster %s: %s alive", s.Name, cli.Count(len(s.Nodes), "server"))
+	w := tabwriter.NewWriter(r, 0, 0, 2, ' ', 0)
+	for _, n := range s.Nodes {
+		leads := ""
+		if n.Leads {
+			leads = "leads"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%d events behind\theard %s ago\t%s\n", cli.Clean(n.Name), cli.Count(n.People, "nick"),
+			max(s.Last, n.Applied)-n.Applied, n.Silent.Round(100*time.Millisecond), leads)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	r.Say("stream %s on %s: events %d to %d, %.1f MiB, kept for %v", s.Stream, s.Engine, s.First, s.Last, float64(s.Bytes)/(1<<20), s.Keep)
+	if s.Leader != "" {
+		r.Say("  %s leads", s.Leader)
+	}
+	for _, p := range s.Replicas {
+		state := "up to date"
+		switch {
+		case p.Offline:
+			state = "offline"
+		case !p.Current:
+			state = fmt.Sprintf("%d behind", p.Lag)
+		}
+		r.Say("  %s %s", p.Name, state)
+	}
+	return problem(s)
+}
+
+// problem says what is wrong with a cluster.
+func problem(s cluster.Status) error {
+	for _, p := range s.Replicas {
+		if p.Offline {
+			return fmt.Errorf("the NATS server %s is offline: start it; what it stores is not lost, and with the others nothing is, as long "+
+				"as most of them run", p.Name)
+		}
+	}
+	if len(s.Nodes) == 0 {
+		return fmt.Errorf("no server of the cluster %s is running", s.Name)
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
+
+	"whoelse/room"
+	"whoelse/room/cluster/natstest"
+)
+
+// TestEngineStops: without the engine a sender is told in time that nothing is stored, and nothing is sent
+// later; when it is back all goes on by itself.
+func TestEngineStops(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a, b := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	a.say("1")
+	b.entries(1)
+	e.Kill(0)
+	eventually(t, "a notices", func() bool { return !a.nc.IsConnected() })
+	start := time.Now()
+	if err := fails(t, a.say("lost")); !errors.Is(err, room.ErrCluster) || errors.Is(err, room.ErrUncertain) {
+		t.Errorf("%v", err)
+	}
+	if err := a.Change("bans", func() ([]byte, error) { return []byte("x"), nil }); !errors.Is(err, room.ErrCluster) {
+		t.Errorf("%v", err)
+	}
+	if err := a.Probe(t.Context()); !errors.Is(err, room.ErrCluster) {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(start); d > 2*patience+time.Second {
+		t.Errorf("it took %v to be told", d)
+	}
+	e.Restart(0)
+	eventually(t, "a goes on", func() bool { return a.Probe(t.Context()) == nil })
+	a.say("2")
+	got := a.entries(2)
+	if len(got) != 2 || got[1].Text != "2" {
+		t.Errorf("%+v", got)
+	}
+	same(t, got, b.entries(2))
+}
+
+// TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	p := natstest.NewProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	a.say("1")
+	a.entries(1)
+	var dropped atomic.Int32
+	p.Drop(func(to []byte) bool {
+		return bytes.Contains(to, []byte(`"stream":"whoelse_LOG"`)) && bytes.Contains(to, []byte(`"seq":`)) && dropped.Add(1) == 1
+	})
+	failed := a.say("2")
+	b.entries(2)
+	got := a.entries(2)
+	if dropped.Load() == 0 {
+		t.Fatal("no answer was lost")
+	}
+	p.Drop(nil)
+	if err := a.Change("bans", func() ([]byte, error) { return []byte("[]"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got = a.entries(3); len(got) != 3 || got[1].Text != "2" || got[2].Kind != room.KindState {
+		t.Errorf("%d events", len(got))
+	}
+	select {
+	case err := <-failed:
+		t.Errorf("it is stored, and: %v", err)
+	default:
+	}
+}
+
+// TestStalled: an engine that takes messages and does not answer. The sender hears in time that the message may still
+// come, and it does, once.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	p := natstest.NewProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	a.say("1")
+	a.entries(1)
+	p.Stall()
+	start := time.Now()
+	if err := fails(t, a.say("2")); !errors.Is(err, room.ErrUncertain) {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(start); d < patience-time.Millisecond || d > patience+time.Second {
+		t.Errorf("it took %v to be told", d)
+	}
+	p.Resume()
+	eventually(t, "a goes on", func() bool { return a.Probe(t.Context()) == nil })
+	a.say("3")
+	eventually(t, "b gets it", func() bool { got := b.entries(1); return got[len(got)-1].Text == "3" })
+	got := b.entries(2)
+	if len(got) > 3 {
+		t.Errorf("%d events", len(got))
+	}
+	same(t, a.entries(len(got)), got)
+}
+
+// TestQuorum: of three servers of the engine one may fail, also the one that leads; without two nothing is
+// stored, and with them all goes on.
+func TestQuorum(t *testing.T) {
+	t.Parallel()
+	e := natstest.NewCluster(t, 3)
+	a, b := newServer(t, "a", e.URLs()...), newServer(t, "b", e.URLs()...)
+	a.opts.Replicas, b.opts.Replicas = 3, 3
+	a.start()
+	b.start()
+	count := 0
+	say := func() { // until it is stored
+		t.Helper()
+		count++
+		text := fmt.Sprint(count)
+		eventually(t, text+" is stored", func() bool {
+			failed := a.say(text)
+			for {
+				select {
+				case <-failed:
+					return false
+				case <-time.After(time.Millisecond):
+					a.mu.Lock()
+					n := len(a.got)
+					there := n > 0 && a.got[n-1].Text == text
+					a.mu.Unlock()
+					if there {
+						return true
+					}
+				}
+			}
+		})
+	}
+	say()
+	st, err := a.Status(t.Context())
+	if err != nil || len(st.Replicas) != 2 || st.Leader == "" {
+		t.Errorf("%+v, %v", st, err)
+	}
+	e.Kill(e.Leader("whoelse_LOG"))
+	say()
+	last := 0
+	for i := range 3 {
+		if e.Leader("whoelse_LOG") != i {
+			last = i
+			e.Kill(i)
+		}
+	}
+	if err := fails(t, a.say("lost")); !errors.Is(err, room.ErrStorage) {
+		t.Errorf("%v", err)
+	}
+	e.Restart(last)
+	say()
+	got := a.entries(3)
+	same(t, got, b.entries(len(got)))
+}
+
+// TestFull: a full engine says so.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	e := natstest.NewServer(t, func(o *natsd.Options) { o.JetStreamMaxStore = 3000 })
+	a := join(t, "a", e.URLs()...)
+	var err error
+	for range 20 {
+		failed := a.say("a text of some length, of which the engine can hold only a few")
+		before := a.publishing.acked()
+		eventually(t, "an answer", func() bool {
+			select {
+			case err = <-failed:
+				return true
+			default:
+				return a.publishing.acked() > before
+			}
+		})
+		if err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, room.ErrCluster) || errors.Is(err, room.ErrUncertain) {
+		t.Errorf("%v", err)
+	}
+	t.Log(err)
+}

@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"whoelse/room"
+)
+
+// PutFile stores a file for all nodes under a name that no other file has. It is durable when
+// PutFile returns. Files are kept for as long as [Cluster.KeepFiles] says.
+func (c *Cluster) PutFile(ctx context.Context, name string, content io.Reader) error {
+	store, err := c.files(ctx)
+	if err == nil {
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name}, content)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	return nil
+}
+
+// HasFile reports whether a file is stored.
+func (c *Cluster) HasFile(ctx context.Context, name string) (bool, error) {
+	store, err := c.files(ctx)
+	if err == nil {
+		_, err = store.GetInfo(ctx, name)
+	}
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// GetFile gives the content of a file. One that is not kept any more is fs.ErrNotExist.
+func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, error) {
+	store, err := c.files(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	object, err := store.Get(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrObjectNotFound):
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", room.ErrCluster, err)
+	}
+	return object, nil
+}
+
+// KeepFiles makes the place for files, if it is missing, and has them kept for this long; 0 is for ever.
+func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
+	_, err := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: c.opts.Name + "_FILES", Description: "files that people send each other", TTL: keep,
+		Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
+	})
+	return err
+}
+
+func (c *Cluster) files(ctx context.Context) (jetstream.ObjectStore, error) {
+	return c.js.ObjectStore(ctx, c.opts.Name+"_FILES")
+}

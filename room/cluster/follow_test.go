@@ -1,0 +1,140 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"whoelse/room"
+)
+
+// same makes sure that two servers have the same events, in the same order, with the same IDs and times.
+func same(t *testing.T, a, b []room.Entry) {
+	t.Helper()
+	if diff := cmp.Diff(a, b, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatal(diff)
+	}
+	for i, e := range a {
+		if i > 0 && (e.ID <= a[i-1].ID || e.Seq <= a[i-1].Seq) {
+			t.Fatalf("%d %s comes after %d %s", e.Seq, e.ID, a[i-1].Seq, a[i-1].ID)
+		}
+	}
+}
+
+// TestOrder: what two servers append at the same time comes in one order on both, and that of each in its own order.
+func TestOrder(t *testing.T) {
+	e := engine(t)
+	a, b := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	const each = 200
+	var wg sync.WaitGroup
+	for _, s := range []*server{a, b} {
+		wg.Go(func() {
+			for n := range each {
+				s.say(fmt.Sprintf("%s %03d", s.Node(), n))
+			}
+		})
+	}
+	wg.Wait()
+	got := a.entries(2 * each)
+	same(t, got, b.entries(2*each))
+	before := map[string]string{}
+	for _, e := range got {
+		if e.Text <= before[e.Node] {
+			t.Errorf("%s: %q after %q", e.Node, e.Text, before[e.Node])
+		}
+		before[e.Node] = e.Text
+		if e.Text[:1] != e.Node || e.Tag == e.ID || len(e.Tag) != len(e.ID) {
+			t.Errorf("%+v", e.Event)
+		}
+	}
+	for _, s := range []*server{a, b} {
+		if err := s.Probe(withTimeout(t)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := a.Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestart: a server goes on where it ended, with what came meanwhile, in the same way as one that stayed, and
+// its earlier run's events are not taken for those of this one.
+func TestRestart(t *testing.T) {
+	e := engine(t)
+	a, b := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	a.say("1")
+	a.entries(1)
+	b.entries(1)
+	b.stop()
+	for n := range 5 {
+		a.say(fmt.Sprint(n + 2))
+	}
+	a.entries(6)
+	b.start()
+	b.say("7")
+	same(t, a.entries(7)[:7], b.entries(7)[:7])
+
+	c := join(t, "c", e.URLs()...)
+	got := c.entries(7)
+	for i := range got {
+		if got[i].Node == "b" && got[i].Text != "7" {
+			t.Errorf("%+v", got[i])
+		}
+	}
+	b.stop()
+	b.got, b.dir = nil, t.TempDir()
+	b.opts.Bound = b.dir + "/cluster.json"
+	b.start()
+	if got := b.entries(7)[6]; got.Node != "b" || got.Tag != formerTag || got.ID != c.entries(7)[6].ID {
+		t.Errorf("of an earlier run: %+v", got.Event)
+	}
+}
+
+// broken fails commits while it has an error.
+type broken struct {
+	Local
+	mu   sync.Mutex
+	err  error
+	seen [][]room.Entry
+}
+
+func (b *broken) Commit(entries []room.Entry) error {
+	b.mu.Lock()
+	b.seen = append(b.seen, entries)
+	err := b.err
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.Local.Commit(entries)
+}
+
+func (b *broken) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+}
+
+// TestDiskFails: a server whose disk fails takes no messages, skips none, and goes on when the disk is well.
+func TestDiskFails(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a, b := join(t, "a", e.URLs()...), newServer(t, "b", e.URLs()...)
+	disk := &broken{err: errors.New("no space left on device")}
+	b.wrap = func(l Local) Local { disk.Local = l; return disk }
+	b.start()
+	a.say("1")
+	eventually(t, "b is in trouble", func() bool { return b.Probe(t.Context()) != nil })
+	if err := fails(t, b.say("refused")); !errors.Is(err, room.ErrStorage) || errors.Is(err, room.ErrUncertain) {
+		t.Errorf("%v", err)
+	}
+	a.say("2")
+	same(t, a.entries(2)[:0], nil)
+	disk.fail(nil)
+	same(t, a.entries(2), b.entries(2))
+	eventually(t, "b is well", func() bool { return b.Probe(t.Context()) == nil })
+}

@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A snapshot is one stream of bytes, in parts: for a node that has nothing yet, or was away for
+// longer than the stream keeps events. The object "newest", written last, says which parts it has.
+const (
+	newest    = "newest"
+	partBytes = 4 << 20
+)
+
+// Snapshot is what a cluster knows of its newest one.
+type Snapshot struct {
+	When  time.Time `json:"when"`
+	Bytes int64     `json:"bytes"`
+	Parts []string  `json:"parts"` // their objects, named by their content
+}
+
+// PutSnapshot stores content as the newest snapshot, and removes the one before. If it was interrupted
+// it is called again with the same content: parts that are there are not sent again. step is told the
+// bytes so far.
+func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(bytes int64)) error {
+	store, err := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: c.opts.Name + "_SNAPSHOT", Description: "what a new node begins with",
+		Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
+	})
+	if err != nil {
+		return err
+	}
+	s := &Snapshot{When: time.Now().UTC().Truncate(time.Second)}
+	buf := make([]byte, partBytes)
+	for end := false; !end; {
+		n, err := io.ReadFull(content, buf)
+		end = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !end {
+			return err
+		} else if n == 0 {
+			break
+		}
+		name, err := putPart(ctx, store, buf[:n])
+		if err != nil {
+			return err
+		}
+		s.Parts = append(s.Parts, name)
+		s.Bytes += int64(n)
+		step(s.Bytes)
+	}
+	text, err := json.Marshal(s)
+	if err == nil {
+		_, err = store.PutBytes(ctx, newest, text)
+	}
+	if err != nil {
+		return err
+	}
+	return removeOthers(ctx, store, s.Parts)
+}
+
+// putPart stores a part, unless it is there, and returns its name.
+func putPart(ctx context.Context, store jetstream.ObjectStore, part []byte) (name string, err error) {
+	sum := sha256.Sum256(part)
+	name = hex.EncodeToString(sum[:])
+	is, err := store.GetInfo(ctx, name)
+	if err == nil && is.Size == uint64(len(part)) {
+		return name, nil
+	}
+	if err == nil || errors.Is(err, jetstream.ErrObjectNotFound) {
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(part))
+	}
+	return name, err
+}
+
+func removeOthers(ctx context.Context, store jetstream.ObjectStore, parts []string) error {
+	list, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	keep := map[string]bool{newest: true}
+	for _, name := range parts {
+		keep[name] = true
+	}
+	for _, object := range list {
+		if !keep[object.Name] {
+			if err := store.Delete(ctx, object.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Newest returns the newest snapshot. If there is none it is fs.ErrNotExist.
+func (c *Cluster) Newest(ctx context.Context) (*Snapshot, error) {
+	store, err := c.js.ObjectStore(ctx, c.opts.Name+"_SNAPSHOT")
+	var text []byte
+	if err == nil {
+		text, err = store.GetBytes(ctx, newest)
+	}
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, fmt.Errorf("the cluster's snapshot: %w", fs.ErrNotExist)
+	}
+	s := &Snapshot{}
+	if err == nil {
+		err = json.Unmarshal(text, s)
+	}
+	return s, err
+}
+
+// GetSnapshot writes the content of a snapshot to w, each part once it is complete and as it was stored. step
+// is told the bytes so far.
+func (c *Cluster) GetSnapshot(ctx context.Context, s *Snapshot, w io.Writer, step func(bytes int64)) error {
+	store, err := c.js.ObjectStore(ctx, c.opts.Name+"_SNAPSHOT")
+	if err != nil {
+		return err
+	}
+	got := int64(0)
+	for n, name := range s.Parts {
+		part, err := store.GetBytes(ctx, name)
+		if err == nil {
+			_, err = w.Write(part)
+		}
+		if err != nil {
+			return fmt.Errorf("part %d of %d: %w", n+1, len(s.Parts), err)
+		}
+		got += int64(len(part))
+		step(got)
+	}
+	return nil
+}

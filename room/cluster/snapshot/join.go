@@ -1,0 +1,168 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"whoelse/internal/atomicfile"
+	"whoelse/room/cluster"
+	"whoelse/room/history/backup"
+)
+
+// In a data folder.
+const (
+	clusterFolder = "cluster"
+	boundFile     = clusterFolder + "/stream.json"
+)
+
+// Bound is the file that says which cluster a data folder belongs to, for cluster.Options.
+func Bound(data string) string { return filepath.Join(data, boundFile) }
+
+// ErrOther says that a data folder has a history that is not the cluster's.
+var ErrOther = errors.New("has a history of its own")
+
+func makeFolder(path string) error {
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return atomicfile.Store{}.SyncDir(filepath.Dir(path))
+}
+
+// Belongs returns the name of the stream that data follows, "" if it is a single server's.
+func Belongs(data string) string {
+	var is struct{ Stream string }
+	text, err := os.ReadFile(Bound(data))
+	if err != nil || json.Unmarshal(text, &is) != nil {
+		return ""
+	}
+	return is.Stream
+}
+
+// Join makes a node's folder of data before it is opened: one that has nothing yet gets the newest snapshot, if
+// there is one; any other has to belong to a cluster already, or is refused.
+func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) error {
+	folder := filepath.Join(data, clusterFolder)
+	restored := filepath.Join(folder, "restored")
+	if _, err := os.Stat(restored); err == nil { // it was complete, and is moved to its place
+		return install(c, restored, data)
+	}
+	if _, err := os.Stat(Bound(data)); err == nil {
+		return nil
+	}
+	if err := errors.Join(os.MkdirAll(data, 0o700), makeFolder(folder)); err != nil {
+		return err
+	}
+	unlock, err := atomicfile.Store{}.Lock(filepath.Join(folder, "join.lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	has, err := names(data)
+	if err != nil {
+		return err
+	}
+	s, err := c.Newest(ctx)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the cluster's snapshot can't be read: %w", err)
+	case slices.Contains(has, "history"), err == nil && len(has) > 0:
+		return fmt.Errorf("the data folder %s %w, which is not that of the cluster %s; to found a cluster with it, use "+
+			"whoelse cluster import; to begin as a new server of this cluster, move all of it away, but for host_key", data, ErrOther, c.Name())
+	case err != nil: // the cluster is new
+		return shareAll(data)
+	}
+	if err := fetch(ctx, c, s, data, restored, opts); err != nil {
+		return fmt.Errorf("the cluster's snapshot can't be restored; start again to try again: %w", err)
+	}
+	return install(c, restored, data)
+}
+
+// names lists what is in a data folder, but for what a new node may have.
+func names(data string) (has []string, err error) {
+	list, err := os.ReadDir(data)
+	for _, e := range list {
+		if !slices.Contains([]string{"host_key", clusterFolder, "lost+found"}, e.Name()) {
+			has = append(has, e.Name())
+		}
+	}
+	return has, err
+}
+
+// fetch makes the folder restored of a snapshot: in one step, once it is complete.
+func fetch(ctx context.Context, c *cluster.Cluster, s *cluster.Snapshot, data, restored string, opts Options) error {
+	from := filepath.Join(data, clusterFolder, "snapshot")
+	for _, left := range []string{from, restored + ".restoring"} { // by a start that was killed
+		if err := os.RemoveAll(left); err != nil {
+			return err
+		}
+	}
+	out, in := io.Pipe()
+	go func() { in.CloseWithError(c.GetSnapshot(ctx, s, in, opts.step("fetched"))) }()
+	err := unpack(out, from)
+	out.CloseWithError(err)
+	if err == nil {
+		_, err = backup.Restore(ctx, from, restored, opts.Log, opts.backup("restored"))
+	}
+	return errors.Join(err, os.RemoveAll(from))
+}
+
+// install moves all that is in restored to data, the histories last: with them it is a node's.
+func install(c *cluster.Cluster, restored, data string) error {
+	if err := c.Bind(Bound(data)); err != nil {
+		return err
+	}
+	has, err := os.ReadDir(restored)
+	if err != nil {
+		return err
+	}
+	var move []string
+	for _, e := range has {
+		if e.Name() != "history" && e.Name() != clusterFolder {
+			move = append(move, e.Name())
+		}
+	}
+	agreed, err := os.ReadDir(filepath.Join(restored, clusterFolder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range agreed {
+		move = append(move, filepath.Join(clusterFolder, e.Name()))
+	}
+	disk := atomicfile.Store{}
+	for _, name := range append(move, "history") {
+		err := os.Rename(filepath.Join(restored, name), filepath.Join(data, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := disk.SyncDir(filepath.Dir(filepath.Join(data, name))); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(restored)
+}
+
+// shareAll has what an operator prepared in a new folder, such as keys, count as an edit that the other nodes
+// do not have yet.
+func shareAll(data string) error {
+	for name, empty := range map[string]string{
+		"authorized_keys": "", "bans.json": "[]", "mutes.json": "[]", "invites.json": "[]", "reserved.json": "[]",
+	} {
+		path := filepath.Join(data, name)
+		if _, err := os.Stat(path); err == nil {
+			if err := (atomicfile.Store{}).WriteAgreed(path, []byte(empty)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,671 @@
+package room
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeCluster is several rooms over one log, each with histories and files of its own.
+type fakeCluster struct {
+	t     testing.TB
+	clock time.Duration // of the log, against that of the rooms
+	nodes []*node
+
+	mu   sync.Mutex // owns what follows, and the order of what is appended
+	last string
+	docs map[string]int // how often each was changed
+}
+
+// node is one server.
+type node struct {
+	*house
+	c         *fakeCluster
+	name      string
+	publisher sync.Mutex // held while its roster is told
+	files     map[string][]byte
+	loaded    map[string][]byte // files as the room has last read them
+	changes   map[string]int    // that were written to each file
+	filesMu   sync.Mutex
+	received  *sync.Cond
+
+	// Owned by fakeCluster.mu.
+	cut      bool // from the log: nothing can be appended
+	unsure   bool // what is appended fails as if the answer was lost
+	deaf     bool // answers of others don't arrive
+	unlisted bool // nobody hears who is here
+	dead     bool
+	leads    bool
+}
+
+var (
+	_ Log   = (*node)(nil)
+	_ Peers = (*peersOf)(nil)
+)
+
+func newCluster(t testing.TB, names ...string) *fakeCluster {
+	c := &fakeCluster{t: t, docs: map[string]int{}, last: encodeID(1)}
+	for _, name := range names {
+		c.nodes = append(c.nodes, &node{c: c, name: name, leads: name == names[0]})
+	}
+	for _, n := range c.nodes {
+		n.start(nil, map[string][]byte{})
+	}
+	return c
+}
+
+// inCluster runs test with two servers.
+func inCluster(t *testing.T, test func(c *fakeCluster, a, b *node)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, "a", "b")
+		test(c, c.nodes[0], c.nodes[1])
+		c.close()
+	})
+}
+
+func (c *fakeCluster) close() {
+	c.settle()
+	for _, n := range c.nodes {
+		if !n.dead {
+			n.quiet()
+		}
+	}
+	for _, n := range c.nodes {
+		n.stop()
+	}
+	c.settle()
+}
+
+// settle waits until nothing moves.
+func (c *fakeCluster) settle() { synctest.Wait() }
+
+// set changes how the cluster behaves.
+func (c *fakeCluster) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
+func (n *node) start(records []record, files map[string][]byte) {
+	n.files, n.loaded, n.changes = files, map[string][]byte{}, map[string]int{}
+	n.received = sync.NewCond(&n.filesMu)
+	n.house = &house{t: n.c.t, store: newStore(n.c.t, records...)}
+	n.store.receive = n.write
+	var err error
+	n.Room, err = New(n, n.store, held, (*settingsOf)(n), Options{
+		Peers: (*peersOf)(n), Leads: func() bool { return n.leads },
+		Rooms: RoomOptions{Store: (*roomsOf)(n), Idle: 90 * day},
+	})
+	if err != nil {
+		n.c.t.Fatal(err)
+	}
+	n.store.follow(n.Room.Apply)
+}
+
+// stop ends a server's room, in order or, if it is dead, after a crash. Others find out by lose.
+func (n *node) stop() {
+	n.Room.Close()
+	n.c.set(func() { n.dead = true })
+	n.store.close()
+}
+
+// lose has the others lose a server.
+func (n *node) lose() {
+	for _, other := range n.c.nodes {
+		if other != n && !other.dead {
+			other.SetRoster(n.name, nil, true)
+		}
+	}
+	synctest.Wait()
+}
+
+// Append gives e its place, and an ID and a time that follow from the place alone.
+func (n *node) Append(e *Event, failed func(error)) {
+	c := n.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.dead {
+		return
+	}
+	if n.cut {
+		go failed(fmt.Errorf("%w: no quorum", ErrCluster))
+		return
+	}
+	if n.unsure {
+		go failed(fmt.Errorf("%w: lost", ErrUncertain))
+	}
+	c.place(n, e)
+}
+
+// place appends e for all. c.mu is held.
+func (c *fakeCluster) place(n *node, e *Event) {
+	at := time.Now().Add(c.clock)
+	ids := idSource{last: decodeID(c.last)}
+	receipts := make([]string, len(e.Receipts))
+	for i := range receipts {
+		receipts[i] = ids.next(at)
+	}
+	c.last = ids.next(at)
+	for _, to := range c.nodes {
+		if to.dead {
+			continue
+		}
+		stamped := *e
+		stamped.Node, stamped.Tag, stamped.ID = n.name, e.ID, c.last
+		stamped.Time = at.Add(-time.Since(e.Time)).UTC().Truncate(time.Millisecond)
+		stamped.Receipts = nil
+		for i, receipt := range e.Receipts {
+			copied := *receipt
+			copied.ID, copied.Time = receipts[i], stamped.Time
+			stamped.Receipts = append(stamped.Receipts, &copied)
+		}
+		to.store.Append(&stamped, nil)
+	}
+}
+
+// write is for the changes of files as they come from the log.
+func (n *node) write(e *Event) {
+	n.filesMu.Lock()
+	defer n.filesMu.Unlock()
+	n.files[e.Doc] = e.Data
+	n.changes[e.Doc]++
+	n.received.Broadcast()
+}
+
+func (n *node) read(doc string) []byte {
+	n.filesMu.Lock()
+	defer n.filesMu.Unlock()
+	n.loaded[doc] = n.files[doc]
+	return n.files[doc]
+}
+
+// propose changes a file on all servers, from what this one's room has read.
+func (n *node) propose(doc string, v any) error {
+	var data []byte
+	if v != nil {
+		data, _ = json.Marshal(v)
+	}
+	n.filesMu.Lock()
+	defer n.filesMu.Unlock()
+	n.c.mu.Lock()
+	changes, cut := n.c.docs[doc], n.cut || n.dead
+	n.c.mu.Unlock()
+	if cut {
+		return ErrCluster
+	}
+	for n.changes[doc] < changes {
+		n.received.Wait()
+	}
+	if v != nil && string(n.loaded[doc]) != string(n.files[doc]) {
+		return ErrConflict
+	}
+	if string(n.files[doc]) == string(data) {
+		return nil
+	}
+	n.c.mu.Lock()
+	if n.c.docs[doc] != changes {
+		n.c.mu.Unlock()
+		return ErrConflict
+	}
+	n.c.docs[doc]++
+	n.c.place(n, &Event{Message: Message{ID: n.ids.next(time.Now()), Time: time.Now(), Kind: KindState}, Doc: doc, Data: data})
+	n.c.mu.Unlock()
+	for n.changes[doc] <= changes {
+		n.received.Wait()
+	}
+	n.loaded[doc] = n.files[doc]
+	return nil
+}
+
+type settingsOf node
+
+func (s *settingsOf) Load(nick string) (p Preferences, err error) {
+	if data := (*node)(s).read("settings/" + nick); len(data) > 0 {
+		err = json.Unmarshal(data, &p)
+	}
+	return p, err
+}
+
+func (s *settingsOf) Save(nick string, p Preferences) error {
+	return (*node)(s).propose("settings/"+nick, p)
+}
+
+type roomsOf node
+
+func (s *roomsOf) Load() (all []RoomInfo, err error) {
+	s.filesMu.Lock()
+	docs := slices.Sorted(maps.Keys(s.files))
+	s.filesMu.Unlock()
+	for _, doc := range docs {
+		name, is := strings.CutPrefix(doc, "rooms/")
+		if data := (*node)(s).read(doc); is && len(data) > 0 {
+			info := RoomInfo{Name: name}
+			err = json.Unmarshal(data, &info)
+			all = append(all, info)
+		}
+	}
+	return all, err
+}
+
+func (s *roomsOf) Save(info RoomInfo) error { return (*node)(s).propose("rooms/"+info.Name, info) }
+
+func (s *roomsOf) Close(name string, _ time.Time) error { return (*node)(s).propose("rooms/"+name, nil) }
+
+// peersOf passes what a room says to the other ones.
+type peersOf node
+
+func (p *peersOf) Node() string { return p.name }
+
+func (p *peersOf) RosterChanged() { go (*node)(p).tellRoster() }
+
+func (n *node) tellRoster() {
+	n.publisher.Lock()
+	defer n.publisher.Unlock()
+	if n.Room == nil {
+		return
+	}
+	here := n.Roster()
+	for _, other := range n.c.nodes {
+		n.c.mu.Lock()
+		not := other == n || n.unlisted || other.dead || other.Room == nil
+		n.c.mu.Unlock()
+		if !not {
+			other.SetRoster(n.name, here, false)
+		}
+	}
+}
+
+func (p *peersOf) Answer(to, id string, got Receipt) {
+	for _, other := range p.c.nodes {
+		if other.name == to {
+			go func() {
+				p.c.mu.Lock()
+				not := other.deaf || other.dead || p.dead
+				p.c.mu.Unlock()
+				if !not {
+					other.Answered(id, got)
+				}
+			}()
+		}
+	}
+}
+
+// sameOrder fails the test if the servers have not applied the same.
+func (c *fakeCluster) sameOrder() {
+	c.t.Helper()
+	c.settle()
+	ids := func(n *node) (all []string) {
+		for _, e := range n.store.applied() {
+			all = append(all, e.ID+" "+string(e.Kind)+" "+e.Text)
+		}
+		return all
+	}
+	for _, n := range c.nodes[1:] {
+		if a, b := ids(c.nodes[0]), ids(n); !n.dead && !c.nodes[0].dead && !reflect.DeepEqual(a, b) {
+			same(c.t, "the order at "+n.name, b, a...)
+		}
+	}
+}
+
+// recorded returns who came and went, as the log has it.
+func (n *node) recorded() (all []string) {
+	for _, e := range n.store.applied() {
+		if e.Kind == KindJoin || e.Kind == KindLeave {
+			all = append(all, strings.TrimSpace(string(e.Kind)+" "+e.From+" "+e.Text))
+		}
+	}
+	return all
+}
+
+func names(all []Presence) (nicks []string) {
+	for _, p := range all {
+		nicks = append(nicks, p.Nick)
+	}
+	return nicks
+}
+
+// Two who are on different servers meet as on one.
+func TestClusterMeeting(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		bob2 := b.join("bob")
+		same(t, "carol is greeted", names(carol.welcome.Others), "bob")
+		pass(time.Second)
+		same(t, "bob sees", bob.screen.take(), "+[carol] -[]")
+		if n := bob.welcome.OthersOnline + carol.welcome.OthersOnline; n != 1 {
+			t.Errorf("%d others", n)
+		}
+		same(t, "completion", a.NicksAround("", 0, 9), "bob", "carol")
+		if s := a.Stats(); s.Members != 2 || s.Sessions != 1 {
+			t.Errorf("%+v", s)
+		}
+		if all := b.Everyone(); len(all) != 2 || all[0].Sessions != 2 {
+			t.Errorf("%+v", all)
+		}
+		bob2.screen.take()
+		carol.screen.take()
+		got := bob.send("hello", "carol")
+		same(t, "told", got.words(), "carol delivered")
+		if id := got.got[0].ID; id != a.lastMessage || id != b.lastMessage {
+			t.Errorf("told %s, not %s", id, b.lastMessage)
+		}
+		same(t, "carol sees", carol.screen.take(), "bob: hello")
+		same(t, "bob's other session", bob2.screen.take(), "bob: hello")
+		if carol.ReplyTo() != "bob" {
+			t.Error("no reply")
+		}
+		bob.say("to all")
+		same(t, "carol sees", carol.screen.take(), "bob: to all")
+		same(t, "ann", []string{a.join("~ann").Nick(), b.join("~ann").Nick()}, "~ann", "~ann2")
+		same(t, "to a guest", carol.send("hi", "~ann", "~ann2").words(), "~ann delivered", "~ann2 delivered")
+		pass(time.Second)
+		carol.screen.take()
+		bob.Leave(Quit)
+		pass(2 * time.Second)
+		same(t, "bob is still here", carol.screen.take())
+		bob2.Leave(Broke)
+		pass(graceAfterBreak + 2*time.Second)
+		same(t, "bob is lost", carol.screen.take(), "+[] -[] ![bob]")
+		for _, n := range c.nodes {
+			same(t, "on record", n.recorded(), "join bob", "join carol", "join ~ann", "join ~ann2", "leave bob connection lost")
+			if p := n.Visit(Identity{Nick: "dave"}).OnlineSince(time.Now().Add(-time.Hour)); p[len(p)-1].Nick != "bob" || !p[len(p)-1].Lost {
+				t.Errorf("%s: %+v", n.name, p)
+			}
+		}
+		c.sameOrder()
+	})
+}
+
+// What becomes of a message is told once, whatever is late or lost; and who was told "kept" hears of the reading.
+func TestClusterOutcomes(t *testing.T) {
+	read := func(who *user) (n int) {
+		for _, m := range who.screen.messages() {
+			if m.Kind == KindReceipt {
+				n++
+			}
+		}
+		return n
+	}
+	for _, test := range []struct {
+		name     string
+		before   func(a, b *node, carol *user)
+		after    func(a, b *node, carol *user) // five seconds later
+		told     string
+		receipts int
+	}{
+		{"shown", nil, nil, "delivered", 0},
+		{"answer lost", func(a, _ *node, _ *user) { a.deaf = true }, nil, "delivered", 0},
+		{"not confirmed at first", func(_, _ *node, carol *user) { carol.screen.manual = true },
+			func(_, _ *node, carol *user) { carol.screen.answer(true) }, "silent", 1},
+		{"never confirmed", func(_, _ *node, carol *user) { carol.screen.manual = true }, nil, "silent", 0},
+		{"the other is behind", func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = true }) },
+			func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = false }) }, "silent", 1},
+		{"behind, and not heard", func(a, b *node, _ *user) { a.deaf = true; b.store.set(func() { b.store.hold = true }) },
+			func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = false }) }, "silent", 1},
+		{"broken", func(_, _ *node, carol *user) { carol.Leave(Broke) }, nil, "broken", 0},
+		{"away", func(_, b *node, carol *user) { carol.Away("lunch") }, nil, "away: lunch", 0},
+		{"blocked", func(_, b *node, carol *user) { carol.Block("bob") }, nil, "blocked", 0},
+		{"gone", func(_, _ *node, carol *user) { carol.Leave(Quit) }, nil, "offline", 0},
+		{"not known to be there", func(a, _ *node, _ *user) { a.SetRoster("b", nil, true) }, nil, "offline", 1},
+		{"also here, and only confirmed there", func(a, _ *node, _ *user) {
+			a.join("carol").screen.manual = true
+		}, nil, "delivered", 0},
+		{"also there, and only confirmed here", func(a, _ *node, carol *user) {
+			carol.screen.manual = true
+			a.join("carol")
+		}, func(_, _ *node, carol *user) { carol.screen.answer(true) }, "delivered", 0},
+		{"confirmed nowhere, at first", func(a, _ *node, carol *user) {
+			carol.screen.manual = true
+			a.join("carol").screen.manual = true
+		}, func(_, _ *node, carol *user) { carol.screen.answer(true) }, "silent", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inCluster(t, func(c *fakeCluster, a, b *node) {
+				bob, carol := a.join("bob"), b.join("carol")
+				if test.before != nil {
+					c.settle()
+					test.before(a, b, carol)
+					c.settle()
+				}
+				got := bob.send("hello", "carol")
+				pass(6 * time.Second)
+				if test.after != nil {
+					test.after(a, b, carol)
+				}
+				pass(10 * time.Second)
+				same(t, "told", got.words(), "carol "+test.told)
+				if n := read(bob); n != test.receipts {
+					t.Errorf("reading told %d times, not %d", n, test.receipts)
+				}
+				carol.screen.answer(false)
+				a.store.set(func() { a.store.hold = false })
+				b.store.set(func() { b.store.hold = false })
+				c.sameOrder()
+			})
+		})
+	}
+}
+
+// What is changed on one server counts on the others.
+func TestClusterChanges(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		carol2 := a.join("carol")
+		carol.Block("bob")
+		bob.say("hidden")
+		carol.Unblock("bob")
+		carol.Away("lunch")
+		pass(time.Second)
+		carol.screen.take()
+		carol2.screen.take()
+		bob.say("shown")
+		same(t, "carol sees", carol.screen.take(), "bob: shown")
+		same(t, "and here", carol2.screen.take(), "bob: shown")
+		if !carol2.IsAway() || !a.people.here["carol"].presence().Away {
+			t.Error("not away here")
+		}
+		if made, err := bob.JoinRoom("ops", true); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		c.settle()
+		for _, p := range []*user{carol, bob} { // both at once, on two servers
+			if _, err := p.JoinRoom("ops", true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.settle()
+		for _, p := range []*user{bob, carol, carol2} {
+			in, err := p.In("ops")
+			same(t, "in #ops", names(in), "bob", "carol")
+			is(t, "in", err, nil)
+		}
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		is(t, "topic", bob.SetTopic("ops", "plans"), nil)
+		c.settle()
+		if info := b.rooms["ops"].RoomInfo; info.Topic != "plans" || !slices.Equal(info.Members, []string{"carol"}) {
+			t.Errorf("%+v", info)
+		}
+		is(t, "owner", bob.AddOwner("ops", "carol"), nil)
+		c.settle()
+		is(t, "said", carol.speakIn("", "ops", KindSay, "yes", func(Receipt) {}), nil)
+		c.settle()
+		same(t, "bob sees", bob.screen.take(), "bob: hidden", "+[carol] -[]", "bob: shown", "carol: yes")
+		is(t, "topic", carol.SetTopic("ops", "other plans"), nil) // at b
+		is(t, "left", bob.LeaveRoom("ops"), nil)
+		c.settle()
+		if info := a.rooms["ops"].RoomInfo; info.Topic != "other plans" || !slices.Equal(info.Owners, []string{"carol"}) {
+			t.Errorf("%+v", info)
+		}
+		is(t, "closed", b.CloseRoom("ops", "carol"), nil)
+		c.settle()
+		if len(a.rooms) != 1 || len(b.rooms) != 1 {
+			t.Error("it is not closed")
+		}
+		c.sameOrder()
+	})
+}
+
+// Who is removed from a private room gets no line that the log has after that, on any server; and two who
+// change the same at the same time both do.
+func TestClusterRemoval(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		bob.JoinRoom("ops", true)
+		c.settle()
+		carol.JoinRoom("ops", true)
+		bob.SetPrivate("ops", true)
+		c.settle()
+		carol.screen.take()
+		b.store.set(func() { b.store.hold = true }) // it does not know yet
+		is(t, "removed", bob.Remove("ops", "dave"), nil)
+		var removed error
+		go func() { removed = bob.Remove("ops", "carol") }()
+		c.settle()
+		bob.speakIn("", "ops", KindSay, "secret", nil)
+		c.settle()
+		b.store.set(func() { b.store.hold = false })
+		c.settle()
+		is(t, "removed", removed, nil)
+		for _, line := range carol.screen.take() {
+			if strings.Contains(line, "secret") {
+				t.Error("carol sees it")
+			}
+		}
+		_, err := carol.In("ops")
+		is(t, "in", err, ErrNoRoom)
+		var wait sync.WaitGroup
+		for i, p := range []*user{a.join("erin"), b.join("erin")} {
+			wait.Go(func() {
+				for n := range 5 {
+					if _, err := p.Block(fmt.Sprintf("nick%d%d", i, n)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wait.Wait()
+		c.settle()
+		for _, n := range c.nodes {
+			if blocked, err := n.Visit(Identity{Nick: "erin"}).Blocked(); len(blocked) != 10 || err != nil {
+				t.Errorf("%s: %v, %v", n.name, blocked, err)
+			}
+		}
+	})
+}
+
+// A server that is lost takes its people along; one of the others records that, once.
+func TestClusterLost(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, _ := a.join("bob"), b.join("carol")
+		dave := b.join("dave")
+		a.join("dave")
+		pass(2 * time.Second)
+		bob.screen.take()
+		c.set(func() { b.dead = true }) // it crashes
+		b.lose()
+		pass(2 * time.Second)
+		same(t, "bob sees", bob.screen.take(), "+[] -[] ![carol]")
+		pass(5 * time.Minute)
+		same(t, "on record", a.recorded(), "join bob", "join carol", "join dave", "leave carol connection lost")
+		same(t, "here", names(a.Everyone()), "bob", "dave")
+		dave.Leave(Quit)
+	})
+}
+
+// A start does not take those who are on another server for crashed ones.
+func TestClusterStart(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		a.join("bob")
+		b.join("carol")
+		c.settle()
+		left, files := b.store.snapshot(), b.files
+		b.stop()
+		b.lose()
+		a.join("dave") // b will have to be told
+		c.set(func() { b.dead = false })
+		b.start(left, files)
+		pass(time.Second)
+		a.tellRoster()
+		pass(5 * time.Minute)
+		for _, n := range c.nodes {
+			same(t, "here", names(n.Everyone()), "bob", "dave")
+		}
+		same(t, "on record", a.recorded(), "join bob", "join carol", "leave carol", "join dave")
+	})
+}
+
+// The log's clock may be far from the server's.
+func TestClusterClock(t *testing.T) {
+	for _, off := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
+		inCluster(t, func(c *fakeCluster, a, b *node) {
+			c.clock = off
+			bob, carol := a.join("bob"), b.join("carol")
+			bob.JoinRoom("ops", true)
+			c.settle()
+			carol.JoinRoom("ops", true)
+			for n := range 30 {
+				bob.say(fmt.Sprint("before ", n))
+			}
+			carol.Leave(Quit)
+			pass(time.Second)
+			for n := range 30 {
+				bob.say(fmt.Sprint("line ", n))
+			}
+			bob.speakIn("", "ops", KindSay, "in ops", nil)
+			pass(time.Second)
+			for _, n := range []*node{a, b} {
+				carol = n.join("carol")
+				if got := carol.welcome; len(got.Recent) != 30 || len(got.Rooms) != 1 || got.Rooms[0].Unread != 1 {
+					t.Errorf("%v: %d lines, %+v", off, len(got.Recent), got.Rooms)
+				}
+				break
+			}
+			carol.screen.manual = true
+			ann := b.join("~ann")
+			got := ann.send("hi", "carol")
+			pass(6 * time.Second)
+			carol.screen.answer(true)
+			same(t, "ann is told", got.words(), "carol silent")
+			if !slices.Contains(ann.screen.take(), "carol has read") {
+				t.Error("ann does not hear of it")
+			}
+		})
+	}
+}
+
+// A retry on another server stores nothing twice.
+func TestClusterRetry(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, bob2 := a.join("bob"), b.join("bob")
+		first, again := &receipts{}, &receipts{}
+		bob.Once("k", Lobby, KindSay, []string{"carol"}, "hi", first.add)
+		c.settle()
+		bob2.Once("k", Lobby, KindSay, []string{"carol"}, "hi", again.add)
+		c.settle()
+		same(t, "told", again.words(), "carol offline")
+		if got := again.got[0]; !got.Again || got.ID != first.got[0].ID {
+			t.Errorf("%+v", got)
+		}
+		is(t, "another", bob2.Once("k", Lobby, KindSay, nil, "other", again.add), ErrKeyUsed)
+		c.set(func() { a.unsure = true })
+		unsure := &receipts{}
+		bob.Once("l", Lobby, KindSay, nil, "hello", unsure.add)
+		c.settle()
+		bob.Once("l", Lobby, KindSay, nil, "hello", unsure.add)
+		c.settle()
+		if got := unsure.got; len(got) != 2 || got[0].Outcome != Failed || !got[1].Again || got[1].Err != nil {
+			t.Errorf("%+v", got)
+		}
+		if n := len(b.store.messages("#lobby", nil)); n != 1 {
+			t.Errorf("stored %d times", n)
+		}
+	})
+}
