@@ -84,6 +84,7 @@ func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again b
 	if conflicts(err) {
 		return true, nil
 	}
+	c.publishing.stored(seq)
 	if err == nil && c.following.reach(ctx, seq) != nil {
 		err = fmt.Errorf("%w: it is stored, and this server is behind", room.ErrUncertain)
 	}
@@ -113,28 +114,38 @@ func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err
 // propose publishes msg if last is still the newest message on its subject. Without an answer it is published
 // once more, which stores it once.
 func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq uint64, err error) {
-	maybe := false
+	maybe := false // it is stored, and the answer was lost
 	for range 2 {
 		once, cancel := context.WithTimeout(ctx, patience/2)
 		var ack *jetstream.PubAck
 		ack, err = c.js.PublishMsg(once, msg, jetstream.WithExpectLastSequencePerSubject(last))
 		cancel()
-		if err == nil {
-			c.publishing.stored(ack.Sequence)
+		switch {
+		case err == nil:
 			return ack.Sequence, nil
-		}
-		if refused(err) {
-			break
+		case maybe && conflicts(err):
+			// A single server of the engine looks for conflicts before duplicates.
+			return c.winner(ctx, msg, last, err)
+		case conflicts(err):
+			return 0, err
+		case refused(err):
+			return 0, fmt.Errorf("%w: %v", unstored(maybe), err)
 		}
 		maybe = maybe || !unheard(err)
 	}
+	return 0, fmt.Errorf("%w: %v", unstored(maybe), err)
+}
+
+// winner returns the number of msg if that is what followed the message last on its subject, else the conflict.
+func (c *Cluster) winner(ctx context.Context, msg *nats.Msg, last uint64, conflict error) (uint64, error) {
+	first, err := c.stream.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(msg.Subject))
 	switch {
-	case maybe:
-		return 0, fmt.Errorf("%w: %w", room.ErrUncertain, err)
-	case conflicts(err):
-		return 0, err
+	case err != nil:
+		return 0, fmt.Errorf("%w: %v", room.ErrUncertain, err)
+	case first.Header.Get(nats.MsgIdHdr) == msg.Header.Get(nats.MsgIdHdr):
+		return first.Sequence, nil
 	}
-	return 0, fmt.Errorf("%w: %w", room.ErrCluster, err)
+	return 0, conflict
 }
 
 // conflicts reports whether the stream has a newer message on the subject than was expected.

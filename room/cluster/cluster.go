@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -189,7 +190,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
 			return true, fmt.Errorf("the engine refuses the credentials: %w; see --cluster-creds", err)
 		case err != nil:
-			return false, fmt.Errorf("the engine can't be reached: %w; start it, or see --cluster", err)
+			return false, fmt.Errorf("the engine can't be reached at %s: %w; start it, or see --cluster", redacted(c.opts.URLs), err)
 		}
 		if got, need := c.nc.MaxPayload(), int64(jsonl.MaxLine+headerRoom); got < need {
 			c.nc.Close()
@@ -199,6 +200,20 @@ func (c *Cluster) connect(ctx context.Context) error {
 		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
 		return true, err
 	})
+}
+
+// redacted are URLs without passwords.
+func redacted(urls []string) string {
+	var list []string
+	for _, u := range urls {
+		if parsed, err := url.Parse(u); err == nil {
+			u = parsed.Redacted()
+		} else {
+			u = "a URL that can't be read"
+		}
+		list = append(list, u)
+	}
+	return strings.Join(list, ", ")
 }
 
 // subject is the cluster's subject of these parts.

@@ -201,8 +201,8 @@ func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 		return 0, fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: it was away longer than the stream "+
-			"keeps events; restore its data folder from a backup of another server, which is newer", errStuck, st.FirstSeq, next-1)
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
+			"restore its data folder from a newer backup of another server", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }

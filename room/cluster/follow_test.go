@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/nats-io/nats.go"
 
 	"whoelse/room"
 )
@@ -137,4 +139,31 @@ func TestDiskFails(t *testing.T) {
 	disk.fail(nil)
 	same(t, a.entries(2), b.entries(2))
 	eventually(t, "b is well", func() bool { return b.Probe(t.Context()) == nil })
+}
+
+// TestStamp: IDs and times follow from the stream alone; the clock of the server that published does not matter.
+func TestStamp(t *testing.T) {
+	stored := time.Date(2026, 11, 21, 6, 31, 3, 5e6, time.UTC)
+	for what, clock := range map[string]time.Duration{"good": 0, "ahead": 10 * time.Minute, "behind": -10 * time.Minute} {
+		e := said("tag", "x")
+		e.Kind, e.Time = room.KindRead, stored.Add(clock-time.Second)
+		e.Receipts = []*room.Message{{ID: "tag2", Time: e.Time.Add(5 * time.Millisecond), Kind: room.KindReceipt}}
+		h := nats.Header{}
+		h.Set(headerNode, "n1")
+		h.Set(headerClock, stored.Add(clock).Format(time.RFC3339Nano))
+		last := room.NextID("", stored.Add(time.Hour)) // the stream's clock was set back
+		stamp(e, h, stored, last)
+		first := room.NextID(last, stored)
+		if e.Receipts[0].ID != first || e.ID != room.NextID(first, stored) || e.Tag != "tag" || e.Node != "n1" {
+			t.Errorf("%s: %+v, %s", what, e, e.Receipts[0].ID)
+		}
+		if !e.Time.Equal(stored.Add(-time.Second)) || !e.Receipts[0].Time.Equal(stored.Add(-995*time.Millisecond)) {
+			t.Errorf("%s: %v, %v", what, e.Time, e.Receipts[0].Time)
+		}
+	}
+	e := said("tag", "x")
+	stamp(e, nats.Header{headerNode: {"no node"}, headerClock: {"now"}}, stored, "")
+	if !e.Time.Equal(stored) || e.Node != "" || e.ID != room.NextID("", stored) {
+		t.Errorf("%+v", e)
+	}
 }

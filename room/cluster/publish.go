@@ -213,11 +213,15 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 }
 
 func (o *outgoing) giveUp() {
-	if o.maybe {
-		o.failed(fmt.Errorf("%w: %w", room.ErrUncertain, o.why))
-	} else {
-		o.failed(fmt.Errorf("%w: %w", room.ErrCluster, cmp.Or(o.why, nats.ErrConnectionClosed)))
+	o.failed(fmt.Errorf("%w: %w", unstored(o.maybe), cmp.Or(o.why, nats.ErrConnectionClosed)))
+}
+
+// unstored is what it means that something could not be published, and may be stored or not.
+func unstored(maybe bool) error {
+	if maybe {
+		return room.ErrUncertain
 	}
+	return room.ErrCluster
 }
 
 // refused reports whether the stream itself has refused a message.

@@ -90,10 +90,10 @@ func explain(c *Cluster, err error) (final bool, _ error) {
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return true, fmt.Errorf("the engine runs without JetStream (%w); switch it on in its configuration, for this account", err)
+	case unheard(err):
+		return false, fmt.Errorf("no server of the engine runs JetStream (%w); switch it on in its configuration, or start it", err)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return true, fmt.Errorf("there is no stream %s; the first server that joins the cluster creates it", c.streamName())
-	case errors.As(err, &api) && api.Code < 500 && api.ErrorCode != jetstream.JSErrCodeStreamNameInUse:
-		return true, fmt.Errorf("the stream %s can't be used: %w", c.streamName(), err)
 	case errors.As(err, &api):
 		return false, fmt.Errorf("the engine can't create or open the stream %s with %d replicas now: %w; "+
 			"are as many of its servers running?", c.streamName(), c.opts.Replicas, err)

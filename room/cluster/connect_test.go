@@ -1,0 +1,208 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"whoelse/room"
+	"whoelse/room/cluster/natstest"
+	"whoelse/room/history"
+)
+
+// refuses makes sure that an error says all of this.
+func refuses(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("it does not say %q: %v", w, err)
+		}
+	}
+	t.Log(err)
+}
+
+// TestRefusals: what the operator has to change is said at the start, with the way out.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := Connect(ctx, options([]string{"nats://u:secret@127.0.0.1:1"}, "a", &logs{}))
+	refuses(t, err, "cluster whoelse: the engine can't be reached at nats://u:xxxxx@127.0.0.1:1", "--cluster")
+	_, err = Connect(ctx, options(nil, "a.b", &logs{}))
+	refuses(t, err, `"a.b"`, "choose others")
+
+	off := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = Connect(ctx, options(off.URLs(), "a", &logs{}))
+	refuses(t, err, "no server of the engine runs JetStream", "switch it on")
+
+	small := natstest.NewServer(t, func(o *natsd.Options) { o.MaxPayload = 64 << 10 })
+	_, err = Connect(t.Context(), options(small.URLs(), "a", &logs{}))
+	refuses(t, err, "max_payload", "65536", "135168")
+
+	secret := natstest.NewServer(t, func(o *natsd.Options) { o.Username, o.Password = "u", "p" })
+	_, err = Connect(t.Context(), options(secret.URLs(), "a", &logs{}))
+	refuses(t, err, "refuses the credentials", "--cluster-creds")
+
+	e := engine(t)
+	opts := options(e.URLs(), "", &logs{})
+	_, err = Connect(t.Context(), opts)
+	refuses(t, err, "no stream whoelse_LOG", "creates it")
+	opts.Node, opts.Replicas = "a", 3
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = Connect(ctx, opts)
+	refuses(t, err, "3 replicas")
+}
+
+// TestDifferentStream: a stream with other settings is left as it is; each difference is named.
+func TestDifferentStream(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	config := a.config()
+	config.Replicas, config.MaxAge, config.MaxMsgs, config.Subjects = 1, time.Hour, 5, []string{"whoelse.log.>", "x.>"}
+	if _, err := a.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	b := newServer(t, "b", e.URLs()...)
+	refuses(t, b.try(), "the stream whoelse_LOG is not as this server needs it", "\n  maximum age: is 1h0m0s, has to be 168h0m0s",
+		"nats stream edit whoelse_LOG --max-age 168h", "--cluster-keep 1h0m0s", "\n  maximum messages: is 5, has to be -1",
+		"\n  subjects: is [whoelse.log.> x.>], has to be [whoelse.log.>]")
+	want := a.config()
+	is := want
+	is.Replicas, is.Storage, is.DenyPurge, is.NoAck, is.PersistMode = 2, jetstream.MemoryStorage, false, true, jetstream.AsyncPersistMode
+	if got := differences(is, want); len(got) != 5 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestOtherData: a data folder goes on only with the stream that it has followed so far.
+func TestOtherData(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	for _, text := range []string{"1", "2", "3"} {
+		a.say(text)
+	}
+	a.entries(3)
+	a.stop()
+
+	if err := os.Rename(a.opts.Bound, a.opts.Bound+".away"); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, a.try(), "3 events that are not of the cluster whoelse", "whoelse cluster import")
+
+	other := engine(t)
+	b := join(t, "b", other.URLs()...)
+	if err := os.Rename(a.opts.Bound+".away", a.opts.Bound); err != nil {
+		t.Fatal(err)
+	}
+	a.opts.URLs = other.URLs()
+	refuses(t, a.try(), "follows the stream whoelse_LOG", "start with an empty data folder")
+	if err := b.Bind(a.opts.Bound); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, a.try(), "the stream ends at 0", "up to 3", "restore it")
+
+	late := newServer(t, "c", engine(t).URLs()...)
+	late.opts.First = 5001
+	refuses(t, late.try(), "the stream begins at 5001", "up to 0", "from a newer backup of another server")
+	if err := os.WriteFile(a.opts.Bound, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, a.try(), a.opts.Bound, "put back")
+}
+
+// TestImported: a stream can go on where a single server's numbers end.
+func TestImported(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := newServer(t, "a", e.URLs()...)
+	a.opts.First = 42
+	refuses(t, a.try(), "the stream begins at 42") // and is there now
+	old, err := history.Open(filepath.Join(a.dir, "history"), history.Options{Given: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Follow(func([]room.Entry) {})
+	if err := errors.Join(old.Commit([]room.Entry{{Seq: 41, Event: said("1", "x")}}), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	a.start()
+	a.say("1")
+	if got := a.entries(1); got[0].Seq != 42 {
+		t.Errorf("%d", got[0].Seq)
+	}
+}
+
+// TestStreamReplaced: a server whose stream is gone, with all that it had, stops following and says so.
+func TestStreamReplaced(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := newServer(t, "a", e.URLs()...)
+	told := make(chan error, 1)
+	a.opts.OnTrouble = func(err error) { told <- err }
+	a.start()
+	a.say("1")
+	a.entries(1)
+	if err := a.js.DeleteStream(t.Context(), a.streamName()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.js.CreateStream(t.Context(), a.config()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-told:
+		refuses(t, err, "was replaced by another one")
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody is told")
+	}
+	refuses(t, fails(t, a.say("2")), room.ErrStorage.Error(), "was replaced")
+}
+
+// TestRubbish: what is no event on any server is passed over on all; what a newer version wrote is not.
+func TestRubbish(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	line := func(e *room.Event) []byte {
+		msg, err := a.message("x", e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return msg.Data
+	}
+	state := said("1", "x")
+	state.Kind, state.Doc, state.Data = room.KindState, "bans", []byte("{}")
+	unknown := *state
+	unknown.Doc = "unheard/of"
+	for subject, data := range map[string][]byte{
+		"log.event":   []byte("hello"),
+		"log.other":   line(said("1", "on a wrong subject")),
+		"log.state.x": line(said("1", "on a wrong subject")),
+		"log.event.x": nil,
+		"log.state.0": line(state),
+		strings.TrimPrefix(a.stateSubject("unheard/of"), "whoelse."): line(&unknown),
+	} {
+		if _, err := a.js.Publish(t.Context(), "whoelse."+subject, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.say("good")
+	got := a.entries(2)
+	if len(got) != 2 || got[0].Doc != "unheard/of" || got[1].Text != "good" || got[0].Node != "" {
+		t.Errorf("%d events, %+v", len(got), got[0].Event)
+	}
+}
