@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,13 +19,26 @@ type fakeCluster struct {
 	nodes []*node
 
 	mu   sync.Mutex // owns what follows, and the order of what is appended
+	log  []placed
 	last string
 	docs map[string]int // how often each was changed
+}
+
+// placed is an event with what its server's run gave it, and the IDs that it has for all.
+type placed struct {
+	*Event
+	by       *node
+	run      int
+	at       time.Time // by the log's clock
+	id       string
+	receipts []string
 }
 
 // node is one server.
 type node struct {
 	*house
+	run       int
+	before    int // how much of the log was in its histories when it started
 	c         *fakeCluster
 	name      string
 	publisher sync.Mutex // held while its roster is told
@@ -96,18 +108,46 @@ func (c *fakeCluster) set(change func()) {
 
 func (n *node) start(records []record, files map[string][]byte) {
 	n.files, n.loaded, n.changes = files, map[string][]byte{}, map[string]int{}
+	for _, p := range n.c.log[:n.before] {
+		if p.Kind == KindState {
+			n.changes[p.Doc]++
+		}
+	}
 	n.received = sync.NewCond(&n.filesMu)
 	n.house = &house{t: n.c.t, store: newStore(n.c.t, records...)}
 	n.store.receive = n.write
-	var err error
-	n.Room, err = New(n, n.store, held, (*settingsOf)(n), Options{
+	r, err := New(n, n.store, held, (*settingsOf)(n), Options{
 		Peers: (*peersOf)(n), Leads: func() bool { return n.leads },
 		Rooms: RoomOptions{Store: (*roomsOf)(n), Idle: 90 * day},
 	})
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	n.store.follow(n.Room.Apply)
+	n.store.follow(r.Apply)
+	n.c.set(func() { n.Room, n.dead = r, false })
+}
+
+// restart starts a server again from what it had, after a crash if it is dead.
+func (n *node) restart() {
+	n.store.mu.Lock()
+	left, done := slices.Clone(n.store.records), n.before+len(n.store.entries)
+	n.store.mu.Unlock()
+	files := maps.Clone(n.files)
+	n.stop()
+	n.lose()
+	n.run++
+	n.before = done
+	n.start(left, files)
+	n.c.set(func() {
+		for _, p := range n.c.log[done:] {
+			n.store.Append(n.stamped(p), nil)
+		}
+	})
+	for _, other := range n.c.nodes {
+		if !other.dead {
+			other.tellRoster()
+		}
+	}
 }
 
 // stop ends a server's room, in order or, if it is dead, after a crash. Others find out by lose.
@@ -147,28 +187,35 @@ func (n *node) Append(e *Event, failed func(error)) {
 
 // place appends e for all. c.mu is held.
 func (c *fakeCluster) place(n *node, e *Event) {
-	at := time.Now().Add(c.clock)
 	ids := idSource{last: decodeID(c.last)}
-	receipts := make([]string, len(e.Receipts))
-	for i := range receipts {
-		receipts[i] = ids.next(at)
+	p := placed{Event: e, by: n, run: n.run, at: time.Now().Add(c.clock)}
+	for range e.Receipts {
+		p.receipts = append(p.receipts, ids.next(p.at))
 	}
-	c.last = ids.next(at)
+	c.last = ids.next(p.at)
+	p.id = c.last
+	c.log = append(c.log, p)
 	for _, to := range c.nodes {
-		if to.dead {
-			continue
+		if !to.dead {
+			to.store.Append(to.stamped(p), nil)
 		}
-		stamped := *e
-		stamped.Node, stamped.Tag, stamped.ID = n.name, e.ID, c.last
-		stamped.Time = at.Add(-time.Since(e.Time)).UTC().Truncate(time.Millisecond)
-		stamped.Receipts = nil
-		for i, receipt := range e.Receipts {
-			copied := *receipt
-			copied.ID, copied.Time = receipts[i], stamped.Time
-			stamped.Receipts = append(stamped.Receipts, &copied)
-		}
-		to.store.Append(&stamped, nil)
 	}
+}
+
+// stamped is an event as it comes to n.
+func (n *node) stamped(p placed) *Event {
+	e := *p.Event
+	e.Node, e.Tag, e.ID, e.Time = p.by.name, e.ID, p.id, p.at.UTC().Truncate(time.Millisecond)
+	if p.by == n && p.run != n.run {
+		e.Tag = "-"
+	}
+	e.Receipts = nil
+	for i, receipt := range p.Receipts {
+		copied := *receipt
+		copied.ID, copied.Time = p.receipts[i], e.Time
+		e.Receipts = append(e.Receipts, &copied)
+	}
+	return &e
 }
 
 // write is for the changes of files as they come from the log.
@@ -193,10 +240,13 @@ func (n *node) propose(doc string, v any) error {
 	if v != nil {
 		data, _ = json.Marshal(v)
 	}
+	n.store.mu.Lock()
+	behind := n.store.hold // for too long
+	n.store.mu.Unlock()
 	n.filesMu.Lock()
 	defer n.filesMu.Unlock()
 	n.c.mu.Lock()
-	changes, cut := n.c.docs[doc], n.cut || n.dead
+	changes, cut := n.c.docs[doc], n.cut || n.dead || behind
 	n.c.mu.Unlock()
 	if cut {
 		return ErrCluster
@@ -257,7 +307,9 @@ func (s *roomsOf) Load() (all []RoomInfo, err error) {
 
 func (s *roomsOf) Save(info RoomInfo) error { return (*node)(s).propose("rooms/"+info.Name, info) }
 
-func (s *roomsOf) Close(name string, _ time.Time) error { return (*node)(s).propose("rooms/"+name, nil) }
+func (s *roomsOf) Close(name string, _ time.Time) error {
+	return (*node)(s).propose("rooms/"+name, nil)
+}
 
 // peersOf passes what a room says to the other ones.
 type peersOf node
@@ -308,9 +360,13 @@ func (c *fakeCluster) sameOrder() {
 		}
 		return all
 	}
-	for _, n := range c.nodes[1:] {
-		if a, b := ids(c.nodes[0]), ids(n); !n.dead && !c.nodes[0].dead && !reflect.DeepEqual(a, b) {
-			same(c.t, "the order at "+n.name, b, a...)
+	var all []string
+	for _, p := range c.log {
+		all = append(all, p.id+" "+string(p.Kind)+" "+p.Text)
+	}
+	for _, n := range c.nodes {
+		if got := ids(n); !n.dead && !slices.Equal(got, all[n.before:]) {
+			same(c.t, "the order at "+n.name, got, all[n.before:]...)
 		}
 	}
 }
@@ -586,19 +642,15 @@ func TestClusterStart(t *testing.T) {
 		a.join("bob")
 		b.join("carol")
 		c.settle()
-		left, files := b.store.snapshot(), b.files
-		b.stop()
-		b.lose()
-		a.join("dave") // b will have to be told
-		c.set(func() { b.dead = false })
-		b.start(left, files)
-		pass(time.Second)
-		a.tellRoster()
+		a.join("dave")
+		c.set(func() { b.dead = true })
+		b.restart()
 		pass(5 * time.Minute)
 		for _, n := range c.nodes {
 			same(t, "here", names(n.Everyone()), "bob", "dave")
 		}
-		same(t, "on record", a.recorded(), "join bob", "join carol", "leave carol", "join dave")
+		same(t, "on record", a.recorded(), "join bob", "join carol", "join dave", "leave carol connection lost")
+		c.sameOrder()
 	})
 }
 

@@ -113,8 +113,8 @@ type Room struct {
 	pending map[string]func(Receipt)
 	answers answers
 	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
-	states  int             // how many changes of this server's own were applied
-	said    map[Kind]uint64 // how many messages there were
+	states  int                  // how many changes of this server's own were applied
+	said    map[Kind]uint64      // how many messages there were
 
 	made      map[string]int // rooms, by nick, since madeSince; under setting
 	madeSince time.Time      // a day ago at most

@@ -25,11 +25,11 @@ type fakeStore struct {
 	lastID  string
 	apply   func([]Entry)
 	receive func(*Event) // of a cluster: writes the files of a KindState
-	broken  bool // nothing is appended or read: ErrStorage
-	failing bool // nothing is appended
-	hold    bool // nothing gets a place
-	holding bool // it does, and the room is not told
-	stuck   bool // reading waits
+	broken  bool         // nothing is appended or read: ErrStorage
+	failing bool         // nothing is appended
+	hold    bool         // nothing gets a place
+	holding bool         // it does, and the room is not told
+	stuck   bool         // reading waits
 	closed  bool
 	readers int // who waits in a method that may block
 	ended   chan struct{}
