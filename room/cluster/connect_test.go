@@ -15,6 +15,7 @@ import (
 	"whoelse/room"
 	"whoelse/room/cluster/natstest"
 	"whoelse/room/history"
+	"whoelse/room/internal/jsonl"
 )
 
 // refuses makes sure that an error says all of this.
@@ -152,8 +153,6 @@ func TestStreamReplaced(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
 	a := newServer(t, "a", e.URLs()...)
-	told := make(chan error, 1)
-	a.opts.OnTrouble = func(err error) { told <- err }
 	a.start()
 	a.say("1")
 	a.entries(1)
@@ -163,16 +162,11 @@ func TestStreamReplaced(t *testing.T) {
 	if _, err := a.js.CreateStream(t.Context(), a.config()); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-told:
-		refuses(t, err, "was replaced by another one")
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody is told")
-	}
+	eventually(t, "it stops", func() bool { return a.following.trouble() != nil })
 	refuses(t, fails(t, a.say("2")), room.ErrStorage.Error(), "was replaced")
 }
 
-// TestRubbish: what is no event on any server is passed over on all; what a newer version wrote is not.
+// TestRubbish: what is no event on any server is passed over on all.
 func TestRubbish(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
@@ -186,6 +180,16 @@ func TestRubbish(t *testing.T) {
 	}
 	state := said("1", "x")
 	state.Kind, state.Doc, state.Data = room.KindState, "bans", []byte("{}")
+	nobody, nowhere, receipt := said("1", "x"), said("1", "x"), said("1", "x")
+	nobody.From, nowhere.Room = "../x", "\x1b"
+	receipt.Kind, receipt.Receipts = room.KindRead, []*room.Message{{Kind: room.KindReceipt}}
+	end := said("1", "x")
+	end.Kind = room.KindEnd
+	for _, bad := range []*room.Event{nobody, nowhere, receipt, end} {
+		if _, err := a.js.Publish(t.Context(), "whoelse.log.event", line(bad)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	unknown := *state
 	unknown.Doc = "unheard/of"
 	for subject, data := range map[string][]byte{
@@ -205,4 +209,17 @@ func TestRubbish(t *testing.T) {
 	if len(got) != 2 || got[0].Doc != "unheard/of" || got[1].Text != "good" || got[0].Node != "" {
 		t.Errorf("%d events, %+v", len(got), got[0].Event)
 	}
+}
+
+// TestNewer: a server stops at what a newer version wrote, instead of missing it.
+func TestNewer(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	newer := jsonl.Seal([]byte(`{"v":2,"kind":"room"`), 0)
+	if _, err := a.js.Publish(t.Context(), "whoelse.log.event", newer[:len(newer)-1]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it stops", func() bool { return a.following.trouble() != nil })
+	refuses(t, fails(t, a.say("x")), room.ErrStorage.Error(), "upgrade this one")
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -214,9 +215,6 @@ func (c *Cluster) consume() {
 		if errors.Is(err, errStuck) {
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
 			c.log.Error("cluster: nothing is followed any more", "error", err)
-			if c.opts.OnTrouble != nil {
-				c.opts.OnTrouble(err)
-			}
 			return
 		}
 		c.wait(pause)
@@ -393,12 +391,29 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 	if msg.Subject() != want {
 		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
 	}
+	if !sensible(e) {
+		return nil, errors.New("it names what nobody can be called")
+	}
 	stamp(e, msg.Headers(), stored, lastID)
 	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(nats.MsgIdHdr), c.opts.Node+"/"+c.run+"/") {
 		e.Tag = formerTag
 	}
 	_, err := log.AppendLine(nil, 0, e)
 	return e, err
+}
+
+// sensible reports whether histories and rooms can take e, whoever published it.
+func sensible(e *room.Event) bool {
+	named := func(m *room.Message) bool {
+		return (m.From == "" || nickName.MatchString(m.From)) && (m.Room == "" || nickName.MatchString(m.Room)) &&
+			!slices.ContainsFunc(m.To, func(nick string) bool { return !nickName.MatchString(nick) })
+	}
+	for _, receipt := range e.Receipts {
+		if !named(receipt) || len(receipt.To) != 1 {
+			return false
+		}
+	}
+	return named(&e.Message) && (e.Kind != room.KindEnd || len(e.To) == 1)
 }
 
 // formerTag is the Tag of what an earlier run of this server appended: nothing waits for it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,12 +35,12 @@ const maxGroup = 512
 // was answered.
 type publisher struct {
 	running sync.WaitGroup
-	mu      sync.Mutex // guards what follows
+	count   atomic.Uint64 // of messages, for their ids
+	mu      sync.Mutex    // guards what follows
 	work    sync.Cond
 	queue   []*outgoing
 	closed  bool
 	last    uint64 // greatest number of what was stored
-	count   uint64
 }
 
 // outgoing waits for its answer.
@@ -139,10 +140,7 @@ func (c *Cluster) message(subject string, e *room.Event) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.publishing.mu.Lock()
-	c.publishing.count++
-	n := c.publishing.count
-	c.publishing.mu.Unlock()
+	n := c.publishing.count.Add(1)
 	msg := nats.NewMsg(subject)
 	msg.Data = line[:len(line)-1]
 	msg.Header.Set(nats.MsgIdHdr, c.opts.Node+"/"+c.run+"/"+strconv.FormatUint(n, 10))

@@ -74,11 +74,14 @@ type rosters struct {
 	changed chan struct{}
 	answers chan *nats.Msg
 	least   atomic.Pointer[string] // the least name of the others
+	twin    sync.Once              // says that another server has this one's name
+
+	saying sync.Mutex // held while this server says who is here; guards these
+	seq    uint64     // of what it said
+	bye    bool       // it said so
 
 	mu   sync.Mutex // guards what follows; also held while the room hears of it, so that it does in order
 	room Room       // nil: not attached
-	seq  uint64     // of what this server said
-	bye  bool
 	of   map[string]*peer
 }
 
@@ -97,6 +100,12 @@ type peer struct {
 func (r *rosters) init() {
 	r.changed, r.answers, r.of = make(chan struct{}, 1), make(chan *nats.Msg, maxAnswers), map[string]*peer{}
 	r.set("", nil, false)
+}
+
+func (r *rosters) attached() Room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.room
 }
 
 // nickName is what people of another server can be called.
@@ -170,15 +179,14 @@ func (c *Cluster) sayBye() {
 // say publishes who is here, and returns how many that are.
 func (c *Cluster) say(bye bool) int {
 	rs := &c.rosters
-	rs.mu.Lock()
-	attached := rs.room
-	rs.seq++
-	seq, stopped := rs.seq, rs.bye
-	rs.bye = bye
-	rs.mu.Unlock()
-	if attached == nil || stopped {
+	rs.saying.Lock()
+	defer rs.saying.Unlock()
+	attached := rs.attached()
+	if attached == nil || rs.bye {
 		return 0
 	}
+	rs.seq++
+	rs.bye = bye
 	var here []person
 	if !bye {
 		here = outward(attached.Roster(), time.Now())
@@ -188,7 +196,7 @@ func (c *Cluster) say(bye bool) int {
 	for n := range parts {
 		from := n * partPeople
 		b, err := json.Marshal(rosterMessage{
-			V: version, Run: c.run, Seq: seq, Part: n, Parts: parts, Bye: bye, Applied: applied,
+			V: version, Run: c.run, Seq: rs.seq, Part: n, Parts: parts, Bye: bye, Applied: applied,
 			Here: here[from:min(len(here), from+partPeople)],
 		})
 		if err == nil {
@@ -250,7 +258,9 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 		return
 	}
 	if from == c.opts.Node {
-		c.log.Error("cluster: another server has the name of this one; start one of them with another --node", "node", from)
+		c.rosters.twin.Do(func() {
+			c.log.Error("cluster: another server has the name of this one; start one of them with another --node", "node", from)
+		})
 		return
 	}
 	rs := &c.rosters
@@ -281,6 +291,7 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 
 // add adds a part, and reports whether it was the last one.
 func (p *peer) add(m *rosterMessage, now time.Time) bool {
+	p.heard = now
 	if m.Seq <= p.seq {
 		return false
 	}
@@ -292,7 +303,6 @@ func (p *peer) add(m *rosterMessage, now time.Time) bool {
 	}
 	p.got++
 	p.here = append(p.here, inward(m.Here, now)...)
-	p.heard = now
 	if p.got < m.Parts {
 		return false
 	}
@@ -364,10 +374,7 @@ func (c *Cluster) hearAnswer(msg *nats.Msg) {
 	} else if a.Outcome == room.Failed {
 		got.Err = errors.Join(room.ErrStorage)
 	}
-	c.rosters.mu.Lock()
-	r := c.rosters.room
-	c.rosters.mu.Unlock()
-	if r != nil {
+	if r := c.rosters.attached(); r != nil {
 		r.Answered(a.ID, got)
 	}
 }
@@ -395,9 +402,7 @@ func byName(a, b Node) int { return cmp.Compare(a.Name, b.Name) }
 
 // own is how many people are on this server.
 func (r *rosters) own() int {
-	r.mu.Lock()
-	attached := r.room
-	r.mu.Unlock()
+	attached := r.attached()
 	if attached == nil {
 		return 0
 	}
