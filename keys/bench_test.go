@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"whoelse/internal/atomicfile"
+	"whoelse/internal/sharetest"
 	"whoelse/keys/nick"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -102,6 +103,30 @@ func BenchmarkClaim(b *testing.B) {
 	r := reopen(b, path, atomicfile.Store{})
 	for i := 0; b.Loop(); i++ {
 		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSharedClaim is a claim on one server of a cluster; the other ones do the same but for the question.
+func BenchmarkSharedClaim(b *testing.B) {
+	path, _ := crowded(b, 100_000)
+	n := &node{Server: &sharetest.Server{Log: &sharetest.Log{}}, at: path}
+	n.open(b)
+	for i := 0; b.Loop(); i++ {
+		if err := n.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSharedRemove is a key that is removed on one server of a cluster.
+func BenchmarkSharedRemove(b *testing.B) {
+	path, _ := crowded(b, 100_000)
+	n := &node{Server: &sharetest.Server{Log: &sharetest.Log{}}, at: path}
+	n.open(b)
+	for i := 0; b.Loop(); i++ {
+		if _, err := n.Remove(Selector{Nick: fmt.Sprintf("p%d", i)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"whoelse/internal/atomicfile"
-
-	"github.com/gliderlabs/ssh"
 )
 
 // delta is a change of the file's lines, as it is proposed to the servers that share it. Receiving it again
@@ -205,8 +203,11 @@ func (r *Registry) Receive(data []byte) error {
 	}
 	mine := r.offered != nil && bytes.Equal(data, r.offered)
 	edit := func(t *table) ([]byte, error) {
+		if bytes.Equal(t.raw, r.agreed) {
+			return agreed, nil
+		}
 		file := d.applied(t.raw)
-		if !mine && !bytes.Equal(t.raw, r.agreed) {
+		if !mine {
 			file = r.overtaken(t, agreed, d).applied(file)
 		}
 		return file, nil
@@ -226,12 +227,7 @@ func (r *Registry) Receive(data []byte) error {
 
 // overtaken gives the lines of t to drop, which agreed does not have, since d gives their nick or key to others.
 func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
-	var given []*line
-	for _, text := range d.Add {
-		if l := parseLine(0, []byte(text)); l.key != nil && l.Nick != "" {
-			given = append(given, l)
-		}
-	}
+	given := parseTable([]byte(strings.Join(d.Add, "\n")))
 	shared := lineSet(agreed)
 	var before *table // parsed when it is needed, which takes long
 	for text, whole := range sharedLines(t.raw) {
@@ -242,21 +238,19 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 		if l.key == nil || l.Nick == "" {
 			continue
 		}
-		for _, other := range given {
-			sameKey := ssh.KeysEqual(l.key, other.key)
-			if sameKey == (l.Nick == other.Nick) {
-				continue
-			}
+		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick })
+		if len(given.find(l.key)) == 0 && len(given.byNick[l.Nick]) > 0 {
 			if before == nil {
 				before = parseTable(r.agreed)
 			}
-			if !sameKey && len(before.byNick[l.Nick]) > 0 { // several keys of one nick are an operator's decision
-				continue
+			if len(before.byNick[l.Nick]) == 0 { // several keys of one nick are an operator's decision
+				others = given.byNick[l.Nick]
 			}
+		}
+		if len(others) > 0 {
 			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave the nick, or the key, "+
-				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key), "held by", other.Nick)
+				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key), "held by", others[0].Nick)
 			dropped.Remove = append(dropped.Remove, text)
-			break
 		}
 	}
 	return dropped

@@ -245,6 +245,26 @@ func TestSharedConflict(t *testing.T) {
 	wantAlike(t, all)
 }
 
+// TestSharedEditsGoFirst: what another process did is shared before a change, and in force with it.
+func TestSharedEditsGoFirst(t *testing.T) {
+	all := nodes(t, t.TempDir(), 2, `[{"name":"a","until":"2999-01-01T00:00:00Z"}]`)
+	write(t, all[0].at, "[]")
+	if was, err := all[0].Remove("a"); was || err != nil {
+		t.Errorf("%v, %v", was, err)
+	}
+	if _, ok := all[0].Find("a"); ok {
+		t.Error("it is still in force")
+	}
+	write(t, all[0].at, `[{"name":"b","until":"2999-01-01T00:00:00Z"}]`)
+	if err := all[0].Set(named("c"), 1, errFull); err != errFull {
+		t.Errorf("%v", err)
+	}
+	settle(t, all)
+	if got := wantAlike(t, all); len(got) != 1 || got["b"].Name == "" {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestSharedEdits: edits reach all servers, also those made while one was stopped; what a server had when it first
 // joined is not proposed; and what the cluster did with the same entry counts.
 func TestSharedEdits(t *testing.T) {

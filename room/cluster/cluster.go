@@ -39,7 +39,6 @@ type Options struct {
 	Replicas  int           // on how many of the engine's servers the stream is kept; 0: 3
 	Keep      time.Duration // how long the stream keeps an event; 0: 7 days
 	Bound     string        // a file in the data folder that notes which stream the folder follows
-	First     uint64        // number of the stream's first event when it is created; 0: 1
 	Log       *slog.Logger
 	OnTrouble func(error) // is told why this server can't go on without its operator; nil: only the log is
 }

@@ -118,7 +118,7 @@ func TestOtherData(t *testing.T) {
 	refuses(t, a.try(), "the stream ends at 0", "up to 3", "restore it")
 
 	late := newServer(t, "c", engine(t).URLs()...)
-	late.opts.First = 5001
+	found(t, late, 5001)
 	refuses(t, late.try(), "the stream begins at 5001", "up to 0", "from a newer backup of another server")
 	if err := os.WriteFile(a.opts.Bound, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -126,12 +126,24 @@ func TestOtherData(t *testing.T) {
 	refuses(t, a.try(), a.opts.Bound, "put back")
 }
 
+// found founds the cluster of a server that does not run yet.
+func found(t *testing.T, s *server, first uint64) {
+	t.Helper()
+	c, err := Dial(t.Context(), s.opts)
+	if err == nil {
+		err = errors.Join(c.Found(t.Context(), "mark", first), c.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestImported: a stream can go on where a single server's numbers end.
 func TestImported(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
 	a := newServer(t, "a", e.URLs()...)
-	a.opts.First = 42
+	found(t, a, 42)
 	refuses(t, a.try(), "the stream begins at 42") // and is there now
 	old, err := history.Open(filepath.Join(a.dir, "history"), history.Options{Given: true})
 	if err != nil {

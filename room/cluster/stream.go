@@ -25,7 +25,7 @@ func (c *Cluster) config() jetstream.StreamConfig {
 		Storage:  jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxBytes: -1, MaxMsgSize: -1,
 		MaxAge: c.opts.Keep, Duplicates: min(duplicates, c.opts.Keep), Replicas: c.opts.Replicas,
-		DenyDelete: true, DenyPurge: true, FirstSeq: c.opts.First,
+		DenyDelete: true, DenyPurge: true,
 	}
 }
 
@@ -56,26 +56,39 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 // ErrFounded says that a cluster has events already, which are not those of a data folder that is to found it.
 var ErrFounded = errors.New("the cluster has a history already")
 
-// Found creates the stream, whose first event gets the number first. A stream that is there, and has no event
-// yet, is created again.
-func (c *Cluster) Found(ctx context.Context, first uint64) error {
+// founder is the name of what the stream's metadata has of the data folder that founded it.
+const founder = "whoelse_founded_by"
+
+// CheckFound fails with [ErrFounded] if another data folder than the one with this mark founded the cluster.
+func (c *Cluster) CheckFound(ctx context.Context, mark string) error {
+	if c.stream == nil {
+		return nil
+	}
+	info, err := c.stream.Info(ctx)
+	if err != nil || info.Config.Metadata[founder] == mark || info.State.LastSeq == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: the stream %s has events up to %d; to begin as a new server of it, use an empty data folder, "+
+		"or use another --cluster-name", ErrFounded, c.streamName(), info.State.LastSeq)
+}
+
+// Found creates the stream, whose first event gets the number first, for the data folder with this mark. A stream
+// in which nothing was ever said is created again.
+func (c *Cluster) Found(ctx context.Context, mark string, first uint64) error {
+	if err := c.CheckFound(ctx, mark); err != nil {
+		return err
+	}
 	if c.stream != nil {
-		info, err := c.stream.Info(ctx)
-		switch {
-		case err != nil:
-			return err
-		case info.State.Msgs > 0 || info.State.LastSeq > 0 && info.State.LastSeq+1 != first:
-			return fmt.Errorf("%w: the stream %s has events up to %d; to begin as a new server of it, use an empty data folder, "+
-				"or use another --cluster-name", ErrFounded, c.streamName(), info.State.LastSeq)
-		case info.State.LastSeq+1 == first:
+		if c.stream.CachedInfo().Config.Metadata[founder] == mark {
 			return nil
 		}
 		if err := c.js.DeleteStream(ctx, c.streamName()); err != nil {
 			return err
 		}
 	}
-	c.opts.First = first
-	stream, err := c.js.CreateStream(ctx, c.config())
+	config := c.config()
+	config.FirstSeq, config.Metadata = first, map[string]string{founder: mark}
+	stream, err := c.js.CreateStream(ctx, config)
 	if err != nil {
 		_, err = explain(c, err)
 		return err

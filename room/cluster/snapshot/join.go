@@ -20,6 +20,7 @@ import (
 const (
 	clusterFolder = "cluster"
 	boundFile     = clusterFolder + "/stream.json"
+	foundingFile  = clusterFolder + "/founding"
 )
 
 // Bound is the file that says which cluster a data folder belongs to, for cluster.Options.

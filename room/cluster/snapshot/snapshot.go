@@ -12,6 +12,7 @@ package snapshot
 import (
 	"archive/tar"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room/attachments"
 	"whoelse/room/cluster"
 	"whoelse/room/history"
@@ -43,7 +45,7 @@ func (o Options) backup(what string, except ...string) backup.Options {
 }
 
 // own are what each node has for itself, or gets as it is needed.
-var own = []string{"host_key", attachments.Folder, boundFile}
+var own = []string{"host_key", attachments.Folder, boundFile, foundingFile}
 
 // Upload makes a snapshot of data, whose server may be running. It takes the space of a backup beside data
 // meanwhile.
@@ -156,6 +158,13 @@ func Import(ctx context.Context, c *cluster.Cluster, data string, opts Options) 
 	if err := h.Close(); err != nil {
 		return err
 	}
+	mark, err := foundingMark(data)
+	if err != nil {
+		return err
+	}
+	if err := c.CheckFound(ctx, mark); err != nil {
+		return err
+	}
 	if err := c.KeepFiles(ctx, 0); err != nil { // until a server says for how long
 		return err
 	}
@@ -170,11 +179,22 @@ func Import(ctx context.Context, c *cluster.Cluster, data string, opts Options) 
 	}
 	err = ErrRan
 	if h.Last() == last {
-		if err = c.Found(ctx, last+1); err == nil {
-			err = errors.Join(makeFolder(filepath.Join(data, clusterFolder)), c.Bind(Bound(data)))
+		if err = c.Found(ctx, mark, last+1); err == nil {
+			err = c.Bind(Bound(data))
 		}
 	}
 	return errors.Join(err, h.Close())
+}
+
+// foundingMark is what the cluster knows data by when it founds it.
+func foundingMark(data string) (string, error) {
+	path := filepath.Join(data, foundingFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(rand.Text())
+		err = errors.Join(makeFolder(filepath.Dir(path)), atomicfile.Store{}.Write(path, text))
+	}
+	return string(text), err
 }
 
 // sendFiles stores the files that people sent.
