@@ -47,6 +47,7 @@ type Registry struct {
 	full     rate.Sometimes // limits what the log gets about a full file
 	agreed   []byte         // with share, the file as last received: the other servers have no more of it
 	offered  []byte         // what Edited gave last
+	lost     rate.Sometimes // limits what the log gets about a file without lines
 }
 
 // Open reads the registry at path, which need not exist yet, though its folder
@@ -68,6 +69,7 @@ func open(path string, log *slog.Logger, store atomicfile.Store, now func() time
 	r := &Registry{
 		path: path, log: log, store: store, now: now, table: parseTable(nil),
 		departed: map[string]time.Time{}, full: rate.Sometimes{Interval: time.Hour},
+		lost: rate.Sometimes{Interval: time.Minute},
 	}
 	r.file.Path, r.file.Now = path, func() time.Time { return r.now() }
 	if err := r.Reload(); err != nil {

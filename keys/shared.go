@@ -37,6 +37,7 @@ func (r *Registry) Share(share func(change func() (data []byte, err error)) erro
 	}
 	r.share = share
 	r.unsynced = true // a crash may have come between writing the file and syncing its folder
+	r.restoreLost()
 	return nil
 }
 
@@ -296,11 +297,7 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil, false
 	}
-	if len(r.table.entries) == 0 && (!r.file.Existed() || len(parseTable(r.agreed).byNick) > 1) {
-		r.log.Error("authorized_keys had no line left, and gets those of all servers again; to remove keys, use whoelse keys remove")
-		if err := r.changeFile(func(*table) ([]byte, error) { return r.agreed, nil }); err != nil {
-			r.log.Error("authorized_keys can't be made again", "err", err)
-		}
+	if r.restoreLost() {
 		return nil, false
 	}
 	d := differenceOf(r.agreed, r.table.raw)
@@ -316,4 +313,21 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	}
 	r.offered = data
 	return data, true
+}
+
+// restoreLost makes the file again if it is gone, or has no line any more, and reports whether that was so. r.updating is held.
+func (r *Registry) restoreLost() bool {
+	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
+		return false
+	}
+	err := r.changeFile(func(t *table) ([]byte, error) {
+		if len(t.entries) > 0 { // an editor was faster
+			return t.raw, nil
+		}
+		return r.agreed, nil
+	})
+	r.lost.Do(func() {
+		r.log.Error("authorized_keys has no line left, and gets those of all servers again; to remove keys, use whoelse keys remove", "err", err)
+	})
+	return true
 }

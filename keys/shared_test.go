@@ -462,6 +462,13 @@ func TestSharedUnusable(t *testing.T) {
 			}
 			if name == "emptied" {
 				settle(t, all)
+				if err := spoil(all[0].at); err != nil {
+					t.Fatal(err)
+				}
+				all[0].open(t) // nicks with histories would be retired now
+			}
+			if name != "unsafe" && name != "a folder" && !all[0].Registered("ann") {
+				t.Error("ann is nobody's")
 			}
 			if err := all[0].Claim("carol", newKey(t)); err != nil {
 				t.Fatal(err)
