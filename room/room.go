@@ -319,7 +319,7 @@ func (r *Room) apply(e Entry) {
 			after = append(after, func() { r.options.End(e.To[0], e.From, e.Text) })
 		}
 	}
-	if r.peers != nil && e.Key != "" {
+	if r.peers != nil && e.Key != "" && told == nil {
 		r.keys.applied(&e.Message)
 	}
 	r.mu.Unlock()
