@@ -217,6 +217,7 @@ func (c *Cluster) consume() {
 			c.log.Error("cluster: nothing is followed any more", "error", err)
 			return
 		}
+		c.log.Debug("cluster: the stream is asked for again", "next", c.following.next, "why", err)
 		c.wait(pause)
 	}
 }
@@ -246,7 +247,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 		return err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch), jetstream.PullExpiry(10*time.Second),
-		jetstream.PullHeartbeat(time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return err
 	}

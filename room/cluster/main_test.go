@@ -58,7 +58,7 @@ type server struct {
 func options(urls []string, name string, l *logs) Options {
 	return Options{
 		URLs: urls, Node: name, Replicas: 1,
-		Log: slog.New(slog.NewTextHandler(l, nil)),
+		Log: slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 
