@@ -78,7 +78,6 @@ engine() {
 	cat >"$folder/engine$1/nats.conf" <<END
 server_name: engine$1
 listen: 127.0.0.1:$((engine_port + $1 - 1))
-max_payload: 8MB
 jetstream {
   store_dir: "$folder/engine$1/store"
   sync_interval: always

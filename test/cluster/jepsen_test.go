@@ -47,10 +47,21 @@ func seed(t *testing.T) uint64 {
 // at random. A checker then compares what people were told and shown with what the servers have.
 func TestWhatever(t *testing.T) {
 	onlyFull(t)
+	c := newCluster(t, options{chats: 3})
+	during(t, c, func(talking context.Context, random *rand.Rand) {
+		talking, quiet := context.WithTimeout(talking, raging(t))
+		defer quiet()
+		(&nemesis{c: c, random: random, ctx: talking}).rage()
+	})
+}
+
+// during has people talk on all servers, and claim nicks, until trouble returns. Then all has to heal, and the
+// checker decides.
+func during(t *testing.T, c *cluster, trouble func(talking context.Context, random *rand.Rand)) *crowd {
+	t.Helper()
 	number := seed(t)
 	t.Logf("WHOELSE_SEED=%d", number)
 	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(number, n)) }
-	c := newCluster(t, options{chats: 3})
 	crowd := &crowd{c: c}
 	var people []*person
 	nicks := []string{"alice", "bob", "carol", "dave", "erin"}
@@ -58,8 +69,7 @@ func TestWhatever(t *testing.T) {
 		others := slices.DeleteFunc(slices.Clone(nicks), func(n string) bool { return n == nick })
 		people = append(people, crowd.newcomer(nick, others, random(uint64(i)), i < 2))
 	}
-
-	talking, quiet := context.WithTimeout(t.Context(), raging(t))
+	talking, quiet := context.WithCancel(t.Context())
 	defer quiet()
 	answering, give := context.WithCancel(t.Context())
 	defer give()
@@ -68,7 +78,8 @@ func TestWhatever(t *testing.T) {
 		all.Go(func() { p.talk(talking, answering) })
 	}
 	all.Go(func() { crowd.claim(talking, random(100)) })
-	(&nemesis{c: c, random: random(101), ctx: talking}).rage()
+	trouble(talking, random(101))
+	quiet()
 	c.must(c.heal())
 	late := time.AfterFunc(patience, give)
 	all.Wait()
@@ -76,6 +87,7 @@ func TestWhatever(t *testing.T) {
 	c.must(crowd.collect(people))
 	crowd.holders(t)
 	crowd.report(t)
+	return crowd
 }
 
 // report has the checker decide.

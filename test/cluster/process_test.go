@@ -302,7 +302,7 @@ func (c *cluster) end() {
 func (c *cluster) newEngine(i, port int, routes []int) *process {
 	name := fmt.Sprintf("engine%d", i+1)
 	file := filepath.Join(c.folder, name+".conf")
-	text := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\nmax_payload: 8MB\n", name, port)
+	text := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\n", name, port)
 	text += fmt.Sprintf("jetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", filepath.Join(c.folder, name))
 	if len(routes) > 1 {
 		var others []string
