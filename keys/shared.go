@@ -41,8 +41,8 @@ func (r *Registry) Share(share func(change func() (data []byte, err error)) erro
 	return nil
 }
 
-// sharedLines gives the file in lines, each with the text that is shared of it: "" for comments, blank lines, and what is
-// longer than any line in force; otherwise valid UTF-8, as JSON has it.
+// sharedLines gives the file in lines, each with the text that is shared of it: "" for comments, blank lines, and
+// what is longer than any line in force; otherwise valid UTF-8, as JSON has it.
 func sharedLines(file []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for whole := range bytes.Lines(file) {
@@ -138,7 +138,8 @@ func (d delta) applied(file []byte) []byte {
 	return t.with(fresh.String())
 }
 
-// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they all have.
+// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they
+// all have.
 func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 	for range editAttempts {
 		edited := false
@@ -245,12 +246,13 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 				before = parseTable(r.agreed)
 			}
 			if len(before.byNick[l.Nick]) == 0 { // several keys of one nick are an operator's decision
-				others = given.byNick[l.Nick]
+				others = slices.DeleteFunc(slices.Clone(given.byNick[l.Nick]), func(o *line) bool { return o.key == nil })
 			}
 		}
 		if len(others) > 0 {
 			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave the nick, or the key, "+
-				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key), "held by", others[0].Nick)
+				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key),
+				"instead", others[0].Nick+" "+Fingerprint(others[0].key))
 			dropped.Remove = append(dropped.Remove, text)
 		}
 	}
@@ -260,7 +262,8 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 // replaceUnusable makes the file again, of what is in force, where it is gone, can't be read or is not safe.
 // What is in its place is set aside. r.updating is held.
 func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
-	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, and what is in force takes its place")
+	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, " +
+		"and what is in force takes its place")
 	data, err := edit(r.table)
 	if err == nil {
 		err = r.store.SetAside(r.path)
@@ -280,11 +283,12 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 }
 
 // Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
-// file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
-// a stat where the file has not changed.
+// file, and reports whether there is one. It costs a stat where the file has not changed. If there is one,
+// share is to be called with a function that calls Edited again: only there it is compared with what all
+// servers have by then. A large edit takes several.
 //
-// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an editor
-// on a full disk, and gets the lines that all servers have.
+// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an
+// editor on a full disk, and gets the lines that all servers have.
 func (r *Registry) Edited() (data []byte, ok bool) {
 	r.refresh()
 	r.updating.Lock()
@@ -315,7 +319,8 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	return data, true
 }
 
-// restoreLost makes the file again if it is gone, or has no line any more, and reports whether that was so. r.updating is held.
+// restoreLost makes the file again if it is gone, or has no line any more, and reports whether that was so.
+// r.updating is held.
 func (r *Registry) restoreLost() bool {
 	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
 		return false
@@ -327,7 +332,8 @@ func (r *Registry) restoreLost() bool {
 		return r.agreed, nil
 	})
 	r.lost.Do(func() {
-		r.log.Error("authorized_keys has no line left, and gets those of all servers again; to remove keys, use whoelse keys remove", "err", err)
+		r.log.Error("authorized_keys has no line left, and gets those of all servers again; "+
+			"to remove keys, use whoelse keys remove", "err", err)
 	})
 	return true
 }

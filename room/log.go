@@ -36,7 +36,6 @@ const (
 	KindRead    Kind = "read"    // From has read messages, or never will: see Event.Read and Receipts
 	KindRetired Kind = "retired" // From has no holder any more, or Room was closed: its history is set aside
 	KindState   Kind = "state"   // what all servers of a cluster have alike changed: see Event.Doc
-	KindEnd     Kind = "end"     // From, an operator, ends all sessions of To[0]; Text is why
 )
 
 // Lobby is the name of the room where everybody is.

@@ -305,14 +305,59 @@ func (r *Room) readElsewhere(e *Event) (after []func()) {
 			after = append(after, func() { a.told(got) })
 		case !told: // there it was taken for delivered, and here for kept
 			after = append(after, func() {
-				read := []*Message{a.message}
-				r.append(r.reading(a.nick, read, r.receiptsFor(a.nick, read, "")), func(Receipt) {})
+				receipts := r.receiptsFor(a.nick, []*Message{a.message}, "")
+				r.append(r.reading(a.nick, nil, receipts), func(Receipt) {})
 			})
 		}
 		a.done = true
 		a.drop()
 	}
 	return after
+}
+
+// recentReadings is how many readings are remembered, for servers that are behind.
+const recentReadings = 10_000
+
+// readings has, in a cluster, the newest ones by reader and message. Who reads the same on two servers before one
+// knows of the other makes two. Owned by Room.mu.
+type readings struct {
+	has  map[[2]string]bool
+	last [][2]string // in a ring
+	next int
+}
+
+// note notes that nick has read messages, and returns the IDs of those that nick had read before.
+func (rs *readings) note(nick string, ids []string) (before []string) {
+	if rs.has == nil {
+		rs.has = map[[2]string]bool{}
+	}
+	for _, id := range ids {
+		one := [2]string{nick, id}
+		switch {
+		case rs.has[one]:
+			before = append(before, id)
+			continue
+		case len(rs.last) < recentReadings:
+			rs.last = append(rs.last, one)
+		default:
+			delete(rs.has, rs.last[rs.next])
+			rs.last[rs.next] = one
+			rs.next = (rs.next + 1) % recentReadings
+		}
+		rs.has[one] = true
+	}
+	return before
+}
+
+// dropAgain returns what marks a receipt of e, which repeats another, as read: nobody needs to see it. The
+// server that appended e does that.
+func (r *Room) dropAgain(e *Event, receipt *Message) func() {
+	sender := receipt.To[0]
+	return func() {
+		if e.Node == r.node && !isGuest(sender) {
+			r.append(r.reading(sender, []*Message{receipt}, nil), func(Receipt) {})
+		}
+	}
 }
 
 // deliverForeign delivers a message that another server appended, if nick is present here, and answers that

@@ -20,6 +20,7 @@ package room
 import (
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,8 +73,6 @@ type Options struct {
 	Peers Peers
 	// Leads reports whether this server does what one does for all; nil: always.
 	Leads func() bool
-	// End ends the sessions of nick, because of a [KindEnd]. It must not block.
-	End func(nick, by, why string)
 }
 
 // Room is what sessions talk to. It turns what they do into events for the log, and
@@ -112,6 +111,7 @@ type Room struct {
 	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
 	answers answers
+	recent  readings
 	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
 	states  int                  // how many changes of this server's own were applied
 	said    map[Kind]uint64      // how many messages there were
@@ -300,11 +300,17 @@ func (r *Room) apply(e Entry) {
 		receipts = r.dispatch(e, told, early)
 	case KindRead:
 		r.people.release(e.From, e.Read)
+		var before []string
 		if r.peers != nil {
 			after = r.readElsewhere(e.Event)
+			before = r.recent.note(e.From, e.Read)
 		}
 		for _, receipt := range e.Receipts {
-			r.deliverReceipt(receipt, e.Seq)
+			if slices.Contains(before, receipt.Ref) {
+				after = append(after, r.dropAgain(e.Event, receipt))
+			} else {
+				r.deliverReceipt(receipt, e.Seq)
+			}
 		}
 	case KindRetired:
 		r.retired(e.Event)
@@ -314,10 +320,6 @@ func (r *Room) apply(e Entry) {
 		}
 	case KindState:
 		r.stateChanged(e.Event)
-	case KindEnd:
-		if r.options.End != nil {
-			after = append(after, func() { r.options.End(e.To[0], e.From, e.Text) })
-		}
 	}
 	if r.peers != nil && e.Key != "" && told == nil {
 		r.keys.applied(&e.Message)

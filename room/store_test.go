@@ -157,7 +157,7 @@ func (a *fakeStore) project(e *Entry) {
 			owner = "#" + e.Room
 		}
 		a.records = slices.DeleteFunc(a.records, func(rec record) bool { return rec.owner == owner })
-	case KindState, KindEnd:
+	case KindState:
 	default:
 		a.write(PresenceHistory, m)
 	}

@@ -26,9 +26,9 @@ func inCluster(engine *natstest.Engine, name string) []string {
 	return []string{"--cluster", strings.Join(engine.URLs(), ","), "--cluster-replicas", "1", "--node", name}
 }
 
-func startNode(t testing.TB, engine *natstest.Engine, name, data string) node {
+func startNode(t testing.TB, engine *natstest.Engine, name, data string, args ...string) node {
 	t.Helper()
-	s, m := startMonitored(t, data, inCluster(engine, name)...)
+	s, m := startMonitored(t, data, append(inCluster(engine, name), args...)...)
 	return node{s, m}
 }
 
@@ -82,13 +82,13 @@ func newKeys(t testing.TB, nicks ...string) map[string]string {
 
 // startPair starts two servers of a cluster with the same host key. In the data folder of the first one people hold
 // their nicks.
-func startPair(t testing.TB, keys map[string]string) (engine *natstest.Engine, nodes []node) {
+func startPair(t testing.TB, keys map[string]string, args ...string) (engine *natstest.Engine, nodes []node) {
 	t.Helper()
 	engine = natstest.NewServer(t, nil)
 	dataA, dataB := registered(t, keys), filepath.Join(t.TempDir(), "data")
-	a := startNode(t, engine, "a", dataA)
+	a := startNode(t, engine, "a", dataA, args...)
 	whoelse(t, whoelse(t, "", "hostkey", "export", "--data", dataA), "hostkey", "import", "--data", dataB)
-	b := startNode(t, engine, "b", dataB)
+	b := startNode(t, engine, "b", dataB, args...)
 	if a.hostKey != b.hostKey {
 		t.Error("two host keys")
 	}
@@ -339,6 +339,42 @@ func TestClusterEndsSessions(t *testing.T) {
 	upToDate(nodes...)
 	if strings.Contains(keysOf(t, b.data), " bob\n") {
 		t.Error("the removed key is on the other server")
+	}
+}
+
+// TestClusterRetires: a nick whose last key was removed on one server becomes free on all, and its history is set
+// aside on all. The next holder finds nothing.
+func TestClusterRetires(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t, "olivia", "bob")
+	_, nodes := startPair(t, keys, "--nick-reserve", "0")
+	if out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "send bob a secret"), ""); status != 0 {
+		t.Fatal(out)
+	}
+	if out, status := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "say hello"), ""); status != 0 {
+		t.Fatal(out) // what is said in the lobby stays, and keeps the nick until it is retired
+	}
+	upToDate(nodes...)
+	whoelse(t, "", "keys", "remove", "bob", "--data", nodes[1].data)
+	for i, n := range nodes { // the last one retires nothing: the first one leads
+		nick, key := "bob", newKey(t)
+		ask := func(command string) (string, int) {
+			return output(t, n.openSSH(nick, []string{key}, []string{"-o", "BatchMode=yes"}, command), "")
+		}
+		if !inTime(func() bool { _, status := ask("who"); return status == 0 }) {
+			out, _ := ask("who")
+			t.Fatalf("server %d keeps the nick: %s", i, out)
+		}
+		if out, _ := ask("inbox all 10"); strings.Contains(out, "secret") {
+			t.Errorf("server %d: the next holder reads %s", i, out)
+		}
+		if left, err := filepath.Glob(filepath.Join(n.data, "history", "users", ".retired", "bob-*")); err != nil || len(left) == 0 {
+			t.Errorf("server %d: nothing is set aside", i)
+		}
+		whoelse(t, "", "keys", "remove", "bob", "--data", n.data)
+		if !inTime(func() bool { return !strings.Contains(keysOf(t, nodes[0].data)+keysOf(t, nodes[1].data), " bob\n") }) {
+			t.Fatal("the key stays")
+		}
 	}
 }
 

@@ -89,7 +89,8 @@ func (l *List[K, T]) Receive(data []byte) error {
 		set[i], err = l.parse(d.Set[i])
 	}
 	if err != nil {
-		slog.Error("a change by another server can't be understood, and is passed over; is it of a newer version?", "of", l.what, "err", err)
+		slog.Error("a change by another server can't be understood, and is passed over; is it of a newer version?",
+			"of", l.what, "err", err)
 		return nil
 	}
 	l.changing.Lock()
@@ -110,7 +111,8 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	all, err := l.read()
 	if err != nil {
 		all = slices.Clone(l.shared.agreed)
-		slog.Error("a file can't be used: it is set aside as FILE.unusable, and what all servers have takes its place", "err", err)
+		slog.Error("a file can't be used: it is set aside as FILE.unusable, and what all servers have takes its place",
+			"err", err)
 		if err = l.Disk.SetAside(l.path); err != nil {
 			return err
 		}
@@ -250,8 +252,10 @@ func sameJSON(a, b []byte) bool {
 }
 
 // Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
-// file, and reports whether there is one; share is to be called with it. A large edit takes several. It costs
-// a stat where the file has not changed. Where the cluster has changed the same entry meanwhile, that counts.
+// file, and reports whether there is one. It costs a stat where the file has not changed. If there is one,
+// share is to be called with a function that calls Edited again: only there it is compared with what all
+// servers have by then. A large edit takes several. Where the cluster has changed the same entry meanwhile,
+// that counts.
 func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	file := &l.shared.file
 	if !file.Due() {

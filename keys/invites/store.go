@@ -65,8 +65,7 @@ func Open(path string) *Store {
 	return &Store{jsonfile.New[string](path, "invitations", (*Invite).check)}
 }
 
-// Share, Receive and Edited are for servers that share the file, see jsonfile.List: a code is good once on all
-// of them together.
+// Share is jsonfile.List's, for servers that have the file alike: a code is good once on all of them together.
 func (s *Store) Share(share func(change func() (data []byte, err error)) error) error {
 	return s.list.Share(share)
 }

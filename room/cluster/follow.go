@@ -414,7 +414,7 @@ func sensible(e *room.Event) bool {
 			return false
 		}
 	}
-	return named(&e.Message) && (e.Kind != room.KindEnd || len(e.To) == 1)
+	return named(&e.Message)
 }
 
 // formerTag is the Tag of what an earlier run of this server appended: nothing waits for it.

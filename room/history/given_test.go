@@ -20,9 +20,8 @@ func TestGiven(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		state, end := event(direct(2, "", "ann")), event(direct(3, "ann", "bob"))
+		state := event(direct(2, "", "ann"))
 		state.Kind, state.Doc = room.KindState, "bans"
-		end.Kind = room.KindEnd
 		commit(40, toOne(1, "bob"))
 		failWrites(fs)
 		commit(42, toOne(2, "bob"))
@@ -32,7 +31,7 @@ func TestGiven(t *testing.T) {
 		}
 		commit(50, toOne(3, "bob"))
 		commit(51, state)
-		commit(60, end)
+		commit(60, state)
 		synctest.Wait()
 		if n := s.Stats().Late; n != 1 {
 			t.Errorf("%d are late", n)
