@@ -275,10 +275,10 @@ func (p *person) watched() bool {
 // missedBytes bounds what readMissed reads, as searchCost counts.
 const missedBytes = 256 << 10
 
-// readMissed reads what was said in the rooms since the connection broke, but for those that the person has
-// muted: the newest lines of each, as long as there is room. What can't be read is only counted.
-func (welcome *Welcome) readMissed() {
-	o, lines, bytes := welcome.Before, MissedLines, missedBytes
+// readMissed reads what was said in the rooms since the connection was lost, but for those that the person has
+// muted: the newest lines of each, so many in all. What can't be read is only counted.
+func (welcome *Welcome) readMissed(lines int) {
+	o, bytes := welcome.Before, missedBytes
 	for i := range welcome.Rooms {
 		s := &welcome.Rooms[i]
 		if s.Muted || s.Unread == 0 || lines == 0 {

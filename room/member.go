@@ -95,7 +95,7 @@ type Welcome struct {
 	Before *Observer
 
 	Rooms  []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
-	InThem []*Message    // after the break, lines of these, oldest first in each: up to MissedLines, if they are short
+	InThem []*Message    // after a lost connection, the newest lines of these, oldest first in each: see readMissed
 
 	last   string          // what has a greater ID was not shown before Left
 	missed map[string]bool // ids of what may go to Missed
@@ -110,8 +110,12 @@ func (r *Room) Join(who Identity, sink Sink) (*Member, *Welcome, error) {
 	if err != nil || who.Guest() {
 		return member, welcome, err
 	}
-	if welcome.Returned && !who.Program {
-		welcome.readMissed()
+	switch {
+	case who.Program:
+	case welcome.Returned:
+		welcome.readMissed(MissedLines)
+	case welcome.LeftLost:
+		welcome.readMissed(RecentLines)
 	}
 	for page, unreadErr := range r.unread(member.nick) {
 		welcome.addUnread(page.Messages)

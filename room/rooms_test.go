@@ -244,6 +244,16 @@ func TestMissedInRooms(t *testing.T) {
 			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
 		}
 		carol.Leave(Broke)
+		pass(2 * graceAfterBreak)
+		for n := range RecentLines + 1 {
+			bob.sayIn(t, "ops", fmt.Sprint(n))
+		}
+		bob.sayIn(t, "noise", "not for carol")
+		carol = h.join("carol")
+		if w := carol.welcome; w.Returned || len(w.InThem) != RecentLines || w.InThem[0].Text != "1" || w.Rooms[0].Shown {
+			t.Errorf("%d lines; %+v", len(w.InThem), w.Rooms)
+		}
+		carol.Leave(Broke)
 		bob.sayIn(t, "ops", "in private")
 		is(t, "private", bob.SetPrivate("ops", true), nil)
 		is(t, "remove", bob.Remove("ops", "carol"), nil)

@@ -168,6 +168,10 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"carol", "in --json #ops red", 0, `OKAY {"OF":"IN","STATUS":"delivered"}`},
 		{"bob", "history #ops --json", 0, `{"CMD":"MSG","TYPE":"ALL","FROM":"carol","MSG":"red","ROOM":"ops","REPLAY":true}
 			OKAY {"OF":"HISTORY"}`},
+		{"bob", "say --json #ops green", 0, `OKAY {"OF":"SAY","STATUS":"delivered"}`},
+		{"bob", "broadcast --json #nope green", 1, "FAIL BROADCAST no-such-room"},
+		{"bob", "wholast #ops --json", 0, `{"CMD":"WHO","DATA":[]}`},
+		{"bob", "wholast --json #nope 5", 1, "FAIL WHOLAST no-such-room"},
 		{"bob", "mute #ops --json", 0, `OKAY {"OF":"MUTE","CODE":"room-muted","ROOM":"ops"}`},
 		{"bob", "unmute #ops --json", 0, `OKAY {"OF":"UNMUTE","CODE":"room-unmuted","ROOM":"ops"}`},
 		{"bob", "room #ops private --json", 0, `OKAY {"OF":"ROOM","CODE":"room-changed","ROOM":"ops"}`},

@@ -20,6 +20,9 @@ func (s *session) greet(joined *room.Welcome, err error) {
 	recent, rows := s.recent(joined, style)
 	w := s.welcome(joined)
 	w.Shown = len(recent)
+	if !joined.Returned { // of the lobby's; the others are counted by room
+		w.Shown = countIn(recent, room.Lobby)
+	}
 	w.Full = s.manager.cfg.Room.InboxFull(joined.Unread.Messages)
 	var past []byte
 	if s.term != nil {
@@ -44,34 +47,46 @@ func (s *session) welcome(joined *room.Welcome) result.Welcome {
 
 // recent renders the last lines of the room, as many as fit into half the screen. Who
 // comes back from a broken connection sees all that was missed, direct messages among
-// the lines of the room.
+// the lines of the room. After a lost connection, lines of other rooms are among them.
 func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Message, rows []byte) {
 	if s.term == nil {
 		return nil, nil
 	}
 	now := time.Now()
+	shown = slices.Concat(w.Recent, w.InThem)
 	if w.Returned {
-		shown = slices.Concat(w.Recent, w.InThem, w.Missed)
-		for i := range w.Rooms {
-			if w.Rooms[i].Shown {
-				w.Rooms[i].Unread, w.Rooms[i].Mentions = 0, 0
-			}
-		}
-		slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
-	} else {
+		shown = append(shown, w.Missed...)
+	}
+	slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
+	if !w.Returned {
 		_, _, height, _ := s.ch.Pty()
-		most, left := max(0, len(w.Recent)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
-		first := len(w.Recent)
+		most, left := max(0, len(shown)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
+		first := len(shown)
 		for first > most {
-			left -= bytes.Count(render.Message(nil, w.Recent[first-1], s.member.Nick(), style, now), []byte{'\n'})
-			if left < 0 && first < len(w.Recent) {
+			left -= bytes.Count(render.Message(nil, shown[first-1], s.member.Nick(), style, now), []byte{'\n'})
+			if left < 0 && first < len(shown) {
 				break
 			}
 			first--
 		}
-		shown = w.Recent[first:]
+		shown = shown[first:]
+	}
+	for i := range w.Rooms {
+		if r := &w.Rooms[i]; r.Shown && countIn(shown, r.Name) == countIn(w.InThem, r.Name) {
+			r.Unread, r.Mentions = 0, 0
+		}
 	}
 	return shown, render.Messages(nil, shown, s.member.Nick(), style, now)
+}
+
+// countIn counts the lines of a room.
+func countIn(lines []*room.Message, name string) (n int) {
+	for _, m := range lines {
+		if m.Room == name {
+			n++
+		}
+	}
+	return n
 }
 
 // kept renders which messages of this person's were read, and without a terminal what

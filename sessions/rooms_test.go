@@ -246,6 +246,8 @@ func TestRoomsDuringABackup(t *testing.T) {
 	}
 	olivia.enters("/room #ops close", "while a backup is running")
 	bob.enters("two", "#ops bob: two")
+	bob.enters("/leave", "you left #ops") // which would close it
+	bob.enters("/join #ops", "you are in #ops")
 	r.must(held.Close())
 	bob.enters("/room public", "#ops is public")
 	olivia.enters("/room #ops close", "#ops is closed")

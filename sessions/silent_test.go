@@ -39,23 +39,27 @@ func TestWhoDoesNotAnswer(t *testing.T) {
 }
 
 // Who returns after the time in which a lost connection is waited for is told when that
-// was, and how much was said since.
+// was, and how much was said since, and sees the last lines, those of rooms among them.
 func TestBackAfterALostConnection(t *testing.T) {
 	t.Parallel()
 	onlyFull(t)
 	r := newRig(t)
 	bob := r.screen("bob", 80, 24)
 	carol := r.pipe("carol")
+	bob.enters("/join #ops", "you made #ops")
+	carol.typed("/join #ops\n/join #lobby\n")
+	carol.sees("you are in the lobby")
 	bob.conn.Close()
 	if _, ok := carol.await(2*patience, func(rows []string) bool {
 		return strings.Contains(strings.Join(rows, "\n"), "bob's connection was lost")
 	}); !ok {
 		t.Fatal(carol.received())
 	}
-	carol.typed("one\ntwo\n")
+	carol.typed("one\n#ops among them\ntwo\n")
 	carol.sees("carol: two")
 	back := r.screen("bob", 80, 24)
-	back.sees("your connection was lost at ", "; 2 messages in the room since then", "you are bob", "carol is here")
+	back.sees("your connection was lost at ", "; 2 messages in the room since then", "carol: one", "#ops carol: among them", "carol: two",
+		"#ops: 2 people, yours", "you are bob", "carol is here")
 	back.typed("quit\r")
 	back.sees("bye")
 	r.screen("bob", 80, 24).sees("you are bob")
