@@ -140,7 +140,7 @@ func TestRoomsWithoutEnd(t *testing.T) {
 		}
 		busy.Wait()
 		for i, c := range all {
-			c.sees(fmt.Sprintf("mallory%d: over", i))
+			c.sees("made public 5 rooms today", fmt.Sprintf("mallory%d: over", i))
 		}
 		entries, err := os.ReadDir(filepath.Join(r.dir, "rooms"))
 		r.must(err)
