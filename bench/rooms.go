@@ -76,9 +76,6 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 				return err
 			}
 		}
-		if wave > 0 && wave < joinedEach-1 {
-			continue
-		}
 		if err := r.crowd.Settle(ctx, wave<<16); err != nil {
 			return err
 		}
