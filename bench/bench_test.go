@@ -58,7 +58,7 @@ func TestMeasurements(t *testing.T) {
 			map[string]float64{"delivered": 100, "lost": 0, "duplicates": 0, "ended": 0}, []string{"p50 ms"},
 		},
 		{
-			"rooms --sessions 20 --rooms 2 --rate 100 --duration 200ms --settle 100ms --rounds 1 --only server",
+			"rooms --sessions 20 --rooms 2 --rate 100 --duration 200ms --rounds 1 --only server",
 			"server in one room by lines,server in one room by deliveries,server in rooms",
 			map[string]float64{"lost": 0, "duplicates": 0, "ended": 0}, []string{"delivered"},
 		},

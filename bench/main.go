@@ -66,7 +66,7 @@ var measurements = []measurement{
 	{"stuck", options{sessions: 100, stuck: 3, rate: 100, duration: 10 * time.Second, rounds: 5}, stuck},
 	{"dm", options{sessions: 300, rate: 1000, duration: 10 * time.Second, rounds: 3}, dm},
 	{"bots", options{sessions: 200, bots: 100, rate: 250, duration: 10 * time.Second, rounds: 3}, bots},
-	{"rooms", options{sessions: 3000, rooms: 100, rate: 1000, duration: 10 * time.Second, settle: 10 * time.Second, rounds: 3}, rooms},
+	{"rooms", options{sessions: 3000, rooms: 100, rate: 1000, duration: 10 * time.Second, rounds: 3}, rooms},
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
@@ -88,7 +88,7 @@ var quick = [][]string{
 	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
 	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
 	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
-	{"rooms", "--sessions", "60", "--rooms", "3", "--rate", "100", "--duration", "1s", "--settle", "1s", "--rounds", "1"},
+	{"rooms", "--sessions", "60", "--rooms", "3", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 	{"bots", "--sessions", "20", "--bots", "10", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 }
 

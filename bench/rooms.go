@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -10,10 +9,9 @@ import (
 )
 
 const (
-	roomsRatio     = 1.0 // of the CPU per delivery in one room
-	roomsKilobytes = 2.0 // a session, for joinedEach rooms
-	joinedEach     = 10  // rooms that everybody is in
-	oneRoom        = 10  // how many times larger the one room is
+	roomsRatio = 1.0 // of the CPU per delivery in one room
+	joinedEach = 10  // rooms that everybody is in
+	oneRoom    = 10  // how many times larger the one room is
 )
 
 // rooms compares many small rooms with one larger one on a server of its own: with as many lines a second for each
@@ -67,22 +65,6 @@ func rooms(ctx context.Context, b *bench) error {
 
 // inRooms has everybody join rooms, and talk in the last one.
 func (b *bench) inRooms(ctx context.Context, r *room) error {
-	// What any commands leave in buffers, stacks and screens is not the rooms'.
-	for _, client := range r.crowd.Clients {
-		if _, err := client.Write(bytes.Repeat([]byte("/room\r"), joinedEach)); err != nil {
-			return err
-		}
-	}
-	if err := r.crowd.Settle(ctx, 1<<19); err != nil {
-		return err
-	}
-	if err := load.Pause(ctx, b.settle); err != nil {
-		return err
-	}
-	before, err := r.Memory()
-	if err != nil {
-		return err
-	}
 	// The first wave makes the rooms, all but the last of each group: each client few, since it may make no more.
 	for wave := range joinedEach {
 		for i, client := range r.crowd.Clients {
@@ -94,23 +76,9 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 				return err
 			}
 		}
-		if wave > 0 && wave < joinedEach-1 {
-			continue
-		}
 		if err := r.crowd.Settle(ctx, wave<<16); err != nil {
 			return err
 		}
-	}
-	if err := load.Pause(ctx, b.settle); err != nil {
-		return err
-	}
-	after, err := r.Memory()
-	if err != nil {
-		return err
-	}
-	if r.Name == "server" {
-		each := float64(after-before) / 1024 / float64(len(r.crowd.Clients))
-		b.hold(fmt.Sprintf("KB/session for %d rooms", joinedEach), each, roomsKilobytes)
 	}
 	return b.talkAs(ctx, r, r.Name+" in rooms", b.rooms, 1<<20, b.rate)
 }

@@ -199,13 +199,15 @@ func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []
 	return expected, nil
 }
 
-// Settle has each client say a line, numbered from first, and waits until it is shown its own: then all that it typed
-// before is done, too.
+// Settle has each client send a direct message, numbered from first, to the next one, and waits until all have come:
+// then all that they typed before is done, too.
 func (c *Crowd) Settle(ctx context.Context, first int) error {
 	var line []byte
 	for i, client := range c.Clients {
-		c.tallies[i].begin(first+i, 1)
-		line = append(marker{seq: first + i, sender: noClient, sent: now()}.appendLine(line[:0], 0), client.enter)
+		next := (i + 1) % len(c.Clients)
+		c.tallies[next].begin(first+i, 1)
+		line = append(line[:0], "/send "+Nick(c.Clients[next].Number)+" "...)
+		line = append(marker{seq: first + i, sender: client.Number, sent: now()}.appendLine(line, 0), client.enter)
 		if _, err := client.Write(line); err != nil {
 			return fmt.Errorf("client %s: %w", Nick(client.Number), err)
 		}
@@ -228,9 +230,6 @@ func (c *Crowd) Settle(ctx context.Context, first int) error {
 	}
 	return nil
 }
-
-// noClient is the sender of lines that count for all who see them.
-const noClient = 99999
 
 // Pause sleeps for d, if that is above 0, or returns ctx's error.
 func Pause(ctx context.Context, d time.Duration) error {

@@ -250,6 +250,9 @@ func (c *client) known(who string) {
 // raw dials by hand, as somebody who is let in.
 func (r *rig) raw(nick string) *rawssh.Client {
 	r.Helper()
+	if r.private { // where it is over restarts and sessions
+		r.connect(visit{user: nick, key: nick}).Close()
+	}
 	c := rawssh.Dial(r.T, r.addr)
 	r.visitors = append(r.visitors, c)
 	if got := c.Prove(nick, signer(nick)); got != rawssh.AuthSuccess {

@@ -15,7 +15,7 @@ import (
 func TestHugeWindow(t *testing.T) {
 	t.Parallel()
 	onlyFull(t)
-	alongInRooms(t, options{}, func(r *rig) {
+	along(t, options{}, func(r *rig) {
 		c := r.raw("mallory")
 		c.Session(1<<31, 1<<15)
 		c.Write(rawssh.Request(0, "shell", false, nil))
