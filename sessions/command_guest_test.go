@@ -1,9 +1,15 @@
 package sessions_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
 )
 
 // runs is one command with what it printed, standard error marked with "! ".
@@ -17,6 +23,34 @@ func runs(t testing.TB, r *rig, d dial) string {
 		t.Errorf("%s: it goes on, with %q", d.command, rows)
 	}
 	return strings.Join(rows, "\n")
+}
+
+// shell is runs for many commands of somebody with a key, on one connection: a handshake takes longer than a command.
+func (r *rig) shell(nick string) (run func(command string) string) {
+	r.t.Helper()
+	conn := dialSSH(r.t, r.addr, nick)
+	r.t.Cleanup(func() { conn.Close(); conn.Wait() })
+	stays, err := conn.NewSession() // a connection ends with its last session
+	r.must(err)
+	r.must(stays.Start("tail"))
+	return func(command string) string {
+		r.t.Helper()
+		s, err := conn.NewSession()
+		r.must(err)
+		var out, words bytes.Buffer
+		s.Stdout, s.Stderr = &out, &words
+		defer time.AfterFunc(patience, func() { conn.Close() }).Stop()
+		end := "(exit status 0)"
+		if err := s.Run(command); err != nil {
+			failed, ok := errors.AsType[*gossh.ExitError](err)
+			if !ok {
+				r.t.Fatalf("%s: %v, with %q", command, err, out.String())
+			}
+			end = fmt.Sprintf("(exit status %d)", failed.ExitStatus())
+		}
+		rows := append(linesOf(out.Bytes(), ""), linesOf(words.Bytes(), "! ")...)
+		return strings.Join(append(rows, end), "\n")
+	}
 }
 
 // expects waits until a row holds all of want.

@@ -93,9 +93,13 @@ func TestRemovedAsksEverything(t *testing.T) {
 	if got := runs(t, r, dial{user: "bob", key: "bob", command: "show " + id[5:]}); !strings.Contains(got, "secret") {
 		t.Fatalf("its owner finds %q", got)
 	}
+	people := map[string]func(command string) string{
+		"dave": r.shell("dave"), "olivia": r.shell("olivia"),
+		"ann": func(command string) string { return runs(t, r, dial{user: "ann", command: command}) },
+	}
 	look := func() {
 		t.Helper()
-		for _, who := range []dial{{user: "dave", key: "dave"}, {user: "olivia", key: "olivia"}, {user: "ann"}} {
+		for who, run := range people {
 			for _, command := range []string{
 				"whoelse %s", "history %s", "in %s hello", "in --id k1 %s hello", "topic %s", "room %s", "tail --room %s",
 				"room %s mute bob", "room %s unmute nobody", "room %s invite ~ann", "leave %s", "mute %s", "unmute %s", "wholast %s",
@@ -103,12 +107,11 @@ func TestRemovedAsksEverything(t *testing.T) {
 			} {
 				for _, json := range []string{"", " --json"} {
 					ask := func(name string) string {
-						who.command = fmt.Sprintf(command, name) + json
-						said := numberedGuest.ReplaceAllString(withoutTimes(runs(t, r, who)), "")
+						said := numberedGuest.ReplaceAllString(withoutTimes(run(fmt.Sprintf(command, name)+json)), "")
 						return strings.ReplaceAll(said, name, "#ROOM")
 					}
 					if got, want := ask("#plans"), ask("#plaid"); got != want {
-						t.Errorf("%s, %s%s: %q, not %q", who.user, command, json, got, want)
+						t.Errorf("%s, %s%s: %q, not %q", who, command, json, got, want)
 					}
 				}
 			}
@@ -117,11 +120,10 @@ func TestRemovedAsksEverything(t *testing.T) {
 				"bots", "fetch " + id[5:],
 			} {
 				for _, json := range []string{"", " --json"} {
-					who.command = command + json
-					got := runs(t, r, who)
-					own := who.user == "olivia" && command == "rooms"
+					got := run(command + json)
+					own := who == "olivia" && command == "rooms"
 					if strings.Contains(got, "secret") || strings.Contains(got, "plans") && !own {
-						t.Errorf("%s, %s%s: %q", who.user, command, json, got)
+						t.Errorf("%s, %s%s: %q", who, command, json, got)
 					}
 				}
 			}

@@ -22,12 +22,11 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	bob.enters("/room private", "#plans is private")
 	bob.enters("/topic a secret party", "is set")
 	bob.enters("a secret for nobody", "#plans bob: a secret")
-	ask := func(who dial, command string) string {
-		who.command = command
-		return runs(t, r, who)
+	people := map[string]func(command string) string{
+		"dave": r.shell("dave"), "olivia": r.shell("olivia"),
+		"a guest": func(command string) string { return runs(t, r, dial{user: "ann", command: command}) },
 	}
-	people := map[string]dial{"dave": {user: "dave", key: "dave"}, "olivia": {user: "olivia", key: "olivia"}, "a guest": {user: "ann"}}
-	for name, who := range people {
+	for name, ask := range people {
 		for _, command := range []string{
 			"whoelse %s", "wholast %s", "wholast %s 5", "history %s", "history %s 5", "in %s hello", "topic %s", "topic %s mine", "leave %s", "mute %s", "unmute %s",
 			"room %s", "room %s private", "room %s public", "room %s invite dave", "room %s remove bob", "room %s owner dave",
@@ -36,23 +35,23 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 			if command == "join %s" && name != "a guest" { // others would make #nope
 				continue
 			}
-			got := ask(who, fmt.Sprintf(command, "#plans"))
-			want := strings.ReplaceAll(ask(who, fmt.Sprintf(command, "#nope")), "#nope", "#plans")
+			got := ask(fmt.Sprintf(command, "#plans"))
+			want := strings.ReplaceAll(ask(fmt.Sprintf(command, "#nope")), "#nope", "#plans")
 			if got != want || !strings.Contains(got, "there is no room") {
 				t.Errorf("%s, %s: %q, not %q", name, command, got, want)
 			}
 		}
 		for _, command := range []string{"rooms", "whoelse", "wholast", "history", "history #lobby", "inbox all", "help room", "show abcd", "join #p1ans"} {
-			got := ask(who, command)
+			got := ask(command)
 			if strings.Contains(got, "secret") || strings.Contains(got, "#plans") && (name != "olivia" || command != "rooms") {
 				t.Errorf("%s, %s: %q", name, command, got)
 			}
 		}
 	}
-	if got := ask(people["olivia"], "rooms"); !strings.Contains(got, "#plans\tprivate\t1\t") {
+	if got := people["olivia"]("rooms"); !strings.Contains(got, "#plans\tprivate\t1\t") {
 		t.Errorf("an operator sees %q", got)
 	}
-	if got := ask(people["dave"], "room #plans close"); !strings.Contains(got, "only operators") {
+	if got := people["dave"]("room #plans close"); !strings.Contains(got, "only operators") {
 		t.Errorf("dave closes it: %q", got)
 	}
 	dave.typed("\t")
@@ -63,7 +62,7 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	dave.enters("/rooms", "#lobby")
 	dave.neverSaw("plans")
 	dave.neverSaw("secret")
-	if got := ask(people["olivia"], "room #plans close"); !strings.Contains(got, "#plans is closed") {
+	if got := people["olivia"]("room #plans close"); !strings.Contains(got, "#plans is closed") {
 		t.Errorf("an operator closes it: %q", got)
 	}
 	bob.enters("to nobody", "there is no room #plans")

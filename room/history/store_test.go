@@ -200,14 +200,14 @@ func TestOrder(t *testing.T) {
 	refused := make(chan error, 1000)
 	for n := range 1000 {
 		e := event(direct(n, "bob", "carol"))
-		if n%7 == 0 {
+		if n%50 == 0 {
 			e.Text = strings.Repeat("\x01", 100<<10) // too long
 		}
 		s.Append(e, func(err error) { refused <- err })
 	}
 	<-all
 	for i, n := 0, 0; n < 1000; n++ {
-		if n%7 == 0 {
+		if n%50 == 0 {
 			if err := <-refused; !errors.Is(err, room.ErrInvalid) {
 				t.Errorf("event %d: %v", n, err)
 			}
