@@ -203,7 +203,8 @@ func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
 		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
-			"restore its data folder from a newer backup of another server", errStuck, st.FirstSeq, next-1)
+			"restore its data folder from a newer backup of another server, or move it away, but for host_key, run whoelse cluster "+
+			"snapshot on another server, and start this one again", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }
