@@ -219,22 +219,26 @@ func encoded[K comparable, T Entry[K]](all []T) ([]item[K, T], error) {
 // difference gives the delta that makes after of before, nil for none; or a part of it, if it is too large for
 // one proposal.
 func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []byte, whole bool, err error) {
-	old, kept := make(map[K][]byte, len(before)), make(map[K]bool, len(after))
+	old, last := make(map[K][]byte, len(before)), make(map[K]int, len(after))
 	for _, one := range before {
 		old[one.value.Key()] = one.text
+	}
+	for i, one := range after {
+		last[one.value.Key()] = i // of several with one key, which are an editor's, the last one is in force
 	}
 	var d delta[K, json.RawMessage]
 	size := 0
 	add := func(bytes int) bool { size += bytes + 10; return size < atomicfile.MaxProposal }
-	for _, one := range after {
+	for i, one := range after {
 		key := one.value.Key()
-		kept[key] = true
-		if text, ok := old[key]; (!ok || !sameJSON(text, one.text)) && add(len(one.text)) {
+		text, ok := old[key]
+		if i == last[key] && (!ok || !sameJSON(text, one.text)) && add(len(one.text)) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
 	for _, one := range before {
-		if key := one.value.Key(); !kept[key] && add(100) {
+		key := one.value.Key()
+		if _, kept := last[key]; !kept && add(len(one.text)) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}
