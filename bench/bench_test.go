@@ -62,6 +62,13 @@ func TestMeasurements(t *testing.T) {
 			"server none 0 x 0,server tiny 1 x 20,server group 1 x 20,server handshakes 1 x 20,server churn 1 x 20",
 			map[string]float64{"of": 40}, []string{"chat p50 ms"},
 		},
+		{
+			"cluster-sim --people 1000 --nodes 2 --events 100",
+			"people heard of for the first time,the same people heard of again,people listed at once," +
+				"claims on 2 servers of 10 keys,claims on 2 servers of 100 keys,claims on 2 servers of 1000 keys," +
+				"direct messages to a nick each,events that a server catches up",
+			nil, []string{"count", "a second"},
+		},
 	} {
 		args := strings.Fields(test.line)
 		t.Run(args[0], func(t *testing.T) {

@@ -31,8 +31,8 @@ var (
 // calls with the same key, message and recipients store and show the message once. Each is answered
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories
-// go. The key "" is none. On another server of a cluster, a try is known once the message was applied here;
-// of two that are made there before that, both can be stored.
+// go. The key "" is none. On another server of a cluster, a try is known once the message was applied here.
+// Of two that are made before that, the cluster's log stores one; the other is answered with [ErrUncertain].
 //
 // The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], why the person may not speak there, or wraps [ErrStorage]; then told is not
 // called. Once must not be called on the log's goroutine.
@@ -82,6 +82,7 @@ type use struct {
 	id      string            // of a loaded use
 	told    []Receipt
 	waiting []func(Receipt)
+	stored  *use // another server's try of the same, which was stored meanwhile
 }
 
 // answers is the number of receipts that u has or will have.
@@ -340,6 +341,9 @@ func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(
 	u.waiting = nil
 	if !slices.ContainsFunc(u.told, func(r Receipt) bool { return r.ID != "" && r.Outcome != Failed && r.Err == nil }) {
 		ks.remove(nick, key, u)
+		if u.stored != nil && ks.of[nick][key] == nil {
+			ks.add(nick, key, u.stored)
+		}
 	}
 	return waiting
 }
@@ -351,8 +355,10 @@ func (ks *usedKeys) applied(m *Message) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	ks.sweep(m.From, now)
-	if ks.of[m.From][m.Key] == nil {
+	if u := ks.of[m.From][m.Key]; u == nil {
 		ks.add(m.From, m.Key, usedFor(m, now))
+	} else if len(u.told) < u.answers() {
+		u.stored = usedFor(m, now)
 	}
 }
 

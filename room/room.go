@@ -321,7 +321,7 @@ func (r *Room) apply(e Entry) {
 	case KindState:
 		r.stateChanged(e.Event)
 	}
-	if r.peers != nil && e.Key != "" {
+	if r.peers != nil && e.Key != "" && told == nil {
 		r.keys.applied(&e.Message)
 	}
 	r.mu.Unlock()

@@ -418,7 +418,7 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 		return nil, errors.New("it names what nobody can be called")
 	}
 	stamp(e, msg.Headers(), stored, lastID)
-	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(nats.MsgIdHdr), c.opts.Node+"/"+c.run+"/") {
+	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(headerTry), c.opts.Node+"/"+c.run+"/") {
 		e.Tag = formerTag
 	}
 	_, err := log.AppendLine(nil, 0, e)

@@ -3,6 +3,8 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 // Headers of what is published. Another one of nats.MsgIdHdr is not stored twice.
 const (
 	headerNode    = "Whoelse-Node"
+	headerTry     = "Whoelse-Try"     // marks what one process published once, or again without an answer
 	headerClock   = "Whoelse-Clock"   // of the node, when it published: the event's time is by the same clock
 	headerVersion = "Whoelse-Version" // what one has to know to understand it
 	version       = 1
@@ -143,11 +146,27 @@ func (c *Cluster) message(subject string, e *room.Event) (*nats.Msg, error) {
 	n := c.publishing.count.Add(1)
 	msg := nats.NewMsg(subject)
 	msg.Data = line[:len(line)-1]
-	msg.Header.Set(nats.MsgIdHdr, c.opts.Node+"/"+c.run+"/"+strconv.FormatUint(n, 10))
+	try := c.opts.Node + "/" + c.run + "/" + strconv.FormatUint(n, 10)
+	msg.Header.Set(nats.MsgIdHdr, cmp.Or(retryID(e), try))
+	msg.Header.Set(headerTry, try)
 	msg.Header.Set(headerNode, c.opts.Node)
 	msg.Header.Set(headerClock, time.Now().UTC().Format(time.RFC3339Nano))
 	msg.Header.Set(headerVersion, strconv.Itoa(version))
 	return msg, nil
+}
+
+// retryID is the same for all tries of a message with a retry key, on whichever server: somebody whose server
+// dies tries again on another one, while the first try may still come. "" without a key. Recipients are left
+// out, since a server does not send to those that it refuses.
+func retryID(e *room.Event) string {
+	if e.Key == "" {
+		return ""
+	}
+	sum := sha256.New()
+	for _, part := range []string{e.From, e.Key, string(e.Kind), e.Room, e.Text} {
+		fmt.Fprintf(sum, "%d %s", len(part), part)
+	}
+	return "key/" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // send publishes what waits, in order, if there is a connection: nothing is kept for later.
@@ -190,7 +209,7 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 	}
 	select {
 	case ack := <-o.answer.Ok():
-		c.publishing.stored(ack.Sequence)
+		c.accepted(o, ack)
 		return true
 	case o.why = <-o.answer.Err():
 		if refused(o.why) && !o.maybe {
@@ -201,13 +220,35 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 	case <-ctx.Done():
 		select {
 		case ack := <-o.answer.Ok():
-			c.publishing.stored(ack.Sequence)
+			c.accepted(o, ack)
 			return true
 		default:
 		}
 		o.maybe, o.why = true, errors.New("no answer")
 	}
 	return false
+}
+
+// accepted notes that o is stored. Its sender waits until this server has it, too, but no longer than for the
+// engine. If it is there as somebody's earlier try, nothing of this one comes back: the sender tries once
+// more, and is answered as that try was.
+func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
+	c.publishing.stored(ack.Sequence)
+	c.running.Go(func() {
+		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))
+		defer cancel()
+		if err := c.following.reach(ctx, ack.Sequence); err != nil {
+			o.failed(fmt.Errorf("%w: %v", room.ErrUncertain, err))
+		} else if ack.Duplicate && o.e.Key != "" && !c.is(ctx, o, ack.Sequence) {
+			o.failed(fmt.Errorf("%w: an earlier try is stored", room.ErrUncertain))
+		}
+	})
+}
+
+// is reports whether the message seq is o, and not another try of the same.
+func (c *Cluster) is(ctx context.Context, o *outgoing, seq uint64) bool {
+	stored, err := c.stream.GetMsg(ctx, seq)
+	return err == nil && stored.Header.Get(headerTry) == o.msg.Header.Get(headerTry)
 }
 
 func (o *outgoing) giveUp() {

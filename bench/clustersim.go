@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"whoelse/bench/clustersim"
+)
+
+// rosterEvery is how often a server of a cluster says who is there.
+const rosterEvery = 3 * time.Second
+
+// simulate drives what servers of a cluster do for each other, without ssh, and says what that makes for
+// all of them. docs/scaling.md goes on from there.
+func simulate(ctx context.Context, b *bench) (err error) {
+	dir, err := os.MkdirTemp("", "whoelse-bench-cluster-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	costs, err := clustersim.Run(ctx, dir, clustersim.Size{People: b.people, Nodes: b.nodes, Events: b.events})
+	for _, c := range costs {
+		n := float64(c.Count)
+		b.add(c.Name, count("count", c.Count), figure{"seconds", c.Elapsed.Seconds(), 2},
+			figure{"a second", n / c.Elapsed.Seconds(), 0}, figure{"CPU us each", float64(c.CPU.Microseconds()) / n, 2},
+			figure{"bytes each", float64(c.Bytes) / n, 0})
+		if c.Name == clustersim.Again {
+			each := float64(c.Bytes) / rosterEvery.Seconds()
+			b.note("%d servers with %d people: each of them hears %.1f MB a second, which takes %.0f %% of a core; "+
+				"the engine passes on %.1f MB a second to all of them", b.nodes, b.people, each/1e6,
+				100*c.CPU.Seconds()/rosterEvery.Seconds(), each*float64(b.nodes-1)/1e6)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("after %d of the measurements: %w", len(costs), err)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+#!/bin/sh
+# A cluster on one machine, to try it and to break it: three NATS servers (the engine) and two chat
+# servers, each with a folder of its own for its files, its log and its process id.
+#
+#   deploy/cluster.sh start [FOLDER]   starts all that does not run; FOLDER is ./cluster
+#   deploy/cluster.sh status [FOLDER]  shows who runs, and what the cluster says of itself
+#   deploy/cluster.sh stop [FOLDER]    stops all of it, and keeps the files
+#
+# Then:
+#
+#   ssh -p 2222 alice@localhost        on the first chat server
+#   ssh -p 2223 bob@localhost          on the second
+#   kill -9 $(cat cluster/engine2/pid) any of the five; "start" brings it back
+#
+# Variables: WHOELSE and NATS_SERVER name the programs (otherwise Go builds them from this module),
+# CHATS (2) and ENGINES (3) how many there are of each, CHAT_PORT (2222) and ENGINE_PORT (4222) their
+# first ports. Engines use the ports from ENGINE_PORT + 100 among each other.
+# For real: one engine and one chat server on each of three machines, see docs/cluster.md.
+set -eu
+
+command=${1-}
+folder=${2-cluster}
+chats=${CHATS-2}
+engines=${ENGINES-3}
+chat_port=${CHAT_PORT-2222}
+engine_port=${ENGINE_PORT-4222}
+source=$(cd "$(dirname "$0")/.." && pwd)
+
+fail() {
+	echo "cluster.sh: $*" >&2
+	exit 1
+}
+
+# build NAME PACKAGE: a program from this module, with the versions that go.mod names.
+build() {
+	[ -x "$folder/bin/$1" ] || (cd "$source" && CGO_ENABLED=0 go build -trimpath -o "$folder/bin/$1" "$2") ||
+		fail "$1 can't be built; install Go, or name the program in a variable"
+	echo "$folder/bin/$1"
+}
+
+# runs NAME: whether its process is there. A pid may be another program's after a restart of the machine.
+runs() {
+	pid=$(cat "$folder/$1/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+		ps -o args= -p "$pid" | grep -q -F "$folder/$1"
+}
+
+# launch NAME READY PROGRAM...: starts it in the background, and waits until its log says READY.
+launch() {
+	name=$1 ready=$2
+	shift 2
+	: >"$folder/$name/log"
+	nohup "$@" >>"$folder/$name/log" 2>&1 </dev/null &
+	echo $! >"$folder/$name/pid"
+	tries=0
+	until grep -q "$ready" "$folder/$name/log"; do
+		runs "$name" || [ $tries -eq 0 ] || fail "$name has ended; $folder/$name/log: $(tail -n 3 "$folder/$name/log")"
+		tries=$((tries + 1))
+		[ $tries -le 600 ] || fail "$name is not ready after a minute; see $folder/$name/log"
+		sleep 0.1
+	done
+	echo "$name runs"
+}
+
+# urls OFFSET: the addresses of all engines, for clients (0) or for each other (100).
+urls() {
+	i=1 all=
+	while [ $i -le "$engines" ]; do
+		all="$all${all:+,}nats://127.0.0.1:$((engine_port + $1 + i - 1))"
+		i=$((i + 1))
+	done
+	echo "$all"
+}
+
+# engine N: what matters is "sync_interval: always". Without it, NATS says that a message is stored up to
+# two minutes before it is on disk.
+engine() {
+	mkdir -p "$folder/engine$1"
+	cat >"$folder/engine$1/nats.conf" <<END
+server_name: engine$1
+listen: 127.0.0.1:$((engine_port + $1 - 1))
+jetstream {
+  store_dir: "$folder/engine$1/store"
+  sync_interval: always
+}
+cluster {
+  name: whoelse
+  listen: 127.0.0.1:$((engine_port + 100 + $1 - 1))
+  routes: [$(urls 100)]
+  no_advertise: true
+}
+END
+	launch "engine$1" "Server is ready" "$nats" --config "$folder/engine$1/nats.conf"
+}
+
+# chat N. All have the host key of the first, so that they are one host to ssh.
+chat() {
+	data=$folder/chat$1/data
+	mkdir -p "$folder/chat$1"
+	if [ "$1" -gt 1 ] && [ ! -e "$data/host_key" ]; then
+		"$whoelse" hostkey export --data "$folder/chat1/data" 2>/dev/null |
+			"$whoelse" hostkey import --data "$data" >/dev/null 2>&1 ||
+			fail "the host key of chat1 can't be copied"
+	fi
+	launch "chat$1" "whoelse is listening" "$whoelse" serve --data "$data" --node "chat$1" --cluster "$(urls 0)" \
+		--listen "127.0.0.1:$((chat_port + $1 - 1))" --hostname localhost
+}
+
+# each NAME COUNT FUNCTION: calls FUNCTION with the number of each of them.
+each() {
+	n=1
+	while [ $n -le "$2" ]; do
+		"$3" "$1" $n
+		n=$((n + 1))
+	done
+}
+
+start_one() { runs "$1$2" || "$1" "$2"; }
+
+stop_one() {
+	runs "$1$2" || return 0
+	kill "$pid"
+	while runs "$1$2"; do sleep 0.1; done
+	echo "$1$2 has stopped"
+}
+
+show_one() { if runs "$1$2"; then echo "$1$2 runs, process $pid"; else echo "$1$2 does not run"; fi; }
+
+case $command in
+start | status | stop) ;;
+*) fail "usage: deploy/cluster.sh start|status|stop [FOLDER]" ;;
+esac
+[ "$command" != start ] || mkdir -p "$folder"
+[ -d "$folder" ] || fail "there is no folder $folder"
+folder=$(cd "$folder" && pwd)
+case $command in
+start)
+	nats=${NATS_SERVER-$(command -v nats-server || build nats-server github.com/nats-io/nats-server/v2)}
+	whoelse=${WHOELSE-$(build whoelse .)}
+	each engine "$engines" start_one
+	each chat "$chats" start_one
+	echo "join with: ssh -p $chat_port YOUR-NICK@localhost"
+	;;
+status)
+	each engine "$engines" show_one
+	each chat "$chats" show_one
+	"${WHOELSE-$folder/bin/whoelse}" cluster status --cluster "$(urls 0)"
+	;;
+stop)
+	each chat "$chats" stop_one
+	each engine "$engines" stop_one
+	;;
+esac
