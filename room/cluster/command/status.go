@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"whoelse/internal/cli"
+	"whoelse/keys/duration"
 	"whoelse/room/cluster"
 )
 
@@ -33,7 +34,11 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	r.Say("stream %s on %s: events %d to %d, %.1f MiB, kept for %v", s.Stream, s.Engine, s.First, s.Last, float64(s.Bytes)/(1<<20), s.Keep)
+	events := fmt.Sprintf("events %d to %d, %.1f MiB", s.First, s.Last, float64(s.Bytes)/(1<<20))
+	if s.First > s.Last || s.Last == 0 {
+		events = "no events yet"
+	}
+	r.Say("stream %s on %s: %s, kept for %s", s.Stream, s.Engine, events, duration.Format(s.Keep))
 	if s.Leader != "" {
 		r.Say("  %s leads", s.Leader)
 	}
