@@ -349,3 +349,12 @@ func (s *chatServer) cut(m mode) {
 		l.set(m)
 	}
 }
+
+// portTaken reports whether somebody listens on a port of the loopback interface.
+func portTaken(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		err = l.Close()
+	}
+	return err != nil
+}
