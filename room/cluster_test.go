@@ -49,12 +49,11 @@ type node struct {
 	received  *sync.Cond
 
 	// Owned by fakeCluster.mu.
-	cut      bool // from the log: nothing can be appended
-	unsure   bool // what is appended fails as if the answer was lost
-	deaf     bool // answers of others don't arrive
-	unlisted bool // nobody hears who is here
-	dead     bool
-	leads    bool
+	cut    bool // from the log: nothing can be appended
+	unsure bool // what is appended fails as if the answer was lost
+	deaf   bool // answers of others don't arrive
+	dead   bool
+	leads  bool
 }
 
 var (
@@ -180,7 +179,9 @@ func (n *node) Append(e *Event, failed func(error)) {
 		return
 	}
 	if n.unsure {
-		go failed(fmt.Errorf("%w: lost", ErrUncertain))
+		c.mu.Unlock()
+		failed(fmt.Errorf("%w: lost", ErrUncertain))
+		c.mu.Lock()
 	}
 	c.place(n, e)
 }
@@ -327,7 +328,7 @@ func (n *node) tellRoster() {
 	here := n.Roster()
 	for _, other := range n.c.nodes {
 		n.c.mu.Lock()
-		not := other == n || n.unlisted || other.dead || other.Room == nil
+		not := other == n || n.dead || other.dead || other.Room == nil
 		n.c.mu.Unlock()
 		if !not {
 			other.SetRoster(n.name, here, false)
@@ -583,7 +584,9 @@ func TestClusterRemoval(t *testing.T) {
 		b.store.set(func() { b.store.hold = true }) // it does not know yet
 		is(t, "removed", bob.Remove("ops", "dave"), nil)
 		var removed error
-		go func() { removed = bob.Remove("ops", "carol") }()
+		go func() { // and carol's settings don't change
+			removed = bob.changeRoom("ops", func(i *RoomInfo) error { i.Members = nil; return nil })
+		}()
 		c.settle()
 		bob.speakIn("", "ops", KindSay, "secret", nil)
 		c.settle()

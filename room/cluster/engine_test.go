@@ -47,6 +47,24 @@ func TestEngineStops(t *testing.T) {
 	same(t, got, b.entries(2))
 }
 
+// TestCutOff: a server that is cut off from the engine takes no messages, and gets those of others when it is back.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	p := natstest.NewProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	a.say("1")
+	a.entries(1)
+	p.Cut()
+	b.say("2")
+	if err := fails(t, a.say("lost")); !errors.Is(err, room.ErrStorage) {
+		t.Errorf("%v", err)
+	}
+	p.Heal()
+	same(t, a.entries(2), b.entries(2))
+	eventually(t, "a is well", func() bool { return a.Probe(t.Context()) == nil })
+}
+
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()

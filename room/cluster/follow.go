@@ -51,6 +51,7 @@ type follower struct {
 	// The goroutine of consume alone has these.
 	next   uint64 // number of the message that comes next
 	lastID string // of the event before
+	stuck  bool   // nothing can be followed until the operator helps
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
@@ -121,7 +122,7 @@ func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Rec
 		return err
 	}
 	if err := c.again(ctx, "the stream does not answer yet", func(ctx context.Context) (bool, error) {
-		_, err := c.continues(ctx)
+		_, err := c.continues(ctx, f.next)
 		return errors.Is(err, errStuck), err
 	}); err != nil {
 		return err
@@ -183,10 +184,10 @@ func (c *Cluster) Bind(path string) error {
 // errStuck is wrapped where only the operator can help.
 var errStuck = errors.New("this server can't go on")
 
-// continues makes sure that the stream goes on where the local log ends, and returns where the stream ends.
-func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
+// continues makes sure that the stream has the message next, or will, and returns where the stream ends.
+func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err error) {
 	info, err := c.stream.Info(ctx)
-	next, st := c.following.next, jetstream.StreamState{}
+	var st jetstream.StreamState
 	if info != nil {
 		st = info.State
 	}
@@ -203,22 +204,35 @@ func (c *Cluster) continues(ctx context.Context) (last uint64, err error) {
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
 		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
-			"restore its data folder from a newer backup of another server", errStuck, st.FirstSeq, next-1)
+			"restore its data folder from a newer backup of another server, or move it away, but for host_key, run whoelse cluster "+
+			"snapshot on another server, and start this one again", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }
 
-// consume follows the stream until Close.
+// consume follows the stream until Close. What only the operator can help with may be over one day.
 func (c *Cluster) consume() {
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
+		again := pause
 		if errors.Is(err, errStuck) {
+			again = silentAfter
+			if !c.following.stuck {
+				c.log.Error("cluster: the stream can't be followed any more, and this server takes no messages", "error", err)
+			}
+			c.following.stuck = true
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
-			c.log.Error("cluster: nothing is followed any more", "error", err)
-			return
 		}
 		c.log.Debug("cluster: the stream is asked for again", "next", c.following.next, "why", err)
-		c.wait(pause)
+		c.wait(again)
+	}
+}
+
+// unstick notes that the stream can be followed.
+func (f *follower) unstick() {
+	if f.stuck {
+		f.stuck = false
+		f.setTrouble(nil)
 	}
 }
 
@@ -236,7 +250,7 @@ func (c *Cluster) wait(d time.Duration) bool {
 func (c *Cluster) copy(ctx context.Context) error {
 	once, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if _, err := c.continues(once); err != nil {
+	if err := c.upToDate(once); err != nil && !errors.Is(err, errSilent) {
 		return err
 	}
 	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
@@ -279,7 +293,10 @@ func (c *Cluster) copy(ctx context.Context) error {
 		case <-c.reconnected:
 			return errors.New("connected again") // what was on its way does not come again
 		case <-time.After(silentAfter):
-			if err := c.upToDate(); err != nil {
+			once, cancel := context.WithTimeout(ctx, patience)
+			err := c.upToDate(once)
+			cancel()
+			if err != nil {
 				return err
 			}
 			continue
@@ -300,15 +317,19 @@ func (c *Cluster) copy(ctx context.Context) error {
 	}
 }
 
-// upToDate makes sure that the stream has nothing that should have come.
-func (c *Cluster) upToDate() error {
-	ctx, cancel := context.WithTimeout(c.ending, patience)
-	defer cancel()
-	last, err := c.continues(ctx)
-	if err == nil && last >= c.following.next {
-		err = errors.New("nothing comes")
+var errSilent = errors.New("the stream has events, and none comes")
+
+// upToDate makes sure that the stream has nothing that should have come; else it is errSilent, or why it can't.
+func (c *Cluster) upToDate(ctx context.Context) error {
+	last, err := c.continues(ctx, c.following.next)
+	switch {
+	case err != nil:
+		return err
+	case last >= c.following.next:
+		return errSilent
 	}
-	return err
+	c.following.unstick()
+	return nil
 }
 
 // take brings messages into the local log.
@@ -352,6 +373,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 		return stopped
 	}
 	f.next, f.lastID = next, lastID
+	f.unstick()
 	f.move(next-1, behind)
 	return err
 }
@@ -361,7 +383,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 func (c *Cluster) missing(next, seq uint64) error {
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
-	if _, err := c.continues(ctx); err != nil {
+	if _, err := c.continues(ctx, next); err != nil {
 		return err
 	}
 	for ; next < seq; next++ {
