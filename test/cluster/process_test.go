@@ -217,6 +217,7 @@ type chatServer struct {
 // newCluster starts one. All of it ends with the test.
 func newCluster(t testing.TB, o options) *cluster {
 	t.Helper()
+	noteSources()
 	if o.replicas == 0 {
 		o.replicas = 3
 	}
