@@ -82,7 +82,9 @@ func (f *follower) update(change func()) {
 }
 
 // move notes that all up to the message seq is in the local log, and how many are not.
-func (f *follower) move(seq, behind uint64) { f.update(func() { f.applied = seq }) }
+func (f *follower) move(seq, behind uint64) {
+	f.update(func() { f.applied, f.behind = seq, behind })
+}
 
 func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
 
@@ -253,7 +255,10 @@ func (c *Cluster) copy(ctx context.Context) error {
 	if err := c.upToDate(once); err != nil && !errors.Is(err, errSilent) {
 		return err
 	}
-	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
+	// The engine may place it on a server that has just died: the sooner it is asked again, the better.
+	soon, cancel := context.WithTimeout(once, time.Second)
+	defer cancel()
+	consumer, err := c.stream.CreateConsumer(soon, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.following.next,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
