@@ -403,6 +403,7 @@ func TestClusterFiles(t *testing.T) {
 	if id == nil {
 		t.Fatalf("no file in the inbox: %s", list)
 	}
+	nodes[1].monitor.tells("whoelse_cluster_connected 1", "whoelse_cluster_trouble 0", "whoelse_cluster_events_behind 0", "whoelse_cluster_servers 2")
 	for range 2 {
 		if got, _ := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "fetch", id[1]), ""); got != content {
 			t.Errorf("fetched %d bytes of %d: %.100s", len(got), len(content), got)
