@@ -82,7 +82,9 @@ func (f *follower) update(change func()) {
 }
 
 // move notes that all up to the message seq is in the local log, and how many are not.
-func (f *follower) move(seq, behind uint64) { f.update(func() { f.applied = seq }) }
+func (f *follower) move(seq, behind uint64) {
+	f.update(func() { f.applied, f.behind = seq, behind })
+}
 
 func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
 
@@ -204,7 +206,8 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
 		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
-			"restore its data folder from a newer backup of another server", errStuck, st.FirstSeq, next-1)
+			"restore its data folder from a newer backup of another server, or move it away, but for host_key, run whoelse cluster "+
+			"snapshot on another server, and start this one again", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }
@@ -252,7 +255,10 @@ func (c *Cluster) copy(ctx context.Context) error {
 	if err := c.upToDate(once); err != nil && !errors.Is(err, errSilent) {
 		return err
 	}
-	consumer, err := c.stream.CreateConsumer(once, jetstream.ConsumerConfig{
+	// The engine may place it on a server that has just died: the sooner it is asked again, the better.
+	soon, cancel := context.WithTimeout(once, time.Second)
+	defer cancel()
+	consumer, err := c.stream.CreateConsumer(soon, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.following.next,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})

@@ -31,6 +31,7 @@ type attempt struct {
 	id         string        // of an acknowledged one
 	node       string        // where it was sent first
 	silence    time.Duration // from sending until the first answer, in a session that lasted
+	tries      []string      // what was done with it, for people to read
 }
 
 // fate is how an attempt was answered.

@@ -125,8 +125,8 @@ func (s *story) lines(wrong []string) string {
 	all := strings.Join(wrong, "\n")
 	for _, a := range s.attempts {
 		if strings.Contains(all, strconv.Quote(a.text)) {
-			fmt.Fprintf(&b, "%s %s to %v on %s: %s %s, answered %s, waited %v\n", a.begun.Format("05.000"), a.text, a.to, a.node,
-				a.fate, a.id, a.answered.Format("05.000"), a.silence.Round(time.Millisecond))
+			fmt.Fprintf(&b, "%s to %v: %s %s, waited %v\n  %s\n", a.text, a.to, a.fate, a.id, a.silence.Round(time.Millisecond),
+				strings.Join(a.tries, "\n  "))
 		}
 	}
 	return b.String()

@@ -136,17 +136,19 @@ func (c *cluster) leader() (*process, error) {
 }
 
 // stream asks the engines about the log, directly.
-func (c *cluster) stream() (*jetstream.StreamInfo, error) {
-	var info *jetstream.StreamInfo
-	err := c.onStream(func(ctx context.Context, s jetstream.Stream) (err error) {
-		info, err = s.Info(ctx)
+func (c *cluster) stream() (info *jetstream.StreamInfo, err error) {
+	err = c.withJetStream(func(ctx context.Context, js jetstream.JetStream) error {
+		s, err := js.Stream(ctx, "whoelse_LOG")
+		if err == nil {
+			info, err = s.Info(ctx)
+		}
 		return err
 	})
 	return info, err
 }
 
-func (c *cluster) onStream(do func(context.Context, jetstream.Stream) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+func (c *cluster) withJetStream(do func(context.Context, jetstream.JetStream) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	nc, err := nats.Connect(strings.Join(c.urls, ","), nats.Timeout(time.Second))
 	if err != nil {
@@ -157,11 +159,7 @@ func (c *cluster) onStream(do func(context.Context, jetstream.Stream) error) err
 	if err != nil {
 		return err
 	}
-	s, err := js.Stream(ctx, "whoelse_LOG")
-	if err != nil {
-		return err
-	}
-	return do(ctx, s)
+	return do(ctx, js)
 }
 
 // heal ends all that was done to the cluster.

@@ -200,6 +200,7 @@ func (s *personSession) send(key string) {
 	a := s.open[key]
 	if a != nil {
 		s.sent[key] = time.Now()
+		a.note("sent on %s", s.chat.name)
 	}
 	s.mu.Unlock()
 	if a != nil {
@@ -275,6 +276,7 @@ func (s *personSession) told(f frame) {
 		return
 	}
 	s.heard(a, f.Ref)
+	a.note("answered %s %s %s %s", f.Type, f.Status, f.Code, f.Reason)
 	switch {
 	case f.Type == "OKAY" && f.Status != "unknown":
 		a.fate, a.id, a.answered = accepted, f.ID, time.Now()
@@ -299,4 +301,8 @@ func (s *personSession) heard(a *attempt, key string) {
 		waited -= 5 * time.Second
 	}
 	a.silence = max(a.silence, waited)
+}
+
+func (a *attempt) note(format string, args ...any) {
+	a.tries = append(a.tries, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
 }

@@ -217,6 +217,7 @@ type chatServer struct {
 // newCluster starts one. All of it ends with the test.
 func newCluster(t testing.TB, o options) *cluster {
 	t.Helper()
+	noteSources()
 	if o.replicas == 0 {
 		o.replicas = 3
 	}
@@ -348,4 +349,13 @@ func (s *chatServer) cut(m mode) {
 	for _, l := range s.links {
 		l.set(m)
 	}
+}
+
+// portTaken reports whether somebody listens on a port of the loopback interface.
+func portTaken(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		err = l.Close()
+	}
+	return err != nil
 }
