@@ -179,7 +179,7 @@ func alone(p *person) {
 	p.types("/history 1")
 	p.sees("carol: no idea")
 	p.types("help")
-	p.sees("wholast [MINUTES]", "/history [#ROOM] [N]", "quit")
+	p.sees("wholast [#ROOM] [MINUTES]", "/history [#ROOM] [N]", "quit")
 	p.types("/help send")
 	p.sees("send NICK[,NICK...] TEXT:")
 }
