@@ -137,12 +137,12 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestFloodsAreDropped(t *testing.T) {
 	for _, start := range []string{pasteStart, "typed", "\x1b[", "\x1b[M", "\x1b]"} {
-		term := newTerminal(&endless{start, 16 << 20}, Config{})
+		term := newTerminal(&endless{start, 4 << 20}, Config{})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := term.ReadLine(erased)
 		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 512<<10 || err != io.EOF {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 256<<10 || err != io.EOF {
 			t.Errorf("%q: %d bytes allocated, %v", start, n, err)
 		}
 	}
