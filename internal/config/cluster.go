@@ -109,7 +109,7 @@ func urls(to *[]string) *value[[]string] {
 				continue
 			}
 			u, err := url.Parse(text)
-			if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || u.Path != "" {
+			if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
 				return nil, false
 			}
 			all = append(all, text)

@@ -205,6 +205,9 @@ func (s *server) noteUse(nick string) {
 // leads reports whether this server does what one does for all.
 func (s *server) leads() bool { return s.cluster == nil || s.cluster.Leads() }
 
+// settled is how long after its start a server has heard of all others: two of them must not retire a nick.
+const settled = 10 * time.Second
+
 // shareEvery is how often edits of files are looked for.
 const shareEvery = time.Second
 
