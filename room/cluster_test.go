@@ -676,12 +676,9 @@ func TestClusterClock(t *testing.T) {
 			}
 			bob.speakIn("", "ops", KindSay, "in ops", nil)
 			pass(time.Second)
-			for _, n := range []*node{a, b} {
-				carol = n.join("carol")
-				if got := carol.welcome; len(got.Recent) != 30 || len(got.Rooms) != 1 || got.Rooms[0].Unread != 1 {
-					t.Errorf("%v: %d lines, %+v", off, len(got.Recent), got.Rooms)
-				}
-				break
+			carol = a.join("carol")
+			if got := carol.welcome; len(got.Recent) != 30 || len(got.Rooms) != 1 || got.Rooms[0].Unread != 1 {
+				t.Errorf("%v: %d lines, %+v", off, len(got.Recent), got.Rooms)
 			}
 			carol.screen.manual = true
 			ann := b.join("~ann")

@@ -96,6 +96,10 @@ func Run(ctx context.Context, cfg *config.Config, version string, log *slog.Logg
 	s := &server{cfg: cfg, version: version, log: log, onRecord: map[string]bool{}, notRetired: rate.Sometimes{Interval: time.Minute}, notShared: rate.Sometimes{Interval: time.Minute}}
 	if err := s.start(ctx); err != nil {
 		s.stop()
+		if ctx.Err() != nil { // nobody was let in yet
+			log.Info("stopped before it was ready", "at", err)
+			return nil
+		}
 		return err
 	}
 	fmt.Fprintln(stdout, s.invitation())

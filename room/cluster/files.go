@@ -56,11 +56,19 @@ func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, erro
 
 // KeepFiles makes the place for files, if it is missing, and has them kept for this long; 0 is for ever.
 func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
-	_, err := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: c.opts.Name + "_FILES", Description: "files that people send each other", TTL: keep,
-		Storage: jetstream.FileStorage, Replicas: c.opts.Replicas,
-	})
+	_, err := c.bucket(ctx, jetstream.ObjectStoreConfig{Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep})
 	return err
+}
+
+// bucket makes a place for objects, or makes it as it has to be.
+func (c *Cluster) bucket(ctx context.Context, config jetstream.ObjectStoreConfig) (jetstream.ObjectStore, error) {
+	config.Storage, config.Replicas = jetstream.FileStorage, c.opts.Replicas
+	store, err := c.js.CreateOrUpdateObjectStore(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("the engine can't keep %s with %d replicas: %w; are as many of its servers running? See --cluster-replicas",
+			config.Bucket, config.Replicas, err)
+	}
+	return store, nil
 }
 
 func (c *Cluster) files(ctx context.Context) (jetstream.ObjectStore, error) {

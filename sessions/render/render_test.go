@@ -8,6 +8,7 @@ import (
 
 	"whoelse/room"
 	"whoelse/sessions/render"
+	"whoelse/sessions/result"
 )
 
 var (
@@ -54,6 +55,21 @@ func TestReceipt(t *testing.T) {
 	m.RefTime = noon.Add(-25 * time.Hour)
 	if got := string(render.Message(nil, m, "me", render.Style{}, noon)); got != " * carol has read your message of 13 Mar 11:05\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A sender learns whether a message was not stored, or may have been.
+func TestClusterFails(t *testing.T) {
+	const cant, uncertain = "not sent: the cluster can't store messages right now; try again",
+		"not confirmed: the cluster did not answer in time; the message may still arrive"
+	for err, want := range map[error]string{room.ErrCluster: cant, room.ErrUncertain: uncertain} {
+		got := []string{
+			render.Receipt(result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.Failed, Err: err}, Only: true}),
+			render.Failure(result.Failure{Code: result.Storage, Reason: result.Sending, Err: err}, plain, noon),
+		}
+		if got[0] != want || got[1] != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
