@@ -1,6 +1,6 @@
 # The names of what is done here. What every change has to pass is .ci/run.
 
-.PHONY: all build test lint fuzz check soak bench image
+.PHONY: all build test lint fuzz check soak jepsen bench image
 
 all: build
 
@@ -18,6 +18,9 @@ check: # all that every change has to pass
 
 soak: # kill the server 10,000 times while people talk; takes some hours
 	WHOELSE_REQUIRE_SSH=1 WHOELSE_CRASHES=10000 go test -v -timeout 24h -run '^(TestNothingAcknowledgedIsLost|TestPowerCut)$$' ./test
+
+jepsen: # kill, pause and cut off the servers of a cluster while people talk; takes half an hour
+	WHOELSE_TEST=full WHOELSE_JEPSEN=30m go test -v -timeout 2h -run '^TestWhatever$$' ./test/cluster
 
 bench: # that the measurements of docs/measurements.md run, with small numbers
 	go run ./bench all --quick

@@ -27,11 +27,12 @@ func simulate(ctx context.Context, b *bench) (err error) {
 		b.add(c.Name, count("count", c.Count), figure{"seconds", c.Elapsed.Seconds(), 2},
 			figure{"a second", n / c.Elapsed.Seconds(), 0}, figure{"CPU us each", float64(c.CPU.Microseconds()) / n, 2},
 			figure{"bytes each", float64(c.Bytes) / n, 0})
-		if c.Name == clustersim.Again {
-			each := float64(c.Bytes) / rosterEvery.Seconds()
-			b.note("%d servers with %d people: each of them hears %.1f MB a second, which takes %.0f %% of a core; "+
-				"the engine passes on %.1f MB a second to all of them", b.nodes, b.people, each/1e6,
-				100*c.CPU.Seconds()/rosterEvery.Seconds(), each*float64(b.nodes-1)/1e6)
+		if c.Name == clustersim.Heard {
+			each := float64(b.people) / rosterEvery.Seconds() // people that a server hears of in a second
+			bytes := each * float64(c.Bytes) / n
+			b.note("%d servers with %d people: each server hears %.1f MB a second, which takes it %.0f %% of a core; "+
+				"the engine passes on %.0f MB a second to all of them", b.nodes, b.people, bytes/1e6,
+				100*each*c.CPU.Seconds()/n, bytes*float64(b.nodes-1)/1e6)
 		}
 	}
 	if err != nil {

@@ -70,7 +70,7 @@ var measurements = []measurement{
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
-	{"cluster-sim", options{people: 250_000, nodes: 25, events: 10_000}, simulate},
+	{"cluster-sim", options{people: 100_000, nodes: 10, events: 10_000}, simulate},
 }
 
 // full is what `all` measures. The faster room is not put to the floor, which cannot

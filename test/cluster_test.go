@@ -284,6 +284,31 @@ func TestClusterClaim(t *testing.T) {
 	}
 }
 
+// TestClusterInvitation: a code that an operator made on one server lets one key in, on whichever server.
+func TestClusterInvitation(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t, "olivia")
+	_, nodes := startPair(t, keys, "--access", "keys")
+	out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "invite dave"), "")
+	fields := strings.Split(out, "\t")
+	if status != 0 || len(fields) != 4 {
+		t.Fatal(out)
+	}
+	upToDate(nodes...)
+	got := make(chan bool, len(nodes))
+	for _, n := range nodes {
+		cmd := n.openSSH("dave+"+fields[1], []string{newKey(t)}, []string{"-o", "BatchMode=yes"}, "who")
+		go func() { got <- cmd.Run() == nil }()
+	}
+	if a, b := <-got, <-got; a == b {
+		t.Errorf("used twice, or never: %v", a)
+	}
+	upToDate(nodes...)
+	if is, other := keysOf(t, nodes[0].data), keysOf(t, nodes[1].data); is != other || strings.Count(is, " dave\n") != 1 {
+		t.Errorf("%s\nand\n%s", is, other)
+	}
+}
+
 // endsWithin is how soon an operator's decision on one server ends the sessions on all of them.
 const endsWithin = 2 * time.Second
 

@@ -34,8 +34,8 @@ type Size struct {
 	Events int
 }
 
-// Again is the name of the cost of a roster that all servers have heard before.
-const Again = "the same people heard of again"
+// Heard is the name of the cost of hearing who is on another server.
+const Heard = "people heard of from another server"
 
 // Cost is what one thing cost.
 type Cost struct {
@@ -129,46 +129,76 @@ func (s *sim) rosters() ([]Cost, error) {
 		return nil, err
 	}
 	defer nc.Close()
-	var costs []Cost
-	for seq, name := range []string{"people heard of for the first time", Again} {
-		bytes := 0
+	const times = 10
+	heard := s.size.People / s.size.Nodes * times
+	bytes, seq := 0, 0
+	once := func() error {
+		seq++
+		n, err := s.say(nc, seq)
+		bytes += n
+		return errors.Join(err, s.wait("a roster", func() bool { return s.heard(c, seq) }))
+	}
+	if err := once(); err != nil { // they are new
+		return nil, err
+	}
+	bytes = 0
+	wire, err := timed(Heard, heard, func() (err error) {
+		for i := 0; i < times && err == nil; i++ {
+			err = once()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	wire.Bytes = bytes
+	costs := []Cost{wire}
+	for _, name := range []string{"people on all servers, known for the first time", "people on all servers, known again"} {
 		cost, err := timed(name, s.size.People, func() error {
 			for n := range s.size.Nodes {
-				size, err := s.say(nc, n, seq+1)
-				if err != nil {
-					return err
-				}
-				bytes += size
-				if err := s.wait("a roster", func() bool { return s.heard(c, fmt.Sprint("node", n), seq+1) }); err != nil {
-					return err
-				}
+				r.SetRoster(fmt.Sprint("server", n), s.on(n), false)
 			}
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
-		cost.Bytes = bytes
 		costs = append(costs, cost)
 	}
-	if got := len(r.Everyone()); got != s.size.People {
-		return nil, fmt.Errorf("%d people are known, of %d: the first servers were taken for lost before the last one was heard; "+
-			"this machine is too slow or too busy for so many people", got, s.size.People)
+	if got := len(r.Everyone()); got < s.size.People {
+		return nil, fmt.Errorf("%d people are known, of %d", got, s.size.People)
 	}
 	listing, err := timed("people listed at once", s.size.People, func() error { r.Everyone(); return nil })
 	return append(costs, listing), err
 }
 
-// heard reports whether c has heard all that node said as of seq.
-func (s *sim) heard(c *cluster.Cluster, node string, seq int) bool {
+// nickOf is the nick of the person with this number.
+func nickOf(n int) string { return fmt.Sprint("somebody", n) }
+
+// on is who is on the server with the number n.
+func (s *sim) on(n int) (here []room.Presence) {
+	now := time.Now()
+	for who := n * s.size.People / s.size.Nodes; who < (n+1)*s.size.People/s.size.Nodes; who++ {
+		here = append(here, room.Presence{
+			Nick: nickOf(who), Online: true, Since: now.Add(-time.Hour), Active: now.Add(-time.Minute), Sessions: 1,
+		})
+	}
+	return here
+}
+
+// speaker is the server whose rosters go through the engine.
+const speaker = "speaker"
+
+// heard reports whether c has heard all that the speaker said as of seq.
+func (s *sim) heard(c *cluster.Cluster, seq int) bool {
 	status, err := c.Status(s.ctx)
 	return err == nil && slices.ContainsFunc(status.Nodes, func(n cluster.Node) bool {
-		return n.Name == node && n.Applied == uint64(seq)
+		return n.Name == speaker && n.Applied == uint64(seq)
 	})
 }
 
-// say publishes who is on the server with the number n, as that server does.
-func (s *sim) say(nc *nats.Conn, n, seq int) (bytes int, err error) {
+// say publishes who is on one server, as that server does.
+func (s *sim) say(nc *nats.Conn, seq int) (bytes int, err error) {
 	const part = 500
 	type person struct {
 		Nick     string `json:"nick"`
@@ -176,28 +206,28 @@ func (s *sim) say(nc *nats.Conn, n, seq int) (bytes int, err error) {
 		Active   int    `json:"active"`
 		Sessions int    `json:"sessions"`
 	}
-	first, last := n*s.size.People/s.size.Nodes, (n+1)*s.size.People/s.size.Nodes
-	parts := max(1, (last-first+part-1)/part)
-	for i := range parts {
-		var here []person
-		for who := first + i*part; who < min(last, first+(i+1)*part); who++ {
-			here = append(here, person{fmt.Sprintf("somebody%d", who), 3_600_000, 60_000, 1})
-		}
+	var all []person
+	for who := range s.size.People / s.size.Nodes {
+		all = append(all, person{"x" + nickOf(who), 3_600_000, 60_000, 1})
+	}
+	parts := (len(all) + part - 1) / part
+	i := 0
+	for here := range slices.Chunk(all, part) {
 		data, err := json.Marshal(map[string]any{"v": 1, "run": "sim", "seq": seq, "part": i, "parts": parts, "applied": seq, "here": here})
 		if err == nil {
-			err = nc.Publish(fmt.Sprintf("rosters.roster.node%d", n), data)
+			err = nc.Publish("rosters.roster."+speaker, data)
 		}
 		if err != nil {
 			return 0, err
 		}
-		bytes += len(data)
+		bytes, i = bytes+len(data), i+1
 	}
 	return bytes, nc.Flush()
 }
 
 // claims has two servers claim nicks at the same time, with more and more keys in the file.
 func (s *sim) claims() (costs []Cost, err error) {
-	for _, held := range []int{s.size.People / 100, s.size.People / 10, s.size.People} {
+	for _, held := range []int{s.size.People / 1000, s.size.People / 100, s.size.People / 10} {
 		cost, err := s.claimsWith(held)
 		if err != nil {
 			return nil, fmt.Errorf("claims with %d keys: %w", held, err)
@@ -250,7 +280,10 @@ func (s *sim) claimsWith(held int) (Cost, error) {
 			both.Go(func() {
 				for n := range claimsOf {
 					key, _ := newKey(10_000_000 + i*1_000_000 + n)
-					errs[i] = errors.Join(errs[i], registry.Claim(fmt.Sprintf("new%d-%d", i, n), key))
+					err := registry.Claim(fmt.Sprintf("new%d-%d", i, n), key)
+					if !errors.Is(err, room.ErrUncertain) { // it is made, and takes longer than a person waits
+						errs[i] = errors.Join(errs[i], err)
+					}
 				}
 			})
 		}

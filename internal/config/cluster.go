@@ -26,7 +26,7 @@ type Cluster struct {
 
 // Flags adds the flags to f, and sets all fields to the defaults.
 func (c *Cluster) Flags(f *pflag.FlagSet) {
-	f.Var(urls(&c.URLs), "cluster", "`URLs` of the NATS servers of a cluster, such as nats://a:4222,nats://b:4222; all servers of the cluster have the same room (default none: a single server)")
+	f.Var(urls(&c.URLs), "cluster", "`URLs` of the NATS servers over which several servers are one room, such as nats://a:4222,nats://b:4222 (default none)")
 	f.StringVar(&c.Creds, "cluster-creds", "", "`file` with the NATS credentials")
 	f.StringVar(&c.TLSCA, "cluster-tls-ca", "", "`file` with the certificate authorities of the NATS servers (default the system's)")
 	f.Var(label(&c.Name, "whoelse", false), "cluster-name", "`name` of the cluster in NATS, when several share the NATS servers")
@@ -58,7 +58,7 @@ func (c *Cluster) Check() error {
 	if c.Node == "" {
 		host, err := os.Hostname()
 		if c.Node = nodeName(host); err != nil || c.Node == "" {
-			return errors.New("--node: the host has no name that would do; name this server with --node, each server of the cluster differently")
+			return errors.New("--node: the host has no name that would do; give each server of the cluster its own with --node")
 		}
 	}
 	return nil
@@ -72,7 +72,8 @@ var labels = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 // label is a name that is part of names in NATS. It may be empty if that is optional.
 func label(to *string, otherwise string, optional bool) *value[string] {
 	*to = otherwise
-	return &value[string]{to, "a name of at most 32 characters from a-z, 0-9, - and _, such as chat1", func(s string) (string, bool) {
+	kind := "a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"
+	return &value[string]{to, kind, func(s string) (string, bool) {
 		return s, labels.MatchString(s) || optional && s == ""
 	}, verbatim}
 }
@@ -100,7 +101,8 @@ func numberIn(to *int, otherwise, least, most int) *value[int] {
 
 // urls are those of NATS servers; "" is none.
 func urls(to *[]string) *value[[]string] {
-	return &value[[]string]{to, "addresses such as nats://a:4222,nats://b:4222, or tls:// for encryption", func(s string) (all []string, ok bool) {
+	kind := "addresses such as nats://a:4222,nats://b:4222, or tls:// for encryption"
+	return &value[[]string]{to, kind, func(s string) (all []string, ok bool) {
 		for text := range strings.SplitSeq(s, ",") {
 			text = strings.TrimSpace(text)
 			if text == "" {

@@ -15,16 +15,17 @@ import (
 	"whoelse/room/history"
 )
 
-// A server of a cluster has the log of all servers in place of its own, of which its histories keep a copy, and changes
-// of what all servers have alike go through that log, too: see docs/decisions/017-cluster.md.
+// A server of a cluster has the log of all servers in place of its own, and a copy of it on disk, from which its
+// histories are made. Changes of what all servers have alike go through that log, too: see
+// docs/decisions/017-cluster.md.
 
 // joinCluster connects to the cluster, and readies the data folder, before that is opened.
 func (s *server) joinCluster(ctx context.Context) (err error) {
 	is := s.cfg.Cluster
 	if len(is.URLs) == 0 {
 		if name := snapshot.Belongs(s.cfg.Data); name != "" {
-			return fmt.Errorf("the data folder %s is one of the cluster's with the stream %s; name its NATS servers with --cluster, "+
-				"or make a folder for a single server of it: whoelse cluster export", s.cfg.Data, name)
+			return fmt.Errorf("the data folder %s belongs to the cluster with the stream %s; name its NATS servers "+
+				"with --cluster, or make a folder for a single server of it: whoelse cluster export", s.cfg.Data, name)
 		}
 		return nil
 	}
@@ -36,7 +37,9 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	err = snapshot.Join(ctx, look, s.cfg.Data, snapshot.Options{Program: s.version, Log: s.log, Step: s.progress("a new data folder is made of the cluster's snapshot")})
+	err = snapshot.Join(ctx, look, s.cfg.Data, snapshot.Options{
+		Program: s.version, Log: s.log, Step: s.progress("a new data folder is made of the cluster's snapshot"),
+	})
 	if err = errors.Join(err, look.Close()); err != nil {
 		return err
 	}
@@ -201,6 +204,9 @@ func (s *server) noteUse(nick string) {
 
 // leads reports whether this server does what one does for all.
 func (s *server) leads() bool { return s.cluster == nil || s.cluster.Leads() }
+
+// settled is how long after its start a server has heard of all others: two of them must not retire a nick.
+const settled = 10 * time.Second
 
 // shareEvery is how often edits of files are looked for.
 const shareEvery = time.Second

@@ -136,11 +136,12 @@ func (s *server) retireDeparted(ctx context.Context) {
 	}
 	maps.DeleteFunc(s.onRecord, func(nick string, _ bool) bool { _, still := departed[nick]; return !still })
 	now, used := time.Now(), s.nickInUse(ctx)
+	leads := s.leads() && (s.cluster == nil || now.Sub(s.started) > settled)
 	for nick, since := range departed {
 		if now.Sub(since) < retireAfter || s.room.Here(nick) {
 			continue
 		}
-		if used(nick) && !s.leads() {
+		if used(nick) && !leads {
 			if !s.retiredElsewhere(nick) {
 				continue
 			}

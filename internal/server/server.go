@@ -78,6 +78,7 @@ type server struct {
 	manager   *sessions.Manager
 	ssh       *sshd.Server
 
+	started      time.Time                        // when it had all events of the cluster
 	open         atomic.Pointer[sessions.Manager] // manager, once there is one
 	closeCluster func() error                     // once
 	bansChanged  atomic.Bool
@@ -213,7 +214,9 @@ func (s *server) openRoom(ctx context.Context) (err error) {
 		return nil
 	}
 	s.histories.Follow(s.applied)
-	return s.follow(ctx)
+	err = s.follow(ctx)
+	s.started = time.Now()
+	return err
 }
 
 // onStop has f called by stop, before what was given earlier.

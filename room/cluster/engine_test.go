@@ -213,3 +213,30 @@ func TestFull(t *testing.T) {
 	}
 	t.Log(err)
 }
+
+// TestRetryElsewhere: a message with a retry key that two servers publish is stored once. The server whose
+// try it is not says that it can't be sure, so that its sender asks again and is answered as the first.
+func TestRetryElsewhere(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a, b := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	try := func(s *server) chan error {
+		failed := make(chan error, 1)
+		event := said(newID(), "once")
+		event.From, event.Key = "bob", "k"
+		s.Append(event, func(err error) { failed <- err })
+		return failed
+	}
+	first := try(a)
+	a.entries(1)
+	if err := fails(t, try(b)); !errors.Is(err, room.ErrUncertain) {
+		t.Errorf("the second try: %v", err)
+	}
+	a.say("another")
+	same(t, a.entries(2), b.entries(2))
+	select {
+	case err := <-first:
+		t.Errorf("the first try: %v", err)
+	default:
+	}
+}

@@ -56,7 +56,9 @@ func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, erro
 
 // KeepFiles makes the place for files, if it is missing, and has them kept for this long; 0 is for ever.
 func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
-	_, err := c.bucket(ctx, jetstream.ObjectStoreConfig{Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep})
+	_, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
+		Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep,
+	})
 	return err
 }
 
@@ -65,8 +67,8 @@ func (c *Cluster) bucket(ctx context.Context, config jetstream.ObjectStoreConfig
 	config.Storage, config.Replicas = jetstream.FileStorage, c.opts.Replicas
 	store, err := c.js.CreateOrUpdateObjectStore(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("the engine can't keep %s with %d replicas: %w; are as many of its servers running? See --cluster-replicas",
-			config.Bucket, config.Replicas, err)
+		return nil, fmt.Errorf("the engine can't keep %s with %d replicas: %w; are as many of its servers running? "+
+			"See --cluster-replicas", config.Bucket, config.Replicas, err)
 	}
 	return store, nil
 }

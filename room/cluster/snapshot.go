@@ -33,7 +33,9 @@ type Snapshot struct {
 // it is called again with the same content: parts that are there are not sent again. step is told the
 // bytes so far.
 func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(bytes int64)) error {
-	store, err := c.bucket(ctx, jetstream.ObjectStoreConfig{Bucket: c.opts.Name + "_SNAPSHOT", Description: "whoelse: what a new server begins with"})
+	store, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
+		Bucket: c.opts.Name + "_SNAPSHOT", Description: "whoelse: what a new server begins with",
+	})
 	if err != nil {
 		return err
 	}

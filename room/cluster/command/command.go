@@ -96,7 +96,8 @@ func importCommand(version string) *cobra.Command {
 		if err := snapshot.Import(r.Context(), c, r.Data, steps(r, version)); err != nil {
 			return explain(r, "the import failed", err, "; run the same command again, nothing that is stored is sent again")
 		}
-		r.Say("founded the cluster %s with %s; start this server with --cluster, and then others with new data folders", c.Name(), r.Data)
+		r.Say("founded the cluster %s with %s; start this server with --cluster, and then others with new data folders",
+			c.Name(), r.Data)
 		return nil
 	})
 }
@@ -121,7 +122,7 @@ func snapshotCommand(version string) *cobra.Command {
 
 func export(version string) *cobra.Command {
 	return cli.Command(&cobra.Command{
-		Use: "export NEW [--data FOLDER]", Short: "Make a data folder for a single server of a cluster's", Args: cli.Args("NEW"),
+		Use: "export NEW [--data FOLDER]", Short: "Make a single server's data folder of a cluster's", Args: cli.Args("NEW"),
 		Long: "Copies DATA, of a server of a cluster, to the folder NEW, which must be missing or empty and is a single\n" +
 			"server's: start whoelse with --data NEW and without --cluster. The server may be running. Files that\n" +
 			"people sent are in it as far as somebody fetched them from this server. Run this as the server's user.",

@@ -87,8 +87,8 @@ func behind(s cluster.Status, n cluster.Node) uint64 { return max(s.Last, n.Appl
 func problem(s cluster.Status) error {
 	for _, p := range s.Replicas {
 		if p.Offline {
-			return fmt.Errorf("the NATS server %s is offline: start it; what it stores is not lost, and with the others nothing is, as long "+
-				"as most of them run", p.Name)
+			return fmt.Errorf("the NATS server %s is offline: start it; nothing is lost, and messages can be sent "+
+				"as long as most of these servers run", p.Name)
 		}
 	}
 	if len(s.Nodes) == 0 {

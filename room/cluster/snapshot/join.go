@@ -78,7 +78,8 @@ func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) er
 		return fmt.Errorf("the cluster's snapshot can't be read: %w", err)
 	case slices.Contains(has, "history"), err == nil && len(has) > 0:
 		return fmt.Errorf("the data folder %s %w, which is not that of the cluster %s; to found a cluster with it, use "+
-			"whoelse cluster import; to begin as a new server of this cluster, move all of it away, but for host_key", data, ErrOther, c.Name())
+			"whoelse cluster import; to begin as a new server of this cluster, move all of it away, but for host_key",
+			data, ErrOther, c.Name())
 	case err != nil: // the cluster is new
 		return shareAll(data)
 	}
