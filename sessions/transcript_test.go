@@ -11,9 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"whoelse/keys"
 
 	"github.com/google/go-cmp/cmp"
+
+	"whoelse/keys"
+	"whoelse/room"
 )
 
 var update = flag.Bool("update", false, "write what the screens show into the transcripts")
@@ -82,6 +84,7 @@ var verbs = map[string]func(tr *transcript, who, rest string){
 	"is":       (*transcript).is,
 	"restarts": (*transcript).restarts,
 	"counts":   (*transcript).counts,
+	"keeps":    (*transcript).keeps,
 	"trusts":   func(tr *transcript, _, rest string) { tr.rig.trust(rest) },
 	"employs":  func(tr *transcript, _, rest string) { tr.rig.hasRole(rest, keys.RoleBot) },
 	"greets":   func(tr *transcript, _, rest string) { tr.rig.motd = tr.unquote(rest) },
@@ -291,18 +294,39 @@ func (tr *transcript) counts(_, rest string) {
 	if _, err := fmt.Sscanf(rest, "%d nicks, %d sessions", &nicks, &sessions); err != nil {
 		tr.fatalf("not a count: %q", rest)
 	}
+	tr.until(func() (bool, string) {
+		now := tr.rig.room.Stats()
+		return now.Members == nicks && now.Sessions == sessions,
+			fmt.Sprintf("the server has %d nicks, %d sessions", now.Members, now.Sessions)
+	})
+}
+
+// keeps waits until so much is unread, receipts among it.
+func (tr *transcript) keeps(_, rest string) {
+	var n int
+	var nick string
+	if _, err := fmt.Sscanf(rest, "%d for %s", &n, &nick); err != nil {
+		tr.fatalf("not a number of messages for somebody: %q", rest)
+	}
+	tr.until(func() (bool, string) {
+		unread, err := room.Collect(tr.rig.store.Unread(nick))
+		return err == nil && len(unread) == n, fmt.Sprintf("%d are kept for %s, %v", len(unread), nick, err)
+	})
+}
+
+func (tr *transcript) until(so func() (yes bool, is string)) {
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	late := time.After(patience)
 	for {
-		now := tr.rig.room.Stats()
-		if now.Members == nicks && now.Sessions == sessions {
+		yes, is := so()
+		if yes {
 			return
 		}
 		select {
 		case <-look.C:
 		case <-late:
-			tr.fatalf("the server has %d nicks, %d sessions", now.Members, now.Sessions)
+			tr.fatalf("%s", is)
 		}
 	}
 }
