@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"flag"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -27,7 +28,14 @@ var (
 	_ PublicKey      = gossh.PublicKey(nil)
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("WHOELSE_TEST") != "full" { // each check syncs many files
+		if err := flag.Set("rapid.checks", "15"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var here = netip.MustParseAddr("192.0.2.7")
 

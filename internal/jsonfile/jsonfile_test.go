@@ -2,6 +2,7 @@ package jsonfile
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,14 @@ import (
 	"whoelse/internal/atomicfile"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("WHOELSE_TEST") != "full" { // each check syncs many files
+		if err := flag.Set("rapid.checks", "15"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // entry is what the tests keep.
 type entry struct {
