@@ -51,8 +51,13 @@ func (s *server) openFiles() (err error) {
 	if err = keys.Unfinished(s.cfg.Data); err != nil {
 		return err
 	}
+	_, missing := os.Stat(s.file("host_key"))
 	if s.hostKey, err = keys.HostKey(s.file("host_key")); err != nil {
 		return err
+	}
+	if s.cluster != nil && missing != nil {
+		s.log.Warn("a host key was made; unless this is the cluster's first server, give it the others' before anybody comes: " +
+			"whoelse hostkey export there, whoelse hostkey import --force here, and a restart")
 	}
 	if s.settings, err = settings.Open(s.file("settings")); err != nil {
 		return err
