@@ -180,12 +180,7 @@ func (p *person) types(line string) {
 // expected before.
 func (p *person) sees(texts ...string) {
 	p.t.Helper()
-	p.seesWithin(patience, texts...)
-}
-
-func (p *person) seesWithin(limit time.Duration, texts ...string) {
-	p.t.Helper()
-	late := time.NewTimer(limit)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	for _, text := range texts {
 		for found, news := p.find(text); !found; found, news = p.find(text) {

