@@ -310,9 +310,6 @@ func TestClusterInvitation(t *testing.T) {
 	}
 }
 
-// endsWithin is how soon an operator's decision on one server ends the sessions on all of them.
-const endsWithin = 2 * time.Second
-
 // TestClusterEndsSessions: a kick, a ban, and removed keys on one server end the sessions on the others.
 func TestClusterEndsSessions(t *testing.T) {
 	t.Parallel()
@@ -340,7 +337,7 @@ func TestClusterEndsSessions(t *testing.T) {
 	}
 	ends := func(bob *person, words string) {
 		t.Helper()
-		bob.seesWithin(endsWithin+time.Second, words) // an edit is noticed within a second
+		bob.sees(words)
 		select {
 		case <-bob.done:
 		case <-time.After(patience):
@@ -354,11 +351,11 @@ func TestClusterEndsSessions(t *testing.T) {
 
 	bob = sit()
 	operates("mute bob 1h")
-	bob.seesWithin(endsWithin, "olivia muted you for 1h")
+	bob.sees("olivia muted you for 1h")
 	bob.types("hello?")
 	bob.sees("olivia muted you")
 	operates("unmute bob")
-	bob.seesWithin(endsWithin, "olivia unmuted you")
+	bob.sees("olivia unmuted you")
 	operates("ban bob 1h spam")
 	ends(bob, "you are banned by olivia for 1h: spam")
 	if _, status := output(t, b.openSSH("bob", []string{keys["bob"]}, []string{"-o", "BatchMode=yes"}, "who"), ""); status == 0 {

@@ -22,6 +22,8 @@ func crashes(t testing.TB) int {
 			t.Fatalf("WHOELSE_CRASHES=%s: a number of 1 or more is needed", n)
 		}
 		return count
+	case full && raceDetector:
+		return 20
 	case full:
 		return 50
 	}

@@ -197,7 +197,9 @@ func (p *talker) isRead(msg, to string) {
 func TestKilledBotMissesNothing(t *testing.T) {
 	t.Parallel()
 	rounds := 10
-	if full {
+	if full && raceDetector {
+		rounds = 40
+	} else if full {
 		rounds = 100
 	}
 	seed := uint64(time.Now().UnixNano())

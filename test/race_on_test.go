@@ -2,6 +2,8 @@
 
 package test
 
+const raceDetector = true
+
 func init() {
 	buildFlags = []string{"-race"}
 	patience *= 3
