@@ -264,6 +264,7 @@ func (p *program) join(f protocol.Frame) {
 		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
 		return
 	}
+	p.manager.cfg.Room.Await(p.ctx, since)
 	past, err := p.enter(f.Hidden)
 	if err != nil {
 		p.out.close(err)
@@ -312,7 +313,7 @@ func (p *program) enter(hidden bool) (past *room.Observer, err error) {
 // since replays what was said after id, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string) bool {
 	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
-	if !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
+	if strings.Trim(id, "0") != "" && !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
 		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
 		p.print(gap)
 		return false
