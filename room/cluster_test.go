@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -715,6 +716,56 @@ func TestClusterRetry(t *testing.T) {
 		c.settle()
 		if got := unsure.got; len(got) != 2 || got[0].Outcome != Failed || !got[1].Again || got[1].Err != nil {
 			t.Errorf("%+v", got)
+		}
+		if n := len(b.store.messages("#lobby", nil)); n != 1 {
+			t.Errorf("stored %d times", n)
+		}
+	})
+}
+
+// Who has seen a message elsewhere is let go on from it once this server has it; one that is behind for
+// long is not waited for.
+func TestClusterAwait(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob := a.join("bob")
+		b.store.set(func() { b.store.hold = true })
+		said := &receipts{}
+		bob.Once("", Lobby, KindSay, nil, "hello", said.add)
+		c.settle()
+		id, start := said.got[0].ID, time.Now()
+		b.Room.Await(context.Background(), id)
+		if waited := time.Since(start); waited != 3*time.Second {
+			t.Errorf("waited %v for what does not come", waited)
+		}
+		time.AfterFunc(time.Second, func() { b.store.set(func() { b.store.hold = false }) })
+		start = time.Now()
+		b.Room.Await(context.Background(), id)
+		if waited := time.Since(start); waited < time.Second || waited > 1100*time.Millisecond {
+			t.Errorf("waited %v for what comes after a second", waited)
+		}
+		start = time.Now()
+		a.Room.Await(context.Background(), id)
+		b.Room.Await(context.Background(), "00000000000")
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("waited %v for what is here", waited)
+		}
+	})
+}
+
+// A try on another server, that is stored while one waits here and fails, is what a third one finds.
+func TestClusterRetryMeanwhile(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, bob2 := a.join("bob"), b.join("bob")
+		here, again, other := &receipts{}, &receipts{}, &receipts{}
+		_, answer, err := b.Room.claim(bob2.Member, "k", Lobby, KindSay, nil, "hello", here.add)
+		is(t, "claim", err, nil)
+		bob.Once("k", Lobby, KindSay, nil, "hello", other.add)
+		c.settle()
+		answer(Receipt{Outcome: Failed, Err: ErrUncertain})
+		bob2.Once("k", Lobby, KindSay, nil, "hello", again.add)
+		c.settle()
+		if got := again.got; len(got) != 1 || !got[0].Again || got[0].ID != other.got[0].ID {
+			t.Errorf("%+v, the first %+v", got, other.got)
 		}
 		if n := len(b.store.messages("#lobby", nil)); n != 1 {
 			t.Errorf("stored %d times", n)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -66,6 +67,32 @@ func (s *Member) Observe(sink Sink, rooms ...string) (*Observer, error) {
 	}
 	r.people.observers[s.nick] = append(r.people.observers[s.nick], o)
 	return o, nil
+}
+
+// Await waits until this server has the message id, or a later one: another server of a cluster may have shown it to
+// somebody who comes here now. It gives up after three seconds, or when ctx is done. On a single server it
+// returns at once.
+func (r *Room) Await(ctx context.Context, id string) {
+	if r.peers == nil || strings.Trim(id, "0") == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		r.mu.Lock()
+		came := r.lastMessage >= id
+		r.mu.Unlock()
+		if came {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Precedes reports whether m is from before the first update: Replay gives it.

@@ -274,6 +274,7 @@ func (p *program) join(f protocol.Frame) {
 		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
 		return
 	}
+	p.manager.cfg.Room.Await(p.ctx, since)
 	rooms, bad, failed := p.enterAll(f.Rooms)
 	if failed != nil {
 		f.Room = text.Cut(text.CleanLine(bad), 32)
@@ -361,7 +362,7 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 // since replays what was said after id, in these rooms, too, and reports whether it did.
 func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms []string) bool {
 	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
-	if !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
+	if strings.Trim(id, "0") != "" && !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
 		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
 		p.print(gap)
 		return false

@@ -23,6 +23,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 	ctx, stop := s.interruptible()
 	defer stop()
+	s.manager.cfg.Room.Await(ctx, call.Since)
 	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
 	var rooms []string // beside the lobby
 	if call.Room != "" && call.Room != room.Lobby {
