@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Cluster says which cluster a server is part of, and as which node. Without URLs it is on its own.
+// Cluster says which cluster a server is part of, and its name there. Without URLs it is a single server.
 type Cluster struct {
 	URLs     []string // of the NATS servers
 	Creds    string   // a file or, for none, empty
@@ -58,7 +58,7 @@ func (c *Cluster) Check() error {
 	if c.Node == "" {
 		host, err := os.Hostname()
 		if c.Node = nodeName(host); err != nil || c.Node == "" {
-			return errors.New("--node: the host has no name that would do; give each server of the cluster its own with --node")
+			return errors.New("--node: the host name can't be used; give each server of the cluster its own with --node")
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ const maxLabel = 32
 
 var labels = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
-// label is a name that is part of names in NATS. It may be empty if that is optional.
+// label is a flag whose value becomes a part of names in NATS. It may be empty if it is optional.
 func label(to *string, otherwise string, optional bool) *value[string] {
 	*to = otherwise
 	kind := "a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"
@@ -78,7 +78,7 @@ func label(to *string, otherwise string, optional bool) *value[string] {
 	}, verbatim}
 }
 
-// nodeName makes the name of a node of a host's: its first label, without what labels may not have.
+// nodeName makes the name of a server from a host name: its first label, without the characters that a name can't have.
 func nodeName(host string) string {
 	host, _, _ = strings.Cut(strings.ToLower(host), ".")
 	name := strings.Map(func(r rune) rune {

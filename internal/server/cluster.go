@@ -25,7 +25,7 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 	if len(is.URLs) == 0 {
 		if name := snapshot.Belongs(s.cfg.Data); name != "" {
 			return fmt.Errorf("the data folder %s belongs to the cluster with the stream %s; name its NATS servers "+
-				"with --cluster, or make a folder for a single server of it: whoelse cluster export", s.cfg.Data, name)
+				"with --cluster, or make a folder for a single server from it: whoelse cluster export", s.cfg.Data, name)
 		}
 		return nil
 	}
@@ -38,7 +38,7 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 		return err
 	}
 	err = snapshot.Join(ctx, look, s.cfg.Data, snapshot.Options{
-		Program: s.version, Log: s.log, Step: s.progress("a new data folder is made of the cluster's snapshot"),
+		Program: s.version, Log: s.log, Step: s.progress("restoring the cluster's snapshot in the new data folder"),
 	})
 	if err = errors.Join(err, look.Close()); err != nil {
 		return err
@@ -51,10 +51,10 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 	return nil
 }
 
-// progressEvery is how often the log is told how far something is.
+// progressEvery is how often progress is logged.
 const progressEvery = 5 * time.Second
 
-// progress returns a function that tells the log now and then how far something is.
+// progress returns a function that logs progress now and then.
 func (s *server) progress(words string) func(what string, bytes int64) {
 	next := time.Now()
 	return func(what string, bytes int64) {
@@ -65,11 +65,11 @@ func (s *server) progress(words string) func(what string, bytes int64) {
 	}
 }
 
-// document is something that all servers of a cluster have alike, in files here.
+// document is a list that all servers of a cluster share, and each has in a file.
 type document struct {
 	name    string
 	receive func(data []byte) error
-	edited  func() (data []byte, ok bool) // what was edited here by hand, or by whoelse keys
+	edited  func() (data []byte, ok bool) // changes made here by hand, or by whoelse keys
 }
 
 func (s *server) documents() []document {
@@ -82,12 +82,12 @@ func (s *server) documents() []document {
 	}
 }
 
-// moderation is the name of the document that has what an operator did last, for the sessions on other servers.
+// moderation is the name of the document that has an operator's last action, for the sessions on other servers.
 const moderation = "moderation"
 
 // moderated is that document.
 type moderated struct {
-	Node   string          `json:"node"` // whose operator it is
+	Node   string          `json:"node"` // where the operator is
 	Action json.RawMessage `json:"action"`
 }
 
@@ -106,7 +106,7 @@ func (s *server) shareFiles(ctx context.Context) error {
 	)
 }
 
-// follow follows the cluster's log, and returns once this server has all of it that there is.
+// follow follows the cluster's log, and returns once this server has caught up.
 func (s *server) follow(ctx context.Context) error {
 	receive := map[string]cluster.Receive{"settings": s.settings.Receive, "rooms": s.rooms.Receive}
 	for _, d := range s.documents() {
@@ -129,7 +129,7 @@ func (s *server) follow(ctx context.Context) error {
 		}
 		if now := time.Now(); now.After(next) {
 			next = now.Add(progressEvery)
-			s.log.Info("waiting for the cluster's events before anybody is let in", "why", err)
+			s.log.Info("catching up with the cluster before anybody can log in", "why", err)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -146,7 +146,7 @@ func (s *server) otherServers() func(action []byte) error {
 	return s.tellServers
 }
 
-// tellServers has the sessions manager of every other server told of an operator's action.
+// tellServers tells the session managers of all other servers of an operator's action.
 func (s *server) tellServers(action []byte) error {
 	data, err := json.Marshal(moderated{s.cfg.Cluster.Node, action})
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *server) receiveModeration(_ string, data []byte) error {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("%w: %w", room.ErrInvalid, err)
 	}
-	if manager == nil || m.Node == s.cfg.Cluster.Node { // nobody is here yet; or it is done here already
+	if manager == nil || m.Node == s.cfg.Cluster.Node { // no sessions yet, or it is done here already
 		return nil
 	}
 	if err := manager.Moderated(bytes.Clone(m.Action)); err != nil {
@@ -170,7 +170,7 @@ func (s *server) receiveModeration(_ string, data []byte) error {
 	return nil
 }
 
-// applied shows what happened to those it concerns, and takes note of what people do on other servers.
+// applied shows events to the people concerned, and notes what people do on other servers.
 func (s *server) applied(batch []room.Entry) {
 	s.room.Apply(batch)
 	manager := s.open.Load()
@@ -193,7 +193,7 @@ func (s *server) applied(batch []room.Entry) {
 	}
 }
 
-// noteUse notes that nick came to another server, with one of its keys: none is known to be unused any more.
+// noteUse notes that nick joined on another server with one of its keys. It is not known which: all count as used.
 func (s *server) noteUse(nick string) {
 	for _, e := range s.registry.Keys(nick) {
 		if s.used.Last(e.Fingerprint).IsZero() {
@@ -202,7 +202,7 @@ func (s *server) noteUse(nick string) {
 	}
 }
 
-// leads reports whether this server does what one does for all.
+// leads reports whether this server does the work that one server does for all.
 func (s *server) leads() bool { return s.cluster == nil || s.cluster.Leads() }
 
 // settled is how long after its start a server has heard of all others: two of them must not retire a nick.
@@ -211,7 +211,7 @@ const settled = 10 * time.Second
 // shareEvery is how often edits of files are looked for.
 const shareEvery = time.Second
 
-// shareEdits proposes to the cluster what was edited here, and ends sessions that a new ban covers.
+// shareEdits shares edits of this server's files with the cluster, and ends sessions that a new ban covers.
 func (s *server) shareEdits() {
 	for _, d := range s.documents() {
 		if _, ok := d.edited(); !ok {
@@ -222,7 +222,7 @@ func (s *server) shareEdits() {
 		err := s.cluster.Change(d.name, func() ([]byte, error) { data, _ := d.edited(); return data, nil })
 		if err != nil {
 			s.notShared.Do(func() {
-				s.log.Error("an edit can't be shared with the other servers yet; it is tried again", "of", d.name, "err", err)
+				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", d.name, "err", err)
 			})
 		}
 	}

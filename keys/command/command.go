@@ -142,16 +142,16 @@ func (k *command) open() (err error) {
 
 func (k *command) file(name string) string { return filepath.Join(k.Data, name) }
 
-// inCluster reports whether the data folder is that of a cluster's server.
+// inCluster reports whether the data folder belongs to a server of a cluster.
 func (k *command) inCluster() bool {
 	_, err := os.Lstat(k.file("cluster"))
 	return err == nil
 }
 
-// remarkCluster tells when a change reaches the other servers of a cluster: a removed key lets in there until then.
+// remarkCluster tells when a change reaches the other servers of a cluster: until then they accept a removed key.
 func (k *command) remarkCluster() {
 	if k.inCluster() {
-		k.Remark("the other servers of the cluster have it within a second or two; if this one is stopped, once it starts")
+		k.Remark("the other servers of the cluster get this within two seconds, or, if this one is stopped, once it starts")
 	}
 }
 

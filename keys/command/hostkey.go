@@ -30,10 +30,10 @@ func exportHostKey() *cobra.Command {
 	return cli.Command(&cobra.Command{
 		Use: "export", Short: "Print the private host key, to a pipe or a file", Args: cli.Args(),
 		Long: "Prints DATA/host_key, a private key. With it anybody can pretend to be this server: send it\n" +
-			"through a pipe, or give the file to nobody and remove it afterwards.",
+			"through a pipe, or keep the file secret and remove it afterwards.",
 	}, func(r *cli.Run, _ []string) error {
 		if f, ok := r.OutOrStdout().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			return cli.Usage("the host key is a secret, and is not printed on a terminal; " +
+			return cli.Usage("the host key is secret, and is not printed on a terminal; " +
 				"send it through a pipe: whoelse hostkey export | ssh OTHER whoelse hostkey import")
 		}
 		if err := r.CheckFolder(false); err != nil {
@@ -59,11 +59,11 @@ const maxHostKey = 64 << 10
 func importHostKey() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "import", Short: "Use a host key that another server has exported", Args: cli.Args(),
+		Use: "import", Short: "Use the host key that another server exported", Args: cli.Args(),
 		Long: "Reads a private key from standard input and makes it DATA/host_key, with mode 0600. The data\n" +
 			"folder is made if it is missing. A server that is running uses the key after a restart.",
 	}
-	c.Flags().BoolVar(&force, "force", false, "replace another key, which people's clients may know this server by")
+	c.Flags().BoolVar(&force, "force", false, "replace another key; clients that know it will refuse to connect")
 	return unopened(c, func(k *command, _ []string) error {
 		text, err := io.ReadAll(io.LimitReader(k.InOrStdin(), maxHostKey))
 		if err != nil {
@@ -77,8 +77,8 @@ func importHostKey() *cobra.Command {
 		}
 		fingerprint, err := keys.ImportHostKey(hostKeyFile(k.Run), text, force)
 		if errors.Is(err, keys.ErrOtherHostKey) {
-			return fmt.Errorf("%w; with it replaced, the clients of people who were here refuse to connect; "+
-				"if nobody was, use --force", err)
+			return fmt.Errorf("%w; if you replace it, clients that know it refuse to connect; "+
+				"to replace it anyway, use --force", err)
 		} else if err != nil {
 			return err
 		}

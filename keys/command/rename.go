@@ -22,7 +22,7 @@ func rename(hold Hold, inUse error) *cobra.Command {
 		Use: "rename OLD NEW", Short: "Move a nick's keys, history and settings to a new nick",
 		Long: "The server has to be stopped. Past messages keep the old nick, in all histories; unread\n" +
 			"messages stay unread. Blocks of OLD do not apply to NEW. After an interruption, run the\n" +
-			"same command again. Not for a server of a cluster.",
+			"same command again. A server of a cluster refuses it.",
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == args[1] {
 				return cli.Usage("OLD and NEW are both %s", args[0])
@@ -31,8 +31,8 @@ func rename(hold Hold, inUse error) *cobra.Command {
 		},
 	}, func(k *command, args []string) error {
 		if k.inCluster() {
-			return fmt.Errorf("the data folder %s is one of a cluster, whose servers all have the history of %s; remove its keys, and "+
-				"add them for %s: the history stays with %[2]s", k.Data, args[0], args[1])
+			return fmt.Errorf("the data folder %s is one of a cluster, and all its servers have the history of %s; instead, remove its keys "+
+				"and add them for %s: the history stays with %[2]s", k.Data, args[0], args[1])
 		}
 		note := keys.Renaming{From: args[0], To: args[1]}
 		histories, err := k.hold(hold, inUse)
@@ -156,8 +156,8 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		Long: "The server has to be stopped. When the last key of a nick is removed, its history and\n" +
 			"settings are set aside, and the nick is reserved. This command gives them to a new key,\n" +
 			"unread messages included. After an interruption, run the same command again.\n\n" +
-			"A server of a cluster need not be stopped. There the nick is given back alone: its history\n" +
-			"stays set aside on all servers.",
+			"A server of a cluster need not be stopped. It gives back the nick only: the history stays\n" +
+			"set aside on all servers.",
 	}
 	c.Flags().StringArrayVar(&files, "key", nil, keyFlag)
 	return framed(c, func(k *command, args []string) error {

@@ -20,15 +20,15 @@ import (
 func New(version string) *cobra.Command {
 	c := &cobra.Command{
 		Use: "cluster", Short: "Look at a cluster, and move data folders into it and out of it", Args: cli.Args(),
-		Long: "Several servers that run with the same --cluster are one room. They have their order from NATS, and\n" +
-			"each has all histories in its own data folder.",
+		Long: "Servers that run with the same --cluster are one room. NATS keeps the order of their messages, and\n" +
+			"each server has all histories in its own data folder.",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(status(), importCommand(version), snapshotCommand(version), export(version))
 	return c
 }
 
-// Options are those of the flags.
+// options are the options of the flags.
 func options(cfg *config.Cluster, r *cli.Run) cluster.Options {
 	return cluster.Options{
 		URLs: cfg.URLs, Creds: cfg.Creds, TLSCA: cfg.TLSCA, Name: cfg.Name, Node: cfg.Node,
@@ -36,10 +36,10 @@ func options(cfg *config.Cluster, r *cli.Run) cluster.Options {
 	}
 }
 
-// heardWithin is how long servers may take to say that they are there.
+// heardWithin is how long the status waits for servers to report.
 const heardWithin = 1500 * time.Millisecond
 
-// connected completes c: run is called with a connection to the cluster of the flags.
+// connected completes c: run is called with a connection to the cluster that the flags name.
 func connected(c *cobra.Command, run func(r *cli.Run, c *cluster.Cluster) error) *cobra.Command {
 	cfg := &config.Cluster{}
 	cfg.Flags(c.Flags())
@@ -65,8 +65,8 @@ func status() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "status [--json]", Short: "Show the servers of the cluster, and how NATS stores its events", Args: cli.Args(),
-		Long: "Shows which servers are in the cluster, which of them are alive, and how many events each has yet to\n" +
-			"apply; and the stream in NATS. The exit status is 1 if something is wrong.",
+		Long: "Shows the servers of the cluster that are alive, how many events each is behind, and how NATS stores\n" +
+			"the stream of events. The exit status is 1 if a NATS server is offline, or no server is alive.",
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return connected(c, func(r *cli.Run, c *cluster.Cluster) error {
@@ -84,17 +84,17 @@ func status() *cobra.Command {
 
 func importCommand(version string) *cobra.Command {
 	return connected(&cobra.Command{
-		Use: "import", Short: "Found a cluster with the data folder of a server that is stopped", Args: cli.Args(),
-		Long: "The cluster goes on where DATA ends: keys, histories, rooms and settings of DATA become the cluster's.\n" +
-			"A snapshot of DATA, for which there has to be space beside it, is stored in NATS; new servers begin\n" +
-			"with it. Afterwards start this server with --cluster. If this is interrupted, run it again: what was\n" +
-			"stored is not sent again. Run this as the server's user.",
+		Use: "import", Short: "Found a cluster with the data folder of a stopped server", Args: cli.Args(),
+		Long: "The keys, histories, rooms and settings in DATA become the cluster's. A snapshot of DATA is stored in\n" +
+			"NATS, and new servers start from it. Meanwhile it takes the space of a backup beside DATA. Afterwards\n" +
+			"start this server with --cluster. If this is interrupted, run it again: it sends nothing twice.\n" +
+			"Run this as the server's user.",
 	}, func(r *cli.Run, c *cluster.Cluster) error {
 		if err := r.CheckFolder(true); err != nil {
 			return err
 		}
 		if err := snapshot.Import(r.Context(), c, r.Data, steps(r, version)); err != nil {
-			return explain(r, "the import failed", err, "; run the same command again, nothing that is stored is sent again")
+			return explain(r, "the import failed", err, "; run the same command again: it sends nothing twice")
 		}
 		r.Say("founded the cluster %s with %s; start this server with --cluster, and then others with new data folders",
 			c.Name(), r.Data)
@@ -105,15 +105,15 @@ func importCommand(version string) *cobra.Command {
 func snapshotCommand(version string) *cobra.Command {
 	return connected(&cobra.Command{
 		Use: "snapshot", Short: "Store a snapshot of this server's data folder in NATS, for new servers", Args: cli.Args(),
-		Long: "A server with a new data folder begins with the newest snapshot. One that is older than --cluster-keep is\n" +
-			"of no use: make one before you add a server, or once a day. The server may be running; there has to be\n" +
-			"space for a backup beside DATA meanwhile. Run this as the server's user.",
+		Long: "A server with a new data folder starts from the newest snapshot. A snapshot that is older than\n" +
+			"--cluster-keep is useless: make one before you add a server, or once a day. The server may be running.\n" +
+			"Meanwhile this takes the space of a backup beside DATA. Run this as the server's user.",
 	}, func(r *cli.Run, c *cluster.Cluster) error {
 		if err := r.CheckFolder(true); err != nil {
 			return err
 		}
 		if err := snapshot.Upload(r.Context(), c, r.Data, steps(r, version)); err != nil {
-			return explain(r, "the snapshot failed", err, "; the one before is still there")
+			return explain(r, "the snapshot failed", err, "; the previous snapshot is still there")
 		}
 		r.Say("stored a snapshot of %s in the cluster %s", r.Data, c.Name())
 		return nil
@@ -122,10 +122,11 @@ func snapshotCommand(version string) *cobra.Command {
 
 func export(version string) *cobra.Command {
 	return cli.Command(&cobra.Command{
-		Use: "export NEW [--data FOLDER]", Short: "Make a single server's data folder of a cluster's", Args: cli.Args("NEW"),
-		Long: "Copies DATA, of a server of a cluster, to the folder NEW, which must be missing or empty and is a single\n" +
-			"server's: start whoelse with --data NEW and without --cluster. The server may be running. Files that\n" +
-			"people sent are in it as far as somebody fetched them from this server. Run this as the server's user.",
+		Use: "export NEW [--data FOLDER]", Short: "Make a data folder for a single server", Args: cli.Args("NEW"),
+		Long: "Copies DATA, the folder of a server of a cluster, to the folder NEW, which must be missing or empty. Then\n" +
+			"a single server can use it: start whoelse with --data NEW and without --cluster. The server may be\n" +
+			"running. Files that people sent are included if somebody fetched them from this server. Run this as\n" +
+			"the server's user.",
 	}, func(r *cli.Run, args []string) error {
 		if err := r.CheckFolder(true); err != nil {
 			return err
@@ -147,7 +148,7 @@ func steps(r *cli.Run, version string) snapshot.Options {
 	}}
 }
 
-// explain adds to err what failed, and what helps; then is for an interruption.
+// explain adds to err what failed, and the way out; then is the one after an interruption.
 func explain(r *cli.Run, what string, err error, then string) error {
 	switch {
 	case errors.Is(err, context.Canceled):

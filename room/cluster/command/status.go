@@ -80,7 +80,7 @@ func inJSON(s cluster.Status) statusJSON {
 	return out
 }
 
-// behind is how many events of the stream a server does not have yet, as it said last.
+// behind is how many events of the stream a server lacked when it last reported.
 func behind(s cluster.Status, n cluster.Node) uint64 { return max(s.Last, n.Applied) - n.Applied }
 
 // problem says what is wrong with a cluster.
