@@ -59,7 +59,7 @@ var ErrFounded = errors.New("the cluster has a history already")
 // founder is the key in the stream's metadata for the mark of the data folder that founded it.
 const founder = "whoelse_founded_by"
 
-// CheckFound fails with [ErrFounded] if another data folder than the one with this mark founded the cluster.
+// CheckFound fails with [ErrFounded] if the cluster has events, and not from the data folder with this mark.
 func (c *Cluster) CheckFound(ctx context.Context, mark string) error {
 	if c.stream == nil {
 		return nil
