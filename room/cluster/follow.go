@@ -205,7 +205,7 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 		return 0, fmt.Errorf("%w: the stream ends at %d, but this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return 0, fmt.Errorf("%w: the stream begins at %d, but this server has the events up to %d: those between are gone; restore its "+
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; restore its "+
 			"data folder from a newer backup of another server; or run whoelse cluster snapshot on another server, move away "+
 			"all of this data folder except host_key, and start this server again", errStuck, st.FirstSeq, next-1)
 	}
