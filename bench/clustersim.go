@@ -10,11 +10,11 @@ import (
 	"whoelse/bench/clustersim"
 )
 
-// rosterEvery is how often a server of a cluster says who is there.
+// rosterEvery is how often a server of a cluster announces its people.
 const rosterEvery = 3 * time.Second
 
-// simulate drives what servers of a cluster do for each other, without ssh, and says what that makes for
-// all of them. docs/scaling.md goes on from there.
+// simulate drives the work that servers of a cluster do for each other, without ssh, and computes the cost for
+// all of them. docs/scaling.md builds on it.
 func simulate(ctx context.Context, b *bench) (err error) {
 	dir, err := os.MkdirTemp("", "whoelse-bench-cluster-")
 	if err != nil {

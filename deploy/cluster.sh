@@ -2,8 +2,8 @@
 # A cluster on one machine, to try it and to break it: three NATS servers (the engine) and two chat
 # servers, each with a folder of its own for its files, its log and its process id.
 #
-#   deploy/cluster.sh start [FOLDER]   starts all that does not run; FOLDER is ./cluster
-#   deploy/cluster.sh status [FOLDER]  shows who runs, and what the cluster says of itself
+#   deploy/cluster.sh start [FOLDER]   starts the processes that do not run; FOLDER is ./cluster
+#   deploy/cluster.sh status [FOLDER]  shows the processes, and the state of the cluster
 #   deploy/cluster.sh stop [FOLDER]    stops all of it, and keeps the files
 #
 # Then:
@@ -14,8 +14,8 @@
 #
 # Variables: WHOELSE and NATS_SERVER name the programs (otherwise Go builds them from this module),
 # CHATS (2) and ENGINES (3) how many there are of each, CHAT_PORT (2222) and ENGINE_PORT (4222) their
-# first ports. Engines use the ports from ENGINE_PORT + 100 among each other.
-# For real: one engine and one chat server on each of three machines, see docs/cluster.md.
+# first ports. Engine nodes reach each other on the ports from ENGINE_PORT + 100.
+# In production: one engine node and one chat server on each of three machines, see docs/cluster.md.
 set -eu
 
 command=${1-}
@@ -34,7 +34,7 @@ fail() {
 # build NAME PACKAGE: a program from this module, with the versions that go.mod names.
 build() {
 	[ -x "$folder/bin/$1" ] || (cd "$source" && CGO_ENABLED=0 go build -trimpath -o "$folder/bin/$1" "$2") ||
-		fail "$1 can't be built; install Go, or name the program in a variable"
+		fail "$1 can't be built; install Go, or set WHOELSE and NATS_SERVER to the programs"
 	echo "$folder/bin/$1"
 }
 
@@ -71,7 +71,7 @@ urls() {
 	echo "$all"
 }
 
-# engine N: what matters is "sync_interval: always". Without it, NATS says that a message is stored up to
+# engine N: the important line is "sync_interval: always". Without it, NATS acknowledges a message up to
 # two minutes before it is on disk.
 engine() {
 	mkdir -p "$folder/engine$1"
@@ -92,7 +92,7 @@ END
 	launch "engine$1" "Server is ready" "$nats" --config "$folder/engine$1/nats.conf"
 }
 
-# chat N. All have the host key of the first, so that they are one host to ssh.
+# chat N: all chat servers have the host key of the first, so that ssh takes them for one host.
 chat() {
 	data=$folder/chat$1/data
 	mkdir -p "$folder/chat$1"
@@ -130,7 +130,7 @@ start | status | stop) ;;
 *) fail "usage: deploy/cluster.sh start|status|stop [FOLDER]" ;;
 esac
 [ "$command" != start ] || mkdir -p "$folder"
-[ -d "$folder" ] || fail "there is no folder $folder"
+[ -d "$folder" ] || fail "there is no folder $folder; run deploy/cluster.sh start first"
 folder=$(cd "$folder" && pwd)
 case $command in
 start)

@@ -45,8 +45,8 @@ type Registry struct {
 	opened   bool           // the file was read once
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	full     rate.Sometimes // limits what the log gets about a full file
-	agreed   []byte         // with share, the file as last received: the other servers have no more of it
-	offered  []byte         // what Edited gave last
+	agreed   []byte         // with share, the file as last received: later edits are this server's
+	offered  []byte         // the last result of Edited
 	lost     rate.Sometimes // limits what the log gets about a file without lines
 }
 

@@ -19,9 +19,9 @@ type delta struct {
 	Add    []string `json:"add,omitempty"` // those that are not there, at the end
 }
 
-// Share has changes of the file go through a log that all servers of a cluster follow: they are not written,
-// but proposed to share, which calls Receive for them on each server. See jsonfile.List's Share, which says
-// what share has to do. It is called before the registry is used.
+// Share sends changes of the file through a log that all servers of a cluster follow: they are not written,
+// but proposed to share, which calls Receive for them on each server. See jsonfile.List.Share for
+// what share has to do. Share is called before the registry is used.
 func (r *Registry) Share(share func(change func() (data []byte, err error)) error) error {
 	r.updating.Lock()
 	defer r.release()
@@ -66,7 +66,7 @@ func lineSet(file []byte) map[string]bool {
 	return set
 }
 
-// differenceOf gives what makes the lines of after from those of before.
+// differenceOf gives the change that turns the lines of before into those of after.
 func differenceOf(before, after []byte) (d delta) {
 	if bytes.HasSuffix(before, []byte("\n")) && bytes.HasPrefix(after, before) { // as with each claim
 		before, after = nil, after[len(before):]
@@ -138,8 +138,8 @@ func (d delta) applied(file []byte) []byte {
 	return t.with(fresh.String())
 }
 
-// changeShared is change for all servers. What was edited here goes first: edit is asked about a file that they
-// all have.
+// changeShared is change for all servers. Edits of this server's file are shared first: edit gets a file that all
+// servers have.
 func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 	for range editAttempts {
 		edited := false
@@ -154,7 +154,7 @@ func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 	return fmt.Errorf("authorized_keys: %w", atomicfile.ErrChanged)
 }
 
-// proposal is what edit comes to, or nil for nothing; or, with edited, what has to be shared before.
+// proposal gives the change that edit makes, nil for none; or, with edited, an edit that has to be shared before.
 func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, edited bool, err error) {
 	r.updating.Lock()
 	defer r.release()
@@ -171,16 +171,16 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, e
 		return nil, false, nil
 	}
 	if _, whole := d.bounded(); !whole {
-		return nil, false, errors.New("authorized_keys: these are too many lines for one change; change fewer at once")
+		return nil, false, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
 	data, err = json.Marshal(d)
 	return data, false, err
 }
 
 // Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
-// when Receive returns nil. One goroutine calls it with all changes in their order, and again with the last
+// when Receive returns nil. One goroutine calls it with all changes in order, and again with the last
 // ones after a crash. An error is the disk's, and worth another try. A change that is not understood is
-// logged and passed over.
+// logged and skipped.
 //
 // A line that was edited into this server's file for a nick that nobody held, and that a change gives to
 // another key before the others have that line, is dropped. The log names it.
@@ -189,7 +189,7 @@ func (r *Registry) Receive(data []byte) error {
 	err := json.Unmarshal(data, &d)
 	for _, text := range slices.Concat(d.Remove, d.Add) {
 		if err == nil && (strings.Contains(text, "\n") || !hasEntry([]byte(text))) {
-			err = errors.New("it has what is no line of the file")
+			err = errors.New("it has an invalid line")
 		}
 	}
 	if err != nil {
@@ -250,8 +250,8 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 			}
 		}
 		if len(others) > 0 {
-			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave the nick, or the key, "+
-				"to somebody else before all servers had that line", "nick", l.Nick, "key", Fingerprint(l.key),
+			r.log.Error("authorized_keys: a line that was added by hand is dropped: another server gave its nick, or its key, "+
+				"to somebody else before all servers had the line", "nick", l.Nick, "key", Fingerprint(l.key),
 				"instead", others[0].Nick+" "+Fingerprint(others[0].key))
 			dropped.Remove = append(dropped.Remove, text)
 		}
@@ -259,11 +259,11 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 	return dropped
 }
 
-// replaceUnusable makes the file again, of what is in force, where it is gone, can't be read or is not safe.
-// What is in its place is set aside. r.updating is held.
+// replaceUnusable writes the file again, with the keys in force, if it is gone, can't be read or is not safe.
+// An unusable file is set aside. r.updating is held.
 func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, " +
-		"and what is in force takes its place")
+		"and written again with the keys in force")
 	data, err := edit(r.table)
 	if err == nil {
 		err = r.store.SetAside(r.path)
@@ -282,12 +282,12 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 	return nil
 }
 
-// Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
-// file, and reports whether there is one. It costs a stat where the file has not changed. If there is one,
-// share is to be called with a function that calls Edited again: only there it is compared with what all
-// servers have by then. A large edit takes several.
+// Edited gives a proposal to share an edit of this server's file, by an editor or another process, and reports
+// whether there is one. It costs a stat if the file has not changed. If there is one,
+// call share with a function that calls Edited again: only there it is compared with the newest shared
+// state. A large edit takes several proposals.
 //
-// A file that is gone, or without any line where there were several nicks, is taken for an accident, such as an
+// A file that is gone, or has no line any more where it had several nicks, is taken for an accident, such as an
 // editor on a full disk, and gets the lines that all servers have.
 func (r *Registry) Edited() (data []byte, ok bool) {
 	r.refresh()
@@ -319,7 +319,7 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	return data, true
 }
 
-// restoreLost makes the file again if it is gone, or has no line any more, and reports whether that was so.
+// restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.
 // r.updating is held.
 func (r *Registry) restoreLost() bool {
 	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
@@ -332,7 +332,7 @@ func (r *Registry) restoreLost() bool {
 		return r.agreed, nil
 	})
 	r.lost.Do(func() {
-		r.log.Error("authorized_keys has no line left, and gets those of all servers again; "+
+		r.log.Error("authorized_keys has no lines left, and gets the lines of the other servers again; "+
 			"to remove keys, use whoelse keys remove", "err", err)
 	})
 	return true

@@ -21,7 +21,7 @@ const (
 type chatroom struct {
 	RoomInfo
 	here      map[string]*person // online and in it, by nick
-	local     map[string]*person // those of them who are on this server; of a single one, the same map
+	local     map[string]*person // the people among them on this server; on a single server, the same map
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
 	visited   time.Time // when somebody was last in it, as far as that is known
@@ -31,13 +31,13 @@ type chatroom struct {
 	tally         // of any other room
 }
 
-// parting is that somebody who was in a room and online is not any more.
+// parting records that a person left a room, or went offline in it.
 type parting struct {
 	nick string
 	departure
 }
 
-// partingsMost is how many a room knows.
+// partingsMost is how many partings a room remembers.
 const partingsMost = 200
 
 func (r *Room) newChatroom(info RoomInfo) *chatroom {
@@ -78,7 +78,7 @@ func (c *chatroom) publish(l line, mentioned []string) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[l.From]; p.watched() && c.muted[l.From] { // who speaks has read what others said
+	if p := c.here[l.From]; p.watched() && c.muted[l.From] { // a person who speaks has read the lines before
 		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), p.local
 	}
 	u := &Update{Message: l.Message}

@@ -180,8 +180,8 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 	return receipts
 }
 
-// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name. For one
-// on another server, that one finds it out: see deliverReceipt.
+// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name. For a guest on another
+// server, that server finds out: see deliverReceipt.
 func (r *Room) wroteThis(nick string, m *Message) (same bool) {
 	r.withPerson(nick, func(guest *person) { same = !guest.local || guest.firstID < m.ID })
 	return same

@@ -174,8 +174,8 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
-// KnowsRooms reports whether the person, who is here, has ever been in a room beside the lobby, by whichever
-// session or command. It answers from memory.
+// KnowsRooms reports whether the person, who is here, has ever been in a room beside the lobby, in any session or
+// command. It answers from memory.
 func (s *Member) KnowsRooms() bool {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
@@ -266,8 +266,8 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 	return found
 }
 
-// watched reports whether a session of p shows what is said, or did until it ends now: one that is not a
-// program's. Of sessions on other servers that is not known: they count. p may be nil.
+// watched reports whether p has a session that shows lines to a person, not a program's, or one that is just ending. Any
+// session on another server counts, since its kind is not known here. p may be nil.
 func (p *person) watched() bool {
 	return p != nil && (slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.program }) || p.connectedElsewhere())
 }
@@ -275,8 +275,8 @@ func (p *person) watched() bool {
 // missedBytes bounds what readMissed reads, as searchCost counts.
 const missedBytes = 256 << 10
 
-// readMissed reads what was said in the rooms since the connection was lost, but for those that the person has
-// muted: the newest lines of each, so many in all. What can't be read is only counted.
+// readMissed reads the lines of the person's rooms since the connection was lost, except muted rooms: the newest lines
+// of each, up to lines in all. Lines that can't be read are only counted.
 func (welcome *Welcome) readMissed(lines int) {
 	o, bytes := welcome.Before, missedBytes
 	for i := range welcome.Rooms {
@@ -288,7 +288,7 @@ func (welcome *Welcome) readMissed(lines int) {
 		whole := s.Unread <= lines
 		newest := r.histories.Tail("#"+s.Name, min(s.Unread, lines), func(m *Message) (bool, error) {
 			switch {
-			case m.ID > o.before || o.hides(m): // the session gets it, or is not to
+			case m.ID > o.before || o.hides(m): // the session gets it anyway, or must not see it
 				return false, nil
 			case m.ID <= read:
 				return false, errEnough
@@ -407,7 +407,7 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 	return made, nil
 }
 
-// notGone returns the rooms of nick's preferences but for those that are gone, or that nick may not
+// notGone returns the rooms of nick's preferences, except rooms that are closed, or that nick may not
 // read any more. r.mu is held.
 func (r *Room) notGone(set *Preferences, nick string) []Joined {
 	return slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool {
@@ -468,7 +468,7 @@ func (s *Member) LeaveRoom(name string) error {
 	}
 	r.mu.Unlock()
 	err = r.despiteOthers(func() error { return r.disown(c, s.nick) })
-	if errors.Is(err, ErrBackup) { // then it is closed when nobody has come for long
+	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
 	}
 	return err
@@ -607,9 +607,9 @@ func (s *Member) In(name string) ([]Presence, error) {
 	return all, nil
 }
 
-// InSince returns who else was in a room that the person may read, and online, at any time since t: first
-// who is now, by nick, then who left it or the server, newest first. Of a room other than the lobby it
-// knows partingsMost who left, and nobody from before this server started.
+// InSince returns the other people who were in a room, and online, at any time since t: first those who still are,
+// by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
+// left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 	if name == Lobby {
 		return s.OnlineSince(t), nil

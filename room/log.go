@@ -20,13 +20,13 @@ type Event struct {
 	Read []string
 	// Receipts tell their senders; each has one recipient, and a smaller id than the event.
 	Receipts []*Message
-	// Doc, of a KindState, names what changed, and Data is how: see the package that keeps it. The room
-	// knows "settings/NICK" and "rooms/NAME".
+	// Doc, in a KindState, names the document that changed, and Data is the change: see the package that keeps the
+	// document. The room knows "settings/NICK" and "rooms/NAME".
 	Doc  string
 	Data []byte
 
-	// Node is the server of a cluster that appended the event, and Tag the ID that it had there: the
-	// log gives it another. They are not on record. On a single server both are "".
+	// Node is the server of a cluster that appended the event, and Tag the ID that the event had there: the
+	// cluster's log gives it another. They are not stored. On a single server both are "".
 	Node string `json:"-"`
 	Tag  string `json:"-"`
 }
@@ -35,7 +35,7 @@ type Event struct {
 const (
 	KindRead    Kind = "read"    // From has read messages, or never will: see Event.Read and Receipts
 	KindRetired Kind = "retired" // From has no holder any more, or Room was closed: its history is set aside
-	KindState   Kind = "state"   // what all servers of a cluster have alike changed: see Event.Doc
+	KindState   Kind = "state"   // state that all servers of a cluster share has changed: see Event.Doc
 )
 
 // Lobby is the name of the room where everybody is.

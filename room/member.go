@@ -18,7 +18,7 @@ const (
 type Identity struct {
 	Nick    string // canonical; a guest's starts with '~'
 	Quiet   bool   // for a program's session: its joining and leaving are not announced
-	Program bool   // nobody looks at it: lines of rooms that it gets are not read by that
+	Program bool   // a program's session: lines of rooms that it gets stay unread
 }
 
 // Guest reports whether the person came without a key: nothing is kept for guests.
@@ -94,10 +94,10 @@ type Welcome struct {
 	// Before gives, with Replay, what was said before the session's first update. It gets none itself.
 	Before *Observer
 
-	Rooms  []RoomSummary // those the person is in, beside the lobby, and what was said there meanwhile
+	Rooms  []RoomSummary // the person's rooms beside the lobby, with their unread lines
 	InThem []*Message    // after a lost connection, the newest lines of these, oldest first in each: see readMissed
 
-	last   string          // what has a greater ID was not shown before Left
+	last   string          // messages with a greater ID were not shown before Left
 	missed map[string]bool // ids of what may go to Missed
 }
 

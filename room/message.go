@@ -94,7 +94,7 @@ func (s *idSource) next(now time.Time) string {
 	return encodeID(s.last)
 }
 
-// NextID is the ID of what follows the one with the ID last, at a time that others give it.
+// NextID returns an ID for the message after the one with the ID last, at the given time. It is greater than last.
 func NextID(last string, at time.Time) string {
 	s := idSource{last: decodeID(last)}
 	return s.next(at)

@@ -32,7 +32,7 @@ var (
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories
 // go. The key "" is none. On another server of a cluster, a try is known once the message was applied here.
-// Of two that are made before that, the cluster's log stores one; the other is answered with [ErrUncertain].
+// Of two tries before that, the cluster's log stores one; the other is answered with [ErrUncertain].
 //
 // The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], why the person may not speak there, or wraps [ErrStorage]; then told is not
 // called. Once must not be called on the log's goroutine.
@@ -348,8 +348,8 @@ func (ks *usedKeys) note(nick, key string, u *use, got Receipt) (waiting []func(
 	return waiting
 }
 
-// applied notes the key of a message that another server's first try has stored, or one here whose
-// sender was told that it is not known. [Room.mu] is held.
+// applied notes the key of a message that was stored by a first try on another server, or by one here whose
+// sender got [ErrUncertain]. [Room.mu] is held.
 func (ks *usedKeys) applied(m *Message) {
 	now := time.Now()
 	ks.mu.Lock()

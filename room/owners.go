@@ -15,7 +15,8 @@ type RoomOptions struct {
 	Idle time.Duration
 	// Skeleton maps names that read the same to the same string; nil: each to itself.
 	Skeleton func(name string) string
-	// Retiring runs what sets a history aside; while a backup is made, it is ErrBackup instead. nil: at once.
+	// Retiring calls a function that sets a history aside; during a backup it returns ErrBackup instead. nil: it is
+	// called at any time.
 	Retiring func(func() error) error
 }
 
@@ -146,7 +147,7 @@ func (r *Room) install(info RoomInfo) {
 	}
 }
 
-// become makes info what c is, and tells new owners who are here. r.mu is held.
+// become updates c to info, and tells new owners who are here. r.mu is held.
 func (r *Room) become(c *chatroom, info RoomInfo) {
 	before := c.Owners
 	c.RoomInfo = info
@@ -194,7 +195,7 @@ func (s *Member) owned(name string) (RoomInfo, error) {
 	return c.RoomInfo, nil
 }
 
-// MayChange returns why the person may not change a room as one of its owners, nil if they may.
+// MayChange returns the reason why the person may not change a room as its owner, nil if they may.
 func (s *Member) MayChange(name string) error {
 	_, err := s.owned(name)
 	return err
@@ -264,7 +265,7 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 	err := r.silently(info, by, func() error {
 		info.Private, info.Members, info.Topic = false, nil, ""
 		err := r.options.Rooms.Store.Save(info)
-		if err == nil && r.peers != nil { // what was said on other servers before they knew, too
+		if err == nil && r.peers != nil { // also lines that other servers appended before they knew
 			err = r.retireHistory(info.Name, by)
 		}
 		return err
@@ -518,7 +519,7 @@ func (r *Room) disown(c *chatroom, nick string) error {
 	return r.handOn(c, nick)
 }
 
-// infoOf returns what a room is.
+// infoOf returns a room's information.
 func (r *Room) infoOf(c *chatroom) RoomInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -542,7 +543,7 @@ func (r *Room) roomsOf(is func(*chatroom) bool) (found []*chatroom) {
 const tendMost = 20
 
 // tendRooms notes which rooms are used, to the day, and closes those that nobody came to for too long.
-// What fails is tried again. One server of a cluster, which leads, closes them.
+// A failure is tried again. In a cluster, only the leading server closes them.
 func (r *Room) tendRooms(now time.Time, leads bool) {
 	r.setting.Lock()
 	defer r.setting.Unlock()

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Peers are the other servers of a cluster. Its methods are called with the room's lock held: they
+// Peers are the other servers of a cluster. Its methods are called with the room's lock held, so they
 // must neither block nor call the room.
 type Peers interface {
 	// Node is the name of this server.
 	Node() string
-	// RosterChanged says that who is here has changed: [Room.Roster] has it.
+	// RosterChanged says that [Room.Roster] has changed.
 	RosterChanged()
-	// Answer tells node, which appended the event with this ID, what became of it for got.To.
+	// Answer tells node, which appended the event with this ID, what became of the event for got.To.
 	Answer(node, id string, got Receipt)
 }
 
@@ -24,13 +24,13 @@ type Peers interface {
 var (
 	// ErrCluster says that the cluster can't store anything right now.
 	ErrCluster = fmt.Errorf("%w: the cluster can't store messages right now", ErrStorage)
-	// ErrUncertain says that the cluster did not answer in time: what was sent may still come.
+	// ErrUncertain says that the cluster did not answer in time: the message or change may still come.
 	ErrUncertain = fmt.Errorf("%w: the cluster did not answer in time", ErrStorage)
-	// ErrConflict says that another server changed the same at the same time, again and again.
-	ErrConflict = fmt.Errorf("%w: other servers are changing the same", ErrStorage)
+	// ErrConflict says that another server changed the same thing at the same time, again and again.
+	ErrConflict = fmt.Errorf("%w: other servers are changing the same thing", ErrStorage)
 )
 
-// Roster returns who is present on this server, by nick, for the other ones.
+// Roster returns the people who are present on this server, by nick, for the other servers.
 func (r *Room) Roster() []Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,9 +50,9 @@ func (r *Room) rosterChanged() {
 	}
 }
 
-// SetRoster notes who is present on another server, as its Roster says; its times are this server's. None are
-// when it is gone; lost says that their connections were. Somebody whose settings can't be read is not
-// present until they can be, since nobody knows whose messages they refuse.
+// SetRoster notes the people who are present on another server, from its Roster, with times by this server's clock.
+// here is empty when that server is gone; lost says that its people lost their connections. A person whose settings
+// can't be read is not present until they can be, since it is not known whose messages that person blocks.
 func (r *Room) SetRoster(node string, here []Presence, lost bool) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -85,7 +85,7 @@ func (r *Room) SetRoster(node string, here []Presence, lost bool) {
 	}
 }
 
-// settingsOfNew loads the settings of those who are not present yet, if they can be read. r.loading is held.
+// settingsOfNew loads the settings of people who are not present yet, if they can be read. r.loading is held.
 func (r *Room) settingsOfNew(here []Presence) map[string]Preferences {
 	set := map[string]Preferences{}
 	for _, there := range here {
@@ -137,7 +137,7 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 	}
 }
 
-// leftServer ends p's presence on another server; one who left without a session has lost it. r.mu is held.
+// leftServer ends p's presence on another server. If p had no session there, its connection was lost. r.mu is held.
 func (r *Room) leftServer(node string, p *person, lost bool) {
 	before := p.announced()
 	lost = lost || p.elsewhere[node].Sessions == 0
@@ -146,26 +146,26 @@ func (r *Room) leftServer(node string, p *person, lost bool) {
 	r.announceChange(p, before, lost)
 }
 
-// lateReading is how long it is remembered that a sender was told "kept", for readings on servers that are
+// lateReading is how long this server remembers that a sender was told "kept", for readings on servers that are
 // behind.
 const lateReading = 10 * time.Minute
 
-// answers has, twice, what this server has sent of late to each recipient: by the ID that it was appended with,
-// and by inLog and its ID; both with the recipient. Owned by Room.mu.
+// answers has, for each recipient, the messages that this server appended lately, under two keys: the ID that the message
+// was appended with, and inLog with its ID in the log; both with the recipient. Owned by Room.mu.
 type answers map[[2]string]*answer
 
 const inLog = "="
 
-// answer is what becomes of a message for one recipient, who may be present on several servers. The first
-// server that has shown it, or the last that has not, decides, or the time. It answers the sender once. A
-// server that this one does not know to have the recipient can show it, too: then its reading tells.
+// answer collects what becomes of a message for one recipient, who may be present on several servers. It is decided by the
+// first server that has shown the message, by the last one if none has, or by the timeout. It answers the sender
+// once. A server can also show it while this one does not know that the recipient is there: then the read mark tells.
 type answer struct {
 	room    *Room
 	message *Message
 	tag     string // the ID that it was appended with
 	nick    string
 	told    func(Receipt)
-	servers int // that have not said what became of it
+	servers int // that have not answered yet
 	timer   *time.Timer
 	done    bool // the sender was told that it is kept
 }
@@ -176,7 +176,7 @@ func (as answers) stop() {
 	}
 }
 
-// ownTag returns the ID that e was appended with on this server; "" if another did.
+// ownTag returns the ID that e was appended with on this server; "" if another server appended it.
 func (e *Event) ownTag(node string) string {
 	if e.Node != node {
 		return ""
@@ -184,8 +184,8 @@ func (e *Event) ownTag(node string) string {
 	return e.Tag
 }
 
-// deliverOn is deliver on all servers where nick is present: here, and for a message that this one appended
-// it waits for what the others say, and have not said early. r.mu is held.
+// deliverOn is deliver on all servers where nick is present. It delivers here; for a message that this server appended,
+// it also waits for the answers of the others, except those that came early. r.mu is held.
 func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt), early []Receipt) (Receipt, bool) {
 	switch {
 	case e.Node != r.node:
@@ -217,12 +217,12 @@ func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt), ea
 	return Receipt{}, true
 }
 
-// Answered notes what became, on another server, of the message that this one appended with an ID.
+// Answered notes what became, on another server, of the message that this server appended with this ID.
 func (r *Room) Answered(id string, got Receipt) {
 	got = Receipt{To: got.To, Outcome: got.Outcome, Reason: got.Reason}
 	r.mu.Lock()
 	a := r.answers[[2]string{id, got.To}]
-	if r.pending[id] != nil { // it was quicker than the log
+	if r.pending[id] != nil { // the answer was quicker than the log
 		r.early[id] = append(r.early[id], got)
 	}
 	r.mu.Unlock()
@@ -231,7 +231,7 @@ func (r *Room) Answered(id string, got Receipt) {
 	}
 }
 
-// tell takes what one server says.
+// tell takes the answer of one server.
 func (a *answer) tell(got Receipt) {
 	a.room.mu.Lock()
 	over := a.take(got)
@@ -241,13 +241,13 @@ func (a *answer) tell(got Receipt) {
 	}
 }
 
-// take takes what one server says, and reports whether the sender is to be told that. r.mu is held.
+// take takes the answer of one server, and reports whether it goes to the sender. r.mu is held.
 func (a *answer) take(got Receipt) bool {
 	a.servers--
 	return (got.Outcome == Delivered || a.servers <= 0) && a.over(got)
 }
 
-// over ends the waiting, if it has not ended: then the sender is to be told got. r.mu is held.
+// over ends the waiting, and reports whether it had not ended before: then got goes to the sender. r.mu is held.
 func (a *answer) over(got Receipt) bool {
 	switch {
 	case a.done:
@@ -267,7 +267,7 @@ func (a *answer) drop() {
 	delete(a.room.answers, [2]string{inLog + a.message.ID, a.nick})
 }
 
-// kept is what the sender is told where no server has shown the message.
+// kept is the sender's receipt if no server has shown the message.
 func (a *answer) kept() Receipt {
 	if isGuest(a.nick) {
 		return Receipt{To: a.nick, Outcome: RefusedGone}
@@ -287,8 +287,8 @@ func (a *answer) timeout() {
 	}
 }
 
-// readElsewhere is for messages of this server that were read, perhaps on another one whose answer is late or
-// lost: each sender is told that once. It returns what is to be called without r.mu, which is held.
+// readElsewhere is called when messages that this server appended were read, perhaps on another server whose answer is
+// late or lost: each sender is told that once. It returns functions to be called without r.mu, which is held.
 func (r *Room) readElsewhere(e *Event) (after []func()) {
 	for _, id := range e.Read {
 		a := r.answers[[2]string{inLog + id, e.From}]
@@ -315,11 +315,11 @@ func (r *Room) readElsewhere(e *Event) (after []func()) {
 	return after
 }
 
-// recentReadings is how many readings are remembered, for servers that are behind.
+// recentReadings is how many read marks are remembered, for servers that are behind.
 const recentReadings = 10_000
 
-// readings has, in a cluster, the newest ones by reader and message. Who reads the same on two servers before one
-// knows of the other makes two. Owned by Room.mu.
+// readings has, in a cluster, the newest read marks by reader and message: a person who reads a message on two servers
+// at once marks it twice. Owned by Room.mu.
 type readings struct {
 	has  map[[2]string]bool
 	last [][2]string // in a ring
@@ -349,8 +349,8 @@ func (rs *readings) note(nick string, ids []string) (before []string) {
 	return before
 }
 
-// dropAgain returns what marks a receipt of e, which repeats another, as read: nobody needs to see it. The
-// server that appended e does that.
+// dropAgain returns a function that marks a receipt of e as read, since it repeats another one and nobody needs to see
+// it. Only the server that appended e does that.
 func (r *Room) dropAgain(e *Event, receipt *Message) func() {
 	sender := receipt.To[0]
 	return func() {
@@ -371,7 +371,7 @@ func (r *Room) deliverForeign(e Entry, u *Update, nick string) {
 	case p == nil:
 	case !p.local:
 		r.deliver(u, e.Seq, nick, answer) // for replies
-	case isGuest(nick) && p.blocks(e.From): // which the other server does not know
+	case isGuest(nick) && p.blocks(e.From): // the other server does not know a guest's blocks
 		answer(Receipt{To: nick, Outcome: RefusedBlocked})
 	default:
 		if kept, ok := r.deliver(u, e.Seq, nick, answer); !ok {
@@ -380,7 +380,7 @@ func (r *Room) deliverForeign(e Entry, u *Update, nick string) {
 	}
 }
 
-// stateChanged takes over what a KindState says. r.loading and r.mu are held.
+// stateChanged takes over the change in a KindState. r.loading and r.mu are held.
 func (r *Room) stateChanged(e *Event) {
 	if e.Node == r.node {
 		r.states++
@@ -403,7 +403,7 @@ func (r *Room) stateChanged(e *Event) {
 	}
 }
 
-// adopt makes set what nick has set, in memory, but for read marks that are further there. r.mu is held.
+// adopt makes set nick's settings in memory, except read marks that are further there. r.mu is held.
 func (r *Room) adopt(nick string, set Preferences) {
 	if left, kept := r.people.unsaved[nick]; kept {
 		if left = set.furtherRead(left); slices.Equal(left.Rooms, set.Rooms) {
@@ -431,7 +431,7 @@ func (p Preferences) furtherRead(other Preferences) Preferences {
 	return p
 }
 
-// adoptRoom makes info what a room is, or ends the room. r.mu is held.
+// adoptRoom updates a room to info, or ends the room. r.mu is held.
 func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	c := r.rooms[info.Name]
 	switch {
@@ -443,19 +443,19 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	case closed:
 		delete(r.rooms, info.Name)
 	}
-	info.silent = c.silent // until the one who changes it here is done
+	info.silent = c.silent // until the change on this server is done
 	r.become(c, info)
 }
 
-// ownStates returns how many changes of this server's own Apply has taken over.
+// ownStates returns how many changes that this server appended have come to Apply.
 func (r *Room) ownStates() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.states
 }
 
-// latest returns what nick has set, to be changed: another server may have changed it, and Apply may not have
-// got that. r.setting is held.
+// latest returns nick's settings, to be changed. It reads the file, since Apply may not have got another server's change
+// yet. r.setting is held.
 func (r *Room) latest(nick string) (Preferences, error) {
 	known, err := r.preferences(nick)
 	if err != nil || r.peers == nil || isGuest(nick) {
@@ -465,10 +465,10 @@ func (r *Room) latest(nick string) (Preferences, error) {
 	return set.furtherRead(known), err
 }
 
-// maxConflicts is how often a change is repeated because others change the same.
+// maxConflicts is how often a change is repeated because other servers change the same thing.
 const maxConflicts = 5
 
-// despiteOthers makes a change, and repeats it from what another server has made of the same just then.
+// despiteOthers makes a change, and repeats it while another server's change conflicts with it.
 func (r *Room) despiteOthers(change func() error) error {
 	err := change()
 	for tries := 0; tries < maxConflicts && errors.Is(err, ErrConflict); tries++ {
@@ -479,7 +479,7 @@ func (r *Room) despiteOthers(change func() error) error {
 	return err
 }
 
-// newestRooms is rereadRooms for changes in a cluster, which start from what the rooms are.
+// newestRooms is rereadRooms in a cluster, for changes, which have to start from the newest version.
 func (r *Room) newestRooms() error {
 	if r.peers == nil {
 		return nil
@@ -487,7 +487,7 @@ func (r *Room) newestRooms() error {
 	return r.rereadRooms()
 }
 
-// rereadRooms takes over what the rooms are now: Apply may not have got that.
+// rereadRooms updates the rooms from their files, since Apply may not have got the last changes yet.
 func (r *Room) rereadRooms() error {
 	if r.options.Rooms.Store == nil {
 		return nil
@@ -503,7 +503,7 @@ func (r *Room) rereadRooms() error {
 	return err
 }
 
-// newestID returns an ID that is not less than that of anything applied.
+// newestID returns an ID that is not less than the ID of any applied event.
 func (r *Room) newestID() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -49,7 +49,7 @@ type person struct {
 	brokeAt   uint64          // Room.applied when it was started
 	missed    map[string]bool // ids of what came directly since, a page at most
 
-	firstID string    // what this person wrote here is newer
+	firstID string    // the person's messages here have greater IDs
 	renewed time.Time // when the presence history last had this person as online
 	told    bool      // the others were told of the joining, and will be of the leaving
 	unsaved bool      // the read marks of Preferences are not on disk yet
@@ -141,7 +141,7 @@ func (ps *people) others(nick string) []Presence {
 	return all
 }
 
-// presence is that on all servers.
+// presence is p's presence on all servers together.
 func (p *person) presence() Presence {
 	all := p.presenceHere()
 	for _, there := range p.elsewhere {
@@ -154,7 +154,7 @@ func (p *person) presence() Presence {
 	return all
 }
 
-// presenceHere is that on this server.
+// presenceHere is p's presence on this server.
 func (p *person) presenceHere() Presence {
 	return Presence{
 		Nick: p.nick, Bot: p.bot, Online: true, Since: p.since, Active: p.active,

@@ -39,8 +39,8 @@ type attendance struct {
 
 	written map[string]int        // records within this minute, by nick
 	total   int                   // of them all
-	online  map[string]bool       // of a cluster: who is online as far as that is on record
-	missing map[string]bool       // of a cluster: those of them who were not at the last heartbeat
+	online  map[string]bool       // in a cluster: nicks that are online by the presence history
+	missing map[string]bool       // in a cluster: those of them that were on no server at the last heartbeat
 	late    map[string]lateRecord // what is to be written yet, by nick
 	alive   *time.Timer
 }
@@ -57,7 +57,7 @@ type announcement struct {
 // lost. Nobody is in two of them.
 type Change struct {
 	Room               string          // who joined or left it; "": came to or left the server
-	Owner              bool            // beside all that: who gets this owns Room now
+	Owner              bool            // instead of all that: the person who gets this owns Room now
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
 	Bots               map[string]bool // those of them that are bots
 }
@@ -290,12 +290,12 @@ func (r *Room) loadPresence(now time.Time) error {
 	return nil
 }
 
-// departed is what m, a KindLeave, says.
+// departed is the departure that m, a KindLeave, records.
 func departed(m *Message) departure {
 	return departure{m.Time, m.Text == connectionLost, After(m.Time)}
 }
 
-// wasRecorded follows what is on record of who is online in a cluster. r.mu is held.
+// wasRecorded follows the presence history of a cluster. r.mu is held.
 func (r *Room) wasRecorded(e *Event) {
 	switch {
 	case e.Kind != KindLeave && e.From != "":
@@ -310,7 +310,7 @@ func (r *Room) wasRecorded(e *Event) {
 	}
 }
 
-// recordMissing records that those left who are on record as online and, for a minute, are on no server:
+// recordMissing records that people left who are online by the presence history but on no server for a minute:
 // their server crashed, or they left two servers at once.
 func (r *Room) recordMissing() {
 	r.mu.Lock()

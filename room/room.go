@@ -71,7 +71,7 @@ type Options struct {
 
 	// Peers are the other servers of a cluster; nil: there are none.
 	Peers Peers
-	// Leads reports whether this server does what one does for all; nil: always.
+	// Leads reports whether this server does the work that one server does for all; nil: always.
 	Leads func() bool
 }
 
@@ -91,8 +91,8 @@ type Room struct {
 	node  string // the name of this server among them, "" on a single one
 
 	setting sync.Mutex // held while settings, or rooms, are changed, or read to join with; taken before speaking and mu
-	// loading is held while settings are read into memory, and while Apply changes what is there of
-	// them. Nobody waits for Apply with it held. Taken after setting, and before speaking and mu.
+	// loading is held while settings are read into memory, and while Apply changes settings
+	// in memory. Nobody waits for Apply with it held. Taken after setting, and before speaking and mu.
 	loading sync.Mutex
 	// speaking is held from making a message until the log has it: IDs of messages are in the
 	// order of the log. Taken before mu.
@@ -112,8 +112,8 @@ type Room struct {
 	pending map[string]func(Receipt)
 	answers answers
 	recent  readings
-	early   map[string][]Receipt // what others say of messages that are pending, by the same ID
-	states  int                  // how many changes of this server's own were applied
+	early   map[string][]Receipt // other servers' answers for messages that are pending, by the same ID
+	states  int                  // how many changes by this server were applied
 	said    map[Kind]uint64      // how many messages there were
 	outside uint64               // of them, lines outside the lobby
 
@@ -339,7 +339,7 @@ func (r *Room) apply(e Entry) {
 	}
 }
 
-// retired forgets what is known of a nick that has no holder any more, or of what was said in a room.
+// retired forgets a nick that has no holder any more, or the lines of a room.
 // r.mu is held.
 func (r *Room) retired(e *Event) {
 	if e.Room == "" {
@@ -350,8 +350,8 @@ func (r *Room) retired(e *Event) {
 	}
 }
 
-// Stats is how many are here, and what was said since the room was made. Of a cluster, Sessions are
-// those of this server, and all else is of all servers.
+// Stats counts people, sessions and messages since the room was made. In a cluster, Sessions counts this server's,
+// all else is of all servers.
 type Stats struct {
 	Members  int // nicks of people, including guests
 	Guests   int

@@ -12,8 +12,8 @@ type Rooms interface {
 	// Load returns all rooms. One whose file can't be used is Unusable: its name stays taken, so that
 	// nobody makes a room of that name and finds what was said in the other one.
 	Load() ([]RoomInfo, error)
-	// Save keeps a room; it is on disk when this returns nil. It is an [ErrConflict] if another server of a
-	// cluster has changed or made the room since it was loaded, as its Version tells.
+	// Save keeps a room; it is on disk when this returns nil. The error is [ErrConflict] if another server of a
+	// cluster has changed or made the room since it was loaded, by its Version.
 	Save(RoomInfo) error
 	// Close sets a room aside: Load does not return it any more.
 	Close(name string, at time.Time) error
@@ -34,7 +34,7 @@ type RoomInfo struct {
 	Muted    []string  `json:"muted,omitempty"`     // who may not speak in it
 	Removed  []string  `json:"removed,omitempty"`   // of a public room: who may not join
 
-	Version  string `json:"-"` // of the file that this was loaded from, "" if there was none; only in a cluster
+	Version  string `json:"-"` // of the file that this was loaded from; "" if there was none, and on a single server
 	Unusable bool   `json:"-"` // its file can't be read: nobody may do anything in it
 	silent   bool   // nobody may speak in it for the moment
 }

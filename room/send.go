@@ -241,7 +241,7 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	return Receipt{}, true
 }
 
-// deliverReceipt shows a read receipt to whom it is for. r.mu is held.
+// deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
 func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
 	u, nick := &Update{Message: receipt}, receipt.To[0]
 	if p := r.people.here[nick]; p != nil && p.local && r.peers != nil && isGuest(nick) && receipt.Ref <= p.firstID {

@@ -11,8 +11,8 @@ import (
 type Settings interface {
 	// Load returns what nick has set, the zero value if nothing. It may read a small file.
 	Load(nick string) (Preferences, error)
-	// Save replaces that; it is on disk when this returns nil. It is an [ErrConflict] if another server of a
-	// cluster has changed it since p was loaded, as p.Version tells.
+	// Save replaces that; it is on disk when this returns nil. The error is [ErrConflict] if another server of a
+	// cluster has changed it since p was loaded, by p.Version.
 	Save(nick string, p Preferences) error
 }
 

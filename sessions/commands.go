@@ -51,7 +51,7 @@ func init() {
 		{run: (*session).wholast, Syntax: parse.Syntax{
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.WholastArgs,
 			Usage: "wholast [#ROOM] [MINUTES]", Help: "list who was here in the last MINUTES (60)",
-			More: "MINUTES goes up to 10080, which is a week. Of a room, it does not go back beyond the last start of the server."}},
+			More: "MINUTES goes up to 10080, which is a week. For a room, the list does not go back beyond the last start of the server."}},
 		{run: (*session).bots, Syntax: parse.Syntax{
 			Name: "bots", Args: parse.NoArgs,
 			Usage: "/bots", Help: "list the bots (programs) that are here"}},

@@ -8,8 +8,8 @@ import (
 	"whoelse/sessions/result"
 )
 
-// tellServers has the other servers do what m says about the sessions there, and show it to the operators
-// there. It returns when the cluster has that on record.
+// tellServers makes the other servers apply m to the sessions there, and show it to their operators. It returns once
+// the cluster has stored m.
 func (s *session) tellServers(m result.Moderation) error {
 	if s.manager.cfg.TellServers == nil {
 		return nil
@@ -22,7 +22,8 @@ func (s *session) tellServers(m result.Moderation) error {
 	return s.manager.cfg.TellServers(data)
 }
 
-// Moderated does here what an operator has done on another server: see Config.TellServers. It does not block.
+// Moderated applies an operator's action on another server to the sessions here: see Config.TellServers. It does not
+// block.
 func (m *Manager) Moderated(data []byte) error {
 	var action result.Moderation
 	if err := json.Unmarshal(data, &action); err != nil {
@@ -45,8 +46,8 @@ func concerned(action result.Moderation) func(*session) bool {
 	return func(*session) bool { return false }
 }
 
-// show shows an operator's action to the other operators who are here, and to those who are hit by it, or
-// ends their sessions.
+// show shows an operator's action to the other operators who are here, and to the people concerned, whose sessions
+// it may end.
 func (m *Manager) show(action result.Moderation, hit []*session) {
 	action.Reader = result.Operator
 	for _, v := range m.openSessions() {
@@ -73,5 +74,5 @@ func (m *Manager) EndBanned() {
 	}
 }
 
-// SentElsewhere counts a message that nick has sent on another server against how fast nick may send.
+// SentElsewhere counts a message that nick sent on another server against nick's rate. It does not block.
 func (m *Manager) SentElsewhere(nick string) { m.rate.count(nick) }

@@ -93,8 +93,8 @@ type Config struct {
 	Quota *quota.Limiter
 	Space *space.Guard
 	Files *attachments.Store
-	// TellServers, in a cluster, has Moderated called with data on all other servers, and returns once that
-	// is on record; nil on a single server.
+	// TellServers, in a cluster, makes all other servers call Moderated with data, and returns once the cluster
+	// has stored data; nil on a single server.
 	TellServers func(data []byte) error
 	Log         *slog.Logger
 	// Version is the program's, for people.

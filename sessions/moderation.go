@@ -40,9 +40,9 @@ func (s *session) moderate(m result.Moderation, do func() error) result.Result {
 		m.From = slices.Compact(m.From)
 	}
 	s.manager.show(m, hit)
-	if m.What != "kick" { // which that is all of
+	if m.What != "kick" { // a kick has told them already
 		if err := s.tellServers(m); err != nil {
-			s.manager.complain("an operator's action could not be told to the other servers; it is in force there", m.By, err)
+			s.manager.complain("an operator's action can't be announced on the other servers; it is in force there", m.By, err)
 		}
 	}
 	return m

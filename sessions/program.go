@@ -282,7 +282,7 @@ func (p *program) join(f protocol.Frame) {
 		return
 	}
 	past, err := p.enter(f.Hidden, rooms)
-	if err != nil && notThere(err) { // since a moment
+	if err != nil && notThere(err) { // it was closed just now
 		p.fail(f, p.roomFailed(strings.Join(rooms, ", #"), err))
 		return
 	}
@@ -304,7 +304,7 @@ func (p *program) join(f protocol.Frame) {
 	p.goLive(past, replayed)
 }
 
-// enterAll has the person be in these rooms, and returns their names without the lobby's, or which one
+// enterAll makes the person join these rooms. It returns their names without the lobby's, or the one that
 // failed, and why.
 func (p *program) enterAll(named []string) (rooms []string, bad string, failed result.Result) {
 	for _, bad = range named {
@@ -313,7 +313,7 @@ func (p *program) enterAll(named []string) (rooms []string, bad string, failed r
 		case failed != nil:
 		case name == room.Lobby || slices.Contains(rooms, name):
 			continue
-		case p.member.Guest(): // who is nobody before JOIN
+		case p.member.Guest(): // guests have no name before JOIN
 			failed = result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "ROOMS"}
 		default:
 			bad = name
@@ -327,8 +327,8 @@ func (p *program) enterAll(named []string) (rooms []string, bad string, failed r
 	return rooms, "", nil
 }
 
-// enter begins the updates, of these rooms and the lobby, and returns what gives those from before. Both are
-// nil for somebody with too many observers.
+// enter begins the updates of these rooms and the lobby, and returns the observer that replays earlier ones. Both
+// results are nil for a person with too many observers.
 func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err error) {
 	p.mu.Lock()
 	clear(p.rooms) // of a JOIN that failed
@@ -376,7 +376,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		p.print(gap)
 	case ok && failure.Err != nil:
 		p.out.close(failure.Err)
-	case ok: // a room is not open to them any more, since a moment
+	case ok: // a room was closed to them just now
 		p.out.close(failure)
 	}
 	return failed == nil
@@ -497,7 +497,7 @@ func (p *program) answer(f protocol.Frame, r result.Receipt) {
 func (p *program) joinRoom(f protocol.Frame) {
 	if f.Room != room.Lobby { // where JOIN has brought it
 		if p.observer != nil {
-			p.print(f.Failed(protocol.NotAllowed, "a hidden program hears the lobby and the ROOMS of its JOIN"))
+			p.print(f.Failed(protocol.NotAllowed, "a hidden program gets only the lobby and the ROOMS of its JOIN"))
 			return
 		}
 		if _, failed := p.enterNamed(f.Room); failed != nil {
@@ -513,7 +513,7 @@ func (p *program) joinRoom(f protocol.Frame) {
 	p.print(ack)
 }
 
-// leaveRoom has the nick leave a room.
+// leaveRoom makes the nick leave a room.
 func (p *program) leaveRoom(f protocol.Frame) {
 	p.mu.Lock()
 	delete(p.rooms, f.Room)
@@ -527,7 +527,7 @@ func (p *program) leaveRoom(f protocol.Frame) {
 	p.print(ack)
 }
 
-// who tells who is here, or in a room.
+// who lists the people who are here, or in a room.
 func (p *program) who(f protocol.Frame) {
 	people := p.manager.cfg.Room.Everyone()
 	if f.Room != "" {

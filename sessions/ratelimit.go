@@ -71,7 +71,7 @@ func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}
 	}
 }
 
-// count counts a message against what nick may send.
+// count counts a message against nick's rate, without waiting.
 func (r *rateLimit) count(nick string) {
 	if limit := r.of(nick); limit != rate.Inf {
 		r.limiter(limited{nick, limit}).Reserve()

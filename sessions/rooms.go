@@ -208,8 +208,8 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 	return s.send(parse.Call{Name: "send", To: []string{call.Nick}, Text: words})
 }
 
-// changeRoom does what an owner asks for. It is put on record first; what that adds to the file, which is never
-// shortened, is charged like messages.
+// changeRoom makes an owner's change. It is recorded in the audit log first; since that is never shortened, the record
+// is charged like messages.
 func (s *session) changeRoom(name string, call parse.Call) result.Result {
 	if err := s.member.MayChange(name); err != nil {
 		return s.roomFailed(name, err)

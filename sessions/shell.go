@@ -80,8 +80,8 @@ func (s *session) runLine(line string) {
 	}
 }
 
-// addressed is what is said in a room because its text begins with one, if the person is in rooms or a text
-// from standard input follows.
+// addressed is call, or the call of "in" if its text begins with a room, and the person is in rooms or the rest is "-"
+// for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
 	if in.Name == call.Name || in.Text == "-" {

@@ -65,7 +65,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 }
 
-// replay shows pages of the past, also of the room called name; show returns how many bytes one is. It counts against the rate, as
+// replay shows pages of the past, also of the room called name; show returns a page's size in bytes. It counts against the rate, as
 // reading does, also where too much would have to be shown, and nothing is.
 func (s *session) replay(
 	ctx context.Context, pages iter.Seq2[room.Page, error], name string, doing result.Reason, show func([]*room.Message) int,

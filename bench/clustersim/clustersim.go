@@ -1,5 +1,5 @@
-// Package clustersim drives what servers of a cluster do for each other with as many nicks as wanted,
-// through the engine and without ssh: who is on other servers, claims of nicks, messages, and a server
+// Package clustersim drives the work that servers of a cluster do for each other, with any number of nicks,
+// through the engine and without ssh: rosters, claims of nicks, messages, and a server
 // that catches up.
 package clustersim
 
@@ -34,7 +34,7 @@ type Size struct {
 	Events int
 }
 
-// Heard is the name of the cost of hearing who is on another server.
+// Heard is the name of the cost of receiving a person's presence on another server.
 const Heard = "people heard of from another server"
 
 // Cost is what one thing cost.

@@ -8,16 +8,16 @@ import (
 )
 
 // MaxProposal bounds a change of a file that is proposed to the other servers of a cluster, in bytes.
-// What is larger is proposed in parts, or refused: the cluster's messages have at most 1 MB.
+// Larger changes are proposed in parts, or refused: the cluster's messages have at most 1 MB.
 const MaxProposal = 512 << 10
 
-// Agreed is the path of a copy: of the file at path, which all servers of a cluster have alike, as they last
-// agreed on it. What the file has beyond that was edited here, and the others do not have it yet.
+// Agreed is the path of a copy of the file at path, which all servers of a cluster share, as they last agreed on
+// it. Where the file differs, it was edited here, and the others do not have the edit yet.
 func Agreed(path string) string {
 	return filepath.Join(filepath.Dir(path), "cluster", filepath.Base(path))
 }
 
-// WriteAgreed replaces that copy, durably.
+// WriteAgreed replaces the copy at Agreed(path), durably.
 func (s Store) WriteAgreed(path string, data []byte) error {
 	agreed := Agreed(path)
 	err := os.Mkdir(filepath.Dir(agreed), 0o700)

@@ -28,7 +28,7 @@ func Load(store atomicfile.Store, path string, v any) error {
 	return Decode(f, v)
 }
 
-// Decode is Load for a file that was read.
+// Decode is Load for a file that was read already.
 func Decode(f atomicfile.File, v any) error {
 	if len(f.Data) == 0 {
 		return nil
@@ -113,7 +113,7 @@ func values[K comparable, T Entry[K]](items []item[K, T]) []T {
 	return all
 }
 
-// read gives what is in the file and has not expired.
+// read gives the entries of the file that have not expired.
 func (l *List[K, T]) read() ([]item[K, T], error) {
 	all, err := l.readFile(l.path)
 	if all == nil && err == nil {

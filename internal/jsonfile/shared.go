@@ -14,7 +14,7 @@ import (
 	"whoelse/internal/atomicfile"
 )
 
-// shared is what a [List] has beside its file where the servers of a cluster have it alike. List.changing
+// shared is the part of a [List] for servers of a cluster that share it. List.changing
 // guards all but share.
 type shared[K comparable, T Entry[K]] struct {
 	share  func(change func() (data []byte, err error)) error // set once, before the list is used; nil on a single server
@@ -28,14 +28,14 @@ type delta[K comparable, E any] struct {
 	Set    []E `json:"set,omitempty"` // each takes the place of the entry with its key, if there is any, at the list's end
 }
 
-// Share has the list's changes go through a log that all servers of a cluster follow. A change is not written
-// to the file then, but proposed: share calls a function with this server's file as all changes so far have
-// made it, which gives the proposal, or nil where there is nothing to change. If another server was faster it
-// does that again. It returns nil once Receive was called for the proposal, on this server, or nothing was to
-// be done. A proposal that may have been accepted is not made again.
+// Share sends the list's changes through a log that all servers of a cluster follow. Then a change is not written
+// to the file, but proposed: once this server has all changes so far, share calls a function that gives the proposal,
+// or nil if there is nothing to change. If another server was faster, share does so again. It returns nil once Receive
+// was called for the proposal on this server, or if there was nothing to do. A proposal that may have been accepted is
+// not made again.
 //
-// Share is called before the list is used. The first time on a server, what is in its file counts as
-// shared; later, what was edited since the server stopped is proposed, see Edited.
+// Share is called before the list is used. The first time on a server, the content of its file counts as
+// shared; later, edits since the server stopped are proposed, see Edited.
 func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) error) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -78,9 +78,9 @@ func (l *List[K, T]) writeAgreed(items []item[K, T]) error {
 }
 
 // Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
-// when Receive returns nil. One goroutine calls it with all changes in their order, and again with the last
+// when Receive returns nil. One goroutine calls it with all changes in order, and again with the last
 // ones after a crash. An error is the disk's, and worth another try. A change that is not understood is
-// logged and passed over.
+// logged and skipped.
 func (l *List[K, T]) Receive(data []byte) error {
 	var d delta[K, json.RawMessage]
 	err := json.Unmarshal(data, &d)
@@ -89,7 +89,7 @@ func (l *List[K, T]) Receive(data []byte) error {
 		set[i], err = l.parse(d.Set[i])
 	}
 	if err != nil {
-		slog.Error("a change by another server can't be understood, and is passed over; is it of a newer version?",
+		slog.Error("a change by another server can't be understood, and is passed over; does that have a newer version?",
 			"of", l.what, "err", err)
 		return nil
 	}
@@ -111,7 +111,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	all, err := l.read()
 	if err != nil {
 		all = slices.Clone(l.shared.agreed)
-		slog.Error("a file can't be used: it is set aside as FILE.unusable, and what all servers have takes its place",
+		slog.Error("a file can't be used: it is set aside as FILE.unusable, and written again as all servers have it",
 			"err", err)
 		if err = l.Disk.SetAside(l.path); err != nil {
 			return err
@@ -146,8 +146,8 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 // changeAttempts bounds how often a change waits for edits of this server's file that are shared before it.
 const changeAttempts = 20
 
-// changeShared is Change for all servers. What was edited here goes first: change is asked about entries that they
-// all have.
+// changeShared is Change for all servers. Edits of this server's file are shared first: change gets entries that all
+// servers have.
 func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
 	for range changeAttempts {
 		edited := false
@@ -162,7 +162,7 @@ func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
 	return fmt.Errorf("%s: %w", l.what, atomicfile.ErrChanged)
 }
 
-// proposal is what change comes to, or nil for nothing; or, with edited, what has to be shared before.
+// proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
 func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edited bool, err error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -255,11 +255,11 @@ func sameJSON(a, b []byte) bool {
 	return errors.Join(json.Compact(&x, a), json.Compact(&y, b)) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// Edited gives the proposal that has all servers do what an editor, or another process, did with this server's
-// file, and reports whether there is one. It costs a stat where the file has not changed. If there is one,
-// share is to be called with a function that calls Edited again: only there it is compared with what all
-// servers have by then. A large edit takes several. Where the cluster has changed the same entry meanwhile,
-// that counts.
+// Edited gives a proposal to share an edit of this server's file, by an editor or another process, and reports
+// whether there is one. It costs a stat if the file has not changed. If there is one,
+// call share with a function that calls Edited again: only there it is compared with the newest shared
+// state. A large edit takes several proposals. If the cluster has changed the same entry meanwhile, the
+// cluster's change wins.
 func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	file := &l.shared.file
 	if !file.Due() {

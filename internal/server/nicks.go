@@ -157,8 +157,8 @@ func (s *server) retireDeparted(ctx context.Context) {
 	}
 }
 
-// retiredElsewhere reports whether the server that does it for all is done with retiring a nick. As a rule it is
-// an event, and applied; with authorities it leaves no more than a reservation.
+// retiredElsewhere reports whether the leading server is done with retiring a nick. As a rule this server has applied
+// an event for that; with certificate authorities only a reservation shows it.
 func (s *server) retiredElsewhere(nick string) bool {
 	if len(s.registry.Authorities()) == 0 {
 		return false

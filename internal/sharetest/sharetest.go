@@ -1,4 +1,4 @@
-// Package sharetest is, for tests, the log of a cluster whose servers have files alike: one order of changes, each
+// Package sharetest is, for tests, the log of a cluster whose servers share files: one order of changes, each
 // accepted only from a server that knows all earlier ones of the same document, and applied by each server in
 // its own time.
 package sharetest
@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrConflict is Change's error where other servers were faster again and again.
+// ErrConflict is Change's error if other servers were faster again and again.
 var ErrConflict = errors.New("other servers are changing the same")
 
 // Log is the order of all changes.
@@ -50,7 +50,7 @@ func (l *Log) Sizes() []int {
 	return sizes
 }
 
-// Server is one that follows the log. Its methods may be called concurrently.
+// Server is a server that follows the log. Its methods may be called concurrently.
 type Server struct {
 	Log *Log
 	// Receive is called with one change after another.

@@ -18,7 +18,7 @@ func TestInCluster(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	r.wantUntouched()
-	const elsewhere = "the other servers of the cluster have it within"
+	const elsewhere = "the other servers of the cluster get this within"
 	for _, one := range []struct {
 		input  string
 		args   []string

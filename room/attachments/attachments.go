@@ -67,7 +67,7 @@ var (
 type Others interface {
 	// PutFile stores a file under a name that no other file has. It is durable when PutFile returns.
 	PutFile(ctx context.Context, name string, content io.Reader) error
-	// GetFile gives the content. A file that is not kept any more is fs.ErrNotExist.
+	// GetFile returns the content. The error is fs.ErrNotExist if the file is not kept any more.
 	GetFile(ctx context.Context, name string) (io.ReadCloser, error)
 }
 
@@ -76,7 +76,7 @@ type Store struct {
 	root *os.Root
 	max  int64
 	keep time.Duration
-	// others, if set, get each file before its message is sent, and have those that were sent elsewhere.
+	// others, if set, get each file before its message is sent, and have the files that were sent on other servers.
 	others Others
 
 	// fault, if set, is asked before each step that makes a file durable, and can fail it: for tests.
@@ -108,7 +108,7 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 	return s, nil
 }
 
-// Share has files stored with others as well, and fetched from there when they are asked for here. It
+// Share also stores files with others, and fetches files from there when people ask for them here. It
 // is called before anything else.
 func (s *Store) Share(others Others) { s.others = others }
 
@@ -243,7 +243,7 @@ func (u *Upload) link(ref string) error {
 // transferWithin bounds how long a file may take to the other servers, or from there.
 const transferWithin = 20 * time.Second
 
-// share stores the file with the others. It stays there when the upload is discarded, since a message
+// share stores the file with the others. It stays there if the upload is discarded, since a message
 // that was not acknowledged may still come.
 func (u *Upload) share(size int64) error {
 	if u.store.others == nil {
@@ -283,7 +283,7 @@ func (u *Upload) end() bool {
 	return true
 }
 
-// Open opens the file ref, whose content was compared with what was sent. One that was sent to
+// Open opens the file ref, and checks that its content is as sent. A file that was sent on
 // another server is fetched first. It fails with [ErrGone] or [ErrDamaged].
 func (s *Store) Open(ref string) (io.ReadCloser, error) {
 	_, at, sum, ok := parse(ref)

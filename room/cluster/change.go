@@ -16,7 +16,7 @@ import (
 	"whoelse/room"
 )
 
-// changeTries is how often a change is tried that other servers get ahead of.
+// changeTries is how often a change is tried while other servers are faster.
 const changeTries = 20
 
 var (
@@ -24,18 +24,18 @@ var (
 	docSeed     = maphash.MakeSeed()
 )
 
-// stateSubject is the subject of a document's changes, which no other document has.
+// stateSubject is the subject of a document's changes. No other document has the same.
 func (c *Cluster) stateSubject(doc string) string {
 	return c.subject("log", "state", strings.ToLower(docEncoding.EncodeToString([]byte(doc))))
 }
 
-// Change changes a document that all servers have alike, one change of it after the other over all of
-// them. change is called when this server's files have the document as it is; it returns what the
-// [Receive] functions of all servers then get, nil where there is nothing to do. If another server was
-// faster it is called again. Change returns when this server has received it.
+// Change changes a document that all servers share. Changes of one document are made one after the other in the whole
+// cluster. change is called once this server's files have the newest version of the document; it returns the data for
+// the [Receive] functions of all servers, or nil if there is nothing to do. If another server was faster, change is
+// called again. Change returns once this server has received the data.
 //
-// Errors are those of change, [room.ErrCluster] (nothing was changed), [room.ErrUncertain] (it may be, here too), and
-// [room.ErrConflict]. It must not be called by what the stream calls.
+// Errors are those of change, [room.ErrCluster] (nothing was changed), [room.ErrUncertain] (the change may still come,
+// also on this server), and [room.ErrConflict]. A [Receive] function must not call it: it would wait for itself.
 func (c *Cluster) Change(doc string, change func() (data []byte, err error)) error {
 	if !docName.MatchString(doc) {
 		return fmt.Errorf("%w: a document called %.50q", room.ErrInvalid, doc)
@@ -44,7 +44,7 @@ func (c *Cluster) Change(doc string, change func() (data []byte, err error)) err
 	select {
 	case turn <- struct{}{}:
 	case <-time.After(patience):
-		return fmt.Errorf("%w: other changes wait", room.ErrCluster)
+		return fmt.Errorf("%w: too many changes are waiting", room.ErrCluster)
 	}
 	defer func() { <-turn }()
 	for n := range changeTries {
@@ -57,7 +57,7 @@ func (c *Cluster) Change(doc string, change func() (data []byte, err error)) err
 	return room.ErrConflict
 }
 
-// changeOnce is one try of Change. again says that another server was faster.
+// changeOnce tries a change once. again says that another server was faster.
 func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again bool, err error) {
 	if err := c.following.trouble(); err != nil {
 		return false, err
@@ -86,13 +86,13 @@ func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again b
 	}
 	c.publishing.stored(seq)
 	if err == nil && c.following.reach(ctx, seq) != nil {
-		err = fmt.Errorf("%w: it is stored, and this server is behind", room.ErrUncertain)
+		err = fmt.Errorf("%w: it is stored, but this server is behind", room.ErrUncertain)
 	}
 	return false, err
 }
 
-// catchUp returns the number of the newest message on a subject, once this server has it. Where the stream
-// has none any more this server has to be where the stream begins.
+// catchUp returns the number of the newest message on a subject, once this server has it. If the stream does not keep
+// it any more, catchUp waits until this server has everything from before the stream's first message.
 func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err error) {
 	msg, err := c.stream.GetLastMsgForSubject(ctx, subject)
 	var info *jetstream.StreamInfo
@@ -114,7 +114,7 @@ func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err
 // propose publishes msg if last is still the newest message on its subject. Without an answer it is published
 // once more, which stores it once.
 func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq uint64, err error) {
-	maybe := false // it is stored, and the answer was lost
+	maybe := false // it may be stored, and the answer was lost
 	for range 2 {
 		once, cancel := context.WithTimeout(ctx, patience/2)
 		var ack *jetstream.PubAck
@@ -124,7 +124,7 @@ func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq 
 		case err == nil:
 			return ack.Sequence, nil
 		case maybe && conflicts(err):
-			// A single server of the engine looks for conflicts before duplicates.
+			// A single engine node looks for conflicts before duplicates.
 			return c.winner(ctx, msg, last, err)
 		case conflicts(err):
 			return 0, err
@@ -136,7 +136,7 @@ func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq 
 	return 0, fmt.Errorf("%w: %v", unstored(maybe), err)
 }
 
-// winner returns the number of msg if that is what followed the message last on its subject, else the conflict.
+// winner returns the number of msg if it is the next message on its subject after last; otherwise the conflict.
 func (c *Cluster) winner(ctx context.Context, msg *nats.Msg, last uint64, conflict error) (uint64, error) {
 	first, err := c.stream.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(msg.Subject))
 	switch {

@@ -1,6 +1,6 @@
-// Package cluster joins servers into one chat over a NATS JetStream stream, which the operator runs. The
-// stream is the log of all: it gives every event its place, and each server follows it into a log of its
-// own, from which its histories and its room are made as on a single server. See docs/cluster.md.
+// Package cluster joins servers into one chat over a stream in NATS JetStream, which the operator runs and is called
+// the engine here. The stream is the log of all servers: it orders all events. Each server copies it into a local
+// log, from which its histories and its room are made as on a single server. See docs/cluster.md.
 package cluster
 
 import (
@@ -23,24 +23,23 @@ import (
 	"whoelse/room/internal/jsonl"
 )
 
-// patience is how long the engine may take for an answer, until who waits for it is told.
+// patience is how long the engine may take to answer before the caller gets an error.
 var patience = 3 * time.Second // shorter in tests
 
-// headerRoom is what a message has besides the line, at most, in bytes.
+// headerRoom is the space for a message's headers, in bytes.
 const headerRoom = 4 << 10
 
 // Options are how a server takes part in a cluster. Log is needed.
 type Options struct {
-	URLs      []string      // of the engine: nats://HOST:PORT
-	Creds     string        // a file with credentials of the engine; "": none
-	TLSCA     string        // a file with the certificates to trust instead of the system's; "": the system's
-	Name      string        // of the cluster; "": whoelse
-	Node      string        // of this server, unlike all others; "": it only looks, as a command does
-	Replicas  int           // on how many of the engine's servers the stream is kept; 0: 3
-	Keep      time.Duration // how long the stream keeps an event; 0: 7 days
-	Bound     string        // a file in the data folder that notes which stream the folder follows
-	Log       *slog.Logger
-	OnTrouble func(error) // is told why this server can't go on without its operator; nil: only the log is
+	URLs     []string      // of the engine: nats://HOST:PORT
+	Creds    string        // a file with credentials of the engine; "": none
+	TLSCA    string        // a file with the certificates to trust instead of the system's; "": the system's
+	Name     string        // of the cluster; "": whoelse
+	Node     string        // the name of this server, which no other one has; "": a command, which only looks
+	Replicas int           // how many engine nodes store the stream; 0: 3
+	Keep     time.Duration // how long the stream keeps an event; 0: 7 days
+	Bound    string        // a file in the data folder that notes which stream the folder follows
+	Log      *slog.Logger
 }
 
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
@@ -60,7 +59,7 @@ type Cluster struct {
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
-	down        atomic.Pointer[time.Time] // since when there is no connection; nil: there is one
+	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	reconnected chan struct{}
 	publishing  publisher
 	following   follower
@@ -72,17 +71,17 @@ var (
 	_ room.Peers = (*Cluster)(nil)
 )
 
-// token is what can be a part of a subject, and of the name of a stream.
+// token matches a part of a subject, and of a stream's name.
 var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 
 // Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
-// reached, for half a minute or until ctx is over; what the operator has to change is an error at once.
+// reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
 func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 	return connect(ctx, opts, false)
 }
 
-// Dial connects to look, or to prepare a data folder: opts.Node is no server of the cluster, and the stream may be missing,
-// see [Cluster.Found].
+// Dial connects to look, or to prepare a data folder. It ignores opts.Node: this is no server of the cluster. The stream
+// may be missing, see [Cluster.Found].
 func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 	opts.Node = ""
 	return connect(ctx, opts, true)
@@ -99,8 +98,8 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 		opts.Keep = 7 * 24 * time.Hour
 	}
 	if !token.MatchString(opts.Name) || opts.Node != "" && !token.MatchString(opts.Node) {
-		return nil, fmt.Errorf("the names of a cluster (%q) and of its servers (%q) have letters, digits, '-' and '_', "+
-			"at most 32; choose others", opts.Name, opts.Node)
+		return nil, fmt.Errorf("the name of the cluster (%q) or of this server (%q) is not valid; "+
+			"use 1 to 32 letters, digits, '-' and '_'", opts.Name, opts.Node)
 	}
 	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	for i := range c.turns {
@@ -201,7 +200,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 	})
 }
 
-// redacted are URLs without passwords.
+// redacted lists URLs without their passwords.
 func redacted(urls []string) string {
 	var list []string
 	for _, u := range urls {
@@ -226,8 +225,8 @@ func (c *Cluster) Name() string { return c.opts.Name }
 // Node implements [room.Peers].
 func (c *Cluster) Node() string { return c.opts.Node }
 
-// Probe asks whether this server can take messages at the moment: it is connected, and follows the
-// stream up to where it ends now, which is waited for until ctx is over.
+// Probe checks whether this server can accept messages now: it is connected, and has all events of the stream.
+// It waits for these, at most about 3 seconds or until ctx is over.
 func (c *Cluster) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -244,8 +243,8 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	return c.following.reach(ctx, info.State.LastSeq)
 }
 
-// Close says that this server leaves, waits until what was appended is answered and followed, as long as
-// that is possible, and ends the connection. Later appends fail.
+// Close announces that this server leaves, waits at most a few seconds for the answers to appended events and until they
+// are in the local log, and closes the connection. Later appends fail.
 func (c *Cluster) Close() error {
 	c.sayBye()
 	c.publishing.close()
@@ -257,7 +256,7 @@ func (c *Cluster) Close() error {
 	}
 	c.end(errClosed)
 	c.running.Wait()
-	_ = c.nc.FlushTimeout(time.Second) // the roster that says so; it is no loss
+	_ = c.nc.FlushTimeout(time.Second) // the roster that announces it; best effort
 	c.nc.Close()
 	return nil
 }

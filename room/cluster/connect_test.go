@@ -40,13 +40,13 @@ func TestRefusals(t *testing.T) {
 	_, err := Connect(ctx, options([]string{"nats://u:secret@127.0.0.1:1"}, "a", &logs{}))
 	refuses(t, err, "cluster whoelse: the engine can't be reached at nats://u:xxxxx@127.0.0.1:1", "--cluster")
 	_, err = Connect(ctx, options(nil, "a.b", &logs{}))
-	refuses(t, err, `"a.b"`, "choose others")
+	refuses(t, err, `"a.b"`, "use 1 to 32")
 
 	off := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = Connect(ctx, options(off.URLs(), "a", &logs{}))
-	refuses(t, err, "no server of the engine runs JetStream", "switch it on")
+	refuses(t, err, "no engine node runs JetStream", "enable it")
 
 	small := natstest.NewServer(t, func(o *natsd.Options) { o.MaxPayload = 64 << 10 })
 	_, err = Connect(t.Context(), options(small.URLs(), "a", &logs{}))

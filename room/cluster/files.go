@@ -13,7 +13,7 @@ import (
 	"whoelse/room"
 )
 
-// PutFile stores a file for all nodes under a name that no other file has. It is durable when
+// PutFile stores a file for all servers under a name that no other file has. It is durable when
 // PutFile returns. Files are kept for as long as [Cluster.KeepFiles] says.
 func (c *Cluster) PutFile(ctx context.Context, name string, content io.Reader) error {
 	store, err := c.files(ctx)
@@ -38,7 +38,7 @@ func (c *Cluster) HasFile(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// GetFile gives the content of a file. One that is not kept any more is fs.ErrNotExist.
+// GetFile returns the content of a file, to be closed. The error is fs.ErrNotExist if the file is not kept any more.
 func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, error) {
 	store, err := c.files(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, erro
 	return object, nil
 }
 
-// KeepFiles makes the place for files, if it is missing, and has them kept for this long; 0 is for ever.
+// KeepFiles creates the store for files, if it is missing, and sets how long files are kept; 0 is for ever.
 func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
 	_, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
 		Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep,
@@ -62,12 +62,12 @@ func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
 	return err
 }
 
-// bucket makes a place for objects, or makes it as it has to be.
+// bucket creates an object store, or corrects its configuration.
 func (c *Cluster) bucket(ctx context.Context, config jetstream.ObjectStoreConfig) (jetstream.ObjectStore, error) {
 	config.Storage, config.Replicas = jetstream.FileStorage, c.opts.Replicas
 	store, err := c.js.CreateOrUpdateObjectStore(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("the engine can't keep %s with %d replicas: %w; are as many of its servers running? "+
+		return nil, fmt.Errorf("the engine can't keep %s with %d replicas: %w; are that many engine nodes running? "+
 			"See --cluster-replicas", config.Bucket, config.Replicas, err)
 	}
 	return store, nil

@@ -24,23 +24,23 @@ import (
 // maxBatch is how many events are made durable together at most.
 const maxBatch = 1000
 
-// silentAfter is after how long it is looked whether something should have come.
+// silentAfter is how long no event may come before the stream is asked whether one should have.
 const silentAfter = 5 * time.Second
 
-// retryAfter is how long after trouble it is tried again.
+// retryAfter is the time before a failed write is tried again.
 const retryAfter = time.Second
 
 // Local is this server's own log and histories.
 type Local interface {
-	// Commit makes entries durable and hands them on. After an error it is called again with the same.
+	// Commit makes entries durable and hands them on. After an error it is called again with the same entries.
 	Commit(entries []room.Entry) error
-	Last() uint64   // number of the last event that is there
+	Last() uint64   // number of the last event in the log
 	LastID() string // the greatest ID of all events
 }
 
 // Receive makes a change of the document doc durable in this server's files. It may be called again with
-// the same. After an error it is called again, unless that wraps [room.ErrInvalid]: nothing can be made of
-// data.
+// the same change. After an error it is called again, unless the error wraps [room.ErrInvalid]: then data makes no
+// sense, and is skipped.
 type Receive = func(doc string, data []byte) error
 
 // follower copies the stream into the local log.
@@ -48,21 +48,21 @@ type follower struct {
 	local  Local
 	states map[string]Receive
 
-	// The goroutine of consume alone has these.
-	next   uint64 // number of the message that comes next
-	lastID string // of the event before
-	stuck  bool   // nothing can be followed until the operator helps
+	// Owned by the goroutine of consume.
+	next   uint64 // number of the next message
+	lastID string // ID of the event before it
+	stuck  bool   // the stream can't be followed until the operator helps
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
-	behind  uint64        // so many messages came after it in the stream, as far as is known
-	err     error         // why nothing can be followed at the moment
+	behind  uint64        // how many messages the stream had after it, when last heard
+	err     error         // why the stream can't be followed at the moment
 	changed chan struct{} // is closed when these change
 }
 
 func (f *follower) init() { f.changed = make(chan struct{}) }
 
-// started reports whether anything is followed.
+// started reports whether Follow was called.
 func (f *follower) started() bool { return f.local != nil }
 
 // trouble is why this server can't follow the stream now, nil if it can.
@@ -72,7 +72,7 @@ func (f *follower) trouble() error {
 	return f.err
 }
 
-// update changes what others wait for.
+// update makes a change, and wakes all that wait for one.
 func (f *follower) update(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,7 +81,7 @@ func (f *follower) update(change func()) {
 	f.changed = make(chan struct{})
 }
 
-// move notes that all up to the message seq is in the local log, and how many are not.
+// move notes that all messages up to seq are in the local log, and how many more the stream has.
 func (f *follower) move(seq, behind uint64) {
 	f.update(func() { f.applied, f.behind = seq, behind })
 }
@@ -95,7 +95,7 @@ func (f *follower) at() uint64 {
 	return f.applied
 }
 
-// reach waits until all up to the message seq is in the local log.
+// reach waits until all messages up to seq are in the local log, the stream can't be followed, or ctx is over.
 func (f *follower) reach(ctx context.Context, seq uint64) error {
 	for {
 		f.mu.Lock()
@@ -112,9 +112,9 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
-// Follow copies the stream into local from where that ends, until Close, and begins to publish. It is called once. The key of
-// states is the name of a document, or what is before the "/" in it: a change is received before its event
-// is committed. The error says what the operator has to do where local can't go on with this stream.
+// Follow copies the stream into local, after local's last event, until Close, and begins to publish. It is called once.
+// The keys of states are names of documents, or the part before the "/" in them. A change is received before its event
+// is committed. If local can't go on with this stream, the error says what the operator has to do.
 func (c *Cluster) Follow(ctx context.Context, local Local, states map[string]Receive) error {
 	f := &c.following
 	f.local, f.states = local, states
@@ -147,14 +147,14 @@ func (c *Cluster) bind() error {
 		return err
 	}
 	if n := c.following.local.Last(); n > 0 {
-		return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty one, "+
-			"or bring it in first: whoelse cluster import", n, c.opts.Name)
+		return fmt.Errorf("the data folder has %d events that are not of the cluster %s; start with an empty folder, "+
+			"or found the cluster with this one: whoelse cluster import", n, c.opts.Name)
 	}
 	return c.Bind(c.opts.Bound)
 }
 
-// CheckBound reads what Bind has noted: an error says that the data folder follows another stream, or, with
-// fs.ErrNotExist, none.
+// CheckBound checks what Bind noted in the file path. The error says that the data folder follows another stream; it is
+// fs.ErrNotExist if the folder follows none.
 func (c *Cluster) CheckBound(path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,11 +165,11 @@ func (c *Cluster) CheckBound(path string) error {
 		err = json.Unmarshal(b, &is)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; put back the one that a backup has", path, err)
+		return fmt.Errorf("%s: %w; put back the file from a backup", path, err)
 	}
 	if is.Stream != c.streamName() || !is.Created.Equal(c.id) {
-		return fmt.Errorf("the data folder follows the stream %s of %v, and this is %s of %v; connect to the engine that has it, "+
-			"or start with an empty data folder", is.Stream, is.Created, c.streamName(), c.id)
+		return fmt.Errorf("the data folder follows the stream %s, created %v, but this one is %s, created %v; connect to the engine "+
+			"that has the first, or start with an empty data folder", is.Stream, is.Created, c.streamName(), c.id)
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (c *Cluster) Bind(path string) error {
 	return atomicfile.Store{}.Write(path, append(b, '\n'))
 }
 
-// errStuck is wrapped where only the operator can help.
+// errStuck is wrapped by errors that only the operator can mend.
 var errStuck = errors.New("this server can't go on")
 
 // continues makes sure that the stream has the message next, or will, and returns where the stream ends.
@@ -199,20 +199,20 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 	case err != nil:
 		return 0, err
 	case !info.Created.Equal(c.id):
-		return 0, fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has it, "+
+		return 0, fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has the old one, "+
 			"or start with an empty data folder", errStuck, c.streamName())
 	case st.LastSeq+1 < next:
-		return 0, fmt.Errorf("%w: the stream ends at %d, and this server has the events up to %d: the engine has lost some; "+
+		return 0, fmt.Errorf("%w: the stream ends at %d, but this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
-		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; "+
-			"restore its data folder from a newer backup of another server, or move it away, but for host_key, run whoelse cluster "+
-			"snapshot on another server, and start this one again", errStuck, st.FirstSeq, next-1)
+		return 0, fmt.Errorf("%w: the stream begins at %d, and this server has the events up to %d: those between are gone; restore its "+
+			"data folder from a newer backup of another server; or run whoelse cluster snapshot on another server, move away "+
+			"all of this data folder except host_key, and start this server again", errStuck, st.FirstSeq, next-1)
 	}
 	return st.LastSeq, nil
 }
 
-// consume follows the stream until Close. What only the operator can help with may be over one day.
+// consume follows the stream until Close. It also tries again after errors that only the operator can mend.
 func (c *Cluster) consume() {
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
@@ -220,12 +220,12 @@ func (c *Cluster) consume() {
 		if errors.Is(err, errStuck) {
 			again = silentAfter
 			if !c.following.stuck {
-				c.log.Error("cluster: the stream can't be followed any more, and this server takes no messages", "error", err)
+				c.log.Error("cluster: the stream can't be followed any more, and this server accepts no messages", "error", err)
 			}
 			c.following.stuck = true
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
 		}
-		c.log.Debug("cluster: the stream is asked for again", "next", c.following.next, "why", err)
+		c.log.Debug("cluster: asking for the stream again", "next", c.following.next, "why", err)
 		c.wait(again)
 	}
 }
@@ -255,7 +255,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 	if err := c.upToDate(once); err != nil && !errors.Is(err, errSilent) {
 		return err
 	}
-	// The engine may place it on a server that has just died: the sooner it is asked again, the better.
+	// The engine may place the consumer on a node that has just died: the sooner it is asked again, the better.
 	soon, cancel := context.WithTimeout(once, time.Second)
 	defer cancel()
 	consumer, err := c.stream.CreateConsumer(soon, jetstream.ConsumerConfig{
@@ -287,7 +287,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 	defer pumping.Wait()
 	defer func() {
 		messages.Stop()
-		for range arrived { // what comes again
+		for range arrived { // they come again
 		}
 	}()
 	for {
@@ -296,7 +296,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-c.reconnected:
-			return errors.New("connected again") // what was on its way does not come again
+			return errors.New("connected again") // messages on their way were lost
 		case <-time.After(silentAfter):
 			once, cancel := context.WithTimeout(ctx, patience)
 			err := c.upToDate(once)
@@ -322,9 +322,9 @@ func (c *Cluster) copy(ctx context.Context) error {
 	}
 }
 
-var errSilent = errors.New("the stream has events, and none comes")
+var errSilent = errors.New("the stream has events, but none comes")
 
-// upToDate makes sure that the stream has nothing that should have come; else it is errSilent, or why it can't.
+// upToDate checks that the stream has no more events. If it has, the error is errSilent; otherwise, why it is not known.
 func (c *Cluster) upToDate(ctx context.Context) error {
 	last, err := c.continues(ctx, c.following.next)
 	switch {
@@ -363,7 +363,7 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 			if errors.Is(err, errStuck) {
 				break
 			}
-			c.log.Error("cluster: what is in the stream is no event, on no server", "number", seq, "error", err)
+			c.log.Error("cluster: a message in the stream is not an event; all servers skip it", "number", seq, "error", err)
 			err = nil
 		} else {
 			lastID = e.ID
@@ -383,8 +383,8 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 	return err
 }
 
-// missing says what it means that the message seq came where next was due: messages in between that are not in
-// the stream any more are lost to this server; others come again.
+// missing checks a gap: message seq came where next was due. It returns nil if the stream does not have the messages in
+// between. If it has them, the error makes them come again.
 func (c *Cluster) missing(next, seq uint64) error {
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
@@ -406,11 +406,11 @@ func (c *Cluster) missing(next, seq uint64) error {
 // read makes the event of a message, with the ID and time that it has on every server.
 func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*room.Event, error) {
 	if log.IsNewer(msg.Data()) {
-		return nil, fmt.Errorf("%w: another server is of a newer version; upgrade this one", errStuck)
+		return nil, fmt.Errorf("%w: another server has a newer version; upgrade this one", errStuck)
 	}
 	e, ok := log.ParseEvent(msg.Data())
 	if !ok {
-		return nil, errors.New("it is no line of a log")
+		return nil, errors.New("it is not a line of a log")
 	}
 	want := c.subject("log", "event")
 	if e.Kind == room.KindState {
@@ -420,7 +420,7 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
 	}
 	if !sensible(e) {
-		return nil, errors.New("it names what nobody can be called")
+		return nil, errors.New("it has an invalid nick or name of a room")
 	}
 	stamp(e, msg.Headers(), stored, lastID)
 	if e.Node == c.opts.Node && !strings.HasPrefix(msg.Headers().Get(headerTry), c.opts.Node+"/"+c.run+"/") {
@@ -444,11 +444,11 @@ func sensible(e *room.Event) bool {
 	return named(&e.Message)
 }
 
-// formerTag is the Tag of what an earlier run of this server appended: nothing waits for it.
+// formerTag is the Tag of events that an earlier run of this server appended: no sender waits for them.
 const formerTag = "-"
 
-// stamp gives e the ID and the time that follow from the log alone: they are the same on every server. The
-// time is by the clock of the stream, so that of the node which published does not matter.
+// stamp gives e an ID and a time that depend on the log alone, so that they are the same on every server. The
+// time is by the engine's clock: the clock of the publishing server does not matter.
 func stamp(e *room.Event, h nats.Header, stored time.Time, lastID string) {
 	e.Tag = e.ID
 	if node := h.Get(headerNode); token.MatchString(node) {
@@ -458,7 +458,7 @@ func stamp(e *room.Event, h nats.Header, stored time.Time, lastID string) {
 	restamp := func(m *room.Message) {
 		lastID = room.NextID(lastID, stored)
 		m.ID = lastID
-		before := clock.Sub(m.Time) // how long it was on its way
+		before := clock.Sub(m.Time) // how long it waited to be published
 		if err != nil || before < 0 {
 			before = 0
 		}
@@ -470,27 +470,27 @@ func stamp(e *room.Event, h nats.Header, stored time.Time, lastID string) {
 	restamp(&e.Message)
 }
 
-// docName is what a document can be called.
+// docName matches a document's name.
 var docName = regexp.MustCompile(`^[a-z]{1,32}(/[a-z0-9][a-z0-9._-]{0,31})?$`)
 
-// receive has a change made in this server's files.
+// receive makes a change in this server's files.
 func (c *Cluster) receive(e *room.Event) error {
 	prefix, _, _ := strings.Cut(e.Doc, "/")
 	to := c.following.states[prefix]
 	if to == nil || !docName.MatchString(e.Doc) {
-		c.log.Warn("cluster: a change of something that this version does not know", "doc", e.Doc)
+		c.log.Warn("cluster: a change of a document that this version does not know is skipped", "doc", e.Doc)
 		return nil
 	}
 	err := to(e.Doc, e.Data)
 	if errors.Is(err, room.ErrInvalid) {
-		c.log.Error("cluster: a change makes no sense, on no server", "doc", e.Doc, "error", err)
+		c.log.Error("cluster: a change is invalid; all servers skip it", "doc", e.Doc, "error", err)
 		return nil
 	}
 	return err
 }
 
-// commit receives the changes in a batch and makes the batch durable. It tries until it succeeds; the error says that this
-// server is stopping.
+// commit receives the changes in a batch and makes the batch durable. It tries until it succeeds. An error says that
+// this server is stopping.
 func (c *Cluster) commit(entries []room.Entry) error {
 	for _, e := range entries {
 		if e.Kind != room.KindState {
@@ -506,20 +506,20 @@ func (c *Cluster) commit(entries []room.Entry) error {
 	return c.until("the log can't be written", func() error { return c.following.local.Commit(entries) })
 }
 
-// until calls try until it succeeds. Meanwhile nothing is appended here: it could not be shown.
+// until calls try until it succeeds. Meanwhile this server accepts no messages: it could not show them.
 func (c *Cluster) until(what string, try func() error) error {
 	for n := 0; ; n++ {
 		err := try()
 		switch {
 		case err == nil && n > 0:
 			c.following.setTrouble(nil)
-			c.log.Info("cluster: the stream is followed again")
+			c.log.Info("cluster: following the stream again")
 			return nil
 		case err == nil:
 			return nil
 		case n == 0:
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
-			c.log.Error("cluster: "+what+"; this server stays behind until it can, and takes no messages", "error", err)
+			c.log.Error("cluster: "+what+"; until it can, this server falls behind and accepts no messages", "error", err)
 		}
 		if !c.wait(retryAfter) {
 			return errClosed

@@ -19,23 +19,23 @@ import (
 	"whoelse/room/log"
 )
 
-// Headers of what is published. Another one of nats.MsgIdHdr is not stored twice.
+// Headers of published messages. The engine stores a second message with the same nats.MsgIdHdr only once.
 const (
 	headerNode    = "Whoelse-Node"
-	headerTry     = "Whoelse-Try"     // marks what one process published once, or again without an answer
-	headerClock   = "Whoelse-Clock"   // of the node, when it published: the event's time is by the same clock
-	headerVersion = "Whoelse-Version" // what one has to know to understand it
+	headerTry     = "Whoelse-Try"     // identifies one event of one process, also when it is published again
+	headerClock   = "Whoelse-Clock"   // the publishing server's clock, as in the event's time
+	headerVersion = "Whoelse-Version" // of the message's format
 	version       = 1
 )
 
-// pause is before anything is tried again.
+// pause is the time before a retry.
 const pause = 250 * time.Millisecond
 
-// maxGroup is how many events are on their way to the stream at once.
+// maxGroup is how many events are published together, before any is answered.
 const maxGroup = 512
 
-// publisher publishes what the room appends. What waits is published together; what follows, after that
-// was answered.
+// publisher publishes the events that the room appends. All waiting events are published together; later ones wait until
+// these are answered.
 type publisher struct {
 	running sync.WaitGroup
 	count   atomic.Uint64 // of messages, for their ids
@@ -43,7 +43,7 @@ type publisher struct {
 	work    sync.Cond
 	queue   []*outgoing
 	closed  bool
-	last    uint64 // greatest number of what was stored
+	last    uint64 // the greatest number of a stored event
 }
 
 // outgoing waits for its answer.
@@ -54,12 +54,12 @@ type outgoing struct {
 	at     time.Time // when it was appended
 	answer jetstream.PubAckFuture
 	maybe  bool  // it was sent, and may be stored
-	why    error // what the last try met
+	why    error // of the last try
 }
 
 func (p *publisher) init() { p.work.L = &p.mu }
 
-// acked is the greatest number of what this server published.
+// acked is the greatest number of an event that this server published.
 func (p *publisher) acked() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,7 @@ func (p *publisher) close() {
 	p.work.Signal()
 }
 
-// next returns what waits, nil when nothing will any more.
+// next waits for events and returns them; nil once the publisher is closed and none are left.
 func (p *publisher) next() []*outgoing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,9 +92,8 @@ func (p *publisher) stored(seq uint64) {
 	p.last = max(p.last, seq)
 }
 
-// Append implements [room.Log]. The event comes back through [Cluster.Follow]. failed is told within
-// about three seconds; [room.ErrUncertain] where the event may still come, any other error where it
-// certainly does not.
+// Append implements [room.Log]. It does not wait: the event comes back through [Cluster.Follow], or failed is called within
+// about three seconds, with [room.ErrUncertain] if the event may still come, and any other error if it certainly does not.
 func (c *Cluster) Append(e *room.Event, failed func(error)) {
 	p := &c.publishing
 	p.mu.Lock()
@@ -107,7 +106,7 @@ func (c *Cluster) Append(e *room.Event, failed func(error)) {
 	p.work.Signal()
 }
 
-// publish is the publisher.
+// publish runs the publisher until Close.
 func (c *Cluster) publish() {
 	for group := c.publishing.next(); len(group) > 0; group = c.publishing.next() {
 		waiting := make([]*outgoing, 0, len(group))
@@ -125,7 +124,7 @@ func (c *Cluster) publish() {
 	}
 }
 
-// prepare makes the message of an event, unless it can't be stored or followed now.
+// prepare makes the message for an event. It fails if the engine is away, or this server can't follow the stream.
 func (c *Cluster) prepare(o *outgoing) (err error) {
 	if err = c.following.trouble(); err != nil {
 		return err
@@ -137,7 +136,7 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 	return err
 }
 
-// message is what an event is published as.
+// message makes the NATS message that an event is published as.
 func (c *Cluster) message(subject string, e *room.Event) (*nats.Msg, error) {
 	line, err := log.AppendLine(nil, 0, e)
 	if err != nil {
@@ -155,9 +154,9 @@ func (c *Cluster) message(subject string, e *room.Event) (*nats.Msg, error) {
 	return msg, nil
 }
 
-// retryID is the same for all tries of a message with a retry key, on whichever server: somebody whose server
+// retryID is the same for all tries of a message with a retry key, on any server: a sender whose server
 // dies tries again on another one, while the first try may still come. "" without a key. Recipients are left
-// out, since a server does not send to those that it refuses.
+// out, since servers can differ in the recipients that they refuse.
 func retryID(e *room.Event) string {
 	if e.Key == "" {
 		return ""
@@ -169,7 +168,7 @@ func retryID(e *room.Event) string {
 	return "key/" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
-// send publishes what waits, in order, if there is a connection: nothing is kept for later.
+// send publishes events in order, if there is a connection. The NATS client buffers nothing for later.
 func (c *Cluster) send(waiting []*outgoing) {
 	for _, o := range waiting {
 		o.answer = nil
@@ -181,8 +180,8 @@ func (c *Cluster) send(waiting []*outgoing) {
 	}
 }
 
-// await waits for the answers, until it is time to send again or to give one up, and returns what is to be
-// sent again.
+// await waits for the answers until it is time to send again or to give one up. It returns the events to send
+// again.
 func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 	left := time.Until(waiting[0].at.Add(patience))
 	ctx, cancel := context.WithTimeout(c.ending, min(patience/2, left))
@@ -229,9 +228,9 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 	return false
 }
 
-// accepted notes that o is stored. Its sender waits until this server has it, too, but no longer than for the
-// engine. If it is there as somebody's earlier try, nothing of this one comes back: the sender tries once
-// more, and is answered as that try was.
+// accepted notes that o is stored. Its sender waits until this server has it, too, within the same patience.
+// If the engine already had it as an earlier try on another server, this try does not come back: its sender is told to
+// try once more, and then gets that try's answer.
 func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	c.publishing.stored(ack.Sequence)
 	c.running.Go(func() {
@@ -245,7 +244,7 @@ func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	})
 }
 
-// is reports whether the message seq is o, and not another try of the same.
+// is reports whether message seq is o itself, and not another try of the same message.
 func (c *Cluster) is(ctx context.Context, o *outgoing, seq uint64) bool {
 	stored, err := c.stream.GetMsg(ctx, seq)
 	return err == nil && stored.Header.Get(headerTry) == o.msg.Header.Get(headerTry)
@@ -255,7 +254,7 @@ func (o *outgoing) giveUp() {
 	o.failed(fmt.Errorf("%w: %w", unstored(o.maybe), cmp.Or(o.why, nats.ErrConnectionClosed)))
 }
 
-// unstored is what it means that something could not be published, and may be stored or not.
+// unstored is the error for a message without an answer; maybe says that it may be stored.
 func unstored(maybe bool) error {
 	if maybe {
 		return room.ErrUncertain
@@ -263,13 +262,13 @@ func unstored(maybe bool) error {
 	return room.ErrCluster
 }
 
-// refused reports whether the stream itself has refused a message.
+// refused reports whether the stream itself refused a message.
 func refused(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api)
 }
 
-// unheard reports whether a message has reached no stream.
+// unheard reports whether a message reached no stream.
 func unheard(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
 }

@@ -18,32 +18,32 @@ import (
 )
 
 const (
-	sayEvery   = 3 * time.Second        // a server says who is there
-	sayAfter   = 100 * time.Millisecond // and so long after a change; of many people, longer
-	lostAfter  = 10 * time.Second       // of silence a server counts as lost
+	sayEvery   = 3 * time.Second        // a server announces its people
+	sayAfter   = 100 * time.Millisecond // and this long after a change; longer with many people
+	lostAfter  = 10 * time.Second       // of silence, a server counts as lost
 	partPeople = 500                    // people in one message
 	maxPeople  = 100_000                // of one server
 	maxNodes   = 1000
 	maxText    = 1000 // bytes of a reason that somebody gave
-	maxAnswers = 4096 // that wait to be sent; more are not told
+	maxAnswers = 4096 // that wait to be sent; more are dropped
 )
 
-// Room is what the other servers' people are shown in; see [room.Room].
+// Room is the part of [room.Room] that a Cluster calls.
 type Room interface {
 	Roster() []room.Presence
 	SetRoster(node string, here []room.Presence, lost bool)
 	Answered(id string, got room.Receipt)
 }
 
-// rosterMessage is a part of who is on one server, as of Seq. Ages are in ms, since clocks differ.
+// rosterMessage is a part of the list of people on one server, as of Seq. Times are ages in ms, since clocks differ.
 type rosterMessage struct {
 	V       int      `json:"v"`
 	Run     string   `json:"run"`
 	Seq     uint64   `json:"seq"` // of one run, ever greater
 	Part    int      `json:"part,omitempty"`
 	Parts   int      `json:"parts"`
-	Bye     bool     `json:"bye,omitempty"`     // it stops
-	Applied uint64   `json:"applied,omitempty"` // number of the last event that it has
+	Bye     bool     `json:"bye,omitempty"`     // the server stops
+	Applied uint64   `json:"applied,omitempty"` // number of the last event that the server has
 	Here    []person `json:"here,omitempty"`
 }
 
@@ -69,18 +69,18 @@ type answerMessage struct {
 	Err     string       `json:"err,omitempty"`
 }
 
-// rosters are what the servers say of who is there.
+// rosters has the people on the other servers, as these announce them.
 type rosters struct {
 	changed chan struct{}
 	answers chan *nats.Msg
-	least   atomic.Pointer[string] // the least name of the others
-	twin    sync.Once              // says that another server has this one's name
+	least   atomic.Pointer[string] // the first of the others' names, by alphabet
+	twin    sync.Once              // logs that another server has this one's name
 
-	saying sync.Mutex // held while this server says who is here; guards these
-	seq    uint64     // of what it said
-	bye    bool       // it said so
+	saying sync.Mutex // held while this server announces its people; guards seq and bye
+	seq    uint64     // of the last announcement
+	bye    bool       // this server has said goodbye
 
-	mu   sync.Mutex // guards what follows; also held while the room hears of it, so that it does in order
+	mu   sync.Mutex // guards what follows; also held while the room is told, so that changes come in order
 	room Room       // nil: not attached
 	of   map[string]*peer
 }
@@ -88,10 +88,10 @@ type rosters struct {
 // peer is another server.
 type peer struct {
 	run     string
-	seq     uint64          // of what is complete
-	parts   uint64          // seq of what is not
-	here    []room.Presence // of these parts
-	got     int
+	seq     uint64          // of the last complete announcement
+	parts   uint64          // seq of the incomplete one
+	here    []room.Presence // of its parts
+	got     int             // how many of them
 	heard   time.Time
 	people  int
 	applied uint64
@@ -108,10 +108,10 @@ func (r *rosters) attached() Room {
 	return r.room
 }
 
-// nickName is what people of another server can be called.
+// nickName matches nicks, and guests' names, of another server.
 var nickName = regexp.MustCompile(`^~?[a-z0-9][a-z0-9._-]{0,31}$`)
 
-// listen hears what other servers say.
+// listen subscribes to the other servers' announcements and answers.
 func (c *Cluster) listen() error {
 	_, err := c.nc.Subscribe(c.subject("roster", "*"), c.hearRoster)
 	if err == nil && c.opts.Node != "" {
@@ -126,18 +126,18 @@ func (c *Cluster) listen() error {
 	return err
 }
 
-// Attach tells r who is on other servers, and them who is on this one, from now until Close. It is called once.
+// Attach tells r about people on other servers, and those servers about r's people, from now until Close. It is called once.
 func (c *Cluster) Attach(r Room) {
 	c.rosters.mu.Lock()
 	c.rosters.room = r
 	c.rosters.mu.Unlock()
-	_ = c.nc.Publish(c.subject("hello"), nil) // else they say it within three seconds
+	_ = c.nc.Publish(c.subject("hello"), nil) // if it is lost, they announce it within three seconds anyway
 	c.running.Go(c.sayAll)
 	c.running.Go(func() {
 		for {
 			select {
 			case msg := <-c.rosters.answers:
-				_ = c.nc.PublishMsg(msg) // what is not answered counts as kept
+				_ = c.nc.PublishMsg(msg) // a message without an answer counts as kept
 			case <-c.ending.Done():
 				return
 			}
@@ -153,7 +153,7 @@ func (c *Cluster) RosterChanged() {
 	}
 }
 
-// sayAll says who is here, and finds out who is silent.
+// sayAll announces this server's people, and notices servers that are silent.
 func (c *Cluster) sayAll() {
 	for {
 		people := c.say(false)
@@ -176,7 +176,7 @@ func (c *Cluster) sayBye() {
 	}
 }
 
-// say publishes who is here, and returns how many that are.
+// say announces this server's people, and returns their number.
 func (c *Cluster) say(bye bool) int {
 	rs := &c.rosters
 	rs.saying.Lock()
@@ -203,7 +203,7 @@ func (c *Cluster) say(bye bool) int {
 			err = c.nc.Publish(c.subject("roster", c.opts.Node), b)
 		}
 		if err != nil {
-			break // they hear all of it again
+			break // all of it is announced again
 		}
 	}
 	return len(here)
@@ -220,7 +220,7 @@ func outward(here []room.Presence, now time.Time) []person {
 	return people
 }
 
-// inward is the inverse of outward, without what nobody can be.
+// inward is the inverse of outward, without invalid nicks.
 func inward(people []person, now time.Time) []room.Presence {
 	here := make([]room.Presence, 0, len(people))
 	ago := func(ms int64) time.Time {
@@ -238,7 +238,7 @@ func inward(people []person, now time.Time) []room.Presence {
 	return here
 }
 
-// short is a text of another server, which can't be too long.
+// short cuts a text of another server to maxText.
 func short(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText]
@@ -249,7 +249,7 @@ func short(s string) string {
 // node is the server that a subject names at its end.
 func node(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
-// hearRoster takes a part of what another server says.
+// hearRoster receives a part of another server's announcement.
 func (c *Cluster) hearRoster(msg *nats.Msg) {
 	from := node(msg.Subject)
 	var m rosterMessage
@@ -310,7 +310,7 @@ func (p *peer) add(m *rosterMessage, now time.Time) bool {
 	return true
 }
 
-// set tells the room who is on another server. mu is held.
+// set tells the room about the people on another server. mu is held.
 func (r *rosters) set(node string, here []room.Presence, lost bool) {
 	least := "\xff"
 	for name := range r.of {
@@ -322,7 +322,7 @@ func (r *rosters) set(node string, here []room.Presence, lost bool) {
 	}
 }
 
-// expire takes away who was silent for too long.
+// expire removes servers that were silent for too long.
 func (c *Cluster) expire() {
 	rs := &c.rosters
 	rs.mu.Lock()
@@ -336,8 +336,8 @@ func (c *Cluster) expire() {
 	}
 }
 
-// Leads reports whether this server does what one does for all: of those that are there, and so long as it is
-// connected, it has the least name.
+// Leads reports whether this server does the work that one server does for all: it is connected, and of all servers
+// that are alive it has the first name by alphabet.
 func (c *Cluster) Leads() bool {
 	return c.opts.Node != "" && c.opts.Node <= *c.rosters.least.Load() && c.nc.IsConnected()
 }
@@ -361,7 +361,7 @@ func (c *Cluster) Answer(node, id string, got room.Receipt) {
 	}
 }
 
-// hearAnswer takes the answer of another server.
+// hearAnswer receives an answer of another server.
 func (c *Cluster) hearAnswer(msg *nats.Msg) {
 	var a answerMessage
 	if json.Unmarshal(msg.Data, &a) != nil || a.V > version || !nickName.MatchString(a.To) ||
@@ -379,13 +379,13 @@ func (c *Cluster) hearAnswer(msg *nats.Msg) {
 	}
 }
 
-// Node is one server, as the others hear it.
+// Node is one server, as it announced itself.
 type Node struct {
 	Name    string        `json:"name"`
 	Leads   bool          `json:"leads,omitempty"`
 	People  int           `json:"people"`
 	Applied uint64        `json:"applied"` // number of the last event that it has
-	Silent  time.Duration `json:"silent"`
+	Silent  time.Duration `json:"silent"`  // since its last announcement
 }
 
 // nodes lists the other servers.

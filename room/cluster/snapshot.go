@@ -15,26 +15,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A snapshot is one stream of bytes, in parts: for a node that has nothing yet, or was away for
-// longer than the stream keeps events. The object "newest", written last, says which parts it has.
+// A snapshot is one stream of bytes, in parts: for a server that has no data yet, or was away for
+// longer than the stream keeps events. The object "newest", written last, lists its parts.
 const (
 	newest    = "newest"
 	partBytes = 4 << 20
 )
 
-// Snapshot is what a cluster knows of its newest one.
+// Snapshot describes a cluster's newest snapshot.
 type Snapshot struct {
 	When  time.Time `json:"when"`
 	Bytes int64     `json:"bytes"`
 	Parts []string  `json:"parts"` // their objects, named by their content
 }
 
-// PutSnapshot stores content as the newest snapshot, and removes the one before. If it was interrupted
-// it is called again with the same content: parts that are there are not sent again. step is told the
-// bytes so far.
+// PutSnapshot stores content as the newest snapshot, and removes the previous one. If it was interrupted,
+// call it again with the same content: stored parts are not sent again. step gets the number of bytes so far.
 func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(bytes int64)) error {
 	store, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
-		Bucket: c.opts.Name + "_SNAPSHOT", Description: "whoelse: what a new server begins with",
+		Bucket: c.opts.Name + "_SNAPSHOT", Description: "whoelse: the newest snapshot, for new servers",
 	})
 	if err != nil {
 		return err
@@ -100,7 +99,7 @@ func removeOthers(ctx context.Context, store jetstream.ObjectStore, parts []stri
 	return nil
 }
 
-// Newest returns the newest snapshot. If there is none it is fs.ErrNotExist.
+// Newest returns the newest snapshot. If there is none, the error is fs.ErrNotExist.
 func (c *Cluster) Newest(ctx context.Context) (*Snapshot, error) {
 	store, err := c.js.ObjectStore(ctx, c.opts.Name+"_SNAPSHOT")
 	var text []byte
@@ -117,8 +116,8 @@ func (c *Cluster) Newest(ctx context.Context) (*Snapshot, error) {
 	return s, err
 }
 
-// GetSnapshot writes the content of a snapshot to w, each part once it is complete and as it was stored. step
-// is told the bytes so far.
+// GetSnapshot writes the content of a snapshot to w, each part once it is complete and verified. step gets the number
+// of bytes so far.
 func (c *Cluster) GetSnapshot(ctx context.Context, s *Snapshot, w io.Writer, step func(bytes int64)) error {
 	store, err := c.js.ObjectStore(ctx, c.opts.Name+"_SNAPSHOT")
 	if err != nil {

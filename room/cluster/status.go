@@ -9,17 +9,17 @@ import (
 	"whoelse/room"
 )
 
-// Status is how a cluster is, as one of its servers, or a command, sees it.
+// Status is the state of a cluster, as one of its servers, or a command, sees it.
 type Status struct {
 	Name     string        `json:"name"`
-	Engine   string        `json:"engine"` // the engine's server that this one is connected to
+	Engine   string        `json:"engine"` // URL of the engine node that this server is connected to
 	Stream   string        `json:"stream"`
 	Created  time.Time     `json:"created"`
 	First    uint64        `json:"first"` // number of the oldest event that the stream has
 	Last     uint64        `json:"last"`
 	Bytes    uint64        `json:"bytes"`
 	Keep     time.Duration `json:"keep"`
-	Leader   string        `json:"leader"` // the engine's server that gives events their places
+	Leader   string        `json:"leader"` // the engine node that orders the events
 	Replicas []Replica     `json:"replicas"`
 	Nodes    []Node        `json:"nodes"`
 	Trouble  string        `json:"trouble,omitempty"` // why this server can't follow
@@ -33,11 +33,11 @@ type Replica struct {
 	Lag     uint64 `json:"lag"` // events that it lacks
 }
 
-// Status asks the engine how the stream is. The nodes are those that were heard since Connect: all are
-// within a second, as a rule.
+// Status asks the engine for the state of the stream. The nodes are the servers that were heard since Connect: as a
+// rule, all are heard within a second.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	if c.stream == nil {
-		return Status{}, fmt.Errorf("there is no cluster %s: the first server that starts with --cluster founds it, or whoelse cluster import", c.opts.Name)
+		return Status{}, fmt.Errorf("there is no cluster %s yet: start a server with --cluster, or use whoelse cluster import", c.opts.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -70,12 +70,12 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Stats is how one server's part of a cluster is. It is known without asking anybody.
+// Stats are one server's numbers about its cluster. They are known without asking the engine.
 type Stats struct {
 	Connected bool   // to the engine
-	Trouble   bool   // it does not follow the stream, or can't
-	Behind    uint64 // events in the stream that it does not have yet
-	Servers   int    // that are alive, with this one
+	Trouble   bool   // this server can't follow the stream
+	Behind    uint64 // events in the stream that this server does not have yet
+	Servers   int    // that are alive, this one included
 }
 
 // Stats returns the statistics.

@@ -11,13 +11,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// duplicates is for how long the stream knows the ids of its messages: what is published again within
-// that time is stored once.
+// duplicates is how long the stream remembers message IDs: a message that is published again within that time is
+// stored once.
 const duplicates = 2 * time.Minute
 
 func (c *Cluster) streamName() string { return c.opts.Name + "_LOG" }
 
-// config is how the stream has to be. A full one refuses what is new, rather than losing what is old.
+// config is the configuration that the stream has to have. A full stream refuses new events instead of losing old ones.
 func (c *Cluster) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: c.streamName(), Description: "whoelse: the log of all servers",
@@ -53,13 +53,13 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 	return true, nil
 }
 
-// ErrFounded says that a cluster has events already, which are not those of a data folder that is to found it.
+// ErrFounded says that a data folder can't found a cluster, since that has other events already.
 var ErrFounded = errors.New("the cluster has a history already")
 
-// founder is the name of what the stream's metadata has of the data folder that founded it.
+// founder is the key in the stream's metadata for the mark of the data folder that founded it.
 const founder = "whoelse_founded_by"
 
-// CheckFound fails with [ErrFounded] if another data folder than the one with this mark founded the cluster.
+// CheckFound fails with [ErrFounded] if the cluster has events, and not from the data folder with this mark.
 func (c *Cluster) CheckFound(ctx context.Context, mark string) error {
 	if c.stream == nil {
 		return nil
@@ -68,12 +68,12 @@ func (c *Cluster) CheckFound(ctx context.Context, mark string) error {
 	if err != nil || info.Config.Metadata[founder] == mark || info.State.LastSeq == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: the stream %s has events up to %d; to begin as a new server of it, use an empty data folder, "+
+	return fmt.Errorf("%w: the stream %s has events up to %d; to start a new server of it, use an empty data folder, "+
 		"or use another --cluster-name", ErrFounded, c.streamName(), info.State.LastSeq)
 }
 
-// Found creates the stream, whose first event gets the number first, for the data folder with this mark. A stream
-// in which nothing was ever said is created again.
+// Found creates the stream for the data folder with this mark; its first event gets the number first. A stream that
+// never had an event is replaced.
 func (c *Cluster) Found(ctx context.Context, mark string, first uint64) error {
 	if err := c.CheckFound(ctx, mark); err != nil {
 		return err
@@ -97,24 +97,24 @@ func (c *Cluster) Found(ctx context.Context, mark string, first uint64) error {
 	return nil
 }
 
-// explain says what an error of the engine means, and whether waiting is no help.
+// explain says what an error of the engine means. final says that waiting does not help.
 func explain(c *Cluster, err error) (final bool, _ error) {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return true, fmt.Errorf("the engine runs without JetStream (%w); switch it on in its configuration, for this account", err)
+		return true, fmt.Errorf("the engine runs without JetStream (%w); enable it in its configuration, for this account", err)
 	case unheard(err):
-		return false, fmt.Errorf("no server of the engine runs JetStream (%w); switch it on in its configuration, or start it", err)
+		return false, fmt.Errorf("no engine node runs JetStream (%w); enable it in the configuration, or start the nodes", err)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return true, fmt.Errorf("there is no stream %s; the first server that joins the cluster creates it", c.streamName())
 	case errors.As(err, &api):
 		return false, fmt.Errorf("the engine can't create or open the stream %s with %d replicas now: %w; "+
-			"are as many of its servers running?", c.streamName(), c.opts.Replicas, err)
+			"are that many engine nodes running? See --cluster-replicas", c.streamName(), c.opts.Replicas, err)
 	}
-	return false, fmt.Errorf("the engine's JetStream does not answer: %w; are most of its servers running?", err)
+	return false, fmt.Errorf("the engine's JetStream does not answer: %w; are most engine nodes running?", err)
 }
 
-// differences lists how a stream is not as it has to be, and what to do.
+// differences lists how a stream's configuration differs from the one that it has to have, and the remedies.
 func differences(is, want jetstream.StreamConfig) (list []string) {
 	edit := "; change it: nats stream edit " + want.Name + " "
 	differ := func(what string, is, want any, way string) {

@@ -108,7 +108,7 @@ func project(e room.Entry) (lines []line, err error) {
 		for _, receipt := range e.Receipts {
 			message(receipt, 0, receipt.To...)
 		}
-	case room.KindState: // nobody reads of them
+	case room.KindState: // not in any history
 	default: // direct, group, and what a newer program sends to somebody
 		owners := []string{e.From}
 		for _, nick := range e.To {

@@ -41,7 +41,7 @@ type Options struct {
 // Store is the log and the histories in one folder. All its methods may be called
 // concurrently. It implements [room.Log] and [room.Histories].
 type Store struct {
-	*log.Log // Append, Probe, Last; Commit, which a late history never refuses: the log keeps its lines
+	*log.Log // Append, Probe, Last; Commit, which succeeds also if a history is late: the log keeps its lines
 
 	opts Options
 	log  *slog.Logger

@@ -22,8 +22,8 @@ const maxSeq = 1 << 62
 const numberRoom = len(`"seq":4611686018427387904,`)
 
 // AppendLine appends the line of an event with its newline. All that is not printable
-// is escaped. The number 0 stands for none: another log gives it, and the line leaves room for it. The
-// error wraps [room.ErrInvalid] where no line can hold the event; b is then returned as it was.
+// is escaped. The number 0 is none: another log gives it, and the line leaves room for it. The
+// error wraps [room.ErrInvalid] if no line can hold the event; then b is returned unchanged.
 func AppendLine(b []byte, seq uint64, e *room.Event) ([]byte, error) {
 	if !writable(e) {
 		return b, fmt.Errorf("%w: no kind, or a time that can't be written down", room.ErrInvalid)

@@ -6,8 +6,8 @@
 // segment therefore disowns a failed write. A [Log] begins its own segments: it never
 // appends to one of an earlier Log, nor to one after a write or fsync of it failed.
 //
-// A log whose events have their numbers from elsewhere (see Options.Given) is the same, but for gaps
-// between the numbers.
+// A log that gets its numbers from another log (see Options.Given) works the same, but its numbers can have
+// gaps.
 package log
 
 import (
@@ -36,7 +36,7 @@ type Options struct {
 	// tell when they were released, or lost.
 	Next uint64
 	// Given says that events come with their numbers, by [Log.Commit], and can come again: after a crash
-	// the log ends where the first one is incomplete. Append is refused.
+	// the log is cut at the first incomplete event. Append is refused.
 	Given bool
 	// Check, if not nil, is called before every write, and refuses it with an error. It
 	// tells whether a parent of the folder was replaced.
@@ -180,10 +180,10 @@ func (l *Log) Append(e *room.Event, failed func(error)) {
 	l.add(item{e: e, done: failed})
 }
 
-// Commit makes entries durable, all or none, which have greater numbers than all before, and returns
-// then; the follower gets them after that. The log has to be [Options.Given]. After an error, which wraps
-// [room.ErrStorage], none of them counts: they are to be committed again, unchanged, before any other.
-// [room.ErrInvalid] says that no try can succeed. One goroutine may call it.
+// Commit makes entries durable, all or none, and returns; the follower gets them after that. Their numbers are
+// greater than all before. It needs [Options.Given]. After an error that wraps
+// [room.ErrStorage], none of them counts: commit them again, unchanged, before any others.
+// [room.ErrInvalid] says that no try can succeed. Only one goroutine may call it.
 func (l *Log) Commit(entries []room.Entry) error {
 	done := make(chan error, 1)
 	l.add(item{given: entries, done: func(err error) { done <- err }})

@@ -45,8 +45,8 @@ func (l *Log) update(change func()) {
 	change()
 }
 
-// commit makes a batch durable, and gives each item its place or its error. Who waits for what is given
-// hears it now. It reports whether the batch is to be handed to a follower.
+// commit makes a batch durable, and gives each item its number or its error. It answers callers of Commit.
+// It reports whether the batch is to be handed to a follower.
 func (l *Log) commit(items []item) (followed bool) {
 	unable := l.ready()
 	b, seq := make([]byte, 0, 256*len(items)), l.last

@@ -17,8 +17,8 @@ import (
 	"whoelse/room"
 )
 
-// shared is a folder of files that the servers of a cluster have alike. A proposal is a whole file, or empty
-// where it is set aside.
+// shared is a folder of files that the servers of a cluster share. A proposal is a whole file, or empty
+// to set it aside.
 type shared struct {
 	prefix string // of the documents' names
 	file   func(name string) (path string, err error)
@@ -27,18 +27,18 @@ type shared struct {
 	share  func(doc string, change func() (data []byte, err error)) error // nil on a single server
 }
 
-// Share has what is saved go through a log that all servers of a cluster follow: files are not written, but
-// proposed to share under the documents' names, and Receive writes them. See jsonfile.List's Share, which says
+// Share sends saved files through a log that all servers of a cluster follow: files are not written, but
+// proposed to share under the documents' names, and Receive writes them. See jsonfile.List.Share for
 // what share has to do. Share is called before all else.
 //
-// With it, what is loaded has a version, and saving what comes from another version than the file's is a
-// [room.ErrConflict]. Members of a file that only newer versions know stay in it.
+// With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
+// [room.ErrConflict]. JSON members that only newer programs know stay in the file.
 func (s *shared) Share(share func(doc string, change func() (data []byte, err error)) error) {
 	s.share = share
 }
 
 // Receive writes a file as a server proposed it, this or another one, durably. It may be called again for the
-// last ones. An error is the disk's, and worth another try. What is not understood is logged and passed over.
+// last ones. An error is the disk's, and worth another try. A change that is not understood is logged and skipped.
 func (s *shared) Receive(doc string, data []byte) error {
 	name, ours := strings.CutPrefix(doc, s.prefix)
 	path, err := s.file(name)

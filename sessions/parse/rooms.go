@@ -96,7 +96,7 @@ func (t Table) InRoom(line string) (call Call, err error, ok bool) {
 	return call, err, true
 }
 
-// Addressed is call, or what it becomes if its text begins with a room: that of "in", or an error.
+// Addressed returns call, or, if its text begins with a room, the call of "in" for that room, or an error.
 func (t Table) Addressed(call Call) (Call, error) {
 	in, err, ok := t.InRoom(call.Text)
 	if !ok || len(call.To) > 0 {

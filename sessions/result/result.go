@@ -178,7 +178,7 @@ const (
 	TooManyMade     Reason = "too-many-made"
 	TooManyRooms    Reason = "too-many-rooms"
 	RoomListFull    Reason = "room-list-full"
-	BackupRuns      Reason = "backup-runs"    // which has the room's history
+	BackupRuns      Reason = "backup-runs"    // and copies the room's history
 	TopicTooLong    Reason = "topic-too-long" // N characters of Most
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
@@ -325,7 +325,7 @@ type Moderation struct {
 	Hit      []string // nicks whose sessions it ended
 	Sessions int      // the number of these
 	From     []string // their addresses
-	Others   bool     // there are other servers, which do it as well
+	Others   bool     // other servers do it as well
 	Reader   Reader
 }
 

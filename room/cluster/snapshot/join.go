@@ -49,12 +49,12 @@ func Belongs(data string) string {
 	return is.Stream
 }
 
-// Join makes a node's folder of data before it is opened: one that has nothing yet gets the newest snapshot, if
-// there is one; any other has to belong to a cluster already, or is refused.
+// Join prepares data for a server of the cluster, before it is opened: an empty folder gets the newest snapshot, if
+// there is one. Any other folder has to belong to the cluster already, or is refused with [ErrOther].
 func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) error {
 	folder := filepath.Join(data, clusterFolder)
 	restored := filepath.Join(folder, "restored")
-	if _, err := os.Stat(restored); err == nil { // it was complete, and is moved to its place
+	if _, err := os.Stat(restored); err == nil { // complete, but not yet in its place
 		return install(c, restored, data)
 	}
 	if _, err := os.Stat(Bound(data)); err == nil {
@@ -77,19 +77,19 @@ func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) er
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the cluster's snapshot can't be read: %w", err)
 	case slices.Contains(has, "history"), err == nil && len(has) > 0:
-		return fmt.Errorf("the data folder %s %w, which is not that of the cluster %s; to found a cluster with it, use "+
-			"whoelse cluster import; to begin as a new server of this cluster, move all of it away, but for host_key",
+		return fmt.Errorf("the data folder %s %w, and not the cluster %s's; to found a cluster with it, use "+
+			"whoelse cluster import; to start a new server of this cluster, move away all of it except host_key",
 			data, ErrOther, c.Name())
 	case err != nil: // the cluster is new
 		return shareAll(data)
 	}
 	if err := fetch(ctx, c, s, data, restored, opts); err != nil {
-		return fmt.Errorf("the cluster's snapshot can't be restored; start again to try again: %w", err)
+		return fmt.Errorf("the cluster's snapshot can't be restored: %w; start the server again to retry", err)
 	}
 	return install(c, restored, data)
 }
 
-// names lists what is in a data folder, but for what a new node may have.
+// names lists the files in a data folder, except those that a new server may have.
 func names(data string) (has []string, err error) {
 	list, err := os.ReadDir(data)
 	for _, e := range list {
@@ -100,7 +100,7 @@ func names(data string) (has []string, err error) {
 	return has, err
 }
 
-// fetch makes the folder restored of a snapshot: in one step, once it is complete.
+// fetch makes the folder restored from a snapshot: in one step, once it is complete.
 func fetch(ctx context.Context, c *cluster.Cluster, s *cluster.Snapshot, data, restored string, opts Options) error {
 	from := filepath.Join(data, clusterFolder, "snapshot")
 	for _, left := range []string{from, restored + ".restoring"} { // by a start that was killed
@@ -118,7 +118,7 @@ func fetch(ctx context.Context, c *cluster.Cluster, s *cluster.Snapshot, data, r
 	return errors.Join(err, os.RemoveAll(from))
 }
 
-// install moves all that is in restored to data, the histories last: with them it is a node's.
+// install moves everything in restored to data, the histories last: with these it is complete.
 func install(c *cluster.Cluster, restored, data string) error {
 	if err := c.Bind(Bound(data)); err != nil {
 		return err
@@ -153,8 +153,8 @@ func install(c *cluster.Cluster, restored, data string) error {
 	return os.RemoveAll(restored)
 }
 
-// shareAll has what an operator prepared in a new folder, such as keys, count as an edit that the other nodes
-// do not have yet.
+// shareAll makes everything that an operator prepared in a new folder, such as keys, count as an edit that the other
+// servers do not have yet.
 func shareAll(data string) error {
 	for name, empty := range map[string]string{
 		"authorized_keys": "", "bans.json": "[]", "mutes.json": "[]", "invites.json": "[]", "reserved.json": "[]",

@@ -1,11 +1,11 @@
 // Package snapshot moves data folders into a cluster and out of it.
 //
 //	err := snapshot.Import(ctx, c, "data", opts)   // a stopped server's folder founds the cluster
-//	err = snapshot.Join(ctx, c, "data", opts)      // before a node opens its folder
-//	err = snapshot.Upload(ctx, c, "data", opts)    // what later nodes begin with
-//	err = snapshot.Export(ctx, c, "data", "new", opts) // a folder for a single server
+//	err = snapshot.Join(ctx, c, "data", opts)      // before a server of the cluster opens its folder
+//	err = snapshot.Upload(ctx, c, "data", opts)    // for new servers to start from
+//	err = snapshot.Export(ctx, "data", "new", opts) // a folder for a single server
 //
-// A snapshot is a backup of one node's folder, without the host key, and without the files that people sent,
+// A snapshot is a backup of one server's folder, without the host key, and without the files that people sent,
 // which the cluster has anyway. DATA/cluster/stream.json says which cluster a folder belongs to.
 package snapshot
 
@@ -28,11 +28,11 @@ import (
 	"whoelse/room/history/backup"
 )
 
-// Options are for all of them.
+// Options are for all of these functions. Log and Step are needed.
 type Options struct {
 	Program string // the version of this program
 	Log     *slog.Logger
-	// Step is told how far it is: what is done, such as "sent", and how many bytes.
+	// Step is called with the progress: what was done, such as "sent", and with how many bytes.
 	Step func(what string, bytes int64)
 }
 
@@ -44,11 +44,11 @@ func (o Options) backup(what string, except ...string) backup.Options {
 	return backup.Options{Program: o.Program, Except: except, Step: func(_ int, bytes int64) { o.Step(what, bytes) }}
 }
 
-// own are what each node has for itself, or gets as it is needed.
+// own are the files that each server has for itself, or fetches when they are needed.
 var own = []string{"host_key", attachments.Folder, boundFile, foundingFile}
 
-// Upload makes a snapshot of data, whose server may be running. It takes the space of a backup beside data
-// meanwhile.
+// Upload stores a snapshot of data, whose server may be running, as the newest one. Meanwhile it takes the space of a
+// backup beside data.
 func Upload(ctx context.Context, c *cluster.Cluster, data string, opts Options) error {
 	if err := c.CheckBound(Bound(data)); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the data folder %s belongs to no cluster; start its server with --cluster first", data)
@@ -110,7 +110,7 @@ func packFile(t *tar.Writer, dir, name string) error {
 	return err
 }
 
-// unpack makes the files in dir, which is new. Whether they are those of a backup is for backup.Restore to say.
+// unpack writes the files to dir, which is new. backup.Restore checks them.
 func unpack(r io.Reader, dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -142,15 +142,15 @@ func unpack(r io.Reader, dir string) error {
 	}
 }
 
-// ErrRan says that a server ran on the folder in the middle of an import.
-var ErrRan = errors.New("a server ran on the data folder meanwhile; stop it and import again")
+// ErrRan says that a server ran on the folder during an import.
+var ErrRan = errors.New("a server ran on the data folder meanwhile; stop it and run the import again")
 
-// Import founds the cluster with data, whose server is stopped: the cluster's stream goes on after data's last
-// event, and new nodes begin with a snapshot of data. Afterwards data is a node's. If it is interrupted it is
-// called again; nothing that is stored already is sent again.
+// Import founds the cluster with data, whose server is stopped: the cluster's stream continues after data's last
+// event, and new servers start from a snapshot of data. Afterwards data belongs to the cluster. If Import is interrupted,
+// call it again: nothing is sent twice.
 func Import(ctx context.Context, c *cluster.Cluster, data string, opts Options) error {
 	dir := filepath.Join(data, "history")
-	h, err := history.Hold(dir, opts.Log) // finishes what a crash has left
+	h, err := history.Hold(dir, opts.Log) // recovers from a crash
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func Import(ctx context.Context, c *cluster.Cluster, data string, opts Options) 
 	return errors.Join(err, h.Close())
 }
 
-// foundingMark is what the cluster knows data by when it founds it.
+// foundingMark is the mark by which the cluster knows the data folder that founded it.
 func foundingMark(data string) (string, error) {
 	path := filepath.Join(data, foundingFile)
 	text, err := os.ReadFile(path)
@@ -231,7 +231,7 @@ func sendFile(ctx context.Context, c *cluster.Cluster, path string) error {
 	return c.PutFile(ctx, name, f)
 }
 
-// Export makes a folder for a single server at to, which is new, of a node's, whose server may be running.
+// Export makes a data folder for a single server at to, which is new, from data, whose server may be running.
 func Export(ctx context.Context, data, to string, opts Options) error {
 	dir := filepath.Clean(to) + ".exporting"
 	if err := os.RemoveAll(dir); err != nil {
