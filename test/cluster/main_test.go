@@ -18,6 +18,9 @@ import (
 // patience bounds every expectation that has no limit of its own.
 var patience = 40 * time.Second
 
+// buildFlags has the race detector in the binary when it is in the tests.
+var buildFlags []string
+
 // binary is where TestMain has built the server, and built is the folder.
 var binary, built string
 
@@ -42,12 +45,13 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	built, binary = dir, filepath.Join(dir, "whoelse")
-	if out, err := exec.Command("go", "build", "-o", binary, "whoelse").CombinedOutput(); err != nil {
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "whoelse")...)
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
 	// A cluster is four processes or more, with elections that depend on the clock.
-	if err := flag.Set("test.parallel", "2"); err != nil {
+	if err := flag.Set("test.parallel", "3"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -123,6 +123,7 @@ type personSession struct {
 	joined, ended chan struct{}
 	once          sync.Once
 	sent          map[string]time.Time // by key: when this session sent it; owned by crowd.mu
+	answered      time.Time            // when anything was last answered; owned by crowd.mu
 }
 
 // speak sends what is open again, and then new texts, until the session ends.
@@ -227,6 +228,9 @@ func (s *personSession) gone() {
 func (s *personSession) handle(f frame) {
 	s.mu.Lock()
 	read := s.handleLocked(f)
+	if f.CMD == "ACK" {
+		s.answered = time.Now()
+	}
 	s.mu.Unlock()
 	if read {
 		s.w.send(frame{CMD: "READ", IDs: []string{f.ID}})
@@ -289,12 +293,15 @@ func (s *personSession) told(f frame) {
 	delete(s.open, f.Ref)
 }
 
-// heard notes how long a sender waited, if nobody stopped the server meanwhile. The recipient of a direct
-// message has five seconds.
+// heard notes how long a sender waited, if nobody stopped the server meanwhile. Frames are handled in order:
+// one counts from the answer to the one before it. The recipient of a direct message has five seconds.
 func (s *personSession) heard(a *attempt, key string) {
 	at, ok := s.sent[key]
 	if !ok || s.chat.disturbed(at) {
 		return
+	}
+	if s.answered.After(at) {
+		at = s.answered
 	}
 	waited := time.Since(at)
 	if a.to != nil {

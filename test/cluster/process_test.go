@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -293,6 +294,11 @@ func (c *cluster) end() {
 	for _, chat := range c.chats {
 		for _, l := range chat.links {
 			l.close()
+		}
+		if at := slices.IndexFunc(chat.lines, func(line string) bool {
+			return strings.Contains(line, "DATA RACE") || strings.Contains(line, "panic")
+		}); at >= 0 {
+			c.t.Errorf("%s: %s", chat.name, strings.Join(chat.lines[at:], "\n"))
 		}
 		if c.t.Failed() {
 			c.t.Logf("%s:\n%s", chat.name, chat.log())
