@@ -26,8 +26,7 @@ func TestExitStatusOfPipes(t *testing.T) {
 	r.must(err)
 	r.must(stays.Start("tail"))
 	for range times {
-		s, err := conn.NewSession()
-		r.must(err)
+		s := r.session(conn)
 		s.Stdin = strings.NewReader("send zoe hello\n")
 		r.must(s.Shell())
 		err = s.Wait()

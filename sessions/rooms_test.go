@@ -22,9 +22,13 @@ func TestPrivateRoomFromOutside(t *testing.T) {
 	bob.enters("/room private", "#plans is private")
 	bob.enters("/topic a secret party", "is set")
 	bob.enters("a secret for nobody", "#plans bob: a secret")
+	guests := 0 // a name is taken a moment longer than the guest is here
 	people := map[string]func(command string) string{
 		"dave": r.shell("dave"), "olivia": r.shell("olivia"),
-		"a guest": func(command string) string { return runs(t, r, dial{user: "ann", command: command}) },
+		"a guest": func(command string) string {
+			guests++
+			return runs(t, r, dial{user: fmt.Sprint("ann", guests), command: command})
+		},
 	}
 	for name, ask := range people {
 		for _, command := range []string{

@@ -208,8 +208,7 @@ func TestPasteIsClosed(t *testing.T) {
 	r.must(err)
 	r.must(other.Start("tail"))
 	for range 20 {
-		s, err := conn.NewSession()
-		r.must(err)
+		s := r.session(conn)
 		in, err := s.StdinPipe()
 		r.must(err)
 		r.must(s.Start("paste carol"))
