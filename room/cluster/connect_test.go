@@ -138,6 +138,22 @@ func found(t *testing.T, s *server, first uint64) {
 	}
 }
 
+// TestFoundUnderServers: what servers follow is not replaced, even if nothing was said yet.
+func TestFoundUnderServers(t *testing.T) {
+	t.Parallel()
+	a := join(t, "a", engine(t).URLs()...)
+	c, err := Dial(t.Context(), a.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Found(t.Context(), "mark", 42); !errors.Is(err, ErrFounded) || !strings.Contains(err.Error(), "are running") {
+		t.Errorf("%v", err)
+	}
+	a.say("still here")
+	a.entries(1)
+}
+
 // TestImported: a stream can go on where a single server's numbers end.
 func TestImported(t *testing.T) {
 	t.Parallel()

@@ -59,14 +59,21 @@ var ErrFounded = errors.New("the cluster has a history already")
 // founder is the key in the stream's metadata for the mark of the data folder that founded it.
 const founder = "whoelse_founded_by"
 
-// CheckFound fails with [ErrFounded] if the cluster has events, and not from the data folder with this mark.
+// CheckFound fails with [ErrFounded] if the cluster has events, and not from the data folder with this mark, or if
+// servers follow it.
 func (c *Cluster) CheckFound(ctx context.Context, mark string) error {
 	if c.stream == nil {
 		return nil
 	}
 	info, err := c.stream.Info(ctx)
-	if err != nil || info.Config.Metadata[founder] == mark || info.State.LastSeq == 0 {
+	switch {
+	case err != nil || info.Config.Metadata[founder] == mark:
 		return err
+	case info.State.LastSeq == 0 && info.State.Consumers > 0:
+		return fmt.Errorf("%w: servers of the cluster %s are running, or were within the last minute; stop them, and start them after the import",
+			ErrFounded, c.opts.Name)
+	case info.State.LastSeq == 0:
+		return nil
 	}
 	return fmt.Errorf("%w: the stream %s has events up to %d; to start a new server of it, use an empty data folder, "+
 		"or use another --cluster-name", ErrFounded, c.streamName(), info.State.LastSeq)
