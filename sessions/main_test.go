@@ -22,9 +22,11 @@ func onlyFull(t *testing.T) {
 // TestMain lets the transcripts be played side by side on few cores too: they wait
 // most of the time.
 func TestMain(m *testing.M) {
-	if !full {
-		flag.Set("rapid.checks", "5") // unless another number is asked for
+	checks := "5"
+	if full {
+		checks = "20"
 	}
+	flag.Set("rapid.checks", checks) // unless another number is asked for
 	flag.Parse()
 	flag.Set("test.parallel", "16")
 	goleak.VerifyTestMain(m)
