@@ -129,9 +129,11 @@ func TestRoomsWithoutEnd(t *testing.T) {
 		for i, c := range all {
 			busy.Go(func() {
 				for n := range room.MaxMade {
-					c.types(fmt.Sprintf("/join #made-%d-%d\n/room private\n", i, n))
+					name := fmt.Sprintf("#made-%d-%d", i, n)
+					c.types("/join " + name + "\n/room " + name + " private\n")
 				}
-				c.types("/room invite bob\n/leave\n") // which closes the last one
+				last := fmt.Sprintf("#made-%d-%d", i, room.MaxMade-1)           // or this one could not be made
+				c.types("/room " + last + " invite bob\n/leave " + last + "\n") // which closes it
 				for n := range 20 {
 					c.types(fmt.Sprintf("/join #more-%d-%d\n/join #made-0-1\n/join #mad3-0-1\n", i, n))
 				}
@@ -140,7 +142,10 @@ func TestRoomsWithoutEnd(t *testing.T) {
 		}
 		busy.Wait()
 		for i, c := range all {
-			c.sees("made public 5 rooms today", fmt.Sprintf("mallory%d: over", i))
+			c.sees(fmt.Sprintf("mallory%d: over", i))
+			if n := strings.Count(c.received(), "you made #"); n > room.MaxMade {
+				t.Errorf("mallory%d has made %d rooms", i, n)
+			}
 		}
 		entries, err := os.ReadDir(filepath.Join(r.dir, "rooms"))
 		r.must(err)
