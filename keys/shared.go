@@ -50,6 +50,10 @@ func sharedLines(file []byte) iter.Seq2[string, []byte] {
 			if t := bytes.TrimPrefix(withoutEnd(whole), bom); hasEntry(t) && len(t) <= lineMax {
 				text = strings.ToValidUTF8(string(t), "\ufffd")
 			}
+			// One that would be read otherwise than it is written would be an edit again and again.
+			if len(text) > lineMax || strings.HasPrefix(text, string(bom)) || strings.HasSuffix(text, "\r") {
+				text = ""
+			}
 			if !yield(text, whole) {
 				return
 			}

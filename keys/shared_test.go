@@ -539,3 +539,22 @@ func TestSharedOdd(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// TestSharedLinesStay: what is shared of a line is read again as it is written.
+func TestSharedLinesStay(t *testing.T) {
+	for _, line := range []string{
+		"ssh-ed25519 AAAA bob", "\ufeffssh-ed25519 AAAA bob", "\ufeff\ufeffssh-ed25519 AAAA bob", "ssh-ed25519 AAAA bob\r\r",
+		"ssh-ed25519 AAAA b\xffb", "ssh-ed25519 AAAA " + strings.Repeat("\xff", lineMax-20), "ssh-ed25519 AAAA bob \r",
+	} {
+		for text := range sharedLines([]byte(line + "\n")) {
+			if text == "" {
+				continue // this server's alone
+			}
+			for again := range sharedLines([]byte(text + "\n")) {
+				if again != text {
+					t.Errorf("%.40q is shared as %.40q, and read as %.40q", line, text, again)
+				}
+			}
+		}
+	}
+}
