@@ -54,12 +54,17 @@ func (c *Cluster) GetFile(ctx context.Context, name string) (io.ReadCloser, erro
 	return object, nil
 }
 
-// KeepFiles creates the store for files, if it is missing, and sets how long files are kept; 0 is for ever.
+// KeepFiles creates the store for files, if it is missing, and sets how long files are kept; 0 is for ever. It keeps
+// trying, as [Connect] does: engine nodes that have just started may not place it yet.
 func (c *Cluster) KeepFiles(ctx context.Context, keep time.Duration) error {
-	_, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
-		Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep,
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return c.again(ctx, "the engine can't keep files yet", func(ctx context.Context) (final bool, err error) {
+		_, err = c.bucket(ctx, jetstream.ObjectStoreConfig{
+			Bucket: c.opts.Name + "_FILES", Description: "whoelse: files that people send", TTL: keep,
+		})
+		return false, err
 	})
-	return err
 }
 
 // bucket creates an object store, or corrects its configuration.
