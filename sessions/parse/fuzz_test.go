@@ -41,7 +41,7 @@ func FuzzLine(f *testing.F) {
 }
 
 func FuzzCommand(f *testing.F) {
-	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "send --id 1 --wait 5s bob x", "say --json --id 2 -- --id", "say -- --id", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x", "inbox bob 3 --json", "say --json x --json", "ban bob 1h --json"} {
+	for _, s := range []string{"", "send bob it's", "@bob x", "who", "say x", "send --id 1 --wait 5s bob x", "say --json --id 2 -- --id", "say -- --id", "tail -n 3 --direct", "tail --mentions --since 1hm8p2kq4t0", "watch ~bob", "/history 3", " @bob,carol x", "inbox bob 3 --json", "say --json x --json", "ban bob 1h --json", "#ops x", "broadcast #ops x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -61,7 +61,7 @@ func FuzzCommand(f *testing.F) {
 func checkJSON(t *testing.T, line string, call parse.Call) {
 	t.Helper()
 	line = strings.TrimSpace(line)
-	if call.JSON || line[0] == '@' {
+	if call.JSON || line[0] == '@' || line[0] == '#' { // the text begins behind it
 		return
 	}
 	name := firstWord(line)
