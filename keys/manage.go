@@ -133,9 +133,9 @@ func renameLine(l *line, text []byte, to string) ([]byte, error) {
 	return nil, fmt.Errorf("line %d cannot be renamed by itself; edit it by hand", l.Line)
 }
 
-// expireMost bounds how many nicks Expire frees at once where servers share the file: their lines have to fit
-// into one proposal.
-const expireMost = 500
+// expireMost bounds how many nicks Expire frees at once where servers share the file: their lines, of up to 3 KB,
+// have to fit into one proposal.
+const expireMost = 25
 
 // Expire frees nicks that people claimed and then did not use: it takes the lines that
 // Claim wrote out of the file, and gives them. Nicks go if they were claimed before
@@ -145,7 +145,7 @@ const expireMost = 500
 //
 // A nick that has any other line stays, with one that was added, invited or edited: a
 // person decided on it. lastUsed gives when a key was used, by its fingerprint, zero where
-// that is not known. inUse is called with no lock held.
+// that is not known. inUse is called with no lock held. Where servers share the file some may be left for another call.
 func (r *Registry) Expire(
 	before time.Time, lastUsed func(fingerprint string) time.Time, inUse func(nick string) bool,
 ) ([]Entry, error) {

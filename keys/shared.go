@@ -94,7 +94,11 @@ func differenceOf(before, after []byte) (d delta) {
 // bounded cuts d to what fits into one proposal, and reports whether it did already.
 func (d delta) bounded() (part delta, whole bool) {
 	size := 0
-	fits := func(text string) bool { size += len(text) + 10; return size < atomicfile.MaxProposal }
+	fits := func(text string) bool {
+		inJSON, _ := json.Marshal(text) // some characters become six bytes
+		size += len(inJSON) + 10
+		return size < atomicfile.MaxProposal
+	}
 	for _, text := range d.Remove {
 		if fits(text) {
 			part.Remove = append(part.Remove, text)

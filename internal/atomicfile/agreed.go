@@ -8,8 +8,8 @@ import (
 )
 
 // MaxProposal bounds a change of a file that is proposed to the other servers of a cluster, in bytes.
-// Larger changes are proposed in parts, or refused: the cluster's messages have at most 1 MB.
-const MaxProposal = 512 << 10
+// Larger changes are proposed in parts, or refused: a line of the log has 128 KiB, and the change in base 64.
+const MaxProposal = 90 << 10
 
 // Agreed is the path of a copy of the file at path, which all servers of a cluster share, as they last agreed on
 // it. Where the file differs, it was edited here, and the others do not have the edit yet.

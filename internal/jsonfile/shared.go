@@ -228,17 +228,21 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 	}
 	var d delta[K, json.RawMessage]
 	size := 0
-	add := func(bytes int) bool { size += bytes + 10; return size < atomicfile.MaxProposal }
+	add := func(text json.RawMessage) bool {
+		inJSON, _ := json.Marshal(text) // some characters become six bytes
+		size += len(inJSON) + 10
+		return size < atomicfile.MaxProposal
+	}
 	for i, one := range after {
 		key := one.value.Key()
 		text, ok := old[key]
-		if i == last[key] && (!ok || !sameJSON(text, one.text)) && add(len(one.text)) {
+		if i == last[key] && (!ok || !sameJSON(text, one.text)) && add(one.text) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
 	for _, one := range before {
 		key := one.value.Key()
-		if _, kept := last[key]; !kept && add(len(one.text)) { // which has the key in it
+		if _, kept := last[key]; !kept && add(one.text) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}

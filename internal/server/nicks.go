@@ -84,24 +84,29 @@ const whomMost = 25
 // record. Like others that lost their keys they are nobody's until retireDeparted has looked
 // whether one came into use meanwhile.
 func (s *server) expire(unused time.Duration, inUse func(nick string) bool) error {
-	freed, err := s.registry.Expire(time.Now().Add(-unused), s.used.Last, inUse)
-	if err != nil {
-		return err
-	}
-	nicks := make([]string, len(freed))
-	for i, e := range freed {
-		nicks[i] = e.Nick
-	}
-	slices.Sort(nicks)
-	for whom := range slices.Chunk(slices.Compact(nicks), whomMost) {
-		err := s.audit.Append(audit.Entry{
-			Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
-		})
-		if err != nil {
+	before := time.Now().Add(-unused)
+	for {
+		freed, err := s.registry.Expire(before, s.used.Last, inUse)
+		if err != nil || len(freed) == 0 {
 			return err
 		}
+		nicks := make([]string, len(freed))
+		for i, e := range freed {
+			nicks[i] = e.Nick
+		}
+		slices.Sort(nicks)
+		for whom := range slices.Chunk(slices.Compact(nicks), whomMost) {
+			err := s.audit.Append(audit.Entry{
+				Who: "server", What: "expire", Whom: strings.Join(whom, ", "), Why: "claimed and not used for " + duration.Format(unused),
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if s.cluster == nil { // all that could be freed were
+			return nil
+		}
 	}
-	return nil
 }
 
 // retireAfter is how long a nick has to be without a key, and nobody online with it, until

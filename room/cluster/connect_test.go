@@ -147,6 +147,10 @@ func TestFoundUnderServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	eventually(t, "a follows the stream", func() bool {
+		info, err := c.stream.Info(t.Context())
+		return err == nil && info.State.Consumers > 0
+	})
 	if err := c.Found(t.Context(), "mark", 42); !errors.Is(err, ErrFounded) || !strings.Contains(err.Error(), "are running") {
 		t.Errorf("%v", err)
 	}

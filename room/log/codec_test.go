@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"whoelse/internal/atomicfile"
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
 )
@@ -168,4 +169,15 @@ func FuzzParseLine(f *testing.F) {
 			t.Fatalf("%v\n%s\n%s", err, b, c)
 		}
 	})
+}
+
+// TestLargestProposal: a line has room for the largest change of a file that is proposed.
+func TestLargestProposal(t *testing.T) {
+	e := &room.Event{
+		Message: room.Message{ID: "1", Time: time.Now(), Kind: room.KindState},
+		Doc:     "settings/" + strings.Repeat("x", 32), Data: make([]byte, atomicfile.MaxProposal),
+	}
+	if _, err := AppendLine(nil, maxSeq-1, e); err != nil {
+		t.Error(err)
+	}
 }
