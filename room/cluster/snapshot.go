@@ -29,7 +29,8 @@ type Snapshot struct {
 	Parts []string  `json:"parts"` // their objects, named by their content
 }
 
-// PutSnapshot stores content as the newest snapshot, and removes the previous one. If it was interrupted,
+// PutSnapshot stores content as the newest snapshot, and removes the previous one, so only one may be stored at a time
+// in the whole cluster. If it was interrupted,
 // call it again with the same content: stored parts are not sent again. step gets the number of bytes so far.
 func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(bytes int64)) error {
 	store, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
