@@ -498,16 +498,33 @@ func (s *Member) maySpeak(name string) error {
 		return err
 	}
 	_, may, err := s.inRoom(name, &set)
-	if err == nil && !may.Speak {
+	if err == nil && !may.Speak && may.Why != errRoomBusy {
 		err = may.Why
 	}
 	return err
 }
 
 // speakIn says text in a room that the person is in, with a retry key or "". If it returns an error, nothing
-// was said and told is not called.
+// was said and told is not called. It waits until nobody is making the room public, or closing it.
 func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Receipt)) error {
 	s.Active()
+	for {
+		err := s.speakNow(key, name, kind, text, told)
+		if err != errRoomBusy {
+			return err
+		}
+		s.room.settled()
+	}
+}
+
+// settled returns when the change is done that holds r.setting now, if any.
+func (r *Room) settled() {
+	r.setting.Lock()
+	defer r.setting.Unlock()
+}
+
+// speakNow is speakIn without waiting: errRoomBusy.
+func (s *Member) speakNow(key, name string, kind Kind, text string, told func(Receipt)) error {
 	r := s.room
 	var set Preferences
 	if name != Lobby {

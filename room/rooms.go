@@ -63,6 +63,8 @@ var (
 	ErrListFull    = errors.New("too many nicks in a list of the room")
 	ErrNotAllowed  = errors.New("not possible in this room")
 	ErrBackup      = errors.New("not during a backup") // of RoomOptions.Retiring: try again later
+
+	errRoomBusy = errors.New("nobody may speak in the room for the moment")
 )
 
 // AlikeError refuses a new room whose name reads like that of one which everyone may see.
@@ -103,7 +105,7 @@ func (i *RoomInfo) access(nick string) Access {
 
 func (i *RoomInfo) busy() error {
 	if i.silent {
-		return ErrNotAllowed
+		return errRoomBusy
 	}
 	return nil
 }

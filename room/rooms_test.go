@@ -613,6 +613,31 @@ func TestRoomsFail(t *testing.T) {
 	})
 }
 
+// What is said while a room becomes public, or is closed, waits until that is done.
+func TestSpeakingInARoomThatChanges(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		for _, p := range []*user{bob, carol} {
+			p.in(t, "ops")
+		}
+		said := make(chan error, 2)
+		meanwhile := func(f func() error) error {
+			is(t, "to speak", carol.maySpeak("ops"), nil)
+			is(t, "at once", carol.speakNow("", "ops", KindSay, "now", nil), errRoomBusy)
+			go func() { said <- carol.speakIn("", "ops", KindSay, "later", func(Receipt) {}) }()
+			return f()
+		}
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		h.options.Rooms.Retiring = meanwhile
+		is(t, "public", bob.SetPrivate("ops", false), nil)
+		is(t, "what carol said", <-said, nil)
+		synctest.Wait()
+		same(t, "bob sees", bob.screen.lines(), "#ops carol: later")
+		is(t, "close", h.CloseRoom("ops", "op"), nil)
+		is(t, "what carol said at last", <-said, ErrNoRoom)
+	})
+}
+
 func TestIdleRooms(t *testing.T) {
 	inHouse(t, func(h *house) {
 		bob, carol := h.join("bob"), h.join("carol")

@@ -199,10 +199,14 @@ func (c *canary) hears(n int) {
 func (c *canary) ends() {
 	c.t.Helper()
 	c.stop()
-	eventually(c.t, "the last of the canary's lines are missing", func() bool {
+	if !soon(func() bool {
 		sent, heard := c.counts()
 		return sent == heard
-	})
+	}) {
+		sent, heard := c.counts()
+		c.t.Errorf("%d of the canary's %d lines were heard; who speaks got at last %q, who listens %q",
+			heard, sent, tail(c.bob.received()), tail(c.carol.received()))
+	}
 	c.bob.follows(c.line, "who speaks")
 	c.bob.clean("bob")
 	c.carol.clean("carol")
@@ -215,6 +219,9 @@ func (c *canary) ends() {
 	c.t.Logf("%d lines of the canary; half took %v, 99 %% took %v, the slowest %v", len(c.took),
 		c.quantile(50), c.quantile(99), c.quantile(100))
 }
+
+// tail is the end of what a client received.
+func tail(s string) string { return s[max(0, len(s)-4000):] }
 
 // quantile is how long so many percent of the lines took at most, after ends.
 func (c *canary) quantile(percent int) time.Duration {
