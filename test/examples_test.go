@@ -2,9 +2,7 @@ package test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -17,8 +15,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/examples/client"
 )
@@ -76,24 +72,6 @@ func (s *server) again() *server {
 	}
 	next.data = s.data
 	return next
-}
-
-// goKey makes a key without OpenSSH, and returns its file.
-func goKey(t testing.TB) string {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := gossh.MarshalPrivateKey(key, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // talker is somebody in the room who speaks the protocol, in the test's own process.
@@ -206,9 +184,9 @@ func TestKilledBotMissesNothing(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := startServer(t, t.TempDir(), keepAll...)
-	key, file := goKey(t), filepath.Join(t.TempDir(), "archive.jsonl")
+	key, file := newKey(t), filepath.Join(t.TempDir(), "archive.jsonl")
 	s.joins("archive", key).leave() // a nick that can be written to
-	alice, bob := s.joins("alice", goKey(t)), s.joins("bob", goKey(t))
+	alice, bob := s.joins("alice", newKey(t)), s.joins("bob", newKey(t))
 
 	stop := make(chan struct{})
 	var talk sync.WaitGroup
@@ -282,6 +260,6 @@ func TestExamplesKnowTheServer(t *testing.T) {
 	t.Parallel()
 	s, other := startServer(t, t.TempDir()), startServer(t, t.TempDir())
 	file := filepath.Join(t.TempDir(), "archive.jsonl")
-	archive := other.beside(other.example("archive", goKey(t), s.at("archive"), file))
+	archive := other.beside(other.example("archive", newKey(t), s.at("archive"), file))
 	archive.logs(2, "the session ended: ssh: handshake failed: knownhosts: key is unknown")
 }

@@ -165,7 +165,7 @@ func TestExampleIRC(t *testing.T) {
 		if runtime.GOOS != "linux" { // only there, Go trusts the certificates of a variable
 			how = []string{"-plain", "-server", address}
 		}
-		bridge := s.example("irc", goKey(t), append(how, "-nick", ircNick, "-channel", "#room",
+		bridge := s.example("irc", newKey(t), append(how, "-nick", ircNick, "-channel", "#room",
 			"-place", filepath.Join(t.TempDir(), nick), s.at(nick))...)
 		bridge.Env = append(os.Environ(), "SSL_CERT_FILE="+cert)
 		return s.beside(bridge)

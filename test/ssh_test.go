@@ -2,6 +2,8 @@ package test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"io"
 	"os"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	gossh "golang.org/x/crypto/ssh"
 )
 
 // needClient finds an ssh client. Where the environment says that OpenSSH has to
@@ -41,11 +44,28 @@ func mustRun(t testing.TB, name string, args ...string) {
 	}
 }
 
-// newKey makes an OpenSSH key and returns its file.
+// newKey makes a key in OpenSSH's format, and returns its file; its public key lies beside it. ssh-keygen
+// takes a hundred times as long; it makes the keys and certificates of the tests that are about them.
 func newKey(t testing.TB) string {
 	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := gossh.MarshalPrivateKey(private, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorized, err := gossh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "key")
-	mustRun(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file)
+	line := append(bytes.TrimSuffix(gossh.MarshalAuthorizedKey(authorized), []byte("\n")), " test\n"...)
+	err = errors.Join(os.WriteFile(file, pem.EncodeToMemory(block), 0o600), os.WriteFile(file+".pub", line, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return file
 }
 

@@ -35,7 +35,7 @@ func TestExampleWebhook(t *testing.T) {
 	carol := plug(t, "carol", s.openSSH("carol", []string{carolKey}, []string{"-T"}))
 	carol.sees("you are carol")
 	address := freeAddress(t)
-	hook := s.example("webhook", goKey(t), "-listen", address, s.at("ci"))
+	hook := s.example("webhook", newKey(t), "-listen", address, s.at("ci"))
 	hook.Env = append(os.Environ(), "WEBHOOK_TOKEN="+token)
 	running := s.beside(hook)
 	carol.sees("ci joined")
