@@ -275,6 +275,7 @@ func TestShorteningFails(t *testing.T) {
 
 // TestShorteningUnderLoad has people write and read while histories are shortened.
 func TestShorteningUnderLoad(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{MaxBytes: 8000, RoomMaxBytes: 20_000, Owners: 3, SegmentBytes: 20_000})
 	const writers = 4

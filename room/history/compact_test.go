@@ -281,7 +281,7 @@ func TestShortenedByAge(t *testing.T) {
 		time.Sleep(90 * day)
 		synctest.Wait()
 		same(t, "much later", tail(t, s, "bob", 100), old[7:8])
-		for seed := range uint64(8) {
+		for seed := range few(8) {
 			cut := openIn(t, fs.Crash(rand.New(rand.NewPCG(seed, 0))), Options{})
 			same(t, "after a power cut, unread", unreadOf(t, cut, "bob"), old[7:8])
 			mustClose(t, cut)
@@ -389,7 +389,7 @@ func TestShortenedAgain(t *testing.T) {
 			fs := disktest.New()
 			fs.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == n, Part: true} })
 			unread, was := play(fs)
-			for seed := range uint64(6) {
+			for seed := range few(6) {
 				what := fmt.Sprintf("died at %d, cut %d", n, seed)
 				cut := fs.Killed()
 				if seed > 0 {

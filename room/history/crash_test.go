@@ -17,7 +17,7 @@ func TestEveryCrash(t *testing.T) {
 		for n := 1; n <= steps; n += stride(steps, 1) {
 			fs, l := dieAt(t, opts, n)
 			recheck(t, fmt.Sprint("killed at ", n), fs.Killed(), l)
-			for seed := range uint64(8) {
+			for seed := range few(8) {
 				rng := rand.New(rand.NewPCG(seed, uint64(n)))
 				recheck(t, fmt.Sprintf("power cut %d at %d", seed, n), fs.Crash(rng), l)
 			}

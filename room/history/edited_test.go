@@ -103,6 +103,7 @@ func wantUnread(t *testing.T, what string, fs *disktest.FS, was, may []string) {
 // TestEditedWhileStopped: lines that somebody swaps, moves a little, or deletes hide nothing else. That
 // is so across a state line, which lists what was unread before it.
 func TestEditedWhileStopped(t *testing.T) {
+	t.Parallel()
 	_, lines := long(t)
 	was := unreadIn(lines)
 	states := stateLines(lines)

@@ -188,7 +188,18 @@ func stride(steps, ways int) int {
 	if full && !raceDetector {
 		return 1
 	}
-	return max(1, steps*ways/25)
+	return max(1, steps*ways/10)
+}
+
+// byteStride is stride for every byte of a file in memory, each of which takes little time.
+func byteStride(size int) int { return stride(size/4, 1) }
+
+// few is n, or a third of it where stride thins out: for different things that a crash may leave.
+func few(n uint64) uint64 {
+	if full && !raceDetector {
+		return n
+	}
+	return max(2, n/3)
 }
 
 // oneFault plays the scenario with row faults from operation n on.
@@ -228,7 +239,7 @@ func oneFault(t *testing.T, opts Options, what string, n, row int, f disktest.Fa
 	}
 	fs.Fail(nil)
 	l.check(t, what+", running", s)
-	for range 3 {
+	for range few(3) {
 		recheck(t, what+", power cut", fs.Crash(rng), l)
 	}
 	recheck(t, what+", killed", fs.Killed(), l)

@@ -151,7 +151,7 @@ func TestFullIsDecidedOnce(t *testing.T) {
 				if opts.MaxBytes > 0 { // what was read may be gone
 					o.kept = nil
 				}
-				for seed := range uint64(5) {
+				for seed := range few(5) {
 					cut := fs.Killed()
 					if seed > 0 {
 						cut = fs.Crash(rand.New(rand.NewPCG(seed, uint64(n))))
@@ -190,7 +190,7 @@ func TestReceiptsOfOneEvent(t *testing.T) {
 			fs := disktest.New()
 			fs.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == n, Part: true} })
 			told := play(fs)
-			for seed := range uint64(6) {
+			for seed := range few(6) {
 				what := fmt.Sprintf("died at %d, cut %d", n, seed)
 				cut := fs.Killed()
 				if seed > 0 {

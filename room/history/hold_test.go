@@ -312,13 +312,14 @@ func renameIn(m *disktest.FS) error {
 // TestRenameDies ends the process before each operation in turn, cuts the power or not, and renames
 // again.
 func TestRenameDies(t *testing.T) {
+	t.Parallel()
 	for n := 1; ; n++ {
 		m, want := busy(t)
 		start := m.Steps()
 		m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == start+n, Part: true} })
 		err := renameIn(m)
 		wantMoved(t, fmt.Sprint("killed at ", n), m.Killed(), want)
-		for seed := range uint64(8) {
+		for seed := range few(8) {
 			wantMoved(t, fmt.Sprintf("power cut %d at %d", seed, n), m.Crash(rand.New(rand.NewPCG(seed, uint64(n)))), want)
 		}
 		if err == nil {
@@ -329,6 +330,7 @@ func TestRenameDies(t *testing.T) {
 
 // TestRenameFails has each operation fail in turn, and renames again.
 func TestRenameFails(t *testing.T) {
+	t.Parallel()
 	for n := 1; ; n++ {
 		m, want := busy(t)
 		start := m.Steps()

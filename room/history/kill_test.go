@@ -105,6 +105,7 @@ func talk(dir string) {
 // TestKilled kills a process that writes, reads, shortens histories and releases segments, again
 // and again. What it said was kept and not read is unread, and what it said was read is not.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	unread, mayBe := map[string]bool{}, map[string]bool{} // owner, id
 	lives := 3

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	patience = time.Second
 	debug.SetGCPercent(400)    // disks in memory make much garbage: a quarter of the time
 	if !full || raceDetector { // as with stride
-		if err := flag.Set("rapid.checks", "30"); err != nil {
+		if err := flag.Set("rapid.checks", "10"); err != nil {
 			panic(err)
 		}
 	}

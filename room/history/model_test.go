@@ -83,6 +83,7 @@ func anyMessage(t *rapid.T, n int) *room.Message {
 
 // TestModel plays anything against the model: appends, marks, restarts, kills.
 func TestModel(t *testing.T) {
+	t.Parallel() // but not its parts, which share generators
 	t.Run("whole", func(t *testing.T) {
 		playModel(t, Options{SegmentBytes: 4000, Owners: 2}, compare)
 	})

@@ -17,6 +17,7 @@ import (
 // TestPastInPieces: whoever reads a history one by one, while others write to it, read
 // what is in it and have it shortened, gets what was there when they began.
 func TestPastInPieces(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var failure any // must not pass from goroutine to goroutine as a panic
 		synctest.Test(t, func(t *testing.T) {

@@ -265,6 +265,7 @@ func hurt(t testing.TB) (m *disktest.FS, damaged [][]byte, all []string) {
 // TestRepairDies ends the process before each operation in turn, cuts the power or not, and
 // repairs again.
 func TestRepairDies(t *testing.T) {
+	t.Parallel()
 	n := 1
 	for ; ; n++ {
 		m, damaged, want := hurt(t)
@@ -272,7 +273,7 @@ func TestRepairDies(t *testing.T) {
 		m.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == start+n, Part: true} })
 		err := repair(t.Context(), m.Folder(), nil, Checking{})
 		wantRepaired(t, fmt.Sprint("killed at ", n), m.Killed(), damaged, want)
-		for seed := range uint64(8) {
+		for seed := range few(8) {
 			wantRepaired(t, fmt.Sprintf("power cut %d at %d", seed, n), m.Crash(rand.New(rand.NewPCG(seed, uint64(n)))), damaged, want)
 		}
 		if err == nil {
@@ -286,6 +287,7 @@ func TestRepairDies(t *testing.T) {
 
 // TestRepairFails has each operation fail in turn, and repairs again.
 func TestRepairFails(t *testing.T) {
+	t.Parallel()
 	for n := 1; ; n++ {
 		m, damaged, want := hurt(t)
 		start := m.Steps()

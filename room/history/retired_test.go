@@ -102,7 +102,7 @@ func TestRetireDies(t *testing.T) {
 				fs := disktest.New()
 				fs.Fail(func(step int, _ string) disktest.Fault { return disktest.Fault{Dead: step == n, Part: true} })
 				sent := play(fs)
-				for seed := range uint64(5) {
+				for seed := range few(5) {
 					rng := rand.New(rand.NewPCG(seed, uint64(n)))
 					cut := fs.Killed()
 					if seed > 0 {
