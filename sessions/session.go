@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -118,12 +117,16 @@ func (s *session) serve(read func() error) {
 		s.out.close(errLost)
 		s.member.Leave(room.Broke)
 	}()
-	var writing sync.WaitGroup
-	writing.Go(s.write)
+	exited := make(chan struct{})
+	s.out.start(func() {
+		if s.write() {
+			close(exited)
+		}
+	})
 	s.out.close(read())
 	<-s.out.done
 	s.member.Leave(s.leaving())
-	writing.Wait() // the library ends the channel with status 0 when the handler returns
+	<-exited // the library ends the channel with status 0 when the handler returns
 }
 
 // quiet reports whether a program asks that nobody be told when it comes and goes:
