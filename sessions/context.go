@@ -61,15 +61,20 @@ type session struct {
 
 func (s *session) style() render.Style { return *s.current.Load() }
 
-// write is the writing goroutine. It ends the channel after the last words, so
-// that a reader who still waits for input wakes up.
-func (s *session) write() {
+// write is the writing goroutine, which lives only while there is something to write. It reports
+// whether that was the end. With the last words it ends the channel, so that a reader who still
+// waits for input wakes up.
+func (s *session) write() (over bool) {
+	over = true // also after a panic
 	defer func() {
-		s.stop()
-		s.ch.Exit(s.tally.exit(s.out.why()))
+		if over {
+			s.stop()
+			s.ch.Exit(s.tally.exit(s.out.why()))
+		}
 	}()
 	defer s.manager.recoverPanic(s.ch)
-	s.out.run(s.lastWords)
+	over = s.out.flush(s.lastWords)
+	return over
 }
 
 // turnAway ends the channel of who has no session, in words, if they are taken.

@@ -3,8 +3,8 @@
 // shows what the room has to tell.
 //
 // A [Manager] serves all sessions; each session is a reading goroutine, which is the
-// one that [Manager.Handle] is called on, and a writing goroutine, which alone writes
-// to the person (see outbox).
+// one that [Manager.Handle] is called on, and, while there is something to write, a
+// writing goroutine, which alone writes to the person (see outbox).
 package sessions
 
 import (

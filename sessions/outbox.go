@@ -10,8 +10,8 @@ import (
 	"whoelse/room"
 )
 
-// outbox queues what one person is to be shown. It is bounded in bytes, and one goroutine
-// writes it out.
+// outbox queues what one person is to be shown. It is bounded in bytes, and one goroutine at a
+// time writes it out: flush, which a timer starts. An idle session has none.
 //
 //   - Put and tell MUST NOT block; overflow (see put) ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.
@@ -29,12 +29,18 @@ type outbox struct {
 	ch            client
 	compose       composer
 	flushInterval func() time.Duration // how far apart two writes are kept
-	wake          chan struct{}        // has one when there is something to write
-	pause         *time.Timer          // until the next write
-	done          chan struct{}        // closed when the writer has ended
+	done          chan struct{}        // closed when all was written
 
-	mu          sync.Mutex // owns the fields below
-	taken       *sync.Cond // signalled when the queue was taken, or something confirmed
+	// Owned by the writing goroutine: memory for the next round.
+	spare []item
+	buf   []byte
+
+	mu          sync.Mutex  // owns the fields below
+	writer      *time.Timer // starts the writing goroutine; nil before start
+	wanted      bool        // there is something to write
+	flushing    bool        // the writing goroutine runs
+	next        time.Time   // when it may run again, unless somebody is in a hurry
+	taken       *sync.Cond  // signalled when the queue was taken, or something confirmed
 	queue       []item
 	bytes       int         // in the queue
 	cause       error       // why nothing more is taken; nil while open
@@ -120,11 +126,19 @@ func parts(text string, shown func(bool)) (items []item) {
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{
 		ch: ch, compose: compose, flushInterval: flushInterval,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), pause: time.NewTimer(0),
+		done: make(chan struct{}),
 	}
 	o.taken = sync.NewCond(&o.mu)
 	o.late = time.AfterFunc(stallLimit, o.stalled)
 	return o
+}
+
+// start has what is queued written, now and from then on: write is called, on a goroutine of its
+// own, whenever there is something for it to flush.
+func (o *outbox) start(write func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writer = time.AfterFunc(0, write)
 }
 
 // Put implements room.Sink.
@@ -164,13 +178,14 @@ func (o *outbox) put(it item, wait bool) {
 	o.queue = append(o.queue, it)
 	o.bytes = bytes
 	if bytes > queueLimit/4 {
-		o.hurry()
+		o.next = time.Time{}
+		o.schedule()
 	}
 	if it.reader() != "" { // the next ones of the same reader make one line with it
 		time.AfterFunc(receiptsTogether, o.poke)
 		return
 	}
-	o.poke()
+	o.want()
 }
 
 // first queues text that has to be seen before anything that is queued already. It is
@@ -183,20 +198,40 @@ func (o *outbox) first(text string, shown func(bool)) {
 		o.bytes += it.size()
 	}
 	o.queue = append(items, o.queue...)
-	o.poke()
+	o.want()
 }
 
-// poke wakes the writer. It never blocks and may be called by anybody.
+// poke has the writer run. It does not wait and may be called by anybody.
 func (o *outbox) poke() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.want()
+}
+
+// want is poke, with mu held.
+func (o *outbox) want() {
+	if !o.wanted {
+		o.wanted = true
+		o.schedule()
 	}
 }
 
 // hurry has what is queued written at once: a person may wait for it before going on. It
-// never blocks and may be called by anybody.
-func (o *outbox) hurry() { o.pause.Reset(0) }
+// does not wait and may be called by anybody.
+func (o *outbox) hurry() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next = time.Time{}
+	o.schedule()
+}
+
+// schedule starts the writer as soon as it may run, if there is something to write. The end of a
+// run does it again. It runs with mu held.
+func (o *outbox) schedule() {
+	if o.wanted && !o.flushing && o.writer != nil {
+		o.writer.Reset(time.Until(o.next))
+	}
+}
 
 // close lets the writer write what is queued and then end, for cause. Only the
 // first call's cause counts. Unless the person wants it, all that is over in
@@ -211,7 +246,7 @@ func (o *outbox) shut(cause error) {
 	if o.cause == nil {
 		o.cause = cause
 		o.taken.Broadcast()
-		o.poke()
+		o.want()
 	}
 	if voluntary(cause) {
 		return
@@ -237,57 +272,78 @@ func (o *outbox) why() error {
 	return o.cause
 }
 
-// take empties the queue, into spare's memory if it fits.
-func (o *outbox) take(spare []item) (items []item, cause error) {
+// begin begins a run of the writer and takes what is queued. It reports false when there is
+// nothing to do or a run goes on: a timer that is set again may have fired already.
+func (o *outbox) begin() (items []item, cause error, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	items, o.queue = o.queue, spare[:0]
-	o.bytes = 0
-	o.taken.Broadcast()
-	return items, o.cause
+	if !o.wanted || o.flushing {
+		return nil, nil, false
+	}
+	o.wanted, o.flushing = false, true
+	o.next = time.Now().Add(o.flushInterval())
+	return o.take(o.spare), o.cause, true
 }
 
-// run is the writing goroutine. last returns what is said at the end, for a cause:
-// words among the rest, and errors for standard error.
-func (o *outbox) run(last func(cause error) (words, errors string)) {
-	var items []item // taken and not reported yet
-	defer close(o.done)
-	defer func() {
-		o.close(errLost) // unless there is a cause already
-		left, _ := o.take(nil)
-		o.report(append(items, left...), false)
-	}()
-	var spare []item
-	var buf []byte
-	for {
-		<-o.wake
-		<-o.pause.C
-		o.pause.Reset(o.flushInterval()) // before take: nothing taken later is to miss its hurry
-		taken, cause := o.take(spare)
-		items = taken
-		var words, errors string
-		if cause != nil {
-			if words, errors = last(cause); words != "" {
-				items = append(items, item{text: words})
-			}
-		}
-		for more := true; more; more = len(items) > 0 {
-			out, whole := o.compose(items, buf, cause != nil)
-			if o.write(o.ch, out) != nil {
-				return
-			}
-			o.report(items[:whole], true)
-			items, buf = items[whole:], reuse(out, 4<<10)
-		}
-		if cause != nil {
-			o.write(o.ch.Stderr(), []byte(errors)) // nobody is left to be told
-			if voluntary(cause) {
-				o.linger()
-			}
-			return
-		}
-		spare = reuse(taken, 64)
+// take empties the queue, into spare's memory. It runs with mu held.
+func (o *outbox) take(spare []item) []item {
+	items := o.queue
+	o.queue, o.bytes = spare[:0], 0
+	o.taken.Broadcast()
+	return items
+}
+
+// flush is one run of the writer: it writes what is queued, and reports whether that was the
+// last of it. last returns what is said at the end, for a cause: words among the rest, and
+// errors for standard error.
+func (o *outbox) flush(last func(cause error) (words, errors string)) (over bool) {
+	taken, cause, ok := o.begin()
+	if !ok {
+		return false
 	}
+	items := taken // not reported yet
+	over = true
+	defer func() { o.finish(items, over) }()
+	var words, errors string
+	if cause != nil {
+		if words, errors = last(cause); words != "" {
+			items = append(items, item{text: words})
+		}
+	}
+	for more := true; more; more = len(items) > 0 {
+		out, whole := o.compose(items, o.buf, cause != nil)
+		if o.write(o.ch, out) != nil {
+			return true
+		}
+		o.report(items[:whole], true)
+		items, o.buf = items[whole:], reuse(out, 4<<10)
+	}
+	if cause != nil {
+		o.write(o.ch.Stderr(), []byte(errors)) // nobody is left to be told
+		if voluntary(cause) {
+			o.linger()
+		}
+		return true
+	}
+	o.spare = reuse(taken, 64)
+	return false
+}
+
+// finish ends a run of the writer. After the last one, also one that panicked, nobody will be
+// shown what is left.
+func (o *outbox) finish(left []item, over bool) {
+	o.mu.Lock()
+	if !over {
+		o.flushing = false
+		o.schedule()
+		o.mu.Unlock()
+		return
+	}
+	o.shut(errLost) // unless there is a cause already
+	left = append(left, o.take(nil)...)
+	o.mu.Unlock()
+	o.report(left, false)
+	close(o.done)
 }
 
 // linger waits until the client has taken what was written, where that is so much that

@@ -13,26 +13,21 @@ import (
 	"whoelse/sessions/result"
 )
 
-// reader is somebody whose queue is emptied, but not written anywhere.
+// reader is somebody who takes all that is written.
 func reader(rate float64) *session {
 	ctx, stop := context.WithCancel(context.Background())
 	manager := New(Config{MessageRate: rate, BotRate: 2 * rate, Log: slog.New(slog.DiscardHandler)})
 	manager.rate.isBot = func(nick string) bool { return nick == "bot" }
 	a := &session{
-		ctx: ctx, manager: manager, out: newOutbox(nil, nil, nil),
+		ctx: ctx, manager: manager, out: newOutbox(newPeer(all, all), plain, manager.flushInterval),
 		member: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
 	a.current.Store(&render.Style{})
-	go func() {
-		defer stop()
-		defer close(a.out.done)
-		for {
-			<-a.out.wake
-			if _, cause := a.out.take(nil); cause != nil {
-				return
-			}
+	a.out.start(func() {
+		if a.out.flush(func(error) (string, string) { return "", "" }) {
+			stop()
 		}
-	}()
+	})
 	return a
 }
 

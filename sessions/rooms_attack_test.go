@@ -76,7 +76,7 @@ func TestRemovedAsksEverything(t *testing.T) {
 	dave.enters("/join #plans", "you are in #plans")
 	dave.enters("first words", "#plans dave: first words")
 	dave.end()
-	r.awaitVisits("dave", 1)
+	r.awaitVisits("dave", 0)
 	bob.enters("/room private", "#plans is private")
 	bob.enters("/room remove dave", "removed")
 	bob.enters("/topic a secret party", "is set")

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -93,22 +93,34 @@ func (s *session) run() {
 		})
 		return
 	}
+	if !s.enter() {
+		return
+	}
+	defer s.manager.colors.Leave(s.member.Nick())
+	s.serve(s.readAll)
+	s.log().Info("session ended", "cause", s.out.why())
+}
+
+// enter joins the room and queues the greeting. It reports false when nobody could come in; the
+// person has been told why then.
+func (s *session) enter() bool {
 	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if member == nil {
 		s.member = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
 		defer s.member.Leave(room.Quit)
 		s.out.close(err)
 		s.write()
-		return
+		return false
 	}
 	s.take(member)
 	s.manager.colors.Enter(member.Nick())
-	defer s.manager.colors.Leave(member.Nick())
-	log := s.manager.cfg.Log.With("nick", member.Nick(), "from", s.ch.From())
-	log.Info("session began", "terminal", s.term != nil)
+	s.log().Info("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
-	s.serve(s.readAll)
-	log.Info("session ended", "cause", s.out.why())
+	return true
+}
+
+func (s *session) log() *slog.Logger {
+	return s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
 }
 
 // serve reads while the writing goroutine writes, and leaves the room before it waits for
@@ -118,12 +130,16 @@ func (s *session) serve(read func() error) {
 		s.out.close(errLost)
 		s.member.Leave(room.Broke)
 	}()
-	var writing sync.WaitGroup
-	writing.Go(s.write)
+	exited := make(chan struct{})
+	s.out.start(func() {
+		if s.write() {
+			close(exited)
+		}
+	})
 	s.out.close(read())
 	<-s.out.done
 	s.member.Leave(s.leaving())
-	writing.Wait() // the library ends the channel with status 0 when the handler returns
+	<-exited // the library ends the channel with status 0 when the handler returns
 }
 
 // quiet reports whether a program asks that nobody be told when it comes and goes:
@@ -175,16 +191,10 @@ func (s *session) leaving() room.Cause {
 
 // readAll handles lines until the input or the session ends, and says why.
 func (s *session) readAll() error {
-	var err error
 	if s.term != nil {
-		err = s.readTerminal()
-	} else {
-		err = s.readPipe()
-		if !s.pending.wait(s.ctx, lastReceipts) {
-			s.show(unconfirmed(parse.Call{}))
-		}
+		return s.endedWith(s.readTerminal())
 	}
-	return s.endedWith(err)
+	return s.endedWith(s.readPipe())
 }
 
 // endedWith is why a session ends whose input ended with err.
@@ -201,30 +211,38 @@ func (s *session) endedWith(err error) error {
 	return errInputEnd
 }
 
+// readTerminal handles lines of a terminal. It waits for keys with little on the stack, so that
+// the stack of a person who types nothing can shrink.
 func (s *session) readTerminal() error {
 	for {
-		var call parse.Call
-		var bad error
-		line, err := s.term.ReadLine(func(l terminal.Line) (erase bool) {
-			if l.Over > 0 {
-				return true // it would fill the screen
-			}
-			call, bad = s.parse(l.Text)
-			return s.echoes(call, bad)
-		})
-		switch {
-		case errors.Is(err, terminal.ErrOverflow):
-			return errSlow
-		case err != nil:
-			return err
-		case line.Over > 0:
-			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: line.Over, Most: maxText})
-			continue
-		}
-		if err := s.handle(call, bad); err != nil {
+		s.term.Await()
+		if err := s.readTyped(); err != nil {
 			return err
 		}
 	}
+}
+
+// readTyped handles the next line of a terminal.
+func (s *session) readTyped() error {
+	var call parse.Call
+	var bad error
+	line, err := s.term.ReadLine(func(l terminal.Line) (erase bool) {
+		if l.Over > 0 {
+			return true // it would fill the screen
+		}
+		call, bad = s.parse(l.Text)
+		return s.echoes(call, bad)
+	})
+	switch {
+	case errors.Is(err, terminal.ErrOverflow):
+		return errSlow
+	case err != nil:
+		return err
+	case line.Over > 0:
+		s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: line.Over, Most: maxText})
+		return nil
+	}
+	return s.handle(call, bad)
 }
 
 // echoes decides whether a typed row is replaced by the line that the room makes of
@@ -245,6 +263,14 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 // readPipe handles lines of plain input. What was typed is handled to its end,
 // also a last line without a newline, and receipts are waited for.
 func (s *session) readPipe() error {
+	err := s.readLines()
+	if !s.pending.wait(s.ctx, lastReceipts) {
+		s.show(unconfirmed(parse.Call{}))
+	}
+	return err
+}
+
+func (s *session) readLines() error {
 	lines := newLineReader(s.ch)
 	for {
 		line, size, err := lines.next()

@@ -58,7 +58,7 @@ type Line struct {
 
 // Terminal is one session's screen and line editor. Make it with New.
 //
-// ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
+// Await and ReadLine are for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
 	display        // locks by itself
@@ -73,6 +73,14 @@ func New(in io.Reader, cfg Config) *Terminal {
 	}}
 	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	return t
+}
+
+// Await shows the prompt and waits for the first key of the next line, without an editor, and
+// so with less memory than ReadLine, which would do the same.
+func (t *Terminal) Await() {
+	if t.in.at == t.in.have {
+		_ = t.in.fill() // ReadLine comes to the same error
+	}
 }
 
 // ReadLine shows the prompt and returns the next line that the person enters.
@@ -106,7 +114,7 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 			return Line{}, err
 		}
 		last := f.current
-		f.current = current{}
+		f.current, f.editor = current{}, nil
 		if last.interrupted {
 			continue
 		}
