@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,8 +25,11 @@ type chatroom struct {
 	local     map[string]*person // the people among them on this server; on a single server, the same map
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
-	visited   time.Time // when somebody was last in it, as far as that is known
-	left      []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
+	// speech is held for reading by those who speak in it, and for writing while nobody may: it is closed or
+	// made public. Taken after Room.setting, and before speaking and mu.
+	speech  sync.RWMutex
+	visited time.Time // when somebody was last in it, as far as that is known
+	left    []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
 
 	recent []line // of the lobby: at least the newest MissedLines, if there are so many, oldest first
 	tally         // of any other room

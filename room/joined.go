@@ -498,7 +498,7 @@ func (s *Member) maySpeak(name string) error {
 		return err
 	}
 	_, may, err := s.inRoom(name, &set)
-	if err == nil && !may.Speak && may.Why != errRoomBusy {
+	if err == nil && !may.Speak {
 		err = may.Why
 	}
 	return err
@@ -508,23 +508,6 @@ func (s *Member) maySpeak(name string) error {
 // was said and told is not called. It waits until nobody is making the room public, or closing it.
 func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Receipt)) error {
 	s.Active()
-	for {
-		err := s.speakNow(key, name, kind, text, told)
-		if err != errRoomBusy {
-			return err
-		}
-		s.room.settled()
-	}
-}
-
-// settled returns when the change is done that holds r.setting now, if any.
-func (r *Room) settled() {
-	r.setting.Lock()
-	defer r.setting.Unlock()
-}
-
-// speakNow is speakIn without waiting: errRoomBusy.
-func (s *Member) speakNow(key, name string, kind Kind, text string, told func(Receipt)) error {
 	r := s.room
 	var set Preferences
 	if name != Lobby {
@@ -533,13 +516,21 @@ func (s *Member) speakNow(key, name string, kind Kind, text string, told func(Re
 			return err
 		}
 	}
-	r.speaking.Lock() // nobody is muted or removed until the log has the line
-	defer r.speaking.Unlock()
-	_, may, err := s.inRoom(name, &set)
+	c, _, err := s.inRoom(name, &set)
 	if err != nil {
 		return err
 	}
-	if !may.Speak {
+	c.speech.RLock()
+	defer c.speech.RUnlock()
+	r.speaking.Lock() // nobody is muted or removed until the log has the line
+	defer r.speaking.Unlock()
+	now, may, err := s.inRoom(name, &set)
+	switch {
+	case err != nil:
+		return err
+	case now != c: // it was closed meanwhile, and this is another one
+		return ErrNoRoom
+	case !may.Speak:
 		return may.Why
 	}
 	e := &Event{Message: r.newMessage(kind, s.nick, nil, text)}

@@ -129,7 +129,6 @@ func (r *Room) installSaved(info RoomInfo, states int) {
 	r.mu.Lock()
 	if c := r.rooms[info.Name]; c != nil && r.states != states {
 		info = c.RoomInfo
-		info.silent = false
 	}
 	r.mu.Unlock()
 	r.install(info)
@@ -259,46 +258,37 @@ func (s *Member) setPrivate(name string, private bool) error {
 	return err
 }
 
-// publicAgain ends that a room is private. r.setting is held.
+// publicAgain ends that a room is private. Nobody speaks in it from before its history is set aside until
+// it is public. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
+	r.mu.Lock()
+	c := r.rooms[info.Name]
+	r.mu.Unlock()
+	if c == nil { // another server has closed it just now
+		return ErrNoRoom
+	}
+	c.speech.Lock()
+	defer c.speech.Unlock()
 	states := r.ownStates()
-	err := r.silently(info, by, func() error {
+	err := r.retireHistory(info.Name, by)
+	if err == nil {
 		info.Private, info.Members, info.Topic = false, nil, ""
-		err := r.options.Rooms.Store.Save(info)
-		if err == nil && r.peers != nil { // also lines that other servers appended before they knew
-			err = r.retireHistory(info.Name, by)
-		}
-		return err
-	})
+		err = r.options.Rooms.Store.Save(info)
+	}
+	if err == nil && r.peers != nil { // also lines that other servers appended before they knew
+		err = r.retireHistory(info.Name, by)
+	}
 	if err != nil {
 		return err
 	}
 	r.installSaved(info, states)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.rooms[info.Name]; c != nil {
-		c.left = nil
-		if r.peers == nil {
-			c.tally = tally{counting: true}
-		}
+	c.left = nil
+	if r.peers == nil {
+		c.tally = tally{counting: true}
 	}
 	return nil
-}
-
-// silently sets what was said in a room aside, and then calls f. Nobody speaks in it from before the one
-// until f returns; after an error, all is as before but for what was said. r.setting is held.
-func (r *Room) silently(info RoomInfo, by string, f func() error) error {
-	silent := info
-	silent.silent = true
-	r.install(silent)
-	err := r.retireHistory(info.Name, by)
-	if err == nil {
-		err = f()
-	}
-	if err != nil {
-		r.install(info)
-	}
-	return err
 }
 
 // CloseRoom ends a room for all, and sets it and what was said in it aside. It does not ask whether by may:
@@ -320,11 +310,16 @@ func (r *Room) closeRoom(name, by string) error {
 	if c == nil || r.infoOf(c).Unusable {
 		return ErrNoRoom
 	}
-	gone := r.infoOf(c)
-	err := r.silently(gone, by, func() error { return r.options.Rooms.Store.Close(name, time.Now()) })
+	c.speech.Lock()
+	defer c.speech.Unlock()
+	err := r.retireHistory(name, by)
+	if err == nil {
+		err = r.options.Rooms.Store.Close(name, time.Now())
+	}
 	if err != nil {
 		return err
 	}
+	gone := r.infoOf(c)
 	gone.Unusable = true
 	r.install(gone)
 	r.mu.Lock()

@@ -443,7 +443,6 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	case closed:
 		delete(r.rooms, info.Name)
 	}
-	info.silent = c.silent // until the change on this server is done
 	r.become(c, info)
 }
 
