@@ -172,20 +172,6 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 	return found
 }
 
-// Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
-// called once: with nil when everyone has been given the message, or with an error that
-// wraps ErrStorage if it is shown to nobody. stored must not block.
-func (s *Member) Say(kind Kind, text string, stored func(error)) {
-	told := func(got Receipt) {
-		if stored != nil {
-			stored(got.Err)
-		}
-	}
-	if err := s.speakIn("", Lobby, kind, text, told); err != nil {
-		told(Receipt{Err: err})
-	}
-}
-
 // Find gives the newest message that this person may see whose id ends in suffix: one
 // of the lobby's or, if there is none, one to or from this person, or among the newest of the
 // rooms that they are in. Errors are those of History.

@@ -91,6 +91,23 @@ func (h *house) tryJoin(nick string) (*user, error) {
 	return &user{member, s, welcome}, err
 }
 
+// Say says text in the lobby. stored, if not nil, is called once.
+func (s *Member) Say(kind Kind, text string, stored func(error)) {
+	told := func(got Receipt) {
+		if stored != nil {
+			stored(got.Err)
+		}
+	}
+	if err := s.Once("", Lobby, kind, nil, text, told); err != nil {
+		told(Receipt{Err: err})
+	}
+}
+
+// Send sends text to some nicks.
+func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
+	_ = s.Once("", "", KindSay, to, text, receipt) // without a key there is no error
+}
+
 // send sends text and returns where its receipts go.
 func (p *user) send(text string, to ...string) *receipts {
 	got := &receipts{}

@@ -6,8 +6,8 @@
 // A session gets a [Member] with [Room.Join] and speaks through it:
 //
 //	member, welcome, err := r.Join(room.Identity{Nick: "bob"}, sink)
-//	member.Say(room.KindSay, "hello", nil)
-//	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
+//	err = member.Once("", room.Lobby, room.KindSay, nil, "hello", func(r room.Receipt) { ... })
+//	err = member.Once("", "", room.KindDirect, []string{"carol"}, "hi", func(r room.Receipt) { ... })
 //	member.Leave(room.Quit)
 //
 // A program that follows the room without being in it has an [Observer], by [Member.Observe].
