@@ -388,23 +388,13 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 	r.mu.Lock()
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
-	err = s.setNow(func(p *Preferences) error {
+	return made, s.setNow(func(p *Preferences) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		rooms := slices.DeleteFunc(r.notGone(p, s.nick), func(j Joined) bool { return j.Room == name })
 		p.Rooms, p.KnowsRooms = append(rooms, Joined{Room: name, Read: mark}), true
 		return nil
 	})
-	if err != nil {
-		return made, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.people.here[s.nick]; p != nil && c.here[s.nick] == nil {
-		c.enter(p)
-		c.tell(&Change{Room: name, Joined: []string{s.nick}})
-	}
-	return made, nil
 }
 
 // notGone returns the rooms of nick's preferences, except rooms that are closed, or that nick may not
@@ -461,12 +451,6 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	if c.here[s.nick] != nil {
-		c.leave(s.nick, departure{at: time.Now()})
-		c.tell(&Change{Room: name, Left: []string{s.nick}})
-	}
-	r.mu.Unlock()
 	err = r.despiteOthers(func() error { return r.disown(c, s.nick) })
 	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
@@ -583,19 +567,10 @@ func (s *Member) setJoined(name string, f func(*Joined)) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := s.inRoom(name, &set)
-	if err != nil {
+	if _, _, err := s.inRoom(name, &set); err != nil {
 		return err
 	}
-	if err := s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil }); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := c.here[s.nick]; p != nil {
-		c.enter(p)
-	}
-	return nil
+	return s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil })
 }
 
 // In returns who is in a room that the person may read, and online, by nick.
