@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
+	"time"
 )
 
 // Page is a part of a history, oldest message first. A history is handed out page
@@ -79,6 +81,26 @@ func paged(messages iter.Seq2[*Message, error]) iter.Seq2[Page, error] {
 		}
 		yield(page, nil)
 	}
+}
+
+// olderInARow is how many consecutive messages from before the time asked for end Since: the clock may have
+// been set back in between.
+const olderInARow = 100
+
+// Since returns owner's messages with a Time of t or later, oldest first. Errors wrap [ErrStorage].
+func Since(from Histories, owner string, t time.Time) ([]*Message, error) {
+	older := 0
+	return Collect(without(errEnough, from.Tail(owner, math.MaxInt, func(m *Message) (bool, error) {
+		switch {
+		case !m.Time.Before(t):
+			older = 0
+			return true, nil
+		case older == olderInARow:
+			return false, errEnough
+		}
+		older++
+		return false, nil
+	})))
 }
 
 // Collect returns all of messages, and the error that ends them.

@@ -163,13 +163,6 @@ func (a *unreadable) Tail(owner string, n int, keep func(*Message) (bool, error)
 	return a.fakeStore.Tail(owner, n, keep)
 }
 
-func (a *unreadable) Since(owner string, t time.Time) ([]*Message, error) {
-	if owner == a.owner {
-		return nil, ErrStorage
-	}
-	return a.fakeStore.Since(owner, t)
-}
-
 func (a *unreadable) Waiting(owner string) (int, error) {
 	if owner == a.owner {
 		return 0, ErrStorage
