@@ -44,10 +44,9 @@ type person struct {
 	sessions []*Member
 	last     *Message // the last direct message, for replies
 
-	broken    *time.Timer     // runs while there is no session
-	graceEnds time.Time       // when it fires
-	brokeAt   uint64          // Room.applied when it was started
-	missed    map[string]bool // ids of what came directly since, a page at most
+	broken    *time.Timer // runs while there is no session
+	graceEnds time.Time   // when it fires
+	lastShown string      // the ID of the last message when it was started
 
 	firstID string    // the person's messages here have greater IDs
 	renewed time.Time // when the presence history last had this person as online

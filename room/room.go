@@ -103,8 +103,7 @@ type Room struct {
 	people     people
 	rooms      map[string]*chatroom // by name
 	attendance attendance
-	applied    uint64 // the number of the last event
-	lastID     string // its ID; at the start, the greatest of all
+	lastID     string // of the last event; at the start, the greatest of all
 	// lastMessage is the ID of the last message; at the start, of the last event.
 	lastMessage string
 	// pending has, by the ID that it was appended with, the callback of each event on its way
@@ -280,7 +279,7 @@ func (r *Room) apply(e Entry) {
 		defer r.loading.Unlock()
 	}
 	r.mu.Lock()
-	r.applied, r.lastID = e.Seq, e.ID
+	r.lastID = e.ID
 	tag := e.ID
 	if r.peers != nil {
 		tag = e.ownTag(r.node)
@@ -297,7 +296,7 @@ func (r *Room) apply(e Entry) {
 		}
 		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
-			c.publish(line{&e.Message, e.Seq}, mentioned)
+			c.publish(&e.Message, mentioned)
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID

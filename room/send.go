@@ -215,9 +215,6 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	case p == nil:
 		return Receipt{To: nick, Outcome: KeptOffline}, false
 	case p.local && len(p.sessions) == 0:
-		if !isReceipt && len(p.missed) < pageMessages {
-			p.missed[u.Message.ID] = true
-		}
 		return Receipt{To: nick, Outcome: KeptBroken}, false
 	case p.Absence.Away() && !isGuest(nick) && !isReceipt:
 		return Receipt{To: nick, Outcome: KeptAway, Reason: p.Absence.Reason}, false
