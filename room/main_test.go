@@ -40,12 +40,18 @@ func inHouse(t *testing.T, test func(h *house), records ...record) {
 	})
 }
 
+func roomsIn(files Rooms) RoomOptions {
+	return RoomOptions{
+		Store: files, Idle: 90 * day, Skeleton: strings.NewReplacer("0", "o").Replace,
+		Retiring: func(retire func() error) error { return retire() },
+	}
+}
+
 func build(t testing.TB, settings *fakeSettings, files *fakeRooms, records []record) *house {
 	t.Helper()
 	h := &house{t: t, store: newStore(t, records...), settings: settings, files: files}
 	var err error
-	options := Options{Rooms: RoomOptions{Store: files, Idle: 90 * day, Skeleton: strings.NewReplacer("0", "o").Replace}}
-	if h.Room, err = New(h.store, h.store, held, settings, options); err != nil {
+	if h.Room, err = New(h.store, h.store, held, settings, Options{Rooms: roomsIn(files)}); err != nil {
 		t.Fatal(err)
 	}
 	h.store.follow(h.Room.Apply)

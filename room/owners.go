@@ -10,29 +10,18 @@ import (
 
 // RoomOptions are the settings of rooms beside the lobby.
 type RoomOptions struct {
-	Store Rooms // nil: there are none, and none can be made
+	Store Rooms
 	// Idle is after how long without anybody in it a room is closed; 0: never.
 	Idle time.Duration
-	// Skeleton maps names that read the same to the same string; nil: each to itself.
+	// Skeleton maps names that read the same to the same string.
 	Skeleton func(name string) string
-	// Retiring calls a function that sets a history aside; during a backup it returns ErrBackup instead. nil: it is
-	// called at any time.
+	// Retiring calls a function that sets a history aside; during a backup it returns ErrBackup instead.
 	Retiring func(func() error) error
 }
 
 // openRooms loads the rooms.
 func (r *Room) openRooms() error {
-	o := &r.options.Rooms
-	if o.Skeleton == nil {
-		o.Skeleton = func(name string) string { return name }
-	}
-	if o.Retiring == nil {
-		o.Retiring = func(f func() error) error { return f() }
-	}
-	if o.Store == nil {
-		return nil
-	}
-	infos, err := o.Store.Load()
+	infos, err := r.options.Rooms.Store.Load()
 	for _, info := range infos {
 		r.ids.last = max(r.ids.last, decodeID(info.ID))
 		r.rooms[info.Name] = r.newChatroom(info)
@@ -47,7 +36,7 @@ const day = 24 * time.Hour
 
 // make makes the room called name. r.setting is held.
 func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
-	if !mayMake || isGuest(nick) || r.options.Rooms.Store == nil {
+	if !mayMake || isGuest(nick) {
 		return nil, ErrNoRoom
 	}
 	if r.made[nick] >= MaxMade { // also if there is such a room: see JoinRoom

@@ -488,9 +488,6 @@ func (r *Room) newestRooms() error {
 
 // rereadRooms updates the rooms from their files, since Apply may not have got the last changes yet.
 func (r *Room) rereadRooms() error {
-	if r.options.Rooms.Store == nil {
-		return nil
-	}
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	infos, err := r.options.Rooms.Store.Load()

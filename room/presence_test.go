@@ -142,7 +142,7 @@ func TestUnreadableHistories(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, owner := range []string{RoomHistory, PresenceHistory} {
 			store := newStore(t)
-			_, err := New(store, &unreadable{store, owner}, held, &fakeSettings{}, Options{})
+			_, err := New(store, &unreadable{store, owner}, held, &fakeSettings{}, Options{Rooms: roomsIn(&fakeRooms{})})
 			if !errors.Is(err, ErrStorage) {
 				t.Errorf("%s can't be read, but the error is %v", owner, err)
 			}

@@ -62,7 +62,7 @@ type Update struct {
 	Styles   atomic.Int32
 }
 
-// Options are the settings of a [Room]. The zero value sets no limits.
+// Options are the settings of a [Room]. Rooms is needed.
 type Options struct {
 	// InboxMax is how many unread direct and group messages one nick can have;
 	// what would be one more is refused. 0 is no limit.
