@@ -582,6 +582,9 @@ func (s *Member) In(name string) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
+	if name == Lobby {
+		return r.people.others(""), nil // which are sorted
+	}
 	all := make([]Presence, 0, len(c.here))
 	for _, p := range c.here {
 		all = append(all, p.presence())
@@ -594,9 +597,6 @@ func (s *Member) In(name string) ([]Presence, error) {
 // by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
 // left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
-	if name == Lobby {
-		return s.OnlineSince(t), nil
-	}
 	all, err := s.In(name)
 	if err != nil {
 		return nil, err
@@ -609,12 +609,24 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
-	for _, l := range slices.Backward(c.left) {
-		if !l.at.Before(t) && l.nick != s.nick {
-			all = append(all, Presence{Nick: l.nick, Bot: r.directory.Bot(l.nick), Active: l.at, Lost: l.lost})
+	var left []Presence
+	add := func(nick string, d departure) {
+		if !d.at.Before(t) && nick != s.nick {
+			left = append(left, Presence{Nick: nick, Bot: r.directory.Bot(nick), Active: d.at, Lost: d.lost})
 		}
 	}
-	return all, nil
+	for _, l := range c.left {
+		add(l.nick, l.departure)
+	}
+	if name == Lobby {
+		for nick, d := range r.people.seen {
+			add(nick, d)
+		}
+	}
+	slices.SortFunc(left, func(a, b Presence) int {
+		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
+	})
+	return append(all, left...), nil
 }
 
 // HistoryOf gives the newest n lines of a room that the person may read, oldest first. It ends where the person
@@ -630,13 +642,7 @@ func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Pa
 
 // tailOf is tail of a room's history, for nick.
 func (r *Room) tailOf(ctx context.Context, nick, name string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
-	return func(yield func(Page, error) bool) {
-		for page, err := range guarded(r.mayRead(nick, name), r.tail(ctx, "#"+name, n, keep)) {
-			if !yield(page, err) {
-				return
-			}
-		}
-	}
+	return guarded(r.mayRead(nick, name), r.tail(ctx, "#"+name, n, keep))
 }
 
 // mayRead returns a function that returns why nick may not read the room called name now, nil if it

@@ -97,6 +97,18 @@ func (h *house) tryJoin(nick string) (*user, error) {
 	return &user{member, s, welcome}, err
 }
 
+// Others returns who else is online, by nick.
+func (s *Member) Others() []Presence {
+	all, _ := s.In(Lobby)
+	return slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
+}
+
+// OnlineSince returns who else was online at any time since t.
+func (s *Member) OnlineSince(t time.Time) []Presence {
+	all, _ := s.InSince(Lobby, t)
+	return all
+}
+
 // Say says text in the lobby. stored, if not nil, is called once.
 func (s *Member) Say(kind Kind, text string, stored func(error)) {
 	told := func(got Receipt) {

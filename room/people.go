@@ -1,7 +1,6 @@
 package room
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -210,35 +209,11 @@ type Presence struct {
 	Lost     bool   // when not online: the connection was lost
 }
 
-// Others returns who else is online, by nick.
-func (s *Member) Others() []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	return s.room.people.others(s.nick)
-}
-
 // Everyone returns all who are online, by nick.
 func (r *Room) Everyone() []Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.people.others("")
-}
-
-// OnlineSince returns who else was online at any time since t: first who is online
-// now, by nick, then who left, newest first.
-func (s *Member) OnlineSince(t time.Time) []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	var left []Presence
-	for nick, d := range s.room.people.seen {
-		if !d.at.Before(t) && nick != s.nick {
-			left = append(left, Presence{Nick: nick, Bot: s.room.directory.Bot(nick), Active: d.at, Lost: d.lost})
-		}
-	}
-	slices.SortFunc(left, func(a, b Presence) int {
-		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
-	})
-	return append(s.room.people.others(s.nick), left...)
 }
 
 // NicksAround returns nicks that are online, in alphabetical order, for completion and
