@@ -34,52 +34,48 @@ func searchCost(m *Message) int { return len(m.Text) + 100 }
 // is one, comes with the last page and is [ErrSearchLimit], or wraps [ErrStorage].
 // Once ctx is over it is ctx's, soon: nothing is searched for a client that has gone.
 func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
-	return func(yield func(Page, error) bool) {
-		inVain := 0
-		messages := r.histories.Tail(owner, n, func(m *Message) (bool, error) {
-			if err := ctx.Err(); err != nil {
-				return false, err
-			}
-			if inVain >= searchMost {
-				return false, ErrSearchLimit
-			}
-			if keep(m) {
-				return true, nil
-			}
-			inVain += searchCost(m)
-			return false, nil
-		})
-		charged := 0
-		for page, err := range paged(messages) {
-			page.Searched += inVain - charged
-			charged = inVain
-			if !yield(page, err) {
-				return
-			}
+	inVain := 0
+	return paged(r.histories.Tail(owner, n, func(m *Message) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
 		}
-	}
+		if inVain >= searchMost {
+			return false, ErrSearchLimit
+		}
+		if keep(m) {
+			return true, nil
+		}
+		inVain += searchCost(m)
+		return false, nil
+	}), &inVain)
 }
 
-// paged makes pages of messages. The error, and the last page, may come with no messages.
-func paged(messages iter.Seq2[*Message, error]) iter.Seq2[Page, error] {
+// paged makes pages of messages. inVain grows as messages are passed over to find these. The error, and the last
+// page, may come with no messages.
+func paged(messages iter.Seq2[*Message, error], inVain *int) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		var page Page
-		size := 0
+		size, charged := 0, 0
+		give := func(err error) bool {
+			page.Searched += *inVain - charged
+			more := yield(page, err)
+			page, size, charged = Page{}, 0, *inVain
+			return more
+		}
 		for m, err := range messages {
 			if err != nil {
-				yield(page, err)
+				give(err)
 				return
 			}
 			page.Messages = append(page.Messages, m)
 			page.Searched += searchCost(m)
 			if size += len(m.Text); len(page.Messages) == pageMessages || size >= pageBytes {
-				if !yield(page, nil) {
+				if !give(nil) {
 					return
 				}
-				page, size = Page{}, 0
 			}
 		}
-		yield(page, nil)
+		give(nil)
 	}
 }
 
