@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -22,7 +21,6 @@ import (
 	"whoelse/internal/server"
 	keyscmd "whoelse/keys/command"
 	clustercmd "whoelse/room/cluster/command"
-	"whoelse/room/history"
 	historycmd "whoelse/room/history/command"
 )
 
@@ -67,8 +65,7 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate("whoelse {{.Version}}\n")
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	hold := func(dir string, log *slog.Logger) (keyscmd.Histories, error) { return history.Hold(dir, log) }
-	root.AddCommand(serve, keyscmd.New(hold, history.ErrInUse), keyscmd.NewHostKey(), &cobra.Command{
+	root.AddCommand(serve, keyscmd.New(), keyscmd.NewHostKey(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cli.Args(),
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "whoelse", version()) },
 	})

@@ -31,7 +31,7 @@ func BenchmarkPublish(b *testing.B) {
 	for _, size := range []struct{ rooms, each int }{{1, 300}, {1, 30}, {100, 30}} {
 		b.Run(fmt.Sprintf("%dx%d", size.rooms, size.each), func(b *testing.B) {
 			store := newStore(b)
-			r, err := New(noLog{}, store, everybody{}, &fakeSettings{of: map[string]Preferences{}}, Options{})
+			r, err := New(noLog{}, store, everybody{}, &fakeSettings{of: map[string]Preferences{}}, Options{Rooms: roomsIn(&fakeRooms{})})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func BenchmarkJoined(b *testing.B) {
 			const people = 3000
 			for b.Loop() {
 				store := newStore(b)
-				r, err := New(noLog{}, store, everybody{}, decoded(rooms), Options{})
+				r, err := New(noLog{}, store, everybody{}, decoded(rooms), Options{Rooms: roomsIn(&fakeRooms{})})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,11 +25,14 @@ type chatroom struct {
 	local     map[string]*person // the people among them on this server; on a single server, the same map
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
-	visited   time.Time // when somebody was last in it, as far as that is known
-	left      []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
+	// speech is held for reading by those who speak in it, and for writing while nobody may: it is closed or
+	// made public. Taken after Room.setting, and before speaking and mu.
+	speech  sync.RWMutex
+	visited time.Time // when somebody was last in it, as far as that is known
+	left    []parting // of any room but the lobby: the newest of this run, each nick once, oldest first
 
-	recent []line // of the lobby: at least the newest MissedLines, if there are so many, oldest first
-	tally         // of any other room
+	recent []*Message // of the lobby: at least the newest MissedLines, if there are so many, oldest first
+	tally             // of any other room
 }
 
 // parting records that a person left a room, or went offline in it.
@@ -49,12 +53,6 @@ func (r *Room) newChatroom(info RoomInfo) *chatroom {
 	return c
 }
 
-// line is something said in a room.
-type line struct {
-	*Message
-	seq uint64 // its place in the log; 0: before this server started
-}
-
 // openLobby returns the lobby with the end of its history, if that can be read.
 func (r *Room) openLobby() (*chatroom, error) {
 	c := r.newChatroom(RoomInfo{Name: Lobby})
@@ -62,31 +60,31 @@ func (r *Room) openLobby() (*chatroom, error) {
 		if err != nil {
 			return c, fmt.Errorf("reading the history of #%s: %w", Lobby, err)
 		}
-		c.recent = append(c.recent, line{m, 0})
+		c.recent = append(c.recent, m)
 	}
 	return c, nil
 }
 
-// publish shows l, which mentions some nicks, to everyone in it, and observing it, who does not block
+// publish shows m, which mentions some nicks, to everyone in it, and observing it, who does not block
 // its sender.
-func (c *chatroom) publish(l line, mentioned []string) {
+func (c *chatroom) publish(m *Message, mentioned []string) {
 	if c.Name == Lobby {
-		c.recent = append(c.recent, l)
+		c.recent = append(c.recent, m)
 	} else {
-		c.tally.add(l.Message, mentioned)
+		c.tally.add(m, mentioned)
 	}
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[l.From]; p.watched() && c.muted[l.From] { // a person who speaks has read the lines before
-		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, l.ID) }), p.local
+	if p := c.here[m.From]; p.watched() && c.muted[m.From] { // a person who speaks has read the lines before
+		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, m.ID) }), p.local
 	}
-	u := &Update{Message: l.Message}
+	u := &Update{Message: m}
 	for nick, p := range c.local {
-		if p.hides(l.Message) {
+		if p.hides(m) {
 			continue
 		}
-		quiet := c.muted[nick] && nick != l.From
+		quiet := c.muted[nick] && nick != m.From
 		for _, s := range p.sessions {
 			if !quiet || s.program { // which has asked for it
 				s.sink.Put(u, nil)
@@ -94,7 +92,7 @@ func (c *chatroom) publish(l line, mentioned []string) {
 		}
 	}
 	for o := range c.observers {
-		if !o.hides(l.Message) {
+		if !o.hides(m) {
 			o.sink.Put(u, nil)
 		}
 	}
@@ -152,34 +150,20 @@ func (c *chatroom) admit() {
 // recentFor returns the lines for p's new session: the last ones and all since p left, if that
 // is known; after a broken connection all since it broke.
 func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
-	for _, l := range slices.Backward(c.recent) {
-		old := len(found) >= RecentLines && (w.Left.IsZero() || l.ID <= w.last)
-		if w.Returned {
-			old = l.seq <= p.brokeAt
+	for _, m := range slices.Backward(c.recent) {
+		old := m.ID <= w.last
+		if !w.Returned {
+			old = len(found) >= RecentLines && (old || w.Left.IsZero())
 		}
 		if old || len(found) == MissedLines {
 			break
 		}
-		if !p.hides(l.Message) {
-			found = append(found, l.Message)
+		if !p.hides(m) {
+			found = append(found, m)
 		}
 	}
 	slices.Reverse(found)
 	return found
-}
-
-// Say says text to everyone, as kind KindSay, KindMe or KindNotice. stored, if not nil, is
-// called once: with nil when everyone has been given the message, or with an error that
-// wraps ErrStorage if it is shown to nobody. stored must not block.
-func (s *Member) Say(kind Kind, text string, stored func(error)) {
-	told := func(got Receipt) {
-		if stored != nil {
-			stored(got.Err)
-		}
-	}
-	if err := s.speakIn("", Lobby, kind, text, told); err != nil {
-		told(Receipt{Err: err})
-	}
 }
 
 // Find gives the newest message that this person may see whose id ends in suffix: one
@@ -261,9 +245,9 @@ func (s *Member) findRecent(is func(*Message) bool) *Message {
 	if p := r.people.here[s.nick]; p != nil && p.last != nil && is(p.last) {
 		return p.last
 	}
-	for _, l := range slices.Backward(r.rooms[Lobby].recent) {
-		if is(l.Message) {
-			return l.Message
+	for _, m := range slices.Backward(r.rooms[Lobby].recent) {
+		if is(m) {
+			return m
 		}
 	}
 	return nil

@@ -118,7 +118,7 @@ func (n *node) start(records []record, files map[string][]byte) {
 	n.store.receive = n.write
 	r, err := New(n, n.store, held, (*settingsOf)(n), Options{
 		Peers: (*peersOf)(n), Leads: func() bool { return n.leads },
-		Rooms: RoomOptions{Store: (*roomsOf)(n), Idle: 90 * day},
+		Rooms: roomsIn((*roomsOf)(n)),
 	})
 	if err != nil {
 		n.c.t.Fatal(err)

@@ -203,7 +203,7 @@ func (r *Room) wasWritten(nick string, messages []*Message) {
 // senders of unread messages that they will not be read; LeaveRooms is to be called before. It returns how many there were, once all
 // is applied: it must not be called on the log's goroutine. Errors wrap [ErrStorage].
 func (r *Room) Retire(nick string) (unread int, err error) {
-	for page, err := range paged(r.histories.Unread(nick)) {
+	for page, err := range paged(r.histories.Unread(nick), new(int)) {
 		unread += len(page.Messages)
 		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
 		if err == nil && len(receipts) > 0 {
@@ -220,7 +220,7 @@ func (r *Room) Retire(nick string) (unread int, err error) {
 // again for each page, since pages are taken slowly.
 func (r *Room) unread(nick string) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		for page, err := range paged(r.histories.Unread(nick)) {
+		for page, err := range paged(r.histories.Unread(nick), new(int)) {
 			still, stillErr := r.unreadAmong(nick, page.Messages, false)
 			page.Messages = still
 			if !yield(page, cmp.Or(err, stillErr)) || stillErr != nil {

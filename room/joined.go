@@ -388,23 +388,13 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 	r.mu.Lock()
 	mark := max(c.ID, r.lastMessage)
 	r.mu.Unlock()
-	err = s.setNow(func(p *Preferences) error {
+	return made, s.setNow(func(p *Preferences) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		rooms := slices.DeleteFunc(r.notGone(p, s.nick), func(j Joined) bool { return j.Room == name })
 		p.Rooms, p.KnowsRooms = append(rooms, Joined{Room: name, Read: mark}), true
 		return nil
 	})
-	if err != nil {
-		return made, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.people.here[s.nick]; p != nil && c.here[s.nick] == nil {
-		c.enter(p)
-		c.tell(&Change{Room: name, Joined: []string{s.nick}})
-	}
-	return made, nil
 }
 
 // notGone returns the rooms of nick's preferences, except rooms that are closed, or that nick may not
@@ -461,12 +451,6 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	if c.here[s.nick] != nil {
-		c.leave(s.nick, departure{at: time.Now()})
-		c.tell(&Change{Room: name, Left: []string{s.nick}})
-	}
-	r.mu.Unlock()
 	err = r.despiteOthers(func() error { return r.disown(c, s.nick) })
 	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
@@ -498,7 +482,7 @@ func (s *Member) maySpeak(name string) error {
 		return err
 	}
 	_, may, err := s.inRoom(name, &set)
-	if err == nil && !may.Speak && may.Why != errRoomBusy {
+	if err == nil && !may.Speak {
 		err = may.Why
 	}
 	return err
@@ -508,23 +492,6 @@ func (s *Member) maySpeak(name string) error {
 // was said and told is not called. It waits until nobody is making the room public, or closing it.
 func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Receipt)) error {
 	s.Active()
-	for {
-		err := s.speakNow(key, name, kind, text, told)
-		if err != errRoomBusy {
-			return err
-		}
-		s.room.settled()
-	}
-}
-
-// settled returns when the change is done that holds r.setting now, if any.
-func (r *Room) settled() {
-	r.setting.Lock()
-	defer r.setting.Unlock()
-}
-
-// speakNow is speakIn without waiting: errRoomBusy.
-func (s *Member) speakNow(key, name string, kind Kind, text string, told func(Receipt)) error {
 	r := s.room
 	var set Preferences
 	if name != Lobby {
@@ -533,13 +500,21 @@ func (s *Member) speakNow(key, name string, kind Kind, text string, told func(Re
 			return err
 		}
 	}
-	r.speaking.Lock() // nobody is muted or removed until the log has the line
-	defer r.speaking.Unlock()
-	_, may, err := s.inRoom(name, &set)
+	c, _, err := s.inRoom(name, &set)
 	if err != nil {
 		return err
 	}
-	if !may.Speak {
+	c.speech.RLock()
+	defer c.speech.RUnlock()
+	r.speaking.Lock() // nobody is muted or removed until the log has the line
+	defer r.speaking.Unlock()
+	now, may, err := s.inRoom(name, &set)
+	switch {
+	case err != nil:
+		return err
+	case now != c: // it was closed meanwhile, and this is another one
+		return ErrNoRoom
+	case !may.Speak:
 		return may.Why
 	}
 	e := &Event{Message: r.newMessage(kind, s.nick, nil, text)}
@@ -592,19 +567,10 @@ func (s *Member) setJoined(name string, f func(*Joined)) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := s.inRoom(name, &set)
-	if err != nil {
+	if _, _, err := s.inRoom(name, &set); err != nil {
 		return err
 	}
-	if err := s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil }); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := c.here[s.nick]; p != nil {
-		c.enter(p)
-	}
-	return nil
+	return s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil })
 }
 
 // In returns who is in a room that the person may read, and online, by nick.
@@ -615,6 +581,9 @@ func (s *Member) In(name string) ([]Presence, error) {
 	c, may := r.lookup(name, s.nick)
 	if !may.Read {
 		return nil, may.Why
+	}
+	if name == Lobby {
+		return r.people.others(""), nil // which are sorted
 	}
 	all := make([]Presence, 0, len(c.here))
 	for _, p := range c.here {
@@ -628,9 +597,6 @@ func (s *Member) In(name string) ([]Presence, error) {
 // by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
 // left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
-	if name == Lobby {
-		return s.OnlineSince(t), nil
-	}
 	all, err := s.In(name)
 	if err != nil {
 		return nil, err
@@ -643,12 +609,24 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
-	for _, l := range slices.Backward(c.left) {
-		if !l.at.Before(t) && l.nick != s.nick {
-			all = append(all, Presence{Nick: l.nick, Bot: r.directory.Bot(l.nick), Active: l.at, Lost: l.lost})
+	var left []Presence
+	add := func(nick string, d departure) {
+		if !d.at.Before(t) && nick != s.nick {
+			left = append(left, Presence{Nick: nick, Bot: r.directory.Bot(nick), Active: d.at, Lost: d.lost})
 		}
 	}
-	return all, nil
+	for _, l := range c.left {
+		add(l.nick, l.departure)
+	}
+	if name == Lobby {
+		for nick, d := range r.people.seen {
+			add(nick, d)
+		}
+	}
+	slices.SortFunc(left, func(a, b Presence) int {
+		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
+	})
+	return append(all, left...), nil
 }
 
 // HistoryOf gives the newest n lines of a room that the person may read, oldest first. It ends where the person
@@ -664,13 +642,7 @@ func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Pa
 
 // tailOf is tail of a room's history, for nick.
 func (r *Room) tailOf(ctx context.Context, nick, name string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
-	return func(yield func(Page, error) bool) {
-		for page, err := range guarded(r.mayRead(nick, name), r.tail(ctx, "#"+name, n, keep)) {
-			if !yield(page, err) {
-				return
-			}
-		}
-	}
+	return guarded(r.mayRead(nick, name), r.tail(ctx, "#"+name, n, keep))
 }
 
 // mayRead returns a function that returns why nick may not read the room called name now, nil if it

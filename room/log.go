@@ -3,7 +3,6 @@ package room
 import (
 	"errors"
 	"iter"
-	"time"
 )
 
 // Event is one fact in the one order of everything that happens: something was said or
@@ -107,10 +106,6 @@ type Histories interface {
 	// give there are, without reading them: it answers from memory as a rule. An error
 	// also says that nothing may be sent to or by nick, whose history can't be used.
 	Waiting(nick string) (int, error)
-
-	// Since returns owner's messages with a Time of t or later, oldest first,
-	// reading from the end until one is older.
-	Since(owner string, t time.Time) ([]*Message, error)
 
 	// LastID returns the greatest id of all events applied so far, "" when there were none,
 	// so that ids never repeat over restarts, even when the clock jumped back.

@@ -40,12 +40,18 @@ func inHouse(t *testing.T, test func(h *house), records ...record) {
 	})
 }
 
+func roomsIn(files Rooms) RoomOptions {
+	return RoomOptions{
+		Store: files, Idle: 90 * day, Skeleton: strings.NewReplacer("0", "o").Replace,
+		Retiring: func(retire func() error) error { return retire() },
+	}
+}
+
 func build(t testing.TB, settings *fakeSettings, files *fakeRooms, records []record) *house {
 	t.Helper()
 	h := &house{t: t, store: newStore(t, records...), settings: settings, files: files}
 	var err error
-	options := Options{Rooms: RoomOptions{Store: files, Idle: 90 * day, Skeleton: strings.NewReplacer("0", "o").Replace}}
-	if h.Room, err = New(h.store, h.store, held, settings, options); err != nil {
+	if h.Room, err = New(h.store, h.store, held, settings, Options{Rooms: roomsIn(files)}); err != nil {
 		t.Fatal(err)
 	}
 	h.store.follow(h.Room.Apply)
@@ -89,6 +95,35 @@ func (h *house) tryJoin(nick string) (*user, error) {
 	member, welcome, err := h.Join(Identity{Nick: nick}, s)
 	synctest.Wait()
 	return &user{member, s, welcome}, err
+}
+
+// Others returns who else is online, by nick.
+func (s *Member) Others() []Presence {
+	all, _ := s.In(Lobby)
+	return slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
+}
+
+// OnlineSince returns who else was online at any time since t.
+func (s *Member) OnlineSince(t time.Time) []Presence {
+	all, _ := s.InSince(Lobby, t)
+	return all
+}
+
+// Say says text in the lobby. stored, if not nil, is called once.
+func (s *Member) Say(kind Kind, text string, stored func(error)) {
+	told := func(got Receipt) {
+		if stored != nil {
+			stored(got.Err)
+		}
+	}
+	if err := s.Once("", Lobby, kind, nil, text, told); err != nil {
+		told(Receipt{Err: err})
+	}
+}
+
+// Send sends text to some nicks.
+func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
+	_ = s.Once("", "", KindSay, to, text, receipt) // without a key there is no error
 }
 
 // send sends text and returns where its receipts go.

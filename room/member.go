@@ -97,8 +97,7 @@ type Welcome struct {
 	Rooms  []RoomSummary // the person's rooms beside the lobby, with their unread lines
 	InThem []*Message    // after a lost connection, the newest lines of these, oldest first in each: see readMissed
 
-	last   string          // messages with a greater ID were not shown before Left
-	missed map[string]bool // ids of what may go to Missed
+	last string // messages with a greater ID were not shown before Left, or the break
 }
 
 // Join makes a session take part. Updates go to sink from now on. A guest's name
@@ -176,7 +175,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		}
 	case len(p.sessions) == 0:
 		p.broken.Stop()
-		welcome.Returned, welcome.missed = true, p.missed
+		welcome.Returned, welcome.last = true, p.lastShown
 	}
 	if !who.Quiet && !p.told {
 		before := p.announced()
@@ -210,7 +209,7 @@ func (welcome *Welcome) addUnread(unread []*Message) {
 			if len(welcome.Receipts) < pageMessages {
 				welcome.Receipts = append(welcome.Receipts, m)
 			}
-		case welcome.missed[m.ID]:
+		case welcome.Returned && m.ID > welcome.last && len(welcome.Missed) < pageMessages:
 			welcome.Missed = append(welcome.Missed, m)
 		default:
 			welcome.Unread.add(m)
@@ -290,7 +289,7 @@ func (s *Member) Leave(cause Cause) {
 	case cause == Quit || s.Guest() || r.closed:
 		r.depart(p, cause)
 	default:
-		p.brokeAt, p.missed = r.applied, map[string]bool{}
+		p.lastShown = r.lastMessage
 		p.graceEnds = time.Now().Add(graceAfterBreak)
 		p.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(p) })
 		r.rosterChanged()

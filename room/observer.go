@@ -244,14 +244,7 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 				yield(nil, ErrSearchLimit)
 			}
 		}
-		charged := 0
-		for page, err := range paged(given) {
-			page.Searched += inVain - charged
-			charged = inVain
-			if !yield(page, err) {
-				return
-			}
-		}
+		paged(given, &inVain)(yield)
 	}
 }
 

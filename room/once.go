@@ -27,7 +27,10 @@ var (
 	ErrKeysGuest = errors.New("guests can't use retry keys")
 )
 
-// Once says text in the room called in or, if to is not empty, is Send. A retry key makes it safe to try again: within a day,
+// Once says text in the room called in or, if to is not empty, sends it to people, one message with one id for
+// all of them. It calls told once when everyone in the room has been given the message; or once for each
+// recipient, within about confirmWithin of the message being on disk. told is called from any
+// goroutine and must not block. Nicks are canonical; a repeated one counts once. A retry key makes it safe to try again: within a day,
 // calls with the same key, message and recipients store and show the message once. Each is answered
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories

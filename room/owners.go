@@ -10,29 +10,18 @@ import (
 
 // RoomOptions are the settings of rooms beside the lobby.
 type RoomOptions struct {
-	Store Rooms // nil: there are none, and none can be made
+	Store Rooms
 	// Idle is after how long without anybody in it a room is closed; 0: never.
 	Idle time.Duration
-	// Skeleton maps names that read the same to the same string; nil: each to itself.
+	// Skeleton maps names that read the same to the same string.
 	Skeleton func(name string) string
-	// Retiring calls a function that sets a history aside; during a backup it returns ErrBackup instead. nil: it is
-	// called at any time.
+	// Retiring calls a function that sets a history aside; during a backup it returns ErrBackup instead.
 	Retiring func(func() error) error
 }
 
 // openRooms loads the rooms.
 func (r *Room) openRooms() error {
-	o := &r.options.Rooms
-	if o.Skeleton == nil {
-		o.Skeleton = func(name string) string { return name }
-	}
-	if o.Retiring == nil {
-		o.Retiring = func(f func() error) error { return f() }
-	}
-	if o.Store == nil {
-		return nil
-	}
-	infos, err := o.Store.Load()
+	infos, err := r.options.Rooms.Store.Load()
 	for _, info := range infos {
 		r.ids.last = max(r.ids.last, decodeID(info.ID))
 		r.rooms[info.Name] = r.newChatroom(info)
@@ -47,7 +36,7 @@ const day = 24 * time.Hour
 
 // make makes the room called name. r.setting is held.
 func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
-	if !mayMake || isGuest(nick) || r.options.Rooms.Store == nil {
+	if !mayMake || isGuest(nick) {
 		return nil, ErrNoRoom
 	}
 	if r.made[nick] >= MaxMade { // also if there is such a room: see JoinRoom
@@ -129,7 +118,6 @@ func (r *Room) installSaved(info RoomInfo, states int) {
 	r.mu.Lock()
 	if c := r.rooms[info.Name]; c != nil && r.states != states {
 		info = c.RoomInfo
-		info.silent = false
 	}
 	r.mu.Unlock()
 	r.install(info)
@@ -259,46 +247,37 @@ func (s *Member) setPrivate(name string, private bool) error {
 	return err
 }
 
-// publicAgain ends that a room is private. r.setting is held.
+// publicAgain ends that a room is private. Nobody speaks in it from before its history is set aside until
+// it is public. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
+	r.mu.Lock()
+	c := r.rooms[info.Name]
+	r.mu.Unlock()
+	if c == nil { // another server has closed it just now
+		return ErrNoRoom
+	}
+	c.speech.Lock()
+	defer c.speech.Unlock()
 	states := r.ownStates()
-	err := r.silently(info, by, func() error {
+	err := r.retireHistory(info.Name, by)
+	if err == nil {
 		info.Private, info.Members, info.Topic = false, nil, ""
-		err := r.options.Rooms.Store.Save(info)
-		if err == nil && r.peers != nil { // also lines that other servers appended before they knew
-			err = r.retireHistory(info.Name, by)
-		}
-		return err
-	})
+		err = r.options.Rooms.Store.Save(info)
+	}
+	if err == nil && r.peers != nil { // also lines that other servers appended before they knew
+		err = r.retireHistory(info.Name, by)
+	}
 	if err != nil {
 		return err
 	}
 	r.installSaved(info, states)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.rooms[info.Name]; c != nil {
-		c.left = nil
-		if r.peers == nil {
-			c.tally = tally{counting: true}
-		}
+	c.left = nil
+	if r.peers == nil {
+		c.tally = tally{counting: true}
 	}
 	return nil
-}
-
-// silently sets what was said in a room aside, and then calls f. Nobody speaks in it from before the one
-// until f returns; after an error, all is as before but for what was said. r.setting is held.
-func (r *Room) silently(info RoomInfo, by string, f func() error) error {
-	silent := info
-	silent.silent = true
-	r.install(silent)
-	err := r.retireHistory(info.Name, by)
-	if err == nil {
-		err = f()
-	}
-	if err != nil {
-		r.install(info)
-	}
-	return err
 }
 
 // CloseRoom ends a room for all, and sets it and what was said in it aside. It does not ask whether by may:
@@ -320,11 +299,16 @@ func (r *Room) closeRoom(name, by string) error {
 	if c == nil || r.infoOf(c).Unusable {
 		return ErrNoRoom
 	}
-	gone := r.infoOf(c)
-	err := r.silently(gone, by, func() error { return r.options.Rooms.Store.Close(name, time.Now()) })
+	c.speech.Lock()
+	defer c.speech.Unlock()
+	err := r.retireHistory(name, by)
+	if err == nil {
+		err = r.options.Rooms.Store.Close(name, time.Now())
+	}
 	if err != nil {
 		return err
 	}
+	gone := r.infoOf(c)
 	gone.Unusable = true
 	r.install(gone)
 	r.mu.Lock()

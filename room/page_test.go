@@ -38,7 +38,7 @@ func TestPages(t *testing.T) {
 		}
 		var got []*Message
 		var last error
-		for page, err := range paged(give(all, end)) {
+		for page, err := range paged(give(all, end), new(int)) {
 			bytes, looked := 0, 0
 			for _, m := range page.Messages {
 				bytes += len(m.Text)

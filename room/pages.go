@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
+	"time"
 )
 
 // Page is a part of a history, oldest message first. A history is handed out page
@@ -32,53 +34,69 @@ func searchCost(m *Message) int { return len(m.Text) + 100 }
 // is one, comes with the last page and is [ErrSearchLimit], or wraps [ErrStorage].
 // Once ctx is over it is ctx's, soon: nothing is searched for a client that has gone.
 func (r *Room) tail(ctx context.Context, owner string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
-	return func(yield func(Page, error) bool) {
-		inVain := 0
-		messages := r.histories.Tail(owner, n, func(m *Message) (bool, error) {
-			if err := ctx.Err(); err != nil {
-				return false, err
-			}
-			if inVain >= searchMost {
-				return false, ErrSearchLimit
-			}
-			if keep(m) {
-				return true, nil
-			}
-			inVain += searchCost(m)
-			return false, nil
-		})
-		charged := 0
-		for page, err := range paged(messages) {
-			page.Searched += inVain - charged
-			charged = inVain
-			if !yield(page, err) {
-				return
-			}
+	inVain := 0
+	return paged(r.histories.Tail(owner, n, func(m *Message) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
 		}
-	}
+		if inVain >= searchMost {
+			return false, ErrSearchLimit
+		}
+		if keep(m) {
+			return true, nil
+		}
+		inVain += searchCost(m)
+		return false, nil
+	}), &inVain)
 }
 
-// paged makes pages of messages. The error, and the last page, may come with no messages.
-func paged(messages iter.Seq2[*Message, error]) iter.Seq2[Page, error] {
+// paged makes pages of messages. inVain grows as messages are passed over to find these. The error, and the last
+// page, may come with no messages.
+func paged(messages iter.Seq2[*Message, error], inVain *int) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		var page Page
-		size := 0
+		size, charged := 0, 0
+		give := func(err error) bool {
+			page.Searched += *inVain - charged
+			more := yield(page, err)
+			page, size, charged = Page{}, 0, *inVain
+			return more
+		}
 		for m, err := range messages {
 			if err != nil {
-				yield(page, err)
+				give(err)
 				return
 			}
 			page.Messages = append(page.Messages, m)
 			page.Searched += searchCost(m)
 			if size += len(m.Text); len(page.Messages) == pageMessages || size >= pageBytes {
-				if !yield(page, nil) {
+				if !give(nil) {
 					return
 				}
-				page, size = Page{}, 0
 			}
 		}
-		yield(page, nil)
+		give(nil)
 	}
+}
+
+// olderInARow is how many consecutive messages from before the time asked for end Since: the clock may have
+// been set back in between.
+const olderInARow = 100
+
+// Since returns owner's messages with a Time of t or later, oldest first. Errors wrap [ErrStorage].
+func Since(from Histories, owner string, t time.Time) ([]*Message, error) {
+	older := 0
+	return Collect(without(errEnough, from.Tail(owner, math.MaxInt, func(m *Message) (bool, error) {
+		switch {
+		case !m.Time.Before(t):
+			older = 0
+			return true, nil
+		case older == olderInARow:
+			return false, errEnough
+		}
+		older++
+		return false, nil
+	})))
 }
 
 // Collect returns all of messages, and the error that ends them.

@@ -443,7 +443,6 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	case closed:
 		delete(r.rooms, info.Name)
 	}
-	info.silent = c.silent // until the change on this server is done
 	r.become(c, info)
 }
 
@@ -489,9 +488,6 @@ func (r *Room) newestRooms() error {
 
 // rereadRooms updates the rooms from their files, since Apply may not have got the last changes yet.
 func (r *Room) rereadRooms() error {
-	if r.options.Rooms.Store == nil {
-		return nil
-	}
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	infos, err := r.options.Rooms.Store.Load()

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -44,10 +43,9 @@ type person struct {
 	sessions []*Member
 	last     *Message // the last direct message, for replies
 
-	broken    *time.Timer     // runs while there is no session
-	graceEnds time.Time       // when it fires
-	brokeAt   uint64          // Room.applied when it was started
-	missed    map[string]bool // ids of what came directly since, a page at most
+	broken    *time.Timer // runs while there is no session
+	graceEnds time.Time   // when it fires
+	lastShown string      // the ID of the last message when it was started
 
 	firstID string    // the person's messages here have greater IDs
 	renewed time.Time // when the presence history last had this person as online
@@ -211,35 +209,11 @@ type Presence struct {
 	Lost     bool   // when not online: the connection was lost
 }
 
-// Others returns who else is online, by nick.
-func (s *Member) Others() []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	return s.room.people.others(s.nick)
-}
-
 // Everyone returns all who are online, by nick.
 func (r *Room) Everyone() []Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.people.others("")
-}
-
-// OnlineSince returns who else was online at any time since t: first who is online
-// now, by nick, then who left, newest first.
-func (s *Member) OnlineSince(t time.Time) []Presence {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	var left []Presence
-	for nick, d := range s.room.people.seen {
-		if !d.at.Before(t) && nick != s.nick {
-			left = append(left, Presence{Nick: nick, Bot: s.room.directory.Bot(nick), Active: d.at, Lost: d.lost})
-		}
-	}
-	slices.SortFunc(left, func(a, b Presence) int {
-		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
-	})
-	return append(s.room.people.others(s.nick), left...)
 }
 
 // NicksAround returns nicks that are online, in alphabetical order, for completion and

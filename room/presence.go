@@ -258,7 +258,7 @@ func (r *Room) signOfLife() {
 // a minute, so that the next start does not take them for online since. In a cluster they may be on
 // another server: see recordMissing.
 func (r *Room) loadPresence(now time.Time) error {
-	records, err := r.histories.Since(PresenceHistory, now.Add(-seenFor))
+	records, err := Since(r.histories, PresenceHistory, now.Add(-seenFor))
 	if err != nil {
 		return fmt.Errorf("reading who was here: %w", err)
 	}

@@ -142,7 +142,7 @@ func TestUnreadableHistories(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, owner := range []string{RoomHistory, PresenceHistory} {
 			store := newStore(t)
-			_, err := New(store, &unreadable{store, owner}, held, &fakeSettings{}, Options{})
+			_, err := New(store, &unreadable{store, owner}, held, &fakeSettings{}, Options{Rooms: roomsIn(&fakeRooms{})})
 			if !errors.Is(err, ErrStorage) {
 				t.Errorf("%s can't be read, but the error is %v", owner, err)
 			}
@@ -161,13 +161,6 @@ func (a *unreadable) Tail(owner string, n int, keep func(*Message) (bool, error)
 		return give(nil, ErrStorage)
 	}
 	return a.fakeStore.Tail(owner, n, keep)
-}
-
-func (a *unreadable) Since(owner string, t time.Time) ([]*Message, error) {
-	if owner == a.owner {
-		return nil, ErrStorage
-	}
-	return a.fakeStore.Since(owner, t)
 }
 
 func (a *unreadable) Waiting(owner string) (int, error) {

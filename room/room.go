@@ -6,8 +6,8 @@
 // A session gets a [Member] with [Room.Join] and speaks through it:
 //
 //	member, welcome, err := r.Join(room.Identity{Nick: "bob"}, sink)
-//	member.Say(room.KindSay, "hello", nil)
-//	member.Send([]string{"carol"}, "hi", func(r room.Receipt) { ... })
+//	err = member.Once("", room.Lobby, room.KindSay, nil, "hello", func(r room.Receipt) { ... })
+//	err = member.Once("", "", room.KindDirect, []string{"carol"}, "hi", func(r room.Receipt) { ... })
 //	member.Leave(room.Quit)
 //
 // A program that follows the room without being in it has an [Observer], by [Member.Observe].
@@ -62,7 +62,7 @@ type Update struct {
 	Styles   atomic.Int32
 }
 
-// Options are the settings of a [Room]. The zero value sets no limits.
+// Options are the settings of a [Room]. Rooms is needed.
 type Options struct {
 	// InboxMax is how many unread direct and group messages one nick can have;
 	// what would be one more is refused. 0 is no limit.
@@ -103,8 +103,7 @@ type Room struct {
 	people     people
 	rooms      map[string]*chatroom // by name
 	attendance attendance
-	applied    uint64 // the number of the last event
-	lastID     string // its ID; at the start, the greatest of all
+	lastID     string // of the last event; at the start, the greatest of all
 	// lastMessage is the ID of the last message; at the start, of the last event.
 	lastMessage string
 	// pending has, by the ID that it was appended with, the callback of each event on its way
@@ -280,7 +279,7 @@ func (r *Room) apply(e Entry) {
 		defer r.loading.Unlock()
 	}
 	r.mu.Lock()
-	r.applied, r.lastID = e.Seq, e.ID
+	r.lastID = e.ID
 	tag := e.ID
 	if r.peers != nil {
 		tag = e.ownTag(r.node)
@@ -297,7 +296,7 @@ func (r *Room) apply(e Entry) {
 		}
 		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
-			c.publish(line{&e.Message, e.Seq}, mentioned)
+			c.publish(&e.Message, mentioned)
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID

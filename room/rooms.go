@@ -36,7 +36,6 @@ type RoomInfo struct {
 
 	Version  string `json:"-"` // of the file that this was loaded from; "" if there was none, and on a single server
 	Unusable bool   `json:"-"` // its file can't be read: nobody may do anything in it
-	silent   bool   // nobody may speak in it for the moment
 }
 
 // Limits on rooms.
@@ -63,8 +62,6 @@ var (
 	ErrListFull    = errors.New("too many nicks in a list of the room")
 	ErrNotAllowed  = errors.New("not possible in this room")
 	ErrBackup      = errors.New("not during a backup") // of RoomOptions.Retiring: try again later
-
-	errRoomBusy = errors.New("nobody may speak in the room for the moment")
 )
 
 // AlikeError refuses a new room whose name reads like that of one which everyone may see.
@@ -90,7 +87,7 @@ func (i *RoomInfo) access(nick string) Access {
 	case i.Name == Lobby:
 		return Access{See: true, Read: true, Speak: true}
 	case has(i.Owners):
-		return Access{See: true, Read: true, Speak: !i.silent, Own: true, Why: i.busy()}
+		return Access{See: true, Read: true, Speak: true, Own: true}
 	case i.Private && !has(i.Members):
 		return Access{Why: ErrNoRoom}
 	case has(i.Removed):
@@ -100,14 +97,7 @@ func (i *RoomInfo) access(nick string) Access {
 	case has(i.Muted):
 		return Access{See: true, Read: true, Why: ErrMutedInRoom}
 	}
-	return Access{See: true, Read: true, Speak: !i.silent, Why: i.busy()}
-}
-
-func (i *RoomInfo) busy() error {
-	if i.silent {
-		return errRoomBusy
-	}
-	return nil
+	return Access{See: true, Read: true, Speak: true}
 }
 
 // dropped returns list without x, as a new one.

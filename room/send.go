@@ -39,19 +39,15 @@ type Receipt struct {
 	Again   bool   // it repeats the receipt of an earlier try: see Member.Once
 }
 
-// Send sends text to each of the recipients, one message with one id for all of
-// them, and calls receipt once for each, from any goroutine, within about
-// confirmWithin of the message being on disk, and not before that where it says delivered or
-// kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
-func (s *Member) Send(to []string, text string, receipt func(Receipt)) {
-	s.send("", to, text, nil, receipt)
-}
-
-// SendFile is Send with a file, whose bytes are durable, instead of a text.
+// SendFile sends a file, whose bytes are durable, as [Member.Once] sends a text to people.
 func (s *Member) SendFile(to []string, file *File, receipt func(Receipt)) {
 	s.send("", to, "", file, receipt)
 }
 
+// send sends a text, or a file, to each of the recipients, one message with one id for all of
+// them, and calls receipt once for each, from any goroutine, within about
+// confirmWithin of the message being on disk, and not before that where it says delivered or
+// kept. receipt must not block. Nicks must be canonical; a repeated one counts once.
 func (s *Member) send(key string, to []string, text string, file *File, receipt func(Receipt)) {
 	s.Active()
 	r := s.room
@@ -219,9 +215,6 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	case p == nil:
 		return Receipt{To: nick, Outcome: KeptOffline}, false
 	case p.local && len(p.sessions) == 0:
-		if !isReceipt && len(p.missed) < pageMessages {
-			p.missed[u.Message.ID] = true
-		}
 		return Receipt{To: nick, Outcome: KeptBroken}, false
 	case p.Absence.Away() && !isGuest(nick) && !isReceipt:
 		return Receipt{To: nick, Outcome: KeptAway, Reason: p.Absence.Reason}, false

@@ -137,21 +137,11 @@ func (s *Member) setOnce(change func(*Preferences) error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.peers != nil && !s.Guest() {
-		if r.states == states { // else Apply has done that, and perhaps more
-			r.adopt(s.nick, after)
-		}
-		return nil
+	if s.Guest() { // whose absence the other servers see there
+		r.rosterChanged()
 	}
-	if r.peers != nil { // they see a guest's absence there
-		r.peers.RosterChanged()
-	}
-	delete(r.people.unsaved, s.nick)
-	if p := r.people.here[s.nick]; p != nil {
-		p.Preferences, p.unsaved = after, false
-	}
-	for _, o := range r.people.observers[s.nick] {
-		o.Preferences = after
+	if s.Guest() || r.states == states { // else Apply has done that, and perhaps more
+		r.adopt(s.nick, after)
 	}
 	return nil
 }

@@ -257,10 +257,6 @@ func give(messages []*Message, err error) iter.Seq2[*Message, error] {
 	}
 }
 
-func (a *fakeStore) Since(owner string, t time.Time) ([]*Message, error) {
-	return a.messages(owner, func(m *Message) bool { return !m.Time.Before(t) }), a.failure()
-}
-
 func (a *fakeStore) Unread(owner string) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) { give(unreadIn(a.owned(owner), owner), a.failure())(yield) }
 }

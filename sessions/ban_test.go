@@ -173,7 +173,7 @@ func TestKickOfStuckSession(t *testing.T) {
 	bob, line := r.room.Visit(room.Identity{Nick: "bob"}), strings.Repeat("x", 3900)
 	for range 560 { // more than a client's window, less than that and the queue
 		said := make(chan error, 1)
-		bob.Say(room.KindSay, line, func(err error) { said <- err })
+		sayInLobby(bob, line, func(err error) { said <- err })
 		r.must(<-said)
 	}
 	connect(t, r.addr, dial{user: "olivia", key: "olivia", command: "kick stuck"}).sees("kicked stuck: 1 session", "(exit status 0)")

@@ -99,7 +99,7 @@ func (d *deliveries) burst() {
 	var said sync.WaitGroup
 	for range 150 + d.rand.IntN(50) {
 		said.Add(1)
-		bob.Say(room.KindSay, d.text(), func(err error) {
+		sayInLobby(bob, d.text(), func(err error) {
 			defer said.Done()
 			if err != nil {
 				d.t.Error(err)
@@ -111,7 +111,7 @@ func (d *deliveries) burst() {
 			}
 		}
 	}
-	bob.Say(room.KindSay, fmt.Sprintf("burst %d is over", d.said), func(error) {})
+	sayInLobby(bob, fmt.Sprintf("burst %d is over", d.said), func(error) {})
 	d.said++
 	said.Wait()
 }
@@ -126,7 +126,7 @@ func (d *deliveries) send(from *room.Member, to string) {
 	m := to + " " + text
 	d.sent = append(d.sent, m)
 	d.told.Add(1)
-	from.Send([]string{to}, text, func(r room.Receipt) {
+	_ = from.Once("", "", room.KindDirect, []string{to}, text, func(r room.Receipt) {
 		defer d.told.Done()
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -17,16 +17,14 @@ import (
 func (s *session) whoelse(call parse.Call) result.Result {
 	silent := s.manager.silent()
 	online := result.Online{Room: call.Room}
-	others := s.member.Others()
-	if call.Room != "" {
-		all, err := s.member.In(call.Room)
-		if err != nil {
-			return s.roomFailed(call.Room, err)
-		}
-		others = slices.DeleteFunc(all, func(p room.Presence) bool { return p.Nick == s.member.Nick() })
+	all, err := s.member.In(cmp.Or(call.Room, room.Lobby)) // where everybody is
+	if err != nil {
+		return s.roomFailed(call.Room, err)
 	}
-	for _, p := range others {
-		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
+	for _, p := range all {
+		if p.Nick != s.member.Nick() {
+			online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
+		}
 	}
 	return online
 }

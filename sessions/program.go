@@ -529,13 +529,10 @@ func (p *program) leaveRoom(f protocol.Frame) {
 
 // who lists the people who are here, or in a room.
 func (p *program) who(f protocol.Frame) {
-	people := p.manager.cfg.Room.Everyone()
-	if f.Room != "" {
-		var err error
-		if people, err = p.member.In(f.Room); err != nil {
-			p.fail(f, p.roomFailed(f.Room, err))
-			return
-		}
+	people, err := p.member.In(cmp.Or(f.Room, room.Lobby))
+	if err != nil {
+		p.fail(f, p.roomFailed(f.Room, err))
+		return
 	}
 	who := protocol.WhoOf(people, p.manager.silent())
 	who.Ref = f.Ref

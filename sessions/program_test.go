@@ -535,7 +535,7 @@ func TestProgramsGap(t *testing.T) {
 	const lines = 420 // that are hidden: 4 MiB
 	said := make(chan error, lines)
 	for range lines {
-		carol.Say(room.KindSay, strings.Repeat("x", 10_000), func(err error) { said <- err })
+		sayInLobby(carol, strings.Repeat("x", 10_000), func(err error) { said <- err })
 	}
 	for range lines {
 		r.must(<-said)

@@ -125,3 +125,10 @@ func (r *rig) must(err error) {
 
 // signer makes the key that goes by a name.
 func signer(name string) gossh.Signer { return testclient.Signer(name) }
+
+// sayInLobby says text in the lobby, and calls stored once.
+func sayInLobby(m *room.Member, text string, stored func(error)) {
+	if err := m.Once("", room.Lobby, room.KindSay, nil, text, func(got room.Receipt) { stored(got.Err) }); err != nil {
+		stored(err)
+	}
+}

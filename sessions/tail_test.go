@@ -55,7 +55,7 @@ func (c *client) prints(want ...string) {
 func (r *rig) say(nick, text string) {
 	r.t.Helper()
 	said := make(chan error)
-	r.room.Visit(room.Identity{Nick: nick}).Say(room.KindSay, text, func(err error) { said <- err })
+	sayInLobby(r.room.Visit(room.Identity{Nick: nick}), text, func(err error) { said <- err })
 	r.must(<-said)
 }
 
@@ -208,8 +208,8 @@ func TestTailGoesOn(t *testing.T) {
 							return
 						}
 						stored := make(chan error, 2)
-						member.Say(room.KindSay, fmt.Sprintf("bob, %d %d", i, n), func(err error) { stored <- err })
-						member.Send([]string{"bob"}, fmt.Sprintf("%d %d", i, n), func(got room.Receipt) { stored <- got.Err })
+						sayInLobby(member, fmt.Sprintf("bob, %d %d", i, n), func(err error) { stored <- err })
+						_ = member.Once("", "", room.KindDirect, []string{"bob"}, fmt.Sprintf("%d %d", i, n), func(got room.Receipt) { stored <- got.Err })
 						for range 2 {
 							if err := <-stored; err != nil {
 								t.Error(err)
@@ -242,7 +242,7 @@ func TestTailGoesOn(t *testing.T) {
 			r.say("dave", "bob, the end")
 			bob := r.room.Visit(room.Identity{Nick: "bob"})
 			told := make(chan room.Receipt)
-			r.room.Visit(room.Identity{Nick: "dave"}).Send([]string{"bob"}, "the end", func(got room.Receipt) { told <- got })
+			_ = r.room.Visit(room.Identity{Nick: "dave"}).Once("", "", room.KindDirect, []string{"bob"}, "the end", func(got room.Receipt) { told <- got })
 			<-told
 			var want []*room.Message
 			gather := func(page room.Page) { want = append(want, page.Messages...) }

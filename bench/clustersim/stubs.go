@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"iter"
 	"strings"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -26,8 +25,6 @@ func (nowhere) Bot(string) bool                 { return false }
 func (nowhere) Tail(string, int, func(*room.Message) (bool, error)) iter.Seq2[*room.Message, error] {
 	return func(func(*room.Message, error) bool) {}
 }
-
-func (nowhere) Since(string, time.Time) ([]*room.Message, error) { return nil, nil }
 
 // noRooms are the rooms where there is only the lobby.
 type noRooms struct{ room.Rooms }

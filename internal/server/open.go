@@ -81,7 +81,7 @@ func (s *server) openFiles() (err error) {
 func (s *server) recoverFiles() error {
 	err := s.files.Recover(func(nick, ref string, at time.Time) (bool, error) {
 		// The clock may have been set back a little since the upload.
-		sent, err := s.histories.Since(nick, at.Add(-time.Hour))
+		sent, err := room.Since(s.histories, nick, at.Add(-time.Hour))
 		return slices.ContainsFunc(sent, func(m *room.Message) bool { return m.File != nil && m.File.Ref == ref }), err
 	})
 	if errors.Is(err, room.ErrUnusable) || errors.Is(err, room.ErrStorage) {

@@ -63,7 +63,7 @@ func TestCertificatesBesideKeysAreLeftOut(t *testing.T) {
 }
 
 func TestInputThatFails(t *testing.T) {
-	c := New((&rig{t: t}).hold, errInUse)
+	c := New()
 	c.SetIn(failing{})
 	c.SetArgs([]string{"add", "bob", "--data", t.TempDir()})
 	c.SilenceErrors, c.SilenceUsage = true, true

@@ -35,7 +35,7 @@ func TestInCluster(t *testing.T) {
 	}
 	r.write("reserved.json", `[{"nick":"fay","since":"2026-11-25T12:00:00Z","until":"2999-01-01T00:00:00Z"}]`)
 	r.write("history/users/fay.jsonl", "of a server that goes on\n")
-	r.running = true
+	r.hold()
 	if got := r.run(keyLine(t), "restore", "fay"); got.err != nil || !strings.Contains(got.out, "restored fay, without a history") {
 		t.Errorf("%+v", got)
 	}

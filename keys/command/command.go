@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,21 +25,6 @@ import (
 	"whoelse/keys/reserved"
 )
 
-// Histories is a folder of histories that no server gets until it is closed.
-type Histories interface {
-	// Check gives an error if Rename would fail: fs.ErrExist if to has a history.
-	Check(from, to string) error
-	// Rename can be called again after it was interrupted.
-	Rename(from, to string) error
-	// RestoreNick gives a nick back its retired history, if there is one. It fails with
-	// fs.ErrExist if the nick has a history.
-	RestoreNick(nick string) (restored bool, err error)
-	Close() error
-}
-
-// Hold takes the histories in a folder, and logs damage there.
-type Hold func(dir string, log *slog.Logger) (Histories, error)
-
 // command is one of them while it runs.
 type command struct {
 	*cli.Run
@@ -48,15 +32,15 @@ type command struct {
 	reserved *reserved.List
 }
 
-// New makes the command with its subcommands. The error of hold is inUse while a server has the folder.
-func New(hold Hold, inUse error) *cobra.Command {
+// New makes the command with its subcommands.
+func New() *cobra.Command {
 	c := &cobra.Command{
 		Use: "keys", Short: "Manage keys and nicks", Args: cli.Args(),
 		Long: "DATA/authorized_keys maps keys to nicks, one key per line: the nick is the comment up\n" +
 			"to the first '@'. It can be edited while the server runs.",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(list(), add(), remove(), rename(hold, inUse), restore(hold, inUse), check(), invite(), export())
+	c.AddCommand(list(), add(), remove(), rename(), restore(), check(), invite(), export())
 	return c
 }
 

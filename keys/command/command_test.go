@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,18 +19,15 @@ import (
 
 	"whoelse/internal/cli"
 	"whoelse/keys"
+	"whoelse/room/history"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errInUse = errors.New("in use")
-
-// rig is a data folder and what stands in for the rest of the program.
+// rig is a data folder.
 type rig struct {
-	t       *testing.T
-	data    string
-	running bool  // a server has the histories
-	stuck   error // of Histories.Rename
+	t    *testing.T
+	data string
 }
 
 func newRig(t *testing.T, lines ...string) *rig {
@@ -47,36 +42,15 @@ func newRig(t *testing.T, lines ...string) *rig {
 	return r
 }
 
-// hold stands in for history.Hold.
-func (r *rig) hold(string, *slog.Logger) (Histories, error) {
-	if r.running {
-		return nil, fmt.Errorf("held: %w", errInUse)
+// hold takes the histories, as a server does.
+func (r *rig) hold() *history.Held {
+	r.t.Helper()
+	h, err := history.Hold(filepath.Join(r.data, "history"), nil)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	return r, nil
-}
-
-func (r *rig) Close() error { return nil }
-
-func (r *rig) RestoreNick(string) (bool, error) { return false, nil }
-
-// Check and Rename are what room/history does, in short.
-func (r *rig) Check(_, to string) error {
-	if r.has("history/users/" + to + ".jsonl") {
-		return fmt.Errorf("users/%s.jsonl: %w", to, fs.ErrExist)
-	}
-	return nil
-}
-
-func (r *rig) Rename(from, to string) error {
-	if r.stuck != nil {
-		return r.stuck
-	}
-	users := filepath.Join(r.data, "history", "users")
-	err := os.Rename(filepath.Join(users, from+".jsonl"), filepath.Join(users, to+".jsonl"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	r.t.Cleanup(func() { _ = h.Close() }) // which the test may have done
+	return h
 }
 
 func (r *rig) write(name, text string) {
@@ -114,7 +88,7 @@ func (r *rig) run(input string, args ...string) result {
 }
 
 func (r *rig) runTo(out, remarks io.Writer, input string, args ...string) error {
-	c := New(r.hold, errInUse)
+	c := New()
 	c.SilenceUsage, c.SilenceErrors = true, true
 	c.SetIn(strings.NewReader(input))
 	c.SetOut(out)

@@ -15,9 +15,10 @@ import (
 	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
 	"whoelse/keys"
+	"whoelse/room/history"
 )
 
-func rename(hold Hold, inUse error) *cobra.Command {
+func rename() *cobra.Command {
 	return framed(&cobra.Command{
 		Use: "rename OLD NEW", Short: "Move a nick's keys, history and settings to a new nick",
 		Long: "The server has to be stopped. Past messages keep the old nick, in all histories; unread\n" +
@@ -35,7 +36,7 @@ func rename(hold Hold, inUse error) *cobra.Command {
 				"and add them for %s: the history stays with %[2]s", k.Data, args[0], args[1])
 		}
 		note := keys.Renaming{From: args[0], To: args[1]}
-		histories, err := k.hold(hold, inUse)
+		histories, err := k.hold()
 		if err != nil {
 			return err
 		}
@@ -49,9 +50,9 @@ func rename(hold Hold, inUse error) *cobra.Command {
 }
 
 // hold takes the histories.
-func (k *command) hold(hold Hold, inUse error) (Histories, error) {
-	h, err := hold(k.file("history"), k.Log())
-	if errors.Is(err, inUse) {
+func (k *command) hold() (*history.Held, error) {
+	h, err := history.Hold(k.file("history"), k.Log())
+	if errors.Is(err, history.ErrInUse) {
 		return nil, fmt.Errorf("a whoelse is running on the data folder %s; stop it, %s, and start it again", k.Data, k.Name())
 	}
 	return h, err
@@ -63,7 +64,7 @@ func (k *command) hold(hold Hold, inUse error) (Histories, error) {
 //
 // Without the note, a history of NEW beside none of OLD could be half of a rename as well
 // as that of an earlier holder of the nick, and must not be given away.
-func (k *command) rename(note keys.Renaming, histories Histories) error {
+func (k *command) rename(note keys.Renaming, histories *history.Held) error {
 	from, to := note.From, note.To
 	begun, err := keys.ReadRenaming(k.Data)
 	switch {
@@ -103,7 +104,7 @@ func (k *command) rename(note keys.Renaming, histories Histories) error {
 }
 
 // checkRename finds out beforehand what it can.
-func (k *command) checkRename(note keys.Renaming, histories Histories) error {
+func (k *command) checkRename(note keys.Renaming, histories *history.Held) error {
 	from, to := note.From, note.To
 	if err := k.checkHeld(from); err != nil {
 		return err
@@ -149,7 +150,7 @@ func (k *command) moveSettings(old, new string) error {
 func (k *command) settingsOf(n string) string { return filepath.Join(k.Data, "settings", n+".json") }
 
 // restore adds the key last: until then the next server sets everything aside again.
-func restore(hold Hold, inUse error) *cobra.Command {
+func restore() *cobra.Command {
 	var files []string
 	c := &cobra.Command{
 		Use: "restore NICK", Short: "Give back a nick that lost its keys, with its history",
@@ -171,7 +172,7 @@ func restore(hold Hold, inUse error) *cobra.Command {
 		}
 		there, set := false, false
 		if !k.inCluster() {
-			if there, set, err = k.restoreFiles(n, hold, inUse); err != nil {
+			if there, set, err = k.restoreFiles(n); err != nil {
 				return err
 			}
 		}
@@ -196,20 +197,20 @@ func restore(hold Hold, inUse error) *cobra.Command {
 }
 
 // restoreFiles gives n the history and the settings back that were set aside last, and reports which it has.
-func (k *command) restoreFiles(n string, hold Hold, inUse error) (history, settings bool, err error) {
-	histories, err := k.hold(hold, inUse)
+func (k *command) restoreFiles(n string) (there, set bool, err error) {
+	histories, err := k.hold()
 	if err != nil {
 		return false, false, err
 	}
-	history, err = histories.RestoreNick(n)
+	there, err = histories.RestoreNick(n)
 	if errors.Is(err, fs.ErrExist) { // given back by a call that was interrupted, or never set aside
-		history, err = true, nil
+		there, err = true, nil
 	}
 	if err := cmp.Or(err, histories.Close()); err != nil {
 		return false, false, err
 	}
-	settings, err = k.restoreSettings(n)
-	return history, settings, err
+	set, err = k.restoreSettings(n)
+	return there, set, err
 }
 
 // restoreSettings gives n the settings back that were set aside last, and reports whether

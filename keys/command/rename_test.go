@@ -7,20 +7,42 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"whoelse/internal/cli"
 	"whoelse/keys"
+	"whoelse/room"
+	"whoelse/room/history/record"
 )
 
 // bobs is a data folder of somebody who has everything there is.
 func bobs(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, "# people", keyLine(t)+" bob@laptop", `environment="NICK=bob" `+keyLine(t)+" phone", keyLine(t)+" carol")
-	r.write("history/users/bob.jsonl", "history\n")
+	unread := &room.Message{ID: "1", Time: time.Unix(1, 0), Kind: room.KindDirect, From: "carol", To: []string{"bob"}, Text: "hi"}
+	text, err := record.AppendMessage(nil, 1, unread)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("history/users/bob.jsonl", string(text))
 	r.write("settings/bob.json", "{}\n")
 	r.write("rooms/ops.json", `{"id":"1","topic":"bob","owners":["bob","carol"],"muted":["robert","bob"],"later":{"bob":1}}`)
 	r.write("rooms/den.json", `{"id":"2","members":["carol"]}`)
 	return r
+}
+
+// stick makes the next step of a rename fail, that of the history, until the function that it returns is called.
+func (r *rig) stick() (free func()) {
+	r.t.Helper()
+	inTheWay := filepath.Join(r.data, "history/users/bob.jsonl.tmp")
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	return func() {
+		if err := os.RemoveAll(inTheWay); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 func (r *rig) wantRenamed() {
@@ -85,7 +107,7 @@ func TestRenameInterrupted(t *testing.T) {
 		for _, step := range []func() error{
 			func() error { return keys.Renaming{From: "bob", To: "robert"}.Write(r.data) },
 			func() error { _, err := reg.Rename("bob", "robert"); return err },
-			func() error { return r.Rename("bob", "robert") },
+			func() error { h := r.hold(); return errors.Join(h.Rename("bob", "robert"), h.Close()) },
 			func() error { return os.Rename(r.data+"/settings/bob.json", r.data+"/settings/robert.json") },
 		}[:n] {
 			if err := step(); err != nil {
@@ -113,7 +135,7 @@ func TestRenameRefuses(t *testing.T) {
 		to    string
 		words string
 	}{
-		"running":    {func(r *rig) { r.running = true }, "robert", "a whoelse is running"},
+		"running":    {func(r *rig) { r.hold() }, "robert", "a whoelse is running"},
 		"held":       {nil, "carol", "carol is held by another key"},
 		"alike":      {nil, "car0l", "reads like carol"},
 		"history":    {func(r *rig) { r.write("history/users/robert.jsonl", "") }, "robert", "users/robert.jsonl"},
@@ -149,22 +171,22 @@ func TestRenameRefusedByALine(t *testing.T) {
 
 func TestRenameStuckHistory(t *testing.T) {
 	r := bobs(t)
-	r.stuck = errors.New("no space")
-	r.refuses("only in part: no space", "rename", "bob", "robert")
+	free := r.stick()
+	r.refuses("only in part: history of bob", "rename", "bob", "robert")
 	if keys.Unfinished(r.data) == nil {
 		t.Error("there is no note")
 	}
-	r.refuses("only in part: no space", "rename", "bob", "robert")
-	r.stuck = nil
+	r.refuses("only in part: history of bob", "rename", "bob", "robert")
+	free()
 	r.does("rename", "bob", "robert")
 	r.wantRenamed()
 }
 
 func TestRenameStuckSettings(t *testing.T) {
 	r := bobs(t)
-	r.stuck = errors.New("no")
+	free := r.stick()
 	r.refuses("only in part", "rename", "bob", "robert")
-	r.stuck = nil
+	free()
 	r.write("settings/robert.json", "{}")
 	r.refuses("settings/robert.json is in the way", "rename", "bob", "robert")
 	if err := os.Remove(filepath.Join(r.data, "settings/robert.json")); err != nil {
@@ -178,9 +200,9 @@ func TestRenameStuckSettings(t *testing.T) {
 // that could be theirs is moved.
 func TestRenameAfterTheOldNickWasTaken(t *testing.T) {
 	r := bobs(t)
-	r.stuck = errors.New("no")
+	free := r.stick()
 	r.refuses("only in part", "rename", "bob", "robert")
-	r.stuck = nil
+	free()
 	r.write("authorized_keys", r.read("authorized_keys")+keyLine(t)+" bob\n")
 	r.refuses("only in part", "rename", "bob", "robert")
 	if !r.has("history/users/bob.jsonl") || keys.Unfinished(r.data) == nil {

@@ -57,7 +57,7 @@ func (s *Store) evict() {
 		if len(s.owners) <= s.opts.Owners {
 			return
 		}
-		if c.loaded && !c.o.drafted && s.late[name] == nil {
+		if c.loaded && s.late[name] == nil {
 			delete(s.owners, name)
 		}
 	}

@@ -26,20 +26,10 @@ type draft struct {
 // replace has a file take the place of a history's, in one step. fill puts there what is in the view, or
 // reports that nothing is to be done; the history may be written to meanwhile.
 func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error) {
-	s.applying.Lock()
 	o, err := s.owner(name)
-	if err == nil {
-		o.drafted = true
-	}
-	s.applying.Unlock()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		s.applying.Lock()
-		defer s.applying.Unlock()
-		o.drafted = false
-	}()
 	v, err := s.view(o)
 	if err != nil && !s.current(o) {
 		return nil // it was set aside just now

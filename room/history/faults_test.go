@@ -72,7 +72,7 @@ func scenario(s *Store, fs *disktest.FS, l *ledger) {
 			if got, err := room.Collect(s.Unread(nick)); err == nil && len(got) > 1 {
 				<-l.append(s, fs, read(nick, ids(got[:len(got)-1])...))
 			}
-			_, _ = s.Since(nick, epoch)
+			_, _ = room.Since(s, nick, epoch)
 		}
 		time.Sleep(retryAfter + time.Millisecond)
 	}

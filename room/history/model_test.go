@@ -169,7 +169,7 @@ func compare(t *rapid.T, s *Store, m *model, owner string, n, newest int) {
 		t.Fatalf("waiting: %d, %v, want %d", n, err, len(waiting))
 	}
 	from := epoch.Add(time.Duration(newest-n) * time.Millisecond)
-	got, err = s.Since(owner, from)
+	got, err = room.Since(s, owner, from)
 	equal(t, "since", got, m.since(owner, from), err)
 }
 

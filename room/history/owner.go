@@ -31,11 +31,10 @@ type owner struct {
 	waiting int                      // how many of these are no receipts
 	state   struct{ end, len int64 } // of the newest state line
 
-	// Guarded by Store.applying: the size at which the history is compacted, whether the file may have
-	// something after size, and whether a draft of it is being made.
+	// Guarded by Store.applying: the size at which the history is compacted, and whether the file may have
+	// something after size.
 	compactAt int64
 	torn      bool
-	drafted   bool
 	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
 }
 

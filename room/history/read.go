@@ -7,16 +7,11 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"whoelse/room"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/jsonl"
 )
-
-// olderInARow is how many consecutive messages from before the time asked for
-// end the search in Since: the clock may have been set back in between.
-const olderInARow = 100
 
 // Tail implements [room.Histories]. Errors but for keep's wrap [room.ErrStorage].
 //
@@ -88,29 +83,6 @@ func (s *Store) Waiting(nick string) (n int, err error) {
 	return n, err
 }
 
-// Since implements [room.Histories]: it gives up after a hundred messages in a
-// row that are older than t. Errors wrap [room.ErrStorage].
-func (s *Store) Since(owner string, t time.Time) ([]*room.Message, error) {
-	var out []*room.Message
-	older := 0
-	err := s.reading(owner, func(v *view) error {
-		for rec, err := range s.backward(v) {
-			if err != nil || older == olderInARow {
-				return err
-			}
-			if m := rec.Message; m != nil && m.Time.Before(t) {
-				older++
-			} else if m != nil {
-				older = 0
-				out = append(out, m)
-			}
-		}
-		return nil
-	})
-	slices.Reverse(out)
-	return out, err
-}
-
 // searchTurn is after how many messages a search lets another one go on.
 const searchTurn = 500
 
@@ -146,7 +118,6 @@ func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (
 			break
 		}
 	}
-	s.searched.Add(uint64(looked))
 	slices.Reverse(offs)
 	return offs, end, nil
 }

@@ -126,24 +126,6 @@ func sealed(b []byte, from int) ([]byte, error) {
 	return b, nil
 }
 
-// wire is every member that a line can have.
-type wire struct {
-	Seq     uint64     `json:"seq"`
-	ID      string     `json:"id"`
-	Time    time.Time  `json:"time"`
-	Kind    room.Kind  `json:"kind"`
-	From    string     `json:"from"`
-	To      []string   `json:"to"`
-	Text    string     `json:"text"`
-	Key     string     `json:"key"`
-	Ref     string     `json:"ref"`
-	RefTime time.Time  `json:"reftime"`
-	File    *room.File `json:"file"` // its members in small letters, which encoding/json takes for the fields
-	IDs     []string   `json:"ids"`
-	Unread  []Place    `json:"unread"`
-	Then    uint64     `json:"then"`
-}
-
 // Parse decodes a line. It returns what good records are in it: where a newline was lost there are
 // two. whole reports that it is one good record and nothing else; if not, the line is damaged.
 func Parse(l jsonl.Line) (found []Record, whole bool) {
@@ -160,24 +142,29 @@ func Parse(l jsonl.Line) (found []Record, whole bool) {
 	return found, whole
 }
 
-// parse decodes a sealed object.
+// parse decodes a sealed object. Its members have the names of the fields in small letters, which
+// encoding/json takes for them.
 func parse(data []byte) (Record, bool) {
-	var w wire
-	if json.Unmarshal(data, &w) != nil || w.Kind == "" || w.Seq == 0 {
+	var l struct {
+		Seq uint64
+		room.Message
+		IDs    []string
+		Unread []Place
+		Then   uint64
+	}
+	if json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Seq == 0 {
 		return Record{}, false
 	}
-	r := Record{Seq: w.Seq}
-	switch w.Kind {
+	r := Record{Seq: l.Seq}
+	switch l.Kind {
 	case room.KindRead:
-		r.Read = w.IDs
-		return r, len(w.IDs) > 0
+		r.Read = l.IDs
+		return r, len(l.IDs) > 0
 	case KindState:
-		r.State = &State{w.Unread, w.Then}
+		r.State = &State{l.Unread, l.Then}
 	default:
-		r.Message = &room.Message{
-			ID: w.ID, Time: w.Time.UTC(), Kind: w.Kind, From: w.From, To: w.To,
-			Text: w.Text, Key: w.Key, Ref: w.Ref, RefTime: w.RefTime.UTC(), File: w.File,
-		}
+		l.Time, l.RefTime, l.Room = l.Time.UTC(), l.RefTime.UTC(), "" // the history says which room
+		r.Message = &l.Message
 	}
 	return r, true
 }
