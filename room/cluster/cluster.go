@@ -130,10 +130,11 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 
 var errClosed = errors.New("the server is stopping")
 
-// again calls try until it succeeds, fails for good, or ctx is over.
+// again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
+// as when all engine nodes have just started, the engine does not answer at all.
 func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
 	for n := 0; ; n++ {
-		once, cancel := context.WithTimeout(ctx, patience)
+		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
 		final, err := try(once)
 		cancel()
 		if err == nil || final {
