@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -174,17 +175,43 @@ func (p *process) running() bool {
 	return p.cmd != nil && !p.paused
 }
 
-// ports reserves n free ports of the loopback interface for a moment.
-func ports(t testing.TB, n int) []int {
-	t.Helper()
-	var all []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+// given are the ports that this process has chosen.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
+// freePort chooses a port of the loopback interface that nobody listens on, nor on those at the offsets from it. Nobody else
+// gets them, since systems give outgoing connections ports from 32768 on.
+func freePort(offsets ...int) int {
+	given.Lock()
+	defer given.Unlock()
+	taken := func(port int) bool {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			err = l.Close()
 		}
-		defer l.Close()
-		all = append(all, l.Addr().(*net.TCPAddr).Port)
+		return err != nil || given.ports[port]
+	}
+	for {
+		first := 10_000 + rand.IntN(22_000)
+		row := []int{first}
+		for _, offset := range offsets {
+			row = append(row, first+offset)
+		}
+		if !slices.ContainsFunc(row, taken) {
+			for _, port := range row {
+				given.ports[port] = true
+			}
+			return first
+		}
+	}
+}
+
+// freePorts chooses n of them.
+func freePorts(n int) (all []int) {
+	for range n {
+		all = append(all, freePort())
 	}
 	return all
 }
@@ -223,7 +250,7 @@ func newCluster(t testing.TB, o options) *cluster {
 		o.replicas = 3
 	}
 	c := &cluster{t: t, folder: t.TempDir(), options: o}
-	free := ports(t, 2*o.replicas+o.chats)
+	free := freePorts(2*o.replicas + o.chats)
 	clients, routes, chats := free[:o.replicas], free[o.replicas:2*o.replicas], free[2*o.replicas:]
 	for i := range o.replicas {
 		c.urls = append(c.urls, fmt.Sprintf("nats://127.0.0.1:%d", clients[i]))
@@ -320,7 +347,7 @@ func (c *cluster) newEngine(i, port int, routes []int) *process {
 			routes[i], strings.Join(others, ", "))
 	}
 	c.must(os.WriteFile(file, []byte(text+c.options.engine), 0o600))
-	return &process{name: name, argv: []string{engineBinary(c.t), "--config", file}, ready: regexp.MustCompile("Server is ready")}
+	return &process{name: name, argv: []string{engineBinary, "--config", file}, ready: regexp.MustCompile("Server is ready")}
 }
 
 // keepAll has a server take everything from everybody.
@@ -355,13 +382,4 @@ func (s *chatServer) cut(m mode) {
 	for _, l := range s.links {
 		l.set(m)
 	}
-}
-
-// portTaken reports whether somebody listens on a port of the loopback interface.
-func portTaken(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		err = l.Close()
-	}
-	return err != nil
 }
