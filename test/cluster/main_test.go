@@ -39,6 +39,14 @@ func onlyFull(t *testing.T) {
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if inside {
+		if err := prepare(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		name(os.Getenv(insideVariable))
+		return run(m)
+	}
 	dir, err := os.MkdirTemp("", "whoelse-cluster")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,8 +57,23 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// A cluster is four processes or more, with elections that depend on the clock.
-	if err := flag.Set("test.parallel", "3"); err != nil {
+	if os.Getenv("WHOELSE_JEPSEN") != "" {
+		code, err := goInside(dir)
+		if err == nil {
+			return code
+		}
+		fmt.Fprintln(os.Stderr, "WHOELSE_JEPSEN: engine nodes are not cut off from each other:", err)
+	}
+	return run(m)
+}
+
+// run runs the tests.
+func run(m *testing.M) int {
+	parallel := "3" // a cluster is four processes or more, with elections that depend on the clock
+	if inside {
+		parallel = "1" // and answers may not be late at all
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -62,9 +85,14 @@ func testMain(m *testing.M) int {
 	return code
 }
 
+// name notes where in dir the programs are.
+func name(dir string) {
+	binary, engineBinary = filepath.Join(dir, "whoelse"), filepath.Join(dir, "nats-server")
+}
+
 // build builds both programs in dir, side by side.
 func build(dir string) error {
-	binary, engineBinary = filepath.Join(dir, "whoelse"), filepath.Join(dir, "nats-server")
+	name(dir)
 	results := make(chan error)
 	for _, args := range [][]string{
 		slices.Concat([]string{"build", "-o", binary}, buildFlags, []string{"whoelse"}),

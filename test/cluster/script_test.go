@@ -32,7 +32,7 @@ func TestScript(t *testing.T) {
 		shown <- err
 	}()
 	alice, bob := newIdentity(t), newIdentity(t)
-	first, second := &chatServer{port: s.chats}, &chatServer{port: s.chats + 1}
+	first, second := &chatServer{host: "127.0.0.1", port: s.chats}, &chatServer{host: "127.0.0.1", port: s.chats + 1}
 	s.says(first, "bob", bob, "nick")
 	s.says(second, "alice", alice, "send", "bob", "lunch?")
 	s.says(first, "alice", alice, "say", "hello")
