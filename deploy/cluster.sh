@@ -44,21 +44,24 @@ runs() {
 		ps -o args= -p "$pid" | grep -q -F "$folder/$1"
 }
 
-# launch NAME READY PROGRAM...: starts it in the background, and waits until its log says READY.
+# launch NAME PROGRAM...: starts it in the background.
 launch() {
-	name=$1 ready=$2
-	shift 2
+	name=$1
+	shift
 	: >"$folder/$name/log"
 	nohup "$@" >>"$folder/$name/log" 2>&1 </dev/null &
 	echo $! >"$folder/$name/pid"
+}
+
+# await NAME READY: waits until its log says READY.
+await() {
 	tries=0
-	until grep -q "$ready" "$folder/$name/log"; do
-		runs "$name" || [ $tries -eq 0 ] || fail "$name has ended; $folder/$name/log: $(tail -n 3 "$folder/$name/log")"
+	until grep -q "$2" "$folder/$1/log"; do
+		runs "$1" || [ $tries -eq 0 ] || fail "$1 has ended; $folder/$1/log: $(tail -n 3 "$folder/$1/log")"
 		tries=$((tries + 1))
-		[ $tries -le 600 ] || fail "$name is not ready after a minute; see $folder/$name/log"
+		[ $tries -le 600 ] || fail "$1 is not ready after a minute; see $folder/$1/log"
 		sleep 0.1
 	done
-	echo "$name runs"
 }
 
 # urls OFFSET: the addresses of all engines, for clients (0) or for each other (100).
@@ -89,7 +92,7 @@ cluster {
   no_advertise: true
 }
 END
-	launch "engine$1" "Server is ready" "$nats" --config "$folder/engine$1/nats.conf"
+	launch "engine$1" "$nats" --config "$folder/engine$1/nats.conf"
 }
 
 # chat N: all chat servers have the host key of the first, so that ssh takes them for one host.
@@ -101,7 +104,7 @@ chat() {
 			"$whoelse" hostkey import --data "$data" >/dev/null 2>&1 ||
 			fail "the host key of chat1 can't be copied"
 	fi
-	launch "chat$1" "whoelse is listening" "$whoelse" serve --data "$data" --node "chat$1" --cluster "$(urls 0)" \
+	launch "chat$1" "$whoelse" serve --data "$data" --node "chat$1" --cluster "$(urls 0)" \
 		--listen "127.0.0.1:$((chat_port + $1 - 1))" --hostname localhost
 }
 
@@ -114,13 +117,39 @@ each() {
 	done
 }
 
-start_one() { runs "$1$2" || "$1" "$2"; }
+# start_one FUNCTION N: starts it, unless it runs.
+start_one() {
+	if ! runs "$1$2"; then
+		"$1" "$2"
+		started="$started $1$2"
+	fi
+}
+
+# start_all FUNCTION COUNT READY: starts all of a kind at once, and waits until each log says READY.
+start_all() {
+	started=
+	each "$1" "$2" start_one
+	for name in $started; do
+		await "$name" "$3"
+		echo "$name runs"
+	done
+}
 
 stop_one() {
-	runs "$1$2" || return 0
-	kill "$pid"
-	while runs "$1$2"; do sleep 0.1; done
-	echo "$1$2 has stopped"
+	if runs "$1$2"; then
+		kill "$pid"
+		stopped="$stopped $1$2"
+	fi
+}
+
+# stop_all NAME COUNT: stops all of a kind at once.
+stop_all() {
+	stopped=
+	each "$1" "$2" stop_one
+	for name in $stopped; do
+		while runs "$name"; do sleep 0.1; done
+		echo "$name has stopped"
+	done
 }
 
 show_one() { if runs "$1$2"; then echo "$1$2 runs, process $pid"; else echo "$1$2 does not run"; fi; }
@@ -136,8 +165,9 @@ case $command in
 start)
 	nats=${NATS_SERVER-$(command -v nats-server || build nats-server github.com/nats-io/nats-server/v2)}
 	whoelse=${WHOELSE-$(build whoelse .)}
-	each engine "$engines" start_one
-	each chat "$chats" start_one
+	start_all engine "$engines" "Server is ready"
+	start_all chat 1 "whoelse is listening" # the others need its host key
+	start_all chat "$chats" "whoelse is listening"
 	echo "join with: ssh -p $chat_port YOUR-NICK@localhost"
 	;;
 status)
@@ -146,7 +176,7 @@ status)
 	"${WHOELSE-$folder/bin/whoelse}" cluster status --cluster "$(urls 0)"
 	;;
 stop)
-	each chat "$chats" stop_one
-	each engine "$engines" stop_one
+	stop_all chat "$chats"
+	stop_all engine "$engines"
 	;;
 esac

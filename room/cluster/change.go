@@ -62,6 +62,9 @@ func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again b
 	if err := c.following.trouble(); err != nil {
 		return false, err
 	}
+	if !c.connected() {
+		return false, errDisconnected
+	}
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
 	subject := c.stateSubject(doc)

@@ -128,12 +128,20 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 	return c, nil
 }
 
-var errClosed = errors.New("the server is stopping")
+var (
+	errClosed       = errors.New("the server is stopping")
+	errDisconnected = fmt.Errorf("%w: not connected to the engine", room.ErrCluster)
+)
 
-// again calls try until it succeeds, fails for good, or ctx is over.
+// connected reports whether the engine is reached. Ask it before a call of the NATS client that must not block: while that
+// tries to connect again, which can take two seconds for each engine node, almost all of its methods wait.
+func (c *Cluster) connected() bool { return c.down.Load() == nil }
+
+// again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
+// as when all engine nodes have just started, the engine does not answer at all.
 func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
 	for n := 0; ; n++ {
-		once, cancel := context.WithTimeout(ctx, patience)
+		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
 		final, err := try(once)
 		cancel()
 		if err == nil || final {
@@ -233,8 +241,8 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	if err := c.following.trouble(); err != nil {
 		return err
 	}
-	if !c.nc.IsConnected() {
-		return fmt.Errorf("%w: not connected to the engine", room.ErrCluster)
+	if !c.connected() {
+		return errDisconnected
 	}
 	info, err := c.stream.Info(ctx)
 	if err != nil {

@@ -3,10 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
@@ -252,4 +255,23 @@ func TestNewer(t *testing.T) {
 	}
 	eventually(t, "it stops", func() bool { return a.following.trouble() != nil })
 	refuses(t, fails(t, a.say("x")), room.ErrStorage.Error(), "upgrade this one")
+}
+
+// TestFirstTries: an engine that does not answer is asked again soon, then with more patience, until it is too late.
+func TestFirstTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Cluster{log: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
+		defer cancel()
+		var waited []time.Duration
+		err := c.again(ctx, "not yet", func(ctx context.Context) (bool, error) {
+			began := time.Now()
+			<-ctx.Done()
+			waited = append(waited, time.Since(began))
+			return false, ctx.Err()
+		})
+		if err == nil || len(waited) < 8 || waited[0] != 2*pause || slices.Max(waited) != patience {
+			t.Errorf("tries of %v: %v", waited, err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,6 +64,44 @@ func TestCutOff(t *testing.T) {
 	p.Heal()
 	same(t, a.entries(2), b.entries(2))
 	eventually(t, "a is well", func() bool { return a.Probe(t.Context()) == nil })
+}
+
+// TestSilentEngine: nobody waits for the client while it tries to reach an engine node that says nothing.
+func TestSilentEngine(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	s := join(t, "a", e.URLs()...)
+	e.Kill(0)
+	node, err := net.Listen("tcp", e.Addr(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	conn, err := node.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	gaveUp := make(chan bool)
+	go func() {
+		defer close(gaveUp)
+		s.nc.IsConnected() // waits for the client
+	}()
+	failed := s.say("lost")
+	err = s.Change("keys", func() ([]byte, error) { return []byte("{}"), nil })
+	if s.Leads() || s.Stats().Connected || s.Probe(t.Context()) == nil || !errors.Is(err, room.ErrCluster) {
+		t.Errorf("it takes itself for connected: %v", err)
+	}
+	if why := <-failed; !errors.Is(why, room.ErrCluster) || errors.Is(why, room.ErrUncertain) {
+		t.Errorf("a message fails with: %v", why)
+	}
+	select {
+	case <-gaveUp:
+		t.Error("people wait as long as the client does")
+	default:
+	}
+	conn.Close()
+	<-gaveUp
 }
 
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.

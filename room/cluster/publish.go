@@ -130,7 +130,7 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 		return err
 	}
 	if since := c.down.Load(); since != nil && time.Since(*since) > patience {
-		return fmt.Errorf("%w: not connected to the engine", room.ErrCluster)
+		return errDisconnected
 	}
 	o.msg, err = c.message(c.subject("log", "event"), o.e)
 	return err
@@ -174,6 +174,10 @@ func (c *Cluster) send(waiting []*outgoing) {
 		o.answer = nil
 	}
 	for _, o := range waiting {
+		if !c.connected() {
+			o.why = nats.ErrDisconnected
+			return
+		}
 		if o.answer, o.why = c.js.PublishMsgAsync(o.msg, jetstream.WithRetryAttempts(0)); o.why != nil {
 			return // the rest must not come before it
 		}

@@ -339,7 +339,7 @@ func (c *Cluster) expire() {
 // Leads reports whether this server does the work that one server does for all: it is connected, and of all servers
 // that are alive it has the first name by alphabet.
 func (c *Cluster) Leads() bool {
-	return c.opts.Node != "" && c.opts.Node <= *c.rosters.least.Load() && c.nc.IsConnected()
+	return c.opts.Node != "" && c.opts.Node <= *c.rosters.least.Load() && c.connected()
 }
 
 // Answer implements [room.Peers].

@@ -80,7 +80,7 @@ type Stats struct {
 
 // Stats returns the statistics.
 func (c *Cluster) Stats() Stats {
-	s := Stats{Connected: c.nc.IsConnected(), Trouble: c.following.trouble() != nil}
+	s := Stats{Connected: c.connected(), Trouble: c.following.trouble() != nil}
 	c.following.mu.Lock()
 	s.Behind = c.following.behind
 	c.following.mu.Unlock()

@@ -126,7 +126,7 @@ func (s *chatServer) dial(nick string, id identity, openSSH bool, command string
 const loginLimit = 5 * time.Second
 
 func (s *chatServer) login(nick string, id identity) (*gossh.Client, error) {
-	address := fmt.Sprintf("127.0.0.1:%d", s.port)
+	address := s.address()
 	conn, err := net.DialTimeout("tcp", address, loginLimit)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (s *chatServer) ssh(nick string, id identity, command ...string) *exec.Cmd 
 	return exec.Command("ssh", append([]string{
 		"-T", "-F", "none", "-p", fmt.Sprint(s.port), "-i", id.file, "-o", "IdentitiesOnly=yes",
 		"-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "ConnectTimeout=5", nick + "@127.0.0.1",
+		"-o", "ConnectTimeout=5", nick + "@" + s.host,
 	}, command...)...)
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 )
@@ -16,7 +17,7 @@ func fails(t *testing.T, o options, d time.Duration, do func(n *nemesis) (heal f
 	onlyFull(t)
 	t.Parallel()
 	c := newCluster(t, o)
-	return c, during(t, c, func(talking context.Context, random *rand.Rand) {
+	return c, during(t, c, seed(t), func(talking context.Context, random *rand.Rand) {
 		n := &nemesis{c: c, random: random, ctx: talking}
 		pause(talking, 2*time.Second)
 		heal := do(n)
@@ -41,12 +42,23 @@ func TestLeaderKilled(t *testing.T) {
 
 // TestEngineUnreachable: nobody can reach the engine for longer than anything waits for it.
 func TestEngineUnreachable(t *testing.T) {
-	fails(t, options{chats: 2}, 15*time.Second, func(n *nemesis) func() {
-		for _, chat := range n.c.chats {
-			chat.cut(closed)
-		}
-		return func() {}
-	})
+	fails(t, options{chats: 2}, 15*time.Second, unreachable)
+}
+
+// TestEngineAwayForLong: nobody can reach the engine for a whole minute, and everything heals.
+func TestEngineAwayForLong(t *testing.T) {
+	if os.Getenv("WHOELSE_JEPSEN") == "" {
+		t.Skip("takes more than a minute; runs with WHOELSE_JEPSEN")
+	}
+	fails(t, options{chats: 3}, time.Minute, unreachable)
+}
+
+// unreachable cuts all servers off from the engine.
+func unreachable(n *nemesis) func() {
+	for _, chat := range n.c.chats {
+		chat.cut(closed)
+	}
+	return func() {}
 }
 
 // TestCutOff: a server loses the engine, and not its people, for longer than the others wait for it.

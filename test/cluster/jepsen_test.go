@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -49,25 +50,35 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// TestWhatever: people talk on three servers over three engines, while these are killed, paused and cut off
+// roundLimit is how long one cluster has to live at most: histories show ten thousand lines.
+const roundLimit = 3 * time.Minute
+
+// TestWhatever: people talk on three servers over three engine nodes, while these are killed, paused and cut off
 // at random. A checker then compares what people were told and shown with what the servers have.
 func TestWhatever(t *testing.T) {
 	onlyFull(t)
-	c := newCluster(t, options{chats: 3})
-	during(t, c, func(talking context.Context, random *rand.Rand) {
-		talking, quiet := context.WithTimeout(talking, raging(t))
-		defer quiet()
-		(&nemesis{c: c, random: random, ctx: talking}).rage()
-	})
+	first := seed(t)
+	for n, left := uint64(0), raging(t); left > 0; n, left = n+1, left-roundLimit {
+		t.Run(fmt.Sprintf("WHOELSE_SEED=%d", first+n), func(t *testing.T) {
+			c := newCluster(t, options{chats: 3})
+			during(t, c, first+n, func(talking context.Context, random *rand.Rand) {
+				talking, quiet := context.WithTimeout(talking, min(left, roundLimit))
+				defer quiet()
+				caused := (&nemesis{c: c, random: random, ctx: talking}).rage()
+				for _, name := range slices.Sorted(maps.Keys(caused)) {
+					t.Logf("%3d times: %s", caused[name], name)
+				}
+			})
+		})
+	}
 }
 
 // during has people talk on all servers, and claim nicks, until trouble returns. Then all has to heal, and the
 // checker decides.
-func during(t *testing.T, c *cluster, trouble func(talking context.Context, random *rand.Rand)) *crowd {
+func during(t *testing.T, c *cluster, seed uint64, trouble func(talking context.Context, random *rand.Rand)) *crowd {
 	t.Helper()
-	number := seed(t)
-	t.Logf("WHOELSE_SEED=%d", number)
-	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(number, n)) }
+	t.Logf("WHOELSE_SEED=%d", seed)
+	random := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 	crowd := &crowd{c: c}
 	var people []*person
 	nicks := []string{"alice", "bob", "carol", "dave", "erin"}

@@ -3,12 +3,13 @@
 package cluster
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,8 +22,8 @@ var patience = 40 * time.Second
 // buildFlags has the race detector in the binary when it is in the tests.
 var buildFlags []string
 
-// binary is where TestMain has built the server, and built is the folder.
-var binary, built string
+// binary and engineBinary are where TestMain has built the server, and the NATS server in the version of go.mod.
+var binary, engineBinary string
 
 // full has the tests do all that they can.
 var full = os.Getenv("WHOELSE_TEST") == "full"
@@ -38,20 +39,41 @@ func onlyFull(t *testing.T) {
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if inside {
+		if err := prepare(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		name(os.Getenv(insideVariable))
+		return run(m)
+	}
 	dir, err := os.MkdirTemp("", "whoelse-cluster")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	built, binary = dir, filepath.Join(dir, "whoelse")
-	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "whoelse")...)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+	if err := build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// A cluster is four processes or more, with elections that depend on the clock.
-	if err := flag.Set("test.parallel", "3"); err != nil {
+	if os.Getenv("WHOELSE_JEPSEN") != "" {
+		code, err := goInside(dir)
+		if err == nil {
+			return code
+		}
+		fmt.Fprintln(os.Stderr, "WHOELSE_JEPSEN: engine nodes are not cut off from each other:", err)
+	}
+	return run(m)
+}
+
+// run runs the tests.
+func run(m *testing.M) int {
+	parallel := "3" // a cluster is four processes or more, with elections that depend on the clock
+	if inside {
+		parallel = "1" // and answers may not be late at all
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -63,21 +85,26 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-var buildEngine = sync.OnceValues(func() (string, error) {
-	file := filepath.Join(built, "nats-server")
-	out, err := exec.Command("go", "build", "-o", file, "github.com/nats-io/nats-server/v2").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return file, err
-})
+// name notes where in dir the programs are.
+func name(dir string) {
+	binary, engineBinary = filepath.Join(dir, "whoelse"), filepath.Join(dir, "nats-server")
+}
 
-// engineBinary is the NATS server, in the version of go.mod, built when it is first needed.
-func engineBinary(t testing.TB) string {
-	t.Helper()
-	file, err := buildEngine()
-	if err != nil {
-		t.Fatal(err)
+// build builds both programs in dir, side by side.
+func build(dir string) error {
+	name(dir)
+	results := make(chan error)
+	for _, args := range [][]string{
+		slices.Concat([]string{"build", "-o", binary}, buildFlags, []string{"whoelse"}),
+		{"build", "-o", engineBinary, "github.com/nats-io/nats-server/v2"},
+	} {
+		go func() {
+			out, err := exec.Command("go", args...).CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("go build: %w\n%s", err, out)
+			}
+			results <- err
+		}()
 	}
-	return file
+	return errors.Join(<-results, <-results)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,78 @@ var faults = []fault{
 	}},
 }
 
+// netFaults need namespaces: servers that can't reach each other, though all of them run.
+var netFaults = []fault{
+	{"an engine node is cut off from the others", func(n *nemesis) func() { return n.alone(n.engine().name) }},
+	{"the stream's leader is cut off from the others", func(n *nemesis) func() { return n.alone(n.leader().name) }},
+	{"no engine node reaches another", func(n *nemesis) func() { return n.apart(func(a, b string) bool { return isEngine(a) && isEngine(b) }) }},
+	{"the network splits in two", func(n *nemesis) func() {
+		side := map[string]bool{}
+		for _, p := range n.c.all() {
+			side[p.name] = n.random.IntN(2) == 0
+		}
+		return n.apart(func(a, b string) bool { return side[a] != side[b] })
+	}},
+	{"two engine nodes reach each other by way of the third only", func(n *nemesis) func() {
+		a, b := n.two()
+		return n.c.net.cut(a, b)
+	}},
+	{"an engine node does not hear another", func(n *nemesis) func() {
+		a, b := n.two()
+		n.c.net.lose(a, b)
+		return func() { n.c.net.deliver(a, b) }
+	}},
+	{"the stream's leader hears nobody", func(n *nemesis) func() {
+		leader := n.leader().name
+		return n.oneWay(func(from, to string) bool { return to == leader })
+	}},
+	{"nobody hears the stream's leader", func(n *nemesis) func() {
+		leader := n.leader().name
+		return n.oneWay(func(from, to string) bool { return from == leader })
+	}},
+	{"an engine node's network is slow", func(n *nemesis) func() {
+		name := n.engine().name
+		n.c.net.delay(name, slow)
+		return func() { n.c.net.hurry(name) }
+	}},
+}
+
+func isEngine(name string) bool { return strings.HasPrefix(name, "engine") }
+
+// two chooses two engine nodes.
+func (n *nemesis) two() (a, b string) {
+	i := n.random.IntN(len(n.c.engines))
+	return n.c.engines[i].name, n.c.engines[(i+1)%len(n.c.engines)].name
+}
+
+// alone cuts an engine node off from the others. Chat servers reach all of them.
+func (n *nemesis) alone(name string) (heal func()) {
+	return n.apart(func(a, b string) bool { return a == name && isEngine(b) })
+}
+
+// apart cuts the servers off from each other that are.
+func (n *nemesis) apart(are func(a, b string) bool) (heal func()) {
+	return n.oneWay(func(from, to string) bool { return are(from, to) || are(to, from) })
+}
+
+// oneWay loses the packets that are.
+func (n *nemesis) oneWay(are func(from, to string) bool) (heal func()) {
+	var heals []func()
+	for _, from := range n.c.net.nodes {
+		for _, to := range n.c.net.nodes {
+			if from != to && are(from, to) {
+				n.c.net.lose(from, to)
+				heals = append(heals, func() { n.c.net.deliver(from, to) })
+			}
+		}
+	}
+	return func() {
+		for _, heal := range heals {
+			heal()
+		}
+	}
+}
+
 // nemesis causes faults, the same ones in every run with the same seed.
 type nemesis struct {
 	c      *cluster
@@ -55,21 +128,29 @@ type nemesis struct {
 	ctx    context.Context
 }
 
-// rage causes faults, one or two at a time, until ctx is done. All has healed when it returns.
-func (n *nemesis) rage() {
+// rage causes faults, one or two at a time, until ctx is done. All has healed when it returns, with how often each
+// was caused.
+func (n *nemesis) rage() (caused map[string]int) {
+	may, longest := faults, 3500
+	if n.c.net != nil {
+		may, longest = slices.Concat(faults, netFaults), 12_000 // longer than an election takes
+	}
+	caused = map[string]int{}
 	for n.ctx.Err() == nil {
 		var heal []func()
 		for range 1 + n.random.IntN(4)/3 {
-			f := faults[n.random.IntN(len(faults))]
-			n.c.t.Logf("%s %s", time.Now().Format("05.000"), f.name)
+			f := may[n.random.IntN(len(may))]
+			n.c.t.Logf("%s %s", time.Now().Format("04:05.000"), f.name)
+			caused[f.name]++
 			heal = append(heal, f.do(n))
 		}
-		pause(n.ctx, time.Duration(500+n.random.IntN(3500))*time.Millisecond)
+		pause(n.ctx, time.Duration(500+n.random.IntN(longest))*time.Millisecond)
 		for _, h := range heal {
 			h()
 		}
 		pause(n.ctx, time.Duration(n.random.IntN(2500))*time.Millisecond)
 	}
+	return caused
 }
 
 func (n *nemesis) chat() *chatServer { return n.c.chats[n.random.IntN(len(n.c.chats))] }
@@ -166,6 +247,9 @@ func (c *cluster) withJetStream(do func(context.Context, jetstream.JetStream) er
 func (c *cluster) heal() error {
 	for _, chat := range c.chats {
 		chat.cut(open)
+	}
+	if c.net != nil {
+		c.net.heal()
 	}
 	for _, p := range c.all() {
 		p.resume()

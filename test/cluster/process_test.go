@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -174,17 +175,43 @@ func (p *process) running() bool {
 	return p.cmd != nil && !p.paused
 }
 
-// ports reserves n free ports of the loopback interface for a moment.
-func ports(t testing.TB, n int) []int {
-	t.Helper()
-	var all []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+// given are the ports that this process has chosen.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
+// freePort chooses a port of the loopback interface that nobody listens on, nor on those at the offsets from it. Nobody else
+// gets them, since systems give outgoing connections ports from 32768 on.
+func freePort(offsets ...int) int {
+	given.Lock()
+	defer given.Unlock()
+	taken := func(port int) bool {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			err = l.Close()
 		}
-		defer l.Close()
-		all = append(all, l.Addr().(*net.TCPAddr).Port)
+		return err != nil || given.ports[port]
+	}
+	for {
+		first := 10_000 + rand.IntN(22_000)
+		row := []int{first}
+		for _, offset := range offsets {
+			row = append(row, first+offset)
+		}
+		if !slices.ContainsFunc(row, taken) {
+			for _, port := range row {
+				given.ports[port] = true
+			}
+			return first
+		}
+	}
+}
+
+// freePorts chooses n of them.
+func freePorts(n int) (all []int) {
+	for range n {
+		all = append(all, freePort())
 	}
 	return all
 }
@@ -194,6 +221,7 @@ type cluster struct {
 	t       testing.TB
 	folder  string
 	options options
+	net     *network // nil: all are on the loopback interface
 	urls    []string // of the engines, past the links
 	engines []*process
 	chats   []*chatServer
@@ -210,9 +238,16 @@ type options struct {
 
 type chatServer struct {
 	process
+	host  string // where people reach it
 	port  int
-	links []*link // by engine
+	links []link // by engine
 	data  string
+}
+
+// link is the network between a chat server and an engine.
+type link interface {
+	set(mode)
+	close()
 }
 
 // newCluster starts one. All of it ends with the test.
@@ -223,19 +258,41 @@ func newCluster(t testing.TB, o options) *cluster {
 		o.replicas = 3
 	}
 	c := &cluster{t: t, folder: t.TempDir(), options: o}
-	free := ports(t, 2*o.replicas+o.chats)
-	clients, routes, chats := free[:o.replicas], free[o.replicas:2*o.replicas], free[2*o.replicas:]
+	var names []string
 	for i := range o.replicas {
-		c.urls = append(c.urls, fmt.Sprintf("nats://127.0.0.1:%d", clients[i]))
-		c.engines = append(c.engines, c.newEngine(i, clients[i], routes))
+		names = append(names, fmt.Sprintf("engine%d", i+1))
 	}
-	for i, port := range chats {
-		c.chats = append(c.chats, c.newChat(i, port, clients))
+	engines := names
+	for i := range o.chats {
+		names = append(names, fmt.Sprintf("chat%d", i+1))
+	}
+	if inside {
+		c.net = newNetwork(t, names)
+	}
+	var clients, routes []string
+	for _, name := range engines {
+		clients, routes = append(clients, c.place(name)), append(routes, c.place(name))
+	}
+	for i, name := range engines {
+		c.urls = append(c.urls, "nats://"+clients[i])
+		c.engines = append(c.engines, c.newEngine(name, clients[i], routes[i], routes))
+	}
+	for _, name := range names[len(engines):] {
+		c.chats = append(c.chats, c.newChat(name, clients))
 	}
 	t.Cleanup(c.end)
 	c.must(c.together(func(p *process) error { return p.start() }, c.engines...))
 	c.must(c.startChats())
 	return c
+}
+
+// place is an address for a server to listen on.
+func (c *cluster) place(name string) string {
+	host := "127.0.0.1"
+	if c.net != nil {
+		host = c.net.address(name)
+	}
+	return net.JoinHostPort(host, fmt.Sprint(freePort()))
 }
 
 // startChats starts the first one first: the others need its host key.
@@ -306,62 +363,65 @@ func (c *cluster) end() {
 	}
 }
 
-func (c *cluster) newEngine(i, port int, routes []int) *process {
-	name := fmt.Sprintf("engine%d", i+1)
+func (c *cluster) newEngine(name, client, route string, routes []string) *process {
 	file := filepath.Join(c.folder, name+".conf")
-	text := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\n", name, port)
+	text := fmt.Sprintf("server_name: %s\nlisten: %s\n", name, client)
 	text += fmt.Sprintf("jetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", filepath.Join(c.folder, name))
 	if len(routes) > 1 {
-		var others []string
-		for _, r := range routes {
-			others = append(others, fmt.Sprintf("nats://127.0.0.1:%d", r))
-		}
-		text += fmt.Sprintf("cluster {\n  name: test\n  listen: 127.0.0.1:%d\n  no_advertise: true\n  routes: [%s]\n}\n",
-			routes[i], strings.Join(others, ", "))
+		text += fmt.Sprintf("cluster {\n  name: test\n  listen: %s\n  no_advertise: true\n  routes: [nats://%s]\n}\n",
+			route, strings.Join(routes, ", nats://"))
 	}
 	c.must(os.WriteFile(file, []byte(text+c.options.engine), 0o600))
-	return &process{name: name, argv: []string{engineBinary(c.t), "--config", file}, ready: regexp.MustCompile("Server is ready")}
+	return &process{name: name, argv: c.within(name, engineBinary, "--config", file), ready: regexp.MustCompile("Server is ready")}
+}
+
+// within is a command line in the namespace of a server, if it has one.
+func (c *cluster) within(name string, argv ...string) []string {
+	if c.net == nil {
+		return argv
+	}
+	return append(c.net.within(name), argv...)
 }
 
 // keepAll has a server take everything from everybody.
 var keepAll = []string{
 	"--message-rate", "0", "--max-bytes-per-nick", "0", "--max-bytes-per-minute", "0",
-	"--max-claims-per-address", "0", "--max-claims-per-hour", "0",
+	"--max-claims-per-address", "0", "--max-claims-per-hour", "0", "--exempt", "127.0.0.0/8,10.0.0.0/8",
 }
 
-func (c *cluster) newChat(i, port int, engines []int) *chatServer {
-	name := fmt.Sprintf("chat%d", i+1)
-	chat := &chatServer{port: port, data: filepath.Join(c.folder, name)}
+func (c *cluster) newChat(name string, engines []string) *chatServer {
+	chat := &chatServer{host: "127.0.0.1", port: freePort(), data: filepath.Join(c.folder, name)}
+	if c.net != nil {
+		chat.host = c.net.door(name)
+	}
 	var urls []string
-	for _, engine := range engines {
-		l := newLink(c.t, fmt.Sprintf("127.0.0.1:%d", engine))
-		chat.links = append(chat.links, l)
-		urls = append(urls, "nats://"+l.address())
+	for i, engine := range engines {
+		if c.net != nil {
+			chat.links = append(chat.links, cable{c.net, name, c.engines[i].name})
+		} else {
+			proxy := newProxy(c.t, engine)
+			chat.links, engine = append(chat.links, proxy), proxy.address()
+		}
+		urls = append(urls, "nats://"+engine)
 	}
 	program := binary
-	if i < len(c.options.binaries) {
+	if i := len(c.chats); i < len(c.options.binaries) {
 		program = c.options.binaries[i]
 	}
 	argv := append([]string{
-		program, "serve", "--data", chat.data, "--listen", fmt.Sprintf("127.0.0.1:%d", port),
+		program, "serve", "--data", chat.data, "--listen", chat.address(),
 		"--node", name, "--cluster", strings.Join(urls, ","), "--cluster-replicas", fmt.Sprint(len(engines)),
 	}, append(keepAll, c.options.args...)...)
-	chat.process = process{name: name, argv: argv, ready: regexp.MustCompile("^whoelse is listening")}
+	chat.process = process{name: name, argv: c.within(name, argv...), ready: regexp.MustCompile("^whoelse is listening")}
 	return chat
 }
+
+// address is where people reach it.
+func (s *chatServer) address() string { return net.JoinHostPort(s.host, fmt.Sprint(s.port)) }
 
 // cut does something to all links of a chat server.
 func (s *chatServer) cut(m mode) {
 	for _, l := range s.links {
 		l.set(m)
 	}
-}
-
-// portTaken reports whether somebody listens on a port of the loopback interface.
-func portTaken(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		err = l.Close()
-	}
-	return err != nil
 }

@@ -140,7 +140,7 @@ func TestClocksApart(t *testing.T) {
 	onlyFull(t)
 	t.Parallel()
 	c := newCluster(t, options{chats: 2, binaries: []string{binary, fast(t)}})
-	during(t, c, func(talking context.Context, _ *rand.Rand) { pause(talking, 4*time.Second) })
+	during(t, c, seed(t), func(talking context.Context, _ *rand.Rand) { pause(talking, 4*time.Second) })
 	zoe := newIdentity(t)
 	var first string
 	at := regexp.MustCompile(`"AT":"([^"]*)"`)

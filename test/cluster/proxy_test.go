@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// link is the network between one chat server and one engine: a proxy that can be cut.
-type link struct {
+// proxy is the network between one chat server and one engine, without namespaces.
+type proxy struct {
 	listener net.Listener
 	target   string
 
@@ -38,63 +38,63 @@ const (
 	crawlDelay = 250 * time.Millisecond
 )
 
-func newLink(t testing.TB, target string) *link {
+func newProxy(t testing.TB, target string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{listener: listener, target: target, change: make(chan struct{}), conns: map[net.Conn]bool{}}
-	go l.accept()
-	return l
+	p := &proxy{listener: listener, target: target, change: make(chan struct{}), conns: map[net.Conn]bool{}}
+	go p.accept()
+	return p
 }
 
-func (l *link) address() string { return l.listener.Addr().String() }
+func (p *proxy) address() string { return p.listener.Addr().String() }
 
-func (l *link) accept() {
+func (p *proxy) accept() {
 	for {
-		chat, err := l.listener.Accept()
+		chat, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		go l.serve(chat)
+		go p.serve(chat)
 	}
 }
 
-func (l *link) serve(chat net.Conn) {
+func (p *proxy) serve(chat net.Conn) {
 	defer chat.Close()
-	if !l.add(chat) {
+	if !p.add(chat) {
 		return
 	}
-	defer l.remove(chat)
-	if l.wait() == closed {
+	defer p.remove(chat)
+	if p.wait() == closed {
 		return
 	}
-	engine, err := net.Dial("tcp", l.target)
+	engine, err := net.Dial("tcp", p.target)
 	if err != nil {
 		return
 	}
 	defer engine.Close()
-	if !l.add(engine) {
+	if !p.add(engine) {
 		return
 	}
-	defer l.remove(engine)
+	defer p.remove(engine)
 	go func() {
-		l.copy(engine, chat, false)
+		p.copy(engine, chat, false)
 		engine.Close()
 	}()
-	l.copy(chat, engine, true)
+	p.copy(chat, engine, true)
 }
 
 // copy carries what comes, until either side ends.
-func (l *link) copy(to io.Writer, from io.Reader, answers bool) {
+func (p *proxy) copy(to io.Writer, from io.Reader, answers bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
 			return
 		}
-		switch m := l.wait(); {
+		switch m := p.wait(); {
 		case m == closed:
 			return
 		case m == deaf && answers:
@@ -111,11 +111,11 @@ func (l *link) copy(to io.Writer, from io.Reader, answers bool) {
 }
 
 // wait returns the mode once it is not held.
-func (l *link) wait() mode {
+func (p *proxy) wait() mode {
 	for {
-		l.mu.Lock()
-		m, change := l.mode, l.change
-		l.mu.Unlock()
+		p.mu.Lock()
+		m, change := p.mode, p.change
+		p.mu.Unlock()
 		if m != held {
 			return m
 		}
@@ -123,40 +123,40 @@ func (l *link) wait() mode {
 	}
 }
 
-func (l *link) add(c net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.mode == closed || l.done {
+func (p *proxy) add(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mode == closed || p.done {
 		return false
 	}
-	l.conns[c] = true
+	p.conns[c] = true
 	return true
 }
 
-func (l *link) remove(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.conns, c)
+func (p *proxy) remove(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
 }
 
 // set changes what it does. Connections that were deaf have lost something, and end.
-func (l *link) set(m mode) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if m == closed || l.mode == deaf {
-		for c := range l.conns {
+func (p *proxy) set(m mode) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m == closed || p.mode == deaf {
+		for c := range p.conns {
 			c.Close()
 		}
 	}
-	l.mode = m
-	close(l.change)
-	l.change = make(chan struct{})
+	p.mode = m
+	close(p.change)
+	p.change = make(chan struct{})
 }
 
-func (l *link) close() {
-	l.listener.Close()
-	l.mu.Lock()
-	l.done = true
-	l.mu.Unlock()
-	l.set(closed)
+func (p *proxy) close() {
+	p.listener.Close()
+	p.mu.Lock()
+	p.done = true
+	p.mu.Unlock()
+	p.set(closed)
 }
