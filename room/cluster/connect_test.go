@@ -215,7 +215,11 @@ func TestRubbish(t *testing.T) {
 	nobody, nowhere, receipt := said("1", "x"), said("1", "x"), said("1", "x")
 	nobody.From, nowhere.Room = "../x", "\x1b"
 	receipt.Kind, receipt.Receipts = room.KindRead, []*room.Message{{Kind: room.KindReceipt}}
-	for _, bad := range []*room.Event{nobody, nowhere, receipt} {
+	unsigned, twice, posing := said("1", "x"), said("1", "x"), *receipt
+	unsigned.From = ""
+	twice.Kind, twice.To = room.KindDirect, []string{"bob", "carol", "bob"}
+	posing.Receipts = []*room.Message{{Kind: room.KindDirect, From: "ann", To: []string{"bob"}, Text: "x"}}
+	for _, bad := range []*room.Event{nobody, nowhere, receipt, unsigned, twice, &posing} {
 		if _, err := a.js.Publish(t.Context(), "whoelse.log.event", line(bad)); err != nil {
 			t.Fatal(err)
 		}
