@@ -67,6 +67,18 @@ func TestRefusals(t *testing.T) {
 	refuses(t, err, "3 replicas")
 }
 
+// TestSameName: of two servers with one name the second does not start while the first one runs.
+func TestSameName(t *testing.T) {
+	t.Parallel()
+	e := natstest.NewCluster(t, 2)
+	a := join(t, "a", e.URLs()[0])
+	join(t, "b", e.URLs()[1])
+	twin := newServer(t, "a", e.URLs()[1])
+	refuses(t, twin.try(), "name a is running", "--node")
+	a.stop()
+	a.start()
+}
+
 // TestDifferentStream: a stream with other settings is left as it is; each difference is named.
 func TestDifferentStream(t *testing.T) {
 	t.Parallel()
