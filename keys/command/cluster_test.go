@@ -33,6 +33,10 @@ func TestInCluster(t *testing.T) {
 			t.Errorf("%q: %+v", one.args, got)
 		}
 	}
+	const nickOnly = "give it back, without these, with: whoelse keys restore bob"
+	if got := r.run("", "remove", "bob"); got.err != nil || !strings.Contains(got.remarks, nickOnly) {
+		t.Errorf("%+v", got)
+	}
 	r.write("reserved.json", `[{"nick":"fay","since":"2026-11-25T12:00:00Z","until":"2999-01-01T00:00:00Z"}]`)
 	r.write("history/users/fay.jsonl", "of a server that goes on\n")
 	r.hold()

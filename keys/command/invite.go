@@ -107,11 +107,15 @@ func remove() *cobra.Command {
 		if missing && closed == 0 {
 			return fmt.Errorf("%w; whoelse keys list shows which there are", err)
 		}
+		both := "give both back"
+		if k.inCluster() {
+			both = "give it back, without these,"
+		}
 		reported := map[string]bool{"": true}
 		for _, e := range gone {
 			if !reported[e.Nick] && !k.reg.Registered(e.Nick) {
 				k.Remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
-					"give both back with: whoelse keys restore %s --key FILE", e.Nick, e.Nick)
+					"%s with: whoelse keys restore %s --key FILE", e.Nick, both, e.Nick)
 			}
 			reported[e.Nick] = true
 		}

@@ -116,6 +116,9 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 		err = c.again(ctx, "the engine does not answer yet", c.open)
 	}
 	if err == nil {
+		err = c.takeName()
+	}
+	if err == nil {
 		err = c.listen()
 	}
 	if err != nil {

@@ -70,6 +70,18 @@ func TestRefusals(t *testing.T) {
 	refuses(t, err, "3 replicas")
 }
 
+// TestSameName: of two servers with one name the second does not start while the first one runs.
+func TestSameName(t *testing.T) {
+	t.Parallel()
+	e := natstest.NewCluster(t, 2)
+	a := join(t, "a", e.URLs()[0])
+	join(t, "b", e.URLs()[1])
+	twin := newServer(t, "a", e.URLs()[1])
+	refuses(t, twin.try(), "name a is running", "--node")
+	a.stop()
+	a.start()
+}
+
 // TestDifferentStream: a stream with other settings is left as it is; each difference is named.
 func TestDifferentStream(t *testing.T) {
 	t.Parallel()
@@ -218,7 +230,11 @@ func TestRubbish(t *testing.T) {
 	nobody, nowhere, receipt := said("1", "x"), said("1", "x"), said("1", "x")
 	nobody.From, nowhere.Room = "../x", "\x1b"
 	receipt.Kind, receipt.Receipts = room.KindRead, []*room.Message{{Kind: room.KindReceipt}}
-	for _, bad := range []*room.Event{nobody, nowhere, receipt} {
+	unsigned, twice, posing := said("1", "x"), said("1", "x"), *receipt
+	unsigned.From = ""
+	twice.Kind, twice.To = room.KindDirect, []string{"bob", "carol", "bob"}
+	posing.Receipts = []*room.Message{{Kind: room.KindDirect, From: "ann", To: []string{"bob"}, Text: "x"}}
+	for _, bad := range []*room.Event{nobody, nowhere, receipt, unsigned, twice, &posing} {
 		if _, err := a.js.Publish(t.Context(), "whoelse.log.event", line(bad)); err != nil {
 			t.Fatal(err)
 		}

@@ -434,10 +434,18 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 func sensible(e *room.Event) bool {
 	named := func(m *room.Message) bool {
 		return (m.From == "" || nickName.MatchString(m.From)) && (m.Room == "" || nickName.MatchString(m.Room)) &&
-			!slices.ContainsFunc(m.To, func(nick string) bool { return !nickName.MatchString(nick) })
+			!slices.ContainsFunc(m.To, func(nick string) bool { return !nickName.MatchString(nick) }) &&
+			len(slices.Compact(slices.Sorted(slices.Values(m.To)))) == len(m.To)
 	}
 	for _, receipt := range e.Receipts {
-		if !named(receipt) || len(receipt.To) != 1 {
+		if !named(receipt) || receipt.Kind != room.KindReceipt || receipt.From == "" || len(receipt.To) != 1 {
+			return false
+		}
+	}
+	switch e.Kind {
+	case room.KindAlive, room.KindRetired, room.KindState: // can be nobody's
+	default:
+		if e.From == "" {
 			return false
 		}
 	}

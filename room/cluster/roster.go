@@ -111,6 +111,24 @@ func (r *rosters) attached() Room {
 // nickName matches nicks, and guests' names, of another server.
 var nickName = regexp.MustCompile(`^~?[a-z0-9][a-z0-9._-]{0,31}$`)
 
+// answerWithin is how long another server with the same name may take to answer.
+const answerWithin = time.Second
+
+// takeName fails if a running server has the name of this one: people there would not learn of bans, since each took
+// the other's changes for its own. One that does not answer counts as dead. From now on this server answers.
+func (c *Cluster) takeName() error {
+	if c.opts.Node == "" {
+		return nil
+	}
+	named := c.subject("named", c.opts.Node)
+	if _, err := c.nc.Request(named, nil, answerWithin); err == nil {
+		return fmt.Errorf("a server with the name %s is running already; start this one with another --node, or stop that one",
+			c.opts.Node)
+	}
+	_, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) })
+	return err
+}
+
 // listen subscribes to the other servers' announcements and answers.
 func (c *Cluster) listen() error {
 	_, err := c.nc.Subscribe(c.subject("roster", "*"), c.hearRoster)
