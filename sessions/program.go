@@ -17,7 +17,6 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
@@ -470,8 +469,7 @@ func (p *program) send(f protocol.Frame) {
 		return
 	}
 	if len(f.To) == 0 {
-		p.say(f, call)
-		return
+		call.Room = cmp.Or(f.Room, room.Lobby)
 	}
 	for _, name := range f.To {
 		n, err := nick.ParseAny(name)
@@ -483,7 +481,7 @@ func (p *program) send(f protocol.Frame) {
 			call.To = append(call.To, n)
 		}
 	}
-	if len(call.To) > 0 {
+	if len(call.To) > 0 || call.Room != "" {
 		p.fail(f, p.sendTo(call, func(r result.Receipt) { p.answer(f, r) }))
 	}
 }
@@ -540,36 +538,6 @@ func (p *program) who(f protocol.Frame) {
 	who := protocol.WhoOf(people, p.manager.silent())
 	who.Ref = f.Ref
 	p.print(who)
-}
-
-// say says something to everyone in a room.
-func (p *program) say(f protocol.Frame, call parse.Call) {
-	bytes := quota.Record(call.Key+call.Text, nil)
-	if err := p.charge(bytes); err != nil {
-		p.fail(f, p.failed(result.Failure{Err: err}))
-		return
-	}
-	kind := room.KindSay
-	if f.Me {
-		kind = room.KindMe
-	}
-	p.pending.add(1)
-	in := cmp.Or(f.Room, room.Lobby)
-	err := p.member.Once(call.Key, in, kind, nil, call.Text, func(got room.Receipt) {
-		defer p.pending.add(-1)
-		if got.Err != nil || got.Again {
-			p.refund(bytes)
-		}
-		if got.Err != nil {
-			p.manager.complain("a line was not said", p.member.Nick(), got.Err)
-		}
-		p.answer(f, result.Receipt{Receipt: got, Only: true})
-	})
-	if err != nil {
-		p.pending.add(-1)
-		p.refund(bytes)
-		p.fail(f, p.notOnce(call.Key, in, err))
-	}
 }
 
 // read marks messages as read: those that this session has got, and those in the inbox; or a room up to the

@@ -154,11 +154,6 @@ func (s *session) topic(call parse.Call) result.Result {
 	return result.RoomDone{What: result.RoomTopicSet, Room: name}
 }
 
-// inRoom says one line in a room.
-func (s *session) inRoom(call parse.Call) result.Result {
-	return s.sayIn(call.Key, call.Room, room.KindSay, call.Text)
-}
-
 // muteRoom has a room's lines counted instead of shown, or ends that.
 func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
 	if err := s.member.MuteRoom(call.Room, muted); err != nil {
