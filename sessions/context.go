@@ -121,8 +121,6 @@ func (s *session) do(call parse.Call) (r result.Result) {
 	}
 	switch r := r.(type) {
 	case nil, result.Quit, result.Clear: // the session's business
-	case result.Pages:
-		s.showPages(r)
 	default:
 		s.show(r)
 	}

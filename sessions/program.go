@@ -201,7 +201,7 @@ func (p *program) admits(f protocol.Frame) error {
 	if f.CMD == protocol.Send {
 		call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
 	}
-	if !p.manager.rate.charge(p.member.Nick(), weight(call), func() {}, p.ctx.Done()) || p.out.why() != nil {
+	if !p.paced(weight(call)) {
 		return p.endedWith(io.EOF)
 	}
 	if why, stale := p.ch.Stale(); stale {
@@ -367,9 +367,8 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	show := func(m []*room.Message) int { return p.showPast(f, m) }
-	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), strings.Join(rooms, ", #"), result.ReadingRoom, show)
-	switch failure, ok := failed.(result.Failure); {
+	err := p.eachPage(past.Replay(p.ctx, ask), func(m []*room.Message) int { return p.showPast(f, m) })
+	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
@@ -378,7 +377,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 	case ok: // a room was closed to them just now
 		p.out.close(failure)
 	}
-	return failed == nil
+	return err == nil
 }
 
 // showPast prints messages of the past, which f asked for, and returns how many bytes that are.
@@ -570,7 +569,7 @@ func (p *program) read(f protocol.Frame) {
 		err = p.readInbox(wanted)
 	}
 	if err != nil {
-		p.fail(f, p.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
+		p.fail(f, p.readFailed("", result.MarkingMessages, err))
 		return
 	}
 	p.print(f.Done())
@@ -578,19 +577,13 @@ func (p *program) read(f protocol.Frame) {
 
 // readInbox marks those of the inbox as read that are wanted.
 func (p *program) readInbox(wanted map[string]bool) error {
-	work := 0
-	for page, err := range p.member.Inbox() {
-		if err != nil {
-			return err
-		}
-		work += page.Searched / searchedWorth
-		read := slices.DeleteFunc(page.Messages, func(m *room.Message) bool { return !wanted[m.ID] })
-		if err := p.member.MarkRead(read); err != nil {
-			return err
-		}
-	}
-	p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done())
-	return nil
+	var failed error
+	err := p.eachPage(p.member.Inbox(), func(messages []*room.Message) int {
+		read := slices.DeleteFunc(messages, func(m *room.Message) bool { return !wanted[m.ID] })
+		failed = cmp.Or(failed, p.member.MarkRead(read))
+		return 0
+	})
+	return cmp.Or(failed, err)
 }
 
 func (p *program) history(f protocol.Frame) {
@@ -607,23 +600,12 @@ func (p *program) history(f protocol.Frame) {
 	p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
 }
 
-// pages prints earlier messages, and then the answer to f. It waits while much is queued, and
-// for the rate.
+// pages prints earlier messages, and then the answer to f. It waits while much is queued.
 func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
-	work := 0
-	for page, err := range pages {
-		work += page.Searched/searchedWorth + p.showPast(f, page.Messages)
-		switch {
-		case p.ctx.Err() != nil:
-			return
-		case err != nil && !errors.Is(err, room.ErrSearchLimit):
-			p.fail(f, p.failedIn(f.Room, doing, err))
-			return
-		}
-		if !p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done()) {
-			return
-		}
-		work %= messageWorth
+	err := p.eachPage(pages, func(m []*room.Message) int { return p.showPast(f, m) })
+	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
+		p.fail(f, p.readFailed(f.Room, doing, err))
+		return
 	}
 	p.print(f.Done())
 }

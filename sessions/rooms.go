@@ -252,7 +252,7 @@ func (s *session) closeRoom(name string) result.Result {
 	return result.RoomDone{What: result.RoomClosed, Room: name}
 }
 
-// roomFailures has the failures for the errors of rooms.
+// roomFailures has the failures for the errors of rooms and of reading.
 var roomFailures = []struct {
 	err    error
 	reason result.Reason
@@ -271,6 +271,7 @@ var roomFailures = []struct {
 	{room.ErrListFull, result.RoomListFull, result.Refused},
 	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
 	{room.ErrBackup, result.BackupRuns, result.Refused},
+	{room.ErrSearchLimit, result.TooLongAgo, result.Refused},
 }
 
 // roomFailed is why something was not done in a room.

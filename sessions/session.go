@@ -292,7 +292,11 @@ func (s *session) handle(call parse.Call, bad error) error {
 		return expelled(why)
 	}
 	s.member.Active()
-	if !s.paced(weight(call), s.tooFast) {
+	wait := s.manager.rate.count(s.member.Nick(), weight(call))
+	if wait > 0 {
+		s.tooFast()
+	}
+	if !s.waits(wait) {
 		return s.out.why()
 	}
 	if bad != nil {

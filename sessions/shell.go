@@ -67,7 +67,7 @@ func (s *session) runLine(line string) {
 		s.show(long)
 		return
 	}
-	if !s.paced(weight(call), func() {}) {
+	if !s.paced(weight(call)) {
 		return // half a text of somebody who was sent away, perhaps
 	}
 	if why, stale := s.ch.Stale(); stale {

@@ -2,9 +2,7 @@ package sessions
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"iter"
 	"sync"
 	"time"
 
@@ -21,9 +19,8 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct && s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: call.Name}
 	}
-	ctx, stop := s.interruptible()
-	defer stop()
-	s.manager.cfg.Room.Await(ctx, call.Since)
+	s.stopWithInput()
+	s.manager.cfg.Room.Await(s.ctx, call.Since)
 	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
 	var rooms []string // beside the lobby
 	if call.Room != "" && call.Room != room.Lobby {
@@ -52,39 +49,17 @@ func (s *session) tail(call parse.Call) result.Result {
 		doing = result.ReadingHistory
 	}
 	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
-	if failed := s.replay(ctx, o.Replay(ctx, ask), call.Room, doing, past); failed != nil {
-		return failed
+	if err := s.eachPage(o.Replay(s.ctx, ask), past); err != nil {
+		return s.readFailed(call.Room, doing, err)
 	}
 	for {
 		select {
 		case <-f.wake:
 			s.printFacts(f.take(), wanted, false)
-		case <-ctx.Done():
+		case <-s.ctx.Done():
 			return nil
 		}
 	}
-}
-
-// replay shows pages of the past, also of the room called name; show returns a page's size in bytes. It counts against the rate, as
-// reading does, also where too much would have to be shown, and nothing is.
-func (s *session) replay(
-	ctx context.Context, pages iter.Seq2[room.Page, error], name string, doing result.Reason, show func([]*room.Message) int,
-) result.Result {
-	work := 0
-	for page, err := range pages {
-		work += page.Searched/searchedWorth + show(page.Messages)
-		if ctx.Err() != nil || !s.manager.rate.charge(s.member.Nick(), work/messageWorth, func() {}, ctx.Done()) {
-			return nil
-		}
-		work %= messageWorth
-		switch {
-		case errors.Is(err, room.ErrSearchLimit):
-			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
-		case err != nil:
-			return s.failedIn(name, doing, err)
-		}
-	}
-	return nil
 }
 
 // printFacts prints the messages that are wanted and returns how many bytes that were. It waits
@@ -117,13 +92,12 @@ func (s *session) watch(call parse.Call) result.Result {
 	if !s.known(call.Nick) {
 		return s.nobody(call.Nick)
 	}
-	ctx, stop := s.interruptible()
-	defer stop()
-	err := s.member.AwaitOnline(ctx, call.Nick)
+	s.stopWithInput()
+	err := s.member.AwaitOnline(s.ctx, call.Nick)
 	switch {
 	case err == nil:
 		return result.Done{Nick: call.Nick}
-	case ctx.Err() != nil:
+	case s.ctx.Err() != nil:
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
 	}
 	return s.notListening(err)
@@ -140,11 +114,9 @@ func (s *session) notListening(err error) result.Result {
 	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
-// interruptible returns a context for a command that waits: over also when the client closes the
-// channel, or at a terminal with ^C and ^D, which a client sends then. The rest of the input is
-// dropped, on a goroutine that ends with the channel.
-func (s *session) interruptible() (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(s.ctx)
+// stopWithInput ends the context of a command that waits when the client closes the channel, or at a terminal
+// with ^C and ^D, which a client sends then. The rest of the input is dropped, on a goroutine that ends with the channel.
+func (s *session) stopWithInput() {
 	_, _, _, pty := s.ch.Pty()
 	go func() {
 		defer s.manager.recoverPanic(s.ch)
@@ -152,7 +124,7 @@ func (s *session) interruptible() (context.Context, context.CancelFunc) {
 		for {
 			n, err := s.ch.Read(p)
 			if pty && bytes.ContainsAny(p[:n], "\x03\x04") {
-				stop()
+				s.stop()
 			}
 			if err != nil {
 				break
@@ -160,11 +132,10 @@ func (s *session) interruptible() (context.Context, context.CancelFunc) {
 		}
 		select { // the input may end long before the channel
 		case <-s.ch.Closed():
-			stop()
-		case <-ctx.Done():
+			s.stop()
+		case <-s.ctx.Done():
 		}
 	}()
-	return ctx, stop
 }
 
 // follower is what an observer has got and tail has not printed yet. It is bounded like what

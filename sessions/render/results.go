@@ -17,8 +17,7 @@ import (
 // listed is the number of people or operators that are named.
 const listed = 20
 
-// Result renders the result of a command, except [result.Pages], whose pages Messages
-// renders.
+// Result renders the result of a command.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
 	case result.Failure:

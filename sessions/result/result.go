@@ -3,7 +3,6 @@
 package result
 
 import (
-	"iter"
 	"time"
 
 	"whoelse/keys"
@@ -299,17 +298,6 @@ type HelpOn struct {
 type MOTD struct {
 	value
 	Text string
-}
-
-// Pages is earlier messages. They are read, and shown, page by page.
-type Pages struct {
-	value
-	Each   iter.Seq2[room.Page, error]
-	Unread bool   // messages are to be marked as read once they were shown
-	Room   string // of which they are, if of one
-	Whole  bool   // long messages are not cut
-	Doing  Reason // of the failure when Each has an error
-	None   Result // if there are no messages
 }
 
 // Moderation is an operator's action against others. The operator, the other operators
