@@ -182,13 +182,18 @@ func (s *session) rendered(r result.Result) string {
 	asked := s.asked.Load()
 	switch {
 	case asked != nil:
-		return string(protocol.AppendResult(nil, *asked, r, render.Reason(r, s.style(), time.Now())))
+		return s.frame(*asked, r)
 	case failed:
 		return ""
 	case s.tally.source == fromShell:
 		return string(render.Facts(nil, r, s.style(), time.Now()))
 	}
 	return string(render.Result(nil, r, s.style(), time.Now()))
+}
+
+// frame is what answers f with a result: a line, or none.
+func (s *session) frame(f protocol.Frame, r result.Result) string {
+	return string(protocol.AppendResult(nil, f, r, render.Reason(r, s.style(), time.Now())))
 }
 
 // note reports words that are no command's.

@@ -15,7 +15,6 @@ import (
 )
 
 func (s *session) whoelse(call parse.Call) result.Result {
-	silent := s.manager.silent()
 	online := result.Online{Room: call.Room}
 	others := s.member.Others()
 	if call.Room != "" {
@@ -25,10 +24,17 @@ func (s *session) whoelse(call parse.Call) result.Result {
 		}
 		others = slices.DeleteFunc(all, func(p room.Presence) bool { return p.Nick == s.member.Nick() })
 	}
-	for _, p := range others {
-		online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
-	}
+	online.People = s.manager.persons(others)
 	return online
+}
+
+// persons adds to who is here whether their clients answer.
+func (m *Manager) persons(all []room.Presence) (people []result.Person) {
+	silent := m.silent()
+	for _, p := range all {
+		people = append(people, result.Person{Presence: p, Silent: silent[p.Nick]})
+	}
+	return people
 }
 
 // bots is whoelse for programs.

@@ -27,7 +27,10 @@ const (
 	maxHeld     = 1000 // direct messages that a program has got and not read
 )
 
-var errBadLines = errors.New("too many lines in a row that are no frames")
+var (
+	errBadLines    = errors.New("too many lines in a row that are no frames")
+	errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
+)
 
 // program is the session of a program that speaks the protocol of docs/protocol.md. Its methods
 // are for the reading goroutine, except Put.
@@ -147,22 +150,17 @@ func (p *program) print(f protocol.Frame) int {
 	return len(line)
 }
 
-// tell queues a frame without waiting, on any goroutine.
-func (p *program) tell(f protocol.Frame) { p.out.tell(string(protocol.Append(nil, f))) }
-
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
 	line := strings.TrimSpace(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))))
 	words := strings.TrimPrefix(line, "* ")
-	p.tell(protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})
+	p.out.tell(string(protocol.Append(nil, protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})))
 }
 
-// fail answers f with a failure.
-func (p *program) fail(f protocol.Frame, r result.Result) {
-	if failure, ok := r.(result.Failure); ok {
-		ack := f.Failed(protocol.CodeOf(failure), render.Reason(failure, p.style(), time.Now()))
-		ack.Room = f.Room
-		p.print(ack)
+// reply answers f with a result, unless that is nil.
+func (p *program) reply(f protocol.Frame, r result.Result) {
+	if r != nil {
+		p.out.print(p.frame(f, r), nil)
 	}
 }
 
@@ -211,37 +209,42 @@ func (p *program) admits(f protocol.Frame) error {
 }
 
 func (p *program) handle(f protocol.Frame) {
-	if !p.joined && f.CMD != protocol.Join {
-		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
-		return
-	}
+	var failed result.Result
 	if f.Room != "" {
-		var bad result.Result
-		if f.Room, bad = p.named(f.Room); bad != nil {
-			p.fail(f, bad)
-			return
-		}
+		f.Room, failed = p.named(f.Room)
 	}
+	switch {
+	case failed != nil:
+	case !p.joined && f.CMD != protocol.Join:
+		failed = result.Failure{Code: result.Usage, Reason: result.NotJoined}
+	default:
+		failed = p.run(f)
+	}
+	p.reply(f, failed)
+}
+
+// run carries out a frame. The result is nil if it is answered otherwise, or later.
+func (p *program) run(f protocol.Frame) result.Result {
 	switch f.CMD {
 	case protocol.Join:
-		p.join(f)
+		return p.join(f)
 	case protocol.JoinRoom:
-		p.joinRoom(f)
+		return p.joinRoom(f.Room)
 	case protocol.LeaveRoom:
-		p.leaveRoom(f)
+		return p.leaveRoom(f.Room)
 	case protocol.Send:
-		p.send(f)
+		return p.send(f)
 	case protocol.Read:
-		p.read(f)
+		return p.read(f)
 	case protocol.Inbox:
-		p.pages(f, p.member.Inbox(), result.ReadingInbox)
+		return p.pages(f, p.member.Inbox(), result.ReadingInbox)
 	case protocol.History:
-		p.history(f)
+		return p.history(f)
 	case protocol.Who:
-		p.who(f)
-	case protocol.Ping:
-		p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref})
+		return p.who(f.Room)
 	}
+	p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref}) // it is PING
+	return nil
 }
 
 // named is the canonical name of a room in a frame, with '#' or without.
@@ -253,81 +256,75 @@ func (p *program) named(name string) (string, result.Result) {
 	return canonical, nil
 }
 
-// you reports whether all of names are the person's, or "".
-func (p *program) you(names ...string) bool {
-	return !slices.ContainsFunc(names, func(n string) bool {
-		return !protocol.IsNick(n, p.login.Nick) && !protocol.IsNick(n, p.member.Nick())
-	})
+// notYou is the failure of a frame that gives one of these as the person's nick, nil if they are right, or "".
+func (p *program) notYou(names ...string) result.Result {
+	for _, n := range names {
+		if !protocol.IsNick(n, p.login.Nick) && !protocol.IsNick(n, p.member.Nick()) {
+			return result.Failure{Code: result.NotAllowed, Reason: result.NotYou, Own: p.member.Nick()}
+		}
+	}
+	return nil
 }
 
-func (p *program) join(f protocol.Frame) {
+func (p *program) join(f protocol.Frame) result.Result {
 	since := strings.ToLower(f.Since)
-	switch {
-	case p.joined:
-		p.print(f.Failed(protocol.Joined, "you have joined already"))
-		return
-	case !p.you(f.UN, f.UID):
-		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
-		return
-	case since != "" && !parse.IsID(since):
-		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
-		return
+	if p.joined {
+		return result.Failure{Code: result.Usage, Reason: result.JoinedAlready}
+	}
+	if failed := p.notYou(f.UN, f.UID); failed != nil {
+		return failed
+	}
+	if since != "" && !parse.IsID(since) {
+		return result.Failure{Code: result.Usage, Reason: result.BadField, About: "SINCE"}
 	}
 	p.manager.cfg.Room.Await(p.ctx, since)
-	rooms, bad, failed := p.enterAll(f.Rooms)
+	rooms, failed := p.enterAll(f.Rooms)
 	if failed != nil {
-		f.Room = text.Cut(text.CleanLine(bad), 32)
-		p.fail(f, failed)
-		return
+		return failed
 	}
 	past, err := p.enter(f.Hidden, rooms)
-	if err != nil && notThere(err) { // it was closed just now
-		p.fail(f, p.roomFailed(strings.Join(rooms, ", #"), err))
-		return
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, room.ErrObservers):
+		return p.notListening(err)
+	case err != nil && notThere(err): // it was closed just now
+		return p.roomFailed(strings.Join(rooms, ", #"), err)
+	case err != nil:
 		p.out.close(err)
-		return
-	}
-	if past == nil { // too many observers
-		p.fail(f, p.notListening(room.ErrObservers))
-		return
+		return nil
 	}
 	p.joined = true
-	ack := f.Done()
-	ack.UID = p.member.Nick()
-	p.print(ack)
+	p.reply(f, result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
 	p.dropChanges() // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	p.goLive(past, replayed)
+	return nil
 }
 
-// enterAll makes the person join these rooms. It returns their names without the lobby's, or the one that
-// failed, and why.
-func (p *program) enterAll(named []string) (rooms []string, bad string, failed result.Result) {
-	for _, bad = range named {
-		name, failed := p.named(bad)
+// enterAll makes the person join these rooms, and returns their names without the lobby's.
+func (p *program) enterAll(named []string) (rooms []string, failed result.Result) {
+	for _, name := range named {
+		if name, failed = p.named(name); failed != nil {
+			return nil, failed
+		}
 		switch {
-		case failed != nil:
 		case name == room.Lobby || slices.Contains(rooms, name):
 			continue
 		case p.member.Guest(): // guests have no name before JOIN
 			failed = result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "ROOMS"}
 		default:
-			bad = name
 			_, failed = p.enterNamed(name)
 		}
-		if failed != nil {
-			return nil, bad, failed
+		if failure, ok := failed.(result.Failure); ok {
+			failure.Room = name
+			return nil, failure
 		}
 		rooms = append(rooms, name)
 	}
-	return rooms, "", nil
+	return rooms, nil
 }
 
-// enter begins the updates of these rooms and the lobby, and returns the observer that replays earlier ones. Both
-// results are nil for a person with too many observers.
+// enter begins the updates of these rooms and the lobby, and returns the observer that replays earlier ones.
 func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err error) {
 	p.mu.Lock()
 	clear(p.rooms) // of a JOIN that failed
@@ -337,10 +334,9 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 	p.mu.Unlock()
 	if hidden {
 		p.observer, err = p.member.Observe(p, append([]string{room.Lobby}, rooms...)...)
-		if errors.Is(err, room.ErrObservers) {
-			return nil, nil
+		if err == nil {
+			p.session.program.Store(p)
 		}
-		p.session.program.Store(p)
 		return p.observer, err
 	}
 	p.member.Leave(room.Quit) // a guest's name is free for the next line
@@ -447,108 +443,86 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 	p.queue = append(p.queue, it)
 }
 
-func (p *program) send(f protocol.Frame) {
+func (p *program) send(f protocol.Frame) result.Result {
 	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n"), Key: f.Key}
 	if f.Me {
 		call.Name = "me"
 	}
-	switch long := tooLong(call.Text); {
-	case !p.you(f.From):
-		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
-		return
-	case strings.TrimSpace(call.Text) == "":
-		p.print(f.Failed(protocol.Empty, "MSG is empty"))
-		return
-	case long != nil:
-		p.fail(f, long)
-		return
+	if strings.TrimSpace(call.Text) == "" {
+		return result.Failure{Code: result.Usage, Reason: result.NoText}
 	}
-	if refused := p.refusal(commandNamed("say"), call); refused != nil {
-		p.fail(f, refused)
-		return
+	for _, failed := range []result.Result{p.notYou(f.From), tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
+		if failed != nil {
+			return failed
+		}
 	}
+	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
 	if len(f.To) == 0 {
 		call.Room = cmp.Or(f.Room, room.Lobby)
+		return p.sendTo(call, answer)
 	}
 	for _, name := range f.To {
 		n, err := nick.ParseAny(name)
 		switch {
 		case err != nil:
-			none := result.Receipt{Receipt: room.Receipt{To: text.Cut(text.CleanLine(name), 64), Outcome: room.RefusedUnknown}}
-			p.answer(f, none)
+			answer(result.Receipt{Receipt: room.Receipt{To: text.Cut(text.CleanLine(name), 64), Outcome: room.RefusedUnknown}})
 		case !slices.Contains(call.To, n):
 			call.To = append(call.To, n)
 		}
 	}
-	if len(call.To) > 0 || call.Room != "" {
-		p.fail(f, p.sendTo(call, func(r result.Receipt) { p.answer(f, r) }))
+	if len(call.To) == 0 {
+		return nil
 	}
-}
-
-// answer answers a SEND for one recipient. It does not wait and is for any goroutine.
-func (p *program) answer(f protocol.Frame, r result.Receipt) {
-	p.tell(f.OfReceipt(r, render.Reason(r, p.style(), time.Now())))
+	return p.sendTo(call, answer)
 }
 
 // joinRoom has the program hear a room from now on, and its nick be in it.
-func (p *program) joinRoom(f protocol.Frame) {
-	if f.Room != room.Lobby { // where JOIN has brought it
+func (p *program) joinRoom(name string) result.Result {
+	if name != room.Lobby { // where JOIN has brought it
 		if p.observer != nil {
-			p.print(f.Failed(protocol.NotAllowed, "a hidden program gets only the lobby and the ROOMS of its JOIN"))
-			return
+			return result.Failure{Code: result.NotAllowed, Err: errHiddenRooms}
 		}
-		if _, failed := p.enterNamed(f.Room); failed != nil {
-			p.fail(f, failed)
-			return
+		if _, failed := p.enterNamed(name); failed != nil {
+			return failed
 		}
 		p.mu.Lock()
-		p.rooms[f.Room] = true
+		p.rooms[name] = true
 		p.mu.Unlock()
 	}
-	ack := f.Done()
-	ack.Room = f.Room
-	p.print(ack)
+	return result.RoomDone{Room: name}
 }
 
 // leaveRoom makes the nick leave a room.
-func (p *program) leaveRoom(f protocol.Frame) {
+func (p *program) leaveRoom(name string) result.Result {
 	p.mu.Lock()
-	delete(p.rooms, f.Room)
+	delete(p.rooms, name)
 	p.mu.Unlock()
-	if err := p.member.LeaveRoom(f.Room); err != nil {
-		p.fail(f, p.roomFailed(f.Room, err))
-		return
+	if err := p.member.LeaveRoom(name); err != nil {
+		return p.roomFailed(name, err)
 	}
-	ack := f.Done()
-	ack.Room = f.Room
-	p.print(ack)
+	return result.RoomDone{Room: name}
 }
 
 // who lists the people who are here, or in a room.
-func (p *program) who(f protocol.Frame) {
+func (p *program) who(in string) result.Result {
 	people := p.manager.cfg.Room.Everyone()
-	if f.Room != "" {
+	if in != "" {
 		var err error
-		if people, err = p.member.In(f.Room); err != nil {
-			p.fail(f, p.roomFailed(f.Room, err))
-			return
+		if people, err = p.member.In(in); err != nil {
+			return p.roomFailed(in, err)
 		}
 	}
-	who := protocol.WhoOf(people, p.manager.silent())
-	who.Ref = f.Ref
-	p.print(who)
+	return result.Online{People: p.manager.persons(people)}
 }
 
 // read marks messages as read: those that this session has got, and those in the inbox; or a room up to the
 // last of them.
-func (p *program) read(f protocol.Frame) {
+func (p *program) read(f protocol.Frame) result.Result {
 	if f.Room != "" {
 		if err := p.member.ReadUpTo(f.Room, slices.Max(append(f.IDs, ""))); err != nil {
-			p.fail(f, p.roomFailed(f.Room, err))
-			return
+			return p.roomFailed(f.Room, err)
 		}
-		p.print(f.Done())
-		return
+		return result.Done{}
 	}
 	var held []string
 	wanted := map[string]bool{}
@@ -569,10 +543,9 @@ func (p *program) read(f protocol.Frame) {
 		err = p.readInbox(wanted)
 	}
 	if err != nil {
-		p.fail(f, p.readFailed("", result.MarkingMessages, err))
-		return
+		return p.readFailed("", result.MarkingMessages, err)
 	}
-	p.print(f.Done())
+	return result.Done{}
 }
 
 // readInbox marks those of the inbox as read that are wanted.
@@ -586,28 +559,25 @@ func (p *program) readInbox(wanted map[string]bool) error {
 	return cmp.Or(failed, err)
 }
 
-func (p *program) history(f protocol.Frame) {
+func (p *program) history(f protocol.Frame) result.Result {
 	n := linesAsked(parse.Call{N: f.N})
 	if f.With == "" {
-		p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
-		return
+		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
 	}
 	with, err := nick.ParseAny(f.With)
 	if err != nil || with != p.member.Nick() && !p.known(with) {
-		p.print(f.Failed(protocol.NoSuchNick, "nobody has this nick"))
-		return
+		return p.nobody(text.Cut(text.CleanLine(f.With), 64))
 	}
-	p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
+	return p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
 }
 
-// pages prints earlier messages, and then the answer to f. It waits while much is queued.
-func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
+// pages prints earlier messages. It waits while much is queued.
+func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
 	err := p.eachPage(pages, func(m []*room.Message) int { return p.showPast(f, m) })
 	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-		p.fail(f, p.readFailed(f.Room, doing, err))
-		return
+		return p.readFailed(f.Room, doing, err)
 	}
-	p.print(f.Done())
+	return result.Done{}
 }
 
 // frameReader cuts input into lines. Of one that is too long for a frame it gives a little more

@@ -179,6 +179,11 @@ const (
 	RoomListFull    Reason = "room-list-full"
 	BackupRuns      Reason = "backup-runs"    // and copies the room's history
 	TopicTooLong    Reason = "topic-too-long" // N characters of Most
+	NotJoined       Reason = "not-joined"     // a program has not sent JOIN
+	JoinedAlready   Reason = "joined-already" // and here it has
+	NotYou          Reason = "not-you"        // it is Own
+	BadField        Reason = "bad-field"      // About
+	NoText          Reason = "empty"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
