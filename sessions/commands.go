@@ -236,6 +236,14 @@ func (s *session) help(call parse.Call) result.Result {
 	return result.HelpOn{Syntax: about}
 }
 
-func (s *session) quit(parse.Call) result.Result { return result.Quit{} }
+func (s *session) quit(parse.Call) result.Result {
+	s.quits = true
+	return nil
+}
 
-func (s *session) clear(parse.Call) result.Result { return result.Clear{} }
+func (s *session) clear(parse.Call) result.Result {
+	if s.term != nil {
+		s.term.Clear()
+	}
+	return nil
+}

@@ -1,11 +1,8 @@
 package sessions
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -166,17 +163,21 @@ func (p *program) reply(f protocol.Frame, r result.Result) {
 
 // readAll handles lines until the input or the session ends, and says why.
 func (p *program) readAll() error {
-	lines := frameReader{in: bufio.NewReaderSize(p.ch, 4<<10)}
+	lines := newLineReader(p.ch, protocol.MaxLine)
 	for bad := 0; bad < maxBadLines; {
-		line, err := lines.next()
+		line, _, err := lines.next()
 		if err != nil {
 			return p.endedWith(err)
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
+		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		f, wrong := protocol.Decode(line)
-		if cause := p.admits(f); cause != nil {
+		f, wrong := protocol.Decode([]byte(line))
+		call := parse.Call{Name: "json"}
+		if f.CMD == protocol.Send {
+			call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
+		}
+		if cause := p.admit(weight(call)); cause != nil {
 			return cause
 		}
 		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
@@ -191,21 +192,6 @@ func (p *program) readAll() error {
 		p.handle(f)
 	}
 	return errBadLines
-}
-
-// admits waits for the rate, and is why a frame is not handled any more.
-func (p *program) admits(f protocol.Frame) error {
-	call := parse.Call{Name: "json"}
-	if f.CMD == protocol.Send {
-		call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
-	}
-	if !p.paced(weight(call)) {
-		return p.endedWith(io.EOF)
-	}
-	if why, stale := p.ch.Stale(); stale {
-		return expelled(why)
-	}
-	return nil
 }
 
 func (p *program) handle(f protocol.Frame) {
@@ -578,34 +564,6 @@ func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doi
 		return p.readFailed(f.Room, doing, err)
 	}
 	return result.Done{}
-}
-
-// frameReader cuts input into lines. Of one that is too long for a frame it gives a little more
-// than a frame has, as soon as it has that.
-type frameReader struct {
-	in       *bufio.Reader
-	skipping bool // the rest of a line
-}
-
-func (r *frameReader) next() (line []byte, err error) {
-	for {
-		part, err := r.in.ReadSlice('\n')
-		ended := err == nil
-		if !r.skipping {
-			line = append(line, part...)
-		}
-		switch {
-		case ended && r.skipping:
-			r.skipping = false
-		case ended, err != bufio.ErrBufferFull && len(line) > 0:
-			return bytes.TrimRight(line, "\r\n"), nil
-		case err != bufio.ErrBufferFull:
-			return nil, err
-		case len(line) > protocol.MaxLine:
-			r.skipping = true
-			return line, nil
-		}
-	}
 }
 
 var _ room.Sink = (*program)(nil)

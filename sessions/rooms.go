@@ -100,7 +100,7 @@ func (s *session) leave(call parse.Call) result.Result {
 	case name == room.Lobby && s.member.Visiting():
 		return result.Failure{Code: result.Usage, Err: errors.New("leave: missing room; usage: ssh HOST leave '#ROOM'")}
 	case name == room.Lobby:
-		return result.Quit{}
+		return s.quit(call)
 	}
 	err := s.member.LeaveRoom(name)
 	if name == s.room && (err == nil || notThere(err)) {

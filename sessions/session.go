@@ -86,19 +86,16 @@ func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
 		s.serve(func() error {
-			if !s.runDrop() {
-				s.runLine(text.Clean(s.ch.Command))
+			if s.runDrop() {
+				return errQuit
 			}
-			return errQuit
+			return s.runLine(text.Clean(s.ch.Command))
 		})
 		return
 	}
 	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if member == nil {
-		s.member = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
-		defer s.member.Leave(room.Quit)
-		s.out.close(err)
-		s.write()
+		s.turnAway(err)
 		return
 	}
 	s.take(member)
@@ -245,7 +242,7 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 // readPipe handles lines of plain input. What was typed is handled to its end,
 // also a last line without a newline, and receipts are waited for.
 func (s *session) readPipe() error {
-	lines := newLineReader(s.ch)
+	lines := newLineReader(s.ch, utf8.UTFMax*maxLine)
 	for {
 		line, size, err := lines.next()
 		if err != nil {
@@ -285,19 +282,11 @@ func (s *session) handle(call parse.Call, bad error) error {
 	if call.Name == "" && bad == nil {
 		return nil
 	}
-	if cause := s.out.why(); cause != nil {
-		return cause // nobody who was sent away says another word
+	if cause := s.admit(weight(call)); cause != nil {
+		return cause
 	}
-	if why, stale := s.ch.Stale(); stale {
-		return expelled(why)
-	}
-	s.member.Active()
-	wait := s.manager.rate.count(s.member.Nick(), weight(call))
-	if wait > 0 {
-		s.tooFast()
-	}
-	if !s.waits(wait) {
-		return s.out.why()
+	if s.tally.source != fromShell {
+		s.member.Active()
 	}
 	if bad != nil {
 		s.show(s.misread(bad))
@@ -307,15 +296,26 @@ func (s *session) handle(call parse.Call, bad error) error {
 		s.show(long)
 		return nil
 	}
-	command := commandNamed(call.Name)
-	s.mentionAway(command.speaks && command.echoes)
-	switch s.do(call).(type) {
-	case result.Quit:
+	s.mentionAway(call)
+	s.do(call)
+	if s.quits {
 		return errQuit
-	case result.Clear:
-		if s.term != nil {
-			s.term.Clear()
-		}
+	}
+	return nil
+}
+
+// admit waits until the person may send so many messages, and is why nothing more is carried out for them: nobody
+// who was sent away says another word.
+func (s *session) admit(messages int) error {
+	wait := s.manager.rate.count(s.member.Nick(), messages)
+	if wait > 0 {
+		s.tooFast()
+	}
+	if !s.waits(wait) {
+		return s.endedWith(io.EOF)
+	}
+	if why, stale := s.ch.Stale(); stale {
+		return expelled(why)
 	}
 	return nil
 }
@@ -328,13 +328,13 @@ func tooLong(text string) result.Result {
 	return nil
 }
 
-// mentionAway tells whoever talks while they are away that they are, once until they are
+// mentionAway tells whoever talks in the room while they are away that they are, once until they are
 // back.
-func (s *session) mentionAway(talking bool) {
-	switch {
+func (s *session) mentionAway(call parse.Call) {
+	switch c := commandNamed(call.Name); {
 	case !s.member.IsAway():
 		s.toldAway = false
-	case talking && !s.toldAway:
+	case c.speaks && c.echoes && s.tally.source != fromShell && !s.toldAway:
 		s.toldAway = true
 		s.show(result.Done{What: result.StillAway})
 	}
@@ -351,8 +351,9 @@ func weight(call parse.Call) int {
 	return render.Weight(room.KindSay, call.Text)
 }
 
+// tooFast tells people who type that what they type waits.
 func (s *session) tooFast() {
-	if time.Since(s.warned) < tellTooFast {
+	if s.tally.source == fromShell || time.Since(s.warned) < tellTooFast {
 		return
 	}
 	s.warned = time.Now()

@@ -369,12 +369,6 @@ type Key struct {
 	Used time.Time
 }
 
-// Quit ends the session.
-type Quit struct{ value }
-
-// Clear clears the session's screen.
-type Clear struct{ value }
-
 // Text is words from the server that are no command's.
 type Text struct {
 	value
