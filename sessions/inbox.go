@@ -126,9 +126,7 @@ func (s *session) showPages(pages pages) result.Result {
 func (s *session) showPage(pages pages, messages []*room.Message) int {
 	var lines []byte
 	if s.tally.source == fromShell {
-		for _, m := range messages {
-			lines = s.appendFact(lines, m, true)
-		}
+		lines = s.facts(messages, true)
 	} else {
 		style := s.style()
 		style.Whole = pages.whole

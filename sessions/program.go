@@ -36,18 +36,16 @@ type program struct {
 	joined   bool
 	present  atomic.Bool    // in the room
 	observer *room.Observer // of a hidden one
+	updates  gate           // closed until JOIN is answered
 
-	mu    sync.Mutex // owns the fields below
-	live  bool       // updates go to the outbox; before, they wait in queue
-	queue []item
-	bytes int                   // in queue
+	mu    sync.Mutex            // owns the fields below
 	rooms map[string]bool       // beside the lobby, that it hears
 	held  map[string]func(bool) // the shown functions of direct messages, by ID; nil once it ended
 }
 
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
-	p := &program{session: s, rooms: map[string]bool{}, held: map[string]func(bool){}}
+	p := &program{session: s, updates: gate{out: s.out}, rooms: map[string]bool{}, held: map[string]func(bool){}}
 	s.frames.Store(true)
 	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
 	log.Info("session began", "program", true)
@@ -63,17 +61,13 @@ func (p *program) end(cause error) {
 	p.out.close(cause)
 	<-p.out.done
 	p.mu.Lock()
-	held, queue := p.held, p.queue
-	p.held, p.queue, p.live = nil, nil, true
+	held := p.held
+	p.held = nil
 	p.mu.Unlock()
 	for _, shown := range held {
 		shown(false)
 	}
-	for _, it := range queue {
-		if it.shown != nil {
-			it.shown(false)
-		}
-	}
+	p.updates.opens() // nothing is shown any more
 	if p.observer != nil {
 		p.observer.Close()
 	}
@@ -281,9 +275,14 @@ func (p *program) join(f protocol.Frame) result.Result {
 	p.joined = true
 	p.reply(f, result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
-	p.dropChanges() // LIST is newer
+	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
-	p.goLive(past, replayed)
+	if replayed {
+		p.updates.drop(func(it item) bool { // it was on its way to another session
+			return !isChange(it) && isDirect(it.event.Message) && past.Precedes(it.event.Message)
+		})
+	}
+	p.updates.opens()
 	return nil
 }
 
@@ -372,25 +371,8 @@ func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes in
 	return bytes
 }
 
-// dropChanges forgets the changes of presence that came meanwhile.
-func (p *program) dropChanges() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queue = slices.DeleteFunc(p.queue, func(it item) bool { return it.event.Presence != nil })
-}
-
-// goLive lets updates through, first those that came meanwhile, unless they were replayed.
-func (p *program) goLive(past *room.Observer, replayed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, it := range p.queue {
-		if m := it.event.Message; m != nil && isDirect(m) && replayed && past.Precedes(m) {
-			continue // it was on its way to another session
-		}
-		p.out.put(it, false)
-	}
-	p.queue, p.bytes, p.live = nil, 0, true
-}
+// isChange tells a change of presence from a message.
+func isChange(it item) bool { return it.event.Presence != nil }
 
 // ofOtherRoom reports whether u is about a room beside the lobby.
 func ofOtherRoom(u *room.Update) bool {
@@ -418,15 +400,7 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 	if u.Presence != nil {
 		p.manager.noteChange(u)
 	}
-	it := item{event: u, shown: shown}
-	if p.live {
-		p.out.put(it, false)
-		return
-	}
-	if p.bytes += it.size(); p.bytes > burstLimit {
-		p.out.close(errSlow)
-	}
-	p.queue = append(p.queue, it)
+	p.updates.put(item{event: u, shown: shown})
 }
 
 func (p *program) send(f protocol.Frame) result.Result {

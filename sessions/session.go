@@ -369,18 +369,21 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 		s.current.Store(&style)
 		s.term.Resize(width, height)
 	}
-	if s.frames.Load() {
-		return piece(items, buf, s.manager.frames)
-	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
-		if len(events) == 1 {
+		switch {
+		case s.frames.Load():
+			return s.manager.frames(dst, events)
+		case len(events) == 1 && s.tally.source != fromShell:
 			return render.Event(dst, events[0].event, s.member.Nick(), style)
 		}
-		receipts := make([]*room.Message, len(events))
+		messages := make([]*room.Message, len(events))
 		for i, it := range events {
-			receipts[i] = it.event.Message
+			messages[i] = it.event.Message
 		}
-		return render.Messages(dst, receipts, s.member.Nick(), style, receipts[0].Time)
+		if s.tally.source == fromShell {
+			return append(dst, s.facts(messages, false)...)
+		}
+		return render.Messages(dst, messages, s.member.Nick(), style, messages[0].Time)
 	})
 	if s.term == nil {
 		return crlf(s.ch, lines), whole

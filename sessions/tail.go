@@ -3,7 +3,6 @@ package sessions
 import (
 	"bytes"
 	"errors"
-	"sync"
 	"time"
 
 	"whoelse/room"
@@ -21,7 +20,16 @@ func (s *session) tail(call parse.Call) result.Result {
 	}
 	s.stopWithInput()
 	s.manager.cfg.Room.Await(s.ctx, call.Since)
-	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
+	nick := s.member.Nick()
+	f := &follower{gate: gate{out: s.out}, wanted: func(m *room.Message) bool {
+		switch {
+		case isDirect(m):
+			return call.Direct || call.Mentions && m.From != nick
+		case call.Mentions:
+			return m.From != nick && render.Mentions(m.Text, nick)
+		}
+		return !call.Direct
+	}}
 	var rooms []string // beside the lobby
 	if call.Room != "" && call.Room != room.Lobby {
 		rooms = []string{call.Room}
@@ -34,13 +42,10 @@ func (s *session) tail(call parse.Call) result.Result {
 		return s.notListening(err)
 	}
 	defer o.Close()
-	wanted := func(m *room.Message) bool { return true }
-	if nick := s.member.Nick(); call.Mentions {
-		wanted = func(m *room.Message) bool {
-			return m.From != nick && (isDirect(m) || render.Mentions(m.Text, nick))
-		}
+	ask := room.Replay{
+		Room: !call.Direct && rooms == nil, Rooms: rooms, Direct: call.Direct || call.Mentions,
+		Keep: f.wanted, After: call.Since, Newest: call.N,
 	}
-	ask := room.Replay{Room: f.room && rooms == nil, Rooms: rooms, Direct: f.direct, Keep: wanted, After: call.Since, Newest: call.N}
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
@@ -48,43 +53,31 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct {
 		doing = result.ReadingHistory
 	}
-	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
-	if err := s.eachPage(o.Replay(s.ctx, ask), past); err != nil {
+	err = s.eachPage(o.Replay(s.ctx, ask), func(messages []*room.Message) int {
+		lines := s.facts(messages, true)
+		s.print(string(lines), nil)
+		return len(lines)
+	})
+	if err != nil {
 		return s.readFailed(call.Room, doing, err)
 	}
-	for {
-		select {
-		case <-f.wake:
-			s.printFacts(f.take(), wanted, false)
-		case <-s.ctx.Done():
-			return nil
-		}
-	}
+	f.opens()
+	<-s.ctx.Done()
+	return nil
 }
 
-// printFacts prints the messages that are wanted and returns how many bytes that were. It waits
-// while much is queued.
-func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message) bool, past bool) int {
-	var lines []byte
+// facts renders messages, past or new, as lines for scripts.
+func (s *session) facts(messages []*room.Message, past bool) (lines []byte) {
 	for _, m := range messages {
-		if wanted(m) {
-			lines = s.appendFact(lines, m, past)
+		if s.asked.Load() == nil {
+			lines = render.Fact(lines, m)
+			continue
 		}
+		f := protocol.OfMessage(m)
+		f.Replay = past
+		lines = protocol.Append(lines, f)
 	}
-	if len(lines) > 0 {
-		s.print(string(lines), nil)
-	}
-	return len(lines)
-}
-
-// appendFact appends a message, past or new, as a line for scripts.
-func (s *session) appendFact(dst []byte, m *room.Message, past bool) []byte {
-	if s.asked.Load() == nil {
-		return render.Fact(dst, m)
-	}
-	f := protocol.OfMessage(m)
-	f.Replay = past
-	return protocol.Append(dst, f)
+	return lines
 }
 
 // watch waits until somebody is online.
@@ -138,49 +131,17 @@ func (s *session) stopWithInput() {
 	}()
 }
 
-// follower is what an observer has got and tail has not printed yet. It is bounded like what
-// waits for a session: beyond that, the command ends.
-type follower struct {
-	out          *outbox
-	room, direct bool          // what is wanted
-	wake         chan struct{} // has one when something came
-
-	mu    sync.Mutex // owns the fields below
-	queue []*room.Message
-	bytes int
-}
-
 func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind == room.KindGroup }
+
+// follower passes on the messages that tail is to print.
+type follower struct {
+	gate
+	wanted func(*room.Message) bool // not for receipts
+}
 
 // Put implements room.Sink.
 func (f *follower) Put(u *room.Update, _ func(bool)) {
-	m := u.Message
-	switch {
-	case m == nil, m.Kind == room.KindReceipt:
-	case isDirect(m) && f.direct, !isDirect(m) && f.room:
-		f.add(item{event: u})
+	if m := u.Message; m != nil && m.Kind != room.KindReceipt && f.wanted(m) {
+		f.put(item{event: u})
 	}
-}
-
-func (f *follower) add(it item) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.bytes += it.size(); f.bytes > burstLimit {
-		f.queue = nil
-		f.out.close(errSlow)
-		return
-	}
-	f.queue = append(f.queue, it.event.Message)
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take empties the queue.
-func (f *follower) take() (all []*room.Message) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all, f.queue, f.bytes = f.queue, nil, 0
-	return all
 }
