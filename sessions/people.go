@@ -40,8 +40,9 @@ func (m *Manager) persons(all []room.Presence) (people []result.Person) {
 // bots is whoelse for programs.
 func (s *session) bots(call parse.Call) result.Result {
 	online := s.whoelse(call).(result.Online)
+	online.Bots = true
 	online.People = slices.DeleteFunc(online.People, func(p result.Person) bool { return !p.Bot })
-	return result.Bots(online)
+	return online
 }
 
 // lately is how many minutes wholast looks back when not asked for a number.

@@ -449,7 +449,7 @@ func (p *program) joinRoom(name string) result.Result {
 		p.rooms[name] = true
 		p.mu.Unlock()
 	}
-	return result.RoomDone{Room: name}
+	return result.Done{Room: name}
 }
 
 // leaveRoom makes the nick leave a room.
@@ -460,7 +460,7 @@ func (p *program) leaveRoom(name string) result.Result {
 	if err := p.member.LeaveRoom(name); err != nil {
 		return p.roomFailed(name, err)
 	}
-	return result.RoomDone{Room: name}
+	return result.Done{Room: name}
 }
 
 // who lists the people who are here, or in a room.

@@ -116,13 +116,11 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 	case result.Receipt:
 		ack = f.OfReceipt(r, words)
 	case result.Done:
-		ack.Code = Code(r.What)
+		ack.Code, ack.Room = Code(r.What), r.Room
 		if r.What != result.KeyRemoved {
 			ack.UID = r.Nick
 		}
 	case result.Online:
-		ack = whoOf(f, each(r.People, whoIs))
-	case result.Bots:
 		ack = whoOf(f, each(r.People, whoIs))
 	case result.Lately:
 		ack = whoOf(f, each(r.People, whoWas))
@@ -148,11 +146,8 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		data = []Action{actionOf(r)}
 	case result.Invitation:
 		data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
-	case result.RoomDone:
-		ack.Code, ack.Room, ack.UID = Code(r.What), r.Room, r.Nick
-		if r.Summary.Name != "" {
-			data = []Room{roomOf(r.Summary)}
-		}
+	case result.RoomInfo:
+		ack.Code, ack.Room, data = Code(r.What), r.Name, []Room{roomOf(r.RoomSummary)}
 	case result.Rooms:
 		data = each(append(slices.Clone(r.List), r.Hidden...), roomOf)
 	case result.Help:

@@ -211,6 +211,7 @@ func FuzzAppendResult(f *testing.F) {
 		target := bans.Target{Nick: "bob"}
 		for _, r := range []result.Result{
 			result.Failure{Code: result.Usage}, result.Failure{Reason: result.Muted},
+			result.RoomInfo{What: result.RoomIs, RoomSummary: room.RoomSummary{Name: "ops", Topic: typed}},
 			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.KeptAway, Reason: typed}},
 			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.RefusedFull}},
 			result.Online{People: []result.Person{{Presence: nick, Silent: true}}},

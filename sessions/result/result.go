@@ -19,12 +19,14 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is a result with nothing but a name, and perhaps a nick. Without a name there are no words
+// Done is a result with nothing but a name, and perhaps what it is about. Without a name there are no words
 // about it.
 type Done struct {
 	value
-	What What
-	Nick string
+	What  What
+	Nick  string
+	Room  string // without '#'
+	About string // of RoomChanged: the verb of /room, with its argument if that is no nick
 }
 
 // What names what was done, or found to be so. The strings are stable.
@@ -47,33 +49,30 @@ const (
 	KeyRemoved      What = "key-removed" // Nick is the fingerprint
 	GivingUp        What = "giving-up"
 	NotSearched     What = "not-searched" // older lines than those that were shown
+	RoomMade        What = "room-made"
+	RoomLeft        What = "room-left"
+	RoomTopicSet    What = "room-topic-set"
+	RoomMuted       What = "room-muted"
+	RoomUnmuted     What = "room-unmuted"
+	RoomChanged     What = "room-changed"
+	RoomClosed      What = "room-closed"
 )
 
-// RoomWhat names what was done with a room, or asked about it. The strings are stable.
+// RoomInfo is what a room is, and why it is told.
+type RoomInfo struct {
+	value
+	What RoomWhat
+	room.RoomSummary
+}
+
+// RoomWhat names why a room is told of. The strings are stable.
 type RoomWhat string
 
 const (
-	RoomMade     RoomWhat = "room-made"
-	RoomJoined   RoomWhat = "room-joined"
-	RoomLeft     RoomWhat = "room-left"
-	RoomIs       RoomWhat = "room"
-	RoomTopic    RoomWhat = "room-topic"
-	RoomTopicSet RoomWhat = "room-topic-set"
-	RoomMuted    RoomWhat = "room-muted"
-	RoomUnmuted  RoomWhat = "room-unmuted"
-	RoomChanged  RoomWhat = "room-changed" // by the Verb
-	RoomClosed   RoomWhat = "room-closed"
+	RoomJoined RoomWhat = "room-joined"
+	RoomIs     RoomWhat = "room"
+	RoomTopic  RoomWhat = "room-topic"
 )
-
-// RoomDone is what was done with a room, or found to be so.
-type RoomDone struct {
-	value
-	What       RoomWhat
-	Room       string
-	Verb, Nick string           // of RoomChanged
-	Guests     bool             // of RoomChanged by "guests": they may join
-	Summary    room.RoomSummary // of RoomJoined, RoomIs and RoomTopic
-}
 
 // Rooms lists the rooms that one may know of, and for operators the others in Hidden.
 type Rooms struct {
@@ -230,11 +229,9 @@ func (r Receipt) Taken() bool {
 type Online struct {
 	value
 	Room   string // in which; "" for the whole server
+	Bots   bool   // these are only the bots
 	People []Person
 }
-
-// Bots lists the programs among them.
-type Bots Online
 
 // Person is one of them; Silent if their client does not answer.
 type Person struct {
