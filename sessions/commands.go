@@ -93,7 +93,7 @@ func init() {
 		{run: (*session).rooms, Syntax: parse.Syntax{
 			Name: "rooms", Args: parse.NoArgs,
 			Usage: "/rooms", Help: "list the rooms open to you, and what is unread"}},
-		{speaks: true, echoes: true, run: (*session).inRoom, Syntax: parse.Syntax{
+		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
 			Name: "in", Text: true, Options: true, Args: parse.InArgs,
 			Usage: "/in #ROOM TEXT", Example: "/in #ops back in 5 minutes", Help: "say TEXT in another room; also #ROOM TEXT",
 			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT, or ssh HOST say '#ops' - for a text from standard input. --id KEY directly after in makes it safe to run again."}},
@@ -236,6 +236,14 @@ func (s *session) help(call parse.Call) result.Result {
 	return result.HelpOn{Syntax: about}
 }
 
-func (s *session) quit(parse.Call) result.Result { return result.Quit{} }
+func (s *session) quit(parse.Call) result.Result {
+	s.quits = true
+	return nil
+}
 
-func (s *session) clear(parse.Call) result.Result { return result.Clear{} }
+func (s *session) clear(parse.Call) result.Result {
+	if s.term != nil {
+		s.term.Clear()
+	}
+	return nil
+}

@@ -55,6 +55,7 @@ type session struct {
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
+	quits    bool          // by a command
 	room     string        // where plain text goes; "" is the lobby
 	tabs     *rate.Limiter // of complete; nil until the first one
 }
@@ -77,14 +78,13 @@ func (s *session) write() (over bool) {
 	return over
 }
 
-// turnAway ends the channel of who has no session, in words, if they are taken.
+// turnAway ends the channel of somebody who has no session, in words.
 func (s *session) turnAway(cause error) {
-	defer time.AfterFunc(goodbyeLimit, s.ch.Abort).Stop()
 	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
-		s.ch.Write([]byte(bye(cause)))
+		s.asked.Store(&protocol.Frame{}) // it is answered with BYE
 	}
-	s.ch.Stderr().Write([]byte("whoelse: " + text.CleanLine(endWords(cause)) + "\r\n"))
-	s.ch.Exit(s.tally.exit(cause))
+	s.out.close(cause)
+	s.write()
 }
 
 // take notes the place in the room. A guest's name becomes clear only by it.
@@ -119,19 +119,15 @@ func (s *session) end(cause error) {
 }
 
 // do carries out a call, if the person may, and shows what it gave back.
-func (s *session) do(call parse.Call) (r result.Result) {
+func (s *session) do(call parse.Call) {
 	command := commandNamed(call.Name)
-	if r = s.refusal(command, call); r == nil {
+	r := s.refusal(command, call)
+	if r == nil {
 		r = command.run(s, call)
 	}
-	switch r := r.(type) {
-	case nil, result.Quit, result.Clear: // the session's business
-	case result.Pages:
-		s.showPages(r)
-	default:
+	if r != nil {
 		s.show(r)
 	}
-	return r
 }
 
 // refusal is why somebody may not give a command, nil if they may.
@@ -144,6 +140,8 @@ func (s *session) refusal(command *command, call parse.Call) result.Result {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: command.Name}
 	case command.shellOnly && !s.member.Visiting():
 		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
+	case command.roomOnly && s.member.Visiting():
+		return result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: command.Name}
 	case command.speaks && !(command.silent && call.Text == ""):
 		return s.muted()
 	}
@@ -160,6 +158,9 @@ func (s *session) muted() result.Result {
 
 // misread is what is wrong with a line.
 func (s *session) misread(err error) result.Result {
+	if failed, ok := errors.AsType[result.Failure](err); ok {
+		return failed
+	}
 	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !s.operator() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}
@@ -189,13 +190,18 @@ func (s *session) rendered(r result.Result) string {
 	asked := s.asked.Load()
 	switch {
 	case asked != nil:
-		return string(protocol.AppendResult(nil, *asked, r, render.Reason(r, s.style(), time.Now())))
+		return s.frame(*asked, r)
 	case failed:
 		return ""
 	case s.tally.source == fromShell:
 		return string(render.Facts(nil, r, s.style(), time.Now()))
 	}
 	return string(render.Result(nil, r, s.style(), time.Now()))
+}
+
+// frame is what answers f with a result: a line, or none.
+func (s *session) frame(f protocol.Frame, r result.Result) string {
+	return string(protocol.AppendResult(nil, f, r, render.Reason(r, s.style(), time.Now())))
 }
 
 // note reports words that are no command's.

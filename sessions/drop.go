@@ -102,7 +102,7 @@ func (d *drop) fail(failed result.Result) error {
 
 // Refuse implements scp.Drop.
 func (d *drop) Refuse(why error) error {
-	if !d.paced(1, func() {}) {
+	if !d.paced(1) {
 		return d.out.why()
 	}
 	return d.fail(result.Failure{Code: result.Refused, Err: why})
@@ -131,7 +131,7 @@ func (d *drop) Check(people string) error {
 	if failed == nil {
 		return nil
 	}
-	if !d.paced(1, func() {}) {
+	if !d.paced(1) {
 		return d.out.why()
 	}
 	return d.fail(failed)
@@ -139,7 +139,7 @@ func (d *drop) Check(people string) error {
 
 // Create implements scp.Drop.
 func (d *drop) Create(people, name string, size int64) (scp.File, error) {
-	if !d.paced(1, func() {}) {
+	if !d.paced(1) {
 		return nil, d.out.why()
 	}
 	call, failed := d.call(people, name)

@@ -75,4 +75,4 @@ func (m *Manager) EndBanned() {
 }
 
 // SentElsewhere counts a message that nick sent on another server against nick's rate. It does not block.
-func (m *Manager) SentElsewhere(nick string) { m.rate.count(nick) }
+func (m *Manager) SentElsewhere(nick string) { m.rate.count(nick, 1) }

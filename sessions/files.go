@@ -299,7 +299,7 @@ type printer struct{ s *session }
 
 // Write implements io.Writer.
 func (p printer) Write(b []byte) (int, error) {
-	if !p.s.paced(len(b)/messageWorth, func() {}) || p.s.ctx.Err() != nil {
+	if !p.s.paced(len(b)/messageWorth) || p.s.ctx.Err() != nil {
 		return 0, io.ErrClosedPipe
 	}
 	p.s.print(string(b), nil)

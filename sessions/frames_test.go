@@ -30,12 +30,12 @@ func TestListsAreNotKept(t *testing.T) {
 		slow.Put(u, nil)
 		m.frames(nil, []item{{event: u}}) // a program that is not slow
 	}
-	for _, it := range slow.queue {
+	for _, it := range slow.updates.queue {
 		for _, kept := range it.event.Rendered.Range {
 			t.Errorf("%s is kept", kept.(func() []byte)())
 		}
 	}
-	if got := m.frames(nil, slow.queue[:1]); string(got) != `{"CMD":"LIST","DATA":[]}`+"\n" {
+	if got := m.frames(nil, slow.updates.queue[:1]); string(got) != `{"CMD":"LIST","DATA":[]}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -43,9 +43,9 @@ func TestListsAreNotKept(t *testing.T) {
 // What came before LIST is not told behind it, except messages.
 func TestListIsNewerThanChanges(t *testing.T) {
 	said, came := item{event: &room.Update{Message: &room.Message{}}}, item{event: &room.Update{Presence: &room.Change{}}}
-	p := &program{queue: []item{came, said, came}}
-	p.dropChanges()
-	if len(p.queue) != 1 || p.queue[0].event != said.event {
-		t.Errorf("%d are left", len(p.queue))
+	updates := gate{queue: []item{came, said, came}}
+	updates.drop(isChange)
+	if len(updates.queue) != 1 || updates.queue[0].event != said.event {
+		t.Errorf("%d are left", len(updates.queue))
 	}
 }

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"iter"
 	"time"
 
 	"whoelse/room"
@@ -29,25 +30,25 @@ func linesAsked(call parse.Call) int {
 
 func (s *session) inbox(call parse.Call) result.Result {
 	if !call.All && call.Nick == "" {
-		return result.Pages{Each: s.member.Inbox(), Unread: true, Doing: result.ReadingInbox, None: result.Done{What: result.InboxEmpty}}
+		return s.showPages(pages{each: s.member.Inbox(), unread: true, doing: result.ReadingInbox, none: result.Done{What: result.InboxEmpty}})
 	}
-	pages := result.Pages{Each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), Doing: result.ReadingHistory}
+	past := pages{each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), doing: result.ReadingHistory}
 	switch n := call.Nick; {
 	case n == "":
-		pages.None = result.Done{What: result.NoMessages}
+		past.none = result.Done{What: result.NoMessages}
 	case n == s.member.Nick() || s.known(n):
-		pages.None = result.Done{What: result.NoMessagesWith, Nick: n}
+		past.none = result.Done{What: result.NoMessagesWith, Nick: n}
 	default:
-		pages.None = s.nobody(n)
+		past.none = s.nobody(n)
 	}
-	return pages
+	return s.showPages(past)
 }
 
 func (s *session) history(call parse.Call) result.Result {
 	name := s.here(call)
-	return result.Pages{
-		Each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), Room: name, Doing: result.ReadingRoom, None: result.Done{What: result.NothingSaid},
-	}
+	return s.showPages(pages{
+		each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), room: name, doing: result.ReadingRoom, none: result.Done{What: result.NothingSaid},
+	})
 }
 
 // minID is how much of an id is needed at least, to search for it.
@@ -59,60 +60,80 @@ func (s *session) showMessage(call parse.Call) result.Result {
 	if len(call.Text) < minID {
 		return none
 	}
-	return result.Pages{Each: s.member.Find(s.ctx, call.Text), Whole: true, Doing: result.FindingMessage, None: none}
+	return s.showPages(pages{each: s.member.Find(s.ctx, call.Text), whole: true, doing: result.FindingMessage, none: none})
 }
 
-// showPages shows what was said earlier, page by page. It waits while much is queued,
-// and for the rate, so that however much is asked for, and however slowly it is taken,
-// little more than a page of it is in memory.
-func (s *session) showPages(pages result.Pages) {
-	end, work, last := pages.None, 0, ""
-	for page, err := range pages.Each {
+// pages is earlier messages, and how they are shown.
+type pages struct {
+	each   iter.Seq2[room.Page, error]
+	unread bool          // they are to be marked as read once they were shown
+	room   string        // of which they are, if of one
+	whole  bool          // long ones are not cut
+	doing  result.Reason // of the failure when each has an error
+	none   result.Result // if there are none
+}
+
+// eachPage passes on what was said earlier, page by page, to show, which returns how many bytes it has
+// shown, and may wait. It waits for the rate, against which reading and searching count, also where nothing is shown in
+// the end. So however much is asked for, and however slowly it is taken, little more than a page of it is in memory.
+func (s *session) eachPage(pages iter.Seq2[room.Page, error], show func([]*room.Message) int) error {
+	work := 0
+	for page, err := range pages {
 		work += page.Searched / searchedWorth
 		if len(page.Messages) > 0 {
-			end = result.Done{}
-			work += s.showPage(pages, page.Messages)
-			if pages.Room != "" && pages.Room != room.Lobby {
-				last = page.Messages[len(page.Messages)-1].ID
-			}
+			work += show(page.Messages)
 		}
-		switch {
-		case errors.Is(err, room.ErrSearchLimit):
-			end = result.Done{What: result.NotSearched}
-		case s.ctx.Err() != nil:
-			return
-		case err != nil && pages.Room != "" && notThere(err):
-			s.show(s.roomFailed(pages.Room, err))
-			return
+		switch paced := s.paced(work / messageWorth); {
 		case err != nil:
-			s.show(s.failed(result.Failure{Reason: pages.Doing, Err: err}))
-			return
-		}
-		if !s.paced(work/messageWorth, func() {}) {
-			return
+			return err
+		case !paced:
+			return errLost
 		}
 		work %= messageWorth
 	}
-	s.show(end)
-	if last != "" {
-		_ = s.member.ReadUpTo(pages.Room, last) // or it is unread again
+	return nil
+}
+
+// readFailed is why pages of a room, or of nothing that has a name, could not be read: nil if there is no error, or
+// nobody any more who would be told.
+func (s *session) readFailed(name string, doing result.Reason, err error) result.Result {
+	if err == nil || s.ctx.Err() != nil || s.out.why() != nil {
+		return nil
 	}
+	return s.failedIn(name, doing, err)
+}
+
+// showPages shows what was said earlier. It waits while much is queued.
+func (s *session) showPages(pages pages) result.Result {
+	end, last := pages.none, ""
+	err := s.eachPage(pages.each, func(messages []*room.Message) int {
+		end, last = result.Done{}, messages[len(messages)-1].ID
+		return s.showPage(pages, messages)
+	})
+	switch {
+	case errors.Is(err, room.ErrSearchLimit):
+		end = result.Done{What: result.NotSearched}
+	case err != nil:
+		return s.readFailed(pages.room, pages.doing, err)
+	}
+	if last != "" && pages.room != "" && pages.room != room.Lobby {
+		_ = s.member.ReadUpTo(pages.room, last) // or it is unread again
+	}
+	return end
 }
 
 // showPage shows messages and returns how many bytes that are.
-func (s *session) showPage(pages result.Pages, messages []*room.Message) int {
+func (s *session) showPage(pages pages, messages []*room.Message) int {
 	var lines []byte
 	if s.tally.source == fromShell {
-		for _, m := range messages {
-			lines = s.appendFact(lines, m, true)
-		}
+		lines = s.facts(messages, true)
 	} else {
 		style := s.style()
-		style.Whole = pages.Whole
+		style.Whole = pages.whole
 		lines = render.Messages(nil, messages, s.member.Nick(), style, time.Now())
 	}
 	var shown func(bool)
-	if pages.Unread {
+	if pages.unread {
 		s.pending.add(1)
 		shown = func(ok bool) { go s.haveRead(messages, ok) }
 	}

@@ -8,14 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// lineReader cuts plain input into lines, ended by "\n", "\r\n" or the input's
-// end, without keeping more of a line than can be said.
-type lineReader struct{ in *bufio.Reader }
+// lineReader cuts input into lines, ended by "\n", "\r\n" or the input's end, without
+// keeping more of a line than most bytes and one.
+type lineReader struct {
+	in   *bufio.Reader
+	most int
+}
 
-func newLineReader(in io.Reader) lineReader { return lineReader{bufio.NewReaderSize(in, 1<<10)} }
+func newLineReader(in io.Reader, most int) lineReader {
+	return lineReader{bufio.NewReaderSize(in, 1<<10), most}
+}
 
-// next returns the next line and its size in characters; of a line that is too long to be
-// said only the beginning. Bytes that are no characters count as a quarter. A last line
+// next returns the next line and its size in characters; of a line that is too long
+// only the beginning. Bytes that are no characters count as a quarter. A last line
 // without newline comes before the error.
 func (r lineReader) next() (line string, size int, err error) {
 	var kept []byte
@@ -26,7 +31,7 @@ func (r lineReader) next() (line string, size int, err error) {
 		if whole {
 			part = part[:len(part)-1]
 		}
-		kept = append(kept, part[:min(len(part), max(0, utf8.UTFMax*maxLine+1-len(kept)))]...)
+		kept = append(kept, part[:min(len(part), max(0, r.most+1-len(kept)))]...)
 		all += len(part)
 		for _, b := range part {
 			if utf8.RuneStart(b) {

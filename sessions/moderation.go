@@ -12,7 +12,6 @@ import (
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 )
@@ -234,10 +233,12 @@ func (s *session) bans(parse.Call) result.Result {
 }
 
 func (s *session) announce(call parse.Call) result.Result {
-	bytes := quota.Record(call.Text, nil)
+	bytes := s.record(call)
 	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
 	if failed != nil {
 		return failed
 	}
-	return s.speak("", room.Lobby, room.KindNotice, call.Text, bytes)
+	return s.deliver(call, bytes, func(receipt func(room.Receipt)) error {
+		return s.member.Once("", room.Lobby, room.KindNotice, nil, call.Text, receipt)
+	}, s.sent)
 }

@@ -15,25 +15,31 @@ import (
 )
 
 func (s *session) whoelse(call parse.Call) result.Result {
-	silent := s.manager.silent()
 	online := result.Online{Room: call.Room}
 	all, err := s.member.In(cmp.Or(call.Room, room.Lobby)) // where everybody is
 	if err != nil {
 		return s.roomFailed(call.Room, err)
 	}
-	for _, p := range all {
-		if p.Nick != s.member.Nick() {
-			online.People = append(online.People, result.Person{Presence: p, Silent: silent[p.Nick]})
-		}
-	}
+	others := slices.DeleteFunc(all, func(p room.Presence) bool { return p.Nick == s.member.Nick() })
+	online.People = s.manager.persons(others)
 	return online
+}
+
+// persons adds to who is here whether their clients answer.
+func (m *Manager) persons(all []room.Presence) (people []result.Person) {
+	silent := m.silent()
+	for _, p := range all {
+		people = append(people, result.Person{Presence: p, Silent: silent[p.Nick]})
+	}
+	return people
 }
 
 // bots is whoelse for programs.
 func (s *session) bots(call parse.Call) result.Result {
 	online := s.whoelse(call).(result.Online)
+	online.Bots = true
 	online.People = slices.DeleteFunc(online.People, func(p result.Person) bool { return !p.Bot })
-	return result.Bots(online)
+	return online
 }
 
 // lately is how many minutes wholast looks back when not asked for a number.

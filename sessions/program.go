@@ -1,11 +1,8 @@
 package sessions
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -17,7 +14,6 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
@@ -28,7 +24,10 @@ const (
 	maxHeld     = 1000 // direct messages that a program has got and not read
 )
 
-var errBadLines = errors.New("too many lines in a row that are no frames")
+var (
+	errBadLines    = errors.New("too many lines in a row that are no frames")
+	errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
+)
 
 // program is the session of a program that speaks the protocol of docs/protocol.md. Its methods
 // are for the reading goroutine, except Put.
@@ -37,18 +36,16 @@ type program struct {
 	joined   bool
 	present  atomic.Bool    // in the room
 	observer *room.Observer // of a hidden one
+	updates  gate           // closed until JOIN is answered
 
-	mu    sync.Mutex // owns the fields below
-	live  bool       // updates go to the outbox; before, they wait in queue
-	queue []item
-	bytes int                   // in queue
+	mu    sync.Mutex            // owns the fields below
 	rooms map[string]bool       // beside the lobby, that it hears
 	held  map[string]func(bool) // the shown functions of direct messages, by ID; nil once it ended
 }
 
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
-	p := &program{session: s, rooms: map[string]bool{}, held: map[string]func(bool){}}
+	p := &program{session: s, updates: gate{out: s.out}, rooms: map[string]bool{}, held: map[string]func(bool){}}
 	s.frames.Store(true)
 	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
 	log.Info("session began", "program", true)
@@ -64,17 +61,13 @@ func (p *program) end(cause error) {
 	p.out.close(cause)
 	<-p.out.done
 	p.mu.Lock()
-	held, queue := p.held, p.queue
-	p.held, p.queue, p.live = nil, nil, true
+	held := p.held
+	p.held = nil
 	p.mu.Unlock()
 	for _, shown := range held {
 		shown(false)
 	}
-	for _, it := range queue {
-		if it.shown != nil {
-			it.shown(false)
-		}
-	}
+	p.updates.opens() // nothing is shown any more
 	if p.observer != nil {
 		p.observer.Close()
 	}
@@ -148,38 +141,37 @@ func (p *program) print(f protocol.Frame) int {
 	return len(line)
 }
 
-// tell queues a frame without waiting, on any goroutine.
-func (p *program) tell(f protocol.Frame) { p.out.tell(string(protocol.Append(nil, f))) }
-
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
 	line := strings.TrimSpace(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))))
 	words := strings.TrimPrefix(line, "* ")
-	p.tell(protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})
+	p.out.tell(string(protocol.Append(nil, protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})))
 }
 
-// fail answers f with a failure.
-func (p *program) fail(f protocol.Frame, r result.Result) {
-	if failure, ok := r.(result.Failure); ok {
-		ack := f.Failed(protocol.CodeOf(failure), render.Reason(failure, p.style(), time.Now()))
-		ack.Room = f.Room
-		p.print(ack)
+// reply answers f with a result, unless that is nil.
+func (p *program) reply(f protocol.Frame, r result.Result) {
+	if r != nil {
+		p.out.print(p.frame(f, r), nil)
 	}
 }
 
 // readAll handles lines until the input or the session ends, and says why.
 func (p *program) readAll() error {
-	lines := frameReader{in: bufio.NewReaderSize(p.ch, 4<<10)}
+	lines := newLineReader(p.ch, protocol.MaxLine)
 	for bad := 0; bad < maxBadLines; {
-		line, err := lines.next()
+		line, _, err := lines.next()
 		if err != nil {
 			return p.endedWith(err)
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
+		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		f, wrong := protocol.Decode(line)
-		if cause := p.admits(f); cause != nil {
+		f, wrong := protocol.Decode([]byte(line))
+		call := parse.Call{Name: "json"}
+		if f.CMD == protocol.Send {
+			call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
+		}
+		if cause := p.admit(weight(call)); cause != nil {
 			return cause
 		}
 		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
@@ -196,53 +188,43 @@ func (p *program) readAll() error {
 	return errBadLines
 }
 
-// admits waits for the rate, and is why a frame is not handled any more.
-func (p *program) admits(f protocol.Frame) error {
-	call := parse.Call{Name: "json"}
-	if f.CMD == protocol.Send {
-		call = parse.Call{Name: "say", Text: f.Msg, To: f.To}
+func (p *program) handle(f protocol.Frame) {
+	var failed result.Result
+	if f.Room != "" {
+		f.Room, failed = p.named(f.Room)
 	}
-	if !p.manager.rate.charge(p.member.Nick(), weight(call), func() {}, p.ctx.Done()) || p.out.why() != nil {
-		return p.endedWith(io.EOF)
+	switch {
+	case failed != nil:
+	case !p.joined && f.CMD != protocol.Join:
+		failed = result.Failure{Code: result.Usage, Reason: result.NotJoined}
+	default:
+		failed = p.run(f)
 	}
-	if why, stale := p.ch.Stale(); stale {
-		return expelled(why)
-	}
-	return nil
+	p.reply(f, failed)
 }
 
-func (p *program) handle(f protocol.Frame) {
-	if !p.joined && f.CMD != protocol.Join {
-		p.print(f.Failed(protocol.NotJoined, "JOIN comes first"))
-		return
-	}
-	if f.Room != "" {
-		var bad result.Result
-		if f.Room, bad = p.named(f.Room); bad != nil {
-			p.fail(f, bad)
-			return
-		}
-	}
+// run carries out a frame. The result is nil if it is answered otherwise, or later.
+func (p *program) run(f protocol.Frame) result.Result {
 	switch f.CMD {
 	case protocol.Join:
-		p.join(f)
+		return p.join(f)
 	case protocol.JoinRoom:
-		p.joinRoom(f)
+		return p.joinRoom(f.Room)
 	case protocol.LeaveRoom:
-		p.leaveRoom(f)
+		return p.leaveRoom(f.Room)
 	case protocol.Send:
-		p.send(f)
+		return p.send(f)
 	case protocol.Read:
-		p.read(f)
+		return p.read(f)
 	case protocol.Inbox:
-		p.pages(f, p.member.Inbox(), result.ReadingInbox)
+		return p.pages(f, p.member.Inbox(), result.ReadingInbox)
 	case protocol.History:
-		p.history(f)
+		return p.history(f)
 	case protocol.Who:
-		p.who(f)
-	case protocol.Ping:
-		p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref})
+		return p.who(f.Room)
 	}
+	p.print(protocol.Frame{CMD: protocol.Pong, Ref: f.Ref}) // it is PING
+	return nil
 }
 
 // named is the canonical name of a room in a frame, with '#' or without.
@@ -254,81 +236,80 @@ func (p *program) named(name string) (string, result.Result) {
 	return canonical, nil
 }
 
-// you reports whether all of names are the person's, or "".
-func (p *program) you(names ...string) bool {
-	return !slices.ContainsFunc(names, func(n string) bool {
-		return !protocol.IsNick(n, p.login.Nick) && !protocol.IsNick(n, p.member.Nick())
-	})
+// notYou is the failure of a frame that gives one of these as the person's nick, nil if they are right, or "".
+func (p *program) notYou(names ...string) result.Result {
+	for _, n := range names {
+		if !protocol.IsNick(n, p.login.Nick) && !protocol.IsNick(n, p.member.Nick()) {
+			return result.Failure{Code: result.NotAllowed, Reason: result.NotYou, Own: p.member.Nick()}
+		}
+	}
+	return nil
 }
 
-func (p *program) join(f protocol.Frame) {
+func (p *program) join(f protocol.Frame) result.Result {
 	since := strings.ToLower(f.Since)
-	switch {
-	case p.joined:
-		p.print(f.Failed(protocol.Joined, "you have joined already"))
-		return
-	case !p.you(f.UN, f.UID):
-		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
-		return
-	case since != "" && !parse.IsID(since):
-		p.print(f.Failed(protocol.BadField, "SINCE is not the ID of a message"))
-		return
+	if p.joined {
+		return result.Failure{Code: result.Usage, Reason: result.JoinedAlready}
+	}
+	if failed := p.notYou(f.UN, f.UID); failed != nil {
+		return failed
+	}
+	if since != "" && !parse.IsID(since) {
+		return result.Failure{Code: result.Usage, Reason: result.BadField, About: "SINCE"}
 	}
 	p.manager.cfg.Room.Await(p.ctx, since)
-	rooms, bad, failed := p.enterAll(f.Rooms)
+	rooms, failed := p.enterAll(f.Rooms)
 	if failed != nil {
-		f.Room = text.Cut(text.CleanLine(bad), 32)
-		p.fail(f, failed)
-		return
+		return failed
 	}
 	past, err := p.enter(f.Hidden, rooms)
-	if err != nil && notThere(err) { // it was closed just now
-		p.fail(f, p.roomFailed(strings.Join(rooms, ", #"), err))
-		return
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, room.ErrObservers):
+		return p.notListening(err)
+	case err != nil && notThere(err): // it was closed just now
+		return p.roomFailed(strings.Join(rooms, ", #"), err)
+	case err != nil:
 		p.out.close(err)
-		return
-	}
-	if past == nil { // too many observers
-		p.fail(f, p.notListening(room.ErrObservers))
-		return
+		return nil
 	}
 	p.joined = true
-	ack := f.Done()
-	ack.UID = p.member.Nick()
-	p.print(ack)
+	p.reply(f, result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
-	p.dropChanges() // LIST is newer
+	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
-	p.goLive(past, replayed)
+	if replayed {
+		p.updates.drop(func(it item) bool { // it was on its way to another session
+			return !isChange(it) && isDirect(it.event.Message) && past.Precedes(it.event.Message)
+		})
+	}
+	p.updates.opens()
+	return nil
 }
 
-// enterAll makes the person join these rooms. It returns their names without the lobby's, or the one that
-// failed, and why.
-func (p *program) enterAll(named []string) (rooms []string, bad string, failed result.Result) {
-	for _, bad = range named {
-		name, failed := p.named(bad)
+// enterAll makes the person join these rooms, and returns their names without the lobby's.
+func (p *program) enterAll(named []string) (rooms []string, failed result.Result) {
+	for _, name := range named {
+		if name, failed = p.named(name); failed != nil {
+			return nil, failed
+		}
 		switch {
-		case failed != nil:
 		case name == room.Lobby || slices.Contains(rooms, name):
 			continue
 		case p.member.Guest(): // guests have no name before JOIN
 			failed = result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "ROOMS"}
 		default:
-			bad = name
 			_, failed = p.enterNamed(name)
 		}
-		if failed != nil {
-			return nil, bad, failed
+		if failure, ok := failed.(result.Failure); ok {
+			failure.Room = name
+			return nil, failure
 		}
 		rooms = append(rooms, name)
 	}
-	return rooms, "", nil
+	return rooms, nil
 }
 
-// enter begins the updates of these rooms and the lobby, and returns the observer that replays earlier ones. Both
-// results are nil for a person with too many observers.
+// enter begins the updates of these rooms and the lobby, and returns the observer that replays earlier ones.
 func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err error) {
 	p.mu.Lock()
 	clear(p.rooms) // of a JOIN that failed
@@ -338,10 +319,9 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 	p.mu.Unlock()
 	if hidden {
 		p.observer, err = p.member.Observe(p, append([]string{room.Lobby}, rooms...)...)
-		if errors.Is(err, room.ErrObservers) {
-			return nil, nil
+		if err == nil {
+			p.session.program.Store(p)
 		}
-		p.session.program.Store(p)
 		return p.observer, err
 	}
 	p.member.Leave(room.Quit) // a guest's name is free for the next line
@@ -368,9 +348,8 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	show := func(m []*room.Message) int { return p.showPast(f, m) }
-	failed := p.replay(p.ctx, past.Replay(p.ctx, ask), strings.Join(rooms, ", #"), result.ReadingRoom, show)
-	switch failure, ok := failed.(result.Failure); {
+	err := p.eachPage(past.Replay(p.ctx, ask), func(m []*room.Message) int { return p.showPast(f, m) })
+	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
@@ -379,7 +358,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 	case ok: // a room was closed to them just now
 		p.out.close(failure)
 	}
-	return failed == nil
+	return err == nil
 }
 
 // showPast prints messages of the past, which f asked for, and returns how many bytes that are.
@@ -392,25 +371,8 @@ func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes in
 	return bytes
 }
 
-// dropChanges forgets the changes of presence that came meanwhile.
-func (p *program) dropChanges() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queue = slices.DeleteFunc(p.queue, func(it item) bool { return it.event.Presence != nil })
-}
-
-// goLive lets updates through, first those that came meanwhile, unless they were replayed.
-func (p *program) goLive(past *room.Observer, replayed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, it := range p.queue {
-		if m := it.event.Message; m != nil && isDirect(m) && replayed && past.Precedes(m) {
-			continue // it was on its way to another session
-		}
-		p.out.put(it, false)
-	}
-	p.queue, p.bytes, p.live = nil, 0, true
-}
+// isChange tells a change of presence from a message.
+func isChange(it item) bool { return it.event.Presence != nil }
 
 // ofOtherRoom reports whether u is about a room beside the lobby.
 func ofOtherRoom(u *room.Update) bool {
@@ -438,147 +400,86 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 	if u.Presence != nil {
 		p.manager.noteChange(u)
 	}
-	it := item{event: u, shown: shown}
-	if p.live {
-		p.out.put(it, false)
-		return
-	}
-	if p.bytes += it.size(); p.bytes > burstLimit {
-		p.out.close(errSlow)
-	}
-	p.queue = append(p.queue, it)
+	p.updates.put(item{event: u, shown: shown})
 }
 
-func (p *program) send(f protocol.Frame) {
+func (p *program) send(f protocol.Frame) result.Result {
 	call := parse.Call{Name: "say", Text: strings.Trim(text.Clean(f.Msg), "\n"), Key: f.Key}
 	if f.Me {
 		call.Name = "me"
 	}
-	switch long := tooLong(call.Text); {
-	case !p.you(f.From):
-		p.print(f.Failed(protocol.NotYou, "your key makes you "+p.member.Nick()))
-		return
-	case strings.TrimSpace(call.Text) == "":
-		p.print(f.Failed(protocol.Empty, "MSG is empty"))
-		return
-	case long != nil:
-		p.fail(f, long)
-		return
+	if strings.TrimSpace(call.Text) == "" {
+		return result.Failure{Code: result.Usage, Reason: result.NoText}
 	}
-	if refused := p.refusal(commandNamed("say"), call); refused != nil {
-		p.fail(f, refused)
-		return
+	for _, failed := range []result.Result{p.notYou(f.From), tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
+		if failed != nil {
+			return failed
+		}
 	}
+	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
 	if len(f.To) == 0 {
-		p.say(f, call)
-		return
+		call.Room = cmp.Or(f.Room, room.Lobby)
+		return p.sendTo(call, answer)
 	}
 	for _, name := range f.To {
 		n, err := nick.ParseAny(name)
 		switch {
 		case err != nil:
-			none := result.Receipt{Receipt: room.Receipt{To: text.Cut(text.CleanLine(name), 64), Outcome: room.RefusedUnknown}}
-			p.answer(f, none)
+			answer(result.Receipt{Receipt: room.Receipt{To: text.Cut(text.CleanLine(name), 64), Outcome: room.RefusedUnknown}})
 		case !slices.Contains(call.To, n):
 			call.To = append(call.To, n)
 		}
 	}
-	if len(call.To) > 0 {
-		p.fail(f, p.sendTo(call, func(r result.Receipt) { p.answer(f, r) }))
+	if len(call.To) == 0 {
+		return nil
 	}
-}
-
-// answer answers a SEND for one recipient. It does not wait and is for any goroutine.
-func (p *program) answer(f protocol.Frame, r result.Receipt) {
-	p.tell(f.OfReceipt(r, render.Reason(r, p.style(), time.Now())))
+	return p.sendTo(call, answer)
 }
 
 // joinRoom has the program hear a room from now on, and its nick be in it.
-func (p *program) joinRoom(f protocol.Frame) {
-	if f.Room != room.Lobby { // where JOIN has brought it
+func (p *program) joinRoom(name string) result.Result {
+	if name != room.Lobby { // where JOIN has brought it
 		if p.observer != nil {
-			p.print(f.Failed(protocol.NotAllowed, "a hidden program gets only the lobby and the ROOMS of its JOIN"))
-			return
+			return result.Failure{Code: result.NotAllowed, Err: errHiddenRooms}
 		}
-		if _, failed := p.enterNamed(f.Room); failed != nil {
-			p.fail(f, failed)
-			return
+		if _, failed := p.enterNamed(name); failed != nil {
+			return failed
 		}
 		p.mu.Lock()
-		p.rooms[f.Room] = true
+		p.rooms[name] = true
 		p.mu.Unlock()
 	}
-	ack := f.Done()
-	ack.Room = f.Room
-	p.print(ack)
+	return result.Done{Room: name}
 }
 
 // leaveRoom makes the nick leave a room.
-func (p *program) leaveRoom(f protocol.Frame) {
+func (p *program) leaveRoom(name string) result.Result {
 	p.mu.Lock()
-	delete(p.rooms, f.Room)
+	delete(p.rooms, name)
 	p.mu.Unlock()
-	if err := p.member.LeaveRoom(f.Room); err != nil {
-		p.fail(f, p.roomFailed(f.Room, err))
-		return
+	if err := p.member.LeaveRoom(name); err != nil {
+		return p.roomFailed(name, err)
 	}
-	ack := f.Done()
-	ack.Room = f.Room
-	p.print(ack)
+	return result.Done{Room: name}
 }
 
 // who lists the people who are here, or in a room.
-func (p *program) who(f protocol.Frame) {
-	people, err := p.member.In(cmp.Or(f.Room, room.Lobby))
+func (p *program) who(in string) result.Result {
+	people, err := p.member.In(cmp.Or(in, room.Lobby))
 	if err != nil {
-		p.fail(f, p.roomFailed(f.Room, err))
-		return
+		return p.roomFailed(in, err)
 	}
-	who := protocol.WhoOf(people, p.manager.silent())
-	who.Ref = f.Ref
-	p.print(who)
-}
-
-// say says something to everyone in a room.
-func (p *program) say(f protocol.Frame, call parse.Call) {
-	bytes := quota.Record(call.Key+call.Text, nil)
-	if err := p.charge(bytes); err != nil {
-		p.fail(f, p.failed(result.Failure{Err: err}))
-		return
-	}
-	kind := room.KindSay
-	if f.Me {
-		kind = room.KindMe
-	}
-	p.pending.add(1)
-	in := cmp.Or(f.Room, room.Lobby)
-	err := p.member.Once(call.Key, in, kind, nil, call.Text, func(got room.Receipt) {
-		defer p.pending.add(-1)
-		if got.Err != nil || got.Again {
-			p.refund(bytes)
-		}
-		if got.Err != nil {
-			p.manager.complain("a line was not said", p.member.Nick(), got.Err)
-		}
-		p.answer(f, result.Receipt{Receipt: got, Only: true})
-	})
-	if err != nil {
-		p.pending.add(-1)
-		p.refund(bytes)
-		p.fail(f, p.notOnce(call.Key, in, err))
-	}
+	return result.Online{People: p.manager.persons(people)}
 }
 
 // read marks messages as read: those that this session has got, and those in the inbox; or a room up to the
 // last of them.
-func (p *program) read(f protocol.Frame) {
+func (p *program) read(f protocol.Frame) result.Result {
 	if f.Room != "" {
 		if err := p.member.ReadUpTo(f.Room, slices.Max(append(f.IDs, ""))); err != nil {
-			p.fail(f, p.roomFailed(f.Room, err))
-			return
+			return p.roomFailed(f.Room, err)
 		}
-		p.print(f.Done())
-		return
+		return result.Done{}
 	}
 	var held []string
 	wanted := map[string]bool{}
@@ -599,90 +500,41 @@ func (p *program) read(f protocol.Frame) {
 		err = p.readInbox(wanted)
 	}
 	if err != nil {
-		p.fail(f, p.failed(result.Failure{Reason: result.MarkingMessages, Err: err}))
-		return
+		return p.readFailed("", result.MarkingMessages, err)
 	}
-	p.print(f.Done())
+	return result.Done{}
 }
 
 // readInbox marks those of the inbox as read that are wanted.
 func (p *program) readInbox(wanted map[string]bool) error {
-	work := 0
-	for page, err := range p.member.Inbox() {
-		if err != nil {
-			return err
-		}
-		work += page.Searched / searchedWorth
-		read := slices.DeleteFunc(page.Messages, func(m *room.Message) bool { return !wanted[m.ID] })
-		if err := p.member.MarkRead(read); err != nil {
-			return err
-		}
-	}
-	p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done())
-	return nil
+	var failed error
+	err := p.eachPage(p.member.Inbox(), func(messages []*room.Message) int {
+		read := slices.DeleteFunc(messages, func(m *room.Message) bool { return !wanted[m.ID] })
+		failed = cmp.Or(failed, p.member.MarkRead(read))
+		return 0
+	})
+	return cmp.Or(failed, err)
 }
 
-func (p *program) history(f protocol.Frame) {
+func (p *program) history(f protocol.Frame) result.Result {
 	n := linesAsked(parse.Call{N: f.N})
 	if f.With == "" {
-		p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
-		return
+		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
 	}
 	with, err := nick.ParseAny(f.With)
 	if err != nil || with != p.member.Nick() && !p.known(with) {
-		p.print(f.Failed(protocol.NoSuchNick, "nobody has this nick"))
-		return
+		return p.nobody(text.Cut(text.CleanLine(f.With), 64))
 	}
-	p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
+	return p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
 }
 
-// pages prints earlier messages, and then the answer to f. It waits while much is queued, and
-// for the rate.
-func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) {
-	work := 0
-	for page, err := range pages {
-		work += page.Searched/searchedWorth + p.showPast(f, page.Messages)
-		switch {
-		case p.ctx.Err() != nil:
-			return
-		case err != nil && !errors.Is(err, room.ErrSearchLimit):
-			p.fail(f, p.failedIn(f.Room, doing, err))
-			return
-		}
-		if !p.manager.rate.charge(p.member.Nick(), work/messageWorth, func() {}, p.ctx.Done()) {
-			return
-		}
-		work %= messageWorth
+// pages prints earlier messages. It waits while much is queued.
+func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
+	err := p.eachPage(pages, func(m []*room.Message) int { return p.showPast(f, m) })
+	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
+		return p.readFailed(f.Room, doing, err)
 	}
-	p.print(f.Done())
-}
-
-// frameReader cuts input into lines. Of one that is too long for a frame it gives a little more
-// than a frame has, as soon as it has that.
-type frameReader struct {
-	in       *bufio.Reader
-	skipping bool // the rest of a line
-}
-
-func (r *frameReader) next() (line []byte, err error) {
-	for {
-		part, err := r.in.ReadSlice('\n')
-		ended := err == nil
-		if !r.skipping {
-			line = append(line, part...)
-		}
-		switch {
-		case ended && r.skipping:
-			r.skipping = false
-		case ended, err != bufio.ErrBufferFull && len(line) > 0:
-			return bytes.TrimRight(line, "\r\n"), nil
-		case err != bufio.ErrBufferFull:
-			return nil, err
-		case len(line) > protocol.MaxLine:
-			r.skipping = true
-			return line, nil
-		}
-	}
+	return result.Done{}
 }
 
 var _ room.Sink = (*program)(nil)

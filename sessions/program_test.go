@@ -179,15 +179,15 @@ func TestProgramsAreRefused(t *testing.T) {
 	r.registers("carol")
 	bob := r.bot("bob")
 	bob.writes(`{"CMD":"JOIN","UN":"alice"}`, `{"CMD":"JOIN","SINCE":"yesterday"}`, `{"CMD":"JOIN"}`)
-	for _, want := range []protocol.Code{protocol.NotYou, protocol.BadField} {
+	for _, want := range []protocol.Code{"not-you", protocol.BadField} {
 		if f := bob.frame(); f.Code != want {
 			t.Errorf("got %+v, want %s", f, want)
 		}
 	}
 	bob.gets(`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"bob"}`, "LIST bob")
 	for frame, want := range map[string]protocol.Code{
-		`{"CMD":"SEND","MSG":"x","FROM":"alice"}`:                          protocol.NotYou,
-		`{"CMD":"SEND","MSG":" \n "}`:                                      protocol.Empty,
+		`{"CMD":"SEND","MSG":"x","FROM":"alice"}`:                          "not-you",
+		`{"CMD":"SEND","MSG":" \n "}`:                                      "empty",
 		`{"CMD":"SEND","MSG":"` + strings.Repeat("x", 10001) + `"}`:        protocol.TextTooLong,
 		`{"CMD":"SEND","MSG":"x","TO":"bob"}`:                              "self",
 		`{"CMD":"SEND","MSG":"x","TO":["zebra"]}`:                          "unknown-nick",
@@ -195,10 +195,10 @@ func TestProgramsAreRefused(t *testing.T) {
 		`{"CMD":"SEND","MSG":"x","TO":["carol"],"ME":true}`:                protocol.BadField,
 		`{"CMD":"SEND","MSG":"x","TO":[1]}`:                                protocol.BadField,
 		`{"CMD":"JOINROOM"}`:                                               protocol.BadField,
-		`{"CMD":"JOINROOM","ROOM":"-attic"}`:                               protocol.NoSuchRoom,
-		`{"CMD":"HISTORY","ROOM":"attic"}`:                                 protocol.NoSuchRoom,
-		`{"CMD":"SEND","MSG":"x","ROOM":"attic"}`:                          protocol.NoSuchRoom,
-		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 protocol.NoSuchNick,
+		`{"CMD":"JOINROOM","ROOM":"-attic"}`:                               "no-such-room",
+		`{"CMD":"HISTORY","ROOM":"attic"}`:                                 "no-such-room",
+		`{"CMD":"SEND","MSG":"x","ROOM":"attic"}`:                          "no-such-room",
+		`{"CMD":"HISTORY","WITH":"zebra"}`:                                 "no-such-nick",
 		`{"CMD":"HISTORY","N":10001}`:                                      protocol.BadField,
 		`{"CMD":"DANCE","REF":"7"}`:                                        protocol.UnknownCmd,
 		`{"CMD":"SEND","MSG":"x","REF":"` + strings.Repeat("r", 65) + `"}`: protocol.BadField,
@@ -234,7 +234,7 @@ func TestProgramsRooms(t *testing.T) {
 	bob.gets(strings.Replace(red, "}", `,"REPLAY":true}`, 1), `{"CMD":"ACK","TYPE":"OKAY","OF":"HISTORY"}`)
 	hidden := r.joins("bob", `,"HIDDEN":true,"ROOMS":"ops"`)
 	hidden.writes(`{"CMD":"JOINROOM","ROOM":"ops"}`)
-	if f := hidden.frame(); f.Code != protocol.NotAllowed {
+	if f := hidden.frame(); f.Code != "not-allowed" {
 		t.Errorf("got %+v", f)
 	}
 	alice.writes(`{"CMD":"SEND","MSG":"blue","ROOM":"ops"}`)
@@ -268,7 +268,7 @@ func TestProgramsRoomsNotOpen(t *testing.T) {
 	dave, sam := r.bot("dave"), r.bot("guestsam")
 	for range 5 { // as many rooms as one may make
 		dave.writes(`{"CMD":"JOIN","ROOMS":["#plans"]}`)
-		if f := dave.frame(); f.Type != protocol.Fail || f.Code != protocol.NoSuchRoom || f.Room != "plans" {
+		if f := dave.frame(); f.Type != protocol.Fail || f.Code != "no-such-room" || f.Room != "plans" {
 			t.Errorf("got %+v", f)
 		}
 	}
@@ -467,7 +467,7 @@ func TestProgramsAreTreatedLikePeople(t *testing.T) {
 	}
 	bob.writes(`{"CMD":"SEND","MSG":"x"}`, `{"CMD":"SEND","MSG":"x","TO":"carol"}`)
 	for range 2 {
-		if f := bob.frame(); f.Code != protocol.Muted {
+		if f := bob.frame(); f.Code != "muted" {
 			t.Errorf("got %+v", f)
 		}
 	}

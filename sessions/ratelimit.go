@@ -45,43 +45,33 @@ func (r *rateLimit) of(nick string) rate.Limit {
 	return r.people
 }
 
-// charge counts n messages against what nick may send, and waits until that many may
-// be sent; slow is called before that wait. It reports false when over was closed
-// meanwhile; they count all the same.
-func (r *rateLimit) charge(nick string, n int, slow func(), over <-chan struct{}) bool {
+// count counts n messages against what nick may send, and returns how long to wait until
+// that many may be sent.
+func (r *rateLimit) count(nick string, n int) (wait time.Duration) {
 	limit := r.of(nick)
 	if limit == rate.Inf {
-		return true
+		return 0
 	}
 	l := r.limiter(limited{nick, limit})
-	var wait time.Duration
 	for range n { // more than a burst can't be taken at once
 		wait = l.Reserve().Delay()
 	}
-	if wait > 0 {
-		slow()
-	}
+	return wait
+}
+
+// paced counts n messages, waits until the person may send them, and reports whether the
+// session still goes on then. They count all the same.
+func (s *session) paced(n int) bool { return s.waits(s.manager.rate.count(s.member.Nick(), n)) }
+
+func (s *session) waits(wait time.Duration) bool {
 	turn := time.NewTimer(wait)
 	defer turn.Stop()
 	select {
 	case <-turn.C:
-		return true
-	case <-over:
+		return s.out.why() == nil
+	case <-s.ctx.Done():
 		return false
 	}
-}
-
-// count counts a message against nick's rate, without waiting.
-func (r *rateLimit) count(nick string) {
-	if limit := r.of(nick); limit != rate.Inf {
-		r.limiter(limited{nick, limit}).Reserve()
-	}
-}
-
-// paced waits until the person may send n messages, and reports whether the session still
-// goes on then. slow is called before a wait.
-func (s *session) paced(n int, slow func()) bool {
-	return s.manager.rate.charge(s.member.Nick(), n, slow, s.ctx.Done()) && s.out.why() == nil
 }
 
 // maxLimiters is when limiters that have filled up again are dropped.

@@ -32,10 +32,10 @@ func reader(rate float64) *session {
 }
 
 // read has bob shown pages, and returns how many were taken and how long that took.
-func (s *session) read(pages ...room.Page) (taken int, took time.Duration) {
+func (s *session) read(all ...room.Page) (taken int, took time.Duration) {
 	began := time.Now()
-	s.showPages(result.Pages{Each: func(yield func(room.Page, error) bool) {
-		for _, p := range pages {
+	s.showPages(pages{each: func(yield func(room.Page, error) bool) {
+		for _, p := range all {
 			if taken++; !yield(p, nil) {
 				return
 			}
@@ -89,7 +89,7 @@ func TestRefusedReplayCountsAgainstTheRate(t *testing.T) {
 		refused := func(yield func(room.Page, error) bool) {
 			yield(room.Page{Searched: 25 * messageWorth * searchedWorth}, room.ErrSearchLimit)
 		}
-		got := a.replay(a.ctx, refused, "", result.ReadingRoom, func([]*room.Message) int { return 0 })
+		got := a.readFailed("", result.ReadingRoom, a.eachPage(refused, func([]*room.Message) int { return 0 }))
 		if f, _ := got.(result.Failure); f.Reason != result.TooLongAgo || time.Since(began) != time.Second {
 			t.Errorf("%+v after %v, want a refusal after a second", got, time.Since(began))
 		}
@@ -106,8 +106,8 @@ func TestReadingEndsWithTheSession(t *testing.T) {
 		if taken, took := a.read(many(100, big)...); taken != 3 || took != time.Second {
 			t.Errorf("%d pages in %v", taken, took)
 		}
-		if !a.manager.rate.charge("bob", 1, func() {}, nil) {
-			t.Error("no more may be said")
+		if wait := a.manager.rate.count("bob", 1); wait > 4*time.Second {
+			t.Errorf("the next line waits for %v", wait)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestRateOfBots(t *testing.T) {
 			n    int
 			took time.Duration
 		}{{"bot", 8, 0}, {"bob", 4, 0}, {"bot", 2, time.Second}, {"bob", 1, time.Second}} {
-			a.manager.rate.charge(test.nick, test.n, func() {}, nil)
+			a.waits(a.manager.rate.count(test.nick, test.n))
 			if took := time.Since(began); took != test.took {
 				t.Errorf("%s says %d after %v, want %v", test.nick, test.n, took, test.took)
 			}

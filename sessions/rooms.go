@@ -3,6 +3,7 @@ package sessions
 import (
 	"errors"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"whoelse/keys/audit"
@@ -56,7 +57,7 @@ func (s *session) join(call parse.Call) result.Result {
 	}
 	s.enterRoom(call.Room)
 	if made {
-		return result.RoomDone{What: result.RoomMade, Room: call.Room}
+		return result.Done{What: result.RoomMade, Room: call.Room}
 	}
 	return s.describe(result.RoomJoined, call.Room)
 }
@@ -88,7 +89,7 @@ func (s *session) describe(what result.RoomWhat, name string) result.Result {
 	if i < 0 {
 		return s.roomFailed(name, room.ErrNoRoom)
 	}
-	return result.RoomDone{What: what, Room: name, Summary: rooms[i]}
+	return result.RoomInfo{What: what, RoomSummary: rooms[i]}
 }
 
 // leave leaves a room or, in the lobby, the server.
@@ -100,19 +101,19 @@ func (s *session) leave(call parse.Call) result.Result {
 	case name == room.Lobby && s.member.Visiting():
 		return result.Failure{Code: result.Usage, Err: errors.New("leave: missing room; usage: ssh HOST leave '#ROOM'")}
 	case name == room.Lobby:
-		return result.Quit{}
+		return s.quit(call)
 	}
 	err := s.member.LeaveRoom(name)
 	if name == s.room && (err == nil || notThere(err)) {
 		s.enterRoom(room.Lobby)
 		if err != nil {
-			return result.RoomDone{What: result.RoomLeft, Room: name}
+			return result.Done{What: result.RoomLeft, Room: name}
 		}
 	}
 	if err != nil {
 		return s.roomFailed(name, err)
 	}
-	return result.RoomDone{What: result.RoomLeft, Room: name}
+	return result.Done{What: result.RoomLeft, Room: name}
 }
 
 // notThere reports whether err says that the person is not in a room.
@@ -151,12 +152,7 @@ func (s *session) topic(call parse.Call) result.Result {
 	if err := s.member.SetTopic(name, text.CleanLine(call.Text)); err != nil {
 		return s.roomFailed(name, err)
 	}
-	return result.RoomDone{What: result.RoomTopicSet, Room: name}
-}
-
-// inRoom says one line in a room.
-func (s *session) inRoom(call parse.Call) result.Result {
-	return s.sayIn(call.Key, call.Room, room.KindSay, call.Text)
+	return result.Done{What: result.RoomTopicSet, Room: name}
 }
 
 // muteRoom has a room's lines counted instead of shown, or ends that.
@@ -168,7 +164,7 @@ func (s *session) muteRoom(call parse.Call, muted bool) result.Result {
 	if muted {
 		what = result.RoomMuted
 	}
-	return result.RoomDone{What: what, Room: call.Room}
+	return result.Done{What: what, Room: call.Room}
 }
 
 // roomCommand is /room.
@@ -197,9 +193,8 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 	if failed := s.changeRoom(name, call); failed != nil {
 		return failed
 	}
-	done := result.RoomDone{
-		What: result.RoomChanged, Room: name, Verb: call.Verb, Nick: call.Nick,
-		Guests: call.Verb == "guests" && call.Text == "on",
+	done := result.Done{
+		What: result.RoomChanged, Room: name, Nick: call.Nick, About: strings.TrimSpace(call.Verb + " " + call.Text),
 	}
 	if words == "" {
 		return done
@@ -254,10 +249,10 @@ func (s *session) closeRoom(name string) result.Result {
 	if failed != nil {
 		return failed
 	}
-	return result.RoomDone{What: result.RoomClosed, Room: name}
+	return result.Done{What: result.RoomClosed, Room: name}
 }
 
-// roomFailures has the failures for the errors of rooms.
+// roomFailures has the failures for the errors of rooms and of reading.
 var roomFailures = []struct {
 	err    error
 	reason result.Reason
@@ -276,6 +271,7 @@ var roomFailures = []struct {
 	{room.ErrListFull, result.RoomListFull, result.Refused},
 	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
 	{room.ErrBackup, result.BackupRuns, result.Refused},
+	{room.ErrSearchLimit, result.TooLongAgo, result.Refused},
 }
 
 // roomFailed is why something was not done in a room.

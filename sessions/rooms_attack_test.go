@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,7 +109,7 @@ func TestRemovedAsksEverything(t *testing.T) {
 				for _, json := range []string{"", " --json"} {
 					ask := func(name string) string {
 						said := numberedGuest.ReplaceAllString(withoutTimes(run(fmt.Sprintf(command, name)+json)), "")
-						return strings.ReplaceAll(said, name, "#ROOM")
+						return strings.ReplaceAll(strings.ReplaceAll(said, name, "#ROOM"), strconv.Quote(name[1:]), `"ROOM"`)
 					}
 					if got, want := ask("#plans"), ask("#plaid"); got != want {
 						t.Errorf("%s, %s%s: %q, not %q", who, command, json, got, want)

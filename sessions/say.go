@@ -11,42 +11,10 @@ import (
 	"whoelse/sessions/result"
 )
 
-// say is /say and /me. The room's line is the answer, unless it fails.
+// say is /say, /me and /in. The room's line is the answer, unless it fails.
 func (s *session) say(call parse.Call) result.Result {
-	kind := room.KindSay
-	if call.Name == "me" {
-		kind = room.KindMe
-	}
-	return s.sayIn(call.Key, s.here(call), kind, call.Text)
-}
-
-// sayIn says words in a room; charged as a line of it. key is a retry key or "".
-func (s *session) sayIn(key, name string, kind room.Kind, words string) result.Result {
-	bytes := quota.Record(key+words, nil)
-	if err := s.charge(bytes); err != nil {
-		return s.failed(result.Failure{Err: err})
-	}
-	return s.speak(key, name, kind, words, bytes)
-}
-
-// speak is sayIn where bytes were charged for it. With --json, the receipt is reported as a frame.
-func (s *session) speak(key, name string, kind room.Kind, words string, bytes int64) result.Result {
-	stored := s.stored(bytes)
-	err := s.member.Once(key, name, kind, nil, words, func(got room.Receipt) {
-		if got.Again {
-			s.refund(bytes)
-		}
-		if got.Err == nil && s.asked.Load() != nil {
-			s.report(result.Receipt{Receipt: got})
-		}
-		stored(got.Err)
-	})
-	if err != nil {
-		s.pending.add(-1)
-		s.refund(bytes)
-		return s.notOnce(key, name, err)
-	}
-	return nil
+	call.Room = s.here(call)
+	return s.send(call)
 }
 
 // notOnce is the failure of a message with a retry key.
@@ -62,24 +30,9 @@ func (s *session) notOnce(key, name string, err error) result.Result {
 	return s.failedIn(name, result.Sending, err)
 }
 
-// stored returns what is to be told whether a line of the room, for which bytes were
-// charged, is on record. It is waited for.
-func (s *session) stored(bytes int64) func(error) {
-	s.pending.add(1)
-	return func(err error) {
-		defer s.pending.add(-1)
-		if err != nil {
-			s.refund(bytes)
-			s.report(s.failed(result.Failure{Reason: result.Sending, Err: err}))
-		}
-	}
-}
-
 func (s *session) broadcast(call parse.Call) result.Result {
-	if len(call.To) > 0 {
-		return s.send(call)
-	}
-	return s.sayIn(call.Key, room.Lobby, room.KindSay, call.Text)
+	call.Room = room.Lobby
+	return s.send(call)
 }
 
 func (s *session) reply(call parse.Call) result.Result {
@@ -114,15 +67,20 @@ func (s *session) lastFrom() (string, error) {
 	return last, nil
 }
 
-// send sends a message to some people. One copy is charged for the sender and one for
-// each recipient, but for guests, who have no history; each recipient counts with what
-// follows when they have read it, too. What is not sent is refunded. For each recipient
-// a receipt is reported.
+// send sends a message to call.To or, if that is empty, says it in call.Room. For each recipient a
+// receipt is reported.
 func (s *session) send(call parse.Call) result.Result {
 	if call.Wait > 0 {
 		return s.sendAndWait(call)
 	}
-	return s.sendTo(call, func(r result.Receipt) { s.report(r) })
+	return s.sendTo(call, s.sent)
+}
+
+// sent reports a receipt. A line in a room needs no words that it was said: it is seen there.
+func (s *session) sent(r result.Receipt) {
+	if r.To != "" || !r.Taken() || s.asked.Load() != nil {
+		s.report(r)
+	}
 }
 
 // sendTo is send with the receipts for tell, which must not block.
@@ -131,20 +89,25 @@ func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Resu
 	if err := s.charge(s.total(call, own)); err != nil {
 		return s.failed(result.Failure{Err: err})
 	}
+	kind := room.KindSay
+	if call.Name == "me" {
+		kind = room.KindMe
+	}
 	return s.deliver(call, own, func(receipt func(room.Receipt)) error {
-		return s.member.Once(call.Key, "", room.KindDirect, call.To, call.Text, receipt)
+		return s.member.Once(call.Key, call.Room, kind, call.To, call.Text, receipt)
 	}, tell)
 }
 
-// record is what a direct message adds to the sender's history, in bytes.
+// record is what a message adds to the sender's history or, if it is said in a room, to the room's, in bytes.
 func (s *session) record(call parse.Call) int64 {
-	if s.member.Guest() {
+	if len(call.To) > 0 && s.member.Guest() {
 		return 0
 	}
 	return quota.Record(call.Key+call.Text, call.To)
 }
 
-// cost is what a direct message costs for one recipient.
+// cost is what a direct message costs for one recipient: a copy, but not for guests, who have no history, and
+// what follows when it was read.
 func cost(call parse.Call, recipient string) int64 {
 	if nick.IsGuest(recipient) {
 		return quota.Recipient()
@@ -152,7 +115,7 @@ func cost(call parse.Call, recipient string) int64 {
 	return quota.Record(call.Key+call.Text, call.To) + quota.Recipient()
 }
 
-// total is what a message costs, with own for the sender.
+// total is what a message costs, with own for the sender or the room.
 func (s *session) total(call parse.Call, own int64) int64 {
 	for _, to := range call.To {
 		own += cost(call, to)
@@ -161,17 +124,20 @@ func (s *session) total(call parse.Call, own int64) int64 {
 }
 
 // deliver sends a message for which total was charged, and refunds what is not sent. The receipts
-// go to tell.
+// go to tell: one for each recipient, or one for a room.
 func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receipt)) error, tell func(result.Receipt)) result.Result {
-	s.pending.add(len(call.To))
+	receipts := max(1, len(call.To))
+	s.pending.add(receipts)
 	var refused atomic.Int32 // receipts come on any goroutine
 	var suggested atomic.Bool
 	err := send(func(r room.Receipt) {
 		defer s.pending.add(-1)
-		receipt := result.Receipt{Receipt: r, Only: len(call.To) == 1}
+		receipt := result.Receipt{Receipt: r, Only: receipts == 1}
 		if !receipt.Taken() || r.Again {
-			s.refund(cost(call, r.To))
-			if int(refused.Add(1)) == len(call.To) {
+			if len(call.To) > 0 {
+				s.refund(cost(call, r.To))
+			}
+			if int(refused.Add(1)) == receipts {
 				s.refund(own)
 			}
 		}
@@ -184,9 +150,9 @@ func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receip
 		tell(receipt)
 	})
 	if err != nil {
-		s.pending.add(-len(call.To))
+		s.pending.add(-receipts)
 		s.refund(s.total(call, own))
-		return s.notOnce(call.Key, "", err)
+		return s.notOnce(call.Key, call.Room, err)
 	}
 	return nil
 }

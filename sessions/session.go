@@ -86,10 +86,10 @@ func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
 		s.serve(func() error {
-			if !s.runDrop() {
-				s.runLine(text.Clean(s.ch.Command))
+			if s.runDrop() {
+				return errQuit
 			}
-			return errQuit
+			return s.runLine(text.Clean(s.ch.Command))
 		})
 		return
 	}
@@ -106,10 +106,7 @@ func (s *session) run() {
 func (s *session) enter() bool {
 	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if member == nil {
-		s.member = s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick})
-		defer s.member.Leave(room.Quit)
-		s.out.close(err)
-		s.write()
+		s.turnAway(err)
 		return false
 	}
 	s.take(member)
@@ -271,7 +268,7 @@ func (s *session) readPipe() error {
 }
 
 func (s *session) readLines() error {
-	lines := newLineReader(s.ch)
+	lines := newLineReader(s.ch, utf8.UTFMax*maxLine)
 	for {
 		line, size, err := lines.next()
 		if err != nil {
@@ -311,15 +308,11 @@ func (s *session) handle(call parse.Call, bad error) error {
 	if call.Name == "" && bad == nil {
 		return nil
 	}
-	if cause := s.out.why(); cause != nil {
-		return cause // nobody who was sent away says another word
+	if cause := s.admit(weight(call)); cause != nil {
+		return cause
 	}
-	if why, stale := s.ch.Stale(); stale {
-		return expelled(why)
-	}
-	s.member.Active()
-	if !s.paced(weight(call), s.tooFast) {
-		return s.out.why()
+	if s.tally.source != fromShell {
+		s.member.Active()
 	}
 	if bad != nil {
 		s.show(s.misread(bad))
@@ -329,15 +322,26 @@ func (s *session) handle(call parse.Call, bad error) error {
 		s.show(long)
 		return nil
 	}
-	command := commandNamed(call.Name)
-	s.mentionAway(command.speaks && command.echoes)
-	switch s.do(call).(type) {
-	case result.Quit:
+	s.mentionAway(call)
+	s.do(call)
+	if s.quits {
 		return errQuit
-	case result.Clear:
-		if s.term != nil {
-			s.term.Clear()
-		}
+	}
+	return nil
+}
+
+// admit waits until the person may send so many messages, and is why nothing more is carried out for them: nobody
+// who was sent away says another word.
+func (s *session) admit(messages int) error {
+	wait := s.manager.rate.count(s.member.Nick(), messages)
+	if wait > 0 {
+		s.tooFast()
+	}
+	if !s.waits(wait) {
+		return s.endedWith(io.EOF)
+	}
+	if why, stale := s.ch.Stale(); stale {
+		return expelled(why)
 	}
 	return nil
 }
@@ -350,13 +354,13 @@ func tooLong(text string) result.Result {
 	return nil
 }
 
-// mentionAway tells whoever talks while they are away that they are, once until they are
+// mentionAway tells whoever talks in the room while they are away that they are, once until they are
 // back.
-func (s *session) mentionAway(talking bool) {
-	switch {
+func (s *session) mentionAway(call parse.Call) {
+	switch c := commandNamed(call.Name); {
 	case !s.member.IsAway():
 		s.toldAway = false
-	case talking && !s.toldAway:
+	case c.speaks && c.echoes && s.tally.source != fromShell && !s.toldAway:
 		s.toldAway = true
 		s.show(result.Done{What: result.StillAway})
 	}
@@ -373,8 +377,9 @@ func weight(call parse.Call) int {
 	return render.Weight(room.KindSay, call.Text)
 }
 
+// tooFast tells people who type that what they type waits.
 func (s *session) tooFast() {
-	if time.Since(s.warned) < tellTooFast {
+	if s.tally.source == fromShell || time.Since(s.warned) < tellTooFast {
 		return
 	}
 	s.warned = time.Now()
@@ -390,18 +395,21 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 		s.current.Store(&style)
 		s.term.Resize(width, height)
 	}
-	if s.frames.Load() {
-		return piece(items, buf, s.manager.frames)
-	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
-		if len(events) == 1 {
+		switch {
+		case s.frames.Load():
+			return s.manager.frames(dst, events)
+		case len(events) == 1 && s.tally.source != fromShell:
 			return render.Event(dst, events[0].event, s.member.Nick(), style)
 		}
-		receipts := make([]*room.Message, len(events))
+		messages := make([]*room.Message, len(events))
 		for i, it := range events {
-			receipts[i] = it.event.Message
+			messages[i] = it.event.Message
 		}
-		return render.Messages(dst, receipts, s.member.Nick(), style, receipts[0].Time)
+		if s.tally.source == fromShell {
+			return append(dst, s.facts(messages, false)...)
+		}
+		return render.Messages(dst, messages, s.member.Nick(), style, messages[0].Time)
 	})
 	if s.term == nil {
 		return crlf(s.ch, lines), whole

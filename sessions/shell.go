@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strings"
@@ -36,9 +37,9 @@ func (s *session) lastLines(cause error) (words, errors string) {
 	return last, string(crlf(s.ch, []byte(errors)))
 }
 
-// runLine carries out one command. A text of "-" is read from the channel, which may take
+// runLine carries out one command, and says why it ends. A text of "-" is read from the channel, which may take
 // longer than the person's key is good for.
-func (s *session) runLine(line string) {
+func (s *session) runLine(line string) error {
 	call, err := Grammar.Command(line)
 	if call.JSON {
 		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))})
@@ -46,38 +47,14 @@ func (s *session) runLine(line string) {
 	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
 		call, err = s.addressed(call)
 	}
-	switch {
-	case err != nil:
-		s.show(s.misread(err))
-		return
-	case commandNamed(call.Name).roomOnly:
-		s.show(result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: call.Name})
-		return
-	case call.Text == "-":
-		if call.Text, err = readText(s.ch); err != nil {
-			s.show(result.Failure{Code: result.Usage, Err: err})
-			return
-		}
-		if call.Text == "" {
-			s.show(result.Failure{Code: result.Usage, Reason: result.NoInput})
-			return
-		}
+	if err == nil && call.Text == "-" {
+		call.Text, err = readText(s.ch)
 	}
-	if long := tooLong(call.Text); long != nil {
-		s.show(long)
-		return
-	}
-	if !s.paced(weight(call), func() {}) {
-		return // half a text of somebody who was sent away, perhaps
-	}
-	if why, stale := s.ch.Stale(); stale {
-		s.show(result.Failure{Code: result.NotAllowed, Err: errors.New(why)})
-		return
-	}
-	s.do(call)
+	cause := s.handle(call, err)
 	if !s.pending.wait(s.ctx, lastReceipts) { // all that was acknowledged is on disk
 		s.show(unconfirmed(call))
 	}
+	return cmp.Or(cause, errQuit)
 }
 
 // addressed is call, or the call of "in" if its text begins with a room, and the person is in rooms or the rest is "-"
@@ -105,13 +82,12 @@ func nameOf(call parse.Call, err error) string {
 	return call.Name
 }
 
-// readText reads one message from a command's input, "" if it is blank. What is too long
-// is read no further than that shows.
+// readText reads one message from a command's input. What is too long is read no further than that shows.
 func readText(in io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(in, 2*utf8.UTFMax*maxText))
 	message := strings.Trim(text.Clean(string(b)), "\n")
-	if strings.TrimSpace(message) == "" {
-		message = ""
+	if err == nil && strings.TrimSpace(message) == "" {
+		err = result.Failure{Code: result.Usage, Reason: result.NoInput}
 	}
 	return message, err
 }

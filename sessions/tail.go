@@ -2,10 +2,7 @@ package sessions
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"iter"
-	"sync"
 	"time"
 
 	"whoelse/room"
@@ -21,10 +18,18 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct && s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: call.Name}
 	}
-	ctx, stop := s.interruptible()
-	defer stop()
-	s.manager.cfg.Room.Await(ctx, call.Since)
-	f := &follower{out: s.out, room: !call.Direct, direct: call.Direct || call.Mentions, wake: make(chan struct{}, 1)}
+	s.stopWithInput()
+	s.manager.cfg.Room.Await(s.ctx, call.Since)
+	nick := s.member.Nick()
+	f := &follower{gate: gate{out: s.out}, wanted: func(m *room.Message) bool {
+		switch {
+		case isDirect(m):
+			return call.Direct || call.Mentions && m.From != nick
+		case call.Mentions:
+			return m.From != nick && render.Mentions(m.Text, nick)
+		}
+		return !call.Direct
+	}}
 	var rooms []string // beside the lobby
 	if call.Room != "" && call.Room != room.Lobby {
 		rooms = []string{call.Room}
@@ -37,13 +42,10 @@ func (s *session) tail(call parse.Call) result.Result {
 		return s.notListening(err)
 	}
 	defer o.Close()
-	wanted := func(m *room.Message) bool { return true }
-	if nick := s.member.Nick(); call.Mentions {
-		wanted = func(m *room.Message) bool {
-			return m.From != nick && (isDirect(m) || render.Mentions(m.Text, nick))
-		}
+	ask := room.Replay{
+		Room: !call.Direct && rooms == nil, Rooms: rooms, Direct: call.Direct || call.Mentions,
+		Keep: f.wanted, After: call.Since, Newest: call.N,
 	}
-	ask := room.Replay{Room: f.room && rooms == nil, Rooms: rooms, Direct: f.direct, Keep: wanted, After: call.Since, Newest: call.N}
 	if call.For != 0 {
 		ask.After = room.After(time.Now().Add(-call.For))
 	}
@@ -51,65 +53,31 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct {
 		doing = result.ReadingHistory
 	}
-	past := func(m []*room.Message) int { return s.printFacts(m, wanted, true) }
-	if failed := s.replay(ctx, o.Replay(ctx, ask), call.Room, doing, past); failed != nil {
-		return failed
+	err = s.eachPage(o.Replay(s.ctx, ask), func(messages []*room.Message) int {
+		lines := s.facts(messages, true)
+		s.print(string(lines), nil)
+		return len(lines)
+	})
+	if err != nil {
+		return s.readFailed(call.Room, doing, err)
 	}
-	for {
-		select {
-		case <-f.wake:
-			s.printFacts(f.take(), wanted, false)
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// replay shows pages of the past, also of the room called name; show returns a page's size in bytes. It counts against the rate, as
-// reading does, also where too much would have to be shown, and nothing is.
-func (s *session) replay(
-	ctx context.Context, pages iter.Seq2[room.Page, error], name string, doing result.Reason, show func([]*room.Message) int,
-) result.Result {
-	work := 0
-	for page, err := range pages {
-		work += page.Searched/searchedWorth + show(page.Messages)
-		if ctx.Err() != nil || !s.manager.rate.charge(s.member.Nick(), work/messageWorth, func() {}, ctx.Done()) {
-			return nil
-		}
-		work %= messageWorth
-		switch {
-		case errors.Is(err, room.ErrSearchLimit):
-			return result.Failure{Code: result.Refused, Reason: result.TooLongAgo}
-		case err != nil:
-			return s.failedIn(name, doing, err)
-		}
-	}
+	f.opens()
+	<-s.ctx.Done()
 	return nil
 }
 
-// printFacts prints the messages that are wanted and returns how many bytes that were. It waits
-// while much is queued.
-func (s *session) printFacts(messages []*room.Message, wanted func(*room.Message) bool, past bool) int {
-	var lines []byte
+// facts renders messages, past or new, as lines for scripts.
+func (s *session) facts(messages []*room.Message, past bool) (lines []byte) {
 	for _, m := range messages {
-		if wanted(m) {
-			lines = s.appendFact(lines, m, past)
+		if s.asked.Load() == nil {
+			lines = render.Fact(lines, m)
+			continue
 		}
+		f := protocol.OfMessage(m)
+		f.Replay = past
+		lines = protocol.Append(lines, f)
 	}
-	if len(lines) > 0 {
-		s.print(string(lines), nil)
-	}
-	return len(lines)
-}
-
-// appendFact appends a message, past or new, as a line for scripts.
-func (s *session) appendFact(dst []byte, m *room.Message, past bool) []byte {
-	if s.asked.Load() == nil {
-		return render.Fact(dst, m)
-	}
-	f := protocol.OfMessage(m)
-	f.Replay = past
-	return protocol.Append(dst, f)
+	return lines
 }
 
 // watch waits until somebody is online.
@@ -117,13 +85,12 @@ func (s *session) watch(call parse.Call) result.Result {
 	if !s.known(call.Nick) {
 		return s.nobody(call.Nick)
 	}
-	ctx, stop := s.interruptible()
-	defer stop()
-	err := s.member.AwaitOnline(ctx, call.Nick)
+	s.stopWithInput()
+	err := s.member.AwaitOnline(s.ctx, call.Nick)
 	switch {
 	case err == nil:
 		return result.Done{Nick: call.Nick}
-	case ctx.Err() != nil:
+	case s.ctx.Err() != nil:
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
 	}
 	return s.notListening(err)
@@ -140,11 +107,9 @@ func (s *session) notListening(err error) result.Result {
 	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
-// interruptible returns a context for a command that waits: over also when the client closes the
-// channel, or at a terminal with ^C and ^D, which a client sends then. The rest of the input is
-// dropped, on a goroutine that ends with the channel.
-func (s *session) interruptible() (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(s.ctx)
+// stopWithInput ends the context of a command that waits when the client closes the channel, or at a terminal
+// with ^C and ^D, which a client sends then. The rest of the input is dropped, on a goroutine that ends with the channel.
+func (s *session) stopWithInput() {
 	_, _, _, pty := s.ch.Pty()
 	go func() {
 		defer s.manager.recoverPanic(s.ch)
@@ -152,7 +117,7 @@ func (s *session) interruptible() (context.Context, context.CancelFunc) {
 		for {
 			n, err := s.ch.Read(p)
 			if pty && bytes.ContainsAny(p[:n], "\x03\x04") {
-				stop()
+				s.stop()
 			}
 			if err != nil {
 				break
@@ -160,56 +125,23 @@ func (s *session) interruptible() (context.Context, context.CancelFunc) {
 		}
 		select { // the input may end long before the channel
 		case <-s.ch.Closed():
-			stop()
-		case <-ctx.Done():
+			s.stop()
+		case <-s.ctx.Done():
 		}
 	}()
-	return ctx, stop
-}
-
-// follower is what an observer has got and tail has not printed yet. It is bounded like what
-// waits for a session: beyond that, the command ends.
-type follower struct {
-	out          *outbox
-	room, direct bool          // what is wanted
-	wake         chan struct{} // has one when something came
-
-	mu    sync.Mutex // owns the fields below
-	queue []*room.Message
-	bytes int
 }
 
 func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind == room.KindGroup }
 
+// follower passes on the messages that tail is to print.
+type follower struct {
+	gate
+	wanted func(*room.Message) bool // not for receipts
+}
+
 // Put implements room.Sink.
 func (f *follower) Put(u *room.Update, _ func(bool)) {
-	m := u.Message
-	switch {
-	case m == nil, m.Kind == room.KindReceipt:
-	case isDirect(m) && f.direct, !isDirect(m) && f.room:
-		f.add(item{event: u})
+	if m := u.Message; m != nil && m.Kind != room.KindReceipt && f.wanted(m) {
+		f.put(item{event: u})
 	}
-}
-
-func (f *follower) add(it item) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.bytes += it.size(); f.bytes > burstLimit {
-		f.queue = nil
-		f.out.close(errSlow)
-		return
-	}
-	f.queue = append(f.queue, it.event.Message)
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take empties the queue.
-func (f *follower) take() (all []*room.Message) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all, f.queue, f.bytes = f.queue, nil, 0
-	return all
 }

@@ -70,8 +70,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	if s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "wait"}
 	}
-	ctx, stop := s.interruptible()
-	defer stop()
+	s.stopWithInput()
 	to := slices.Compact(slices.Sorted(slices.Values(call.To)))
 	a := &awaited{news: make(chan news, 2*len(to)), open: map[string]bool{}}
 	o, err := s.member.Observe(a)
@@ -96,7 +95,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 			}
 		case <-over.C:
 			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: to}
-		case <-ctx.Done():
+		case <-s.ctx.Done():
 			return nil
 		}
 	}

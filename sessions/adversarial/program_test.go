@@ -18,11 +18,12 @@ func TestProgramsEndlessLines(t *testing.T) {
 		for range 256 { // 16 MiB
 			c.types(strings.Repeat("x", 64<<10))
 		}
+		c.types("\n")
 		c.sees(`"CODE":"too-long"`)
 		if after := now(); after.heap > before.heap+8<<20 {
 			t.Errorf("%v for a line of 16 MiB, before %v", after, before)
 		}
-		c.types("\n" + strings.Repeat("[", 60<<10) + "\n" + strings.Repeat(`{"TO":`, 10_000) + "\n")
+		c.types(strings.Repeat("[", 60<<10) + "\n" + strings.Repeat(`{"TO":`, 10_000) + "\n")
 		c.sees(`"CODE":"bad-lines"`)
 		c.leaves()
 		if n := strings.Count(c.received(), `"CMD":"ERROR"`); n != 3 {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -108,22 +109,21 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 	switch r := r.(type) {
 	case result.Failure:
 		ack = f.Failed(CodeOf(r), words)
+		ack.Room = cmp.Or(f.Room, r.Room)
 		if f.CMD == "" {
 			ack = Frame{CMD: Err, Code: UnknownCmd, Reason: words}
 		}
 	case result.Receipt:
 		ack = f.OfReceipt(r, words)
 	case result.Done:
-		ack.Code = Code(r.What)
+		ack.Code, ack.Room = Code(r.What), r.Room
 		if r.What != result.KeyRemoved {
 			ack.UID = r.Nick
 		}
 	case result.Online:
-		ack = whoOfOthers(r.People)
-	case result.Bots:
-		ack = whoOfOthers(r.People)
+		ack = whoOf(f, each(r.People, whoIs))
 	case result.Lately:
-		ack = whoOfLately(r.People)
+		ack = whoOf(f, each(r.People, whoWas))
 	case result.Back:
 		ack.N = r.Unread.Messages
 	case result.BlockList:
@@ -146,11 +146,8 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 		data = []Action{actionOf(r)}
 	case result.Invitation:
 		data = []Invitation{{UID: r.Nick, Code: r.Code, Join: r.Join, Seconds: int(r.For / time.Second)}}
-	case result.RoomDone:
-		ack.Code, ack.Room, ack.UID = Code(r.What), r.Room, r.Nick
-		if r.Summary.Name != "" {
-			data = []Room{roomOf(r.Summary)}
-		}
+	case result.RoomInfo:
+		ack.Code, ack.Room, data = Code(r.What), r.Name, []Room{roomOf(r.RoomSummary)}
 	case result.Rooms:
 		data = each(append(slices.Clone(r.List), r.Hidden...), roomOf)
 	case result.Help:
@@ -222,23 +219,22 @@ func commandOf(c *parse.Syntax) Command {
 	return Command{Name: c.Name, Usage: c.Forms(), Help: c.Help, More: c.More, Example: c.Example, Aliases: c.Aliases}
 }
 
-// whoOfOthers is the WHO of these people.
-func whoOfOthers(people []result.Person) Frame {
-	silent := map[string]bool{}
-	all := each(people, func(p result.Person) room.Presence {
-		silent[p.Nick] = p.Silent
-		return p.Presence
-	})
-	return WhoOf(all, silent)
+// whoOf answers f with people.
+func whoOf(f Frame, people []Person) Frame { return Frame{CMD: Who, Ref: f.Ref, Data: people} }
+
+// whoIs is somebody who is here.
+func whoIs(p result.Person) Person {
+	return Person{
+		UN: p.Nick, UID: p.Nick, Bot: p.Bot, Since: Time(p.Since), Active: Time(p.Active), Sessions: p.Sessions,
+		Away: p.Away, Reason: text.CleanLine(p.Reason), Silent: p.Silent,
+	}
 }
 
-// whoOfLately is the WHO of people some of whom have left.
-func whoOfLately(people []room.Presence) Frame {
-	f := WhoOf(people, nil)
-	for i, p := range people {
-		if !p.Online {
-			f.Data[i].Left, f.Data[i].Active, f.Data[i].Lost = Time(p.Active), "", p.Lost
-		}
+// whoWas is somebody who is here, or has left.
+func whoWas(p room.Presence) Person {
+	who := whoIs(result.Person{Presence: p})
+	if !p.Online {
+		who.Left, who.Active, who.Lost = Time(p.Active), "", p.Lost
 	}
-	return f
+	return who
 }

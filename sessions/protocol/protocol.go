@@ -59,26 +59,16 @@ const (
 // Code says why something failed. The strings are stable.
 type Code string
 
-// Codes of ACK with FAIL, and of ERROR.
+// Codes of lines that are no frames, and of ERROR. Others are those of failures: see [CodeOf].
 const (
 	NotJSON     Code = "not-json"
 	TooLong     Code = "too-long"
+	TextTooLong Code = "text-too-long"
 	UnknownCmd  Code = "unknown-cmd"
 	BadField    Code = "bad-field"
-	NotJoined   Code = "not-joined"
-	Joined      Code = "joined-already"
-	NotYou      Code = "not-you"
-	TextTooLong Code = "text-too-long"
-	Empty       Code = "empty"
-	Muted       Code = "muted"
-	Limit       Code = "limit"
-	NotAllowed  Code = "not-allowed"
 	Gap         Code = "gap"
-	NoSuchNick  Code = "no-such-nick"
-	NoSuchRoom  Code = "no-such-room"
 	Storage     Code = "storage"
-	KeyUsed     Code = "key-used"
-	Notice      Code = "notice" // of ERROR: words from the server or its operators
+	Notice      Code = "notice" // words from the server or its operators
 )
 
 // Names is one string, or a list of them.
@@ -321,18 +311,6 @@ func ListOf(all []room.Presence) Frame {
 	f := Frame{CMD: List, Data: make([]Person, len(all))}
 	for i, p := range all {
 		f.Data[i] = Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot}
-	}
-	return f
-}
-
-// WhoOf is the WHO of these people, some of whose clients are silent.
-func WhoOf(all []room.Presence, silent map[string]bool) Frame {
-	f := Frame{CMD: Who, Data: make([]Person, len(all))}
-	for i, p := range all {
-		f.Data[i] = Person{
-			UN: p.Nick, UID: p.Nick, Bot: p.Bot, Since: Time(p.Since), Active: Time(p.Active), Sessions: p.Sessions,
-			Away: p.Away, Reason: text.CleanLine(p.Reason), Silent: silent[p.Nick],
-		}
 	}
 	return f
 }

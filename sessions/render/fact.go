@@ -38,8 +38,6 @@ func Fact(dst []byte, m *room.Message) []byte {
 // README; an empty list has no lines. Other results are one line of words.
 func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
-	case result.Bots:
-		return Facts(dst, result.Online(r), st, now)
 	case result.Online:
 		return facts(dst, r.People, func(p result.Person) []string {
 			states := commas(when(p.Bot, "bot"), when(p.Away, "away"), when(p.Sessions == 0, "lost"),
@@ -58,9 +56,9 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			}
 			return []string{p.Nick, state, at(p.Active)}
 		})
-	case result.RoomDone:
-		if short := roomDoneShort[r.What]; short != "" {
-			return columns(dst, fill(short, "{room}", "#"+r.Room))
+	case result.RoomInfo:
+		if r.What == result.RoomJoined { // nothing is typed afterwards
+			return columns(dst, "you are in #"+r.Name)
 		}
 	case result.Rooms:
 		return facts(dst, append(slices.Clone(r.List), r.Hidden...), func(one room.RoomSummary) []string {
@@ -90,16 +88,16 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	case result.MOTD:
 		return MOTD(dst, r.Text)
 	case result.Done:
-		if noMessages[r.What] {
-			return dst
+		switch r.What {
+		case result.InboxEmpty, result.NoMessages, result.NoMessagesWith, result.NothingSaid:
+			return dst // an empty list
+		case result.RoomMade:
+			return columns(dst, "you made #"+r.Room+" and own it")
+		case result.RoomLeft:
+			return columns(dst, "you left #"+r.Room)
 		}
 	}
 	return facts(dst, words(r, st, now), func(s string) []string { return []string{s} })
-}
-
-// noMessages are the results for an empty list of messages.
-var noMessages = map[result.What]bool{
-	result.InboxEmpty: true, result.NoMessages: true, result.NoMessagesWith: true, result.NothingSaid: true,
 }
 
 // words are the lines of a result that is not a list.
@@ -113,13 +111,6 @@ func words(r result.Result, st Style, now time.Time) (lines []string) {
 		}
 	}
 	return lines
-}
-
-// roomDoneShort is for a shell, where nothing is typed afterwards.
-var roomDoneShort = map[result.RoomWhat]string{
-	result.RoomMade:   "you made {room} and own it",
-	result.RoomJoined: "you are in {room}",
-	result.RoomLeft:   "you left {room}",
 }
 
 func keyFact(k result.Key, in string) []string {

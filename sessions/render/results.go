@@ -17,8 +17,7 @@ import (
 // listed is the number of people or operators that are named.
 const listed = 20
 
-// Result renders the result of a command, except [result.Pages], whose pages Messages
-// renders.
+// Result renders the result of a command.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 	switch r := r.(type) {
 	case result.Failure:
@@ -54,11 +53,11 @@ func notes(r result.Result, st Style, now time.Time) []string {
 	case result.Receipt:
 		words = Receipt(r)
 	case result.Done:
-		words = fill(done[r.What], "{nick}", r.Nick)
+		words = doneWords(r)
 	case result.Text:
 		words = r.Words
-	case result.RoomDone:
-		return roomDone(r)
+	case result.RoomInfo:
+		return roomInfo(r)
 	case result.Rooms:
 		return rooms(r)
 	case result.Online:
@@ -71,16 +70,15 @@ func notes(r result.Result, st Style, now time.Time) []string {
 			}
 		}
 		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
-		head := Number(len(people), "other person is", "other people are") + " " + where + ":"
-		lines := list(head, "nobody else is "+where, people, func(p result.Person) string { return person(p, st, now) })
-		if len(bots) > 0 {
-			lines = append(lines, notes(result.Bots{Room: r.Room, People: bots}, st, now)...)
+		one := func(p result.Person) string { return person(p, st, now) }
+		var lines []string
+		if !r.Bots {
+			lines = list(Number(len(people), "other person is", "other people are")+" "+where+":", "nobody else is "+where, people, one)
+		}
+		if r.Bots || len(bots) > 0 {
+			lines = append(lines, list(Number(len(bots), "bot is", "bots are")+" "+where+":", "no bots are "+where, bots, one)...)
 		}
 		return lines
-	case result.Bots:
-		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
-		head := Number(len(r.People), "bot is", "bots are") + " " + where + ":"
-		return list(head, "no bots are "+where, r.People, func(p result.Person) string { return person(p, st, now) })
 	case result.Lately:
 		within := when(r.Room != "", "in #"+r.Room+" ") + "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was " + when(r.Room == "", "here ") + within
@@ -143,7 +141,16 @@ func list[T any](head, none string, all []T, words func(T) string) []string {
 	return lines
 }
 
-// done has the words for [result.Done].
+// doneWords renders a [result.Done] in one line.
+func doneWords(r result.Done) string {
+	words, ok := done[r.What+result.What(" "+r.About)]
+	if !ok {
+		words = done[r.What]
+	}
+	return fill(words, "{nick}", r.Nick, "{room}", "#"+r.Room)
+}
+
+// done has the words for [result.Done]. "WHAT ABOUT" goes before "WHAT".
 var done = map[result.What]string{
 	result.MarkedAway:      "you are marked away; direct messages will wait; /back to return",
 	result.MarkedAwayGuest: "you are marked away, but nothing is kept for guests; /back to return",
@@ -161,6 +168,23 @@ var done = map[result.What]string{
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
 	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can give them back",
 	result.NotSearched:     "older lines were not searched; there may be more",
+	result.RoomMade:        "you made {room} and own it; what you type goes there; /join #lobby takes you back; /room private closes it to others",
+	result.RoomLeft:        "you left {room}; what you type goes to the lobby",
+	result.RoomTopicSet:    "the topic of {room} is set",
+	result.RoomMuted:       "lines of {room} are counted, not shown; /unmute {room} shows them again",
+	result.RoomUnmuted:     "lines of {room} are shown again",
+	result.RoomClosed:      "{room} is closed; what was said in it is set aside",
+
+	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
+		"Of all others, only operators see that it exists",
+	result.RoomChanged + " public":     "{room} is public; what was said in it while it was private is set aside",
+	result.RoomChanged + " invite":     "{nick} can now join {room}, and read what was said in it",
+	result.RoomChanged + " remove":     "{nick} is removed from {room}",
+	result.RoomChanged + " owner":      "{nick} is now an owner of {room}, too",
+	result.RoomChanged + " mute":       "{nick} can read {room}, but not write in it",
+	result.RoomChanged + " unmute":     "{nick} can write in {room} again",
+	result.RoomChanged + " guests on":  "guests can join {room}",
+	result.RoomChanged + " guests off": "{room} takes no guests",
 }
 
 // Failure renders a failure in one line.
@@ -200,7 +224,7 @@ func Reason(r result.Result, st Style, now time.Time) string {
 	case result.Receipt:
 		return text.CleanLine(Receipt(r))
 	case result.Done:
-		return fill(done[r.What], "{nick}", r.Nick)
+		return doneWords(r)
 	}
 	return ""
 }
@@ -262,6 +286,11 @@ var failed = map[result.Reason]string{
 	result.NoSuchFile:          "no message to or from you with the ID {id} has a file; the ID is in the line that announced the file",
 	result.FetchOnTerminal:     "fetch prints the bytes of a file; leave out -t, and write them to a file: fetch ID > FILE",
 	result.Incomplete:          "not sent: the input ended in the middle of the file",
+	result.NotJoined:           "JOIN comes first",
+	result.JoinedAlready:       "you have joined already",
+	result.NotYou:              "your key makes you {own}",
+	result.BadField:            "{about} is not the ID of a message",
+	result.NoText:              "MSG is empty",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",
 	result.NotHere:             "{nick} is not here",

@@ -56,7 +56,7 @@ func TestEveryResultHasWords(t *testing.T) {
 		said[words] = of
 	}
 	for _, what := range constants(t, "What") {
-		check(what, string(render.Result(nil, result.Done{What: result.What(what), Nick: "bob"}, render.Style{}, time.Time{})))
+		check(what, string(render.Result(nil, result.Done{What: result.What(what), Nick: "bob", About: "public"}, render.Style{}, time.Time{})))
 	}
 	err := errors.Join(room.ErrStorage, errors.New("secret"))
 	for _, reason := range constants(t, "Reason") {

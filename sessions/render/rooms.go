@@ -11,53 +11,22 @@ import (
 // roomTag is what goes before the sender of a line that was not said in the lobby.
 func roomTag(name string) string { return when(name != "" && name != room.Lobby, "#"+name+" ") }
 
-// roomDone renders the result of a command about a room.
-func roomDone(r result.RoomDone) []string {
-	name := "#" + r.Room
-	switch r.What {
-	case result.RoomMade:
-		return []string{"you made " + name + " and own it; what you type goes there; /join #lobby takes you back; " +
-			"/room private closes it to others"}
-	case result.RoomJoined:
-		if r.Room == room.Lobby {
-			return []string{"you are in the lobby"}
-		}
-		return []string{"you are in " + name + "; what you type goes there; /join #lobby takes you back, /leave leaves " + name, topicOf(r.Summary)}
-	case result.RoomLeft:
-		return []string{"you left " + name + "; what you type goes to the lobby"}
-	case result.RoomIs:
-		return []string{"you are in " + roomLine(r.Summary), topicOf(r.Summary),
-			when(len(r.Summary.Owners) > 0, "owned by "+People(r.Summary.Owners, listed))}
-	case result.RoomTopic:
-		if r.Summary.Topic == "" {
-			return []string{name + " has no topic; its owners set one with /topic TEXT"}
-		}
-		return []string{topicOf(r.Summary)}
-	case result.RoomTopicSet:
-		return []string{"the topic of " + name + " is set"}
-	case result.RoomMuted:
-		return []string{"lines of " + name + " are counted, not shown; /unmute " + name + " shows them again"}
-	case result.RoomUnmuted:
-		return []string{"lines of " + name + " are shown again"}
-	case result.RoomClosed:
-		return []string{name + " is closed; what was said in it is set aside"}
+// roomInfo renders what a room is.
+func roomInfo(r result.RoomInfo) []string {
+	name := "#" + r.Name
+	switch {
+	case r.What == result.RoomIs:
+		owned := when(len(r.Owners) > 0, "owned by "+People(r.Owners, listed))
+		return []string{"you are in " + roomLine(r.RoomSummary), topicOf(r.RoomSummary), owned}
+	case r.What == result.RoomTopic && r.Topic == "":
+		return []string{name + " has no topic; its owners set one with /topic TEXT"}
+	case r.What == result.RoomTopic:
+		return []string{topicOf(r.RoomSummary)}
+	case r.Name == room.Lobby:
+		return []string{"you are in the lobby"}
 	}
-	if r.Guests {
-		return []string{"guests can join " + name}
-	}
-	return []string{fill(changed[r.Verb], "{room}", name, "{nick}", r.Nick)}
-}
-
-// changed has the words for what /room did.
-var changed = map[string]string{
-	"private": "{room} is private: people who are in it and online stay; others need /room invite NICK. Of all others, only operators see that it exists",
-	"public":  "{room} is public; what was said in it while it was private is set aside",
-	"invite":  "{nick} can now join {room}, and read what was said in it",
-	"remove":  "{nick} is removed from {room}",
-	"owner":   "{nick} is now an owner of {room}, too",
-	"mute":    "{nick} can read {room}, but not write in it",
-	"unmute":  "{nick} can write in {room} again",
-	"guests":  "{room} takes no guests",
+	joined := "you are in " + name + "; what you type goes there; /join #lobby takes you back, /leave leaves " + name
+	return []string{joined, topicOf(r.RoomSummary)}
 }
 
 func topicOf(r room.RoomSummary) string {

@@ -3,7 +3,6 @@
 package result
 
 import (
-	"iter"
 	"time"
 
 	"whoelse/keys"
@@ -20,12 +19,14 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is a result with nothing but a name, and perhaps a nick. Without a name there are no words
+// Done is a result with nothing but a name, and perhaps what it is about. Without a name there are no words
 // about it.
 type Done struct {
 	value
-	What What
-	Nick string
+	What  What
+	Nick  string
+	Room  string // without '#'
+	About string // of RoomChanged: the verb of /room, with its argument if that is no nick
 }
 
 // What names what was done, or found to be so. The strings are stable.
@@ -48,33 +49,30 @@ const (
 	KeyRemoved      What = "key-removed" // Nick is the fingerprint
 	GivingUp        What = "giving-up"
 	NotSearched     What = "not-searched" // older lines than those that were shown
+	RoomMade        What = "room-made"
+	RoomLeft        What = "room-left"
+	RoomTopicSet    What = "room-topic-set"
+	RoomMuted       What = "room-muted"
+	RoomUnmuted     What = "room-unmuted"
+	RoomChanged     What = "room-changed"
+	RoomClosed      What = "room-closed"
 )
 
-// RoomWhat names what was done with a room, or asked about it. The strings are stable.
+// RoomInfo is what a room is, and why it is told.
+type RoomInfo struct {
+	value
+	What RoomWhat
+	room.RoomSummary
+}
+
+// RoomWhat names why a room is told of. The strings are stable.
 type RoomWhat string
 
 const (
-	RoomMade     RoomWhat = "room-made"
-	RoomJoined   RoomWhat = "room-joined"
-	RoomLeft     RoomWhat = "room-left"
-	RoomIs       RoomWhat = "room"
-	RoomTopic    RoomWhat = "room-topic"
-	RoomTopicSet RoomWhat = "room-topic-set"
-	RoomMuted    RoomWhat = "room-muted"
-	RoomUnmuted  RoomWhat = "room-unmuted"
-	RoomChanged  RoomWhat = "room-changed" // by the Verb
-	RoomClosed   RoomWhat = "room-closed"
+	RoomJoined RoomWhat = "room-joined"
+	RoomIs     RoomWhat = "room"
+	RoomTopic  RoomWhat = "room-topic"
 )
-
-// RoomDone is what was done with a room, or found to be so.
-type RoomDone struct {
-	value
-	What       RoomWhat
-	Room       string
-	Verb, Nick string           // of RoomChanged
-	Guests     bool             // of RoomChanged by "guests": they may join
-	Summary    room.RoomSummary // of RoomJoined, RoomIs and RoomTopic
-}
 
 // Rooms lists the rooms that one may know of, and for operators the others in Hidden.
 type Rooms struct {
@@ -180,6 +178,11 @@ const (
 	RoomListFull    Reason = "room-list-full"
 	BackupRuns      Reason = "backup-runs"    // and copies the room's history
 	TopicTooLong    Reason = "topic-too-long" // N characters of Most
+	NotJoined       Reason = "not-joined"     // a program has not sent JOIN
+	JoinedAlready   Reason = "joined-already" // and here it has
+	NotYou          Reason = "not-you"        // it is Own
+	BadField        Reason = "bad-field"      // About
+	NoText          Reason = "empty"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
 
@@ -226,11 +229,9 @@ func (r Receipt) Taken() bool {
 type Online struct {
 	value
 	Room   string // in which; "" for the whole server
+	Bots   bool   // these are only the bots
 	People []Person
 }
-
-// Bots lists the programs among them.
-type Bots Online
 
 // Person is one of them; Silent if their client does not answer.
 type Person struct {
@@ -301,17 +302,6 @@ type MOTD struct {
 	Text string
 }
 
-// Pages is earlier messages. They are read, and shown, page by page.
-type Pages struct {
-	value
-	Each   iter.Seq2[room.Page, error]
-	Unread bool   // messages are to be marked as read once they were shown
-	Room   string // of which they are, if of one
-	Whole  bool   // long messages are not cut
-	Doing  Reason // of the failure when Each has an error
-	None   Result // if there are no messages
-}
-
 // Moderation is an operator's action against others. The operator, the other operators
 // and the people concerned each read it in their own way.
 type Moderation struct {
@@ -375,12 +365,6 @@ type Key struct {
 	keys.Entry
 	Used time.Time
 }
-
-// Quit ends the session.
-type Quit struct{ value }
-
-// Clear clears the session's screen.
-type Clear struct{ value }
 
 // Text is words from the server that are no command's.
 type Text struct {
