@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // delta is a change of the file's lines, as it is proposed to the servers that share it. Receiving it again
@@ -26,8 +26,8 @@ func (r *Registry) Share(share func(change func() (data []byte, err error)) erro
 	r.updating.Lock()
 	defer r.release()
 	r.agreed = r.table.raw
-	copied, err := r.store.Read(atomicfile.Agreed(r.path))
-	if err == nil && !copied.Stamp.Exists() {
+	copied, err := r.store.Read(disk.Agreed(r.path))
+	if err == nil && !copied.Stat.Exists() {
 		err = r.store.WriteAgreed(r.path, r.agreed)
 	} else if err == nil && !bytes.Equal(copied.Data, r.agreed) {
 		r.agreed = copied.Data
@@ -97,7 +97,7 @@ func (d delta) bounded() (part delta, whole bool) {
 	fits := func(text string) bool {
 		inJSON, _ := json.Marshal(text) // some characters become six bytes
 		size += len(inJSON) + 10
-		return size < atomicfile.MaxProposal
+		return size < disk.MaxProposal
 	}
 	for _, text := range d.Remove {
 		if fits(text) {
@@ -109,7 +109,7 @@ func (d delta) bounded() (part delta, whole bool) {
 			part.Add = append(part.Add, text)
 		}
 	}
-	return part, size < atomicfile.MaxProposal
+	return part, size < disk.MaxProposal
 }
 
 func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
@@ -159,7 +159,7 @@ func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 			return err
 		}
 	}
-	return fmt.Errorf("authorized_keys: %w", atomicfile.ErrChanged)
+	return fmt.Errorf("authorized_keys: %w", disk.ErrChanged)
 }
 
 // proposal gives the change that edit makes, nil for none; or, with edited, an edit that has to be shared before.
@@ -279,14 +279,14 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 	if err == nil {
 		err = r.store.Write(r.path, data)
 	}
-	var stamp atomicfile.Stamp
+	var stat disk.Stat
 	if err == nil {
-		stamp, err = atomicfile.Stat(r.path)
+		stat, err = disk.StatOf(r.path)
 	}
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.install(atomicfile.File{Path: r.path, Data: data, Stamp: stamp}, true)
+	r.install(disk.Content{Path: r.path, Data: data, Stat: stat}, true)
 	return nil
 }
 

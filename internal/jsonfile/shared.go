@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // shared is the part of a [List] for servers of a cluster that share it. List.changing
@@ -19,7 +19,7 @@ import (
 type shared[K comparable, T Entry[K]] struct {
 	share  func(change func() (data []byte, err error)) error // set once, before the list is used; nil on a single server
 	agreed []item[K, T]                                       // as last received: the others have no more
-	file   atomicfile.Watched
+	file   disk.Watched
 }
 
 // delta is a change of a list, as it is proposed. Receiving it again changes nothing.
@@ -39,7 +39,7 @@ type delta[K comparable, E any] struct {
 func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) error) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
-	copied := atomicfile.Agreed(l.path)
+	copied := disk.Agreed(l.path)
 	_, err := os.Lstat(copied)
 	if first := errors.Is(err, fs.ErrNotExist); first {
 		if l.shared.agreed, err = l.readFile(l.path); err == nil {
@@ -159,7 +159,7 @@ func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s: %w", l.what, atomicfile.ErrChanged)
+	return fmt.Errorf("%s: %w", l.what, disk.ErrChanged)
 }
 
 // proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
@@ -187,7 +187,7 @@ func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edite
 	}
 	data, whole, err := difference(before, after)
 	if err == nil && !whole {
-		err = atomicfile.ErrTooLarge
+		err = disk.ErrTooLarge
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: %w", l.what, err)
@@ -199,7 +199,7 @@ func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edite
 func (l *List[K, T]) edit(file []item[K, T]) ([]byte, error) {
 	data, whole, err := difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), file)
 	if err == nil && data == nil && !whole {
-		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, atomicfile.MaxProposal)
+		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
 	}
 	return data, err
 }
@@ -231,7 +231,7 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 	add := func(text json.RawMessage) bool {
 		inJSON, _ := json.Marshal(text) // some characters become six bytes
 		size += len(inJSON) + 10
-		return size < atomicfile.MaxProposal
+		return size < disk.MaxProposal
 	}
 	for i, one := range after {
 		key := one.value.Key()
@@ -246,7 +246,7 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 			d.Remove = append(d.Remove, key)
 		}
 	}
-	whole = size < atomicfile.MaxProposal
+	whole = size < disk.MaxProposal
 	if len(d.Set)+len(d.Remove) > 0 {
 		data, err = json.Marshal(d)
 	}
@@ -272,7 +272,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	state := file.Look()
-	stamp, err := atomicfile.Stat(l.path)
+	stat, err := disk.StatOf(l.path)
 	var all []item[K, T]
 	if err == nil {
 		all, err = l.read()
@@ -286,7 +286,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 			slog.Error("a file can't be used; what was last read stays in force", "err", err)
 		}
 	case data == nil:
-		file.Read(stamp)
+		file.Read(stat)
 	}
 	return data, data != nil && err == nil
 }

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
 	"whoelse/internal/config"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
@@ -174,7 +174,7 @@ func motd(path string, log *slog.Logger) func() string {
 		if path == "" {
 			return ""
 		}
-		f, err := atomicfile.OpenRegular(path)
+		f, err := disk.OpenRegular(path)
 		var text []byte
 		if err == nil {
 			text, err = io.ReadAll(io.LimitReader(f, maxMOTD))

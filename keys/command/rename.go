@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 )
 
@@ -85,7 +85,7 @@ func (k *command) rename(note keys.Renaming, histories Histories) error {
 			return errors.Join(err, note.Remove(k.Data))
 		}
 	} else {
-		err = atomicfile.Store{}.SyncDir(k.Data) // it may have been done just before
+		err = disk.Store{}.SyncDir(k.Data) // it may have been done just before
 	}
 	if err == nil {
 		err = histories.Rename(from, to)
@@ -138,8 +138,8 @@ func (k *command) moveSettings(old, new string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = atomicfile.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
-	if errors.Is(err, fs.ErrNotExist) {                // no server has run here
+	err = disk.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
+	if errors.Is(err, fs.ErrNotExist) {          // no server has run here
 		return nil
 	}
 	return err
@@ -227,7 +227,7 @@ func (k *command) restoreSettings(n string) (bool, error) {
 	for _, f := range slices.Backward(files) { // the last one first
 		if theirs, _ := path.Match(n+"-????????T??????Z.json", f.Name()); theirs {
 			err := os.Rename(filepath.Join(retired, f.Name()), to)
-			return true, cmp.Or(err, atomicfile.Store{}.SyncDir(filepath.Dir(to)))
+			return true, cmp.Or(err, disk.Store{}.SyncDir(filepath.Dir(to)))
 		}
 	}
 	return false, nil

@@ -32,7 +32,7 @@ import (
 	"syscall"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/netaddr"
 	"whoelse/room"
 )
@@ -100,7 +100,7 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 	s := &Store{root: root, max: max, keep: keep, senders: map[string]int{}}
 	err = root.Mkdir(pendingFolder, 0o700)
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		err = errors.Join(s.sync("."), atomicfile.Store{}.SyncDir(filepath.Dir(dir)))
+		err = errors.Join(s.sync("."), disk.Store{}.SyncDir(filepath.Dir(dir)))
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())

@@ -15,8 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // stopAt has the goroutine that does an operation for the first time wait; the second

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 )
 
 // draft is a file that is to take the place of a history's.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"whoelse/room/internal/disk/disktest"
+	"whoelse/internal/disk/disktest"
 )
 
 // TestCheckpointThatMayBeSaved: a checkpoint is on disk, and its save fails nevertheless. When later a sync

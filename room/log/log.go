@@ -20,8 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
 )
 
 // retryAfter is how long after trouble it is tried again.

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
 )
 
 // errMoved is returned while the open segment is not as the writer left it.

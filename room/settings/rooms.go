@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/room"
 )
@@ -20,7 +20,7 @@ import (
 type Rooms struct {
 	dir  string
 	log  *slog.Logger
-	disk atomicfile.Store
+	disk disk.Store
 	shared
 }
 
@@ -34,7 +34,7 @@ func OpenRooms(dir string, log *slog.Logger) (*Rooms, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &Rooms{dir: dir, log: log, disk: atomicfile.Store{Limit: maxFile}}
+	s := &Rooms{dir: dir, log: log, disk: disk.Store{Limit: maxFile}}
 	s.shared = shared{prefix: "rooms/", file: s.file, disk: s.disk, aside: s.aside}
 	return s, nil
 }
@@ -105,7 +105,7 @@ func (s *Rooms) aside(file, name string, at time.Time) error {
 }
 
 // aside moves a file to a folder beside it, durably, as NAME-TIME.json. One that is missing is there already.
-func aside(disk atomicfile.Store, file, folder, name string, at time.Time) error {
+func aside(disk disk.Store, file, folder, name string, at time.Time) error {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

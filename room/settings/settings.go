@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/room"
 )
@@ -20,7 +20,7 @@ import (
 // Store is a folder of settings. It has no state; its methods may be called concurrently.
 type Store struct {
 	dir  string
-	disk atomicfile.Store
+	disk disk.Store
 	shared
 }
 
@@ -38,7 +38,7 @@ var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
 // Open opens, or makes, the folder dir, durably.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, disk: atomicfile.Store{Limit: maxFile}}
+	s := &Store{dir: dir, disk: disk.Store{Limit: maxFile}}
 	s.shared = shared{prefix: "settings/", file: s.file, disk: s.disk, aside: s.aside}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {

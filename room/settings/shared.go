@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/room"
 )
@@ -23,7 +23,7 @@ type shared struct {
 	prefix string // of the documents' names
 	file   func(name string) (path string, err error)
 	aside  func(path, name string, at time.Time) error
-	disk   atomicfile.Store
+	disk   disk.Store
 	share  func(doc string, change func() (data []byte, err error)) error // nil on a single server
 }
 
@@ -90,8 +90,8 @@ func (s *shared) proposeSave(name, path, version string, v any, indent string) e
 		switch {
 		case err != nil:
 			return nil, err
-		case len(text) > atomicfile.MaxProposal:
-			return nil, fmt.Errorf("%s: %w", path, atomicfile.ErrTooLarge)
+		case len(text) > disk.MaxProposal:
+			return nil, fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
 		case bytes.Equal(text, now.Data):
 			return nil, nil
 		}
@@ -102,7 +102,7 @@ func (s *shared) proposeSave(name, path, version string, v any, indent string) e
 func (s *shared) proposeAside(name, path string) error {
 	return s.share(s.prefix+name, func() ([]byte, error) {
 		now, err := s.disk.Read(path)
-		if err != nil || !now.Stamp.Exists() {
+		if err != nil || !now.Stat.Exists() {
 			return nil, err
 		}
 		return []byte{}, nil

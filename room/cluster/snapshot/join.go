@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/room/cluster"
 	"whoelse/room/history/backup"
 )
@@ -36,7 +36,7 @@ func makeFolder(path string) error {
 	} else if err != nil {
 		return err
 	}
-	return atomicfile.Store{}.SyncDir(filepath.Dir(path))
+	return disk.Store{}.SyncDir(filepath.Dir(path))
 }
 
 // Belongs returns the name of the stream that data follows, "" if it is a single server's.
@@ -63,7 +63,7 @@ func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) er
 	if err := errors.Join(os.MkdirAll(data, 0o700), makeFolder(folder)); err != nil {
 		return err
 	}
-	unlock, err := atomicfile.Store{}.Lock(filepath.Join(folder, "join.lock"))
+	unlock, err := disk.Store{}.Lock(filepath.Join(folder, "join.lock"))
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func install(c *cluster.Cluster, restored, data string) error {
 	for _, e := range agreed {
 		move = append(move, filepath.Join(clusterFolder, e.Name()))
 	}
-	disk := atomicfile.Store{}
+	disk := disk.Store{}
 	for _, name := range append(move, "history") {
 		err := os.Rename(filepath.Join(restored, name), filepath.Join(data, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -161,7 +161,7 @@ func shareAll(data string) error {
 	} {
 		path := filepath.Join(data, name)
 		if _, err := os.Stat(path); err == nil {
-			if err := (atomicfile.Store{}).WriteAgreed(path, []byte(empty)); err != nil {
+			if err := (disk.Store{}).WriteAgreed(path, []byte(empty)); err != nil {
 				return err
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // Ends of the names of the folders beside the one of the histories.

@@ -1,4 +1,4 @@
-package atomicfile
+package disk
 
 import (
 	"errors"
@@ -20,11 +20,7 @@ func Agreed(path string) string {
 // WriteAgreed replaces the copy at Agreed(path), durably.
 func (s Store) WriteAgreed(path string, data []byte) error {
 	agreed := Agreed(path)
-	err := os.Mkdir(filepath.Dir(agreed), 0o700)
-	if err == nil {
-		err = s.SyncDir(filepath.Dir(path))
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.MakeDir(filepath.Dir(agreed)); err != nil {
 		return err
 	}
 	return s.Write(agreed, data)
@@ -33,7 +29,7 @@ func (s Store) WriteAgreed(path string, data []byte) error {
 // SetAside moves the file at path, if there is any, out of the way of a new one: to the same name
 // with ".unusable" at its end.
 func (s Store) SetAside(path string) error {
-	err := s.Step("setaside", path, func() error { return os.Rename(path, path+".unusable") })
+	err := s.step("setaside", path, func() error { return os.Rename(path, path+".unusable") })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package atomicfile
+package disk
 
 import (
 	"sync"
@@ -40,17 +40,17 @@ type Watched struct {
 
 // State is how a file looks without being read.
 type State struct {
-	stamp Stamp
-	err   string
+	stat Stat
+	err  string
 }
 
 // Look gives the file's state now.
 func (w *Watched) Look() State {
-	stamp, err := Stat(w.Path)
+	stat, err := StatOf(w.Path)
 	if err != nil {
 		return State{err: err.Error()}
 	}
-	return State{stamp: stamp}
+	return State{stat: stat}
 }
 
 // Due reports whether the file has changed since it was last read, and settled.
@@ -75,8 +75,8 @@ func (w *Watched) check() (changed, settled bool) {
 	if s == w.last && (w.failure == "" || now.Sub(w.failedAt) < RetryTime) {
 		return false, true
 	}
-	age := now.Sub(time.Unix(0, s.stamp.mtime))
-	if !s.stamp.Exists() || age >= SettleTime {
+	age := now.Sub(time.Unix(0, s.stat.Modified))
+	if !s.stat.Exists() || age >= SettleTime {
 		return true, true
 	}
 	if w.unreadSince.IsZero() {
@@ -93,10 +93,10 @@ func (w *Watched) check() (changed, settled bool) {
 }
 
 // Read notes what was read.
-func (w *Watched) Read(stamp Stamp) {
+func (w *Watched) Read(stat Stat) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last, w.existed, w.failure, w.unreadSince = State{stamp: stamp}, stamp.Exists(), "", time.Time{}
+	w.last, w.existed, w.failure, w.unreadSince = State{stat: stat}, stat.Exists(), "", time.Time{}
 }
 
 // Failed notes that a state could not be read, and reports whether it is the same failure

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // dir is an open folder.
