@@ -274,7 +274,7 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 		"and written again with the keys in force")
 	data, err := edit(r.table)
 	if err == nil {
-		err = r.store.SetAside(r.path)
+		err = r.store.Move(r.path, r.path+".unusable")
 	}
 	if err == nil {
 		err = r.store.Write(r.path, data)

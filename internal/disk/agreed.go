@@ -1,11 +1,6 @@
 package disk
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-)
+import "path/filepath"
 
 // MaxProposal bounds a change of a file that is proposed to the other servers of a cluster, in bytes.
 // Larger changes are proposed in parts, or refused: a line of the log has 128 KiB, and the change in base 64.
@@ -24,14 +19,4 @@ func (s Store) WriteAgreed(path string, data []byte) error {
 		return err
 	}
 	return s.Write(agreed, data)
-}
-
-// SetAside moves the file at path, if there is any, out of the way of a new one: to the same name
-// with ".unusable" at its end.
-func (s Store) SetAside(path string) error {
-	err := s.step("setaside", path, func() error { return os.Rename(path, path+".unusable") })
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -38,6 +38,7 @@ func (s Store) OpenDir(path string) (Folder, error) {
 
 // MakeDir makes the folder at path, and its parents, unless they are there, each durable in the one above it.
 func (s Store) MakeDir(path string) error {
+	path = filepath.Clean(path)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}

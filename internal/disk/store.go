@@ -74,6 +74,27 @@ func (s Store) SyncDir(path string) error {
 	return errors.Join(in.Sync(), in.Close())
 }
 
+// Move renames a file durably, to a folder that is made if need be. If it is missing, it may have been moved by a
+// call that was interrupted: then only that is made durable.
+func (s Store) Move(from, to string) error {
+	_, err := os.Lstat(from)
+	if err == nil {
+		err = s.MakeDir(filepath.Dir(to))
+	}
+	if err == nil {
+		err = s.step("rename", to, func() error { return os.Rename(from, to) })
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, folder := range []string{filepath.Dir(to), filepath.Dir(from)} {
+		if err := s.SyncDir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // Write replaces path by data whatever was there, atomically and durably, with mode 0600.
 // It is for files that nobody edits by hand.
 func (s Store) Write(path string, data []byte) error {

@@ -113,7 +113,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 		all = slices.Clone(l.shared.agreed)
 		slog.Error("a file can't be used: it is set aside as FILE.unusable, and written again as all servers have it",
 			"err", err)
-		if err = l.Disk.SetAside(l.path); err != nil {
+		if err = l.Disk.Move(l.path, l.path+".unusable"); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func (s *server) file(name string) string { return filepath.Join(s.cfg.Data, nam
 // openFiles opens what is in the data folder, the history first: its lock tells
 // whether another server is at work here.
 func (s *server) openFiles() (err error) {
-	if err = os.MkdirAll(s.cfg.Data, 0o700); err == nil {
+	if err = (disk.Store{}).MakeDir(s.cfg.Data); err == nil {
 		err = cli.CheckOwner(s.file("history"), os.Geteuid())
 	}
 	if err == nil {

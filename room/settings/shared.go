@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,14 +20,123 @@ import (
 	"whoelse/room"
 )
 
-// shared is a folder of files that the servers of a cluster share. A proposal is a whole file, or empty
-// to set it aside.
-type shared struct {
+// folder is a folder of values, each in a file NAME.json, which the servers of a cluster can share. A proposal is a
+// whole file, or empty to set it aside.
+type folder struct {
+	dir    string
 	prefix string // of the documents' names
-	file   func(name string) (path string, err error)
-	aside  func(path, name string, at time.Time) error
+	what   string // a name is
+	aside  string // the folder below, with what was set aside as NAME-TIME.json
+	indent string
 	disk   disk.Store
 	share  func(doc string, change func() (data []byte, err error)) error // nil on a single server
+}
+
+// maxFile bounds a file: a list of the most nicks there may be is far below it.
+const maxFile = 1 << 20
+
+// valid allows what is a nick, and so no path.
+var valid = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// open makes the folder, durably.
+func (f *folder) open() error {
+	f.disk.Limit = maxFile
+	err := f.disk.MakeDir(f.dir)
+	if err == nil {
+		err = f.disk.SyncDir(filepath.Dir(f.dir)) // a start that was killed may have made it
+	}
+	return err
+}
+
+func (f *folder) path(name string) (string, error) {
+	if !valid.MatchString(name) {
+		return "", fmt.Errorf("%q is not %s", name, f.what)
+	}
+	return filepath.Join(f.dir, name+".json"), nil
+}
+
+func (f *folder) names() (names []string, err error) {
+	files, err := os.ReadDir(f.dir)
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".json"); ok && valid.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// load gives the version of what it loads: "" for none, and on a single server.
+func (f *folder) load(name string, v any) (version string, err error) {
+	path, err := f.path(name)
+	if err != nil {
+		return "", err
+	}
+	now, err := f.disk.Read(path)
+	if err == nil {
+		err = jsonfile.Decode(now, v)
+	}
+	if f.share == nil {
+		return "", err
+	}
+	return versionOf(now.Data), err
+}
+
+// save saves what was loaded in this version.
+func (f *folder) save(name, version string, v any) error {
+	path, err := f.path(name)
+	switch {
+	case err != nil:
+	case f.share != nil:
+		err = f.share(f.prefix+name, func() ([]byte, error) { return f.proposal(path, version, v) })
+	default:
+		err = jsonfile.Save(f.disk, path, v, f.indent)
+	}
+	return storageError(err)
+}
+
+// proposal is what v makes of the file, nil for no change.
+func (f *folder) proposal(path, version string, v any) ([]byte, error) {
+	now, err := f.disk.Read(path)
+	if err == nil && versionOf(now.Data) != version {
+		err = room.ErrConflict
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := withUnknown(now.Data, v, f.indent)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > disk.MaxProposal:
+		return nil, fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
+	case bytes.Equal(text, now.Data):
+		return nil, nil
+	}
+	return text, nil
+}
+
+// retire sets a value aside, durably.
+func (f *folder) retire(name string, at time.Time) error {
+	path, err := f.path(name)
+	switch {
+	case err != nil:
+	case f.share != nil:
+		err = f.share(f.prefix+name, func() ([]byte, error) {
+			now, err := f.disk.Read(path)
+			if err != nil || !now.Stat.Exists() {
+				return nil, err
+			}
+			return []byte{}, nil
+		})
+	default:
+		err = f.setAside(name, at)
+	}
+	return storageError(err)
+}
+
+func (f *folder) setAside(name string, at time.Time) error {
+	aside := name + "-" + at.UTC().Format("20060102T150405Z") + ".json"
+	return f.disk.Move(filepath.Join(f.dir, name+".json"), filepath.Join(f.dir, f.aside, aside))
 }
 
 // Share sends saved files through a log that all servers of a cluster follow: files are not written, but
@@ -33,39 +145,27 @@ type shared struct {
 //
 // With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
 // [room.ErrConflict]. JSON members that only newer programs know stay in the file.
-func (s *shared) Share(share func(doc string, change func() (data []byte, err error)) error) {
-	s.share = share
+func (f *folder) Share(share func(doc string, change func() (data []byte, err error)) error) {
+	f.share = share
 }
 
 // Receive writes a file as a server proposed it, this or another one, durably. It may be called again for the
 // last ones. An error is the disk's, and worth another try. A change that is not understood is logged and skipped.
-func (s *shared) Receive(doc string, data []byte) error {
-	name, ours := strings.CutPrefix(doc, s.prefix)
-	path, err := s.file(name)
+func (f *folder) Receive(doc string, data []byte) error {
+	name, ours := strings.CutPrefix(doc, f.prefix)
+	path, err := f.path(name)
 	var object map[string]json.RawMessage
 	if err == nil && len(data) > 0 {
 		err = json.Unmarshal(data, &object)
 	}
-	if err != nil || !ours || int64(len(data)) > s.disk.Max() {
+	if err != nil || !ours || len(data) > maxFile {
 		slog.Error("a change by another server can't be understood, and is passed over", "of", doc, "bytes", len(data), "err", err)
 		return nil
 	}
 	if len(data) == 0 {
-		return storageError(s.aside(path, name, time.Now()))
+		return storageError(f.setAside(name, time.Now()))
 	}
-	return storageError(s.disk.Write(path, data))
-}
-
-// load is jsonfile.Load, and gives the version of the file: "" for none, and on a single server.
-func (s *shared) load(path string, v any) (version string, err error) {
-	if s.share == nil {
-		return "", jsonfile.Load(s.disk, path, v)
-	}
-	f, err := s.disk.Read(path)
-	if err == nil {
-		err = jsonfile.Decode(f, v)
-	}
-	return versionOf(f.Data), err
+	return storageError(f.disk.Write(path, data))
 }
 
 func versionOf(data []byte) string {
@@ -74,39 +174,6 @@ func versionOf(data []byte) string {
 	}
 	sum := sha256.Sum256(data)
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
-}
-
-// proposeSave proposes v for a file that v was loaded from, in this version.
-func (s *shared) proposeSave(name, path, version string, v any, indent string) error {
-	return s.share(s.prefix+name, func() ([]byte, error) {
-		now, err := s.disk.Read(path)
-		if err == nil && versionOf(now.Data) != version {
-			err = room.ErrConflict
-		}
-		if err != nil {
-			return nil, err
-		}
-		text, err := withUnknown(now.Data, v, indent)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(text) > disk.MaxProposal:
-			return nil, fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
-		case bytes.Equal(text, now.Data):
-			return nil, nil
-		}
-		return text, nil
-	})
-}
-
-func (s *shared) proposeAside(name, path string) error {
-	return s.share(s.prefix+name, func() ([]byte, error) {
-		now, err := s.disk.Read(path)
-		if err != nil || !now.Stat.Exists() {
-			return nil, err
-		}
-		return []byte{}, nil
-	})
 }
 
 // withUnknown is v as JSON, with those members of the object before that v's type does not know.
