@@ -35,6 +35,7 @@ type Folder interface {
 	// Lstat returns fs.ErrNotExist when nothing has the name.
 	Lstat(name string) (Stat, error)
 	Names() ([]string, error)
+	// Remove removes a file, or an empty folder, unless it is missing.
 	Remove(name string) error
 	// Rename replaces to.
 	Rename(from, to string) error

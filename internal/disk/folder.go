@@ -151,8 +151,15 @@ func (d dir) Names() ([]string, error) {
 	return names, errors.Join(err, f.Close())
 }
 
-func (d dir) Remove(name string) error { return d.root.Remove(name) }
-func (d dir) Close() error             { return d.root.Close() }
+func (d dir) Remove(name string) error {
+	err := d.step("remove", name, func() error { return d.root.Remove(name) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (d dir) Close() error { return d.root.Close() }
 
 func (d dir) Rename(from, to string) error {
 	return d.step("rename", to, func() error { return d.root.Rename(from, to) })

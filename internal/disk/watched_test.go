@@ -12,7 +12,7 @@ import (
 func TestWatchedSeesWhatLooksTheSame(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	w := &Watched{Path: path, Now: func() time.Time { return time.Now().Add(time.Hour) }} // all has settled
-	now := time.Now().Add(time.Minute) // however slow this machine is
+	now := time.Now().Add(time.Minute)                                                    // however slow this machine is
 	changeAt := func(text string, at time.Time) {
 		write(t, path, text)
 		if err := os.Chtimes(path, at, at); err != nil {

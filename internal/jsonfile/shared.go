@@ -272,11 +272,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	state := file.Look()
-	stat, err := disk.StatOf(l.path)
-	var all []item[K, T]
-	if err == nil {
-		all, err = l.read()
-	}
+	all, err := l.read()
 	if err == nil {
 		data, err = l.edit(all)
 	}
@@ -286,7 +282,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 			slog.Error("a file can't be used; what was last read stays in force", "err", err)
 		}
 	case data == nil:
-		file.Read(stat)
+		file.Read(state)
 	}
 	return data, data != nil && err == nil
 }

@@ -274,22 +274,14 @@ func (u *Upload) Discard() error {
 	if !u.end() {
 		return nil
 	}
-	err := remove(u.store.pending, u.temp)
+	err := u.store.pending.Remove(u.temp)
 	if err == nil && u.ref != "" {
-		err = remove(u.store.root, u.ref)
+		err = u.store.root.Remove(u.ref)
 	}
 	if err == nil && u.ref != "" {
-		err = remove(u.store.pending, u.ref)
+		err = u.store.pending.Remove(u.ref)
 	}
 	return err
-}
-
-// remove removes a file, unless it is missing.
-func remove(in disk.Folder, name string) error {
-	if err := in.Remove(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 func (u *Upload) end() bool {
@@ -392,7 +384,7 @@ func (s *Store) Recover(sent func(nick, ref string, at time.Time) (bool, error))
 		if nick, at, _, ok := parse(name); ok {
 			has, err := sent(nick, name, at)
 			if err == nil && !has {
-				err = remove(s.root, name)
+				err = s.root.Remove(name)
 			}
 			if err != nil {
 				errs = append(errs, err)

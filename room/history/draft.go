@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"whoelse/internal/disk"
@@ -71,7 +70,7 @@ func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error
 
 func (d *draft) put(b []byte) (err error) {
 	if d.out == nil {
-		if err := d.in.Remove(d.base + ".tmp"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.in.Remove(d.base + ".tmp"); err != nil {
 			return err
 		}
 		if d.out, err = d.in.Open(d.base+".tmp", true); err != nil {

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -294,10 +293,7 @@ func (l *Log) Release(upTo uint64) error {
 		}
 		first := l.segments[0]
 		l.mu.Unlock()
-		err := l.in.Remove(SegmentName(first))
-		if errors.Is(err, fs.ErrNotExist) { // removed, and perhaps not durably
-			err = nil
-		}
+		err := l.in.Remove(SegmentName(first)) // it may have been removed, and perhaps not durably
 		if err == nil {
 			err = l.in.Sync()
 		}

@@ -80,10 +80,9 @@ func (d dir) Names() (names []string, err error) {
 
 func (d dir) Remove(name string) error {
 	return d.m.do("remove", name, func() error {
-		if d.n.names[name] == nil {
-			return fs.ErrNotExist
+		if d.n.names[name] != nil {
+			d.n.move(map[string]*node{name: nil})
 		}
-		d.n.move(map[string]*node{name: nil})
 		return nil
 	})
 }
