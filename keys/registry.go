@@ -27,7 +27,7 @@ type Registry struct {
 	store disk.Store
 	now   func() time.Time
 	file  disk.Watched
-	share func(change func() (data []byte, err error)) error // see Share; nil on a single server
+	share disk.Share // see Share; nil on a single server
 
 	// mu guards what follows. It is never held across I/O.
 	mu       sync.RWMutex

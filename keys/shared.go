@@ -20,9 +20,8 @@ type delta struct {
 }
 
 // Share sends changes of the file through a log that all servers of a cluster follow: they are not written,
-// but proposed to share, which calls Receive for them on each server. See jsonfile.List.Share for
-// what share has to do. Share is called before the registry is used.
-func (r *Registry) Share(share func(change func() (data []byte, err error)) error) error {
+// but proposed, and share has Receive called for them on each server. Share is called before the registry is used.
+func (r *Registry) Share(share disk.Share) error {
 	r.updating.Lock()
 	defer r.release()
 	r.agreed = r.table.raw
@@ -93,23 +92,18 @@ func differenceOf(before, after []byte) (d delta) {
 
 // bounded cuts d to what fits into one proposal, and reports whether it did already.
 func (d delta) bounded() (part delta, whole bool) {
-	size := 0
-	fits := func(text string) bool {
-		inJSON, _ := json.Marshal(text) // some characters become six bytes
-		size += len(inJSON) + 10
-		return size < disk.MaxProposal
-	}
+	var size disk.Proposal
 	for _, text := range d.Remove {
-		if fits(text) {
+		if size.Add(text) {
 			part.Remove = append(part.Remove, text)
 		}
 	}
 	for _, text := range d.Add {
-		if fits(text) {
+		if size.Add(text) {
 			part.Add = append(part.Add, text)
 		}
 	}
-	return part, size < disk.MaxProposal
+	return part, size.Whole()
 }
 
 func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
@@ -149,17 +143,7 @@ func (d delta) applied(file []byte) []byte {
 // changeShared is change for all servers. Edits of this server's file are shared first: edit gets a file that all
 // servers have.
 func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
-	for range editAttempts {
-		edited := false
-		err := r.share(func() (data []byte, err error) {
-			data, edited, err = r.proposal(edit)
-			return data, err
-		})
-		if err != nil || !edited {
-			return err
-		}
-	}
-	return fmt.Errorf("authorized_keys: %w", disk.ErrChanged)
+	return r.share.Change("authorized_keys", func() ([]byte, bool, error) { return r.proposal(edit) })
 }
 
 // proposal gives the change that edit makes, nil for none; or, with edited, an edit that has to be shared before.

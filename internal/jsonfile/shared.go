@@ -17,8 +17,8 @@ import (
 // shared is the part of a [List] for servers of a cluster that share it. List.changing
 // guards all but share.
 type shared[K comparable, T Entry[K]] struct {
-	share  func(change func() (data []byte, err error)) error // set once, before the list is used; nil on a single server
-	agreed []item[K, T]                                       // as last received: the others have no more
+	share  disk.Share   // set once, before the list is used; nil on a single server
+	agreed []item[K, T] // as last received: the others have no more
 	file   disk.Watched
 }
 
@@ -28,15 +28,12 @@ type delta[K comparable, E any] struct {
 	Set    []E `json:"set,omitempty"` // each takes the place of the entry with its key, if there is any, at the list's end
 }
 
-// Share sends the list's changes through a log that all servers of a cluster follow. Then a change is not written
-// to the file, but proposed: once this server has all changes so far, share calls a function that gives the proposal,
-// or nil if there is nothing to change. If another server was faster, share does so again. It returns nil once Receive
-// was called for the proposal on this server, or if there was nothing to do. A proposal that may have been accepted is
-// not made again.
+// Share sends the list's changes through a log that all servers of a cluster follow: they are not written
+// to the file, but proposed, and share has Receive called for them on each server.
 //
 // Share is called before the list is used. The first time on a server, the content of its file counts as
 // shared; later, edits since the server stopped are proposed, see Edited.
-func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) error) error {
+func (l *List[K, T]) Share(share disk.Share) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	copied := disk.Agreed(l.path)
@@ -143,23 +140,10 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 	return unexpired(append(kept, d.Set...), now)
 }
 
-// changeAttempts bounds how often a change waits for edits of this server's file that are shared before it.
-const changeAttempts = 20
-
 // changeShared is Change for all servers. Edits of this server's file are shared first: change gets entries that all
 // servers have.
 func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
-	for range changeAttempts {
-		edited := false
-		err := l.shared.share(func() (data []byte, err error) {
-			data, edited, err = l.proposal(change)
-			return data, err
-		})
-		if err != nil || !edited {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: %w", l.what, disk.ErrChanged)
+	return l.shared.share.Change(l.what, func() ([]byte, bool, error) { return l.proposal(change) })
 }
 
 // proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
@@ -227,30 +211,24 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 		last[one.value.Key()] = i // of several with one key, which are an editor's, the last one is in force
 	}
 	var d delta[K, json.RawMessage]
-	size := 0
-	add := func(text json.RawMessage) bool {
-		inJSON, _ := json.Marshal(text) // some characters become six bytes
-		size += len(inJSON) + 10
-		return size < disk.MaxProposal
-	}
+	var size disk.Proposal
 	for i, one := range after {
 		key := one.value.Key()
 		text, ok := old[key]
-		if i == last[key] && (!ok || !sameJSON(text, one.text)) && add(one.text) {
+		if i == last[key] && (!ok || !sameJSON(text, one.text)) && size.Add(one.text) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
 	for _, one := range before {
 		key := one.value.Key()
-		if _, kept := last[key]; !kept && add(one.text) { // which has the key in it
+		if _, kept := last[key]; !kept && size.Add(one.text) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}
-	whole = size < disk.MaxProposal
 	if len(d.Set)+len(d.Remove) > 0 {
 		data, err = json.Marshal(d)
 	}
-	return data, whole, err
+	return data, size.Whole(), err
 }
 
 // sameJSON compares two values but for white space.

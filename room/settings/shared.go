@@ -140,7 +140,7 @@ func (f *folder) setAside(name string, at time.Time) error {
 }
 
 // Share sends saved files through a log that all servers of a cluster follow: files are not written, but
-// proposed to share under the documents' names, and Receive writes them. See jsonfile.List.Share for
+// proposed to share under the documents' names, and Receive writes them. See disk.Share for
 // what share has to do. Share is called before all else.
 //
 // With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
