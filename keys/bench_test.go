@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/sharetest"
 	"whoelse/keys/nick"
 
@@ -39,7 +39,7 @@ func crowded(tb testing.TB, crowd int) (path string, one PublicKey) {
 func TestALargeFile(t *testing.T) {
 	const crowd = 10_000
 	path, one := crowded(t, crowd)
-	r := reopen(t, path, atomicfile.Store{})
+	r := reopen(t, path, disk.Store{})
 	r.wantHolder(one, fmt.Sprintf("p%d", crowd/2))
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -60,7 +60,7 @@ func TestALargeFile(t *testing.T) {
 
 func BenchmarkLookup(b *testing.B) {
 	path, one := crowded(b, 100_000)
-	r := reopen(b, path, atomicfile.Store{})
+	r := reopen(b, path, disk.Store{})
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -74,7 +74,7 @@ func BenchmarkLookup(b *testing.B) {
 // BenchmarkComplete is what a press of Tab asks for.
 func BenchmarkComplete(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, atomicfile.Store{})
+	r := reopen(b, path, disk.Store{})
 	for b.Loop() {
 		r.NicksAround("p5", 0, 200)
 	}
@@ -83,7 +83,7 @@ func BenchmarkComplete(b *testing.B) {
 // BenchmarkSuggest is what a line with a name that nobody has asks for.
 func BenchmarkSuggest(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, atomicfile.Store{})
+	r := reopen(b, path, disk.Store{})
 	for b.Loop() {
 		if _, ok := nick.Nearest("p55000x", r.NicksAround("p55000x", 2000, 2000)); !ok {
 			b.Fatal("nobody is near")
@@ -94,13 +94,13 @@ func BenchmarkSuggest(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	path, _ := crowded(b, 100_000)
 	for b.Loop() {
-		reopen(b, path, atomicfile.Store{})
+		reopen(b, path, disk.Store{})
 	}
 }
 
 func BenchmarkClaim(b *testing.B) {
 	path, _ := crowded(b, 100_000)
-	r := reopen(b, path, atomicfile.Store{})
+	r := reopen(b, path, disk.Store{})
 	for i := 0; b.Loop(); i++ {
 		if err := r.Claim(fmt.Sprintf("q%d", i), newKey(b)); err != nil {
 			b.Fatal(err)

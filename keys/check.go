@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 )
@@ -38,7 +38,7 @@ func (r *Registry) Check() ([]Problem, error) {
 		return nil, err
 	}
 	var found []Problem
-	if stamp, _ := atomicfile.Stat(r.path); stamp.Perm()&0o020 != 0 {
+	if stat, _ := disk.StatOf(r.path); stat.Mode.Perm()&0o020 != 0 {
 		found = append(found, Problem{Text: "its group can write the file; chmod g-w it"})
 	}
 	keys, skeletons := make(map[string]*line), make(map[string]*line)

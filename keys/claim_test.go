@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/keys/nick"
 )
 
@@ -38,7 +38,7 @@ func TestClaimAddsOneLine(t *testing.T) {
 	if len(e) != 1 || e[0].Added.Format(time.DateOnly) != anHourAhead().UTC().Format(time.DateOnly) || e[0].Key() == nil {
 		t.Errorf("%+v", e)
 	}
-	reopen(t, r.path, atomicfile.Store{}).wantHolder(key, "bob")
+	reopen(t, r.path, disk.Store{}).wantHolder(key, "bob")
 }
 
 func TestClaimIsIdempotent(t *testing.T) {
@@ -138,7 +138,7 @@ func TestManyClaimAtOnce(t *testing.T) {
 	if n := strings.Count(r.text(), "\n"); n != people {
 		t.Errorf("%d lines", n)
 	}
-	again := reopen(t, r.path, atomicfile.Store{})
+	again := reopen(t, r.path, disk.Store{})
 	for i, key := range keys {
 		again.wantHolder(key, fmt.Sprintf("p%d", i))
 	}
@@ -189,7 +189,7 @@ func TestOneKeyWantsMany(t *testing.T) {
 // Two registries on one file are what the server and the command line are.
 func TestTwoWritersLoseNothing(t *testing.T) {
 	a := registry(t)
-	b := reopen(t, a.path, atomicfile.Store{})
+	b := reopen(t, a.path, disk.Store{})
 	var wg sync.WaitGroup
 	for i := range 100 {
 		r, key := a, newKey(t)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
 
@@ -41,7 +41,7 @@ func (r *Registry) changeFile(edit func(t *table) ([]byte, error)) error {
 	}
 	defer unlock()
 	for range editAttempts {
-		if err = r.tryEdit(edit); !errors.Is(err, atomicfile.ErrChanged) {
+		if err = r.tryEdit(edit); !errors.Is(err, disk.ErrChanged) {
 			return err
 		}
 	}
@@ -58,15 +58,15 @@ func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 	if err != nil || bytes.Equal(data, f.Data) && !r.unsynced {
 		return err
 	}
-	stamp, err := r.store.Replace(f, data)
-	if err != nil && !errors.Is(err, atomicfile.ErrUnsynced) {
+	stat, err := r.store.Replace(f, data)
+	if err != nil && !errors.Is(err, disk.ErrUnsynced) {
 		return err
 	}
 	r.unsynced = err != nil
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.install(atomicfile.File{Path: f.Path, Data: data, Stamp: stamp}, true)
+	r.install(disk.Content{Path: f.Path, Data: data, Stat: stat}, true)
 	return nil
 }
 
@@ -74,7 +74,7 @@ func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 // editor's half must not be taken for the whole, and written on top of.
 func (r *Registry) awaitSettled() {
 	for until := time.Now().Add(time.Second); time.Now().Before(until) && r.file.Settling(); {
-		time.Sleep(atomicfile.SettleTime / 5)
+		time.Sleep(disk.SettleTime / 5)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 func TestClaimKeepsEverythingElse(t *testing.T) {
@@ -40,7 +40,7 @@ func TestClaimKeepsEverythingElse(t *testing.T) {
 			t.Errorf("%.60q became %.200q", before, r.text())
 		}
 		r.wantHolder(bob, "bob")
-		if e := reopen(t, r.path, atomicfile.Store{}).Keys("bob"); len(e) != 1 || e[0].Line != r.Keys("bob")[0].Line {
+		if e := reopen(t, r.path, disk.Store{}).Keys("bob"); len(e) != 1 || e[0].Line != r.Keys("bob")[0].Line {
 			t.Errorf("line numbers: %+v, %+v", e, r.Keys("bob"))
 		}
 	}
@@ -91,7 +91,7 @@ func TestClaimDoesNotBuildOnAnEditorsHalf(t *testing.T) {
 
 // An editor saves in the very moment in which a claim is written.
 func TestClaimLosesNoConcurrentEdit(t *testing.T) {
-	for _, moment := range []string{"write", "rename", "swap"} {
+	for _, moment := range []string{"write", "sync", "exchange"} {
 		for name, save := range map[string]func(testing.TB, string, string){
 			"replacing": func(t testing.TB, path, text string) {
 				write(t, path+"~", text)
@@ -116,8 +116,8 @@ func testConcurrentEdit(t *testing.T, moment string, save func(testing.TB, strin
 		write(t, path, "# old\n")
 	}
 	alice, bob, saves := newKey(t), newKey(t), 0
-	store := atomicfile.Store{Fault: func(op, p string) error {
-		if op == moment && saves < 3 {
+	store := disk.Store{Fault: func(op, p string) error {
+		if (op == moment || op == "link" && moment == "exchange") && saves < 3 {
 			saves++
 			save(t, path, fmt.Sprintf("# saved %d\n%s alice\n", saves, keyText(alice)))
 		}
@@ -141,12 +141,12 @@ func TestClaimWithoutExchange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	alice, saved := newKey(t), false
 	write(t, path, "# old\n")
-	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
-		if op == "rename" && !saved {
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if op == "sync" && !saved {
 			saved = true
 			write(t, path, keyText(alice)+" alice\n")
 		}
-		if op == "swap" {
+		if op == "exchange" {
 			return errors.ErrUnsupported
 		}
 		return nil
@@ -164,11 +164,11 @@ func TestClaimWithoutExchange(t *testing.T) {
 func TestTwoSavesAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	write(t, path, "# old\n")
-	saves := map[string]string{"swap": "# first\n", "putback": "# second\n"}
-	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
-		if text, ok := saves[op]; ok {
-			delete(saves, op)
-			write(t, path+"~", text)
+	saves := []string{"# first\n", "# second\n"}
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
+		if op == "exchange" && len(saves) > 0 {
+			write(t, path+"~", saves[0])
+			saves = saves[1:]
 			return os.Rename(path+"~", path)
 		}
 		return nil
@@ -189,7 +189,7 @@ func TestClaimFollowsALink(t *testing.T) {
 	if err := os.Symlink("real", link); err != nil {
 		t.Fatal(err)
 	}
-	r, key := reopen(t, link, atomicfile.Store{}), newKey(t)
+	r, key := reopen(t, link, disk.Store{}), newKey(t)
 	if err := r.Claim("bob", key); err != nil {
 		t.Fatal(err)
 	}
@@ -205,14 +205,14 @@ func TestClaimFollowsALink(t *testing.T) {
 // works, and a second try is durable.
 func TestClaimWhenTheDiskFails(t *testing.T) {
 	broken := errors.New("no space left")
-	for _, op := range []string{"lock", "read", "temp", "write", "sync", "rename", "swap", "syncdir"} {
+	for _, op := range []string{"lock", "read", "create", "write", "truncate", "sync", "exchange", "syncdir"} {
 		t.Run(op, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "authorized_keys")
 			alice, bob := newKey(t), newKey(t)
 			write(t, path, keyText(alice)+" alice\n")
 			var fail atomic.Bool
 			var synced atomic.Int32
-			r := reopen(t, path, atomicfile.Store{Fault: func(o, _ string) error {
+			r := reopen(t, path, disk.Store{Fault: func(o, _ string) error {
 				if o == op && fail.Load() {
 					return broken
 				}

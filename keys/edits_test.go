@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // Edits that never stop for as long as it takes one to settle are read all the same.
@@ -15,7 +15,7 @@ func TestEditsThatDoNotStop(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	_, changes := watched(t, path)
 	line := keyText(newKey(t)) + " alice\n"
-	tick := time.NewTicker(atomicfile.SettleTime / 3)
+	tick := time.NewTicker(disk.SettleTime / 3)
 	defer tick.Stop()
 	for i := range 600 { // 20 s
 		select {
@@ -48,15 +48,15 @@ func TestAFileBeingWrittenAgainAndAgain(t *testing.T) {
 		}
 	}
 	for range 30 {
-		at = at.Add(atomicfile.SettleTime / 2)
+		at = at.Add(disk.SettleTime / 2)
 		set("", 0)
 		r.wantHolder(key, "bob")
-		at = at.Add(atomicfile.QuietTime / 2)
+		at = at.Add(disk.QuietTime / 2)
 		r.wantHolder(key, "bob")
 		set(keyText(key)+" bob\n", 0)
 		r.wantHolder(key, "bob")
 	}
-	at = at.Add(atomicfile.SettleTime)
-	set(keyText(key)+" robert\n", atomicfile.QuietTime)
+	at = at.Add(disk.SettleTime)
+	set(keyText(key)+" robert\n", disk.QuietTime)
 	r.wantHolder(key, "robert")
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // claimedOn is a line as Claim wrote it.
@@ -77,7 +77,7 @@ func TestExpire(t *testing.T) {
 // Where all nicks expire, the empty file is no mistake.
 func TestAllExpire(t *testing.T) {
 	path, _ := crowded(t, 1200) // claimed on 2026-11-21
-	r := reopen(t, path, atomicfile.Store{})
+	r := reopen(t, path, disk.Store{})
 	after := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	gone, err := r.Expire(after, func(string) time.Time { return time.Time{} }, func(string) bool { return false })
 	if err != nil || len(gone) != 1200 || len(r.List()) != 0 {

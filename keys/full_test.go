@@ -6,14 +6,14 @@ import (
 	"os"
 	"testing"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // What claims may fill leaves room for operators, and what is written can be read:
 // the file never gets in its own way.
 func TestAFullFile(t *testing.T) {
 	const limit = 4000
-	r := reopen(t, registry(t, "# ours").path, atomicfile.Store{Limit: limit})
+	r := reopen(t, registry(t, "# ours").path, disk.Store{Limit: limit})
 	size := func() int64 {
 		info, err := os.Stat(r.path)
 		if err != nil {
@@ -46,12 +46,12 @@ func TestAFullFile(t *testing.T) {
 		many[i] = newKey(t)
 	}
 	before := r.text()
-	if _, err := r.Add("operator2", many, AddOptions{}); !errors.Is(err, atomicfile.ErrTooLarge) || r.text() != before {
+	if _, err := r.Add("operator2", many, AddOptions{}); !errors.Is(err, disk.ErrTooLarge) || r.text() != before {
 		t.Errorf("more than can be read: %v", err)
 	} else {
 		t.Log(err)
 	}
-	again := reopen(t, r.path, atomicfile.Store{Limit: limit})
+	again := reopen(t, r.path, disk.Store{Limit: limit})
 	again.wantHolder(last, "operator1")
 	if _, err := again.Remove(Selector{Nick: "p0"}); err != nil {
 		t.Errorf("making room: %v", err)

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -21,12 +21,12 @@ import (
 // A file that others can read is refused as ssh would: a key that others may have
 // copied is not made good by a chmod. A file that cannot be read or parsed is an
 // error and never overwritten, since people have this key in their known_hosts.
-func HostKey(path string) (gossh.Signer, error) { return hostKey(atomicfile.Store{}, path) }
+func HostKey(path string) (gossh.Signer, error) { return hostKey(disk.Store{}, path) }
 
-func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
+func hostKey(store disk.Store, path string) (gossh.Signer, error) {
 	f, err := store.Read(path)
-	if err == nil && !f.Stamp.Exists() {
-		if err := makeHostKey(store, path); err != nil && !errors.Is(err, atomicfile.ErrChanged) { // another process was first
+	if err == nil && !f.Stat.Exists() {
+		if err := makeHostKey(store, path); err != nil && !errors.Is(err, disk.ErrChanged) { // another process was first
 			return nil, fmt.Errorf("making a host key: %w", err)
 		}
 		f, err = store.Read(path)
@@ -37,8 +37,8 @@ func hostKey(store atomicfile.Store, path string) (gossh.Signer, error) {
 	return signerOf(f)
 }
 
-func signerOf(f atomicfile.File) (gossh.Signer, error) {
-	if perm := f.Stamp.Perm(); perm&0o077 != 0 {
+func signerOf(f disk.Content) (gossh.Signer, error) {
+	if perm := f.Stat.Mode.Perm(); perm&0o077 != 0 {
 		return nil, fmt.Errorf("host key: %w: permissions %04o for %s are too open; "+
 			"if nobody else can have read it: chmod 600 %s", ErrUnsafeFile, perm, f.Path, f.Path)
 	}
@@ -58,10 +58,10 @@ func parseHostKey(name string, text []byte) (gossh.Signer, error) {
 // ExportHostKey gives the private key at path, for ImportHostKey of another server, and its
 // fingerprint. Without a file the error is fs.ErrNotExist.
 func ExportHostKey(path string) (private []byte, fingerprint string, err error) {
-	f, err := atomicfile.Store{}.Read(path)
+	f, err := disk.Store{}.Read(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("host key: %w", err)
-	} else if !f.Stamp.Exists() {
+	} else if !f.Stat.Exists() {
 		return nil, "", fmt.Errorf("host key: %s: %w", path, fs.ErrNotExist)
 	}
 	signer, err := signerOf(f)
@@ -82,15 +82,15 @@ func ImportHostKey(path string, private []byte, force bool) (fingerprint string,
 		return "", err
 	}
 	fingerprint = gossh.FingerprintSHA256(signer.PublicKey())
-	store := atomicfile.Store{}
+	store := disk.Store{}
 	f, err := store.Read(path)
 	if err != nil {
 		return "", fmt.Errorf("host key: %w", err)
 	}
 	switch {
-	case force && f.Stamp.Exists():
+	case force && f.Stat.Exists():
 		err = store.Write(path, private)
-	case f.Stamp.Exists():
+	case f.Stat.Exists():
 		if is, err := parseHostKey(path, f.Data); err != nil || !bytes.Equal(is.PublicKey().Marshal(), signer.PublicKey().Marshal()) {
 			return "", fmt.Errorf("%s: %w", path, ErrOtherHostKey)
 		}
@@ -103,7 +103,7 @@ func ImportHostKey(path string, private []byte, force bool) (fingerprint string,
 	return fingerprint, nil
 }
 
-func makeHostKey(store atomicfile.Store, path string) error {
+func makeHostKey(store disk.Store, path string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
@@ -112,6 +112,6 @@ func makeHostKey(store atomicfile.Store, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = store.Replace(atomicfile.File{Path: path}, pem.EncodeToMemory(block))
+	_, err = store.Replace(disk.Content{Path: path}, pem.EncodeToMemory(block))
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -114,9 +114,9 @@ func TestHostKeyIsNeverOverwritten(t *testing.T) {
 
 func TestHostKeyWhenTheDiskFails(t *testing.T) {
 	broken := errors.New("no space left")
-	for _, op := range []string{"read", "temp", "write", "sync", "swap", "syncdir"} {
+	for _, op := range []string{"read", "create", "write", "truncate", "sync", "link", "syncdir"} {
 		path := filepath.Join(t.TempDir(), "host")
-		_, err := hostKey(atomicfile.Store{Fault: func(o, _ string) error {
+		_, err := hostKey(disk.Store{Fault: func(o, _ string) error {
 			if o == op {
 				return broken
 			}

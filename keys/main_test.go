@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 
 	fork "charm.land/ssh"
 	"github.com/gliderlabs/ssh"
@@ -82,10 +82,10 @@ func registry(t testing.TB, lines ...string) *fixture {
 	if len(lines) > 0 {
 		write(t, path, strings.Join(lines, "\n")+"\n")
 	}
-	return reopen(t, path, atomicfile.Store{})
+	return reopen(t, path, disk.Store{})
 }
 
-func reopen(t testing.TB, path string, store atomicfile.Store) *fixture {
+func reopen(t testing.TB, path string, store disk.Store) *fixture {
 	t.Helper()
 	log := &logged{}
 	r, err := open(path, log.handler(), store, anHourAhead)

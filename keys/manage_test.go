@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 func TestParseKeysTakesWhatPeopleHave(t *testing.T) {
@@ -86,7 +86,7 @@ func TestAdd(t *testing.T) {
 	if h := r.wantHolder(op, "boss"); h.Role != "operator" {
 		t.Errorf("%+v", h)
 	}
-	e := reopen(t, r.path, atomicfile.Store{}).Keys("boss")[0]
+	e := reopen(t, r.path, disk.Store{}).Keys("boss")[0]
 	if !e.Expires.Equal(until) || !strings.HasPrefix(e.Comment, "boss@invited-") || e.From != opt.From || e.Disabled != "" || e.Added.IsZero() {
 		t.Errorf("%+v", e)
 	}

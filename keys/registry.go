@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // Registry is the file of who holds which nick, kept in memory and indexed. All its
@@ -24,10 +24,10 @@ import (
 type Registry struct {
 	path  string
 	log   *slog.Logger
-	store atomicfile.Store
+	store disk.Store
 	now   func() time.Time
-	file  atomicfile.Watched
-	share func(change func() (data []byte, err error)) error // see Share; nil on a single server
+	file  disk.Watched
+	share disk.Share // see Share; nil on a single server
 
 	// mu guards what follows. It is never held across I/O.
 	mu       sync.RWMutex
@@ -54,10 +54,10 @@ type Registry struct {
 // must. A file that others can write or own is refused (ErrUnsafeFile), and so is one that
 // cannot be read; lines that cannot be understood are logged and disabled, each alone.
 func Open(path string, log *slog.Logger) (*Registry, error) {
-	return open(path, log, atomicfile.Store{}, time.Now)
+	return open(path, log, disk.Store{}, time.Now)
 }
 
-func open(path string, log *slog.Logger, store atomicfile.Store, now func() time.Time) (*Registry, error) {
+func open(path string, log *slog.Logger, store disk.Store, now func() time.Time) (*Registry, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

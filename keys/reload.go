@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // lookEvery is how often Watch looks at the file.
@@ -51,7 +51,7 @@ func (r *Registry) Reload() error {
 }
 
 // load reads the file and puts it in force. r.updating is held.
-func (r *Registry) load() (atomicfile.File, error) {
+func (r *Registry) load() (disk.Content, error) {
 	s := r.file.Look()
 	f, err := r.read()
 	if err != nil {
@@ -65,29 +65,29 @@ func (r *Registry) load() (atomicfile.File, error) {
 }
 
 // read gives the file, if it is one to go by.
-func (r *Registry) read() (atomicfile.File, error) {
+func (r *Registry) read() (disk.Content, error) {
 	f, err := r.store.Read(r.path)
 	if err != nil {
 		return f, fmt.Errorf("authorized_keys: %w", err)
 	}
-	if !f.Stamp.Exists() && (r.file.Existed() || len(r.table.raw) > 0) {
+	if !f.Stat.Exists() && (r.file.Existed() || len(r.table.raw) > 0) {
 		// An editor is between two steps, or the disk is away. That must not free every
 		// nick; an operator who means that can leave an empty file.
 		return f, fmt.Errorf("authorized_keys: %s is gone; to start over, make an empty file", r.path)
 	}
-	return f, checkSafe(r.path, f.Stamp)
+	return f, checkSafe(r.path, f.Stat)
 }
 
 // checkSafe is sshd's rule, but for the group: many systems give each person a group
 // of their own.
-func checkSafe(path string, st atomicfile.Stamp) error {
-	me, owner := os.Geteuid(), int(st.UID())
+func checkSafe(path string, st disk.Stat) error {
+	me, owner := os.Geteuid(), int(st.UID)
 	switch {
 	case !st.Exists():
 		return nil
-	case st.Perm()&0o002 != 0:
+	case st.Mode.Perm()&0o002 != 0:
 		return fmt.Errorf("authorized_keys: %w: everybody can write %s (mode %04o); chmod o-w it",
-			ErrUnsafeFile, path, st.Perm())
+			ErrUnsafeFile, path, st.Mode.Perm())
 	case owner != me && owner != 0:
 		return fmt.Errorf("authorized_keys: %w: %s belongs to uid %d, and this runs as uid %d; "+
 			"run it as that user, or chown the file", ErrUnsafeFile, path, owner, me)
@@ -98,10 +98,10 @@ func checkSafe(path string, st atomicfile.Stamp) error {
 // install puts a version of the file in force, which we have written ourselves or not.
 // Where only lines were added, the table grows: claims are the most frequent change, and
 // parsing a large file takes half a second. r.updating is held.
-func (r *Registry) install(f atomicfile.File, ours bool) {
+func (r *Registry) install(f disk.Content, ours bool) {
 	old := r.table
 	if bytes.Equal(old.raw, f.Data) {
-		r.file.Read(f.Stamp)
+		r.file.Read(f.Stat)
 		return
 	}
 	fresh, grows := old, old.continuedBy(f.Data)
@@ -117,7 +117,7 @@ func (r *Registry) install(f atomicfile.File, ours bool) {
 		c.Added = slices.DeleteFunc(entries(read), func(e Entry) bool { return e.Disabled != "" })
 	}
 	r.table = fresh
-	r.file.Read(f.Stamp)
+	r.file.Read(f.Stat)
 	r.noteDeparted(old, fresh)
 	r.mu.Unlock()
 	if len(c.Added)+len(c.Removed) > 0 {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 func TestARemovedKeyIsOutAtOnce(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAFileBeingWrittenIsNotReadYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantHolder(key, "bob")
-	ahead = atomicfile.SettleTime / 2
+	ahead = disk.SettleTime / 2
 	r.wantHolder(key, "bob")
 	ahead = time.Minute
 	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
@@ -83,7 +83,7 @@ func TestTheLastGoodVersionStays(t *testing.T) {
 		"dangling link":  func(p string) error { return errors.Join(os.Remove(p), os.Symlink("nowhere", p)) },
 		"loop":           func(p string) error { return errors.Join(os.Remove(p), os.Symlink(p, p)) },
 		"world-writable": func(p string) error { return os.Chmod(p, 0o606) },
-		"huge":           func(p string) error { return os.Truncate(p, atomicfile.MaxSize+1) },
+		"huge":           func(p string) error { return os.Truncate(p, disk.MaxSize+1) },
 		"folder gone":    func(p string) error { return os.RemoveAll(filepath.Dir(p)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	write(t, path, keyText(key)+" bob\n")
 	var fail atomic.Bool
-	r := reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
+	r := reopen(t, path, disk.Store{Fault: func(op, _ string) error {
 		if op == "read" && fail.Load() {
 			return syscall.EMFILE
 		}
@@ -135,7 +135,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 	write(t, path, "# nobody\n")
 	r.wantHolder(key, "bob")
 	fail.Store(false)
-	ahead += 2 * atomicfile.RetryTime
+	ahead += 2 * disk.RetryTime
 	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("%v", err)
 	}
@@ -206,7 +206,7 @@ func TestLookupsDoNotWaitForTheDisk(t *testing.T) {
 	write(t, path, keyText(alice)+" alice\n")
 	var r *fixture
 	steps := 0
-	r = reopen(t, path, atomicfile.Store{Fault: func(op, _ string) error {
+	r = reopen(t, path, disk.Store{Fault: func(op, _ string) error {
 		if r == nil { // it is being opened
 			return nil
 		}

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/keys/nick"
 )
@@ -41,8 +41,8 @@ func renamingPath(data string) string { return filepath.Join(data, "renaming.jso
 
 // ReadRenaming gives the zero Renaming if there is none.
 func ReadRenaming(data string) (Renaming, error) {
-	f, err := atomicfile.Store{}.Read(renamingPath(data))
-	if err != nil || !f.Stamp.Exists() {
+	f, err := disk.Store{}.Read(renamingPath(data))
+	if err != nil || !f.Stat.Exists() {
 		return Renaming{}, err
 	}
 	var r Renaming
@@ -58,7 +58,7 @@ func ReadRenaming(data string) (Renaming, error) {
 
 // Write writes the note, durably.
 func (r Renaming) Write(data string) error {
-	return jsonfile.Save(atomicfile.Store{}, renamingPath(data), r, "")
+	return jsonfile.Save(disk.Store{}, renamingPath(data), r, "")
 }
 
 // Remove takes the note away, durably.
@@ -66,5 +66,5 @@ func (r Renaming) Remove(data string) error {
 	if err := os.Remove(renamingPath(data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return atomicfile.Store{}.SyncDir(data)
+	return disk.Store{}.SyncDir(data)
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // delta is a change of the file's lines, as it is proposed to the servers that share it. Receiving it again
@@ -20,14 +20,13 @@ type delta struct {
 }
 
 // Share sends changes of the file through a log that all servers of a cluster follow: they are not written,
-// but proposed to share, which calls Receive for them on each server. See jsonfile.List.Share for
-// what share has to do. Share is called before the registry is used.
-func (r *Registry) Share(share func(change func() (data []byte, err error)) error) error {
+// but proposed, and share has Receive called for them on each server. Share is called before the registry is used.
+func (r *Registry) Share(share disk.Share) error {
 	r.updating.Lock()
 	defer r.release()
 	r.agreed = r.table.raw
-	copied, err := r.store.Read(atomicfile.Agreed(r.path))
-	if err == nil && !copied.Stamp.Exists() {
+	copied, err := r.store.Read(disk.Agreed(r.path))
+	if err == nil && !copied.Stat.Exists() {
 		err = r.store.WriteAgreed(r.path, r.agreed)
 	} else if err == nil && !bytes.Equal(copied.Data, r.agreed) {
 		r.agreed = copied.Data
@@ -93,23 +92,18 @@ func differenceOf(before, after []byte) (d delta) {
 
 // bounded cuts d to what fits into one proposal, and reports whether it did already.
 func (d delta) bounded() (part delta, whole bool) {
-	size := 0
-	fits := func(text string) bool {
-		inJSON, _ := json.Marshal(text) // some characters become six bytes
-		size += len(inJSON) + 10
-		return size < atomicfile.MaxProposal
-	}
+	var size disk.Proposal
 	for _, text := range d.Remove {
-		if fits(text) {
+		if size.Add(text) {
 			part.Remove = append(part.Remove, text)
 		}
 	}
 	for _, text := range d.Add {
-		if fits(text) {
+		if size.Add(text) {
 			part.Add = append(part.Add, text)
 		}
 	}
-	return part, size < atomicfile.MaxProposal
+	return part, size.Whole()
 }
 
 func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
@@ -149,17 +143,7 @@ func (d delta) applied(file []byte) []byte {
 // changeShared is change for all servers. Edits of this server's file are shared first: edit gets a file that all
 // servers have.
 func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
-	for range editAttempts {
-		edited := false
-		err := r.share(func() (data []byte, err error) {
-			data, edited, err = r.proposal(edit)
-			return data, err
-		})
-		if err != nil || !edited {
-			return err
-		}
-	}
-	return fmt.Errorf("authorized_keys: %w", atomicfile.ErrChanged)
+	return r.share.Change("authorized_keys", func() ([]byte, bool, error) { return r.proposal(edit) })
 }
 
 // proposal gives the change that edit makes, nil for none; or, with edited, an edit that has to be shared before.
@@ -274,19 +258,19 @@ func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
 		"and written again with the keys in force")
 	data, err := edit(r.table)
 	if err == nil {
-		err = r.store.SetAside(r.path)
+		err = r.store.Move(r.path, r.path+".unusable")
 	}
 	if err == nil {
 		err = r.store.Write(r.path, data)
 	}
-	var stamp atomicfile.Stamp
+	var stat disk.Stat
 	if err == nil {
-		stamp, err = atomicfile.Stat(r.path)
+		stat, err = disk.StatOf(r.path)
 	}
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.install(atomicfile.File{Path: r.path, Data: data, Stamp: stamp}, true)
+	r.install(disk.Content{Path: r.path, Data: data, Stat: stat}, true)
 	return nil
 }
 

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // watched is a registry with its Watch running, and what it tells.
 func watched(t *testing.T, path string) (*fixture, <-chan Change) {
 	t.Helper()
 	log := &logged{}
-	r, err := open(path, log.handler(), atomicfile.Store{}, time.Now)
+	r, err := open(path, log.handler(), disk.Store{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestWatchNoticesChanges(t *testing.T) {
 	if c := next(t, changes); len(c.Removed) != 1 || c.Removed[0].Nick != "alice" || c.Added[0].Nick != "bob" {
 		t.Errorf("%+v", c)
 	}
-	if within := lookEvery + atomicfile.SettleTime; within > time.Second { // on a machine that has time for it
+	if within := lookEvery + disk.SettleTime; within > time.Second { // on a machine that has time for it
 		t.Errorf("noticed after %v", within)
 	}
 	write(t, path, "") // and written in place

@@ -21,13 +21,14 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"whoelse/internal/disk"
 )
 
 // usageError is about something to type differently.
@@ -206,10 +207,8 @@ func CheckOwner(folder string, uid int) error {
 
 // Owner is the uid that a file belongs to, or -1 if that can't be known.
 func Owner(path string) int {
-	if info, err := os.Stat(path); err == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			return int(st.Uid)
-		}
+	if st, err := disk.StatOf(path); err == nil && st.Exists() {
+		return int(st.UID)
 	}
 	return -1
 }

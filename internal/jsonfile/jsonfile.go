@@ -16,11 +16,11 @@ import (
 	"sync"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // Load reads the value in the file at path into v. A missing or empty file leaves v alone.
-func Load(store atomicfile.Store, path string, v any) error {
+func Load(store disk.Store, path string, v any) error {
 	f, err := store.Read(path)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func Load(store atomicfile.Store, path string, v any) error {
 }
 
 // Decode is Load for a file that was read already.
-func Decode(f atomicfile.File, v any) error {
+func Decode(f disk.Content, v any) error {
 	if len(f.Data) == 0 {
 		return nil
 	}
@@ -39,9 +39,9 @@ func Decode(f atomicfile.File, v any) error {
 	return nil
 }
 
-// Save replaces the file at path by v. The error is atomicfile's: after ErrUnsynced v is
+// Save replaces the file at path by v. The error is disk.Store's: after ErrUnsynced v is
 // in place, after any other the old file is.
-func Save(store atomicfile.Store, path string, v any, indent string) error {
+func Save(store disk.Store, path string, v any, indent string) error {
 	text, err := Encode(v, indent)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ type Entry[K comparable] interface {
 type List[K comparable, T Entry[K]] struct {
 	path, what string
 	check      func(*T) error
-	Disk       atomicfile.Store // the real one; for tests
+	Disk       disk.Store // the real one; for tests
 
 	changing sync.Mutex // held while the file is changed or read; taken before mu
 	shared   shared[K, T]
@@ -207,8 +207,8 @@ func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 	if err != nil {
 		return err
 	}
-	err = Save(l.Disk, l.path, append([]T{}, all...), "  ")   // [], not null
-	if err == nil || errors.Is(err, atomicfile.ErrUnsynced) { // it may not outlast a power cut
+	err = Save(l.Disk, l.path, append([]T{}, all...), "  ") // [], not null
+	if err == nil || errors.Is(err, disk.ErrUnsynced) {     // it may not outlast a power cut
 		l.put(all)
 	}
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 func TestMain(m *testing.M) {
@@ -202,14 +202,14 @@ func TestFaults(t *testing.T) {
 	path := newPath(t)
 	l := open(t, path)
 	set(t, l, "a")
-	l.Disk = atomicfile.Store{Fault: func(op, _ string) error {
+	l.Disk = disk.Store{Fault: func(op, _ string) error {
 		if op == failing {
 			return full
 		}
 		return nil
 	}}
 	text, _ := os.ReadFile(path)
-	for _, failing = range []string{"lock", "read", "temp", "write", "sync", "rename"} {
+	for _, failing = range []string{"lock", "read", "create", "write", "truncate", "sync", "rename"} {
 		if err := l.Set(named("b"), 100, errFull); !errors.Is(err, full) {
 			t.Errorf("%s: %v", failing, err)
 		}
@@ -220,7 +220,7 @@ func TestFaults(t *testing.T) {
 		wantText(t, path, string(text))
 	}
 	failing = "syncdir" // it is in place, but may not outlast a power cut
-	if err := l.Set(named("b"), 100, errFull); !errors.Is(err, atomicfile.ErrUnsynced) {
+	if err := l.Set(named("b"), 100, errFull); !errors.Is(err, disk.ErrUnsynced) {
 		t.Errorf("%v", err)
 	}
 	wantNames(t, l, "a", "b")
@@ -235,7 +235,7 @@ func TestTooLargeIsNotWritten(t *testing.T) {
 	for i := 0; err == nil && i < 100; i++ {
 		err = l.Set(named(fmt.Sprint("p", i)), 1000, errFull)
 	}
-	if !errors.Is(err, atomicfile.ErrTooLarge) {
+	if !errors.Is(err, disk.ErrTooLarge) {
 		t.Errorf("%v", err)
 	}
 	if again := open(t, path); len(again.All()) < 10 || len(again.All()) != len(l.All()) {

@@ -11,15 +11,15 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // shared is the part of a [List] for servers of a cluster that share it. List.changing
 // guards all but share.
 type shared[K comparable, T Entry[K]] struct {
-	share  func(change func() (data []byte, err error)) error // set once, before the list is used; nil on a single server
-	agreed []item[K, T]                                       // as last received: the others have no more
-	file   atomicfile.Watched
+	share  disk.Share   // set once, before the list is used; nil on a single server
+	agreed []item[K, T] // as last received: the others have no more
+	file   disk.Watched
 }
 
 // delta is a change of a list, as it is proposed. Receiving it again changes nothing.
@@ -28,18 +28,15 @@ type delta[K comparable, E any] struct {
 	Set    []E `json:"set,omitempty"` // each takes the place of the entry with its key, if there is any, at the list's end
 }
 
-// Share sends the list's changes through a log that all servers of a cluster follow. Then a change is not written
-// to the file, but proposed: once this server has all changes so far, share calls a function that gives the proposal,
-// or nil if there is nothing to change. If another server was faster, share does so again. It returns nil once Receive
-// was called for the proposal on this server, or if there was nothing to do. A proposal that may have been accepted is
-// not made again.
+// Share sends the list's changes through a log that all servers of a cluster follow: they are not written
+// to the file, but proposed, and share has Receive called for them on each server.
 //
 // Share is called before the list is used. The first time on a server, the content of its file counts as
 // shared; later, edits since the server stopped are proposed, see Edited.
-func (l *List[K, T]) Share(share func(change func() (data []byte, err error)) error) error {
+func (l *List[K, T]) Share(share disk.Share) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
-	copied := atomicfile.Agreed(l.path)
+	copied := disk.Agreed(l.path)
 	_, err := os.Lstat(copied)
 	if first := errors.Is(err, fs.ErrNotExist); first {
 		if l.shared.agreed, err = l.readFile(l.path); err == nil {
@@ -113,7 +110,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 		all = slices.Clone(l.shared.agreed)
 		slog.Error("a file can't be used: it is set aside as FILE.unusable, and written again as all servers have it",
 			"err", err)
-		if err = l.Disk.SetAside(l.path); err != nil {
+		if err = l.Disk.Move(l.path, l.path+".unusable"); err != nil {
 			return err
 		}
 	}
@@ -143,23 +140,10 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 	return unexpired(append(kept, d.Set...), now)
 }
 
-// changeAttempts bounds how often a change waits for edits of this server's file that are shared before it.
-const changeAttempts = 20
-
 // changeShared is Change for all servers. Edits of this server's file are shared first: change gets entries that all
 // servers have.
 func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
-	for range changeAttempts {
-		edited := false
-		err := l.shared.share(func() (data []byte, err error) {
-			data, edited, err = l.proposal(change)
-			return data, err
-		})
-		if err != nil || !edited {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: %w", l.what, atomicfile.ErrChanged)
+	return l.shared.share.Change(l.what, func() ([]byte, bool, error) { return l.proposal(change) })
 }
 
 // proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
@@ -187,7 +171,7 @@ func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edite
 	}
 	data, whole, err := difference(before, after)
 	if err == nil && !whole {
-		err = atomicfile.ErrTooLarge
+		err = disk.ErrTooLarge
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: %w", l.what, err)
@@ -199,7 +183,7 @@ func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edite
 func (l *List[K, T]) edit(file []item[K, T]) ([]byte, error) {
 	data, whole, err := difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), file)
 	if err == nil && data == nil && !whole {
-		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, atomicfile.MaxProposal)
+		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
 	}
 	return data, err
 }
@@ -227,30 +211,24 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 		last[one.value.Key()] = i // of several with one key, which are an editor's, the last one is in force
 	}
 	var d delta[K, json.RawMessage]
-	size := 0
-	add := func(text json.RawMessage) bool {
-		inJSON, _ := json.Marshal(text) // some characters become six bytes
-		size += len(inJSON) + 10
-		return size < atomicfile.MaxProposal
-	}
+	var size disk.Proposal
 	for i, one := range after {
 		key := one.value.Key()
 		text, ok := old[key]
-		if i == last[key] && (!ok || !sameJSON(text, one.text)) && add(one.text) {
+		if i == last[key] && (!ok || !sameJSON(text, one.text)) && size.Add(one.text) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
 	for _, one := range before {
 		key := one.value.Key()
-		if _, kept := last[key]; !kept && add(one.text) { // which has the key in it
+		if _, kept := last[key]; !kept && size.Add(one.text) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}
-	whole = size < atomicfile.MaxProposal
 	if len(d.Set)+len(d.Remove) > 0 {
 		data, err = json.Marshal(d)
 	}
-	return data, whole, err
+	return data, size.Whole(), err
 }
 
 // sameJSON compares two values but for white space.
@@ -272,11 +250,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	state := file.Look()
-	stamp, err := atomicfile.Stat(l.path)
-	var all []item[K, T]
-	if err == nil {
-		all, err = l.read()
-	}
+	all, err := l.read()
 	if err == nil {
 		data, err = l.edit(all)
 	}
@@ -286,7 +260,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 			slog.Error("a file can't be used; what was last read stays in force", "err", err)
 		}
 	case data == nil:
-		file.Read(stamp)
+		file.Read(state)
 	}
 	return data, data != nil && err == nil
 }

@@ -14,7 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/sharetest"
 )
 
@@ -97,7 +97,7 @@ func wantAlike(t testing.TB, all []*node) map[string]entry {
 		if first == nil {
 			first = got
 		}
-		for _, path := range []string{n.at, atomicfile.Agreed(n.at)} {
+		for _, path := range []string{n.at, disk.Agreed(n.at)} {
 			var file []entry
 			if err := Load(n.Disk, path, &file); err != nil || len(file) != len(first) || len(got) != len(first) {
 				t.Errorf("server %d has %v in force, %v in %s, %v, and the first %v", i, got, file, path, err, first)
@@ -345,7 +345,7 @@ func TestSharedLargeEdit(t *testing.T) {
 		t.Errorf("%d in %d changes", len(got), all[0].Log.Len())
 	}
 	for _, size := range all[0].Log.Sizes() {
-		if size > atomicfile.MaxProposal {
+		if size > disk.MaxProposal {
 			t.Errorf("a change has %d bytes", size)
 		}
 	}
@@ -354,7 +354,7 @@ func TestSharedLargeEdit(t *testing.T) {
 		t.Error(err)
 	}
 	err = all[1].list.Change(func([]entry) ([]entry, error) { return nil, nil })
-	if !errors.Is(err, atomicfile.ErrTooLarge) {
+	if !errors.Is(err, disk.ErrTooLarge) {
 		t.Errorf("%v", err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
 	"whoelse/internal/config"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
@@ -33,7 +33,7 @@ func (s *server) file(name string) string { return filepath.Join(s.cfg.Data, nam
 // openFiles opens what is in the data folder, the history first: its lock tells
 // whether another server is at work here.
 func (s *server) openFiles() (err error) {
-	if err = os.MkdirAll(s.cfg.Data, 0o700); err == nil {
+	if err = (disk.Store{}).MakeDir(s.cfg.Data); err == nil {
 		err = cli.CheckOwner(s.file("history"), os.Geteuid())
 	}
 	if err == nil {
@@ -174,7 +174,7 @@ func motd(path string, log *slog.Logger) func() string {
 		if path == "" {
 			return ""
 		}
-		f, err := atomicfile.OpenRegular(path)
+		f, err := disk.OpenRegular(path)
 		var text []byte
 		if err == nil {
 			text, err = io.ReadAll(io.LimitReader(f, maxMOTD))

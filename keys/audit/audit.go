@@ -12,14 +12,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/keys/internal/sanitize"
 )
 
@@ -38,32 +37,35 @@ type Entry struct {
 // Log is the file. Its methods may be called concurrently.
 type Log struct {
 	mu   sync.Mutex // owns all below; held while the disk works
-	file file
+	file disk.File
 	size int64 // of the whole lines; anything behind them is cut off
 	err  error // why nothing is accepted any more
-}
-
-// file is what Log does to an os.File.
-type file interface {
-	io.Writer
-	Sync() error
-	Truncate(size int64) error
-	Close() error
 }
 
 // Open opens the log at path, or makes it. Anything but a regular file with one name is
 // refused. A line that a crash left half written was never acknowledged, and is cut off.
 func Open(path string) (*Log, error) {
-	f, err := atomicfile.OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
+	in, err := disk.OpenExisting(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}
-	l := &Log{file: f}
-	if err := errors.Join(l.mend(f), atomicfile.Store{}.SyncDir(filepath.Dir(path))); err != nil {
-		f.Close()
+	l, err := open(in, filepath.Base(path))
+	if err = errors.Join(err, in.Close()); err != nil {
 		return nil, fmt.Errorf("the audit log: %w", err)
 	}
 	return l, nil
+}
+
+func open(in disk.Folder, name string) (*Log, error) {
+	f, err := in.Open(name, true)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{file: f}
+	if err = errors.Join(l.mend(name), in.Sync()); err != nil {
+		err = errors.Join(err, f.Close())
+	}
+	return l, err
 }
 
 // tailMost bounds the last line that is looked for; an entry is a lot shorter.
@@ -71,14 +73,14 @@ const tailMost = 64 << 10
 
 // mend finds the end of the last whole line and cuts off what is behind it. An end
 // that is an object and only lacks its newline was left by an editor: it gets one.
-func (l *Log) mend(f *os.File) error {
-	info, err := f.Stat()
+func (l *Log) mend(name string) error {
+	st, err := l.file.Stat()
 	if err != nil {
 		return err
 	}
-	l.size = info.Size()
+	l.size = st.Size
 	tail := make([]byte, min(l.size, tailMost))
-	if _, err := f.ReadAt(tail, l.size-int64(len(tail))); err != nil {
+	if _, err := l.file.ReadAt(tail, l.size-int64(len(tail))); err != nil {
 		return err
 	}
 	rest := tail[bytes.LastIndexByte(tail, '\n')+1:]
@@ -86,12 +88,12 @@ func (l *Log) mend(f *os.File) error {
 	case len(rest) == 0:
 		return nil
 	case len(rest) == tailMost:
-		return fmt.Errorf("%s does not end in a line of this log", f.Name())
+		return fmt.Errorf("%s does not end in a line of this log", name)
 	case json.Valid(rest):
 		return l.add([]byte("\n"))
 	}
 	l.size -= int64(len(rest))
-	return errors.Join(f.Truncate(l.size), f.Sync())
+	return errors.Join(l.file.Truncate(l.size), l.file.Sync())
 }
 
 // textMax bounds each text of an entry, in characters.
@@ -124,7 +126,7 @@ func (l *Log) add(line []byte) error {
 	if l.err != nil {
 		return l.err
 	}
-	if _, err := l.file.Write(line); err != nil {
+	if _, err := l.file.WriteAt(line, l.size); err != nil {
 		err = fmt.Errorf("the audit log: %w", err)
 		if cut := l.file.Truncate(l.size); cut != nil {
 			l.err = fmt.Errorf("%w; and its end can't be mended: %w", err, cut)

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 )
 
 func openAt(t *testing.T, path string) *Log {
@@ -30,6 +33,11 @@ func lines(t *testing.T, path string) []Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return entries(t, raw)
+}
+
+func entries(t *testing.T, raw []byte) []Entry {
+	t.Helper()
 	var all []Entry
 	for line := range strings.Lines(string(raw)) {
 		var e Entry
@@ -138,64 +146,39 @@ func TestEndIsMended(t *testing.T) {
 	}
 }
 
-// faulty is a file whose next writes or syncs fail.
-type faulty struct {
-	file
-	write, sync, cut error
-}
-
-func (f *faulty) Write(p []byte) (int, error) {
-	if f.write != nil {
-		n, _ := f.file.Write(p[:len(p)/2])
-		return n, f.write
-	}
-	return f.file.Write(p)
-}
-
-func (f *faulty) Sync() error {
-	if f.sync != nil {
-		return f.sync
-	}
-	return f.file.Sync()
-}
-
-func (f *faulty) Truncate(n int64) error {
-	if f.cut != nil {
-		return f.cut
-	}
-	return f.file.Truncate(n)
-}
-
 func TestFailures(t *testing.T) {
 	full := errors.New("no space")
 	for name, c := range map[string]struct {
-		fault faulty
-		stays bool // nothing is taken afterwards either
-		lines int
+		faults map[string]disktest.Fault
+		stays  bool // nothing is taken afterwards either
 	}{
-		"a short write":               {faulty{write: full}, false, 2},
-		"a short write that stays":    {faulty{write: full, cut: full}, true, 0},
-		"a failed sync is not hidden": {faulty{sync: full}, true, 0},
+		"a short write":               {map[string]disktest.Fault{"write": {Err: full, Part: true}}, false},
+		"a short write that stays":    {map[string]disktest.Fault{"write": {Err: full, Part: true}, "truncate": {Err: full}}, true},
+		"a failed sync is not hidden": {map[string]disktest.Fault{"sync": {Err: full}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "audit.jsonl")
-			l := openAt(t, path)
-			if err := l.Append(Entry{Who: "a", What: "kick"}); err != nil {
+			m := disktest.New()
+			l, err := open(m.Folder(), "audit.jsonl")
+			if err == nil {
+				err = l.Append(Entry{Who: "a", What: "kick"})
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
-			good := l.file
-			c.fault.file = good
-			l.file = &c.fault
+			m.Fail(func(_ int, op string) disktest.Fault { return c.faults[op] })
 			if err := l.Append(Entry{Who: "b", What: "kick"}); !errors.Is(err, full) {
 				t.Errorf("the fault: %v", err)
 			}
-			l.file = good
-			err := l.Append(Entry{Who: "c", What: "kick"})
-			if (err != nil) != c.stays {
+			m.Fail(nil)
+			if err = l.Append(Entry{Who: "c", What: "kick"}); (err != nil) != c.stays {
 				t.Errorf("after the fault: %v", err)
 			}
+			raw, err := disk.ReadFile(m.Folder(), "audit.jsonl", 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !c.stays {
-				if all := lines(t, path); len(all) != c.lines || all[1].Who != "c" {
+				if all := entries(t, raw); len(all) != 2 || all[1].Who != "c" {
 					t.Errorf("%+v", all)
 				}
 			}

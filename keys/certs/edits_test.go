@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // A list that is edited so often that no edit settles is read all the same.
 func TestEditsOfTheListThatDoNotStop(t *testing.T) {
 	key := newSigner(t).PublicKey()
 	r := revoked(t, "# nobody\n")
-	tick := time.NewTicker(atomicfile.SettleTime / 3)
+	tick := time.NewTicker(disk.SettleTime / 3)
 	defer tick.Stop()
 	for i := range 600 { // 20 s
 		<-tick.C

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -26,7 +26,7 @@ import (
 type Revoked struct {
 	path string
 	log  *slog.Logger
-	file atomicfile.Watched
+	file disk.Watched
 
 	loading sync.Mutex // held while the file is read again
 
@@ -59,8 +59,8 @@ func (r *Revoked) Reload() error {
 
 func (r *Revoked) load() error {
 	looked := r.file.Look()
-	f, err := atomicfile.Store{}.Read(r.path)
-	if err == nil && !f.Stamp.Exists() {
+	f, err := disk.Store{}.Read(r.path)
+	if err == nil && !f.Stat.Exists() {
 		err = fmt.Errorf("%s is not there; if nothing is revoked, make an empty file (touch %[1]s)", r.path)
 	}
 	var fresh *set
@@ -76,7 +76,7 @@ func (r *Revoked) load() error {
 		}
 		return err
 	}
-	r.file.Read(f.Stamp)
+	r.file.Read(f.Stat)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set = fresh

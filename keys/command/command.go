@@ -17,8 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
@@ -98,11 +98,7 @@ func (k *command) create() error {
 // makeFolder makes the data folder, durably, if it is missing.
 func (k *command) makeFolder() error {
 	if _, err := os.Stat(k.Data); errors.Is(err, fs.ErrNotExist) {
-		err := os.MkdirAll(k.Data, 0o700)
-		if err == nil {
-			err = atomicfile.Store{}.SyncDir(filepath.Dir(filepath.Clean(k.Data)))
-		}
-		if err != nil {
+		if err := (disk.Store{}).MakeDir(k.Data); err != nil {
 			return fmt.Errorf("the data folder can't be made: %w", err)
 		}
 		k.Remark("made the data folder %s", k.Data)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
+	"whoelse/internal/disk"
 	"whoelse/keys"
 	"whoelse/room/history"
 )
@@ -86,7 +86,7 @@ func (k *command) rename(note keys.Renaming, histories *history.Held) error {
 			return errors.Join(err, note.Remove(k.Data))
 		}
 	} else {
-		err = atomicfile.Store{}.SyncDir(k.Data) // it may have been done just before
+		err = disk.Store{}.SyncDir(k.Data) // it may have been done just before
 	}
 	if err == nil {
 		err = histories.Rename(from, to)
@@ -130,20 +130,10 @@ func (k *command) checkRename(note keys.Renaming, histories *history.Held) error
 func (k *command) moveSettings(old, new string) error {
 	from, to := k.settingsOf(old), k.settingsOf(new)
 	_, err := os.Lstat(from)
-	if err == nil {
-		if _, err := os.Lstat(to); err == nil {
-			return fmt.Errorf("%s is in the way", to)
-		}
-		err = os.Rename(from, to)
+	if _, there := os.Lstat(to); err == nil && there == nil {
+		return fmt.Errorf("%s is in the way", to)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	err = atomicfile.Store{}.SyncDir(filepath.Dir(to)) // it may have been moved just before
-	if errors.Is(err, fs.ErrNotExist) {                // no server has run here
-		return nil
-	}
-	return err
+	return disk.Store{}.Move(from, to)
 }
 
 // settingsOf is where room/settings keeps a nick's.
@@ -227,8 +217,7 @@ func (k *command) restoreSettings(n string) (bool, error) {
 	}
 	for _, f := range slices.Backward(files) { // the last one first
 		if theirs, _ := path.Match(n+"-????????T??????Z.json", f.Name()); theirs {
-			err := os.Rename(filepath.Join(retired, f.Name()), to)
-			return true, cmp.Or(err, atomicfile.Store{}.SyncDir(filepath.Dir(to)))
+			return true, disk.Store{}.Move(filepath.Join(retired, f.Name()), to)
 		}
 	}
 	return false, nil

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 )
 
@@ -27,7 +27,7 @@ func (k *command) renameInRooms(from, to string) error {
 }
 
 func renameInRoom(file, from, to string) error {
-	disk := atomicfile.Store{Limit: 1 << 20} // as room/settings has it
+	disk := disk.Store{Limit: 1 << 20} // as room/settings has it
 	var room map[string]json.RawMessage
 	if err := jsonfile.Load(disk, file, &room); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 
 	"go.uber.org/goleak"
 )
@@ -187,7 +187,7 @@ func TestCreateRefuses(t *testing.T) {
 		if code, err := s.Create("carol", "alice", time.Hour); err == nil || code != "" {
 			t.Errorf("%q, %v", code, err)
 		}
-		s.list.Disk = atomicfile.Store{}
+		s.list.Disk = disk.Store{}
 		var many []string
 		for i := range maxOpen {
 			many = append(many, fmt.Sprintf(`{"nick":"n%d","expires":"2030-01-01T00:00:00Z","hash":"x"}`, i))

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
@@ -66,7 +67,7 @@ func Open(path string) *Store {
 }
 
 // Share is jsonfile.List's, for servers that have the file alike: a code is good once on all of them together.
-func (s *Store) Share(share func(change func() (data []byte, err error)) error) error {
+func (s *Store) Share(share disk.Share) error {
 	return s.list.Share(share)
 }
 

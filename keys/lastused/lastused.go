@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 )
 
@@ -37,7 +37,7 @@ type Times struct {
 // Open reads the times at path, which need not exist yet.
 func Open(path string, log *slog.Logger) *Times {
 	t := &Times{path: path, log: log}
-	if err := jsonfile.Load(atomicfile.Store{}, path, &t.last); err != nil {
+	if err := jsonfile.Load(disk.Store{}, path, &t.last); err != nil {
 		log.Warn("the times of last use can't be read; starting over", "err", err)
 		t.lost = true
 	}
@@ -88,7 +88,7 @@ func (t *Times) Write() {
 	if !changed {
 		return
 	}
-	if err := jsonfile.Save(atomicfile.Store{}, t.path, last, ""); err != nil {
+	if err := jsonfile.Save(disk.Store{}, t.path, last, ""); err != nil {
 		t.log.Warn("the times of last use can't be written", "err", err)
 	}
 }

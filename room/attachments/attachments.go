@@ -10,7 +10,7 @@
 //	up.Discard() // or it is not: nothing is left
 //
 // Files are never named by their senders: a Ref is made of the time, the sender's nick and the
-// SHA-256 of the content. Until Keep there is a second link to the file in the folder "new"; the
+// SHA-256 of the content. Until Keep there is an empty file of that name in the folder "new", too; the
 // next start finds there what a crash has left, and Recover removes what no message has.
 package attachments
 
@@ -23,16 +23,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/internal/netaddr"
 	"whoelse/room"
 )
@@ -42,6 +42,9 @@ const Folder = "attachments"
 
 // pendingFolder has the uploads that are no message yet.
 const pendingFolder = "new"
+
+// partEnd ends the names of files that are being received.
+const partEnd = ".part"
 
 // How many may send files at a time. Each has one upload, of Store.Max bytes at most.
 const (
@@ -73,37 +76,40 @@ type Others interface {
 
 // Store is a folder of files. Its methods may be called concurrently.
 type Store struct {
-	root *os.Root
-	max  int64
-	keep time.Duration
+	root, pending disk.Folder
+	view          disk.Folder // root, but only for reading
+	max           int64
+	keep          time.Duration
 	// others, if set, get each file before its message is sent, and have the files that were sent on other servers.
 	others Others
-
-	// fault, if set, is asked before each step that makes a file durable, and can fail it: for tests.
-	fault func(step string) error
 
 	mu      sync.Mutex     // owns the fields below
 	senders map[string]int // by nick, and by address
 	all     int
+	last    time.Time // in a Ref
 }
 
 // Open opens the folder dir, and makes it if it is missing. max bounds each file, in bytes; files
 // are kept for keep, or for ever if it is 0. Call Recover before the first Create.
 func Open(dir string, max int64, keep time.Duration) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(dir)
+	return open(disk.Store{}, dir, max, keep)
+}
+
+func open(store disk.Store, dir string, max int64, keep time.Duration) (*Store, error) {
+	root, err := store.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{root: root, max: max, keep: keep, senders: map[string]int{}}
-	err = root.Mkdir(pendingFolder, 0o700)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		err = errors.Join(s.sync("."), atomicfile.Store{}.SyncDir(filepath.Dir(dir)))
+	if s.pending, err = root.Sub(pendingFolder); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	s.view, err = disk.OpenReadOnly(dir)
+	if err == nil { // a start that was killed may have made them
+		err = errors.Join(root.Sync(), store.SyncDir(filepath.Dir(dir)))
 	}
 	if err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, root.Close(), s.pending.Close())
 	}
 	return s, nil
 }
@@ -113,7 +119,7 @@ func Open(dir string, max int64, keep time.Duration) (*Store, error) {
 func (s *Store) Share(others Others) { s.others = others }
 
 // Close closes the folder.
-func (s *Store) Close() error { return s.root.Close() }
+func (s *Store) Close() error { return errors.Join(s.root.Close(), s.pending.Close(), s.view.Close()) }
 
 // Max is the most bytes of a file.
 func (s *Store) Max() int64 { return s.max }
@@ -126,8 +132,8 @@ func (s *Store) Keep() time.Duration { return s.keep }
 type Upload struct {
 	store *Store
 	nick  string
-	file  *os.File
-	temp  string // in pendingFolder, before Finish
+	file  disk.File
+	temp  string // in pendingFolder, until it is ref
 	size  int64  // of what was written with Write
 	ref   string // "" before Finish
 	ended bool
@@ -166,9 +172,9 @@ func address(from netip.Addr) string { return netaddr.Of(from).String() }
 
 // Create begins an upload by nick, who has entered.
 func (s *Store) Create(nick string) (*Upload, error) {
-	u := &Upload{store: s, nick: nick, temp: pendingFolder + "/" + rand.Text() + ".part"}
+	u := &Upload{store: s, nick: nick, temp: rand.Text() + partEnd}
 	var err error
-	u.file, err = s.root.OpenFile(u.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	u.file, err = s.pending.Open(u.temp, true)
 	return u, err
 }
 
@@ -189,11 +195,8 @@ func (u *Upload) WriteAt(p []byte, off int64) (int, error) {
 
 // Size is how many bytes there are.
 func (u *Upload) Size() (int64, error) {
-	info, err := u.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
+	st, err := u.file.Stat()
+	return st.Size, err
 }
 
 // Finish makes the file durable, and returns it under this name for people, which it does not look
@@ -202,16 +205,11 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 	sum := sha256.New()
 	size, err := io.Copy(sum, io.NewSectionReader(u.file, 0, u.store.max))
 	if err == nil {
-		err = u.store.step("sync the file", u.file.Sync)
+		err = u.file.Sync()
 	}
-	if err != nil {
-		return nil, err
-	}
-	for at := time.Now().UTC(); u.ref == "" && err == nil; at = at.Add(time.Microsecond) {
-		err = u.link(at.Format(stamp) + "-" + u.nick + "-" + hex.EncodeToString(sum.Sum(nil)))
-		if errors.Is(err, fs.ErrExist) { // the same, at the same moment
-			err = nil
-		}
+	if err == nil {
+		u.ref = u.store.newStamp() + "-" + u.nick + "-" + hex.EncodeToString(sum.Sum(nil))
+		err = u.name()
 	}
 	if err == nil {
 		err = u.share(size)
@@ -222,22 +220,31 @@ func (u *Upload) Finish(name string) (*room.File, error) {
 	return &room.File{Name: name, Size: size, Ref: u.ref}, nil
 }
 
-// link gives the file its name, durably: first in pendingFolder, where Recover looks for it.
-func (u *Upload) link(ref string) error {
-	root, pending := u.store.root, pendingFolder+"/"+ref
-	err := u.store.step("link "+pendingFolder, func() error { return root.Link(u.temp, pending) })
+// newStamp begins a Ref that there is not yet.
+func (s *Store) newStamp() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	if !now.After(s.last) {
+		now = s.last.Add(time.Microsecond)
+	}
+	s.last = now
+	return now.Format(stamp)
+}
+
+// name gives the file its name, durably: first one in pendingFolder, where Recover looks for it.
+func (u *Upload) name() error {
+	note, err := u.store.pending.Open(u.ref, true)
+	if err == nil {
+		err = errors.Join(note.Close(), u.store.pending.Sync())
+	}
+	if err == nil {
+		err = u.store.root.Rename(pendingFolder+"/"+u.temp, u.ref)
+	}
 	if err != nil {
 		return err
 	}
-	if err = u.store.sync(pendingFolder); err == nil {
-		err = u.store.step("link .", func() error { return root.Link(u.temp, ref) })
-	}
-	if err != nil {
-		return errors.Join(err, root.Remove(pending))
-	}
-	err = root.Remove(u.temp)
-	u.ref, u.temp = ref, pending
-	return errors.Join(err, u.store.sync("."))
+	return u.store.root.Sync()
 }
 
 // transferWithin bounds how long a file may take to the other servers, or from there.
@@ -259,7 +266,7 @@ func (u *Upload) Keep() error {
 	if !u.end() {
 		return nil
 	}
-	return u.store.root.Remove(u.temp) // if that does not last, Recover does it again
+	return u.store.pending.Remove(u.ref) // if that does not last, Recover does it again
 }
 
 // Discard ends the upload, unless it has ended, and removes the file.
@@ -267,11 +274,14 @@ func (u *Upload) Discard() error {
 	if !u.end() {
 		return nil
 	}
-	var err error
-	if u.ref != "" {
+	err := u.store.pending.Remove(u.temp)
+	if err == nil && u.ref != "" {
 		err = u.store.root.Remove(u.ref)
 	}
-	return errors.Join(err, u.store.root.Remove(u.temp))
+	if err == nil && u.ref != "" {
+		err = u.store.pending.Remove(u.ref)
+	}
+	return err
 }
 
 func (u *Upload) end() bool {
@@ -311,66 +321,61 @@ func (s *Store) fetch(ref, sum string) error {
 		return err
 	}
 	defer in.Close()
-	temp := pendingFolder + "/" + rand.Text() + ".part"
-	f, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	temp := rand.Text() + partEnd
+	f, err := s.pending.Open(temp, true)
 	if err != nil {
 		return err
 	}
-	defer s.root.Remove(temp)
+	defer s.pending.Remove(temp) // where it was not renamed
 	got := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, got), in)
+	_, err = io.Copy(io.MultiWriter(io.NewOffsetWriter(f, 0), got), in)
 	if err == nil && hex.EncodeToString(got.Sum(nil)) != sum {
 		err = ErrDamaged
 	}
 	if err == nil {
-		err = s.step("sync the file", f.Sync)
+		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	err = s.root.Link(temp, ref)
-	if errors.Is(err, fs.ErrExist) { // somebody else has fetched it
-		return nil
+	if err = s.root.Rename(pendingFolder+"/"+temp, ref); err != nil {
+		return err
 	}
-	return errors.Join(err, s.sync("."))
+	return s.root.Sync()
 }
 
 // open opens a file that is here.
 func (s *Store) open(ref, sum string) (io.ReadCloser, error) {
-	f, err := s.root.OpenFile(ref, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
-	if errors.Is(err, fs.ErrNotExist) {
+	f, err := s.view.Open(ref, false)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, ErrGone
-	} else if err != nil {
+	case errors.Is(err, disk.ErrNotRegular):
+		return nil, ErrDamaged
+	case err != nil:
 		return nil, err
 	}
-	info, err := f.Stat()
-	got := ""
-	if err == nil && info.Mode().IsRegular() {
-		got, err = sumOf(f)
-	}
-	if err == nil && got != sum {
+	content, got := io.NewSectionReader(f, 0, math.MaxInt64), sha256.New()
+	_, err = io.Copy(got, content)
+	if err == nil && hex.EncodeToString(got.Sum(nil)) != sum {
 		err = ErrDamaged
 	}
 	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
+		_, err = content.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
-}
-
-func sumOf(r io.Reader) (string, error) {
-	sum := sha256.New()
-	_, err := io.Copy(sum, r)
-	return hex.EncodeToString(sum.Sum(nil)), err
+	return struct {
+		io.Reader
+		io.Closer
+	}{content, f}, nil
 }
 
 // Recover removes what uploads have left that a crash ended. sent reports whether a message
 // of nick at about this time has the file ref; where it can't tell, the file is left for the next time.
 func (s *Store) Recover(sent func(nick, ref string, at time.Time) (bool, error)) error {
-	names, err := s.names(pendingFolder)
+	names, err := s.pending.Names()
 	if err != nil {
 		return err
 	}
@@ -378,20 +383,17 @@ func (s *Store) Recover(sent func(nick, ref string, at time.Time) (bool, error))
 	for _, name := range names {
 		if nick, at, _, ok := parse(name); ok {
 			has, err := sent(nick, name, at)
+			if err == nil && !has {
+				err = s.root.Remove(name)
+			}
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			if !has {
-				if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					errs = append(errs, err)
-					continue
-				}
-			}
-		} else if !strings.HasSuffix(name, ".part") {
+		} else if !strings.HasSuffix(name, partEnd) {
 			continue // not ours
 		}
-		errs = append(errs, s.root.Remove(pendingFolder+"/"+name))
+		errs = append(errs, s.pending.Remove(name))
 	}
 	return errors.Join(errs...)
 }
@@ -401,7 +403,7 @@ func (s *Store) Sweep(now time.Time) error {
 	if s.keep == 0 {
 		return nil
 	}
-	names, err := s.names(".")
+	names, err := s.root.Names()
 	errs := []error{err}
 	for _, name := range names {
 		if _, at, _, ok := parse(name); ok && s.old(at, now) {
@@ -417,18 +419,21 @@ func (s *Store) old(at, now time.Time) bool { return s.keep > 0 && at.Before(now
 // Check reads all files in the folder dir and tells of those that are damaged. It changes nothing.
 // It returns how many files it has read; a folder that is missing has none.
 func Check(dir string, tell func(name, problem string)) (files int, err error) {
-	root, err := os.OpenRoot(dir)
+	view, err := disk.OpenReadOnly(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	} else if err != nil {
 		return 0, err
 	}
-	defer root.Close()
-	s := &Store{root: root}
-	names, err := s.names(".")
+	defer view.Close()
+	s := &Store{view: view}
+	names, err := view.Names()
+	slices.Sort(names)
 	for _, name := range names {
 		if _, _, _, ok := parse(name); !ok {
-			tell(name, "is no attachment")
+			if st, err := view.Lstat(name); err == nil && !st.Mode.IsDir() {
+				tell(name, "is no attachment")
+			}
 			continue
 		}
 		files++
@@ -441,36 +446,6 @@ func Check(dir string, tell func(name, problem string)) (files int, err error) {
 		}
 	}
 	return files, err
-}
-
-// names lists what is in a folder of the store, but for folders.
-func (s *Store) names(dir string) (names []string, err error) {
-	list, err := fs.ReadDir(s.root.FS(), dir)
-	for _, e := range list {
-		if !e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
-}
-
-func (s *Store) sync(dir string) error {
-	return s.step("sync "+dir, func() error {
-		d, err := s.root.Open(dir)
-		if err != nil {
-			return err
-		}
-		return errors.Join(d.Sync(), d.Close())
-	})
-}
-
-func (s *Store) step(name string, do func() error) error {
-	if s.fault != nil {
-		if err := s.fault(name); err != nil {
-			return err
-		}
-	}
-	return do()
 }
 
 // stamp begins a Ref: when the file was received, in UTC.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 )
 
@@ -26,7 +27,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func open(t testing.TB, dir string, max int64, keep time.Duration) *Store {
+func openAt(t testing.TB, dir string, max int64, keep time.Duration) *Store {
 	t.Helper()
 	s, err := Open(dir, max, keep)
 	must(t, err)
@@ -76,7 +77,7 @@ func files(t testing.TB, dir string) (names []string) {
 
 func TestKeepAndDiscard(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a")
-	s := open(t, dir, 100, 0)
+	s := openAt(t, dir, 100, 0)
 	kept, f := put(t, s, "bob", "hello")
 	if f.Name != "notes.txt" || f.Size != 5 || content(t, s, f.Ref) != "hello" {
 		t.Errorf("%+v", f)
@@ -102,7 +103,7 @@ func TestKeepAndDiscard(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	s := open(t, t.TempDir(), 100, 0)
+	s := openAt(t, t.TempDir(), 100, 0)
 	u, err := s.Create("bob")
 	must(t, err)
 	defer u.Discard()
@@ -127,7 +128,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestManySenders(t *testing.T) {
-	s := open(t, t.TempDir(), 100, 0)
+	s := openAt(t, t.TempDir(), 100, 0)
 	var all []func()
 	enter := func(want error, n int, nick, from string) {
 		t.Helper()
@@ -162,7 +163,7 @@ func TestManySenders(t *testing.T) {
 // A crash at any point leaves nothing of what no message has, and all of what one has.
 func TestRecover(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, 100, 0)
+	s := openAt(t, dir, 100, 0)
 	_, sent := put(t, s, "bob", "sent")
 	_, lost := put(t, s, "bob", "lost")
 	_, unsure := put(t, s, "carol", "unsure")
@@ -174,7 +175,7 @@ func TestRecover(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, pendingFolder, "README"), nil, 0o600))
 	trouble := errors.New("trouble")
-	again := open(t, dir, 100, 0)
+	again := openAt(t, dir, 100, 0)
 	ask := func(nick, ref string, at time.Time) (bool, error) {
 		if since := time.Since(at); since < 0 || since > time.Hour {
 			t.Errorf("%s is of %v", ref, at)
@@ -201,13 +202,13 @@ func TestRecover(t *testing.T) {
 
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, 100, time.Hour)
+	s := openAt(t, dir, 100, time.Hour)
 	u, f := put(t, s, "bob", "x")
 	must(t, u.Keep())
 	must(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
 	must(t, s.Sweep(time.Now().Add(59*time.Minute)))
 	content(t, s, f.Ref)
-	must(t, open(t, dir, 100, 0).Sweep(time.Now().Add(1e6*time.Hour)))
+	must(t, openAt(t, dir, 100, 0).Sweep(time.Now().Add(1e6*time.Hour)))
 	content(t, s, f.Ref)
 	must(t, s.Sweep(time.Now().Add(61*time.Minute)))
 	if _, err := s.Open(f.Ref); !errors.Is(err, ErrGone) || len(files(t, dir)) != 1 {
@@ -218,7 +219,7 @@ func TestSweep(t *testing.T) {
 // What stands in a line of a history, whoever wrote it there, opens nothing but files of the store.
 func TestForeignRefs(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, filepath.Join(dir, "a"), 100, 0)
+	s := openAt(t, filepath.Join(dir, "a"), 100, 0)
 	_, f := put(t, s, "bob", "x")
 	must(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o600))
 	must(t, os.Remove(filepath.Join(dir, "a", f.Ref)))
@@ -236,7 +237,7 @@ func TestForeignRefs(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, 100, 0)
+	s := openAt(t, dir, 100, 0)
 	_, good := put(t, s, "bob", "good")
 	_, bad := put(t, s, "bob", "bad")
 	must(t, os.WriteFile(filepath.Join(dir, bad.Ref), []byte("bud"), 0o600))
@@ -258,25 +259,34 @@ func TestCheck(t *testing.T) {
 // A file is durable before it has its name, and its note before that; where a step fails, nothing is left of it.
 func TestFinish(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a")
-	s := open(t, dir, 100, 0)
-	want := []string{"sync the file", "link new", "sync new", "link .", "sync ."}
-	for failing := range len(want) + 1 {
-		var steps []string
-		s.fault = func(step string) error {
-			if steps = append(steps, step); len(steps) == failing+1 {
-				return syscall.EIO
-			}
-			return nil
+	var steps []string
+	failing := -1
+	store := disk.Store{Fault: func(op, path string) error {
+		name := refs.ReplaceAllString(filepath.Base(path), "REF")
+		if strings.HasSuffix(name, partEnd) {
+			name = "PART"
 		}
+		steps = append(steps, op+" "+name)
+		if len(steps) == failing+1 {
+			return syscall.EIO
+		}
+		return nil
+	}}
+	s, err := open(store, dir, 100, 0)
+	must(t, err)
+	defer s.Close()
+	want := []string{"sync PART", "create REF", "syncdir new", "rename REF", "syncdir a"}
+	for n := range len(want) + 1 {
 		u, err := s.Create("bob")
 		must(t, err)
 		_, err = u.Write([]byte("hello"))
 		must(t, err)
+		steps, failing = nil, n
 		_, err = u.Finish("notes.txt")
-		if done := min(failing+1, len(want)); !slices.Equal(steps, want[:done]) || (err == nil) != (failing == len(want)) {
+		if done := min(n+1, len(want)); !slices.Equal(steps, want[:done]) || (err == nil) != (n == len(want)) {
 			t.Errorf("%q, %v", steps, err)
 		}
-		s.fault = nil
+		failing = -1
 		must(t, u.Discard())
 		if got := files(t, dir); len(got) > 0 {
 			t.Errorf("after %q there are %q", steps, got)
@@ -311,8 +321,8 @@ func (o others) GetFile(_ context.Context, name string) (io.ReadCloser, error) {
 // once, if it is what was sent.
 func TestShared(t *testing.T) {
 	all := others{files: map[string]string{}}
-	here, dir := open(t, filepath.Join(t.TempDir(), "here"), 100, time.Hour), filepath.Join(t.TempDir(), "there")
-	there := open(t, dir, 100, time.Hour)
+	here, dir := openAt(t, filepath.Join(t.TempDir(), "here"), 100, time.Hour), filepath.Join(t.TempDir(), "there")
+	there := openAt(t, dir, 100, time.Hour)
 	here.Share(all)
 	there.Share(all)
 	u, f := put(t, here, "bob", "hello")

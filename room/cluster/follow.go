@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/log"
 )
@@ -180,7 +180,7 @@ func (c *Cluster) Bind(path string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Store{}.Write(path, append(b, '\n'))
+	return disk.Store{}.Write(path, append(b, '\n'))
 }
 
 // errStuck is wrapped by errors that only the operator can mend.

@@ -3,7 +3,7 @@ package history
 import (
 	"sync"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // cached is an owner in memory, in Store.owners. The first request loads it, and it is removed only with

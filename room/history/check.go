@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )

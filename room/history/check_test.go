@@ -14,10 +14,10 @@ import (
 	"syscall"
 	"testing"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

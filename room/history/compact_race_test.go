@@ -15,8 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // stopAt has the goroutine that does an operation for the first time wait; the second
@@ -53,7 +53,7 @@ func tooLarge(t *testing.T, fs *disktest.FS, opts Options, op, name string) (s *
 
 // TestRetiredWhileShortened: nobody gets back what the former holder of the nick had.
 func TestRetiredWhileShortened(t *testing.T) {
-	for _, op := range []string{"rename", "sync", "open"} {
+	for _, op := range []string{"rename", "sync", "create"} {
 		inMemory(t, func(t *testing.T, fs *disktest.FS) {
 			name := "bob.jsonl.tmp"
 			s, all, goOn := tooLarge(t, fs, Options{MaxBytes: 6000}, op, name)

@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

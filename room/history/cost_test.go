@@ -10,9 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // countOps counts the operations of a kind that f does.

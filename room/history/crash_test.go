@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"whoelse/room/internal/disk/disktest"
+	"whoelse/internal/disk/disktest"
 )
 
 // TestEveryCrash ends the process before each operation of the scenario in

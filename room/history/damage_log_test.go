@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // cutOff is what a power cut left of a server with eight messages to carol: all but the first four are in

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

@@ -3,11 +3,10 @@ package history
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 )
 
 // draft is a file that is to take the place of a history's.
@@ -61,7 +60,7 @@ func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error
 
 func (d *draft) put(b []byte) (err error) {
 	if d.out == nil {
-		if err := d.in.Remove(d.base + ".tmp"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.in.Remove(d.base + ".tmp"); err != nil {
 			return err
 		}
 		if d.out, err = d.in.Open(d.base+".tmp", true); err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

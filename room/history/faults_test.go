@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // small makes everything happen in a short scenario: journals of a few records,

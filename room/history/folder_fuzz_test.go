@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"whoelse/room/internal/disk/disktest"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room/log"
 )
 

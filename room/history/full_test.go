@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // limited makes a message to an inbox with so many places.

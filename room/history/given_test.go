@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // TestGiven: a store takes the numbers that it is given, gaps and all, also where a history is late, which

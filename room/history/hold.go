@@ -13,10 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/migrate"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

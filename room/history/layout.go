@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/migrate"
-	"whoelse/room/internal/disk"
 )
 
 // Version is the layout of a folder of histories that this package writes, and the newest

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // ledger is what the clients of a store were told.

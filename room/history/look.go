@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"whoelse/room/internal/disk/disktest"
+	"whoelse/internal/disk/disktest"
 )
 
 // lose removes something from a folder of histories, durably.

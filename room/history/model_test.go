@@ -8,9 +8,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // model is the plainest thing that behaves like a Store.

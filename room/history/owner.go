@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // TestPastInPieces: whoever reads a history one by one, while others write to it, read

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // Repair mends the histories in dir, which nobody may have: see [Hold] for what it does

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
 	"whoelse/room/history/record"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

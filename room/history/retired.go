@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // retiredFolder, in users, has the histories of nicks that nobody holds any more, as

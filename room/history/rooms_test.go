@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // TestRooms: each room has a history of its own, which a restart finds, and which is checked

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/history/migrate"
-	"whoelse/room/internal/disk"
 	"whoelse/room/log"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // TestAfterAFailedSync: the kernel has dropped what it could not write, and a second sync would

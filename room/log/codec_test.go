@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
 )
@@ -175,7 +175,7 @@ func FuzzParseLine(f *testing.F) {
 func TestLargestProposal(t *testing.T) {
 	e := &room.Event{
 		Message: room.Message{ID: "1", Time: time.Now(), Kind: room.KindState},
-		Doc:     "settings/" + strings.Repeat("x", 32), Data: make([]byte, atomicfile.MaxProposal),
+		Doc:     "settings/" + strings.Repeat("x", 32), Data: make([]byte, disk.MaxProposal),
 	}
 	if _, err := AppendLine(nil, maxSeq-1, e); err != nil {
 		t.Error(err)

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // four is a log of four events in two segments.

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // scenario uses a log in every way there is. It goes on whatever happens, and gives the disk

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // given is what another log decided: numbers with gaps.

@@ -13,9 +13,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

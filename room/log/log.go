@@ -14,14 +14,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
 )
 
 // retryAfter is how long after trouble it is tried again.
@@ -294,10 +293,7 @@ func (l *Log) Release(upTo uint64) error {
 		}
 		first := l.segments[0]
 		l.mu.Unlock()
-		err := l.in.Remove(SegmentName(first))
-		if errors.Is(err, fs.ErrNotExist) { // removed, and perhaps not durably
-			err = nil
-		}
+		err := l.in.Remove(SegmentName(first)) // it may have been removed, and perhaps not durably
 		if err == nil {
 			err = l.in.Sync()
 		}

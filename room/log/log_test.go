@@ -17,9 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // put appends an event and waits until it is durable or refused. It takes turns with nobody.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"whoelse/internal/disk/disktest"
 	"whoelse/room"
-	"whoelse/room/internal/disk/disktest"
 )
 
 // TestAnswersInOrder: what is refused is answered in its turn, between what is accepted.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/internal/disk"
 )
 
 // errMoved is returned while the open segment is not as the writer left it.
@@ -151,7 +151,7 @@ func (l *Log) intact(size int64) error {
 // is no moment at which a crash would leave neither.
 func (l *Log) begin() error {
 	l.closeSegment()
-	if err := l.in.Remove(newName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.in.Remove(newName); err != nil {
 		return err
 	}
 	f, err := l.in.Open(newName, true)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // Something else in the place of a file holds up nobody: neither whose it is, nor all others.
@@ -32,7 +32,7 @@ func TestOddFiles(t *testing.T) {
 		}()
 		select {
 		case err := <-asked:
-			if !errors.Is(err, atomicfile.ErrNotRegular) {
+			if !errors.Is(err, disk.ErrNotRegular) {
 				t.Errorf("%s: %v", nick, err)
 			}
 		case <-time.After(time.Minute):

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"path/filepath"
 	"time"
 
 	"whoelse/room"
@@ -19,13 +19,13 @@ type Rooms struct {
 
 var _ room.Rooms = (*Rooms)(nil)
 
-// closedFolder has the rooms that were closed.
+// closedFolder, in the folder of the rooms, has those that were closed, as NAME-TIME.json.
 const closedFolder = ".closed"
 
 // OpenRooms opens, or makes, the folder dir, durably. A file that can't be used is reported to log.
 func OpenRooms(dir string, log *slog.Logger) (*Rooms, error) {
-	f, err := openFolder(folder{dir: dir, of: "rooms", apart: closedFolder, indent: "\t"})
-	return &Rooms{f, log}, err
+	s := &Rooms{folder{dir: dir, prefix: "rooms/", what: "the name of a room", aside: closedFolder, indent: "\t"}, log}
+	return s, s.open()
 }
 
 // Load implements [room.Rooms].
@@ -34,20 +34,23 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == room.Lobby })
-	all := make([]room.RoomInfo, len(names))
-	for i, name := range names {
+	var all []room.RoomInfo
+	for _, name := range names {
+		if name == room.Lobby {
+			continue
+		}
 		var info room.RoomInfo
 		version, err := s.load(name, &info)
 		if err == nil && info.ID == "" {
 			err = errors.New("it has no id")
 		}
 		if err != nil {
-			s.log.Error("rooms: a room can't be used; repair its file, or move it away, and restart the server", "file", s.path(name), "error", err)
+			s.log.Error("rooms: a room can't be used; repair its file, or move it away, and restart the server",
+				"file", filepath.Join(s.dir, name+".json"), "error", err)
 			info = room.RoomInfo{Unusable: true}
 		}
 		info.Name, info.Version = name, version
-		all[i] = info
+		all = append(all, info)
 	}
 	return all, nil
 }
@@ -56,4 +59,4 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 func (s *Rooms) Save(info room.RoomInfo) error { return s.save(info.Name, info.Version, info) }
 
 // Close implements [room.Rooms].
-func (s *Rooms) Close(name string, at time.Time) error { return s.setAside(name, at) }
+func (s *Rooms) Close(name string, at time.Time) error { return s.retire(name, at) }

@@ -15,13 +15,13 @@ type Store struct{ folder }
 
 var _ room.Settings = (*Store)(nil)
 
-// retired has the settings of nicks without a holder.
+// retired, in the folder, has the settings of nicks without a holder, as NICK-TIME.json.
 const retired = ".retired"
 
 // Open opens, or makes, the folder dir, durably.
 func Open(dir string) (*Store, error) {
-	f, err := openFolder(folder{dir: dir, of: "settings", apart: retired})
-	return &Store{f}, err
+	s := &Store{folder{dir: dir, prefix: "settings/", what: "a nick", aside: retired}}
+	return s, s.open()
 }
 
 // Load implements [room.Settings].
@@ -38,4 +38,4 @@ func (s *Store) Save(nick string, p room.Preferences) error { return s.save(nick
 func (s *Store) Nicks() ([]string, error) { return s.names() }
 
 // Retire sets nick's settings aside, durably: the next holder of the nick has none.
-func (s *Store) Retire(nick string, now time.Time) error { return s.setAside(nick, now) }
+func (s *Store) Retire(nick string, now time.Time) error { return s.retire(nick, now) }

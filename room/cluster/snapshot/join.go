@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/room/cluster"
 	"whoelse/room/history/backup"
 )
@@ -28,16 +28,6 @@ func Bound(data string) string { return filepath.Join(data, boundFile) }
 
 // ErrOther says that a data folder has a history that is not the cluster's.
 var ErrOther = errors.New("has a history of its own")
-
-func makeFolder(path string) error {
-	err := os.Mkdir(path, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return atomicfile.Store{}.SyncDir(filepath.Dir(path))
-}
 
 // Belongs returns the name of the stream that data follows, "" if it is a single server's.
 func Belongs(data string) string {
@@ -60,10 +50,10 @@ func Join(ctx context.Context, c *cluster.Cluster, data string, opts Options) er
 	if _, err := os.Stat(Bound(data)); err == nil {
 		return nil
 	}
-	if err := errors.Join(os.MkdirAll(data, 0o700), makeFolder(folder)); err != nil {
+	if err := (disk.Store{}).MakeDir(folder); err != nil {
 		return err
 	}
-	unlock, err := atomicfile.Store{}.Lock(filepath.Join(folder, "join.lock"))
+	unlock, err := disk.Store{}.Lock(filepath.Join(folder, "join.lock"))
 	if err != nil {
 		return err
 	}
@@ -140,13 +130,8 @@ func install(c *cluster.Cluster, restored, data string) error {
 	for _, e := range agreed {
 		move = append(move, filepath.Join(clusterFolder, e.Name()))
 	}
-	disk := atomicfile.Store{}
 	for _, name := range append(move, "history") {
-		err := os.Rename(filepath.Join(restored, name), filepath.Join(data, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := disk.SyncDir(filepath.Dir(filepath.Join(data, name))); err != nil {
+		if err := (disk.Store{}).Move(filepath.Join(restored, name), filepath.Join(data, name)); err != nil {
 			return err
 		}
 	}
@@ -161,7 +146,7 @@ func shareAll(data string) error {
 	} {
 		path := filepath.Join(data, name)
 		if _, err := os.Stat(path); err == nil {
-			if err := (atomicfile.Store{}).WriteAgreed(path, []byte(empty)); err != nil {
+			if err := (disk.Store{}).WriteAgreed(path, []byte(empty)); err != nil {
 				return err
 			}
 		}

@@ -21,7 +21,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 	"whoelse/room/attachments"
 	"whoelse/room/cluster"
 	"whoelse/room/history"
@@ -192,7 +192,7 @@ func foundingMark(data string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		text = []byte(rand.Text())
-		err = errors.Join(makeFolder(filepath.Dir(path)), atomicfile.Store{}.Write(path, text))
+		err = errors.Join(disk.Store{}.MakeDir(filepath.Dir(path)), disk.Store{}.Write(path, text))
 	}
 	return string(text), err
 }

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"whoelse/internal/atomicfile"
+	"whoelse/internal/disk"
 )
 
 // Options are for [Take] and [Restore].
@@ -25,8 +25,8 @@ type Options struct {
 	// Except names files and folders below the data folder that Take leaves out.
 	Except []string
 
-	disk    atomicfile.Store // in tests it fails
-	between func()           // in tests: between the histories and the log
+	disk    disk.Store // in tests it fails
+	between func()     // in tests: between the histories and the log
 }
 
 // copier copies files from one folder to another, and knows what it has copied.
@@ -34,6 +34,7 @@ type copier struct {
 	ctx      context.Context
 	opts     Options
 	from, to string
+	root     disk.Folder // to
 
 	files   []File
 	bytes   int64
@@ -46,11 +47,10 @@ func (c *copier) copy(rel string) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
-	dir := filepath.Dir(filepath.Join(c.to, rel))
-	if err := c.opts.disk.Step("mkdir", dir, func() error { return os.MkdirAll(dir, 0o700) }); err != nil {
+	if err := c.opts.disk.MakeDir(filepath.Dir(filepath.Join(c.to, rel))); err != nil {
 		return err
 	}
-	in, err := atomicfile.OpenRegular(filepath.Join(c.from, rel))
+	in, err := disk.OpenRegular(filepath.Join(c.from, rel))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -76,23 +76,16 @@ func (c *copier) copy(rel string) error {
 
 // write makes the file rel, which is on disk then, but for its name.
 func (c *copier) write(rel string, in io.Reader) (File, error) {
-	path, sum := filepath.Join(c.to, rel), sha256.New()
-	f := File{Path: rel}
-	var out *os.File
-	err := c.opts.disk.Step("write", path, func() (err error) {
-		if out, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-			f.Size, err = io.Copy(io.MultiWriter(out, sum), in)
-		}
-		return err
-	})
-	if err == nil {
-		err = c.opts.disk.Step("sync", path, out.Sync)
+	f, sum := File{Path: rel}, sha256.New()
+	out, err := c.root.Open(rel, true)
+	if err != nil {
+		return f, err
 	}
-	if out != nil {
-		err = errors.Join(err, out.Close())
+	if f.Size, err = io.Copy(io.MultiWriter(io.NewOffsetWriter(out, 0), sum), in); err == nil {
+		err = out.Sync()
 	}
 	f.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return f, err
+	return f, errors.Join(err, out.Close())
 }
 
 // syncDirs makes the names of all that was copied durable.

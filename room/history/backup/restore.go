@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whoelse/room/history"
-	"whoelse/room/internal/disk"
 )
 
 // stagingEnd is added to the data folder's name for the folder in which it is built.
@@ -32,31 +31,31 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger, opts Opti
 	if data, err = target(data); err != nil {
 		return nil, err
 	}
-	c := &copier{ctx: ctx, opts: opts, from: from, to: data + stagingEnd}
-	if err := c.opts.disk.Step("mkdir", c.to, func() error { return makeNew(c.to) }); err != nil {
+	above, err := opts.disk.OpenDir(filepath.Dir(data))
+	if err != nil {
 		return nil, err
 	}
-	if err = c.restore(m, log); err == nil {
-		// Unlike os.Rename it replaces an empty folder.
-		err = c.opts.disk.Step("rename", data, func() error { return unix.Rename(c.to, data) })
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(c.to))
-	}
-	return m, c.opts.disk.SyncDir(filepath.Dir(data))
-}
-
-// makeNew makes a folder, durably, which must not be there.
-func makeNew(path string) error {
-	above, err := disk.OpenDir(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	err = os.Mkdir(path, 0o700)
+	defer func() { _ = above.Close() }() // it was synced
+	staging := data + stagingEnd
+	err = os.Mkdir(staging, 0o700)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%s is in the way: another restore is running, or was killed; if none is running, remove it", path)
+		err = fmt.Errorf("%s is in the way: another restore is running, or was killed; if none is running, remove it", staging)
 	}
-	return errors.Join(err, above.Close())
+	if err != nil {
+		return nil, err
+	}
+	if err = restore(ctx, from, staging, m, log, opts); err == nil {
+		if st, _ := above.Lstat(filepath.Base(data)); st.Mode.IsDir() {
+			err = above.Remove(filepath.Base(data)) // it is empty
+		}
+		if err == nil {
+			err = above.Rename(filepath.Base(staging), filepath.Base(data))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(staging))
+	}
+	return m, above.Sync()
 }
 
 // target is where the data folder is to be, without links, if it may.
@@ -85,9 +84,26 @@ func target(data string) (string, error) {
 	return data, nil
 }
 
-// restore copies all, compares it with the manifest, and does what a start does about the log, so
+// restore copies all to a new folder, compares it with the manifest, and does what a start does about the log, so
 // that nothing waits in it, and about an older layout.
-func (c *copier) restore(m *Manifest, log *slog.Logger) error {
+func restore(ctx context.Context, from, to string, m *Manifest, log *slog.Logger, opts Options) error {
+	root, err := opts.disk.OpenDir(to)
+	if err != nil {
+		return err
+	}
+	c := &copier{ctx: ctx, opts: opts, from: from, to: to, root: root}
+	if err := errors.Join(c.restore(m), root.Close()); err != nil {
+		return err
+	}
+	dir := filepath.Join(to, "history")
+	h, err := history.Hold(dir, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
+}
+
+func (c *copier) restore(m *Manifest) error {
 	for i, f := range m.Files {
 		if err := c.copy(f.Path); err != nil {
 			return err
@@ -100,17 +116,7 @@ func (c *copier) restore(m *Manifest, log *slog.Logger) error {
 			return fmt.Errorf("the backup was altered: %s is not what was copied then", path)
 		}
 	}
-	if err := c.syncDirs(); err != nil {
-		return err
-	}
-	dir := filepath.Join(c.to, "history")
-	return c.opts.disk.Step("finish", dir, func() error {
-		h, err := history.Hold(dir, log)
-		if err != nil {
-			return err
-		}
-		return errors.Join(h.Close(), os.RemoveAll(dir+history.OldEnd)) // the backup has it
-	})
+	return c.syncDirs()
 }
 
 // ErrNone is wrapped where a folder has no manifest.

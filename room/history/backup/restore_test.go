@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"whoelse/internal/disk"
 	"whoelse/room/history"
 )
 
@@ -48,6 +49,25 @@ func TestRestoreFails(t *testing.T) {
 		if left, _ := filepath.Glob(data + ".*"); len(left) > 0 {
 			t.Errorf("left: %v", left)
 		}
+	}
+}
+
+// TestRestoreFailsAtTheEnd: what was copied can't be opened as a start would.
+func TestRestoreFailsAtTheEnd(t *testing.T) {
+	t.Parallel()
+	from, _ := mustTake(t, makeData(t))
+	data := filepath.Join(t.TempDir(), "data")
+	opts := Options{disk: disk.Store{Fault: func(op, path string) error {
+		if op == "syncdir" && path == data+stagingEnd {
+			return os.WriteFile(path+"/history/version", []byte("99\n"), 0o600)
+		}
+		return nil
+	}}}
+	if _, err := Restore(t.Context(), from, data, nil, opts); !errors.Is(err, history.ErrNewer) {
+		t.Errorf("%v", err)
+	}
+	if left, _ := filepath.Glob(data + "*"); len(left) > 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,8 +29,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"whoelse/internal/disk"
 	"whoelse/room/history"
-	"whoelse/room/internal/disk"
 )
 
 // ManifestName is the file that makes a folder a backup.
@@ -87,9 +86,9 @@ func Take(ctx context.Context, data, to string, opts Options) (*Manifest, error)
 	if err != nil {
 		return nil, err
 	}
-	root, err := disk.OpenDir(to)
+	root, err := opts.disk.OpenDir(to)
 	if err == nil {
-		c := &copier{ctx: ctx, opts: opts, from: data, to: to}
+		c := &copier{ctx: ctx, opts: opts, from: data, to: to, root: root}
 		if err = errors.Join(c.take(m), root.Close()); err != nil {
 			err = fmt.Errorf("%w; what is in %s is incomplete, remove it", err, to)
 		}
@@ -150,8 +149,7 @@ func (c *copier) take(m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	c.opts.disk.Limit = math.MaxInt64 // it has a line for each file
-	return c.opts.disk.Write(filepath.Join(c.to, ManifestName), append(text, '\n'))
+	return disk.WriteFile(c.root, ManifestName, append(text, '\n'))
 }
 
 // list returns the files below rel that are to be copied, in order. Only at the top may there be links.

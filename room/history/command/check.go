@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"whoelse/internal/atomicfile"
 	"whoelse/internal/cli"
+	"whoelse/internal/disk"
 	"whoelse/room/attachments"
 	"whoelse/room/history"
 )
@@ -109,8 +109,8 @@ func checkFiles(r *cli.Run) (broken int) {
 
 // checkJSON parses a JSON file, or the whole lines of a .jsonl one.
 func checkJSON(path string) error {
-	f, err := atomicfile.OpenRegular(path)
-	if errors.Is(err, atomicfile.ErrNotRegular) {
+	f, err := disk.OpenRegular(path)
+	if errors.Is(err, disk.ErrNotRegular) {
 		return errors.New("is not a file")
 	}
 	if err != nil {

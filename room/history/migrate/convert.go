@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

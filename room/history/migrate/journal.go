@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 	"whoelse/room/internal/jsonl"
 )
 

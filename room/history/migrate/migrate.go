@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"whoelse/room/internal/disk"
+	"whoelse/internal/disk"
 )
 
 // Ends of the names of the folders beside the one of the histories.
@@ -133,7 +133,7 @@ func version(parent disk.Folder, name string) (string, error) {
 // removeAll removes what an interrupted call has left.
 func removeAll(in disk.Folder, name string) error {
 	err := in.Remove(name)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
 		return nil
 	}
 	sub, subErr := in.Sub(name)

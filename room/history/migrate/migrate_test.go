@@ -23,8 +23,8 @@ import (
 	"syscall"
 	"testing"
 
-	"whoelse/room/internal/disk"
-	"whoelse/room/internal/disk/disktest"
+	"whoelse/internal/disk"
+	"whoelse/internal/disk/disktest"
 	"whoelse/room/internal/jsonl"
 )
 

@@ -1,10 +1,12 @@
 package jsonl
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"iter"
+	"slices"
 )
 
 // blockSize is how much is read at once.
@@ -16,13 +18,6 @@ type Line struct {
 	Off, End int64 // where it and the next line begin
 	Data     []byte
 	Torn     bool // it has no newline, as only the last one can
-}
-
-func newLine(off, end int64, data []byte, torn, long bool) Line {
-	if long || len(data) >= MaxLine {
-		data = nil
-	}
-	return Line{off, end, data, torn}
 }
 
 // Lines gives the lines of r in [off, end), up to the first error. off must be the start of a line.
@@ -39,24 +34,27 @@ func Lines(r io.ReaderAt, off, end int64) iter.Seq2[Line, error] {
 
 // Forward walks the lines of a file.
 type Forward struct {
-	r   io.ReaderAt
-	off int64 // of buf[0]
-	end int64
-	buf []byte // what is read but not handed out yet
-	mem []byte // what buf is a part of
+	r        io.ReaderAt
+	off, end int64
+	buf      *bufio.Reader // from off on
+	long     []byte        // what did not fit into buf
 }
 
 // NewForward walks the lines of r in [off, end). off must be the start of a line.
-func NewForward(r io.ReaderAt, off, end int64) *Forward { return &Forward{r: r, off: off, end: end} }
+func NewForward(r io.ReaderAt, off, end int64) *Forward {
+	size := min(blockSize, end-off)
+	return &Forward{r: r, off: off, end: end, buf: bufio.NewReaderSize(io.NewSectionReader(r, off, end-off), int(size))}
+}
 
 // SeekTo goes to off, which must be the start of a line. It costs nothing when that was
 // read already.
 func (f *Forward) SeekTo(off int64) {
-	if skip := off - f.off; skip >= 0 && skip < int64(len(f.buf)) {
-		f.take(int(skip))
-		return
+	if skip := off - f.off; skip >= 0 && skip < int64(f.buf.Buffered()) {
+		_, _ = f.buf.Discard(int(skip)) // which is there
+	} else {
+		f.buf.Reset(io.NewSectionReader(f.r, off, f.end-off))
 	}
-	f.off, f.buf = off, nil
+	f.off = off
 }
 
 // Offset is where the next line begins.
@@ -64,106 +62,57 @@ func (f *Forward) Offset() int64 { return f.off }
 
 // Next returns the next line; after the last one it returns io.EOF.
 func (f *Forward) Next() (Line, error) {
-	start, seen, long := f.off, 0, false
-	for {
-		if i := bytes.IndexByte(f.buf[seen:], '\n'); i >= 0 {
-			data := f.take(seen + i + 1)
-			return newLine(start, f.off, data[:seen+i], false, long), nil
-		}
-		seen = len(f.buf)
-		if f.off+int64(seen) >= f.end {
-			data := f.take(seen)
-			if start >= f.end {
-				return Line{}, io.EOF
-			}
-			return newLine(start, f.off, data, true, long), nil
-		}
-		if seen > MaxLine {
-			f.take(seen)
-			seen, long = 0, true
-		}
-		if err := f.fill(); err != nil {
-			return Line{}, err
+	l := Line{Off: f.off}
+	f.long = f.long[:0]
+	data, err := f.buf.ReadSlice('\n')
+	for ; errors.Is(err, bufio.ErrBufferFull); data, err = f.buf.ReadSlice('\n') {
+		f.off += int64(len(data))
+		if len(f.long) < MaxLine { // more is not needed
+			f.long = append(f.long, data...)
 		}
 	}
-}
-
-func (f *Forward) take(n int) []byte {
-	data := f.buf[:n]
-	f.buf = f.buf[n:]
-	f.off += int64(n)
-	return data
-}
-
-// fill reads one more block behind what is there.
-func (f *Forward) fill() error {
-	have := len(f.buf)
-	need := have + int(min(blockSize, f.end-f.off-int64(have)))
-	if cap(f.mem) < need {
-		f.mem = make([]byte, max(need, 2*cap(f.mem)))
-	}
-	f.mem = f.mem[:cap(f.mem)]
-	copy(f.mem, f.buf)
-	f.buf = f.mem[:have]
-	if err := readFull(f.r, f.mem[have:need], f.off+int64(have)); err != nil {
-		return err
-	}
-	f.buf = f.mem[:need]
-	return nil
-}
-
-// readFull tells a file that became shorter from the end of what is asked for.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
+	f.off += int64(len(data))
+	l.End, l.Torn = f.off, errors.Is(err, io.EOF)
 	switch {
-	case n == len(p):
-		return nil
-	case err == nil || errors.Is(err, io.EOF):
-		return io.ErrUnexpectedEOF
+	case err != nil && !l.Torn:
+		return Line{}, err
+	case l.Torn && f.off < f.end: // the file became shorter
+		return Line{}, io.ErrUnexpectedEOF
+	case l.Off == l.End:
+		return Line{}, io.EOF
 	}
-	return err
+	if len(f.long) > 0 {
+		f.long = append(f.long, data...)
+		data = f.long
+	}
+	if l.Data = bytes.TrimSuffix(data, []byte("\n")); len(l.Data) >= MaxLine {
+		l.Data = nil
+	}
+	return l, nil
 }
 
 // Backward gives the lines of r before end, the last one first, up to the first error. end must be
 // that of a line, after its newline, or of a last line without one.
 func Backward(r io.ReaderAt, end int64) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		var mem, buf []byte // buf is a part of mem, and what is read but not handed out yet
-		off := end          // of buf[0]
-		fill := func() error {
-			more := int(min(blockSize, off))
-			need := more + len(buf)
-			if cap(mem) < need {
-				mem = make([]byte, max(need, 2*cap(mem)))
-			}
-			mem = mem[:cap(mem)]
-			copy(mem[more:], buf)
-			off -= int64(more)
-			buf = mem[:need]
-			return readFull(r, buf[:more], off)
-		}
-		for end > 0 {
-			torn := false
-			for long := false; ; {
-				text := bytes.TrimSuffix(buf, []byte("\n"))
-				if !long && len(buf) > 0 {
-					torn = len(text) == len(buf)
-				}
-				if i := bytes.LastIndexByte(text, '\n'); len(buf) > 0 && (i >= 0 || off == 0) {
-					start := off + int64(i) + 1
-					if !yield(newLine(start, end, text[i+1:], torn, long), nil) {
-						return
-					}
-					buf, end = buf[:i+1], start
-					break
-				}
-				if len(buf) > MaxLine { // its end is not needed; a byte that is no newline stands for it
-					buf, long = append(buf[:0], ' '), true
-				}
-				if err := fill(); err != nil {
+		for size := int64(blockSize); end > 0; size *= 2 { // until there is a whole line
+			from := max(0, end-size)
+			var lines []Line
+			for l, err := range Lines(r, from, end) {
+				if err != nil {
 					yield(Line{}, err)
 					return
 				}
+				if l.Off > from || from == 0 { // else its beginning may be missing
+					l.Data = slices.Clone(l.Data)
+					lines = append(lines, l)
+				}
+			}
+			for _, l := range slices.Backward(lines) {
+				if !yield(l, nil) {
+					return
+				}
+				end, size = l.Off, blockSize/2
 			}
 		}
 	}

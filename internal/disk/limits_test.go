@@ -1,4 +1,4 @@
-package atomicfile
+package disk
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 func TestTooLargeIsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	s := Store{Limit: 10}
-	if _, err := s.Replace(File{Path: path}, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
+	if _, err := s.Replace(Content{Path: path}, []byte("12345678901")); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a new file: %v", err)
 	}
 	if err := s.Write(path, []byte("1234567890")); err != nil {
@@ -40,7 +40,7 @@ func TestTooLargeIsNotWritten(t *testing.T) {
 
 // What somebody put in the place of a file of ours is refused, at once and in words,
 // and nothing is made where it points to.
-func TestOpenOwn(t *testing.T) {
+func TestOpenRefusesWhatIsNotOurs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		put   func(path, target string) error
 		words string
@@ -61,8 +61,13 @@ func TestOpenOwn(t *testing.T) {
 			if err := tt.put(path, target); err != nil {
 				t.Fatal(err)
 			}
-			for _, flags := range []int{os.O_RDWR | os.O_CREATE | os.O_APPEND, os.O_WRONLY | os.O_APPEND} {
-				f, err := OpenOwn(path, flags)
+			in, err := OpenExisting(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			for _, create := range []bool{true, false} {
+				f, err := in.Open("f", create)
 				if err == nil {
 					f.Close()
 					t.Fatal("it is opened")
@@ -76,13 +81,7 @@ func TestOpenOwn(t *testing.T) {
 			}
 		})
 	}
-	path := filepath.Join(t.TempDir(), "f")
-	f, err := OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	if unlock, err := (Store{}).Lock(filepath.Dir(path)); err == nil {
+	if unlock, err := (Store{}).Lock(t.TempDir()); err == nil {
 		unlock()
 		t.Error("a folder is no lock")
 	}

@@ -1,4 +1,4 @@
-package atomicfile
+package disk
 
 import (
 	"sync"
@@ -21,6 +21,10 @@ const (
 // changes: the reason may be no part of the file.
 const RetryTime = time.Second
 
+// sameTick is how long after a change another one may have the same time, which is up to 10 ms on the systems that
+// we know, and the time from looking at the file until it was read.
+const sameTick = 50 * time.Millisecond
+
 // Watched tells when a file that people edit is to be read again. It costs a stat where
 // the file has not changed. Its methods may be called concurrently; Path and Now are set
 // before the first call.
@@ -29,28 +33,23 @@ type Watched struct {
 	Now  func() time.Time
 
 	mu          sync.Mutex
-	last        State  // as the file was when it was last read, or could not be
+	last        Stat   // as the file was when it was last read, or could not be
 	existed     bool   // when it was last read
-	failure     string // why it could not be; empty if it was read
+	unsure      bool   // it was changed just before, and a change just after may look the same
+	failure     string // why it could not be read; empty if it was
 	failedAt    time.Time
-	fresh       State // a change that has not settled
+	fresh       Stat // a change that has not settled
 	freshSince  time.Time
 	unreadSince time.Time // when a change was first seen that has not been read; zero is none
 }
 
-// State is how a file looks without being read.
-type State struct {
-	stamp Stamp
-	err   string
-}
-
 // Look gives the file's state now.
-func (w *Watched) Look() State {
-	stamp, err := Stat(w.Path)
+func (w *Watched) Look() Stat {
+	st, err := StatOf(w.Path)
 	if err != nil {
-		return State{err: err.Error()}
+		return Stat{Size: -1} // like no file, and not like none
 	}
-	return State{stamp: stamp}
+	return st
 }
 
 // Due reports whether the file has changed since it was last read, and settled.
@@ -72,11 +71,11 @@ func (w *Watched) check() (changed, settled bool) {
 	s, now := w.Look(), w.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s == w.last && (w.failure == "" || now.Sub(w.failedAt) < RetryTime) {
-		return false, true
+	if s == w.last {
+		return w.unsure || w.failure != "" && now.Sub(w.failedAt) >= RetryTime, true
 	}
-	age := now.Sub(time.Unix(0, s.stamp.mtime))
-	if !s.stamp.Exists() || age >= SettleTime {
+	age := now.Sub(time.Unix(0, s.Modified))
+	if !s.Exists() || age >= SettleTime {
 		return true, true
 	}
 	if w.unreadSince.IsZero() {
@@ -92,20 +91,21 @@ func (w *Watched) check() (changed, settled bool) {
 	return true, max(now.Sub(w.freshSince), age) >= quiet
 }
 
-// Read notes what was read.
-func (w *Watched) Read(stamp Stamp) {
+// Read notes the state of what was read.
+func (w *Watched) Read(s Stat) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last, w.existed, w.failure, w.unreadSince = State{stamp: stamp}, stamp.Exists(), "", time.Time{}
+	w.last, w.existed, w.failure, w.unreadSince = s, s.Exists(), "", time.Time{}
+	w.unsure = time.Since(time.Unix(0, s.Modified)) < sameTick // Now may be a test's
 }
 
 // Failed notes that a state could not be read, and reports whether it is the same failure
 // as before.
-func (w *Watched) Failed(s State, why error) (again bool) {
+func (w *Watched) Failed(s Stat, why error) (again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	again = w.last == s && w.failure == why.Error()
-	w.last, w.failure, w.failedAt, w.unreadSince = s, why.Error(), w.Now(), time.Time{}
+	w.last, w.unsure, w.failure, w.failedAt, w.unreadSince = s, false, why.Error(), w.Now(), time.Time{}
 	return again
 }
 

@@ -3,6 +3,7 @@
 package disktest
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -23,27 +24,9 @@ type FS struct {
 	worst      int   // how many were at once
 	dead       bool  // nothing has any effect any more
 	replaced   error // what Replaced says
-	locked     map[string]bool
+	locks      map[string]bool
 
-	// before, if set, is called before some operations, without mu; it may wait.
-	before func(op, name string)
-}
-
-// coming tells of an operation before it is done.
-func (m *FS) coming(op, name string) {
-	m.mu.Lock()
-	before := m.before
-	m.mu.Unlock()
-	if before != nil {
-		before(op, name)
-	}
-}
-
-// Watch has before be told from now on.
-func (m *FS) Watch(before func(op, name string)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.before = before
+	before func(op, name string) // see Watch
 }
 
 // Fault is what goes wrong with an operation; without Err, nothing.
@@ -92,49 +75,74 @@ func (m *FS) newNode(dir bool) *node {
 	return n
 }
 
-// step is called with mu held at the start of every operation that can fail.
-func (m *FS) step(op string) Fault {
+// begin starts an operation, and holds mu: what goes wrong with it?
+func (m *FS) begin(op, name string) (f Fault) {
+	m.mu.Lock()
+	if before := m.before; before != nil {
+		m.mu.Unlock()
+		before(op, name)
+		m.mu.Lock()
+	}
 	if m.dead {
 		return Fault{Err: ErrDead}
 	}
 	m.steps++
-	var f Fault
 	if m.fault != nil {
 		f = m.fault(m.steps, op)
 	}
 	if f.Dead {
-		m.dead = true
-		f.Err = ErrDead
+		m.dead, f.Err = true, ErrDead
+	}
+	if f.Err == nil && op == "write" && m.unwritable != nil {
+		f.Err = m.unwritable(name)
 	}
 	return f
 }
 
-// Fail makes operations fail from now on as f says; nil ends that.
-func (m *FS) Fail(f func(step int, op string) Fault) {
+// do is an operation, which has its effect unless something goes wrong.
+func (m *FS) do(op, name string, effect func() error) error {
+	f := m.begin(op, name)
+	defer m.mu.Unlock()
+	if f.Err != nil && (!f.Takes || op == "lock") {
+		return f.Err
+	}
+	return cmp.Or(f.Err, effect())
+}
+
+func (m *FS) locked(do func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault = f
+	do()
 }
+
+// Watch has before called before each operation from now on; it may wait. nil ends that.
+func (m *FS) Watch(before func(op, name string)) { m.locked(func() { m.before = before }) }
+
+// Fail makes operations fail from now on as f says; nil ends that.
+func (m *FS) Fail(f func(step int, op string) Fault) { m.locked(func() { m.fault = f }) }
 
 // FailWrites makes writes to files with these names fail from now on as f says; nil ends that.
-func (m *FS) FailWrites(f func(name string) error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.unwritable = f
-}
+func (m *FS) FailWrites(f func(name string) error) { m.locked(func() { m.unwritable = f }) }
+
+// Replace makes Replaced of the topmost folder say err.
+func (m *FS) Replace(err error) { m.locked(func() { m.replaced = err }) }
 
 // Steps is how many operations there were.
-func (m *FS) Steps() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.steps
+func (m *FS) Steps() (n int) {
+	m.locked(func() { n = m.steps })
+	return n
 }
 
 // Open is how many files are open, and how many were at once.
 func (m *FS) Open() (now, worst int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.opened, m.worst
+	m.locked(func() { now, worst = m.opened, m.worst })
+	return now, worst
+}
+
+// IsDead reports whether a Fault has ended the process.
+func (m *FS) IsDead() (dead bool) {
+	m.locked(func() { dead = m.dead })
+	return dead
 }
 
 // Crash is what a power cut leaves: all that was synced, and of the rest
@@ -231,18 +239,4 @@ func resize(b []byte, size int64) []byte {
 		return b[:size]
 	}
 	return append(b, make([]byte, size-int64(len(b)))...)
-}
-
-// IsDead reports whether a Fault has ended the process.
-func (m *FS) IsDead() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dead
-}
-
-// Replace makes Replaced of the topmost folder say err.
-func (m *FS) Replace(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.replaced = err
 }

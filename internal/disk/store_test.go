@@ -1,4 +1,4 @@
-package atomicfile
+package disk
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func wantText(t *testing.T, path, want string) {
 
 func TestReadGivesOneMoment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if f, err := (Store{}).Read(path); err != nil || f.Stamp.Exists() || len(f.Data) != 0 || f.Path != path {
+	if f, err := (Store{}).Read(path); err != nil || f.Stat.Exists() || len(f.Data) != 0 || f.Path != path {
 		t.Errorf("%+v, %v", f, err)
 	}
 	// Somebody writes the file while it is read, by turns two versions of one length.
@@ -69,7 +69,7 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, pipe, link, filepath.Join(link, "x"), "/dev/zero"} {
-		if f, err := (Store{}).Read(path); err == nil && f.Stamp.Exists() {
+		if f, err := (Store{}).Read(path); err == nil && f.Stat.Exists() {
 			t.Errorf("%s: %d bytes", path, len(f.Data))
 		}
 	}
@@ -77,10 +77,10 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	if _, err := (Store{}).Replace(File{Path: path}, []byte("a")); err != nil {
+	if _, err := (Store{}).Replace(Content{Path: path}, []byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (Store{}).Replace(File{Path: path}, []byte("b")); !errors.Is(err, ErrChanged) {
+	if _, err := (Store{}).Replace(Content{Path: path}, []byte("b")); !errors.Is(err, ErrChanged) {
 		t.Errorf("%v", err)
 	}
 	wantText(t, path, "a")
@@ -116,8 +116,8 @@ func TestReplaceKeepsOwnerAndMode(t *testing.T) {
 		if err == nil {
 			_, err = (Store{}).Replace(f, []byte("new"))
 		}
-		now, statErr := Stat(path)
-		if err != nil || statErr != nil || now.uid != uint32(uid) || now.gid != uint32(gid) || now.Perm() != 0o664 {
+		now, statErr := StatOf(path)
+		if err != nil || statErr != nil || now.UID != uint32(uid) || now.GID != uint32(gid) || now.Mode.Perm() != 0o664 {
 			t.Errorf("of %d:%d with 0664 became %+v, %v, %v", uid, gid, now, err, statErr)
 		}
 		wantText(t, path, "new")
@@ -136,13 +136,13 @@ func TestReplaceSeesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, path, "new")
-	if now, err := Stat(path); err != nil || now != stamp {
+	if now, err := StatOf(path); err != nil || now != stamp {
 		t.Errorf("%+v, %+v, %v", now, stamp, err)
 	}
 	if _, err := (Store{}).Replace(f, []byte("newer")); !errors.Is(err, ErrChanged) {
 		t.Errorf("on top of what was not read: %v", err)
 	}
-	if _, err := (Store{}).Replace(File{Path: path}, []byte("newer")); !errors.Is(err, ErrChanged) {
+	if _, err := (Store{}).Replace(Content{Path: path}, []byte("newer")); !errors.Is(err, ErrChanged) {
 		t.Errorf("where there was none: %v", err)
 	}
 	wantText(t, path, "new")

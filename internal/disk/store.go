@@ -1,0 +1,285 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxSize bounds what Read takes into memory, and what is written, so that all that was
+// written can be read again.
+const MaxSize = 64 << 20
+
+var (
+	// ErrChanged says that another program changed the file since it was read. Its version
+	// is in place and untouched.
+	ErrChanged = errors.New("the file was changed by another program")
+	// ErrUnsynced says that the new content is in place, but may not outlast a power cut.
+	ErrUnsynced = errors.New("the folder could not be synced")
+	// ErrTooLarge says that nothing was written, since Read would refuse the result.
+	ErrTooLarge = errors.New("the file would become too large")
+)
+
+// Store is the way to files by their paths. Its zero value is the real one. It has no state; its methods
+// may be called concurrently. Callers that replace the same file hold its lock.
+type Store struct {
+	// Fault, where a test sets it, is asked before each step on the disk and makes
+	// that step fail with its error.
+	Fault func(op, path string) error
+	// Limit is how large a file may become, MaxSize if 0.
+	Limit int64
+}
+
+// Max is Limit, or MaxSize.
+func (s Store) Max() int64 {
+	if s.Limit > 0 {
+		return s.Limit
+	}
+	return MaxSize
+}
+
+// step runs one operation on the disk, unless Fault makes it fail.
+func (s Store) step(op, path string, do func() error) error {
+	if s.Fault != nil {
+		if err := s.Fault(op, path); err != nil {
+			return err
+		}
+	}
+	return do()
+}
+
+// in calls do with the folder of a path, and the name there.
+func (s Store) in(path string, do func(in dir, name string) error) error {
+	in, err := s.open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return do(in, filepath.Base(path))
+}
+
+// SyncDir makes names created, removed or replaced in a folder durable. An error wraps [ErrUnsynced].
+func (s Store) SyncDir(path string) error {
+	in, err := s.open(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsynced, err)
+	}
+	return errors.Join(in.Sync(), in.Close())
+}
+
+// Move renames a file durably, to a folder that is made if need be. If it is missing, it may have been moved by a
+// call that was interrupted: then only that is made durable.
+func (s Store) Move(from, to string) error {
+	_, err := os.Lstat(from)
+	if err == nil {
+		err = s.MakeDir(filepath.Dir(to))
+	}
+	if err == nil {
+		err = s.step("rename", to, func() error { return os.Rename(from, to) })
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, folder := range []string{filepath.Dir(to), filepath.Dir(from)} {
+		if err := s.SyncDir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write replaces path by data whatever was there, atomically and durably, with mode 0600.
+// It is for files that nobody edits by hand.
+func (s Store) Write(path string, data []byte) error {
+	return s.install(path, data, nil, func(in dir, tmp, name string) error { return in.Rename(tmp, name) })
+}
+
+// Replace replaces the file that Read gave with data, and returns the new file's state. It keeps the mode (0600
+// for a new file) and, as far as the system permits, the owner and group. ErrChanged means that the
+// file has changed since Read, or exists now, and that nothing was done: read it and decide again.
+//
+// Editors do not know our lock. So the new file is exchanged with the old one, where the
+// system can, and what came out is compared with what was read: a save in between is put
+// back. There remain a few microseconds in which an editor that had already opened the
+// old file can write into it after the comparison.
+func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
+	var prepare func(File) error
+	if old.Stat.Exists() {
+		prepare = func(f File) error { return f.(file).give(old.Stat) }
+	}
+	err = s.install(old.Path, data, prepare, func(in dir, tmp, name string) (err error) {
+		defer in.Remove(tmp)
+		if fresh, err = in.Lstat(tmp); err != nil {
+			return err
+		}
+		return in.swap(tmp, name, old.Stat, fresh)
+	})
+	return fresh, err
+}
+
+// install writes data to a new file beside path, durably. Then put gives it its name. A killed process can leave
+// the new file behind, as .NAME and a number; nothing reads it.
+func (s Store) install(path string, data []byte, prepare func(File) error, put func(in dir, tmp, name string) error) error {
+	if size := int64(len(data)); size > s.Max() {
+		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
+	}
+	return s.in(path, func(in dir, name string) error {
+		tmp := fmt.Sprintf(".%s%d", name, rand.Uint64()) // others may write the same file
+		return install(in, tmp, data, prepare, func() error { return put(in, tmp, name) })
+	})
+}
+
+// swap gives the file tmp the name of the file old, unless that has changed.
+func (d dir) swap(tmp, name string, old, fresh Stat) error {
+	if now, err := d.stat(name); err != nil || now != old {
+		return errors.Join(err, ErrChanged)
+	}
+	put := d.exchange
+	if !old.Exists() {
+		put = d.link // which fails where there is a file
+	}
+	err := put(tmp, name)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return d.Rename(tmp, name)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return ErrChanged
+	case err != nil:
+		return fmt.Errorf("replacing %s: %w", d.at(name), err)
+	case !old.Exists():
+		return nil
+	}
+	if out, err := d.Lstat(tmp); err == nil && out == old {
+		return nil
+	}
+	// A save in between came out, and is put back. If what comes out then is not ours
+	// either, it is a still newer save, and takes the place for good.
+	if err := d.exchange(tmp, name); err == nil {
+		if out, err := d.Lstat(tmp); err == nil && out == fresh {
+			return ErrChanged
+		}
+	}
+	return errors.Join(ErrChanged, d.Rename(tmp, name))
+}
+
+// stat is Lstat, but a missing file is no error.
+func (d dir) stat(name string) (Stat, error) {
+	st, err := d.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return st, err
+}
+
+// How long Lock waits for another process, which writes one small file under the lock.
+const (
+	lockPatience = 10 * time.Second
+	lockPause    = 5 * time.Millisecond
+)
+
+// Lock takes the lock file at path, which is made if need be and stays: removing it
+// would let two hold it. The lock dies with its process. unlock is called once.
+func (s Store) Lock(path string) (unlock func(), err error) {
+	var held io.Closer
+	err = s.in(path, func(in dir, name string) (err error) {
+		for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // to wait in flock could not be given up
+			if held, err = in.Lock(name); !errors.Is(err, ErrInUse) && !errors.Is(err, unix.EINTR) {
+				return err
+			}
+			if time.Now().After(until) {
+				return fmt.Errorf("%s: another process has held it for %v", path, lockPatience)
+			}
+		}
+	})
+	return func() { held.Close() }, err
+}
+
+// Content is what Read found.
+type Content struct {
+	// Path is the file itself, after following links.
+	Path string
+	Data []byte
+	Stat Stat
+}
+
+// readAttempts is how often a file that is being changed is read.
+const readAttempts = 10
+
+// Read gives the whole file at path, following links; a missing file is an empty one that does not exist by
+// its Stat. The result was the file's content at one moment: it is read again
+// if it changed meanwhile. Read never waits for a pipe, and refuses what is not a regular
+// file, and what is longer than Max.
+func (s Store) Read(path string) (c Content, err error) {
+	err = s.step("read", path, func() error {
+		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced
+		if errors.Is(err, fs.ErrNotExist) {
+			real, err = path, nil
+			if st, lerr := os.Lstat(path); lerr == nil && st.Mode().Type() == fs.ModeSymlink { // else it was just made
+				err = fmt.Errorf("%s is a link to a file that does not exist", path)
+			}
+		}
+		steady := false
+		for i := 0; i < readAttempts && err == nil && !steady; i++ {
+			c, steady, err = readOnce(real, s.Max())
+		}
+		if err == nil && !steady {
+			err = fmt.Errorf("%s: %w each time it was read", path, ErrChanged)
+		}
+		return err
+	})
+	return c, err
+}
+
+// readOnce also reports whether the file stayed as it was meanwhile.
+func readOnce(path string, most int64) (c Content, steady bool, err error) {
+	f, before, err := openRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Content{Path: path}, true, nil
+	}
+	if err != nil {
+		return Content{}, false, err
+	}
+	defer f.Close()
+	if before.Size > most {
+		err := fmt.Errorf("%s is %d bytes long, and at most %d are read; shorten it", path, before.Size, most)
+		return Content{}, false, err
+	}
+	data := make([]byte, before.Size+1) // one more, to see that it has grown
+	n, err := f.ReadAt(data, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Content{}, false, err
+	}
+	after, err := StatOf(path)
+	return Content{path, data[:n], before}, after == before && int64(n) == before.Size, err
+}
+
+// OpenRegular opens a file for reading, following links. It never waits.
+func OpenRegular(path string) (*os.File, error) {
+	f, _, err := openRegular(path)
+	return f, err
+}
+
+func openRegular(path string) (*os.File, Stat, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, Stat{}, err
+	}
+	info, err := f.Stat()
+	var st Stat
+	if err == nil {
+		st = statOf(info)
+		err = check(path, st, false)
+	}
+	if err != nil {
+		f.Close()
+		return nil, st, err
+	}
+	return f, st, nil
+}

@@ -1,0 +1,215 @@
+package settings
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"whoelse/internal/disk"
+	"whoelse/internal/jsonfile"
+	"whoelse/room"
+)
+
+// folder is a folder of values, each in a file NAME.json, which the servers of a cluster can share. A proposal is a
+// whole file, or empty to set it aside.
+type folder struct {
+	dir    string
+	prefix string // of the documents' names
+	what   string // a name is
+	aside  string // the folder below, with what was set aside as NAME-TIME.json
+	indent string
+	disk   disk.Store
+	share  func(doc string, change func() (data []byte, err error)) error // nil on a single server
+}
+
+// maxFile bounds a file: a list of the most nicks there may be is far below it.
+const maxFile = 1 << 20
+
+// valid allows what is a nick, and so no path.
+var valid = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// open makes the folder, durably.
+func (f *folder) open() error {
+	f.disk.Limit = maxFile
+	err := f.disk.MakeDir(f.dir)
+	if err == nil {
+		err = f.disk.SyncDir(filepath.Dir(f.dir)) // a start that was killed may have made it
+	}
+	return err
+}
+
+func (f *folder) path(name string) (string, error) {
+	if !valid.MatchString(name) {
+		return "", fmt.Errorf("%q is not %s", name, f.what)
+	}
+	return filepath.Join(f.dir, name+".json"), nil
+}
+
+func (f *folder) names() (names []string, err error) {
+	files, err := os.ReadDir(f.dir)
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".json"); ok && valid.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// load gives the version of what it loads: "" for none, and on a single server.
+func (f *folder) load(name string, v any) (version string, err error) {
+	path, err := f.path(name)
+	if err != nil {
+		return "", err
+	}
+	now, err := f.disk.Read(path)
+	if err == nil {
+		err = jsonfile.Decode(now, v)
+	}
+	if f.share == nil {
+		return "", err
+	}
+	return versionOf(now.Data), err
+}
+
+// save saves what was loaded in this version.
+func (f *folder) save(name, version string, v any) error {
+	path, err := f.path(name)
+	switch {
+	case err != nil:
+	case f.share != nil:
+		err = f.share(f.prefix+name, func() ([]byte, error) { return f.proposal(path, version, v) })
+	default:
+		err = jsonfile.Save(f.disk, path, v, f.indent)
+	}
+	return storageError(err)
+}
+
+// proposal is what v makes of the file, nil for no change.
+func (f *folder) proposal(path, version string, v any) ([]byte, error) {
+	now, err := f.disk.Read(path)
+	if err == nil && versionOf(now.Data) != version {
+		err = room.ErrConflict
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := withUnknown(now.Data, v, f.indent)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > disk.MaxProposal:
+		return nil, fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
+	case bytes.Equal(text, now.Data):
+		return nil, nil
+	}
+	return text, nil
+}
+
+// retire sets a value aside, durably.
+func (f *folder) retire(name string, at time.Time) error {
+	path, err := f.path(name)
+	switch {
+	case err != nil:
+	case f.share != nil:
+		err = f.share(f.prefix+name, func() ([]byte, error) {
+			now, err := f.disk.Read(path)
+			if err != nil || !now.Stat.Exists() {
+				return nil, err
+			}
+			return []byte{}, nil
+		})
+	default:
+		err = f.setAside(name, at)
+	}
+	return storageError(err)
+}
+
+func (f *folder) setAside(name string, at time.Time) error {
+	aside := name + "-" + at.UTC().Format("20060102T150405Z") + ".json"
+	return f.disk.Move(filepath.Join(f.dir, name+".json"), filepath.Join(f.dir, f.aside, aside))
+}
+
+// Share sends saved files through a log that all servers of a cluster follow: files are not written, but
+// proposed to share under the documents' names, and Receive writes them. See disk.Share for
+// what share has to do. Share is called before all else.
+//
+// With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
+// [room.ErrConflict]. JSON members that only newer programs know stay in the file.
+func (f *folder) Share(share func(doc string, change func() (data []byte, err error)) error) {
+	f.share = share
+}
+
+// Receive writes a file as a server proposed it, this or another one, durably. It may be called again for the
+// last ones. An error is the disk's, and worth another try. A change that is not understood is logged and skipped.
+func (f *folder) Receive(doc string, data []byte) error {
+	name, ours := strings.CutPrefix(doc, f.prefix)
+	path, err := f.path(name)
+	var object map[string]json.RawMessage
+	if err == nil && len(data) > 0 {
+		err = json.Unmarshal(data, &object)
+	}
+	if err != nil || !ours || len(data) > maxFile {
+		slog.Error("a change by another server can't be understood, and is passed over", "of", doc, "bytes", len(data), "err", err)
+		return nil
+	}
+	if len(data) == 0 {
+		return storageError(f.setAside(name, time.Now()))
+	}
+	return storageError(f.disk.Write(path, data))
+}
+
+func versionOf(data []byte) string {
+	if len(data) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// withUnknown is v as JSON, with those members of the object before that v's type does not know.
+func withUnknown(before []byte, v any, indent string) ([]byte, error) {
+	var unknown map[string]json.RawMessage
+	if len(before) > 0 {
+		if err := json.Unmarshal(before, &unknown); err != nil {
+			return nil, err
+		}
+	}
+	for field := range reflect.TypeOf(v).Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		delete(unknown, name)
+	}
+	if len(unknown) == 0 {
+		return jsonfile.Encode(v, indent)
+	}
+	known, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	others, err := json.Marshal(unknown)
+	if err != nil {
+		return nil, err
+	}
+	known = bytes.TrimSuffix(known, []byte("}"))
+	if len(known) > 1 {
+		known = append(known, ',')
+	}
+	return jsonfile.Encode(json.RawMessage(append(known, others[1:]...)), indent)
+}
+
+// storageError has err wrap [room.ErrStorage], unless it does.
+func storageError(err error) error {
+	if err == nil || errors.Is(err, room.ErrStorage) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", room.ErrStorage, err)
+}
