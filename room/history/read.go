@@ -118,6 +118,7 @@ func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (
 			break
 		}
 	}
+	s.searched.Add(uint64(looked))
 	slices.Reverse(offs)
 	return offs, end, nil
 }

@@ -61,7 +61,7 @@ func TestStats(t *testing.T) {
 		_ = tail(t, s, "bob", 10)
 		synctest.Wait()
 		st = s.Stats()
-		if st.Log.Syncs != 51 || st.Log.Refused != 1 || st.Synced < 2 || st.Log.Segments != 1 || st.Log.Bytes > 5000 || st.Late != 0 || st.Damaged != 0 {
+		if st.Log.Syncs != 51 || st.Log.Refused != 1 || st.Synced < 2 || st.Log.Segments != 1 || st.Log.Bytes > 5000 || st.Searched != 10 || st.Late != 0 || st.Damaged != 0 {
 			t.Errorf("in the end %+v", st)
 		}
 	})

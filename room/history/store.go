@@ -49,6 +49,7 @@ type Store struct {
 	dirs dirs
 
 	searching sync.Mutex // held while a history is searched from its end
+	searched  atomic.Uint64
 	damaged   atomic.Int64
 	held      atomic.Int64 // how many segments there were when a backup kept them, 0: none did
 	syncs     atomic.Uint64
@@ -202,15 +203,16 @@ func (s *Store) LastID() string {
 
 // Stats is what a [Store] has done since it was opened, and how it is.
 type Stats struct {
-	Log     log.Stats
-	Damaged uint64 // damaged lines and ends of files that were found, of the log too
-	Synced  uint64 // files of histories that were fsynced
-	Late    int    // histories that lack lines which only the log has
+	Log      log.Stats
+	Damaged  uint64 // damaged lines and ends of files that were found, of the log too
+	Synced   uint64 // files of histories that were fsynced
+	Searched uint64 // messages that Tail looked at to find those asked for
+	Late     int    // histories that lack lines which only the log has
 }
 
 // Stats returns the store's statistics. It does not wait for the disk.
 func (s *Store) Stats() Stats {
-	st := Stats{Log: s.Log.Stats(), Synced: s.syncs.Load()}
+	st := Stats{Log: s.Log.Stats(), Synced: s.syncs.Load(), Searched: s.searched.Load()}
 	st.Damaged = uint64(s.damaged.Load()) + st.Log.Damaged
 	s.mu.Lock()
 	defer s.mu.Unlock()
