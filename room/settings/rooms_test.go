@@ -102,6 +102,7 @@ func start(t *testing.T, data string) server {
 	}
 	r, err := room.New(store, store, anybody{}, set, room.Options{Rooms: room.RoomOptions{
 		Store: openRooms(t, filepath.Join(data, "rooms"), slog.Default()), Retiring: store.WithoutBackup,
+		Skeleton: func(name string) string { return name },
 	}})
 	if err != nil {
 		t.Fatal(err)
