@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"whoelse/room/cluster/natstest"
 	"whoelse/sessions"
@@ -25,6 +28,16 @@ type node struct {
 // inCluster are the flags of a server of a cluster called name.
 func inCluster(engine *natstest.Engine, name string) []string {
 	return []string{"--cluster", strings.Join(engine.URLs(), ","), "--cluster-replicas", "1", "--node", name}
+}
+
+// newEngine starts an engine on a port that the kernel gives to nobody else before the engine listens there.
+func newEngine(t testing.TB) *natstest.Engine {
+	t.Helper()
+	port, err := strconv.Atoi(port(t, freeAddress(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return natstest.NewServer(t, func(o *natsserver.Options) { o.Port = port })
 }
 
 func startNode(t testing.TB, engine *natstest.Engine, name, data string, args ...string) node {
@@ -85,7 +98,7 @@ func newKeys(t testing.TB, nicks ...string) map[string]string {
 // their nicks.
 func startPair(t testing.TB, keys map[string]string, args ...string) (engine *natstest.Engine, nodes []node) {
 	t.Helper()
-	engine = natstest.NewServer(t, nil)
+	engine = newEngine(t)
 	dataA, dataB := registered(t, keys), filepath.Join(t.TempDir(), "data")
 	a := startNode(t, engine, "a", dataA, args...)
 	whoelse(t, whoelse(t, "", "hostkey", "export", "--data", dataA), "hostkey", "import", "--data", dataB)
@@ -467,7 +480,7 @@ func TestClusterImport(t *testing.T) {
 	ask(s, "bob", "send olivia unread", "")
 	ask(s, "bob", "paste olivia --name a.txt", "content")
 	s.signal(syscall.SIGINT, patience)
-	engine := natstest.NewServer(t, nil)
+	engine := newEngine(t)
 	args := append(inCluster(engine, "a"), "--data", data)
 	whoelse(t, "", append([]string{"cluster", "import"}, args...)...)
 	whoelse(t, "", append([]string{"cluster", "import"}, args...)...) // once more does no harm

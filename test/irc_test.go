@@ -63,7 +63,7 @@ Ports = %[2]s
 	}
 }
 
-func port(t *testing.T, address string) string {
+func port(t testing.TB, address string) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
