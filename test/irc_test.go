@@ -33,6 +33,7 @@ Listen = 127.0.0.1
 Ports = %[1]s
 [Limits]
 MaxConnectionsIP = 0
+MaxPenaltyTime = 0
 [Options]
 DNS = no
 Ident = no
