@@ -96,7 +96,7 @@ func publicKey(t *testing.T) string {
 	return words[0] + " " + words[1]
 }
 
-func readFile(t *testing.T, path string) string {
+func readFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
