@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"whoelse/bench/load"
 )
@@ -86,7 +87,8 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 // talkAs is a talk of the crowd, in so many rooms, and its row in the report. The beginning is not measured.
 func (b *bench) talkAs(ctx context.Context, r *room, name string, rooms, first int, rate float64) error {
 	fmt.Fprintln(b.log, name)
-	talk := load.Talk{First: first, Messages: int(rate), Rate: rate, Size: messageSize, Rooms: rooms}
+	warm := min(b.duration, time.Second)
+	talk := load.Talk{First: first, Messages: int(rate * warm.Seconds()), Rate: rate, Size: messageSize, Rooms: rooms}
 	if _, err := r.crowd.Run(ctx, talk); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ const module = "whoelse"
 // TestArchitecturePackages: the first table of docs/architecture.md has one row for each
 // package, and none for what is gone.
 func TestArchitecturePackages(t *testing.T) {
+	t.Parallel()
 	table, _, _ := strings.Cut(after(t, architecture(t), "\n## Packages\n"), "\n## ")
 	var rows []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
@@ -37,6 +38,7 @@ func TestArchitecturePackages(t *testing.T) {
 // TestArchitecturePicture: the picture has every import between the packages of the
 // program, as its legend says, and nothing else.
 func TestArchitecturePicture(t *testing.T) {
+	t.Parallel()
 	p := readPicture(t)
 	real := map[[2]string]bool{}
 	for pkg, imports := range productImports(t) {

@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"whoelse/room/cluster/natstest"
 	"whoelse/sessions"
@@ -25,6 +28,16 @@ type node struct {
 // inCluster are the flags of a server of a cluster called name.
 func inCluster(engine *natstest.Engine, name string) []string {
 	return []string{"--cluster", strings.Join(engine.URLs(), ","), "--cluster-replicas", "1", "--node", name}
+}
+
+// newEngine starts an engine on a port that the kernel gives to nobody else before the engine listens there.
+func newEngine(t testing.TB) *natstest.Engine {
+	t.Helper()
+	port, err := strconv.Atoi(port(t, freeAddress(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return natstest.NewServer(t, func(o *natsserver.Options) { o.Port = port })
 }
 
 func startNode(t testing.TB, engine *natstest.Engine, name, data string, args ...string) node {
@@ -85,7 +98,7 @@ func newKeys(t testing.TB, nicks ...string) map[string]string {
 // their nicks.
 func startPair(t testing.TB, keys map[string]string, args ...string) (engine *natstest.Engine, nodes []node) {
 	t.Helper()
-	engine = natstest.NewServer(t, nil)
+	engine = newEngine(t)
 	dataA, dataB := registered(t, keys), filepath.Join(t.TempDir(), "data")
 	a := startNode(t, engine, "a", dataA, args...)
 	whoelse(t, whoelse(t, "", "hostkey", "export", "--data", dataA), "hostkey", "import", "--data", dataB)
@@ -203,10 +216,17 @@ var differs = regexp.MustCompile(`,"(ID|AT|SINCE|ACTIVE|LEFT|USED|UNTIL|ADDED)":
 func TestClusterTable(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t, "alice", "bob", "carol", "dora", "olivia")
-	_, nodes := startPair(t, keys)
-	single, monitor := startMonitored(t, registered(t, keys))
-	alone := walkTable(t, keys, node{single, monitor})
-	together := walkTable(t, keys, nodes...)
+	const unlimited = "--message-rate=0" // or most of bob's commands wait
+	_, nodes := startPair(t, keys, unlimited)
+	single, monitor := startMonitored(t, registered(t, keys), unlimited)
+	var alone, together []string
+	t.Run("walks", func(t *testing.T) {
+		t.Run("alone", func(t *testing.T) { t.Parallel(); alone = walkTable(t, keys, node{single, monitor}) })
+		t.Run("together", func(t *testing.T) { t.Parallel(); together = walkTable(t, keys, nodes...) })
+	})
+	if t.Failed() {
+		return
+	}
 	tried := map[string]bool{"tail": true, "watch": true}
 	for i, step := range tableSteps {
 		name, _, _ := strings.Cut(step.command, " ")
@@ -241,7 +261,7 @@ func walkTable(t *testing.T, keys map[string]string, nodes ...node) (answers []s
 	alice.sees("you are alice")
 	for _, n := range nodes {
 		if !inTime(func() bool {
-			out, _ := output(t, n.openSSH("bob", []string{keys["bob"]}, nil, "who"), "")
+			out, _ := n.runs("bob", []string{keys["bob"]}, "", "who")
 			return strings.Contains(out, "alice")
 		}) {
 			t.Fatal("alice is not seen")
@@ -252,7 +272,7 @@ func walkTable(t *testing.T, keys map[string]string, nodes ...node) (answers []s
 		if keys[step.nick] != "" {
 			key = []string{keys[step.nick]}
 		}
-		out, status := output(t, at[step.nick].openSSH(step.nick, key, nil, step.command), step.input)
+		out, status := at[step.nick].runs(step.nick, key, step.input, step.command)
 		if strings.HasPrefix(step.command, "send ") { // receipts come as they come
 			lines := strings.SplitAfter(out, "\n")
 			slices.Sort(lines)
@@ -295,7 +315,7 @@ func TestClusterInvitation(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t, "olivia")
 	_, nodes := startPair(t, keys, "--access", "keys")
-	out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "invite dave"), "")
+	out, status := nodes[0].runs("olivia", []string{keys["olivia"]}, "", "invite dave")
 	fields := strings.Split(out, "\t")
 	if status != 0 || len(fields) != 4 {
 		t.Fatal(out)
@@ -327,7 +347,7 @@ func TestClusterEndsSessions(t *testing.T) {
 		bob := sitDown(t, "bob", b.openSSH("bob", []string{keys["bob"]}, nil))
 		bob.sees("you are bob")
 		if !inTime(func() bool {
-			out, _ := output(t, a.openSSH("olivia", []string{keys["olivia"]}, nil, "who"), "")
+			out, _ := a.runs("olivia", []string{keys["olivia"]}, "", "who")
 			return strings.Contains(out, "bob")
 		}) {
 			t.Fatal("bob is not seen")
@@ -336,7 +356,7 @@ func TestClusterEndsSessions(t *testing.T) {
 	}
 	operates := func(command string) {
 		t.Helper()
-		if out, status := output(t, a.openSSH("olivia", []string{keys["olivia"]}, nil, command), ""); status != 0 {
+		if out, status := a.runs("olivia", []string{keys["olivia"]}, "", command); status != 0 {
 			t.Fatalf("%s: %s", command, out)
 		}
 	}
@@ -363,7 +383,7 @@ func TestClusterEndsSessions(t *testing.T) {
 	bob.sees("olivia unmuted you")
 	operates("ban bob 1h spam")
 	ends(bob, "you are banned ") // by olivia, or until when: the ban may be here before who set it
-	if _, status := output(t, b.openSSH("bob", []string{keys["bob"]}, []string{"-o", "BatchMode=yes"}, "who"), ""); status == 0 {
+	if _, status := b.runs("bob", []string{keys["bob"]}, "", "who"); status == 0 {
 		t.Error("a banned nick gets in on the other server")
 	}
 	list, err := os.ReadFile(filepath.Join(b.data, "bans.json"))
@@ -391,34 +411,45 @@ func TestClusterEndsSessions(t *testing.T) {
 // TestClusterRetires: a nick whose last key was removed on one server becomes free on all, and its history is set
 // aside on all. The next holder finds nothing.
 func TestClusterRetires(t *testing.T) {
+	onlyFull(t) // servers retire nothing before they have run for ten seconds
 	t.Parallel()
-	keys := newKeys(t, "olivia", "bob")
+	keys := newKeys(t, "olivia", "bob", "carol")
 	_, nodes := startPair(t, keys, "--nick-reserve", "0")
-	if out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "send bob a secret"), ""); status != 0 {
-		t.Fatal(out)
-	}
-	if out, status := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "say hello"), ""); status != 0 {
-		t.Fatal(out) // what is said in the lobby stays, and keeps the nick until it is retired
+	gone := []string{"bob", "carol"} // each is removed on one server and claimed on the other
+	for i, nick := range gone {
+		for _, said := range []struct{ nick, command string }{
+			{"olivia", "send " + nick + " a secret"},
+			{nick, "say hello"}, // what is said in the lobby stays, and keeps the nick until it is retired
+		} {
+			if out, status := nodes[i].runs(said.nick, []string{keys[said.nick]}, "", said.command); status != 0 {
+				t.Fatal(out)
+			}
+		}
 	}
 	upToDate(nodes...)
-	whoelse(t, "", "keys", "remove", "bob", "--data", nodes[1].data)
-	for i, n := range nodes { // the last one retires nothing: the first one leads
-		nick, key := "bob", newKey(t)
-		ask := func(command string) (string, int) {
-			return output(t, n.openSSH(nick, []string{key}, []string{"-o", "BatchMode=yes"}, command), "")
+	for i, nick := range gone {
+		whoelse(t, "", "keys", "remove", nick, "--data", nodes[1-i].data)
+	}
+	for i, nick := range gone { // the last server retires nothing: the first one leads
+		for n := range nodes {
+			aside := filepath.Join(nodes[n].data, "history", "users", ".retired", nick+"-*")
+			if !inTime(func() bool { left, err := filepath.Glob(aside); return err == nil && len(left) > 0 }) {
+				t.Fatalf("server %d: nothing of %s is set aside", n, nick)
+			}
 		}
-		if !inTime(func() bool { _, status := ask("who"); return status == 0 }) {
-			out, _ := ask("who")
-			t.Fatalf("server %d keeps the nick: %s", i, out)
+		key := newKey(t)
+		ask := func(command string) (string, int) { return nodes[i].runs(nick, []string{key}, "", command) }
+		if !inTime(func() bool { out, _ := ask("nick"); return strings.Contains(out, "you are "+nick+",") }) {
+			out, _ := ask("nick")
+			t.Fatalf("server %d keeps %s: %s", i, nick, out)
 		}
-		if out, _ := ask("inbox all 10"); strings.Contains(out, "secret") {
-			t.Errorf("server %d: the next holder reads %s", i, out)
+		if out, status := ask("inbox all 10"); status != 0 || strings.Contains(out, "secret") {
+			t.Errorf("server %d: the next %s reads, with exit status %d, %s", i, nick, status, out)
 		}
-		if left, err := filepath.Glob(filepath.Join(n.data, "history", "users", ".retired", "bob-*")); err != nil || len(left) == 0 {
-			t.Errorf("server %d: nothing is set aside", i)
-		}
-		whoelse(t, "", "keys", "remove", "bob", "--data", n.data)
-		if !inTime(func() bool { return !strings.Contains(keysOf(t, nodes[0].data)+keysOf(t, nodes[1].data), " bob\n") }) {
+		whoelse(t, "", "keys", "remove", nick, "--data", nodes[i].data)
+		if !inTime(func() bool {
+			return !strings.Contains(keysOf(t, nodes[0].data)+keysOf(t, nodes[1].data), " "+nick+"\n")
+		}) {
 			t.Fatal("the key stays")
 		}
 	}
@@ -430,18 +461,18 @@ func TestClusterFiles(t *testing.T) {
 	keys := newKeys(t, "olivia", "bob")
 	_, nodes := startPair(t, keys)
 	content := strings.Repeat("a line of the file\n", 30_000)
-	if out, status := output(t, nodes[0].openSSH("olivia", []string{keys["olivia"]}, nil, "paste bob --name a.txt"), content); status != 0 {
+	if out, status := nodes[0].runs("olivia", []string{keys["olivia"]}, content, "paste bob --name a.txt"); status != 0 {
 		t.Fatal(out)
 	}
 	upToDate(nodes...)
-	list, _ := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "inbox --json"), "")
+	list, _ := nodes[1].runs("bob", []string{keys["bob"]}, "", "inbox --json")
 	id := regexp.MustCompile(`"ID":"(\w+)"`).FindStringSubmatch(list)
 	if id == nil {
 		t.Fatalf("no file in the inbox: %s", list)
 	}
 	nodes[1].monitor.tells("whoelse_cluster_connected 1", "whoelse_cluster_trouble 0", "whoelse_cluster_events_behind 0", "whoelse_cluster_servers 2")
 	for range 2 {
-		if got, _ := output(t, nodes[1].openSSH("bob", []string{keys["bob"]}, nil, "fetch", id[1]), ""); got != content {
+		if got, _ := nodes[1].runs("bob", []string{keys["bob"]}, "", "fetch", id[1]); got != content {
 			t.Errorf("fetched %d bytes of %d: %.100s", len(got), len(content), got)
 		}
 	}
@@ -456,7 +487,7 @@ func TestClusterImport(t *testing.T) {
 	s := startServer(t, data)
 	ask := func(s *server, nick, command, input string) string {
 		t.Helper()
-		out, status := output(t, s.openSSH(nick, []string{keys[nick]}, nil, command), input)
+		out, status := s.runs(nick, []string{keys[nick]}, input, command)
 		if status != 0 {
 			t.Fatalf("%s: %s", command, out)
 		}
@@ -467,7 +498,7 @@ func TestClusterImport(t *testing.T) {
 	ask(s, "bob", "send olivia unread", "")
 	ask(s, "bob", "paste olivia --name a.txt", "content")
 	s.signal(syscall.SIGINT, patience)
-	engine := natstest.NewServer(t, nil)
+	engine := newEngine(t)
 	args := append(inCluster(engine, "a"), "--data", data)
 	whoelse(t, "", append([]string{"cluster", "import"}, args...)...)
 	whoelse(t, "", append([]string{"cluster", "import"}, args...)...) // once more does no harm

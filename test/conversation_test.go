@@ -26,6 +26,7 @@ func (s *server) plink(user string) *exec.Cmd {
 // Two people on OpenSSH and one on another client hold a conversation with most
 // commands.
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	needClient(t, "ssh")
 	for name, other := range map[string]func(*server, string) *exec.Cmd{
 		"ssh":      func(s *server, user string) *exec.Cmd { return s.openSSH(user, []string{newKey(t)}, nil) },

@@ -78,7 +78,7 @@ func newCrasher(t *testing.T, data string) *crasher {
 	s := startServer(t, data, keepAll...)
 	for _, nick := range append([]string{"frank"}, append(talkers, absent...)...) {
 		c.keys[nick] = []string{newKey(t)}
-		output(t, s.openSSH(nick, c.keys[nick], nil, "nick"), "") // who is known is written to
+		s.runs(nick, c.keys[nick], "", "nick") // who is known is written to
 	}
 	s.kill()
 	return c
@@ -174,7 +174,7 @@ func (c *crasher) sawInbox(nick, output string) {
 
 func (c *crasher) ask(t testing.TB, s *server, nick string, command ...string) string {
 	t.Helper()
-	out, status := output(t, s.openSSH(nick, c.keys[nick], nil, command...), "")
+	out, status := s.runs(nick, c.keys[nick], "", command...)
 	if status != 0 {
 		t.Fatalf("%s %v: exit status %d: %s\n%s", nick, command, status, out, s.log())
 	}

@@ -11,6 +11,7 @@ import (
 
 // TestDocumentsNameTests: each test that the documents say shows something exists.
 func TestDocumentsNameTests(t *testing.T) {
+	t.Parallel()
 	declared := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 	err := fs.WalkDir(os.DirFS(".."), ".", func(path string, _ fs.DirEntry, err error) error {
@@ -40,6 +41,7 @@ func TestDocumentsNameTests(t *testing.T) {
 
 // TestMetricsAreListed: docs/metrics.md lists the metrics that the program has.
 func TestMetricsAreListed(t *testing.T) {
+	t.Parallel()
 	var want, got []string
 	for _, m := range regexp.MustCompile(`put(?:Each)?\(out, "(\w+)"`).FindAllStringSubmatch(document(t, "internal/metrics/collect.go"), -1) {
 		if name := "whoelse_" + m[1]; !slices.Contains(want, name) { // one for each value of a label
@@ -64,6 +66,7 @@ func TestMetricsAreListed(t *testing.T) {
 
 // TestLogMessagesExist: what docs/metrics.md quotes from the server's log is in the code.
 func TestLogMessagesExist(t *testing.T) {
+	t.Parallel()
 	code := document(t, "room/log/log.go") + document(t, "room/log/writer.go") +
 		document(t, "room/history/apply.go") + document(t, "room/history/checkpoint.go")
 	quotes := regexp.MustCompile("`((?:log|history): [^`]*)`").FindAllStringSubmatch(document(t, "docs/metrics.md"), -1)

@@ -96,7 +96,7 @@ func publicKey(t *testing.T) string {
 	return words[0] + " " + words[1]
 }
 
-func readFile(t *testing.T, path string) string {
+func readFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -105,9 +105,13 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
+// writeFile replaces the file, as editors do, so that nobody reads half of it.
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
 }

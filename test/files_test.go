@@ -38,7 +38,7 @@ func filers(t testing.TB, s *server, nicks ...string) (all []filer) {
 // run runs a command, which has to end with this status and say this.
 func (f filer) run(input string, status int, words string, command ...string) string {
 	f.s.t.Helper()
-	out, got := output(f.s.t, f.s.openSSH(f.nick, f.keys, nil, command...), input)
+	out, got := f.s.runs(f.nick, f.keys, input, command...)
 	if got != status || !strings.Contains(out, words) {
 		f.s.t.Errorf("%s %.60q: exit status %d, want %d; %.300q lacks %q", f.nick, command, got, status, out, words)
 	}
@@ -111,10 +111,10 @@ func TestFiles(t *testing.T) {
 	eve.run("", 1, "no message", "fetch", id[1:])
 	eve.run("", 2, "whoelse: fetch: missing ID", "fetch")
 	dave.run("", 0, "notes.txt (16 bytes)", "inbox", "all", "1")
-	if out, status := output(t, s.openSSH("mallory", nil, nil, "paste", "bob"), "x"); status != 4 || !strings.Contains(out, "guests can't send files") {
+	if out, status := s.runs("mallory", nil, "x", "paste", "bob"); status != 4 || !strings.Contains(out, "guests can't send files") {
 		t.Errorf("a guest: %d, %q", status, out)
 	}
-	if out, status := output(t, s.openSSH("mallory", nil, nil, "fetch", id), ""); status != 4 || !strings.Contains(out, "guests have no files") {
+	if out, status := s.runs("mallory", nil, "", "fetch", id); status != 4 || !strings.Contains(out, "guests have no files") {
 		t.Errorf("a guest: %d, %q", status, out)
 	}
 	bob.run("x", 67, "nobody is called nosuch", "paste", "nosuch")
@@ -270,8 +270,7 @@ func TestFilesSurviveKills(t *testing.T) {
 					number++
 					content := fmt.Sprint("content ", number)
 					mu.Unlock()
-					cmd := clientCommand(t, "ssh", f.s.openSSH(f.nick, f.keys, nil, "paste", "carol").Args[1:]...)
-					if _, status = output(t, cmd, content); status == 0 {
+					if _, status = f.s.runs(f.nick, f.keys, content, "paste", "carol"); status == 0 {
 						mu.Lock()
 						acked[content] = true
 						mu.Unlock()
@@ -469,7 +468,7 @@ func TestFilesOfARetiredNick(t *testing.T) {
 	bob.run("hello", 0, "", "paste", "carol")
 	id := carol.offered()[0]
 	carol.run("", 0, "", "key", "leave", "carol")
-	s.logs(1, "set aside, its nick or room has no holder any more")
+	s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
 	next := filers(t, s, "carol")[0]
 	next.run("", 1, "no message to or from you", "fetch", id)
 	if got := bob.run("", 0, "", "fetch", id); got != "hello" {

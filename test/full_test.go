@@ -11,8 +11,8 @@ func TestFullInbox(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), "--inbox-max", "2")
 	bobKey, carolKey, daveKey := []string{newKey(t)}, []string{newKey(t)}, []string{newKey(t)}
-	output(t, s.openSSH("bob", bobKey, nil, "nick"), "")
-	output(t, s.openSSH("dave", daveKey, nil, "nick"), "")
+	s.runs("bob", bobKey, "", "nick")
+	s.runs("dave", daveKey, "", "nick")
 	for _, tt := range []struct {
 		command string
 		status  int
@@ -39,7 +39,7 @@ func TestFullInbox(t *testing.T) {
 	carol.types("@bob and now?")
 	carol.sees("delivered to bob")
 	bob.sees("[carol -> you] and now?")
-	if out, _ := output(t, s.openSSH("dave", daveKey, nil, "inbox"), ""); !strings.Contains(out, "four\n") || !strings.Contains(out, "five\n") || strings.Contains(out, "six") {
+	if out, _ := s.runs("dave", daveKey, "", "inbox"); !strings.Contains(out, "four\n") || !strings.Contains(out, "five\n") || strings.Contains(out, "six") {
 		t.Errorf("dave's inbox: %q", out)
 	}
 }

@@ -33,6 +33,7 @@ Listen = 127.0.0.1
 Ports = %[1]s
 [Limits]
 MaxConnectionsIP = 0
+MaxPenaltyTime = 0
 [Options]
 DNS = no
 Ident = no
@@ -63,7 +64,7 @@ Ports = %[2]s
 	}
 }
 
-func port(t *testing.T, address string) string {
+func port(t testing.TB, address string) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

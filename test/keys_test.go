@@ -159,7 +159,7 @@ func TestRenameKeepsTheInbox(t *testing.T) {
 	bobKey, carolKey := []string{newKey(t)}, []string{newKey(t)}
 	as := func(user string, keys []string, command ...string) string {
 		t.Helper()
-		out, status := output(t, s.openSSH(user, keys, nil, command...), "")
+		out, status := s.runs(user, keys, "", command...)
 		if status != 0 {
 			t.Fatalf("%s: %q: exit status %d: %s", user, command, status, out)
 		}

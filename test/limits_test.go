@@ -19,8 +19,8 @@ func TestHistoriesStaySmall(t *testing.T) {
 	flags := []string{"--message-rate", "0", "--room-history-max", "64K", "--history-max-bytes", "64K", "--inbox-max", "0", "--max-bytes-per-nick", "0"}
 	s := startServer(t, data, flags...)
 	bobKey, carolKey := []string{newKey(t)}, []string{newKey(t)}
-	output(t, s.openSSH("carol", carolKey, nil, "nick"), "")
-	output(t, s.openSSH("bob", bobKey, nil, "send", "carol", "the first of all"), "")
+	s.runs("carol", carolKey, "", "nick")
+	s.runs("bob", bobKey, "", "send", "carol", "the first of all")
 
 	carol := sitDown(t, "carol", s.openSSH("carol", carolKey, nil)) // and does not look into her inbox
 	carol.sees("1 unread: bob (1)")
@@ -51,15 +51,15 @@ func TestHistoriesStaySmall(t *testing.T) {
 	s.cmd.Process.Signal(syscall.SIGKILL)
 	<-s.ended
 	s = startServer(t, data, flags...)
-	out, _ := output(t, s.openSSH("carol", carolKey, nil, "inbox"), "")
+	out, _ := s.runs("carol", carolKey, "", "inbox")
 	if strings.Count(out, "\tbob\tcarol\t") != 1 || !strings.Contains(out, "the first of all") {
 		t.Errorf("carol's inbox: %q", out)
 	}
-	out, _ = output(t, s.openSSH("carol", carolKey, nil, "history", "50"), "")
+	out, _ = s.runs("carol", carolKey, "", "history", "50")
 	if strings.Count(out, "\n") != 50 || !strings.HasSuffix(out, fmt.Sprintf("line number %d of a long talk\n", lines-1)) {
 		t.Errorf("the room's history ends %q", out[max(0, len(out)-200):])
 	}
-	out, _ = output(t, s.openSSH("bob", bobKey, nil, "inbox", "all", "3"), "")
+	out, _ = s.runs("bob", bobKey, "", "inbox", "all", "3")
 	if !strings.Contains(out, fmt.Sprintf("message number %d for carol alone", lines-1)) {
 		t.Errorf("bob has sent %q", out)
 	}

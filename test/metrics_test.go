@@ -133,11 +133,11 @@ func TestMetricsWithoutStorage(t *testing.T) {
 	key := newKey(t)
 	say := func(wants int) {
 		t.Helper()
-		if out, status := output(t, s.openSSH("bob", []string{key}, nil, "send", "carol", "hi"), ""); status != wants {
+		if out, status := s.runs("bob", []string{key}, "", "send", "carol", "hi"); status != wants {
 			t.Fatalf("exit status %d: %s", status, out)
 		}
 	}
-	output(t, s.openSSH("carol", []string{newKey(t)}, nil, "nick"), "")
+	s.runs("carol", []string{newKey(t)}, "", "nick")
 	say(0)
 	if err := os.RemoveAll(filepath.Join(s.data, "history")); err != nil {
 		t.Fatal(err)
@@ -160,9 +160,9 @@ func TestMetricsWhenStorageIsBack(t *testing.T) {
 	t.Parallel()
 	s, m := startMonitored(t, t.TempDir())
 	key := newKey(t)
-	output(t, s.openSSH("carol", []string{newKey(t)}, nil, "nick"), "")
+	s.runs("carol", []string{newKey(t)}, "", "nick")
 	send := func() (string, int) {
-		return output(t, s.openSSH("bob", []string{key}, nil, "send", "carol", "hi"), "")
+		return s.runs("bob", []string{key}, "", "send", "carol", "hi")
 	}
 	if out, status := send(); status != 0 {
 		t.Fatal(out)

@@ -23,19 +23,7 @@ func fromProxy(t *testing.T, s *server) (*gossh.Client, error) {
 	if _, err := io.WriteString(conn, "PROXY TCP4 203.0.113.7 127.0.0.1 5555 2222\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	return asGuest(conn)
-}
-
-func asGuest(conn net.Conn) (*gossh.Client, error) {
-	none := func(string, string, []string, []bool) ([]string, error) { return nil, nil }
-	c, chans, reqs, err := gossh.NewClientConn(conn, "whoelse", &gossh.ClientConfig{
-		User: "guest1", Auth: []gossh.AuthMethod{gossh.KeyboardInteractive(none)},
-		HostKeyCallback: gossh.InsecureIgnoreHostKey(), // the server is this test's own
-	})
-	if err != nil {
-		return nil, err
-	}
-	return gossh.NewClient(c, chans, reqs), nil
+	return s.login(conn, io.Discard, "guest1")
 }
 
 // TestProxy: the address in a PROXY header is the person's if the proxy is trusted,

@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,10 +16,10 @@ func TestBytesOfANick(t *testing.T) {
 	// A 16th of 64K is 4 KiB a minute: two of these to nobody but the room, or one to three people.
 	s := startServer(t, t.TempDir(), "--max-bytes-per-nick", "64K", "--max-bytes-per-address", "64K", "--max-bytes-per-network", "0")
 	bobKey, carolKey := []string{newKey(t)}, []string{newKey(t)}
-	output(t, s.openSSH("carol", carolKey, nil, "nick"), "")
+	s.runs("carol", carolKey, "", "nick")
 	try := func(who string, key []string, status int, words string, command ...string) {
 		t.Helper()
-		if out, got := output(t, s.openSSH(who, key, nil, command...), ""); got != status || !strings.Contains(out, words) {
+		if out, got := s.runs(who, key, "", command...); got != status || !strings.Contains(out, words) {
 			t.Errorf("%s %.40q: exit status %d, want %d; %q lacks %q", who, command, got, status, out, words)
 		}
 	}
@@ -82,13 +81,13 @@ func TestDataMax(t *testing.T) {
 				t.Errorf("at %d %%, %s: exit status %d, want %d: %q", step.percent, what, got, status, out)
 			}
 		}
-		out, got := output(t, s.openSSH("bob", bobKey, nil, "say", "hello"), "")
+		out, got := s.runs("bob", bobKey, "", "say", "hello")
 		try("bob", step.bob, "whoelse: not sent: the server is out of space for messages", out, got)
-		out, got = output(t, s.openSSH(fmt.Sprint("new", i), []string{newKey(t)}, nil, "nick"), "")
+		out, got = s.runs(fmt.Sprint("new", i), []string{newKey(t)}, "", "nick")
 		try("a claim", step.claim, "whoelse: the server is short of space, so no new nicks can be claimed for now", out, got)
 		out, got = output(t, s.openSSH("ann", nil, []string{"-T"}), "hello\n")
 		try("a guest", step.guest, "not sent: the server is ", out, got)
-		if out, got = output(t, s.openSSH("bob", bobKey, nil, "history"), ""); got != 0 || !strings.Contains(out, "\tbob\t#lobby\thello") {
+		if out, got = s.runs("bob", bobKey, "", "history"); got != 0 || !strings.Contains(out, "\tbob\t#lobby\thello") {
 			t.Errorf("reading: exit status %d: %q", got, out)
 		}
 		m.healthy(step.health, step.words)
@@ -134,9 +133,9 @@ func TestEverybodyFromLoopback(t *testing.T) {
 		{"0.0.0.0:0", []string{"--exempt", "192.0.2.0/24", "--max-per-minute", "1000"}, 0, 0},
 	} {
 		s := startServer(t, t.TempDir(), append([]string{"--listen", c.listen}, c.more...)...)
-		for range 25 {
-			if err := s.visits(); err != nil {
-				t.Error(err)
+		for n := range 25 {
+			if out, status := s.runs(fmt.Sprint("guest", n), nil, "", "nick"); status != 0 {
+				t.Error(out)
 			}
 		}
 		if err := s.signal(syscall.SIGTERM, patience); err != nil { // then the log is whole
@@ -147,24 +146,6 @@ func TestEverybodyFromLoopback(t *testing.T) {
 			t.Errorf("%s %q: said %d times at start and %d later:\n%s", c.listen, c.more, n, m, log)
 		}
 	}
-}
-
-// visits runs a command as a guest.
-func (s *server) visits() error {
-	conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	client, err := asGuest(conn)
-	if err != nil {
-		return err
-	}
-	session, err := client.NewSession()
-	if err != nil {
-		return err
-	}
-	return session.Run("nick")
 }
 
 // As people fill the folder while the server runs, the operators who are there are told,
@@ -185,7 +166,7 @@ func TestDataMaxIsReached(t *testing.T) {
 	bob := newKey(t)
 	s.manage("add", "bob", "--key", bob+".pub")
 	known := func() bool {
-		_, status := output(t, s.openSSH("bob", []string{bob}, nil, "nick"), "")
+		_, status := s.runs("bob", []string{bob}, "", "nick")
 		return status == 0
 	}
 	if !inTime(known) { // an edit is read a moment later

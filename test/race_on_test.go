@@ -5,7 +5,7 @@ package test
 const raceDetector = true
 
 func init() {
-	buildFlags = []string{"-race"}
+	buildFlags = append(buildFlags, "-race")
 	patience *= 3
 	stopLimit *= 3
 }

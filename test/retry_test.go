@@ -18,8 +18,8 @@ func TestRetryAfterACrash(t *testing.T) {
 	needClient(t, "ssh")
 	data, keys := t.TempDir(), map[string][]string{"bob": {newKey(t)}, "carol": {newKey(t)}}
 	s := startServer(t, data, keepAll...)
-	output(t, s.openSSH("carol", keys["carol"], nil, "nick"), "")
-	output(t, s.openSSH("bob", keys["bob"], nil, "nick"), "")
+	s.runs("carol", keys["carol"], "", "nick")
+	s.runs("bob", keys["bob"], "", "nick")
 	for round := range crashes(t) {
 		commands := [][]string{
 			{"send", "--id", fmt.Sprint("d", round), "carol", fmt.Sprint("direct ", round)},
@@ -41,7 +41,7 @@ func TestRetryAfterACrash(t *testing.T) {
 		s = startServer(t, data, keepAll...)
 		for _, c := range commands {
 			for range 2 {
-				if said, status := output(t, s.openSSH("bob", keys["bob"], nil, c...), ""); status != 0 {
+				if said, status := s.runs("bob", keys["bob"], "", c...); status != 0 {
 					t.Fatalf("round %d: %q: %d, %s", round, c, status, said)
 				}
 			}

@@ -26,6 +26,7 @@ import (
 //	start NAME ARGS...     runs whoelse until it is ready; $NAME_port and $NAME_line
 //	end NAME SIGNAL        ends it; by TERM or INT it exits with 0, within 5 seconds
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {

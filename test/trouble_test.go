@@ -166,7 +166,7 @@ func (h *household) command(to ...string) bool {
 
 func (h *household) ask(nick, command string) (string, int) {
 	h.t.Helper()
-	return output(h.t, h.s.openSSH(nick, h.keys[nick], nil, command), "")
+	return h.s.runs(nick, h.keys[nick], "", command)
 }
 
 // tried says something in every way, and returns what was taken.
