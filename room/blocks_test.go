@@ -86,11 +86,11 @@ func TestBlocksSurvive(t *testing.T) {
 
 func lists(t *testing.T, p *user) []string {
 	t.Helper()
-	list, err := p.Blocked()
+	set, err := p.Preferences()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return list
+	return set.Blocked
 }
 
 func TestBlockLimits(t *testing.T) {
@@ -141,7 +141,7 @@ func TestBlockFails(t *testing.T) {
 		bob.Leave(Quit)
 		same(t, "a guest has none to fail", lists(t, &user{Member: h.Visit(Identity{Nick: "~ann"})}))
 		visitor := &user{Member: h.Visit(Identity{Nick: "bob"})}
-		_, err := visitor.Blocked()
+		_, err := visitor.Preferences()
 		_, err2 := whole(visitor.HistoryOf(context.Background(), Lobby, 1))
 		_, err3 := visitor.Block("carol")
 		for _, err := range []error{err, err2, err3} {

@@ -179,8 +179,10 @@ func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error]
 		is := func(m *Message) bool {
 			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !set.hides(m)
 		}
-		if m := s.findRecent(is); m != nil {
-			yield(Page{Messages: []*Message{m}}, nil)
+		var last *Message // a guest's is nowhere else
+		s.room.withPerson(s.nick, func(p *person) { last = p.last })
+		if last != nil && is(last) {
+			yield(Page{Messages: []*Message{last}}, nil)
 			return
 		}
 		owners := []string{RoomHistory}
@@ -235,20 +237,4 @@ func (s *Member) roomWith(suffix string, set *Preferences) string {
 		}
 	}
 	return ""
-}
-
-// findRecent is Find among what is in memory, where a guest's last direct message is, too.
-func (s *Member) findRecent(is func(*Message) bool) *Message {
-	r := s.room
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.people.here[s.nick]; p != nil && p.last != nil && is(p.last) {
-		return p.last
-	}
-	for _, m := range slices.Backward(r.rooms[Lobby].recent) {
-		if is(m) {
-			return m
-		}
-	}
-	return nil
 }

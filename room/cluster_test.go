@@ -614,8 +614,8 @@ func TestClusterRemoval(t *testing.T) {
 		wait.Wait()
 		c.settle()
 		for _, n := range c.nodes {
-			if blocked, err := n.Visit(Identity{Nick: "erin"}).Blocked(); len(blocked) != 10 || err != nil {
-				t.Errorf("%s: %v, %v", n.name, blocked, err)
+			if set, err := n.Visit(Identity{Nick: "erin"}).Preferences(); len(set.Blocked) != 10 || err != nil {
+				t.Errorf("%s: %v, %v", n.name, set.Blocked, err)
 			}
 		}
 	})

@@ -363,7 +363,9 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 	set.Rooms = r.notGone(&set, s.nick)
 	r.mu.Unlock()
 	if ownerless && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
-		if err := r.saveRoom(r.infoOf(c), func(i *RoomInfo) { i.Owners = []string{s.nick} }); err != nil {
+		info := r.infoOf(c)
+		info.Owners = []string{s.nick}
+		if err := r.saveRoom(info); err != nil {
 			return false, err
 		}
 	}

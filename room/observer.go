@@ -132,31 +132,12 @@ func (ps *people) stopListening(nick string) {
 	}
 }
 
-// observe puts a change of presence to all observers.
-func (ps *people) observe(u *Update) {
-	for _, of := range ps.observers {
-		for _, o := range of {
-			o.sink.Put(u, nil)
-		}
-	}
-}
-
-// observeDirect puts a direct message to those whose histories have it.
-func (ps *people) observeDirect(u *Update, full []string) {
-	for _, nick := range append([]string{u.Message.From}, u.Message.To...) {
-		if slices.Contains(full, nick) {
-			continue
-		}
+// observe puts an update to the observers of some nicks.
+func (ps *people) observe(u *Update, nicks ...string) {
+	for _, nick := range nicks {
 		for _, o := range ps.observers[nick] {
 			o.sink.Put(u, nil)
 		}
-	}
-}
-
-// observeReceipt passes a receipt to the observers that it concerns.
-func (ps *people) observeReceipt(u *Update) {
-	for _, o := range ps.observers[u.Message.To[0]] {
-		o.sink.Put(u, nil)
 	}
 }
 

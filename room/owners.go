@@ -100,10 +100,9 @@ func (r *Room) retireHistory(name, by string) error {
 	})
 }
 
-// saveRoom changes what a room is, on disk first, and has those leave it who may not be in it any more.
+// saveRoom makes info what a room is, on disk first, and has those leave it who may not be in it any more.
 // r.setting is held.
-func (r *Room) saveRoom(info RoomInfo, change func(*RoomInfo)) error {
-	change(&info)
+func (r *Room) saveRoom(info RoomInfo) error {
 	states := r.ownStates()
 	if err := r.options.Rooms.Store.Save(info); err != nil {
 		return err
@@ -160,7 +159,7 @@ func (s *Member) changeRoom(name string, change func(*RoomInfo) error) error {
 		if err != nil {
 			return err
 		}
-		return r.saveRoom(info, func(*RoomInfo) {})
+		return r.saveRoom(info)
 	})
 }
 
@@ -235,7 +234,8 @@ func (s *Member) setPrivate(name string, private bool) error {
 			}
 		}
 		r.mu.Unlock()
-		return r.saveRoom(info, func(i *RoomInfo) { i.Private = true })
+		info.Private = true
+		return r.saveRoom(info)
 	}
 	if r.made[s.nick] >= MaxMade { // each sets a file aside that nothing removes
 		return ErrMadeMost
@@ -409,17 +409,22 @@ func (s *Member) AddOwner(name, nick string) error {
 	})
 }
 
-// handOn ends that nick owns a room, which then is a member of a private one. If no owner is left, the
+// handOn ends that nick owns a room, which then is a member of a private one, unless it is gone: a nick without a
+// holder is in no list of the room. If no owner is left, the
 // first member of a private room becomes it, or who has been online longest of those in a public one.
 // A public room may be without an owner until somebody joins it; a private one that nobody could ever
 // join again is closed. r.setting is held.
-func (r *Room) handOn(c *chatroom, nick string) error {
+func (r *Room) handOn(c *chatroom, nick string, gone bool) error {
 	if err := r.newestRooms(); err != nil {
 		return err
 	}
 	info := r.infoOf(c)
+	owned := slices.Contains(info.Owners, nick)
 	info.Owners = dropped(info.Owners, nick)
-	if len(info.Owners) == 0 {
+	if gone {
+		info.Members, info.Muted, info.Removed = dropped(info.Members, nick), dropped(info.Muted, nick), dropped(info.Removed, nick)
+	}
+	if owned && len(info.Owners) == 0 {
 		r.mu.Lock()
 		heirs := r.longest(c)
 		r.mu.Unlock()
@@ -433,10 +438,10 @@ func (r *Room) handOn(c *chatroom, nick string) error {
 			return r.closeRoom(info.Name, nick)
 		}
 	}
-	if info.Private {
+	if info.Private && !gone {
 		info.Members, _ = added(info.Members, nick) // in a full list nick is no member
 	}
-	return r.saveRoom(info, func(*RoomInfo) {})
+	return r.saveRoom(info)
 }
 
 // HasRoom reports whether nick is named in a room's lists. Somebody else with that nick could read a
@@ -476,19 +481,7 @@ func (r *Room) LeaveRooms(nick string) error {
 	for _, c := range r.roomsOf(func(c *chatroom) bool {
 		return slices.Contains(slices.Concat(c.Owners, c.Members, c.Muted, c.Removed), nick)
 	}) {
-		if err := r.despiteOthers(func() error { return r.disown(c, nick) }); err != nil {
-			return err
-		}
-		err := r.despiteOthers(func() error {
-			info := r.infoOf(c)
-			if info.Unusable { // closed: nobody is left
-				return nil
-			}
-			return r.saveRoom(info, func(i *RoomInfo) {
-				i.Members, i.Muted, i.Removed = dropped(i.Members, nick), dropped(i.Muted, nick), dropped(i.Removed, nick)
-			})
-		})
-		if err != nil {
+		if err := r.despiteOthers(func() error { return r.handOn(c, nick, true) }); err != nil {
 			return err
 		}
 	}
@@ -500,7 +493,7 @@ func (r *Room) disown(c *chatroom, nick string) error {
 	if info := r.infoOf(c); info.Unusable || !slices.Contains(info.Owners, nick) {
 		return nil
 	}
-	return r.handOn(c, nick)
+	return r.handOn(c, nick, false)
 }
 
 // infoOf returns a room's information.
@@ -558,7 +551,9 @@ func (r *Room) tendRooms(now time.Time, leads bool) {
 		case leads && used.Sub(info.Used) >= day && saved < tendMost:
 			saved++
 			_ = r.despiteOthers(func() error {
-				return r.saveRoom(r.infoOf(c), func(i *RoomInfo) { i.Used = used.UTC().Truncate(time.Second) })
+				info := r.infoOf(c)
+				info.Used = used.UTC().Truncate(time.Second)
+				return r.saveRoom(info)
 			})
 		}
 	}

@@ -129,7 +129,7 @@ func (r *Room) announceNow() {
 	for _, p := range r.rooms[Lobby].local {
 		p.put(u)
 	}
-	r.people.observe(u)
+	r.people.observe(u, slices.Collect(maps.Keys(r.people.observers))...)
 	a.pause = time.AfterFunc(mergeChanges, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

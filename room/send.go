@@ -147,7 +147,8 @@ func (r *Room) waiting(nick string) (int, error) {
 // r.mu is held.
 func (r *Room) dispatch(e Entry, told func(Receipt), early []Receipt) (known []Receipt) {
 	u := &Update{Message: &e.Message}
-	r.people.observeDirect(u, e.Full)
+	full := func(nick string) bool { return slices.Contains(e.Full, nick) }
+	r.people.observe(u, slices.DeleteFunc(append([]string{e.From}, e.To...), full)...) // whose histories have it
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
 		if sender := r.people.here[e.From]; sender != nil {
@@ -240,7 +241,7 @@ func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
 	if p := r.people.here[nick]; p != nil && p.local && r.peers != nil && isGuest(nick) && receipt.Ref <= p.firstID {
 		return // for an earlier guest of this name
 	}
-	r.people.observeReceipt(u)
+	r.people.observe(u, nick)
 	r.deliver(u, seq, nick, func(Receipt) {})
 }
 

@@ -80,12 +80,6 @@ func (s *Member) Unblock(nick string) (changed bool, err error) {
 	return changed && err == nil, err
 }
 
-// Blocked lists who is blocked, sorted.
-func (s *Member) Blocked() ([]string, error) {
-	p, err := s.room.preferences(s.nick)
-	return p.Blocked, err
-}
-
 // Preferences returns the person's settings.
 func (s *Member) Preferences() (Preferences, error) { return s.room.preferences(s.nick) }
 

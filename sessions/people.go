@@ -154,9 +154,9 @@ func (s *session) unblock(call parse.Call) result.Result {
 }
 
 func (s *session) blocked(parse.Call) result.Result {
-	list, err := s.member.Blocked()
+	set, err := s.member.Preferences()
 	if err != nil {
 		return s.failed(result.Failure{Reason: result.ReadingBlocked, Err: err})
 	}
-	return result.BlockList{Nicks: list}
+	return result.BlockList{Nicks: set.Blocked}
 }

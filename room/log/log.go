@@ -84,11 +84,9 @@ var _ room.Log = (*Log)(nil)
 
 // item waits for the writer, and then for the follower.
 type item struct {
-	e     *room.Event  // nil: it is only to be answered
-	seq   uint64       // its place
-	given []room.Entry // have their places; instead of e
-	err   error        // why it has none
-	done  func(error)  // of an event it is only called with an error; may be nil
+	entries []room.Entry // get their numbers, or have them: see Options.Given; nil: it is only to be answered
+	err     error        // why they have no place
+	done    func(error)  // of what is appended it is only called with an error; may be nil
 }
 
 // Open opens the log in a folder, which belongs to it until Close. Damage is logged and
@@ -176,7 +174,7 @@ func (l *Log) Append(e *room.Event, failed func(error)) {
 		l.Refuse(fmt.Errorf("%w: another log gives the numbers", room.ErrInvalid), failed)
 		return
 	}
-	l.add(item{e: e, done: failed})
+	l.add(item{entries: []room.Entry{{Event: e}}, done: failed})
 }
 
 // Commit makes entries durable, all or none, and returns; the follower gets them after that. Their numbers are
@@ -185,7 +183,7 @@ func (l *Log) Append(e *room.Event, failed func(error)) {
 // [room.ErrInvalid] says that no try can succeed. Only one goroutine may call it.
 func (l *Log) Commit(entries []room.Entry) error {
 	done := make(chan error, 1)
-	l.add(item{given: entries, done: func(err error) { done <- err }})
+	l.add(item{entries: entries, done: func(err error) { done <- err }})
 	return <-done
 }
 
@@ -268,11 +266,9 @@ func handOver(items []item, apply func([]room.Entry)) {
 	}
 	for _, it := range items {
 		switch {
-		case it.seq > 0:
-			batch = append(batch, room.Entry{Seq: it.seq, Event: it.e})
-		case it.given != nil && it.err == nil:
-			batch = append(batch, it.given...)
-		case it.given == nil && it.done != nil:
+		case it.entries != nil && it.err == nil:
+			batch = append(batch, it.entries...)
+		case it.done != nil:
 			flush()
 			it.done(it.err)
 		}

@@ -45,22 +45,14 @@ func (l *Log) update(change func()) {
 	change()
 }
 
-// commit makes a batch durable, and gives each item its number or its error. It answers callers of Commit.
+// commit makes a batch durable, and gives each item its numbers or its error. It answers callers of Commit.
 // It reports whether the batch is to be handed to a follower.
 func (l *Log) commit(items []item) (followed bool) {
 	unable := l.ready()
 	b, seq := make([]byte, 0, 256*len(items)), l.last
 	for i := range items {
-		it := &items[i]
-		if it.given != nil {
-			b, seq, it.err = appendGiven(b, seq, it.given)
-		}
-		if it.e == nil {
-			continue
-		}
-		if b, it.err = AppendLine(b, seq+1, it.e); it.err == nil {
-			seq++
-			it.seq = seq
+		if it := &items[i]; it.entries != nil {
+			b, seq, it.err = l.appendEntries(b, seq, it.entries)
 		}
 	}
 	if unable == nil && len(b) > 0 {
@@ -74,29 +66,32 @@ func (l *Log) commit(items []item) (followed bool) {
 		}
 		for i := range items {
 			it := &items[i]
-			if it.given == nil && (it.err != nil || it.e != nil && unable != nil) {
-				l.stats.Refused++
+			refused := it.err != nil || it.entries != nil && unable != nil
+			if it.err == nil {
+				it.err = unable
 			}
-			if it.err == nil && unable != nil {
-				it.seq, it.err = 0, unable
+			if l.opts.Given && it.entries != nil { // they come again
+				it.done(it.err)
+				it.done = nil
+			} else if refused {
+				l.stats.Refused++
 			}
 		}
 		followed = l.followed
 	})
-	for _, it := range items {
-		if it.given != nil {
-			it.done(it.err)
-		}
-	}
 	return followed
 }
 
-// appendGiven appends the lines of entries with numbers above last, all or none, and returns the last
+// appendEntries appends the lines of entries with numbers above last, all or none, and returns the last
 // number.
-func appendGiven(b []byte, last uint64, entries []room.Entry) ([]byte, uint64, error) {
+func (l *Log) appendEntries(b []byte, last uint64, entries []room.Entry) ([]byte, uint64, error) {
 	from, seq := len(b), last
-	for _, e := range entries {
+	for i := range entries {
 		var err error
+		e := &entries[i]
+		if !l.opts.Given {
+			e.Seq = seq + 1
+		}
 		if e.Seq <= seq || e.Seq >= maxSeq {
 			err = fmt.Errorf("%w: number %d after %d", room.ErrInvalid, e.Seq, seq)
 		} else {
