@@ -125,13 +125,13 @@ func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 }
 
 // install writes data to a new file beside path, durably. Then put gives it its name. A killed process can leave
-// the new file behind, as .NAME and a number; nothing reads it.
+// the new file behind, as NAME.NUMBER.tmp; nothing reads it.
 func (s Store) install(path string, data []byte, prepare func(File) error, put func(in dir, tmp, name string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	return s.in(path, func(in dir, name string) error {
-		tmp := fmt.Sprintf(".%s%d", name, rand.Uint64()) // others may write the same file
+		tmp := fmt.Sprintf("%s.%d.tmp", name, rand.Uint64()) // others may write the same file
 		return install(in, tmp, data, prepare, func() error { return put(in, tmp, name) })
 	})
 }
