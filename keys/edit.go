@@ -49,7 +49,7 @@ func (r *Registry) changeFile(edit func(t *table) ([]byte, error)) error {
 }
 
 func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
-	r.awaitSettled()
+	r.file.Settle()
 	f, err := r.load()
 	if err != nil {
 		return err
@@ -68,14 +68,6 @@ func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 	}
 	r.install(disk.Content{Path: f.Path, Data: data, Stat: stat}, true)
 	return nil
-}
-
-// awaitSettled waits, for a second at most, until a change of the file has settled: an
-// editor's half must not be taken for the whole, and written on top of.
-func (r *Registry) awaitSettled() {
-	for until := time.Now().Add(time.Second); time.Now().Before(until) && r.file.Settling(); {
-		time.Sleep(disk.SettleTime / 5)
-	}
 }
 
 // Claim makes nick, as Parse gave it, the key's: a line is added to the file. When

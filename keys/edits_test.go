@@ -51,12 +51,12 @@ func TestAFileBeingWrittenAgainAndAgain(t *testing.T) {
 		at = at.Add(disk.SettleTime / 2)
 		set("", 0)
 		r.wantHolder(key, "bob")
-		at = at.Add(disk.QuietTime / 2)
+		at = at.Add(5 * time.Millisecond) // half of quietTime
 		r.wantHolder(key, "bob")
 		set(keyText(key)+" bob\n", 0)
 		r.wantHolder(key, "bob")
 	}
 	at = at.Add(disk.SettleTime)
-	set(keyText(key)+" robert\n", disk.QuietTime)
+	set(keyText(key)+" robert\n", 10*time.Millisecond)
 	r.wantHolder(key, "robert")
 }

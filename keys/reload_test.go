@@ -135,7 +135,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 	write(t, path, "# nobody\n")
 	r.wantHolder(key, "bob")
 	fail.Store(false)
-	ahead += 2 * disk.RetryTime
+	ahead += 2 * time.Second // it is tried again after one
 	if _, err := r.Lookup(key, here); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("%v", err)
 	}

@@ -150,7 +150,7 @@ func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
 func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, edited bool, err error) {
 	r.updating.Lock()
 	defer r.release()
-	r.awaitSettled()
+	r.file.Settle()
 	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
 	if data, edited = r.edited(); edited {
 		return data, true, nil

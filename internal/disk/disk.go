@@ -9,7 +9,10 @@
 //	stat, err := store.Replace(before, newBytes) // ErrChanged: read again
 //
 // A [Folder] holds files that the server alone writes, piece by piece: the log, the histories, what people
-// send. It follows no links. Its model in memory, [whoelse/internal/disk/disktest], knows what a power cut leaves.
+// send. It follows no links, since a link there is somebody's trick, while one at a path is an operator's wish.
+//
+// Tests fail real files by [Store.Fault], where links, owners and other processes matter, and files in memory by
+// [whoelse/internal/disk/disktest], which knows what a power cut leaves.
 package disk
 
 import (

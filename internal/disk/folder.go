@@ -14,7 +14,7 @@ import (
 // dir is the real folder: names are resolved by os.Root, so that none of them
 // leads out of it.
 type dir struct {
-	Store
+	store    Store
 	root     *os.Root
 	path     string // by which it was opened, for Replaced
 	readOnly bool
@@ -33,7 +33,14 @@ func (s Store) OpenDir(path string) (Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.open(path)
+	return folder(s.open(path))
+}
+
+func folder(d dir, err error) (Folder, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // MakeDir makes the folder at path, and its parents, unless they are there, each durable in the one above it.
@@ -57,14 +64,14 @@ func (s Store) MakeDir(path string) error {
 }
 
 // OpenExisting is OpenDir for a folder that has to be there.
-func OpenExisting(path string) (Folder, error) { return Store{}.open(path) }
+func OpenExisting(path string) (Folder, error) { return folder(Store{}.open(path)) }
 
 func (s Store) open(path string) (dir, error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() { // OpenRoot would wait for a pipe's other end
 		return dir{}, fmt.Errorf("%s is not a folder", path)
 	}
 	root, err := os.OpenRoot(path)
-	return dir{Store: s, root: root, path: path}, err
+	return dir{store: s, root: root, path: path}, err
 }
 
 // OpenReadOnly opens an existing folder in which Open, Sub and Lock make nothing, and no file can be written.
@@ -73,11 +80,11 @@ func (s Store) open(path string) (dir, error) {
 func OpenReadOnly(path string) (Folder, error) {
 	d, err := Store{}.open(path)
 	d.path, d.readOnly = "", true
-	return d, err
+	return folder(d, err)
 }
 
 func (d dir) step(op, name string, do func() error) error {
-	return d.Store.step(op, d.at(name), do)
+	return d.store.step(op, d.at(name), do)
 }
 
 func (d dir) at(name string) string { return filepath.Join(d.root.Name(), name) }
@@ -203,7 +210,7 @@ func (d dir) Sub(name string) (Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dir{Store: d.Store, root: root, readOnly: d.readOnly}, nil
+	return dir{store: d.store, root: root, readOnly: d.readOnly}, nil
 }
 
 func (d dir) Sync() error {

@@ -125,27 +125,30 @@ func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 }
 
 // install writes data to a new file beside path, durably. Then put gives it its name. A killed process can leave
-// the new file behind, as .NAME and a number; nothing reads it.
+// the new file behind, as NAME.NUMBER.tmp; nothing reads it.
 func (s Store) install(path string, data []byte, prepare func(File) error, put func(in dir, tmp, name string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	return s.in(path, func(in dir, name string) error {
-		tmp := fmt.Sprintf(".%s%d", name, rand.Uint64()) // others may write the same file
+		tmp := fmt.Sprintf("%s.%d.tmp", name, rand.Uint64()) // others may write the same file
 		return install(in, tmp, data, prepare, func() error { return put(in, tmp, name) })
 	})
 }
 
 // swap gives the file tmp the name of the file old, unless that has changed.
 func (d dir) swap(tmp, name string, old, fresh Stat) error {
-	if now, err := d.stat(name); err != nil || now != old {
-		return errors.Join(err, ErrChanged)
+	now, err := d.Lstat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	} else if now != old {
+		return ErrChanged
 	}
 	put := d.exchange
 	if !old.Exists() {
 		put = d.link // which fails where there is a file
 	}
-	err := put(tmp, name)
+	err = put(tmp, name)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return d.Rename(tmp, name)
@@ -167,15 +170,6 @@ func (d dir) swap(tmp, name string, old, fresh Stat) error {
 		}
 	}
 	return errors.Join(ErrChanged, d.Rename(tmp, name))
-}
-
-// stat is Lstat, but a missing file is no error.
-func (d dir) stat(name string) (Stat, error) {
-	st, err := d.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return st, err
 }
 
 // How long Lock waits for another process, which writes one small file under the lock.

@@ -10,16 +10,16 @@ import (
 const SettleTime = 100 * time.Millisecond
 
 // Edits that follow each other so closely that none of them settles are read all the
-// same once the first is settleMost old: as soon as the file was quiet for QuietTime,
+// same once the first is settleMost old: as soon as the file was quiet for quietTime,
 // which it hardly is in the middle of being written.
 const (
 	settleMost = time.Second
-	QuietTime  = 10 * time.Millisecond
+	quietTime  = 10 * time.Millisecond
 )
 
-// RetryTime is how long a file that could not be read is left alone, unless it
+// retryTime is how long a file that could not be read is left alone, unless it
 // changes: the reason may be no part of the file.
-const RetryTime = time.Second
+const retryTime = time.Second
 
 // sameTick is how long after a change another one may have the same time, which is up to 10 ms on the systems that
 // we know, and the time from looking at the file until it was read.
@@ -58,10 +58,14 @@ func (w *Watched) Due() bool {
 	return changed && settled
 }
 
-// Settling reports whether the file has changed, and not settled.
-func (w *Watched) Settling() bool {
-	changed, settled := w.check()
-	return changed && !settled
+// Settle waits, for a second at most, until a change of the file has settled: an
+// editor's half must not be taken for the whole, and written on top of.
+func (w *Watched) Settle() {
+	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(SettleTime / 5) {
+		if changed, settled := w.check(); !changed || settled {
+			return
+		}
+	}
 }
 
 // check reports whether the file must be read, because its state has changed or an earlier read failed a while
@@ -72,7 +76,7 @@ func (w *Watched) check() (changed, settled bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s == w.last {
-		return w.unsure || w.failure != "" && now.Sub(w.failedAt) >= RetryTime, true
+		return w.unsure || w.failure != "" && now.Sub(w.failedAt) >= retryTime, true
 	}
 	age := now.Sub(time.Unix(0, s.Modified))
 	if !s.Exists() || age >= SettleTime {
@@ -86,7 +90,7 @@ func (w *Watched) check() (changed, settled bool) {
 	}
 	quiet := SettleTime
 	if now.Sub(w.unreadSince) >= settleMost {
-		quiet = QuietTime
+		quiet = quietTime
 	}
 	return true, max(now.Sub(w.freshSince), age) >= quiet
 }

@@ -3,7 +3,8 @@
 //	log, err := audit.Open(filepath.Join(data, "audit.jsonl"))
 //	err = log.Append(audit.Entry{Who: "alice", What: "kick", Whom: "bob", Why: "spam"})
 //
-// Lines are only ever added. The server owns the file while it runs; it may be read
+// Lines are only ever added, to one file: unlike room/log, it can't go on in another one after a failed sync, and
+// accepts nothing more. The server owns the file while it runs; it may be read
 // by anything, and moved away while the server is stopped.
 package audit
 

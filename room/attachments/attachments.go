@@ -101,15 +101,14 @@ func open(store disk.Store, dir string, max int64, keep time.Duration) (*Store, 
 		return nil, err
 	}
 	s := &Store{root: root, max: max, keep: keep, senders: map[string]int{}}
-	if s.pending, err = root.Sub(pendingFolder); err != nil {
-		return nil, errors.Join(err, root.Close())
+	if s.pending, err = root.Sub(pendingFolder); err == nil {
+		s.view, err = disk.OpenReadOnly(dir)
 	}
-	s.view, err = disk.OpenReadOnly(dir)
 	if err == nil { // a start that was killed may have made them
 		err = errors.Join(root.Sync(), store.SyncDir(filepath.Dir(dir)))
 	}
 	if err != nil {
-		return nil, errors.Join(err, root.Close(), s.pending.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -119,7 +118,14 @@ func open(store disk.Store, dir string, max int64, keep time.Duration) (*Store, 
 func (s *Store) Share(others Others) { s.others = others }
 
 // Close closes the folder.
-func (s *Store) Close() error { return errors.Join(s.root.Close(), s.pending.Close(), s.view.Close()) }
+func (s *Store) Close() (err error) {
+	for _, folder := range []disk.Folder{s.root, s.pending, s.view} {
+		if folder != nil { // as after half of Open
+			err = errors.Join(err, folder.Close())
+		}
+	}
+	return err
+}
 
 // Max is the most bytes of a file.
 func (s *Store) Max() int64 { return s.max }

@@ -45,4 +45,7 @@ func TestOddFiles(t *testing.T) {
 			t.Errorf("carol blocks %q, %v", p.Blocked, err)
 		}
 	}
+	if nicks, err := s.Nicks(); err != nil || len(nicks) > 0 {
+		t.Errorf("these have set something: %q, %v", nicks, err)
+	}
 }

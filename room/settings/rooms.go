@@ -30,7 +30,7 @@ func OpenRooms(dir string, log *slog.Logger) (*Rooms, error) {
 
 // Load implements [room.Rooms].
 func (s *Rooms) Load() ([]room.RoomInfo, error) {
-	names, err := s.names()
+	names, err := s.names(true)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, err)
 	}

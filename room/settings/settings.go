@@ -35,7 +35,7 @@ func (s *Store) Load(nick string) (p room.Preferences, err error) {
 func (s *Store) Save(nick string, p room.Preferences) error { return s.save(nick, p.Version, p) }
 
 // Nicks lists who has set anything.
-func (s *Store) Nicks() ([]string, error) { return s.names() }
+func (s *Store) Nicks() ([]string, error) { return s.names(false) }
 
 // Retire sets nick's settings aside, durably: the next holder of the nick has none.
 func (s *Store) Retire(nick string, now time.Time) error { return s.retire(nick, now) }

@@ -55,10 +55,11 @@ func (f *folder) path(name string) (string, error) {
 	return filepath.Join(f.dir, name+".json"), nil
 }
 
-func (f *folder) names() (names []string, err error) {
+// names lists what there is; with odd, also what is there in a file's place.
+func (f *folder) names(odd bool) (names []string, err error) {
 	files, err := os.ReadDir(f.dir)
 	for _, file := range files {
-		if name, ok := strings.CutSuffix(file.Name(), ".json"); ok && valid.MatchString(name) {
+		if name, ok := strings.CutSuffix(file.Name(), ".json"); ok && valid.MatchString(name) && (odd || file.Type().IsRegular()) {
 			names = append(names, name)
 		}
 	}

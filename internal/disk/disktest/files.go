@@ -56,7 +56,13 @@ func (n *node) move(move map[string]*node) {
 	n.moves = append(n.moves, move)
 }
 
-func (n *node) stat() disk.Stat { return disk.Stat{Ino: n.ino, Size: int64(len(n.data))} }
+func (n *node) stat() disk.Stat {
+	st := disk.Stat{Ino: n.ino, Size: int64(len(n.data))}
+	if n.names != nil {
+		st.Mode = fs.ModeDir
+	}
+	return st
+}
 
 func (d dir) Lstat(name string) (st disk.Stat, err error) {
 	err = d.m.do("lstat", name, func() error {

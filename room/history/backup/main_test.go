@@ -106,7 +106,7 @@ func makeData(t testing.TB) string {
 	must(t, os.Truncate(killed+"/history/users/bob.jsonl", 200)) // the message is in no file
 	for name, text := range map[string]string{
 		"host_key": "secret", "authorized_keys": "key bob\n", "authorized_keys.lock": "", "bans.json": "[]", "invites.json": "{}",
-		"settings/bob.json": "{}", "audit.jsonl": "{}\n", ".bans.json12345": "half", "bans.json.tmp": "half",
+		"settings/bob.json": "{}", "audit.jsonl": "{}\n", "bans.json.12345.tmp": "half", "bans.json.tmp": "half",
 	} {
 		write(t, filepath.Join(killed, name), text)
 	}
@@ -152,7 +152,7 @@ func wantRestored(t testing.TB, what, data string) {
 	if left, _ := filepath.Glob(data + "/history/log/*"); len(left) > 0 {
 		t.Errorf("%s: %v is left", what, left)
 	}
-	for _, name := range []string{"authorized_keys.lock", ".bans.json12345", "bans.json.tmp", ManifestName} {
+	for _, name := range []string{"authorized_keys.lock", "bans.json.12345.tmp", "bans.json.tmp", ManifestName} {
 		if _, err := os.Lstat(filepath.Join(data, name)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: there is %s", what, name)
 		}

@@ -188,7 +188,6 @@ func (c *copier) list(rel string, skip func(path string) bool) ([]string, error)
 // and will be renamed, and what is the file system's or a backup's own.
 func temporary(rel string) bool {
 	name := filepath.Base(rel)
-	hidden := strings.HasPrefix(name, ".") && strings.TrimRight(name, "0123456789") != name
-	return strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".lock") || hidden ||
+	return strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".lock") ||
 		rel == "history/lock" || rel == lostFound || rel == ManifestName
 }
