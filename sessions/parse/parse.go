@@ -24,13 +24,12 @@ type Call struct {
 	Room string   // canonical name of a room, without '#'; "" where none is named
 	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
-	All  bool     // inbox all
 
 	Target string        // of a ban, or the fingerprint of a key, as typed
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
-	Verb   string        // key: "", "add", "remove" or "leave"; room: see RoomArgs
+	Verb   string        // the first word after the name, where one says what to do
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
@@ -159,6 +158,25 @@ func (t Table) optioned(name, rest string) (call Call, err error) {
 	}
 	call.JSON, call.Key, call.Wait = options.JSON, options.Key, options.Wait
 	return call, err
+}
+
+// InRoom parses a line of the form "#room text". ok is false if line does not begin like one.
+func (t Table) InRoom(line string) (call Call, err error, ok bool) {
+	if !strings.HasPrefix(line, nick.RoomMark) || len(line) < 2 || strings.ContainsAny(line[1:2], " #\n\t") {
+		return Call{}, nil, false
+	}
+	call, err = run(t.Find("in"), line, sayHint)
+	return call, err, true
+}
+
+// Addressed returns call, or, if its text begins with a room, the call of "in" for that room, or an error.
+func (t Table) Addressed(call Call) (Call, error) {
+	in, err, ok := t.InRoom(call.Text)
+	if !ok || len(call.To) > 0 {
+		return call, nil
+	}
+	in.JSON, in.Key = call.JSON, call.Key
+	return in, err
 }
 
 // named runs the command called name, which was typed with mark in front.

@@ -18,7 +18,13 @@ func say(s string) parse.Call { return parse.Call{Name: "say", Text: s} }
 func send(s string, to ...string) parse.Call { return parse.Call{Name: "send", To: to, Text: s} }
 
 func TestLine(t *testing.T) {
-	broadcast := func(s string, to ...string) parse.Call { return parse.Call{Name: "broadcast", To: to, Text: s} }
+	broadcast := func(s string, to ...string) parse.Call {
+		call := parse.Call{Name: "broadcast", To: to, Text: s}
+		if len(to) > 0 {
+			call.Verb = "user"
+		}
+		return call
+	}
 	call := func(name string) parse.Call { return parse.Call{Name: name} }
 	for line, want := range map[string]parse.Call{
 		"": call(""), "   ": call(""), "\n": call(""),
@@ -51,7 +57,7 @@ func TestLine(t *testing.T) {
 		"broadcast user bob,carol hi": broadcast("hi", "bob", "carol"), "broadcast user bob, carol hi": broadcast("hi", "bob", "carol"),
 		"broadcast user bob , carol hi": broadcast("hi", "bob", "carol"), "broadcast user bob hi, carol": broadcast("hi, carol", "bob"),
 		"broadcast USER Bob hi": broadcast("hi", "bob"),
-		"inbox":                 call("inbox"), "/inbox": call("inbox"), "inbox all": {Name: "inbox", All: true}, "inbox ALL 5": {Name: "inbox", All: true, N: 5},
+		"inbox":                 call("inbox"), "/inbox": call("inbox"), "inbox all": {Name: "inbox", Verb: "all"}, "inbox ALL 5": {Name: "inbox", Verb: "all", N: 5},
 		"inbox bob": {Name: "inbox", Nick: "bob"}, "inbox bob 7": {Name: "inbox", Nick: "bob", N: 7},
 		"/history": call("history"), "/history 3": {Name: "history", N: 3},
 		"/away": call("away"), "/away out for lunch": {Name: "away", Text: "out for lunch"}, "/back": call("back"),
