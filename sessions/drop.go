@@ -128,10 +128,10 @@ func (d *drop) Check(people string) error {
 			failed = d.nobody(to)
 		}
 	}
-	if failed == nil {
+	switch {
+	case failed == nil:
 		return nil
-	}
-	if !d.paced(1) {
+	case !d.paced(1):
 		return d.out.why()
 	}
 	return d.fail(failed)
@@ -172,15 +172,6 @@ type dropped struct {
 func (f *dropped) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.upload.WriteAt(p, off)
 	if err != nil && f.failed.CompareAndSwap(false, true) { // many may be on their way
-		err = f.drop.fail(f.drop.uploadFailed(err))
-	}
-	return n, err
-}
-
-// Write implements io.Writer.
-func (f *dropped) Write(p []byte) (int, error) {
-	n, err := f.upload.Write(p)
-	if err != nil && f.failed.CompareAndSwap(false, true) {
 		err = f.drop.fail(f.drop.uploadFailed(err))
 	}
 	return n, err

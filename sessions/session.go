@@ -37,9 +37,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	termName, width, height, pty := ch.Pty()
 	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
-	if m.cfg.JoinLine != nil && ch.Login != nil {
-		style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
-	}
+	style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
 	s.current.Store(&style)
 	switch {
 	case ch.Command != "":
