@@ -152,11 +152,11 @@ func (s *session) muted() result.Result {
 }
 
 // misread is what is wrong with a line.
-func (s *session) misread(err error) result.Result {
+func (s *session) misread(call parse.Call, err error) result.Result {
 	if failed, ok := errors.AsType[result.Failure](err); ok {
 		return failed
 	}
-	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !s.operator() {
+	if c := commandNamed(call.Name); c != nil && c.may == operators && !s.operator() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}
 	return result.Failure{Code: result.Usage, Err: err}

@@ -84,13 +84,7 @@ func (s *session) dropEnded(err error) {
 
 // fail notes a failure for the exit status and standard error, and returns it as an error in words.
 func (d *drop) fail(failed result.Result) error {
-	var words string
-	switch f := failed.(type) {
-	case result.Failure:
-		words = render.Failure(f, d.style(), time.Now())
-	case result.Receipt:
-		words = render.Receipt(f)
-	}
+	words := render.Reason(failed, d.style(), time.Now())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failures++; d.failures <= mostFailures && words != d.last { // clients ask twice

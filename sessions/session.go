@@ -287,7 +287,7 @@ func (s *session) handle(call parse.Call, bad error) error {
 		s.member.Active()
 	}
 	if bad != nil {
-		s.show(s.misread(bad))
+		s.show(s.misread(call, bad))
 		return nil
 	}
 	if long := tooLong(call.Text); long != nil {

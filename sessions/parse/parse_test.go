@@ -103,21 +103,21 @@ func TestLineRefuses(t *testing.T) {
 			t.Errorf("Line(%.40q) = %+v", line, call)
 			continue
 		}
-		checkError(t, line, err)
+		checkError(t, line, call, err)
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Line(%.40q): %q lacks %q", line, err, want)
 		}
 	}
 }
 
-func checkError(t *testing.T, line string, err error) {
+func checkError(t *testing.T, line string, call parse.Call, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*parse.Error](err)
 	if !ok {
 		t.Fatalf("Line(%.40q): a %T", line, err)
 	}
 	// Who types / and a command's name, or nothing to be said, means the command.
-	meant := line[0] == '/' && e.Command != "" || strings.Contains(e.Problem, ": missing text;")
+	meant := line[0] == '/' && call.Name != "" || strings.Contains(e.Problem, ": missing text;")
 	switch s := err.Error(); {
 	case strings.Contains(e.Hint, "put a space in front") == meant:
 		t.Errorf("Line(%.40q): the way out does not fit: %q", line, s)
