@@ -33,7 +33,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	s := &session{manager: m, ch: ch, login: ch.Login, from: ch.From()}
 	s.ctx, s.stop = context.WithCancel(ch.Context())
 	s.out = newOutbox(ch, s.compose, m.flushInterval)
-	s.pending.idle = s.out.hurry
+	s.pending.idle, s.pending.none = s.out.hurry, make(chan struct{}, 1)
 	termName, width, height, pty := ch.Pty()
 	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
