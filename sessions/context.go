@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -157,11 +156,11 @@ func (s *session) muted() result.Result {
 }
 
 // misread is what is wrong with a line.
-func (s *session) misread(err error) result.Result {
+func (s *session) misread(call parse.Call, err error) result.Result {
 	if failed, ok := errors.AsType[result.Failure](err); ok {
 		return failed
 	}
-	if e, ok := errors.AsType[*parse.Error](err); ok && e.Command != "" && commandNamed(e.Command).may == operators && !s.operator() {
+	if c := commandNamed(call.Name); c != nil && c.may == operators && !s.operator() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}
 	return result.Failure{Code: result.Usage, Err: err}
@@ -292,50 +291,37 @@ func (s *session) payer() quota.Who {
 func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
-// concurrent use.
+// concurrent use, but for wait.
 type pending struct {
-	mu   sync.Mutex
-	n    int
-	none chan struct{} // closed and dropped when n gets to 0; nil unless waited for
-	idle func()        // called when n gets to 0; fixed
+	n    atomic.Int64
+	none chan struct{} // has one when n got to 0
+	idle func()        // called then
 }
 
 func (p *pending) add(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.n += n
-	if p.n > 0 {
+	if p.n.Add(int64(n)) > 0 {
 		return
 	}
-	if p.none != nil {
-		close(p.none)
-		p.none = nil
-	}
-	if p.idle != nil {
-		p.idle()
+	p.idle()
+	select {
+	case p.none <- struct{}{}:
+	default:
 	}
 }
 
 // wait waits until nothing is pending, and reports whether that came before ctx was
 // over and limit had passed.
 func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
-	p.mu.Lock()
-	if p.n == 0 {
-		p.mu.Unlock()
-		return true
-	}
-	if p.none == nil {
-		p.none = make(chan struct{})
-	}
-	none := p.none
-	p.mu.Unlock()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	select {
-	case <-none:
-		return true
-	case <-ctx.Done():
-	case <-timer.C:
+	for p.n.Load() > 0 {
+		select {
+		case <-p.none:
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		}
 	}
-	return false
+	return true
 }

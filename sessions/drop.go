@@ -84,13 +84,7 @@ func (s *session) dropEnded(err error) {
 
 // fail notes a failure for the exit status and standard error, and returns it as an error in words.
 func (d *drop) fail(failed result.Result) error {
-	var words string
-	switch f := failed.(type) {
-	case result.Failure:
-		words = render.Failure(f, d.style(), time.Now())
-	case result.Receipt:
-		words = render.Receipt(f)
-	}
+	words := render.Reason(failed, d.style(), time.Now())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failures++; d.failures <= mostFailures && words != d.last { // clients ask twice
@@ -128,10 +122,10 @@ func (d *drop) Check(people string) error {
 			failed = d.nobody(to)
 		}
 	}
-	if failed == nil {
+	switch {
+	case failed == nil:
 		return nil
-	}
-	if !d.paced(1) {
+	case !d.paced(1):
 		return d.out.why()
 	}
 	return d.fail(failed)
@@ -172,15 +166,6 @@ type dropped struct {
 func (f *dropped) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.upload.WriteAt(p, off)
 	if err != nil && f.failed.CompareAndSwap(false, true) { // many may be on their way
-		err = f.drop.fail(f.drop.uploadFailed(err))
-	}
-	return n, err
-}
-
-// Write implements io.Writer.
-func (f *dropped) Write(p []byte) (int, error) {
-	n, err := f.upload.Write(p)
-	if err != nil && f.failed.CompareAndSwap(false, true) {
 		err = f.drop.fail(f.drop.uploadFailed(err))
 	}
 	return n, err

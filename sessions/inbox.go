@@ -29,7 +29,7 @@ func linesAsked(call parse.Call) int {
 }
 
 func (s *session) inbox(call parse.Call) result.Result {
-	if !call.All && call.Nick == "" {
+	if call.Verb == "" && call.Nick == "" {
 		return s.showPages(pages{each: s.member.Inbox(), unread: true, doing: result.ReadingInbox, none: result.Done{What: result.InboxEmpty}})
 	}
 	past := pages{each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), doing: result.ReadingHistory}

@@ -84,12 +84,12 @@ type Config struct {
 	RoomMakers RoomMakers
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
-	// JoinLine gives the command with which somebody joins as user; nil where that
-	// is not known. at is where the connection of who asks came in.
+	// JoinLine gives the command with which somebody joins as user. at is where the connection
+	// of who asks came in.
 	JoinLine func(user string, at netip.AddrPort) string
 	// Came, unless nil, is told from where each session comes.
 	Came func(netip.Addr)
-	// Quota bounds what each person has stored, Space what all have; nil bounds nothing.
+	// Quota bounds what each person has stored, Space what all have.
 	Quota *quota.Limiter
 	Space *space.Guard
 	Files *attachments.Store

@@ -15,6 +15,8 @@ import (
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/room/attachments"
+	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
 
@@ -32,6 +34,7 @@ func (r *rig) openFiles(log *slog.Logger) {
 	r.files.Files, err = attachments.Open(in("attachments"), 1<<20, 0)
 	r.must(err)
 	r.t.Cleanup(func() { r.files.Files.Close() })
+	r.files.Quota, r.files.Space = quota.New(quota.Limits{}), space.New(space.Config{})
 	r.files.Invites, r.files.Used = invites.Open(in("invites.json")), lastused.Open(in("used.json"), log)
 }
 

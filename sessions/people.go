@@ -74,12 +74,7 @@ func (s *session) whoami(call parse.Call) result.Result {
 }
 
 // joinLine is the command with which somebody connects as user.
-func (s *session) joinLine(user string) string {
-	if s.manager.cfg.JoinLine == nil {
-		return "ssh " + user + "@HOST"
-	}
-	return s.manager.cfg.JoinLine(user, s.ch.At())
-}
+func (s *session) joinLine(user string) string { return s.manager.cfg.JoinLine(user, s.ch.At()) }
 
 func (s *session) motd(parse.Call) result.Result {
 	return result.MOTD{Text: s.manager.cfg.MOTD()}

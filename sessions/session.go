@@ -33,13 +33,11 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	s := &session{manager: m, ch: ch, login: ch.Login, from: ch.From()}
 	s.ctx, s.stop = context.WithCancel(ch.Context())
 	s.out = newOutbox(ch, s.compose, m.flushInterval)
-	s.pending.idle = s.out.hurry
+	s.pending.idle, s.pending.none = s.out.hurry, make(chan struct{}, 1)
 	termName, width, height, pty := ch.Pty()
 	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
-	if m.cfg.JoinLine != nil && ch.Login != nil {
-		style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
-	}
+	style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
 	s.current.Store(&style)
 	switch {
 	case ch.Command != "":
@@ -315,7 +313,7 @@ func (s *session) handle(call parse.Call, bad error) error {
 		s.member.Active()
 	}
 	if bad != nil {
-		s.show(s.misread(bad))
+		s.show(s.misread(call, bad))
 		return nil
 	}
 	if long := tooLong(call.Text); long != nil {

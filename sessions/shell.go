@@ -42,7 +42,7 @@ func (s *session) lastLines(cause error) (words, errors string) {
 func (s *session) runLine(line string) error {
 	call, err := Grammar.Command(line)
 	if call.JSON {
-		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(nameOf(call, err))})
+		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(call.Name)})
 	}
 	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
 		call, err = s.addressed(call)
@@ -72,14 +72,6 @@ func (s *session) addressed(call parse.Call) (parse.Call, error) {
 		e.Hint = "to say it to everyone: ssh HOST in '#lobby' TEXT"
 	}
 	return in, err
-}
-
-// nameOf is the name of the command, "" if there is no such command.
-func nameOf(call parse.Call, err error) string {
-	if wrong, ok := errors.AsType[*parse.Error](err); ok {
-		return wrong.Command
-	}
-	return call.Name
 }
 
 // readText reads one message from a command's input. What is too long is read no further than that shows.

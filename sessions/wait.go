@@ -10,59 +10,33 @@ import (
 	"whoelse/sessions/result"
 )
 
-// news is about one recipient of a message: a receipt or, later, a read mark.
-type news struct {
-	result.Receipt
-	later bool // the recipient has read it
-	never bool // with later: the recipient never will
-}
+// readMarks collects the receipts of messages that were kept and then read, or never will be.
+type readMarks struct {
+	came chan struct{} // has one when there are some
 
-// awaited follows one message until all recipients have it. As a sink, it gets the receipts of recipients
-// for whom the message was kept.
-type awaited struct {
-	news chan news // never blocks: two for each recipient fit
-
-	mu   sync.Mutex // owns the fields below
-	id   string
-	open map[string]bool // recipients for whom it is kept
+	mu  sync.Mutex
+	all []*room.Message // owned by mu
 }
 
 // Put implements room.Sink.
-func (a *awaited) Put(u *room.Update, _ func(bool)) {
-	m := u.Message
-	if m == nil || m.Kind != room.KindReceipt {
+func (r *readMarks) Put(u *room.Update, _ func(bool)) {
+	if u.Message == nil || u.Message.Kind != room.KindReceipt {
 		return
 	}
-	a.mu.Lock()
-	ours := m.Ref == a.id
-	a.mu.Unlock()
-	if ours {
-		a.read(m.From, m.Text == room.ReceiptGone)
+	r.mu.Lock()
+	r.all = append(r.all, u.Message)
+	r.mu.Unlock()
+	select {
+	case r.came <- struct{}{}:
+	default:
 	}
 }
 
-// receipt records a receipt. Safe for concurrent use.
-func (a *awaited) receipt(r result.Receipt) {
-	a.mu.Lock()
-	if r.ID != "" { // refused recipients have none
-		a.id = r.ID
-	}
-	if r.Taken() && r.Outcome != room.Delivered {
-		a.open[r.To] = true
-	}
-	a.mu.Unlock()
-	a.news <- news{Receipt: r}
-}
-
-// read records, once, that nick has read the message, or never will. Safe for concurrent use.
-func (a *awaited) read(nick string, never bool) {
-	a.mu.Lock()
-	open := a.open[nick]
-	delete(a.open, nick)
-	a.mu.Unlock()
-	if open {
-		a.news <- news{Receipt: result.Receipt{Receipt: room.Receipt{To: nick}}, later: true, never: never}
-	}
+func (r *readMarks) take() (all []*room.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all, r.all = r.all, nil
+	return all
 }
 
 // sendAndWait sends a message and waits until all recipients have it, or call.Wait has passed.
@@ -71,59 +45,61 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "wait"}
 	}
 	s.stopWithInput()
-	to := slices.Compact(slices.Sorted(slices.Values(call.To)))
-	a := &awaited{news: make(chan news, 2*len(to)), open: map[string]bool{}}
-	o, err := s.member.Observe(a)
+	marks := &readMarks{came: make(chan struct{}, 1)}
+	o, err := s.member.Observe(marks)
 	if err != nil {
 		return s.notListening(err)
 	}
 	defer o.Close()
 	over := time.NewTimer(call.Wait)
 	defer over.Stop()
+	missing := slices.Compact(slices.Sorted(slices.Values(call.To)))
+	receipts := make(chan result.Receipt, len(missing))
 	failed := s.sendTo(call, func(r result.Receipt) {
 		s.report(r)
-		a.receipt(r)
+		receipts <- r
 	})
 	if failed != nil {
 		return failed
 	}
-	for len(to) > 0 {
+	kept := map[string]string{} // the message's ID, by recipients who have not read it
+	settled := func(nick string, news result.Result) {
+		if news != nil {
+			s.show(news)
+		}
+		delete(kept, nick)
+		missing = slices.DeleteFunc(missing, func(n string) bool { return n == nick })
+	}
+	for len(missing) > 0 {
 		select {
-		case n := <-a.news:
-			if s.settled(a, n) {
-				to = slices.DeleteFunc(to, func(nick string) bool { return nick == n.To })
+		case r := <-receipts:
+			if !r.Taken() || r.Outcome == room.Delivered {
+				settled(r.To, nil)
+				continue
+			}
+			kept[r.To] = r.ID
+			// It may have been read unnoticed: before its ID was known, or long before a retry.
+			switch read, err := s.manager.cfg.Room.HasRead(r.To, r.ID); {
+			case err != nil:
+				settled(r.To, s.failed(result.Failure{Reason: result.ReadingInbox, Err: err}))
+			case read:
+				settled(r.To, result.Done{What: result.HasRead, Nick: r.To})
+			}
+		case <-marks.came:
+			for _, m := range marks.take() {
+				switch {
+				case kept[m.From] != m.Ref: // another message
+				case m.Text == room.ReceiptGone:
+					settled(m.From, result.Failure{Code: result.Refused, Reason: result.NeverRead, Nick: m.From})
+				default:
+					settled(m.From, result.Done{What: result.HasRead, Nick: m.From})
+				}
 			}
 		case <-over.C:
-			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: to}
+			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: missing}
 		case <-s.ctx.Done():
 			return nil
 		}
 	}
 	return nil
 }
-
-// settled shows news, and reports whether there is nothing more to wait for. A kept message may have been read
-// unnoticed: before its ID was known, or long before a retry. So settled looks it up.
-func (s *session) settled(a *awaited, n news) bool {
-	switch {
-	case n.never:
-		s.show(result.Failure{Code: result.Refused, Reason: result.NeverRead, Nick: n.To})
-		return true
-	case n.later:
-		s.show(result.Done{What: result.HasRead, Nick: n.To})
-		return true
-	case !n.Taken() || n.Outcome == room.Delivered:
-		return true
-	}
-	read, err := s.manager.cfg.Room.HasRead(n.To, n.ID)
-	if err != nil {
-		s.show(s.failed(result.Failure{Reason: result.ReadingInbox, Err: err}))
-		return true
-	}
-	if read {
-		a.read(n.To, false)
-	}
-	return false
-}
-
-var _ room.Sink = (*awaited)(nil)

@@ -32,6 +32,7 @@ import (
 	"whoelse/sessions/admission"
 	"whoelse/sessions/internal/testclient"
 	"whoelse/sessions/quota"
+	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
 )
 
@@ -142,7 +143,9 @@ func (r *rig) start(o options) {
 	r.must(err)
 	codes := invites.Open(filepath.Join(r.dir, "invites.json"))
 	r.manager = sessions.New(sessions.Config{
-		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log, Quota: r.quota,
+		Room: r.room, MessageRate: o.rate, MOTD: func() string { return "" }, Log: log,
+		Quota: r.quota, Space: space.New(space.Config{}),
+		JoinLine: func(user string, _ netip.AddrPort) string { return "ssh " + user + "@HOST" },
 		Registry: r.registry, Bans: r.bans, Mutes: r.mutes, Invites: codes, Used: r.used, Audit: r.audit,
 		Files: r.files, RoomMakers: sessions.EverybodyMakes,
 	})

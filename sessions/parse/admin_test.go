@@ -51,12 +51,12 @@ func TestAdminLinesRefused(t *testing.T) {
 		"/mute": "missing nick", "/mute bob soon": "is not a duration", "/mute bob 1h because": "is not a duration", "/unmute": "missing nick",
 		"/invite": "missing nick", "/invite root": "can't be a nick", "/announce": "missing text", "/motd x": `unexpected argument "x"`,
 	} {
-		_, err := sessions.Grammar.Line(line)
+		call, err := sessions.Grammar.Line(line)
 		if err == nil {
 			t.Errorf("Line(%.40q) is taken", line)
 			continue
 		}
-		checkError(t, line, err)
+		checkError(t, line, call, err)
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Line(%.40q): %q lacks %q", line, err, want)
 		}

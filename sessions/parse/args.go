@@ -30,28 +30,60 @@ var (
 	NoArgs          = args()
 	OptionalText    = args(optional(anyText))
 	NeedText        = args(anyText)
-	ShowArgs        = args(messageID)
+	ShowArgs        = args(need("missing ID; a message that was cut has its ID in its last line", messageID))
+	FetchArgs       = args(need("missing ID; it is in the line that announced the file", messageID))
 	OptionalNick    = args(optional(oneNick))
 	NeedNick        = args(oneNick)
-	Lines           = args(optional(number(maxLines)))
 	NeedTarget      = args(target)
 	KickArgs        = args(oneNick, reason)
 	NickAndDuration = args(oneNick, optional(forDuration))
 	BanArgs         = args(target, optional(durationOrReason), optional(anyway), reason)
 	SendArgs        = args(nicks, anyText)
+	NeedRoom        = args(oneRoom)
+	OptionalRoom    = args(roomIfAny)
+	InArgs          = args(oneRoom, anyText)
+	WholastArgs     = args(roomIfAny, optional(number(maxMinutes)))
+	HistoryArgs     = args(roomIfAny, optional(number(maxLines)))
+	TopicArgs       = args(roomIfAny, optional(anyText))
+	MuteArgs        = args(need(missingTarget, roomOr(oneNick, optional(forDuration))))
+	UnmuteArgs      = args(need(missingTarget, roomOr(oneNick)))
+	InboxArgs       = args(verb(verbs{"all": optional(number(maxLines))}, inOrder(optional(oneNick), optional(number(maxLines)))))
+	BroadcastArgs   = args(verb(verbs{"user": inOrder(nicks, anyText)}, anyText))
+	KeyArgs         = args(verb(verbs{
+		"":       inOrder(),
+		"add":    need("missing key; paste the contents of your .pub file", anyText),
+		"remove": need("missing fingerprint; /key shows yours", target),
+		"leave":  need("to give your nick up, type it once more: /key leave NICK", oneNick),
+	}, noneOf("add, remove or leave")))
+	RoomArgs = args(roomIfAny, verb(verbs{
+		"": inOrder(), "private": inOrder(), "public": inOrder(), "close": inOrder(),
+		"invite": oneNick, "remove": oneNick, "owner": oneNick, "mute": oneNick, "unmute": oneNick,
+		"guests": onOrOff,
+	}, noneOf("private, public, invite, remove, owner, mute, unmute, guests or close")))
 )
 
+// missingTarget is the problem of a command that takes a nick or a room.
+const missingTarget = "missing nick or #ROOM"
+
 func args(list ...arg) func(string, *Call) string {
-	return func(rest string, call *Call) (problem string) {
+	return func(rest string, call *Call) string {
+		rest, problem := inOrder(list...)(rest, call)
+		if problem == "" && rest != "" {
+			problem = "unexpected argument " + text.Quote(rest, 24)
+		}
+		return problem
+	}
+}
+
+// inOrder takes one argument after the other.
+func inOrder(list ...arg) arg {
+	return func(rest string, call *Call) (_, problem string) {
 		for _, take := range list {
 			if rest, problem = take(rest, call); problem != "" {
-				return problem
+				break
 			}
 		}
-		if rest != "" {
-			return "unexpected argument " + text.Quote(rest, 24)
-		}
-		return ""
+		return rest, problem
 	}
 }
 
@@ -64,46 +96,72 @@ func optional(take arg) arg {
 	}
 }
 
-// InboxArgs takes nothing, all [N], or NICK [N].
-func InboxArgs(rest string, call *Call) string {
-	if word, tail := cut(rest); strings.EqualFold(word, "all") {
-		call.All = true
-		return Lines(tail, call)
+// need is take with words of its own for nothing.
+func need(missing string, take arg) arg {
+	return func(rest string, call *Call) (string, string) {
+		if rest == "" {
+			return "", missing
+		}
+		return take(rest, call)
 	}
-	return args(optional(oneNick), optional(number(maxLines)))(rest, call)
 }
 
-// BroadcastArgs takes TEXT, or user NICK[,NICK...] TEXT.
-func BroadcastArgs(rest string, call *Call) string {
-	if word, tail := cut(rest); strings.EqualFold(word, "user") {
-		return SendArgs(tail, call)
+// verbs is what follows each of some words.
+type verbs map[string]arg
+
+// verb takes one of these words, and what follows it, or else all of rest.
+func verb(of verbs, otherwise arg) arg {
+	return func(rest string, call *Call) (tail, problem string) {
+		word, tail := cut(rest)
+		word = strings.ToLower(word)
+		take, known := of[word]
+		if !known {
+			return otherwise(rest, call)
+		}
+		call.Verb = word
+		return take(tail, call)
 	}
-	return NeedText(rest, call)
 }
 
-// KeyArgs takes nothing, add KEY, remove FINGERPRINT or leave NICK.
-func KeyArgs(rest string, call *Call) string {
+// noneOf takes nothing: the words that would be right are listed.
+func noneOf(list string) arg {
+	return func(rest string, _ *Call) (string, string) {
+		word, _ := cut(rest)
+		return "", text.Quote(word, 24) + " is not " + list
+	}
+}
+
+// roomOr is oneRoom if a room is what comes next, else the others.
+func roomOr(others ...arg) arg {
+	return func(rest string, call *Call) (string, string) {
+		if strings.HasPrefix(rest, nick.RoomMark) {
+			return oneRoom(rest, call)
+		}
+		return inOrder(others...)(rest, call)
+	}
+}
+
+// oneRoom takes "#name".
+func oneRoom(rest string, call *Call) (tail, problem string) {
 	word, tail := cut(rest)
-	call.Verb = strings.ToLower(word)
-	verb, known := keyVerbs[call.Verb]
-	switch {
-	case word == "":
-		return ""
-	case !known:
-		return text.Quote(word, 24) + " is not add, remove or leave"
-	case tail == "":
-		return verb.missing
+	if word == "" {
+		return "", "missing room"
 	}
-	return verb.args(tail, call)
+	name, err := nick.Room(word)
+	if err != nil {
+		return "", text.Quote(word, 34) + " can't be a room; a room looks like #ops"
+	}
+	call.Room = name
+	return tail, ""
 }
 
-var keyVerbs = map[string]struct {
-	missing string
-	args    func(string, *Call) string
-}{
-	"add":    {"missing key; paste the contents of your .pub file", NeedText},
-	"remove": {"missing fingerprint; /key shows yours", NeedTarget},
-	"leave":  {"to give your nick up, type it once more: /key leave NICK", NeedNick},
+var roomIfAny = roomOr()
+
+func onOrOff(rest string, call *Call) (tail, problem string) {
+	if call.Text = strings.ToLower(rest); call.Text != "on" && call.Text != "off" {
+		return "", "guests is on or off"
+	}
+	return "", ""
 }
 
 const noText = "missing text"
@@ -118,9 +176,6 @@ func anyText(rest string, call *Call) (tail, problem string) {
 
 // messageID takes the end of a message's id.
 func messageID(rest string, call *Call) (tail, problem string) {
-	if rest == "" {
-		return "", "missing ID; a message that was cut has its ID in its last line"
-	}
 	return anyText(strings.ToLower(rest), call)
 }
 
@@ -167,6 +222,16 @@ func nicks(rest string, call *Call) (tail, problem string) {
 		}
 	}
 	return tail, ""
+}
+
+// Nicks reads a list of nicks with commas between them, as in commands. The problem is in words.
+func Nicks(list string) (to []string, problem string) {
+	var call Call
+	rest, problem := nicks(list, &call)
+	if problem == "" && rest != "" {
+		problem = text.Quote(list, 34) + " can't be a nick"
+	}
+	return call.To, problem
 }
 
 // nickList is nicks and commas. White space around the commas does not count, so that what

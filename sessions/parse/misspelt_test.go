@@ -22,7 +22,7 @@ func TestMisspelt(t *testing.T) {
 			t.Errorf("%q: to %q, %v; want %s", line, to, slip, want)
 			continue
 		}
-		checkError(t, line, slip)
+		checkError(t, line, parse.Call{}, slip)
 		if !strings.Contains(slip.Error(), "did you mean \"") {
 			t.Errorf("%q: %s", line, slip)
 		}

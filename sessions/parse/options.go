@@ -15,38 +15,42 @@ const (
 	maxKey  = 64 // characters of a retry key
 )
 
+// cutOption cuts an option off rest, with its value if it is one of valued: "--name VALUE" or "--name=VALUE".
+func cutOption(rest string, valued ...string) (name, value, tail string) {
+	word, tail := cut(rest)
+	name, value, given := strings.Cut(word, "=")
+	if !slices.Contains(valued, name) {
+		return word, "", tail
+	}
+	if !given {
+		value, tail = cut(tail)
+	}
+	return name, value, tail
+}
+
 // options parses the options in rest, the words after the name of c, which is nil for an unknown command,
 // and returns the other words. In a command with a text, options come first, and "--" before a text that
 // begins with "--" ends them. Otherwise --json may be anywhere.
 func (call *Call) options(c *Syntax, rest string) (tail, problem string) {
-	for strings.HasPrefix(rest, "--") {
-		word, after := cut(rest)
-		name, value, given := strings.Cut(word, "=")
+	for strings.HasPrefix(rest, "--") && problem == "" {
+		name, value, after := cutOption(rest, "--id", "--wait")
 		switch {
-		case word == "--json" && !call.JSON:
-			call.JSON, rest = true, after
-			continue
+		case name == "--json" && !call.JSON:
+			call.JSON = true
 		case c == nil || !c.Text:
 			return call.jsonAnywhere(c, rest), ""
-		case word == "--" && strings.HasPrefix(after, "--"):
+		case name == "--" && strings.HasPrefix(after, "--"):
 			return after, ""
-		case !c.Options || name != "--id" && name != "--wait":
-			return rest, ""
-		case !given:
-			value, after = cut(after)
-		}
-		if name == "--id" {
-			call.Key = value
-			problem = badKey(value)
-		} else {
+		case c.Options && name == "--id":
+			call.Key, problem = value, badKey(value)
+		case c.Options && name == "--wait":
 			problem = call.waitFor(value)
-		}
-		if problem != "" {
-			return "", problem
+		default:
+			return rest, ""
 		}
 		rest = after
 	}
-	return call.jsonAnywhere(c, rest), ""
+	return call.jsonAnywhere(c, rest), problem
 }
 
 // jsonAnywhere removes --json from the arguments of a command without a text.
@@ -72,4 +76,26 @@ func (call *Call) waitFor(value string) (problem string) {
 		return "--wait takes a duration of up to 10m, such as 30s or 2m"
 	}
 	return ""
+}
+
+// PasteArgs takes nicks, and --name NAME before or behind them.
+func PasteArgs(rest string, call *Call) (problem string) {
+	for rest != "" && problem == "" {
+		name, value, tail := cutOption(rest, "--name")
+		switch {
+		case name == "--name" && value == "":
+			return "missing name of the file"
+		case name == "--name":
+			call.File = value
+		case len(call.To) > 0:
+			return "unexpected argument " + text.Quote(rest, 24)
+		default:
+			tail, problem = nicks(rest, call)
+		}
+		rest = tail
+	}
+	if problem == "" && len(call.To) == 0 {
+		problem = "missing nick"
+	}
+	return problem
 }

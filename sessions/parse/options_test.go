@@ -20,7 +20,7 @@ func TestOptions(t *testing.T) {
 		"/msg --id 1 --wait 5s bob --id":  {Name: "send", To: []string{"bob"}, Text: "--id", Key: "1", Wait: 5 * time.Second},
 		"send --wait=10m bob,carol hi":    {Name: "send", To: []string{"bob", "carol"}, Text: "hi", Wait: 10 * time.Minute},
 		"broadcast --id " + key + " hi":   {Name: "broadcast", Text: "hi", Key: key},
-		"broadcast --wait 1m user bob hi": {Name: "broadcast", To: []string{"bob"}, Text: "hi", Wait: time.Minute},
+		"broadcast --wait 1m user bob hi": {Name: "broadcast", Verb: "user", To: []string{"bob"}, Text: "hi", Wait: time.Minute},
 		"say --id 1 -- --id":              {Name: "say", Text: "--id", Key: "1"},
 		"say -- --wait":                   {Name: "say", Text: "--wait"},
 		"say -- the end":                  {Name: "say", Text: "-- the end"},

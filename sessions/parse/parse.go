@@ -16,7 +16,8 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Call is a parsed line. The command determines which fields are set.
+// Call is a parsed line. The command determines which fields are set. Beside an error, it is the name of the command,
+// unless that is unknown.
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list
@@ -24,13 +25,12 @@ type Call struct {
 	Room string   // canonical name of a room, without '#'; "" where none is named
 	Text string   // message text, away reason, help topic, a pasted key
 	N    int      // minutes or lines; 0 when not given
-	All  bool     // inbox all
 
 	Target string        // of a ban, or the fingerprint of a key, as typed
 	For    time.Duration // how long; 0 when not given
 	Why    string        // the reason of a kick or ban, "" for none
 	Anyway bool          // ban: also if it covers an operator
-	Verb   string        // key: "", "add", "remove" or "leave"; room: see RoomArgs
+	Verb   string        // the first word after the name, where one says what to do
 
 	Since            string // tail: the ID of a message; with For, a duration, and N it says where to begin
 	Direct, Mentions bool   // tail
@@ -85,7 +85,6 @@ func (t Table) Find(name string) *Syntax {
 // Error is for a line that begins like a command and is not a valid one. Its text is fit to
 // show: at most two lines, with the input quoted and cut.
 type Error struct {
-	Command string // canonical name; "" for an unknown one
 	Problem string // what is wrong, and the usage of the command
 	Hint    string // the way out, or ""
 }
@@ -137,7 +136,7 @@ func (t Table) Command(line string) (Call, error) {
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Hint = "ssh HOST help lists the commands" // nothing here is ever said by mistake
-		if e.Command == "" {
+		if call.Name == "" {
 			e.Hint = "to say it to everyone: ssh HOST say TEXT; for the list of commands: ssh HOST help"
 		}
 	}
@@ -150,15 +149,34 @@ func (t Table) optioned(name, rest string) (call Call, err error) {
 	c := t.Find(strings.ToLower(name))
 	rest, problem := options.options(c, rest)
 	if problem != "" {
-		err = &Error{Command: c.Name, Problem: c.Name + ": " + problem}
+		call.Name, err = c.Name, &Error{Problem: c.Name + ": " + problem}
 	} else {
 		call, err = t.named("", name, rest)
 	}
 	if err == nil && options.Wait != 0 && len(call.To) == 0 {
-		err = &Error{Command: c.Name, Problem: c.Name + ": --wait is for messages to people, not for the room"}
+		err = &Error{Problem: c.Name + ": --wait is for messages to people, not for the room"}
 	}
 	call.JSON, call.Key, call.Wait = options.JSON, options.Key, options.Wait
 	return call, err
+}
+
+// InRoom parses a line of the form "#room text". ok is false if line does not begin like one.
+func (t Table) InRoom(line string) (call Call, err error, ok bool) {
+	if !strings.HasPrefix(line, nick.RoomMark) || len(line) < 2 || strings.ContainsAny(line[1:2], " #\n\t") {
+		return Call{}, nil, false
+	}
+	call, err = run(t.Find("in"), line, sayHint)
+	return call, err, true
+}
+
+// Addressed returns call, or, if its text begins with a room, the call of "in" for that room, or an error.
+func (t Table) Addressed(call Call) (Call, error) {
+	in, err, ok := t.InRoom(call.Text)
+	if !ok || len(call.To) > 0 {
+		return call, nil
+	}
+	in.JSON, in.Key = call.JSON, call.Key
+	return in, err
 }
 
 // named runs the command called name, which was typed with mark in front.
@@ -238,7 +256,7 @@ func run(c *Syntax, rest, hint string) (Call, error) {
 	if c.Example != "" {
 		problem += ", for example: " + c.Example
 	}
-	return Call{}, &Error{Command: c.Name, Problem: problem, Hint: hint}
+	return Call{Name: c.Name}, &Error{Problem: problem, Hint: hint}
 }
 
 // cut splits s at its first white space; rest has none around it.

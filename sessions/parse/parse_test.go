@@ -18,7 +18,13 @@ func say(s string) parse.Call { return parse.Call{Name: "say", Text: s} }
 func send(s string, to ...string) parse.Call { return parse.Call{Name: "send", To: to, Text: s} }
 
 func TestLine(t *testing.T) {
-	broadcast := func(s string, to ...string) parse.Call { return parse.Call{Name: "broadcast", To: to, Text: s} }
+	broadcast := func(s string, to ...string) parse.Call {
+		call := parse.Call{Name: "broadcast", To: to, Text: s}
+		if len(to) > 0 {
+			call.Verb = "user"
+		}
+		return call
+	}
 	call := func(name string) parse.Call { return parse.Call{Name: name} }
 	for line, want := range map[string]parse.Call{
 		"": call(""), "   ": call(""), "\n": call(""),
@@ -51,7 +57,7 @@ func TestLine(t *testing.T) {
 		"broadcast user bob,carol hi": broadcast("hi", "bob", "carol"), "broadcast user bob, carol hi": broadcast("hi", "bob", "carol"),
 		"broadcast user bob , carol hi": broadcast("hi", "bob", "carol"), "broadcast user bob hi, carol": broadcast("hi, carol", "bob"),
 		"broadcast USER Bob hi": broadcast("hi", "bob"),
-		"inbox":                 call("inbox"), "/inbox": call("inbox"), "inbox all": {Name: "inbox", All: true}, "inbox ALL 5": {Name: "inbox", All: true, N: 5},
+		"inbox":                 call("inbox"), "/inbox": call("inbox"), "inbox all": {Name: "inbox", Verb: "all"}, "inbox ALL 5": {Name: "inbox", Verb: "all", N: 5},
 		"inbox bob": {Name: "inbox", Nick: "bob"}, "inbox bob 7": {Name: "inbox", Nick: "bob", N: 7},
 		"/history": call("history"), "/history 3": {Name: "history", N: 3},
 		"/away": call("away"), "/away out for lunch": {Name: "away", Text: "out for lunch"}, "/back": call("back"),
@@ -97,21 +103,21 @@ func TestLineRefuses(t *testing.T) {
 			t.Errorf("Line(%.40q) = %+v", line, call)
 			continue
 		}
-		checkError(t, line, err)
+		checkError(t, line, call, err)
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Line(%.40q): %q lacks %q", line, err, want)
 		}
 	}
 }
 
-func checkError(t *testing.T, line string, err error) {
+func checkError(t *testing.T, line string, call parse.Call, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*parse.Error](err)
 	if !ok {
 		t.Fatalf("Line(%.40q): a %T", line, err)
 	}
 	// Who types / and a command's name, or nothing to be said, means the command.
-	meant := line[0] == '/' && e.Command != "" || strings.Contains(e.Problem, ": missing text;")
+	meant := line[0] == '/' && call.Name != "" || strings.Contains(e.Problem, ": missing text;")
 	switch s := err.Error(); {
 	case strings.Contains(e.Hint, "put a space in front") == meant:
 		t.Errorf("Line(%.40q): the way out does not fit: %q", line, s)

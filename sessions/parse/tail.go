@@ -17,26 +17,22 @@ var wholeID = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{11}$`)
 func TailArgs(rest string, call *Call) (problem string) {
 	numbered := false
 	for rest != "" && problem == "" {
-		var word string
-		word, rest = cut(rest)
-		name, value, given := strings.Cut(word, "=")
-		if !given && (name == "-n" || name == "--since" || name == "--room") {
-			value, rest = cut(rest)
-		}
-		switch {
-		case name == "-n":
+		var name, value string
+		name, value, rest = cutOption(rest, "-n", "--since", "--room")
+		switch name {
+		case "-n":
 			numbered = true
 			problem = call.tailFrom(value)
-		case name == "--since":
+		case "--since":
 			problem = call.tailSince(value)
-		case name == "--room":
+		case "--room":
 			_, problem = oneRoom(value, call)
-		case word == "--direct":
+		case "--direct":
 			call.Direct = true
-		case word == "--mentions":
+		case "--mentions":
 			call.Mentions = true
 		default:
-			return "unexpected argument " + text.Quote(word, 24)
+			return "unexpected argument " + text.Quote(name, 24)
 		}
 	}
 	since := call.Since != "" || call.For != 0

@@ -172,8 +172,7 @@ func (a account) add(bytes int64, now time.Duration) {
 	a.table.Set(a.key, used, max(used[day], used[minute]), now)
 }
 
-// Limiter keeps the accounts. Its methods may be called concurrently; those of nil, which
-// has no limits, too.
+// Limiter keeps the accounts. Its methods may be called concurrently.
 type Limiter struct {
 	exempt []netip.Prefix
 	began  time.Time // the clock's zero
@@ -209,9 +208,6 @@ func (l *Limiter) accountsOf(who Who) []account {
 // tells which limit is reached. What is more than a limit by itself is let through
 // when nothing is on the account, so that no message is too long for ever.
 func (l *Limiter) Charge(who Who, bytes int64) error {
-	if l == nil {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Since(l.began)
@@ -235,9 +231,6 @@ func (l *Limiter) Charge(who Who, bytes int64) error {
 
 // Refund takes back what was charged and not stored.
 func (l *Limiter) Refund(who Who, bytes int64) {
-	if l == nil {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.add(who, -bytes)

@@ -152,12 +152,10 @@ func TestRefund(t *testing.T) {
 }
 
 func TestWithoutLimits(t *testing.T) {
-	var none *Limiter
-	for _, l := range []*Limiter{none, New(Limits{})} {
-		for range 100 {
-			charged(t, l.Charge(who("bob", "192.0.2.1"), 1<<40))
-			l.Refund(who("bob", "192.0.2.1"), 1)
-		}
+	l := New(Limits{})
+	for range 100 {
+		charged(t, l.Charge(who("bob", "192.0.2.1"), 1<<40))
+		l.Refund(who("bob", "192.0.2.1"), 1)
 	}
 }
 

@@ -97,20 +97,7 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			return columns(dst, "you left #"+r.Room)
 		}
 	}
-	return facts(dst, words(r, st, now), func(s string) []string { return []string{s} })
-}
-
-// words are the lines of a result that is not a list.
-func words(r result.Result, st Style, now time.Time) (lines []string) {
-	if reason := Reason(r, st, now); reason != "" {
-		return []string{reason}
-	}
-	for _, s := range notes(r, st, now) {
-		if s != "" {
-			lines = append(lines, s)
-		}
-	}
-	return lines
+	return facts(dst, notes(r, st, now), func(s string) []string { return []string{s} })
 }
 
 func keyFact(k result.Key, in string) []string {

@@ -54,7 +54,7 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 	case room.KindReceipt:
 		return receipts(dst, []*room.Message{m}, st, now)
 	case room.KindNotice:
-		return Refusal(dst, clock+" "+roomTag(m.Room)+m.From+" announces: "+m.Text, st)
+		return starred(dst, "", clock+" "+roomTag(m.Room)+m.From+" announces: "+m.Text, 0, red, st)
 	}
 	begin := len(dst)
 	mark := marked(m, viewer, st)

@@ -147,9 +147,6 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 // Notice renders a word from the server: " * text", grey.
 func Notice(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, grey, st) }
 
-// Refusal renders a failure or an announcement: as a notice, but in red.
-func Refusal(dst []byte, s string, st Style) []byte { return starred(dst, "", s, 0, red, st) }
-
 // starred renders a notice with body in a column of its own: next to head, or below it
 // where head is too long.
 func starred(dst []byte, head, body string, column int, color string, st Style) []byte {

@@ -64,8 +64,8 @@ func TestClusterFails(t *testing.T) {
 		"not confirmed: the cluster did not answer in time; the message may still arrive"
 	for err, want := range map[error]string{room.ErrCluster: cant, room.ErrUncertain: uncertain} {
 		got := []string{
-			render.Receipt(result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.Failed, Err: err}, Only: true}),
-			render.Failure(result.Failure{Code: result.Storage, Reason: result.Sending, Err: err}, plain, noon),
+			render.Reason(result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.Failed, Err: err}, Only: true}, plain, noon),
+			render.Reason(result.Failure{Code: result.Storage, Reason: result.Sending, Err: err}, plain, noon),
 		}
 		if got[0] != want || got[1] != want {
 			t.Errorf("%q, want %q", got, want)

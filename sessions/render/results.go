@@ -3,6 +3,7 @@ package render
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,12 +20,13 @@ const listed = 20
 
 // Result renders the result of a command.
 func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
+	color := grey
 	switch r := r.(type) {
 	case result.Failure:
-		return Refusal(dst, Failure(r, st, now), st)
+		color = red
 	case result.Receipt:
 		if !r.Taken() {
-			return Refusal(dst, Receipt(r), st)
+			color = red
 		}
 	case result.Help:
 		return help(dst, r.Commands, st)
@@ -33,7 +35,10 @@ func Result(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			return lines
 		}
 	}
-	return notices(dst, st, notes(r, st, now)...)
+	for _, s := range notes(r, st, now) {
+		dst = starred(dst, "", s, 0, color, st)
+	}
+	return dst
 }
 
 // notices renders each of the words that apply.
@@ -46,12 +51,19 @@ func notices(dst []byte, st Style, words ...string) []byte {
 	return dst
 }
 
-// notes has the words of each line about a result that is no failure.
+// notes has the words of each line about a result.
 func notes(r result.Result, st Style, now time.Time) []string {
+	return slices.DeleteFunc(lines(r, st, now), func(s string) bool { return s == "" })
+}
+
+// lines is notes, with "" for those that do not apply.
+func lines(r result.Result, st Style, now time.Time) []string {
 	words := ""
 	switch r := r.(type) {
+	case result.Failure:
+		words = failure(r, st, now)
 	case result.Receipt:
-		words = Receipt(r)
+		words = receipt(r)
 	case result.Done:
 		words = doneWords(r)
 	case result.Text:
@@ -187,8 +199,8 @@ var done = map[result.What]string{
 	result.RoomChanged + " guests off": "{room} takes no guests",
 }
 
-// Failure renders a failure in one line.
-func Failure(f result.Failure, st Style, now time.Time) string {
+// failure renders a failure in one line.
+func failure(f result.Failure, st Style, now time.Time) string {
 	if f.Reason == "" {
 		return f.Err.Error()
 	}
@@ -218,13 +230,9 @@ func Failure(f result.Failure, st Style, now time.Time) string {
 // Reason renders a failure, a receipt or a [result.Done] in one line without a mark, for standard
 // error and frames. It is "" for other results.
 func Reason(r result.Result, st Style, now time.Time) string {
-	switch r := r.(type) {
-	case result.Failure:
-		return text.CleanLine(Failure(r, st, now))
-	case result.Receipt:
-		return text.CleanLine(Receipt(r))
-	case result.Done:
-		return doneWords(r)
+	switch r.(type) {
+	case result.Failure, result.Receipt, result.Done:
+		return text.CleanLine(lines(r, st, now)[0])
 	}
 	return ""
 }
@@ -232,7 +240,7 @@ func Reason(r result.Result, st Style, now time.Time) string {
 // near suggests a similar nick.
 func near(nick string) string { return when(nick != "", "; did you mean "+nick+"?") }
 
-// failed has the words for failures; Failure has exceptions. "REASON ABOUT" goes before
+// failed has the words for failures; failure has exceptions. "REASON ABOUT" goes before
 // "REASON".
 var failed = map[result.Reason]string{
 	result.NoSuchNick:          "nobody is called {nick}{near}",
@@ -330,8 +338,8 @@ var became = map[room.Outcome]string{
 	room.Failed:         "{error}",
 }
 
-// Receipt renders a receipt in one line.
-func Receipt(r result.Receipt) string {
+// receipt renders a receipt in one line.
+func receipt(r result.Receipt) string {
 	words := fill(became[r.Outcome],
 		"{to}", r.To, "{reason}", because("", r.Reason), "{near}", near(r.Near),
 		"{most}", Number(r.Most, "unread message", "unread messages"),

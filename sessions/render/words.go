@@ -52,7 +52,7 @@ func Error(err error) string {
 		return storageTrouble
 	}
 	if f, ok := errors.AsType[result.Failure](err); ok {
-		return Failure(f, Style{}, time.Now())
+		return failure(f, Style{}, time.Now())
 	}
 	return err.Error()
 }

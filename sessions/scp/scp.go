@@ -25,7 +25,6 @@ type Drop interface {
 
 // File is a file that comes in. WriteAt may be called concurrently, and nothing beside the others.
 type File interface {
-	io.Writer
 	io.WriterAt
 	// Finish sends it. Without an error it is on record.
 	Finish() error

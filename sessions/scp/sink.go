@@ -124,7 +124,7 @@ func (r receiver) file(people, name, header string) (refused, err error) {
 		return nil, io.ErrClosedPipe
 	}
 	// What can't be written has to be read all the same, or what follows would not be a line.
-	written, refused := io.CopyN(f, r.in, size)
+	written, refused := io.CopyN(io.NewOffsetWriter(f, 0), r.in, size)
 	if errors.Is(refused, io.EOF) {
 		return nil, io.ErrUnexpectedEOF
 	}

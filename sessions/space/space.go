@@ -85,8 +85,7 @@ type Stats struct {
 	DiskLow    bool
 }
 
-// Guard watches one folder. Its methods may be called concurrently; those of nil, which
-// refuses nothing, too.
+// Guard watches one folder. Its methods may be called concurrently.
 type Guard struct {
 	cfg Config
 
@@ -100,9 +99,6 @@ func New(cfg Config) *Guard { return &Guard{cfg: cfg, stats: Stats{Max: cfg.Max}
 
 // Stats returns how full it is, without looking again.
 func (g *Guard) Stats() Stats {
-	if g == nil {
-		return Stats{}
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stats
@@ -159,7 +155,7 @@ func sizeOf(ctx context.Context, dir string) (total int64) {
 
 // Add notes that the folder grows by bytes, or, after something failed, does not.
 func (g *Guard) Add(bytes int64) {
-	if g == nil || g.cfg.Max <= 0 {
+	if g.cfg.Max <= 0 {
 		return
 	}
 	g.update(func() {
@@ -194,13 +190,7 @@ func (g *Guard) update(size func()) {
 	} else {
 		g.cfg.Log.Warn(words+"; free some space or raise --data-max", "bytes", used, "max", g.cfg.Max)
 	}
-	g.tell(words)
-}
-
-func (g *Guard) tell(words string) {
-	if g.cfg.Tell != nil {
-		g.cfg.Tell(words)
-	}
+	g.cfg.Tell(words)
 }
 
 // Messages says why nothing can be sent now, by a guest or by somebody with a key.
@@ -246,7 +236,7 @@ func (g *Guard) watchDisk() {
 	case low && !was:
 		words := fmt.Sprintf("the data folder's disk is nearly full: %d MiB free", free>>20)
 		g.cfg.Log.Warn(words+"; free some space: once it is full, nothing can be sent", "free", free, "size", total)
-		g.tell(words)
+		g.cfg.Tell(words)
 	case was && !low:
 		g.cfg.Log.Info("the data folder's disk has enough space again", "free", free, "size", total)
 	}
