@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // With WHOELSE_JEPSEN, and as root, each server has a network namespace of its own, so that packets between any two of
@@ -278,4 +280,33 @@ func TestNetwork(t *testing.T) {
 	reach("a", "c", true)
 	n.heal()
 	reach("c", "a", true)
+}
+
+// TestNodeAlone: an engine node is cut off from the others, the one that leads the stream or another one. The servers that are
+// connected to it find another node, so that people on all servers can write meanwhile.
+func TestNodeAlone(t *testing.T) {
+	if !inside {
+		t.Skip("needs WHOELSE_JEPSEN and root")
+	}
+	for _, leads := range []bool{true, false} {
+		t.Run(fmt.Sprint("leads=", leads), func(t *testing.T) {
+			c := newCluster(t, options{chats: 3})
+			alice := newIdentity(t)
+			for _, chat := range c.chats {
+				c.must(c.eventually(func() error { return chat.ran("alice", alice, "say", "with-"+chat.name) }))
+			}
+			leader, err := c.leader()
+			c.must(err)
+			alone := leader
+			if !leads {
+				alone = c.engines[(slices.Index(c.engines, leader)+1)%len(c.engines)]
+			}
+			defer (&nemesis{c: c}).alone(alone.name)()
+			began := time.Now()
+			for _, chat := range c.chats {
+				c.must(c.eventually(func() error { return chat.ran("alice", alice, "say", "without-"+chat.name) }))
+				t.Logf("%s can write after %v", chat.name, time.Since(began).Round(time.Millisecond))
+			}
+		})
+	}
 }
