@@ -60,6 +60,7 @@ type Cluster struct {
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
+	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
 	reconnected chan struct{}
 	publishing  publisher
 	following   follower
@@ -106,6 +107,7 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 		c.turns[i] = make(chan struct{}, 1)
 	}
 	c.ending, c.end = context.WithCancelCause(context.Background())
+	c.hear()
 	c.publishing.init()
 	c.following.init()
 	c.rosters.init()
@@ -171,11 +173,12 @@ func (c *Cluster) connect(ctx context.Context) error {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			now := time.Now()
 			c.down.Store(&now)
-			if c.ending.Err() == nil {
+			if c.ending.Err() == nil && err != nil { // without one, see elsewhere
 				c.log.Error("cluster: the connection to the engine broke; nothing can be sent until it is back", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			c.hear()
 			c.down.Store(nil)
 			select {
 			case c.reconnected <- struct{}{}:
@@ -209,6 +212,24 @@ func (c *Cluster) connect(ctx context.Context) error {
 		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
 		return true, err
 	})
+}
+
+// hear notes that the engine has done something that needs most of its nodes.
+func (c *Cluster) hear() {
+	now := time.Now()
+	c.heard.Store(&now)
+}
+
+// elsewhere connects to another engine node, if nothing was heard for long: this node may be cut off from the others. It
+// still answers pings then, and for a while tells what it remembers of the stream. why is a failure.
+func (c *Cluster) elsewhere(why error) {
+	heard, now := c.heard.Load(), time.Now()
+	if !c.connected() || c.ending.Err() != nil || now.Sub(*heard) < patience || !c.heard.CompareAndSwap(heard, &now) {
+		return
+	}
+	c.log.Warn("cluster: this engine node answers nothing; connecting to another one",
+		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }
 
 // redacted lists URLs without their passwords.

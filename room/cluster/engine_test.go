@@ -10,6 +10,7 @@ import (
 	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"whoelse/room"
 	"whoelse/room/cluster/natstest"
@@ -102,6 +103,63 @@ func TestSilentEngine(t *testing.T) {
 	}
 	conn.Close()
 	<-gaveUp
+}
+
+// TestNodeAlone: of two engine nodes one is cut off from the rest of the engine. It lets connect and answers pings, and nothing
+// else. A server finds the other node, whether people write or not.
+func TestNodeAlone(t *testing.T) {
+	t.Parallel()
+	for name, writes := range map[string]bool{"people write": true, "nobody writes": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := engine(t)
+			alone := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+			nc, err := nats.Connect(alone.URLs()[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			for _, asked := range []string{"$JS.API.>", "whoelse.log.>"} {
+				if _, err := nc.SubscribeSync(asked); err != nil { // without an answer
+					t.Fatal(err)
+				}
+			}
+			if err := nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			proxies := []*natstest.Proxy{natstest.NewProxy(t, e.Addr(0)), natstest.NewProxy(t, e.Addr(0))}
+			a, b := join(t, "a", proxies[0].URL(), proxies[1].URL()), join(t, "b", e.URLs()...)
+			a.say("1")
+			a.entries(1)
+			for _, p := range proxies {
+				p.Aim(alone.Addr(0))
+				p.Cut()
+			}
+			for _, p := range proxies {
+				p.Heal()
+			}
+			eventually(t, "it is connected to the node that is alone", func() bool {
+				return a.nc.ConnectedServerId() == nc.ConnectedServerId()
+			})
+			for _, p := range proxies {
+				if p.URL() != a.nc.ConnectedUrl() {
+					p.Aim(e.Addr(0))
+				}
+			}
+			if writes {
+				if err := fails(t, a.say("unanswered")); !errors.Is(err, room.ErrUncertain) {
+					t.Errorf("%v", err)
+				}
+				eventually(t, "messages of a are stored again", func() bool {
+					a.say("2")
+					return len(b.entries(1)) > 1
+				})
+			}
+			b.say("3")
+			eventually(t, "a follows", func() bool { return a.Probe(t.Context()) == nil })
+			same(t, a.entries(2)[:2], b.entries(2)[:2])
+		})
+	}
 }
 
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.

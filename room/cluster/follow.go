@@ -224,6 +224,8 @@ func (c *Cluster) consume() {
 			}
 			c.following.stuck = true
 			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+		} else {
+			c.elsewhere(err)
 		}
 		c.log.Debug("cluster: asking for the stream again", "next", c.following.next, "why", err)
 		c.wait(again)
@@ -265,6 +267,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.hear()
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch), jetstream.PullExpiry(10*time.Second),
 		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
@@ -309,6 +312,7 @@ func (c *Cluster) copy(ctx context.Context) error {
 			if !ok {
 				return <-failed
 			}
+			c.hear()
 			batch = append(batch, msg)
 		}
 		for len(arrived) > 0 && len(batch) < maxBatch {

@@ -195,6 +195,7 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 		case c.answered(ctx, o):
 		case time.Since(o.at) >= patience || c.ending.Err() != nil:
 			o.giveUp()
+			c.elsewhere(o.why)
 		default:
 			again = append(again, o)
 		}
@@ -236,6 +237,7 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 // If the engine already had it as an earlier try on another server, this try does not come back: its sender is told to
 // try once more, and then gets that try's answer.
 func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
+	c.hear()
 	c.publishing.stored(ack.Sequence)
 	c.running.Go(func() {
 		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))

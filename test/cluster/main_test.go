@@ -40,7 +40,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	if inside {
-		if err := prepare(); err != nil {
+		if err := settle(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

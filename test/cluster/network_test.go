@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // With WHOELSE_JEPSEN, and as root, each server has a network namespace of its own, so that packets between any two of
@@ -36,7 +37,7 @@ func goInside(dir string) (int, error) {
 	try.Env = append(os.Environ(), insideVariable+"="+dir)
 	isolate(try)
 	if out, err := try.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("no namespaces: %w %s", err, bytes.TrimSpace(out))
+		return 0, fmt.Errorf("that needs network namespaces, veth and a bridge: %w: %s", err, bytes.TrimSpace(out))
 	}
 	// Ctrl-C ends the other process, and this one then removes dir, which has all files.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
@@ -51,15 +52,27 @@ func goInside(dir string) (int, error) {
 	return 0, nil
 }
 
-// network is that of one cluster. All servers are on one bridge, on which they reach each other. People reach the chat
-// servers on another one, on which nothing goes wrong.
+// settle makes this process ready to run the tests in its namespaces, or says why it can't.
+func settle() error {
+	if err := prepare(); err != nil {
+		return err
+	}
+	try := exec.Command("ip", "-batch", "-")
+	try.Stdin = strings.NewReader("netns add try\nlink add try1 type bridge\n" +
+		"link add try2 type veth peer name try3 netns try\nnetns del try\nlink del try1\n")
+	if out, err := try.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip: %w: %s", err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
+	}
+	return nil
+}
+
+// network is that of one cluster, for one goroutine at a time. All servers are on one bridge, on which they reach each
+// other. People reach the chat servers on another one, on which nothing goes wrong.
 type network struct {
 	t      testing.TB
 	number int32
 	nodes  []string // engines and chat servers
 	netem  bool     // the kernel can delay packets; otherwise slow is a narrow link
-
-	mu sync.Mutex // one change at a time
 }
 
 var networks atomic.Int32
@@ -145,8 +158,6 @@ func (n *network) run(program, node string, commands ...string) {
 }
 
 func (n *network) try(program, node string, commands ...string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	args := []string{"-batch", "-"}
 	if node != "" {
 		args = append([]string{"-n", n.space(node)}, args...)
@@ -269,4 +280,33 @@ func TestNetwork(t *testing.T) {
 	reach("a", "c", true)
 	n.heal()
 	reach("c", "a", true)
+}
+
+// TestNodeAlone: an engine node is cut off from the others, the one that leads the stream or another one. The servers that are
+// connected to it find another node, so that people on all servers can write meanwhile.
+func TestNodeAlone(t *testing.T) {
+	if !inside {
+		t.Skip("needs WHOELSE_JEPSEN and root")
+	}
+	for _, leads := range []bool{true, false} {
+		t.Run(fmt.Sprint("leads=", leads), func(t *testing.T) {
+			c := newCluster(t, options{chats: 3})
+			alice := newIdentity(t)
+			for _, chat := range c.chats {
+				c.must(c.eventually(func() error { return chat.ran("alice", alice, "say", "with-"+chat.name) }))
+			}
+			leader, err := c.leader()
+			c.must(err)
+			alone := leader
+			if !leads {
+				alone = c.engines[(slices.Index(c.engines, leader)+1)%len(c.engines)]
+			}
+			defer (&nemesis{c: c}).alone(alone.name)()
+			began := time.Now()
+			for _, chat := range c.chats {
+				c.must(c.eventually(func() error { return chat.ran("alice", alice, "say", "without-"+chat.name) }))
+				t.Logf("%s can write after %v", chat.name, time.Since(began).Round(time.Millisecond))
+			}
+		})
+	}
 }

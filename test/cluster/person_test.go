@@ -311,5 +311,5 @@ func (s *personSession) heard(a *attempt, key string) {
 }
 
 func (a *attempt) note(format string, args ...any) {
-	a.tries = append(a.tries, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+	a.tries = append(a.tries, time.Now().Format("04:05.000 ")+fmt.Sprintf(format, args...))
 }

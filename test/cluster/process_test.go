@@ -68,7 +68,10 @@ func (p *process) launch() (int, error) {
 func (p *process) follow(cmd *exec.Cmd, r *os.File, ended chan struct{}) {
 	defer r.Close()
 	for lines := bufio.NewScanner(r); lines.Scan(); {
-		p.change(func() { p.lines = append(p.lines, lines.Text()) })
+		line := lines.Text()
+		if !strings.Contains(line, `msg="login refused"`) { // there are many, of rivals
+			p.change(func() { p.lines = append(p.lines, line) })
+		}
 	}
 	cmd.Wait() // its status is in the log, if anywhere
 	p.change(func() {
@@ -121,7 +124,7 @@ func (p *process) await(from int, want *regexp.Regexp, limit time.Duration) erro
 func (p *process) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return strings.Join(p.lines[max(0, len(p.lines)-40):], "\n")
+	return strings.Join(p.lines[max(0, len(p.lines)-100):], "\n")
 }
 
 // end sends sig, unless it does not run, and waits for the end.

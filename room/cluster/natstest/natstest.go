@@ -158,11 +158,11 @@ func (e *Engine) URLs() (urls []string) {
 
 // Proxy passes connections on to one server, until it is told otherwise.
 type Proxy struct {
-	to     string
 	listen net.Listener
 	ends   sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
+	to      string
 	open    map[net.Conn]bool
 	cut     bool
 	stalled chan struct{} // is closed when bytes pass; nil: they do
@@ -207,6 +207,13 @@ func (p *Proxy) Heal() {
 	p.cut = false
 }
 
+// Aim passes later connections on to another address.
+func (p *Proxy) Aim(to string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = to
+}
+
 // Stall keeps all bytes, both ways, until Resume: connections stay open.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
@@ -239,7 +246,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.to)
+		p.mu.Lock()
+		to := p.to
+		p.mu.Unlock()
+		out, err := net.Dial("tcp", to)
 		if err != nil || !p.add(in, out) {
 			_ = in.Close()
 			if out != nil {
