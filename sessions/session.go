@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -91,31 +90,23 @@ func (s *session) run() {
 		})
 		return
 	}
-	if !s.enter() {
-		return
-	}
-	defer s.manager.colors.Leave(s.member.Nick())
-	s.serve(s.readAll)
-	s.log().Info("session ended", "cause", s.out.why())
-}
-
-// enter joins the room and queues the greeting. It reports false when nobody could come in; the
-// person has been told why then.
-func (s *session) enter() bool {
 	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
 	if member == nil {
 		s.turnAway(err)
-		return false
+		return
 	}
 	s.take(member)
 	s.manager.colors.Enter(member.Nick())
-	s.log().Info("session began", "terminal", s.term != nil)
+	defer s.manager.colors.Leave(member.Nick())
+	s.log("session began", "terminal", s.term != nil)
 	s.greet(welcome, err)
-	return true
+	s.serve(s.readAll)
+	s.log("session ended", "cause", s.out.why())
 }
 
-func (s *session) log() *slog.Logger {
-	return s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
+// log writes a line about the session, with an attribute.
+func (s *session) log(what, name string, value any) {
+	s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From()).Info(what, name, value)
 }
 
 // serve reads while the writing goroutine writes, and leaves the room before it waits for
