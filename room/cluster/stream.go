@@ -107,7 +107,11 @@ func (c *Cluster) Found(ctx context.Context, mark string, first uint64) error {
 // explain says what an error of the engine means. final says that waiting does not help.
 func explain(c *Cluster, err error) (final bool, _ error) {
 	var api *jetstream.APIError
+	denied := c.denied.Load()
 	switch {
+	case denied != nil:
+		return true, fmt.Errorf("the engine does not let this server's user do all that it needs: %w; "+
+			"permit it %s, $JS.API.>, $JS.FC.>, $O.> and _INBOX.>", *denied, c.subject(">"))
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return true, fmt.Errorf("the engine runs without JetStream (%w); enable it in its configuration, for this account", err)
 	case unheard(err):
