@@ -79,8 +79,14 @@ func (s *session) kick(call parse.Call) result.Result {
 	if !elsewhere && len(s.manager.matching(named(call.Nick))) == 0 {
 		return s.absent(call.Nick)
 	}
-	m := result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why}
-	return s.moderate(m, func() error { return s.tellServers(m) })
+	m := result.Moderation{What: "kick", Whom: call.Nick, Why: call.Why, By: s.member.Nick()}
+	return s.moderate(m, func() error {
+		err := s.tellServers(m)
+		if errors.Is(err, room.ErrUncertain) { // the other servers may do it later
+			s.manager.show(m, s.manager.matching(concerned(m)))
+		}
+		return err
+	})
 }
 
 // absent is that somebody is not here, or that nobody has this nick at all.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"whoelse/room"
 )
 
 // newRigOf starts a server on which these are operators.
@@ -98,6 +100,19 @@ func TestKickEndsEverySession(t *testing.T) {
 	if got, want := r.audited(), []map[string]string{{"who": "olivia", "what": "kick", "whom": "bob", "why": "evil[2J <b>?"}}; !cmp.Equal(got, want) {
 		t.Errorf("on record (-want +got):\n%s", cmp.Diff(want, got))
 	}
+}
+
+// A kick that the cluster may still get to the other servers is done here, and nobody says that it failed.
+func TestKickUnconfirmed(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir()}
+	r.files.TellServers = func([]byte) error { return room.ErrUncertain }
+	r.start()
+	t.Cleanup(r.stop)
+	r.trust("olivia")
+	bob, olivia := r.terminal("bob", r.addr), r.terminal("olivia", r.addr)
+	olivia.enters("/kick bob", "kick is not confirmed: the cluster did not answer in time; it may still happen")
+	bob.sees("you were kicked by olivia")
 }
 
 // Guests are known by the name that they were given.

@@ -6,6 +6,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,6 +62,7 @@ type Cluster struct {
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
+	denied      atomic.Pointer[error]     // what the engine did not permit last; nil: nothing
 	reconnected chan struct{}
 	publishing  publisher
 	following   follower
@@ -187,18 +189,26 @@ func (c *Cluster) connect(ctx context.Context) error {
 			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				c.denied.Store(&err)
+			}
 			c.log.Warn("cluster: the engine reports an error", "error", err)
 		}),
 	}
-	if c.opts.Creds != "" {
-		options = append(options, nats.UserCredentials(c.opts.Creds))
+	files, err := c.opts.fromFiles()
+	if err != nil {
+		return err
 	}
-	if c.opts.TLSCA != "" {
-		options = append(options, nats.RootCAs(c.opts.TLSCA))
-	}
+	options = append(options, files...)
 	return c.again(ctx, "the engine can't be reached yet", func(context.Context) (final bool, err error) {
 		c.nc, err = nats.Connect(strings.Join(c.opts.URLs, ","), options...)
+		var untrusted *tls.CertificateVerificationError
 		switch {
+		case errors.As(err, &untrusted):
+			return true, fmt.Errorf("the engine's certificate can't be verified: %w; see --cluster-tls-ca", err)
+		case errors.Is(err, nats.ErrSecureConnWanted):
+			return true, fmt.Errorf("the engine does not use TLS (%w); turn it on in its configuration, or name it with nats:// "+
+				"and without --cluster-tls-ca", err)
 		case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired):
 			return true, fmt.Errorf("the engine refuses the credentials: %w; see --cluster-creds", err)
 		case err != nil:
@@ -230,6 +240,34 @@ func (c *Cluster) elsewhere(why error) {
 	c.log.Warn("cluster: this engine node answers nothing; connecting to another one",
 		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
+}
+
+// fromFiles returns the options for files that the client reads whenever it connects, if it can use them now.
+func (o *Options) fromFiles() (options []nats.Option, err error) {
+	var try nats.Options
+	if o.Creds != "" {
+		options = append(options, nats.UserCredentials(o.Creds))
+		if err = options[0](&try); err == nil {
+			_, err = try.UserJWT()
+		}
+		if err == nil {
+			_, err = try.SignatureCB([]byte("a try"))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--cluster-creds %s: not a file with credentials: %w", o.Creds, err)
+		}
+	}
+	if o.TLSCA != "" {
+		ca := nats.RootCAs(o.TLSCA)
+		if err = ca(&try); err == nil {
+			_, err = try.RootCAsCB()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--cluster-tls-ca %s: not a file with certificates: %w", o.TLSCA, err)
+		}
+		options = append(options, ca)
+	}
+	return options, nil
 }
 
 // redacted lists URLs without their passwords.

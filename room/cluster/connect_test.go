@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -211,6 +212,40 @@ func TestStreamReplaced(t *testing.T) {
 	}
 	eventually(t, "it stops", func() bool { return a.following.trouble() != nil })
 	refuses(t, fails(t, a.say("2")), room.ErrStorage.Error(), "was replaced")
+	a.Attach(newCrowd())
+	look := must[*Cluster](t)(Dial(t.Context(), a.opts))
+	defer look.Close() //nolint:errcheck // it has nothing to lose
+	eventually(t, "the status says so", func() bool {
+		s, err := look.Status(t.Context())
+		return err == nil && len(s.Nodes) == 1 && s.Nodes[0].Stuck
+	})
+	if err := a.js.DeleteStream(t.Context(), a.streamName()); err != nil {
+		t.Fatal(err)
+	}
+	later := must[*Cluster](t)(Dial(t.Context(), a.opts))
+	defer later.Close() //nolint:errcheck // it has nothing to lose
+	eventually(t, "the stream is lost", func() bool {
+		_, err := later.Status(t.Context())
+		return strings.Contains(fmt.Sprint(err), "servers run, and the engine has lost")
+	})
+}
+
+// TestStreamLost: a server whose stream is gone does not make a new one, also not when it starts again.
+func TestStreamLost(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a, look := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	a.stop()
+	if err := look.js.DeleteStream(t.Context(), look.streamName()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := Connect(ctx, a.opts)
+	refuses(t, err, "lost the stream whoelse_LOG", "backup")
+	if _, err := look.js.Stream(t.Context(), look.streamName()); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("there is a stream: %v", err)
+	}
 }
 
 // TestRubbish: what is no event on any server is passed over on all.

@@ -195,7 +195,7 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, fmt.Errorf("%w: the engine has lost the stream %s; restore it from a backup of the engine", errStuck, c.streamName())
+		return 0, fmt.Errorf("%w: %w", errStuck, c.lost())
 	case err != nil:
 		return 0, err
 	case !info.Created.Equal(c.id):

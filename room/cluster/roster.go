@@ -44,6 +44,7 @@ type rosterMessage struct {
 	Parts   int      `json:"parts"`
 	Bye     bool     `json:"bye,omitempty"`     // the server stops
 	Applied uint64   `json:"applied,omitempty"` // number of the last event that the server has
+	Stuck   bool     `json:"stuck,omitempty"`   // the server can't follow the stream
 	Here    []person `json:"here,omitempty"`
 }
 
@@ -95,6 +96,7 @@ type peer struct {
 	heard   time.Time
 	people  int
 	applied uint64
+	stuck   bool
 }
 
 func (r *rosters) init() {
@@ -209,12 +211,12 @@ func (c *Cluster) say(bye bool) int {
 	if !bye {
 		here = outward(attached.Roster(), time.Now())
 	}
-	applied := c.following.at()
+	applied, stuck := c.following.at(), c.following.trouble() != nil
 	parts := max(1, (len(here)+partPeople-1)/partPeople)
 	for n := range parts {
 		from := n * partPeople
 		b, err := json.Marshal(rosterMessage{
-			V: version, Run: c.run, Seq: rs.seq, Part: n, Parts: parts, Bye: bye, Applied: applied,
+			V: version, Run: c.run, Seq: rs.seq, Part: n, Parts: parts, Bye: bye, Applied: applied, Stuck: stuck,
 			Here: here[from:min(len(here), from+partPeople)],
 		})
 		if err == nil {
@@ -324,7 +326,7 @@ func (p *peer) add(m *rosterMessage, now time.Time) bool {
 	if p.got < m.Parts {
 		return false
 	}
-	p.seq, p.people, p.applied = m.Seq, len(p.here), m.Applied
+	p.seq, p.people, p.applied, p.stuck = m.Seq, len(p.here), m.Applied, m.Stuck
 	return true
 }
 
@@ -402,8 +404,9 @@ type Node struct {
 	Name    string        `json:"name"`
 	Leads   bool          `json:"leads,omitempty"`
 	People  int           `json:"people"`
-	Applied uint64        `json:"applied"` // number of the last event that it has
-	Silent  time.Duration `json:"silent"`  // since its last announcement
+	Applied uint64        `json:"applied"`         // number of the last event that it has
+	Stuck   bool          `json:"stuck,omitempty"` // it can't follow the stream, and accepts no messages
+	Silent  time.Duration `json:"silent"`          // since its last announcement
 }
 
 // nodes lists the other servers.
@@ -411,7 +414,7 @@ func (c *Cluster) nodes() (list []Node) {
 	c.rosters.mu.Lock()
 	defer c.rosters.mu.Unlock()
 	for name, p := range c.rosters.of {
-		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Silent: time.Since(p.heard)})
+		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Stuck: p.stuck, Silent: time.Since(p.heard)})
 	}
 	return list
 }

@@ -36,7 +36,9 @@ type Replica struct {
 // Status asks the engine for the state of the stream. The nodes are the servers that were heard since Connect: as a
 // rule, all are heard within a second.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
-	if c.stream == nil {
+	if c.stream == nil && len(c.nodes()) > 0 {
+		return Status{}, fmt.Errorf("servers run, and %w", c.lost())
+	} else if c.stream == nil {
 		return Status{}, fmt.Errorf("there is no cluster %s yet: start a server with --cluster, or use whoelse cluster import", c.opts.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -56,12 +58,13 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 			s.Replicas = append(s.Replicas, Replica{Name: p.Name, Current: p.Current, Offline: p.Offline, Lag: p.Lag})
 		}
 	}
-	if err := c.following.trouble(); err != nil {
-		s.Trouble = err.Error()
+	trouble := c.following.trouble()
+	if trouble != nil {
+		s.Trouble = trouble.Error()
 	}
 	if c.following.started() {
 		applied := c.following.at()
-		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, People: c.rosters.own()})
+		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, Stuck: trouble != nil, People: c.rosters.own()})
 	}
 	slices.SortFunc(s.Nodes, byName)
 	if len(s.Nodes) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ func (c *Cluster) config() jetstream.StreamConfig {
 func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 	stream, err := c.js.Stream(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrStreamNotFound) && c.opts.Node != "" {
+		if _, missing := os.Lstat(c.opts.Bound); missing == nil { // a new stream would be in the way of the old one's backup
+			return false, c.lost()
+		}
 		stream, err = c.js.CreateStream(ctx, c.config())
 		if err == nil {
 			c.log.Info("cluster: created the stream", "stream", c.streamName(), "replicas", c.opts.Replicas, "keep", c.opts.Keep)
@@ -51,6 +55,11 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 		return true, fmt.Errorf("the stream %s is not as this server needs it:\n  %s", c.streamName(), strings.Join(differ, "\n  "))
 	}
 	return true, nil
+}
+
+// lost says that the stream was there, and is not any more.
+func (c *Cluster) lost() error {
+	return fmt.Errorf("the engine has lost the stream %s; restore it from a backup of the engine", c.streamName())
 }
 
 // ErrFounded says that a data folder can't found a cluster, since that has other events already.
@@ -107,7 +116,11 @@ func (c *Cluster) Found(ctx context.Context, mark string, first uint64) error {
 // explain says what an error of the engine means. final says that waiting does not help.
 func explain(c *Cluster, err error) (final bool, _ error) {
 	var api *jetstream.APIError
+	denied := c.denied.Load()
 	switch {
+	case denied != nil:
+		return true, fmt.Errorf("the engine does not let this server's user do all that it needs: %w; "+
+			"permit it %s, $JS.API.>, $JS.FC.>, $O.> and _INBOX.>", *denied, c.subject(">"))
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return true, fmt.Errorf("the engine runs without JetStream (%w); enable it in its configuration, for this account", err)
 	case unheard(err):

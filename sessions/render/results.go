@@ -219,6 +219,9 @@ func failure(f result.Failure, st Style, now time.Time) string {
 	if words == "" { // the reason is the action that failed
 		words = strings.ReplaceAll(string(f.Reason), "-", " ") + " failed: {error}"
 	}
+	if errors.Is(f.Err, room.ErrUncertain) {
+		words = strings.Replace(words, " failed: {error}", " is not confirmed: {error}; it may still happen", 1)
+	}
 	operators := "the operator" + when(len(f.Nicks) > 1, "s") + " " + People(f.Nicks, listed)
 	return fill(words,
 		"{nick}", f.Nick, "{room}", "#"+f.Room, "{alike}", "#"+f.Near, "{near}", near(f.Near), "{own}", f.Own, "{operators}", operators, "{nicks}", People(f.Nicks, listed),

@@ -94,5 +94,10 @@ func problem(s cluster.Status) error {
 	if len(s.Nodes) == 0 {
 		return fmt.Errorf("no server of the cluster %s is running", s.Name)
 	}
+	for _, n := range s.Nodes {
+		if n.Stuck {
+			return fmt.Errorf("the server %s can't follow the stream, and accepts no messages; its log says why", cli.Clean(n.Name))
+		}
+	}
 	return nil
 }

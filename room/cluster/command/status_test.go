@@ -50,6 +50,10 @@ stream whoelse_LOG on nats://a:4222: events 3 to 1000, 3.0 MiB, kept for 7d
 	if e := json.Unmarshal([]byte(text), &got); err != nil || e != nil || got.Keep != 604800 || got.Nodes[0].Silent != 1 || got.Nodes[1].Behind != 10 {
 		t.Errorf("%v, %v: %s", err, e, text)
 	}
+	s.Nodes[1].Stuck = true
+	if _, err := shown(s, false); err == nil || !strings.Contains(err.Error(), "two can't follow") {
+		t.Error(err)
+	}
 	s.Replicas[0].Offline = true
 	if got, err := shown(s, false); err == nil || !strings.Contains(err.Error(), "b is offline") || !strings.Contains(got, "b offline") {
 		t.Errorf("%v\n%s", err, got)
