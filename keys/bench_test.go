@@ -37,6 +37,7 @@ func crowded(tb testing.TB, crowd int) (path string, one PublicKey) {
 }
 
 func TestALargeFile(t *testing.T) {
+	t.Parallel()
 	const crowd = 10_000
 	path, one := crowded(t, crowd)
 	r := reopen(t, path, disk.Store{})

@@ -118,6 +118,7 @@ func TestErrorsCarryWhatCallersNeed(t *testing.T) {
 }
 
 func TestManyClaimAtOnce(t *testing.T) {
+	t.Parallel()
 	const people = 300
 	r := registry(t)
 	keys := make([]PublicKey, people)
@@ -188,6 +189,7 @@ func TestOneKeyWantsMany(t *testing.T) {
 
 // Two registries on one file are what the server and the command line are.
 func TestTwoWritersLoseNothing(t *testing.T) {
+	t.Parallel()
 	a := registry(t)
 	b := reopen(t, a.path, disk.Store{})
 	var wg sync.WaitGroup

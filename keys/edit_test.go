@@ -47,6 +47,7 @@ func TestClaimKeepsEverythingElse(t *testing.T) {
 }
 
 func TestClaimKeepsAHandEditThatWasNotRead(t *testing.T) {
+	t.Parallel()
 	r, alice, bob := registry(t), newKey(t), newKey(t)
 	r.now = time.Now // too fresh for a Lookup to read it
 	write(t, r.path, "# mine\n"+keyText(alice)+" alice\n")
@@ -91,6 +92,7 @@ func TestClaimDoesNotBuildOnAnEditorsHalf(t *testing.T) {
 
 // An editor saves in the very moment in which a claim is written.
 func TestClaimLosesNoConcurrentEdit(t *testing.T) {
+	t.Parallel()
 	for _, moment := range []string{"write", "sync", "exchange"} {
 		for name, save := range map[string]func(testing.TB, string, string){
 			"replacing": func(t testing.TB, path, text string) {

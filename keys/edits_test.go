@@ -12,6 +12,7 @@ import (
 
 // Edits that never stop for as long as it takes one to settle are read all the same.
 func TestEditsThatDoNotStop(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	_, changes := watched(t, path)
 	line := keyText(newKey(t)) + " alice\n"

@@ -167,6 +167,7 @@ func TestOpenSSHReadsOurHostKey(t *testing.T) {
 }
 
 func TestHostKeyMadeByOpenSSH(t *testing.T) {
+	t.Parallel()
 	keygen := openssh(t, "ssh-keygen")
 	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "ecdsa"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}} {
 		path := filepath.Join(t.TempDir(), "host")

@@ -143,6 +143,7 @@ func TestAFailedReadIsTriedAgain(t *testing.T) {
 
 // The file is replaced all the time while many look things up and some claim.
 func TestLookupsDuringChanges(t *testing.T) {
+	t.Parallel()
 	fixed := newKey(t)
 	r := registry(t, keyText(fixed)+" bob")
 	r.OnChange(func(Change) { r.NicksAround("", 1, 1) })

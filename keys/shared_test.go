@@ -127,6 +127,7 @@ func wantAlike(t testing.TB, all []*node) []string {
 // TestSharedModel: whatever people claim, operators remove and edit, on whichever server, in whatever moment, and
 // whatever crashes, no nick is held by two keys and no key holds two nicks, and in the end all have the same lines.
 func TestSharedModel(t *testing.T) {
+	t.Parallel()
 	nicks := []string{"ann", "bob", "cyd"}
 	keys := make([]PublicKey, 5)
 	for i := range keys {
@@ -421,6 +422,7 @@ func TestSharedOvertaken(t *testing.T) {
 
 // TestSharedLargeEdit: an edit that is too large for one proposal takes several, and is not overtaken by itself.
 func TestSharedLargeEdit(t *testing.T) {
+	t.Parallel()
 	all := nodes(t, t.TempDir(), 2)
 	var text strings.Builder
 	for i := range 1500 {
@@ -492,6 +494,7 @@ func TestSharedUnusable(t *testing.T) {
 
 // TestSharedFaults: whatever fails once on the disk, the change is received with the next try, durably.
 func TestSharedFaults(t *testing.T) {
+	t.Parallel()
 	steps := 0
 	for fail := 1; fail == 1 || steps >= fail-1; fail++ {
 		all := nodes(t, t.TempDir(), 2, keyLine(newKey(t), "ann"))

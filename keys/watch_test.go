@@ -43,6 +43,7 @@ func next(t *testing.T, changes <-chan Change) Change {
 }
 
 func TestWatchNoticesChanges(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	_, changes := watched(t, path)
 	a, b := newKey(t), newKey(t)
@@ -68,6 +69,7 @@ func TestWatchNoticesChanges(t *testing.T) {
 }
 
 func TestWatchFollowsALink(t *testing.T) {
+	t.Parallel()
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	real := filepath.Join(elsewhere, "real")
 	write(t, real, "")
@@ -84,6 +86,7 @@ func TestWatchFollowsALink(t *testing.T) {
 
 // A link that points to another file is a change, too.
 func TestWatchNoticesAnotherTarget(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	link := filepath.Join(dir, "authorized_keys")
 	for name, nick := range map[string]string{"old": "alice", "new": "bob"} {

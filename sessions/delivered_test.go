@@ -19,7 +19,11 @@ import (
 // that its sender was told of as delivered.
 func TestDelivered(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	seeds := uint64(1)
+	if full {
+		seeds = 3
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			d := &deliveries{rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 0)), outcome: map[string]room.Outcome{}}

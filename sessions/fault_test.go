@@ -149,7 +149,10 @@ func TestStuckSession(t *testing.T) {
 	gone := make(chan error, 1)
 	go func() { gone <- stuck.Wait() }()
 	line := strings.Repeat("x", 3900)
-	const lines = 1200 // more than a client's window and the queue hold
+	lines := 1800 // more than a client's window and the queue hold
+	if full {
+		lines = 1200 // more than its window, which takes 10 s longer to be noticed
+	}
 	for i := range lines {
 		bob.typed(fmt.Sprintf("%d %s\n", i, line))
 		if i%20 == 19 { // bob's and carol's own queues are bounded too

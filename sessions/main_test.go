@@ -22,12 +22,12 @@ func onlyFull(t *testing.T) {
 // TestMain lets the transcripts be played side by side on few cores too: they wait
 // most of the time.
 func TestMain(m *testing.M) {
-	checks := "5"
+	checks := "3"
 	if full {
 		checks = "20"
 	}
 	flag.Set("rapid.checks", checks) // unless another number is asked for
 	flag.Parse()
-	flag.Set("test.parallel", "16")
+	flag.Set("test.parallel", "32")
 	goleak.VerifyTestMain(m)
 }

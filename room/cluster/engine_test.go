@@ -36,7 +36,7 @@ func TestEngineStops(t *testing.T) {
 	if err := a.Probe(t.Context()); !errors.Is(err, room.ErrCluster) {
 		t.Errorf("%v", err)
 	}
-	if d := time.Since(start); d > 2*patience+time.Second {
+	if d := time.Since(start); d > 6*patience {
 		t.Errorf("it took %v to be told", d)
 	}
 	e.Restart(0)
@@ -211,7 +211,7 @@ func TestStalled(t *testing.T) {
 	if err := fails(t, a.say("2")); !errors.Is(err, room.ErrUncertain) {
 		t.Errorf("%v", err)
 	}
-	if d := time.Since(start); d < patience-time.Millisecond || d > patience+time.Second {
+	if d := time.Since(start); d < patience-time.Millisecond || d > 4*patience {
 		t.Errorf("it took %v to be told", d)
 	}
 	p.Resume()

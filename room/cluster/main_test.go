@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,8 +19,11 @@ import (
 	"whoelse/room/history"
 )
 
+// TestMain lets tests wait side by side on few cores, too.
 func TestMain(m *testing.M) {
 	patience = time.Second
+	flag.Parse()
+	flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }
 
@@ -188,7 +192,7 @@ func fails(t testing.TB, failed chan error) error {
 	select {
 	case err := <-failed:
 		return err
-	case <-time.After(2 * patience):
+	case <-time.After(4 * patience): // on a busy machine, too
 		t.Fatal("the sender is not told in time")
 		return nil
 	}

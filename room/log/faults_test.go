@@ -81,14 +81,15 @@ func countSteps(t *testing.T) int {
 // what is there afterwards: in the running log, after Close, after a kill and after a power
 // cut, also one right after the first refusal.
 func TestEveryFault(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		steps := countSteps(t)
 		t.Logf("%d operations", steps)
-		for _, f := range []disktest.Fault{
+		for i, f := range []disktest.Fault{
 			{Err: syscall.ENOSPC},
 			{Err: syscall.EIO, Part: true}, {Err: syscall.EIO, Takes: true},
 		} {
-			for n := 1; n <= steps; n++ {
+			for n := 1 + i%stride; n <= steps; n += stride { // each way at other operations
 				oneFault(t, fmt.Sprintf("%+v at %d", f, n), n, 1, f)
 			}
 		}
@@ -98,10 +99,11 @@ func TestEveryFault(t *testing.T) {
 // TestFaultsInARow is the same for operations that fail one after the other, so that
 // cleaning up fails too.
 func TestFaultsInARow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		steps := countSteps(t)
-		for _, row := range []int{2, 3, 5, 9} {
-			for n := 1; n <= steps; n++ {
+		for i, row := range []int{2, 3, 5, 9} {
+			for n := 1 + i%stride; n <= steps; n += stride {
 				oneFault(t, fmt.Sprintf("%d from %d", row, n), n, row, disktest.Fault{Err: syscall.EIO, Takes: n%2 == 0})
 			}
 		}
@@ -220,6 +222,7 @@ func TestDiskFailsForLong(t *testing.T) {
 // TestEveryCrash ends the process before each operation of the scenario in turn, and cuts the
 // power or not. What then survives is any part of what was not synced.
 func TestEveryCrash(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for n := 1; n <= countSteps(t); n++ {
 			fs, l := dieAt(t, n)
@@ -235,6 +238,7 @@ func TestEveryCrash(t *testing.T) {
 // TestCrashInRecovery cuts the power in the middle of what follows a power cut, again and
 // again, and at last lets it finish.
 func TestCrashInRecovery(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for n := 1; n <= countSteps(t); n += 3 {
 			fs, l := dieAt(t, n)
@@ -260,6 +264,7 @@ func dieAt(t *testing.T, n int) (*disktest.FS, *ledger) {
 
 // TestAnyTrouble has operations fail at random over several lives, which end in any way.
 func TestAnyTrouble(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(150) {
 			rng := rand.New(rand.NewPCG(seed, 3))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,15 @@ import (
 	"whoelse/room"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// stride thins out long loops, unless WHOELSE_TEST=full is in the environment.
+var stride = 3
+
+func TestMain(m *testing.M) {
+	if os.Getenv("WHOELSE_TEST") == "full" {
+		stride = 1
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 

@@ -84,6 +84,7 @@ func TestChargedIsStored(t *testing.T) {
 	}
 	for name, text := range texts {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, options{lines: []string{keyLine("dave"), keyLine("a-nick-that-is-as-long-as-can-be")}})
 			run := func(nick, command string) {
 				t.Helper()

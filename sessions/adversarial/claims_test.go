@@ -35,8 +35,9 @@ func (r *rig) claim(user string) string {
 // Somebody with ever new keys gets no more nicks than that, even all at once, and is
 // told when they get the next, and how they come in until then.
 func TestClaimFlood(t *testing.T) {
+	t.Parallel()
 	const most, tries = 5, 60
-	while(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
+	along(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
 		answers := make([]string, tries)
 		var all sync.WaitGroup
 		for i := range 6 {

@@ -21,7 +21,8 @@ func TestMessageToAClosedSession(t *testing.T) {
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			while(t, options{}, func(r *rig) {
+			t.Parallel()
+			along(t, options{}, func(r *rig) {
 				carol := r.connect(visit{user: "carol", key: "carol"})
 				c := r.raw("mallory")
 				for id := range uint32(2) {

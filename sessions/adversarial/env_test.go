@@ -33,10 +33,6 @@ func TestLongTerminalAndEnvironment(t *testing.T) {
 				answers(c, 1, rawssh.ChannelSuccess)
 			}
 		}
-		after := now()
-		t.Logf("%d sessions: %v, before %v", sessions, after, before)
-		if after.heap > before.heap+sessions*256<<10 {
-			t.Errorf("%d sessions cost %v, before %v", sessions, after, before)
-		}
+		costs(t, before, 20*sessions, sessions*256<<10)
 	})
 }

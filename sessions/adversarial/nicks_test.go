@@ -19,7 +19,8 @@ func crowd(n int, with string) []string {
 
 // A number that makes a guest's name another one never makes it somebody's.
 func TestGuestNumbers(t *testing.T) {
-	while(t, options{lines: []string{keyLine("sam2"), keyLine("sam4"), keyLine("sam_6")}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("sam2"), keyLine("sam4"), keyLine("sam_6")}}, func(r *rig) {
 		for _, want := range []string{"~sam", "~sam3", "~sam5", "~sam7", "~sam8"} {
 			r.connect(visit{user: "sam"}).sees("you are " + want)
 		}
@@ -29,7 +30,8 @@ func TestGuestNumbers(t *testing.T) {
 // A guest whose name somebody's key gets goes, at once, and so does one whose name
 // reads like it. Others stay.
 func TestGuestOfAClaimedName(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		dave, alike, dave2 := r.connect(visit{user: "dave"}), r.connect(visit{user: "d.ave", term: "xterm"}), r.connect(visit{user: "dave"})
 		r.connect(visit{user: "dave", key: "dave"}).sees("you are dave")
 		for _, guest := range []*client{dave, alike} {
@@ -44,7 +46,8 @@ func TestGuestOfAClaimedName(t *testing.T) {
 // A name that only differs by what is easily overlooked is nobody's to claim, nor a
 // guest's, but more than that is another name.
 func TestOverlooked(t *testing.T) {
-	while(t, options{lines: []string{keyLine("alice")}}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: []string{keyLine("alice")}}, func(r *rig) {
 		for _, name := range []string{"alice-", "alice_", "al.ice", "a-l-i-c-e", "al1ce..", "bob_", "b.ob", "b0-b", "sy5tem", "s.ystem", "4dm1n", "gue5t", "r-oom"} {
 			for _, key := range []string{"", "stranger"} {
 				if _, _, err := r.login(visit{user: name, key: key}); err == nil {
@@ -75,7 +78,8 @@ func TestTabs(t *testing.T) {
 
 // What Tab makes of very many is what it would make of all of them.
 func TestTabOfMany(t *testing.T) {
-	while(t, options{lines: append(crowd(1000, "aa"), keyLine("ab"), keyLine("abc"), keyLine("zoe"))}, func(r *rig) {
+	t.Parallel()
+	along(t, options{lines: append(crowd(1000, "aa"), keyLine("ab"), keyLine("abc"), keyLine("zoe"))}, func(r *rig) {
 		c := r.connect(visit{user: "mallory", key: "mallory", term: "xterm"})
 		c.types("hi @a\t")
 		c.sees("aa0  aa1  ")

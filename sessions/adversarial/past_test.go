@@ -80,7 +80,7 @@ func (h *held) add(heap uint64) {
 // and nothing of it counts as read.
 func TestMuchThatIsNotTaken(t *testing.T) {
 	const lines = 3000
-	each := uint64(2)
+	each := uint64(1)
 	if full && !raceOn {
 		each = 4
 	}
@@ -137,7 +137,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 // Who blocks the main speakers has the server search for the few lines that are left,
 // and not without end.
 func TestSearchBehindWhoIsBlocked(t *testing.T) {
-	const lines, asks, most = 50_000, 5, 41_000 // 4 MiB of such lines
+	const lines, asks, most = 50_000, 2, 41_000 // 4 MiB of such lines
 	while(t, options{past: []past{
 		{1, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}}, {lines, 10, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "carol"}},
 	}}, func(r *rig) {

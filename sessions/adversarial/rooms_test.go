@@ -22,15 +22,6 @@ func (r *rig) owns() *client {
 	return c
 }
 
-// costs asserts that something takes no more of the server than it may.
-// What the clients of the tests have received counts, too, and twice while a buffer grows.
-func (r *rig) costs(before usage, goroutines int, heap uint64) {
-	r.Helper()
-	if after := now(); after.goroutines > before.goroutines+goroutines || after.heap > before.heap+heap {
-		r.Errorf("it costs the server %v, before %v", after, before)
-	}
-}
-
 // Whatever is said in a private room, and set as its topic, is text to those in it, and nothing to others.
 func TestHostileTextInAPrivateRoom(t *testing.T) {
 	t.Parallel()
@@ -69,7 +60,7 @@ func TestFloodOfAPrivateRoom(t *testing.T) {
 		}
 		c.types("/say over\n")
 		c.sees("mallory: over")
-		r.costs(before, 100, 96<<20)
+		costs(t, before, 100, 96<<20)
 	})
 }
 
@@ -91,7 +82,7 @@ func TestRoomChangedWithoutEnd(t *testing.T) {
 		}
 		c.sees("mallory: over", "dora: over")
 		dora.sees("mallory: over", "dora: over")
-		r.costs(before, 100, 96<<20)
+		costs(t, before, 100, 96<<20)
 		files, err := filepath.Glob(filepath.Join(r.dir, "rooms", "*"))
 		r.must(err)
 		for _, file := range files {
@@ -159,7 +150,7 @@ func TestRoomsWithoutEnd(t *testing.T) {
 		if !slices.ContainsFunc(all, func(c *client) bool { return strings.Contains(c.received(), "there are 1,000 rooms") }) {
 			t.Error("nobody is told that there are as many as there may be")
 		}
-		r.costs(before, 100, 96<<20)
+		costs(t, before, 100, 96<<20)
 	})
 }
 
@@ -203,6 +194,6 @@ func TestFloodOfManyRooms(t *testing.T) {
 		if n := strings.Count(dora.received(), ": line "); n != lines*room.MaxJoined {
 			t.Errorf("dora gets %d lines", n)
 		}
-		r.costs(before, 100, 48<<20)
+		costs(t, before, 100, 48<<20)
 	})
 }

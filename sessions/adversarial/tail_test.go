@@ -44,9 +44,7 @@ func TestTailsThatAreNotRead(t *testing.T) {
 			t.Errorf("%d tails go on", running)
 		}
 		const most = 3 << 20 // as in TestMuchThatIsNotTaken
-		if after := now(); after.heap > before.heap+room.MaxObservers*most {
-			t.Errorf("%v for tails that are not read, before %v", after, before)
-		}
+		costs(t, before, 20*room.MaxObservers, room.MaxObservers*most)
 		dora := r.connect(visit{user: "dora", key: "dora"})
 		line := strings.Repeat("x", 9900) + "\n"
 		for n := range 20 { // 5 MB in all, which they all share
@@ -59,7 +57,8 @@ func TestTailsThatAreNotRead(t *testing.T) {
 
 // A key has few tails at a time; the rest are refused, and a place is free again once one ends.
 func TestTailsWithoutEnd(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		running := func(n int) {
 			t.Helper()
 			eventually(t, fmt.Sprintf("not %d go on", n), func() bool { return r.visits("mallory") == n })

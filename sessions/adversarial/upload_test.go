@@ -26,7 +26,8 @@ func (r *rig) uploads() (files int) {
 // Many send files without end, or begin one and go no further: they get few places, hold no more
 // than the limit each, and leave nothing.
 func TestUploadsWithoutEnd(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		var all []*client
 		for i := range many(200) {
 			c := r.connect(visit{user: "mallory", key: "mallory", command: "paste carol"})
@@ -57,7 +58,8 @@ func TestUploadsWithoutEnd(t *testing.T) {
 
 // The sftp server is sent nonsense, and requests without end whose answers nobody reads.
 func TestNonsenseForSFTP(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	t.Parallel()
+	along(t, options{}, func(r *rig) {
 		open := func() *client {
 			c := r.channel("mallory")
 			c.must("subsystem", text{"sftp"})
