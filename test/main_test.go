@@ -22,13 +22,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// patience bounds every expectation that has no limit of its own. The race detector makes
-// it longer.
-var patience = 20 * time.Second
-
-// stopLimit is how long a server takes to end at most. It gives up half a second earlier. The race
-// detector makes it longer.
-var stopLimit = 5 * time.Second
+// patience bounds every expectation, also that of a server's end. The race detector makes it longer.
+var patience = 40 * time.Second
 
 // buildFlags leave out what debuggers read, which saves a third of the linker's time, and have the race
 // detector in the binary when it is in the tests.

@@ -6,6 +6,5 @@ const raceDetector = true
 
 func init() {
 	buildFlags = append(buildFlags, "-race")
-	patience *= 3
-	stopLimit *= 3
+	patience *= 2
 }
