@@ -46,7 +46,8 @@ func onlyFull(t *testing.T) {
 
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
 // most of the time: for clients, for disks that are away, for people who may come back.
-const atOnce = "16"
+// With the race detector it is less, since servers then need much more memory.
+var atOnce = "32"
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

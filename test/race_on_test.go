@@ -7,4 +7,5 @@ const raceDetector = true
 func init() {
 	buildFlags = append(buildFlags, "-race")
 	patience *= 2
+	atOnce = "16"
 }
