@@ -178,7 +178,7 @@ func TestShutdown(t *testing.T) {
 	bob.sees("you are bob", "> ")
 	carol := plug(t, "carol", s.openSSH("carol", []string{newKey(t)}, []string{"-T"}))
 	carol.sees("you are carol")
-	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil {
+	if err := s.signal(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 	for _, p := range []*person{bob, carol} {
@@ -201,7 +201,7 @@ func TestShutdownWithStoppedClient(t *testing.T) {
 	if err := bob.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil {
+	if err := s.signal(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 }

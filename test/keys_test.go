@@ -172,7 +172,7 @@ func TestRenameKeepsTheInbox(t *testing.T) {
 	if out, status := s.tryManage("rename", "bob", "robert"); status != 1 || !strings.Contains(out, "a whoelse is running") {
 		t.Errorf("%d %q", status, out)
 	}
-	s.signal(syscall.SIGTERM, stopLimit)
+	s.signal(syscall.SIGTERM, patience)
 	s.manage("rename", "bob", "robert")
 
 	s = startServer(t, data)

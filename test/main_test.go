@@ -22,13 +22,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// patience bounds every expectation that has no limit of its own. The race detector makes
-// it longer.
-var patience = 20 * time.Second
-
-// stopLimit is how long a server takes to end at most. It gives up half a second earlier. The race
-// detector makes it longer.
-var stopLimit = 5 * time.Second
+// patience bounds every expectation, also that of a server's end. The race detector makes it longer.
+var patience = 40 * time.Second
 
 // buildFlags leave out what debuggers read, which saves a third of the linker's time, and have the race
 // detector in the binary when it is in the tests.
@@ -51,7 +46,8 @@ func onlyFull(t *testing.T) {
 
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait
 // most of the time: for clients, for disks that are away, for people who may come back.
-const atOnce = "16"
+// With the race detector it is less, since servers then need much more memory.
+var atOnce = "32"
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

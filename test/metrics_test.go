@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is there: %d", path, status)
 		}
 	}
-	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil { // with a connection that is kept open
+	if err := s.signal(syscall.SIGTERM, patience); err != nil { // with a connection that is kept open
 		t.Error(err)
 	}
 }

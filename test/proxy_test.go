@@ -57,7 +57,7 @@ func TestProxy(t *testing.T) {
 		if _, err := io.ReadAtLeast(out, make([]byte, 256), 1); err != nil { // it has begun
 			t.Fatal(err)
 		}
-		if err := s.signal(syscall.SIGTERM, stopLimit); err != nil { // then the log is whole
+		if err := s.signal(syscall.SIGTERM, patience); err != nil { // then the log is whole
 			t.Error(err)
 		}
 		if log := s.log(); !strings.Contains(log, c.from) {

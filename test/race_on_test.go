@@ -6,6 +6,6 @@ const raceDetector = true
 
 func init() {
 	buildFlags = append(buildFlags, "-race")
-	patience *= 3
-	stopLimit *= 3
+	patience *= 2
+	atOnce = "16"
 }

@@ -24,7 +24,7 @@ import (
 //	lines N FILE           the file has so many lines
 //	mode MODE FILE         the file or folder has these permissions
 //	start NAME ARGS...     runs whoelse until it is ready; $NAME_port and $NAME_line
-//	end NAME SIGNAL        ends it; by TERM or INT it exits with 0, within 5 seconds
+//	end NAME SIGNAL        ends it; by TERM or INT it exits with 0
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -127,7 +127,7 @@ func endNamed(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s := ts.Value("servers").(map[string]*server)[args[0]]
 	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[1]]
-	err := s.signal(sig, stopLimit)
+	err := s.signal(sig, patience)
 	if err != nil && sig != syscall.SIGKILL {
 		ts.Fatalf("%v: %v\n%s", sig, err, s.log())
 	}

@@ -32,7 +32,7 @@ func TestShutdownWithACommand(t *testing.T) {
 			t.Fatal("the command does not run")
 		}
 	}
-	if err := s.signal(syscall.SIGTERM, stopLimit); err != nil {
+	if err := s.signal(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
 	err = command.Wait()
