@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every expectation. The race detector makes it longer.
-var patience = 10 * time.Second
+var patience = 20 * time.Second
 
 // dial says how a client comes.
 type dial struct {

@@ -53,7 +53,7 @@ func TestBurstsOnTerminals(t *testing.T) {
 		}
 		for i := range guests {
 			for _, c := range terminals {
-				c.shows(fmt.Sprintf(speaks, i), lines)
+				c.showsRows(fmt.Sprintf(speaks, i), lines)
 			}
 		}
 
@@ -64,7 +64,7 @@ func TestBurstsOnTerminals(t *testing.T) {
 			t.Errorf("%d of %d messages are delivered", told, direct)
 		}
 		for i := range direct {
-			terminals["dora"].shows(fmt.Sprintf("[hal -> you] psst %d ", i), 1)
+			terminals["dora"].showsRows(fmt.Sprintf("[hal -> you] psst %d ", i), 1)
 		}
 		for nick, c := range terminals {
 			c.canaries(nick)
@@ -72,8 +72,8 @@ func TestBurstsOnTerminals(t *testing.T) {
 	})
 }
 
-// reads waits until text comes to a terminal. Making a long screen into text again
-// and again, as sees does, would make it a slow reader.
+// reads waits until text comes to a terminal, as it comes. Making rows of it, as sees
+// does, would make it a slow reader.
 func (c *client) reads(text string) {
 	c.t.Helper()
 	if !c.await(func() bool { return bytes.Contains(c.Out, []byte(text)) }) {
@@ -82,8 +82,8 @@ func (c *client) reads(text string) {
 	}
 }
 
-// shows asserts that so many rows of the screen begin with text, behind the time.
-func (c *client) shows(text string, want int) {
+// showsRows asserts that so many rows of the screen begin with text, behind the time.
+func (c *client) showsRows(text string, want int) {
 	c.t.Helper()
 	c.Mu.Lock()
 	defer c.Mu.Unlock()

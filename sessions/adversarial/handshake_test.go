@@ -25,7 +25,7 @@ func (r *rig) hungUp(c *rawssh.Client) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	onlyFull(t)
-	const within = 4 * time.Second
+	const within = 8 * time.Second
 	cases := map[string]func(r *rig) *rawssh.Client{
 		"nothing":        func(r *rig) *rawssh.Client { return r.stranger(rawssh.Connect) },
 		"half a banner":  func(r *rig) *rawssh.Client { return r.says("SSH-2.0") },
@@ -90,7 +90,7 @@ func (r *rig) says(text string) *rawssh.Client {
 func TestDribble(t *testing.T) {
 	t.Parallel()
 	onlyFull(t)
-	along(t, options{within: 4 * time.Second}, func(r *rig) {
+	along(t, options{within: 8 * time.Second}, func(r *rig) {
 		var all sync.WaitGroup
 		for range 10 {
 			c := r.stranger(rawssh.Connect)
@@ -122,7 +122,7 @@ func TestBrokenPackets(t *testing.T) {
 	}
 	junk := make([]byte, 64<<10)
 	rand.Read(junk)
-	along(t, options{within: 4 * time.Second}, func(r *rig) {
+	along(t, options{within: 8 * time.Second}, func(r *rig) {
 		var all []*rawssh.Client
 		for _, bytes := range []string{
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-1.5-old\r\n", "SSH-2.0-" + strings.Repeat("x", 1<<20), strings.Repeat("\r\n", 1<<16),
@@ -166,7 +166,7 @@ func TestBeforeAuthentication(t *testing.T) {
 		"SERVICE_ACCEPT":       rawssh.Str([]byte{rawssh.ServiceAccept}, "ssh-connection"),
 		"the next service":     rawssh.Str([]byte{rawssh.ServiceRequest}, "ssh-connection"),
 	}
-	along(t, options{within: 4 * time.Second}, func(r *rig) {
+	along(t, options{within: 8 * time.Second}, func(r *rig) {
 		for name, packet := range early {
 			before := r.stranger(func(t testing.TB, addr string) *rawssh.Client {
 				return rawssh.Exchange(t, addr, rawssh.Version)

@@ -56,7 +56,7 @@ func TestEndlessLine(t *testing.T) {
 				c := r.connect(visit{user: "mallory", key: "mallory", term: term})
 				after := fmt.Sprintf("after %d at %q", i, term) // other than what the greeting repeats
 				io.WriteString(c.ch, strings.Repeat(s, length/len(s))+"\r\n"+after+"\r\n")
-				if !c.await(func() bool { return strings.Contains(c.shown(), "mallory: "+after) }) {
+				if !c.shows("mallory: " + after) {
 					t.Fatalf("after many %q at %q, mallory sees %.2000q", s, term, c.received())
 				}
 				c.clean("mallory")

@@ -108,11 +108,11 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 		asked := len(all)
 		eventually(t, "some of them are not there", func() bool { return r.visits("mallory") == asked })
 		const most = 5 << 20 // bytes for each: what is written and not confirmed, queued, and the page that follows; alone it is 1.1 MiB
-		measured, holds := time.Now(), held{}
+		next, holds := time.Now(), held{}
 		eventually(t, "the last of them is not let go, or nothing is read for them", func() bool {
-			if time.Since(measured) > 100*time.Millisecond { // it takes all goroutines' time
+			if began := time.Now(); began.After(next) { // it takes all goroutines' time
 				holds.add(now().heap)
-				measured = time.Now()
+				next = time.Now().Add(max(100*time.Millisecond, 4*time.Since(began)))
 			}
 			// On a slow machine some are let go before all was searched for them: what others say fills their windows, too.
 			gone := r.visits("mallory") == 0

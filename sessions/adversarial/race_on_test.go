@@ -4,5 +4,5 @@ package adversarial
 
 func init() {
 	raceOn = true
-	patience *= 3
+	patience *= 2
 }

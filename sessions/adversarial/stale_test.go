@@ -35,7 +35,7 @@ func TestStaleConnections(t *testing.T) {
 	for name, change := range map[string]string{"removed": "", "demoted": keyLine("mallory") + "\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			along(t, options{lines: []string{`environment="ROLE=operator" ` + keyLine("mallory")}, within: 3 * time.Second}, func(r *rig) {
+			along(t, options{lines: []string{`environment="ROLE=operator" ` + keyLine("mallory")}, within: 8 * time.Second}, func(r *rig) {
 				var all []*gossh.Client
 				for _, hold := range holds {
 					c, _, err := r.login(visit{user: "mallory", key: "mallory"})

@@ -116,7 +116,7 @@ func TestTailOfADeadClient(t *testing.T) {
 		r.connect(visit{user: "dora", key: "dora", command: "nick"}).leaves()
 		r.tails(1, "watch dora")
 		eventually(t, "they do not begin", func() bool { return r.visits("mallory") == 2 })
-		for range 4 { // questions, each of them 15 s after the one before
+		for range 2 { // questions, each of them 15 s after the one before
 			if soon(func() bool { return r.visits("mallory") == 0 }) {
 				return
 			}

@@ -74,8 +74,11 @@ func (s *Screen) Screen() []string {
 
 // All returns what has scrolled off and the screen, without the empty rows at
 // the end.
-func (s *Screen) All() []string {
-	all := append(append([]string(nil), s.scrolled...), s.Screen()...)
+func (s *Screen) All() []string { return s.From(0) }
+
+// From returns All without its first rows, of which n have scrolled off.
+func (s *Screen) From(n int) []string {
+	all := append(append([]string(nil), s.scrolled[n:]...), s.Screen()...)
 	for len(all) > 0 && all[len(all)-1] == "" {
 		all = all[:len(all)-1]
 	}
