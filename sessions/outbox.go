@@ -124,10 +124,7 @@ func parts(text string, shown func(bool)) (items []item) {
 }
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
-	o := &outbox{
-		ch: ch, compose: compose, flushInterval: flushInterval,
-		done: make(chan struct{}),
-	}
+	o := &outbox{ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{})}
 	o.taken = sync.NewCond(&o.mu)
 	o.late = time.AfterFunc(stallLimit, o.stalled)
 	return o
