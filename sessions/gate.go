@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// gate is in front of an outbox until the past was printed: what the room puts meanwhile waits in it, bounded like what
-// waits in the outbox. Safe for concurrent use; it never blocks.
+// gate stands before an outbox until the past was printed: what the room puts meanwhile waits in it,
+// bounded like what waits in the outbox. Safe for concurrent use; it never blocks.
 type gate struct {
 	out *outbox
 

@@ -30,7 +30,10 @@ func linesAsked(call parse.Call) int {
 
 func (s *session) inbox(call parse.Call) result.Result {
 	if call.Verb == "" && call.Nick == "" {
-		return s.showPages(pages{each: s.member.Inbox(), unread: true, doing: result.ReadingInbox, none: result.Done{What: result.InboxEmpty}})
+		return s.showPages(pages{
+			each: s.member.Inbox(), unread: true,
+			doing: result.ReadingInbox, none: result.Done{What: result.InboxEmpty},
+		})
 	}
 	past := pages{each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), doing: result.ReadingHistory}
 	switch n := call.Nick; {
@@ -47,7 +50,8 @@ func (s *session) inbox(call parse.Call) result.Result {
 func (s *session) history(call parse.Call) result.Result {
 	name := s.here(call)
 	return s.showPages(pages{
-		each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), room: name, doing: result.ReadingRoom, none: result.Done{What: result.NothingSaid},
+		each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), room: name,
+		doing: result.ReadingRoom, none: result.Done{What: result.NothingSaid},
 	})
 }
 
@@ -60,7 +64,8 @@ func (s *session) showMessage(call parse.Call) result.Result {
 	if len(call.Text) < minID {
 		return none
 	}
-	return s.showPages(pages{each: s.member.Find(s.ctx, call.Text), whole: true, doing: result.FindingMessage, none: none})
+	found := s.member.Find(s.ctx, call.Text)
+	return s.showPages(pages{each: found, whole: true, doing: result.FindingMessage, none: none})
 }
 
 // pages is earlier messages, and how they are shown.
@@ -74,8 +79,9 @@ type pages struct {
 }
 
 // eachPage passes on what was said earlier, page by page, to show, which returns how many bytes it has
-// shown, and may wait. It waits for the rate, against which reading and searching count, also where nothing is shown in
-// the end. So however much is asked for, and however slowly it is taken, little more than a page of it is in memory.
+// shown, and may wait. Reading and searching count against the rate, also where nothing is shown in the end,
+// and eachPage waits for that. So however much is asked for, and however slowly it is taken, little more
+// than a page of it is in memory. The error is that of pages, or errLost if the session ended.
 func (s *session) eachPage(pages iter.Seq2[room.Page, error], show func([]*room.Message) int) error {
 	work := 0
 	for page, err := range pages {
@@ -94,8 +100,7 @@ func (s *session) eachPage(pages iter.Seq2[room.Page, error], show func([]*room.
 	return nil
 }
 
-// readFailed is why pages of a room, or of nothing that has a name, could not be read: nil if there is no error, or
-// nobody any more who would be told.
+// readFailed is the failure of eachPage, for a room or "": nil without an error, or if the session has ended.
 func (s *session) readFailed(name string, doing result.Reason, err error) result.Result {
 	if err == nil || s.ctx.Err() != nil || s.out.why() != nil {
 		return nil

@@ -145,7 +145,8 @@ func (p *program) print(f protocol.Frame) int {
 func (p *program) notice(r result.Result) {
 	line := strings.TrimSpace(text.CleanLine(string(render.Result(nil, r, p.style(), time.Now()))))
 	words := strings.TrimPrefix(line, "* ")
-	p.out.tell(string(protocol.Append(nil, protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words})))
+	f := protocol.Frame{CMD: protocol.Err, Code: protocol.Notice, Reason: words}
+	p.out.tell(string(protocol.Append(nil, f)))
 }
 
 // reply answers f with a result, unless that is nil.
@@ -189,18 +190,18 @@ func (p *program) readAll() error {
 }
 
 func (p *program) handle(f protocol.Frame) {
-	var failed result.Result
+	var answer result.Result
 	if f.Room != "" {
-		f.Room, failed = p.named(f.Room)
+		f.Room, answer = p.named(f.Room)
 	}
 	switch {
-	case failed != nil:
+	case answer != nil: // there is no such room
 	case !p.joined && f.CMD != protocol.Join:
-		failed = result.Failure{Code: result.Usage, Reason: result.NotJoined}
+		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
 	default:
-		failed = p.run(f)
+		answer = p.run(f)
 	}
-	p.reply(f, failed)
+	p.reply(f, answer)
 }
 
 // run carries out a frame. The result is nil if it is answered otherwise, or later.

@@ -107,8 +107,9 @@ func (s *session) notListening(err error) result.Result {
 	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
-// stopWithInput ends the context of a command that waits when the client closes the channel, or at a terminal
-// with ^C and ^D, which a client sends then. The rest of the input is dropped, on a goroutine that ends with the channel.
+// stopWithInput ends the context of a command that waits when the client closes the channel, or at a
+// terminal with ^C and ^D, which a client sends then. The rest of the input is dropped, on a goroutine that
+// ends with the channel.
 func (s *session) stopWithInput() {
 	_, _, _, pty := s.ch.Pty()
 	go func() {

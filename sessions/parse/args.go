@@ -43,11 +43,11 @@ var (
 	OptionalRoom    = args(roomIfAny)
 	InArgs          = args(oneRoom, anyText)
 	WholastArgs     = args(roomIfAny, optional(number(maxMinutes)))
-	HistoryArgs     = args(roomIfAny, optional(number(maxLines)))
+	HistoryArgs     = args(roomIfAny, optional(lines))
 	TopicArgs       = args(roomIfAny, optional(anyText))
 	MuteArgs        = args(need(missingTarget, roomOr(oneNick, optional(forDuration))))
 	UnmuteArgs      = args(need(missingTarget, roomOr(oneNick)))
-	InboxArgs       = args(verb(verbs{"all": optional(number(maxLines))}, inOrder(optional(oneNick), optional(number(maxLines)))))
+	InboxArgs       = args(verb(verbs{"all": optional(lines)}, inOrder(optional(oneNick), optional(lines))))
 	BroadcastArgs   = args(verb(verbs{"user": inOrder(nicks, anyText)}, anyText))
 	KeyArgs         = args(verb(verbs{
 		"":       inOrder(),
@@ -155,7 +155,10 @@ func oneRoom(rest string, call *Call) (tail, problem string) {
 	return tail, ""
 }
 
-var roomIfAny = roomOr()
+var (
+	roomIfAny = roomOr()
+	lines     = number(maxLines)
+)
 
 func onOrOff(rest string, call *Call) (tail, problem string) {
 	if call.Text = strings.ToLower(rest); call.Text != "on" && call.Text != "off" {

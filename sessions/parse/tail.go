@@ -54,7 +54,7 @@ func (call *Call) tailFrom(value string) (problem string) {
 	if value == "0" {
 		return ""
 	}
-	_, problem = number(maxLines)(value, call)
+	_, problem = lines(value, call)
 	return problem
 }
 

@@ -53,11 +53,11 @@ func notices(dst []byte, st Style, words ...string) []byte {
 
 // notes has the words of each line about a result.
 func notes(r result.Result, st Style, now time.Time) []string {
-	return slices.DeleteFunc(lines(r, st, now), func(s string) bool { return s == "" })
+	return slices.DeleteFunc(linesOf(r, st, now), func(s string) bool { return s == "" })
 }
 
-// lines is notes, with "" for those that do not apply.
-func lines(r result.Result, st Style, now time.Time) []string {
+// linesOf is notes, with "" for those that do not apply.
+func linesOf(r result.Result, st Style, now time.Time) []string {
 	words := ""
 	switch r := r.(type) {
 	case result.Failure:
@@ -85,10 +85,12 @@ func lines(r result.Result, st Style, now time.Time) []string {
 		one := func(p result.Person) string { return person(p, st, now) }
 		var lines []string
 		if !r.Bots {
-			lines = list(Number(len(people), "other person is", "other people are")+" "+where+":", "nobody else is "+where, people, one)
+			head := Number(len(people), "other person is", "other people are") + " " + where + ":"
+			lines = list(head, "nobody else is "+where, people, one)
 		}
 		if r.Bots || len(bots) > 0 {
-			lines = append(lines, list(Number(len(bots), "bot is", "bots are")+" "+where+":", "no bots are "+where, bots, one)...)
+			head := Number(len(bots), "bot is", "bots are") + " " + where + ":"
+			lines = append(lines, list(head, "no bots are "+where, bots, one)...)
 		}
 		return lines
 	case result.Lately:
@@ -180,12 +182,13 @@ var done = map[result.What]string{
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
 	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can give them back",
 	result.NotSearched:     "older lines were not searched; there may be more",
-	result.RoomMade:        "you made {room} and own it; what you type goes there; /join #lobby takes you back; /room private closes it to others",
-	result.RoomLeft:        "you left {room}; what you type goes to the lobby",
-	result.RoomTopicSet:    "the topic of {room} is set",
-	result.RoomMuted:       "lines of {room} are counted, not shown; /unmute {room} shows them again",
-	result.RoomUnmuted:     "lines of {room} are shown again",
-	result.RoomClosed:      "{room} is closed; what was said in it is set aside",
+	result.RoomMade: "you made {room} and own it; what you type goes there; /join #lobby takes you back; " +
+		"/room private closes it to others",
+	result.RoomLeft:     "you left {room}; what you type goes to the lobby",
+	result.RoomTopicSet: "the topic of {room} is set",
+	result.RoomMuted:    "lines of {room} are counted, not shown; /unmute {room} shows them again",
+	result.RoomUnmuted:  "lines of {room} are shown again",
+	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
 
 	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
 		"Of all others, only operators see that it exists",
@@ -235,7 +238,7 @@ func failure(f result.Failure, st Style, now time.Time) string {
 func Reason(r result.Result, st Style, now time.Time) string {
 	switch r.(type) {
 	case result.Failure, result.Receipt, result.Done:
-		return text.CleanLine(lines(r, st, now)[0])
+		return text.CleanLine(linesOf(r, st, now)[0])
 	}
 	return ""
 }
