@@ -51,6 +51,8 @@ func parseHostKey(name string, text []byte) (gossh.Signer, error) {
 		return nil, fmt.Errorf("host key: %s has a passphrase; a server's key must not have one", name)
 	} else if err != nil {
 		return nil, fmt.Errorf("host key: %s is not a private key: %w", name, err)
+	} else if err := CheckKey(signer.PublicKey()); err != nil {
+		return nil, fmt.Errorf("host key: %s: %w", name, err)
 	}
 	return signer, nil
 }

@@ -177,6 +177,11 @@ func TestHostKeyMadeByOpenSSH(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "host")
+	run(t, keygen, "-t", "rsa", "-b", "1024", "-q", "-N", "", "-f", path)
+	if _, err := HostKey(path); !errors.Is(err, ErrKeyRefused) {
+		t.Errorf("a weak key: %v", err)
+	}
+	path = filepath.Join(t.TempDir(), "host")
 	run(t, keygen, "-t", "ed25519", "-q", "-N", "secret", "-f", path)
 	if _, err := HostKey(path); err == nil || !strings.Contains(err.Error(), "passphrase") {
 		t.Errorf("%v", err)

@@ -66,7 +66,7 @@ func target(data string) (string, error) {
 			return "", fmt.Errorf("a whoelse is running on the data folder %s; stop it and move the folder away, "+
 				"or name another one with --data", data)
 		}
-		return "", fmt.Errorf("the data folder %s is not empty; move it away, or name another one with --data", data)
+		return "", fmt.Errorf("the data folder %s is not empty; move it away, or name another one", data)
 	}
 	if err == nil && exists {
 		data, err = real(data)
