@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	patience = time.Second
+	patience, staleFor = time.Second, time.Second
 	goleak.VerifyTestMain(m)
 }
 
