@@ -207,10 +207,14 @@ func TestStreamReplaced(t *testing.T) {
 	if err := a.js.DeleteStream(t.Context(), a.streamName()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.js.CreateStream(t.Context(), a.config()); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it stops", func() bool { return a.following.trouble() != nil })
+	eventually(t, "there is another stream", func() bool { // once the engine has removed the files of the one before
+		_, err := a.js.CreateStream(t.Context(), a.config())
+		return err == nil
+	})
+	eventually(t, "it stops", func() bool {
+		err := a.following.trouble()
+		return err != nil && strings.Contains(err.Error(), "was replaced")
+	})
 	refuses(t, fails(t, a.say("2")), room.ErrStorage.Error(), "was replaced")
 	a.Attach(newCrowd())
 	look := must[*Cluster](t)(Dial(t.Context(), a.opts))

@@ -27,6 +27,10 @@ const maxBatch = 1000
 // silentAfter is how long no event may come before the stream is asked whether one should have.
 const silentAfter = 5 * time.Second
 
+// staleFor is how long an engine node that was cut off from the others may tell an old end of the stream: it leads the stream
+// until it finds out that it does not.
+var staleFor = 30 * time.Second // shorter in tests
+
 // retryAfter is the time before a failed write is tried again.
 const retryAfter = time.Second
 
@@ -49,9 +53,10 @@ type follower struct {
 	states map[string]Receive
 
 	// Owned by the goroutine of consume.
-	next   uint64 // number of the next message
-	lastID string // ID of the event before it
-	stuck  bool   // the stream can't be followed until the operator helps
+	next   uint64    // number of the next message
+	lastID string    // ID of the event before it
+	stuck  error     // errStuck, errShorter, or nil: the stream can be followed
+	short  time.Time // when the stream was first shorter than this server's log; zero: it is not
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
@@ -183,8 +188,12 @@ func (c *Cluster) Bind(path string) error {
 	return disk.Store{}.Write(path, append(b, '\n'))
 }
 
-// errStuck is wrapped by errors that only the operator can mend.
-var errStuck = errors.New("this server can't go on")
+var (
+	// errStuck is wrapped by errors that only the operator can mend.
+	errStuck = errors.New("this server can't go on")
+	// errShorter says that the stream lacks events, according to an engine node that may be wrong.
+	errShorter = errors.New("the stream is shorter than this server's log")
+)
 
 // continues makes sure that the stream has the message next, or will, and returns where the stream ends.
 func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err error) {
@@ -202,6 +211,9 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 		return 0, fmt.Errorf("%w: the stream %s was replaced by another one; connect to the engine that has the old one, "+
 			"or start with an empty data folder", errStuck, c.streamName())
 	case st.LastSeq+1 < next:
+		if c.following.shorter(time.Now()) < staleFor {
+			return 0, errShorter
+		}
 		return 0, fmt.Errorf("%w: the stream ends at %d, but this server has the events up to %d: the engine has lost some; "+
 			"restore it from a newer backup", errStuck, st.LastSeq, next-1)
 	case st.FirstSeq > next:
@@ -209,7 +221,16 @@ func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err 
 			"data folder from a newer backup of another server; or run whoelse cluster snapshot on another server, move away "+
 			"all of this data folder except host_key, and start this server again", errStuck, st.FirstSeq, next-1)
 	}
+	c.following.short = time.Time{}
 	return st.LastSeq, nil
+}
+
+// shorter notes that the stream is shorter than it was, and returns for how long.
+func (f *follower) shorter(now time.Time) time.Duration {
+	if f.short.IsZero() {
+		f.short = now
+	}
+	return now.Sub(f.short)
 }
 
 // consume follows the stream until Close. It also tries again after errors that only the operator can mend.
@@ -217,14 +238,18 @@ func (c *Cluster) consume() {
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
 		again := pause
-		if errors.Is(err, errStuck) {
+		switch {
+		case errors.Is(err, errStuck):
 			again = silentAfter
-			if !c.following.stuck {
+			if c.following.stick(errStuck, err) {
 				c.log.Error("cluster: the stream can't be followed any more, and this server accepts no messages", "error", err)
 			}
-			c.following.stuck = true
-			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
-		} else {
+		case errors.Is(err, errShorter):
+			if c.following.stick(errShorter, err) {
+				c.log.Warn("cluster: this engine node lacks events; asking others, and accepting no messages meanwhile")
+			}
+			c.elsewhere(err)
+		default:
 			c.elsewhere(err)
 		}
 		c.log.Debug("cluster: asking for the stream again", "next", c.following.next, "why", err)
@@ -232,10 +257,18 @@ func (c *Cluster) consume() {
 	}
 }
 
+// stick notes why the stream can't be followed, and reports whether that is news.
+func (f *follower) stick(kind, err error) bool {
+	news := f.stuck != kind
+	f.stuck = kind
+	f.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+	return news
+}
+
 // unstick notes that the stream can be followed.
 func (f *follower) unstick() {
-	if f.stuck {
-		f.stuck = false
+	if f.stuck != nil {
+		f.stuck = nil
 		f.setTrouble(nil)
 	}
 }

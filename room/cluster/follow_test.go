@@ -1,15 +1,18 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"whoelse/room"
 )
@@ -166,4 +169,38 @@ func TestStamp(t *testing.T) {
 	if !e.Time.Equal(stored) || e.Node != "" || e.ID != room.NextID("", stored) {
 		t.Errorf("%+v", e)
 	}
+}
+
+// staleStream is a stream as one engine node tells of it.
+type staleStream struct {
+	jetstream.Stream
+	last uint64
+}
+
+func (s *staleStream) Info(context.Context, ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	return &jetstream.StreamInfo{State: jetstream.StreamState{LastSeq: s.last}}, nil
+}
+
+// TestStaleNode: an engine node that was cut off tells an old end of the stream for a while. The operator hears of lost
+// events only if this lasts.
+func TestStaleNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &staleStream{last: 5}
+		c := &Cluster{stream: s}
+		tell := func(want error) {
+			t.Helper()
+			if _, err := c.continues(t.Context(), 10); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		}
+		tell(errShorter)
+		time.Sleep(staleFor - 1)
+		tell(errShorter)
+		time.Sleep(1)
+		tell(errStuck)
+		s.last = 9
+		tell(nil)
+		s.last = 5
+		tell(errShorter)
+	})
 }

@@ -21,7 +21,7 @@ import (
 
 // TestMain lets tests wait side by side on few cores, too.
 func TestMain(m *testing.M) {
-	patience = time.Second
+	patience, staleFor = time.Second, time.Second
 	flag.Parse()
 	flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
