@@ -25,7 +25,7 @@ func TestAwayFromAShell(t *testing.T) {
 	carol.expects("you have been away since ")
 	carol.expects(" (lunch); /back to return")
 	bob.typed("@carol tea?\n")
-	bob.expects("kept for carol (away: lunch)")
+	bob.counts("kept for carol (away: lunch)", 2)
 	run("back", "welcome back; 2 unread: bob (2)")
 	bob.typed("@carol now?\n")
 	carol.expects("[bob -> you] now?")

@@ -149,8 +149,11 @@ func drawStep(t *rapid.T) step {
 	if s.how == "frame" {
 		name = name[1:]
 	}
-	if s.who == "olivia" && strings.HasSuffix(s.line, "close") { // operators can
+	switch { // operators can
+	case s.who == "olivia" && strings.HasSuffix(s.line, "close"):
 		return step{"inside", "bob", "close"}
+	case s.who == "olivia" && s.line == "mute carol": // who has to be heard
+		s.line = "mute gus"
 	}
 	s.line = strings.NewReplacer("%s", name, "{DEN}", den, "{NEAR}", denNear, "{HEAD}", denHead).Replace(s.line)
 	if s.how == "shell" && rapid.Bool().Draw(t, "json") {
