@@ -82,7 +82,7 @@ func TestMuchThatIsNotTaken(t *testing.T) {
 	const lines = 3000
 	each := uint64(1)
 	if full && !raceOn {
-		each = 4
+		each = 2
 	}
 	while(t, options{within: time.Hour, past: []past{
 		{lines, 4000, room.Message{Kind: room.KindSay, Room: room.Lobby, From: "dora"}},
