@@ -194,9 +194,9 @@ func TestStaleNode(t *testing.T) {
 			}
 		}
 		tell(errShorter)
-		time.Sleep(staleFor - 1)
+		time.Sleep(staleFor - time.Nanosecond)
 		tell(errShorter)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		tell(errStuck)
 		s.last = 9
 		tell(nil)

@@ -211,14 +211,6 @@ func freePort(offsets ...int) int {
 	}
 }
 
-// freePorts chooses n of them.
-func freePorts(n int) (all []int) {
-	for range n {
-		all = append(all, freePort())
-	}
-	return all
-}
-
 // cluster is three engines and some chat servers, each chat server with links of its own to the engines.
 type cluster struct {
 	t       testing.TB
