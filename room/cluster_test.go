@@ -571,6 +571,28 @@ func TestClusterChanges(t *testing.T) {
 	})
 }
 
+// The change that makes a room public says that what was said in it is set aside; changes before and after it do not.
+func TestClusterPublic(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob := a.join("bob")
+		bob.JoinRoom("ops", true)
+		for _, step := range []struct {
+			change func() error
+			aside  bool
+		}{
+			{func() error { return bob.SetPrivate("ops", true) }, false},
+			{func() error { return bob.SetPrivate("ops", false) }, true},
+			{func() error { return bob.SetTopic("ops", "x") }, false},
+		} {
+			is(t, "change", step.change(), nil)
+			c.settle()
+			if file := string(b.read("rooms/ops")); strings.Contains(file, `"aside":true`) != step.aside {
+				t.Error(file)
+			}
+		}
+	})
+}
+
 // Who is removed from a private room gets no line that the log has after that, on any server; and two who
 // change the same at the same time both do.
 func TestClusterRemoval(t *testing.T) {

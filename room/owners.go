@@ -103,6 +103,7 @@ func (r *Room) retireHistory(name, by string) error {
 // saveRoom makes info what a room is, on disk first, and has those leave it who may not be in it any more.
 // r.setting is held.
 func (r *Room) saveRoom(info RoomInfo) error {
+	info.Aside = false // that was an earlier change
 	states := r.ownStates()
 	if err := r.options.Rooms.Store.Save(info); err != nil {
 		return err
@@ -262,9 +263,10 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 	err := r.retireHistory(info.Name, by)
 	if err == nil {
 		info.Private, info.Members, info.Topic = false, nil, ""
+		info.Aside = r.peers != nil // also lines that other servers appended meanwhile
 		err = r.options.Rooms.Store.Save(info)
 	}
-	if err == nil && r.peers != nil { // also lines that other servers appended before they knew
+	if err == nil && r.peers != nil { // and before they knew
 		err = r.retireHistory(info.Name, by)
 	}
 	if err != nil {

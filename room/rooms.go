@@ -34,6 +34,10 @@ type RoomInfo struct {
 	Muted    []string  `json:"muted,omitempty"`     // who may not speak in it
 	Removed  []string  `json:"removed,omitempty"`   // of a public room: who may not join
 
+	// Aside, in a cluster, says that this change made the room public: what was said in it before is set aside by all servers
+	// at this place in the log.
+	Aside bool `json:"aside,omitempty"`
+
 	Version  string `json:"-"` // of the file that this was loaded from; "" if there was none, and on a single server
 	Unusable bool   `json:"-"` // its file can't be read: nobody may do anything in it
 }

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,7 +109,13 @@ func project(e room.Entry) (lines []line, err error) {
 		for _, receipt := range e.Receipts {
 			message(receipt, 0, receipt.To...)
 		}
-	case room.KindState: // not in any history
+	case room.KindState: // no line in any history
+		if name, is := strings.CutPrefix(e.Doc, "rooms/"); is {
+			var info room.RoomInfo
+			if json.Unmarshal(e.Data, &info) == nil && info.Aside {
+				add("#"+name, line{retired: e.Time})
+			}
+		}
 	default: // direct, group, and what a newer program sends to somebody
 		owners := []string{e.From}
 		for _, nick := range e.To {

@@ -76,6 +76,22 @@ func TestRoomClosed(t *testing.T) {
 	mustClose(t, s)
 }
 
+// TestRoomMadePublic: in a cluster the change that makes a room public sets aside what was said in it; no later change does.
+func TestRoomMadePublic(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	change := func(n int, data string) *room.Event {
+		e := event(saidIn("", n, ""))
+		e.Kind, e.Text, e.Doc, e.Data = room.KindState, "", "rooms/ops", []byte(data)
+		return e
+	}
+	mustPut(t, s, event(saidIn("ops", 1, "op")), change(2, `{"private":true}`), event(saidIn("ops", 3, "op")))
+	same(t, "#ops, private", tail(t, s, "#ops", 10), []*room.Message{saidIn("ops", 1, "op"), saidIn("ops", 3, "op")})
+	now := saidIn("ops", 5, "bob")
+	mustPut(t, s, change(4, `{"aside":true}`), event(now), change(6, `{"topic":"x"}`), change(7, ""), change(8, "x"))
+	same(t, "#ops, public", tail(t, s, "#ops", 10), []*room.Message{now})
+	mustClose(t, s)
+}
+
 // TestShortenedRooms: the limit of a room's history holds for each room.
 func TestShortenedRooms(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
