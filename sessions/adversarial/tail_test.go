@@ -57,8 +57,7 @@ func TestTailsThatAreNotRead(t *testing.T) {
 
 // A key has few tails at a time; the rest are refused, and a place is free again once one ends.
 func TestTailsWithoutEnd(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		running := func(n int) {
 			t.Helper()
 			eventually(t, fmt.Sprintf("not %d go on", n), func() bool { return r.visits("mallory") == n })

@@ -26,8 +26,7 @@ func (r *rig) uploads() (files int) {
 // Many send files without end, or begin one and go no further: they get few places, hold no more
 // than the limit each, and leave nothing.
 func TestUploadsWithoutEnd(t *testing.T) {
-	t.Parallel()
-	along(t, options{}, func(r *rig) {
+	while(t, options{}, func(r *rig) {
 		var all []*client
 		for i := range many(200) {
 			c := r.connect(visit{user: "mallory", key: "mallory", command: "paste carol"})
