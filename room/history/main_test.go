@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	patience = time.Second
-	debug.SetGCPercent(400)    // disks in memory make much garbage: a quarter of the time
+	debug.SetGCPercent(400) // disks in memory make much garbage: a quarter of the time
+	debug.SetMemoryLimit(6 << 30)
 	if !full || raceDetector { // as with stride
 		if err := flag.Set("rapid.checks", "10"); err != nil {
 			panic(err)
