@@ -19,7 +19,7 @@ check: # all that every change has to pass
 soak: # kill the server 10,000 times while people talk; takes some hours
 	WHOELSE_REQUIRE_SSH=1 WHOELSE_CRASHES=10000 go test -v -timeout 24h -run '^(TestNothingAcknowledgedIsLost|TestPowerCut)$$' ./test
 
-jepsen: # break a cluster while people talk, for half an hour and more; as root, its servers are cut off from each other, too
+jepsen: # break clusters while people talk; takes over half an hour; as root, engine nodes are cut off from each other, too
 	WHOELSE_TEST=full WHOELSE_JEPSEN=30m go test -v -timeout 2h ./test/cluster
 
 bench: # that the measurements of docs/measurements.md run, with small numbers
