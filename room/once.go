@@ -27,18 +27,20 @@ var (
 	ErrKeysGuest = errors.New("guests can't use retry keys")
 )
 
-// Once says text in the room called in or, if to is not empty, sends it to people, one message with one id for
-// all of them. It calls told once when everyone in the room has been given the message; or once for each
-// recipient, within about confirmWithin of the message being on disk. told is called from any
-// goroutine and must not block. Nicks are canonical; a repeated one counts once. A retry key makes it safe to try again: within a day,
+// Once sends text to the room in or, if to is not empty, to people: one message, with one id for all of them. For a
+// room, it calls told once, when everyone there has been given the message. For people, it calls told once for each,
+// within about confirmWithin of the message being on disk. told is called from any goroutine and must not block. Nicks
+// are canonical; a repeated one counts once.
+//
+// A retry key makes it safe to try again: within a day,
 // calls with the same key, message and recipients store and show the message once. Each is answered
 // as the first was, with Receipt.Again set, and waits for the first to be answered. If nothing was
 // stored, the key is free again. Keys are found again after a restart, as far back as the histories
 // go. The key "" is none. On another server of a cluster, a try is known once the message was applied here.
 // Of two tries before that, the cluster's log stores one; the other is answered with [ErrUncertain].
 //
-// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], why the person may not speak there, or wraps [ErrStorage]; then told is not
-// called. Once must not be called on the log's goroutine.
+// The error is [ErrKeyUsed], [ErrKeys] or [ErrKeysGuest], says why the person may not write in the room, or wraps
+// [ErrStorage]. After an error told is not called. Once must not be called on the log's goroutine.
 func (s *Member) Once(key, in string, kind Kind, to []string, text string, told func(Receipt)) error {
 	if len(to) > 0 {
 		in = ""

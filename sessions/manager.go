@@ -84,8 +84,8 @@ type Config struct {
 	RoomMakers RoomMakers
 	// MOTD returns the message of the day, "" for none. Called for every join.
 	MOTD func() string
-	// JoinLine gives the command with which somebody joins as user. at is where the connection
-	// of who asks came in.
+	// JoinLine returns the command that joins as user. at is the server's address on the connection of the
+	// person who asks.
 	JoinLine func(user string, at netip.AddrPort) string
 	// Came, unless nil, is told from where each session comes.
 	Came func(netip.Addr)

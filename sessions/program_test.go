@@ -134,7 +134,7 @@ func TestProgramsConversation(t *testing.T) {
 	alice := connect(t, r.addr, dial{user: "alice", key: "alice"})
 	bob := r.bot("bob")
 	bob.writes(`{"CMD":"SEND","MSG":"early","REF":"0"}`, `{"CMD":"JOIN","UN":"bob","UID":"bob"}`)
-	bob.gets(`{"CMD":"ACK","TYPE":"FAIL","OF":"SEND","REF":"0","CODE":"not-joined","REASON":"JOIN comes first"}`,
+	bob.gets(`{"CMD":"ACK","TYPE":"FAIL","OF":"SEND","REF":"0","CODE":"not-joined","REASON":"you have not joined yet; send JOIN first"}`,
 		`{"CMD":"ACK","TYPE":"OKAY","OF":"JOIN","UID":"bob"}`, "LIST alice,bob")
 	alice.expects("bob joined")
 	bob.writes(`{"CMD":"SEND","MSG":"hi all","TO":[],"FROM":"bob","REF":"1"}`)

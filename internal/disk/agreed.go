@@ -6,17 +6,17 @@ import (
 	"path/filepath"
 )
 
-// Share sends changes of a file through a log that all servers of a cluster follow. Once this server has all
-// changes so far, it calls change, which gives the proposal, or nil if there is nothing to change. If another server
-// was faster, it does so again. It returns nil once the proposal was received on this server, or if there was nothing
-// to do. A proposal that may have been accepted is not made again.
+// Share proposes a change of a file to all servers of a cluster, through the log that they follow. Once this server
+// has all earlier changes, it calls change, which returns the proposal, or nil if there is nothing to change. If another
+// server was faster, it calls change again. It returns nil once this server has received the proposal, or if there is
+// nothing to change. A proposal that may have been accepted is not repeated.
 type Share func(change func() (data []byte, err error)) error
 
 // editAttempts bounds how often a change waits for edits of this server's file that are shared before it.
 const editAttempts = 20
 
-// Change shares a change of what. proposal reports with edited that it gives an edit of this server's file instead, which has
-// to be shared before; then it is called again.
+// Change shares a change of the file that is called what in errors. If proposal reports edited, its data is an edit of
+// this server's file, which has to be shared first; then proposal is called again.
 func (s Share) Change(what string, proposal func() (data []byte, edited bool, err error)) error {
 	for range editAttempts {
 		edited := false
@@ -35,7 +35,7 @@ func (s Share) Change(what string, proposal func() (data []byte, edited bool, er
 // Larger changes are proposed in parts, or refused: a line of the log has 128 KiB, and the change in base 64.
 const MaxProposal = 90 << 10
 
-// Proposal counts what is in a proposal.
+// Proposal counts the bytes of a proposal, up to MaxProposal.
 type Proposal struct{ size int }
 
 // Add reports whether the proposal has room for v, too, as JSON.
@@ -45,11 +45,11 @@ func (p *Proposal) Add(v any) bool {
 	return p.Whole()
 }
 
-// Whole reports whether there was room for all.
+// Whole reports whether everything that was added has room.
 func (p *Proposal) Whole() bool { return p.size < MaxProposal }
 
-// Agreed is the path of a copy of the file at path, which all servers of a cluster share, as they last agreed on
-// it. Where the file differs, it was edited here, and the others do not have the edit yet.
+// Agreed returns the path of a copy of the file at path: the version that the servers of a cluster last agreed on.
+// A difference between the two is an edit on this server that the others do not have yet.
 func Agreed(path string) string {
 	return filepath.Join(filepath.Dir(path), "cluster", filepath.Base(path))
 }

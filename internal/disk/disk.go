@@ -9,7 +9,7 @@
 //	stat, err := store.Replace(before, newBytes) // ErrChanged: read again
 //
 // A [Folder] holds files that the server alone writes, piece by piece: the log, the histories, what people
-// send. It follows no links, since a link there is somebody's trick, while one at a path is an operator's wish.
+// send. It follows no links: a link in such a folder may be an attack, while a link at a path is the operator's choice.
 //
 // Tests fail real files by [Store.Fault], where links, owners and other processes matter, and files in memory by
 // [whoelse/internal/disk/disktest], which knows what a power cut leaves.
@@ -24,16 +24,16 @@ import (
 	"syscall"
 )
 
-// ErrInUse is returned by [Folder.Lock] while somebody else holds the lock.
+// ErrInUse is returned by [Folder.Lock] while another process holds the lock.
 var ErrInUse = errors.New("in use by another server")
 
 // Folder is an open directory. Names may have folders in them: FOLDER/NAME. All methods may
 // be called concurrently.
 type Folder interface {
 	// Open opens a regular file for reading and writing. It never follows a
-	// link and never blocks, whatever has the name: anything but a regular file is
-	// an [ErrNotRegular]. So is a file with a second name (a hard link), which may be
-	// somebody else's. Without create a missing file is fs.ErrNotExist.
+	// link and never blocks. Anything but a regular file is an [ErrNotRegular], and
+	// so is a file with a second name (a hard link), which may be another user's.
+	// Without create, a missing file is fs.ErrNotExist.
 	Open(name string, create bool) (File, error)
 	// Lstat returns fs.ErrNotExist when nothing has the name.
 	Lstat(name string) (Stat, error)
@@ -45,12 +45,12 @@ type Folder interface {
 	// Sub opens the folder called name, which it creates when missing.
 	Sub(name string) (Folder, error)
 	// Lock takes the lock file for as long as the process lives, or until
-	// the closer is closed. It returns ErrInUse when somebody else has it.
+	// the closer is closed. It returns ErrInUse while another process holds it.
 	Lock(name string) (io.Closer, error)
 	// Sync makes the names in the folder durable. An error wraps [ErrUnsynced].
 	Sync() error
-	// Replaced returns an error when the path that the folder was opened by leads
-	// elsewhere now, or nowhere. Folders from Sub were opened by no path.
+	// Replaced returns an error if the path of the folder now leads to another
+	// folder, or to none. A folder from Sub has no path, and never an error.
 	Replaced() error
 	Close() error
 }
@@ -89,7 +89,7 @@ func statOf(info fs.FileInfo) Stat {
 	return st
 }
 
-// StatOf gives the state of the file at path, following links. A missing file is no error.
+// StatOf returns the state of the file at path, following links. A missing file is not an error.
 func StatOf(path string) (Stat, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,8 +101,8 @@ func StatOf(path string) (Stat, error) {
 	return statOf(info), nil
 }
 
-// ErrNotRegular is wrapped where something else is in a file's place: a named pipe, whose
-// opening could wait for ever, a device, a folder, or a link where links are not followed.
+// ErrNotRegular is wrapped by errors about a path that is not a regular file: it is a named pipe, whose opening could
+// block forever, a device, a folder, or a link where links are not followed.
 var ErrNotRegular = errors.New("is not a regular file")
 
 // check returns an [ErrNotRegular] if the file must not be used. With alone, it must not have hard links.

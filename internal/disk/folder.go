@@ -24,7 +24,7 @@ type dir struct {
 // durable in the one above it.
 func OpenDir(path string) (Folder, error) { return Store{}.OpenDir(path) }
 
-// OpenDir is the function of that name.
+// OpenDir is the function [OpenDir], with s's Fault.
 func (s Store) OpenDir(path string) (Folder, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -43,7 +43,7 @@ func folder(d dir, err error) (Folder, error) {
 	return d, nil
 }
 
-// MakeDir makes the folder at path, and its parents, unless they are there, each durable in the one above it.
+// MakeDir makes the folder at path and its parents, where they are missing, each durable in the one above it.
 func (s Store) MakeDir(path string) error {
 	path = filepath.Clean(path)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -51,7 +51,7 @@ func (s Store) MakeDir(path string) error {
 	}
 	parent := filepath.Dir(path)
 	if parent == path {
-		return fmt.Errorf("%s: not a folder", path)
+		return fmt.Errorf("%s is not a folder", path)
 	}
 	err := s.MakeDir(parent)
 	if err == nil {
@@ -74,9 +74,9 @@ func (s Store) open(path string) (dir, error) {
 	return dir{store: s, root: root, path: path}, err
 }
 
-// OpenReadOnly opens an existing folder in which Open, Sub and Lock make nothing, and no file can be written.
-// Files that can only be read can be opened there, also those with a second name, and a lock is tried as a
-// reader: it fails while somebody holds it.
+// OpenReadOnly opens an existing folder for reading: Open, Sub and Lock make nothing, and no file can be written.
+// Open also accepts files without write permission, and files with a second name. Lock takes a shared lock, and
+// fails while another process holds the lock.
 func OpenReadOnly(path string) (Folder, error) {
 	d, err := Store{}.open(path)
 	d.path, d.readOnly = "", true

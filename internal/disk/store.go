@@ -27,17 +27,16 @@ var (
 	ErrTooLarge = errors.New("the file would become too large")
 )
 
-// Store is the way to files by their paths. Its zero value is the real one. It has no state; its methods
+// Store reads and replaces files by their paths. Its zero value uses the real disk. It has no state; its methods
 // may be called concurrently. Callers that replace the same file hold its lock.
 type Store struct {
-	// Fault, where a test sets it, is asked before each step on the disk and makes
-	// that step fail with its error.
+	// Fault, in tests, is called before each step on the disk, which fails with its error.
 	Fault func(op, path string) error
-	// Limit is how large a file may become, MaxSize if 0.
+	// Limit is the largest size of a file in bytes; 0 is MaxSize.
 	Limit int64
 }
 
-// Max is Limit, or MaxSize.
+// Max returns the largest size of a file in bytes.
 func (s Store) Max() int64 {
 	if s.Limit > 0 {
 		return s.Limit
@@ -128,7 +127,7 @@ func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 // the new file behind, as NAME.NUMBER.tmp; nothing reads it.
 func (s Store) install(path string, data []byte, prepare func(File) error, put func(in dir, tmp, name string) error) error {
 	if size := int64(len(data)); size > s.Max() {
-		return fmt.Errorf("%s: %w: %d bytes, and %d are allowed", path, ErrTooLarge, size, s.Max())
+		return fmt.Errorf("%s: %w: %d bytes, and at most %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	return s.in(path, func(in dir, name string) error {
 		tmp := fmt.Sprintf("%s.%d.tmp", name, rand.Uint64()) // others may write the same file
@@ -188,7 +187,7 @@ func (s Store) Lock(path string) (unlock func(), err error) {
 				return err
 			}
 			if time.Now().After(until) {
-				return fmt.Errorf("%s: another process has held it for %v", path, lockPatience)
+				return fmt.Errorf("%s: another process has held this lock for %v; try again later", path, lockPatience)
 			}
 		}
 	})
@@ -206,10 +205,9 @@ type Content struct {
 // readAttempts is how often a file that is being changed is read.
 const readAttempts = 10
 
-// Read gives the whole file at path, following links; a missing file is an empty one that does not exist by
-// its Stat. The result was the file's content at one moment: it is read again
-// if it changed meanwhile. Read never waits for a pipe, and refuses what is not a regular
-// file, and what is longer than Max.
+// Read returns the whole file at path, following links. A missing file is not an error: the content is empty, and
+// its Stat does not exist. The content is that of one moment: Read starts again if the file changes meanwhile. It
+// never waits for a pipe, and refuses anything but a regular file of at most Max bytes.
 func (s Store) Read(path string) (c Content, err error) {
 	err = s.step("read", path, func() error {
 		real, err := filepath.EvalSymlinks(path) // a link is kept when the file is replaced

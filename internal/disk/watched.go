@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// SettleTime is how long a change has to stand before a [Watched] file is read. Many
-// editors empty a file and then write it; read in between, it would say nothing.
+// SettleTime is how long a [Watched] file has to stay unchanged before it is read (debouncing). Many
+// editors empty a file before they write it; a read in between would find nothing.
 const SettleTime = 100 * time.Millisecond
 
 // Edits that follow each other so closely that none of them settles are read all the
@@ -25,8 +25,7 @@ const retryTime = time.Second
 // we know, and the time from looking at the file until it was read.
 const sameTick = 50 * time.Millisecond
 
-// Watched tells when a file that people edit is to be read again. It costs a stat where
-// the file has not changed. Its methods may be called concurrently; Path and Now are set
+// Watched reports when to read again a file that people edit. While the file does not change, that costs one stat. Its methods may be called concurrently; Path and Now are set
 // before the first call.
 type Watched struct {
 	Path string
@@ -43,7 +42,7 @@ type Watched struct {
 	unreadSince time.Time // when a change was first seen that has not been read; zero is none
 }
 
-// Look gives the file's state now.
+// Look returns the file's current state.
 func (w *Watched) Look() Stat {
 	st, err := StatOf(w.Path)
 	if err != nil {
@@ -58,8 +57,8 @@ func (w *Watched) Due() bool {
 	return changed && settled
 }
 
-// Settle waits, for a second at most, until a change of the file has settled: an
-// editor's half must not be taken for the whole, and written on top of.
+// Settle waits, for a second at most, until a change of the file has settled, so that a half-written file is
+// not taken for the whole, and changed.
 func (w *Watched) Settle() {
 	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(SettleTime / 5) {
 		if changed, settled := w.check(); !changed || settled {

@@ -33,7 +33,7 @@ func TestInCluster(t *testing.T) {
 			t.Errorf("%q: %+v", one.args, got)
 		}
 	}
-	const nickOnly = "give it back, without these, with: whoelse keys restore bob"
+	const nickOnly = "give back the nick alone with: whoelse keys restore bob"
 	if got := r.run("", "remove", "bob"); got.err != nil || !strings.Contains(got.remarks, nickOnly) {
 		t.Errorf("%+v", got)
 	}

@@ -107,15 +107,15 @@ func remove() *cobra.Command {
 		if missing && closed == 0 {
 			return fmt.Errorf("%w; whoelse keys list shows which there are", err)
 		}
-		both := "give both back"
+		way := "give all of it back"
 		if k.inCluster() {
-			both = "give it back, without these,"
+			way = "give back the nick alone"
 		}
 		reported := map[string]bool{"": true}
 		for _, e := range gone {
 			if !reported[e.Nick] && !k.reg.Registered(e.Nick) {
 				k.Remark("nobody holds %s now; a server sets its history and inbox aside, and reserves the nick; "+
-					"%s with: whoelse keys restore %s --key FILE", e.Nick, both, e.Nick)
+					"%s with: whoelse keys restore %s --key FILE", e.Nick, way, e.Nick)
 			}
 			reported[e.Nick] = true
 		}

@@ -237,7 +237,7 @@ func (c *Cluster) elsewhere(why error) {
 	if !c.connected() || c.ending.Err() != nil || now.Sub(*heard) < patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
-	c.log.Warn("cluster: this engine node answers nothing; connecting to another one",
+	c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node",
 		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }

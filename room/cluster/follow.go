@@ -189,7 +189,7 @@ func (c *Cluster) Bind(path string) error {
 }
 
 var (
-	// errStuck is wrapped by errors that only the operator can mend.
+	// errStuck is wrapped by errors that only the operator can repair.
 	errStuck = errors.New("this server can't go on")
 	// errShorter says that the stream lacks events, according to an engine node that may be wrong.
 	errShorter = errors.New("the stream is shorter than this server's log")
@@ -246,7 +246,8 @@ func (c *Cluster) consume() {
 			}
 		case errors.Is(err, errShorter):
 			if c.following.stick(errShorter, err) {
-				c.log.Warn("cluster: this engine node lacks events; asking others, and accepting no messages meanwhile")
+				c.log.Warn("cluster: this engine node lacks events; trying others, and accepting no messages meanwhile",
+					"engine", c.nc.ConnectedUrlRedacted(), "error", err)
 			}
 			c.elsewhere(err)
 		default:

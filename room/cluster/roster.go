@@ -124,7 +124,7 @@ func (c *Cluster) takeName() error {
 	}
 	named := c.subject("named", c.opts.Node)
 	if _, err := c.nc.Request(named, nil, answerWithin); err == nil {
-		return fmt.Errorf("a server with the name %s is running already; start this one with another --node, or stop that one",
+		return fmt.Errorf("a server named %s is already running in this cluster; start this one with another --node, or stop that one",
 			c.opts.Node)
 	}
 	_, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) })

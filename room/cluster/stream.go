@@ -119,7 +119,7 @@ func explain(c *Cluster, err error) (final bool, _ error) {
 	denied := c.denied.Load()
 	switch {
 	case denied != nil:
-		return true, fmt.Errorf("the engine does not let this server's user do all that it needs: %w; "+
+		return true, fmt.Errorf("the engine denies this server's user a permission: %w; "+
 			"permit it %s, $JS.API.>, $JS.FC.>, $O.> and _INBOX.>", *denied, c.subject(">"))
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return true, fmt.Errorf("the engine runs without JetStream (%w); enable it in its configuration, for this account", err)

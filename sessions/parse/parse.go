@@ -16,8 +16,8 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Call is a parsed line. The command determines which fields are set. With an error, only the name is, if it
-// is known, and JSON.
+// Call is a parsed line. The command determines which fields are set. After an error only JSON is set, and the
+// name if it is known.
 type Call struct {
 	Name string   // canonical name of the command; "say" for plain text, "" for an empty line
 	To   []string // canonical nicks: send, broadcast to a list

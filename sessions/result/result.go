@@ -19,17 +19,16 @@ type value struct{}
 
 func (value) isResult() {}
 
-// Done is a result with nothing but a name, and perhaps what it is about. Without a name there are no words
-// about it.
+// Done is a result with only a name, and perhaps a nick or a room. Without a name nothing is shown.
 type Done struct {
 	value
 	What  What
 	Nick  string
 	Room  string // without '#'
-	About string // of RoomChanged: the verb of /room, with its argument if that is no nick
+	About string // of RoomChanged: the verb of /room, with its argument unless that is a nick
 }
 
-// What names what was done, or found to be so. The strings are stable.
+// What names an action, or a state that was found. The strings are stable.
 type What string
 
 const (
@@ -58,14 +57,14 @@ const (
 	RoomClosed      What = "room-closed"
 )
 
-// RoomInfo is what a room is, and why it is told.
+// RoomInfo describes a room, and has the reason for that.
 type RoomInfo struct {
 	value
 	What RoomWhat
 	room.RoomSummary
 }
 
-// RoomWhat names why a room is told of. The strings are stable.
+// RoomWhat is the reason for describing a room. The strings are stable.
 type RoomWhat string
 
 const (

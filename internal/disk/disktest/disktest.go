@@ -1,5 +1,4 @@
-// Package disktest is a file system in memory that can fail any operation and knows what a
-// power cut would leave of it.
+// Package disktest is a file system in memory that can fail any operation, and simulates power cuts.
 package disktest
 
 import (
@@ -10,9 +9,8 @@ import (
 	"sync"
 )
 
-// FS is a file system in memory that knows what is on its disk: the bytes
-// and names that were synced, for certain, and of all others any part. It can
-// fail any operation, and die at any.
+// FS is a file system in memory. After a simulated power cut it has all bytes and names that were
+// synced, and any part of the others. It can fail at any operation, and the process can end at any.
 type FS struct {
 	mu         sync.Mutex // guards everything below it, in nodes too
 	root       *node
@@ -29,7 +27,7 @@ type FS struct {
 	before func(op, name string) // see Watch
 }
 
-// Fault is what goes wrong with an operation; without Err, nothing.
+// Fault describes how an operation fails. Without Err it succeeds.
 type Fault struct {
 	Err   error
 	Part  bool // a write writes half of it first
@@ -59,7 +57,7 @@ type edit struct {
 	lost bool // an fsync failed, and no later one brings it back
 }
 
-// New is an empty one.
+// New returns an empty file system.
 func New() *FS {
 	m := &FS{}
 	m.root = m.newNode(true)
@@ -115,7 +113,7 @@ func (m *FS) locked(do func()) {
 	do()
 }
 
-// Watch has before called before each operation from now on; it may wait. nil ends that.
+// Watch calls before ahead of each operation from now on; it may wait. nil ends that.
 func (m *FS) Watch(before func(op, name string)) { m.locked(func() { m.before = before }) }
 
 // Fail makes operations fail from now on as f says; nil ends that.
@@ -124,16 +122,16 @@ func (m *FS) Fail(f func(step int, op string) Fault) { m.locked(func() { m.fault
 // FailWrites makes writes to files with these names fail from now on as f says; nil ends that.
 func (m *FS) FailWrites(f func(name string) error) { m.locked(func() { m.unwritable = f }) }
 
-// Replace makes Replaced of the topmost folder say err.
+// Replace makes Replaced of the topmost folder return err.
 func (m *FS) Replace(err error) { m.locked(func() { m.replaced = err }) }
 
-// Steps is how many operations there were.
+// Steps returns the number of operations so far.
 func (m *FS) Steps() (n int) {
 	m.locked(func() { n = m.steps })
 	return n
 }
 
-// Open is how many files are open, and how many were at once.
+// Open returns how many files are open, and how many were at most.
 func (m *FS) Open() (now, worst int) {
 	m.locked(func() { now, worst = m.opened, m.worst })
 	return now, worst
@@ -145,8 +143,7 @@ func (m *FS) IsDead() (dead bool) {
 	return dead
 }
 
-// Crash is what a power cut leaves: all that was synced, and of the rest
-// whatever rng says, torn in any way.
+// Crash returns the state after a power cut: all that was synced, and of the rest any part, which rng chooses.
 func (m *FS) Crash(rng *rand.Rand) *FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,7 +152,7 @@ func (m *FS) Crash(rng *rand.Rand) *FS {
 	return c
 }
 
-// Killed is what kill -9 leaves: everything.
+// Killed returns the state after kill -9: everything.
 func (m *FS) Killed() *FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
