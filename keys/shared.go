@@ -19,8 +19,8 @@ type delta struct {
 	Add    []string `json:"add,omitempty"` // those that are not there, at the end
 }
 
-// Share sends changes of the file through a log that all servers of a cluster follow: they are not written,
-// but proposed, and share has Receive called for them on each server. Share is called before the registry is used.
+// Share has changes of the file shared by all servers of a cluster: a change is proposed with share, and not written
+// here. Then share has Receive called with it on each server. Share is called before the registry is used.
 func (r *Registry) Share(share disk.Share) error {
 	r.updating.Lock()
 	defer r.release()

@@ -25,7 +25,7 @@ type chatroom struct {
 	local     map[string]*person // the people among them on this server; on a single server, the same map
 	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
-	// speech is held for reading by those who speak in it, and for writing while nobody may: it is closed or
+	// speech is held for reading while a person writes in the room, and for writing while the room is closed or
 	// made public. Taken after Room.setting, and before speaking and mu.
 	speech  sync.RWMutex
 	visited time.Time // when somebody was last in it, as far as that is known

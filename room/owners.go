@@ -100,7 +100,7 @@ func (r *Room) retireHistory(name, by string) error {
 	})
 }
 
-// saveRoom makes info what a room is, on disk first, and has those leave it who may not be in it any more.
+// saveRoom changes a room to info, on disk first, and removes people who may no longer be in it.
 // r.setting is held.
 func (r *Room) saveRoom(info RoomInfo) error {
 	info.Aside = false // that was an earlier change
@@ -248,7 +248,7 @@ func (s *Member) setPrivate(name string, private bool) error {
 	return err
 }
 
-// publicAgain ends that a room is private. Nobody speaks in it from before its history is set aside until
+// publicAgain makes a private room public. Nobody can write in it from before its history is set aside until
 // it is public. r.setting is held.
 func (r *Room) publicAgain(info RoomInfo, by string) error {
 	r.mu.Lock()
@@ -411,11 +411,10 @@ func (s *Member) AddOwner(name, nick string) error {
 	})
 }
 
-// handOn ends that nick owns a room, which then is a member of a private one, unless it is gone: a nick without a
-// holder is in no list of the room. If no owner is left, the
-// first member of a private room becomes it, or who has been online longest of those in a public one.
-// A public room may be without an owner until somebody joins it; a private one that nobody could ever
-// join again is closed. r.setting is held.
+// handOn removes nick from the owners of a room. In a private room it becomes a member, unless it is gone: a nick without
+// a holder is in no list of the room. If no owner is left, the next one is the first member of a private room, or the
+// person in a public room who has been online longest. A public room may have no owner until somebody joins it. A private
+// one that nobody could ever join again is closed. r.setting is held.
 func (r *Room) handOn(c *chatroom, nick string, gone bool) error {
 	if err := r.newestRooms(); err != nil {
 		return err

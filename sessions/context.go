@@ -77,7 +77,7 @@ func (s *session) write() (over bool) {
 	return over
 }
 
-// turnAway ends the channel of somebody who has no session, in words.
+// turnAway ends a channel that gets no session, and says why.
 func (s *session) turnAway(cause error) {
 	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
 		s.asked.Store(&protocol.Frame{}) // it is answered with BYE

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// gate stands before an outbox until the past was printed: what the room puts meanwhile waits in it,
-// bounded like what waits in the outbox. Safe for concurrent use; it never blocks.
+// gate holds back updates from an outbox until earlier messages are printed. Its queue is bounded like that of the
+// outbox. Safe for concurrent use; it never blocks.
 type gate struct {
 	out *outbox
 
@@ -30,7 +30,7 @@ func (g *gate) put(it item) {
 	}
 }
 
-// drop forgets what waits, has no shown function, and is one of which.
+// drop removes queued items that which selects, except those with a shown function.
 func (g *gate) drop(which func(item) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -319,8 +319,8 @@ func (s *session) handle(call parse.Call, bad error) error {
 	return nil
 }
 
-// admit waits until the person may send so many messages, and is why nothing more is carried out for them: nobody
-// who was sent away says another word.
+// admit waits until the person may send so many messages. It returns an error if their session has to end, so that
+// nothing more is carried out for them.
 func (s *session) admit(messages int) error {
 	wait := s.manager.rate.count(s.member.Nick(), messages)
 	if wait > 0 {
@@ -343,8 +343,7 @@ func tooLong(text string) result.Result {
 	return nil
 }
 
-// mentionAway tells whoever talks in the room while they are away that they are, once until they are
-// back.
+// mentionAway reminds people who talk in the room while they are marked away, once until they are back.
 func (s *session) mentionAway(call parse.Call) {
 	switch c := commandNamed(call.Name); {
 	case !s.member.IsAway():

@@ -28,8 +28,8 @@ type delta[K comparable, E any] struct {
 	Set    []E `json:"set,omitempty"` // each takes the place of the entry with its key, if there is any, at the list's end
 }
 
-// Share sends the list's changes through a log that all servers of a cluster follow: they are not written
-// to the file, but proposed, and share has Receive called for them on each server.
+// Share has changes of the list shared by all servers of a cluster: a change is proposed with share, and not written
+// to the file here. Then share has Receive called with it on each server.
 //
 // Share is called before the list is used. The first time on a server, the content of its file counts as
 // shared; later, edits since the server stopped are proposed, see Edited.

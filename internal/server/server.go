@@ -52,8 +52,8 @@ const (
 	allEnd      = 4500 * time.Millisecond
 )
 
-// gcPercent has memory collected earlier than Go's default of 100: most of it is that of idle sessions, which make
-// no garbage, so that this costs little. See docs/measurements.md, "Idle sessions".
+// gcPercent is GOGC unless the environment sets it. Garbage is collected earlier than with Go's default of 100. Most
+// memory belongs to idle sessions, which make no garbage, so this costs little. See docs/measurements.md, "Idle sessions".
 const gcPercent = 75
 
 // server is everything that runs. No field is set again once start has returned.

@@ -140,9 +140,8 @@ func (f *folder) setAside(name string, at time.Time) error {
 	return f.disk.Move(filepath.Join(f.dir, name+".json"), filepath.Join(f.dir, f.aside, aside))
 }
 
-// Share sends saved files through a log that all servers of a cluster follow: files are not written, but
-// proposed to share under the documents' names, and Receive writes them. See disk.Share for
-// what share has to do. Share is called before all else.
+// Share has saved files shared by all servers of a cluster: a file is proposed with share, under the document's name,
+// and Receive writes it. See [disk.Share] for what share has to do. Share is called before all other methods.
 //
 // With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
 // [room.ErrConflict]. JSON members that only newer programs know stay in the file.
@@ -150,8 +149,8 @@ func (f *folder) Share(share func(doc string, change func() (data []byte, err er
 	f.share = share
 }
 
-// Receive writes a file as a server proposed it, this or another one, durably. It may be called again for the
-// last ones. An error is the disk's, and worth another try. A change that is not understood is logged and skipped.
+// Receive durably writes a file that this or another server proposed. It may get the last ones
+// again, say after a crash. An error is the disk's; a retry may succeed. A change that is not understood is logged and skipped.
 func (f *folder) Receive(doc string, data []byte) error {
 	name, ours := strings.CutPrefix(doc, f.prefix)
 	path, err := f.path(name)
