@@ -593,6 +593,47 @@ func TestClusterPublic(t *testing.T) {
 	})
 }
 
+// Whoever was in a room while it was private is not known to others once it is public, on any server.
+func TestClusterPublicForgets(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		bob.JoinRoom("ops", true)
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		is(t, "invite", bob.Invite("ops", "carol"), nil)
+		c.settle()
+		carol.in(t, "ops")
+		carol.Leave(Quit)
+		c.settle()
+		is(t, "public", bob.SetPrivate("ops", false), nil)
+		c.settle()
+		for name, n := range map[string]*node{"a": a, "b": b} {
+			n.mu.Lock()
+			if left := n.rooms["ops"].left; len(left) > 0 {
+				t.Errorf("%s: %v", name, left)
+			}
+			n.mu.Unlock()
+		}
+	})
+}
+
+// A room that another server has closed is not handed on.
+func TestClusterHandOnClosed(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		a.join("bob").in(t, "ops")
+		c.settle()
+		closed := a.rooms["ops"]
+		is(t, "close", b.CloseRoom("ops", "op"), nil)
+		c.settle()
+		a.setting.Lock()
+		is(t, "hand on", a.handOn(closed, "bob", true), nil)
+		a.setting.Unlock()
+		c.settle()
+		if file := b.read("rooms/ops"); len(file) > 0 {
+			t.Errorf("%s", file)
+		}
+	})
+}
+
 // Who is removed from a private room gets no line that the log has after that, on any server; and two who
 // change the same at the same time both do.
 func TestClusterRemoval(t *testing.T) {

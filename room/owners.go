@@ -103,6 +103,9 @@ func (r *Room) retireHistory(name, by string) error {
 // saveRoom changes a room to info, on disk first, and removes people who may no longer be in it.
 // r.setting is held.
 func (r *Room) saveRoom(info RoomInfo) error {
+	if info.Unusable { // another server has closed it just now
+		return ErrNoRoom
+	}
 	info.Aside = false // that was an earlier change
 	states := r.ownStates()
 	if err := r.options.Rooms.Store.Save(info); err != nil {
@@ -138,6 +141,12 @@ func (r *Room) install(info RoomInfo) {
 // become updates c to info, and tells new owners who are here. r.mu is held.
 func (r *Room) become(c *chatroom, info RoomInfo) {
 	before := c.Owners
+	if c.Private && !info.Private { // who was here is not for others, nor what was said
+		c.left = nil
+		if info.Aside {
+			c.tally = tally{counting: c.counting}
+		}
+	}
 	c.RoomInfo = info
 	c.admit()
 	for _, nick := range info.Owners {
@@ -273,10 +282,9 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 		return err
 	}
 	r.installSaved(info, states)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c.left = nil
 	if r.peers == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		c.tally = tally{counting: true}
 	}
 	return nil
@@ -420,6 +428,9 @@ func (r *Room) handOn(c *chatroom, nick string, gone bool) error {
 		return err
 	}
 	info := r.infoOf(c)
+	if info.Unusable { // another server has closed it: nobody is left
+		return nil
+	}
 	owned := slices.Contains(info.Owners, nick)
 	info.Owners = dropped(info.Owners, nick)
 	if gone {

@@ -494,7 +494,10 @@ func (r *Room) rereadRooms() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, info := range infos {
-		r.adoptRoom(info, false)
+		// What was said while a room was private is set aside by Apply, before the room is public.
+		if c := r.rooms[info.Name]; c == nil || !c.Private || info.Private || info.Unusable {
+			r.adoptRoom(info, false)
+		}
 	}
 	return err
 }

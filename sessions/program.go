@@ -191,14 +191,12 @@ func (p *program) readAll() error {
 
 func (p *program) handle(f protocol.Frame) {
 	var answer result.Result
-	if f.Room != "" {
+	if !p.joined && f.CMD != protocol.Join {
+		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
+	} else if f.Room != "" {
 		f.Room, answer = p.named(f.Room)
 	}
-	switch {
-	case answer != nil: // there is no such room
-	case !p.joined && f.CMD != protocol.Join:
-		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
-	default:
+	if answer == nil {
 		answer = p.run(f)
 	}
 	p.reply(f, answer)
@@ -268,7 +266,11 @@ func (p *program) join(f protocol.Frame) result.Result {
 	case errors.Is(err, room.ErrObservers):
 		return p.notListening(err)
 	case err != nil && notThere(err): // it was closed just now
-		return p.roomFailed(strings.Join(rooms, ", #"), err)
+		failed := p.roomFailed(strings.Join(rooms, ", #"), err)
+		if len(rooms) > 1 { // which of them is not known
+			failed.Room = ""
+		}
+		return failed
 	case err != nil:
 		p.out.close(err)
 		return nil
@@ -409,10 +411,13 @@ func (p *program) send(f protocol.Frame) result.Result {
 	if f.Me {
 		call.Name = "me"
 	}
+	if failed := p.notYou(f.From); failed != nil {
+		return failed
+	}
 	if strings.TrimSpace(call.Text) == "" {
 		return result.Failure{Code: result.Usage, Reason: result.NoText}
 	}
-	for _, failed := range []result.Result{p.notYou(f.From), tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
+	for _, failed := range []result.Result{tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
 		if failed != nil {
 			return failed
 		}
@@ -511,7 +516,9 @@ func (p *program) readInbox(wanted map[string]bool) error {
 	var failed error
 	err := p.eachPage(p.member.Inbox(), func(messages []*room.Message) int {
 		read := slices.DeleteFunc(messages, func(m *room.Message) bool { return !wanted[m.ID] })
-		failed = cmp.Or(failed, p.member.MarkRead(read))
+		if failed == nil {
+			failed = p.member.MarkRead(read)
+		}
 		return 0
 	})
 	return cmp.Or(failed, err)

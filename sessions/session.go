@@ -141,6 +141,9 @@ func (s *session) lastWords(cause error) (words, errors string) {
 	if s.tally.source == fromShell {
 		return s.lastLines(cause)
 	}
+	if s.member == nil && s.term == nil { // who is turned away from a pipe
+		return "", "whoelse: " + endWords(cause) + "\n"
+	}
 	if s.term != nil || !voluntary(cause) {
 		words = endWords(cause)
 	}

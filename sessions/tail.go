@@ -18,7 +18,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct && s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: call.Name}
 	}
-	s.stopWithInput()
+	s.stopWithInput(s.stop)
 	s.manager.cfg.Room.Await(s.ctx, call.Since)
 	nick := s.member.Nick()
 	f := &follower{gate: gate{out: s.out}, wanted: func(m *room.Message) bool {
@@ -85,7 +85,7 @@ func (s *session) watch(call parse.Call) result.Result {
 	if !s.known(call.Nick) {
 		return s.nobody(call.Nick)
 	}
-	s.stopWithInput()
+	s.stopWithInput(s.stop)
 	err := s.member.AwaitOnline(s.ctx, call.Nick)
 	switch {
 	case err == nil:
@@ -107,10 +107,10 @@ func (s *session) notListening(err error) result.Result {
 	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
 }
 
-// stopWithInput ends the context of a command that waits when the client closes the channel, or at a
+// stopWithInput calls stop, for a command that waits, when the client closes the channel, or at a
 // terminal with ^C and ^D, which a client sends then. The rest of the input is dropped, on a goroutine that
 // ends with the channel.
-func (s *session) stopWithInput() {
+func (s *session) stopWithInput(stop func()) {
 	_, _, _, pty := s.ch.Pty()
 	go func() {
 		defer s.manager.recoverPanic(s.ch)
@@ -118,7 +118,7 @@ func (s *session) stopWithInput() {
 		for {
 			n, err := s.ch.Read(p)
 			if pty && bytes.ContainsAny(p[:n], "\x03\x04") {
-				s.stop()
+				stop()
 			}
 			if err != nil {
 				break
@@ -126,7 +126,7 @@ func (s *session) stopWithInput() {
 		}
 		select { // the input may end long before the channel
 		case <-s.ch.Closed():
-			s.stop()
+			stop()
 		case <-s.ctx.Done():
 		}
 	}()

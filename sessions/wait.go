@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -44,7 +45,9 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	if s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "wait"}
 	}
-	s.stopWithInput()
+	ctx, stop := context.WithCancel(s.ctx) // not s.ctx: receipts are told after that, too
+	defer stop()
+	s.stopWithInput(stop)
 	marks := &readMarks{came: make(chan struct{}, 1)}
 	o, err := s.member.Observe(marks)
 	if err != nil {
@@ -97,7 +100,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 			}
 		case <-over.C:
 			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: missing}
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return nil
 		}
 	}

@@ -57,6 +57,9 @@ func (s Store) MakeDir(path string) error {
 	if err == nil {
 		err = s.step("mkdir", path, func() error { return os.Mkdir(path, 0o700) })
 	}
+	if info, other := os.Stat(path); errors.Is(err, fs.ErrExist) && other == nil && info.IsDir() {
+		err = nil // another process was faster
+	}
 	if err != nil {
 		return err
 	}

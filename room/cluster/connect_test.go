@@ -78,7 +78,7 @@ func TestSameName(t *testing.T) {
 	a := join(t, "a", e.URLs()[0])
 	join(t, "b", e.URLs()[1])
 	twin := newServer(t, "a", e.URLs()[1])
-	refuses(t, twin.try(), "name a is running", "--node")
+	refuses(t, twin.try(), "named a is already running", "--node")
 	a.stop()
 	a.start()
 }
