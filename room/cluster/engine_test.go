@@ -264,8 +264,13 @@ func TestQuorum(t *testing.T) {
 	}
 	e.Kill(e.Leader("whoelse_LOG"))
 	say()
+	alike := func(n int) { // a try that was not confirmed may be stored, too
+		t.Helper()
+		got := a.entries(n)
+		same(t, got, b.entries(len(got))[:len(got)])
+	}
 	if !full { // an election takes many seconds
-		same(t, a.entries(2), b.entries(2))
+		alike(2)
 		return
 	}
 	last := 0
@@ -280,8 +285,7 @@ func TestQuorum(t *testing.T) {
 	}
 	e.Restart(last)
 	say()
-	got := a.entries(3)
-	same(t, got, b.entries(len(got)))
+	alike(3)
 }
 
 // TestFull: a full engine says so.
