@@ -187,3 +187,15 @@ func TestKickOfStuckSession(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// From a pipe, the reason for being turned away is an error.
+func TestTurnedAwayFromAPipe(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "olivia")
+	r.terminal("olivia", r.addr).enters("/ban bob 1h noise", "banned bob for 1h")
+	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
+	bob.sees("! whoelse: you are banned", "(exit status 1)")
+	if rows := bob.rows(); slices.ContainsFunc(rows, func(row string) bool { return row[0] != '!' && row[0] != '(' }) {
+		t.Errorf("%q", rows)
+	}
+}
