@@ -188,7 +188,7 @@ func TestKickOfStuckSession(t *testing.T) {
 	}
 }
 
-// From a pipe, the reason for being turned away is an error.
+// A pipe is told on standard error why it is turned away.
 func TestTurnedAwayFromAPipe(t *testing.T) {
 	t.Parallel()
 	r := newRigOf(t, "olivia")
