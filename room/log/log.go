@@ -66,6 +66,9 @@ type Log struct {
 	ino   uint64
 	tried time.Time // when there was trouble last
 
+	began    time.Time // the last commit
+	unpaused time.Time // until then commits are not kept apart: see gather
+
 	mu       sync.Mutex // guards what follows; it is not held during I/O
 	work     sync.Cond  // there may be something to do for the writer
 	queue    []item
@@ -98,7 +101,8 @@ func Open(in disk.Folder, opts Options) (*Log, error) {
 	if opts.SegmentBytes == 0 {
 		opts.SegmentBytes = 4 << 20
 	}
-	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{}}
+	l := &Log{in: in, opts: opts, last: max(opts.Next, 1) - 1, found: map[Damage]bool{},
+		unpaused: time.Now().Add(noPauseFor)}
 	l.batches, l.work.L = make(chan []item), &l.mu
 	var err error
 	if l.segments, err = Segments(in); err == nil && len(l.segments) > 0 {

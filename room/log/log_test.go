@@ -272,6 +272,73 @@ func TestFollowerHoldsBack(t *testing.T) {
 	})
 }
 
+// TestCommitsArePaced: events that come fast, but one by one, share commits, and none waits longer than the pause. One that
+// comes after a quiet time does not wait.
+func TestCommitsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mustOpen(t, mustSub(t, disktest.New()), Options{})
+		var mu sync.Mutex
+		var waits []time.Duration
+		l.Follow(func(batch []room.Entry) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range batch {
+				waits = append(waits, time.Since(e.Time))
+			}
+		})
+		say := func() {
+			e := direct(1)
+			e.Time = time.Now()
+			l.Append(e, nil)
+		}
+		const events = 1000
+		for range events {
+			time.Sleep(time.Millisecond)
+			say()
+		}
+		time.Sleep(time.Second)
+		syncs := l.Stats().Syncs
+		say()
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if len(waits) != events+1 {
+			t.Fatal(len(waits), "came")
+		}
+		if last := waits[events]; last != 0 {
+			t.Errorf("after a quiet time an event waited %v", last)
+		}
+		if longest := slices.Max(waits); longest > commitPause+commitPause/4 || syncs > events/4 {
+			t.Errorf("an event waited %v; %d commits for %d events, one each millisecond", longest, syncs, events)
+		}
+		_ = l.Close()
+	})
+}
+
+// TestNoPauseForAnswers: senders who wait for each answer are not made to wait for others.
+func TestNoPauseForAnswers(t *testing.T) {
+	for _, senders := range []int{1, 3, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			l := mustOpen(t, mustSub(t, disktest.New()), Options{})
+			time.Sleep(time.Second)
+			start := time.Now()
+			var all sync.WaitGroup
+			for range senders {
+				all.Go(func() {
+					for n := range 200 {
+						_ = put(l, direct(n))
+					}
+				})
+			}
+			all.Wait()
+			if took := time.Since(start); took > 2*commitPause {
+				t.Errorf("%d senders waited for %v", senders, took)
+			}
+			_ = l.Close()
+		})
+	}
+}
+
 // TestReadThenFollow: from every number, over segments, while others append and segments are begun;
 // everything comes once and in order.
 func TestReadThenFollow(t *testing.T) {
