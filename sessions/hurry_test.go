@@ -3,6 +3,7 @@ package sessions
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestAnswersAreNotKeptBack: what somebody waits for, because nothing else that they asked for is to come, is
@@ -31,5 +32,11 @@ func TestAnswersAreNotKeptBack(t *testing.T) {
 		o.tell("the other\n")
 		asked.add(-1)
 		written("first\nby itself\none answer\nthe other\n")
+		time.Sleep(time.Second)
+		o.hold()
+		o.tell("held back\n")
+		written("first\nby itself\none answer\nthe other\n")
+		time.Sleep(flushEvery)
+		written("first\nby itself\none answer\nthe other\nheld back\n")
 	})
 }

@@ -17,7 +17,7 @@ import (
 //   - print MAY block, but only the session's own reading goroutine.
 //   - All that waits goes out as one write, or as several of about pieceLimit: at once
 //     when the last one was long enough ago (see Manager.flushInterval), much waits or
-//     somebody waits for it (see hurry), else when that time has come.
+//     somebody waits for it (see hurry), else when that time has come or hold's is over.
 //   - Every item's shown function is called exactly once, with true only when the
 //     client has confirmed the writes that held all of the item.
 //   - A write that blocks for stallLimit ends the connection, unless the client confirms
@@ -220,6 +220,14 @@ func (o *outbox) hurry() {
 	defer o.mu.Unlock()
 	o.next = time.Time{}
 	o.schedule()
+}
+
+// hold puts the next write off as if one had just been made: what is to come soon goes out with it. It does
+// not wait and may be called by anybody.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next = time.Now().Add(o.flushInterval())
 }
 
 // schedule starts the writer as soon as it may run, if there is something to write. The end of a

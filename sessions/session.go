@@ -220,7 +220,10 @@ func (s *session) readTyped() error {
 			return true // it would fill the screen
 		}
 		call, bad = s.parse(l.Text)
-		return s.echoes(call, bad)
+		if erase = s.echoes(call, bad); erase {
+			s.out.hold() // the row goes in the write that brings the room's line
+		}
+		return erase
 	})
 	switch {
 	case errors.Is(err, terminal.ErrOverflow):
