@@ -234,7 +234,7 @@ func (s *Store) syncFile(name string, was []uint64) error {
 	now, err := s.inode(name)
 	if err == nil && !slices.Contains(is, now) {
 		err = errReplaced
-		s.setLate(name, s.synced, nil, err)
+		s.makeLate(name, s.synced, err)
 	}
 	return err
 }
@@ -251,7 +251,7 @@ func (s *Store) distrust(dirty map[string][]uint64, err error) {
 		}
 		s.mu.Unlock()
 		if !errors.Is(err, errReplaced) { // of one, which is late already
-			s.setLate(name, s.synced, nil, err)
+			s.makeLate(name, s.synced, err)
 		}
 	}
 }

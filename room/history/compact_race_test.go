@@ -81,6 +81,25 @@ func TestRetiredWhileShortened(t *testing.T) {
 	}
 }
 
+// TestShortenedWhileOthersTalk: a history is shortened also if many others are used meanwhile, more than are
+// kept in memory.
+func TestShortenedWhileOthersTalk(t *testing.T) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s, all, goOn := tooLarge(t, fs, Options{MaxBytes: 6000, Owners: 1}, "sync", "bob.jsonl.tmp")
+		for n := range 5 {
+			mustPut(t, s, event(direct(500+n, fmt.Sprint("a", n), fmt.Sprint("b", n))))
+		}
+		fs.Watch(nil)
+		goOn <- true
+		synctest.Wait()
+		if size := len(fileIn(fs, "users", "bob.jsonl")); size > 6000 {
+			t.Errorf("%d bytes", size)
+		}
+		sameIDs(t, "unread", unreadOf(t, s, "bob"), all[58].ID, all[59].ID)
+		mustClose(t, s)
+	})
+}
+
 // asideOf is what the files hold that were set aside for a nick, oldest first.
 func asideOf(fs *disktest.FS, nick string) (list []string) {
 	users, _ := fs.Folder().Sub("users")

@@ -54,10 +54,11 @@ type Store struct {
 	held      atomic.Int64 // how many segments there were when a backup kept them, 0: none did
 	syncs     atomic.Uint64
 
-	applying sync.Mutex // held while a history, or which file it is, changes; taken before mu
+	applying  sync.Mutex // held while a history is loaded or changes, or which file it is; taken before mu
+	replacing string     // the history that is being shortened; guarded by applying
 
-	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
-	owners  map[string]*cached
+	mu      sync.Mutex // guards the rest of this block; owners and late are changed with applying held, too
+	owners  map[string]*owner
 	applied uint64 // number of the last event that was applied
 	lastID  string
 	dirty   map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
@@ -131,7 +132,7 @@ func newStore(opts Options) *Store {
 	s := &Store{
 		opts:     opts,
 		log:      opts.Log,
-		owners:   make(map[string]*cached),
+		owners:   make(map[string]*owner),
 		dirty:    make(map[string][]uint64),
 		late:     make(map[string]*late),
 		told:     make(map[any]bool),
