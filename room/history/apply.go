@@ -278,7 +278,7 @@ func (s *Store) flush(o *owner) error {
 	}
 	o.torn = false
 	o.size, o.pending = o.size+int64(len(o.pending)), nil
-	s.changed(o.name, st.Ino)
+	s.dirty[o.name] = []uint64{st.Ino}
 	if o.compactAt > 0 && o.size > o.compactAt {
 		select {
 		case s.tooLarge <- o.name:
@@ -287,24 +287,6 @@ func (s *Store) flush(o *owner) error {
 		}
 	}
 	return nil
-}
-
-// inode returns that of a history's file, 0 when there is none.
-func (s *Store) inode(name string) (uint64, error) {
-	in, base := s.dirs.place(name)
-	st, err := in.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	return st.Ino, err
-}
-
-// changed notes that a history has to be synced by the next checkpoint, and which file may be it:
-// another one is somebody else's.
-func (s *Store) changed(name string, inodes ...uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirty[name] = inodes
 }
 
 // setLate notes that the file of a history lacks what is after an event. applying is held.

@@ -149,9 +149,9 @@ func TestCutBackWhileShortened(t *testing.T) {
 
 // distrustAll does what a failed sync does.
 func distrustAll(s *Store) {
-	s.mu.Lock()
+	s.applying.Lock()
 	dirty := maps.Clone(s.dirty)
-	s.mu.Unlock()
+	s.applying.Unlock()
 	s.distrust(dirty, syscall.EIO)
 	wake(s.wake)
 }
@@ -174,14 +174,14 @@ func TestShortenedDuringACheckpoint(t *testing.T) {
 		fs := disktest.New()
 		s := openIn(t, fs, Options{})
 		mustPut(t, s, event(direct(1, "ann", "bob")))
-		was, _ := s.inode("bob")
+		was, _ := s.dirs.users.Lstat("bob.jsonl")
 		s.applying.Lock()
 		replace(t, fs, "bob", bytes.Clone)
-		is, _ := s.inode("bob")
+		is, _ := s.dirs.users.Lstat("bob.jsonl")
 		synced := make(chan error, 1)
-		go func() { synced <- s.syncFile("bob", []uint64{was}) }()
+		go func() { synced <- s.syncFile("bob", []uint64{was.Ino}) }()
 		if !foreign {
-			s.changed("bob", is)
+			s.dirty["bob"] = []uint64{is.Ino}
 		}
 		s.applying.Unlock()
 		if err := <-synced; errors.Is(err, errReplaced) != foreign {

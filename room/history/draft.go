@@ -130,11 +130,11 @@ func (d *draft) install() error {
 	if err != nil {
 		return err
 	}
-	s.changed(o.name, st.Ino, o.ino) // a rename that fails may have its effect
+	s.dirty[o.name] = []uint64{st.Ino, o.ino} // a rename that fails may have its effect
 	defer s.forget(o.name)
 	if err := d.in.Rename(d.base+".tmp", d.base); err != nil {
 		return err
 	}
-	s.changed(o.name, st.Ino)
+	s.dirty[o.name] = []uint64{st.Ino}
 	return nil
 }

@@ -239,6 +239,7 @@ func (s *Store) load(name string) (*owner, error) {
 	}
 	o, err := s.loadFile(name)
 	if unusable(err) {
+		s.complain(name, "history: can't be used until it is repaired", err)
 		return &owner{name: name, unusable: err}, nil
 	}
 	return o, err
@@ -246,10 +247,8 @@ func (s *Store) load(name string) (*owner, error) {
 
 func (s *Store) loadFile(name string) (*owner, error) {
 	o := &owner{name: name, compactAt: s.limit(name)}
-	s.mu.Lock()
 	expected, changed := s.dirty[name]
-	late, applied := s.late[name], s.applied
-	s.mu.Unlock()
+	late := s.late[name]
 	f, st, err := s.openFile(name, false)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
@@ -278,7 +277,7 @@ func (s *Store) loadFile(name string) (*owner, error) {
 	if err == nil {
 		err = s.scan(o, &view{o: o, file: f, ino: o.ino, size: o.size})
 	}
-	if err == nil && s.Log != nil && o.last > max(applied, s.Log.Last()) {
+	if err == nil && s.Log != nil && o.last > max(s.applied, s.Log.Last()) {
 		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
@@ -353,6 +352,6 @@ func (s *Store) truncate(name string, f disk.File, off int64) error {
 	if err != nil {
 		return err
 	}
-	s.changed(name, st.Ino)
+	s.dirty[name] = []uint64{st.Ino}
 	return f.Sync() // or what was there could come back between the lines that follow
 }

@@ -128,7 +128,7 @@ func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (
 func (s *Store) knowing(name string, look func(*owner)) error {
 	s.mu.Lock()
 	o := s.owners[name]
-	if o != nil && o.unusable == nil && !s.closed {
+	if o != nil && o.unusable == nil && !s.isClosed() {
 		defer s.mu.Unlock()
 		look(o)
 		return nil
@@ -239,7 +239,7 @@ func (s *Store) decode(v *view, l jsonl.Line) []record.Record {
 			}
 		}
 	}
-	if !whole && s.once(damagedPlace{v.o.name, v.ino, l.Off}) {
+	if !whole && s.once(fmt.Sprint(v.o.name, v.ino, l.Off)) {
 		s.damaged.Add(1)
 		what := "history: a damaged line"
 		if len(found) > 0 {
@@ -248,10 +248,4 @@ func (s *Store) decode(v *view, l jsonl.Line) []record.Record {
 		s.log.Error(what, "file", path(v.o.name), "byte", l.Off)
 	}
 	return found
-}
-
-type damagedPlace struct {
-	owner string
-	ino   uint64
-	off   int64
 }
