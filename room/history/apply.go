@@ -128,10 +128,10 @@ func project(e room.Entry) (lines []line, err error) {
 	return lines, err
 }
 
-// late is a history that lacks lines which the log has: in its file, or in memory, too.
+// late is a history whose file lacks lines that the log has. If it is in memory these are pending there;
+// otherwise only the log has them, and nobody may read it.
 type late struct {
 	since uint64 // it has all events up to this one
-	o     *owner // has the rest as pending; nil: only the log does, and nobody may read it
 	err   error  // why
 	told  bool   // it was logged
 }
@@ -176,12 +176,12 @@ func (s *Store) project(e room.Entry) []line {
 
 // take takes a history for a batch, nil where that can't be.
 func (s *Store) take(name string) *owner {
-	if l := s.late[name]; l != nil && l.o == nil {
+	if s.incomplete(name) != nil {
 		return nil
 	}
 	o, err := s.anyOwner(name)
 	if err != nil {
-		s.setLate(name, s.applied, nil, err)
+		s.setLate(name, s.applied, err)
 		return nil
 	}
 	return o
@@ -196,6 +196,8 @@ func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.
 		return l.inbox > 0
 	}
 	if l.retired.IsZero() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		return o.add(l)
 	}
 	err := s.flush(o)
@@ -203,11 +205,11 @@ func (s *Store) give(l line, b batch, retire func(o *owner, seq uint64, at time.
 		err = retire(o, l.rec.Seq, l.retired)
 	}
 	if err == nil {
-		o, err = s.anyOwner(l.owner) // the next holder's
+		o, err = s.load(l.owner) // the next holder's
 	}
 	if err != nil {
 		o = nil
-		s.setLate(l.owner, s.applied, nil, err)
+		s.makeLate(l.owner, s.applied, err)
 	}
 	b[l.owner] = o
 	return false
@@ -219,8 +221,9 @@ func (s *Store) finish(b batch) {
 		if o == nil {
 			continue
 		}
+		s.remember(o)
 		if err := s.flush(o); err != nil {
-			s.setLate(name, s.applied, o, err)
+			s.setLate(name, s.applied, err)
 		} else {
 			s.wellAgain(name)
 		}
@@ -249,11 +252,10 @@ func (s *Store) flush(o *owner) error {
 		return nil
 	}
 	o.addState(time.Now())
-	v := o.snapshot(false)
-	if len(v.tail) == 0 && !o.torn {
+	if len(o.pending) == 0 && !o.torn {
 		return nil
 	}
-	f, st, err := s.openFile(o.name, v.ino == 0)
+	f, st, err := s.openFile(o.name, o.ino == 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errReplaced
 	}
@@ -261,66 +263,47 @@ func (s *Store) flush(o *owner) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // a checkpoint syncs it
-	if v.ino != 0 && v.ino != st.Ino || st.Size != v.size && !o.torn {
+	if o.ino != 0 && o.ino != st.Ino || st.Size != o.size && !o.torn {
 		return errReplaced
 	}
-	o.mu.Lock()
 	o.ino = st.Ino
-	o.mu.Unlock()
 	if o.torn {
-		if err := s.truncate(o.name, f, v.size); err != nil {
+		if err := s.truncate(o.name, f, o.size); err != nil {
 			return err
 		}
 	}
 	o.torn = true
-	if _, err := f.WriteAt(v.tail, v.size); err != nil {
+	if _, err := f.WriteAt(o.pending, o.size); err != nil {
 		return err
 	}
 	o.torn = false
-	o.mu.Lock()
-	o.size, o.pending = v.end(), nil
-	o.mu.Unlock()
-	s.changed(o.name, st.Ino)
-	if o.compactAt > 0 && v.end() > o.compactAt {
+	o.size, o.pending = o.size+int64(len(o.pending)), nil
+	s.dirty[o.name] = []uint64{st.Ino}
+	if o.compactAt > 0 && o.size > o.compactAt {
 		select {
 		case s.tooLarge <- o.name:
-			o.compactAt = v.end() + s.limit(o.name)/8 // when it is looked at again if it can't be shorter
+			o.compactAt = o.size + s.limit(o.name)/8 // when it is looked at again if it can't be shorter
 		default: // the next time
 		}
 	}
 	return nil
 }
 
-// inode returns that of a history's file, 0 when there is none.
-func (s *Store) inode(name string) (uint64, error) {
-	in, base := s.dirs.place(name)
-	st, err := in.Lstat(base)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	return st.Ino, err
-}
-
-// changed notes that a history has to be synced by the next checkpoint, and which file may be it:
-// another one is somebody else's.
-func (s *Store) changed(name string, inodes ...uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirty[name] = inodes
-}
-
-// setLate notes that a history lacks what is after an event. applying is held.
-func (s *Store) setLate(name string, since uint64, o *owner, err error) {
-	l := &late{since: since, o: o, err: err}
+// setLate notes that the file of a history lacks what is after an event. applying is held.
+func (s *Store) setLate(name string, since uint64, err error) {
+	l := &late{since: since, err: err}
 	if was := s.late[name]; was != nil {
 		l.since, l.told = min(since, was.since), was.told
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.late[name] = l
-	s.mu.Unlock()
-	if o == nil {
-		s.forget(name)
-	}
+}
+
+// makeLate has a history made again from the log, after an event. applying is held.
+func (s *Store) makeLate(name string, since uint64, err error) {
+	s.setLate(name, since, err)
+	s.forget(name)
 }
 
 // tellLate logs which histories are late. applying is held.
@@ -352,26 +335,24 @@ func (s *Store) wellAgain(name string) {
 func (s *Store) incomplete(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.late[name]; l != nil && l.o == nil {
+	if l := s.late[name]; l != nil && s.owners[name] == nil {
 		return l.err
 	}
 	return nil
 }
 
-// catchUp has late histories written, of which those that are incomplete are made from the log
-// again. It reports whether none is late any more.
-func (s *Store) catchUp() bool {
-	s.applying.Lock()
-	defer s.applying.Unlock()
+// writeLate has late histories written, of which those that are incomplete are made from the log
+// again. It reports whether none is late any more. applying is held.
+func (s *Store) writeLate() bool {
 	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
-		if l.o != nil {
-			complete[name] = l.o
+		if o := s.inMemory(name); o != nil {
+			complete[name] = o
 			continue
 		}
-		o, err := s.anyOwner(name)
+		o, err := s.load(name)
 		if err != nil {
-			s.setLate(name, l.since, nil, err)
+			s.setLate(name, l.since, err)
 			continue
 		}
 		again[name] = o
@@ -383,6 +364,13 @@ func (s *Store) catchUp() bool {
 	}
 	s.tellLate()
 	return len(s.late) == 0
+}
+
+// catchUp is writeLate for those who do not hold applying.
+func (s *Store) catchUp() bool {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	return s.writeLate()
 }
 
 // makeAgain gives histories their lines of the events after one, up to another, and writes them. A line
@@ -423,7 +411,7 @@ func (s *Store) makeAgain(b batch, after, upTo uint64) error {
 	}
 	for name, o := range b {
 		if o != nil {
-			s.setLate(name, after, nil, err)
+			s.makeLate(name, after, err)
 		}
 	}
 	return err

@@ -1,66 +1,32 @@
 package history
 
-import (
-	"sync"
-
-	"whoelse/internal/disk"
-)
-
-// cached is an owner in memory, in Store.owners. The first request loads it, and it is removed only with
-// Store.applying held: so the holder of applying never sees two owners of one history.
-type cached struct {
-	once   sync.Once
-	o      *owner
-	err    error // why it could not be loaded
-	loaded bool  // guarded by Store.mu
-}
+import "whoelse/internal/disk"
 
 // anyOwner returns the state of a history, even if its file is unusable, and loads it if it is not in
-// memory. Concurrent callers wait for the same load, and get the same error.
+// memory. applying is held.
 func (s *Store) anyOwner(name string) (*owner, error) {
-	if err := checkOwner(name); err != nil {
-		return nil, err
+	if o := s.inMemory(name); o != nil {
+		return o, nil
 	}
-	s.mu.Lock()
-	c := s.owners[name]
-	if c == nil {
-		c = &cached{}
-		s.owners[name] = c
+	o, err := s.load(name)
+	if err == nil {
+		s.remember(o)
 	}
-	many := len(s.owners) > s.opts.Owners
-	s.mu.Unlock()
-	if many && s.applying.TryLock() { // otherwise its holder evicts
-		s.evict()
-		s.applying.Unlock()
-	}
-	c.once.Do(func() {
-		c.o, c.err = s.load(name)
-		failed := c.err != nil
-		if unusable(c.err) {
-			c.o, c.err = &owner{name: name, unusable: c.err}, nil
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.loaded = true
-		if failed && s.owners[name] == c {
-			delete(s.owners, name) // the next request loads it again
-		}
-	})
-	return c.o, c.err
+	return o, err
 }
 
-// evict forgets owners without changes until few enough are in memory. applying is held.
-func (s *Store) evict() {
+// inMemory returns the state of a history, nil if it has to be loaded.
+func (s *Store) inMemory(name string) *owner {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, c := range s.owners {
-		if len(s.owners) <= s.opts.Owners {
-			return
-		}
-		if c.loaded && s.late[name] == nil {
-			delete(s.owners, name)
-		}
-	}
+	return s.owners[name]
+}
+
+// remember is forget's opposite. applying is held.
+func (s *Store) remember(o *owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owners[o.name] = o
 }
 
 // forget makes the next request load the history again. applying is held.
@@ -70,12 +36,18 @@ func (s *Store) forget(name string) {
 	delete(s.owners, name)
 }
 
-// current reports whether o is still the state of its history.
-func (s *Store) current(o *owner) bool {
+// evict forgets owners without changes until few enough are in memory. applying is held.
+func (s *Store) evict() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.owners[o.name]
-	return c != nil && c.loaded && c.o == o
+	for name := range s.owners {
+		if len(s.owners) <= s.opts.Owners {
+			return
+		}
+		if s.late[name] == nil && name != s.replacing {
+			delete(s.owners, name)
+		}
+	}
 }
 
 // openFile opens the file of a history, which the caller closes.

@@ -93,11 +93,6 @@ func (s *Store) recover() error {
 	if err := s.replay(); err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
-	for _, shared := range sharedHistories {
-		if _, err := s.owner(shared); err != nil {
-			s.log.Error("history: can't be used until it is repaired", "file", path(shared), "error", err)
-		}
-	}
 	return nil
 }
 
@@ -165,13 +160,11 @@ func (s *Store) replay() error {
 // what they have. One at a time. After an error nothing is lost: the log has it.
 func (s *Store) checkpoint() error {
 	s.applying.Lock()
-	s.mu.Lock()
 	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
 	late := len(s.late) > 0
 	if !late {
 		s.dirty = make(map[string][]uint64)
 	}
-	s.mu.Unlock()
 	s.applying.Unlock()
 	if late {
 		return errLate
@@ -216,27 +209,23 @@ func (s *Store) syncHistories(dirty map[string][]uint64) error {
 // syncFile makes the content of one history durable. It has to be the file that was written, or
 // the one that took its place since.
 func (s *Store) syncFile(name string, was []uint64) error {
-	in, base := s.dirs.place(name)
-	f, st, err := openStat(in, base, false)
-	if err == nil {
-		err = errors.Join(f.Sync(), f.Close())
-	} else if errors.Is(err, fs.ErrNotExist) || unusable(err) {
+	s.applying.Lock()
+	f, st, err := s.openFile(name, false)
+	if errors.Is(err, fs.ErrNotExist) || unusable(err) {
 		st.Ino, err = 0, nil
 	}
-	if err != nil || slices.Contains(was, st.Ino) {
+	if err == nil && !slices.Contains(was, st.Ino) && !slices.Contains(s.dirty[name], st.Ino) {
+		err = errReplaced
+		s.makeLate(name, s.synced, err)
+	}
+	s.applying.Unlock()
+	if f == nil {
 		return err
 	}
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	s.mu.Lock()
-	is := s.dirty[name]
-	s.mu.Unlock()
-	now, err := s.inode(name)
-	if err == nil && !slices.Contains(is, now) {
-		err = errReplaced
-		s.setLate(name, s.synced, nil, err)
+	if err == nil {
+		err = f.Sync()
 	}
-	return err
+	return errors.Join(err, f.Close())
 }
 
 // distrust has histories made again from the log, beyond the last checkpoint, after a sync failed: the
@@ -245,13 +234,11 @@ func (s *Store) distrust(dirty map[string][]uint64, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for name, was := range dirty {
-		s.mu.Lock()
 		if _, again := s.dirty[name]; !again { // else it may have been shortened
 			s.dirty[name] = was
 		}
-		s.mu.Unlock()
 		if !errors.Is(err, errReplaced) { // of one, which is late already
-			s.setLate(name, s.synced, nil, err)
+			s.makeLate(name, s.synced, err)
 		}
 	}
 }

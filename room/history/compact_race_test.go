@@ -81,6 +81,25 @@ func TestRetiredWhileShortened(t *testing.T) {
 	}
 }
 
+// TestShortenedWhileOthersTalk: a history is shortened also if many others are used meanwhile, more than are
+// kept in memory.
+func TestShortenedWhileOthersTalk(t *testing.T) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s, all, goOn := tooLarge(t, fs, Options{MaxBytes: 6000, Owners: 1}, "sync", "bob.jsonl.tmp")
+		for n := range 5 {
+			mustPut(t, s, event(direct(500+n, fmt.Sprint("a", n), fmt.Sprint("b", n))))
+		}
+		fs.Watch(nil)
+		goOn <- true
+		synctest.Wait()
+		if size := len(fileIn(fs, "users", "bob.jsonl")); size > 6000 {
+			t.Errorf("%d bytes", size)
+		}
+		sameIDs(t, "unread", unreadOf(t, s, "bob"), all[58].ID, all[59].ID)
+		mustClose(t, s)
+	})
+}
+
 // asideOf is what the files hold that were set aside for a nick, oldest first.
 func asideOf(fs *disktest.FS, nick string) (list []string) {
 	users, _ := fs.Folder().Sub("users")
@@ -130,9 +149,9 @@ func TestCutBackWhileShortened(t *testing.T) {
 
 // distrustAll does what a failed sync does.
 func distrustAll(s *Store) {
-	s.mu.Lock()
+	s.applying.Lock()
 	dirty := maps.Clone(s.dirty)
-	s.mu.Unlock()
+	s.applying.Unlock()
 	s.distrust(dirty, syscall.EIO)
 	wake(s.wake)
 }
@@ -155,14 +174,14 @@ func TestShortenedDuringACheckpoint(t *testing.T) {
 		fs := disktest.New()
 		s := openIn(t, fs, Options{})
 		mustPut(t, s, event(direct(1, "ann", "bob")))
-		was, _ := s.inode("bob")
+		was, _ := s.dirs.users.Lstat("bob.jsonl")
 		s.applying.Lock()
 		replace(t, fs, "bob", bytes.Clone)
-		is, _ := s.inode("bob")
+		is, _ := s.dirs.users.Lstat("bob.jsonl")
 		synced := make(chan error, 1)
-		go func() { synced <- s.syncFile("bob", []uint64{was}) }()
+		go func() { synced <- s.syncFile("bob", []uint64{was.Ino}) }()
 		if !foreign {
-			s.changed("bob", is)
+			s.dirty["bob"] = []uint64{is.Ino}
 		}
 		s.applying.Unlock()
 		if err := <-synced; errors.Is(err, errReplaced) != foreign {

@@ -192,7 +192,7 @@ func TestShortenedReceipts(t *testing.T) {
 			if size := len(fileIn(fs, "users", "bob.jsonl")); size > 20_500 || len(got) < 20 {
 				t.Errorf("%s: %d bytes, %d receipts", what, size, len(got))
 			}
-			if o := s.owners["bob"].o; len(o.unread) != len(got) {
+			if o := s.owners["bob"]; len(o.unread) != len(got) {
 				t.Errorf("%s: %d are remembered, %d are there", what, len(o.unread), len(got))
 			}
 		}

@@ -25,20 +25,19 @@ type draft struct {
 // replace has a file take the place of a history's, in one step. fill puts there what is in the view, or
 // reports that nothing is to be done; the history may be written to meanwhile.
 func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error) {
+	s.applying.Lock()
 	o, err := s.owner(name)
+	d := draft{s: s, o: o}
+	if err == nil {
+		d.v, err = s.view(o)
+	}
+	s.replacing = name
+	s.applying.Unlock()
 	if err != nil {
 		return err
 	}
-	v, err := s.view(o)
-	if err != nil && !s.current(o) {
-		return nil // it was set aside just now
-	}
-	if err != nil {
-		return err
-	}
-	defer v.close()
-	v.tail = nil
-	d := draft{s: s, o: o, v: v}
+	defer d.v.close()
+	d.v.tail = nil
 	d.in, d.base = s.dirs.place(name)
 	defer func() {
 		if d.out != nil {
@@ -105,7 +104,7 @@ func (d *draft) install() error {
 	s, o := d.s, d.o
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if !s.current(o) || s.late[o.name] != nil {
+	if s.inMemory(o.name) != o || s.late[o.name] != nil {
 		return nil // what it was is no more, or is made again
 	}
 	was := d.v.size
@@ -131,11 +130,11 @@ func (d *draft) install() error {
 	if err != nil {
 		return err
 	}
-	s.changed(o.name, st.Ino, o.ino) // a rename that fails may have its effect
+	s.dirty[o.name] = []uint64{st.Ino, o.ino} // a rename that fails may have its effect
 	defer s.forget(o.name)
 	if err := d.in.Rename(d.base+".tmp", d.base); err != nil {
 		return err
 	}
-	s.changed(o.name, st.Ino)
+	s.dirty[o.name] = []uint64{st.Ino}
 	return nil
 }

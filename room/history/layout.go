@@ -52,9 +52,6 @@ var nickName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 // ValidNick is the allow-list that keeps nicks from ever being paths.
 func ValidNick(name string) bool { return nickName.MatchString(name) }
 
-// sharedHistories are looked at by every start; those of other rooms when they are used.
-var sharedHistories = []string{room.RoomHistory, room.PresenceHistory}
-
 // shared reports whether a history is a room's or of who comes and goes: nothing is ever unread there.
 func shared(owner string) bool { return owner == room.PresenceHistory || strings.HasPrefix(owner, "#") }
 

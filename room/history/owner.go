@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"sync"
 	"time"
 
 	"whoelse/internal/disk"
@@ -16,26 +15,24 @@ import (
 )
 
 // owner is one history: its file and what is known of it. When another file takes the place of this
-// one, by a shortening for instance, it is loaded anew. Whoever holds Store.applying changes it, and
-// holds mu while doing so, but never over I/O.
+// one, by a shortening for instance, it is loaded anew. Store.applying guards it.
 type owner struct {
 	name string
 
-	mu      sync.Mutex
-	ino     uint64 // of the file; 0 when there is none
-	size    int64  // of the lines in the file
-	pending []byte // the lines that follow them and are not in the file yet; appended to only
-	last    uint64 // number of the newest line
-	count   int    // lines with that number; all there can be, after a state line
-	unread  []unread
-	waiting int                      // how many of these are no receipts
+	ino     uint64                   // of the file; 0 when there is none
+	size    int64                    // of the lines in the file
+	pending []byte                   // the lines that follow them and are not in the file yet; appended to only
+	last    uint64                   // number of the newest line
+	count   int                      // lines with that number; all there can be, after a state line
 	state   struct{ end, len int64 } // of the newest state line
 
-	// Guarded by Store.applying: the size at which the history is compacted, and whether the file may have
-	// something after size.
-	compactAt int64
-	torn      bool
+	compactAt int64 // the size at which the history is compacted
+	torn      bool  // the file may have something after size
 	unusable  error // why what is in the file's place is none that may be used; not nil: pending is set aside
+
+	// Changed only with Store.mu held, too, or while o is not shared yet.
+	unread  []unread
+	waiting int // how many of these are no receipts
 }
 
 // unread is a message that the owner has not read.
@@ -56,8 +53,6 @@ const stateEvery = 4 << 10
 // add appends a line, unless it is there already: the log is applied again after a crash. It
 // reports whether the owner does not get the message since the inbox is full.
 func (o *owner) add(l line) (full bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if l.rec.Seq < o.last || l.rec.Seq == o.last && l.index < o.count {
 		return false
 	}
@@ -78,8 +73,7 @@ func (o *owner) index(r record.Record) int {
 	return 0
 }
 
-// follow notes a line that was read or appended: the index-th with its number. o.mu is
-// held, or o not shared yet.
+// follow notes a line that was read or appended: the index-th with its number.
 func (o *owner) follow(index int, r record.Record) {
 	switch {
 	case r.State != nil:
@@ -151,8 +145,6 @@ func setOf(ids []string) map[string]bool {
 // addState appends a state line when one is due. All lines of the newest event have to be
 // there.
 func (o *owner) addState(now time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	end := o.size + int64(len(o.pending))
 	if shared(o.name) || end-o.state.end <= stateEvery+8*o.state.len {
 		return
@@ -198,24 +190,13 @@ func (v *view) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// snapshot returns a view, with what is unread if asked for, and without its file.
-func (o *owner) snapshot(unread bool) *view {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	v := &view{o: o, ino: o.ino, size: o.size, tail: o.pending[:len(o.pending):len(o.pending)]}
-	if unread {
-		v.unread = slices.Clone(o.unread)
-	}
-	return v
-}
-
 // errReplaced is given when the file is no longer the one that the store wrote.
 var errReplaced = errors.New("the file was replaced or changed while the server runs; stop it before that, and start it now to use the new one")
 
-// view returns a history as it is now. The caller closes it.
+// view returns a history as it is now. The caller closes it. applying is held.
 func (s *Store) view(o *owner) (*view, error) {
-	v := o.snapshot(true)
-	if v.ino == 0 {
+	v := &view{o: o, ino: o.ino, size: o.size, tail: slices.Clip(o.pending), unread: slices.Clone(o.unread)}
+	if o.ino == 0 {
 		return v, nil
 	}
 	f, st, err := s.openFile(o.name, false)
@@ -225,7 +206,7 @@ func (s *Store) view(o *owner) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st.Ino != v.ino {
+	if st.Ino != o.ino {
 		return nil, errors.Join(errReplaced, f.Close())
 	}
 	v.file = f
@@ -238,7 +219,7 @@ func (v *view) close() {
 	}
 }
 
-// owner returns the state of a history whose file can be used.
+// owner returns the state of a history whose file can be used. applying is held.
 func (s *Store) owner(name string) (*owner, error) {
 	o, err := s.anyOwner(name)
 	if err == nil {
@@ -251,13 +232,23 @@ func (s *Store) owner(name string) (*owner, error) {
 }
 
 // load reads what is needed of a history: its end, and what is unread. Of one that is late it leaves
-// out what is to be made again from the log.
+// out what is to be made again from the log. applying is held.
 func (s *Store) load(name string) (*owner, error) {
+	if err := checkOwner(name); err != nil {
+		return nil, err
+	}
+	o, err := s.loadFile(name)
+	if unusable(err) {
+		s.complain(name, "history: can't be used until it is repaired", err)
+		return &owner{name: name, unusable: err}, nil
+	}
+	return o, err
+}
+
+func (s *Store) loadFile(name string) (*owner, error) {
 	o := &owner{name: name, compactAt: s.limit(name)}
-	s.mu.Lock()
 	expected, changed := s.dirty[name]
-	late, applied := s.late[name], s.applied
-	s.mu.Unlock()
+	late := s.late[name]
 	f, st, err := s.openFile(name, false)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
@@ -284,9 +275,9 @@ func (s *Store) load(name string) (*owner, error) {
 		o.size, err = s.repairEnd(name, f, o.size, st.Size)
 	}
 	if err == nil {
-		err = s.scan(o, &view{o: o, file: f, size: o.size})
+		err = s.scan(o, &view{o: o, file: f, ino: o.ino, size: o.size})
 	}
-	if err == nil && s.Log != nil && o.last > max(applied, s.Log.Last()) {
+	if err == nil && s.Log != nil && o.last > max(s.applied, s.Log.Last()) {
 		err = errAhead // what would be appended would count as there already
 	}
 	return o, err
@@ -361,6 +352,6 @@ func (s *Store) truncate(name string, f disk.File, off int64) error {
 	if err != nil {
 		return err
 	}
-	s.changed(name, st.Ino)
+	s.dirty[name] = []uint64{st.Ino}
 	return f.Sync() // or what was there could come back between the lines that follow
 }

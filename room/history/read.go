@@ -123,57 +123,59 @@ func (s *Store) search(v *view, n int, keep func(*room.Message) (bool, error)) (
 	return offs, end, nil
 }
 
-// knowing calls look with what is known of a history, with its mu held.
+// knowing calls look with what is known of a history. It does not wait for the disk where the history
+// is in memory.
 func (s *Store) knowing(name string, look func(*owner)) error {
-	o, err := s.known(name)
-	if err != nil {
-		return err
+	s.mu.Lock()
+	o := s.owners[name]
+	if o != nil && o.unusable == nil && !s.isClosed() {
+		defer s.mu.Unlock()
+		look(o)
+		return nil
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	look(o)
-	return nil
+	s.mu.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	o, err := s.known(name)
+	if err == nil {
+		look(o)
+	}
+	return err
 }
 
 // reading calls read with a history as it is now. No lock is held meanwhile.
 func (s *Store) reading(name string, read func(*view) error) error {
+	s.applying.Lock()
 	o, err := s.known(name)
-	if err != nil {
-		return err
+	var v *view
+	if err == nil {
+		v, err = s.view(o)
 	}
-	v, err := s.view(o)
-	if errors.Is(err, errReplaced) && !s.stays(o) {
-		return s.reading(name, read)
-	}
+	s.applying.Unlock()
 	if err == nil {
 		err = read(v)
 		v.close()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, room.ErrStorage) {
 		return fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
-	return nil
+	return err
 }
 
-// stays reports whether no other file takes the place of a history's right now.
-func (s *Store) stays(o *owner) bool {
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	return s.current(o)
-}
-
-// known returns the state of a history, as long as the store is open. The error wraps [room.ErrStorage], and [room.ErrUnusable] where that is so.
+// known returns the state of a history, as long as the store is open. The error wraps [room.ErrStorage], and
+// [room.ErrUnusable] where that is so. applying is held.
 func (s *Store) known(name string) (*owner, error) {
 	if s.isClosed() {
 		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
 	}
 	if s.incomplete(name) != nil {
-		s.catchUp()
+		s.writeLate()
 	}
 	if err := s.incomplete(name); err != nil {
 		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
 	o, err := s.owner(name)
+	s.evict()
 	if unusable(err) {
 		return nil, fmt.Errorf("%w: %w: %w", room.ErrStorage, room.ErrUnusable, err)
 	}
@@ -200,7 +202,7 @@ func (s *Store) records(v *view, lines iter.Seq2[jsonl.Line, error], order int) 
 				yield(record.Record{}, err)
 				return
 			}
-			found := s.decode(v.o, l)
+			found := s.decode(v, l)
 			if order < 0 {
 				slices.Reverse(found)
 			}
@@ -221,35 +223,29 @@ func (s *Store) recordAt(v *view, lines *jsonl.Forward, off int64) (record.Recor
 	if err != nil {
 		return record.Record{}, err
 	}
-	if found := s.decode(v.o, l); len(found) > 0 && found[0].Off == off {
+	if found := s.decode(v, l); len(found) > 0 && found[0].Off == off {
 		return found[0], nil
 	}
 	return record.Record{}, nil
 }
 
 // decode returns what a line holds, and reports damage, once for each place.
-func (s *Store) decode(o *owner, l jsonl.Line) []record.Record {
+func (s *Store) decode(v *view, l jsonl.Line) []record.Record {
 	found, whole := record.Parse(l)
-	if name, isRoom := strings.CutPrefix(o.name, "#"); isRoom {
+	if name, isRoom := strings.CutPrefix(v.o.name, "#"); isRoom {
 		for _, rec := range found {
 			if rec.Message != nil {
 				rec.Message.Room = name
 			}
 		}
 	}
-	if !whole && s.once(damagedPlace{o.name, o.ino, l.Off}) {
+	if !whole && s.once(fmt.Sprint(v.o.name, v.ino, l.Off)) {
 		s.damaged.Add(1)
 		what := "history: a damaged line"
 		if len(found) > 0 {
 			what = "history: a damaged line; what is whole in it is used"
 		}
-		s.log.Error(what, "file", path(o.name), "byte", l.Off)
+		s.log.Error(what, "file", path(v.o.name), "byte", l.Off)
 	}
 	return found
-}
-
-type damagedPlace struct {
-	owner string
-	ino   uint64
-	off   int64
 }

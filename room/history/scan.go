@@ -140,7 +140,7 @@ func (s *Store) locate(v *view, places []record.Place, visit func(record.Place, 
 			if err != nil {
 				return false, err
 			}
-			for _, rec := range s.decode(v.o, l) {
+			for _, rec := range s.decode(v, l) {
 				if rec.State != nil {
 					continue
 				}

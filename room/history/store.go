@@ -54,16 +54,16 @@ type Store struct {
 	held      atomic.Int64 // how many segments there were when a backup kept them, 0: none did
 	syncs     atomic.Uint64
 
-	applying sync.Mutex // held while a history, or which file it is, changes; taken before mu
+	applying  sync.Mutex          // held while a history is loaded or changes, or which file it is; guards this block
+	replacing string              // the history that is being shortened
+	applied   uint64              // number of the last event that was applied
+	dirty     map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
 
-	mu      sync.Mutex // guards the rest of this block; late is changed with applying held, too
-	owners  map[string]*cached
-	applied uint64 // number of the last event that was applied
-	lastID  string
-	dirty   map[string][]uint64 // histories that changed since the last checkpoint, with the inodes that are theirs; 0: no file
-	late    map[string]*late
-	told    map[any]bool // what was logged
-	closed  bool
+	mu     sync.Mutex // taken after applying, which those who change the first three hold, too
+	owners map[string]*owner
+	late   map[string]*late
+	lastID string
+	told   map[string]bool // what was logged
 
 	// Of whoever makes checkpoints: Open, tend, then Close.
 	recovering bool // the log is applied after a crash
@@ -131,10 +131,10 @@ func newStore(opts Options) *Store {
 	s := &Store{
 		opts:     opts,
 		log:      opts.Log,
-		owners:   make(map[string]*cached),
+		owners:   make(map[string]*owner),
 		dirty:    make(map[string][]uint64),
 		late:     make(map[string]*late),
-		told:     make(map[any]bool),
+		told:     make(map[string]bool),
 		wake:     make(chan struct{}, 1),
 		tooLarge: make(chan string, 1024),
 		closing:  make(chan struct{}),
@@ -171,9 +171,6 @@ func wake(c chan struct{}) {
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shutDown() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
 	close(s.closing)
 	s.working.Wait()
 	err := s.Log.Close()
@@ -186,9 +183,12 @@ func (s *Store) closeFiles() error {
 }
 
 func (s *Store) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // Nicks lists who has a history.
@@ -224,7 +224,7 @@ func (s *Store) Stats() Stats {
 const maxTold = 2000
 
 // once reports whether something that may be found again and again is to be logged.
-func (s *Store) once(key any) bool {
+func (s *Store) once(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.told[key] || len(s.told) == maxTold {
