@@ -109,12 +109,10 @@ type Room struct {
 	// pending has, by the ID that it was appended with, the callback of each event on its way
 	// through the log and, on a single server, of each receipt in it.
 	pending map[string]func(Receipt)
-	answers answers
 	recent  readings
-	early   map[string][]Receipt // other servers' answers for messages that are pending, by the same ID
-	states  int                  // how many changes by this server were applied
-	said    map[Kind]uint64      // how many messages there were
-	outside uint64               // of them, lines outside the lobby
+	states  int             // how many changes by this server were applied
+	said    map[Kind]uint64 // how many messages there were
+	outside uint64          // of them, lines outside the lobby
 
 	made      map[string]int // rooms, by nick, since madeSince; under setting
 	madeSince time.Time      // a day ago at most
@@ -139,8 +137,6 @@ func New(log Log, histories Histories, directory Directory, settings Settings, o
 		lastMessage: histories.LastID(),
 		lastID:      histories.LastID(),
 		peers:       options.Peers,
-		answers:     answers{},
-		early:       map[string][]Receipt{},
 		made:        map[string]int{},
 		madeSince:   time.Now(),
 		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
@@ -178,7 +174,6 @@ func (r *Room) shut() {
 	defer r.mu.Unlock()
 	r.closed = true
 	r.attendance.stop()
-	r.answers.stop()
 	for _, p := range r.people.here {
 		if p.local {
 			r.markRead(p)
@@ -227,7 +222,6 @@ func (r *Room) wait(e *Event) error {
 func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
 	tell := r.pending[tag]
 	delete(r.pending, tag)
-	delete(r.early, tag)
 	if r.peers == nil {
 		for _, receipt := range e.Receipts {
 			delete(r.pending, receipt.ID)
@@ -284,7 +278,6 @@ func (r *Room) apply(e Entry) {
 	if r.peers != nil {
 		tag = e.ownTag(r.node)
 	}
-	early := r.early[tag]
 	told := r.takePending(e.Event, tag)
 	receipts := []Receipt{{}}
 	var after []func() // to be called without r.mu
@@ -300,12 +293,11 @@ func (r *Room) apply(e Entry) {
 		}
 	case KindDirect, KindGroup:
 		r.lastMessage = e.ID
-		receipts = r.dispatch(e, told, early)
+		receipts = r.dispatch(e, told)
 	case KindRead:
-		r.people.release(e.From, e.Read)
+		after = r.wasRead(e.Event)
 		var before []string
 		if r.peers != nil {
-			after = r.readElsewhere(e.Event)
 			before = r.recent.note(e.From, e.Read)
 		}
 		for _, receipt := range e.Receipts {
