@@ -144,14 +144,6 @@ func (r *Room) leftServer(node string, p *person, lost bool) {
 	r.announceChange(p, before, lost)
 }
 
-// ownTag returns the ID that e was appended with on this server; "" if another server appended it.
-func (e *Event) ownTag(node string) string {
-	if e.Node != node {
-		return ""
-	}
-	return e.Tag
-}
-
 // recentReadings is how many read marks are remembered, for servers that are behind.
 const recentReadings = 10_000
 
@@ -192,7 +184,7 @@ func (r *Room) dropAgain(e *Event, receipt *Message) func() {
 	sender := receipt.To[0]
 	return func() {
 		if e.Node == r.node && !isGuest(sender) {
-			r.append(r.reading(sender, []*Message{receipt}, nil), func(Receipt) {})
+			r.append(reading(sender, []*Message{receipt}, nil), nil)
 		}
 	}
 }
@@ -317,11 +309,4 @@ func (r *Room) rereadRooms() error {
 		}
 	}
 	return err
-}
-
-// newestID returns an ID that is not less than the ID of any applied event.
-func (r *Room) newestID() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(r.lastID, r.lastMessage, encodeID(1))
 }

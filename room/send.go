@@ -59,11 +59,8 @@ func (s *Member) send(key string, to []string, text string, file *File, receipt 
 	if len(accepted) > 1 {
 		kind = KindGroup
 	}
-	r.speaking.Lock()
-	defer r.speaking.Unlock()
-	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
-	e.Key, e.File = key, file
-	r.append(e, func(got Receipt) {
+	m := Message{Kind: kind, From: s.nick, To: accepted, Text: text, Key: key, File: file}
+	r.append(&Event{Message: m, Max: r.options.InboxMax}, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
 			got.Outcome, got.Reason = KeptAway, a.Reason
 		}
@@ -316,7 +313,7 @@ func (d *delivery) shown(ok bool) {
 		if tell {
 			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
 		}
-		r.append(r.reading(d.nick, []*Message{m}, receipts), func(Receipt) {})
+		r.append(reading(d.nick, []*Message{m}, receipts), nil)
 	}
 	switch {
 	case answered:
@@ -390,7 +387,7 @@ func (r *Room) wasRead(e *Event) (after []func()) {
 		case !told && e.Text != readBlocked: // there the message was taken for delivered, and here for kept
 			after = append(after, func() {
 				receipts := r.receiptsFor(d.nick, []*Message{d.update.Message}, "")
-				r.append(r.reading(d.nick, nil, receipts), func(Receipt) {})
+				r.append(reading(d.nick, nil, receipts), nil)
 			})
 		}
 		d.answered = true
