@@ -103,8 +103,8 @@ func (s *Member) AwaitRead(ids []string) error {
 	r := s.room
 	r.mu.Lock()
 	for slices.ContainsFunc(ids, func(id string) bool {
-		d, taken := r.people.inflight[s.nick][id]
-		return taken && d == nil
+		d := r.people.inflight[s.nick][id]
+		return d != nil && d.reading
 	}) {
 		r.people.released.Wait()
 	}
@@ -128,13 +128,13 @@ func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread
 	var free, others []*Message
 	r.mu.Lock()
 	for _, m := range messages {
-		d, taken := r.people.inflight[nick][m.ID]
-		if pending := m.ID > r.lastID; pending || taken && (d == nil || !d.answered) {
+		d := r.people.inflight[nick][m.ID]
+		if pending := m.ID > r.lastID; pending || d != nil && (d.reading || !d.answered) {
 			continue
 		}
 		free = append(free, m)
 		if claim {
-			r.people.inflight.set(nick, m.ID, nil)
+			r.people.inflight.set(nick, m.ID, &delivery{reading: true})
 		}
 	}
 	r.mu.Unlock()

@@ -315,7 +315,7 @@ func (h *house) has(nick string) bool {
 func (h *house) open() (all []string) {
 	for nick, of := range h.people.inflight {
 		for id, d := range of {
-			if d == nil || d.open > 0 || !d.answered || h.peers == nil {
+			if d.reading || d.open > 0 || !d.answered || h.peers == nil {
 				all = append(all, nick+" "+id)
 			}
 		}

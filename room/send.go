@@ -164,8 +164,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 
 // inflight holds, for each recipient and message id, what is neither unread nor read
 // at the moment: messages on their way to a screen, and those whose reading is on its
-// way through the log. The value is the delivery that shows the message; nil while its
-// reading is recorded.
+// way through the log.
 type inflight map[string]map[string]*delivery
 
 func (f inflight) set(nick, id string, d *delivery) {
@@ -187,8 +186,7 @@ func (ps *people) release(nick string, ids []string) {
 }
 
 // delivery follows one message to one recipient's sessions until one of them has
-// shown it or all have failed to. It answers the sender once. That the message was shown on another server, its read
-// mark tells: see [Room.wasRead].
+// shown it or all have failed to. It answers the sender once.
 type delivery struct {
 	room   *Room
 	update *Update
@@ -200,6 +198,7 @@ type delivery struct {
 	// Owned by Room.mu.
 	open     int  // sessions that have not answered
 	done     bool // shown on one of them
+	reading  bool // its reading is on its way through the log
 	answered bool // the sender has the receipt
 }
 
@@ -267,7 +266,7 @@ func (d *delivery) putTo(s *Member) {
 func (ps *people) catchUp(p *person, s *Member) {
 	var open []*delivery
 	for _, d := range ps.inflight[p.nick] {
-		if d != nil && !d.answered {
+		if !d.answered && !d.reading {
 			open = append(open, d)
 		}
 	}
@@ -281,7 +280,7 @@ func (ps *people) catchUp(p *person, s *Member) {
 
 // shown takes one session's answer: the first that has shown the message, or the last
 // that has not, decides. It records the reading, unless the message was read in the
-// inbox meanwhile.
+// inbox meanwhile; wasRead tells the sender. For a guest there is a record only where it is needed for that.
 func (d *delivery) shown(ok bool) {
 	r, m := d.room, d.update.Message
 	r.mu.Lock()
@@ -292,29 +291,28 @@ func (d *delivery) shown(ok bool) {
 		r.mu.Unlock()
 		return
 	}
-	answered := d.answered
-	d.answered = true
-	tell := answered && m.Kind != KindReceipt // a sender who was told "kept" gets a receipt of its own
-	elsewhere := d.told == nil && m.Kind != KindReceipt
+	guest, receipt := isGuest(d.nick), m.Kind == KindReceipt
+	tell := d.answered && !receipt // a sender who was told "kept" gets a receipt of its own
 	ours := r.people.inflight[d.nick][m.ID] == d
-	record := ours && first && (tell || elsewhere || !isGuest(d.nick))
-	d.timer.Stop()
-	switch {
-	case record:
-		r.people.inflight.set(d.nick, m.ID, nil)
-	case ours && !first && d.remembered():
-		d.timer.Reset(lateReading)
-	case ours:
-		r.people.release(d.nick, []string{m.ID})
-	}
-	r.mu.Unlock()
-	if record {
+	if ours && first && (tell || !guest || d.told == nil && !receipt) {
+		d.reading = true
+		r.mu.Unlock()
 		var receipts []*Message
 		if tell {
 			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
 		}
 		r.append(reading(d.nick, []*Message{m}, receipts), nil)
+		return
 	}
+	answered := d.answered
+	d.answered = true
+	d.timer.Stop()
+	if ours && !first && d.remembered() {
+		d.timer.Reset(lateReading)
+	} else if ours {
+		r.people.release(d.nick, []string{m.ID})
+	}
+	r.mu.Unlock()
 	switch {
 	case answered:
 	case first:
@@ -367,8 +365,8 @@ func (d *delivery) tell(o Outcome) {
 // readBlocked is the text of a KindRead for a message to a guest who blocks its sender. Only the guest's server knows that.
 const readBlocked = "blocked"
 
-// wasRead ends that messages are in flight, since e.From has read them. A sender who waits on this server is told: e comes
-// from another one. It returns functions to be called without r.mu, which is held.
+// wasRead ends that messages are in flight, since e.From has read them, here or on another server. A sender who waits on
+// this server is told. It returns functions to be called without r.mu, which is held.
 func (r *Room) wasRead(e *Event) (after []func()) {
 	for _, id := range e.Read {
 		d := r.people.inflight[e.From][id]
