@@ -95,10 +95,6 @@ func (s *town) actions() map[string]func(*rapid.T) {
 			n, hold := s.server(), rapid.Bool().Draw(s.rt, "hold")
 			n.store.set(func() { n.store.hold = hold })
 		}),
-		"deaf": act(func() {
-			n, deaf := s.server(), rapid.Bool().Draw(s.rt, "deaf")
-			s.set(func() { n.deaf = deaf })
-		}),
 		"cut": act(func() {
 			s.stormy()
 			n, cut := s.server(), rapid.Bool().Draw(s.rt, "cut")
@@ -211,7 +207,7 @@ func (s *town) reads(p *citizen) {
 func (s *town) end() {
 	for _, n := range s.nodes {
 		n.store.set(func() { n.store.hold = false })
-		s.set(func() { n.deaf, n.cut = false, false })
+		s.set(func() { n.cut = false })
 	}
 	for range 3 {
 		synctest.Wait()
@@ -225,8 +221,8 @@ func (s *town) end() {
 func (s *town) check() {
 	s.sameOrder()
 	for _, n := range s.nodes {
-		if len(n.people.inflight)+len(n.pending)+len(n.early) > 0 {
-			s.rt.Errorf("%s: left in flight: %v; pending: %d; early: %v", n.name, n.people.inflight, len(n.pending), n.early)
+		if open := n.open(); len(open)+len(n.pending) > 0 {
+			s.rt.Errorf("%s: left in flight: %v; pending: %d", n.name, open, len(n.pending))
 		}
 	}
 	for _, l := range s.sent {

@@ -52,7 +52,6 @@ type node struct {
 	// Owned by fakeCluster.mu.
 	cut    bool // from the log: nothing can be appended
 	unsure bool // what is appended fails as if the answer was lost
-	deaf   bool // answers of others don't arrive
 	dead   bool
 	leads  bool
 }
@@ -337,21 +336,6 @@ func (n *node) tellRoster() {
 	}
 }
 
-func (p *peersOf) Answer(to, id string, got Receipt) {
-	for _, other := range p.c.nodes {
-		if other.name == to {
-			go func() {
-				p.c.mu.Lock()
-				not := other.deaf || other.dead || p.dead
-				p.c.mu.Unlock()
-				if !not {
-					other.Answered(id, got)
-				}
-			}()
-		}
-	}
-}
-
 // sameOrder fails the test if the servers have not applied the same.
 func (c *fakeCluster) sameOrder() {
 	c.t.Helper()
@@ -412,8 +396,8 @@ func TestClusterMeeting(t *testing.T) {
 		carol.screen.take()
 		got := bob.send("hello", "carol")
 		same(t, "told", got.words(), "carol delivered")
-		if id := got.got[0].ID; id != a.lastMessage || id != b.lastMessage {
-			t.Errorf("told %s, not %s", id, b.lastMessage)
+		if shown := carol.screen.messages(); len(shown) != 1 || shown[0].ID != got.got[0].ID {
+			t.Errorf("told %s, shown %+v", got.got[0].ID, shown)
 		}
 		same(t, "carol sees", carol.screen.take(), "bob: hello")
 		same(t, "bob's other session", bob2.screen.take(), "bob: hello")
@@ -460,13 +444,10 @@ func TestClusterOutcomes(t *testing.T) {
 		receipts int
 	}{
 		{"shown", nil, nil, "delivered", 0},
-		{"answer lost", func(a, _ *node, _ *user) { a.deaf = true }, nil, "delivered", 0},
 		{"not confirmed at first", func(_, _ *node, carol *user) { carol.screen.manual = true },
 			func(_, _ *node, carol *user) { carol.screen.answer(true) }, "silent", 1},
 		{"never confirmed", func(_, _ *node, carol *user) { carol.screen.manual = true }, nil, "silent", 0},
 		{"the other is behind", func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = true }) },
-			func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = false }) }, "silent", 1},
-		{"behind, and not heard", func(a, b *node, _ *user) { a.deaf = true; b.store.set(func() { b.store.hold = true }) },
 			func(_, b *node, _ *user) { b.store.set(func() { b.store.hold = false }) }, "silent", 1},
 		{"broken", func(_, _ *node, carol *user) { carol.Leave(Broke) }, nil, "broken", 0},
 		{"away", func(_, b *node, carol *user) { carol.Away("lunch") }, nil, "away: lunch", 0},
@@ -510,6 +491,23 @@ func TestClusterOutcomes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Only a guest's own server knows whom the guest blocks.
+func TestClusterGuestBlocks(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, ann := a.join("bob"), b.join("~ann")
+		ann.Block("bob")
+		c.settle()
+		same(t, "told", bob.send("hello", "~ann").words(), "~ann blocked")
+		for _, line := range ann.screen.take() {
+			if strings.Contains(line, "hello") {
+				t.Error("ann sees it")
+			}
+		}
+		pass(2 * lateReading)
+		same(t, "bob sees", bob.screen.take(), "bob: hello", "+[~ann] -[]")
+	})
 }
 
 // What is changed on one server counts on the others.

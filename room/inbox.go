@@ -89,7 +89,7 @@ func (s *Member) MarkRead(shown []*Message) error {
 		if len(read) == 0 {
 			continue
 		}
-		if err := r.wait(r.reading(s.nick, read, r.receiptsFor(s.nick, read, ""))); err != nil {
+		if err := r.wait(reading(s.nick, read, r.receiptsFor(s.nick, read, ""))); err != nil {
 			return err
 		}
 	}
@@ -103,8 +103,8 @@ func (s *Member) AwaitRead(ids []string) error {
 	r := s.room
 	r.mu.Lock()
 	for slices.ContainsFunc(ids, func(id string) bool {
-		d, taken := r.people.inflight[s.nick][id]
-		return taken && d == nil
+		d := r.people.inflight[s.nick][id]
+		return d != nil && d.reading
 	}) {
 		r.people.released.Wait()
 	}
@@ -128,17 +128,13 @@ func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread
 	var free, others []*Message
 	r.mu.Lock()
 	for _, m := range messages {
-		_, pending := r.pending[m.ID]
-		if r.peers != nil { // IDs are the log's
-			pending = m.ID > r.lastID
-		}
-		d, taken := r.people.inflight[nick][m.ID]
-		if pending || taken && (d == nil || !d.answered) {
+		d := r.people.inflight[nick][m.ID]
+		if pending := m.ID > r.lastID; pending || d != nil && (d.reading || !d.answered) {
 			continue
 		}
 		free = append(free, m)
 		if claim {
-			r.people.inflight.set(nick, m.ID, nil)
+			r.people.inflight.set(nick, m.ID, &delivery{reading: true})
 		}
 	}
 	r.mu.Unlock()
@@ -163,8 +159,8 @@ func (r *Room) unreadAmong(nick string, messages []*Message, claim bool) (unread
 
 // reading makes the event that nick has read messages, which are claimed, with receipts for their
 // senders. When it is applied, or fails, they are released.
-func (r *Room) reading(nick string, messages, receipts []*Message) *Event {
-	return &Event{Message: r.newMessage(KindRead, nick, nil, ""), Read: idsOf(messages), Receipts: receipts}
+func reading(nick string, messages, receipts []*Message) *Event {
+	return &Event{Message: Message{Kind: KindRead, From: nick}, Read: idsOf(messages), Receipts: receipts}
 }
 
 // receiptsFor makes receipts with this text for the senders of messages to nick.
@@ -173,9 +169,9 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 		if m.Kind == KindReceipt || isGuest(m.From) && !r.wroteThis(m.From, m) {
 			continue
 		}
-		receipt := r.newMessage(KindReceipt, nick, []string{m.From}, text)
-		receipt.Ref, receipt.RefTime = m.ID, m.Time
-		receipts = append(receipts, &receipt)
+		receipts = append(receipts, &Message{
+			Kind: KindReceipt, From: nick, To: []string{m.From}, Text: text, Ref: m.ID, RefTime: m.Time,
+		})
 	}
 	return receipts
 }
@@ -207,13 +203,13 @@ func (r *Room) Retire(nick string) (unread int, err error) {
 		unread += len(page.Messages)
 		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
 		if err == nil && len(receipts) > 0 {
-			err = r.wait(r.reading(nick, nil, receipts))
+			err = r.wait(reading(nick, nil, receipts))
 		}
 		if err != nil {
 			return unread, err
 		}
 	}
-	return unread, r.wait(&Event{Message: r.newMessage(KindRetired, nick, nil, "")})
+	return unread, r.wait(&Event{Message: Message{Kind: KindRetired, From: nick}})
 }
 
 // unread gives nick's unread messages and receipts but for those that are in flight, checked

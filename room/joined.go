@@ -120,7 +120,7 @@ func isNickRune(c rune) bool {
 // count has c's tally made from its history, once. r.setting is held.
 func (r *Room) count(c *chatroom) error {
 	r.mu.Lock()
-	name, before, known := c.Name, r.lastMessage, c.counting
+	name, before, known := c.Name, r.lastID, c.counting
 	c.counting = true
 	r.mu.Unlock()
 	if known {
@@ -319,7 +319,7 @@ func (r *Room) markRead(p *person) {
 			continue
 		}
 		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
-			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastMessage) })
+			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastID) })
 			p.unsaved = true
 		}
 	}
@@ -388,7 +388,7 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 		return made, err
 	}
 	r.mu.Lock()
-	mark := max(c.ID, r.lastMessage)
+	mark := max(c.ID, r.lastID)
 	r.mu.Unlock()
 	return made, s.setNow(func(p *Preferences) error {
 		r.mu.Lock()
@@ -519,9 +519,7 @@ func (s *Member) speakIn(key, name string, kind Kind, text string, told func(Rec
 	case !may.Speak:
 		return may.Why
 	}
-	e := &Event{Message: r.newMessage(kind, s.nick, nil, text)}
-	e.Room, e.Key = name, key
-	r.append(e, told)
+	r.appendNow(&Event{Message: Message{Kind: kind, From: s.nick, Room: name, Text: text, Key: key}}, told)
 	return nil
 }
 
@@ -535,7 +533,7 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if p := r.people.here[s.nick]; muted && !j.Muted && p.watched() {
-			j.Read = max(j.Read, r.lastMessage) // all until now was shown
+			j.Read = max(j.Read, r.lastID) // all until now was shown
 		}
 		j.Muted = muted
 	})
@@ -547,7 +545,7 @@ func (s *Member) ReadUpTo(name, id string) error {
 	r := s.room
 	read := func(j *Joined) { j.Read = max(j.Read, id) }
 	r.mu.Lock()
-	id = min(id, r.lastMessage) // what a program says it has read
+	id = min(id, r.lastID) // what a program says it has read
 	p, c := r.people.here[s.nick], r.rooms[name]
 	in := p != nil && p.local && c != nil && c.here[s.nick] == p
 	if in {

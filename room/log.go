@@ -25,7 +25,7 @@ type Event struct {
 	Data []byte
 
 	// Node is the server of a cluster that appended the event, and Tag the ID that the event had there: the
-	// cluster's log gives it another. They are not stored. On a single server both are "".
+	// cluster's log gives it another. They are not stored. On a single server Node is "".
 	Node string `json:"-"`
 	Tag  string `json:"-"`
 }

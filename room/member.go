@@ -157,7 +157,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		welcome.Left, welcome.LeftLost, welcome.last = last.at, last.lost, last.last
 	}
 	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, program: who.Program, sink: sink}
-	welcome.Before = &Observer{member: member, before: r.lastMessage, Preferences: set}
+	welcome.Before = &Observer{member: member, before: r.lastID, Preferences: set}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
 	switch {
@@ -171,7 +171,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		delete(r.people.unsaved, p.nick)
 		p.firstID = r.recordChange(KindJoin, p, false)
 		if r.peers != nil { // IDs are the log's
-			p.firstID = r.lastMessage
+			p.firstID = r.lastID
 		}
 	case len(p.sessions) == 0:
 		p.broken.Stop()
@@ -234,7 +234,7 @@ func (r *Room) depart(p *person, cause Cause) {
 
 // removeGone removes p, if p is on no server any more. r.mu is held.
 func (r *Room) removeGone(p *person, lost bool) {
-	gone, how := !p.local && len(p.elsewhere) == 0, departure{time.Now(), lost, r.lastMessage}
+	gone, how := !p.local && len(p.elsewhere) == 0, departure{time.Now(), lost, r.lastID}
 	if gone {
 		r.people.remove(p.nick, how)
 	}
@@ -289,7 +289,7 @@ func (s *Member) Leave(cause Cause) {
 	case cause == Quit || s.Guest() || r.closed:
 		r.depart(p, cause)
 	default:
-		p.lastShown = r.lastMessage
+		p.lastShown = r.lastID
 		p.graceEnds = time.Now().Add(graceAfterBreak)
 		p.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(p) })
 		r.rosterChanged()

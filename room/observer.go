@@ -61,7 +61,7 @@ func (s *Member) Observe(sink Sink, rooms ...string) (*Observer, error) {
 	if err := r.listen(s.nick); err != nil {
 		return nil, err
 	}
-	o := &Observer{member: s, sink: sink, before: r.lastMessage, Preferences: set}
+	o := &Observer{member: s, sink: sink, before: r.lastID, Preferences: set}
 	for _, c := range chosen {
 		c.observers[o] = true
 	}
@@ -82,7 +82,7 @@ func (r *Room) Await(ctx context.Context, id string) {
 	defer tick.Stop()
 	for {
 		r.mu.Lock()
-		came := r.lastMessage >= id
+		came := r.lastID >= id
 		r.mu.Unlock()
 		if came {
 			return

@@ -23,7 +23,6 @@ type RoomOptions struct {
 func (r *Room) openRooms() error {
 	infos, err := r.options.Rooms.Store.Load()
 	for _, info := range infos {
-		r.ids.last = max(r.ids.last, decodeID(info.ID))
 		r.rooms[info.Name] = r.newChatroom(info)
 		if time.Since(info.Made) < day {
 			r.made[info.MadeBy]++
@@ -54,10 +53,10 @@ func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
 		return nil, err
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	info := RoomInfo{Name: name, ID: r.ids.next(now), Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
-	if r.peers != nil { // IDs are the log's
-		info.ID = r.newestID()
-	}
+	r.mu.Lock()
+	id := max(r.lastID, encodeID(1))
+	r.mu.Unlock()
+	info := RoomInfo{Name: name, ID: id, Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
 	if err := r.options.Rooms.Store.Save(info); err != nil {
 		return nil, err
 	}
@@ -94,9 +93,7 @@ func (r *Room) nameFree(name, nick string) error {
 // name has a greater ID than all that people have of this one, also after a restart. r.setting is held.
 func (r *Room) retireHistory(name, by string) error {
 	return r.options.Rooms.Retiring(func() error {
-		e := &Event{Message: r.newMessage(KindRetired, by, nil, "")}
-		e.Room = name
-		return r.wait(e)
+		return r.wait(&Event{Message: Message{Kind: KindRetired, From: by, Room: name}})
 	})
 }
 

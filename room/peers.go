@@ -16,8 +16,6 @@ type Peers interface {
 	Node() string
 	// RosterChanged says that [Room.Roster] has changed.
 	RosterChanged()
-	// Answer tells node, which appended the event with this ID, what became of the event for got.To.
-	Answer(node, id string, got Receipt)
 }
 
 // Errors of a cluster's log. All wrap [ErrStorage].
@@ -146,175 +144,6 @@ func (r *Room) leftServer(node string, p *person, lost bool) {
 	r.announceChange(p, before, lost)
 }
 
-// lateReading is how long this server remembers that a sender was told "kept", for readings on servers that are
-// behind.
-const lateReading = 10 * time.Minute
-
-// answers has, for each recipient, the messages that this server appended lately, under two keys: the ID that the message
-// was appended with, and inLog with its ID in the log; both with the recipient. Owned by Room.mu.
-type answers map[[2]string]*answer
-
-const inLog = "="
-
-// answer collects what becomes of a message for one recipient, who may be present on several servers. It is decided by the
-// first server that has shown the message, by the last one if none has, or by the timeout. It answers the sender
-// once. A server can also show it while this one does not know that the recipient is there: then the read mark tells.
-type answer struct {
-	room    *Room
-	message *Message
-	tag     string // the ID that it was appended with
-	nick    string
-	told    func(Receipt)
-	servers int // that have not answered yet
-	timer   *time.Timer
-	done    bool // the sender was told that it is kept
-}
-
-func (as answers) stop() {
-	for _, a := range as {
-		a.timer.Stop()
-	}
-}
-
-// ownTag returns the ID that e was appended with on this server; "" if another server appended it.
-func (e *Event) ownTag(node string) string {
-	if e.Node != node {
-		return ""
-	}
-	return e.Tag
-}
-
-// deliverOn is deliver on all servers where nick is present. It delivers here; for a message that this server appended,
-// it also waits for the answers of the others, except those that came early. r.mu is held.
-func (r *Room) deliverOn(e Entry, u *Update, nick string, told func(Receipt), early []Receipt) (Receipt, bool) {
-	switch {
-	case e.Node != r.node:
-		r.deliverForeign(e, u, nick)
-		return Receipt{}, true
-	case told == nil: // nobody waits for it: it was appended before a restart, or taken for lost
-		return r.deliver(u, e.Seq, nick, func(Receipt) {})
-	case r.peers == nil:
-		return r.deliver(u, e.Seq, nick, told)
-	}
-	a := &answer{room: r, message: &e.Message, tag: e.Tag, nick: nick, told: told}
-	a.timer = time.AfterFunc(confirmWithin, a.timeout)
-	r.answers[[2]string{a.tag, nick}], r.answers[[2]string{inLog + e.ID, nick}] = a, a
-	kept, ok := r.deliver(u, e.Seq, nick, a.tell)
-	if ok {
-		a.servers = 1
-	}
-	if p := r.people.here[nick]; p != nil && kept.Outcome != KeptAway {
-		a.servers += len(p.elsewhere)
-	}
-	if a.servers == 0 && a.over(kept) {
-		return kept, false
-	}
-	for _, got := range early {
-		if got.To == nick && a.take(got) {
-			return got, false
-		}
-	}
-	return Receipt{}, true
-}
-
-// Answered notes what became, on another server, of the message that this server appended with this ID.
-func (r *Room) Answered(id string, got Receipt) {
-	got = Receipt{To: got.To, Outcome: got.Outcome, Reason: got.Reason}
-	r.mu.Lock()
-	a := r.answers[[2]string{id, got.To}]
-	if r.pending[id] != nil { // the answer was quicker than the log
-		r.early[id] = append(r.early[id], got)
-	}
-	r.mu.Unlock()
-	if a != nil {
-		a.tell(got)
-	}
-}
-
-// tell takes the answer of one server.
-func (a *answer) tell(got Receipt) {
-	a.room.mu.Lock()
-	over := a.take(got)
-	a.room.mu.Unlock()
-	if over {
-		a.told(got)
-	}
-}
-
-// take takes the answer of one server, and reports whether it goes to the sender. r.mu is held.
-func (a *answer) take(got Receipt) bool {
-	a.servers--
-	return (got.Outcome == Delivered || a.servers <= 0) && a.over(got)
-}
-
-// over ends the waiting, and reports whether it had not ended before: then got goes to the sender. r.mu is held.
-func (a *answer) over(got Receipt) bool {
-	switch {
-	case a.done:
-		return false
-	case got.Outcome == Delivered || isGuest(a.nick):
-		a.drop()
-	default:
-		a.timer.Reset(lateReading)
-	}
-	a.done = true
-	return true
-}
-
-func (a *answer) drop() {
-	a.timer.Stop()
-	delete(a.room.answers, [2]string{a.tag, a.nick})
-	delete(a.room.answers, [2]string{inLog + a.message.ID, a.nick})
-}
-
-// kept is the sender's receipt if no server has shown the message.
-func (a *answer) kept() Receipt {
-	if isGuest(a.nick) {
-		return Receipt{To: a.nick, Outcome: RefusedGone}
-	}
-	return Receipt{To: a.nick, Outcome: KeptSilent}
-}
-
-func (a *answer) timeout() {
-	a.room.mu.Lock()
-	if a.done { // some time ago
-		a.drop()
-	}
-	over := a.over(a.kept())
-	a.room.mu.Unlock()
-	if over {
-		a.told(a.kept())
-	}
-}
-
-// readElsewhere is called when messages that this server appended were read, perhaps on another server whose answer is
-// late or lost: each sender is told that once. It returns functions to be called without r.mu, which is held.
-func (r *Room) readElsewhere(e *Event) (after []func()) {
-	for _, id := range e.Read {
-		a := r.answers[[2]string{inLog + id, e.From}]
-		if a == nil {
-			continue
-		}
-		got := Receipt{To: a.nick, Outcome: Delivered}
-		told := slices.ContainsFunc(e.Receipts, func(receipt *Message) bool { return receipt.Ref == id })
-		if told {
-			got = a.kept()
-		}
-		switch {
-		case !a.done:
-			after = append(after, func() { a.told(got) })
-		case !told: // there it was taken for delivered, and here for kept
-			after = append(after, func() {
-				receipts := r.receiptsFor(a.nick, []*Message{a.message}, "")
-				r.append(r.reading(a.nick, nil, receipts), func(Receipt) {})
-			})
-		}
-		a.done = true
-		a.drop()
-	}
-	return after
-}
-
 // recentReadings is how many read marks are remembered, for servers that are behind.
 const recentReadings = 10_000
 
@@ -355,27 +184,7 @@ func (r *Room) dropAgain(e *Event, receipt *Message) func() {
 	sender := receipt.To[0]
 	return func() {
 		if e.Node == r.node && !isGuest(sender) {
-			r.append(r.reading(sender, []*Message{receipt}, nil), func(Receipt) {})
-		}
-	}
-}
-
-// deliverForeign delivers a message that another server appended, if nick is present here, and answers that
-// server. r.mu is held.
-func (r *Room) deliverForeign(e Entry, u *Update, nick string) {
-	answer := func(got Receipt) {
-		got.ID = e.ID
-		r.peers.Answer(e.Node, e.Tag, got)
-	}
-	switch p := r.people.here[nick]; {
-	case p == nil:
-	case !p.local:
-		r.deliver(u, e.Seq, nick, answer) // for replies
-	case isGuest(nick) && p.blocks(e.From): // the other server does not know a guest's blocks
-		answer(Receipt{To: nick, Outcome: RefusedBlocked})
-	default:
-		if kept, ok := r.deliver(u, e.Seq, nick, answer); !ok {
-			answer(kept)
+			r.append(reading(sender, []*Message{receipt}, nil), nil)
 		}
 	}
 }
@@ -500,11 +309,4 @@ func (r *Room) rereadRooms() error {
 		}
 	}
 	return err
-}
-
-// newestID returns an ID that is not less than the ID of any applied event.
-func (r *Room) newestID() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(r.lastID, r.lastMessage, encodeID(1))
 }

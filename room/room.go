@@ -94,7 +94,7 @@ type Room struct {
 	// loading is held while settings are read into memory, and while Apply changes settings
 	// in memory. Nobody waits for Apply with it held. Taken after setting, and before speaking and mu.
 	loading sync.Mutex
-	// speaking is held from making a message until the log has it: IDs of messages are in the
+	// speaking is held from giving an event its ID until the log has it: but for changes of presence, IDs are in the
 	// order of the log. Taken before mu.
 	speaking sync.Mutex
 	keys     usedKeys
@@ -103,18 +103,13 @@ type Room struct {
 	people     people
 	rooms      map[string]*chatroom // by name
 	attendance attendance
-	lastID     string // of the last event; at the start, the greatest of all
-	// lastMessage is the ID of the last message; at the start, of the last event.
-	lastMessage string
-	// pending has, by the ID that it was appended with, the callback of each event on its way
-	// through the log and, on a single server, of each receipt in it.
+	lastID     string // of the last event that was no change of presence; at the start, the greatest of all
+	// pending has, by the ID that it was appended with, the callback of each event on its way through the log.
 	pending map[string]func(Receipt)
-	answers answers
 	recent  readings
-	early   map[string][]Receipt // other servers' answers for messages that are pending, by the same ID
-	states  int                  // how many changes by this server were applied
-	said    map[Kind]uint64      // how many messages there were
-	outside uint64               // of them, lines outside the lobby
+	states  int             // how many changes by this server were applied
+	said    map[Kind]uint64 // how many messages there were
+	outside uint64          // of them, lines outside the lobby
 
 	made      map[string]int // rooms, by nick, since madeSince; under setting
 	madeSince time.Time      // a day ago at most
@@ -126,24 +121,21 @@ type Room struct {
 // Close it.
 func New(log Log, histories Histories, directory Directory, settings Settings, options Options) (*Room, error) {
 	r := &Room{
-		log:         log,
-		histories:   histories,
-		directory:   directory,
-		settings:    settings,
-		options:     options,
-		ids:         idSource{last: decodeID(histories.LastID())},
-		rooms:       map[string]*chatroom{},
-		attendance:  newAttendance(),
-		keys:        usedKeys{started: time.Now(), loaded: map[string]bool{}, of: map[string]map[string]*use{}},
-		pending:     map[string]func(Receipt){},
-		lastMessage: histories.LastID(),
-		lastID:      histories.LastID(),
-		peers:       options.Peers,
-		answers:     answers{},
-		early:       map[string][]Receipt{},
-		made:        map[string]int{},
-		madeSince:   time.Now(),
-		said:        map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
+		log:        log,
+		histories:  histories,
+		directory:  directory,
+		settings:   settings,
+		options:    options,
+		ids:        idSource{last: decodeID(histories.LastID())},
+		rooms:      map[string]*chatroom{},
+		attendance: newAttendance(),
+		keys:       usedKeys{started: time.Now(), loaded: map[string]bool{}, of: map[string]map[string]*use{}},
+		pending:    map[string]func(Receipt){},
+		lastID:     histories.LastID(),
+		peers:      options.Peers,
+		made:       map[string]int{},
+		madeSince:  time.Now(),
+		said:       map[Kind]uint64{KindSay: 0, KindMe: 0, KindNotice: 0, KindDirect: 0, KindGroup: 0},
 	}
 	r.people = newPeople(&r.mu)
 	if r.peers != nil {
@@ -178,7 +170,6 @@ func (r *Room) shut() {
 	defer r.mu.Unlock()
 	r.closed = true
 	r.attendance.stop()
-	r.answers.stop()
 	for _, p := range r.people.here {
 		if p.local {
 			r.markRead(p)
@@ -192,26 +183,37 @@ func (r *Room) shut() {
 
 // newMessage makes a message of now.
 func (r *Room) newMessage(kind Kind, from string, to []string, text string) Message {
-	now := time.Now()
-	return Message{
-		ID:   r.ids.next(now),
-		Time: now.UTC().Truncate(time.Millisecond),
-		Kind: kind, From: from, To: to, Text: text,
-	}
+	m := Message{Kind: kind, From: from, To: to, Text: text}
+	r.stamp(&m)
+	return m
 }
 
-// append hands e to the log. tell is called when e was applied, or failed, with Err set: once for
+func (r *Room) stamp(m *Message) {
+	now := time.Now()
+	m.ID, m.Time = r.ids.next(now), now.UTC().Truncate(time.Millisecond)
+}
+
+// append hands e, and its receipts, to the log, with IDs of now. tell is called when e was applied, or failed, with Err set: once for
 // each recipient of a direct or group message, once for any other event. It is called on the
-// log's goroutine and must not block.
+// log's goroutine and must not block; nil: nobody waits.
 func (r *Room) append(e *Event, tell func(Receipt)) {
-	r.mu.Lock()
-	r.pending[e.ID] = tell
-	if r.peers == nil { // in a cluster they get other IDs: see unreadAmong
-		for _, receipt := range e.Receipts {
-			r.pending[receipt.ID] = tell
-		}
+	r.speaking.Lock()
+	defer r.speaking.Unlock()
+	r.appendNow(e, tell)
+}
+
+// appendNow is append with r.speaking held.
+func (r *Room) appendNow(e *Event, tell func(Receipt)) {
+	for _, receipt := range e.Receipts {
+		r.stamp(receipt)
 	}
-	r.mu.Unlock()
+	r.stamp(&e.Message)
+	e.Node, e.Tag = r.node, e.ID
+	if tell != nil {
+		r.mu.Lock()
+		r.pending[e.ID] = tell
+		r.mu.Unlock()
+	}
 	r.log.Append(e, func(err error) { r.failed(e, err) })
 }
 
@@ -222,20 +224,14 @@ func (r *Room) wait(e *Event) error {
 	return <-done
 }
 
-// takePending takes e, which was appended with the ID tag, out of pending, and returns its callback, which
+// takePending takes e, if this server appended it, out of pending, and returns its callback, which
 // gets e's ID; nil if there is none. r.mu is held.
-func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
-	tell := r.pending[tag]
-	delete(r.pending, tag)
-	delete(r.early, tag)
-	if r.peers == nil {
-		for _, receipt := range e.Receipts {
-			delete(r.pending, receipt.ID)
-		}
-	}
-	if tell == nil { // another server's, or a change of presence
+func (r *Room) takePending(e *Event) (told func(Receipt)) {
+	tell := r.pending[e.Tag]
+	if tell == nil || e.Node != r.node {
 		return nil
 	}
+	delete(r.pending, e.Tag)
 	return func(got Receipt) {
 		got.ID = e.ID
 		tell(got)
@@ -245,7 +241,7 @@ func (r *Room) takePending(e *Event, tag string) (told func(Receipt)) {
 // failed tells whoever waits for e that it is not on record. What was read stays unread.
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
-	told := r.takePending(e, e.ID)
+	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
 	to := e.To
@@ -279,13 +275,10 @@ func (r *Room) apply(e Entry) {
 		defer r.loading.Unlock()
 	}
 	r.mu.Lock()
-	r.lastID = e.ID
-	tag := e.ID
-	if r.peers != nil {
-		tag = e.ownTag(r.node)
+	if e.Kind != KindJoin && e.Kind != KindLeave && e.Kind != KindAlive {
+		r.lastID = e.ID
 	}
-	early := r.early[tag]
-	told := r.takePending(e.Event, tag)
+	told := r.takePending(e.Event)
 	receipts := []Receipt{{}}
 	var after []func() // to be called without r.mu
 	switch e.Kind {
@@ -294,18 +287,15 @@ func (r *Room) apply(e Entry) {
 		if e.Room != Lobby {
 			r.outside++
 		}
-		r.lastMessage = e.ID
 		if c := r.rooms[e.Room]; c != nil {
 			c.publish(&e.Message, mentioned)
 		}
 	case KindDirect, KindGroup:
-		r.lastMessage = e.ID
-		receipts = r.dispatch(e, told, early)
+		receipts = r.dispatch(e, told)
 	case KindRead:
-		r.people.release(e.From, e.Read)
+		after = r.wasRead(e.Event)
 		var before []string
 		if r.peers != nil {
-			after = r.readElsewhere(e.Event)
 			before = r.recent.note(e.From, e.Read)
 		}
 		for _, receipt := range e.Receipts {

@@ -77,7 +77,7 @@ func TestNoLockWhileReading(t *testing.T) {
 		"inbox":    func(_ *house, p *user) { _, _ = whole(p.Inbox()) },
 		"past":     func(_ *house, p *user) { _, _ = whole(p.Past(context.Background(), "", 1)) },
 		"history":  func(_ *house, p *user) { _, _ = whole(p.HistoryOf(context.Background(), Lobby, 1)) },
-		"markRead": func(_ *house, p *user) { _ = p.MarkRead([]*Message{{ID: "x", To: []string{"bob"}}}) },
+		"markRead": func(_ *house, p *user) { _ = p.MarkRead([]*Message{{To: []string{"bob"}}}) },
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {

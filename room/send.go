@@ -59,11 +59,8 @@ func (s *Member) send(key string, to []string, text string, file *File, receipt 
 	if len(accepted) > 1 {
 		kind = KindGroup
 	}
-	r.speaking.Lock()
-	defer r.speaking.Unlock()
-	e := &Event{Message: r.newMessage(kind, s.nick, accepted, text), Max: r.options.InboxMax}
-	e.Key, e.File = key, file
-	r.append(e, func(got Receipt) {
+	m := Message{Kind: kind, From: s.nick, To: accepted, Text: text, Key: key, File: file}
+	r.append(&Event{Message: m, Max: r.options.InboxMax}, func(got Receipt) {
 		if a := away[got.To]; got.Outcome == KeptOffline && a.Away() {
 			got.Outcome, got.Reason = KeptAway, a.Reason
 		}
@@ -143,9 +140,9 @@ func (r *Room) waiting(nick string) (int, error) {
 }
 
 // dispatch shows a message to its sender's sessions and to each recipient. It returns the
-// receipts that are known already, some of them early from other servers; told is called for the others.
+// receipts that are known already; told is called for the others. It is nil if no sender on this server waits.
 // r.mu is held.
-func (r *Room) dispatch(e Entry, told func(Receipt), early []Receipt) (known []Receipt) {
+func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	u := &Update{Message: &e.Message}
 	full := func(nick string) bool { return slices.Contains(e.Full, nick) }
 	r.people.observe(u, slices.DeleteFunc(append([]string{e.From}, e.To...), full)...) // whose histories have it
@@ -158,7 +155,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt), early []Receipt) (known []R
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
 			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
-		} else if kept, ok := r.deliverOn(e, u, nick, told, early); !ok {
+		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
 			known = append(known, kept)
 		}
 	}
@@ -167,8 +164,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt), early []Receipt) (known []R
 
 // inflight holds, for each recipient and message id, what is neither unread nor read
 // at the moment: messages on their way to a screen, and those whose reading is on its
-// way through the log. The value is the delivery that shows the message; nil while its
-// reading is recorded.
+// way through the log.
 type inflight map[string]map[string]*delivery
 
 func (f inflight) set(nick, id string, d *delivery) {
@@ -196,43 +192,57 @@ type delivery struct {
 	update *Update
 	seq    uint64
 	nick   string
-	told   func(Receipt)
+	told   func(Receipt) // nil if no sender on this server waits
 	timer  *time.Timer
 
 	// Owned by Room.mu.
 	open     int  // sessions that have not answered
 	done     bool // shown on one of them
+	reading  bool // its reading is on its way through the log
 	answered bool // the sender has the receipt
 }
 
+// lateReading is how long this server remembers that a sender was told "kept", for readings on servers that are
+// behind.
+const lateReading = 10 * time.Minute
+
 // deliver puts u, of the event seq, to nick's sessions. If it can't, it returns the receipt
-// and false; otherwise told is called when the outcome is known. Being away does not hold up
+// and false; otherwise told, unless it is nil, is called when the outcome is known. Being away does not hold up
 // read receipts. r.mu is held.
-func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (Receipt, bool) {
+func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (kept Receipt, ok bool) {
 	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
+	kept.To = nick
 	switch {
 	case p == nil && isGuest(nick):
-		return Receipt{To: nick, Outcome: RefusedGone}, false
+		kept.Outcome = RefusedGone
 	case p == nil:
-		return Receipt{To: nick, Outcome: KeptOffline}, false
-	case p.local && len(p.sessions) == 0:
-		return Receipt{To: nick, Outcome: KeptBroken}, false
+		kept.Outcome = KeptOffline
+	case len(p.sessions) == 0 && !p.connectedElsewhere():
+		kept.Outcome = KeptBroken
 	case p.Absence.Away() && !isGuest(nick) && !isReceipt:
-		return Receipt{To: nick, Outcome: KeptAway, Reason: p.Absence.Reason}, false
+		kept.Outcome, kept.Reason = KeptAway, p.Absence.Reason
+	case told == nil && p.local && isGuest(nick) && !isReceipt && p.blocks(u.Message.From): // only this server knows
+		r.log.Append(&Event{Message: r.newMessage(KindRead, nick, nil, readBlocked), Read: []string{u.Message.ID}}, func(error) {})
+	default:
+		ok = true
+		if !isReceipt {
+			p.last = u.Message
+		}
 	}
-	if !isReceipt {
-		p.last = u.Message
+	if told == nil && (!ok || len(p.sessions) == 0) || !ok && r.peers == nil {
+		return kept, ok
 	}
-	if !p.local {
-		return Receipt{To: nick, Outcome: KeptSilent}, false
-	}
-	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told}
-	d.timer = time.AfterFunc(confirmWithin, d.timeout)
+	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told, answered: !ok}
 	r.people.inflight.set(nick, u.Message.ID, d)
+	if !ok {
+		d.timer = time.AfterFunc(lateReading, d.timeout)
+		return kept, false
+	}
+	d.timer = time.AfterFunc(confirmWithin, d.timeout)
 	for _, s := range p.sessions {
 		d.putTo(s)
 	}
-	return Receipt{}, true
+	return kept, true
 }
 
 // deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
@@ -242,7 +252,7 @@ func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
 		return // for an earlier guest of this name
 	}
 	r.people.observe(u, nick)
-	r.deliver(u, seq, nick, func(Receipt) {})
+	r.deliver(u, seq, nick, nil)
 }
 
 // putTo gives the message to one more session. r.mu is held.
@@ -256,7 +266,7 @@ func (d *delivery) putTo(s *Member) {
 func (ps *people) catchUp(p *person, s *Member) {
 	var open []*delivery
 	for _, d := range ps.inflight[p.nick] {
-		if d != nil && !d.answered {
+		if !d.answered && !d.reading {
 			open = append(open, d)
 		}
 	}
@@ -270,61 +280,116 @@ func (ps *people) catchUp(p *person, s *Member) {
 
 // shown takes one session's answer: the first that has shown the message, or the last
 // that has not, decides. It records the reading, unless the message was read in the
-// inbox meanwhile.
+// inbox meanwhile; wasRead tells the sender. For a guest there is a record only where it is needed for that.
 func (d *delivery) shown(ok bool) {
 	r, m := d.room, d.update.Message
 	r.mu.Lock()
 	d.open--
 	first := ok && !d.done
 	d.done = d.done || ok
-	if !first && (d.done || d.open > 0) {
+	if !first && (d.done || d.open > 0 || d.awaitsOthers()) {
 		r.mu.Unlock()
 		return
 	}
-	d.timer.Stop()
-	answered := d.answered
-	d.answered = true
-	tell := answered && m.Kind != KindReceipt // a sender who was told "kept" gets a receipt of its own
+	guest, receipt := isGuest(d.nick), m.Kind == KindReceipt
+	tell := d.answered && !receipt // a sender who was told "kept" gets a receipt of its own
 	ours := r.people.inflight[d.nick][m.ID] == d
-	record := ours && first && (tell || !isGuest(d.nick))
-	if record {
-		r.people.inflight.set(d.nick, m.ID, nil)
-	} else if ours {
-		r.people.release(d.nick, []string{m.ID})
-	}
-	r.mu.Unlock()
-	if record {
+	if ours && first && (tell || !guest || d.told == nil && !receipt) {
+		d.reading = true
+		r.mu.Unlock()
 		var receipts []*Message
 		if tell {
 			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
 		}
-		r.append(r.reading(d.nick, []*Message{m}, receipts), func(Receipt) {})
+		r.append(reading(d.nick, []*Message{m}, receipts), nil)
+		return
 	}
+	answered := d.answered
+	d.answered = true
+	d.timer.Stop()
+	if ours && !first && d.remembered() {
+		d.timer.Reset(lateReading)
+	} else if ours {
+		r.people.release(d.nick, []string{m.ID})
+	}
+	r.mu.Unlock()
 	switch {
 	case answered:
 	case first:
-		d.told(Receipt{To: d.nick, Outcome: Delivered})
+		d.tell(Delivered)
 	default:
-		d.tellKept(KeptBroken)
+		d.tell(KeptBroken)
 	}
 }
+
+// awaitsOthers reports whether a session on another server may still show the message in time. r.mu is held.
+func (d *delivery) awaitsOthers() bool {
+	p := d.room.people.here[d.nick]
+	return d.told != nil && !d.answered && p != nil && p.connectedElsewhere()
+}
+
+// remembered reports whether the delivery stays in flight when the sender was told "kept", in case that another server
+// shows the message.
+func (d *delivery) remembered() bool { return d.told != nil && d.room.peers != nil }
 
 // timeout answers the sender when no session has confirmed in time; the message
 // counts as unread until one does.
 func (d *delivery) timeout() {
-	d.room.mu.Lock()
+	r, id := d.room, d.update.Message.ID
+	r.mu.Lock()
 	answered := d.answered
 	d.answered = true
-	d.room.mu.Unlock()
+	if ours := r.people.inflight[d.nick][id] == d; ours && d.remembered() {
+		if !answered {
+			d.timer.Reset(lateReading)
+		} else if d.open == 0 {
+			r.people.release(d.nick, []string{id})
+		}
+	}
+	r.mu.Unlock()
 	if !answered {
-		d.tellKept(KeptSilent)
+		d.tell(KeptSilent)
 	}
 }
 
-// tellKept tells the sender that the message was not seen yet. Nothing is kept for guests.
-func (d *delivery) tellKept(o Outcome) {
-	if isGuest(d.nick) {
+// tell tells the sender what became of the message. Nothing is kept for guests.
+func (d *delivery) tell(o Outcome) {
+	if isGuest(d.nick) && o != Delivered && o != RefusedBlocked {
 		o = RefusedGone
 	}
-	d.told(Receipt{To: d.nick, Outcome: o})
+	if d.told != nil {
+		d.told(Receipt{To: d.nick, Outcome: o})
+	}
+}
+
+// readBlocked is the text of a KindRead for a message to a guest who blocks its sender. Only the guest's server knows that.
+const readBlocked = "blocked"
+
+// wasRead ends that messages are in flight, since e.From has read them, here or on another server. A sender who waits on
+// this server is told. It returns functions to be called without r.mu, which is held.
+func (r *Room) wasRead(e *Event) (after []func()) {
+	for _, id := range e.Read {
+		d := r.people.inflight[e.From][id]
+		if d == nil || d.told == nil {
+			continue
+		}
+		d.timer.Stop()
+		told := slices.ContainsFunc(e.Receipts, func(receipt *Message) bool { return receipt.Ref == id })
+		switch {
+		case e.Text == readBlocked && !d.answered:
+			after = append(after, func() { d.tell(RefusedBlocked) })
+		case told && !d.answered:
+			after = append(after, func() { d.tell(KeptSilent) })
+		case !d.answered:
+			after = append(after, func() { d.tell(Delivered) })
+		case !told && e.Text != readBlocked: // there the message was taken for delivered, and here for kept
+			after = append(after, func() {
+				receipts := r.receiptsFor(d.nick, []*Message{d.update.Message}, "")
+				r.append(reading(d.nick, nil, receipts), nil)
+			})
+		}
+		d.answered = true
+	}
+	r.people.release(e.From, e.Read)
+	return after
 }

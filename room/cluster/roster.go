@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -25,14 +24,12 @@ const (
 	maxPeople  = 100_000                // of one server
 	maxNodes   = 1000
 	maxText    = 1000 // bytes of a reason that somebody gave
-	maxAnswers = 4096 // that wait to be sent; more are dropped
 )
 
 // Room is the part of [room.Room] that a Cluster calls.
 type Room interface {
 	Roster() []room.Presence
 	SetRoster(node string, here []room.Presence, lost bool)
-	Answered(id string, got room.Receipt)
 }
 
 // rosterMessage is a part of the list of people on one server, as of Seq. Times are ages in ms, since clocks differ.
@@ -59,21 +56,9 @@ type person struct {
 	Quiet    bool   `json:"quiet,omitempty"`
 }
 
-// answerMessage is what became of an event for one recipient.
-type answerMessage struct {
-	V       int          `json:"v"`
-	ID      string       `json:"id"`
-	To      string       `json:"to"`
-	Outcome room.Outcome `json:"outcome"`
-	Reason  string       `json:"reason,omitempty"`
-	Most    int          `json:"most,omitempty"`
-	Err     string       `json:"err,omitempty"`
-}
-
 // rosters has the people on the other servers, as these announce them.
 type rosters struct {
 	changed chan struct{}
-	answers chan *nats.Msg
 	least   atomic.Pointer[string] // the first of the others' names, by alphabet
 	twin    sync.Once              // logs that another server has this one's name
 
@@ -100,7 +85,7 @@ type peer struct {
 }
 
 func (r *rosters) init() {
-	r.changed, r.answers, r.of = make(chan struct{}, 1), make(chan *nats.Msg, maxAnswers), map[string]*peer{}
+	r.changed, r.of = make(chan struct{}, 1), map[string]*peer{}
 	r.set("", nil, false)
 }
 
@@ -131,12 +116,9 @@ func (c *Cluster) takeName() error {
 	return err
 }
 
-// listen subscribes to the other servers' announcements and answers.
+// listen subscribes to the other servers' announcements.
 func (c *Cluster) listen() error {
 	_, err := c.nc.Subscribe(c.subject("roster", "*"), c.hearRoster)
-	if err == nil && c.opts.Node != "" {
-		_, err = c.nc.Subscribe(c.subject("answer", c.opts.Node), c.hearAnswer)
-	}
 	if err == nil {
 		_, err = c.nc.Subscribe(c.subject("hello"), func(*nats.Msg) { c.RosterChanged() })
 	}
@@ -153,16 +135,6 @@ func (c *Cluster) Attach(r Room) {
 	c.rosters.mu.Unlock()
 	_ = c.nc.Publish(c.subject("hello"), nil) // if it is lost, they announce it within three seconds anyway
 	c.running.Go(c.sayAll)
-	c.running.Go(func() {
-		for {
-			select {
-			case msg := <-c.rosters.answers:
-				_ = c.nc.PublishMsg(msg) // a message without an answer counts as kept
-			case <-c.ending.Done():
-				return
-			}
-		}
-	})
 }
 
 // RosterChanged implements [room.Peers].
@@ -360,43 +332,6 @@ func (c *Cluster) expire() {
 // that are alive it has the first name by alphabet.
 func (c *Cluster) Leads() bool {
 	return c.opts.Node != "" && c.opts.Node <= *c.rosters.least.Load() && c.connected()
-}
-
-// Answer implements [room.Peers].
-func (c *Cluster) Answer(node, id string, got room.Receipt) {
-	if !token.MatchString(node) {
-		return
-	}
-	a := answerMessage{V: version, ID: id, To: got.To, Outcome: got.Outcome, Reason: got.Reason, Most: got.Most}
-	if got.Err != nil {
-		a.Err = got.Err.Error()
-	}
-	b, err := json.Marshal(a)
-	if err != nil {
-		return
-	}
-	select {
-	case c.rosters.answers <- &nats.Msg{Subject: c.subject("answer", node), Data: b}:
-	default:
-	}
-}
-
-// hearAnswer receives an answer of another server.
-func (c *Cluster) hearAnswer(msg *nats.Msg) {
-	var a answerMessage
-	if json.Unmarshal(msg.Data, &a) != nil || a.V > version || !nickName.MatchString(a.To) ||
-		a.Outcome < 0 || a.Outcome > room.Failed || len(a.ID) > 64 {
-		return
-	}
-	got := room.Receipt{To: a.To, Outcome: a.Outcome, Reason: short(a.Reason), Most: a.Most}
-	if a.Err != "" {
-		got.Err = fmt.Errorf("%w: %s", room.ErrStorage, short(a.Err))
-	} else if a.Outcome == room.Failed {
-		got.Err = errors.Join(room.ErrStorage)
-	}
-	if r := c.rosters.attached(); r != nil {
-		r.Answered(a.ID, got)
-	}
 }
 
 // Node is one server, as it announced itself.

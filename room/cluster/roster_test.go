@@ -2,10 +2,8 @@ package cluster
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,11 +20,10 @@ type crowd struct {
 	here   []room.Presence
 	others map[string][]room.Presence
 	lost   map[string]bool
-	told   map[string]room.Receipt
 }
 
 func newCrowd(nicks ...string) *crowd {
-	c := &crowd{others: map[string][]room.Presence{}, lost: map[string]bool{}, told: map[string]room.Receipt{}}
+	c := &crowd{others: map[string][]room.Presence{}, lost: map[string]bool{}}
 	for _, nick := range nicks {
 		c.here = append(c.here, room.Presence{Nick: nick, Online: true, Since: time.Now().Add(-time.Hour), Active: time.Now(), Sessions: 1})
 	}
@@ -43,12 +40,6 @@ func (c *crowd) SetRoster(node string, here []room.Presence, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.others[node], c.lost[node] = here, lost
-}
-
-func (c *crowd) Answered(id string, got room.Receipt) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told[id] = got
 }
 
 // of waits until n people are on another server, and returns them.
@@ -98,12 +89,6 @@ func TestRosters(t *testing.T) {
 	a.RosterChanged()
 	cb.of(t, "a", 1)
 
-	b.Answer("a", "tag", room.Receipt{To: "bob", Outcome: room.Failed, Err: errors.New("why"), Most: 7})
-	b.Answer("*", "tag2", room.Receipt{To: "bob"})
-	eventually(t, "a is answered", func() bool { ca.mu.Lock(); defer ca.mu.Unlock(); return len(ca.told) > 0 })
-	if r := ca.told["tag"]; r.To != "bob" || r.Outcome != room.Failed || r.Most != 7 || !errors.Is(r.Err, room.ErrStorage) {
-		t.Errorf("%+v", r)
-	}
 	a.stop()
 	if _, lost := cb.of(t, "a", 0); lost {
 		t.Error("one that stops counts as lost")
@@ -168,8 +153,6 @@ func FuzzPeer(f *testing.F) {
 	f.Add("roster.b", `{"v":1,"run":"x","seq":1,"parts":1,"here":[{"nick":"bob","since":-5,"active":1e18,"reason":"\ufffd","sessions":-1}]}`)
 	f.Add("roster.b", `{"v":1,"run":"x","seq":1,"part":7,"parts":99999999}`)
 	f.Add("roster.\x1b", `{"v":1,"bye":true,"parts":1}`)
-	f.Add("answer.a", `{"v":1,"id":"1","to":"../x","outcome":99,"err":"e"}`)
-	f.Add("answer.a", `{"v":1,"id":"1","to":"bob","outcome":3,"unknown":[1]}`)
 	f.Fuzz(func(t *testing.T, subject, data string) {
 		c := &Cluster{opts: Options{Node: "a"}, log: options(nil, "a", &logs{}).Log}
 		c.rosters.init()
@@ -177,17 +160,11 @@ func FuzzPeer(f *testing.F) {
 		c.rosters.room = r
 		msg := &nats.Msg{Subject: subject, Data: []byte(data)}
 		c.hearRoster(msg)
-		c.hearAnswer(msg)
 		for node, people := range r.others {
 			if !token.MatchString(node) || slices.ContainsFunc(people, func(p room.Presence) bool {
 				return !nickName.MatchString(p.Nick) || len(p.Reason) > maxText+3 || p.Since.After(time.Now())
 			}) {
 				t.Errorf("%q: %+v", node, people)
-			}
-		}
-		for id, got := range r.told {
-			if len(id) > 64 || strings.ContainsAny(got.To, "/\x1b") {
-				t.Errorf("%q: %+v", id, got)
 			}
 		}
 	})
