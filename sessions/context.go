@@ -225,7 +225,11 @@ func (s *session) failed(f result.Failure) result.Failure {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
 	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
-	f.Code, f.Err = result.Storage, fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
+	f.Code = result.Storage
+	if errors.Is(f.Err, room.ErrUncertain) {
+		f.Code = result.Unconfirmed
+	}
+	f.Err = fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
 	return f
 }
 

@@ -43,6 +43,8 @@ func exitOf(r result.Result) int {
 		return exitFailed
 	case result.Receipt:
 		switch {
+		case errors.Is(r.Err, room.ErrUncertain):
+			return exitUnconfirmed
 		case r.Outcome == room.RefusedUnknown:
 			return exitUnknown
 		case !r.Taken():
@@ -107,7 +109,8 @@ func (t *tally) add(r result.Result) (kept bool) {
 	default:
 		t.status = status
 	}
-	if kept = t.source == fromShell && !t.told || status == exitUnconfirmed; kept {
+	failed, _ := r.(result.Failure) // a pipe's end is on standard error
+	if kept = t.source == fromShell && !t.told || failed.Reason == result.AnswersMissing; kept {
 		t.failures = append(t.failures, r)
 	}
 	return kept
