@@ -23,7 +23,6 @@ import (
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/terminal"
-	"whoelse/sessions/text"
 )
 
 // session is one person who gives commands, and where the results go: to a terminal, a
@@ -45,11 +44,13 @@ type session struct {
 	gaveUp  atomic.Bool             // by /key leave
 	term    *terminal.Terminal      // nil without a pty, and of a command
 	resized atomic.Bool             // the window changed; the writer follows
-	frames  atomic.Bool             // a program is told in frames
 	program atomic.Pointer[program] // that has joined; nil of a person
 
-	// asked is set for a command with --json: the frames of its results answer it.
-	asked atomic.Pointer[protocol.Frame]
+	// Of a command, and constant.
+	call   *parse.Call
+	bad    error           // what is wrong with it
+	asked  *protocol.Frame // with --json: the frames of its results answer it
+	frames bool            // it is a program's, which is told in frames
 
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
@@ -79,9 +80,6 @@ func (s *session) write() (over bool) {
 
 // turnAway ends a channel that gets no session, and says why.
 func (s *session) turnAway(cause error) {
-	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
-		s.asked.Store(&protocol.Frame{}) // it is answered with BYE
-	}
 	s.out.close(cause)
 	s.write()
 }
@@ -186,10 +184,9 @@ func (s *session) report(r result.Result) {
 // rendered counts a result and is what goes to standard output for it.
 func (s *session) rendered(r result.Result) string {
 	failed := s.tally.add(r) // for standard error
-	asked := s.asked.Load()
 	switch {
-	case asked != nil:
-		return s.frame(*asked, r)
+	case s.asked != nil:
+		return s.frame(*s.asked, r)
 	case failed:
 		return ""
 	case s.tally.source == fromShell:

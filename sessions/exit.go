@@ -121,13 +121,11 @@ func (t *tally) add(r result.Result) (kept bool) {
 func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, sentAway := cause.(expelled)
+	wanted := voluntary(cause)
 	switch {
-	case t.source == fromShell && errors.Is(cause, errShutdown):
-		return exitUnconfirmed
-	case t.source == fromShell && sentAway:
-		return exitNotAllowed
-	case !voluntary(cause): // ended from outside, or never let in
+	case !wanted && t.source == fromShell:
+		return endingOf(cause).exit
+	case !wanted: // ended from outside, or never let in
 		return exitFailed
 	case t.source == fromTerminal:
 		return exitOK

@@ -27,9 +27,6 @@ const (
 	defaultName  = "paste.txt"
 )
 
-// errUploadSlow ends a session whose upload goes on for too long.
-var errUploadSlow = errors.New("the file did not arrive within 5 minutes")
-
 // paste sends standard input as a file.
 func (s *session) paste(call parse.Call) result.Result {
 	place, failed := s.enterSending()

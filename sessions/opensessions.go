@@ -16,11 +16,6 @@ import (
 	"whoelse/sessions/sshd"
 )
 
-// expelled ends a session by somebody's decision, in these words.
-type expelled string
-
-func (e expelled) Error() string { return string(e) }
-
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
 // Address is the client's, with its port. match is called without a lock held.

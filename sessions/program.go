@@ -24,10 +24,7 @@ const (
 	maxHeld     = 1000 // direct messages that a program has got and not read
 )
 
-var (
-	errBadLines    = errors.New("too many lines in a row that are no frames")
-	errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
-)
+var errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
 
 // program is the session of a program that speaks the protocol of docs/protocol.md. Its methods
 // are for the reading goroutine, except Put.
@@ -46,7 +43,6 @@ type program struct {
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
 	p := &program{session: s, updates: gate{out: s.out}, rooms: map[string]bool{}, held: map[string]func(bool){}}
-	s.frames.Store(true)
 	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
 	log.Info("session began", "program", true)
 	cause := p.readAll()
@@ -75,24 +71,6 @@ func (p *program) end(cause error) {
 		p.member.Leave(p.leaving())
 		p.manager.colors.Leave(p.member.Nick())
 	}
-}
-
-// bye is the last frame, "" if the connection is lost.
-func bye(cause error) string {
-	f := protocol.Frame{CMD: protocol.Bye, Code: "ended", Reason: text.CleanLine(endWords(cause))}
-	switch {
-	case errors.Is(cause, errLost):
-		return ""
-	case voluntary(cause):
-		f.Code, f.Reason = "quit", ""
-	case errors.Is(cause, errShutdown), errors.Is(cause, room.ErrClosed):
-		f.Code = "shutdown"
-	case errors.Is(cause, errSlow):
-		f.Code = "too-slow"
-	case errors.Is(cause, errBadLines):
-		f.Code = "bad-lines"
-	}
-	return string(protocol.Append(nil, f))
 }
 
 // framed is the key of a message's frame in Update.Rendered.

@@ -78,7 +78,7 @@ func (s *session) send(call parse.Call) result.Result {
 
 // sent reports a receipt. A line in a room needs no words that it was said: it is seen there.
 func (s *session) sent(r result.Receipt) {
-	if r.To != "" || !r.Taken() || s.asked.Load() != nil {
+	if r.To != "" || !r.Taken() || s.asked != nil {
 		s.report(r)
 	}
 }

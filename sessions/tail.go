@@ -69,7 +69,7 @@ func (s *session) tail(call parse.Call) result.Result {
 // facts renders messages, past or new, as lines for scripts.
 func (s *session) facts(messages []*room.Message, past bool) (lines []byte) {
 	for _, m := range messages {
-		if s.asked.Load() == nil {
+		if s.asked == nil {
 			lines = render.Fact(lines, m)
 			continue
 		}
