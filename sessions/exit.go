@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,9 @@ func exitOf(r result.Result) int {
 	}
 	return exitOK
 }
+
+// mostFailures bounds what standard error says. Commands have less to say; clients of scp and sftp may go on for long.
+const mostFailures = 200
 
 // unconfirmed is that nobody knows in time what became of a call.
 func unconfirmed(call parse.Call) result.Result {
@@ -110,7 +114,8 @@ func (t *tally) add(r result.Result) (kept bool) {
 		t.status = status
 	}
 	failed, _ := r.(result.Failure) // a pipe's end is on standard error
-	if kept = t.source == fromShell && !t.told || failed.Reason == result.AnswersMissing; kept {
+	kept = t.source == fromShell && !t.told || failed.Reason == result.AnswersMissing
+	if kept && len(t.failures) < mostFailures {
 		t.failures = append(t.failures, r)
 	}
 	return kept
@@ -145,9 +150,9 @@ func (t *tally) exit(cause error) int {
 func (t *tally) stderr(st render.Style) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var lines strings.Builder
+	var lines []string
 	for _, r := range t.failures {
-		lines.WriteString("whoelse: " + render.Reason(r, st, time.Now()) + "\n")
+		lines = append(lines, "whoelse: "+render.Reason(r, st, time.Now())+"\n")
 	}
-	return lines.String()
+	return strings.Join(slices.Compact(lines), "") // scp and sftp ask twice
 }
