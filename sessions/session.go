@@ -237,14 +237,20 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
 		return parse.Call{}, slip
 	}
-	if call, err, ok := Grammar.InRoom(line); ok && s.member.KnowsRooms() {
+	if call, err, ok := Grammar.InRoom(line); ok && s.knowsRooms() {
 		return call, err
 	}
 	call, err := Grammar.Line(line)
-	if err == nil && call.Name == "broadcast" && s.member.KnowsRooms() {
+	if err == nil && call.Name == "broadcast" && s.knowsRooms() {
 		return Grammar.Addressed(call)
 	}
 	return call, err
+}
+
+// knowsRooms reports whether #ROOM before a text is a room for this person, who has been in one beside the lobby.
+func (s *session) knowsRooms() bool {
+	set, err := s.member.Preferences()
+	return err != nil || set.KnowsRooms
 }
 
 // handle carries out what a line asks for; bad is what is wrong with it. The error ends

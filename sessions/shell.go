@@ -45,15 +45,11 @@ func (s *session) runCommand() error {
 	return cmp.Or(cause, errQuit)
 }
 
-// addressed is call, or the call of "in" if its text begins with a room, and the person is in rooms or the rest is "-"
+// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the rest is "-"
 // for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
-	if in.Name == call.Name || in.Text == "-" {
-		return in, err
-	}
-	set, failed := s.member.Preferences()
-	if failed == nil && len(set.Rooms) == 0 {
+	if in.Name == call.Name || in.Text != "-" && !s.knowsRooms() {
 		return call, nil
 	}
 	if e, ok := errors.AsType[*parse.Error](err); ok {
