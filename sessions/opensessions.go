@@ -66,7 +66,7 @@ func named(nick string) func(*session) bool {
 func (m *Manager) silent() map[string]bool {
 	all := make(map[string]bool)
 	for _, v := range m.openSessions() {
-		if p := v.program.Load(); v.tally.source != fromShell || p != nil && p.present.Load() {
+		if p := v.program.Load(); v.tally.source != fromShell || p != nil && p.observer == nil {
 			others, any := all[v.nick()]
 			all[v.nick()] = v.ch.Silent() && (others || !any)
 		}

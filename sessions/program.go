@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"whoelse/keys/nick"
@@ -30,9 +29,7 @@ var errHiddenRooms = errors.New("a hidden program gets only the lobby and the RO
 // are for the reading goroutine, except Put.
 type program struct {
 	*session
-	joined   bool
-	present  atomic.Bool    // in the room
-	observer *room.Observer // of a hidden one
+	observer *room.Observer // of a hidden one, before JOIN is answered
 	updates  gate           // closed until JOIN is answered
 
 	mu    sync.Mutex            // owns the fields below
@@ -43,12 +40,11 @@ type program struct {
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
 	p := &program{session: s, updates: gate{out: s.out}, rooms: map[string]bool{}, held: map[string]func(bool){}}
-	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
-	log.Info("session began", "program", true)
+	s.log("session began", "program", true)
 	cause := p.readAll()
 	s.pending.wait(s.ctx, lastReceipts)
 	p.end(cause)
-	log.Info("session ended", "cause", s.out.why())
+	s.log("session ended", "cause", s.out.why())
 	return nil
 }
 
@@ -64,14 +60,17 @@ func (p *program) end(cause error) {
 		shown(false)
 	}
 	p.updates.opens() // nothing is shown any more
-	if p.observer != nil {
+	switch {
+	case p.observer != nil:
 		p.observer.Close()
-	}
-	if p.present.Load() {
+	case p.joined():
 		p.member.Leave(p.leaving())
 		p.manager.colors.Leave(p.member.Nick())
 	}
 }
+
+// joined reports whether JOIN has succeeded.
+func (p *program) joined() bool { return p.session.program.Load() != nil }
 
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
@@ -136,14 +135,10 @@ func (p *program) reply(f protocol.Frame, r result.Result) {
 
 // readAll handles lines until the input or the session ends, and says why.
 func (p *program) readAll() error {
-	lines := newLineReader(p.ch, protocol.MaxLine)
-	for bad := 0; bad < maxBadLines; {
-		line, _, err := lines.next()
-		if err != nil {
-			return p.endedWith(err)
-		}
+	bad := 0
+	return p.endedWith(eachLine(p.ch, protocol.MaxLine, func(line string, _ int) error {
 		if strings.TrimSpace(line) == "" {
-			continue
+			return nil
 		}
 		f, wrong := protocol.Decode([]byte(line))
 		call := parse.Call{Name: "json"}
@@ -154,22 +149,24 @@ func (p *program) readAll() error {
 			return cause
 		}
 		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
-			bad++
 			p.print(e.Frame())
-			continue
+			if bad++; bad == maxBadLines {
+				return errBadLines
+			}
+			return nil
 		}
 		bad = 0
 		if f.CMD == protocol.Quit {
 			return errQuit
 		}
 		p.handle(f)
-	}
-	return errBadLines
+		return nil
+	}))
 }
 
 func (p *program) handle(f protocol.Frame) {
 	var answer result.Result
-	if !p.joined && f.CMD != protocol.Join {
+	if !p.joined() && f.CMD != protocol.Join {
 		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
 	} else if f.Room != "" {
 		f.Room, answer = p.named(f.Room)
@@ -225,7 +222,7 @@ func (p *program) notYou(names ...string) result.Result {
 
 func (p *program) join(f protocol.Frame) result.Result {
 	since := strings.ToLower(f.Since)
-	if p.joined {
+	if p.joined() {
 		return result.Failure{Code: result.Usage, Reason: result.JoinedAlready}
 	}
 	if failed := p.notYou(f.UN, f.UID); failed != nil {
@@ -253,7 +250,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 		p.out.close(err)
 		return nil
 	}
-	p.joined = true
+	p.session.program.Store(p)
 	p.reply(f, result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
 	p.updates.drop(isChange) // LIST is newer
@@ -300,9 +297,6 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 	p.mu.Unlock()
 	if hidden {
 		p.observer, err = p.member.Observe(p, append([]string{room.Lobby}, rooms...)...)
-		if err == nil {
-			p.session.program.Store(p)
-		}
 		return p.observer, err
 	}
 	p.member.Leave(room.Quit) // a guest's name is free for the next line
@@ -314,9 +308,7 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 		p.manager.complain("reading an inbox failed", seat.Nick(), err)
 	}
 	p.take(seat)
-	p.present.Store(true)
 	p.manager.colors.Enter(seat.Nick())
-	p.session.program.Store(p)
 	return welcome.Before, nil
 }
 

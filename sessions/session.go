@@ -205,28 +205,17 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 // readPipe handles lines of plain input. What was typed is handled to its end,
 // also a last line without a newline, and receipts are waited for.
 func (s *session) readPipe() error {
-	err := s.readLines()
+	err := eachLine(s.ch, utf8.UTFMax*maxLine, func(line string, size int) error {
+		if size > maxLine {
+			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
+			return nil
+		}
+		return s.handle(s.parse(line))
+	})
 	if !s.pending.wait(s.ctx, lastReceipts) {
 		s.show(unconfirmed(parse.Call{}))
 	}
 	return err
-}
-
-func (s *session) readLines() error {
-	lines := newLineReader(s.ch, utf8.UTFMax*maxLine)
-	for {
-		line, size, err := lines.next()
-		if err != nil {
-			return err
-		}
-		if size > maxLine {
-			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
-			continue
-		}
-		if err := s.handle(s.parse(line)); err != nil {
-			return err
-		}
-	}
 }
 
 // parse cleans and parses a line. What was probably meant for one person, and would be

@@ -21,7 +21,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	s.stopWithInput(s.stop)
 	s.manager.cfg.Room.Await(s.ctx, call.Since)
 	nick := s.member.Nick()
-	f := &follower{gate: gate{out: s.out}, wanted: func(m *room.Message) bool {
+	f := &gate{out: s.out, wanted: func(m *room.Message) bool {
 		switch {
 		case isDirect(m):
 			return call.Direct || call.Mentions && m.From != nick
@@ -133,16 +133,3 @@ func (s *session) stopWithInput(stop func()) {
 }
 
 func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind == room.KindGroup }
-
-// follower passes on the messages that tail is to print.
-type follower struct {
-	gate
-	wanted func(*room.Message) bool // not for receipts
-}
-
-// Put implements room.Sink.
-func (f *follower) Put(u *room.Update, _ func(bool)) {
-	if m := u.Message; m != nil && m.Kind != room.KindReceipt && f.wanted(m) {
-		f.put(item{event: u})
-	}
-}
