@@ -48,9 +48,12 @@ type session struct {
 
 	// Of a command, and constant.
 	call   *parse.Call
-	bad    error           // what is wrong with it
-	asked  *protocol.Frame // with --json: the frames of its results answer it
-	frames bool            // it is a program's, which is told in frames
+	bad    error // what is wrong with it
+	frames bool  // it is a program's, which is told in frames
+
+	// asked is answered by frames of the results: a command with --json, constant, or the frame that a program's
+	// reading goroutine handles.
+	asked *protocol.Frame
 
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
@@ -183,6 +186,9 @@ func (s *session) report(r result.Result) {
 
 // rendered counts a result and is what goes to standard output for it.
 func (s *session) rendered(r result.Result) string {
+	if s.frames { // a program's frames have no exit status
+		return s.frame(*s.asked, r)
+	}
 	failed := s.tally.add(r) // for standard error
 	switch {
 	case s.asked != nil:

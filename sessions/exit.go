@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -25,23 +26,17 @@ const (
 	exitTimedOut    = 124 // like timeout(1): --wait is over
 )
 
+// exitOfCode has the exit statuses of failures that are not exitFailed.
+var exitOfCode = map[result.Code]int{
+	result.Usage: exitUsage, result.NotFound: exitUnknown, result.NotAllowed: exitNotAllowed,
+	result.Unconfirmed: exitUnconfirmed, result.TimedOut: exitTimedOut,
+}
+
 // exitOf is the exit status that one result stands for.
 func exitOf(r result.Result) int {
 	switch r := r.(type) {
 	case result.Failure:
-		switch r.Code {
-		case result.Usage:
-			return exitUsage
-		case result.NotFound:
-			return exitUnknown
-		case result.NotAllowed:
-			return exitNotAllowed
-		case result.Unconfirmed:
-			return exitUnconfirmed
-		case result.TimedOut:
-			return exitTimedOut
-		}
-		return exitFailed
+		return cmp.Or(exitOfCode[r.Code], exitFailed)
 	case result.Receipt:
 		switch {
 		case errors.Is(r.Err, room.ErrUncertain):

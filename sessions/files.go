@@ -1,13 +1,13 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"path"
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"whoelse/keys/nick"
 	"whoelse/room"
@@ -215,11 +215,8 @@ func fileName(name string) string {
 	if name = strings.TrimSpace(name); strings.Trim(name, "./ ") == "" {
 		return "file"
 	}
-	for utf8.RuneCountInString(name) > maxFileName {
-		_, last := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-last]
-	}
-	return name
+	all := []rune(name)
+	return string(all[:min(len(all), maxFileName)])
 }
 
 // fetch prints a file that was sent to the person, or by them.
@@ -253,13 +250,15 @@ func (s *session) messageWithFile(id string) (found *room.Message, failed result
 	if len(id) < minID {
 		return nil, none
 	}
-	for page, err := range s.member.FindFile(s.ctx, id) {
-		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-			return nil, s.failed(result.Failure{Reason: result.FindingMessage, Err: err})
-		}
-		if len(page.Messages) > 0 {
-			return page.Messages[0], nil
-		}
+	err := s.eachPage(s.member.FindFile(s.ctx, id), func(messages []*room.Message) int {
+		found = cmp.Or(found, messages[0])
+		return 0
+	})
+	switch {
+	case found != nil:
+		return found, nil
+	case err != nil && !errors.Is(err, room.ErrSearchLimit):
+		return nil, s.failed(result.Failure{Reason: result.FindingMessage, Err: err})
 	}
 	return nil, none
 }

@@ -126,13 +126,6 @@ func (p *program) notice(r result.Result) {
 	p.out.tell(string(protocol.Append(nil, f)))
 }
 
-// reply answers f with a result, unless that is nil.
-func (p *program) reply(f protocol.Frame, r result.Result) {
-	if r != nil {
-		p.out.print(p.frame(f, r), nil)
-	}
-}
-
 // readAll handles lines until the input or the session ends, and says why.
 func (p *program) readAll() error {
 	bad := 0
@@ -166,6 +159,7 @@ func (p *program) readAll() error {
 
 func (p *program) handle(f protocol.Frame) {
 	var answer result.Result
+	p.asked = &f
 	if !p.joined() && f.CMD != protocol.Join {
 		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
 	} else if f.Room != "" {
@@ -174,7 +168,9 @@ func (p *program) handle(f protocol.Frame) {
 	if answer == nil {
 		answer = p.run(f)
 	}
-	p.reply(f, answer)
+	if answer != nil {
+		p.show(answer)
+	}
 }
 
 // run carries out a frame. The result is nil if it is answered otherwise, or later.
@@ -251,7 +247,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 		return nil
 	}
 	p.session.program.Store(p)
-	p.reply(f, result.Done{Nick: p.member.Nick()})
+	p.show(result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
 	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
@@ -321,7 +317,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	err := p.eachPage(past.Replay(p.ctx, ask), func(m []*room.Message) int { return p.showPast(f, m) })
+	err := p.eachPage(past.Replay(p.ctx, ask), p.printPast)
 	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
@@ -332,16 +328,6 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		p.out.close(failure)
 	}
 	return err == nil
-}
-
-// showPast prints messages of the past, which f asked for, and returns how many bytes that are.
-func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes int) {
-	for _, m := range messages {
-		past := protocol.OfMessage(m)
-		past.Replay, past.Ref = true, f.Ref
-		bytes += p.print(past)
-	}
-	return bytes
 }
 
 // isChange tells a change of presence from a message.
@@ -508,7 +494,7 @@ func (p *program) history(f protocol.Frame) result.Result {
 
 // pages prints earlier messages. It waits while much is queued.
 func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
-	err := p.eachPage(pages, func(m []*room.Message) int { return p.showPast(f, m) })
+	err := p.eachPage(pages, p.printPast)
 	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
 		return p.readFailed(f.Room, doing, err)
 	}

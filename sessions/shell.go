@@ -20,7 +20,7 @@ func (s *session) parseCommand() {
 	call, err := Grammar.Command(text.Clean(s.ch.Command))
 	s.call, s.bad = &call, err
 	s.frames = call.Name == "json" && err == nil
-	if call.JSON {
+	if call.JSON || s.frames {
 		s.asked = &protocol.Frame{CMD: strings.ToUpper(call.Name)}
 	}
 }

@@ -53,17 +53,19 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct {
 		doing = result.ReadingHistory
 	}
-	err = s.eachPage(o.Replay(s.ctx, ask), func(messages []*room.Message) int {
-		lines := s.facts(messages, true)
-		s.print(string(lines), nil)
-		return len(lines)
-	})
-	if err != nil {
+	if err := s.eachPage(o.Replay(s.ctx, ask), s.printPast); err != nil {
 		return s.readFailed(call.Room, doing, err)
 	}
 	f.opens()
 	<-s.ctx.Done()
 	return nil
+}
+
+// printPast prints messages of the past for scripts and programs, and returns how many bytes that are.
+func (s *session) printPast(messages []*room.Message) int {
+	lines := s.facts(messages, true)
+	s.print(string(lines), nil)
+	return len(lines)
 }
 
 // facts renders messages, past or new, as lines for scripts.
@@ -74,7 +76,7 @@ func (s *session) facts(messages []*room.Message, past bool) (lines []byte) {
 			continue
 		}
 		f := protocol.OfMessage(m)
-		f.Replay = past
+		f.Replay, f.Ref = past, s.asked.Ref
 		lines = protocol.Append(lines, f)
 	}
 	return lines
