@@ -174,15 +174,6 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 	return s
 }
 
-// KnowsRooms reports whether the person, who is here, has ever been in a room beside the lobby, in any session or
-// command. It answers from memory.
-func (s *Member) KnowsRooms() bool {
-	s.room.mu.Lock()
-	defer s.room.mu.Unlock()
-	p := s.room.people.here[s.nick]
-	return p != nil && p.KnowsRooms
-}
-
 // RoomNames returns the names of the rooms that the person may know of, in any order, for completion. It
 // answers from memory.
 func (s *Member) RoomNames() (names []string) {

@@ -23,7 +23,6 @@ import (
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/terminal"
-	"whoelse/sessions/text"
 )
 
 // session is one person who gives commands, and where the results go: to a terminal, a
@@ -45,11 +44,16 @@ type session struct {
 	gaveUp  atomic.Bool             // by /key leave
 	term    *terminal.Terminal      // nil without a pty, and of a command
 	resized atomic.Bool             // the window changed; the writer follows
-	frames  atomic.Bool             // a program is told in frames
 	program atomic.Pointer[program] // that has joined; nil of a person
 
-	// asked is set for a command with --json: the frames of its results answer it.
-	asked atomic.Pointer[protocol.Frame]
+	// Of a command, and constant.
+	call   *parse.Call
+	bad    error // what is wrong with it
+	frames bool  // it is a program's, which is told in frames
+
+	// asked is answered by frames of the results: a command with --json, constant, or the frame that a program's
+	// reading goroutine handles.
+	asked *protocol.Frame
 
 	// Owned by the reading goroutine.
 	warned   time.Time     // when the person was last told of being too fast
@@ -79,9 +83,6 @@ func (s *session) write() (over bool) {
 
 // turnAway ends a channel that gets no session, and says why.
 func (s *session) turnAway(cause error) {
-	if call, _ := Grammar.Command(text.Clean(s.ch.Command)); call.JSON || call.Name == "json" {
-		s.asked.Store(&protocol.Frame{}) // it is answered with BYE
-	}
 	s.out.close(cause)
 	s.write()
 }
@@ -185,11 +186,13 @@ func (s *session) report(r result.Result) {
 
 // rendered counts a result and is what goes to standard output for it.
 func (s *session) rendered(r result.Result) string {
+	if s.frames { // a program's frames have no exit status
+		return s.frame(*s.asked, r)
+	}
 	failed := s.tally.add(r) // for standard error
-	asked := s.asked.Load()
 	switch {
-	case asked != nil:
-		return s.frame(*asked, r)
+	case s.asked != nil:
+		return s.frame(*s.asked, r)
 	case failed:
 		return ""
 	case s.tally.source == fromShell:
@@ -225,7 +228,11 @@ func (s *session) failed(f result.Failure) result.Failure {
 		return result.Failure{Code: result.Refused, Err: f.Err}
 	}
 	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
-	f.Code, f.Err = result.Storage, fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
+	f.Code = result.Storage
+	if errors.Is(f.Err, room.ErrUncertain) {
+		f.Code = result.Unconfirmed
+	}
+	f.Err = fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
 	return f
 }
 
@@ -264,11 +271,15 @@ func (s *session) known(n string) bool {
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
-// nothing is counted, and the error is the Failure.
+// nothing is counted, and the error is the Failure. It waits a moment for a limit: a file may be more than a minute's
+// bytes, which fit once the little that was sent before is forgotten.
 func (s *session) charge(bytes int64) error {
 	cfg := &s.manager.cfg
 	err := cfg.Space.Messages(s.member.Guest())
 	if err == nil {
+		err = cfg.Quota.Charge(s.payer(), bytes)
+	}
+	if full, ok := errors.AsType[*quota.Refusal](err); ok && full.Wait < chargeWithin && s.waits(full.Wait+time.Millisecond) {
 		err = cfg.Quota.Charge(s.payer(), bytes)
 	}
 	if err != nil {

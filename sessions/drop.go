@@ -2,7 +2,7 @@ package sessions
 
 import (
 	"errors"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"whoelse/sessions/parse"
@@ -11,19 +11,12 @@ import (
 	"whoelse/sessions/scp"
 )
 
-// mostFailures bounds what standard error says of one client of scp or sftp.
-const mostFailures = 20
-
 // drop is a session as scp and sftp see it. It implements scp.Drop on the reading goroutine, or on
 // one that this waits for.
 type drop struct {
 	*session
 	place sending
 	open  bool // a file is coming in; there is one at a time
-
-	mu       sync.Mutex // owns the fields below: files that fail are told on goroutines of their own
-	failures int
-	last     string // words of the last one
 }
 
 var (
@@ -48,50 +41,41 @@ func (s *session) runDrop() bool {
 	if !is && !s.ch.Subsystem {
 		return false
 	}
-	d := &drop{session: s}
-	var place sending
 	failed := s.refusal(commandNamed("paste"), parse.Call{})
+	if failed == nil && !s.ch.Subsystem && err != nil {
+		failed = refused(err)
+	}
+	d := &drop{session: s}
 	if failed == nil {
-		place, failed = s.enterSending()
+		d.place, failed = s.enterSending()
 	}
 	if failed != nil {
 		d.fail(failed)
 		return true
 	}
-	d.place = place
-	defer place.Stop()
+	defer d.place.Stop()
 	if s.ch.Subsystem {
-		s.dropEnded(scp.ServeSFTP(d, d, func(what string, stack []byte) {
+		err = scp.ServeSFTP(d, d, func(what string, stack []byte) {
 			s.manager.cfg.Log.Error("panic in a client of sftp", "panic", what, "from", s.from, "stack", string(stack))
-		}))
-		return true
+		})
+	} else {
+		s.tally.told = true
+		err = scp.Receive(d, to, d)
 	}
-	if err != nil {
-		d.Refuse(err) // which goes to standard error
-		return true
+	if err != nil && s.ctx.Err() == nil { // it has not kept to the protocol, or is gone
+		s.manager.cfg.Log.Info("a client of scp or sftp ended", "nick", s.member.Nick(), "from", s.from, "err", err)
 	}
-	s.tally.told = true
-	s.dropEnded(scp.Receive(d, to, d))
 	return true
 }
 
-// dropEnded notes that a client has not kept to the protocol, or is gone.
-func (s *session) dropEnded(err error) {
-	if err != nil && s.ctx.Err() == nil {
-		s.manager.cfg.Log.Info("a client of scp or sftp ended", "nick", s.member.Nick(), "from", s.from, "err", err)
-	}
-}
+// refused is the failure of what can't be done, in words for the person.
+func refused(why error) result.Failure { return result.Failure{Code: result.Refused, Err: why} }
 
-// fail notes a failure for the exit status and standard error, and returns it as an error in words.
+// fail notes a failure for the exit status and standard error, and returns it as an error in words. It may be called on
+// any goroutine.
 func (d *drop) fail(failed result.Result) error {
-	words := render.Reason(failed, d.style(), time.Now())
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.failures++; d.failures <= mostFailures && words != d.last { // clients ask twice
-		d.tally.add(failed)
-	}
-	d.last = words
-	return errors.New(words)
+	d.tally.add(failed)
+	return errors.New(render.Reason(failed, d.style(), time.Now()))
 }
 
 // Refuse implements scp.Drop.
@@ -99,67 +83,66 @@ func (d *drop) Refuse(why error) error {
 	if !d.paced(1) {
 		return d.out.why()
 	}
-	return d.fail(result.Failure{Code: result.Refused, Err: why})
-}
-
-// call is what sends a file to people.
-func (d *drop) call(people, name string) (call parse.Call, failed result.Result) {
-	to, problem := parse.Nicks(people)
-	if problem != "" {
-		return call, result.Failure{Code: result.Usage, Err: errors.New(problem)}
-	}
-	return parse.Call{Name: "paste", To: to, File: name}, nil
+	return d.fail(refused(why))
 }
 
 // Check implements scp.Drop.
 func (d *drop) Check(people string) error {
-	call, failed := d.call(people, "")
-	if failed == nil {
-		failed = d.mayNotSend(call)
+	_, err := d.call(people, "")
+	return err
+}
+
+// call is what sends a file to people.
+func (d *drop) call(people, name string) (call parse.Call, err error) {
+	if !d.paced(1) {
+		return call, d.out.why()
 	}
-	for _, to := range call.To { // all of them: scp can't be told that some get it
-		if failed == nil && !d.known(to) {
-			failed = d.nobody(to)
+	to, problem := parse.Nicks(people)
+	if problem != "" {
+		return call, d.fail(result.Failure{Code: result.Usage, Err: errors.New(problem)})
+	}
+	call = parse.Call{Name: "paste", To: to, File: name}
+	failed := d.mayNotSend(call)
+	for _, n := range to { // all of them: scp can't be told that some get it
+		if failed == nil && !d.known(n) {
+			failed = d.nobody(n)
 		}
 	}
-	switch {
-	case failed == nil:
-		return nil
-	case !d.paced(1):
-		return d.out.why()
+	if failed != nil {
+		return call, d.fail(failed)
 	}
-	return d.fail(failed)
+	return call, nil
 }
 
 // Create implements scp.Drop.
 func (d *drop) Create(people, name string, size int64) (scp.File, error) {
-	if !d.paced(1) {
-		return nil, d.out.why()
-	}
-	call, failed := d.call(people, name)
-	if failed == nil && size > d.manager.cfg.Files.Max() {
-		failed = d.tooLarge()
-	}
-	if failed == nil && d.open {
-		failed = result.Failure{Code: result.Refused, Err: errOneFile}
+	call, err := d.call(people, name)
+	if err != nil {
+		return nil, err
 	}
 	var up *upload
-	if failed == nil {
-		d.place.Reset(uploadWithin)
+	var failed result.Result
+	switch {
+	case size > d.manager.cfg.Files.Max():
+		failed = d.tooLarge()
+	case d.open:
+		failed = refused(errOneFile)
+	default:
 		up, failed = d.receive(call)
 	}
 	if failed != nil {
 		return nil, d.fail(failed)
 	}
+	d.place.Reset(uploadWithin)
 	d.open = true
-	return &dropped{upload: up, drop: d, call: call}, nil
+	return &dropped{upload: up, drop: d}, nil
 }
 
 // dropped is a file that scp or sftp sends.
 type dropped struct {
 	*upload
-	drop *drop
-	call parse.Call
+	drop   *drop
+	failed atomic.Bool // some of it could not be written
 }
 
 // WriteAt implements io.WriterAt.
@@ -185,22 +168,22 @@ func (f *dropped) Finish() error {
 	if f.drop.hungUp() {
 		return f.drop.fail(result.Failure{Code: result.Refused, Reason: result.Incomplete})
 	}
-	answers := make(chan result.Result, len(f.call.To)+1)
-	expected := f.drop.sendFile(f.upload, f.call, func(r result.Result) { answers <- r })
-	late := time.NewTimer(lastReceipts)
-	defer late.Stop()
-	var err error
-	for range expected {
-		select {
-		case r := <-answers:
-			if exitOf(r) != exitOK {
-				err = f.drop.fail(r)
-			}
-		case <-late.C:
-			return f.drop.fail(unconfirmed(f.call))
-		case <-f.drop.ctx.Done():
-			return f.drop.fail(unconfirmed(f.call))
+	refused := make(chan error, len(f.call.To))
+	failed := f.drop.sendFile(f.upload, func(r result.Receipt) {
+		if exitOf(r) != exitOK {
+			refused <- f.drop.fail(r)
 		}
+	})
+	if failed == nil && !f.drop.pending.wait(f.drop.ctx, lastReceipts) {
+		failed = unconfirmed(f.call)
 	}
-	return err
+	if failed != nil {
+		return f.drop.fail(failed)
+	}
+	select {
+	case err := <-refused:
+		return err
+	default:
+		return nil
+	}
 }

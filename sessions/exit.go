@@ -1,7 +1,9 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,25 +26,21 @@ const (
 	exitTimedOut    = 124 // like timeout(1): --wait is over
 )
 
+// exitOfCode has the exit statuses of failures that are not exitFailed.
+var exitOfCode = map[result.Code]int{
+	result.Usage: exitUsage, result.NotFound: exitUnknown, result.NotAllowed: exitNotAllowed,
+	result.Unconfirmed: exitUnconfirmed, result.TimedOut: exitTimedOut,
+}
+
 // exitOf is the exit status that one result stands for.
 func exitOf(r result.Result) int {
 	switch r := r.(type) {
 	case result.Failure:
-		switch r.Code {
-		case result.Usage:
-			return exitUsage
-		case result.NotFound:
-			return exitUnknown
-		case result.NotAllowed:
-			return exitNotAllowed
-		case result.Unconfirmed:
-			return exitUnconfirmed
-		case result.TimedOut:
-			return exitTimedOut
-		}
-		return exitFailed
+		return cmp.Or(exitOfCode[r.Code], exitFailed)
 	case result.Receipt:
 		switch {
+		case errors.Is(r.Err, room.ErrUncertain):
+			return exitUnconfirmed
 		case r.Outcome == room.RefusedUnknown:
 			return exitUnknown
 		case !r.Taken():
@@ -51,6 +49,9 @@ func exitOf(r result.Result) int {
 	}
 	return exitOK
 }
+
+// mostFailures bounds what standard error says. Commands have less to say; clients of scp and sftp may go on for long.
+const mostFailures = 200
 
 // unconfirmed is that nobody knows in time what became of a call.
 func unconfirmed(call parse.Call) result.Result {
@@ -107,7 +108,9 @@ func (t *tally) add(r result.Result) (kept bool) {
 	default:
 		t.status = status
 	}
-	if kept = t.source == fromShell && !t.told || status == exitUnconfirmed; kept {
+	failed, _ := r.(result.Failure) // a pipe's end is on standard error
+	kept = t.source == fromShell && !t.told || failed.Reason == result.AnswersMissing
+	if kept && len(t.failures) < mostFailures {
 		t.failures = append(t.failures, r)
 	}
 	return kept
@@ -118,13 +121,11 @@ func (t *tally) add(r result.Result) (kept bool) {
 func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, sentAway := cause.(expelled)
+	wanted := voluntary(cause)
 	switch {
-	case t.source == fromShell && errors.Is(cause, errShutdown):
-		return exitUnconfirmed
-	case t.source == fromShell && sentAway:
-		return exitNotAllowed
-	case !voluntary(cause): // ended from outside, or never let in
+	case !wanted && t.source == fromShell:
+		return endingOf(cause).exit
+	case !wanted: // ended from outside, or never let in
 		return exitFailed
 	case t.source == fromTerminal:
 		return exitOK
@@ -144,9 +145,9 @@ func (t *tally) exit(cause error) int {
 func (t *tally) stderr(st render.Style) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var lines strings.Builder
+	var lines []string
 	for _, r := range t.failures {
-		lines.WriteString("whoelse: " + render.Reason(r, st, time.Now()) + "\n")
+		lines = append(lines, "whoelse: "+render.Reason(r, st, time.Now())+"\n")
 	}
-	return lines.String()
+	return strings.Join(slices.Compact(lines), "") // scp and sftp ask twice
 }

@@ -1,13 +1,13 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"path"
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"whoelse/keys/nick"
 	"whoelse/room"
@@ -27,9 +27,6 @@ const (
 	defaultName  = "paste.txt"
 )
 
-// errUploadSlow ends a session whose upload goes on for too long.
-var errUploadSlow = errors.New("the file did not arrive within 5 minutes")
-
 // paste sends standard input as a file.
 func (s *session) paste(call parse.Call) result.Result {
 	place, failed := s.enterSending()
@@ -37,6 +34,12 @@ func (s *session) paste(call parse.Call) result.Result {
 		return failed
 	}
 	defer place.Stop()
+	if call.File == "" {
+		call.File = defaultName
+	}
+	if failed := s.mayNotSend(call); failed != nil {
+		return failed
+	}
 	up, failed := s.receive(call)
 	if failed != nil {
 		return failed
@@ -48,11 +51,7 @@ func (s *session) paste(call parse.Call) result.Result {
 	if !s.ended() {
 		return result.Failure{Code: result.Refused, Reason: result.Incomplete}
 	}
-	if call.File == "" {
-		call.File = defaultName
-	}
-	s.sendFile(up, call, func(r result.Result) { s.report(r) })
-	return nil
+	return s.sendFile(up, s.sent)
 }
 
 // ended reports whether the client has ended its input, rather than closed the channel or gone.
@@ -97,8 +96,8 @@ func (s *session) hungUp() bool {
 // upload is a file on its way from a person to others.
 type upload struct {
 	*attachments.Upload
-	failed atomic.Bool // some of it could not be written
-	sent   bool        // it is the receipts' to keep or to discard
+	call parse.Call
+	sent bool // it is the receipts' to keep or to discard
 }
 
 // discard removes what was not sent.
@@ -108,16 +107,13 @@ func (u *upload) discard() {
 	}
 }
 
-// receive begins a file for some people. The failure is why it can't be sent.
+// receive begins the file that call sends.
 func (s *session) receive(call parse.Call) (*upload, result.Result) {
-	if failed := s.mayNotSend(call); failed != nil {
-		return nil, failed
-	}
 	up, err := s.manager.cfg.Files.Create(s.member.Nick())
 	if err != nil {
 		return nil, s.uploadFailed(err)
 	}
-	return &upload{Upload: up}, nil
+	return &upload{Upload: up, call: call}, nil
 }
 
 // mayNotSend is why a file can't be sent, nil if it can. What comes from scp or sftp has no other
@@ -169,39 +165,29 @@ func (s *session) tooLarge() result.Failure {
 	return result.Failure{Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max())}
 }
 
-// sendFile sends a file that is complete. It returns at once, and how many answers will come to tell,
-// which must not block: a receipt for each recipient, or why nobody gets it.
-func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)) (answers int) {
+// sendFile sends a file that is complete. It returns at once; the receipts go to tell, which must not block.
+func (s *session) sendFile(up *upload, tell func(result.Receipt)) result.Result {
+	call := up.call
 	if failed := s.mayNotSend(call); failed != nil {
-		tell(failed)
-		return 1
+		return failed
 	}
 	size, err := up.Size()
 	if err != nil {
-		tell(s.uploadFailed(err))
-		return 1
+		return s.uploadFailed(err)
 	}
-	own := s.record(call) + quota.File(size)
-	total := s.total(call, own)
-	if err := s.chargeSoon(total); err != nil {
-		tell(s.failed(result.Failure{Err: err}))
-		return 1
-	}
-	file, err := up.Finish(fileName(call.File))
-	if err != nil {
-		s.refund(total)
-		tell(s.uploadFailed(err))
-		return 1
-	}
-	up.sent = true
-	var taken atomic.Bool
-	var left atomic.Int32
-	left.Store(int32(len(call.To)))
 	send := func(receipt func(room.Receipt)) error {
+		file, err := up.Finish(fileName(call.File))
+		if err != nil {
+			return s.uploadFailed(err)
+		}
+		up.sent = true
 		s.member.SendFile(call.To, file, receipt)
 		return nil
 	}
-	s.deliver(call, own, send, func(r result.Receipt) {
+	var taken atomic.Bool
+	var left atomic.Int32
+	left.Store(int32(len(call.To)))
+	return s.deliver(call, quota.File(size), send, func(r result.Receipt) {
 		if r.Taken() {
 			taken.Store(true)
 		}
@@ -210,22 +196,6 @@ func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)
 		}
 		tell(r)
 	})
-	return len(call.To)
-}
-
-// chargeSoon is charge for bytes that may be more than a minute's: these fit once the little that was
-// sent before is forgotten, which is worth a moment.
-func (s *session) chargeSoon(bytes int64) error {
-	err := s.charge(bytes)
-	failed, _ := errors.AsType[result.Failure](err)
-	if full, ok := errors.AsType[*quota.Refusal](failed.Err); ok && full.Wait < chargeWithin {
-		select {
-		case <-time.After(full.Wait + time.Millisecond):
-			return s.charge(bytes)
-		case <-s.ctx.Done():
-		}
-	}
-	return err
 }
 
 // settle ends an upload whose message is on record, or is not.
@@ -245,11 +215,8 @@ func fileName(name string) string {
 	if name = strings.TrimSpace(name); strings.Trim(name, "./ ") == "" {
 		return "file"
 	}
-	for utf8.RuneCountInString(name) > maxFileName {
-		_, last := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-last]
-	}
-	return name
+	all := []rune(name)
+	return string(all[:min(len(all), maxFileName)])
 }
 
 // fetch prints a file that was sent to the person, or by them.
@@ -283,13 +250,15 @@ func (s *session) messageWithFile(id string) (found *room.Message, failed result
 	if len(id) < minID {
 		return nil, none
 	}
-	for page, err := range s.member.FindFile(s.ctx, id) {
-		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-			return nil, s.failed(result.Failure{Reason: result.FindingMessage, Err: err})
-		}
-		if len(page.Messages) > 0 {
-			return page.Messages[0], nil
-		}
+	err := s.eachPage(s.member.FindFile(s.ctx, id), func(messages []*room.Message) int {
+		found = cmp.Or(found, messages[0])
+		return 0
+	})
+	switch {
+	case found != nil:
+		return found, nil
+	case err != nil && !errors.Is(err, room.ErrSearchLimit):
+		return nil, s.failed(result.Failure{Reason: result.FindingMessage, Err: err})
 	}
 	return nil, none
 }

@@ -3,17 +3,27 @@ package sessions
 import (
 	"slices"
 	"sync"
+
+	"whoelse/room"
 )
 
 // gate holds back updates from an outbox until earlier messages are printed. Its queue is bounded like that of the
 // outbox. Safe for concurrent use; it never blocks.
 type gate struct {
-	out *outbox
+	out    *outbox
+	wanted func(*room.Message) bool // of Put
 
 	mu    sync.Mutex // owns the fields below
 	open  bool
 	queue []item
 	bytes int // in queue
+}
+
+// Put implements room.Sink: it puts wanted messages, except receipts.
+func (g *gate) Put(u *room.Update, _ func(bool)) {
+	if m := u.Message; m != nil && m.Kind != room.KindReceipt && g.wanted(m) {
+		g.put(item{event: u})
+	}
 }
 
 func (g *gate) put(it item) {

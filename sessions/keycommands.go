@@ -127,7 +127,7 @@ func (s *session) leaveNick(typed string) result.Result {
 // endedBy is why the person's session or command ends that somebody ends: not against
 // the will of whoever has just given up the nick.
 func (s *session) endedBy(cause error) error {
-	if _, sentAway := cause.(expelled); sentAway && s.gaveUp.Load() {
+	if endingOf(cause).exit == exitNotAllowed && s.gaveUp.Load() {
 		return errQuit
 	}
 	return cause

@@ -239,12 +239,13 @@ func (s *session) bans(parse.Call) result.Result {
 }
 
 func (s *session) announce(call parse.Call) result.Result {
-	bytes := s.record(call)
-	failed := s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error { return s.charge(bytes) })
-	if failed != nil {
-		return failed
-	}
-	return s.deliver(call, bytes, func(receipt func(room.Receipt)) error {
-		return s.member.Once("", room.Lobby, room.KindNotice, nil, call.Text, receipt)
-	}, s.sent)
+	return s.act(audit.Entry{Who: s.member.Nick(), What: "announce", Why: call.Text}, func() error {
+		failed, not := s.deliver(call, 0, func(receipt func(room.Receipt)) error {
+			return s.member.Once("", room.Lobby, room.KindNotice, nil, call.Text, receipt)
+		}, s.sent).(result.Failure)
+		if not {
+			return failed
+		}
+		return nil
+	})
 }

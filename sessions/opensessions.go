@@ -16,11 +16,6 @@ import (
 	"whoelse/sessions/sshd"
 )
 
-// expelled ends a session by somebody's decision, in these words.
-type expelled string
-
-func (e expelled) Error() string { return string(e) }
-
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
 // Address is the client's, with its port. match is called without a lock held.
@@ -71,7 +66,7 @@ func named(nick string) func(*session) bool {
 func (m *Manager) silent() map[string]bool {
 	all := make(map[string]bool)
 	for _, v := range m.openSessions() {
-		if p := v.program.Load(); v.tally.source != fromShell || p != nil && p.present.Load() {
+		if p := v.program.Load(); v.tally.source != fromShell || p != nil && p.observer == nil {
 			others, any := all[v.nick()]
 			all[v.nick()] = v.ch.Silent() && (others || !any)
 		}

@@ -112,7 +112,7 @@ func outboxTo(t *testing.T, p *peer, f func(o *outbox)) {
 	synctest.Test(t, func(t *testing.T) {
 		p.ended = make(chan struct{}) // the bubble's
 		o := newOutbox(p, plain, func() time.Duration { return flushEvery })
-		o.start(func() { o.flush(func(cause error) (string, string) { return endWords(cause), "" }) })
+		o.start(func() { o.flush(func(cause error) (string, string) { return endingOf(cause).words, "" }) })
 		f(o)
 		o.close(errQuit)
 		p.Abort()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"whoelse/keys/nick"
@@ -24,18 +23,13 @@ const (
 	maxHeld     = 1000 // direct messages that a program has got and not read
 )
 
-var (
-	errBadLines    = errors.New("too many lines in a row that are no frames")
-	errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
-)
+var errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
 
 // program is the session of a program that speaks the protocol of docs/protocol.md. Its methods
 // are for the reading goroutine, except Put.
 type program struct {
 	*session
-	joined   bool
-	present  atomic.Bool    // in the room
-	observer *room.Observer // of a hidden one
+	observer *room.Observer // of a hidden one, before JOIN is answered
 	updates  gate           // closed until JOIN is answered
 
 	mu    sync.Mutex            // owns the fields below
@@ -46,13 +40,11 @@ type program struct {
 // json is the session of a program.
 func (s *session) json(parse.Call) result.Result {
 	p := &program{session: s, updates: gate{out: s.out}, rooms: map[string]bool{}, held: map[string]func(bool){}}
-	s.frames.Store(true)
-	log := s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.ch.From())
-	log.Info("session began", "program", true)
+	s.log("session began", "program", true)
 	cause := p.readAll()
 	s.pending.wait(s.ctx, lastReceipts)
 	p.end(cause)
-	log.Info("session ended", "cause", s.out.why())
+	s.log("session ended", "cause", s.out.why())
 	return nil
 }
 
@@ -68,32 +60,17 @@ func (p *program) end(cause error) {
 		shown(false)
 	}
 	p.updates.opens() // nothing is shown any more
-	if p.observer != nil {
+	switch {
+	case p.observer != nil:
 		p.observer.Close()
-	}
-	if p.present.Load() {
+	case p.joined():
 		p.member.Leave(p.leaving())
 		p.manager.colors.Leave(p.member.Nick())
 	}
 }
 
-// bye is the last frame, "" if the connection is lost.
-func bye(cause error) string {
-	f := protocol.Frame{CMD: protocol.Bye, Code: "ended", Reason: text.CleanLine(endWords(cause))}
-	switch {
-	case errors.Is(cause, errLost):
-		return ""
-	case voluntary(cause):
-		f.Code, f.Reason = "quit", ""
-	case errors.Is(cause, errShutdown), errors.Is(cause, room.ErrClosed):
-		f.Code = "shutdown"
-	case errors.Is(cause, errSlow):
-		f.Code = "too-slow"
-	case errors.Is(cause, errBadLines):
-		f.Code = "bad-lines"
-	}
-	return string(protocol.Append(nil, f))
-}
+// joined reports whether JOIN has succeeded.
+func (p *program) joined() bool { return p.session.program.Load() != nil }
 
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
@@ -149,23 +126,12 @@ func (p *program) notice(r result.Result) {
 	p.out.tell(string(protocol.Append(nil, f)))
 }
 
-// reply answers f with a result, unless that is nil.
-func (p *program) reply(f protocol.Frame, r result.Result) {
-	if r != nil {
-		p.out.print(p.frame(f, r), nil)
-	}
-}
-
 // readAll handles lines until the input or the session ends, and says why.
 func (p *program) readAll() error {
-	lines := newLineReader(p.ch, protocol.MaxLine)
-	for bad := 0; bad < maxBadLines; {
-		line, _, err := lines.next()
-		if err != nil {
-			return p.endedWith(err)
-		}
+	bad := 0
+	return p.endedWith(eachLine(p.ch, protocol.MaxLine, func(line string, _ int) error {
 		if strings.TrimSpace(line) == "" {
-			continue
+			return nil
 		}
 		f, wrong := protocol.Decode([]byte(line))
 		call := parse.Call{Name: "json"}
@@ -176,22 +142,25 @@ func (p *program) readAll() error {
 			return cause
 		}
 		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
-			bad++
 			p.print(e.Frame())
-			continue
+			if bad++; bad == maxBadLines {
+				return errBadLines
+			}
+			return nil
 		}
 		bad = 0
 		if f.CMD == protocol.Quit {
 			return errQuit
 		}
 		p.handle(f)
-	}
-	return errBadLines
+		return nil
+	}))
 }
 
 func (p *program) handle(f protocol.Frame) {
 	var answer result.Result
-	if !p.joined && f.CMD != protocol.Join {
+	p.asked = &f
+	if !p.joined() && f.CMD != protocol.Join {
 		answer = result.Failure{Code: result.Usage, Reason: result.NotJoined}
 	} else if f.Room != "" {
 		f.Room, answer = p.named(f.Room)
@@ -199,7 +168,9 @@ func (p *program) handle(f protocol.Frame) {
 	if answer == nil {
 		answer = p.run(f)
 	}
-	p.reply(f, answer)
+	if answer != nil {
+		p.show(answer)
+	}
 }
 
 // run carries out a frame. The result is nil if it is answered otherwise, or later.
@@ -247,7 +218,7 @@ func (p *program) notYou(names ...string) result.Result {
 
 func (p *program) join(f protocol.Frame) result.Result {
 	since := strings.ToLower(f.Since)
-	if p.joined {
+	if p.joined() {
 		return result.Failure{Code: result.Usage, Reason: result.JoinedAlready}
 	}
 	if failed := p.notYou(f.UN, f.UID); failed != nil {
@@ -275,8 +246,8 @@ func (p *program) join(f protocol.Frame) result.Result {
 		p.out.close(err)
 		return nil
 	}
-	p.joined = true
-	p.reply(f, result.Done{Nick: p.member.Nick()})
+	p.session.program.Store(p)
+	p.show(result.Done{Nick: p.member.Nick()})
 	replayed := since != "" && p.since(f, past, since, rooms)
 	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
@@ -322,9 +293,6 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 	p.mu.Unlock()
 	if hidden {
 		p.observer, err = p.member.Observe(p, append([]string{room.Lobby}, rooms...)...)
-		if err == nil {
-			p.session.program.Store(p)
-		}
 		return p.observer, err
 	}
 	p.member.Leave(room.Quit) // a guest's name is free for the next line
@@ -336,9 +304,7 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 		p.manager.complain("reading an inbox failed", seat.Nick(), err)
 	}
 	p.take(seat)
-	p.present.Store(true)
 	p.manager.colors.Enter(seat.Nick())
-	p.session.program.Store(p)
 	return welcome.Before, nil
 }
 
@@ -351,7 +317,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	err := p.eachPage(past.Replay(p.ctx, ask), func(m []*room.Message) int { return p.showPast(f, m) })
+	err := p.eachPage(past.Replay(p.ctx, ask), p.printPast)
 	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
@@ -362,16 +328,6 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		p.out.close(failure)
 	}
 	return err == nil
-}
-
-// showPast prints messages of the past, which f asked for, and returns how many bytes that are.
-func (p *program) showPast(f protocol.Frame, messages []*room.Message) (bytes int) {
-	for _, m := range messages {
-		past := protocol.OfMessage(m)
-		past.Replay, past.Ref = true, f.Ref
-		bytes += p.print(past)
-	}
-	return bytes
 }
 
 // isChange tells a change of presence from a message.
@@ -538,7 +494,7 @@ func (p *program) history(f protocol.Frame) result.Result {
 
 // pages prints earlier messages. It waits while much is queued.
 func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
-	err := p.eachPage(pages, func(m []*room.Message) int { return p.showPast(f, m) })
+	err := p.eachPage(pages, p.printPast)
 	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
 		return p.readFailed(f.Room, doing, err)
 	}

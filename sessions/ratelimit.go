@@ -11,38 +11,30 @@ import (
 // rateLimit bounds how fast each nick may send, whatever the number of its sessions.
 // Who is over the limit waits; nothing is lost by it. Safe for concurrent use.
 type rateLimit struct {
-	people, bots rate.Limit
+	people, bots float64 // a second; 0 is no limit
 	isBot        func(nick string) bool
 
 	mu    sync.Mutex
-	nicks map[limited]*rate.Limiter
-}
-
-// limited is a nick, with the limit that it had.
-type limited struct {
-	nick  string
-	limit rate.Limit
+	nicks map[string]*rate.Limiter
 }
 
 // burstFactor times the rate is what may come at once, for pasted and piped lines.
 const burstFactor = 4
 
 func newRateLimit(people, bots float64, isBot func(nick string) bool) *rateLimit {
-	limit := func(perSecond float64) rate.Limit {
-		if perSecond <= 0 {
-			return rate.Inf
-		}
-		return rate.Limit(perSecond)
-	}
-	return &rateLimit{people: limit(people), bots: limit(bots), isBot: isBot, nicks: map[limited]*rate.Limiter{}}
+	return &rateLimit{people: people, bots: bots, isBot: isBot, nicks: map[string]*rate.Limiter{}}
 }
 
 // of is how many messages a second nick may send.
 func (r *rateLimit) of(nick string) rate.Limit {
+	perSecond := r.people
 	if r.isBot(nick) {
-		return r.bots
+		perSecond = r.bots
 	}
-	return r.people
+	if perSecond <= 0 {
+		return rate.Inf
+	}
+	return rate.Limit(perSecond)
 }
 
 // count counts n messages against what nick may send, and returns how long to wait until
@@ -52,7 +44,7 @@ func (r *rateLimit) count(nick string, n int) (wait time.Duration) {
 	if limit == rate.Inf {
 		return 0
 	}
-	l := r.limiter(limited{nick, limit})
+	l := r.limiter(nick, limit)
 	for range n { // more than a burst can't be taken at once
 		wait = l.Reserve().Delay()
 	}
@@ -77,16 +69,16 @@ func (s *session) waits(wait time.Duration) bool {
 // maxLimiters is when limiters that have filled up again are dropped.
 const maxLimiters = 1024
 
-func (r *rateLimit) limiter(of limited) *rate.Limiter {
+func (r *rateLimit) limiter(nick string, limit rate.Limit) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.nicks[of]
-	if l == nil {
+	l := r.nicks[nick]
+	if l == nil || l.Limit() != limit { // a bot has become one just now
 		if len(r.nicks) >= maxLimiters {
-			maps.DeleteFunc(r.nicks, func(_ limited, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) })
+			maps.DeleteFunc(r.nicks, func(_ string, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) })
 		}
-		l = rate.NewLimiter(of.limit, max(1, int(burstFactor*of.limit)))
-		r.nicks[of] = l
+		l = rate.NewLimiter(limit, max(1, int(burstFactor*limit)))
+		r.nicks[nick] = l
 	}
 	return l
 }

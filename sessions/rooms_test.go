@@ -265,6 +265,9 @@ func TestRoomsFromAShell(t *testing.T) {
 	r := newRig(t)
 	r.registers("bob")
 	for _, step := range []struct{ command, want string }{
+		{"say #1 of the lobby", "(exit status 0)"},
+		{"broadcast #2 of the lobby", "(exit status 0)"},
+		{"history", "bob\t#lobby\t#1 of the lobby\nbob\t#lobby\t#2 of the lobby\n(exit status 0)"},
 		{"join #ops", "you made #ops and own it\n(exit status 0)"},
 		{"join #ops", "you are in #ops\n(exit status 0)"},
 		{"leave", "! whoelse: leave: missing room; usage: ssh HOST leave '#ROOM'\n(exit status 2)"},
@@ -278,14 +281,12 @@ func TestRoomsFromAShell(t *testing.T) {
 			"for example: /in #ops back in 5 minutes (to say it to everyone: ssh HOST in '#lobby' TEXT)\n(exit status 2)"},
 		{"broadcast seven", "(exit status 0)"},
 		{"in #lobby #ops eight", "(exit status 0)"},
-		{"history", "bob\t#lobby\tseven\nbob\t#lobby\t#ops eight\n(exit status 0)"},
+		{"history 2", "bob\t#lobby\tseven\nbob\t#lobby\t#ops eight\n(exit status 0)"},
 		{"history #ops", "bob\t#ops\tone\nbob\t#ops\ttwo\nbob\t#ops\tthree\nbob\t#ops\tfour\nbob\t#ops\tfrom a file\n(exit status 0)"},
 		{"leave #ops", "you left #ops\n(exit status 0)"},
 		{"#ops nine", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
 		{"say #ops -", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
-		{"say #1 of the lobby", "(exit status 0)"},
-		{"broadcast #2 of the lobby", "(exit status 0)"},
-		{"history 2", "bob\t#lobby\t#1 of the lobby\nbob\t#lobby\t#2 of the lobby\n(exit status 0)"},
+		{"say #ops ten", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
 	} {
 		c := connect(t, r.addr, dial{user: "bob", key: "bob", command: step.command})
 		if strings.HasSuffix(step.command, " -") {

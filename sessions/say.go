@@ -78,54 +78,38 @@ func (s *session) send(call parse.Call) result.Result {
 
 // sent reports a receipt. A line in a room needs no words that it was said: it is seen there.
 func (s *session) sent(r result.Receipt) {
-	if r.To != "" || !r.Taken() || s.asked.Load() != nil {
+	if r.To != "" || !r.Taken() || s.asked != nil {
 		s.report(r)
 	}
 }
 
 // sendTo is send with the receipts for tell, which must not block.
 func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
-	own := s.record(call)
-	if err := s.charge(s.total(call, own)); err != nil {
-		return s.failed(result.Failure{Err: err})
-	}
 	kind := room.KindSay
 	if call.Name == "me" {
 		kind = room.KindMe
 	}
-	return s.deliver(call, own, func(receipt func(room.Receipt)) error {
+	return s.deliver(call, 0, func(receipt func(room.Receipt)) error {
 		return s.member.Once(call.Key, call.Room, kind, call.To, call.Text, receipt)
 	}, tell)
 }
 
-// record is what a message adds to the sender's history or, if it is said in a room, to the room's, in bytes.
-func (s *session) record(call parse.Call) int64 {
+// deliver charges a message, and some bytes beside its records, sends it, and refunds what is not sent. The
+// receipts go to tell: one for each recipient, or one for a room.
+func (s *session) deliver(
+	call parse.Call, beside int64, send func(func(room.Receipt)) error, tell func(result.Receipt),
+) result.Result {
+	own := record(call) + beside // the sender's or, if it is said in a room, the room's
 	if len(call.To) > 0 && s.member.Guest() {
-		return 0
+		own = 0
 	}
-	return quota.Record(call.Key+call.Text, call.To)
-}
-
-// cost is what a direct message costs for one recipient: a copy, but not for guests, who have no history, and
-// what follows when it was read.
-func cost(call parse.Call, recipient string) int64 {
-	if nick.IsGuest(recipient) {
-		return quota.Recipient()
-	}
-	return quota.Record(call.Key+call.Text, call.To) + quota.Recipient()
-}
-
-// total is what a message costs, with own for the sender or the room.
-func (s *session) total(call parse.Call, own int64) int64 {
+	total := own
 	for _, to := range call.To {
-		own += cost(call, to)
+		total += cost(call, to)
 	}
-	return own
-}
-
-// deliver sends a message for which total was charged, and refunds what is not sent. The receipts
-// go to tell: one for each recipient, or one for a room.
-func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receipt)) error, tell func(result.Receipt)) result.Result {
+	if err := s.charge(total); err != nil {
+		return s.failed(result.Failure{Err: err})
+	}
 	receipts := max(1, len(call.To))
 	s.pending.add(receipts)
 	var refused atomic.Int32 // receipts come on any goroutine
@@ -151,8 +135,20 @@ func (s *session) deliver(call parse.Call, own int64, send func(func(room.Receip
 	})
 	if err != nil {
 		s.pending.add(-receipts)
-		s.refund(s.total(call, own))
+		s.refund(total)
 		return s.notOnce(call.Key, call.Room, err)
 	}
 	return nil
+}
+
+// record is how many bytes a message adds to a history.
+func record(call parse.Call) int64 { return quota.Record(call.Key+call.Text, call.To) }
+
+// cost is what a direct message costs for one recipient: a copy, but not for guests, who have no history, and
+// what follows when it was read.
+func cost(call parse.Call, recipient string) int64 {
+	if nick.IsGuest(recipient) {
+		return quota.Recipient()
+	}
+	return record(call) + quota.Recipient()
 }

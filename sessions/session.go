@@ -19,15 +19,6 @@ import (
 	"whoelse/sessions/text"
 )
 
-// Why a session ends.
-var (
-	errQuit     = errors.New("the person left")
-	errInputEnd = errors.New("the input ended")
-	errShutdown = errors.New("the server is shutting down")
-	errSlow     = errors.New("too slow to take what is said")
-	errLost     = errors.New("the connection was lost")
-)
-
 func newSession(m *Manager, ch *sshd.Channel) *session {
 	s := &session{manager: m, ch: ch, login: ch.Login, from: ch.From()}
 	s.ctx, s.stop = context.WithCancel(ch.Context())
@@ -41,6 +32,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	switch {
 	case ch.Command != "":
 		s.tally.source = fromShell
+		s.parseCommand()
 	case pty:
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
@@ -82,12 +74,7 @@ func zoneOf(name string) *time.Location {
 func (s *session) run() {
 	if s.tally.source == fromShell {
 		s.take(s.manager.cfg.Room.Visit(room.Identity{Nick: s.login.Nick}))
-		s.serve(func() error {
-			if s.runDrop() {
-				return errQuit
-			}
-			return s.runLine(text.Clean(s.ch.Command))
-		})
+		s.serve(s.runCommand)
 		return
 	}
 	member, welcome, err := s.manager.cfg.Room.Join(room.Identity{Nick: s.login.Nick, Quiet: quiet(s.ch)}, s.out)
@@ -133,40 +120,6 @@ func (s *session) serve(read func() error) {
 func quiet(ch *sshd.Channel) bool {
 	v := ch.Env["WHOELSE_QUIET"]
 	return v != "" && v != "0"
-}
-
-// lastWords is what a session is shown at its end, and for standard error what a
-// pipe has asked for and nobody knows the outcome of.
-func (s *session) lastWords(cause error) (words, errors string) {
-	if s.tally.source == fromShell {
-		return s.lastLines(cause)
-	}
-	if s.member == nil && s.term == nil { // who is turned away from a pipe
-		return "", "whoelse: " + endWords(cause) + "\n"
-	}
-	if s.term != nil || !voluntary(cause) {
-		words = endWords(cause)
-	}
-	if words != "" {
-		words = string(render.Notice(nil, words, s.style()))
-	}
-	return words, s.tally.stderr(s.style())
-}
-
-// endWords says why somebody's session or command ends, "" if there is nobody any more
-// to be told.
-func endWords(cause error) string {
-	switch {
-	case voluntary(cause):
-		return render.Bye
-	case errors.Is(cause, errShutdown):
-		return render.Shutdown
-	case errors.Is(cause, errSlow):
-		return render.TooSlow
-	case errors.Is(cause, errLost):
-		return ""
-	}
-	return render.Error(cause)
 }
 
 // leaving says how the session ended, once it has.
@@ -255,28 +208,17 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 // readPipe handles lines of plain input. What was typed is handled to its end,
 // also a last line without a newline, and receipts are waited for.
 func (s *session) readPipe() error {
-	err := s.readLines()
+	err := eachLine(s.ch, utf8.UTFMax*maxLine, func(line string, size int) error {
+		if size > maxLine {
+			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
+			return nil
+		}
+		return s.handle(s.parse(line))
+	})
 	if !s.pending.wait(s.ctx, lastReceipts) {
 		s.show(unconfirmed(parse.Call{}))
 	}
 	return err
-}
-
-func (s *session) readLines() error {
-	lines := newLineReader(s.ch, utf8.UTFMax*maxLine)
-	for {
-		line, size, err := lines.next()
-		if err != nil {
-			return err
-		}
-		if size > maxLine {
-			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
-			continue
-		}
-		if err := s.handle(s.parse(line)); err != nil {
-			return err
-		}
-	}
 }
 
 // parse cleans and parses a line. What was probably meant for one person, and would be
@@ -287,14 +229,20 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
 		return parse.Call{}, slip
 	}
-	if call, err, ok := Grammar.InRoom(line); ok && s.member.KnowsRooms() {
+	if call, err, ok := Grammar.InRoom(line); ok && s.knowsRooms() {
 		return call, err
 	}
 	call, err := Grammar.Line(line)
-	if err == nil && call.Name == "broadcast" && s.member.KnowsRooms() {
+	if err == nil && call.Name == "broadcast" && s.knowsRooms() {
 		return Grammar.Addressed(call)
 	}
 	return call, err
+}
+
+// knowsRooms reports whether #ROOM before a text is a room for this person, who has been in one beside the lobby.
+func (s *session) knowsRooms() bool {
+	set, err := s.member.Preferences()
+	return err != nil || set.KnowsRooms
 }
 
 // handle carries out what a line asks for; bad is what is wrong with it. The error ends
@@ -391,7 +339,7 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	}
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		switch {
-		case s.frames.Load():
+		case s.frames:
 			return s.manager.frames(dst, events)
 		case len(events) == 1 && s.tally.source != fromShell:
 			return render.Event(dst, events[0].event, s.member.Nick(), style)

@@ -10,40 +10,28 @@ import (
 
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
-	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
 
-// lastLines is what goes to standard error at a command's end.
-func (s *session) lastLines(cause error) (words, errors string) {
-	if s.frames.Load() {
-		return bye(cause), ""
+// parseCommand makes a call of the command line, which is a shell's.
+func (s *session) parseCommand() {
+	call, err := Grammar.Command(text.Clean(s.ch.Command))
+	s.call, s.bad = &call, err
+	s.frames = call.Name == "json" && err == nil
+	if call.JSON || s.frames {
+		s.asked = &protocol.Frame{CMD: strings.ToUpper(call.Name)}
 	}
-	last := ""
-	if s.asked.Load() != nil && !voluntary(cause) {
-		last = bye(cause)
-	}
-	if voluntary(cause) {
-		words = render.CommandAs(s.welcome(nil))
-		errors = s.tally.stderr(s.style())
-	} else {
-		words = text.CleanLine(endWords(cause))
-	}
-	if words != "" {
-		errors = "whoelse: " + words + "\n" + errors
-	}
-	return last, string(crlf(s.ch, []byte(errors)))
 }
 
-// runLine carries out one command, and says why it ends. A text of "-" is read from the channel, which may take
+// runCommand carries out one command, and says why it ends. A text of "-" is read from the channel, which may take
 // longer than the person's key is good for.
-func (s *session) runLine(line string) error {
-	call, err := Grammar.Command(line)
-	if call.JSON {
-		s.asked.Store(&protocol.Frame{CMD: strings.ToUpper(call.Name)})
+func (s *session) runCommand() error {
+	if s.runDrop() {
+		return errQuit
 	}
+	call, err := *s.call, s.bad
 	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
 		call, err = s.addressed(call)
 	}
@@ -57,15 +45,11 @@ func (s *session) runLine(line string) error {
 	return cmp.Or(cause, errQuit)
 }
 
-// addressed is call, or the call of "in" if its text begins with a room, and the person is in rooms or the rest is "-"
+// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the rest is "-"
 // for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
-	if in.Name == call.Name || in.Text == "-" {
-		return in, err
-	}
-	set, failed := s.member.Preferences()
-	if failed == nil && len(set.Rooms) == 0 {
+	if in.Name == call.Name || in.Text != "-" && !s.knowsRooms() {
 		return call, nil
 	}
 	if e, ok := errors.AsType[*parse.Error](err); ok {

@@ -21,7 +21,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	s.stopWithInput(s.stop)
 	s.manager.cfg.Room.Await(s.ctx, call.Since)
 	nick := s.member.Nick()
-	f := &follower{gate: gate{out: s.out}, wanted: func(m *room.Message) bool {
+	f := &gate{out: s.out, wanted: func(m *room.Message) bool {
 		switch {
 		case isDirect(m):
 			return call.Direct || call.Mentions && m.From != nick
@@ -53,12 +53,7 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct {
 		doing = result.ReadingHistory
 	}
-	err = s.eachPage(o.Replay(s.ctx, ask), func(messages []*room.Message) int {
-		lines := s.facts(messages, true)
-		s.print(string(lines), nil)
-		return len(lines)
-	})
-	if err != nil {
+	if err := s.eachPage(o.Replay(s.ctx, ask), s.printPast); err != nil {
 		return s.readFailed(call.Room, doing, err)
 	}
 	f.opens()
@@ -66,15 +61,22 @@ func (s *session) tail(call parse.Call) result.Result {
 	return nil
 }
 
+// printPast prints messages of the past for scripts and programs, and returns how many bytes that are.
+func (s *session) printPast(messages []*room.Message) int {
+	lines := s.facts(messages, true)
+	s.print(string(lines), nil)
+	return len(lines)
+}
+
 // facts renders messages, past or new, as lines for scripts.
 func (s *session) facts(messages []*room.Message, past bool) (lines []byte) {
 	for _, m := range messages {
-		if s.asked.Load() == nil {
+		if s.asked == nil {
 			lines = render.Fact(lines, m)
 			continue
 		}
 		f := protocol.OfMessage(m)
-		f.Replay = past
+		f.Replay, f.Ref = past, s.asked.Ref
 		lines = protocol.Append(lines, f)
 	}
 	return lines
@@ -133,16 +135,3 @@ func (s *session) stopWithInput(stop func()) {
 }
 
 func isDirect(m *room.Message) bool { return m.Kind == room.KindDirect || m.Kind == room.KindGroup }
-
-// follower passes on the messages that tail is to print.
-type follower struct {
-	gate
-	wanted func(*room.Message) bool // not for receipts
-}
-
-// Put implements room.Sink.
-func (f *follower) Put(u *room.Update, _ func(bool)) {
-	if m := u.Message; m != nil && m.Kind != room.KindReceipt && f.wanted(m) {
-		f.put(item{event: u})
-	}
-}

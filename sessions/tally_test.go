@@ -40,9 +40,12 @@ func TestExitStatus(t *testing.T) {
 		"storage":                   {[]result.Result{failure(result.Storage)}, errInputEnd, 1, 1},
 		"not confirmed":             {[]result.Result{receipt(room.Delivered), failure(result.Unconfirmed)}, errInputEnd, 75, 75},
 		"not confirmed and refused": {[]result.Result{receipt(room.RefusedFull), failure(result.Unconfirmed)}, errQuit, 75, 75},
-		"shutdown":                  {[]result.Result{receipt(room.Delivered)}, errShutdown, 75, 1},
-		"kicked":                    {nil, kicked, 4, 1},
-		"too slow":                  {nil, errSlow, 1, 1},
+		"not confirmed by the cluster": {[]result.Result{
+			result.Receipt{Receipt: room.Receipt{To: "bob", Outcome: room.Failed, Err: room.ErrUncertain}}, receipt(room.Delivered),
+		}, errQuit, 75, 75},
+		"shutdown": {[]result.Result{receipt(room.Delivered)}, errShutdown, 75, 1},
+		"kicked":   {nil, kicked, 4, 1},
+		"too slow": {nil, errSlow, 1, 1},
 	} {
 		for from, want := range map[source]int{fromShell: c.shell, fromPipe: c.pipe} {
 			tally := tally{source: from}

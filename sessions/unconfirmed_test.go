@@ -82,3 +82,34 @@ func TestNothingIsConfirmedByWaiting(t *testing.T) {
 	carol("send bob six").sees("(exit status 0)") // what waited is on disk before it
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "inbox all"}).sees("two", "three", "four", "six", "(exit status 0)")
 }
+
+// uncertain is a log of a cluster that does not answer.
+type uncertain struct{ room.Log }
+
+func (uncertain) Append(_ *room.Event, failed func(error)) { failed(room.ErrUncertain) }
+
+// TestClusterDoesNotAnswer: the exit status of a message that may still arrive is 75, also of one to several people, and of
+// a pipe, which sees the words where it sees all others.
+func TestClusterDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir(), before: func(l room.Log) room.Log { return uncertain{l} }}
+	r.start()
+	t.Cleanup(r.stop)
+	const words = "not confirmed: the cluster did not answer in time; the message may still arrive"
+	connect(t, r.addr, dial{user: "bob", key: "bob", command: "nick"}).sees("(exit status 0)")
+	for _, command := range []string{"send bob hi", "say hi"} {
+		connect(t, r.addr, dial{user: "carol", key: "carol", command: command}).sees("! whoelse: "+words, "(exit status 75)")
+	}
+	connect(t, r.addr, dial{user: "carol", key: "carol", command: "send bob,zoe hi"}).sees(
+		"! whoelse: not confirmed to bob: ", "(exit status 75)")
+	pipe := r.pipe("carol")
+	pipe.typed("hi\n")
+	pipe.sees("* " + words)
+	pipe.ch.CloseWrite()
+	pipe.sees("(exit status 75)")
+	terminal := r.terminal("carol", r.addr)
+	terminal.typed("hi\r")
+	terminal.sees("* " + words)
+	terminal.typed("quit\r")
+	terminal.sees("(exit status 0)")
+}

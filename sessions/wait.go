@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -56,8 +57,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	defer o.Close()
 	over := time.NewTimer(call.Wait)
 	defer over.Stop()
-	missing := slices.Compact(slices.Sorted(slices.Values(call.To)))
-	receipts := make(chan result.Receipt, len(missing))
+	receipts := make(chan result.Receipt, len(call.To))
 	failed := s.sendTo(call, func(r result.Receipt) {
 		s.report(r)
 		receipts <- r
@@ -65,22 +65,22 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	if failed != nil {
 		return failed
 	}
-	kept := map[string]string{} // the message's ID, by recipients who have not read it
+	missing := map[string]string{} // recipients who do not have the message, with its ID once it is kept for them
+	for _, n := range call.To {
+		missing[n] = ""
+	}
 	settled := func(nick string, news result.Result) {
-		if news != nil {
-			s.show(news)
-		}
-		delete(kept, nick)
-		missing = slices.DeleteFunc(missing, func(n string) bool { return n == nick })
+		s.show(news)
+		delete(missing, nick)
 	}
 	for len(missing) > 0 {
 		select {
 		case r := <-receipts:
 			if !r.Taken() || r.Outcome == room.Delivered {
-				settled(r.To, nil)
+				delete(missing, r.To)
 				continue
 			}
-			kept[r.To] = r.ID
+			missing[r.To] = r.ID
 			// It may have been read unnoticed: before its ID was known, or long before a retry.
 			switch read, err := s.manager.cfg.Room.HasRead(r.To, r.ID); {
 			case err != nil:
@@ -91,7 +91,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 		case <-marks.came:
 			for _, m := range marks.take() {
 				switch {
-				case kept[m.From] != m.Ref: // another message
+				case missing[m.From] != m.Ref: // another message
 				case m.Text == room.ReceiptGone:
 					settled(m.From, result.Failure{Code: result.Refused, Reason: result.NeverRead, Nick: m.From})
 				default:
@@ -99,7 +99,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 				}
 			}
 		case <-over.C:
-			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: missing}
+			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: slices.Sorted(maps.Keys(missing))}
 		case <-ctx.Done():
 			return nil
 		}

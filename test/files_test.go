@@ -369,7 +369,7 @@ func TestFilesInTheFolder(t *testing.T) {
 }
 
 // scp runs the real scp in one of its modes: -s, by sftp, or -O, by its old protocol.
-func (f filer) scp(mode string, status int, words string, args ...string) {
+func (f filer) scp(mode string, status int, words string, args ...string) (said string) {
 	f.s.t.Helper()
 	needClient(f.s.t, "scp")
 	ssh := f.s.openSSH(f.nick, f.keys, nil).Args
@@ -387,6 +387,7 @@ func (f filer) scp(mode string, status int, words string, args ...string) {
 	if n := strings.Count(out, words); words != "" && n > 1 {
 		f.s.t.Errorf("%s scp %s %q: it is said %d times:\n%s", f.nick, mode, args, n, out)
 	}
+	return out
 }
 
 func TestSCP(t *testing.T)           { t.Parallel(); testSCP(t, "-s") }
@@ -449,7 +450,12 @@ func testSCP(t *testing.T, mode string) {
 	bob.scp(mode, 1, "whoelse: missing nick; usage: scp FILE HOST:NICK/", notes, "HOST:")
 	bob.scp(mode, 1, "", notes, "HOST:carol/a/b")
 	bob.scp(mode, 1, "", notes, "HOST:../../etc/passwd")
-	bob.scp(mode, 1, "", "HOST:carol/notes.txt", dir)
+	for _, path := range []string{"notes.txt", "carol", "carol/notes.txt"} {
+		said := bob.scp(mode, 1, "to get one: ssh HOST fetch ID > FILE", "HOST:"+path, dir)
+		if strings.Contains(said, "nobody") {
+			t.Errorf("what is a nick in %s: %s", path, said)
+		}
+	}
 	bob.scp(mode, 1, "whoelse: not sent: that is you", notes, "HOST:bob/")
 	guest := filer{s, "mallory", nil}
 	guest.scp(mode, map[string]int{"-s": 255, "-O": 1}[mode], "guests can't send files", notes, "HOST:carol/")

@@ -258,7 +258,7 @@ func TestLongPackets(t *testing.T) {
 // A panic of ours is told, and ends nothing else.
 func TestPanicOfADrop(t *testing.T) {
 	told := make(chan string, 1)
-	h := handlers{nil, func(what string, _ []byte) { told <- what }}
+	h := &handlers{log: func(what string, _ []byte) { told <- what }}
 	if err := h.Filecmd(&sftp.Request{Method: "Remove"}); err == nil {
 		t.Error("no error")
 	}
