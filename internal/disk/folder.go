@@ -180,18 +180,6 @@ func (d dir) link(from, to string) error {
 	return d.step("link", to, func() error { return d.root.Link(from, to) })
 }
 
-// exchange swaps two names in one step, or gives errors.ErrUnsupported where the file system cannot.
-func (d dir) exchange(a, b string) error {
-	return d.step("exchange", b, func() error {
-		f, err := d.root.Open(".")
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return exchange(int(f.Fd()), a, b)
-	})
-}
-
 func (d dir) Sub(name string) (Folder, error) {
 	if !d.readOnly {
 		err := d.step("mkdir", name, func() error { return d.root.Mkdir(name, 0o700) })
