@@ -8,9 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // MaxSize bounds what Read takes into memory, and what is written, so that all that was
@@ -162,7 +161,7 @@ func (s Store) Lock(path string) (unlock func(), err error) {
 	var held io.Closer
 	err = s.in(path, func(in dir, name string) (err error) {
 		for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // to wait in flock could not be given up
-			if held, err = in.Lock(name); !errors.Is(err, ErrInUse) && !errors.Is(err, unix.EINTR) {
+			if held, err = in.Lock(name); !errors.Is(err, ErrInUse) && !errors.Is(err, syscall.EINTR) {
 				return err
 			}
 			if time.Now().After(until) {
@@ -238,7 +237,7 @@ func OpenRegular(path string) (*os.File, error) {
 }
 
 func openRegular(path string) (*os.File, Stat, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, Stat{}, err
 	}
