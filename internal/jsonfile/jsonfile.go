@@ -60,6 +60,7 @@ func Encode(v any, indent string) ([]byte, error) {
 
 // Entry is found by its key, and leaves its list with the next change once it expired.
 type Entry[K comparable] interface {
+	comparable
 	Key() K
 	Expired(now time.Time) bool
 }
@@ -150,6 +151,23 @@ func (l *List[K, T]) parse(text json.RawMessage) (item[K, T], error) {
 	return one, l.check(&one.value)
 }
 
+// edited gives what change makes of the entries. Those that it leaves alone keep their text.
+func edited[K comparable, T Entry[K]](items []item[K, T], change func([]T) ([]T, error)) ([]item[K, T], error) {
+	all, err := change(values(items))
+	before := make(map[K]item[K, T], len(items))
+	for _, one := range items {
+		before[one.value.Key()] = one
+	}
+	after := make([]item[K, T], len(all))
+	for i := 0; i < len(all) && err == nil; i++ {
+		if after[i] = before[all[i].Key()]; after[i].value != all[i] {
+			after[i].value = all[i]
+			after[i].text, err = json.Marshal(all[i])
+		}
+	}
+	return after, err
+}
+
 func unexpired[K comparable, T Entry[K]](all []item[K, T], now time.Time) []item[K, T] {
 	return slices.DeleteFunc(all, func(one item[K, T]) bool { return one.value.Expired(now) })
 }
@@ -190,7 +208,7 @@ func (l *List[K, T]) All() []T {
 // and the last call counts.
 func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 	if l.shared.share != nil {
-		return l.changeShared(change)
+		return l.shared.share(func() ([]byte, error) { return l.proposal(change) })
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -199,17 +217,16 @@ func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 		return fmt.Errorf("%s: %w", l.what, err)
 	}
 	defer unlock()
-	items, err := l.read()
+	all, err := l.read()
+	if err == nil {
+		all, err = edited(all, change)
+	}
 	if err != nil {
 		return err
 	}
-	all, err := change(values(items))
-	if err != nil {
-		return err
-	}
-	err = Save(l.Disk, l.path, append([]T{}, all...), "  ") // [], not null
-	if err == nil || errors.Is(err, disk.ErrUnsynced) {     // it may not outlast a power cut
-		l.put(all)
+	err = Save(l.Disk, l.path, texts(all), "  ")
+	if err == nil || errors.Is(err, disk.ErrUnsynced) { // it may not outlast a power cut
+		l.put(values(all))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.what, err)

@@ -140,88 +140,61 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 	return unexpired(append(kept, d.Set...), now)
 }
 
-// changeShared is Change for all servers. Edits of this server's file are shared first: change gets entries that all
-// servers have.
-func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
-	return l.shared.share.Change(l.what, func() ([]byte, bool, error) { return l.proposal(change) })
-}
-
-// proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
-func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edited bool, err error) {
+// proposal gives the delta that change makes, nil for none. An edit of this server's file that the others do not have
+// yet is a part of it: change has decided on that.
+func (l *List[K, T]) proposal(change func([]T) ([]T, error)) ([]byte, error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	items, err := l.read()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if data, err = l.edit(items); data != nil || err != nil {
-		return data, true, err
-	}
-	before, err := encoded(values(items))
+	after, err := edited(items, change)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	all, err := change(values(items))
-	if err != nil {
-		return nil, false, err
-	}
-	after, err := encoded(all)
-	if err != nil {
-		return nil, false, err
-	}
-	data, whole, err := difference(before, after)
+	data, whole, err := difference(after, l.agreed(), items)
 	if err == nil && !whole {
-		err = disk.ErrTooLarge
+		err = fmt.Errorf("%s: %w", l.what, disk.ErrTooLarge)
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", l.what, err)
-	}
-	return data, false, nil
-}
-
-// edit gives the proposal for what the file has beyond what all servers have, nil for none.
-func (l *List[K, T]) edit(file []item[K, T]) ([]byte, error) {
-	data, whole, err := difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), file)
-	if err == nil && data == nil && !whole {
-		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
+	if err == nil && data == nil {
+		l.put(values(after)) // an edit that was undone may still be in force
 	}
 	return data, err
 }
 
-func encoded[K comparable, T Entry[K]](all []T) ([]item[K, T], error) {
-	items := make([]item[K, T], len(all))
-	for i, one := range all {
-		text, err := json.Marshal(one)
-		if err != nil {
-			return nil, err
-		}
-		items[i] = item[K, T]{one, text}
-	}
-	return items, nil
-}
-
-// difference gives the delta that makes after of before, nil for none; or a part of it, if it is too large for
-// one proposal.
-func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []byte, whole bool, err error) {
-	old, last := make(map[K][]byte, len(before)), make(map[K]int, len(after))
-	for _, one := range before {
-		old[one.value.Key()] = one.text
-	}
+// difference gives the delta that makes after of each of some lists, nil for none; or a part of it, if it is too large
+// for one proposal.
+func difference[K comparable, T Entry[K]](after []item[K, T], before ...[]item[K, T]) (data []byte, whole bool, err error) {
+	last, set, gone := make(map[K]int, len(after)), make(map[K]bool), make(map[K][]byte)
 	for i, one := range after {
 		last[one.value.Key()] = i // of several with one key, which are an editor's, the last one is in force
+	}
+	for _, items := range before {
+		old := make(map[K][]byte, len(items))
+		for _, one := range items {
+			old[one.value.Key()] = one.text
+		}
+		for key, i := range last {
+			if text, ok := old[key]; !ok || !sameJSON(text, after[i].text) {
+				set[key] = true
+			}
+		}
+		for key, text := range old {
+			if _, kept := last[key]; !kept {
+				gone[key] = text
+			}
+		}
 	}
 	var d delta[K, json.RawMessage]
 	var size disk.Proposal
 	for i, one := range after {
-		key := one.value.Key()
-		text, ok := old[key]
-		if i == last[key] && (!ok || !sameJSON(text, one.text)) && size.Add(one.text) {
+		if key := one.value.Key(); set[key] && i == last[key] && size.Add(one.text) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
-	for _, one := range before {
-		key := one.value.Key()
-		if _, kept := last[key]; !kept && size.Add(one.text) { // which has the key in it
+	for key, text := range gone {
+		if size.Add(text) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}
@@ -229,6 +202,11 @@ func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []by
 		data, err = json.Marshal(d)
 	}
 	return data, size.Whole(), err
+}
+
+// agreed gives the entries that all servers have, unless they have expired.
+func (l *List[K, T]) agreed() []item[K, T] {
+	return unexpired(slices.Clone(l.shared.agreed), time.Now())
 }
 
 // sameJSON compares two values but for white space.
@@ -251,8 +229,12 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	defer l.changing.Unlock()
 	state := file.Look()
 	all, err := l.read()
+	whole := true
 	if err == nil {
-		data, err = l.edit(all)
+		data, whole, err = difference(all, l.agreed())
+	}
+	if err == nil && data == nil && !whole {
+		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
 	}
 	switch {
 	case err != nil:
@@ -260,6 +242,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 			slog.Error("a file can't be used; what was last read stays in force", "err", err)
 		}
 	case data == nil:
+		l.put(values(all)) // an edit that was undone may still be in force
 		file.Read(state)
 	}
 	return data, data != nil && err == nil
