@@ -208,7 +208,9 @@ func (r *Registry) Receive(data []byte) error {
 	}
 	err = r.changeFile(edit)
 	if err != nil && r.file.Failing() {
-		err = r.replaceUnusable(edit)
+		if err = r.replaceUnusable(); err == nil {
+			err = r.changeFile(edit)
+		}
 	}
 	if err != nil {
 		return err
@@ -251,26 +253,18 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 	return dropped
 }
 
-// replaceUnusable writes the file again, with the keys in force, if it is gone, can't be read or is not safe.
-// An unusable file is set aside. r.updating is held.
-func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
+// replaceUnusable sets the file aside if it can't be read or is not safe, and writes it again with what is in force.
+// r.updating is held.
+func (r *Registry) replaceUnusable() error {
 	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, " +
 		"and written again with the keys in force")
-	data, err := edit(r.table)
+	err := r.store.Move(r.path, r.path+".unusable")
 	if err == nil {
-		err = r.store.Move(r.path, r.path+".unusable")
-	}
-	if err == nil {
-		err = r.store.Write(r.path, data)
-	}
-	var stat disk.Stat
-	if err == nil {
-		stat, err = disk.StatOf(r.path)
+		err = r.store.Write(r.path, r.table.raw)
 	}
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.install(disk.Content{Path: r.path, Data: data, Stat: stat}, true)
 	return nil
 }
 
