@@ -74,8 +74,11 @@ type List[K comparable, T Entry[K]] struct {
 	check      func(*T) error
 	Disk       disk.Store // the real one; for tests
 
-	changing sync.Mutex // held while the file is changed or read; taken before mu
-	shared   shared[K, T]
+	share disk.Share // see Share; nil on a single server
+
+	changing sync.Mutex   // held while the file is changed or read; taken before mu. It guards those below
+	agreed   []item[K, T] // with share, as last received: the other servers have no more
+	file     disk.Watched // with share
 
 	mu    sync.RWMutex // guards those below; not held across I/O
 	all   []T
@@ -118,7 +121,7 @@ func values[K comparable, T Entry[K]](items []item[K, T]) []T {
 func (l *List[K, T]) read() ([]item[K, T], error) {
 	all, err := l.readFile(l.path)
 	if all == nil && err == nil {
-		all = slices.Clone(l.shared.agreed) // a file that was lost is made again
+		all = slices.Clone(l.agreed) // a file that was lost is made again
 	}
 	return unexpired(all, time.Now()), err
 }
@@ -207,8 +210,8 @@ func (l *List[K, T]) All() []T {
 // nothing is written. Where servers share the list, change can be called several times,
 // and the last call counts.
 func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
-	if l.shared.share != nil {
-		return l.shared.share(func() ([]byte, error) { return l.proposal(change) })
+	if l.share != nil {
+		return l.share(func() ([]byte, error) { return l.proposal(change) })
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -249,7 +252,7 @@ func (l *List[K, T]) Set(one T, most int, full error) error {
 // Remove takes the entry with a key away, and reports whether there was one. Where none is
 // in force the file is left alone.
 func (l *List[K, T]) Remove(key K) (was bool, err error) {
-	if _, ok := l.Find(key); !ok && l.shared.share == nil {
+	if _, ok := l.Find(key); !ok && l.share == nil {
 		return false, nil
 	}
 	err = l.Change(func(all []T) ([]T, error) {

@@ -14,14 +14,6 @@ import (
 	"whoelse/internal/disk"
 )
 
-// shared is the part of a [List] for servers of a cluster that share it. List.changing
-// guards all but share.
-type shared[K comparable, T Entry[K]] struct {
-	share  disk.Share   // set once, before the list is used; nil on a single server
-	agreed []item[K, T] // as last received: the others have no more
-	file   disk.Watched
-}
-
 // delta is a change of a list, as it is proposed. Receiving it again changes nothing.
 type delta[K comparable, E any] struct {
 	Remove []K `json:"remove,omitempty"`
@@ -39,11 +31,11 @@ func (l *List[K, T]) Share(share disk.Share) error {
 	copied := disk.Agreed(l.path)
 	_, err := os.Lstat(copied)
 	if first := errors.Is(err, fs.ErrNotExist); first {
-		if l.shared.agreed, err = l.readFile(l.path); err == nil {
-			err = l.writeAgreed(l.shared.agreed)
+		if l.agreed, err = l.readFile(l.path); err == nil {
+			err = l.writeAgreed(l.agreed)
 		}
 	} else if err == nil {
-		l.shared.agreed, err = l.readFile(copied)
+		l.agreed, err = l.readFile(copied)
 	}
 	var all []item[K, T]
 	if err == nil {
@@ -53,8 +45,8 @@ func (l *List[K, T]) Share(share disk.Share) error {
 		return fmt.Errorf("sharing %s: %w", l.what, err)
 	}
 	l.put(values(all)) // they differ if the file was lost
-	l.shared.share = share
-	l.shared.file.Path, l.shared.file.Now = l.path, time.Now
+	l.share = share
+	l.file.Path, l.file.Now = l.path, time.Now
 	return nil
 }
 
@@ -107,7 +99,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	defer unlock()
 	all, err := l.read()
 	if err != nil {
-		all = slices.Clone(l.shared.agreed)
+		all = slices.Clone(l.agreed)
 		slog.Error("a file can't be used: it is set aside as FILE.unusable, and written again as all servers have it",
 			"err", err)
 		if err = l.Disk.Move(l.path, l.path+".unusable"); err != nil {
@@ -115,7 +107,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 		}
 	}
 	now := time.Now()
-	agreed := changed(l.shared.agreed, d, now)
+	agreed := changed(l.agreed, d, now)
 	all = changed(all, d, now)
 	if err := l.writeAgreed(agreed); err != nil {
 		return err
@@ -123,7 +115,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	if err := Save(l.Disk, l.path, texts(all), "  "); err != nil {
 		return err
 	}
-	l.shared.agreed = agreed
+	l.agreed = agreed
 	l.put(values(all))
 	return nil
 }
@@ -153,7 +145,7 @@ func (l *List[K, T]) proposal(change func([]T) ([]T, error)) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, whole, err := difference(after, l.agreed(), items)
+	data, whole, err := difference(after, unexpired(slices.Clone(l.agreed), time.Now()), items)
 	if err == nil && !whole {
 		err = fmt.Errorf("%s: %w", l.what, disk.ErrTooLarge)
 	}
@@ -204,11 +196,6 @@ func difference[K comparable, T Entry[K]](after []item[K, T], before ...[]item[K
 	return data, size.Whole(), err
 }
 
-// agreed gives the entries that all servers have, unless they have expired.
-func (l *List[K, T]) agreed() []item[K, T] {
-	return unexpired(slices.Clone(l.shared.agreed), time.Now())
-}
-
 // sameJSON compares two values but for white space.
 func sameJSON(a, b []byte) bool {
 	var x, y bytes.Buffer
@@ -221,7 +208,7 @@ func sameJSON(a, b []byte) bool {
 // state. A large edit takes several proposals. If the cluster has changed the same entry meanwhile, the
 // cluster's change wins.
 func (l *List[K, T]) Edited() (data []byte, ok bool) {
-	file := &l.shared.file
+	file := &l.file
 	if !file.Due() {
 		return nil, false
 	}
@@ -231,7 +218,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	all, err := l.read()
 	whole := true
 	if err == nil {
-		data, whole, err = difference(all, l.agreed())
+		data, whole, err = difference(all, unexpired(slices.Clone(l.agreed), time.Now()))
 	}
 	if err == nil && data == nil && !whole {
 		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)

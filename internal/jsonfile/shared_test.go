@@ -36,7 +36,7 @@ func (n *node) open(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.shared.file.Now = func() time.Time { return time.Now().Add(time.Hour) } // all has settled
+	n.file.Now = func() time.Time { return time.Now().Add(time.Hour) } // all has settled
 }
 
 func nodes(t testing.TB, dir string, n int, text string) []*node {
