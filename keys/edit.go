@@ -26,7 +26,7 @@ const editAttempts = 20
 // is proposed to them instead, and edit is called again if another one was faster.
 func (r *Registry) change(edit func(t *table) ([]byte, error)) error {
 	if r.share != nil {
-		return r.changeShared(edit)
+		return r.share(func() ([]byte, error) { return r.proposal(edit) })
 	}
 	r.updating.Lock()
 	defer r.release()

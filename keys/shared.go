@@ -35,8 +35,8 @@ func (r *Registry) Share(share disk.Share) error {
 		return fmt.Errorf("sharing authorized_keys: %w", err)
 	}
 	r.share = share
-	r.unsynced = true // a crash may have come between writing the file and syncing its folder
-	r.restoreLost()
+	r.unsynced = true      // a crash may have come between writing the file and syncing its folder
+	_, _ = r.restoreLost() // logged there
 	return nil
 }
 
@@ -140,33 +140,33 @@ func (d delta) applied(file []byte) []byte {
 	return t.with(fresh.String())
 }
 
-// changeShared is change for all servers. Edits of this server's file are shared first: edit gets a file that all
-// servers have.
-func (r *Registry) changeShared(edit func(t *table) ([]byte, error)) error {
-	return r.share.Change("authorized_keys", func() ([]byte, bool, error) { return r.proposal(edit) })
-}
-
-// proposal gives the change that edit makes, nil for none; or, with edited, an edit that has to be shared before.
-func (r *Registry) proposal(edit func(t *table) ([]byte, error)) (data []byte, edited bool, err error) {
+// proposal gives the change that edit makes, nil for none. An edit of this server's file that the others do not have
+// yet is a part of it: edit has decided on that.
+func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error) {
 	r.updating.Lock()
 	defer r.release()
 	r.file.Settle()
 	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
-	if data, edited = r.edited(); edited {
-		return data, true, nil
+	if _, err := r.restoreLost(); err != nil {
+		return nil, err
 	}
-	if data, err = edit(r.table); err != nil {
-		return nil, false, err
+	data, err := edit(r.table)
+	if err != nil {
+		return nil, err
 	}
-	d := differenceOf(r.table.raw, data)
+	d := differenceOf(r.agreed, data)
+	if !bytes.Equal(r.agreed, r.table.raw) { // lines that only this server has may go, too
+		d.Remove = append(d.Remove, differenceOf(r.table.raw, data).Remove...)
+		slices.Sort(d.Remove)
+		d.Remove = slices.Compact(d.Remove)
+	}
 	if d.empty() {
-		return nil, false, nil
+		return nil, nil
 	}
 	if _, whole := d.bounded(); !whole {
-		return nil, false, errors.New("authorized_keys: too many lines for one change; change fewer at once")
+		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
-	data, err = json.Marshal(d)
-	return data, false, err
+	return json.Marshal(d)
 }
 
 // Receive applies a change that a server proposed, this or another one, and puts it in force; it is on disk
@@ -208,7 +208,9 @@ func (r *Registry) Receive(data []byte) error {
 	}
 	err = r.changeFile(edit)
 	if err != nil && r.file.Failing() {
-		err = r.replaceUnusable(edit)
+		if err = r.replaceUnusable(); err == nil {
+			err = r.changeFile(edit)
+		}
 	}
 	if err != nil {
 		return err
@@ -251,26 +253,18 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 	return dropped
 }
 
-// replaceUnusable writes the file again, with the keys in force, if it is gone, can't be read or is not safe.
-// An unusable file is set aside. r.updating is held.
-func (r *Registry) replaceUnusable(edit func(t *table) ([]byte, error)) error {
+// replaceUnusable sets the file aside if it can't be read or is not safe, and writes it again with what is in force.
+// r.updating is held.
+func (r *Registry) replaceUnusable() error {
 	r.log.Error("authorized_keys: the file can't be used: it is set aside as authorized_keys.unusable, " +
 		"and written again with the keys in force")
-	data, err := edit(r.table)
+	err := r.store.Move(r.path, r.path+".unusable")
 	if err == nil {
-		err = r.store.Move(r.path, r.path+".unusable")
-	}
-	if err == nil {
-		err = r.store.Write(r.path, data)
-	}
-	var stat disk.Stat
-	if err == nil {
-		stat, err = disk.StatOf(r.path)
+		err = r.store.Write(r.path, r.table.raw)
 	}
 	if err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	r.install(disk.Content{Path: r.path, Data: data, Stat: stat}, true)
 	return nil
 }
 
@@ -293,7 +287,7 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil, false
 	}
-	if r.restoreLost() {
+	if lost, _ := r.restoreLost(); lost { // an error is logged there
 		return nil, false
 	}
 	d := differenceOf(r.agreed, r.table.raw)
@@ -313,11 +307,11 @@ func (r *Registry) edited() (data []byte, ok bool) {
 
 // restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.
 // r.updating is held.
-func (r *Registry) restoreLost() bool {
+func (r *Registry) restoreLost() (lost bool, err error) {
 	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
-		return false
+		return false, nil
 	}
-	err := r.changeFile(func(t *table) ([]byte, error) {
+	err = r.changeFile(func(t *table) ([]byte, error) {
 		if len(t.entries) > 0 { // an editor was faster
 			return t.raw, nil
 		}
@@ -327,5 +321,5 @@ func (r *Registry) restoreLost() bool {
 		r.log.Error("authorized_keys has no lines left, and gets the lines of the other servers again; "+
 			"to remove keys, use whoelse keys remove", "err", err)
 	})
-	return true
+	return true, err
 }

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 )
 
@@ -11,25 +10,6 @@ import (
 // server was faster, it calls change again. It returns nil once this server has received the proposal, or if there is
 // nothing to change. A proposal that may have been accepted is not repeated.
 type Share func(change func() (data []byte, err error)) error
-
-// editAttempts bounds how often a change waits for edits of this server's file that are shared before it.
-const editAttempts = 20
-
-// Change shares a change of the file that is called what in errors. If proposal reports edited, its data is an edit of
-// this server's file, which has to be shared first; then proposal is called again.
-func (s Share) Change(what string, proposal func() (data []byte, edited bool, err error)) error {
-	for range editAttempts {
-		edited := false
-		err := s(func() (data []byte, err error) {
-			data, edited, err = proposal()
-			return data, err
-		})
-		if err != nil || !edited {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: %w", what, ErrChanged)
-}
 
 // MaxProposal bounds a change of a file that is proposed to the other servers of a cluster, in bytes.
 // Larger changes are proposed in parts, or refused: a line of the log has 128 KiB, and the change in base 64.

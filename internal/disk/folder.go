@@ -7,8 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // dir is the real folder: names are resolved by os.Root, so that none of them
@@ -122,11 +121,11 @@ func (d dir) openFile(name string, create, alone bool) (file, error) {
 	}
 	err = d.step("open", name, func() (err error) {
 		if !f.readOnly {
-			f.File, err = d.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
-			f.readOnly = errors.Is(err, unix.EROFS)
+			f.File, err = d.root.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+			f.readOnly = errors.Is(err, syscall.EROFS)
 		}
 		if f.readOnly { // reading goes on where writing can't
-			f.File, err = d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+			f.File, err = d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		}
 		return err
 	})
@@ -178,18 +177,6 @@ func (d dir) Rename(from, to string) error {
 // link gives a file a second name, which nothing may have.
 func (d dir) link(from, to string) error {
 	return d.step("link", to, func() error { return d.root.Link(from, to) })
-}
-
-// exchange swaps two names in one step, or gives errors.ErrUnsupported where the file system cannot.
-func (d dir) exchange(a, b string) error {
-	return d.step("exchange", b, func() error {
-		f, err := d.root.Open(".")
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return exchange(int(f.Fd()), a, b)
-	})
 }
 
 func (d dir) Sub(name string) (Folder, error) {
@@ -250,12 +237,12 @@ func (d dir) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := unix.LOCK_EX
+	how := syscall.LOCK_EX
 	if d.readOnly {
-		how = unix.LOCK_SH
+		how = syscall.LOCK_SH
 	}
-	err = d.step("lock", name, func() error { return unix.Flock(int(f.Fd()), how|unix.LOCK_NB) })
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	err = d.step("lock", name, func() error { return syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) })
+	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = ErrInUse
 	}
 	if err != nil {
@@ -274,7 +261,7 @@ type file struct {
 
 func (f file) write(op string, do func() error) error {
 	if f.readOnly {
-		return &fs.PathError{Op: op, Path: f.Name(), Err: unix.EROFS}
+		return &fs.PathError{Op: op, Path: f.Name(), Err: syscall.EROFS}
 	}
 	return f.dir.step(op, f.name, do)
 }

@@ -8,9 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // MaxSize bounds what Read takes into memory, and what is written, so that all that was
@@ -104,10 +103,8 @@ func (s Store) Write(path string, data []byte) error {
 // for a new file) and, as far as the system permits, the owner and group. ErrChanged means that the
 // file has changed since Read, or exists now, and that nothing was done: read it and decide again.
 //
-// Editors do not know our lock. So the new file is exchanged with the old one, where the
-// system can, and what came out is compared with what was read: a save in between is put
-// back. There remain a few microseconds in which an editor that had already opened the
-// old file can write into it after the comparison.
+// Editors do not know our lock, so the file is compared with what was read just before the new one takes its place. A
+// save in the microseconds between the two is lost.
 func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 	var prepare func(File) error
 	if old.Stat.Exists() {
@@ -118,7 +115,7 @@ func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 		if fresh, err = in.Lstat(tmp); err != nil {
 			return err
 		}
-		return in.swap(tmp, name, old.Stat, fresh)
+		return in.replace(tmp, name, old.Stat)
 	})
 	return fresh, err
 }
@@ -135,40 +132,21 @@ func (s Store) install(path string, data []byte, prepare func(File) error, put f
 	})
 }
 
-// swap gives the file tmp the name of the file old, unless that has changed.
-func (d dir) swap(tmp, name string, old, fresh Stat) error {
+// replace gives the file tmp the name of the file old, unless that has changed.
+func (d dir) replace(tmp, name string, old Stat) error {
 	now, err := d.Lstat(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	} else if now != old {
-		return ErrChanged
-	}
-	put := d.exchange
-	if !old.Exists() {
-		put = d.link // which fails where there is a file
-	}
-	err = put(tmp, name)
 	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return d.Rename(tmp, name)
-	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case now != old:
 		return ErrChanged
-	case err != nil:
-		return fmt.Errorf("replacing %s: %w", d.at(name), err)
-	case !old.Exists():
-		return nil
+	case old.Exists():
+		return d.Rename(tmp, name)
 	}
-	if out, err := d.Lstat(tmp); err == nil && out == old {
-		return nil
+	if err = d.link(tmp, name); errors.Is(err, fs.ErrExist) { // two that make a file at once must not both succeed
+		return ErrChanged
 	}
-	// A save in between came out, and is put back. If what comes out then is not ours
-	// either, it is a still newer save, and takes the place for good.
-	if err := d.exchange(tmp, name); err == nil {
-		if out, err := d.Lstat(tmp); err == nil && out == fresh {
-			return ErrChanged
-		}
-	}
-	return errors.Join(ErrChanged, d.Rename(tmp, name))
+	return err
 }
 
 // How long Lock waits for another process, which writes one small file under the lock.
@@ -183,7 +161,7 @@ func (s Store) Lock(path string) (unlock func(), err error) {
 	var held io.Closer
 	err = s.in(path, func(in dir, name string) (err error) {
 		for until := time.Now().Add(lockPatience); ; time.Sleep(lockPause) { // to wait in flock could not be given up
-			if held, err = in.Lock(name); !errors.Is(err, ErrInUse) && !errors.Is(err, unix.EINTR) {
+			if held, err = in.Lock(name); !errors.Is(err, ErrInUse) && !errors.Is(err, syscall.EINTR) {
 				return err
 			}
 			if time.Now().After(until) {
@@ -259,7 +237,7 @@ func OpenRegular(path string) (*os.File, error) {
 }
 
 func openRegular(path string) (*os.File, Stat, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, Stat{}, err
 	}

@@ -60,6 +60,7 @@ func Encode(v any, indent string) ([]byte, error) {
 
 // Entry is found by its key, and leaves its list with the next change once it expired.
 type Entry[K comparable] interface {
+	comparable
 	Key() K
 	Expired(now time.Time) bool
 }
@@ -73,8 +74,11 @@ type List[K comparable, T Entry[K]] struct {
 	check      func(*T) error
 	Disk       disk.Store // the real one; for tests
 
-	changing sync.Mutex // held while the file is changed or read; taken before mu
-	shared   shared[K, T]
+	share disk.Share // see Share; nil on a single server
+
+	changing sync.Mutex   // held while the file is changed or read; taken before mu. It guards those below
+	agreed   []item[K, T] // with share, as last received: the other servers have no more
+	file     disk.Watched // with share
 
 	mu    sync.RWMutex // guards those below; not held across I/O
 	all   []T
@@ -117,7 +121,7 @@ func values[K comparable, T Entry[K]](items []item[K, T]) []T {
 func (l *List[K, T]) read() ([]item[K, T], error) {
 	all, err := l.readFile(l.path)
 	if all == nil && err == nil {
-		all = slices.Clone(l.shared.agreed) // a file that was lost is made again
+		all = slices.Clone(l.agreed) // a file that was lost is made again
 	}
 	return unexpired(all, time.Now()), err
 }
@@ -148,6 +152,23 @@ func (l *List[K, T]) parse(text json.RawMessage) (item[K, T], error) {
 		return one, fmt.Errorf("cannot be read, and is left alone: %w", err)
 	}
 	return one, l.check(&one.value)
+}
+
+// edited gives what change makes of the entries. Those that it leaves alone keep their text.
+func edited[K comparable, T Entry[K]](items []item[K, T], change func([]T) ([]T, error)) ([]item[K, T], error) {
+	all, err := change(values(items))
+	before := make(map[K]item[K, T], len(items))
+	for _, one := range items {
+		before[one.value.Key()] = one
+	}
+	after := make([]item[K, T], len(all))
+	for i := 0; i < len(all) && err == nil; i++ {
+		if after[i] = before[all[i].Key()]; after[i].value != all[i] {
+			after[i].value = all[i]
+			after[i].text, err = json.Marshal(all[i])
+		}
+	}
+	return after, err
 }
 
 func unexpired[K comparable, T Entry[K]](all []item[K, T], now time.Time) []item[K, T] {
@@ -189,8 +210,8 @@ func (l *List[K, T]) All() []T {
 // nothing is written. Where servers share the list, change can be called several times,
 // and the last call counts.
 func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
-	if l.shared.share != nil {
-		return l.changeShared(change)
+	if l.share != nil {
+		return l.share(func() ([]byte, error) { return l.proposal(change) })
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -199,17 +220,16 @@ func (l *List[K, T]) Change(change func([]T) ([]T, error)) error {
 		return fmt.Errorf("%s: %w", l.what, err)
 	}
 	defer unlock()
-	items, err := l.read()
+	all, err := l.read()
+	if err == nil {
+		all, err = edited(all, change)
+	}
 	if err != nil {
 		return err
 	}
-	all, err := change(values(items))
-	if err != nil {
-		return err
-	}
-	err = Save(l.Disk, l.path, append([]T{}, all...), "  ") // [], not null
-	if err == nil || errors.Is(err, disk.ErrUnsynced) {     // it may not outlast a power cut
-		l.put(all)
+	err = Save(l.Disk, l.path, texts(all), "  ")
+	if err == nil || errors.Is(err, disk.ErrUnsynced) { // it may not outlast a power cut
+		l.put(values(all))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.what, err)
@@ -232,7 +252,7 @@ func (l *List[K, T]) Set(one T, most int, full error) error {
 // Remove takes the entry with a key away, and reports whether there was one. Where none is
 // in force the file is left alone.
 func (l *List[K, T]) Remove(key K) (was bool, err error) {
-	if _, ok := l.Find(key); !ok && l.shared.share == nil {
+	if _, ok := l.Find(key); !ok && l.share == nil {
 		return false, nil
 	}
 	err = l.Change(func(all []T) ([]T, error) {

@@ -14,14 +14,6 @@ import (
 	"whoelse/internal/disk"
 )
 
-// shared is the part of a [List] for servers of a cluster that share it. List.changing
-// guards all but share.
-type shared[K comparable, T Entry[K]] struct {
-	share  disk.Share   // set once, before the list is used; nil on a single server
-	agreed []item[K, T] // as last received: the others have no more
-	file   disk.Watched
-}
-
 // delta is a change of a list, as it is proposed. Receiving it again changes nothing.
 type delta[K comparable, E any] struct {
 	Remove []K `json:"remove,omitempty"`
@@ -39,11 +31,11 @@ func (l *List[K, T]) Share(share disk.Share) error {
 	copied := disk.Agreed(l.path)
 	_, err := os.Lstat(copied)
 	if first := errors.Is(err, fs.ErrNotExist); first {
-		if l.shared.agreed, err = l.readFile(l.path); err == nil {
-			err = l.writeAgreed(l.shared.agreed)
+		if l.agreed, err = l.readFile(l.path); err == nil {
+			err = l.writeAgreed(l.agreed)
 		}
 	} else if err == nil {
-		l.shared.agreed, err = l.readFile(copied)
+		l.agreed, err = l.readFile(copied)
 	}
 	var all []item[K, T]
 	if err == nil {
@@ -53,8 +45,8 @@ func (l *List[K, T]) Share(share disk.Share) error {
 		return fmt.Errorf("sharing %s: %w", l.what, err)
 	}
 	l.put(values(all)) // they differ if the file was lost
-	l.shared.share = share
-	l.shared.file.Path, l.shared.file.Now = l.path, time.Now
+	l.share = share
+	l.file.Path, l.file.Now = l.path, time.Now
 	return nil
 }
 
@@ -107,7 +99,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	defer unlock()
 	all, err := l.read()
 	if err != nil {
-		all = slices.Clone(l.shared.agreed)
+		all = slices.Clone(l.agreed)
 		slog.Error("a file can't be used: it is set aside as FILE.unusable, and written again as all servers have it",
 			"err", err)
 		if err = l.Disk.Move(l.path, l.path+".unusable"); err != nil {
@@ -115,7 +107,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 		}
 	}
 	now := time.Now()
-	agreed := changed(l.shared.agreed, d, now)
+	agreed := changed(l.agreed, d, now)
 	all = changed(all, d, now)
 	if err := l.writeAgreed(agreed); err != nil {
 		return err
@@ -123,7 +115,7 @@ func (l *List[K, T]) apply(d delta[K, item[K, T]]) error {
 	if err := Save(l.Disk, l.path, texts(all), "  "); err != nil {
 		return err
 	}
-	l.shared.agreed = agreed
+	l.agreed = agreed
 	l.put(values(all))
 	return nil
 }
@@ -140,88 +132,61 @@ func changed[K comparable, T Entry[K]](items []item[K, T], d delta[K, item[K, T]
 	return unexpired(append(kept, d.Set...), now)
 }
 
-// changeShared is Change for all servers. Edits of this server's file are shared first: change gets entries that all
-// servers have.
-func (l *List[K, T]) changeShared(change func([]T) ([]T, error)) error {
-	return l.shared.share.Change(l.what, func() ([]byte, bool, error) { return l.proposal(change) })
-}
-
-// proposal gives the delta that change makes, nil for none; or, with edited, an edit that has to be shared before.
-func (l *List[K, T]) proposal(change func([]T) ([]T, error)) (data []byte, edited bool, err error) {
+// proposal gives the delta that change makes, nil for none. An edit of this server's file that the others do not have
+// yet is a part of it: change has decided on that.
+func (l *List[K, T]) proposal(change func([]T) ([]T, error)) ([]byte, error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	items, err := l.read()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if data, err = l.edit(items); data != nil || err != nil {
-		return data, true, err
-	}
-	before, err := encoded(values(items))
+	after, err := edited(items, change)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	all, err := change(values(items))
-	if err != nil {
-		return nil, false, err
-	}
-	after, err := encoded(all)
-	if err != nil {
-		return nil, false, err
-	}
-	data, whole, err := difference(before, after)
+	data, whole, err := difference(after, unexpired(slices.Clone(l.agreed), time.Now()), items)
 	if err == nil && !whole {
-		err = disk.ErrTooLarge
+		err = fmt.Errorf("%s: %w", l.what, disk.ErrTooLarge)
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", l.what, err)
-	}
-	return data, false, nil
-}
-
-// edit gives the proposal for what the file has beyond what all servers have, nil for none.
-func (l *List[K, T]) edit(file []item[K, T]) ([]byte, error) {
-	data, whole, err := difference(unexpired(slices.Clone(l.shared.agreed), time.Now()), file)
-	if err == nil && data == nil && !whole {
-		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
+	if err == nil && data == nil {
+		l.put(values(after)) // an edit that was undone may still be in force
 	}
 	return data, err
 }
 
-func encoded[K comparable, T Entry[K]](all []T) ([]item[K, T], error) {
-	items := make([]item[K, T], len(all))
-	for i, one := range all {
-		text, err := json.Marshal(one)
-		if err != nil {
-			return nil, err
-		}
-		items[i] = item[K, T]{one, text}
-	}
-	return items, nil
-}
-
-// difference gives the delta that makes after of before, nil for none; or a part of it, if it is too large for
-// one proposal.
-func difference[K comparable, T Entry[K]](before, after []item[K, T]) (data []byte, whole bool, err error) {
-	old, last := make(map[K][]byte, len(before)), make(map[K]int, len(after))
-	for _, one := range before {
-		old[one.value.Key()] = one.text
-	}
+// difference gives the delta that makes after of each of some lists, nil for none; or a part of it, if it is too large
+// for one proposal.
+func difference[K comparable, T Entry[K]](after []item[K, T], before ...[]item[K, T]) (data []byte, whole bool, err error) {
+	last, set, gone := make(map[K]int, len(after)), make(map[K]bool), make(map[K][]byte)
 	for i, one := range after {
 		last[one.value.Key()] = i // of several with one key, which are an editor's, the last one is in force
+	}
+	for _, items := range before {
+		old := make(map[K][]byte, len(items))
+		for _, one := range items {
+			old[one.value.Key()] = one.text
+		}
+		for key, i := range last {
+			if text, ok := old[key]; !ok || !sameJSON(text, after[i].text) {
+				set[key] = true
+			}
+		}
+		for key, text := range old {
+			if _, kept := last[key]; !kept {
+				gone[key] = text
+			}
+		}
 	}
 	var d delta[K, json.RawMessage]
 	var size disk.Proposal
 	for i, one := range after {
-		key := one.value.Key()
-		text, ok := old[key]
-		if i == last[key] && (!ok || !sameJSON(text, one.text)) && size.Add(one.text) {
+		if key := one.value.Key(); set[key] && i == last[key] && size.Add(one.text) {
 			d.Set = append(d.Set, one.text)
 		}
 	}
-	for _, one := range before {
-		key := one.value.Key()
-		if _, kept := last[key]; !kept && size.Add(one.text) { // which has the key in it
+	for key, text := range gone {
+		if size.Add(text) { // which has the key in it
 			d.Remove = append(d.Remove, key)
 		}
 	}
@@ -243,7 +208,7 @@ func sameJSON(a, b []byte) bool {
 // state. A large edit takes several proposals. If the cluster has changed the same entry meanwhile, the
 // cluster's change wins.
 func (l *List[K, T]) Edited() (data []byte, ok bool) {
-	file := &l.shared.file
+	file := &l.file
 	if !file.Due() {
 		return nil, false
 	}
@@ -251,8 +216,12 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 	defer l.changing.Unlock()
 	state := file.Look()
 	all, err := l.read()
+	whole := true
 	if err == nil {
-		data, err = l.edit(all)
+		data, whole, err = difference(all, unexpired(slices.Clone(l.agreed), time.Now()))
+	}
+	if err == nil && data == nil && !whole {
+		err = fmt.Errorf("%s: an entry has over %d bytes", l.path, disk.MaxProposal)
 	}
 	switch {
 	case err != nil:
@@ -260,6 +229,7 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 			slog.Error("a file can't be used; what was last read stays in force", "err", err)
 		}
 	case data == nil:
+		l.put(values(all)) // an edit that was undone may still be in force
 		file.Read(state)
 	}
 	return data, data != nil && err == nil

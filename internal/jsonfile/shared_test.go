@@ -36,7 +36,7 @@ func (n *node) open(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.shared.file.Now = func() time.Time { return time.Now().Add(time.Hour) } // all has settled
+	n.file.Now = func() time.Time { return time.Now().Add(time.Hour) } // all has settled
 }
 
 func nodes(t testing.TB, dir string, n int, text string) []*node {
@@ -122,6 +122,7 @@ func TestSharedModel(t *testing.T) {
 		run++
 		all := nodes(t, filepath.Join(root, fmt.Sprint(run)), 3, `[{"name":"a","until":"2999-01-01T00:00:00Z"}]`)
 		depth, between, serial := 0, 0, 0
+		interrupted := false // by a step in between
 		var busy *node
 		step := func() {
 			n := all[rapid.IntRange(0, 2).Draw(rt, "server")]
@@ -136,8 +137,9 @@ func TestSharedModel(t *testing.T) {
 					}
 				}
 			case 1:
-				if _, err = n.Remove(e.Name); err == nil && depth == 0 {
-					if _, ok := n.Find(e.Name); ok {
+				var was bool
+				if was, err = n.Remove(e.Name); err == nil && depth == 0 {
+					if _, ok := n.Find(e.Name); ok && (was || !interrupted) { // else it came afterwards
 						rt.Fatalf("%s is still there", e.Name)
 					}
 				}
@@ -170,7 +172,7 @@ func TestSharedModel(t *testing.T) {
 			n.Between = func() {
 				if between++; depth == 0 && between < 6 && rapid.Bool().Draw(rt, "between") {
 					depth++
-					busy = n
+					busy, interrupted = n, true
 					step()
 					busy = nil
 					depth--
@@ -178,7 +180,7 @@ func TestSharedModel(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			between = 0
+			between, interrupted = 0, false
 			step()
 		}
 		for _, n := range all {
@@ -245,8 +247,8 @@ func TestSharedConflict(t *testing.T) {
 	wantAlike(t, all)
 }
 
-// TestSharedEditsGoFirst: what another process did is shared before a change, and in force with it.
-func TestSharedEditsGoFirst(t *testing.T) {
+// TestSharedEditsGoAlong: what another process did is shared with a change, and in force with it.
+func TestSharedEditsGoAlong(t *testing.T) {
 	all := nodes(t, t.TempDir(), 2, `[{"name":"a","until":"2999-01-01T00:00:00Z"}]`)
 	write(t, all[0].at, "[]")
 	if was, err := all[0].Remove("a"); was || err != nil {
@@ -262,6 +264,36 @@ func TestSharedEditsGoFirst(t *testing.T) {
 	settle(t, all)
 	if got := wantAlike(t, all); len(got) != 1 || got["b"].Name == "" {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestSharedEditUndone: an edit that is undone before the others have it is not in force any more.
+func TestSharedEditUndone(t *testing.T) {
+	for name, settled := range map[string]func(one *node) error{
+		"looked at": func(one *node) error { one.Edited(); return nil },
+		"changed":   func(one *node) error { _, err := one.Remove("b"); return err },
+	} {
+		all := nodes(t, t.TempDir(), 2, `[{"name":"a","until":"2999-01-01T00:00:00Z"}]`)
+		one, two := all[0], all[1]
+		write(t, one.at, `[{"name":"a","until":"2999-01-01T00:00:00Z"},{"name":"b","until":"2999-01-01T00:00:00Z"}]`)
+		set(t, two.list, "c")
+		if err := one.Follow(1); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := one.Find("b"); !ok {
+			t.Errorf("%s: the edit is not in force", name)
+		}
+		agreed, err := os.ReadFile(disk.Agreed(one.at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, one.at, string(agreed))
+		if err := settled(one); err != nil {
+			t.Error(err)
+		}
+		if _, ok := one.Find("b"); ok {
+			t.Errorf("%s: b is still in force", name)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"whoelse/internal/cli"
 	"whoelse/keys"
 	"whoelse/keys/duration"
-	"whoelse/keys/invites"
 )
 
 func invite() *cobra.Command {
@@ -129,7 +127,7 @@ func (k *command) closeInvitations(n string) (closed int, err error) {
 	if n == "" { // a single key was named
 		return 0, nil
 	}
-	if open, err := k.invited(n); err != nil || !open {
+	if open, err := k.invitations().Invited(n); err != nil || !open {
 		return 0, err
 	}
 	closed, err = k.invitations().Revoke(n)
@@ -137,10 +135,4 @@ func (k *command) closeInvitations(n string) (closed int, err error) {
 		k.Say("closed %s for %s", cli.Count(closed, "invitation"), n)
 	}
 	return closed, err
-}
-
-// invited reports whether there is an open invitation for n.
-func (k *command) invited(n string) (bool, error) {
-	open, err := k.invitations().List()
-	return slices.ContainsFunc(open, func(one invites.Invite) bool { return one.Nick == n }), err
 }

@@ -120,7 +120,7 @@ func (k *command) checkRename(note keys.Renaming, histories *history.Held) error
 	if _, err := os.Lstat(k.settingsOf(to)); err == nil {
 		return fmt.Errorf("there are settings of an earlier %s; move %s away", to, k.settingsOf(to))
 	}
-	open, err := k.invited(to)
+	open, err := k.invitations().Invited(to)
 	if open {
 		return fmt.Errorf("there is an open invitation for %s; close it with: whoelse keys remove %s", to, to)
 	}

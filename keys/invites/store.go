@@ -19,7 +19,6 @@ import (
 	"slices"
 	"time"
 
-	"whoelse/internal/disk"
 	"whoelse/internal/jsonfile"
 	"whoelse/keys/internal/sanitize"
 	"whoelse/keys/nick"
@@ -55,27 +54,14 @@ func (i *Invite) check() error {
 	return nil
 }
 
-// Store is the file of open invitations. It is read for every question, since the command
+// Store is the open invitations by hash, see jsonfile.List. The file is read for every question, since the command
 // line changes it, too. Its methods may be called concurrently, in several processes.
-type Store struct {
-	list *jsonfile.List[string, Invite]
-}
+type Store struct{ *jsonfile.List[string, Invite] }
 
 // Open gives the store at path, which need not exist yet. It reads nothing.
 func Open(path string) *Store {
 	return &Store{jsonfile.New[string](path, "invitations", (*Invite).check)}
 }
-
-// Share is jsonfile.List's, for servers that have the file alike: a code is good once on all of them together.
-func (s *Store) Share(share disk.Share) error {
-	return s.list.Share(share)
-}
-
-// Receive is jsonfile.List's.
-func (s *Store) Receive(data []byte) error { return s.list.Receive(data) }
-
-// Edited is jsonfile.List's.
-func (s *Store) Edited() (data []byte, ok bool) { return s.list.Edited() }
 
 // Create makes an invitation for a nick, in the name of by, and gives its code, which
 // is nowhere else. Once it returns, the invitation is on disk. A nick may have several.
@@ -87,7 +73,7 @@ func (s *Store) Create(wanted, by string, lasts time.Duration) (code string, err
 	code = newCode()
 	made := time.Now().UTC().Truncate(time.Second)
 	one := Invite{Nick: n, By: by, Made: made, Expires: made.Add(lasts), Hash: hash(n, code)}
-	if err := s.list.Set(one, maxOpen, ErrTooMany); err != nil {
+	if err := s.Set(one, maxOpen, ErrTooMany); err != nil {
 		return "", err
 	}
 	return code, nil
@@ -97,10 +83,10 @@ func (s *Store) Create(wanted, by string, lasts time.Duration) (code string, err
 // is ErrWrong, or the disk's.
 func (s *Store) Check(n, code string) error {
 	sum := hash(n, code)
-	if err := s.list.Reload(); err != nil {
+	if err := s.Reload(); err != nil {
 		return err
 	}
-	if _, ok := s.list.Find(sum); !ok || sum == "" { // which an edited file can have
+	if _, ok := s.Find(sum); !ok || sum == "" { // which an edited file can have
 		return ErrWrong
 	}
 	return nil
@@ -112,7 +98,7 @@ func (s *Store) Check(n, code string) error {
 func (s *Store) Redeem(n, code string, enrol func() error) error {
 	sum := hash(n, code)
 	var used Invite
-	err := s.list.Change(func(open []Invite) ([]Invite, error) {
+	err := s.Change(func(open []Invite) ([]Invite, error) {
 		i := slices.IndexFunc(open, func(one Invite) bool { return one.Hash == sum })
 		if i < 0 || sum == "" {
 			return nil, ErrWrong
@@ -124,7 +110,7 @@ func (s *Store) Redeem(n, code string, enrol func() error) error {
 		return err
 	}
 	if err := enrol(); err != nil {
-		if again := s.list.Set(used, maxOpen+1, ErrTooMany); again != nil {
+		if again := s.Set(used, maxOpen+1, ErrTooMany); again != nil {
 			return fmt.Errorf("%w; and the code is used up: %w", err, again)
 		}
 		return err
@@ -134,7 +120,7 @@ func (s *Store) Redeem(n, code string, enrol func() error) error {
 
 // Revoke closes all open invitations of a nick and reports how many there were.
 func (s *Store) Revoke(n string) (closed int, err error) {
-	err = s.list.Change(func(open []Invite) ([]Invite, error) {
+	err = s.Change(func(open []Invite) ([]Invite, error) {
 		kept := slices.DeleteFunc(slices.Clone(open), func(one Invite) bool { return one.Nick == n })
 		closed = len(open) - len(kept)
 		return kept, nil
@@ -142,8 +128,8 @@ func (s *Store) Revoke(n string) (closed int, err error) {
 	return closed, err
 }
 
-// List gives the open invitations, oldest first. There are no codes in it.
-func (s *Store) List() ([]Invite, error) {
-	err := s.list.Reload()
-	return s.list.All(), err
+// Invited reports whether there is an open invitation for a nick.
+func (s *Store) Invited(n string) (bool, error) {
+	err := s.Reload()
+	return slices.ContainsFunc(s.All(), func(one Invite) bool { return one.Nick == n }), err
 }

@@ -11,8 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"whoelse/internal/disk"
 )
@@ -111,7 +110,7 @@ func vacant(path string) (exists bool, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
-	case errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, syscall.ENOTDIR):
 		return false, fmt.Errorf("%s is not a folder, or is below something that is not one; name another one", path)
 	}
 	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() != lostFound }) {

@@ -10,8 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"whoelse/room/history"
 )
@@ -76,8 +75,8 @@ func target(data string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var here, above unix.Stat_t
-	if unix.Stat(data, &here) == nil && unix.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
+	var here, above syscall.Stat_t
+	if syscall.Stat(data, &here) == nil && syscall.Stat(filepath.Dir(data), &above) == nil && here.Dev != above.Dev {
 		return "", fmt.Errorf("%s is where a file system is mounted, and can't be replaced; "+
 			"name a folder in it with --data, and start the server with that one", data)
 	}
@@ -131,7 +130,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, fmt.Errorf("there is no folder %s; name one that whoelse backup has made", dir)
 	}
 	switch {
-	case errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, syscall.ENOTDIR):
 		return nil, fmt.Errorf("%s is not a folder; name one that whoelse backup has made", dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", dir, ErrNone)
