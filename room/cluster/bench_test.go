@@ -55,8 +55,8 @@ func BenchmarkCatchUp(b *testing.B) {
 	}
 	<-s.js.PublishAsyncComplete()
 	s.reached(b, missed)
-	for b.Loop() {
-		join(b, "b", e.URLs()...).reached(b, missed)
+	for n := 0; b.Loop(); n++ {
+		join(b, fmt.Sprintf("b%d", n), e.URLs()...).reached(b, missed)
 	}
 	b.ReportMetric(float64(missed*b.N)/b.Elapsed().Seconds(), "events/s")
 }

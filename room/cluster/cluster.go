@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
@@ -62,6 +63,7 @@ type Cluster struct {
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
+	moved       rate.Sometimes            // to another engine node, for the log
 	denied      atomic.Pointer[error]     // what the engine did not permit last; nil: nothing
 	reconnected chan struct{}
 	publishing  publisher
@@ -105,6 +107,7 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 			"use 1 to 32 letters, digits, '-' and '_'", opts.Name, opts.Node)
 	}
 	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
+	c.moved.Interval = time.Minute
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -147,6 +150,7 @@ func (c *Cluster) connected() bool { return c.down.Load() == nil }
 // again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
 // as when all engine nodes have just started, the engine does not answer at all.
 func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
+	began := time.Now()
 	for n := 0; ; n++ {
 		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
 		final, err := try(once)
@@ -156,6 +160,9 @@ func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Co
 		}
 		if n == 0 {
 			c.log.Info("cluster: "+waiting+"; trying again", "error", err)
+		}
+		if c.nc != nil {
+			c.elsewhere(began, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,15 +237,21 @@ func (c *Cluster) hear() {
 	c.heard.Store(&now)
 }
 
-// elsewhere connects to another engine node, if nothing was heard for long: this node may be cut off from the others. It
-// still answers pings then, and for a while tells what it remembers of the stream. why is a failure.
-func (c *Cluster) elsewhere(why error) {
+// elsewhere connects to another engine node, if nothing worked since a failure and nothing was heard for long: this node may
+// be cut off from the others. It still answers pings then, and for a while tells what it remembers of the stream. why is
+// the last failure.
+func (c *Cluster) elsewhere(since time.Time, why error) {
 	heard, now := c.heard.Load(), time.Now()
-	if !c.connected() || c.ending.Err() != nil || now.Sub(*heard) < patience || !c.heard.CompareAndSwap(heard, &now) {
+	if heard.After(since) {
+		since = *heard
+	}
+	if !c.connected() || c.ending.Err() != nil || now.Sub(since) < patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
-	c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node",
-		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	c.moved.Do(func() {
+		c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node, and on until one answers",
+			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	})
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,20 +114,7 @@ func TestNodeAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := engine(t)
-			alone := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
-			nc, err := nats.Connect(alone.URLs()[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer nc.Close()
-			for _, asked := range []string{"$JS.API.>", "whoelse.log.>"} {
-				if _, err := nc.SubscribeSync(asked); err != nil { // without an answer
-					t.Fatal(err)
-				}
-			}
-			if err := nc.Flush(); err != nil {
-				t.Fatal(err)
-			}
+			alone, nc, _ := isolated(t)
 			proxies := []*natstest.Proxy{natstest.NewProxy(t, e.Addr(0)), natstest.NewProxy(t, e.Addr(0))}
 			a, b := join(t, "a", proxies[0].URL(), proxies[1].URL()), join(t, "b", e.URLs()...)
 			a.say("1")
@@ -160,6 +148,57 @@ func TestNodeAlone(t *testing.T) {
 			same(t, a.entries(2)[:2], b.entries(2)[:2])
 		})
 	}
+}
+
+// isolated starts an engine node that lets connect and answers pings, and nothing else. asked gets what it is asked.
+func isolated(t *testing.T) (node *natstest.Engine, nc *nats.Conn, asked chan *nats.Msg) {
+	t.Helper()
+	node = natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+	nc = must[*nats.Conn](t)(nats.Connect(node.URLs()[0]))
+	t.Cleanup(nc.Close)
+	asked = make(chan *nats.Msg, 1000)
+	for _, subject := range []string{"$JS.API.>", "whoelse.log.>"} {
+		must[*nats.Subscription](t)(nc.ChanSubscribe(subject, asked))
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return node, nc, asked
+}
+
+// TestStartAlone: a server that starts on an engine node that is cut off from the others starts on another one.
+func TestStartAlone(t *testing.T) {
+	t.Parallel()
+	alone, _, asked := isolated(t)
+	p := natstest.NewProxy(t, alone.Addr(0))
+	a := newServer(t, "a", p.URL())
+	started := make(chan error, 1)
+	go func() { started <- a.try() }()
+	<-asked
+	p.Aim(engine(t).Addr(0))
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.stop)
+	a.say("1")
+	a.entries(1)
+}
+
+// TestOneFailure: a server on which nothing was said does not leave its engine node for a single failure.
+func TestOneFailure(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	fail := func(since time.Time) (left bool) {
+		long := time.Now().Add(-time.Hour)
+		a.heard.Store(&long)
+		a.elsewhere(since, errors.New("no answer"))
+		return strings.Contains(a.logs.String(), "connecting to another node")
+	}
+	if fail(time.Now()) {
+		t.Error("it leaves at once")
+	}
+	eventually(t, "it leaves", func() bool { return fail(time.Now().Add(-patience)) })
 }
 
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.

@@ -195,7 +195,7 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 		case c.answered(ctx, o):
 		case time.Since(o.at) >= patience || c.ending.Err() != nil:
 			o.giveUp()
-			c.elsewhere(o.why)
+			c.elsewhere(o.at, o.why)
 		default:
 			again = append(again, o)
 		}
