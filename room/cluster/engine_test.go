@@ -54,16 +54,16 @@ func TestEngineStops(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
-	p.Cut()
+	p.cut()
 	b.say("2")
 	if err := fails(t, a.say("lost")); !errors.Is(err, room.ErrStorage) {
 		t.Errorf("%v", err)
 	}
-	p.Heal()
+	p.heal()
 	same(t, a.entries(2), b.entries(2))
 	eventually(t, "a is well", func() bool { return a.Probe(t.Context()) == nil })
 }
@@ -115,23 +115,23 @@ func TestNodeAlone(t *testing.T) {
 			t.Parallel()
 			e := engine(t)
 			alone, nc, _ := isolated(t)
-			proxies := []*natstest.Proxy{natstest.NewProxy(t, e.Addr(0)), natstest.NewProxy(t, e.Addr(0))}
-			a, b := join(t, "a", proxies[0].URL(), proxies[1].URL()), join(t, "b", e.URLs()...)
+			proxies := []*proxy{newProxy(t, e.Addr(0)), newProxy(t, e.Addr(0))}
+			a, b := join(t, "a", proxies[0].url(), proxies[1].url()), join(t, "b", e.URLs()...)
 			a.say("1")
 			a.entries(1)
 			for _, p := range proxies {
-				p.Aim(alone.Addr(0))
-				p.Cut()
+				p.aim(alone.Addr(0))
+				p.cut()
 			}
 			for _, p := range proxies {
-				p.Heal()
+				p.heal()
 			}
 			eventually(t, "it is connected to the node that is alone", func() bool {
 				return a.nc.ConnectedServerId() == nc.ConnectedServerId()
 			})
 			for _, p := range proxies {
-				if p.URL() != a.nc.ConnectedUrl() {
-					p.Aim(e.Addr(0))
+				if p.url() != a.nc.ConnectedUrl() {
+					p.aim(e.Addr(0))
 				}
 			}
 			if writes {
@@ -170,12 +170,12 @@ func isolated(t *testing.T) (node *natstest.Engine, nc *nats.Conn, asked chan *n
 func TestStartAlone(t *testing.T) {
 	t.Parallel()
 	alone, _, asked := isolated(t)
-	p := natstest.NewProxy(t, alone.Addr(0))
-	a := newServer(t, "a", p.URL())
+	p := newProxy(t, alone.Addr(0))
+	a := newServer(t, "a", p.url())
 	started := make(chan error, 1)
 	go func() { started <- a.try() }()
 	<-asked
-	p.Aim(engine(t).Addr(0))
+	p.aim(engine(t).Addr(0))
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
@@ -205,12 +205,12 @@ func TestOneFailure(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
 	var dropped atomic.Int32
-	p.Drop(func(to []byte) bool {
+	p.drop(func(to []byte) bool {
 		return bytes.Contains(to, []byte(`"stream":"whoelse_LOG"`)) && bytes.Contains(to, []byte(`"seq":`)) && dropped.Add(1) == 1
 	})
 	failed := a.say("2")
@@ -241,11 +241,11 @@ func TestAnswerLost(t *testing.T) {
 func TestStalled(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
-	p.Stall()
+	p.stall()
 	start := time.Now()
 	if err := fails(t, a.say("2")); !errors.Is(err, room.ErrUncertain) {
 		t.Errorf("%v", err)
@@ -253,7 +253,7 @@ func TestStalled(t *testing.T) {
 	if d := time.Since(start); d < patience-time.Millisecond || d > 4*patience {
 		t.Errorf("it took %v to be told", d)
 	}
-	p.Resume()
+	p.resume()
 	eventually(t, "a goes on", func() bool { return a.Probe(t.Context()) == nil })
 	a.say("3")
 	eventually(t, "b gets it", func() bool { got := b.entries(1); return got[len(got)-1].Text == "3" })
