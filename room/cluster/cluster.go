@@ -31,15 +31,15 @@ var patience = 3 * time.Second // shorter in tests
 // headerRoom is the space for a message's headers, in bytes.
 const headerRoom = 4 << 10
 
-// Options are how a server takes part in a cluster. Log is needed.
+// Options are how a server takes part in a cluster. Only Creds, TLSCA and Bound may be missing.
 type Options struct {
 	URLs     []string      // of the engine: nats://HOST:PORT
 	Creds    string        // a file with credentials of the engine; "": none
 	TLSCA    string        // a file with the certificates to trust instead of the system's; "": the system's
-	Name     string        // of the cluster; "": whoelse
-	Node     string        // the name of this server, which no other one has; "": a command, which only looks
-	Replicas int           // how many engine nodes store the stream; 0: 3
-	Keep     time.Duration // how long the stream keeps an event; 0: 7 days
+	Name     string        // of the cluster: 1 to 32 letters, digits, '-' and '_'
+	Node     string        // the name of this server, in the same characters, which no other one has
+	Replicas int           // how many engine nodes store the stream
+	Keep     time.Duration // how long the stream keeps an event
 	Bound    string        // a file in the data folder that notes which stream the folder follows
 	Log      *slog.Logger
 }
@@ -93,19 +93,6 @@ func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 }
 
 func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
-	if opts.Name == "" {
-		opts.Name = "whoelse"
-	}
-	if opts.Replicas == 0 {
-		opts.Replicas = 3
-	}
-	if opts.Keep == 0 {
-		opts.Keep = 7 * 24 * time.Hour
-	}
-	if !token.MatchString(opts.Name) || opts.Node != "" && !token.MatchString(opts.Node) {
-		return nil, fmt.Errorf("the name of the cluster (%q) or of this server (%q) is not valid; "+
-			"use 1 to 32 letters, digits, '-' and '_'", opts.Name, opts.Node)
-	}
 	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	c.moved.Interval = time.Minute
 	for i := range c.turns {

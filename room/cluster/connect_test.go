@@ -43,8 +43,6 @@ func TestRefusals(t *testing.T) {
 	defer cancel()
 	_, err := Connect(ctx, options([]string{"nats://u:secret@127.0.0.1:1"}, "a", &logs{}))
 	refuses(t, err, "cluster whoelse: the engine can't be reached at nats://u:xxxxx@127.0.0.1:1", "--cluster")
-	_, err = Connect(ctx, options(nil, "a.b", &logs{}))
-	refuses(t, err, `"a.b"`, "use 1 to 32")
 
 	off := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)

@@ -67,7 +67,7 @@ type server struct {
 // options are those of a server called name.
 func options(urls []string, name string, l *logs) Options {
 	return Options{
-		URLs: urls, Node: name, Replicas: 1,
+		URLs: urls, Name: "whoelse", Node: name, Replicas: 1, Keep: 7 * 24 * time.Hour,
 		Log: slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
