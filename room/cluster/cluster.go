@@ -161,7 +161,7 @@ func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Co
 
 func (c *Cluster) connect(ctx context.Context) error {
 	options := []nats.Option{
-		nats.Name("whoelse " + c.opts.Node),
+		nats.Name("whoelse " + c.opts.Node), nats.NoEcho(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), // the operator may be changing it
 		nats.Timeout(2 * time.Second), nats.FlusherTimeout(patience),
@@ -313,10 +313,9 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	return c.following.reach(ctx, info.State.LastSeq)
 }
 
-// Close announces that this server leaves, waits at most a few seconds for the answers to appended events and until they
-// are in the local log, and closes the connection. Later appends fail.
+// Close waits at most a few seconds for the answers to appended events and until they are in the local log, announces
+// that this server leaves, and closes the connection. Later appends fail.
 func (c *Cluster) Close() error {
-	c.sayBye()
 	c.publishing.close()
 	c.publishing.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

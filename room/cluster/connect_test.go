@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +81,22 @@ func TestSameName(t *testing.T) {
 	refuses(t, twin.try(), "named a is already running", "--node")
 	a.stop()
 	a.start()
+
+	var wg sync.WaitGroup
+	var started atomic.Int32
+	for range 2 {
+		c := newServer(t, "c", e.URLs()[0])
+		wg.Go(func() {
+			if c.try() == nil {
+				started.Add(1)
+				t.Cleanup(c.stop)
+			}
+		})
+	}
+	wg.Wait()
+	if started.Load() > 1 {
+		t.Error("two servers that start at the same time have one name")
+	}
 }
 
 // TestDifferentStream: a stream with other settings is left as it is; each difference is named.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +88,7 @@ func TestRosters(t *testing.T) {
 		t.Errorf("leads: %v, %v", a.Leads(), b.Leads())
 	}
 	st, err := a.Status(t.Context())
-	if err != nil || len(st.Nodes) != 2 || st.Nodes[1].People != 10_000 || st.Nodes[0].People != 2 || !st.Nodes[0].Leads {
+	if err != nil || st.Replicas == nil || len(st.Nodes) != 2 || st.Nodes[1].People != 10_000 || st.Nodes[0].People != 2 || !st.Nodes[0].Leads {
 		t.Errorf("%+v, %v", st.Nodes, err)
 	}
 	ca.mu.Lock()
@@ -98,10 +97,10 @@ func TestRosters(t *testing.T) {
 	a.RosterChanged()
 	cb.of(t, "a", 1)
 
-	b.Answer("a", "tag", room.Receipt{To: "bob", Outcome: room.Failed, Err: errors.New("why"), Most: 7})
+	b.Answer("a", "tag", room.Receipt{To: "bob", Outcome: room.KeptAway, Reason: "lunch"})
 	b.Answer("*", "tag2", room.Receipt{To: "bob"})
 	eventually(t, "a is answered", func() bool { ca.mu.Lock(); defer ca.mu.Unlock(); return len(ca.told) > 0 })
-	if r := ca.told["tag"]; r.To != "bob" || r.Outcome != room.Failed || r.Most != 7 || !errors.Is(r.Err, room.ErrStorage) {
+	if r := ca.told["tag"]; r.To != "bob" || r.Outcome != room.KeptAway || r.Reason != "lunch" {
 		t.Errorf("%+v", r)
 	}
 	a.stop()
@@ -191,4 +190,16 @@ func FuzzPeer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOutcomes: servers of other versions know outcomes by these numbers.
+func TestOutcomes(t *testing.T) {
+	for n, o := range []room.Outcome{
+		room.Delivered, room.KeptOffline, room.KeptAway, room.KeptBroken, room.KeptSilent, room.RefusedSelf,
+		room.RefusedUnknown, room.RefusedGone, room.RefusedBlocked, room.RefusedYours, room.RefusedFull, room.Failed,
+	} {
+		if int(o) != n {
+			t.Errorf("%d is %d on other servers", o, n)
+		}
+	}
 }
