@@ -42,7 +42,7 @@ func BenchmarkCatchUp(b *testing.B) {
 	const missed = 100_000
 	e := natstest.NewServer(b, func(o *natsd.Options) { o.SyncAlways = false }) // to fill it fast
 	s := join(b, "a", e.URLs()...)
-	msg, err := s.message(s.subject("log", "event"), said("1", "a line of about the usual length, said in a room"))
+	msg, err := s.message(said("1", "a line of about the usual length, said in a room"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -274,7 +274,7 @@ func TestRubbish(t *testing.T) {
 	e := engine(t)
 	a := join(t, "a", e.URLs()...)
 	line := func(e *room.Event) []byte {
-		msg, err := a.message("x", e)
+		msg, err := a.message(e)
 		if err != nil {
 			t.Fatal(err)
 		}

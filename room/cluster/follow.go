@@ -418,11 +418,7 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 	if !ok {
 		return nil, errors.New("it is not a line of a log")
 	}
-	want := c.subject("log", "event")
-	if e.Kind == room.KindState {
-		want = c.stateSubject(e.Doc)
-	}
-	if msg.Subject() != want {
+	if msg.Subject() != c.eventSubject(e) {
 		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
 	}
 	if !sensible(e) {
