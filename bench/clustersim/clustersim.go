@@ -73,7 +73,7 @@ type sim struct {
 // node joins the cluster name as a server that is called node.
 func (s *sim) node(name, node string) (*cluster.Cluster, error) {
 	return cluster.Connect(s.ctx, cluster.Options{
-		URLs: []string{s.url}, Name: name, Node: node, Replicas: 1, Log: slog.New(slog.DiscardHandler),
+		URLs: []string{s.url}, Name: name, Node: node, Replicas: 1, Keep: time.Hour, Log: slog.New(slog.DiscardHandler),
 		Bound: filepath.Join(s.dir, name+"-"+node+".json"),
 	})
 }

@@ -11,17 +11,17 @@
 package config
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"whoelse/keys/claims"
+	"whoelse/room/cluster"
 	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
 )
@@ -58,7 +58,7 @@ type Config struct {
 	AttachmentMax  int64         // bytes, of one file
 	AttachmentKeep time.Duration // of files
 
-	Cluster Cluster
+	Cluster cluster.Options // without URLs: this is a single server
 
 	logFormat string // text or json
 	guests    string // on, off or, where access decides, empty
@@ -100,7 +100,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(hostname(&cfg.Host), "hostname", "`name` of the server in invitations: chat.example.org or chat.example.org:22 (default the address that a connection came in on)")
 
 	// How much is kept.
-	f.Var(number(&cfg.InboxMax, 1000, 0), "inbox-max", "unread `messages` one nick may have; more are refused; 0 is no limit")
+	f.Var(number(&cfg.InboxMax, 1000, 0, 0), "inbox-max", "unread `messages` one nick may have; more are refused; 0 is no limit")
 	f.Var(size(&cfg.HistoryMax, 16<<20, minSize), "history-max-bytes", "`size` of one nick's history, such as 512K, 16M or 2G; the oldest messages are dropped; 0 is no limit")
 	f.Var(size(&cfg.RoomMax, 64<<20, minSize), "room-history-max", "`size` of each room's history, and of the presence history (joins and leaves); the oldest lines are dropped; 0 is no limit")
 	f.Var(span(&cfg.Retention, 0, minRetention, "no limit"), "retention", "how long messages are kept, a `duration` such as 90d or 12h (default forever)")
@@ -125,20 +125,20 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&cfg.RevokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
 	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only")
 	a := &cfg.Admission
-	f.Var(number(&a.Sessions, 10_000, 1), "max-sessions", "maximum `connections` that have logged in; the room is then full")
-	f.Var(number(&a.Handshakes, 100, 1), "max-handshakes", "maximum `connections` logging in at a time; each has 20 seconds")
-	f.Var(number(&a.PerAddress, 20, 1), "max-per-address", "maximum `connections` from one address (IPv6: one /64)")
-	f.Var(number(&a.PerMinute, 30, 1), "max-per-minute", "maximum new `connections` from one address in a minute")
+	f.Var(number(&a.Sessions, 10_000, 1, 0), "max-sessions", "maximum `connections` that have logged in; the room is then full")
+	f.Var(number(&a.Handshakes, 100, 1, 0), "max-handshakes", "maximum `connections` logging in at a time; each has 20 seconds")
+	f.Var(number(&a.PerAddress, 20, 1, 0), "max-per-address", "maximum `connections` from one address (IPv6: one /64)")
+	f.Var(number(&a.PerMinute, 30, 1, 0), "max-per-minute", "maximum new `connections` from one address in a minute")
 	a.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	f.Var(&networkList{to: &a.Exempt}, "exempt", "`networks` exempt from per-address limits; none for no network")
 	f.Var(&networkList{to: &cfg.Proxies}, "trusted-proxy", "`networks` whose PROXY protocol headers are trusted")
 	c := &cfg.Claims
-	f.Var(number(&c.PerAddress, 5, 0), "max-claims-per-address", "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
-	f.Var(number(&c.PerNetwork, 20, 0), "max-claims-per-network", "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
-	f.Var(number(&c.PerHour, 100, 0), "max-claims-per-hour", "`nicks` that everyone together may claim in an hour; 0 is no limit")
+	f.Var(number(&c.PerAddress, 5, 0, 0), "max-claims-per-address", "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
+	f.Var(number(&c.PerNetwork, 20, 0, 0), "max-claims-per-network", "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")
+	f.Var(number(&c.PerHour, 100, 0, 0), "max-claims-per-hour", "`nicks` that everyone together may claim in an hour; 0 is no limit")
 	f.Var(span(&cfg.NickExpiry, 30*day, minExpiry, "never"), "nick-expiry", "`duration` after which a nick that was claimed and never used is freed; 0 is never")
 	f.Var(span(&cfg.NickReserve, 90*day, time.Second, "none"), "nick-reserve", "`duration` for which a nick stays reserved after its last key was removed; 0 is none")
-	cfg.Cluster.Flags(f)
+	ClusterFlags(&cfg.Cluster, f)
 }
 
 // Check completes the values once all are set, and finds what no flag can find alone.
@@ -146,11 +146,6 @@ func (cfg *Config) Check() error {
 	if cfg.Data == "" {
 		return errors.New("--data: must name a folder")
 	}
-	if cfg.MOTD != "" {
-		if _, err := os.Stat(cfg.MOTD); err != nil {
-			return fmt.Errorf("--motd %s: the file can't be read (%w)", cfg.MOTD, errors.Unwrap(err))
-		}
-	}
 	cfg.Quota.Exempt, cfg.Claims.Exempt = cfg.Admission.Exempt, cfg.Admission.Exempt
-	return cfg.Cluster.Check()
+	return cmp.Or(readable("motd", cfg.MOTD), CheckCluster(&cfg.Cluster))
 }

@@ -39,12 +39,16 @@ func (v *value[T]) Type() string { return v.kind }
 
 func verbatim(s string) string { return s }
 
-// number is a count of at least least.
-func number(to *int, otherwise, least int) *value[int] {
+// number is a count from least to most; a most of 0 is no limit.
+func number(to *int, otherwise, least, most int) *value[int] {
 	*to = otherwise
-	return &value[int]{to, fmt.Sprintf("a number of %d or more", least), func(s string) (int, bool) {
+	kind := fmt.Sprintf("a number of %d or more", least)
+	if most > 0 {
+		kind = fmt.Sprintf("a number from %d to %d", least, most)
+	}
+	return &value[int]{to, kind, func(s string) (int, bool) {
 		n, err := strconv.Atoi(s)
-		return n, err == nil && n >= least
+		return n, err == nil && n >= least && (most == 0 || n <= most)
 	}, strconv.Itoa}
 }
 
@@ -113,12 +117,15 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// span is how long something lasts, at least least; zero says what 0 means.
+// span is how long something lasts, at least least; zero says what 0 means, "" that it can't be 0.
 func span(to *time.Duration, otherwise, least time.Duration, zero string) *value[time.Duration] {
 	*to = otherwise
-	kind := "a duration of " + duration.Format(least) + " or more, such as 90d, or 0 for " + zero
+	kind := "a duration of " + duration.Format(least) + " or more, such as 90d"
+	if zero != "" {
+		kind += ", or 0 for " + zero
+	}
 	return &value[time.Duration]{to, kind, func(s string) (time.Duration, bool) {
-		if s == "0" {
+		if s == "0" && zero != "" {
 			return 0, true
 		}
 		d, err := duration.Parse(s)

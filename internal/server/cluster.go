@@ -21,18 +21,15 @@ import (
 
 // joinCluster connects to the cluster, and readies the data folder, before that is opened.
 func (s *server) joinCluster(ctx context.Context) (err error) {
-	is := s.cfg.Cluster
-	if len(is.URLs) == 0 {
+	opts := s.cfg.Cluster
+	if len(opts.URLs) == 0 {
 		if name := snapshot.Belongs(s.cfg.Data); name != "" {
 			return fmt.Errorf("the data folder %s belongs to the cluster with the stream %s; name its NATS servers "+
 				"with --cluster, or make a folder for a single server from it: whoelse cluster export", s.cfg.Data, name)
 		}
 		return nil
 	}
-	opts := cluster.Options{
-		URLs: is.URLs, Creds: is.Creds, TLSCA: is.TLSCA, Name: is.Name, Node: is.Node,
-		Replicas: is.Replicas, Keep: is.Keep, Bound: snapshot.Bound(s.cfg.Data), Log: s.log,
-	}
+	opts.Bound, opts.Log = snapshot.Bound(s.cfg.Data), s.log
 	look, err := cluster.Dial(ctx, opts)
 	if err != nil {
 		return err

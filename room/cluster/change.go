@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"whoelse/room"
@@ -59,16 +58,12 @@ func (c *Cluster) Change(doc string, change func() (data []byte, err error)) err
 
 // changeOnce tries a change once. again says that another server was faster.
 func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again bool, err error) {
-	if err := c.following.trouble(); err != nil {
-		return false, err
-	}
 	if !c.connected() {
 		return false, errDisconnected
 	}
 	ctx, cancel := context.WithTimeout(c.ending, patience)
 	defer cancel()
-	subject := c.stateSubject(doc)
-	last, err := c.catchUp(ctx, subject)
+	last, err := c.catchUp(ctx, c.stateSubject(doc))
 	if err != nil {
 		return false, err
 	}
@@ -76,22 +71,14 @@ func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again b
 	if err != nil || data == nil {
 		return false, err
 	}
-	msg, err := c.message(subject, &room.Event{
+	e := &room.Event{
 		Message: room.Message{ID: room.NextID("", time.Now()), Time: time.Now(), Kind: room.KindState},
 		Doc:     doc, Data: data,
-	})
-	if err != nil {
-		return false, err
 	}
-	seq, err := c.propose(ctx, msg, last)
-	if conflicts(err) {
-		return true, nil
-	}
-	c.publishing.stored(seq)
-	if err == nil && c.following.reach(ctx, seq) != nil {
-		err = fmt.Errorf("%w: it is stored, but this server is behind", room.ErrUncertain)
-	}
-	return false, err
+	done := make(chan error, 1)
+	c.enqueue(&outgoing{e: e, after: last, done: func(err error) { done <- err }})
+	err = <-done
+	return conflicts(err), err
 }
 
 // catchUp returns the number of the newest message on a subject, once this server has it. If the stream does not keep
@@ -112,43 +99,6 @@ func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err
 		return 0, fmt.Errorf("%w: %w", room.ErrCluster, err)
 	}
 	return last, c.following.reach(ctx, due)
-}
-
-// propose publishes msg if last is still the newest message on its subject. Without an answer it is published
-// once more, which stores it once.
-func (c *Cluster) propose(ctx context.Context, msg *nats.Msg, last uint64) (seq uint64, err error) {
-	maybe := false // it may be stored, and the answer was lost
-	for range 2 {
-		once, cancel := context.WithTimeout(ctx, patience/2)
-		var ack *jetstream.PubAck
-		ack, err = c.js.PublishMsg(once, msg, jetstream.WithExpectLastSequencePerSubject(last))
-		cancel()
-		switch {
-		case err == nil:
-			return ack.Sequence, nil
-		case maybe && conflicts(err):
-			// A single engine node looks for conflicts before duplicates.
-			return c.winner(ctx, msg, last, err)
-		case conflicts(err):
-			return 0, err
-		case refused(err):
-			return 0, fmt.Errorf("%w: %v", unstored(maybe), err)
-		}
-		maybe = maybe || !unheard(err)
-	}
-	return 0, fmt.Errorf("%w: %v", unstored(maybe), err)
-}
-
-// winner returns the number of msg if it is the next message on its subject after last; otherwise the conflict.
-func (c *Cluster) winner(ctx context.Context, msg *nats.Msg, last uint64, conflict error) (uint64, error) {
-	first, err := c.stream.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(msg.Subject))
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("%w: %v", room.ErrUncertain, err)
-	case first.Header.Get(nats.MsgIdHdr) == msg.Header.Get(nats.MsgIdHdr):
-		return first.Sequence, nil
-	}
-	return 0, conflict
 }
 
 // conflicts reports whether the stream has a newer message on the subject than was expected.

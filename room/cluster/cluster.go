@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
@@ -30,15 +31,15 @@ var patience = 3 * time.Second // shorter in tests
 // headerRoom is the space for a message's headers, in bytes.
 const headerRoom = 4 << 10
 
-// Options are how a server takes part in a cluster. Log is needed.
+// Options are how a server takes part in a cluster. Only Creds, TLSCA and Bound may be missing.
 type Options struct {
 	URLs     []string      // of the engine: nats://HOST:PORT
 	Creds    string        // a file with credentials of the engine; "": none
 	TLSCA    string        // a file with the certificates to trust instead of the system's; "": the system's
-	Name     string        // of the cluster; "": whoelse
-	Node     string        // the name of this server, which no other one has; "": a command, which only looks
-	Replicas int           // how many engine nodes store the stream; 0: 3
-	Keep     time.Duration // how long the stream keeps an event; 0: 7 days
+	Name     string        // of the cluster: 1 to 32 letters, digits, '-' and '_'
+	Node     string        // the name of this server, in the same characters, which no other one has
+	Replicas int           // how many engine nodes store the stream
+	Keep     time.Duration // how long the stream keeps an event
 	Bound    string        // a file in the data folder that notes which stream the folder follows
 	Log      *slog.Logger
 }
@@ -62,6 +63,7 @@ type Cluster struct {
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
+	moved       rate.Sometimes            // to another engine node, for the log
 	denied      atomic.Pointer[error]     // what the engine did not permit last; nil: nothing
 	reconnected chan struct{}
 	publishing  publisher
@@ -91,20 +93,8 @@ func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 }
 
 func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
-	if opts.Name == "" {
-		opts.Name = "whoelse"
-	}
-	if opts.Replicas == 0 {
-		opts.Replicas = 3
-	}
-	if opts.Keep == 0 {
-		opts.Keep = 7 * 24 * time.Hour
-	}
-	if !token.MatchString(opts.Name) || opts.Node != "" && !token.MatchString(opts.Node) {
-		return nil, fmt.Errorf("the name of the cluster (%q) or of this server (%q) is not valid; "+
-			"use 1 to 32 letters, digits, '-' and '_'", opts.Name, opts.Node)
-	}
 	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
+	c.moved.Interval = time.Minute
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -147,6 +137,7 @@ func (c *Cluster) connected() bool { return c.down.Load() == nil }
 // again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
 // as when all engine nodes have just started, the engine does not answer at all.
 func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
+	began := time.Now()
 	for n := 0; ; n++ {
 		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
 		final, err := try(once)
@@ -156,6 +147,9 @@ func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Co
 		}
 		if n == 0 {
 			c.log.Info("cluster: "+waiting+"; trying again", "error", err)
+		}
+		if c.nc != nil {
+			c.elsewhere(began, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -167,7 +161,7 @@ func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Co
 
 func (c *Cluster) connect(ctx context.Context) error {
 	options := []nats.Option{
-		nats.Name("whoelse " + c.opts.Node),
+		nats.Name("whoelse " + c.opts.Node), nats.NoEcho(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), // the operator may be changing it
 		nats.Timeout(2 * time.Second), nats.FlusherTimeout(patience),
@@ -230,15 +224,21 @@ func (c *Cluster) hear() {
 	c.heard.Store(&now)
 }
 
-// elsewhere connects to another engine node, if nothing was heard for long: this node may be cut off from the others. It
-// still answers pings then, and for a while tells what it remembers of the stream. why is a failure.
-func (c *Cluster) elsewhere(why error) {
+// elsewhere connects to another engine node, if nothing worked since a failure and nothing was heard for long: this node may
+// be cut off from the others. It still answers pings then, and for a while tells what it remembers of the stream. why is
+// the last failure.
+func (c *Cluster) elsewhere(since time.Time, why error) {
 	heard, now := c.heard.Load(), time.Now()
-	if !c.connected() || c.ending.Err() != nil || now.Sub(*heard) < patience || !c.heard.CompareAndSwap(heard, &now) {
+	if heard.After(since) {
+		since = *heard
+	}
+	if !c.connected() || c.ending.Err() != nil || now.Sub(since) < patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
-	c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node",
-		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	c.moved.Do(func() {
+		c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node, and on until one answers",
+			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	})
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }
 
@@ -313,10 +313,9 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	return c.following.reach(ctx, info.State.LastSeq)
 }
 
-// Close announces that this server leaves, waits at most a few seconds for the answers to appended events and until they
-// are in the local log, and closes the connection. Later appends fail.
+// Close waits at most a few seconds for the answers to appended events and until they are in the local log, announces
+// that this server leaves, and closes the connection. Later appends fail.
 func (c *Cluster) Close() error {
-	c.sayBye()
 	c.publishing.close()
 	c.publishing.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,8 +45,6 @@ func TestRefusals(t *testing.T) {
 	defer cancel()
 	_, err := Connect(ctx, options([]string{"nats://u:secret@127.0.0.1:1"}, "a", &logs{}))
 	refuses(t, err, "cluster whoelse: the engine can't be reached at nats://u:xxxxx@127.0.0.1:1", "--cluster")
-	_, err = Connect(ctx, options(nil, "a.b", &logs{}))
-	refuses(t, err, `"a.b"`, "use 1 to 32")
 
 	off := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -81,6 +81,22 @@ func TestSameName(t *testing.T) {
 	refuses(t, twin.try(), "named a is already running", "--node")
 	a.stop()
 	a.start()
+
+	var wg sync.WaitGroup
+	var started atomic.Int32
+	for range 2 {
+		c := newServer(t, "c", e.URLs()[0])
+		wg.Go(func() {
+			if c.try() == nil {
+				started.Add(1)
+				t.Cleanup(c.stop)
+			}
+		})
+	}
+	wg.Wait()
+	if started.Load() > 1 {
+		t.Error("two servers that start at the same time have one name")
+	}
 }
 
 // TestDifferentStream: a stream with other settings is left as it is; each difference is named.
@@ -258,7 +274,7 @@ func TestRubbish(t *testing.T) {
 	e := engine(t)
 	a := join(t, "a", e.URLs()...)
 	line := func(e *room.Event) []byte {
-		msg, err := a.message("x", e)
+		msg, err := a.message(e)
 		if err != nil {
 			t.Fatal(err)
 		}

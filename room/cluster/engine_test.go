@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,16 +54,16 @@ func TestEngineStops(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
-	p.Cut()
+	p.cut()
 	b.say("2")
 	if err := fails(t, a.say("lost")); !errors.Is(err, room.ErrStorage) {
 		t.Errorf("%v", err)
 	}
-	p.Heal()
+	p.heal()
 	same(t, a.entries(2), b.entries(2))
 	eventually(t, "a is well", func() bool { return a.Probe(t.Context()) == nil })
 }
@@ -113,37 +114,24 @@ func TestNodeAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := engine(t)
-			alone := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
-			nc, err := nats.Connect(alone.URLs()[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer nc.Close()
-			for _, asked := range []string{"$JS.API.>", "whoelse.log.>"} {
-				if _, err := nc.SubscribeSync(asked); err != nil { // without an answer
-					t.Fatal(err)
-				}
-			}
-			if err := nc.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			proxies := []*natstest.Proxy{natstest.NewProxy(t, e.Addr(0)), natstest.NewProxy(t, e.Addr(0))}
-			a, b := join(t, "a", proxies[0].URL(), proxies[1].URL()), join(t, "b", e.URLs()...)
+			alone, nc, _ := isolated(t)
+			proxies := []*proxy{newProxy(t, e.Addr(0)), newProxy(t, e.Addr(0))}
+			a, b := join(t, "a", proxies[0].url(), proxies[1].url()), join(t, "b", e.URLs()...)
 			a.say("1")
 			a.entries(1)
 			for _, p := range proxies {
-				p.Aim(alone.Addr(0))
-				p.Cut()
+				p.aim(alone.Addr(0))
+				p.cut()
 			}
 			for _, p := range proxies {
-				p.Heal()
+				p.heal()
 			}
 			eventually(t, "it is connected to the node that is alone", func() bool {
 				return a.nc.ConnectedServerId() == nc.ConnectedServerId()
 			})
 			for _, p := range proxies {
-				if p.URL() != a.nc.ConnectedUrl() {
-					p.Aim(e.Addr(0))
+				if p.url() != a.nc.ConnectedUrl() {
+					p.aim(e.Addr(0))
 				}
 			}
 			if writes {
@@ -162,16 +150,67 @@ func TestNodeAlone(t *testing.T) {
 	}
 }
 
+// isolated starts an engine node that lets connect and answers pings, and nothing else. asked gets what it is asked.
+func isolated(t *testing.T) (node *natstest.Engine, nc *nats.Conn, asked chan *nats.Msg) {
+	t.Helper()
+	node = natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+	nc = must[*nats.Conn](t)(nats.Connect(node.URLs()[0]))
+	t.Cleanup(nc.Close)
+	asked = make(chan *nats.Msg, 1000)
+	for _, subject := range []string{"$JS.API.>", "whoelse.log.>"} {
+		must[*nats.Subscription](t)(nc.ChanSubscribe(subject, asked))
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return node, nc, asked
+}
+
+// TestStartAlone: a server that starts on an engine node that is cut off from the others starts on another one.
+func TestStartAlone(t *testing.T) {
+	t.Parallel()
+	alone, _, asked := isolated(t)
+	p := newProxy(t, alone.Addr(0))
+	a := newServer(t, "a", p.url())
+	started := make(chan error, 1)
+	go func() { started <- a.try() }()
+	<-asked
+	p.aim(engine(t).Addr(0))
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.stop)
+	a.say("1")
+	a.entries(1)
+}
+
+// TestOneFailure: a server on which nothing was said does not leave its engine node for a single failure.
+func TestOneFailure(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	a := join(t, "a", e.URLs()...)
+	fail := func(since time.Time) (left bool) {
+		long := time.Now().Add(-time.Hour)
+		a.heard.Store(&long)
+		a.elsewhere(since, errors.New("no answer"))
+		return strings.Contains(a.logs.String(), "connecting to another node")
+	}
+	if fail(time.Now()) {
+		t.Error("it leaves at once")
+	}
+	eventually(t, "it leaves", func() bool { return fail(time.Now().Add(-patience)) })
+}
+
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
 	var dropped atomic.Int32
-	p.Drop(func(to []byte) bool {
+	p.drop(func(to []byte) bool {
 		return bytes.Contains(to, []byte(`"stream":"whoelse_LOG"`)) && bytes.Contains(to, []byte(`"seq":`)) && dropped.Add(1) == 1
 	})
 	failed := a.say("2")
@@ -202,11 +241,11 @@ func TestAnswerLost(t *testing.T) {
 func TestStalled(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	p := natstest.NewProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.URL()), join(t, "b", e.URLs()...)
+	p := newProxy(t, e.Addr(0))
+	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
-	p.Stall()
+	p.stall()
 	start := time.Now()
 	if err := fails(t, a.say("2")); !errors.Is(err, room.ErrUncertain) {
 		t.Errorf("%v", err)
@@ -214,7 +253,7 @@ func TestStalled(t *testing.T) {
 	if d := time.Since(start); d < patience-time.Millisecond || d > 4*patience {
 		t.Errorf("it took %v to be told", d)
 	}
-	p.Resume()
+	p.resume()
 	eventually(t, "a goes on", func() bool { return a.Probe(t.Context()) == nil })
 	a.say("3")
 	eventually(t, "b gets it", func() bool { got := b.entries(1); return got[len(got)-1].Text == "3" })

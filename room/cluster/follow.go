@@ -31,6 +31,9 @@ const silentAfter = 5 * time.Second
 // until it finds out that it does not.
 var staleFor = 30 * time.Second // shorter in tests
 
+// heartbeat is how often the engine says that it has no event.
+const heartbeat = 2 * time.Second
+
 // retryAfter is the time before a failed write is tried again.
 const retryAfter = time.Second
 
@@ -53,10 +56,11 @@ type follower struct {
 	states map[string]Receive
 
 	// Owned by the goroutine of consume.
-	next   uint64    // number of the next message
-	lastID string    // ID of the event before it
-	stuck  error     // errStuck, errShorter, or nil: the stream can be followed
-	short  time.Time // when the stream was first shorter than this server's log; zero: it is not
+	next      uint64    // number of the next message
+	lastID    string    // ID of the event before it
+	delivered uint64    // messages that came from the consumer
+	failing   time.Time // when nothing could be fetched first; zero: it can
+	short     time.Time // when the stream was first shorter than this server's log; zero: it is not
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
@@ -91,7 +95,18 @@ func (f *follower) move(seq, behind uint64) {
 	f.update(func() { f.applied, f.behind = seq, behind })
 }
 
-func (f *follower) setTrouble(err error) { f.update(func() { f.err = err }) }
+// setTrouble notes why this server can't follow the stream now, nil if it can. What is new goes to the log.
+func (c *Cluster) setTrouble(err error) {
+	switch before := c.following.trouble(); {
+	case err == nil && before == nil:
+		return
+	case err == nil:
+		c.log.Info("cluster: following the stream again")
+	case before == nil || before.Error() != err.Error():
+		c.log.Error("cluster: this server can't follow the stream, and accepts no messages until it can", "error", err)
+	}
+	c.following.update(func() { c.following.err = err })
+}
 
 // at is the number of the last message that is in the local log.
 func (f *follower) at() uint64 {
@@ -192,11 +207,13 @@ var (
 	// errStuck is wrapped by errors that only the operator can repair.
 	errStuck = errors.New("this server can't go on")
 	// errShorter says that the stream lacks events, according to an engine node that may be wrong.
-	errShorter = errors.New("the stream is shorter than this server's log")
+	errShorter = errors.New("this engine node has fewer events than this server; trying other nodes")
 )
 
 // continues makes sure that the stream has the message next, or will, and returns where the stream ends.
 func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	info, err := c.stream.Info(ctx)
 	var st jetstream.StreamState
 	if info != nil {
@@ -235,42 +252,23 @@ func (f *follower) shorter(now time.Time) time.Duration {
 
 // consume follows the stream until Close. It also tries again after errors that only the operator can mend.
 func (c *Cluster) consume() {
+	f := &c.following
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
-		again := pause
-		switch {
-		case errors.Is(err, errStuck):
-			again = silentAfter
-			if c.following.stick(errStuck, err) {
-				c.log.Error("cluster: the stream can't be followed any more, and this server accepts no messages", "error", err)
-			}
-		case errors.Is(err, errShorter):
-			if c.following.stick(errShorter, err) {
-				c.log.Warn("cluster: this engine node lacks events; trying others, and accepting no messages meanwhile",
-					"engine", c.nc.ConnectedUrlRedacted(), "error", err)
-			}
-			c.elsewhere(err)
-		default:
-			c.elsewhere(err)
+		if f.failing.IsZero() {
+			f.failing = time.Now()
 		}
-		c.log.Debug("cluster: asking for the stream again", "next", c.following.next, "why", err)
+		again, stuck := pause, errors.Is(err, errStuck)
+		if stuck || errors.Is(err, errShorter) {
+			c.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
+		}
+		if stuck {
+			again = silentAfter
+		} else {
+			c.elsewhere(f.failing, err)
+		}
+		c.log.Debug("cluster: asking for the stream again", "next", f.next, "why", err)
 		c.wait(again)
-	}
-}
-
-// stick notes why the stream can't be followed, and reports whether that is news.
-func (f *follower) stick(kind, err error) bool {
-	news := f.stuck != kind
-	f.stuck = kind
-	f.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
-	return news
-}
-
-// unstick notes that the stream can be followed.
-func (f *follower) unstick() {
-	if f.stuck != nil {
-		f.stuck = nil
-		f.setTrouble(nil)
 	}
 }
 
@@ -286,13 +284,11 @@ func (c *Cluster) wait(d time.Duration) bool {
 
 // copy follows the stream until something goes wrong.
 func (c *Cluster) copy(ctx context.Context) error {
-	once, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := c.upToDate(once); err != nil && !errors.Is(err, errSilent) {
+	if err := c.upToDate(ctx); err != nil && !errors.Is(err, errSilent) {
 		return err
 	}
 	// The engine may place the consumer on a node that has just died: the sooner it is asked again, the better.
-	soon, cancel := context.WithTimeout(once, time.Second)
+	soon, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	consumer, err := c.stream.CreateConsumer(soon, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.following.next,
@@ -302,58 +298,44 @@ func (c *Cluster) copy(ctx context.Context) error {
 		return err
 	}
 	c.hear()
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch), jetstream.PullExpiry(10*time.Second),
-		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	c.following.delivered = 0
+	for {
+		if err := c.fetch(ctx, consumer); err != nil {
+			return err
+		}
+		c.following.failing = time.Time{}
+	}
+}
+
+// fetch brings the next messages into the local log, for at most silentAfter. If none comes, none should have.
+func (c *Cluster) fetch(ctx context.Context, consumer jetstream.Consumer) error {
+	once, cancel := context.WithTimeout(ctx, silentAfter)
+	defer cancel()
+	fetched, err := consumer.Fetch(maxBatch, jetstream.FetchContext(once), jetstream.FetchHeartbeat(heartbeat))
 	if err != nil {
 		return err
 	}
-	arrived := make(chan jetstream.Msg, maxBatch)
-	failed := make(chan error, 1)
-	var pumping sync.WaitGroup
-	pumping.Go(func() {
-		for {
-			msg, err := messages.Next()
-			if err != nil {
-				failed <- err
-				close(arrived)
-				return
-			}
-			arrived <- msg
-		}
-	})
-	defer pumping.Wait()
-	defer func() {
-		messages.Stop()
-		for range arrived { // they come again
-		}
-	}()
+	arrived, silent := fetched.Messages(), true
 	for {
 		var batch []jetstream.Msg
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-c.reconnected:
 			return errors.New("connected again") // messages on their way were lost
-		case <-time.After(silentAfter):
-			once, cancel := context.WithTimeout(ctx, patience)
-			err := c.upToDate(once)
-			cancel()
-			if err != nil {
+		case msg, ok := <-arrived:
+			if !ok { // it failed, or its time is over
+				err := fetched.Error()
+				if err == nil && silent {
+					err = c.upToDate(ctx)
+				}
 				return err
 			}
-			continue
-		case msg, ok := <-arrived:
-			if !ok {
-				return <-failed
-			}
-			c.hear()
 			batch = append(batch, msg)
 		}
-		for len(arrived) > 0 && len(batch) < maxBatch {
-			if msg, ok := <-arrived; ok {
-				batch = append(batch, msg)
-			}
+		for len(arrived) > 0 {
+			batch = append(batch, <-arrived)
 		}
+		silent = false
+		c.hear()
 		if err := c.take(batch); err != nil {
 			return err
 		}
@@ -371,7 +353,7 @@ func (c *Cluster) upToDate(ctx context.Context) error {
 	case last >= c.following.next:
 		return errSilent
 	}
-	c.following.unstick()
+	c.setTrouble(nil)
 	return nil
 }
 
@@ -383,24 +365,14 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 	next, lastID, behind := f.next, f.lastID, uint64(0)
 	for _, msg := range batch {
 		var meta *jetstream.MsgMetadata
-		if meta, err = msg.Metadata(); err != nil {
+		if meta, err = c.due(msg, next); err != nil {
 			break
 		}
 		seq := meta.Sequence.Stream
-		if seq < next {
-			continue
-		}
-		if seq > next {
-			err = c.missing(next, seq)
-			if err != nil {
-				break
-			}
-		}
 		var e *room.Event
-		if e, err = c.read(msg, meta.Timestamp, lastID); err != nil {
-			if errors.Is(err, errStuck) {
-				break
-			}
+		if e, err = c.read(msg, meta.Timestamp, lastID); errors.Is(err, errStuck) {
+			break
+		} else if err != nil {
 			c.log.Error("cluster: a message in the stream is not an event; all servers skip it", "number", seq, "error", err)
 			err = nil
 		} else {
@@ -416,29 +388,25 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 		return stopped
 	}
 	f.next, f.lastID = next, lastID
-	f.unstick()
+	c.setTrouble(nil)
 	f.move(next-1, behind)
 	return err
 }
 
-// missing checks a gap: message seq came where next was due. It returns nil if the stream does not have the messages in
-// between. If it has them, the error makes them come again.
-func (c *Cluster) missing(next, seq uint64) error {
-	ctx, cancel := context.WithTimeout(c.ending, patience)
-	defer cancel()
-	if _, err := c.continues(ctx, next); err != nil {
-		return err
+// due returns the metadata of a message if none is missing before it, or none that the stream has.
+func (c *Cluster) due(msg jetstream.Msg, next uint64) (*jetstream.MsgMetadata, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, err
 	}
-	for ; next < seq; next++ {
-		_, err := c.stream.GetMsg(ctx, next)
-		if err == nil {
-			return fmt.Errorf("%d came after %d", seq, next-1)
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return err
-		}
+	c.following.delivered++
+	if meta.Sequence.Consumer != c.following.delivered {
+		return nil, fmt.Errorf("messages before %d were lost on their way", meta.Sequence.Stream)
 	}
-	return nil
+	if meta.Sequence.Stream > next { // the engine has lost some that were in the middle, or those from next on are too old
+		_, err = c.continues(c.ending, next)
+	}
+	return meta, err
 }
 
 // read makes the event of a message, with the ID and time that it has on every server.
@@ -450,11 +418,7 @@ func (c *Cluster) read(msg jetstream.Msg, stored time.Time, lastID string) (*roo
 	if !ok {
 		return nil, errors.New("it is not a line of a log")
 	}
-	want := c.subject("log", "event")
-	if e.Kind == room.KindState {
-		want = c.stateSubject(e.Doc)
-	}
-	if msg.Subject() != want {
+	if msg.Subject() != c.eventSubject(e) {
 		return nil, fmt.Errorf("its subject is %.100q", msg.Subject())
 	}
 	if !sensible(e) {
@@ -554,19 +518,12 @@ func (c *Cluster) commit(entries []room.Entry) error {
 
 // until calls try until it succeeds. Meanwhile this server accepts no messages: it could not show them.
 func (c *Cluster) until(what string, try func() error) error {
-	for n := 0; ; n++ {
+	for {
 		err := try()
-		switch {
-		case err == nil && n > 0:
-			c.following.setTrouble(nil)
-			c.log.Info("cluster: following the stream again")
+		if err == nil {
 			return nil
-		case err == nil:
-			return nil
-		case n == 0:
-			c.following.setTrouble(fmt.Errorf("%w: %w", room.ErrStorage, err))
-			c.log.Error("cluster: "+what+"; until it can, this server falls behind and accepts no messages", "error", err)
 		}
+		c.setTrouble(fmt.Errorf("%w: %s: %w", room.ErrStorage, what, err))
 		if !c.wait(retryAfter) {
 			return errClosed
 		}

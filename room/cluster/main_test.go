@@ -42,6 +42,12 @@ func (l *logs) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "")
+}
+
 // server is one server's part: its cluster, and its log and histories on a real disk.
 type server struct {
 	*Cluster
@@ -61,7 +67,7 @@ type server struct {
 // options are those of a server called name.
 func options(urls []string, name string, l *logs) Options {
 	return Options{
-		URLs: urls, Node: name, Replicas: 1,
+		URLs: urls, Name: "whoelse", Node: name, Replicas: 1, Keep: 7 * 24 * time.Hour,
 		Log: slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -73,7 +79,7 @@ func newServer(t testing.TB, name string, urls ...string) *server {
 	s.opts.Bound = filepath.Join(s.dir, "cluster.json")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s: %s", name, strings.Join(s.logs.lines, ""))
+			t.Logf("%s: %s", name, s.logs)
 		}
 	})
 	return s

@@ -34,8 +34,8 @@ const pause = 250 * time.Millisecond
 // maxGroup is how many events are published together, before any is answered.
 const maxGroup = 512
 
-// publisher publishes the events that the room appends. All waiting events are published together; later ones wait until
-// these are answered.
+// publisher publishes the events that the room appends, and changes of documents. All waiting events are published
+// together; later ones wait until these are answered.
 type publisher struct {
 	running sync.WaitGroup
 	count   atomic.Uint64 // of messages, for their ids
@@ -49,9 +49,10 @@ type publisher struct {
 // outgoing waits for its answer.
 type outgoing struct {
 	e      *room.Event
+	after  uint64      // for KindState: the number of the document's last change, which has to be the last one still
+	done   func(error) // called once; nil says that e is stored and in the local log
+	at     time.Time   // when it was appended
 	msg    *nats.Msg
-	failed func(error)
-	at     time.Time // when it was appended
 	answer jetstream.PubAckFuture
 	maybe  bool  // it was sent, and may be stored
 	why    error // of the last try
@@ -95,14 +96,23 @@ func (p *publisher) stored(seq uint64) {
 // Append implements [room.Log]. It does not wait: the event comes back through [Cluster.Follow], or failed is called within
 // about three seconds, with [room.ErrUncertain] if the event may still come, and any other error if it certainly does not.
 func (c *Cluster) Append(e *room.Event, failed func(error)) {
+	c.enqueue(&outgoing{e: e, done: func(err error) {
+		if err != nil {
+			failed(err)
+		}
+	}})
+}
+
+func (c *Cluster) enqueue(o *outgoing) {
 	p := &c.publishing
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		go failed(fmt.Errorf("%w: %w", room.ErrCluster, errClosed)) // the caller may hold locks
+		go o.done(fmt.Errorf("%w: %w", room.ErrCluster, errClosed)) // the caller may hold locks
 		return
 	}
-	p.queue = append(p.queue, &outgoing{e: e, failed: failed, at: time.Now()})
+	o.at = time.Now()
+	p.queue = append(p.queue, o)
 	p.work.Signal()
 }
 
@@ -112,7 +122,7 @@ func (c *Cluster) publish() {
 		waiting := make([]*outgoing, 0, len(group))
 		for _, o := range group {
 			if err := c.prepare(o); err != nil {
-				o.failed(err)
+				o.done(err)
 			} else {
 				waiting = append(waiting, o)
 			}
@@ -132,18 +142,28 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 	if since := c.down.Load(); since != nil && time.Since(*since) > patience {
 		return errDisconnected
 	}
-	o.msg, err = c.message(c.subject("log", "event"), o.e)
+	if o.msg, err = c.message(o.e); err == nil && o.e.Kind == room.KindState {
+		o.msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(o.after, 10))
+	}
 	return err
 }
 
+// eventSubject is the subject of an event.
+func (c *Cluster) eventSubject(e *room.Event) string {
+	if e.Kind == room.KindState {
+		return c.stateSubject(e.Doc)
+	}
+	return c.subject("log", "event")
+}
+
 // message makes the NATS message that an event is published as.
-func (c *Cluster) message(subject string, e *room.Event) (*nats.Msg, error) {
+func (c *Cluster) message(e *room.Event) (*nats.Msg, error) {
 	line, err := log.AppendLine(nil, 0, e)
 	if err != nil {
 		return nil, err
 	}
 	n := c.publishing.count.Add(1)
-	msg := nats.NewMsg(subject)
+	msg := nats.NewMsg(c.eventSubject(e))
 	msg.Data = line[:len(line)-1]
 	try := c.opts.Node + "/" + c.run + "/" + strconv.FormatUint(n, 10)
 	msg.Header.Set(nats.MsgIdHdr, cmp.Or(retryID(e), try))
@@ -195,7 +215,7 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 		case c.answered(ctx, o):
 		case time.Since(o.at) >= patience || c.ending.Err() != nil:
 			o.giveUp()
-			c.elsewhere(o.why)
+			c.elsewhere(o.at, o.why)
 		default:
 			again = append(again, o)
 		}
@@ -216,6 +236,14 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 		c.accepted(o, ack)
 		return true
 	case o.why = <-o.answer.Err():
+		if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
+			first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
+			if err == nil && o.is(first) {
+				c.accepted(o, &jetstream.PubAck{Sequence: first.Sequence})
+				return true
+			}
+			o.maybe = err != nil
+		}
 		if refused(o.why) && !o.maybe {
 			o.giveUp()
 			return true
@@ -242,30 +270,31 @@ func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	c.running.Go(func() {
 		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))
 		defer cancel()
-		if err := c.following.reach(ctx, ack.Sequence); err != nil {
-			o.failed(fmt.Errorf("%w: %v", room.ErrUncertain, err))
-		} else if ack.Duplicate && o.e.Key != "" && !c.is(ctx, o, ack.Sequence) {
-			o.failed(fmt.Errorf("%w: an earlier try is stored", room.ErrUncertain))
+		err := c.following.reach(ctx, ack.Sequence)
+		if err == nil && ack.Duplicate && o.e.Key != "" {
+			var stored *jetstream.RawStreamMsg
+			if stored, err = c.stream.GetMsg(ctx, ack.Sequence); err == nil && !o.is(stored) {
+				err = errors.New("an earlier try is stored")
+			}
 		}
+		if err != nil {
+			err = fmt.Errorf("%w: %v", room.ErrUncertain, err)
+		}
+		o.done(err)
 	})
 }
 
-// is reports whether message seq is o itself, and not another try of the same message.
-func (c *Cluster) is(ctx context.Context, o *outgoing, seq uint64) bool {
-	stored, err := c.stream.GetMsg(ctx, seq)
-	return err == nil && stored.Header.Get(headerTry) == o.msg.Header.Get(headerTry)
+// is reports whether a message in the stream is o itself, and not another try of the same message.
+func (o *outgoing) is(stored *jetstream.RawStreamMsg) bool {
+	return stored.Header.Get(headerTry) == o.msg.Header.Get(headerTry)
 }
 
 func (o *outgoing) giveUp() {
-	o.failed(fmt.Errorf("%w: %w", unstored(o.maybe), cmp.Or(o.why, nats.ErrConnectionClosed)))
-}
-
-// unstored is the error for a message without an answer; maybe says that it may be stored.
-func unstored(maybe bool) error {
-	if maybe {
-		return room.ErrUncertain
+	why := room.ErrCluster
+	if o.maybe {
+		why = room.ErrUncertain
 	}
-	return room.ErrCluster
+	o.done(fmt.Errorf("%w: %w", why, cmp.Or(o.why, nats.ErrConnectionClosed)))
 }
 
 // refused reports whether the stream itself refused a message.

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -62,10 +61,6 @@ type rosters struct {
 	least   atomic.Pointer[string] // the first of the others' names, by alphabet
 	twin    sync.Once              // logs that another server has this one's name
 
-	saying sync.Mutex // held while this server announces its people; guards seq and bye
-	seq    uint64     // of the last announcement
-	bye    bool       // this server has said goodbye
-
 	mu   sync.Mutex // guards what follows; also held while the room is told, so that changes come in order
 	room Room       // nil: not attached
 	of   map[string]*peer
@@ -102,18 +97,21 @@ var nickName = regexp.MustCompile(`^~?[a-z0-9][a-z0-9._-]{0,31}$`)
 const answerWithin = time.Second
 
 // takeName fails if a running server has the name of this one: people there would not learn of bans, since each took
-// the other's changes for its own. One that does not answer counts as dead. From now on this server answers.
+// the other's changes for its own. One that does not answer counts as dead. From now on this server answers, so of two
+// that start at the same time at most one goes on.
 func (c *Cluster) takeName() error {
 	if c.opts.Node == "" {
 		return nil
 	}
 	named := c.subject("named", c.opts.Node)
+	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) }); err != nil {
+		return err
+	}
 	if _, err := c.nc.Request(named, nil, answerWithin); err == nil {
 		return fmt.Errorf("a server named %s is already running in this cluster; start this one with another --node, or stop that one",
 			c.opts.Node)
 	}
-	_, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) })
-	return err
+	return nil
 }
 
 // listen subscribes to the other servers' announcements.
@@ -145,10 +143,12 @@ func (c *Cluster) RosterChanged() {
 	}
 }
 
-// sayAll announces this server's people, and notices servers that are silent.
+// sayAll announces this server's people, and at the end that it stops, and notices servers that are silent.
 func (c *Cluster) sayAll() {
-	for {
-		people := c.say(false)
+	seq := uint64(1)
+	defer func() { c.say(seq, true) }()
+	for ; ; seq++ {
+		people := c.say(seq, false)
 		c.expire()
 		if !c.wait(sayAfter * time.Duration(1+people/1000)) {
 			return
@@ -162,33 +162,18 @@ func (c *Cluster) sayAll() {
 	}
 }
 
-func (c *Cluster) sayBye() {
-	if c.opts.Node != "" {
-		c.say(true)
-	}
-}
-
 // say announces this server's people, and returns their number.
-func (c *Cluster) say(bye bool) int {
-	rs := &c.rosters
-	rs.saying.Lock()
-	defer rs.saying.Unlock()
-	attached := rs.attached()
-	if attached == nil || rs.bye {
-		return 0
-	}
-	rs.seq++
-	rs.bye = bye
+func (c *Cluster) say(seq uint64, bye bool) int {
 	var here []person
 	if !bye {
-		here = outward(attached.Roster(), time.Now())
+		here = outward(c.rosters.attached().Roster(), time.Now())
 	}
 	applied, stuck := c.following.at(), c.following.trouble() != nil
 	parts := max(1, (len(here)+partPeople-1)/partPeople)
 	for n := range parts {
 		from := n * partPeople
 		b, err := json.Marshal(rosterMessage{
-			V: version, Run: c.run, Seq: rs.seq, Part: n, Parts: parts, Bye: bye, Applied: applied, Stuck: stuck,
+			V: version, Run: c.run, Seq: seq, Part: n, Parts: parts, Bye: bye, Applied: applied, Stuck: stuck,
 			Here: here[from:min(len(here), from+partPeople)],
 		})
 		if err == nil {
@@ -245,7 +230,7 @@ func node(subject string) string { return subject[strings.LastIndexByte(subject,
 func (c *Cluster) hearRoster(msg *nats.Msg) {
 	from := node(msg.Subject)
 	var m rosterMessage
-	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version || m.Run == c.run ||
+	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version ||
 		m.Parts < 1 || m.Parts > maxPeople/partPeople || m.Part < 0 || m.Part >= m.Parts || len(m.Here) > partPeople {
 		return
 	}
@@ -336,25 +321,25 @@ func (c *Cluster) Leads() bool {
 
 // Node is one server, as it announced itself.
 type Node struct {
-	Name    string        `json:"name"`
-	Leads   bool          `json:"leads,omitempty"`
-	People  int           `json:"people"`
-	Applied uint64        `json:"applied"`         // number of the last event that it has
-	Stuck   bool          `json:"stuck,omitempty"` // it can't follow the stream, and accepts no messages
-	Silent  time.Duration `json:"silent"`          // since its last announcement
+	Name    string  `json:"name"`
+	Leads   bool    `json:"leads,omitempty"`
+	People  int     `json:"people"`
+	Applied uint64  `json:"applied"`         // number of the last event that it has
+	Behind  uint64  `json:"behind"`          // events of the stream that it lacks
+	Stuck   bool    `json:"stuck,omitempty"` // it can't follow the stream, and accepts no messages
+	Silent  float64 `json:"silent"`          // seconds since its last announcement
 }
 
 // nodes lists the other servers.
-func (c *Cluster) nodes() (list []Node) {
+func (c *Cluster) nodes() []Node {
 	c.rosters.mu.Lock()
 	defer c.rosters.mu.Unlock()
+	list := []Node{}
 	for name, p := range c.rosters.of {
-		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Stuck: p.stuck, Silent: time.Since(p.heard)})
+		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Stuck: p.stuck, Silent: time.Since(p.heard).Seconds()})
 	}
 	return list
 }
-
-func byName(a, b Node) int { return cmp.Compare(a.Name, b.Name) }
 
 // own is how many people are on this server.
 func (r *rosters) own() int {

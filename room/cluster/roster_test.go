@@ -80,7 +80,7 @@ func TestRosters(t *testing.T) {
 		t.Errorf("leads: %v, %v", a.Leads(), b.Leads())
 	}
 	st, err := a.Status(t.Context())
-	if err != nil || len(st.Nodes) != 2 || st.Nodes[1].People != 10_000 || st.Nodes[0].People != 2 || !st.Nodes[0].Leads {
+	if err != nil || st.Replicas == nil || len(st.Nodes) != 2 || st.Nodes[1].People != 10_000 || st.Nodes[0].People != 2 || !st.Nodes[0].Leads {
 		t.Errorf("%+v, %v", st.Nodes, err)
 	}
 	ca.mu.Lock()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,18 +12,18 @@ import (
 
 // Status is the state of a cluster, as one of its servers, or a command, sees it.
 type Status struct {
-	Name     string        `json:"name"`
-	Engine   string        `json:"engine"` // URL of the engine node that this server is connected to
-	Stream   string        `json:"stream"`
-	Created  time.Time     `json:"created"`
-	First    uint64        `json:"first"` // number of the oldest event that the stream has
-	Last     uint64        `json:"last"`
-	Bytes    uint64        `json:"bytes"`
-	Keep     time.Duration `json:"keep"`
-	Leader   string        `json:"leader"` // the engine node that orders the events
-	Replicas []Replica     `json:"replicas"`
-	Nodes    []Node        `json:"nodes"`
-	Trouble  string        `json:"trouble,omitempty"` // why this server can't follow
+	Name     string    `json:"name"`
+	Engine   string    `json:"engine"` // URL of the engine node that this server is connected to
+	Stream   string    `json:"stream"`
+	Created  time.Time `json:"created"`
+	First    uint64    `json:"first"` // number of the oldest event that the stream has
+	Last     uint64    `json:"last"`
+	Bytes    uint64    `json:"bytes"`
+	Keep     float64   `json:"keep"`   // events, in seconds
+	Leader   string    `json:"leader"` // the engine node that orders the events
+	Replicas []Replica `json:"replicas"`
+	Nodes    []Node    `json:"nodes"`
+	Trouble  string    `json:"trouble,omitempty"` // why this server can't follow
 }
 
 // Replica is another copy of the stream.
@@ -49,8 +50,8 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	}
 	s := Status{
 		Name: c.opts.Name, Engine: c.nc.ConnectedUrlRedacted(), Stream: c.streamName(), Created: info.Created,
-		First: info.State.FirstSeq, Last: info.State.LastSeq, Bytes: info.State.Bytes, Keep: info.Config.MaxAge,
-		Nodes: c.nodes(),
+		First: info.State.FirstSeq, Last: info.State.LastSeq, Bytes: info.State.Bytes, Keep: info.Config.MaxAge.Seconds(),
+		Replicas: []Replica{}, Nodes: c.nodes(),
 	}
 	if info.Cluster != nil {
 		s.Leader = info.Cluster.Leader
@@ -66,9 +67,10 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		applied := c.following.at()
 		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, Stuck: trouble != nil, People: c.rosters.own()})
 	}
-	slices.SortFunc(s.Nodes, byName)
-	if len(s.Nodes) > 0 {
-		s.Nodes[0].Leads = true
+	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		n.Leads, n.Behind = i == 0, max(s.Last, n.Applied)-n.Applied
 	}
 	return s, nil
 }

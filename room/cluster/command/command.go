@@ -28,32 +28,25 @@ func New(version string) *cobra.Command {
 	return c
 }
 
-// options are the options of the flags.
-func options(cfg *config.Cluster, r *cli.Run) cluster.Options {
-	return cluster.Options{
-		URLs: cfg.URLs, Creds: cfg.Creds, TLSCA: cfg.TLSCA, Name: cfg.Name, Node: cfg.Node,
-		Replicas: cfg.Replicas, Keep: cfg.Keep, Log: r.Log(),
-	}
-}
-
 // heardWithin is how long the status waits for servers to report.
 const heardWithin = 1500 * time.Millisecond
 
 // connected completes c: run is called with a connection to the cluster that the flags name.
 func connected(c *cobra.Command, run func(r *cli.Run, c *cluster.Cluster) error) *cobra.Command {
-	cfg := &config.Cluster{}
-	cfg.Flags(c.Flags())
+	var opts cluster.Options
+	config.ClusterFlags(&opts, c.Flags())
 	return cli.Command(c, func(r *cli.Run, _ []string) error {
 		if err := cli.Environment(c.Flags()); err != nil {
 			return err
 		}
-		if err := cfg.Check(); err != nil {
+		if err := config.CheckCluster(&opts); err != nil {
 			return cli.Usage("%w", err)
 		}
-		if len(cfg.URLs) == 0 {
+		if len(opts.URLs) == 0 {
 			return cli.Usage("--cluster is missing: the URLs of the NATS servers, as for whoelse serve")
 		}
-		to, err := cluster.Dial(r.Context(), options(cfg, r))
+		opts.Log = r.Log()
+		to, err := cluster.Dial(r.Context(), opts)
 		if err != nil {
 			return err
 		}

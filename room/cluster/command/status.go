@@ -16,7 +16,7 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 	if asJSON {
 		e := json.NewEncoder(r)
 		e.SetIndent("", "  ")
-		if err := e.Encode(inJSON(s)); err != nil {
+		if err := e.Encode(s); err != nil {
 			return err
 		}
 		return problem(s)
@@ -29,7 +29,7 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 			leads = "leads"
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%d events behind\theard %s ago\t%s\n", cli.Clean(n.Name), cli.Count(n.People, "nick"),
-			behind(s, n), n.Silent.Round(100*time.Millisecond), leads)
+			n.Behind, seconds(n.Silent).Round(100*time.Millisecond), leads)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -38,7 +38,7 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 	if s.First > s.Last || s.Last == 0 {
 		events = "no events yet"
 	}
-	r.Say("stream %s on %s: %s, kept for %s", s.Stream, s.Engine, events, duration.Format(s.Keep))
+	r.Say("stream %s on %s: %s, kept for %s", s.Stream, s.Engine, events, duration.Format(seconds(s.Keep)))
 	if s.Leader != "" {
 		r.Say("  %s leads", s.Leader)
 	}
@@ -55,33 +55,7 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 	return problem(s)
 }
 
-// statusJSON is a status for programs: durations are seconds.
-type statusJSON struct {
-	cluster.Status
-	Keep     float64           `json:"keep"`
-	Replicas []cluster.Replica `json:"replicas"`
-	Nodes    []nodeJSON        `json:"nodes"`
-}
-
-type nodeJSON struct {
-	cluster.Node
-	Silent float64 `json:"silent"`
-	Behind uint64  `json:"behind"` // events
-}
-
-func inJSON(s cluster.Status) statusJSON {
-	out := statusJSON{Status: s, Keep: s.Keep.Seconds(), Replicas: s.Replicas, Nodes: []nodeJSON{}}
-	if out.Replicas == nil {
-		out.Replicas = []cluster.Replica{}
-	}
-	for _, n := range s.Nodes {
-		out.Nodes = append(out.Nodes, nodeJSON{n, n.Silent.Seconds(), behind(s, n)})
-	}
-	return out
-}
-
-// behind is how many events of the stream a server lacked when it last reported.
-func behind(s cluster.Status, n cluster.Node) uint64 { return max(s.Last, n.Applied) - n.Applied }
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // problem says what is wrong with a cluster.
 func problem(s cluster.Status) error {

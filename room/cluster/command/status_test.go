@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,9 +15,9 @@ import (
 // TestShow: a status is shown for people and for programs, and says what is wrong.
 func TestShow(t *testing.T) {
 	s := cluster.Status{
-		Name: "whoelse", Stream: "whoelse_LOG", Engine: "nats://a:4222", First: 3, Last: 1000, Bytes: 3 << 20, Keep: 7 * 24 * time.Hour,
+		Name: "whoelse", Stream: "whoelse_LOG", Engine: "nats://a:4222", First: 3, Last: 1000, Bytes: 3 << 20, Keep: 7 * 24 * 3600,
 		Leader: "a", Replicas: []cluster.Replica{{Name: "b", Current: true}, {Name: "c", Lag: 5}},
-		Nodes: []cluster.Node{{Name: "one", Leads: true, People: 1, Applied: 1000, Silent: time.Second}, {Name: "two", Applied: 990}},
+		Nodes: []cluster.Node{{Name: "one", Leads: true, People: 1, Silent: 1}, {Name: "two", Behind: 10}},
 	}
 	shown := func(s cluster.Status, asJSON bool) (string, error) {
 		var out bytes.Buffer
@@ -56,9 +55,6 @@ stream whoelse_LOG on nats://a:4222: events 3 to 1000, 3.0 MiB, kept for 7d
 	}
 	s.Replicas[0].Offline = true
 	if got, err := shown(s, false); err == nil || !strings.Contains(err.Error(), "b is offline") || !strings.Contains(got, "b offline") {
-		t.Errorf("%v\n%s", err, got)
-	}
-	if got, err := shown(cluster.Status{}, true); err == nil || !strings.Contains(got, `"nodes": []`) || !strings.Contains(got, `"replicas": []`) {
 		t.Errorf("%v\n%s", err, got)
 	}
 }

@@ -37,7 +37,9 @@ var quiet = Options{Program: "test", Log: slog.New(slog.DiscardHandler), Step: f
 // dial connects as the commands do.
 func dial(t testing.TB, engine *natstest.Engine) *cluster.Cluster {
 	t.Helper()
-	c, err := cluster.Dial(t.Context(), cluster.Options{URLs: engine.URLs(), Replicas: 1, Log: quiet.Log})
+	c, err := cluster.Dial(t.Context(), cluster.Options{
+		URLs: engine.URLs(), Name: "whoelse", Replicas: 1, Keep: time.Hour, Log: quiet.Log,
+	})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	return c
