@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
@@ -18,7 +19,6 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
@@ -284,8 +284,8 @@ func (s *session) refund(bytes int64) {
 	s.manager.cfg.Space.Add(-bytes)
 }
 
-func (s *session) payer() quota.Who {
-	return quota.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
+func (s *session) payer() limit.Who {
+	return limit.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
 }
 
 func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"whoelse/internal/limit"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/room/attachments"
@@ -218,7 +219,7 @@ func (s *session) sendFile(up *upload, call parse.Call, tell func(result.Result)
 func (s *session) chargeSoon(bytes int64) error {
 	err := s.charge(bytes)
 	failed, _ := errors.AsType[result.Failure](err)
-	if full, ok := errors.AsType[*quota.Refusal](failed.Err); ok && full.Wait < chargeWithin {
+	if full, ok := errors.AsType[*limit.Refusal](failed.Err); ok && full.Wait < chargeWithin {
 		select {
 		case <-time.After(full.Wait + time.Millisecond):
 			return s.charge(bytes)

@@ -374,7 +374,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(float64(s.manager.rate.of(s.member.Nick()))))
+	s.note(render.TooFast(s.manager.rate.of(s.member.Nick()).perSecond))
 }
 
 // compose makes one write of what is queued. It runs on the writing goroutine.
