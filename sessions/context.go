@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/invites"
@@ -18,7 +19,6 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/sshd"
@@ -279,7 +279,7 @@ func (s *session) charge(bytes int64) error {
 	if err == nil {
 		err = cfg.Quota.Charge(s.payer(), bytes)
 	}
-	if full, ok := errors.AsType[*quota.Refusal](err); ok && full.Wait < chargeWithin && s.waits(full.Wait+time.Millisecond) {
+	if full, ok := errors.AsType[*limit.Refusal](err); ok && full.Wait < chargeWithin && s.waits(full.Wait+time.Millisecond) {
 		err = cfg.Quota.Charge(s.payer(), bytes)
 	}
 	if err != nil {
@@ -295,8 +295,8 @@ func (s *session) refund(bytes int64) {
 	s.manager.cfg.Space.Add(-bytes)
 }
 
-func (s *session) payer() quota.Who {
-	return quota.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
+func (s *session) payer() limit.Who {
+	return limit.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
 }
 
 func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }

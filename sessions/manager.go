@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
@@ -26,7 +27,6 @@ import (
 	"whoelse/room"
 	"whoelse/room/attachments"
 	"whoelse/sessions/floodlog"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/render"
 	"whoelse/sessions/space"
 	"whoelse/sessions/sshd"
@@ -90,7 +90,7 @@ type Config struct {
 	// Came, unless nil, is told from where each session comes.
 	Came func(netip.Addr)
 	// Quota bounds what each person has stored, Space what all have.
-	Quota *quota.Limiter
+	Quota *limit.Limiter
 	Space *space.Guard
 	Files *attachments.Store
 	// TellServers, in a cluster, makes all other servers call Moderated with data, and returns once the cluster

@@ -1,54 +1,51 @@
 package sessions
 
 import (
-	"maps"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"whoelse/internal/limit"
 )
 
 // rateLimit bounds how fast each nick may send, whatever the number of its sessions.
 // Who is over the limit waits; nothing is lost by it. Safe for concurrent use.
 type rateLimit struct {
-	people, bots float64 // a second; 0 is no limit
+	people, bots allowance
 	isBot        func(nick string) bool
+}
 
-	mu    sync.Mutex
-	nicks map[string]*rate.Limiter
+// allowance is how many messages a second a nick may send; 0 is no limit.
+type allowance struct {
+	perSecond float64
+	used      *limit.Limiter
 }
 
 // burstFactor times the rate is what may come at once, for pasted and piped lines.
 const burstFactor = 4
 
 func newRateLimit(people, bots float64, isBot func(nick string) bool) *rateLimit {
-	return &rateLimit{people: people, bots: bots, isBot: isBot, nicks: map[string]*rate.Limiter{}}
+	allow := func(perSecond float64) allowance {
+		var bucket limit.Bucket
+		if perSecond > 0 {
+			burst := max(1, int64(burstFactor*perSecond))
+			bucket = limit.Bucket{Size: burst, Per: time.Duration(float64(burst) / perSecond * float64(time.Second))}
+		}
+		return allowance{perSecond, limit.New(limit.Limits{Buckets: map[limit.Scope]limit.Buckets{limit.Nick: {bucket}}})}
+	}
+	return &rateLimit{people: allow(people), bots: allow(bots), isBot: isBot}
 }
 
-// of is how many messages a second nick may send.
-func (r *rateLimit) of(nick string) rate.Limit {
-	perSecond := r.people
+// of is what nick may send.
+func (r *rateLimit) of(nick string) allowance {
 	if r.isBot(nick) {
-		perSecond = r.bots
+		return r.bots
 	}
-	if perSecond <= 0 {
-		return rate.Inf
-	}
-	return rate.Limit(perSecond)
+	return r.people
 }
 
 // count counts n messages against what nick may send, and returns how long to wait until
 // that many may be sent.
 func (r *rateLimit) count(nick string, n int) (wait time.Duration) {
-	limit := r.of(nick)
-	if limit == rate.Inf {
-		return 0
-	}
-	l := r.limiter(nick, limit)
-	for range n { // more than a burst can't be taken at once
-		wait = l.Reserve().Delay()
-	}
-	return wait
+	return r.of(nick).used.Take(limit.Who{Nick: nick}, int64(n))
 }
 
 // paced counts n messages, waits until the person may send them, and reports whether the
@@ -64,21 +61,4 @@ func (s *session) waits(wait time.Duration) bool {
 	case <-s.ctx.Done():
 		return false
 	}
-}
-
-// maxLimiters is when limiters that have filled up again are dropped.
-const maxLimiters = 1024
-
-func (r *rateLimit) limiter(nick string, limit rate.Limit) *rate.Limiter {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.nicks[nick]
-	if l == nil || l.Limit() != limit { // a bot has become one just now
-		if len(r.nicks) >= maxLimiters {
-			maps.DeleteFunc(r.nicks, func(_ string, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) })
-		}
-		l = rate.NewLimiter(limit, max(1, int(burstFactor*limit)))
-		r.nicks[nick] = l
-	}
-	return l
 }

@@ -153,11 +153,9 @@ func (s *session) endedWith(err error) error {
 	return errInputEnd
 }
 
-// readTerminal handles lines of a terminal. It waits for keys with little on the stack, so that
-// the stack of a person who types nothing can shrink.
+// readTerminal handles lines of a terminal.
 func (s *session) readTerminal() error {
 	for {
-		s.term.Await()
 		if err := s.readTyped(); err != nil {
 			return err
 		}
@@ -325,7 +323,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(float64(s.manager.rate.of(s.member.Nick()))))
+	s.note(render.TooFast(s.manager.rate.of(s.member.Nick()).perSecond))
 }
 
 // compose makes one write of what is queued. It runs on the writing goroutine.

@@ -20,7 +20,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"whoelse/keys/claims"
 	"whoelse/room/cluster"
 	"whoelse/sessions/admission"
 	"whoelse/sessions/quota"
@@ -41,7 +40,7 @@ type Config struct {
 	RevokedKeys  string // a file or, for none, empty
 	StrictCrypto bool
 	Admission    admission.Limits
-	Claims       claims.Limits
+	Claims       quota.Claims
 	NickExpiry   time.Duration
 	NickReserve  time.Duration
 	Proxies      []netip.Prefix // whose PROXY headers are trusted

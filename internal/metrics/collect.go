@@ -5,11 +5,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"whoelse/internal/limit"
 	"whoelse/room"
 	"whoelse/room/cluster"
 	"whoelse/room/history"
 	"whoelse/sessions/admission"
-	"whoelse/sessions/quota"
 	"whoelse/sessions/space"
 )
 
@@ -20,7 +20,7 @@ type Sources struct {
 	Room      func() room.Stats
 	Store     func() history.Stats
 	Admission func() admission.Stats
-	Quota     func() quota.Stats
+	Quota     func() limit.Stats
 	Space     func() space.Stats
 	Cluster   func() cluster.Stats // nil: a single server
 }

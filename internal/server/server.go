@@ -24,12 +24,12 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/internal/config"
+	"whoelse/internal/limit"
 	"whoelse/internal/metrics"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
-	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/keys/nick"
@@ -79,7 +79,7 @@ type server struct {
 	used      *lastused.Times
 	audit     *audit.Log
 	room      *room.Room
-	quota     *quota.Limiter
+	quota     *limit.Limiter
 	space     *space.Guard
 	manager   *sessions.Manager
 	ssh       *sshd.Server
@@ -179,7 +179,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.manager.Handle, Log: s.log,
 		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: control,
-		Claims: claims.New(cfg.Claims, s.log), MayClaim: s.space.Claims,
+		Claims: quota.NewClaims(cfg.Claims), MayClaim: s.space.Claims,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
 	})
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"whoelse/keys/claims"
 	"whoelse/keys/invites"
+	"whoelse/sessions/quota"
 )
 
 // claim comes with a key that nobody knows, asks who that makes it, and returns what
@@ -37,7 +37,7 @@ func (r *rig) claim(user string) string {
 func TestClaimFlood(t *testing.T) {
 	t.Parallel()
 	const most, tries = 5, 60
-	along(t, options{claims: claims.Limits{PerAddress: most}}, func(r *rig) {
+	along(t, options{claims: quota.Claims{PerAddress: most}}, func(r *rig) {
 		answers := make([]string, tries)
 		var all sync.WaitGroup
 		for i := range 6 {
@@ -54,7 +54,7 @@ func TestClaimFlood(t *testing.T) {
 			switch {
 			case strings.Contains(a, "you are grab"):
 				got++
-			case strings.Contains(a, "from your address; try again in 24 hours; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation"):
+			case strings.Contains(a, "too many new nicks were claimed: your address has reached its limit for one day; try again in 5 hours; you can join as a guest (ssh -o PubkeyAuthentication=no), or ask an operator for an invitation"):
 				refused++
 			default:
 				t.Errorf("%q", a)
@@ -86,10 +86,10 @@ func TestClaimFlood(t *testing.T) {
 // refused for another reason does not count.
 func TestClaimsOfAll(t *testing.T) {
 	t.Parallel()
-	along(t, options{lines: []string{keyLine("alice")}, claims: claims.Limits{PerHour: 2}}, func(r *rig) {
+	along(t, options{lines: []string{keyLine("alice")}, claims: quota.Claims{PerHour: 2}}, func(r *rig) {
 		for _, tt := range []struct{ user, words string }{
 			{"alice", "is held by another key"}, {"al1ce", "could be taken for alice"}, {"one", "you are one,"}, {"two", "you are two,"},
-			{"three", "were claimed on this server; try again in 60 minutes"},
+			{"three", "were claimed: the room has reached its limit for one hour; try again in 30 minutes"},
 		} {
 			if got := r.claim(tt.user); !strings.Contains(got, tt.words) {
 				t.Errorf("%s: %q", tt.user, got)

@@ -17,10 +17,10 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/audit"
 	"whoelse/keys/bans"
-	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/keys/lastused"
 	"whoelse/keys/nick"
@@ -66,7 +66,7 @@ type options struct {
 	within time.Duration // for a login, and then for a shell
 	lines  []string      // of authorized_keys
 	limits admission.Limits
-	claims claims.Limits
+	claims quota.Claims
 	quota  quota.Limits
 	past   []past
 	rooms  int  // how many private rooms there are of somebody who is not here
@@ -90,7 +90,7 @@ type rig struct {
 	room      *room.Room
 	manager   *sessions.Manager
 	admission *admission.Controller
-	quota     *quota.Limiter
+	quota     *limit.Limiter
 	files     *attachments.Store
 	ssh       *sshd.Server
 	listener  net.Listener
@@ -152,7 +152,7 @@ func (r *rig) start(o options) {
 	o.limits.Exempt = append(o.limits.Exempt, netip.MustParsePrefix("127.0.0.1/32"))
 	r.admission = admission.New(o.limits, r.bans)
 	r.ssh, err = sshd.New(sshd.Config{
-		HostKey: signer("host"), Registry: r.registry, Invites: codes, Claims: claims.New(o.claims, log), Bans: r.bans,
+		HostKey: signer("host"), Registry: r.registry, Invites: codes, Claims: quota.NewClaims(o.claims), Bans: r.bans,
 		Handle: r.manager.Handle, Log: log,
 		Admission: r.admission, LoginWithin: o.within, ShellWithin: o.within,
 	})

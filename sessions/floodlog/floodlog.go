@@ -9,44 +9,49 @@ import (
 	"sync"
 	"time"
 
-	"whoelse/internal/netaddr"
+	"whoelse/internal/limit"
 )
 
-// What is listed within a minute.
+// What is listed at once, and then within a minute.
 const (
 	listedOfNick    = 20
 	listedOfAddress = 40
 	listedInAll     = 400
 )
 
-// Handler leaves out lines about people where there are too many within a minute: of
-// one nick, of one address, and in all. What is left out is counted, and said in one
-// line at the minute's end. Whose lines these were is told by those that are listed.
+// Handler leaves out lines about people where there are too many: of one nick, of one
+// address, and in all. What is left out is counted, and said in one line within a
+// minute. Whose lines these were is told by those that are listed.
 //
 // These lines are known by the attributes of a logger's own (With): an address, which is
 // "from", and perhaps a nick. Warnings and errors are never left out.
 type Handler struct {
 	slog.Handler
-	nick, from string
-	*counts
+	about  limit.Who
+	person bool // it has an address
+	*omitted
 }
 
-// counts are of one minute. Safe for concurrent use.
-type counts struct {
-	log   *slog.Logger // for what is said at the minute's end
-	words string       // which is this
+// omitted counts what is left out. Safe for concurrent use.
+type omitted struct {
+	log    *slog.Logger // for what is said of it
+	words  string       // which is this
+	listed *limit.Limiter
 
-	mu     sync.Mutex     // owns the rest
-	listed map[string]int // by nick and by address; no nick reads like an address's block
-	inAll  int
-	left   int         // left out
-	end    *time.Timer // runs while anything is counted
+	mu    sync.Mutex // owns the rest
+	lines int
+	tell  *time.Timer // runs while there are any
 }
 
-// New returns a handler in front of log's. words say at a minute's end that lines were
-// left out.
+// New returns a handler in front of log's. words say that lines were left out.
 func New(log *slog.Logger, words string) Handler {
-	return Handler{Handler: log.Handler(), counts: &counts{log: log, words: words}}
+	return Handler{Handler: log.Handler(), omitted: &omitted{log: log, words: words, listed: limit.New(limit.Limits{
+		Buckets: map[limit.Scope]limit.Buckets{
+			limit.Nick:    {{Size: listedOfNick, Per: time.Minute}},
+			limit.Address: {{Size: listedOfAddress, Per: time.Minute}},
+			limit.All:     {{Size: listedInAll, Per: time.Minute}},
+		},
+	})}}
 }
 
 // WithAttrs implements slog.Handler.
@@ -54,10 +59,10 @@ func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		switch a.Key {
 		case "nick":
-			h.nick = a.Value.String()
+			h.about.Nick = a.Value.String()
 		case "from":
-			from, _ := netip.ParseAddrPort(a.Value.String()) // what has no address counts as one
-			h.from = netaddr.Of(from.Addr()).String()
+			from, _ := netip.ParseAddrPort(a.Value.String())
+			h.about.Addr, h.person = from.Addr(), true
 		}
 	}
 	h.Handler = h.Handler.WithAttrs(attrs)
@@ -66,49 +71,31 @@ func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // Handle implements slog.Handler.
 func (h Handler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelWarn && h.from != "" && !h.list(h.nick, h.from) {
+	if r.Level < slog.LevelWarn && h.person && h.listed.Charge(h.about, 1) != nil {
+		h.omit()
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
 }
 
-// list counts a line and reports whether it is listed.
-func (c *counts) list(nick, from string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.end == nil {
-		c.listed, c.inAll, c.left = map[string]int{}, 0, 0
-		c.end = time.AfterFunc(time.Minute, c.minuteOver)
-	}
-	if c.inAll >= listedInAll || c.listed[nick] >= listedOfNick || c.listed[from] >= listedOfAddress {
-		c.left++
-		return false
-	}
-	c.inAll++
-	c.listed[from]++
-	if nick != "" {
-		c.listed[nick]++
-	}
-	return true
-}
-
-// minuteOver tells what was left out.
-func (c *counts) minuteOver() {
-	c.mu.Lock()
-	left := c.left
-	c.end = nil
-	c.mu.Unlock()
-	if left > 0 {
-		c.log.Info(c.words, "lines", left)
+// omit counts a line that is left out.
+func (o *omitted) omit() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.lines++; o.lines == 1 {
+		o.tell = time.AfterFunc(time.Minute, o.Flush)
 	}
 }
 
-// Flush tells at once.
-func (c *counts) Flush() {
-	c.mu.Lock()
-	counting := c.end != nil && c.end.Stop()
-	c.mu.Unlock()
-	if counting {
-		c.minuteOver()
+// Flush tells at once what was left out.
+func (o *omitted) Flush() {
+	o.mu.Lock()
+	lines := o.lines
+	if o.lines = 0; lines > 0 {
+		o.tell.Stop()
+	}
+	o.mu.Unlock()
+	if lines > 0 {
+		o.log.Info(o.words, "lines", lines)
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/invites"
 	"whoelse/keys/nick"
@@ -47,20 +49,28 @@ func (s *Server) claim(name string, key gossh.PublicKey, from netip.Addr) error 
 			return err
 		}
 	}
-	giveBack := func() {}
-	if h, err := s.cfg.Registry.Lookup(key, from); s.cfg.Claims != nil && (err != nil || h.Nick != name) {
-		if giveBack, err = s.cfg.Claims.Take(from); err != nil {
-			return s.otherwise(err)
+	who, counted := limit.Who{Addr: from}, false
+	if h, err := s.cfg.Registry.Lookup(key, from); err != nil || h.Nick != name {
+		if err := s.cfg.Claims.Charge(who, 1); err != nil {
+			return s.tooManyClaims(err)
 		}
+		counted = true
 	}
 	err := s.cfg.Registry.Claim(name, key)
-	if err != nil {
-		giveBack()
+	if err != nil && counted {
+		s.cfg.Claims.Refund(who, 1)
 	}
 	if errors.Is(err, keys.ErrFull) {
 		return s.otherwise(err)
 	}
 	return s.publicError(name, err)
+}
+
+func (s *Server) tooManyClaims(err error) error {
+	if r, ok := errors.AsType[*limit.Refusal](err); ok && r.Scope == limit.All {
+		s.allClaimed.Do(func() { s.cfg.Log.Warn("no more nicks can be claimed for now", "until", time.Now().Add(r.Wait)) })
+	}
+	return s.otherwise(fmt.Errorf("too many new nicks were claimed: %w", err))
 }
 
 // otherwise says how somebody gets in who can claim no nick now.

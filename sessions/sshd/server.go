@@ -21,11 +21,12 @@ import (
 	"charm.land/ssh"
 	"charm.land/wish/v2"
 	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
+	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/certs"
-	"whoelse/keys/claims"
 	"whoelse/keys/invites"
 	"whoelse/sessions/admission"
 	"whoelse/sessions/floodlog"
@@ -61,7 +62,7 @@ type Config struct {
 
 	// The rest is optional.
 	Revoked   *certs.Revoked        // keys and certificates that nobody gets in with
-	Claims    *claims.Limiter       // how many nicks may be claimed
+	Claims    *limit.Limiter        // how many nicks may be claimed
 	MayClaim  func() error          // why nobody may claim a nick now
 	Bans      *bans.List            // who is kept out
 	Admission *admission.Controller // who may connect, and how often; nil lets everybody
@@ -84,15 +85,19 @@ type Server struct {
 	stopped  bool
 	all      sync.WaitGroup   // the connections' goroutines
 	refusals floodlog.Handler // the log about who is not let in
+
+	allClaimed rate.Sometimes // to the log
 }
 
 // New returns a server. It does not listen yet.
 func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
+	cfg.Claims = cmp.Or(cfg.Claims, limit.New(limit.Limits{}))
 	s := &Server{
 		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
-		refusals: floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
+		refusals:   floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
+		allClaimed: rate.Sometimes{Interval: time.Hour},
 	}
 	var err error
 	s.ssh, err = wish.NewServer(
