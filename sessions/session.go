@@ -153,9 +153,11 @@ func (s *session) endedWith(err error) error {
 	return errInputEnd
 }
 
-// readTerminal handles lines of a terminal.
+// readTerminal handles lines of a terminal. It waits for keys with little on the stack, so that
+// the stack of a person who types nothing can shrink.
 func (s *session) readTerminal() error {
 	for {
+		s.term.Await()
 		if err := s.readTyped(); err != nil {
 			return err
 		}

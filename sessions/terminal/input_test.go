@@ -155,11 +155,11 @@ func TestCalledBackIsWhatCounts(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	var f editor
+	var f filter
 	for i := range 1000 {
 		f.remember(fmt.Sprint(i))
 	}
-	if n := len(f.past); n != maxPast || f.past[0] != "950" || f.past[n-1] != "999" {
+	if n := f.Len(); n != maxPast || f.At(n-1) != "950" || f.At(0) != "999" {
 		t.Errorf("%d %q", n, f.past)
 	}
 	for i := range 100 {

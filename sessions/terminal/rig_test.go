@@ -140,7 +140,8 @@ func (r *rig) expect(rows ...string) func() {
 	}
 }
 
-// fail notes what is wrong; run reports it.
+// fail notes what is wrong. A test must not be ended from within the Terminal's
+// reading: x/term unlocks on its way out what it has not locked then.
 func (r *rig) fail(format string, args ...any) {
 	if r.failed == "" {
 		r.failed = fmt.Sprintf(format, args...)

@@ -1,5 +1,6 @@
-// Package terminal is the line editor of one chat session: a decoder that makes
-// keys of bytes, an editor that makes a line of keys, and a display that draws it.
+// Package terminal is the line editor of one chat session: golang.org/x/term
+// between a filter for what it cannot bear and a display that draws what it
+// edits.
 //
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
@@ -7,8 +8,11 @@
 // but ReadLine, and that while it holds no lock. If the person's client takes no
 // output, typing on only makes Take's buffer grow, until ErrOverflow.
 //
-// After each burst of keys the display compares the line with the screen, and draws
-// what differs.
+// x/term only edits: it decides what a key does to the line. It would also draw,
+// but by counting runes where a terminal counts cells, and by writing all that
+// follows the cursor again for every key, so its echo is off (it reads lines as
+// it reads passwords). After each burst of keys it is asked for the line and the
+// cursor, and display makes the changes on the screen.
 package terminal
 
 import (
@@ -16,6 +20,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // Config says how a Terminal is to be.
@@ -52,11 +58,11 @@ type Line struct {
 
 // Terminal is one session's screen and line editor. Make it with New.
 //
-// ReadLine is for the reader's goroutine only, Print and Resize for the writer's.
+// Await and ReadLine are for the reader's goroutine only, Print and Resize for the writer's.
 // The other methods may be called from any.
 type Terminal struct {
 	display        // locks by itself
-	in      editor // the reader's
+	in      filter // the reader's
 }
 
 // New returns a Terminal that reads keys from in. Its first output, which waits
@@ -65,8 +71,16 @@ func New(in io.Reader, cfg Config) *Terminal {
 	t := &Terminal{display: display{
 		size: clampSize(cfg.Width, cfg.Height), max: cfg.MaxOutput, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
 	}}
-	t.in = editor{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
+	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	return t
+}
+
+// Await shows the prompt and waits for the first key of the next line, without an editor, and
+// so with less memory than ReadLine, which would do the same.
+func (t *Terminal) Await() {
+	if t.in.at == t.in.have {
+		_ = t.in.fill() // ReadLine comes to the same error
+	}
 }
 
 // ReadLine shows the prompt and returns the next line that the person enters.
@@ -80,39 +94,39 @@ func New(in io.Reader, cfg Config) *Terminal {
 // the error of reading. Text that was typed and not entered is lost. All later calls
 // return the error.
 func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
-	e := &t.in
-	for e.ended == nil {
-		k, err := e.key()
-		switch {
-		case err != nil:
-			e.ended = err
-		case k == keyEnd && e.line == "":
-			e.ended = io.EOF
-		case k == keyInterrupt:
-			e.edited = edited{}
-		case k == keyEnter:
-			defer t.wake()
-			return t.entered(erase), nil
-		default:
-			e.press(k)
+	f := &t.in
+	if f.ended != nil {
+		return Line{}, f.ended
+	}
+	defer t.wake()
+	for {
+		// Another one for each line, since x/term never gives back the memory of a long one, nor
+		// begins a walk through the history again.
+		f.editor = term.NewTerminal(f, "")
+		f.editor.History = f
+		s, err := f.editor.ReadPassword("")
+		if p := f.panicked; p != nil { // only here, as one passing through x/term is fatal to the process
+			f.panicked = nil
+			panic(p)
 		}
+		if err != nil {
+			f.ended = err
+			return Line{}, err
+		}
+		last := f.current
+		f.current, f.editor = current{}, nil
+		if last.interrupted {
+			continue
+		}
+		line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n")}
+		if all := utf8.RuneCountInString(s) + last.dropped; last.dropped > 0 && all > f.max {
+			line.Over = all
+		} else {
+			f.remember(s)
+		}
+		t.enter(s, erase(line))
+		return line, nil
 	}
-	return Line{}, e.ended
-}
-
-// entered takes the line from the editor.
-func (t *Terminal) entered(erase func(Line) bool) Line {
-	e := &t.in
-	s, dropped := e.line, e.dropped
-	e.edited = edited{}
-	line := Line{Text: strings.ReplaceAll(s, newlineSign, "\n")}
-	if dropped > 0 {
-		line.Over = utf8.RuneCountInString(s) + dropped
-	} else {
-		e.remember(s)
-	}
-	t.enter(s, erase(line))
-	return line
 }
 
 // ClampWidth returns the number of cells in a row that is reckoned with for a
