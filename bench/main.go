@@ -9,8 +9,7 @@
 //	go run ./bench bots        what a message delivered to a program costs
 //	go run ./bench rooms       what a message costs in many small rooms
 //	go run ./bench abuse       what attackers can take, and what others notice
-//	go run ./bench cluster-sim what the servers of a cluster cost each other, without ssh
-//	go run ./bench all         all but abuse and cluster-sim, as in docs/measurements.md
+//	go run ./bench all         all but abuse, as in docs/measurements.md
 //
 // The server is built from this module, unless --server names a binary; --old names
 // another one to compare it with. They and the floor run as child processes, in turn
@@ -49,7 +48,6 @@ type options struct {
 	duration, settle                     time.Duration
 	newKeys                              bool // an option of joins
 	kinds, addresses                     string
-	people, nodes, events                int // of a simulated cluster
 }
 
 // measurement is one command.
@@ -70,7 +68,6 @@ var measurements = []measurement{
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
-	{"cluster-sim", options{people: 100_000, nodes: 10, events: 10_000}, simulate},
 }
 
 // full is what `all` measures. The faster room is not put to the floor, which cannot
@@ -142,7 +139,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 // measureOne carries out one measurement and prints its report.
 func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) == 0 || find(args[0]) == nil {
-		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|rooms|abuse|cluster-sim [--help], or all [--quick]")
+		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|rooms|abuse [--help], or all [--quick]")
 	}
 	m := find(args[0])
 	b := &bench{options: m.defaults, calm: 2 * time.Second, log: os.Stderr}
@@ -154,10 +151,8 @@ func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(built)) }()
-	if m.defaults.people == 0 { // otherwise no server is measured
-		if b.programs, err = b.options.programs(ctx, built); err != nil {
-			return err
-		}
+	if b.programs, err = b.options.programs(ctx, built); err != nil {
+		return err
 	}
 	if err := m.run(ctx, b); err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
@@ -212,11 +207,6 @@ func (o *options) parse(args []string) error {
 	}
 	if o.kinds != "" {
 		flags.StringVar(&o.kinds, "kinds", o.kinds, "how to attack, one run each")
-	}
-	if o.people > 0 {
-		flags.IntVar(&o.people, "people", o.people, "people on all servers together")
-		flags.IntVar(&o.nodes, "nodes", o.nodes, "servers that they are on")
-		flags.IntVar(&o.events, "events", o.events, "direct messages")
 	}
 	if o.addresses != "" {
 		flags.StringVar(&o.addresses, "addresses", o.addresses, "numbers of addresses that attack, one run each")
