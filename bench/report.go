@@ -74,6 +74,14 @@ func (r *report) ratios(figure string, most float64) {
 	}
 }
 
+// compare notes ratios of figures of a program, and holds the server's median against the most that is promised.
+func (r *report) compare(program, what string, ratios []float64, most float64) {
+	r.note("%s: %s: %.2f, median %.2f", program, what, ratios, median(ratios))
+	if program == "server" {
+		r.hold(what, median(ratios), most)
+	}
+}
+
 // hold compares what was measured, if anything was, with the most that is promised.
 func (r *report) hold(what string, measured, most float64) {
 	if math.IsNaN(measured) {
