@@ -73,14 +73,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 	case result.Rooms:
 		return rooms(r)
 	case result.Online:
-		var people, bots []result.Person
-		for _, p := range r.People {
-			if p.Bot {
-				bots = append(bots, p)
-			} else {
-				people = append(people, p)
-			}
-		}
+		bots, people := split(r.People, func(p result.Person) bool { return p.Bot })
 		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
 		one := func(p result.Person) string { return person(p, st, now) }
 		var lines []string
@@ -153,6 +146,18 @@ func list[T any](head, none string, all []T, words func(T) string) []string {
 		lines = append(lines, "  "+words(one))
 	}
 	return lines
+}
+
+// split separates those of all that are so from the others.
+func split[T any](all []T, so func(T) bool) (yes, no []T) {
+	for _, one := range all {
+		if so(one) {
+			yes = append(yes, one)
+		} else {
+			no = append(no, one)
+		}
+	}
+	return yes, no
 }
 
 // doneWords renders a [result.Done] in one line.

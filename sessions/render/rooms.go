@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 
 	"whoelse/room"
 	"whoelse/sessions/result"
@@ -49,23 +50,15 @@ func unreadIn(r room.RoomSummary) string {
 }
 
 func rooms(r result.Rooms) []string {
-	var lines []string
-	part := func(head string, all []room.RoomSummary, want func(room.RoomSummary) bool) {
-		headed := false
-		for _, one := range all {
-			if want(one) {
-				if !headed {
-					lines = append(lines, head)
-				}
-				headed = true
-				lines = append(lines, "  "+roomLine(one)+when(one.Topic != "", "; "+text.CleanLine(one.Topic)))
-			}
-		}
+	line := func(one room.RoomSummary) string {
+		return roomLine(one) + when(one.Topic != "", "; "+text.CleanLine(one.Topic))
 	}
-	part("you are in:", r.List, func(one room.RoomSummary) bool { return one.Joined })
-	part("you can /join:", r.List, func(one room.RoomSummary) bool { return !one.Joined })
-	part("private (only operators see these here):", r.Hidden, func(room.RoomSummary) bool { return true })
-	return lines
+	joined, others := split(r.List, func(one room.RoomSummary) bool { return one.Joined })
+	return slices.Concat(
+		list("you are in:", "", joined, line),
+		list("you can /join:", "", others, line),
+		list("private (only operators see these here):", "", r.Hidden, line),
+	)
 }
 
 // waiting has a line for each room that a newcomer is in.
