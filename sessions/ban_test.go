@@ -61,7 +61,7 @@ func TestBanOfKey(t *testing.T) {
 	olivia.enters("/ban "+keys.Fingerprint(signer("bob").PublicKey())+" lost", "it ended the sessions of bob")
 	bob.sees("your key is banned by olivia for good: lost")
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say x"}).sees("you are banned: lost")
-	olivia.enters("/unban "+keys.Fingerprint(signer("bob").PublicKey()), "can join again")
+	olivia.enters("/unban "+keys.Fingerprint(signer("bob").PublicKey()), "is no longer banned")
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say back"}).sees("(exit status 0)")
 	want := []string{"ban", "unban"}
 	var got []string

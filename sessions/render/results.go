@@ -277,7 +277,7 @@ var failed = map[result.Reason]string{
 	result.NotAffordable:       "not sent: {error}",
 	result.NothingToReply:      "nobody has written to you yet; write to someone with send NICK TEXT",
 	result.Self:                "you can't {about} yourself",
-	result.Self + " kick":      "you can't kick yourself; quit leaves",
+	result.Self + " kick":      "you can't kick yourself; to leave, type quit",
 	result.NotBlocked:          "you do not block {nick}",
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
@@ -431,7 +431,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 var moderated = map[string][3]string{
 	"kick":   {"kicked {whom}: {ended}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
 	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
-	"unban":  {"{whom} can join again", "{by} unbanned {whom}", ""},
+	"unban":  {"{whom} is no longer banned", "{by} unbanned {whom}", ""},
 	"mute":   {"muted {whom} {lasts}; /unmute {whom} ends it", "{by} muted {whom} {lasts}", "{by} muted you {lasts}: you can read, but not write"},
 	"unmute": {"{whom} can write again", "{by} unmuted {whom}", "{by} unmuted you"},
 	"invite": {"", "{by} invited {whom}", ""},
