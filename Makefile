@@ -23,7 +23,7 @@ jepsen: # break clusters while people talk; takes over half an hour; as root, en
 	WHOELSE_TEST=full WHOELSE_JEPSEN=30m go test -v -timeout 2h ./test/cluster
 
 bench: # that the measurements of docs/measurements.md run, with small numbers
-	go run ./bench all --quick
+	go test -count 1 -v ./bench/...
 
 image:
 	docker build -t whoelse .

@@ -9,8 +9,7 @@
 //	go run ./bench bots        what a message delivered to a program costs
 //	go run ./bench rooms       what a message costs in many small rooms
 //	go run ./bench abuse       what attackers can take, and what others notice
-//	go run ./bench cluster-sim what the servers of a cluster cost each other, without ssh
-//	go run ./bench all         all but abuse and cluster-sim, as in docs/measurements.md
+//	go run ./bench all         all but abuse, as in docs/measurements.md
 //
 // The server is built from this module, unless --server names a binary; --old names
 // another one to compare it with. They and the floor run as child processes, in turn
@@ -49,7 +48,6 @@ type options struct {
 	duration, settle                     time.Duration
 	newKeys                              bool // an option of joins
 	kinds, addresses                     string
-	people, nodes, events                int // of a simulated cluster
 }
 
 // measurement is one command.
@@ -70,7 +68,6 @@ var measurements = []measurement{
 	{"abuse", options{
 		kinds: strings.Join(attack.Kinds, ","), addresses: "1,500", duration: 20 * time.Second, settle: 15 * time.Second,
 	}, abuse},
-	{"cluster-sim", options{people: 100_000, nodes: 10, events: 10_000}, simulate},
 }
 
 // full is what `all` measures. The faster room is not put to the floor, which cannot
@@ -78,18 +75,6 @@ var measurements = []measurement{
 var full = [][]string{
 	{"fanout"}, {"fanout", "--rate", "1000", "--only", "server"}, {"idle"},
 	{"joins"}, {"joins", "--new-keys", "--rounds", "1"}, {"stuck"}, {"dm"}, {"bots"}, {"rooms"},
-}
-
-// quick is the same in a minute, to see that all of it runs.
-var quick = [][]string{
-	{"fanout", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
-	{"idle", "--sessions", "50", "--settle", "1s"},
-	{"joins", "--sessions", "50", "--rounds", "1"},
-	{"joins", "--sessions", "50", "--rounds", "1", "--new-keys"},
-	{"stuck", "--sessions", "10", "--stuck", "2", "--rate", "50", "--duration", "1s", "--rounds", "1"},
-	{"dm", "--sessions", "20", "--rate", "100", "--duration", "1s", "--rounds", "1"},
-	{"rooms", "--sessions", "60", "--rooms", "3", "--rate", "100", "--duration", "1s", "--rounds", "1"},
-	{"bots", "--sessions", "20", "--bots", "10", "--rate", "100", "--duration", "1s", "--rounds", "1"},
 }
 
 func main() {
@@ -127,12 +112,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	if name != "all" {
 		return measureOne(ctx, args, out)
 	}
-	set, shared := full, args[1:]
-	if len(shared) > 0 && shared[0] == "--quick" {
-		set, shared = quick, shared[1:]
-	}
-	for _, one := range set {
-		if err := measureOne(ctx, append(slices.Clone(one), shared...), out); err != nil {
+	for _, one := range full {
+		if err := measureOne(ctx, append(slices.Clone(one), args[1:]...), out); err != nil {
 			return err
 		}
 	}
@@ -142,7 +123,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 // measureOne carries out one measurement and prints its report.
 func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) == 0 || find(args[0]) == nil {
-		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|rooms|abuse|cluster-sim [--help], or all [--quick]")
+		return errors.New("usage: go run ./bench fanout|idle|joins|stuck|dm|bots|rooms|abuse [--help], or all")
 	}
 	m := find(args[0])
 	b := &bench{options: m.defaults, calm: 2 * time.Second, log: os.Stderr}
@@ -154,10 +135,8 @@ func measureOne(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(built)) }()
-	if m.defaults.people == 0 { // otherwise no server is measured
-		if b.programs, err = b.options.programs(ctx, built); err != nil {
-			return err
-		}
+	if b.programs, err = b.options.programs(ctx, built); err != nil {
+		return err
 	}
 	if err := m.run(ctx, b); err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
@@ -183,44 +162,25 @@ func (o *options) parse(args []string) error {
 		"binary to measure, or its whole command, with {data} for its data folder (default: this module's)")
 	flags.StringVar(&o.old, "old", "", "another one to compare it with")
 	flags.StringVar(&o.only, "only", "", "measure only floor, old or server")
-	if o.sessions > 0 {
-		flags.IntVar(&o.sessions, "sessions", o.sessions, "sessions in the room")
-	}
-	if o.stuck > 0 {
-		flags.IntVar(&o.stuck, "stuck", o.stuck, "sessions beside them that stop reading")
-	}
-	if o.bots > 0 {
-		flags.IntVar(&o.bots, "bots", o.bots, "programs beside them")
-	}
-	if o.rooms > 0 {
-		flags.IntVar(&o.rooms, "rooms", o.rooms, "rooms that the sessions share")
-	}
-	if o.rounds > 0 {
-		flags.IntVar(&o.rounds, "rounds", o.rounds, "how often each is measured, in turn")
-	}
-	if o.rate > 0 {
-		flags.Float64Var(&o.rate, "rate", o.rate, "messages a second, of all together")
-	}
-	if o.duration > 0 {
-		flags.DurationVar(&o.duration, "duration", o.duration, "how long each talk, or attack, is")
-	}
-	if o.settle > 0 {
-		flags.DurationVar(&o.settle, "settle", o.settle, "pause before the memory is looked at")
-	}
 	if args[0] == "joins" {
 		flags.BoolVar(&o.newKeys, "new-keys", false, "clients claim their nicks, and are not in authorized_keys")
 	}
-	if o.kinds != "" {
-		flags.StringVar(&o.kinds, "kinds", o.kinds, "how to attack, one run each")
-	}
-	if o.people > 0 {
-		flags.IntVar(&o.people, "people", o.people, "people on all servers together")
-		flags.IntVar(&o.nodes, "nodes", o.nodes, "servers that they are on")
-		flags.IntVar(&o.events, "events", o.events, "direct messages")
-	}
-	if o.addresses != "" {
-		flags.StringVar(&o.addresses, "addresses", o.addresses, "numbers of addresses that attack, one run each")
-	}
+	var some flag.FlagSet
+	some.IntVar(&o.sessions, "sessions", o.sessions, "sessions in the room")
+	some.IntVar(&o.stuck, "stuck", o.stuck, "sessions beside them that stop reading")
+	some.IntVar(&o.bots, "bots", o.bots, "programs beside them")
+	some.IntVar(&o.rooms, "rooms", o.rooms, "rooms that the sessions share")
+	some.IntVar(&o.rounds, "rounds", o.rounds, "how often each is measured, in turn")
+	some.Float64Var(&o.rate, "rate", o.rate, "messages a second, of all together")
+	some.DurationVar(&o.duration, "duration", o.duration, "how long each talk, or attack, is")
+	some.DurationVar(&o.settle, "settle", o.settle, "pause before the memory is looked at")
+	some.StringVar(&o.kinds, "kinds", o.kinds, "how to attack, one run each")
+	some.StringVar(&o.addresses, "addresses", o.addresses, "numbers of addresses that attack, one run each")
+	some.VisitAll(func(f *flag.Flag) {
+		if !slices.Contains([]string{"", "0", "0s"}, f.DefValue) { // otherwise it is no option of this measurement
+			flags.Var(f.Value, f.Name, f.Usage)
+		}
+	})
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}

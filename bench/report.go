@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"text/tabwriter"
 )
 
 // report is what a measurement has found.
@@ -74,6 +74,14 @@ func (r *report) ratios(figure string, most float64) {
 	}
 }
 
+// compare notes ratios of figures of a program, and holds the server's median against the most that is promised.
+func (r *report) compare(program, what string, ratios []float64, most float64) {
+	r.note("%s: %s: %.2f, median %.2f", program, what, ratios, median(ratios))
+	if program == "server" {
+		r.hold(what, median(ratios), most)
+	}
+}
+
 // hold compares what was measured, if anything was, with the most that is promised.
 func (r *report) hold(what string, measured, most float64) {
 	if math.IsNaN(measured) {
@@ -124,33 +132,25 @@ func (r *report) String() string {
 	if len(r.rows) == 0 {
 		return "nothing was measured\n"
 	}
-	table := [][]string{{""}, {"---"}}
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 1, ' ', 0)
+	line := func(cells []string) { fmt.Fprintf(table, "| %s\t|\n", strings.Join(cells, "\t| ")) }
+	names := []string{""}
 	for _, f := range r.rows[0].figures {
-		table[0] = append(table[0], f.name)
-		table[1] = append(table[1], "---")
+		names = append(names, f.name)
 	}
+	line(names)
+	line(slices.Repeat([]string{"---"}, len(names)))
 	busiest := 0.0
 	for _, row := range r.rows {
 		cells := []string{row.name}
 		for _, f := range row.figures {
 			cells = append(cells, fmt.Sprintf("%.*f", f.places, f.value))
 		}
-		table = append(table, cells)
+		line(cells)
 		busiest = max(busiest, row.get(othersName))
 	}
-	widths := make([]int, len(table[0]))
-	for _, cells := range table {
-		for i, cell := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var text strings.Builder
-	for _, cells := range table {
-		for i, cell := range cells {
-			fmt.Fprintf(&text, "| %-*s ", widths[i], cell)
-		}
-		text.WriteString("|\n")
-	}
+	_ = table.Flush() // a Builder takes everything
 	text.WriteByte('\n')
 	for _, note := range r.notes {
 		fmt.Fprintf(&text, "- %s\n", note)

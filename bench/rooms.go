@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"whoelse/bench/load"
 )
@@ -23,49 +21,42 @@ func rooms(ctx context.Context, b *bench) error {
 	if small < joinedEach {
 		return fmt.Errorf("%d sessions are too few for %d rooms: each has at least %d", b.sessions, b.rooms, joinedEach)
 	}
-	rates := []struct {
-		name string
-		rate float64
-	}{
-		{" in one room by lines", b.rate / float64(b.rooms)},
-		{" in one room by deliveries", b.rate * float64(small-1) / float64(one-1)},
-	}
+	lines, deliveries, many := " in one room by lines", " in one room by deliveries", " in rooms"
 	for range b.rounds {
 		err := b.each(ctx, 1, setup{sessions: one, columns: columns}, func(r *room) error {
-			for i, kind := range rates {
-				if err := b.talkAs(ctx, r, r.Name+kind.name, 1, (i+1)<<20, kind.rate); err != nil {
-					return err
-				}
+			err := b.talkWarm(ctx, r, r.Name+lines, load.Talk{Rate: b.rate / float64(b.rooms)})
+			if err != nil {
+				return err
 			}
-			return nil
+			return b.talkWarm(ctx, r, r.Name+deliveries, load.Talk{Rate: b.rate * float64(small-1) / float64(one-1)})
 		})
 		if err != nil {
 			return err
 		}
 		err = b.each(ctx, 1, setup{sessions: b.rooms * small, columns: columns}, func(r *room) error {
-			return b.inRooms(ctx, r)
+			if err := b.joinRooms(ctx, r); err != nil {
+				return err
+			}
+			return b.talkWarm(ctx, r, r.Name+many, load.Talk{Rooms: b.rooms})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	for _, p := range b.programs {
-		for _, kind := range rates {
-			pairs := divide(b.values(p.name+" in rooms", cpuName), b.values(p.name+kind.name, cpuName))
-			b.note("%s: %s, in rooms to%s: %.2f, median %.2f", p.name, cpuName, kind.name, pairs, median(pairs))
-			if p.name == "server" {
-				b.hold(cpuName+", in rooms to"+kind.name, median(pairs), roomsRatio)
-			}
+		for _, kind := range []string{lines, deliveries} {
+			pairs := divide(b.values(p.name+many, cpuName), b.values(p.name+kind, cpuName))
+			b.compare(p.name, cpuName+", in rooms to"+kind, pairs, roomsRatio)
 		}
-		for _, name := range []string{rates[0].name, rates[1].name, " in rooms"} {
-			b.holdNone(p.name+name, "lost", "duplicates", "ended")
+		for _, kind := range []string{lines, deliveries, many} {
+			b.holdNone(p.name+kind, "lost", "duplicates", "ended")
 		}
 	}
 	return nil
 }
 
-// inRooms has everybody join rooms, and talk in the last one.
-func (b *bench) inRooms(ctx context.Context, r *room) error {
+// joinRooms has everybody join joinedEach rooms; what they type then goes to the last one.
+func (b *bench) joinRooms(ctx context.Context, r *room) error {
 	// The first wave makes the rooms, all but the last of each group: each client few, since it may make no more.
 	for wave := range joinedEach {
 		for i, client := range r.crowd.Clients {
@@ -77,27 +68,14 @@ func (b *bench) inRooms(ctx context.Context, r *room) error {
 				return err
 			}
 		}
-		if err := r.crowd.Settle(ctx, wave<<16); err != nil {
+		// When a message that is typed behind it has come, it is done.
+		out, err := r.crowd.Run(ctx, load.Talk{Messages: len(r.crowd.Clients), Rate: fastRate, Direct: true})
+		if err != nil {
 			return err
 		}
+		if out.Lost > 0 {
+			return fmt.Errorf("%d of %d clients are not answered", out.Lost, out.Expected)
+		}
 	}
-	return b.talkAs(ctx, r, r.Name+" in rooms", b.rooms, 1<<20, b.rate)
-}
-
-// talkAs is a talk of the crowd, in so many rooms, and its row in the report. The beginning is not measured.
-func (b *bench) talkAs(ctx context.Context, r *room, name string, rooms, first int, rate float64) error {
-	fmt.Fprintln(b.log, name)
-	warm := min(b.duration, time.Second)
-	talk := load.Talk{First: first, Messages: int(rate * warm.Seconds()), Rate: rate, Size: messageSize, Rooms: rooms}
-	if _, err := r.crowd.Run(ctx, talk); err != nil {
-		return err
-	}
-	talk.First, talk.Messages = first+talk.Messages, int(rate*b.duration.Seconds())
-	out, spent, err := r.talk(ctx, talk)
-	if err != nil {
-		return err
-	}
-	b.add(name, slices.Concat([]figure{{cpuName, micros(spent.server, out.Delivered), 2}}, heard(out),
-		[]figure{{othersName, spent.others, 1}})...)
 	return nil
 }

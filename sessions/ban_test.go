@@ -30,7 +30,7 @@ func TestBanOfAddress(t *testing.T) {
 	oscar, bob := r.terminal("oscar", office), r.terminal("bob", office)
 	guest := connect(t, office, dial{user: "eve"})
 	carol := r.terminal("carol", r.addr)
-	olivia.enters("/ban 127.0.0.2 2h noise", "not banned: 127.0.0.2 covers the operator oscar")
+	olivia.enters("/ban 127.0.0.2 2h noise", "not banned: that ban would cover the operator oscar")
 	bob.enters("nothing has happened", "bob: nothing has happened")
 	olivia.enters("/ban 127.0.0.2 2h anyway noise", "banned 127.0.0.2 for 2h; it ended the sessions of bob, oscar and ~eve")
 	for _, c := range []*client{oscar, bob, guest} {
@@ -56,12 +56,12 @@ func TestBanOfKey(t *testing.T) {
 	t.Parallel()
 	r := newRigOf(t, "olivia", "oscar")
 	olivia, bob := r.terminal("olivia", r.addr), r.terminal("bob", r.addr)
-	olivia.enters("/ban "+keys.Fingerprint(signer("oscar").PublicKey()), "covers the operator oscar")
-	olivia.enters("/ban "+keys.Fingerprint(signer("olivia").PublicKey()), "would ban you, too")
+	olivia.enters("/ban "+keys.Fingerprint(signer("oscar").PublicKey()), "would cover the operator oscar")
+	olivia.enters("/ban "+keys.Fingerprint(signer("olivia").PublicKey()), "would cover you")
 	olivia.enters("/ban "+keys.Fingerprint(signer("bob").PublicKey())+" lost", "it ended the sessions of bob")
 	bob.sees("your key is banned by olivia for good: lost")
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say x"}).sees("you are banned: lost")
-	olivia.enters("/unban "+keys.Fingerprint(signer("bob").PublicKey()), "can join again")
+	olivia.enters("/unban "+keys.Fingerprint(signer("bob").PublicKey()), "is no longer banned")
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say back"}).sees("(exit status 0)")
 	want := []string{"ban", "unban"}
 	var got []string

@@ -30,7 +30,7 @@ func TestOwnKeys(t *testing.T) {
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "you have 2 keys:")
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
-	laptop.sees("you are bob, by your key")
+	laptop.sees("your key's nick is bob")
 	laptop.enters("/key", fingerprint("laptop")+" (ssh-ed25519), added today, in use here", fingerprint("bob")+" (ssh-ed25519), added today, last used ")
 	laptop.enters("/key remove "+strings.TrimPrefix(fingerprint("bob"), "SHA256:"), "removed "+fingerprint("bob"))
 	bob.sees("your key was removed", "(exit status 1)")

@@ -192,7 +192,7 @@ func TestInvite(t *testing.T) {
 	olivia.enters("/invite carol 3d", "one-time invitation for carol, valid for 3d", "ssh -p 2222 carol+")
 	oscar.sees("olivia invited carol")
 	oscar.neverSaw("carol+")
-	olivia.enters("/invite oscar", "a key holds oscar already")
+	olivia.enters("/invite oscar", "oscar is already registered to a key")
 	olivia.enters("/invite 0scar", "reads like oscar")
 	olivia.enters("/invite ~eve", "guests need no invitation")
 	olivia.enters("/invite root", "can't be a nick")
@@ -200,7 +200,7 @@ func TestInvite(t *testing.T) {
 	want := []map[string]string{
 		{"who": "olivia", "what": "invite", "whom": "carol", "for": "3d"},
 		{"who": "olivia", "what": "invite", "whom": "oscar", "for": "1d"},
-		{"who": "olivia", "what": "invite", "whom": "oscar", "for": "1d", "failed": "a key holds oscar already; its owner can add another one with /key add"},
+		{"who": "olivia", "what": "invite", "whom": "oscar", "for": "1d", "failed": "oscar is already registered to a key; its owner can add another one with /key add"},
 	}
 	if got := r.audited()[:3]; !cmp.Equal(got, want) {
 		t.Errorf("on record (-want +got):\n%s", cmp.Diff(want, got))

@@ -111,7 +111,7 @@ func TestKeys(t *testing.T) {
 	whoami := func(user string, keys ...string) (string, int) {
 		return output(t, s.openSSH(user, keys, nil, "nick"), "")
 	}
-	if out, status := whoami("bob", right); status != 0 || !strings.Contains(out, "you are bob, by the key SHA256:") {
+	if out, status := whoami("bob", right); status != 0 || !strings.Contains(out, "you are bob, with the key SHA256:") {
 		t.Errorf("%d %q", status, out)
 	}
 	if out, status := whoami("bob", wrong, right); status != 0 || !strings.Contains(out, "you are bob,") {

@@ -233,7 +233,7 @@ func TestClusterTable(t *testing.T) {
 		if c := sessions.Grammar.Find(name); c != nil {
 			tried[c.Name] = true
 		}
-		want := strings.ReplaceAll(alone[i], "nobody online was affected", "nobody on this server was affected, and the other servers end the sessions that it covers")
+		want := strings.ReplaceAll(alone[i], "nobody online was affected", "nobody on this server was affected; the other servers end the sessions that it covers")
 		if sorted(together[i]) != sorted(want) {
 			t.Errorf("%s: %s\nin a cluster:\n%s\nalone:\n%s", step.nick, step.command, together[i], want)
 		}

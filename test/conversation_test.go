@@ -105,7 +105,7 @@ func talk(all []*person) {
 	for _, p := range all { // from here on only what is new
 		p.types("/clear")
 		p.types("/nick")
-		p.sees("you are "+p.name+", by the key", "SHA256:")
+		p.sees("you are "+p.name+", with the key", "SHA256:")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,7 +80,6 @@ func (c *Crowd) Ended() (n int) {
 
 // Talk says how much is said.
 type Talk struct {
-	First    int // number of the first message; later talks of a crowd start higher
 	Messages int
 	Rate     float64 // messages a second; the speakers take turns
 	Size     int     // bytes of one message, about
@@ -121,11 +121,15 @@ const (
 	drainStep  = 20 * time.Millisecond
 )
 
+// said is how many messages all crowds have said: what arrives late of an earlier talk counts no more.
+var said atomic.Int64
+
 // Run lets the crowd talk, waits until everything has arrived or no longer
 // does, and counts.
 func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
+	first := int(said.Add(int64(talk.Messages))) - talk.Messages
 	for _, t := range c.tallies {
-		t.begin(talk.First, talk.Messages)
+		t.begin(first, talk.Messages)
 	}
 	// A server that takes nothing more would hold the sending for ever.
 	stop := context.AfterFunc(ctx, func() {
@@ -136,7 +140,7 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 	defer stop()
 	out := &Outcome{}
 	start := now()
-	expected, err := c.speak(ctx, talk, out)
+	expected, err := c.speak(ctx, talk, first, out)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +169,7 @@ func (c *Crowd) Run(ctx context.Context, talk Talk) (*Outcome, error) {
 // not spared. A message carries the time at which it is really written; how far
 // that fell behind the plan is counted apart, as Late. expected is how many messages
 // each client should be shown.
-func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []int, err error) {
+func (c *Crowd) speak(ctx context.Context, talk Talk, first int, out *Outcome) (expected []int, err error) {
 	expected = make([]int, len(c.Clients))
 	line := make([]byte, 0, talk.Size+markerLength)
 	speakers, rooms := cmp.Or(talk.Speakers, len(c.Clients)), cmp.Or(talk.Rooms, 1)
@@ -180,7 +184,7 @@ func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []
 		if client.Ended() {
 			continue
 		}
-		m := marker{seq: talk.First + n, sender: client.Number, sent: now()}
+		m := marker{seq: first + n, sender: client.Number, sent: now()}
 		out.Late = max(out.Late, m.sent-due)
 		line = line[:0]
 		if talk.Direct {
@@ -197,38 +201,6 @@ func (c *Crowd) speak(ctx context.Context, talk Talk, out *Outcome) (expected []
 		}
 	}
 	return expected, nil
-}
-
-// Settle has each client send a direct message, numbered from first, to the next one, and waits until all have come:
-// then all that they typed before is done, too.
-func (c *Crowd) Settle(ctx context.Context, first int) error {
-	var line []byte
-	for i, client := range c.Clients {
-		next := (i + 1) % len(c.Clients)
-		c.tallies[next].begin(first+i, 1)
-		line = append(line[:0], "/send "+Nick(c.Clients[next].Number)+" "...)
-		line = append(marker{seq: first + i, sender: client.Number, sent: now()}.appendLine(line, 0), client.enter)
-		if _, err := client.Write(line); err != nil {
-			return fmt.Errorf("client %s: %w", Nick(client.Number), err)
-		}
-	}
-	settled, moved := 0, now()
-	for settled < len(c.Clients) {
-		if err := Pause(ctx, drainStep); err != nil {
-			return err
-		}
-		last := settled
-		settled = 0
-		for _, t := range c.tallies {
-			settled += t.delivered()
-		}
-		if settled > last {
-			moved = now()
-		} else if now()-moved > drainLimit {
-			return fmt.Errorf("%d of %d clients are not answered", len(c.Clients)-settled, len(c.Clients))
-		}
-	}
-	return nil
 }
 
 // Pause sleeps for d, if that is above 0, or returns ctx's error.

@@ -77,7 +77,7 @@ func TestCaseOfNames(t *testing.T) {
 	along(t, options{lines: []string{keyLine("alice")}}, func(r *rig) {
 		for _, user := range []string{"alice", "Alice", "ALICE", "\u0430lice", "root", "../x", "a\x1b[2Jb"} {
 			c := r.connect(visit{user: user, key: "alice", command: "nick"})
-			c.sees("you are alice, by the key")
+			c.sees("you are alice, with the key")
 			c.clean("alice as " + user)
 		}
 		for _, user := range []string{"alice", "Alice", "ALICE", "\u0430lice"} {

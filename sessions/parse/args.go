@@ -162,7 +162,7 @@ var (
 
 func onOrOff(rest string, call *Call) (tail, problem string) {
 	if call.Text = strings.ToLower(rest); call.Text != "on" && call.Text != "off" {
-		return "", "guests is on or off"
+		return "", "guests takes on or off"
 	}
 	return "", ""
 }

@@ -162,7 +162,7 @@ func TestTail(t *testing.T) {
 	for line, want := range map[string]string{
 		"tail -n": "1 to 10000", "tail -n -1": "1 to 10000", "tail -n 10001": "1 to 10000", "tail -n=": "1 to 10000", "tail -f": `unexpected argument "-f"`, "tail bob": `unexpected argument "bob"`,
 		"tail --direct=yes": "unexpected argument", "tail --since": "neither the ID", "tail --since now": "neither the ID", "tail --since " + id + "0": "neither the ID",
-		"tail --since 1hm8p2kq4tu": "neither the ID", "tail --since 10m -n 3": "one of -n and --since", "tail -n 0 --since 10m": "one of -n and --since",
+		"tail --since 1hm8p2kq4tu": "neither the ID", "tail --since 10m -n 3": "give -n or --since", "tail -n 0 --since 10m": "-n or --since, not both",
 		"tail --direct --mentions": "leave out --direct", "tail --since " + strings.Repeat("x", 5000): "neither the ID",
 	} {
 		if call, err := sessions.Grammar.Command(line); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 500 {

@@ -39,11 +39,11 @@ func TailArgs(rest string, call *Call) (problem string) {
 	switch {
 	case problem != "":
 	case call.Room != "" && (call.Direct || call.Mentions):
-		return "--room has what is said in one room; leave out --direct and --mentions"
+		return "--room can't be combined with --direct or --mentions"
 	case call.Direct && call.Mentions:
-		return "--mentions has direct messages, too; leave out --direct"
+		return "--mentions includes direct messages; leave out --direct"
 	case numbered && since:
-		return "give one of -n and --since"
+		return "give -n or --since, not both"
 	case !numbered && !since:
 		call.N = defaultTail
 	}

@@ -22,7 +22,7 @@ func TestModerationOfCluster(t *testing.T) {
 		{result.Moderation{What: "ban", Whom: "bob"}, "banned bob for good; nobody online was affected"},
 		{
 			result.Moderation{What: "ban", Whom: "bob", Others: true},
-			"banned bob for good; nobody on this server was affected, and the other servers end the sessions that it covers",
+			"banned bob for good; nobody on this server was affected; the other servers end the sessions that it covers",
 		},
 	} {
 		if got := Moderation(tt.m); got != tt.want {

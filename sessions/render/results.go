@@ -73,14 +73,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 	case result.Rooms:
 		return rooms(r)
 	case result.Online:
-		var people, bots []result.Person
-		for _, p := range r.People {
-			if p.Bot {
-				bots = append(bots, p)
-			} else {
-				people = append(people, p)
-			}
-		}
+		bots, people := split(r.People, func(p result.Person) bool { return p.Bot })
 		where := when(r.Room == "", "here") + when(r.Room != "", "in #"+r.Room)
 		one := func(p result.Person) string { return person(p, st, now) }
 		var lines []string
@@ -110,7 +103,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 	case result.BlockList:
 		words = "you block " + People(r.Nicks, len(r.Nicks)) + when(len(r.Nicks) == 0, "nobody")
 	case result.Identity:
-		words = "you are " + r.Nick + ", by the key " + r.Fingerprint
+		words = "you are " + r.Nick + ", with the key " + r.Fingerprint
 		if r.Fingerprint == "" {
 			words = "you are " + r.Nick + asGuest + "; connect with a key to have a nick of your own"
 		}
@@ -155,6 +148,18 @@ func list[T any](head, none string, all []T, words func(T) string) []string {
 	return lines
 }
 
+// split separates those of all that are so from the others.
+func split[T any](all []T, so func(T) bool) (yes, no []T) {
+	for _, one := range all {
+		if so(one) {
+			yes = append(yes, one)
+		} else {
+			no = append(no, one)
+		}
+	}
+	return yes, no
+}
+
 // doneWords renders a [result.Done] in one line.
 func doneWords(r result.Done) string {
 	words, ok := done[r.What+result.What(" "+r.About)]
@@ -180,7 +185,7 @@ var done = map[result.What]string{
 	result.NothingSaid:     "nothing has been said yet",
 	result.KeyAlreadyYours: "that key is already yours",
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
-	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can give them back",
+	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can restore them",
 	result.NotSearched:     "older lines were not searched; there may be more",
 	result.RoomMade: "you made {room} and own it; what you type goes there; /join #lobby takes you back; " +
 		"/room private closes it to others",
@@ -190,8 +195,8 @@ var done = map[result.What]string{
 	result.RoomUnmuted:  "lines of {room} are shown again",
 	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
 
-	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
-		"Of all others, only operators see that it exists",
+	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; all others need /room invite NICK. " +
+		"Besides these people, only operators see that it exists",
 	result.RoomChanged + " public":     "{room} is public; what was said in it while it was private is set aside",
 	result.RoomChanged + " invite":     "{nick} can now join {room}, and read what was said in it",
 	result.RoomChanged + " remove":     "{nick} is removed from {room}",
@@ -266,13 +271,13 @@ var failed = map[result.Reason]string{
 	result.KeysOnly + " tail":  "guests have no direct messages; connect with a key to have some",
 	result.ShellOnly:           "{about} works only from a shell: ssh HOST {about}",
 	result.TooManyTails:        "you have {most} running already (tail, watch, send --wait and hidden programs); end one first",
-	result.TooLongAgo:          "more was said since then than can be printed; begin later, or with -n",
+	result.TooLongAgo:          "too many messages since then to print; choose a later time, or use -n",
 	result.Muted:               "not sent: {nick} muted you{until}",
 	result.TooLong:             "not sent: that is {n} characters, and a message can have at most {most}",
 	result.NotAffordable:       "not sent: {error}",
 	result.NothingToReply:      "nobody has written to you yet; write to someone with send NICK TEXT",
 	result.Self:                "you can't {about} yourself",
-	result.Self + " kick":      "you can't kick yourself; quit leaves",
+	result.Self + " kick":      "you can't kick yourself; to leave, type quit",
 	result.NotBlocked:          "you do not block {nick}",
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
@@ -286,10 +291,10 @@ var failed = map[result.Reason]string{
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
-	result.NotInThisRoom:       "not possible in {room}: owners can't be removed or muted, and guests can't own a room or enter a private one",
-	result.TooManyJoined:       "you are in 50 rooms already; /leave one first",
-	result.TooManyMade:         "you have made, tried to make, or made public 5 rooms today; try again tomorrow",
-	result.TooManyRooms:        "there are 1,000 rooms, the most that this server can have; /rooms lists those open to you",
+	result.NotInThisRoom:       "that can't be done in {room}: owners can't be removed or muted, and guests can't own a room or enter a private one",
+	result.TooManyJoined:       "you are in " + Count(room.MaxJoined) + " rooms already; /leave one first",
+	result.TooManyMade:         "you have made, or made public, " + Count(room.MaxMade) + " rooms today, counting failed tries; try again tomorrow",
+	result.TooManyRooms:        "there are " + Count(room.MaxRooms) + " rooms, the most that this server can have; /rooms lists those open to you",
 	result.TopicTooLong:        "not set: that is {n} characters, and a topic can have at most {most}",
 	result.RoomListFull:        "that list of {room} is full, with 1,000 nicks",
 	result.NoInput:             "standard input has no text",
@@ -308,23 +313,23 @@ var failed = map[result.Reason]string{
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",
 	result.NotHere:             "{nick} is not here",
-	result.WouldBanYou:         "not banned: {nick} would ban you, too",
-	result.WouldBan:            "not banned: {nick} covers {operators}; if you mean it, put the word anyway after {nick}, or after the duration",
+	result.WouldBanYou:         "not banned: that ban would cover you",
+	result.WouldBan:            "not banned: that ban would cover {operators}; if you mean it, put the word anyway after {nick}, or after the duration",
 	result.NotBanned:           "{nick} is not banned; /bans lists all bans",
 	result.NotMuted:            "{nick} is not muted",
 	result.GuestInvited:        "guests need no invitation",
-	result.NickHeld:            "a key holds {nick} already; its owner can add another one with /key add",
+	result.NickHeld:            "{nick} is already registered to a key; its owner can add another one with /key add",
 	result.CertificateOnly:     "you logged in with a certificate; only its issuer can add keys",
 	result.BadKey:              "not added: {error}",
 	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
-	result.LimitedKey:          "not added: your key is limited in a way that can't be passed on from here",
-	result.KeyGone:             "not added: the key you logged in with no longer holds {own}",
+	result.LimitedKey:          "not added: your key works only from certain addresses, too many to give the new key the same limit; ask an operator",
+	result.KeyGone:             "not added: the key that you logged in with no longer belongs to {own}",
 	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",
 	result.NotConfirmed:        "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
-	result.NoKeyHere:           "no key holds {own} here; only the issuer of your certificate can take it back",
+	result.NoKeyHere:           "{own} is not registered to a key here: you have it by a certificate, and only its issuer can take it back",
 	result.Sending:             "not sent: {error}",
 	result.Recording:           "not done: writing the audit log failed: {error}",
-	result.RecordingFailed:     "recording in the audit log that it was not done failed: {error}",
+	result.RecordingFailed:     "writing to the audit log that it was not done failed, too: {error}",
 	result.Acting:              "{about} failed: {error}",
 }
 
@@ -426,7 +431,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 var moderated = map[string][3]string{
 	"kick":   {"kicked {whom}: {ended}", "{by} kicked {whom}{why}", "you were kicked by {by}{why}"},
 	"ban":    {"banned {whom} {lasts}; {hit}", "{by} banned {whom} {lasts}{why}", "{you} banned by {by} {lasts}{block}{why}"},
-	"unban":  {"{whom} can join again", "{by} unbanned {whom}", ""},
+	"unban":  {"{whom} is no longer banned", "{by} unbanned {whom}", ""},
 	"mute":   {"muted {whom} {lasts}; /unmute {whom} ends it", "{by} muted {whom} {lasts}", "{by} muted you {lasts}: you can read, but not write"},
 	"unmute": {"{whom} can write again", "{by} unmuted {whom}", "{by} unmuted you"},
 	"invite": {"", "{by} invited {whom}", ""},
@@ -446,7 +451,7 @@ func Moderation(m result.Moderation) string {
 	hit := "it ended the sessions of " + People(m.Hit, listed)
 	switch {
 	case len(m.Hit) == 0 && m.Others:
-		hit = "nobody on this server was affected, and the other servers end the sessions that it covers"
+		hit = "nobody on this server was affected; the other servers end the sessions that it covers"
 	case len(m.Hit) == 0:
 		hit = "nobody online was affected"
 	case len(m.Hit) == 1 && m.Hit[0] == m.Whom: // the address, since another name would get in again

@@ -75,13 +75,21 @@ func TestEveryResultHasWords(t *testing.T) {
 // A command that runs as a guest, although a key was offered, says why the key was not accepted.
 func TestCommandAs(t *testing.T) {
 	for want, w := range map[string]result.Welcome{
-		"":                                      {Nick: "bob", Asked: "bob"},
-		"you are bob, by your key, not \"eve\"": {Nick: "bob", Asked: "eve"},
+		"": {Nick: "bob", Asked: "bob"},
+		"you are bob, not \"eve\": your key's nick is bob": {Nick: "bob", Asked: "eve"},
 		"you are ~eve, a guest: nothing is kept for you when you leave; your key was not accepted: you are banned: spam": {
 			Nick: "~eve", Asked: "~eve", Guest: true, Unused: "you are banned: spam"},
 	} {
 		if got := render.CommandAs(w); got != want {
 			t.Errorf("%+v: %q, want %q", w, got, want)
 		}
+	}
+}
+
+// The lobby has no owners who could set a topic.
+func TestLobbyHasNoTopic(t *testing.T) {
+	r := result.RoomInfo{What: result.RoomTopic, RoomSummary: room.RoomSummary{Name: room.Lobby}}
+	if got := string(render.Result(nil, r, render.Style{}, time.Time{})); got != " * the lobby has no topic\n" {
+		t.Error(got)
 	}
 }

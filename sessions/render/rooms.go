@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 
 	"whoelse/room"
 	"whoelse/sessions/result"
@@ -18,6 +19,8 @@ func roomInfo(r result.RoomInfo) []string {
 	case r.What == result.RoomIs:
 		owned := when(len(r.Owners) > 0, "owned by "+People(r.Owners, listed))
 		return []string{"you are in " + roomLine(r.RoomSummary), topicOf(r.RoomSummary), owned}
+	case r.What == result.RoomTopic && r.Name == room.Lobby:
+		return []string{"the lobby has no topic"}
 	case r.What == result.RoomTopic && r.Topic == "":
 		return []string{name + " has no topic; its owners set one with /topic TEXT"}
 	case r.What == result.RoomTopic:
@@ -49,23 +52,15 @@ func unreadIn(r room.RoomSummary) string {
 }
 
 func rooms(r result.Rooms) []string {
-	var lines []string
-	part := func(head string, all []room.RoomSummary, want func(room.RoomSummary) bool) {
-		headed := false
-		for _, one := range all {
-			if want(one) {
-				if !headed {
-					lines = append(lines, head)
-				}
-				headed = true
-				lines = append(lines, "  "+roomLine(one)+when(one.Topic != "", "; "+text.CleanLine(one.Topic)))
-			}
-		}
+	line := func(one room.RoomSummary) string {
+		return roomLine(one) + when(one.Topic != "", "; "+text.CleanLine(one.Topic))
 	}
-	part("you are in:", r.List, func(one room.RoomSummary) bool { return one.Joined })
-	part("you can /join:", r.List, func(one room.RoomSummary) bool { return !one.Joined })
-	part("private (only operators see these here):", r.Hidden, func(room.RoomSummary) bool { return true })
-	return lines
+	joined, others := split(r.List, func(one room.RoomSummary) bool { return one.Joined })
+	return slices.Concat(
+		list("you are in:", "", joined, line),
+		list("you can /join:", "", others, line),
+		list("private (only operators see these here):", "", r.Hidden, line),
+	)
 }
 
 // waiting has a line for each room that a newcomer is in.

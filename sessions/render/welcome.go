@@ -57,7 +57,7 @@ func identity(w result.Welcome) (words string, otherwise bool) {
 	case w.Claimed:
 		return words + "; this nick is now registered to your key", true
 	case !strings.EqualFold(w.Asked, w.Nick):
-		return words + ", by your key, not " + text.Quote(w.Asked, 32), true
+		return words + ", not " + text.Quote(w.Asked, 32) + ": your key's nick is " + w.Nick, true
 	}
 	return words, false
 }
