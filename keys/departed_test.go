@@ -95,3 +95,42 @@ func TestDepartedAllAtOnce(t *testing.T) {
 		t.Errorf("unreadable: %v", gone)
 	}
 }
+
+// A file that is cut off within a line, or has something else in it, does not say who is gone: also not
+// to a server that starts with it, which asks about every nick that it has something of.
+func TestDepartedFromBrokenFile(t *testing.T) {
+	bob, carol := keyText(newKey(t))+" bob\n", keyText(newKey(t))
+	for name, broken := range map[string]string{
+		"cut off":     bob + carol[:40],
+		"overwritten": "oops\n",
+		"no comment":  bob + carol + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "authorized_keys")
+			if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Open(path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Depart("carol", time.Time{})
+			if gone, known := r.Departed(); known {
+				t.Errorf("broken: %v", gone)
+			}
+			if err := r.Claim("carol", newKey(t)); !errors.Is(err, ErrReserved) {
+				t.Errorf("broken, and claimed: %v", err)
+			}
+			if err := os.WriteFile(path, []byte(bob), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Reload(); err != nil {
+				t.Fatal(err)
+			}
+			gone, known := r.Departed()
+			if _, ok := gone["carol"]; !known || !ok {
+				t.Errorf("repaired without carol's line: %v, %v", gone, known)
+			}
+		})
+	}
+}

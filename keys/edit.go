@@ -137,7 +137,7 @@ func (r *Registry) Add(wanted string, list []PublicKey, opt AddOptions) ([]Entry
 func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions) (
 	data []byte, fresh []PublicKey, err error,
 ) {
-	options, err := opt.text()
+	options, err := opt.Text()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -177,14 +177,8 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 	return t.with(text), fresh, nil
 }
 
-// Check tells what Add would say about the options, before anything else is done.
-func (opt AddOptions) Check() error {
-	_, err := opt.text()
-	return err
-}
-
-// text is what precedes the key: nothing, or options and a space.
-func (opt AddOptions) text() (string, error) {
+// Text is what precedes a key in the file: nothing, or options and a space.
+func (opt AddOptions) Text() (string, error) {
 	var list []string
 	if opt.Role != "" {
 		list = append(list, `environment="ROLE=`+opt.Role+`"`)

@@ -232,12 +232,13 @@ func (r *Registry) reservation(nick string) error {
 // are nobody's meanwhile.
 //
 // It is not known while the file cannot be read, or when all nicks have gone at once: more
-// likely than that everybody left is that an operator is repairing the file.
+// likely than that everybody left is that an operator is repairing the file. Nor is it while
+// a broken line may be anybody's, and the rest of a file that was cut off or overwritten is gone.
 func (r *Registry) Departed() (all map[string]time.Time, known bool) {
 	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.emptied || r.file.Failing() {
+	if r.emptied || r.table.unnamed || r.file.Failing() {
 		return nil, false
 	}
 	return maps.Clone(r.departed), true

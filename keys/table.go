@@ -18,6 +18,7 @@ type table struct {
 	byNick     map[string][]*line // all that hold it, in force or not
 	bySkeleton map[string]string  // the first nick that reads so
 	nicks      []string           // byNick's, sorted
+	unnamed    bool               // a line is disabled and does not say for certain whose it is
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -73,6 +74,7 @@ func hasEntry(text []byte) bool {
 
 func (t *table) add(l *line) {
 	t.entries = append(t.entries, l)
+	t.unnamed = t.unnamed || l.Disabled != "" && l.Nick == ""
 	if l.key != nil {
 		k := string(l.key.Marshal())
 		t.byKey[k] = append(t.byKey[k], l)

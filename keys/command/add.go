@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,8 @@ func add() *cobra.Command {
 		if opt.From = text; text == "" { // a script's mistake, which must not lift a limit
 			return errors.New("must be an address or a block such as 192.0.2.0/24")
 		}
-		return opt.Check()
+		_, err := opt.Text()
+		return err
 	})
 	operator := f.Bool("operator", false, "make their owner an operator")
 	bot := f.Bool("bot", false, "mark the nick as a bot's, a program's")
@@ -99,8 +101,14 @@ func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s holds %s already, and without this %s; remove it first (whoelse keys remove %s), or edit line %d",
-		e.Nick, e.Fingerprint, what, e.Fingerprint, e.Line)
+	options, err := opt.Text()
+	if err != nil {
+		return err
+	}
+	// Not "remove it first": with its last key a nick loses its history.
+	return fmt.Errorf("%s holds %s already, and without this %s; put %s before the key in line %d of authorized_keys "+
+		"(with a comma in between if the line begins with other options)",
+		e.Nick, e.Fingerprint, what, strings.TrimSpace(options), e.Line)
 }
 
 // explainKnown names the key that is in the file already.

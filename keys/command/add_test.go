@@ -14,10 +14,13 @@ import (
 func TestAddKeepsToWhatItIsTold(t *testing.T) {
 	key := keyLine(t)
 	r := newRig(t)
-	for _, args := range [][]string{{"--operator"}, {"--from", "192.0.2.1"}, {"--expires", "1d"}} {
+	for put, args := range map[string][]string{
+		`environment="ROLE=operator"`: {"--operator"}, `from="192.0.2.1"`: {"--from", "192.0.2.1"}, `expiry-time="2`: {"--expires", "1d"},
+	} {
 		r.write("authorized_keys", key+" bob\n")
 		res := r.run(key, append([]string{"add", "bob"}, args...)...)
-		if res.err == nil || !strings.Contains(res.err.Error(), "without this "+args[0]) {
+		if res.err == nil || !strings.Contains(res.err.Error(), "without this "+args[0]+"; put "+put) ||
+			strings.Contains(res.err.Error(), "remove") { // bob would lose his only key, and with it his history
 			t.Errorf("%q: %v", args, res.err)
 		}
 		if got := r.read("authorized_keys"); got != key+" bob\n" {
