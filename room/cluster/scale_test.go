@@ -76,18 +76,18 @@ func BenchmarkRoster(b *testing.B) {
 		says.rosters.room = announced
 		says.rosters.mu.Unlock()
 		before := hears.nc.Stats().InBytes
-		times := 0
+		times := uint64(0)
 		each(b, len(on[0]), func() {
-			says.Cluster.say(false)
 			times++
+			says.Cluster.say(times, false)
 			eventually(b, "all are heard of", func() bool {
 				hears.rosters.mu.Lock()
 				defer hears.rosters.mu.Unlock()
 				p := hears.rosters.of["says"]
-				return p != nil && p.seq == says.rosters.seq
+				return p != nil && p.seq == times
 			})
 		})
-		b.ReportMetric(float64(hears.nc.Stats().InBytes-before)/float64(times*len(on[0])), "B/each")
+		b.ReportMetric(float64(hears.nc.Stats().InBytes-before)/float64(times*uint64(len(on[0]))), "B/each")
 	})
 }
 
