@@ -330,9 +330,11 @@ func (s *Store) rewrite(name, to string) error {
 			}
 		}
 		slices.SortStableFunc(list, func(a, b part) int { return cmp.Compare(a.Seq, b.Seq) })
+		d.from = d.v.size
 		for _, p := range list {
 			err := error(nil)
 			if p.text != nil {
+				d.moved[p.Off] = d.size
 				err = d.put(p.text)
 			} else {
 				err = d.copyRecord(p.Record)

@@ -37,7 +37,7 @@ type owner struct {
 
 // unread is a message that the owner has not read.
 type unread struct {
-	at      record.Place
+	seq     uint64
 	off     int64 // where its line is
 	id      string
 	receipt bool // it only tells that something was read
@@ -61,20 +61,12 @@ func (o *owner) add(l line) (full bool) {
 	}
 	l.rec.Off = o.size + int64(len(o.pending))
 	o.pending = append(o.pending, l.text...)
-	o.follow(l.index, l.rec)
+	o.follow(l.rec)
 	return false
 }
 
-// index is that of a line which follows all others.
-func (o *owner) index(r record.Record) int {
-	if r.Seq == o.last {
-		return o.count
-	}
-	return 0
-}
-
-// follow notes a line that was read or appended: the index-th with its number.
-func (o *owner) follow(index int, r record.Record) {
+// follow notes a line that was read or appended.
+func (o *owner) follow(r record.Record) {
 	switch {
 	case r.State != nil:
 		o.last, o.count = max(o.last, r.Seq), allOfThem
@@ -85,14 +77,14 @@ func (o *owner) follow(index int, r record.Record) {
 		o.count++
 	}
 	if r.Message != nil && r.Message.For(o.name) {
-		o.noteUnread(record.Place{Seq: r.Seq, Index: index}, r)
+		o.noteUnread(r)
 	} else if len(r.Read) > 0 {
 		o.forget(r.Read)
 	}
 }
 
-func (o *owner) noteUnread(at record.Place, r record.Record) {
-	u := unread{at, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt}
+func (o *owner) noteUnread(r record.Record) {
+	u := unread{r.Seq, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt}
 	o.unread = append(o.unread, u)
 	if !u.receipt {
 		o.waiting++
@@ -122,14 +114,10 @@ func (o *owner) forget(ids []string) {
 	o.unread = o.unread[i-kept:]
 }
 
-// places are where the unread messages are, without those with these ids.
-func (o *owner) places(without []string) []record.Place {
-	list := make([]record.Place, 0, len(o.unread))
-	not := setOf(without)
+// places are where the unread messages are.
+func (o *owner) places() (list []record.Place) {
 	for _, u := range o.unread {
-		if !not[u.id] {
-			list = append(list, u.at)
-		}
+		list = append(list, record.Place{u.seq, uint64(u.off)})
 	}
 	return list
 }
@@ -150,7 +138,7 @@ func (o *owner) addState(now time.Time) {
 		return
 	}
 	before := len(o.pending)
-	o.pending = record.AppendState(o.pending, o.last, now, o.places(nil))
+	o.pending = record.AppendState(o.pending, o.last, now, o.places())
 	o.count = allOfThem
 	o.state.len = int64(len(o.pending) - before)
 	o.state.end = end + o.state.len
