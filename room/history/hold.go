@@ -180,8 +180,10 @@ func (h *Held) Check(from, to string) error {
 			return err
 		}
 	}
-	_, err := h.s.owner(from)
-	return err
+	if _, err := h.s.owner(from); err != nil {
+		return fmt.Errorf("history of %s: %w", from, err)
+	}
+	return nil
 }
 
 // Rename gives the history of the nick from to the nick to, durably: its file, and

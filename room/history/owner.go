@@ -2,7 +2,6 @@ package history
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -213,18 +212,12 @@ func (s *Store) owner(name string) (*owner, error) {
 	if err == nil {
 		err = o.unusable
 	}
-	if err != nil {
-		return nil, fmt.Errorf("history of %s: %w", name, err)
-	}
-	return o, nil
+	return o, err
 }
 
 // load reads what is needed of a history: its end, and what is unread. Of one that is late it leaves
 // out what is to be made again from the log. applying is held.
 func (s *Store) load(name string) (*owner, error) {
-	if err := checkOwner(name); err != nil {
-		return nil, err
-	}
 	o, err := s.loadFile(name)
 	if unusable(err) {
 		s.complain(name, "history: can't be used until it is repaired", err)
@@ -260,7 +253,7 @@ func (s *Store) loadFile(name string) (*owner, error) {
 		_, o.size, err = suspect(f, st.Size, s.saved.Seq)
 	}
 	if err == nil && (late == nil || o.size == st.Size) {
-		o.size, err = s.repairEnd(name, f, o.size, st.Size)
+		o.size, err = s.repairEnd(o, f, o.size, st.Size)
 	}
 	if err == nil {
 		err = s.scan(o, &view{o: o, file: f, ino: o.ino, size: o.size})
@@ -302,7 +295,7 @@ func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error)
 // behind that, or a last line without a newline, is what a crash left, and is set aside; but for the
 // beginning of a single line, as a power cut leaves it as a rule, where the log has it. A last line that
 // is whole gets its newline.
-func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, error) {
+func (s *Store) repairEnd(o *owner, f disk.File, end, size int64) (int64, error) {
 	for l, err := range jsonl.Backward(f, size) {
 		if err != nil {
 			return 0, err
@@ -315,31 +308,27 @@ func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, err
 			return size + 1, err
 		}
 		if l.Off == end {
-			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", end)
-			return end, s.truncate(name, f, end)
+			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(o.name), "byte", end)
+			return end, s.truncate(o, f, end)
 		}
 		end = min(end, l.Off)
 	}
 	if end == size {
 		return size, nil
 	}
-	in, base := s.dirs.place(name)
+	in, base := s.dirs.place(o.name)
 	if err := quarantine(in, base, f, extent{end, size}); err != nil {
 		return 0, err
 	}
 	s.damaged.Add(1)
-	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", end, "bytes", size-end)
-	return end, s.truncate(name, f, end)
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(o.name), "byte", end, "bytes", size-end)
+	return end, s.truncate(o, f, end)
 }
 
-func (s *Store) truncate(name string, f disk.File, off int64) error {
-	st, err := f.Stat()
-	if err == nil {
-		err = f.Truncate(off)
-	}
-	if err != nil {
+func (s *Store) truncate(o *owner, f disk.File, off int64) error {
+	if err := f.Truncate(off); err != nil {
 		return err
 	}
-	s.dirty[name] = []uint64{st.Ino}
+	s.dirty[o.name] = []uint64{o.ino}
 	return f.Sync() // or what was there could come back between the lines that follow
 }
