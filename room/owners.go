@@ -279,11 +279,6 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 		return err
 	}
 	r.installSaved(info, states)
-	if r.peers == nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		c.tally = tally{counting: true}
-	}
 	return nil
 }
 

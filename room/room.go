@@ -334,7 +334,7 @@ func (r *Room) retired(e *Event) {
 	if e.Room == "" {
 		r.keys.forget(e.From)
 		delete(r.people.unsaved, e.From)
-	} else if c := r.rooms[e.Room]; c != nil && r.peers != nil {
+	} else if c := r.rooms[e.Room]; c != nil {
 		c.tally = tally{counting: c.counting}
 	}
 }

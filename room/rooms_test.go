@@ -685,6 +685,29 @@ func TestMentioned(t *testing.T) {
 	}
 }
 
+// TestUnreadOfWhatWasSetAside: a private room can't be made public, but what was said in it is set aside. No line
+// of it counts as unread.
+func TestUnreadOfWhatWasSetAside(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		bob.in(t, "ops")
+		carol.in(t, "ops")
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		is(t, "mute", carol.MuteRoom("ops", true), nil)
+		bob.sayIn(t, "ops", "in private")
+		same(t, "before", carol.list(t), "#lobby 2 in", "#ops 2 in muted private unread:1/0")
+		disk := errors.New("the disk is full")
+		h.files.fail(disk)
+		if err := bob.SetPrivate("ops", false); !errors.Is(err, disk) {
+			t.Errorf("got %v", err)
+		}
+		h.files.fail(nil)
+		same(t, "afterwards", carol.list(t), "#lobby 2 in", "#ops 2 in muted private")
+		bob.sayIn(t, "ops", "again")
+		same(t, "one more", carol.list(t), "#lobby 2 in", "#ops 2 in muted private unread:1/0")
+	})
+}
+
 // TestUnreadBeforeJoining: what was said in a room before one joined it is not unread.
 func TestUnreadBeforeJoining(t *testing.T) {
 	inHouse(t, func(h *house) {

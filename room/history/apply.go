@@ -268,7 +268,7 @@ func (s *Store) flush(o *owner) error {
 	}
 	o.ino = st.Ino
 	if o.torn {
-		if err := s.truncate(o.name, f, o.size); err != nil {
+		if err := s.truncate(o, f, o.size); err != nil {
 			return err
 		}
 	}

@@ -202,16 +202,11 @@ var known = []string{versionFile, serverLock, backupLock, checkpointFile, logFol
 	usersFolder + "/" + retiredFolder, roomsFolder + "/" + retiredFolder}
 
 func (c *checker) entry(in disk.Folder, at, base string) error {
-	name, jsonLines := strings.CutSuffix(base, ".jsonl")
-	ofNick, ofRoom := jsonLines && strings.HasPrefix(at, usersFolder+"/"), jsonLines && strings.HasPrefix(at, roomsFolder+"/")
+	name := strings.TrimSuffix(base, ".jsonl")
 	switch {
-	case at == path(room.PresenceHistory), (ofNick || ofRoom) && ValidNick(name):
+	case ValidNick(name) && slices.Contains([]string{path(name), path("#" + name), path(room.PresenceHistory)}, at):
 		return c.history(in, at, base)
 	case slices.Contains(known, at):
-	case ofNick:
-		c.note(Remark, at, "not the history of a nick: nothing reads it")
-	case ofRoom:
-		c.note(Remark, at, "not the history of a room: nothing reads it")
 	case slices.ContainsFunc(c.segments, func(n uint64) bool { return at == logFolder+"/"+log.SegmentName(n) }):
 		if f, size := c.open(in, at, base); f != nil {
 			c.how.Step(size)
@@ -343,7 +338,7 @@ func (c *checker) checkLog() error {
 		c.note(Trouble, logFolder, "can't be read: %v", err)
 		return nil
 	}
-	after, err := ReadCheckpoint(c.root)
+	after, err := loadCheckpoint(c.root)
 	if err != nil {
 		after = before // it was reported
 	}
@@ -365,13 +360,13 @@ func (c *checker) checkLog() error {
 }
 
 // checkpoint reads it, and reports what is wrong with it.
-func (c *checker) checkpoint() Checkpoint {
+func (c *checker) checkpoint() checkpoint {
 	f, size := c.open(c.root, checkpointFile, checkpointFile)
 	if f == nil {
-		return Checkpoint{}
+		return checkpoint{}
 	}
 	_ = f.Close() // it was only looked at
-	point, err := ReadCheckpoint(c.root)
+	point, err := loadCheckpoint(c.root)
 	if err != nil {
 		c.tell(Problem{File: checkpointFile, Size: size, What: "can't be understood", Severity: Damage})
 	}

@@ -38,15 +38,15 @@ func makeSmall(t testing.TB, dir string) (content []byte, all []*room.Message) {
 }
 
 // pointOfSmall is the checkpoint of that folder.
-var pointOfSmall = Checkpoint{Seq: 6, LastID: "mark-999999999"}
+var pointOfSmall = checkpoint{Seq: 6, LastID: "mark-999999999"}
 
 // withCarol is a folder with a history of carol, and a checkpoint.
-func withCarol(t testing.TB, content []byte, point Checkpoint) *disktest.FS {
+func withCarol(t testing.TB, content []byte, point checkpoint) *disktest.FS {
 	t.Helper()
 	m := disktest.New()
 	root := m.Folder()
 	users, err := root.Sub("users")
-	if err := errors.Join(err, disk.WriteFile(root, versionFile, []byte("3\n")), WriteCheckpoint(root, point), disk.WriteFile(users, "carol.jsonl", content)); err != nil {
+	if err := errors.Join(err, disk.WriteFile(root, versionFile, []byte("3\n")), saveCheckpoint(root, point), disk.WriteFile(users, "carol.jsonl", content)); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -223,7 +223,7 @@ func TestCheckOfOddThings(t *testing.T) {
 	writeAll(t, dir+"/users/carol.jsonl.torn", []byte("a\nb\n"))
 	sum, text := checkDir(t, dir)
 	wantLines(t, text, "users/folder.jsonl: is not a file", "users/pipe.jsonl: is not a file", "users/link.jsonl: is not a file",
-		"rooms/lobby.jsonl: is not a file", "users/bob.jsonl: has another name", "users/Bob.jsonl: not the history of a nick",
+		"rooms/lobby.jsonl: is not a file", "users/bob.jsonl: has another name", "users/Bob.jsonl: not a file of whoelse",
 		`users/x\u001b[2J.old: not a file`, "users/carol.jsonl.tmp: left over", "users/carol.jsonl.torn: set aside earlier: 4 bytes")
 	if sum.Trouble != 5 || sum.Damaged != 0 || sum.Aside != 4 {
 		t.Errorf("%+v\n%s", sum, text)

@@ -14,15 +14,15 @@ import (
 	"whoelse/room/log"
 )
 
-// Checkpoint is what the checkpoint file holds.
-type Checkpoint struct {
+// checkpoint is what the checkpoint file holds.
+type checkpoint struct {
 	Seq    uint64 `json:"seq"`               // all events up to this one are in the histories, durably
 	LastID string `json:"last_id,omitempty"` // the greatest id of all up to it
 }
 
-// ReadCheckpoint reads the checkpoint of the folder of histories in. Without one it is the
-// zero Checkpoint.
-func ReadCheckpoint(in disk.Folder) (c Checkpoint, err error) {
+// loadCheckpoint reads the checkpoint of the folder of histories in. Without one it is the
+// zero checkpoint.
+func loadCheckpoint(in disk.Folder) (c checkpoint, err error) {
 	b, err := disk.ReadFile(in, checkpointFile, 4<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -34,13 +34,13 @@ func ReadCheckpoint(in disk.Folder) (c Checkpoint, err error) {
 		err = json.Unmarshal(b, &c)
 	}
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%s: %w", checkpointFile, err)
+		return checkpoint{}, fmt.Errorf("%s: %w", checkpointFile, err)
 	}
 	return c, nil
 }
 
-// WriteCheckpoint replaces the checkpoint file, durably.
-func WriteCheckpoint(in disk.Folder, c Checkpoint) error {
+// saveCheckpoint replaces the checkpoint file, durably.
+func saveCheckpoint(in disk.Folder, c checkpoint) error {
 	b, err := json.Marshal(c)
 	if err != nil {
 		return err
@@ -100,8 +100,8 @@ func (s *Store) recover() error {
 // segment goes before all histories have it, so they have durably what is before the first one. Where
 // there is no log, the numbers go on after the greatest in the histories, which can be beyond
 // the checkpoint.
-func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
-	c, err := ReadCheckpoint(s.dirs.root)
+func (s *Store) readCheckpoint(logLost bool) (checkpoint, error) {
+	c, err := loadCheckpoint(s.dirs.root)
 	if err == nil && c.Seq > 0 && !logLost {
 		return c, nil
 	}
@@ -111,7 +111,7 @@ func (s *Store) readCheckpoint(logLost bool) (Checkpoint, error) {
 	}
 	segments, err := log.Segments(s.dirs.log)
 	if err != nil || len(segments) > 0 {
-		return Checkpoint{Seq: append(segments, 1)[0] - 1}, err
+		return checkpoint{Seq: append(segments, 1)[0] - 1}, err
 	}
 	names, err := s.dirs.owners()
 	for _, name := range names {
@@ -160,7 +160,7 @@ func (s *Store) replay() error {
 // what they have. One at a time. After an error nothing is lost: the log has it.
 func (s *Store) checkpoint() error {
 	s.applying.Lock()
-	c, dirty := Checkpoint{s.applied, s.lastID}, s.dirty
+	c, dirty := checkpoint{s.applied, s.lastID}, s.dirty
 	late := len(s.late) > 0
 	if !late {
 		s.dirty = make(map[string][]uint64)
@@ -175,7 +175,7 @@ func (s *Store) checkpoint() error {
 	}
 	s.synced = c.Seq // also when the checkpoint can't be saved, or is and nobody can tell
 	if c.Seq > s.saved.Seq {
-		if err := WriteCheckpoint(s.dirs.root, c); err != nil {
+		if err := saveCheckpoint(s.dirs.root, c); err != nil {
 			return err
 		}
 		s.saved = c

@@ -162,13 +162,10 @@ lines:
 
 // keepUnread copies the messages of what goes that are unread. Receipts go.
 func (d *draft) keepUnread(from int64) error {
+	d.from = from
 	lines := jsonl.NewForward(d.v, 0, d.v.size)
 	for _, u := range d.v.unread {
-		if u.off >= from {
-			continue
-		}
-		if u.receipt {
-			d.dropped = append(d.dropped, u.id)
+		if u.off >= from || u.receipt {
 			continue
 		}
 		rec, err := d.s.recordAt(d.v, lines, u.off)

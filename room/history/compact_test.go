@@ -97,18 +97,27 @@ func TestCostAfterShortening(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
 		s := openIn(t, fs, Options{MaxBytes: 128 << 10})
 		fillHistory(t, s, 2000)
-		n := 10_000
-		for size := 0; ; n++ {
+		n, unread := 10_000, 3
+		for size, shortened := 0, 0; ; n++ {
 			mustPut(t, s, event(direct(n, "carol", "bob")))
 			synctest.Wait()
 			was := size
 			if size = len(fileIn(fs, "users", "carol.jsonl")); size < was {
-				break
+				if shortened++; shortened == 5 { // the unread ones are among those that went, too
+					break
+				}
 			}
+			if n%100 == 0 {
+				unread++
+				mustPut(t, s, toOne(100_000+n, "carol"))
+			}
+		}
+		if n := placesIn(t, fileIn(fs, "users", "carol.jsonl")); n != unread {
+			t.Errorf("the state line lists %d, %d are unread", n, unread)
 		}
 		reads := countReads(fs, func() {
 			s.forget("carol")
-			if got := unreadOf(t, s, "carol"); len(got) != 3 {
+			if got := unreadOf(t, s, "carol"); len(got) != unread {
 				t.Errorf("%d unread", len(got))
 			}
 		})
@@ -117,6 +126,24 @@ func TestCostAfterShortening(t *testing.T) {
 		}
 		mustClose(t, s)
 	})
+}
+
+// placesIn sees that a history ends with a state line, and all that it lists is there. It returns how many
+// that are.
+func placesIn(t *testing.T, text []byte) int {
+	t.Helper()
+	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	last := lines[len(lines)-1]
+	found, _ := record.Parse(jsonl.Line{Data: last})
+	if len(found) != 1 || found[0].State == nil {
+		t.Fatalf("the last line is %.100s", last)
+	}
+	for _, at := range found[0].State.Unread {
+		if !bytes.HasPrefix(text[at[1]:], fmt.Appendf(nil, `{"seq":%d,"id"`, at[0])) {
+			t.Fatalf("%v is not there", at)
+		}
+	}
+	return len(found[0].State.Unread)
 }
 
 // TestShortenedShared: the room's history has a limit of its own.
@@ -204,8 +231,8 @@ func TestShortenedReceipts(t *testing.T) {
 		for _, i := range states {
 			r, _ := record.Parse(jsonl.Line{Data: bytes.Split(text, []byte("\n"))[i]})
 			for _, at := range r[0].State.Unread {
-				if !bytes.Contains(text, fmt.Appendf(nil, `{"seq":%d,"id"`, at.Seq)) && i == states[len(states)-1] {
-					t.Errorf("the state line lists %v, which is gone", at)
+				if i == states[len(states)-1] && !bytes.HasPrefix(text[at[1]:], fmt.Appendf(nil, `{"seq":%d,"id"`, at[0])) {
+					t.Errorf("the state line lists %v, which is not there", at)
 				}
 			}
 		}

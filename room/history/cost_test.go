@@ -74,7 +74,7 @@ func TestCostOfLongHistory(t *testing.T) {
 	}
 	t.Logf("reads for Unread and Tail by length: %v", cost)
 	for n, c := range cost {
-		if c[0] > 40 || c[1] > 3 { // places are bisected
+		if c[0] > 40 || c[1] > 3 { // places are looked at
 			t.Errorf("with %d records Unread reads %d times, Tail %d times", n, c[0], c[1])
 		}
 	}
@@ -92,7 +92,7 @@ func TestUnreadFarBack(t *testing.T) {
 	mustPut(t, s, read("~guest", "x"))
 	s.forget("carol")
 	reads := countReads(fs, func() { sameIDs(t, "unread", unreadOf(t, s, "carol"), "id-000000000") })
-	if reads > 40 { // it is bisected
+	if reads > 40 {
 		t.Errorf("%d reads", reads)
 	}
 	mustClose(t, s)

@@ -15,11 +15,13 @@ type draft struct {
 	o *owner
 	v *view // of the history, without what is only in memory
 
-	in      disk.Folder
-	base    string
-	out     disk.File // nil before something is put
-	size    int64     // of out
-	dropped []string  // ids of unread messages that it lacks
+	in   disk.Folder
+	base string
+	out  disk.File // nil before something is put
+	size int64     // of out
+
+	moved map[int64]int64 // where unread messages are that were copied one by one, by where they were
+	from  int64           // all that was from here on is copied as it was
 }
 
 // replace has a file take the place of a history's, in one step. fill puts there what is in the view, or
@@ -27,7 +29,7 @@ type draft struct {
 func (s *Store) replace(name string, fill func(*draft) (bool, error)) (err error) {
 	s.applying.Lock()
 	o, err := s.owner(name)
-	d := draft{s: s, o: o}
+	d := draft{s: s, o: o, moved: make(map[int64]int64)}
 	if err == nil {
 		d.v, err = s.view(o)
 	}
@@ -92,6 +94,7 @@ func (d *draft) copy(from, to int64) error {
 
 // copyRecord copies a record, with a newline.
 func (d *draft) copyRecord(r record.Record) error {
+	d.moved[r.Off] = d.size
 	if err := d.copy(r.Off, r.Off+int64(r.Len)); err != nil {
 		return err
 	}
@@ -107,11 +110,11 @@ func (d *draft) install() error {
 	if s.inMemory(o.name) != o || s.late[o.name] != nil {
 		return nil // what it was is no more, or is made again
 	}
-	was := d.v.size
+	was, by := d.v.size, d.size-d.v.size
 	d.v.size = o.size
 	err := d.copy(was, o.size)
 	if err == nil && o.last > 0 {
-		err = d.put(record.AppendState(nil, o.last, time.Now(), o.places(d.dropped)))
+		err = d.put(record.AppendState(nil, o.last, time.Now(), d.places(by)))
 	}
 	if err == nil {
 		err = d.out.Sync()
@@ -137,4 +140,18 @@ func (d *draft) install() error {
 	}
 	s.dirty[o.name] = []uint64{st.Ino}
 	return nil
+}
+
+// places are where the unread messages are that it has. What was copied as it was has moved by so many bytes.
+func (d *draft) places(by int64) (list []record.Place) {
+	for _, u := range d.o.unread {
+		to, moved := d.moved[u.off]
+		if !moved && u.off >= d.from {
+			to, moved = u.off+by, true
+		}
+		if moved {
+			list = append(list, record.Place{u.seq, uint64(to)})
+		}
+	}
+	return list
 }

@@ -324,3 +324,21 @@ func TestPutBack(t *testing.T) {
 		mustClose(t, s)
 	})
 }
+
+// TestOlderStateLines: a history whose state lines are those of older programs, which listed messages by their
+// numbers, keeps what is unread, and its next state line lists it by place.
+func TestOlderStateLines(t *testing.T) {
+	fs, lines := long(t)
+	want := unreadIn(lines)
+	for _, i := range stateLines(lines) {
+		found, _ := record.Parse(jsonl.Line{Data: bytes.TrimSuffix(lines[i], []byte("\n"))})
+		lines[i] = fmt.Appendf(nil, `{"seq":%d,"time":"2026-11-21T06:31:03.123Z","kind":"state","unread":[1,4.001],"then":%[1]d`, found[0].Seq)
+		lines[i] = jsonl.Seal(lines[i], 0)
+	}
+	setFile(fs, "users", "carol.jsonl", bytes.Join(lines, nil))
+	wantUnread(t, "older", fs, want, want)
+	text := fileIn(fs, "users", "carol.jsonl")
+	if !bytes.Contains(text, []byte(`"kind":"state","at":[[`)) {
+		t.Error("there is no new state line")
+	}
+}

@@ -180,8 +180,10 @@ func (h *Held) Check(from, to string) error {
 			return err
 		}
 	}
-	_, err := h.s.owner(from)
-	return err
+	if _, err := h.s.owner(from); err != nil {
+		return fmt.Errorf("history of %s: %w", from, err)
+	}
+	return nil
 }
 
 // Rename gives the history of the nick from to the nick to, durably: its file, and
@@ -330,9 +332,11 @@ func (s *Store) rewrite(name, to string) error {
 			}
 		}
 		slices.SortStableFunc(list, func(a, b part) int { return cmp.Compare(a.Seq, b.Seq) })
+		d.from = d.v.size
 		for _, p := range list {
 			err := error(nil)
 			if p.text != nil {
+				d.moved[p.Off] = d.size
 				err = d.put(p.text)
 			} else {
 				err = d.copyRecord(p.Record)

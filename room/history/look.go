@@ -103,7 +103,7 @@ func linesInLog(d dirs, name string) (point uint64, list []line, err error) {
 	if d.log == nil {
 		return 0, nil, nil
 	}
-	c, _ := ReadCheckpoint(d.root) // without one all of the log counts, as for a start
+	c, _ := loadCheckpoint(d.root) // without one all of the log counts, as for a start
 	err = log.ReadSegments(d.log, c.Seq, func(e room.Entry) error {
 		lines, _ := project(e) // a start reports what it can't keep
 		for _, ln := range lines {

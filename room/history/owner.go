@@ -2,7 +2,6 @@ package history
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -37,7 +36,7 @@ type owner struct {
 
 // unread is a message that the owner has not read.
 type unread struct {
-	at      record.Place
+	seq     uint64
 	off     int64 // where its line is
 	id      string
 	receipt bool // it only tells that something was read
@@ -61,20 +60,12 @@ func (o *owner) add(l line) (full bool) {
 	}
 	l.rec.Off = o.size + int64(len(o.pending))
 	o.pending = append(o.pending, l.text...)
-	o.follow(l.index, l.rec)
+	o.follow(l.rec)
 	return false
 }
 
-// index is that of a line which follows all others.
-func (o *owner) index(r record.Record) int {
-	if r.Seq == o.last {
-		return o.count
-	}
-	return 0
-}
-
-// follow notes a line that was read or appended: the index-th with its number.
-func (o *owner) follow(index int, r record.Record) {
+// follow notes a line that was read or appended.
+func (o *owner) follow(r record.Record) {
 	switch {
 	case r.State != nil:
 		o.last, o.count = max(o.last, r.Seq), allOfThem
@@ -85,14 +76,14 @@ func (o *owner) follow(index int, r record.Record) {
 		o.count++
 	}
 	if r.Message != nil && r.Message.For(o.name) {
-		o.noteUnread(record.Place{Seq: r.Seq, Index: index}, r)
+		o.noteUnread(r)
 	} else if len(r.Read) > 0 {
 		o.forget(r.Read)
 	}
 }
 
-func (o *owner) noteUnread(at record.Place, r record.Record) {
-	u := unread{at, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt}
+func (o *owner) noteUnread(r record.Record) {
+	u := unread{r.Seq, r.Off, r.Message.ID, r.Message.Kind == room.KindReceipt}
 	o.unread = append(o.unread, u)
 	if !u.receipt {
 		o.waiting++
@@ -122,14 +113,10 @@ func (o *owner) forget(ids []string) {
 	o.unread = o.unread[i-kept:]
 }
 
-// places are where the unread messages are, without those with these ids.
-func (o *owner) places(without []string) []record.Place {
-	list := make([]record.Place, 0, len(o.unread))
-	not := setOf(without)
+// places are where the unread messages are.
+func (o *owner) places() (list []record.Place) {
 	for _, u := range o.unread {
-		if !not[u.id] {
-			list = append(list, u.at)
-		}
+		list = append(list, record.Place{u.seq, uint64(u.off)})
 	}
 	return list
 }
@@ -150,7 +137,7 @@ func (o *owner) addState(now time.Time) {
 		return
 	}
 	before := len(o.pending)
-	o.pending = record.AppendState(o.pending, o.last, now, o.places(nil))
+	o.pending = record.AppendState(o.pending, o.last, now, o.places())
 	o.count = allOfThem
 	o.state.len = int64(len(o.pending) - before)
 	o.state.end = end + o.state.len
@@ -225,18 +212,12 @@ func (s *Store) owner(name string) (*owner, error) {
 	if err == nil {
 		err = o.unusable
 	}
-	if err != nil {
-		return nil, fmt.Errorf("history of %s: %w", name, err)
-	}
-	return o, nil
+	return o, err
 }
 
 // load reads what is needed of a history: its end, and what is unread. Of one that is late it leaves
 // out what is to be made again from the log. applying is held.
 func (s *Store) load(name string) (*owner, error) {
-	if err := checkOwner(name); err != nil {
-		return nil, err
-	}
 	o, err := s.loadFile(name)
 	if unusable(err) {
 		s.complain(name, "history: can't be used until it is repaired", err)
@@ -272,7 +253,7 @@ func (s *Store) loadFile(name string) (*owner, error) {
 		_, o.size, err = suspect(f, st.Size, s.saved.Seq)
 	}
 	if err == nil && (late == nil || o.size == st.Size) {
-		o.size, err = s.repairEnd(name, f, o.size, st.Size)
+		o.size, err = s.repairEnd(o, f, o.size, st.Size)
 	}
 	if err == nil {
 		err = s.scan(o, &view{o: o, file: f, ino: o.ino, size: o.size})
@@ -314,7 +295,7 @@ func suspect(f io.ReaderAt, size int64, seq uint64) (from, bad int64, err error)
 // behind that, or a last line without a newline, is what a crash left, and is set aside; but for the
 // beginning of a single line, as a power cut leaves it as a rule, where the log has it. A last line that
 // is whole gets its newline.
-func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, error) {
+func (s *Store) repairEnd(o *owner, f disk.File, end, size int64) (int64, error) {
 	for l, err := range jsonl.Backward(f, size) {
 		if err != nil {
 			return 0, err
@@ -327,31 +308,27 @@ func (s *Store) repairEnd(name string, f disk.File, end, size int64) (int64, err
 			return size + 1, err
 		}
 		if l.Off == end {
-			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(name), "byte", end)
-			return end, s.truncate(name, f, end)
+			s.log.Info("history: cut a line that a crash left unfinished; the log has it", "file", path(o.name), "byte", end)
+			return end, s.truncate(o, f, end)
 		}
 		end = min(end, l.Off)
 	}
 	if end == size {
 		return size, nil
 	}
-	in, base := s.dirs.place(name)
+	in, base := s.dirs.place(o.name)
 	if err := quarantine(in, base, f, extent{end, size}); err != nil {
 		return 0, err
 	}
 	s.damaged.Add(1)
-	s.log.Warn("history: the damaged end of a file was set aside", "file", path(name), "byte", end, "bytes", size-end)
-	return end, s.truncate(name, f, end)
+	s.log.Warn("history: the damaged end of a file was set aside", "file", path(o.name), "byte", end, "bytes", size-end)
+	return end, s.truncate(o, f, end)
 }
 
-func (s *Store) truncate(name string, f disk.File, off int64) error {
-	st, err := f.Stat()
-	if err == nil {
-		err = f.Truncate(off)
-	}
-	if err != nil {
+func (s *Store) truncate(o *owner, f disk.File, off int64) error {
+	if err := f.Truncate(off); err != nil {
 		return err
 	}
-	s.dirty[name] = []uint64{st.Ino}
+	s.dirty[o.name] = []uint64{o.ino}
 	return f.Sync() // or what was there could come back between the lines that follow
 }

@@ -2,7 +2,6 @@ package history
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -140,7 +139,7 @@ func (s *Store) knowing(name string, look func(*owner)) error {
 	if err == nil {
 		look(o)
 	}
-	return err
+	return failed(name, err)
 }
 
 // reading calls read with a history as it is now. No lock is held meanwhile.
@@ -156,33 +155,35 @@ func (s *Store) reading(name string, read func(*view) error) error {
 		err = read(v)
 		v.close()
 	}
-	if err != nil && !errors.Is(err, room.ErrStorage) {
-		return fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
+	return failed(name, err)
+}
+
+// failed is the error for the room of what failed with a history.
+func failed(name string, err error) error {
+	if unusable(err) {
+		err = fmt.Errorf("%w: %w", room.ErrUnusable, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
 	}
 	return err
 }
 
-// known returns the state of a history, as long as the store is open. The error wraps [room.ErrStorage], and
-// [room.ErrUnusable] where that is so. applying is held.
+// known returns the state of a history, as long as the store is open. applying is held.
 func (s *Store) known(name string) (*owner, error) {
+	err := checkOwner(name)
 	if s.isClosed() {
-		return nil, fmt.Errorf("%w: %w", room.ErrStorage, errClosed)
+		err = errClosed
 	}
-	if s.incomplete(name) != nil {
+	if err == nil && s.incomplete(name) != nil {
 		s.writeLate()
-	}
-	if err := s.incomplete(name); err != nil {
-		return nil, fmt.Errorf("%w: history of %s: %w", room.ErrStorage, name, err)
-	}
-	o, err := s.owner(name)
-	s.evict()
-	if unusable(err) {
-		return nil, fmt.Errorf("%w: %w: %w", room.ErrStorage, room.ErrUnusable, err)
+		err = s.incomplete(name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", room.ErrStorage, err)
+		return nil, err
 	}
-	return o, nil
+	defer s.evict()
+	return s.owner(name)
 }
 
 // backward gives the records of a view, the newest first, and reports damage.

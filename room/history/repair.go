@@ -126,8 +126,8 @@ func (h *Held) repair(ctx context.Context, how Checking) error {
 			return fmt.Errorf("%s: %w; it is as it was, apart from what was set aside", path(name), err)
 		}
 	}
-	if saved, err := ReadCheckpoint(s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
-		if err := WriteCheckpoint(s.dirs.root, Checkpoint{most, lastID}); err != nil {
+	if saved, err := loadCheckpoint(s.dirs.root); err != nil || most > saved.Seq || lastID > saved.LastID {
+		if err := saveCheckpoint(s.dirs.root, checkpoint{most, lastID}); err != nil {
 			return err
 		}
 	}

@@ -164,7 +164,7 @@ func TestRepairKeepsUnread(t *testing.T) {
 	lines := bytes.SplitAfter(content, []byte("\n"))
 	lines[200], lines[201], lines[300], lines[20] = lines[201], lines[200], lines[20], lines[300]
 	content = bytes.Join(lines, nil)
-	point := Checkpoint{Seq: 534, LastID: "mark-999999999"}
+	point := checkpoint{Seq: 534, LastID: "mark-999999999"}
 	before, unreadBefore := messagesOf(t, withCarol(t, content, point), false)
 	m := withCarol(t, content, point)
 	mustRepair(t, m)

@@ -34,7 +34,7 @@ func TestRooms(t *testing.T) {
 	if _, err := Check(t.Context(), dir, how); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"rooms/ops.jsonl: byte", "rooms/Ops.jsonl: not the history of a room"} {
+	for _, want := range []string{"rooms/ops.jsonl: byte", "rooms/Ops.jsonl: not a file of whoelse"} {
 		if !strings.Contains(strings.Join(found, "\n"), want) {
 			t.Errorf("check does not find %q: %q", want, found)
 		}

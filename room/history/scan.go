@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -9,7 +10,7 @@ import (
 	"whoelse/room/internal/jsonl"
 )
 
-// near is how far a record is looked for ahead before its place is bisected.
+// near is how far the order of the lines before a state line is looked at.
 const near = 32 << 10
 
 // scan notes what is needed of a history: the number of its newest line, and what is unread, which is what
@@ -19,7 +20,7 @@ func (s *Store) scan(o *owner, v *view) error {
 	if shared(o.name) {
 		for rec, err := range s.backward(v) {
 			if err == nil {
-				o.follow(0, rec)
+				o.follow(rec)
 			}
 			return err
 		}
@@ -29,41 +30,47 @@ func (s *Store) scan(o *owner, v *view) error {
 	if err != nil {
 		return err
 	}
-	if state == nil {
+	if state == nil || state.State.Unread == nil {
 		return s.scanAll(o, v)
 	}
-	found, err := s.locate(v, state.State.Unread, func(at record.Place, rec record.Record) bool {
-		unread := rec.Message != nil && rec.Message.For(o.name)
-		if unread {
-			o.noteUnread(at, rec)
-		}
-		return unread
-	})
-	if err != nil {
-		return err
+	listed, from := state.State.Unread, state.Off
+	if len(listed) == record.MaxListed { // there may be more
+		listed, from = listed[:len(listed)-1], int64(listed[len(listed)-1][1])
 	}
-	if !found {
-		o.unread, o.waiting = nil, 0
-		return s.scanAll(o, v)
-	}
-	from, then := state.Off, state.State.Then
-	if then < state.Seq {
-		if from, err = s.bisect(v, then+1); err != nil {
+	lines := jsonl.NewForward(v, 0, v.end())
+	for _, at := range listed {
+		rec, err := messageAt(lines, at)
+		if err != nil {
 			return err
 		}
+		if rec.Message == nil || !rec.Message.For(o.name) {
+			o.unread, o.waiting = nil, 0
+			return s.scanAll(o, v)
+		}
+		o.noteUnread(rec)
 	}
-	o.last, o.count = then, allOfThem
 	o.state.len = int64(state.Len) + 1
 	o.state.end = state.Off + o.state.len
 	for rec, err := range s.forward(v, from) {
 		if err != nil {
 			return err
 		}
-		if rec.Seq > then {
-			o.follow(o.index(rec), rec)
-		}
+		o.follow(rec)
 	}
 	return nil
+}
+
+// messageAt reads the record at a place, an empty one if it is not there.
+func messageAt(lines *jsonl.Forward, at record.Place) (record.Record, error) {
+	lines.SeekTo(int64(at[1]))
+	l, err := lines.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return record.Record{}, err
+	}
+	if found, _ := record.Parse(l); len(found) > 0 && found[0].Off == l.Off && found[0].Seq == at[0] {
+		return found[0], nil
+	}
+	return record.Record{}, nil
 }
 
 // newestState returns the newest state line. It is nil when there is none, or when a number is less than
@@ -89,18 +96,13 @@ func (s *Store) newestState(v *view) (state *record.Record, err error) {
 // scanAll finds what is unread by reading all of the view: what is addressed to the owner and
 // named by no read mark, in whatever order they are.
 func (s *Store) scanAll(o *owner, v *view) error {
-	var before uint64
-	ordered, lines := true, make(map[uint64]int) // with each number
+	before, ordered := uint64(0), true
 	for rec, err := range s.forward(v, 0) {
 		if err != nil {
 			return err
 		}
 		ordered, before = ordered && rec.Seq >= before, rec.Seq
-		index := lines[rec.Seq]
-		if rec.State == nil {
-			lines[rec.Seq]++
-		}
-		o.follow(index, rec)
+		o.follow(rec)
 	}
 	if ordered {
 		return nil
@@ -112,77 +114,6 @@ func (s *Store) scanAll(o *owner, v *view) error {
 		}
 		o.forget(rec.Read)
 	}
-	slices.SortStableFunc(o.unread, func(a, b unread) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(o.unread, func(a, b unread) int { return cmp.Compare(a.seq, b.seq) })
 	return nil
-}
-
-// locate calls visit with the records at these places, which are in ascending order, until it returns
-// false. It reports whether it never did, and all are there.
-func (s *Store) locate(v *view, places []record.Place, visit func(record.Place, record.Record) bool) (bool, error) {
-	lines := jsonl.NewForward(v, 0, v.end())
-	var at record.Place // of the next record, if that has the same number as the one before
-	for i, want := range places {
-		var hit record.Record
-		start := lines.Offset()
-		for jumped := false; hit.Seq == 0; {
-			if !jumped && (i == 0 || lines.Offset()-start > near) {
-				off, err := s.bisect(v, want.Seq)
-				if err != nil {
-					return false, err
-				}
-				lines.SeekTo(off)
-				at, jumped = record.Place{}, true
-			}
-			l, err := lines.Next()
-			if errors.Is(err, io.EOF) || err == nil && at.Seq > want.Seq {
-				return false, nil
-			}
-			if err != nil {
-				return false, err
-			}
-			for _, rec := range s.decode(v, l) {
-				if rec.State != nil {
-					continue
-				}
-				if rec.Seq != at.Seq {
-					at = record.Place{Seq: rec.Seq}
-				}
-				if at == want {
-					hit = rec
-				}
-				at.Index++
-			}
-		}
-		if !visit(want, hit) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// bisect returns where a line begins that is before the first one with the number seq, and near it.
-func (s *Store) bisect(v *view, seq uint64) (int64, error) {
-	low, high := int64(0), v.end() // low is the start of a line that is before it, or of the first
-	for high-low > near {
-		mid := low + (high-low)/2
-		off, at := int64(0), seq // of the first whole record after mid
-		for l, err := range jsonl.Lines(v, mid, high) {
-			if err != nil {
-				return 0, err
-			}
-			if l.Off == mid {
-				continue // mid is somewhere in it
-			}
-			if found, whole := record.Parse(l); whole {
-				off, at = l.Off, found[0].Seq
-				break
-			}
-		}
-		if at >= seq {
-			high = mid
-		} else {
-			low = off
-		}
-	}
-	return low, nil
 }

@@ -67,7 +67,7 @@ type Store struct {
 
 	// Of whoever makes checkpoints: Open, tend, then Close.
 	recovering bool // the log is applied after a crash
-	saved      Checkpoint
+	saved      checkpoint
 	synced     uint64 // all events up to this one are durably in the histories; never below saved
 	unwell     bool   // no checkpoint could be made, which was reported
 

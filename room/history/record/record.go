@@ -2,12 +2,10 @@
 package record
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"whoelse/room"
@@ -25,43 +23,20 @@ type Record struct {
 	State   *State
 }
 
-// State says what was unread at some point of a history: of the messages up to Then
-// those at Unread, and of those that follow, what no read mark names.
+// State says what was unread at some point of a history. If it has [MaxListed] messages, there may be more
+// after the last of these.
 type State struct {
-	Unread []Place
-	Then   uint64
+	Unread []Place // nil in lines of older programs, which listed them in another way
 }
 
-// Place says where a message is in a history: it is line Index, from 0, of those that the event
-// with the number Seq has there. Only receipts can have an Index above 0.
-type Place struct {
-	Seq   uint64
-	Index int
-}
-
-// MaxIndex is the greatest Index.
-const MaxIndex = 999
-
-// Compare is -1 for places before q, 0 for q and 1 for those after it.
-func (p Place) Compare(q Place) int {
-	return cmp.Or(cmp.Compare(p.Seq, q.Seq), cmp.Compare(p.Index, q.Index))
-}
-
-// UnmarshalJSON reads 44, or 44.001 for Index 1.
-func (p *Place) UnmarshalJSON(b []byte) (err error) {
-	seq, index, _ := strings.Cut(string(b), ".")
-	if p.Seq, err = strconv.ParseUint(seq, 10, 64); err == nil && len(index) > 0 {
-		p.Index, err = strconv.Atoi(index)
-	}
-	return err
-}
+// Place says where a message is in a history: the number of its event, and the byte at which its line begins.
+type Place [2]uint64
 
 // KindState is the kind of a line that holds a State.
 const KindState room.Kind = "state"
 
-// MaxListed bounds the numbers in one state line, to keep it well below
-// [jsonl.MaxLine].
-const MaxListed = 4096
+// MaxListed bounds the messages in one state line, to keep it below [jsonl.MaxLine].
+const MaxListed = 3000
 
 // AppendMessage appends the line of a message, which is the same for every owner. The
 // error wraps [room.ErrInvalid].
@@ -89,29 +64,18 @@ func AppendRead(b []byte, seq uint64, at time.Time, ids []string, extra []byte) 
 	return sealed(append(b, extra...), from)
 }
 
-// AppendState appends a state line. unread is in ascending order; only [MaxListed] of it
-// are listed.
+// AppendState appends a state line. unread is in the order of the file; only [MaxListed] of it are listed.
 func AppendState(b []byte, seq uint64, at time.Time, unread []Place) []byte {
-	then, from := seq, len(b)
-	if len(unread) > MaxListed {
-		// What has the number of the last one listed may be more than one message.
-		then = unread[MaxListed-1].Seq - 1
-		n, _ := slices.BinarySearchFunc(unread, Place{Seq: then + 1}, Place.Compare)
-		unread = unread[:n]
-	}
+	from := len(b)
 	b = jsonl.AppendTime(append(appendSeq(b, seq), `,"time":`...), at)
-	b = append(b, `,"kind":"state","unread":[`...)
-	for i, p := range unread {
+	b = append(b, `,"kind":"state","at":[`...)
+	for i, p := range unread[:min(len(unread), MaxListed)] {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendUint(b, p.Seq, 10)
-		if p.Index > 0 {
-			b = fmt.Appendf(b, ".%03d", p.Index)
-		}
+		b = fmt.Appendf(b, "[%d,%d]", p[0], p[1])
 	}
-	b = strconv.AppendUint(append(b, `],"then":`...), then, 10)
-	return jsonl.Seal(b, from)
+	return jsonl.Seal(append(b, ']'), from)
 }
 
 func appendSeq(b []byte, seq uint64) []byte {
@@ -148,9 +112,8 @@ func parse(data []byte) (Record, bool) {
 	var l struct {
 		Seq uint64
 		room.Message
-		IDs    []string
-		Unread []Place
-		Then   uint64
+		IDs []string
+		At  []Place
 	}
 	if json.Unmarshal(data, &l) != nil || l.Kind == "" || l.Seq == 0 {
 		return Record{}, false
@@ -161,7 +124,7 @@ func parse(data []byte) (Record, bool) {
 		r.Read = l.IDs
 		return r, len(l.IDs) > 0
 	case KindState:
-		r.State = &State{l.Unread, l.Then}
+		r.State = &State{l.At}
 	default:
 		l.Time, l.RefTime, l.Room = l.Time.UTC(), l.RefTime.UTC(), "" // the history says which room
 		r.Message = &l.Message

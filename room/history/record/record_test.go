@@ -94,39 +94,33 @@ func TestReadLine(t *testing.T) {
 }
 
 func TestStateLine(t *testing.T) {
-	places := []Place{{Seq: 12}, {Seq: 41}, {41, 1}, {41, MaxIndex}}
+	places := []Place{{12, 0}, {41, 3100}, {41, 3250}}
 	l := AppendState(nil, 44, epoch, places)
-	if want := `{"seq":44,"time":"2026-11-21T06:31:03.123Z","kind":"state","unread":[12,41,41.001,41.999],"then":44,"crc":"`; !strings.HasPrefix(string(l), want) {
+	if want := `{"seq":44,"time":"2026-11-21T06:31:03.123Z","kind":"state","at":[[12,0],[41,3100],[41,3250]],"crc":"`; !strings.HasPrefix(string(l), want) {
 		t.Errorf("got %s", l)
 	}
-	if r, ok := one(l); !ok || r.Seq != 44 || r.State.Then != 44 || !slices.Equal(r.State.Unread, places) {
+	if r, ok := one(l); !ok || r.Seq != 44 || !slices.Equal(r.State.Unread, places) {
 		t.Errorf("%+v %v", r, ok)
 	}
-	if r, ok := one(AppendState(nil, 44, epoch, nil)); !ok || len(r.State.Unread) != 0 || r.State.Then != 44 {
+	if r, ok := one(AppendState(nil, 44, epoch, nil)); !ok || len(r.State.Unread) != 0 || r.State.Unread == nil {
 		t.Errorf("without any: %+v", r)
+	}
+	older := jsonl.Seal([]byte(`{"seq":44,"time":"2026-11-21T06:31:03.123Z","kind":"state","unread":[12,41.001],"then":44`), 0)
+	if r, ok := one(older); !ok || r.State.Unread != nil || r.Seq != 44 {
+		t.Errorf("an older one: %+v", r)
 	}
 }
 
-// TestLongStateLine lists not more than fit, and says from where on messages have to be looked
-// at; of an event with several lines it lists all or none.
+// TestLongStateLine: it lists not more than fit.
 func TestLongStateLine(t *testing.T) {
-	for _, each := range []int{1, 3} {
-		many := make([]Place, MaxListed+5)
-		for i := range many {
-			many[i] = Place{1e17 + uint64(i/each), i % each}
-		}
-		l := AppendState(nil, 1e18, epoch, many)
-		r, ok := one(l)
-		if !ok || len(l) > jsonl.MaxLine {
-			t.Fatalf("a long state line: %v, %d bytes", ok, len(l))
-		}
-		n := len(r.State.Unread)
-		if n > MaxListed || n < MaxListed-each || !slices.Equal(r.State.Unread, many[:n]) {
-			t.Errorf("%d are listed", n)
-		}
-		if many[n-1].Seq != r.State.Then || many[n].Seq != r.State.Then+1 {
-			t.Errorf("%v is listed, %v is not, and then is %d", many[n-1], many[n], r.State.Then)
-		}
+	many := make([]Place, MaxListed+5)
+	for i := range many {
+		many[i] = Place{1e18 + uint64(i), 1e18 + uint64(i)}
+	}
+	l := AppendState(nil, 1e18, epoch, many)
+	r, ok := one(l)
+	if !ok || len(l) > jsonl.MaxLine || !slices.Equal(r.State.Unread, many[:MaxListed]) {
+		t.Errorf("a long state line: %v, %d bytes", ok, len(l))
 	}
 }
 
@@ -216,7 +210,7 @@ func FuzzParse(f *testing.F) {
 	m.Text = "a\nb\u202e\"\\"
 	mark, _ := AppendRead(nil, 3, epoch, []string{"a", "b"}, nil)
 	for _, l := range [][]byte{
-		mustLine(f, m), mark, AppendState(nil, 500, epoch, []Place{{Seq: 100}, {100, 1}}),
+		mustLine(f, m), mark, AppendState(nil, 500, epoch, []Place{{100, 0}, {100, 150}}),
 		append(mustLine(f, m)[:20], mustLine(f, m)...), slices.Concat(mustLine(f, m), mark),
 	} {
 		f.Add(l)

@@ -57,9 +57,6 @@ func (f *Forward) SeekTo(off int64) {
 	f.off = off
 }
 
-// Offset is where the next line begins.
-func (f *Forward) Offset() int64 { return f.off }
-
 // Next returns the next line; after the last one it returns io.EOF.
 func (f *Forward) Next() (Line, error) {
 	l := Line{Off: f.off}
