@@ -105,7 +105,7 @@ func (d decoded) Load(nick string) (p Preferences, err error) {
 	return p, nil
 }
 
-func (decoded) Save(string, Preferences) error { return nil }
+func (decoded) Change(string, func(*Preferences) error) error { return nil }
 
 func heap() uint64 {
 	runtime.GC()

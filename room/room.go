@@ -107,7 +107,6 @@ type Room struct {
 	// pending has, by the ID that it was appended with, the callback of each event on its way through the log.
 	pending map[string]func(Receipt)
 	recent  readings
-	states  int             // how many changes by this server were applied
 	said    map[Kind]uint64 // how many messages there were
 	outside uint64          // of them, lines outside the lobby
 
@@ -334,7 +333,7 @@ func (r *Room) retired(e *Event) {
 	if e.Room == "" {
 		r.keys.forget(e.From)
 		delete(r.people.unsaved, e.From)
-	} else if c := r.rooms[e.Room]; c != nil && r.peers != nil {
+	} else if c := r.rooms[e.Room]; c != nil {
 		c.tally = tally{counting: c.counting}
 	}
 }
