@@ -186,7 +186,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	p.active = time.Now()
 	welcome.Absence = p.Absence
 	p.sessions = append(p.sessions, member)
-	r.people.arrived(p.nick)
+	r.people.arrived.Broadcast()
 	r.rosterChanged()
 	r.people.catchUp(p, member)
 	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)

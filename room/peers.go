@@ -130,7 +130,7 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 	p.elsewhere[node] = there
 	r.announceChange(p, before, false)
 	if there.Sessions > 0 {
-		r.people.arrived(p.nick)
+		r.people.arrived.Broadcast()
 	}
 }
 

@@ -316,6 +316,7 @@ func (r *Room) apply(e Entry) {
 	if r.peers != nil && e.Key != "" && told == nil {
 		r.keys.applied(&e.Message)
 	}
+	r.people.released.Broadcast()
 	r.mu.Unlock()
 	for _, receipt := range receipts {
 		if told != nil {
