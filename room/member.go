@@ -234,17 +234,14 @@ func (r *Room) depart(p *person, cause Cause) {
 
 // removeGone removes p, if p is on no server any more. r.mu is held.
 func (r *Room) removeGone(p *person, lost bool) {
-	gone, how := !p.local && len(p.elsewhere) == 0, departure{time.Now(), lost, r.lastID}
-	if gone {
-		r.people.remove(p.nick, how)
+	if p.local || len(p.elsewhere) > 0 {
+		return
 	}
+	how := departure{time.Now(), lost, r.lastID}
+	r.people.remove(p.nick, how)
 	for _, j := range append(slices.Clip(p.Rooms), Joined{Room: Lobby}) {
-		switch c := r.rooms[j.Room]; {
-		case c == nil:
-		case gone:
+		if c := r.rooms[j.Room]; c != nil {
 			c.leave(p.nick, how)
-		case !p.local:
-			delete(c.local, p.nick)
 		}
 	}
 }

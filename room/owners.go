@@ -23,7 +23,7 @@ type RoomOptions struct {
 func (r *Room) openRooms() error {
 	infos, err := r.options.Rooms.Store.Load()
 	for _, info := range infos {
-		r.rooms[info.Name] = r.newChatroom(info)
+		r.rooms[info.Name] = newChatroom(info)
 		if time.Since(info.Made) < day {
 			r.made[info.MadeBy]++
 		}

@@ -243,7 +243,7 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	case info.Name == Lobby || c == nil && closed:
 		return
 	case c == nil:
-		r.rooms[info.Name] = r.newChatroom(info)
+		r.rooms[info.Name] = newChatroom(info)
 		return
 	case closed:
 		delete(r.rooms, info.Name)

@@ -126,7 +126,7 @@ func (r *Room) announceNow() {
 		return
 	}
 	u := &Update{Presence: a.takeChanges(r.directory)}
-	for _, p := range r.rooms[Lobby].local {
+	for _, p := range r.rooms[Lobby].here {
 		p.put(u)
 	}
 	r.people.observe(u, slices.Collect(maps.Keys(r.people.observers))...)
