@@ -169,10 +169,8 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		r.rooms[Lobby].enter(p)
 		_, p.unsaved = r.people.unsaved[p.nick]
 		delete(r.people.unsaved, p.nick)
-		p.firstID = r.recordChange(KindJoin, p, false)
-		if r.peers != nil { // IDs are the log's
-			p.firstID = r.lastID
-		}
+		p.firstID = r.lastID
+		r.recordChange(KindJoin, p, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()
 		welcome.Returned, welcome.last = true, p.lastShown

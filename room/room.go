@@ -313,7 +313,7 @@ func (r *Room) apply(e Entry) {
 	case KindState:
 		r.stateChanged(e.Event)
 	}
-	if r.peers != nil && e.Key != "" && told == nil {
+	if e.Key != "" && told == nil { // from another server, or taken for lost
 		r.keys.applied(&e.Message)
 	}
 	r.people.released.Broadcast()
