@@ -39,7 +39,7 @@ func BenchmarkPublish(b *testing.B) {
 			var lines []Entry
 			for n := range size.rooms {
 				name := fmt.Sprint("room", n)
-				c := r.newChatroom(RoomInfo{Name: name})
+				c := newChatroom(RoomInfo{Name: name})
 				c.counting = true
 				r.rooms[name] = c
 				for i := range size.each {
@@ -77,7 +77,7 @@ func BenchmarkJoined(b *testing.B) {
 				}
 				for n := range people / 30 * rooms {
 					name := fmt.Sprint("room", n)
-					r.rooms[name] = r.newChatroom(RoomInfo{Name: name, ID: "0"})
+					r.rooms[name] = newChatroom(RoomInfo{Name: name, ID: "0"})
 					r.rooms[name].counting = true
 				}
 				before := heap()
@@ -105,7 +105,7 @@ func (d decoded) Load(nick string) (p Preferences, err error) {
 	return p, nil
 }
 
-func (decoded) Save(string, Preferences) error { return nil }
+func (decoded) Change(string, func(*Preferences) error) error { return nil }
 
 func heap() uint64 {
 	runtime.GC()

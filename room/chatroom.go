@@ -22,8 +22,6 @@ const (
 type chatroom struct {
 	RoomInfo
 	here      map[string]*person // online and in it, by nick
-	local     map[string]*person // the people among them on this server; on a single server, the same map
-	muted     map[string]bool    // those of them who have muted it for themselves
 	observers map[*Observer]bool
 	// speech is held for reading while a person writes in the room, and for writing while the room is closed or
 	// made public. Taken after Room.setting, and before speaking and mu.
@@ -44,18 +42,13 @@ type parting struct {
 // partingsMost is how many partings a room remembers.
 const partingsMost = 200
 
-func (r *Room) newChatroom(info RoomInfo) *chatroom {
-	here := map[string]*person{}
-	c := &chatroom{RoomInfo: info, here: here, local: here, muted: map[string]bool{}, observers: map[*Observer]bool{}}
-	if r.peers != nil {
-		c.local = map[string]*person{}
-	}
-	return c
+func newChatroom(info RoomInfo) *chatroom {
+	return &chatroom{RoomInfo: info, here: map[string]*person{}, observers: map[*Observer]bool{}}
 }
 
 // openLobby returns the lobby with the end of its history, if that can be read.
 func (r *Room) openLobby() (*chatroom, error) {
-	c := r.newChatroom(RoomInfo{Name: Lobby})
+	c := newChatroom(RoomInfo{Name: Lobby})
 	for m, err := range r.histories.Tail(RoomHistory, MissedLines, nil) {
 		if err != nil {
 			return c, fmt.Errorf("reading the history of #%s: %w", Lobby, err)
@@ -76,15 +69,15 @@ func (c *chatroom) publish(m *Message, mentioned []string) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[m.From]; p.watched() && c.muted[m.From] { // a person who speaks has read the lines before
+	if p := c.here[m.From]; p.watched() && p.joined(c).Muted { // a person who speaks has read the lines before
 		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, m.ID) }), p.local
 	}
 	u := &Update{Message: m}
-	for nick, p := range c.local {
-		if p.hides(m) {
+	for nick, p := range c.here {
+		if len(p.sessions) == 0 || p.hides(m) {
 			continue
 		}
-		quiet := c.muted[nick] && nick != m.From
+		quiet := nick != m.From && p.joined(c).Muted
 		for _, s := range p.sessions {
 			if !quiet || s.program { // which has asked for it
 				s.sink.Put(u, nil)
@@ -98,18 +91,10 @@ func (c *chatroom) publish(m *Message, mentioned []string) {
 	}
 }
 
-// enter makes p present, and follows what p has set.
+// enter makes p present.
 func (c *chatroom) enter(p *person) {
 	c.here[p.nick], c.visited = p, time.Now()
 	c.left = slices.DeleteFunc(c.left, func(l parting) bool { return l.nick == p.nick })
-	if p.local {
-		c.local[p.nick] = p
-	}
-	if p.joined(c).Muted {
-		c.muted[p.nick] = true
-	} else {
-		delete(c.muted, p.nick)
-	}
 }
 
 func (c *chatroom) leave(nick string, how departure) {
@@ -117,8 +102,6 @@ func (c *chatroom) leave(nick string, how departure) {
 		c.left = append(c.left[max(0, len(c.left)+1-partingsMost):], parting{nick, how})
 	}
 	delete(c.here, nick)
-	delete(c.local, nick)
-	delete(c.muted, nick)
 }
 
 // tell shows a change of who is in it to those who are, if it is private. In a public room anybody could
@@ -128,8 +111,8 @@ func (c *chatroom) tell(change *Change) {
 		return
 	}
 	u := &Update{Presence: change}
-	for nick, p := range c.local {
-		if !c.muted[nick] {
+	for _, p := range c.here {
+		if !p.joined(c).Muted {
 			p.put(u)
 		}
 	}

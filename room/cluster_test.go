@@ -44,8 +44,8 @@ type node struct {
 	name      string
 	publisher sync.Mutex // held while its roster is told
 	files     map[string][]byte
-	loaded    map[string][]byte // files as the room has last read them
-	changes   map[string]int    // that were written to each file
+	changes   map[string]int // that were written to each file
+	known     map[string]int // of these, how many the room has
 	filesMu   sync.Mutex
 	received  *sync.Cond
 
@@ -106,15 +106,16 @@ func (c *fakeCluster) set(change func()) {
 }
 
 func (n *node) start(records []record, files map[string][]byte) {
-	n.files, n.loaded, n.changes = files, map[string][]byte{}, map[string]int{}
+	n.files, n.changes, n.known = files, map[string]int{}, map[string]int{}
 	for _, p := range n.c.log[:n.before] {
 		if p.Kind == KindState {
 			n.changes[p.Doc]++
+			n.known[p.Doc]++
 		}
 	}
 	n.received = sync.NewCond(&n.filesMu)
 	n.house = &house{t: n.c.t, store: newStore(n.c.t, records...)}
-	n.store.receive = n.write
+	n.store.receive, n.store.known = n.write, n.knows
 	r, err := New(n, n.store, held, (*settingsOf)(n), Options{
 		Peers: (*peersOf)(n), Leads: func() bool { return n.leads },
 		Rooms: roomsIn((*roomsOf)(n)),
@@ -228,52 +229,74 @@ func (n *node) write(e *Event) {
 	n.received.Broadcast()
 }
 
+func (n *node) knows(e *Event) {
+	n.filesMu.Lock()
+	defer n.filesMu.Unlock()
+	n.known[e.Doc]++
+	n.received.Broadcast()
+}
+
 func (n *node) read(doc string) []byte {
 	n.filesMu.Lock()
 	defer n.filesMu.Unlock()
-	n.loaded[doc] = n.files[doc]
 	return n.files[doc]
 }
 
-// propose changes a file on all servers, from what this one's room has read.
-func (n *node) propose(doc string, v any) error {
-	var data []byte
-	if v != nil {
-		data, _ = json.Marshal(v)
-	}
+// propose changes a file on all servers.
+func (n *node) propose(doc string, change func([]byte) ([]byte, error)) error {
 	n.store.mu.Lock()
 	behind := n.store.hold // for too long
 	n.store.mu.Unlock()
+	for {
+		n.c.mu.Lock()
+		changes, cut := n.c.docs[doc], n.cut || n.dead || behind
+		n.c.mu.Unlock()
+		if cut {
+			return ErrCluster
+		}
+		data, err := change(n.await(doc, n.changes, changes))
+		if err != nil {
+			return err
+		}
+		n.c.mu.Lock()
+		first := n.c.docs[doc] == changes
+		if first {
+			n.c.docs[doc]++
+			n.c.place(n, &Event{Message: Message{ID: n.ids.next(time.Now()), Time: time.Now(), Kind: KindState}, Doc: doc, Data: data})
+		}
+		n.c.mu.Unlock()
+		if first {
+			n.await(doc, n.known, changes+1)
+			return nil
+		}
+	}
+}
+
+// await returns a file once a count of its changes is that far.
+func (n *node) await(doc string, count map[string]int, changes int) []byte {
 	n.filesMu.Lock()
 	defer n.filesMu.Unlock()
-	n.c.mu.Lock()
-	changes, cut := n.c.docs[doc], n.cut || n.dead || behind
-	n.c.mu.Unlock()
-	if cut {
-		return ErrCluster
-	}
-	for n.changes[doc] < changes {
+	for count[doc] < changes {
 		n.received.Wait()
 	}
-	if v != nil && string(n.loaded[doc]) != string(n.files[doc]) {
-		return ErrConflict
-	}
-	if string(n.files[doc]) == string(data) {
-		return nil
-	}
-	n.c.mu.Lock()
-	if n.c.docs[doc] != changes {
-		n.c.mu.Unlock()
-		return ErrConflict
-	}
-	n.c.docs[doc]++
-	n.c.place(n, &Event{Message: Message{ID: n.ids.next(time.Now()), Time: time.Now(), Kind: KindState}, Doc: doc, Data: data})
-	n.c.mu.Unlock()
-	for n.changes[doc] <= changes {
-		n.received.Wait()
-	}
-	n.loaded[doc] = n.files[doc]
-	return nil
+	return n.files[doc]
+}
+
+// proposed changes a value of the file of that name.
+func proposed[T any](n *node, doc string, change func(*T) error) error {
+	return n.propose(doc, func(now []byte) (data []byte, err error) {
+		var v T
+		if len(now) > 0 {
+			err = json.Unmarshal(now, &v)
+		}
+		if err == nil {
+			err = change(&v)
+		}
+		if err == nil {
+			data, err = json.Marshal(v)
+		}
+		return data, err
+	})
 }
 
 type settingsOf node
@@ -285,8 +308,8 @@ func (s *settingsOf) Load(nick string) (p Preferences, err error) {
 	return p, err
 }
 
-func (s *settingsOf) Save(nick string, p Preferences) error {
-	return (*node)(s).propose("settings/"+nick, p)
+func (s *settingsOf) Change(nick string, change func(*Preferences) error) error {
+	return proposed((*node)(s), "settings/"+nick, change)
 }
 
 type roomsOf node
@@ -306,10 +329,12 @@ func (s *roomsOf) Load() (all []RoomInfo, err error) {
 	return all, err
 }
 
-func (s *roomsOf) Save(info RoomInfo) error { return (*node)(s).propose("rooms/"+info.Name, info) }
+func (s *roomsOf) Change(name string, change func(*RoomInfo) error) error {
+	return proposed((*node)(s), "rooms/"+name, func(info *RoomInfo) error { info.Name = name; return change(info) })
+}
 
 func (s *roomsOf) Close(name string, _ time.Time) error {
-	return (*node)(s).propose("rooms/"+name, nil)
+	return (*node)(s).propose("rooms/"+name, func([]byte) ([]byte, error) { return nil, nil })
 }
 
 // peersOf passes what a room says to the other ones.

@@ -89,7 +89,7 @@ func (s *Member) MarkRead(shown []*Message) error {
 		if len(read) == 0 {
 			continue
 		}
-		if err := r.wait(reading(s.nick, read, r.receiptsFor(s.nick, read, ""))); err != nil {
+		if err := r.wait(reading(s.nick, read, receiptsFor(s.nick, read, ""))); err != nil {
 			return err
 		}
 	}
@@ -164,9 +164,9 @@ func reading(nick string, messages, receipts []*Message) *Event {
 }
 
 // receiptsFor makes receipts with this text for the senders of messages to nick.
-func (r *Room) receiptsFor(nick string, messages []*Message, text string) (receipts []*Message) {
+func receiptsFor(nick string, messages []*Message, text string) (receipts []*Message) {
 	for _, m := range messages {
-		if m.Kind == KindReceipt || isGuest(m.From) && !r.wroteThis(m.From, m) {
+		if m.Kind == KindReceipt {
 			continue
 		}
 		receipts = append(receipts, &Message{
@@ -174,13 +174,6 @@ func (r *Room) receiptsFor(nick string, messages []*Message, text string) (recei
 		})
 	}
 	return receipts
-}
-
-// wroteThis reports whether the guest called nick wrote m, and not an earlier guest of that name. For a guest on another
-// server, that server finds out: see deliverReceipt.
-func (r *Room) wroteThis(nick string, m *Message) (same bool) {
-	r.withPerson(nick, func(guest *person) { same = !guest.local || guest.firstID < m.ID })
-	return same
 }
 
 // wasWritten notes, for replies, that nick was shown these direct messages. One that is shown
@@ -201,7 +194,7 @@ func (r *Room) wasWritten(nick string, messages []*Message) {
 func (r *Room) Retire(nick string) (unread int, err error) {
 	for page, err := range paged(r.histories.Unread(nick), new(int)) {
 		unread += len(page.Messages)
-		receipts := r.receiptsFor(nick, page.Messages, ReceiptGone)
+		receipts := receiptsFor(nick, page.Messages, ReceiptGone)
 		if err == nil && len(receipts) > 0 {
 			err = r.wait(reading(nick, nil, receipts))
 		}

@@ -334,10 +334,10 @@ func (s *Member) JoinRoom(name string, mayMake bool) (made bool, err error) {
 	r := s.room
 	r.setting.Lock()
 	defer r.setting.Unlock()
-	err = r.despiteOthers(func() error {
+	made, err = s.joinRoom(name, mayMake)
+	if errors.Is(err, errMade) {
 		made, err = s.joinRoom(name, mayMake)
-		return err
-	})
+	}
 	return made, err
 }
 
@@ -354,9 +354,13 @@ func (s *Member) joinRoom(name string, mayMake bool) (made bool, err error) {
 	set.Rooms = r.notGone(&set, s.nick)
 	r.mu.Unlock()
 	if ownerless && !s.Guest() && (in || len(set.Rooms) < MaxJoined) {
-		info := r.infoOf(c)
-		info.Owners = []string{s.nick}
-		if err := r.saveRoom(info); err != nil {
+		err := r.changeInfo(c, func(info *RoomInfo) error {
+			if len(info.Owners) == 0 {
+				info.Owners = []string{s.nick}
+			}
+			return nil
+		})
+		if err != nil {
 			return false, err
 		}
 	}
@@ -444,7 +448,7 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
-	err = r.despiteOthers(func() error { return r.disown(c, s.nick) })
+	err = r.disown(c, s.nick)
 	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
 	}
@@ -689,8 +693,13 @@ func (r *Room) saveMarks(most int) {
 	r.mu.Unlock()
 	for _, nick := range due {
 		m := &Member{room: r, nick: nick}
-		err := m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
-		if err != nil && r.peers != nil {                     // each would wait, with r.setting held
+		err := m.set(func(p *Preferences) error { // tried again later; else lines are unread again
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			p.Rooms = r.notGone(p, nick)
+			return nil
+		})
+		if err != nil && r.peers != nil { // each would wait, with r.setting held
 			return
 		}
 	}

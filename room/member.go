@@ -169,10 +169,8 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		r.rooms[Lobby].enter(p)
 		_, p.unsaved = r.people.unsaved[p.nick]
 		delete(r.people.unsaved, p.nick)
-		p.firstID = r.recordChange(KindJoin, p, false)
-		if r.peers != nil { // IDs are the log's
-			p.firstID = r.lastID
-		}
+		p.firstID = r.lastID
+		r.recordChange(KindJoin, p, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()
 		welcome.Returned, welcome.last = true, p.lastShown
@@ -186,7 +184,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	p.active = time.Now()
 	welcome.Absence = p.Absence
 	p.sessions = append(p.sessions, member)
-	r.people.arrived(p.nick)
+	r.people.arrived.Broadcast()
 	r.rosterChanged()
 	r.people.catchUp(p, member)
 	welcome.Recent = r.rooms[Lobby].recentFor(p, welcome)
@@ -234,17 +232,14 @@ func (r *Room) depart(p *person, cause Cause) {
 
 // removeGone removes p, if p is on no server any more. r.mu is held.
 func (r *Room) removeGone(p *person, lost bool) {
-	gone, how := !p.local && len(p.elsewhere) == 0, departure{time.Now(), lost, r.lastID}
-	if gone {
-		r.people.remove(p.nick, how)
+	if p.local || len(p.elsewhere) > 0 {
+		return
 	}
+	how := departure{time.Now(), lost, r.lastID}
+	r.people.remove(p.nick, how)
 	for _, j := range append(slices.Clip(p.Rooms), Joined{Room: Lobby}) {
-		switch c := r.rooms[j.Room]; {
-		case c == nil:
-		case gone:
+		if c := r.rooms[j.Room]; c != nil {
 			c.leave(p.nick, how)
-		case !p.local:
-			delete(c.local, p.nick)
 		}
 	}
 }

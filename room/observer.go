@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -78,21 +79,27 @@ func (r *Room) Await(ctx context.Context, id string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.await(ctx, r.people.released, func() bool { return r.lastID >= id })
+}
+
+// await waits until ready, which is asked again when something is signalled, or returns ctx's cause. r.mu is held, but
+// not while it waits.
+func (r *Room) await(ctx context.Context, signal *sync.Cond, ready func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
-		came := r.lastID >= id
-		r.mu.Unlock()
-		if came {
-			return
+		defer r.mu.Unlock()
+		signal.Broadcast()
+	})
+	defer stop()
+	for !ready() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+		signal.Wait()
 	}
+	return nil
 }
 
 // Precedes reports whether m is from before the first update: Replay gives it.
@@ -272,51 +279,22 @@ func (r *Room) HasRead(nick, id string) (bool, error) {
 	return err == nil && !still[id], err
 }
 
-// arrival is somebody whom others wait for.
-type arrival struct {
-	came    chan struct{} // closed when they come
-	waiting int
-}
-
 // AwaitOnline returns nil as soon as a session of nick is present, at once if one is. The error is
 // ErrClosed or ErrObservers, or ctx's cause.
 func (s *Member) AwaitOnline(ctx context.Context, nick string) error {
 	r := s.room
-	r.mu.Lock()
-	if p := r.people.here[nick]; p != nil && (len(p.sessions) > 0 || p.connectedElsewhere()) {
-		r.mu.Unlock()
-		return nil
-	}
-	if err := r.listen(s.nick); err != nil {
-		r.mu.Unlock()
-		return err
-	}
-	a := r.people.awaited[nick]
-	if a == nil {
-		a = &arrival{came: make(chan struct{})}
-		r.people.awaited[nick] = a
-	}
-	a.waiting++
-	r.mu.Unlock()
-	var err error
-	select {
-	case <-a.came:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	online := func() bool {
+		p := r.people.here[nick]
+		return p != nil && (len(p.sessions) > 0 || p.connectedElsewhere())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.people.stopListening(s.nick)
-	if a.waiting--; a.waiting == 0 && r.people.awaited[nick] == a {
-		delete(r.people.awaited, nick)
+	if online() {
+		return nil
 	}
-	return err
-}
-
-// arrived tells those who wait for nick.
-func (ps *people) arrived(nick string) {
-	if a := ps.awaited[nick]; a != nil {
-		close(a.came)
-		delete(ps.awaited, nick)
+	if err := r.listen(s.nick); err != nil {
+		return err
 	}
+	defer r.people.stopListening(s.nick)
+	return r.await(ctx, r.people.arrived, online)
 }

@@ -23,7 +23,7 @@ type RoomOptions struct {
 func (r *Room) openRooms() error {
 	infos, err := r.options.Rooms.Store.Load()
 	for _, info := range infos {
-		r.rooms[info.Name] = r.newChatroom(info)
+		r.rooms[info.Name] = newChatroom(info)
 		if time.Since(info.Made) < day {
 			r.made[info.MadeBy]++
 		}
@@ -56,17 +56,20 @@ func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
 	r.mu.Lock()
 	id := max(r.lastID, encodeID(1))
 	r.mu.Unlock()
-	info := RoomInfo{Name: name, ID: id, Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
-	if err := r.options.Rooms.Store.Save(info); err != nil {
-		return nil, err
-	}
+	err = r.keepInfo(name, func(info *RoomInfo) error {
+		if info.ID != "" {
+			return errMade
+		}
+		*info = RoomInfo{Name: name, ID: id, Made: now, MadeBy: nick, Used: now, Owners: []string{nick}}
+		return nil
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rooms[name] == nil { // else Apply has made it
-		r.rooms[name] = r.newChatroom(info)
-	}
-	return r.rooms[name], nil
+	return r.rooms[name], err
 }
+
+// errMade says that another server has just made the room.
+var errMade = errors.New("the room exists")
 
 // nameFree returns why there can be no room of this name for nick to make.
 func (r *Room) nameFree(name, nick string) error {
@@ -97,41 +100,41 @@ func (r *Room) retireHistory(name, by string) error {
 	})
 }
 
-// saveRoom changes a room to info, on disk first, and removes people who may no longer be in it.
-// r.setting is held.
-func (r *Room) saveRoom(info RoomInfo) error {
-	if info.Unusable { // another server has closed it just now
-		return ErrNoRoom
-	}
-	info.Aside = false // that was an earlier change
-	states := r.ownStates()
-	if err := r.options.Rooms.Store.Save(info); err != nil {
-		return err
-	}
-	r.installSaved(info, states)
-	return nil
+// changeInfo changes what a room is, on disk first, and removes people who may no longer be in it. When it returns,
+// nothing more is said by those who may not. The error is ErrNoRoom if another server has closed it. r.setting is held.
+func (r *Room) changeInfo(c *chatroom, change func(*RoomInfo) error) error {
+	is := r.infoOf(c)
+	return r.keepInfo(is.Name, func(info *RoomInfo) error {
+		if info.ID != is.ID || is.Unusable {
+			return ErrNoRoom
+		}
+		info.Aside = false // that was an earlier change
+		return change(info)
+	})
 }
 
-// installSaved is install, unless that was done by Apply, and perhaps more: states is ownStates from
-// before info was saved.
-func (r *Room) installSaved(info RoomInfo, states int) {
-	r.mu.Lock()
-	if c := r.rooms[info.Name]; c != nil && r.states != states {
-		info = c.RoomInfo
+// keepInfo is changeInfo for a room that need not exist.
+func (r *Room) keepInfo(name string, change func(*RoomInfo) error) error {
+	var after RoomInfo
+	err := r.options.Rooms.Store.Change(name, func(info *RoomInfo) error {
+		bad := change(info)
+		after = *info
+		return bad
+	})
+	if err == nil {
+		r.changed(after, false)
 	}
-	r.mu.Unlock()
-	r.install(info)
+	return err
 }
 
-// install makes info what a room is, and tells new owners. When it returns, nothing more is said by those
-// who may not.
-func (r *Room) install(info RoomInfo) {
+// changed notes that a room was changed to info, or closed. In a cluster Apply has done so.
+func (r *Room) changed(info RoomInfo, closed bool) {
 	r.speaking.Lock()
 	defer r.speaking.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.rooms[info.Name]; c != nil && c.ID == info.ID { // else another server has closed it
-		r.become(c, info)
+	if r.peers == nil {
+		r.adoptRoom(info, closed)
 	}
 }
 
@@ -155,38 +158,34 @@ func (r *Room) become(c *chatroom, info RoomInfo) {
 
 // changeRoom changes a room as one of its owners.
 func (s *Member) changeRoom(name string, change func(*RoomInfo) error) error {
-	r := s.room
-	r.setting.Lock()
-	defer r.setting.Unlock()
-	return r.despiteOthers(func() error {
-		info, err := s.owned(name)
-		if err == nil {
-			err = change(&info)
-		}
-		if err != nil {
+	s.room.setting.Lock()
+	defer s.room.setting.Unlock()
+	return s.changeOwned(name, change)
+}
+
+// changeOwned is changeRoom with r.setting held.
+func (s *Member) changeOwned(name string, change func(*RoomInfo) error) error {
+	c, err := s.owned(name)
+	if err != nil {
+		return err
+	}
+	return s.room.changeInfo(c, func(info *RoomInfo) error {
+		if err := info.mayChange(s.nick); err != nil { // since it was asked, on another server
 			return err
 		}
-		return r.saveRoom(info)
+		return change(info)
 	})
 }
 
-// owned returns what a room is that the person owns.
-func (s *Member) owned(name string) (RoomInfo, error) {
-	if err := s.room.newestRooms(); err != nil {
-		return RoomInfo{}, err
-	}
+// owned returns a room that the person may change.
+func (s *Member) owned(name string) (*chatroom, error) {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
-	c, may := s.room.lookup(name, s.nick)
-	switch {
-	case !may.See:
-		return RoomInfo{}, may.Why
-	case name == Lobby:
-		return RoomInfo{}, ErrLobby
-	case !may.Own:
-		return RoomInfo{}, ErrNotOwner
+	c := s.room.rooms[name]
+	if c == nil {
+		return nil, ErrNoRoom
 	}
-	return c.RoomInfo, nil
+	return c, c.mayChange(s.nick)
 }
 
 // MayChange returns the reason why the person may not change a room as its owner, nil if they may.
@@ -217,37 +216,31 @@ func (s *Member) GuestsIn(name string, allowed bool) error {
 // to be invited. A room that is not private any more begins without a topic and what was said before,
 // and counts as one made: ErrMadeMost.
 func (s *Member) SetPrivate(name string, private bool) error {
-	s.room.setting.Lock()
-	defer s.room.setting.Unlock()
-	return s.room.despiteOthers(func() error { return s.setPrivate(name, private) })
-}
-
-func (s *Member) setPrivate(name string, private bool) error {
 	r := s.room
-	info, err := s.owned(name)
-	if err != nil || info.Private == private {
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	c, err := s.owned(name)
+	if err != nil || r.infoOf(c).Private == private {
 		return err
 	}
 	if private {
 		r.mu.Lock()
-		c, _ := r.lookup(name, s.nick)
-		if c == nil { // another server has closed it just now
-			r.mu.Unlock()
-			return ErrNoRoom
-		}
-		for _, p := range r.longest(c) {
-			if !slices.Contains(info.Owners, p) && len(info.Members) < maxListed {
-				info.Members = append(slices.Clip(info.Members), p)
-			}
-		}
+		here := r.longest(c)
 		r.mu.Unlock()
-		info.Private = true
-		return r.saveRoom(info)
+		return s.changeOwned(name, func(info *RoomInfo) error {
+			for _, nick := range here {
+				if !slices.Contains(info.Owners, nick) && len(info.Members) < maxListed {
+					info.Members = append(slices.Clip(info.Members), nick)
+				}
+			}
+			info.Private = true
+			return nil
+		})
 	}
 	if r.made[s.nick] >= MaxMade { // each sets a file aside that nothing removes
 		return ErrMadeMost
 	}
-	err = r.publicAgain(info, s.nick)
+	err = s.publicAgain(c, name)
 	if !errors.Is(err, ErrBackup) { // then nothing is set aside
 		r.made[s.nick]++
 	}
@@ -256,30 +249,22 @@ func (s *Member) setPrivate(name string, private bool) error {
 
 // publicAgain makes a private room public. Nobody can write in it from before its history is set aside until
 // it is public. r.setting is held.
-func (r *Room) publicAgain(info RoomInfo, by string) error {
-	r.mu.Lock()
-	c := r.rooms[info.Name]
-	r.mu.Unlock()
-	if c == nil { // another server has closed it just now
-		return ErrNoRoom
-	}
+func (s *Member) publicAgain(c *chatroom, name string) error {
+	r := s.room
 	c.speech.Lock()
 	defer c.speech.Unlock()
-	states := r.ownStates()
-	err := r.retireHistory(info.Name, by)
+	err := r.retireHistory(name, s.nick)
 	if err == nil {
-		info.Private, info.Members, info.Topic = false, nil, ""
-		info.Aside = r.peers != nil // also lines that other servers appended meanwhile
-		err = r.options.Rooms.Store.Save(info)
+		err = s.changeOwned(name, func(info *RoomInfo) error {
+			info.Private, info.Members, info.Topic = false, nil, ""
+			info.Aside = r.peers != nil // also lines that other servers of a cluster appended meanwhile
+			return nil
+		})
 	}
 	if err == nil && r.peers != nil { // and before they knew
-		err = r.retireHistory(info.Name, by)
+		err = r.retireHistory(name, s.nick)
 	}
-	if err != nil {
-		return err
-	}
-	r.installSaved(info, states)
-	return nil
+	return err
 }
 
 // CloseRoom ends a room for all, and sets it and what was said in it aside. It does not ask whether by may:
@@ -287,7 +272,7 @@ func (r *Room) publicAgain(info RoomInfo, by string) error {
 func (r *Room) CloseRoom(name, by string) error {
 	r.setting.Lock()
 	defer r.setting.Unlock()
-	return r.despiteOthers(func() error { return r.closeRoom(name, by) })
+	return r.closeRoom(name, by)
 }
 
 // closeRoom is CloseRoom with r.setting held.
@@ -307,18 +292,10 @@ func (r *Room) closeRoom(name, by string) error {
 	if err == nil {
 		err = r.options.Rooms.Store.Close(name, time.Now())
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		r.changed(RoomInfo{Name: name, Unusable: true}, true)
 	}
-	gone := r.infoOf(c)
-	gone.Unusable = true
-	r.install(gone)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.rooms[name] == c {
-		delete(r.rooms, name)
-	}
-	return nil
+	return err
 }
 
 // AllRooms returns all rooms but the lobby, by name, for operators: of private ones neither topic nor who is
@@ -416,37 +393,42 @@ func (s *Member) AddOwner(name, nick string) error {
 // person in a public room who has been online longest. A public room may have no owner until somebody joins it. A private
 // one that nobody could ever join again is closed. r.setting is held.
 func (r *Room) handOn(c *chatroom, nick string, gone bool) error {
-	if err := r.newestRooms(); err != nil {
-		return err
+	r.mu.Lock()
+	here := r.longest(c)
+	r.mu.Unlock()
+	err := r.changeInfo(c, func(info *RoomInfo) error {
+		owned := slices.Contains(info.Owners, nick)
+		info.Owners = dropped(info.Owners, nick)
+		if gone {
+			info.Members, info.Muted, info.Removed = dropped(info.Members, nick), dropped(info.Muted, nick), dropped(info.Removed, nick)
+		}
+		if owned && len(info.Owners) == 0 {
+			heirs := here
+			if info.Private {
+				heirs = slices.DeleteFunc(slices.Clone(info.Members), r.directory.Free)
+			}
+			if len(heirs) > 0 {
+				info.Owners, info.Members = heirs[:1:1], dropped(info.Members, heirs[0])
+			} else if info.Private {
+				return errNobody
+			}
+		}
+		if info.Private && !gone {
+			info.Members, _ = added(info.Members, nick) // in a full list nick is no member
+		}
+		return nil
+	})
+	if errors.Is(err, errNobody) {
+		err = r.closeRoom(r.infoOf(c).Name, nick)
 	}
-	info := r.infoOf(c)
-	if info.Unusable { // another server has closed it: nobody is left
+	if errors.Is(err, ErrNoRoom) { // nobody is left
 		return nil
 	}
-	owned := slices.Contains(info.Owners, nick)
-	info.Owners = dropped(info.Owners, nick)
-	if gone {
-		info.Members, info.Muted, info.Removed = dropped(info.Members, nick), dropped(info.Muted, nick), dropped(info.Removed, nick)
-	}
-	if owned && len(info.Owners) == 0 {
-		r.mu.Lock()
-		heirs := r.longest(c)
-		r.mu.Unlock()
-		if info.Private {
-			heirs = slices.DeleteFunc(slices.Clone(info.Members), r.directory.Free)
-		}
-		switch {
-		case len(heirs) > 0:
-			info.Owners, info.Members = heirs[:1:1], dropped(info.Members, heirs[0])
-		case info.Private:
-			return r.closeRoom(info.Name, nick)
-		}
-	}
-	if info.Private && !gone {
-		info.Members, _ = added(info.Members, nick) // in a full list nick is no member
-	}
-	return r.saveRoom(info)
+	return err
 }
+
+// errNobody says that nobody could ever join a private room.
+var errNobody = errors.New("nobody is left for the room")
 
 // HasRoom reports whether nick is named in a room's lists. Somebody else with that nick could read a
 // private room, so a nick is not free before [Room.LeaveRooms].
@@ -485,7 +467,7 @@ func (r *Room) LeaveRooms(nick string) error {
 	for _, c := range r.roomsOf(func(c *chatroom) bool {
 		return slices.Contains(slices.Concat(c.Owners, c.Members, c.Muted, c.Removed), nick)
 	}) {
-		if err := r.despiteOthers(func() error { return r.handOn(c, nick, true) }); err != nil {
+		if err := r.handOn(c, nick, true); err != nil {
 			return err
 		}
 	}
@@ -554,10 +536,9 @@ func (r *Room) tendRooms(now time.Time, leads bool) {
 			}
 		case leads && used.Sub(info.Used) >= day && saved < tendMost:
 			saved++
-			_ = r.despiteOthers(func() error {
-				info := r.infoOf(c)
+			_ = r.changeInfo(c, func(info *RoomInfo) error {
 				info.Used = used.UTC().Truncate(time.Second)
-				return r.saveRoom(info)
+				return nil
 			})
 		}
 	}

@@ -2,7 +2,6 @@ package room
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,7 +130,7 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 	p.elsewhere[node] = there
 	r.announceChange(p, before, false)
 	if there.Sessions > 0 {
-		r.people.arrived(p.nick)
+		r.people.arrived.Broadcast()
 	}
 }
 
@@ -191,9 +190,6 @@ func (r *Room) dropAgain(e *Event, receipt *Message) func() {
 
 // stateChanged takes over the change in a KindState. r.loading and r.mu are held.
 func (r *Room) stateChanged(e *Event) {
-	if e.Node == r.node {
-		r.states++
-	}
 	kind, name, _ := strings.Cut(e.Doc, "/")
 	switch kind {
 	case "settings":
@@ -247,66 +243,10 @@ func (r *Room) adoptRoom(info RoomInfo, closed bool) {
 	case info.Name == Lobby || c == nil && closed:
 		return
 	case c == nil:
-		r.rooms[info.Name] = r.newChatroom(info)
+		r.rooms[info.Name] = newChatroom(info)
 		return
 	case closed:
 		delete(r.rooms, info.Name)
 	}
 	r.become(c, info)
-}
-
-// ownStates returns how many changes that this server appended have come to Apply.
-func (r *Room) ownStates() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.states
-}
-
-// latest returns nick's settings, to be changed. It reads the file, since Apply may not have got another server's change
-// yet. r.setting is held.
-func (r *Room) latest(nick string) (Preferences, error) {
-	known, err := r.preferences(nick)
-	if err != nil || r.peers == nil || isGuest(nick) {
-		return known, err
-	}
-	set, err := r.loadSettings(nick)
-	return set.furtherRead(known), err
-}
-
-// maxConflicts is how often a change is repeated because other servers change the same thing.
-const maxConflicts = 5
-
-// despiteOthers makes a change, and repeats it while another server's change conflicts with it.
-func (r *Room) despiteOthers(change func() error) error {
-	err := change()
-	for tries := 0; tries < maxConflicts && errors.Is(err, ErrConflict); tries++ {
-		if err = r.rereadRooms(); err == nil {
-			err = change()
-		}
-	}
-	return err
-}
-
-// newestRooms is rereadRooms in a cluster, for changes, which have to start from the newest version.
-func (r *Room) newestRooms() error {
-	if r.peers == nil {
-		return nil
-	}
-	return r.rereadRooms()
-}
-
-// rereadRooms updates the rooms from their files, since Apply may not have got the last changes yet.
-func (r *Room) rereadRooms() error {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	infos, err := r.options.Rooms.Store.Load()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, info := range infos {
-		// What was said while a room was private is set aside by Apply, before the room is public.
-		if c := r.rooms[info.Name]; c == nil || !c.Private || info.Private || info.Unusable {
-			r.adoptRoom(info, false)
-		}
-	}
-	return err
 }

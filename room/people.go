@@ -19,13 +19,13 @@ type people struct {
 	seen     map[string]departure   // of nicks that are not online now
 	unsaved  map[string]Preferences // of nicks that left, with read marks that are not on disk yet
 	inflight inflight
-	released *sync.Cond // when something is not in flight any more; its lock is Room.mu
+	released *sync.Cond // when something is not in flight any more, or an event was applied; its lock is Room.mu
 
 	rosters map[string]map[string]bool // the nicks on each other server of a cluster, by its name
 
 	observers map[string][]*Observer // by their nicks
 	listening map[string]int         // how many observe, or wait for somebody, by their nicks
-	awaited   map[string]*arrival    // by the nick that they wait for
+	arrived   *sync.Cond             // when somebody comes; its lock is Room.mu
 }
 
 // person is a nick that is present: on this server, with one or more sessions, or with none for
@@ -69,7 +69,7 @@ func newPeople(mu *sync.Mutex) people {
 	return people{
 		released: sync.NewCond(mu), here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
 		unsaved: map[string]Preferences{}, rosters: map[string]map[string]bool{},
-		observers: map[string][]*Observer{}, listening: map[string]int{}, awaited: map[string]*arrival{},
+		observers: map[string][]*Observer{}, listening: map[string]int{}, arrived: sync.NewCond(mu),
 	}
 }
 

@@ -126,7 +126,7 @@ func (r *Room) announceNow() {
 		return
 	}
 	u := &Update{Presence: a.takeChanges(r.directory)}
-	for _, p := range r.rooms[Lobby].local {
+	for _, p := range r.rooms[Lobby].here {
 		p.put(u)
 	}
 	r.people.observe(u, slices.Collect(maps.Keys(r.people.observers))...)
@@ -161,11 +161,10 @@ func (a *attendance) takeChanges(directory Directory) *Change {
 // connectionLost is the text of a KindLeave for a lost connection.
 const connectionLost = "connection lost"
 
-// recordChange notes for the presence history that p came or went and returns the record's id, "" if
-// there is none, since p is on another server, too. r.mu is held.
-func (r *Room) recordChange(kind Kind, p *person, lost bool) (id string) {
+// recordChange notes for the presence history that p came or went, unless p is on another server, too. r.mu is held.
+func (r *Room) recordChange(kind Kind, p *person, lost bool) {
 	if len(p.elsewhere) > 0 {
-		return ""
+		return
 	}
 	text := ""
 	if lost {
@@ -175,7 +174,6 @@ func (r *Room) recordChange(kind Kind, p *person, lost bool) (id string) {
 	if r.attendance.mayRecord(m) {
 		r.record(m)
 	}
-	return m.ID
 }
 
 // record puts m on record. Nobody waits for it: what fails, the next sign of life makes up for.

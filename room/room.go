@@ -107,7 +107,6 @@ type Room struct {
 	// pending has, by the ID that it was appended with, the callback of each event on its way through the log.
 	pending map[string]func(Receipt)
 	recent  readings
-	states  int             // how many changes by this server were applied
 	said    map[Kind]uint64 // how many messages there were
 	outside uint64          // of them, lines outside the lobby
 
@@ -314,9 +313,10 @@ func (r *Room) apply(e Entry) {
 	case KindState:
 		r.stateChanged(e.Event)
 	}
-	if r.peers != nil && e.Key != "" && told == nil {
+	if e.Key != "" && told == nil { // from another server, or taken for lost
 		r.keys.applied(&e.Message)
 	}
+	r.people.released.Broadcast()
 	r.mu.Unlock()
 	for _, receipt := range receipts {
 		if told != nil {

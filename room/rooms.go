@@ -7,14 +7,15 @@ import (
 )
 
 // Rooms keeps what the rooms are, over restarts. What is said in them is in the [Histories]. Only one
-// method is called at a time. Errors of Save and Close wrap [ErrStorage].
+// method is called at a time. Errors of Change and Close wrap [ErrStorage].
 type Rooms interface {
 	// Load returns all rooms. One whose file can't be used is Unusable: its name stays taken, so that
 	// nobody makes a room of that name and finds what was said in the other one.
 	Load() ([]RoomInfo, error)
-	// Save keeps a room; it is on disk when this returns nil. The error is [ErrConflict] if another server of a
-	// cluster has changed or made the room since it was loaded, by its Version.
-	Save(RoomInfo) error
+	// Change makes a room what change makes of it; that is on disk when this returns nil, and in a cluster Room.Apply has
+	// it. change gets the newest version, without an ID if there is no such room. It may be called several times. Its
+	// error is returned, and nothing is changed.
+	Change(name string, change func(*RoomInfo) error) error
 	// Close sets a room aside: Load does not return it any more.
 	Close(name string, at time.Time) error
 }
@@ -38,8 +39,7 @@ type RoomInfo struct {
 	// at this place in the log.
 	Aside bool `json:"aside,omitempty"`
 
-	Version  string `json:"-"` // of the file that this was loaded from; "" if there was none, and on a single server
-	Unusable bool   `json:"-"` // its file can't be read: nobody may do anything in it
+	Unusable bool `json:"-"` // its file can't be read: nobody may do anything in it
 }
 
 // Limits on rooms.
@@ -86,7 +86,7 @@ type Access struct {
 func (i *RoomInfo) access(nick string) Access {
 	has := func(list []string) bool { return slices.Contains(list, nick) }
 	switch {
-	case i == nil || i.Unusable:
+	case i.Unusable:
 		return Access{Why: ErrNoRoom}
 	case i.Name == Lobby:
 		return Access{See: true, Read: true, Speak: true}
@@ -102,6 +102,19 @@ func (i *RoomInfo) access(nick string) Access {
 		return Access{See: true, Read: true, Why: ErrMutedInRoom}
 	}
 	return Access{See: true, Read: true, Speak: true}
+}
+
+// mayChange returns the reason why nick may not change the room as its owner, nil if nick may.
+func (i *RoomInfo) mayChange(nick string) error {
+	switch may := i.access(nick); {
+	case !may.See:
+		return may.Why
+	case i.Name == Lobby:
+		return ErrLobby
+	case !may.Own:
+		return ErrNotOwner
+	}
+	return nil
 }
 
 // dropped returns list without x, as a new one.

@@ -405,7 +405,7 @@ func TestRoomLimits(t *testing.T) {
 		is(t, "joined", err, ErrJoinedMost)
 		carol := h.join("carol")
 		for n := len(h.rooms); n <= MaxRooms; n++ {
-			h.rooms[fmt.Sprint("r", n)] = h.newChatroom(RoomInfo{Name: fmt.Sprint("r", n)})
+			h.rooms[fmt.Sprint("r", n)] = newChatroom(RoomInfo{Name: fmt.Sprint("r", n)})
 		}
 		_, err = carol.JoinRoom("one-more", true)
 		is(t, "rooms", err, ErrRoomsMost)

@@ -248,7 +248,7 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 // deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
 func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
 	u, nick := &Update{Message: receipt}, receipt.To[0]
-	if p := r.people.here[nick]; p != nil && p.local && r.peers != nil && isGuest(nick) && receipt.Ref <= p.firstID {
+	if p := r.people.here[nick]; p != nil && p.local && isGuest(nick) && receipt.Ref <= p.firstID {
 		return // for an earlier guest of this name
 	}
 	r.people.observe(u, nick)
@@ -299,7 +299,7 @@ func (d *delivery) shown(ok bool) {
 		r.mu.Unlock()
 		var receipts []*Message
 		if tell {
-			receipts = r.receiptsFor(d.nick, []*Message{m}, "")
+			receipts = receiptsFor(d.nick, []*Message{m}, "")
 		}
 		r.append(reading(d.nick, []*Message{m}, receipts), nil)
 		return
@@ -384,7 +384,7 @@ func (r *Room) wasRead(e *Event) (after []func()) {
 			after = append(after, func() { d.tell(Delivered) })
 		case !told && e.Text != readBlocked: // there the message was taken for delivered, and here for kept
 			after = append(after, func() {
-				receipts := r.receiptsFor(d.nick, []*Message{d.update.Message}, "")
+				receipts := receiptsFor(d.nick, []*Message{d.update.Message}, "")
 				r.append(reading(d.nick, nil, receipts), nil)
 			})
 		}

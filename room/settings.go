@@ -7,13 +7,13 @@ import (
 )
 
 // Settings keeps what people have set for themselves, over restarts. Its methods
-// may be called concurrently; Save for one nick only once at a time.
+// may be called concurrently; Change for one nick only once at a time.
 type Settings interface {
 	// Load returns what nick has set, the zero value if nothing. It may read a small file.
 	Load(nick string) (Preferences, error)
-	// Save replaces that; it is on disk when this returns nil. The error is [ErrConflict] if another server of a
-	// cluster has changed it since p was loaded, by p.Version.
-	Save(nick string, p Preferences) error
+	// Change makes that what change makes of it; it is on disk when this returns nil, and in a cluster Room.Apply has it.
+	// change may be called several times. Its error is returned, and nothing is changed.
+	Change(nick string, change func(*Preferences) error) error
 }
 
 // Preferences are what a person has set. They are never changed in place. The JSON is that of
@@ -24,8 +24,6 @@ type Preferences struct {
 	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
 
 	KnowsRooms bool `json:"knows_rooms,omitempty"` // has been in one beside the lobby
-	// Version is of the file that these were loaded from, "" if there was none. Only the servers of a cluster have it.
-	Version string `json:"-"`
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.
@@ -110,44 +108,34 @@ func (s *Member) set(change func(*Preferences) error) error {
 
 // setNow is set with Room.setting held.
 func (s *Member) setNow(change func(*Preferences) error) error {
-	return s.room.despiteOthers(func() error { return s.setOnce(change) })
-}
-
-func (s *Member) setOnce(change func(*Preferences) error) error {
 	r := s.room
-	before, err := r.latest(s.nick)
+	known, err := r.preferences(s.nick)
 	if err != nil {
 		return err
 	}
-	after := before
-	if err := change(&after); err != nil {
-		return err
+	after := known
+	if s.Guest() {
+		err = change(&after)
+	} else {
+		err = r.settings.Change(s.nick, func(p *Preferences) error {
+			*p = p.furtherRead(known)
+			bad := change(p)
+			after = *p
+			return bad
+		})
 	}
-	states := r.ownStates()
-	if !s.Guest() && !r.saved(s.nick, before, after) {
-		if err := r.settings.Save(s.nick, after); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s.Guest() { // whose absence the other servers see there
 		r.rosterChanged()
 	}
-	if s.Guest() || r.states == states { // else Apply has done that, and perhaps more
+	if s.Guest() || r.peers == nil { // else Apply has done that
 		r.adopt(s.nick, after)
 	}
 	return nil
-}
-
-// saved reports whether after is on disk, where before was, apart from read marks.
-func (r *Room) saved(nick string, before, after Preferences) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, unsaved := r.people.unsaved[nick]
-	p := r.people.here[nick]
-	return !unsaved && (p == nil || !p.unsaved) && after.Absence == before.Absence &&
-		slices.Equal(after.Blocked, before.Blocked) && slices.Equal(after.Rooms, before.Rooms)
 }
 
 // preferences returns what nick has set: from memory if present, or read marks are not saved yet, else

@@ -25,6 +25,7 @@ type fakeStore struct {
 	lastID  string
 	apply   func([]Entry)
 	receive func(*Event) // of a cluster: writes the files of a KindState
+	known   func(*Event) // of a cluster: the room has got a KindState
 	broken  bool         // nothing is appended or read: ErrStorage
 	failing bool         // nothing is appended
 	hold    bool         // nothing gets a place
@@ -126,6 +127,9 @@ func (a *fakeStore) commit() {
 		return
 	}
 	a.apply([]Entry{e})
+	if e.Kind == KindState {
+		a.known(e.Event)
+	}
 }
 
 // project makes lines of histories from e. a.mu is held.
@@ -341,14 +345,20 @@ func (s *fakeSettings) Load(nick string) (Preferences, error) {
 	return p, err
 }
 
-func (s *fakeSettings) Save(nick string, p Preferences) error {
+func (s *fakeSettings) Change(nick string, change func(*Preferences) error) error {
+	s.mu.Lock()
+	p, err := s.of[nick], s.err
+	s.mu.Unlock()
+	runtime.Gosched() // as a disk would
+	if err == nil {
+		err = change(&p)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	runtime.Gosched() // as a disk would
-	if s.err == nil {
+	if err == nil {
 		s.of[nick] = p
 	}
-	return s.err
+	return err
 }
 
 // fakeRooms keeps what rooms are in memory.
@@ -362,13 +372,19 @@ func (s *fakeRooms) Load() ([]RoomInfo, error) {
 	return slices.Collect(maps.Values(s.of)), nil
 }
 
-func (s *fakeRooms) Save(info RoomInfo) error {
+func (s *fakeRooms) Change(name string, change func(*RoomInfo) error) error {
+	s.mu.Lock()
+	info, err := s.of[name], s.err
+	s.mu.Unlock()
+	if info.Name = name; err == nil {
+		err = change(&info)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err == nil {
-		s.of[info.Name] = info
+	if err == nil {
+		s.of[name] = info
 	}
-	return s.err
+	return err
 }
 
 func (s *fakeRooms) Close(name string, _ time.Time) error {

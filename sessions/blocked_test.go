@@ -18,7 +18,7 @@ func TestTooManyBlocked(t *testing.T) {
 	for i := range 1000 {
 		set.Blocked = append(set.Blocked, fmt.Sprintf("x%04d", i))
 	}
-	r.must(r.settings.Save("carol", set))
+	r.must(r.settings.Change("carol", func(p *room.Preferences) error { *p = set; return nil }))
 	said := runs(t, r, dial{user: "carol", key: "carol", command: "block bob"})
 	if want := "! whoelse: you block 1000 people already; /unblock some first\n(exit status 1)"; !strings.Contains(said, want) {
 		t.Errorf("got %s", said)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,8 +94,12 @@ func (s *server) shareFiles(ctx context.Context) error {
 	through := func(doc string) func(func() ([]byte, error)) error {
 		return func(change func() ([]byte, error)) error { return s.cluster.Change(doc, change) }
 	}
-	s.settings.Share(s.cluster.Change)
-	s.rooms.Share(s.cluster.Change)
+	applied := func(doc string, change func() ([]byte, error)) error {
+		err := s.cluster.Change(doc, change)
+		return cmp.Or(err, s.histories.Probe(context.Background())) // returns once the room has all changes until now
+	}
+	s.settings.Share(applied)
+	s.rooms.Share(applied)
 	s.files.Share(s.cluster)
 	return errors.Join(
 		s.registry.Share(through("keys")), s.bans.Share(through("bans")), s.mutes.Share(through("mutes")),

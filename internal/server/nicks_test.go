@@ -31,7 +31,10 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.stop() })
-	block := func(nick string) error { return st.settings.Save(nick, room.Preferences{Blocked: []string{"mallory"}}) }
+	set := func(nick string, set room.Preferences) error {
+		return st.settings.Change(nick, func(p *room.Preferences) error { *p = set; return nil })
+	}
+	block := func(nick string) error { return set(nick, room.Preferences{Blocked: []string{"mallory"}}) }
 	for what, err := range map[string]error{
 		"a history": os.WriteFile(filepath.Join(data, "history/users/reader.jsonl"), nil, 0o600),
 		"settings":  block("blocker"),
@@ -50,7 +53,7 @@ func TestTraces(t *testing.T) {
 	if err := block("later"); err != nil || !left("later") {
 		t.Errorf("who has set something since: %v", err)
 	}
-	if err := st.settings.Save("gone", room.Preferences{Absence: room.Absence{Since: time.Now()}}); err != nil || !left("gone") {
+	if err := set("gone", room.Preferences{Absence: room.Absence{Since: time.Now()}}); err != nil || !left("gone") {
 		t.Errorf("who went away since: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 			continue
 		}
 		var info room.RoomInfo
-		version, err := s.load(name, &info)
+		err := s.load(name, &info)
 		if err == nil && info.ID == "" {
 			err = errors.New("it has no id")
 		}
@@ -49,14 +49,19 @@ func (s *Rooms) Load() ([]room.RoomInfo, error) {
 				"file", filepath.Join(s.dir, name+".json"), "error", err)
 			info = room.RoomInfo{Unusable: true}
 		}
-		info.Name, info.Version = name, version
+		info.Name = name
 		all = append(all, info)
 	}
 	return all, nil
 }
 
-// Save implements [room.Rooms].
-func (s *Rooms) Save(info room.RoomInfo) error { return s.save(info.Name, info.Version, info) }
+// Change implements [room.Rooms].
+func (s *Rooms) Change(name string, edit func(*room.RoomInfo) error) error {
+	return change(&s.folder, name, func(info *room.RoomInfo) error {
+		info.Name = name
+		return edit(info)
+	})
+}
 
 // Close implements [room.Rooms].
 func (s *Rooms) Close(name string, at time.Time) error { return s.retire(name, at) }

@@ -36,13 +36,13 @@ func TestRooms(t *testing.T) {
 		Private: true, Members: []string{"carol", "dave"}, NoGuests: true, Muted: []string{"erin"}, Removed: []string{"~eve"},
 	}
 	s := openRooms(t, dir, slog.Default())
-	for _, err := range []error{s.Save(room.RoomInfo{Name: "ops", ID: "0"}), s.Save(ops), s.Save(room.RoomInfo{Name: "den", ID: "1"}), s.Close("den", at)} {
+	for _, err := range []error{saveRoom(s, room.RoomInfo{Name: "ops", ID: "0"}), saveRoom(s, ops), saveRoom(s, room.RoomInfo{Name: "den", ID: "1"}), s.Close("den", at)} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, bad := range []string{"", "../x", "Ops", ".closed", strings.Repeat("x", 33)} {
-		if err, closed := s.Save(room.RoomInfo{Name: bad}), s.Close(bad, at); !errors.Is(err, room.ErrStorage) || !errors.Is(closed, room.ErrStorage) {
+		if err, closed := saveRoom(s, room.RoomInfo{Name: bad}), s.Close(bad, at); !errors.Is(err, room.ErrStorage) || !errors.Is(closed, room.ErrStorage) {
 			t.Errorf("%q is the name of a room: %v, %v", bad, err, closed)
 		}
 	}

@@ -26,13 +26,18 @@ func Open(dir string) (*Store, error) {
 
 // Load implements [room.Settings].
 func (s *Store) Load(nick string) (p room.Preferences, err error) {
-	p.Version, err = s.load(nick, &p)
+	err = s.load(nick, &p)
 	slices.Sort(p.Blocked) // older versions appended to it
 	return p, err
 }
 
-// Save implements [room.Settings].
-func (s *Store) Save(nick string, p room.Preferences) error { return s.save(nick, p.Version, p) }
+// Change implements [room.Settings].
+func (s *Store) Change(nick string, edit func(*room.Preferences) error) error {
+	return change(&s.folder, nick, func(p *room.Preferences) error {
+		slices.Sort(p.Blocked)
+		return edit(p)
+	})
+}
 
 // Nicks lists who has set anything.
 func (s *Store) Nicks() ([]string, error) { return s.names(false) }

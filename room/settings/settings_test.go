@@ -23,6 +23,16 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
+// save sets all that nick has set.
+func save(s *Store, nick string, p room.Preferences) error {
+	return s.Change(nick, func(now *room.Preferences) error { *now = p; return nil })
+}
+
+// saveRoom makes a room what info says.
+func saveRoom(s *Rooms, info room.RoomInfo) error {
+	return s.Change(info.Name, func(now *room.RoomInfo) error { *now = info; return nil })
+}
+
 var mallory = room.Preferences{Blocked: []string{"mallory"}}
 
 func TestSurvivesReopen(t *testing.T) {
@@ -35,7 +45,7 @@ func TestSurvivesReopen(t *testing.T) {
 		mallory,
 		{},
 	} {
-		if err := open(t, dir).Save("bob", want); err != nil {
+		if err := save(open(t, dir), "bob", want); err != nil {
 			t.Fatal(err)
 		}
 		got, err := open(t, dir).Load("bob")
@@ -67,8 +77,8 @@ func TestNoPaths(t *testing.T) {
 		if _, err := s.Load(nick); err == nil {
 			t.Errorf("Load(%q) reads a file", nick)
 		}
-		if err := s.Save(nick, mallory); err == nil {
-			t.Errorf("Save(%q) writes a file", nick)
+		if err := save(s, nick, mallory); err == nil {
+			t.Errorf("Change(%q) writes a file", nick)
 		}
 	}
 }
@@ -87,7 +97,7 @@ func TestBrokenFileIsAnError(t *testing.T) {
 func TestRetire(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	if err := errors.Join(s.Save("bob", mallory), s.Retire("nobody", time.Now()), s.Retire("bob", time.Now())); err != nil {
+	if err := errors.Join(save(s, "bob", mallory), s.Retire("nobody", time.Now()), s.Retire("bob", time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := s.Load("bob"); err != nil || len(p.Blocked) > 0 {
@@ -104,10 +114,10 @@ func TestRetire(t *testing.T) {
 // What could not be read again is not written, and what was set before stays.
 func TestTooLargeIsNotWritten(t *testing.T) {
 	s := open(t, t.TempDir())
-	if err := s.Save("bob", mallory); err != nil {
+	if err := save(s, "bob", mallory); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Save("bob", room.Preferences{Blocked: []string{strings.Repeat("x", maxFile)}}); !errors.Is(err, room.ErrStorage) {
+	if err := save(s, "bob", room.Preferences{Blocked: []string{strings.Repeat("x", maxFile)}}); !errors.Is(err, room.ErrStorage) {
 		t.Errorf("%v", err)
 	}
 	if p, err := s.Load("bob"); err != nil || !slices.Equal(p.Blocked, mallory.Blocked) {

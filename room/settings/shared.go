@@ -2,8 +2,6 @@ package settings
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,54 +64,46 @@ func (f *folder) names(odd bool) (names []string, err error) {
 	return names, err
 }
 
-// load gives the version of what it loads: "" for none, and on a single server.
-func (f *folder) load(name string, v any) (version string, err error) {
+func (f *folder) load(name string, v any) error {
 	path, err := f.path(name)
 	if err != nil {
-		return "", err
+		return err
 	}
-	now, err := f.disk.Read(path)
+	return jsonfile.Load(f.disk, path, v)
+}
+
+// change makes a value what edit makes of it, durably. JSON members that only newer programs know stay in the file.
+func change[T any](f *folder, name string, edit func(*T) error) error {
+	path, err := f.path(name)
+	if err != nil {
+		return storageError(err)
+	}
+	propose := func() ([]byte, error) {
+		var v T
+		now, err := f.disk.Read(path)
+		if err == nil {
+			err = jsonfile.Decode(now, &v)
+		}
+		if err != nil {
+			return nil, storageError(err)
+		}
+		if err := edit(&v); err != nil {
+			return nil, err
+		}
+		text, err := withUnknown(now.Data, v, f.indent)
+		if err == nil && f.share != nil && len(text) > disk.MaxProposal {
+			err = fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
+		}
+		return text, storageError(err)
+	}
+	if f.share != nil {
+		return f.share(f.prefix+name, propose)
+	}
+	text, err := propose()
 	if err == nil {
-		err = jsonfile.Decode(now, v)
+		err = storageError(f.disk.Write(path, text))
 	}
-	if f.share == nil {
-		return "", err
-	}
-	return versionOf(now.Data), err
-}
-
-// save saves what was loaded in this version.
-func (f *folder) save(name, version string, v any) error {
-	path, err := f.path(name)
-	switch {
-	case err != nil:
-	case f.share != nil:
-		err = f.share(f.prefix+name, func() ([]byte, error) { return f.proposal(path, version, v) })
-	default:
-		err = jsonfile.Save(f.disk, path, v, f.indent)
-	}
-	return storageError(err)
-}
-
-// proposal is what v makes of the file, nil for no change.
-func (f *folder) proposal(path, version string, v any) ([]byte, error) {
-	now, err := f.disk.Read(path)
-	if err == nil && versionOf(now.Data) != version {
-		err = room.ErrConflict
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := withUnknown(now.Data, v, f.indent)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(text) > disk.MaxProposal:
-		return nil, fmt.Errorf("%s: %w", path, disk.ErrTooLarge)
-	case bytes.Equal(text, now.Data):
-		return nil, nil
-	}
-	return text, nil
+	return err
 }
 
 // retire sets a value aside, durably.
@@ -142,9 +132,6 @@ func (f *folder) setAside(name string, at time.Time) error {
 
 // Share has saved files shared by all servers of a cluster: a file is proposed with share, under the document's name,
 // and Receive writes it. See [disk.Share] for what share has to do. Share is called before all other methods.
-//
-// With it, loaded values have a version. Saving a value that was loaded from an older version of the file is a
-// [room.ErrConflict]. JSON members that only newer programs know stay in the file.
 func (f *folder) Share(share func(doc string, change func() (data []byte, err error)) error) {
 	f.share = share
 }
@@ -166,14 +153,6 @@ func (f *folder) Receive(doc string, data []byte) error {
 		return storageError(f.setAside(name, time.Now()))
 	}
 	return storageError(f.disk.Write(path, data))
-}
-
-func versionOf(data []byte) string {
-	if len(data) == 0 {
-		return ""
-	}
-	sum := sha256.Sum256(data)
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // withUnknown is v as JSON, with those members of the object before that v's type does not know.
