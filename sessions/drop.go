@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -26,15 +27,6 @@ var (
 
 var _ scp.Drop = (*drop)(nil)
 
-// Write implements io.Writer: what the client is answered.
-func (d *drop) Write(p []byte) (int, error) {
-	d.print(string(p), nil)
-	return len(p), nil
-}
-
-// Read implements io.Reader.
-func (d *drop) Read(p []byte) (int, error) { return d.ch.Read(p) }
-
 // runDrop takes files, if that is what the client wants: with the sftp subsystem, or with scp -t.
 func (s *session) runDrop() bool {
 	to, is, err := scp.Sink(s.ch.Command)
@@ -54,13 +46,17 @@ func (s *session) runDrop() bool {
 		return true
 	}
 	defer d.place.Stop()
+	conn := struct {
+		io.Reader
+		io.Writer
+	}{s.ch, printer{s}}
 	if s.ch.Subsystem {
-		err = scp.ServeSFTP(d, d, func(what string, stack []byte) {
+		err = scp.ServeSFTP(conn, d, func(what string, stack []byte) {
 			s.manager.cfg.Log.Error("panic in a client of sftp", "panic", what, "from", s.from, "stack", string(stack))
 		})
 	} else {
 		s.tally.told = true
-		err = scp.Receive(d, to, d)
+		err = scp.Receive(conn, to, d)
 	}
 	if err != nil && s.ctx.Err() == nil { // it has not kept to the protocol, or is gone
 		s.manager.cfg.Log.Info("a client of scp or sftp ended", "nick", s.member.Nick(), "from", s.from, "err", err)
