@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,19 +129,11 @@ func (s *session) mayNotSend(call parse.Call) result.Result {
 	if s.manager.cfg.Files.Max() == 0 {
 		return result.Failure{Code: result.Refused, Reason: result.FilesOff, Most: maxText}
 	}
-	var unknown result.Result
-	for _, to := range call.To {
-		switch {
-		case nick.IsGuest(to):
-			return result.Failure{Code: result.Refused, Reason: result.NoGuestFiles, Nick: to}
-		case s.known(to):
-			call.To = nil // the others' receipts say so
-		case unknown == nil:
-			unknown = s.nobody(to)
-		}
+	if i := slices.IndexFunc(call.To, nick.IsGuest); i >= 0 {
+		return result.Failure{Code: result.Refused, Reason: result.NoGuestFiles, Nick: call.To[i]}
 	}
-	if call.To != nil && unknown != nil {
-		return unknown
+	if !slices.ContainsFunc(call.To, s.known) { // else receipts tell of the others
+		return s.nobody(call.To[0])
 	}
 	// A limit that is reached is told before the bytes are sent.
 	if err := s.charge(1); err != nil {

@@ -481,7 +481,7 @@ func (p *program) readInbox(wanted map[string]bool) error {
 }
 
 func (p *program) history(f protocol.Frame) result.Result {
-	n := linesAsked(parse.Call{N: f.N})
+	n := cmp.Or(f.N, defaultLines)
 	if f.With == "" {
 		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
 	}

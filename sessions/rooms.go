@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -25,15 +26,7 @@ const (
 )
 
 // here is the room that a call is about: the one it names, or else the person's current one.
-func (s *session) here(call parse.Call) string {
-	switch {
-	case call.Room != "":
-		return call.Room
-	case s.room != "":
-		return s.room
-	}
-	return room.Lobby
-}
+func (s *session) here(call parse.Call) string { return cmp.Or(call.Room, s.room, room.Lobby) }
 
 // enterRoom makes a room the current one. What is typed goes there, which the prompt shows.
 func (s *session) enterRoom(name string) {
@@ -106,9 +99,7 @@ func (s *session) leave(call parse.Call) result.Result {
 	err := s.member.LeaveRoom(name)
 	if name == s.room && (err == nil || notThere(err)) {
 		s.enterRoom(room.Lobby)
-		if err != nil {
-			return result.Done{What: result.RoomLeft, Room: name}
-		}
+		err = nil
 	}
 	if err != nil {
 		return s.roomFailed(name, err)
