@@ -99,14 +99,12 @@ func (m *Manager) frames(dst []byte, events []item) []byte {
 			dst = append(dst, m.list.Load().frame()...)
 			continue
 		}
-		once, ok := it.event.Rendered.Load(framed{})
+		frame, ok := it.event.Rendered.Load(framed{})
 		if !ok {
-			forAll := sync.OnceValue(func() []byte {
-				return protocol.Append(nil, protocol.OfMessage(it.event.Message))
-			})
-			once, _ = it.event.Rendered.LoadOrStore(framed{}, forAll)
+			frame = protocol.Append(nil, protocol.OfMessage(it.event.Message))
+			it.event.Rendered.Store(framed{}, frame)
 		}
-		dst = append(dst, once.(func() []byte)()...)
+		dst = append(dst, frame.([]byte)...)
 	}
 	return dst
 }
