@@ -75,20 +75,12 @@ func (p *program) joined() bool { return p.session.program.Load() != nil }
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
 
-// list is everyone who is here, after the newest change that programs were told. Those who are slow get
-// this one for older changes, too: a LIST for each would be much to keep.
-type list struct {
-	of    *room.Update
-	frame func() []byte
-}
-
-// noteChange makes LIST new. It is called for each program in turn, with the room's lock held.
-func (m *Manager) noteChange(u *room.Update) {
-	if now := m.list.Load(); now == nil || now.of != u {
-		m.list.Store(&list{u, sync.OnceValue(func() []byte {
-			return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
-		})})
-	}
+// noteChange makes LIST new: the one for a change, made when it is first needed, is also for older changes that a slow
+// program is yet to be told, since a LIST for each would be much to keep. It is called for each program, with the
+// room's lock held.
+func (m *Manager) noteChange() {
+	list := sync.OnceValue(func() []byte { return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone())) })
+	m.list.Store(&list)
 }
 
 // frames renders what the room puts to a program. A frame is the same for all of them: it is made
@@ -96,7 +88,7 @@ func (m *Manager) noteChange(u *room.Update) {
 func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
 		if it.event.Presence != nil {
-			dst = append(dst, m.list.Load().frame()...)
+			dst = append(dst, (*m.list.Load())()...)
 			continue
 		}
 		frame, ok := it.event.Rendered.Load(framed{})
@@ -355,7 +347,7 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 		shown = nil
 	}
 	if u.Presence != nil {
-		p.manager.noteChange(u)
+		p.manager.noteChange()
 	}
 	p.updates.put(item{event: u, shown: shown})
 }
