@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,7 +12,6 @@ import (
 
 	"whoelse/keys"
 	"whoelse/keys/bans"
-	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -211,30 +209,6 @@ func (s *session) note(words string) { s.report(result.Text{Words: words}) }
 
 // print prints output of any length, waiting while much is queued.
 func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
-
-// publicErrors are the errors of keys and room that are in words for people.
-var publicErrors = []error{
-	keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrReserved, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-	bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad, room.ErrBlocked,
-}
-
-// failed completes a failure whose Err has the cause: a Failure of its own, an error in words for
-// people, or else trouble with the storage, which is logged.
-func (s *session) failed(f result.Failure) result.Failure {
-	if known, ok := errors.AsType[result.Failure](f.Err); ok {
-		return known
-	}
-	if slices.ContainsFunc(publicErrors, func(known error) bool { return errors.Is(f.Err, known) }) {
-		return result.Failure{Code: result.Refused, Err: f.Err}
-	}
-	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
-	f.Code = result.Storage
-	if errors.Is(f.Err, room.ErrUncertain) {
-		f.Code = result.Unconfirmed
-	}
-	f.Err = fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
-	return f
-}
 
 // nobody is that nobody has this nick, and who may have been meant.
 func (s *session) nobody(n string) result.Failure {

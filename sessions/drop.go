@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"whoelse/room/attachments"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
@@ -64,9 +65,6 @@ func (s *session) runDrop() bool {
 	return true
 }
 
-// refused is the failure of what can't be done, in words for the person.
-func refused(why error) result.Failure { return result.Failure{Code: result.Refused, Err: why} }
-
 // fail notes a failure for the exit status and standard error, and returns it as an error in words. It may be called on
 // any goroutine.
 func (d *drop) fail(failed result.Result) error {
@@ -120,7 +118,7 @@ func (d *drop) Create(people, name string, size int64) (scp.File, error) {
 	var failed result.Result
 	switch {
 	case size > d.manager.cfg.Files.Max():
-		failed = d.tooLarge()
+		failed = d.uploadFailed(attachments.ErrTooLarge)
 	case d.open:
 		failed = refused(errOneFile)
 	default:

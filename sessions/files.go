@@ -145,17 +145,7 @@ func (s *session) mayNotSend(call parse.Call) result.Result {
 
 // uploadFailed is why a file could not be received.
 func (s *session) uploadFailed(err error) result.Failure {
-	switch {
-	case errors.Is(err, attachments.ErrTooLarge):
-		return s.tooLarge()
-	case errors.Is(err, attachments.ErrBusy), errors.Is(err, attachments.ErrBusyNick):
-		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
-	}
-	return s.failed(result.Failure{Reason: result.StoringFile, Err: err})
-}
-
-func (s *session) tooLarge() result.Failure {
-	return result.Failure{Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max())}
+	return s.failed(result.Failure{Reason: result.StoringFile, About: render.Bytes(s.manager.cfg.Files.Max()), Err: err})
 }
 
 // sendFile sends a file that is complete. It returns at once; the receipts go to tell, which must not block.

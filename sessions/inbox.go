@@ -99,7 +99,7 @@ func (s *session) readFailed(name string, doing result.Reason, err error) result
 	if err == nil || s.ctx.Err() != nil || s.out.why() != nil {
 		return nil
 	}
-	return s.failedIn(name, doing, err)
+	return s.failed(result.Failure{Reason: doing, Room: name, Err: err})
 }
 
 // showPages shows what was said earlier. It waits while much is queued.

@@ -170,7 +170,7 @@ func (s *session) unmute(call parse.Call) result.Result {
 func (s *session) ban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		return result.Failure{Code: result.Refused, Err: err}
+		return refused(err)
 	}
 	if bad := s.coversOperator(target, call.Anyway); bad != nil {
 		return bad
@@ -212,7 +212,7 @@ func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 func (s *session) unban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		return result.Failure{Code: result.Refused, Err: err}
+		return refused(err)
 	}
 	return s.moderate(result.Moderation{What: "unban", Whom: call.Target}, func() error {
 		was, err := s.manager.cfg.Bans.Remove(target)

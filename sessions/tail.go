@@ -100,10 +100,7 @@ func (s *session) watch(call parse.Call) result.Result {
 
 // notListening is why somebody can't observe the room.
 func (s *session) notListening(err error) result.Result {
-	switch {
-	case errors.Is(err, room.ErrObservers):
-		return result.Failure{Code: result.Limit, Reason: result.TooManyTails, Most: room.MaxObservers}
-	case errors.Is(err, room.ErrClosed): // they are told so
+	if errors.Is(err, room.ErrClosed) { // they are told so
 		return nil
 	}
 	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
