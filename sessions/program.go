@@ -363,10 +363,8 @@ func (p *program) send(f protocol.Frame) result.Result {
 	if strings.TrimSpace(call.Text) == "" {
 		return result.Failure{Code: result.Usage, Reason: result.NoText}
 	}
-	for _, failed := range []result.Result{tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
-		if failed != nil {
-			return failed
-		}
+	if failed := p.refusal(commandNamed("say"), call); failed != nil {
+		return failed
 	}
 	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
 	if len(f.To) == 0 {
