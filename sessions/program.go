@@ -224,9 +224,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 	}
 	past, err := p.enter(f.Hidden, rooms)
 	switch {
-	case errors.Is(err, room.ErrObservers):
-		return p.notListening(err)
-	case err != nil && notThere(err): // it was closed just now
+	case errors.Is(err, room.ErrObservers), notThere(err): // a room was closed just now
 		failed := p.roomFailed(strings.Join(rooms, ", #"), err)
 		if len(rooms) > 1 { // which of them is not known
 			failed.Room = ""
@@ -312,7 +310,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
-	case ok && failure.Err != nil:
+	case ok && failure.Code == result.Storage:
 		p.out.close(failure.Err)
 	case ok: // a room was closed to them just now
 		p.out.close(failure)
