@@ -28,33 +28,29 @@ func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte))
 	return err
 }
 
-// packets is a connection without packets that are too long.
+// packets is a connection without packets that are too long. The library reads the length of each by itself.
 type packets struct {
 	io.ReadWriter
-	header []byte // of the next packet
-	left   int    // of this one
+	left int // of a packet
 }
 
 // Read implements io.Reader.
 func (p *packets) Read(b []byte) (int, error) {
-	if p.left == 0 {
-		b = b[:min(len(b), 4-len(p.header))]
-	} else {
-		b = b[:min(len(b), p.left)]
-	}
-	n, err := p.ReadWriter.Read(b)
 	if p.left > 0 {
+		n, err := p.ReadWriter.Read(b[:min(len(b), p.left)])
 		p.left -= n
 		return n, err
 	}
-	if p.header = append(p.header, b[:n]...); len(p.header) == 4 {
-		length := binary.BigEndian.Uint32(p.header)
-		if length > maxPacket {
-			return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
-		}
-		p.left, p.header = int(length), p.header[:0]
+	var header [4]byte
+	if _, err := io.ReadFull(p.ReadWriter, header[:]); err != nil {
+		return 0, err
 	}
-	return n, err
+	length := binary.BigEndian.Uint32(header[:])
+	if length > maxPacket {
+		return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
+	}
+	p.left = int(length)
+	return copy(b, header[:]), nil
 }
 
 // Close implements io.Closer: the library ends a client that breaks the protocol by it.
