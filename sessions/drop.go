@@ -80,43 +80,25 @@ func (d *drop) Refuse(why error) error {
 	return d.fail(refused(why))
 }
 
-// Check implements scp.Drop.
-func (d *drop) Check(people string) error {
-	_, err := d.call(people, "")
-	return err
-}
-
-// call is what sends a file to people.
-func (d *drop) call(people, name string) (call parse.Call, err error) {
+// Create implements scp.Drop.
+func (d *drop) Create(people, name string, size int64) (scp.File, error) {
 	if !d.paced(1) {
-		return call, d.out.why()
+		return nil, d.out.why()
 	}
 	to, problem := parse.Nicks(people)
 	if problem != "" {
-		return call, d.fail(result.Failure{Code: result.Usage, Err: errors.New(problem)})
+		return nil, d.fail(result.Failure{Code: result.Usage, Err: errors.New(problem)})
 	}
-	call = parse.Call{Name: "paste", To: to, File: name}
+	call := parse.Call{Name: "paste", To: to, File: name}
 	failed := d.mayNotSend(call)
 	for _, n := range to { // all of them: scp can't be told that some get it
 		if failed == nil && !d.known(n) {
 			failed = d.nobody(n)
 		}
 	}
-	if failed != nil {
-		return call, d.fail(failed)
-	}
-	return call, nil
-}
-
-// Create implements scp.Drop.
-func (d *drop) Create(people, name string, size int64) (scp.File, error) {
-	call, err := d.call(people, name)
-	if err != nil {
-		return nil, err
-	}
 	var up *upload
-	var failed result.Result
 	switch {
+	case failed != nil:
 	case size > d.manager.cfg.Files.Max():
 		failed = d.uploadFailed(attachments.ErrTooLarge)
 	case d.open:
