@@ -3,18 +3,17 @@ package sessions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 
 	"whoelse/internal/limit"
 	"whoelse/keys"
 	"whoelse/keys/bans"
-	"whoelse/keys/invites"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -118,11 +117,18 @@ func (s *session) end(cause error) {
 	s.stop()
 }
 
-// do carries out a call, if the person may, and shows what it gave back.
-func (s *session) do(call parse.Call) {
+// do carries out a call, if the person may and nothing is wrong with it, and shows what it gave back.
+func (s *session) do(call parse.Call, bad error) {
 	command := commandNamed(call.Name)
 	r := s.refusal(command, call)
-	if r == nil {
+	failed, known := errors.AsType[result.Failure](bad)
+	switch {
+	case r != nil:
+	case known:
+		r = failed
+	case bad != nil:
+		r = result.Failure{Code: result.Usage, Err: bad}
+	default:
 		r = command.run(s, call)
 	}
 	if r != nil {
@@ -130,10 +136,12 @@ func (s *session) do(call parse.Call) {
 	}
 }
 
-// refusal is why somebody may not give a command, nil if they may.
+// refusal is why somebody may not give a command, nil if they may, or if there is no such command.
 func (s *session) refusal(command *command, call parse.Call) result.Result {
 	guest := s.member.Guest()
 	switch {
+	case command == nil:
+		return nil
 	case command.may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	case command.may == keyed && guest, command.may == keyedInShell && guest && s.member.Visiting():
@@ -142,7 +150,11 @@ func (s *session) refusal(command *command, call parse.Call) result.Result {
 		return result.Failure{Code: result.Usage, Reason: result.ShellOnly, About: command.Name}
 	case command.roomOnly && s.member.Visiting():
 		return result.Failure{Code: result.Usage, Reason: result.RoomOnly, About: command.Name}
-	case command.speaks && !(command.silent && call.Text == ""):
+	}
+	if n := utf8.RuneCountInString(call.Text); n > maxText {
+		return tooLong(n)
+	}
+	if command.speaks && !(command.silent && call.Text == "") {
 		return s.muted()
 	}
 	return nil
@@ -154,17 +166,6 @@ func (s *session) muted() result.Result {
 		return result.Failure{Code: result.NotAllowed, Reason: result.Muted, Nick: m.By, Until: m.Until}
 	}
 	return nil
-}
-
-// misread is what is wrong with a line.
-func (s *session) misread(call parse.Call, err error) result.Result {
-	if failed, ok := errors.AsType[result.Failure](err); ok {
-		return failed
-	}
-	if c := commandNamed(call.Name); c != nil && c.may == operators && !s.operator() {
-		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
-	}
-	return result.Failure{Code: result.Usage, Err: err}
 }
 
 func (s *session) operator() bool { return s.login.Role == keys.RoleOperator }
@@ -211,30 +212,6 @@ func (s *session) note(words string) { s.report(result.Text{Words: words}) }
 
 // print prints output of any length, waiting while much is queued.
 func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
-
-// publicErrors are the errors of keys and room that are in words for people.
-var publicErrors = []error{
-	keys.ErrKeyKnown, keys.ErrConfusable, keys.ErrHeld, keys.ErrReserved, keys.ErrKeyRefused, keys.ErrFull, keys.ErrLastKey,
-	bans.ErrTooMany, bans.ErrTooManyMutes, invites.ErrTooMany, nick.ErrBad, room.ErrBlocked,
-}
-
-// failed completes a failure whose Err has the cause: a Failure of its own, an error in words for
-// people, or else trouble with the storage, which is logged.
-func (s *session) failed(f result.Failure) result.Failure {
-	if known, ok := errors.AsType[result.Failure](f.Err); ok {
-		return known
-	}
-	if slices.ContainsFunc(publicErrors, func(known error) bool { return errors.Is(f.Err, known) }) {
-		return result.Failure{Code: result.Refused, Err: f.Err}
-	}
-	s.manager.complain(string(f.Reason)+" failed", s.member.Nick(), f.Err)
-	f.Code = result.Storage
-	if errors.Is(f.Err, room.ErrUncertain) {
-		f.Code = result.Unconfirmed
-	}
-	f.Err = fmt.Errorf("%w: %w", room.ErrStorage, f.Err)
-	return f
-}
 
 // nobody is that nobody has this nick, and who may have been meant.
 func (s *session) nobody(n string) result.Failure {

@@ -2,9 +2,11 @@ package sessions
 
 import (
 	"errors"
+	"io"
 	"sync/atomic"
 	"time"
 
+	"whoelse/room/attachments"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/render"
 	"whoelse/sessions/result"
@@ -26,15 +28,6 @@ var (
 
 var _ scp.Drop = (*drop)(nil)
 
-// Write implements io.Writer: what the client is answered.
-func (d *drop) Write(p []byte) (int, error) {
-	d.print(string(p), nil)
-	return len(p), nil
-}
-
-// Read implements io.Reader.
-func (d *drop) Read(p []byte) (int, error) { return d.ch.Read(p) }
-
 // runDrop takes files, if that is what the client wants: with the sftp subsystem, or with scp -t.
 func (s *session) runDrop() bool {
 	to, is, err := scp.Sink(s.ch.Command)
@@ -54,22 +47,23 @@ func (s *session) runDrop() bool {
 		return true
 	}
 	defer d.place.Stop()
+	conn := struct {
+		io.Reader
+		io.Writer
+	}{s.ch, printer{s}}
 	if s.ch.Subsystem {
-		err = scp.ServeSFTP(d, d, func(what string, stack []byte) {
+		err = scp.ServeSFTP(conn, d, func(what string, stack []byte) {
 			s.manager.cfg.Log.Error("panic in a client of sftp", "panic", what, "from", s.from, "stack", string(stack))
 		})
 	} else {
 		s.tally.told = true
-		err = scp.Receive(d, to, d)
+		err = scp.Receive(conn, to, d)
 	}
 	if err != nil && s.ctx.Err() == nil { // it has not kept to the protocol, or is gone
 		s.manager.cfg.Log.Info("a client of scp or sftp ended", "nick", s.member.Nick(), "from", s.from, "err", err)
 	}
 	return true
 }
-
-// refused is the failure of what can't be done, in words for the person.
-func refused(why error) result.Failure { return result.Failure{Code: result.Refused, Err: why} }
 
 // fail notes a failure for the exit status and standard error, and returns it as an error in words. It may be called on
 // any goroutine.
@@ -86,45 +80,27 @@ func (d *drop) Refuse(why error) error {
 	return d.fail(refused(why))
 }
 
-// Check implements scp.Drop.
-func (d *drop) Check(people string) error {
-	_, err := d.call(people, "")
-	return err
-}
-
-// call is what sends a file to people.
-func (d *drop) call(people, name string) (call parse.Call, err error) {
+// Create implements scp.Drop.
+func (d *drop) Create(people, name string, size int64) (scp.File, error) {
 	if !d.paced(1) {
-		return call, d.out.why()
+		return nil, d.out.why()
 	}
 	to, problem := parse.Nicks(people)
 	if problem != "" {
-		return call, d.fail(result.Failure{Code: result.Usage, Err: errors.New(problem)})
+		return nil, d.fail(result.Failure{Code: result.Usage, Err: errors.New(problem)})
 	}
-	call = parse.Call{Name: "paste", To: to, File: name}
+	call := parse.Call{Name: "paste", To: to, File: name}
 	failed := d.mayNotSend(call)
 	for _, n := range to { // all of them: scp can't be told that some get it
 		if failed == nil && !d.known(n) {
 			failed = d.nobody(n)
 		}
 	}
-	if failed != nil {
-		return call, d.fail(failed)
-	}
-	return call, nil
-}
-
-// Create implements scp.Drop.
-func (d *drop) Create(people, name string, size int64) (scp.File, error) {
-	call, err := d.call(people, name)
-	if err != nil {
-		return nil, err
-	}
 	var up *upload
-	var failed result.Result
 	switch {
+	case failed != nil:
 	case size > d.manager.cfg.Files.Max():
-		failed = d.tooLarge()
+		failed = d.uploadFailed(attachments.ErrTooLarge)
 	case d.open:
 		failed = refused(errOneFile)
 	default:

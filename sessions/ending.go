@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 
 	"whoelse/room"
@@ -9,34 +10,30 @@ import (
 	"whoelse/sessions/text"
 )
 
-// ending is why a session or command ends, and what its client is told then. Its Error is for the log.
+// ending is why a session or command ends, and what its client is told then.
 type ending struct {
-	why   string
 	words string        // for people; "" if there is nobody any more to be told
 	code  protocol.Code // of BYE; "" as well
 	exit  int           // of a command
+	why   string        // for the log, unless it is the words
 }
 
-func (e *ending) Error() string { return e.why }
+// Error implements error.
+func (e *ending) Error() string { return cmp.Or(e.why, e.words) }
 
 // Why a session ends.
 var (
-	errQuit       error = &ending{"the person left", render.Bye, "quit", exitOK}
-	errInputEnd   error = &ending{"the input ended", render.Bye, "quit", exitOK}
-	errShutdown   error = &ending{"the server is shutting down", render.Shutdown, "shutdown", exitUnconfirmed}
-	errSlow       error = &ending{"too slow to take what is said", render.TooSlow, "too-slow", exitFailed}
-	errLost       error = &ending{"the connection was lost", "", "", exitFailed}
-	errBadLines   error = &ending{badLines, badLines, "bad-lines", exitFailed}
-	errUploadSlow error = &ending{uploadSlow, uploadSlow, "ended", exitFailed}
-)
-
-const (
-	badLines   = "too many lines in a row that are no frames"
-	uploadSlow = "the file did not arrive within 5 minutes"
+	errQuit       error = &ending{render.Bye, "quit", exitOK, "the person left"}
+	errInputEnd   error = &ending{render.Bye, "quit", exitOK, "the input ended"}
+	errShutdown   error = &ending{render.Shutdown, "shutdown", exitUnconfirmed, "the server is shutting down"}
+	errSlow       error = &ending{render.TooSlow, "too-slow", exitFailed, "too slow to take what is said"}
+	errLost       error = &ending{"", "", exitFailed, "the connection was lost"}
+	errBadLines   error = &ending{"too many lines in a row that are no frames", "bad-lines", exitFailed, ""}
+	errUploadSlow error = &ending{"the file did not arrive within 5 minutes", "ended", exitFailed, ""}
 )
 
 // expelled ends a session by somebody's decision, in these words.
-func expelled(words string) error { return &ending{words, words, "ended", exitNotAllowed} }
+func expelled(words string) error { return &ending{words, "ended", exitNotAllowed, ""} }
 
 // endingOf is what the client of a session is told that ends for cause.
 func endingOf(cause error) *ending {

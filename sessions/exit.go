@@ -67,11 +67,9 @@ type tally struct {
 	source source // set once, before use
 	told   bool   // the same: failures are told in another way than by standard error
 
-	mu       sync.Mutex // owns the fields below
-	done     int        // recipients
-	status   int        // of all failures so far
-	doubtful bool
-	late     bool            // --wait timed out
+	mu       sync.Mutex      // owns the fields below
+	reached  bool            // some recipient
+	statuses []int           // of failures, each once
 	failures []result.Result // and warnings, for standard error
 }
 
@@ -89,27 +87,19 @@ func (t *tally) add(r result.Result) (kept bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	status := exitOf(r)
-	switch {
-	case status == exitOK:
-		if _, ok := r.(result.Receipt); ok {
-			t.done++
-		}
-		if r == (result.Done{What: result.NotSearched}) && t.source == fromShell { // a warning, not a fact
-			t.failures = append(t.failures, r)
-			return true
-		}
-		return false
-	case status == exitUnconfirmed:
-		t.doubtful = true
-	case status == exitTimedOut:
-		t.late = true
-	case t.status != exitOK && t.status != status:
-		t.status = exitFailed
-	default:
-		t.status = status
+	if status != exitOK && !slices.Contains(t.statuses, status) {
+		t.statuses = append(t.statuses, status)
 	}
-	failed, _ := r.(result.Failure) // a pipe's end is on standard error
-	kept = t.source == fromShell && !t.told || failed.Reason == result.AnswersMissing
+	command := t.source == fromShell && !t.told
+	switch r := r.(type) {
+	case result.Receipt:
+		t.reached = t.reached || status == exitOK
+		kept = command && status != exitOK
+	case result.Failure:
+		kept = command || r.Reason == result.AnswersMissing // at the end of a pipe, too
+	case result.Done:
+		kept = command && r.What == result.NotSearched // a warning, not a fact
+	}
 	if kept && len(t.failures) < mostFailures {
 		t.failures = append(t.failures, r)
 	}
@@ -121,22 +111,25 @@ func (t *tally) add(r result.Result) (kept bool) {
 func (t *tally) exit(cause error) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wanted := voluntary(cause)
+	wanted, shell := voluntary(cause), t.source == fromShell
+	failed := slices.DeleteFunc(slices.Clone(t.statuses), func(status int) bool { return status == exitTimedOut })
 	switch {
-	case !wanted && t.source == fromShell:
+	case !wanted && shell:
 		return endingOf(cause).exit
 	case !wanted: // ended from outside, or never let in
 		return exitFailed
 	case t.source == fromTerminal:
 		return exitOK
-	case t.doubtful:
+	case slices.Contains(failed, exitUnconfirmed):
 		return exitUnconfirmed
-	case t.late && t.status == exitOK:
+	case len(failed) == 0 && len(t.statuses) > 0:
 		return exitTimedOut
-	case t.status == exitOK || t.source == fromShell && t.done == 0:
-		return t.status
-	case t.source == fromShell:
+	case len(failed) == 0:
+		return exitOK
+	case shell && t.reached:
 		return exitPartly
+	case shell && len(failed) == 1:
+		return failed[0]
 	}
 	return exitFailed
 }

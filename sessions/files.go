@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,19 +129,11 @@ func (s *session) mayNotSend(call parse.Call) result.Result {
 	if s.manager.cfg.Files.Max() == 0 {
 		return result.Failure{Code: result.Refused, Reason: result.FilesOff, Most: maxText}
 	}
-	var unknown result.Result
-	for _, to := range call.To {
-		switch {
-		case nick.IsGuest(to):
-			return result.Failure{Code: result.Refused, Reason: result.NoGuestFiles, Nick: to}
-		case s.known(to):
-			call.To = nil // the others' receipts say so
-		case unknown == nil:
-			unknown = s.nobody(to)
-		}
+	if i := slices.IndexFunc(call.To, nick.IsGuest); i >= 0 {
+		return result.Failure{Code: result.Refused, Reason: result.NoGuestFiles, Nick: call.To[i]}
 	}
-	if call.To != nil && unknown != nil {
-		return unknown
+	if !slices.ContainsFunc(call.To, s.known) { // else receipts tell of the others
+		return s.nobody(call.To[0])
 	}
 	// A limit that is reached is told before the bytes are sent.
 	if err := s.charge(1); err != nil {
@@ -152,17 +145,7 @@ func (s *session) mayNotSend(call parse.Call) result.Result {
 
 // uploadFailed is why a file could not be received.
 func (s *session) uploadFailed(err error) result.Failure {
-	switch {
-	case errors.Is(err, attachments.ErrTooLarge):
-		return s.tooLarge()
-	case errors.Is(err, attachments.ErrBusy), errors.Is(err, attachments.ErrBusyNick):
-		return result.Failure{Code: result.Limit, Reason: result.NotAffordable, Err: err}
-	}
-	return s.failed(result.Failure{Reason: result.StoringFile, Err: err})
-}
-
-func (s *session) tooLarge() result.Failure {
-	return result.Failure{Code: result.Refused, Reason: result.FileTooLarge, About: render.Bytes(s.manager.cfg.Files.Max())}
+	return s.failed(result.Failure{Reason: result.StoringFile, About: render.Bytes(s.manager.cfg.Files.Max()), Err: err})
 }
 
 // sendFile sends a file that is complete. It returns at once; the receipts go to tell, which must not block.

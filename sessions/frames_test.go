@@ -32,7 +32,7 @@ func TestListsAreNotKept(t *testing.T) {
 	}
 	for _, it := range slow.updates.queue {
 		for _, kept := range it.event.Rendered.Range {
-			t.Errorf("%s is kept", kept.(func() []byte)())
+			t.Errorf("%s is kept", kept)
 		}
 	}
 	if got := m.frames(nil, slow.updates.queue[:1]); string(got) != `{"CMD":"LIST","DATA":[]}`+"\n" {

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"time"
@@ -21,13 +22,6 @@ const (
 	searchedWorth = 8
 )
 
-func linesAsked(call parse.Call) int {
-	if call.N == 0 {
-		return defaultLines
-	}
-	return call.N
-}
-
 func (s *session) inbox(call parse.Call) result.Result {
 	if call.Verb == "" && call.Nick == "" {
 		return s.showPages(pages{
@@ -35,7 +29,7 @@ func (s *session) inbox(call parse.Call) result.Result {
 			doing: result.ReadingInbox, none: result.Done{What: result.InboxEmpty},
 		})
 	}
-	past := pages{each: s.member.Past(s.ctx, call.Nick, linesAsked(call)), doing: result.ReadingHistory}
+	past := pages{each: s.member.Past(s.ctx, call.Nick, cmp.Or(call.N, defaultLines)), doing: result.ReadingHistory}
 	switch n := call.Nick; {
 	case n == "":
 		past.none = result.Done{What: result.NoMessages}
@@ -50,7 +44,7 @@ func (s *session) inbox(call parse.Call) result.Result {
 func (s *session) history(call parse.Call) result.Result {
 	name := s.here(call)
 	return s.showPages(pages{
-		each: s.member.HistoryOf(s.ctx, name, linesAsked(call)), room: name,
+		each: s.member.HistoryOf(s.ctx, name, cmp.Or(call.N, defaultLines)), room: name,
 		doing: result.ReadingRoom, none: result.Done{What: result.NothingSaid},
 	})
 }
@@ -105,7 +99,7 @@ func (s *session) readFailed(name string, doing result.Reason, err error) result
 	if err == nil || s.ctx.Err() != nil || s.out.why() != nil {
 		return nil
 	}
-	return s.failedIn(name, doing, err)
+	return s.failed(result.Failure{Reason: doing, Room: name, Err: err})
 }
 
 // showPages shows what was said earlier. It waits while much is queued.

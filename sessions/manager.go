@@ -107,7 +107,7 @@ type Manager struct {
 	rate       *rateLimit
 	sessionLog floodlog.Handler
 	colors     render.Colors
-	list       atomic.Pointer[list] // for programs
+	list       atomic.Pointer[func() []byte] // LIST for programs
 
 	mu       sync.Mutex // owns the fields below
 	open     map[*session]bool

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -31,12 +32,11 @@ func (s *session) moderate(m result.Moderation, do func() error) result.Result {
 	}
 	hit := s.manager.matching(concerned(m))
 	if m.Ends() {
-		m.Hit, m.Sessions = nicksOf(hit), len(hit)
+		m.Sessions = len(hit)
 		for _, v := range hit {
-			m.From = append(m.From, v.person().Addr.String())
+			m.Hit, m.From = append(m.Hit, v.nick()), append(m.From, v.person().Addr.String())
 		}
-		slices.Sort(m.From)
-		m.From = slices.Compact(m.From)
+		m.Hit, m.From = once(m.Hit), once(m.From)
 	}
 	s.manager.show(m, hit)
 	if m.What != "kick" { // a kick has told them already
@@ -45,6 +45,12 @@ func (s *session) moderate(m result.Moderation, do func() error) result.Result {
 		}
 	}
 	return m
+}
+
+// once sorts all, and returns each of them once.
+func once(all []string) []string {
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // act puts an action on record and then does it. It returns why it was not done, or nil.
@@ -104,10 +110,7 @@ func (s *session) invite(call parse.Call) result.Result {
 	if nick.IsGuest(call.Nick) {
 		return result.Failure{Code: result.Refused, Reason: result.GuestInvited}
 	}
-	lasts := call.For
-	if lasts == 0 {
-		lasts = defaultInvite
-	}
+	lasts := cmp.Or(call.For, defaultInvite)
 	var code string
 	done := s.moderate(result.Moderation{What: "invite", Whom: call.Nick, For: lasts}, func() (err error) {
 		if err = s.invitable(call.Nick); err == nil {
@@ -167,7 +170,7 @@ func (s *session) unmute(call parse.Call) result.Result {
 func (s *session) ban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		return result.Failure{Code: result.Refused, Err: err}
+		return refused(err)
 	}
 	if bad := s.coversOperator(target, call.Anyway); bad != nil {
 		return bad
@@ -199,8 +202,7 @@ func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 			operators = append(operators, v.nick())
 		}
 	}
-	slices.Sort(operators)
-	operators = slices.DeleteFunc(slices.Compact(operators), func(n string) bool { return n == s.member.Nick() })
+	operators = slices.DeleteFunc(once(operators), func(n string) bool { return n == s.member.Nick() })
 	if len(operators) == 0 || meant {
 		return nil
 	}
@@ -210,7 +212,7 @@ func (s *session) coversOperator(target bans.Target, meant bool) result.Result {
 func (s *session) unban(call parse.Call) result.Result {
 	target, err := bans.ParseTarget(call.Target)
 	if err != nil {
-		return result.Failure{Code: result.Refused, Err: err}
+		return refused(err)
 	}
 	return s.moderate(result.Moderation{What: "unban", Whom: call.Target}, func() error {
 		was, err := s.manager.cfg.Bans.Remove(target)

@@ -91,13 +91,3 @@ func addrOf(from string) netip.Addr {
 	ap, _ := netip.ParseAddrPort(from)
 	return ap.Addr().Unmap()
 }
-
-// nicksOf names whose sessions these are, each once, sorted.
-func nicksOf(sessions []*session) []string {
-	var nicks []string
-	for _, v := range sessions {
-		nicks = append(nicks, v.nick())
-	}
-	slices.Sort(nicks)
-	return slices.Compact(nicks)
-}

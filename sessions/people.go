@@ -46,10 +46,7 @@ func (s *session) bots(call parse.Call) result.Result {
 const lately = 60
 
 func (s *session) wholast(call parse.Call) result.Result {
-	minutes := call.N
-	if minutes == 0 {
-		minutes = lately
-	}
+	minutes := cmp.Or(call.N, lately)
 	in := cmp.Or(call.Room, room.Lobby) // where everybody is
 	people, err := s.member.InSince(in, time.Now().Add(-time.Duration(minutes)*time.Minute))
 	if err != nil {

@@ -75,20 +75,12 @@ func (p *program) joined() bool { return p.session.program.Load() != nil }
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
 
-// list is everyone who is here, after the newest change that programs were told. Those who are slow get
-// this one for older changes, too: a LIST for each would be much to keep.
-type list struct {
-	of    *room.Update
-	frame func() []byte
-}
-
-// noteChange makes LIST new. It is called for each program in turn, with the room's lock held.
-func (m *Manager) noteChange(u *room.Update) {
-	if now := m.list.Load(); now == nil || now.of != u {
-		m.list.Store(&list{u, sync.OnceValue(func() []byte {
-			return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone()))
-		})})
-	}
+// noteChange makes LIST new: the one for a change, made when it is first needed, is also for older changes that a slow
+// program is yet to be told, since a LIST for each would be much to keep. It is called for each program, with the
+// room's lock held.
+func (m *Manager) noteChange() {
+	list := sync.OnceValue(func() []byte { return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone())) })
+	m.list.Store(&list)
 }
 
 // frames renders what the room puts to a program. A frame is the same for all of them: it is made
@@ -96,17 +88,15 @@ func (m *Manager) noteChange(u *room.Update) {
 func (m *Manager) frames(dst []byte, events []item) []byte {
 	for _, it := range events {
 		if it.event.Presence != nil {
-			dst = append(dst, m.list.Load().frame()...)
+			dst = append(dst, (*m.list.Load())()...)
 			continue
 		}
-		once, ok := it.event.Rendered.Load(framed{})
+		frame, ok := it.event.Rendered.Load(framed{})
 		if !ok {
-			forAll := sync.OnceValue(func() []byte {
-				return protocol.Append(nil, protocol.OfMessage(it.event.Message))
-			})
-			once, _ = it.event.Rendered.LoadOrStore(framed{}, forAll)
+			frame = protocol.Append(nil, protocol.OfMessage(it.event.Message))
+			it.event.Rendered.Store(framed{}, frame)
 		}
-		dst = append(dst, once.(func() []byte)()...)
+		dst = append(dst, frame.([]byte)...)
 	}
 	return dst
 }
@@ -234,9 +224,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 	}
 	past, err := p.enter(f.Hidden, rooms)
 	switch {
-	case errors.Is(err, room.ErrObservers):
-		return p.notListening(err)
-	case err != nil && notThere(err): // it was closed just now
+	case errors.Is(err, room.ErrObservers), notThere(err): // a room was closed just now
 		failed := p.roomFailed(strings.Join(rooms, ", #"), err)
 		if len(rooms) > 1 { // which of them is not known
 			failed.Room = ""
@@ -322,7 +310,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
-	case ok && failure.Err != nil:
+	case ok && failure.Code == result.Storage:
 		p.out.close(failure.Err)
 	case ok: // a room was closed to them just now
 		p.out.close(failure)
@@ -357,7 +345,7 @@ func (p *program) Put(u *room.Update, shown func(bool)) {
 		shown = nil
 	}
 	if u.Presence != nil {
-		p.manager.noteChange(u)
+		p.manager.noteChange()
 	}
 	p.updates.put(item{event: u, shown: shown})
 }
@@ -373,10 +361,8 @@ func (p *program) send(f protocol.Frame) result.Result {
 	if strings.TrimSpace(call.Text) == "" {
 		return result.Failure{Code: result.Usage, Reason: result.NoText}
 	}
-	for _, failed := range []result.Result{tooLong(call.Text), p.refusal(commandNamed("say"), call)} {
-		if failed != nil {
-			return failed
-		}
+	if failed := p.refusal(commandNamed("say"), call); failed != nil {
+		return failed
 	}
 	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
 	if len(f.To) == 0 {
@@ -481,7 +467,7 @@ func (p *program) readInbox(wanted map[string]bool) error {
 }
 
 func (p *program) history(f protocol.Frame) result.Result {
-	n := linesAsked(parse.Call{N: f.N})
+	n := cmp.Or(f.N, defaultLines)
 	if f.With == "" {
 		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
 	}

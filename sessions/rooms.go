@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -25,15 +26,7 @@ const (
 )
 
 // here is the room that a call is about: the one it names, or else the person's current one.
-func (s *session) here(call parse.Call) string {
-	switch {
-	case call.Room != "":
-		return call.Room
-	case s.room != "":
-		return s.room
-	}
-	return room.Lobby
-}
+func (s *session) here(call parse.Call) string { return cmp.Or(call.Room, s.room, room.Lobby) }
 
 // enterRoom makes a room the current one. What is typed goes there, which the prompt shows.
 func (s *session) enterRoom(name string) {
@@ -106,9 +99,7 @@ func (s *session) leave(call parse.Call) result.Result {
 	err := s.member.LeaveRoom(name)
 	if name == s.room && (err == nil || notThere(err)) {
 		s.enterRoom(room.Lobby)
-		if err != nil {
-			return result.Done{What: result.RoomLeft, Room: name}
-		}
+		err = nil
 	}
 	if err != nil {
 		return s.roomFailed(name, err)
@@ -250,44 +241,4 @@ func (s *session) closeRoom(name string) result.Result {
 		return failed
 	}
 	return result.Done{What: result.RoomClosed, Room: name}
-}
-
-// roomFailures has the failures for the errors of rooms and of reading.
-var roomFailures = []struct {
-	err    error
-	reason result.Reason
-	code   result.Code
-}{
-	{room.ErrNoRoom, result.NoSuchRoom, result.Refused},
-	{room.ErrRemoved, result.RemovedFromRoom, result.NotAllowed},
-	{room.ErrNoGuests, result.NoGuestsInRoom, result.NotAllowed},
-	{room.ErrMutedInRoom, result.MutedInRoom, result.NotAllowed},
-	{room.ErrNotJoined, result.NotInRoom, result.Refused},
-	{room.ErrNotOwner, result.NotRoomOwner, result.NotAllowed},
-	{room.ErrLobby, result.NotForLobby, result.Refused},
-	{room.ErrJoinedMost, result.TooManyJoined, result.Refused},
-	{room.ErrMadeMost, result.TooManyMade, result.Refused},
-	{room.ErrRoomsMost, result.TooManyRooms, result.Refused},
-	{room.ErrListFull, result.RoomListFull, result.Refused},
-	{room.ErrNotAllowed, result.NotInThisRoom, result.Refused},
-	{room.ErrBackup, result.BackupRuns, result.Refused},
-	{room.ErrSearchLimit, result.TooLongAgo, result.Refused},
-}
-
-// roomFailed is why something was not done in a room.
-func (s *session) roomFailed(name string, err error) result.Failure {
-	return s.failedIn(name, result.ChangingRoom, err)
-}
-
-// failedIn is the same for what has failed if it is not the room's rules: doing.
-func (s *session) failedIn(name string, doing result.Reason, err error) result.Failure {
-	if alike, ok := errors.AsType[*room.AlikeError](err); ok {
-		return result.Failure{Code: result.Refused, Reason: result.RoomAlike, Room: name, Near: alike.Name}
-	}
-	for _, known := range roomFailures {
-		if errors.Is(err, known.err) {
-			return result.Failure{Code: known.code, Reason: known.reason, Room: name}
-		}
-	}
-	return s.failed(result.Failure{Reason: doing, Err: err})
 }

@@ -17,19 +17,6 @@ func (s *session) say(call parse.Call) result.Result {
 	return s.send(call)
 }
 
-// notOnce is the failure of a message with a retry key.
-func (s *session) notOnce(key, name string, err error) result.Result {
-	switch {
-	case errors.Is(err, room.ErrKeyUsed):
-		return result.Failure{Code: result.Refused, Reason: result.KeyUsed, About: key}
-	case errors.Is(err, room.ErrKeys):
-		return result.Failure{Code: result.Limit, Reason: result.TooManyTries, Most: room.MaxKeys}
-	case errors.Is(err, room.ErrKeysGuest):
-		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "id"}
-	}
-	return s.failedIn(name, result.Sending, err)
-}
-
 func (s *session) broadcast(call parse.Call) result.Result {
 	call.Room = room.Lobby
 	return s.send(call)
@@ -85,6 +72,9 @@ func (s *session) sent(r result.Receipt) {
 
 // sendTo is send with the receipts for tell, which must not block.
 func (s *session) sendTo(call parse.Call, tell func(result.Receipt)) result.Result {
+	if call.Key != "" && s.member.Guest() {
+		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "id"}
+	}
 	kind := room.KindSay
 	if call.Name == "me" {
 		kind = room.KindMe
@@ -136,7 +126,7 @@ func (s *session) deliver(
 	if err != nil {
 		s.pending.add(-receipts)
 		s.refund(total)
-		return s.notOnce(call.Key, call.Room, err)
+		return s.failed(result.Failure{Reason: result.Sending, Room: call.Room, About: call.Key, Err: err})
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func (s *session) readTyped() error {
 	case err != nil:
 		return err
 	case line.Over > 0:
-		s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: line.Over, Most: maxText})
+		s.show(tooLong(line.Over))
 		return nil
 	}
 	return s.handle(call, bad)
@@ -210,7 +210,7 @@ func (s *session) echoes(call parse.Call, bad error) bool {
 func (s *session) readPipe() error {
 	err := eachLine(s.ch, utf8.UTFMax*maxLine, func(line string, size int) error {
 		if size > maxLine {
-			s.show(result.Failure{Code: result.Usage, Reason: result.TooLong, N: size, Most: maxText})
+			s.show(tooLong(size))
 			return nil
 		}
 		return s.handle(s.parse(line))
@@ -257,16 +257,10 @@ func (s *session) handle(call parse.Call, bad error) error {
 	if s.tally.source != fromShell {
 		s.member.Active()
 	}
-	if bad != nil {
-		s.show(s.misread(call, bad))
-		return nil
+	if bad == nil {
+		s.mentionAway(call)
 	}
-	if long := tooLong(call.Text); long != nil {
-		s.show(long)
-		return nil
-	}
-	s.mentionAway(call)
-	s.do(call)
+	s.do(call, bad)
 	if s.quits {
 		return errQuit
 	}
@@ -289,12 +283,9 @@ func (s *session) admit(messages int) error {
 	return nil
 }
 
-// tooLong is that a text is too long for a message, or nil.
-func tooLong(text string) result.Result {
-	if n := utf8.RuneCountInString(text); n > maxText {
-		return result.Failure{Code: result.Usage, Reason: result.TooLong, N: n, Most: maxText}
-	}
-	return nil
+// tooLong is that a text of n characters is too long for a message.
+func tooLong(n int) result.Failure {
+	return result.Failure{Code: result.Usage, Reason: result.TooLong, N: n, Most: maxText}
 }
 
 // mentionAway reminds people who talk in the room while they are marked away, once until they are back.

@@ -35,11 +35,8 @@ func (s *session) tail(call parse.Call) result.Result {
 		rooms = []string{call.Room}
 	}
 	o, err := s.member.Observe(f, rooms...)
-	switch {
-	case err != nil && notThere(err):
-		return s.roomFailed(call.Room, err)
-	case err != nil:
-		return s.notListening(err)
+	if err != nil {
+		return s.notListening(call.Room, err)
 	}
 	defer o.Close()
 	ask := room.Replay{
@@ -95,18 +92,15 @@ func (s *session) watch(call parse.Call) result.Result {
 	case s.ctx.Err() != nil:
 		return result.Failure{Code: result.Refused, Reason: result.NotHere, Nick: call.Nick}
 	}
-	return s.notListening(err)
+	return s.notListening("", err)
 }
 
-// notListening is why somebody can't observe the room.
-func (s *session) notListening(err error) result.Result {
-	switch {
-	case errors.Is(err, room.ErrObservers):
-		return result.Failure{Code: result.Limit, Reason: result.TooManyTails, Most: room.MaxObservers}
-	case errors.Is(err, room.ErrClosed): // they are told so
+// notListening is why somebody can't observe a room.
+func (s *session) notListening(name string, err error) result.Result {
+	if errors.Is(err, room.ErrClosed) { // they are told so
 		return nil
 	}
-	return s.failed(result.Failure{Reason: result.ReadingRoom, Err: err})
+	return s.failed(result.Failure{Reason: result.ReadingRoom, Room: name, Err: err})
 }
 
 // stopWithInput calls stop, for a command that waits, when the client closes the channel, or at a

@@ -52,7 +52,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	marks := &readMarks{came: make(chan struct{}, 1)}
 	o, err := s.member.Observe(marks)
 	if err != nil {
-		return s.notListening(err)
+		return s.notListening("", err)
 	}
 	defer o.Close()
 	over := time.NewTimer(call.Wait)

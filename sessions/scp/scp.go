@@ -14,10 +14,8 @@ import (
 
 // Drop takes files. Its methods are called one at a time.
 type Drop interface {
-	// Check says why nobody can send files to people, who are one or more nicks with commas
-	// between them.
-	Check(people string) error
-	// Create begins a file of that name to people. A size of -1 is not known.
+	// Create begins a file of that name to people, who are one or more nicks with commas between them. A size of -1 is
+	// not known.
 	Create(people, name string, size int64) (File, error)
 	// Refuse notes why something was refused that is no upload. It returns what the client is told.
 	Refuse(why error) error

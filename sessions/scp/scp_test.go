@@ -19,25 +19,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // box is a Drop for bob and carol.
 type box struct {
-	mu    sync.Mutex // owns the rest; WriteAt is concurrent
-	sent  []string
-	open  int
-	check int
+	mu   sync.Mutex // owns the rest; WriteAt is concurrent
+	sent []string
+	open int
 }
 
 const boxLimit = 1000
 
-func (b *box) Check(people string) error {
-	b.check++
-	if people != "bob" && people != "bob,carol" {
-		return errors.New("nobody is called " + people)
-	}
-	return nil
-}
-
 func (b *box) Create(people, name string, size int64) (File, error) {
-	if err := b.Check(people); err != nil {
-		return nil, err
+	if people != "bob" && people != "bob,carol" {
+		return nil, errors.New("nobody is called " + people)
 	}
 	if size > boxLimit {
 		return nil, errors.New("too large")
@@ -114,7 +105,7 @@ func TestSink(t *testing.T) {
 		{"bob,carol/b.txt", "C0644 1 a.txt\nx\x00", "\x00\x00\x00", "bob,carol/b.txt=x"},
 		{"bob/", "\x01scp: x: No such file\nC0644 1 a\nx\x00", "\x00\x00\x00", "bob/a=x"},
 		{"bob/", "D0755 0 dir\nC0644 1 a\nx\x00", "\x00\x01whoelse: " + ErrFolder.Error() + "\n\x00\x00", "bob/a=x"},
-		{"nosuch/", "", "\x01whoelse: nobody is called nosuch\n", ""},
+		{"nosuch/", "C0644 1 a\n", "\x00\x01whoelse: nobody is called nosuch\n", ""},
 		{"", "", "\x01whoelse: " + ErrNoPeople.Error() + "\n", ""},
 		{"bob/a/b", "", "\x01whoelse: " + ErrFolder.Error() + "\n", ""},
 		{"bob/", "C0644 1001 big\nC0644 1 a\nx\x00", "\x00\x01whoelse: too large\n\x00\x00", "bob/a=x"},
@@ -185,11 +176,17 @@ func TestSFTP(t *testing.T) {
 	b := &box{}
 	c := client(t, b)
 	for path, want := range map[string]bool{
-		"/": true, ".": true, "bob": true, "/bob/": true, "bob,carol": true, "nosuch": false, "bob/x": false, "bob/x/y": false, "../..": true,
+		"/": true, ".": true, "bob": true, "/bob/": true, "bob,carol": true, "bob/x": false, "bob/x/y": false, "../..": true,
 	} {
 		if info, err := c.Stat(path); (err == nil) != want || err == nil && !info.IsDir() {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+	if _, err := c.Lstat("bob"); err == nil { // as those do who want to get something
+		t.Error("a folder can be listed")
+	}
+	if _, err := c.Create("nosuch/a"); err == nil {
+		t.Error("somebody is called nosuch")
 	}
 	f, err := c.Create("bob/a.txt")
 	if err == nil {
@@ -258,7 +255,7 @@ func TestLongPackets(t *testing.T) {
 // A panic of ours is told, and ends nothing else.
 func TestPanicOfADrop(t *testing.T) {
 	told := make(chan string, 1)
-	h := &handlers{log: func(what string, _ []byte) { told <- what }}
+	h := handlers{log: func(what string, _ []byte) { told <- what }}
 	if err := h.Filecmd(&sftp.Request{Method: "Remove"}); err == nil {
 		t.Error("no error")
 	}

@@ -19,7 +19,7 @@ const maxPacket = 34_000
 // ServeSFTP serves a client until its input ends. log is told of panics, with their stack: the
 // library calls handlers on goroutines of its own, where they would end the process.
 func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte)) error {
-	h := &handlers{to: to, log: log}
+	h := handlers{to, log}
 	server := sftp.NewRequestServer(&packets{ReadWriter: conn}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
 	err := server.Serve()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // files that were open are discarded
@@ -28,33 +28,29 @@ func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte))
 	return err
 }
 
-// packets is a connection without packets that are too long.
+// packets is a connection without packets that are too long. The library reads the length of each by itself.
 type packets struct {
 	io.ReadWriter
-	header []byte // of the next packet
-	left   int    // of this one
+	left int // of a packet
 }
 
 // Read implements io.Reader.
 func (p *packets) Read(b []byte) (int, error) {
-	if p.left == 0 {
-		b = b[:min(len(b), 4-len(p.header))]
-	} else {
-		b = b[:min(len(b), p.left)]
-	}
-	n, err := p.ReadWriter.Read(b)
 	if p.left > 0 {
+		n, err := p.ReadWriter.Read(b[:min(len(b), p.left)])
 		p.left -= n
 		return n, err
 	}
-	if p.header = append(p.header, b[:n]...); len(p.header) == 4 {
-		length := binary.BigEndian.Uint32(p.header)
-		if length > maxPacket {
-			return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
-		}
-		p.left, p.header = int(length), p.header[:0]
+	var header [4]byte
+	if _, err := io.ReadFull(p.ReadWriter, header[:]); err != nil {
+		return 0, err
 	}
-	return n, err
+	length := binary.BigEndian.Uint32(header[:])
+	if length > maxPacket {
+		return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
+	}
+	p.left = int(length)
+	return copy(b, header[:]), nil
 }
 
 // Close implements io.Closer: the library ends a client that breaks the protocol by it.
@@ -62,13 +58,12 @@ func (p *packets) Close() error { return nil }
 
 // handlers answer an sftp client. The library calls one of them at a time, but for WriteAt.
 type handlers struct {
-	to    Drop
-	log   func(what string, stack []byte)
-	reads bool // the client has asked for a file
+	to  Drop
+	log func(what string, stack []byte)
 }
 
 // recover makes a panic an error.
-func (h *handlers) recover(err *error) {
+func (h handlers) recover(err *error) {
 	if p := recover(); p != nil {
 		h.log(fmt.Sprint(p), debug.Stack())
 		*err = sftp.ErrSSHFxFailure
@@ -76,7 +71,7 @@ func (h *handlers) recover(err *error) {
 }
 
 // Filewrite implements sftp.FileWriter.
-func (h *handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
+func (h handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
 	defer h.recover(&err)
 	people, name, err := split(r.Filepath)
 	if err == nil && name == "" {
@@ -95,7 +90,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
 // incoming is a file that an sftp client writes.
 type incoming struct {
 	File
-	h      *handlers
+	h      handlers
 	broken bool // the connection ended
 }
 
@@ -113,13 +108,13 @@ func (f *incoming) Close() (err error) {
 }
 
 // Fileread implements sftp.FileReader.
-func (h *handlers) Fileread(*sftp.Request) (_ io.ReaderAt, err error) {
+func (h handlers) Fileread(*sftp.Request) (_ io.ReaderAt, err error) {
 	defer h.recover(&err)
 	return nil, h.to.Refuse(ErrOnlySend)
 }
 
 // Filecmd implements sftp.FileCmder. Times and modes, which scp -p sends, are taken for nothing.
-func (h *handlers) Filecmd(r *sftp.Request) (err error) {
+func (h handlers) Filecmd(r *sftp.Request) (err error) {
 	defer h.recover(&err)
 	switch r.Method {
 	case "Setstat":
@@ -131,32 +126,25 @@ func (h *handlers) Filecmd(r *sftp.Request) (err error) {
 }
 
 // Filelist implements sftp.FileLister.
-func (h *handlers) Filelist(r *sftp.Request) (_ sftp.ListerAt, err error) {
+func (h handlers) Filelist(r *sftp.Request) (_ sftp.ListerAt, err error) {
 	defer h.recover(&err)
 	if r.Method != "Stat" {
 		return nil, h.to.Refuse(ErrOnlySend)
 	}
-	people, name, err := split(r.Filepath)
-	switch {
-	case err != nil || name != "":
+	if _, name, err := split(r.Filepath); err != nil || name != "" {
 		return nil, os.ErrNotExist
-	case people != "":
-		if h.reads || h.to.Check(people) != nil {
-			return nil, os.ErrNotExist
-		}
 	}
 	return folder{}, nil
 }
 
 // Lstat implements sftp.LstatFileLister: clients that want to read a file or list a folder ask about it so, others by Stat.
-func (h *handlers) Lstat(*sftp.Request) (_ sftp.ListerAt, err error) {
+func (h handlers) Lstat(*sftp.Request) (_ sftp.ListerAt, err error) {
 	defer h.recover(&err)
-	h.reads = true
 	h.to.Refuse(ErrOnlySend)
 	return nil, os.ErrNotExist
 }
 
-// folder is the only thing there is.
+// folder is the only thing there is: each name may be a nick.
 type folder struct{}
 
 // ListAt implements sftp.ListerAt.

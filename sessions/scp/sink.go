@@ -43,9 +43,7 @@ func Receive(conn io.ReadWriter, to string, d Drop) error {
 	if err == nil && people == "" {
 		err = ErrNoPeople
 	}
-	if err == nil {
-		err = d.Check(people)
-	} else {
+	if err != nil {
 		err = d.Refuse(err)
 	}
 	for r.answer(err) {
