@@ -69,41 +69,28 @@ func lineSet(file []byte) map[string]bool {
 	return set
 }
 
-// differenceOf gives the change that turns the lines of before into those of after.
-func differenceOf(before, after []byte) (d delta) {
-	if bytes.HasSuffix(before, []byte("\n")) && bytes.HasPrefix(after, before) { // as with each claim
-		before, after = nil, after[len(before):]
-	}
-	old, kept := lineSet(before), map[string]bool{"": true}
-	for text := range sharedLines(after) {
-		if !old[text] && !kept[text] {
-			d.Add = append(d.Add, text)
-		}
-		kept[text] = true
-	}
-	for text := range sharedLines(before) {
-		if !kept[text] {
-			d.Remove = append(d.Remove, text)
-			kept[text] = true
-		}
-	}
-	return d
-}
-
-// bounded cuts d to what fits into one proposal, and reports whether it did already.
-func (d delta) bounded() (part delta, whole bool) {
+// difference gives the change that turns the lines of each of some files into those of after; or, if it is too large
+// for one proposal, a part of it.
+func difference(after []byte, before ...[]byte) (d delta, whole bool) {
 	var size disk.Proposal
-	for _, text := range d.Remove {
-		if size.Add(text) {
-			part.Remove = append(part.Remove, text)
+	proposed := make(map[string]bool)
+	propose := func(list *[]string, from []byte, except map[string]bool) {
+		for text := range sharedLines(from) {
+			if text != "" && !except[text] && !proposed[text] && size.Add(text) {
+				*list = append(*list, text)
+				proposed[text] = true
+			}
 		}
 	}
-	for _, text := range d.Add {
-		if size.Add(text) {
-			part.Add = append(part.Add, text)
+	for _, old := range before {
+		fresh := after
+		if bytes.HasSuffix(old, []byte("\n")) && bytes.HasPrefix(after, old) { // as with each claim
+			old, fresh = nil, after[len(old):]
 		}
+		propose(&d.Remove, old, lineSet(fresh))
+		propose(&d.Add, fresh, lineSet(old))
 	}
-	return part, size.Whole()
+	return d, size.Whole()
 }
 
 func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
@@ -154,17 +141,12 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	d := differenceOf(r.agreed, data)
-	if !bytes.Equal(r.agreed, r.table.raw) { // lines that only this server has may go, too
-		d.Remove = append(d.Remove, differenceOf(r.table.raw, data).Remove...)
-		slices.Sort(d.Remove)
-		d.Remove = slices.Compact(d.Remove)
+	d, whole := difference(data, r.agreed, r.table.raw)
+	if !whole {
+		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
 	if d.empty() {
 		return nil, nil
-	}
-	if _, whole := d.bounded(); !whole {
-		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
 	return json.Marshal(d)
 }
@@ -290,13 +272,12 @@ func (r *Registry) edited() (data []byte, ok bool) {
 	if lost, _ := r.restoreLost(); lost { // an error is logged there
 		return nil, false
 	}
-	d := differenceOf(r.agreed, r.table.raw)
+	d, _ := difference(r.table.raw, r.agreed)
 	if d.empty() {
 		r.agreed = r.table.raw
 		return nil, false
 	}
-	part, _ := d.bounded()
-	data, err := json.Marshal(part)
+	data, err := json.Marshal(d)
 	if err != nil {
 		r.log.Error("authorized_keys: an edit can't be shared", "err", err)
 		return nil, false

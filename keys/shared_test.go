@@ -393,6 +393,29 @@ func TestSharedEditsGoAlong(t *testing.T) {
 	wantAlike(t, all)
 }
 
+// TestSharedAgain: a line that was removed by hand, and is claimed again before the others have that, is there again.
+func TestSharedAgain(t *testing.T) {
+	key := newKey(t)
+	all := nodes(t, t.TempDir(), 2, keyLine(newKey(t), "ann"))
+	one := all[0]
+	if err := one.Claim("bob", key); err != nil {
+		t.Fatal(err)
+	}
+	one.edit(t, func(text string) string { return text[:strings.Index(text, "\n")+1] })
+	one.refresh()
+	one.Release("bob")
+	if err := one.Claim("bob", key); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := one.Lookup(key, here); err != nil || h.Nick != "bob" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	settle(t, all)
+	if lines := wantAlike(t, all); len(lines) != 2 {
+		t.Errorf("%q", lines)
+	}
+}
+
 // TestSharedOvertaken: a line added by hand loses against a claim that came first, and the log names it.
 func TestSharedOvertaken(t *testing.T) {
 	ann, mine, theirs := newKey(t), newKey(t), newKey(t)
