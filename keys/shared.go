@@ -250,40 +250,42 @@ func (r *Registry) replaceUnusable() error {
 	return nil
 }
 
-// Edited gives a proposal to share an edit of this server's file, by an editor or another process, and reports
-// whether there is one. It costs a stat if the file has not changed. If there is one,
-// call share with a function that calls Edited again: only there it is compared with the newest shared
-// state. A large edit takes several proposals.
+// ShareEdits shares an edit of this server's file, by an editor or another process, if there is one. It costs a stat if
+// the file has not changed. A large edit takes several calls.
 //
 // A file that is gone, or has no line any more where it had several nicks, is taken for an accident, such as an
 // editor on a full disk, and gets the lines that all servers have.
-func (r *Registry) Edited() (data []byte, ok bool) {
+func (r *Registry) ShareEdits() error {
+	if r.edited() == nil {
+		return nil
+	}
+	// Asked again, since this server may have been behind: a line for a nick that was claimed meanwhile is not shared.
+	return r.share(func() ([]byte, error) { return r.edited(), nil })
+}
+
+// edited gives a proposal to share an edit, nil for none.
+func (r *Registry) edited() []byte {
 	r.refresh()
 	r.updating.Lock()
 	defer r.release()
-	return r.edited()
-}
-
-// edited is Edited by what was last read. r.updating is held.
-func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
-		return nil, false
+		return nil
 	}
 	if lost, _ := r.restoreLost(); lost { // an error is logged there
-		return nil, false
+		return nil
 	}
 	d, _ := difference(r.table.raw, r.agreed)
 	if d.empty() {
 		r.agreed = r.table.raw
-		return nil, false
+		return nil
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
 		r.log.Error("authorized_keys: an edit can't be shared", "err", err)
-		return nil, false
+		return nil
 	}
 	r.offered = data
-	return data, true
+	return data
 }
 
 // restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.
