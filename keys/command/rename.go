@@ -171,7 +171,7 @@ func restore() *cobra.Command {
 		}
 		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
 		if err != nil {
-			return k.explainKnown(err)
+			return explainKnown(err)
 		}
 		if _, err := k.reserved.Remove(n); err != nil {
 			return err
