@@ -136,6 +136,7 @@ func TestSharedModel(t *testing.T) {
 		}
 		all := nodes(t, dir, 3, "# each server's own", keyLine(keys[0], "ann"))
 		depth, between := 0, 0
+		interrupted := false // by a step in between
 		var busy *node
 		step := func() {
 			n := all[rapid.IntRange(0, len(all)-1).Draw(rt, "server")]
@@ -144,14 +145,15 @@ func TestSharedModel(t *testing.T) {
 			for gone := range n.departed { // as the server does once it has looked what belongs to them
 				n.Release(gone)
 			}
-			switch rapid.IntRange(0, 6).Draw(rt, "what") {
+			switch rapid.IntRange(0, 8).Draw(rt, "what") {
 			case 0, 1:
-				if err := n.Claim(who, key); err == nil {
+				held := n.Registered(who)
+				if err := n.Claim(who, key); err == nil && !(held && interrupted) { // else it may be gone again
 					n.refresh()
 					if h, err := n.Lookup(key, here); depth == 0 && (err != nil || h.Nick != who) {
 						rt.Fatalf("claimed %s: %+v, %v", who, h, err)
 					}
-				} else if !errors.Is(err, ErrHeld) && !errors.Is(err, ErrKeyKnown) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+				} else if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrKeyKnown) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
 					rt.Fatal(err)
 				}
 			case 2:
@@ -177,13 +179,24 @@ func TestSharedModel(t *testing.T) {
 				n.open(t)
 			case 6:
 				n.propose(t)
+			case 7:
+				to := rapid.SampledFrom(nicks).Draw(rt, "to")
+				list, err := n.Rename(who, to)
+				if err == nil && depth == 0 && !interrupted && (len(list) == 0 || len(n.Keys(who)) > 0) {
+					rt.Fatalf("renamed %s to %s: %v, %v", who, to, list, n.Keys(who))
+				}
+				if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrNoSuchKey) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+					rt.Fatal(err)
+				}
+			case 8:
+				n.edit(t, func(text string) string { return strings.ReplaceAll(text, "# each", "# # each") })
 			}
 		}
 		for _, n := range all {
 			n.Between = func() {
 				if between++; depth == 0 && between < 6 && rapid.Bool().Draw(rt, "between") {
 					depth++
-					busy = n
+					busy, interrupted = n, true
 					step()
 					busy = nil
 					depth--
@@ -191,7 +204,7 @@ func TestSharedModel(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			between = 0
+			between, interrupted = 0, false
 			step()
 		}
 		for _, n := range all {
