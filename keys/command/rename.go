@@ -75,7 +75,7 @@ func (k *command) rename(note keys.Renaming, histories *history.Held) error {
 			return err
 		}
 	case begun != note:
-		return begun.Unfinished()
+		return keys.Unfinished(k.Data)
 	}
 	if err := note.Write(k.Data); err != nil {
 		return err
