@@ -177,16 +177,11 @@ func (r *Registry) Receive(data []byte) error {
 	if err := r.store.WriteAgreed(r.path, agreed); err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	mine := r.offered != nil && bytes.Equal(data, r.offered)
 	edit := func(t *table) ([]byte, error) {
 		if bytes.Equal(t.raw, r.agreed) {
 			return agreed, nil
 		}
-		file := d.applied(t.raw)
-		if !mine {
-			file = r.overtaken(t, agreed, d).applied(file)
-		}
-		return file, nil
+		return r.overtaken(t, agreed, d).applied(d.applied(t.raw)), nil
 	}
 	err = r.changeFile(edit)
 	if err != nil && r.file.Failing() {
@@ -205,8 +200,10 @@ func (r *Registry) Receive(data []byte) error {
 
 // overtaken gives the lines of t to drop, which agreed does not have, since d gives their nick or key to others.
 func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
-	given := parseTable([]byte(strings.Join(d.Add, "\n")))
-	shared := lineSet(agreed)
+	own, shared := lineSet(t.raw), lineSet(agreed)
+	// A line of d that is in t is this server's, and a part of a large edit: that does not overtake itself.
+	fresh := slices.DeleteFunc(slices.Clone(d.Add), func(text string) bool { return own[text] })
+	given := parseTable([]byte(strings.Join(fresh, "\n")))
 	var before *table // parsed when it is needed, which takes long
 	for text, whole := range sharedLines(t.raw) {
 		if shared[text] || text == "" {
@@ -284,7 +281,6 @@ func (r *Registry) edited() []byte {
 		r.log.Error("authorized_keys: an edit can't be shared", "err", err)
 		return nil
 	}
-	r.offered = data
 	return data
 }
 

@@ -481,6 +481,29 @@ func TestSharedLargeEdit(t *testing.T) {
 	}
 }
 
+// TestSharedLargeEditInterrupted: nor is it when the server ends before it has received the first part.
+func TestSharedLargeEditInterrupted(t *testing.T) {
+	all := nodes(t, t.TempDir(), 2)
+	one := all[0]
+	var text strings.Builder
+	for range 300 {
+		text.WriteString(keyLine(newKey(t), "bob@"+strings.Repeat("x", 400)) + "\n")
+	}
+	one.edit(t, func(string) string { return text.String() })
+	one.Between = func() {
+		one.store.Fault = func(string, string) error { return errors.New("broken disk") }
+	}
+	if err := one.ShareEdits(); err == nil || one.Log.Len() != 1 {
+		t.Errorf("%v, %d changes", err, one.Log.Len())
+	}
+	one.Between = nil
+	one.open(t)
+	settle(t, all)
+	if lines := wantAlike(t, all); len(lines) != 300 {
+		t.Errorf("%d lines", len(lines))
+	}
+}
+
 // TestSharedUnusable: where the file is lost, or can't be used, it is made again of what is in force.
 func TestSharedUnusable(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
