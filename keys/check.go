@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,11 +71,8 @@ func (r *Registry) Check() ([]Problem, error) {
 
 // firstWith gives the first line that was noted under a name, and notes l if there is none.
 func firstWith(seen map[string]*line, name string, l *line) *line {
-	if before := seen[name]; before != nil {
-		return before
-	}
-	seen[name] = l
-	return l
+	seen[name] = cmp.Or(seen[name], l)
+	return seen[name]
 }
 
 // Export gives the lines that are in force and hold a nick, of the given nicks or of

@@ -151,7 +151,7 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 				why = "only for some addresses"
 			}
 			if why != "" || l.Nick != n {
-				return nil, nil, &KeyKnownError{Nick: l.Nick, Line: l.Line, Reason: why}
+				return nil, nil, &KeyKnownError{entries([]*line{l})[0], why}
 			}
 		}
 		if len(known) == 0 && !contains(fresh, key) {

@@ -52,8 +52,7 @@ func (e *ConfusableError) Is(target error) bool { return target == ErrConfusable
 // KeyKnownError (ErrKeyKnown): the key is in the file already, for another nick or, where
 // Reason is set, not in force. Nick is empty where the line names none.
 type KeyKnownError struct {
-	Nick   string
-	Line   int
+	Entry
 	Reason string
 }
 

@@ -89,17 +89,14 @@ func ImportHostKey(path string, private []byte, force bool) (fingerprint string,
 	if err != nil {
 		return "", fmt.Errorf("host key: %w", err)
 	}
-	switch {
-	case force && f.Stat.Exists():
-		err = store.Write(path, private)
-	case f.Stat.Exists():
-		if is, err := parseHostKey(path, f.Data); err != nil || !bytes.Equal(is.PublicKey().Marshal(), signer.PublicKey().Marshal()) {
+	if f.Stat.Exists() && !force {
+		is, err := parseHostKey(path, f.Data)
+		if err != nil || !bytes.Equal(is.PublicKey().Marshal(), signer.PublicKey().Marshal()) {
 			return "", fmt.Errorf("%s: %w", path, ErrOtherHostKey)
 		}
-	default:
-		_, err = store.Replace(f, private)
+		return fingerprint, nil
 	}
-	if err != nil {
+	if err = store.Write(path, private); err != nil {
 		return "", fmt.Errorf("host key: %w", err)
 	}
 	return fingerprint, nil

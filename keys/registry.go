@@ -46,7 +46,6 @@ type Registry struct {
 	unsynced bool           // the folder's last sync failed, so what the file says may not last
 	full     rate.Sometimes // limits what the log gets about a full file
 	agreed   []byte         // with share, the file as last received: later edits are this server's
-	offered  []byte         // the last result of Edited
 	lost     rate.Sometimes // limits what the log gets about a file without lines
 }
 

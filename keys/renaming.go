@@ -28,13 +28,7 @@ func Unfinished(data string) error {
 	if err != nil || r == (Renaming{}) {
 		return err
 	}
-	return r.Unfinished()
-}
-
-// Unfinished is the error about a rename that was interrupted.
-func (r Renaming) Unfinished() error {
-	return fmt.Errorf("renaming %s to %s was interrupted; complete it with: whoelse keys rename %[1]s %[2]s",
-		r.From, r.To)
+	return fmt.Errorf("renaming %s to %s was interrupted; complete it with: whoelse keys rename %[1]s %[2]s", r.From, r.To)
 }
 
 func renamingPath(data string) string { return filepath.Join(data, "renaming.json") }

@@ -69,41 +69,28 @@ func lineSet(file []byte) map[string]bool {
 	return set
 }
 
-// differenceOf gives the change that turns the lines of before into those of after.
-func differenceOf(before, after []byte) (d delta) {
-	if bytes.HasSuffix(before, []byte("\n")) && bytes.HasPrefix(after, before) { // as with each claim
-		before, after = nil, after[len(before):]
-	}
-	old, kept := lineSet(before), map[string]bool{"": true}
-	for text := range sharedLines(after) {
-		if !old[text] && !kept[text] {
-			d.Add = append(d.Add, text)
-		}
-		kept[text] = true
-	}
-	for text := range sharedLines(before) {
-		if !kept[text] {
-			d.Remove = append(d.Remove, text)
-			kept[text] = true
-		}
-	}
-	return d
-}
-
-// bounded cuts d to what fits into one proposal, and reports whether it did already.
-func (d delta) bounded() (part delta, whole bool) {
+// difference gives the change that turns the lines of each of some files into those of after; or, if it is too large
+// for one proposal, a part of it.
+func difference(after []byte, before ...[]byte) (d delta, whole bool) {
 	var size disk.Proposal
-	for _, text := range d.Remove {
-		if size.Add(text) {
-			part.Remove = append(part.Remove, text)
+	proposed := make(map[string]bool)
+	propose := func(list *[]string, from []byte, except map[string]bool) {
+		for text := range sharedLines(from) {
+			if text != "" && !except[text] && !proposed[text] && size.Add(text) {
+				*list = append(*list, text)
+				proposed[text] = true
+			}
 		}
 	}
-	for _, text := range d.Add {
-		if size.Add(text) {
-			part.Add = append(part.Add, text)
+	for _, old := range before {
+		fresh := after
+		if bytes.HasSuffix(old, []byte("\n")) && bytes.HasPrefix(after, old) { // as with each claim
+			old, fresh = nil, after[len(old):]
 		}
+		propose(&d.Remove, old, lineSet(fresh))
+		propose(&d.Add, fresh, lineSet(old))
 	}
-	return part, size.Whole()
+	return d, size.Whole()
 }
 
 func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
@@ -154,17 +141,12 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	d := differenceOf(r.agreed, data)
-	if !bytes.Equal(r.agreed, r.table.raw) { // lines that only this server has may go, too
-		d.Remove = append(d.Remove, differenceOf(r.table.raw, data).Remove...)
-		slices.Sort(d.Remove)
-		d.Remove = slices.Compact(d.Remove)
+	d, whole := difference(data, r.agreed, r.table.raw)
+	if !whole {
+		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
 	if d.empty() {
 		return nil, nil
-	}
-	if _, whole := d.bounded(); !whole {
-		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
 	}
 	return json.Marshal(d)
 }
@@ -195,16 +177,11 @@ func (r *Registry) Receive(data []byte) error {
 	if err := r.store.WriteAgreed(r.path, agreed); err != nil {
 		return fmt.Errorf("authorized_keys: %w", err)
 	}
-	mine := r.offered != nil && bytes.Equal(data, r.offered)
 	edit := func(t *table) ([]byte, error) {
 		if bytes.Equal(t.raw, r.agreed) {
 			return agreed, nil
 		}
-		file := d.applied(t.raw)
-		if !mine {
-			file = r.overtaken(t, agreed, d).applied(file)
-		}
-		return file, nil
+		return r.overtaken(t, agreed, d).applied(d.applied(t.raw)), nil
 	}
 	err = r.changeFile(edit)
 	if err != nil && r.file.Failing() {
@@ -223,8 +200,10 @@ func (r *Registry) Receive(data []byte) error {
 
 // overtaken gives the lines of t to drop, which agreed does not have, since d gives their nick or key to others.
 func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
-	given := parseTable([]byte(strings.Join(d.Add, "\n")))
-	shared := lineSet(agreed)
+	own, shared := lineSet(t.raw), lineSet(agreed)
+	// A line of d that is in t is this server's, and a part of a large edit: that does not overtake itself.
+	fresh := slices.DeleteFunc(slices.Clone(d.Add), func(text string) bool { return own[text] })
+	given := parseTable([]byte(strings.Join(fresh, "\n")))
 	var before *table // parsed when it is needed, which takes long
 	for text, whole := range sharedLines(t.raw) {
 		if shared[text] || text == "" {
@@ -268,41 +247,41 @@ func (r *Registry) replaceUnusable() error {
 	return nil
 }
 
-// Edited gives a proposal to share an edit of this server's file, by an editor or another process, and reports
-// whether there is one. It costs a stat if the file has not changed. If there is one,
-// call share with a function that calls Edited again: only there it is compared with the newest shared
-// state. A large edit takes several proposals.
+// ShareEdits shares an edit of this server's file, by an editor or another process, if there is one. It costs a stat if
+// the file has not changed. A large edit takes several calls.
 //
 // A file that is gone, or has no line any more where it had several nicks, is taken for an accident, such as an
 // editor on a full disk, and gets the lines that all servers have.
-func (r *Registry) Edited() (data []byte, ok bool) {
+func (r *Registry) ShareEdits() error {
+	if r.edited() == nil {
+		return nil
+	}
+	// Asked again, since this server may have been behind: a line for a nick that was claimed meanwhile is not shared.
+	return r.share(func() ([]byte, error) { return r.edited(), nil })
+}
+
+// edited gives a proposal to share an edit, nil for none.
+func (r *Registry) edited() []byte {
 	r.refresh()
 	r.updating.Lock()
 	defer r.release()
-	return r.edited()
-}
-
-// edited is Edited by what was last read. r.updating is held.
-func (r *Registry) edited() (data []byte, ok bool) {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
-		return nil, false
+		return nil
 	}
 	if lost, _ := r.restoreLost(); lost { // an error is logged there
-		return nil, false
+		return nil
 	}
-	d := differenceOf(r.agreed, r.table.raw)
+	d, _ := difference(r.table.raw, r.agreed)
 	if d.empty() {
 		r.agreed = r.table.raw
-		return nil, false
+		return nil
 	}
-	part, _ := d.bounded()
-	data, err := json.Marshal(part)
+	data, err := json.Marshal(d)
 	if err != nil {
 		r.log.Error("authorized_keys: an edit can't be shared", "err", err)
-		return nil, false
+		return nil
 	}
-	r.offered = data
-	return data, true
+	return data
 }
 
 // restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.

@@ -71,17 +71,11 @@ func (n *node) edit(t testing.TB, change func(text string) string) {
 // propose does what a server does once a second, and reports whether there was anything.
 func (n *node) propose(t testing.TB) bool {
 	t.Helper()
-	if _, ok := n.Edited(); !ok {
-		return false
-	}
-	err := n.Change("keys", func() ([]byte, error) {
-		data, _ := n.Edited()
-		return data, nil
-	})
-	if err != nil {
+	before := n.Log.Len()
+	if err := n.ShareEdits(); err != nil {
 		t.Fatal(err)
 	}
-	return true
+	return n.Log.Len() > before
 }
 
 // settle has all servers follow, and propose edits until there are none.
@@ -142,6 +136,7 @@ func TestSharedModel(t *testing.T) {
 		}
 		all := nodes(t, dir, 3, "# each server's own", keyLine(keys[0], "ann"))
 		depth, between := 0, 0
+		interrupted := false // by a step in between
 		var busy *node
 		step := func() {
 			n := all[rapid.IntRange(0, len(all)-1).Draw(rt, "server")]
@@ -150,14 +145,15 @@ func TestSharedModel(t *testing.T) {
 			for gone := range n.departed { // as the server does once it has looked what belongs to them
 				n.Release(gone)
 			}
-			switch rapid.IntRange(0, 6).Draw(rt, "what") {
+			switch rapid.IntRange(0, 8).Draw(rt, "what") {
 			case 0, 1:
-				if err := n.Claim(who, key); err == nil {
+				held := n.Registered(who)
+				if err := n.Claim(who, key); err == nil && !(held && interrupted) { // else it may be gone again
 					n.refresh()
 					if h, err := n.Lookup(key, here); depth == 0 && (err != nil || h.Nick != who) {
 						rt.Fatalf("claimed %s: %+v, %v", who, h, err)
 					}
-				} else if !errors.Is(err, ErrHeld) && !errors.Is(err, ErrKeyKnown) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+				} else if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrKeyKnown) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
 					rt.Fatal(err)
 				}
 			case 2:
@@ -183,13 +179,24 @@ func TestSharedModel(t *testing.T) {
 				n.open(t)
 			case 6:
 				n.propose(t)
+			case 7:
+				to := rapid.SampledFrom(nicks).Draw(rt, "to")
+				list, err := n.Rename(who, to)
+				if err == nil && depth == 0 && !interrupted && (len(list) == 0 || len(n.Keys(who)) > 0) {
+					rt.Fatalf("renamed %s to %s: %v, %v", who, to, list, n.Keys(who))
+				}
+				if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrNoSuchKey) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+					rt.Fatal(err)
+				}
+			case 8:
+				n.edit(t, func(text string) string { return strings.ReplaceAll(text, "# each", "# # each") })
 			}
 		}
 		for _, n := range all {
 			n.Between = func() {
 				if between++; depth == 0 && between < 6 && rapid.Bool().Draw(rt, "between") {
 					depth++
-					busy = n
+					busy, interrupted = n, true
 					step()
 					busy = nil
 					depth--
@@ -197,7 +204,7 @@ func TestSharedModel(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			between = 0
+			between, interrupted = 0, false
 			step()
 		}
 		for _, n := range all {
@@ -393,6 +400,29 @@ func TestSharedEditsGoAlong(t *testing.T) {
 	wantAlike(t, all)
 }
 
+// TestSharedAgain: a line that was removed by hand, and is claimed again before the others have that, is there again.
+func TestSharedAgain(t *testing.T) {
+	key := newKey(t)
+	all := nodes(t, t.TempDir(), 2, keyLine(newKey(t), "ann"))
+	one := all[0]
+	if err := one.Claim("bob", key); err != nil {
+		t.Fatal(err)
+	}
+	one.edit(t, func(text string) string { return text[:strings.Index(text, "\n")+1] })
+	one.refresh()
+	one.Release("bob")
+	if err := one.Claim("bob", key); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := one.Lookup(key, here); err != nil || h.Nick != "bob" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	settle(t, all)
+	if lines := wantAlike(t, all); len(lines) != 2 {
+		t.Errorf("%q", lines)
+	}
+}
+
 // TestSharedOvertaken: a line added by hand loses against a claim that came first, and the log names it.
 func TestSharedOvertaken(t *testing.T) {
 	ann, mine, theirs := newKey(t), newKey(t), newKey(t)
@@ -448,6 +478,29 @@ func TestSharedLargeEdit(t *testing.T) {
 	settle(t, all)
 	if lines := wantAlike(t, all); len(lines) != 1 {
 		t.Errorf("%d lines are left", len(lines))
+	}
+}
+
+// TestSharedLargeEditInterrupted: nor is it when the server ends before it has received the first part.
+func TestSharedLargeEditInterrupted(t *testing.T) {
+	all := nodes(t, t.TempDir(), 2)
+	one := all[0]
+	var text strings.Builder
+	for range 300 {
+		text.WriteString(keyLine(newKey(t), "bob@"+strings.Repeat("x", 400)) + "\n")
+	}
+	one.edit(t, func(string) string { return text.String() })
+	one.Between = func() {
+		one.store.Fault = func(string, string) error { return errors.New("broken disk") }
+	}
+	if err := one.ShareEdits(); err == nil || one.Log.Len() != 1 {
+		t.Errorf("%v, %d changes", err, one.Log.Len())
+	}
+	one.Between = nil
+	one.open(t)
+	settle(t, all)
+	if lines := wantAlike(t, all); len(lines) != 300 {
+		t.Errorf("%d lines", len(lines))
 	}
 }
 

@@ -24,7 +24,7 @@ type delta[K comparable, E any] struct {
 // to the file here. Then share has Receive called with it on each server.
 //
 // Share is called before the list is used. The first time on a server, the content of its file counts as
-// shared; later, edits since the server stopped are proposed, see Edited.
+// shared; later, edits since the server stopped are proposed, see ShareEdits.
 func (l *List[K, T]) Share(share disk.Share) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -202,20 +202,27 @@ func sameJSON(a, b []byte) bool {
 	return errors.Join(json.Compact(&x, a), json.Compact(&y, b)) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// Edited gives a proposal to share an edit of this server's file, by an editor or another process, and reports
-// whether there is one. It costs a stat if the file has not changed. If there is one,
-// call share with a function that calls Edited again: only there it is compared with the newest shared
-// state. A large edit takes several proposals. If the cluster has changed the same entry meanwhile, the
+// ShareEdits shares an edit of this server's file, by an editor or another process, if there is one. It costs a stat if
+// the file has not changed. A large edit takes several calls. If the cluster has changed the same entry meanwhile, the
 // cluster's change wins.
-func (l *List[K, T]) Edited() (data []byte, ok bool) {
+func (l *List[K, T]) ShareEdits() error {
+	if l.edit() == nil {
+		return nil
+	}
+	return l.share(func() ([]byte, error) { return l.edit(), nil }) // asked again, since this server may have been behind
+}
+
+// edit gives a proposal to share an edit, nil for none.
+func (l *List[K, T]) edit() []byte {
 	file := &l.file
 	if !file.Due() {
-		return nil, false
+		return nil
 	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	state := file.Look()
 	all, err := l.read()
+	var data []byte
 	whole := true
 	if err == nil {
 		data, whole, err = difference(all, unexpired(slices.Clone(l.agreed), time.Now()))
@@ -232,5 +239,5 @@ func (l *List[K, T]) Edited() (data []byte, ok bool) {
 		l.put(values(all)) // an edit that was undone may still be in force
 		file.Read(state)
 	}
-	return data, data != nil && err == nil
+	return data
 }

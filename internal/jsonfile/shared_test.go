@@ -56,17 +56,11 @@ func nodes(t testing.TB, dir string, n int, text string) []*node {
 // propose does what a server does once a second, and reports whether there was anything.
 func (n *node) propose(t testing.TB) bool {
 	t.Helper()
-	if _, ok := n.Edited(); !ok {
-		return false
-	}
-	err := n.Server.Change("names", func() ([]byte, error) {
-		data, _ := n.Edited()
-		return data, nil
-	})
-	if err != nil {
+	before := n.Log.Len()
+	if err := n.ShareEdits(); err != nil {
 		t.Fatal(err)
 	}
-	return true
+	return n.Log.Len() > before
 }
 
 func settle(t testing.TB, all []*node) {
@@ -270,7 +264,7 @@ func TestSharedEditsGoAlong(t *testing.T) {
 // TestSharedEditUndone: an edit that is undone before the others have it is not in force any more.
 func TestSharedEditUndone(t *testing.T) {
 	for name, settled := range map[string]func(one *node) error{
-		"looked at": func(one *node) error { one.Edited(); return nil },
+		"looked at": func(one *node) error { return one.ShareEdits() },
 		"changed":   func(one *node) error { _, err := one.Remove("b"); return err },
 	} {
 		all := nodes(t, t.TempDir(), 2, `[{"name":"a","until":"2999-01-01T00:00:00Z"}]`)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/cluster"
 	"whoelse/room/cluster/snapshot"
@@ -64,19 +65,15 @@ func (s *server) progress(words string) func(what string, bytes int64) {
 }
 
 // document is a list that all servers of a cluster share, and each has in a file.
-type document struct {
-	name    string
-	receive func(data []byte) error
-	edited  func() (data []byte, ok bool) // changes made here by hand, or by whoelse keys
+type document interface {
+	Share(share disk.Share) error
+	Receive(data []byte) error
+	ShareEdits() error // changes made here by hand, or by whoelse keys
 }
 
-func (s *server) documents() []document {
-	return []document{
-		{"keys", s.registry.Receive, s.registry.Edited},
-		{"bans", s.bans.Receive, s.bans.Edited},
-		{"mutes", s.mutes.Receive, s.mutes.Edited},
-		{"invites", s.invites.Receive, s.invites.Edited},
-		{"reserved", s.reserved.Receive, s.reserved.Edited},
+func (s *server) documents() map[string]document {
+	return map[string]document{
+		"keys": s.registry, "bans": s.bans, "mutes": s.mutes, "invites": s.invites, "reserved": s.reserved,
 	}
 }
 
@@ -91,9 +88,6 @@ type moderated struct {
 
 // shareFiles has all changes go through the cluster.
 func (s *server) shareFiles(ctx context.Context) error {
-	through := func(doc string) func(func() ([]byte, error)) error {
-		return func(change func() ([]byte, error)) error { return s.cluster.Change(doc, change) }
-	}
 	applied := func(doc string, change func() ([]byte, error)) error {
 		err := s.cluster.Change(doc, change)
 		return cmp.Or(err, s.histories.Probe(context.Background())) // returns once the room has all changes until now
@@ -101,18 +95,19 @@ func (s *server) shareFiles(ctx context.Context) error {
 	s.settings.Share(applied)
 	s.rooms.Share(applied)
 	s.files.Share(s.cluster)
-	return errors.Join(
-		s.registry.Share(through("keys")), s.bans.Share(through("bans")), s.mutes.Share(through("mutes")),
-		s.invites.Share(through("invites")), s.reserved.Share(through("reserved")),
-		s.cluster.KeepFiles(ctx, s.files.Keep()),
-	)
+	for name, d := range s.documents() {
+		if err := d.Share(func(change func() ([]byte, error)) error { return s.cluster.Change(name, change) }); err != nil {
+			return err
+		}
+	}
+	return s.cluster.KeepFiles(ctx, s.files.Keep())
 }
 
 // follow follows the cluster's log, and returns once this server has caught up.
 func (s *server) follow(ctx context.Context) error {
 	receive := map[string]cluster.Receive{"settings": s.settings.Receive, "rooms": s.rooms.Receive}
-	for _, d := range s.documents() {
-		receive[d.name] = func(_ string, data []byte) error { return d.receive(data) }
+	for name, d := range s.documents() {
+		receive[name] = func(_ string, data []byte) error { return d.Receive(data) }
 	}
 	bans := receive["bans"]
 	receive["bans"] = func(doc string, data []byte) error {
@@ -215,16 +210,10 @@ const shareEvery = time.Second
 
 // shareEdits shares edits of this server's files with the cluster, and ends sessions that a new ban covers.
 func (s *server) shareEdits() {
-	for _, d := range s.documents() {
-		if _, ok := d.edited(); !ok {
-			continue
-		}
-		// Asked again, since this server may have been behind: a line for a nick that was claimed
-		// meanwhile is not shared.
-		err := s.cluster.Change(d.name, func() ([]byte, error) { data, _ := d.edited(); return data, nil })
-		if err != nil {
+	for name, d := range s.documents() {
+		if err := d.ShareEdits(); err != nil {
 			s.notShared.Do(func() {
-				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", d.name, "err", err)
+				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", name, "err", err)
 			})
 		}
 	}

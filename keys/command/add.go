@@ -74,7 +74,7 @@ func add() *cobra.Command {
 		}
 		added, err := k.reg.Add(args[0], list, opt)
 		if err != nil {
-			return k.explainKnown(err)
+			return explainKnown(err)
 		}
 		problems, _ := k.reg.Check() // the keys were added, even if the file was broken since
 		for _, p := range problems {
@@ -112,13 +112,9 @@ func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 }
 
 // explainKnown names the key that is in the file already.
-func (k *command) explainKnown(err error) error {
+func explainKnown(err error) error {
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
-		for _, e := range k.reg.List() {
-			if e.Line == known.Line {
-				return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %s", e.Fingerprint, err, e.Fingerprint)
-			}
-		}
+		return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %[1]s", known.Fingerprint, err)
 	}
 	return err
 }

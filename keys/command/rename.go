@@ -75,7 +75,7 @@ func (k *command) rename(note keys.Renaming, histories *history.Held) error {
 			return err
 		}
 	case begun != note:
-		return begun.Unfinished()
+		return keys.Unfinished(k.Data)
 	}
 	if err := note.Write(k.Data); err != nil {
 		return err
@@ -171,7 +171,7 @@ func restore() *cobra.Command {
 		}
 		added, err := k.reg.Add(n, list, keys.AddOptions{How: "restored", AllowConfusable: true, Restore: true})
 		if err != nil {
-			return k.explainKnown(err)
+			return explainKnown(err)
 		}
 		if _, err := k.reserved.Remove(n); err != nil {
 			return err
