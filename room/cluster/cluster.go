@@ -136,17 +136,20 @@ func (c *Cluster) connected() bool { return c.down.Load() == nil }
 
 // again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
 // as when all engine nodes have just started, the engine does not answer at all.
-func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
+func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) (err error) {
 	began := time.Now()
 	for n := 0; ; n++ {
 		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
-		final, err := try(once)
+		final, failed := try(once)
 		cancel()
-		if err == nil || final {
-			return err
+		if failed == nil || final {
+			return failed
 		}
 		if n == 0 {
-			c.log.Info("cluster: "+waiting+"; trying again", "error", err)
+			c.log.Info("cluster: "+waiting+"; trying again", "error", failed)
+		}
+		if n == 0 || ctx.Err() == nil { // else it had no time, which says nothing
+			err = failed
 		}
 		if c.nc != nil {
 			c.elsewhere(began, err)
@@ -213,7 +216,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 			return true, fmt.Errorf("the engine takes messages of at most %d bytes (max_payload), and %d are needed; "+
 				"raise max_payload in its configuration", got, need)
 		}
-		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
+		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience/2)) // a message is tried twice
 		return true, err
 	})
 }

@@ -191,9 +191,6 @@ func retryID(e *room.Event) string {
 // send publishes events in order, if there is a connection. The NATS client buffers nothing for later.
 func (c *Cluster) send(waiting []*outgoing) {
 	for _, o := range waiting {
-		o.answer = nil
-	}
-	for _, o := range waiting {
 		if !c.connected() {
 			o.why = nats.ErrDisconnected
 			return
@@ -204,16 +201,12 @@ func (c *Cluster) send(waiting []*outgoing) {
 	}
 }
 
-// await waits for the answers until it is time to send again or to give one up. It returns the events to send
-// again.
+// await waits for the answers, and returns the events to send again.
 func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
-	left := time.Until(waiting[0].at.Add(patience))
-	ctx, cancel := context.WithTimeout(c.ending, min(patience/2, left))
-	defer cancel()
 	for _, o := range waiting {
 		switch {
-		case c.answered(ctx, o):
-		case time.Since(o.at) >= patience || c.ending.Err() != nil:
+		case c.answered(o):
+		case time.Since(o.at) >= patience:
 			o.giveUp()
 			c.elsewhere(o.at, o.why)
 		default:
@@ -226,38 +219,33 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 	return again
 }
 
-// answered waits for the answer to o, and reports whether its fate is known.
-func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
-	if o.answer == nil {
+// answered waits for the answer to the last try, and reports whether the fate of o is known.
+func (c *Cluster) answered(o *outgoing) bool {
+	answer := o.answer
+	if o.answer = nil; answer == nil {
 		return false
 	}
 	select {
-	case ack := <-o.answer.Ok():
+	case ack := <-answer.Ok():
 		c.accepted(o, ack)
 		return true
-	case o.why = <-o.answer.Err():
-		if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
-			first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
-			if err == nil && o.is(first) {
-				c.accepted(o, &jetstream.PubAck{Sequence: first.Sequence})
-				return true
-			}
-			o.maybe = err != nil
-		}
-		if refused(o.why) && !o.maybe {
-			o.giveUp()
-			return true
-		}
-		o.maybe = o.maybe || !unheard(o.why)
-	case <-ctx.Done():
-		select {
-		case ack := <-o.answer.Ok():
-			c.accepted(o, ack)
-			return true
-		default:
-		}
-		o.maybe, o.why = true, errors.New("no answer")
+	case o.why = <-answer.Err():
 	}
+	if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
+		ctx, cancel := context.WithTimeout(c.ending, patience)
+		defer cancel()
+		first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
+		if err == nil && o.is(first) {
+			c.accepted(o, &jetstream.PubAck{Sequence: first.Sequence})
+			return true
+		}
+		o.maybe = err != nil
+	}
+	if refused(o.why) && !o.maybe {
+		o.giveUp()
+		return true
+	}
+	o.maybe = o.maybe || !unheard(o.why)
 	return false
 }
 
