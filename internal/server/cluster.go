@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"whoelse/internal/disk"
 	"whoelse/room"
 	"whoelse/room/cluster"
 	"whoelse/room/cluster/snapshot"
@@ -40,12 +42,8 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 	if err = errors.Join(err, look.Close()); err != nil {
 		return err
 	}
-	if s.cluster, err = cluster.Connect(ctx, opts); err != nil {
-		return err
-	}
-	s.closeCluster = sync.OnceValue(s.cluster.Close)
-	s.onStop(s.closeCluster) // if the histories can't be opened; else earlier, see openFiles
-	return nil
+	s.cluster, err = cluster.Connect(ctx, opts)
+	return err
 }
 
 // progressEvery is how often progress is logged.
@@ -53,29 +51,22 @@ const progressEvery = 5 * time.Second
 
 // progress returns a function that logs progress now and then.
 func (s *server) progress(words string) func(what string, bytes int64) {
-	next := time.Now()
+	now := rate.Sometimes{Interval: progressEvery}
 	return func(what string, bytes int64) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(progressEvery)
-			s.log.Info(words, "step", what, "bytes", bytes)
-		}
+		now.Do(func() { s.log.Info(words, "step", what, "bytes", bytes) })
 	}
 }
 
 // document is a list that all servers of a cluster share, and each has in a file.
-type document struct {
-	name    string
-	receive func(data []byte) error
-	edited  func() (data []byte, ok bool) // changes made here by hand, or by whoelse keys
+type document interface {
+	Share(through disk.Share) error
+	Receive(data []byte) error
+	Edited() (data []byte, ok bool) // changes made here by hand, or by whoelse keys
 }
 
-func (s *server) documents() []document {
-	return []document{
-		{"keys", s.registry.Receive, s.registry.Edited},
-		{"bans", s.bans.Receive, s.bans.Edited},
-		{"mutes", s.mutes.Receive, s.mutes.Edited},
-		{"invites", s.invites.Receive, s.invites.Edited},
-		{"reserved", s.reserved.Receive, s.reserved.Edited},
+func (s *server) documents() map[string]document {
+	return map[string]document{
+		"keys": s.registry, "bans": s.bans, "mutes": s.mutes, "invites": s.invites, "reserved": s.reserved,
 	}
 }
 
@@ -90,24 +81,23 @@ type moderated struct {
 
 // shareFiles has all changes go through the cluster.
 func (s *server) shareFiles(ctx context.Context) error {
-	through := func(doc string) func(func() ([]byte, error)) error {
-		return func(change func() ([]byte, error)) error { return s.cluster.Change(doc, change) }
-	}
 	s.settings.Share(s.cluster.Change)
 	s.rooms.Share(s.cluster.Change)
 	s.files.Share(s.cluster)
-	return errors.Join(
-		s.registry.Share(through("keys")), s.bans.Share(through("bans")), s.mutes.Share(through("mutes")),
-		s.invites.Share(through("invites")), s.reserved.Share(through("reserved")),
-		s.cluster.KeepFiles(ctx, s.files.Keep()),
-	)
+	for name, d := range s.documents() {
+		err := d.Share(func(change func() ([]byte, error)) error { return s.cluster.Change(name, change) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.cluster.KeepFiles(ctx, s.files.Keep())
 }
 
 // follow follows the cluster's log, and returns once this server has caught up.
 func (s *server) follow(ctx context.Context) error {
 	receive := map[string]cluster.Receive{"settings": s.settings.Receive, "rooms": s.rooms.Receive}
-	for _, d := range s.documents() {
-		receive[d.name] = func(_ string, data []byte) error { return d.receive(data) }
+	for name, d := range s.documents() {
+		receive[name] = func(_ string, data []byte) error { return d.Receive(data) }
 	}
 	bans := receive["bans"]
 	receive["bans"] = func(doc string, data []byte) error {
@@ -118,29 +108,16 @@ func (s *server) follow(ctx context.Context) error {
 	if err := s.cluster.Follow(ctx, s.histories, receive); err != nil {
 		return err
 	}
-	next := time.Now().Add(progressEvery)
-	for {
-		err := s.cluster.Probe(ctx)
-		if err == nil || ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if now := time.Now(); now.After(next) {
-			next = now.Add(progressEvery)
-			s.log.Info("catching up with the cluster before anybody can log in", "why", err)
-		}
+	now := rate.Sometimes{Interval: progressEvery}
+	for err := s.cluster.Probe(ctx); err != nil; err = s.cluster.Probe(ctx) {
+		now.Do(func() { s.log.Info("catching up with the cluster before anybody can log in", "why", err) })
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-}
-
-// otherServers is tellServers, nil on a single server.
-func (s *server) otherServers() func(action []byte) error {
-	if s.cluster == nil {
-		return nil
-	}
-	return s.tellServers
+	return nil
 }
 
 // tellServers tells the session managers of all other servers of an operator's action.
@@ -210,16 +187,16 @@ const shareEvery = time.Second
 
 // shareEdits shares edits of this server's files with the cluster, and ends sessions that a new ban covers.
 func (s *server) shareEdits() {
-	for _, d := range s.documents() {
-		if _, ok := d.edited(); !ok {
+	for name, d := range s.documents() {
+		if _, ok := d.Edited(); !ok {
 			continue
 		}
 		// Asked again, since this server may have been behind: a line for a nick that was claimed
 		// meanwhile is not shared.
-		err := s.cluster.Change(d.name, func() ([]byte, error) { data, _ := d.edited(); return data, nil })
+		err := s.cluster.Change(name, func() ([]byte, error) { data, _ := d.Edited(); return data, nil })
 		if err != nil {
 			s.notShared.Do(func() {
-				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", d.name, "err", err)
+				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", name, "err", err)
 			})
 		}
 	}

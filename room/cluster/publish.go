@@ -142,6 +142,9 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 	if since := c.down.Load(); since != nil && time.Since(*since) > patience {
 		return errDisconnected
 	}
+	if time.Since(o.at) > patience {
+		return fmt.Errorf("%w: the engine does not answer", room.ErrCluster)
+	}
 	if o.msg, err = c.message(o.e); err == nil && o.e.Kind == room.KindState {
 		o.msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(o.after, 10))
 	}
@@ -229,7 +232,9 @@ func (c *Cluster) answered(o *outgoing) bool {
 	case ack := <-answer.Ok():
 		c.accepted(o, ack)
 		return true
-	case o.why = <-answer.Err():
+	case o.why = <-answer.Err(): // after half the patience, if not earlier
+	case <-time.After(max(time.Millisecond, time.Until(o.at.Add(patience)))):
+		o.why = errors.New("no answer")
 	}
 	if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
 		ctx, cancel := context.WithTimeout(c.ending, patience)
