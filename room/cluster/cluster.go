@@ -37,7 +37,7 @@ type Options struct {
 	Creds    string        // a file with credentials of the engine; "": none
 	TLSCA    string        // a file with the certificates to trust instead of the system's; "": the system's
 	Name     string        // of the cluster: 1 to 32 letters, digits, '-' and '_'
-	Node     string        // the name of this server, in the same characters, which no other one has
+	Node     string        // the name of this server, in the same characters, which no other one has; "": see Dial
 	Replicas int           // how many engine nodes store the stream
 	Keep     time.Duration // how long the stream keeps an event
 	Bound    string        // a file in the data folder that notes which stream the folder follows
@@ -47,14 +47,13 @@ type Options struct {
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
 // the [room.Peers] of its server's room.
 type Cluster struct {
-	opts    Options
-	mayMiss bool   // the stream may be missing; stream is nil then
-	run     string // marks what this process publishes
-	log     *slog.Logger
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	id      time.Time // when the stream was created: another one has another time
+	opts   Options
+	run    string // marks what this process publishes
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream // nil: a command connected, and there is none
+	id     time.Time        // when the stream was created: another one has another time
 
 	ending  context.Context
 	end     context.CancelCauseFunc
@@ -79,21 +78,17 @@ var (
 // token matches a part of a subject, and of a stream's name.
 var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 
-// Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
-// reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
-func Connect(ctx context.Context, opts Options) (*Cluster, error) {
-	return connect(ctx, opts, false)
-}
-
 // Dial connects to look, or to prepare a data folder. It ignores opts.Node: this is no server of the cluster. The stream
 // may be missing, see [Cluster.Found].
 func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 	opts.Node = ""
-	return connect(ctx, opts, true)
+	return Connect(ctx, opts)
 }
 
-func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
-	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
+// Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
+// reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
+func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	c.moved.Interval = time.Minute
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
