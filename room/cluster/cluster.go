@@ -56,7 +56,7 @@ type Cluster struct {
 	id     time.Time        // when the stream was created: another one has another time
 
 	ending  context.Context
-	end     context.CancelCauseFunc
+	end     context.CancelFunc
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
@@ -93,7 +93,7 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
-	c.ending, c.end = context.WithCancelCause(context.Background())
+	c.ending, c.end = context.WithCancel(context.Background())
 	c.hear()
 	c.publishing.init()
 	c.following.init()
@@ -104,14 +104,14 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 	if err == nil {
 		err = c.again(ctx, "the engine does not answer yet", c.open)
 	}
-	if err == nil {
+	if err == nil && opts.Node != "" {
 		err = c.takeName()
 	}
 	if err == nil {
 		err = c.listen()
 	}
 	if err != nil {
-		c.end(errClosed)
+		c.end()
 		if c.nc != nil {
 			c.nc.Close()
 		}
@@ -321,7 +321,7 @@ func (c *Cluster) Close() error {
 	if c.following.started() {
 		_ = c.following.reach(ctx, c.publishing.acked()) // what is missing comes with the next start
 	}
-	c.end(errClosed)
+	c.end()
 	c.running.Wait()
 	_ = c.nc.FlushTimeout(time.Second) // the roster that announces it; best effort
 	c.nc.Close()

@@ -80,15 +80,13 @@ type rosters struct {
 
 // peer is another server.
 type peer struct {
-	run     string
-	seq     uint64          // of the last complete announcement
-	parts   uint64          // seq of the incomplete one
-	here    []room.Presence // of its parts
-	got     int             // how many of them
-	heard   time.Time
-	people  int
-	applied uint64
-	stuck   bool
+	Node  // without Silent
+	run   string
+	seq   uint64          // of the last complete announcement
+	parts uint64          // seq of the incomplete one
+	here  []room.Presence // of its parts
+	got   int             // how many of them
+	heard time.Time
 }
 
 func (r *rosters) init() {
@@ -112,9 +110,6 @@ const answerWithin = time.Second
 // the other's changes for its own. One that does not answer counts as dead. From now on this server answers, so of two
 // that start at the same time at most one goes on.
 func (c *Cluster) takeName() error {
-	if c.opts.Node == "" {
-		return nil
-	}
 	named := c.subject("named", c.opts.Node)
 	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) }); err != nil {
 		return err
@@ -269,15 +264,12 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	p := rs.of[from]
-	if p == nil {
-		if len(rs.of) == maxNodes {
-			return
-		}
-		p = &peer{}
-		rs.of[from] = p
+	if p == nil && len(rs.of) == maxNodes {
+		return
 	}
-	if p.run != m.Run {
-		*p = peer{run: m.Run}
+	if p == nil || p.run != m.Run {
+		p = &peer{Node: Node{Name: from}, run: m.Run}
+		rs.of[from] = p
 	}
 	if m.Bye {
 		delete(rs.of, from)
@@ -308,7 +300,7 @@ func (p *peer) add(m *rosterMessage, now time.Time) bool {
 	if p.got < m.Parts {
 		return false
 	}
-	p.seq, p.people, p.applied, p.stuck = m.Seq, len(p.here), m.Applied, m.Stuck
+	p.seq, p.People, p.Applied, p.Stuck = m.Seq, len(p.here), m.Applied, m.Stuck
 	return true
 }
 
@@ -387,8 +379,10 @@ func (c *Cluster) nodes() []Node {
 	c.rosters.mu.Lock()
 	defer c.rosters.mu.Unlock()
 	list := []Node{}
-	for name, p := range c.rosters.of {
-		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Stuck: p.stuck, Silent: time.Since(p.heard).Seconds()})
+	for _, p := range c.rosters.of {
+		n := p.Node
+		n.Silent = time.Since(p.heard).Seconds()
+		list = append(list, n)
 	}
 	return list
 }
