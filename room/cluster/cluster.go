@@ -48,7 +48,7 @@ type Options struct {
 // the [room.Peers] of its server's room.
 type Cluster struct {
 	opts   Options
-	run    string // marks what this process publishes
+	run    string // marks what this process says, which it may hear: over an engine node that it was connected to before
 	log    *slog.Logger
 	nc     *nats.Conn
 	js     jetstream.JetStream
@@ -318,9 +318,7 @@ func (c *Cluster) Close() error {
 	c.publishing.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if c.following.started() {
-		_ = c.following.reach(ctx, c.publishing.acked()) // what is missing comes with the next start
-	}
+	_ = c.following.reach(ctx, c.publishing.acked()) // what is missing comes with the next start
 	c.end()
 	c.running.Wait()
 	_ = c.nc.FlushTimeout(time.Second) // the roster that announces it; best effort

@@ -111,10 +111,14 @@ const answerWithin = time.Second
 // that start at the same time at most one goes on.
 func (c *Cluster) takeName() error {
 	named := c.subject("named", c.opts.Node)
-	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) }); err != nil {
+	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) {
+		if string(msg.Data) != c.run {
+			_ = msg.Respond(nil)
+		}
+	}); err != nil {
 		return err
 	}
-	if _, err := c.nc.Request(named, nil, answerWithin); err == nil {
+	if _, err := c.nc.Request(named, []byte(c.run), answerWithin); err == nil {
 		return fmt.Errorf("a server named %s is already running in this cluster; start this one with another --node, or stop that one",
 			c.opts.Node)
 	}
@@ -250,7 +254,7 @@ func node(subject string) string { return subject[strings.LastIndexByte(subject,
 func (c *Cluster) hearRoster(msg *nats.Msg) {
 	from := node(msg.Subject)
 	var m rosterMessage
-	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version ||
+	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version || m.Run == c.run ||
 		m.Parts < 1 || m.Parts > maxPeople/partPeople || m.Part < 0 || m.Part >= m.Parts || len(m.Here) > partPeople {
 		return
 	}
@@ -385,13 +389,4 @@ func (c *Cluster) nodes() []Node {
 		list = append(list, n)
 	}
 	return list
-}
-
-// own is how many people are on this server.
-func (r *rosters) own() int {
-	attached := r.attached()
-	if attached == nil {
-		return 0
-	}
-	return len(attached.Roster())
 }
