@@ -37,13 +37,12 @@ const maxGroup = 512
 // publisher publishes the events that the room appends, and changes of documents. All waiting events are published
 // together; later ones wait until these are answered.
 type publisher struct {
-	running sync.WaitGroup
-	count   atomic.Uint64 // of messages, for their ids
-	mu      sync.Mutex    // guards what follows
+	running sync.WaitGroup // until all events are in the local log, or given up
+	count   atomic.Uint64  // of messages, for their ids
+	mu      sync.Mutex     // guards what follows
 	work    sync.Cond
 	queue   []*outgoing
 	closed  bool
-	last    uint64 // the greatest number of a stored event
 }
 
 // outgoing waits for its answer.
@@ -59,13 +58,6 @@ type outgoing struct {
 }
 
 func (p *publisher) init() { p.work.L = &p.mu }
-
-// acked is the greatest number of an event that this server published.
-func (p *publisher) acked() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last
-}
 
 func (p *publisher) close() {
 	p.mu.Lock()
@@ -85,12 +77,6 @@ func (p *publisher) next() []*outgoing {
 	group := p.queue[:n:n]
 	p.queue = p.queue[n:]
 	return group
-}
-
-func (p *publisher) stored(seq uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = max(p.last, seq)
 }
 
 // Append implements [room.Log]. It does not wait: the event comes back through [Cluster.Follow], or failed is called within
@@ -259,8 +245,7 @@ func (c *Cluster) answered(o *outgoing) bool {
 // try once more, and then gets that try's answer.
 func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	c.hear()
-	c.publishing.stored(ack.Sequence)
-	c.running.Go(func() {
+	c.publishing.running.Go(func() {
 		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))
 		defer cancel()
 		err := c.following.reach(ctx, ack.Sequence)
