@@ -234,7 +234,7 @@ func (c *Cluster) elsewhere(since time.Time, why error) {
 		return
 	}
 	c.moved.Do(func() {
-		c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node, and on until one answers",
+		c.log.Warn("cluster: this engine node may be cut off from the others; connecting to another one, until it works",
 			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
 	})
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping

@@ -193,7 +193,7 @@ func TestOneFailure(t *testing.T) {
 		long := time.Now().Add(-time.Hour)
 		a.heard.Store(&long)
 		a.elsewhere(since, errors.New("no answer"))
-		return strings.Contains(a.logs.String(), "connecting to another node")
+		return strings.Contains(a.logs.String(), "connecting to another one")
 	}
 	if fail(time.Now()) {
 		t.Error("it leaves at once")
