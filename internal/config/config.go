@@ -128,9 +128,8 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(number(&a.Handshakes, 100, 1, 0), "max-handshakes", "maximum `connections` logging in at a time; each has 20 seconds")
 	f.Var(number(&a.PerAddress, 20, 1, 0), "max-per-address", "maximum `connections` from one address (IPv6: one /64)")
 	f.Var(number(&a.PerMinute, 30, 1, 0), "max-per-minute", "maximum new `connections` from one address in a minute")
-	a.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	f.Var(&networkList{to: &a.Exempt}, "exempt", "`networks` exempt from per-address limits; none for no network")
-	f.Var(&networkList{to: &cfg.Proxies}, "trusted-proxy", "`networks` whose PROXY protocol headers are trusted")
+	f.Var(networks(&a.Exempt, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")), "exempt", "`networks` exempt from per-address limits; none for no network")
+	f.Var(networks(&cfg.Proxies), "trusted-proxy", "`networks` whose PROXY protocol headers are trusted")
 	c := &cfg.Claims
 	f.Var(number(&c.PerAddress, 5, 0, 0), "max-claims-per-address", "`nicks` that one address (IPv6: one /64) may claim in a day; 0 is no limit")
 	f.Var(number(&c.PerNetwork, 20, 0, 0), "max-claims-per-network", "`nicks` that one network (IPv4: /24, IPv6: /48) may claim in a day; 0 is no limit")

@@ -138,47 +138,39 @@ func span(to *time.Duration, otherwise, least time.Duration, zero string) *value
 	}}
 }
 
-// networkList is a flag that may be given several times, and its text may name several.
-type networkList struct {
-	to  *[]netip.Prefix
-	set bool // by the user: what follows adds to it
+// networks is a flag that may be given several times, and its text may name several. IPv4-mapped networks become the IPv4
+// that they mean, as addresses do before they are compared.
+func networks(to *[]netip.Prefix, otherwise ...netip.Prefix) *value[[]netip.Prefix] {
+	*to = otherwise
+	set := false // by the user: what follows adds to it
+	kind := "addresses or networks such as 192.0.2.0/24, or none"
+	return &value[[]netip.Prefix]{to, kind, func(text string) (nets []netip.Prefix, ok bool) {
+		for s := range strings.SplitSeq(text, ",") {
+			if s = strings.TrimSpace(s); s == "none" || s == "" {
+				continue
+			}
+			p, err := netip.ParsePrefix(s)
+			if a, e := netip.ParseAddr(s); e == nil {
+				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			if err != nil {
+				return nil, false
+			}
+			if p.Addr().Is4In6() && p.Bits() >= 96 {
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+			}
+			nets = append(nets, p.Masked())
+		}
+		if set {
+			nets = append(*to, nets...)
+		}
+		set = true
+		return nets, true
+	}, func(nets []netip.Prefix) string {
+		words := make([]string, len(nets))
+		for i, p := range nets {
+			words[i] = p.String()
+		}
+		return strings.Join(words, ",")
+	}}
 }
-
-// Set implements pflag.Value. IPv4-mapped networks become the IPv4 that they mean, as
-// addresses do before they are compared.
-func (l *networkList) Set(text string) error {
-	var nets []netip.Prefix
-	for s := range strings.SplitSeq(text, ",") {
-		if s = strings.TrimSpace(s); s == "none" || s == "" {
-			continue
-		}
-		p, err := netip.ParsePrefix(s)
-		if a, e := netip.ParseAddr(s); e == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return fmt.Errorf("%q is not an address or a network such as 192.0.2.0/24", s)
-		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		nets = append(nets, p.Masked())
-	}
-	if l.set {
-		nets = append(*l.to, nets...)
-	}
-	*l.to, l.set = nets, true
-	return nil
-}
-
-// String implements pflag.Value.
-func (l *networkList) String() string {
-	words := make([]string, len(*l.to))
-	for i, p := range *l.to {
-		words[i] = p.String()
-	}
-	return strings.Join(words, ",")
-}
-
-// Type implements pflag.Value.
-func (l *networkList) Type() string { return "networks" }

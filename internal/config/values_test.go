@@ -82,7 +82,7 @@ func TestWrongValues(t *testing.T) {
 		{"cluster-replicas", "6", "must be a number from 1 to 5"},
 		{"cluster-keep", "0", "must be a duration of 1h or more, such as 90d"},
 		{"node", "a b", "must be a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"},
-		{"exempt", "10.0.0.0/33", `"10.0.0.0/33" is not an address or a network such as 192.0.2.0/24`},
+		{"exempt", "10.0.0.0/33", "must be addresses or networks such as 192.0.2.0/24, or none"},
 	} {
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
 		new(Config).Flags(f)

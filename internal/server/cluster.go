@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"whoelse/internal/disk"
 	"whoelse/room"
@@ -42,12 +43,8 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 	if err = errors.Join(err, look.Close()); err != nil {
 		return err
 	}
-	if s.cluster, err = cluster.Connect(ctx, opts); err != nil {
-		return err
-	}
-	s.closeCluster = sync.OnceValue(s.cluster.Close)
-	s.onStop(s.closeCluster) // if the histories can't be opened; else earlier, see openFiles
-	return nil
+	s.cluster, err = cluster.Connect(ctx, opts)
+	return err
 }
 
 // progressEvery is how often progress is logged.
@@ -55,12 +52,9 @@ const progressEvery = 5 * time.Second
 
 // progress returns a function that logs progress now and then.
 func (s *server) progress(words string) func(what string, bytes int64) {
-	next := time.Now()
+	now := rate.Sometimes{Interval: progressEvery}
 	return func(what string, bytes int64) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(progressEvery)
-			s.log.Info(words, "step", what, "bytes", bytes)
-		}
+		now.Do(func() { s.log.Info(words, "step", what, "bytes", bytes) })
 	}
 }
 
@@ -118,29 +112,16 @@ func (s *server) follow(ctx context.Context) error {
 	if err := s.cluster.Follow(ctx, s.histories, receive); err != nil {
 		return err
 	}
-	next := time.Now().Add(progressEvery)
-	for {
-		err := s.cluster.Probe(ctx)
-		if err == nil || ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if now := time.Now(); now.After(next) {
-			next = now.Add(progressEvery)
-			s.log.Info("catching up with the cluster before anybody can log in", "why", err)
-		}
+	now := rate.Sometimes{Interval: progressEvery}
+	for err := s.cluster.Probe(ctx); err != nil; err = s.cluster.Probe(ctx) {
+		now.Do(func() { s.log.Info("catching up with the cluster before anybody can log in", "why", err) })
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-}
-
-// otherServers is tellServers, nil on a single server.
-func (s *server) otherServers() func(action []byte) error {
-	if s.cluster == nil {
-		return nil
-	}
-	return s.tellServers
+	return nil
 }
 
 // tellServers tells the session managers of all other servers of an operator's action.

@@ -46,7 +46,7 @@ func (s *server) openFiles() (err error) {
 	}
 	s.onStop(s.histories.Close)
 	if s.cluster != nil {
-		s.onStop(s.closeCluster) // when what the room appends is in the histories
+		s.onStop(s.cluster.Close) // when what the room appends is in the histories
 	}
 	if err = keys.Unfinished(s.cfg.Data); err != nil {
 		return err

@@ -84,11 +84,10 @@ type server struct {
 	manager   *sessions.Manager
 	ssh       *sshd.Server
 
-	started      time.Time                        // when it had all events of the cluster
-	open         atomic.Pointer[sessions.Manager] // manager, once there is one
-	closeCluster func() error                     // once
-	bansChanged  atomic.Bool
-	notShared    rate.Sometimes // to the log
+	started     time.Time                        // when it had all events of the cluster
+	open        atomic.Pointer[sessions.Manager] // manager, once there is one
+	bansChanged atomic.Bool
+	notShared   rate.Sometimes // to the log
 
 	onRecord   map[string]bool // departed nicks that the audit log has; of whoever retires
 	notRetired rate.Sometimes  // to the log
@@ -168,12 +167,16 @@ func (s *server) start(ctx context.Context) (err error) {
 		}
 	}})
 	s.space.Measure(context.Background())
-	s.manager = sessions.New(sessions.Config{
+	config := sessions.Config{
 		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate, RoomMakers: sessions.RoomMakers(cfg.RoomMakers),
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
-		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files, TellServers: s.otherServers(),
-	})
+		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files,
+	}
+	if s.cluster != nil {
+		config.TellServers = s.tellServers
+	}
+	s.manager = sessions.New(config)
 	s.open.Store(s.manager)
 	control := admission.New(cfg.Admission, s.bans)
 	s.ssh, err = sshd.New(sshd.Config{
@@ -187,14 +190,12 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	s.onStop(s.watch())
 	s.onStop(s.endConnections)
-	if s.cluster != nil {
-		s.cluster.Attach(s.room)
-	}
 	sources := metrics.Sources{
 		Version: s.version, Room: s.room.Stats, Store: s.histories.Stats,
 		Admission: control.Stats, Quota: s.quota.Stats, Space: s.space.Stats,
 	}
 	if s.cluster != nil {
+		s.cluster.Attach(s.room)
 		sources.Cluster = s.cluster.Stats
 	}
 	s.onStop(metrics.Serve(monitor, s.log, sources, s.probe))

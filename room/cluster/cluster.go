@@ -37,7 +37,7 @@ type Options struct {
 	Creds    string        // a file with credentials of the engine; "": none
 	TLSCA    string        // a file with the certificates to trust instead of the system's; "": the system's
 	Name     string        // of the cluster: 1 to 32 letters, digits, '-' and '_'
-	Node     string        // the name of this server, in the same characters, which no other one has
+	Node     string        // the name of this server, in the same characters, which no other one has; "": see Dial
 	Replicas int           // how many engine nodes store the stream
 	Keep     time.Duration // how long the stream keeps an event
 	Bound    string        // a file in the data folder that notes which stream the folder follows
@@ -47,17 +47,16 @@ type Options struct {
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
 // the [room.Peers] of its server's room.
 type Cluster struct {
-	opts    Options
-	mayMiss bool   // the stream may be missing; stream is nil then
-	run     string // marks what this process publishes
-	log     *slog.Logger
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	id      time.Time // when the stream was created: another one has another time
+	opts   Options
+	run    string // marks what this process says, which it may hear: over an engine node that it was connected to before
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream // nil: a command connected, and there is none
+	id     time.Time        // when the stream was created: another one has another time
 
 	ending  context.Context
-	end     context.CancelCauseFunc
+	end     context.CancelFunc
 	running sync.WaitGroup
 	turns   [64]chan struct{} // held while a document is changed here, by a hash of its name
 
@@ -79,26 +78,22 @@ var (
 // token matches a part of a subject, and of a stream's name.
 var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 
-// Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
-// reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
-func Connect(ctx context.Context, opts Options) (*Cluster, error) {
-	return connect(ctx, opts, false)
-}
-
 // Dial connects to look, or to prepare a data folder. It ignores opts.Node: this is no server of the cluster. The stream
 // may be missing, see [Cluster.Found].
 func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 	opts.Node = ""
-	return connect(ctx, opts, true)
+	return Connect(ctx, opts)
 }
 
-func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) {
-	c := &Cluster{opts: opts, mayMiss: mayMiss, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
+// Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
+// reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
+func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	c.moved.Interval = time.Minute
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
-	c.ending, c.end = context.WithCancelCause(context.Background())
+	c.ending, c.end = context.WithCancel(context.Background())
 	c.hear()
 	c.publishing.init()
 	c.following.init()
@@ -109,14 +104,14 @@ func connect(ctx context.Context, opts Options, mayMiss bool) (*Cluster, error) 
 	if err == nil {
 		err = c.again(ctx, "the engine does not answer yet", c.open)
 	}
-	if err == nil {
+	if err == nil && opts.Node != "" {
 		err = c.takeName()
 	}
 	if err == nil {
 		err = c.listen()
 	}
 	if err != nil {
-		c.end(errClosed)
+		c.end()
 		if c.nc != nil {
 			c.nc.Close()
 		}
@@ -136,17 +131,20 @@ func (c *Cluster) connected() bool { return c.down.Load() == nil }
 
 // again calls try until it succeeds, fails for good, or ctx is over. The first tries have less time: without a leader,
 // as when all engine nodes have just started, the engine does not answer at all.
-func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) error {
+func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) (err error) {
 	began := time.Now()
 	for n := 0; ; n++ {
 		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
-		final, err := try(once)
+		final, failed := try(once)
 		cancel()
-		if err == nil || final {
-			return err
+		if failed == nil || final {
+			return failed
 		}
 		if n == 0 {
-			c.log.Info("cluster: "+waiting+"; trying again", "error", err)
+			c.log.Info("cluster: "+waiting+"; trying again", "error", failed)
+		}
+		if n == 0 || ctx.Err() == nil { // else it had no time, which says nothing
+			err = failed
 		}
 		if c.nc != nil {
 			c.elsewhere(began, err)
@@ -213,7 +211,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 			return true, fmt.Errorf("the engine takes messages of at most %d bytes (max_payload), and %d are needed; "+
 				"raise max_payload in its configuration", got, need)
 		}
-		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience))
+		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience/2)) // a message is tried twice
 		return true, err
 	})
 }
@@ -236,7 +234,7 @@ func (c *Cluster) elsewhere(since time.Time, why error) {
 		return
 	}
 	c.moved.Do(func() {
-		c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node, and on until one answers",
+		c.log.Warn("cluster: this engine node may be cut off from the others; connecting to another one, until it works",
 			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
 	})
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
@@ -317,13 +315,8 @@ func (c *Cluster) Probe(ctx context.Context) error {
 // that this server leaves, and closes the connection. Later appends fail.
 func (c *Cluster) Close() error {
 	c.publishing.close()
-	c.publishing.running.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if c.following.started() {
-		_ = c.following.reach(ctx, c.publishing.acked()) // what is missing comes with the next start
-	}
-	c.end(errClosed)
+	c.publishing.running.Wait() // what is missing in the local log then comes with the next start
+	c.end()
 	c.running.Wait()
 	_ = c.nc.FlushTimeout(time.Second) // the roster that announces it; best effort
 	c.nc.Close()

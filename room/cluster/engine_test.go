@@ -193,7 +193,7 @@ func TestOneFailure(t *testing.T) {
 		long := time.Now().Add(-time.Hour)
 		a.heard.Store(&long)
 		a.elsewhere(since, errors.New("no answer"))
-		return strings.Contains(a.logs.String(), "connecting to another node")
+		return strings.Contains(a.logs.String(), "connecting to another one")
 	}
 	if fail(time.Now()) {
 		t.Error("it leaves at once")
@@ -335,13 +335,13 @@ func TestFull(t *testing.T) {
 	var err error
 	for range 20 {
 		failed := a.say("a text of some length, of which the engine can hold only a few")
-		before := a.publishing.acked()
+		before := a.following.at()
 		eventually(t, "an answer", func() bool {
 			select {
 			case err = <-failed:
 				return true
 			default:
-				return a.publishing.acked() > before
+				return a.following.at() > before
 			}
 		})
 		if err != nil {

@@ -71,9 +71,6 @@ type follower struct {
 
 func (f *follower) init() { f.changed = make(chan struct{}) }
 
-// started reports whether Follow was called.
-func (f *follower) started() bool { return f.local != nil }
-
 // trouble is why this server can't follow the stream now, nil if it can.
 func (f *follower) trouble() error {
 	f.mu.Lock()

@@ -61,9 +61,6 @@ func TestOrder(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := a.Status(t.Context()); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestRestart: a server goes on where it ended, with what came meanwhile, in the same way as one that stayed, and

@@ -37,13 +37,12 @@ const maxGroup = 512
 // publisher publishes the events that the room appends, and changes of documents. All waiting events are published
 // together; later ones wait until these are answered.
 type publisher struct {
-	running sync.WaitGroup
-	count   atomic.Uint64 // of messages, for their ids
-	mu      sync.Mutex    // guards what follows
+	running sync.WaitGroup // until all events are in the local log, or given up
+	count   atomic.Uint64  // of messages, for their ids
+	mu      sync.Mutex     // guards what follows
 	work    sync.Cond
 	queue   []*outgoing
 	closed  bool
-	last    uint64 // the greatest number of a stored event
 }
 
 // outgoing waits for its answer.
@@ -59,13 +58,6 @@ type outgoing struct {
 }
 
 func (p *publisher) init() { p.work.L = &p.mu }
-
-// acked is the greatest number of an event that this server published.
-func (p *publisher) acked() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last
-}
 
 func (p *publisher) close() {
 	p.mu.Lock()
@@ -85,12 +77,6 @@ func (p *publisher) next() []*outgoing {
 	group := p.queue[:n:n]
 	p.queue = p.queue[n:]
 	return group
-}
-
-func (p *publisher) stored(seq uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = max(p.last, seq)
 }
 
 // Append implements [room.Log]. It does not wait: the event comes back through [Cluster.Follow], or failed is called within
@@ -142,6 +128,9 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 	if since := c.down.Load(); since != nil && time.Since(*since) > patience {
 		return errDisconnected
 	}
+	if time.Since(o.at) > patience {
+		return fmt.Errorf("%w: the engine does not answer", room.ErrCluster)
+	}
 	if o.msg, err = c.message(o.e); err == nil && o.e.Kind == room.KindState {
 		o.msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(o.after, 10))
 	}
@@ -191,9 +180,6 @@ func retryID(e *room.Event) string {
 // send publishes events in order, if there is a connection. The NATS client buffers nothing for later.
 func (c *Cluster) send(waiting []*outgoing) {
 	for _, o := range waiting {
-		o.answer = nil
-	}
-	for _, o := range waiting {
 		if !c.connected() {
 			o.why = nats.ErrDisconnected
 			return
@@ -204,16 +190,12 @@ func (c *Cluster) send(waiting []*outgoing) {
 	}
 }
 
-// await waits for the answers until it is time to send again or to give one up. It returns the events to send
-// again.
+// await waits for the answers, and returns the events to send again.
 func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
-	left := time.Until(waiting[0].at.Add(patience))
-	ctx, cancel := context.WithTimeout(c.ending, min(patience/2, left))
-	defer cancel()
 	for _, o := range waiting {
 		switch {
-		case c.answered(ctx, o):
-		case time.Since(o.at) >= patience || c.ending.Err() != nil:
+		case c.answered(o):
+		case time.Since(o.at) >= patience:
 			o.giveUp()
 			c.elsewhere(o.at, o.why)
 		default:
@@ -226,38 +208,35 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 	return again
 }
 
-// answered waits for the answer to o, and reports whether its fate is known.
-func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
-	if o.answer == nil {
+// answered waits for the answer to the last try, and reports whether the fate of o is known.
+func (c *Cluster) answered(o *outgoing) bool {
+	answer := o.answer
+	if o.answer = nil; answer == nil {
 		return false
 	}
 	select {
-	case ack := <-o.answer.Ok():
+	case ack := <-answer.Ok():
 		c.accepted(o, ack)
 		return true
-	case o.why = <-o.answer.Err():
-		if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
-			first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
-			if err == nil && o.is(first) {
-				c.accepted(o, &jetstream.PubAck{Sequence: first.Sequence})
-				return true
-			}
-			o.maybe = err != nil
-		}
-		if refused(o.why) && !o.maybe {
-			o.giveUp()
-			return true
-		}
-		o.maybe = o.maybe || !unheard(o.why)
-	case <-ctx.Done():
-		select {
-		case ack := <-o.answer.Ok():
-			c.accepted(o, ack)
-			return true
-		default:
-		}
-		o.maybe, o.why = true, errors.New("no answer")
+	case o.why = <-answer.Err(): // after half the patience, if not earlier
+	case <-time.After(max(time.Millisecond, time.Until(o.at.Add(patience)))):
+		o.why = errors.New("no answer")
 	}
+	if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
+		ctx, cancel := context.WithTimeout(c.ending, patience)
+		defer cancel()
+		first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
+		if err == nil && o.is(first) {
+			c.accepted(o, &jetstream.PubAck{Sequence: first.Sequence})
+			return true
+		}
+		o.maybe = err != nil
+	}
+	if refused(o.why) && !o.maybe {
+		o.giveUp()
+		return true
+	}
+	o.maybe = o.maybe || !unheard(o.why)
 	return false
 }
 
@@ -266,8 +245,7 @@ func (c *Cluster) answered(ctx context.Context, o *outgoing) bool {
 // try once more, and then gets that try's answer.
 func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	c.hear()
-	c.publishing.stored(ack.Sequence)
-	c.running.Go(func() {
+	c.publishing.running.Go(func() {
 		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))
 		defer cancel()
 		err := c.following.reach(ctx, ack.Sequence)

@@ -68,15 +68,13 @@ type rosters struct {
 
 // peer is another server.
 type peer struct {
-	run     string
-	seq     uint64          // of the last complete announcement
-	parts   uint64          // seq of the incomplete one
-	here    []room.Presence // of its parts
-	got     int             // how many of them
-	heard   time.Time
-	people  int
-	applied uint64
-	stuck   bool
+	Node  // without Silent
+	run   string
+	seq   uint64          // of the last complete announcement
+	parts uint64          // seq of the incomplete one
+	here  []room.Presence // of its parts
+	got   int             // how many of them
+	heard time.Time
 }
 
 func (r *rosters) init() {
@@ -100,14 +98,15 @@ const answerWithin = time.Second
 // the other's changes for its own. One that does not answer counts as dead. From now on this server answers, so of two
 // that start at the same time at most one goes on.
 func (c *Cluster) takeName() error {
-	if c.opts.Node == "" {
-		return nil
-	}
 	named := c.subject("named", c.opts.Node)
-	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) { _ = msg.Respond(nil) }); err != nil {
+	if _, err := c.nc.Subscribe(named, func(msg *nats.Msg) {
+		if string(msg.Data) != c.run {
+			_ = msg.Respond(nil)
+		}
+	}); err != nil {
 		return err
 	}
-	if _, err := c.nc.Request(named, nil, answerWithin); err == nil {
+	if _, err := c.nc.Request(named, []byte(c.run), answerWithin); err == nil {
 		return fmt.Errorf("a server named %s is already running in this cluster; start this one with another --node, or stop that one",
 			c.opts.Node)
 	}
@@ -230,7 +229,7 @@ func node(subject string) string { return subject[strings.LastIndexByte(subject,
 func (c *Cluster) hearRoster(msg *nats.Msg) {
 	from := node(msg.Subject)
 	var m rosterMessage
-	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version ||
+	if !token.MatchString(from) || json.Unmarshal(msg.Data, &m) != nil || m.V > version || m.Run == c.run ||
 		m.Parts < 1 || m.Parts > maxPeople/partPeople || m.Part < 0 || m.Part >= m.Parts || len(m.Here) > partPeople {
 		return
 	}
@@ -244,15 +243,12 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	p := rs.of[from]
-	if p == nil {
-		if len(rs.of) == maxNodes {
-			return
-		}
-		p = &peer{}
-		rs.of[from] = p
+	if p == nil && len(rs.of) == maxNodes {
+		return
 	}
-	if p.run != m.Run {
-		*p = peer{run: m.Run}
+	if p == nil || p.run != m.Run {
+		p = &peer{Node: Node{Name: from}, run: m.Run}
+		rs.of[from] = p
 	}
 	if m.Bye {
 		delete(rs.of, from)
@@ -283,7 +279,7 @@ func (p *peer) add(m *rosterMessage, now time.Time) bool {
 	if p.got < m.Parts {
 		return false
 	}
-	p.seq, p.people, p.applied, p.stuck = m.Seq, len(p.here), m.Applied, m.Stuck
+	p.seq, p.People, p.Applied, p.Stuck = m.Seq, len(p.here), m.Applied, m.Stuck
 	return true
 }
 
@@ -335,17 +331,10 @@ func (c *Cluster) nodes() []Node {
 	c.rosters.mu.Lock()
 	defer c.rosters.mu.Unlock()
 	list := []Node{}
-	for name, p := range c.rosters.of {
-		list = append(list, Node{Name: name, People: p.people, Applied: p.applied, Stuck: p.stuck, Silent: time.Since(p.heard).Seconds()})
+	for _, p := range c.rosters.of {
+		n := p.Node
+		n.Silent = time.Since(p.heard).Seconds()
+		list = append(list, n)
 	}
 	return list
-}
-
-// own is how many people are on this server.
-func (r *rosters) own() int {
-	attached := r.attached()
-	if attached == nil {
-		return 0
-	}
-	return len(attached.Roster())
 }

@@ -79,9 +79,15 @@ func TestRosters(t *testing.T) {
 	if !a.Leads() || b.Leads() {
 		t.Errorf("leads: %v, %v", a.Leads(), b.Leads())
 	}
-	st, err := a.Status(t.Context())
-	if err != nil || st.Replicas == nil || len(st.Nodes) != 2 || st.Nodes[1].People != 10_000 || st.Nodes[0].People != 2 || !st.Nodes[0].Leads {
-		t.Errorf("%+v, %v", st.Nodes, err)
+	look := must[*Cluster](t)(Dial(t.Context(), a.opts))
+	defer look.Close() //nolint:errcheck // it has nothing to lose
+	var st Status
+	eventually(t, "the status has both", func() bool {
+		st = must[Status](t)(look.Status(t.Context()))
+		return len(st.Nodes) == 2 && st.Nodes[1].People == 10_000
+	})
+	if st.Replicas == nil || st.Nodes[0].People != 2 || !st.Nodes[0].Leads || st.Nodes[1].Leads {
+		t.Errorf("%+v", st)
 	}
 	ca.mu.Lock()
 	ca.here = ca.here[:1]
@@ -146,6 +152,22 @@ func TestSilent(t *testing.T) {
 		say(rosterMessage{Run: "2", Seq: 10, Parts: 1, Bye: true})
 		check("stopped", "[] false")
 	})
+}
+
+// TestTwin: another server with the same name is reported once, and this one is no other, though it may hear itself.
+func TestTwin(t *testing.T) {
+	l := &logs{}
+	c := &Cluster{opts: Options{Node: "a"}, run: "mine", log: options(nil, "a", l).Log}
+	c.rosters.init()
+	for run, want := range map[string]int{"mine": 0, "other": 1} {
+		l.lines = nil
+		for range 2 {
+			c.hearRoster(&nats.Msg{Subject: "whoelse.roster.a", Data: fmt.Appendf(nil, `{"v":1,"run":%q,"parts":1}`, run)})
+		}
+		if len(l.lines) != want {
+			t.Errorf("%s: %q", run, l.lines)
+		}
+	}
 }
 
 // FuzzPeer: whatever another server says, this one lives, and shows nobody who can't be.

@@ -10,10 +10,10 @@ import (
 	"whoelse/room"
 )
 
-// Status is the state of a cluster, as one of its servers, or a command, sees it.
+// Status is the state of a cluster, as a command sees it that was connected by [Dial].
 type Status struct {
 	Name     string    `json:"name"`
-	Engine   string    `json:"engine"` // URL of the engine node that this server is connected to
+	Engine   string    `json:"engine"` // URL of the engine node that answers
 	Stream   string    `json:"stream"`
 	Created  time.Time `json:"created"`
 	First    uint64    `json:"first"` // number of the oldest event that the stream has
@@ -23,7 +23,6 @@ type Status struct {
 	Leader   string    `json:"leader"` // the engine node that orders the events
 	Replicas []Replica `json:"replicas"`
 	Nodes    []Node    `json:"nodes"`
-	Trouble  string    `json:"trouble,omitempty"` // why this server can't follow
 }
 
 // Replica is another copy of the stream.
@@ -34,7 +33,7 @@ type Replica struct {
 	Lag     uint64 `json:"lag"` // events that it lacks
 }
 
-// Status asks the engine for the state of the stream. The nodes are the servers that were heard since Connect: as a
+// Status asks the engine for the state of the stream. The nodes are the servers that were heard since [Dial]: as a
 // rule, all are heard within a second.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	if c.stream == nil && len(c.nodes()) > 0 {
@@ -58,14 +57,6 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		for _, p := range info.Cluster.Replicas {
 			s.Replicas = append(s.Replicas, Replica{Name: p.Name, Current: p.Current, Offline: p.Offline, Lag: p.Lag})
 		}
-	}
-	trouble := c.following.trouble()
-	if trouble != nil {
-		s.Trouble = trouble.Error()
-	}
-	if c.following.started() {
-		applied := c.following.at()
-		s.Nodes = append(s.Nodes, Node{Name: c.opts.Node, Applied: applied, Stuck: trouble != nil, People: c.rosters.own()})
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range s.Nodes {

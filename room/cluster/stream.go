@@ -33,17 +33,17 @@ func (c *Cluster) config() jetstream.StreamConfig {
 // open finds the stream, or creates it.
 func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 	stream, err := c.js.Stream(ctx, c.streamName())
-	if errors.Is(err, jetstream.ErrStreamNotFound) && c.opts.Node != "" {
-		if _, missing := os.Lstat(c.opts.Bound); missing == nil { // a new stream would be in the way of the old one's backup
+	missing := errors.Is(err, jetstream.ErrStreamNotFound)
+	if missing && c.opts.Node == "" {
+		return true, nil
+	} else if missing {
+		if _, err := os.Lstat(c.opts.Bound); err == nil { // a new stream would be in the way of the old one's backup
 			return false, c.lost()
 		}
 		stream, err = c.js.CreateStream(ctx, c.config())
 		if err == nil {
 			c.log.Info("cluster: created the stream", "stream", c.streamName(), "replicas", c.opts.Replicas, "keep", c.opts.Keep)
 		}
-	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) && c.mayMiss {
-		return true, nil
 	}
 	if err != nil {
 		return explain(c, err)
@@ -125,8 +125,6 @@ func explain(c *Cluster, err error) (final bool, _ error) {
 		return true, fmt.Errorf("the engine runs without JetStream (%w); enable it in its configuration, for this account", err)
 	case unheard(err):
 		return false, fmt.Errorf("no engine node runs JetStream (%w); enable it in the configuration, or start the nodes", err)
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return true, fmt.Errorf("there is no stream %s; the first server that joins the cluster creates it", c.streamName())
 	case errors.As(err, &api):
 		return false, fmt.Errorf("the engine can't create or open the stream %s with %d replicas now: %w; "+
 			"are that many engine nodes running? See --cluster-replicas", c.streamName(), c.opts.Replicas, err)

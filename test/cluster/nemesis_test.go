@@ -142,7 +142,11 @@ func (n *nemesis) rage() (caused map[string]int) {
 			f := may[n.random.IntN(len(may))]
 			n.c.t.Logf("%s %s", time.Now().Format("04:05.000"), f.name)
 			caused[f.name]++
-			heal = append(heal, f.do(n))
+			if h := f.do(n); strings.Contains(f.name, "killed") {
+				heal = append(heal, h)
+			} else { // first: what was killed may need the others to start
+				heal = slices.Insert(heal, 0, h)
+			}
 		}
 		pause(n.ctx, time.Duration(500+n.random.IntN(longest))*time.Millisecond)
 		for _, h := range heal {
