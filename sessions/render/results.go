@@ -281,7 +281,7 @@ var failed = map[result.Reason]string{
 	result.NotBlocked:          "you do not block {nick}",
 	result.NickKept:            "your key keeps the nick {own}; to be {nick}, connect with another key (ssh -i FILE): {about}",
 	result.NoSuchCommand:       "no such command; type help for a list of commands",
-	result.NoSuchMessage:       "no recent message has the ID {id}; a message that was cut has its ID in its last line",
+	result.NoSuchMessage:       "no recent message has the ID {id}; the last line of a message that was cut shows its ID",
 	result.NoSuchRoom:          "there is no room {room}, or it is not open to you; /rooms lists those that are",
 	result.RoomAlike:           "{room} reads like {alike}; take another name",
 	result.RemovedFromRoom:     "you were removed from {room}; its owners can let you back with /room invite",
