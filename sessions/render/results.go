@@ -322,7 +322,7 @@ var failed = map[result.Reason]string{
 	result.CertificateOnly:     "you logged in with a certificate; only its issuer can add keys",
 	result.BadKey:              "not added: {error}",
 	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
-	result.LimitedKey:          "not added: your key works only from certain addresses, too many to give the new key the same limit; ask an operator",
+	result.LimitedKey:          "not added: your key works only from a long list of addresses, which can't be copied here; ask an operator",
 	result.KeyGone:             "not added: the key that you logged in with no longer belongs to {own}",
 	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",
 	result.NotConfirmed:        "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
