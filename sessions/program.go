@@ -175,9 +175,9 @@ func (p *program) readAll() error {
 		if cause := p.admit(weight(call)); cause != nil {
 			return cause
 		}
-		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
+		if wrong != nil {
 			bad++
-			p.print(e.Frame())
+			p.print(*wrong)
 			continue
 		}
 		bad = 0
