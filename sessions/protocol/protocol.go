@@ -294,11 +294,8 @@ func (f Frame) OfReceipt(r result.Receipt, words string) Frame {
 
 // ListOf is the LIST of these people.
 func ListOf(all []room.Presence) Frame {
-	f := Frame{CMD: List, Data: make([]Person, len(all))}
-	for i, p := range all {
-		f.Data[i] = Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot}
-	}
-	return f
+	person := func(p room.Presence) Person { return Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot} }
+	return Frame{CMD: List, Data: each(all, person)}
 }
 
 // IsNick reports whether name stands for nick: with or without a guest's mark.
