@@ -51,7 +51,7 @@ func init() {
 		{run: (*session).wholast, Syntax: parse.Syntax{
 			Name: "wholast", BareWords: []string{"wholast"}, Args: parse.WholastArgs,
 			Usage: "wholast [#ROOM] [MINUTES]", Help: "list who was here in the last MINUTES (60)",
-			More: "MINUTES goes up to 10080, which is a week. For a room, the list does not go back beyond the last start of the server."}},
+			More: "MINUTES is at most 10080, a week. For a room, the list does not go back beyond the last start of the server."}},
 		{run: (*session).bots, Syntax: parse.Syntax{
 			Name: "bots", Args: parse.NoArgs,
 			Usage: "/bots", Help: "list the bots (programs) that are here"}},
@@ -65,7 +65,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
 			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
 			Usage: "broadcast TEXT, broadcast #ROOM TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, a room, or a list of people",
-			More: "Until you have been in a room beside the lobby, #ROOM is part of the text. " + optionsHelp}},
+			More: "Until you join a room, #ROOM is part of the text. " + optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
@@ -76,7 +76,7 @@ func init() {
 		{run: (*session).showMessage, Syntax: parse.Syntax{
 			Name: "show", Args: parse.ShowArgs,
 			Usage: "/show ID", Help: "all of a long message",
-			More: "A message that was cut has its ID in its last line."}},
+			More: "The last line of a message that was cut shows its ID."}},
 		{speaks: true, echoes: true, run: (*session).say, Syntax: parse.Syntax{
 			Name: "say", Text: true, Options: true, Args: parse.NeedText,
 			Usage: "/say TEXT", Help: "say TEXT as it is; so does a leading space"}},
@@ -133,14 +133,14 @@ func init() {
 		{run: (*session).whoami, Syntax: parse.Syntax{
 			Name: "nick", Aliases: []string{"whoami"}, Args: parse.OptionalNick,
 			Usage: "/nick", Help: "show your nick and your key",
-			More: "A key keeps its nick. To have another nick, connect under it with another key: ssh -i FILE NICK@HOST."}},
+			More: "A key keeps its nick. For another nick, connect with another key: ssh -i FILE NICK@HOST."}},
 		{may: keyed, run: (*session).key, Syntax: parse.Syntax{
 			Name: "key", Aliases: []string{"keys"}, Text: true, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
 		{run: (*session).settings, Syntax: parse.Syntax{
 			Name: "settings", Args: parse.NoArgs,
-			Usage: "/settings", Help: "what you have set: away, blocks, time zone"}},
+			Usage: "/settings", Help: "show your settings: away, blocks, time zone"}},
 		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},

@@ -21,7 +21,7 @@ func TestLongLimitsAreNotPassedOn(t *testing.T) {
 	r := newRig(t)
 	r.writeKeys(`from="127.0.0.0/8` + strings.Repeat(",10.1.1.1", 30) + `" ` + public("carol") + " carol")
 	carol := connect(t, r.addr, dial{user: "carol", key: "carol", width: 200, height: 50, term: "xterm"})
-	carol.enters("/key add "+public("laptop"), "not added: your key is limited in a way that can't be passed on from here")
+	carol.enters("/key add "+public("laptop"), "not added: your key works only from a long list of addresses, which can't be copied here; ask an operator")
 	if got := len(r.registry.Keys("carol")); got != 1 {
 		t.Errorf("carol has %d keys", got)
 	}

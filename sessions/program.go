@@ -131,8 +131,8 @@ func (p *program) readAll() error {
 		if cause := p.admit(weight(call)); cause != nil {
 			return cause
 		}
-		if e, ok := errors.AsType[*protocol.Error](wrong); ok {
-			p.print(e.Frame())
+		if wrong != nil {
+			p.print(*wrong)
 			if bad++; bad == maxBadLines {
 				return errBadLines
 			}

@@ -30,7 +30,7 @@ var (
 	NoArgs          = args()
 	OptionalText    = args(optional(anyText))
 	NeedText        = args(anyText)
-	ShowArgs        = args(need("missing ID; a message that was cut has its ID in its last line", messageID))
+	ShowArgs        = args(need("missing ID; the last line of a message that was cut shows its ID", messageID))
 	FetchArgs       = args(need("missing ID; it is in the line that announced the file", messageID))
 	OptionalNick    = args(optional(oneNick))
 	NeedNick        = args(oneNick)

@@ -121,9 +121,9 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 			ack.UID = r.Nick
 		}
 	case result.Online:
-		ack = whoOf(f, each(r.People, whoIs))
+		ack = Frame{CMD: Who, Ref: f.Ref, Data: each(r.People, whoIs)}
 	case result.Lately:
-		ack = whoOf(f, each(r.People, whoWas))
+		ack = Frame{CMD: Who, Ref: f.Ref, Data: each(r.People, whoWas)}
 	case result.Back:
 		ack.N = r.Unread.Messages
 	case result.BlockList:
@@ -218,9 +218,6 @@ func roomOf(r room.RoomSummary) Room {
 func commandOf(c *parse.Syntax) Command {
 	return Command{Name: c.Name, Usage: c.Forms(), Help: c.Help, More: c.More, Example: c.Example, Aliases: c.Aliases}
 }
-
-// whoOf answers f with people.
-func whoOf(f Frame, people []Person) Frame { return Frame{CMD: Who, Ref: f.Ref, Data: people} }
 
 // whoIs is somebody who is here.
 func whoIs(p result.Person) Person {

@@ -135,20 +135,6 @@ type File struct {
 	Size int64  `json:"SIZE"` // bytes
 }
 
-// Error is what is wrong with a line. Ref is the line's, where it could be read.
-type Error struct {
-	Code   Code
-	Reason string
-	Ref    string
-}
-
-func (e *Error) Error() string { return string(e.Code) + ": " + e.Reason }
-
-// Frame is the ERROR that answers the line.
-func (e *Error) Frame() Frame {
-	return Frame{CMD: Err, Code: e.Code, Reason: e.Reason, Ref: e.Ref}
-}
-
 // Failed answers f with FAIL.
 func (f Frame) Failed(code Code, reason string) Frame {
 	return Frame{CMD: Ack, Type: Fail, Of: f.CMD, Ref: f.Ref, Code: code, Reason: reason}
@@ -157,59 +143,59 @@ func (f Frame) Failed(code Code, reason string) Frame {
 // Done answers f with OKAY.
 func (f Frame) Done() Frame { return Frame{CMD: Ack, Type: Okay, Of: f.CMD, Ref: f.Ref} }
 
-// Decode reads a program's line. The error is an [*Error].
-func Decode(line []byte) (f Frame, err error) {
+// Decode reads a program's line. wrong is the ERROR that answers a line that is not a valid frame, otherwise nil.
+func Decode(line []byte) (f Frame, wrong *Frame) {
+	bad := func(code Code, reason string) (Frame, *Frame) {
+		return f, &Frame{CMD: Err, Code: code, Reason: reason, Ref: refOf(f)}
+	}
 	switch {
 	case len(line) > MaxLine:
-		return f, &Error{Code: TooLong, Reason: "a line has at most 64 KiB"}
+		return bad(TooLong, "a line has at most 64 KiB")
 	case !utf8.Valid(line):
-		return f, &Error{Code: NotJSON, Reason: "the line is not UTF-8"}
-	}
-	wrong := func(code Code, reason string) (Frame, error) {
-		return f, &Error{Code: code, Reason: reason, Ref: refOf(f)}
+		return bad(NotJSON, "the line is not UTF-8")
 	}
 	if err := json.Unmarshal(line, &f); err != nil {
 		e, ok := err.(*json.UnmarshalTypeError)
 		if !ok {
-			return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object: " + text.CleanLine(err.Error())}
+			return bad(NotJSON, "the line is not a JSON object: "+text.CleanLine(err.Error()))
 		}
 		if e.Field != "" {
 			var asked struct{ Ref string }
 			_ = json.Unmarshal(line, &asked) // which may stand behind what is wrong
 			f.Ref = asked.Ref
 			value, _, _ := strings.Cut(e.Value, " ") // without the number
-			return wrong(BadField, e.Field+" has the wrong type: "+value)
+			return bad(BadField, e.Field+" has the wrong type: "+value)
 		}
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte("{")) { // a list, or null, which Go takes for no change
-		return f, &Error{Code: NotJSON, Reason: "the line is not a JSON object"}
+		return bad(NotJSON, "the line is not a JSON object")
 	}
 	switch f.CMD {
 	case Join, JoinRoom, LeaveRoom, Send, Read, Inbox, History, Who, Ping, Quit:
 	case "":
-		return wrong(BadField, "CMD is missing")
+		return bad(BadField, "CMD is missing")
 	default:
-		return wrong(UnknownCmd, "there is no CMD "+text.Quote(f.CMD, 24))
+		return bad(UnknownCmd, "there is no CMD "+text.Quote(f.CMD, 24))
 	}
 	switch {
 	case refOf(f) != f.Ref:
-		return wrong(BadField, fmt.Sprintf("REF takes at most %d printable characters", maxRef))
+		return bad(BadField, fmt.Sprintf("REF takes at most %d printable characters", maxRef))
 	case !printable(f.Key):
-		return wrong(BadField, fmt.Sprintf("KEY takes at most %d printable characters", maxRef))
+		return bad(BadField, fmt.Sprintf("KEY takes at most %d printable characters", maxRef))
 	case len(f.To) > maxTo:
-		return wrong(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
+		return bad(BadField, fmt.Sprintf("TO has at most %d recipients", maxTo))
 	case f.Me && len(f.To) > 0:
-		return wrong(BadField, "ME is for what is said to everyone")
+		return bad(BadField, "ME is for what is said to everyone")
 	case slices.Contains(f.To, ""):
-		return wrong(BadField, "a name in TO is empty")
+		return bad(BadField, "a name in TO is empty")
 	case len(f.Rooms) > room.MaxJoined:
-		return wrong(BadField, fmt.Sprintf("ROOMS has at most %d rooms", room.MaxJoined))
+		return bad(BadField, fmt.Sprintf("ROOMS has at most %d rooms", room.MaxJoined))
 	case (f.CMD == JoinRoom || f.CMD == LeaveRoom) && f.Room == "":
-		return wrong(BadField, "ROOM is missing")
+		return bad(BadField, "ROOM is missing")
 	case f.CMD == Read && f.IDs == nil:
-		return wrong(BadField, "IDS is missing")
+		return bad(BadField, "IDS is missing")
 	case f.N < 0 || f.N > MaxHistory:
-		return wrong(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
+		return bad(BadField, fmt.Sprintf("N is from 1 to %d", MaxHistory))
 	}
 	return f, nil
 }
@@ -308,11 +294,8 @@ func (f Frame) OfReceipt(r result.Receipt, words string) Frame {
 
 // ListOf is the LIST of these people.
 func ListOf(all []room.Presence) Frame {
-	f := Frame{CMD: List, Data: make([]Person, len(all))}
-	for i, p := range all {
-		f.Data[i] = Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot}
-	}
-	return f
+	person := func(p room.Presence) Person { return Person{UN: p.Nick, UID: p.Nick, Bot: p.Bot} }
+	return Frame{CMD: List, Data: each(all, person)}
 }
 
 // IsNick reports whether name stands for nick: with or without a guest's mark.

@@ -3,7 +3,6 @@ package protocol
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"os"
 	"regexp"
 	"slices"
@@ -48,22 +47,21 @@ func TestDecode(t *testing.T) {
 		`{"X":` + strings.Repeat(`{"a":`, 11_000):   NotJSON,
 		`{"CMD":"` + strings.Repeat("x", MaxLine):   TooLong,
 	} {
-		_, err := Decode([]byte(line))
-		e, _ := errors.AsType[*Error](err)
-		if e == nil {
-			e = &Error{}
+		var got Code
+		if _, wrong := Decode([]byte(line)); wrong != nil {
+			got = wrong.Code
 		}
-		if e.Code != want {
-			t.Errorf("%.60s: got %q, want %q", line, e.Code, want)
+		if got != want {
+			t.Errorf("%.60s: got %q, want %q", line, got, want)
 		}
 	}
-	to, err := Decode([]byte(`{"CMD":"SEND","MSG":"x","TO":"bob"}`))
-	if err != nil || !slices.Equal(to.To, []string{"bob"}) {
-		t.Errorf("got %v, %v", to, err)
+	to, wrong := Decode([]byte(`{"CMD":"SEND","MSG":"x","TO":"bob"}`))
+	if wrong != nil || !slices.Equal(to.To, []string{"bob"}) {
+		t.Errorf("got %v, %v", to, wrong)
 	}
 	for _, line := range []string{`{"REF":"7","CMD":"SEND","ME":"yes"}`, `{"CMD":"SEND","TO":5,"REF":"7"}`} {
-		if _, err := Decode([]byte(line)); err.(*Error).Ref != "7" {
-			t.Errorf("%s: got %v", line, err)
+		if _, wrong := Decode([]byte(line)); wrong.Ref != "7" {
+			t.Errorf("%s: got %v", line, wrong)
 		}
 	}
 }
@@ -119,7 +117,8 @@ func TestFramesFollowTheSchema(t *testing.T) {
 	for _, people := range [][]room.Presence{nil, all} {
 		valid(t, schema, ListOf(people))
 	}
-	valid(t, schema, (&Error{Code: NotJSON, Reason: "x"}).Frame())
+	_, wrong := Decode(nil)
+	valid(t, schema, *wrong)
 }
 
 // Whatever a command can fail with, or find, has a CODE of the schema.
@@ -180,20 +179,19 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("null"))
 	schema := server(f)
 	f.Fuzz(func(t *testing.T, line []byte) {
-		frame, err := Decode(line)
-		if err != nil {
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Code == "" || utf8.RuneCountInString(e.Ref) > maxRef {
-				t.Fatalf("%v", err)
+		frame, wrong := Decode(line)
+		if wrong != nil {
+			if wrong.Code == "" || utf8.RuneCountInString(wrong.Ref) > maxRef {
+				t.Fatalf("%v", wrong)
 			}
-			valid(t, schema, e.Frame())
+			valid(t, schema, *wrong)
 			return
 		}
 		valid(t, schema, frame.Failed("empty", "x"))
 		valid(t, schema, frame.Done())
-		again, err := Decode(Append(nil, frame))
-		if err != nil && len(line) < MaxLine/6 || !json.Valid(Append(nil, again)) {
-			t.Fatalf("%q: %v", line, err)
+		again, wrong := Decode(Append(nil, frame))
+		if wrong != nil && len(line) < MaxLine/6 || !json.Valid(Append(nil, again)) {
+			t.Fatalf("%q: %v", line, wrong)
 		}
 	})
 }
