@@ -62,6 +62,7 @@ type Cluster struct {
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
+	silent      atomic.Bool               // nothing was heard for long, which the log says once, see elsewhere
 	denied      atomic.Pointer[error]     // what the engine did not permit last; nil: nothing
 	reconnected chan struct{}
 	publishing  publisher
@@ -180,13 +181,16 @@ func (c *Cluster) connect(ctx context.Context) error {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			c.hear()
+			now := time.Now()
+			c.heard.Store(&now)
 			c.down.Store(nil)
+			if !c.silent.Load() {
+				c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
+			}
 			select {
 			case c.reconnected <- struct{}{}:
 			default:
 			}
-			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
@@ -228,6 +232,9 @@ func (c *Cluster) connect(ctx context.Context) error {
 func (c *Cluster) hear() {
 	now := time.Now()
 	c.heard.Store(&now)
+	if c.silent.CompareAndSwap(true, false) {
+		c.log.Info("cluster: the engine answers again", "engine", c.nc.ConnectedUrlRedacted())
+	}
 }
 
 // elsewhere connects to another engine node, if nothing was heard for long: this node may be cut off from the others. It
@@ -237,8 +244,10 @@ func (c *Cluster) elsewhere(why error) {
 	if !c.connected() || c.ending.Err() != nil || now.Sub(*heard) < patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
-	c.log.Warn("cluster: no answer from this engine node's JetStream; connecting to another node",
-		"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	if c.silent.CompareAndSwap(false, true) {
+		c.log.Warn("cluster: no answer from this engine node's JetStream; trying the other nodes until one answers",
+			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
+	}
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }
 
