@@ -100,6 +100,24 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	}
 }
 
+// TestRemovedFromRoom: somebody who is removed is told at once, and so are the others in a private room.
+func TestRemovedFromRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol, dave := r.terminal("bob", r.addr), r.terminal("carol", r.addr), r.terminal("dave", r.addr)
+	bob.enters("/join #plans", "you made #plans")
+	carol.enters("/join #plans", "you are in #plans")
+	dave.enters("/join #plans", "you are in #plans")
+	bob.enters("/room private", "#plans is private")
+	bob.enters("/room remove carol", "carol is removed")
+	carol.sees("you are no longer in #plans; /join #lobby takes you back")
+	dave.sees("carol left #plans")
+	dave.enters("not for carol", "#plans dave: not for carol")
+	dave.enters("/leave", "you left #plans")
+	dave.neverSaw("you are no longer")
+	carol.neverSaw("not for carol")
+}
+
 // TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also
 // when they have left it again, and after that.
 func TestRoomJoinedElsewhere(t *testing.T) {
