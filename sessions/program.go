@@ -25,7 +25,7 @@ const (
 )
 
 var (
-	errBadLines    = errors.New("too many lines in a row that are no frames")
+	errBadLines    = errors.New("too many lines in a row that are not frames")
 	errHiddenRooms = errors.New("a hidden program gets only the lobby and the ROOMS of its JOIN")
 )
 

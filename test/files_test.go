@@ -468,7 +468,7 @@ func TestFilesOfARetiredNick(t *testing.T) {
 	bob.run("hello", 0, "", "paste", "carol")
 	id := carol.offered()[0]
 	carol.run("", 0, "", "key", "leave", "carol")
-	s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	s.logs(1, `msg="nick retired" nick=carol`)
 	next := filers(t, s, "carol")[0]
 	next.run("", 1, "no message to or from you", "fetch", id)
 	if got := bob.run("", 0, "", "fetch", id); got != "hello" {
