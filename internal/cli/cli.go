@@ -98,6 +98,8 @@ func cause(err error) error {
 		return err
 	case bad.GetFlag().Value.Type() == "bool":
 		return errors.New("must be true or false")
+	case bad.GetFlag().Value.Type() == "int":
+		return errors.New("must be a number")
 	}
 	return bad.Unwrap()
 }

@@ -60,13 +60,16 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"bob", "carol"}, 2, `unexpected argument "carol"; see try --help`},
 		{[]string{"bob", "--data", ""}, 2, "--data: a folder is needed"},
 		{[]string{"bob", "--date", dir}, 2, "unknown flag: --date; try --help lists the flags"},
+		{[]string{"bob", "-n", "x", "--data", dir}, 2, "--number x: must be a number; try --help lists the flags"},
 		{[]string{"bob", "--data", filepath.Join(dir, "missing")}, 1, "there is no data folder"},
 		{[]string{"bob", "--data", os.Args[0]}, 1, "is not a folder"},
 		{[]string{"bob", "--data", filepath.Join(os.Args[0], "below")}, 1, "the data folder can't be used"},
 	} {
-		_, _, err := ran(Command(&cobra.Command{Use: "try NICK", Args: Args("NICK")}, func(r *Run, _ []string) error {
+		c := Command(&cobra.Command{Use: "try NICK", Args: Args("NICK")}, func(r *Run, _ []string) error {
 			return r.CheckFolder(false)
-		}), tt.args...)
+		})
+		c.Flags().IntP("number", "n", 0, "")
+		_, _, err := ran(c, tt.args...)
 		if got := ExitStatus(err); got != tt.status || err != nil && !strings.Contains(err.Error(), tt.words) {
 			t.Errorf("%q: %d, %v", tt.args, got, err)
 		}
