@@ -446,7 +446,7 @@ func testSCP(t *testing.T, mode string) {
 	bob.scp(mode, 1, "whoelse: nobody is called carrol; did you mean carol?", notes, "HOST:carrol/")
 	bob.scp(mode, 1, "whoelse: nobody is called nosuch", notes, "HOST:carol,nosuch/")
 	bob.scp(mode, 1, "whoelse: folders can't be sent", "-r", folder, "HOST:carol/")
-	bob.scp(mode, 1, "whoelse: missing nick; usage: scp FILE HOST:NICK/", notes, "HOST:")
+	bob.scp(mode, 1, "whoelse: name a recipient: scp FILE HOST:NICK/", notes, "HOST:")
 	bob.scp(mode, 1, "", notes, "HOST:carol/a/b")
 	bob.scp(mode, 1, "", notes, "HOST:../../etc/passwd")
 	bob.scp(mode, 1, "", "HOST:carol/notes.txt", dir)
