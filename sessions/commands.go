@@ -229,7 +229,7 @@ func (s *session) help(call parse.Call) result.Result {
 	about := Grammar.Find(strings.ToLower(call.Text))
 	switch {
 	case about == nil:
-		return result.Failure{Code: result.Refused, Reason: result.NoSuchCommand}
+		return result.Failure{Code: result.Usage, Reason: result.NoSuchCommand}
 	case commandNamed(about.Name).may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}

@@ -282,7 +282,7 @@ var failed = map[result.Reason]string{
 	result.RemovedFromRoom:     "you were removed from {room}; its owners can let you back with /room invite",
 	result.NoGuestsInRoom:      "{room} takes no guests; connect with a key to join it",
 	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
-	result.NotInRoom:           "you are not in {room}; /join {room} first",
+	result.NotInRoom:           "you are not in {room}; /join {room} takes you there",
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
