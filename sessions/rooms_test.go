@@ -116,6 +116,8 @@ func TestRemovedFromRoom(t *testing.T) {
 	dave.enters("/leave", "you left #plans")
 	dave.neverSaw("you are no longer")
 	carol.neverSaw("not for carol")
+	bob.enters("/room public", "#plans is public; all that was said in it is set aside, and its topic is cleared")
+	bob.enters("/history", "nothing has been said yet")
 }
 
 // TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also

@@ -192,7 +192,7 @@ var done = map[result.What]string{
 
 	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
 		"Of all others, only operators see that it exists",
-	result.RoomChanged + " public":     "{room} is public; what was said in it while it was private is set aside",
+	result.RoomChanged + " public":     "{room} is public; all that was said in it is set aside, and its topic is cleared",
 	result.RoomChanged + " invite":     "{nick} can now join {room}, and read what was said in it",
 	result.RoomChanged + " remove":     "{nick} is removed from {room}",
 	result.RoomChanged + " owner":      "{nick} is now an owner of {room}, too",
