@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Root must not write among the files of another user.
@@ -81,6 +83,20 @@ func TestExitStatus(t *testing.T) {
 	}))
 	if out != dir+"\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A variable that sets nothing is found.
+func TestMistyped(t *testing.T) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.String("message-rate", "", "")
+	before := Mistyped(f) // of whoever runs the tests
+	t.Setenv("WHOELSE_MESSAGE_RATE", "7")
+	t.Setenv("WHOELSE_MESAGE_RATE", "7")
+	t.Setenv("NOWHOELSE_X", "7")
+	got := slices.DeleteFunc(Mistyped(f), func(name string) bool { return slices.Contains(before, name) })
+	if !slices.Equal(got, []string{"WHOELSE_MESAGE_RATE"}) {
+		t.Errorf("%q", got)
 	}
 }
 
