@@ -97,7 +97,11 @@ func serveCommand() *cobra.Command {
 			if err := cfg.Check(); err != nil {
 				return cli.Usage("%w", err)
 			}
-			return server.Run(c.Context(), &cfg, version(), cfg.Log(c.ErrOrStderr()), c.OutOrStdout())
+			log := cfg.Log(c.ErrOrStderr())
+			if names := cli.Mistyped(c.Flags()); len(names) > 0 { // WHOELSE_ACESS=keys leaves the room open
+				log.Warn("environment variables that set no flag", "names", strings.Join(names, " "))
+			}
+			return server.Run(c.Context(), &cfg, version(), log, c.OutOrStdout())
 		},
 	}
 	cfg.Flags(c.Flags())

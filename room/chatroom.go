@@ -118,11 +118,15 @@ func (c *chatroom) tell(change *Change) {
 	}
 }
 
-// admit ends the presence and the observing of those who may not read it any more.
+// admit ends the presence and the observing of those who may not read it any more, and tells them.
 func (c *chatroom) admit() {
 	for nick, p := range c.here {
 		if !c.access(nick).Read {
 			c.leave(nick, departure{at: time.Now()})
+			p.put(&Update{Presence: &Change{Room: c.Name, Removed: true}})
+			if !c.Unusable { // else all are
+				c.tell(&Change{Room: c.Name, Left: []string{nick}})
+			}
 			p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == c.Name })
 			p.unsaved = p.local
 		}

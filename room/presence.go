@@ -58,6 +58,7 @@ type announcement struct {
 type Change struct {
 	Room               string          // who joined or left it; "": came to or left the server
 	Owner              bool            // instead of all that: the person who gets this owns Room now
+	Removed            bool            // likewise: may not be in Room any more
 	Joined, Left, Lost []string        // canonical nicks, in the order of the events
 	Bots               map[string]bool // those of them that are bots
 }

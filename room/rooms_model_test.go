@@ -24,6 +24,7 @@ type neighbours struct {
 	rooms  map[string]*known
 	said   map[string]*saying // by text
 	unread map[[2]string]int  // by nick and room
+	told   map[[2]string]bool // who has to see that they are no longer in a room
 	n      int
 }
 
@@ -64,7 +65,8 @@ func TestNeighbours(t *testing.T) {
 			defer func() { failure = recover() }()
 			h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 			s := &neighbours{house: h, rt: rt, online: map[string]*user{}, eyes: map[string]*Observer{},
-				rooms: map[string]*known{}, said: map[string]*saying{}, unread: map[[2]string]int{}}
+				rooms: map[string]*known{}, said: map[string]*saying{}, unread: map[[2]string]int{},
+				told: map[[2]string]bool{}}
 			defer func() { s.store.close() }()
 			defer func() { s.Close() }()
 			rt.Repeat(s.actions())
@@ -304,7 +306,13 @@ func (s *neighbours) private(nick, name, _ string) {
 // sheds ends that those are in a room who may not read it.
 func (s *neighbours) sheds(name string) {
 	k := s.rooms[name]
-	maps.DeleteFunc(k.joined, func(nick string, _ bool) bool { return !k.mayRead(nick) && s.online[nick] != nil })
+	maps.DeleteFunc(k.joined, func(nick string, _ bool) bool {
+		if k.mayRead(nick) || s.online[nick] == nil {
+			return false
+		}
+		s.drops(k, name, nick)
+		return true
+	})
 }
 
 func (s *neighbours) invites(nick, name, other string) {
@@ -331,6 +339,7 @@ func (s *neighbours) removes(nick, name, other string) {
 	} else {
 		k.removed[other] = true
 	}
+	s.drops(k, name, other)
 	delete(k.joined, other)
 }
 
@@ -400,7 +409,17 @@ func (s *neighbours) closes(name string) {
 		return
 	}
 	s.expect("close", err, nil)
+	for nick := range s.rooms[name].joined {
+		s.drops(s.rooms[name], name, nick)
+	}
 	delete(s.rooms, name)
+}
+
+// drops expects that nick is told, if it is in the room, that it no longer is.
+func (s *neighbours) drops(k *known, name, nick string) {
+	if k.joined[nick] && s.online[nick] != nil {
+		s.told[[2]string{nick, name}] = true
+	}
 }
 
 // loses ends that somebody holds a nick. Whoever comes as nick then is somebody else.
@@ -457,6 +476,9 @@ func (s *neighbours) check() {
 			s.checkRoom(nick, name)
 		}
 	}
+	if len(s.told) > 0 {
+		s.rt.Fatalf("not told that they are no longer in a room: %v", s.told)
+	}
 }
 
 // checkScreen checks lines as they come: the room is as it was when they were said.
@@ -466,6 +488,10 @@ func (s *neighbours) checkScreen(nick string, screen *screen) {
 	last := map[string]string{}
 	for _, u := range screen.events {
 		if u.Message == nil {
+			if who := [2]string{nick, u.Presence.Room}; u.Presence.Removed && s.told[who] {
+				delete(s.told, who)
+				continue
+			}
 			if u.Presence.Room != "" && !s.rooms[u.Presence.Room].inside(nick) {
 				s.rt.Fatalf("%s sees %+v", nick, u.Presence)
 			}

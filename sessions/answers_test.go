@@ -181,7 +181,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"bob", "quit --json", 2, "FAIL QUIT room-only"},
 		{"bob", "help --json whoelse", 0, `OKAY {"OF":"HELP","DATA":[{"NAME":"whoelse","USAGE":["whoelse [#ROOM]"],"HELP":"list everyone else here, or in a room","ALIASES":["who","names","list"]}]}`},
 		{"bob", "help --json kick", 4, "FAIL HELP operators-only"},
-		{"bob", "help --json dance", 1, "FAIL HELP no-such-command"},
+		{"bob", "help --json dance", 2, "FAIL HELP no-such-command"},
 		{"bob", "kick --json alice", 4, "FAIL KICK operators-only"},
 		{"olivia", "kick --json carol", 1, "FAIL KICK not-here"},
 		{"olivia", "mute bob 1h --json", 0, `OKAY {"OF":"MUTE","DATA":[{"TARGET":"bob","SECONDS":3600}]}`},

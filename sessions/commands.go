@@ -112,7 +112,7 @@ func init() {
 			Name: "room", Args: parse.RoomArgs,
 			Usage: "/room [#ROOM] [VERB]", Example: "/room invite bob", Help: "show a room; owners: private, invite and more",
 			More: "Owners: /room private or public; /room invite, remove, mute, unmute or owner NICK; /room guests on or off. Operators: /room #ROOM close. " +
-				"Only owners, people they invite and operators see that a private room exists; operators can't read it. When it is public again, what was said in it is set aside."}},
+				"Only owners, people they invite and operators see that a private room exists; operators can't read it. When it is public again, what was said in it is set aside, and its topic is cleared."}},
 		{may: keyedInShell, speaks: true, silent: true, run: (*session).away, Syntax: parse.Syntax{
 			Name: "away", Text: true, Args: parse.OptionalText,
 			Usage: "/away [REASON]", Help: "hold direct messages in your inbox",
@@ -229,7 +229,7 @@ func (s *session) help(call parse.Call) result.Result {
 	about := Grammar.Find(strings.ToLower(call.Text))
 	switch {
 	case about == nil:
-		return result.Failure{Code: result.Refused, Reason: result.NoSuchCommand}
+		return result.Failure{Code: result.Usage, Reason: result.NoSuchCommand}
 	case commandNamed(about.Name).may == operators && !s.operator():
 		return result.Failure{Code: result.NotAllowed, Reason: result.OperatorsOnly}
 	}

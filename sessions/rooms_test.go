@@ -100,6 +100,26 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	}
 }
 
+// TestRemovedFromRoom: somebody who is removed is told at once, and so are the others in a private room.
+func TestRemovedFromRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, carol, dave := r.terminal("bob", r.addr), r.terminal("carol", r.addr), r.terminal("dave", r.addr)
+	bob.enters("/join #plans", "you made #plans")
+	carol.enters("/join #plans", "you are in #plans")
+	dave.enters("/join #plans", "you are in #plans")
+	bob.enters("/room private", "#plans is private")
+	bob.enters("/room remove carol", "carol is removed")
+	carol.sees("you are no longer in #plans; /join #lobby takes you back")
+	dave.sees("carol left #plans")
+	dave.enters("not for carol", "#plans dave: not for carol")
+	dave.enters("/leave", "you left #plans")
+	dave.neverSaw("you are no longer")
+	carol.neverSaw("not for carol")
+	bob.enters("/room public", "#plans is public; all that was said in it is set aside, and its topic is cleared")
+	bob.enters("/history", "nothing has been said yet")
+}
+
 // TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also
 // when they have left it again, and after that.
 func TestRoomJoinedElsewhere(t *testing.T) {
@@ -284,9 +304,9 @@ func TestRoomsFromAShell(t *testing.T) {
 		{"history 2", "bob\t#lobby\tseven\nbob\t#lobby\t#ops eight\n(exit status 0)"},
 		{"history #ops", "bob\t#ops\tone\nbob\t#ops\ttwo\nbob\t#ops\tthree\nbob\t#ops\tfour\nbob\t#ops\tfrom a file\n(exit status 0)"},
 		{"leave #ops", "you left #ops\n(exit status 0)"},
-		{"#ops nine", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
-		{"say #ops -", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
-		{"say #ops ten", "! whoelse: you are not in #ops; /join #ops first\n(exit status 1)"},
+		{"#ops nine", "! whoelse: you are not in #ops; /join #ops takes you there\n(exit status 1)"},
+		{"say #ops -", "! whoelse: you are not in #ops; /join #ops takes you there\n(exit status 1)"},
+		{"say #ops ten", "! whoelse: you are not in #ops; /join #ops takes you there\n(exit status 1)"},
 	} {
 		c := connect(t, r.addr, dial{user: "bob", key: "bob", command: step.command})
 		if strings.HasSuffix(step.command, " -") {

@@ -19,5 +19,5 @@ func TestNickRemovedByWayOfAnEmptyFile(t *testing.T) {
 	p.s.logs(1, "added=0 removed=2")
 	writeFile(t, file, bobs)
 	p.s.logs(1, "added=1 removed=0")
-	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	p.s.logs(1, `msg="nick retired" nick=carol`)
 }

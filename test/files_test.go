@@ -447,7 +447,7 @@ func testSCP(t *testing.T, mode string) {
 	bob.scp(mode, 1, "whoelse: nobody is called carrol; did you mean carol?", notes, "HOST:carrol/")
 	bob.scp(mode, 1, "whoelse: nobody is called nosuch", notes, "HOST:carol,nosuch/")
 	bob.scp(mode, 1, "whoelse: folders can't be sent", "-r", folder, "HOST:carol/")
-	bob.scp(mode, 1, "whoelse: missing nick; usage: scp FILE HOST:NICK/", notes, "HOST:")
+	bob.scp(mode, 1, "whoelse: name a recipient: scp FILE HOST:NICK/", notes, "HOST:")
 	bob.scp(mode, 1, "", notes, "HOST:carol/a/b")
 	bob.scp(mode, 1, "", notes, "HOST:../../etc/passwd")
 	for _, path := range []string{"notes.txt", "carol", "carol/notes.txt"} {
@@ -474,7 +474,7 @@ func TestFilesOfARetiredNick(t *testing.T) {
 	bob.run("hello", 0, "", "paste", "carol")
 	id := carol.offered()[0]
 	carol.run("", 0, "", "key", "leave", "carol")
-	s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	s.logs(1, `msg="nick retired" nick=carol`)
 	next := filers(t, s, "carol")[0]
 	next.run("", 1, "no message to or from you", "fetch", id)
 	if got := bob.run("", 0, "", "fetch", id); got != "hello" {

@@ -88,7 +88,7 @@ func TestRemovedNick(t *testing.T) {
 	p.does("carol", "carol", "block dave", 0, "dave's messages are hidden")
 
 	p.manages(0, "whoelse keys restore carol --key FILE", "remove", "carol")
-	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	p.s.logs(1, `msg="nick retired" nick=carol`)
 	bob.sees("carol's nick was removed; your message of ", " was not read")
 	for range 2 {
 		p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
@@ -122,7 +122,7 @@ func TestReservationsAreReloaded(t *testing.T) {
 	p := newPeople(t)
 	p.does("carol", "carol", "say hello", 0, "")
 	p.manages(0, "removed", "remove", "carol")
-	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	p.s.logs(1, `msg="nick retired" nick=carol`)
 	file := filepath.Join(p.s.data, "reserved.json")
 	writeFile(t, file, "[{")
 	p.s.hangUp()
@@ -142,7 +142,7 @@ func TestNickIsFreeWithoutMail(t *testing.T) {
 	p.does("bob", "bob", "send carol a secret", 0, "kept for carol")
 	p.manages(0, "removed", "remove", "carol")
 	p.s.logs(1, `msg="key removed" nick=carol`)
-	const retired = `msg="a nick is nobody's any more" nick=carol`
+	const retired = `msg="nick retired" nick=carol`
 	out, status := p.runs("mallory", "carol", "inbox all")
 	if status != 0 && !strings.Contains(out, "carol has just lost its last key") { // or the server is done already
 		t.Errorf("%d: %s", status, out)
@@ -215,7 +215,7 @@ func TestLeaveNick(t *testing.T) {
 	p.does("carol", "carol", "key leave bob", 1, "you are carol, not bob")
 	p.does("", "guest1", "key leave bob", 4, "guests have no keys")
 	p.does("carol", "carol", "key leave carol", 0, "giving up carol")
-	p.s.logs(1, `msg="a nick is nobody's any more" nick=carol`)
+	p.s.logs(1, `msg="nick retired" nick=carol`)
 	p.does("carol", "carol", "inbox", 255, "carol is reserved until")
 
 	bob := sitDown(t, "bob", p.s.openSSH("bob", []string{p.keys["bob"]}, nil))

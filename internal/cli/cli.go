@@ -82,6 +82,18 @@ func Environment(flags *pflag.FlagSet) error {
 	return failed
 }
 
+// Mistyped returns the variables that are named like those of flags, and set none of these.
+func Mistyped(flags *pflag.FlagSet) (names []string) {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		flag, ours := strings.CutPrefix(name, "WHOELSE_")
+		if ours && flags.Lookup(strings.ToLower(strings.ReplaceAll(flag, "_", "-"))) == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // FlagError is for cobra: it says in plain words which text does not fit which flag.
 func FlagError(c *cobra.Command, err error) error {
 	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
@@ -98,6 +110,8 @@ func cause(err error) error {
 		return err
 	case bad.GetFlag().Value.Type() == "bool":
 		return errors.New("must be true or false")
+	case bad.GetFlag().Value.Type() == "int":
+		return errors.New("must be a number")
 	}
 	return bad.Unwrap()
 }

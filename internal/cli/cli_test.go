@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Root must not write among the files of another user.
@@ -60,13 +62,16 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"bob", "carol"}, 2, `unexpected argument "carol"; see try --help`},
 		{[]string{"bob", "--data", ""}, 2, "--data: a folder is needed"},
 		{[]string{"bob", "--date", dir}, 2, "unknown flag: --date; try --help lists the flags"},
+		{[]string{"bob", "-n", "x", "--data", dir}, 2, "--number x: must be a number; try --help lists the flags"},
 		{[]string{"bob", "--data", filepath.Join(dir, "missing")}, 1, "there is no data folder"},
 		{[]string{"bob", "--data", os.Args[0]}, 1, "is not a folder"},
 		{[]string{"bob", "--data", filepath.Join(os.Args[0], "below")}, 1, "the data folder can't be used"},
 	} {
-		_, _, err := ran(Command(&cobra.Command{Use: "try NICK", Args: Args("NICK")}, func(r *Run, _ []string) error {
+		c := Command(&cobra.Command{Use: "try NICK", Args: Args("NICK")}, func(r *Run, _ []string) error {
 			return r.CheckFolder(false)
-		}), tt.args...)
+		})
+		c.Flags().IntP("number", "n", 0, "")
+		_, _, err := ran(c, tt.args...)
 		if got := ExitStatus(err); got != tt.status || err != nil && !strings.Contains(err.Error(), tt.words) {
 			t.Errorf("%q: %d, %v", tt.args, got, err)
 		}
@@ -78,6 +83,20 @@ func TestExitStatus(t *testing.T) {
 	}))
 	if out != dir+"\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A variable that sets nothing is found.
+func TestMistyped(t *testing.T) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.String("message-rate", "", "")
+	before := Mistyped(f) // of whoever runs the tests
+	t.Setenv("WHOELSE_MESSAGE_RATE", "7")
+	t.Setenv("WHOELSE_MESAGE_RATE", "7")
+	t.Setenv("NOWHOELSE_X", "7")
+	got := slices.DeleteFunc(Mistyped(f), func(name string) bool { return slices.Contains(before, name) })
+	if !slices.Equal(got, []string{"WHOELSE_MESAGE_RATE"}) {
+		t.Errorf("%q", got)
 	}
 }
 

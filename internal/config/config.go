@@ -122,7 +122,7 @@ func (cfg *Config) Flags(f *pflag.FlagSet) {
 	f.Var(choice(&cfg.Access, "open", "open", "keys"), "access", "`mode`: open (a new key claims a free nick) or keys (only registered keys, certificates and invitations)")
 	f.Var(choice(&cfg.guests, "", "on", "off"), "guests", "`on` admits guests (people without a key), off refuses them (default on with --access open, else off)")
 	f.StringVar(&cfg.RevokedKeys, "revoked-keys", "", "`file` of revoked keys and certificates: a list, or an OpenSSH KRL")
-	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only")
+	f.BoolVar(&cfg.StrictCrypto, "strict-crypto", false, "post-quantum key exchange only (mlkem768x25519): OpenSSH 9.9 or newer")
 	a := &cfg.Admission
 	f.Var(number(&a.Sessions, 10_000, 1, 0), "max-sessions", "maximum `connections` that have logged in; the room is then full")
 	f.Var(number(&a.Handshakes, 100, 1, 0), "max-handshakes", "maximum `connections` logging in at a time; each has 20 seconds")

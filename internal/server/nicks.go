@@ -211,6 +211,6 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		return err
 	}
 	s.registry.Release(nick) // first: whoever reads the log may go and claim it
-	s.log.Info("a nick is nobody's any more", "nick", nick, "unread", unread, "reserved", reserve)
+	s.log.Info("nick retired", "nick", nick, "unread", unread, "reserved", duration.Format(reserve))
 	return nil
 }

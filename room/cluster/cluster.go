@@ -19,7 +19,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/time/rate"
 
 	"whoelse/room"
 	"whoelse/room/internal/jsonl"
@@ -62,7 +61,7 @@ type Cluster struct {
 
 	down        atomic.Pointer[time.Time] // when the connection broke; nil: connected
 	heard       atomic.Pointer[time.Time] // when most of the engine last did something, or another node was chosen
-	moved       rate.Sometimes            // to another engine node, for the log
+	silent      atomic.Bool               // nothing was heard for long, which the log says once, see elsewhere
 	denied      atomic.Pointer[error]     // what the engine did not permit last; nil: nothing
 	reconnected chan struct{}
 	publishing  publisher
@@ -89,7 +88,6 @@ func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 // reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
 func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
-	c.moved.Interval = time.Minute
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
 	}
@@ -172,13 +170,16 @@ func (c *Cluster) connect(ctx context.Context) error {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			c.hear()
+			now := time.Now()
+			c.heard.Store(&now)
 			c.down.Store(nil)
+			if !c.silent.Load() {
+				c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
+			}
 			select {
 			case c.reconnected <- struct{}{}:
 			default:
 			}
-			c.log.Info("cluster: connected to the engine again", "engine", nc.ConnectedUrlRedacted())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
@@ -220,6 +221,9 @@ func (c *Cluster) connect(ctx context.Context) error {
 func (c *Cluster) hear() {
 	now := time.Now()
 	c.heard.Store(&now)
+	if c.silent.CompareAndSwap(true, false) {
+		c.log.Info("cluster: the engine answers again", "engine", c.nc.ConnectedUrlRedacted())
+	}
 }
 
 // elsewhere connects to another engine node, if nothing worked since a failure and nothing was heard for long: this node may
@@ -233,10 +237,10 @@ func (c *Cluster) elsewhere(since time.Time, why error) {
 	if !c.connected() || c.ending.Err() != nil || now.Sub(since) < patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
-	c.moved.Do(func() {
-		c.log.Warn("cluster: this engine node may be cut off from the others; connecting to another one, until it works",
+	if c.silent.CompareAndSwap(false, true) {
+		c.log.Warn("cluster: no answer from this engine node's JetStream; trying the other nodes until one answers",
 			"engine", c.nc.ConnectedUrlRedacted(), "error", why)
-	})
+	}
 	_ = c.nc.ForceReconnect() // it fails if this server is stopping
 }
 

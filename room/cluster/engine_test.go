@@ -193,7 +193,7 @@ func TestOneFailure(t *testing.T) {
 		long := time.Now().Add(-time.Hour)
 		a.heard.Store(&long)
 		a.elsewhere(since, errors.New("no answer"))
-		return strings.Contains(a.logs.String(), "connecting to another one")
+		return strings.Contains(a.logs.String(), "trying the other nodes")
 	}
 	if fail(time.Now()) {
 		t.Error("it leaves at once")
@@ -378,5 +378,35 @@ func TestRetryElsewhere(t *testing.T) {
 	case err := <-first:
 		t.Errorf("the first try: %v", err)
 	default:
+	}
+}
+
+// TestSilenceIsLoggedOnce: while most of the engine is away, a server tries one node after the other, every few seconds.
+// The log has the beginning and the end of that.
+func TestSilenceIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	l := &logs{}
+	c, err := Dial(withTimeout(t), options(engine(t).URLs(), "", l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	for range 3 {
+		longAgo := time.Now().Add(-time.Hour)
+		c.heard.Store(&longAgo)
+		c.elsewhere(longAgo, errors.New("no answer"))
+		select {
+		case <-c.reconnected:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it did not connect again")
+		}
+	}
+	c.hear()
+	c.hear()
+	c.Close()
+	for words, want := range map[string]int{"no answer from this": 1, "connected to the engine again": 0, "answers again": 1} {
+		if got := strings.Count(strings.Join(l.lines, ""), words); got != want {
+			t.Errorf("%d lines with %q, not %d: %s", got, words, want, l.lines)
+		}
 	}
 }

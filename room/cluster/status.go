@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"whoelse/room"
 )
 
@@ -29,8 +31,22 @@ type Status struct {
 type Replica struct {
 	Name    string `json:"name"`
 	Current bool   `json:"current"`
-	Offline bool   `json:"offline,omitempty"`
-	Lag     uint64 `json:"lag"` // events that it lacks
+	Offline bool   `json:"offline,omitempty"` // or the leader has not heard of it for offlineAfter
+	Lag     uint64 `json:"lag"`               // events that it lacks
+}
+
+// offlineAfter is many times the interval in which the leader hears of the others. By itself NATS calls a node that
+// was killed up to date, or a little behind, for minutes.
+const offlineAfter = 5 * time.Second
+
+// replicas gives the copies of the stream besides the leader's. Without a leader nobody hears of them.
+func replicas(info *jetstream.ClusterInfo) []Replica {
+	all := []Replica{}
+	for _, p := range info.Replicas {
+		silent := info.Leader != "" && (p.Active == 0 || p.Active > offlineAfter) // 0: not since it leads
+		all = append(all, Replica{Name: p.Name, Current: p.Current && !silent, Offline: p.Offline || silent, Lag: p.Lag})
+	}
+	return all
 }
 
 // Status asks the engine for the state of the stream. The nodes are the servers that were heard since [Dial]: as a
@@ -54,9 +70,7 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	}
 	if info.Cluster != nil {
 		s.Leader = info.Cluster.Leader
-		for _, p := range info.Cluster.Replicas {
-			s.Replicas = append(s.Replicas, Replica{Name: p.Name, Current: p.Current, Offline: p.Offline, Lag: p.Lag})
-		}
+		s.Replicas = replicas(info.Cluster)
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range s.Nodes {

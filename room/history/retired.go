@@ -68,7 +68,7 @@ func (s *Store) retire(o *owner, seq uint64, at time.Time) error {
 	}
 	s.dirty[o.name] = []uint64{0}
 	s.forget(o.name)
-	s.log.Info("history: set aside, its nick or room has no holder any more", "owner", o.name, "as", as+".jsonl")
+	s.log.Info("history: set aside", "owner", o.name, "as", as+".jsonl")
 	return errors.Join(aside.Sync(), in.Sync())
 }
 

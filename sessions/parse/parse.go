@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 	return e.Problem + " (" + e.Hint + ")"
 }
 
-const sayHint = "to say it to everyone, put a space in front"
+const sayHint = "to say it anyway, put a space in front"
 
 // Line parses one line of input, which may hold several lines of text.
 // The error is always an *Error.

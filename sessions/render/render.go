@@ -111,6 +111,9 @@ func change(dst []byte, c *room.Change, viewer string, st Style) []byte {
 	if c.Owner {
 		return Notice(dst, "you own #"+c.Room+" now; /help room lists what owners can do", st)
 	}
+	if c.Removed {
+		return Notice(dst, "you are no longer in #"+c.Room+"; /join #lobby takes you back to the lobby", st)
+	}
 	most := 5
 	if st.Width <= 0 {
 		most = math.MaxInt - 1

@@ -195,9 +195,9 @@ var done = map[result.What]string{
 	result.RoomUnmuted:  "lines of {room} are shown again",
 	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
 
-	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; all others need /room invite NICK. " +
-		"Besides these people, only operators see that it exists",
-	result.RoomChanged + " public":     "{room} is public; what was said in it while it was private is set aside",
+	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
+		"Of all others, only operators see that it exists",
+	result.RoomChanged + " public":     "{room} is public; all that was said in it is set aside, and its topic is cleared",
 	result.RoomChanged + " invite":     "{nick} can now join {room}, and read what was said in it",
 	result.RoomChanged + " remove":     "{nick} is removed from {room}",
 	result.RoomChanged + " owner":      "{nick} is now an owner of {room}, too",
@@ -287,7 +287,7 @@ var failed = map[result.Reason]string{
 	result.RemovedFromRoom:     "you were removed from {room}; its owners can let you back with /room invite",
 	result.NoGuestsInRoom:      "{room} takes no guests; connect with a key to join it",
 	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
-	result.NotInRoom:           "you are not in {room}; /join {room} first",
+	result.NotInRoom:           "you are not in {room}; /join {room} takes you there",
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",

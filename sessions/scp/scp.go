@@ -33,7 +33,7 @@ type File interface {
 // What a [Drop] is given to refuse.
 var (
 	ErrFolder   = errors.New("folders can't be sent; send the files one by one, or an archive of them")
-	ErrNoPeople = errors.New("missing nick; usage: scp FILE HOST:NICK/")
+	ErrNoPeople = errors.New("name a recipient: scp FILE HOST:NICK/")
 	ErrOnlySend = errors.New("scp and sftp can only send files here, with scp FILE HOST:NICK/; to get one: ssh HOST fetch ID > FILE")
 )
 

@@ -197,6 +197,9 @@ func (s *Server) guest(c *conn, user string) (*Login, error) {
 		return nil, refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
 	if err := s.checkAvailable(name[1:]); err != nil {
+		if unfit != nil && reasonOf(unfit) == "banned" {
+			return nil, unfit // "held by another key" would sound like the reason
+		}
 		return nil, err
 	}
 	login := &Login{Nick: name, Asked: text.CleanLine(user)}

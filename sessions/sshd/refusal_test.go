@@ -84,6 +84,24 @@ func TestRefusalsAreSaidOnce(t *testing.T) {
 	}
 }
 
+// A ban is the only reason that its owner sees: the nick is theirs.
+func TestBannedOwner(t *testing.T) {
+	r := newRig(t).holds("bob")
+	list, err := bans.Open(filepath.Join(r.dir, "bans.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := list.Add(bans.Target{Nick: "bob"}, "olivia", "noise", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r.server.cfg.Bans = list
+	a := r.login("bob", "bob")
+	r.wantOut(a, "you are banned until")
+	if strings.Contains(a.words, "held by another key") {
+		t.Errorf("%q", a.words)
+	}
+}
+
 // Each login that is refused is one line of the log, by names that do not change.
 func TestRefusalsAreLogged(t *testing.T) {
 	r := newRig(t).holds("bob")

@@ -59,8 +59,8 @@ func status() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status [--json]", Short: "Show the servers of the cluster, and how NATS stores its events", Args: cli.Args(),
 		Long: "Shows the servers of the cluster that are alive, how many events each is behind, and how NATS stores\n" +
-			"the stream of events. The exit status is 1 if a NATS server is offline, a server can't follow the\n" +
-			"stream, or no server is alive.",
+			"the stream of events. The exit status is 1 if a NATS server is offline or none leads, a server can't\n" +
+			"follow the stream, or no server is alive.",
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return connected(c, func(r *cli.Run, c *cluster.Cluster) error {

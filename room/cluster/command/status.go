@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -47,6 +48,8 @@ func show(r *cli.Run, s cluster.Status, asJSON bool) error {
 		switch {
 		case p.Offline:
 			state = "offline"
+		case s.Leader == "" && !p.Current:
+			state = "not known"
 		case !p.Current:
 			state = fmt.Sprintf("%d behind", p.Lag)
 		}
@@ -59,6 +62,9 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // problem says what is wrong with a cluster.
 func problem(s cluster.Status) error {
+	if s.Leader == "" && len(s.Replicas) > 0 {
+		return errors.New("no NATS server leads the stream, and nothing can be sent: most of them have to run; start them")
+	}
 	for _, p := range s.Replicas {
 		if p.Offline {
 			return fmt.Errorf("the NATS server %s is offline: start it; nothing is lost, and messages can be sent "+

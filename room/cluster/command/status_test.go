@@ -57,4 +57,8 @@ stream whoelse_LOG on nats://a:4222: events 3 to 1000, 3.0 MiB, kept for 7d
 	if got, err := shown(s, false); err == nil || !strings.Contains(err.Error(), "b is offline") || !strings.Contains(got, "b offline") {
 		t.Errorf("%v\n%s", err, got)
 	}
+	s.Replicas, s.Leader = []cluster.Replica{{Name: "b"}, {Name: "c"}}, ""
+	if got, err := shown(s, false); err == nil || !strings.Contains(err.Error(), "no NATS server leads") || !strings.Contains(got, "b not known") {
+		t.Errorf("%v\n%s", err, got)
+	}
 }
