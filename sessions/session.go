@@ -44,7 +44,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	case pty:
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
+			Width: width, Height: height, MaxText: maxLine,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(func() { // must not block
@@ -221,8 +221,6 @@ func (s *session) readTyped() error {
 		return s.echoes(call, bad)
 	})
 	switch {
-	case errors.Is(err, terminal.ErrOverflow):
-		return errSlow
 	case err != nil:
 		return err
 	case line.Over > 0:

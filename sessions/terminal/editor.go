@@ -95,9 +95,7 @@ func (e *editor) key() (key, error) {
 
 // fill reads more, after the screen has followed what came before.
 func (e *editor) fill() error {
-	if err := e.t.show(e.line, e.pos); err != nil {
-		return err
-	}
+	e.t.show(e.line, e.pos)
 	if e.err != nil {
 		return e.err
 	}

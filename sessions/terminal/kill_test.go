@@ -53,7 +53,7 @@ func TestLongLines(t *testing.T) {
 		"with Alt-Enter":   {x[:2*most-4] + "\x1b\ra", Line{Text: x[:2*most-4] + "\na"}},
 		"what is no UTF-8": {x[:2*most-6] + "\xffab", Line{Text: x[:2*most-6] + "\ufffdab"}},
 	} {
-		r := newRig(t, Config{MaxText: most, MaxOutput: 1 << 20}, tt.keys+"\r", "\x1b[A\r").run()
+		r := newRig(t, Config{MaxText: most}, tt.keys+"\r", "\x1b[A\r").run()
 		if diff := cmp.Diff(tt.want, r.lines[0]); diff != "" {
 			t.Errorf("%s: %.300s", name, diff)
 		}
