@@ -178,13 +178,10 @@ func (ch *Channel) Closed() <-chan struct{} { return ch.closing }
 func (ch *Channel) Context() context.Context { return ch.conn.ctx }
 
 // From is the client's address.
-func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
+func (ch *Channel) From() netip.AddrPort { return ch.conn.from }
 
 // At is the address that the connection came in on; the zero AddrPort where there is none.
-func (ch *Channel) At() netip.AddrPort {
-	at, _ := netip.ParseAddrPort(ch.conn.LocalAddr().String())
-	return at
-}
+func (ch *Channel) At() netip.AddrPort { return addrPort(ch.conn.LocalAddr()) }
 
 // Pty returns the terminal's type and size in cells as last announced, and whether
 // there is a terminal at all.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"reflect"
 	"runtime"
 	"strings"
@@ -22,6 +23,7 @@ import (
 type conn struct {
 	net.Conn
 	server    *Server
+	from      netip.AddrPort    // the client's, set by serve
 	ctx       context.Context   // over with the socket
 	cancel    func()            // ends it
 	ticket    *admission.Ticket // nil without a controller; set by enter

@@ -112,7 +112,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) 
 
 func (s *Server) granted(c *conn, user string, key ssh.PublicKey) (*Login, error) {
 	login := &Login{Asked: text.CleanLine(user), Key: key}
-	holder, err := s.holder(key, user, addrOf(c.RemoteAddr()))
+	holder, err := s.holder(key, user, c.from.Addr())
 	if err == nil {
 		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
 		return login, nil
@@ -211,7 +211,7 @@ func (s *Server) checkBans(name string, key ssh.PublicKey, c *conn) error {
 	if s.cfg.Bans == nil {
 		return nil
 	}
-	who := bans.Who{Nick: name, Key: fingerprint(key), Addr: addrOf(c.RemoteAddr())}
+	who := bans.Who{Nick: name, Key: Fingerprint(key), Addr: c.from.Addr()}
 	if ban, banned := s.cfg.Bans.Find(who); banned {
 		return unfit("banned", errors.New(ban.Words()))
 	}
@@ -231,7 +231,7 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 	words := a.fresh(why.Error())
 	aboutKey := []string{"nick-held", "key-refused", "unknown-key"} // another key would do
 	if words != "" && slices.Contains(aboutKey, reasonOf(why)) {
-		words = a.fresh("the key "+fingerprint(key)+" does not let you in:") + words
+		words = a.fresh("the key "+Fingerprint(key)+" does not let you in:") + words
 	}
 	if a.refused == maxAuthTries {
 		words += a.fresh(fmt.Sprintf("%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries))
@@ -289,7 +289,7 @@ func (c *conn) identify() (*Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why, stale := c.server.Stale(login, c.RemoteAddr().String()); stale {
+	if why, stale := c.server.Stale(login, c.from); stale {
 		time.AfterFunc(closeWithin, c.abort) // its other sessions have until then
 		return nil, errors.New(why)
 	}
@@ -301,7 +301,7 @@ func (c *conn) enrol(login *Login) error {
 	code := login.code
 	var err error
 	if code == "" {
-		err = c.server.claim(login.Nick, login.Key, addrOf(c.RemoteAddr()))
+		err = c.server.claim(login.Nick, login.Key, c.from.Addr())
 	} else {
 		login.Asked = login.Nick // and not the code
 		err = c.server.redeem(login.Nick, code, login.Key)
@@ -310,19 +310,18 @@ func (c *conn) enrol(login *Login) error {
 		c.log().Info("login refused", "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
 		return err
 	}
-	c.log().Info("nick claimed", "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
+	c.log().Info("nick claimed", "nick", login.Nick, "key", Fingerprint(login.Key), "invited", code != "")
 	return nil
 }
 
-// Stale reports whether the key of somebody who has logged in from address would not
+// Stale reports whether the key of somebody who has logged in from there would not
 // let them in any more as who they are, and why, in words for them. It is as cheap
 // as a look at the file of keys.
-func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
+func (s *Server) Stale(l *Login, from netip.AddrPort) (why string, stale bool) {
 	if l == nil || l.Key == nil {
 		return "", false
 	}
-	from, _ := netip.ParseAddrPort(address) // none: then only the key counts
-	holder, err := s.holder(l.Key, l.Asked, from.Addr().Unmap())
+	holder, err := s.holder(l.Key, l.Asked, from.Addr())
 	switch {
 	case errors.Is(err, keys.ErrUnknownKey):
 		return "your key was removed", true
@@ -339,7 +338,7 @@ func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
 // log is the bounded one about who is not let in. Its messages and attributes are for
 // fail2ban and the like, and do not change: docs/operations.md.
 func (c *conn) log() *slog.Logger {
-	return slog.New(c.server.refusals).With("from", c.RemoteAddr().String())
+	return slog.New(c.server.refusals).With("from", c.from)
 }
 
 // recordFailure tells the log and admission how a connection ended that nobody logged in on.
@@ -373,8 +372,8 @@ func (c *conn) recordFailure() {
 	}
 }
 
-// fingerprint is what people know a key by: of a certificate, the key in it.
-func fingerprint(key gossh.PublicKey) string {
+// Fingerprint is what people know a key by: of a certificate, the key in it; "" for none.
+func Fingerprint(key gossh.PublicKey) string {
 	if key == nil {
 		return ""
 	}
@@ -384,8 +383,8 @@ func fingerprint(key gossh.PublicKey) string {
 	return gossh.FingerprintSHA256(key)
 }
 
-// addrOf returns the address of a, without port; the zero Addr where it has none.
-func addrOf(a net.Addr) netip.Addr {
+// addrPort is zero where a is neither an IPv4 nor an IPv6 address.
+func addrPort(a net.Addr) netip.AddrPort {
 	ap, _ := netip.ParseAddrPort(a.String())
-	return ap.Addr().Unmap()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -195,8 +195,9 @@ func (s *Server) remove(c *conn) {
 // serve asks admission and then runs the connection. With a proxy in front, its
 // address is known only when the proxy's header has come, so this waits for it.
 func (s *Server) serve(c *conn) {
+	c.from = addrPort(c.RemoteAddr())
 	if s.cfg.Admission != nil {
-		ticket, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
+		ticket, err := s.cfg.Admission.Admit(c.from.Addr())
 		if err != nil {
 			c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
 			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
@@ -224,7 +225,7 @@ func (s *Server) recoverPanic(what string, c *conn) {
 		if c.ticket != nil {
 			c.ticket.Failed(admission.Crashed) // which counts nothing after a login
 		}
-		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
+		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.from, "stack", string(debug.Stack()))
 		c.Close()
 	}
 }
