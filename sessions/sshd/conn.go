@@ -26,7 +26,7 @@ type conn struct {
 	from      netip.AddrPort    // the client's, set by serve
 	ctx       context.Context   // over with the socket
 	cancel    func()            // ends it
-	ticket    *admission.Ticket // nil without a controller; set by enter
+	ticket    *admission.Ticket // set by enter
 	deadline  *time.Timer       // closes the connection: late login, or no session
 	accepting sync.RWMutex      // held by readers while they accept a channel
 	attempts  attempts          // written during authentication, read after it
@@ -238,10 +238,8 @@ func pointedTo(v reflect.Value) reflect.Value {
 
 // loggedIn tells admission that the person is known. The error is for them.
 func (c *conn) loggedIn() error {
-	if c.ticket != nil {
-		if err := c.ticket.LoggedIn(); err != nil {
-			return err
-		}
+	if err := c.ticket.LoggedIn(); err != nil {
+		return err
 	}
 	c.in.Store(true)
 	return nil

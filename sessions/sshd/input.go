@@ -120,7 +120,7 @@ func (u *unread) resume() {
 
 // add counts n more bytes, and reports whether there is room for them.
 func (u *unread) add(n int) bool {
-	if u.behind.Load() == 0 || u.conn.ticket == nil {
+	if u.behind.Load() == 0 {
 		return true
 	}
 	u.mu.Lock()

@@ -367,9 +367,7 @@ func (c *conn) recordFailure() {
 		c.log().Info("login refused", "user", text.Cut(text.CleanLine(user), 64), "reason", reasonOf(why),
 			"why", text.CleanLine(why.Error()), "keys", c.attempts.refused)
 	}
-	if c.ticket != nil {
-		c.ticket.Failed(how)
-	}
+	c.ticket.Failed(how)
 }
 
 // Fingerprint is what people know a key by: of a certificate, the key in it; "" for none.

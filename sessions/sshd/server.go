@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -94,6 +95,10 @@ func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	cfg.Claims = cmp.Or(cfg.Claims, limit.New(limit.Limits{}))
+	if cfg.Admission == nil {
+		everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+		cfg.Admission = admission.New(admission.Limits{Exempt: everywhere}, nil)
+	}
 	s := &Server{
 		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
 		refusals:   floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
@@ -196,16 +201,14 @@ func (s *Server) remove(c *conn) {
 // address is known only when the proxy's header has come, so this waits for it.
 func (s *Server) serve(c *conn) {
 	c.from = addrPort(c.RemoteAddr())
-	if s.cfg.Admission != nil {
-		ticket, err := s.cfg.Admission.Admit(c.from.Addr())
-		if err != nil {
-			c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
-			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
-			return
-		}
-		if !c.enter(ticket) {
-			return
-		}
+	ticket, err := s.cfg.Admission.Admit(c.from.Addr())
+	if err != nil {
+		c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
+		s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
+		return
+	}
+	if !c.enter(ticket) {
+		return
 	}
 	if t := tcpOf(c.Conn); t != nil {
 		t.SetReadBuffer(socketBuffer)
