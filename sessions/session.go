@@ -404,9 +404,8 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	if len(lines) > 0 {
 		s.term.Print(lines)
 	}
-	out = s.term.Take(lines[:0])
 	if last && whole == len(items) {
-		out = append(out, s.term.Restore()...)
+		s.term.Close()
 	}
-	return out, whole
+	return s.term.Take(lines[:0]), whole
 }

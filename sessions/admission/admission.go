@@ -145,7 +145,6 @@ type Stats struct {
 	Admitted   uint64
 	Refused    map[Why]uint64     // all reasons, also those that never happened
 	Failed     map[Failure]uint64 // what was counted, exempt addresses included
-	Remembered int                // addresses
 }
 
 // New returns a controller that nobody has come through yet. bans may be nil.
@@ -172,7 +171,6 @@ func (c *Controller) Stats() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Refused, s.Failed = maps.Clone(s.Refused), maps.Clone(s.Failed)
-	s.Remembered = c.v4.Len() + c.v6.Len()
 	return s
 }
 

@@ -180,16 +180,14 @@ func (d *display) Clear() {
 	d.home()
 }
 
-// Restore returns what to write last, so that the person's terminal is left as
-// it was: without the prompt, the cursor at the start of a row, and pastes no
-// longer marked. Nothing is shown after it.
-func (d *display) Restore() []byte {
+// Close leaves the person's terminal as it was: without the prompt, the cursor at the
+// start of a row, and pastes no longer marked. Nothing is shown after it.
+func (d *display) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.erase()
-	out := append(d.buf, "\x1b[?2004l"...)
-	d.buf, d.closed = nil, true
-	return out
+	d.emit("\x1b[?2004l")
+	d.closed = true
 }
 
 // Take appends all output that waits to dst, the last change of the line among it, and forgets it.

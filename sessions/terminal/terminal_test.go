@@ -54,7 +54,8 @@ func TestTwoGoroutines(t *testing.T) {
 	for i := range lines {
 		want = append(want, fmt.Sprintf("line %d 日本", i))
 	}
-	_, _ = screen.Write(term.Restore())
+	term.Close()
+	_, _ = screen.Write(term.Take(nil))
 	if diff := cmp.Diff(want, screen.All()); diff != "" {
 		t.Error(diff)
 	}
