@@ -27,6 +27,10 @@ type Bucket struct {
 	Per  time.Duration
 }
 
+// Held is the time of a bucket that hardly empties by itself: it bounds what is held at the same
+// time, and given back with Refund.
+const Held = 50 * 365 * 24 * time.Hour
+
 // span is how long the bucket takes to lose n.
 func (b Bucket) span(n int64) time.Duration {
 	return time.Duration(float64(n) * float64(b.Per) / float64(b.Size))

@@ -41,9 +41,9 @@ type Limits struct {
 	// PerMinute is how many new connections an address may make at once, and then in a
 	// minute, evenly; 30.
 	PerMinute int
-	// Unread is how many bytes that nobody has read yet the connections of an address
-	// may leave with the server, and UnreadInAll those of everybody; 4 and 32 MiB.
-	Unread, UnreadInAll int
+	// UnreadInAll is how many bytes that nobody has read yet all connections together may leave
+	// with the server; 32 MiB. Those of an address have an eighth of it.
+	UnreadInAll int
 	// Exempt are the operator's own addresses, none of them IPv4-mapped. Of the limits only
 	// Sessions and UnreadInAll, which are what the machine can carry, hold for them, so that
 	// an attack that fills the handshakes does not lock the operator out; and so do bans.
@@ -113,6 +113,9 @@ var ErrOver = errors.New("the connection has ended")
 
 // Controller lets connections in. Its methods may be called concurrently.
 type Controller struct {
+	// Unread counts the bytes that clients have sent and nobody has read.
+	Unread *limit.Limiter
+
 	limits  Limits
 	bans    *bans.List    // may be nil
 	every   time.Duration // one more connection is allowed to an address
@@ -121,7 +124,6 @@ type Controller struct {
 
 	mu       sync.Mutex // owns all below, and the tickets
 	networks map[netip.Prefix]int
-	unread   int // bytes
 	stats    Stats
 	// What is remembered of addresses, each as long as it matters. IPv4 and IPv6 are
 	// apart: addresses of IPv6 cost nothing and must not push out others.
@@ -131,7 +133,6 @@ type Controller struct {
 // source is what is known of an address. Times are the controller's.
 type source struct {
 	open    int           // connections
-	unread  int           // bytes that they have sent and nobody has read
 	rested  time.Duration // when the last of its connections stops counting as new
 	penalty time.Duration // when the last of it is over
 	barred  bool          // more than penaltyMin had come together; stays until it is over
@@ -151,12 +152,15 @@ type Stats struct {
 func New(l Limits, bans *bans.List) *Controller {
 	l.Sessions, l.Handshakes = cmp.Or(l.Sessions, 10_000), cmp.Or(l.Handshakes, 100)
 	l.PerAddress, l.PerMinute = cmp.Or(l.PerAddress, 20), cmp.Or(l.PerMinute, 30)
-	l.Unread, l.UnreadInAll, l.Sources = cmp.Or(l.Unread, 4<<20), cmp.Or(l.UnreadInAll, 32<<20), cmp.Or(l.Sources, 65_536)
+	l.UnreadInAll, l.Sources = cmp.Or(l.UnreadInAll, 32<<20), cmp.Or(l.Sources, 65_536)
 	c := &Controller{
 		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
 		networks: map[netip.Prefix]int{},
-		v4:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
-		v6:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		Unread: limit.New(limit.Limits{Exempt: l.Exempt, Buckets: map[limit.Scope]limit.Buckets{
+			limit.Address: {{Size: int64(l.UnreadInAll / 8), Per: limit.Held}}, limit.All: {{Size: int64(l.UnreadInAll), Per: limit.Held}},
+		}}),
+		v4: limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		v6: limit.NewTable[netip.Prefix, source](l.Sources, nil),
 	}
 	c.stats.Refused = map[Why]uint64{
 		Banned: 0, Penalised: 0, TooManyFromAddress: 0, TooManySessions: 0, TooManyHandshakes: 0, TooFast: 0,
@@ -299,7 +303,6 @@ type Ticket struct {
 	// Owned by Controller.mu.
 	loggedIn, closed bool
 	counted          bool // how its login went
-	unread           int  // bytes
 }
 
 // LoggedIn makes a session of a handshake. It returns a [*Refusal] when there are
@@ -357,37 +360,6 @@ func (t *Ticket) Failed(f Failure) {
 	})
 }
 
-// Hold counts n bytes that the client has sent and nobody has read yet. It reports
-// false, and counts nothing, when its address or all together have sent too many:
-// the connection is to be ended.
-func (t *Ticket) Hold(n int) bool {
-	c := t.ctl
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.closed || c.unread+n > c.limits.UnreadInAll ||
-		!t.exempt && c.look(t.source).unread+n > c.limits.Unread {
-		return false
-	}
-	t.hold(n)
-	return true
-}
-
-// Release gives back n bytes that Hold has counted. After Close there are none.
-func (t *Ticket) Release(n int) {
-	t.ctl.mu.Lock()
-	defer t.ctl.mu.Unlock()
-	t.hold(-min(n, t.unread))
-}
-
-// hold counts n bytes, or fewer; the caller holds the lock.
-func (t *Ticket) hold(n int) {
-	t.unread += n
-	t.ctl.unread += n
-	if !t.exempt && n != 0 {
-		t.ctl.change(t.source, func(s *source) { s.unread += n })
-	}
-}
-
 // Close ends the connection's part in the limits. Only the first call counts.
 func (t *Ticket) Close() {
 	c := t.ctl
@@ -402,7 +374,6 @@ func (t *Ticket) Close() {
 		t.endHandshake()
 	}
 	t.closed = true
-	t.hold(-t.unread)
 	if !t.exempt {
 		c.change(t.source, func(s *source) { s.open-- })
 	}

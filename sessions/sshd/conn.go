@@ -89,6 +89,7 @@ func (c *conn) enter(ticket *admission.Ticket) bool {
 func (c *conn) Close() error {
 	c.Conn.Close()
 	c.cancel()
+	c.unread.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.keepalive != nil {
