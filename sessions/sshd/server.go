@@ -8,6 +8,7 @@ package sshd
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -207,9 +208,11 @@ func (s *Server) serve(c *conn) {
 		s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
 		return
 	}
-	if !c.enter(ticket) {
-		return
-	}
+	c.ticket = ticket
+	context.AfterFunc(c.ctx, func() { // whatever the library still has to do, nobody is connected any more
+		ticket.Close()
+		c.unread.close()
+	})
 	if t := tcpOf(c.Conn); t != nil {
 		t.SetReadBuffer(socketBuffer)
 		t.SetWriteBuffer(socketBuffer)
