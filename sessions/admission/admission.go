@@ -97,15 +97,19 @@ const (
 // is kept out, and are clean: one line of plain text.
 type Refusal struct {
 	Why   Why
-	Until time.Time // for Banned, Penalised and TooFast; zero means for good
+	Wait  time.Duration // for Penalised and TooFast
 	words string
 }
 
 func (r *Refusal) Error() string {
-	if r.Why == Penalised || r.Why == TooFast {
-		return r.words + "; try again in " + limit.Wait(time.Until(r.Until))
+	if r.Wait > 0 {
+		return r.words + "; try again in " + limit.Wait(r.Wait)
 	}
 	return r.words
+}
+
+func refuse(why Why, wait time.Duration, words string, args ...any) *Refusal {
+	return &Refusal{why, wait, fmt.Sprintf(words, args...)}
 }
 
 // ErrOver is the error of a ticket that was closed before.
@@ -157,7 +161,8 @@ func New(l Limits, bans *bans.List) *Controller {
 		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
 		networks: map[netip.Prefix]int{},
 		Unread: limit.New(limit.Limits{Exempt: l.Exempt, Buckets: map[limit.Scope]limit.Buckets{
-			limit.Address: {{Size: int64(l.UnreadInAll / 8), Per: limit.Held}}, limit.All: {{Size: int64(l.UnreadInAll), Per: limit.Held}},
+			limit.Address: {{Size: int64(l.UnreadInAll / 8), Per: limit.Held}},
+			limit.All:     {{Size: int64(l.UnreadInAll), Per: limit.Held}},
 		}}),
 		v4: limit.NewTable[netip.Prefix, source](l.Sources, nil),
 		v6: limit.NewTable[netip.Prefix, source](l.Sources, nil),
@@ -244,7 +249,7 @@ func (c *Controller) banned(from netip.Addr) *Refusal {
 	if !banned {
 		return nil
 	}
-	return &Refusal{Banned, ban.Until, "your address is " + text.CleanLine(ban.Terms())}
+	return refuse(Banned, 0, "your address is %s", text.CleanLine(ban.Terms()))
 }
 
 // full finds the limit that keeps t out, the one that is most its own fault
@@ -256,22 +261,21 @@ func (c *Controller) full(t *Ticket) *Refusal {
 	}
 	s, now := c.look(t.source), c.now()
 	if s.barred && s.penalty > now {
-		return &Refusal{Penalised, time.Now().Add(s.penalty - now), penalties[s.last].words}
+		return refuse(Penalised, s.penalty-now, "%s", penalties[s.last].words)
 	}
 	if s.open >= c.limits.PerAddress {
 		words := "too many connections from your address: %d at the same time are allowed"
-		return &Refusal{Why: TooManyFromAddress, words: fmt.Sprintf(words, c.limits.PerAddress)}
+		return refuse(TooManyFromAddress, 0, words, c.limits.PerAddress)
 	}
 	if r := c.fullRoom(); r != nil {
 		return r
 	}
 	if c.stats.Handshakes >= c.limits.Handshakes || c.shareTaken(t) {
-		words := "too many people are logging in at this moment; try again in a few seconds"
-		return &Refusal{Why: TooManyHandshakes, words: words}
+		return refuse(TooManyHandshakes, 0, "too many people are logging in at this moment; try again in a few seconds")
 	}
 	if wait := s.rested - now - c.every*time.Duration(c.limits.PerMinute-1); wait > 0 {
 		words := "too many new connections from your address: %d a minute are allowed"
-		return &Refusal{TooFast, time.Now().Add(wait), fmt.Sprintf(words, c.limits.PerMinute)}
+		return refuse(TooFast, wait, words, c.limits.PerMinute)
 	}
 	return nil
 }
@@ -280,8 +284,7 @@ func (c *Controller) fullRoom() *Refusal {
 	if c.stats.Sessions < c.limits.Sessions {
 		return nil
 	}
-	words := fmt.Sprintf("the room is full: %d connections; try again later", c.limits.Sessions)
-	return &Refusal{Why: TooManySessions, words: words}
+	return refuse(TooManySessions, 0, "the room is full: %d connections; try again later", c.limits.Sessions)
 }
 
 // shareTaken keeps half of the handshakes for others than t's network, because

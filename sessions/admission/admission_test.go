@@ -132,7 +132,7 @@ func TestRate(t *testing.T) {
 			t.Error(err)
 		}
 		wantWhy(t, try(d, "192.0.2.2"), "")
-		time.Sleep(time.Until(err.(*Refusal).Until) - 1)
+		time.Sleep(err.(*Refusal).Wait - 1)
 		wantWhy(t, try(d, "192.0.2.1"), "rate") // and asking costs nothing:
 		time.Sleep(time.Nanosecond)
 		wantWhy(t, try(d, "192.0.2.1"), "")
