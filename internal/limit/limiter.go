@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"whoelse/internal/netaddr"
 )
 
 // Scope is whose limit it is, as metrics name it.
@@ -190,8 +188,8 @@ func (l *Limiter) accounts(who Who) (list []account) {
 	if who.Nick != "" {
 		list = append(list, account{l.of[Nick], who.Nick})
 	}
-	if !netaddr.Exempt(who.Addr, l.limits.Exempt) {
-		list = append(list, account{l.of[Address], netaddr.Of(who.Addr)}, account{l.of[Network], netaddr.Network(who.Addr)})
+	if !IsExempt(who.Addr, l.limits.Exempt) {
+		list = append(list, account{l.of[Address], AddressOf(who.Addr)}, account{l.of[Network], networkOf(who.Addr)})
 	}
 	return append(list, account{l.of[All], nil})
 }

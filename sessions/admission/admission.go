@@ -14,7 +14,7 @@
 // and then [Ticket.LoggedIn] once the person is known, or [Ticket.Failed] with how
 // it went wrong instead.
 //
-// An address, here, is one IPv4 address or one IPv6 /64, see [netaddr.Of].
+// An address, here, is one IPv4 address or one IPv6 /64, see [limit.AddressOf].
 package admission
 
 import (
@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"whoelse/internal/limit"
-	"whoelse/internal/netaddr"
 	"whoelse/keys/bans"
 	"whoelse/sessions/text"
 )
@@ -215,8 +214,8 @@ func (c *Controller) change(of netip.Prefix, f func(*source)) {
 func (c *Controller) Admit(from netip.Addr) (*Ticket, error) {
 	from = from.Unmap().WithZone("")
 	t := &Ticket{
-		ctl: c, from: from, source: netaddr.Of(from), network: netaddr.Block(from, 16, 32),
-		exempt: netaddr.Exempt(from, c.limits.Exempt),
+		ctl: c, from: from, source: limit.AddressOf(from), network: limit.BlockOf(from, 16, 32),
+		exempt: limit.IsExempt(from, c.limits.Exempt),
 	}
 	r := c.banned(from)
 	c.mu.Lock()
