@@ -101,46 +101,43 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 
 // grant says who the key would make its owner once it has signed.
 func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) {
-	login, err := s.granted(c, user, key)
-	if err != nil && login != nil { // another connection with the key may have claimed the nick between two looks
-		if known, again := s.granted(c, user, key); again == nil {
-			return known, nil
-		}
-	}
-	return login, err
-}
-
-func (s *Server) granted(c *conn, user string, key ssh.PublicKey) (*Login, error) {
 	login := &Login{Asked: text.CleanLine(user), Key: key}
+	// The name before the key: another connection with the key may claim the name in between.
+	name, code, taken := s.claimable(user)
 	holder, err := s.holder(key, user, c.from.Addr())
-	if err == nil {
+	switch {
+	case err == nil:
 		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
 		return login, nil
-	}
-	if !errors.Is(err, keys.ErrUnknownKey) {
+	case !errors.Is(err, keys.ErrUnknownKey):
 		return nil, unfit("key-refused", err)
 	}
+	login.Claimed, login.Nick, login.code = true, name, code
+	return login, taken
+}
+
+// claimable says which nick, and with which invitation, a username claims for an unknown key.
+func (s *Server) claimable(user string) (name, code string, err error) {
 	asked, code, invited := strings.Cut(user, "+")
 	switch {
 	case invited:
 	case s.cfg.Closed:
-		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
+		return "", "", unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
 	case nick.IsGuest(user):
-		return nil, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
+		return "", "", refused("bad-name", "names that begin with '~' are for guests, who join without a key")
 	}
-	login.Claimed, login.code = true, code
-	login.Nick, err = nick.Parse(asked)
+	name, err = nick.Parse(asked)
 	switch {
 	case err != nil:
 		err = refused("bad-name", err.Error())
 	case !invited:
-		err = s.checkAvailable(login.Nick)
+		err = s.checkAvailable(name)
 	default:
-		if err = s.publicError(login.Nick, s.cfg.Invites.Check(login.Nick, code)); err != nil {
+		if err = s.publicError(name, s.cfg.Invites.Check(name, code)); err != nil {
 			err = unfit("wrong-invite", err)
 		}
 	}
-	return login, err
+	return name, code, err
 }
 
 // signed is called when a key has proven itself.
