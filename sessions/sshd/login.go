@@ -178,18 +178,14 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 // guest says who somebody without a key is.
 func (s *Server) guest(c *conn, user string) (*Login, error) {
 	unfit, invited := c.attempts.unfit, strings.Contains(user, "+")
-	if unfit != nil && invited {
-		return nil, unfit // which says it better
-	}
-	if invited {
-		return nil, refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
-	}
 	name, err := nick.Guest(user)
 	switch {
+	case unfit != nil && (invited || s.cfg.NoGuests):
+		return nil, unfit // which says it better
+	case invited:
+		return nil, refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
 	case err != nil:
 		return nil, refused("bad-name", err.Error())
-	case s.cfg.NoGuests && unfit != nil:
-		return nil, unfit
 	case s.cfg.NoGuests:
 		return nil, refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}

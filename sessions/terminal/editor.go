@@ -15,8 +15,8 @@ const (
 	keepText = 64  // bytes for typed text that are kept between two bursts of it
 
 	// maxCopied bounds what the keys of one read can make the server copy, in bytes: no
-	// hand is fast enough for it, and more keys are ignored. Each counts as keyCost and the
-	// line.
+	// hand is fast enough for it, and more keys are ignored. Each counts as keyCost, and those
+	// that copy the line for its length.
 	maxCopied = 256 << 10
 	keyCost   = 256
 
@@ -80,7 +80,7 @@ func (e *editor) key() (key, error) {
 				e.put(r)
 			case k != keyNone && (e.copied < maxCopied || k == keyEnter || k == keyInterrupt):
 				e.insert()
-				e.copied += keyCost + len(e.line)
+				e.copied += keyCost
 				return k, nil
 			}
 		}
@@ -118,6 +118,7 @@ func (e *editor) press(k key) {
 	case keyClear:
 		e.t.Clear()
 	case keyTab:
+		e.copied += len(e.line)
 		if line, pos, ok := e.complete(e.line, e.pos); ok && utf8.RuneCountInString(line) <= e.max {
 			e.line, e.pos = line, pos
 		}
@@ -178,7 +179,12 @@ func wordAfter(s string) string {
 }
 
 // cut removes line[from:to], where the cursor is.
-func (e *editor) cut(from, to int) { e.line, e.pos = e.line[:from]+e.line[to:], from }
+func (e *editor) cut(from, to int) {
+	if 0 < from && to < len(e.line) {
+		e.copied += len(e.line)
+	}
+	e.line, e.pos = e.line[:from]+e.line[to:], from
+}
 
 // kill is cut for ^Y.
 func (e *editor) kill(from, to int) {
@@ -196,6 +202,7 @@ func (e *editor) transpose() {
 	}
 	from, to := at-lastSize(e.line[:at]), at+firstSize(e.line[at:])
 	if from < at {
+		e.copied += len(e.line)
 		e.line, e.pos = e.line[:from]+e.line[at:to]+e.line[from:at]+e.line[to:], to
 	}
 }
@@ -241,6 +248,7 @@ func (e *editor) paste(k key, r rune) {
 	case keyEnter:
 		e.put('\n')
 	case keyTab:
+		e.copied += len(e.line)
 		for range "    " { // as text.Clean has it
 			e.put(' ')
 		}

@@ -107,7 +107,7 @@ func TestWake(t *testing.T) {
 // TestCostlyKeys has one read bring more keys that copy a long line than anybody
 // presses: they must not cost what they ask for.
 func TestCostlyKeys(t *testing.T) {
-	for _, keys := range []string{"\t", "\x1b[A\x1b[B", "\xffx", "x\x7f", "\x0c", "\x1b[A", "\x05\x15x", paste("x")} {
+	for _, keys := range []string{"\t", "\x1b[A\x1b[B", "\xffx", "x\x7f", "\x0c", "\x02\x14", "\x02\x7f", "\x19", "\x1b[A", "\x05\x15x", paste("x")} {
 		var tabs int
 		cfg := Config{Complete: func(l string, _ int) (string, int, bool) { tabs++; return l, 0, true }}
 		flood := strings.Repeat(keys, rawSize/len(keys))
