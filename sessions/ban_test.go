@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -85,16 +86,16 @@ func TestEndWhereConcurrently(t *testing.T) {
 			c.sees("gone with \ufffd", "(exit status 1)")
 		})
 		all.Go(func() {
-			r.manager.EndWhere(func(*sshd.Login, string) (string, bool) { return "not a word", false })
+			r.manager.EndWhere(func(*sshd.Login, netip.AddrPort) (string, bool) { return "not a word", false })
 		})
 	}
 	deadline := time.Now().Add(patience)
 	for r.room.Stats().Members < 8 && time.Now().Before(deadline) {
 		connect(t, r.addr, dial{user: "probe", key: "probe", command: "whoelse"}).sees("(exit")
 	}
-	r.manager.EndWhere(func(l *sshd.Login, address string) (string, bool) {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			t.Error(err)
+	r.manager.EndWhere(func(l *sshd.Login, from netip.AddrPort) (string, bool) {
+		if !from.IsValid() {
+			t.Error("a session without an address")
 		}
 		return "gone with \xff\x1b[2J", strings.HasPrefix(l.Nick, "p")
 	})

@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func (r *rig) awaitCommand(t *testing.T, nick string) {
 		if time.Now().After(deadline) {
 			t.Fatal("no command runs")
 		}
-		r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		r.manager.EndWhere(func(l *sshd.Login, _ netip.AddrPort) (string, bool) {
 			running = running || l.Nick == nick
 			return "", false
 		})

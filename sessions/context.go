@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -33,7 +34,7 @@ type session struct {
 	manager *Manager
 	ch      *sshd.Channel
 	login   *sshd.Login
-	from    string // the client's address and port
+	from    netip.AddrPort // the client's
 	member  *room.Member
 	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
 	current atomic.Pointer[render.Style]
@@ -273,7 +274,7 @@ func (s *session) refund(bytes int64) {
 }
 
 func (s *session) payer() limit.Who {
-	return limit.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
+	return limit.Who{Nick: s.member.Nick(), Addr: s.from.Addr()}
 }
 
 func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }

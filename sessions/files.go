@@ -77,7 +77,7 @@ func (s sending) Stop() {
 
 // enterSending takes a place. The failure is that there is none.
 func (s *session) enterSending() (place sending, failed result.Result) {
-	leave, err := s.manager.cfg.Files.Enter(s.member.Nick(), addrOf(s.from))
+	leave, err := s.manager.cfg.Files.Enter(s.member.Nick(), s.from.Addr())
 	if err != nil {
 		return place, s.uploadFailed(err)
 	}

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	gossh "golang.org/x/crypto/ssh"
-
-	"whoelse/keys"
 	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/sessions/render"
@@ -18,8 +15,8 @@ import (
 
 // EndWhere ends every open session, and every command that still runs, for which
 // match says so, with the reason on its screen. It does not wait for their end.
-// Address is the client's, with its port. match is called without a lock held.
-func (m *Manager) EndWhere(match func(login *sshd.Login, address string) (reason string, end bool)) {
+// match is called without a lock held.
+func (m *Manager) EndWhere(match func(login *sshd.Login, from netip.AddrPort) (reason string, end bool)) {
 	for _, v := range m.openSessions() {
 		if reason, end := match(v.login, v.from); end {
 			v.end(expelled(reason))
@@ -74,20 +71,6 @@ func (m *Manager) silent() map[string]bool {
 	return all
 }
 
-func personOf(l *sshd.Login, nick, from string) bans.Who {
-	who := bans.Who{Nick: nick, Addr: addrOf(from)}
-	key := l.Key
-	if cert, ok := key.(*gossh.Certificate); ok {
-		key = cert.Key
-	}
-	if key != nil {
-		who.Key = keys.Fingerprint(key)
-	}
-	return who
-}
-
-// addrOf is the address in one with a port; the zero Addr where there is none.
-func addrOf(from string) netip.Addr {
-	ap, _ := netip.ParseAddrPort(from)
-	return ap.Addr().Unmap()
+func personOf(l *sshd.Login, nick string, from netip.AddrPort) bans.Who {
+	return bans.Who{Nick: nick, Key: sshd.Fingerprint(l.Key), Addr: from.Addr()}
 }

@@ -46,7 +46,7 @@ func (r *rig) revoke(c keys.Change) {
 	for _, e := range c.Removed {
 		gone[e.Fingerprint] = true
 	}
-	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ netip.AddrPort) (string, bool) {
 		return "your key was removed", l.Key != nil && gone[keys.Fingerprint(l.Key)]
 	})
 }
@@ -69,7 +69,7 @@ func (r *rig) awaitVisits(nick string, n int) {
 	defer look.Stop()
 	for late := time.After(patience); ; {
 		found := 0
-		r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+		r.manager.EndWhere(func(l *sshd.Login, _ netip.AddrPort) (string, bool) {
 			if l.Nick == nick {
 				found++
 			}

@@ -36,7 +36,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	case pty:
 		s.tally.source = fromTerminal
 		s.term = terminal.New(ch, terminal.Config{
-			Width: width, Height: height, MaxText: maxLine, MaxOutput: queueLimit,
+			Width: width, Height: height, MaxText: maxLine,
 			Complete: s.complete, Wake: s.out.poke,
 		})
 		ch.OnResize(func() { // must not block
@@ -179,8 +179,6 @@ func (s *session) readTyped() error {
 		return erase
 	})
 	switch {
-	case errors.Is(err, terminal.ErrOverflow):
-		return errSlow
 	case err != nil:
 		return err
 	case line.Over > 0:
@@ -350,9 +348,8 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	if len(lines) > 0 {
 		s.term.Print(lines)
 	}
-	out = s.term.Take(lines[:0])
 	if last && whole == len(items) {
-		out = append(out, s.term.Restore()...)
+		s.term.Close()
 	}
-	return out, whole
+	return s.term.Take(lines[:0]), whole
 }

@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -185,7 +186,7 @@ func TestSFTPOfWhoIsSentAway(t *testing.T) {
 	_, err = r.files.Mutes.Remove("bob")
 	r.must(err)
 	f = begin()
-	r.manager.EndWhere(func(*sshd.Login, string) (string, bool) { return "go", true })
+	r.manager.EndWhere(func(*sshd.Login, netip.AddrPort) (string, bool) { return "go", true })
 	if f.Close() == nil {
 		t.Error("a file of somebody who was sent away is sent")
 	}

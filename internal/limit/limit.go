@@ -1,5 +1,11 @@
-// Package limit has what the limits on people share: a bounded table of what is counted
-// for each of them, and the words for how long they have to wait.
+// Package limit bounds what people use: each nick, each address and each network, and all of
+// them together. A [Limiter] counts and refuses, in words; it does nothing else.
+//
+//	if err := l.Charge(who, n); err != nil {
+//		return err // a *Refusal; nothing was charged
+//	}
+//
+// and [Limiter.Refund] for what was not used after all, or is given back.
 package limit
 
 import (

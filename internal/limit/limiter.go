@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"whoelse/internal/netaddr"
 )
 
 // Scope is whose limit it is, as metrics name it.
@@ -26,6 +24,10 @@ type Bucket struct {
 	Size int64
 	Per  time.Duration
 }
+
+// Held is the time of a bucket that hardly empties by itself: it bounds what is held at the same
+// time, and given back with Refund.
+const Held = 50 * 365 * 24 * time.Hour
 
 // span is how long the bucket takes to lose n.
 func (b Bucket) span(n int64) time.Duration {
@@ -186,8 +188,8 @@ func (l *Limiter) accounts(who Who) (list []account) {
 	if who.Nick != "" {
 		list = append(list, account{l.of[Nick], who.Nick})
 	}
-	if !netaddr.Exempt(who.Addr, l.limits.Exempt) {
-		list = append(list, account{l.of[Address], netaddr.Of(who.Addr)}, account{l.of[Network], netaddr.Network(who.Addr)})
+	if !IsExempt(who.Addr, l.limits.Exempt) {
+		list = append(list, account{l.of[Address], AddressOf(who.Addr)}, account{l.of[Network], networkOf(who.Addr)})
 	}
 	return append(list, account{l.of[All], nil})
 }

@@ -230,6 +230,34 @@ func BenchmarkCharge(b *testing.B) {
 	}
 }
 
+// What is held at the same time is bounded, however long that is, and may be held again by
+// others once it is given back.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Limits{
+			Buckets: map[Scope]Buckets{Address: {{100, Held}}, All: {{150, Held}}},
+			Exempt:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+		})
+		a, exempt, other := who("", "198.51.100.1"), who("", "192.0.2.1"), who("", "203.0.113.1")
+		for i, step := range []struct {
+			who Who
+			n   int64 // given back if below 0
+			ok  bool
+		}{
+			{a, 60, true}, {a, 41, false}, {a, 40, true}, {exempt, 51, false}, {exempt, 50, true}, {other, 1, false},
+			{a, -50, true}, {exempt, 51, false}, {a, -20, true}, {exempt, 70, true}, {other, 1, false},
+			{exempt, -120, true}, {other, 101, true}, {other, -101, true}, {a, 71, false}, {a, 70, true},
+		} {
+			if step.n < 0 {
+				l.Refund(step.who, -step.n)
+			} else if err := l.Charge(step.who, step.n); (err == nil) != step.ok {
+				t.Errorf("step %d: %v", i, err)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
 // What is taken beyond a limit is waited for.
 func TestTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

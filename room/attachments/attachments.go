@@ -33,7 +33,7 @@ import (
 	"time"
 
 	"whoelse/internal/disk"
-	"whoelse/internal/netaddr"
+	"whoelse/internal/limit"
 	"whoelse/room"
 )
 
@@ -83,10 +83,10 @@ type Store struct {
 	// others, if set, get each file before its message is sent, and have the files that were sent on other servers.
 	others Others
 
-	mu      sync.Mutex     // owns the fields below
-	senders map[string]int // by nick, and by address
-	all     int
-	last    time.Time // in a Ref
+	senders *limit.Limiter
+
+	mu   sync.Mutex
+	last time.Time // in a Ref
 }
 
 // Open opens the folder dir, and makes it if it is missing. max bounds each file, in bytes; files
@@ -100,7 +100,11 @@ func open(store disk.Store, dir string, max int64, keep time.Duration) (*Store, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{root: root, max: max, keep: keep, senders: map[string]int{}}
+	s := &Store{root: root, max: max, keep: keep, senders: limit.New(limit.Limits{Buckets: map[limit.Scope]limit.Buckets{
+		limit.Nick:    {{Size: MaxSendersEach, Per: limit.Held}},
+		limit.Address: {{Size: MaxSendersFrom, Per: limit.Held}},
+		limit.All:     {{Size: MaxSenders, Per: limit.Held}},
+	}})}
 	if s.pending, err = root.Sub(pendingFolder); err == nil {
 		s.view, err = disk.OpenReadOnly(dir)
 	}
@@ -148,33 +152,15 @@ type Upload struct {
 // Enter lets nick, at an address, send files until leave is called. The errors are [ErrBusy] and
 // [ErrBusyNick].
 func (s *Store) Enter(nick string, from netip.Addr) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	keys := []string{nick, address(from)}
-	switch {
-	case s.senders[nick] >= MaxSendersEach:
-		return nil, ErrBusyNick
-	case s.all >= MaxSenders, s.senders[keys[1]] >= MaxSendersFrom:
+	who := limit.Who{Nick: nick, Addr: from}
+	if err := s.senders.Charge(who, 1); err != nil {
+		if r, ok := errors.AsType[*limit.Refusal](err); ok && r.Scope == limit.Nick {
+			return nil, ErrBusyNick
+		}
 		return nil, ErrBusy
 	}
-	s.all++
-	for _, key := range keys {
-		s.senders[key]++
-	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all--
-		for _, key := range keys {
-			if s.senders[key]--; s.senders[key] == 0 {
-				delete(s.senders, key)
-			}
-		}
-	}, nil
+	return func() { s.senders.Refund(who, 1) }, nil
 }
-
-// address is the key of an address among the senders, which no nick is equal to.
-func address(from netip.Addr) string { return netaddr.Of(from).String() }
 
 // Create begins an upload by nick, who has entered.
 func (s *Store) Create(nick string) (*Upload, error) {

@@ -154,10 +154,10 @@ func TestManySenders(t *testing.T) {
 	for _, leave := range all {
 		leave()
 	}
-	if len(s.senders) != 0 || s.all != 0 {
-		t.Errorf("%v, %d are remembered", s.senders, s.all)
-	}
 	enter(nil, MaxSendersEach, "bob", "192.0.2.1")
+	enter(ErrBusyNick, 1, "bob", "192.0.2.1")
+	enter(nil, MaxSendersFrom-MaxSendersEach, "carol#", "192.0.2.1")
+	enter(ErrBusy, 1, "dan", "192.0.2.1")
 }
 
 // A crash at any point leaves nothing of what no message has, and all of what one has.

@@ -14,7 +14,7 @@
 // and then [Ticket.LoggedIn] once the person is known, or [Ticket.Failed] with how
 // it went wrong instead.
 //
-// An address, here, is one IPv4 address or one IPv6 /64, see [netaddr.Of].
+// An address, here, is one IPv4 address or one IPv6 /64, see [limit.AddressOf].
 package admission
 
 import (
@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"whoelse/internal/limit"
-	"whoelse/internal/netaddr"
 	"whoelse/keys/bans"
 	"whoelse/sessions/text"
 )
@@ -41,9 +40,9 @@ type Limits struct {
 	// PerMinute is how many new connections an address may make at once, and then in a
 	// minute, evenly; 30.
 	PerMinute int
-	// Unread is how many bytes that nobody has read yet the connections of an address
-	// may leave with the server, and UnreadInAll those of everybody; 4 and 32 MiB.
-	Unread, UnreadInAll int
+	// UnreadInAll is how many bytes that nobody has read yet all connections together may leave
+	// with the server; 32 MiB. Those of an address have an eighth of it.
+	UnreadInAll int
 	// Exempt are the operator's own addresses, none of them IPv4-mapped. Of the limits only
 	// Sessions and UnreadInAll, which are what the machine can carry, hold for them, so that
 	// an attack that fills the handshakes does not lock the operator out; and so do bans.
@@ -97,15 +96,19 @@ const (
 // is kept out, and are clean: one line of plain text.
 type Refusal struct {
 	Why   Why
-	Until time.Time // for Banned, Penalised and TooFast; zero means for good
+	Wait  time.Duration // for Penalised and TooFast
 	words string
 }
 
 func (r *Refusal) Error() string {
-	if r.Why == Penalised || r.Why == TooFast {
-		return r.words + "; try again in " + limit.Wait(time.Until(r.Until))
+	if r.Wait > 0 {
+		return r.words + "; try again in " + limit.Wait(r.Wait)
 	}
 	return r.words
+}
+
+func refuse(why Why, wait time.Duration, words string, args ...any) *Refusal {
+	return &Refusal{why, wait, fmt.Sprintf(words, args...)}
 }
 
 // ErrOver is the error of a ticket that was closed before.
@@ -113,6 +116,9 @@ var ErrOver = errors.New("the connection has ended")
 
 // Controller lets connections in. Its methods may be called concurrently.
 type Controller struct {
+	// Unread counts the bytes that clients have sent and nobody has read.
+	Unread *limit.Limiter
+
 	limits  Limits
 	bans    *bans.List    // may be nil
 	every   time.Duration // one more connection is allowed to an address
@@ -121,7 +127,6 @@ type Controller struct {
 
 	mu       sync.Mutex // owns all below, and the tickets
 	networks map[netip.Prefix]int
-	unread   int // bytes
 	stats    Stats
 	// What is remembered of addresses, each as long as it matters. IPv4 and IPv6 are
 	// apart: addresses of IPv6 cost nothing and must not push out others.
@@ -131,7 +136,6 @@ type Controller struct {
 // source is what is known of an address. Times are the controller's.
 type source struct {
 	open    int           // connections
-	unread  int           // bytes that they have sent and nobody has read
 	rested  time.Duration // when the last of its connections stops counting as new
 	penalty time.Duration // when the last of it is over
 	barred  bool          // more than penaltyMin had come together; stays until it is over
@@ -145,19 +149,22 @@ type Stats struct {
 	Admitted   uint64
 	Refused    map[Why]uint64     // all reasons, also those that never happened
 	Failed     map[Failure]uint64 // what was counted, exempt addresses included
-	Remembered int                // addresses
 }
 
 // New returns a controller that nobody has come through yet. bans may be nil.
 func New(l Limits, bans *bans.List) *Controller {
 	l.Sessions, l.Handshakes = cmp.Or(l.Sessions, 10_000), cmp.Or(l.Handshakes, 100)
 	l.PerAddress, l.PerMinute = cmp.Or(l.PerAddress, 20), cmp.Or(l.PerMinute, 30)
-	l.Unread, l.UnreadInAll, l.Sources = cmp.Or(l.Unread, 4<<20), cmp.Or(l.UnreadInAll, 32<<20), cmp.Or(l.Sources, 65_536)
+	l.UnreadInAll, l.Sources = cmp.Or(l.UnreadInAll, 32<<20), cmp.Or(l.Sources, 65_536)
 	c := &Controller{
 		limits: l, bans: bans, every: time.Minute / time.Duration(l.PerMinute), began: time.Now(),
 		networks: map[netip.Prefix]int{},
-		v4:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
-		v6:       limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		Unread: limit.New(limit.Limits{Exempt: l.Exempt, Buckets: map[limit.Scope]limit.Buckets{
+			limit.Address: {{Size: int64(l.UnreadInAll / 8), Per: limit.Held}},
+			limit.All:     {{Size: int64(l.UnreadInAll), Per: limit.Held}},
+		}}),
+		v4: limit.NewTable[netip.Prefix, source](l.Sources, nil),
+		v6: limit.NewTable[netip.Prefix, source](l.Sources, nil),
 	}
 	c.stats.Refused = map[Why]uint64{
 		Banned: 0, Penalised: 0, TooManyFromAddress: 0, TooManySessions: 0, TooManyHandshakes: 0, TooFast: 0,
@@ -172,7 +179,6 @@ func (c *Controller) Stats() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Refused, s.Failed = maps.Clone(s.Refused), maps.Clone(s.Failed)
-	s.Remembered = c.v4.Len() + c.v6.Len()
 	return s
 }
 
@@ -208,8 +214,8 @@ func (c *Controller) change(of netip.Prefix, f func(*source)) {
 func (c *Controller) Admit(from netip.Addr) (*Ticket, error) {
 	from = from.Unmap().WithZone("")
 	t := &Ticket{
-		ctl: c, from: from, source: netaddr.Of(from), network: netaddr.Block(from, 16, 32),
-		exempt: netaddr.Exempt(from, c.limits.Exempt),
+		ctl: c, from: from, source: limit.AddressOf(from), network: limit.BlockOf(from, 16, 32),
+		exempt: limit.IsExempt(from, c.limits.Exempt),
 	}
 	r := c.banned(from)
 	c.mu.Lock()
@@ -242,7 +248,7 @@ func (c *Controller) banned(from netip.Addr) *Refusal {
 	if !banned {
 		return nil
 	}
-	return &Refusal{Banned, ban.Until, "your address is " + text.CleanLine(ban.Terms())}
+	return refuse(Banned, 0, "your address is %s", text.CleanLine(ban.Terms()))
 }
 
 // full finds the limit that keeps t out, the one that is most its own fault
@@ -254,22 +260,21 @@ func (c *Controller) full(t *Ticket) *Refusal {
 	}
 	s, now := c.look(t.source), c.now()
 	if s.barred && s.penalty > now {
-		return &Refusal{Penalised, time.Now().Add(s.penalty - now), penalties[s.last].words}
+		return refuse(Penalised, s.penalty-now, "%s", penalties[s.last].words)
 	}
 	if s.open >= c.limits.PerAddress {
 		words := "too many connections from your address: %d at the same time are allowed"
-		return &Refusal{Why: TooManyFromAddress, words: fmt.Sprintf(words, c.limits.PerAddress)}
+		return refuse(TooManyFromAddress, 0, words, c.limits.PerAddress)
 	}
 	if r := c.fullRoom(); r != nil {
 		return r
 	}
 	if c.stats.Handshakes >= c.limits.Handshakes || c.shareTaken(t) {
-		words := "too many people are logging in at this moment; try again in a few seconds"
-		return &Refusal{Why: TooManyHandshakes, words: words}
+		return refuse(TooManyHandshakes, 0, "too many people are logging in at this moment; try again in a few seconds")
 	}
 	if wait := s.rested - now - c.every*time.Duration(c.limits.PerMinute-1); wait > 0 {
 		words := "too many new connections from your address: %d a minute are allowed"
-		return &Refusal{TooFast, time.Now().Add(wait), fmt.Sprintf(words, c.limits.PerMinute)}
+		return refuse(TooFast, wait, words, c.limits.PerMinute)
 	}
 	return nil
 }
@@ -278,8 +283,7 @@ func (c *Controller) fullRoom() *Refusal {
 	if c.stats.Sessions < c.limits.Sessions {
 		return nil
 	}
-	words := fmt.Sprintf("the room is full: %d connections; try again later", c.limits.Sessions)
-	return &Refusal{Why: TooManySessions, words: words}
+	return refuse(TooManySessions, 0, "the room is full: %d connections; try again later", c.limits.Sessions)
 }
 
 // shareTaken keeps half of the handshakes for others than t's network, because
@@ -301,7 +305,6 @@ type Ticket struct {
 	// Owned by Controller.mu.
 	loggedIn, closed bool
 	counted          bool // how its login went
-	unread           int  // bytes
 }
 
 // LoggedIn makes a session of a handshake. It returns a [*Refusal] when there are
@@ -359,37 +362,6 @@ func (t *Ticket) Failed(f Failure) {
 	})
 }
 
-// Hold counts n bytes that the client has sent and nobody has read yet. It reports
-// false, and counts nothing, when its address or all together have sent too many:
-// the connection is to be ended.
-func (t *Ticket) Hold(n int) bool {
-	c := t.ctl
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.closed || c.unread+n > c.limits.UnreadInAll ||
-		!t.exempt && c.look(t.source).unread+n > c.limits.Unread {
-		return false
-	}
-	t.hold(n)
-	return true
-}
-
-// Release gives back n bytes that Hold has counted. After Close there are none.
-func (t *Ticket) Release(n int) {
-	t.ctl.mu.Lock()
-	defer t.ctl.mu.Unlock()
-	t.hold(-min(n, t.unread))
-}
-
-// hold counts n bytes, or fewer; the caller holds the lock.
-func (t *Ticket) hold(n int) {
-	t.unread += n
-	t.ctl.unread += n
-	if !t.exempt && n != 0 {
-		t.ctl.change(t.source, func(s *source) { s.unread += n })
-	}
-}
-
 // Close ends the connection's part in the limits. Only the first call counts.
 func (t *Ticket) Close() {
 	c := t.ctl
@@ -404,7 +376,6 @@ func (t *Ticket) Close() {
 		t.endHandshake()
 	}
 	t.closed = true
-	t.hold(-t.unread)
 	if !t.exempt {
 		c.change(t.source, func(s *source) { s.open-- })
 	}

@@ -132,7 +132,7 @@ func TestRate(t *testing.T) {
 			t.Error(err)
 		}
 		wantWhy(t, try(d, "192.0.2.2"), "")
-		time.Sleep(time.Until(err.(*Refusal).Until) - 1)
+		time.Sleep(err.(*Refusal).Wait - 1)
 		wantWhy(t, try(d, "192.0.2.1"), "rate") // and asking costs nothing:
 		time.Sleep(time.Nanosecond)
 		wantWhy(t, try(d, "192.0.2.1"), "")
@@ -177,8 +177,8 @@ func TestExempt(t *testing.T) {
 			v.Failed(Crashed)
 		}
 	}
-	if s := d.Stats(); s.Remembered != 1 || s.Handshakes != 19 {
-		t.Errorf("%d addresses remembered, %d handshakes; want 1, 19", s.Remembered, s.Handshakes)
+	if n, s := d.remembered(), d.Stats(); n != 1 || s.Handshakes != 19 {
+		t.Errorf("%d addresses remembered, %d handshakes; want 1, 19", n, s.Handshakes)
 	}
 }
 
@@ -273,7 +273,7 @@ func TestConcurrently(t *testing.T) {
 	}
 	all.Wait()
 	empty(t, d)
-	if s := d.Stats(); s.Remembered > 16 {
-		t.Errorf("%d addresses remembered, want 16 at most", s.Remembered)
+	if n := d.remembered(); n > 16 {
+		t.Errorf("%d addresses remembered, want 16 at most", n)
 	}
 }

@@ -81,3 +81,10 @@ func openBans(t *testing.T) *bans.List {
 	}
 	return list
 }
+
+// remembered is how many addresses the controller knows something of.
+func (c *Controller) remembered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.v4.Len() + c.v6.Len()
+}

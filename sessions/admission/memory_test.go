@@ -18,8 +18,8 @@ func TestMemoryIsBounded(t *testing.T) {
 				v.Close()
 			}
 		}
-		if s := d.Stats(); s.Remembered > 100 {
-			t.Fatalf("%d remembered; want 100 at most", s.Remembered)
+		if n := d.remembered(); n > 100 {
+			t.Fatalf("%d remembered; want 100 at most", n)
 		}
 		time.Sleep(time.Minute)
 		try(d, "2001:db8::1")
@@ -36,7 +36,7 @@ func TestRefusedLeaveNothing(t *testing.T) {
 	for i := range 1000 {
 		wantWhy(t, try(d, nthOf6(i).String()), "handshakes")
 	}
-	if got := d.Stats().Remembered; got != 1 {
+	if got := d.remembered(); got != 1 {
 		t.Fatalf("%d addresses remembered, want 1", got)
 	}
 }
@@ -95,7 +95,7 @@ func TestMemoryInBytes(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	each := (float64(after.HeapAlloc) - float64(before.HeapAlloc)) / 65_536
 	t.Logf("%.0f bytes an address", each)
-	if n := d.Stats().Remembered; n > 65_536 || each > 300 {
+	if n := d.remembered(); n > 65_536 || each > 300 {
 		t.Errorf("%d addresses of %.0f bytes", n, each)
 	}
 }

@@ -53,7 +53,7 @@ func TestPenalties(t *testing.T) {
 				}
 				wantWhy(t, err, "penalised")
 				wantWhy(t, try(d, "192.0.2.2"), "")
-				if got := time.Until(err.(*Refusal).Until); got != c.waits {
+				if got := err.(*Refusal).Wait; got != c.waits {
 					t.Fatalf("waits %v, want %v", got, c.waits)
 				}
 				time.Sleep(c.waits - 1)

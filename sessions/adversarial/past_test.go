@@ -2,6 +2,7 @@ package adversarial
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func asks(c *rawssh.Client, what string, terminal bool) {
 
 // visits counts the sessions and commands of a nick.
 func (r *rig) visits(nick string) (n int) {
-	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ netip.AddrPort) (string, bool) {
 		if l.Nick == nick {
 			n++
 		}

@@ -1,6 +1,7 @@
 package adversarial
 
 import (
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func TestUntakenErrors(t *testing.T) {
 
 // runs tells whether somebody has a session or command that can be ended.
 func (r *rig) runs(nick string) (found bool) {
-	r.manager.EndWhere(func(l *sshd.Login, _ string) (string, bool) {
+	r.manager.EndWhere(func(l *sshd.Login, _ netip.AddrPort) (string, bool) {
 		found = found || l.Nick == nick
 		return "", false
 	})

@@ -178,16 +178,13 @@ func (ch *Channel) Closed() <-chan struct{} { return ch.closing }
 func (ch *Channel) Context() context.Context { return ch.conn.ctx }
 
 // From is the client's address.
-func (ch *Channel) From() string { return ch.conn.RemoteAddr().String() }
+func (ch *Channel) From() netip.AddrPort { return ch.conn.from }
 
 // At is the address that the connection came in on; the zero AddrPort where there is none.
-func (ch *Channel) At() netip.AddrPort {
-	at, _ := netip.ParseAddrPort(ch.conn.LocalAddr().String())
-	return at
-}
+func (ch *Channel) At() netip.AddrPort { return addrPort(ch.conn.LocalAddr()) }
 
-// Pty returns the terminal's type and size in cells as last announced, and whether
-// there is a terminal at all.
+// Pty returns the terminal's type and size in cells as last announced, whatever that is, and
+// whether there is a terminal at all.
 func (ch *Channel) Pty() (term string, width, height int, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -259,7 +256,7 @@ func (ch *Channel) takePty(payload []byte) bool {
 		return false
 	}
 	ch.pty, ch.term = true, p.Term
-	ch.width, ch.height = clampSize(p.Width), clampSize(p.Height)
+	ch.width, ch.height = int(p.Width), int(p.Height)
 	return true
 }
 
@@ -270,16 +267,12 @@ func (ch *Channel) takeSize(payload []byte) bool {
 	if !ch.pty || gossh.Unmarshal(payload, &p) != nil {
 		return false
 	}
-	ch.width, ch.height = clampSize(p.Width), clampSize(p.Height)
+	ch.width, ch.height = int(p.Width), int(p.Height)
 	if ch.resized != nil {
 		ch.resized()
 	}
 	return true
 }
-
-// clampSize keeps a size within what an int is sure to hold; the terminal has
-// narrower bounds of its own.
-func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
 // takeEnv takes a variable that a session may want to know.
 func (ch *Channel) takeEnv(payload []byte) bool {

@@ -123,7 +123,7 @@ func TestSessionRequests(t *testing.T) {
 	wantAnswer(t, ch, false, "signal", oneString{"KILL"})
 	wantAnswer(t, ch, false, "break", resize{})
 	wantAnswer(t, ch, true, "shell", nil)
-	if got, err := bufio.NewReader(ch).ReadString('\n'); err != nil || !strings.Contains(got, "pty=true xterm 32768x7 ") {
+	if got, err := bufio.NewReader(ch).ReadString('\n'); err != nil || !strings.Contains(got, "pty=true xterm 2147483648x7 ") {
 		t.Errorf("%q, %v", got, err)
 	}
 	wantAnswer(t, ch, false, "shell", nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"reflect"
 	"runtime"
 	"strings"
@@ -22,9 +23,10 @@ import (
 type conn struct {
 	net.Conn
 	server    *Server
+	from      netip.AddrPort    // the client's, set by serve
 	ctx       context.Context   // over with the socket
 	cancel    func()            // ends it
-	ticket    *admission.Ticket // nil without a controller; set by enter
+	ticket    *admission.Ticket // set by serve
 	deadline  *time.Timer       // closes the connection: late login, or no session
 	accepting sync.RWMutex      // held by readers while they accept a channel
 	attempts  attempts          // written during authentication, read after it
@@ -36,7 +38,7 @@ type conn struct {
 	unread    unread
 	proven    func() (*Login, error) // prove, once: all sessions are the same person's
 
-	mu       sync.Mutex // owns the fields below, and setting ticket
+	mu       sync.Mutex // owns the fields below
 	ssh      *gossh.ServerConn
 	channels int
 
@@ -69,32 +71,10 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// enter notes what admission said. It reports false when the connection was closed
-// meanwhile.
-func (c *conn) enter(ticket *admission.Ticket) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx.Err() != nil {
-		ticket.Close()
-		return false
-	}
-	c.ticket = ticket
-	return true
-}
-
-// Close closes the socket, and with it gives the ticket back: whatever the library still
-// has to do, nobody is connected any more.
+// Close closes the socket.
 func (c *conn) Close() error {
 	c.Conn.Close()
 	c.cancel()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keepalive != nil {
-		c.keepalive.Stop()
-	}
-	if c.ticket != nil {
-		c.ticket.Close()
-	}
 	return nil
 }
 
@@ -236,10 +216,8 @@ func pointedTo(v reflect.Value) reflect.Value {
 
 // loggedIn tells admission that the person is known. The error is for them.
 func (c *conn) loggedIn() error {
-	if c.ticket != nil {
-		if err := c.ticket.LoggedIn(); err != nil {
-			return err
-		}
+	if err := c.ticket.LoggedIn(); err != nil {
+		return err
 	}
 	c.in.Store(true)
 	return nil
@@ -256,6 +234,7 @@ func (c *conn) open(sc *gossh.ServerConn) bool {
 		c.ssh = sc
 		c.deadline.Stop()
 		c.keepalive = time.AfterFunc(keepaliveEvery, c.keepAlive)
+		context.AfterFunc(c.ctx, func() { c.keepalive.Stop() })
 	}
 	c.channels++
 	return true

@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"whoelse/internal/limit"
 )
 
 // Bounds of what is held of a client's input before somebody reads it.
@@ -108,6 +110,7 @@ type unread struct {
 	mu      sync.Mutex // owns the fields below
 	held    int        // bytes since behind was 0
 	charged int        // of them, with admission
+	closed  bool
 }
 
 func (u *unread) pause() { u.behind.Add(1) }
@@ -120,15 +123,26 @@ func (u *unread) resume() {
 
 // add counts n more bytes, and reports whether there is room for them.
 func (u *unread) add(n int) bool {
-	if u.behind.Load() == 0 || u.conn.ticket == nil {
+	if u.behind.Load() == 0 {
 		return true
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.held += n
 	more := max(0, u.held-freeInput-u.charged)
+	if more > 0 && (u.closed || u.limiter().Charge(u.who(), int64(more)) != nil) {
+		return false
+	}
 	u.charged += more
-	return more == 0 || u.conn.ticket.Hold(more)
+	return true
+}
+
+// close gives back all that is charged.
+func (u *unread) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	u.refund(u.charged)
 }
 
 // took notes that n bytes of text were read.
@@ -136,8 +150,16 @@ func (u *unread) took(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.held -= min(n, u.held)
-	if back := u.charged - max(0, u.held-freeInput); back > 0 {
-		u.charged -= back
-		u.conn.ticket.Release(back)
+	u.refund(u.charged - max(0, u.held-freeInput))
+}
+
+// refund gives back n bytes; the caller holds the lock.
+func (u *unread) refund(n int) {
+	if n > 0 {
+		u.charged -= n
+		u.limiter().Refund(u.who(), int64(n))
 	}
 }
+
+func (u *unread) limiter() *limit.Limiter { return u.conn.server.cfg.Admission.Unread }
+func (u *unread) who() limit.Who          { return limit.Who{Addr: u.conn.from.Addr()} }

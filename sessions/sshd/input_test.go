@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"whoelse/sessions/admission"
 )
 
 func newTestInput(text string) (in *input, end func()) {
@@ -45,5 +48,36 @@ func TestInputEndsWithTheConnection(t *testing.T) {
 	end()
 	if n, err := in.Read(make([]byte, 10)); n > 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// A connection that has ended holds nothing of its address's share of unread bytes, whatever still comes.
+func TestUnreadIsGivenBack(t *testing.T) {
+	const each = 1 << 20
+	control := admission.New(admission.Limits{UnreadInAll: 8 * each}, nil)
+	open := func() *unread {
+		c := &conn{server: &Server{cfg: Config{Admission: control}}, from: netip.MustParseAddrPort("203.0.113.1:22")}
+		c.unread.conn = c
+		c.unread.pause()
+		return &c.unread
+	}
+	for range 3 {
+		a, b := open(), open()
+		for name, step := range map[string]bool{
+			"all there is": a.add(freeInput + each), "what costs nothing": b.add(freeInput), "more": !b.add(1),
+		} {
+			if !step {
+				t.Error(name)
+			}
+		}
+		a.close()
+		if a.add(1) {
+			t.Error("a connection that has ended holds more")
+		}
+		a.resume()
+		if !b.add(1) {
+			t.Error("nothing was given back")
+		}
+		b.resume()
 	}
 }

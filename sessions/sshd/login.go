@@ -101,46 +101,43 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) (ok bool) {
 
 // grant says who the key would make its owner once it has signed.
 func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) {
-	login, err := s.granted(c, user, key)
-	if err != nil && login != nil { // another connection with the key may have claimed the nick between two looks
-		if known, again := s.granted(c, user, key); again == nil {
-			return known, nil
-		}
-	}
-	return login, err
-}
-
-func (s *Server) granted(c *conn, user string, key ssh.PublicKey) (*Login, error) {
 	login := &Login{Asked: text.CleanLine(user), Key: key}
-	holder, err := s.holder(key, user, addrOf(c.RemoteAddr()))
-	if err == nil {
+	// The name before the key: another connection with the key may claim the name in between.
+	name, code, taken := s.claimable(user)
+	holder, err := s.holder(key, user, c.from.Addr())
+	switch {
+	case err == nil:
 		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
 		return login, nil
-	}
-	if !errors.Is(err, keys.ErrUnknownKey) {
+	case !errors.Is(err, keys.ErrUnknownKey):
 		return nil, unfit("key-refused", err)
 	}
+	login.Claimed, login.Nick, login.code = true, name, code
+	return login, taken
+}
+
+// claimable says which nick, and with which invitation, a username claims for an unknown key.
+func (s *Server) claimable(user string) (name, code string, err error) {
 	asked, code, invited := strings.Cut(user, "+")
 	switch {
 	case invited:
 	case s.cfg.Closed:
-		return nil, unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
+		return "", "", unfit("unknown-key", errors.New("this room is closed: registered keys only; ask an operator for an invitation"))
 	case nick.IsGuest(user):
-		return nil, refused("bad-name", "names that begin with '~' are for guests, who join without a key")
+		return "", "", refused("bad-name", "names that begin with '~' are for guests, who join without a key")
 	}
-	login.Claimed, login.code = true, code
-	login.Nick, err = nick.Parse(asked)
+	name, err = nick.Parse(asked)
 	switch {
 	case err != nil:
 		err = refused("bad-name", err.Error())
 	case !invited:
-		err = s.checkAvailable(login.Nick)
+		err = s.checkAvailable(name)
 	default:
-		if err = s.publicError(login.Nick, s.cfg.Invites.Check(login.Nick, code)); err != nil {
+		if err = s.publicError(name, s.cfg.Invites.Check(name, code)); err != nil {
 			err = unfit("wrong-invite", err)
 		}
 	}
-	return login, err
+	return name, code, err
 }
 
 // signed is called when a key has proven itself.
@@ -181,18 +178,14 @@ func (s *Server) enterAsGuest(ctx ssh.Context, challenge gossh.KeyboardInteracti
 // guest says who somebody without a key is.
 func (s *Server) guest(c *conn, user string) (*Login, error) {
 	unfit, invited := c.attempts.unfit, strings.Contains(user, "+")
-	if unfit != nil && invited {
-		return nil, unfit // which says it better
-	}
-	if invited {
-		return nil, refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
-	}
 	name, err := nick.Guest(user)
 	switch {
+	case unfit != nil && (invited || s.cfg.NoGuests):
+		return nil, unfit // which says it better
+	case invited:
+		return nil, refused("no-key", "an invitation needs a key of your own; make one with ssh-keygen -t ed25519")
 	case err != nil:
 		return nil, refused("bad-name", err.Error())
-	case s.cfg.NoGuests && unfit != nil:
-		return nil, unfit
 	case s.cfg.NoGuests:
 		return nil, refused("no-key", "guests are not allowed here; connect with a key (ssh -i FILE)")
 	}
@@ -214,7 +207,7 @@ func (s *Server) checkBans(name string, key ssh.PublicKey, c *conn) error {
 	if s.cfg.Bans == nil {
 		return nil
 	}
-	who := bans.Who{Nick: name, Key: fingerprint(key), Addr: addrOf(c.RemoteAddr())}
+	who := bans.Who{Nick: name, Key: Fingerprint(key), Addr: c.from.Addr()}
 	if ban, banned := s.cfg.Bans.Find(who); banned {
 		return unfit("banned", errors.New(ban.Words()))
 	}
@@ -234,7 +227,7 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 	words := a.fresh(why.Error())
 	aboutKey := []string{"nick-held", "key-refused", "unknown-key"} // another key would do
 	if words != "" && slices.Contains(aboutKey, reasonOf(why)) {
-		words = a.fresh("the key "+fingerprint(key)+" does not let you in:") + words
+		words = a.fresh("the key "+Fingerprint(key)+" does not let you in:") + words
 	}
 	if a.refused == maxAuthTries {
 		words += a.fresh(fmt.Sprintf("%d keys were tried; name the right one with ssh -o IdentitiesOnly=yes -i FILE", maxAuthTries))
@@ -292,7 +285,7 @@ func (c *conn) identify() (*Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why, stale := c.server.Stale(login, c.RemoteAddr().String()); stale {
+	if why, stale := c.server.Stale(login, c.from); stale {
 		time.AfterFunc(closeWithin, c.abort) // its other sessions have until then
 		return nil, errors.New(why)
 	}
@@ -304,7 +297,7 @@ func (c *conn) enrol(login *Login) error {
 	code := login.code
 	var err error
 	if code == "" {
-		err = c.server.claim(login.Nick, login.Key, addrOf(c.RemoteAddr()))
+		err = c.server.claim(login.Nick, login.Key, c.from.Addr())
 	} else {
 		login.Asked = login.Nick // and not the code
 		err = c.server.redeem(login.Nick, code, login.Key)
@@ -313,19 +306,18 @@ func (c *conn) enrol(login *Login) error {
 		c.log().Info("login refused", "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
 		return err
 	}
-	c.log().Info("nick claimed", "nick", login.Nick, "key", fingerprint(login.Key), "invited", code != "")
+	c.log().Info("nick claimed", "nick", login.Nick, "key", Fingerprint(login.Key), "invited", code != "")
 	return nil
 }
 
-// Stale reports whether the key of somebody who has logged in from address would not
+// Stale reports whether the key of somebody who has logged in from there would not
 // let them in any more as who they are, and why, in words for them. It is as cheap
 // as a look at the file of keys.
-func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
+func (s *Server) Stale(l *Login, from netip.AddrPort) (why string, stale bool) {
 	if l == nil || l.Key == nil {
 		return "", false
 	}
-	from, _ := netip.ParseAddrPort(address) // none: then only the key counts
-	holder, err := s.holder(l.Key, l.Asked, from.Addr().Unmap())
+	holder, err := s.holder(l.Key, l.Asked, from.Addr())
 	switch {
 	case errors.Is(err, keys.ErrUnknownKey):
 		return "your key was removed", true
@@ -342,7 +334,7 @@ func (s *Server) Stale(l *Login, address string) (why string, stale bool) {
 // log is the bounded one about who is not let in. Its messages and attributes are for
 // fail2ban and the like, and do not change: docs/operations.md.
 func (c *conn) log() *slog.Logger {
-	return slog.New(c.server.refusals).With("from", c.RemoteAddr().String())
+	return slog.New(c.server.refusals).With("from", c.from)
 }
 
 // recordFailure tells the log and admission how a connection ended that nobody logged in on.
@@ -371,13 +363,11 @@ func (c *conn) recordFailure() {
 		c.log().Info("login refused", "user", text.Cut(text.CleanLine(user), 64), "reason", reasonOf(why),
 			"why", text.CleanLine(why.Error()), "keys", c.attempts.refused)
 	}
-	if c.ticket != nil {
-		c.ticket.Failed(how)
-	}
+	c.ticket.Failed(how)
 }
 
-// fingerprint is what people know a key by: of a certificate, the key in it.
-func fingerprint(key gossh.PublicKey) string {
+// Fingerprint is what people know a key by: of a certificate, the key in it; "" for none.
+func Fingerprint(key gossh.PublicKey) string {
 	if key == nil {
 		return ""
 	}
@@ -387,8 +377,8 @@ func fingerprint(key gossh.PublicKey) string {
 	return gossh.FingerprintSHA256(key)
 }
 
-// addrOf returns the address of a, without port; the zero Addr where it has none.
-func addrOf(a net.Addr) netip.Addr {
+// addrPort is zero where a is neither an IPv4 nor an IPv6 address.
+func addrPort(a net.Addr) netip.AddrPort {
 	ap, _ := netip.ParseAddrPort(a.String())
-	return ap.Addr().Unmap()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

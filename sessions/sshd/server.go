@@ -8,10 +8,12 @@ package sshd
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -94,6 +96,10 @@ func New(cfg Config) (*Server, error) {
 	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, loginWithin)
 	cfg.ShellWithin = cmp.Or(cfg.ShellWithin, shellWithin)
 	cfg.Claims = cmp.Or(cfg.Claims, limit.New(limit.Limits{}))
+	if cfg.Admission == nil {
+		everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+		cfg.Admission = admission.New(admission.Limits{Exempt: everywhere}, nil)
+	}
 	s := &Server{
 		cfg: cfg, certs: certs.NewChecker(cfg.Registry, cfg.Revoked), conns: map[*conn]struct{}{},
 		refusals:   floodlog.New(cfg.Log, "too many refusals within a minute; some were left out"),
@@ -195,17 +201,18 @@ func (s *Server) remove(c *conn) {
 // serve asks admission and then runs the connection. With a proxy in front, its
 // address is known only when the proxy's header has come, so this waits for it.
 func (s *Server) serve(c *conn) {
-	if s.cfg.Admission != nil {
-		ticket, err := s.cfg.Admission.Admit(addrOf(c.RemoteAddr()))
-		if err != nil {
-			c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
-			s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
-			return
-		}
-		if !c.enter(ticket) {
-			return
-		}
+	c.from = addrPort(c.RemoteAddr())
+	ticket, err := s.cfg.Admission.Admit(c.from.Addr())
+	if err != nil {
+		c.log().Info("connection refused", "reason", reasonOf(err), "why", text.CleanLine(err.Error()))
+		s.cfg.Admission.TurnAway(c.Conn, serverVersion, err)
+		return
 	}
+	c.ticket = ticket
+	context.AfterFunc(c.ctx, func() { // whatever the library still has to do, nobody is connected any more
+		ticket.Close()
+		c.unread.close()
+	})
 	if t := tcpOf(c.Conn); t != nil {
 		t.SetReadBuffer(socketBuffer)
 		t.SetWriteBuffer(socketBuffer)
@@ -224,7 +231,7 @@ func (s *Server) recoverPanic(what string, c *conn) {
 		if c.ticket != nil {
 			c.ticket.Failed(admission.Crashed) // which counts nothing after a login
 		}
-		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.RemoteAddr(), "stack", string(debug.Stack()))
+		s.cfg.Log.Error("panic in a "+what, "panic", p, "from", c.from, "stack", string(debug.Stack()))
 		c.Close()
 	}
 }

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	usual      = "> "    // the prompt, until SetPrompt
-	keepOutput = 1 << 10 // the largest buffer that is kept when its content was taken
-	maxAbove   = 3 << 10 // bytes of what was shown that are kept: enough for most windows
+	usual      = "> "     // the prompt, until SetPrompt
+	keepOutput = 1 << 10  // the largest buffer that is kept when its content was taken
+	maxKept    = 64 << 10 // bytes that wait for Take; with more, entered lines do not stay on the screen
+	maxAbove   = 3 << 10  // bytes of what was shown that are kept: enough for most windows
 )
 
 type size struct{ width, height int }
@@ -50,46 +51,28 @@ func after(s string, width int) (p place) {
 	return p.rest(width)
 }
 
-// display draws the line being edited, below everything that was printed, and
-// collects what it draws for Take. It locks by itself, for no longer than that
+// display keeps the line being edited on the screen, below everything that was printed, and
+// collects what that takes for Take. It locks by itself, for no longer than that
 // takes, so any goroutine may call its methods.
 type display struct {
 	mu   sync.Mutex
 	size size
 
 	prompt string // "" is the usual one
-	line   string // on the screen, with the prompt; "" if there is none
-	pos    int    // the cursor's, in bytes of line
-	place         // the cursor's on the screen
-	low    int    // the lowest row that was reached
+	wanted string // the line that is to be seen, with the prompt; "" for none
+	want   int    // where its cursor is to be, in bytes
+
+	line  string // on the screen, with the prompt; "" if there is none
+	pos   int    // the cursor's, in bytes of line
+	place        // the cursor's on the screen
+	low   int    // the lowest row that was reached
 
 	above []byte // the last lines that were shown above it, the first one perhaps cut
 
 	buf    []byte
-	echoed int  // bytes of it that the reader had drawn
-	max    int  // of echoed
-	over   bool // it was more: nothing is drawn for the reader any more
-	closed bool // nothing is drawn at all
+	closed bool // nothing is drawn any more
 
 	wake func() // Config.Wake
-}
-
-// echo draws for the reader, unless too much of what it has drawn is not taken.
-// The limit is for a client that takes no output while its user types on. The
-// writer's output does not count: it is taken at once, and never left out.
-func (d *display) echo(draw func()) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.over && !d.closed {
-		before := len(d.buf)
-		draw()
-		d.echoed += len(d.buf) - before
-		d.over = d.echoed > d.max
-	}
-	if d.over {
-		return ErrOverflow
-	}
-	return nil
 }
 
 // SetPrompt changes the prompt of the next line; "" is the usual one. It is one row of ASCII.
@@ -107,40 +90,44 @@ func (d *display) promptNow() string {
 	return d.prompt
 }
 
-// show shows the line as it is now, and the prompt if that is not there.
-func (d *display) show(line string, pos int) error {
-	drawn := false
-	err := d.echo(func() {
-		prompt := d.promptNow()
-		shown, same := strings.CutPrefix(d.line, prompt)
-		if drawn = !same || shown != line || len(prompt)+pos != d.pos; drawn {
-			d.draw(prompt+line, len(prompt)+pos)
-		}
-	})
-	if drawn {
+// show has Take show the line as it is now, with the prompt. However much is typed between two
+// calls of Take, the screen gets what has changed in the end.
+func (d *display) show(line string, pos int) {
+	d.mu.Lock()
+	prompt := d.promptNow()
+	before, same := strings.CutPrefix(d.wanted, prompt)
+	changed := !same || before != line || d.want != len(prompt)+pos
+	if changed {
+		d.wanted, d.want = prompt+line, len(prompt)+pos
+	}
+	d.mu.Unlock()
+	if changed {
 		d.wake()
 	}
-	return err
 }
 
-// enter ends the line: its rows are erased, or stay as they are.
+// enter ends the line: its rows are erased, or stay as they are. They do not stay if the client takes
+// no output while its user types on.
 func (d *display) enter(line string, gone bool) {
-	_ = d.echo(func() { // show will tell
-		switch {
-		case gone && d.top() > 0:
-			d.wipe(d.size.height-1, d.size.width)
-		case gone:
-			d.erase()
-		default:
-			prompt := d.promptNow()
-			d.draw(prompt+line, len(prompt+line))
-			if d.col > 0 || d.row == 0 {
-				d.emit("\r\n")
-			}
-			d.remember([]byte(prompt + line + "\n"))
-			d.home()
+	defer d.wake()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+	case (gone || len(d.buf) > maxKept) && d.top() > 0:
+		d.wipe(d.size.height-1, d.size.width)
+	case gone || len(d.buf) > maxKept:
+		d.erase()
+	default:
+		prompt := d.promptNow()
+		d.draw(prompt+line, len(prompt+line))
+		if d.col > 0 || d.row == 0 {
+			d.emit("\r\n")
 		}
-	})
+		d.remember([]byte(prompt + line + "\n"))
+		d.home()
+	}
+	d.wanted = ""
 }
 
 // Print shows p, which is whole lines ending in "\n", above the line being
@@ -148,11 +135,14 @@ func (d *display) enter(line string, gone bool) {
 // line. p may hold SGR sequences and BEL, and is not kept. All of it waits for Take
 // then, whatever its length: its bounds are the writer's. The writer's only.
 func (d *display) Print(p []byte) {
-	d.around(func() {
-		d.erase()
-		d.lines(p)
-		d.remember(p)
-	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.erase()
+	d.lines(p)
+	d.remember(p)
 }
 
 // Resize follows a change of the person's window. Some terminals wrap the rows on the screen
@@ -161,69 +151,54 @@ func (d *display) Print(p []byte) {
 // The writer's only.
 func (d *display) Resize(width, height int) {
 	to := clampSize(width, height)
-	d.around(func() {
-		row := after(d.line, min(to.width, d.size.width)).row
-		switch {
-		case to == d.size:
-			return
-		case row > 0 && to.width != d.size.width:
-			// Rows that are too many are kept in the terminal's history.
-			d.wipe(max(to.height, d.size.height), max(to.width, d.size.width))
-		default:
-			d.erase()
-		}
-		d.size = to
-	})
-}
-
-// around calls draw and then shows the line again if it is gone.
-func (d *display) around(draw func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	row := after(d.line, min(to.width, d.size.width)).row
+	switch {
+	case d.closed || to == d.size:
 		return
+	case row > 0 && to.width != d.size.width:
+		// Rows that are too many are kept in the terminal's history.
+		d.wipe(max(to.height, d.size.height), max(to.width, d.size.width))
+	default:
+		d.erase()
 	}
-	d.redraw(draw)
-}
-
-func (d *display) redraw(draw func()) {
-	line, pos := d.line, d.pos
-	draw()
-	if line != "" {
-		d.draw(line, pos)
-	}
+	d.size = to
 }
 
 // Clear erases the screen; the prompt and what is being typed move to its top.
 func (d *display) Clear() {
+	const clear = "\x1b[H\x1b[2J"
 	defer d.wake()
-	_ = d.echo(func() {
-		d.redraw(func() {
-			d.emit("\x1b[H\x1b[2J")
-			d.above = d.above[:0]
-			d.home()
-		})
-	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || bytes.HasSuffix(d.buf, []byte(clear)) {
+		return
+	}
+	d.emit(clear)
+	d.above = d.above[:0]
+	d.home()
 }
 
-// Restore returns what to write last, so that the person's terminal is left as
-// it was: without the prompt, the cursor at the start of a row, and pastes no
-// longer marked. Nothing is shown after it.
-func (d *display) Restore() []byte {
+// Close leaves the person's terminal as it was: without the prompt, the cursor at the
+// start of a row, and pastes no longer marked. Nothing is shown after it.
+func (d *display) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.erase()
-	out := append(d.buf, "\x1b[?2004l"...)
-	d.buf, d.closed = nil, true
-	return out
+	d.emit("\x1b[?2004l")
+	d.closed = true
 }
 
-// Take appends all output that waits to dst and forgets it.
+// Take appends all output that waits to dst, the last change of the line among it, and forgets it.
 func (d *display) Take(dst []byte) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.wanted != "" && !d.closed {
+		d.draw(d.wanted, d.want)
+	}
 	dst = append(dst, d.buf...)
-	d.buf, d.echoed = d.buf[:0], 0
+	d.buf = d.buf[:0]
 	if cap(d.buf) > keepOutput {
 		d.buf = nil
 	}

@@ -134,9 +134,7 @@ func (f *filter) contain() {
 
 // fill reads more, after the screen has followed what came before.
 func (f *filter) fill() error {
-	if err := f.t.show(f.line, f.pos); err != nil {
-		return err
-	}
+	f.t.show(f.line, f.pos)
 	if f.err != nil {
 		return f.err
 	}

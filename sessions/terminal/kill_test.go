@@ -46,12 +46,13 @@ func TestLongLines(t *testing.T) {
 		"one more":         {x + "é", Line{Text: x, Over: most + 1}},
 		"edited":           {x + "\x7f\x7f" + "ab", Line{Text: x[:2*most-4] + "ab"}},
 		"in the middle":    {x[:2*most-4] + "\x02" + "ab", Line{Text: x[:2*most-6] + "abé"}},
+		"far from its end": {x[:2*most-400] + strings.Repeat("\x02", 100) + "a", Line{Text: x[:2*most-600] + "a" + x[:200]}},
 		"with a paste":     {x[:2*most-6] + paste("a\nb"), Line{Text: x[:2*most-6] + "a\nb"}},
 		"between pastes":   {paste(x[:2*most-8]) + "ab" + paste("cd") + "e", Line{Text: x[:2*most-8] + "abcd", Over: most + 1}},
 		"with Alt-Enter":   {x[:2*most-4] + "\x1b\ra", Line{Text: x[:2*most-4] + "\na"}},
 		"what is no UTF-8": {x[:2*most-6] + "\xffab", Line{Text: x[:2*most-6] + "\ufffdab"}},
 	} {
-		r := newRig(t, Config{MaxText: most, MaxOutput: 1 << 20}, tt.keys+"\r", "\x1b[A\r").run()
+		r := newRig(t, Config{MaxText: most}, tt.keys+"\r", "\x1b[A\r").run()
 		if diff := cmp.Diff(tt.want, r.lines[0]); diff != "" {
 			t.Errorf("%s: %.300s", name, diff)
 		}

@@ -54,9 +54,6 @@ func newTerminal(in io.Reader, cfg Config) *Terminal {
 	if cfg.MaxText == 0 {
 		cfg.MaxText = maxText
 	}
-	if cfg.MaxOutput == 0 {
-		cfg.MaxOutput = 256 << 10
-	}
 	if cfg.Complete == nil {
 		cfg.Complete = func(string, int) (string, int, bool) { return "", 0, false }
 	}

@@ -181,7 +181,8 @@ func TestRestore(t *testing.T) {
 	r := play(t, small, func(r *rig) []any {
 		return []any{r.print("one\n"), strings.Repeat("x", 30)}
 	})
-	_, _ = r.screen.Write(r.term.Restore())
+	r.term.Close()
+	r.show()
 	r.expect("one")()
 	if r.failed != "" {
 		t.Error(r.failed)

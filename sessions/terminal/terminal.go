@@ -5,18 +5,17 @@
 // Two goroutines share a Terminal. The reader calls ReadLine in a loop. The
 // writer calls Print with what is to be shown, Resize when the window changed,
 // and then writes what Take returns. Nothing here ever blocks on the network
-// but ReadLine, and that while it holds no lock. If the person's client takes no
-// output, typing on only makes Take's buffer grow, until ErrOverflow.
+// but ReadLine, and that while it holds no lock.
 //
 // x/term only edits: it decides what a key does to the line. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
 // follows the cursor again for every key, so its echo is off (it reads lines as
 // it reads passwords). After each burst of keys it is asked for the line and the
-// cursor, and display makes the changes on the screen.
+// cursor. Take compares them with the screen, and draws what differs: however much somebody
+// types whose client takes no output, little waits.
 package terminal
 
 import (
-	"errors"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -28,22 +27,16 @@ import (
 type Config struct {
 	Width, Height int // of the window, as announced
 	MaxText       int // characters of one line
-	MaxOutput     int // bytes of echoes that may wait for Take
 
 	// Complete is asked when Tab is pressed, on the reader's goroutine. The line
 	// has U+2424 where a pasted text had newlines.
 	Complete func(line string, pos int) (newLine string, newPos int, ok bool)
 
-	// Wake is told that output has come to wait for Take by another way than
+	// Wake is told that there is output for Take by another way than
 	// Print and Resize, whose caller takes it anyway: an echo or Clear. It must
 	// not block and not call the Terminal.
 	Wake func()
 }
-
-// ErrOverflow is what ReadLine returns, at once, when more echoes wait than Config
-// allows, because the person types on and their client takes no output. Later
-// changes were not drawn: the session is to be ended.
-var ErrOverflow = errors.New("terminal: output not taken")
 
 // Line is what a person entered.
 type Line struct {
@@ -69,7 +62,7 @@ type Terminal struct {
 // for Take already, asks the person's terminal to mark pastes.
 func New(in io.Reader, cfg Config) *Terminal {
 	t := &Terminal{display: display{
-		size: clampSize(cfg.Width, cfg.Height), max: cfg.MaxOutput, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
+		size: clampSize(cfg.Width, cfg.Height), wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
 	}}
 	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	return t
@@ -98,7 +91,6 @@ func (t *Terminal) ReadLine(erase func(Line) bool) (Line, error) {
 	if f.ended != nil {
 		return Line{}, f.ended
 	}
-	defer t.wake()
 	for {
 		// Another one for each line, since x/term never gives back the memory of a long one, nor
 		// begins a walk through the history again.

@@ -54,7 +54,8 @@ func TestTwoGoroutines(t *testing.T) {
 	for i := range lines {
 		want = append(want, fmt.Sprintf("line %d 日本", i))
 	}
-	_, _ = screen.Write(term.Restore())
+	term.Close()
+	_, _ = screen.Write(term.Take(nil))
 	if diff := cmp.Diff(want, screen.All()); diff != "" {
 		t.Error(diff)
 	}
@@ -103,20 +104,12 @@ func TestWake(t *testing.T) {
 	r.run()
 }
 
-// TestOverflowByEchoes has a person's own keys do it, and reading must end.
-func TestOverflowByEchoes(t *testing.T) {
-	term := newTerminal(&repeated{first: strings.Repeat("y", 3000), keys: "a\x01", n: 1 << 20}, Config{})
-	if _, err := term.ReadLine(erased); err != ErrOverflow {
-		t.Error(err)
-	}
-}
-
 // TestCostlyKeys has one read bring more keys that copy a long line than anybody
 // presses: they must not cost what they ask for.
 func TestCostlyKeys(t *testing.T) {
-	for _, keys := range []string{"\t", "\x1b[A\x1b[B", "\xffx", "x\x7f", "\x0c", "\x1b[A", "\x05\x15x", paste("x")} {
+	for _, keys := range []string{"\t", "\x1b[A\x1b[B", "\xffx", "x\x7f", "\x0c", "\x02\x14", "\x02\x7f", "\x19", "\x1b[A", "\x05\x15x", paste("x")} {
 		var tabs int
-		cfg := Config{MaxOutput: 1 << 30, Complete: func(l string, _ int) (string, int, bool) { tabs++; return l, 0, true }}
+		cfg := Config{Complete: func(l string, _ int) (string, int, bool) { tabs++; return l, 0, true }}
 		flood := strings.Repeat(keys, rawSize/len(keys))
 		in := &repeated{first: strings.Repeat("日", 1333) + "\r" + strings.Repeat("x", maxText), keys: flood, n: 20}
 		term := newTerminal(in, cfg)

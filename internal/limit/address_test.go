@@ -1,4 +1,4 @@
-package netaddr
+package limit
 
 import (
 	"net/netip"
@@ -15,14 +15,14 @@ func TestBlocks(t *testing.T) {
 		{"::ffff:192.0.2.77%eth0", "192.0.2.77/32", "192.0.2.0/24", "192.0.0.0/16"},
 	} {
 		a := netip.MustParseAddr(c.addr)
-		for got, want := range map[netip.Prefix]string{Of(a): c.one, Network(a): c.network, Block(a, 16, 32): c.wide} {
+		for got, want := range map[netip.Prefix]string{AddressOf(a): c.one, networkOf(a): c.network, BlockOf(a, 16, 32): c.wide} {
 			if got.String() != want {
 				t.Errorf("%s is in %s, want %s", c.addr, got, want)
 			}
 		}
 	}
 	var none netip.Prefix
-	if got := Of(netip.Addr{}); got != none {
+	if got := AddressOf(netip.Addr{}); got != none {
 		t.Errorf("no address is in %s", got)
 	}
 }
