@@ -5,17 +5,20 @@ package cluster
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	gossh "golang.org/x/crypto/ssh"
 
 	"whoelse/keys"
@@ -24,7 +27,7 @@ import (
 )
 
 // These benchmarks are of what many people on many servers cost each server: docs/scaling.md builds on them.
-// CPU is that of the process, in which the engine is, too.
+// CPU is that of the process, in which the engine is, too (of Claims and Direct).
 
 // manyPeople is how many people there are, and on how many servers.
 func manyPeople() (people, servers int) {
@@ -51,12 +54,12 @@ func BenchmarkRoster(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		each(b, people, func() {
 			b.StopTimer()
-			r := emptyRoom(b, nil)
+			r := emptyRoom(b)
 			b.StartTimer()
 			hear(r)
 		})
 	})
-	r := emptyRoom(b, nil)
+	r := emptyRoom(b)
 	hear(r)
 	b.Run("known", func(b *testing.B) { each(b, people, func() { hear(r) }) })
 	b.Run("listed", func(b *testing.B) {
@@ -66,28 +69,34 @@ func BenchmarkRoster(b *testing.B) {
 			}
 		})
 	})
-	b.Run("through the engine", func(b *testing.B) {
-		e := engine(b)
-		hears, says := join(b, "hears", e.URLs()...), join(b, "says", e.URLs()...)
-		hears.Attach(emptyRoom(b, hears))
-		announced := newCrowd()
-		announced.here = on[0]
-		says.rosters.mu.Lock()
-		says.rosters.room = announced
-		says.rosters.mu.Unlock()
-		before := hears.nc.Stats().InBytes
-		times := uint64(0)
+	b.Run("announced again", func(b *testing.B) {
+		c := &Cluster{opts: Options{Node: "hears"}}
+		c.rosters.init()
+		c.rosters.room = r
+		var said [2][]*nats.Msg // by two runs of a server, in turn: each replaces the other
+		bytes := 0
+		for run := range said {
+			parts := slices.Collect(slices.Chunk(outward(on[0], time.Now()), partPeople))
+			for n, here := range parts {
+				data, err := json.Marshal(rosterMessage{V: version, Run: fmt.Sprint(run), Seq: 1, Part: n, Parts: len(parts), Here: here})
+				if err != nil {
+					b.Fatal(err)
+				}
+				said[run] = append(said[run], &nats.Msg{Subject: "whoelse.roster.server0", Data: data})
+				bytes += len(data)
+			}
+		}
+		run := 0
 		each(b, len(on[0]), func() {
-			times++
-			says.Cluster.say(times, false)
-			eventually(b, "all are heard of", func() bool {
-				hears.rosters.mu.Lock()
-				defer hears.rosters.mu.Unlock()
-				p := hears.rosters.of["says"]
-				return p != nil && p.seq == times
-			})
+			for _, msg := range said[run%2] {
+				c.hearRoster(msg)
+			}
+			run++
 		})
-		b.ReportMetric(float64(hears.nc.Stats().InBytes-before)/float64(times*uint64(len(on[0]))), "B/each")
+		if got := len(r.Everyone()); got != people {
+			b.Errorf("%d people are known, of %d", got, people)
+		}
+		b.ReportMetric(float64(bytes)/float64(2*len(on[0])), "B/each")
 	})
 }
 
@@ -175,9 +184,9 @@ func BenchmarkDirect(b *testing.B) {
 }
 
 // emptyRoom is a room where nothing is said, and whose people have no settings.
-func emptyRoom(b *testing.B, peers room.Peers) *room.Room {
+func emptyRoom(b *testing.B) *room.Room {
 	store := must[*settings.Store](b)(settings.Open(b.TempDir()))
-	r := must[*room.Room](b)(room.New(silence{}, silence{}, silence{}, store, room.Options{Peers: peers, Rooms: room.RoomOptions{Store: noRooms{}}}))
+	r := must[*room.Room](b)(room.New(silence{}, silence{}, silence{}, store, room.Options{Rooms: room.RoomOptions{Store: noRooms{}}}))
 	b.Cleanup(r.Close)
 	return r
 }

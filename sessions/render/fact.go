@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/room"
-	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
@@ -81,10 +81,11 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		})
 	case result.Invitation:
 		return columns(dst, r.Nick, r.Code, duration.Format(r.For), r.Join)
-	case result.Help:
-		return facts(dst, r.Commands, func(c *parse.Syntax) []string {
-			return []string{strings.TrimPrefix(c.Forms()[0], "/"), c.Help}
-		})
+	case result.Help: // people read it, and programs take --json
+		for _, c := range r.Commands {
+			dst = fmt.Appendf(dst, "%-27s %s\n", strings.TrimPrefix(c.Forms()[0], "/"), c.Help)
+		}
+		return dst
 	case result.MOTD:
 		return MOTD(dst, r.Text)
 	case result.Done:

@@ -195,8 +195,8 @@ var done = map[result.What]string{
 	result.RoomUnmuted:  "lines of {room} are shown again",
 	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
 
-	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; others need /room invite NICK. " +
-		"Of all others, only operators see that it exists",
+	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; all others need /room invite NICK. " +
+		"Besides these people, only operators see that it exists",
 	result.RoomChanged + " public":     "{room} is public; all that was said in it is set aside, and its topic is cleared",
 	result.RoomChanged + " invite":     "{nick} can now join {room}, and read what was said in it",
 	result.RoomChanged + " remove":     "{nick} is removed from {room}",
