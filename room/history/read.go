@@ -175,12 +175,11 @@ func (s *Store) known(name string) (*owner, error) {
 	if s.isClosed() {
 		err = errClosed
 	}
-	if err == nil && s.incomplete(name) != nil {
-		s.writeLate()
-		err = s.incomplete(name)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if s.late[name] != nil && s.inMemory(name) == nil {
+		s.writeLate()
 	}
 	defer s.evict()
 	return s.owner(name)
