@@ -332,7 +332,7 @@ func (s *Store) wellAgain(name string) {
 func (s *Store) writeLate() bool {
 	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
-		if o := s.inMemory(name); o != nil {
+		if o := s.owners[name]; o != nil {
 			complete[name] = o
 			continue
 		}

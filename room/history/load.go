@@ -23,7 +23,7 @@ func (s *Store) owner(name string) (*owner, error) {
 // anyOwner returns the state of a history, even if its file is unusable, and loads it if it is not in
 // memory. A late one can't be loaded: only the log has the rest of it. applying is held.
 func (s *Store) anyOwner(name string) (*owner, error) {
-	if o := s.inMemory(name); o != nil {
+	if o := s.owners[name]; o != nil {
 		return o, nil
 	}
 	if l := s.late[name]; l != nil {
@@ -34,13 +34,6 @@ func (s *Store) anyOwner(name string) (*owner, error) {
 		s.remember(o)
 	}
 	return o, err
-}
-
-// inMemory returns the state of a history, nil if it has to be loaded.
-func (s *Store) inMemory(name string) *owner {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.owners[name]
 }
 
 // remember is forget's opposite. applying is held.

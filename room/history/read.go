@@ -178,7 +178,7 @@ func (s *Store) known(name string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.late[name] != nil && s.inMemory(name) == nil {
+	if s.late[name] != nil && s.owners[name] == nil {
 		s.writeLate()
 	}
 	defer s.evict()
