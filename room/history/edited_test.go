@@ -119,6 +119,7 @@ func TestEditedWhileStopped(t *testing.T) {
 		"sorted":   func(l [][]byte) [][]byte { slices.SortFunc(l, bytes.Compare); return l },
 	}
 	last := states[len(states)-1]
+	edits["all before the newest state line deleted"] = func(l [][]byte) [][]byte { return l[last:] }
 	for i := range len(lines) - 1 {
 		edits[fmt.Sprint("swapped with the next one: ", i)] = func(l [][]byte) [][]byte { return swap(l, i, i+1) }
 		if i != last {
