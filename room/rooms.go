@@ -65,7 +65,8 @@ var (
 	ErrRoomsMost   = errors.New("too many rooms")
 	ErrListFull    = errors.New("too many nicks in a list of the room")
 	ErrNotAllowed  = errors.New("not possible in this room")
-	ErrBackup      = errors.New("not during a backup") // of RoomOptions.Retiring: try again later
+	// ErrBackup says that something has to wait for a backup, or for work on whole histories, to end.
+	ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
 )
 
 // AlikeError refuses a new room whose name reads like that of one which everyone may see.

@@ -176,9 +176,6 @@ func (s *Store) project(e room.Entry) []line {
 
 // take takes a history for a batch, nil where that can't be.
 func (s *Store) take(name string) *owner {
-	if s.incomplete(name) != nil {
-		return nil
-	}
 	o, err := s.anyOwner(name)
 	if err != nil {
 		s.setLate(name, s.applied, err)
@@ -330,23 +327,12 @@ func (s *Store) wellAgain(name string) {
 	}
 }
 
-// incomplete returns why a history has lines that only the log has, nil if it has none: nobody may
-// read it then.
-func (s *Store) incomplete(name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l := s.late[name]; l != nil && s.owners[name] == nil {
-		return l.err
-	}
-	return nil
-}
-
 // writeLate has late histories written, of which those that are incomplete are made from the log
 // again. It reports whether none is late any more. applying is held.
 func (s *Store) writeLate() bool {
 	complete, again, after := batch{}, batch{}, s.applied
 	for name, l := range s.late {
-		if o := s.inMemory(name); o != nil {
+		if o := s.owners[name]; o != nil {
 			complete[name] = o
 			continue
 		}

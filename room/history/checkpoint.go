@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"whoelse/internal/disk"
+	"whoelse/room"
 	"whoelse/room/internal/jsonl"
 	"whoelse/room/log"
 )
@@ -181,7 +182,7 @@ func (s *Store) checkpoint() error {
 		s.saved = c
 	}
 	err := s.WithoutBackup(func() error { return s.Log.Release(c.Seq) })
-	if errors.Is(err, ErrBackup) { // the next checkpoint does it
+	if errors.Is(err, room.ErrBackup) { // the next checkpoint does it
 		s.held.Store(int64(s.Log.Stats().Segments))
 		return nil
 	}

@@ -100,6 +100,29 @@ func TestShortenedWhileOthersTalk(t *testing.T) {
 	})
 }
 
+// TestShortenedWhileLate: a history of which only the log has all lines is not taken for a whole one.
+func TestShortenedWhileLate(t *testing.T) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s := openIn(t, fs, Options{})
+		all := conversation(t, s, 0, 60, func(n int) bool { return n > 57 })
+		s.opts.MaxBytes = 6000
+		s.forget("bob")
+		fs.Fail(func(_ int, op string) disktest.Fault {
+			if op == "read" {
+				return disktest.Fault{Err: syscall.EIO}
+			}
+			return disktest.Fault{}
+		})
+		mustPut(t, s, read("bob", all[58].ID))
+		fs.Fail(nil)
+		if err := s.compact("bob"); !errors.Is(err, syscall.EIO) {
+			t.Errorf("got %v", err)
+		}
+		sameIDs(t, "unread", unreadOf(t, s, "bob"), all[59].ID)
+		mustClose(t, s)
+	})
+}
+
 // asideOf is what the files hold that were set aside for a nick, oldest first.
 func asideOf(fs *disktest.FS, nick string) (list []string) {
 	users, _ := fs.Folder().Sub("users")

@@ -107,7 +107,7 @@ func (d *draft) install() error {
 	s, o := d.s, d.o
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if s.inMemory(o.name) != o || s.late[o.name] != nil {
+	if s.owners[o.name] != o || s.late[o.name] != nil {
 		return nil // what it was is no more, or is made again
 	}
 	was, by := d.v.size, d.size-d.v.size

@@ -325,20 +325,27 @@ func TestPutBack(t *testing.T) {
 	})
 }
 
-// TestOlderStateLines: a history whose state lines are those of older programs, which listed messages by their
-// numbers, keeps what is unread, and its next state line lists it by place.
-func TestOlderStateLines(t *testing.T) {
-	fs, lines := long(t)
-	want := unreadIn(lines)
-	for _, i := range stateLines(lines) {
-		found, _ := record.Parse(jsonl.Line{Data: bytes.TrimSuffix(lines[i], []byte("\n"))})
-		lines[i] = fmt.Appendf(nil, `{"seq":%d,"time":"2026-11-21T06:31:03.123Z","kind":"state","unread":[1,4.001],"then":%[1]d`, found[0].Seq)
-		lines[i] = jsonl.Seal(lines[i], 0)
+// TestOtherStateLines: a history keeps what is unread if its state lines are those of older programs, which listed
+// messages by their numbers, or list what is not there. Its next state line lists it by place.
+func TestOtherStateLines(t *testing.T) {
+	other := map[string]func(seq uint64) []byte{
+		"older": func(seq uint64) []byte {
+			return jsonl.Seal(fmt.Appendf(nil, `{"seq":%d,"time":"2026-11-21T06:31:03.123Z","kind":"state","unread":[1,4.001],"then":%[1]d`, seq), 0)
+		},
+		"beyond the end": func(seq uint64) []byte { return record.AppendState(nil, seq, epoch, []record.Place{{1, 1 << 40}}) },
+		"impossible":     func(seq uint64) []byte { return record.AppendState(nil, seq, epoch, []record.Place{{1, 1 << 63}}) },
 	}
-	setFile(fs, "users", "carol.jsonl", bytes.Join(lines, nil))
-	wantUnread(t, "older", fs, want, want)
-	text := fileIn(fs, "users", "carol.jsonl")
-	if !bytes.Contains(text, []byte(`"kind":"state","at":[[`)) {
-		t.Error("there is no new state line")
+	for what, line := range other {
+		fs, lines := long(t)
+		want := unreadIn(lines)
+		for _, i := range stateLines(lines) {
+			found, _ := record.Parse(jsonl.Line{Data: bytes.TrimSuffix(lines[i], []byte("\n"))})
+			lines[i] = line(found[0].Seq)
+		}
+		setFile(fs, "users", "carol.jsonl", bytes.Join(lines, nil))
+		wantUnread(t, what, fs, want, want)
+		if !bytes.Contains(fileIn(fs, "users", "carol.jsonl"), []byte(`"kind":"state","at":[[`)) {
+			t.Errorf("%s: there is no new state line", what)
+		}
 	}
 }

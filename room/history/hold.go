@@ -15,14 +15,9 @@ import (
 
 	"whoelse/internal/disk"
 	"whoelse/room"
-	"whoelse/room/history/migrate"
 	"whoelse/room/history/record"
 	"whoelse/room/internal/jsonl"
 )
-
-// ErrBackup is wrapped where something has to wait for a backup to end, or, by
-// [HoldSegments], for another one.
-var ErrBackup = migrate.ErrBackup
 
 // patience is how long a backup waits for its lock: a server that is removing a
 // segment has it for a moment.
@@ -30,7 +25,7 @@ var patience = 5 * time.Second // shorter in tests
 
 // HoldSegments keeps segments of the log of the histories in dir from being removed, by a server or
 // at its start, until the closer is closed or the process ends. Copying the checkpoint, then the
-// histories and then the log meanwhile gives a copy that a start makes consistent. It is [ErrBackup]
+// histories and then the log meanwhile gives a copy that a start makes consistent. It is [room.ErrBackup]
 // when somebody else holds them. A folder that nobody can write to, and that no server has, needs no
 // lock.
 func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
@@ -39,7 +34,7 @@ func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
 		return nil, err
 	}
 	defer func() { _ = in.Close() }() // it was only used to find the file
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrBackup)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, room.ErrBackup)
 	defer cancel()
 	for {
 		lock, err := lockBackups(in)
@@ -48,7 +43,7 @@ func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
 				return io.NopCloser(nil), nil
 			}
 		}
-		if !errors.Is(err, ErrBackup) {
+		if !errors.Is(err, room.ErrBackup) {
 			return lock, err
 		}
 		select {
@@ -62,7 +57,7 @@ func HoldSegments(ctx context.Context, dir string) (io.Closer, error) {
 func lockBackups(in disk.Folder) (io.Closer, error) {
 	lock, err := in.Lock(backupLock)
 	if errors.Is(err, disk.ErrInUse) {
-		return nil, ErrBackup
+		return nil, room.ErrBackup
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", backupLock, err)
@@ -70,13 +65,10 @@ func lockBackups(in disk.Folder) (io.Closer, error) {
 	return lock, nil
 }
 
-// WithoutBackup calls do while no backup can begin. While one runs it is ErrBackup, and
-// [room.ErrBackup], and do is not called.
+// WithoutBackup calls do while no backup can begin. While one runs it is [room.ErrBackup], and do
+// is not called.
 func (s *Store) WithoutBackup(do func() error) error {
 	lock, err := lockBackups(s.dirs.root)
-	if errors.Is(err, ErrBackup) {
-		return fmt.Errorf("%w: %w", room.ErrBackup, err)
-	}
 	if err != nil {
 		return err
 	}
@@ -124,7 +116,7 @@ type Held struct {
 
 // Hold takes the folder dir as [Open] does, with the same lock, and finishes what a crash left
 // undone: the histories have all that the log had, and the log is empty. The error is as Open's,
-// [ErrInUse] while a server runs, [ErrBackup] while a backup does.
+// [ErrInUse] while a server runs, [room.ErrBackup] while a backup does.
 func Hold(dir string, log *slog.Logger) (*Held, error) {
 	root, err := openRoot(dir, log, disk.OpenDir)
 	if err != nil {

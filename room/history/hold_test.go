@@ -210,7 +210,7 @@ func TestHoldEmptiesTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Hold(killed, nil); !errors.Is(err, ErrBackup) {
+	if _, err := Hold(killed, nil); !errors.Is(err, room.ErrBackup) {
 		t.Errorf("beside a backup: %v", err)
 	}
 	if err := backup.Close(); err != nil {
@@ -220,7 +220,7 @@ func TestHoldEmptiesTheLog(t *testing.T) {
 	if left, _ := filepath.Glob(killed + "/log/*"); len(left) > 0 {
 		t.Errorf("the log has %v", left)
 	}
-	if _, err := HoldSegments(t.Context(), killed); !errors.Is(err, ErrBackup) {
+	if _, err := HoldSegments(t.Context(), killed); !errors.Is(err, room.ErrBackup) {
 		t.Errorf("a backup beside it: %v", err)
 	}
 	if err := errors.Join(h.Rename("carol", "caroline"), h.Close()); err != nil {

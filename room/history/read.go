@@ -171,16 +171,13 @@ func failed(name string, err error) error {
 
 // known returns the state of a history, as long as the store is open. applying is held.
 func (s *Store) known(name string) (*owner, error) {
-	err := checkOwner(name)
-	if s.isClosed() {
-		err = errClosed
-	}
-	if err == nil && s.incomplete(name) != nil {
-		s.writeLate()
-		err = s.incomplete(name)
-	}
-	if err != nil {
+	switch err := checkOwner(name); {
+	case s.isClosed():
+		return nil, errClosed
+	case err != nil:
 		return nil, err
+	case s.late[name] != nil && s.owners[name] == nil:
+		s.writeLate()
 	}
 	defer s.evict()
 	return s.owner(name)

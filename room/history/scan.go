@@ -2,8 +2,6 @@ package history
 
 import (
 	"cmp"
-	"errors"
-	"io"
 	"slices"
 
 	"whoelse/room/history/record"
@@ -33,19 +31,19 @@ func (s *Store) scan(o *owner, v *view) error {
 	if state == nil || state.State.Unread == nil {
 		return s.scanAll(o, v)
 	}
-	listed, from := state.State.Unread, state.Off
-	if len(listed) == record.MaxListed { // there may be more
-		listed, from = listed[:len(listed)-1], int64(listed[len(listed)-1][1])
-	}
-	lines := jsonl.NewForward(v, 0, v.end())
-	for _, at := range listed {
-		rec, err := messageAt(lines, at)
+	from, lines := state.Off, jsonl.NewForward(v, 0, v.end())
+	for i, at := range state.State.Unread {
+		rec, err := recordOf(v, lines, at)
 		if err != nil {
 			return err
 		}
 		if rec.Message == nil || !rec.Message.For(o.name) {
 			o.unread, o.waiting = nil, 0
 			return s.scanAll(o, v)
+		}
+		if i == record.MaxListed-1 { // there may be more behind it
+			from = rec.Off
+			break
 		}
 		o.noteUnread(rec)
 	}
@@ -60,11 +58,14 @@ func (s *Store) scan(o *owner, v *view) error {
 	return nil
 }
 
-// messageAt reads the record at a place, an empty one if it is not there.
-func messageAt(lines *jsonl.Forward, at record.Place) (record.Record, error) {
+// recordOf reads the record that was at a place when a state line was written, an empty one if it is not there.
+func recordOf(v *view, lines *jsonl.Forward, at record.Place) (record.Record, error) {
+	if at[1] >= uint64(v.end()) {
+		return record.Record{}, nil
+	}
 	lines.SeekTo(int64(at[1]))
 	l, err := lines.Next()
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil {
 		return record.Record{}, err
 	}
 	if found, _ := record.Parse(l); len(found) > 0 && found[0].Off == l.Off && found[0].Seq == at[0] {

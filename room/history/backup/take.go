@@ -61,7 +61,7 @@ type File struct {
 
 // Take copies the data folder to the folder to, which it makes, or which is empty. A
 // server may be running. When it returns without an error all is on disk; after an
-// error to has no manifest. [history.ErrBackup]: another one is running.
+// error to has no manifest. [room.ErrBackup]: another one is running.
 func Take(ctx context.Context, data, to string, opts Options) (*Manifest, error) {
 	data, err := real(data)
 	if err == nil {

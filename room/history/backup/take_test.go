@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"whoelse/internal/disk"
+	"whoelse/room"
 	"whoelse/room/history"
 )
 
@@ -103,7 +104,7 @@ func TestTakeBesideAnother(t *testing.T) {
 	defer kept.Close()
 	to := filepath.Join(t.TempDir(), "second")
 	synctest.Test(t, func(t *testing.T) { // it waits for seconds
-		if _, err := Take(t.Context(), data, to, Options{}); !errors.Is(err, history.ErrBackup) {
+		if _, err := Take(t.Context(), data, to, Options{}); !errors.Is(err, room.ErrBackup) {
 			t.Errorf("a second backup: %v", err)
 		}
 	})

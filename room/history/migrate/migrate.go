@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"whoelse/internal/disk"
+	"whoelse/room"
 )
 
 // Ends of the names of the folders beside the one of the histories.
@@ -21,13 +22,11 @@ const (
 	NewEnd = ".new" // the ones that are being made
 )
 
-// ErrBackup is wrapped by [FromVersion2] while a backup of the old folder is made.
-var ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
-
 // FromVersion2 makes layout 3 of the histories in the folder dir, if that has layout 2. The folder may
 // be one that a crash has left. It is kept, with [OldEnd] after its name; the new one is built beside
 // it and takes its place when it is complete and durable. It can be interrupted anywhere and called
-// again. While another server has the folder the error is [disk.ErrInUse].
+// again. While another server has the folder the error is [disk.ErrInUse], while a backup of it
+// is made [room.ErrBackup].
 //
 // It needs as much free space as the histories take, and a quarter more. It holds one history in
 // memory, and the journals.
@@ -88,7 +87,7 @@ func replace(parent disk.Folder, name string, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = old.Close() }() // it was only read
-	for lock, busy := range map[string]error{"lock": disk.ErrInUse, "backup.lock": ErrBackup} {
+	for lock, busy := range map[string]error{"lock": disk.ErrInUse, "backup.lock": room.ErrBackup} {
 		held, err := old.Lock(lock)
 		if errors.Is(err, disk.ErrInUse) {
 			return busy

@@ -25,6 +25,7 @@ import (
 
 	"whoelse/internal/disk"
 	"whoelse/internal/disk/disktest"
+	"whoelse/room"
 	"whoelse/room/internal/jsonl"
 )
 
@@ -498,7 +499,7 @@ func TestLeavesOthersAlone(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	m := small(t).inMemory(t)
 	in, _ := m.Folder().Sub("history")
-	for name, want := range map[string]error{"lock": disk.ErrInUse, "backup.lock": ErrBackup} {
+	for name, want := range map[string]error{"lock": disk.ErrInUse, "backup.lock": room.ErrBackup} {
 		lock, err := in.Lock(name)
 		if err != nil {
 			t.Fatal(err)
