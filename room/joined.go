@@ -96,19 +96,18 @@ func (r *Room) mentionedBy(m *Message) []string {
 
 // mentioned returns the words of text that may be nicks, each once: a few of its first ones.
 func mentioned(text string, nick func(string) bool) (nicks []string) {
-	for words := 0; len(text) > 0 && words < 100 && len(nicks) < 16; {
-		end := strings.IndexFunc(text, func(c rune) bool { return !isNickRune(c) })
-		if end < 0 {
-			end = len(text)
+	words := 0
+	for word := range strings.FieldsFuncSeq(text, func(c rune) bool { return !isNickRune(c) }) {
+		word = strings.TrimRight(word, ".-")
+		if word == "" || len(word) > 32 {
+			continue
 		}
-		word := strings.TrimRight(text[:end], ".-")
-		if len(word) > 0 && len(word) <= 32 {
-			words++
-			if word = strings.ToLower(word); !slices.Contains(nicks, word) && nick(word) {
-				nicks = append(nicks, word)
-			}
+		if word = strings.ToLower(word); !slices.Contains(nicks, word) && nick(word) {
+			nicks = append(nicks, word)
 		}
-		text = text[min(end+1, len(text)):]
+		if words++; words == 100 || len(nicks) == 16 {
+			break
+		}
 	}
 	return nicks
 }
@@ -215,15 +214,14 @@ func (s *Member) Rooms() ([]RoomSummary, error) {
 		}
 	}
 	r.mu.Unlock()
-	places := map[string]int{Lobby: -1}
-	for i, j := range set.Rooms {
-		places[j.Room] = i
-	}
 	place := func(of RoomSummary) int {
-		if i, known := places[of.Name]; known && of.Joined {
-			return i
+		switch {
+		case of.Name == Lobby:
+			return -1
+		case !of.Joined:
+			return len(set.Rooms)
 		}
-		return len(set.Rooms)
+		return slices.IndexFunc(set.Rooms, func(j Joined) bool { return j.Room == of.Name })
 	}
 	slices.SortFunc(all, func(a, b RoomSummary) int {
 		return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a.Name, b.Name))
@@ -639,7 +637,7 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Page, error] {
 	set, err := s.room.preferences(s.nick)
 	if err != nil {
-		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+		return onePage(nil, err)
 	}
 	return s.room.tailOf(ctx, s.nick, name, n, func(m *Message) bool { return !set.hides(m) })
 }

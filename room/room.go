@@ -243,14 +243,14 @@ func (r *Room) failed(e *Event, err error) {
 	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
+	if told == nil {
+		return
+	}
 	to := e.To
 	if len(to) == 0 {
 		to = []string{""}
 	}
 	for _, nick := range to {
-		if told == nil {
-			break
-		}
 		told(Receipt{To: nick, Outcome: Failed, Err: err})
 	}
 }
