@@ -68,7 +68,7 @@ func (c *chatroom) publish(m *Message, mentioned []string) {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
 	if p := c.here[m.From]; p.watched() && p.joined(c).Muted { // a person who speaks has read the lines before
-		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, m.ID) }), p.local
+		p.hasRead(c.Name, m.ID)
 	}
 	u := &Update{Message: m}
 	for nick, p := range c.here {

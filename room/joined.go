@@ -306,6 +306,11 @@ func (welcome *Welcome) readMissed(lines int) {
 	}
 }
 
+// hasRead notes, in memory, that p has read a room up to the message id.
+func (p *person) hasRead(name, id string) {
+	p.Rooms, p.unsaved = p.change(name, func(j *Joined) { j.Read = max(j.Read, id) }), p.local
+}
+
 // markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.
 func (r *Room) markRead(p *person) {
 	if !p.watched() {
@@ -317,8 +322,7 @@ func (r *Room) markRead(p *person) {
 			continue
 		}
 		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
-			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastID) })
-			p.unsaved = true
+			p.hasRead(j.Room, r.lastID)
 		}
 	}
 }
@@ -444,7 +448,7 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := s.inRoom(name, &set)
+	c, may, err := s.inRoom(name, &set)
 	if err != nil {
 		return err
 	}
@@ -452,10 +456,9 @@ func (s *Member) LeaveRoom(name string) error {
 		p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == name })
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && may.Own {
+		err = r.handOn(c, s.nick, false)
 	}
-	err = r.disown(c, s.nick)
 	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
 	}
@@ -545,19 +548,18 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 // a room that is not muted count as read when a session that showed them ends.
 func (s *Member) ReadUpTo(name, id string) error {
 	r := s.room
-	read := func(j *Joined) { j.Read = max(j.Read, id) }
 	r.mu.Lock()
 	id = min(id, r.lastID) // what a program says it has read
 	p, c := r.people.here[s.nick], r.rooms[name]
 	in := p != nil && p.local && c != nil && c.here[s.nick] == p
 	if in {
-		p.Rooms, p.unsaved = p.change(name, read), true
+		p.hasRead(name, id)
 	}
 	r.mu.Unlock()
 	if in || name == Lobby {
 		return nil
 	}
-	return s.setJoined(name, read)
+	return s.setJoined(name, func(j *Joined) { j.Read = max(j.Read, id) })
 }
 
 // setJoined changes what the person has of a room that they are in, on disk first.

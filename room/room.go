@@ -301,7 +301,7 @@ func (r *Room) apply(e Entry) {
 			if slices.Contains(before, receipt.Ref) {
 				after = append(after, r.dropAgain(e.Event, receipt))
 			} else {
-				r.deliverReceipt(receipt, e.Seq)
+				r.deliverReceipt(receipt)
 			}
 		}
 	case KindRetired:
