@@ -72,12 +72,16 @@ func (r *Room) SetRoster(node string, here []Presence, lost bool) {
 		now[p.nick] = true
 		r.presentAt(node, p, there)
 	}
-	for nick := range before {
+	shown := r.lastID
+	if lost {
+		shown = before.heard
+	}
+	for nick := range before.nicks {
 		if !now[nick] {
-			r.leftServer(node, r.people.here[nick], lost)
+			r.leftServer(node, r.people.here[nick], lost, shown)
 		}
 	}
-	if r.people.rosters[node] = now; len(now) == 0 {
+	if r.people.rosters[node] = (roster{now, r.lastID}); len(now) == 0 {
 		delete(r.people.rosters, node)
 	}
 }
@@ -124,8 +128,12 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 			p.Absence.Since = time.Now()
 		}
 	}
-	if _, known := p.elsewhere[node]; !known {
+	last, known := p.elsewhere[node]
+	if !known {
 		r.attendance.greeted++ // its session was, there
+	}
+	if there.Sessions == 0 && (last.Sessions > 0 || !known) {
+		p.lastShown = r.lastID
 	}
 	p.elsewhere[node] = there
 	r.announceChange(p, before, false)
@@ -134,12 +142,15 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 	}
 }
 
-// leftServer ends p's presence on another server. If p had no session there, its connection was lost. r.mu is held.
-func (r *Room) leftServer(node string, p *person, lost bool) {
+// leftServer ends p's presence on another server, which has shown messages up to this ID. If p had no session there, its
+// connection was lost. r.mu is held.
+func (r *Room) leftServer(node string, p *person, lost bool, shown string) {
 	before := p.announced()
-	lost = lost || p.elsewhere[node].Sessions == 0
+	if p.elsewhere[node].Sessions == 0 {
+		lost, shown = true, p.lastShown
+	}
 	delete(p.elsewhere, node)
-	r.removeGone(p, lost)
+	r.removeGone(p, departure{time.Now(), lost, shown})
 	r.announceChange(p, before, lost)
 }
 

@@ -171,7 +171,9 @@ func (r *Room) shut() {
 	r.attendance.stop()
 	for _, p := range r.people.here {
 		if p.local {
-			r.markRead(p)
+			if r.markRead(p); len(p.sessions) > 0 {
+				p.lastShown = r.lastID
+			}
 			r.depart(p, Quit)
 		}
 	}
