@@ -103,7 +103,6 @@ func (r *Room) settingsOfNew(here []Presence) map[string]Preferences {
 func (r *Room) appear(there Presence, set Preferences) *person {
 	p := r.people.add(there.Nick, there.Bot)
 	p.Preferences, p.since, p.active = set, there.Since, there.Active
-	p.elsewhere = map[string]Presence{}
 	r.rooms[Lobby].enter(p)
 	for _, j := range p.Rooms {
 		if c, may := r.lookup(j.Room, p.nick); may.Read && p.joined(c).Room != "" {
@@ -154,49 +153,27 @@ func (r *Room) leftServer(node string, p *person, lost bool, shown string) {
 	r.announceChange(p, before, lost)
 }
 
-// recentReadings is how many read marks are remembered, for servers that are behind.
+// recentReadings is how many read marks are remembered at least, for servers that are behind.
 const recentReadings = 10_000
 
 // readings has, in a cluster, the newest read marks by reader and message: a person who reads a message on two servers
 // at once marks it twice. Owned by Room.mu.
-type readings struct {
-	has  map[[2]string]bool
-	last [][2]string // in a ring
-	next int
-}
+type readings struct{ newer, older map[[2]string]bool }
 
 // note notes that nick has read messages, and returns the IDs of those that nick had read before.
 func (rs *readings) note(nick string, ids []string) (before []string) {
-	if rs.has == nil {
-		rs.has = map[[2]string]bool{}
-	}
 	for _, id := range ids {
 		one := [2]string{nick, id}
-		switch {
-		case rs.has[one]:
+		if rs.newer[one] || rs.older[one] {
 			before = append(before, id)
 			continue
-		case len(rs.last) < recentReadings:
-			rs.last = append(rs.last, one)
-		default:
-			delete(rs.has, rs.last[rs.next])
-			rs.last[rs.next] = one
-			rs.next = (rs.next + 1) % recentReadings
 		}
-		rs.has[one] = true
+		if rs.newer == nil || len(rs.newer) == recentReadings {
+			rs.newer, rs.older = map[[2]string]bool{}, rs.newer
+		}
+		rs.newer[one] = true
 	}
 	return before
-}
-
-// dropAgain returns a function that marks a receipt of e as read, since it repeats another one and nobody needs to see
-// it. Only the server that appended e does that.
-func (r *Room) dropAgain(e *Event, receipt *Message) func() {
-	sender := receipt.To[0]
-	return func() {
-		if e.Node == r.node && !isGuest(sender) {
-			r.append(reading(sender, []*Message{receipt}, nil), nil)
-		}
-	}
 }
 
 // stateChanged takes over the change in a KindState. r.loading and r.mu are held.

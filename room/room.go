@@ -20,7 +20,6 @@ package room
 import (
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -295,17 +294,6 @@ func (r *Room) apply(e Entry) {
 		receipts = r.dispatch(e, told)
 	case KindRead:
 		after = r.wasRead(e.Event)
-		var before []string
-		if r.peers != nil {
-			before = r.recent.note(e.From, e.Read)
-		}
-		for _, receipt := range e.Receipts {
-			if slices.Contains(before, receipt.Ref) {
-				after = append(after, r.dropAgain(e.Event, receipt))
-			} else {
-				r.deliverReceipt(receipt)
-			}
-		}
 	case KindRetired:
 		r.retired(e.Event)
 	case KindJoin, KindLeave, KindAlive:

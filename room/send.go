@@ -362,7 +362,7 @@ func (d *delivery) tell(o Outcome) {
 const readBlocked = "blocked"
 
 // wasRead ends that messages are in flight, since e.From has read them, here or on another server. A sender who waits on
-// this server is told. It returns functions to be called without r.mu, which is held.
+// this server is told, and others are shown their receipts. It returns functions to be called without r.mu, which is held.
 func (r *Room) wasRead(e *Event) (after []func()) {
 	for _, id := range e.Read {
 		d := r.people.inflight[e.From][id]
@@ -387,5 +387,16 @@ func (r *Room) wasRead(e *Event) (after []func()) {
 		d.answered = true
 	}
 	r.people.release(e.From, e.Read)
+	var before []string
+	if r.peers != nil {
+		before = r.recent.note(e.From, e.Read)
+	}
+	for _, receipt := range e.Receipts {
+		if sender := receipt.To[0]; !slices.Contains(before, receipt.Ref) {
+			r.deliverReceipt(receipt)
+		} else if e.Node == r.node && !isGuest(sender) { // it repeats another one: nobody needs to see it
+			after = append(after, func() { r.append(reading(sender, []*Message{receipt}, nil), nil) })
+		}
+	}
 	return after
 }
