@@ -586,26 +586,26 @@ func (s *Member) In(name string) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
-	if name == Lobby {
-		return r.people.others(""), nil // which are sorted
+	return r.present(c), nil
+}
+
+// present returns who is in c and online, by nick. r.mu is held.
+func (r *Room) present(c *chatroom) []Presence {
+	if c.Name == Lobby {
+		return r.people.others("") // which are sorted
 	}
 	all := make([]Presence, 0, len(c.here))
 	for _, p := range c.here {
 		all = append(all, p.presence())
 	}
 	slices.SortFunc(all, func(a, b Presence) int { return strings.Compare(a.Nick, b.Nick) })
-	return all, nil
+	return all
 }
 
 // InSince returns the other people who were in a room, and online, at any time since t: first those who still are,
 // by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
 // left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
-	all, err := s.In(name)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -613,6 +613,7 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
+	all := slices.DeleteFunc(r.present(c), func(p Presence) bool { return p.Nick == s.nick })
 	var left []Presence
 	add := func(nick string, d departure) {
 		if !d.at.Before(t) && nick != s.nick {
