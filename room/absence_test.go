@@ -44,3 +44,40 @@ func TestWelcomeAfterAbsence(t *testing.T) {
 		}
 	})
 }
+
+// What was said after the connection broke, and before the person counted as gone, was not shown.
+func TestWelcomeAfterGrace(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		carol.say("before")
+		pass(time.Second)
+		bob.Leave(Broke)
+		for range RecentLines + 5 {
+			carol.say("meanwhile")
+		}
+		pass(graceAfterBreak + time.Second)
+		carol.say("after")
+		welcomed := func(h *house) {
+			bob := h.join("bob")
+			if w := bob.welcome; len(w.Recent) != RecentLines+6 || w.Recent[0].Text != "meanwhile" || !w.LeftLost {
+				t.Errorf("%d lines, from %q", len(w.Recent), w.Recent[0].Text)
+			}
+		}
+		again := h.restart(false)
+		welcomed(again)
+		again.Close()
+		again.store.close()
+	})
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		carol.say("before")
+		bob.Leave(Broke)
+		for range RecentLines + 5 {
+			carol.say("meanwhile")
+		}
+		pass(graceAfterBreak + time.Second)
+		if w := h.join("bob").welcome; len(w.Recent) != RecentLines+5 || w.Recent[0].Text != "meanwhile" {
+			t.Errorf("%d lines, from %q", len(w.Recent), w.Recent[0].Text)
+		}
+	})
+}

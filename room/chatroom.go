@@ -49,13 +49,11 @@ func newChatroom(info RoomInfo) *chatroom {
 // openLobby returns the lobby with the end of its history, if that can be read.
 func (r *Room) openLobby() (*chatroom, error) {
 	c := newChatroom(RoomInfo{Name: Lobby})
-	for m, err := range r.histories.Tail(RoomHistory, MissedLines, nil) {
-		if err != nil {
-			return c, fmt.Errorf("reading the history of #%s: %w", Lobby, err)
-		}
-		c.recent = append(c.recent, m)
+	var err error
+	if c.recent, err = Collect(r.histories.Tail(RoomHistory, MissedLines, nil)); err != nil {
+		err = fmt.Errorf("reading the history of #%s: %w", Lobby, err)
 	}
-	return c, nil
+	return c, err
 }
 
 // publish shows m, which mentions some nicks, to everyone in it, and observing it, who does not block
@@ -70,7 +68,7 @@ func (c *chatroom) publish(m *Message, mentioned []string) {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
 	if p := c.here[m.From]; p.watched() && p.joined(c).Muted { // a person who speaks has read the lines before
-		p.Rooms, p.unsaved = p.change(c.Name, func(j *Joined) { j.Read = max(j.Read, m.ID) }), p.local
+		p.hasRead(c.Name, m.ID)
 	}
 	u := &Update{Message: m}
 	for nick, p := range c.here {
@@ -157,40 +155,32 @@ func (c *chatroom) recentFor(p *person, w *Welcome) (found []*Message) {
 // of the lobby's or, if there is none, one to or from this person, or among the newest of the
 // rooms that they are in. Errors are those of History.
 func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error] {
+	set, err := s.room.preferences(s.nick)
+	if err != nil {
+		return onePage(nil, err)
+	}
+	is := func(m *Message) bool {
+		return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !set.hides(m)
+	}
+	var last *Message // a guest's is nowhere else
+	s.room.withPerson(s.nick, func(p *person) { last = p.last })
+	if last != nil && is(last) {
+		return onePage([]*Message{last}, nil)
+	}
+	searches := []iter.Seq2[Page, error]{s.room.tail(ctx, RoomHistory, 1, is)}
+	if !s.Guest() {
+		searches = append(searches, s.room.tail(ctx, s.nick, 1, is))
+	}
+	if name := s.roomWith(suffix, &set); name != "" {
+		searches = append(searches, s.room.tailOf(ctx, s.nick, name, 1, is))
+	}
 	return func(yield func(Page, error) bool) {
-		set, err := s.room.preferences(s.nick)
-		if err != nil {
-			yield(Page{}, err)
-			return
-		}
-		is := func(m *Message) bool {
-			return strings.HasSuffix(m.ID, suffix) && m.Kind != KindReceipt && !set.hides(m)
-		}
-		var last *Message // a guest's is nowhere else
-		s.room.withPerson(s.nick, func(p *person) { last = p.last })
-		if last != nil && is(last) {
-			yield(Page{Messages: []*Message{last}}, nil)
-			return
-		}
-		owners := []string{RoomHistory}
-		if !s.Guest() {
-			owners = append(owners, s.nick)
-		}
-		give := func(pages iter.Seq2[Page, error]) (more bool) {
+		for _, pages := range searches {
 			for page, err := range pages {
 				if !yield(page, err) || len(page.Messages) > 0 {
-					return false
+					return
 				}
 			}
-			return true
-		}
-		for _, owner := range owners {
-			if !give(s.room.tail(ctx, owner, 1, is)) {
-				return
-			}
-		}
-		if name := s.roomWith(suffix, &set); name != "" {
-			give(s.room.tailOf(ctx, s.nick, name, 1, is))
 		}
 	}
 }
@@ -200,7 +190,7 @@ func (s *Member) Find(ctx context.Context, suffix string) iter.Seq2[Page, error]
 func (s *Member) FindFile(ctx context.Context, suffix string) iter.Seq2[Page, error] {
 	set, err := s.room.preferences(s.nick)
 	if err != nil || s.Guest() {
-		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+		return onePage(nil, err)
 	}
 	return s.room.tail(ctx, s.nick, 1, func(m *Message) bool {
 		return m.File != nil && strings.HasSuffix(m.ID, suffix) && !set.hides(m)

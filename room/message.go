@@ -31,8 +31,8 @@ const ReceiptGone = "gone"
 // Message is one thing said, or one change of presence. It is shared by everyone
 // it concerns and never changed after it was handed to a [Log].
 type Message struct {
-	// ID is unique for ever. Those of what was said and sent are in the log's order; a receipt
-	// or change of presence can have a smaller one than what is before it.
+	// ID is unique for ever. They are in the log's order, but a change of presence can have a smaller one than what is
+	// before it.
 	ID   string
 	Time time.Time // when the room took it, UTC, millisecond precision
 	Kind Kind

@@ -218,7 +218,7 @@ func (r *Room) outcomeOf(nick, id string) (Outcome, error) {
 		return KeptOffline, err
 	}
 	has, err := Collect(without(errEnough, r.histories.Tail(nick, 1, func(m *Message) (bool, error) {
-		if m.ID < id && m.Kind != KindReceipt {
+		if m.ID < id {
 			return false, errEnough
 		}
 		return m.ID == id, nil
@@ -247,7 +247,7 @@ func (r *Room) loadKeys(owner string) error {
 	}
 	first := After(since)
 	keyed, err := Collect(without(errEnough, r.histories.Tail(owner, most, func(m *Message) (bool, error) {
-		if m.ID <= first && m.Kind != KindReceipt {
+		if m.ID <= first {
 			return false, errEnough
 		}
 		return m.Key != "" && (owner[0] == '#' || m.From == owner), nil

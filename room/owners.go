@@ -474,14 +474,6 @@ func (r *Room) LeaveRooms(nick string) error {
 	return nil
 }
 
-// disown hands a room on, if nick owns it. r.setting is held.
-func (r *Room) disown(c *chatroom, nick string) error {
-	if info := r.infoOf(c); info.Unusable || !slices.Contains(info.Owners, nick) {
-		return nil
-	}
-	return r.handOn(c, nick, false)
-}
-
 // infoOf returns a room's information.
 func (r *Room) infoOf(c *chatroom) RoomInfo {
 	r.mu.Lock()

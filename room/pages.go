@@ -79,6 +79,11 @@ func paged(messages iter.Seq2[*Message, error], inVain *int) iter.Seq2[Page, err
 	}
 }
 
+// onePage is a history of one page, or an error.
+func onePage(messages []*Message, err error) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) { yield(Page{Messages: messages}, err) }
+}
+
 // olderInARow is how many consecutive messages from before the time asked for end Since: the clock may have
 // been set back in between.
 const olderInARow = 100

@@ -72,12 +72,16 @@ func (r *Room) SetRoster(node string, here []Presence, lost bool) {
 		now[p.nick] = true
 		r.presentAt(node, p, there)
 	}
-	for nick := range before {
+	shown := r.lastID
+	if lost {
+		shown = before.heard
+	}
+	for nick := range before.nicks {
 		if !now[nick] {
-			r.leftServer(node, r.people.here[nick], lost)
+			r.leftServer(node, r.people.here[nick], lost, shown)
 		}
 	}
-	if r.people.rosters[node] = now; len(now) == 0 {
+	if r.people.rosters[node] = (roster{now, r.lastID}); len(now) == 0 {
 		delete(r.people.rosters, node)
 	}
 }
@@ -99,7 +103,6 @@ func (r *Room) settingsOfNew(here []Presence) map[string]Preferences {
 func (r *Room) appear(there Presence, set Preferences) *person {
 	p := r.people.add(there.Nick, there.Bot)
 	p.Preferences, p.since, p.active = set, there.Since, there.Active
-	p.elsewhere = map[string]Presence{}
 	r.rooms[Lobby].enter(p)
 	for _, j := range p.Rooms {
 		if c, may := r.lookup(j.Room, p.nick); may.Read && p.joined(c).Room != "" {
@@ -124,8 +127,12 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 			p.Absence.Since = time.Now()
 		}
 	}
-	if _, known := p.elsewhere[node]; !known {
+	last, known := p.elsewhere[node]
+	if !known {
 		r.attendance.greeted++ // its session was, there
+	}
+	if there.Sessions == 0 && (last.Sessions > 0 || !known) {
+		p.lastShown = r.lastID
 	}
 	p.elsewhere[node] = there
 	r.announceChange(p, before, false)
@@ -134,58 +141,39 @@ func (r *Room) presentAt(node string, p *person, there Presence) {
 	}
 }
 
-// leftServer ends p's presence on another server. If p had no session there, its connection was lost. r.mu is held.
-func (r *Room) leftServer(node string, p *person, lost bool) {
+// leftServer ends p's presence on another server, which has shown messages up to this ID. If p had no session there, its
+// connection was lost. r.mu is held.
+func (r *Room) leftServer(node string, p *person, lost bool, shown string) {
 	before := p.announced()
-	lost = lost || p.elsewhere[node].Sessions == 0
+	if p.elsewhere[node].Sessions == 0 {
+		lost, shown = true, p.lastShown
+	}
 	delete(p.elsewhere, node)
-	r.removeGone(p, lost)
+	r.removeGone(p, departure{time.Now(), lost, shown})
 	r.announceChange(p, before, lost)
 }
 
-// recentReadings is how many read marks are remembered, for servers that are behind.
+// recentReadings is how many read marks are remembered at least, for servers that are behind.
 const recentReadings = 10_000
 
 // readings has, in a cluster, the newest read marks by reader and message: a person who reads a message on two servers
 // at once marks it twice. Owned by Room.mu.
-type readings struct {
-	has  map[[2]string]bool
-	last [][2]string // in a ring
-	next int
-}
+type readings struct{ newer, older map[[2]string]bool }
 
 // note notes that nick has read messages, and returns the IDs of those that nick had read before.
 func (rs *readings) note(nick string, ids []string) (before []string) {
-	if rs.has == nil {
-		rs.has = map[[2]string]bool{}
-	}
 	for _, id := range ids {
 		one := [2]string{nick, id}
-		switch {
-		case rs.has[one]:
+		if rs.newer[one] || rs.older[one] {
 			before = append(before, id)
 			continue
-		case len(rs.last) < recentReadings:
-			rs.last = append(rs.last, one)
-		default:
-			delete(rs.has, rs.last[rs.next])
-			rs.last[rs.next] = one
-			rs.next = (rs.next + 1) % recentReadings
 		}
-		rs.has[one] = true
+		if rs.newer == nil || len(rs.newer) == recentReadings {
+			rs.newer, rs.older = map[[2]string]bool{}, rs.newer
+		}
+		rs.newer[one] = true
 	}
 	return before
-}
-
-// dropAgain returns a function that marks a receipt of e as read, since it repeats another one and nobody needs to see
-// it. Only the server that appended e does that.
-func (r *Room) dropAgain(e *Event, receipt *Message) func() {
-	sender := receipt.To[0]
-	return func() {
-		if e.Node == r.node && !isGuest(sender) {
-			r.append(reading(sender, []*Message{receipt}, nil), nil)
-		}
-	}
 }
 
 // stateChanged takes over the change in a KindState. r.loading and r.mu are held.

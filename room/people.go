@@ -21,11 +21,17 @@ type people struct {
 	inflight inflight
 	released *sync.Cond // when something is not in flight any more, or an event was applied; its lock is Room.mu
 
-	rosters map[string]map[string]bool // the nicks on each other server of a cluster, by its name
+	rosters map[string]roster // of the other servers of a cluster, by name
 
 	observers map[string][]*Observer // by their nicks
 	listening map[string]int         // how many observe, or wait for somebody, by their nicks
 	arrived   *sync.Cond             // when somebody comes; its lock is Room.mu
+}
+
+// roster is what is known of another server.
+type roster struct {
+	nicks map[string]bool // who is there
+	heard string          // no message with a greater ID was applied here when the server was last heard
 }
 
 // person is a nick that is present: on this server, with one or more sessions, or with none for
@@ -45,7 +51,7 @@ type person struct {
 
 	broken    *time.Timer // runs while there is no session
 	graceEnds time.Time   // when it fires
-	lastShown string      // the ID of the last message when it was started
+	lastShown string      // the ID of the last message when the last session ended
 
 	firstID string    // the person's messages here have greater IDs
 	renewed time.Time // when the presence history last had this person as online
@@ -68,7 +74,7 @@ const (
 func newPeople(mu *sync.Mutex) people {
 	return people{
 		released: sync.NewCond(mu), here: map[string]*person{}, visiting: map[string]*Member{}, seen: map[string]departure{}, inflight: inflight{},
-		unsaved: map[string]Preferences{}, rosters: map[string]map[string]bool{},
+		unsaved: map[string]Preferences{}, rosters: map[string]roster{},
 		observers: map[string][]*Observer{}, listening: map[string]int{}, arrived: sync.NewCond(mu),
 	}
 }

@@ -289,9 +289,13 @@ func (r *Room) loadPresence(now time.Time) error {
 	return nil
 }
 
-// departed is the departure that m, a KindLeave, records.
+// departed is the departure that m, a KindLeave, records. That a connection is lost is found out late.
 func departed(m *Message) departure {
-	return departure{m.Time, m.Text == connectionLost, After(m.Time)}
+	lost, shown := m.Text == connectionLost, m.Time
+	if lost {
+		shown = shown.Add(-graceAfterBreak)
+	}
+	return departure{m.Time, lost, After(shown)}
 }
 
 // wasRecorded follows the presence history of a cluster. r.mu is held.
@@ -303,7 +307,9 @@ func (r *Room) wasRecorded(e *Event) {
 		delete(r.attendance.online, e.From)
 		if e.Node != r.node && r.people.here[e.From] == nil {
 			left := departed(&e.Message)
-			left.last = max(left.last, r.people.seen[e.From].last) // by the roster, which may have come before
+			if !left.lost {
+				left.last = max(left.last, r.people.seen[e.From].last) // by the roster, which may have come before
+			}
 			r.people.remember(e.From, left)
 		}
 	}

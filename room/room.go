@@ -20,7 +20,6 @@ package room
 import (
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,7 +170,9 @@ func (r *Room) shut() {
 	r.attendance.stop()
 	for _, p := range r.people.here {
 		if p.local {
-			r.markRead(p)
+			if r.markRead(p); len(p.sessions) > 0 {
+				p.lastShown = r.lastID
+			}
 			r.depart(p, Quit)
 		}
 	}
@@ -243,14 +244,14 @@ func (r *Room) failed(e *Event, err error) {
 	told := r.takePending(e)
 	r.people.release(e.From, e.Read)
 	r.mu.Unlock()
+	if told == nil {
+		return
+	}
 	to := e.To
 	if len(to) == 0 {
 		to = []string{""}
 	}
 	for _, nick := range to {
-		if told == nil {
-			break
-		}
 		told(Receipt{To: nick, Outcome: Failed, Err: err})
 	}
 }
@@ -293,17 +294,6 @@ func (r *Room) apply(e Entry) {
 		receipts = r.dispatch(e, told)
 	case KindRead:
 		after = r.wasRead(e.Event)
-		var before []string
-		if r.peers != nil {
-			before = r.recent.note(e.From, e.Read)
-		}
-		for _, receipt := range e.Receipts {
-			if slices.Contains(before, receipt.Ref) {
-				after = append(after, r.dropAgain(e.Event, receipt))
-			} else {
-				r.deliverReceipt(receipt, e.Seq)
-			}
-		}
 	case KindRetired:
 		r.retired(e.Event)
 	case KindJoin, KindLeave, KindAlive:

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -155,7 +154,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	for _, nick := range e.To {
 		if slices.Contains(e.Full, nick) {
 			known = append(known, Receipt{To: nick, Outcome: RefusedFull, Most: e.Max})
-		} else if kept, ok := r.deliver(u, e.Seq, nick, told); !ok {
+		} else if kept, ok := r.deliver(u, nick, told); !ok {
 			known = append(known, kept)
 		}
 	}
@@ -190,7 +189,6 @@ func (ps *people) release(nick string, ids []string) {
 type delivery struct {
 	room   *Room
 	update *Update
-	seq    uint64
 	nick   string
 	told   func(Receipt) // nil if no sender on this server waits
 	timer  *time.Timer
@@ -206,10 +204,10 @@ type delivery struct {
 // behind.
 const lateReading = 10 * time.Minute
 
-// deliver puts u, of the event seq, to nick's sessions. If it can't, it returns the receipt
+// deliver puts u to nick's sessions. If it can't, it returns the receipt
 // and false; otherwise told, unless it is nil, is called when the outcome is known. Being away does not hold up
 // read receipts. r.mu is held.
-func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (kept Receipt, ok bool) {
+func (r *Room) deliver(u *Update, nick string, told func(Receipt)) (kept Receipt, ok bool) {
 	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
 	kept.To = nick
 	switch {
@@ -232,7 +230,7 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 	if told == nil && (!ok || len(p.sessions) == 0) || !ok && r.peers == nil {
 		return kept, ok
 	}
-	d := &delivery{room: r, update: u, seq: seq, nick: nick, told: told, answered: !ok}
+	d := &delivery{room: r, update: u, nick: nick, told: told, answered: !ok}
 	r.people.inflight.set(nick, u.Message.ID, d)
 	if !ok {
 		d.timer = time.AfterFunc(lateReading, d.timeout)
@@ -246,13 +244,13 @@ func (r *Room) deliver(u *Update, seq uint64, nick string, told func(Receipt)) (
 }
 
 // deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
-func (r *Room) deliverReceipt(receipt *Message, seq uint64) {
+func (r *Room) deliverReceipt(receipt *Message) {
 	u, nick := &Update{Message: receipt}, receipt.To[0]
 	if p := r.people.here[nick]; p != nil && p.local && isGuest(nick) && receipt.Ref <= p.firstID {
 		return // for an earlier guest of this name
 	}
 	r.people.observe(u, nick)
-	r.deliver(u, seq, nick, nil)
+	r.deliver(u, nick, nil)
 }
 
 // putTo gives the message to one more session. r.mu is held.
@@ -270,9 +268,7 @@ func (ps *people) catchUp(p *person, s *Member) {
 			open = append(open, d)
 		}
 	}
-	slices.SortFunc(open, func(a, b *delivery) int {
-		return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.update.Message.ID, b.update.Message.ID))
-	})
+	slices.SortFunc(open, func(a, b *delivery) int { return strings.Compare(a.update.Message.ID, b.update.Message.ID) })
 	for _, d := range open {
 		d.putTo(s)
 	}
@@ -366,7 +362,7 @@ func (d *delivery) tell(o Outcome) {
 const readBlocked = "blocked"
 
 // wasRead ends that messages are in flight, since e.From has read them, here or on another server. A sender who waits on
-// this server is told. It returns functions to be called without r.mu, which is held.
+// this server is told, and others are shown their receipts. It returns functions to be called without r.mu, which is held.
 func (r *Room) wasRead(e *Event) (after []func()) {
 	for _, id := range e.Read {
 		d := r.people.inflight[e.From][id]
@@ -391,5 +387,16 @@ func (r *Room) wasRead(e *Event) (after []func()) {
 		d.answered = true
 	}
 	r.people.release(e.From, e.Read)
+	var before []string
+	if r.peers != nil {
+		before = r.recent.note(e.From, e.Read)
+	}
+	for _, receipt := range e.Receipts {
+		if sender := receipt.To[0]; !slices.Contains(before, receipt.Ref) {
+			r.deliverReceipt(receipt)
+		} else if e.Node == r.node && !isGuest(sender) { // it repeats another one: nobody needs to see it
+			after = append(after, func() { r.append(reading(sender, []*Message{receipt}, nil), nil) })
+		}
+	}
 	return after
 }
