@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/keys/nick"
+	"whoelse/sessions/result"
 )
 
 // What Tab may cost. Over the rate, which is more than anybody presses it, it does
@@ -45,7 +46,7 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 		}
 		tail = strings.TrimPrefix(tail, " ")
 	} else if strings.EqualFold(done, word) {
-		s.note(strings.Join(candidates[:min(len(candidates), mostShown)], "  "))
+		s.report(result.Text{Words: strings.Join(candidates[:min(len(candidates), mostShown)], "  ")})
 	}
 	return head[:start] + done + tail, start + len(done), true
 }

@@ -173,7 +173,7 @@ func (s *session) operator() bool { return s.login.Role == keys.RoleOperator }
 // show shows a result, of whatever length. It waits while much is queued.
 func (s *session) show(r result.Result) {
 	if lines := s.rendered(r); lines != "" {
-		s.print(lines, nil)
+		s.out.print(lines, nil)
 	}
 }
 
@@ -206,12 +206,6 @@ func (s *session) rendered(r result.Result) string {
 func (s *session) frame(f protocol.Frame, r result.Result) string {
 	return string(protocol.AppendResult(nil, f, r, render.Reason(r, s.style(), time.Now())))
 }
-
-// note reports words that are no command's.
-func (s *session) note(words string) { s.report(result.Text{Words: words}) }
-
-// print prints output of any length, waiting while much is queued.
-func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
 
 // nobody is that nobody has this nick, and who may have been meant.
 func (s *session) nobody(n string) result.Failure {

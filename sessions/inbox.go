@@ -136,7 +136,7 @@ func (s *session) showPage(pages pages, messages []*room.Message) int {
 		s.pending.add(1)
 		shown = func(ok bool) { go s.haveRead(messages, ok) }
 	}
-	s.print(string(lines), shown)
+	s.out.print(string(lines), shown)
 	return len(lines)
 }
 

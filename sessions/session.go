@@ -313,7 +313,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(float64(s.manager.rate.of(s.member.Nick()))))
+	s.report(result.Text{Words: render.TooFast(float64(s.manager.rate.of(s.member.Nick())))})
 }
 
 // compose makes one write of what is queued. It runs on the writing goroutine.

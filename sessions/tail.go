@@ -61,7 +61,7 @@ func (s *session) tail(call parse.Call) result.Result {
 // printPast prints messages of the past for scripts and programs, and returns how many bytes that are.
 func (s *session) printPast(messages []*room.Message) int {
 	lines := s.facts(messages, true)
-	s.print(string(lines), nil)
+	s.out.print(string(lines), nil)
 	return len(lines)
 }
 
