@@ -242,8 +242,8 @@ func (s *session) known(n string) bool {
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
-// nothing is counted, and the error is the Failure. It waits a moment for a limit: a file may be more than a minute's
-// bytes, which fit once the little that was sent before is forgotten.
+// nothing is counted, and the error is the Failure. It waits a moment for a limit: a file may be more
+// than a minute's bytes, which fit once the little that was sent before is forgotten.
 func (s *session) charge(bytes int64) error {
 	cfg := &s.manager.cfg
 	err := cfg.Space.Messages(s.member.Guest())

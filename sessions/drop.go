@@ -66,8 +66,8 @@ func (s *session) runDrop(to string, wrong error) error {
 	return errQuit
 }
 
-// fail notes a failure for the exit status and standard error, and returns it as an error in words. It may be called on
-// any goroutine.
+// fail notes a failure for the exit status and standard error, and returns it as an error in words. It
+// may be called on any goroutine.
 func (d *drop) fail(failed result.Result) error {
 	d.tally.add(failed)
 	return errors.New(render.Reason(failed, d.style(), time.Now()))

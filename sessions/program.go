@@ -75,9 +75,9 @@ func (p *program) joined() bool { return p.session.program.Load() != nil }
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
 
-// noteChange makes LIST new: the one for a change, made when it is first needed, is also for older changes that a slow
-// program is yet to be told, since a LIST for each would be much to keep. It is called for each program, with the
-// room's lock held.
+// noteChange makes LIST new. It is made when it is first needed, and is also for older changes that a slow
+// program is yet to be told: a LIST for each would be much to keep. noteChange is called for each program,
+// with the room's lock held.
 func (m *Manager) noteChange() {
 	list := sync.OnceValue(func() []byte { return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone())) })
 	m.list.Store(&list)
@@ -321,26 +321,19 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 // isChange tells a change of presence from a message.
 func isChange(it item) bool { return it.event.Presence != nil }
 
-// ofOtherRoom reports whether u is about a room beside the lobby.
-func ofOtherRoom(u *room.Update) bool {
-	if u.Message == nil {
-		return u.Presence.Room != ""
-	}
-	return u.Message.Room != "" && u.Message.Room != room.Lobby
-}
-
 // Put implements room.Sink. A direct message is shown when READ names it.
 func (p *program) Put(u *room.Update, shown func(bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if ofOtherRoom(u) && (u.Message == nil || !p.rooms[u.Message.Room]) {
-		return // which another session of this nick is in
+	m := u.Message
+	if m == nil && u.Presence.Room != "" || m != nil && m.Room != "" && m.Room != room.Lobby && !p.rooms[m.Room] {
+		return // it is about a room that another session of this nick is in
 	}
-	if shown != nil && isDirect(u.Message) {
+	if shown != nil && isDirect(m) {
 		if p.held == nil || len(p.held) >= maxHeld {
 			go shown(false)
 		} else {
-			p.held[u.Message.ID] = shown
+			p.held[m.ID] = shown
 		}
 		shown = nil
 	}
@@ -365,10 +358,6 @@ func (p *program) send(f protocol.Frame) result.Result {
 		return failed
 	}
 	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
-	if len(f.To) == 0 {
-		call.Room = cmp.Or(f.Room, room.Lobby)
-		return p.sendTo(call, answer)
-	}
 	for _, name := range f.To {
 		n, err := nick.ParseAny(name)
 		switch {
@@ -378,7 +367,10 @@ func (p *program) send(f protocol.Frame) result.Result {
 			call.To = append(call.To, n)
 		}
 	}
-	if len(call.To) == 0 {
+	switch {
+	case len(f.To) == 0:
+		call.Room = cmp.Or(f.Room, room.Lobby)
+	case len(call.To) == 0: // all were refused
 		return nil
 	}
 	return p.sendTo(call, answer)

@@ -46,8 +46,8 @@ func (s *session) runCommand() error {
 	return cmp.Or(cause, errQuit)
 }
 
-// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the rest is "-"
-// for standard input.
+// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the
+// rest is "-" for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
 	if in.Name == call.Name || in.Text != "-" && !s.knowsRooms() {
