@@ -12,7 +12,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/keys"
-	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -269,8 +268,6 @@ func (s *session) refund(bytes int64) {
 func (s *session) payer() quota.Who {
 	return quota.Who{Nick: s.member.Nick(), Addr: addrOf(s.from)}
 }
-
-func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }
 
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use, but for wait.

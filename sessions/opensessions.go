@@ -74,9 +74,10 @@ func (m *Manager) silent() map[string]bool {
 	return all
 }
 
-func personOf(l *sshd.Login, nick, from string) bans.Who {
-	who := bans.Who{Nick: nick, Addr: addrOf(from)}
-	key := l.Key
+// person is whom bans may cover. Safe on any goroutine.
+func (s *session) person() bans.Who {
+	who := bans.Who{Nick: s.nick(), Addr: addrOf(s.from)}
+	key := s.login.Key
 	if cert, ok := key.(*gossh.Certificate); ok {
 		key = cert.Key
 	}
