@@ -115,7 +115,7 @@ func (s *session) showPages(pages pages) result.Result {
 	case err != nil:
 		return s.readFailed(pages.room, pages.doing, err)
 	}
-	if last != "" && pages.room != "" && pages.room != room.Lobby {
+	if last != "" && pages.room != "" && pages.room != room.Lobby && !s.frames { // a program says so itself
 		_ = s.member.ReadUpTo(pages.room, last) // or it is unread again
 	}
 	return end

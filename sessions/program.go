@@ -3,7 +3,6 @@ package sessions
 import (
 	"cmp"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -177,7 +176,7 @@ func (p *program) run(f protocol.Frame) result.Result {
 	case protocol.Read:
 		return p.read(f)
 	case protocol.Inbox:
-		return p.pages(f, p.member.Inbox(), result.ReadingInbox)
+		return p.showPages(pages{each: p.member.Inbox(), doing: result.ReadingInbox, none: result.Done{}})
 	case protocol.History:
 		return p.history(f)
 	case protocol.Who:
@@ -397,10 +396,7 @@ func (p *program) leaveRoom(name string) result.Result {
 	p.mu.Lock()
 	delete(p.rooms, name)
 	p.mu.Unlock()
-	if err := p.member.LeaveRoom(name); err != nil {
-		return p.roomFailed(name, err)
-	}
-	return result.Done{Room: name}
+	return p.leave(parse.Call{Room: name})
 }
 
 // who lists the people who are here, or in a room.
@@ -459,24 +455,15 @@ func (p *program) readInbox(wanted map[string]bool) error {
 }
 
 func (p *program) history(f protocol.Frame) result.Result {
-	n := cmp.Or(f.N, defaultLines)
+	call := parse.Call{Room: f.Room, N: f.N}
 	if f.With == "" {
-		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
+		return p.session.history(call)
 	}
-	with, err := nick.ParseAny(f.With)
-	if err != nil || with != p.member.Nick() && !p.known(with) {
+	var err error
+	if call.Nick, err = nick.ParseAny(f.With); err != nil {
 		return p.nobody(text.Cut(text.CleanLine(f.With), 64))
 	}
-	return p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
-}
-
-// pages prints earlier messages. It waits while much is queued.
-func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
-	err := p.eachPage(pages, p.printPast)
-	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-		return p.readFailed(f.Room, doing, err)
-	}
-	return result.Done{}
+	return p.inbox(call)
 }
 
 var _ room.Sink = (*program)(nil)
