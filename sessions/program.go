@@ -304,7 +304,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	err := p.eachPage(past.Replay(p.ctx, ask), p.printPast)
+	err := p.eachPage(past.Replay(p.ctx, ask), func(messages []*room.Message) int { return p.showPage(pages{}, messages) })
 	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
