@@ -78,12 +78,11 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 	return list, len(list) < mostNicks-1 // of as many as were asked for, one's own may be left out
 }
 
-func commonPrefix(words []string) string {
-	prefix := words[0]
-	for _, w := range words[1:] {
-		for !strings.HasPrefix(w, prefix) {
-			prefix = prefix[:len(prefix)-1]
-		}
+func commonPrefix(sorted []string) string {
+	first, last := sorted[0], sorted[len(sorted)-1]
+	n := 0
+	for n < min(len(first), len(last)) && first[n] == last[n] {
+		n++
 	}
-	return prefix
+	return first[:n]
 }

@@ -291,14 +291,12 @@ func (p *pending) add(n int) {
 // wait waits until nothing is pending, and reports whether that came before ctx was
 // over and limit had passed.
 func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
 	for p.n.Load() > 0 {
 		select {
 		case <-p.none:
 		case <-ctx.Done():
-			return false
-		case <-timer.C:
 			return false
 		}
 	}
