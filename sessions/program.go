@@ -101,11 +101,7 @@ func (m *Manager) frames(dst []byte, events []item) []byte {
 }
 
 // print queues a frame, waiting while much is queued.
-func (p *program) print(f protocol.Frame) int {
-	line := protocol.Append(nil, f)
-	p.out.print(string(line), nil)
-	return len(line)
-}
+func (p *program) print(f protocol.Frame) { p.out.print(string(protocol.Append(nil, f)), nil) }
 
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
@@ -235,7 +231,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 	}
 	p.session.program.Store(p)
 	p.show(result.Done{Nick: p.member.Nick()})
-	replayed := since != "" && p.since(f, past, since, rooms)
+	replayed := since != "" && p.since(past, since, rooms)
 	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	if replayed {
@@ -296,8 +292,8 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 }
 
 // since replays what was said after id, in these rooms, too, and reports whether it did.
-func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms []string) bool {
-	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
+func (p *program) since(past *room.Observer, id string, rooms []string) bool {
+	gap := protocol.Frame{CMD: protocol.Err, Ref: p.asked.Ref, Code: protocol.Gap}
 	if strings.Trim(id, "0") != "" && !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
 		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
 		p.print(gap)
@@ -309,9 +305,7 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
-	case ok && failure.Code == result.Storage:
-		p.out.close(failure.Err)
-	case ok: // a room was closed to them just now
+	case ok: // a room was closed to them just now, or the storage is in trouble
 		p.out.close(failure)
 	}
 	return err == nil
