@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"whoelse/keys/nick"
+	"whoelse/sessions/result"
 )
 
 // What Tab may cost. Over the rate, which is more than anybody presses it, it does
@@ -45,7 +46,7 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 		}
 		tail = strings.TrimPrefix(tail, " ")
 	} else if strings.EqualFold(done, word) {
-		s.note(strings.Join(candidates[:min(len(candidates), mostShown)], "  "))
+		s.report(result.Text{Words: strings.Join(candidates[:min(len(candidates), mostShown)], "  ")})
 	}
 	return head[:start] + done + tail, start + len(done), true
 }
@@ -77,12 +78,11 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 	return list, len(list) < mostNicks-1 // of as many as were asked for, one's own may be left out
 }
 
-func commonPrefix(words []string) string {
-	prefix := words[0]
-	for _, w := range words[1:] {
-		for !strings.HasPrefix(w, prefix) {
-			prefix = prefix[:len(prefix)-1]
-		}
+func commonPrefix(sorted []string) string {
+	first, last := sorted[0], sorted[len(sorted)-1]
+	n := 0
+	for n < min(len(first), len(last)) && first[n] == last[n] {
+		n++
 	}
-	return prefix
+	return first[:n]
 }

@@ -14,7 +14,6 @@ import (
 
 	"whoelse/internal/limit"
 	"whoelse/keys"
-	"whoelse/keys/bans"
 	"whoelse/keys/nick"
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -174,7 +173,7 @@ func (s *session) operator() bool { return s.login.Role == keys.RoleOperator }
 // show shows a result, of whatever length. It waits while much is queued.
 func (s *session) show(r result.Result) {
 	if lines := s.rendered(r); lines != "" {
-		s.print(lines, nil)
+		s.out.print(lines, nil)
 	}
 }
 
@@ -207,12 +206,6 @@ func (s *session) rendered(r result.Result) string {
 func (s *session) frame(f protocol.Frame, r result.Result) string {
 	return string(protocol.AppendResult(nil, f, r, render.Reason(r, s.style(), time.Now())))
 }
-
-// note reports words that are no command's.
-func (s *session) note(words string) { s.report(result.Text{Words: words}) }
-
-// print prints output of any length, waiting while much is queued.
-func (s *session) print(lines string, shown func(bool)) { s.out.print(lines, shown) }
 
 // nobody is that nobody has this nick, and who may have been meant.
 func (s *session) nobody(n string) result.Failure {
@@ -249,8 +242,8 @@ func (s *session) known(n string) bool {
 }
 
 // charge asks whether so much more may be stored for this person, and counts it. If not,
-// nothing is counted, and the error is the Failure. It waits a moment for a limit: a file may be more than a minute's
-// bytes, which fit once the little that was sent before is forgotten.
+// nothing is counted, and the error is the Failure. It waits a moment for a limit: a file may be more
+// than a minute's bytes, which fit once the little that was sent before is forgotten.
 func (s *session) charge(bytes int64) error {
 	cfg := &s.manager.cfg
 	err := cfg.Space.Messages(s.member.Guest())
@@ -277,8 +270,6 @@ func (s *session) payer() limit.Who {
 	return limit.Who{Nick: s.member.Nick(), Addr: s.from.Addr()}
 }
 
-func (s *session) person() bans.Who { return personOf(s.login, s.nick(), s.from) }
-
 // pending counts what a person has asked for and not yet been told of. Safe for
 // concurrent use, but for wait.
 type pending struct {
@@ -301,14 +292,12 @@ func (p *pending) add(n int) {
 // wait waits until nothing is pending, and reports whether that came before ctx was
 // over and limit had passed.
 func (p *pending) wait(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
 	for p.n.Load() > 0 {
 		select {
 		case <-p.none:
 		case <-ctx.Done():
-			return false
-		case <-timer.C:
 			return false
 		}
 	}

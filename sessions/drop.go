@@ -28,29 +28,30 @@ var (
 
 var _ scp.Drop = (*drop)(nil)
 
-// runDrop takes files, if that is what the client wants: with the sftp subsystem, or with scp -t.
-func (s *session) runDrop() bool {
-	to, is, err := scp.Sink(s.ch.Command)
-	if !is && !s.ch.Subsystem {
-		return false
-	}
-	failed := s.refusal(commandNamed("paste"), parse.Call{})
-	if failed == nil && !s.ch.Subsystem && err != nil {
-		failed = refused(err)
+// runDrop takes files, with the sftp subsystem or with scp -t, for the path to; wrong is any other use of scp.
+func (s *session) runDrop(to string, wrong error) error {
+	if cause := s.admit(1); cause != nil {
+		return cause
 	}
 	d := &drop{session: s}
-	if failed == nil {
+	failed := s.refusal(commandNamed("paste"), parse.Call{})
+	switch {
+	case failed != nil:
+	case wrong != nil:
+		failed = refused(wrong)
+	default:
 		d.place, failed = s.enterSending()
 	}
 	if failed != nil {
 		d.fail(failed)
-		return true
+		return errQuit
 	}
 	defer d.place.Stop()
 	conn := struct {
 		io.Reader
 		io.Writer
 	}{s.ch, printer{s}}
+	var err error
 	if s.ch.Subsystem {
 		err = scp.ServeSFTP(conn, d, func(what string, stack []byte) {
 			s.manager.cfg.Log.Error("panic in a client of sftp", "panic", what, "from", s.from, "stack", string(stack))
@@ -60,13 +61,13 @@ func (s *session) runDrop() bool {
 		err = scp.Receive(conn, to, d)
 	}
 	if err != nil && s.ctx.Err() == nil { // it has not kept to the protocol, or is gone
-		s.manager.cfg.Log.Info("a client of scp or sftp ended", "nick", s.member.Nick(), "from", s.from, "err", err)
+		s.log("a client of scp or sftp ended", "err", err)
 	}
-	return true
+	return errQuit
 }
 
-// fail notes a failure for the exit status and standard error, and returns it as an error in words. It may be called on
-// any goroutine.
+// fail notes a failure for the exit status and standard error, and returns it as an error in words. It
+// may be called on any goroutine.
 func (d *drop) fail(failed result.Result) error {
 	d.tally.add(failed)
 	return errors.New(render.Reason(failed, d.style(), time.Now()))

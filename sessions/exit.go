@@ -50,7 +50,8 @@ func exitOf(r result.Result) int {
 	return exitOK
 }
 
-// mostFailures bounds what standard error says. Commands have less to say; clients of scp and sftp may go on for long.
+// mostFailures bounds what standard error says. Commands have less to say; clients of scp and sftp may
+// go on for long.
 const mostFailures = 200
 
 // unconfirmed is that nobody knows in time what became of a call.

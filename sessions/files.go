@@ -254,6 +254,6 @@ func (p printer) Write(b []byte) (int, error) {
 	if !p.s.paced(len(b)/messageWorth) || p.s.ctx.Err() != nil {
 		return 0, io.ErrClosedPipe
 	}
-	p.s.print(string(b), nil)
+	p.s.out.print(string(b), nil)
 	return len(b), nil
 }

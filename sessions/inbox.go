@@ -115,7 +115,7 @@ func (s *session) showPages(pages pages) result.Result {
 	case err != nil:
 		return s.readFailed(pages.room, pages.doing, err)
 	}
-	if last != "" && pages.room != "" && pages.room != room.Lobby {
+	if last != "" && pages.room != "" && pages.room != room.Lobby && !s.frames { // a program says so itself
 		_ = s.member.ReadUpTo(pages.room, last) // or it is unread again
 	}
 	return end
@@ -136,7 +136,7 @@ func (s *session) showPage(pages pages, messages []*room.Message) int {
 		s.pending.add(1)
 		shown = func(ok bool) { go s.haveRead(messages, ok) }
 	}
-	s.print(string(lines), shown)
+	s.out.print(string(lines), shown)
 	return len(lines)
 }
 

@@ -8,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// eachLine hands each line of input to handle, with its size in characters, until the input ends or handle fails, and
-// returns why. Lines end with "\n", "\r\n" or the input. Of one that is too long, handle gets most bytes and one.
+// eachLine hands each line of input to handle, with its size in characters, until the input ends or
+// handle fails, and returns why. Lines end with "\n", "\r\n" or the input. Of one that is too long, handle
+// gets most bytes and one.
 func eachLine(input io.Reader, most int, handle func(line string, size int) error) error {
 	in := bufio.NewReaderSize(input, 1<<10)
 	var kept []byte

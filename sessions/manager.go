@@ -148,7 +148,7 @@ func (m *Manager) Handle(ch *sshd.Channel) {
 		return
 	}
 	defer m.leave(c)
-	if err := m.admit(ch); err != nil {
+	if err := m.admit(c); err != nil {
 		c.turnAway(err)
 		return
 	}
@@ -157,8 +157,8 @@ func (m *Manager) Handle(ch *sshd.Channel) {
 
 // admit refuses who is banned, and notes the use of the key. It is asked about each session
 // once EndWhere would find it, so that nobody slips in between.
-func (m *Manager) admit(ch *sshd.Channel) error {
-	who := personOf(ch.Login, ch.Login.Nick, ch.From())
+func (m *Manager) admit(c *session) error {
+	who := c.person()
 	if m.cfg.Came != nil {
 		m.cfg.Came(who.Addr)
 	}

@@ -71,6 +71,7 @@ func (m *Manager) silent() map[string]bool {
 	return all
 }
 
-func personOf(l *sshd.Login, nick string, from netip.AddrPort) bans.Who {
-	return bans.Who{Nick: nick, Key: sshd.Fingerprint(l.Key), Addr: from.Addr()}
+// person is whom bans may cover. Safe on any goroutine.
+func (s *session) person() bans.Who {
+	return bans.Who{Nick: s.nick(), Key: sshd.Fingerprint(s.login.Key), Addr: s.from.Addr()}
 }

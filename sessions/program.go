@@ -3,7 +3,6 @@ package sessions
 import (
 	"cmp"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -75,9 +74,9 @@ func (p *program) joined() bool { return p.session.program.Load() != nil }
 // framed is the key of a message's frame in Update.Rendered.
 type framed struct{}
 
-// noteChange makes LIST new: the one for a change, made when it is first needed, is also for older changes that a slow
-// program is yet to be told, since a LIST for each would be much to keep. It is called for each program, with the
-// room's lock held.
+// noteChange makes LIST new. It is made when it is first needed, and is also for older changes that a slow
+// program is yet to be told: a LIST for each would be much to keep. noteChange is called for each program,
+// with the room's lock held.
 func (m *Manager) noteChange() {
 	list := sync.OnceValue(func() []byte { return protocol.Append(nil, protocol.ListOf(m.cfg.Room.Everyone())) })
 	m.list.Store(&list)
@@ -102,11 +101,7 @@ func (m *Manager) frames(dst []byte, events []item) []byte {
 }
 
 // print queues a frame, waiting while much is queued.
-func (p *program) print(f protocol.Frame) int {
-	line := protocol.Append(nil, f)
-	p.out.print(string(line), nil)
-	return len(line)
-}
+func (p *program) print(f protocol.Frame) { p.out.print(string(protocol.Append(nil, f)), nil) }
 
 // notice tells what is no answer, such as an operator's decision.
 func (p *program) notice(r result.Result) {
@@ -177,7 +172,7 @@ func (p *program) run(f protocol.Frame) result.Result {
 	case protocol.Read:
 		return p.read(f)
 	case protocol.Inbox:
-		return p.pages(f, p.member.Inbox(), result.ReadingInbox)
+		return p.showPages(pages{each: p.member.Inbox(), doing: result.ReadingInbox, none: result.Done{}})
 	case protocol.History:
 		return p.history(f)
 	case protocol.Who:
@@ -236,7 +231,7 @@ func (p *program) join(f protocol.Frame) result.Result {
 	}
 	p.session.program.Store(p)
 	p.show(result.Done{Nick: p.member.Nick()})
-	replayed := since != "" && p.since(f, past, since, rooms)
+	replayed := since != "" && p.since(past, since, rooms)
 	p.updates.drop(isChange) // LIST is newer
 	p.print(protocol.ListOf(p.manager.cfg.Room.Everyone()))
 	if replayed {
@@ -297,22 +292,20 @@ func (p *program) enter(hidden bool, rooms []string) (past *room.Observer, err e
 }
 
 // since replays what was said after id, in these rooms, too, and reports whether it did.
-func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms []string) bool {
-	gap := protocol.Frame{CMD: protocol.Err, Ref: f.Ref, Code: protocol.Gap}
+func (p *program) since(past *room.Observer, id string, rooms []string) bool {
+	gap := protocol.Frame{CMD: protocol.Err, Ref: p.asked.Ref, Code: protocol.Gap}
 	if strings.Trim(id, "0") != "" && !past.Precedes(&room.Message{ID: id}) { // or it would never move on from there
 		gap.Reason = "there is no message with that ID yet: it is from another server, or from after the backup that was restored"
 		p.print(gap)
 		return false
 	}
 	ask := room.Replay{Room: true, Rooms: rooms, Direct: true, After: id, Keep: func(*room.Message) bool { return true }}
-	err := p.eachPage(past.Replay(p.ctx, ask), p.printPast)
+	err := p.eachPage(past.Replay(p.ctx, ask), func(messages []*room.Message) int { return p.showPage(pages{}, messages) })
 	switch failure, ok := p.readFailed(strings.Join(rooms, ", #"), result.ReadingRoom, err).(result.Failure); {
 	case ok && failure.Reason == result.TooLongAgo:
 		gap.Reason = "more was said since than is replayed"
 		p.print(gap)
-	case ok && failure.Code == result.Storage:
-		p.out.close(failure.Err)
-	case ok: // a room was closed to them just now
+	case ok: // a room was closed to them just now, or the storage is in trouble
 		p.out.close(failure)
 	}
 	return err == nil
@@ -321,26 +314,19 @@ func (p *program) since(f protocol.Frame, past *room.Observer, id string, rooms 
 // isChange tells a change of presence from a message.
 func isChange(it item) bool { return it.event.Presence != nil }
 
-// ofOtherRoom reports whether u is about a room beside the lobby.
-func ofOtherRoom(u *room.Update) bool {
-	if u.Message == nil {
-		return u.Presence.Room != ""
-	}
-	return u.Message.Room != "" && u.Message.Room != room.Lobby
-}
-
 // Put implements room.Sink. A direct message is shown when READ names it.
 func (p *program) Put(u *room.Update, shown func(bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if ofOtherRoom(u) && (u.Message == nil || !p.rooms[u.Message.Room]) {
-		return // which another session of this nick is in
+	m := u.Message
+	if m == nil && u.Presence.Room != "" || m != nil && m.Room != "" && m.Room != room.Lobby && !p.rooms[m.Room] {
+		return // it is about a room that another session of this nick is in
 	}
-	if shown != nil && isDirect(u.Message) {
+	if shown != nil && isDirect(m) {
 		if p.held == nil || len(p.held) >= maxHeld {
 			go shown(false)
 		} else {
-			p.held[u.Message.ID] = shown
+			p.held[m.ID] = shown
 		}
 		shown = nil
 	}
@@ -365,10 +351,6 @@ func (p *program) send(f protocol.Frame) result.Result {
 		return failed
 	}
 	answer := func(r result.Receipt) { p.out.tell(p.frame(f, r)) } // on any goroutine
-	if len(f.To) == 0 {
-		call.Room = cmp.Or(f.Room, room.Lobby)
-		return p.sendTo(call, answer)
-	}
 	for _, name := range f.To {
 		n, err := nick.ParseAny(name)
 		switch {
@@ -378,7 +360,10 @@ func (p *program) send(f protocol.Frame) result.Result {
 			call.To = append(call.To, n)
 		}
 	}
-	if len(call.To) == 0 {
+	switch {
+	case len(f.To) == 0:
+		call.Room = cmp.Or(f.Room, room.Lobby)
+	case len(call.To) == 0: // all were refused
 		return nil
 	}
 	return p.sendTo(call, answer)
@@ -405,10 +390,7 @@ func (p *program) leaveRoom(name string) result.Result {
 	p.mu.Lock()
 	delete(p.rooms, name)
 	p.mu.Unlock()
-	if err := p.member.LeaveRoom(name); err != nil {
-		return p.roomFailed(name, err)
-	}
-	return result.Done{Room: name}
+	return p.leave(parse.Call{Room: name})
 }
 
 // who lists the people who are here, or in a room.
@@ -467,24 +449,15 @@ func (p *program) readInbox(wanted map[string]bool) error {
 }
 
 func (p *program) history(f protocol.Frame) result.Result {
-	n := cmp.Or(f.N, defaultLines)
+	call := parse.Call{Room: f.Room, N: f.N}
 	if f.With == "" {
-		return p.pages(f, p.member.HistoryOf(p.ctx, cmp.Or(f.Room, room.Lobby), n), result.ReadingRoom)
+		return p.session.history(call)
 	}
-	with, err := nick.ParseAny(f.With)
-	if err != nil || with != p.member.Nick() && !p.known(with) {
+	var err error
+	if call.Nick, err = nick.ParseAny(f.With); err != nil {
 		return p.nobody(text.Cut(text.CleanLine(f.With), 64))
 	}
-	return p.pages(f, p.member.Past(p.ctx, with, n), result.ReadingHistory)
-}
-
-// pages prints earlier messages. It waits while much is queued.
-func (p *program) pages(f protocol.Frame, pages iter.Seq2[room.Page, error], doing result.Reason) result.Result {
-	err := p.eachPage(pages, p.printPast)
-	if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-		return p.readFailed(f.Room, doing, err)
-	}
-	return result.Done{}
+	return p.inbox(call)
 }
 
 var _ room.Sink = (*program)(nil)

@@ -244,7 +244,7 @@ func TestProgramsRooms(t *testing.T) {
 	if f := bob.frame(); f.CMD != protocol.Who || len(f.Data) != 2 || f.Data[0].UID != "alice" {
 		t.Errorf("got %+v", f)
 	}
-	left := `{"CMD":"ACK","TYPE":"OKAY","OF":"LEAVEROOM","ROOM":"ops"}`
+	left := `{"CMD":"ACK","TYPE":"OKAY","OF":"LEAVEROOM","CODE":"room-left","ROOM":"ops"}`
 	hidden.writes(`{"CMD":"LEAVEROOM","ROOM":"ops"}`)
 	hidden.gets(left)
 	alice.writes(`{"CMD":"SEND","MSG":"green","ROOM":"ops"}`, `{"CMD":"SEND","MSG":"hi"}`)

@@ -53,10 +53,8 @@ func (r *rateLimit) count(nick string, n int) (wait time.Duration) {
 func (s *session) paced(n int) bool { return s.waits(s.manager.rate.count(s.member.Nick(), n)) }
 
 func (s *session) waits(wait time.Duration) bool {
-	turn := time.NewTimer(wait)
-	defer turn.Stop()
 	select {
-	case <-turn.C:
+	case <-time.After(wait):
 		return s.out.why() == nil
 	case <-s.ctx.Done():
 		return false

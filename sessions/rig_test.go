@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -26,8 +27,9 @@ type rig struct {
 	t    testing.TB
 	dir  string
 	motd string
-	rate float64 // messages a second for one nick; 0 is no limit
-	most int     // unread messages of one nick; 0 is no limit
+	rate float64   // messages a second for one nick; 0 is no limit
+	most int       // unread messages of one nick; 0 is no limit
+	log  io.Writer // what the server logs, read after stop; nil is the test's output
 	addr string
 
 	store    *history.Store
@@ -55,7 +57,11 @@ func newRig(t testing.TB) *rig {
 
 func (r *rig) start() {
 	r.t.Helper()
-	lines := slog.New(slog.NewTextHandler(r.t.Output(), nil))
+	out := r.log
+	if out == nil {
+		out = r.t.Output()
+	}
+	lines := slog.New(slog.NewTextHandler(out, nil))
 	var err error
 	r.store, err = history.Open(filepath.Join(r.dir, "history"), history.Options{Log: lines})
 	r.must(err)

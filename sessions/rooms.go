@@ -88,12 +88,10 @@ func (s *session) describe(what result.RoomWhat, name string) result.Result {
 // leave leaves a room or, in the lobby, the server.
 func (s *session) leave(call parse.Call) result.Result {
 	name := s.here(call)
-	switch {
-	case call.Room == room.Lobby:
-		return s.roomFailed(name, room.ErrLobby)
-	case name == room.Lobby && s.member.Visiting():
+	switch lobby := call.Room == "" && name == room.Lobby; {
+	case lobby && s.member.Visiting():
 		return result.Failure{Code: result.Usage, Err: errors.New("leave: missing room; usage: ssh HOST leave '#ROOM'")}
-	case name == room.Lobby:
+	case lobby:
 		return s.quit(call)
 	}
 	err := s.member.LeaveRoom(name)

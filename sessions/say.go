@@ -41,17 +41,18 @@ func (s *session) lastFrom() (string, error) {
 		return to, nil
 	}
 	var last string
-	for page, err := range s.member.Past(s.ctx, "", defaultLines) {
-		if err != nil && !errors.Is(err, room.ErrSearchLimit) {
-			return "", err
-		}
-		for _, m := range page.Messages {
+	err := s.eachPage(s.member.Past(s.ctx, "", defaultLines), func(messages []*room.Message) int {
+		for _, m := range messages {
 			if m.For(s.member.Nick()) {
 				last = m.From
 			}
 		}
+		return 0
+	})
+	if errors.Is(err, room.ErrSearchLimit) {
+		err = nil
 	}
-	return last, nil
+	return last, err
 }
 
 // send sends a message to call.To or, if that is empty, says it in call.Room. For each recipient a

@@ -314,7 +314,7 @@ func (s *session) tooFast() {
 		return
 	}
 	s.warned = time.Now()
-	s.note(render.TooFast(s.manager.rate.of(s.member.Nick()).perSecond))
+	s.report(result.Text{Words: render.TooFast(s.manager.rate.of(s.member.Nick()).perSecond)})
 }
 
 // compose makes one write of what is queued. It runs on the writing goroutine.

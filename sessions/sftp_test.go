@@ -118,6 +118,29 @@ func TestHostileSFTP(t *testing.T) {
 	}
 }
 
+// Clients that break the protocol, one after the other and as fast as they like, have few lines in the log.
+func TestNonsenseIsNotLoggedForEver(t *testing.T) {
+	t.Parallel()
+	log := &strings.Builder{}
+	r := &rig{t: t, dir: t.TempDir(), log: log}
+	r.start()
+	r.registers("bob")
+	conn := dialSSH(t, r.addr, "bob")
+	stays, err := conn.NewSession() // a connection ends with its last session
+	r.must(err)
+	r.must(stays.Start("tail"))
+	for range 100 {
+		s := r.session(conn)
+		s.Stdin = strings.NewReader("nonsense\n")
+		r.must(s.Run("scp -t bob"))
+	}
+	conn.Close()
+	r.stop()
+	if n := strings.Count(log.String(), "a client of scp or sftp ended"); n == 0 || n > 40 {
+		t.Errorf("%d lines:\n%.2000s", n, log)
+	}
+}
+
 // Many clients of one person get few places, and all are free afterwards.
 func TestManySFTP(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"whoelse/sessions/parse"
 	"whoelse/sessions/protocol"
 	"whoelse/sessions/result"
+	"whoelse/sessions/scp"
 	"whoelse/sessions/sshd"
 	"whoelse/sessions/text"
 )
@@ -28,8 +29,8 @@ func (s *session) parseCommand() {
 // runCommand carries out one command, and says why it ends. A text of "-" is read from the channel, which may take
 // longer than the person's key is good for.
 func (s *session) runCommand() error {
-	if s.runDrop() {
-		return errQuit
+	if to, is, wrong := scp.Sink(s.ch.Command); is || s.ch.Subsystem {
+		return s.runDrop(to, wrong)
 	}
 	call, err := *s.call, s.bad
 	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
@@ -45,8 +46,8 @@ func (s *session) runCommand() error {
 	return cmp.Or(cause, errQuit)
 }
 
-// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the rest is "-"
-// for standard input.
+// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the
+// rest is "-" for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
 	if in.Name == call.Name || in.Text != "-" && !s.knowsRooms() {

@@ -50,19 +50,13 @@ func (s *session) tail(call parse.Call) result.Result {
 	if call.Direct {
 		doing = result.ReadingHistory
 	}
-	if err := s.eachPage(o.Replay(s.ctx, ask), s.printPast); err != nil {
+	show := func(messages []*room.Message) int { return s.showPage(pages{}, messages) }
+	if err := s.eachPage(o.Replay(s.ctx, ask), show); err != nil {
 		return s.readFailed(call.Room, doing, err)
 	}
 	f.opens()
 	<-s.ctx.Done()
 	return nil
-}
-
-// printPast prints messages of the past for scripts and programs, and returns how many bytes that are.
-func (s *session) printPast(messages []*room.Message) int {
-	lines := s.facts(messages, true)
-	s.print(string(lines), nil)
-	return len(lines)
 }
 
 // facts renders messages, past or new, as lines for scripts.

@@ -88,8 +88,8 @@ type uncertain struct{ room.Log }
 
 func (uncertain) Append(_ *room.Event, failed func(error)) { failed(room.ErrUncertain) }
 
-// TestClusterDoesNotAnswer: the exit status of a message that may still arrive is 75, also of one to several people, and of
-// a pipe, which sees the words where it sees all others.
+// TestClusterDoesNotAnswer: the exit status of a message that may still arrive is 75, also of one to several
+// people, and of a pipe, which sees the words where it sees all others.
 func TestClusterDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir(), before: func(l room.Log) room.Log { return uncertain{l} }}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"whoelse/room"
 	"whoelse/sessions/parse"
@@ -46,7 +45,7 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 	if s.member.Guest() {
 		return result.Failure{Code: result.NotAllowed, Reason: result.KeysOnly, About: "wait"}
 	}
-	ctx, stop := context.WithCancel(s.ctx) // not s.ctx: receipts are told after that, too
+	ctx, stop := context.WithTimeout(s.ctx, call.Wait) // not s.ctx: receipts are told after that, too
 	defer stop()
 	s.stopWithInput(stop)
 	marks := &readMarks{came: make(chan struct{}, 1)}
@@ -55,8 +54,6 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 		return s.notListening("", err)
 	}
 	defer o.Close()
-	over := time.NewTimer(call.Wait)
-	defer over.Stop()
 	receipts := make(chan result.Receipt, len(call.To))
 	failed := s.sendTo(call, func(r result.Receipt) {
 		s.report(r)
@@ -98,10 +95,11 @@ func (s *session) sendAndWait(call parse.Call) result.Result {
 					settled(m.From, result.Done{What: result.HasRead, Nick: m.From})
 				}
 			}
-		case <-over.C:
-			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: slices.Sorted(maps.Keys(missing))}
 		case <-ctx.Done():
-			return nil
+			if ctx.Err() == context.Canceled { // by the client
+				return nil
+			}
+			return result.Failure{Code: result.TimedOut, Reason: result.NotRead, Nicks: slices.Sorted(maps.Keys(missing))}
 		}
 	}
 	return nil

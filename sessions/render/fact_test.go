@@ -40,7 +40,7 @@ func TestFacts(t *testing.T) {
 		},
 		"192.0.2.7\tolivia\t" + at + "\t-\tnoise\n": result.Bans{List: []bans.Ban{{Target: target, By: "olivia", Made: noon, Reason: "noise"}}},
 		"carol\tcode\t1d\tssh carol+code@host\n":    result.Invitation{Nick: "carol", Code: "code", Join: "ssh carol+code@host", For: 24 * time.Hour},
-		"say TEXT                    say it\n":                        result.Help{Commands: parse.Table{{Usage: "/say TEXT, or say", Help: "say it"}}},
+		"say TEXT                    say it\n":      result.Help{Commands: parse.Table{{Usage: "/say TEXT, or say", Help: "say it"}}},
 		"away\t" + at + "\tlunch\nblocked\tbob,carol\nzone\tUTC\n": result.Settings{
 			Preferences: room.Preferences{Blocked: []string{"bob", "carol"}, Absence: room.Absence{Since: noon, Reason: "lunch"}}, Zone: time.UTC,
 		},

@@ -137,7 +137,7 @@ func (h handlers) Filelist(r *sftp.Request) (_ sftp.ListerAt, err error) {
 	return folder{}, nil
 }
 
-// Lstat implements sftp.LstatFileLister: clients that want to read a file or list a folder ask about it so, others by Stat.
+// Lstat implements sftp.LstatFileLister. Clients ask so about what they want to read; those that send use Stat.
 func (h handlers) Lstat(*sftp.Request) (_ sftp.ListerAt, err error) {
 	defer h.recover(&err)
 	h.to.Refuse(ErrOnlySend)
