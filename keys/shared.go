@@ -216,7 +216,7 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick })
 		if len(given.find(l.key)) == 0 && len(given.byNick[l.Nick]) > 0 {
 			if before == nil {
-				before = parseTable(r.agreed)
+				before = parseTable(delta{Remove: d.Add}.applied(r.agreed)) // which may have d already
 			}
 			if len(before.byNick[l.Nick]) == 0 { // several keys of one nick are an operator's decision
 				others = slices.DeleteFunc(slices.Clone(given.byNick[l.Nick]), func(o *line) bool { return o.key == nil })

@@ -453,6 +453,32 @@ func TestSharedOvertaken(t *testing.T) {
 	}
 }
 
+// TestSharedOvertakenAfterACrash: also where the server died with the claim in its copy, and not yet in its file.
+func TestSharedOvertakenAfterACrash(t *testing.T) {
+	mine, theirs := newKey(t), newKey(t)
+	all := nodes(t, t.TempDir(), 2, keyLine(newKey(t), "ann"))
+	one, two := all[0], all[1]
+	if err := two.Claim("bob", theirs); err != nil {
+		t.Fatal(err)
+	}
+	one.store.Fault = func(op, path string) error {
+		if op == "rename" && path == one.at {
+			return errors.New("broken disk")
+		}
+		return nil
+	}
+	if err := one.Follow(1); err == nil {
+		t.Error("nothing failed")
+	}
+	one.open(t)
+	one.edit(t, func(text string) string { return text + keyLine(mine, "bob") + "\n" })
+	settle(t, all)
+	wantAlike(t, all)
+	if list := one.Keys("bob"); len(list) != 1 || list[0].Fingerprint != Fingerprint(theirs) {
+		t.Errorf("%+v", list)
+	}
+}
+
 // TestSharedLargeEdit: an edit that is too large for one proposal takes several, and is not overtaken by itself.
 func TestSharedLargeEdit(t *testing.T) {
 	t.Parallel()
