@@ -36,7 +36,7 @@ func (r *Registry) Share(share disk.Share) error {
 	}
 	r.share = share
 	r.unsynced = true      // a crash may have come between writing the file and syncing its folder
-	_, _ = r.restoreLost() // logged there
+	_ = r.restoreLost() // logged there
 	return nil
 }
 
@@ -134,7 +134,7 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error)
 	defer r.release()
 	r.file.Settle()
 	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
-	if _, err := r.restoreLost(); err != nil {
+	if err := r.restoreLost(); err != nil {
 		return nil, err
 	}
 	data, err := edit(r.table)
@@ -268,7 +268,7 @@ func (r *Registry) edited() []byte {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil
 	}
-	if lost, _ := r.restoreLost(); lost { // an error is logged there
+	if r.restoreLost() != nil { // logged there
 		return nil
 	}
 	d, _ := difference(r.table.raw, r.agreed)
@@ -284,13 +284,12 @@ func (r *Registry) edited() []byte {
 	return data
 }
 
-// restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.
-// r.updating is held.
-func (r *Registry) restoreLost() (lost bool, err error) {
+// restoreLost writes the file again if it is gone, or has no line any more. r.updating is held.
+func (r *Registry) restoreLost() error {
 	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
-		return false, nil
+		return nil
 	}
-	err = r.changeFile(func(t *table) ([]byte, error) {
+	err := r.changeFile(func(t *table) ([]byte, error) {
 		if len(t.entries) > 0 { // an editor was faster
 			return t.raw, nil
 		}
@@ -300,5 +299,5 @@ func (r *Registry) restoreLost() (lost bool, err error) {
 		r.log.Error("authorized_keys has no lines left, and gets the lines of the other servers again; "+
 			"to remove keys, use whoelse keys remove", "err", err)
 	})
-	return true, err
+	return err
 }
