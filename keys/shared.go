@@ -97,28 +97,25 @@ func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
 
 // applied gives the file with d's changes.
 func (d delta) applied(file []byte) []byte {
-	gone, there := make(map[string]bool, len(d.Remove)), make(map[string]bool, len(d.Add))
+	gone, missing := make(map[string]bool, len(d.Remove)), make(map[string]bool, len(d.Add))
 	for _, text := range d.Remove {
 		gone[text] = true
 	}
 	for _, text := range d.Add {
-		there[text] = false
+		missing[text] = true
 	}
 	t := table{raw: make([]byte, 0, len(file))}
 	for text, whole := range sharedLines(file) {
-		if text != "" && gone[text] {
-			continue
-		}
-		t.raw = append(t.raw, whole...)
-		if _, wanted := there[text]; wanted {
-			there[text] = true
+		if !gone[text] {
+			t.raw = append(t.raw, whole...)
+			delete(missing, text)
 		}
 	}
 	var fresh strings.Builder
 	for _, text := range d.Add {
-		if !there[text] {
+		if missing[text] {
 			fresh.WriteString(text + "\n")
-			there[text] = true
+			delete(missing, text)
 		}
 	}
 	if fresh.Len() == 0 {
