@@ -82,7 +82,7 @@ func difference(after []byte, before ...[]byte) (d delta, whole bool) {
 			}
 		}
 	}
-	for _, old := range before {
+	for _, old := range slices.CompactFunc(before, bytes.Equal) { // as a rule they are the same
 		fresh := after
 		if bytes.HasSuffix(old, []byte("\n")) && bytes.HasPrefix(after, old) { // as with each claim
 			old, fresh = nil, after[len(old):]
