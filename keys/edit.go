@@ -77,9 +77,6 @@ func (r *Registry) tryEdit(edit func(t *table) ([]byte, error)) error {
 // Errors: ErrNotValid if the key is revoked; ErrHeld if another key holds the nick;
 // otherwise Add's, and then nothing was claimed.
 func (r *Registry) Claim(wanted string, key PublicKey) error {
-	if err := CheckKey(key); err != nil {
-		return err
-	}
 	if err := r.checkRevoked(key); err != nil {
 		return err
 	}

@@ -152,16 +152,18 @@ func (r *Registry) List() []Entry {
 	return entries(r.lines(func(t *table) []*line { return t.entries }))
 }
 
-// Authorities gives the lines of certificate authorities, but for the expired ones, in the
-// file's order.
-func (r *Registry) Authorities() []Entry {
-	var list []*line
-	for _, l := range r.lines(func(t *table) []*line { return t.entries }) {
-		if l.Authority && l.Disabled == "" && !l.Expired(r.now()) {
-			list = append(list, l)
+// Authorities gives the lines of certificate authorities with a key, or of all if it is nil, but for the expired ones, in
+// the file's order. With a key that is a map access.
+func (r *Registry) Authorities(key PublicKey) []Entry {
+	all := r.lines(func(t *table) []*line {
+		if key == nil {
+			return t.entries
 		}
-	}
-	return entries(list)
+		return t.find(key)
+	})
+	return entries(slices.DeleteFunc(slices.Clone(all), func(l *line) bool {
+		return !l.Authority || l.Disabled != "" || l.Expired(r.now())
+	}))
 }
 
 // NicksAround gives held nicks in alphabetical order: up to before of those less than

@@ -36,7 +36,7 @@ func (r *Registry) Share(share disk.Share) error {
 	}
 	r.share = share
 	r.unsynced = true      // a crash may have come between writing the file and syncing its folder
-	_, _ = r.restoreLost() // logged there
+	_ = r.restoreLost() // logged there
 	return nil
 }
 
@@ -82,7 +82,7 @@ func difference(after []byte, before ...[]byte) (d delta, whole bool) {
 			}
 		}
 	}
-	for _, old := range before {
+	for _, old := range slices.CompactFunc(before, bytes.Equal) { // as a rule they are the same
 		fresh := after
 		if bytes.HasSuffix(old, []byte("\n")) && bytes.HasPrefix(after, old) { // as with each claim
 			old, fresh = nil, after[len(old):]
@@ -97,28 +97,25 @@ func (d delta) empty() bool { return len(d.Remove)+len(d.Add) == 0 }
 
 // applied gives the file with d's changes.
 func (d delta) applied(file []byte) []byte {
-	gone, there := make(map[string]bool, len(d.Remove)), make(map[string]bool, len(d.Add))
+	gone, missing := make(map[string]bool, len(d.Remove)), make(map[string]bool, len(d.Add))
 	for _, text := range d.Remove {
 		gone[text] = true
 	}
 	for _, text := range d.Add {
-		there[text] = false
+		missing[text] = true
 	}
 	t := table{raw: make([]byte, 0, len(file))}
 	for text, whole := range sharedLines(file) {
-		if text != "" && gone[text] {
-			continue
-		}
-		t.raw = append(t.raw, whole...)
-		if _, wanted := there[text]; wanted {
-			there[text] = true
+		if !gone[text] {
+			t.raw = append(t.raw, whole...)
+			delete(missing, text)
 		}
 	}
 	var fresh strings.Builder
 	for _, text := range d.Add {
-		if !there[text] {
+		if missing[text] {
 			fresh.WriteString(text + "\n")
-			there[text] = true
+			delete(missing, text)
 		}
 	}
 	if fresh.Len() == 0 {
@@ -134,7 +131,7 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error)
 	defer r.release()
 	r.file.Settle()
 	_, _ = r.load() // logged there; what is in force counts, and Receive makes the file again
-	if _, err := r.restoreLost(); err != nil {
+	if err := r.restoreLost(); err != nil {
 		return nil, err
 	}
 	data, err := edit(r.table)
@@ -216,7 +213,7 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick })
 		if len(given.find(l.key)) == 0 && len(given.byNick[l.Nick]) > 0 {
 			if before == nil {
-				before = parseTable(r.agreed)
+				before = parseTable(delta{Remove: d.Add}.applied(r.agreed)) // which may have d already
 			}
 			if len(before.byNick[l.Nick]) == 0 { // several keys of one nick are an operator's decision
 				others = slices.DeleteFunc(slices.Clone(given.byNick[l.Nick]), func(o *line) bool { return o.key == nil })
@@ -268,7 +265,7 @@ func (r *Registry) edited() []byte {
 	if r.file.Failing() || bytes.Equal(r.agreed, r.table.raw) {
 		return nil
 	}
-	if lost, _ := r.restoreLost(); lost { // an error is logged there
+	if r.restoreLost() != nil { // logged there
 		return nil
 	}
 	d, _ := difference(r.table.raw, r.agreed)
@@ -284,13 +281,12 @@ func (r *Registry) edited() []byte {
 	return data
 }
 
-// restoreLost writes the file again if it is gone, or has no line any more, and reports whether that was so.
-// r.updating is held.
-func (r *Registry) restoreLost() (lost bool, err error) {
+// restoreLost writes the file again if it is gone, or has no line any more. r.updating is held.
+func (r *Registry) restoreLost() error {
 	if len(r.table.entries) > 0 || len(lineSet(r.agreed)) == 0 || r.file.Existed() && len(parseTable(r.agreed).byNick) == 1 {
-		return false, nil
+		return nil
 	}
-	err = r.changeFile(func(t *table) ([]byte, error) {
+	err := r.changeFile(func(t *table) ([]byte, error) {
 		if len(t.entries) > 0 { // an editor was faster
 			return t.raw, nil
 		}
@@ -300,5 +296,5 @@ func (r *Registry) restoreLost() (lost bool, err error) {
 		r.log.Error("authorized_keys has no lines left, and gets the lines of the other servers again; "+
 			"to remove keys, use whoelse keys remove", "err", err)
 	})
-	return true, err
+	return err
 }

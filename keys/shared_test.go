@@ -72,7 +72,7 @@ func (n *node) edit(t testing.TB, change func(text string) string) {
 func (n *node) propose(t testing.TB) bool {
 	t.Helper()
 	before := n.Log.Len()
-	if err := n.ShareEdits(); err != nil {
+	if err := n.ShareEdits(); err != nil && !errors.Is(err, errBroken) {
 		t.Fatal(err)
 	}
 	return n.Log.Len() > before
@@ -118,8 +118,18 @@ func wantAlike(t testing.TB, all []*node) []string {
 	return first
 }
 
-// TestSharedModel: whatever people claim, operators remove and edit, on whichever server, in whatever moment, and
-// whatever crashes, no nick is held by two keys and no key holds two nicks, and in the end all have the same lines.
+var errBroken = errors.New("broken disk")
+
+// unexpected reports whether err is none that a model expects.
+func unexpected(err error, expected ...error) bool {
+	return err != nil && !slices.ContainsFunc(append(expected, sharetest.ErrConflict, errBroken), func(one error) bool {
+		return errors.Is(err, one)
+	})
+}
+
+// TestSharedModel: whatever people claim, operators remove, rename and edit, on whichever server, in whatever moment,
+// and whatever crashes or fails on a disk, no nick is held by two keys and no key holds two nicks, and in the end all
+// have the same lines.
 func TestSharedModel(t *testing.T) {
 	t.Parallel()
 	nicks := []string{"ann", "bob", "cyd"}
@@ -145,6 +155,17 @@ func TestSharedModel(t *testing.T) {
 			for gone := range n.departed { // as the server does once it has looked what belongs to them
 				n.Release(gone)
 			}
+			if left := rapid.IntRange(-20, 25).Draw(rt, "fault"); left > 0 { // the step with that number fails
+				n.store.Fault = func(op, _ string) error {
+					if op == "remove" { // of what was replaced, which nothing reads
+						return nil
+					}
+					if left--; left == 0 {
+						return errBroken
+					}
+					return nil
+				}
+			}
 			switch rapid.IntRange(0, 8).Draw(rt, "what") {
 			case 0, 1:
 				held := n.Registered(who)
@@ -153,16 +174,18 @@ func TestSharedModel(t *testing.T) {
 					if h, err := n.Lookup(key, here); depth == 0 && (err != nil || h.Nick != who) {
 						rt.Fatalf("claimed %s: %+v, %v", who, h, err)
 					}
-				} else if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrKeyKnown) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+				} else if unexpected(err, ErrHeld, ErrKeyKnown, ErrReserved) {
 					rt.Fatal(err)
 				}
 			case 2:
 				had := n.Registered(who)
 				gone, err := n.Remove(Selector{Nick: who})
-				if err == nil && depth == 0 && (len(gone) == 0 || n.Registered(who)) || err != nil && !errors.Is(err, ErrNoSuchKey) {
+				if err == nil && depth == 0 && (len(gone) == 0 || n.Registered(who)) || unexpected(err, ErrNoSuchKey) {
 					rt.Fatalf("removed %s (%v): %v, %v", who, had, gone, err)
 				}
 			case 3:
+				n.store.Fault = nil
+				_ = n.Reload() // what a disk failed to read
 				if !n.Registered(who) && len(n.table.find(key)) == 0 {
 					n.edit(t, func(text string) string { return text + keyLine(key, who+"@by-hand") + "\n" })
 				}
@@ -185,7 +208,7 @@ func TestSharedModel(t *testing.T) {
 				if err == nil && depth == 0 && !interrupted && (len(list) == 0 || len(n.Keys(who)) > 0) {
 					rt.Fatalf("renamed %s to %s: %v, %v", who, to, list, n.Keys(who))
 				}
-				if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrNoSuchKey) && !errors.Is(err, ErrReserved) && !errors.Is(err, sharetest.ErrConflict) {
+				if unexpected(err, ErrHeld, ErrNoSuchKey, ErrReserved) {
 					rt.Fatal(err)
 				}
 			case 8:
@@ -209,6 +232,8 @@ func TestSharedModel(t *testing.T) {
 		}
 		for _, n := range all {
 			n.Between = nil
+			n.store.Fault = nil
+			_ = n.Reload()
 		}
 		settle(t, all)
 		holder, nick := map[string]string{}, map[string]string{}
@@ -453,6 +478,32 @@ func TestSharedOvertaken(t *testing.T) {
 	}
 }
 
+// TestSharedOvertakenAfterACrash: also where the server died with the claim in its copy, and not yet in its file.
+func TestSharedOvertakenAfterACrash(t *testing.T) {
+	mine, theirs := newKey(t), newKey(t)
+	all := nodes(t, t.TempDir(), 2, keyLine(newKey(t), "ann"))
+	one, two := all[0], all[1]
+	if err := two.Claim("bob", theirs); err != nil {
+		t.Fatal(err)
+	}
+	one.store.Fault = func(op, path string) error {
+		if op == "rename" && path == one.at {
+			return errBroken
+		}
+		return nil
+	}
+	if err := one.Follow(1); err == nil {
+		t.Error("nothing failed")
+	}
+	one.open(t)
+	one.edit(t, func(text string) string { return text + keyLine(mine, "bob") + "\n" })
+	settle(t, all)
+	wantAlike(t, all)
+	if list := one.Keys("bob"); len(list) != 1 || list[0].Fingerprint != Fingerprint(theirs) {
+		t.Errorf("%+v", list)
+	}
+}
+
 // TestSharedLargeEdit: an edit that is too large for one proposal takes several, and is not overtaken by itself.
 func TestSharedLargeEdit(t *testing.T) {
 	t.Parallel()
@@ -491,7 +542,7 @@ func TestSharedLargeEditInterrupted(t *testing.T) {
 	}
 	one.edit(t, func(string) string { return text.String() })
 	one.Between = func() {
-		one.store.Fault = func(string, string) error { return errors.New("broken disk") }
+		one.store.Fault = func(string, string) error { return errBroken }
 	}
 	if err := one.ShareEdits(); err == nil || one.Log.Len() != 1 {
 		t.Errorf("%v, %d changes", err, one.Log.Len())

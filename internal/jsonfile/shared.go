@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -28,15 +26,13 @@ type delta[K comparable, E any] struct {
 func (l *List[K, T]) Share(share disk.Share) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
-	copied := disk.Agreed(l.path)
-	_, err := os.Lstat(copied)
-	if first := errors.Is(err, fs.ErrNotExist); first {
-		if l.agreed, err = l.readFile(l.path); err == nil {
-			err = l.writeAgreed(l.agreed)
+	agreed, err := l.readFile(disk.Agreed(l.path))
+	if agreed == nil && err == nil { // the first time
+		if agreed, err = l.readFile(l.path); err == nil {
+			err = l.writeAgreed(agreed)
 		}
-	} else if err == nil {
-		l.agreed, err = l.readFile(copied)
 	}
+	l.agreed = agreed
 	var all []item[K, T]
 	if err == nil {
 		all, err = l.read()

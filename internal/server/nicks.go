@@ -117,7 +117,7 @@ const retireAfter = 5 * time.Second
 // With certificates it is not known who held a nick: the line is their authority's. Without
 // a file nothing is known, see checkKeysFile.
 func (s *server) retireFound() error {
-	if len(s.registry.Authorities()) > 0 {
+	if len(s.registry.Authorities(nil)) > 0 {
 		return nil
 	}
 	nicks, err := s.storedNicks()
@@ -165,7 +165,7 @@ func (s *server) retireDeparted(ctx context.Context) {
 // retiredElsewhere reports whether the leading server is done with retiring a nick. As a rule this server has applied
 // an event for that; with certificate authorities only a reservation shows it.
 func (s *server) retiredElsewhere(nick string) bool {
-	if len(s.registry.Authorities()) == 0 {
+	if len(s.registry.Authorities(nil)) == 0 {
 		return false
 	}
 	_, reserved := s.reserved.Until(nick)
@@ -192,7 +192,7 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 			return err
 		}
 	}
-	if len(s.registry.Authorities()) > 0 {
+	if len(s.registry.Authorities(nil)) > 0 {
 		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
 		return nil
 	}

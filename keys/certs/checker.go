@@ -85,12 +85,8 @@ func (c *Checker) authority(cert *gossh.Certificate, from netip.Addr) (keys.Entr
 	if cert.Signature == nil || cert.Signature.Format == gossh.KeyAlgoRSA {
 		return keys.Entry{}, refuse("it is signed with SHA-1; sign it again with: ssh-keygen -t rsa-sha2-512")
 	}
-	signer := string(cert.SignatureKey.Marshal())
 	err := refuse("it is signed by an authority that is not known here")
-	for _, a := range c.reg.Authorities() {
-		if string(a.Key().Marshal()) != signer {
-			continue
-		}
+	for _, a := range c.reg.Authorities(cert.SignatureKey) {
 		if a.Allows(from) {
 			return a, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -126,6 +127,20 @@ func TestUnfitKey(t *testing.T) {
 	r.wantIn(r.login("carol", "old"), `nick=~carol asked=carol claimed=false key=false unused="this key is not accepted: it is revoked"`)
 	r.wantIn(r.login("bob", "old", "bob"), `nick=bob asked=bob claimed=false key=true`)
 	r.wantOut(r.login("bob", "old"), "bob is held by another key", "this key is not accepted: it is revoked")
+}
+
+// TestKeyAddedJustBefore: a key that another process added a moment ago has its role, though the server does not read
+// the file before it has settled.
+func TestKeyAddedJustBefore(t *testing.T) {
+	r := newRig(t)
+	other, err := keys.Open(filepath.Join(r.dir, "authorized_keys"), nil)
+	if err == nil {
+		_, err = other.Add("bob", []keys.PublicKey{signer("bob").PublicKey()}, keys.AddOptions{Role: keys.RoleOperator})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wantIn(r.login("bob", "bob"), "nick=bob asked=bob")
 }
 
 // Who makes the server stumble before the login ends their own connection, and has

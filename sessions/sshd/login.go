@@ -306,6 +306,9 @@ func (c *conn) enrol(login *Login) error {
 		c.log().Info("login refused", "user", login.Nick, "reason", "claim", "why", text.CleanLine(err.Error()), "keys", 0)
 		return err
 	}
+	if holder, err := c.server.holder(login.Key, login.Nick, c.from.Addr()); err == nil {
+		login.Role = holder.Role // an operator may have added the key so lately that the file had not settled
+	}
 	c.log().Info("nick claimed", "nick", login.Nick, "key", Fingerprint(login.Key), "invited", code != "")
 	return nil
 }
