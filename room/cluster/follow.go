@@ -99,6 +99,7 @@ func (c *Cluster) setTrouble(err error) {
 		return
 	case err == nil:
 		c.log.Info("cluster: following the stream again")
+	case errors.Is(before, errStuck) && errors.Is(err, errStuck): // it has numbers that change
 	case before == nil || before.Error() != err.Error():
 		c.log.Error("cluster: this server can't follow the stream, and accepts no messages until it can", "error", err)
 	}
