@@ -78,8 +78,8 @@ var (
 // token matches a part of a subject, and of a stream's name.
 var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 
-// Dial connects to look, or to prepare a data folder. It ignores opts.Node: this is no server of the cluster. The stream
-// may be missing, see [Cluster.Found].
+// Dial connects for a command. It ignores opts.Node: this is no server of the cluster. The stream may be missing, see
+// [Cluster.Found].
 func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 	opts.Node = ""
 	return Connect(ctx, opts)

@@ -264,6 +264,15 @@ func TestStreamLost(t *testing.T) {
 	if _, err := look.js.Stream(t.Context(), look.streamName()); !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Errorf("there is a stream: %v", err)
 	}
+
+	// A new server does not either, where another one's snapshot is.
+	if err := look.PutSnapshot(withTimeout(t), strings.NewReader("x"), func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = Connect(ctx, newServer(t, "c", e.URLs()...).opts)
+	refuses(t, err, "lost the stream whoelse_LOG", "backup")
 }
 
 // TestRubbish: what is no event on any server is passed over on all.
