@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,23 +83,16 @@ func (e *Engine) run(i int) {
 	s.Start()
 }
 
-// waitReady waits until all servers that run accept connections and, if most do, one of them leads.
+// waitReady waits until all servers accept connections and, of several, one leads.
 func (e *Engine) waitReady() {
 	e.t.Helper()
-	running, leads := 0, false
 	deadline := time.Now().Add(startsWithin)
 	for _, s := range e.nodes {
-		if s != nil {
-			running++
-			if !s.ReadyForConnections(time.Until(deadline)) {
-				e.t.Fatal("a server of the engine does not start")
-			}
+		if !s.ReadyForConnections(time.Until(deadline)) {
+			e.t.Fatal("a server of the engine does not start")
 		}
 	}
-	for !leads && len(e.nodes) > 1 && running > len(e.nodes)/2 {
-		for _, s := range e.nodes {
-			leads = leads || s != nil && s.JetStreamIsLeader()
-		}
+	for len(e.nodes) > 1 && !slices.ContainsFunc(e.nodes, (*server.Server).JetStreamIsLeader) {
 		if time.Now().After(deadline) {
 			e.t.Fatal("the engine has no leader")
 		}
