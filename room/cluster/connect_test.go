@@ -128,6 +128,9 @@ func TestOtherData(t *testing.T) {
 		a.say(text)
 	}
 	a.entries(3)
+	look := must[*Cluster](t)(Dial(t.Context(), a.opts))
+	_, err := look.due(numbered{seq: 3}, 2)
+	refuses(t, errors.Join(err, look.Close()), "3 came after 1")
 	a.stop()
 
 	if err := os.Rename(a.opts.Bound, a.opts.Bound+".away"); err != nil {
