@@ -68,8 +68,6 @@ type follower struct {
 	changed chan struct{} // is closed when these change
 }
 
-func (f *follower) init() { f.changed = make(chan struct{}) }
-
 // trouble is why this server can't follow the stream now, nil if it can.
 func (f *follower) trouble() error {
 	f.mu.Lock()
