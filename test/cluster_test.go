@@ -37,7 +37,7 @@ func newEngine(t testing.TB) *natstest.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return natstest.NewServer(t, func(o *natsserver.Options) { o.Port = port })
+	return natstest.New(t, 1, func(o *natsserver.Options) { o.Port = port })
 }
 
 func startNode(t testing.TB, engine *natstest.Engine, name, data string, args ...string) node {

@@ -20,10 +20,10 @@ func ClusterFlags(c *cluster.Options, f *pflag.FlagSet) {
 	f.Var(urls(&c.URLs), "cluster", "`URLs` of the NATS servers over which several servers are one room, such as nats://a:4222,nats://b:4222 (default none)")
 	f.StringVar(&c.Creds, "cluster-creds", "", "`file` with the NATS credentials")
 	f.StringVar(&c.TLSCA, "cluster-tls-ca", "", "`file` with the certificate authorities of the NATS servers (default the system's)")
-	f.Var(label(&c.Name, "whoelse", false), "cluster-name", "`name` of the cluster in NATS, when several share the NATS servers")
+	f.Var(label(&c.Name, "whoelse"), "cluster-name", "`name` of the cluster in NATS, when several share the NATS servers")
 	f.Var(number(&c.Replicas, 3, 1, 5), "cluster-replicas", "`number` of NATS servers that store each message: 1 to 5")
 	f.Var(span(&c.Keep, 7*day, minRetention, ""), "cluster-keep", "how long NATS keeps messages for servers that are away, a `duration` such as 7d")
-	f.Var(label(&c.Node, "", true), "node", "`name` of this server in the cluster (default the host name)")
+	f.Var(label(&c.Node, ""), "node", "`name` of this server in the cluster (default the host name)")
 }
 
 // CheckCluster completes the values once all are set.
@@ -59,12 +59,12 @@ const maxLabel = 32
 
 var labels = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
-// label is a flag whose value becomes a part of names in NATS. It may be empty if it is optional.
-func label(to *string, otherwise string, optional bool) *value[string] {
+// label is a flag whose value becomes a part of names in NATS.
+func label(to *string, otherwise string) *value[string] {
 	*to = otherwise
 	kind := "a name of at most 32 characters from a-z, 0-9, - and _, such as chat1"
 	return &value[string]{to, kind, func(s string) (string, bool) {
-		return s, labels.MatchString(s) || optional && s == ""
+		return s, s == otherwise || labels.MatchString(s)
 	}, verbatim}
 }
 

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,18 +32,12 @@ func (s *server) joinCluster(ctx context.Context) (err error) {
 		return nil
 	}
 	opts.Bound, opts.Log = snapshot.Bound(s.cfg.Data), s.log
-	look, err := cluster.Dial(ctx, opts)
-	if err != nil {
+	if s.cluster, err = cluster.Connect(ctx, opts); err != nil {
 		return err
 	}
-	err = snapshot.Join(ctx, look, s.cfg.Data, snapshot.Options{
+	return snapshot.Join(ctx, s.cluster, s.cfg.Data, snapshot.Options{
 		Program: s.version, Log: s.log, Step: s.progress("restoring the cluster's snapshot in the new data folder"),
 	})
-	if err = errors.Join(err, look.Close()); err != nil {
-		return err
-	}
-	s.cluster, err = cluster.Connect(ctx, opts)
-	return err
 }
 
 // progressEvery is how often progress is logged.

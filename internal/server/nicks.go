@@ -103,9 +103,6 @@ func (s *server) expire(unused time.Duration, inUse func(nick string) bool) erro
 				return err
 			}
 		}
-		if s.cluster == nil { // all that could be freed were
-			return nil
-		}
 	}
 }
 

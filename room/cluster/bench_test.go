@@ -22,7 +22,7 @@ func BenchmarkSay(b *testing.B) {
 }
 
 func benchSay(b *testing.B, n, at int) {
-	e := natstest.NewCluster(b, n)
+	e := natstest.New(b, n, nil)
 	s := newServer(b, "a", e.URLs()...)
 	s.opts.Replicas = n
 	s.start()
@@ -40,7 +40,7 @@ func benchSay(b *testing.B, n, at int) {
 // BenchmarkCatchUp is how fast a server that was away gets what it missed.
 func BenchmarkCatchUp(b *testing.B) {
 	const missed = 100_000
-	e := natstest.NewServer(b, func(o *natsd.Options) { o.SyncAlways = false }) // to fill it fast
+	e := natstest.New(b, 1, func(o *natsd.Options) { o.SyncAlways = false }) // to fill it fast
 	s := join(b, "a", e.URLs()...)
 	msg, err := s.message(said("1", "a line of about the usual length, said in a room"))
 	if err != nil {

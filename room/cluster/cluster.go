@@ -77,8 +77,8 @@ var (
 // token matches a part of a subject, and of a stream's name.
 var token = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,32}$`)
 
-// Dial connects to look, or to prepare a data folder. It ignores opts.Node: this is no server of the cluster. The stream
-// may be missing, see [Cluster.Found].
+// Dial connects for a command. It ignores opts.Node: this is no server of the cluster. The stream may be missing, see
+// [Cluster.Found].
 func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 	opts.Node = ""
 	return Connect(ctx, opts)
@@ -93,8 +93,8 @@ func Connect(ctx context.Context, opts Options) (*Cluster, error) {
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	c.hear()
-	c.publishing.init()
-	c.following.init()
+	c.publishing.work.L = &c.publishing.mu
+	c.following.changed = make(chan struct{})
 	c.rosters.init()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -141,8 +141,8 @@ func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Co
 		if n == 0 {
 			c.log.Info("cluster: "+waiting+"; trying again", "error", failed)
 		}
-		if n == 0 || ctx.Err() == nil { // else it had no time, which says nothing
-			err = failed
+		if n == 0 || ctx.Err() == nil && !errors.Is(failed, nats.ErrReconnectBufExceeded) {
+			err = failed // else it had no time, or no connection, which says nothing
 		}
 		if c.nc != nil {
 			c.elsewhere(began, err)

@@ -46,17 +46,17 @@ func TestRefusals(t *testing.T) {
 	_, err := Connect(ctx, options([]string{"nats://u:secret@127.0.0.1:1"}, "a", &logs{}))
 	refuses(t, err, "cluster whoelse: the engine can't be reached at nats://u:xxxxx@127.0.0.1:1", "--cluster")
 
-	off := natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+	off := natstest.New(t, 1, func(o *natsd.Options) { o.JetStream = false })
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = Connect(ctx, options(off.URLs(), "a", &logs{}))
 	refuses(t, err, "no engine node runs JetStream", "enable it")
 
-	small := natstest.NewServer(t, func(o *natsd.Options) { o.MaxPayload = 64 << 10 })
+	small := natstest.New(t, 1, func(o *natsd.Options) { o.MaxPayload = 64 << 10 })
 	_, err = Connect(t.Context(), options(small.URLs(), "a", &logs{}))
 	refuses(t, err, "max_payload", "65536", "135168")
 
-	secret := natstest.NewServer(t, func(o *natsd.Options) { o.Username, o.Password = "u", "p" })
+	secret := natstest.New(t, 1, func(o *natsd.Options) { o.Username, o.Password = "u", "p" })
 	_, err = Connect(t.Context(), options(secret.URLs(), "a", &logs{}))
 	refuses(t, err, "refuses the credentials", "--cluster-creds")
 
@@ -72,7 +72,7 @@ func TestRefusals(t *testing.T) {
 // TestSameName: of two servers with one name the second does not start while the first one runs.
 func TestSameName(t *testing.T) {
 	t.Parallel()
-	e := natstest.NewCluster(t, 2)
+	e := natstest.New(t, 2, nil)
 	a := join(t, "a", e.URLs()[0])
 	join(t, "b", e.URLs()[1])
 	twin := newServer(t, "a", e.URLs()[1])
@@ -128,6 +128,9 @@ func TestOtherData(t *testing.T) {
 		a.say(text)
 	}
 	a.entries(3)
+	look := must[*Cluster](t)(Dial(t.Context(), a.opts))
+	_, err := look.due(numbered{seq: 3}, 2)
+	refuses(t, errors.Join(err, look.Close()), "3 came after 1")
 	a.stop()
 
 	if err := os.Rename(a.opts.Bound, a.opts.Bound+".away"); err != nil {
@@ -264,6 +267,15 @@ func TestStreamLost(t *testing.T) {
 	if _, err := look.js.Stream(t.Context(), look.streamName()); !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Errorf("there is a stream: %v", err)
 	}
+
+	// A new server does not either, where another one's snapshot is.
+	if err := look.PutSnapshot(withTimeout(t), strings.NewReader("x"), func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = Connect(ctx, newServer(t, "c", e.URLs()...).opts)
+	refuses(t, err, "lost the stream whoelse_LOG", "backup")
 }
 
 // TestRubbish: what is no event on any server is passed over on all.

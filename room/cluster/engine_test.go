@@ -153,7 +153,7 @@ func TestNodeAlone(t *testing.T) {
 // isolated starts an engine node that lets connect and answers pings, and nothing else. asked gets what it is asked.
 func isolated(t *testing.T) (node *natstest.Engine, nc *nats.Conn, asked chan *nats.Msg) {
 	t.Helper()
-	node = natstest.NewServer(t, func(o *natsd.Options) { o.JetStream = false })
+	node = natstest.New(t, 1, func(o *natsd.Options) { o.JetStream = false })
 	nc = must[*nats.Conn](t)(nats.Connect(node.URLs()[0]))
 	t.Cleanup(nc.Close)
 	asked = make(chan *nats.Msg, 1000)
@@ -268,7 +268,7 @@ func TestStalled(t *testing.T) {
 // stored, and with them all goes on.
 func TestQuorum(t *testing.T) {
 	t.Parallel()
-	e := natstest.NewCluster(t, 3)
+	e := natstest.New(t, 3, nil)
 	a, b := newServer(t, "a", e.URLs()...), newServer(t, "b", e.URLs()...)
 	a.opts.Replicas, b.opts.Replicas = 3, 3
 	a.start()
@@ -330,7 +330,7 @@ func TestQuorum(t *testing.T) {
 // TestFull: a full engine says so.
 func TestFull(t *testing.T) {
 	t.Parallel()
-	e := natstest.NewServer(t, func(o *natsd.Options) { o.JetStreamMaxStore = 3000 })
+	e := natstest.New(t, 1, func(o *natsd.Options) { o.JetStreamMaxStore = 3000 })
 	a := join(t, "a", e.URLs()...)
 	var err error
 	for range 20 {

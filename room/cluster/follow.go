@@ -56,11 +56,10 @@ type follower struct {
 	states map[string]Receive
 
 	// Owned by the goroutine of consume.
-	next      uint64    // number of the next message
-	lastID    string    // ID of the event before it
-	delivered uint64    // messages that came from the consumer
-	failing   time.Time // when nothing could be fetched first; zero: it can
-	short     time.Time // when the stream was first shorter than this server's log; zero: it is not
+	next    uint64    // number of the next message
+	lastID  string    // ID of the event before it
+	failing time.Time // when nothing could be fetched first; zero: it can
+	short   time.Time // when the stream was first shorter than this server's log; zero: it is not
 
 	mu      sync.Mutex    // guards what follows
 	applied uint64        // everything up to this message is in the local log
@@ -68,8 +67,6 @@ type follower struct {
 	err     error         // why the stream can't be followed at the moment
 	changed chan struct{} // is closed when these change
 }
-
-func (f *follower) init() { f.changed = make(chan struct{}) }
 
 // trouble is why this server can't follow the stream now, nil if it can.
 func (f *follower) trouble() error {
@@ -99,6 +96,7 @@ func (c *Cluster) setTrouble(err error) {
 		return
 	case err == nil:
 		c.log.Info("cluster: following the stream again")
+	case errors.Is(before, errStuck) && errors.Is(err, errStuck): // it has numbers that change
 	case before == nil || before.Error() != err.Error():
 		c.log.Error("cluster: this server can't follow the stream, and accepts no messages until it can", "error", err)
 	}
@@ -295,7 +293,6 @@ func (c *Cluster) copy(ctx context.Context) error {
 		return err
 	}
 	c.hear()
-	c.following.delivered = 0
 	for {
 		if err := c.fetch(ctx, consumer); err != nil {
 			return err
@@ -390,18 +387,21 @@ func (c *Cluster) take(batch []jetstream.Msg) error {
 	return err
 }
 
-// due returns the metadata of a message if none is missing before it, or none that the stream has.
+// due returns the metadata of a message. It fails if the stream has messages from next on that did not come before it: they
+// were lost on their way, or the consumer's engine node has lost them.
 func (c *Cluster) due(msg jetstream.Msg, next uint64) (*jetstream.MsgMetadata, error) {
 	meta, err := msg.Metadata()
-	if err != nil {
+	if err != nil || meta.Sequence.Stream == next {
+		return meta, err
+	}
+	if _, err := c.continues(c.ending, next); err != nil {
 		return nil, err
 	}
-	c.following.delivered++
-	if meta.Sequence.Consumer != c.following.delivered {
-		return nil, fmt.Errorf("messages before %d were lost on their way", meta.Sequence.Stream)
-	}
-	if meta.Sequence.Stream > next { // the engine has lost some that were in the middle, or those from next on are too old
-		_, err = c.continues(c.ending, next)
+	ctx, cancel := context.WithTimeout(c.ending, patience)
+	defer cancel()
+	first, err := c.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(c.subject("log", ">")))
+	if err == nil && first.Sequence != meta.Sequence.Stream {
+		err = fmt.Errorf("%d came after %d", meta.Sequence.Stream, next-1)
 	}
 	return meta, err
 }

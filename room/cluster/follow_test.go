@@ -168,21 +168,58 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// staleStream is a stream as one engine node tells of it.
-type staleStream struct {
+// toldStream is a stream as one engine node tells of it. There is no message between missing and last.
+type toldStream struct {
 	jetstream.Stream
-	last uint64
+	first, missing, last uint64
 }
 
-func (s *staleStream) Info(context.Context, ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
-	return &jetstream.StreamInfo{State: jetstream.StreamState{LastSeq: s.last}}, nil
+func (s *toldStream) Info(context.Context, ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	return &jetstream.StreamInfo{State: jetstream.StreamState{FirstSeq: s.first, LastSeq: s.last}}, nil
+}
+
+func (s *toldStream) GetMsg(_ context.Context, seq uint64, _ ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+	if seq >= s.missing {
+		seq = s.last
+	}
+	return &jetstream.RawStreamMsg{Sequence: seq}, nil
+}
+
+// numbered is a message that came from the stream.
+type numbered struct {
+	jetstream.Msg
+	seq uint64
+}
+
+func (n numbered) Metadata() (*jetstream.MsgMetadata, error) {
+	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: n.seq}}, nil
+}
+
+// TestGap: what the stream has is not left out when something else comes; what it has not is; what it has no more stops
+// this server.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	s := &toldStream{first: 1, missing: 7, last: 10}
+	c := &Cluster{stream: s, ending: t.Context()}
+	for _, tt := range []struct {
+		next, comes uint64
+		ok          bool
+	}{{5, 5, true}, {5, 6, false}, {5, 10, false}, {7, 10, true}, {8, 10, true}} {
+		if _, err := c.due(numbered{seq: tt.comes}, tt.next); (err == nil) != tt.ok || errors.Is(err, errStuck) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	s.first = 10
+	if _, err := c.due(numbered{seq: 10}, 5); !errors.Is(err, errStuck) {
+		t.Error(err)
+	}
 }
 
 // TestStaleNode: an engine node that was cut off tells an old end of the stream for a while. The operator hears of lost
 // events only if this lasts.
 func TestStaleNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &staleStream{last: 5}
+		s := &toldStream{last: 5}
 		c := &Cluster{stream: s}
 		tell := func(want error) {
 			t.Helper()

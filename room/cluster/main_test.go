@@ -206,7 +206,7 @@ func fails(t testing.TB, failed chan error) error {
 
 func engine(t testing.TB) *natstest.Engine {
 	t.Helper()
-	return natstest.NewServer(t, nil)
+	return natstest.New(t, 1, nil)
 }
 
 func withTimeout(t testing.TB) context.Context {

@@ -57,8 +57,6 @@ type outgoing struct {
 	why    error // of the last try
 }
 
-func (p *publisher) init() { p.work.L = &p.mu }
-
 func (p *publisher) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -169,7 +169,7 @@ func (c *Cluster) say(seq uint64, bye bool) int {
 	}
 	applied, stuck := c.following.at(), c.following.trouble() != nil
 	parts := max(1, (len(here)+partPeople-1)/partPeople)
-	for n := range parts {
+	for n := 0; n < parts && c.connected(); n++ {
 		from := n * partPeople
 		b, err := json.Marshal(rosterMessage{
 			V: version, Run: c.run, Seq: seq, Part: n, Parts: parts, Bye: bye, Applied: applied, Stuck: stuck,

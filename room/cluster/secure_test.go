@@ -80,7 +80,7 @@ func newSecured(t testing.TB) *secured {
 	}
 	cert, ca := newAuthority(t)
 	s.ca = ca
-	s.Engine = natstest.NewServer(t, func(o *natsd.Options) {
+	s.Engine = natstest.New(t, 1, func(o *natsd.Options) {
 		o.TrustedOperators = []*jwt.OperatorClaims{jwt.NewOperatorClaims(public(operator))}
 		o.AccountResolver, o.SystemAccount = accounts, public(system)
 		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"time"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -24,14 +24,12 @@ const (
 
 // Snapshot describes a cluster's newest snapshot.
 type Snapshot struct {
-	When  time.Time `json:"when"`
-	Bytes int64     `json:"bytes"`
-	Parts []string  `json:"parts"` // their objects, named by their content
+	Parts []string `json:"parts"` // their objects, named by their content
 }
 
 // PutSnapshot stores content as the newest snapshot, and removes the previous one, so only one may be stored at a time
-// in the whole cluster. If it was interrupted,
-// call it again with the same content: stored parts are not sent again. step gets the number of bytes so far.
+// in the whole cluster. If it was interrupted, call it again with the same content: stored parts are not sent again. step gets
+// the number of bytes so far.
 func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(bytes int64)) error {
 	store, err := c.bucket(ctx, jetstream.ObjectStoreConfig{
 		Bucket: c.opts.Name + "_SNAPSHOT", Description: "whoelse: the newest snapshot, for new servers",
@@ -39,7 +37,7 @@ func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(
 	if err != nil {
 		return err
 	}
-	s := &Snapshot{When: time.Now().UTC().Truncate(time.Second)}
+	s, sent := &Snapshot{}, int64(0)
 	buf := make([]byte, partBytes)
 	for end := false; !end; {
 		n, err := io.ReadFull(content, buf)
@@ -54,8 +52,8 @@ func (c *Cluster) PutSnapshot(ctx context.Context, content io.Reader, step func(
 			return err
 		}
 		s.Parts = append(s.Parts, name)
-		s.Bytes += int64(n)
-		step(s.Bytes)
+		sent += int64(n)
+		step(sent)
 	}
 	text, err := json.Marshal(s)
 	if err == nil {
@@ -86,12 +84,8 @@ func removeOthers(ctx context.Context, store jetstream.ObjectStore, parts []stri
 	if err != nil {
 		return err
 	}
-	keep := map[string]bool{newest: true}
-	for _, name := range parts {
-		keep[name] = true
-	}
 	for _, object := range list {
-		if !keep[object.Name] {
+		if object.Name != newest && !slices.Contains(parts, object.Name) {
 			if err := store.Delete(ctx, object.Name); err != nil {
 				return err
 			}

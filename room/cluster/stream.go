@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -37,8 +38,8 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 	if missing && c.opts.Node == "" {
 		return true, nil
 	} else if missing {
-		if _, err := os.Lstat(c.opts.Bound); err == nil { // a new stream would be in the way of the old one's backup
-			return false, c.lost()
+		if err := c.mayCreate(ctx); err != nil {
+			return false, err
 		}
 		stream, err = c.js.CreateStream(ctx, c.config())
 		if err == nil {
@@ -55,6 +56,23 @@ func (c *Cluster) open(ctx context.Context) (final bool, err error) {
 		return true, fmt.Errorf("the stream %s is not as this server needs it:\n  %s", c.streamName(), strings.Join(differ, "\n  "))
 	}
 	return true, nil
+}
+
+// mayCreate fails if the stream was there before: a new one would be in the way of its backup. During an import there is
+// a snapshot already.
+func (c *Cluster) mayCreate(ctx context.Context) error {
+	if _, err := os.Lstat(c.opts.Bound); err == nil {
+		return c.lost()
+	}
+	_, err := c.Newest(ctx)
+	switch {
+	case err == nil:
+		return c.lost()
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	_, err = explain(c, err)
+	return err
 }
 
 // lost says that the stream was there, and is not any more.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,19 +22,9 @@ type Engine struct {
 	options []*server.Options
 }
 
-// NewServer starts an engine of one server with options changed by change, which may be nil. It ends with the test.
-func NewServer(t testing.TB, change func(*server.Options)) *Engine {
-	t.Helper()
-	return start(t, 1, change)
-}
-
-// NewCluster starts an engine of n servers that replicate to each other.
-func NewCluster(t testing.TB, n int) *Engine {
-	t.Helper()
-	return start(t, n, nil)
-}
-
-func start(t testing.TB, n int, change func(*server.Options)) *Engine {
+// New starts an engine of n servers that replicate to each other, with options changed by change, which may be nil. It ends
+// with the test.
+func New(t testing.TB, n int, change func(*server.Options)) *Engine {
 	t.Helper()
 	e := &Engine{t: t, nodes: make([]*server.Server, n)}
 	ports := freePorts(t, 2*n)
@@ -64,7 +55,7 @@ func start(t testing.TB, n int, change func(*server.Options)) *Engine {
 	for i := range e.nodes {
 		e.run(i)
 	}
-	e.WaitReady()
+	e.waitReady()
 	return e
 }
 
@@ -92,23 +83,16 @@ func (e *Engine) run(i int) {
 	s.Start()
 }
 
-// WaitReady waits until all servers that run accept connections and, if most do, one of them leads.
-func (e *Engine) WaitReady() {
+// waitReady waits until all servers accept connections and, of several, one leads.
+func (e *Engine) waitReady() {
 	e.t.Helper()
-	running, leads := 0, false
 	deadline := time.Now().Add(startsWithin)
 	for _, s := range e.nodes {
-		if s != nil {
-			running++
-			if !s.ReadyForConnections(time.Until(deadline)) {
-				e.t.Fatal("a server of the engine does not start")
-			}
+		if !s.ReadyForConnections(time.Until(deadline)) {
+			e.t.Fatal("a server of the engine does not start")
 		}
 	}
-	for !leads && len(e.nodes) > 1 && running > len(e.nodes)/2 {
-		for _, s := range e.nodes {
-			leads = leads || s != nil && s.JetStreamIsLeader()
-		}
+	for len(e.nodes) > 1 && !slices.ContainsFunc(e.nodes, (*server.Server).JetStreamIsLeader) {
 		if time.Now().After(deadline) {
 			e.t.Fatal("the engine has no leader")
 		}

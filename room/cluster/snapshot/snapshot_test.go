@@ -99,7 +99,7 @@ func read(t testing.TB, data, name string) string {
 // host key, however often it was interrupted, and a folder with another history is refused.
 func TestImportAndJoin(t *testing.T) {
 	t.Parallel()
-	engine := natstest.NewServer(t, nil)
+	engine := natstest.New(t, 1, nil)
 	data := spoken(t, "one", "two")
 	c := dial(t, engine)
 	must(t, Import(t.Context(), c, data, quiet))
@@ -166,7 +166,7 @@ func TestImportAndJoin(t *testing.T) {
 // TestFirstServer: what an operator prepared in the folder of a new cluster's first server counts as an edit.
 func TestFirstServer(t *testing.T) {
 	t.Parallel()
-	c := dial(t, natstest.NewServer(t, nil))
+	c := dial(t, natstest.New(t, 1, nil))
 	data := t.TempDir()
 	write(t, data, "authorized_keys", "a line\n")
 	write(t, data, "bans.json", `["a ban"]`)
