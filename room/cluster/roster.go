@@ -293,6 +293,9 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 		}
 		p = &peer{}
 		rs.of[from] = p
+		if !m.Bye {
+			c.log.Info("cluster: another server is heard", "node", from)
+		}
 	}
 	if p.run != m.Run {
 		*p = peer{run: m.Run}
