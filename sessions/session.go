@@ -220,7 +220,12 @@ func (s *session) readTyped() error {
 			return true // it would fill the screen
 		}
 		call, bad = s.parse(l.Text)
-		return s.echoes(call, bad)
+		erase = s.echoes(call, bad)
+		s.erased = ""
+		if erase {
+			s.erased = l.Text
+		}
+		return erase
 	})
 	switch {
 	case errors.Is(err, terminal.ErrOverflow):
