@@ -35,7 +35,7 @@ func (r *Registry) Share(share disk.Share) error {
 		return fmt.Errorf("sharing authorized_keys: %w", err)
 	}
 	r.share = share
-	r.unsynced = true      // a crash may have come between writing the file and syncing its folder
+	r.unsynced = true   // a crash may have come between writing the file and syncing its folder
 	_ = r.restoreLost() // logged there
 	return nil
 }

@@ -55,6 +55,7 @@ type session struct {
 	asked *protocol.Frame
 
 	// Owned by the reading goroutine.
+	erased   string        // what was typed last, if its row was erased for the line that comes of it
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
 	quits    bool          // by a command
@@ -130,6 +131,9 @@ func (s *session) do(call parse.Call, bad error) {
 		r = result.Failure{Code: result.Usage, Err: bad}
 	default:
 		r = command.run(s, call)
+	}
+	if _, failed := r.(result.Failure); failed && s.erased != "" {
+		s.out.print(s.erasedRow(), nil)
 	}
 	if r != nil {
 		s.show(r)

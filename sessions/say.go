@@ -9,6 +9,7 @@ import (
 	"whoelse/sessions/parse"
 	"whoelse/sessions/quota"
 	"whoelse/sessions/result"
+	"whoelse/sessions/text"
 )
 
 // say is /say, /me and /in. The room's line is the answer, unless it fails.
@@ -61,7 +62,13 @@ func (s *session) send(call parse.Call) result.Result {
 	if call.Wait > 0 {
 		return s.sendAndWait(call)
 	}
-	return s.sendTo(call, s.sent)
+	row := s.erasedRow()
+	return s.sendTo(call, func(r result.Receipt) {
+		if row != "" && r.Only && !r.Taken() {
+			s.out.tell(row)
+		}
+		s.sent(r)
+	})
 }
 
 // sent reports a receipt. A line in a room needs no words that it was said: it is seen there.
@@ -69,6 +76,18 @@ func (s *session) sent(r result.Receipt) {
 	if r.To != "" || !r.Taken() || s.asked != nil {
 		s.report(r)
 	}
+}
+
+// erasedRow is the row that was typed, for above the reason why the line that replaces it does not come, or "".
+func (s *session) erasedRow() string {
+	if s.erased == "" {
+		return ""
+	}
+	prompt := "> "
+	if s.room != "" {
+		prompt = "#" + s.room + prompt
+	}
+	return text.Cut(prompt+text.CleanLine(s.erased), s.style().Width-1) + "\n"
 }
 
 // sendTo is send with the receipts for tell, which must not block.

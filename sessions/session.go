@@ -173,7 +173,10 @@ func (s *session) readTyped() error {
 			return true // it would fill the screen
 		}
 		call, bad = s.parse(l.Text)
-		if erase = s.echoes(call, bad); erase {
+		erase = s.echoes(call, bad)
+		s.erased = ""
+		if erase {
+			s.erased = l.Text
 			s.out.hold() // the row goes in the write that brings the room's line
 		}
 		return erase

@@ -71,6 +71,10 @@ func TestCertificates(t *testing.T) {
 	certify(t, ca, dora, "-n", "dora", "-V", "+90d", "-z", "1")
 	s.logs(1, " keys=2 ")
 	s.enters("dora", dora, "dora")
+	if out, _ := output(t, s.openSSH("dora", []string{dora}, nil, "nick"), ""); strings.Contains(out, "does not let you in") {
+		t.Errorf("of a key that was offered before its certificate: %q", out)
+	}
+	s.refused("erin", newKey(t), "this room is closed: registered keys only")
 
 	for name, c := range map[string]struct {
 		user, words string

@@ -246,6 +246,9 @@ func (c *Cluster) hearRoster(msg *nats.Msg) {
 	if p == nil && len(rs.of) == maxNodes {
 		return
 	}
+	if p == nil && !m.Bye {
+		c.log.Info("cluster: another server is heard", "node", from)
+	}
 	if p == nil || p.run != m.Run {
 		p = &peer{Node: Node{Name: from}, run: m.Run}
 		rs.of[from] = p

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,8 @@ func TestRosters(t *testing.T) {
 // name replaces it; what is old does not.
 func TestSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Cluster{opts: Options{Node: "a"}, log: options(nil, "a", &logs{}).Log}
+		l := &logs{}
+		c := &Cluster{opts: Options{Node: "a"}, log: options(nil, "a", l).Log}
 		c.rosters.init()
 		r := newCrowd()
 		c.rosters.room = r
@@ -151,6 +153,11 @@ func TestSilent(t *testing.T) {
 		check("heard again", "[carol] false")
 		say(rosterMessage{Run: "2", Seq: 10, Parts: 1, Bye: true})
 		check("stopped", "[] false")
+		for words, want := range map[string]int{"a server is silent": 1, "another server is heard": 2} { // a beginning and an end
+			if got := strings.Count(strings.Join(l.lines, ""), words); got != want {
+				t.Errorf("%d lines with %q, not %d: %s", got, words, want, l.lines)
+			}
+		}
 	})
 }
 

@@ -224,6 +224,9 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 	if a.pre == nil {
 		return
 	}
+	if reasonOf(why) == "unknown-key" && a.refused < maxAuthTries && len(c.server.cfg.Registry.Authorities(nil)) > 0 {
+		return // ssh offers a key before its certificate; without one, enterAsGuest says it
+	}
 	words := a.fresh(why.Error())
 	aboutKey := []string{"nick-held", "key-refused", "unknown-key"} // another key would do
 	if words != "" && slices.Contains(aboutKey, reasonOf(why)) {
