@@ -256,6 +256,7 @@ func (n *node) propose(doc string, change func([]byte) ([]byte, error)) error {
 		}
 		data, err := change(n.await(doc, n.changes, changes))
 		if err != nil {
+			n.await(doc, n.known, changes)
 			return err
 		}
 		n.c.mu.Lock()
@@ -591,6 +592,36 @@ func TestClusterChanges(t *testing.T) {
 			t.Error("it is not closed")
 		}
 		c.sameOrder()
+	})
+}
+
+// Of two who make a room at the same time on two servers, one does, and both are in it.
+func TestClusterMadeTwice(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		b.store.set(func() { b.store.holding = true }) // its room does not know yet
+		madeBy := map[*user]bool{}
+		var mu sync.Mutex
+		for _, p := range []*user{bob, carol} {
+			go func() {
+				made, err := p.JoinRoom("ops", true)
+				is(t, "join", err, nil)
+				mu.Lock()
+				defer mu.Unlock()
+				madeBy[p] = made
+			}()
+			c.settle()
+		}
+		b.store.set(func() { b.store.holding = false })
+		c.settle()
+		if !madeBy[bob] || madeBy[carol] {
+			t.Errorf("made by bob: %v, by carol: %v", madeBy[bob], madeBy[carol])
+		}
+		for _, p := range []*user{bob, carol} {
+			in, err := p.In("ops")
+			same(t, "in #ops", names(in), "bob", "carol")
+			is(t, "in", err, nil)
+		}
 	})
 }
 

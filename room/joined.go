@@ -405,6 +405,17 @@ func (r *Room) notGone(set *Preferences, nick string) []Joined {
 	})
 }
 
+// mayStayIn returns the rooms of nick's preferences, except those that nick may not read any more: else an invitation alone
+// would make nick be in them again.
+func (r *Room) mayStayIn(set *Preferences, nick string) []Joined {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(set.Rooms), func(j Joined) bool {
+		c, may := r.lookup(j.Room, nick)
+		return c != nil && !c.Unusable && !may.Read
+	})
+}
+
 // place makes p present in the rooms that p has joined, and not in those that p has left: before has
 // those joined before. r.mu is held.
 func (r *Room) place(p *person, before []Joined) {
@@ -694,13 +705,8 @@ func (r *Room) saveMarks(most int) {
 	r.mu.Unlock()
 	for _, nick := range due {
 		m := &Member{room: r, nick: nick}
-		err := m.set(func(p *Preferences) error { // tried again later; else lines are unread again
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			p.Rooms = r.notGone(p, nick)
-			return nil
-		})
-		if err != nil && r.peers != nil { // each would wait, with r.setting held
+		err := m.set(func(*Preferences) error { return nil }) // tried again later; else lines are unread again
+		if err != nil && r.peers != nil {                     // each would wait, with r.setting held
 			return
 		}
 	}

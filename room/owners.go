@@ -229,8 +229,8 @@ func (s *Member) SetPrivate(name string, private bool) error {
 		r.mu.Unlock()
 		return s.changeOwned(name, func(info *RoomInfo) error {
 			for _, nick := range here {
-				if !slices.Contains(info.Owners, nick) && len(info.Members) < maxListed {
-					info.Members = append(slices.Clip(info.Members), nick)
+				if !slices.Contains(info.Owners, nick) {
+					info.Members, _ = added(info.Members, nick)
 				}
 			}
 			info.Private = true

@@ -724,3 +724,18 @@ func TestUnreadBeforeJoining(t *testing.T) {
 		}
 	})
 }
+
+// Whoever was in a room that was made private meanwhile is not in it again by an invitation alone.
+func TestForgottenRoom(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		bob.in(t, "ops")
+		carol.in(t, "ops")
+		carol.Leave(Quit)
+		is(t, "private", bob.SetPrivate("ops", true), nil)
+		carol = h.join("carol")
+		block(h, carol, "mallory")
+		is(t, "invited", bob.Invite("ops", "carol"), nil)
+		is(t, "said", carol.speakIn("", "ops", KindSay, "hello", func(Receipt) {}), ErrNotJoined)
+	})
+}

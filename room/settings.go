@@ -119,6 +119,7 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 	} else {
 		err = r.settings.Change(s.nick, func(p *Preferences) error {
 			*p = p.furtherRead(known)
+			p.Rooms = r.mayStayIn(p, s.nick)
 			bad := change(p)
 			after = *p
 			return bad
