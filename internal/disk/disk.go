@@ -134,12 +134,12 @@ func ReadFile(in Folder, name string, max int64) ([]byte, error) {
 // content is there. It writes to NAME.tmp first, so that there is one writer at a time.
 func WriteFile(in Folder, name string, content []byte) error {
 	tmp := name + ".tmp"
-	return install(in, tmp, content, nil, func() error { return in.Rename(tmp, name) })
+	return install(in, tmp, content, Stat{}, func() error { return in.Rename(tmp, name) })
 }
 
-// install writes content to the file tmp and makes it durable. Then put gives it its name, durably. prepare,
-// if not nil, is called with the written file. After an error tmp is gone, unless the process dies.
-func install(in Folder, tmp string, content []byte, prepare func(File) error, put func() error) error {
+// install writes content to the file tmp and makes it durable. Then put gives it its name, durably. With the state of a
+// real file in like, it gets the owner and mode of that. After an error tmp is gone, unless the process dies.
+func install(in Folder, tmp string, content []byte, like Stat, put func() error) error {
 	f, err := in.Open(tmp, true)
 	if err != nil {
 		return err
@@ -148,8 +148,8 @@ func install(in Folder, tmp string, content []byte, prepare func(File) error, pu
 	if err == nil { // a crash may have left a longer one
 		err = f.Truncate(int64(len(content)))
 	}
-	if err == nil && prepare != nil {
-		err = prepare(f)
+	if err == nil && like.Exists() {
+		err = f.(file).give(like)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -96,7 +96,7 @@ func (s Store) Move(from, to string) error {
 // Write replaces path by data whatever was there, atomically and durably, with mode 0600.
 // It is for files that nobody edits by hand.
 func (s Store) Write(path string, data []byte) error {
-	return s.install(path, data, nil, func(in dir, tmp, name string) error { return in.Rename(tmp, name) })
+	return s.install(path, data, Stat{}, func(in dir, tmp, name string) error { return in.Rename(tmp, name) })
 }
 
 // Replace replaces the file that Read gave with data, and returns the new file's state. It keeps the mode (0600
@@ -106,11 +106,7 @@ func (s Store) Write(path string, data []byte) error {
 // Editors do not know our lock, so the file is compared with what was read just before the new one takes its place. A
 // save in the microseconds between the two is lost.
 func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
-	var prepare func(File) error
-	if old.Stat.Exists() {
-		prepare = func(f File) error { return f.(file).give(old.Stat) }
-	}
-	err = s.install(old.Path, data, prepare, func(in dir, tmp, name string) (err error) {
+	err = s.install(old.Path, data, old.Stat, func(in dir, tmp, name string) (err error) {
 		defer in.Remove(tmp)
 		if fresh, err = in.Lstat(tmp); err != nil {
 			return err
@@ -122,13 +118,13 @@ func (s Store) Replace(old Content, data []byte) (fresh Stat, err error) {
 
 // install writes data to a new file beside path, durably. Then put gives it its name. A killed process can leave
 // the new file behind, as NAME.NUMBER.tmp; nothing reads it.
-func (s Store) install(path string, data []byte, prepare func(File) error, put func(in dir, tmp, name string) error) error {
+func (s Store) install(path string, data []byte, like Stat, put func(in dir, tmp, name string) error) error {
 	if size := int64(len(data)); size > s.Max() {
 		return fmt.Errorf("%s: %w: %d bytes, and at most %d are allowed", path, ErrTooLarge, size, s.Max())
 	}
 	return s.in(path, func(in dir, name string) error {
 		tmp := fmt.Sprintf("%s.%d.tmp", name, rand.Uint64()) // others may write the same file
-		return install(in, tmp, data, prepare, func() error { return put(in, tmp, name) })
+		return install(in, tmp, data, like, func() error { return put(in, tmp, name) })
 	})
 }
 
