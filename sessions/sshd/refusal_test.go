@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -141,11 +140,7 @@ func TestRefusalsThatFloodTheLog(t *testing.T) {
 		r.wantOut(r.login("bob"))
 	}
 	// A client is told before the log is: no line may come after the count.
-	r.within("the end of all connections", func() {
-		for len(r.server.connections()) > 0 {
-			runtime.Gosched()
-		}
-	})
+	r.within("the end of all connections", r.server.all.Wait)
 	r.server.refusals.Flush()
 	r.wantLogged(40, `msg="login refused"`)
 	r.wantLogged(1, `msg="too many refusals within a minute; some were left out" lines=\d+`)

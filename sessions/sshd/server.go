@@ -11,11 +11,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -242,13 +240,6 @@ func (s *Server) isStopped() bool {
 	return s.stopped
 }
 
-// connections lists those that are open.
-func (s *Server) connections() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.conns))
-}
-
 // Stop lets nobody in any more; connections that are open go on. The listener is
 // its owner's to close.
 func (s *Server) Stop() {
@@ -259,10 +250,12 @@ func (s *Server) Stop() {
 
 // Close ends all connections and waits until their goroutines have ended.
 func (s *Server) Close() {
-	s.Stop()
-	for _, c := range s.connections() {
+	s.mu.Lock()
+	s.stopped = true
+	for c := range s.conns {
 		c.Close()
 	}
+	s.mu.Unlock()
 	s.all.Wait()
 	s.refusals.Flush()
 }

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ type display struct {
 	mu   sync.Mutex
 	size size
 
-	prompt string // "" is the usual one
+	prompt string
 	wanted string // the line that is to be seen, with the prompt; "" for none
 	want   int    // where its cursor is to be, in bytes
 
@@ -79,26 +80,17 @@ type display struct {
 func (d *display) SetPrompt(prompt string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.prompt = prompt
-}
-
-// promptNow is the prompt. d.mu is held.
-func (d *display) promptNow() string {
-	if d.prompt == "" {
-		return usual
-	}
-	return d.prompt
+	d.prompt = cmp.Or(prompt, usual)
 }
 
 // show has Take show the line as it is now, with the prompt. However much is typed between two
 // calls of Take, the screen gets what has changed in the end.
 func (d *display) show(line string, pos int) {
 	d.mu.Lock()
-	prompt := d.promptNow()
-	before, same := strings.CutPrefix(d.wanted, prompt)
-	changed := !same || before != line || d.want != len(prompt)+pos
+	before, same := strings.CutPrefix(d.wanted, d.prompt)
+	changed := !same || before != line || d.want != len(d.prompt)+pos
 	if changed {
-		d.wanted, d.want = prompt+line, len(prompt)+pos
+		d.wanted, d.want = d.prompt+line, len(d.prompt)+pos
 	}
 	d.mu.Unlock()
 	if changed {
@@ -119,12 +111,12 @@ func (d *display) enter(line string, gone bool) {
 	case gone || len(d.buf) > maxKept:
 		d.erase()
 	default:
-		prompt := d.promptNow()
-		d.draw(prompt+line, len(prompt+line))
+		line = d.prompt + line
+		d.draw(line, len(line))
 		if d.col > 0 || d.row == 0 {
 			d.emit("\r\n")
 		}
-		d.remember([]byte(prompt + line + "\n"))
+		d.remember([]byte(line + "\n"))
 		d.home()
 	}
 	d.wanted = ""

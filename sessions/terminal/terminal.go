@@ -62,7 +62,7 @@ type Terminal struct {
 // for Take already, asks the person's terminal to mark pastes.
 func New(in io.Reader, cfg Config) *Terminal {
 	t := &Terminal{display: display{
-		size: clampSize(cfg.Width, cfg.Height), wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
+		size: clampSize(cfg.Width, cfg.Height), prompt: usual, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
 	}}
 	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
 	return t

@@ -31,12 +31,7 @@ func Cut(s string, max int) string {
 // Quote returns untrusted input as it may stand in an error: cleaned, on one
 // line, at most max cells of it, between double quotes.
 func Quote(s string, max int) string {
-	const most = 4 << 10 // bytes that are looked at: somebody may send megabytes
-	cut := ""
-	if len(s) > most {
-		s, cut = s[:most], "…"
-	}
-	return `"` + Cut(CleanLine(s)+cut, max) + `"`
+	return `"` + Cut(CleanLine(s), max) + `"`
 }
 
 // AppendWrapped appends clean text s, broken into rows of at most width cells,
