@@ -35,9 +35,7 @@ func (s *session) paste(call parse.Call) result.Result {
 		return failed
 	}
 	defer place.Stop()
-	if call.File == "" {
-		call.File = defaultName
-	}
+	call.File = cmp.Or(call.File, defaultName)
 	if failed := s.mayNotSend(call); failed != nil {
 		return failed
 	}

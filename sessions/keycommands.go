@@ -70,8 +70,7 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 	if len(own)+len(list) > mostKeys {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
-	added, err := s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
-	return added, err
+	return s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
 }
 
 // limits gives the options of the one of the person's keys that lets them in.

@@ -15,14 +15,12 @@ import (
 )
 
 func (s *session) whoelse(call parse.Call) result.Result {
-	online := result.Online{Room: call.Room}
 	all, err := s.member.In(cmp.Or(call.Room, room.Lobby)) // where everybody is
 	if err != nil {
 		return s.roomFailed(call.Room, err)
 	}
 	others := slices.DeleteFunc(all, func(p room.Presence) bool { return p.Nick == s.member.Nick() })
-	online.People = s.manager.persons(others)
-	return online
+	return result.Online{Room: call.Room, People: s.manager.persons(others)}
 }
 
 // persons adds to who is here whether their clients answer.
