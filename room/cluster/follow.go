@@ -250,9 +250,7 @@ func (c *Cluster) consume() {
 	f := &c.following
 	for c.ending.Err() == nil {
 		err := c.copy(c.ending)
-		if f.failing.IsZero() {
-			f.failing = time.Now()
-		}
+		f.fails()
 		again, stuck := pause, errors.Is(err, errStuck)
 		if stuck || errors.Is(err, errShorter) {
 			c.setTrouble(fmt.Errorf("%w: %w", room.ErrCluster, err))
@@ -264,6 +262,13 @@ func (c *Cluster) consume() {
 		}
 		c.log.Debug("cluster: asking for the stream again", "next", f.next, "why", err)
 		c.wait(again)
+	}
+}
+
+// fails notes that nothing can be fetched from now on, unless that was known.
+func (f *follower) fails() {
+	if f.failing.IsZero() {
+		f.failing = time.Now()
 	}
 }
 
@@ -340,6 +345,7 @@ var errSilent = errors.New("the stream has events, but none comes")
 
 // upToDate checks that the stream has no more events. If it has, the error is errSilent; otherwise, why it is not known.
 func (c *Cluster) upToDate(ctx context.Context) error {
+	c.following.fails() // until it works
 	last, err := c.continues(ctx, c.following.next)
 	switch {
 	case err != nil:
