@@ -36,7 +36,9 @@ type outbox struct {
 	buf   []byte
 
 	mu          sync.Mutex  // owns the fields below
-	writer      *time.Timer // starts the writing goroutine; nil before start
+	run         func()      // the writing goroutine's; nil before start
+	writer      *time.Timer // starts it later
+	starting    bool        // it was started, and is not there yet
 	wanted      bool        // there is something to write
 	flushing    bool        // the writing goroutine runs
 	next        time.Time   // when it may run again, unless somebody is in a hurry
@@ -48,7 +50,8 @@ type outbox struct {
 	unconfirmed int         // bytes written since the last question that was answered
 	asking      bool        // a question about them is open
 	due         time.Time   // when a write, or more than queueLimit unconfirmed, is too late
-	late        *time.Timer // fires then, or for nothing
+	late        *time.Timer // fires then, or earlier
+	armed       bool        // it will
 }
 
 // client is what an outbox needs of an sshd.Channel.
@@ -126,7 +129,7 @@ func parts(text string, shown func(bool)) (items []item) {
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{})}
 	o.taken = sync.NewCond(&o.mu)
-	o.late = time.AfterFunc(stallLimit, o.stalled)
+	o.late, o.armed = time.AfterFunc(stallLimit, o.stalled), true
 	return o
 }
 
@@ -135,7 +138,7 @@ func newOutbox(ch client, compose composer, flushInterval func() time.Duration) 
 func (o *outbox) start(write func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.writer = time.AfterFunc(0, write)
+	o.run, o.writer = write, time.AfterFunc(0, write)
 }
 
 // Put implements room.Sink.
@@ -233,9 +236,15 @@ func (o *outbox) hold() {
 // schedule starts the writer as soon as it may run, if there is something to write. The end of a
 // run does it again. It runs with mu held.
 func (o *outbox) schedule() {
-	if o.wanted && !o.flushing && o.writer != nil {
-		o.writer.Reset(time.Until(o.next))
+	if !o.wanted || o.flushing || o.starting || o.run == nil {
+		return
 	}
+	if wait := time.Until(o.next); wait > 0 {
+		o.writer.Reset(wait)
+		return
+	}
+	o.starting = true
+	go o.run() // less than half of what a timer costs
 }
 
 // close lets the writer write what is queued and then end, for cause. Only the
@@ -282,6 +291,7 @@ func (o *outbox) why() error {
 func (o *outbox) begin() (items []item, cause error, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.starting = false
 	if !o.wanted || o.flushing {
 		return nil, nil, false
 	}
@@ -390,10 +400,14 @@ func (o *outbox) progress(writing time.Time, n int) {
 	o.ask()
 }
 
-// extend puts the deadline off, with mu held.
+// extend puts the deadline off, with mu held. The timer is left as it is: most writes take far less time than setting it would
+// cost again and again.
 func (o *outbox) extend() {
 	o.due = time.Now().Add(stallLimit)
-	o.late.Reset(stallLimit)
+	if !o.armed {
+		o.armed = true
+		o.late.Reset(stallLimit)
+	}
 }
 
 // ask asks the client now and then what it has taken, because a write that returned has
@@ -426,7 +440,11 @@ func (o *outbox) ask() {
 func (o *outbox) stalled() {
 	o.mu.Lock()
 	writing := !o.writing.IsZero()
-	overdue := (writing || o.unconfirmed > queueLimit) && !time.Now().Before(o.due)
+	waits := writing || o.unconfirmed > queueLimit
+	overdue := waits && !time.Now().Before(o.due)
+	if o.armed = waits && !overdue; o.armed {
+		o.late.Reset(time.Until(o.due))
+	}
 	if overdue {
 		o.shut(errSlow)
 	}
