@@ -147,7 +147,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	r.people.observe(u, slices.DeleteFunc(append([]string{e.From}, e.To...), full)...) // whose histories have it
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
-		if sender := r.people.here[e.From]; sender != nil {
+		if sender := r.people.here[e.From]; sender != nil && !sender.cameAfter(e.ID) {
 			sender.put(u)
 		}
 	}
@@ -211,7 +211,7 @@ func (r *Room) deliver(u *Update, nick string, told func(Receipt)) (kept Receipt
 	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
 	kept.To = nick
 	switch {
-	case p == nil && isGuest(nick):
+	case p == nil && isGuest(nick), p.cameAfter(u.Message.ID):
 		kept.Outcome = RefusedGone
 	case p == nil:
 		kept.Outcome = KeptOffline
@@ -246,8 +246,8 @@ func (r *Room) deliver(u *Update, nick string, told func(Receipt)) (kept Receipt
 // deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
 func (r *Room) deliverReceipt(receipt *Message) {
 	u, nick := &Update{Message: receipt}, receipt.To[0]
-	if p := r.people.here[nick]; p != nil && p.local && isGuest(nick) && receipt.Ref <= p.firstID {
-		return // for an earlier guest of this name
+	if p := r.people.here[nick]; isGuest(nick) && (p == nil || !p.local || p.cameAfter(receipt.Ref)) {
+		return // not for another guest of this name, who may be observing
 	}
 	r.people.observe(u, nick)
 	r.deliver(u, nick, nil)
