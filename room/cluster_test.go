@@ -519,6 +519,35 @@ func TestClusterOutcomes(t *testing.T) {
 	}
 }
 
+// The log does not answer in time that it has a read mark, and it comes nevertheless: the sender is told once that the
+// message was delivered or, too late for that, that it was read.
+func TestClusterUncertainReading(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		inCluster(t, func(c *fakeCluster, a, b *node) {
+			bob, carol := a.join("bob"), a.join("carol")
+			pass(2 * time.Second)
+			bob.screen.take()
+			carol.screen.manual = true
+			got := bob.send("hello", "carol")
+			a.store.set(func() { a.store.hold = late })
+			c.set(func() { a.unsure = true })
+			carol.screen.answer(true)
+			c.set(func() { a.unsure = false })
+			pass(6 * time.Second)
+			a.store.set(func() { a.store.hold = false })
+			c.settle()
+			if late {
+				same(t, "told", got.words(), "carol silent")
+				same(t, "bob sees", bob.screen.take(), "bob: hello", "carol has read")
+			} else {
+				same(t, "told", got.words(), "carol delivered")
+				same(t, "bob sees", bob.screen.take(), "bob: hello")
+			}
+			pass(lateReading)
+		})
+	}
+}
+
 // Only a guest's own server knows whom the guest blocks.
 func TestClusterGuestBlocks(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {

@@ -184,6 +184,22 @@ func (ps *people) release(nick string, ids []string) {
 	ps.released.Broadcast()
 }
 
+// notRead ends that the reading of messages is on its way: it is not on record, or in a cluster may still come. What a sender
+// is to be told of stays in flight.
+func (ps *people) notRead(nick string, ids []string) {
+	for _, id := range ids {
+		d := ps.inflight[nick][id]
+		if d == nil || d.told == nil || d.answered && !d.remembered() {
+			ps.release(nick, []string{id})
+			continue
+		}
+		if d.reading, d.done = false, false; d.answered {
+			d.timer.Reset(lateReading)
+		}
+	}
+	ps.released.Broadcast()
+}
+
 // delivery follows one message to one recipient's sessions until one of them has
 // shown it or all have failed to. It answers the sender once.
 type delivery struct {
@@ -335,12 +351,12 @@ func (d *delivery) timeout() {
 	r.mu.Lock()
 	answered := d.answered
 	d.answered = true
-	if ours := r.people.inflight[d.nick][id] == d; ours && d.remembered() {
-		if !answered {
-			d.timer.Reset(lateReading)
-		} else if d.open == 0 {
-			r.people.release(d.nick, []string{id})
-		}
+	switch ours := r.people.inflight[d.nick][id] == d; {
+	case !ours:
+	case !answered && d.remembered():
+		d.timer.Reset(lateReading)
+	case d.open == 0 && !d.reading:
+		r.people.release(d.nick, []string{id})
 	}
 	r.mu.Unlock()
 	if !answered {
