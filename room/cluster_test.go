@@ -654,6 +654,35 @@ func TestClusterMadeTwice(t *testing.T) {
 	})
 }
 
+// closing are rooms that another server closes as soon as they are changed.
+type closing struct {
+	Rooms
+	close func()
+}
+
+func (c closing) Change(name string, change func(*RoomInfo) error) error {
+	err := c.Rooms.Change(name, change)
+	c.close()
+	return err
+}
+
+// A room that is closed on another server while it is made is none.
+func TestClusterClosedWhileMade(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob := a.join("bob")
+		a.options.Rooms.Store = closing{a.options.Rooms.Store, func() {
+			is(t, "close", b.CloseRoom("ops", "carol"), nil)
+			c.settle()
+		}}
+		made, err := bob.JoinRoom("ops", true)
+		is(t, "join", err, ErrNoRoom)
+		if made {
+			t.Error("it is made")
+		}
+		bob.say("all goes on")
+	})
+}
+
 // The change that makes a room public says that what was said in it is set aside; changes before and after it do not.
 func TestClusterPublic(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {
