@@ -101,6 +101,10 @@ func (s *town) actions() map[string]func(*rapid.T) {
 			s.loss = s.loss || cut
 			s.set(func() { n.cut = cut })
 		}),
+		"unsure": act(func() {
+			n, unsure := s.server(), rapid.Bool().Draw(s.rt, "unsure")
+			s.set(func() { n.unread = unsure })
+		}),
 		"crash": act(s.crash),
 	}
 }
@@ -207,7 +211,7 @@ func (s *town) reads(p *citizen) {
 func (s *town) end() {
 	for _, n := range s.nodes {
 		n.store.set(func() { n.store.hold = false })
-		s.set(func() { n.cut = false })
+		s.set(func() { n.cut, n.unread = false, false })
 	}
 	for range 3 {
 		synctest.Wait()

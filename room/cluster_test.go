@@ -52,6 +52,7 @@ type node struct {
 	// Owned by fakeCluster.mu.
 	cut    bool // from the log: nothing can be appended
 	unsure bool // what is appended fails as if the answer was lost
+	unread bool // the same for read marks alone
 	dead   bool
 	leads  bool
 }
@@ -179,7 +180,7 @@ func (n *node) Append(e *Event, failed func(error)) {
 		go failed(fmt.Errorf("%w: no quorum", ErrCluster))
 		return
 	}
-	if n.unsure {
+	if n.unsure || n.unread && e.Kind == KindRead {
 		c.mu.Unlock()
 		failed(fmt.Errorf("%w: lost", ErrUncertain))
 		c.mu.Lock()
