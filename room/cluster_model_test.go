@@ -265,6 +265,9 @@ func (s *town) check() {
 // checkReceipt compares what a sender was told with what happened.
 func (s *town) checkReceipt(l *letter, got Receipt) {
 	if isGuest(got.To) {
+		if shown := s.shown[[2]string{got.To, l.text}]; got.Outcome == Delivered && !shown {
+			s.rt.Errorf("%s for %s: %s, and not shown", l.text, got.To, outcomes[got.Outcome])
+		}
 		return
 	}
 	for _, n := range s.nodes {
