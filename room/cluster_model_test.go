@@ -101,6 +101,10 @@ func (s *town) actions() map[string]func(*rapid.T) {
 			s.loss = s.loss || cut
 			s.set(func() { n.cut = cut })
 		}),
+		"unsure": act(func() {
+			n, unsure := s.server(), rapid.Bool().Draw(s.rt, "unsure")
+			s.set(func() { n.unread = unsure })
+		}),
 		"crash": act(s.crash),
 	}
 }
@@ -207,7 +211,7 @@ func (s *town) reads(p *citizen) {
 func (s *town) end() {
 	for _, n := range s.nodes {
 		n.store.set(func() { n.store.hold = false })
-		s.set(func() { n.cut = false })
+		s.set(func() { n.cut, n.unread = false, false })
 	}
 	for range 3 {
 		synctest.Wait()
@@ -261,6 +265,9 @@ func (s *town) check() {
 // checkReceipt compares what a sender was told with what happened.
 func (s *town) checkReceipt(l *letter, got Receipt) {
 	if isGuest(got.To) {
+		if shown := s.shown[[2]string{got.To, l.text}]; got.Outcome == Delivered && !shown {
+			s.rt.Errorf("%s for %s: %s, and not shown", l.text, got.To, outcomes[got.Outcome])
+		}
 		return
 	}
 	for _, n := range s.nodes {

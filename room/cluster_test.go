@@ -52,6 +52,7 @@ type node struct {
 	// Owned by fakeCluster.mu.
 	cut    bool // from the log: nothing can be appended
 	unsure bool // what is appended fails as if the answer was lost
+	unread bool // the same for read marks alone
 	dead   bool
 	leads  bool
 }
@@ -179,7 +180,7 @@ func (n *node) Append(e *Event, failed func(error)) {
 		go failed(fmt.Errorf("%w: no quorum", ErrCluster))
 		return
 	}
-	if n.unsure {
+	if n.unsure || n.unread && e.Kind == KindRead {
 		c.mu.Unlock()
 		failed(fmt.Errorf("%w: lost", ErrUncertain))
 		c.mu.Lock()
@@ -519,6 +520,35 @@ func TestClusterOutcomes(t *testing.T) {
 	}
 }
 
+// The log does not answer in time that it has a read mark, and it comes nevertheless: the sender is told once that the
+// message was delivered or, too late for that, that it was read.
+func TestClusterUncertainReading(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		inCluster(t, func(c *fakeCluster, a, b *node) {
+			bob, carol := a.join("bob"), a.join("carol")
+			pass(2 * time.Second)
+			bob.screen.take()
+			carol.screen.manual = true
+			got := bob.send("hello", "carol")
+			a.store.set(func() { a.store.hold = late })
+			c.set(func() { a.unsure = true })
+			carol.screen.answer(true)
+			c.set(func() { a.unsure = false })
+			pass(6 * time.Second)
+			a.store.set(func() { a.store.hold = false })
+			c.settle()
+			if late {
+				same(t, "told", got.words(), "carol silent")
+				same(t, "bob sees", bob.screen.take(), "bob: hello", "carol has read")
+			} else {
+				same(t, "told", got.words(), "carol delivered")
+				same(t, "bob sees", bob.screen.take(), "bob: hello")
+			}
+			pass(lateReading)
+		})
+	}
+}
+
 // Only a guest's own server knows whom the guest blocks.
 func TestClusterGuestBlocks(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {
@@ -622,6 +652,35 @@ func TestClusterMadeTwice(t *testing.T) {
 			same(t, "in #ops", names(in), "bob", "carol")
 			is(t, "in", err, nil)
 		}
+	})
+}
+
+// closing are rooms that another server closes as soon as they are changed.
+type closing struct {
+	Rooms
+	close func()
+}
+
+func (c closing) Change(name string, change func(*RoomInfo) error) error {
+	err := c.Rooms.Change(name, change)
+	c.close()
+	return err
+}
+
+// A room that is closed on another server while it is made is none.
+func TestClusterClosedWhileMade(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob := a.join("bob")
+		a.options.Rooms.Store = closing{a.options.Rooms.Store, func() {
+			is(t, "close", b.CloseRoom("ops", "carol"), nil)
+			c.settle()
+		}}
+		made, err := bob.JoinRoom("ops", true)
+		is(t, "join", err, ErrNoRoom)
+		if made {
+			t.Error("it is made")
+		}
+		bob.say("all goes on")
 	})
 }
 

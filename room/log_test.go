@@ -198,6 +198,40 @@ func TestFailureReachesWhoWaits(t *testing.T) {
 	})
 }
 
+// A message whose read mark can't be stored counts as on its way until its sender is told that it is kept: it is not in the
+// inbox before that, and a session that comes meanwhile can show it.
+func TestReadMarkFails(t *testing.T) {
+	inHouse(t, func(h *house) {
+		carol, bob := h.join("carol"), h.join("bob")
+		pass(2 * time.Second)
+		carol.screen.take()
+		read := func(text string) *receipts {
+			h.store.set(func() { h.store.failing = false })
+			bob.screen.manual = true
+			got := carol.send(text, "bob")
+			h.store.set(func() { h.store.failing = true })
+			bob.screen.answer(true)
+			same(t, "told", got.words())
+			same(t, "inbox", texts(bob.inbox(t)))
+			return got
+		}
+		got := read("1")
+		pass(confirmWithin)
+		same(t, "told", got.words(), "bob silent")
+		h.store.set(func() { h.store.failing = false })
+		same(t, "inbox", texts(bob.inbox(t)), "carol: 1")
+		bob.markRead(t, bob.inbox(t))
+		same(t, "carol sees", carol.screen.take(), "carol: 1", "bob has read")
+
+		got = read("2")
+		h.store.set(func() { h.store.failing = false })
+		same(t, "another session", texts(h.join("bob").screen.messages()), "carol: 2")
+		same(t, "told", got.words(), "bob delivered")
+		same(t, "carol sees", carol.screen.take(), "carol: 2")
+		h.quiet()
+	})
+}
+
 // The log's order counts for replies, and for what is on its way to the screen.
 func TestOrderOfTheLog(t *testing.T) {
 	inHouse(t, func(h *house) {

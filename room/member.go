@@ -170,6 +170,9 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		_, p.unsaved = r.people.unsaved[p.nick]
 		delete(r.people.unsaved, p.nick)
 		p.firstID = r.lastID
+		if r.peers == nil { // above those on their way, too; in a cluster IDs are the log's
+			p.firstID = r.ids.next(time.Now())
+		}
 		r.recordChange(KindJoin, p, false)
 	case len(p.sessions) == 0:
 		p.broken.Stop()

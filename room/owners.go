@@ -65,7 +65,11 @@ func (r *Room) make(name, nick string, mayMake bool) (*chatroom, error) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.rooms[name], err
+	c := r.rooms[name]
+	if err == nil && c == nil { // another server has closed it just now
+		err = ErrNoRoom
+	}
+	return c, err
 }
 
 // errMade says that another server has just made the room.

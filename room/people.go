@@ -186,6 +186,12 @@ func (p *person) announced() bool {
 	return p.told
 }
 
+// cameAfter reports whether p is a guest who took the name after the message with this ID was sent: that is from or to
+// an earlier guest of the name. p may be nil.
+func (p *person) cameAfter(id string) bool {
+	return p != nil && p.local && isGuest(p.nick) && id <= p.firstID
+}
+
 func (p *person) put(u *Update) {
 	for _, s := range p.sessions {
 		s.sink.Put(u, nil)

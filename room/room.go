@@ -242,7 +242,7 @@ func (r *Room) takePending(e *Event) (told func(Receipt)) {
 func (r *Room) failed(e *Event, err error) {
 	r.mu.Lock()
 	told := r.takePending(e)
-	r.people.release(e.From, e.Read)
+	r.people.notRead(e.From, e.Read)
 	r.mu.Unlock()
 	if told == nil {
 		return

@@ -147,7 +147,7 @@ func (r *Room) dispatch(e Entry, told func(Receipt)) (known []Receipt) {
 	r.people.observe(u, slices.DeleteFunc(append([]string{e.From}, e.To...), full)...) // whose histories have it
 	if len(e.Full) < len(e.To) {
 		r.said[e.Kind]++
-		if sender := r.people.here[e.From]; sender != nil {
+		if sender := r.people.here[e.From]; sender != nil && !sender.cameAfter(e.ID) {
 			sender.put(u)
 		}
 	}
@@ -184,6 +184,22 @@ func (ps *people) release(nick string, ids []string) {
 	ps.released.Broadcast()
 }
 
+// notRead ends that the reading of messages is on its way: it is not on record, or in a cluster may still come. What a sender
+// is to be told of stays in flight.
+func (ps *people) notRead(nick string, ids []string) {
+	for _, id := range ids {
+		d := ps.inflight[nick][id]
+		if d == nil || d.told == nil || d.answered && !d.remembered() {
+			ps.release(nick, []string{id})
+			continue
+		}
+		if d.reading, d.done = false, false; d.answered {
+			d.timer.Reset(lateReading)
+		}
+	}
+	ps.released.Broadcast()
+}
+
 // delivery follows one message to one recipient's sessions until one of them has
 // shown it or all have failed to. It answers the sender once.
 type delivery struct {
@@ -211,7 +227,7 @@ func (r *Room) deliver(u *Update, nick string, told func(Receipt)) (kept Receipt
 	p, isReceipt := r.people.here[nick], u.Message.Kind == KindReceipt
 	kept.To = nick
 	switch {
-	case p == nil && isGuest(nick):
+	case p == nil && isGuest(nick), p.cameAfter(u.Message.ID):
 		kept.Outcome = RefusedGone
 	case p == nil:
 		kept.Outcome = KeptOffline
@@ -246,8 +262,8 @@ func (r *Room) deliver(u *Update, nick string, told func(Receipt)) (kept Receipt
 // deliverReceipt shows a read receipt to the sender of the message. r.mu is held.
 func (r *Room) deliverReceipt(receipt *Message) {
 	u, nick := &Update{Message: receipt}, receipt.To[0]
-	if p := r.people.here[nick]; p != nil && p.local && isGuest(nick) && receipt.Ref <= p.firstID {
-		return // for an earlier guest of this name
+	if p := r.people.here[nick]; isGuest(nick) && (p == nil || !p.local || p.cameAfter(receipt.Ref)) {
+		return // not for another guest of this name, who may be observing
 	}
 	r.people.observe(u, nick)
 	r.deliver(u, nick, nil)
@@ -335,12 +351,12 @@ func (d *delivery) timeout() {
 	r.mu.Lock()
 	answered := d.answered
 	d.answered = true
-	if ours := r.people.inflight[d.nick][id] == d; ours && d.remembered() {
-		if !answered {
-			d.timer.Reset(lateReading)
-		} else if d.open == 0 {
-			r.people.release(d.nick, []string{id})
-		}
+	switch ours := r.people.inflight[d.nick][id] == d; {
+	case !ours:
+	case !answered && d.remembered():
+		d.timer.Reset(lateReading)
+	case d.open == 0 && !d.reading:
+		r.people.release(d.nick, []string{id})
 	}
 	r.mu.Unlock()
 	if !answered {

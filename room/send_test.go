@@ -2,6 +2,7 @@ package room
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -146,5 +147,40 @@ func TestJoinAndLeaveBeforeDispatch(t *testing.T) {
 		same(t, "not unread", texts(bob.inbox(t)))
 		same(t, "kept", h.join("dave").welcome.Unread.Senders, "carol")
 		h.quiet()
+	})
+}
+
+// Whoever takes a guest's name sees nothing that was from or to an earlier guest of the name, whether it is on its way or
+// waits for a receipt.
+func TestEarlierGuest(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, ann := h.join("bob"), h.join("~ann")
+		h.store.set(func() { h.store.hold = true })
+		ann.send("from her", "carol")
+		got := bob.send("to her", "~ann")
+		ann.Leave(Quit)
+		second := h.join("~ann")
+		h.store.set(func() { h.store.hold = false })
+		synctest.Wait()
+		same(t, "bob is told", got.words(), "~ann gone")
+		carol := h.join("carol")
+		carol.markRead(t, carol.inbox(t))
+		same(t, "another ~ann", texts(second.screen.messages()))
+		second.send("hers", "carol")
+		same(t, "another ~ann", texts(second.screen.messages()), "~ann: hers")
+
+		second.Leave(Quit)
+		visitor := h.Visit(Identity{Nick: "~ann"})
+		visitor.Send([]string{"erin"}, "in passing", func(Receipt) {})
+		synctest.Wait()
+		visitor.Leave(Quit)
+		visitor = h.Visit(Identity{Nick: "~ann"})
+		seen := &screen{}
+		o, err := visitor.Observe(seen)
+		is(t, "observe", err, nil)
+		erin := h.join("erin")
+		erin.markRead(t, erin.inbox(t))
+		same(t, "who observes as ~ann", texts(seen.messages()))
+		o.Close()
 	})
 }

@@ -111,6 +111,23 @@ func TestRetire(t *testing.T) {
 	}
 }
 
+// A change of nothing does not touch the file.
+func TestSavesNothingNew(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	var before os.FileInfo
+	for range 2 {
+		if err := save(s, "bob", mallory); err != nil {
+			t.Fatal(err)
+		}
+		is, err := os.Stat(filepath.Join(dir, "bob.json"))
+		if err != nil || before != nil && !os.SameFile(before, is) {
+			t.Errorf("written again, or %v", err)
+		}
+		before = is
+	}
+}
+
 // What could not be read again is not written, and what was set before stays.
 func TestTooLargeIsNotWritten(t *testing.T) {
 	s := open(t, t.TempDir())

@@ -78,9 +78,11 @@ func change[T any](f *folder, name string, edit func(*T) error) error {
 	if err != nil {
 		return storageError(err)
 	}
+	var now disk.Content // the file
 	propose := func() ([]byte, error) {
 		var v T
-		now, err := f.disk.Read(path)
+		var err error
+		now, err = f.disk.Read(path)
 		if err == nil {
 			err = jsonfile.Decode(now, &v)
 		}
@@ -100,7 +102,7 @@ func change[T any](f *folder, name string, edit func(*T) error) error {
 		return f.share(f.prefix+name, propose)
 	}
 	text, err := propose()
-	if err == nil {
+	if err == nil && !bytes.Equal(text, now.Data) {
 		err = storageError(f.disk.Write(path, text))
 	}
 	return err
