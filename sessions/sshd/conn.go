@@ -10,11 +10,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
-	"golang.org/x/sys/unix"
 
 	"whoelse/sessions/admission"
 )
@@ -50,7 +50,7 @@ type conn struct {
 	asked     time.Time    // since when
 }
 
-// tcpQuickAck is TCP_QUICKACK, which package unix has on Linux alone.
+// tcpQuickAck is TCP_QUICKACK, which package syscall has on Linux alone.
 const tcpQuickAck = 12
 
 type connKey struct{}
@@ -108,7 +108,7 @@ func (c *conn) ackAtOnce() {
 		return
 	}
 	if raw, err := t.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpQuickAck, 1) }) // slower without
+		raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpQuickAck, 1) }) // slower without
 	}
 }
 
