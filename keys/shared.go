@@ -140,7 +140,8 @@ func (r *Registry) proposal(edit func(t *table) ([]byte, error)) ([]byte, error)
 	}
 	d, whole := difference(data, r.agreed, r.table.raw)
 	if !whole {
-		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once")
+		return nil, errors.New("authorized_keys: too many lines for one change; change fewer at once or, " +
+			"after a large edit of the file, try again in a minute")
 	}
 	if d.empty() {
 		return nil, nil

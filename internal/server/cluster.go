@@ -52,16 +52,19 @@ func (s *server) progress(words string) func(what string, bytes int64) {
 }
 
 // document is a list that all servers of a cluster share, and each has in a file.
-type document interface {
-	Share(share disk.Share) error
-	Receive(data []byte) error
-	ShareEdits() error // changes made here by hand, or by whoelse keys
+type document struct {
+	name string
+	list interface {
+		Share(share disk.Share) error
+		Receive(data []byte) error
+		ShareEdits() error // changes made here by hand, or by whoelse keys
+	}
 }
 
-func (s *server) documents() map[string]document {
-	return map[string]document{
-		"keys": s.registry, "bans": s.bans, "mutes": s.mutes, "invites": s.invites, "reserved": s.reserved,
-	}
+// documents are in the order in which edits are shared: a nick that whoelse keys restore gives back has its key before its
+// reservation ends.
+func (s *server) documents() []document {
+	return []document{{"keys", s.registry}, {"bans", s.bans}, {"mutes", s.mutes}, {"invites", s.invites}, {"reserved", s.reserved}}
 }
 
 // moderation is the name of the document that has an operator's last action, for the sessions on other servers.
@@ -82,8 +85,9 @@ func (s *server) shareFiles(ctx context.Context) error {
 	s.settings.Share(applied)
 	s.rooms.Share(applied)
 	s.files.Share(s.cluster)
-	for name, d := range s.documents() {
-		if err := d.Share(func(change func() ([]byte, error)) error { return s.cluster.Change(name, change) }); err != nil {
+	for _, d := range s.documents() {
+		err := d.list.Share(func(change func() ([]byte, error)) error { return s.cluster.Change(d.name, change) })
+		if err != nil {
 			return err
 		}
 	}
@@ -93,8 +97,8 @@ func (s *server) shareFiles(ctx context.Context) error {
 // follow follows the cluster's log, and returns once this server has caught up.
 func (s *server) follow(ctx context.Context) error {
 	receive := map[string]cluster.Receive{"settings": s.settings.Receive, "rooms": s.rooms.Receive}
-	for name, d := range s.documents() {
-		receive[name] = func(_ string, data []byte) error { return d.Receive(data) }
+	for _, d := range s.documents() {
+		receive[d.name] = func(_ string, data []byte) error { return d.list.Receive(data) }
 	}
 	bans := receive["bans"]
 	receive["bans"] = func(doc string, data []byte) error {
@@ -184,10 +188,10 @@ const shareEvery = time.Second
 
 // shareEdits shares edits of this server's files with the cluster, and ends sessions that a new ban covers.
 func (s *server) shareEdits() {
-	for name, d := range s.documents() {
-		if err := d.ShareEdits(); err != nil {
+	for _, d := range s.documents() {
+		if err := d.list.ShareEdits(); err != nil {
 			s.notShared.Do(func() {
-				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", name, "err", err)
+				s.log.Error("an edit can't be shared with the other servers yet; trying again", "of", d.name, "err", err)
 			})
 		}
 	}

@@ -113,7 +113,9 @@ func checkUnchanged(e keys.Entry, opt keys.AddOptions) error {
 
 // explainKnown names the key that is in the file already.
 func explainKnown(err error) error {
-	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok {
+	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok && known.Reason != "" {
+		return fmt.Errorf("%s: %w; edit that line", known.Fingerprint, err)
+	} else if ok {
 		return fmt.Errorf("%s: %w; remove it first: whoelse keys remove %[1]s", known.Fingerprint, err)
 	}
 	return err

@@ -78,3 +78,15 @@ func TestInputThatFails(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errFull }
+
+// A key that does not let its owner in is not to be removed: without it the nick would lose its history.
+func TestAddOfAKeyThatExpired(t *testing.T) {
+	key := keyLine(t)
+	r := newRig(t)
+	r.write("authorized_keys", `expiry-time="20200101Z" `+key+" bob\n")
+	res := r.run(key, "add", "bob")
+	if res.err == nil || !strings.Contains(res.err.Error(), "for bob on line 1") || !strings.Contains(res.err.Error(), "; edit that line") ||
+		strings.Contains(res.err.Error(), "remove") {
+		t.Errorf("%v", res.err)
+	}
+}

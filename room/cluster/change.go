@@ -101,9 +101,9 @@ func (c *Cluster) catchUp(ctx context.Context, subject string) (last uint64, err
 	return last, c.following.reach(ctx, due)
 }
 
-// conflicts reports whether the stream has a newer message on the subject than was expected.
+// conflicts reports whether a message was not stored, since the stream has a newer one on the subject than was expected.
 func conflicts(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+	return !errors.Is(err, room.ErrUncertain) && errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -236,6 +236,29 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// TestChangeUncertain: a change that may be stored, since neither its answer nor that about the next message on its subject
+// comes, is not made again.
+func TestChangeUncertain(t *testing.T) {
+	t.Parallel()
+	e := engine(t)
+	p := newProxy(t, e.Addr(0))
+	a := join(t, "a", p.url())
+	var answered atomic.Bool
+	p.drop(func(to []byte) bool {
+		stored := bytes.Contains(to, []byte(`"stream":"whoelse_LOG"`)) && bytes.Contains(to, []byte(`"seq":`))
+		return stored && !answered.Swap(true) || answered.Load() && bytes.Contains(to, []byte(`"message":{`))
+	})
+	var tries atomic.Int32
+	err := a.Change("bans", func() ([]byte, error) { tries.Add(1); return []byte("[]"), nil })
+	if !answered.Load() || !errors.Is(err, room.ErrUncertain) || tries.Load() != 1 {
+		t.Errorf("after %d tries: %v", tries.Load(), err)
+	}
+	p.drop(nil)
+	if got := a.entries(1); len(got) != 1 {
+		t.Errorf("%d events", len(got))
+	}
+}
+
 // TestStalled: an engine that takes messages and does not answer. The sender hears in time that the message may still
 // come, and it does, once.
 func TestStalled(t *testing.T) {

@@ -521,12 +521,14 @@ func (c *Cluster) commit(entries []room.Entry) error {
 
 // until calls try until it succeeds. Meanwhile this server accepts no messages: it could not show them.
 func (c *Cluster) until(what string, try func() error) error {
-	for {
+	for n := 0; ; n++ {
 		err := try()
 		if err == nil {
 			return nil
 		}
-		c.setTrouble(fmt.Errorf("%w: %s: %w", room.ErrStorage, what, err))
+		if n == 0 { // later ones can name other temporary files, and would fill the log
+			c.setTrouble(fmt.Errorf("%w: %s: %w", room.ErrStorage, what, err))
+		}
 		if !c.wait(retryAfter) {
 			return errClosed
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -139,6 +140,28 @@ func TestDiskFails(t *testing.T) {
 	disk.fail(nil)
 	same(t, a.entries(2), b.entries(2))
 	eventually(t, "b is well", func() bool { return b.Probe(t.Context()) == nil })
+}
+
+// TestDiskFailsInManyWays: a disk that stays full is one line in the log, though each failure names another temporary file.
+func TestDiskFailsInManyWays(t *testing.T) {
+	t.Parallel()
+	a := newServer(t, "a", engine(t).URLs()...)
+	tries := 0
+	a.states["bans"] = func(string, []byte) error {
+		if tries++; tries <= 3 {
+			return fmt.Errorf("bans.json.%d.tmp: no space left on device", tries)
+		}
+		return nil
+	}
+	a.start()
+	_ = a.Change("bans", func() ([]byte, error) { return []byte("[]"), nil }) // it is stored, and this server is behind
+	a.entries(1)
+	eventually(t, "a is well", func() bool { return a.Probe(t.Context()) == nil })
+	for _, words := range []string{"can't follow the stream", "following the stream again"} {
+		if n := strings.Count(a.logs.String(), words); n != 1 {
+			t.Errorf("%d lines with %q: %s", n, words, a.logs)
+		}
+	}
 }
 
 // TestStamp: IDs and times follow from the stream alone; the clock of the server that published does not matter.

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
-	"golang.org/x/sys/unix"
 
 	"whoelse/sessions/admission"
 )
@@ -51,7 +51,7 @@ type conn struct {
 	asked     time.Time    // since when
 }
 
-// tcpQuickAck is TCP_QUICKACK, which package unix has on Linux alone.
+// tcpQuickAck is TCP_QUICKACK, which package syscall has on Linux alone.
 const tcpQuickAck = 12
 
 type connKey struct{}
@@ -109,7 +109,7 @@ func (c *conn) ackAtOnce() {
 		return
 	}
 	if raw, err := t.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpQuickAck, 1) }) // slower without
+		raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpQuickAck, 1) }) // slower without
 	}
 }
 
