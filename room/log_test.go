@@ -199,7 +199,7 @@ func TestFailureReachesWhoWaits(t *testing.T) {
 }
 
 // A message whose read mark can't be stored counts as on its way until its sender is told that it is kept: it is not in the
-// inbox before that, and a session that comes meanwhile can show it.
+// inbox before that, and a session that comes meanwhile can show it. A read mark that takes long is waited for.
 func TestReadMarkFails(t *testing.T) {
 	inHouse(t, func(h *house) {
 		carol, bob := h.join("carol"), h.join("bob")
@@ -228,6 +228,17 @@ func TestReadMarkFails(t *testing.T) {
 		same(t, "another session", texts(h.join("bob").screen.messages()), "carol: 2")
 		same(t, "told", got.words(), "bob delivered")
 		same(t, "carol sees", carol.screen.take(), "carol: 2")
+
+		dave := h.join("dave")
+		dave.screen.manual = true
+		got = carol.send("3", "dave")
+		h.store.set(func() { h.store.holding = true })
+		dave.screen.answer(true)
+		pass(2 * confirmWithin)
+		same(t, "told", got.words())
+		h.store.set(func() { h.store.holding, h.store.failing = false, true })
+		pass(time.Second)
+		same(t, "told", got.words(), "dave delivered")
 		h.quiet()
 	})
 }

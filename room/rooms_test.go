@@ -739,3 +739,30 @@ func TestForgottenRoom(t *testing.T) {
 		is(t, "said", carol.speakIn("", "ops", KindSay, "hello", func(Receipt) {}), ErrNotJoined)
 	})
 }
+
+// Who is invited to a room that they were in, and might not read meanwhile, is not in it before joining it again: the room
+// was forgotten. So is one that is closed.
+func TestForgottenInMemory(t *testing.T) {
+	inHouse(t, func(h *house) {
+		dave, bob := h.join("dave"), h.join("bob")
+		for _, name := range []string{"den", "ops"} {
+			for _, p := range []*user{dave, bob} {
+				_, err := p.JoinRoom(name, true)
+				is(t, "join", err, nil)
+			}
+		}
+		bob.Leave(Quit)
+		is(t, "private", dave.SetPrivate("den", true), nil)
+		is(t, "close", h.CloseRoom("ops", "dave"), nil)
+		bob = h.join("bob")
+		is(t, "invite", dave.Invite("den", "bob"), nil)
+		bob.Leave(Quit)
+		pass(2 * time.Minute)
+		if set, err := h.settings.Load("bob"); err != nil || len(set.Rooms) > 0 {
+			t.Errorf("on disk: %+v, %v", set.Rooms, err)
+		}
+		if w := h.join("bob").welcome; len(w.Rooms) > 0 {
+			t.Errorf("welcomed to %+v", w.Rooms)
+		}
+	})
+}

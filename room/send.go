@@ -349,6 +349,11 @@ func (d *delivery) remembered() bool { return d.told != nil && d.room.peers != n
 func (d *delivery) timeout() {
 	r, id := d.room, d.update.Message.ID
 	r.mu.Lock()
+	if d.reading && !d.answered { // wasRead tells, however late: a receipt of its own could fail
+		d.timer.Reset(time.Second)
+		r.mu.Unlock()
+		return
+	}
 	answered := d.answered
 	d.answered = true
 	switch ours := r.people.inflight[d.nick][id] == d; {

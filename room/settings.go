@@ -118,8 +118,12 @@ func (s *Member) setNow(change func(*Preferences) error) error {
 		err = change(&after)
 	} else {
 		err = r.settings.Change(s.nick, func(p *Preferences) error {
-			*p = p.furtherRead(known)
-			p.Rooms = r.mayStayIn(p, s.nick)
+			now := known // as new as the file, which may have rooms that were forgotten since
+			if r.peers != nil {
+				now = p.furtherRead(known)
+			}
+			now.Rooms = r.mayStayIn(&now, s.nick)
+			*p = now
 			bad := change(p)
 			after = *p
 			return bad
