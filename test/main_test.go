@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,6 +102,7 @@ var invitation = regexp.MustCompile(`^whoelse is listening on \S*:(\d+), host ke
 func startServer(t testing.TB, data string, args ...string) *server {
 	t.Helper()
 	cmd := exec.Command(binary, append([]string{"--listen", "127.0.0.1:0", "--data", data}, args...)...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WHOELSE_") }) // the tests' own
 	s, err := launch(t, cmd)
 	if err != nil {
 		t.Fatal(err)

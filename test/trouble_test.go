@@ -86,14 +86,15 @@ func (h *household) send(to ...string) bool {
 // answered waits for the answers to what bob has sent.
 func (h *household) answered(text string, to ...string) bool {
 	h.t.Helper()
-	var taken []string // one history can be in trouble, and the other take it
+	var taken []string // one history can be in trouble, and the other take it; a read mark, when the message is taken
 	from, refusal := h.bob.from, notSent
 	for _, nick := range to {
 		if len(to) > 1 {
 			refusal = "not sent to " + nick + strings.TrimPrefix(notSent, "not sent")
 		}
 		h.bob.from = from // they come in no certain order
-		if h.bob.seesOneOf(refusal+"\n", "delivered to "+nick+"\n", "kept for "+nick+" (offline)\n") > 0 {
+		if h.bob.seesOneOf(refusal+"\n", "delivered to "+nick+"\n", "kept for "+nick+" (offline)\n",
+			"kept for "+nick+" (not answering)\n") > 0 {
 			taken = append(taken, nick)
 		}
 	}
