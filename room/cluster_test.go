@@ -133,7 +133,9 @@ func (n *node) restart() {
 	n.store.mu.Lock()
 	left, done := slices.Clone(n.store.records), n.before+len(n.store.entries)
 	n.store.mu.Unlock()
+	n.filesMu.Lock()
 	files := maps.Clone(n.files)
+	n.filesMu.Unlock()
 	n.stop()
 	n.lose()
 	n.run++
