@@ -139,8 +139,12 @@ func (d dir) replace(tmp, name string, old Stat) error {
 	case old.Exists():
 		return d.Rename(tmp, name)
 	}
-	if err = d.link(tmp, name); errors.Is(err, fs.ErrExist) { // two that make a file at once must not both succeed
+	err = d.link(tmp, name)
+	switch {
+	case errors.Is(err, fs.ErrExist): // two that make a file at once must not both succeed
 		return ErrChanged
+	case errors.Is(err, errors.ErrUnsupported): // by the file system
+		return d.Rename(tmp, name)
 	}
 	return err
 }

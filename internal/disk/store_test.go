@@ -155,6 +155,25 @@ func TestReplaceSeesChanges(t *testing.T) {
 	}
 }
 
+// TestReplaceWithoutLinks: a new file can be made where the file system has no hard links.
+func TestReplaceWithoutLinks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	s := Store{Fault: func(op, _ string) error {
+		if op == "link" {
+			return syscall.ENOTSUP
+		}
+		return nil
+	}}
+	f, err := s.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Replace(f, []byte("new")); err != nil {
+		t.Error(err)
+	}
+	wantText(t, path, "new")
+}
+
 func TestLockExcludes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	var inside, most atomic.Int32
