@@ -22,14 +22,21 @@ func eachLine(input io.Reader, most int, handle func(line string, size int) erro
 		}
 		fits := min(len(part), most+1-len(kept))
 		kept = append(kept, part[:fits]...)
-		over += utf8.RuneCount(part[fits:])
+		for _, b := range part[fits:] { // a character can be in two parts
+			if utf8.RuneStart(b) {
+				over++
+			}
+		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case err != nil && len(kept) == 0:
 			return err
 		}
-		line := strings.TrimSuffix(string(kept), "\r")
+		line := string(kept)
+		if over == 0 { // else it is not the line's end
+			line = strings.TrimSuffix(line, "\r")
+		}
 		if failed := handle(line, utf8.RuneCountInString(line)+over); failed != nil {
 			return failed
 		}

@@ -173,9 +173,7 @@ func (s *session) readTyped() error {
 			return true // it would fill the screen
 		}
 		call, bad = s.parse(l.Text)
-		erase = s.echoes(call, bad)
-		s.erased = ""
-		if erase {
+		if erase = s.echoes(call, bad); erase {
 			s.erased = l.Text
 			s.out.hold() // the row goes in the write that brings the room's line
 		}
@@ -188,7 +186,9 @@ func (s *session) readTyped() error {
 		s.show(tooLong(line.Over))
 		return nil
 	}
-	return s.handle(call, bad)
+	cause := s.handle(call, bad)
+	s.erased = "" // it may be long
+	return cause
 }
 
 // echoes decides whether a typed row is replaced by the line that the room makes of
