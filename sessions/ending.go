@@ -28,7 +28,7 @@ var (
 	errShutdown   error = &ending{render.Shutdown, "shutdown", exitUnconfirmed, "the server is shutting down"}
 	errSlow       error = &ending{render.TooSlow, "too-slow", exitFailed, "too slow to take what is said"}
 	errLost       error = &ending{"", "", exitFailed, "the connection was lost"}
-	errBadLines   error = &ending{"too many lines in a row that are no frames", "bad-lines", exitFailed, ""}
+	errBadLines   error = &ending{"too many lines in a row that are not frames", "bad-lines", exitFailed, ""}
 	errUploadSlow error = &ending{"the file did not arrive within 5 minutes", "ended", exitFailed, ""}
 )
 

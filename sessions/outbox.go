@@ -11,7 +11,7 @@ import (
 )
 
 // outbox queues what one person is to be shown. It is bounded in bytes, and one goroutine at a
-// time writes it out: flush, which a timer starts. An idle session has none.
+// time writes it out: flush, started when there is something to write. An idle session has none.
 //
 //   - Put and tell MUST NOT block; overflow (see put) ends the session instead.
 //   - print MAY block, but only the session's own reading goroutine.

@@ -33,14 +33,17 @@ func (s *session) enterRoom(name string) {
 	if s.room = name; name == room.Lobby {
 		s.room = ""
 	}
-	if s.term == nil {
-		return
+	if s.term != nil {
+		s.term.SetPrompt(s.prompt())
 	}
-	prompt := ""
-	if s.room != "" {
-		prompt = "#" + s.room + "> "
+}
+
+// prompt shows the current room unless it is the lobby.
+func (s *session) prompt() string {
+	if s.room == "" {
+		return "> "
 	}
-	s.term.SetPrompt(prompt)
+	return "#" + s.room + "> "
 }
 
 func (s *session) join(call parse.Call) result.Result {

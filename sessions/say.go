@@ -83,11 +83,7 @@ func (s *session) erasedRow() string {
 	if s.erased == "" {
 		return ""
 	}
-	prompt := "> "
-	if s.room != "" {
-		prompt = "#" + s.room + prompt
-	}
-	return text.Cut(prompt+text.CleanLine(s.erased), s.style().Width-1) + "\n"
+	return text.Cut(s.prompt()+text.CleanLine(s.erased), s.style().Width-1) + "\n"
 }
 
 // sendTo is send with the receipts for tell, which must not block.
