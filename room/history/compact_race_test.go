@@ -105,6 +105,7 @@ func TestShortenedWhileLate(t *testing.T) {
 	inMemory(t, func(t *testing.T, fs *disktest.FS) {
 		s := openIn(t, fs, Options{})
 		all := conversation(t, s, 0, 60, func(n int) bool { return n > 57 })
+		synctest.Wait()
 		s.opts.MaxBytes = 6000
 		s.forget("bob")
 		fs.Fail(func(_ int, op string) disktest.Fault {
@@ -114,6 +115,7 @@ func TestShortenedWhileLate(t *testing.T) {
 			return disktest.Fault{}
 		})
 		mustPut(t, s, read("bob", all[58].ID))
+		synctest.Wait() // else bob's history may be read after this
 		fs.Fail(nil)
 		if err := s.compact("bob"); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)

@@ -3,6 +3,7 @@ package natstest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
@@ -59,18 +60,23 @@ func New(t testing.TB, n int, change func(*server.Options)) *Engine {
 	return e
 }
 
-// freePorts returns ports that nobody listens on. With a port of its own choice a server with routes is never ready.
+// freePorts returns ports that nobody listens on. With a port of its own choice a server with routes is never ready. They
+// are below 32768: systems give those above it to outgoing connections, also before the server listens, or while it is killed.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		port := 10_000 + rand.N(22_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer l.Close() //nolint:errcheck // only its port is of use, and all of them have to differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("too few ports are free")
+	return nil
 }
 
 func (e *Engine) run(i int) {
