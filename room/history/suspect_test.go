@@ -75,8 +75,7 @@ func TestDroppedByTheKernel(t *testing.T) {
 			hole := max(saved, bytes.Index(text, []byte(want[from])))
 			clear(text[hole:min(len(text), hole+300)])
 			setFile(fs, "users", "bob.jsonl", text)
-			s.held.Store(0)
-			distrustAll(s)
+			distrustAll(t, s)
 			synctest.Wait()
 			got := ids(unreadOf(t, s, "bob"))
 			mustClose(t, s)
@@ -88,6 +87,36 @@ func TestDroppedByTheKernel(t *testing.T) {
 			mustClose(t, s)
 		})
 	}
+}
+
+// TestDroppedWhileShortened: a shorter file with zeros in it, copied from one that has been made again
+// since, does not take its place.
+func TestDroppedWhileShortened(t *testing.T) {
+	inMemory(t, func(t *testing.T, fs *disktest.FS) {
+		s := openIn(t, fs, Options{})
+		want := conversation(t, s, 0, 60, func(n int) bool { return n > 50 })[51:]
+		text := fileIn(fs, "users", "bob.jsonl")
+		hole := bytes.Index(text, []byte(want[5].ID))
+		clear(text[hole : hole+300])
+		setFile(fs, "users", "bob.jsonl", text)
+		s.opts.MaxBytes = 9000
+		there, goOn := stopAt(fs, "sync", "bob.jsonl.tmp")
+		shortened := make(chan error, 1)
+		go func() { shortened <- s.compact("bob") }()
+		<-there
+		distrustAll(t, s)
+		synctest.Wait()
+		fs.Watch(nil)
+		goOn <- true
+		if err := <-shortened; err != nil {
+			t.Error(err)
+		}
+		sameIDs(t, "unread", unreadOf(t, s, "bob"), ids(want)...)
+		mustClose(t, s)
+		s = openIn(t, fs, Options{})
+		sameIDs(t, "unread after a restart", unreadOf(t, s, "bob"), ids(want)...)
+		mustClose(t, s)
+	})
 }
 
 // TestFewOpenFiles: of many histories in use few are open, however large the batch in work is.
