@@ -3,6 +3,7 @@ package sessions
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,20 +112,25 @@ func piece(items []item, lines []byte, events func([]byte, []item) []byte) (_ []
 	return lines, whole
 }
 
-// parts are the items of a text of any length: each fits the queue and a write, and ends with
-// a line if it can. shown is for the last.
+// parts are the items of a text of any length: each has at most partLimit bytes, or is one line, which
+// nothing may come into. shown is for the last.
 func parts(text string, shown func(bool)) (items []item) {
-	const most = 16 << 10
-	for len(text) > most {
-		cut := strings.LastIndexByte(text[:most], '\n') + 1
+	for len(text) > partLimit {
+		cut := strings.LastIndexByte(text[:partLimit], '\n') + 1
 		if cut == 0 {
-			cut = most
+			cut = strings.IndexByte(text, '\n') + 1
+		}
+		if cut == 0 || cut == len(text) {
+			break
 		}
 		items = append(items, item{text: text[:cut]})
 		text = text[cut:]
 	}
 	return append(items, item{text: text, shown: shown})
 }
+
+// partLimit is what a part counts for at most: a long line that was asked for is no burst.
+const partLimit = 16 << 10
 
 func newOutbox(ch client, compose composer, flushInterval func() time.Duration) *outbox {
 	o := &outbox{ch: ch, compose: compose, flushInterval: flushInterval, done: make(chan struct{})}
@@ -164,7 +170,11 @@ func (o *outbox) put(it item, wait bool) {
 	for wait && o.cause == nil && (o.bytes > queueLimit/4 || o.unconfirmed > queueLimit) {
 		o.taken.Wait()
 	}
-	bytes := o.bytes + it.size()
+	size := it.size()
+	if wait {
+		size = min(size, partLimit)
+	}
+	bytes := o.bytes + size
 	blocks := !o.writing.IsZero() && time.Since(o.writing) > slowWrite
 	if o.cause == nil && (bytes > burstLimit || bytes > queueLimit && blocks) {
 		o.shut(errSlow)
@@ -379,12 +389,17 @@ func (o *outbox) linger() {
 	}
 }
 
-// write writes p, within the deadline.
+// write writes p, each piece of it within the deadline.
 func (o *outbox) write(to io.Writer, p []byte) error {
-	o.progress(time.Now(), 0)
-	_, err := to.Write(p)
-	o.progress(time.Time{}, len(p))
-	return err
+	for piece := range slices.Chunk(p, pieceLimit) {
+		o.progress(time.Now(), 0)
+		_, err := to.Write(piece)
+		o.progress(time.Time{}, len(piece))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // progress notes that a write has begun, or that one of n bytes has ended. A client that

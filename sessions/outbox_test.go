@@ -206,6 +206,60 @@ func TestPrintWaitsForTheClient(t *testing.T) {
 	})
 }
 
+// TestLongLineStaysWhole: what happens while a long line waits comes after it, and nobody is too slow
+// for having asked for it.
+func TestLongLineStaysWhole(t *testing.T) {
+	const live = "live\n"
+	long := "first\n" + strings.Repeat("y", burstLimit) + "\n" + strings.Repeat("z", 3*partLimit) + "\nlast\n"
+	p := newPeer(0, all)
+	outboxTo(t, p, func(o *outbox) {
+		var printing sync.WaitGroup
+		printing.Go(func() {
+			o.print(strings.Repeat("x\n", queueLimit), nil) // it waits behind this
+			o.print(long, nil)
+		})
+		for ended := false; !ended; {
+			o.tell(live)
+			time.Sleep(stallLimit - time.Second) // the bubble's
+			if cause := o.why(); cause != nil {
+				t.Fatalf("after %d bytes: %v", len(p.received()), cause)
+			}
+			ended = bytes.HasSuffix(p.received(), []byte("last\n"+live))
+			p.allow(len(p.received()))
+		}
+		printing.Wait()
+		got := strings.ReplaceAll(string(p.received()), live, "")
+		if want := strings.Repeat("x\n", queueLimit) + long; got != want {
+			t.Errorf("got %d bytes, not the %d that were printed", len(got), len(want))
+		}
+		for line := range strings.Lines(string(p.received())) {
+			if strings.Contains(line, "live") && line != live {
+				t.Errorf("a line has another in it")
+			}
+		}
+	})
+}
+
+// slow takes a minute for each MiB.
+type slow struct{ *peer }
+
+func (p slow) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(len(b)) * time.Minute >> 20) // the bubble's
+	return p.peer.Write(b)
+}
+
+// TestLongLineTakesLong: a line may take longer than a write may.
+func TestLongLineTakesLong(t *testing.T) {
+	p := newPeer(all, all)
+	outboxTo(t, p, func(o *outbox) {
+		o.ch = slow{p}
+		o.print(strings.Repeat("y", 1<<20)+"\n", nil)
+		if cause := o.ended(2 * time.Minute); cause != nil {
+			t.Errorf("after %d bytes: %v", len(p.received()), cause)
+		}
+	})
+}
+
 // TestShownIsWritten: an item counts as shown only once all of its bytes are out,
 // whatever piece they are in.
 func TestShownIsWritten(t *testing.T) {
