@@ -674,6 +674,7 @@ func TestClusterClosedWhileMade(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {
 		bob := a.join("bob")
 		a.options.Rooms.Store = closing{a.options.Rooms.Store, func() {
+			c.settle() // b knows it
 			is(t, "close", b.CloseRoom("ops", "carol"), nil)
 			c.settle()
 		}}
