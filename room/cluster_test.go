@@ -586,6 +586,11 @@ func TestClusterChanges(t *testing.T) {
 		if !carol2.IsAway() || !a.people.here["carol"].presence().Away {
 			t.Error("not away here")
 		}
+		is(t, "the bell set", carol.SetDisplay(func(d *Display) { d.Bell = "off" }), nil)
+		pass(time.Second)
+		if carol2.Display().Bell != "off" {
+			t.Error("the bell is on here")
+		}
 		if made, err := bob.JoinRoom("ops", true); !made || err != nil {
 			t.Fatal(made, err)
 		}

@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,7 +32,8 @@ type Member struct {
 	nick    string
 	quiet   bool
 	program bool
-	sink    Sink // nil for a visitor, who runs a command without being present
+	sink    Sink                     // nil for a visitor, who runs a command without being present
+	display *atomic.Pointer[Display] // the person's; nil for a visitor
 }
 
 // Nick is the session's nick: for a guest perhaps not the name that was asked for.
@@ -165,7 +167,8 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		if p == nil {
 			p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
 		}
-		p.local, p.Preferences, p.renewed = true, set, time.Now()
+		p.become(set)
+		p.local, p.renewed = true, time.Now()
 		r.rooms[Lobby].enter(p)
 		_, p.unsaved = r.people.unsaved[p.nick]
 		delete(r.people.unsaved, p.nick)
@@ -186,6 +189,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	welcome.Rooms = r.enterRooms(p)
 	p.active = time.Now()
 	welcome.Absence = p.Absence
+	member.display = &p.display
 	p.sessions = append(p.sessions, member)
 	r.people.arrived.Broadcast()
 	r.rosterChanged()

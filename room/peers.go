@@ -102,7 +102,8 @@ func (r *Room) settingsOfNew(here []Presence) map[string]Preferences {
 // appear adds a person who is present on another server. r.mu is held.
 func (r *Room) appear(there Presence, set Preferences) *person {
 	p := r.people.add(there.Nick, there.Bot)
-	p.Preferences, p.since, p.active = set, there.Since, there.Active
+	p.become(set)
+	p.since, p.active = there.Since, there.Active
 	r.rooms[Lobby].enter(p)
 	for _, j := range p.Rooms {
 		if c, may := r.lookup(j.Room, p.nick); may.Read && p.joined(c).Room != "" {
@@ -210,7 +211,7 @@ func (r *Room) adopt(nick string, set Preferences) {
 	}
 	if p := r.people.here[nick]; p != nil {
 		before := p.Rooms
-		p.Preferences = set.furtherRead(p.Preferences)
+		p.become(set.furtherRead(p.Preferences))
 		p.unsaved = p.local && !slices.Equal(p.Rooms, set.Rooms)
 		r.place(p, before)
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,11 +44,12 @@ type person struct {
 	local     bool                // present on this server
 	elsewhere map[string]Presence // by server
 
-	since  time.Time
-	active time.Time // when the person last typed something
-	Preferences
-	sessions []*Member
-	last     *Message // the last direct message, for replies
+	since       time.Time
+	active      time.Time               // when the person last typed something
+	Preferences                         // changed by become, or only its Rooms
+	display     atomic.Pointer[Display] // the one of Preferences, for members
+	sessions    []*Member
+	last        *Message // the last direct message, for replies
 
 	broken    *time.Timer // runs while there is no session
 	graceEnds time.Time   // when it fires
@@ -57,6 +59,12 @@ type person struct {
 	renewed time.Time // when the presence history last had this person as online
 	told    bool      // the others were told of the joining, and will be of the leaving
 	unsaved bool      // the read marks of Preferences are not on disk yet
+}
+
+// become makes set what the person has set.
+func (p *person) become(set Preferences) {
+	p.Preferences = set
+	p.display.Store(&set.Display)
 }
 
 // departure is when a nick was last online, and how that ended.

@@ -24,6 +24,16 @@ type Preferences struct {
 	Rooms   []Joined `json:"rooms,omitempty"` // where they are beside the lobby, in the order of joining
 
 	KnowsRooms bool `json:"knows_rooms,omitempty"` // has been in one beside the lobby
+
+	Display Display `json:"display,omitzero"`
+}
+
+// Display is how a person wants to be shown things, in words of the sessions, which know what they mean: the room
+// only keeps them. "" is the default.
+type Display struct {
+	Bell  string `json:"bell,omitempty"`
+	Joins string `json:"joins,omitempty"`
+	Zone  string `json:"zone,omitempty"`
 }
 
 // Absence is being away, online or not, which lasts until the person ends it.
@@ -97,6 +107,23 @@ func (s *Member) Back() (was bool, err error) {
 		return nil
 	})
 	return was, err
+}
+
+// Display is how the person wants to be shown things now, in all sessions of a nick; the default of a visitor.
+// It never waits.
+func (s *Member) Display() (d Display) {
+	if s.display != nil {
+		d = *s.display.Load()
+	}
+	return d
+}
+
+// SetDisplay changes that. A guest's lasts until the guest leaves.
+func (s *Member) SetDisplay(change func(*Display)) error {
+	return s.set(func(p *Preferences) error {
+		change(&p.Display)
+		return nil
+	})
 }
 
 // set has the person's preferences changed, on disk first. One change at a time.

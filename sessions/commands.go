@@ -138,9 +138,11 @@ func init() {
 			Name: "key", Aliases: []string{"keys"}, Text: true, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
 			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
-		{run: (*session).settings, Syntax: parse.Syntax{
-			Name: "settings", Args: parse.NoArgs,
-			Usage: "/settings", Help: "show your settings: away, blocks, time zone"}},
+		{may: keyedInShell, run: (*session).settings, Syntax: parse.Syntax{
+			Name: "settings", Args: parse.SettingsArgs,
+			Usage: "/settings, /settings bell mentions|all|off, /settings joins on|off, or /settings zone ZONE", Example: "/settings zone Europe/Berlin",
+			Help: "your settings; also bell, joins and time zone",
+			More: "The bell rings for direct messages and mentions, for every message, or never. joins off hides who joins and leaves. Times are shown in the time zone ZONE. Settings count in all your sessions and are kept; a guest's last until the guest leaves."}},
 		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},

@@ -35,8 +35,8 @@ type session struct {
 	login   *sshd.Login
 	from    netip.AddrPort // the client's
 	member  *room.Member
-	seated  atomic.Pointer[string] // the nick there, for other goroutines; nil before
-	current atomic.Pointer[render.Style]
+	seated  atomic.Pointer[string]       // the nick there, for other goroutines; nil before
+	own     atomic.Pointer[render.Style] // as the client asks, of which style is made
 	out     *outbox
 	pending pending                 // results that are still to come
 	tally   tally                   // of what was reported
@@ -62,8 +62,6 @@ type session struct {
 	room     string        // where plain text goes; "" is the lobby
 	tabs     *rate.Limiter // of complete; nil until the first one
 }
-
-func (s *session) style() render.Style { return *s.current.Load() }
 
 // write is the writing goroutine, which lives only while there is something to write. It reports
 // whether that was the end. With the last words it ends the channel, so that a reader who still

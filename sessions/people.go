@@ -79,14 +79,6 @@ func (s *session) version(parse.Call) result.Result {
 	return result.Version{Version: s.manager.cfg.Version}
 }
 
-func (s *session) settings(parse.Call) result.Result {
-	set, err := s.member.Preferences()
-	if err != nil {
-		return s.failed(result.Failure{Reason: result.ReadingSettings, Err: err})
-	}
-	return result.Settings{Preferences: set, Zone: s.style().Zone}
-}
-
 // Being left alone.
 
 func (s *session) away(call parse.Call) result.Result {

@@ -22,7 +22,7 @@ func reader(rate float64) *session {
 		ctx: ctx, manager: manager, out: newOutbox(newPeer(all, all), plain, manager.flushInterval),
 		member: new(room.Room).Visit(room.Identity{Nick: "bob"}),
 	}
-	a.current.Store(&render.Style{})
+	a.own.Store(&render.Style{})
 	a.out.start(func() {
 		if a.out.flush(func(error) (string, string) { return "", "" }) {
 			stop()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -28,7 +27,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 	style := styleOf(ch, termName, width, pty && ch.Command == "")
 	style.Colors = &m.colors
 	style.Fetch = m.cfg.JoinLine(ch.Login.Nick, ch.At()) + " fetch "
-	s.current.Store(&style)
+	s.own.Store(&style)
 	switch {
 	case ch.Command != "":
 		s.tally.source = fromShell
@@ -51,22 +50,10 @@ func styleOf(ch *sshd.Channel, termName string, width int, pty bool) render.Styl
 	st := render.Style{Zone: zoneOf(ch.Env["TZ"])}
 	if pty {
 		st.Width = terminal.ClampWidth(width)
-		st.Bell = true
+		st.Bell = render.ForViewer
 		st.Color = termName != "dumb" && termName != "" && ch.Env["NO_COLOR"] == ""
 	}
 	return st
-}
-
-// zoneOf finds the zone that a client names; UTC if there is none.
-func zoneOf(name string) *time.Location {
-	if len(name) > 64 {
-		return time.UTC
-	}
-	zone, err := time.LoadLocation(strings.TrimPrefix(name, ":"))
-	if err != nil || name == "Local" {
-		return time.UTC
-	}
-	return zone
 }
 
 // run is the reading goroutine: it joins, handles lines until the input ends, and
@@ -322,13 +309,14 @@ func (s *session) tooFast() {
 
 // compose makes one write of what is queued. It runs on the writing goroutine.
 func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
-	style := s.style()
 	if s.resized.Swap(false) {
 		_, width, height, _ := s.ch.Pty()
-		style.Width = terminal.ClampWidth(width)
-		s.current.Store(&style)
+		own := *s.own.Load()
+		own.Width = terminal.ClampWidth(width)
+		s.own.Store(&own)
 		s.term.Resize(width, height)
 	}
+	style := s.style()
 	lines, whole := piece(items, buf, func(dst []byte, events []item) []byte {
 		switch {
 		case s.frames:

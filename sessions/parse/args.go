@@ -55,12 +55,21 @@ var (
 		"remove": need("missing fingerprint; /key shows yours", target),
 		"leave":  need("to give your nick up, type it once more: /key leave NICK", oneNick),
 	}, noneOf("add, remove or leave")))
+	SettingsArgs = args(verb(verbs{
+		"":      inOrder(),
+		"bell":  setTo(Mentions, All, Off),
+		"joins": setTo(On, Off),
+		"zone":  need(missingZone, anyText),
+	}, noneOf("bell, joins or zone")))
 	RoomArgs = args(roomIfAny, verb(verbs{
 		"": inOrder(), "private": inOrder(), "public": inOrder(), "close": inOrder(),
 		"invite": oneNick, "remove": oneNick, "owner": oneNick, "mute": oneNick, "unmute": oneNick,
-		"guests": onOrOff,
+		"guests": setTo(On, Off),
 	}, noneOf("private, public, invite, remove, owner, mute, unmute, guests or close")))
 )
+
+// missingZone is the problem of a time zone that is none.
+const missingZone = "missing time zone, such as Europe/Berlin, America/New_York or UTC"
 
 // missingTarget is the problem of a command that takes a nick or a room.
 const missingTarget = "missing nick or #ROOM"
@@ -160,11 +169,23 @@ var (
 	lines     = number(maxLines)
 )
 
-func onOrOff(rest string, call *Call) (tail, problem string) {
-	if call.Text = strings.ToLower(rest); call.Text != "on" && call.Text != "off" {
-		return "", "guests takes on or off"
+// What a verb can be set to.
+const (
+	On       = "on"
+	Off      = "off"
+	All      = "all"
+	Mentions = "mentions"
+)
+
+// setTo takes what the verb can be set to.
+func setTo(values ...string) arg {
+	return func(rest string, call *Call) (tail, problem string) {
+		if call.Text = strings.ToLower(rest); !slices.Contains(values, call.Text) {
+			last := len(values) - 1
+			return "", call.Verb + " takes " + strings.Join(values[:last], ", ") + " or " + values[last]
+		}
+		return "", ""
 	}
-	return "", ""
 }
 
 const noText = "missing text"

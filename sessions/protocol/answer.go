@@ -87,6 +87,8 @@ type Settings struct {
 	Since   string   `json:"SINCE,omitempty"`
 	Reason  string   `json:"REASON,omitempty"`
 	Blocked []string `json:"BLOCKED"`
+	Bell    string   `json:"BELL"`
+	Joins   string   `json:"JOINS"`
 	Zone    string   `json:"ZONE"`
 }
 
@@ -176,7 +178,8 @@ func settingsOf(r result.Settings) Settings {
 	away := r.Absence
 	return Settings{
 		Away: away.Away(), Since: Time(away.Since), Reason: text.CleanLine(away.Reason),
-		Blocked: append([]string{}, r.Blocked...), Zone: r.Zone.String(),
+		Blocked: append([]string{}, r.Blocked...),
+		Bell:    cmp.Or(r.Display.Bell, parse.Mentions), Joins: cmp.Or(r.Display.Joins, parse.On), Zone: r.Zone.String(),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"whoelse/keys/bans"
 	"whoelse/keys/duration"
 	"whoelse/room"
+	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
@@ -66,9 +67,13 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 			return []string{"#" + one.Name, states, strconv.Itoa(one.People), strconv.Itoa(one.Unread), strconv.Itoa(one.Mentions), one.Topic}
 		})
 	case result.Settings:
-		dst = columns(dst, "away", at(r.Absence.Since), r.Absence.Reason)
-		dst = columns(dst, "blocked", strings.Join(r.Blocked, ","))
-		return columns(dst, "zone", r.Zone.String())
+		if r.Changed == "" {
+			dst = columns(dst, "away", at(r.Absence.Since), r.Absence.Reason)
+			dst = columns(dst, "blocked", strings.Join(r.Blocked, ","))
+			dst = columns(dst, "bell", cmp.Or(r.Display.Bell, parse.Mentions))
+			dst = columns(dst, "joins", cmp.Or(r.Display.Joins, parse.On))
+			return columns(dst, "zone", r.Zone.String())
+		}
 	case result.BlockList:
 		return facts(dst, r.Nicks, func(nick string) []string { return []string{nick} })
 	case result.Keys:

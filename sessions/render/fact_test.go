@@ -41,15 +41,15 @@ func TestFacts(t *testing.T) {
 		"192.0.2.7\tolivia\t" + at + "\t-\tnoise\n": result.Bans{List: []bans.Ban{{Target: target, By: "olivia", Made: noon, Reason: "noise"}}},
 		"carol\tcode\t1d\tssh carol+code@host\n":    result.Invitation{Nick: "carol", Code: "code", Join: "ssh carol+code@host", For: 24 * time.Hour},
 		"say TEXT                    say it\n":      result.Help{Commands: parse.Table{{Usage: "/say TEXT, or say", Help: "say it"}}},
-		"away\t" + at + "\tlunch\nblocked\tbob,carol\nzone\tUTC\n": result.Settings{
+		"away\t" + at + "\tlunch\nblocked\tbob,carol\nbell\tmentions\njoins\ton\nzone\tUTC\n": result.Settings{
 			Preferences: room.Preferences{Blocked: []string{"bob", "carol"}, Absence: room.Absence{Since: noon, Reason: "lunch"}}, Zone: time.UTC,
 		},
-		"away\t-\t-\nblocked\t-\nzone\tUTC\n": result.Settings{Zone: time.UTC},
-		"whoelse 1.2.3\n":                     result.Version{Version: "1.2.3"},
-		"welcome\n":                           result.MOTD{Text: "welcome"},
-		"delivered to bob\n":                  result.Receipt{Receipt: room.Receipt{To: "bob"}},
-		"you do not block bob\n":              result.Failure{Reason: result.NotBlocked, Nick: "bob"},
-		"why\n":                               result.Failure{Err: errors.New("why")},
+		"away\t-\t-\nblocked\t-\nbell\tmentions\njoins\ton\nzone\tUTC\n": result.Settings{Zone: time.UTC},
+		"whoelse 1.2.3\n":        result.Version{Version: "1.2.3"},
+		"welcome\n":              result.MOTD{Text: "welcome"},
+		"delivered to bob\n":     result.Receipt{Receipt: room.Receipt{To: "bob"}},
+		"you do not block bob\n": result.Failure{Reason: result.NotBlocked, Nick: "bob"},
+		"why\n":                  result.Failure{Err: errors.New("why")},
 		"bob's messages are hidden; /unblock bob shows them again\n": result.Done{What: result.Blocked, Nick: "bob"},
 	} {
 		if got := string(render.Facts(nil, r, render.Style{}, noon)); got != want {

@@ -18,16 +18,39 @@ import (
 )
 
 // Style is how one session wants to see things. It is comparable: two sessions
-// with equal styles see the same bytes of what is said to everyone.
+// with equal styles see the same bytes of what is said to everyone. A zone has one
+// *time.Location for all.
 type Style struct {
-	Width int    // cells in a row; 0 is no wrapping
-	Color bool   // ANSI colours
-	Bell  bool   // BEL on a mention or a direct message
-	Whole bool   // long messages are not cut
-	Fetch string // begins the command that fetches a file, whose ID follows; "" where it is not known
-	Zone  *time.Location
+	Width int  // cells in a row; 0 is no wrapping
+	Color bool // ANSI colours
+	Bell  Bell
+
+	HideJoins bool   // nothing about others who join and leave
+	Whole     bool   // long messages are not cut
+	Fetch     string // begins the command that fetches a file, whose ID follows; "" where it is not known
+	Zone      *time.Location
 
 	Colors *Colors // of nicks; may be nil
+}
+
+// Bell says which lines of others ring the terminal's bell (BEL).
+type Bell int
+
+const (
+	Silent     Bell = iota
+	ForViewer       // direct messages, mentions and announcements
+	ForAnybody      // these and all else that is said
+)
+
+// rings reports whether it does for m, which is marked for viewer or not.
+func (b Bell) rings(m *room.Message, mark bool, viewer string) bool {
+	switch {
+	case m.From == viewer || m.Kind == room.KindReceipt:
+		return false
+	case mark || m.Kind == room.KindNotice:
+		return b >= ForViewer
+	}
+	return b == ForAnybody
 }
 
 // in gives t in the person's zone.
@@ -43,13 +66,16 @@ func Event(dst []byte, e *room.Update, viewer string, st Style) []byte {
 	m := e.Message
 	if m == nil {
 		c := e.Presence
+		if st.HideJoins && !c.Owner && !c.Removed {
+			return dst
+		}
 		if slices.Contains(c.Joined, viewer) || slices.Contains(c.Left, viewer) || slices.Contains(c.Lost, viewer) {
 			return change(dst, c, viewer, st)
 		}
 		return shared(dst, e, st)
 	}
 	mark := marked(m, viewer, st)
-	if st.Bell && (mark || m.Kind == room.KindNotice && m.From != viewer) {
+	if st.Bell.rings(m, mark, viewer) {
 		dst = append(dst, '\a')
 	}
 	if !mark && (m.Kind == room.KindSay || m.Kind == room.KindMe || m.Kind == room.KindNotice) {
@@ -76,19 +102,12 @@ func marked(m *room.Message, viewer string, st Style) bool {
 // are a few; with hundreds, each of another width, there would be a copy for each.
 const mostStyles = 4
 
-// styleKey is a Style that can be compared: each session has a *time.Location of its own.
-type styleKey struct {
-	Style
-	zone string
-}
-
 // shared appends the rendering of an event that is the same for all sessions of a style. It
 // is made once, by the first of them, while the others wait: in a burst, hundreds would
 // make the same.
 func shared(dst []byte, e *room.Update, st Style) []byte {
-	key := styleKey{Style: st, zone: st.Zone.String()}
-	key.Zone = nil
-	key.Fetch = "" // nothing that is said to everyone has a file
+	key := st
+	key.Fetch, key.Bell, key.HideJoins = "", Silent, false // nothing that is said to everyone has a file
 	once, ok := e.Rendered.Load(key)
 	if !ok {
 		forAll := func() []byte {

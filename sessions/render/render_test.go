@@ -14,7 +14,7 @@ import (
 var (
 	noon  = time.Date(2026, 3, 14, 12, 5, 0, 0, time.UTC)
 	plain = render.Style{Width: 40, Zone: time.UTC}
-	loud  = render.Style{Width: 40, Zone: time.UTC, Color: true, Bell: true}
+	loud  = render.Style{Width: 40, Zone: time.UTC, Color: true, Bell: render.ForViewer}
 )
 
 func message(kind room.Kind, from, text string, to ...string) *room.Message {
@@ -109,30 +109,28 @@ func TestColours(t *testing.T) {
 }
 
 func TestBell(t *testing.T) {
+	louder := loud
+	louder.Bell = render.ForAnybody
 	for name, tt := range map[string]struct {
-		message *room.Message
-		rings   bool
+		message    *room.Message
+		one, other int // bells for the viewer's lines, and for anybody's
 	}{
-		"mention":          {message(room.KindSay, "bob", "Me: look"), true},
-		"mention in /me":   {message(room.KindMe, "bob", "greets me."), true},
-		"no mention":       {message(room.KindSay, "bob", "mention"), false},
-		"one's own":        {message(room.KindSay, "me", "me me me"), false},
-		"direct":           {message(room.KindDirect, "bob", "x", "me"), true},
-		"group":            {message(room.KindGroup, "bob", "x", "carol", "me"), true},
-		"one's own direct": {message(room.KindDirect, "me", "x", "bob"), false},
-		"receipt":          {message(room.KindReceipt, "bob", "", "me"), false},
-		"BEL in the text":  {message(room.KindSay, "bob", "\a\a"), false},
+		"mention":          {message(room.KindSay, "bob", "Me: look"), 1, 1},
+		"mention in /me":   {message(room.KindMe, "bob", "greets me."), 1, 1},
+		"no mention":       {message(room.KindSay, "bob", "mention"), 0, 1},
+		"announcement":     {message(room.KindNotice, "bob", "soon"), 1, 1},
+		"one's own":        {message(room.KindSay, "me", "me me me"), 0, 0},
+		"direct":           {message(room.KindDirect, "bob", "x", "me"), 1, 1},
+		"group":            {message(room.KindGroup, "bob", "x", "carol", "me"), 1, 1},
+		"one's own direct": {message(room.KindDirect, "me", "x", "bob"), 0, 0},
+		"receipt":          {message(room.KindReceipt, "bob", "", "me"), 0, 0},
+		"BEL in the text":  {message(room.KindSay, "bob", "\a\a"), 0, 1},
 	} {
 		e := &room.Update{Message: tt.message}
-		want := 0
-		if tt.rings {
-			want = 1
-		}
-		if got := strings.Count(string(render.Event(nil, e, "me", loud)), "\a"); got != want {
-			t.Errorf("%s: %d bells", name, got)
-		}
-		if got := strings.Count(string(render.Event(nil, e, "me", plain)), "\a"); got != 0 {
-			t.Errorf("%s: %d bells in silence", name, got)
+		for st, want := range map[render.Style]int{loud: tt.one, louder: tt.other, plain: 0} {
+			if got := strings.Count(string(render.Event(nil, e, "me", st)), "\a"); got != want {
+				t.Errorf("%s: %d bells, not %d, of %v", name, got, want, st.Bell)
+			}
 		}
 	}
 }
@@ -215,8 +213,9 @@ func TestAgo(t *testing.T) {
 // However many styles there are, few of what they make of an event are kept.
 func TestFewStylesAreKept(t *testing.T) {
 	e := &room.Update{Message: message(room.KindSay, "bob", "hello there", "")}
+	zone := time.FixedZone("X", 3600)
 	for width := 40; width < 220; width++ {
-		st := render.Style{Width: width, Zone: time.FixedZone("X", 3600)}
+		st := render.Style{Width: width, Zone: zone}
 		if got := string(render.Event(nil, e, "me", st)); !strings.HasSuffix(got, "bob: hello there\n") {
 			t.Errorf("%d columns wide: %q", width, got)
 		}
@@ -227,8 +226,8 @@ func TestFewStylesAreKept(t *testing.T) {
 		t.Errorf("%d are kept", kept)
 	}
 	same := &room.Update{Message: e.Message}
-	for range 10 {
-		render.Event(nil, same, "me", render.Style{Width: 80, Zone: time.FixedZone("X", 3600)})
+	for i := range 10 {
+		render.Event(nil, same, "me", render.Style{Width: 80, Zone: zone, Bell: render.Bell(i % 3), HideJoins: i%2 == 0})
 	}
 	if n := same.Styles.Load(); n != 1 {
 		t.Errorf("one style counts as %d", n)

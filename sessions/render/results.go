@@ -93,11 +93,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
 	case result.Settings:
-		return []string{
-			cmp.Or(awaySince(r.Absence, st, now), "you are not away; /away marks you so"),
-			"you block " + cmp.Or(People(r.Blocked, len(r.Blocked)), "nobody"),
-			"times are in " + r.Zone.String() + "; to change that, connect with -o SetEnv=TZ=Europe/Berlin",
-		}
+		return settings(r, st, now)
 	case result.Version:
 		words = "whoelse " + r.Version
 	case result.BlockList:
@@ -309,6 +305,7 @@ var failed = map[result.Reason]string{
 	result.JoinedAlready:       "you have joined already",
 	result.NotYou:              "your key's nick is {own}",
 	result.BadField:            "{about} is not the ID of a message",
+	result.NoSuchZone:          "no such time zone; they look like Europe/Berlin, America/New_York or UTC",
 	result.NoText:              "MSG is empty",
 	result.AnswersMissing:      "not confirmed: the server did not finish in time; it may or may not arrive",
 	result.MarkingMissing:      "not confirmed: the server did not finish in time; these messages may be shown as new again",

@@ -181,6 +181,7 @@ const (
 	JoinedAlready   Reason = "joined-already" // and here it has
 	NotYou          Reason = "not-you"        // it is Own
 	BadField        Reason = "bad-field"      // About
+	NoSuchZone      Reason = "no-such-zone"
 	NoText          Reason = "empty"
 	AnswersMissing  Reason = "answers-missing"
 	MarkingMissing  Reason = "marking-missing"
@@ -198,17 +199,19 @@ const (
 	Unblocking      Reason = "unblocking"
 	ReadingBlocked  Reason = "reading-your-block-list"
 	ReadingSettings Reason = "reading-your-settings"
-	ReadingInbox    Reason = "reading-your-inbox"
-	ReadingHistory  Reason = "reading-your-history"
-	ReadingRoom     Reason = "reading-the-room-history"
-	ChangingRoom    Reason = "changing-the-room"
-	FindingMessage  Reason = "looking-for-that-message"
-	MarkingMessages Reason = "marking-your-messages-as-read"
-	AddingKey       Reason = "adding-the-key"
-	RemovingKey     Reason = "removing-the-key"
-	StoringFile     Reason = "storing-the-file"
-	ReadingFile     Reason = "reading-the-file"
-	GivingNickUp    Reason = "giving-up-your-nick"
+
+	ChangingSettings Reason = "changing-your-settings"
+	ReadingInbox     Reason = "reading-your-inbox"
+	ReadingHistory   Reason = "reading-your-history"
+	ReadingRoom      Reason = "reading-the-room-history"
+	ChangingRoom     Reason = "changing-the-room"
+	FindingMessage   Reason = "looking-for-that-message"
+	MarkingMessages  Reason = "marking-your-messages-as-read"
+	AddingKey        Reason = "adding-the-key"
+	RemovingKey      Reason = "removing-the-key"
+	StoringFile      Reason = "storing-the-file"
+	ReadingFile      Reason = "reading-the-file"
+	GivingNickUp     Reason = "giving-up-your-nick"
 )
 
 // Receipt is the outcome of a message for one recipient.
@@ -264,11 +267,14 @@ type BlockList struct {
 	Nicks []string
 }
 
-// Settings are the caller's settings. Times are shown in Zone.
+// Settings are the caller's settings, or the one that was just changed. Times are shown in Zone, which is
+// what the client asks for, or else what was set; nil is UTC.
 type Settings struct {
 	value
 	room.Preferences
-	Zone *time.Location
+	Changed  string // "bell", "joins", "zone" or ""
+	Zone     *time.Location
+	ByClient bool
 }
 
 // Version is the server's version.
