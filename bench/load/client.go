@@ -77,6 +77,7 @@ type Client struct {
 	channel ssh.Channel
 	greeted chan struct{} // closed at the first output
 	ended   chan struct{} // closed when reading has ended
+	cut     chan struct{} // closed when the connection has ended
 	workers sync.WaitGroup
 }
 
@@ -95,7 +96,7 @@ func Connect(ctx context.Context, addr string, config Config, sink Sink) (*Clien
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", Nick(config.Number), err)
 	}
-	c := &Client{Number: config.Number, conn: newGate(conn), greeted: make(chan struct{}), ended: make(chan struct{})}
+	c := &Client{Number: config.Number, conn: newGate(conn), greeted: make(chan struct{}), ended: make(chan struct{}), cut: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err = c.login(addr, config); err == nil {
@@ -134,6 +135,7 @@ func (c *Client) login(addr string, config Config) error {
 	c.ssh = conn
 	c.workers.Go(func() { ssh.DiscardRequests(requests) })
 	c.workers.Go(func() {
+		defer close(c.cut)
 		for offered := range channels {
 			_ = offered.Reject(ssh.Prohibited, "")
 		}
@@ -210,12 +212,26 @@ func (c *Client) read(sink Sink) {
 func (c *Client) Write(p []byte) (int, error) { return c.channel.Write(p) }
 
 // Open opens one more channel, without a shell. The caller has to take its requests.
+//
+// The library waits for ever for a channel that it asks for while the connection ends.
 func (c *Client) Open() (ssh.Channel, <-chan *ssh.Request, error) {
-	channel, requests, err := c.ssh.OpenChannel("session", nil)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open session: %w", err)
+	var channel ssh.Channel
+	var requests <-chan *ssh.Request
+	answer := make(chan error, 1)
+	go func() {
+		var err error
+		channel, requests, err = c.ssh.OpenChannel("session", nil)
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		if err != nil {
+			err = fmt.Errorf("open session: %w", err)
+		}
+		return channel, requests, err
+	case <-c.cut:
+		return nil, nil, errors.New("open session: the connection has ended")
 	}
-	return channel, requests, nil
 }
 
 // Done is closed when the server, or the network, has ended the session. A client
