@@ -165,7 +165,7 @@ var errEnough = errors.New("nothing older is needed")
 
 // Replay gives messages from before the observer's first update, oldest first. With After, it
 // gives all of them or, where that is more than may be searched for or given, [ErrSearchLimit] and none;
-// else as many as were found within that limit. Other errors are those of History.
+// else as many as were found within that limit, and then that error. Other errors are those of HistoryOf.
 //
 // IDs of messages are in the order of the log, and so are histories: an ID says which
 // of two messages from different histories was first, and what the observer gets itself.
@@ -228,12 +228,36 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 					return
 				}
 			}
-			if limited && ask.After != "" {
+			if limited {
 				yield(nil, ErrSearchLimit)
 			}
 		}
 		paged(given, &inVain)(yield)
 	}
+}
+
+// Search gives the newest n messages that keep accepts, oldest first: of a room, or for "" of the lobby, the
+// person's other rooms, and the direct ones. The error, if there is one, comes last: it is ErrSearchLimit
+// where older ones were not searched, or one of those of HistoryOf.
+func (s *Member) Search(ctx context.Context, name string, n int, keep func(*Message) bool) iter.Seq2[Page, error] {
+	r := s.room
+	set, err := r.preferences(s.nick)
+	if err != nil {
+		return onePage(nil, err)
+	}
+	ask := Replay{Room: name == "" || name == Lobby, Direct: name == "", Keep: keep, Newest: n}
+	r.mu.Lock()
+	o := &Observer{member: s, before: r.lastID, Preferences: set}
+	for _, j := range set.Rooms {
+		if c, may := r.lookup(j.Room, s.nick); name == "" && may.Read && set.joined(c).Room != "" {
+			ask.Rooms = append(ask.Rooms, c.Name)
+		}
+	}
+	r.mu.Unlock()
+	if name != "" && name != Lobby {
+		ask.Rooms = []string{name}
+	}
+	return o.Replay(ctx, ask)
 }
 
 // without gives messages, and no error that is end.

@@ -170,7 +170,44 @@ func TestReplayLimit(t *testing.T) {
 		if len(got) > 0 || !errors.Is(err, ErrSearchLimit) {
 			t.Errorf("%d messages, %v", len(got), err)
 		}
-		same(t, "the newest", o.replayed(t, Replay{Room: true, Newest: 3, Keep: last}), "bob: the last")
+		got, err = whole(o.Replay(context.Background(), Replay{Room: true, Newest: 3, Keep: last}))
+		same(t, "the newest", texts(got), "bob: the last")
+		is(t, "the newest", err, ErrSearchLimit)
+	})
+}
+
+// A search finds what the person may read, and hides nothing else.
+func TestSearch(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol, guest := h.join("bob"), h.join("carol"), h.join("~gus")
+		for _, name := range []string{"ops", "plans"} {
+			bob.in(t, name)
+		}
+		carol.in(t, "ops")
+		is(t, "private", bob.SetPrivate("plans", true), nil)
+		for n := range 3 {
+			bob.say(fmt.Sprint("said ", n))
+			bob.sayIn(t, "ops", fmt.Sprint("ops ", n))
+			bob.sayIn(t, "plans", fmt.Sprint("plans ", n))
+			bob.send(fmt.Sprint("sent ", n), "carol")
+		}
+		carol.Block("dora")
+		h.join("dora").say("said 2, too")
+		twos := func(m *Message) bool { return strings.Contains(m.Text, "2") }
+		search := func(who *user, name string, n int) []string {
+			t.Helper()
+			got, err := whole(who.Search(context.Background(), name, n, twos))
+			is(t, "search", err, nil)
+			return texts(got)
+		}
+		same(t, "bob", search(bob, "", 9), "bob: said 2", "bob: ops 2", "bob: plans 2", "bob: sent 2", "dora: said 2, too")
+		same(t, "the newest", search(bob, "", 2), "bob: sent 2", "dora: said 2, too")
+		same(t, "carol", search(carol, "", 9), "bob: said 2", "bob: ops 2", "bob: sent 2")
+		same(t, "in the lobby", search(carol, Lobby, 9), "bob: said 2")
+		same(t, "a guest", search(guest, "", 9), "bob: said 2", "dora: said 2, too")
+		same(t, "a guest, in a public room", search(guest, "ops", 9), "bob: ops 2")
+		_, err := whole(carol.Search(context.Background(), "plans", 9, twos))
+		is(t, "in a private room", err, ErrNoRoom)
 	})
 }
 

@@ -130,6 +130,10 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 			OKAY {"OF":"INBOX"}`},
 		{"bob", "inbox zebra --json", 67, "FAIL INBOX no-such-nick"},
 		{"guestsam", "inbox --json", 4, "FAIL INBOX keys-only"},
+		{"bob", "search --json YE BOB", 0, `{"CMD":"MSG","TYPE":"PRIVATE","FROM":"carol","MSG":"yes","TO":["bob"],"REPLAY":true}
+			OKAY {"OF":"SEARCH"}`},
+		{"bob", "search --json yes dora", 0, `OKAY {"OF":"SEARCH","CODE":"nothing-found"}`},
+		{"bob", "search --json #nope yes", 1, "FAIL SEARCH no-such-room"},
 		{"bob", "show xyz --json", 1, "FAIL SHOW no-such-message"},
 		{"bob", "tail -n x --json", 2, "FAIL TAIL usage"},
 		{"guestsam", "tail --direct --json", 4, "FAIL TAIL keys-only"},

@@ -73,6 +73,10 @@ func init() {
 		{run: (*session).history, Syntax: parse.Syntax{
 			Name: "history", Args: parse.HistoryArgs,
 			Usage: "/history [#ROOM] [N]", Help: "the last N (50) lines of a room"}},
+		{run: (*session).search, Syntax: parse.Syntax{
+			Name: "search", Aliases: []string{"find"}, Text: true, Args: parse.SearchArgs,
+			Usage: "/search [#ROOM] WORDS", Example: "/search alice deploy", Help: "the last 50 messages that have all WORDS",
+			More: "It searches the lobby, your rooms and your direct messages, or #ROOM alone. A word may be part of a longer one, or the nick of who wrote or got the message; capitals make no difference."}},
 		{run: (*session).showMessage, Syntax: parse.Syntax{
 			Name: "show", Args: parse.ShowArgs,
 			Usage: "/show ID", Help: "all of a long message",

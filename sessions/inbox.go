@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"whoelse/room"
@@ -49,6 +51,24 @@ func (s *session) history(call parse.Call) result.Result {
 	})
 }
 
+// search finds messages that have all the words; nicks of who wrote and got them count, too.
+func (s *session) search(call parse.Call) result.Result {
+	words := strings.Fields(strings.ToLower(call.Text))
+	found := func(m *room.Message) bool {
+		said := strings.ToLower(m.Text)
+		if m.File != nil {
+			said = strings.ToLower(m.File.Name)
+		}
+		return !slices.ContainsFunc(words, func(w string) bool {
+			return w != m.From && !slices.Contains(m.To, w) && !strings.Contains(said, w)
+		})
+	}
+	return s.showPages(pages{
+		each: s.member.Search(s.ctx, call.Room, defaultLines, found), room: call.Room, search: true,
+		doing: result.Searching, none: result.Done{What: result.NothingFound},
+	})
+}
+
 // minID is how much of an id is needed at least, to search for it.
 const minID = 4
 
@@ -68,6 +88,7 @@ type pages struct {
 	unread bool          // they are to be marked as read once they were shown
 	room   string        // of which they are, if of one
 	whole  bool          // long ones are not cut
+	search bool          // the room is not read by it
 	doing  result.Reason // of the failure when each has an error
 	none   result.Result // if there are none
 }
@@ -115,7 +136,7 @@ func (s *session) showPages(pages pages) result.Result {
 	case err != nil:
 		return s.readFailed(pages.room, pages.doing, err)
 	}
-	if last != "" && pages.room != "" && pages.room != room.Lobby && !s.frames { // a program says so itself
+	if last != "" && pages.room != "" && pages.room != room.Lobby && !pages.search && !s.frames { // a program says so itself
 		_ = s.member.ReadUpTo(pages.room, last) // or it is unread again
 	}
 	return end

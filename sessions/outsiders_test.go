@@ -77,7 +77,7 @@ var publicLines = []string{
 // roomLines are commands about a room.
 var roomLines = []string{
 	"whoelse %s", "history %s", "history %s 500", "in %s hello", "in --id k1 %s hello", "topic %s",
-	"topic %s mine", "leave %s", "mute %s", "unmute %s", "room %s", "room %s private", "room %s public",
+	"topic %s mine", "search %s hello", "leave %s", "mute %s", "unmute %s", "room %s", "room %s private", "room %s public",
 	"room %s invite dave", "room %s invite ~gus", "room %s remove bob", "room %s owner dave",
 	"room %s mute carol", "room %s guests on", "room %s close", "wholast %s", "bots %s", "send %s x",
 	"inbox %s", "watch %s", "help %s", "join %s", "broadcast %s hi", "say %s hi", "block %s",
@@ -87,7 +87,7 @@ var roomLines = []string{
 // otherLines are commands that name no room.
 var otherLines = []string{
 	"rooms", "rooms", "whoelse", "wholast", "wholast 5", "history", "history 500", "inbox",
-	"inbox all 100", "inbox carol", "show {ID}", "show {END}", "settings", "bots", "blocked", "motd",
+	"search o", "inbox all 100", "inbox carol", "show {ID}", "show {END}", "settings", "bots", "blocked", "motd",
 	"nick", "version", "send bob,carol hi", "send bbo hi", "reply yes", "broadcast hi", "say hi, bob",
 	"me hi", "say --id k1 hi", "send --id k{N} carol hi", "away", "back", "block carol", "unblock carol",
 	"help room", "rooom", "topic", "room", "key", "mute carol",

@@ -104,7 +104,7 @@ func TestRemovedAsksEverything(t *testing.T) {
 			for _, command := range []string{
 				"whoelse %s", "history %s", "in %s hello", "in --id k1 %s hello", "topic %s", "room %s", "tail --room %s",
 				"room %s mute bob", "room %s unmute nobody", "room %s invite ~ann", "leave %s", "mute %s", "unmute %s", "wholast %s",
-				"send %s x", "inbox %s", "watch %s", "help %s",
+				"send %s x", "search %s e", "inbox %s", "watch %s", "help %s",
 			} {
 				for _, json := range []string{"", " --json"} {
 					ask := func(name string) string {
@@ -118,7 +118,7 @@ func TestRemovedAsksEverything(t *testing.T) {
 			}
 			for _, command := range []string{
 				"rooms", "whoelse", "wholast", "history 500", "inbox all", "inbox", "show " + id, "show " + id[5:], "settings",
-				"bots", "fetch " + id[5:],
+				"search secret", "bots", "fetch " + id[5:],
 			} {
 				for _, json := range []string{"", " --json"} {
 					got := run(command + json)

@@ -51,7 +51,10 @@ func (s *session) tail(call parse.Call) result.Result {
 		doing = result.ReadingHistory
 	}
 	show := func(messages []*room.Message) int { return s.showPage(pages{}, messages) }
-	if err := s.eachPage(o.Replay(s.ctx, ask), show); err != nil {
+	switch err := s.eachPage(o.Replay(s.ctx, ask), show); {
+	case ask.After == "" && errors.Is(err, room.ErrSearchLimit):
+		s.show(result.Done{What: result.NotSearched})
+	case err != nil:
 		return s.readFailed(call.Room, doing, err)
 	}
 	f.opens()

@@ -44,6 +44,7 @@ var (
 	InArgs          = args(oneRoom, anyText)
 	WholastArgs     = args(roomIfAny, optional(number(maxMinutes)))
 	HistoryArgs     = args(roomIfAny, optional(lines))
+	SearchArgs      = args(roomIfAny, need("missing words to look for", anyText))
 	TopicArgs       = args(roomIfAny, optional(anyText))
 	MuteArgs        = args(need(missingTarget, roomOr(oneNick, optional(forDuration))))
 	UnmuteArgs      = args(need(missingTarget, roomOr(oneNick)))

@@ -95,7 +95,7 @@ func Facts(dst []byte, r result.Result, st Style, now time.Time) []byte {
 		return MOTD(dst, r.Text)
 	case result.Done:
 		switch r.What {
-		case result.InboxEmpty, result.NoMessages, result.NoMessagesWith, result.NothingSaid:
+		case result.InboxEmpty, result.NoMessages, result.NoMessagesWith, result.NothingSaid, result.NothingFound:
 			return dst // an empty list
 		case result.RoomMade:
 			return columns(dst, "you made #"+r.Room+" and own it")

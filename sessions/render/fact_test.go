@@ -56,7 +56,7 @@ func TestFacts(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
-	for _, what := range []result.What{"", result.InboxEmpty, result.NoMessages, result.NoMessagesWith, result.NothingSaid} {
+	for _, what := range []result.What{"", result.InboxEmpty, result.NoMessages, result.NoMessagesWith, result.NothingSaid, result.NothingFound} {
 		if got := render.Facts(nil, result.Done{What: what, Nick: "bob"}, render.Style{}, noon); len(got) > 0 {
 			t.Errorf("%s: %q", what, got)
 		}

@@ -179,6 +179,7 @@ var done = map[result.What]string{
 	result.NoMessages:      "no messages yet",
 	result.NoMessagesWith:  "no messages yet between you and {nick}",
 	result.NothingSaid:     "nothing has been said yet",
+	result.NothingFound:    "found nothing: no message open to you has all these words",
 	result.KeyAlreadyYours: "that key is already yours",
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
 	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can restore them",
