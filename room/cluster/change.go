@@ -42,7 +42,7 @@ func (c *Cluster) Change(doc string, change func() (data []byte, err error)) err
 	turn := c.turns[maphash.String(docSeed, doc)%uint64(len(c.turns))]
 	select {
 	case turn <- struct{}{}:
-	case <-time.After(patience):
+	case <-time.After(c.opts.patience):
 		return fmt.Errorf("%w: too many changes are waiting", room.ErrCluster)
 	}
 	defer func() { <-turn }()
@@ -61,7 +61,7 @@ func (c *Cluster) changeOnce(doc string, change func() ([]byte, error)) (again b
 	if !c.connected() {
 		return false, errDisconnected
 	}
-	ctx, cancel := context.WithTimeout(c.ending, patience)
+	ctx, cancel := context.WithTimeout(c.ending, c.opts.patience)
 	defer cancel()
 	last, err := c.catchUp(ctx, c.stateSubject(doc))
 	if err != nil {

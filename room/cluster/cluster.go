@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -25,7 +26,7 @@ import (
 )
 
 // patience is how long the engine may take to answer before the caller gets an error.
-var patience = 3 * time.Second // shorter in tests
+const patience = 3 * time.Second
 
 // headerRoom is the space for a message's headers, in bytes.
 const headerRoom = 4 << 10
@@ -41,6 +42,10 @@ type Options struct {
 	Keep     time.Duration // how long the stream keeps an event
 	Bound    string        // a file in the data folder that notes which stream the folder follows
 	Log      *slog.Logger
+
+	// Tests may wait longer, or not so long; 0: the usual.
+	patience time.Duration
+	answer   time.Duration // see answerWithin
 }
 
 // Cluster is one server's part of it. All methods may be called concurrently. It is the [room.Log] and
@@ -87,6 +92,7 @@ func Dial(ctx context.Context, opts Options) (*Cluster, error) {
 // Connect connects to the engine and finds the cluster's stream, or creates it. It keeps trying while the engine can't be
 // reached, for half a minute or until ctx is over. Mistakes that the operator has to correct are errors at once.
 func Connect(ctx context.Context, opts Options) (*Cluster, error) {
+	opts.patience, opts.answer = cmp.Or(opts.patience, patience), cmp.Or(opts.answer, answerWithin)
 	c := &Cluster{opts: opts, log: opts.Log, run: rand.Text(), reconnected: make(chan struct{}, 1)}
 	for i := range c.turns {
 		c.turns[i] = make(chan struct{}, 1)
@@ -132,7 +138,7 @@ func (c *Cluster) connected() bool { return c.down.Load() == nil }
 func (c *Cluster) again(ctx context.Context, waiting string, try func(context.Context) (final bool, err error)) (err error) {
 	began := time.Now()
 	for n := 0; ; n++ {
-		once, cancel := context.WithTimeout(ctx, min(patience, pause<<min(n+1, 8)))
+		once, cancel := context.WithTimeout(ctx, min(c.opts.patience, pause<<min(n+1, 8)))
 		final, failed := try(once)
 		cancel()
 		if failed == nil || final {
@@ -160,7 +166,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 		nats.Name("whoelse " + c.opts.Node), nats.NoEcho(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), // the operator may be changing it
-		nats.Timeout(2 * time.Second), nats.FlusherTimeout(patience),
+		nats.Timeout(2 * time.Second), nats.FlusherTimeout(c.opts.patience),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			now := time.Now()
@@ -212,7 +218,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 			return true, fmt.Errorf("the engine takes messages of at most %d bytes (max_payload), and %d are needed; "+
 				"raise max_payload in its configuration", got, need)
 		}
-		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(patience/2)) // a message is tried twice
+		c.js, err = jetstream.New(c.nc, jetstream.WithPublishAsyncTimeout(c.opts.patience/2)) // a message is tried twice
 		return true, err
 	})
 }
@@ -234,7 +240,7 @@ func (c *Cluster) elsewhere(since time.Time, why error) {
 	if heard.After(since) {
 		since = *heard
 	}
-	if !c.connected() || c.ending.Err() != nil || now.Sub(since) < patience || !c.heard.CompareAndSwap(heard, &now) {
+	if !c.connected() || c.ending.Err() != nil || now.Sub(since) < c.opts.patience || !c.heard.CompareAndSwap(heard, &now) {
 		return
 	}
 	if c.silent.CompareAndSwap(false, true) {
@@ -300,7 +306,7 @@ func (c *Cluster) Node() string { return c.opts.Node }
 // Probe checks whether this server can accept messages now: it is connected, and has all events of the stream.
 // It waits for these, at most about 3 seconds or until ctx is over.
 func (c *Cluster) Probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.patience)
 	defer cancel()
 	if err := c.following.trouble(); err != nil {
 		return err

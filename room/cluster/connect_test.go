@@ -76,6 +76,7 @@ func TestSameName(t *testing.T) {
 	a := join(t, "a", e.URLs()[0])
 	join(t, "b", e.URLs()[1])
 	twin := newServer(t, "a", e.URLs()[1])
+	twin.opts.answer = long
 	refuses(t, twin.try(), "named a is already running", "--node")
 	a.stop()
 	a.start()
@@ -84,6 +85,7 @@ func TestSameName(t *testing.T) {
 	var started atomic.Int32
 	for range 2 {
 		c := newServer(t, "c", e.URLs()[0])
+		c.opts.answer = long / 4 // one of them may wait that long for nobody
 		wg.Go(func() {
 			if c.try() == nil {
 				started.Add(1)
@@ -341,7 +343,7 @@ func TestNewer(t *testing.T) {
 // TestFirstTries: an engine that does not answer is asked again soon, then with more patience, until it is too late.
 func TestFirstTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Cluster{log: slog.New(slog.DiscardHandler)}
+		c := &Cluster{log: slog.New(slog.DiscardHandler), opts: Options{patience: patience}}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
 		defer cancel()
 		var waited []time.Duration

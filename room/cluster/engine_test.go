@@ -22,7 +22,7 @@ import (
 func TestEngineStops(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	a, b := join(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
+	a, b := joinImpatient(t, "a", e.URLs()...), join(t, "b", e.URLs()...)
 	a.say("1")
 	b.entries(1)
 	e.Kill(0)
@@ -37,7 +37,7 @@ func TestEngineStops(t *testing.T) {
 	if err := a.Probe(t.Context()); !errors.Is(err, room.ErrCluster) {
 		t.Errorf("%v", err)
 	}
-	if d := time.Since(start); d > 6*patience {
+	if d := time.Since(start); d > 6*impatient {
 		t.Errorf("it took %v to be told", d)
 	}
 	e.Restart(0)
@@ -55,7 +55,7 @@ func TestCutOff(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
 	p := newProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
+	a, b := joinImpatient(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
 	p.cut()
@@ -72,7 +72,7 @@ func TestCutOff(t *testing.T) {
 func TestSilentEngine(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
-	s := join(t, "a", e.URLs()...)
+	s := joinImpatient(t, "a", e.URLs()...)
 	e.Kill(0)
 	node, err := net.Listen("tcp", e.Addr(0))
 	if err != nil {
@@ -116,7 +116,7 @@ func TestNodeAlone(t *testing.T) {
 			e := engine(t)
 			alone, nc, _ := isolated(t)
 			proxies := []*proxy{newProxy(t, e.Addr(0)), newProxy(t, e.Addr(0))}
-			a, b := join(t, "a", proxies[0].url(), proxies[1].url()), join(t, "b", e.URLs()...)
+			a, b := joinImpatient(t, "a", proxies[0].url(), proxies[1].url()), join(t, "b", e.URLs()...)
 			a.say("1")
 			a.entries(1)
 			for _, p := range proxies {
@@ -172,6 +172,7 @@ func TestStartAlone(t *testing.T) {
 	alone, _, asked := isolated(t)
 	p := newProxy(t, alone.Addr(0))
 	a := newServer(t, "a", p.url())
+	a.opts.patience = impatient
 	started := make(chan error, 1)
 	go func() { started <- a.try() }()
 	<-asked
@@ -198,7 +199,7 @@ func TestOneFailure(t *testing.T) {
 	if fail(time.Now()) {
 		t.Error("it leaves at once")
 	}
-	eventually(t, "it leaves", func() bool { return fail(time.Now().Add(-patience)) })
+	eventually(t, "it leaves", func() bool { return fail(time.Now().Add(-long)) })
 }
 
 // TestAnswerLost: what was stored and whose answer was lost is published again, and stored once.
@@ -242,7 +243,9 @@ func TestChangeUncertain(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
 	p := newProxy(t, e.Addr(0))
-	a := join(t, "a", p.url())
+	a := newServer(t, "a", p.url())
+	a.opts.patience = patience
+	a.start()
 	var answered atomic.Bool
 	p.drop(func(to []byte) bool {
 		stored := bytes.Contains(to, []byte(`"stream":"whoelse_LOG"`)) && bytes.Contains(to, []byte(`"seq":`))
@@ -265,7 +268,7 @@ func TestStalled(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
 	p := newProxy(t, e.Addr(0))
-	a, b := join(t, "a", p.url()), join(t, "b", e.URLs()...)
+	a, b := joinImpatient(t, "a", p.url()), join(t, "b", e.URLs()...)
 	a.say("1")
 	a.entries(1)
 	p.stall()
@@ -273,7 +276,7 @@ func TestStalled(t *testing.T) {
 	if err := fails(t, a.say("2")); !errors.Is(err, room.ErrUncertain) {
 		t.Errorf("%v", err)
 	}
-	if d := time.Since(start); d < patience-time.Millisecond || d > 4*patience {
+	if d := time.Since(start); d < impatient-time.Millisecond || d > 4*impatient {
 		t.Errorf("it took %v to be told", d)
 	}
 	p.resume()
@@ -294,6 +297,7 @@ func TestQuorum(t *testing.T) {
 	e := natstest.New(t, 3, nil)
 	a, b := newServer(t, "a", e.URLs()...), newServer(t, "b", e.URLs()...)
 	a.opts.Replicas, b.opts.Replicas = 3, 3
+	a.opts.patience, b.opts.patience = impatient, impatient
 	a.start()
 	b.start()
 	count := 0
@@ -420,7 +424,7 @@ func TestSilenceIsLoggedOnce(t *testing.T) {
 		c.elsewhere(longAgo, errors.New("no answer"))
 		select {
 		case <-c.reconnected:
-		case <-time.After(10 * time.Second):
+		case <-time.After(long):
 			t.Fatal("it did not connect again")
 		}
 	}

@@ -207,7 +207,7 @@ var (
 
 // continues makes sure that the stream has the message next, or will, and returns where the stream ends.
 func (c *Cluster) continues(ctx context.Context, next uint64) (last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.patience)
 	defer cancel()
 	info, err := c.stream.Info(ctx)
 	var st jetstream.StreamState
@@ -403,7 +403,7 @@ func (c *Cluster) due(msg jetstream.Msg, next uint64) (*jetstream.MsgMetadata, e
 	if _, err := c.continues(c.ending, next); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c.ending, patience)
+	ctx, cancel := context.WithTimeout(c.ending, c.opts.patience)
 	defer cancel()
 	first, err := c.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(c.subject("log", ">")))
 	if err == nil && first.Sequence != meta.Sequence.Stream {

@@ -21,13 +21,20 @@ import (
 
 // TestMain lets tests wait side by side on few cores, too.
 func TestMain(m *testing.M) {
-	patience, staleFor = time.Second, time.Second
+	staleFor = time.Second
 	flag.Parse()
 	flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }
 
 var full = os.Getenv("WHOELSE_TEST") == "full"
+
+// long is how long something may take on a busy machine. A test that waits until the patience with the engine is over sets it to
+// impatient for that server.
+const (
+	long      = 20 * time.Second
+	impatient = patience / 3
+)
 
 // logs is what a server told its operator.
 type logs struct {
@@ -67,7 +74,7 @@ type server struct {
 // options are those of a server called name.
 func options(urls []string, name string, l *logs) Options {
 	return Options{
-		URLs: urls, Name: "whoelse", Node: name, Replicas: 1, Keep: 7 * 24 * time.Hour,
+		URLs: urls, Name: "whoelse", Node: name, Replicas: 1, Keep: 7 * 24 * time.Hour, patience: long,
 		Log: slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -82,6 +89,15 @@ func newServer(t testing.TB, name string, urls ...string) *server {
 			t.Logf("%s: %s", name, s.logs)
 		}
 	})
+	return s
+}
+
+// joinImpatient starts a server that does not wait long for the engine.
+func joinImpatient(t testing.TB, name string, urls ...string) *server {
+	t.Helper()
+	s := newServer(t, name, urls...)
+	s.opts.patience = impatient
+	s.start()
 	return s
 }
 
@@ -181,7 +197,7 @@ func (s *server) entries(n int) (got []room.Entry) {
 // eventually waits until ok.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(long)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -198,7 +214,7 @@ func fails(t testing.TB, failed chan error) error {
 	select {
 	case err := <-failed:
 		return err
-	case <-time.After(4 * patience): // on a busy machine, too
+	case <-time.After(long): // on a busy machine, too
 		t.Fatal("the sender is not told in time")
 		return nil
 	}
@@ -210,7 +226,7 @@ func engine(t testing.TB) *natstest.Engine {
 }
 
 func withTimeout(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), long)
 	t.Cleanup(cancel)
 	return ctx
 }

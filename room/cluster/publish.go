@@ -123,10 +123,10 @@ func (c *Cluster) prepare(o *outgoing) (err error) {
 	if err = c.following.trouble(); err != nil {
 		return err
 	}
-	if since := c.down.Load(); since != nil && time.Since(*since) > patience {
+	if since := c.down.Load(); since != nil && time.Since(*since) > c.opts.patience {
 		return errDisconnected
 	}
-	if time.Since(o.at) > patience {
+	if time.Since(o.at) > c.opts.patience {
 		return fmt.Errorf("%w: the engine does not answer", room.ErrCluster)
 	}
 	if o.msg, err = c.message(o.e); err == nil && o.e.Kind == room.KindState {
@@ -193,7 +193,7 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 	for _, o := range waiting {
 		switch {
 		case c.answered(o):
-		case time.Since(o.at) >= patience:
+		case time.Since(o.at) >= c.opts.patience:
 			o.giveUp()
 			c.elsewhere(o.at, o.why)
 		default:
@@ -201,7 +201,7 @@ func (c *Cluster) await(waiting []*outgoing) (again []*outgoing) {
 		}
 	}
 	if len(again) > 0 {
-		time.Sleep(min(pause, time.Until(again[0].at.Add(patience))))
+		time.Sleep(min(pause, time.Until(again[0].at.Add(c.opts.patience))))
 	}
 	return again
 }
@@ -217,11 +217,11 @@ func (c *Cluster) answered(o *outgoing) bool {
 		c.accepted(o, ack)
 		return true
 	case o.why = <-answer.Err(): // after half the patience, if not earlier
-	case <-time.After(max(time.Millisecond, time.Until(o.at.Add(patience)))):
+	case <-time.After(max(time.Millisecond, time.Until(o.at.Add(c.opts.patience)))):
 		o.why = errors.New("no answer")
 	}
 	if o.maybe && conflicts(o.why) { // perhaps with itself: a single engine node looks for conflicts before duplicates
-		ctx, cancel := context.WithTimeout(c.ending, patience)
+		ctx, cancel := context.WithTimeout(c.ending, c.opts.patience)
 		defer cancel()
 		first, err := c.stream.GetMsg(ctx, o.after+1, jetstream.WithGetMsgSubject(o.msg.Subject))
 		if err == nil && o.is(first) {
@@ -244,7 +244,7 @@ func (c *Cluster) answered(o *outgoing) bool {
 func (c *Cluster) accepted(o *outgoing, ack *jetstream.PubAck) {
 	c.hear()
 	c.publishing.running.Go(func() {
-		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(patience))
+		ctx, cancel := context.WithDeadline(c.ending, o.at.Add(c.opts.patience))
 		defer cancel()
 		err := c.following.reach(ctx, ack.Sequence)
 		if err == nil && ack.Duplicate && o.e.Key != "" {

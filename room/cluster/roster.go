@@ -106,7 +106,7 @@ func (c *Cluster) takeName() error {
 	}); err != nil {
 		return err
 	}
-	if _, err := c.nc.Request(named, []byte(c.run), answerWithin); err == nil {
+	if _, err := c.nc.Request(named, []byte(c.run), c.opts.answer); err == nil {
 		return fmt.Errorf("a server named %s is already running in this cluster; start this one with another --node, or stop that one",
 			c.opts.Node)
 	}

@@ -134,7 +134,7 @@ func TestSecure(t *testing.T) {
 		}
 	}
 	a := newServer(t, "a", url)
-	a.opts.Creds, a.opts.TLSCA = good, s.ca
+	a.opts.Creds, a.opts.TLSCA, a.opts.patience = good, s.ca, impatient
 	a.start()
 	a.say("1")
 	a.entries(1)

@@ -57,7 +57,7 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	} else if c.stream == nil {
 		return Status{}, fmt.Errorf("there is no cluster %s yet: start a server with --cluster, or use whoelse cluster import", c.opts.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.patience)
 	defer cancel()
 	info, err := c.stream.Info(ctx)
 	if err != nil {
