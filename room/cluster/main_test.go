@@ -38,11 +38,15 @@ const (
 
 // logs is what a server told its operator.
 type logs struct {
+	told  func(line string) // may be nil
 	mu    sync.Mutex
 	lines []string
 }
 
 func (l *logs) Write(p []byte) (int, error) {
+	if l.told != nil {
+		l.told(string(p))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, string(p))
