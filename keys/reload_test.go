@@ -59,9 +59,10 @@ func TestAFileBeingWrittenIsNotReadYet(t *testing.T) {
 	key := newKey(t)
 	r := registry(t, keyText(key)+" bob")
 	var ahead time.Duration
-	r.now = func() time.Time { return time.Now().Add(ahead) }
+	at := time.Now()
+	r.now = func() time.Time { return at.Add(ahead) }
 	write(t, r.path, "")
-	future := time.Now().Add(time.Hour) // whatever the file's time says
+	future := at.Add(time.Hour) // whatever the file's time says
 	if err := os.Chtimes(r.path, future, future); err != nil {
 		t.Fatal(err)
 	}
