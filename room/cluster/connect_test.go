@@ -44,6 +44,7 @@ func tries(t *testing.T, opts Options, words ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(withTimeout(t))
 	defer cancel()
+	opts.patience = patience
 	opts.Log = slog.New(slog.NewTextHandler(&logs{told: func(line string) {
 		if strings.Contains(line, words[0]) {
 			cancel()
@@ -92,7 +93,7 @@ func TestSameName(t *testing.T) {
 	var started atomic.Int32
 	for range 2 {
 		c := newServer(t, "c", e.URLs()[0])
-		c.opts.answer = long / 4 // one of them may wait that long for nobody
+		c.opts.answer = 5 * time.Second // one of them may wait that long for nobody
 		wg.Go(func() {
 			if c.try() == nil {
 				started.Add(1)

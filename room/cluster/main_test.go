@@ -32,7 +32,7 @@ var full = os.Getenv("WHOELSE_TEST") == "full"
 // long is how long something may take on a busy machine. A test that waits until the patience with the engine is over sets it to
 // impatient for that server.
 const (
-	long      = 20 * time.Second
+	long      = time.Minute
 	impatient = patience / 3
 )
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -134,7 +135,7 @@ func TestSecure(t *testing.T) {
 		}
 	}
 	a := newServer(t, "a", url)
-	a.opts.Creds, a.opts.TLSCA, a.opts.patience = good, s.ca, impatient
+	a.opts.Creds, a.opts.TLSCA = good, s.ca
 	a.start()
 	a.say("1")
 	a.entries(1)
@@ -153,7 +154,11 @@ func TestSecure(t *testing.T) {
 		t.Error(*denied)
 	}
 	s.Restart(0)
-	eventually(t, "it sends again", func() bool { return a.Probe(t.Context()) == nil })
+	eventually(t, "it sends again", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), impatient)
+		defer cancel()
+		return a.Probe(ctx) == nil
+	})
 	a.say("2")
 	a.entries(2)
 }
