@@ -172,11 +172,19 @@ func TestKickOfStuckSession(t *testing.T) {
 		stuck.Wait()
 	}()
 	bob, line := r.room.Visit(room.Identity{Nick: "bob"}), strings.Repeat("x", 3900)
-	for range 560 { // more than a client's window, less than that and the queue
-		said := make(chan error, 1)
-		sayInLobby(bob, line, func(err error) { said <- err })
-		r.must(<-said)
+	say := func(lines int) {
+		said := make(chan error, lines)
+		for range lines {
+			sayInLobby(bob, line, func(err error) { said <- err })
+		}
+		for range lines {
+			r.must(<-said)
+		}
 	}
+	for range 530 { // not quite a client's window
+		say(1)
+	}
+	say(30) // more than that, less than that and the queue; all at once, since a write stands from now on
 	connect(t, r.addr, dial{user: "olivia", key: "olivia", command: "kick stuck"}).sees("kicked stuck: 1 session", "(exit status 0)")
 	began := time.Now()
 	select {
