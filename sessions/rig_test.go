@@ -7,7 +7,6 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -103,11 +102,12 @@ func (r *rig) start() {
 	go func() { r.served <- r.ssh.Serve(r.listener) }()
 }
 
-// stop ends the server the way main does.
+// stop ends the server the way main does, but waits for sessions as long as a busy machine needs: what goes on after
+// the test must not log to it.
 func (r *rig) stop() {
 	r.ssh.Stop()
 	r.listener.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r.manager.Shutdown(ctx)
 	r.ssh.Close()
