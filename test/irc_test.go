@@ -197,6 +197,7 @@ func TestExampleIRC(t *testing.T) {
 	bridge.logs(1, "the session ended")
 	bridge.cmd.Process.Signal(syscall.SIGSTOP)
 	carol.types("while you were away")
+	carol.sees("carol: while you were away")
 	ircServer(t, address, secure, cert)
 	ivy2 := onIRC(t, "ivy", address)
 	bridge.cmd.Process.Signal(syscall.SIGCONT)
