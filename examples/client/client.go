@@ -60,7 +60,7 @@ func (c *Client) Session(ctx context.Context, place string, handle func(Frame) e
 	if err != nil {
 		return err
 	}
-	defer c.attach(nil) // after end, which makes a blocked Send fail
+	defer c.leave() // after end, which makes a blocked Send fail
 	ctx, end := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { conn.Close() })
 	defer end()
@@ -69,11 +69,7 @@ func (c *Client) Session(ctx context.Context, place string, handle func(Frame) e
 		return err
 	}
 	send, frames := json.NewEncoder(in), json.NewDecoder(out)
-	err = errors.Join(
-		send.Encode(Frame{CMD: "JOIN", Since: place}),
-		send.Encode(Frame{CMD: "INBOX", Ref: "inbox"}),
-	)
-	c.attach(send)
+	err = c.join(send, place)
 	for nick, gap := "", false; err == nil; {
 		var f Frame
 		if err = frames.Decode(&f); err != nil {

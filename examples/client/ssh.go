@@ -49,11 +49,22 @@ func keepalive(ctx context.Context, client *ssh.Client, conn net.Conn) {
 	}
 }
 
-// attach sets the session that Send uses, nil for none.
-func (c *Client) attach(send *json.Encoder) {
+// join enters the room. Send waits for that, so that it works as soon as anybody sees this nick there.
+func (c *Client) join(send *json.Encoder, place string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.send = send
+	return errors.Join(
+		send.Encode(Frame{CMD: "JOIN", Since: place}),
+		send.Encode(Frame{CMD: "INBOX", Ref: "inbox"}),
+	)
+}
+
+// leave has Send fail until the next session.
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send = nil
 }
 
 // Send sends f. Only its ACK says whether it arrived.
