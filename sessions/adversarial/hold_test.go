@@ -38,14 +38,15 @@ func stuff(c *rawssh.Client) {
 // A channel whose confirmation can't be written, and requests for it meanwhile: when
 // its connection has ended nothing is left of it, and nobody is counted as here.
 func TestConfirmationThatStands(t *testing.T) {
-	while(t, options{}, func(r *rig) {
+	while(t, options{within: time.Hour}, func(r *rig) {
 		const n = 10
 		before := r.admission.Stats().Sessions
-		var all []*rawssh.Client
+		var all []*rawssh.Client // all come before the first of them asks, who will not be here for long
 		for range n {
-			c := r.raw("mallory")
+			all = append(all, r.raw("mallory"))
+		}
+		for _, c := range all {
 			stuff(c)
-			all = append(all, c)
 		}
 		eventually(t, "the server's writes do not stand", func() bool { return standing("internal/poll.(*FD).Write") >= n })
 		for _, c := range all {
