@@ -147,9 +147,9 @@ func TestKilledClientLeavesLater(t *testing.T) {
 	dave := sitDown(t, "dave", s.openSSH("dave", daveKey, nil))
 	bob.sees("dave joined")
 
+	died := time.Now() // at the earliest
 	carol.vanishes()
 	dave.vanishes()
-	died := time.Now()
 	bob.types("@carol are you there?")
 	bob.sees("kept for carol (connection lost)")
 	dave = sitDown(t, "dave", s.openSSH("dave", daveKey, nil)) // back in time
