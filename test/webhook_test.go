@@ -8,18 +8,24 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
+// given are the addresses that freeAddress has chosen.
+var given sync.Map
+
 // freeAddress is a port of the loopback interface that nobody listens on. It is below those that
-// the kernel gives to others, who would have it before it is listened on, or in the meantime.
+// the kernel gives to others, who would have it before it is listened on, or in the meantime. Nobody else here gets it either.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		address := fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000))
 		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
-			return address
+			if _, taken := given.LoadOrStore(address, true); !taken {
+				return address
+			}
 		}
 	}
 	t.Fatal("no port is free")
