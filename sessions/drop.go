@@ -1,9 +1,9 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"io"
-	"sync/atomic"
 	"time"
 
 	"whoelse/room/attachments"
@@ -60,8 +60,15 @@ func (s *session) runDrop(to string, wrong error) error {
 		s.tally.told = true
 		err = scp.Receive(conn, to, d)
 	}
-	if err != nil && s.ctx.Err() == nil { // it has not kept to the protocol, or is gone
-		s.log("a client of scp or sftp ended", "err", err)
+	if err != nil { // it has not kept to the protocol, or is gone
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			_ = d.fail(result.Failure{Code: result.Refused, Reason: result.Incomplete})
+		} else {
+			_ = d.fail(refused(err))
+		}
+		if s.ctx.Err() == nil {
+			s.log("a client of scp or sftp ended", "err", err)
+		}
 	}
 	return errQuit
 }
@@ -73,10 +80,13 @@ func (d *drop) fail(failed result.Result) error {
 	return errors.New(render.Reason(failed, d.style(), time.Now()))
 }
 
+// over is the error once the session has ended, which its context can say first.
+func (d *drop) over() error { return cmp.Or(d.out.why(), errLost) }
+
 // Refuse implements scp.Drop.
 func (d *drop) Refuse(why error) error {
 	if !d.paced(1) {
-		return d.out.why()
+		return d.over()
 	}
 	return d.fail(refused(why))
 }
@@ -84,7 +94,7 @@ func (d *drop) Refuse(why error) error {
 // Create implements scp.Drop.
 func (d *drop) Create(people, name string, size int64) (scp.File, error) {
 	if !d.paced(1) {
-		return nil, d.out.why()
+		return nil, d.over()
 	}
 	to, problem := parse.Nicks(people)
 	if problem != "" {
@@ -119,13 +129,14 @@ func (d *drop) Create(people, name string, size int64) (scp.File, error) {
 type dropped struct {
 	*upload
 	drop   *drop
-	failed atomic.Bool // some of it could not be written
+	failed bool // some of it could not be written
 }
 
 // WriteAt implements io.WriterAt.
 func (f *dropped) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.upload.WriteAt(p, off)
-	if err != nil && f.failed.CompareAndSwap(false, true) { // many may be on their way
+	if err != nil && !f.failed {
+		f.failed = true
 		err = f.drop.fail(f.drop.uploadFailed(err))
 	}
 	return n, err
@@ -139,7 +150,7 @@ func (f *dropped) Discard() {
 
 // Finish implements scp.File.
 func (f *dropped) Finish() error {
-	if f.failed.Load() {
+	if f.failed {
 		return errUnwritten // which was told then
 	}
 	if f.drop.hungUp() {

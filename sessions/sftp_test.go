@@ -1,9 +1,12 @@
 package sessions_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -132,13 +135,73 @@ func TestNonsenseIsNotLoggedForEver(t *testing.T) {
 	for range 100 {
 		s := r.session(conn)
 		s.Stdin = strings.NewReader("nonsense\n")
-		r.must(s.Run("scp -t bob"))
+		if err := s.Run("scp -t bob"); err == nil {
+			t.Error("nonsense is taken for a file")
+		}
 	}
 	conn.Close()
 	r.stop()
 	most := 40 * (1 + int(time.Since(began).Minutes())) // within each minute
 	if n := strings.Count(log.String(), "a client of scp or sftp ended"); n == 0 || n > most {
 		t.Errorf("%d lines:\n%.2000s", n, log)
+	}
+}
+
+// packet is one of the sftp protocol.
+func packet(kind byte, fields ...any) []byte {
+	body := []byte{kind}
+	for _, f := range fields {
+		switch f := f.(type) {
+		case int:
+			body = binary.BigEndian.AppendUint32(body, uint32(f))
+		case string:
+			body = append(binary.BigEndian.AppendUint32(body, uint32(len(f))), f...)
+		}
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+}
+
+// A client of sftp that hangs up while something that it asks for waits for the rate gets nothing by
+// that: no file to write to, and no panic.
+func TestSFTPHangsUpWhileItWaits(t *testing.T) {
+	t.Parallel()
+	const open, readlink, stat, write = 3, 19, 17, 6
+	for name, asked := range map[string][]byte{"open": packet(open, 1, "bob/x", 0x1a, 0), "readlink": packet(readlink, 1, "/")} {
+		t.Run(name, func(t *testing.T) {
+			log := &strings.Builder{}
+			r := &rig{t: t, dir: t.TempDir(), log: log, rate: 1}
+			r.start()
+			r.registers("bob")
+			conn := dialSSH(t, r.addr, "bob")
+			s := r.session(conn)
+			in, err := s.StdinPipe()
+			r.must(err)
+			out, err := s.StdoutPipe()
+			r.must(err)
+			r.must(s.RequestSubsystem("sftp"))
+			const rounds = 30
+			all := packet(1, 3)
+			for i := range rounds { // what is written waits for what is asked for
+				all = slices.Concat(all, asked, packet(stat, 2, "/"), packet(stat, 2, "/"), packet(write, 3, fmt.Sprint(i+1), 0, 0, "x"))
+			}
+			_, err = in.Write(all)
+			r.must(err)
+			for range 1 + 2*4 { // until a few of many were answered
+				length := make([]byte, 4)
+				_, err := io.ReadFull(out, length)
+				r.must(err)
+				_, err = io.CopyN(io.Discard, out, int64(binary.BigEndian.Uint32(length)))
+				r.must(err)
+			}
+			conn.Close()
+			for range 3 { // meanwhile the server notices
+				runs(t, r, dial{user: "carol", key: "carol", command: "whoelse"})
+			}
+			r.stop()
+			if strings.Contains(log.String(), "panic") {
+				t.Errorf("%s", log)
+			}
+		})
 	}
 }
 

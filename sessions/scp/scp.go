@@ -15,13 +15,13 @@ import (
 // Drop takes files. Its methods are called one at a time.
 type Drop interface {
 	// Create begins a file of that name to people, who are one or more nicks with commas between them. A size of -1 is
-	// not known.
+	// not known. It returns a file or an error.
 	Create(people, name string, size int64) (File, error)
-	// Refuse notes why something was refused that is no upload. It returns what the client is told.
+	// Refuse notes why something was refused that is no upload. It returns what the client is told, never nil.
 	Refuse(why error) error
 }
 
-// File is a file that comes in. WriteAt may be called concurrently, and nothing beside the others.
+// File is a file that comes in. Its methods are called one at a time, beside none of the Drop's.
 type File interface {
 	io.WriterAt
 	// Finish sends it. Without an error it is on record.

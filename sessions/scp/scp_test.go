@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pkg/sftp"
@@ -19,9 +20,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // box is a Drop for bob and carol.
 type box struct {
-	mu   sync.Mutex // owns the rest; WriteAt is concurrent
 	sent []string
 	open int
+
+	now, most atomic.Int64 // calls of WriteAt
 }
 
 const boxLimit = 1000
@@ -49,8 +51,9 @@ type boxed struct {
 func (f *boxed) Write(p []byte) (int, error) { return f.WriteAt(p, int64(len(f.content))) }
 
 func (f *boxed) WriteAt(p []byte, at int64) (int, error) {
-	f.box.mu.Lock()
-	defer f.box.mu.Unlock()
+	f.box.most.Store(max(f.box.most.Load(), f.box.now.Add(1)))
+	defer f.box.now.Add(-1)
+	runtime.Gosched()
 	if at < 0 || at > boxLimit || at+int64(len(p)) > boxLimit {
 		return 0, errors.New("too large")
 	}
@@ -144,7 +147,7 @@ func FuzzSink(f *testing.F) {
 }
 
 // client connects the library's client.
-func client(t *testing.T, b *box) *sftp.Client {
+func client(t *testing.T, b *box, options ...sftp.ClientOption) *sftp.Client {
 	t.Helper()
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
@@ -155,7 +158,7 @@ func client(t *testing.T, b *box) *sftp.Client {
 		inR.Close()
 		ended <- err
 	}()
-	c, err := sftp.NewClientPipe(outR, inW)
+	c, err := sftp.NewClientPipe(outR, inW, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,6 +240,22 @@ func TestSFTP(t *testing.T) {
 	refused("far", err)
 	if len(b.sent) != 1 {
 		t.Errorf("sent: %q", b.sent)
+	}
+}
+
+// A client that asks for much at once is served one thing after the other.
+func TestOneAtATime(t *testing.T) {
+	b := &box{}
+	c := client(t, b, sftp.UseConcurrentWrites(true), sftp.MaxPacketUnchecked(10))
+	f, err := c.Create("bob/a.txt")
+	if err == nil {
+		_, err = f.ReadFrom(strings.NewReader(strings.Repeat("x", boxLimit)))
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil || len(b.sent) != 1 || b.most.Load() != 1 {
+		t.Errorf("%v, %d sent, %d calls at once", err, len(b.sent), b.most.Load())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -20,7 +21,7 @@ const maxPacket = 34_000
 // library calls handlers on goroutines of its own, where they would end the process.
 func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte)) error {
 	h := handlers{to, log}
-	server := sftp.NewRequestServer(&packets{ReadWriter: conn}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
+	server := sftp.NewRequestServer(newPackets(conn), sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
 	err := server.Serve()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // files that were open are discarded
 		return nil
@@ -28,10 +29,23 @@ func ServeSFTP(conn io.ReadWriter, to Drop, log func(what string, stack []byte))
 	return err
 }
 
-// packets is a connection without packets that are too long. The library reads the length of each by itself.
+// packets is a connection without packets that are too long, on which each is answered before the next
+// is read: the library would work on several at a time, and a handle can be guessed that is still being made.
+// It reads the length of each by itself, and writes that of an answer in one piece.
 type packets struct {
 	io.ReadWriter
-	left int // of a packet
+	left     int           // of the packet that is read
+	asked    bool          // one was read
+	out      int           // of the answer that is written
+	answered chan struct{} // holds one for an answer that Read does not know of
+	closed   chan struct{}
+	close    func() // closes it
+}
+
+func newPackets(conn io.ReadWriter) *packets {
+	p := &packets{ReadWriter: conn, answered: make(chan struct{}, 1), closed: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closed) })
+	return p
 }
 
 // Read implements io.Reader.
@@ -41,22 +55,54 @@ func (p *packets) Read(b []byte) (int, error) {
 		p.left -= n
 		return n, err
 	}
-	var header [4]byte
-	if _, err := io.ReadFull(p.ReadWriter, header[:]); err != nil {
+	if p.asked {
+		select {
+		case <-p.answered:
+		case <-p.closed:
+			return 0, io.EOF
+		}
+	}
+	var head header
+	if _, err := io.ReadFull(p.ReadWriter, head[:]); err != nil {
 		return 0, err
 	}
-	length := binary.BigEndian.Uint32(header[:])
+	length := binary.BigEndian.Uint32(head[:])
 	if length > maxPacket {
 		return 0, fmt.Errorf("a packet of %d bytes, more than %d", length, maxPacket)
 	}
-	p.left = int(length)
-	return copy(b, header[:]), nil
+	p.left, p.asked = int(length), true
+	return copy(b, head[:]), nil
 }
 
-// Close implements io.Closer: the library ends a client that breaks the protocol by it.
-func (p *packets) Close() error { return nil }
+// Write implements io.Writer.
+func (p *packets) Write(b []byte) (int, error) {
+	n, err := p.ReadWriter.Write(b)
+	for rest := b; len(rest) > 0; {
+		if p.out == 0 {
+			p.out = len(header{}) + int(binary.BigEndian.Uint32(rest))
+		}
+		part := min(p.out, len(rest))
+		p.out, rest = p.out-part, rest[part:]
+		if p.out == 0 {
+			select {
+			case p.answered <- struct{}{}:
+			default: // nothing was asked
+			}
+		}
+	}
+	return n, err
+}
 
-// handlers answer an sftp client. The library calls one of them at a time, but for WriteAt.
+// header is the length of what follows.
+type header [4]byte
+
+// Close implements io.Closer: the library ends a client that breaks the protocol by it.
+func (p *packets) Close() error {
+	p.close()
+	return nil
+}
+
+// handlers answer an sftp client, one call at a time.
 type handlers struct {
 	to  Drop
 	log func(what string, stack []byte)
@@ -92,6 +138,12 @@ type incoming struct {
 	File
 	h      handlers
 	broken bool // the connection ended
+}
+
+// WriteAt implements io.WriterAt.
+func (f *incoming) WriteAt(p []byte, off int64) (n int, err error) {
+	defer f.h.recover(&err)
+	return f.File.WriteAt(p, off)
 }
 
 // TransferError implements sftp.TransferError: Close follows.

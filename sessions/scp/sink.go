@@ -137,7 +137,7 @@ func (r receiver) file(people, name, header string) (refused, err error) {
 		return nil, io.ErrUnexpectedEOF
 	case ok != 0: // the client could not read all of it, and has filled it up
 		_, err := r.in.ReadSlice('\n')
-		return errors.Join(refused, errors.New("the file changed while it was sent")), err
+		return errors.Join(refused, r.to.Refuse(errors.New("the file changed while it was sent"))), err
 	case refused != nil:
 		return refused, nil
 	}
