@@ -58,7 +58,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).send, Syntax: parse.Syntax{
 			Name: "send", Aliases: []string{"msg", "tell", "dm"}, BareWords: []string{"send"}, ToNick: true, Text: true, Options: true, Args: parse.SendArgs,
 			Usage: "send NICK[,NICK...] TEXT", Example: "send bob see you at 8", Help: "write to one or more people; also @NICK TEXT",
-			More: "For each recipient you see whether the message was delivered or is kept until they return. " + optionsHelp}},
+			More: "For each recipient you see whether the message was delivered or is kept until they return. @bob, hi and @bob: hi write to bob alone, and @bob,carol hi to both. " + optionsHelp}},
 		{speaks: true, echoes: true, run: (*session).reply, Syntax: parse.Syntax{
 			Name: "reply", Aliases: []string{"r"}, Text: true, Args: parse.NeedText,
 			Usage: "/reply TEXT", Help: "reply to the last person who wrote to you"}},

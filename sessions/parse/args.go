@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"whoelse/keys/duration"
 	"whoelse/keys/nick"
@@ -38,7 +39,8 @@ var (
 	KickArgs        = args(oneNick, reason)
 	NickAndDuration = args(oneNick, optional(forDuration))
 	BanArgs         = args(target, optional(durationOrReason), optional(anyway), reason)
-	SendArgs        = args(nicks, anyText)
+	SendArgs        = args(nicks(cutNicks), anyText)
+	atArgs          = args(nicks(cutAddress), anyText)
 	NeedRoom        = args(oneRoom)
 	OptionalRoom    = args(roomIfAny)
 	InArgs          = args(oneRoom, anyText)
@@ -49,7 +51,7 @@ var (
 	MuteArgs        = args(need(missingTarget, roomOr(oneNick, optional(forDuration))))
 	UnmuteArgs      = args(need(missingTarget, roomOr(oneNick)))
 	InboxArgs       = args(verb(verbs{"all": optional(lines)}, inOrder(optional(oneNick), optional(lines))))
-	BroadcastArgs   = args(verb(verbs{"user": inOrder(nicks, anyText)}, anyText))
+	BroadcastArgs   = args(verb(verbs{"user": inOrder(nicks(cutNicks), anyText)}, anyText))
 	KeyArgs         = args(verb(verbs{
 		"":       inOrder(),
 		"add":    need("missing key; paste the contents of your .pub file", anyText),
@@ -232,27 +234,30 @@ func parseNick(s string) (n, problem string) {
 	return n, ""
 }
 
-func nicks(rest string, call *Call) (tail, problem string) {
-	list, tail := cutNicks(rest)
-	if len(list) > maxRecipients {
-		return "", "at most " + strconv.Itoa(maxRecipients) + " people at once"
-	}
-	for _, item := range list {
-		n, problem := parseNick(item)
-		if problem != "" {
-			return "", problem
+// nicks takes the nicks that cut cuts off.
+func nicks(cut func(string) (list []string, rest string)) arg {
+	return func(rest string, call *Call) (tail, problem string) {
+		list, tail := cut(rest)
+		if len(list) > maxRecipients {
+			return "", "at most " + strconv.Itoa(maxRecipients) + " people at once"
 		}
-		if !slices.Contains(call.To, n) {
-			call.To = append(call.To, n)
+		for _, item := range list {
+			n, problem := parseNick(item)
+			if problem != "" {
+				return "", problem
+			}
+			if !slices.Contains(call.To, n) {
+				call.To = append(call.To, n)
+			}
 		}
+		return tail, ""
 	}
-	return tail, ""
 }
 
 // Nicks reads a list of nicks with commas between them, as in commands. The problem is in words.
 func Nicks(list string) (to []string, problem string) {
 	var call Call
-	rest, problem := nicks(list, &call)
+	rest, problem := nicks(cutNicks)(list, &call)
 	if problem == "" && rest != "" {
 		problem = text.Quote(list, 34) + " can't be a nick"
 	}
@@ -270,6 +275,19 @@ func cutNicks(s string) (list []string, rest string) {
 		list = append(list, strings.TrimSpace(item))
 	}
 	return list, strings.TrimSpace(s[len(found):])
+}
+
+// cutAddress cuts off the nicks behind an '@'. White space ends them, since "@bob, alice is wrong" is for bob alone, and
+// so does a colon.
+func cutAddress(s string) (list []string, rest string) {
+	if i := strings.IndexFunc(s, func(r rune) bool { return r == ':' || unicode.IsSpace(r) }); i >= 0 {
+		s, rest = s[:i], strings.TrimSpace(strings.TrimPrefix(s[i:], ":"))
+	}
+	list = strings.Split(strings.TrimSuffix(s, ","), ",")
+	if strings.HasPrefix(rest, ",") { // "@bob , carol hi" may be for both
+		list = append(list, "")
+	}
+	return list, rest
 }
 
 // target takes one word that names a ban or a key.

@@ -94,7 +94,7 @@ func checkCall(t *testing.T, line string, call parse.Call) {
 }
 
 // checkList asserts that a comma of the list is never taken for text, and that white
-// space around it makes no difference.
+// space around it makes no difference, except behind an '@'.
 func checkList(t *testing.T, line string, call parse.Call) {
 	t.Helper()
 	if len(call.To) == 0 {
@@ -105,6 +105,9 @@ func checkList(t *testing.T, line string, call parse.Call) {
 	}
 	for _, comma := range []string{",", " ,", ", ", " ,\t"} {
 		for _, command := range []string{"@", "send ", "broadcast user "} {
+			if command == "@" && comma != "," {
+				continue
+			}
 			again, err := sessions.Grammar.Line(command + strings.Join(call.To, comma) + " " + call.Text)
 			if err != nil || !slices.Equal(again.To, call.To) || again.Text != call.Text {
 				t.Fatalf("%q with %q between them: %+v, %v", line, command+comma, again, err)

@@ -90,7 +90,7 @@ func PasteArgs(rest string, call *Call) (problem string) {
 		case len(call.To) > 0:
 			return "unexpected argument " + text.Quote(rest, 24)
 		default:
-			tail, problem = nicks(rest, call)
+			tail, problem = nicks(cutNicks)(rest, call)
 		}
 		rest = tail
 	}

@@ -108,7 +108,7 @@ func (t Table) Line(line string) (Call, error) {
 		line = strings.TrimRight(strings.TrimLeft(line, "\n"), " \n")
 		return Call{Name: "say", Text: strings.TrimPrefix(line, " ")}, nil
 	case line[0] == '@':
-		return run(t.Find("send"), line[1:], sayHint)
+		return t.at(line, sayHint)
 	}
 	word, rest := cut(line)
 	if name, slash := strings.CutPrefix(word, "/"); slash {
@@ -128,7 +128,7 @@ func (t Table) Command(line string) (Call, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(word, "@"):
-		call, err = run(t.Find("send"), line[1:], "")
+		call, err = t.at(line, "")
 	case strings.HasPrefix(word, nick.RoomMark):
 		call, err = run(t.Find("in"), line, "")
 	default:
@@ -177,6 +177,13 @@ func (t Table) Addressed(call Call) (Call, error) {
 	}
 	in.JSON, in.Key = call.JSON, call.Key
 	return in, err
+}
+
+// at parses a line that begins with '@'.
+func (t Table) at(line, hint string) (Call, error) {
+	send := *t.Find("send")
+	send.Args = atArgs
+	return run(&send, line[1:], hint)
 }
 
 // named runs the command called name, which was typed with mark in front.
