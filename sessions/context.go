@@ -56,6 +56,7 @@ type session struct {
 
 	// Owned by the reading goroutine.
 	erased   string        // what was typed last, if its row was erased for the line that comes of it
+	replyTo  string        // who had written to the person last when they began to type the line; of a terminal
 	warned   time.Time     // when the person was last told of being too fast
 	toldAway bool          // that they talk while they are away
 	quits    bool          // by a command

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"errors"
 	"sync/atomic"
 
@@ -25,11 +26,14 @@ func (s *session) broadcast(call parse.Call) result.Result {
 
 func (s *session) reply(call parse.Call) result.Result {
 	to, err := s.lastFrom()
+	now := s.member.ReplyTo()
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.FindingWriter, Err: err})
 	case to == "":
 		return result.Failure{Code: result.Refused, Reason: result.NothingToReply}
+	case s.term != nil && now != s.replyTo:
+		return result.Failure{Code: result.Refused, Reason: result.WroteMeanwhile, Nick: now, About: cmp.Or(s.replyTo, "NICK")}
 	}
 	call.To = []string{to}
 	return s.send(call)

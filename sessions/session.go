@@ -37,6 +37,7 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 		s.term = terminal.New(ch, terminal.Config{
 			Width: width, Height: height, MaxText: maxLine,
 			Complete: s.complete, Wake: s.out.poke,
+			Begin: func() { s.replyTo = s.member.ReplyTo() },
 		})
 		ch.OnResize(func() { // must not block
 			s.resized.Store(true)

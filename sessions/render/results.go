@@ -273,6 +273,7 @@ var failed = map[result.Reason]string{
 	result.TooLong:             "not sent: that is {n} characters, and a message can have at most {most}",
 	result.NotAffordable:       "not sent: {error}",
 	result.NothingToReply:      "nobody has written to you yet; write to someone with send NICK TEXT",
+	result.WroteMeanwhile:      "not sent: {nick} wrote to you while you typed this; to reply to {nick}, press the up arrow and Enter; or use send {about} TEXT",
 	result.Self:                "you can't {about} yourself",
 	result.Self + " kick":      "you can't kick yourself; to leave, type quit",
 	result.NotBlocked:          "you do not block {nick}",

@@ -129,6 +129,7 @@ const (
 	TooLong         Reason = "too-long"   // N characters of Most
 	NotAffordable   Reason = "not-affordable"
 	NothingToReply  Reason = "nothing-to-reply"
+	WroteMeanwhile  Reason = "wrote-meanwhile" // Nick, while a reply was typed; About wrote before
 	Self            Reason = "self"
 	WouldBanYou     Reason = "would-ban-you" // Nick is the target of the ban
 	WouldBan        Reason = "would-ban"     // the operators Nicks, too

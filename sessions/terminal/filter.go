@@ -47,6 +47,7 @@ type filter struct {
 	editor   *term.Terminal // of the line being read
 	src      io.Reader
 	complete editing
+	begin    func()
 	max      int // characters of a line
 
 	raw            [rawSize]byte
@@ -75,6 +76,7 @@ type current struct {
 	stale       bool   // x/term was given a key since then
 	killing     bool   // it was ^W, ^U or ^K
 	dropped     int    // characters that did not fit
+	begun       bool   // begin was called
 	interrupted bool   // it is to be forgotten
 }
 
@@ -108,6 +110,10 @@ func (f *filter) Read(p []byte) (n int, err error) {
 			continue
 		}
 		f.at += n
+		if !f.begun {
+			f.begun = true
+			f.begin()
+		}
 		switch {
 		case f.dec.pasting:
 			f.paste(k, r)
@@ -143,6 +149,7 @@ func (f *filter) fill() error {
 		f.have = 2 * maxSequence
 	}
 	f.at, f.carried, f.copied = 0, f.have, 0
+	f.begun = f.line != "" || f.size > 0
 	f.fresh, f.err = f.src.Read(f.raw[f.have:])
 	f.have += f.fresh
 	return nil

@@ -205,3 +205,20 @@ func TestPanics(t *testing.T) {
 		}
 	}
 }
+
+// Typing begins with the first key of each line, and anew when all was deleted.
+func TestBegin(t *testing.T) {
+	begun := 0
+	want := func(n int) func() {
+		return func() {
+			if begun != n {
+				t.Errorf("begun %d times, not %d", begun, n)
+			}
+		}
+	}
+	newRig(t, Config{Begin: func() { begun++ }},
+		want(0), "a", want(1), "b", "\x1b[D", want(1), "\r", want(1), "a\rb\r", want(3), // a line
+		"ab\x7f\x7f", want(4), "c", want(5), "\x03", want(5), "\x1b[A", want(6), "\r",
+		"\x1b[200~pas", want(7), "ted", want(7), "\x1b[201~\r", want(7),
+	).run()
+}

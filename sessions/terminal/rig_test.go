@@ -57,6 +57,9 @@ func newTerminal(in io.Reader, cfg Config) *Terminal {
 	if cfg.Complete == nil {
 		cfg.Complete = func(string, int) (string, int, bool) { return "", 0, false }
 	}
+	if cfg.Begin == nil {
+		cfg.Begin = func() {}
+	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
 	}

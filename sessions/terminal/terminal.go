@@ -32,6 +32,10 @@ type Config struct {
 	// has U+2424 where a pasted text had newlines.
 	Complete func(line string, pos int) (newLine string, newPos int, ok bool)
 
+	// Begin is called when the first key of a line was pressed, and again when all that was typed had been
+	// deleted, on the reader's goroutine.
+	Begin func()
+
 	// Wake is told that there is output for Take by another way than
 	// Print and Resize, whose caller takes it anyway: an echo or Clear. It must
 	// not block and not call the Terminal.
@@ -64,7 +68,7 @@ func New(in io.Reader, cfg Config) *Terminal {
 	t := &Terminal{display: display{
 		size: clampSize(cfg.Width, cfg.Height), prompt: usual, wake: cfg.Wake, buf: []byte("\x1b[?2004h"),
 	}}
-	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete}
+	t.in = filter{t: t, src: in, max: cfg.MaxText, complete: cfg.Complete, begin: cfg.Begin}
 	return t
 }
 
