@@ -65,7 +65,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
 			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
 			Usage: "broadcast TEXT, broadcast #ROOM TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, a room, or a list of people",
-			More: "While you are in no room but the lobby, #ROOM is part of the text. " + optionsHelp}},
+			More: "While you have been in no room and #ROOM is not open to you, it is part of the text. " + optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",

@@ -55,13 +55,14 @@ type session struct {
 	asked *protocol.Frame
 
 	// Owned by the reading goroutine.
-	erased   string        // what was typed last, if its row was erased for the line that comes of it
-	replyTo  string        // who had written to the person last when they began to type the line; of a terminal
-	warned   time.Time     // when the person was last told of being too fast
-	toldAway bool          // that they talk while they are away
-	quits    bool          // by a command
-	room     string        // where plain text goes; "" is the lobby
-	tabs     *rate.Limiter // of complete; nil until the first one
+	erased    string        // what was typed last, if its row was erased for the line that comes of it
+	replyTo   string        // who had written to the person last when they began to type the line; of a terminal
+	warned    time.Time     // when the person was last told of being too fast
+	namedRoom bool          // in a command
+	toldAway  bool          // that they talk while they are away
+	quits     bool          // by a command
+	room      string        // where plain text goes; "" is the lobby
+	tabs      *rate.Limiter // of complete; nil until the first one
 }
 
 // write is the writing goroutine, which lives only while there is something to write. It reports

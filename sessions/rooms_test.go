@@ -85,7 +85,9 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	carol.enters("one", "#plans carol: one")
 	carol.enters("broadcast #plans by name", "#plans carol: by name")
 	carol.enters("broadcast to all", "carol: to all")
-	dave.enters("broadcast #plans is plain text for dave", "dave: #plans is plain text for dave")
+	dave.enters("broadcast #1 is plain text for dave", "dave: #1 is plain text for dave")
+	dave.enters("#plans zero", "you are not in #plans")
+	dave.enters("broadcast #plans zero", "you are not in #plans")
 	bob.enters("/room remove carol", "carol is removed")
 	carol.enters("two", "you were removed from #plans")
 	carol.enters("#plans three", "you were removed from #plans")
@@ -95,6 +97,7 @@ func TestRoomLineNeverInTheLobby(t *testing.T) {
 	carol.enters("/leave", "you left #plans")
 	carol.enters("five", "carol: five")
 	dave.sees("carol: five")
+	carol.neverSaw("dave: #plans")
 	for _, line := range []string{"one", "two", "three", "four", "six", "by name"} {
 		dave.neverSaw("carol: " + line)
 	}

@@ -218,20 +218,25 @@ func (s *session) parse(line string) (parse.Call, error) {
 	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
 		return parse.Call{}, slip
 	}
-	if call, err, ok := Grammar.InRoom(line); ok && s.knowsRooms() {
-		return call, err
+	if in, err, ok := Grammar.InRoom(line); ok && s.meansRoom(in.Room) {
+		return in, err
 	}
 	call, err := Grammar.Line(line)
-	if err == nil && call.Name == "broadcast" && s.knowsRooms() {
-		return Grammar.Addressed(call)
+	s.namedRoom = s.namedRoom || call.Room != ""
+	if call.Name == "broadcast" {
+		if in, wrong := Grammar.Addressed(call); in.Name == "in" && s.meansRoom(in.Room) {
+			call, err = in, wrong
+		}
 	}
 	return call, err
 }
 
-// knowsRooms reports whether #ROOM before a text is a room for this person, who has been in one beside the lobby.
-func (s *session) knowsRooms() bool {
+// meansRoom reports whether #NAME before a text is a room for this person: one that is open to them, or any if
+// they have been in one beside the lobby, or have named one in a command. A private room must make no difference
+// for others.
+func (s *session) meansRoom(name string) bool {
 	set, err := s.member.Preferences()
-	return err != nil || set.KnowsRooms
+	return err != nil || set.KnowsRooms || s.namedRoom || slices.Contains(s.member.RoomNames(), name)
 }
 
 // handle carries out what a line asks for; bad is what is wrong with it. The error ends

@@ -46,11 +46,11 @@ func (s *session) runCommand() error {
 	return cmp.Or(cause, errQuit)
 }
 
-// addressed is call, or the call of "in" if its text begins with a room, and the person knows rooms or the
+// addressed is call, or the call of "in" if its text begins with a room, or what the person means as one because the
 // rest is "-" for standard input.
 func (s *session) addressed(call parse.Call) (parse.Call, error) {
 	in, err := Grammar.Addressed(call)
-	if in.Name == call.Name || in.Text != "-" && !s.knowsRooms() {
+	if in.Name == call.Name || in.Text != "-" && !s.meansRoom(in.Room) {
 		return call, nil
 	}
 	if e, ok := errors.AsType[*parse.Error](err); ok {
