@@ -210,12 +210,14 @@ func (s *session) readPipe() error {
 	return err
 }
 
-// parse cleans and parses a line. What was probably meant for one person, and would be
-// said to everyone because of a slip in the command, is an error.
+// parse cleans and parses a line. What was probably meant as a command, and would be said to everyone because of a slip
+// in it, is an error.
 func (s *session) parse(line string) (parse.Call, error) {
 	line = text.Clean(line)
-	to, slip := Grammar.Misspelt(line)
-	if slices.ContainsFunc(to, func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) }) {
+	slip := Grammar.Misspelt(line,
+		func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) },
+		func() bool { return s.member.ReplyTo() != "" })
+	if slip != nil {
 		return parse.Call{}, slip
 	}
 	if in, err, ok := Grammar.InRoom(line); ok && s.meansRoom(in.Room) {

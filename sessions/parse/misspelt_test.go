@@ -10,31 +10,57 @@ import (
 	"whoelse/sessions/parse"
 )
 
-// A slip in a command for one person is noticed, with whom it would have gone to; what
-// people say in a sentence is none.
+// What is very likely a command is noticed.
 func TestMisspelt(t *testing.T) {
 	for line, want := range map[string]string{
-		"sned bob hi": "bob", "Snd bob hi": "bob", "sendd ~bob hi": "~bob", "sedn bob,carol hi": "bob carol", "senf Bob, carol hi": "bob carol",
-		"inbx bob": "bob", "iNbpx bob": "bob",
+		"sned bob hi": "send bob hi", "Snd bob hi": "send bob hi", "sendd ~bob hi": "send ~bob hi", "sedn eve,bob hi": "send eve,bob hi", "senf Bob, eve hi": "send Bob, eve hi",
+		"inbx bob": "inbox bob", "iNbpx bob": "inbox bob",
+		"block bob": "/block bob", "Unblock bob": "/unblock bob", "ignore bob": "/ignore bob", "unignore bob": "/unignore bob", "kick bob": "/kick bob", "mute ~bob": "/mute ~bob", "unmute Bob": "/unmute Bob",
+		"join #sec": "/join #sec", "leave #sec": "/leave #sec", "topic #sec": "/topic #sec", "topic #sec new keys": "/topic #sec new keys", "mute #sec": "/mute #sec", "in #sec hi": "/in #sec hi",
+		"history #sec 5": "/history #sec 5", "room #sec private": "/room #sec private", "search #sec key": "/search #sec key", "who #sec": "/who #sec", "join #2fast": "/join #2fast",
+		"reply yes to you only": "/reply yes to you only",
+		"quti":                  "quit", "exti": "exit", "hlep": "help", "inbxo": "inbox", "inbx": "inbox", "whoesle": "whoelse", "whoelsr": "whoelse", "wholsat": "wholast", "sned": "send", "brodcast": "broadcast", "Hlep": "help",
+		"history": "/history", "rooms": "/rooms", "settings": "/settings", "motd": "/motd", "whoami": "/whoami",
 	} {
-		to, slip := sessions.Grammar.Misspelt(line)
-		if slip == nil || strings.Join(to, " ") != want {
-			t.Errorf("%q: to %q, %v; want %s", line, to, slip, want)
+		slip := misspelt(line, true)
+		if slip == nil {
+			t.Errorf("%q is said", line)
 			continue
 		}
 		checkError(t, line, parse.Call{}, slip)
-		if !strings.Contains(slip.Error(), "did you mean \"") {
+		if !strings.Contains(slip.Error(), "did you mean \""+want+"\"?") {
 			t.Errorf("%q: %s", line, slip)
 		}
 	}
+}
+
+// What people say is not.
+func TestNotMisspelt(t *testing.T) {
 	for _, line := range []string{
-		"", " sned bob hi", "/sned bob hi", "/send bob hi", "/inbox bob", "@send bob hi", "@sned hi", "send bob hi", "say hi bob", "sent bob the file", "sends bob regards", "spend time", "lend bob a hand",
-		"end bob", "msg bob hi", "tell bob hi", "block bob", "kick bob", "hi bob", "index bob", "bob: sned", "me too", strings.Repeat("s", 5000) + " bob",
+		"", " sned bob hi", "/sned bob hi", "/send bob hi", "/inbox bob", "@send bob hi", "@sned hi", "send bob hi", "sned eve hi", "say hi bob", "sent bob the file", "sends bob regards", "spend time", "lend bob a hand",
+		"end bob", "msg bob hi", "tell bob hi", "hi bob", "index bob", "bob: sned", "me too", strings.Repeat("s", 5000) + " bob", " hlep", " join #sec",
+		"block eve", "block party", "block bob and eve", "ignore bob, he is joking", "ignore bob please", "ignore that", "kick bob out", "kick off is at 8", "mute yourself, bob", "invite bob", "watch bob", "ban bob",
+		"join us", "join #sec please", "join us in #sec", "please join #sec", "leave #sec alone", "leave it", "leave", "topic of the day", "in #12 we changed that", "in a minute", "in", "room 5 is free", "topic 3",
+		"topic #3 is next", "search me", "find bob", "who knows #sec?", "list them", "names?", "back in five", "back", "away", "away for lunch", "away lunch", "clear", "clear as mud", "search", "reply", "key", "keys", "nick", "r u there?",
+		"r", "version", "bots", "blocked", "mute", "block", "join", "topic", "rooms are full", "history repeats itself", "settings are wrong",
+		"help!", "help?", "help me", "quit smoking", "quiet", "quite", "quits", "quid", "quiz", "suit", "edit", "exist", "exits", "emit", "held", "hell", "hello", "helo", "heap", "helm", "helps", "halp", "yelp", "huit", "nuit",
+		"sent", "send", "sed", "seen", "sand", "seed", "end", "inboxes", "index", "unbox", "xbox", "broadcasts", "no", "ok", "yes", "done", "whole", "else", "who else", "lists", "exec", "unit", "text", "next", "?", "??", "q", ":)", ":q?",
 	} {
-		if to, slip := sessions.Grammar.Misspelt(line); slip != nil {
-			t.Errorf("%.40q: to %q, %v", line, to, slip)
+		if slip := misspelt(line, true); slip != nil {
+			t.Errorf("%.40q: %v", line, slip)
 		}
 	}
+	for _, line := range []string{"reply soon", "reply to that mail, please"} {
+		if slip := misspelt(line, false); slip != nil {
+			t.Errorf("before anybody wrote, %q: %v", line, slip)
+		}
+	}
+}
+
+// misspelt is Misspelt where somebody is called bob.
+func misspelt(line string, written bool) *parse.Error {
+	return sessions.Grammar.Misspelt(line,
+		func(n string) bool { return n == "bob" || n == "~bob" }, func() bool { return written })
 }
 
 // From a shell an unknown word is named, and so are both ways out.

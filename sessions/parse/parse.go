@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"whoelse/keys/nick"
 	"whoelse/sessions/text"
@@ -220,32 +221,83 @@ func (t Table) bare(word, rest string) *Syntax {
 	return c
 }
 
-// Misspelt reports whether line looks like a command for one person whose name has a
-// slip in it, such as "sned bob hi", and which nicks it would go to then: it is only one
-// if somebody is called that. The error is what to answer instead of saying it.
-func (t Table) Misspelt(line string) (to []string, slip *Error) {
+// Misspelt is what to answer instead of saying a line that is very likely a command, but has no '/' or a slip in
+// its name; nil if it is to be said. known tells whether somebody is called that, and written whether somebody has
+// written to the person.
+func (t Table) Misspelt(line string, known func(nick string) bool, written func() bool) *Error {
 	word, rest := cut(line)
 	word = strings.ToLower(word)
-	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) || t.Find(word) != nil || everyday[word] {
-		return nil, nil
+	if line == "" || strings.ContainsRune(" /@!:", rune(line[0])) {
+		return nil
 	}
-	i := slices.IndexFunc(t, func(c *Syntax) bool { return c.ToNick && nick.OneSlip(word, c.Name) })
-	if i < 0 {
-		return nil, nil
+	meant := ""
+	if c := t.Find(word); c == nil {
+		meant = t.slip(word, rest, known)
+	} else if !slices.Contains(c.BareWords, word) && c.lacksSlash(word, rest, known, written) {
+		meant = "/" + word
 	}
-	list, _ := cutNicks(rest)
-	for _, item := range list {
-		if n, err := nick.ParseAny(item); err == nil {
-			to = append(to, n)
+	if meant == "" {
+		return nil
+	}
+	return &Error{Problem: "not said: did you mean " + text.Quote(strings.TrimSpace(meant+" "+rest), 40) + "?", Hint: sayHint}
+}
+
+// slip is the command that word is with a slip in it, "" for none: one for people of whom one is known, such as
+// "sned bob hi", or one that is typed alone. Four letters with a wrong one can be a word, in whatever language.
+func (t Table) slip(word, rest string, known func(string) bool) string {
+	if everyday[word] {
+		return ""
+	}
+	for _, c := range t {
+		for _, name := range c.BareWords {
+			switch {
+			case !nick.OneSlip(word, name):
+			case rest == "" && (len(name) > 4 || sameLetters(word, name)), c.ToNick && anyKnown(rest, known):
+				return name
+			}
 		}
 	}
-	return to, &Error{Problem: "not said: did you mean " + text.Quote(t[i].Name+" "+rest, 40) + "?", Hint: sayHint}
+	return ""
+}
+
+// anyKnown reports whether rest begins with a list of nicks of which one is known.
+func anyKnown(rest string, known func(string) bool) bool {
+	list, _ := cutNicks(rest)
+	return slices.ContainsFunc(list, func(item string) bool {
+		n, err := nick.ParseAny(item)
+		return err == nil && known(n)
+	})
+}
+
+func sameLetters(a, b string) bool {
+	x, y := []byte(a), []byte(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
 }
 
 // everyday has words of everyday language that are one slip away from a command.
 var everyday = map[string]bool{
 	"sent": true, "sends": true, "end": true, "bend": true, "fend": true, "lend": true, "mend": true, "rend": true,
-	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true,
+	"tend": true, "vend": true, "wend": true, "spend": true, "sand": true, "seed": true, "unbox": true, "broadcasts": true,
+}
+
+// lacksSlash reports whether word and rest, which would be said, are meant as the command.
+func (c *Syntax) lacksSlash(word, rest string, known func(string) bool, written func() bool) bool {
+	var call Call
+	switch problem := c.Args(rest, &call); {
+	case problem != "":
+		return false
+	case call.Room != "":
+		return strings.ContainsFunc(call.Room, unicode.IsLetter) // else "in #12 we changed that"
+	case rest == "":
+		return slices.Contains([]string{"history", "rooms", "settings", "motd", "whoami"}, word)
+	case word == "reply":
+		return written()
+	case slices.Contains([]string{"block", "unblock", "ignore", "unignore", "kick", "mute", "unmute"}, word):
+		return !strings.ContainsAny(rest, " \n\t") && known(call.Nick)
+	}
+	return false
 }
 
 // run parses the arguments of a command. A failure comes with hint, unless there was no text
