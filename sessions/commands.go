@@ -92,7 +92,7 @@ func init() {
 			Usage: "/join #ROOM", Help: "join a room and write there; a new name makes one",
 			More: "You can be in many rooms, and stay in them until /leave. /join #lobby takes you back to the lobby and leaves no room."}},
 		{run: (*session).leave, Syntax: parse.Syntax{
-			Name: "leave", Args: parse.OptionalRoom,
+			Name: "leave", Aliases: []string{"part"}, Args: parse.OptionalRoom,
 			Usage: "/leave [#ROOM]", Help: "leave a room; in the lobby, quit"}},
 		{run: (*session).rooms, Syntax: parse.Syntax{
 			Name: "rooms", Args: parse.NoArgs,
@@ -234,6 +234,8 @@ func (s *session) help(call parse.Call) result.Result {
 	}
 	about := Grammar.Find(strings.ToLower(call.Text))
 	switch {
+	case about == nil && s.member.Visiting():
+		return result.Failure{Code: result.Usage, Reason: result.NoSuchCommand, About: "shell"}
 	case about == nil:
 		return result.Failure{Code: result.Usage, Reason: result.NoSuchCommand}
 	case commandNamed(about.Name).may == operators && !s.operator():

@@ -19,8 +19,8 @@ const (
 	mostShown     = 40
 )
 
-// complete answers Tab: commands at the beginning of a line, nicks and rooms everywhere. It
-// runs on the reading goroutine.
+// complete answers Tab: commands at the beginning of a line, nicks and rooms everywhere, guests' nicks also without
+// their mark behind the first word or an '@'. It runs on the reading goroutine.
 func (s *session) complete(line string, pos int) (string, int, bool) {
 	if s.tabs == nil {
 		s.tabs = rate.NewLimiter(tabsPerSecond, tabsAtOnce)
@@ -36,8 +36,8 @@ func (s *session) complete(line string, pos int) (string, int, bool) {
 		return line, pos, true
 	}
 	done := word
-	if all {
-		done = commonPrefix(candidates)
+	if p := commonPrefix(candidates); all && len(p) > len(word) { // it may be shorter: bob and ~bobby
+		done = p
 	}
 	if len(candidates) == 1 {
 		done = candidates[0] + " "
@@ -62,6 +62,9 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 		}
 	case !slash:
 		list = s.nicksAround(word, 0, mostNicks)
+		if start > 0 {
+			list = append(list, s.nicksAround(nick.GuestMark+word, 0, mostNicks)...)
+		}
 	}
 	if start == 0 {
 		for _, c := range commandsFor(s.operator()) {
@@ -72,7 +75,9 @@ func (s *session) candidates(start int, word string) (list []string, all bool) {
 			}
 		}
 	}
-	list = slices.DeleteFunc(list, func(c string) bool { return !strings.HasPrefix(c, word) })
+	list = slices.DeleteFunc(list, func(c string) bool {
+		return !strings.HasPrefix(c, word) && (start == 0 || !strings.HasPrefix(c, nick.GuestMark+word))
+	})
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return list, len(list) < mostNicks-1 // of as many as were asked for, one's own may be left out

@@ -66,6 +66,8 @@ func (s *session) enterNamed(name string) (made bool, failed result.Result) {
 	switch {
 	case muted != nil && errors.Is(err, room.ErrNoRoom):
 		return false, muted
+	case s.member.Guest() && errors.Is(err, room.ErrNoRoom): // also if there is one that they can't know of
+		return false, result.Failure{Code: result.Refused, Reason: result.NoSuchRoom, Room: name, About: "guest"}
 	case err != nil:
 		return false, s.roomFailed(name, err)
 	}
@@ -221,7 +223,7 @@ func (s *session) changeRoom(name string, call parse.Call) result.Result {
 			err = s.member.GuestsIn(name, call.Text == "on")
 		}
 		if err != nil {
-			return s.roomFailed(name, err)
+			return s.failed(result.Failure{Reason: result.ChangingRoom, Room: name, Nick: call.Nick, About: call.Verb, Err: err})
 		}
 		return nil
 	})

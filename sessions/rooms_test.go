@@ -218,7 +218,7 @@ func TestOwnersAreOnRecord(t *testing.T) {
 	bob.enters("/room invite carol", "delivered to carol")
 	bob.enters("/room mute carol", "carol can read #ops")
 	bob.enters("/room unmute carol", "carol can write")
-	bob.enters("/room remove bob", "that can't be done in #ops")
+	bob.enters("/room remove bob", "bob owns #ops; owners can't be removed")
 	bob.enters("/room owner carol", "carol is now an owner")
 	bob.enters("/room public", "#ops is public")
 	want := []map[string]string{

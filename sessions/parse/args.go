@@ -44,7 +44,7 @@ var (
 	NeedRoom        = args(oneRoom)
 	OptionalRoom    = args(roomIfAny)
 	InArgs          = args(oneRoom, anyText)
-	WholastArgs     = args(roomIfAny, optional(number(maxMinutes)))
+	WholastArgs     = args(roomIfAny, optional(number(1, maxMinutes)))
 	HistoryArgs     = args(roomIfAny, optional(lines))
 	SearchArgs      = args(roomIfAny, need("missing words to look for", anyText))
 	TopicArgs       = args(roomIfAny, optional(anyText))
@@ -169,7 +169,7 @@ func oneRoom(rest string, call *Call) (tail, problem string) {
 
 var (
 	roomIfAny = roomOr()
-	lines     = number(maxLines)
+	lines     = number(1, maxLines)
 )
 
 // What a verb can be set to.
@@ -206,11 +206,11 @@ func messageID(rest string, call *Call) (tail, problem string) {
 	return anyText(strings.ToLower(rest), call)
 }
 
-func number(limit int) arg {
+func number(from, limit int) arg {
 	return func(rest string, call *Call) (tail, problem string) {
 		n, err := strconv.Atoi(rest)
-		if err != nil || n < 1 || n > limit {
-			return "", text.Quote(rest, 24) + " is not a number from 1 to " + strconv.Itoa(limit)
+		if err != nil || n < from || n > limit {
+			return "", text.Quote(rest, 24) + " is not a number from " + strconv.Itoa(from) + " to " + strconv.Itoa(limit)
 		}
 		call.N = n
 		return "", ""

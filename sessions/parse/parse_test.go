@@ -164,7 +164,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"tail -n": "1 to 10000", "tail -n -1": "1 to 10000", "tail -n 10001": "1 to 10000", "tail -n=": "1 to 10000", "tail -f": `unexpected argument "-f"`, "tail bob": `unexpected argument "bob"`,
+		"tail -n": "0 to 10000", "tail -n -1": "0 to 10000", "tail -n 10001": "0 to 10000", "tail -n=": "0 to 10000", "tail -f": `unexpected argument "-f"`, "tail bob": `unexpected argument "bob"`,
 		"tail --direct=yes": "unexpected argument", "tail --since": "neither the ID", "tail --since now": "neither the ID", "tail --since " + id + "0": "neither the ID",
 		"tail --since 1hm8p2kq4tu": "neither the ID", "tail --since 10m -n 3": "give -n or --since", "tail -n 0 --since 10m": "-n or --since, not both",
 		"tail --direct --mentions": "leave out --direct", "tail --since " + strings.Repeat("x", 5000): "neither the ID",

@@ -22,7 +22,7 @@ func TailArgs(rest string, call *Call) (problem string) {
 		switch name {
 		case "-n":
 			numbered = true
-			problem = call.tailFrom(value)
+			_, problem = number(0, maxLines)(value, call)
 		case "--since":
 			problem = call.tailSince(value)
 		case "--room":
@@ -47,14 +47,6 @@ func TailArgs(rest string, call *Call) (problem string) {
 	case !numbered && !since:
 		call.N = defaultTail
 	}
-	return problem
-}
-
-func (call *Call) tailFrom(value string) (problem string) {
-	if value == "0" {
-		return ""
-	}
-	_, problem = lines(value, call)
 	return problem
 }
 

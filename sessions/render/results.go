@@ -289,7 +289,7 @@ var failed = map[result.Reason]string{
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
-	result.NotInThisRoom:       "that can't be done in {room}: owners can't be removed or muted, and guests can't own a room or enter a private one",
+	result.NotInThisRoom:       "{room} is private, and guests can't enter private rooms",
 	result.TooManyJoined:       "you are in " + Count(room.MaxJoined) + " rooms already; /leave one first",
 	result.TooManyMade:         "you have made, or made public, " + Count(room.MaxMade) + " rooms today, counting failed tries; try again tomorrow",
 	result.TooManyRooms:        "there are " + Count(room.MaxRooms) + " rooms, the most that this server can have; /rooms lists those open to you",
@@ -330,6 +330,12 @@ var failed = map[result.Reason]string{
 	result.Recording:           "not done: writing the audit log failed: {error}",
 	result.RecordingFailed:     "writing to the audit log that it was not done failed, too: {error}",
 	result.Acting:              "{about} failed: {error}",
+
+	result.NotInThisRoom + " owner":  "{nick} has no key here, and can't own a room",
+	result.NotInThisRoom + " remove": "{nick} owns {room}; owners can't be removed",
+	result.NotInThisRoom + " mute":   "{nick} owns {room}; owners can't be muted",
+	result.NoSuchRoom + " guest":     "there is no room {room}, or it is not open to you, and guests can't make rooms; /rooms lists those open to you",
+	result.NoSuchCommand + " shell":  "no such command; for the list of commands: ssh HOST help",
 }
 
 // became has the words for receipts.

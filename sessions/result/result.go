@@ -172,7 +172,7 @@ const (
 	NotInRoom       Reason = "not-in-room"
 	NotRoomOwner    Reason = "not-room-owner"
 	NotForLobby     Reason = "not-for-lobby"
-	NotInThisRoom   Reason = "not-in-this-room"
+	NotInThisRoom   Reason = "not-in-this-room" // About is the verb
 	TooManyJoined   Reason = "too-many-joined"
 	TooManyMade     Reason = "too-many-made"
 	TooManyRooms    Reason = "too-many-rooms"
