@@ -138,6 +138,7 @@ var tableSteps = []struct{ nick, command, input string }{
 	{"carol", "me --json waves", ""},
 	{"carol", "history --json 3", ""},
 	{"bob", "history --json 3", ""},
+	{"bob", "search --json hello", ""},
 	{"carol", "reply --json yes", ""},
 	{"carol", "inbox --json", ""},
 	{"carol", "inbox --json", ""},
