@@ -36,7 +36,12 @@ func (s *session) runCommand() error {
 	if err == nil && (call.Name == "say" || call.Name == "broadcast") {
 		call, err = s.addressed(call)
 	}
-	if err == nil && call.Text == "-" {
+	_, _, _, pty := s.ch.Pty()
+	switch input := call.Text == "-" || call.Name == "paste"; {
+	case err != nil || !input:
+	case pty: // what is typed there has no echo, and no end
+		err = result.Failure{Code: result.Usage, Reason: result.InputOnTerminal}
+	case call.Text == "-":
 		call.Text, err = readText(s.ch)
 	}
 	cause := s.handle(call, err)

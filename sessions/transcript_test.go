@@ -153,7 +153,9 @@ func (tr *transcript) option(d *dial, word string) bool {
 	case "pipe":
 	default:
 		w, h, ok := size(word)
-		d.width, d.height = w, h
+		if ok { // else it is the command
+			d.width, d.height = w, h
+		}
 		return ok
 	}
 	return true

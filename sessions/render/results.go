@@ -302,6 +302,7 @@ var failed = map[result.Reason]string{
 	result.FileGone:            "{about} is no longer kept; ask for it to be sent again",
 	result.NoSuchFile:          "no message to or from you with the ID {id} has a file; the ID is in the line that announced the file",
 	result.FetchOnTerminal:     "fetch prints the bytes of a file; leave out -t, and write them to a file: fetch ID > FILE",
+	result.InputOnTerminal:     "standard input can't be read with -t; leave out -t",
 	result.Incomplete:          "not sent: the input ended in the middle of the file",
 	result.NotJoined:           "you have not joined yet; send JOIN first",
 	result.JoinedAlready:       "you have joined already",

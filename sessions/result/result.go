@@ -163,6 +163,7 @@ const (
 	FileGone        Reason = "file-gone"         // About was kept for N days
 	NoSuchFile      Reason = "no-such-file"      // About is the ID
 	FetchOnTerminal Reason = "fetch-on-terminal" // which the bytes are not for
+	InputOnTerminal Reason = "input-on-terminal" // where standard input has no end
 	Incomplete      Reason = "incomplete"        // the input ended before the file
 	NoSuchRoom      Reason = "no-such-room"      // or not for this person to know of
 	RoomAlike       Reason = "room-alike"        // Near has a name that reads the same
