@@ -83,12 +83,13 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 	return append(dst, '\n')
 }
 
-// body is the text of m, or of a file with the way to get it.
+// body is the text of m, or of a file with the command to get it. That writes to a file, since bytes of others are not
+// for a terminal, and not to one of the sender's name, which a shell could misread.
 func body(m *room.Message, st Style) string {
 	if m.File == nil {
 		return m.Text
 	}
-	return "sent " + File(m.File) + ": " + cmp.Or(st.Fetch, "ssh HOST fetch ") + shortID(m)
+	return "sent " + File(m.File) + ": " + cmp.Or(st.Fetch, "ssh HOST fetch ") + shortID(m) + " > FILE"
 }
 
 // File renders the name and the size of a file: notes.txt (1.2 KB). What could be taken for the
