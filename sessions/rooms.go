@@ -141,7 +141,7 @@ func (s *session) topic(call parse.Call) result.Result {
 		return s.describe(result.RoomTopic, name)
 	}
 	if n := utf8.RuneCountInString(call.Text); n > maxTopic {
-		return result.Failure{Code: result.Usage, Reason: result.TopicTooLong, N: n, Most: maxTopic}
+		return result.Failure{Code: result.Refused, Reason: result.TopicTooLong, N: n, Most: maxTopic}
 	}
 	if err := s.member.SetTopic(name, text.CleanLine(call.Text)); err != nil {
 		return s.roomFailed(name, err)

@@ -281,7 +281,7 @@ func (s *session) admit(messages int) error {
 
 // tooLong is that a text of n characters is too long for a message.
 func tooLong(n int) result.Failure {
-	return result.Failure{Code: result.Usage, Reason: result.TooLong, N: n, Most: maxText}
+	return result.Failure{Code: result.Refused, Reason: result.TooLong, N: n, Most: maxText}
 }
 
 // mentionAway reminds people who talk in the room while they are marked away, once until they are back.

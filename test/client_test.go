@@ -83,7 +83,7 @@ func TestCommandFromInput(t *testing.T) {
 		t.Errorf("%d %q", status, out)
 	}
 	bob.sees("[carol -> you] one\n", "two\n")
-	if out, status := output(t, s.openSSH("carol", carolKey, nil, "send bob -"), strings.Repeat("x", 10_001)); status == 0 || !strings.Contains(out, "at most 10,000") {
+	if out, status := output(t, s.openSSH("carol", carolKey, nil, "send bob -"), strings.Repeat("x", 10_001)); status != 1 || !strings.Contains(out, "at most 10,000") {
 		t.Errorf("%d %q", status, out)
 	}
 }
