@@ -10,7 +10,7 @@ import (
 func TestFileNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"notes.txt": "notes.txt", "a b.txt": "a b.txt", "../../etc/passwd": "passwd", `C:\x\y.txt`: "y.txt", "/": "file", "": "file",
-		".": "file", "..": "file", "...": "file", "a/..": "file", " ": "file", "x\x1b[2J\ny": "x[2J y", "x\u202ey": "xy",
+		".": "file", "..": "file", "...": "file", "a/..": "file", " ": "file", "x\x1b[2J\ny": "x y", "x\u202ey": "xy",
 		strings.Repeat("日", 10_000): strings.Repeat("日", 100), "\xff": "?", ".bashrc": ".bashrc",
 	} {
 		got := fileName(name)

@@ -421,7 +421,7 @@ func testSCP(t *testing.T, mode string) {
 	inbox := carol.run("", 0, "", "inbox")
 	for _, words := range []string{
 		"\tbob\tcarol\tnotes.txt (5 bytes)\n", "\tbob\tcarol\tother.txt (5 bytes)\n", "\tbob\tcarol,dave\tnotes.txt (5 bytes)\n",
-		"\tempty (0 bytes)\n", "\ta [2J b.txt (3 bytes)\n", "\twhole (200.0 KB)\n",
+		"\tempty (0 bytes)\n", "\ta  b.txt (3 bytes)\n", "\twhole (200.0 KB)\n",
 	} {
 		if !strings.Contains(inbox, words) {
 			t.Errorf("%q is not in\n%s", words, inbox)

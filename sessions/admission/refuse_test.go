@@ -93,7 +93,7 @@ func TestRefuseGoClient(t *testing.T) {
 	}{
 		{errFull, `reason 12: "the room is full: 10000 connections; try again later"`},
 		{&Refusal{Why: Banned, words: "your address is banned: spam"}, `reason 1: "your address is banned: spam"`},
-		{errors.New("closed for today\r\n\x1b]0;"), `reason 12: "closed for today ]0;"`},
+		{errors.New("closed for today\r\n\x1b]0;"), `reason 12: "closed for today 0;"`},
 	} {
 		_, err := gossh.Dial("tcp", refuser(t, c.why).String(), &gossh.ClientConfig{
 			User: "eve", HostKeyCallback: gossh.InsecureIgnoreHostKey(),

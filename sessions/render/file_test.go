@@ -17,14 +17,14 @@ func TestFile(t *testing.T) {
 		{"carol", "notes.txt", "ssh carol@host fetch ", 1234, "00:00 [bob -> you] sent notes.txt (1.2 KB): ssh carol@host fetch 98nh > FILE\n"},
 		{"bob", "notes.txt", "", 1, "00:00 [you -> carol] sent notes.txt (1 byte): ssh HOST fetch 98nh > FILE\n"},
 		{"carol", "x (1 KB): ssh evil fetch x", "", 999, `00:00 [bob -> you] sent "x (1 KB): ssh evil fetch x" (999 bytes): ssh HOST fetch 98nh > FILE` + "\n"},
-		{"carol", "a\x1b[2J\nb", "", 3 << 20, "00:00 [bob -> you] sent a[2J b (3.0 MB): ssh HOST fetch 98nh > FILE\n"},
+		{"carol", "a\x1b[2J\nb", "", 3 << 20, "00:00 [bob -> you] sent a b (3.0 MB): ssh HOST fetch 98nh > FILE\n"},
 	} {
 		m.File = &room.File{Name: c.name, Size: c.size}
 		if got := string(Message(nil, m, c.viewer, Style{Fetch: c.fetch}, time.Time{})); got != c.want {
 			t.Errorf("got  %swant %s", got, c.want)
 		}
 	}
-	if got, want := string(Fact(nil, m)), "-\t1jgtrjd98nh\tdirect\tbob\tcarol\ta[2J b (3.0 MB)\n"; got != want {
+	if got, want := string(Fact(nil, m)), "-\t1jgtrjd98nh\tdirect\tbob\tcarol\ta b (3.0 MB)\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -31,7 +31,7 @@ func TestMessage(t *testing.T) {
 		"12:05 [you -> bob, carol] hi\n":                message(room.KindGroup, "me", "hi", "bob", "carol"),
 		"! 12:05 [a -> 1, 2, 3, 4, 5, 6, 7, 8, ...] \n": message(room.KindGroup, "a", "", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 		"12:05 bob: two\n           lines\n":            message(room.KindSay, "bob", "two\nlines"),
-		"12:05 bob: red[2J\n           forged\n":        message(room.KindSay, "bob", "red\x1b[2J\rforged"),
+		"12:05 bob: red\n           forged\n":           message(room.KindSay, "bob", "red\x1b[2J\rforged"),
 		"12:05 bob: a line that is longer than\n":       message(room.KindSay, "bob", "a line that is longer than the window"),
 	} {
 		got := string(render.Message(nil, m, "me", plain, noon))

@@ -34,7 +34,7 @@ const (
 // character is '\n', without anything that moves a cursor, reorders text, hides
 // text or stacks marks, and without blanks at the ends of lines, so that invisible
 // text becomes empty. CRLF and a lone CR are newlines, a tab is four spaces, each run
-// of invalid bytes is one U+FFFD. Clean is idempotent, its cost is linear, and its
+// of invalid bytes is one U+FFFD, and the escape sequences of colours, titles and the like go as a whole. Clean is idempotent, its cost is linear, and its
 // result is at most four times as long as s. Printable ASCII is returned as it is.
 func Clean(s string) string {
 	if isPlain(s) {
@@ -48,6 +48,7 @@ func Clean(s string) string {
 	bad := false      // what came last was not UTF-8
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
+		size = max(size, sequence(s[i:]))
 		i += size
 		again := bad
 		bad = r == utf8.RuneError && size == 1
@@ -86,6 +87,51 @@ func Clean(s string) string {
 		}
 	}
 	return string(trimLine(out, line))
+}
+
+// sequence returns the length of the escape sequence that s begins with, 0 if it begins with none. Of one that
+// does not end, it is the length of the introducer: the text behind it is not to be lost.
+func sequence(s string) int {
+	r, _ := utf8.DecodeRuneInString(s)
+	var kind byte
+	switch {
+	case r == 0x1b && len(s) > 1:
+		kind = s[1]
+	case r >= 0x80 && r < 0xa0: // stands for ESC and a letter
+		kind = byte(r) - 0x40
+	}
+	const introducer = 2 // bytes, of either form
+	switch {
+	case kind == '[':
+		if end := skip(s, skip(s, introducer, '0', '?'), ' ', '/'); end < len(s) && s[end] >= '@' && s[end] <= '~' {
+			return end + 1
+		}
+		return introducer
+	case kind != 0 && strings.IndexByte("]PX^_", kind) >= 0: // a string: until BEL or ST
+		end := strings.IndexFunc(s[introducer:], unicode.IsControl)
+		if end < 0 {
+			return introducer
+		}
+		for _, terminator := range []string{"\a", "\x1b\\", "\u009c"} {
+			if strings.HasPrefix(s[introducer+end:], terminator) {
+				return introducer + end + len(terminator)
+			}
+		}
+		return introducer
+	case r == 0x1b:
+		if end := skip(s, 1, ' ', '/'); end < len(s) && s[end] >= '0' && s[end] <= '~' {
+			return end + 1
+		}
+	}
+	return 0
+}
+
+// skip returns the index of the first byte, from s[i] on, that is outside the range.
+func skip(s string, i int, from, to byte) int {
+	for i < len(s) && s[i] >= from && s[i] <= to {
+		i++
+	}
+	return i
 }
 
 // trimLine takes the blanks off the end of the line that begins at out[line:].

@@ -24,9 +24,19 @@ var cleanTests = []struct{ name, in, want string }{
 	{"nothing but blanks", " \u2800\u1680\t\U0001d159\u3164\U00013441\U00013442\u00a0", ""},
 	{"CRLF", "a\r\nb\rc\n\rd", "a\nb\nc\n\nd"},
 	{"tab", "a\tb\t", "a    b"},
-	{"escape", "\x1b[31mred\x1b[0m", "[31mred[0m"},
-	{"title", "\x1b]0;pwned\x07x", "]0;pwnedx"},
-	{"C1 CSI", "\u009b31mx", "31mx"},
+	{"colours", "\x1b[01;34mhome\x1b[0m \x1b[38:2::1:2:3mx\x1b[m", "home x"},
+	{"title", "\x1b]0;pwned\x07x", "x"},
+	{"link", "\x1b]8;;https://example.org\x1b\\here\x1b]8;;\x1b\\!", "here!"},
+	{"strings", "a\x1bP1$r\x1b\\b\x1bX日\x1b\\c\x1b^x\u009cd\x1b_x\x07e", "abcde"},
+	{"other sequences", "\x1b(B\x1b[mx\x1b7y\x1bcz\x1b[?25h\x1b[ q", "xyz"},
+	{"C1", "\u009b31mx\u009d0;t\u009cy\u0090p\u009cz", "xyz"},
+	{"title without an end", "\x1b]0;all the rest", "0;all the rest"},
+	{"title over lines", "\x1b]0;a\nb\x07", "0;a\nb"},
+	{"title in a title", "\x1b]0;a\x1b]0;b\x07c", "0;ac"},
+	{"C1 without an end", "\u009d0;a\u009b1", "0;a1"},
+	{"colour without an end", "\x1b[31é\x1b[1\nb\x1b[", "31é1\nb"},
+	{"ESC alone", "a\x1b\nb\x1bé\x1b\x1b[mc\x1b", "a\nbéc"},
+	{"sequence between emoji", "👩\u200d\x1b[m💻", "👩💻"},
 	{"raw C1", "\x9b31mx", "\ufffd31mx"},
 	{"NUL BEL DEL", "a\x00b\x07c\x7fd", "abcd"},
 	{"next line", "a\u0085b", "ab"},
@@ -147,9 +157,9 @@ func harmless(r rune) bool {
 // TestEveryRune puts each code point that there is between two letters.
 func TestEveryRune(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		in := "a" + string(r) + "b"
+		in := "a" + string(r) + "é" // which ends no escape sequence
 		if 0xd800 <= r && r <= 0xdfff {
-			in = "a" + string([]byte{0xed, 0xa0 | byte(r>>6)&0x1f, 0x80 | byte(r)&0x3f}) + "b"
+			in = "a" + string([]byte{0xed, 0xa0 | byte(r>>6)&0x1f, 0x80 | byte(r)&0x3f}) + "é"
 		}
 		checkClean(t, in)
 		if got := Clean(" " + string(r)); strings.Trim(got, "\n") != "" && inkless(r) {
@@ -159,7 +169,7 @@ func TestEveryRune(t *testing.T) {
 			t.Fatalf("Allowed(%U) is %v", r, Allowed(r))
 		}
 		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 {
-			if got := Clean(in); got != "ab" {
+			if got := Clean(in); got != "aé" {
 				t.Errorf("Clean(%q) = %q", in, got)
 			}
 		}
@@ -176,7 +186,7 @@ func TestAllowedOutside(t *testing.T) {
 
 func TestCleanProperties(t *testing.T) {
 	piece := rapid.SampledFrom([]string{
-		"a", " ", "\n", "\r", "\t", "\x00", "\x1b[", "\u0301", "\u1161", "\ufe0f", "\ufe0e", "\u200d",
+		"a", " ", "\n", "\r", "\t", "\x00", "\x1b[", "\x1b]", "\x1b", "\\", "\u009b", "\u009c", "m", "\u0301", "\u1161", "\ufe0f", "\ufe0e", "\u200d",
 		"\u200b", "👩", "💻", "🏽", "❤", "1", "\u20e3", "日", "\xff", "\xe2\x82", "\u3000", "\u2028", "\ue000",
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -205,7 +215,7 @@ func naughty(t *testing.T) []string {
 }
 
 func TestCleanIsLinear(t *testing.T) {
-	for _, s := range []string{"e\u0301", "\u200d", "👩\u200d", "\xff", " ", "\t", "\r", " \n", "日"} {
+	for _, s := range []string{"e\u0301", "\u200d", "👩\u200d", "\xff", " ", "\t", "\r", " \n", "日", "\x1b]", "\x1b]x", "\u009d", "\x1b[1", "\x1b ", "\x1b[1 "} {
 		in := strings.Repeat(s, 1<<18)
 		if out := Clean(in); len(out) > 4*len(in) {
 			t.Errorf("%q grew", s)
