@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -24,6 +25,9 @@ const (
 	// maxMarks is how many combining marks can be typed onto each other. One more has all
 	// of them drawn again, and text.Clean keeps fewer.
 	maxMarks = 8
+
+	// escapeWait is how long the rest of a key may take to follow its ESC. After that ESC was the key, which does nothing.
+	escapeWait = 100 * time.Millisecond
 
 	// newlineRune stands in the editor for a newline. One that a person types or pastes
 	// becomes a space, so that it cannot be taken for ours.
@@ -150,8 +154,12 @@ func (f *filter) fill() error {
 	}
 	f.at, f.carried, f.copied = 0, f.have, 0
 	f.begun = f.line != "" || f.size > 0
+	began := time.Now()
 	f.fresh, f.err = f.src.Read(f.raw[f.have:])
 	f.have += f.fresh
+	if f.carried == 1 && f.raw[0] == 0x1b && !f.dec.pasting && time.Since(began) > escapeWait {
+		f.at = 1
+	}
 	return nil
 }
 

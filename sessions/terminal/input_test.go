@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -92,6 +94,25 @@ func TestUnfinishedSequencesDoNotSpin(t *testing.T) {
 	if diff := cmp.Diff([]string{"ok", "fine"}, r.texts()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A pressed Escape does nothing. The bytes of another key may come one by one, if they do not take too long.
+func TestEscapeAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		after := func(d time.Duration) func() { return func() { time.Sleep(d) } }
+		late, soon := after(escapeWait+1), after(escapeWait)
+		r := newRig(t, Config{},
+			"\x1b", late, "bob\r",
+			"ab\x1b\x1b", late, "\x1b", late, "[\r",
+			"\x1b", late, "\r",
+			"ab\x1b", soon, "[", late, "D", late, "X\r",
+			"one two\x1b", soon, "bX\r",
+			"\x1b[200~a\x1b", late, "[201~b\r",
+		).run()
+		if diff := cmp.Diff([]string{"bob", "ab[", "", "aXb", "one Xtwo", "ab"}, r.texts()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestInvalidUTF8(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -174,8 +175,13 @@ func (r *rig) texts() []string {
 }
 
 // enters asserts which lines come of some keys, given at once, byte by byte, and
-// cut in two everywhere.
+// cut in two everywhere, however slow the machine is.
 func enters(t *testing.T, keys string, want ...string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { entersNow(t, keys, want) })
+}
+
+func entersNow(t *testing.T, keys string, want []string) {
 	t.Helper()
 	check := func(how string, script ...any) {
 		t.Helper()
