@@ -9,7 +9,7 @@ import (
 )
 
 // The bot that the description of the protocol begins with, run as it stands there with the real
-// client: it answers a person, and not itself.
+// client: it answers a person, and not itself, where it was asked, and takes what it is sent.
 func TestBotOfTheDocument(t *testing.T) {
 	t.Parallel()
 	python := needClient(t, "python3")
@@ -39,6 +39,8 @@ func TestBotOfTheDocument(t *testing.T) {
 		carol.types("hello")
 		carol.sees("bot: hello, carol")
 	}
+	carol.types("@bot hello")
+	carol.sees("[bot -> you] hello, carol", "delivered to bot")
 	carol.types("quit")
 	carol.leaves()
 	s.signal(syscall.SIGTERM, patience)
