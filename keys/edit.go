@@ -94,6 +94,7 @@ type AddOptions struct {
 	How     string    // for the comment: "added", which is the default, "invited", "claimed" or "restored"
 	Expires time.Time // unless zero, when the keys stop being valid, to the second
 	From    string    // unless empty, the value of from=
+	Labels  []string  // unless nil, those of the keys, as ParseKeys gave them
 	Role    string    // unless empty, the value of ROLE=
 
 	AllowConfusable bool // a new nick may read like another one
@@ -138,9 +139,8 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 	if err != nil {
 		return nil, nil, err
 	}
-	comment := commentFor(n, cmp.Or(opt.How, "added"), r.now())
 	text := ""
-	for _, key := range list {
+	for i, key := range list {
 		known := t.find(key)
 		for _, l := range known {
 			why := l.refusal(r.now())
@@ -153,6 +153,11 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 		}
 		if len(known) == 0 && !contains(fresh, key) {
 			fresh = append(fresh, key)
+			label := ""
+			if opt.Labels != nil {
+				label = opt.Labels[i]
+			}
+			comment := commentFor(n, label, cmp.Or(opt.How, "added"), r.now())
 			text += options + keyLine(key, comment) + "\n"
 		}
 	}

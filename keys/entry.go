@@ -3,6 +3,7 @@ package keys
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,8 @@ type Entry struct {
 	Fingerprint string    `json:"fingerprint,omitempty"` // empty where no key could be read
 	Type        string    `json:"type,omitempty"`
 	Comment     string    `json:"comment,omitempty"`
-	Added       time.Time `json:"added,omitzero"` // the day, where the comment tells it
+	Label       string    `json:"label,omitempty"` // what the comment calls the key, such as phone
+	Added       time.Time `json:"added,omitzero"`  // the day, where the comment tells it
 	Expires     time.Time `json:"expires,omitzero"`
 	From        string    `json:"from,omitempty"`
 	Authority   bool      `json:"authority,omitempty"`
@@ -52,6 +54,7 @@ func entries(lines []*line) []Entry {
 	list := make([]Entry, len(lines))
 	for i, l := range lines {
 		list[i] = l.Entry
+		list[i].Label = labelIn(l.Comment)
 		if l.key != nil {
 			list[i].Fingerprint = Fingerprint(l.key)
 		}
@@ -59,18 +62,41 @@ func entries(lines []*line) []Entry {
 	return list
 }
 
-// Comments of lines that we write end in the day and how they came about:
-// bob@claimed-2026-11-21.
-var addedMark = regexp.MustCompile(`@(?:claimed|added|invited|restored)-(\d{4}-\d\d-\d\d)`)
+// Comments of lines that we write end in the day and how they came about, with a label before that if there is one:
+// bob@claimed-2026-11-21, bob@phone-added-2026-11-26.
+var addedMark = regexp.MustCompile(`@(?:([A-Za-z0-9._-]*)-)?(?:claimed|added|invited|restored)-(\d{4}-\d\d-\d\d)`)
 
-func commentFor(nick, how string, now time.Time) string {
-	return nick + "@" + how + "-" + now.UTC().Format(time.DateOnly)
+func commentFor(nick, label, how string, now time.Time) string {
+	if label != "" {
+		label += "-"
+	}
+	return nick + "@" + label + how + "-" + now.UTC().Format(time.DateOnly)
 }
 
 // added reads the day back from such a comment; zero where there is none.
 func added(comment string) (day time.Time) {
 	if m := addedMark.FindStringSubmatch(comment); m != nil {
-		day, _ = time.Parse(time.DateOnly, m[1])
+		day, _ = time.Parse(time.DateOnly, m[2])
 	}
 	return day
+}
+
+const maxLabel = 24
+
+var notInLabels = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// label makes a label of a comment that somebody gave: of what is after its last @. It has no character that
+// means anything in the file.
+func label(comment string) string {
+	name := notInLabels.ReplaceAllString(comment[strings.LastIndexByte(comment, '@')+1:], "-")
+	return strings.Trim(name[:min(len(name), maxLabel)], "-")
+}
+
+// labelIn is the label in the comment of a line, "" if there is none.
+func labelIn(comment string) string {
+	if m := addedMark.FindStringSubmatch(comment); m != nil {
+		return label(m[1])
+	}
+	_, name, _ := strings.Cut(comment, "@")
+	return label(name)
 }

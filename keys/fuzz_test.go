@@ -33,7 +33,7 @@ func FuzzAuthorizedKeys(f *testing.F) {
 			t.Errorf("%q became %q", raw, same)
 		}
 		r := &Registry{now: anHourAhead, table: tab}
-		after, _, err := r.withKeys(tab, "fuzzer", []PublicKey{bob}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true})
+		after, _, err := r.withKeys(tab, "fuzzer", []PublicKey{bob}, AddOptions{How: "claimed", LeaveRoom: true, OnlyNew: true, Labels: []string{label(string(raw))}})
 		if err != nil {
 			return
 		}

@@ -108,20 +108,19 @@ func checkRSA(key PublicKey) error {
 // ParseKeys reads public keys as people have them: a .pub file, several of them, the
 // output of ssh-add -L, or what was pasted from these. Blank lines and comments are
 // skipped. All keys have to be good, by CheckKey, or none is given; the error tells
-// which line is not. Comments are not kept: the caller says who a key is for.
+// which line is not. Of comments only labels are kept, one for each key: the caller says who a key is for.
 // It may be called concurrently.
-func ParseKeys(text []byte) ([]PublicKey, error) {
+func ParseKeys(text []byte) (list []PublicKey, labels []string, err error) {
 	switch { // what people hand over by mistake
 	case len(text) > pasteMax:
-		return nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), pasteMax)
+		return nil, nil, fmt.Errorf("it is %d bytes long, more than %d", len(text), pasteMax)
 	case bytes.Contains(text, []byte("PRIVATE KEY")):
-		return nil, errors.New("this is a private key; keep it to yourself, and give the file that ends in .pub")
+		return nil, nil, errors.New("this is a private key; keep it to yourself, and give the file that ends in .pub")
 	case bytes.Contains(text, []byte("BEGIN SSH2 PUBLIC KEY")):
-		return nil, errors.New("this is a key in SSH2 format; turn it into OpenSSH's with: ssh-keygen -i -f FILE")
+		return nil, nil, errors.New("this is a key in SSH2 format; turn it into OpenSSH's with: ssh-keygen -i -f FILE")
 	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("The agent has no identities")):
-		return nil, errors.New("the agent has no keys")
+		return nil, nil, errors.New("the agent has no keys")
 	}
-	var list []PublicKey
 	num := 0
 	for one := range bytes.Lines(bytes.TrimPrefix(text, bom)) {
 		num++
@@ -129,7 +128,7 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 		if !hasEntry(one) {
 			continue
 		}
-		key, _, options, err := readKey(one, "it is not a public key (%s); give the whole line of a .pub file")
+		key, comment, options, err := readKey(one, "it is not a public key (%s); give the whole line of a .pub file")
 		if len(options) > 0 {
 			err = fmt.Errorf("it has options (%s) before the key; give only the key", sanitize.Quote(options[0]))
 		}
@@ -137,19 +136,19 @@ func ParseKeys(text []byte) ([]PublicKey, error) {
 			err = CheckKey(key)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", num, err)
+			return nil, nil, fmt.Errorf("line %d: %w", num, err)
 		}
 		if !contains(list, key) {
-			list = append(list, key)
+			list, labels = append(list, key), append(labels, label(comment))
 		}
 		if len(list) > pasteMaxKeys {
-			return nil, fmt.Errorf("there are more than %d keys", pasteMaxKeys)
+			return nil, nil, fmt.Errorf("there are more than %d keys", pasteMaxKeys)
 		}
 	}
 	if len(list) == 0 {
-		return nil, errors.New("there is no key in it")
+		return nil, nil, errors.New("there is no key in it")
 	}
-	return list, nil
+	return list, labels, nil
 }
 
 func contains(list []PublicKey, key PublicKey) bool {

@@ -186,5 +186,5 @@ func (r *Registry) Expire(
 // asClaimed tells whether a line is as Claim wrote it.
 func (t *table) asClaimed(l *line) bool {
 	return l.Nick != "" && l.Disabled == "" &&
-		string(withoutEnd(t.text(l))) == keyLine(l.key, commentFor(l.Nick, "claimed", l.Added))
+		string(withoutEnd(t.text(l))) == keyLine(l.key, commentFor(l.Nick, "", "claimed", l.Added))
 }

@@ -23,7 +23,7 @@ func TestParseKeysTakesWhatPeopleHave(t *testing.T) {
 		"odd comment":     keyText(a) + " \x1b[2J\n" + keyText(b),
 		"authorized_keys": "# people\n\n" + keyText(a) + " bob@x\n" + keyText(b) + " bob@y\n",
 	} {
-		list, err := ParseKeys([]byte(text))
+		list, _, err := ParseKeys([]byte(text))
 		if err != nil || len(list) != 2 || !contains(list, a) || !contains(list, b) {
 			t.Errorf("%s: %v, %v", name, list, err)
 		}
@@ -46,7 +46,7 @@ func TestParseKeysRefuses(t *testing.T) {
 		strings.Repeat("x", pasteMax+1):               "bytes long",
 		strings.Repeat("x ", lineMax):                 "bytes long",
 	} {
-		list, err := ParseKeys([]byte(text))
+		list, _, err := ParseKeys([]byte(text))
 		if err == nil || list != nil || !strings.Contains(err.Error(), why) || strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("%.40q: %v, %v; want %q", text, list, err, why)
 		}
@@ -61,12 +61,12 @@ func TestParseKeysOfOpenSSH(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := ParseKeys(text)
+	list, _, err := ParseKeys(text)
 	if err != nil || len(list) != 1 || !strings.Contains(run(t, keygen, "-l", "-f", path+".pub"), Fingerprint(list[0])) {
 		t.Errorf("%v, %v", list, err)
 	}
 	private, _ := os.ReadFile(path)
-	if _, err := ParseKeys(private); err == nil || !strings.Contains(err.Error(), "private") {
+	if _, _, err := ParseKeys(private); err == nil || !strings.Contains(err.Error(), "private") {
 		t.Errorf("%v", err)
 	}
 }
@@ -92,6 +92,40 @@ func TestAdd(t *testing.T) {
 	}
 	if again, err := r.Add("boss", []PublicKey{op}, opt); err != nil || len(again) != 0 {
 		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+// Whatever stands behind a key that is pasted, its line is one line for the same nick, without options, added today.
+func TestLabels(t *testing.T) {
+	for comment, want := range map[string]string{
+		"": "", "bob@phone": "phone", "phone": "phone", "my old  laptop": "my-old-laptop", "bob@work@laptop.example": "laptop.example",
+		"@eve": "eve", "eve@": "", "日本@日本": "", "--x--": "x", strings.Repeat("x", 30): strings.Repeat("x", 24),
+		"added": "added", "claimed-2020-01-01": "claimed-2020-01-01", "x-added-2020-01-01": "x-added-2020-01-01",
+		"bob@added-2020-01-01": "added-2020-01-01", `environment="NICK=eve"`: "environment-NICK-eve", `x",from="*`: "x-from",
+		"eve # \x1b[2J\"": "eve-2J", "x\u2028ssh-ed25519": "x-ssh-ed25519", "/home/bob/.ssh/id": "home-bob-.ssh-id",
+	} {
+		r := registry(t, keyText(newKey(t))+" bob")
+		key := newKey(t)
+		list, labels, err := ParseKeys([]byte(keyText(key) + " " + comment + "\n"))
+		if err != nil {
+			t.Fatalf("%q: %v", comment, err)
+		}
+		if _, err := r.Add("bob", list, AddOptions{Labels: labels}); err != nil {
+			t.Fatalf("%q: %v", comment, err)
+		}
+		all := reopen(t, r.path, disk.Store{}).List()
+		e := all[len(all)-1]
+		if len(all) != 2 || e.Nick != "bob" || e.Role != "" || e.Disabled != "" || e.From != "" || e.Fingerprint != Fingerprint(key) ||
+			e.Label != want || time.Since(e.Added) > 48*time.Hour {
+			t.Errorf("%q: %+v, want the label %q", comment, all, want)
+		}
+	}
+	for comment, want := range map[string]string{
+		"bob": "", "bob@added-2026-11-21": "", "bob@claimed-2026-11-21": "", "bob@laptop": "laptop", "bob@a b": "a-b", "bob @ x": "x",
+	} {
+		if e := registry(t, keyText(newKey(t))+" "+comment).List()[0]; e.Label != want || e.Nick != "bob" {
+			t.Errorf("a line for %q: %+v, want the label %q", comment, e, want)
+		}
 	}
 }
 

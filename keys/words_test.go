@@ -13,7 +13,7 @@ func TestReasonsAreWords(t *testing.T) {
 		"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAA": "its base64 is cut off or mistyped",
 		"ssh-ed25519 AAAA x":                  "its base64 is cut off or mistyped",
 	} {
-		_, err := ParseKeys([]byte(line))
+		_, _, err := ParseKeys([]byte(line))
 		if err == nil {
 			t.Errorf("%q is a key", line)
 			continue

@@ -58,7 +58,7 @@ const mostKeys = 20
 // person came with: who may only come from the office, or until Friday, does not get around
 // that by another key.
 func (s *session) register(pasted string) ([]keys.Entry, error) {
-	list, err := keys.ParseKeys([]byte(pasted))
+	list, labels, err := keys.ParseKeys([]byte(pasted))
 	if err != nil {
 		return nil, result.Failure{Code: result.Refused, Reason: result.BadKey, Err: err}
 	}
@@ -70,6 +70,7 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 	if len(own)+len(list) > mostKeys {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
+	limits.Labels = labels
 	return s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
 }
 

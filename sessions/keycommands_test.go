@@ -28,10 +28,10 @@ func TestOwnKeys(t *testing.T) {
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
 	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it logs in as bob")
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
-	bob.enters("/key", "you have 2 keys:")
+	bob.enters("/key", "you have 2 keys:", fingerprint("laptop")+` (ssh-ed25519) "laptop", added today`)
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
 	laptop.sees("your key's nick is bob")
-	laptop.enters("/key", fingerprint("laptop")+" (ssh-ed25519), added today, in use here", fingerprint("bob")+" (ssh-ed25519), added today, last used ")
+	laptop.enters("/key", fingerprint("laptop")+` (ssh-ed25519) "laptop", added today, in use here`, fingerprint("bob")+" (ssh-ed25519), added today, last used ")
 	laptop.enters("/key remove "+strings.TrimPrefix(fingerprint("bob"), "SHA256:"), "removed "+fingerprint("bob"))
 	bob.sees("your key was removed", "(exit status 1)")
 	laptop.enters("/key remove "+fingerprint("laptop"), "this is the last key of bob")
@@ -43,9 +43,9 @@ func TestKeyFromInput(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	run := connect(t, r.addr, dial{user: "bob", key: "bob", command: "key add -"})
-	run.typed(public("laptop") + "\n")
+	run.typed(public("laptop") + " bob@my laptop\n")
 	run.ch.CloseWrite()
-	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "(exit status 0)")
+	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "\tvalid\tmy-laptop", "(exit status 0)")
 }
 
 // What is no key, or somebody else's, is refused in words that move no cursor.

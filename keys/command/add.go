@@ -152,7 +152,7 @@ func (k *command) readKeys(files []string) (all []keys.PublicKey, err error) {
 			k.Remark("%s: left out %s", name, cli.Count(n, "certificate"))
 			text = rest
 		}
-		list, err := keys.ParseKeys(text)
+		list, _, err := keys.ParseKeys(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w; nothing was added", name, err)
 		}

@@ -22,6 +22,7 @@ type Answer struct {
 type Key struct {
 	Key      string `json:"KEY"` // fingerprint
 	Type     string `json:"TYPE,omitempty"`
+	Label    string `json:"LABEL,omitempty"`
 	Current  bool   `json:"CURRENT,omitempty"` // in use here
 	Added    string `json:"ADDED,omitempty"`
 	Used     string `json:"USED,omitempty"`
@@ -193,7 +194,7 @@ func ownKey(fingerprint string) []Key {
 
 func keyOf(k result.Key, in string) Key {
 	return Key{
-		Key: k.Fingerprint, Type: k.Type, Current: k.Fingerprint == in, Added: Time(k.Added), Used: Time(k.Used),
+		Key: k.Fingerprint, Type: k.Type, Label: k.Label, Current: k.Fingerprint == in, Added: Time(k.Added), Used: Time(k.Used),
 		From: k.From, Until: Time(k.Expires), Disabled: text.CleanLine(k.Disabled),
 	}
 }

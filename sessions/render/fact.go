@@ -114,7 +114,7 @@ func keyFact(k result.Key, in string) []string {
 	case k.Fingerprint == in:
 		state = "in-use"
 	}
-	return []string{k.Fingerprint, k.Type, at(k.Added), at(k.Used), at(k.Expires), k.From, state}
+	return []string{k.Fingerprint, k.Type, at(k.Added), at(k.Used), at(k.Expires), k.From, state, k.Label}
 }
 
 func facts[T any](dst []byte, all []T, fact func(T) []string) []byte {

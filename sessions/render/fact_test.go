@@ -32,9 +32,9 @@ func TestFacts(t *testing.T) {
 			People: []room.Presence{bob, {Nick: "dora", Lost: true, Active: noon}, {Nick: "erin"}},
 		},
 		"bob\ncarol\n": result.BlockList{Nicks: []string{"bob", "carol"}},
-		"SHA256:x\tssh-rsa\t" + at + "\t-\t-\t10.0.0.0/8\tin-use\nSHA256:y\tssh-rsa\t-\t" + at + "\t-\t-\tdisabled\n": result.Keys{
+		"SHA256:x\tssh-rsa\t" + at + "\t-\t-\t10.0.0.0/8\tin-use\tphone\nSHA256:y\tssh-rsa\t-\t" + at + "\t-\t-\tdisabled\t-\n": result.Keys{
 			In: "SHA256:x", List: []result.Key{
-				{Entry: keys.Entry{Fingerprint: "SHA256:x", Type: "ssh-rsa", Added: noon, From: "10.0.0.0/8"}},
+				{Entry: keys.Entry{Fingerprint: "SHA256:x", Type: "ssh-rsa", Label: "phone", Added: noon, From: "10.0.0.0/8"}},
 				{Entry: keys.Entry{Fingerprint: "SHA256:y", Type: "ssh-rsa", Disabled: "no"}, Used: noon},
 			},
 		},

@@ -422,7 +422,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 		expires = "expired "
 	}
 	return commas(
-		k.Fingerprint+" ("+k.Type+")",
+		k.Fingerprint+" ("+k.Type+")"+when(k.Label != "", ` "`+k.Label+`"`),
 		when(!k.Added.IsZero(), added),
 		when(k.Fingerprint == in, "in use here"),
 		when(k.Fingerprint != in && !k.Used.IsZero(), "last used "+Ago(now.Sub(k.Used))+" ago"),
