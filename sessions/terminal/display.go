@@ -24,14 +24,44 @@ type size struct{ width, height int }
 // place is a position on the screen, relative to where the prompt begins.
 type place struct{ row, col int }
 
-// add goes over one character, as a terminal does that knows no clusters. It
-// tells whether the character begins a row.
-func (p *place) add(r rune, width int) (wraps bool) {
-	w := text.RuneWidth(r)
-	if wraps = w > 0 && p.col+w > width; wraps {
+// glyph is a character as it is drawn.
+type glyph struct {
+	size   int    // of the character, in bytes
+	shown  string // it, or in a narrow window its first rune
+	cells  int    // that it is to take
+	most   int    // that it may take at first
+	unsure bool   // terminals differ: the cursor is to be put behind its cells, and the others erased
+}
+
+// glyphOf is how the first character of s is drawn.
+func glyphOf(s string, width int) (g glyph) {
+	size, sequence := text.Character(s)
+	g = glyph{size: size, shown: s[:size], unsure: sequence}
+	parts := 0
+	for _, r := range g.shown {
+		w := text.RuneWidth(r)
+		g.cells += w
+		parts += min(w, 1)
+	}
+	g.most = g.cells
+	if !sequence {
+		return g
+	}
+	g.cells = 2
+	if g.most = max(2*parts, g.cells+1); g.most > width {
+		r, size := utf8.DecodeRuneInString(s)
+		g.shown, g.cells = s[:size], text.RuneWidth(r)
+		g.most, g.unsure = g.cells, false
+	}
+	return g
+}
+
+// add goes over one character. It tells whether that begins a row.
+func (p *place) add(g glyph, width int) (wraps bool) {
+	if wraps = g.cells > 0 && p.col+g.most > width; wraps {
 		*p = place{row: p.row + 1}
 	}
-	p.col += w
+	p.col += g.cells
 	return wraps
 }
 
@@ -46,8 +76,10 @@ func (p place) rest(width int) place {
 
 // after is where the cursor is behind s.
 func after(s string, width int) (p place) {
-	for _, r := range s {
-		p.add(r, width)
+	for len(s) > 0 {
+		g := glyphOf(s, width)
+		p.add(g, width)
+		s = s[g.size:]
 	}
 	return p.rest(width)
 }
@@ -268,11 +300,18 @@ func (d *display) home() {
 // of a filled last column.
 func (d *display) write(s string) {
 	at, width := d.place, d.size.width
-	for _, r := range s {
-		if at.add(r, width) {
+	for len(s) > 0 {
+		g := glyphOf(s, width)
+		if at.add(g, width) {
 			d.emit("\r\n")
 		}
-		d.buf = utf8.AppendRune(d.buf, r)
+		d.emit(g.shown)
+		if g.unsure {
+			d.emit("\r")
+			d.move(at.col, 'C')
+			d.emit("\x1b[K")
+		}
+		s = s[g.size:]
 	}
 	if d.place = at.rest(width); d.place != at {
 		d.emit("\r\n")
@@ -333,25 +372,22 @@ func (d *display) move(n int, final byte) {
 }
 
 // commonStart returns how many bytes of a and b are the same at their beginning
-// and need not be drawn again: in neither is the next character drawn onto them.
+// and need not be drawn again: whole characters.
 func commonStart(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+	same := 0
+	for same < len(a) && same < len(b) && a[same] == b[same] {
+		same++
 	}
-	for n > 0 && (drawnOnto(a[n:]) || drawnOnto(b[n:])) {
-		_, size := utf8.DecodeLastRuneInString(a[:n])
-		n -= size
+	for same > 0 && same < len(a) && !utf8.RuneStart(a[same]) {
+		same--
 	}
-	return n
-}
-
-// drawnOnto tells whether s goes on with what belongs to the character before:
-// a mark, or bytes within a character.
-func drawnOnto(s string) bool {
-	if s == "" || s[0] < utf8.RuneSelf {
-		return false
+	at := text.Begins(a[:same])
+	for at < same {
+		n, _ := text.Character(a[at:])
+		if other, _ := text.Character(b[at:]); other != n || at+n > same {
+			break
+		}
+		at += n
 	}
-	r, _ := utf8.DecodeRuneInString(s)
-	return r == utf8.RuneError || text.RuneWidth(r) == 0
+	return at
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -101,11 +102,10 @@ func (f *filter) Read(p []byte) (n int, err error) {
 		}
 		isKey := k != keyNone && k != keyText
 		waits := len(f.typed) > 0 && !f.dec.pasting
-		needsLine := k == keyEnd || k == keyKillWord || k == keyKillLeft || k == keyKillRight
 		switch {
 		case waits && (n == 0 || isKey && f.affords(k)): // the key comes after it
 			return f.ask(p, f.insert), nil
-		case f.stale && (n == 0 || needsLine || f.killing || f.dropped > 0):
+		case f.stale && (n == 0 || k.needsLine() || f.killing || f.dropped > 0):
 			return f.ask(p, func(string, int) (string, int, bool) { return "", 0, false }), nil
 		case n == 0:
 			if err := f.fill(); err != nil {
@@ -187,15 +187,60 @@ func (f *filter) press(p []byte, k key) int {
 	case keyKillWord, keyKillLeft, keyKillRight:
 		f.killing = true
 		return f.give(p, k)
-	case keyEnter, keyEnd, keyUp, keyDown, keyLeft, keyRight, keyLineStart, keyLineEnd, keyWordLeft, keyWordRight,
-		keyBackspace, keyDelete, keyTranspose:
+	case keyEnter, keyUp, keyDown, keyLineStart, keyLineEnd, keyWordLeft, keyWordRight, keyTranspose:
 		return f.give(p, k)
+	case keyEnd, keyDelete, keyBackspace, keyLeft, keyRight:
+		if k == keyEnd && f.line == "" { // the end of the input
+			return f.give(p, k)
+		}
+		return f.giveEach(p, k)
 	}
 	return 0
 }
 
+// needsLine reports whether press has to know the line for the key.
+func (k key) needsLine() bool {
+	switch k {
+	case keyEnd, keyDelete, keyBackspace, keyLeft, keyRight, keyKillWord, keyKillLeft, keyKillRight:
+		return true
+	}
+	return false
+}
+
+// giveEach gives x/term a key once for each rune of the character that it is about, since x/term knows only runes. It follows
+// what x/term does to the line, so that this need not be copied for each key.
+func (f *filter) giveEach(p []byte, k key) int {
+	before, behind := f.line[:f.pos], f.line[f.pos:]
+	var over string
+	switch k {
+	case keyBackspace, keyLeft:
+		f.copied += len(before) - text.Begins(before) // which are looked at
+		at := len(before) - text.LastCharacter(before)
+		before, over = before[:at], before[at:]
+		f.pos = at
+	default:
+		size, _ := text.Character(behind)
+		over, behind = behind[:size], behind[size:]
+	}
+	switch k {
+	case keyLeft:
+	case keyRight:
+		f.pos += len(over)
+	default:
+		if before != "" && behind != "" {
+			f.copied += len(f.line)
+		}
+		f.line = before + behind
+	}
+	if k == keyDelete {
+		k = keyEnd // the same to x/term, unless the line is empty
+	}
+	f.stale = f.dropped > 0 // there may be room now
+	return copy(p, strings.Repeat(string(rune(k)), utf8.RuneCountInString(over)))
+}
+
 // xtermKeys is what x/term knows the keys by that are no control characters.
-var xtermKeys = map[key]string{keyDelete: "\x1b[3~", keyWordLeft: "\x1b[1;3D", keyWordRight: "\x1b[1;3C"}
+var xtermKeys = map[key]string{keyWordLeft: "\x1b[1;3D", keyWordRight: "\x1b[1;3C"}
 
 // give gives x/term a key that it handles by itself.
 func (f *filter) give(p []byte, k key) int {

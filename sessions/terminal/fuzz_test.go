@@ -45,16 +45,41 @@ func (r *rig) checkScreen() {
 	}
 }
 
-// rowsOf breaks s into rows as a terminal does.
+// rowsOf breaks s into rows as a terminal does that knows no emoji of several parts. What fits of these stays.
 func rowsOf(s string, width int) []string {
 	rows, cells := []string{""}, 0
-	for _, c := range s {
-		w := text.RuneWidth(c)
-		if cells+w > width {
+	for s != "" {
+		size, sequence := text.Character(s)
+		c := s[:size]
+		s = s[size:]
+		takes, parts := 0, 0
+		for _, r := range c {
+			takes += text.RuneWidth(r)
+			parts += min(1, text.RuneWidth(r))
+		}
+		most := takes
+		if sequence {
+			takes = 2
+			if most = max(2*parts, takes+1); most > width {
+				c = string([]rune(c)[:1])
+				takes = text.RuneWidth([]rune(c)[0])
+				most = takes
+			}
+		}
+		if takes > 0 && cells+most > width {
 			rows, cells = append(rows, ""), 0
 		}
-		rows[len(rows)-1] += string(c)
-		cells += w
+		fits := 0
+		for i, r := range c {
+			w := text.RuneWidth(r)
+			if fits+w > takes {
+				c = c[:i]
+				break
+			}
+			fits += w
+		}
+		rows[len(rows)-1] += c + strings.Repeat(" ", takes-fits)
+		cells += takes
 	}
 	return rows
 }
@@ -140,7 +165,7 @@ func playBytes(t fatal, data []byte) {
 func FuzzTerminal(f *testing.F) {
 	for _, keys := range []string{
 		"hello\r", "日本語\x01x\x05\x7f\x7f", "e\u0301\u0301\x02\x7f", "\x1b[200~a\nb\x1b[201~\r\x1b[A\x1b[A\r",
-		"wh\t\x03\x1b[A\x1b[B", "👩\u200d💻❤\ufe0f\x01\x04\x06\x14", "\x1b[1;5D\x1b]0;x\x07\x1bOH\x1b[3~\xff\xfe\x0b\x15\x17",
+		"wh\t\x03\x1b[A\x1b[B", "👩\u200d💻❤\ufe0f\x01\x04\x06\x14", "👩\u200d👩\u200d👧\u200d👦🇩🇪👍🏽\x02\x7f\x02x\x06\x04", "\x1b[1;5D\x1b]0;x\x07\x1bOH\x1b[3~\xff\xfe\x0b\x15\x17",
 		strings.Repeat("0123456789", 40) + "\x01abc\x0b", strings.Repeat("日", 101) + "\x01\x04\x04",
 	} {
 		f.Add(append([]byte{0, 0, 0xff}, keys...))
@@ -163,7 +188,7 @@ func FuzzTerminal(f *testing.F) {
 // TestSessions plays sessions of likelier keys than a fuzzer finds.
 func TestSessions(t *testing.T) {
 	key := rapid.SampledFrom([]string{
-		"a", "b c", "日", "日本語", "e\u0301", "\u0301", "👩\u200d💻", "\x01", "\x05", "\x02", "\x06", "\x7f", "\x17", "\x0b",
+		"a", "b c", "日", "日本語", "e\u0301", "\u0301", "👩\u200d💻", "👩\u200d👩\u200d👧\u200d👦", "\u200d", "🇩🇪", "🇫", "👍🏽", "🏽", "❤\ufe0f", "\ufe0f", "\x01", "\x05", "\x02", "\x06", "\x7f", "\x17", "\x0b",
 		"\x15", "\x14", "\x04", "\r", "\x03", "\t", "wh", "\x1b[A", "\x1b[B", "\x1bb", "\x1bf", pasteStart, pasteEnd, "\n",
 		strings.Repeat("x", 17), strings.Repeat("日", 9), "\xff", "\u2424", "x\x1b[3~",
 	})

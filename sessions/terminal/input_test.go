@@ -35,6 +35,26 @@ func TestKeys(t *testing.T) {
 	enters(t, "a\r\x04b\r", "a")
 }
 
+// What is one character to a person is one to the keys.
+func TestCharacters(t *testing.T) {
+	const family, flag, thumb, heart, couple = "👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "👍🏽", "❤\ufe0f", "👩🏽\u200d❤\ufe0f\u200d💋\u200d👨🏽"
+	enters(t, "a"+family+flag+"\x7fb\r", "a"+family+"b")
+	for _, c := range []string{family, flag, thumb, heart, couple, "1\ufe0f\u20e3", "e\u0301", "日", "x", "가\u11a8", "\u1100\u1161"} {
+		enters(t, "a"+c+"\x7fb\r", "ab")
+		enters(t, "a"+c+"\x02b\r", "ab"+c)
+		enters(t, "a"+c+"c"+"\x01\x06\x06b\r", "a"+c+"bc")
+		enters(t, "a"+c+"c"+"\x01\x06\x1b[3~b\r", "abc")
+		enters(t, "a"+c+"c"+"\x01\x06\x04b\r", "abc")
+		enters(t, c+c+"\x02\x7f\x05\x04\x1b[3~\r", c)
+		enters(t, c+"\x7f\x7f\x02\x06\x1b[3~b\r", "b")
+		enters(t, c+"a\r\x1b[A\x7f\x7fb\r", c+"a", "b")
+		enters(t, c+"\x7f\x04more\r")
+	}
+	enters(t, flag+"🇫"+"\x7f\r", flag)
+	enters(t, flag+flag+"\x02\x7f🇫🇷\r", "🇫🇷"+flag)
+	enters(t, "กำ\x7f\r", "ก")
+}
+
 func TestEscapeSequences(t *testing.T) {
 	for _, k := range []string{home, "\x1bOH", "\x1b[1~", "\x1b[7~", "\x1b[1;5H", "\x1b[1;2H"} {
 		enters(t, "abc"+k+"X\r", "Xabc")

@@ -65,13 +65,34 @@ func TestTypedRowsStay(t *testing.T) {
 	}
 }
 
+// Terminals differ in how many cells they give to an emoji of several parts. This one knows no such; it shows the first
+// part, in two cells, and the text behind it where it belongs.
+func TestEmojiOfSeveralParts(t *testing.T) {
+	const family, flag = "👩\u200d👩\u200d👧\u200d👦", "🇩🇪"
+	play(t, small, func(r *rig) []any {
+		at := func(col int) func() {
+			return func() {
+				if _, got := r.screen.Cursor(); got != col {
+					r.fail("the cursor is in column %d, not %d", got, col)
+				}
+			}
+		}
+		return []any{
+			family, r.expect("> 👩\u200d"), at(4), flag, r.expect("> 👩\u200d🇩"), at(6), "x", r.expect("> 👩\u200d🇩x"), at(7),
+			"\x02\x02", at(4), "\x02", at(2), "a", r.expect("> a👩\u200d🇩x"), at(3), "\x06", at(5), "\x7f", r.expect("> a🇩x"), at(3),
+			"\x1b[3~", r.expect("> ax"), "\x05" + flag, r.expect("> ax🇩"), "\x7f", r.expect("> ax"), at(4),
+			"❤\ufe0fy", r.expect("> ax❤\ufe0f y"), at(7), "\x15" + strings.Repeat("x", 13) + family, r.expect("> "+strings.Repeat("x", 13), "👩\u200d"), at(2),
+		}
+	})
+}
+
 func TestWideLineIsEditedInItsMiddle(t *testing.T) {
 	play(t, small, func(r *rig) []any {
 		return []any{
 			r.print("one\n"), strings.Repeat("日", 12), r.expect("one", "> 日日日日日日日日日", "日日日"),
 			"\x01a", r.expect("one", "> a日日日日日日日日", "日日日日"),
 			"b", r.expect("one", "> ab日日日日日日日日", "日日日日"), "\x05\x7f", r.expect("one", "> ab日日日日日日日日", "日日日"),
-			"e\u0301", r.expect("one", "> ab日日日日日日日日", "日日日e\u0301"), "\x7f", r.expect("one", "> ab日日日日日日日日", "日日日e"),
+			"e\u0301", r.expect("one", "> ab日日日日日日日日", "日日日e\u0301"), "\x7f", r.expect("one", "> ab日日日日日日日日", "日日日"),
 			"\x15", r.expect("one", ">"), "\u0301", r.expect("one", "> \u0301"), "\x7f", r.expect("one", ">"),
 		}
 	})

@@ -7,7 +7,8 @@
 // and then writes what Take returns. Nothing here ever blocks on the network
 // but ReadLine, and that while it holds no lock.
 //
-// x/term only edits: it decides what a key does to the line. It would also draw,
+// x/term only edits: it decides what a key does to the line. It knows runes, no characters, so it gets a key that goes over
+// a character once for each of its runes. It would also draw,
 // but by counting runes where a terminal counts cells, and by writing all that
 // follows the cursor again for every key, so its echo is off (it reads lines as
 // it reads passwords). After each burst of keys it is asked for the line and the

@@ -80,7 +80,7 @@ func Clean(s string) string {
 			selects, joins = selects && !keep, joins && !keep
 		default:
 			joins = isEmoji(r)
-			marks, selects = 0, joins || strings.ContainsRune("0123456789#*", r) // with one: a keycap
+			marks, selects = 0, hasStyles(r)
 		}
 		if keep {
 			out = utf8.AppendRune(out, r)
@@ -195,6 +195,9 @@ func isBlank(r rune) bool {
 func isMark(r rune) bool {
 	return r >= 0x300 && (unicode.Is(unicode.M, r) || RuneWidth(r) == 0)
 }
+
+// hasStyles tells whether r may be drawn as an emoji or as text: a symbol, or what is on a keycap.
+func hasStyles(r rune) bool { return isEmoji(r) || strings.ContainsRune("0123456789#*", r) }
 
 // isEmoji tells whether r may be joined to others like it: that is wider than Unicode's
 // Extended_Pictographic, by symbols for which it does no harm.

@@ -2,6 +2,7 @@ package text
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
 )
@@ -18,6 +19,64 @@ func RuneWidth(r rune) int {
 	}
 	return displaywidth.Rune(r)
 }
+
+// Bounds of a character: an emoji has at most two people, their skins and what is between them.
+const (
+	maxParts = 6
+	maxRunes = 32
+)
+
+// Character returns the length in bytes of the first character of s, as people count them: with its marks, or an emoji
+// with all its parts. Such a sequence should take two cells, and terminals do not agree on that. All else takes the sum of
+// its RuneWidths.
+func Character(s string) (size int, sequence bool) {
+	first, size := utf8.DecodeRuneInString(s)
+	if size == len(s) || first < utf8.RuneSelf && s[1] < utf8.RuneSelf {
+		return size, false
+	}
+	parts, last := 1, first
+	for runes := 1; size < len(s) && runes < maxRunes; runes++ {
+		r, n := utf8.DecodeRuneInString(s[size:])
+		joins := last == joiner && isEmoji(first) && isEmoji(r) && !isFlag(r) || isSkin(r) && isEmoji(last) || parts == 1 && isFlag(first) && isFlag(r)
+		switch {
+		case joins && parts < maxParts:
+			parts++
+			sequence = true
+		case RuneWidth(r) == 0:
+			sequence = sequence || r == emojiStyle && hasStyles(last)
+		default:
+			return size, sequence
+		}
+		size, last = size+n, r
+	}
+	return size, sequence
+}
+
+// LastCharacter is Character of the last one of s.
+func LastCharacter(s string) (size int) {
+	for at := Begins(s); at < len(s); at += size {
+		size, _ = Character(s[at:])
+	}
+	return size
+}
+
+// Begins returns an index at which a character of s begins: its last one, or one before that where this is not plain
+// from its end.
+func Begins(s string) int {
+	at := len(s)
+	for at > 0 {
+		r, n := utf8.DecodeLastRuneInString(s[:at])
+		at -= n
+		if RuneWidth(r) > 0 && !isSkin(r) && !isFlag(r) && !strings.HasSuffix(s[:at], string(joiner)) {
+			break
+		}
+	}
+	return at
+}
+
+// isSkin tells whether r gives an emoji a colour of skin, isFlag whether two like it are a flag.
+func isSkin(r rune) bool { return r >= 0x1f3fb && r <= 0x1f3ff }
+func isFlag(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }
 
 // Cut returns s, or as much of it as fits into max cells with an ellipsis at
 // the end. It cuts between grapheme clusters.
