@@ -7,9 +7,25 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// Width returns how many terminal cells s takes on one row. Control characters and
-// sequences take none.
-func Width(s string) int { return displaywidth.Options{ControlSequences: true}.String(s) }
+// Width returns how many terminal cells s takes on one row at most: many terminals know no grapheme clusters, and
+// give cells to each part of one. Control characters and sequences take none.
+func Width(s string) (cells int) {
+	for g := (displaywidth.Options{ControlSequences: true}).StringGraphemes(s); g.Next(); {
+		if g.Value()[0] != '\x1b' {
+			cells += cellsOf(g.Value())
+		}
+	}
+	return cells
+}
+
+// cellsOf returns how many cells a character takes at most.
+func cellsOf(character string) int {
+	cells := 0
+	for _, r := range character {
+		cells += RuneWidth(r)
+	}
+	return max(cells, displaywidth.String(character))
+}
 
 // RuneWidth returns how many cells a terminal gives to r alone, as those do
 // that know no grapheme clusters.
@@ -79,12 +95,22 @@ func isSkin(r rune) bool { return r >= 0x1f3fb && r <= 0x1f3ff }
 func isFlag(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }
 
 // Cut returns s, or as much of it as fits into max cells with an ellipsis at
-// the end. It cuts between grapheme clusters.
+// the end. It cuts between characters.
 func Cut(s string, max int) string {
 	if max <= 0 {
 		return ""
 	}
-	return displaywidth.TruncateString(s, max, "…")
+	fits, cells := 0, 0 // fits is where the ellipsis would be
+	for at := 0; at < len(s); {
+		size, _ := Character(s[at:])
+		if cells += cellsOf(s[at : at+size]); cells > max {
+			return s[:fits] + "…"
+		}
+		if at += size; cells < max {
+			fits = at
+		}
+	}
+	return s
 }
 
 // Quote returns untrusted input as it may stand in an error: cleaned, on one
@@ -100,8 +126,7 @@ func Quote(s string, max int) string {
 // are separated by '\n', with none at the end.
 //
 // Rows break at spaces, which are swallowed there, and before and after wide
-// characters; a word longer than a row begins one, and is broken between grapheme
-// clusters.
+// characters; a word longer than a row begins one, and is broken between characters.
 // With a width of zero or less only s's own newlines break rows.
 func AppendWrapped(dst []byte, s string, width, col int) []byte {
 	col = max(col, 0)
@@ -135,9 +160,11 @@ func appendLine(dst []byte, line string, width, col int, newline string) []byte 
 	word, wordCol := len(dst), col    // and the current word
 	before, end := len(dst), len(dst) // the ends of the words before that one and after it
 	wide := false
-	for g := displaywidth.StringGraphemes(line); g.Next(); {
-		cells := g.Width()
-		if g.Value() == " " {
+	for size := 0; line != ""; line = line[size:] {
+		size, _ = Character(line)
+		character := line[:size]
+		cells := cellsOf(character)
+		if character == " " {
 			dst, col = append(dst, ' '), col+1
 			continue
 		}
@@ -155,7 +182,7 @@ func appendLine(dst []byte, line string, width, col int, newline string) []byte 
 			row, rowCol, word, before = len(dst), indent, len(dst), len(dst)
 			dst, col, wordCol = append(dst, moved...), indent+col-wordCol, indent
 		}
-		dst, col, wide = append(dst, g.Value()...), col+cells, cells > 1
+		dst, col, wide = append(dst, character...), col+cells, cells > 1
 		end = len(dst)
 	}
 	return dst[:end]
