@@ -67,8 +67,8 @@ func (c *chatroom) publish(m *Message, mentioned []string) {
 	if len(c.recent) > 2*MissedLines {
 		c.recent = slices.Clone(c.recent[len(c.recent)-MissedLines:])
 	}
-	if p := c.here[m.From]; p.watched() && p.joined(c).Muted { // a person who speaks has read the lines before
-		p.hasRead(c.Name, m.ID)
+	if p := c.here[m.From]; p.watched() && p.joined(c).Muted { // of a muted room, the person is shown this one
+		p.mark(c.Name, func(j *Joined) { c.shown(j, before(m.ID), m.ID) })
 	}
 	u := &Update{Message: m}
 	for nick, p := range c.here {

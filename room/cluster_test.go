@@ -869,6 +869,44 @@ func TestClusterStart(t *testing.T) {
 	})
 }
 
+// Lines that a person was only told the number of stay unread on all servers.
+func TestClusterUnread(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		bob, carol := a.join("bob"), b.join("carol")
+		bob.JoinRoom("ops", true)
+		c.settle()
+		carol.JoinRoom("ops", true)
+		c.settle()
+		carol.Leave(Quit)
+		counted := func(n *node) *user {
+			t.Helper()
+			carol := n.join("carol")
+			if got := carol.welcome.Rooms; len(got) != 1 || got[0].Unread != 2 {
+				t.Errorf("welcomed with %+v", got)
+			}
+			return carol
+		}
+		bob.speakIn("", "ops", KindSay, "one", nil)
+		bob.speakIn("", "ops", KindSay, "two", nil)
+		c.settle()
+		first := counted(a)
+		pass(2 * time.Minute) // it is saved
+		bob.speakIn("", "ops", KindSay, "this is shown", nil)
+		c.settle()
+		second := counted(b)
+		second.Leave(Quit)
+		first.Leave(Quit)
+		pass(2 * time.Minute)
+		carol = counted(b)
+		is(t, "read", carol.MarkShown("ops", "", b.LastID()), nil)
+		carol.Leave(Quit)
+		pass(2 * time.Minute)
+		if got := a.join("carol").welcome.Rooms; got[0].Unread != 0 {
+			t.Errorf("welcomed with %+v", got)
+		}
+	})
+}
+
 // The log's clock may be far from the server's.
 func TestClusterClock(t *testing.T) {
 	for _, off := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {

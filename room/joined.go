@@ -14,9 +14,17 @@ import (
 // Joined is a room that a person is in, online or not.
 type Joined struct {
 	Room  string `json:"room"`
-	Read  string `json:"read"`            // the ID of the last message when the lines were shown; never less than the room's ID
+	Read  string `json:"read"`            // all lines up to this ID were shown; never less than the room's ID
 	Muted bool   `json:"muted,omitempty"` // its lines are counted, not shown
+
+	// Lines after Read up to Counted were only counted; those after Counted up to Shown were shown. Each ID only grows,
+	// and the greater one of two servers is right.
+	Counted string `json:"counted,omitempty"`
+	Shown   string `json:"shown,omitempty"`
 }
+
+// seen is the ID up to which each line was shown or counted.
+func (j Joined) seen() string { return max(j.Read, j.Shown) }
 
 // joined returns what p has of a room, the zero value if p is not in it: what is older than the room
 // is about another one of that name.
@@ -74,16 +82,35 @@ func (t *tally) add(m *Message, nicks []string) {
 	}
 }
 
-// since counts the lines after the one with this ID, and those of them that mention nick.
-func (t *tally) since(read, nick string) (unread, mentions int) {
-	after := decodeID(read) + 1
-	i, _ := slices.BinarySearch(t.ids, after)
+// between counts the lines after one ID up to another, and those of them that mention nick.
+func (t *tally) between(after, upTo, nick string) (lines, mentions int) {
+	first, end := decodeID(after)+1, decodeID(upTo)+1
+	i, _ := slices.BinarySearch(t.ids, first)
+	n, _ := slices.BinarySearch(t.ids, end)
 	for _, m := range t.mentions {
-		if m.id >= after && m.nick == nick {
+		if m.id >= first && m.id < end && m.nick == nick {
 			mentions++
 		}
 	}
-	return min(len(t.ids)-i, unreadMost), mentions
+	return max(n-i, 0), mentions
+}
+
+// has reports whether there are lines after one ID up to another.
+func (t *tally) has(after, upTo string) bool {
+	n, _ := t.between(after, upTo, "")
+	return n > 0
+}
+
+// shown notes that the lines after one ID up to another were shown. Earlier ones that were not are only counted.
+func (t *tally) shown(j *Joined, after, upTo string) {
+	if t.has(j.seen(), after) {
+		j.Counted = after
+	}
+	if t.has(j.Read, min(j.Counted, after)) {
+		j.Shown = max(j.Shown, upTo)
+	} else {
+		j.Read = max(j.Read, upTo)
+	}
 }
 
 // mentionedBy returns the nicks that m, a line of a room, mentions. r.mu need not be held.
@@ -151,7 +178,7 @@ type RoomSummary struct {
 	Joined      bool
 	Own         bool // the person is one of the owners
 	Muted       bool // by the person, for themselves
-	Unread      int  // lines since the person saw the last one; of a room that was joined
+	Unread      int  // lines that the person was not shown; of a room that was joined
 	More        bool // and perhaps more than that: older ones are not counted
 	Mentions    int  // how many of these mention the person, at least
 	Shown       bool // in a Welcome: all of these are in it
@@ -165,11 +192,16 @@ func (r *Room) summary(c *chatroom, nick string, set *Preferences) RoomSummary {
 		j = set.joined(c)
 	}
 	s.Joined, s.Own, s.Muted = c.Name == Lobby || j.Room != "", slices.Contains(c.Owners, nick), j.Muted
-	shown := j.Room == "" || !j.Muted && c.here[nick].watched()
-	if !shown {
-		s.Unread, s.Mentions = c.since(j.Read, nick)
-		s.More = s.Unread == unreadMost
+	if j.Room == "" {
+		return s
 	}
+	s.Unread, s.Mentions = c.between(j.Read, j.Counted, nick)
+	if j.Muted || !c.here[nick].watched() {
+		lines, mentions := c.between(j.seen(), r.lastID, nick)
+		s.Unread, s.Mentions = s.Unread+lines, s.Mentions+mentions
+	}
+	s.More = s.Unread >= unreadMost
+	s.Unread = min(s.Unread, unreadMost)
 	return s
 }
 
@@ -233,9 +265,9 @@ func (r *Room) countAll(set *Preferences) (err error) {
 	return err
 }
 
-// enterRooms makes p present in the rooms that p has joined, and sums them up. Those that are gone, or
-// that p may not read any more, are forgotten. r.mu is held.
-func (r *Room) enterRooms(p *person) (found []RoomSummary) {
+// enterRooms makes p present in the rooms that p has joined, and sums them up, for a session that shows lines to a
+// person or not. Rooms that are gone, or that p may not read any more, are forgotten. r.mu is held.
+func (r *Room) enterRooms(p *person, screen bool) (found []RoomSummary) {
 	var rooms []Joined
 	for _, j := range p.Rooms {
 		c, may := r.lookup(j.Room, p.nick)
@@ -243,14 +275,17 @@ func (r *Room) enterRooms(p *person) (found []RoomSummary) {
 		case c != nil && c.Unusable: // until its file is repaired
 			rooms = append(rooms, j)
 		case may.Read && p.joined(c).Room != "":
+			sum := r.summary(c, p.nick, &p.Preferences)               // before p is in it: what p has missed
+			if screen && sum.Unread > 0 && !j.Muted && !p.watched() { // what comes from now on is shown
+				c.shown(&j, r.lastID, r.lastID)
+			}
 			rooms = append(rooms, j)
-			sum := r.summary(c, p.nick, &p.Preferences) // before p is in it: what p has missed
 			c.enter(p)
 			sum.People = len(c.here)
 			found = append(found, sum)
 		}
 	}
-	p.unsaved = p.unsaved || len(rooms) < len(p.Rooms)
+	p.unsaved = p.unsaved || !slices.Equal(rooms, p.Rooms)
 	p.Rooms = rooms
 	return found
 }
@@ -273,13 +308,13 @@ func (welcome *Welcome) readMissed(lines int) {
 		if s.Muted || s.Unread == 0 || lines == 0 {
 			continue
 		}
-		r, read := o.member.room, o.Rooms[slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })].Read
-		whole := s.Unread <= lines
+		r, j := o.member.room, o.Rooms[slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })]
+		whole := s.Unread <= lines && j.Counted <= j.Read // else there are earlier ones
 		newest := r.histories.Tail("#"+s.Name, min(s.Unread, lines), func(m *Message) (bool, error) {
 			switch {
 			case m.ID > o.before || o.hides(m): // the session gets it anyway, or must not see it
 				return false, nil
-			case m.ID <= read:
+			case m.ID <= j.seen():
 				return false, errEnough
 			case bytes < searchCost(m):
 				whole = false
@@ -297,12 +332,12 @@ func (welcome *Welcome) readMissed(lines int) {
 	}
 }
 
-// hasRead notes, in memory, that p has read a room up to the message id.
-func (p *person) hasRead(name, id string) {
-	p.Rooms, p.unsaved = p.change(name, func(j *Joined) { j.Read = max(j.Read, id) }), p.local
+// mark changes, in memory, what p has read of a room.
+func (p *person) mark(name string, f func(*Joined)) {
+	p.Rooms, p.unsaved = p.change(name, f), p.local
 }
 
-// markRead notes, as a session of p ends, that all that was said in p's rooms was shown. r.mu is held.
+// markRead notes, as a session of p ends, that all that was said in p's rooms meanwhile was shown. r.mu is held.
 func (r *Room) markRead(p *person) {
 	if !p.watched() {
 		return
@@ -312,8 +347,8 @@ func (r *Room) markRead(p *person) {
 		if c == nil || j.Muted || c.here[p.nick] != p {
 			continue
 		}
-		if unread, _ := c.since(j.Read, ""); unread > 0 || !c.counting {
-			p.hasRead(j.Room, r.lastID)
+		if c.has(j.seen(), r.lastID) || !c.counting {
+			p.mark(j.Room, func(j *Joined) { c.shown(j, j.seen(), r.lastID) })
 		}
 	}
 }
@@ -539,29 +574,58 @@ func (s *Member) MuteRoom(name string, muted bool) error {
 	return s.setJoined(name, func(j *Joined) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if p := r.people.here[s.nick]; muted && !j.Muted && p.watched() {
-			j.Read = max(j.Read, r.lastID) // all until now was shown
+		if c := r.rooms[name]; c != nil && muted != j.Muted && r.people.here[s.nick].watched() {
+			if muted { // all until now was shown
+				c.shown(j, j.seen(), r.lastID)
+			} else { // or counted
+				c.shown(j, r.lastID, r.lastID)
+			}
 		}
 		j.Muted = muted
 	})
 }
 
-// ReadUpTo notes that the person has read a room up to the message id; in memory at first. The lines of
-// a room that is not muted count as read when a session that showed them ends.
-func (s *Member) ReadUpTo(name, id string) error {
+// MarkShown notes that the person has read the lines of a room from the message with one ID, or for "" from the first, up
+// to that with another; in memory at first. The lines that come to a room that is not muted count as read when a session
+// that showed them ends.
+func (s *Member) MarkShown(name, from, upTo string) error {
 	r := s.room
 	r.mu.Lock()
-	id = min(id, r.lastID) // what a program says it has read
+	upTo = min(upTo, r.lastID) // what a program says it has read
 	p, c := r.people.here[s.nick], r.rooms[name]
 	in := p != nil && p.local && c != nil && c.here[s.nick] == p
+	read := func(j *Joined) {
+		if from == "" {
+			j.Read = max(j.Read, upTo)
+			return
+		}
+		if !j.Muted && p.watched() { // what has come meanwhile was shown
+			c.shown(j, j.seen(), r.lastID)
+		}
+		c.shown(j, before(from), upTo)
+	}
 	if in {
-		p.hasRead(name, id)
+		p.mark(name, read)
 	}
 	r.mu.Unlock()
 	if in || name == Lobby {
 		return nil
 	}
-	return s.setJoined(name, func(j *Joined) { j.Read = max(j.Read, id) })
+	return s.setJoined(name, func(j *Joined) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		read(j)
+	})
+}
+
+// before is the ID before the one of a message.
+func before(id string) string { return encodeID(max(decodeID(id), 1) - 1) }
+
+// LastID is the ID of the last event: what comes later has greater ones.
+func (r *Room) LastID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastID
 }
 
 // setJoined changes what the person has of a room that they are in, on disk first.
@@ -573,9 +637,11 @@ func (s *Member) setJoined(name string, f func(*Joined)) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := s.inRoom(name, &set); err != nil {
+	c, _, err := s.inRoom(name, &set)
+	if err != nil {
 		return err
 	}
+	_ = r.count(c) // of a history that can't be read, nothing is counted
 	return s.setNow(func(p *Preferences) error { p.Rooms = p.change(name, f); return nil })
 }
 

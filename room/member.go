@@ -186,7 +186,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		p.told = true
 		r.announceChange(p, before, false)
 	}
-	welcome.Rooms = r.enterRooms(p)
+	welcome.Rooms = r.enterRooms(p, !who.Program)
 	p.active = time.Now()
 	welcome.Absence = p.Absence
 	member.display = &p.display

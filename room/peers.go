@@ -220,7 +220,9 @@ func (r *Room) adopt(nick string, set Preferences) {
 // furtherRead returns p with the read marks of other where these are further.
 func (p Preferences) furtherRead(other Preferences) Preferences {
 	for _, j := range other.Rooms {
-		p.Rooms = p.change(j.Room, func(mine *Joined) { mine.Read = max(mine.Read, j.Read) })
+		p.Rooms = p.change(j.Room, func(mine *Joined) {
+			mine.Read, mine.Counted, mine.Shown = max(mine.Read, j.Read), max(mine.Counted, j.Counted), max(mine.Shown, j.Shown)
+		})
 	}
 	return p
 }

@@ -22,9 +22,9 @@ type neighbours struct {
 	online map[string]*user
 	eyes   map[string]*Observer // of one room each
 	rooms  map[string]*known
-	said   map[string]*saying // by text
-	unread map[[2]string]int  // by nick and room
-	told   map[[2]string]bool // who has to see that they are no longer in a room
+	said   map[string]*saying   // by text
+	unread map[[2]string]*marks // by nick and room
+	told   map[[2]string]bool   // who has to see that they are no longer in a room
 	n      int
 }
 
@@ -38,6 +38,41 @@ type known struct {
 	came           map[string]bool // who was in it and online, since it was last private
 	quiet          map[string]bool // who has muted it for themselves
 	era            int             // grows whenever what was said is set aside
+}
+
+// marks counts the lines of a room since somebody has read all of it: those that were only counted, then those that
+// were shown, then those that were neither. Where there are some to count after the shown ones, these count as unread, too.
+type marks struct{ counted, shown, missed int }
+
+// sees begins a time in which lines are shown.
+func (m *marks) sees() {
+	if m.missed > 0 {
+		*m = marks{counted: m.counted + m.shown + m.missed}
+	}
+}
+
+// show shows a line.
+func (m *marks) show() {
+	if m.sees(); m.counted > 0 {
+		m.shown++
+	}
+}
+
+// of returns what nick has not read of a room.
+func (s *neighbours) of(nick, name string) *marks {
+	who := [2]string{nick, name}
+	if s.unread[who] == nil {
+		s.unread[who] = &marks{}
+	}
+	return s.unread[who]
+}
+
+// unreadBy is how many lines of a room are unread for nick, who may be shown what comes.
+func (s *neighbours) unreadBy(nick, name string, shown bool) int {
+	if m := s.of(nick, name); !shown {
+		return m.counted + m.missed
+	}
+	return s.of(nick, name).counted
 }
 
 type saying struct {
@@ -65,7 +100,7 @@ func TestNeighbours(t *testing.T) {
 			defer func() { failure = recover() }()
 			h := build(t, &fakeSettings{of: map[string]Preferences{}}, &fakeRooms{of: map[string]RoomInfo{}}, nil)
 			s := &neighbours{house: h, rt: rt, online: map[string]*user{}, eyes: map[string]*Observer{},
-				rooms: map[string]*known{}, said: map[string]*saying{}, unread: map[[2]string]int{},
+				rooms: map[string]*known{}, said: map[string]*saying{}, unread: map[[2]string]*marks{},
 				told: map[[2]string]bool{}}
 			defer func() { s.store.close() }()
 			defer func() { s.Close() }()
@@ -133,8 +168,8 @@ func (s *neighbours) comes(nick string) {
 	s.online[nick] = p
 	for _, w := range p.welcome.Rooms {
 		k := s.rooms[w.Name]
-		if !k.mayRead(nick) || !k.joined[nick] || w.Unread != s.unread[[2]string{nick, w.Name}] {
-			s.rt.Fatalf("%s is welcomed with %+v, not %d unread", nick, w, s.unread[[2]string{nick, w.Name}])
+		if want := s.unreadBy(nick, w.Name, false); !k.mayRead(nick) || !k.joined[nick] || w.Unread != want {
+			s.rt.Fatalf("%s is welcomed with %+v, not %d unread", nick, w, want)
 		}
 	}
 	for name, k := range s.rooms {
@@ -143,7 +178,7 @@ func (s *neighbours) comes(nick string) {
 		}
 		k.came[nick] = k.came[nick] || k.joined[nick]
 		if !k.quiet[nick] {
-			delete(s.unread, [2]string{nick, name})
+			s.of(nick, name).sees()
 		}
 	}
 }
@@ -256,10 +291,10 @@ func (s *neighbours) says(nick, name, _ string) {
 	s.expect("say", err, nil)
 	s.said[text] = &saying{name, k, k.private, k.era}
 	for other := range k.joined {
-		if other == nick && s.online[nick] != nil {
-			delete(s.unread, [2]string{nick, name})
-		} else if s.online[other] == nil || k.quiet[other] {
-			s.unread[[2]string{other, name}]++
+		if s.online[other] != nil && (other == nick || !k.quiet[other]) {
+			s.of(other, name).show()
+		} else {
+			s.of(other, name).missed++
 		}
 	}
 }
@@ -372,7 +407,7 @@ func (s *neighbours) quiets(nick, name, _ string) {
 	if k.mayRead(nick) && k.joined[nick] {
 		s.expect("quiet", err, nil)
 		if k.quiet[nick] = quiet; !quiet && s.online[nick] != nil {
-			delete(s.unread, [2]string{nick, name}) // what comes from now on is shown
+			s.of(nick, name).sees()
 		}
 	} else if err == nil {
 		s.rt.Fatalf("%s mutes #%s", nick, name)
@@ -381,10 +416,20 @@ func (s *neighbours) quiets(nick, name, _ string) {
 
 func (s *neighbours) reads(nick, name, _ string) {
 	k := s.rooms[name]
-	err := s.member(nick).ReadUpTo(name, "zzzzzzzzzzz")
+	all, _ := whole(s.member(nick).HistoryOf(context.Background(), name, 1000))
+	from := "" // all lines are shown, or the last one
+	if rapid.Bool().Draw(s.rt, "one") && len(all) > 0 {
+		from = all[len(all)-1].ID
+	}
+	err := s.member(nick).MarkShown(name, from, "zzzzzzzzzzz")
 	if k.mayRead(nick) && k.joined[nick] {
 		s.expect("read", err, nil)
-		delete(s.unread, [2]string{nick, name})
+		if m := s.of(nick, name); from == "" || m.counted+m.missed == 1 && m.shown == 0 {
+			*m = marks{}
+		} else if m.missed > 0 { // the last line
+			m.missed--
+			m.show()
+		}
 	}
 }
 
@@ -526,8 +571,9 @@ func (s *neighbours) checkLists(nick string) {
 			continue
 		}
 		in := k != nil && k.mayRead(nick) && k.joined[nick]
-		if !k.inside(nick) || r.Joined != in || in && r.Unread != s.unread[[2]string{nick, r.Name}] {
-			s.rt.Fatalf("%s is listed %+v; unread %d", nick, r, s.unread[[2]string{nick, r.Name}])
+		shown := in && s.online[nick] != nil && !k.quiet[nick]
+		if want := s.unreadBy(nick, r.Name, shown); !k.inside(nick) || r.Joined != in || in && r.Unread != want {
+			s.rt.Fatalf("%s is listed %+v; unread %d", nick, r, want)
 		}
 	}
 	for name, k := range s.rooms {

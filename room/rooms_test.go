@@ -171,7 +171,7 @@ func TestProgramIsNoScreen(t *testing.T) {
 		bob.sayIn(t, "ops", "two")
 		same(t, "the program", program.lines(), "#ops bob: one", "#ops bob: two")
 		same(t, "without", carol.list(t), "#lobby 2 in", "#ops 2 in unread:1/0")
-		is(t, "the program reads", member.ReadUpTo("ops", last()), nil)
+		is(t, "the program reads", member.MarkShown("ops", "", last()), nil)
 		same(t, "read", carol.list(t), "#lobby 2 in", "#ops 2 in")
 		bob.sayIn(t, "ops", "three")
 		carol = h.join("carol")
@@ -191,7 +191,7 @@ func TestProgramIsNoScreen(t *testing.T) {
 		bob.sayIn(t, "ops", "five")
 		program2.Leave(Quit)
 		carol = h.join("carol")
-		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 1 {
+		if w := carol.welcome.Rooms; len(w) != 1 || w[0].Unread != 3 {
 			t.Errorf("welcome: %+v", w)
 		}
 	})
@@ -298,7 +298,7 @@ func TestPrivateRoom(t *testing.T) {
 				is(t, "speaking", who.speakIn("", name, KindSay, "hi", nil), ErrNoRoom)
 				is(t, "leaving", who.LeaveRoom(name), ErrNoRoom)
 				is(t, "muting", who.MuteRoom(name, true), ErrNoRoom)
-				is(t, "reading", who.ReadUpTo(name, id), ErrNoRoom)
+				is(t, "reading", who.MarkShown(name, "", id), ErrNoRoom)
 				is(t, "a topic", who.SetTopic(name, "mine"), ErrNoRoom)
 				is(t, "inviting oneself", who.Invite(name, who.Nick()), ErrNoRoom)
 				is(t, "owning", who.AddOwner(name, who.Nick()), ErrNoRoom)
@@ -438,16 +438,26 @@ func TestUnreadInRooms(t *testing.T) {
 		defer h.store.close()
 		defer h.Room.Close()
 		carol = h.join("carol")
-		want := []string{"#lobby 1 in", "#ops 1 in", "#noise 1 in muted unread:1/1"}
+		want := []string{"#lobby 1 in", "#ops 1 in unread:2/1", "#noise 1 in muted unread:1/1"}
 		if w := carol.welcome.Rooms; len(w) != 2 || w[0].Unread != 2 || w[0].Mentions != 1 || w[1].Unread != 1 {
 			t.Errorf("welcome: %+v", w)
 		}
-		same(t, "all was shown", carol.list(t), want...)
-		last := h.store.messages("#noise", nil)
-		is(t, "read", carol.ReadUpTo("noise", last[len(last)-1].ID), nil)
-		want[2] = "#noise 1 in muted"
+		same(t, "they were only counted", carol.list(t), want...)
+		carol.sayIn(t, "ops", "a line that is shown")
+		same(t, "and still are", carol.list(t), want...)
+		carol.Leave(Quit)
+		h = h.restart(false)
+		defer h.store.close()
+		defer h.Room.Close()
+		carol = h.join("carol")
+		same(t, "and again", carol.list(t), want...)
+		is(t, "the newest alone", carol.MarkShown("ops", h.LastID(), h.LastID()), nil)
+		same(t, "the others are unread", carol.list(t), want...)
+		is(t, "read", carol.MarkShown("ops", "", h.LastID()), nil)
+		is(t, "read", carol.MarkShown("noise", "", h.LastID()), nil)
+		want = []string{"#lobby 1 in", "#ops 1 in", "#noise 1 in muted"}
 		same(t, "read", carol.list(t), want...)
-		is(t, "a mark of the future", carol.ReadUpTo("noise", "zzzzzzzzzzz"), nil)
+		is(t, "a mark of the future", carol.MarkShown("noise", "", "zzzzzzzzzzz"), nil)
 		carol.Leave(Quit)
 		pass(2 * time.Minute)
 		bob = h.join("bob")

@@ -74,6 +74,7 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 	for i := range w.Rooms {
 		if r := &w.Rooms[i]; r.Shown && countIn(shown, r.Name) == countIn(w.InThem, r.Name) {
 			r.Unread, r.Mentions = 0, 0
+			_ = s.member.MarkShown(r.Name, "", s.manager.cfg.Room.LastID()) // or it is unread again
 		}
 	}
 	return shown, render.Messages(nil, shown, s.member.Nick(), style, now)

@@ -44,9 +44,9 @@ func (s *session) inbox(call parse.Call) result.Result {
 }
 
 func (s *session) history(call parse.Call) result.Result {
-	name := s.here(call)
+	name, n := s.here(call), cmp.Or(call.N, defaultLines)
 	return s.showPages(pages{
-		each: s.member.HistoryOf(s.ctx, name, cmp.Or(call.N, defaultLines)), room: name,
+		each: s.member.HistoryOf(s.ctx, name, n), room: name, most: n, upTo: s.manager.cfg.Room.LastID(),
 		doing: result.ReadingRoom, none: result.Done{What: result.NothingSaid},
 	})
 }
@@ -64,7 +64,7 @@ func (s *session) search(call parse.Call) result.Result {
 		})
 	}
 	return s.showPages(pages{
-		each: s.member.Search(s.ctx, call.Room, defaultLines, found), room: call.Room, search: true,
+		each: s.member.Search(s.ctx, call.Room, defaultLines, found), room: call.Room,
 		doing: result.Searching, none: result.Done{What: result.NothingFound},
 	})
 }
@@ -88,7 +88,8 @@ type pages struct {
 	unread bool          // they are to be marked as read once they were shown
 	room   string        // of which they are, if of one
 	whole  bool          // long ones are not cut
-	search bool          // the room is not read by it
+	most   int           // if they are the newest lines of the room, which this reads: how many at most,
+	upTo   string        // and the last ID of all, before that
 	doing  result.Reason // of the failure when each has an error
 	none   result.Result // if there are none
 }
@@ -125,9 +126,9 @@ func (s *session) readFailed(name string, doing result.Reason, err error) result
 
 // showPages shows what was said earlier. It waits while much is queued.
 func (s *session) showPages(pages pages) result.Result {
-	end, last := pages.none, ""
+	end, n, first := pages.none, 0, ""
 	err := s.eachPage(pages.each, func(messages []*room.Message) int {
-		end, last = result.Done{}, messages[len(messages)-1].ID
+		end, n, first = result.Done{}, n+len(messages), cmp.Or(first, messages[0].ID)
 		return s.showPage(pages, messages)
 	})
 	switch {
@@ -136,8 +137,11 @@ func (s *session) showPages(pages pages) result.Result {
 	case err != nil:
 		return s.readFailed(pages.room, pages.doing, err)
 	}
-	if last != "" && pages.room != "" && pages.room != room.Lobby && !pages.search && !s.frames { // a program says so itself
-		_ = s.member.ReadUpTo(pages.room, last) // or it is unread again
+	if pages.most > 0 && pages.room != room.Lobby && !s.frames { // a program says so itself
+		if n < pages.most && err == nil { // nothing is before them
+			first = ""
+		}
+		_ = s.member.MarkShown(pages.room, first, pages.upTo) // or it is unread again
 	}
 	return end
 }

@@ -406,7 +406,7 @@ func (p *program) who(in string) result.Result {
 // last of them.
 func (p *program) read(f protocol.Frame) result.Result {
 	if f.Room != "" {
-		if err := p.member.ReadUpTo(f.Room, slices.Max(append(f.IDs, ""))); err != nil {
+		if err := p.member.MarkShown(f.Room, "", slices.Max(append(f.IDs, ""))); err != nil {
 			return p.roomFailed(f.Room, err)
 		}
 		return result.Done{}

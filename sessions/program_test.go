@@ -303,6 +303,8 @@ func TestProgramsReadRooms(t *testing.T) {
 	unread("1")
 	screen := r.terminal("bob", r.addr)
 	screen.sees("#ops: 2 people, 1 unread")
+	unread("1")
+	screen.enters("/history #ops", "#ops alice: two")
 	unread("0")
 }
 

@@ -49,3 +49,15 @@ func TestMissed(t *testing.T) {
 		}
 	}
 }
+
+// The lines of a room that are more than /history shows by itself are to be asked for.
+func TestUnreadOfRooms(t *testing.T) {
+	rooms := []room.RoomSummary{{Name: "ops", Unread: 50}, {Name: "den", Unread: 51}, {Name: "all", Unread: 1000, More: true}}
+	w := result.Welcome{Welcome: &room.Welcome{Rooms: rooms}, Nick: "bob"}
+	got := string(render.Greeting(nil, w, render.Style{}, time.Now()))
+	for _, want := range []string{"50 unread: /history #ops\n", "51 unread: /history #den 51\n", "1,000+ unread: /history #all 1000\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+}

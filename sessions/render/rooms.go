@@ -66,7 +66,8 @@ func rooms(r result.Rooms) []string {
 // waiting has a line for each room that a newcomer is in.
 func waiting(rooms []room.RoomSummary) (lines []string) {
 	for _, r := range rooms {
-		lines = append(lines, roomLine(r)+when(r.Unread > 0, ": /history #"+r.Name))
+		all := when(r.Unread > 50, fmt.Sprintf(" %d", r.Unread)) // /history alone shows so many
+		lines = append(lines, roomLine(r)+when(r.Unread > 0, ": /history #"+r.Name+all))
 	}
 	return lines
 }
