@@ -869,6 +869,26 @@ func TestClusterStart(t *testing.T) {
 	})
 }
 
+// Where a lost session wrote is known on its own server, until the person has been on another one.
+func TestClusterWroteIn(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		var bob *user
+		returns := func(n *node, want string) {
+			t.Helper()
+			if bob = n.join("bob"); bob.welcome.WroteIn != want {
+				t.Errorf("on %s: in %q, not %q", n.name, bob.welcome.WroteIn, want)
+			}
+			bob.WritesIn("ops")
+			bob.Leave(Broke)
+			pass(2 * graceAfterBreak)
+		}
+		returns(a, "")
+		returns(a, "ops")
+		returns(b, "")
+		returns(a, "")
+	})
+}
+
 // Lines that a person was only told the number of stay unread on all servers.
 func TestClusterUnread(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {

@@ -83,3 +83,44 @@ func TestQuietSessions(t *testing.T) {
 		}
 	})
 }
+
+// Whose connection was lost learns on return where they wrote, if that is known.
+func TestWroteIn(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		returns := func(what, want string) {
+			t.Helper()
+			if bob = h.join("bob"); bob.welcome.WroteIn != want {
+				t.Errorf("%s: in %q, not %q", what, bob.welcome.WroteIn, want)
+			}
+		}
+		bob.in(t, "ops")
+		bob.WritesIn("ops")
+		bob.Leave(Broke)
+		returns("at once", "ops")
+		bob.WritesIn("ops")
+		bob.Leave(Broke)
+		pass(2 * graceAfterBreak)
+		returns("later", "ops")
+		bob.WritesIn("ops")
+		other := h.join("bob")
+		other.WritesIn(Lobby)
+		bob.Leave(Broke)
+		returns("while another session goes on", "ops")
+		bob.WritesIn(Lobby)
+		returns("once only", Lobby)
+		bob.WritesIn("ops")
+		other.Leave(Broke) // in the lobby
+		program, _, err := h.Join(Identity{Nick: "bob", Program: true}, &screen{})
+		is(t, "a program", err, nil)
+		program.Leave(Quit)
+		returns("a program knows nothing of it", Lobby)
+		h = h.restart(false)
+		defer h.store.close()
+		defer h.Room.Close()
+		returns("after a restart", "")
+		bob.WritesIn("ops")
+		bob.Leave(Quit)
+		returns("after quitting", Lobby)
+	})
+}

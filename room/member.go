@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type Member struct {
 	nick    string
 	quiet   bool
 	program bool
+	writes  string                   // the room where it writes, of a terminal's; owned by Room.mu
 	sink    Sink                     // nil for a visitor, who runs a command without being present
 	display *atomic.Pointer[Display] // the person's; nil for a visitor
 }
@@ -99,6 +101,10 @@ type Welcome struct {
 	Rooms  []RoomSummary // the person's rooms beside the lobby, with their unread lines
 	InThem []*Message    // after a lost connection, the newest lines of these, oldest first in each: see readMissed
 
+	// WroteIn is the room where the person's last session wrote, if its connection was lost; "" if that is not known. The
+	// person may not be in it any more.
+	WroteIn string
+
 	last string // messages with a greater ID were not shown before Left, or the break
 }
 
@@ -156,12 +162,15 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 		who.Nick = r.people.freeGuest(who.Nick, r.directory)
 	} else {
 		last := r.people.seen[who.Nick]
-		welcome.Left, welcome.LeftLost, welcome.last = last.at, last.lost, last.last
+		welcome.Left, welcome.LeftLost, welcome.last, welcome.WroteIn = last.at, last.lost, last.last, last.wroteIn
 	}
 	member := &Member{room: r, nick: who.Nick, quiet: who.Quiet, program: who.Program, sink: sink}
 	welcome.Before = &Observer{member: member, before: r.lastID, Preferences: set}
 	r.attendance.greeted++
 	p := r.people.here[who.Nick]
+	if p != nil && p.local {
+		welcome.WroteIn = cmp.Or(p.wroteIn, Lobby)
+	}
 	switch {
 	case p == nil || !p.local:
 		if p == nil {
@@ -231,7 +240,7 @@ func (r *Room) depart(p *person, cause Cause) {
 		r.people.unsaved[p.nick] = p.Preferences
 	}
 	p.local, p.unsaved, p.sessions = false, false, nil
-	r.removeGone(p, departure{time.Now(), cause == Broke, p.lastShown})
+	r.removeGone(p, departure{time.Now(), cause == Broke, p.lastShown, cmp.Or(p.wroteIn, Lobby)})
 	r.recordChange(KindLeave, p, cause == Broke)
 	r.announceLeaving(p, cause)
 	r.rosterChanged()
@@ -255,6 +264,11 @@ func (r *Room) announceLeaving(p *person, cause Cause) {
 	before := p.announced()
 	p.told = false
 	r.announceChange(p, before, cause == Broke)
+}
+
+// WritesIn notes the room where a terminal's session writes from now on: see [Welcome.WroteIn].
+func (s *Member) WritesIn(name string) {
+	s.room.withPerson(s.nick, func(p *person) { s.writes, p.wroteIn = name, "" })
 }
 
 // Cause says how a session ended.
@@ -282,6 +296,12 @@ func (s *Member) Leave(cause Cause) {
 	r.markRead(p)
 	p.sessions = slices.DeleteFunc(p.sessions, func(other *Member) bool { return other == s })
 	p.lastShown = r.lastID
+	if s.writes != "" {
+		p.wroteIn = ""
+		if cause == Broke {
+			p.wroteIn = s.writes
+		}
+	}
 	switch {
 	case len(p.sessions) > 0:
 		if !slices.ContainsFunc(p.sessions, func(s *Member) bool { return !s.quiet }) {

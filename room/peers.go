@@ -150,7 +150,7 @@ func (r *Room) leftServer(node string, p *person, lost bool, shown string) {
 		lost, shown = true, p.lastShown
 	}
 	delete(p.elsewhere, node)
-	r.removeGone(p, departure{time.Now(), lost, shown})
+	r.removeGone(p, departure{at: time.Now(), lost: lost, last: shown})
 	r.announceChange(p, before, lost)
 }
 

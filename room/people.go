@@ -54,6 +54,7 @@ type person struct {
 	broken    *time.Timer // runs while there is no session
 	graceEnds time.Time   // when it fires
 	lastShown string      // the ID of the last message when the last session ended
+	wroteIn   string      // where a session wrote that broke, if none has come back or quit since
 
 	firstID string    // the person's messages here have greater IDs
 	renewed time.Time // when the presence history last had this person as online
@@ -72,6 +73,8 @@ type departure struct {
 	at   time.Time
 	lost bool   // the connection
 	last string // no message with a greater ID was shown before
+
+	wroteIn string // where the lost session wrote; the lobby after one that quit; "" if not known
 }
 
 const (

@@ -295,7 +295,7 @@ func departed(m *Message) departure {
 	if lost {
 		shown = shown.Add(-graceAfterBreak)
 	}
-	return departure{m.Time, lost, After(shown)}
+	return departure{at: m.Time, lost: lost, last: After(shown)}
 }
 
 // wasRecorded follows the presence history of a cluster. r.mu is held.

@@ -19,6 +19,7 @@ func (s *session) greet(joined *room.Welcome, err error) {
 	style, now := s.style(), time.Now()
 	recent, rows := s.recent(joined, style)
 	w := s.welcome(joined)
+	w.Writes = s.resume(joined)
 	w.Shown = len(recent)
 	if !joined.Returned { // of the lobby's; the others are counted by room
 		w.Shown = countIn(recent, room.Lobby)

@@ -35,7 +35,26 @@ func (s *session) enterRoom(name string) {
 	}
 	if s.term != nil {
 		s.term.SetPrompt(s.prompt())
+		s.member.WritesIn(name)
 	}
+}
+
+// resume makes the room current at a terminal where the person's lost session wrote, if they are still in it. It returns
+// where they write if they might not expect that, else "".
+func (s *session) resume(w *room.Welcome) string {
+	in := func(r room.RoomSummary) bool { return r.Name == w.WroteIn }
+	switch {
+	case s.term == nil || s.member.Guest():
+		return ""
+	case slices.ContainsFunc(w.Rooms, in):
+		s.enterRoom(w.WroteIn)
+		return w.WroteIn
+	}
+	s.enterRoom(room.Lobby)
+	if w.WroteIn == room.Lobby || w.WroteIn == "" && len(w.Rooms) == 0 {
+		return ""
+	}
+	return room.Lobby
 }
 
 // prompt shows the current room unless it is the lobby.

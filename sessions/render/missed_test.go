@@ -48,6 +48,10 @@ func TestMissed(t *testing.T) {
 			t.Errorf("of %d lines, %d shown, lost %v: %q, want %q", len(c.recent), c.shown, c.lost, got, c.want)
 		}
 	}
+	w := result.Welcome{Welcome: &room.Welcome{Recent: since, Left: left, LeftLost: true}, Nick: "dave", Writes: "ops"}
+	if got := string(render.Missed(nil, w, style, now)); !strings.HasSuffix(got, " in the room since then: /history #lobby 3\n") {
+		t.Errorf("for one who writes in a room: %q", got)
+	}
 }
 
 // The lines of a room that are more than /history shows by itself are to be asked for.

@@ -37,7 +37,16 @@ func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 		awaySince(w.Absence, st, now),
 		here(w.Others, w.OthersOnline)+"; type help for a list of commands",
 		when(w.Unread.Messages > 0, unread(result.Unread{Waiting: w.Unread, Full: w.Full})),
+		when(w.Writes != "", "what you type goes to "+place(w.Writes)),
 	)
+}
+
+// place is where one writes.
+func place(name string) string {
+	if name == room.Lobby {
+		return "the lobby"
+	}
+	return "#" + name
 }
 
 // awaySince reminds an away person of that; "" for others.
@@ -140,7 +149,8 @@ func missed(w result.Welcome, st Style, now time.Time) string {
 		return words
 	}
 	mention := when(mentions > 0, Number(mentions, "mentions you", "mention you"))
-	return fmt.Sprintf("%s: /history %d", commas(words, mention), above+w.Shown)
+	lobby := when(w.Writes != "" && w.Writes != room.Lobby, "#lobby ")
+	return fmt.Sprintf("%s: /history %s%d", commas(words, mention), lobby, above+w.Shown)
 }
 
 // MOTD cleans the message of the day: it is the operator's, but a file all the same.

@@ -391,4 +391,5 @@ type Welcome struct {
 	Unused  string // why their key was not accepted, in words; "" if none was refused
 	Shown   int    // how many lines of Recent are shown
 	Full    bool   // so many messages are unread that nothing more fits
+	Writes  string // the room where they write, if they might not expect that; else ""
 }
