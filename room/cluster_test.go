@@ -889,6 +889,30 @@ func TestClusterWroteIn(t *testing.T) {
 	})
 }
 
+// A session on another server is told, too, that its person has left a room.
+func TestClusterLeaveRoom(t *testing.T) {
+	inCluster(t, func(c *fakeCluster, a, b *node) {
+		here, there := a.join("bob"), b.join("bob")
+		here.JoinRoom("ops", true)
+		c.settle()
+		is(t, "leave", here.LeaveRoom("ops"), nil)
+		c.settle()
+		told := func(p *user) (n int) {
+			p.screen.mu.Lock()
+			defer p.screen.mu.Unlock()
+			for _, u := range p.screen.events {
+				if u.Presence != nil && u.Presence.Room == "ops" && u.Presence.Removed {
+					n++
+				}
+			}
+			return n
+		}
+		if told(here) != 0 || told(there) != 1 {
+			t.Errorf("told %d times here, %d there", told(here), told(there))
+		}
+	})
+}
+
 // Lines that a person was only told the number of stay unread on all servers.
 func TestClusterUnread(t *testing.T) {
 	inCluster(t, func(c *fakeCluster, a, b *node) {

@@ -468,12 +468,18 @@ func (r *Room) place(p *person, before []Joined) {
 			}
 		case was:
 			c.leave(p.nick, departure{at: time.Now()})
+			u := &Update{Presence: &Change{Room: c.Name, Removed: true}}
+			for _, s := range p.sessions {
+				if s.leaves != c.Name { // else it knows
+					s.sink.Put(u, nil)
+				}
+			}
 			c.tell(&Change{Room: c.Name, Left: []string{p.nick}})
 		}
 	}
 }
 
-// LeaveRoom ends JoinRoom. The last owner who leaves hands the room on: see [Room.handOn].
+// LeaveRoom ends JoinRoom. The person's other sessions are told. The last owner who leaves hands the room on: see [Room.handOn].
 func (s *Member) LeaveRoom(name string) error {
 	r := s.room
 	r.setting.Lock()
@@ -489,10 +495,12 @@ func (s *Member) LeaveRoom(name string) error {
 	if err != nil {
 		return err
 	}
+	s.leaving(name)
 	err = s.setNow(func(p *Preferences) error {
 		p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(j Joined) bool { return j.Room == name })
 		return nil
 	})
+	s.leaving("")
 	if err == nil && may.Own {
 		err = r.handOn(c, s.nick, false)
 	}
@@ -500,6 +508,12 @@ func (s *Member) LeaveRoom(name string) error {
 		return nil
 	}
 	return err
+}
+
+func (s *Member) leaving(name string) {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	s.leaves = name
 }
 
 // inRoom returns a room that the person, who has these preferences, is in. r.mu is not held.

@@ -33,7 +33,8 @@ type Member struct {
 	nick    string
 	quiet   bool
 	program bool
-	writes  string                   // the room where it writes, of a terminal's; owned by Room.mu
+	writes  string                   // the room where it writes, of a terminal's; owned by Room.mu, as is
+	leaves  string                   // the room that it is leaving
 	sink    Sink                     // nil for a visitor, who runs a command without being present
 	display *atomic.Pointer[Display] // the person's; nil for a visitor
 }

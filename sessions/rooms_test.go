@@ -123,6 +123,28 @@ func TestRemovedFromRoom(t *testing.T) {
 	bob.enters("/history", "nothing has been said yet")
 }
 
+// TestLeftRoomElsewhere: who leaves a room in one session is told so in the others, where nothing is said to the lobby.
+func TestLeftRoomElsewhere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob, other, carol := r.terminal("bob", r.addr), r.terminal("bob", r.addr), r.terminal("carol", r.addr)
+	carol.enters("/join #plans", "you made #plans")
+	bob.enters("/join #plans", "you are in #plans")
+	other.enters("/join #plans", "you are in #plans")
+	bob.enters("/leave", "you left #plans")
+	other.sees("you are no longer in #plans; /join #lobby takes you back")
+	other.enters("a secret", "you are not in #plans")
+	bob.enters("all can read this", "bob: all can read this")
+	bob.neverSaw("you are no longer")
+	carol.sees("bob: all can read this")
+	carol.neverSaw("secret")
+	bob.enters("/join #plans", "")
+	bob.enters("/room", "you are in #plans: 2 people")
+	other.enters("for those there", "#plans bob: for those there")
+	runs(t, r, dial{user: "bob", key: "bob", command: "leave #plans"})
+	bob.sees("you are no longer in #plans")
+}
+
 // TestRoomJoinedElsewhere: the same at a terminal that was open before the person joined a room somewhere else, also
 // when they have left it again, and after that.
 func TestRoomJoinedElsewhere(t *testing.T) {
