@@ -198,6 +198,15 @@ func (s *Member) MayChange(name string) error {
 	return err
 }
 
+// IsPrivate reports whether a room is private. The error is that of MayChange.
+func (s *Member) IsPrivate(name string) (bool, error) {
+	c, err := s.owned(name)
+	if err != nil {
+		return false, err
+	}
+	return s.room.infoOf(c).Private, nil
+}
+
 // SetTopic sets what a room is about. This and the following are for its owners, and durable when they
 // return nil. Errors are ErrNoRoom, ErrNotOwner, ErrLobby and those that are named, or wrap ErrStorage.
 // Topics are cleaned, nicks canonical.

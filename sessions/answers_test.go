@@ -186,6 +186,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"bob", "mute #ops --json", 0, `OKAY {"OF":"MUTE","CODE":"room-muted","ROOM":"ops"}`},
 		{"bob", "unmute #ops --json", 0, `OKAY {"OF":"UNMUTE","CODE":"room-unmuted","ROOM":"ops"}`},
 		{"bob", "room #ops private --json", 0, `OKAY {"OF":"ROOM","CODE":"room-changed","ROOM":"ops"}`},
+		{"bob", "room #ops private --json", 0, `OKAY {"OF":"ROOM","CODE":"room-unchanged","ROOM":"ops"}`},
 		{"carol", "leave #ops --json", 1, "FAIL LEAVE no-such-room"},
 		{"carol", "rooms --json", 0, `OKAY {"OF":"ROOMS","DATA":[{"ROOM":"lobby","PEOPLE":1,"JOINED":true}]}`},
 		{"bob", "clear --json", 2, "FAIL CLEAR room-only"},

@@ -188,6 +188,10 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 		return s.describe(result.RoomIs, name)
 	case "close":
 		return s.closeRoom(name)
+	case "private", "public":
+		if private, err := s.member.IsPrivate(name); err == nil && private == (call.Verb == "private") {
+			return result.Done{What: result.RoomUnchanged, Room: name, About: call.Verb}
+		}
 	case "invite":
 		words = "I invite you to #" + name + "; to join, type /join #" + name
 	case "owner":

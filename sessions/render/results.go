@@ -192,6 +192,9 @@ var done = map[result.What]string{
 	result.RoomUnmuted:  "lines of {room} are shown again",
 	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
 
+	result.RoomUnchanged + " private": "{room} is private already",
+	result.RoomUnchanged + " public":  "{room} is public already",
+
 	result.RoomChanged + " private": "{room} is private: people who are in it and online stay; all others need /room invite NICK. " +
 		"Besides these people, only operators see that it exists",
 	result.RoomChanged + " public":     "{room} is public; all that was said in it is set aside, and its topic is cleared",

@@ -25,7 +25,7 @@ type Done struct {
 	What  What
 	Nick  string
 	Room  string // without '#'
-	About string // of RoomChanged: the verb of /room, with its argument unless that is a nick
+	About string // of RoomChanged and RoomUnchanged: the verb of /room, with its argument unless that is a nick
 }
 
 // What names an action, or a state that was found. The strings are stable.
@@ -55,6 +55,7 @@ const (
 	RoomMuted       What = "room-muted"
 	RoomUnmuted     What = "room-unmuted"
 	RoomChanged     What = "room-changed"
+	RoomUnchanged   What = "room-unchanged" // it is private, or public, already
 	RoomClosed      What = "room-closed"
 )
 
