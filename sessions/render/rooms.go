@@ -18,7 +18,7 @@ func roomInfo(r result.RoomInfo) []string {
 	switch {
 	case r.What == result.RoomIs:
 		owned := when(len(r.Owners) > 0, "owned by "+People(r.Owners, listed))
-		return []string{"you are in " + roomLine(r.RoomSummary), topicOf(r.RoomSummary), owned}
+		return []string{when(r.Joined, "you are in ") + roomLine(r.RoomSummary), topicOf(r.RoomSummary), owned}
 	case r.What == result.RoomTopic && r.Name == room.Lobby:
 		return []string{"the lobby has no topic"}
 	case r.What == result.RoomTopic && r.Topic == "":
