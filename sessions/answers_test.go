@@ -174,6 +174,8 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"guestsam", "fetch --json xyzw", 4, "FAIL FETCH keys-only"},
 		{"bob", "join --json #ops", 0, `OKAY {"OF":"JOIN","CODE":"room-made","ROOM":"ops"}`},
 		{"bob", "topic --json #ops builds", 0, `OKAY {"OF":"TOPIC","CODE":"room-topic-set","ROOM":"ops"}`},
+		{"bob", "topic --json #ops -", 0, `OKAY {"OF":"TOPIC","CODE":"room-topic-cleared","ROOM":"ops"}`},
+		{"bob", "topic --json #ops builds", 0, `OKAY {"OF":"TOPIC","CODE":"room-topic-set","ROOM":"ops"}`},
 		{"carol", "join #ops --json", 0, `OKAY {"OF":"JOIN","CODE":"room-joined","ROOM":"ops","DATA":[{"ROOM":"ops","TOPIC":"builds","OWNERS":["bob"],"JOINED":true}]}`},
 		{"carol", "topic --json #ops deploys", 4, "FAIL TOPIC not-room-owner"},
 		{"carol", "in --json #ops red", 0, `OKAY {"OF":"IN","STATUS":"delivered"}`},

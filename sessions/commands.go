@@ -103,7 +103,8 @@ func init() {
 			More: "From a shell, put the room in quotes: ssh HOST in '#ops' TEXT, or ssh HOST say '#ops' - for a text from standard input. --id KEY directly after in makes it safe to run again."}},
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
 			Name: "topic", Text: true, Args: parse.TopicArgs,
-			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it"}},
+			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it",
+			More: "/topic - clears it."}},
 		{run: (*session).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.MuteArgs,
 			Usage: "/mute #ROOM, or /mute NICK [DURATION]", Help: "count a room's lines instead of showing them",

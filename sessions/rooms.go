@@ -151,6 +151,9 @@ func (s *session) rooms(parse.Call) result.Result {
 	return list
 }
 
+// noTopic, as a topic, clears it.
+const noTopic = "-"
+
 // maxTopic is how many characters a topic has at most: everybody sees it in a list.
 const maxTopic = 160
 
@@ -162,10 +165,14 @@ func (s *session) topic(call parse.Call) result.Result {
 	if n := utf8.RuneCountInString(call.Text); n > maxTopic {
 		return result.Failure{Code: result.Refused, Reason: result.TopicTooLong, N: n, Most: maxTopic}
 	}
-	if err := s.member.SetTopic(name, text.CleanLine(call.Text)); err != nil {
+	topic, what := text.CleanLine(call.Text), result.RoomTopicSet
+	if topic == noTopic {
+		topic, what = "", result.RoomTopicGone
+	}
+	if err := s.member.SetTopic(name, topic); err != nil {
 		return s.roomFailed(name, err)
 	}
-	return result.Done{What: result.RoomTopicSet, Room: name}
+	return result.Done{What: what, Room: name}
 }
 
 // muteRoom has a room's lines counted instead of shown, or ends that.

@@ -37,11 +37,12 @@ func (s *session) runCommand() error {
 		call, err = s.addressed(call)
 	}
 	_, _, _, pty := s.ch.Pty()
-	switch input := call.Text == "-" || call.Name == "paste"; {
-	case err != nil || !input:
+	dash := call.Text == "-" && call.Name != "topic" // which it clears
+	switch {
+	case err != nil || !dash && call.Name != "paste":
 	case pty: // what is typed there has no echo, and no end
 		err = result.Failure{Code: result.Usage, Reason: result.InputOnTerminal}
-	case call.Text == "-":
+	case dash:
 		call.Text, err = readText(s.ch)
 	}
 	cause := s.handle(call, err)

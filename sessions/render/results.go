@@ -186,11 +186,12 @@ var done = map[result.What]string{
 	result.NotSearched:     "older lines were not searched; there may be more",
 	result.RoomMade: "you made {room} and own it; what you type goes there; /join #lobby takes you back; " +
 		"/room private closes it to others",
-	result.RoomLeft:     "you left {room}; what you type goes to the lobby",
-	result.RoomTopicSet: "the topic of {room} is set",
-	result.RoomMuted:    "lines of {room} are counted, not shown; /unmute {room} shows them again",
-	result.RoomUnmuted:  "lines of {room} are shown again",
-	result.RoomClosed:   "{room} is closed; what was said in it is set aside",
+	result.RoomLeft:      "you left {room}; what you type goes to the lobby",
+	result.RoomTopicSet:  "the topic of {room} is set",
+	result.RoomTopicGone: "the topic of {room} is cleared",
+	result.RoomMuted:     "lines of {room} are counted, not shown; /unmute {room} shows them again",
+	result.RoomUnmuted:   "lines of {room} are shown again",
+	result.RoomClosed:    "{room} is closed; what was said in it is set aside",
 
 	result.RoomUnchanged + " private": "{room} is private already",
 	result.RoomUnchanged + " public":  "{room} is public already",

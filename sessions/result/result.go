@@ -52,6 +52,7 @@ const (
 	RoomMade        What = "room-made"
 	RoomLeft        What = "room-left"
 	RoomTopicSet    What = "room-topic-set"
+	RoomTopicGone   What = "room-topic-cleared"
 	RoomMuted       What = "room-muted"
 	RoomUnmuted     What = "room-unmuted"
 	RoomChanged     What = "room-changed"
