@@ -60,17 +60,7 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 	}
 	slices.SortStableFunc(shown, func(a, b *room.Message) int { return strings.Compare(a.ID, b.ID) })
 	if !w.Returned {
-		_, _, height, _ := s.ch.Pty()
-		most, left := max(0, len(shown)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for the line about the rest
-		first := len(shown)
-		for first > most {
-			left -= bytes.Count(render.Message(nil, shown[first-1], s.member.Nick(), style, now), []byte{'\n'})
-			if left < 0 && first < len(shown) {
-				break
-			}
-			first--
-		}
-		shown = shown[first:]
+		shown = s.fitting(shown, style, now)
 	}
 	for i := range w.Rooms {
 		if r := &w.Rooms[i]; r.Shown && countIn(shown, r.Name) == countIn(w.InThem, r.Name) {
@@ -79,6 +69,21 @@ func (s *session) recent(w *room.Welcome, style render.Style) (shown []*room.Mes
 		}
 	}
 	return shown, render.Messages(nil, shown, s.member.Nick(), style, now)
+}
+
+// fitting returns the newest of some lines, as many as fit into half the screen of a terminal.
+func (s *session) fitting(lines []*room.Message, style render.Style, now time.Time) []*room.Message {
+	_, _, height, _ := s.ch.Pty()
+	most, left := max(0, len(lines)-room.RecentLines), terminal.ClampHeight(height)/2-1 // for a line about the rest
+	first := len(lines)
+	for first > most {
+		left -= bytes.Count(render.Message(nil, lines[first-1], s.member.Nick(), style, now), []byte{'\n'})
+		if left < 0 && first < len(lines) {
+			break
+		}
+		first--
+	}
+	return lines[first:]
 }
 
 // countIn counts the lines of a room.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"whoelse/keys/audit"
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/quota"
+	"whoelse/sessions/render"
 	"whoelse/sessions/result"
 	"whoelse/sessions/text"
 )
@@ -74,7 +76,35 @@ func (s *session) join(call parse.Call) result.Result {
 	if made {
 		return result.Done{What: result.RoomMade, Room: call.Room}
 	}
-	return s.describe(result.RoomJoined, call.Room)
+	r := s.describe(result.RoomJoined, call.Room)
+	info, ok := r.(result.RoomInfo)
+	if !ok || s.term == nil || call.Room == room.Lobby {
+		return r
+	}
+	s.lastLines(call.Room)
+	others, _ := s.member.In(call.Room) // with an error none are shown
+	info.Others = slices.DeleteFunc(others, func(p room.Presence) bool { return p.Bot || p.Nick == s.member.Nick() })
+	return info
+}
+
+// lastLines shows the newest lines of a room, as many as fit into half the screen, which reads them.
+func (s *session) lastLines(name string) {
+	upTo, style, now := s.manager.cfg.Room.LastID(), s.style(), time.Now()
+	var lines []*room.Message
+	err := s.eachPage(s.member.HistoryOf(s.ctx, name, room.RecentLines), func(page []*room.Message) (size int) {
+		lines = append(lines, page...)
+		for _, m := range page {
+			size += len(m.Text)
+		}
+		return size
+	})
+	if failed := s.readFailed(name, result.ReadingRoom, err); failed != nil {
+		s.show(failed)
+	}
+	if shown := s.fitting(lines, style, now); len(shown) > 0 {
+		s.out.print(string(render.Messages(nil, shown, s.member.Nick(), style, now)), nil)
+		_ = s.member.MarkShown(name, shown[0].ID, upTo) // or it is unread again
+	}
 }
 
 // enterNamed has the person join a room, or make it.

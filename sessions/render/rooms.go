@@ -29,7 +29,7 @@ func roomInfo(r result.RoomInfo) []string {
 		return []string{"you are in the lobby"}
 	}
 	joined := "you are in " + name + "; what you type goes there; /join #lobby takes you back, /leave leaves " + name
-	return []string{joined, topicOf(r.RoomSummary)}
+	return []string{joined, topicOf(r.RoomSummary), when(r.Others != nil, areIn(r.Others, "in "+name))}
 }
 
 func topicOf(r room.RoomSummary) string {

@@ -82,21 +82,26 @@ func CommandAs(w result.Welcome) string {
 }
 
 func here(others []room.Presence, total int) string {
-	const most = 20 // people are named, or else counted
-	switch {
-	case total == 0:
-		return "nobody else is here"
-	case total > len(others):
+	if total > len(others) {
 		return Count(total) + " others are here; whoelse lists them"
 	}
+	return areIn(others, "here")
+}
+
+// areIn says which other people are somewhere, the first of them by name.
+func areIn(others []room.Presence, where string) string {
+	const most = 20
 	nicks := make([]string, len(others))
 	for i, p := range others {
 		nicks[i] = p.Nick
 	}
-	if len(nicks) == 1 {
-		return nicks[0] + " is here"
+	switch len(nicks) {
+	case 0:
+		return "nobody else is " + where
+	case 1:
+		return nicks[0] + " is " + where
 	}
-	return People(nicks, most) + " are here"
+	return People(nicks, most) + " are " + where
 }
 
 // unread counts the inbox: "3 unread: bob (2), carol (1); type inbox".

@@ -65,6 +65,7 @@ type RoomInfo struct {
 	value
 	What RoomWhat
 	room.RoomSummary
+	Others []room.Presence // which other people are in it, if that is to be shown; else nil
 }
 
 // RoomWhat is the reason for describing a room. The strings are stable.
