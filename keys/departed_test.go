@@ -17,7 +17,7 @@ func TestDeparted(t *testing.T) {
 		t.Fatal(err)
 	}
 	reserved := map[string]time.Time{}
-	r.Reserve(func(nick string) (time.Time, bool) { until, ok := reserved[nick]; return until, ok })
+	r.Reserve(func(nick string) (string, time.Time, bool) { until, ok := reserved[nick]; return nick, until, ok })
 	for nick, key := range map[string]PublicKey{"bob": newKey(t), "carol": newKey(t), "dave": newKey(t)} {
 		if err := r.Claim(nick, key); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ type Registry struct {
 	mu       sync.RWMutex
 	table    *table // also read with updating held instead
 	revoked  func(PublicKey) bool
-	reserved func(nick string) (time.Time, bool)
+	reserved func(nick string) (by string, until time.Time, ok bool)
 	departed map[string]time.Time // see Departed
 	emptied  bool                 // with the last reading all nicks had gone, and there were several
 
@@ -179,7 +179,7 @@ func (r *Registry) NicksAround(name string, before, after int) []string {
 }
 
 // Available says why nobody can get nick now: it is held (ErrHeld),
-// reserved (ErrReserved), or reads like another one (*ConfusableError); nil if not so.
+// reserved (ErrReserved), also for certificates, or reads like another one (*ConfusableError); nil if not so.
 func (r *Registry) Available(nick string) error {
 	r.refresh()
 	return r.available(nick)
@@ -204,28 +204,37 @@ func (r *Registry) available(nick string) error {
 	return nil
 }
 
-// Reserve has nicks refused that nobody holds and for which until gives a time. It is
+// Reserve has nicks refused that nobody holds and that by finds reserved: until a time or, if that is
+// zero, for a certificate, by the nick itself or another one that it reads like. It is
 // asked with locks held, and answers from memory. It is not asked about nicks that are held.
-func (r *Registry) Reserve(until func(nick string) (time.Time, bool)) {
+func (r *Registry) Reserve(by func(nick string) (by string, until time.Time, ok bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reserved = until
+	r.reserved = by
 }
 
-// reservation gives ErrReserved if nobody may get nick, which nobody holds. r.mu is held.
+// reservation says why nobody may get nick, which no line holds; nil if not so. r.mu is held.
 func (r *Registry) reservation(nick string) error {
 	if _, ok := r.departed[nick]; ok {
 		return refuse(ErrReserved, "%s has just lost its last key, and is not free yet; choose another name", nick)
 	}
-	if r.reserved == nil {
+	by, ok := r.table.principal(nick)
+	var until time.Time
+	if !ok && r.reserved != nil {
+		by, until, ok = r.reserved(nick)
+	}
+	switch {
+	case !ok:
 		return nil
+	case by != nick:
+		return &ConfusableError{Nick: nick, Like: by}
+	case until.IsZero():
+		return refuse(ErrReserved, "%s is for whoever has a certificate for it; connect with that, choose another name, or "+
+			"ask an operator for it (whoelse keys restore %[1]s)", nick)
 	}
-	if until, ok := r.reserved(nick); ok {
-		return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
-			"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)",
-			nick, until.UTC().Format("2 Jan 2006"))
-	}
-	return nil
+	return refuse(ErrReserved, "%s is reserved until %s for whoever held it; choose another name, or, "+
+		"if you held it, ask an operator to give it back (whoelse keys restore %[1]s)",
+		nick, until.UTC().Format("2 Jan 2006"))
 }
 
 // Departed gives the nicks that are without any line, since when, of which Release was

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"whoelse/keys/nick"
@@ -17,6 +18,7 @@ type table struct {
 	byKey      map[string][]*line // by the key's wire form, in the file's order
 	byNick     map[string][]*line // all that hold it, in force or not
 	bySkeleton map[string]string  // the first nick that reads so
+	principals map[string]string  // the same of those in authorities' principals=
 	nicks      []string           // byNick's, sorted
 	unnamed    bool               // a line is disabled and does not say for certain whose it is
 }
@@ -29,6 +31,7 @@ func parseTable(raw []byte) *table {
 		byKey:      make(map[string][]*line, n),
 		byNick:     make(map[string][]*line, n),
 		bySkeleton: make(map[string]string, n),
+		principals: map[string]string{},
 	}
 	t.grow(raw)
 	return t
@@ -88,6 +91,12 @@ func (t *table) add(l *line) {
 			t.bySkeleton[s] = n
 		}
 	}
+	for _, p := range l.Principals {
+		if n, err := nick.Parse(p); err == nil {
+			s := nick.Skeleton(n)
+			t.principals[s] = cmp.Or(t.principals[s], n)
+		}
+	}
 }
 
 func (t *table) find(key PublicKey) []*line { return t.byKey[string(key.Marshal())] }
@@ -99,6 +108,12 @@ func (t *table) confusable(n string) (string, bool) {
 	}
 	held := t.bySkeleton[nick.Skeleton(n)]
 	return held, held != "" && held != n && len(t.byNick[n]) == 0
+}
+
+// principal gives a nick of an authority's principals= that n is, or reads like.
+func (t *table) principal(n string) (string, bool) {
+	p, ok := t.principals[nick.Skeleton(n)]
+	return p, ok
 }
 
 // missingFrom gives the lines in force of t that other does not have in force.

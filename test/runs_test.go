@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -71,6 +72,23 @@ func (t *transcript) Write(p []byte) (int, error) {
 	return t.text.Write(p)
 }
 
+// signerOf reads a private key or, if file ends in -cert.pub, the certificate in it, for the key beside it.
+func signerOf(t testing.TB, file string) gossh.Signer {
+	t.Helper()
+	key, certified := strings.CutSuffix(file, "-cert.pub")
+	signer, err := gossh.ParsePrivateKey([]byte(readFile(t, key)))
+	if err == nil && certified {
+		var public gossh.PublicKey
+		if public, _, _, _, err = gossh.ParseAuthorizedKey([]byte(readFile(t, file))); err == nil {
+			signer, err = gossh.NewCertSigner(public.(*gossh.Certificate), signer)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
 // login logs in on conn as OpenSSH does: with keys, and then without, answering nothing. What the server
 // says about that goes to shown.
 func (s *server) login(conn net.Conn, shown io.Writer, user string, keys ...string) (*gossh.Client, error) {
@@ -78,11 +96,7 @@ func (s *server) login(conn net.Conn, shown io.Writer, user string, keys ...stri
 	conn.SetDeadline(time.Now().Add(patience))
 	var signers []gossh.Signer
 	for _, file := range keys {
-		signer, err := gossh.ParsePrivateKey([]byte(readFile(s.t, file)))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		signers = append(signers, signer)
+		signers = append(signers, signerOf(s.t, file))
 	}
 	silent := func(_, said string, questions []string, _ []bool) ([]string, error) {
 		io.WriteString(shown, said)

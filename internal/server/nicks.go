@@ -106,24 +106,39 @@ func (s *server) expire(unused time.Duration, inUse func(nick string) bool) erro
 	}
 }
 
+// certify notes that somebody comes with a certificate for nick, before they are let in. From then on no key can
+// claim it.
+func (s *server) certify(nick string) error {
+	free := s.registry.Free(nick)
+	err := s.reserved.Certify(nick)
+	if err == nil && free {
+		s.manager.EndGuests(s.registry.Free)
+	}
+	return err
+}
+
 // retireAfter is how long a nick has to be without a key, and nobody online with it, until
 // what belongs to it is set aside: editors remove lines and put them back.
 const retireAfter = 5 * time.Second
 
 // retireFound sets aside what belongs to nicks that lost their keys while no server ran.
-// With certificates it is not known who held a nick: the line is their authority's. Without
-// a file nothing is known, see checkKeysFile.
+// With certificates it is not known who held a nick, the line is their authority's: such nicks are for
+// whoever has a certificate then. Without a file nothing is known, see checkKeysFile.
 func (s *server) retireFound() error {
-	if len(s.registry.Authorities(nil)) > 0 {
-		return nil
-	}
 	nicks, err := s.storedNicks()
 	if err != nil {
 		return err
 	}
 	maps.Copy(nicks, s.room.NicksInRooms())
+	certificates := len(s.registry.Authorities(nil)) > 0
 	for nick := range nicks {
-		s.registry.Depart(nick, time.Time{})
+		if !certificates {
+			s.registry.Depart(nick, time.Time{})
+		} else if !s.registry.Registered(nick) {
+			if err := s.reserved.Certify(nick); err != nil {
+				return err
+			}
+		}
 	}
 	s.retireDeparted(context.Background())
 	return nil
@@ -165,7 +180,7 @@ func (s *server) retiredElsewhere(nick string) bool {
 	if len(s.registry.Authorities(nil)) == 0 {
 		return false
 	}
-	_, reserved := s.reserved.Until(nick)
+	_, _, reserved := s.reserved.By(nick)
 	return reserved || s.cfg.NickReserve == 0
 }
 

@@ -114,7 +114,7 @@ func (s *server) openKeys() (err error) {
 	if s.reserved, err = reserved.Open(s.file("reserved.json")); err != nil {
 		return err
 	}
-	s.registry.Reserve(s.reserved.Until)
+	s.registry.Reserve(s.reserved.By)
 	if s.cfg.RevokedKeys != "" {
 		if s.revoked, err = certs.OpenRevoked(s.cfg.RevokedKeys, s.log); err != nil {
 			return fmt.Errorf("--revoked-keys: %w", err)

@@ -182,7 +182,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	s.ssh, err = sshd.New(sshd.Config{
 		HostKey: s.hostKey, Handle: s.manager.Handle, Log: s.log,
 		Registry: s.registry, Invites: s.invites, Revoked: s.revoked, Bans: s.bans, Admission: control,
-		Claims: quota.NewClaims(cfg.Claims), MayClaim: s.space.Claims,
+		Claims: quota.NewClaims(cfg.Claims), MayClaim: s.space.Claims, Certify: s.certify,
 		Closed: cfg.Closed(), NoGuests: cfg.NoGuests(), Strict: cfg.StrictCrypto,
 	})
 	if err != nil {

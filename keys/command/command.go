@@ -116,7 +116,7 @@ func (k *command) open() (err error) {
 	if k.reserved, err = reserved.Open(k.file("reserved.json")); err != nil {
 		return err
 	}
-	k.reg.Reserve(k.reserved.Until)
+	k.reg.Reserve(k.reserved.By)
 	return nil
 }
 

@@ -173,7 +173,7 @@ func restore() *cobra.Command {
 		if err != nil {
 			return explainKnown(err)
 		}
-		if _, err := k.reserved.Remove(n); err != nil {
+		if err := k.reserved.Remove(n); err != nil {
 			return err
 		}
 		with := "without a history"

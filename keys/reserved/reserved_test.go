@@ -1,6 +1,7 @@
 package reserved
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,26 +21,66 @@ func TestList(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := l.Remove("erin"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Remove("nobody"); err != nil {
-			t.Error(err)
+		for _, nick := range []string{"erin", "nobody"} {
+			if err := l.Remove(nick); err != nil {
+				t.Fatal(err)
+			}
 		}
 		again, err := Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for nick, want := range map[string]bool{"carol": true, "dave": true, "erin": false, "bob": false} {
-			if until, is := again.Until(nick); is != want || want && !until.After(time.Now()) {
+			if _, until, is := again.By(nick); is != want || want && !until.After(time.Now()) {
 				t.Errorf("%s: %v, %v", nick, until, is)
 			}
 		}
 		time.Sleep(time.Hour)
-		if _, is := again.Until("carol"); is {
+		if _, _, is := again.By("carol"); is {
 			t.Error("it does not end")
 		}
 	})
+}
+
+// What is for a certificate is so until it is reserved for a former holder, or removed; nicks that read like it, too.
+func TestCertify(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reserved.json")
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantBy := func(nick, want string, forGood bool) {
+		t.Helper()
+		again, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []*List{l, again} {
+			if by, until, ok := l.By(nick); ok != (want != "") || by != want || ok && until.IsZero() != forGood {
+				t.Errorf("%s is reserved by %q until %v", nick, by, until)
+			}
+		}
+	}
+	do := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(l.Add("dora", time.Hour), l.Certify("dora"), l.Certify("dora"), l.Certify("d0ra"))
+	if all := l.All(); len(all) != 1 {
+		t.Errorf("%+v", all)
+	}
+	wantBy("dora", "dora", true)
+	wantBy("d0ra", "dora", true)
+	wantBy("dor", "", false)
+	do(l.Remove("d0ra"))
+	wantBy("dora", "dora", true)
+	do(l.Add("dora", time.Hour))
+	wantBy("dora", "dora", false)
+	wantBy("d0ra", "", false)
+	do(l.Certify("dora"), l.Remove("dora"))
+	wantBy("dora", "", false)
 }
 
 // A file that cannot be read must not free the nicks in it.

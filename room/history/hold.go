@@ -226,7 +226,7 @@ func (h *Held) movable(from, to string) (ends []string, err error) {
 }
 
 // RestoreNick gives nick the history back that was set aside last, and reports whether
-// there was one. It is an fs.ErrExist if nick has another one by now. It can be
+// there was one. It is an fs.ErrExist if nick has another one, or still has its own. It can be
 // interrupted and called again.
 func (h *Held) RestoreNick(nick string) (restored bool, err error) {
 	if err := areNicks(nick); err != nil {
@@ -234,7 +234,7 @@ func (h *Held) RestoreNick(nick string) (restored bool, err error) {
 	}
 	users := h.s.dirs.users
 	if _, err := users.Lstat(retiredFolder); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, h.free(nick + ".jsonl")
 	}
 	aside, err := users.Sub(retiredFolder)
 	if err != nil {
@@ -251,10 +251,7 @@ func (h *Held) RestoreNick(nick string) (restored bool, err error) {
 			last = max(last, strings.TrimSuffix(file, ".jsonl"))
 		}
 	}
-	if last == "" {
-		return false, nil
-	}
-	if err := h.free(nick + ".jsonl"); err != nil {
+	if err := h.free(nick + ".jsonl"); err != nil || last == "" {
 		return false, err
 	}
 	for _, end := range historyFiles {

@@ -251,8 +251,11 @@ func TestRestoreNick(t *testing.T) {
 	if _, err := h.RestoreNick("carol"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("another one in the way: %v", err)
 	}
-	if restored, err := h.RestoreNick("bob"); restored || err != nil {
-		t.Errorf("who was never set aside: %v, %v", restored, err)
+	if _, err := h.RestoreNick("bob"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("whose history was never set aside: %v", err)
+	}
+	if restored, err := h.RestoreNick("zebra"); restored || err != nil {
+		t.Errorf("who has no history: %v, %v", restored, err)
 	}
 	if _, err := h.RestoreNick("../carol"); err == nil {
 		t.Error("a path is restored")

@@ -224,7 +224,8 @@ func (c *conn) refuse(key ssh.PublicKey, why error) {
 	if a.pre == nil {
 		return
 	}
-	if reasonOf(why) == "unknown-key" && a.refused < maxAuthTries && len(c.server.cfg.Registry.Authorities(nil)) > 0 {
+	early := reasonOf(why) == "unknown-key" || reasonOf(why) == "nick-reserved" && !c.server.cfg.NoGuests
+	if early && a.refused < maxAuthTries && len(c.server.cfg.Registry.Authorities(nil)) > 0 {
 		return // ssh offers a key before its certificate; without one, enterAsGuest says it
 	}
 	words := a.fresh(why.Error())
@@ -276,6 +277,10 @@ func (c *conn) prove() (*Login, error) {
 	if login.Claimed {
 		if err := c.enrol(login); err != nil {
 			return nil, err
+		}
+	} else if keys.IsCertificate(login.Key) && c.server.cfg.Certify != nil {
+		if err := c.server.cfg.Certify(login.Nick); err != nil {
+			return nil, c.server.publicError(login.Nick, err)
 		}
 	}
 	return login, nil

@@ -106,7 +106,7 @@ func TestBannedOwner(t *testing.T) {
 func TestRefusalsAreLogged(t *testing.T) {
 	r := newRig(t).holds("bob")
 	r.revokes("old")
-	r.registry.Reserve(func(nick string) (time.Time, bool) { return time.Now().Add(time.Hour), nick == "former" })
+	r.registry.Reserve(func(nick string) (string, time.Time, bool) { return nick, time.Now().Add(time.Hour), nick == "former" })
 	for _, c := range []struct {
 		user, reason string
 		keys         []string

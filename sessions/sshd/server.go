@@ -64,6 +64,7 @@ type Config struct {
 	Revoked   *certs.Revoked        // keys and certificates that nobody gets in with
 	Claims    *limit.Limiter        // how many nicks may be claimed
 	MayClaim  func() error          // why nobody may claim a nick now
+	Certify   func(string) error    // called before somebody gets a nick by a certificate
 	Bans      *bans.List            // who is kept out
 	Admission *admission.Controller // who may connect, and how often; nil lets everybody
 	Closed    bool                  // a key that is not known claims nothing
