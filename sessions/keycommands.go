@@ -110,7 +110,11 @@ func (s *session) leaveNick(typed string) result.Result {
 	if typed != own {
 		return result.Failure{Code: result.Refused, Reason: result.NotConfirmed, Nick: typed, Own: own}
 	}
-	s.show(result.Done{What: result.GivingUp, Nick: own})
+	what := result.GivingUp
+	if len(s.manager.cfg.Registry.Authorities(nil)) > 0 {
+		what = result.GivingUpKeys
+	}
+	s.show(result.Done{What: what, Nick: own})
 	s.gaveUp.Store(true)
 	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: own})
 	if err == nil {

@@ -94,3 +94,30 @@ func TestClusterCertificate(t *testing.T) {
 	upToDate(nodes...)
 	nodes[1].shows(newKey(t), "dora", "inbox all", 255, "dora is for whoever has a certificate for it")
 }
+
+// Where there is an authority, what belonged to a nick that lost its keys is for certificates, and no key ever gets at
+// it; nor once there is no authority any more.
+func TestNickGivenUpForCertificates(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, "--nick-reserve", "0")
+	file := filepath.Join(p.s.data, "authorized_keys")
+	p.does("bob", "bob", "say hello", 0, "")
+	p.does("carol", "carol", "send bob a secret", 0, "kept for bob")
+	authority := "cert-authority " + strings.TrimSpace(readFile(t, newKey(t)+".pub"))
+	appendLine(t, file, authority)
+	p.s.logs(1, " keys=3 ")
+	p.does("bob", "bob", "key leave bob", 0, "your messages stay for whoever has a certificate for bob")
+	p.s.logs(1, "its history stays")
+	const refusal = "bob is for whoever has a certificate for it"
+	p.does("mallory", "bob", "inbox all", 255, refusal)
+	p.restart("--nick-reserve", "0")
+	p.does("mallory", "bob", "inbox all", 255, refusal)
+
+	p.stop()
+	writeFile(t, file, strings.Replace(readFile(t, file), authority+"\n", "", 1))
+	p.s = startServer(t, p.s.data, "--nick-reserve", "0")
+	p.s.logs(1, `msg="nick retired" nick=bob`)
+	if out, status := p.runs("mallory", "bob", "inbox all"); status != 0 || strings.Contains(out, "secret") {
+		t.Errorf("%d: %s", status, out)
+	}
+}

@@ -243,7 +243,7 @@ func TestCertificateInPlaceOfAKey(t *testing.T) {
 	_, bobs, _ := strings.Cut(readFile(t, file), "\n")
 	writeFile(t, file, bobs+"cert-authority "+readFile(t, authority+".pub"))
 	p.s.logs(1, `msg="a nick has no key any more; its history stays`)
-	p.does("mallory", "carol", "inbox all", 255, "carol is reserved until")
+	p.does("mallory", "carol", "inbox all", 255, "carol is for whoever has a certificate for it")
 	out, status := output(t, p.s.openSSH("carol", []string{p.keys["carol"]}, nil, "inbox"), "") // finds the certificate
 	if status != 0 || !strings.Contains(out, "\tbob\tcarol\ta secret") {
 		t.Errorf("with the certificate: exit status %d: %s", status, out)

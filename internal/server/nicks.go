@@ -181,17 +181,18 @@ func (s *server) retiredElsewhere(nick string) bool {
 		return false
 	}
 	_, _, reserved := s.reserved.By(nick)
-	return reserved || s.cfg.NickReserve == 0
+	return reserved
 }
 
 // retire reserves a nick, sets aside its history and settings, and tells those whose
-// messages were not read. Where there are authorities it only reserves it: the holder
-// may have been given a certificate instead, which a reservation does not keep out. Done
+// messages were not read. Where there are authorities the holder may have been given a certificate
+// instead: then all stays, and the nick is for whoever has one, for good. Done
 // again after it was interrupted, it completes that.
 func (s *server) retire(nick string, reserve time.Duration, now time.Time) error {
+	certificates := len(s.registry.Authorities(nil)) > 0
 	if !s.onRecord[nick] {
 		action := audit.Entry{Who: "server", What: "retire", Whom: nick, Why: "its last key is gone"}
-		if reserve > 0 {
+		if reserve > 0 && !certificates {
 			action.For = duration.Format(reserve)
 		}
 		if err := s.audit.Append(action); err != nil {
@@ -199,14 +200,21 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		}
 		s.onRecord[nick] = true
 	}
-	if reserve > 0 {
-		if err := s.reserved.Add(nick, reserve); err != nil {
+	if certificates {
+		if err := s.reserved.Certify(nick); err != nil {
 			return err
 		}
-	}
-	if len(s.registry.Authorities(nil)) > 0 {
-		s.log.Info("a nick has no key any more; its history stays, since somebody may come with a certificate for it", "nick", nick, "reserved", reserve)
+		s.log.Info("a nick has no key any more; its history stays, for whoever comes with a certificate for it", "nick", nick)
 		return nil
+	}
+	var err error
+	if reserve > 0 {
+		err = s.reserved.Add(nick, reserve)
+	} else {
+		err = s.reserved.Remove(nick)
+	}
+	if err != nil {
+		return err
 	}
 	if err := s.room.LeaveRooms(nick); err != nil {
 		return err
@@ -215,7 +223,7 @@ func (s *server) retire(nick string, reserve time.Duration, now time.Time) error
 		return err
 	}
 	unread := 0
-	err := s.histories.WithoutBackup(func() (err error) { // a copy could have half of each
+	err = s.histories.WithoutBackup(func() (err error) { // a copy could have half of each
 		unread, err = s.room.Retire(nick)
 		return err
 	})

@@ -183,6 +183,7 @@ var done = map[result.What]string{
 	result.KeyAlreadyYours: "that key is already yours",
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
 	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can restore them",
+	result.GivingUpKeys:    "giving up {nick}: your keys are removed; your messages stay for whoever has a certificate for {nick}",
 	result.NotSearched:     "older lines were not searched; there may be more",
 	result.RoomMade: "you made {room} and own it; what you type goes there; /join #lobby takes you back; " +
 		"/room private closes it to others",

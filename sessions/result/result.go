@@ -48,7 +48,8 @@ const (
 	KeyAlreadyYours What = "key-already-yours"
 	KeyRemoved      What = "key-removed" // Nick is the fingerprint
 	GivingUp        What = "giving-up"
-	NotSearched     What = "not-searched" // older lines than those that were shown
+	GivingUpKeys    What = "giving-up-keys" // what belongs to the nick stays, for certificates
+	NotSearched     What = "not-searched"   // older lines than those that were shown
 	RoomMade        What = "room-made"
 	RoomLeft        What = "room-left"
 	RoomTopicSet    What = "room-topic-set"
