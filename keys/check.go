@@ -54,7 +54,7 @@ func (r *Registry) Check() ([]Problem, error) {
 		if why := l.refusal(r.now()); why != "" && !l.Authority {
 			warn("%s", why)
 		}
-		if before := firstWith(keys, string(l.key.Marshal()), l); before != l {
+		if before := firstWith(keys, string(l.key.Marshal()), l); before != l && !l.Pending && !before.Pending {
 			warn("the same key is on line %d", before.Line)
 		}
 		for _, p := range l.from {
@@ -85,7 +85,7 @@ func (r *Registry) Export(nicks ...string) []byte {
 	r.mu.RUnlock()
 	var out bytes.Buffer
 	for _, l := range t.entries {
-		if l.Nick == "" || l.refusal(r.now()) != "" || len(nicks) > 0 && !slices.Contains(nicks, l.Nick) {
+		if l.Nick == "" || l.Pending || l.refusal(r.now()) != "" || len(nicks) > 0 && !slices.Contains(nicks, l.Nick) {
 			continue
 		}
 		shown := sanitize.Most(strings.ReplaceAll(strings.TrimSpace(string(t.text(l))), "\t", " "), lineMax)

@@ -101,11 +101,13 @@ type AddOptions struct {
 	LeaveRoom       bool // what a claim would be refused for is refused (ErrFull)
 	OnlyNew         bool // a nick that another key holds is refused (ErrHeld)
 	Restore         bool // a nick that is reserved is taken, too
+	Pending         bool // nothing says that the keys' owners want this, so they have to confirm it
 }
 
 // Add makes all keys wanted's, also if that nick is held already: the caller has checked
 // that it is for them to decide. It adds all or none, skips those that hold the nick already
-// and are in force, and gives the lines added.
+// and are in force, and gives the lines added. Pending lines of the keys are replaced by these or, if the new
+// ones are pending, stay.
 //
 // Errors: CheckKey's and Parse's; *KeyKnownError if a key is in the file for another
 // nick, or not in force; ErrReserved if the nick is kept for a former holder;
@@ -140,9 +142,19 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 		return nil, nil, err
 	}
 	text := ""
+	var replaced []*line
 	for i, key := range list {
-		known := t.find(key)
-		for _, l := range known {
+		known := contains(fresh, key)
+		for _, l := range t.find(key) {
+			if l.Pending {
+				switch {
+				case !opt.Pending:
+					replaced = append(replaced, l)
+				case l.Nick == n:
+					fresh, known = append(fresh, key), true // as good as new
+				}
+				continue
+			}
 			why := l.refusal(r.now())
 			if why == "" && l.from != nil && opt.OnlyNew {
 				why = "only for some addresses"
@@ -150,8 +162,9 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 			if why != "" || l.Nick != n {
 				return nil, nil, &KeyKnownError{entries([]*line{l})[0], why}
 			}
+			known = true
 		}
-		if len(known) == 0 && !contains(fresh, key) {
+		if !known {
 			fresh = append(fresh, key)
 			label := ""
 			if opt.Labels != nil {
@@ -161,8 +174,8 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 			text += options + keyLine(key, comment) + "\n"
 		}
 	}
-	if len(fresh) == 0 {
-		return t.raw, nil, nil
+	if text == "" {
+		return t.raw, fresh, nil
 	}
 	// A tenth of what can be read is left to operators: a full file could not even be mended.
 	full := int64(len(t.raw)+len(text)) >= r.store.Max()/10*9
@@ -176,12 +189,35 @@ func (r *Registry) withKeys(t *table, n string, list []PublicKey, opt AddOptions
 		r.full.Do(func() { r.log.Error("authorized_keys is full: no more nicks can be claimed", "nick", n) })
 		return nil, nil, ErrFull
 	}
-	return t.with(text), fresh, nil
+	rest := table{raw: t.without(replaced)}
+	return rest.with(text), fresh, nil
+}
+
+// Confirm has a key that has signed for n count as n's, if it is pending for it, and for no other nick. It is on disk
+// when it returns nil.
+func (r *Registry) Confirm(n string, key PublicKey) error {
+	return r.change(func(t *table) (data []byte, err error) {
+		data = t.rewritten(func(l *line, text []byte) []byte {
+			switch {
+			case !l.Pending || l.Disabled != "" || !contains([]PublicKey{key}, l.key):
+				return text
+			case l.Nick != n:
+				return nil
+			}
+			text, failed := confirmed(l, text)
+			err = cmp.Or(err, failed)
+			return text
+		})
+		return data, err
+	})
 }
 
 // Text is what precedes a key in the file: nothing, or options and a space.
 func (opt AddOptions) Text() (string, error) {
 	var list []string
+	if opt.Pending {
+		list = append(list, pending)
+	}
 	if opt.Role != "" {
 		list = append(list, `environment="ROLE=`+opt.Role+`"`)
 	}

@@ -15,6 +15,8 @@ type Holder struct {
 	// touch. The connection's permissions need the extension "no-touch-required"
 	// then, or the ssh library refuses such a signature.
 	NoTouch bool
+	// Pending says that the line counts once [Registry.Confirm] was called.
+	Pending bool
 }
 
 // Entry is one line of the file that has a key, or should have one. All text in it
@@ -32,6 +34,9 @@ type Entry struct {
 	From        string    `json:"from,omitempty"`
 	Authority   bool      `json:"authority,omitempty"`
 	Principals  []string  `json:"principals,omitempty"`
+	// Pending says that nobody has logged in with the key yet, and it is Nick's only for whoever does so
+	// and asks for Nick, see [Registry.Confirm].
+	Pending bool `json:"pending,omitempty"`
 	// Disabled says why the line is not in force, and is empty where it is. An
 	// expired key is not disabled, see Expires.
 	Disabled string `json:"disabled,omitempty"`

@@ -9,8 +9,10 @@
 //	go reg.Watch(ctx)
 //
 //	err = keys.CheckKey(pub)                // weak and odd keys, before all else
-//	h, err := reg.Lookup(pub, addr)         // whose key is this?
+//	h, err := reg.LookupAs(pub, n, addr)    // whose key is this?
 //	switch {
+//	case err == nil && h.Pending:           // h.Nick, which is n
+//		err = reg.Confirm(n, pub)       // from now on whatever the username says
 //	case err == nil:                        // h.Nick, whatever the username says
 //	case errors.Is(err, keys.ErrUnknownKey) && !reg.Registered(n):
 //		err = reg.Claim(n, pub)         // from now on n is this key's

@@ -146,7 +146,7 @@ func (l *line) refusalFrom(a netip.Addr, now time.Time) string {
 	return why
 }
 
-// equivalent tells whether two lines say the same of the same key.
+// equivalent tells whether two lines say the same of the same key, pending or not.
 func (l *line) equivalent(o *line) bool {
 	return ssh.KeysEqual(l.key, o.key) && l.Disabled == o.Disabled && l.Nick == o.Nick && l.Role == o.Role &&
 		l.Authority == o.Authority && slices.Equal(l.Principals, o.Principals) && slices.Equal(l.from, o.from) &&
@@ -182,6 +182,8 @@ func (l *line) setOptions(list []string) (wrong error) {
 		return errors.New("an authority cannot hold a nick: NICK= and cert-authority exclude each other")
 	case l.Authority && l.Role == RoleBot:
 		return errors.New("an authority cannot make bots: ROLE=bot and cert-authority exclude each other")
+	case l.Authority && l.Pending:
+		return errors.New("an authority cannot be confirmed: PENDING and cert-authority exclude each other")
 	case !l.Authority && l.Principals != nil:
 		return errors.New("principals= needs cert-authority")
 	}
@@ -255,7 +257,25 @@ func dequote(s string) (string, bool) {
 	return strings.ReplaceAll(inner, `\"`, `"`), true
 }
 
-// setEnvironment takes NICK and ROLE. Other names are for another program.
+// pending is the option of a key that waits for its owner.
+const pending = `environment="PENDING=yes"`
+
+// confirmed gives the text of a line without that option. As with renameLine it has to mean the same
+// otherwise, or is left to a human.
+func confirmed(l *line, text []byte) ([]byte, error) {
+	for _, option := range []string{pending + ",", "," + pending, pending + " "} {
+		if before, after, ok := bytes.Cut(text, []byte(option)); ok {
+			text = slices.Concat(before, after)
+			break
+		}
+	}
+	if fresh := parseLine(l.Line, withoutEnd(text)); fresh.Pending || !fresh.equivalent(l) {
+		return nil, fmt.Errorf("line %d cannot be confirmed by itself; take %s out by hand", l.Line, pending)
+	}
+	return text, nil
+}
+
+// setEnvironment takes NICK, ROLE and PENDING. Other names are for another program.
 func (l *line) setEnvironment(text string) error {
 	name, value, ok := strings.Cut(text, "=")
 	const letters = "_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -272,6 +292,11 @@ func (l *line) setEnvironment(text string) error {
 			return errors.New("NICK is given twice")
 		}
 		l.Nick = n
+	case "PENDING":
+		if value != "yes" {
+			return fmt.Errorf("PENDING=%s is not known; there is only PENDING=yes", sanitize.Quote(value))
+		}
+		l.Pending = true
 	case "ROLE":
 		if value != RoleOperator && value != RoleBot {
 			return fmt.Errorf("ROLE=%s is not known; there are ROLE=%s and ROLE=%s", sanitize.Quote(value), RoleOperator, RoleBot)

@@ -63,10 +63,10 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 // leavesNone tells whether some nick would be left without a key in force.
 func (r *Registry) leavesNone(t *table, gone []*line) bool {
 	stays := func(l *line) bool {
-		return !slices.Contains(gone, l) && l.from == nil && l.refusal(r.now()) == ""
+		return !slices.Contains(gone, l) && l.from == nil && !l.Pending && l.refusal(r.now()) == ""
 	}
 	return slices.ContainsFunc(gone, func(l *line) bool {
-		return l.Nick != "" && !slices.ContainsFunc(t.byNick[l.Nick], stays)
+		return l.Nick != "" && !l.Pending && !slices.ContainsFunc(t.byNick[l.Nick], stays)
 	})
 }
 

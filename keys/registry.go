@@ -80,8 +80,14 @@ func open(path string, log *slog.Logger, store disk.Store, now func() time.Time)
 
 // Lookup tells whose key this is, for a client from an address. The first line that lets the
 // key in decides, as with sshd. ErrUnknownKey means that no line has it; ErrNotValid that some
-// line has it and none lets it in, and that it must not be treated as unknown.
+// line has it and none lets it in, and that it must not be treated as unknown. Pending lines are passed over.
 func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
+	return r.LookupAs(key, "", from)
+}
+
+// LookupAs is Lookup for a client that asks for user: a key that is pending for that nick is the nick's,
+// unless it is somebody's already.
+func (r *Registry) LookupAs(key PublicKey, user string, from netip.Addr) (Holder, error) {
 	if key == nil {
 		return Holder{}, ErrUnknownKey
 	}
@@ -93,10 +99,10 @@ func (r *Registry) Lookup(key PublicKey, from netip.Addr) (Holder, error) {
 		return Holder{}, err
 	}
 	err := ErrUnknownKey
-	for _, l := range r.lines(func(t *table) []*line { return t.find(key) }) {
+	for _, l := range r.lines(func(t *table) []*line { return t.asked(key, user) }) {
 		why := l.refusalFrom(from, r.now())
 		if why == "" {
-			return Holder{Nick: l.Nick, Role: l.Role, NoTouch: l.noTouch}, nil
+			return Holder{Nick: l.Nick, Role: l.Role, NoTouch: l.noTouch, Pending: l.Pending}, nil
 		}
 		if err == ErrUnknownKey {
 			err = refuse(ErrNotValid, "this key is listed on line %d, but %s", l.Line, why)

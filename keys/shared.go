@@ -211,7 +211,7 @@ func (r *Registry) overtaken(t *table, agreed []byte, d delta) (dropped delta) {
 		if l.key == nil || l.Nick == "" {
 			continue
 		}
-		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick })
+		others := slices.DeleteFunc(slices.Clone(given.find(l.key)), func(o *line) bool { return o.Nick == l.Nick || o.Pending })
 		if len(given.find(l.key)) == 0 && len(given.byNick[l.Nick]) > 0 {
 			if before == nil {
 				before = parseTable(delta{Remove: d.Add}.applied(r.agreed)) // which may have d already

@@ -101,6 +101,18 @@ func (t *table) add(l *line) {
 
 func (t *table) find(key PublicKey) []*line { return t.byKey[string(key.Marshal())] }
 
+// asked gives the key's lines that count for whoever asks for user with it. Pending ones do for the nick
+// that they are about, and if there are no others: anybody can add a public key.
+func (t *table) asked(key PublicKey, user string) []*line {
+	all := t.find(key)
+	counts := slices.DeleteFunc(slices.Clone(all), func(l *line) bool { return l.Pending })
+	n, err := nick.Parse(user)
+	if len(counts) == 0 && err == nil {
+		counts = slices.DeleteFunc(slices.Clone(all), func(l *line) bool { return l.Nick != n })
+	}
+	return counts
+}
+
 // confusable gives another nick, held or reserved, that n reads like.
 func (t *table) confusable(n string) (string, bool) {
 	if word, ok := nick.Imitates(n); ok {
@@ -143,6 +155,9 @@ func (t *table) rewritten(f func(l *line, text []byte) []byte) []byte {
 
 // without gives the file without some of its lines.
 func (t *table) without(gone []*line) []byte {
+	if len(gone) == 0 {
+		return t.raw
+	}
 	cut := make(map[*line]bool, len(gone))
 	for _, l := range gone {
 		cut[l] = true

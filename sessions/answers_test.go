@@ -163,7 +163,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"guestsam", "nick --json", 0, `OKAY {"OF":"NICK","UID":"~guestsam","DATA":[]}`},
 		{"bob", "nick --json dora", 1, "FAIL NICK nick-kept"},
 		{"bob", "key --json", 0, `OKAY {"OF":"KEY","DATA":[{"KEY":"SHA256:","TYPE":"ssh-ed25519","CURRENT":true}]}`},
-		{"bob", "key --json add " + public("spare") + " bob@phone", 0, `OKAY {"OF":"KEY","UID":"bob","DATA":[{"KEY":"SHA256:","TYPE":"ssh-ed25519","LABEL":"phone"}]}`},
+		{"bob", "key --json add " + public("spare") + " bob@phone", 0, `OKAY {"OF":"KEY","UID":"bob","DATA":[{"KEY":"SHA256:","TYPE":"ssh-ed25519","LABEL":"phone","PENDING":true}]}`},
 		{"bob", "key --json add nonsense", 1, "FAIL KEY bad-key"},
 		{"bob", "key --json remove SHA256:x", 1, "FAIL KEY no-such-key"},
 		{"carol", "key --json leave bob", 1, "FAIL KEY not-confirmed"},

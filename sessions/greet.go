@@ -39,7 +39,7 @@ func (s *session) greet(joined *room.Welcome, err error) {
 
 // welcome is who somebody has become, as they may not have expected it.
 func (s *session) welcome(joined *room.Welcome) result.Welcome {
-	w := result.Welcome{Welcome: joined, Nick: s.member.Nick(), Asked: s.login.Asked, Guest: s.login.Key == nil, Claimed: s.login.Claimed, Unused: s.login.Unused}
+	w := result.Welcome{Welcome: joined, Nick: s.member.Nick(), Asked: s.login.Asked, Guest: s.login.Key == nil, Claimed: s.login.Claimed, Pending: s.login.Pending, Unused: s.login.Unused}
 	if w.Guest {
 		w.Asked = s.login.Nick
 	}

@@ -54,7 +54,7 @@ func (s *session) addKey(pasted string) result.Result {
 const mostKeys = 20
 
 // register reads public keys as people paste them and binds them to the person's nick,
-// durably. They are no operator's, whoever asks, and are limited as the one is that the
+// durably, once whoever has the private key confirms that. They are no operator's, whoever asks, and are limited as the one is that the
 // person came with: who may only come from the office, or until Friday, does not get around
 // that by another key.
 func (s *session) register(pasted string) ([]keys.Entry, error) {
@@ -71,7 +71,11 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
 	limits.Labels = labels
-	return s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
+	added, err := s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
+	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok && known.Nick != s.member.Nick() {
+		return nil, result.Failure{Code: result.Refused, Reason: result.KeyTaken} // whose it is, is not for everybody
+	}
+	return added, err
 }
 
 // limits gives the options of the one of the person's keys that lets them in.
@@ -83,7 +87,7 @@ func (s *session) limits(own []keys.Entry) (keys.AddOptions, error) {
 		if strings.HasSuffix(e.From, "...") { // cut for being shown
 			return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.LimitedKey}
 		}
-		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true}, nil
+		return keys.AddOptions{Expires: e.Expires, From: e.From, AllowConfusable: true, LeaveRoom: true, Pending: true}, nil
 	}
 	return keys.AddOptions{}, result.Failure{Code: result.Refused, Reason: result.KeyGone, Own: s.member.Nick()}
 }

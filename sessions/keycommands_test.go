@@ -26,7 +26,13 @@ func TestOwnKeys(t *testing.T) {
 	bob := connect(t, r.addr, dial{user: "bob", key: "bob", width: 200, height: 50, term: "xterm"})
 	bob.enters("/key", "you have 1 key:", fingerprint("bob")+" (ssh-ed25519), added today, in use here")
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob, and cannot be removed")
-	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "it logs in as bob")
+	bob.enters("/key add "+public("laptop")+" bob@laptop", "added "+fingerprint("laptop"), "connect with it as bob to confirm")
+	bob.enters("/key add "+public("laptop"), "added "+fingerprint("laptop"), "connect with it as bob to confirm")
+	bob.enters("/key", "you have 2 keys:", "not confirmed: connect with it as bob")
+	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob")
+	bob.enters("/key add "+public("phone"), "added")
+	bob.enters("/key remove "+fingerprint("phone"), "removed "+fingerprint("phone"))
+	connect(t, r.addr, dial{user: "BOB", key: "laptop", command: "nick"}).sees("you are bob; this key is confirmed now", fingerprint("laptop"))
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "you have 2 keys:", fingerprint("laptop")+` (ssh-ed25519) "laptop", added today`)
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
@@ -38,6 +44,31 @@ func TestOwnKeys(t *testing.T) {
 	connect(t, r.addr, dial{user: "bob", key: "bob", command: "say hello"}).sees("bob is held by another key")
 }
 
+// Anybody can add a public key, and it is somebody's only once its owner comes under that nick: until then it claims
+// nicks as if nobody had added it.
+func TestKeyOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var adders []*client
+	for _, nick := range []string{"mallory", "bob"} {
+		c := connect(t, r.addr, dial{user: nick, key: nick, width: 200, height: 50, term: "xterm"})
+		c.enters("/key add "+public("alice")+"\r/key add "+public("laptop"), "added "+fingerprint("alice"), "added "+fingerprint("laptop"))
+		adders = append(adders, c)
+	}
+	connect(t, r.addr, dial{user: "alice", key: "alice", command: "nick"}).sees("you are alice; this nick is now registered to your key")
+	connect(t, r.addr, dial{user: "bob", key: "laptop", command: "nick"}).sees("you are bob; this key is confirmed now")
+	connect(t, r.addr, dial{user: "mallory", key: "alice", command: "nick"}).sees("your key's nick is alice")
+	connect(t, r.addr, dial{user: "mallory", key: "laptop", command: "nick"}).sees("your key's nick is bob")
+	for nick, want := range map[string]int{"mallory": 1, "bob": 2, "alice": 1} {
+		if got := r.registry.Keys(nick); len(got) != want || got[len(got)-1].Pending {
+			t.Errorf("%s has %+v", nick, got)
+		}
+	}
+	mallory := adders[0]
+	mallory.enters("/key add "+public("alice"), "not added: this key is in use here")
+	mallory.neverSaw("alice")
+}
+
 // A key that somebody pastes as a command's input.
 func TestKeyFromInput(t *testing.T) {
 	t.Parallel()
@@ -45,7 +76,7 @@ func TestKeyFromInput(t *testing.T) {
 	run := connect(t, r.addr, dial{user: "bob", key: "bob", command: "key add -"})
 	run.typed(public("laptop") + " bob@my laptop\n")
 	run.ch.CloseWrite()
-	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "\tvalid\tmy-laptop", "(exit status 0)")
+	run.sees(fingerprint("laptop")+"\tssh-ed25519\t", "\tpending\tmy-laptop", "(exit status 0)")
 }
 
 // What is no key, or somebody else's, is refused in words that move no cursor.
@@ -59,7 +90,7 @@ func TestKeyRefusals(t *testing.T) {
 		{"/key remove", "missing fingerprint"},
 		{"/key steal", `"steal" is not add, remove or leave`},
 		{"/key add nonsense", "not added: line 1: it is not a public key (type, base64 and comment are expected); give the whole line of a .pub file"},
-		{"/key add " + public("carol"), "this key already holds carol"},
+		{"/key add " + public("carol"), "not added: this key is in use here"},
 		{"/key add -----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key; keep it to yourself"},
 		{`/key add environment="ROLE=operator" ` + public("laptop"), "it has options"},
 		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: it is not a public key (its base64"},
@@ -89,7 +120,7 @@ func TestAddedKeysAreLimitedAlike(t *testing.T) {
 	r.must(os.WriteFile(filepath.Join(r.dir, "authorized_keys"), []byte(line), 0o600))
 	r.must(r.registry.Reload())
 	olivia := connect(t, r.addr, dial{user: "olivia", key: "olivia", width: 200, height: 50, term: "xterm"})
-	olivia.enters("/key add "+public("spare"), "added "+fingerprint("spare"), "but not as an operator")
+	olivia.enters("/key add "+public("spare"), "added "+fingerprint("spare"), "connect with it as olivia to confirm (it is not an operator's)")
 	for _, e := range r.registry.Keys("olivia") {
 		if e.From != "127.0.0.0/8" || e.Expires.Year() != 2099 && e.Expires.Year() != 2098 {
 			t.Errorf("%+v", e)

@@ -171,7 +171,7 @@ func (s *server) applied(batch []room.Entry) {
 // noteUse notes that nick joined on another server with one of its keys. It is not known which: all count as used.
 func (s *server) noteUse(nick string) {
 	for _, e := range s.registry.Keys(nick) {
-		if s.used.Last(e.Fingerprint).IsZero() {
+		if !e.Pending && s.used.Last(e.Fingerprint).IsZero() {
 			s.used.Note(e.Fingerprint)
 		}
 	}

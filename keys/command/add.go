@@ -65,7 +65,7 @@ func add() *cobra.Command {
 			return err
 		}
 		already := slices.DeleteFunc(k.reg.Keys(args[0]), func(e keys.Entry) bool {
-			return !slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
+			return e.Pending || !slices.ContainsFunc(list, func(key keys.PublicKey) bool { return keys.Fingerprint(key) == e.Fingerprint })
 		})
 		for _, e := range already {
 			if err := checkUnchanged(e, opt); err != nil {

@@ -18,7 +18,7 @@ func list() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List nicks and their keys",
 		Long: "Each line has a nick, the key's fingerprint and type, and any of: operator, authority,\n" +
-			"added=, expires= or expired=, from=, line=, disabled=.",
+			"added=, expires= or expired=, from=, line=, disabled=, pending.",
 	}
 	asJSON := c.Flags().Bool("json", false, "as one JSON array")
 	return framed(c, func(k *command, _ []string) error {
@@ -66,6 +66,9 @@ func describe(e keys.Entry) string {
 	if e.Disabled != "" {
 		add("line", strconv.Itoa(e.Line))
 		add("disabled", e.Disabled)
+	}
+	if e.Pending {
+		words = append(words, "pending")
 	}
 	return strings.Join(words, " ")
 }

@@ -29,6 +29,7 @@ type Key struct {
 	From     string `json:"FROM,omitempty"`
 	Until    string `json:"UNTIL,omitempty"`
 	Disabled string `json:"DISABLED,omitempty"` // why
+	Pending  bool   `json:"PENDING,omitempty"`  // not confirmed
 }
 
 // Ban is a ban; without Until it is permanent.
@@ -195,7 +196,7 @@ func ownKey(fingerprint string) []Key {
 func keyOf(k result.Key, in string) Key {
 	return Key{
 		Key: k.Fingerprint, Type: k.Type, Label: k.Label, Current: k.Fingerprint == in, Added: Time(k.Added), Used: Time(k.Used),
-		From: k.From, Until: Time(k.Expires), Disabled: text.CleanLine(k.Disabled),
+		From: k.From, Until: Time(k.Expires), Disabled: text.CleanLine(k.Disabled), Pending: k.Pending,
 	}
 }
 

@@ -111,6 +111,8 @@ func keyFact(k result.Key, in string) []string {
 	switch {
 	case k.Disabled != "":
 		state = "disabled"
+	case k.Pending:
+		state = "pending"
 	case k.Fingerprint == in:
 		state = "in-use"
 	}

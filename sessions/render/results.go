@@ -122,8 +122,9 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 	case result.KeysAdded:
 		var all []string
 		for _, k := range r.List {
-			words := "added " + key(k, "", st, now) + "; it logs in as " + r.Nick
-			all = append(all, words+when(r.Operator, ", but not as an operator"))
+			k.Pending = false
+			words := "added " + key(k, "", st, now) + "; connect with it as " + r.Nick + " to confirm"
+			all = append(all, words+when(r.Operator, " (it is not an operator's)"))
 		}
 		return all
 	case result.MOTD:
@@ -328,6 +329,7 @@ var failed = map[result.Reason]string{
 	result.BadKey:              "not added: {error}",
 	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
 	result.LimitedKey:          "not added: your key works only from a long list of addresses, which can't be copied here; ask an operator",
+	result.KeyTaken:            "not added: this key is in use here",
 	result.KeyGone:             "not added: the key that you logged in with no longer belongs to {own}",
 	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",
 	result.NotConfirmed:        "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
@@ -434,6 +436,7 @@ func key(k result.Key, in string, st Style, now time.Time) string {
 		when(k.From != "", "only from "+k.From),
 		when(!k.Expires.IsZero(), expires+Clock(k.Expires, now, st)),
 		when(k.Disabled != "", "disabled: "+k.Disabled),
+		when(k.Pending, "not confirmed: connect with it as "+k.Nick),
 	)
 }
 

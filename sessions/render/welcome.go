@@ -27,7 +27,7 @@ const asGuest = ", a guest: nothing is kept for you when you leave"
 // Greeting renders the newcomer's name, their unread messages, and who else is here.
 func Greeting(dst []byte, w result.Welcome, st Style, now time.Time) []byte {
 	you, _ := identity(w)
-	if w.Returned {
+	if w.Returned && !w.Pending {
 		you = "welcome back, " + w.Nick
 	}
 	dst = notices(dst, st, waiting(w.Rooms)...)
@@ -65,6 +65,8 @@ func identity(w result.Welcome) (words string, otherwise bool) {
 		return words + asGuest, false
 	case w.Claimed:
 		return words + "; this nick is now registered to your key", true
+	case w.Pending:
+		return words + "; this key is confirmed now. If you did not add it, remove it (/key), and come under another name", true
 	case !strings.EqualFold(w.Asked, w.Nick):
 		return words + ", not " + text.Quote(w.Asked, 32) + ": your key's nick is " + w.Nick, true
 	}

@@ -144,6 +144,7 @@ const (
 	BadKey          Reason = "bad-key"
 	TooManyKeys     Reason = "too-many-keys" // more than Most
 	LimitedKey      Reason = "limited-key"   // one's own, in a way that can't be passed on
+	KeyTaken        Reason = "key-taken"     // another nick has it
 	KeyGone         Reason = "key-gone"      // one's own does not hold Own any more
 	NickHeld        Reason = "nick-held"
 	NotBanned       Reason = "not-banned"    // Nick; About is a ban that covers it, or ""
@@ -363,7 +364,7 @@ type Keys struct {
 	In   string
 }
 
-// KeysAdded is keys that have just become Nick's. Operator is that Nick is one by the key
+// KeysAdded is keys that become Nick's once somebody logs in with them. Operator is that Nick is one by the key
 // in use.
 type KeysAdded struct {
 	value
@@ -392,6 +393,7 @@ type Welcome struct {
 	Asked   string // the nick they asked for
 	Guest   bool
 	Claimed bool   // the nick was registered to their key just now
+	Pending bool   // their key was added to the nick's before, and is confirmed now
 	Unused  string // why their key was not accepted, in words; "" if none was refused
 	Shown   int    // how many lines of Recent are shown
 	Full    bool   // so many messages are unread that nothing more fits

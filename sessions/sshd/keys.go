@@ -24,7 +24,7 @@ func (s *Server) holder(key gossh.PublicKey, user string, from netip.Addr) (keys
 	if err := keys.CheckKey(key); err != nil {
 		return keys.Holder{}, err
 	}
-	return s.cfg.Registry.Lookup(key, from)
+	return s.cfg.Registry.LookupAs(key, user, from)
 }
 
 // checkAvailable refuses names that are, or could be taken for, somebody's.

@@ -31,6 +31,7 @@ type Login struct {
 	Key     gossh.PublicKey // nil for a guest
 	Role    string          // keys.RoleOperator, keys.RoleBot, or empty
 	Claimed bool            // the nick is bound to the key with its first session
+	Pending bool            // the key was added to the nick's, and counts from its first session on
 	Unused  string          // why a key that was offered did not count; "" for none
 
 	code    string // the invitation that Claimed is by
@@ -107,7 +108,7 @@ func (s *Server) grant(c *conn, user string, key ssh.PublicKey) (*Login, error) 
 	holder, err := s.holder(key, user, c.from.Addr())
 	switch {
 	case err == nil:
-		login.Nick, login.Role, login.noTouch = holder.Nick, holder.Role, holder.NoTouch
+		login.Nick, login.Role, login.noTouch, login.Pending = holder.Nick, holder.Role, holder.NoTouch, holder.Pending
 		return login, nil
 	case !errors.Is(err, keys.ErrUnknownKey):
 		return nil, unfit("key-refused", err)
@@ -274,16 +275,16 @@ func (c *conn) prove() (*Login, error) {
 	if login.Asked != text.CleanLine(c.ssh.User()) {
 		return nil, errors.New("the username changed while logging in")
 	}
-	if login.Claimed {
-		if err := c.enrol(login); err != nil {
-			return nil, err
-		}
-	} else if keys.IsCertificate(login.Key) && c.server.cfg.Certify != nil {
-		if err := c.server.cfg.Certify(login.Nick); err != nil {
-			return nil, c.server.publicError(login.Nick, err)
-		}
+	var err error
+	switch {
+	case login.Claimed:
+		return login, c.enrol(login)
+	case login.Pending:
+		err = c.server.cfg.Registry.Confirm(login.Nick, login.Key)
+	case keys.IsCertificate(login.Key) && c.server.cfg.Certify != nil:
+		err = c.server.cfg.Certify(login.Nick)
 	}
-	return login, nil
+	return login, c.server.publicError(login.Nick, err)
 }
 
 // identify says who the connection belongs to, which is found out once, as long as that
