@@ -54,6 +54,8 @@ func TestParseRefuses(t *testing.T) {
 		"Everyone":                "reserved",
 		"me":                      "reserved",
 		"whoelse":                 "reserved",
+		"lobby":                   "reserved",
+		"Staff":                   "reserved",
 		strings.Repeat("\x00", 9): syntax,
 	} {
 		got, err := nick.Parse(in)
@@ -142,6 +144,8 @@ func TestImitates(t *testing.T) {
 		"adm1n": "admin", "r00t": "root", "0perator": "operator", "systern": "system", "vvhoelse": "whoelse",
 		"sy5tem": "system", "5erver": "server", "ro0t.": "root", "a-d-m-i-n": "admin", "m0d3rat0r": "moderator", "n0t1ce": "notice",
 		"a11": "all", "al1": "all", "4ll": "all", "r00m": "room", "gue5t": "guest", "h3re": "here", "y_o_u": "you", "m3": "me", "n08ody": "nobody",
+		"l0bby": "lobby", "adm1ns": "admins", "0perator5": "operators", "rnoderators": "moderators", "5y50p": "sysop",
+		"5taff": "staff", "supp0rt": "support", "security.": "security", "lobby": "lobby", "support": "support",
 	} {
 		if got, ok := nick.Imitates(in); !ok || got != want {
 			t.Errorf("Imitates(%q) = %q, %v", in, got, ok)

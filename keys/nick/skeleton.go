@@ -24,9 +24,10 @@ var reserved = func() map[string]string {
 	m := make(map[string]string)
 	for _, w := range []string{
 		"all", "everyone", "everybody", "anyone", "anybody", "nobody", "room", "here",
-		"you", "me", "guest",
+		"lobby", "you", "me", "guest",
 		"server", "system", "notice", "whoelse",
-		"operator", "moderator", "admin", "administrator", "root",
+		"operator", "operators", "moderator", "moderators", "admin", "admins", "administrator", "root", "sysop",
+		"staff", "support", "security",
 	} {
 		m[Skeleton(w)] = w
 	}

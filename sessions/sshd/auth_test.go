@@ -120,6 +120,17 @@ func TestAlikeNames(t *testing.T) {
 	r.wantClaims(0)
 }
 
+// Nobody gets a name that speaks for the server or its operators, nor one that reads like it, with a key or without.
+func TestReservedNames(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"lobby", "operators", "moderators", "admins", "sysop", "staff", "support", "Security"} {
+		r.wantOut(r.login(name, "mallory"), "it is reserved; choose another name")
+		r.wantOut(r.login(name), "it is reserved; choose another name")
+	}
+	r.wantOut(r.login("0perator5", "mallory"), "0perator5 could be taken for operators")
+	r.wantClaims(0)
+}
+
 // A key that can't be used at all makes its owner a guest, who is told why.
 func TestUnfitKey(t *testing.T) {
 	r := newRig(t).holds("bob")
