@@ -142,10 +142,12 @@ func (r *Registry) Registered(nick string) bool {
 	return len(r.lines(func(t *table) []*line { return t.byNick[nick] })) > 0
 }
 
-// Bot reports whether nick is a bot's: one of the lines that hold it has [RoleBot].
+// Bot reports whether nick is a bot's: one of the lines that hold it has [RoleBot]. It is asked with locks held and, like
+// Free, answers by what was last read of the file.
 func (r *Registry) Bot(nick string) bool {
-	bot := func(l *line) bool { return l.Role == RoleBot }
-	return slices.ContainsFunc(r.lines(func(t *table) []*line { return t.byNick[nick] }), bot)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.ContainsFunc(r.table.byNick[nick], func(l *line) bool { return l.Role == RoleBot })
 }
 
 // Keys are the lines that hold nick, in the file's order.

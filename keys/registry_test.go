@@ -216,3 +216,15 @@ func TestWhoMayWriteTheFile(t *testing.T) {
 		}
 	}
 }
+
+// Bot is asked with locks held, for many nicks at once.
+func TestBotIsAnsweredFromMemory(t *testing.T) {
+	r := registry(t)
+	write(t, r.path, `environment="ROLE=bot" `+keyText(newKey(t))+" kay\n")
+	if r.Bot("kay") {
+		t.Error("the file was read")
+	}
+	if len(r.Keys("kay")) != 1 || !r.Bot("kay") {
+		t.Error("what was read does not count")
+	}
+}

@@ -115,3 +115,67 @@ func TestHistoryOfPresenceIsRight(t *testing.T) {
 		}
 	})
 }
+
+// asking is a directory that notes what it should not be asked.
+type asking struct {
+	fakeDirectory
+	room   *Room
+	bots   int // times that Bot was asked
+	guests int // of these, about guests
+	locked int // with the room's lock held
+}
+
+func (a *asking) Bot(nick string) bool {
+	a.bots++
+	if isGuest(nick) {
+		a.guests++
+	}
+	if !a.room.mu.TryLock() {
+		a.locked++
+	} else {
+		a.room.mu.Unlock()
+	}
+	return a.fakeDirectory.Bot(nick)
+}
+
+// A long list costs others nothing: it asks for nobody while they wait, is of those who left last, and says how many it
+// leaves out.
+func TestLongListOfWhoWasHere(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob := h.join("bob")
+		h.join("carol")
+		now := time.Now()
+		h.mu.Lock()
+		for _, i := range rand.Perm(5000) {
+			nick := fmt.Sprint("~g", i)
+			if i%10 == 0 {
+				nick = fmt.Sprint("n", i)
+			}
+			h.people.remember(nick, departure{at: now.Add(-time.Duration(i+1) * time.Second)})
+		}
+		h.mu.Unlock()
+		directory := &asking{fakeDirectory: held, room: h.Room}
+		h.directory = directory
+		got, err := bob.InSince(Lobby, now.Add(-4000*time.Second), 100)
+		is(t, "asking", err, nil)
+		var nicks, want []string
+		for _, p := range got.People {
+			nicks = append(nicks, p.Nick)
+		}
+		want = append(want, "carol")
+		for i := range 100 {
+			if i%10 == 0 {
+				want = append(want, fmt.Sprint("n", i))
+			} else {
+				want = append(want, fmt.Sprint("~g", i))
+			}
+		}
+		same(t, "the people", nicks, want...)
+		if got.More != 3900 || got.Searched != 5001 {
+			t.Errorf("%d left out, %d looked through", got.More, got.Searched)
+		}
+		if directory.bots != 10 || directory.guests != 0 || directory.locked != 0 {
+			t.Errorf("of %d questions %d were about guests, and %d asked with the lock held", directory.bots, directory.guests, directory.locked)
+		}
+	})
+}

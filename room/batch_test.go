@@ -79,7 +79,7 @@ func TestNote(t *testing.T) {
 			for s := tt.changes; len(s) > 1; s = s[min(3, len(s)):] {
 				a.note(s[1:2], map[byte]Kind{'+': KindJoin, '-': KindLeave, '!': KindLeave}[s[0]], s[0] == '!')
 			}
-			c := a.takeChanges(fakeDirectory{})
+			c := a.takeChanges(fakeDirectory{}.Bot)
 			if got := fmt.Sprintf("+%v -%v !%v", c.Joined, c.Left, c.Lost); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.changes, got, tt.want)
 			}

@@ -684,36 +684,73 @@ func (r *Room) present(c *chatroom) []Presence {
 	return all
 }
 
+// Lately lists people who were in a room.
+type Lately struct {
+	People   []Presence
+	More     int // who were there, too, before the last of these
+	Searched int // people, for it
+}
+
 // InSince returns the other people who were in a room, and online, at any time since t: first those who still are,
-// by nick, then those who left, newest first. For rooms other than the lobby it knows the last partingsMost people who
-// left since this server started. The error says why the person may not read the room.
-func (s *Member) InSince(name string, t time.Time) ([]Presence, error) {
+// by nick, then the last most who left, newest first. For rooms other than the lobby it knows the last partingsMost people
+// who left since this server started. The error says why the person may not read the room.
+func (s *Member) InSince(name string, t time.Time, most int) (Lately, error) {
+	here, left, searched, err := s.inSince(name, t)
+	if err != nil {
+		return Lately{}, err
+	}
+	found := Lately{People: here, Searched: searched}
+	left, found.More = newest(left, most)
+	for _, l := range left {
+		found.People = append(found.People, Presence{Nick: l.nick, Bot: s.room.bot(l.nick), Active: l.at, Lost: l.lost})
+	}
+	return found, nil
+}
+
+// inSince returns who is in a room, and who has left it since t, in any order. What it does with the lock held is little
+// for each nick.
+func (s *Member) inSince(name string, t time.Time) (here []Presence, left []parting, searched int, err error) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, may := r.lookup(name, s.nick)
 	if !may.Read {
-		return nil, may.Why
+		return nil, nil, 0, may.Why
 	}
-	all := slices.DeleteFunc(r.present(c), func(p Presence) bool { return p.Nick == s.nick })
-	var left []Presence
-	add := func(nick string, d departure) {
-		if !d.at.Before(t) && nick != s.nick {
-			left = append(left, Presence{Nick: nick, Bot: r.directory.Bot(nick), Active: d.at, Lost: d.lost})
+	here = slices.DeleteFunc(r.present(c), func(p Presence) bool { return p.Nick == s.nick })
+	add := func(l parting) {
+		if !l.at.Before(t) && l.nick != s.nick {
+			left = append(left, l)
 		}
 	}
 	for _, l := range c.left {
-		add(l.nick, l.departure)
+		add(l)
 	}
+	searched = len(here) + len(c.left)
 	if name == Lobby {
 		for nick, d := range r.people.seen {
-			add(nick, d)
+			add(parting{nick, d})
+		}
+		searched += len(r.people.seen)
+	}
+	return here, left, searched, nil
+}
+
+// newest returns the newest of all, up to most, and how many others there are.
+func newest(all []parting, most int) (found []parting, more int) {
+	before := func(a, b parting) int { return cmp.Or(b.at.Compare(a.at), strings.Compare(a.nick, b.nick)) }
+	for _, l := range all {
+		if len(found) == 2*most { // which is seldom, in any order but the worst
+			slices.SortFunc(found, before)
+			found = found[:most]
+		}
+		if len(found) < most || before(l, found[most-1]) < 0 {
+			found = append(found, l)
 		}
 	}
-	slices.SortFunc(left, func(a, b Presence) int {
-		return cmp.Or(b.Active.Compare(a.Active), strings.Compare(a.Nick, b.Nick))
-	})
-	return append(all, left...), nil
+	slices.SortFunc(found, before)
+	found = found[:min(len(found), most)]
+	return found, len(all) - len(found)
 }
 
 // HistoryOf gives the newest n lines of a room that the person may read, oldest first. It ends where the person

@@ -105,8 +105,8 @@ func (s *Member) Others() []Presence {
 
 // OnlineSince returns who else was online at any time since t.
 func (s *Member) OnlineSince(t time.Time) []Presence {
-	all, _ := s.InSince(Lobby, t)
-	return all
+	all, _ := s.InSince(Lobby, t, seenMost)
+	return all.People
 }
 
 // Say says text in the lobby. stored, if not nil, is called once.

@@ -175,7 +175,7 @@ func (r *Room) enter(who Identity, sink Sink) (*Member, *Welcome, error) {
 	switch {
 	case p == nil || !p.local:
 		if p == nil {
-			p = r.people.add(who.Nick, !who.Guest() && r.directory.Bot(who.Nick))
+			p = r.people.add(who.Nick, r.bot(who.Nick))
 		}
 		p.become(set)
 		p.local, p.renewed = true, time.Now()

@@ -92,6 +92,9 @@ func newPeople(mu *sync.Mutex) people {
 
 func isGuest(nick string) bool { return strings.HasPrefix(nick, "~") }
 
+// bot reports whether nick is a bot's. It answers from memory.
+func (r *Room) bot(nick string) bool { return !isGuest(nick) && r.directory.Bot(nick) }
+
 func (ps *people) add(nick string, bot bool) *person {
 	now := time.Now()
 	p := &person{nick: nick, bot: bot, since: now, active: now, renewed: now}

@@ -126,7 +126,7 @@ func (r *Room) announceNow() {
 		a.pause = nil
 		return
 	}
-	u := &Update{Presence: a.takeChanges(r.directory)}
+	u := &Update{Presence: a.takeChanges(r.bot)}
 	for _, p := range r.rooms[Lobby].here {
 		p.put(u)
 	}
@@ -140,10 +140,10 @@ func (r *Room) announceNow() {
 	})
 }
 
-func (a *attendance) takeChanges(directory Directory) *Change {
+func (a *attendance) takeChanges(bot func(nick string) bool) *Change {
 	all := &Change{Bots: map[string]bool{}}
 	for _, c := range a.changes {
-		if directory.Bot(c.nick) {
+		if bot(c.nick) {
 			all.Bots[c.nick] = true
 		}
 		switch {

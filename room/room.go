@@ -33,7 +33,7 @@ type Directory interface {
 	// Free reports whether nick is not held, and could not be taken for one that is.
 	// It is called with the room's lock held: no I/O, and no call of the room.
 	Free(nick string) bool
-	// Bot reports whether nick is a bot's. It is called like Free.
+	// Bot reports whether nick, which is no guest's, is a bot's. It is called like Free.
 	Bot(nick string) bool
 }
 

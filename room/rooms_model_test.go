@@ -586,10 +586,10 @@ func (s *neighbours) checkLists(nick string) {
 func (s *neighbours) checkRoom(nick, name string) {
 	k, m := s.rooms[name], s.member(nick)
 	here, err := m.In(name)
-	lately, latelyErr := m.InSince(name, time.Time{})
+	lately, latelyErr := m.InSince(name, time.Time{}, partingsMost)
 	history, historyErr := whole(m.HistoryOf(context.Background(), name, 1000))
 	if !k.mayRead(nick) {
-		if err == nil || historyErr == nil || !errors.Is(latelyErr, err) || len(here)+len(lately)+len(history) > 0 {
+		if err == nil || historyErr == nil || !errors.Is(latelyErr, err) || len(here)+len(lately.People)+len(history) > 0 {
 			s.rt.Fatalf("%s gets of #%s: %v, %v, %q", nick, name, here, lately, texts(history))
 		}
 	} else {
@@ -609,7 +609,7 @@ func (s *neighbours) checkRoom(nick, name string) {
 				s.rt.Fatalf("%s is in #%s", p.Nick, name)
 			}
 		}
-		for _, p := range lately {
+		for _, p := range lately.People {
 			if in := k.joined[p.Nick] && s.online[p.Nick] != nil; p.Online != in || !k.came[p.Nick] {
 				s.rt.Fatalf("%s was in #%s, and is: %v", p.Nick, name, p.Online)
 			}

@@ -123,9 +123,9 @@ func TestWhoWasInARoom(t *testing.T) {
 			p.in(t, "ops")
 		}
 		lately := func(within time.Duration) (words []string) {
-			people, err := bob.InSince("ops", time.Now().Add(-within))
+			people, err := bob.InSince("ops", time.Now().Add(-within), partingsMost)
 			is(t, "asking", err, nil)
-			for _, p := range people {
+			for _, p := range people.People {
 				words = append(words, fmt.Sprint(p.Nick, " ", p.Online, " ", p.Lost))
 			}
 			return words

@@ -174,11 +174,14 @@ func (s *session) muted() result.Result {
 
 func (s *session) operator() bool { return s.login.Role == keys.RoleOperator }
 
-// show shows a result, of whatever length. It waits while much is queued.
+// show shows a result, of whatever length, which counts against the rate as what is read does. It waits for that, and
+// while much is queued.
 func (s *session) show(r result.Result) {
-	if lines := s.rendered(r); lines != "" {
-		s.out.print(lines, nil)
+	lines := s.rendered(r)
+	if n := len(lines) / messageWorth; lines == "" || n > 0 && !s.paced(n) {
+		return
 	}
+	s.out.print(lines, nil)
 }
 
 // report shows a result that came later, or while a command runs. It does not wait and

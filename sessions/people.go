@@ -43,14 +43,23 @@ func (s *session) bots(call parse.Call) result.Result {
 // lately is how many minutes wholast looks back when not asked for a number.
 const lately = 60
 
+// How many of those who have left wholast lists, and how many people it looks through for one line of the rate.
+const (
+	mostLately  = 1000
+	peopleWorth = 8192
+)
+
 func (s *session) wholast(call parse.Call) result.Result {
 	minutes := cmp.Or(call.N, lately)
 	in := cmp.Or(call.Room, room.Lobby) // where everybody is
-	people, err := s.member.InSince(in, time.Now().Add(-time.Duration(minutes)*time.Minute))
+	found, err := s.member.InSince(in, time.Now().Add(-time.Duration(minutes)*time.Minute), mostLately)
 	if err != nil {
 		return s.roomFailed(in, err)
 	}
-	return result.Lately{Room: call.Room, Minutes: minutes, People: people}
+	if !s.paced(found.Searched / peopleWorth) {
+		return nil
+	}
+	return result.Lately{Room: call.Room, Minutes: minutes, People: found.People, More: found.More}
 }
 
 // whoami is /nick: it tells, and changes nothing.

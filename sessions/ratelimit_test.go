@@ -130,3 +130,22 @@ func TestRateOfBots(t *testing.T) {
 		}
 	})
 }
+
+// Lists count by their size, too.
+func TestListsCountAgainstTheRate(t *testing.T) {
+	people := make([]result.Person, 10_000)
+	for i := range people {
+		people[i].Nick = strings.Repeat("x", 32)
+	}
+	for n, waits := range map[int]bool{500: false, len(people): true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := reader(1)
+			began := time.Now()
+			a.show(result.Online{People: people[:n]})
+			if took := time.Since(began); took > 0 != waits {
+				t.Errorf("%d people after %v", n, took)
+			}
+			a.out.close(errQuit)
+		})
+	}
+}

@@ -127,7 +127,7 @@ func AppendResult(dst []byte, f Frame, r result.Result, words string) []byte {
 	case result.Online:
 		ack = Frame{CMD: Who, Ref: f.Ref, Data: each(r.People, whoIs)}
 	case result.Lately:
-		ack = Frame{CMD: Who, Ref: f.Ref, Data: each(r.People, whoWas)}
+		ack = Frame{CMD: Who, Ref: f.Ref, N: r.More, Data: each(r.People, whoWas)}
 	case result.Back:
 		ack.N = r.Unread.Messages
 	case result.BlockList:

@@ -255,6 +255,7 @@ type Lately struct {
 	Room    string // in which; "" for the whole server
 	Minutes int
 	People  []room.Presence
+	More    int // who left before these
 }
 
 // Back is the end of being away.
