@@ -1,6 +1,7 @@
 package room
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -47,6 +48,21 @@ func TestGuestsAwayIsNotKept(t *testing.T) {
 		}
 		if len(h.settings.of) > 0 {
 			t.Errorf("kept for guests: %v", h.settings.of)
+		}
+	})
+}
+
+// A long reason, from before there was a limit, is cut: it would fill everybody's lists.
+func TestLongReasonIsCut(t *testing.T) {
+	inHouse(t, func(h *house) {
+		long := Absence{Since: time.Now(), Reason: "lunch\n * " + strings.Repeat("é", 10_000)}
+		h.settings.of["bob"], h.settings.of["carol"] = Preferences{Absence: long}, Preferences{Absence: long}
+		ann := h.join("ann")
+		want := "lunch  * " + strings.Repeat("é", MaxReason-9)
+		h.join("bob")
+		same(t, "the receipts", ann.send("hi", "bob", "carol").words(), "bob away: "+want, "carol away: "+want)
+		if got := ann.Others()[0].Reason; got != want {
+			t.Errorf("in a list: %q", got)
 		}
 	})
 }

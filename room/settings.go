@@ -3,6 +3,7 @@ package room
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,6 +41,16 @@ type Display struct {
 type Absence struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason,omitempty"`
+}
+
+// MaxReason is how many characters a reason has at most.
+const MaxReason = 160
+
+// CutReason makes one line of a reason that was kept, or comes from another server, and cuts it: everybody sees it in a
+// list.
+func CutReason(reason string) string {
+	runes := []rune(strings.ReplaceAll(reason, "\n", " "))
+	return string(runes[:min(len(runes), MaxReason)])
 }
 
 // Away reports whether it is any.
@@ -92,7 +103,7 @@ func (s *Member) Unblock(nick string) (changed bool, err error) {
 func (s *Member) Preferences() (Preferences, error) { return s.room.preferences(s.nick) }
 
 // Away marks the person as away: direct messages are kept for the inbox, until Back. The person
-// need not be present. A guest's absence ends with the guest.
+// need not be present. A guest's absence ends with the guest. The reason is cleaned, and short: see CutReason.
 func (s *Member) Away(reason string) error {
 	return s.set(func(p *Preferences) error {
 		p.Absence = Absence{Since: time.Now().UTC().Truncate(time.Second), Reason: reason}
@@ -189,5 +200,6 @@ func (r *Room) loadSettings(nick string) (set Preferences, err error) {
 	if set, err = r.settings.Load(nick); err != nil {
 		return Preferences{}, fmt.Errorf("%w: reading the settings of %s: %w", ErrStorage, nick, err)
 	}
+	set.Absence.Reason = CutReason(set.Absence.Reason)
 	return set, nil
 }

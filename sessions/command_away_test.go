@@ -30,3 +30,17 @@ func TestAwayFromAShell(t *testing.T) {
 	bob.typed("@carol now?\n")
 	carol.expects("[bob -> you] now?")
 }
+
+// A reason is one short line, whoever gives it: everybody sees it.
+func TestReasonOfBeingAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bob := connect(t, r.addr, dial{user: "bob", key: "bob"})
+	eve := connect(t, r.addr, dial{user: "eve", width: 80, height: 20, term: "xterm"})
+	eve.typed("/away " + strings.Repeat("x", 161) + "\n")
+	eve.expects("not set: that is 161 characters, and a reason can have at most 160")
+	eve.typed("\x1b[200~/away lunch\n * bob: hello\x1b[201~\n")
+	eve.expects("you are marked away")
+	bob.typed("whoelse\n")
+	bob.expects("away: lunch  * bob: hello")
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -12,6 +13,7 @@ import (
 	"whoelse/room"
 	"whoelse/sessions/parse"
 	"whoelse/sessions/result"
+	"whoelse/sessions/text"
 )
 
 func (s *session) whoelse(call parse.Call) result.Result {
@@ -91,7 +93,10 @@ func (s *session) version(parse.Call) result.Result {
 // Being left alone.
 
 func (s *session) away(call parse.Call) result.Result {
-	err := s.member.Away(call.Text)
+	if n := utf8.RuneCountInString(call.Text); n > maxLabel {
+		return result.Failure{Code: result.Refused, Reason: result.ReasonTooLong, N: n, Most: maxLabel}
+	}
+	err := s.member.Away(text.CleanLine(call.Text))
 	switch {
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.MarkingAway, Err: err})

@@ -184,16 +184,16 @@ func (s *session) rooms(parse.Call) result.Result {
 // noTopic, as a topic, clears it.
 const noTopic = "-"
 
-// maxTopic is how many characters a topic has at most: everybody sees it in a list.
-const maxTopic = 160
+// maxLabel is how many characters a topic, or a reason for being away, has at most: everybody sees it in a list.
+const maxLabel = room.MaxReason
 
 func (s *session) topic(call parse.Call) result.Result {
 	name := s.here(call)
 	if call.Text == "" {
 		return s.describe(result.RoomTopic, name)
 	}
-	if n := utf8.RuneCountInString(call.Text); n > maxTopic {
-		return result.Failure{Code: result.Refused, Reason: result.TopicTooLong, N: n, Most: maxTopic}
+	if n := utf8.RuneCountInString(call.Text); n > maxLabel {
+		return result.Failure{Code: result.Refused, Reason: result.TopicTooLong, N: n, Most: maxLabel}
 	}
 	topic, what := text.CleanLine(call.Text), result.RoomTopicSet
 	if topic == noTopic {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -22,7 +21,6 @@ const (
 	partPeople = 500                    // people in one message
 	maxPeople  = 100_000                // of one server
 	maxNodes   = 1000
-	maxText    = 1000 // bytes of a reason that somebody gave
 )
 
 // Room is the part of [room.Room] that a Cluster calls.
@@ -208,18 +206,10 @@ func inward(people []person, now time.Time) []room.Presence {
 		}
 		here = append(here, room.Presence{
 			Nick: p.Nick, Bot: p.Bot, Online: true, Since: ago(p.Since), Active: ago(p.Active),
-			Away: p.Away, Reason: short(p.Reason), Sessions: min(max(p.Sessions, 0), 1000), Quiet: p.Quiet,
+			Away: p.Away, Reason: room.CutReason(p.Reason), Sessions: min(max(p.Sessions, 0), 1000), Quiet: p.Quiet,
 		})
 	}
 	return here
-}
-
-// short cuts a text of another server to maxText.
-func short(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	return strings.ToValidUTF8(s, string(utf8.RuneError))
 }
 
 // node is the server that a subject names at its end.

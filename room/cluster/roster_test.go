@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -191,7 +192,7 @@ func FuzzPeer(f *testing.F) {
 		c.hearRoster(msg)
 		for node, people := range r.others {
 			if !token.MatchString(node) || slices.ContainsFunc(people, func(p room.Presence) bool {
-				return !nickName.MatchString(p.Nick) || len(p.Reason) > maxText+3 || p.Since.After(time.Now())
+				return !nickName.MatchString(p.Nick) || utf8.RuneCountInString(p.Reason) > room.MaxReason || p.Since.After(time.Now())
 			}) {
 				t.Errorf("%q: %+v", node, people)
 			}

@@ -301,6 +301,7 @@ var failed = map[result.Reason]string{
 	result.TooManyMade:         "you have made, or made public, " + Count(room.MaxMade) + " rooms today, counting failed tries; try again tomorrow",
 	result.TooManyRooms:        "there are " + Count(room.MaxRooms) + " rooms, the most that this server can have; /rooms lists those open to you",
 	result.TopicTooLong:        "not set: that is {n} characters, and a topic can have at most {most}",
+	result.ReasonTooLong:       "not set: that is {n} characters, and a reason can have at most {most}",
 	result.RoomListFull:        "that list of {room} is full, with 1,000 nicks",
 	result.NoInput:             "standard input has no text",
 	result.FilesOff:            "not sent: files are turned off on this server; a text of up to {most} characters can be sent with: send NICK -",

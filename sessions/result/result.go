@@ -185,6 +185,7 @@ const (
 	RoomListFull    Reason = "room-list-full"
 	BackupRuns      Reason = "backup-runs"    // and copies the room's history
 	TopicTooLong    Reason = "topic-too-long" // N characters of Most
+	ReasonTooLong   Reason = "reason-too-long"
 	NotJoined       Reason = "not-joined"     // a program has not sent JOIN
 	JoinedAlready   Reason = "joined-already" // and here it has
 	NotYou          Reason = "not-you"        // it is Own
