@@ -123,7 +123,7 @@ func (r *Registry) install(f disk.Content, ours bool) {
 	if len(c.Added)+len(c.Removed) > 0 {
 		r.untold = append(r.untold, c)
 	}
-	r.logChange(c, fresh, read, grows && ours)
+	r.logChange(c, fresh, read, ours)
 }
 
 // noteDeparted notes which nicks lost their last line with a new table, and which are
@@ -143,18 +143,19 @@ func (r *Registry) noteDeparted(old, fresh *table) {
 // logMax bounds the lines a single change can put into the log, each kind.
 const logMax = 100
 
-// logChange logs a change of the table and the lines that were read for it; of lines that we
-// added, only what is wrong with them.
+// logChange logs a change of the table and the lines that were read for it; of our own changes, which
+// those log that ask for them, only what is wrong with the lines.
 func (r *Registry) logChange(c Change, t *table, read []*line, quiet bool) {
 	bad := disabled(read)
 	for _, l := range bad[:min(len(bad), logMax)] {
 		r.log.Warn("authorized_keys: line disabled", "line", l.Line, "why", l.Disabled)
 	}
-	if !quiet {
-		bad = disabled(t.entries)
-		r.log.Info("authorized_keys read", "lines", t.lines, "keys", len(t.entries)-len(bad), "disabled", len(bad),
-			"added", len(c.Added), "removed", len(c.Removed))
+	if quiet {
+		return
 	}
+	bad = disabled(t.entries)
+	r.log.Info("authorized_keys read", "lines", t.lines, "keys", len(t.entries)-len(bad), "disabled", len(bad),
+		"added", len(c.Added), "removed", len(c.Removed))
 	for _, e := range c.Removed[:min(len(c.Removed), logMax)] {
 		r.log.Info("key removed", "nick", e.Nick, "key", e.Fingerprint)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"whoelse/keys"
 	"whoelse/sessions/parse"
+	"whoelse/sessions/quota"
 	"whoelse/sessions/result"
 )
 
@@ -44,9 +45,26 @@ func (s *session) addKey(pasted string) result.Result {
 		return result.Done{What: result.KeyAlreadyYours}
 	}
 	for _, k := range added {
-		s.manager.cfg.Log.Info("key added", "nick", s.member.Nick(), "key", k.Fingerprint, "by", s.person().Key, "from", s.from)
+		s.logKey("key added", k.Fingerprint)
 	}
 	return result.KeysAdded{Nick: s.member.Nick(), List: s.withUse(added), Operator: s.operator()}
+}
+
+// changeKeys adds or removes up to n of the person's keys, unless many were changed lately: each time a file is written that
+// everyone who logs in reads. What was not changed does not count.
+func (s *session) changeKeys(n int, change func() ([]keys.Entry, error)) ([]keys.Entry, error) {
+	changes := s.manager.cfg.KeyChanges
+	if err := changes.Charge(s.payer(), int64(n)); err != nil {
+		return nil, result.Failure{Code: result.Limit, Reason: result.KeyChanges, Most: quota.KeysOfNick, N: quota.KeysOfAddress, Err: err}
+	}
+	changed, err := change()
+	changes.Refund(s.payer(), int64(n-len(changed)))
+	return changed, err
+}
+
+// logKey writes a line about a key of the person's.
+func (s *session) logKey(what, fingerprint string) {
+	s.manager.cfg.Log.With("nick", s.member.Nick(), "from", s.from).Info(what, "key", fingerprint, "by", s.person().Key)
 }
 
 // mostKeys bounds how many keys one person has by adding them: the file is read by
@@ -71,7 +89,9 @@ func (s *session) register(pasted string) ([]keys.Entry, error) {
 		return nil, result.Failure{Code: result.Refused, Reason: result.TooManyKeys, Most: mostKeys}
 	}
 	limits.Labels = labels
-	added, err := s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
+	added, err := s.changeKeys(len(list), func() ([]keys.Entry, error) {
+		return s.manager.cfg.Registry.Add(s.member.Nick(), list, limits)
+	})
 	if known, ok := errors.AsType[*keys.KeyKnownError](err); ok && known.Nick != s.member.Nick() {
 		return nil, result.Failure{Code: result.Refused, Reason: result.KeyTaken} // whose it is, is not for everybody
 	}
@@ -96,14 +116,16 @@ func (s *session) removeKey(fingerprint string) result.Result {
 	if !strings.HasPrefix(fingerprint, "SHA256:") {
 		fingerprint = "SHA256:" + fingerprint
 	}
-	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: s.member.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	_, err := s.changeKeys(1, func() ([]keys.Entry, error) {
+		return s.manager.cfg.Registry.Remove(keys.Selector{Nick: s.member.Nick(), Fingerprint: fingerprint, KeepLast: true})
+	})
 	switch {
 	case errors.Is(err, keys.ErrNoSuchKey):
 		return result.Failure{Code: result.Refused, Reason: result.NoSuchKey}
 	case err != nil:
 		return s.failed(result.Failure{Reason: result.RemovingKey, Err: err})
 	}
-	s.manager.cfg.Log.Info("key removed", "nick", s.member.Nick(), "key", fingerprint, "by", s.person().Key, "from", s.from)
+	s.logKey("key removed", fingerprint)
 	return result.Done{What: result.KeyRemoved, Nick: fingerprint}
 }
 
@@ -122,7 +144,7 @@ func (s *session) leaveNick(typed string) result.Result {
 	s.gaveUp.Store(true)
 	_, err := s.manager.cfg.Registry.Remove(keys.Selector{Nick: own})
 	if err == nil {
-		s.manager.cfg.Log.Info("nick given up", "nick", own, "by", s.person().Key, "from", s.from)
+		s.logKey("nick given up", s.person().Key)
 		return nil
 	}
 	s.gaveUp.Store(false)

@@ -8,6 +8,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -89,10 +90,12 @@ type Config struct {
 	JoinLine func(user string, at netip.AddrPort) string
 	// Came, unless nil, is told from where each session comes.
 	Came func(netip.Addr)
-	// Quota bounds what each person has stored, Space what all have.
-	Quota *limit.Limiter
-	Space *space.Guard
-	Files *attachments.Store
+	// Quota bounds what each person has stored, Space what all have, and KeyChanges how many keys each adds and removes;
+	// nil is no limit.
+	Quota      *limit.Limiter
+	Space      *space.Guard
+	KeyChanges *limit.Limiter
+	Files      *attachments.Store
 	// TellServers, in a cluster, makes all other servers call Moderated with data, and returns once the cluster
 	// has stored data; nil on a single server.
 	TellServers func(data []byte) error
@@ -132,6 +135,7 @@ func (m *Manager) complain(what, nick string, err error) {
 func New(cfg Config) *Manager {
 	sessionLog := floodlog.New(cfg.Log, "too many session lines within a minute; some were left out")
 	cfg.Log = slog.New(sessionLog)
+	cfg.KeyChanges = cmp.Or(cfg.KeyChanges, limit.New(limit.Limits{}))
 	return &Manager{
 		cfg: cfg, rate: newRateLimit(cfg.MessageRate, cfg.BotRate, cfg.Registry.Bot), sessionLog: sessionLog,
 		open:       map[*session]bool{},

@@ -171,7 +171,7 @@ func (s *server) start(ctx context.Context) (err error) {
 		Room: s.room, MessageRate: cfg.MessageRate, BotRate: cfg.BotRate, RoomMakers: sessions.RoomMakers(cfg.RoomMakers),
 		Registry: s.registry, Bans: s.bans, Mutes: s.mutes, Invites: s.invites, Used: s.used, Audit: s.audit,
 		MOTD: motd(cfg.MOTD, s.log), Log: s.log, JoinLine: s.joinLine, Came: s.watchSources(),
-		Quota: s.quota, Space: s.space, Version: s.version, Files: s.files,
+		Quota: s.quota, Space: s.space, KeyChanges: quota.NewKeyChanges(cfg.Claims.Exempt), Version: s.version, Files: s.files,
 	}
 	if s.cluster != nil {
 		config.TellServers = s.tellServers

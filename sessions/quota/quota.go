@@ -1,4 +1,4 @@
-// Package quota says how much people may have stored, and how many nicks strangers may claim;
+// Package quota says how much people may have stored, how many nicks strangers may claim, and how often keys change;
 // the counting is [limit.Limiter]'s. How many bytes a message takes, see [Record] and [Recipient].
 package quota
 
@@ -45,5 +45,19 @@ func NewClaims(c Claims) *limit.Limiter {
 		limit.Address: {{Size: int64(c.PerAddress), Per: day}},
 		limit.Network: {{Size: int64(c.PerNetwork), Per: day}},
 		limit.All:     {{Size: int64(c.PerHour), Per: time.Hour}},
+	}})
+}
+
+// How many keys may be added or removed in a day: by one nick, and from one address.
+const (
+	KeysOfNick    = 20
+	KeysOfAddress = 50
+)
+
+// NewKeyChanges returns a limiter of them, for all but the exempt networks: see limit.Limits. A restart resets its counts.
+func NewKeyChanges(exempt []netip.Prefix) *limit.Limiter {
+	return limit.New(limit.Limits{Exempt: exempt, Buckets: map[limit.Scope]limit.Buckets{
+		limit.Nick:    {{Size: KeysOfNick, Per: day}},
+		limit.Address: {{Size: KeysOfAddress, Per: day}},
 	}})
 }

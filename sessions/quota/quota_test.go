@@ -3,6 +3,7 @@ package quota
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,24 @@ func TestClaimsPass(t *testing.T) {
 			time.Sleep(step.pass)
 			if got, err := claimed(l, step.from); got != step.want || err.Error() != step.words {
 				t.Errorf("%s: %d claims, want %d; %v, want %q", step.from, got, step.want, err, step.words)
+			}
+		}
+	})
+}
+
+// An address changes few keys, however many nicks it has.
+func TestKeyChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewKeyChanges(nil)
+		for i, want := range []int{KeysOfNick, KeysOfNick, KeysOfAddress - 2*KeysOfNick, 0} {
+			got := 0
+			for range 100 {
+				if l.Charge(limit.Who{Nick: strconv.Itoa(i), Addr: netip.MustParseAddr("203.0.113.1")}, 1) == nil {
+					got++
+				}
+			}
+			if got != want {
+				t.Errorf("nick %d changed %d keys, want %d", i, got, want)
 			}
 		}
 	})

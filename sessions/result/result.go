@@ -142,10 +142,11 @@ const (
 	CertificateOnly Reason = "certificate-only"
 	NoSuchKey       Reason = "no-such-key"
 	BadKey          Reason = "bad-key"
-	TooManyKeys     Reason = "too-many-keys" // more than Most
-	LimitedKey      Reason = "limited-key"   // one's own, in a way that can't be passed on
-	KeyTaken        Reason = "key-taken"     // another nick has it
-	KeyGone         Reason = "key-gone"      // one's own does not hold Own any more
+	TooManyKeys     Reason = "too-many-keys"        // more than Most
+	LimitedKey      Reason = "limited-key"          // one's own, in a way that can't be passed on
+	KeyChanges      Reason = "too-many-key-changes" // N from an address, Most of a nick
+	KeyTaken        Reason = "key-taken"            // another nick has it
+	KeyGone         Reason = "key-gone"             // one's own does not hold Own any more
 	NickHeld        Reason = "nick-held"
 	NotBanned       Reason = "not-banned"    // Nick; About is a ban that covers it, or ""
 	NotConfirmed    Reason = "not-confirmed" // Nick was typed instead of Own
