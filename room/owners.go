@@ -142,7 +142,8 @@ func (r *Room) changed(info RoomInfo, closed bool) {
 	}
 }
 
-// become updates c to info, and tells new owners who are here. r.mu is held.
+// become updates c to info, and tells new owners who are here. A private room that somebody was invited to, and has not
+// joined, may become theirs: they are not told of it by the server, since its name is another's words. r.mu is held.
 func (r *Room) become(c *chatroom, info RoomInfo) {
 	before := c.Owners
 	if c.Private && !info.Private { // who was here is not for others, nor what was said
@@ -154,7 +155,7 @@ func (r *Room) become(c *chatroom, info RoomInfo) {
 	c.RoomInfo = info
 	c.admit()
 	for _, nick := range info.Owners {
-		if p := r.people.here[nick]; p != nil && !slices.Contains(before, nick) {
+		if p := r.people.here[nick]; p != nil && !slices.Contains(before, nick) && (!c.Private || c.here[nick] == p) {
 			p.put(&Update{Presence: &Change{Room: info.Name, Owner: true}})
 		}
 	}
@@ -388,12 +389,31 @@ func (s *Member) MuteIn(name, nick string, muted bool) error {
 	})
 }
 
-// AddOwner makes nick an owner of a room, too. Guests can't be: ErrNotAllowed. It may be ErrListFull.
+// AddOwner makes nick, who has joined a room and does not block the person, an owner of it, too: the server tells new owners,
+// with the room's name, which somebody else has chosen. Else it is ErrNoOwner. Guests can't be owners: ErrNotAllowed. It may be
+// ErrListFull.
 func (s *Member) AddOwner(name, nick string) error {
-	registered := !isGuest(nick) && s.room.directory.Registered(nick) // which is not asked with a lock held
-	return s.changeRoom(name, func(i *RoomInfo) (err error) {
-		if !registered {
+	r := s.room
+	registered := !isGuest(nick) && r.directory.Registered(nick) // which is not asked with a lock held
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	c, err := s.owned(name)
+	if err != nil {
+		return err
+	}
+	theirs, err := r.preferences(nick)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	joined := theirs.joined(c).Room != "" && c.access(nick).Read
+	r.mu.Unlock()
+	return s.changeOwned(name, func(i *RoomInfo) (err error) {
+		switch {
+		case !registered:
 			return ErrNotAllowed
+		case !joined || theirs.blocks(s.nick):
+			return ErrNoOwner
 		}
 		i.Muted, i.Removed, i.Members = dropped(i.Muted, nick), dropped(i.Removed, nick), dropped(i.Members, nick)
 		i.Owners, err = added(i.Owners, nick)

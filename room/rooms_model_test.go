@@ -379,8 +379,12 @@ func (s *neighbours) removes(nick, name, other string) {
 }
 
 func (s *neighbours) owns(nick, name, other string) {
-	if s.byOwner("owner", nick, name, s.member(nick).AddOwner(name, other), nil) {
-		k := s.rooms[name]
+	k := s.rooms[name]
+	var want error
+	if k == nil || !k.joined[other] {
+		want = ErrNoOwner
+	}
+	if s.byOwner("owner", nick, name, s.member(nick).AddOwner(name, other), want) {
 		delete(k.removed, other)
 		delete(k.muted, other)
 		k.members = dropped(k.members, other)

@@ -485,6 +485,10 @@ func TestOwners(t *testing.T) {
 		}
 		owners("made", "ops", "bob")
 		is(t, "a guest", bob.AddOwner("ops", "~ann"), ErrNotAllowed)
+		is(t, "who has not joined it", bob.AddOwner("ops", "erin"), ErrNoOwner)
+		dave.Block("bob")
+		is(t, "who blocks the owner", bob.AddOwner("ops", "dave"), ErrNoOwner)
+		dave.Unblock("bob")
 		is(t, "owner", bob.AddOwner("ops", "dave"), nil)
 		is(t, "removing an owner", bob.Remove("ops", "dave"), ErrNotAllowed)
 		is(t, "muting an owner", bob.MuteIn("ops", "dave", true), ErrNotAllowed)
@@ -773,6 +777,30 @@ func TestForgottenInMemory(t *testing.T) {
 		}
 		if w := h.join("bob").welcome; len(w.Rooms) > 0 {
 			t.Errorf("welcomed to %+v", w.Rooms)
+		}
+	})
+}
+
+// Nobody writes on the screens of others with the name of a room: the server tells of no room that one has not joined.
+func TestRoomNamesAreNotForced(t *testing.T) {
+	inHouse(t, func(h *house) {
+		eve, bob := h.join("eve"), h.join("bob")
+		bob.Block("eve")
+		for _, name := range []string{"a-word", "another"} {
+			eve.in(t, name)
+			is(t, "made an owner", eve.AddOwner(name, "bob"), ErrNoOwner)
+			is(t, "private", eve.SetPrivate(name, true), nil)
+			is(t, "invited", eve.Invite(name, "bob"), nil)
+		}
+		is(t, "made an owner of a private room", eve.AddOwner("a-word", "bob"), ErrNoOwner)
+		is(t, "removed", eve.Remove("a-word", "bob"), nil)
+		is(t, "left by its owner", eve.LeaveRoom("another"), nil)
+		same(t, "who owns it", h.files.of["another"].Owners, "bob")
+		is(t, "closed", h.CloseRoom("another", "olivia"), nil)
+		bob.Leave(Quit)
+		same(t, "bob's screen", bob.screen.take())
+		if again := h.join("bob"); len(again.welcome.Rooms) > 0 {
+			t.Errorf("on joining: %+v", again.welcome.Rooms)
 		}
 	})
 }

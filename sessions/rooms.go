@@ -233,7 +233,7 @@ func (s *session) roomCommand(call parse.Call) result.Result {
 		words = "I invite you to #" + name + "; to join, type /join #" + name
 	case "owner":
 		if !s.manager.cfg.Room.Here(call.Nick) { // else the room says so
-			words = "you own #" + name + " now; to join, type /join #" + name
+			words = "you own #" + name + " now"
 		}
 	}
 	if words != "" {

@@ -241,6 +241,7 @@ func TestOwnersAreOnRecord(t *testing.T) {
 	bob.enters("/room mute carol", "carol can read #ops")
 	bob.enters("/room unmute carol", "carol can write")
 	bob.enters("/room remove bob", "bob owns #ops; owners can't be removed")
+	carol.enters("/join #ops", "you are in #ops")
 	bob.enters("/room owner carol", "carol is now an owner")
 	bob.enters("/room public", "#ops is public")
 	want := []map[string]string{
@@ -267,14 +268,17 @@ func TestNewOwnersAreTold(t *testing.T) {
 	r.registers("erin")
 	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
 	bob.enters("/join #ops", "you made #ops")
+	bob.enters("/room owner carol", "only people who have joined #ops, and do not block you, can be made its owners")
 	bob.enters("/rooms", "#ops: 1 person, yours")
 	carol.enters("/join #ops", "you are in #ops")
 	bob.enters("/leave", "you left #ops")
 	carol.sees("you own #ops now; /help room lists")
+	bob.enters("/join #ops", "you are in #ops")
 	carol.enters("/room owner bob", "bob is now an owner")
 	bob.sees("you own #ops now; /help room lists")
+	runs(t, r, dial{user: "erin", key: "erin", command: "join #ops"})
 	carol.enters("/room owner erin", "kept for erin (offline)")
-	if got := runs(t, r, dial{user: "erin", key: "erin", command: "inbox"}); !strings.Contains(got, "you own #ops now; to join, type /join #ops") {
+	if got := runs(t, r, dial{user: "erin", key: "erin", command: "inbox"}); !strings.Contains(got, "you own #ops now") {
 		t.Errorf("erin has %q", got)
 	}
 }

@@ -178,6 +178,7 @@ const (
 	MutedInRoom     Reason = "muted-in-room"
 	NotInRoom       Reason = "not-in-room"
 	NotRoomOwner    Reason = "not-room-owner"
+	NoRoomOwner     Reason = "no-room-owner" // has not joined the room, or blocks the person
 	NotForLobby     Reason = "not-for-lobby"
 	NotInThisRoom   Reason = "not-in-this-room" // About is the verb
 	TooManyJoined   Reason = "too-many-joined"
