@@ -156,6 +156,19 @@ func (r *Run) Write(text []byte) (int, error) {
 	return n, err
 }
 
+// Width is how many columns the terminal has that standard output is; 0 if it is none.
+func (r *Run) Width() int {
+	f, ok := r.OutOrStdout().(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
 // Say writes a line to standard output.
 func (r *Run) Say(format string, args ...any) {
 	fmt.Fprintln(r, Clean(fmt.Sprintf(format, args...)))

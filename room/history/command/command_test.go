@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"whoelse/room"
+	"whoelse/room/history"
 )
 
 // TestCheckJSON: what is damaged is told with its byte; a last line may be half written.
@@ -30,6 +34,24 @@ func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1.0 KiB", 3 << 29: "1.5 GiB", 1 << 60: "1048576.0 TiB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d: %s", n, got)
+		}
+	}
+}
+
+// A text on a terminal, however it is padded, has no row that looks like another line.
+func TestRowsOnATerminal(t *testing.T) {
+	now := time.Date(2026, 5, 1, 14, 2, 0, 0, time.UTC)
+	forged := line(history.Line{Message: &room.Message{Time: now, Kind: room.KindDirect, From: "alice", To: []string{"carol"}, Text: "the code"}})
+	for pad := range 100 {
+		m := &room.Message{Time: now, Kind: room.KindDirect, From: "eve", To: []string{"carol"}, Text: "hi" + strings.Repeat(" ", pad) + forged}
+		got := strings.Split(rows(line(history.Line{Message: m}), 60), "\n")
+		for i, row := range got {
+			if len(row) > 60 || i > 0 && (!strings.HasPrefix(row, "    ") || strings.HasPrefix(row, "     ")) {
+				t.Fatalf("%d spaces: %q", pad, got)
+			}
+		}
+		if whole := rows(line(history.Line{Message: m}), 0); whole != line(history.Line{Message: m}) {
+			t.Fatalf("for scripts: %q", whole)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"whoelse/internal/cli"
 	"whoelse/room"
 	"whoelse/room/history"
+	"whoelse/sessions/text"
 )
 
 func historyCommand() *cobra.Command {
@@ -21,8 +22,9 @@ func historyCommand() *cobra.Command {
 		Short: "Print a nick's history, or a room's",
 		Long: "Prints all that NICK sent and received, or what was said in '#ROOM' (quoted for the shell), or with\n" +
 			"--room in the lobby, or with --presence joins and leaves; oldest first. A * marks unread messages.\n" +
-			"Times are local. A server may be running; events that only the log has after a crash are included,\n" +
-			"and nothing is changed. Damaged lines are reported on standard error and left out.\n\n" +
+			"On a terminal, rows that go on with a message are indented. Times are local. A server may be\n" +
+			"running; events that only the log has after a crash are included, and nothing is changed. Damaged\n" +
+			"lines are reported on standard error and left out.\n\n" +
 			"With --json the lines are as they are in the file, read marks and state lines included.",
 		Example: "  whoelse history carol -n 20\n" +
 			"  whoelse history '#ops' -n 20\n" +
@@ -71,17 +73,25 @@ func historyCommand() *cobra.Command {
 		want := func(l history.Line) bool { // marks of who is still there say nothing to people
 			return asJSON || l.Message != nil && l.Message.Kind != room.KindAlive
 		}
+		width := r.Width()
 		return look.Each(n, want, func(f history.Problem) {
 			r.Remark("left out: history/%s", f)
 		}, func(l history.Line) error {
-			text := string(l.Text)
+			words := string(l.Text)
 			if !asJSON {
-				text = line(l)
+				words = rows(line(l), width)
 			}
-			_, err := fmt.Fprintln(r, text)
+			_, err := fmt.Fprintln(r, words)
 			return err
 		})
 	})
+}
+
+// rows breaks a line into the rows of a terminal that has so many columns, 0 for none. The first two columns of all but the
+// first are blank, and the next two, in which a line's time begins: padding in a text looks like no other line.
+func rows(line string, width int) string {
+	const begin = len("* 20")
+	return string(text.AppendWrapped([]byte(line[:begin]), line[begin:], width, begin))
 }
 
 // line is a message in one line, harmless on a terminal.
@@ -90,18 +100,18 @@ func line(l history.Line) string {
 	if l.Unread {
 		mark = "*"
 	}
-	text := fmt.Sprintf("%s %s %s %s", mark, local(m.Time), m.Kind, m.From)
+	words := fmt.Sprintf("%s %s %s %s", mark, local(m.Time), m.Kind, m.From)
 	if len(m.To) > 0 {
-		text += " -> " + strings.Join(m.To, ",")
+		words += " -> " + strings.Join(m.To, ",")
 	}
 	if m.Text != "" {
-		text += ": " + m.Text
+		words += ": " + m.Text
 	}
 	if m.File != nil {
-		text += fmt.Sprintf(": file %s, %s", m.File.Name, cli.Count(int(m.File.Size), "byte"))
+		words += fmt.Sprintf(": file %s, %s", m.File.Name, cli.Count(int(m.File.Size), "byte"))
 	}
 	if m.Kind == room.KindReceipt {
-		text += " has read the message of " + local(m.RefTime)
+		words += " has read the message of " + local(m.RefTime)
 	}
-	return history.Clean(text)
+	return history.Clean(words)
 }
