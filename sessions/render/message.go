@@ -57,6 +57,9 @@ func Message(dst []byte, m *room.Message, viewer string, st Style, now time.Time
 		return starred(dst, "", clock+" "+roomTag(m.Room)+m.From+" announces: "+m.Text, 0, red, st)
 	}
 	begin := len(dst)
+	if m.File != nil { // like a notice: no row of what somebody typed begins so
+		dst = append(dst, " * "...)
+	}
 	mark := marked(m, viewer, st)
 	if mark && !st.Color {
 		dst = append(dst, "! "...)
