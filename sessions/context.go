@@ -42,7 +42,7 @@ type session struct {
 	tally   tally                   // of what was reported
 	gaveUp  atomic.Bool             // by /key leave
 	term    *terminal.Terminal      // nil without a pty, and of a command
-	resized atomic.Bool             // the window changed; the writer follows
+	window  window                  // of the terminal
 	program atomic.Pointer[program] // that has joined; nil of a person
 
 	// Of a command, and constant.

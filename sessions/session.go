@@ -39,10 +39,8 @@ func newSession(m *Manager, ch *sshd.Channel) *session {
 			Complete: s.complete, Wake: s.out.poke,
 			Begin: func() { s.replyTo = s.member.ReplyTo() },
 		})
-		ch.OnResize(func() { // must not block
-			s.resized.Store(true)
-			s.out.poke()
-		})
+		s.window.poke = s.out.poke
+		ch.OnResize(s.window.changed)
 	}
 	return s
 }
@@ -317,7 +315,8 @@ func (s *session) tooFast() {
 
 // compose makes one write of what is queued. It runs on the writing goroutine.
 func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whole int) {
-	if s.resized.Swap(false) {
+	resized := s.term != nil && s.window.due()
+	if resized {
 		_, width, height, _ := s.ch.Pty()
 		own := *s.own.Load()
 		own.Width = terminal.ClampWidth(width)
@@ -350,5 +349,9 @@ func (s *session) compose(items []item, buf []byte, last bool) (out []byte, whol
 	if last && whole == len(items) {
 		s.term.Close()
 	}
-	return s.term.Take(lines[:0]), whole
+	out = s.term.Take(lines[:0])
+	if resized {
+		s.window.drawn(len(out))
+	}
+	return out, whole
 }
