@@ -56,7 +56,7 @@ func TestNickExpiry(t *testing.T) {
 	}
 
 	s = startServer(t, data)
-	s.logs(1, "added=0 removed=2")
+	s.logs(1, `msg="unused nicks are free again" nicks=2`)
 	left := readFile(t, file)
 	for _, n := range []string{"reader", "talker", "writer", "blocker", "used", "byhand"} {
 		if !strings.Contains(left, " "+n) {

@@ -94,6 +94,7 @@ func (s *server) expire(unused time.Duration, inUse func(nick string) bool) erro
 		for i, e := range freed {
 			nicks[i] = e.Nick
 		}
+		s.log.Info("unused nicks are free again", "nicks", len(nicks))
 		slices.Sort(nicks)
 		for whom := range slices.Chunk(slices.Compact(nicks), whomMost) {
 			err := s.audit.Append(audit.Entry{
