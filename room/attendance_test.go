@@ -146,7 +146,7 @@ func TestLongListOfWhoWasHere(t *testing.T) {
 		h.join("carol")
 		now := time.Now()
 		h.mu.Lock()
-		for _, i := range rand.Perm(5000) {
+		for i := 4999; i >= 0; i-- {
 			nick := fmt.Sprint("~g", i)
 			if i%10 == 0 {
 				nick = fmt.Sprint("n", i)
@@ -171,7 +171,7 @@ func TestLongListOfWhoWasHere(t *testing.T) {
 			}
 		}
 		same(t, "the people", nicks, want...)
-		if got.More != 3900 || got.Searched != 5001 {
+		if got.More != 3900 || got.Searched != 5002 {
 			t.Errorf("%d left out, %d looked through", got.More, got.Searched)
 		}
 		if directory.bots != 10 || directory.guests != 0 || directory.locked != 0 {

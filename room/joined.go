@@ -687,70 +687,60 @@ func (r *Room) present(c *chatroom) []Presence {
 // Lately lists people who were in a room.
 type Lately struct {
 	People   []Presence
-	More     int // who were there, too, before the last of these
-	Searched int // people, for it
+	More     int // departures before these, of others
+	Searched int // people and departures, for it
 }
 
 // InSince returns the other people who were in a room, and online, at any time since t: first those who still are,
 // by nick, then the last most who left, newest first. For rooms other than the lobby it knows the last partingsMost people
 // who left since this server started. The error says why the person may not read the room.
 func (s *Member) InSince(name string, t time.Time, most int) (Lately, error) {
-	here, left, searched, err := s.inSince(name, t)
+	here, gone, err := s.inAndGone(name)
 	if err != nil {
 		return Lately{}, err
 	}
-	found := Lately{People: here, Searched: searched}
-	left, found.More = newest(left, most)
+	found := Lately{Searched: len(here) + len(gone)}
+	listed := map[string]bool{s.nick: true}
+	for _, p := range here {
+		if !listed[p.Nick] {
+			listed[p.Nick] = true
+			found.People = append(found.People, p)
+		}
+	}
+	var left []parting
+	for _, l := range slices.Backward(gone) {
+		switch {
+		case l.at.Before(t) || listed[l.nick]:
+		case len(left) == most:
+			found.More++
+		default:
+			listed[l.nick] = true
+			left = append(left, l)
+		}
+	}
+	slices.SortFunc(left, func(a, b parting) int { // which it nearly is
+		return cmp.Or(b.at.Compare(a.at), strings.Compare(a.nick, b.nick))
+	})
 	for _, l := range left {
 		found.People = append(found.People, Presence{Nick: l.nick, Bot: s.room.bot(l.nick), Active: l.at, Lost: l.lost})
 	}
 	return found, nil
 }
 
-// inSince returns who is in a room, and who has left it since t, in any order. What it does with the lock held is little
-// for each nick.
-func (s *Member) inSince(name string, t time.Time) (here []Presence, left []parting, searched int, err error) {
+// inAndGone returns who is in a room, and all who left it: those who came back, too, and nicks more than once. With the
+// lock held it copies little: a list of all who left the server can be long.
+func (s *Member) inAndGone(name string) (here []Presence, gone []parting, err error) {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, may := r.lookup(name, s.nick)
-	if !may.Read {
-		return nil, nil, 0, may.Why
+	switch {
+	case !may.Read:
+		return nil, nil, may.Why
+	case name == Lobby:
+		return r.present(c), r.people.gone, nil
 	}
-	here = slices.DeleteFunc(r.present(c), func(p Presence) bool { return p.Nick == s.nick })
-	add := func(l parting) {
-		if !l.at.Before(t) && l.nick != s.nick {
-			left = append(left, l)
-		}
-	}
-	for _, l := range c.left {
-		add(l)
-	}
-	searched = len(here) + len(c.left)
-	if name == Lobby {
-		for nick, d := range r.people.seen {
-			add(parting{nick, d})
-		}
-		searched += len(r.people.seen)
-	}
-	return here, left, searched, nil
-}
-
-// newest returns the newest of all, up to most, and how many others there are.
-func newest(all []parting, most int) (found []parting, more int) {
-	before := func(a, b parting) int { return cmp.Or(b.at.Compare(a.at), strings.Compare(a.nick, b.nick)) }
-	for _, l := range all {
-		if len(found) == 2*most { // which is seldom, in any order but the worst
-			slices.SortFunc(found, before)
-			found = found[:most]
-		}
-		if len(found) < most || before(l, found[most-1]) < 0 {
-			found = append(found, l)
-		}
-	}
-	slices.SortFunc(found, before)
-	found = found[:min(len(found), most)]
-	return found, len(all) - len(found)
+	return r.present(c), slices.Clone(c.left), nil
 }
 
 // HistoryOf gives the newest n lines of a room that the person may read, oldest first. It ends where the person

@@ -18,6 +18,7 @@ type people struct {
 	bots     int                    // number of them that are bots
 	visiting map[string]*Member     // guests who run a command, by name
 	seen     map[string]departure   // of nicks that are not online now
+	gone     []parting              // how nicks left, in the order of becoming known, of seen at least; never changed, only replaced
 	unsaved  map[string]Preferences // of nicks that left, with read marks that are not on disk yet
 	inflight inflight
 	released *sync.Cond // when something is not in flight any more, or an event was applied; its lock is Room.mu
@@ -80,6 +81,7 @@ type departure struct {
 const (
 	maxGuestName = 32      // of a name that got a number
 	seenMost     = 100_000 // nicks remembered for wholast
+	goneMore     = 1000    // departures remembered beyond two of each nick
 )
 
 func newPeople(mu *sync.Mutex) people {
@@ -123,18 +125,30 @@ func (ps *people) remove(nick string, how departure) {
 // first: a flood of names, which costs nothing, must not push out people.
 func (ps *people) remember(nick string, how departure) {
 	ps.seen[nick] = how
-	if len(ps.seen) <= seenMost {
+	ps.gone = append(ps.gone, parting{nick, how})
+	if len(ps.seen) > seenMost {
+		nicks := slices.SortedFunc(maps.Keys(ps.seen), func(a, b string) int {
+			if isGuest(a) != isGuest(b) {
+				return strings.Compare(b, a) // '~' is above all that nicks begin with
+			}
+			return ps.seen[a].at.Compare(ps.seen[b].at)
+		})
+		for _, nick := range nicks[:len(nicks)-seenMost/2] {
+			delete(ps.seen, nick)
+		}
+	} else if len(ps.gone) <= 2*len(ps.seen)+goneMore {
 		return
 	}
-	nicks := slices.SortedFunc(maps.Keys(ps.seen), func(a, b string) int {
-		if isGuest(a) != isGuest(b) {
-			return strings.Compare(b, a) // '~' is above all that nicks begin with
+	var gone []parting
+	kept := map[string]bool{}
+	for _, l := range slices.Backward(ps.gone) {
+		if ps.seen[l.nick] == l.departure && !kept[l.nick] {
+			kept[l.nick] = true
+			gone = append(gone, l)
 		}
-		return ps.seen[a].at.Compare(ps.seen[b].at)
-	})
-	for _, nick := range nicks[:len(nicks)-seenMost/2] {
-		delete(ps.seen, nick)
 	}
+	slices.Reverse(gone)
+	ps.gone = gone
 }
 
 // freeGuest returns name, or name with the least number behind it that is free,

@@ -127,8 +127,14 @@ func TestSeenIsBounded(t *testing.T) {
 		}
 		h.people.remember("newest", departure{at: now.Add(time.Hour)})
 		defer h.mu.Unlock()
-		if n := len(h.people.seen); n != seenMost/2 {
-			t.Errorf("%d nicks are remembered", n)
+		if n := len(h.people.seen); n != seenMost/2 || len(h.people.gone) != n {
+			t.Errorf("%d nicks are remembered, %d departures", n, len(h.people.gone))
+		}
+		for range seenMost {
+			h.people.remember("newest", departure{at: now.Add(time.Hour)})
+		}
+		if n := len(h.people.gone); n > seenMost+goneMore {
+			t.Errorf("%d departures are remembered", n)
 		}
 		for nick, want := range map[string]bool{"newest": true, "n1": false, "n3": true, "~g99998": false} {
 			if _, ok := h.people.seen[nick]; ok != want {

@@ -45,10 +45,10 @@ func (s *session) bots(call parse.Call) result.Result {
 // lately is how many minutes wholast looks back when not asked for a number.
 const lately = 60
 
-// How many of those who have left wholast lists, and how many people it looks through for one line of the rate.
+// How many of those who have left wholast lists, and how many departures it looks through for one line of the rate.
 const (
 	mostLately  = 1000
-	peopleWorth = 8192
+	peopleWorth = 4096
 )
 
 func (s *session) wholast(call parse.Call) result.Result {

@@ -90,7 +90,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 		within := when(r.Room != "", "in #"+r.Room+" ") + "within the last " + Number(r.Minutes, "minute", "minutes")
 		none := "nobody else was " + when(r.Room == "", "here ") + within
 		lines := list(within+":", none, r.People, func(p room.Presence) string { return seen(p, now) })
-		return append(lines, when(r.More > 0, "  and "+Number(r.More, "other, who", "others, who")+" left before these"))
+		return append(lines, when(r.More > 0, "  and up to "+Number(r.More, "other, who", "others, who")+" left before these"))
 	case result.Back:
 		words = "welcome back" + when(r.Unread.Messages > 0, "; "+unread(r.Unread))
 	case result.Settings:

@@ -258,7 +258,7 @@ type Lately struct {
 	Room    string // in which; "" for the whole server
 	Minutes int
 	People  []room.Presence
-	More    int // who left before these
+	More    int // departures before these: at least as many as people
 }
 
 // Back is the end of being away.
