@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +48,7 @@ func zoneOf(name string) *time.Location {
 	if zone, known := zones.Load(name); known {
 		return zone.(*time.Location)
 	}
-	if name == "" || name == "Local" || len(name) > 64 {
+	if name == "" || name == "Local" || len(name) > 64 || path.Clean(name) != name { // A//B is a file, too, as is ./A/B
 		return nil
 	}
 	found, err := time.LoadLocation(name)
