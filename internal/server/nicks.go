@@ -132,14 +132,17 @@ func (s *server) retireFound() error {
 	}
 	maps.Copy(nicks, s.room.NicksInRooms())
 	certificates := len(s.registry.Authorities(nil)) > 0
+	var without []string // a line
 	for nick := range nicks {
 		if !certificates {
 			s.registry.Depart(nick, time.Time{})
 		} else if !s.registry.Registered(nick) {
-			if err := s.reserved.Certify(nick); err != nil {
-				return err
-			}
+			without = append(without, nick)
 		}
+	}
+	slices.Sort(without)
+	if err := s.reserved.Certify(without...); err != nil {
+		return err
 	}
 	s.retireDeparted(context.Background())
 	return nil

@@ -57,13 +57,39 @@ func (l *List) Add(n string, lasts time.Duration) error {
 	return l.replace(n, Nick{Nick: n, Since: now, Until: now.Add(lasts)})
 }
 
-// Certify reserves n, and what reads like it, for whoever has a certificate for it. It is a map access
-// if that is so already.
-func (l *List) Certify(n string) error {
-	if _, ok := l.Find(alike(n)); ok {
-		return nil
+// certifyMost bounds how many nicks Certify adds with one change: where servers share the list, these have to fit into
+// one proposal.
+const certifyMost = 250
+
+// Certify reserves nicks, and what reads like them, for whoever has a certificate for them. For those of which that is
+// so already it is a map access. For many it is much cheaper than a call for each, which writes the whole file.
+func (l *List) Certify(nicks ...string) error {
+	nicks = slices.DeleteFunc(slices.Clone(nicks), func(n string) bool {
+		_, ok := l.Find(alike(n))
+		return ok
+	})
+	since := time.Now().UTC().Truncate(time.Second)
+	for some := range slices.Chunk(nicks, certifyMost) {
+		err := l.Change(func(all []Nick) ([]Nick, error) {
+			certified := make(map[string]bool, len(all))
+			for _, one := range all {
+				certified[one.Key()] = true
+			}
+			fresh := make(map[string]bool, len(some))
+			var added []Nick
+			for _, n := range some {
+				if one := (Nick{Nick: n, Since: since}); !certified[one.Key()] {
+					certified[one.Key()], fresh[n] = true, true
+					added = append(added, one)
+				}
+			}
+			return append(slices.DeleteFunc(all, func(one Nick) bool { return fresh[one.Nick] }), added...), nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return l.replace(n, Nick{Nick: n, Since: time.Now().UTC().Truncate(time.Second)})
+	return nil
 }
 
 // Remove ends n's reservation.

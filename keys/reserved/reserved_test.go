@@ -2,6 +2,7 @@ package reserved
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -93,5 +94,43 @@ func TestBadFile(t *testing.T) {
 		if _, err := Open(path); err == nil {
 			t.Errorf("%s is read", text)
 		}
+	}
+}
+
+// With many at once the file, which has all of them, is not written for each.
+func TestCertifyMany(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reserved.json")
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes := 0
+	l.Disk.Fault = func(op, _ string) error {
+		if op == "rename" {
+			writes++
+		}
+		return nil
+	}
+	if err := l.Add("person7q", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	nicks := []string{"dora", "d0ra"}
+	for i := range 1000 {
+		nicks = append(nicks, fmt.Sprintf("person%dq", i))
+	}
+	for range 2 {
+		if err := l.Certify(nicks...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alikes := map[string]bool{}
+	for _, n := range nicks {
+		alikes[alike(n)] = true
+		if _, until, ok := l.By(n); !ok || !until.IsZero() {
+			t.Errorf("%s: until %v, %v", n, until, ok)
+		}
+	}
+	if all := l.All(); len(all) != len(alikes) || writes < 2 || writes > 6 {
+		t.Errorf("%d for %d, written %d times", len(all), len(alikes), writes)
 	}
 }
