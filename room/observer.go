@@ -180,8 +180,21 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 		if ask.After != "" {
 			n = maxReplay + 1
 		}
+		left := len(ask.Rooms) // histories that are still to be searched
+		for _, one := range []bool{ask.Room, ask.Direct && !o.member.Guest()} {
+			if one {
+				left++
+			}
+		}
 		search := func(owner string) iter.Seq2[*Message, error] {
+			most := -1 // for what was searched in vain up to here: a long history leaves their part to the others
 			return without(errEnough, r.histories.Tail(owner, n, func(m *Message) (bool, error) {
+				if most < 0 {
+					if most = searchMost; ask.After == "" {
+						most = inVain + (searchMost-inVain)/max(left, 1)
+					}
+					left--
+				}
 				switch {
 				case ctx.Err() != nil:
 					return false, ctx.Err()
@@ -189,7 +202,7 @@ func (o *Observer) Replay(ctx context.Context, ask Replay) iter.Seq2[Page, error
 					return false, nil
 				case ask.After != "" && m.ID <= ask.After:
 					return false, errEnough
-				case inVain >= searchMost:
+				case inVain >= most:
 				case m.Kind == KindReceipt || set.hides(m) || !ask.Keep(m):
 					inVain += searchCost(m)
 					return false, nil

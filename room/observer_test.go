@@ -381,3 +381,23 @@ func TestReplayOfTooMany(t *testing.T) {
 		}
 	}, records...)
 }
+
+// TestSearchAll: a long history in which nothing is found does not keep a search from the others.
+func TestSearchAll(t *testing.T) {
+	inHouse(t, func(h *house) {
+		bob, carol := h.join("bob"), h.join("carol")
+		carol.in(t, "ops")
+		bob.in(t, "ops")
+		for range 500 {
+			carol.send(strings.Repeat("x", 10_000), "bob")
+			carol.sayIn(t, "ops", strings.Repeat("x", 10_000))
+		}
+		bob.send("1 sent", "carol")
+		bob.sayIn(t, "ops", "2 said")
+		bob.say("3 lobby")
+		numbered := func(m *Message) bool { return !strings.HasPrefix(m.Text, "x") }
+		got, err := whole(bob.Search(context.Background(), "", 9, numbered))
+		same(t, "found", texts(got), "bob: 1 sent", "bob: 2 said", "bob: 3 lobby")
+		is(t, "search", err, ErrSearchLimit)
+	})
+}
