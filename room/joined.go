@@ -628,7 +628,9 @@ func (s *Member) MarkShown(name, from, upTo string) error {
 	return s.setJoined(name, func(j *Joined) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		read(j)
+		if p, c = r.people.here[s.nick], r.rooms[name]; c != nil { // which may be another one by now
+			read(j)
+		}
 	})
 }
 
