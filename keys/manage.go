@@ -52,12 +52,25 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 		if s.KeepLast && r.leavesNone(t, gone) {
 			return nil, fmt.Errorf("%w of %s, and cannot be removed; add another one first", ErrLastKey, gone[0].Nick)
 		}
+		gone = append(gone, t.orphaned(gone)...)
 		return t.without(gone), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return entries(gone), nil
+}
+
+// orphaned are the pending lines of nicks that have no others once gone are: nobody who holds the nick could want
+// them any more, and whoever took a key may have added them.
+func (t *table) orphaned(gone []*line) (pending []*line) {
+	for _, l := range gone {
+		others := slices.DeleteFunc(slices.Clone(t.byNick[l.Nick]), func(o *line) bool { return slices.Contains(gone, o) || slices.Contains(pending, o) })
+		if l.Nick != "" && !slices.ContainsFunc(others, func(o *line) bool { return !o.Pending }) {
+			pending = append(pending, others...)
+		}
+	}
+	return pending
 }
 
 // leavesNone tells whether some nick would be left without a key in force.

@@ -85,6 +85,24 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// TestPendingGoesWithTheLast: whoever has taken a key can't keep the nick by one that they have added with it.
+func TestPendingGoesWithTheLast(t *testing.T) {
+	stolen, other, added := newKey(t), newKey(t), newKey(t)
+	r := registry(t, keyText(stolen)+" bob", keyText(other)+" bob@office")
+	if _, err := r.Add("bob", []PublicKey{added}, AddOptions{Pending: true}); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := r.Remove(Selector{Fingerprint: Fingerprint(other)}); err != nil || len(gone) != 1 {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	if gone, err := r.Remove(Selector{Fingerprint: Fingerprint(stolen)}); err != nil || len(gone) != 2 {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	if r.Registered("bob") {
+		t.Errorf("bob is held: %q", r.text())
+	}
+}
+
 // Pending keys are shared. One takes nothing from a line that was added by hand and is not shared yet.
 func TestSharedPending(t *testing.T) {
 	key := newKey(t)
