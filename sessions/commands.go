@@ -65,7 +65,7 @@ func init() {
 		{speaks: true, echoes: true, run: (*session).broadcast, Syntax: parse.Syntax{
 			Name: "broadcast", Options: true, BareWords: []string{"broadcast"}, Text: true, Args: parse.BroadcastArgs,
 			Usage: "broadcast TEXT, broadcast #ROOM TEXT, or broadcast user NICK[,NICK...] TEXT", Example: "broadcast user bob,carol lunch?", Help: "say to everyone, a room, or a list of people",
-			More: "While you have been in no room and #ROOM is not open to you, it is part of the text. " + optionsHelp}},
+			More: "#ROOM is part of the text as long as you have never joined a room, it is not open to you, and you have typed no command with a room in this session. " + optionsHelp}},
 		{may: keyed, run: (*session).inbox, Syntax: parse.Syntax{
 			Name: "inbox", BareWords: []string{"inbox"}, ToNick: true, Args: parse.InboxArgs,
 			Usage: "inbox, inbox all [N], or inbox NICK [N]", Example: "inbox bob 20", Help: "unread messages; inbox all [N] shows past ones",
@@ -75,8 +75,8 @@ func init() {
 			Usage: "/history [#ROOM] [N]", Help: "the last N (50) lines of a room"}},
 		{run: (*session).search, Syntax: parse.Syntax{
 			Name: "search", Aliases: []string{"find"}, Text: true, Args: parse.SearchArgs,
-			Usage: "/search [#ROOM] WORDS", Example: "/search alice deploy", Help: "the last 50 messages that have all WORDS",
-			More: "It searches the lobby, your rooms and your direct messages, or #ROOM alone. A word may be part of a longer one, or the nick of who wrote or got the message; capitals make no difference."}},
+			Usage: "/search [#ROOM] WORDS", Example: "/search alice deploy", Help: "the last 50 messages with all WORDS",
+			More: "It searches the lobby, your rooms and your direct messages, or #ROOM alone. A word may be part of a longer one, or the nick of the sender or a recipient; capitals make no difference."}},
 		{run: (*session).showMessage, Syntax: parse.Syntax{
 			Name: "show", Args: parse.ShowArgs,
 			Usage: "/show ID", Help: "all of a long message",
@@ -104,7 +104,7 @@ func init() {
 		{speaks: true, silent: true, run: (*session).topic, Syntax: parse.Syntax{
 			Name: "topic", Text: true, Args: parse.TopicArgs,
 			Usage: "/topic [#ROOM] [TEXT]", Help: "show what a room is about; owners can set it",
-			More: "/topic - clears it."}},
+			More: "/topic - clears the topic."}},
 		{run: (*session).mute, Syntax: parse.Syntax{
 			Name: "mute", Args: parse.MuteArgs,
 			Usage: "/mute #ROOM, or /mute NICK [DURATION]", Help: "count a room's lines instead of showing them",
@@ -142,12 +142,12 @@ func init() {
 		{may: keyed, run: (*session).key, Syntax: parse.Syntax{
 			Name: "key", Aliases: []string{"keys"}, Text: true, Args: parse.KeyArgs,
 			Usage: "/key, /key add KEY, /key remove FINGERPRINT, or /key leave NICK", Help: "your keys; also /key add, remove, leave",
-			More: "/key add takes the pasted contents of a .pub file. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
+			More: "/key add takes the pasted contents of a .pub file; to confirm the key, connect with it under your nick. /key remove takes a fingerprint as shown by /key; you can't remove your last key. /key leave gives up your nick and all its keys; type the nick to confirm."}},
 		{may: keyedInShell, run: (*session).settings, Syntax: parse.Syntax{
 			Name: "settings", Args: parse.SettingsArgs,
 			Usage: "/settings, /settings bell mentions|all|off, /settings joins on|off, or /settings zone ZONE", Example: "/settings zone Europe/Berlin",
 			Help: "your settings; also bell, joins and time zone",
-			More: "The bell rings for direct messages and mentions, for every message, or never. joins off hides who joins and leaves. Times are shown in the time zone ZONE. Settings count in all your sessions and are kept; a guest's last until the guest leaves."}},
+			More: "The bell rings for direct messages and mentions, for every message, or never. /settings joins off hides joins and leaves. Times are shown in the time zone ZONE, unless your client sends one (TZ). Settings apply to all your sessions and are kept; a guest's last until the guest leaves."}},
 		{run: (*session).motd, Syntax: parse.Syntax{
 			Name: "motd", Args: parse.NoArgs,
 			Usage: "/motd", Help: "the message of the day"}},

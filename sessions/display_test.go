@@ -26,7 +26,7 @@ func TestZone(t *testing.T) {
 	bob.typed("/settings zone america/st_johns\r")
 	row(bob, "times are in America/St_Johns")
 	laptop.typed("/settings\r")
-	row(laptop, "times are in Asia/Kathmandu, as your client asks (TZ); America/St_Johns is for clients that ask for nothing")
+	row(laptop, "times are in Asia/Kathmandu, which your client sends (TZ); America/St_Johns is for clients that send none")
 	bob.typed("lunch?\r")
 	minutes := func(row string) int {
 		clock, err := time.Parse("15:04", row[:5])

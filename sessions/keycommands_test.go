@@ -32,7 +32,7 @@ func TestOwnKeys(t *testing.T) {
 	bob.enters("/key remove "+fingerprint("bob"), "this is the last key of bob")
 	bob.enters("/key add "+public("phone"), "added")
 	bob.enters("/key remove "+fingerprint("phone"), "removed "+fingerprint("phone"))
-	connect(t, r.addr, dial{user: "BOB", key: "laptop", command: "nick"}).sees("you are bob; this key is confirmed now", fingerprint("laptop"))
+	connect(t, r.addr, dial{user: "BOB", key: "laptop", command: "nick"}).sees("you are bob; this key is now confirmed", fingerprint("laptop"))
 	bob.enters("/key add "+public("laptop"), "that key is already yours")
 	bob.enters("/key", "you have 2 keys:", fingerprint("laptop")+` (ssh-ed25519) "laptop", added today`)
 	laptop := connect(t, r.addr, dial{user: "anything", key: "laptop", width: 200, height: 50, term: "xterm"})
@@ -56,7 +56,7 @@ func TestKeyOfSomebodyElse(t *testing.T) {
 		adders = append(adders, c)
 	}
 	connect(t, r.addr, dial{user: "alice", key: "alice", command: "nick"}).sees("you are alice; this nick is now registered to your key")
-	connect(t, r.addr, dial{user: "bob", key: "laptop", command: "nick"}).sees("you are bob; this key is confirmed now")
+	connect(t, r.addr, dial{user: "bob", key: "laptop", command: "nick"}).sees("you are bob; this key is now confirmed")
 	connect(t, r.addr, dial{user: "mallory", key: "alice", command: "nick"}).sees("your key's nick is alice")
 	connect(t, r.addr, dial{user: "mallory", key: "laptop", command: "nick"}).sees("your key's nick is bob")
 	for nick, want := range map[string]int{"mallory": 1, "bob": 2, "alice": 1} {
@@ -65,7 +65,7 @@ func TestKeyOfSomebodyElse(t *testing.T) {
 		}
 	}
 	mallory := adders[0]
-	mallory.enters("/key add "+public("alice"), "not added: this key is in use here")
+	mallory.enters("/key add "+public("alice"), "not added: this key already belongs to another nick")
 	mallory.neverSaw("alice")
 }
 
@@ -90,7 +90,7 @@ func TestKeyRefusals(t *testing.T) {
 		{"/key remove", "missing fingerprint"},
 		{"/key steal", `"steal" is not add, remove or leave`},
 		{"/key add nonsense", "not added: line 1: it is not a public key (type, base64 and comment are expected); give the whole line of a .pub file"},
-		{"/key add " + public("carol"), "not added: this key is in use here"},
+		{"/key add " + public("carol"), "not added: this key already belongs to another nick"},
 		{"/key add -----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key; keep it to yourself"},
 		{`/key add environment="ROLE=operator" ` + public("laptop"), "it has options"},
 		{"/key add ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ", "not added: line 1: it is not a public key (its base64"},
@@ -120,7 +120,7 @@ func TestAddedKeysAreLimitedAlike(t *testing.T) {
 	r.must(os.WriteFile(filepath.Join(r.dir, "authorized_keys"), []byte(line), 0o600))
 	r.must(r.registry.Reload())
 	olivia := connect(t, r.addr, dial{user: "olivia", key: "olivia", width: 200, height: 50, term: "xterm"})
-	olivia.enters("/key add "+public("spare"), "added "+fingerprint("spare"), "connect with it as olivia to confirm (it is not an operator's)")
+	olivia.enters("/key add "+public("spare"), "added "+fingerprint("spare"), "connect with it as olivia to confirm (without operator rights)")
 	for _, e := range r.registry.Keys("olivia") {
 		if e.From != "127.0.0.0/8" || e.Expires.Year() != 2099 && e.Expires.Year() != 2098 {
 			t.Errorf("%+v", e)

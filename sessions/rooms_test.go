@@ -268,7 +268,7 @@ func TestNewOwnersAreTold(t *testing.T) {
 	r.registers("erin")
 	bob, carol := r.terminal("bob", r.addr), r.terminal("carol", r.addr)
 	bob.enters("/join #ops", "you made #ops")
-	bob.enters("/room owner carol", "only people who have joined #ops, and do not block you, can be made its owners")
+	bob.enters("/room owner carol", "only people who have joined #ops and do not block you can become its owners")
 	bob.enters("/rooms", "#ops: 1 person, yours")
 	carol.enters("/join #ops", "you are in #ops")
 	bob.enters("/leave", "you left #ops")

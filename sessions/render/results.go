@@ -125,7 +125,7 @@ func linesOf(r result.Result, st Style, now time.Time) []string {
 		for _, k := range r.List {
 			k.Pending = false
 			words := "added " + key(k, "", st, now) + "; connect with it as " + r.Nick + " to confirm"
-			all = append(all, words+when(r.Operator, " (it is not an operator's)"))
+			all = append(all, words+when(r.Operator, " (without operator rights)"))
 		}
 		return all
 	case result.MOTD:
@@ -181,7 +181,7 @@ var done = map[result.What]string{
 	result.NoMessages:      "no messages yet",
 	result.NoMessagesWith:  "no messages yet between you and {nick}",
 	result.NothingSaid:     "nothing has been said yet",
-	result.NothingFound:    "found nothing: no message open to you has all these words",
+	result.NothingFound:    "no message found that has all these words",
 	result.KeyAlreadyYours: "that key is already yours",
 	result.KeyRemoved:      "removed {nick}; it no longer works, and its sessions end",
 	result.GivingUp:        "giving up {nick}: your keys are removed and your messages set aside; only an operator can restore them",
@@ -294,7 +294,7 @@ var failed = map[result.Reason]string{
 	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
 	result.NotInRoom:           "you are not in {room}; /join {room} takes you there",
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
-	result.NoRoomOwner:         "only people who have joined {room}, and do not block you, can be made its owners",
+	result.NoRoomOwner:         "only people who have joined {room} and do not block you can become its owners",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
 	result.NotInThisRoom:       "{room} is private, and guests can't enter private rooms",
@@ -332,7 +332,7 @@ var failed = map[result.Reason]string{
 	result.BadKey:              "not added: {error}",
 	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
 	result.LimitedKey:          "not added: your key works only from a long list of addresses, which can't be copied here; ask an operator",
-	result.KeyTaken:            "not added: this key is in use here",
+	result.KeyTaken:            "not added: this key already belongs to another nick; use a different one",
 	result.KeyChanges:          "not changed: {most} keys can be added or removed a day, and {n} from one address; {error}",
 	result.KeyGone:             "not added: the key that you logged in with no longer belongs to {own}",
 	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",

@@ -24,7 +24,7 @@ func settings(r result.Settings, st Style, now time.Time) []string {
 	zone := "times are in " + r.Zone.String()
 	switch set := r.Display.Zone; {
 	case r.ByClient:
-		zone += ", as your client asks (TZ)" + when(set != "" && set != r.Zone.String(), "; "+set+" is for clients that ask for nothing")
+		zone += ", which your client sends (TZ)" + when(set != "" && set != r.Zone.String(), "; "+set+" is for clients that send none")
 	case set == "":
 		zone += "; change that with /settings zone Europe/Berlin"
 	}

@@ -66,7 +66,7 @@ func identity(w result.Welcome) (words string, otherwise bool) {
 	case w.Claimed:
 		return words + "; this nick is now registered to your key", true
 	case w.Pending:
-		return words + "; this key is confirmed now. If you did not add it, remove it (/key), and come under another name", true
+		return words + "; this key is now confirmed. If you did not add it, remove it with /key remove, and connect under another nick", true
 	case !strings.EqualFold(w.Asked, w.Nick):
 		return words + ", not " + text.Quote(w.Asked, 32) + ": your key's nick is " + w.Nick, true
 	}
