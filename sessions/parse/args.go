@@ -243,6 +243,9 @@ func nicks(cut func(string) (list []string, rest string)) arg {
 		}
 		for _, item := range list {
 			n, problem := parseNick(item)
+			if item == "" && len(list) > 1 {
+				problem = "missing nick beside a comma"
+			}
 			if problem != "" {
 				return "", problem
 			}

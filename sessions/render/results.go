@@ -333,7 +333,7 @@ var failed = map[result.Reason]string{
 	result.TooManyKeys:         "not added: that would be more than {most} keys; remove some",
 	result.LimitedKey:          "not added: your key works only from a long list of addresses, which can't be copied here; ask an operator",
 	result.KeyTaken:            "not added: this key already belongs to another nick; use a different one",
-	result.KeyChanges:          "not changed: {most} keys can be added or removed a day, and {n} from one address; {error}",
+	result.KeyChanges:          "not changed: {error}; {most} keys can be added or removed a day, and {n} from one address",
 	result.KeyGone:             "not added: the key that you logged in with no longer belongs to {own}",
 	result.NoSuchKey:           "none of your keys has this fingerprint; /key lists them",
 	result.NotConfirmed:        "you are {own}, not {nick}; to give your nick up, type /key leave {own}",
