@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -216,6 +217,7 @@ func (s *session) parse(line string) (parse.Call, error) {
 		func(n string) bool { return s.known(n) || s.known(nick.GuestMark+n) },
 		func() bool { return s.member.ReplyTo() != "" })
 	if slip != nil {
+		s.namedRoom = s.namedRoom || strings.Contains(line, nick.RoomMark)
 		return parse.Call{}, slip
 	}
 	if in, err, ok := Grammar.InRoom(line); ok && s.meansRoom(in.Room) {

@@ -25,8 +25,8 @@ func settings(r result.Settings, st Style, now time.Time) []string {
 	switch set := r.Display.Zone; {
 	case r.ByClient:
 		zone += ", which your client sends (TZ)" + when(set != "" && set != r.Zone.String(), "; "+set+" is for clients that send none")
-	case set == "":
-		zone += "; change that with /settings zone Europe/Berlin"
+	case r.Changed == "":
+		zone += "; change that with /settings zone ZONE, such as Europe/Berlin"
 	}
 	switch r.Changed {
 	case "bell":
