@@ -156,7 +156,7 @@ func (s *session) leave(call parse.Call) result.Result {
 	if err != nil {
 		return s.roomFailed(name, err)
 	}
-	return result.Done{What: result.RoomLeft, Room: name}
+	return result.Done{What: result.RoomLeft, Room: name, About: cmp.Or(s.room, room.Lobby)}
 }
 
 // notThere reports whether err says that the person is not in a room.

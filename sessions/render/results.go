@@ -164,7 +164,7 @@ func doneWords(r result.Done) string {
 	if !ok {
 		words = done[r.What]
 	}
-	return fill(words, "{nick}", r.Nick, "{room}", "#"+r.Room)
+	return fill(words, "{nick}", r.Nick, "{room}", "#"+r.Room, "{writes}", place(r.About))
 }
 
 // done has the words for [result.Done]. "WHAT ABOUT" goes before "WHAT".
@@ -189,7 +189,7 @@ var done = map[result.What]string{
 	result.NotSearched:     "older lines were not searched; there may be more",
 	result.RoomMade: "you made {room} and own it; what you type goes there; /join #lobby takes you back; " +
 		"/room private closes it to others",
-	result.RoomLeft:      "you left {room}; what you type goes to the lobby",
+	result.RoomLeft:      "you left {room}; what you type goes to {writes}",
 	result.RoomTopicSet:  "the topic of {room} is set",
 	result.RoomTopicGone: "the topic of {room} is cleared",
 	result.RoomMuted:     "lines of {room} are counted, not shown; /unmute {room} shows them again",

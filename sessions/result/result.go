@@ -25,7 +25,7 @@ type Done struct {
 	What  What
 	Nick  string
 	Room  string // without '#'
-	About string // of RoomChanged and RoomUnchanged: the verb of /room, with its argument unless that is a nick
+	About string // of RoomChanged and RoomUnchanged: the verb of /room, with its argument unless that is a nick; of RoomLeft: the room where one writes
 }
 
 // What names an action, or a state that was found. The strings are stable.
