@@ -63,14 +63,16 @@ func (r *Registry) Remove(s Selector) ([]Entry, error) {
 
 // orphaned are the pending lines of nicks that have no others once gone are: nobody who holds the nick could want
 // them any more, and whoever took a key may have added them.
-func (t *table) orphaned(gone []*line) (pending []*line) {
+func (t *table) orphaned(gone []*line) (orphans []*line) {
 	for _, l := range gone {
-		others := slices.DeleteFunc(slices.Clone(t.byNick[l.Nick]), func(o *line) bool { return slices.Contains(gone, o) || slices.Contains(pending, o) })
-		if l.Nick != "" && !slices.ContainsFunc(others, func(o *line) bool { return !o.Pending }) {
-			pending = append(pending, others...)
+		left := slices.DeleteFunc(slices.Clone(t.byNick[l.Nick]), func(o *line) bool {
+			return slices.Contains(gone, o) || slices.Contains(orphans, o)
+		})
+		if l.Nick != "" && !slices.ContainsFunc(left, func(o *line) bool { return !o.Pending }) {
+			orphans = append(orphans, left...)
 		}
 	}
-	return pending
+	return orphans
 }
 
 // leavesNone tells whether some nick would be left without a key in force.

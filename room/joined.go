@@ -308,7 +308,12 @@ func (welcome *Welcome) readMissed(lines int) {
 		if s.Muted || s.Unread == 0 || lines == 0 {
 			continue
 		}
-		r, j := o.member.room, o.Rooms[slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })]
+		r := o.member.room
+		at := slices.IndexFunc(o.Rooms, func(j Joined) bool { return j.Room == s.Name })
+		if at < 0 { // it was joined on another server just now
+			continue
+		}
+		j := o.Rooms[at]
 		whole := s.Unread <= lines && j.Counted <= j.Read // else there are earlier ones
 		newest := r.histories.Tail("#"+s.Name, min(s.Unread, lines), func(m *Message) (bool, error) {
 			switch {

@@ -390,7 +390,7 @@ func (s *Member) MuteIn(name, nick string, muted bool) error {
 }
 
 // AddOwner makes nick, who has joined a room and does not block the person, an owner of it, too: the server tells new owners,
-// with the room's name, which somebody else has chosen. Else it is ErrNoOwner. Guests can't be owners: ErrNotAllowed. It may be
+// with the room's name, which somebody else has chosen. Else it is ErrMayNotOwn. Guests can't be owners: ErrNotAllowed. It may be
 // ErrListFull.
 func (s *Member) AddOwner(name, nick string) error {
 	r := s.room
@@ -413,7 +413,7 @@ func (s *Member) AddOwner(name, nick string) error {
 		case !registered:
 			return ErrNotAllowed
 		case !joined || theirs.blocks(s.nick):
-			return ErrNoOwner
+			return ErrMayNotOwn
 		}
 		i.Muted, i.Removed, i.Members = dropped(i.Muted, nick), dropped(i.Removed, nick), dropped(i.Members, nick)
 		i.Owners, err = added(i.Owners, nick)

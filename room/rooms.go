@@ -65,7 +65,7 @@ var (
 	ErrRoomsMost   = errors.New("too many rooms")
 	ErrListFull    = errors.New("too many nicks in a list of the room")
 	ErrNotAllowed  = errors.New("not possible in this room")
-	ErrNoOwner     = errors.New("not in the room, or blocks who asks")
+	ErrMayNotOwn   = errors.New("not in the room, or blocks who asks")
 	// ErrBackup says that something has to wait for a backup, or for work on whole histories, to end.
 	ErrBackup = errors.New("a backup of the histories, or other work on them, is running; try again when it has ended")
 )

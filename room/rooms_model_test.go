@@ -382,7 +382,7 @@ func (s *neighbours) owns(nick, name, other string) {
 	k := s.rooms[name]
 	var want error
 	if k == nil || !k.joined[other] {
-		want = ErrNoOwner
+		want = ErrMayNotOwn
 	}
 	if s.byOwner("owner", nick, name, s.member(nick).AddOwner(name, other), want) {
 		delete(k.removed, other)

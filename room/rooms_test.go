@@ -485,9 +485,9 @@ func TestOwners(t *testing.T) {
 		}
 		owners("made", "ops", "bob")
 		is(t, "a guest", bob.AddOwner("ops", "~ann"), ErrNotAllowed)
-		is(t, "who has not joined it", bob.AddOwner("ops", "erin"), ErrNoOwner)
+		is(t, "who has not joined it", bob.AddOwner("ops", "erin"), ErrMayNotOwn)
 		dave.Block("bob")
-		is(t, "who blocks the owner", bob.AddOwner("ops", "dave"), ErrNoOwner)
+		is(t, "who blocks the owner", bob.AddOwner("ops", "dave"), ErrMayNotOwn)
 		dave.Unblock("bob")
 		is(t, "owner", bob.AddOwner("ops", "dave"), nil)
 		is(t, "removing an owner", bob.Remove("ops", "dave"), ErrNotAllowed)
@@ -788,11 +788,11 @@ func TestRoomNamesAreNotForced(t *testing.T) {
 		bob.Block("eve")
 		for _, name := range []string{"a-word", "another"} {
 			eve.in(t, name)
-			is(t, "made an owner", eve.AddOwner(name, "bob"), ErrNoOwner)
+			is(t, "made an owner", eve.AddOwner(name, "bob"), ErrMayNotOwn)
 			is(t, "private", eve.SetPrivate(name, true), nil)
 			is(t, "invited", eve.Invite(name, "bob"), nil)
 		}
-		is(t, "made an owner of a private room", eve.AddOwner("a-word", "bob"), ErrNoOwner)
+		is(t, "made an owner of a private room", eve.AddOwner("a-word", "bob"), ErrMayNotOwn)
 		is(t, "removed", eve.Remove("a-word", "bob"), nil)
 		is(t, "left by its owner", eve.LeaveRoom("another"), nil)
 		same(t, "who owns it", h.files.of["another"].Owners, "bob")

@@ -33,7 +33,7 @@ var failures = []struct {
 	{room.ErrRoomsMost, result.Refused, result.TooManyRooms, 0},
 	{room.ErrListFull, result.Refused, result.RoomListFull, 0},
 	{room.ErrNotAllowed, result.Refused, result.NotInThisRoom, 0},
-	{room.ErrNoOwner, result.Refused, result.NoRoomOwner, 0},
+	{room.ErrMayNotOwn, result.Refused, result.MayNotOwn, 0},
 	{room.ErrBackup, result.Refused, result.BackupRuns, 0},
 	{room.ErrSearchLimit, result.Refused, result.TooLongAgo, 0},
 	{room.ErrKeyUsed, result.Refused, result.KeyUsed, 0},

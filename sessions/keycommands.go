@@ -72,9 +72,9 @@ func (s *session) logKey(what, fingerprint string) {
 const mostKeys = 20
 
 // register reads public keys as people paste them and binds them to the person's nick,
-// durably, once whoever has the private key confirms that. They are no operator's, whoever asks, and are limited as the one is that the
-// person came with: who may only come from the office, or until Friday, does not get around
-// that by another key.
+// durably, once whoever has the private key confirms that. They are no operator's, whoever
+// asks, and are limited as the one is that the person came with: who may only come from the
+// office, or until Friday, does not get around that by another key.
 func (s *session) register(pasted string) ([]keys.Entry, error) {
 	list, labels, err := keys.ParseKeys([]byte(pasted))
 	if err != nil {

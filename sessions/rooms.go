@@ -98,7 +98,7 @@ func (s *session) lastLines(name string) {
 		}
 		return size
 	})
-	if failed := s.readFailed(name, result.ReadingRoom, err); failed != nil {
+	if failed := s.readFailed(name, result.ReadingRoom, err); failed != nil && !errors.Is(err, room.ErrSearchLimit) {
 		s.show(failed)
 	}
 	if shown := s.fitting(lines, style, now); len(shown) > 0 {

@@ -294,7 +294,7 @@ var failed = map[result.Reason]string{
 	result.MutedInRoom:         "not sent: an owner of {room} muted you there",
 	result.NotInRoom:           "you are not in {room}; /join {room} takes you there",
 	result.NotRoomOwner:        "only owners of {room} can do that; /room shows who they are",
-	result.NoRoomOwner:         "only people who have joined {room} and do not block you can become its owners",
+	result.MayNotOwn:           "only people who have joined {room} and do not block you can become its owners",
 	result.NotForLobby:         "everybody is in the lobby: it can't be changed, muted or left",
 	result.BackupRuns:          "not now: {room} can't be closed or made public while a backup is running; try again in a few minutes",
 	result.NotInThisRoom:       "{room} is private, and guests can't enter private rooms",

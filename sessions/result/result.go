@@ -22,10 +22,13 @@ func (value) isResult() {}
 // Done is a result with only a name, and perhaps a nick or a room. Without a name nothing is shown.
 type Done struct {
 	value
-	What  What
-	Nick  string
-	Room  string // without '#'
-	About string // of RoomChanged and RoomUnchanged: the verb of /room, with its argument unless that is a nick; of RoomLeft: the room where one writes
+	What What
+	Nick string
+	Room string // without '#'
+
+	// About is, of RoomChanged and RoomUnchanged, the verb of /room, with its argument unless that is a nick; of RoomLeft
+	// the room where one writes.
+	About string
 }
 
 // What names an action, or a state that was found. The strings are stable.
@@ -178,7 +181,7 @@ const (
 	MutedInRoom     Reason = "muted-in-room"
 	NotInRoom       Reason = "not-in-room"
 	NotRoomOwner    Reason = "not-room-owner"
-	NoRoomOwner     Reason = "no-room-owner" // has not joined the room, or blocks the person
+	MayNotOwn       Reason = "may-not-own" // has not joined the room, or blocks the person
 	NotForLobby     Reason = "not-for-lobby"
 	NotInThisRoom   Reason = "not-in-this-room" // About is the verb
 	TooManyJoined   Reason = "too-many-joined"
